@@ -1,0 +1,99 @@
+"""What a plugin declares about itself and what its hooks return."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Literal, get_args
+
+from mailward.model.evidence import AuthResult
+from mailward.model.verdict import Verdict
+
+PLUGIN_NAME = re.compile(r"[a-z][a-z0-9_]*")
+SYMBOL_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
+API_VERSION = 1
+
+Asked = Literal["reject", "tempfail", "quarantine", "junk"]
+"""The verdicts a finding may ask for; the policy's `heed: true` decides whether anybody listens."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of a plugin's settings: a frozen dataclass whose fields are the keys under `plugins: {name: ...}`.
+
+    Types: bool, int, float, str, `datetime.timedelta` (written 30s, 5m, 2h), an enum, a Literal, and tuples of these.
+    Every field needs a default. Names of the core's own keys (mode, timeout, on_error ...) are refused.
+    """
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Base of a plugin's facts: a frozen dataclass of bool, int, float, str or tuple[str, ...], each with a default.
+
+    Policies read them as `<plugin>.<fact>`. Every declared fact always exists, with its default until a finding sets it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A named observation a plugin can make. points: its default weight in the score at strength 1; may be negative."""
+
+    points: float
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one hook call observed.
+
+    symbol: one of the plugin's declared symbols, or None for an observation without weight ("clean").
+    text: one plain sentence for people; control characters are removed, at most 300 characters are kept.
+    strength: 0 to 1, multiplies the symbol's points. facts: an instance of the plugin's Facts class; replaces earlier ones.
+    asks: a verdict the plugin would like; it counts only when the policy says `heed: true`.
+    auth: results to publish in Authentication-Results (RFC 8601).
+    """
+
+    symbol: str | None
+    text: str
+    strength: float = 1.0
+    facts: Facts | None = None
+    asks: Asked | None = None
+    auth: tuple[AuthResult, ...] = ()
+
+
+Findings = Finding | Iterable[Finding] | None
+"""What an `inspect_*` hook returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """The declaration every plugin module carries under the name `plugin`.
+
+    api: the version of `mailward.api` it was written for (1). summary: one line for `mailward plugins list`.
+    """
+
+    api: int
+    summary: str
+    settings: type[Settings] = Settings
+    facts: type[Facts] = Facts
+    symbols: Mapping[str, Symbol] = field(default_factory=dict)
+    version: str = "0"
+
+    def problems(self) -> list[str]:
+        """What is wrong with this declaration, in plain words; empty when it is sound."""
+        found = []
+        if self.api != API_VERSION:
+            found.append(f"it is written for api {self.api}; this server offers api {API_VERSION}")
+        found += [f"symbol {name!r} must be capitals, digits and underscores" for name in self.symbols if not SYMBOL_NAME.fullmatch(name)]
+        if "status" in {f.name for f in fields(self.facts)}:
+            found.append("the fact name 'status' belongs to the core")
+        return found
+
+
+def asked_verdict(finding: Finding) -> Verdict | None:
+    """The verdict a finding asks for, None when it asks for none. Raises ValueError for a word that is none of `Asked`."""
+    if finding.asks is None:
+        return None
+    if finding.asks not in get_args(Asked):
+        raise ValueError(f"asks={finding.asks!r}; one of {', '.join(get_args(Asked))} was expected")
+    return Verdict(finding.asks)

@@ -1,0 +1,92 @@
+"""What a plugin may ask the server for. A hook that names the argument `services` gets one `Services` value."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, TypeVar
+
+T = TypeVar("T")
+
+RecordType = Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF"]
+
+
+class DnsTemporaryError(Exception):
+    """The name servers gave no usable answer (timeout, SERVFAIL, refused); trying later may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """The answer to one question.
+
+    status: "found", "nodata" (the name exists, the type does not) or "nxdomain".
+    records: A, AAAA, PTR, CNAME as text without trailing dot; MX as "10 mx.example.net"; TXT as latin-1 text of all strings
+    of a record joined, one entry a record. authenticated: the resolver validated it by DNSSEC and is a trusted one.
+    """
+
+    status: Literal["found", "nodata", "nxdomain"]
+    records: tuple[str, ...] = ()
+    authenticated: bool = False
+
+
+class Resolver(Protocol):
+    """DNS, cached, with an overall limit on every question."""
+
+    async def resolve(self, name: str, record_type: RecordType) -> DnsAnswer:
+        """The answer for `name`. Raises DnsTemporaryError; a name that cannot exist counts as nxdomain."""
+        ...
+
+
+class Clock(Protocol):
+    """Wall-clock time, so that tests can choose it."""
+
+    def now(self) -> datetime:
+        """The current moment, aware, in UTC."""
+        ...
+
+
+class KeyValue(Protocol):
+    """Small durable values of one plugin, shared by all processes of the server. Keys at most 256 octets."""
+
+    async def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The values of those keys that exist."""
+        ...
+
+    async def put_many(self, values: Mapping[bytes, bytes]) -> None:
+        """Set all of them in one transaction."""
+        ...
+
+    async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]]) -> None:
+        """Add to counters kept as a row of signed 64-bit integers, all in one transaction, never below zero.
+
+        A key that does not exist counts as zeros. Read them back through `counters`.
+        """
+        ...
+
+    async def counters(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
+        """The counters of those keys that exist."""
+        ...
+
+
+class Log(Protocol):
+    """The server's structured log. Never content, never credentials."""
+
+    def info(self, event: str, **values: str | int | float | bool | None) -> None: ...
+
+    def warning(self, event: str, **values: str | int | float | bool | None) -> None: ...
+
+
+class RunBlocking(Protocol):
+    """Runs a blocking or heavy function in a bounded thread pool."""
+
+    async def __call__(self, function: Callable[[], T]) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one plugin may use; `kv` and `log` are its own."""
+
+    resolver: Resolver
+    clock: Clock
+    kv: KeyValue
+    log: Log
+    run_blocking: RunBlocking

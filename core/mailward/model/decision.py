@@ -1,0 +1,86 @@
+"""The decision record: why each recipient of one message got the verdict it got. Never content, never credentials."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mailward.model.evidence import FactValue, HookCall, StoredFinding
+from mailward.model.ids import QueueId
+
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientDecision:
+    """The verdict for one forward-path. verdict and floor are the words of `Verdict`.
+
+    rule: "infected (policies/inbound.yaml:9:3)" or "limits.junk 5 (…)" in the words of `source_*`.
+    wanted: the verdict before one reply had to serve several recipients, when that changed it ("reject" kept as quarantine).
+    """
+
+    recipient: str
+    verdict: str
+    score: float
+    source_kind: str
+    source_name: str
+    source_where: str
+    floor: str = "accept"
+    wanted: str = ""
+    actions: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LaterEvent:
+    """Something that happened after the verdict: delivered, quarantined, moved to Junk ... in plain words."""
+
+    at: str
+    recipient: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """Everything `explain` shows about one message. Times are ISO 8601 in UTC; reply is the text sent to the peer."""
+
+    id: QueueId
+    received_at: str
+    direction: str
+    session: Mapping[str, str]
+    reverse_path: str
+    message_id: str
+    size_octets: int
+    calls: tuple[HookCall, ...]
+    facts: Mapping[str, FactValue]
+    recipients: tuple[RecipientDecision, ...]
+    reply: str
+    policy_hash: str
+    events: tuple[LaterEvent, ...] = ()
+    version: int = field(default=RECORD_VERSION)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "DecisionRecord":
+        """The record that `to_json` wrote. Raises ValueError for a newer version or anything else."""
+        raw: dict[str, Any] = json.loads(text)
+        if raw.get("version") != RECORD_VERSION:
+            raise ValueError(f"decision record of version {raw.get('version')}, this release reads {RECORD_VERSION}")
+        raw["calls"] = tuple(
+            HookCall(**{**c, "findings": tuple(StoredFinding(**f) for f in c["findings"])}) for c in raw["calls"]
+        )
+        raw["facts"] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["facts"].items()}
+        raw["recipients"] = tuple(
+            RecipientDecision(**{**r, "actions": tuple(r["actions"]), "shadow": tuple(r["shadow"])}) for r in raw["recipients"]
+        )
+        raw["events"] = tuple(LaterEvent(**e) for e in raw["events"])
+        return cls(**raw)
+
+
+def utc_text(moment: datetime) -> str:
+    """An aware moment as ISO 8601 in UTC with milliseconds and a Z."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

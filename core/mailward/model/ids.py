@@ -1,0 +1,47 @@
+"""Identifiers, as distinct types so that they cannot be mixed up.
+
+A `QueueId` is made once, at the start of a mail transaction, and names that message everywhere afterwards: in the
+reply, the log, the Received field, the queue, the decision record and the delivery key.
+"""
+
+import os
+import threading
+import time
+from typing import NewType
+
+SessionId = NewType("SessionId", str)
+QueueId = NewType("QueueId", str)
+AccountId = NewType("AccountId", str)
+MailboxId = NewType("MailboxId", int)
+Uid = NewType("Uid", int)
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32 in lower case: no letters that people confuse when they read an id aloud."""
+
+_lock = threading.Lock()
+_last = 0
+
+
+def _base32(number: int, width: int) -> str:
+    digits = []
+    for _ in range(width):
+        number, rest = divmod(number, 32)
+        digits.append(_ALPHABET[rest])
+    return "".join(reversed(digits))
+
+
+def new_queue_id() -> QueueId:
+    """A new id of 16 characters that sorts by time within a process.
+
+    Eleven characters of microseconds since 1970, five of randomness (two processes may share a microsecond).
+    """
+    global _last
+    with _lock:
+        _last = max(_last + 1, time.time_ns() // 1000)
+        stamp = _last
+    return QueueId(_base32(stamp, 11) + _base32(int.from_bytes(os.urandom(4), "big"), 5))
+
+
+def new_session_id() -> SessionId:
+    """A new id for one connection, ten random characters."""
+    return SessionId(_base32(int.from_bytes(os.urandom(7), "big"), 10))

@@ -1,0 +1,85 @@
+"""A queue item: the envelope, verdict and edits of one accepted message, as written beside its octets.
+
+The form on disk is one line of JSON with a version; a newer version is refused, so that an older release never
+misreads mail (docs/decisions).
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mailward.model.decision import DecisionRecord
+from mailward.model.edits import AddHeader, PrefixSubject, RecordedEdit, RemoveFieldAt, RemoveHeader
+from mailward.model.ids import QueueId
+
+ITEM_VERSION = 1
+
+_EDIT_KINDS = {kind.__name__: kind for kind in (AddHeader, RemoveHeader, PrefixSubject, RemoveFieldAt)}
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRecipient:
+    """What is to be done for one forward-path.
+
+    route: "mailbox" (account's mailbox `folder`), "quarantine" or "discard" (a route that keeps nothing).
+    edits: this recipient's own, applied after the item's common ones. reason: for the quarantine, in plain words.
+    """
+
+    forward_path: str
+    route: str
+    account: str = ""
+    folder: str = "INBOX"
+    flags: tuple[str, ...] = ()
+    edits: tuple[RecordedEdit, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """One accepted message. trace: the fields we put on top (Received, Authentication-Results), CRLF line ends, as text.
+
+    received_at: ISO 8601 in UTC. edits: hold for every recipient and refer to the message as received.
+    """
+
+    id: QueueId
+    received_at: str
+    reverse_path: str
+    size_octets: int
+    trace: str
+    edits: tuple[RecordedEdit, ...]
+    recipients: tuple[QueuedRecipient, ...]
+    decision: DecisionRecord
+    smtputf8: bool = False
+    version: int = field(default=ITEM_VERSION)
+
+    def to_json(self) -> str:
+        """One line."""
+        raw = asdict(self)
+        raw["edits"] = [_edit_to_raw(e) for e in self.edits]
+        for recipient, own in zip(raw["recipients"], self.recipients, strict=True):
+            recipient["edits"] = [_edit_to_raw(e) for e in own.edits]
+        return json.dumps(raw, separators=(",", ":"), ensure_ascii=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "QueueItem":
+        """What `to_json` wrote. Raises ValueError for a newer version, KeyError or TypeError for anything else."""
+        raw: dict[str, Any] = json.loads(text)
+        if raw.get("version") != ITEM_VERSION:
+            raise ValueError(f"queue item of version {raw.get('version')}, this release reads {ITEM_VERSION}")
+        raw["edits"] = tuple(_edit_from_raw(e) for e in raw["edits"])
+        raw["recipients"] = tuple(
+            QueuedRecipient(**{**r, "flags": tuple(r["flags"]), "edits": tuple(_edit_from_raw(e) for e in r["edits"])})
+            for r in raw["recipients"]
+        )
+        raw["decision"] = DecisionRecord.from_json(json.dumps(raw["decision"]))
+        return cls(**raw)
+
+
+def _edit_to_raw(edit: RecordedEdit) -> dict[str, object]:
+    return {"kind": type(edit).__name__, **asdict(edit)}
+
+
+def _edit_from_raw(raw: dict[str, Any]) -> RecordedEdit:
+    values = dict(raw)
+    edit: RecordedEdit = _EDIT_KINDS[values.pop("kind")](**values)
+    return edit

@@ -1,0 +1,215 @@
+"""The store's interface: a few methods, no word of any engine. Delivery, IMAP, POP3 and web pages know only this file.
+
+All calls block and are safe from any thread; callers on an event loop run them in a thread. `apply` is the only writer:
+when it returns, the changes are durable. Flags are names ("\\Seen", "$Junk"); UIDs, MODSEQ as RFC 9051 and 7162 have them.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from mailward.model.ids import AccountId, MailboxId, Uid
+
+SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
+"""Bits 0 to 4 of a flags value; keywords follow from bit 8, in the order of `MailboxView.keywords`."""
+
+FIRST_KEYWORD_BIT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxInfo:
+    """One mailbox with its counters. name: UTF-8 in NFC, "/" between levels. special_use: "\\Junk" and so on, or ""."""
+
+    id: MailboxId
+    name: str
+    special_use: str
+    subscribed: bool
+    uidvalidity: int
+    uidnext: int
+    highest_modseq: int
+    exists: int
+    unseen: int
+    deleted: int
+    size_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxView:
+    """All messages of a mailbox at one moment, in UID order, as equally long arrays.
+
+    uids: array('I'); flags and modseqs: array('Q'); messages: array('Q') of the store's message numbers for `meta` and `read`.
+    """
+
+    mailbox: MailboxInfo
+    keywords: tuple[str, ...]
+    uids: "array[int]"
+    flags: "array[int]"
+    modseqs: "array[int]"
+    messages: "array[int]"
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What changed in a mailbox after a MODSEQ: entries new or changed (as parallel tuples in UID order), UIDs gone."""
+
+    highest_modseq: int
+    uidnext: int
+    keywords: tuple[str, ...]
+    uids: tuple[int, ...]
+    flags: tuple[int, ...]
+    modseqs: tuple[int, ...]
+    messages: tuple[int, ...]
+    gone: tuple[int, ...]
+
+
+Column = Literal[
+    "size_octets", "header_octets", "internal_date", "envelope", "bodystructure", "body", "headers", "sent_date", "subject_key", "from_key", "to_key"
+]
+"""What `meta` can give. internal_date, sent_date: int seconds since 1970 UTC (sent_date falls back to internal_date).
+envelope, bodystructure, body: ready IMAP response bytes (RFC 3501). headers: the whole header block with its final empty line.
+*_key: text for sorting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Add one message. octets: CRLF line ends. delivery_key: a second Append with the same key changes nothing (exactly once)."""
+
+    mailbox: MailboxId
+    octets: bytes
+    internal_date: datetime
+    flags: tuple[str, ...] = ()
+    delivery_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetFlags:
+    """Change flags; a UID that does not exist is passed over. unchanged_since: RFC 7162, such messages are reported back."""
+
+    mailbox: MailboxId
+    uids: tuple[Uid, ...]
+    mode: Literal["add", "remove", "replace"]
+    flags: tuple[str, ...]
+    unchanged_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """Remove messages for good; UIDs that do not exist are passed over."""
+
+    mailbox: MailboxId
+    uids: tuple[Uid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Copy messages with flags and internal date to `target`; with `move` the originals are expunged in the same transaction."""
+
+    mailbox: MailboxId
+    uids: tuple[Uid, ...]
+    target: MailboxId
+    move: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateMailbox:
+    """Make a mailbox and the levels above it. An existing name is an error (`MailboxExists`)."""
+
+    name: str
+    special_use: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RenameMailbox:
+    """Rename a mailbox and all below it; renaming INBOX moves its messages (RFC 9051 section 6.3.6)."""
+
+    name: str
+    new_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMailbox:
+    """Delete a mailbox and its messages; INBOX cannot be deleted."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Set or clear the subscription of a name."""
+
+    name: str
+    subscribed: bool
+
+
+Op = Append | SetFlags | Expunge | Copy | CreateMailbox | RenameMailbox | DeleteMailbox | Subscribe
+
+
+@dataclass(frozen=True, slots=True)
+class OpResult:
+    """What one op did. uids: assigned (Append, Copy) or touched (SetFlags, Expunge); sources: Copy's, in the same order.
+
+    mailbox: the mailbox made or written to. refused: UIDs that failed `unchanged_since`. duplicate: delivery_key known already.
+    """
+
+    mailbox: MailboxId
+    uidvalidity: int = 0
+    uids: tuple[int, ...] = ()
+    sources: tuple[int, ...] = ()
+    refused: tuple[int, ...] = ()
+    duplicate: bool = False
+
+
+class StoreRefusal(Exception):
+    """An op that cannot be done; nothing of its list was applied. The text is for people."""
+
+
+class NoSuchMailbox(StoreRefusal): ...
+
+
+class MailboxExists(StoreRefusal): ...
+
+
+class NotPermitted(StoreRefusal):
+    """Deleting INBOX, an impossible name, and the like."""
+
+
+class AccountStore(Protocol):
+    """One account's mail."""
+
+    def mailboxes(self) -> tuple[MailboxInfo, ...]:
+        """All mailboxes in name order, INBOX first."""
+        ...
+
+    def mailbox(self, name: str) -> MailboxInfo:
+        """The mailbox of this name ("INBOX" in any case). Raises NoSuchMailbox."""
+        ...
+
+    def view(self, mailbox: MailboxId) -> MailboxView:
+        """Everything in it now. Raises NoSuchMailbox."""
+        ...
+
+    def delta(self, mailbox: MailboxId, since: int) -> Delta:
+        """What changed after MODSEQ `since`. Raises NoSuchMailbox when the mailbox is gone."""
+        ...
+
+    def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
+        """One tuple a message, in the order asked for. Works for messages expunged a short while ago, too."""
+        ...
+
+    def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
+        """Octets of a stored message. Raises StorageError when they are damaged."""
+        ...
+
+    def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
+        """Do all of them in one transaction, or none. Returns when durable. Raises StoreRefusal or StorageError."""
+        ...
+
+
+class MailStore(Protocol):
+    """All accounts."""
+
+    def open(self, account: AccountId) -> AccountStore:
+        """The store of an account; made with INBOX, Drafts, Sent, Junk, Trash and Archive when it is opened first."""
+        ...
