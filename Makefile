@@ -1,0 +1,44 @@
+# Mailward: `make run` to try it, `make test` to test it. CONTRIBUTING.md says more.
+PLACE := contrib/dev/place.sh
+VENV = $(shell $(PLACE) venv)
+RUN = $(shell $(PLACE) run)
+BIN = $(VENV)/bin
+PYTEST_ARGS ?=
+
+.PHONY: help run environment dev test lint check bench clean
+
+help:
+	@echo "make run     a demo server on loopback ports 2025 (SMTP), 2143 and 2993 (IMAP), with one account"
+	@echo "make test    install what the tests need and run all of them"
+	@echo "make lint    ruff, mypy --strict, import layers"
+	@echo "make check   lint and test"
+	@echo "make bench   benchmarks beside Postfix and Dovecot"
+	@echo "make clean   remove the virtual environment and the demo folder"
+
+environment:
+	@contrib/dev/environment.sh run
+
+dev:
+	@contrib/dev/environment.sh dev
+
+run: environment
+	@contrib/dev/demo.sh "$(BIN)" "$(RUN)"
+
+test: dev
+	@contrib/dev/test-packages.sh
+	PATH="$(BIN):$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: dev
+	$(BIN)/ruff check core plugins tests contrib
+	$(BIN)/ruff format --check core plugins tests contrib
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+bench: dev
+	@contrib/dev/test-packages.sh
+	PATH="$(BIN):$$PATH:/usr/sbin:/sbin" $(BIN)/python contrib/bench/run.py
+
+clean:
+	rm -rf "$(VENV)" "$(RUN)" run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Lists the programs the tests need and installs the Debian packages of those that are missing (as root on Debian).
+# Elsewhere it names what is missing and fails. Daemons are never started by their packages: the tests start their own.
+set -eu
+missing=
+need() { # program, package
+    if found=$(PATH=$PATH:/usr/sbin:/sbin command -v "$1" 2>/dev/null); then
+        printf '  %-14s %s\n' "$1" "$found"
+    else
+        printf '  %-14s missing (Debian package %s)\n' "$1" "$2"
+        missing="$missing $2"
+    fi
+}
+echo "programs the tests need:"
+need clamd clamav-daemon
+need nsd nsd
+need unbound unbound
+need swaks swaks
+need mbsync isync
+need curl curl
+need postfix postfix
+need smtp-source postfix
+need dovecot dovecot-imapd
+need mutt mutt
+need setpriv util-linux
+[ -n "$missing" ] || exit 0
+missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "make test: install these Debian packages first (or run as root on Debian): $missing" >&2
+    exit 1
+fi
+echo "installing: $missing"
+blocker=/usr/sbin/policy-rc.d
+if [ ! -e "$blocker" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$blocker"
+    chmod 755 "$blocker"
+    trap 'rm -f "$blocker"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+log=$(mktemp)
+if ! apt-get install -y -qq --no-install-recommends $missing >"$log" 2>&1; then
+    tail -20 "$log" >&2
+    echo "make test: apt-get could not install: $missing" >&2
+    exit 1
+fi
+rm -f "$log"
