@@ -1,0 +1,165 @@
+"""Writes the folder of a new installation: configuration, policies, certificate, and a first domain with an account."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailward.app.certificate import self_signed
+from mailward.auth.passwords import hash_password
+from mailward.directory import Directory
+from mailward.formats.address import parse_mailbox
+from mailward.model.errors import ConfigError
+
+CLAMD_SOCKETS = (Path("/run/clamav/clamd.ctl"), Path("/var/run/clamav/clamd.ctl"))
+
+PORTS = {"mx": 25, "imap": 143, "imaps": 993}
+"""The standard ports of the listeners a new installation has; --port-offset is added to each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What quickstart was asked for. password None: one is made up. user None: not started as root."""
+
+    folder: Path
+    domain: str
+    account: str
+    password: str | None
+    port_offset: int
+    address: str
+    hostname: str
+    user: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What quickstart did. password_file holds a made-up password, None when the caller gave one."""
+
+    config_file: Path
+    account: str
+    password: str
+    password_file: Path | None
+    ports: dict[str, int]
+    scanner: Path | None
+
+
+def quickstart(plan: Plan) -> Result:
+    """Write everything `mailward serve` needs below `plan.folder`. Raises ConfigError when that is not possible."""
+    config_file = plan.folder / "mailward.yaml"
+    if config_file.exists():
+        raise ConfigError(f"{config_file} exists already; quickstart never changes an installation. Choose another folder.")
+    account = parse_mailbox(plan.account)
+    if account.domain != plan.domain:
+        raise ConfigError(f"the account {plan.account} is not in the domain {plan.domain}")
+    ports = {name: port + plan.port_offset for name, port in PORTS.items()}
+    scanner = next((path for path in CLAMD_SOCKETS if path.exists()), None)
+
+    plan.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    for name, mode in (("policies", 0o755), ("policies/lists", 0o755), ("plugins", 0o755), ("tls", 0o700), ("data", 0o700), ("secrets", 0o700)):
+        (plan.folder / name).mkdir(mode=mode, exist_ok=True)
+    certificate, key = self_signed(plan.hostname)
+    _write(plan.folder / "tls/certificate.pem", certificate, 0o644)
+    _write(plan.folder / "tls/key.pem", key, 0o600)
+    _write(plan.folder / "policies/inbound.yaml", _inbound_policy(scanner).encode(), 0o644)
+    _write(plan.folder / "plugins/README.md", DROP_INS.encode(), 0o644)
+
+    password = plan.password or secrets.token_urlsafe(12)
+    directory = Directory(plan.folder / "data/directory.sqlite")
+    directory.add_domain(plan.domain)
+    account_id = directory.add_account(account, hash_password(password))
+    for role in ("postmaster", "abuse"):
+        if account.local_part.lower() != role:
+            directory.add_alias(parse_mailbox(f"{role}@{plan.domain}"), account_id)
+    directory.close()
+    password_file = None
+    if plan.password is None:
+        password_file = plan.folder / f"secrets/{plan.account}.password"
+        _write(password_file, password.encode() + b"\n", 0o600)
+    _write(config_file, _config(plan, ports, name_servers()).encode(), 0o644)
+    if plan.user is not None:
+        _give_to(plan.folder, plan.user)
+    return Result(config_file, str(account), password, password_file, ports, scanner)
+
+
+def name_servers(resolv_conf: Path = Path("/etc/resolv.conf")) -> tuple[str, ...]:
+    """The name servers this machine uses, as "address:53"; the loopback one when none is configured."""
+    found = []
+    try:
+        lines = resolv_conf.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        words = line.split()
+        if len(words) >= 2 and words[0] == "nameserver" and "%" not in words[1]:
+            found.append(f"[{words[1]}]:53" if ":" in words[1] else f"{words[1]}:53")
+    return tuple(found[:3]) or ("127.0.0.1:53",)
+
+
+def _write(path: Path, octets: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(octets)
+        os.fchmod(file.fileno(), mode)
+
+
+def _give_to(folder: Path, user: str) -> None:
+    for path in _tree(folder):
+        shutil.chown(path, user, user)
+
+
+def _tree(folder: Path) -> Iterable[Path]:
+    yield folder
+    yield from folder.rglob("*")
+
+
+def _config(plan: Plan, ports: dict[str, int], servers: tuple[str, ...]) -> str:
+    user = f"user: {plan.user}            # the server becomes this user when root starts it\n" if plan.user else ""
+    quoted = ", ".join(f'"{server}"' for server in servers)
+    return f"""\
+# The configuration of this Mailward server. Relative paths start at this file's folder.
+# Every key is described in docs/reference/config.md. After a change: kill -HUP, or restart for listeners.
+version: 1
+hostname: {plan.hostname}
+{user}data: data
+policies: policies        # inbound.yaml judges mail from outside
+plugins: plugins          # drop-in filters, one file each
+tls: {{certificate: tls/certificate.pem, key: tls/key.pem}}
+dns: {{servers: [{quoted}]}}
+listeners:
+  mx: {{protocol: smtp, address: "{plan.address}", port: {ports["mx"]}}}
+  imap: {{protocol: imap, address: "{plan.address}", port: {ports["imap"]}, tls: starttls}}
+  imaps: {{protocol: imap, address: "{plan.address}", port: {ports["imaps"]}, tls: implicit}}
+routes: {{}}               # domain: discard   takes mail for the domain and keeps nothing
+"""
+
+
+def _inbound_policy(scanner: Path | None) -> str:
+    if scanner is not None:
+        antivirus = f"  antivirus: {{socket: {scanner}}}\n"
+    else:
+        antivirus = """\
+  # No clamd was found when this file was written, so only the EICAR test file is recognised. Install Debian's
+  # clamav-daemon and write:   antivirus: {socket: /run/clamav/clamd.ctl}
+  antivirus: {engine: test-file}
+"""
+    return f"""\
+# Judges mail that arrives from outside. `extends` brings the shipped preset; see it all with:
+#   mailward policy show --effective
+version: 1
+extends: mailward/inbound
+plugins:
+{antivirus}rules: []
+tests:
+  - name: the EICAR test file is refused
+    live: true
+    message: {{mail_from: sender@example.net, rcpt: someone@example.org, attach: eicar}}
+    expect: {{verdict: reject}}
+"""
+
+
+DROP_INS = """\
+Put a filter of one file here, for example acme_dlp.py, and name it under `plugins:` in policies/inbound.yaml.
+`mailward plugins new acme_dlp --drop-in` writes one to start from. A file that others can write is refused.
+"""
