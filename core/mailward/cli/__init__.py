@@ -1,1 +1,55 @@
-"""."""
+"""The `mailward` command: one file a subcommand, wired together here."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mailward import __version__
+from mailward.cli import account, domain, explain, plugins, policy, quickstart, scan, serve, tryout
+from mailward.cli.output import CONFIGURATION, SOFTWARE
+from mailward.model.errors import ConfigError, MailwardError
+
+app = typer.Typer(
+    name="mailward",
+    help="A mail server whose every verdict is made by plugins under a policy, and explained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mailward {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None: ...
+
+
+app.command("quickstart")(quickstart.quickstart_command)
+app.command("serve")(serve.serve_command)
+app.command("scan")(scan.scan_command)
+app.command("explain")(explain.explain_command)
+app.add_typer(tryout.app, name="try")
+app.add_typer(policy.app, name="policy")
+app.add_typer(plugins.app, name="plugins")
+app.add_typer(account.app, name="account")
+app.add_typer(domain.app, name="domain")
+
+
+def main() -> None:
+    """Run the command line; our own errors become one plain text and an exit code (docs/reference/cli.md)."""
+    try:
+        app()
+    except ConfigError as error:
+        print(f"mailward: {error}", file=sys.stderr)
+        sys.exit(CONFIGURATION)
+    except MailwardError as error:
+        print(f"mailward: {error}", file=sys.stderr)
+        sys.exit(SOFTWARE)

@@ -1,0 +1,91 @@
+"""`mailward account`: who has a mailbox here."""
+
+from typing import Annotated
+
+import typer
+
+from mailward.auth.passwords import hash_password
+from mailward.cli.options import ConfigOption, JsonOption, PasswordFile, PasswordStdin, ask_password, config_of, password_from
+from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.directory import Directory, DirectoryError
+from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.model.address import Address
+
+app = typer.Typer(help="Who has a mailbox here.", no_args_is_help=True)
+AddressArgument = Annotated[str, typer.Argument(help="The account's address, for example alice@example.org.")]
+
+
+def _parsed(address: str) -> Address:
+    try:
+        return parse_mailbox(address)
+    except AddressSyntaxError as error:
+        fail(f"'{address}' is no mail address: {error}", USAGE)
+
+
+@app.command("add")
+def add_command(
+    address: AddressArgument,
+    config: ConfigOption = None,
+    password_stdin: PasswordStdin = False,
+    password_file: PasswordFile = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an account. The domain is taken on when it is new.
+
+    Examples:
+
+      mailward account add alice@example.org
+
+      mailward account add bob@example.org --password-stdin <password.txt
+    """
+    settings = config_of(config)
+    mailbox = _parsed(address)
+    password = password_from(password_stdin, password_file) or ask_password(twice=True)
+    directory = Directory(settings.directory_file)
+    try:
+        directory.add_domain(mailbox.domain)
+        account = directory.add_account(mailbox, hash_password(password))
+    except DirectoryError as error:
+        fail(str(error), USAGE)
+    finally:
+        directory.close()
+    show(f"account {mailbox} made", {"address": str(mailbox), "id": account}, as_json=as_json)
+
+
+@app.command("list")
+def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print every account.
+
+    Example: mailward account list --json
+    """
+    directory = Directory(config_of(config).directory_file)
+    accounts = directory.accounts()
+    directory.close()
+    rows = [(str(account.address), str(account.id)) for account in accounts]
+    show(table(rows) if rows else "no accounts", [{"address": a, "id": i} for a, i in rows], as_json=as_json)
+
+
+@app.command("password")
+def password_command(
+    address: AddressArgument,
+    config: ConfigOption = None,
+    password_stdin: PasswordStdin = False,
+    password_file: PasswordFile = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set an account's password; a running server heeds it at the next login.
+
+    Example: mailward account password alice@example.org
+    """
+    settings = config_of(config)
+    mailbox = _parsed(address)
+    directory = Directory(settings.directory_file)
+    try:
+        account = next((a for a in directory.accounts() if a.address == mailbox), None)
+        if account is None:
+            fail(f"there is no account {mailbox}; mailward account list shows them", NO_INPUT)
+        password = password_from(password_stdin, password_file) or ask_password(twice=True)
+        directory.set_password_hash(account.id, hash_password(password))
+    finally:
+        directory.close()
+    show(f"password of {mailbox} set", {"address": str(mailbox)}, as_json=as_json)

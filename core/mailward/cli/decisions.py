@@ -1,0 +1,87 @@
+"""A decision record as people read it: the verdict first, then numbers that add up."""
+
+import json
+
+from mailward.cli.output import JsonValue
+from mailward.model.decision import DecisionRecord, RecipientDecision
+from mailward.model.evidence import HookCall
+
+
+def record_as_json(record: DecisionRecord) -> JsonValue:
+    """The whole record as plain values."""
+    value: JsonValue = json.loads(record.to_json())
+    return value
+
+
+def summary_line(record: DecisionRecord) -> str:
+    """One line a message: id, time, verdicts."""
+    verdicts = ", ".join(f"{r.verdict} {r.recipient}" for r in record.recipients) or record.reply
+    return f"{record.id}  {record.received_at}  from <{record.reverse_path}>  {verdicts}"
+
+
+def record_as_text(record: DecisionRecord) -> str:
+    """All of it, as in docs/how-to/explain-a-verdict.md."""
+    lines = [_headline(r, record.policy_hash) for r in record.recipients]
+    if not lines:
+        lines = [f"{record.reply}     [policy {record.policy_hash}]"]
+    lines += _calls(record)
+    for recipient in record.recipients:
+        prefix = f"  for {recipient.recipient}: " if len(record.recipients) > 1 else "  "
+        lines += [f"{prefix}{action}" for action in recipient.actions]
+        lines += [f"{prefix}shadow: {text}" for text in recipient.shadow]
+    lines += ["", f"  id          {record.id}", f"  received    {record.received_at} ({record.direction})"]
+    session = ", ".join(f"{key} {value}" for key, value in record.session.items() if value)
+    lines += [f"  session     {session}", f"  envelope    from <{record.reverse_path}>, {record.size_octets} octets"]
+    if record.message_id:
+        lines.append(f"  message-id  {record.message_id}")
+    lines.append(f"  reply       {record.reply}")
+    lines += [f"  later       {event.at}  {event.recipient}: {event.text}" for event in record.events]
+    return "\n".join(lines)
+
+
+def _headline(decision: RecipientDecision, policy_hash: str) -> str:
+    text = f"{decision.verdict.upper()}  {decision.recipient}   {source_text(decision)}     [policy {policy_hash}]"
+    if decision.wanted and decision.wanted != decision.verdict:
+        text += f"\n    the policy wanted {decision.wanted.upper()}; other recipients of the same mail were accepted"
+    return text
+
+
+def source_text(decision: RecipientDecision) -> str:
+    """What decided, in words: a rule, a limit, the floor of failed or heeded plugins, or nothing."""
+    where = f" ({decision.source_where})" if decision.source_where else ""
+    score = f"score {decision.score:.1f}"
+    if decision.source_kind == "rule":
+        return f"rule {decision.source_name}{where}; {score}"
+    if decision.source_kind == "limit":
+        return f"{score} >= limits.{decision.source_name}{where}; no rule matched"
+    if decision.source_kind == "floor":
+        return f"plugin {decision.source_name}{where}; {score}"
+    return f"{score}; no rule matched and no limit reached"
+
+
+def _calls(record: DecisionRecord) -> list[str]:
+    lines = []
+    for call in record.calls:
+        head = f"  {call.plugin:<10} {call.duration_ms:>5.0f} ms"
+        if call.error is not None:
+            lines.append(f"{head}  FAILED  {call.hook}: {call.error}")
+        elif call.status not in ("ok", "shadow"):
+            lines.append(f"{head}  {call.status}")
+        elif not call.findings:
+            lines.append(f"{head}  -{_shadow(call)}                            nothing found")
+        lines += [_finding(head, call, index) for index in range(len(call.findings))]
+    return lines
+
+
+def _finding(head: str, call: HookCall, index: int) -> str:
+    finding = call.findings[index]
+    name = finding.symbol or "-"
+    if finding.symbol and finding.strength != 1.0:
+        name += f" x{finding.strength:.2g}"
+    points = f"{finding.points:+.1f}" if finding.symbol else ""
+    first = head if index == 0 else " " * len(head)
+    return f"{first}  {name:<22} {points:>6}  {finding.text}{_shadow(call)}"
+
+
+def _shadow(call: HookCall) -> str:
+    return " (shadow: not counted)" if call.status == "shadow" else ""

@@ -1,0 +1,58 @@
+"""Options that several commands share."""
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailward.app.config import Config, find_config, load_config
+from mailward.cli.output import NO_INPUT, USAGE, fail
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", help="mailward.yaml; else $MAILWARD_CONFIG, ./mailward.yaml, ./run/mailward.yaml, /etc/mailward/."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Read the password from the first line of a file.")]
+
+
+def config_of(path: Path | None, *, quiet: bool = False) -> Config:
+    """The configuration named or found; its path is told on standard error first, unless `quiet`."""
+    found = find_config(path)
+    if not quiet:
+        print(f"configuration: {found}", file=sys.stderr)
+    return load_config(found)
+
+
+def password_from(stdin: bool, file: Path | None) -> str | None:
+    """The password given by option, None when neither option was used. Never from the command line itself."""
+    if stdin and file is not None:
+        fail("--password-stdin and --password-file exclude each other", USAGE)
+    if stdin:
+        return _first_line(sys.stdin.readline())
+    if file is not None:
+        try:
+            return _first_line(file.read_text(encoding="utf-8").split("\n", 1)[0])
+        except OSError as error:
+            fail(f"cannot read {file}: {error.strerror}", NO_INPUT)
+    return None
+
+
+def ask_password(*, twice: bool) -> str:
+    """Ask at the terminal, without echo."""
+    if not sys.stdin.isatty():
+        fail("no terminal to ask for the password; use --password-stdin or --password-file FILE", USAGE)
+    password = getpass.getpass("Password: ")
+    if twice and getpass.getpass("Again: ") != password:
+        fail("the two passwords differ", USAGE)
+    return _first_line(password)
+
+
+def _first_line(text: str) -> str:
+    password = text.rstrip("\r\n")
+    if not password:
+        fail("the password is empty", USAGE)
+    return password

@@ -1,0 +1,75 @@
+"""`mailward quickstart`: the folder of a new installation."""
+
+import os
+import pwd
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailward.app.quickstart import Plan, quickstart
+from mailward.app.records import domain_records
+from mailward.cli.options import JsonOption, PasswordFile, PasswordStdin, password_from
+from mailward.cli.output import CONFIGURATION, fail, show, table
+from mailward.formats.address import normalise_domain
+
+DEFAULT_USER = "mailward"
+
+
+def quickstart_command(
+    folder: Annotated[Path, typer.Argument(help="A new folder; everything is written below it.")],
+    domain: Annotated[str, typer.Option(help="The first domain whose mail is taken.")],
+    account: Annotated[str, typer.Option(help="The first account, an address in that domain; postmaster and abuse go to it.")],
+    hostname: Annotated[str | None, typer.Option(help="The server's own name in DNS; mx.DOMAIN unless given.")] = None,
+    port_offset: Annotated[int, typer.Option(min=0, max=60000, help="Added to every standard port, for trying it out.")] = 0,
+    address: Annotated[str | None, typer.Option(help="Listen here; 127.0.0.1 with a port offset, else 0.0.0.0.")] = None,
+    user: Annotated[str | None, typer.Option(help="The user to serve as, when root runs this; 'mailward' unless given.")] = None,
+    password_stdin: PasswordStdin = False,
+    password_file: PasswordFile = None,
+    next_steps: Annotated[bool, typer.Option(help="Say what to do next.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Write configuration, policies, certificate, and a first domain with one account.
+
+    Examples:
+
+      mailward quickstart ./run --domain example.test --account demo@example.test --port-offset 2000
+
+      mailward quickstart /etc/mailward --domain example.org --account alice@example.org
+    """
+    service_user = user or (DEFAULT_USER if os.geteuid() == 0 else None)
+    if service_user is not None:
+        try:
+            pwd.getpwnam(service_user)
+        except KeyError:
+            fail(f"there is no user '{service_user}'; make one with: useradd --system {service_user}", CONFIGURATION)
+    name = normalise_domain(domain)
+    plan = Plan(
+        folder=folder,
+        domain=name,
+        account=account,
+        password=password_from(password_stdin, password_file),
+        port_offset=port_offset,
+        address=address or ("127.0.0.1" if port_offset else "0.0.0.0"),  # noqa: S104 - a mail server listens to the world
+        hostname=hostname or f"mx.{name}",
+        user=service_user,
+    )
+    result = quickstart(plan)
+    rows = [("configuration", str(result.config_file)), ("account", result.account)]
+    if result.password_file is not None:
+        rows += [("password", result.password), ("", f"also in {result.password_file}")]
+    rows += [("ports", ", ".join(f"{name} {port}" for name, port in result.ports.items()))]
+    rows += [("virus scanner", str(result.scanner) if result.scanner else "none found: only the EICAR test file is recognised")]
+    text = "Mailward is set up.\n\n" + table([("  " + head, value) for head, value in rows])
+    if next_steps:
+        records = table([("  " + r.name, r.type, r.value) for r in domain_records(name, plan.hostname)])
+        text += f"\n\nPublish these DNS records:\n\n{records}\n\nThen start it:\n\n  mailward serve -c {result.config_file}"
+    data = {
+        "config": str(result.config_file),
+        "account": result.account,
+        "password": result.password if result.password_file else None,
+        "password_file": str(result.password_file) if result.password_file else None,
+        "ports": result.ports,
+        "virus_scanner": str(result.scanner) if result.scanner else None,
+    }
+    show(text, data, as_json=as_json)

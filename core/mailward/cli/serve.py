@@ -1,0 +1,24 @@
+"""`mailward serve`: run the server in the foreground until SIGTERM or Ctrl-C."""
+
+import sys
+
+import typer
+
+from mailward.app.logs import configure_logs
+from mailward.app.roles import serve
+from mailward.cli.options import ConfigOption
+from mailward.app.config import find_config
+
+
+def serve_command(config: ConfigOption = None) -> None:
+    """Run the server in the foreground; logs go to standard output.
+
+    Started as root, it binds its ports and then becomes the configuration's `user:` for good.
+    SIGHUP reloads policies and plugins (all or nothing), SIGTERM finishes what has begun and stops.
+
+    Example: mailward serve -c /etc/mailward/mailward.yaml
+    """
+    found = find_config(config)
+    print(f"configuration: {found}", file=sys.stderr)
+    configure_logs()
+    raise typer.Exit(serve(found))

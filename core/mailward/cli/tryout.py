@@ -1,0 +1,198 @@
+"""`mailward try`: send and read a mail through the running server, by real SMTP and real IMAP, with no other client."""
+
+import imaplib
+import os
+import secrets
+import smtplib
+import ssl
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailward.app.config import Config, Listener
+from mailward.cli.options import ConfigOption, JsonOption, PasswordFile, PasswordStdin, ask_password, config_of, password_from
+from mailward.cli.output import NO_INPUT, SOFTWARE, fail, show
+from mailward.directory import Directory
+from mailward.policy import eicar
+
+app = typer.Typer(help="Send and read a mail through the running server.", no_args_is_help=True)
+
+OUTSIDER = "try@sender.invalid"
+"""A sender that can exist nowhere (RFC 2606 section 2), so no check ever asks somebody's name servers about it."""
+
+TIMEOUT_S = 150
+
+
+def _listener(config: Config, protocol: str, tls: tuple[str, ...]) -> Listener:
+    found = next((item for item in config.listeners if item.protocol == protocol and item.tls in tls), None)
+    if found is None:
+        fail(f"no {protocol} listener with tls {' or '.join(tls)} in {config.path}", NO_INPUT)
+    return found
+
+
+def _host(listener: Listener) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.address, listener.address)  # noqa: S104 - compared, not bound
+
+
+def _context(config: Config) -> ssl.SSLContext:
+    """Trusts the server's own certificate and nothing else; its name is not compared, since we connect by address."""
+    context = ssl.create_default_context(cafile=str(config.tls.certificate))
+    context.check_hostname = False
+    return context
+
+
+def _first_account(config: Config) -> str:
+    directory = Directory(config.directory_file)
+    accounts = directory.accounts()
+    directory.close()
+    if not accounts:
+        fail("there is no account; make one with: mailward account add ADDRESS", NO_INPUT)
+    return str(accounts[0].address)
+
+
+@app.command("send")
+def send_command(
+    config: ConfigOption = None,
+    to: Annotated[str | None, typer.Option(help="The recipient; the first account unless given.")] = None,
+    attach_eicar: Annotated[bool, typer.Option("--eicar", help="Attach the EICAR antivirus test file.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Send one mail to the server, as a stranger would, and print its reply.
+
+    Exits 0 when it was accepted, 1 when it was rejected, 3 when the server asks to try again later.
+
+    Examples:
+
+      mailward try send
+
+      mailward try send --eicar
+    """
+    settings = config_of(config)
+    recipient = to or _first_account(settings)
+    listener = _listener(settings, "smtp", ("starttls", "none"))
+    message = EmailMessage()
+    message["From"] = f"Mailward try <{OUTSIDER}>"
+    message["To"] = recipient
+    message["Subject"] = f"A mail to try Mailward with ({secrets.token_hex(3)})"
+    message["Date"] = format_datetime(datetime.now(UTC))
+    message["Message-ID"] = make_msgid(domain="sender.invalid")
+    message.set_content("If you read this, your Mailward took a mail over SMTP, judged it, stored it and served it over IMAP.\n")
+    if attach_eicar:
+        message.add_attachment(eicar(), maintype="application", subtype="octet-stream", filename="eicar.com")
+    accepted, reply = _deliver(settings, listener, recipient, message.as_bytes().replace(b"\n", b"\r\n"))
+    show(
+        f"{reply}\n\nmailward explain last   says why",
+        {"accepted": accepted, "reply": reply, "to": recipient, "message_id": message["Message-ID"]},
+        as_json=as_json,
+    )
+    if not accepted:
+        raise typer.Exit(3 if reply.startswith("4") else 1)
+
+
+def _deliver(config: Config, listener: Listener, recipient: str, octets: bytes) -> tuple[bool, str]:
+    try:
+        with smtplib.SMTP(_host(listener), listener.port, local_hostname="try.sender.invalid", timeout=TIMEOUT_S) as client:
+            if listener.tls == "starttls":
+                client.starttls(context=_context(config))
+            client.ehlo_or_helo_if_needed()
+            for code, text in (client.mail(OUTSIDER), client.rcpt(recipient), client.data(octets)):
+                if code >= 400:
+                    break
+        return code < 400, f"{code} {text.decode('ascii', 'replace')}"
+    except smtplib.SMTPResponseException as error:
+        return False, f"{error.smtp_code} {error.smtp_error!r}"
+    except (OSError, smtplib.SMTPException) as error:
+        fail(f"no answer on {_host(listener)} port {listener.port}: {error}. Is it running? mailward serve -c {config.path}", SOFTWARE)
+
+
+@app.command("read")
+def read_command(
+    config: ConfigOption = None,
+    account: Annotated[str | None, typer.Option(help="Whose mail; the first account's unless given.")] = None,
+    mailbox: Annotated[str, typer.Option(help="Which mailbox.")] = "INBOX",
+    password_stdin: PasswordStdin = False,
+    password_file: PasswordFile = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Log in over IMAP and print the newest mail.
+
+    The password is the one quickstart made up, if its file is still there; else it is asked for.
+
+    Examples:
+
+      mailward try read
+
+      mailward try read --mailbox Junk
+    """
+    settings = config_of(config)
+    login = account or _first_account(settings)
+    kept = settings.folder / f"secrets/{login}.password"
+    password = password_from(password_stdin, password_file)
+    if password is None and os.access(kept, os.R_OK):
+        password = password_from(False, kept)
+    password = password or ask_password(twice=False)
+    listener = _listener(settings, "imap", ("implicit", "starttls"))
+    try:
+        if listener.tls == "implicit":
+            client: imaplib.IMAP4 = imaplib.IMAP4_SSL(_host(listener), listener.port, ssl_context=_context(settings), timeout=TIMEOUT_S)
+        else:
+            client = imaplib.IMAP4(_host(listener), listener.port, timeout=TIMEOUT_S)
+            client.starttls(_context(settings))
+        with client:
+            client.login(login, password)
+            count, newest = _newest(client, mailbox)
+    except imaplib.IMAP4.error as error:
+        fail(f"the server says: {error}", SOFTWARE)
+    except OSError as error:
+        fail(f"no answer on {_host(listener)} port {listener.port}: {error}. Is it running? mailward serve -c {settings.path}", SOFTWARE)
+    if newest is None:
+        show(f"{mailbox} of {login} is empty", {"account": login, "mailbox": mailbox, "messages": 0, "newest": None}, as_json=as_json)
+        return
+    text = newest.decode("utf-8", "replace")
+    head = f"{mailbox} of {login}: {count} message{'s' if count != 1 else ''}; the newest:\n\n"
+    show(
+        head + text.replace("\r\n", "\n"),
+        {"account": login, "mailbox": mailbox, "messages": count, "newest": text},
+        as_json=as_json,
+    )
+
+
+def _newest(client: imaplib.IMAP4, mailbox: str) -> tuple[int, bytes | None]:
+    status, answer = client.select('"' + mailbox.replace("\\", "\\\\").replace('"', '\\"') + '"', readonly=True)
+    if status != "OK":
+        fail(f"no mailbox '{mailbox}'", NO_INPUT)
+    count = int(answer[0] or b"0")
+    if count == 0:
+        return 0, None
+    _, parts = client.fetch(str(count), "(BODY.PEEK[])")
+    first = parts[0]
+    return count, first[1] if isinstance(first, tuple) else None
+
+
+@app.command("commands", hidden=True)
+def commands_command(
+    config: ConfigOption = None,
+    command: Annotated[str, typer.Option(help="How the command is called here.")] = "mailward",
+) -> None:
+    """Print account, password, ports and what to type next, for a server about to start (used by `make run`)."""
+    settings = config_of(config, quiet=True)
+    login = _first_account(settings)
+    kept = settings.folder / f"secrets/{login}.password"
+    password = kept.read_text(encoding="utf-8").strip() if os.access(kept, os.R_OK) else "(the one you set)"
+    where = _shortest(settings.path)
+    option = "" if where in (Path("mailward.yaml"), Path("run/mailward.yaml")) else f" -c {where}"
+    typer.echo(
+        f"\n  account   {login}\n  password  {password}\n"
+        + "".join(f"  {item.name:<9} {item.protocol} on {item.address} port {item.port}, tls {item.tls}\n" for item in settings.listeners)
+        + "\nIn a second terminal, in this folder:\n\n"
+        + "".join(f"  {command} {rest}{option}\n" for rest in ("try send", "try read", "try send --eicar", "explain last"))
+        + "\nCtrl-C stops the server.\n"
+    )
+
+
+def _shortest(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
