@@ -1,0 +1,59 @@
+"""How do tests start real servers? Free loopback ports, a wait for readiness, and a clean end of what was started."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def program(name: str, package: str) -> str:
+    """The path of a program; fails the test with the package to install when it is missing."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/bin")
+    if found is None:
+        pytest.fail(f"this test needs {name}: apt-get install --no-install-recommends {package}")
+    return found
+
+
+def free_port() -> int:
+    """A loopback port that is free for TCP and UDP at this moment."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class RunningProgram:
+    """One child process with its output in a file; `stop` ends it and waits."""
+
+    def __init__(self, arguments: list[str], log: Path) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+
+    def wait_until(self, ready: Callable[[], bool], limit_s: float = 20.0) -> None:
+        """Returns when `ready()` is true; fails the test with the program's output when that takes too long or it ended."""
+        deadline = time.monotonic() + limit_s
+        while not ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                pytest.fail(f"{self._process.args!r} did not become ready:\n{self.log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End the process, first politely."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
