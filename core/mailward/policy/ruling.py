@@ -1,0 +1,122 @@
+"""What a policy says about one recipient, and how the rulings of several recipients become one reply.
+
+Values and one pure function; who decides a single ruling is `decide`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mailward.model.decision import RecipientDecision
+from mailward.model.edits import Edit
+from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply
+from mailward.model.verdict import Source, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientFacts:
+    """What a policy knows of one forward-path.
+
+    address: "local-part@domain" with subaddress; domain: A-labels in lower case; tag: the part after "+", "" without one.
+    groups: names of the groups the account belongs to. is_local: its mailbox is here.
+    """
+
+    address: str
+    domain: str
+    local_part: str
+    tag: str = ""
+    groups: tuple[str, ...] = ()
+    is_local: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The verdict for one recipient, with all that is needed to carry it out and to explain it.
+
+    recipient: its address, "" at the mail stage. score: points of all counted findings and `do: score`.
+    reply: for reject and tempfail, without the id; None for the others. heeded: a plugin with `heed: true` asked for this rejection.
+    edits, folder, flags: what matching `do:` actions ask for (folder None: the verdict's own). actions: the same in plain words.
+    shadow: what shadow rules and plugins would have changed. alarms: what an admin must look at, e.g. a condition that failed.
+    wanted: the verdict before one reply had to serve several recipients, None when it stayed.
+    """
+
+    recipient: str
+    verdict: Verdict
+    score: float
+    source: Source
+    floor: Verdict = Verdict.ACCEPT
+    reply: Reply | None = None
+    heeded: bool = False
+    edits: tuple[Edit, ...] = ()
+    folder: str | None = None
+    flags: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    wanted: Verdict | None = None
+
+    def decision(self) -> RecipientDecision:
+        """This ruling in the form of the decision record."""
+        return RecipientDecision(
+            recipient=self.recipient,
+            verdict=self.verdict.value,
+            score=self.score,
+            source_kind=self.source.kind,
+            source_name=self.source.name,
+            source_where=self.source.where,
+            floor=self.floor.value,
+            wanted="" if self.wanted is None else self.wanted.value,
+            actions=self.actions,
+            shadow=self.shadow,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One reply for all recipients, and their rulings as that reply leaves them, in the order given."""
+
+    reply: Reply
+    rulings: tuple[Ruling, ...]
+
+    @property
+    def decisions(self) -> tuple[RecipientDecision, ...]:
+        return tuple(ruling.decision() for ruling in self.rulings)
+
+
+def combine(rulings: Sequence[Ruling], id: str = "") -> Outcome:
+    """One reply for at least one ruling; `id` is put into its text when it is not empty.
+
+    Any tempfail: 451 and nobody gets it. All reject, or one heeded rejection: 5xx for all. Else 250, and copies whose
+    rejection can no longer be said go to the quarantine: never a bounce (RFC 5321 section 6.1 leaves no other way).
+    """
+    deferred = [r for r in rulings if r.verdict is Verdict.TEMPFAIL]
+    if deferred:
+        return Outcome(with_id(deferred[0].reply or LOCAL_ERROR, id), _all_as(Verdict.TEMPFAIL, rulings))
+    rejected = [r for r in rulings if r.verdict is Verdict.REJECT]
+    heeded = [r for r in rejected if r.heeded]
+    if rejected and (heeded or len(rejected) == len(rulings)):
+        first = (heeded or rejected)[0]
+        return Outcome(with_id(first.reply or REJECTED, id), _all_as(Verdict.REJECT, rulings))
+    kept = tuple(_as(Verdict.QUARANTINE, r) if r.verdict is Verdict.REJECT else r for r in rulings)
+    return Outcome(accepted(id), kept)
+
+
+def accepted(id: str) -> Reply:
+    """The reply of a message that was taken."""
+    return Reply(250, "2.0.0", (f"Accepted, id {id}" if id else "Accepted",))
+
+
+def with_id(reply: Reply, id: str) -> Reply:
+    """The same reply with the id at the end of its last line, so that the peer's postmaster can name it to ours."""
+    if not id:
+        return reply
+    return replace(reply, lines=(*reply.lines[:-1], f"{reply.lines[-1]} (id {id})"))
+
+
+def _all_as(verdict: Verdict, rulings: Sequence[Ruling]) -> tuple[Ruling, ...]:
+    return tuple(_as(verdict, r) for r in rulings)
+
+
+def _as(verdict: Verdict, ruling: Ruling) -> Ruling:
+    if ruling.verdict is verdict:
+        return ruling
+    return replace(ruling, verdict=verdict, wanted=ruling.verdict, reply=None)
