@@ -1,0 +1,244 @@
+"""mailward.yaml: found, read and checked. docs/reference/config.md describes every key.
+
+The file is read by the same YAML reader as policies, so a mistake is reported as file:line:column, all of them at once.
+"""
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from mailward.formats.address import AddressSyntaxError
+from mailward.formats.domains import normalise_domain
+from mailward.model.errors import ConfigError, PolicyError, Problem
+from mailward.policy.nodes import Node, parse
+
+Protocol = Literal["smtp", "imap"]
+ListenerTls = Literal["none", "starttls", "implicit"]
+RouteAction = Literal["discard"]
+
+CONFIG_VERSION = 1
+DEFAULT_DNS = "127.0.0.1:53"
+_SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One port. tls: none, starttls (offered) or implicit (from the first octet)."""
+
+    name: str
+    protocol: str
+    address: str
+    port: int
+    tls: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Absolute paths of PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in octets; connections counted per protocol."""
+
+    message_octets: int = 50 * 1024 * 1024
+    connections: int = 1000
+    connections_per_address: int = 20
+    free_disk_octets: int = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration. path: the file. folder: where it lies. routes: (domain, action) pairs."""
+
+    path: Path
+    folder: Path
+    hostname: str
+    user: str | None
+    data: Path
+    policies: Path
+    plugins: Path
+    tls: TlsFiles
+    dns_servers: tuple[tuple[str, int], ...]
+    listeners: tuple[Listener, ...]
+    routes: tuple[tuple[str, str], ...]
+    limits: Limits
+
+    @property
+    def directory_file(self) -> Path:
+        return self.data / "directory.sqlite"
+
+    @property
+    def decisions_file(self) -> Path:
+        return self.data / "decisions.sqlite"
+
+
+def find_config(given: Path | None) -> Path:
+    """The configuration file to use, absolute. Raises ConfigError when there is none."""
+    if given is not None:
+        if given.is_file():
+            return given.absolute()
+        raise ConfigError(f"there is no configuration file {given}")
+    named = os.environ.get("MAILWARD_CONFIG")
+    if named:
+        if Path(named).is_file():
+            return Path(named).absolute()
+        raise ConfigError(f"$MAILWARD_CONFIG names {named}, which does not exist")
+    for candidate in (Path("mailward.yaml"), Path("run/mailward.yaml"), Path("/etc/mailward/mailward.yaml")):
+        if candidate.is_file():
+            return candidate.absolute()
+    raise ConfigError("no mailward.yaml here, in ./run or in /etc/mailward; make one with mailward quickstart, or use -c FILE")
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file. Raises PolicyError with every problem, or ConfigError when it cannot be read."""
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    root, problems = parse(octets, str(path))
+    if root is None or problems:
+        raise PolicyError(problems or [Problem(f"{path}:1:1", "", "the file is empty")])
+    reader = _Reader(path.parent)
+    config = reader.config(root, path)
+    if reader.problems:
+        raise PolicyError(reader.problems)
+    return config
+
+
+class _Reader:
+    """Takes values out of nodes and collects what is wrong with them; a wrong value yields its default, so reading goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[Problem] = []
+
+    def config(self, root: Node, path: Path) -> Config:
+        keys = ("version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "limits")
+        self._known(root, "", keys)
+        if self._number(root, "version", None, 1, CONFIG_VERSION) != CONFIG_VERSION:
+            self._wrong(root, "version", f"this release reads version {CONFIG_VERSION}")
+        tls = root.at("tls") or Node({}, root.file, root.line, root.column)
+        self._known(tls, "tls.", ("certificate", "key"))
+        return Config(
+            path=path,
+            folder=self.folder,
+            hostname=self._domain(self._text(root, "hostname", None), root.at("hostname") or root),
+            user=self._text(root, "user", "") or None,
+            data=self._path(self._text(root, "data", "data")),
+            policies=self._path(self._text(root, "policies", "policies")),
+            plugins=self._path(self._text(root, "plugins", "plugins")),
+            tls=TlsFiles(self._file(tls, "certificate"), self._file(tls, "key")),
+            dns_servers=self._servers(root),
+            listeners=self._listeners(root),
+            routes=self._routes(root),
+            limits=self._limits(root),
+        )
+
+    def _limits(self, root: Node) -> Limits:
+        node = root.at("limits")
+        if node is None:
+            return Limits()
+        names = tuple(Limits.__dataclass_fields__)
+        self._known(node, "limits.", names)
+        most = 1 << 40
+        return Limits(**{name: self._number(node, name, getattr(Limits(), name), 1, most) for name in names})
+
+    def _listeners(self, root: Node) -> tuple[Listener, ...]:
+        node = root.at("listeners")
+        if node is None or not node.mapping:
+            self._wrong(root, "listeners", "at least one listener was expected", "mx: {protocol: smtp, address: 0.0.0.0, port: 25}")
+            return ()
+        found = []
+        for name, item in node.mapping.items():
+            self._known(item, f"listeners.{name}.", ("protocol", "address", "port", "tls"))
+            protocol = self._word(item, "protocol", get_args(Protocol), None)
+            tls = self._word(item, "tls", get_args(ListenerTls), "starttls")
+            found.append(Listener(name, protocol, self._text(item, "address", "127.0.0.1"), self._number(item, "port", None, 1, 65535), tls))
+        return tuple(found)
+
+    def _routes(self, root: Node) -> tuple[tuple[str, str], ...]:
+        node = root.at("routes")
+        found = []
+        for domain, item in (node.mapping if node is not None else {}).items():
+            if item.value not in get_args(RouteAction):
+                self._wrong(item, "", f"a route is one of: {', '.join(get_args(RouteAction))}")
+            found.append((self._domain(domain, item), str(item.value)))
+        return tuple(found)
+
+    def _servers(self, root: Node) -> tuple[tuple[str, int], ...]:
+        dns = root.at("dns")
+        if dns is not None:
+            self._known(dns, "dns.", ("servers",))
+        listed = root.at("dns", "servers")
+        found = []
+        for text, node in [(item.value, item) for item in listed.items] if listed is not None else [(DEFAULT_DNS, root)]:
+            match = _SERVER.fullmatch(str(text))
+            if match is None:
+                self._wrong(node, "", f"'{text}' is no name server", 'Write "192.0.2.53:53" or "[2001:db8::53]:53", in quotes.')
+            else:
+                found.append((match["six"] or match["four"], int(match["port"])))
+        return tuple(found)
+
+    def _known(self, node: Node, prefix: str, names: tuple[str, ...]) -> None:
+        if not isinstance(node.value, dict):
+            self._wrong(node, "", f"keys were expected: {', '.join(names)}")
+        for name in node.mapping:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, 1)
+                hint = f"Did you mean '{near[0]}'?" if near else f"Known here: {', '.join(names)}."
+                self.problems.append(Problem(node.key_marks.get(name, node.where), prefix + name, "no such key", hint))
+
+    def _text(self, node: Node, key: str, default: str | None) -> str:
+        item = node.at(key)
+        if item is None:
+            if default is None:
+                self._wrong(node, key, f"the key '{key}' is missing")
+            return default or ""
+        if not isinstance(item.value, str) or not item.value:
+            self._wrong(item, key, "text was expected")
+            return default or ""
+        return item.value
+
+    def _word(self, node: Node, key: str, words: tuple[str, ...], default: str | None) -> str:
+        text = self._text(node, key, default)
+        if text and text not in words:
+            near = difflib.get_close_matches(text, words, 1)
+            self._wrong(node.at(key) or node, key, f"one of {', '.join(words)} was expected", f"Did you mean '{near[0]}'?" if near else "")
+        return text
+
+    def _number(self, node: Node, key: str, default: int | None, least: int, most: int) -> int:
+        item = node.at(key)
+        if item is None:
+            if default is None:
+                self._wrong(node, key, f"the key '{key}' is missing")
+            return least if default is None else default
+        if isinstance(item.value, bool) or not isinstance(item.value, int) or not least <= item.value <= most:
+            self._wrong(item, key, f"a whole number from {least} to {most} was expected")
+            return least
+        return item.value
+
+    def _domain(self, text: str, node: Node) -> str:
+        try:
+            return normalise_domain(text) if text else ""
+        except AddressSyntaxError as error:
+            self._wrong(node, "", f"'{text}' is no domain name: {error}")
+            return ""
+
+    def _path(self, text: str) -> Path:
+        return (self.folder / text).absolute()
+
+    def _file(self, node: Node, key: str) -> Path:
+        path = self._path(self._text(node, key, None))
+        if node.at(key) is not None and not path.is_file():
+            self._wrong(node.at(key) or node, f"tls.{key}", f"there is no file {path}")
+        return path
+
+    def _wrong(self, node: Node, key: str, text: str, hint: str = "") -> None:
+        self.problems.append(Problem(node.where, key, text, hint))

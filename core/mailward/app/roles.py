@@ -1,0 +1,127 @@
+"""What each worker process does: `smtp` takes and delivers mail, `access` serves it, `queue` finishes what others left.
+
+One command starts them all; each has its own process so that hostile MIME does not sit beside the password database.
+"""
+
+import asyncio
+import os
+import pwd
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from mailward.app.build import AccessRole, QueueRole, SmtpRole
+from mailward.app.config import Config, Listener, load_config
+from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, ServiceUser, Supervisor, bind, drop_privileges
+from mailward.app.filters import load_filters
+from mailward.model.errors import ConfigError
+
+log = structlog.get_logger("mailward.worker")
+
+BoundListener = tuple[Listener, socket.socket]
+
+
+def serve(config_file: Path) -> int:
+    """Run the whole server in the foreground. Returns the exit code; raises ConfigError before anything is started."""
+    config = load_config(config_file)
+    user = _service_user(config)
+    bound = [(listener, bind(listener.address, listener.port)) for listener in config.listeners]
+    if user is not None:
+        drop_privileges(user)
+    _check_folders(config)
+    load_filters(config)
+    roles = [
+        RoleSpec("smtp", lambda line: _run(line, config, lambda c: SmtpRole(c, _only(bound, "smtp")))),
+        RoleSpec("access", lambda line: _run(line, config, lambda c: AccessRole(c, _only(bound, "imap")))),
+        RoleSpec("queue", lambda line: _run(line, config, QueueRole)),
+    ]
+    for listener, _ in bound:
+        log.info("listening", listener=listener.name, protocol=listener.protocol, address=listener.address, port=listener.port)
+
+    def check_reload() -> None:
+        load_filters(load_config(config_file))
+
+    return Supervisor(roles, check_reload=check_reload).run()
+
+
+def _only(bound: list[BoundListener], protocol: str) -> list[BoundListener]:
+    """The listeners of one protocol; the sockets of the others are closed in this worker."""
+    for listener, listening in bound:
+        if listener.protocol != protocol:
+            listening.close()
+    return [pair for pair in bound if pair[0].protocol == protocol]
+
+
+def _service_user(config: Config) -> ServiceUser | None:
+    if os.geteuid() != 0:
+        return None
+    if config.user is None:
+        raise ConfigError(f"{config.path}: started as root, so `user:` must name the user to serve as, for example user: mailward")
+    try:
+        entry = pwd.getpwnam(config.user)
+    except KeyError:
+        raise ConfigError(f"{config.path}: there is no user '{config.user}'; make one with: useradd --system {config.user}") from None
+    if entry.pw_uid == 0:
+        raise ConfigError(f"{config.path}: user: {config.user} is root; Mailward does not serve as root")
+    return ServiceUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def _check_folders(config: Config) -> None:
+    """Refuse what others could read or write (T-PRIV-04), and say so before any mail is taken."""
+    if not config.data.is_dir():
+        raise ConfigError(f"the data folder {config.data} does not exist; make it, or run mailward quickstart")
+    if not os.access(config.data, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigError(f"the data folder {config.data} cannot be written by uid {os.geteuid()}; chown it to the service user")
+    if config.data.stat().st_mode & 0o077:
+        raise ConfigError(f"the data folder {config.data} is open to others; run: chmod 700 {config.data}")
+    if config.tls.key.stat().st_mode & 0o077:
+        raise ConfigError(f"the private key {config.tls.key} is open to others; run: chmod 600 {config.tls.key}")
+
+
+Role = SmtpRole | AccessRole | QueueRole
+
+
+def _run(lifeline: Lifeline, config: Config, make: Callable[[Config], Role]) -> None:
+    uvloop.run(_main(lifeline, config, make))
+
+
+async def _main(lifeline: Lifeline, config: Config, make: Callable[[Config], Role]) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    os.set_blocking(lifeline.parent_fd, False)
+    loop.add_reader(lifeline.parent_fd, _supervisor_gone, loop, lifeline.parent_fd, stop)
+    beat = asyncio.create_task(_beat(lifeline.alive_fd))
+    role = make(config)
+    await role.start()
+    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(role, config.path))
+    try:
+        await stop.wait()
+        await role.stop()
+    finally:
+        beat.cancel()
+
+
+def _supervisor_gone(loop: asyncio.AbstractEventLoop, fd: int, stop: asyncio.Event) -> None:
+    loop.remove_reader(fd)
+    stop.set()
+
+
+def _reload(role: Role, path: Path) -> None:
+    try:
+        role.reload(load_config(path))
+    except ConfigError as error:
+        log.error("reload refused, the old configuration stays", problem=str(error))
+    else:
+        log.info("reloaded")
+
+
+async def _beat(fd: int) -> None:
+    while True:
+        os.write(fd, b".")
+        await asyncio.sleep(HEARTBEAT_S)

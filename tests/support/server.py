@@ -1,0 +1,189 @@
+"""A whole Mailward, started the way an admin starts it: `quickstart`, then `serve`, as real processes on random ports."""
+
+import contextlib
+import imaplib
+import json
+import os
+import random
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+COMMAND = str(Path(sys.executable).with_name("mailward"))
+STARTUP_S = 30.0
+PASSWORD = "correct horse battery staple"
+PORTS = {"mx": 25, "imap": 143, "imaps": 993}
+
+
+def open_folder(prefix: str = "mailward-test-") -> Path:
+    """A new folder that the unprivileged service user can reach too (pytest's own are closed when root runs the tests)."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder.chmod(0o755)
+    return folder
+
+
+def free_offset() -> int:
+    """A port offset whose ports are all free now."""
+    for _ in range(200):
+        offset = random.randrange(20000, 60000)
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in PORTS.values():
+                    probe = stack.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", port + offset))
+            except OSError:
+                continue
+            return offset
+    raise AssertionError("no free ports found")
+
+
+@dataclass
+class Server:
+    """One installation in `folder`, with the account demo@example.test. Stop it before removing the folder."""
+
+    folder: Path
+    offset: int
+    process: subprocess.Popen[bytes] | None = None
+    accounts: list[str] = field(default_factory=lambda: ["demo@example.test"])
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "mailward.yaml"
+
+    def port(self, listener: str) -> int:
+        return PORTS[listener] + self.offset
+
+    def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """One `mailward` command against this installation."""
+        environment = {**os.environ, "MAILWARD_CONFIG": str(self.config), "COLUMNS": "200"}
+        done = subprocess.run([COMMAND, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=120, check=False)
+        assert not check or done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments: str) -> object:
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    def policy(self, text: str) -> None:
+        """Replace policies/inbound.yaml."""
+        (self.folder / "policies/inbound.yaml").write_text(text)
+
+    def add_account(self, address: str) -> None:
+        self.run("account", "add", address, "--password-stdin", stdin=PASSWORD + "\n")
+        self.accounts.append(address)
+
+    def start(self) -> None:
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [COMMAND, "serve", "-c", str(self.config)], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Until SMTP and IMAP both greet."""
+        assert self.process is not None
+        deadline = time.monotonic() + STARTUP_S
+        for listener, greeting in (("mx", b"220"), ("imap", b"* OK")):
+            while True:
+                assert self.process.poll() is None, f"the server ended:\n{self.log()}"
+                assert time.monotonic() < deadline, f"no greeting on {listener}:\n{self.log()}"
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port(listener)), 2) as probe:
+                    probe.settimeout(2)
+                    if probe.recv(200).startswith(greeting):
+                        break
+                time.sleep(0.05)
+
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")[-8000:]
+
+    def terminate(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=40)
+
+    def kill_all(self) -> None:
+        """`kill -9` of the supervisor and every worker at once."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            try:
+                self.terminate()
+            except subprocess.TimeoutExpired:
+                self.kill_all()
+
+    def tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.folder / "tls/certificate.pem"))
+        context.check_hostname = False
+        return context
+
+    def smtp(self) -> smtplib.SMTP:
+        return smtplib.SMTP("127.0.0.1", self.port("mx"), local_hostname="client.example.net", timeout=60)
+
+    def send(self, octets: bytes, *, sender: str = "sender@sender.invalid", to: Sequence[str] = ("demo@example.test",)) -> tuple[int, str]:
+        """One mail over SMTP; the reply to the first command that failed, or to the end of data."""
+        with self.smtp() as client:
+            client.ehlo()
+            code, text = client.mail(sender)
+            for recipient in to:
+                if code < 400:
+                    code, text = client.rcpt(recipient)
+            if code < 400:
+                code, text = client.data(octets)
+        return code, text.decode("ascii", "replace")
+
+    def imap(self, account: str = "demo@example.test") -> imaplib.IMAP4_SSL:
+        client = imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=self.tls(), timeout=60)
+        client.login(account, PASSWORD)
+        return client
+
+    def messages(self, mailbox: str = "INBOX", account: str = "demo@example.test") -> list[bytes]:
+        """The octets of every message of a mailbox, in UID order."""
+        with self.imap(account) as client:
+            client.select(mailbox, readonly=True)
+            found: list[bytes] = []
+            _, answer = client.uid("FETCH", "1:*", "(BODY.PEEK[])")
+            found = [part[1] for part in answer if isinstance(part, tuple)]
+        return found
+
+    def wait_for(self, count: int, mailbox: str = "INBOX", account: str = "demo@example.test", timeout_s: float = 30.0) -> list[bytes]:
+        """The messages of a mailbox once there are at least `count`: delivery follows the 250 within moments."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found = self.messages(mailbox, account)
+            if len(found) >= count or time.monotonic() > deadline:
+                assert len(found) >= count, f"{len(found)} of {count} messages in {mailbox}\n{self.log()}"
+                return found
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def server(*, policy: str | None = None, start: bool = True) -> Iterator[Server]:
+    """A fresh installation, started unless told otherwise, stopped and removed at the end."""
+    folder = open_folder()
+    offset = free_offset()
+    made = Server(folder / "mail", offset)
+    try:
+        arguments = [
+            "quickstart", str(made.folder), "--domain", "example.test", "--account", "demo@example.test",
+            "--port-offset", str(offset), "--password-stdin",
+        ]  # fmt: skip
+        made.run(*arguments, stdin=PASSWORD + "\n")
+        if policy is not None:
+            made.policy(policy)
+        if start:
+            made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)

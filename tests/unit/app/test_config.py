@@ -1,0 +1,91 @@
+"""mailward.yaml: every mistake with its place, all of them at once."""
+
+from pathlib import Path
+
+import pytest
+
+from mailward.app.config import find_config, load_config
+from mailward.model.errors import ConfigError, PolicyError
+
+GOOD = """\
+version: 1
+hostname: MX.Example.test
+tls: {certificate: c.pem, key: k.pem}
+dns: {servers: ["127.0.0.1:5300", "[::1]:53"]}
+listeners:
+  mx: {protocol: smtp, address: "127.0.0.1", port: 2025}
+  imaps: {protocol: imap, address: "::1", port: 2993, tls: implicit}
+routes: {Load.example.test: discard}
+limits: {connections: 7}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "c.pem").write_text("c")
+    (tmp_path / "k.pem").write_text("k")
+    return tmp_path
+
+
+def _problems(folder: Path, text: str) -> list[str]:
+    path = folder / "mailward.yaml"
+    path.write_text(text)
+    with pytest.raises(PolicyError) as caught:
+        load_config(path)
+    return [str(p).replace(f"{folder}/", "") for p in caught.value.problems]
+
+
+def test_a_whole_configuration(folder: Path) -> None:
+    path = folder / "mailward.yaml"
+    path.write_text(GOOD)
+    config = load_config(path)
+    assert config.hostname == "mx.example.test"
+    assert config.dns_servers == (("127.0.0.1", 5300), ("::1", 53))
+    assert [(x.name, x.protocol, x.port, x.tls) for x in config.listeners] == [
+        ("mx", "smtp", 2025, "starttls"),
+        ("imaps", "imap", 2993, "implicit"),
+    ]
+    assert config.routes == (("load.example.test", "discard"),)
+    assert config.limits.connections == 7
+    assert config.data == folder / "data"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ("hostname: MX.Example.test", "hostnam: x.test", "mailward.yaml:2:1  hostnam: no such key\n    Did you mean 'hostname'?"),
+        ("version: 1", "version: 2", "mailward.yaml:1:10  version: a whole number from 1 to 1 was expected"),
+        ("port: 2025", "port: 99999", "mailward.yaml:6:54  port: a whole number from 1 to 65535 was expected"),
+        ("tls: implicit", "tls: implict", "mailward.yaml:7:59  tls: one of none, starttls, implicit was expected\n    Did you mean 'implicit'?"),
+        ("discard", "bounce", "mailward.yaml:8:30  a route is one of: discard"),
+        ('"127.0.0.1:5300"', "dns.example", "mailward.yaml:4:16  'dns.example' is no name server\n    Write"),
+        ("key: k.pem", "key: other.pem", "mailward.yaml:3:32  tls.key: there is no file"),
+        ("connections: 7", "connections: many", "mailward.yaml:9:23  connections: a whole number"),
+    ],
+)
+def test_a_mistake_is_shown_with_its_place(folder: Path, wrong: str, right: str, said: str) -> None:
+    found = _problems(folder, GOOD.replace(wrong, right))
+    assert any(problem.startswith(said) for problem in found), found
+
+
+def test_all_mistakes_at_once(folder: Path) -> None:
+    assert len(_problems(folder, GOOD.replace("port: 2025", "port: x").replace("discard", "y").replace("7}", "0}"))) == 3
+
+
+def test_an_empty_file_is_a_problem_too(folder: Path) -> None:
+    assert _problems(folder, "") == ["mailward.yaml:1:1  the file is empty"]
+
+
+def test_the_file_is_found_by_environment_and_then_by_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "mailward.yaml").write_text(GOOD)
+    (folder / "run").mkdir()
+    (folder / "run/mailward.yaml").write_text(GOOD)
+    monkeypatch.delenv("MAILWARD_CONFIG", raising=False)
+    monkeypatch.chdir(folder)
+    assert find_config(None) == folder / "mailward.yaml"
+    assert find_config(Path("run/mailward.yaml")) == folder / "run/mailward.yaml"
+    monkeypatch.setenv("MAILWARD_CONFIG", str(folder / "run/mailward.yaml"))
+    assert find_config(None) == folder / "run/mailward.yaml"
+    monkeypatch.setenv("MAILWARD_CONFIG", str(folder / "absent.yaml"))
+    with pytest.raises(ConfigError, match=r"absent\.yaml"):
+        find_config(None)
