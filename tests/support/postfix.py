@@ -21,13 +21,17 @@ START_LIMIT_S = 20.0
 
 
 class Postfix:
-    """Listens on `port` and relays to `127.0.0.1:next_port`, with TLS when it is offered."""
+    """Listens on `port` and relays to `127.0.0.1:next_port`, with TLS when it is offered.
 
-    def __init__(self, folder: Path, next_port: int) -> None:
+    settings: further lines of main.cf; a later line of the same name wins.
+    """
+
+    def __init__(self, folder: Path, next_port: int, settings: tuple[str, ...] = ()) -> None:
         self._postfix = program("postfix", "postfix")
         if os.geteuid() != 0:
             pytest.fail("a real Postfix can only be started by root; run make test as root")
         self.port = free_port()
+        self.folder = folder
         self._etc = folder / "etc"
         self._queue = folder / "queue"
         self._log = folder / "postfix.log"
@@ -64,6 +68,7 @@ minimal_backoff_time = 5s
 maximal_backoff_time = 5s
 queue_run_delay = 5s
 """
+            + "".join(f"{line}\n" for line in settings)
         )
         self._run("start")
         deadline = time.monotonic() + START_LIMIT_S
@@ -110,11 +115,11 @@ queue_run_delay = 5s
 
 
 @contextlib.contextmanager
-def postfix(next_port: int) -> Iterator[Postfix]:
-    """A running Postfix that relays to `next_port`."""
+def postfix(next_port: int, *settings: str) -> Iterator[Postfix]:
+    """A running Postfix that relays to `next_port`, with further lines of main.cf."""
     folder = Path(tempfile.mkdtemp(prefix="mailward-postfix-"))
     folder.chmod(0o755)
-    made = Postfix(folder, next_port)
+    made = Postfix(folder, next_port, settings)
     try:
         yield made
     finally:

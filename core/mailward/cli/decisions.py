@@ -2,14 +2,13 @@
 
 import json
 
-from mailward.cli.output import JsonValue
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.evidence import HookCall
 
 
-def record_as_json(record: DecisionRecord) -> JsonValue:
+def record_as_json(record: DecisionRecord) -> object:
     """The whole record as plain values."""
-    value: JsonValue = json.loads(record.to_json())
+    value: object = json.loads(record.to_json())
     return value
 
 

@@ -2,12 +2,11 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import typer
 
-JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 
 USAGE = 64
 SOFTWARE = 70
@@ -15,8 +14,8 @@ NO_INPUT = 66
 CONFIGURATION = 78
 
 
-def show(text: str | Callable[[], str], data: JsonValue, *, as_json: bool) -> None:
-    """Print the answer of a command in the form that was asked for."""
+def show(text: str | Callable[[], str], data: object, *, as_json: bool) -> None:
+    """Print the answer of a command in the form that was asked for. data: what `json` can write."""
     if as_json:
         typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
     else:

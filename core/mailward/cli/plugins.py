@@ -1,0 +1,99 @@
+"""`mailward plugins`: what is installed, what it finds, and a start for one's own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailward.app.config import Config
+from mailward.app.filters import Known, known_plugins
+from mailward.cli.options import ConfigOption, JsonOption, config_of
+from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.testing.scaffold import ScaffoldError, render_template
+
+app = typer.Typer(help="Filters: what is installed, what they find, and a start for your own.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print every plugin that is bundled, installed by pip or dropped in, and whether the policy enables it.
+
+    Example: mailward plugins list
+    """
+    found = known_plugins(config_of(config))
+    rows = [(k.name, k.mode, k.origin, k.problem or k.plugin.summary if k.plugin else k.problem) for k in found]
+    show(table(rows), [_data(k) for k in found], as_json=as_json)
+
+
+@app.command("info")
+def info_command(
+    name: Annotated[str, typer.Argument(help="A name from `mailward plugins list`.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a plugin's symbols, facts, settings and hooks: the words a policy can use.
+
+    Example: mailward plugins info spf
+    """
+    known = _named(config_of(config), name)
+    show(lambda: _text(known), _data(known), as_json=as_json)
+
+
+def _named(config: Config, name: str) -> Known:
+    for known in known_plugins(config):
+        if known.name == name:
+            return known
+    fail(f"there is no plugin '{name}'; mailward plugins list shows them", NO_INPUT)
+
+
+def _text(known: Known) -> str:
+    if known.plugin is None:
+        return f"{known.name}: {known.problem}"
+    lines = [f"{known.name}  ({known.mode}, {known.origin})", f"  {known.plugin.summary}"]
+    if known.problem:
+        lines.append(f"  problem: {known.problem}")
+    lines += ["", "symbols (default points):"]
+    lines.append(table([(f"  {name}", f"{s.points:+.1f}", s.description) for name, s in known.plugin.symbols.items()]) or "  none")
+    lines += ["", "facts (in conditions):"]
+    lines.append(table([(f"  {known.name}.{name}", kind) for name, kind in known.facts]))
+    lines += ["", "settings (under `plugins:`):"]
+    lines.append(table([(f"  {name}", default) for name, default in known.settings]) or "  none")
+    lines += ["", f"hooks: {', '.join(known.hooks)}"]
+    return "\n".join(lines)
+
+
+def _data(known: Known) -> dict[str, object]:
+    plugin = known.plugin
+    return {
+        "name": known.name,
+        "mode": known.mode,
+        "origin": known.origin,
+        "problem": known.problem,
+        "summary": plugin.summary if plugin else "",
+        "symbols": {n: {"points": s.points, "description": s.description} for n, s in plugin.symbols.items()} if plugin else {},
+        "facts": dict(known.facts),
+        "settings": dict(known.settings),
+        "hooks": list(known.hooks),
+    }
+
+
+@app.command("new")
+def new_command(
+    name: Annotated[str, typer.Argument(help="The plugin's name: acme_dlp, or acme-dlp for the package.")],
+    drop_in: Annotated[bool, typer.Option("--drop-in", help="One file instead of a pip package.")] = False,
+    target: Annotated[Path, typer.Option(help="The folder to write into.")] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Write a new plugin to start from: a pip package with one hook and its test, or one file.
+
+    Examples:
+
+      mailward plugins new acme-dlp
+
+      mailward plugins new acme_dlp --drop-in --target run/plugins
+    """
+    try:
+        written = render_template(name, target, drop_in=drop_in)
+    except ScaffoldError as error:
+        fail(str(error), USAGE)
+    show("\n".join(str(path) for path in written), [str(path) for path in written], as_json=as_json)
