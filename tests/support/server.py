@@ -104,6 +104,17 @@ class Server:
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")[-8000:]
 
+    def reload(self, *, expect: str = "reloaded") -> None:
+        """SIGHUP, then until the log says how it went."""
+        assert self.process is not None
+        seen = (self.folder / "server.log").stat().st_size
+        self.process.send_signal(signal.SIGHUP)
+        wanted = 3 if expect == "reloaded" else 1  # each worker reports for itself; a refusal comes from the supervisor
+        deadline = time.monotonic() + 20
+        while (self.folder / "server.log").read_bytes()[seen:].count(expect.encode()) < wanted:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
     def terminate(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)

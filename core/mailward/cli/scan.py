@@ -1,0 +1,82 @@
+"""`mailward scan`: the whole chain on a file, without a server; nothing is stored or delivered."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailward.app.scanning import Scanned, ScanInput, scan
+from mailward.cli.decisions import record_as_json, record_as_text
+from mailward.cli.options import ConfigOption, JsonOption, config_of
+from mailward.cli.output import NO_INPUT, USAGE, fail, show
+from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
+from mailward.model.verdict import Verdict
+
+EXIT_CODES = {Verdict.REJECT: 1, Verdict.QUARANTINE: 2, Verdict.TEMPFAIL: 3}
+
+
+def scan_command(
+    file: Annotated[str, typer.Argument(help="A message (.eml); '-' reads standard input.")],
+    ip: Annotated[str | None, typer.Option(help="The address it came from.")] = None,
+    helo: Annotated[str | None, typer.Option(help="The name given in EHLO.")] = None,
+    mail_from: Annotated[str | None, typer.Option(help="The reverse-path; '' for the null one.")] = None,
+    rcpt: Annotated[list[str] | None, typer.Option(help="A recipient; may be given several times.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run every enabled filter on a message and print who said what, and what the policy makes of it.
+
+    Exits 0 for accept and junk, 1 reject, 2 quarantine, 3 tempfail; of several recipients' verdicts the strongest counts.
+
+    Examples:
+
+      mailward scan message.eml
+
+      mailward scan message.eml --ip 203.0.113.7 --helo mail.example.net --mail-from a@example.net --rcpt bob@example.org
+    """
+    settings = config_of(config)
+    octets = _read(file)
+    given = ScanInput(
+        octets=octets,
+        ip=ip or "127.0.0.1",
+        helo=helo,
+        reverse_path=_reverse_path(mail_from),
+        forward_paths=tuple(_forward_path(address) for address in rcpt or ()),
+    )
+    result = asyncio.run(scan(settings, given))
+    missing = [name for name, value in (("--ip", ip), ("--helo", helo), ("--mail-from", mail_from), ("--rcpt", rcpt)) if value is None]
+    show(lambda: _text(result, missing), record_as_json(result.record), as_json=as_json)
+    raise typer.Exit(EXIT_CODES.get(result.strongest, 0))
+
+
+def _text(result: Scanned, missing: list[str]) -> str:
+    text = record_as_text(result.record)
+    return f"{text}\n\n  Not given: {', '.join(missing)}" if missing else text
+
+
+def _read(file: str) -> bytes:
+    try:
+        octets = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        fail(f"cannot read {file}: {error.strerror}", NO_INPUT)
+    if b"\r\n" not in octets:
+        octets = octets.replace(b"\n", b"\r\n")  # files on disk often have LF line ends; a message in SMTP never has
+    return octets
+
+
+def _reverse_path(text: str | None) -> ReversePath:
+    return ReversePath(_address(text)) if text else NULL_REVERSE_PATH
+
+
+def _forward_path(text: str) -> ForwardPath:
+    return ForwardPath(_address(text))
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_mailbox(text)
+    except AddressSyntaxError as error:
+        fail(f"'{text}' is no mail address: {error}", USAGE)
