@@ -1,0 +1,130 @@
+"""How every SQLite file is opened: modes, durability, schema version. One answer for store, quarantine, directory and the rest.
+
+SQLite locks between processes by polling, so whoever writes much takes a lock of its own first (the store does).
+Connections do not survive a fork: open after it.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from mailward.model.errors import StorageError
+
+_BUSY_TIMEOUT_S = 30.0
+
+
+@contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Turn what SQLite and the file system raise into StorageError. `what` names the file for the admin."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        # Corruption stays when one tries again; a full disk, a lock or an I/O error may not.
+        damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        raise StorageError(f"{what}: {error}", permanent=damaged) from error
+    except (sqlite3.Error, OSError) as error:
+        raise StorageError(f"{what}: {error}") from error
+
+
+def connect(
+    path: Path, *, schema: str, version: int, synchronous: Literal["FULL", "NORMAL"], cache_kibibytes: int = 2048
+) -> sqlite3.Connection:
+    """A connection in autocommit mode, in WAL mode, usable from any thread but by one at a time.
+
+    schema: the statements that make an empty file into version `version`; run in one transaction by whoever comes first.
+    The file has mode 0600 whatever the umask, and SQLite gives its companions the same; a folder made for it has 0700.
+    Raises StorageError, permanent when the file was written by a newer release.
+    """
+    with storage_errors(str(path)):
+        if not path.exists():
+            _make_file(path)
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute(f"PRAGMA cache_size = -{int(cache_kibibytes)}")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            if _version(connection, path, version) < version:
+                _make_schema(connection, path, schema, version)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _version(connection: sqlite3.Connection, path: Path, ours: int) -> int:
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > ours:
+        raise StorageError(
+            f"{path}: written by a newer release (form {found}, this release reads {ours}); upgrade, or restore a backup",
+            permanent=True,
+        )
+    return found
+
+
+def _make_file(path: Path) -> None:
+    """An empty file with mode 0600. Linked into place: closing a descriptor of a database file that another thread
+    has open already would drop that thread's POSIX locks."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.new")
+    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with suppress(FileExistsError):  # another process was quicker
+        os.link(draft, path)
+    draft.unlink()
+
+
+def _make_schema(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # SQLite answers "busy" at once when two switch to WAL
+        if _version(connection, path, version) == 0:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {int(version)}; COMMIT")
+            os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction; committed at the end of the block, rolled back when it raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # after some errors, a full disk for one, SQLite has rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+class Database:
+    """A small shared SQLite file: one connection a process, guarded by a lock, every failure a StorageError."""
+
+    def __init__(self, path: Path, *, schema: str, version: int, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection = connect(path, schema=schema, version=version, synchronous=synchronous)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for a few SELECTs."""
+        with self._lock, storage_errors(str(self._path)):
+            yield self._connection
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """The connection inside one write transaction, durable (as `synchronous` says) when the block has ended."""
+        with self._lock, storage_errors(str(self._path)), transaction(self._connection):
+            yield self._connection
+
+    def close(self) -> None:
+        """No further use; the WAL is folded into the file when this was the last process."""
+        with self._lock:
+            self._connection.close()
