@@ -1,7 +1,10 @@
 from collections.abc import Sequence
 
 class AuthResError(Exception): ...
-class SyntaxError(AuthResError): ...  # noqa: A001
+class SyntaxError(AuthResError): ...
+
+class QuotableValue(str):
+    def quote_if_needed(self) -> str: ...
 
 class AuthenticationResultProperty:
     type: str

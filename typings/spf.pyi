@@ -10,7 +10,7 @@ class PermError(Exception):
     def __init__(self, msg: str, mech: str | None = ..., ext: object = ...) -> None: ...
 
 class query:  # noqa: N801
-    l: str  # noqa: E741
+    l: str
     o: str
     d: str
     r: str
