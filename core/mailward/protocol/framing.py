@@ -1,0 +1,167 @@
+"""Where does a line or a message end in a stream of octets? (RFC 5321 sections 2.3.8, 4.1.1.4, 4.5.2)
+
+The only line end is CR LF and the only end of mail data is CR LF . CR LF. What a line or a message means is left to the
+machines that use these two readers. Nothing here raises on anything a peer can send; memory stays within the limits given.
+"""
+
+import enum
+from dataclasses import dataclass
+
+END_OF_DATA = b"\r\n.\r\n"
+_CRLF = b"\r\n"
+_NUL = b"\0"
+
+
+class LineFault(enum.Enum):
+    """Why something that stands where a command line should be is none."""
+
+    TOO_LONG = "longer than the limit"
+    BARE_LF = "ended by LF without CR"
+    ENDLESS = "an over-long line that does not end"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line without its CRLF; it may still hold a bare CR or a NUL. fault: the octets are not kept then."""
+
+    octets: bytes
+    fault: LineFault | None = None
+
+
+class LineReader:
+    """Cuts lines from a stream.
+
+    limit_octets: the longest line, CRLF included. An over-long line is reported once, when it passes the limit, and then
+    passed over; after endless_octets of it `LineFault.ENDLESS` is reported, and the caller is expected to give up.
+    """
+
+    def __init__(self, limit_octets: int, endless_octets: int) -> None:
+        self._limit = limit_octets
+        self._endless = endless_octets
+        self._buffer = bytearray()
+        self._skipping = False
+        self._skipped = 0
+
+    def __bool__(self) -> bool:
+        """True while octets wait to be read, be it part of a line only."""
+        return bool(self._buffer)
+
+    @property
+    def first_octet(self) -> int | None:
+        """The octet the next line begins with, for recognising what is no text at all; None while there is none."""
+        return self._buffer[0] if self._buffer and not self._skipping else None
+
+    def feed(self, octets: bytes) -> None:
+        self._buffer += octets
+
+    def next(self) -> Line | None:
+        """The next line, None until more octets arrive."""
+        while True:
+            end = self._buffer.find(b"\n")
+            if self._skipping:
+                if self._skipped + (len(self._buffer) if end < 0 else end) > self._endless:
+                    return Line(b"", LineFault.ENDLESS)
+                if end < 0:
+                    # The last octet stays: it may be the CR of the CRLF that ends the line.
+                    self._skipped += len(self._buffer) - 1
+                    del self._buffer[:-1]
+                    return None
+                self._skipping = False
+                is_bare = self._buffer[end - 1] != 0x0D
+                del self._buffer[: end + 1]
+                if is_bare:
+                    return Line(b"", LineFault.BARE_LF)
+                continue
+            if end >= self._limit or (end < 0 and len(self._buffer) > self._limit):
+                self._skipping, self._skipped = True, 0
+                return Line(b"", LineFault.TOO_LONG)
+            if end < 0:
+                return None
+            line = bytes(self._buffer[: end + 1])
+            del self._buffer[: end + 1]
+            return Line(line[:-2]) if line.endswith(_CRLF) else Line(b"", LineFault.BARE_LF)
+
+    def take_rest(self) -> bytes:
+        """Everything not yet read: what follows DATA is content and no longer lines."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
+
+class ContentFault(enum.Enum):
+    """Why mail data cannot be taken."""
+
+    BARE_NEWLINE = "CR or LF that is not part of a CRLF"
+    NUL = "an octet of value 0"
+    LINE_TOO_LONG = "a line longer than the limit"
+
+
+class ContentReader:
+    """Reads mail data up to its end: undoes dot-stuffing, finds CR LF . CR LF and what looks like it but is not.
+
+    Works on whole chunks, never line by line. After the first fault nothing more is handed out, while the real end of
+    data is still looked for: a look-alike must not end anything.
+    """
+
+    def __init__(self, line_limit_octets: int) -> None:
+        self._line_limit = line_limit_octets
+        # Mail data begins at the start of a line: the CRLF of the DATA command counts for the first dot (RFC 5321 4.1.1.4).
+        self._held = _CRLF
+        self._not_content = 2  # octets at the front of _held that belong to the command
+        self._line_octets = 0  # of the line that has not ended yet
+        self._faults: set[ContentFault] = set()
+        self.size_octets = 0
+        """Octets of content handed out or passed over, after dot-unstuffing."""
+
+    @property
+    def fault(self) -> ContentFault | None:
+        """The gravest fault so far: the same however the stream was cut into chunks."""
+        return next((fault for fault in ContentFault if fault in self._faults), None)
+
+    def read(self, octets: bytes) -> tuple[bytes, bytes | None]:
+        """(content, rest): content in order, b"" when there is none; rest is None until the end of data was seen.
+
+        rest: the octets that follow the end of data, b"" when there are none.
+        """
+        stream = self._held + octets
+        end = stream.find(END_OF_DATA)
+        rest: bytes | None = None
+        if end >= 0:
+            content, rest = stream[: end + 2], stream[end + 5 :]
+        else:
+            kept = len(stream) - _possible_start_of_end(stream)
+            content, self._held = stream[:kept], stream[kept:]
+        if not content:
+            return b"", rest
+        # Each CR and LF is half of a CRLF, and there is no NUL, exactly when taking all three away takes two octets a CRLF.
+        if len(content) - len(content.translate(None, b"\r\n\0")) != 2 * content.count(_CRLF):
+            if _NUL in content:
+                self._faults.add(ContentFault.NUL)
+            if content.count(b"\r") + content.count(b"\n") != 2 * content.count(_CRLF):
+                self._faults.add(ContentFault.BARE_NEWLINE)
+        content = content.replace(b"\r\n.", _CRLF)[self._not_content :]
+        self._not_content = 0
+        self.size_octets += len(content)
+        if self._has_long_line(content):
+            self._faults.add(ContentFault.LINE_TOO_LONG)
+        return (b"" if self._faults else content), rest
+
+    def _has_long_line(self, content: bytes) -> bool:
+        """Looks at one newline in each stretch of the limit's length, not at every line."""
+        start = -self._line_octets  # where the line at the front of `content` began
+        while len(content) - start > self._line_limit:
+            newline = content.rfind(b"\n", max(start, 0), max(start + self._line_limit, 0))
+            if newline < 0:
+                return True
+            start = newline + 1
+        newline = content.rfind(b"\n")
+        self._line_octets = len(content) - newline - 1 if newline >= 0 else self._line_octets + len(content)
+        return False
+
+
+def _possible_start_of_end(stream: bytes) -> int:
+    """How many octets at the end of `stream` may be the beginning of CR LF . CR LF."""
+    for length in (4, 3, 2, 1):
+        if stream.endswith(END_OF_DATA[:length]):
+            return length
+    return 0

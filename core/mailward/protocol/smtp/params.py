@@ -1,0 +1,105 @@
+"""What stands behind MAIL FROM: and RCPT TO: (RFC 5321 section 4.1.2; RFC 1870 SIZE, RFC 6152 BODY, RFC 6531 SMTPUTF8).
+
+Paths are read by `formats.address`; here they are split from the parameters, and the parameters become values.
+"""
+
+import re
+from dataclasses import replace
+
+from mailward.formats.address import AddressSyntaxError, parse_forward_path, parse_reverse_path
+from mailward.model.address import ForwardPath, ReversePath
+from mailward.model.envelope import BodyType, MailParameters
+from mailward.model.errors import PeerError
+from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
+
+_PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
+_SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 3: at most 20 digits
+
+UTF8_ADDRESS = reply(553, "5.6.7", "That address needs the SMTPUTF8 parameter of MAIL")
+NO_PARAMETERS_IN_HELO = reply(555, "5.5.4", "Parameters need a session opened by EHLO")
+
+
+class RefusedError(PeerError):
+    """A command that cannot be carried out as it stands; `reply` is the answer."""
+
+    def __init__(self, answer: Reply) -> None:
+        super().__init__(str(answer), answer.to_octets())
+        self.reply = answer
+
+
+def parse_mail(argument: bytes, *, extended: bool, size_limit_octets: int) -> tuple[ReversePath, MailParameters]:
+    """The argument of MAIL, b"FROM:<a@example.net> SIZE=1000".
+
+    extended: the session was opened by EHLO, without which no parameter is known. Raises RefusedError.
+    """
+    text = _after_keyword(argument, b"FROM:", "MAIL FROM:<reverse-path> [parameters]")
+    try:
+        path, rest = parse_reverse_path(text, smtputf8=not text.isascii())
+    except AddressSyntaxError as error:
+        raise RefusedError(reply(553, "5.1.7", f"Reverse-path: {error}")) from error
+    parameters = MailParameters()
+    for name, value in _split(rest, extended=extended):
+        parameters = _mail_parameter(parameters, name, value, size_limit_octets)
+    if not parameters.smtputf8 and not text[: len(text) - len(rest)].isascii():
+        raise RefusedError(UTF8_ADDRESS)
+    return path, parameters
+
+
+def parse_rcpt(argument: bytes, *, extended: bool, smtputf8: bool) -> ForwardPath:
+    """The argument of RCPT, b"TO:<b@example.org>". smtputf8: MAIL of this transaction said so. Raises RefusedError."""
+    text = _after_keyword(argument, b"TO:", "RCPT TO:<forward-path>")
+    try:
+        path, rest = parse_forward_path(text, smtputf8=not text.isascii())
+    except AddressSyntaxError as error:
+        raise RefusedError(reply(553, "5.1.3", f"Forward-path: {error}")) from error
+    for name, _ in _split(rest, extended=extended):
+        raise RefusedError(reply(555, "5.5.4", f"RCPT has no parameter {name} here"))
+    if not smtputf8 and not text[: len(text) - len(rest)].isascii():
+        raise RefusedError(UTF8_ADDRESS)
+    return path
+
+
+def _after_keyword(argument: bytes, keyword: bytes, syntax: str) -> bytes:
+    if argument[: len(keyword)].upper() != keyword:
+        raise RefusedError(reply(501, "5.5.4", f"Syntax: {syntax}"))
+    # A space before the path is not in the grammar, but so common that refusing it would refuse mail (RFC 5321 4.1.1.2).
+    return argument[len(keyword) :].removeprefix(b" ").rstrip(b" ")
+
+
+def _split(rest: bytes, *, extended: bool) -> list[tuple[str, str | None]]:
+    """The parameters behind a path as (NAME, value); value None when there is no "="."""
+    if not rest:
+        return []
+    if not rest.startswith(b" "):
+        raise RefusedError(reply(501, "5.5.4", "A space was expected behind the path"))
+    if not extended:
+        raise RefusedError(NO_PARAMETERS_IN_HELO)
+    found: dict[str, str | None] = {}
+    for word in rest.split():
+        match = _PARAMETER.fullmatch(word)
+        if match is None:
+            raise RefusedError(reply(501, "5.5.4", "A parameter is malformed"))
+        name = match[1].decode("ascii").upper()
+        if name in found:
+            raise RefusedError(reply(501, "5.5.4", f"Parameter {name} is given twice"))
+        found[name] = None if match[2] is None else match[2].decode("ascii")
+    return list(found.items())
+
+
+def _mail_parameter(parameters: MailParameters, name: str, value: str | None, size_limit_octets: int) -> MailParameters:
+    if name == "SIZE":
+        if value is None or not _SIZE.fullmatch(value):
+            raise RefusedError(reply(501, "5.5.4", "SIZE wants a number of octets"))
+        if int(value) > size_limit_octets:
+            raise RefusedError(MESSAGE_TOO_BIG)
+        return replace(parameters, size_octets=int(value))
+    if name == "BODY":
+        try:
+            return replace(parameters, body=BodyType((value or "").upper()))
+        except ValueError as error:
+            raise RefusedError(reply(501, "5.5.4", "BODY wants 7BIT or 8BITMIME")) from error
+    if name == "SMTPUTF8":
+        if value is not None:
+            raise RefusedError(reply(501, "5.5.4", "SMTPUTF8 takes no value"))
+        return replace(parameters, smtputf8=True)
+    raise RefusedError(reply(555, "5.5.4", f"MAIL has no parameter {name} here"))

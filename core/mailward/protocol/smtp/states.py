@@ -1,0 +1,55 @@
+"""The states of one SMTP server connection, the legal moves between them, and which command is taken in which state."""
+
+import enum
+from dataclasses import dataclass
+
+
+class State(enum.Enum):
+    """Where a connection stands."""
+
+    CONNECTED = "before the greeting"
+    START = "before EHLO"
+    GREETED = "no transaction"
+    MAIL = "a reverse-path, no forward-path yet"
+    RCPT = "at least one forward-path"
+    DATA = "mail data is coming"
+    TLS = "between STARTTLS and the handshake"
+    CLOSED = "over"
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.CONNECTED: frozenset({State.START, State.CLOSED}),
+    State.START: frozenset({State.GREETED, State.CLOSED}),
+    State.GREETED: frozenset({State.GREETED, State.MAIL, State.TLS, State.CLOSED}),
+    State.MAIL: frozenset({State.RCPT, State.GREETED, State.CLOSED}),
+    State.RCPT: frozenset({State.RCPT, State.DATA, State.GREETED, State.CLOSED}),
+    State.DATA: frozenset({State.GREETED, State.CLOSED}),
+    State.TLS: frozenset({State.START, State.GREETED, State.CLOSED}),
+    State.CLOSED: frozenset(),
+}
+
+_GREETED = frozenset({State.GREETED})
+_IN_TRANSACTION = frozenset({State.MAIL, State.RCPT})
+
+TAKEN_IN: dict[bytes, frozenset[State]] = {
+    b"MAIL": _GREETED,
+    b"RCPT": _IN_TRANSACTION,
+    b"DATA": frozenset({State.RCPT}),
+    b"STARTTLS": _GREETED,
+}
+"""Commands bound to a state; every other command is taken in any state that reads commands (RFC 5321 section 4.1.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every limit of the machine. Octets and counts; what happens past each stands behind it."""
+
+    command_line_octets: int = 2048  # 500 5.5.2
+    endless_line_octets: int = 65_536  # 421 4.7.0 and close
+    long_lines: int = 3  # 421 4.7.0 and close
+    recipients: int = 1000  # 452 4.5.3; RFC 5321 4.5.3.1.8 wants at least 100
+    errors: int = 20  # 421 4.7.0 and close
+    junk_commands: int = 100  # without a message in between: 421 4.7.0 and close
+    message_octets: int = 52_428_800  # 552 5.3.4, at MAIL by SIZE or at the end of data
+    excess_octets: int = 52_428_800  # how much of a too big message is read and thrown away: 552 5.3.4 and close
+    content_line_octets: int = 1_048_576  # 552 5.3.4 at the end of data
