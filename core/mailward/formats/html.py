@@ -14,10 +14,9 @@ MAX_DEPTH = 1000
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)[^>]*+>?")
 _MARKUP = re.compile(r"<(?:!--.*?(?:-->|\Z)|[^>]*+>?)", re.DOTALL)
-_UNNESTED = frozenset(
-    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
-    + ("p", "li", "td", "th", "tr", "option", "dt", "dd")
-)
+_VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
+_UNNESTED = frozenset((*_VOID, "p", "li", "td", "th", "tr", "option", "dt", "dd"))
+"""Elements that have no end tag, or whose end tag is often left out; none of them nests in itself."""
 _UNSEEN = "script,style,title,template,noscript,head"
 _BLOCKS = (
     "address,article,aside,blockquote,br,dd,div,dl,dt,footer,form,h1,h2,h3,h4,h5,h6,header,hr,li,main,nav,ol,option,p,pre,section,"

@@ -13,7 +13,8 @@ from mailward.formats.words import decode_charset, decode_extended, decode_words
 MAX_PARAMETERS = 64
 MAX_SECTIONS = 32
 
-_COMMENT_OR_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?|\\.|[()]|[^"()\\]++|\\', re.DOTALL)
+_OUTSIDE_COMMENT = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[()]|[^"()]++', re.DOTALL)
+_IN_COMMENT = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
 _PARAMETER = re.compile(rb';[ \t\r\n]*([^;="\s]*)[ \t\r\n]*(?:=[ \t\r\n]*("(?:[^"\\]|\\.)*+"?)?([^;]*))?', re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*?))?")
@@ -38,15 +39,22 @@ class Parameterised:
     problems: frozenset[str]
 
 
-def strip_comments(value: bytes) -> bytes:
-    """The value without comments, quoted strings kept; an unclosed comment takes the rest. Any depth, one pass."""
+def strip_comments(value: bytes, instead: bytes = b"") -> bytes:
+    """The value without comments, quoted strings kept; an unclosed comment takes the rest. Any depth, one pass.
+
+    instead: what stands where a comment was.
+    """
     if b"(" not in value:
         return value
-    kept, depth = [], 0
-    for found in _COMMENT_OR_TEXT.finditer(value):
-        piece = found.group()
+    kept, depth, position = [], 0, 0
+    while position < len(value):
+        found = (_IN_COMMENT if depth else _OUTSIDE_COMMENT).match(value, position)
+        if found is None:
+            break
+        piece, position = found.group(), found.end()
         if piece == b"(":
             depth += 1
+            kept.append(b"" if depth > 1 else instead)
         elif piece == b")" and depth:
             depth -= 1
         elif not depth:

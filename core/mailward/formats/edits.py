@@ -1,0 +1,71 @@
+"""What does a message look like after the edits recorded for it? Octets that no edit names stay as they were received."""
+
+import re
+from collections.abc import Sequence
+
+from mailward.formats.header import LINE_OCTETS, FieldView, Octets, fold_field, header_end, split_header
+from mailward.formats.words import encode_words
+from mailward.model.edits import AddHeader, PrefixSubject, RecordedEdit, RemoveFieldAt, RemoveHeader
+
+_VALUE = re.compile(rb"[^:]*:[ \t]*")
+
+
+def render(octets: Octets, edits: Sequence[RecordedEdit]) -> bytes:
+    """The message with the edits applied one after another.
+
+    Raises ValueError where an AddHeader or PrefixSubject cannot be written (see `fold_field`); the index of a RemoveFieldAt
+    that is not there is ignored. `check` finds the first of these before custody.
+    """
+    if not edits:
+        return bytes(octets)
+    body_start = header_end(octets)
+    raw_fields, empty_line = split_header(bytes(octets[:body_start]))
+    fields: list[tuple[int | None, bytes]] = list(enumerate(raw_fields))
+    for edit in edits:
+        match edit:
+            case AddHeader(name, value):
+                fields.insert(0, (None, fold_field(name, value)))
+            case RemoveFieldAt(index):
+                fields = [(place, raw) for place, raw in fields if place != index]
+            case RemoveHeader(name):
+                fields = [(place, raw) for place, raw in fields if FieldView.of(raw).name.lower() != name.lower()]
+            case PrefixSubject(prefix):
+                fields = _with_prefix(fields, prefix)
+    return b"".join([*(raw for _, raw in fields), empty_line, octets[body_start:]])
+
+
+def check(edit: RecordedEdit) -> None:
+    """Raises ValueError for an edit that `render` could not apply."""
+    match edit:
+        case AddHeader(name, value):
+            fold_field(name, value)
+        case PrefixSubject(prefix):
+            fold_field("Subject", prefix)
+
+
+def _with_prefix(fields: list[tuple[int | None, bytes]], prefix: str) -> list[tuple[int | None, bytes]]:
+    """Every Subject with the prefix before its value; readers may show any of several."""
+    fold_field("Subject", prefix)
+    is_subject = [FieldView.of(raw).name.lower() == "subject" for _, raw in fields]
+    if not any(is_subject):
+        return [(None, fold_field("Subject", prefix)), *fields]
+    return [(place, _prefixed(raw, prefix) if found else raw) for (place, raw), found in zip(fields, is_subject, strict=True)]
+
+
+def _prefixed(raw: bytes, prefix: str) -> bytes:
+    found = _VALUE.match(raw)
+    if found is None:  # a line that says Subject and has no colon
+        return raw
+    value = raw[found.end() :]
+    starts_with_word = value.startswith(b"=?")
+    if prefix.isascii() and prefix.isprintable() and "=?" not in prefix:
+        text = prefix if prefix.endswith(" ") or not starts_with_word else prefix + " "
+        written = text.encode("ascii")
+    else:
+        # Blanks between two encoded-words are not shown, those before plain text are (RFC 2047 section 6.2).
+        text = prefix if starts_with_word else prefix.rstrip(" ")
+        written = "\r\n ".join(encode_words(text)).encode("ascii") + b" "
+    first_line = value.partition(b"\n")[0].strip()
+    if first_line and written.endswith(b" ") and found.end() + len(written.rpartition(b"\n")[2]) + len(first_line) > LINE_OCTETS:
+        written = written[:-1] + b"\r\n "
+    return raw[: found.end()] + written + value
