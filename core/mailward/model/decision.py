@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +59,10 @@ class DecisionRecord:
     policy_hash: str
     events: tuple[LaterEvent, ...] = ()
     version: int = field(default=RECORD_VERSION)
+
+    def with_events(self, events: tuple[LaterEvent, ...]) -> "DecisionRecord":
+        """The same record with what happened later."""
+        return replace(self, events=events)
 
     def to_json(self) -> str:
         """One line of JSON."""

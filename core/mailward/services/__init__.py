@@ -1,1 +1,1 @@
-"""."""
+"""What `api.services` promises to plugins: DNS, clock, key-value, log."""

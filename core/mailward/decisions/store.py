@@ -1,0 +1,87 @@
+"""The embedded store of decision records, one SQLite file that all processes write.
+
+It may lose its last second at a power cut (synchronous=NORMAL): a record of accepted mail stands in the synced queue item
+until it has been copied here, and refusals may lose that much (design section 5).
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from mailward.database import Database
+from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
+from mailward.model.ids import QueueId
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE record (id TEXT PRIMARY KEY, received_at TEXT NOT NULL, message_id TEXT NOT NULL, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX record_by_time ON record (received_at);
+CREATE INDEX record_by_message_id ON record (message_id) WHERE message_id != '';
+CREATE TABLE recipient (address TEXT NOT NULL, received_at TEXT NOT NULL, id TEXT NOT NULL,
+  PRIMARY KEY (address, received_at, id)) WITHOUT ROWID;
+CREATE TABLE event (id TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, recipient TEXT NOT NULL, text TEXT NOT NULL,
+  PRIMARY KEY (id, number)) WITHOUT ROWID;
+"""
+
+
+class DecisionStore:
+    """All calls block for a moment and are safe from any thread. They raise StorageError."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, schema=_SCHEMA, version=_VERSION, synchronous="NORMAL")
+
+    def close(self) -> None:
+        self._database.close()
+
+    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
+        """Keep a record and what is already known to have happened. A record that is here already stays as it is."""
+        with self._database.write() as connection:
+            row = (record.id, record.received_at, record.message_id, record.to_json())
+            if connection.execute("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)", row).rowcount:
+                rows = [(r.recipient.lower(), record.received_at, record.id) for r in record.recipients]
+                connection.executemany("INSERT OR IGNORE INTO recipient VALUES (?, ?, ?)", rows)
+            for event in events:
+                connection.execute(_ADD_EVENT, (record.id, event.at, event.recipient, event.text, record.id))
+
+    def add_event(self, id: QueueId, event: LaterEvent) -> None:
+        """Note what happened to a message later."""
+        with self._database.write() as connection:
+            connection.execute(_ADD_EVENT, (id, event.at, event.recipient, event.text, id))
+
+    def get(self, id: QueueId) -> DecisionRecord | None:
+        """The record of this id, None when there is none."""
+        return next(iter(self._select("WHERE id = ?", (id,))), None)
+
+    def last(self) -> DecisionRecord | None:
+        """The newest record."""
+        return next(iter(self._select("ORDER BY received_at DESC, id DESC LIMIT 1", ())), None)
+
+    def find(
+        self, *, message_id: str | None = None, recipient: str | None = None, since: datetime | None = None, limit: int = 100
+    ) -> tuple[DecisionRecord, ...]:
+        """Records that meet all of what is given, the newest first. recipient: compared without case. since: aware."""
+        conditions, values = ["1"], []
+        if message_id is not None:
+            conditions.append("message_id = ?")
+            values.append(message_id)
+        if recipient is not None:
+            conditions.append("id IN (SELECT id FROM recipient WHERE address = ?)")
+            values.append(recipient.lower())
+        if since is not None:
+            conditions.append("received_at >= ?")
+            values.append(utc_text(since))
+        return self._select(f"WHERE {' AND '.join(conditions)} ORDER BY received_at DESC, id DESC LIMIT {int(limit)}", tuple(values))
+
+    def _select(self, clause: str, values: tuple[str, ...]) -> tuple[DecisionRecord, ...]:
+        with self._database.read() as connection:
+            rows = connection.execute(f"SELECT id, json FROM record {clause}", values).fetchall()  # noqa: S608 - our own clauses
+            events = {
+                id: tuple(LaterEvent(*row) for row in connection.execute(_EVENTS, (id,)))
+                for id, _ in rows
+            }  # fmt: skip
+        return tuple(DecisionRecord.from_json(text).with_events(events[id]) for id, text in rows)
+
+
+_ADD_EVENT = (
+    "INSERT INTO event SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM event WHERE id = ?"
+)
+_EVENTS = "SELECT at, recipient, text FROM event WHERE id = ? ORDER BY number"
