@@ -53,7 +53,7 @@ class Hints:
         asyncio.get_running_loop().add_reader(receiver.fileno(), self._receive, receiver, changed)
 
     def _receive(self, receiver: socket.socket, changed: Callable[[AccountId], None]) -> None:
-        accounts = set()
+        accounts: set[AccountId] = set()
         with contextlib.suppress(BlockingIOError):
             while len(accounts) < 1000:
                 accounts.add(AccountId(receiver.recv(_MOST_OCTETS).decode("ascii", "replace")))
