@@ -1,0 +1,91 @@
+"""Final delivery: one recipient's copy is made from the spool's octets and put where the verdict said (RFC 5321 section 4.4).
+
+It may be called again for the same recipient after a crash: store and quarantine know the delivery key and add nothing twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailward.formats.edits import render
+from mailward.formats.trace import return_path_field
+from mailward.model.errors import LocalError
+from mailward.model.ids import AccountId
+from mailward.quarantine import Held, Quarantine
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.store.base import Append, MailStore, NoSuchMailbox
+
+FALLBACK_MAILBOX = "INBOX"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One recipient's copy to be made. number: the recipient's place in the item, from 0."""
+
+    item: QueueItem
+    number: int
+    octets: bytes
+
+    @property
+    def recipient(self) -> QueuedRecipient:
+        return self.item.recipients[self.number]
+
+    @property
+    def delivery_key(self) -> str:
+        return f"{self.item.id}:{self.number}"
+
+    def render(self) -> bytes:
+        """The message as this recipient gets it: Return-Path, our trace fields, then the received octets with the edits."""
+        edited = render(self.octets, (*self.item.edits, *self.recipient.edits))
+        return b"".join((return_path_field(self.item.reverse_path).encode("utf-8"), self.item.trace.encode("utf-8"), edited))
+
+
+class Mda:
+    """All calls block; run them in a thread."""
+
+    def __init__(self, store: MailStore, quarantine: Quarantine) -> None:
+        self._store = store
+        self._quarantine = quarantine
+
+    def deliver(self, copies: Sequence[Copy]) -> tuple[str, ...]:
+        """Deliver copies of one account, or of one other route, together; what became of each in plain words, durable.
+
+        Raises StorageError, and then none of them, or all of them, have been delivered.
+        """
+        route = copies[0].recipient.route
+        if route == "mailbox":
+            return self._to_mailboxes(AccountId(copies[0].recipient.account), copies)
+        if route == "quarantine":
+            return tuple(self._to_quarantine(copy) for copy in copies)
+        if route == "discard":
+            return tuple("discarded by route" for _ in copies)
+        raise LocalError(f"{copies[0].delivery_key}: no route is called '{route}'")
+
+    def _to_mailboxes(self, account: AccountId, copies: Sequence[Copy]) -> tuple[str, ...]:
+        store = self._store.open(account)
+        appends, outcomes = [], []
+        for copy in copies:
+            folder = copy.recipient.folder
+            try:
+                mailbox = store.mailbox(folder)
+            except NoSuchMailbox:  # the person has removed it; the mail must be findable all the same
+                mailbox, folder = store.mailbox(FALLBACK_MAILBOX), f"{FALLBACK_MAILBOX} (there is no mailbox {folder})"
+            received_at = datetime.fromisoformat(copy.item.received_at)
+            appends.append(Append(mailbox.id, copy.render(), received_at, copy.recipient.flags, copy.delivery_key))
+            outcomes.append(f"delivered to {folder}")
+        store.apply(appends)
+        return tuple(outcomes)
+
+    def _to_quarantine(self, copy: Copy) -> str:
+        octets = copy.render()
+        held = Held(
+            delivery_key=copy.delivery_key,
+            id=copy.item.id,
+            number=copy.number,
+            recipient=copy.recipient.forward_path,
+            reason=copy.recipient.reason,
+            held_at=copy.item.received_at,
+            size_octets=len(octets),
+        )
+        self._quarantine.add(held, octets)
+        return f"put into quarantine: {copy.recipient.reason}"
