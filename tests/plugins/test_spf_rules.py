@@ -6,8 +6,7 @@ import time
 import pytest
 import spf
 
-from mailward.api import Address, DnsAnswer, ReversePath
-from mailward.api.services import RecordType
+from mailward.api import Address, DnsAnswer, RecordType, ReversePath
 from mailward_plugins.spf.rules import SpfOutcome, evaluate, is_wide_open
 from support.fake_dns import TIMEOUT, FakeDns
 

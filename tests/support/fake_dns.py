@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mailward.api import DnsAnswer, DnsTemporaryError
-from mailward.api.services import RecordType
+from mailward.api import DnsAnswer, DnsTemporaryError, RecordType
 
 TIMEOUT = "TIMEOUT"
 """As a type of a name: every type that is not listed there gets no answer."""

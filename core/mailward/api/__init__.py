@@ -1,11 +1,11 @@
 """All that a plugin may import from Mailward (API version 1). `__all__` is the contract."""
 
-from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
 from mailward.api.hooks import MessageMoved, hookimpl
-from mailward.api.plugin import API_VERSION, Facts, Finding, Findings, Plugin, Settings, Symbol
-from mailward.api.services import Clock, DnsAnswer, DnsTemporaryError, KeyValue, Log, Resolver, Services
+from mailward.api.plugin import API_VERSION, Asked, Facts, Finding, Findings, Plugin, Settings, Symbol
+from mailward.api.services import Clock, DnsAnswer, DnsTemporaryError, KeyValue, Log, RecordType, Resolver, RunBlocking, Services
 from mailward.api.views import EnvelopeView, Evidence, MessageView, PartView, SessionView, TextPart
 from mailward.model.address import Address, ForwardPath, ReversePath
+from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
 from mailward.model.evidence import AuthResult
 from mailward.model.session import Role
 
@@ -13,6 +13,7 @@ __all__ = [
     "API_VERSION",
     "AddHeader",
     "Address",
+    "Asked",
     "AuthResult",
     "Clock",
     "DnsAnswer",
@@ -31,10 +32,12 @@ __all__ = [
     "PartView",
     "Plugin",
     "PrefixSubject",
+    "RecordType",
     "RemoveHeader",
     "Resolver",
     "ReversePath",
     "Role",
+    "RunBlocking",
     "Services",
     "SessionView",
     "Settings",

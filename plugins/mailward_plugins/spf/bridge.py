@@ -11,8 +11,7 @@ from typing import NamedTuple, cast
 import greenlet
 import spf
 
-from mailward.api import DnsTemporaryError, Resolver
-from mailward.api.services import RecordType
+from mailward.api import DnsTemporaryError, RecordType, Resolver
 
 RECORD_LIMIT_OCTETS = 4096
 """Longer SPF records are a permanent error: pyspf's macro syntax check is quadratic in the length, and none in use comes near."""

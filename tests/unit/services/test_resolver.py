@@ -6,8 +6,7 @@ from typing import cast
 
 import pytest
 
-from mailward.api import DnsAnswer, DnsTemporaryError
-from mailward.api.services import RecordType
+from mailward.api import DnsAnswer, DnsTemporaryError, RecordType
 from mailward.services.resolver import DnsResolver
 from support.dns_server import DnsServer
 
