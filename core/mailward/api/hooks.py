@@ -10,10 +10,10 @@ from typing import Any, TypeVar, overload
 
 import pluggy
 
-from mailward.model.edits import Edit
 from mailward.api.plugin import Findings, Settings
 from mailward.api.services import Services
 from mailward.api.views import EnvelopeView, Evidence, MessageView, SessionView
+from mailward.model.edits import Edit
 
 PROJECT = "mailward"
 hookspec = pluggy.HookspecMarker(PROJECT)
