@@ -222,6 +222,8 @@ def _mailbox(entry: _Entry, value: bytes) -> tuple[Mailbox, bool]:
     if entry.angle is None:
         local_part, domain, sound = _split_address(entry.words)
         name = entry.comment
+        if not entry.has_at and (len(entry.words) > 1 or entry.words[0].kind == "quoted"):
+            local_part, name = b"", _phrase(entry.words)  # somebody's name without an address
     else:
         tokens, sound = _without_route(entry.angle)
         local_part, domain, is_address = _split_address(tokens)

@@ -15,6 +15,7 @@ MAX_SECTIONS = 32
 
 _OUTSIDE_COMMENT = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[()]|[^"()]++', re.DOTALL)
 _IN_COMMENT = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
+_HEAD = re.compile(rb'[^\s;="/]+(?:\s*/\s*[^\s;="]*)?')
 _PARAMETER = re.compile(rb';[ \t\r\n]*([^;="\s]*)[ \t\r\n]*(?:=[ \t\r\n]*("(?:[^"\\]|\\.)*+"?)?([^;]*))?', re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*?))?")
@@ -64,11 +65,16 @@ def strip_comments(value: bytes, instead: bytes = b"") -> bytes:
 
 def parse_parameterised(value: bytes) -> Parameterised:
     """Read an unfolded field value of the form `value; name=value ...`. Never raises."""
-    value = strip_comments(value)
-    head, semicolon, tail = value.partition(b";")
+    value = strip_comments(value).strip()
     problems: set[str] = set()
     received: list[tuple[bytes, bytes]] = []
-    for found in _PARAMETER.finditer(semicolon + tail):
+    start = _HEAD.match(value)
+    head = start.group() if start else b""
+    tail = value[len(head) :].lstrip()
+    if tail and not tail.startswith(b";"):
+        problems.add("MALFORMED_PARAMETER")  # most readers do as if a semicolon stood here
+        tail = b";" + tail
+    for found in _PARAMETER.finditer(tail):
         name, quoted, rest = found.groups()
         if not name and quoted is None and not rest:
             continue  # a stray semicolon says nothing
@@ -81,7 +87,7 @@ def parse_parameterised(value: bytes) -> Parameterised:
             problems.add("MALFORMED_PARAMETER")
         text = _QUOTED_PAIR.sub(rb"\1", quoted[1 : -1 if is_closed else None]) + rest if quoted is not None else rest
         received.append((name.lower(), text))
-    return _read(head.strip().decode("latin-1").lower(), received, problems)
+    return _read(head.decode("latin-1").lower(), received, problems)
 
 
 def _read(value: str, received: list[tuple[bytes, bytes]], problems: set[str]) -> Parameterised:

@@ -64,6 +64,8 @@ _BETWEEN_WORDS = re.compile(rb"[ \t\r\n]*")
 _Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 _PERCENT_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_WORD_OCTETS = 30
+"""Written words are 52 octets long, so that one fits on a first line beside the name of its field."""
 _CONTROLS = dict.fromkeys([*range(9), *range(10, 32), 127, 0x85, 0x2028, 0x2029])
 
 
@@ -127,11 +129,11 @@ def _b_decoded(text: bytes) -> bytes:
 
 
 def encode_words(text: str) -> list[str]:
-    """Text as encoded-words of at most 75 octets, base64 in UTF-8, no character split (RFC 2047 sections 2 and 5)."""
+    """Text as encoded-words of at most 52 octets, base64 in UTF-8, no character split (RFC 2047 sections 2 and 5)."""
     words, chunk = [], b""
     for character in text:
         octets = character.encode("utf-8", "replace")
-        if len(chunk) + len(octets) > 45:
+        if len(chunk) + len(octets) > _WORD_OCTETS:
             words.append(chunk)
             chunk = b""
         chunk += octets
