@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailward.formats.address import parse_mailbox
 from mailward.formats.edits import render
 from mailward.formats.trace import return_path_field
+from mailward.model.address import NULL_REVERSE_PATH, ReversePath
 from mailward.model.errors import LocalError
 from mailward.model.ids import AccountId
 from mailward.quarantine import Held, Quarantine
@@ -36,8 +38,10 @@ class Copy:
 
     def render(self) -> bytes:
         """The message as this recipient gets it: Return-Path, our trace fields, then the received octets with the edits."""
+        sender = self.item.reverse_path
+        reverse_path = ReversePath(parse_mailbox(sender)) if sender else NULL_REVERSE_PATH
         edited = render(self.octets, (*self.item.edits, *self.recipient.edits))
-        return b"".join((return_path_field(self.item.reverse_path).encode("utf-8"), self.item.trace.encode("utf-8"), edited))
+        return b"".join((return_path_field(reverse_path).encode("utf-8"), self.item.trace.encode("utf-8"), edited))
 
 
 class Mda:
