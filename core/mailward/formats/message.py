@@ -40,7 +40,11 @@ _SINGLETONS = (
 _SCAN_OCTETS = 1024 * 1024
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 _DOMAIN_AFTER_AT = re.compile(rb"@([A-Za-z0-9.\-\x80-\xff]+)")
-_NOT_IN_EXTENSION = re.compile(r"[\s.\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+$")
+_AFTER_EXTENSION = "." + "".join(
+    map(chr, [*range(33), 127, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+)
+"""Dots, blanks, controls and invisible characters at the end of a name, which file systems or displays drop."""
+_EXTENSION = re.compile(r"[\s.\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+$")
 _EXTENSION = re.compile(r"\.([A-Za-z0-9_-]{1,20})$")
 
 

@@ -12,7 +12,7 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _PADDING = re.compile(rb"=+")
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r?\n|\Z)")
-_TRAILING_BLANKS = re.compile(rb"[ \t]+(?=\r?\n)")
+_TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 
 
 def decode_transfer(octets: bytes, encoding: str) -> bytes:
