@@ -1,0 +1,49 @@
+"""Antivirus: clamd looks at the message and at everything in it."""
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+from mailward.api import Finding, MessageView, Plugin, Services, Symbol, hookimpl
+from mailward_plugins.antivirus.instream import ScanReply, scan
+from mailward_plugins.antivirus.rules import Octets, ScanOutcome, plan, scan_all
+from mailward_plugins.antivirus.settings import AntivirusFacts, AntivirusSettings
+
+plugin = Plugin(
+    api=1,
+    summary="Scans messages with ClamAV",
+    settings=AntivirusSettings,
+    facts=AntivirusFacts,
+    symbols={
+        "VIRUS_FOUND": Symbol(20.0, "The scanner found malware"),
+        "AV_ENCRYPTED": Symbol(2.0, "The message carries something encrypted that the scanner cannot look into"),
+        "AV_PARTIAL": Symbol(1.0, "Not everything was scanned"),
+    },
+)
+
+_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+"""Bounds the scans of a process; each event loop has its own."""
+
+
+@hookimpl
+async def inspect_message(message: MessageView, settings: AntivirusSettings, services: Services) -> Finding:
+    """One finding. No clear answer of the scanner is an exception, so that the policy's `on_error` decides."""
+    slots = _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(settings.connections))
+
+    async def bounded_scan(octets: Octets) -> ScanReply:
+        async with slots:
+            return await scan(octets, settings)
+
+    planned = await services.run_blocking(lambda: plan(message, settings.max_octets, settings.max_parts))
+    return _finding(await scan_all(planned, bounded_scan))
+
+
+def _finding(outcome: ScanOutcome) -> Finding:
+    if outcome.virus:
+        facts = AntivirusFacts(infected=True, name=outcome.virus)
+        return Finding("VIRUS_FOUND", f"This message carries {outcome.virus}", facts=facts, asks="reject")
+    if outcome.encrypted:
+        text = f"It carries something encrypted ({outcome.encrypted})"
+        return Finding("AV_ENCRYPTED", text, facts=AntivirusFacts(), asks="quarantine")
+    if outcome.left_out:
+        return Finding("AV_PARTIAL", f"Not scanned: {outcome.left_out}", facts=AntivirusFacts())
+    return Finding(None, "clean", facts=AntivirusFacts())

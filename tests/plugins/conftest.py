@@ -1,0 +1,5 @@
+"""Fixtures of the plugin tests."""
+
+from support.clamd_server import clamd_server
+
+__all__ = ["clamd_server"]
