@@ -231,7 +231,7 @@ def is_attachment(part: PartView) -> bool:
 
 def extension_of(filename: str) -> str:
     """The extension that would count when the file is opened, in lower case; "" when there is none (T-MIME-24)."""
-    name = _NOT_IN_EXTENSION.sub("", filename.partition("::")[0].partition("\\0")[0])
+    name = filename.partition("::")[0].rstrip(_AFTER_EXTENSION)
     found = _EXTENSION.search(name)
     return found.group(1).lower() if found else ""
 
