@@ -157,6 +157,11 @@ class SmtpServer:
         self._tls, self._offer_starttls, self._extended = True, False, False
         return []
 
+    def tls_injected(self) -> list[Event]:
+        """Plain text came behind STARTTLS before the 220 was written: none of it may ever count (RFC 3207 section 5)."""
+        self._waiting = None
+        return self._fault(Fault.TLS_INJECTION, _OUT_OF_STEP)
+
     def drain(self) -> None:
         """Answer 421 as soon as no mail transaction is open."""
         self._draining = True

@@ -1,0 +1,75 @@
+"""What is written down about a message at the moment it is answered for: trace fields, edits, and a route per recipient."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailward.formats.authres import authentication_results, forged_indexes
+from mailward.formats.message import MessageView
+from mailward.formats.trace import received_field
+from mailward.intake.ports import Judgement
+from mailward.intake.relaying import Destination
+from mailward.model.decision import RecipientDecision, utc_text
+from mailward.model.edits import RecordedEdit, RemoveFieldAt
+from mailward.model.envelope import Envelope
+from mailward.model.ids import QueueId
+from mailward.model.session import Session
+from mailward.model.verdict import Verdict
+from mailward.queue.item import QueuedRecipient, QueueItem
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A whole message with its envelope, not yet answered for. destinations: in the order of their RCPT commands."""
+
+    id: QueueId
+    at: datetime
+    session: Session
+    envelope: Envelope
+    destinations: tuple[Destination, ...]
+    message: MessageView
+
+
+def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
+    """The item of a message that the policy accepted for at least one recipient."""
+    # Several recipients must not learn of each other from the trace (RFC 5321 section 7.2).
+    for_path = mail.destinations[0].facts.address if len(mail.destinations) == 1 else None
+    utf8 = mail.envelope.parameters.smtputf8
+    received = received_field(session=mail.session, hostname=hostname, id=mail.id, at=mail.at, for_path=for_path, smtputf8=utf8)
+    # What we found stands above our Received, so that a reader can tell it from what came with the message (RFC 8601 section 5).
+    trace = authentication_results(hostname, judgement.auth_results) + received
+    removals = tuple(RemoveFieldAt(index) for index in forged_indexes(mail.message, hostname))
+    rows = zip(mail.destinations, judgement.recipients, judgement.recipient_edits, strict=True)
+    return QueueItem(
+        id=mail.id,
+        received_at=utc_text(mail.at),
+        reverse_path=str(mail.envelope.reverse_path),
+        size_octets=mail.message.size_octets,
+        trace=trace,
+        edits=removals + tuple(judgement.edits),
+        recipients=tuple(_queued(destination, decision, edits) for destination, decision, edits in rows),
+        decision=judgement.record,
+        smtputf8=utf8,
+    )
+
+
+def _queued(destination: Destination, decision: RecipientDecision, edits: tuple[RecordedEdit, ...]) -> QueuedRecipient:
+    """accept and junk go where the forward-path leads; quarantine keeps a copy, as discard does (a rule may not lose mail)."""
+    verdict = Verdict(decision.verdict)
+    if verdict in (Verdict.QUARANTINE, Verdict.DISCARD):
+        route, reason = "quarantine", reason_text(decision)
+    else:
+        route, reason = destination.route, ""
+    return QueuedRecipient(
+        forward_path=destination.facts.address,
+        route=route,
+        account=destination.account or "",
+        folder="Junk" if verdict is Verdict.JUNK else "INBOX",
+        edits=edits,
+        reason=reason,
+    )
+
+
+def reason_text(decision: RecipientDecision) -> str:
+    """Why the message is not in a mailbox, for the reader of the quarantine."""
+    by = " ".join(word for word in (decision.source_kind, decision.source_name) if word)
+    return f"{decision.wanted or decision.verdict} by {by}, score {decision.score:g}"

@@ -1,0 +1,100 @@
+"""What reception needs from the parts below it, as Protocols; `app/build.py` hands the objects in."""
+
+import mmap
+from collections.abc import Sequence
+from typing import Protocol
+
+from mailward.formats.message import MessageView
+from mailward.model.address import Address
+from mailward.model.decision import DecisionRecord, RecipientDecision
+from mailward.model.edits import RecordedEdit
+from mailward.model.envelope import Envelope
+from mailward.model.evidence import AuthResult
+from mailward.model.ids import AccountId, QueueId
+from mailward.model.reply import Reply
+from mailward.model.session import Session
+from mailward.policy.ruling import RecipientFacts
+from mailward.queue.item import QueueItem
+
+
+class Directory(Protocol):
+    """Which domains and mailboxes are ours. Both calls are quick and may raise StorageError."""
+
+    def is_local_domain(self, domain: str) -> bool: ...
+
+    def resolve(self, address: Address) -> AccountId | None:
+        """Whose mailbox the address means, None when nobody's."""
+        ...
+
+
+class Incoming(Protocol):
+    """One message on its way into the spool."""
+
+    @property
+    def octets(self) -> bytes | mmap.mmap:
+        """The whole message, after the last `write`."""
+        ...
+
+    def write(self, octets: bytes) -> None:
+        """Append. Raises StorageError."""
+        ...
+
+    async def commit(self, item: QueueItem) -> None:
+        """Returns when octets and item are durable. Raises StorageError; the message is then not taken."""
+        ...
+
+    def abort(self) -> None:
+        """Forget the message."""
+        ...
+
+
+class Spool(Protocol):
+    def begin(self, id: QueueId, /) -> Incoming:
+        """Make room for a message. Raises StorageError."""
+        ...
+
+
+class Judgement(Protocol):
+    """What the policy made of one message. recipients and recipient_edits: in the order the recipients were given."""
+
+    @property
+    def reply(self) -> Reply: ...
+
+    @property
+    def recipients(self) -> tuple[RecipientDecision, ...]: ...
+
+    @property
+    def edits(self) -> tuple[RecordedEdit, ...]: ...
+
+    @property
+    def recipient_edits(self) -> tuple[tuple[RecordedEdit, ...], ...]: ...
+
+    @property
+    def auth_results(self) -> tuple[AuthResult, ...]: ...
+
+    @property
+    def record(self) -> DecisionRecord: ...
+
+
+class Trial(Protocol):
+    """The judging of one mail transaction, stage by stage. A reply of None means: go on."""
+
+    async def mail(self, session: Session, envelope: Envelope) -> Reply | None: ...
+
+    async def rcpt(self, session: Session, envelope: Envelope, recipient: RecipientFacts) -> Reply | None: ...
+
+    async def message(
+        self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
+    ) -> Judgement: ...
+
+
+class Judge(Protocol):
+    def begin(self, session: Session) -> Trial:
+        """A fresh trial; nothing of an earlier transaction is in it."""
+        ...
+
+
+class Decisions(Protocol):
+    def add(self, record: DecisionRecord) -> None:
+        """Keep a record. Blocks for a moment; raises StorageError."""
+        ...

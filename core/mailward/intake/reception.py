@@ -1,0 +1,261 @@
+"""One SMTP session, from the first command to the 250: what each event of the machine means for judge, directory and spool.
+
+Octets and replies are the machine's (`protocol.smtp`), sockets the adapter's (`net.smtpd`), verdicts the judge's. A 250 for
+a message leaves here only after the spool's `commit` returned; whatever fails before is 4xx, and nothing is kept.
+"""
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from mailward.api.services import Clock, RunBlocking
+from mailward.formats.message import MessageView
+from mailward.intake.accepting import Mail, queue_item
+from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
+from mailward.intake.refusing import core_refusal, refused_by_core
+from mailward.intake.relaying import Destination, RelayGuard
+from mailward.model.decision import DecisionRecord
+from mailward.model.envelope import Envelope
+from mailward.model.errors import LocalError, StorageError
+from mailward.model.ids import QueueId, new_queue_id
+from mailward.model.reply import INSUFFICIENT_STORAGE, LOCAL_ERROR, Reply, reply
+from mailward.model.session import Session, TlsFacts
+from mailward.model.verdict import Verdict
+from mailward.protocol.smtp.events import (
+    Asked,
+    Content,
+    DataAsked,
+    Event,
+    Faulted,
+    Greeted,
+    MailAsked,
+    MessageAsked,
+    RcptAsked,
+    TransactionDropped,
+)
+from mailward.protocol.smtp.server import START_MAIL_INPUT
+from mailward.queue.item import QueueItem
+
+log = structlog.get_logger("mailward.smtp")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all sessions of a process share.
+
+    judge: gives the judge of today; a reload swaps it, transactions under way keep theirs. on_committed: told of each
+    item once it is durable. free_octets: free space where the spool lies; under `least_free_octets` MAIL gets 452.
+    """
+
+    hostname: str
+    judge: Callable[[], Judge]
+    guard: RelayGuard
+    spool: Spool
+    decisions: Decisions
+    clock: Clock
+    run_blocking: RunBlocking
+    on_committed: Callable[[QueueItem], None]
+    free_octets: Callable[[], int]
+    least_free_octets: int
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """Facts of one mail transaction; a new one is made for each, so no verdict can be carried over."""
+
+    id: QueueId
+    trial: Trial
+    envelope: Envelope
+    destinations: list[Destination] = field(default_factory=list)
+    incoming: Incoming | None = None
+    write_error: Exception | None = None
+
+
+class Reception:
+    """The session's side of a connection. One event at a time."""
+
+    def __init__(self, desk: Desk, session: Session) -> None:
+        self._desk = desk
+        self.session = session
+        self._transaction: _Transaction | None = None
+
+    def inform(self, event: Event) -> None:
+        """An event that wants no reply. Content goes to the spool; a write that fails is answered at the end of data."""
+        match event:
+            case Content(octets):
+                self._write(octets)
+            case Greeted(name, extended):
+                self.session = replace(self.session, helo=name, extended=extended)
+                self.drop()
+            case TransactionDropped(why):
+                self._log("transaction dropped", why=why)
+                self.drop()
+            case Faulted(fault):
+                self._log("peer fault", fault=fault.name, why=fault.value)
+
+    async def answer(self, event: Asked) -> Reply:
+        """The reply to an event that waits. Never raises but for cancellation: an unforeseen failure is 451 4.3.0."""
+        try:
+            match event:
+                case MailAsked():
+                    return await self._mail(event)
+                case RcptAsked():
+                    return await self._rcpt(event)
+                case DataAsked():
+                    return self._data()
+                case MessageAsked():
+                    return await self._message()
+        except (StorageError, OSError) as error:
+            log.error("storage failed", session=self.session.id, at=type(event).__name__, error=str(error))
+            return _storage_reply(error)
+        except Exception:
+            log.exception("unforeseen failure", session=self.session.id, at=type(event).__name__)
+            return LOCAL_ERROR
+        raise LocalError(f"reception has no answer to {type(event).__name__}")
+
+    def tls_started(self, facts: TlsFacts) -> None:
+        """Forget what was learnt in clear (RFC 3207 section 4.2)."""
+        self.drop()
+        self.session = replace(self.session, helo=None, extended=False, tls=facts)
+
+    def drop(self) -> None:
+        """End the transaction that is open, if any; its octets are forgotten. Also to be called when the connection is gone."""
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None and transaction.incoming is not None:
+            transaction.incoming.abort()
+
+    # --- commands ---
+
+    async def _mail(self, event: MailAsked) -> Reply:
+        desk = self._desk
+        announced = event.parameters.size_octets or 0
+        if desk.free_octets() < desk.least_free_octets + announced:
+            log.warning("disk nearly full", session=self.session.id)
+            return INSUFFICIENT_STORAGE
+        envelope = Envelope(event.reverse_path, parameters=event.parameters)
+        transaction = _Transaction(new_queue_id(), desk.judge().begin(self.session), envelope)
+        refusal = await transaction.trial.mail(self.session, envelope)
+        if refusal is not None:
+            self._log("mail refused", id=transaction.id, mail_from=str(event.reverse_path), reply=str(refusal))
+            return refusal
+        self._transaction = transaction
+        return reply(250, "2.1.0", "OK")
+
+    async def _rcpt(self, event: RcptAsked) -> Reply:
+        transaction = self._open()
+        destination = self._desk.guard.destination(event.forward_path)
+        if isinstance(destination, Reply):
+            self._log_rcpt(transaction, event, destination, "relay-guard")
+            return destination
+        refusal = await transaction.trial.rcpt(self.session, transaction.envelope, destination.facts)
+        if refusal is not None:
+            self._log_rcpt(transaction, event, refusal, "policy")
+            return refusal
+        if event.forward_path not in transaction.envelope.forward_paths:
+            forward_paths = (*transaction.envelope.forward_paths, event.forward_path)
+            transaction.envelope = replace(transaction.envelope, forward_paths=forward_paths)
+            transaction.destinations.append(destination)
+        return reply(250, "2.1.5", "OK")
+
+    def _data(self) -> Reply:
+        transaction = self._open()
+        transaction.incoming = self._desk.spool.begin(transaction.id)
+        return START_MAIL_INPUT
+
+    def _write(self, octets: bytes) -> None:
+        transaction = self._open()
+        if transaction.incoming is None or transaction.write_error is not None:
+            return
+        try:
+            transaction.incoming.write(octets)
+        except (StorageError, OSError) as error:
+            transaction.write_error = error
+
+    async def _message(self) -> Reply:
+        """The end of data. The transaction is over with it, whatever comes of the message (T-STATE-01, T-STATE-02)."""
+        transaction, self._transaction = self._open(), None
+        incoming = transaction.incoming
+        if incoming is None:
+            raise LocalError("end of data without DATA")
+        try:
+            if transaction.write_error is not None:
+                raise transaction.write_error
+            answer, item = await self._judge(transaction, MessageView(incoming.octets))
+            if item is not None:
+                await incoming.commit(item)
+        except BaseException:
+            incoming.abort()
+            raise
+        if item is None:
+            incoming.abort()
+        else:
+            self._tell_committed(item)
+        return answer
+
+    async def _judge(self, transaction: _Transaction, message: MessageView) -> tuple[Reply, QueueItem | None]:
+        """The reply, and the item to commit before it may be sent; None when the message is not taken."""
+        at = self._desk.clock.now()
+        mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
+        refusal = core_refusal(message)
+        if refusal is not None:
+            record = refused_by_core(mail, refusal)
+            self._log_verdicts(record)
+            await self._keep(record)
+            return refusal.reply, None
+        facts = [destination.facts for destination in mail.destinations]
+        judgement = await transaction.trial.message(mail.id, mail.session, mail.envelope, facts, message)
+        self._log_verdicts(judgement.record)
+        if judgement.reply.is_positive:
+            return judgement.reply, queue_item(mail, judgement, self._desk.hostname)
+        await self._keep(judgement.record)
+        return judgement.reply, None
+
+    async def _keep(self, record: DecisionRecord) -> None:
+        """Store the record of a refusal. Its loss changes no answer: the sender keeps the message."""
+        try:
+            await self._desk.run_blocking(lambda: self._desk.decisions.add(record))
+        except (StorageError, OSError) as error:
+            log.error("decision record lost", id=record.id, error=str(error))
+
+    def _tell_committed(self, item: QueueItem) -> None:
+        try:
+            self._desk.on_committed(item)
+        except Exception:
+            # The message is durable, so 250 it is; the queue process finds it there.
+            log.exception("delivery was not told", id=item.id)
+
+    # --- small steps ---
+
+    def _open(self) -> _Transaction:
+        if self._transaction is None:
+            raise LocalError("no mail transaction is open")
+        return self._transaction
+
+    def _log(self, event: str, **values: str) -> None:
+        log.info(event, session=self.session.id, peer=self.session.peer_ip, **values)
+
+    def _log_rcpt(self, transaction: _Transaction, event: RcptAsked, refusal: Reply, rule: str) -> None:
+        verdict = Verdict.TEMPFAIL if refusal.is_temporary else Verdict.REJECT
+        log.info(
+            "verdict",
+            id=transaction.id,
+            rcpt=str(event.forward_path),
+            verdict=verdict.value,
+            rule=rule,
+            score=0.0,
+            reply=str(refusal),
+        )
+
+    def _log_verdicts(self, record: DecisionRecord) -> None:
+        """The one line a recipient that people grep for."""
+        for decision in record.recipients:
+            rule = decision.source_name or decision.source_kind
+            log.info("verdict", id=record.id, rcpt=decision.recipient, verdict=decision.verdict, rule=rule, score=decision.score)
+
+
+def _storage_reply(error: Exception) -> Reply:
+    causes = (error, error.__cause__)
+    full = any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) for cause in causes)
+    return INSUFFICIENT_STORAGE if full else LOCAL_ERROR

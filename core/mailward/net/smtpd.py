@@ -1,0 +1,367 @@
+"""SMTP on sockets: read, feed the machine, pass its events to reception, write. Nothing is decided here but time and space.
+
+aiosmtpd's `SMTP` carries connection, session and STARTTLS. Its command loop, its timer and its reaction to a lost client are
+replaced: our machine wants octets with their line ends, deadlines depend on what is awaited, and a client that hangs up
+behind its final dot must not cancel a commit. tests/integration/test_aiosmtpd_contract.py holds what we rely on.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+from aiosmtpd.smtp import SMTP, TLSSetupException
+
+from mailward.intake.reception import Reception
+from mailward.model.ids import new_session_id
+from mailward.model.reply import LOCAL_ERROR, SHUTTING_DOWN, TIMED_OUT, TOO_MANY_CONNECTIONS, Reply
+from mailward.model.session import Role, Session
+from mailward.net.admission import Admission, normal_ip
+from mailward.net.tls import tls_facts
+from mailward.protocol.smtp.events import Asked, Event, TlsAsked
+from mailward.protocol.smtp.server import SmtpServer
+from mailward.protocol.smtp.states import Limits, State
+
+log = structlog.get_logger("mailward.smtp")
+
+_BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """One listener. command_s: wait for a command; data_octets_per_s: credit that mail data earns on top of it.
+
+    buffer_octets: input kept while a decision is awaited; past it, reading stops. implicit_tls: TLS from the first octet.
+    """
+
+    hostname: str
+    listener: str = "mx"
+    role: Role = Role.MX
+    limits: Limits = field(default_factory=Limits)
+    implicit_tls: bool = False
+    command_s: float = 60.0
+    data_octets_per_s: float = 500.0
+    session_s: float = 1800.0
+    handshake_s: float = 10.0
+    buffer_octets: int = 256 * 1024
+
+
+class SmtpConnection(SMTP):
+    """One client."""
+
+    def __init__(self, listener: "SmtpListener") -> None:
+        settings = listener.settings
+        super().__init__(
+            None,
+            hostname=settings.hostname,
+            ident="ESMTP",
+            data_size_limit=None,
+            enable_SMTPUTF8=True,
+            tls_context=listener.tls_context,
+            loop=asyncio.get_running_loop(),
+        )
+        self._listener = listener
+        self._settings = settings
+        self._machine = SmtpServer(
+            settings.hostname, settings.limits, offer_starttls=listener.tls_context is not None and not settings.implicit_tls
+        )
+        self._reception: Reception | None = None
+        self._inbox: list[bytes] = []
+        self._inbox_octets = 0
+        self._reading_paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False  # the client sent its last octet, or is gone
+        self._last_reply: Reply | None = None  # set from outside: say this and end
+        self._plain_is_over = False
+        self._over_tls = settings.implicit_tls
+        now = self.loop.time()
+        self._session_end = now + settings.session_s
+        self._deadline = min(now + settings.command_s, self._session_end)
+        self._data_began: float | None = None
+        self._data_octets = 0
+
+    def __dir__(self) -> Iterable[str]:
+        # aiosmtpd searches every instance for commands and AUTH mechanisms, most of the cost of a connection; ours are elsewhere.
+        return ()
+
+    # --- what asyncio and aiosmtpd call ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._original_transport is not None:
+            self._over_tls = True
+        super().connection_made(transport)
+        if self._handler_coroutine is not None:
+            self._listener.connections[self] = self._handler_coroutine
+
+    def data_received(self, data: bytes) -> None:
+        if self._plain_is_over and not self._over_tls:
+            log.warning("peer fault", fault="TLS_INJECTION", peer=self._peer_ip())
+            self._abort()
+            return
+        self._inbox.append(data)
+        self._inbox_octets += len(data)
+        if self._inbox_octets >= self._settings.buffer_octets and not self._reading_paused and self.transport is not None:
+            self._reading_paused = True
+            self.transport.pause_reading()  # type: ignore[attr-defined]
+        self._wake()
+
+    def eof_received(self) -> bool | None:
+        self._ended = True
+        self._wake()
+        return not self._over_tls  # stay open for the replies to what came before
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended = True
+        if self._original_transport is not None:
+            self._original_transport.close()
+        # Past aiosmtpd, which would cancel the handler, be it in the middle of a commit.
+        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        self._wake()
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """aiosmtpd's timer: one of ours that looks at the deadline, and is not moved with every command."""
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        self._timeout_handle = self.loop.call_at(self._deadline, self._look_at_deadline)
+
+    # --- deadlines ---
+
+    def _look_at_deadline(self) -> None:
+        now = self.loop.time()
+        if self._waiter is not None and now >= self._deadline:
+            self.say_and_end(TIMED_OUT)
+        elif now >= self._deadline and self._paused:  # type: ignore[attr-defined]
+            self._abort()  # the client does not read its replies
+            return
+        latest = now + self._settings.command_s
+        self._timeout_handle = self.loop.call_at(min(max(self._deadline, now + 0.01), latest), self._look_at_deadline)
+
+    def _expect_input(self) -> None:
+        settings = self._settings
+        if self._machine.state is not State.DATA:
+            self._data_began = None
+            self._deadline = self.loop.time() + settings.command_s
+        elif self._data_began is None:
+            self._data_began, self._data_octets = self.loop.time(), 0
+            self._deadline = self._data_began + settings.command_s
+        else:
+            self._deadline = self._data_began + settings.command_s + self._data_octets / settings.data_octets_per_s
+        self._deadline = min(self._deadline, self._session_end)
+
+    # --- draining ---
+
+    def drain(self) -> None:
+        """End with 421 as soon as no transaction is open."""
+        self._machine.drain()
+        self._wake()
+
+    def say_and_end(self, answer: Reply) -> None:
+        """End now, unless a decision is being made: then right behind it."""
+        self._last_reply = answer
+        self._wake()
+
+    # --- the loop ---
+
+    async def _handle_client(self) -> None:
+        peer = self._peer_ip()
+        admitted = peer is not None and self._listener.admission.enter(peer)
+        try:
+            if peer is not None and admitted:
+                await self._converse(peer)
+            else:
+                self._machine.close(TOO_MANY_CONNECTIONS)
+            await self._flush()
+        except ConnectionError:
+            log.info("lost connection", peer=peer, after=self._machine.last_verb)
+        except Exception:
+            log.exception("unforeseen failure", peer=peer, after=self._machine.last_verb)
+            self._machine.close(LOCAL_ERROR)
+            if self.transport is not None:
+                self.transport.write(self._machine.data_to_send())  # type: ignore[attr-defined]
+        finally:
+            if self._reception is not None:
+                self._reception.drop()
+            if peer is not None and admitted:
+                self._listener.admission.leave(peer)
+            self._listener.connections.pop(self, None)
+            if self._timeout_handle is not None:
+                self._timeout_handle.cancel()
+            self._close()
+
+    async def _converse(self, peer: str) -> None:
+        assert self.transport is not None
+        port = self.transport.get_extra_info("peername")[1]
+        settings = self._settings
+        session = Session(
+            new_session_id(), settings.role, settings.listener, peer, port, datetime.now(UTC), tls=tls_facts(self.transport)
+        )
+        reception = self._reception = self._listener.reception_factory(session)
+        await asyncio.sleep(0)  # what an early talker sent comes in now
+        if self._inbox:
+            self._machine.receive_data(self._take())
+        await self._carry_out(reception, self._machine.greet())
+        while not self._machine.is_closed:
+            octets = await self._receive()
+            if self._last_reply is not None:
+                self._machine.close(self._last_reply)
+            elif octets:
+                await self._carry_out(reception, self._machine.receive_data(octets))
+            elif self._ended:
+                log.info("lost connection", session=session.id, peer=peer, after=self._machine.last_verb)
+                return
+
+    async def _receive(self) -> bytes:
+        """All that came in, b"" when something else is to be looked at: the end, a deadline, draining."""
+        if not self._inbox and not self._ended and self._last_reply is None:
+            self._expect_input()
+            self._waiter = self.loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._take()
+
+    def _take(self) -> bytes:
+        octets = self._inbox[0] if len(self._inbox) == 1 else b"".join(self._inbox)
+        self._inbox.clear()
+        self._inbox_octets = 0
+        if self._reading_paused and self.transport is not None:
+            self._reading_paused = False
+            self.transport.resume_reading()  # type: ignore[attr-defined]
+        self._data_octets += len(octets)
+        return octets
+
+    async def _carry_out(self, reception: Reception, events: list[Event]) -> None:
+        while events:
+            asked = events.pop() if isinstance(events[-1], Asked) else None
+            for event in events:
+                reception.inform(event)
+            if asked is None:
+                break
+            if isinstance(asked, TlsAsked):
+                events = await self._start_tls(reception)
+                continue
+            answer = await reception.answer(asked)
+            if self._inbox:
+                self._machine.receive_data(self._take())
+            events = self._machine.decide(answer)
+        await self._flush()
+
+    async def _start_tls(self, reception: Reception) -> list[Event]:
+        if self._inbox:
+            return self._machine.tls_injected()
+        await self._flush()
+        self._plain_is_over = True
+        try:
+            async with asyncio.timeout(self._settings.handshake_s):
+                await self.smtp_STARTTLS("")
+        except (TLSSetupException, TimeoutError) as error:
+            log.info(
+                "handshake failed",
+                session=reception.session.id,
+                peer=reception.session.peer_ip,
+                why=repr(error.__cause__ or error),
+            )
+            self._abort()
+            raise ConnectionResetError("no TLS") from error
+        events = self._machine.tls_started()
+        facts = tls_facts(self.transport) if self.transport is not None else None
+        if facts is None:
+            raise ConnectionResetError("gone after the handshake")
+        reception.tls_started(facts)
+        return events
+
+    async def _flush(self) -> None:
+        octets = self._machine.data_to_send()
+        if octets:
+            self._writer.write(octets)
+            await self._writer.drain()
+
+    # --- small steps ---
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _close(self) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        transport.close()
+        if transport.get_write_buffer_size():  # type: ignore[attr-defined]
+            # The last reply waits for a client that may never read it.
+            self.loop.call_later(self._settings.handshake_s, self._abort)
+
+    def _abort(self) -> None:
+        transport = self._original_transport or self.transport
+        if transport is not None:
+            transport.abort()  # type: ignore[attr-defined]
+
+    def _peer_ip(self) -> str | None:
+        """None when the client is gone before we looked."""
+        name = self.transport.get_extra_info("peername") if self.transport is not None else None
+        return normal_ip(name[0]) if name else None
+
+
+class SmtpListener:
+    """One listening socket and its clients."""
+
+    def __init__(
+        self,
+        settings: SmtpSettings,
+        reception_factory: Callable[[Session], Reception],
+        tls_context: ssl.SSLContext | None,
+        admission: Admission,
+    ) -> None:
+        self.settings = settings
+        self.reception_factory = reception_factory
+        self.tls_context = tls_context
+        self.admission = admission
+        self.connections: dict[SmtpConnection, asyncio.Task[None]] = {}
+        self._server: asyncio.Server | None = None
+
+    async def start(self, sock: socket.socket) -> None:
+        """Accept on a socket that is bound already."""
+        implicit = self.tls_context if self.settings.implicit_tls else None
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: SmtpConnection(self),
+            sock=sock,
+            backlog=_BACKLOG,
+            ssl=implicit,
+            ssl_handshake_timeout=self.settings.handshake_s if implicit else None,
+        )
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self, grace_s: float = 30.0) -> None:
+        """Stop accepting, let open transactions end within grace_s, say 421 to the rest; decisions under way are awaited."""
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self.connections):
+            connection.drain()
+        if self.connections:
+            await asyncio.wait(self.connections.values(), timeout=grace_s)
+        for connection in tuple(self.connections):
+            connection.say_and_end(SHUTTING_DOWN)
+        if self.connections:
+            await asyncio.wait(self.connections.values())
+
+
+async def serve_smtp(
+    sock: socket.socket,
+    *,
+    settings: SmtpSettings,
+    reception_factory: Callable[[Session], Reception],
+    tls_context: ssl.SSLContext | None = None,
+    admission: Admission | None = None,
+) -> SmtpListener:
+    """Serve SMTP on a bound socket until `close`. admission: shared by listeners that count together."""
+    listener = SmtpListener(settings, reception_factory, tls_context, admission or Admission())
+    await listener.start(sock)
+    return listener
