@@ -1,0 +1,39 @@
+"""Which hook is called at which stage of a message's life? One table; nothing else knows it.
+
+Limits are here too, because a stage is what they limit (design section 7).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Family = Literal["inspect", "edit", "on"]
+
+MESSAGE_STAGE_S = 120.0
+"""All hooks of the message stage together; past it the peer gets 451 and tries again."""
+
+COMMAND_STAGE_S = 60.0
+"""All hooks of one SMTP command together: a peer waits 5 minutes for the reply to MAIL (RFC 5321 section 4.5.3.2.2)."""
+
+WATCHER_S = 60.0
+"""One call of an `on_*` hook, which nobody waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookPlace:
+    """Where one hook stands. stage: as in `HookCall.stage`. family: how its answers are used (design section 3)."""
+
+    hook: str
+    stage: str
+    family: Family
+
+
+PLACES = {
+    place.hook: place
+    for place in (
+        HookPlace("inspect_mail", "mail", "inspect"),
+        HookPlace("inspect_message", "message", "inspect"),
+        HookPlace("edit_message", "message", "edit"),
+        HookPlace("on_moved", "access", "on"),
+    )
+}
+"""Every hook of the API, in the order of a message's way."""
