@@ -56,7 +56,8 @@ async def _words(tokens: frozenset[bytes], settings: SpamSettings, services: Ser
     spam, ham = (*seen.pop(TOTALS, ()), 0, 0)[:2]
     if min(spam, ham) < settings.learn_first:
         facts = SpamFacts(learnt=spam + ham)
-        return Finding(None, f"{spam} spam and {ham} ham learnt; from {settings.learn_first} of each it judges words", facts=facts)
+        text = f"{spam} spam and {ham} ham learnt; from {settings.learn_first} of each it judges words"
+        return Finding(None, text, facts=facts)
     found = probability(seen, spam, ham)
     facts = SpamFacts(round(found, 4), spam + ham)
     text = f"probability {found:.2f}"

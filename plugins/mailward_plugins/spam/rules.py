@@ -6,7 +6,7 @@ They look at the form only, so they work before anything has been learnt. GTUBE 
 import re
 from collections.abc import Iterator
 
-from mailward.api import MessageView
+from mailward.api import Address, MessageView
 
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*" + "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 """The generic test for unsolicited bulk e-mail; in two pieces, so that this file is not taken for one."""
@@ -40,12 +40,12 @@ def _header_signs(message: MessageView) -> Iterator[tuple[str, str]]:
     letters = [c for c in message.subject if c.isalpha()]
     if len(letters) >= SHOUTING_LETTERS and all(c.isupper() for c in letters):
         yield "SUBJECT_SHOUTS", "the subject is all capitals"
-    if any("@" in author.display_name and author.address and not _same(author.display_name, str(author.address)) for author in message.authors):
+    if any(_poses_as_another(author.display_name, author.address) for author in message.authors):
         yield "FROM_NAME_IS_ADDRESS", "the name in From looks like another mail address"
 
 
-def _same(display_name: str, address: str) -> bool:
-    return address.lower() in display_name.lower()
+def _poses_as_another(display_name: str, address: Address | None) -> bool:
+    return "@" in display_name and address is not None and str(address).lower() not in display_name.lower()
 
 
 def _text_signs(message: MessageView) -> Iterator[tuple[str, str]]:
