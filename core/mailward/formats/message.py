@@ -20,6 +20,7 @@ from mailward.formats.part import PartView
 __all__ = ["FieldView", "Mailbox", "MessageView", "PartView", "TextPart"]
 
 MAX_HEADER_OCTETS = 256 * 1024
+MAX_FIELD_OCTETS = 64 * 1024
 MAX_FIELDS = 1000
 
 _SINGLETONS = (
@@ -195,6 +196,8 @@ class MessageView:
         found = set()
         if len(self.header_octets) > MAX_HEADER_OCTETS:
             found.add("HEADER_BLOCK_TOO_BIG")
+        if any(len(raw) > MAX_FIELD_OCTETS for raw in self._raw_fields):
+            found.add("FIELD_TOO_BIG")
         if len(self._raw_fields) > MAX_FIELDS:
             found.add("TOO_MANY_FIELDS")
         if not self.header_octets.isascii():

@@ -79,7 +79,8 @@ def _anomalies(header: bytes) -> set[str]:
         (b"From: a@x.test\r\nX: y\rz\r\n", {"BARE_CR"}),
         (b"From: a@x.test\r\nX: y\0z\r\n", {"NUL"}),
         (b"From: a@x.test\r\n" + b"X: y\r\n" * 1000, {"TOO_MANY_FIELDS"}),
-        (b"From: a@x.test\r\nX: " + b"y" * 300_000 + b"\r\n", {"HEADER_BLOCK_TOO_BIG"}),
+        (b"From: a@x.test\r\nX: " + b"y" * 300_000 + b"\r\n", {"HEADER_BLOCK_TOO_BIG", "FIELD_TOO_BIG"}),
+        (b"From: a@x.test\r\nX: " + b"y" * 70_000 + b"\r\n", {"FIELD_TOO_BIG"}),
         (b"From: " + b"a@x.test," * 2001 + b"\r\n", {"TOO_MANY_ADDRESSES"}),
     ],
 )
