@@ -236,8 +236,9 @@ class SmtpConnection(SMTP):
 
     async def _carry_out(self, reception: Reception, events: list[Event]) -> None:
         while events:
-            asked = events.pop() if isinstance(events[-1], Asked) else None
-            for event in events:
+            last = events[-1]
+            asked = last if isinstance(last, Asked) else None
+            for event in events if asked is None else events[:-1]:
                 reception.inform(event)
             if asked is None:
                 break

@@ -230,6 +230,7 @@ class SmtpServer:
     # --- command lines ---
 
     def _read_lines(self, events: list[Event]) -> None:
+        self._close_if_drained()
         while self._waiting is None and self.state not in (State.CONNECTED, State.DATA, State.CLOSED):
             if self._errors > self._limits.errors or self._junk > self._limits.junk_commands:
                 events += self._fault(Fault.TOO_MANY_ERRORS, _TOO_MANY_ERRORS)
@@ -239,7 +240,7 @@ class SmtpServer:
                 events += self._command(line.octets) if line.fault is None else self._bad_line(line.fault)
             else:
                 break
-        self._close_if_drained()
+            self._close_if_drained()
 
     def _bad_line(self, fault: LineFault) -> list[Event]:
         if fault is LineFault.BARE_LF:

@@ -1,0 +1,93 @@
+"""Drives the SMTP server machine as the adapter does, with a directory of one domain and a policy of one word."""
+
+from mailward.model.reply import NO_SUCH_USER, REJECTED, RELAY_DENIED, Reply, reply
+from mailward.protocol.smtp.events import (
+    Asked,
+    Content,
+    DataAsked,
+    Event,
+    Greeted,
+    MailAsked,
+    MessageAsked,
+    RcptAsked,
+    TlsAsked,
+    TransactionDropped,
+)
+from mailward.protocol.smtp.server import START_MAIL_INPUT, SmtpServer
+from mailward.protocol.smtp.states import Limits
+
+LIMITS = Limits(message_octets=10_000, excess_octets=5_000)
+
+
+class Client:
+    """Feeds octets, answers what the machine asks, keeps replies, events and the messages that were taken or rejected.
+
+    example.org is ours, "nobody" is not there; a message that holds REJECT is rejected.
+    """
+
+    def __init__(self, machine: SmtpServer, *, greet: bool = True) -> None:
+        self.machine = machine
+        self.replies: list[str] = []
+        self.events: list[Event] = []
+        self.messages: list[bytes] = []
+        self._content = b""
+        self.wants_tls = False
+        if greet:
+            self._carry_out(machine.greet())
+
+    def send(self, octets: bytes, *, octet_by_octet: bool = False) -> None:
+        if octet_by_octet:
+            for place in range(len(octets)):
+                self._carry_out(self.machine.receive_data(octets[place : place + 1]))
+        else:
+            self._carry_out(self.machine.receive_data(octets))
+
+    def shake_hands(self) -> None:
+        assert self.wants_tls
+        self.wants_tls = False
+        self._carry_out(self.machine.tls_started())
+
+    def next_reply_matches(self, expected: str) -> bool:
+        if not self.replies:
+            return False
+        reply_line = self.replies.pop(0)
+        if expected == "250-...":
+            while reply_line.startswith("250-"):
+                reply_line = self.replies.pop(0)
+            return reply_line.startswith("250 ")
+        return reply_line.startswith(expected[:-3]) if expected.endswith("...") else reply_line == expected
+
+    def _carry_out(self, events: list[Event]) -> None:
+        while events:
+            self.events += events
+            for event in events:
+                if isinstance(event, Content):
+                    self._content += event.octets
+                elif isinstance(event, TransactionDropped | Greeted):
+                    self._content = b""
+            last = events[-1]
+            if isinstance(last, TlsAsked):
+                self.wants_tls = True
+                break
+            if not isinstance(last, Asked):
+                break
+            events = self.machine.decide(self._decide(last))
+        self.replies += self.machine.data_to_send().decode("ascii").split("\r\n")[:-1]
+
+    def _decide(self, event: Asked) -> Reply:
+        match event:
+            case MailAsked():
+                return reply(250, "2.1.0", "OK")
+            case RcptAsked(path):
+                if path.address.domain not in ("example.org", ""):
+                    return RELAY_DENIED
+                return NO_SUCH_USER if path.address.local_part.lower() == "nobody" else reply(250, "2.1.5", "OK")
+            case DataAsked():
+                self._content = b""
+                return START_MAIL_INPUT
+            case MessageAsked(size_octets):
+                assert size_octets == len(self._content)
+                self.messages.append(self._content)
+                return REJECTED if b"REJECT" in self._content else reply(250, "2.0.0", "Accepted")
+            case TlsAsked():
+                raise AssertionError("not decided here")
