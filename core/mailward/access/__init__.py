@@ -1,1 +1,1 @@
-"""."""
+"""Mail access: what clients read and change, over the store's interface."""

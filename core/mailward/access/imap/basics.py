@@ -1,0 +1,135 @@
+"""CAPABILITY, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, NAMESPACE, NOOP, LOGOUT (RFC 3501 sections 6.1 and 6.2)."""
+
+import base64
+import binascii
+
+from mailward.access.imap.session import No, Session, State
+from mailward.auth.passwords import TooManyWaiting
+from mailward.protocol.imap.arguments import Arguments, BadSyntax
+
+MAX_ID_PAIRS = 30
+
+
+async def capability(session: Session, arguments: Arguments) -> str:
+    arguments.end()
+    session.untagged(f"CAPABILITY {session.capabilities()}")
+    return ""
+
+
+async def noop(session: Session, arguments: Arguments) -> str:
+    arguments.end()
+    return ""
+
+
+async def logout(session: Session, arguments: Arguments) -> str:
+    arguments.end()
+    session.untagged("BYE Until next time")
+    session.state = State.LOGOUT
+    return ""
+
+
+async def identify(session: Session, arguments: Arguments) -> str:
+    """ID (RFC 2971). What the client says of itself is read and not used; we say our name."""
+    arguments.space()
+    if not arguments.take(b"NIL"):
+        values = arguments.parenthesised(arguments.nstring, allow_empty=True)
+        if len(values) % 2 or len(values) > 2 * MAX_ID_PAIRS:
+            raise BadSyntax("ID takes pairs of field and value")
+    arguments.end()
+    session.untagged('ID ("name" "Mailward")')
+    return ""
+
+
+async def start_tls(session: Session, arguments: Arguments) -> str:
+    arguments.end()
+    if not session.connection.can_start_tls:
+        raise BadSyntax("TLS is not available or active already")
+    if session.framer.buffered_octets:
+        # A client waits for our answer; whatever came with the command was put there by somebody else (T-TLS-02).
+        session.state = State.LOGOUT
+        raise BadSyntax("Nothing may follow STARTTLS")
+    session.tls_is_next = True
+    return "Begin TLS negotiation now"
+
+
+async def login(session: Session, arguments: Arguments) -> str:
+    arguments.space()
+    name = arguments.astring()
+    arguments.space()
+    password = arguments.astring()
+    arguments.end()
+    _need_tls(session)
+    return await _check(session, name, password)
+
+
+async def authenticate(session: Session, arguments: Arguments) -> str:
+    """PLAIN (RFC 4616), with an initial response (RFC 4959) or after a continuation."""
+    arguments.space()
+    mechanism = arguments.atom()
+    initial = arguments.atom_as_written() if arguments.take(b" ") else None
+    arguments.end()
+    _need_tls(session)
+    if mechanism != "PLAIN":
+        raise No("That mechanism is not available", "CANNOT")
+    response = initial if initial is not None else await session.continuation()
+    if response is None or response == b"*":
+        raise BadSyntax("Authentication cancelled")
+    try:
+        octets = b"" if response == b"=" else base64.b64decode(response, validate=True)
+        authzid, name, password = octets.split(b"\x00")
+    except (binascii.Error, ValueError):
+        raise BadSyntax("The response is not of the mechanism") from None
+    if authzid and authzid.lower() != name.lower():
+        raise No("Authentication failed", "AUTHENTICATIONFAILED")
+    return await _check(session, name, password)
+
+
+def _need_tls(session: Session) -> None:
+    """Without looking at the password (T-TLS-11)."""
+    if not session.connection.is_secure:
+        raise No("Start TLS first", "PRIVACYREQUIRED")
+
+
+async def _check(session: Session, name: bytes, password: bytes) -> str:
+    try:
+        login_name, secret = name.decode("utf-8"), password.decode("utf-8")
+    except UnicodeDecodeError:
+        raise No("Authentication failed", "AUTHENTICATIONFAILED") from None
+    try:
+        account = await session.desk.login.check(login_name, secret, session.peer_ip)
+    except TooManyWaiting:
+        raise No("Too many logins at the moment, please try again later", "UNAVAILABLE") from None
+    if account is None:
+        raise No("Authentication failed", "AUTHENTICATIONFAILED")
+    await session.log_in(account)
+    return f"[CAPABILITY {session.capabilities()}] Logged in"
+
+
+async def enable(session: Session, arguments: Arguments) -> str:
+    """RFC 5161; none of our extensions needs enabling, so the list of the enabled is empty."""
+    arguments.space()
+    arguments.atom()
+    while arguments.take(b" "):
+        arguments.atom()
+    arguments.end()
+    session.untagged("ENABLED")
+    return ""
+
+
+async def namespace(session: Session, arguments: Arguments) -> str:
+    arguments.end()
+    session.untagged('NAMESPACE (("" "/")) NIL NIL')
+    return ""
+
+
+async def idle(session: Session, arguments: Arguments) -> str:
+    """RFC 2177."""
+    arguments.end()
+    session.write(b"+ idling\r\n")
+    await session.flush()
+    line = await session.idle()
+    if line is None:
+        raise ConnectionResetError("gone while idling")
+    if line.upper() != b"DONE":
+        raise BadSyntax("DONE was expected")
+    return ""

@@ -1,0 +1,372 @@
+"""One IMAP session: from a received command to its tagged reply. States, dispatch, and what is told about changes.
+
+The command functions are in the files beside this one, a group each; they get the session and the arguments, write untagged
+answers, and return or raise how it ended.
+"""
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+import structlog
+
+from mailward.access.imap.selected import Selected
+from mailward.api.hooks import MessageMoved
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId
+from mailward.protocol.imap.arguments import Arguments, BadSyntax
+from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LineReceived, LiteralAwaited, after_login
+from mailward.protocol.imap.names import NameRefused
+from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxExists, MailStore, NoSuchMailbox, NotPermitted, StoreRefusal
+
+log = structlog.get_logger("mailward.imap")
+
+T = TypeVar("T")
+
+MAX_BAD_COMMANDS = 20
+CAPABILITIES = (
+    "IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN",
+    "SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "WITHIN",
+)  # fmt: skip
+
+
+class State(enum.Enum):
+    """RFC 3501 section 3."""
+
+    NOT_AUTHENTICATED = enum.auto()
+    AUTHENTICATED = enum.auto()
+    SELECTED = enum.auto()
+    LOGOUT = enum.auto()
+
+
+class No(Exception):
+    """The command fails: NO [code] text."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Connection(Protocol):
+    """What a session needs of its socket."""
+
+    @property
+    def is_secure(self) -> bool:
+        """TLS is on."""
+        ...
+
+    @property
+    def can_start_tls(self) -> bool: ...
+
+    async def send(self, octets: bytes) -> None:
+        """Write; waits while the client reads too slowly. Raises ConnectionError."""
+        ...
+
+    async def receive(self) -> bytes:
+        """The next octets; b"" at the end. Raises ConnectionError, and TimeoutError after the time a state allows."""
+        ...
+
+    async def start_tls(self) -> None:
+        """The handshake. Raises ConnectionError, also when clear text followed the command."""
+        ...
+
+
+class LoginCheck(Protocol):
+    """The one login chain."""
+
+    async def check(self, login: str, password: str, peer_ip: str) -> AccountId | None: ...
+
+
+Moved = Callable[[MessageMoved], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all sessions of a process share. watch: calls back whenever the account may have changed; returns how to stop it."""
+
+    store: MailStore
+    login: LoginCheck
+    watch: Callable[[AccountId, Callable[[], None]], Callable[[], None]]
+    moved: Moved
+    hostname: str
+    append_octets: int
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+
+class Session:
+    """One client. `run` serves it to the end."""
+
+    def __init__(self, desk: Desk, connection: Connection, peer_ip: str, commands: "Mapping[str, Command]") -> None:
+        self.desk = desk
+        self._commands = commands
+        self.connection = connection
+        self.peer_ip = peer_ip
+        self.state = State.NOT_AUTHENTICATED
+        self.framer = Framer()
+        self.selected: Selected | None = None
+        self.account: AccountId | None = None
+        self._store: AccountStore | None = None
+        self._output: list[bytes] = []
+        self._bad = 0
+        self._changed = asyncio.Event()
+        self._stop_watching: Callable[[], None] | None = None
+        self._goodbye: str | None = None
+        self.tls_is_next = False
+        """The handshake follows the reply that is being written."""
+
+    # --- for the command functions ---
+
+    @property
+    def store(self) -> AccountStore:
+        if self._store is None:
+            raise No("Log in first")
+        return self._store
+
+    @property
+    def mailbox(self) -> Selected:
+        if self.selected is None:
+            raise BadSyntax("Select a mailbox first")
+        return self.selected
+
+    def write(self, octets: bytes) -> None:
+        """Queue octets; they leave with the next `flush`."""
+        self._output.append(octets)
+
+    def untagged(self, text: str | bytes) -> None:
+        self.write(b"* " + (text.encode("ascii") if isinstance(text, str) else text) + b"\r\n")
+
+    async def flush(self) -> None:
+        if self._output:
+            octets = b"".join(self._output)
+            self._output.clear()
+            await self.connection.send(octets)
+
+    async def blocking(self, function: Callable[[], T]) -> T:
+        """Run a blocking store call in a thread."""
+        return await asyncio.to_thread(function)
+
+    def capabilities(self) -> str:
+        """What is offered in this state (RFC 3501 section 7.2.1)."""
+        found = list(CAPABILITIES)
+        if self.state is State.NOT_AUTHENTICATED:
+            if self.connection.can_start_tls:
+                found.append("STARTTLS")
+            found.append("AUTH=PLAIN" if self.connection.is_secure else "LOGINDISABLED")
+        return " ".join(found)
+
+    async def log_in(self, account: AccountId) -> None:
+        """Enter the authenticated state."""
+        self.account = account
+        self._store = await self.blocking(lambda: self.desk.store.open(account))
+        self.state = State.AUTHENTICATED
+        self.framer.limits = after_login(self.desk.append_octets)
+        self._stop_watching = self.desk.watch(account, self._changed.set)
+
+    async def continuation(self, text: str = "") -> bytes | None:
+        """Send "+ text" and wait for the client's line; None when the client is gone."""
+        self.write(f"+ {text}\r\n".encode("ascii"))
+        await self.flush()
+        self.framer.plain_line = True
+        try:
+            while True:
+                event = self.framer.next_event()
+                if isinstance(event, LineReceived):
+                    return event.octets
+                if isinstance(event, CommandRefused):
+                    return None
+                if event is None:
+                    octets = await self.connection.receive()
+                    if not octets:
+                        return None
+                    self.framer.receive_data(octets)
+        finally:
+            self.framer.plain_line = False
+
+    async def idle(self) -> bytes | None:
+        """Tell changes until the client sends a line; that line, None when the client is gone."""
+        self.framer.plain_line = True
+        receiving: asyncio.Task[bytes] | None = None
+        changing: asyncio.Task[bool] | None = None
+        try:
+            while True:
+                event = self.framer.next_event()
+                if isinstance(event, LineReceived):
+                    return event.octets
+                if isinstance(event, CommandRefused):
+                    return None
+                self._changed.clear()
+                await self.tell_changes(expunge=True)
+                await self.flush()
+                receiving = receiving or asyncio.create_task(self.connection.receive())
+                changing = changing or asyncio.create_task(self._changed.wait())
+                await asyncio.wait((receiving, changing), return_when=asyncio.FIRST_COMPLETED)
+                if changing.done():
+                    changing = None
+                    await asyncio.sleep(0.02)  # several changes that come together are told together
+                if receiving.done():
+                    octets, receiving = receiving.result(), None
+                    if not octets:
+                        return None
+                    self.framer.receive_data(octets)
+        finally:
+            self.framer.plain_line = False
+            for task in (receiving, changing):
+                if task is not None:
+                    task.cancel()
+
+    async def tell_changes(self, *, expunge: bool, silent: frozenset[int] = frozenset(), with_uid: bool = False) -> None:
+        """Untagged answers for what has changed in the selected mailbox. silent: UIDs whose new flags the client knows."""
+        selected = self.selected
+        if selected is None:
+            return
+        try:
+            delta = await self.blocking(lambda: self.store.delta(selected.info.id, selected.modseq))
+        except NoSuchMailbox:
+            self._goodbye = "The selected mailbox was deleted"
+            return
+        changed = selected.merge(delta, expunge=expunge)
+        for number in changed.expunged:
+            self.write(b"* %d EXPUNGE\r\n" % number)
+        if changed.exists is not None:
+            self.write(b"* %d EXISTS\r\n* 0 RECENT\r\n" % changed.exists)
+        if changed.keywords:
+            self.untagged(b"FLAGS (%b)" % flag_list(selected))
+        for number, uid, value in changed.flags:
+            if uid not in silent:
+                prefix = b"UID %d " % uid if with_uid else b""
+                self.write(b"* %d FETCH (%bFLAGS (%b))\r\n" % (number, prefix, selected.flag_names(value)))
+
+    def say_goodbye(self, text: str) -> None:
+        """End the session with BYE behind the command under way, or now when it is idle."""
+        self._goodbye = text
+        self._changed.set()
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        """Serve until the client or we end it."""
+        self.untagged(f"OK [CAPABILITY {self.capabilities()}] {self.desk.hostname} ready")
+        try:
+            await self.flush()
+            while self.state is not State.LOGOUT:
+                event = self.framer.next_event()
+                if event is None:
+                    octets = await self.connection.receive()
+                    if not octets:
+                        return
+                    self.framer.receive_data(octets)
+                elif isinstance(event, LiteralAwaited):
+                    self.write(b"+ Ready for literal data\r\n")
+                elif isinstance(event, CommandReceived):
+                    await self._command(event)
+                elif isinstance(event, CommandRefused):
+                    self._refuse(event)
+                if self._goodbye is not None and not self._is_over():
+                    self._end(self._goodbye)
+                await self.flush()
+                if self.tls_is_next:
+                    self.tls_is_next = False
+                    await self.connection.start_tls()
+        except TimeoutError:
+            self._end(self._goodbye or "Idle for too long")
+            await self.flush()
+        finally:
+            if self._stop_watching is not None:
+                self._stop_watching()
+
+    def _is_over(self) -> bool:
+        return self.state is State.LOGOUT
+
+    def _end(self, text: str) -> None:
+        self.untagged(f"BYE {text}")
+        self.state = State.LOGOUT
+
+    def _refuse(self, event: CommandRefused) -> None:
+        code = f"[{event.code}] " if event.code else ""
+        if event.code and event.tag:
+            self.write(event.tag + f" NO {code}{event.text}\r\n".encode("ascii"))
+        else:
+            self.write((event.tag or b"*") + f" BAD {event.text}\r\n".encode("ascii"))
+        self._count_bad()
+        if event.closes:
+            self._end("The command could not be read")
+
+    def _count_bad(self) -> None:
+        self._bad += 1
+        if self._bad >= MAX_BAD_COMMANDS:
+            self._goodbye = "Too many bad commands"
+
+    async def _command(self, received: CommandReceived) -> None:
+        tag, space, rest = received.text.partition(b" ")
+        if not tag or not space or not _is_tag(tag):
+            self.write(b"* BAD A command begins with a tag\r\n")
+            self._count_bad()
+            return
+        word, _, following = rest.partition(b" ")
+        name = word.decode("ascii", "replace").upper()
+        text = rest[len(word) :]
+        if name == "UID":
+            second, _, _ = following.partition(b" ")
+            name = "UID " + second.decode("ascii", "replace").upper()
+            text = following[len(second) :]
+        self.write(await self._carry_out(tag, name, Arguments(text, received.literals)))
+
+    async def _carry_out(self, tag: bytes, name: str, arguments: Arguments) -> bytes:
+        command = self._commands.get(name)
+        try:
+            if command is None or self.state not in command.states:
+                raise BadSyntax("There is no such command" if command is None else "Not in this state")
+            completion = await command.function(self, arguments)
+            if command.tells_changes:
+                await self.tell_changes(expunge=command.tells_expunged)
+            return tag + b" OK " + (completion or f"{name} completed").encode("ascii") + b"\r\n"
+        except BadSyntax as error:
+            self._count_bad()
+            return tag + f" BAD {error}\r\n".encode("ascii", "replace")
+        except No as error:
+            code = f"[{error.code}] " if error.code else ""
+            return tag + f" NO {code}{error}\r\n".encode("ascii", "replace")
+        except NameRefused as error:
+            return tag + f" NO [CANNOT] {error}\r\n".encode("ascii", "replace")
+        except StoreRefusal as error:
+            return tag + f" NO {_REFUSALS.get(type(error), '')}{error}\r\n".encode("ascii", "replace")
+        except StorageError as error:
+            log.error("storage error", command=name, account=self.account, error=str(error))
+            return tag + b" NO [SERVERBUG] Temporary problem, please try again later\r\n"
+        except (ConnectionError, TimeoutError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("unforeseen failure", command=name, account=self.account)
+            return tag + b" NO [SERVERBUG] Temporary problem, please try again later\r\n"
+
+
+_REFUSALS: dict[type[StoreRefusal], str] = {
+    NoSuchMailbox: "[NONEXISTENT] ",
+    MailboxExists: "[ALREADYEXISTS] ",
+    NotPermitted: "[CANNOT] ",
+}
+
+
+def _is_tag(octets: bytes) -> bool:
+    return len(octets) <= 100 and all(33 <= c <= 126 and c not in b'(){%*"\\+' for c in octets)
+
+
+def flag_list(selected: Selected) -> bytes:
+    """Every flag that exists in a mailbox."""
+    return " ".join((*SYSTEM_FLAGS, *selected.keywords)).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command. function: returns the text behind OK, "" for the usual one.
+
+    tells_changes: news of the mailbox follow; tells_expunged: expunged messages among them (not for commands by number).
+    """
+
+    function: Callable[[Session, Arguments], Awaitable[str]]
+    states: frozenset[State]
+    tells_changes: bool = True
+    tells_expunged: bool = True

@@ -1,0 +1,107 @@
+"""Is this the account's password? Argon2id, and the same work whether or not the account exists (OWASP's first parameters).
+
+Hashing takes tens of milliseconds of a core and 19 MiB, so it runs in a pool with as many threads as there are cores, and
+only so many may wait for one: a flood of logins must not become a flood of memory.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.low_level import Type
+
+MAX_PASSWORD_OCTETS = 1024
+
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
+_PREFIX = "$argon2id$"
+
+
+def hash_password(password: str) -> str:
+    """The hash to keep, in PHC form with its salt and parameters. Raises ValueError for an empty or over-long password."""
+    if not 0 < len(password.encode()) <= MAX_PASSWORD_OCTETS:
+        raise ValueError(f"a password has 1 to {MAX_PASSWORD_OCTETS} octets")
+    return _HASHER.hash(password)
+
+
+def verify(password_hash: str, password: str) -> bool:
+    """Blocking. A hash that is damaged or of another scheme lets nobody in."""
+    if not password_hash.startswith(_PREFIX) or not 0 < len(password.encode("utf-8", "surrogatepass")) <= MAX_PASSWORD_OCTETS:
+        return False
+    try:
+        return _HASHER.verify(password_hash, password)
+    except (VerifyMismatchError, VerificationError, InvalidHashError, UnicodeEncodeError):
+        return False
+
+
+class TooManyWaiting(Exception):
+    """The pool's queue is full; say "try again later", which tells nothing about any account."""
+
+
+class PasswordChecker:
+    """Checks passwords off the event loop.
+
+    workers: threads, by default one a core. max_waiting: checks that may wait for a thread.
+    A password that was right stays known for remember_s under a keyed hash that dies with the process: webmail logs in at every
+    click. The key covers the stored hash, so a changed password is heeded at once (T-AUTH-10).
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        max_waiting: int = 256,
+        remember_s: float = 60.0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="password")
+        self._waiting = 0
+        self._max_waiting = max_waiting
+        self._clock = clock
+        self._remember_s = remember_s
+        self._known: OrderedDict[bytes, float] = OrderedDict()
+        self._key = os.urandom(32)
+        self._dummy = hash_password(os.urandom(16).hex())
+
+    async def check(self, password_hash: str | None, password: str) -> bool:
+        """True when it is the password. None, for an account that does not exist, costs what a wrong password costs.
+
+        Raises TooManyWaiting.
+        """
+        loop = asyncio.get_running_loop()
+        now = self._clock() if self._clock else loop.time()
+        digest = b"" if password_hash is None else self._digest(password_hash, password)
+        if password_hash is not None and self._known.get(digest, 0.0) > now:
+            return True
+        if self._waiting >= self._max_waiting:
+            raise TooManyWaiting
+        self._waiting += 1
+        try:
+            right = await loop.run_in_executor(self._pool, self._work, password_hash, password)
+        finally:
+            self._waiting -= 1
+        if right:
+            self._known[digest] = now + self._remember_s
+            while len(self._known) > 4096:
+                self._known.popitem(last=False)
+        return right
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self, password_hash: str | None, password: str) -> bool:
+        if password_hash is None or not password_hash.startswith(_PREFIX):
+            verify(self._dummy, "x")
+            return False
+        if not 0 < len(password.encode("utf-8", "surrogatepass")) <= MAX_PASSWORD_OCTETS:
+            verify(self._dummy, "x")
+            return False
+        return verify(password_hash, password)
+
+    def _digest(self, password_hash: str, password: str) -> bytes:
+        octets = password_hash.encode() + b"\0" + password.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(octets, key=self._key, digest_size=32).digest()

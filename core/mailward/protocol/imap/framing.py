@@ -1,0 +1,203 @@
+"""Where does a command end? Lines and literals (RFC 3501 section 4.3, RFC 7888), within limits, as a machine without I/O.
+
+Pull from outside: `receive_data` keeps octets, `next_event` takes the next thing out of them, in the mode that holds then; so
+commands wait in the buffer while an earlier one is carried out.
+"""
+
+import enum
+import re
+from dataclasses import dataclass
+
+_LITERAL = re.compile(rb"\{([0-9]{1,20})(\+?)\}$")
+_TAG = re.compile(rb"[\x21\x23\x24\x26\x27\x2c-\x5b\x5d-\x7a\x7c\x7e]{1,100}")
+_APPEND = re.compile(rb"[^ ]+ APPEND ", re.IGNORECASE)
+
+LITERAL_MARK = b"\x00"
+"""Stands for a literal in `CommandReceived.text`; a NUL is not allowed in a command, so it can stand for nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """line_octets: the text of a command. literal_octets: one literal but APPEND's. all_octets: text and literals together.
+
+    append_octets: APPEND's message; 0 where APPEND is not allowed yet.
+    """
+
+    line_octets: int = 8192
+    literal_octets: int = 4096
+    all_octets: int = 16384
+    append_octets: int = 0
+
+
+BEFORE_LOGIN = Limits()
+
+
+def after_login(append_octets: int) -> Limits:
+    """The limits of a session that is logged in."""
+    return Limits(65536, 65536, 131072, append_octets)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandReceived:
+    """One whole command without its last CRLF. text: a NUL where each of `literals` stands."""
+
+    text: bytes
+    literals: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LineReceived:
+    """A line that is no command: DONE, or an answer to a SASL challenge."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralAwaited:
+    """The client waits for "+" before it sends a literal."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """A command that cannot be read. tag: None when there is none. code: a response code or "".
+
+    closes: nothing after it is safe.
+    """
+
+    tag: bytes | None
+    text: str
+    code: str = ""
+    closes: bool = False
+
+
+FramingEvent = CommandReceived | LineReceived | LiteralAwaited | CommandRefused
+
+
+class _State(enum.Enum):
+    LINE = enum.auto()
+    LITERAL = enum.auto()
+    SKIPPING = enum.auto()
+    CLOSED = enum.auto()
+
+
+class Framer:
+    """Octets of a client become events. limits may be replaced between commands."""
+
+    def __init__(self, limits: Limits = BEFORE_LOGIN) -> None:
+        self.limits = limits
+        self.plain_line = False
+        """The next line is no command (set while IDLE or a SASL exchange runs)."""
+        self._buffer = bytearray()
+        self._state = _State.LINE
+        self._scanned = 0
+        self._text = bytearray()
+        self._literals: list[bytes] = []
+        self._missing = 0
+        self._refusal: CommandRefused | None = None
+
+    def receive_data(self, octets: bytes) -> None:
+        """Keep what the client sent."""
+        if self._state is not _State.CLOSED:
+            self._buffer += octets
+
+    @property
+    def buffered_octets(self) -> int:
+        return len(self._buffer)
+
+    def next_event(self) -> FramingEvent | None:
+        """The next event, None when more octets are needed."""
+        while True:
+            if self._state is _State.SKIPPING:
+                taken = min(self._missing, len(self._buffer))
+                del self._buffer[:taken]
+                self._missing -= taken
+                if self._missing:
+                    return None
+                self._state = _State.LINE
+            elif self._state is _State.LITERAL:
+                if len(self._buffer) < self._missing:
+                    return None
+                self._literals.append(bytes(self._buffer[: self._missing]))
+                del self._buffer[: self._missing]
+                self._text += LITERAL_MARK
+                self._state = _State.LINE
+            elif self._state is _State.CLOSED:
+                return None
+            else:
+                line = self._line()
+                if line is None:
+                    return None
+                event = line if isinstance(line, CommandRefused) else self._on_line(line)
+                if event is not None:
+                    return event
+
+    def _line(self) -> bytes | CommandRefused | None:
+        end = self._buffer.find(b"\n", self._scanned)
+        if (end if end >= 0 else len(self._buffer)) > self.limits.line_octets:
+            return self._close("Command line too long")
+        if end < 0:
+            self._scanned = len(self._buffer)
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        self._scanned = 0
+        if not line.endswith(b"\r") or b"\r" in line[:-1]:
+            return self._close("Lines end with CRLF")  # a lone CR or LF ends lines for some readers only
+        return line[:-1]
+
+    def _on_line(self, line: bytes) -> FramingEvent | None:
+        if self.plain_line and not self._text and self._refusal is None:
+            return LineReceived(line)
+        if LITERAL_MARK in line and self._refusal is None:
+            self._refusal = CommandRefused(self._tag(line), "NUL is not allowed in a command")
+        self._text += line
+        match = _LITERAL.search(line)
+        if match is None:
+            return self._finish()
+        del self._text[len(self._text) - len(match[0]) :]
+        octets, synchronising = int(match[1]), not match[2]
+        if self._refusal is None and octets > self._room():
+            big = bool(_APPEND.match(self._text)) and self.limits.append_octets > 0
+            self._refusal = CommandRefused(self._tag(b""), "Literal too long", "TOOBIG" if big else "LIMIT")
+        if self._refusal is not None:
+            return self._skip(octets, synchronising)
+        self._missing = octets
+        self._state = _State.LITERAL
+        return LiteralAwaited() if synchronising else None
+
+    def _room(self) -> int:
+        used = len(self._text) + sum(map(len, self._literals))
+        if _APPEND.match(self._text) and self.limits.append_octets:
+            return self.limits.append_octets
+        return min(self.limits.literal_octets, self.limits.all_octets - used)
+
+    def _skip(self, octets: int, synchronising: bool) -> FramingEvent | None:
+        """A refused literal: a client that asks first never sends it; of the other kind exactly that many octets are passed over,
+        so that they are never taken for commands (T-IMAP-02)."""
+        if synchronising:
+            return self._finish()
+        most = max(self.limits.append_octets, self.limits.all_octets) * 2
+        if octets > most:
+            return self._close("Literal too long")
+        self._missing = octets
+        self._state = _State.SKIPPING
+        return None
+
+    def _finish(self) -> FramingEvent:
+        event: FramingEvent = self._refusal or CommandReceived(bytes(self._text), tuple(self._literals))
+        self._text.clear()
+        self._literals.clear()
+        self._refusal = None
+        if isinstance(event, CommandReceived) and len(event.text) > self.limits.line_octets:
+            return self._close("Command too long")
+        return event
+
+    def _tag(self, line: bytes) -> bytes | None:
+        match = _TAG.match(bytes(self._text) or line)
+        return match[0] if match else None
+
+    def _close(self, text: str) -> CommandRefused:
+        tag = self._tag(bytes(self._buffer[:200]))
+        self._state = _State.CLOSED
+        self._buffer.clear()
+        return CommandRefused(tag, text, closes=True)

@@ -1,0 +1,168 @@
+"""What SEARCH asks for, as a tree of values (RFC 3501 section 6.4.4, RFC 5032)."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
+
+MAX_KEYS = 500
+MAX_DEPTH = 16
+CHARSETS = ("US-ASCII", "UTF-8")
+
+
+class UnknownCharset(Exception):
+    """A CHARSET that is not ours: NO [BADCHARSET]."""
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    keys: tuple["Key", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    first: "Key"
+    second: "Key"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    key: "Key"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The flag is set."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Sequence numbers, or UIDs."""
+
+    numbers: SequenceSet
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Larger or smaller than so many octets."""
+
+    larger: bool
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """field: when the message arrived or was sent; relation to a day, time of day and zone disregarded."""
+
+    field: Literal["internal", "sent"]
+    relation: Literal["before", "on", "since"]
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Arrived within the last `seconds` (younger), or before (RFC 5032)."""
+
+    younger: bool
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """where: "header:<name>", "body" or "text" (header and body). text: compared without case; "" is in all that exists."""
+
+    where: str
+    text: str
+
+
+Key = And | Or | Not | Flag | Numbers | Size | Day | Age | Text
+
+_FLAGS = {"ANSWERED": "\\Answered", "DELETED": "\\Deleted", "DRAFT": "\\Draft", "FLAGGED": "\\Flagged", "SEEN": "\\Seen"}
+_HEADERS = {"BCC", "CC", "FROM", "SUBJECT", "TO"}
+_DAYS: dict[str, tuple[Literal["internal", "sent"], Literal["before", "on", "since"]]] = {
+    "BEFORE": ("internal", "before"), "ON": ("internal", "on"), "SINCE": ("internal", "since"),
+    "SENTBEFORE": ("sent", "before"), "SENTON": ("sent", "on"), "SENTSINCE": ("sent", "since"),
+}  # fmt: skip
+NOTHING = Not(And(()))
+EVERYTHING = And(())
+
+
+def read_search(arguments: Arguments) -> Key:
+    """The whole of SEARCH's arguments. Raises BadSyntax and UnknownCharset."""
+    if arguments.take(b"CHARSET "):
+        charset = arguments.astring().decode("ascii", "replace").upper()
+        if charset not in CHARSETS:
+            raise UnknownCharset(charset)
+        arguments.space()
+    reader = _Reader(arguments)
+    keys = [reader.key(0)]
+    while arguments.take(b" "):
+        keys.append(reader.key(0))
+    arguments.end()
+    return And(tuple(keys))
+
+
+class _Reader:
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        self._count = 0
+
+    def key(self, depth: int) -> Key:
+        self._count += 1
+        if depth > MAX_DEPTH or self._count > MAX_KEYS:
+            raise BadSyntax("The search is too deep or too long")
+        arguments = self._arguments
+        if arguments.looks_like(b"("):
+            return And(tuple(arguments.parenthesised(lambda: self.key(depth + 1))))
+        if any(arguments.looks_like(b"%c" % c) for c in b"0123456789*"):
+            return Numbers(arguments.sequence_set(), uid=False)
+        word = arguments.atom()
+        if word == "NOT":
+            arguments.space()
+            return Not(self.key(depth + 1))
+        if word == "OR":
+            arguments.space()
+            first = self.key(depth + 1)
+            arguments.space()
+            return Or(first, self.key(depth + 1))
+        return self._simple(word)
+
+    def _simple(self, word: str) -> Key:
+        arguments = self._arguments
+        if word == "ALL" or word == "OLD":  # \Recent is never given, so every message is old
+            return EVERYTHING
+        if word in ("NEW", "RECENT"):
+            return NOTHING
+        if word in _FLAGS:
+            return Flag(_FLAGS[word])
+        if word.startswith("UN") and word[2:] in _FLAGS:
+            return Not(Flag(_FLAGS[word[2:]]))
+        arguments.space()
+        if word in ("KEYWORD", "UNKEYWORD"):
+            flag = Flag(arguments.flag())
+            return flag if word == "KEYWORD" else Not(flag)
+        if word in ("LARGER", "SMALLER"):
+            return Size(word == "LARGER", arguments.number())
+        if word in _DAYS:
+            field, relation = _DAYS[word]
+            return Day(field, relation, arguments.date())
+        if word in ("YOUNGER", "OLDER"):
+            return Age(word == "YOUNGER", arguments.number())
+        if word == "UID":
+            return Numbers(arguments.sequence_set(), uid=True)
+        if word == "HEADER":
+            name = arguments.astring().decode("ascii", "replace")
+            arguments.space()
+            return Text(f"header:{name}", self._text())
+        if word in _HEADERS:
+            return Text(f"header:{word}", self._text())
+        if word in ("BODY", "TEXT"):
+            return Text(word.lower(), self._text())
+        raise BadSyntax("There is no such search key")
+
+    def _text(self) -> str:
+        return self._arguments.astring().decode("utf-8", "replace")
