@@ -12,7 +12,7 @@ STRENGTH = 0.3
 """Weight of the assumption that an unknown token says nothing, in messages."""
 TELLING = 0.1
 """Tokens nearer to 0.5 than this are left out."""
-MOST_TOKENS = 150
+MOST_TOKENS = 300
 BALANCE = 10.0
 """A class that was learnt more than so many times as often as the other counts as that many: ten lessons of ham must not
 be drowned by a thousand of spam (T-PLUG-13)."""
