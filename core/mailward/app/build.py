@@ -1,0 +1,215 @@
+"""All wiring: which object gets which. One class a worker role, with `start`, `stop` and `reload`."""
+
+import os
+import socket
+from collections.abc import Sequence
+
+from mailward.access.imap.session import Desk as ImapDesk
+from mailward.api.services import Services
+from mailward.app.config import Config, Listener
+from mailward.app.filters import Filters, load_filters
+from mailward.app.watching import Watchers
+from mailward.auth.login import Login
+from mailward.auth.passwords import PasswordChecker
+from mailward.decisions import DecisionStore
+from mailward.delivery.manager import DeliveryManager
+from mailward.delivery.mda import Mda
+from mailward.directory import Directory
+from mailward.disk import Disk
+from mailward.intake.reception import Desk as ReceptionDesk
+from mailward.intake.reception import Reception
+from mailward.intake.relaying import RelayGuard
+from mailward.model.session import Session
+from mailward.net.admission import Admission
+from mailward.net.imapd import ImapListener, ImapSettings, serve_imap
+from mailward.net.smtpd import SmtpListener, SmtpSettings, serve_smtp
+from mailward.net.tls import server_context
+from mailward.pipeline.judge import Judge
+from mailward.pipeline.moves import Moves
+from mailward.protocol.smtp.states import Limits
+from mailward.quarantine import Quarantine
+from mailward.queue.spool import Spool
+from mailward.services.blocking import BlockingPool
+from mailward.services.clock import SystemClock
+from mailward.services.kv import SqliteKeyValue
+from mailward.services.log import PluginLog
+from mailward.services.resolver import DnsResolver
+from mailward.store.changes import Hints
+from mailward.store.embedded import EmbeddedStore
+
+BoundListener = tuple[Listener, socket.socket]
+
+
+class PluginServices:
+    """The services of every plugin of one process; key-value files are opened when a plugin is first served."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._blocking = BlockingPool()
+        self._resolver = DnsResolver(config.dns_servers)
+        self._kept: dict[str, SqliteKeyValue] = {}
+
+    @property
+    def run_blocking(self) -> BlockingPool:
+        return self._blocking
+
+    def of(self, plugin: str) -> Services:
+        """What one plugin may use."""
+        if plugin not in self._kept:
+            self._kept[plugin] = SqliteKeyValue(self._config.data / "plugins" / f"{plugin}.sqlite")
+        return Services(self._resolver, SystemClock(), self._kept[plugin], PluginLog(plugin), self._blocking)
+
+    def close(self) -> None:
+        for kept in self._kept.values():
+            kept.close()
+        self._blocking.close()
+
+
+def make_judge(config: Config, filters: Filters, services: PluginServices) -> Judge:
+    """The judge of one policy."""
+    return Judge(filters.policy, filters.host, services.of, hostname=config.hostname, clock=SystemClock())
+
+
+class _Delivering:
+    """What both roles that deliver need: store, quarantine, decisions, spool, manager."""
+
+    def __init__(self, config: Config, owner: str) -> None:
+        disk = Disk()
+        self.hints = Hints(config.data / "hints")
+        self.store = EmbeddedStore(config.data / "accounts", disk, self.hints)
+        self.quarantine = Quarantine(config.data / "quarantine", disk)
+        self.decisions = DecisionStore(config.decisions_file)
+        self.spool = Spool(config.data / "spool", disk, owner=owner)
+        self.manager = DeliveryManager(self.spool, Mda(self.store, self.quarantine), self.decisions, SystemClock())
+
+    async def stop(self) -> None:
+        await self.manager.stop()
+        await self.spool.close()
+        self.store.close()
+        self.quarantine.close()
+        self.decisions.close()
+        self.hints.close()
+
+
+class SmtpRole:
+    """Takes mail, judges it, and makes the first attempt at delivery."""
+
+    def __init__(self, config: Config, bound: Sequence[BoundListener]) -> None:
+        self._config = config
+        self._bound = bound
+        self._services = PluginServices(config)
+        self._judge = make_judge(config, load_filters(config), self._services)
+        self._directory = Directory(config.directory_file)
+        self._delivering = _Delivering(config, f"smtp{os.getpid()}")
+        self._listeners: list[SmtpListener] = []
+
+    async def start(self) -> None:
+        config, delivering = self._config, self._delivering
+        disk = Disk()
+        desk = ReceptionDesk(
+            hostname=config.hostname,
+            judge=lambda: self._judge,
+            guard=RelayGuard(self._directory, dict(config.routes)),
+            spool=delivering.spool,
+            decisions=delivering.decisions,
+            clock=SystemClock(),
+            run_blocking=self._services.run_blocking,
+            on_committed=delivering.manager.offer,
+            free_octets=lambda: disk.free_octets(config.data),
+            least_free_octets=config.limits.free_disk_octets,
+        )
+
+        def reception(session: Session) -> Reception:
+            return Reception(desk, session)
+
+        admission = Admission(total=config.limits.connections, per_address=config.limits.connections_per_address)
+        for listener, sock in self._bound:
+            settings = SmtpSettings(
+                hostname=config.hostname,
+                listener=listener.name,
+                limits=Limits(message_octets=config.limits.message_octets),
+                implicit_tls=listener.tls == "implicit",
+            )
+            context = None if listener.tls == "none" else server_context(config.tls.certificate, config.tls.key)
+            self._listeners.append(
+                await serve_smtp(sock, settings=settings, reception_factory=reception, tls_context=context, admission=admission)
+            )
+
+    def reload(self, config: Config) -> None:
+        """Transactions under way keep the old judge. Raises ConfigError, and then nothing has changed."""
+        self._judge = make_judge(config, load_filters(config), self._services)
+
+    async def stop(self) -> None:
+        for listener in self._listeners:
+            await listener.close()
+        await self._delivering.stop()
+        self._services.close()
+        self._directory.close()
+
+
+class AccessRole:
+    """Serves mail over IMAP."""
+
+    def __init__(self, config: Config, bound: Sequence[BoundListener]) -> None:
+        self._config = config
+        self._bound = bound
+        self._services = PluginServices(config)
+        self._moves = self._make_moves(config)
+        self._directory = Directory(config.directory_file)
+        self._hints = Hints(config.data / "hints")
+        self._watchers = Watchers()
+        self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
+        self._listeners: list[ImapListener] = []
+
+    def _make_moves(self, config: Config) -> Moves:
+        filters = load_filters(config)
+        return Moves(filters.policy, filters.host, self._services.of)
+
+    async def start(self) -> None:
+        config = self._config
+        self._hints.listen(self._watchers.changed)
+        self._watchers.start()
+        desk = ImapDesk(
+            store=self._store,
+            login=Login(self._directory, PasswordChecker()),
+            watch=self._watchers.watch,
+            moved=lambda moved: self._moves.moved(moved),
+            hostname=config.hostname,
+            append_octets=config.limits.message_octets,
+        )
+        admission = Admission(total=config.limits.connections, per_address=config.limits.connections_per_address)
+        for listener, sock in self._bound:
+            settings = ImapSettings(listener=listener.name, implicit_tls=listener.tls == "implicit")
+            context = None if listener.tls == "none" else server_context(config.tls.certificate, config.tls.key)
+            self._listeners.append(await serve_imap(sock, settings=settings, desk=desk, tls_context=context, admission=admission))
+
+    def reload(self, config: Config) -> None:
+        self._moves = self._make_moves(config)
+
+    async def stop(self) -> None:
+        for listener in self._listeners:
+            await listener.close()
+        await self._moves.stop()
+        self._watchers.stop()
+        self._services.close()
+        self._store.close()
+        self._directory.close()
+        self._hints.close()
+
+
+class QueueRole:
+    """Finishes what a dead or failed worker left in the spool."""
+
+    def __init__(self, config: Config) -> None:
+        self._delivering = _Delivering(config, f"queue{os.getpid()}")
+
+    async def start(self) -> None:
+        self._delivering.manager.adopt()
+
+    def reload(self, config: Config) -> None:
+        """Nothing here depends on policies."""
+
+    async def stop(self) -> None:
+        await self._delivering.stop()
+
+

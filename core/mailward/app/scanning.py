@@ -1,0 +1,61 @@
+"""The whole chain on one message without a server: what `mailward scan` and live policy tests use."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailward.app.build import PluginServices, make_judge
+from mailward.app.config import Config
+from mailward.app.filters import Filters, load_filters
+from mailward.formats.message import MessageView
+from mailward.model.address import Address, ForwardPath, ReversePath
+from mailward.model.decision import DecisionRecord
+from mailward.model.envelope import Envelope
+from mailward.model.ids import new_queue_id, new_session_id
+from mailward.model.session import Role, Session
+from mailward.model.verdict import Verdict, strongest
+from mailward.policy import RecipientFacts
+
+NOBODY = ForwardPath(Address("someone", "recipient.invalid"))
+"""The recipient when none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanInput:
+    """What is known of a message. helo: None when it is not known."""
+
+    octets: bytes
+    ip: str
+    helo: str | None
+    reverse_path: ReversePath
+    forward_paths: tuple[ForwardPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """record: as `explain` shows it. strongest: of all recipients' verdicts."""
+
+    record: DecisionRecord
+    strongest: Verdict
+
+
+async def scan(config: Config, given: ScanInput, filters: Filters | None = None) -> Scanned:
+    """Judge a message. Raises ConfigError when policy or plugins cannot be used."""
+    services = PluginServices(config)
+    try:
+        judge = make_judge(config, filters or load_filters(config), services)
+        session = Session(
+            new_session_id(), Role.MX, "scan", given.ip, 0, datetime.now(UTC), helo=given.helo, extended=given.helo is not None
+        )
+        envelope = Envelope(given.reverse_path, given.forward_paths or (NOBODY,))
+        trial = judge.begin(session)
+        await trial.mail(session, envelope)
+        recipients = [_facts(path) for path in envelope.forward_paths]
+        judgement = await trial.message(new_queue_id(), session, envelope, recipients, MessageView(given.octets))
+        return Scanned(judgement.record, strongest(*(Verdict(r.wanted or r.verdict) for r in judgement.recipients)))
+    finally:
+        services.close()
+
+
+def _facts(path: ForwardPath) -> RecipientFacts:
+    address = path.address
+    return RecipientFacts(str(path), address.domain, address.local_part, tag=address.local_part.partition("+")[2])
