@@ -59,7 +59,7 @@ class Login:
         self._sleep = sleep
 
     async def check(self, login: str, password: str, peer_ip: str) -> AccountId | None:
-        """The account, or None. May wait before it answers. Raises TooManyWaiting (try again later) and StorageError."""
+        """The account, or None. May wait before it answers. Raises TooManyWaitingError (try again later) and StorageError."""
         known = await asyncio.to_thread(self._directory.credential, login) if _is_possible(login) else None
         name = login.casefold()[:MAX_LOGIN_OCTETS] if known is None else known.account
         network = network_of(peer_ip)

@@ -38,7 +38,7 @@ def verify(password_hash: str, password: str) -> bool:
         return False
 
 
-class TooManyWaiting(Exception):
+class TooManyWaitingError(Exception):
     """The pool's queue is full; say "try again later", which tells nothing about any account."""
 
 
@@ -70,7 +70,7 @@ class PasswordChecker:
     async def check(self, password_hash: str | None, password: str) -> bool:
         """True when it is the password. None, for an account that does not exist, costs what a wrong password costs.
 
-        Raises TooManyWaiting.
+        Raises TooManyWaitingError.
         """
         loop = asyncio.get_running_loop()
         now = self._clock() if self._clock else loop.time()
@@ -78,7 +78,7 @@ class PasswordChecker:
         if password_hash is not None and self._known.get(digest, 0.0) > now:
             return True
         if self._waiting >= self._max_waiting:
-            raise TooManyWaiting
+            raise TooManyWaitingError
         self._waiting += 1
         try:
             right = await loop.run_in_executor(self._pool, self._work, password_hash, password)

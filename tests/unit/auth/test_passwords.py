@@ -8,7 +8,7 @@ import pytest
 from argon2 import extract_parameters
 from argon2.low_level import Type
 
-from mailward.auth.passwords import PasswordChecker, TooManyWaiting, hash_password, verify
+from mailward.auth.passwords import PasswordChecker, TooManyWaitingError, hash_password, verify
 
 
 def test_the_parameters_are_argon2id_19_mib_two_passes_one_lane() -> None:
@@ -27,7 +27,8 @@ def test_a_password_that_could_not_be_used_is_not_hashed(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "stored", ["", "secret", "{PLAIN}secret", "$argon2id$", "$argon2id$v=19$m=1,t=1,p=1$$", "$2b$12$abc", hash_password("s")[:-20], "\0"]
+    "stored",
+    ["", "secret", "{PLAIN}secret", "$argon2id$", "$argon2id$v=19$m=1,t=1,p=1$$", "$2b$12$abc", hash_password("s")[:-20], "\0"],
 )
 def test_t_auth_07_a_damaged_or_foreign_hash_lets_nobody_in(stored: str) -> None:
     assert not verify(stored, "secret")
@@ -77,5 +78,5 @@ async def test_t_auth_04_unknown_accounts_cost_what_wrong_passwords_cost() -> No
 async def test_a_flood_is_told_to_come_back() -> None:
     checker = PasswordChecker(workers=1, max_waiting=2)
     results = await asyncio.gather(*(checker.check(None, "x") for _ in range(5)), return_exceptions=True)
-    assert sum(isinstance(r, TooManyWaiting) for r in results) == 3
+    assert sum(isinstance(r, TooManyWaitingError) for r in results) == 3
     checker.close()
