@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from mailward.access.imap.session import No, Session, State
-from mailward.auth.passwords import TooManyWaiting
+from mailward.auth.passwords import TooManyWaitingError
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 
 MAX_ID_PAIRS = 30
@@ -97,7 +97,7 @@ async def _check(session: Session, name: bytes, password: bytes) -> str:
         raise No("Authentication failed", "AUTHENTICATIONFAILED") from None
     try:
         account = await session.desk.login.check(login_name, secret, session.peer_ip)
-    except TooManyWaiting:
+    except TooManyWaitingError:
         raise No("Too many logins at the moment, please try again later", "UNAVAILABLE") from None
     if account is None:
         raise No("Authentication failed", "AUTHENTICATIONFAILED")
