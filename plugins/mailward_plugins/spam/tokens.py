@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator
 from hashlib import blake2b
 
-from mailward.api import MessageView, TextPart
+from mailward.api import MessageView
 
 MAX_TOKENS = 4000
 """Distinct tokens of one message; more would only make it slow."""
-_TEXT_CHARACTERS = 40_000
+_TEXT_CHARACTERS = 60_000
+"""Of all text parts together."""
 _HTML_CHARACTERS = 200_000
 _PAIR_DISTANCE = 3
 """A word is paired with this many of its followers (orthogonal sparse bigrams)."""
@@ -26,8 +27,14 @@ _ALPHANUMERIC = re.compile(r"[A-Za-z]+|[0-9]+")
 _INVISIBLE = dict.fromkeys([0x00AD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF])
 """Characters that split words for machines and for nobody else."""
 _ADDRESS_FIELDS = ("From", "Reply-To", "To", "Cc")
-_SOFTWARE_FIELDS = tuple(
-    ["X-Mailer", "User-Agent", "Content-Type", "MIME-Version", "Content-Transfer-Encoding", "Precedence", "X-Priority", "Importance"]
+_SOFTWARE_FIELDS = (
+    "X-Mailer",
+    "User-Agent",
+    "Content-Type",
+    "MIME-Version",
+    "Content-Transfer-Encoding",
+    "Precedence",
+    "X-Priority",
 )
 _MARK_FIELDS = ("In-Reply-To", "References", "List-Unsubscribe", "List-Id", "Sender", "Organization", "DKIM-Signature", "Date")
 """That they are there, or not, says something; what they say does not."""
@@ -48,8 +55,15 @@ def _all_tokens(message: MessageView) -> Iterator[str]:
     subject = list(_words(message.subject))
     yield from (f"s:{word}" for word in subject)
     yield from _pairs(subject, "s:")
+    room = _TEXT_CHARACTERS
     for part in message.texts():
-        yield from _text_tokens(part)
+        text = part.text[:room]
+        room -= len(text)
+        yield from _text_tokens(text)
+        if part.part.content_type == "text/html" and room > 0:
+            yield from _markup_tokens(part.part.text[:_HTML_CHARACTERS])
+        if room <= 0:
+            break
 
 
 def _header_tokens(message: MessageView) -> Iterator[str]:
@@ -74,19 +88,21 @@ def _header_tokens(message: MessageView) -> Iterator[str]:
             yield f"file:{part.filename.rpartition('.')[2].lower()[:10]}"
 
 
-def _text_tokens(part: TextPart) -> Iterator[str]:
-    text = part.text[:_TEXT_CHARACTERS]
+def _text_tokens(text: str) -> Iterator[str]:
     words = list(_words(text))
     yield from words
     yield from _pairs(words, "")
-    raw = part.part.text[:_HTML_CHARACTERS]
-    for link in _LINK.finditer(raw):
+    for link in _LINK.finditer(text):
         yield from _link_tokens(link[1].lower(), link[2] or "")
-    if part.part.content_type == "text/html":
-        for tag in _TAG.finditer(raw):
-            yield f"tag:{tag[1].lower()}"
-            for attribute in _ATTRIBUTE.finditer(tag[2]):
-                yield f"attr:{attribute[1].lower()}={attribute[2].lower()}"
+
+
+def _markup_tokens(html: str) -> Iterator[str]:
+    for link in _LINK.finditer(html):
+        yield from _link_tokens(link[1].lower(), link[2] or "")
+    for tag in _TAG.finditer(html):
+        yield f"tag:{tag[1].lower()}"
+        for attribute in _ATTRIBUTE.finditer(tag[2]):
+            yield f"attr:{attribute[1].lower()}={attribute[2].lower()}"
 
 
 def _link_tokens(host: str, path: str) -> Iterator[str]:

@@ -1,0 +1,49 @@
+"""What a hook gets from the server, for tests that call hooks: DNS from a mapping, a fixed clock, a real key-value store."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from mailward.api import Address, EnvelopeView, Evidence, Facts, Finding, ReversePath, Role, Services, SessionView
+from mailward.model.ids import new_session_id
+from mailward.services.kv import SqliteKeyValue
+from mailward.services.log import PluginLog
+from support.fake_dns import FakeDns
+
+T = TypeVar("T")
+
+
+@dataclass
+class FixedClock:
+    moment: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+async def run_blocking(function: Callable[[], T]) -> T:
+    return await asyncio.to_thread(function)
+
+
+def services(folder: Path, zone: Mapping[str, Mapping[str, Sequence[str]]] | None = None) -> Services:
+    kv = SqliteKeyValue(folder / "kv.sqlite")
+    return Services(resolver=FakeDns(zone or {}), clock=FixedClock(), kv=kv, log=PluginLog("test"), run_blocking=run_blocking)
+
+
+def session(peer_ip: str = "192.0.2.1", helo: str = "mail.example.net") -> SessionView:
+    return SessionView(new_session_id(), Role.MX, "mx", peer_ip, 4711, datetime.now(UTC), helo, True)
+
+
+def envelope(mail_from: str) -> EnvelopeView:
+    local_part, _, domain = mail_from.rpartition("@")
+    return EnvelopeView(ReversePath(Address(local_part, domain) if mail_from else None))
+
+
+def evidence(**findings: Finding | Sequence[Finding]) -> Evidence:
+    """The evidence that these findings make, by plugin name."""
+    pairs = [(name, one) for name, found in findings.items() for one in ([found] if isinstance(found, Finding) else found)]
+    facts: dict[str, Facts] = {name: one.facts for name, one in pairs if one.facts is not None}
+    return Evidence(facts, tuple(pairs))
