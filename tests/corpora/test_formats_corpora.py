@@ -64,11 +64,17 @@ def test_ordinary_mail_is_not_suspect() -> None:
 
 
 def test_t_mime_hidden_content_is_seen_or_the_message_is_ambiguous() -> None:
-    """mime-is-broken: an EICAR zip that some client would show. Seen as an attachment's octets, or flagged."""
+    """mime-is-broken: an EICAR zip that some client would show. Its octets are seen, or an anomaly of its MIME is named.
+
+    Every one of these mails also says `From: me`, which is an anomaly of its own and must not count here.
+    """
     missed = []
     for name, octets in _messages("mime-evasion/hide-content.d.tar.xz"):
         view = MessageView(octets)
-        if not any(b"PK\x03\x04" in part.decode() for part in view.parts()) and not set(view.anomalies) - {"BARE_LF"}:
+        if not any(b"PK\x03\x04" in part.decode() for part in view.parts()) and not set(view.anomalies) - {
+            "BARE_LF",
+            "MALFORMED_FROM",
+        }:
             missed.append(name)
     assert missed == []
 

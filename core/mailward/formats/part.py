@@ -8,12 +8,14 @@ from functools import cached_property
 
 from mailward.formats.header import FieldView, Octets
 from mailward.formats.parameters import Parameterised, parse_parameterised, strip_comments
-from mailward.formats.transfer import decode_transfer, is_sound_base64
+from mailward.formats.transfer import decode_transfer, is_sound_base64, is_sound_quoted_printable
 from mailward.formats.words import decode_charset
 
 MESSAGE_TYPES = frozenset({"message/rfc822", "message/global"})
 _TYPE = re.compile(r"([!#$%&'*+\-.0-9a-z^_`{|}~]+)[ \t]*/[ \t]*([!#$%&'*+\-.0-9a-z^_`{|}~]+)")
 _WORD = re.compile(rb"[A-Za-z0-9-]+")
+_INLINE_FILE = re.compile(rb"\n(?:=ybegin |begin(?:-base64)? [0-7]{3,4} \S)")
+"""A file that stands in the text itself: yEnc or uuencode. Some clients offer to save it (T-MIME-18)."""
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 _SINGLETONS = ("content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-description")
 _NOTHING = parse_parameterised(b"")
@@ -172,9 +174,22 @@ class PartView:
         declared = self.field("Content-Transfer-Encoding")
         if declared and (declared.value.lower() != self.encoding.encode() or self.encoding not in _ENCODINGS):
             found.add("MALFORMED_ENCODING")
-        if self.encoding == "base64" and not self.is_multipart and not is_sound_base64(self.body_octets):
-            found.add("BROKEN_BASE64")
+        if not self.children:
+            found |= self._body_problems()
         return frozenset(found)
+
+    def _body_problems(self) -> set[str]:
+        found = set()
+        octets = self.body_octets
+        if self.encoding == "base64" and not is_sound_base64(octets):
+            found.add("BROKEN_BASE64")
+        if self.encoding == "quoted-printable" and not is_sound_quoted_printable(octets):
+            found.add("BROKEN_QUOTED_PRINTABLE")
+        if self.content_type.startswith("text/") and _INLINE_FILE.search(b"\n" + octets):
+            found.add("INLINE_FILE")
+        if "boundary" in self.parameters and not self._content_type.value.startswith("multipart/"):
+            found.add("BOUNDARY_WITHOUT_MULTIPART")
+        return found
 
     def walk(self) -> Iterator["PartView"]:
         """This part and all below it, depth first."""

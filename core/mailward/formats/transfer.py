@@ -11,6 +11,7 @@ _BLANKS = b" \t\r\n"
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _PADDING = re.compile(rb"=+")
+_ILLEGAL_ESCAPE = re.compile(rb"=(?![0-9A-F]{2}|[ \t]*+(?:\r?\n|\Z))")
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r?\n|\Z)")
 _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 
@@ -44,6 +45,14 @@ def _quads(letters: bytes) -> bytes:
     if len(letters) % 4 == 1:
         letters = letters[:-1]
     return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+
+
+def is_sound_quoted_printable(octets: bytes) -> bool:
+    """Every equals sign begins an escape of two hexadecimal digits or a soft line break.
+
+    Readers differ about any other, and about lower-case digits, which RFC 2045 section 6.7 rule 1 forbids.
+    """
+    return _ILLEGAL_ESCAPE.search(octets) is None
 
 
 def decode_quoted_printable(octets: bytes) -> bytes:

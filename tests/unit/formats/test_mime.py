@@ -130,6 +130,11 @@ def test_an_encoded_attached_message_is_opened_too(encoding: str, encode: object
         (("Content-Transfer-Encoding: (c)base64", "", "eA=="), ["x"], "MALFORMED_ENCODING"),
         (('Content-Transfer-Encoding: "base64"', "", "eA=="), ["x"], "MALFORMED_ENCODING"),
         (("Content-Transfer-Encoding: base64", "", "e.A=="), ["x"], "BROKEN_BASE64"),
+        (("Content-Transfer-Encoding: quoted-printable", "", "=41=4Xx=ZZ"), ["A=4Xx=ZZ"], "BROKEN_QUOTED_PRINTABLE"),
+        (("Content-Transfer-Encoding: quoted-printable", "", "=4a"), ["J"], "BROKEN_QUOTED_PRINTABLE"),
+        (("Content-Type: x-multipart/mixed; boundary=a", "", "--a", "", "x", "--a--"), [], "BOUNDARY_WITHOUT_MULTIPART"),
+        (("", "=ybegin line=128 size=1 name=x.exe", "k"), ["=ybegin line=128 size=1 name=x.exe\r\nk"], "INLINE_FILE"),
+        (("", "see", "begin 644 x.exe", "#86)C"), ["see\r\nbegin 644 x.exe\r\n#86)C"], "INLINE_FILE"),
         (
             ("Content-Type: multipart/mixed; boundary=a", "Content-Transfer-Encoding: base64", "", "--a", "", "x", "--a--"),
             ["x"],
