@@ -1,0 +1,291 @@
+"""One hook at one stage: who runs when, for how long, and what comes of it when a plugin fails.
+
+A call ends as a `Called`, whatever the plugin does: an exception (SystemExit included), a time limit, a wrong type or a stuck thread
+make a failed call with a sentence that says why. What a failed call means for the message is the policy's business.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Generic, Literal, TypeVar
+
+import structlog
+
+from mailward.api.plugin import Facts, Finding, Settings
+from mailward.api.services import Services
+from mailward.api.views import Evidence
+from mailward.model.edits import Edit
+from mailward.model.errors import PluginError
+from mailward.model.evidence import HookCall, StoredFinding
+from mailward.pipeline.answers import BadAnswer, describe, read_edits, read_findings
+from mailward.pipeline.order import Order, OrderError, arrange
+from mailward.pipeline.plugins import Implementation, LoadedPlugin
+from mailward.pipeline.stages import PLACES
+from mailward.pipeline.threads import AllStuck, DaemonThreads, Escaped
+
+MAX_ABANDONED = 8
+"""Coroutines of one plugin that were given up and still run; from here on its next calls fail at once."""
+
+_log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Enabled:
+    """One plugin as a policy uses it. place: among those that edit, lowest first. timeout_s: limit of each of its calls."""
+
+    plugin: LoadedPlugin
+    settings: Settings
+    services: Services
+    timeout_s: float
+    mode: Literal["enforce", "shadow"] = "enforce"
+    place: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.plugin.name
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """One call that was made: `call` for the record; findings and edits as the plugin gave them, none when it failed."""
+
+    call: HookCall
+    findings: tuple[Finding, ...] = ()
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        return self.call.error is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer(Generic[T]):
+    """What a guarded call came to. error: why there is no value."""
+
+    value: T | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class _Worker:
+    """Where one plugin's calls run."""
+
+    threads: DaemonThreads
+    abandoned: "set[asyncio.Task[object]]" = field(default_factory=set)
+
+
+class Chain:
+    """The enabled plugins of one policy, in order for every hook. Raises PluginError when `needs` or `after` cannot be kept.
+
+    One Chain serves all messages at once. It belongs to the event loop it is first used on.
+    """
+
+    def __init__(self, enabled: Iterable[Enabled]) -> None:
+        self._enabled = {one.name: one for one in enabled}
+        self._workers = {name: _Worker(DaemonThreads(name)) for name in self._enabled}
+        enforced = [one for one in self._enabled.values() if one.mode == "enforce"]
+        self._orders = {hook: _order(hook, enforced) for hook in PLACES}
+        # A shadowed plugin may look at anybody's work; nobody who counts may look at its.
+        self._shadow_orders = {hook: _order(hook, self._enabled.values()) for hook in PLACES}
+
+    def enforced(self, hook: str) -> tuple[Enabled, ...]:
+        """Those whose answers count, in order."""
+        return tuple(self._enabled[name] for name in self._orders[hook].sequence)
+
+    def shadowed(self, hook: str) -> tuple[Enabled, ...]:
+        """Those that only look, in order."""
+        found = (self._enabled[name] for name in self._shadow_orders[hook].sequence)
+        return tuple(one for one in found if one.mode == "shadow")
+
+    async def inspect(
+        self, hook: str, arguments: Mapping[str, object], earlier: Sequence[Called], deadline: float
+    ) -> tuple[Called, ...]:
+        """Call an `inspect_*` hook of all enforced plugins, concurrently as far as `needs` and `after` allow.
+
+        arguments: all of the specification's but evidence, settings and services. earlier: calls of former stages, which
+        everybody may see. deadline: `time.monotonic()` at which the stage ends. One Called each, in order.
+        """
+        return await self._inspect(hook, self.enforced(hook), self._orders[hook], arguments, earlier, deadline)
+
+    async def shadow(
+        self, hook: str, arguments: Mapping[str, object], earlier: Sequence[Called], deadline: float
+    ) -> tuple[Called, ...]:
+        """The same for the shadowed plugins; `earlier` holds the enforced ones' calls of this stage, too."""
+        return await self._inspect(hook, self.shadowed(hook), self._shadow_orders[hook], arguments, earlier, deadline)
+
+    async def edit(
+        self, hook: str, arguments: Mapping[str, object], earlier: Sequence[Called], deadline: float
+    ) -> tuple[Called, ...]:
+        """Call an `edit_*` hook of all enforced plugins, one after another; each sees all findings."""
+        done = []
+        for one in self.enforced(hook):
+            evidence = self._evidence(earlier, self._enabled)
+            done.append(await self._call(one, hook, {**arguments, "evidence": evidence}, read_edits, deadline))
+        return tuple(done)
+
+    async def watch(self, one: Enabled, hook: str, arguments: Mapping[str, object], deadline: float) -> Called:
+        """Call an `on_*` hook of one plugin; what it returns is ignored."""
+        return await self._call(one, hook, arguments, _ignored, deadline)
+
+    async def _inspect(
+        self,
+        hook: str,
+        plugins: Sequence[Enabled],
+        order: Order,
+        arguments: Mapping[str, object],
+        earlier: Sequence[Called],
+        deadline: float,
+    ) -> tuple[Called, ...]:
+        running: dict[str, asyncio.Task[Called]] = {}
+
+        async def one_after_its_needs(one: Enabled) -> Called:
+            before = [await running[name] for name in order.sequence if name in order.waits_for[one.name] and name in running]
+            known = [*earlier, *before]
+            if broken := self._broken_need(one, hook, known):
+                return self._called(one, hook, 0.0, _Answer(error=f"it needs '{broken}', which failed"))
+            here = [called for called in known if called.call.hook != hook or called.call.plugin in order.sees[one.name]]
+            evidence = self._evidence(here, {c.call.plugin for c in here if c.call.hook != hook} | order.sees[one.name])
+            return await self._call(
+                one, hook, {**arguments, "evidence": evidence}, partial(read_findings, plugin=one.plugin.declaration), deadline
+            )
+
+        for one in plugins:
+            running[one.name] = asyncio.create_task(one_after_its_needs(one), name=f"{hook} {one.name}")
+        try:
+            return tuple([await task for task in running.values()])
+        finally:
+            for task in running.values():
+                task.cancel()
+
+    def _broken_need(self, one: Enabled, hook: str, known: Sequence[Called]) -> str | None:
+        """A plugin that this one cannot do without and that failed: judging without it would be judging on nothing."""
+        needs = one.plugin.implementations[hook].options.needs
+        return next((called.call.plugin for called in known if called.failed and called.call.plugin in needs), None)
+
+    def _evidence(self, calls: Sequence[Called], names: Iterable[str]) -> Evidence:
+        facts: dict[str, Facts] = {name: self._enabled[name].plugin.declaration.facts() for name in names}
+        facts.update(facts_of(calls))
+        findings = tuple((called.call.plugin, finding) for called in calls for finding in called.findings)
+        return Evidence(facts, findings, status_of(calls))
+
+    async def _call(
+        self, one: Enabled, hook: str, arguments: Mapping[str, object], read: Callable[[object], T], deadline: float
+    ) -> Called:
+        implementation = one.plugin.implementations[hook]
+        own = {**arguments, "settings": one.settings, "services": one.services}
+        values = {name: own[name] for name in implementation.arguments}
+        started = time.monotonic()
+        left_s = deadline - started
+        if left_s <= 0:
+            answer: _Answer[T] = _Answer(error="no time was left for it; the other plugins of this stage used it up")
+        else:
+            answer = await self._run(one, implementation, values, read, min(one.timeout_s, left_s))
+        return self._called(one, hook, time.monotonic() - started, answer)
+
+    async def _run(
+        self,
+        one: Enabled,
+        implementation: Implementation,
+        values: Mapping[str, object],
+        read: Callable[[object], T],
+        limit_s: float,
+    ) -> _Answer[T]:
+        worker = self._workers[one.name]
+        function = implementation.function
+        if implementation.way == "inline":
+            return _guarded(function, values, read)
+        if len(worker.abandoned) >= MAX_ABANDONED:
+            return _Answer(error=f"{MAX_ABANDONED} earlier calls never came back; nothing is asked of it until one does")
+        task: asyncio.Task[_Answer[T]]
+        if implementation.way == "thread":
+            task = asyncio.create_task(_in_thread(worker.threads, partial(_guarded, function, values, read)))
+        else:
+            task = asyncio.create_task(_awaited(function, values, read))
+        try:
+            # Not asyncio.timeout: a plugin that swallows the cancellation would hold up everybody.
+            done, _ = await asyncio.wait({task}, timeout=limit_s)
+        finally:
+            if not task.done():
+                worker.abandoned.add(task)
+                task.add_done_callback(worker.abandoned.discard)
+                task.cancel()
+        if not done:
+            return _Answer(error=f"it took longer than its limit of {limit_s:.3g} s")
+        return _Answer(error="it cancelled itself") if task.cancelled() else task.result()
+
+    def _called(self, one: Enabled, hook: str, duration_s: float, answer: _Answer[T]) -> Called:
+        stage = PLACES[hook].stage
+        if answer.error is not None:
+            _log.warning("plugin_failed", plugin=one.name, hook=hook, stage=stage, mode=one.mode, reason=answer.error)
+        value = answer.value if isinstance(answer.value, tuple) else ()
+        findings = tuple(entry for entry in value if isinstance(entry, Finding))
+        edits = tuple(entry for entry in value if not isinstance(entry, Finding))
+        status = "shadow" if one.mode == "shadow" else "ok" if answer.error is None else "failed"
+        stored = tuple(StoredFinding(one.name, f.symbol, f.text, float(f.strength), asks=f.asks) for f in findings)
+        call = HookCall(one.name, one.plugin.version, hook, stage, round(duration_s * 1000, 3), status, answer.error, stored)
+        return Called(call, findings, edits)
+
+
+def facts_of(calls: Iterable[Called]) -> dict[str, Facts]:
+    """The facts that were set, by plugin; a later call's replace an earlier one's."""
+    return {called.call.plugin: finding.facts for called in calls for finding in called.findings if finding.facts is not None}
+
+
+def status_of(calls: Iterable[Called]) -> dict[str, str]:
+    """plugin -> "failed" when one of its calls failed, else what its calls say."""
+    status: dict[str, str] = {}
+    for called in calls:
+        if status.get(called.call.plugin) != "failed":
+            status[called.call.plugin] = called.call.status
+    return status
+
+
+def _order(hook: str, plugins: Iterable[Enabled]) -> Order:
+    known = {one.name: one for one in plugins}
+    options = {
+        name: one.plugin.implementations[hook].options for name, one in known.items() if hook in one.plugin.implementations
+    }
+    try:
+        return arrange(hook, options, {name: one.place for name, one in known.items()})
+    except OrderError as error:
+        raise PluginError(error.plugin, str(error)) from error
+
+
+def _ignored(_: object) -> tuple[()]:
+    return ()
+
+
+def _guarded(function: Callable[..., object], values: Mapping[str, object], read: Callable[[object], T]) -> _Answer[T]:
+    try:
+        return _Answer(read(function(**values)))
+    except BaseException as error:  # noqa: BLE001  whatever a plugin raises is its own failure, sys.exit included
+        return _failure(error, function)
+
+
+async def _awaited(function: Callable[..., object], values: Mapping[str, object], read: Callable[[object], T]) -> _Answer[T]:
+    try:
+        return _Answer(read(await function(**values)))  # type: ignore[misc]  # the host found it to be a coroutine function
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001  as above; SystemExit in a task would end the loop itself
+        return _failure(error, function)
+
+
+async def _in_thread(threads: DaemonThreads, job: Callable[[], _Answer[T]]) -> _Answer[T]:
+    try:
+        return await threads.run(job)
+    except AllStuck:
+        return _Answer(error="all its threads are busy with calls that never came back")
+    except Escaped as error:
+        return _Answer(error=describe(error.original))
+
+
+def _failure(error: BaseException, function: Callable[..., object]) -> "_Answer[T]":
+    if isinstance(error, BadAnswer):
+        return _Answer(error=f"it {error}")
+    code = getattr(function, "__code__", None)
+    return _Answer(error=describe(error, code.co_filename if code else ""))
