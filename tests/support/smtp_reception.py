@@ -1,0 +1,188 @@
+"""A reception desk for tests: the real directory and decision store, a judge that obeys words in the message, a spool in memory.
+
+The spool stands in for the disk so that a test can fail or hold each of its calls and see what the peer is told.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from mailward.decisions.store import DecisionStore
+from mailward.directory.directory import Directory
+from mailward.formats.message import MessageView
+from mailward.intake.reception import Desk
+from mailward.intake.relaying import RelayGuard
+from mailward.model.address import Address
+from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.edits import AddHeader, RecordedEdit
+from mailward.model.envelope import Envelope
+from mailward.model.evidence import AuthResult
+from mailward.model.ids import QueueId
+from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply, reply
+from mailward.model.session import Session
+from mailward.policy.ruling import RecipientFacts, accepted
+from mailward.queue.item import QueueItem
+
+T = TypeVar("T")
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the judge made of a message."""
+
+    reply: Reply
+    recipients: tuple[RecipientDecision, ...]
+    edits: tuple[RecordedEdit, ...]
+    recipient_edits: tuple[tuple[RecordedEdit, ...], ...]
+    auth_results: tuple[AuthResult, ...]
+    record: DecisionRecord
+
+
+@dataclass
+class WordTrial:
+    """The verdict is the first of these words that the message holds; one of `later@` recipients is deferred at RCPT."""
+
+    seen: list[str]
+
+    async def mail(self, session: Session, envelope: Envelope) -> Reply | None:
+        self.seen.append(f"mail {envelope.reverse_path}")
+        return REJECTED if "refused@" in str(envelope.reverse_path) else None
+
+    async def rcpt(self, session: Session, envelope: Envelope, recipient: RecipientFacts) -> Reply | None:
+        self.seen.append(f"rcpt {recipient.address} after {len(envelope.forward_paths)}")
+        return reply(451, "4.7.1", "Greylisted") if recipient.local_part.endswith("+later") else None
+
+    async def message(
+        self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
+    ) -> Judged:
+        octets = bytes(message.octets)
+        self.seen.append(f"message for {len(recipients)}")
+        if b"RAISE" in octets:
+            raise RuntimeError("a secret that the peer must not see")
+        words = ("reject", "tempfail", "quarantine", "junk", "discard")
+        verdict = next((word for word in words if word.upper().encode() in octets), "accept")
+        answers = {"reject": REJECTED, "tempfail": LOCAL_ERROR}
+        answer = answers.get(verdict, accepted(queue_id))
+        decisions = tuple(RecipientDecision(r.address, verdict, 1.5, "rule", "words", "inbound.yaml:1:1") for r in recipients)
+        record = DecisionRecord(
+            id=queue_id,
+            received_at=utc_text(NOW),
+            direction="inbound",
+            session={"peer.ip": session.peer_ip},
+            reverse_path=str(envelope.reverse_path),
+            message_id=message.message_id,
+            size_octets=message.size_octets,
+            calls=(),
+            facts={},
+            recipients=decisions,
+            reply=str(answer),
+            policy_hash="0",
+        )
+        spf = AuthResult("spf", "pass", (("smtp.mailfrom", "example.net"),))
+        return Judged(answer, decisions, (AddHeader("X-Seen", "yes"),), tuple(() for _ in recipients), (spf,), record)
+
+
+@dataclass
+class WordJudge:
+    seen: list[str] = field(default_factory=list)
+    trials: int = 0
+
+    def begin(self, session: Session) -> WordTrial:
+        self.trials += 1
+        return WordTrial(self.seen)
+
+
+class MemoryIncoming:
+    def __init__(self, spool: "MemorySpool") -> None:
+        self._spool = spool
+        self._parts: list[bytes] = []
+
+    @property
+    def octets(self) -> bytes:
+        return b"".join(self._parts)
+
+    def write(self, octets: bytes) -> None:
+        self._spool.fail("write")
+        self._parts.append(octets)
+
+    async def commit(self, item: QueueItem) -> None:
+        self._spool.committing.set()
+        if self._spool.gate is not None:
+            await self._spool.gate.wait()
+        self._spool.fail("commit")
+        self._spool.open -= 1
+        self._spool.items.append((item, self.octets))
+
+    def abort(self) -> None:
+        self._spool.open -= 1
+        self._spool.aborted += 1
+
+
+class MemorySpool:
+    """errors: call name -> what it raises. gate: commits wait for it. open: messages begun and neither committed nor aborted."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[QueueItem, bytes]] = []
+        self.errors: dict[str, Exception] = {}
+        self.gate: asyncio.Event | None = None
+        self.committing = asyncio.Event()
+        self.open = 0
+        self.aborted = 0
+
+    def begin(self, id: QueueId, /) -> MemoryIncoming:
+        self.fail("begin")
+        self.open += 1
+        return MemoryIncoming(self)
+
+    def fail(self, call: str) -> None:
+        if call in self.errors:
+            raise self.errors[call]
+
+
+class StoppedClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    return await asyncio.to_thread(function)
+
+
+@dataclass
+class Post:
+    """Everything a test of reception looks at."""
+
+    desk: Desk
+    spool: MemorySpool
+    judge: WordJudge
+    decisions: DecisionStore
+    told: list[QueueItem]
+    free_octets: list[int]
+
+
+def post(folder: Path) -> Post:
+    """example.org with alice (alias postmaster), void.example routed to nowhere; 1 GB of disk, 1 MB wanted."""
+    directory = Directory(folder / "directory.sqlite")
+    directory.add_domain("example.org")
+    account = directory.add_account(Address("alice", "example.org"), "no hash")
+    directory.add_account(Address("bob", "example.org"), "no hash")
+    directory.add_alias(Address("postmaster", "example.org"), account)
+    spool, judge, told, free = MemorySpool(), WordJudge(), [], [10**9]
+    decisions = DecisionStore(folder / "decisions.sqlite")
+    desk = Desk(
+        hostname="mx.example.org",
+        judge=lambda: judge,
+        guard=RelayGuard(directory, {"void.example": "discard"}),
+        spool=spool,
+        decisions=decisions,
+        clock=StoppedClock(),
+        run_blocking=in_thread,
+        on_committed=told.append,
+        free_octets=lambda: free[0],
+        least_free_octets=10**6,
+    )
+    return Post(desk, spool, judge, decisions, told, free)

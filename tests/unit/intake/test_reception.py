@@ -1,0 +1,250 @@
+"""What one session does to judge, directory and spool, and what the peer is told about it."""
+
+import errno
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+
+from mailward.intake.reception import Reception
+from mailward.model.errors import StorageError
+from mailward.model.ids import SessionId
+from mailward.model.session import Role, Session, TlsFacts
+from mailward.protocol.smtp.events import Asked, Event
+from mailward.protocol.smtp.server import SmtpServer
+from mailward.protocol.smtp.states import Limits
+from support.smtp_reception import Post, post
+
+SESSION = Session(SessionId("s"), Role.MX, "mx", "192.0.2.1", 40000, datetime(2026, 1, 2, tzinfo=UTC))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Post:
+    return post(tmp_path)
+
+
+class Talk:
+    """Machine and reception joined as the adapter joins them, without a socket."""
+
+    def __init__(self, desk: Post) -> None:
+        self.machine = SmtpServer("mx.example.org", Limits(), offer_starttls=True)
+        self.reception = Reception(desk.desk, SESSION)
+        self.machine.greet()
+        self.machine.data_to_send()
+
+    async def say(self, *lines: str | bytes) -> list[str]:
+        """Replies to all lines, each sent by itself."""
+        for line in lines:
+            octets = line if isinstance(line, bytes) else line.encode() + b"\r\n"
+            events: list[Event] = self.machine.receive_data(octets)
+            while events:
+                last = events[-1]
+                for event in events[:-1] if isinstance(last, Asked) else events:
+                    self.reception.inform(event)
+                events = self.machine.decide(await self.reception.answer(last)) if isinstance(last, Asked) else []
+        return self.machine.data_to_send().decode().splitlines()
+
+    async def send(self, message: bytes, *rcpts: str, mail_from: str = "a@example.net") -> str:
+        """The reply to the end of data."""
+        to = [f"RCPT TO:<{rcpt}>" for rcpt in rcpts or ("alice@example.org",)]
+        replies = await self.say("EHLO c.example.net", f"MAIL FROM:<{mail_from}>", *to, "DATA")
+        assert replies[-1].startswith("354"), replies
+        return (await self.say(message + b".\r\n"))[-1]
+
+
+@pytest.fixture
+def talk(desk: Post) -> Iterator[Talk]:
+    yield Talk(desk)
+
+
+MESSAGE = b"From: a@example.net\r\nSubject: hi\r\nMessage-ID: <1@example.net>\r\n\r\nhello\r\n"
+
+
+async def test_250_names_the_id_and_the_item_holds_everything(desk: Post, talk: Talk) -> None:
+    answer = await talk.send(MESSAGE)
+    [(item, octets)] = desk.spool.items
+    assert answer == f"250 2.0.0 Accepted, id {item.id}"
+    assert octets == MESSAGE
+    assert desk.told == [item]
+    assert item.reverse_path == "a@example.net"
+    assert item.size_octets == len(MESSAGE)
+    assert item.received_at == "2026-01-02T03:04:05.000Z"
+    assert item.decision.id == item.id
+    [recipient] = item.recipients
+    assert (recipient.forward_path, recipient.route, recipient.folder) == ("alice@example.org", "mailbox", "INBOX")
+    assert recipient.account
+    results, received = item.trace.split("Received:", 1)
+    assert results.startswith("Authentication-Results: mx.example.org;\r\n") and "spf=pass" in results
+    assert "for <alice@example.org>" in received and f"id {item.id}" in received.replace("\r\n\t", " ")
+    assert item.trace.endswith("\r\n")
+    assert desk.spool.aborted == 0
+
+
+async def test_several_recipients_do_not_learn_of_each_other(desk: Post, talk: Talk) -> None:
+    await talk.send(MESSAGE, "alice@example.org", "bob@example.org", "alice@example.org")
+    [(item, _)] = desk.spool.items
+    assert [r.forward_path for r in item.recipients] == ["alice@example.org", "bob@example.org"]
+    assert "alice" not in item.trace and "bob" not in item.trace
+
+
+@pytest.mark.parametrize(
+    ("word", "route", "folder"),
+    [
+        ("JUNK", "mailbox", "Junk"),
+        ("QUARANTINE", "quarantine", "INBOX"),
+        ("DISCARD", "quarantine", "INBOX"),
+        ("fine", "mailbox", "INBOX"),
+    ],
+)
+async def test_verdicts_become_routes(desk: Post, talk: Talk, word: str, route: str, folder: str) -> None:
+    assert (await talk.send(f"{word}\r\n".encode())).startswith("250")
+    [recipient] = desk.spool.items[0][0].recipients
+    assert (recipient.route, recipient.folder) == (route, folder)
+    assert recipient.reason == (f"{word.lower()} by rule words, score 1.5" if route == "quarantine" else "")
+
+
+async def test_a_routed_domain_is_taken_and_its_quarantine_still_kept(desk: Post, talk: Talk) -> None:
+    await talk.send(MESSAGE, "x@void.example")
+    await talk.send(b"QUARANTINE\r\n", "x@void.example")
+    assert [item.recipients[0].route for item, _ in desk.spool.items] == ["discard", "quarantine"]
+
+
+@pytest.mark.parametrize(("word", "code"), [("REJECT", "554 5.7.1"), ("TEMPFAIL", "451 4.3.0")])
+async def test_a_refused_message_leaves_a_record_and_nothing_else(desk: Post, talk: Talk, word: str, code: str) -> None:
+    assert (await talk.send(f"{word}\r\n".encode())).startswith(code)
+    assert desk.spool.items == [] and desk.told == []
+    assert (desk.spool.open, desk.spool.aborted) == (0, 1)
+    record = desk.decisions.last()
+    assert record is not None and record.recipients[0].verdict == word.lower()
+
+
+async def test_t_state_01_02_each_transaction_has_its_own_trial(desk: Post, talk: Talk) -> None:
+    await talk.send(b"REJECT\r\n")
+    assert await talk.say("RCPT TO:<alice@example.org>", "DATA") == ["503 5.5.1 Bad sequence of commands"] * 2
+    await talk.send(MESSAGE)
+    await talk.say("MAIL FROM:<a@example.net>", "RSET", "MAIL FROM:<a@example.net>")
+    assert desk.judge.trials == 4
+    assert desk.spool.open == 0
+
+
+async def test_forged_authentication_results_are_edited_out(desk: Post, talk: Talk) -> None:
+    forged = b"Authentication-Results: MX.example.org (x); spf=pass\r\nAuthentication-Results: other.example; spf=pass\r\n"
+    await talk.send(forged + MESSAGE)
+    item, octets = desk.spool.items[0]
+    assert octets == forged + MESSAGE
+    assert [repr(edit) for edit in item.edits] == ["RemoveFieldAt(index=0)", "AddHeader(name='X-Seen', value='yes')"]
+
+
+async def test_policy_refuses_at_mail_and_rcpt(desk: Post, talk: Talk) -> None:
+    await talk.say("EHLO c.example.net")
+    replies = await talk.say("MAIL FROM:<refused@example.net>", "RCPT TO:<alice@example.org>")
+    assert replies == ["554 5.7.1 Message rejected by policy", "503 5.5.1 Bad sequence of commands"]
+    replies = await talk.say("MAIL FROM:<a@example.net>", "RCPT TO:<alice+later@example.org>", "RCPT TO:<bob@example.org>")
+    assert replies == ["250 2.1.0 OK", "451 4.7.1 Greylisted", "250 2.1.5 OK"]
+    assert desk.judge.seen[-2:] == ["rcpt alice+later@example.org after 0", "rcpt bob@example.org after 0"]
+
+
+@pytest.mark.parametrize("call", ["begin", "write", "commit"])
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (StorageError("broken"), "451 4.3.0"),
+        (OSError(errno.ENOSPC, "No space left on device"), "452 4.3.1"),
+        (OSError(errno.EIO, "Input/output error"), "451 4.3.0"),
+    ],
+)
+async def test_spool_failures_are_temporary_and_keep_nothing(
+    desk: Post, talk: Talk, call: str, error: Exception, answer: str
+) -> None:
+    desk.spool.errors[call] = error
+    replies = await talk.say("EHLO c", "MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>", "DATA")
+    if call != "begin":
+        replies = await talk.say(MESSAGE + b".\r\n")
+    assert replies[-1].startswith(answer)
+    assert desk.spool.items == [] and desk.told == []
+    assert desk.spool.open == 0
+    desk.spool.errors.clear()
+    assert (await talk.send(MESSAGE)).startswith("250")
+
+
+async def test_a_full_disk_under_a_storage_error_is_452(desk: Post, talk: Talk) -> None:
+    full = StorageError("spool segment")
+    full.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    desk.spool.errors["commit"] = full
+    assert (await talk.send(MESSAGE)).startswith("452 4.3.1")
+
+
+async def test_an_unforeseen_failure_is_451_and_tells_nothing(desk: Post, talk: Talk) -> None:
+    answer = await talk.send(b"RAISE\r\n")
+    assert answer.startswith("451 4.3.0") and "secret" not in answer
+    assert desk.spool.open == 0
+
+
+async def test_250_stands_when_delivery_cannot_be_told(desk: Post) -> None:
+    def fail(item: object) -> None:
+        raise RuntimeError("delivery is broken")
+
+    desk.desk = replace(desk.desk, on_committed=fail)
+    assert (await Talk(desk).send(MESSAGE)).startswith("250")
+    assert len(desk.spool.items) == 1
+
+
+async def test_too_little_disk_defers_at_mail(desk: Post, talk: Talk) -> None:
+    desk.free_octets[0] = 2_000_000
+    replies = await talk.say("EHLO c.example.net", "MAIL FROM:<a@example.net> SIZE=1500000", "MAIL FROM:<a@example.net> SIZE=100")
+    assert [line[:9] for line in replies[-2:]] == ["452 4.3.1", "250 2.1.0"]
+
+
+async def test_too_many_hops(desk: Post, talk: Talk) -> None:
+    received = b"Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\n"
+    assert (await talk.send(received * 100 + MESSAGE)).startswith("250")
+    assert (await talk.send(received * 101 + MESSAGE)).startswith("554 5.4.6")
+    record = desk.decisions.last()
+    assert record is not None
+    assert (record.recipients[0].source_kind, record.recipients[0].source_name) == ("core", "hops")
+    assert desk.spool.open == 0
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"X: " + b"a" * 300_000 + b"\r\n", b"X: y\r\n" * 1001, b"X: a\r\n" + b" folded\r\n" * 8000],
+    ids=["block", "fields", "field"],
+)
+async def test_t_smtp_25_a_header_beyond_the_budget_is_refused(desk: Post, talk: Talk, header: bytes) -> None:
+    assert (await talk.send(header + MESSAGE)).startswith("554 5.6.0")
+
+
+async def test_t_smtp_29_a_message_without_header_is_taken(desk: Post, talk: Talk) -> None:
+    assert (await talk.send(b"\r\nhello\r\n")).startswith("250")
+    assert (await talk.send(b"")).startswith("250")
+    assert [octets for _, octets in desk.spool.items] == [b"\r\nhello\r\n", b""]
+
+
+async def test_t_tls_09_the_handshake_drops_the_transaction(desk: Post, talk: Talk) -> None:
+    await talk.say("EHLO c.example.net", "MAIL FROM:<a@example.net>")
+    talk.reception.tls_started(TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
+    assert talk.reception.session.helo is None
+    assert talk.reception.session.tls is not None
+
+
+async def test_t_state_08_a_lost_client_leaves_nothing(desk: Post, talk: Talk) -> None:
+    await talk.say("EHLO c.example.net", "MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>", "DATA", MESSAGE)
+    talk.reception.drop()
+    assert (desk.spool.open, desk.spool.aborted, desk.spool.items) == (0, 1, [])
+
+
+async def test_one_greppable_line_a_recipient(desk: Post, talk: Talk) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await talk.send(MESSAGE, "alice@example.org", "bob@example.org")
+        await talk.say("MAIL FROM:<a@example.net>", "RCPT TO:<nobody@example.org>")
+    verdicts = [line for line in lines if line["event"] == "verdict"]
+    assert [(v["rcpt"], v["verdict"], v["rule"], v["score"]) for v in verdicts] == [
+        ("alice@example.org", "accept", "words", 1.5),
+        ("bob@example.org", "accept", "words", 1.5),
+        ("nobody@example.org", "reject", "relay-guard", 0.0),
+    ]
+    assert verdicts[0]["id"] == desk.spool.items[0][0].id
+    assert not any("hello" in str(line) for line in lines)

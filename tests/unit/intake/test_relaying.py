@@ -1,0 +1,136 @@
+"""The relay guard, fed as the machine feeds it: from the text of a RCPT command (T-RELAY-01 to 09)."""
+
+from pathlib import Path
+
+import pytest
+
+from mailward.directory.directory import Directory
+from mailward.intake.relaying import Destination, RelayGuard
+from mailward.model.address import Address
+from mailward.model.reply import NO_SUCH_USER, RELAY_DENIED, Reply
+from mailward.protocol.smtp.params import RefusedError, parse_rcpt
+from support.smtp_reception import post
+
+
+@pytest.fixture
+def guard(tmp_path: Path) -> RelayGuard:
+    return post(tmp_path).desk.guard
+
+
+def rcpt(guard: RelayGuard, path: str) -> Destination | Reply:
+    try:
+        return guard.destination(parse_rcpt(b"TO:" + path.encode(), extended=True, smtputf8=True))
+    except RefusedError as refused:
+        return refused.reply
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "<x@outside.example>",
+        "<outside!x@other.example>",
+        "<@example.org:x@outside.example>",
+        "<@example.org,@b.example:x@outside.example>",
+    ],
+)
+def test_t_relay_01_03_other_domains_are_refused(guard: RelayGuard, path: str) -> None:
+    assert rcpt(guard, path) is RELAY_DENIED
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "<x%outside.example@example.org>",
+        '<"x%outside.example"@example.org>',
+        "<outside.example!x@example.org>",
+        '<"x@outside.example"@example.org>',
+        '<"a\\"@b"@example.org>',
+        '<""@example.org>',
+        "<;id@example.org>",
+        "<$(id)@example.org>",
+        "<-f@example.org>",
+        "<%s@example.org>",
+        "</etc/passwd@example.org>",
+        "<a'or'1@example.org>",
+        "<*@example.org>",
+        "<%d%n%{user}@example.org>",
+    ],
+)
+def test_t_relay_02_04_07_08_09_the_local_part_is_opaque(guard: RelayGuard, path: str) -> None:
+    answer = rcpt(guard, path)
+    assert isinstance(answer, Reply)
+    assert answer is NO_SUCH_USER or answer.code == 553
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "<x%outside.example>",
+        '<"x@outside.example">',
+        "<x@example.org.>",
+        "<x@example.org..>",
+        "<a@b@example.org>",
+        "<a(b)@example.org>",
+        "<a @example.org>",
+        "< alice@example.org >",
+        "alice@example.org",
+        "<| id@example.org>",
+        "<>",
+        "<",
+        '<">',
+        "",
+    ],
+)
+def test_t_relay_02_05_06_what_is_no_path_is_a_syntax_error(guard: RelayGuard, path: str) -> None:
+    answer = rcpt(guard, path)
+    assert isinstance(answer, Reply) and answer.code in (501, 553)
+
+
+@pytest.mark.parametrize("path", ["<alice@[127.0.0.1]>", "<alice@[IPv6:::1]>", "<alice@localhost>", "<alice@mx.example.org>"])
+def test_t_relay_05_our_names_and_addresses_are_no_domains_of_ours(guard: RelayGuard, path: str) -> None:
+    answer = rcpt(guard, path)
+    assert isinstance(answer, Reply) and answer.code >= 550
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "<alice@example.org>",
+        "<ALICE@EXAMPLE.ORG>",
+        "<alice+tag@example.org>",
+        "<@a.example:alice@example.org>",
+        '<"alice"@example.org>',
+    ],
+)
+def test_our_mailboxes_in_any_spelling(guard: RelayGuard, path: str) -> None:
+    found = rcpt(guard, path)
+    assert isinstance(found, Destination)
+    assert found.route == "mailbox" and found.account and found.facts.is_local and found.facts.domain == "example.org"
+
+
+def test_the_tag_is_a_fact(guard: RelayGuard) -> None:
+    found = rcpt(guard, "<alice+news@example.org>")
+    assert isinstance(found, Destination)
+    assert (found.facts.local_part, found.facts.tag, found.facts.address) == ("alice+news", "news", "alice+news@example.org")
+
+
+@pytest.mark.parametrize("path", ["<postmaster>", "<Postmaster>", "<POSTMASTER@example.org>"])
+def test_t_relay_05_postmaster_is_always_taken(guard: RelayGuard, path: str) -> None:
+    assert isinstance(rcpt(guard, path), Destination)
+
+
+def test_t_relay_05_a_u_label_is_its_a_label(tmp_path: Path) -> None:
+
+    directory = Directory(tmp_path / "directory.sqlite")
+    directory.add_domain("xn--bcher-kva.example")
+    directory.add_account(Address("alice", "xn--bcher-kva.example"), "no hash")
+    guard = RelayGuard(directory, {})
+    for path in ("<alice@bücher.example>", "<alice@xn--bcher-kva.example>", "<alice@BÜCHER.example>"):
+        assert isinstance(rcpt(guard, path), Destination)
+
+
+def test_a_routed_domain_is_taken_without_a_mailbox(guard: RelayGuard) -> None:
+    found = rcpt(guard, "<anything@void.example>")
+    assert isinstance(found, Destination)
+    assert (found.route, found.account, found.facts.is_local) == ("discard", None, False)
+    assert rcpt(guard, "<x@sub.void.example>") is RELAY_DENIED
