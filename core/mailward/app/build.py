@@ -211,5 +211,3 @@ class QueueRole:
 
     async def stop(self) -> None:
         await self._delivering.stop()
-
-

@@ -153,14 +153,20 @@ class _Reader:
     def _listeners(self, root: Node) -> tuple[Listener, ...]:
         node = root.at("listeners")
         if node is None or not node.mapping:
-            self._wrong(root, "listeners", "at least one listener was expected", "mx: {protocol: smtp, address: 0.0.0.0, port: 25}")
+            self._wrong(
+                root, "listeners", "at least one listener was expected", "mx: {protocol: smtp, address: 0.0.0.0, port: 25}"
+            )
             return ()
         found = []
         for name, item in node.mapping.items():
             self._known(item, f"listeners.{name}.", ("protocol", "address", "port", "tls"))
             protocol = self._word(item, "protocol", get_args(Protocol), None)
             tls = self._word(item, "tls", get_args(ListenerTls), "starttls")
-            found.append(Listener(name, protocol, self._text(item, "address", "127.0.0.1"), self._number(item, "port", None, 1, 65535), tls))
+            found.append(
+                Listener(
+                    name, protocol, self._text(item, "address", "127.0.0.1"), self._number(item, "port", None, 1, 65535), tls
+                )
+            )
         return tuple(found)
 
     def _routes(self, root: Node) -> tuple[tuple[str, str], ...]:
@@ -210,7 +216,9 @@ class _Reader:
         text = self._text(node, key, default)
         if text and text not in words:
             near = difflib.get_close_matches(text, words, 1)
-            self._wrong(node.at(key) or node, key, f"one of {', '.join(words)} was expected", f"Did you mean '{near[0]}'?" if near else "")
+            self._wrong(
+                node.at(key) or node, key, f"one of {', '.join(words)} was expected", f"Did you mean '{near[0]}'?" if near else ""
+            )
         return text
 
     def _number(self, node: Node, key: str, default: int | None, least: int, most: int) -> int:

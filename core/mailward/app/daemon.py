@@ -208,7 +208,9 @@ class Supervisor:
             blocked = now - worker.last_beat_at > limit_s
             overdue = self._stopping_since is not None and now - self._stopping_since > DRAIN_S
             if blocked or overdue:
-                log.error("worker killed", role=worker.role.name, pid=worker.pid, reason="blocked" if blocked else "did not drain")
+                log.error(
+                    "worker killed", role=worker.role.name, pid=worker.pid, reason="blocked" if blocked else "did not drain"
+                )
                 os.kill(worker.pid, signal.SIGKILL)
 
 

@@ -1,14 +1,18 @@
 """Policies and the plugins they name, loaded together and replaced together."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
 from typing import get_type_hints
+
+import structlog
 
 from mailward.api.plugin import Plugin
 from mailward.app.config import Config
 from mailward.model.errors import ConfigError, PluginError, PolicyError
 from mailward.pipeline.plugins import PluginHost
-from mailward.policy import Policy, load_policy
+from mailward.policy import Policy, Stage, load_policy, plugins_named
+
+log = structlog.get_logger("mailward.filters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,32 +23,40 @@ class Filters:
     host: PluginHost
 
 
-class _Declarations(Mapping[str, Plugin]):
-    """The declarations of plugins by name, each loaded when it is first asked for: a policy names what it enables."""
-
-    def __init__(self, host: PluginHost) -> None:
-        self._host = host
-        self._names = tuple(available.name for available in host.available())
-
-    def __getitem__(self, name: str) -> Plugin:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._host.load(name).declaration
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
 def load_filters(config: Config) -> Filters:
     """The filters of a configuration. Raises ConfigError (PolicyError, PluginError) when any of it cannot be used."""
     path = config.policies / "inbound.yaml"
     if not path.is_file():
         raise ConfigError(f"there is no policy {path}; the shortest one is: version: 1, extends: mailward/inbound")
     host = PluginHost(config.plugins)
-    return Filters(load_policy(path, _Declarations(host)), host)
+    return Filters(_load(config, path, host), host)
+
+
+def _load(config: Config, path: Path, host: PluginHost) -> Policy:
+    """A plugin that cannot be loaded is the policy's problem where it is named, unless it is `optional`."""
+    installed = {available.name for available in host.available()}
+    declarations: dict[str, Plugin] = {}
+    stages: dict[str, Stage] = {}
+    broken: list[PluginError] = []
+    for name in plugins_named(path):
+        if name in installed:
+            try:
+                loaded = host.load(name)
+            except PluginError as error:
+                broken.append(error)
+                continue
+            declarations[name] = loaded.declaration
+            stages[name] = "message" if "inspect_message" in loaded.implementations else "mail"
+    shown_as = str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path)
+    try:
+        policy = load_policy(path, declarations, stages=stages, shown_as=shown_as)
+    except PolicyError:
+        if broken:  # it says why the policy misses the plugin
+            raise broken[0] from None
+        raise
+    for error in broken:
+        log.warning("plugin left out", reason=str(error))
+    return policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,9 @@ def known_plugins(config: Config) -> tuple[Known, ...]:
                 "",
                 plugin,
                 tuple(facts) + (("status", "str"),),
-                tuple((f.name, repr(f.default) if f.default is not MISSING else "(see its README)") for f in fields(plugin.settings)),
+                tuple(
+                    (f.name, repr(f.default) if f.default is not MISSING else "(see its README)") for f in fields(plugin.settings)
+                ),
                 tuple(loaded.implementations),
             )
         )

@@ -57,7 +57,14 @@ def quickstart(plan: Plan) -> Result:
     scanner = next((path for path in CLAMD_SOCKETS if path.exists()), None)
 
     plan.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-    for name, mode in (("policies", 0o755), ("policies/lists", 0o755), ("plugins", 0o755), ("tls", 0o700), ("data", 0o700), ("secrets", 0o700)):
+    for name, mode in (
+        ("policies", 0o755),
+        ("policies/lists", 0o755),
+        ("plugins", 0o755),
+        ("tls", 0o700),
+        ("data", 0o700),
+        ("secrets", 0o700),
+    ):
         (plan.folder / name).mkdir(mode=mode, exist_ok=True)
     certificate, key = self_signed(plan.hostname)
     _write(plan.folder / "tls/certificate.pem", certificate, 0o644)

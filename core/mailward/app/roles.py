@@ -60,11 +60,15 @@ def _service_user(config: Config) -> ServiceUser | None:
     if os.geteuid() != 0:
         return None
     if config.user is None:
-        raise ConfigError(f"{config.path}: started as root, so `user:` must name the user to serve as, for example user: mailward")
+        raise ConfigError(
+            f"{config.path}: started as root, so `user:` must name the user to serve as, for example user: mailward"
+        )
     try:
         entry = pwd.getpwnam(config.user)
     except KeyError:
-        raise ConfigError(f"{config.path}: there is no user '{config.user}'; make one with: useradd --system {config.user}") from None
+        raise ConfigError(
+            f"{config.path}: there is no user '{config.user}'; make one with: useradd --system {config.user}"
+        ) from None
     if entry.pw_uid == 0:
         raise ConfigError(f"{config.path}: user: {config.user} is root; Mailward does not serve as root")
     return ServiceUser(entry.pw_name, entry.pw_uid, entry.pw_gid)

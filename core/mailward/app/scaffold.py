@@ -74,7 +74,7 @@ def test_the_admin_sets_the_length(scan: Scan) -> None:
     assert "$symbol" in result.findings
 ''')
 
-PYPROJECT = Template('''\
+PYPROJECT = Template("""\
 [build-system]
 requires = ["hatchling"]
 build-backend = "hatchling.build"
@@ -92,9 +92,9 @@ $name = "$name"
 
 [tool.hatch.build.targets.wheel]
 only-include = ["$name.py"]
-''')
+""")
 
-README = Template('''\
+README = Template("""\
 # $distribution
 
 A filter for Mailward.
@@ -108,7 +108,7 @@ Installed is not enabled: name it in a policy.
       $name: {longer_than: 200}
 
 `mailward scan message.eml` shows what it finds.
-''')
+""")
 
 
 def render_template(name: str, target: Path, *, drop_in: bool) -> list[Path]:

@@ -59,3 +59,12 @@ async def scan(config: Config, given: ScanInput, filters: Filters | None = None)
 def _facts(path: ForwardPath) -> RecipientFacts:
     address = path.address
     return RecipientFacts(str(path), address.domain, address.local_part, tag=address.local_part.partition("+")[2])
+
+
+async def live_test(config: Config, filters: Filters, test: PolicyTest) -> TestResult:
+    """Run one `live: true` test of a policy: its message through the plugins."""
+    envelope, octets = live_message(test)
+    given = ScanInput(octets, "127.0.0.1", None, envelope.reverse_path, envelope.forward_paths)
+    judgement = await _judge(config, given, filters)
+    differences = [text for ruling in judgement.rulings for text in differences_of(test, ruling)]
+    return TestResult(test, judgement.rulings, tuple(differences))

@@ -52,7 +52,7 @@ def source_text(decision: RecipientDecision) -> str:
     if decision.source_kind == "rule":
         return f"rule {decision.source_name}{where}; {score}"
     if decision.source_kind == "limit":
-        return f"{score} >= limits.{decision.source_name}{where}; no rule matched"
+        return f"{score} >= {decision.source_name}{where}; no rule matched"
     if decision.source_kind == "floor":
         return f"plugin {decision.source_name}{where}; {score}"
     return f"{score}; no rule matched and no limit reached"

@@ -41,7 +41,11 @@ def explain_command(
             show(lambda: record_as_text(record), record_as_json(record), as_json=as_json)
         elif to is not None or since is not None:
             found = store.find(recipient=to, since=None if since is None else datetime.now(UTC) - _duration(since), limit=100)
-            show(lambda: "\n".join(summary_line(r) for r in found) or "nothing found", [record_as_json(r) for r in found], as_json=as_json)
+            show(
+                lambda: "\n".join(summary_line(r) for r in found) or "nothing found",
+                [record_as_json(r) for r in found],
+                as_json=as_json,
+            )
         else:
             fail("say which message: an id, a <Message-ID>, 'last', or --to ADDRESS [--since 1h]", USAGE)
     finally:

@@ -12,7 +12,9 @@ from mailward.cli.output import NO_INPUT, USAGE, fail
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("-c", "--config", help="mailward.yaml; else $MAILWARD_CONFIG, ./mailward.yaml, ./run/mailward.yaml, /etc/mailward/."),
+    typer.Option(
+        "-c", "--config", help="mailward.yaml; else $MAILWARD_CONFIG, ./mailward.yaml, ./run/mailward.yaml, /etc/mailward/."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]

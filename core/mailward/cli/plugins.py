@@ -53,7 +53,9 @@ def _text(known: Known) -> str:
     if known.problem:
         lines.append(f"  problem: {known.problem}")
     lines += ["", "symbols (default points):"]
-    lines.append(table([(f"  {name}", f"{s.points:+.1f}", s.description) for name, s in known.plugin.symbols.items()]) or "  none")
+    lines.append(
+        table([(f"  {name}", f"{s.points:+.1f}", s.description) for name, s in known.plugin.symbols.items()]) or "  none"
+    )
     lines += ["", "facts (in conditions):"]
     lines.append(table([(f"  {known.name}.{name}", kind) for name, kind in known.facts]))
     lines += ["", "settings (under `plugins:`):"]

@@ -47,7 +47,9 @@ def scan_command(
         forward_paths=tuple(_forward_path(address) for address in rcpt or ()),
     )
     result = asyncio.run(scan(settings, given))
-    missing = [name for name, value in (("--ip", ip), ("--helo", helo), ("--mail-from", mail_from), ("--rcpt", rcpt)) if value is None]
+    missing = [
+        name for name, value in (("--ip", ip), ("--helo", helo), ("--mail-from", mail_from), ("--rcpt", rcpt)) if value is None
+    ]
     show(lambda: _text(result, missing), record_as_json(result.record), as_json=as_json)
     raise typer.Exit(EXIT_CODES.get(result.strongest, 0))
 

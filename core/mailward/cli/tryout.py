@@ -106,7 +106,10 @@ def _deliver(config: Config, listener: Listener, recipient: str, octets: bytes) 
     except smtplib.SMTPResponseException as error:
         return False, f"{error.smtp_code} {error.smtp_error!r}"
     except (OSError, smtplib.SMTPException) as error:
-        fail(f"no answer on {_host(listener)} port {listener.port}: {error}. Is it running? mailward serve -c {config.path}", SOFTWARE)
+        fail(
+            f"no answer on {_host(listener)} port {listener.port}: {error}. Is it running? mailward serve -c {config.path}",
+            SOFTWARE,
+        )
 
 
 @app.command("read")
@@ -138,7 +141,9 @@ def read_command(
     listener = _listener(settings, "imap", ("implicit", "starttls"))
     try:
         if listener.tls == "implicit":
-            client: imaplib.IMAP4 = imaplib.IMAP4_SSL(_host(listener), listener.port, ssl_context=_context(settings), timeout=TIMEOUT_S)
+            client: imaplib.IMAP4 = imaplib.IMAP4_SSL(
+                _host(listener), listener.port, ssl_context=_context(settings), timeout=TIMEOUT_S
+            )
         else:
             client = imaplib.IMAP4(_host(listener), listener.port, timeout=TIMEOUT_S)
             client.starttls(_context(settings))
@@ -148,9 +153,16 @@ def read_command(
     except imaplib.IMAP4.error as error:
         fail(f"the server says: {error}", SOFTWARE)
     except OSError as error:
-        fail(f"no answer on {_host(listener)} port {listener.port}: {error}. Is it running? mailward serve -c {settings.path}", SOFTWARE)
+        fail(
+            f"no answer on {_host(listener)} port {listener.port}: {error}. Is it running? mailward serve -c {settings.path}",
+            SOFTWARE,
+        )
     if newest is None:
-        show(f"{mailbox} of {login} is empty", {"account": login, "mailbox": mailbox, "messages": 0, "newest": None}, as_json=as_json)
+        show(
+            f"{mailbox} of {login} is empty",
+            {"account": login, "mailbox": mailbox, "messages": 0, "newest": None},
+            as_json=as_json,
+        )
         return
     text = newest.decode("utf-8", "replace")
     head = f"{mailbox} of {login}: {count} message{'s' if count != 1 else ''}; the newest:\n\n"
@@ -187,7 +199,10 @@ def commands_command(
     option = "" if where in (Path("mailward.yaml"), Path("run/mailward.yaml")) else f" -c {where}"
     typer.echo(
         f"\n  account   {login}\n  password  {password}\n"
-        + "".join(f"  {item.name:<9} {item.protocol} on {item.address} port {item.port}, tls {item.tls}\n" for item in settings.listeners)
+        + "".join(
+            f"  {item.name:<9} {item.protocol} on {item.address} port {item.port}, tls {item.tls}\n"
+            for item in settings.listeners
+        )
         + "\nIn a second terminal, in this folder:\n\n"
         + "".join(f"  {command} {rest}{option}\n" for rest in ("try send", "try read", "try send --eicar", "explain last"))
         + "\nCtrl-C stops the server.\n"

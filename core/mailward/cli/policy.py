@@ -1,0 +1,132 @@
+"""`mailward policy`: check it, test it, see it as it holds."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from mailward.app.filters import Filters, load_filters
+from mailward.app.scanning import live_test
+from mailward.cli.options import ConfigOption, JsonOption, config_of
+from mailward.cli.output import show, table
+from mailward.policy import RecipientFacts, Rule
+from mailward.policy.presets import folder as preset_folder
+
+app = typer.Typer(help="The policy: check it, test it, see it as it holds.", no_args_is_help=True)
+
+
+@app.command("check")
+def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Read the policy as the server would; print every mistake with file, line and column.
+
+    Its `given:` tests are part of it. Exits 78 when there is a mistake.
+
+    Example: mailward policy check
+    """
+    filters = load_filters(config_of(config))
+    policy = filters.policy
+    given = sum(not test.live for test in policy.tests)
+    lines = [f"{policy.direction}: sound; policy {policy.hash}, {len(policy.plugins)} plugins, {given} tests passed"]
+    lines += [f"warning: {problem}" for problem in policy.warnings]
+    data = {
+        "direction": policy.direction,
+        "hash": policy.hash,
+        "tests_passed": given,
+        "warnings": [str(w) for w in policy.warnings],
+    }
+    show("\n".join(lines), data, as_json=as_json)
+
+
+@app.command("test")
+def test_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Run all tests of the policy, the live ones through the plugins too. Exits 1 when one fails.
+
+    Example: mailward policy test
+    """
+    settings = config_of(config)
+    filters = load_filters(settings)
+    results = filters.policy.run_tests()
+    results += [asyncio.run(live_test(settings, filters, test)) for test in filters.policy.tests if test.live]
+    lines = []
+    for result in results:
+        lines.append(f"{'passed' if result.passed else 'FAILED'}  {result.test.name}  ({result.test.where})")
+        lines += [f"        {text}" for text in result.differences]
+    failed = sum(not result.passed for result in results)
+    lines.append(f"{len(results) - failed} passed, {failed} failed")
+    data = [{"name": r.test.name, "where": r.test.where, "passed": r.passed, "differences": list(r.differences)} for r in results]
+    show("\n".join(lines), data, as_json=as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command("show")
+def show_command(
+    effective: Annotated[bool, typer.Option("--effective", help="With the preset merged in, as it holds.")] = False,
+    address: Annotated[str | None, typer.Option("--for", help="For this recipient, overrides included.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the policy file, or what holds once preset and overrides are merged.
+
+    Examples:
+
+      mailward policy show
+
+      mailward policy show --effective --for bob@example.org
+    """
+    settings = config_of(config)
+    path = settings.policies / "inbound.yaml"
+    if not effective and address is None:
+        text = path.read_text(encoding="utf-8")
+        show(text, yaml.safe_load(text), as_json=as_json)
+        return
+    filters = load_filters(settings)
+    show(lambda: _text(filters, address, path), _data(filters, address), as_json=as_json)
+
+
+def _recipient(address: str | None) -> RecipientFacts:
+    local_part, _, domain = (address or "someone@recipient.invalid").rpartition("@")
+    return RecipientFacts(address or "someone@recipient.invalid", domain, local_part, tag=local_part.partition("+")[2])
+
+
+def _text(filters: Filters, address: str | None, path: Path) -> str:
+    policy = filters.policy
+    view = policy.view(_recipient(address))
+    who = f" for {address}" if address else ""
+    lines = [f"{policy.direction}{who}, policy {policy.hash} ({path}; presets in {preset_folder()})", "", "plugins:"]
+    rows = []
+    for name, entry in policy.plugins.items():
+        notes = f"timeout {entry.timeout_s:g} s, on_error {entry.on_error.value}{', heed' if entry.heed else ''}"
+        rows.append((f"  {name}", entry.mode, notes, entry.where))
+    lines += [table(rows) or "  none", "", "rules, the first that matches decides:"]
+    lines.append(table([(f"  {r.name}", _then(r), r.when.source, r.where) for r in view.rules]) or "  none")
+    lines += ["", "limits on the score:"]
+    lines.append(
+        table([(f"  {limit.verdict.value}", f"from {limit.points:g}", limit.where) for limit in view.limits]) or "  none"
+    )
+    if view.overrides:
+        lines += ["", f"overrides that hold: {', '.join(view.overrides)}"]
+    return "\n".join(lines)
+
+
+def _then(rule: Rule) -> str:
+    text = rule.then.value if rule.then is not None else "adds only"
+    return f"{text} (shadow)" if rule.shadow else text
+
+
+def _data(filters: Filters, address: str | None) -> dict[str, object]:
+    policy = filters.policy
+    view = policy.view(_recipient(address))
+    return {
+        "direction": policy.direction,
+        "hash": policy.hash,
+        "plugins": {
+            name: {"mode": e.mode, "timeout_s": e.timeout_s, "on_error": e.on_error.value, "heed": e.heed, "where": e.where}
+            for name, e in policy.plugins.items()
+        },
+        "rules": [{"name": r.name, "then": _then(r), "when": r.when.source, "where": r.where} for r in view.rules],
+        "limits": {limit.verdict.value: {"points": limit.points, "where": limit.where} for limit in view.limits},
+        "overrides": list(view.overrides),
+    }
