@@ -1,5 +1,27 @@
 """Policy YAML becomes one verdict per recipient: load and check once, then judge without I/O (layer 3)."""
 
+from mailward.policy.load import load_policy, plugins_named
+from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import Outcome, RecipientFacts, Ruling, combine
+from mailward.policy.stages import STAGES, Stage
+from mailward.policy.tests import PolicyTest, TestResult, differences_of, live_message
+from mailward.policy.values import PluginPolicy, View
 
-__all__ = ["Outcome", "RecipientFacts", "Ruling", "combine"]
+__all__ = [
+    "STAGES",
+    "Case",
+    "Outcome",
+    "PluginPolicy",
+    "Policy",
+    "PolicyTest",
+    "RecipientFacts",
+    "Ruling",
+    "Stage",
+    "TestResult",
+    "View",
+    "combine",
+    "differences_of",
+    "live_message",
+    "load_policy",
+    "plugins_named",
+]

@@ -1,0 +1,299 @@
+"""Do the words of a policy mean something here? Plugins, lists, scores, limits, overrides: cross-checked, every Problem reported.
+
+Takes the layers of a policy (the file, then its preset) and makes the parts of a `Policy`. Single rules are left to `rules`,
+its tests to `cases`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from mailward.api.plugin import Plugin
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.model.errors import Problem
+from mailward.model.verdict import Verdict
+from mailward.policy.cases import policy_tests
+from mailward.policy.facts import Vocabulary, nearest
+from mailward.policy.lists import Lists, ListSource
+from mailward.policy.match import Group, group
+from mailward.policy.nodes import Node
+from mailward.policy.rules import Compiler
+from mailward.policy.schema import LimitKeys, ListKeys, OverrideKeys, Points, validate
+from mailward.policy.settings import plugin_policy
+from mailward.policy.stages import Stage
+from mailward.policy.tests import PolicyTest
+from mailward.policy.values import Limit, Override, PluginPolicy, Rule
+
+_LIMITS: tuple[Literal["junk", "quarantine", "reject"], ...] = ("junk", "quarantine", "reject")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One file of a policy. folder: what its relative paths start from, None for a preset."""
+
+    root: Node
+    folder: Path | None
+    octets: bytes
+    from_preset: bool
+
+
+class Parts(TypedDict):
+    """All of a Policy but its direction and digest."""
+
+    plugins: Mapping[str, PluginPolicy]
+    rules: tuple[Rule, ...]
+    preset_rules: tuple[Rule, ...]
+    removed: frozenset[str]
+    limits: tuple[Limit, ...]
+    overrides: tuple[Override, ...]
+    weights: Mapping[str, float]
+    lists: Lists
+    vocabulary: Vocabulary
+    needed: Group
+    tests: tuple[PolicyTest, ...]
+    warnings: tuple[Problem, ...]
+
+
+def check(layers: Sequence[Layer], installed: Mapping[str, Plugin], stages: Mapping[str, Stage]) -> tuple[Parts, list[Problem]]:
+    """The parts of a policy, fit for use only when there are no problems. layers: the file first, then its preset."""
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    for layer in layers:
+        _check_shapes(layer.root, problems)
+    plugins, missing = _plugins(layers, installed, problems, warnings)
+    present = {name: plugin.declaration for name, plugin in plugins.items() if plugin.declaration is not None}
+    present |= {name: installed[name] for name in _entries(layers) if name in installed}
+    vocabulary = Vocabulary(present, stages, missing)
+    lists = _lists(layers, problems)
+    weights = _weights(layers, present, vocabulary, problems, warnings)
+    compiler = Compiler(vocabulary, lists, _entries(layers).keys(), problems, warnings)
+
+    own, preset = layers[0], layers[1:]
+    preset_rules: list[Rule] = []
+    for layer in preset:
+        preset_rules += compiler.rules(_items(layer.root, "rules"), "rules", (), for_recipients=False)[0]
+    preset_names = {rule.name for rule in preset_rules} | _rule_names(preset)
+    rules, removed = compiler.rules(_items(own.root, "rules"), "rules", preset_names, for_recipients=False)
+    limits = _limits([layer.root for layer in layers], "limits", (), problems)
+    below = preset_names | _rule_names([own])
+    overrides = _overrides(own, compiler, limits, below, problems)
+    everything = [*preset_rules, *rules, *(rule for override in overrides for rule in override.rules)]
+    parts = Parts(
+        plugins=plugins,
+        rules=tuple(rules),
+        preset_rules=tuple(preset_rules),
+        removed=frozenset(removed),
+        limits=limits,
+        overrides=overrides,
+        weights=weights,
+        lists=lists,
+        vocabulary=vocabulary,
+        needed=_needed(everything, vocabulary),
+        tests=_tests(layers, vocabulary, below | {rule.name for rule in everything}, problems),
+        warnings=tuple(warnings),
+    )
+    return parts, problems
+
+
+def merged(sections: Sequence[Node | None]) -> dict[str, Node]:
+    """Mappings of several layers by key, the upper layer's keys first in force; members that are mappings are merged the same way."""
+    result: dict[str, Node] = {}
+    for section in reversed(sections):
+        for name, node in {}.items() if section is None else section.mapping.items():
+            result[name] = _over(node, result[name]) if name in result else node
+    return result
+
+
+def _over(upper: Node, lower: Node) -> Node:
+    if upper.value is not None and not isinstance(upper.value, dict):
+        return upper
+    both = {**lower.mapping, **upper.mapping}
+    return Node(both, upper.file, upper.line, upper.column, key_marks={**lower.key_marks, **upper.key_marks})
+
+
+def _entries(layers: Sequence[Layer]) -> dict[str, Node]:
+    return merged([layer.root.at("plugins") for layer in layers])
+
+
+def _check_shapes(root: Node, problems: list[Problem]) -> None:
+    for name in ("lists", "plugins", "scores", "limits"):
+        section = root.at(name)
+        if section is not None and section.value is not None and not isinstance(section.value, dict):
+            problems.append(Problem(section.where, name, "a mapping was expected"))
+    for name in ("rules", "overrides", "tests"):
+        section = root.at(name)
+        if section is not None and section.value is not None and not isinstance(section.value, list):
+            problems.append(Problem(section.where, name, "a list was expected", "Begin each item with '- '."))
+
+
+def _items(root: Node, name: str) -> list[Node]:
+    section = root.at(name)
+    return [] if section is None else section.items
+
+
+def _rule_names(layers: Sequence[Layer]) -> set[str]:
+    """The names written in rules that may have mistakes elsewhere, so that one mistake is not reported twice."""
+    found = (rule.at("name") for layer in layers for rule in _items(layer.root, "rules"))
+    return {node.value for node in found if node is not None and isinstance(node.value, str)}
+
+
+def _plugins(
+    layers: Sequence[Layer], installed: Mapping[str, Plugin], problems: list[Problem], warnings: list[Problem]
+) -> tuple[dict[str, PluginPolicy], set[str]]:
+    plugins: dict[str, PluginPolicy] = {}
+    missing: set[str] = set()
+    for name, entry in _entries(layers).items():
+        path = f"plugins.{name}"
+        declaration = installed.get(name)
+        plugin = plugin_policy(name, entry, path, declaration, problems)
+        if declaration is None:
+            missing.add(name)
+            if plugin is not None and plugin.mode != "off":
+                problem = Problem(_key_place(layers, name), path, f"no plugin is called '{name}'", _plugin_hint(name, installed))
+                (warnings if plugin.optional else problems).append(problem)
+        if plugin is not None:
+            plugins[name] = plugin
+        for text in declaration.problems() if declaration is not None else ():
+            problems.append(Problem(_key_place(layers, name), path, text))
+    return plugins, missing
+
+
+def _plugin_hint(name: str, installed: Mapping[str, Plugin]) -> str:
+    return (
+        nearest(name, installed)
+        or f"Installed: {', '.join(sorted(installed)) or 'none'}. `optional: true` lets the server start without it."
+    )
+
+
+def _key_place(layers: Sequence[Layer], name: str) -> str:
+    """Where the uppermost layer that names it has the key."""
+    return next(layer.root.where_of(["plugins", name]) for layer in layers if layer.root.at("plugins", name) is not None)
+
+
+def _lists(layers: Sequence[Layer], problems: list[Problem]) -> Lists:
+    lists = Lists()
+    for layer in reversed(layers):
+        section = layer.root.at("lists")
+        for name, node in {}.items() if section is None else section.mapping.items():
+            keys = validate(ListKeys, node, f"lists.{name}", problems)
+            file = None if keys is None else keys.file
+            if keys is not None and not keys.values and file is None and not {"file", "values"} & node.mapping.keys():
+                problems.append(Problem(node.where, f"lists.{name}", "the list has neither `file:` nor `values:`"))
+            values = (
+                tuple((item.value, item.where) for item in _values(node) if isinstance(item.value, str))
+                if keys is not None
+                else ()
+            )
+            path, shown_as = None, ""
+            if file is not None:
+                path = (layer.folder or Path()) / file
+                shown_as = str(Path(layer.root.file).parent / file)
+            place = node.where if file is None else node.where_of(["file"])
+            problems += lists.add(ListSource(name, "text" if keys is None else keys.type, values, path, shown_as, place))
+    return lists
+
+
+def _values(node: Node) -> list[Node]:
+    values = node.at("values")
+    return [] if values is None else values.items
+
+
+def _weights(
+    layers: Sequence[Layer],
+    plugins: Mapping[str, Plugin],
+    vocabulary: Vocabulary,
+    problems: list[Problem],
+    warnings: list[Problem],
+) -> dict[str, float]:
+    weights = {name: symbol.points for plugin in plugins.values() for name, symbol in plugin.symbols.items()}
+    for layer in reversed(layers):
+        section = layer.root.at("scores")
+        for name, node in {}.items() if section is None else section.mapping.items():
+            points = validate(Points, node, f"scores.{name}", problems)
+            if name not in weights:
+                problem = Problem(
+                    section.where_of([name]) if section is not None else node.where,
+                    f"scores.{name}",
+                    f"no symbol is called '{name}'",
+                    nearest(name, vocabulary.symbols) or "A symbol exists when `plugins:` names its plugin.",
+                )
+                (warnings if vocabulary.missing else problems).append(problem)
+            elif points is not None:
+                weights[name] = points
+    return weights
+
+
+def _limits(roots: Sequence[Node], path: str, base: Sequence[Limit], problems: list[Problem]) -> tuple[Limit, ...]:
+    """Limits of several mappings over those of `base`, strongest verdict first. A stronger verdict's limit is never lower."""
+    limits = {limit.verdict: limit for limit in base}
+    for root in reversed(roots):
+        section = root.at("limits")
+        if section is None or not isinstance(section.value, dict):
+            continue
+        keys = validate(LimitKeys, section, path, problems)
+        for name in _LIMITS:
+            points = None if keys is None else getattr(keys, name)
+            if points is not None:
+                limits[Verdict(name)] = Limit(Verdict(name), points, f"limits.{name} {points:g}", section.where_of([name]))
+    ordered = sorted(limits.values(), key=lambda limit: -limit.verdict.strength)
+    in_force = [limit for limit in ordered if limit.points < math.inf]
+    for stronger, weaker in pairwise(in_force):
+        if stronger.points < weaker.points and (stronger not in base or weaker not in base):
+            text = f"{stronger.name} is below {weaker.name}: {weaker.verdict.value} could never come about"
+            problems.append(
+                Problem(stronger.where, path, text, f"Raise {stronger.verdict.value}, or write {weaker.verdict.value}: off.")
+            )
+    return tuple(ordered)
+
+
+def _overrides(
+    layer: Layer, compiler: Compiler, limits: tuple[Limit, ...], below: set[str], problems: list[Problem]
+) -> tuple[Override, ...]:
+    overrides = []
+    for index, node in enumerate(_items(layer.root, "overrides")):
+        path = f"overrides[{index}]"
+        keys = validate(OverrideKeys, node, path, problems, drop=("rules", "limits"))
+        rules, removed = compiler.rules(_items(node, "rules"), f"{path}.rules", below, for_recipients=True)
+        own = _limits([node], f"{path}.limits", limits, problems)
+        if keys is None:
+            continue
+        addresses, domains, groups = _whom(keys.whom.recipient, node, path, problems)
+        changed = tuple(limit for limit in own if limit not in limits)
+        overrides.append(
+            Override(
+                keys.name, frozenset(addresses), frozenset(domains), frozenset(groups), tuple(rules), frozenset(removed), changed
+            )
+        )
+    return tuple(overrides)
+
+
+def _whom(words: Sequence[str], node: Node, path: str, problems: list[Problem]) -> tuple[set[str], set[str], set[str]]:
+    addresses: set[str] = set()
+    domains: set[str] = set()
+    groups: set[str] = set()
+    for word in words:
+        try:
+            if word.startswith("group:"):
+                groups.add(word.removeprefix("group:"))
+            elif "@" in word:
+                addresses.add(str(parse_mailbox(word)).lower())
+            else:
+                domains.add(normalise_domain(word))
+        except AddressSyntaxError as error:
+            text = f"'{word[:80]}' is no domain, address or group:name: {error}"
+            problems.append(Problem(node.where_of(["for", "recipient"]), f"{path}.for.recipient", text))
+    return addresses, domains, groups
+
+
+def _needed(rules: Sequence[Rule], vocabulary: Vocabulary) -> Group:
+    names = sorted({name for rule in rules for name in rule.when.names})
+    return group({name: vocabulary.facts[name].default for name in names})
+
+
+def _tests(layers: Sequence[Layer], vocabulary: Vocabulary, rules: set[str], problems: list[Problem]) -> tuple[PolicyTest, ...]:
+    """The tests of the file itself; a preset's are for the preset alone."""
+    return policy_tests(_items(layers[0].root, "tests"), vocabulary, rules, problems)

@@ -1,0 +1,312 @@
+"""How one verdict comes about: floor, rules, limits. Pure: the same policy and evidence always give the same ruling.
+
+1. floor: the strongest of failed plugins' `on_error` and of what findings of `heed: true` plugins ask;
+2. the first enforced rule with `then` that matches; 3. if none, the limits on the score; 4. else accept.
+The result is the stronger of the floor and 2 to 4. A rule goes below the floor only for the plugins it overrides.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import cel
+
+from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
+from mailward.model.evidence import EvidenceSet, FactValue, StoredFinding
+from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply, reply
+from mailward.model.verdict import Source, Verdict
+from mailward.policy.match import ConditionFailed
+from mailward.policy.ruling import Ruling
+from mailward.policy.stages import STAGES, Stage
+from mailward.policy.values import (
+    AddHeaderAction,
+    FlagAction,
+    FolderAction,
+    Limit,
+    PluginPolicy,
+    RemoveHeaderAction,
+    Rule,
+    ScoreAction,
+    SubjectPrefixAction,
+    View,
+)
+
+DEFERRED = reply(451, "4.7.1", "Deferred by policy, please try again later")
+Lookup = Callable[[str], FactValue]
+
+
+@dataclass(frozen=True, slots=True)
+class FloorPart:
+    """One reason for a floor. name: "antivirus failed" or "antivirus asks reject"."""
+
+    plugin: str
+    verdict: Verdict
+    name: str
+    where: str
+    heeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the evidence of one message comes to, the same for every recipient. shadow: plugin -> points that do not count."""
+
+    floor: tuple[FloorPart, ...]
+    score: float
+    symbols: tuple[str, ...]
+    shadow: Mapping[str, float]
+
+
+def points_of(finding: StoredFinding, weights: Mapping[str, float]) -> float:
+    """Points of its symbol times strength; 0 without a symbol."""
+    if finding.symbol is None:
+        return 0.0
+    return weights.get(finding.symbol, 0.0) * min(1.0, max(0.0, finding.strength))
+
+
+def weigh(evidence: EvidenceSet, plugins: Mapping[str, PluginPolicy], weights: Mapping[str, float]) -> Weighed:
+    """Score, symbols and floor. Findings of shadow plugins are summed apart; those of others that are not enforced are passed over."""
+    floor: dict[str, FloorPart] = {}
+    symbols: dict[str, None] = {}
+    shadow: dict[str, float] = {}
+    score = 0.0
+    failed = {
+        name.removesuffix(".status") for name, value in evidence.facts.items() if value == "failed" and name.endswith(".status")
+    }
+    failed.update(call.plugin for call in evidence.calls if call.status == "failed")
+    for name in sorted(failed):
+        plugin = plugins.get(name)
+        if plugin is not None and plugin.counts:
+            floor[f"{name} failed"] = FloorPart(name, plugin.on_error, f"{name} failed", plugin.where, heeded=False)
+    for call in evidence.calls:
+        plugin = plugins.get(call.plugin)
+        if plugin is None or plugin.mode == "off":
+            continue
+        for finding in call.findings:
+            points = points_of(finding, weights)
+            if not plugin.counts:
+                shadow[call.plugin] = shadow.get(call.plugin, 0.0) + points
+                continue
+            score += points
+            if finding.symbol is not None:
+                symbols[finding.symbol] = None
+            if plugin.heed and finding.asks is not None:
+                label = f"{call.plugin} asks {finding.asks}"
+                floor[label] = FloorPart(call.plugin, Verdict(finding.asks), label, plugin.where, heeded=True)
+    return Weighed(tuple(floor.values()), _rounded(score), tuple(symbols), shadow)
+
+
+def _rounded(score: float) -> float:
+    """Without the dust of binary fractions, so that 0.1 + 0.2 reaches a limit of 0.3."""
+    return round(score, 3) + 0.0
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What rules have added on the way."""
+
+    edits: list[Edit] = field(default_factory=list)
+    folder: str | None = None
+    flags: dict[str, None] = field(default_factory=dict)
+    actions: list[str] = field(default_factory=list)
+    shadow: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+
+
+def decide_early(view: View, context: cel.Context, lookup: Lookup, recipient: str, stage: Stage) -> Ruling | None:
+    """A rejection or deferral that is already certain at the mail or rcpt stage; None: go on.
+
+    A rule is judged when its facts are complete and no rule above it can still match first; `at:` pins it to its stage.
+    """
+    now = STAGES.index(stage)
+    waiting = False
+    for rule in view.rules:
+        if rule.then is None or rule.shadow:
+            continue
+        if STAGES.index(rule.stage) > now:
+            waiting = True
+            continue
+        if (rule.pinned and rule.stage != stage) or (waiting and not rule.pinned):
+            continue
+        try:
+            if not rule.when.holds(context):
+                continue
+        except ConditionFailed as error:
+            return _failed(rule, error, recipient)
+        if rule.then not in (Verdict.REJECT, Verdict.TEMPFAIL):
+            return None
+        return Ruling(recipient, rule.then, 0.0, _source(rule), reply=_rule_reply(rule, lookup))
+    return None
+
+
+def decide(view: View, weighed: Weighed, context: cel.Context, lookup: Lookup, recipient: str) -> Ruling:
+    """The verdict for one recipient at the message stage. `context` holds all facts but `score`, which is set here."""
+    got = _Gathered()
+    context.add_variable("score", weighed.score)
+    scoring, score, failure = _added_points(view.rules, context, weighed.score, got)
+    context.add_variable("score", score)
+    decided: Rule | None = None
+    for rule in view.rules:
+        if rule.then is not None and (decided is not None or failure is not None):
+            continue
+        try:
+            matches = scoring[rule.name] if rule.name in scoring else rule.when.holds(context)
+        except ConditionFailed as error:
+            got.alarms.append(f"{rule.name} ({rule.where}): {error}")
+            failure = failure or (None if rule.shadow else rule)
+            continue
+        if not matches:
+            continue
+        if rule.shadow:
+            got.shadow.append(_with_it(rule, weighed.floor))
+            continue
+        _act(rule, lookup, got)
+        if rule.then is not None:
+            decided = rule
+    return _ruling(view, weighed, lookup, recipient, score, decided, failure, got)
+
+
+def _added_points(
+    rules: Sequence[Rule], context: cel.Context, score: float, got: _Gathered
+) -> tuple[dict[str, bool], float, Rule | None]:
+    """Rules with `do: score` come first, so that every other rule sees the same score; they cannot read it themselves."""
+    results: dict[str, bool] = {}
+    failure: Rule | None = None
+    for rule in rules:
+        if not rule.adds_points:
+            continue
+        try:
+            results[rule.name] = rule.when.holds(context)
+        except ConditionFailed as error:
+            results[rule.name] = False
+            got.alarms.append(f"{rule.name} ({rule.where}): {error}")
+            failure = failure or (None if rule.shadow else rule)
+        if results[rule.name] and not rule.shadow:
+            score += sum(action.points for action in rule.actions if isinstance(action, ScoreAction))
+    return results, _rounded(score), failure
+
+
+def _ruling(
+    view: View,
+    weighed: Weighed,
+    lookup: Lookup,
+    recipient: str,
+    score: float,
+    decided: Rule | None,
+    failure: Rule | None,
+    got: _Gathered,
+) -> Ruling:
+    overridden = decided.override if decided is not None else frozenset()
+    parts = [part for part in weighed.floor if part.plugin not in overridden]
+    top = max(parts, key=lambda part: (part.verdict.strength, part.heeded), default=None)
+    floor = Verdict.ACCEPT if top is None else top.verdict
+    answer: Reply | None
+    if decided is not None and decided.then is not None:
+        verdict, source, answer = decided.then, _source(decided), _rule_reply(decided, lookup)
+    else:
+        verdict, source = _by_limits(view.limits, score)
+        answer = REJECTED if verdict is Verdict.REJECT else None
+    if failure is not None and verdict.strength < Verdict.TEMPFAIL.strength:
+        verdict, source, answer = Verdict.TEMPFAIL, _source(failure), LOCAL_ERROR
+    if top is not None and floor.strength > verdict.strength:
+        verdict, source = floor, Source("floor", top.name, top.where)
+        answer = {Verdict.REJECT: REJECTED, Verdict.TEMPFAIL: LOCAL_ERROR}.get(floor)
+    if decided is None:
+        got.shadow += _shadow_plugins(view.limits, weighed, score, floor)
+    return Ruling(
+        recipient=recipient,
+        verdict=verdict,
+        score=score,
+        source=source,
+        floor=floor,
+        reply=answer,
+        heeded=verdict is Verdict.REJECT and any(part.heeded and part.verdict is Verdict.REJECT for part in parts),
+        edits=tuple(got.edits),
+        folder=got.folder,
+        flags=tuple(got.flags),
+        actions=tuple(got.actions),
+        shadow=tuple(got.shadow),
+        alarms=tuple(got.alarms),
+    )
+
+
+def _by_limits(limits: Sequence[Limit], score: float) -> tuple[Verdict, Source]:
+    for limit in limits:
+        if score >= limit.points:
+            return limit.verdict, Source("limit", limit.name, limit.where)
+    return Verdict.ACCEPT, Source("default")
+
+
+def _rule_reply(rule: Rule, lookup: Lookup) -> Reply | None:
+    if rule.reply is not None:
+        return rule.reply.reply(lookup)
+    return {Verdict.REJECT: REJECTED, Verdict.TEMPFAIL: DEFERRED}.get(rule.then) if rule.then is not None else None
+
+
+def _source(rule: Rule) -> Source:
+    return Source("rule", rule.name, rule.where)
+
+
+def _failed(rule: Rule, error: ConditionFailed, recipient: str) -> Ruling:
+    alarm = f"{rule.name} ({rule.where}): {error}"
+    return Ruling(recipient, Verdict.TEMPFAIL, 0.0, _source(rule), reply=LOCAL_ERROR, alarms=(alarm,))
+
+
+def _with_it(rule: Rule, floor: Sequence[FloorPart]) -> str:
+    """What a shadow rule would have done: "try-lower-limit: with it JUNK"."""
+    if rule.then is None:
+        return f"{rule.name}: with it {', '.join(_words(action) for action in rule.actions)}"
+    verdicts = [part.verdict for part in floor if part.plugin not in rule.override]
+    verdict = max([rule.then, *verdicts], key=lambda v: v.strength)
+    return f"{rule.name}: with it {verdict.value.upper()}"
+
+
+def _shadow_plugins(limits: Sequence[Limit], weighed: Weighed, score: float, floor: Verdict) -> list[str]:
+    texts = []
+    for plugin, points in weighed.shadow.items():
+        verdict, _ = _by_limits(limits, _rounded(score + points))
+        stronger = max(floor, verdict, key=lambda v: v.strength)
+        texts.append(f"{plugin}: with it {stronger.value.upper()}, {_rounded(score + points):g}")
+    return texts
+
+
+def _act(rule: Rule, lookup: Lookup, got: _Gathered) -> None:
+    for action in rule.actions:
+        match action:
+            case AddHeaderAction(name, value):
+                got.edits.append(AddHeader(name, value.fill(lookup)))
+            case RemoveHeaderAction(name):
+                got.edits.append(RemoveHeader(name))
+            case SubjectPrefixAction(prefix):
+                got.edits.append(PrefixSubject(prefix.fill(lookup)))
+            case FolderAction(folder):
+                got.folder = got.folder or folder
+            case FlagAction(flag):
+                got.flags[flag] = None
+            case ScoreAction():
+                pass
+        got.actions.append(f"{rule.name}: {_words(action)}")
+
+
+def _words(action: object) -> str:
+    match action:
+        case AddHeaderAction(name, _):
+            return f"add_header {name}"
+        case RemoveHeaderAction(name):
+            return f"remove_header {name}"
+        case SubjectPrefixAction(prefix):
+            return f"subject_prefix '{''.join(prefix.parts)}'"
+        case FolderAction(folder):
+            return f"folder {folder}"
+        case FlagAction(flag):
+            return f"flag {flag}"
+        case ScoreAction(points):
+            return f"score {points:+g}"
+    raise TypeError(action)
+
+
+def with_points(evidence: EvidenceSet, weights: Mapping[str, float]) -> EvidenceSet:
+    """The same evidence with every finding's points filled in, for the decision record."""
+    calls = tuple(
+        replace(call, findings=tuple(replace(finding, points=_rounded(points_of(finding, weights))) for finding in call.findings))
+        for call in evidence.calls
+    )
+    return replace(evidence, calls=calls)

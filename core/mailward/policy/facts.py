@@ -1,0 +1,126 @@
+"""The facts a policy may name: what type each has, what it is when nobody knows, and from which stage on it is known.
+
+The core's facts are the table below (design: "Facts"); a plugin's are the fields of its Facts class and `<plugin>.status`.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+from mailward.api.plugin import Plugin
+from mailward.model.evidence import FactValue
+from mailward.policy.stages import Stage
+
+MAX_TEXT = 2000
+MAX_ITEMS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class FactSpec:
+    """One declared fact. default also tells its type: str, bool, int, float or a tuple of str."""
+
+    default: FactValue
+    stage: Stage
+
+    @property
+    def type_name(self) -> str:
+        return type_name(self.default)
+
+    @property
+    def sample(self) -> FactValue:
+        """A value of its type for the trial evaluation of conditions; not the default, so that lists are not empty."""
+        if isinstance(self.default, bool):
+            return True
+        if isinstance(self.default, int):
+            return 1
+        if isinstance(self.default, float):
+            return 1.5
+        return "a" if isinstance(self.default, str) else ("a",)
+
+
+def type_name(value: object) -> str:
+    """How people call the type of a value: "text", "a whole number" ..."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int):
+        return "a whole number"
+    if isinstance(value, float):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a mapping" if isinstance(value, dict) else "a list"
+
+
+CORE_FACTS: Mapping[str, FactSpec] = {
+    "peer.ip": FactSpec("", "mail"),
+    "helo.name": FactSpec("", "mail"),
+    "tls.version": FactSpec("", "mail"),
+    "listener.name": FactSpec("", "mail"),
+    "mail_from.address": FactSpec("", "mail"),
+    "mail_from.domain": FactSpec("", "mail"),
+    "mail_from.is_null": FactSpec(False, "mail"),
+    "recipient.address": FactSpec("", "rcpt"),
+    "recipient.domain": FactSpec("", "rcpt"),
+    "recipient.local_part": FactSpec("", "rcpt"),
+    "recipient.tag": FactSpec("", "rcpt"),
+    "recipient.groups": FactSpec((), "rcpt"),
+    "recipient.is_local": FactSpec(True, "rcpt"),
+    "author.address": FactSpec("", "message"),
+    "author.domain": FactSpec("", "message"),
+    "author.display_name": FactSpec("", "message"),
+    "message.size_octets": FactSpec(0, "message"),
+    "message.subject": FactSpec("", "message"),
+    "message.anomalies": FactSpec((), "message"),
+    "message.attachment_types": FactSpec((), "message"),
+    "score": FactSpec(0.0, "message"),
+    "symbols": FactSpec((), "message"),
+}
+
+NOT_YET = frozenset(
+    {"peer.rdns", "peer.rdns_confirmed", "tls.verified", "identity.user", "identity.groups", "identity.second_factor"}
+)
+"""Facts of the design that nothing supplies yet: a rule about them would silently never match, so naming one is a Problem."""
+
+
+class Vocabulary:
+    """Every fact of one policy. missing: plugins that the policy names and that are not there (optional or off)."""
+
+    def __init__(self, plugins: Mapping[str, Plugin], stages: Mapping[str, Stage], missing: Iterable[str] = ()) -> None:
+        self.facts: dict[str, FactSpec] = dict(CORE_FACTS)
+        self.missing = frozenset(missing)
+        self.symbols: dict[str, str] = {}
+        for name, plugin in plugins.items():
+            stage = stages.get(name, "message")
+            self.facts[f"{name}.status"] = FactSpec("ok", stage)
+            for declared in fields(plugin.facts):
+                default = declared.default
+                if isinstance(default, (str, int, float, tuple)):
+                    self.facts[f"{name}.{declared.name}"] = FactSpec(default, stage)
+            for symbol in plugin.symbols:
+                self.symbols[symbol] = name
+        self.roots = frozenset(name.partition(".")[0] for name in self.facts)
+
+    def members(self, root: str) -> list[str]:
+        return [name for name in self.facts if name.startswith(root + ".")]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """ "Did you mean 'x'?", or "" when nothing is near."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"Did you mean '{found[0]}'?" if found else ""
+
+
+def cleaned(value: FactValue) -> FactValue:
+    """A value fit for a condition: valid Unicode, bounded, so that a hostile header costs no more than a kind one."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, tuple):
+        return tuple(_text(item) for item in value[:MAX_ITEMS])
+    return value
+
+
+def _text(value: str) -> str:
+    short = value if len(value) <= MAX_TEXT else value[:MAX_TEXT]
+    return short if short.isascii() else short.encode("utf-8", "replace").decode("utf-8")

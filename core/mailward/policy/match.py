@@ -1,0 +1,367 @@
+"""Conditions: CEL, checked when the policy is loaded, evaluated for each message.
+
+The library compiles and evaluates. It knows neither our facts nor their types and has no cost limit, so this file reads the
+condition's words itself: facts and lists must be declared, functions known, comprehensions not nested; then every part is tried
+on sample values, because `a && b` would hide a wrong `b` behind a false `a`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import cel
+
+from mailward.model.evidence import FactValue
+from mailward.policy.facts import NOT_YET, FactSpec, Vocabulary, cleaned, nearest
+from mailward.policy.stages import Stage, latest
+
+MAX_CHARACTERS = 4000
+MAX_DEPTH = 50
+MAX_NOTS = 20
+
+MACROS = frozenset({"exists", "exists_one", "all", "filter", "map"})
+FUNCTIONS = (
+    frozenset({"contains", "startsWith", "endsWith", "matches", "size", "int", "double", "string", "listed", "has"}) | MACROS
+)
+_WORDS = frozenset({"true", "false", "null", "in"})
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+      | (?P<comment>//)
+      | (?P<text>[rR]?(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
+      | (?P<number>0x[0-9a-fA-F]+u?|(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?u?)
+      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+      | (?P<sign>&&|\|\||==|!=|<=|>=|[<>!?:+\-*/%()\[\]{},.])""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionProblem:
+    """What is wrong with a condition, and how to mend it."""
+
+    text: str
+    hint: str = ""
+
+
+class ConditionFailed(Exception):
+    """A condition could not be evaluated on these facts; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition. names: the facts it reads. stage: the first at which all of them are known."""
+
+    source: str
+    program: cel.Program
+    names: frozenset[str]
+    stage: Stage
+
+    def holds(self, context: cel.Context) -> bool:
+        """Raises ConditionFailed when it cannot be evaluated or is neither true nor false."""
+        try:
+            result = self.program.execute(context)
+        except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:
+            raise ConditionFailed(first_line(error)) from error
+        if isinstance(result, bool):
+            return result
+        raise ConditionFailed(f"the result is {result!r}, neither true nor false")
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a condition mentions. facts: dotted names in order. calls: (function, its first token's index in the token list)."""
+
+    facts: tuple[tuple[str, int], ...]
+    calls: tuple[tuple[str, int], ...]
+    bound: frozenset[str]
+
+
+def first_line(error: Exception) -> str:
+    """The library's message without its general advice."""
+    return str(error).partition("\n")[0].split(". CEL does not")[0].split(". Check ")[0]
+
+
+def compile_condition(
+    source: str, vocabulary: Vocabulary, lists: frozenset[str], listed: Callable[[object, object], bool]
+) -> tuple[Condition | None, list[ConditionProblem]]:
+    """The condition, or every problem found in it; neither when it reads facts of a plugin that may be missing and is.
+
+    `listed` answers `.listed("name")` during the trial.
+    """
+    if len(source) > MAX_CHARACTERS:
+        return None, [ConditionProblem(f"the condition has {len(source)} characters; at most {MAX_CHARACTERS} are read")]
+    tokens, problem = _tokens(source)
+    if problem is not None:
+        return None, [problem]
+    try:
+        program = cel.compile(source)
+    except ValueError as error:
+        return None, [_syntax_problem(error, source)]
+    words = _words(tokens)
+    problems = [
+        *_nested(tokens, words),
+        *_unknown_calls(tokens, words, lists),
+        *_unknown_facts(tokens, words, vocabulary),
+        *_unequal_types(tokens, words, vocabulary),
+        *_unknown_symbols(tokens, vocabulary),
+    ]
+    names = frozenset(name for name, _ in words.facts)
+    if not problems and any(name.partition(".")[0] in vocabulary.missing for name in names):
+        return None, []
+    if not problems:
+        problems += _trial(source, tokens, names, vocabulary, listed)
+    if problems:
+        return None, problems
+    stage = latest("mail", *(vocabulary.facts[name].stage for name in names))
+    return Condition(source, program, names, stage), []
+
+
+def _tokens(source: str) -> tuple[list[_Token], ConditionProblem | None]:
+    found: list[_Token] = []
+    position = depth = nots = 0
+    while position < len(source):
+        match = _TOKEN.match(source, position)
+        if match is None:
+            return [], ConditionProblem(f"'{source[position]}' at character {position + 1} has no meaning in a condition")
+        kind, text = match.lastgroup or "", match[0]
+        if kind == "comment":
+            return [], ConditionProblem("comments are not used inside conditions", "Write the comment in YAML, behind ' #'.")
+        if text in ("{", "}") and kind == "sign":
+            return [], ConditionProblem("maps are not used in conditions")
+        depth += (kind == "sign" and text in "([") - (kind == "sign" and text in ")]")
+        nots += kind == "sign" and text == "!"
+        if depth > MAX_DEPTH or nots > MAX_NOTS:
+            return [], ConditionProblem(f"nested deeper than {MAX_DEPTH} brackets, or more than {MAX_NOTS} times '!'")
+        if kind != "space":
+            found.append(_Token(kind, text, match.start(), match.end()))
+        position = match.end()
+    return found, None
+
+
+def _syntax_problem(error: ValueError, source: str) -> ConditionProblem:
+    match = re.search(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)", str(error))
+    if match is None:
+        return ConditionProblem("this is not a condition", f"It reads: {source}")
+    text = re.sub(r"expecting \{.*", "something else was expected there", match[3])
+    return ConditionProblem(
+        f"this is not a condition: {text} (character {match[2]})", "See docs/reference/policy.md, Conditions."
+    )
+
+
+def _words(tokens: Sequence[_Token]) -> _Words:
+    bound = frozenset(
+        tokens[i + 2].text
+        for i, token in enumerate(tokens[:-2])
+        if token.kind == "name" and token.text in MACROS and tokens[i + 1].text == "(" and tokens[i + 2].kind == "name"
+    )
+    facts: list[tuple[str, int]] = []
+    calls: list[tuple[str, int]] = []
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        if token.kind != "name" or token.text in _WORDS:
+            index += 1
+            continue
+        first, chain = index, [token.text]
+        after_dot = index > 0 and tokens[index - 1].text == "."
+        index += 1
+        while index + 1 < len(tokens) and tokens[index].text == "." and tokens[index + 1].kind == "name":
+            chain.append(tokens[index + 1].text)
+            index += 2
+        if index < len(tokens) and tokens[index].text == "(":
+            calls.append((chain.pop(), index))
+        if chain and not after_dot and chain[0] not in bound:
+            facts.append((".".join(chain), first))
+    return _Words(tuple(facts), tuple(calls), bound)
+
+
+def _closing(tokens: Sequence[_Token], opening: int) -> int:
+    depth = 0
+    for index in range(opening, len(tokens)):
+        depth += (tokens[index].text in ("(", "[")) - (tokens[index].text in (")", "]"))
+        if depth == 0:
+            return index
+    return len(tokens) - 1
+
+
+def _nested(tokens: Sequence[_Token], words: _Words) -> Iterator[ConditionProblem]:
+    spans = [(opening, _closing(tokens, opening), name) for name, opening in words.calls if name in MACROS]
+    for start, end, outer in spans:
+        inner = next((name for opening, _, name in spans if start < opening < end), None)
+        if inner is not None:
+            yield ConditionProblem(f"{inner}() stands inside {outer}(): the work would grow with the square of a list's length")
+
+
+def _unknown_calls(tokens: Sequence[_Token], words: _Words, lists: frozenset[str]) -> Iterator[ConditionProblem]:
+    for name, opening in words.calls:
+        argument = tokens[opening + 1] if opening + 1 < len(tokens) else tokens[opening]
+        if name not in FUNCTIONS:
+            known = f"Functions: {', '.join(sorted(FUNCTIONS))}."
+            yield ConditionProblem(f"no function is called '{name}'", f"{nearest(name, FUNCTIONS)} {known}".strip())
+        elif name in ("listed", "matches") and (argument.kind != "text" or _closing(tokens, opening) != opening + 2):
+            yield ConditionProblem(f"{name}() takes one text in quotes")
+        elif name == "listed" and (wanted := _literal(argument.text)) not in lists:
+            hint = nearest(wanted, lists) or (
+                f"Lists: {', '.join(sorted(lists))}." if lists else "This policy has no `lists:` yet."
+            )
+            yield ConditionProblem(f"no list is called '{wanted}'", hint)
+
+
+def _unknown_facts(tokens: Sequence[_Token], words: _Words, vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
+    for name in dict.fromkeys(name for name, _ in words.facts):
+        yield from unknown_fact(name, vocabulary)
+    for name, index in words.facts:
+        following = index + 2 * name.count(".") + 1
+        if following < len(tokens) and tokens[following].text == "[":
+            yield ConditionProblem(f"'{name}[...]' may not be there and would fail", "Use `in` or exists().")
+    for name in words.bound & vocabulary.roots:
+        yield ConditionProblem(f"'{name}' is the name of a fact and cannot be used inside a comprehension")
+
+
+def unknown_fact(name: str, vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
+    """What is wrong with the name of a fact; nothing when it is declared."""
+    root, dot, _ = name.partition(".")
+    if name in vocabulary.facts or root in vocabulary.missing:
+        return
+    if name in NOT_YET:
+        yield ConditionProblem(f"the fact '{name}' is not available yet")
+    elif not dot and root in vocabulary.roots:
+        yield ConditionProblem(f"'{name}' is a group of facts, not a fact", f"Facts: {', '.join(vocabulary.members(root))}.")
+    else:
+        hint = nearest(name, vocabulary.facts)
+        members = vocabulary.members(root)
+        if members:
+            hint = f"{hint} Facts: {', '.join(members)}.".strip()
+        elif not hint:
+            hint = "A plugin's facts exist when `plugins:` names it."
+        yield ConditionProblem(f"no fact is called '{name}'", hint)
+
+
+def _unequal_types(tokens: Sequence[_Token], words: _Words, vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
+    """`dmarc.result == 1` is false for ever and no evaluation would say so."""
+    for name, index in words.facts:
+        spec = vocabulary.facts.get(name)
+        after = index + 2 * name.count(".") + 1
+        if spec is None:
+            continue
+        pairs = [(after, after + 1, after + 2), (index - 1, index - 2, index - 3)]
+        for sign, other, beyond in pairs:
+            if not (0 <= sign < len(tokens) and 0 <= other < len(tokens) and tokens[sign].text in ("==", "!=")):
+                continue
+            if 0 <= beyond < len(tokens) and tokens[beyond].text in (".", "+", "-", "*", "/", "%"):
+                continue
+            kind = _literal_kind(tokens[other])
+            if kind is not None and kind != _kind(spec):
+                yield ConditionProblem(f"'{name}' is {spec.type_name} and can never equal {tokens[other].text}")
+
+
+def _literal_kind(token: _Token) -> str | None:
+    if token.kind in ("text", "number"):
+        return token.kind
+    if token.text in ("true", "false"):
+        return "bool"
+    return "null" if token.text == "null" else None
+
+
+def _kind(spec: FactSpec) -> str:
+    if isinstance(spec.default, bool):
+        return "bool"
+    if isinstance(spec.default, str):
+        return "text"
+    return "list" if isinstance(spec.default, tuple) else "number"
+
+
+def _unknown_symbols(tokens: Sequence[_Token], vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
+    for text, word, target in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if text.kind == "text" and word.text == "in" and target.text == "symbols":
+            name = _literal(text.text)
+            if name not in vocabulary.symbols:
+                yield ConditionProblem(f"no symbol is called '{name}'", nearest(name, vocabulary.symbols))
+
+
+def _literal(text: str) -> str:
+    return text.lstrip("rR").strip("\"'")
+
+
+def _leaves(tokens: Sequence[_Token]) -> Iterator[Sequence[_Token]]:
+    """The parts between &&, ||, ?, : and brackets around such parts."""
+    start = depth = 0
+    parts: list[Sequence[_Token]] = []
+    for index, token in enumerate(tokens):
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if depth == 0 and token.text in ("&&", "||", "?", ":") and token.kind == "sign":
+            parts.append(tokens[start:index])
+            start = index + 1
+    parts.append(tokens[start:])
+    for part in parts:
+        while part and part[0].text == "!":
+            part = part[1:]
+        if part and part[0].text == "(" and _closing(part, 0) == len(part) - 1:
+            yield from _leaves(part[1:-1])
+        elif part:
+            yield part
+
+
+def _trial(
+    source: str, tokens: Sequence[_Token], names: Iterable[str], vocabulary: Vocabulary, listed: Callable[[object, object], bool]
+) -> list[ConditionProblem]:
+    context = make_context(
+        group({name: spec.default for name, spec in vocabulary.facts.items() if name in set(names)}),
+        {name: spec.sample for name, spec in vocabulary.facts.items()},
+        listed,
+    )
+    problems = []
+    for leaf in _leaves(tokens):
+        part = source[leaf[0].start : leaf[-1].end]
+        try:
+            result = cel.compile(part).execute(context)
+        except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:
+            problems.append(ConditionProblem(f"'{part}' cannot be evaluated: {first_line(error)}"))
+            continue
+        if not isinstance(result, bool):
+            problems.append(ConditionProblem(f"'{part}' is {_result_name(result)}; a condition must be true or false"))
+    return problems
+
+
+def _result_name(result: object) -> str:
+    if isinstance(result, str):
+        return "text"
+    return "a number" if isinstance(result, (int, float)) else "a list" if isinstance(result, list) else "something else"
+
+
+Group = Mapping[str, tuple[tuple[str, str, FactValue], ...]]
+"""Root -> (member, whole name, default): how facts become the variables of a context."""
+
+
+def group(defaults: Mapping[str, FactValue]) -> Group:
+    """The facts some conditions need, by their first word; a fact of one word has the member ""."""
+    roots: dict[str, list[tuple[str, str, FactValue]]] = {}
+    for name, default in defaults.items():
+        root, _, member = name.partition(".")
+        roots.setdefault(root, []).append((member, name, default))
+    return {root: tuple(members) for root, members in roots.items()}
+
+
+def make_context(needed: Group, facts: Mapping[str, FactValue], listed: Callable[[object, object], bool]) -> cel.Context:
+    """A context with the needed facts; what `facts` does not hold has its default."""
+    context = cel.Context()
+    for root, members in needed.items():
+        context.add_variable(root, variable(members, facts))
+    context.add_function("listed", listed)
+    return context
+
+
+def variable(members: tuple[tuple[str, str, FactValue], ...], facts: Mapping[str, FactValue]) -> object:
+    """The value of one variable: a fact of one word itself, or the members of a group."""
+    if len(members) == 1 and not members[0][0]:
+        return cleaned(facts.get(members[0][1], members[0][2]))
+    return {member: cleaned(facts.get(name, default)) for member, name, default in members}

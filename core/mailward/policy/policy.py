@@ -1,0 +1,156 @@
+"""A loaded policy: asked once a stage and recipient, it answers with a Ruling. It does no I/O but one stat call a list file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from mailward.model.errors import Problem
+from mailward.model.evidence import EvidenceSet, FactValue
+from mailward.policy.decide import decide, decide_early, weigh, with_points
+from mailward.policy.facts import Vocabulary
+from mailward.policy.lists import Lists
+from mailward.policy.match import Group, make_context, variable
+from mailward.policy.ruling import RecipientFacts, Ruling
+from mailward.policy.stages import Stage
+from mailward.policy.tests import PolicyTest, TestResult, run_test
+from mailward.policy.values import Limit, Override, PluginPolicy, Rule, View
+
+_RECIPIENT_ROOT = "recipient"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One direction's policy, checked.
+
+    plugins: every plugin it names, by name, in the order of the files. rules: of this file; preset_rules: of what it extends;
+    removed: names of preset rules that this file turns off. weights: points of every known symbol at strength 1.
+    warnings: what does not hinder but should be known. tests: all of them, the live ones too. files_digest: of the YAML read.
+    """
+
+    direction: str
+    plugins: Mapping[str, PluginPolicy]
+    rules: tuple[Rule, ...]
+    preset_rules: tuple[Rule, ...]
+    removed: frozenset[str]
+    limits: tuple[Limit, ...]
+    overrides: tuple[Override, ...]
+    weights: Mapping[str, float]
+    lists: Lists
+    vocabulary: Vocabulary
+    needed: Group
+    tests: tuple[PolicyTest, ...]
+    warnings: tuple[Problem, ...]
+    files_digest: bytes
+    _views: dict[tuple[int, ...], View] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def hash(self) -> str:
+        """Seven hex digits of all files read, lists as they are now."""
+        return sha256(self.files_digest + self.lists.digest).hexdigest()[:7]
+
+    def view(self, recipient: RecipientFacts | None) -> View:
+        """Rules and limits as they hold for this recipient; None: the mail stage, where no override holds."""
+        chosen = (
+            () if recipient is None else tuple(i for i, override in enumerate(self.overrides) if override.holds_for(recipient))
+        )
+        view = self._views.get(chosen)
+        if view is None:
+            view = self._views[chosen] = self._make_view([self.overrides[i] for i in chosen])
+        return view
+
+    def case(self, facts: Mapping[str, FactValue], evidence: EvidenceSet) -> "Case":
+        """One message, to be judged for several recipients: what they share is prepared once."""
+        self.lists.refresh()
+        return Case(self, facts, evidence)
+
+    def judge(
+        self, facts: Mapping[str, FactValue], evidence: EvidenceSet, recipient: RecipientFacts | None, *, stage: Stage
+    ) -> Ruling | None:
+        """The ruling for one recipient (None only at the mail stage); None at an earlier stage: nothing is certain yet, go on.
+
+        facts: session, envelope and message facts by name; those of plugins come from `evidence`. What is missing has its default.
+        """
+        return self.case(facts, evidence).judge(recipient, stage=stage)
+
+    def weigh(self, evidence: EvidenceSet) -> EvidenceSet:
+        """The evidence with the points of every finding filled in, for the decision record."""
+        return with_points(evidence, self.weights)
+
+    def run_tests(self) -> list[TestResult]:
+        """All tests but the live ones."""
+        return [run_test(test, self.judge, self.plugins) for test in self.tests if not test.live]
+
+    def _make_view(self, overrides: list[Override]) -> View:
+        rules: dict[str, Rule] = {}
+        hidden: set[str] = set()
+        limits = {limit.verdict: limit for limit in self.limits}
+        for override in overrides:
+            _add(rules, override.rules, hidden)
+            hidden |= override.removed
+        _add(rules, self.rules, hidden)
+        _add(rules, self.preset_rules, hidden | self.removed)
+        for override in reversed(overrides):
+            limits.update((limit.verdict, limit) for limit in override.limits)
+        ordered = sorted(limits.values(), key=lambda limit: -limit.verdict.strength)
+        return View(tuple(rules.values()), tuple(ordered), tuple(override.name for override in overrides))
+
+
+def _add(rules: dict[str, Rule], more: tuple[Rule, ...], hidden: set[str] | frozenset[str]) -> None:
+    for rule in more:
+        if rule.name not in hidden:
+            rules.setdefault(rule.name, rule)
+
+
+class Case:
+    """The facts and evidence of one message under one policy. Not for several threads at once."""
+
+    def __init__(self, policy: Policy, facts: Mapping[str, FactValue], evidence: EvidenceSet) -> None:
+        self._policy = policy
+        self._weighed = weigh(evidence, policy.plugins, policy.weights)
+        self._known: dict[str, FactValue] = {
+            **facts,
+            **evidence.facts,
+            "symbols": self._weighed.symbols,
+            "score": self._weighed.score,
+        }
+        for name, plugin in policy.plugins.items():
+            if not plugin.counts:
+                self._mute(name, plugin.mode)
+        self._context = make_context(policy.needed, self._known, policy.lists.listed)
+
+    def judge(self, recipient: RecipientFacts | None, *, stage: Stage) -> Ruling | None:
+        """As `Policy.judge`."""
+        view = self._policy.view(recipient)
+        name = ""
+        if recipient is not None:
+            name = recipient.address
+            self._known.update(recipient_facts(recipient))
+            members = self._policy.needed.get(_RECIPIENT_ROOT)
+            if members is not None:
+                self._context.add_variable(_RECIPIENT_ROOT, variable(members, self._known))
+        if stage != "message":
+            return decide_early(view, self._context, self._lookup, name, stage)
+        return decide(view, self._weighed, self._context, self._lookup, name)
+
+    def _lookup(self, name: str) -> FactValue:
+        spec = self._policy.vocabulary.facts.get(name)
+        return self._known.get(name, "" if spec is None else spec.default)
+
+    def _mute(self, plugin: str, status: str) -> None:
+        """A plugin in shadow or off is recorded and never counted: its facts keep their defaults."""
+        prefix = plugin + "."
+        for name in [name for name in self._known if name.startswith(prefix)]:
+            del self._known[name]
+        self._known[prefix + "status"] = status
+
+
+def recipient_facts(recipient: RecipientFacts) -> dict[str, FactValue]:
+    """The `recipient.*` facts."""
+    return {
+        "recipient.address": recipient.address,
+        "recipient.domain": recipient.domain,
+        "recipient.local_part": recipient.local_part,
+        "recipient.tag": recipient.tag,
+        "recipient.groups": recipient.groups,
+        "recipient.is_local": recipient.is_local,
+    }

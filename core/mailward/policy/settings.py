@@ -1,0 +1,135 @@
+"""A plugin's entry in the policy: the core's own keys, and the settings its Settings class declares."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import field, fields, make_dataclass
+from datetime import timedelta
+from functools import lru_cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, Strict
+
+from mailward.api.plugin import Plugin, Settings
+from mailward.model.errors import Problem
+from mailward.model.verdict import Verdict
+from mailward.policy.nodes import Node
+from mailward.policy.schema import CORE_KEYS, Duration, PluginKeys, validate
+from mailward.policy.values import PluginPolicy
+
+MAX_TIMEOUT_S = 120.0
+"""The message stage as a whole takes no longer (design section 7)."""
+
+_NOT_YET = ("share", "isolation")
+
+
+def plugin_policy(name: str, entry: Node, path: str, declaration: Plugin | None, problems: list[Problem]) -> PluginPolicy | None:
+    """How the policy uses this plugin; None, with problems added, when the entry makes no sense.
+
+    Without a declaration (the plugin is missing) its settings are not looked at.
+    """
+    if not isinstance(entry.value, dict) and entry.value is not None:
+        problems.append(
+            Problem(entry.where, path, "a mapping of settings was expected", f"Write {name}: {{}} to enable it as it is.")
+        )
+        return None
+    known = declared_names(declaration)
+    own = [key for key in entry.mapping if key not in CORE_KEYS]
+    keys = validate(PluginKeys, _as_mapping(entry), path, problems, drop=own)
+    if declaration is not None and (reserved := sorted(CORE_KEYS & set(known))):
+        text = f"the plugin declares the setting '{reserved[0]}', which is a key of the core"
+        problems.append(Problem(entry.where, path, text, "Its author must rename it."))
+        return None
+    if keys is None:
+        return None
+    _refuse_not_yet(entry, path, keys, problems)
+    if keys.timeout.total_seconds() > MAX_TIMEOUT_S or keys.timeout <= timedelta(0):
+        problems.append(
+            Problem(entry.where_of(["timeout"]), f"{path}.timeout", f"from 1ms up to {MAX_TIMEOUT_S:g}s was expected")
+        )
+    settings = Settings() if declaration is None else _settings(declaration, entry, path, problems)
+    if settings is None or keys.mode == "canary":
+        return None
+    return PluginPolicy(
+        name=name,
+        mode=keys.mode,
+        timeout_s=keys.timeout.total_seconds(),
+        on_error=Verdict(keys.on_error),
+        heed=keys.heed,
+        optional=keys.optional,
+        order=keys.order,
+        settings=settings,
+        declaration=declaration,
+        where=entry.where,
+    )
+
+
+def declared_names(declaration: Plugin | None) -> Sequence[str]:
+    """The names of a plugin's settings."""
+    return [] if declaration is None else [setting.name for setting in fields(declaration.settings)]
+
+
+def _refuse_not_yet(entry: Node, path: str, keys: PluginKeys, problems: list[Problem]) -> None:
+    if keys.mode == "canary":
+        problems.append(
+            Problem(entry.where_of(["mode"]), f"{path}.mode", "canary is not available yet", "Use enforce, shadow or off.")
+        )
+    for key in _NOT_YET:
+        if key in entry.mapping:
+            problems.append(Problem(entry.where_of([key]), f"{path}.{key}", f"'{key}' is not available yet"))
+
+
+def _settings(declaration: Plugin, entry: Node, path: str, problems: list[Problem]) -> Settings | None:
+    before = len(problems)
+    known = set(declared_names(declaration))
+    checked = validate(_checked_form(declaration.settings), _as_mapping(entry), path, problems, drop=CORE_KEYS - known)
+    for index in range(before, len(problems)):
+        problems[index] = _with_core_keys(problems[index])
+    if checked is None:
+        return None
+    try:
+        return declaration.settings(**{name: getattr(checked, name) for name in known})
+    except (ValueError, TypeError) as error:
+        problems.append(Problem(entry.where, path, str(error)))
+        return None
+
+
+def _with_core_keys(problem: Problem) -> Problem:
+    if not problem.hint.startswith("Keys:"):
+        return problem
+    own = problem.hint.removeprefix("Keys: ").removesuffix(".")
+    hint = f"Settings: {own or 'none'}. Keys of the core: {', '.join(sorted(CORE_KEYS))}."
+    return Problem(problem.where, problem.path, problem.text, hint)
+
+
+def _as_mapping(entry: Node) -> Node:
+    return entry if isinstance(entry.value, dict) else Node({}, entry.file, entry.line, entry.column)
+
+
+@lru_cache(maxsize=256)
+def _checked_form(settings: Any) -> Any:
+    """A dataclass with the same fields whose types are checked strictly; the plugin's own class stays a plain dataclass."""
+    hints = get_type_hints(settings, include_extras=True)
+    members = [
+        (member.name, _strict(hints[member.name]), field(default=member.default, default_factory=member.default_factory))
+        for member in fields(settings)
+    ]
+    return make_dataclass(
+        settings.__name__, members, frozen=True, kw_only=True, namespace={"__pydantic_config__": ConfigDict(extra="forbid")}
+    )
+
+
+def _strict(hint: Any) -> Any:
+    """The same type without lax conversions, and with timedelta written as 30s."""
+    if hint is timedelta:
+        return Duration
+    if hint in (bool, int, float, str):
+        return Annotated[hint, Strict()]
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return hint
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        return tuple[tuple(_strict(a) if a is not Ellipsis else a for a in arguments)]  # type: ignore[misc]
+    if origin in (Union, UnionType):
+        return Union[tuple(_strict(a) for a in arguments)]
+    return hint

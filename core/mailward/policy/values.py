@@ -1,0 +1,147 @@
+"""The checked, typed parts of a policy: what `load` makes and `decide` reads. All frozen; text is compiled before it gets here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mailward.api.plugin import Plugin, Settings
+from mailward.model.verdict import Verdict
+from mailward.policy.match import Condition
+from mailward.policy.ruling import RecipientFacts
+from mailward.policy.stages import Stage
+from mailward.policy.texts import ReplyText, Template
+
+Mode = Literal["enforce", "shadow", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class PluginPolicy:
+    """How this policy uses one plugin.
+
+    timeout_s: limit of one hook call. on_error: what a failed call counts as. heed: what its findings ask for counts.
+    optional: it may be missing. order: place among the plugins that edit, lowest first. declaration: None when it is missing.
+    where: "file:line:column" of its entry.
+    """
+
+    name: str
+    mode: Mode
+    timeout_s: float
+    on_error: Verdict
+    heed: bool
+    optional: bool
+    order: int
+    settings: Settings
+    declaration: Plugin | None
+    where: str
+
+    @property
+    def counts(self) -> bool:
+        """Its findings and failures have a say."""
+        return self.mode == "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class AddHeaderAction:
+    """`add_header: {name: X-Note, value: text}`."""
+
+    name: str
+    value: Template
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveHeaderAction:
+    """`remove_header: X-Note`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectPrefixAction:
+    """`subject_prefix: "[external] "`."""
+
+    prefix: Template
+
+
+@dataclass(frozen=True, slots=True)
+class FolderAction:
+    """`folder: Lists/debian`: the mailbox of an accepted message; the first one that matches wins."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlagAction:
+    """`flag: \\Flagged`."""
+
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreAction:
+    """`score: 2.5`: points beside those of the findings."""
+
+    points: float
+
+
+Action = AddHeaderAction | RemoveHeaderAction | SubjectPrefixAction | FolderAction | FlagAction | ScoreAction
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. stage: the earliest at which all its facts are known, or where `at:` pins it (pinned).
+
+    then: None when it only adds actions. override: plugins whose floor this rule may go below.
+    """
+
+    name: str
+    where: str
+    when: Condition
+    then: Verdict | None
+    actions: tuple[Action, ...]
+    reply: ReplyText | None
+    stage: Stage
+    pinned: bool
+    shadow: bool
+    override: frozenset[str]
+
+    @property
+    def adds_points(self) -> bool:
+        return any(isinstance(action, ScoreAction) for action in self.actions)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """From `points` on, the verdict. name: "limits.junk 5"."""
+
+    verdict: Verdict
+    points: float
+    name: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The policy as it holds for one recipient. rules: in the order they are judged. limits: strongest verdict first."""
+
+    rules: tuple[Rule, ...]
+    limits: tuple[Limit, ...]
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Rules and limits for some recipients. addresses, domains: lower case."""
+
+    name: str
+    addresses: frozenset[str]
+    domains: frozenset[str]
+    groups: frozenset[str]
+    rules: tuple[Rule, ...]
+    removed: frozenset[str]
+    limits: tuple[Limit, ...]
+
+    def holds_for(self, recipient: RecipientFacts) -> bool:
+        return (
+            recipient.address.lower() in self.addresses
+            or recipient.domain.lower() in self.domains
+            or not self.groups.isdisjoint(recipient.groups)
+        )
