@@ -2,19 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from mailward.api import Facts, Settings
 
 
 @dataclass(frozen=True)
 class AntivirusSettings(Settings):
-    """socket: path of clamd's unix socket, or "127.0.0.1:3310", "[::1]:3310".
+    """engine: clamd, or test-file where there is none: then only the EICAR test file is recognised, and every finding says so.
+
+    socket: path of clamd's unix socket, or "127.0.0.1:3310", "[::1]:3310".
 
     max_octets: nothing larger is sent; keep it at or below clamd's StreamMaxLength. max_parts: decoded parts scanned per message.
     connections: scans at the same time per process. connect_limit, idle_limit, reply_limit: for reaching clamd, for one piece of
     data to be taken, and for its answer.
     """
 
+    engine: Literal["clamd", "test-file"] = "clamd"
     socket: str = "/run/clamav/clamd.ctl"
     max_octets: int = 25_000_000
     max_parts: int = 200
