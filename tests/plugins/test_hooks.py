@@ -185,3 +185,11 @@ async def test_gtube_in_base64_is_seen(tmp_path: Path) -> None:
     message = MESSAGE.replace(b"\r\n\r\nShall we?", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + body)
     found = await spam.inspect_message(MessageView(message), SpamSettings(), services(tmp_path))
     assert "GTUBE" in {finding.symbol for finding in found}
+
+
+async def test_antivirus_without_a_scanner_knows_the_test_file_and_says_that_it_knows_nothing_else(tmp_path: Path) -> None:
+    settings = AntivirusSettings(engine="test-file", socket="/nowhere")
+    found = await antivirus.inspect_message(MessageView(MESSAGE + EICAR), settings, services(tmp_path))
+    assert found.facts == AntivirusFacts(infected=True, name="Eicar-Test-File")
+    clean = await antivirus.inspect_message(MessageView(MESSAGE), settings, services(tmp_path))
+    assert clean.text.startswith("not scanned: no scanner is set up")

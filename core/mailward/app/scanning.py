@@ -8,12 +8,13 @@ from mailward.app.config import Config
 from mailward.app.filters import Filters, load_filters
 from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
-from mailward.model.decision import DecisionRecord
+from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.envelope import Envelope
 from mailward.model.ids import new_queue_id, new_session_id
 from mailward.model.session import Role, Session
-from mailward.model.verdict import Verdict, strongest
-from mailward.policy import RecipientFacts
+from mailward.model.verdict import Source, Verdict, strongest
+from mailward.policy import RecipientFacts, Ruling
+from mailward.policy.tests import PolicyTest, TestResult, differences_of, live_message
 
 NOBODY = ForwardPath(Address("someone", "recipient.invalid"))
 """The recipient when none is given."""
@@ -51,9 +52,14 @@ async def scan(config: Config, given: ScanInput, filters: Filters | None = None)
         await trial.mail(session, envelope)
         recipients = [_facts(path) for path in envelope.forward_paths]
         judgement = await trial.message(new_queue_id(), session, envelope, recipients, MessageView(given.octets))
-        return Scanned(judgement.record, strongest(*(Verdict(r.wanted or r.verdict) for r in judgement.recipients)))
+        return Scanned(judgement.record, strongest(*(_wanted(decision) for decision in judgement.recipients)))
     finally:
         services.close()
+
+
+def _wanted(decision: RecipientDecision) -> Verdict:
+    """The recipient's own verdict, before one reply had to serve several."""
+    return Verdict(decision.wanted or decision.verdict)
 
 
 def _facts(path: ForwardPath) -> RecipientFacts:
@@ -65,6 +71,8 @@ async def live_test(config: Config, filters: Filters, test: PolicyTest) -> TestR
     """Run one `live: true` test of a policy: its message through the plugins."""
     envelope, octets = live_message(test)
     given = ScanInput(octets, "127.0.0.1", None, envelope.reverse_path, envelope.forward_paths)
-    judgement = await _judge(config, given, filters)
-    differences = [text for ruling in judgement.rulings for text in differences_of(test, ruling)]
-    return TestResult(test, judgement.rulings, tuple(differences))
+    scanned = await scan(config, given, filters)
+    rulings = tuple(
+        Ruling(d.recipient, _wanted(d), d.score, Source(d.source_kind, d.source_name, d.source_where)) for d in scanned.record.recipients
+    )
+    return TestResult(test, rulings, tuple(text for ruling in rulings for text in differences_of(test, ruling)))
