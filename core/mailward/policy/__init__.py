@@ -4,8 +4,8 @@ from mailward.policy.load import load_policy, plugins_named
 from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import Outcome, RecipientFacts, Ruling, combine
 from mailward.policy.stages import STAGES, Stage
-from mailward.policy.tests import PolicyTest, TestResult, differences_of, live_message
-from mailward.policy.values import PluginPolicy, View
+from mailward.policy.tests import PolicyTest, TestResult, differences_of, eicar, live_message
+from mailward.policy.values import PluginPolicy, Rule, View
 
 __all__ = [
     "STAGES",
@@ -15,12 +15,14 @@ __all__ = [
     "Policy",
     "PolicyTest",
     "RecipientFacts",
+    "Rule",
     "Ruling",
     "Stage",
     "TestResult",
     "View",
     "combine",
     "differences_of",
+    "eicar",
     "live_message",
     "load_policy",
     "plugins_named",

@@ -20,7 +20,7 @@ _VERDICTS = tuple(verdict.value for verdict in Verdict)
 def policy_tests(
     nodes: Iterable[Node], vocabulary: Vocabulary, rules: Collection[str], problems: list[Problem]
 ) -> tuple[PolicyTest, ...]:
-    """All tests; those with mistakes are left out and the mistakes added to `problems`. rules: the names of all rules there are."""
+    """All tests; those with mistakes are left out, the mistakes added to `problems`. rules: the names of all rules."""
     tests = []
     for index, node in enumerate(nodes):
         path = f"tests[{index}]"

@@ -63,7 +63,7 @@ def points_of(finding: StoredFinding, weights: Mapping[str, float]) -> float:
 
 
 def weigh(evidence: EvidenceSet, plugins: Mapping[str, PluginPolicy], weights: Mapping[str, float]) -> Weighed:
-    """Score, symbols and floor. Findings of shadow plugins are summed apart; those of others that are not enforced are passed over."""
+    """Score, symbols and floor. Findings of shadow plugins are summed apart, those of plugins that are off passed over."""
     floor: dict[str, FloorPart] = {}
     symbols: dict[str, None] = {}
     shadow: dict[str, float] = {}

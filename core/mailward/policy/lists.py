@@ -5,7 +5,6 @@ content cannot be used the old one stays and the alarm says so.
 """
 
 import ipaddress
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -151,7 +150,7 @@ Signature = tuple[int, int, int] | None
 
 def _signature(file: Path) -> Signature:
     try:
-        status = os.stat(file)
+        status = file.stat()
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
@@ -187,7 +186,7 @@ class Lists:
         return problems
 
     def refresh(self) -> bool:
-        """Read again what has changed on disk; True when something new is in force. One stat call a file, no more, when nothing has."""
+        """Read again what has changed on disk; True when something new is in force. Else one stat call a file."""
         changed = False
         for name, (source, known) in self._files.items():
             signature = _signature(source.file) if source.file is not None else None

@@ -1,4 +1,4 @@
-"""From a policy file to a Policy: read, check shape (`schema`) and meaning (`check`), merge with the preset, run the given tests."""
+"""From a policy file to a Policy: read, check shape (`schema`) and meaning (`check`), merge with the preset, run its tests."""
 
 from collections.abc import Mapping
 from hashlib import sha256

@@ -49,7 +49,7 @@ class Policy:
         return sha256(self.files_digest + self.lists.digest).hexdigest()[:7]
 
     def view(self, recipient: RecipientFacts | None) -> View:
-        """Rules and limits as they hold for this recipient; None: the mail stage, where no override holds."""
+        """Rules and limits as they hold for this recipient; None: at the mail stage, without overrides."""
         chosen = (
             () if recipient is None else tuple(i for i, override in enumerate(self.overrides) if override.holds_for(recipient))
         )
@@ -68,7 +68,7 @@ class Policy:
     ) -> Ruling | None:
         """The ruling for one recipient (None only at the mail stage); None at an earlier stage: nothing is certain yet, go on.
 
-        facts: session, envelope and message facts by name; those of plugins come from `evidence`. What is missing has its default.
+        facts: session, envelope and message facts by name; those of plugins come from `evidence`. What is missing has a default.
         """
         return self.case(facts, evidence).judge(recipient, stage=stage)
 

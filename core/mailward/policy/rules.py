@@ -52,7 +52,7 @@ class Compiler:
     ) -> tuple[list[Rule], set[str]]:
         """The rules of one list, and the names of those it turns off.
 
-        below: names of the rules that stand under this list, which it may replace or turn off. for_recipients: it is an override's.
+        below: names of the rules that stand under this list, which it may turn off. for_recipients: it is an override's.
         """
         rules: list[Rule] = []
         removed: set[str] = set()

@@ -33,7 +33,7 @@ class Ruling:
     """The verdict for one recipient, with all that is needed to carry it out and to explain it.
 
     recipient: its address, "" at the mail stage. score: points of all counted findings and `do: score`.
-    reply: for reject and tempfail, without the id; None for the others. heeded: a plugin with `heed: true` asked for this rejection.
+    reply: for reject and tempfail, without the id; None for the others. heeded: a `heed: true` plugin asked for this rejection.
     edits, folder, flags: what matching `do:` actions ask for (folder None: the verdict's own). actions: the same in plain words.
     shadow: what shadow rules and plugins would have changed. alarms: what an admin must look at, e.g. a condition that failed.
     wanted: the verdict before one reply had to serve several recipients, None when it stayed.

@@ -6,7 +6,7 @@ from dataclasses import field, fields, make_dataclass
 from datetime import timedelta
 from functools import lru_cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Strict
 
@@ -82,7 +82,7 @@ def _refuse_not_yet(entry: Node, path: str, keys: PluginKeys, problems: list[Pro
 def _settings(declaration: Plugin, entry: Node, path: str, problems: list[Problem]) -> Settings | None:
     before = len(problems)
     known = set(declared_names(declaration))
-    checked = validate(_checked_form(declaration.settings), _as_mapping(entry), path, problems, drop=CORE_KEYS - known)
+    checked = validate(_checked_form(cast(Any, declaration.settings)), _as_mapping(entry), path, problems, drop=CORE_KEYS - known)
     for index in range(before, len(problems)):
         problems[index] = _with_core_keys(problems[index])
     if checked is None:
@@ -131,5 +131,5 @@ def _strict(hint: Any) -> Any:
     if origin is tuple:
         return tuple[tuple(_strict(a) if a is not Ellipsis else a for a in arguments)]  # type: ignore[misc]
     if origin in (Union, UnionType):
-        return Union[tuple(_strict(a) for a in arguments)]
+        return Union[tuple(_strict(a) for a in arguments)]  # noqa: UP007 - made at run time
     return hint

@@ -152,6 +152,11 @@ def _recipient(address: Address, given: Mapping[str, FactValue]) -> RecipientFac
     )
 
 
+def eicar() -> bytes:
+    """The EICAR antivirus test file: harmless, and malware to every scanner by agreement."""
+    return "".join(EICAR_HALVES).encode("ascii")
+
+
 def live_message(test: PolicyTest) -> tuple[Envelope, bytes]:
     """The envelope and the octets (CRLF line ends) of a test's message, for `mailward policy test`."""
     wanted = test.message
@@ -165,7 +170,7 @@ def live_message(test: PolicyTest) -> tuple[Envelope, bytes]:
     mail.set_content(wanted.text + "\n")
     if wanted.attach_eicar:
         mail.add_attachment(
-            "".join(EICAR_HALVES).encode("ascii"), maintype="application", subtype="octet-stream", filename="eicar.com"
+            eicar(), maintype="application", subtype="octet-stream", filename="eicar.com"
         )
     reverse_path = NULL_REVERSE_PATH if wanted.mail_from is None else ReversePath(wanted.mail_from)
     return Envelope(reverse_path, tuple(ForwardPath(address) for address in wanted.recipients)), mail.as_bytes(policy=SMTP)

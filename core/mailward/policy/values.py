@@ -1,4 +1,4 @@
-"""The checked, typed parts of a policy: what `load` makes and `decide` reads. All frozen; text is compiled before it gets here."""
+"""The checked, typed parts of a policy: what `load` makes and `decide` reads. All frozen, all text compiled."""
 
 from dataclasses import dataclass
 from typing import Literal
