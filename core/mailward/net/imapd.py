@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import cast
 
 import structlog
 
@@ -18,7 +19,7 @@ _BACKLOG = 512
 
 @dataclass(frozen=True, slots=True)
 class ImapSettings:
-    """One listener. login_s: until somebody is logged in; idle_s: the longest silence afterwards (RFC 3501 section 5.4).
+    """One listener. login_s: from the connection until somebody is logged in; idle_s: the longest silence afterwards (RFC 3501 section 5.4).
 
     buffer_octets: input kept while a command is carried out. output_octets: unsent output before we wait for the client.
     """
@@ -46,6 +47,7 @@ class ImapConnection(asyncio.Protocol):
         self._ended = False
         self._interrupted = False
         self._secure = listener.settings.implicit_tls
+        self._login_until = 0.0
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -54,9 +56,9 @@ class ImapConnection(asyncio.Protocol):
     # --- what asyncio calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or transport is not None
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclasses
         if self.session is None:  # not again after STARTTLS
+            self._login_until = asyncio.get_running_loop().time() + self._settings.login_s
             self._listener.start_session(self)
 
     def data_received(self, data: bytes) -> None:
@@ -105,7 +107,9 @@ class ImapConnection(asyncio.Protocol):
         if not self._inbox and not self._ended and not self._interrupted:
             self._arrived.clear()
             logged_in = self.session is not None and self.session.state not in (State.NOT_AUTHENTICATED, State.LOGOUT)
-            async with asyncio.timeout(self._settings.idle_s if logged_in else self._settings.login_s):
+            # Before login the time is counted from the beginning: octets that trickle in do not prolong it.
+            until = asyncio.get_running_loop().time() + self._settings.idle_s if logged_in else self._login_until
+            async with asyncio.timeout_at(until):
                 await self._arrived.wait()
         if self._interrupted:
             raise TimeoutError
@@ -234,6 +238,8 @@ class ImapListener:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+        if self._desk.background:
+            await asyncio.wait(tuple(self._desk.background), timeout=grace_s)
 
 
 async def serve_imap(

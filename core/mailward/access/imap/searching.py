@@ -1,130 +1,143 @@
-"""SEARCH over a selected mailbox: flags and numbers from the session's arrays, the rest from stored columns. Blocking."""
+"""Which messages match a search? Sets of places, narrowed key by key, the cheap keys first. Blocking; runs in a thread.
+
+Flags and numbers are answered from the session's arrays, sizes and days from stored columns, header fields from the stored
+header blocks; BODY and TEXT read the messages that are still in question.
+"""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+
+import structlog
 
 from mailward.access.imap.selected import Selected
 from mailward.formats.message import MessageView
+from mailward.model.errors import StorageError
 from mailward.protocol.imap.search import Age, And, Day, Flag, Key, Not, Numbers, Or, Size, Text
-from mailward.store.base import AccountStore
+from mailward.store.base import AccountStore, Column
+
+log = structlog.get_logger("mailward.imap")
 
 _BATCH = 500
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DATE = re.compile(rb'\("[^"0-9]{0,30}(\d{1,2}) ([A-Za-z]{3}) (\d{4})\b')
+_BLANKS = re.compile(r"\s+")
+
+Places = Sequence[int]
+Value = int | bytes | str
 
 
-def search(store: AccountStore, selected: Selected, key: Key, now: datetime) -> list[int]:
-    """Places (sequence number - 1) of the messages that match, in order."""
-    sets = _Sets(selected)
-    cheap, costly = _split(key)
-    found = [index for index in range(len(selected)) if _cheap(cheap, index, selected, sets)]
-    if costly is None:
-        return found
-    matching = []
-    for start in range(0, len(found), _BATCH):
-        some = found[start : start + _BATCH]
-        meta = store.meta([selected.messages[i] for i in some], ("internal_date", "sent_date", "size_octets", "headers"))
-        for index, (arrived, sent, size, headers) in zip(some, meta, strict=True):
-            message = _Message(store, selected.messages[index], int(arrived), int(sent), int(size), headers)
-            if _matches(costly, index, selected, sets, message, now):
-                matching.append(index)
-    return matching
+class Search:
+    """One search of one session's mailbox. now: what YOUNGER and OLDER count from."""
 
-
-class _Sets:
-    """Resolved number sets, each once a search."""
-
-    def __init__(self, selected: Selected) -> None:
-        self._selected = selected
-        self._resolved: dict[Numbers, frozenset[int]] = {}
-
-    def holds(self, key: Numbers, index: int) -> bool:
-        found = self._resolved.get(key)
-        if found is None:
-            found = self._resolved[key] = frozenset(self._selected.indexes(key.numbers, uid=key.uid))
-        return index in found
-
-
-class _Message:
-    """What a costly key looks at; the message itself is read once, if at all."""
-
-    def __init__(self, store: AccountStore, number: int, arrived: int, sent: int, size_octets: int, headers: object) -> None:
+    def __init__(self, store: AccountStore, selected: Selected, now: datetime) -> None:
         self._store = store
-        self._number = number
-        self.arrived_at = datetime.fromtimestamp(arrived, UTC)
-        self.sent_at = datetime.fromtimestamp(sent, UTC)
-        self.size_octets = size_octets
-        self._headers = headers if isinstance(headers, bytes) else b""
+        self._selected = selected
+        self._now = now
 
-    @cached_property
-    def header_view(self) -> MessageView:
-        return MessageView(self._headers)
+    def run(self, key: Key) -> list[int]:
+        """The places (sequence number - 1) of the messages that match, in order."""
+        return list(self._among(key, range(len(self._selected))))
 
-    @cached_property
-    def header_text(self) -> str:
-        return "\n".join(f"{field.name}: {field.text}" for field in self.header_view.fields).casefold()
+    def _among(self, key: Key, places: Places) -> Places:
+        """Those of the places that match."""
+        if not places:
+            return places
+        if isinstance(key, And):
+            for part in sorted(key.keys, key=_cost):
+                places = self._among(part, places)
+            return places
+        if isinstance(key, Or):
+            first = set(self._among(key.first, places))
+            second = set(self._among(key.second, [place for place in places if place not in first]))
+            return [place for place in places if place in first or place in second]
+        if isinstance(key, Not):
+            taken = set(self._among(key.key, places))
+            return [place for place in places if place not in taken]
+        if isinstance(key, Flag):
+            return self._with_flag(key, places)
+        if isinstance(key, Numbers):
+            return self._numbered(key, places)
+        return [place for place in self._by_content(key, places)]
 
-    @cached_property
-    def body_text(self) -> str:
-        view = MessageView(self._store.read(self._number))
-        texts = [text.part.text for text in view.texts()]
-        if not texts:
-            texts = [view.body_octets.decode("utf-8", "replace")]
-        return "\n".join(texts).casefold()
+    def _with_flag(self, key: Flag, places: Places) -> Places:
+        selected = self._selected
+        if key.name == "\\Recent":
+            return [place for place in places if selected.uids[place] in selected.recent]
+        mask, flags = selected.bits_of((key.name,)), selected.flags
+        return [place for place in places if flags[place] & mask]
 
-    def has_in_header(self, name: str, text: str) -> bool:
-        return any(text in field.text.casefold() for field in self.header_view.all(name))
+    def _numbered(self, key: Numbers, places: Places) -> Places:
+        """Numbers that are not there match nothing, sequence numbers too."""
+        uids = self._selected.uids
+        largest = (uids[-1] if uids else 1) if key.uid else len(uids)
+        ranges = key.numbers.resolve(largest)
+        wanted: list[int] = []
+        at = 0
+        for place in places:
+            number = uids[place] if key.uid else place + 1
+            while at < len(ranges) and ranges[at][1] < number:
+                at += 1
+            if at == len(ranges):
+                break
+            if ranges[at][0] <= number:
+                wanted.append(place)
+        return wanted
+
+    def _by_content(self, key: Size | Day | Age | Text, places: Places) -> Iterator[int]:
+        column, matches = self._test(key)
+        for start in range(0, len(places), _BATCH):
+            some = places[start : start + _BATCH]
+            messages = [self._selected.messages[place] for place in some]
+            for place, message, (value,) in zip(some, messages, self._store.meta(messages, (column,)), strict=True):
+                if matches(value) or (isinstance(key, Text) and key.where in ("body", "text") and self._in_body(key, message)):
+                    yield place
+
+    def _test(self, key: Size | Day | Age | Text) -> tuple[Column, Callable[[Value], bool]]:
+        """The column a key looks at, and the look. Of a text key, what its header decides."""
+        if isinstance(key, Size):
+            return "size_octets", lambda size: int(size) > key.octets if key.larger else int(size) < key.octets
+        if isinstance(key, Age):
+            since = (self._now - timedelta(seconds=key.seconds)).timestamp()
+            return "internal_date", lambda at: (int(at) >= since) == key.younger
+        if isinstance(key, Day):
+            relation = _RELATIONS[key.relation]
+            if key.field == "internal":
+                return "internal_date", lambda at: relation(datetime.fromtimestamp(int(at), UTC).date(), key.day)
+            return "envelope", lambda envelope: (sent := _sent_on(envelope)) is not None and relation(sent, key.day)
+        wanted = _folded(key.text)
+        if key.where.startswith("header:"):
+            name = key.where.partition(":")[2]
+            return "headers", lambda headers: _in_field(headers, name, wanted)
+        if key.where == "text":
+            return "headers", lambda headers: _in_header(headers, wanted)
+        return "size_octets", lambda _: wanted == ""
+
+    def _in_body(self, key: Text, message: int) -> bool:
+        wanted = _folded(key.text)
+        try:
+            view = MessageView(self._store.read(message))
+        except StorageError as error:
+            log.error("unreadable message", message=message, error=str(error))
+            return False
+        if any(wanted in _folded(text.part.text) for text in view.texts()):
+            return True
+        return any(wanted in _in_lines(part.header_octets) for part in view.parts() if part is not view.root)
 
 
-def _is_cheap(key: Key) -> bool:
+def _cost(key: Key) -> int:
+    """Reading messages costs most, header blocks less, columns little, arrays nearly nothing."""
     if isinstance(key, And):
-        return all(map(_is_cheap, key.keys))
+        return max(map(_cost, key.keys), default=0)
     if isinstance(key, Or):
-        return _is_cheap(key.first) and _is_cheap(key.second)
+        return max(_cost(key.first), _cost(key.second))
     if isinstance(key, Not):
-        return _is_cheap(key.key)
-    return isinstance(key, Flag | Numbers)
-
-
-def _split(key: Key) -> tuple[Key, Key | None]:
-    """What can be told from the arrays, and the rest, which is asked only of messages that pass."""
-    if _is_cheap(key):
-        return key, None
-    if not isinstance(key, And):
-        return And(()), key
-    cheap = tuple(k for k in key.keys if _is_cheap(k))
-    return And(cheap), And(tuple(k for k in key.keys if not _is_cheap(k)))
-
-
-def _cheap(key: Key, index: int, selected: Selected, sets: _Sets) -> bool:
-    if isinstance(key, And):
-        return all(_cheap(k, index, selected, sets) for k in key.keys)
-    if isinstance(key, Or):
-        return _cheap(key.first, index, selected, sets) or _cheap(key.second, index, selected, sets)
-    if isinstance(key, Not):
-        return not _cheap(key.key, index, selected, sets)
-    if isinstance(key, Flag):
-        return bool(selected.flags[index] & selected.bit_of(key.name))
-    assert isinstance(key, Numbers)
-    return sets.holds(key, index)
-
-
-def _matches(key: Key, index: int, selected: Selected, sets: _Sets, message: _Message, now: datetime) -> bool:
-    if isinstance(key, And):
-        return all(_matches(k, index, selected, sets, message, now) for k in key.keys)
-    if isinstance(key, Or):
-        return any(_matches(k, index, selected, sets, message, now) for k in (key.first, key.second))
-    if isinstance(key, Not):
-        return not _matches(key.key, index, selected, sets, message, now)
+        return _cost(key.key)
     if isinstance(key, Flag | Numbers):
-        return _cheap(key, index, selected, sets)
-    if isinstance(key, Size):
-        return message.size_octets > key.octets if key.larger else message.size_octets < key.octets
-    if isinstance(key, Day):
-        return _RELATIONS[key.relation]((message.arrived_at if key.field == "internal" else message.sent_at).date(), key.day)
-    if isinstance(key, Age):
-        return (message.arrived_at >= now - timedelta(seconds=key.seconds)) == key.younger
-    return _has_text(key, message)
+        return 0
+    if isinstance(key, Text):
+        return 2 if key.where.startswith("header:") else 3
+    return 1
 
 
 _RELATIONS: dict[str, Callable[[date, date], bool]] = {
@@ -134,10 +147,36 @@ _RELATIONS: dict[str, Callable[[date, date], bool]] = {
 }
 
 
-def _has_text(key: Text, message: _Message) -> bool:
-    wanted = re.sub(r"\s+", " ", key.text).casefold()
-    if key.where.startswith("header:"):
-        return message.has_in_header(key.where.partition(":")[2], wanted)
-    if key.where == "body":
-        return wanted in message.body_text
-    return wanted in message.header_text or wanted in message.body_text
+def _folded(text: str) -> str:
+    """For comparing without case and without minding how lines were broken."""
+    return _BLANKS.sub(" ", text).casefold()
+
+
+def _sent_on(envelope: Value) -> date | None:
+    """The day the Date field names, in its own zone (RFC 3501: disregarding time and timezone); None when it names none."""
+    found = _DATE.match(envelope) if isinstance(envelope, bytes) else None
+    if found is None:
+        return None
+    day, month, year = int(found[1]), found[2].decode("ascii").lower(), int(found[3])
+    if month not in _MONTHS:
+        return None
+    try:
+        return date(year, _MONTHS.index(month) + 1, day)
+    except ValueError:
+        return None
+
+
+def _in_field(headers: Value, name: str, wanted: str) -> bool:
+    if not isinstance(headers, bytes) or name.lower().encode("utf-8", "replace") not in headers.lower():
+        return False
+    return any(wanted in _folded(field.text) for field in MessageView(headers).all(name))
+
+
+def _in_header(headers: Value, wanted: str) -> bool:
+    if not isinstance(headers, bytes):
+        return False
+    return any(wanted in _folded(f"{field.name}: {field.text}") for field in MessageView(headers).fields)
+
+
+def _in_lines(header: bytes) -> str:
+    return _folded(header.decode("utf-8", "replace"))

@@ -6,88 +6,92 @@ Arrays and no object a message. A message that others have expunged keeps its nu
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mailward.access.imap.recent import Recent
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import SequenceSet
 from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, Delta, MailboxInfo, MailboxView
+
+_ONE_BY_ONE = 32
+"""Up to so many entries are deleted from the arrays one by one; more, and the arrays are made anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
     """What a session is to be told. expunged: sequence numbers in the order of telling. exists: None when unchanged.
 
-    flags: (sequence number, UID, flags value) of messages whose flags are new.
+    flags: places (sequence number - 1) of messages whose flags are new.
     """
 
     expunged: tuple[int, ...]
     exists: int | None
-    flags: tuple[tuple[int, int, int], ...]
+    flags: tuple[int, ...]
     keywords: bool
 
 
 class Selected:
-    """One session's view."""
+    """One session's view. uids, flags, messages: equally long, in UID order; a place is an index into them."""
 
     def __init__(self, view: MailboxView, *, read_only: bool) -> None:
         self.info: MailboxInfo = view.mailbox
         self.read_only = read_only
         self.keywords = view.keywords
         self.modseq = view.mailbox.highest_modseq
+        self.uidnext = view.mailbox.uidnext
         self.uids: array[int] = array("I", view.uids)
         self.flags: array[int] = array("Q", view.flags)
         self.messages: array[int] = array("Q", view.messages)
+        self.recent = Recent()
         self._gone: set[int] = set()
         self._names: dict[int, bytes] = {}
 
     def __len__(self) -> int:
         return len(self.uids)
 
-    def flag_names(self, value: int) -> bytes:
-        """`\\Seen $Junk` for a flags value; kept, since few values occur."""
+    def flag_names(self, place: int) -> bytes:
+        """`\\Seen $Junk` for the message at a place; kept, since few values occur."""
+        value = self.flags[place]
         found = self._names.get(value)
         if found is None:
             names = [name for bit, name in enumerate(SYSTEM_FLAGS) if value >> bit & 1]
             names += [name for bit, name in enumerate(self.keywords) if value >> (bit + FIRST_KEYWORD_BIT) & 1]
             found = self._names[value] = " ".join(names).encode("ascii")
+        if self.recent and self.uids[place] in self.recent:
+            return b"\\Recent " + found if found else b"\\Recent"
         return found
 
-    def bit_of(self, flag: str) -> int:
-        """The mask of a flag, 0 when no message of the mailbox has ever had it."""
-        lowered = flag.lower()
-        for bit, name in enumerate(SYSTEM_FLAGS):
-            if name.lower() == lowered:
-                return 1 << bit
-        for bit, name in enumerate(self.keywords):
-            if name.lower() == lowered:
-                return 1 << (bit + FIRST_KEYWORD_BIT)
-        return 0
+    def bits_of(self, flags: Sequence[str]) -> int:
+        """The mask of flags; one that no message of the mailbox has ever had counts as 0."""
+        wanted = {flag.lower() for flag in flags}
+        bits = sum(1 << bit for bit, name in enumerate(SYSTEM_FLAGS) if name.lower() in wanted)
+        return bits + sum(1 << bit for bit, name in enumerate(self.keywords, FIRST_KEYWORD_BIT) if name.lower() in wanted)
 
     def index_of(self, uid: int) -> int | None:
         """The place of a UID, None when it is not here."""
         place = bisect_left(self.uids, uid)
         return place if place < len(self.uids) and self.uids[place] == uid else None
 
-    def indexes(self, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
-        """Places (sequence number - 1) that a set names. A UID set passes over what is not there.
+    def places_of(self, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
+        """The places that a set names, in order. A UID set passes over what is not there.
 
         Raises IndexError for a sequence number that does not exist.
         """
-        found: list[int] = []
         if uid:
-            largest = self.uids[-1] if self.uids else 1
-            for low, high in numbers.resolve(largest):
-                found.extend(range(bisect_left(self.uids, low), bisect_left(self.uids, high + 1)))
-            return found
-        for low, high in numbers.resolve(max(len(self), 1)):
-            if high > len(self):
-                raise IndexError(high)
-            found.extend(range(low - 1, high))
-        return found
+            pairs = numbers.resolve(self.uids[-1] if self.uids else 1)
+            ranges = [range(bisect_left(self.uids, low), bisect_left(self.uids, high + 1)) for low, high in pairs]
+        else:
+            pairs = numbers.resolve(max(len(self), 1))
+            if pairs[-1][1] > len(self):
+                raise IndexError(pairs[-1][1])
+            ranges = [range(low - 1, high) for low, high in pairs]
+        if len(ranges) == 1:
+            return ranges[0]
+        return [place for some in ranges for place in some]
 
-    def uids_at(self, indexes: Collection[int]) -> tuple[Uid, ...]:
-        return tuple(Uid(self.uids[index]) for index in indexes)
+    def uids_at(self, places: Sequence[int]) -> tuple[Uid, ...]:
+        return tuple(Uid(self.uids[place]) for place in places)
 
     def merge(self, delta: Delta, *, expunge: bool) -> Changed:
         """Take in what changed. expunge: the session may be told of expunged messages now; else they wait."""
@@ -95,29 +99,36 @@ class Selected:
         if keywords_changed:
             self.keywords = delta.keywords
             self._names.clear()
-        changed: list[tuple[int, int]] = []
+        changed: list[int] = []
         arrived = False
         for uid, value, message in zip(delta.uids, delta.flags, delta.messages, strict=True):
-            place = self.index_of(uid)
-            if place is not None:
-                if self.flags[place] != value:
-                    self.flags[place] = value
-                    changed.append((uid, value))
-            elif not self.uids or uid > self.uids[-1]:
+            if not self.uids or uid > self.uids[-1]:
                 self.uids.append(uid)
                 self.flags.append(value)
                 self.messages.append(message)
                 arrived = True
+            elif (place := self.index_of(uid)) is not None and self.flags[place] != value:
+                self.flags[place] = value
+                changed.append(uid)
         self._gone.update(uid for uid in delta.gone if self.index_of(uid) is not None)
         self.modseq = max(self.modseq, delta.highest_modseq)
-        expunged = self._take_gone() if expunge else ()
-        flags = tuple((place + 1, uid, value) for uid, value in changed if (place := self.index_of(uid)) is not None)
-        return Changed(expunged, len(self) if arrived or expunged else None, flags, keywords_changed)
+        self.uidnext = max(self.uidnext, delta.uidnext)
+        expunged = self._take_gone() if expunge and self._gone else ()
+        flags = tuple(place for uid in changed if (place := self.index_of(uid)) is not None)
+        return Changed(expunged, len(self) if arrived else None, flags, keywords_changed)
 
     def _take_gone(self) -> tuple[int, ...]:
         """Highest number first, so that each number is right when it is told and the arrays shift least."""
         places = sorted((place for uid in self._gone if (place := self.index_of(uid)) is not None), reverse=True)
-        for place in places:
-            del self.uids[place], self.flags[place], self.messages[place]
+        if len(places) <= _ONE_BY_ONE:
+            for place in places:
+                del self.uids[place], self.flags[place], self.messages[place]
+        else:
+            stays = bytearray(b"\x01" * len(self.uids))
+            for place in places:
+                stays[place] = 0
+            self.uids = array("I", (x for x, kept in zip(self.uids, stays, strict=True) if kept))
+            self.flags = array("Q", (x for x, kept in zip(self.flags, stays, strict=True) if kept))
+            self.messages = array("Q", (x for x, kept in zip(self.messages, stays, strict=True) if kept))
         self._gone.clear()
         return tuple(place + 1 for place in places)

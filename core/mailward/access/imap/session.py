@@ -6,18 +6,19 @@ answers, and return or raise how it ended.
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 import structlog
 
+from mailward.access.imap.recent import RecentBook
 from mailward.access.imap.selected import Selected
 from mailward.api.hooks import MessageMoved
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
-from mailward.protocol.imap.arguments import Arguments, BadSyntax
+from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LineReceived, LiteralAwaited, after_login
 from mailward.protocol.imap.names import NameRefused
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxExists, MailStore, NoSuchMailbox, NotPermitted, StoreRefusal
@@ -27,9 +28,14 @@ log = structlog.get_logger("mailward.imap")
 T = TypeVar("T")
 
 MAX_BAD_COMMANDS = 20
+PIECE_OCTETS = 256 * 1024
+"""So much of an answer is made in a thread before it is sent."""
+STILL_HERE_S = 120.0
+"""How often an idling client hears from us, so that neither side keeps a dead connection."""
+_TOGETHER_S = 0.02
 CAPABILITIES = (
-    "IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN",
-    "SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "WITHIN",
+    "IMAP4rev1", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE",
+    "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN",
 )  # fmt: skip
 
 
@@ -85,7 +91,11 @@ Moved = Callable[[MessageMoved], None]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What all sessions of a process share. watch: calls back whenever the account may have changed; returns how to stop it."""
+    """What all sessions of a process share.
+
+    watch: calls back whenever the account may have changed; returns how to stop it. moved: told of each message that a person
+    moved into or out of Junk. append_octets: the largest message APPEND takes. background: what goes on behind replies.
+    """
 
     store: MailStore
     login: LoginCheck
@@ -94,6 +104,8 @@ class Desk:
     hostname: str
     append_octets: int
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    recent: RecentBook = field(default_factory=RecentBook)
+    background: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Session:
@@ -131,6 +143,12 @@ class Session:
             raise BadSyntax("Select a mailbox first")
         return self.selected
 
+    @property
+    def writable(self) -> Selected:
+        if self.mailbox.read_only:
+            raise No("The mailbox is selected read-only", "CANNOT")
+        return self.mailbox
+
     def write(self, octets: bytes) -> None:
         """Queue octets; they leave with the next `flush`."""
         self._output.append(octets)
@@ -151,11 +169,40 @@ class Session:
     def capabilities(self) -> str:
         """What is offered in this state (RFC 3501 section 7.2.1)."""
         found = list(CAPABILITIES)
-        if self.state is State.NOT_AUTHENTICATED:
+        if self.state is not State.NOT_AUTHENTICATED:
+            found += ["LITERAL+", f"APPENDLIMIT={self.desk.append_octets}"]
+        else:
+            found.append("LITERAL-")
             if self.connection.can_start_tls:
                 found.append("STARTTLS")
             found.append("AUTH=PLAIN" if self.connection.is_secure else "LOGINDISABLED")
         return " ".join(found)
+
+    async def places(self, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
+        """The places that a command's set names; UIDs that appeared meanwhile can be used. Raises BadSyntax."""
+        if uid:
+            await self.tell_changes(expunge=False)
+        try:
+            return self.mailbox.places_of(numbers, uid=uid)
+        except IndexError:
+            raise BadSyntax("There is no message of that number") from None
+
+    async def send_pieces(self, pieces: Iterator[bytes]) -> None:
+        """Send what an iterator that blocks makes, so much at a time as the client reads."""
+
+        def some() -> bytes:
+            taken: list[bytes] = []
+            octets = 0
+            for piece in pieces:
+                taken.append(piece)
+                octets += len(piece)
+                if octets >= PIECE_OCTETS:
+                    break
+            return b"".join(taken)
+
+        await self.flush()
+        while octets := await self.blocking(some):
+            await self.connection.send(octets)
 
     async def log_in(self, account: AccountId) -> None:
         """Enter the authenticated state."""
@@ -197,15 +244,20 @@ class Session:
                     return event.octets
                 if isinstance(event, CommandRefused):
                     return None
-                self._changed.clear()
-                await self.tell_changes(expunge=True)
-                await self.flush()
+                if event is None:
+                    self._changed.clear()
+                    await self.tell_changes(expunge=True)
+                    await self.flush()
+                    if self._goodbye is not None:
+                        raise TimeoutError
                 receiving = receiving or asyncio.create_task(self.connection.receive())
                 changing = changing or asyncio.create_task(self._changed.wait())
-                await asyncio.wait((receiving, changing), return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait((receiving, changing), timeout=STILL_HERE_S, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    self.untagged("OK Still here")
                 if changing.done():
                     changing = None
-                    await asyncio.sleep(0.02)  # several changes that come together are told together
+                    await asyncio.sleep(_TOGETHER_S)  # several changes that come together are told together
                 if receiving.done():
                     octets, receiving = receiving.result(), None
                     if not octets:
@@ -217,8 +269,8 @@ class Session:
                 if task is not None:
                     task.cancel()
 
-    async def tell_changes(self, *, expunge: bool, silent: frozenset[int] = frozenset(), with_uid: bool = False) -> None:
-        """Untagged answers for what has changed in the selected mailbox. silent: UIDs whose new flags the client knows."""
+    async def tell_changes(self, *, expunge: bool, silent: Mapping[int, int] | None = None) -> None:
+        """Untagged answers for what has changed in the selected mailbox. silent: UID -> flags value that the client expects."""
         selected = self.selected
         if selected is None:
             return
@@ -231,13 +283,34 @@ class Session:
         for number in changed.expunged:
             self.write(b"* %d EXPUNGE\r\n" % number)
         if changed.exists is not None:
-            self.write(b"* %d EXISTS\r\n* 0 RECENT\r\n" % changed.exists)
+            self._note_recent(selected)
+            self.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (changed.exists, selected.recent.count(selected.uids)))
         if changed.keywords:
             self.untagged(b"FLAGS (%b)" % flag_list(selected))
-        for number, uid, value in changed.flags:
-            if uid not in silent:
-                prefix = b"UID %d " % uid if with_uid else b""
-                self.write(b"* %d FETCH (%bFLAGS (%b))\r\n" % (number, prefix, selected.flag_names(value)))
+        for place in changed.flags:
+            if silent is None or silent.get(selected.uids[place]) != selected.flags[place]:
+                self.tell_flags(selected, place)
+
+    def tell_flags(self, selected: Selected, place: int) -> None:
+        """One message's flags, with its UID: whoever works with UIDs must have it, to others it does no harm."""
+        self.write(b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (place + 1, selected.uids[place], selected.flag_names(place)))
+
+    def _note_recent(self, selected: Selected) -> None:
+        if self.account is not None and selected.read_only:
+            selected.recent.add(self.desk.recent.look(self.account, selected.info.id), selected.uidnext)
+        elif self.account is not None:
+            selected.recent.add(self.desk.recent.claim(self.account, selected.info.id, selected.uidnext), selected.uidnext)
+
+    def enter(self, selected: Selected) -> None:
+        """The selected state."""
+        self._note_recent(selected)
+        self.selected = selected
+        self.state = State.SELECTED
+
+    def leave(self) -> None:
+        """Back to the authenticated state."""
+        self.selected = None
+        self.state = State.AUTHENTICATED
 
     def say_goodbye(self, text: str) -> None:
         """End the session with BYE behind the command under way, or now when it is idle."""

@@ -10,7 +10,6 @@ from mailward.protocol.imap.framing import LITERAL_MARK
 
 T = TypeVar("T")
 
-MAX_DEPTH = 16
 MAX_FLAGS = 64
 MAX_RANGES = 5000
 _NUMBER_OCTETS = 10

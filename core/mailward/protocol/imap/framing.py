@@ -8,7 +8,9 @@ import enum
 import re
 from dataclasses import dataclass
 
-_LITERAL = re.compile(rb"\{([0-9]{1,20})(\+?)\}$")
+_LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}$")
+_NUMBER_OCTETS = 10
+_ENDLESS = 1 << 62
 _TAG = re.compile(rb"[\x21\x23\x24\x26\x27\x2c-\x5b\x5d-\x7a\x7c\x7e]{1,100}")
 _APPEND = re.compile(rb"[^ ]+ APPEND ", re.IGNORECASE)
 
@@ -34,7 +36,7 @@ BEFORE_LOGIN = Limits()
 
 def after_login(append_octets: int) -> Limits:
     """The limits of a session that is logged in."""
-    return Limits(65536, 65536, 131072, append_octets)
+    return Limits(65536, 65536, 65536, append_octets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,36 +141,46 @@ class Framer:
             self._scanned = len(self._buffer)
             return None
         line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
         self._scanned = 0
         if not line.endswith(b"\r") or b"\r" in line[:-1]:
             return self._close("Lines end with CRLF")  # a lone CR or LF ends lines for some readers only
+        del self._buffer[: end + 1]
         return line[:-1]
 
     def _on_line(self, line: bytes) -> FramingEvent | None:
-        if self.plain_line and not self._text and self._refusal is None:
+        if self.plain_line and not self._text and not self._literals and self._refusal is None:
             return LineReceived(line)
-        if LITERAL_MARK in line and self._refusal is None:
-            self._refusal = CommandRefused(self._tag(line), "NUL is not allowed in a command")
-        self._text += line
+        if LITERAL_MARK in line:
+            self._refuse(CommandRefused(self._tag(line), "NUL is not allowed in a command"))
         match = _LITERAL.search(line)
+        if self._refusal is None:
+            self._text += line if match is None else line[: match.start()]
         if match is None:
             return self._finish()
-        del self._text[len(self._text) - len(match[0]) :]
-        octets, synchronising = int(match[1]), not match[2]
-        if self._refusal is None and octets > self._room():
+        octets, synchronising = int(match[1][:_NUMBER_OCTETS]), not match[2]
+        if len(match[1]) > _NUMBER_OCTETS:
+            octets = _ENDLESS
+        if octets > self._room():
             big = bool(_APPEND.match(self._text)) and self.limits.append_octets > 0
-            self._refusal = CommandRefused(self._tag(b""), "Literal too long", "TOOBIG" if big else "LIMIT")
+            self._refuse(CommandRefused(self._tag(b""), "Literal too long", "TOOBIG" if big else "LIMIT"))
         if self._refusal is not None:
             return self._skip(octets, synchronising)
         self._missing = octets
         self._state = _State.LITERAL
         return LiteralAwaited() if synchronising else None
 
+    def _refuse(self, refusal: CommandRefused) -> None:
+        """The first refusal counts; nothing more of the command is kept."""
+        if self._refusal is None:
+            self._refusal = refusal
+            self._text.clear()
+            self._literals.clear()
+
     def _room(self) -> int:
-        used = len(self._text) + sum(map(len, self._literals))
+        held = sum(map(len, self._literals))
+        used = len(self._text) + held
         if _APPEND.match(self._text) and self.limits.append_octets:
-            return self.limits.append_octets
+            return self.limits.append_octets - held
         return min(self.limits.literal_octets, self.limits.all_octets - used)
 
     def _skip(self, octets: int, synchronising: bool) -> FramingEvent | None:

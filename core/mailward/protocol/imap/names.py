@@ -27,6 +27,14 @@ def decode_name(octets: bytes) -> str:
     return check_name("INBOX" if name.upper() == "INBOX" else name)
 
 
+def decode_pattern(octets: bytes) -> str:
+    """The text of a LIST pattern or reference, wildcards as they are. Raises NameRefused."""
+    try:
+        return _SHIFTED.sub(_decoded, octets.decode("ascii"))
+    except UnicodeDecodeError:
+        raise NameRefused("mailbox names are modified UTF-7") from None
+
+
 def check_name(name: str) -> str:
     """The name itself. Raises NameRefused."""
     levels = name.split(SEPARATOR)
@@ -68,22 +76,46 @@ def encode_name(name: str) -> bytes:
     return "".join(out).encode("ascii")
 
 
-def matcher(reference: str, pattern: str) -> re.Pattern[str]:
-    """What LIST compares names with: "*" is anything, "%" anything within a level.
+class Pattern:
+    """What LIST compares names with: "*" is anything, "%" anything within a level (RFC 3501 section 6.3.8).
 
-    Runs of wildcards are one wildcard and the rest is matched literally, so no pattern costs more than its length allows
-    (T-IMAP-06): at most ten wildcards are kept apart, further ones count as "*".
+    All places of the pattern that a name may have reached are one integer, moved on by one step a character: no pattern and no
+    name costs more than its length (T-IMAP-06).
     """
-    parts = re.split(r"([*%]+)", reference + pattern)
-    wild = 0
-    out = []
-    for index, part in enumerate(parts):
-        if index % 2 == 0:
-            out.append(re.escape(part))
-            continue
-        wild += 1
-        out.append(".*" if "*" in part or wild > 10 else f"[^{SEPARATOR}]*")
-        if wild > 10:
-            break
-    flags = re.IGNORECASE if (reference + pattern).upper() == "INBOX" else 0
-    return re.compile("".join(out), re.DOTALL | flags)
+
+    def __init__(self, text: str) -> None:
+        parts = re.split(r"([*%]+)", unicodedata.normalize("NFC", text))
+        cells = [cell for n, part in enumerate(parts) for cell in (part if n % 2 == 0 else ("*" if "*" in part else "%"))]
+        wild = [n % 2 for n, part in enumerate(parts) for _ in (part if n % 2 == 0 else "*")]
+        self._final = 1 << len(cells)
+        self._steps: dict[str, int] = {}
+        self._any = self._within = 0
+        for place, (cell, is_wild) in enumerate(zip(cells, wild, strict=True)):
+            if not is_wild:
+                self._steps[cell] = self._steps.get(cell, 0) | 1 << place
+            elif cell == "*":
+                self._any |= 1 << place
+            else:
+                self._within |= 1 << place
+        self._too_long = sum(not w for w in wild) > MAX_NAME_CHARACTERS
+        self._inbox = None if text == text.upper() else Pattern(text.upper())
+
+    def matches(self, name: str) -> bool:
+        """Whether it stands for this name; INBOX in any case."""
+        if self._too_long:
+            return False
+        return self._reaches_end(name) or (name == "INBOX" and self._inbox is not None and self._inbox.matches(name))
+
+    def _reaches_end(self, name: str) -> bool:
+        wild = self._any | self._within
+        reached = self._skip(1, wild)
+        for character in name:
+            stays = reached & (self._any if character == SEPARATOR else wild)
+            reached = self._skip((reached & self._steps.get(character, 0)) << 1 | stays, wild)
+            if not reached:
+                return False
+        return bool(reached & self._final)
+
+    def _skip(self, reached: int, wild: int) -> int:
+        """A wildcard may stand for nothing; two never stand side by side."""
+        return reached | (reached & wild) << 1

@@ -7,12 +7,19 @@ from typing import Literal
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
 
 MAX_KEYS = 500
-MAX_DEPTH = 16
+MAX_DEPTH = 64
+"""Parentheses, NOT and OR together; deeper than other lists because clients write `OR a OR b OR c ...`."""
+MAX_BODY_KEYS = 8
+"""BODY and TEXT read every message they are asked about."""
 CHARSETS = ("US-ASCII", "UTF-8")
 
 
 class UnknownCharset(Exception):
     """A CHARSET that is not ours: NO [BADCHARSET]."""
+
+
+class SearchRefused(Exception):
+    """Of the grammar, but too costly: NO [LIMIT]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +94,12 @@ _DAYS: dict[str, tuple[Literal["internal", "sent"], Literal["before", "on", "sin
     "BEFORE": ("internal", "before"), "ON": ("internal", "on"), "SINCE": ("internal", "since"),
     "SENTBEFORE": ("sent", "before"), "SENTON": ("sent", "on"), "SENTSINCE": ("sent", "since"),
 }  # fmt: skip
-NOTHING = Not(And(()))
 EVERYTHING = And(())
+RECENT = Flag("\\Recent")
 
 
 def read_search(arguments: Arguments) -> Key:
-    """The whole of SEARCH's arguments. Raises BadSyntax and UnknownCharset."""
+    """The whole of SEARCH's arguments. Raises BadSyntax, UnknownCharset and SearchRefused (T-IMAP-07)."""
     if arguments.take(b"CHARSET "):
         charset = arguments.astring().decode("ascii", "replace").upper()
         if charset not in CHARSETS:
@@ -110,11 +117,12 @@ class _Reader:
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
         self._count = 0
+        self._body_keys = 0
 
     def key(self, depth: int) -> Key:
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_KEYS:
-            raise BadSyntax("The search is too deep or too long")
+            raise SearchRefused("The search is too deep or too long")
         arguments = self._arguments
         if arguments.looks_like(b"("):
             return And(tuple(arguments.parenthesised(lambda: self.key(depth + 1))))
@@ -133,10 +141,12 @@ class _Reader:
 
     def _simple(self, word: str) -> Key:
         arguments = self._arguments
-        if word == "ALL" or word == "OLD":  # \Recent is never given, so every message is old
+        if word == "ALL":
             return EVERYTHING
-        if word in ("NEW", "RECENT"):
-            return NOTHING
+        if word == "NEW":
+            return And((RECENT, Not(Flag("\\Seen"))))
+        if word in ("RECENT", "OLD"):
+            return RECENT if word == "RECENT" else Not(RECENT)
         if word in _FLAGS:
             return Flag(_FLAGS[word])
         if word.startswith("UN") and word[2:] in _FLAGS:
@@ -161,6 +171,9 @@ class _Reader:
         if word in _HEADERS:
             return Text(f"header:{word}", self._text())
         if word in ("BODY", "TEXT"):
+            self._body_keys += 1
+            if self._body_keys > MAX_BODY_KEYS:
+                raise SearchRefused(f"A search has at most {MAX_BODY_KEYS} keys that read whole messages")
             return Text(word.lower(), self._text())
         raise BadSyntax("There is no such search key")
 

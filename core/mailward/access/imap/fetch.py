@@ -1,0 +1,44 @@
+"""FETCH and UID FETCH (RFC 3501 section 6.4.5): answers leave as they are made, \\Seen is set in one op at the end."""
+
+from collections.abc import Sequence
+
+from mailward.access.imap.rendering import Plan
+from mailward.access.imap.session import No, Session
+from mailward.model.ids import Uid
+from mailward.protocol.imap.arguments import Arguments
+from mailward.protocol.imap.fetch import read_fetch_items
+from mailward.store.base import SetFlags
+
+
+async def fetch(session: Session, arguments: Arguments) -> str:
+    return await _fetch(session, arguments, uid=False)
+
+
+async def uid_fetch(session: Session, arguments: Arguments) -> str:
+    return await _fetch(session, arguments, uid=True)
+
+
+async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
+    arguments.space()
+    numbers = arguments.sequence_set()
+    arguments.space()
+    items = read_fetch_items(arguments)
+    arguments.end()
+    places = await session.places(numbers, uid=uid)
+    plan = Plan(items.with_uid() if uid else items)
+    await session.send_pieces(plan.pieces(session.store, session.mailbox, places))
+    if items.marks_seen and not session.mailbox.read_only:
+        await _mark_seen(session, places)
+    if plan.unreadable:
+        raise No(f"{plan.unreadable} of the messages could not be read", "SERVERBUG")
+    return ""
+
+
+async def _mark_seen(session: Session, places: Sequence[int]) -> None:
+    """The news that follow every command tell the new flags."""
+    selected = session.mailbox
+    seen = selected.bits_of(("\\Seen",))
+    uids = tuple(Uid(selected.uids[place]) for place in places if not selected.flags[place] & seen)
+    if uids:
+        op = SetFlags(selected.info.id, uids, "add", ("\\Seen",))
+        await session.blocking(lambda: session.store.apply([op]))

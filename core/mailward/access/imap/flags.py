@@ -1,0 +1,55 @@
+"""STORE and UID STORE (RFC 3501 section 6.4.6)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from mailward.access.imap.selected import Selected
+from mailward.access.imap.session import Session
+from mailward.protocol.imap.arguments import Arguments
+from mailward.store.base import SetFlags
+
+Mode = Literal["add", "remove", "replace"]
+
+
+async def store(session: Session, arguments: Arguments) -> str:
+    return await _store(session, arguments, uid=False)
+
+
+async def uid_store(session: Session, arguments: Arguments) -> str:
+    return await _store(session, arguments, uid=True)
+
+
+async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
+    arguments.space()
+    numbers = arguments.sequence_set()
+    arguments.space()
+    mode: Mode = "add" if arguments.take(b"+") else "remove" if arguments.take(b"-") else "replace"
+    arguments.expect(b"FLAGS")
+    silent = arguments.take(b".SILENT")
+    arguments.space()
+    flags = arguments.flags()
+    arguments.end()
+    selected = session.writable
+    places = await session.places(numbers, uid=uid)
+    if not places:
+        return ""
+    op = SetFlags(selected.info.id, selected.uids_at(places), mode, flags)
+    before = [(selected.uids[place], selected.flags[place]) for place in places]
+    await session.blocking(lambda: session.store.apply([op]))
+    await session.tell_changes(expunge=False, silent=_expected(selected, before, mode, flags) if silent else None)
+    if not silent:  # those whose flags were so already were not told: the client waits for an answer for each
+        for place, (_, value) in zip(places, before, strict=True):
+            if selected.flags[place] == value:
+                session.tell_flags(selected, place)
+    return ""
+
+
+def _expected(selected: Selected, before: Sequence[tuple[int, int]], mode: Mode, flags: tuple[str, ...]) -> dict[int, int]:
+    """What the client takes each message's flags to be; it is told where another session has made them different.
+
+    A keyword that is new to the mailbox has no bit yet, so then it is told once too often, which does no harm.
+    """
+    bits = selected.bits_of(flags)
+    if mode == "replace":
+        return {uid: bits for uid, _ in before}
+    return {uid: value | bits if mode == "add" else value & ~bits for uid, value in before}

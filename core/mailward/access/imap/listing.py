@@ -1,0 +1,150 @@
+"""LIST and LSUB (RFC 3501 section 6.3.8 and 6.3.9, LIST-EXTENDED of RFC 5258, LIST-STATUS of RFC 5819, RFC 3348, RFC 6154)."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailward.access.imap.mailboxes import name_octets, read_status_items, status_line
+from mailward.access.imap.session import Session
+from mailward.protocol.imap.arguments import Arguments, BadSyntax
+from mailward.protocol.imap.names import SEPARATOR, Pattern, decode_pattern
+from mailward.store.base import MailboxInfo
+
+SELECT_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
+RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
+MAX_PATTERNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """select: selection options. returned: return options. status: what STATUS is to tell, () for none."""
+
+    select: frozenset[str]
+    patterns: tuple[Pattern, ...]
+    returned: frozenset[str]
+    status: Sequence[str]
+
+
+async def list_(session: Session, arguments: Arguments) -> str:
+    request = _read(arguments)
+    if request is None:
+        session.untagged(b'LIST (\\Noselect) "/" ""')
+        return ""
+    names = _Names(await session.blocking(session.store.mailboxes))
+    for name in names.all:
+        info = names.infos.get(name)
+        below = "RECURSIVEMATCH" in request.select and any(_chosen(child, request) for child in names.below(name))
+        if not (below or _chosen(info, request)) or not any(pattern.matches(name) for pattern in request.patterns):
+            continue
+        attributes = names.attributes(name)
+        if info is not None and info.subscribed and "SUBSCRIBED" in request.select | request.returned:
+            attributes.append("\\Subscribed")
+        line = b'LIST (%b) "/" %b' % (" ".join(attributes).encode("ascii"), name_octets(name))
+        if below:
+            criteria = " ".join(f'"{option}"' for option in sorted(request.select - {"RECURSIVEMATCH", "REMOTE"}))
+            line += f' ("CHILDINFO" ({criteria}))'.encode("ascii")
+        session.untagged(line)
+        if info is not None and request.status:
+            session.untagged(status_line(session, info, request.status))
+    return ""
+
+
+def _chosen(info: MailboxInfo | None, request: _Request) -> bool:
+    if info is None:
+        return not request.select & {"SUBSCRIBED", "SPECIAL-USE"}
+    return ("SUBSCRIBED" not in request.select or info.subscribed) and (
+        "SPECIAL-USE" not in request.select or info.special_use != ""
+    )
+
+
+def _read(arguments: Arguments) -> _Request | None:
+    """None for LIST "" "", which asks for the separator."""
+    arguments.space()
+    select: frozenset[str] = frozenset()
+    if arguments.looks_like(b"("):
+        select = frozenset(arguments.parenthesised(arguments.atom, allow_empty=True))
+        arguments.space()
+    reference = decode_pattern(arguments.astring())
+    arguments.space()
+    if arguments.looks_like(b"("):
+        patterns = arguments.parenthesised(arguments.list_mailbox)
+    else:
+        patterns = [arguments.list_mailbox()]
+    status: list[str] = []
+
+    def option() -> str:
+        word = arguments.atom()
+        if word == "STATUS":
+            arguments.space()
+            status.extend(read_status_items(arguments))
+        return word
+
+    returned: frozenset[str] = frozenset()
+    if arguments.take(b" "):
+        arguments.expect(b"RETURN ")
+        returned = frozenset(arguments.parenthesised(option, allow_empty=True))
+    arguments.end()
+    if select - SELECT_OPTIONS or returned - RETURN_OPTIONS:
+        raise BadSyntax("Unknown LIST option")
+    if "RECURSIVEMATCH" in select and not select & {"SUBSCRIBED", "SPECIAL-USE"}:
+        raise BadSyntax("RECURSIVEMATCH needs something to match")
+    if len(patterns) > MAX_PATTERNS:
+        raise BadSyntax("Too many patterns")
+    if patterns == [b""] and not select:
+        return None
+    return _Request(select, tuple(Pattern(reference + decode_pattern(pattern)) for pattern in patterns), returned, status)
+
+
+async def lsub(session: Session, arguments: Arguments) -> str:
+    arguments.space()
+    reference = decode_pattern(arguments.astring())
+    arguments.space()
+    pattern = Pattern(reference + decode_pattern(arguments.list_mailbox()))
+    arguments.end()
+    infos = await session.blocking(session.store.mailboxes)
+    names = _Names([info for info in infos if info.subscribed])
+    listed = {name for name in names.infos if pattern.matches(name)}
+    # A level that is not subscribed itself is told when the pattern stops at it, "%", and not at what is below (section 6.3.9).
+    levels = {name for name in names.all if name not in names.infos and pattern.matches(name)}
+    levels = {name for name in levels if not all(child.name in listed for child in names.below(name))}
+    for name in names.all:
+        if name in listed:
+            session.untagged(b'LSUB (%b) "/" %b' % (names.infos[name].special_use.encode("ascii"), name_octets(name)))
+        elif name in levels:
+            session.untagged(b'LSUB (\\Noselect) "/" %b' % name_octets(name))
+    return ""
+
+
+class _Names:
+    """Mailboxes by name, and the levels above them that are no mailboxes themselves."""
+
+    def __init__(self, infos: Sequence[MailboxInfo]) -> None:
+        self.infos = {info.name: info for info in infos}
+        self._sorted = sorted(self.infos)
+        self._parents: set[str] = set()
+        for name in self.infos:
+            while SEPARATOR in name:
+                name = name.rpartition(SEPARATOR)[0]
+                if name in self._parents:
+                    break
+                self._parents.add(name)
+        missing = self._parents - self.infos.keys()
+        self.all = sorted(self.infos.keys() | missing, key=_order) if missing else list(self.infos)
+
+    def below(self, name: str) -> list[MailboxInfo]:
+        """All mailboxes under a name."""
+        low, high = bisect_left(self._sorted, name + SEPARATOR), bisect_left(self._sorted, name + chr(ord(SEPARATOR) + 1))
+        return [self.infos[below] for below in self._sorted[low:high]]
+
+    def attributes(self, name: str) -> list[str]:
+        found = ["\\HasChildren" if name in self._parents else "\\HasNoChildren"]
+        info = self.infos.get(name)
+        if info is None:
+            found.append("\\Noselect")
+        elif info.special_use:
+            found.append(info.special_use)
+        return found
+
+
+def _order(name: str) -> tuple[bool, str]:
+    return name != "INBOX", name

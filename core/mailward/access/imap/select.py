@@ -1,0 +1,90 @@
+"""SELECT, EXAMINE, CLOSE, UNSELECT, CHECK, EXPUNGE, UID EXPUNGE (RFC 3501 sections 6.3.1, 6.3.2 and 6.4, RFC 3691, 4315)."""
+
+from collections.abc import Sequence
+
+from mailward.access.imap.selected import Selected
+from mailward.access.imap.session import Session, flag_list
+from mailward.model.ids import Uid
+from mailward.protocol.imap.arguments import Arguments
+from mailward.protocol.imap.names import decode_name
+from mailward.store.base import Expunge
+
+
+async def select(session: Session, arguments: Arguments) -> str:
+    return await _select(session, arguments, read_only=False)
+
+
+async def examine(session: Session, arguments: Arguments) -> str:
+    return await _select(session, arguments, read_only=True)
+
+
+async def _select(session: Session, arguments: Arguments, *, read_only: bool) -> str:
+    arguments.space()
+    name = decode_name(arguments.astring())
+    arguments.end()
+    if session.selected is not None:
+        session.leave()  # also when it then fails (RFC 3501 section 6.3.1)
+    info = await session.blocking(lambda: session.store.mailbox(name))
+    view = await session.blocking(lambda: session.store.view(info.id))
+    selected = Selected(view, read_only=read_only)
+    session.enter(selected)
+    session.untagged(b"FLAGS (%b)" % flag_list(selected))
+    session.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(selected), selected.recent.count(selected.uids)))
+    seen = selected.bits_of(("\\Seen",))
+    unseen = next((number for number, value in enumerate(selected.flags, 1) if not value & seen), None)
+    if unseen is not None:
+        session.untagged(f"OK [UNSEEN {unseen}] First unseen message")
+    permanent = b"" if read_only else flag_list(selected) + b" \\*"
+    session.untagged(b"OK [PERMANENTFLAGS (%b)] Flags that are kept" % permanent)
+    session.untagged(f"OK [UIDVALIDITY {view.mailbox.uidvalidity}] UIDs are valid")
+    session.untagged(f"OK [UIDNEXT {view.mailbox.uidnext}] The next UID")
+    return f"[{'READ-ONLY' if read_only else 'READ-WRITE'}] {'EXAMINE' if read_only else 'SELECT'} completed"
+
+
+async def unselect(session: Session, arguments: Arguments) -> str:
+    arguments.end()
+    session.leave()
+    return ""
+
+
+async def close(session: Session, arguments: Arguments) -> str:
+    arguments.end()
+    if not session.mailbox.read_only:
+        await _expunge(session, _deleted(session.mailbox))
+    session.leave()
+    return ""
+
+
+async def expunge(session: Session, arguments: Arguments) -> str:
+    arguments.end()
+    _ = session.writable
+    await session.tell_changes(expunge=True)
+    await _expunge(session, _deleted(session.mailbox))
+    return ""
+
+
+async def uid_expunge(session: Session, arguments: Arguments) -> str:
+    arguments.space()
+    numbers = arguments.sequence_set()
+    arguments.end()
+    selected = session.writable
+    wanted = set(selected.uids_at(await session.places(numbers, uid=True)))
+    await _expunge(session, [uid for uid in _deleted(selected) if uid in wanted])
+    return ""
+
+
+def _deleted(selected: Selected) -> list[Uid]:
+    mask = selected.bits_of(("\\Deleted",))
+    return [Uid(uid) for uid, value in zip(selected.uids, selected.flags, strict=True) if value & mask]
+
+
+async def _expunge(session: Session, uids: Sequence[Uid]) -> None:
+    if uids:
+        op = Expunge(session.mailbox.info.id, tuple(uids))
+        await session.blocking(lambda: session.store.apply([op]))
+
+
+async def check(session: Session, arguments: Arguments) -> str:
+    """Everything is durable already."""
+    arguments.end()
+    return ""
