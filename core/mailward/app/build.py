@@ -5,9 +5,9 @@ import socket
 from collections.abc import Sequence
 
 from mailward.access.imap.session import Desk as ImapDesk
-from mailward.api.services import Services
 from mailward.app.config import Config, Listener
-from mailward.app.filters import Filters, load_filters
+from mailward.app.filters import load_filters
+from mailward.app.judging import PluginServices, make_judge
 from mailward.app.watching import Watchers
 from mailward.auth.login import Login
 from mailward.auth.passwords import PasswordChecker
@@ -24,50 +24,15 @@ from mailward.net.admission import Admission
 from mailward.net.imapd import ImapListener, ImapSettings, serve_imap
 from mailward.net.smtpd import SmtpListener, SmtpSettings, serve_smtp
 from mailward.net.tls import server_context
-from mailward.pipeline.judge import Judge
 from mailward.pipeline.moves import Moves
 from mailward.protocol.smtp.states import Limits
 from mailward.quarantine import Quarantine
 from mailward.queue.spool import Spool
-from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
-from mailward.services.kv import SqliteKeyValue
-from mailward.services.log import PluginLog
-from mailward.services.resolver import DnsResolver
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 
 BoundListener = tuple[Listener, socket.socket]
-
-
-class PluginServices:
-    """The services of every plugin of one process; key-value files are opened when a plugin is first served."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._blocking = BlockingPool()
-        self._resolver = DnsResolver(config.dns_servers)
-        self._kept: dict[str, SqliteKeyValue] = {}
-
-    @property
-    def run_blocking(self) -> BlockingPool:
-        return self._blocking
-
-    def of(self, plugin: str) -> Services:
-        """What one plugin may use."""
-        if plugin not in self._kept:
-            self._kept[plugin] = SqliteKeyValue(self._config.data / "plugins" / f"{plugin}.sqlite")
-        return Services(self._resolver, SystemClock(), self._kept[plugin], PluginLog(plugin), self._blocking)
-
-    def close(self) -> None:
-        for kept in self._kept.values():
-            kept.close()
-        self._blocking.close()
-
-
-def make_judge(config: Config, filters: Filters, services: PluginServices) -> Judge:
-    """The judge of one policy."""
-    return Judge(filters.policy, filters.host, services.of, hostname=config.hostname, clock=SystemClock())
 
 
 class _Delivering:

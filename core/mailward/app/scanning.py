@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mailward.app.build import PluginServices, make_judge
 from mailward.app.config import Config
 from mailward.app.filters import Filters, load_filters
+from mailward.app.judging import PluginServices, make_judge
 from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.decision import DecisionRecord, RecipientDecision

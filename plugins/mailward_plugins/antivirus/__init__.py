@@ -21,6 +21,8 @@ plugin = Plugin(
     },
 )
 
+NO_SCANNER = "not scanned: no scanner is set up, only the EICAR test file is looked for"
+
 _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 """Bounds the scans of a process; each event loop has its own."""
 
@@ -37,10 +39,10 @@ async def inspect_message(message: MessageView, settings: AntivirusSettings, ser
             return await scan(octets, settings)
 
     planned = await services.run_blocking(lambda: plan(message, settings.max_octets, settings.max_parts))
-    return _finding(await scan_all(planned, bounded_scan), settings)
+    return _finding(await scan_all(planned, bounded_scan), NO_SCANNER if settings.engine == "test-file" else "clean")
 
 
-def _finding(outcome: ScanOutcome, settings: AntivirusSettings) -> Finding:
+def _finding(outcome: ScanOutcome, otherwise: str = "clean") -> Finding:
     if outcome.virus:
         facts = AntivirusFacts(infected=True, name=outcome.virus)
         return Finding("VIRUS_FOUND", f"This message carries {outcome.virus}", facts=facts, asks="reject")
@@ -49,6 +51,4 @@ def _finding(outcome: ScanOutcome, settings: AntivirusSettings) -> Finding:
         return Finding("AV_ENCRYPTED", text, facts=AntivirusFacts(), asks="quarantine")
     if outcome.left_out:
         return Finding("AV_PARTIAL", f"Not scanned: {outcome.left_out}", facts=AntivirusFacts())
-    if settings.engine == "test-file":
-        return Finding(None, "not scanned: no scanner is set up, only the EICAR test file is looked for", facts=AntivirusFacts())
-    return Finding(None, "clean", facts=AntivirusFacts())
+    return Finding(None, otherwise, facts=AntivirusFacts())

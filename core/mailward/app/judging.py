@@ -1,0 +1,41 @@
+"""A judge and what its plugins may use, for whoever judges: the server, `mailward scan`, live tests."""
+
+from mailward.api.services import Services
+from mailward.app.config import Config
+from mailward.app.filters import Filters
+from mailward.pipeline.judge import Judge
+from mailward.services.blocking import BlockingPool
+from mailward.services.clock import SystemClock
+from mailward.services.kv import SqliteKeyValue
+from mailward.services.log import PluginLog
+from mailward.services.resolver import DnsResolver
+
+
+class PluginServices:
+    """The services of every plugin of one process; key-value files are opened when a plugin is first served."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._blocking = BlockingPool()
+        self._resolver = DnsResolver(config.dns_servers)
+        self._kept: dict[str, SqliteKeyValue] = {}
+
+    @property
+    def run_blocking(self) -> BlockingPool:
+        return self._blocking
+
+    def of(self, plugin: str) -> Services:
+        """What one plugin may use."""
+        if plugin not in self._kept:
+            self._kept[plugin] = SqliteKeyValue(self._config.data / "plugins" / f"{plugin}.sqlite")
+        return Services(self._resolver, SystemClock(), self._kept[plugin], PluginLog(plugin), self._blocking)
+
+    def close(self) -> None:
+        for kept in self._kept.values():
+            kept.close()
+        self._blocking.close()
+
+
+def make_judge(config: Config, filters: Filters, services: PluginServices) -> Judge:
+    """The judge of one policy."""
+    return Judge(filters.policy, filters.host, services.of, hostname=config.hostname, clock=SystemClock())
