@@ -75,7 +75,9 @@ class MessageMoved:
 
 
 @hookspec
-def inspect_mail(session: SessionView, envelope: EnvelopeView, evidence: Evidence, settings: Settings, services: Services) -> Findings:
+def inspect_mail(
+    session: SessionView, envelope: EnvelopeView, evidence: Evidence, settings: Settings, services: Services
+) -> Findings:
     """Look at the session and the reverse-path before the reply to MAIL.
 
     Stage:    mail; once per mail transaction, after syntax (RFC 5321 section 4.1.1.2). `envelope` has no forward-path yet.

@@ -1,8 +1,9 @@
 """What a plugin declares about itself and what its hooks return."""
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal, get_args
 
 from mailward.model.evidence import AuthResult
@@ -84,10 +85,38 @@ class Plugin:
         found = []
         if self.api != API_VERSION:
             found.append(f"it is written for api {self.api}; this server offers api {API_VERSION}")
-        found += [f"symbol {name!r} must be capitals, digits and underscores" for name in self.symbols if not SYMBOL_NAME.fullmatch(name)]
+        found += [
+            f"symbol {name!r} must be capitals, digits and underscores"
+            for name in self.symbols
+            if not SYMBOL_NAME.fullmatch(name)
+        ]
+        found += _class_problems(self.facts, Facts, "facts") + _class_problems(self.settings, Settings, "settings")
+        if found:
+            return found
         if "status" in {f.name for f in fields(self.facts)}:
             found.append("the fact name 'status' belongs to the core")
+        found += [
+            f"the fact '{f.name}' has the default {f.default!r}; bool, int, float, str or a tuple of str was expected"
+            for f in fields(self.facts)
+            if not _can_be_fact(f.default)
+        ]
         return found
+
+
+def _class_problems(declared: type[Facts] | type[Settings], base: type, what: str) -> list[str]:
+    if not (isinstance(declared, type) and issubclass(declared, base)):
+        return [f"{what}={declared!r} must be a class derived from mailward.api.{base.__name__}"]
+    if inspect.get_annotations(declared) and "__dataclass_params__" not in declared.__dict__:
+        return [f"{declared.__name__} needs @dataclass(frozen=True) above it"]
+    return [
+        f"{declared.__name__}.{f.name} needs a default" for f in fields(declared) if f.default is MISSING is f.default_factory
+    ]
+
+
+def _can_be_fact(default: object) -> bool:
+    if isinstance(default, tuple):
+        return all(isinstance(item, str) for item in default)
+    return isinstance(default, (bool, int, float, str))
 
 
 def asked_verdict(finding: Finding) -> Verdict | None:

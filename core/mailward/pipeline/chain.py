@@ -1,7 +1,7 @@
 """One hook at one stage: who runs when, for how long, and what comes of it when a plugin fails.
 
-A call ends as a `Called`, whatever the plugin does: an exception (SystemExit included), a time limit, a wrong type or a stuck thread
-make a failed call with a sentence that says why. What a failed call means for the message is the policy's business.
+A call ends as a `Called`, whatever the plugin does: an exception (SystemExit included), a time limit, a wrong type or a stuck
+thread make a failed call with a sentence that says why. What a failed call means for the message is the policy's business.
 """
 
 import asyncio

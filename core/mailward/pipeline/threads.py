@@ -125,14 +125,3 @@ class Escaped(Exception):
     def __init__(self, original: BaseException) -> None:
         super().__init__(f"{type(original).__name__}: {original}")
         self.original = original
-
-
-class Blocking:
-    """`services.run_blocking` of one plugin."""
-
-    def __init__(self, plugin: str, size: int = 4) -> None:
-        self._threads = DaemonThreads(f"{plugin}, run_blocking", size)
-
-    async def __call__(self, function: Callable[[], T]) -> T:
-        """The result of `function`. Raises what it raises, and AllStuck."""
-        return await self._threads.run(function)

@@ -1,0 +1,44 @@
+"""What does a policy know of session, envelope and message? The core's facts, by the names of design section 4.
+
+`recipient.*` are the policy's own business, since they differ for each; those of plugins come with their findings.
+"""
+
+from mailward.formats.message import MessageView
+from mailward.model.envelope import Envelope
+from mailward.model.evidence import FactValue
+from mailward.model.session import Session
+
+
+def session_facts(session: Session) -> dict[str, FactValue]:
+    """peer, helo, tls and listener; what is not known is empty."""
+    return {
+        "peer.ip": session.peer_ip,
+        "helo.name": session.helo or "",
+        "tls.version": session.tls.version if session.tls else "",
+        "listener.name": session.listener,
+    }
+
+
+def envelope_facts(envelope: Envelope) -> dict[str, FactValue]:
+    """mail_from; both texts are empty for the null reverse-path."""
+    address = envelope.reverse_path.address
+    return {
+        "mail_from.address": "" if address is None else str(address),
+        "mail_from.domain": "" if address is None else address.domain,
+        "mail_from.is_null": address is None,
+    }
+
+
+def message_facts(message: MessageView) -> dict[str, FactValue]:
+    """author (the first mailbox of From) and message; a From without a usable address leaves address and domain empty."""
+    author = next(iter(message.authors), None)
+    address = None if author is None else author.address
+    return {
+        "author.address": "" if address is None else str(address),
+        "author.domain": "" if address is None else address.domain,
+        "author.display_name": "" if author is None else author.display_name,
+        "message.size_octets": message.size_octets,
+        "message.subject": message.subject,
+        "message.anomalies": message.anomalies,
+        "message.attachment_types": message.attachment_types,
+    }

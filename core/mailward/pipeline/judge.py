@@ -1,0 +1,56 @@
+"""Who judges? One policy with its plugins, ready to try any number of mail transactions at once."""
+
+from collections.abc import Callable, Iterator
+
+from mailward.api.services import Clock, Services
+from mailward.model.evidence import FactValue
+from mailward.model.session import Session
+from mailward.pipeline.answers import flat_facts
+from mailward.pipeline.chain import Chain, Enabled
+from mailward.pipeline.plugins import PluginHost
+from mailward.pipeline.stages import COMMAND_STAGE_S, MESSAGE_STAGE_S
+from mailward.pipeline.transaction import Bench, Trial
+from mailward.policy import Policy
+
+ServicesOf = Callable[[str], Services]
+"""Plugin name -> what that plugin may use."""
+
+
+def enabled_plugins(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Iterator[Enabled]:
+    """Those the policy enforces or shadows and that are there. Raises PluginError."""
+    for name, entry in policy.plugins.items():
+        if entry.mode == "off" or entry.declaration is None:
+            continue
+        yield Enabled(host.load(name), entry.settings, services_of(name), entry.timeout_s, entry.mode, entry.order)
+
+
+class Judge:
+    """Immutable: a reload makes a new one, and transactions under way keep theirs.
+
+    hostname: ours. message_stage_s, command_stage_s: limits of whole stages.
+    Raises PluginError when the enabled plugins cannot work together.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        host: PluginHost,
+        services_of: ServicesOf,
+        *,
+        hostname: str,
+        clock: Clock,
+        message_stage_s: float = MESSAGE_STAGE_S,
+        command_stage_s: float = COMMAND_STAGE_S,
+    ) -> None:
+        self.policy = policy
+        self.hostname = hostname
+        enabled = tuple(enabled_plugins(policy, host, services_of))
+        unset: dict[str, FactValue] = {}
+        for one in enabled:
+            unset |= flat_facts(one.name, one.plugin.declaration.facts())
+            unset[f"{one.name}.status"] = "shadow" if one.mode == "shadow" else "skipped"
+        self._bench = Bench(policy, Chain(enabled), clock, unset, message_stage_s, command_stage_s)
+
+    def begin(self, session: Session) -> Trial:
+        """A fresh trial for one mail transaction; nothing of an earlier one is in it."""
+        return Trial(self._bench)

@@ -1,0 +1,253 @@
+"""How is one mail transaction judged? Stage by stage: call the hooks, ask the policy, write down why.
+
+Whatever goes wrong in here is answered 451 4.3.0 and recorded; no message is lost or let through by an error of ours.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from mailward.api.services import Clock
+from mailward.formats.message import MessageView
+from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.edits import Edit
+from mailward.model.envelope import Envelope
+from mailward.model.errors import LocalError
+from mailward.model.evidence import AuthResult, EvidenceSet, FactValue
+from mailward.model.ids import QueueId
+from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply
+from mailward.model.session import Session
+from mailward.model.verdict import Source, Verdict
+from mailward.pipeline.answers import flat_facts
+from mailward.pipeline.chain import Called, Chain, facts_of, status_of
+from mailward.pipeline.facts import envelope_facts, message_facts, session_facts
+from mailward.policy import Policy, RecipientFacts, Ruling, combine
+from mailward.policy.ruling import with_id
+from mailward.policy.stages import Stage
+
+LARGE_OCTETS = 1024 * 1024
+"""From here on a message is parsed in a thread (design section 7)."""
+
+SHADOW_GRACE_S = 1.0
+"""How long the reply may wait for shadowed plugins, so that they are in the record. What takes longer is left out."""
+
+_CONTENT = frozenset({"message.subject", "author.display_name"})
+"""Facts that rules may read and that are never recorded: they are what somebody wrote."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What becomes of one message. recipients, recipient_edits: in the order given. edits: hold for every recipient."""
+
+    reply: Reply
+    recipients: tuple[RecipientDecision, ...]
+    edits: tuple[Edit, ...]
+    recipient_edits: tuple[tuple[Edit, ...], ...]
+    auth_results: tuple[AuthResult, ...]
+    record: DecisionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all trials of one judge share. unset_facts: every declared fact of every enabled plugin, with its default."""
+
+    policy: Policy
+    chain: Chain
+    clock: Clock
+    unset_facts: Mapping[str, FactValue]
+    message_stage_s: float
+    command_stage_s: float
+    background: "set[asyncio.Task[tuple[Called, ...]]]" = field(default_factory=set)
+
+    def evidence(self, calls: Sequence[Called]) -> EvidenceSet:
+        """All that is known after these calls, with points; a fact that no finding set has its default."""
+        facts = dict(self.unset_facts)
+        for plugin, found in facts_of(calls).items():
+            facts |= flat_facts(plugin, found)
+        facts |= {f"{plugin}.status": status for plugin, status in status_of(calls).items()}
+        auth = tuple(r for called in calls if called.call.status == "ok" for f in called.findings for r in f.auth)
+        return self.policy.weigh(EvidenceSet(tuple(called.call for called in calls), facts, auth))
+
+
+class Trial:
+    """One mail transaction. Its calls come in the order mail, rcpt (any number), message; none of them raises.
+
+    A reply of None means: go on. `refusal` tells afterwards why `mail` or `rcpt` said no.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._calls: tuple[Called, ...] = ()
+        self._shadow: asyncio.Task[tuple[Called, ...]] | None = None
+        self._refused: Ruling | None = None
+
+    @property
+    def calls(self) -> tuple[Called, ...]:
+        """The calls made so far whose answers count, with what the plugins themselves returned."""
+        return self._calls
+
+    async def mail(self, session: Session, envelope: Envelope) -> Reply | None:
+        """The reply to MAIL, when it is already certain that nothing of this reverse-path is taken now."""
+        bench = self._bench
+        arguments = {"session": session, "envelope": envelope}
+        deadline = time.monotonic() + bench.command_stage_s
+        try:
+            self._calls = await bench.chain.inspect("inspect_mail", arguments, (), deadline)
+            self._start_shadow("inspect_mail", arguments)
+            return self._early(session, envelope, None, "mail")
+        except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
+            _log.exception("judging_failed", stage="mail", session=session.id)
+            return LOCAL_ERROR
+
+    async def rcpt(self, session: Session, envelope: Envelope, recipient: RecipientFacts) -> Reply | None:
+        """The reply to RCPT, when it is already certain that this recipient gets nothing now."""
+        try:
+            return self._early(session, envelope, recipient, "rcpt")
+        except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
+            _log.exception("judging_failed", stage="rcpt", session=session.id)
+            return LOCAL_ERROR
+
+    def refusal(
+        self, queue_id: QueueId, session: Session, envelope: Envelope, reply: Reply, recipient: RecipientFacts | None = None
+    ) -> DecisionRecord:
+        """The record of a refusal before any message came: `reply` is what `mail` or `rcpt` gave."""
+        ruling = self._refused or Ruling("", Verdict.TEMPFAIL, 0.0, Source("core", "an unforeseen error"))
+        if recipient is not None:
+            ruling = replace(ruling, recipient=recipient.address)
+        return self._record(queue_id, session, envelope, None, {}, self._bench.evidence(self._calls), (ruling.decision(),), reply)
+
+    async def message(
+        self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
+    ) -> Judgement:
+        """The judgement on a whole message, for at least one recipient."""
+        try:
+            return await self._message(queue_id, session, envelope, recipients, message)
+        except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
+            _log.exception("judging_failed", stage="message", id=queue_id)
+            return self._unforeseen(queue_id, session, envelope, recipients, message)
+
+    async def _message(
+        self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
+    ) -> Judgement:
+        bench = self._bench
+        deadline = time.monotonic() + bench.message_stage_s
+        facts = session_facts(session) | envelope_facts(envelope)
+        # Also for its effect: the message is indexed once, here, before several hooks ask for the index at the same time.
+        facts |= await asyncio.to_thread(message_facts, message) if message.size_octets > LARGE_OCTETS else message_facts(message)
+        arguments = {"session": session, "envelope": envelope, "message": message}
+        self._calls += await bench.chain.inspect("inspect_message", arguments, self._calls, deadline)
+        edited = await bench.chain.edit("edit_message", arguments, self._calls, deadline)
+        self._calls += edited
+        overtime = time.monotonic() >= deadline
+        self._start_shadow("inspect_message", arguments)
+        evidence = bench.evidence((*self._calls, *await self._shadow_calls()))
+        case = bench.policy.case(facts, evidence)
+        rulings = [_certain(case.judge(recipient, stage="message")) for recipient in recipients]
+        if overtime:
+            late = Source("core", f"the message stage took longer than {bench.message_stage_s:g} s")
+            rulings = [replace(r, verdict=Verdict.TEMPFAIL, source=late, reply=LOCAL_ERROR) for r in rulings]
+        for ruling in rulings:
+            for alarm in ruling.alarms:
+                _log.error("policy_alarm", id=queue_id, rcpt=ruling.recipient, alarm=alarm)
+        outcome = combine(rulings, queue_id)
+        failed = {called.call.plugin for called in self._calls if called.failed}
+        return Judgement(
+            reply=outcome.reply,
+            recipients=outcome.decisions,
+            edits=tuple(edit for called in edited if called.call.plugin not in failed for edit in called.edits),
+            recipient_edits=tuple(ruling.edits for ruling in outcome.rulings),
+            auth_results=evidence.auth_results,
+            record=self._record(queue_id, session, envelope, message, facts, evidence, outcome.decisions, outcome.reply),
+        )
+
+    def _early(self, session: Session, envelope: Envelope, recipient: RecipientFacts | None, stage: Stage) -> Reply | None:
+        facts = session_facts(session) | envelope_facts(envelope)
+        ruling = self._floor_of_failures() or self._bench.policy.judge(
+            facts, self._bench.evidence(self._calls), recipient, stage=stage
+        )
+        if ruling is None or ruling.verdict not in (Verdict.REJECT, Verdict.TEMPFAIL):
+            return None
+        self._refused = ruling
+        return ruling.reply or LOCAL_ERROR
+
+    def _floor_of_failures(self) -> Ruling | None:
+        """A plugin that failed at MAIL and whose `on_error` defers or rejects: then the message need not even be sent."""
+        entries = [self._bench.policy.plugins[called.call.plugin] for called in self._calls if called.failed]
+        worst = max(entries, key=lambda entry: entry.on_error.strength, default=None)
+        answers = {Verdict.TEMPFAIL: LOCAL_ERROR, Verdict.REJECT: REJECTED}
+        if worst is None or worst.on_error not in answers:
+            return None
+        source = Source("floor", f"{worst.name} failed", worst.where)
+        return Ruling("", worst.on_error, 0.0, source, floor=worst.on_error, reply=answers[worst.on_error])
+
+    def _start_shadow(self, hook: str, arguments: Mapping[str, object]) -> None:
+        """Let the shadowed plugins look at what the others have seen, without anybody waiting for them yet."""
+        bench, earlier, enforced = self._bench, self._shadow, self._calls
+        if earlier is None and not bench.chain.shadowed(hook):
+            return
+
+        async def look() -> tuple[Called, ...]:
+            before = () if earlier is None else await earlier
+            deadline = time.monotonic() + bench.message_stage_s
+            return before + await bench.chain.shadow(hook, arguments, (*enforced, *before), deadline)
+
+        self._shadow = asyncio.create_task(look(), name=f"shadow {hook}")
+        bench.background.add(self._shadow)
+        self._shadow.add_done_callback(bench.background.discard)
+
+    async def _shadow_calls(self) -> tuple[Called, ...]:
+        if self._shadow is None:
+            return ()
+        done, _ = await asyncio.wait({self._shadow}, timeout=SHADOW_GRACE_S)
+        if not done:
+            _log.info("shadow_not_recorded", reason=f"it takes longer than {SHADOW_GRACE_S:g} s")
+            return ()
+        return self._shadow.result()
+
+    def _unforeseen(
+        self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
+    ) -> Judgement:
+        source = Source("core", "an unforeseen error; the log has it under this id")
+        decisions = tuple(Ruling(r.address, Verdict.TEMPFAIL, 0.0, source).decision() for r in recipients)
+        reply = with_id(LOCAL_ERROR, queue_id)
+        evidence = EvidenceSet(tuple(called.call for called in self._calls))
+        record = self._record(queue_id, session, envelope, message, {}, evidence, decisions, reply)
+        return Judgement(reply, decisions, (), tuple(() for _ in recipients), (), record)
+
+    def _record(
+        self,
+        queue_id: QueueId,
+        session: Session,
+        envelope: Envelope,
+        message: MessageView | None,
+        facts: Mapping[str, FactValue],
+        evidence: EvidenceSet,
+        decisions: tuple[RecipientDecision, ...],
+        reply: Reply,
+    ) -> DecisionRecord:
+        known = {**session_facts(session), **envelope_facts(envelope), **facts, **evidence.facts}
+        return DecisionRecord(
+            id=queue_id,
+            received_at=utc_text(self._bench.clock.now()),
+            direction=self._bench.policy.direction,
+            session={name: str(value) for name, value in session_facts(session).items()},
+            reverse_path=str(envelope.reverse_path),
+            message_id="" if message is None else message.message_id,
+            size_octets=0 if message is None else message.size_octets,
+            calls=evidence.calls,
+            facts={name: value for name, value in known.items() if name not in _CONTENT},
+            recipients=decisions,
+            reply=str(reply),
+            policy_hash=self._bench.policy.hash,
+        )
+
+
+def _certain(ruling: Ruling | None) -> Ruling:
+    if ruling is None:
+        raise LocalError("the policy gave no ruling at the message stage")
+    return ruling

@@ -1,0 +1,116 @@
+"""The services of `mailward.api` without a world around them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from mailward.api import DnsAnswer, DnsTemporaryError, RecordType
+
+T = TypeVar("T")
+
+Records = Sequence[str] | type[DnsTemporaryError]
+"""What a name holds for a type: records in the form of `DnsAnswer`, or the class DnsTemporaryError for servers that fail."""
+
+
+class FakeZone:
+    """DNS that knows what the test says; everything else is NXDOMAIN. asked: the questions so far.
+
+    records: {("example.net", "TXT"): ["v=spf1 -all"], ("slow.example", "A"): DnsTemporaryError}.
+    """
+
+    def __init__(self, records: Mapping[tuple[str, RecordType], Records] | None = None) -> None:
+        self._records: dict[tuple[str, RecordType], Records] = {}
+        self.asked: list[tuple[str, RecordType]] = []
+        for (name, record_type), found in (records or {}).items():
+            self._records[_plain(name), record_type] = found
+
+    def add(self, name: str, record_type: RecordType, *records: str) -> None:
+        """Give a name these records; none at all makes it exist without any of this type."""
+        self._records[_plain(name), record_type] = records
+
+    def fail(self, name: str, record_type: RecordType) -> None:
+        """Let this question raise DnsTemporaryError."""
+        self._records[_plain(name), record_type] = DnsTemporaryError
+
+    async def resolve(self, name: str, record_type: RecordType) -> DnsAnswer:
+        """As `mailward.api.Resolver`; a CNAME is followed."""
+        asked = _plain(name)
+        self.asked.append((asked, record_type))
+        for _ in range(8):
+            found = self._records.get((asked, record_type))
+            if isinstance(found, type):
+                raise DnsTemporaryError(f"no usable answer for {asked} {record_type}")
+            if found:
+                return DnsAnswer("found", tuple(found))
+            alias = self._records.get((asked, "CNAME"))
+            if record_type == "CNAME" or not alias or isinstance(alias, type):
+                break
+            asked = _plain(alias[0])
+        exists = any(known == asked or known.endswith("." + asked) for known, _ in self._records)
+        return DnsAnswer("nodata" if exists else "nxdomain")
+
+
+def _plain(name: str) -> str:
+    return name.rstrip(".").lower()
+
+
+class FakeClock:
+    """Time stands still until the test moves it."""
+
+    def __init__(self, at: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+    def set(self, at: datetime) -> None:
+        """at: aware."""
+        self._at = at.astimezone(UTC)
+
+    def advance(self, by: timedelta) -> None:
+        self._at += by
+
+
+class MemoryKeyValue:
+    """`mailward.api.KeyValue` in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.counts: dict[bytes, tuple[int, ...]] = {}
+
+    async def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        return {key: self.values[key] for key in keys if key in self.values}
+
+    async def put_many(self, values: Mapping[bytes, bytes]) -> None:
+        self.values.update(values)
+
+    async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]]) -> None:
+        for key, row in amounts.items():
+            old = self.counts.get(key, ())
+            wide = max(len(old), len(row))
+            both = zip(old + (0,) * (wide - len(old)), row + (0,) * (wide - len(row)), strict=True)
+            self.counts[key] = tuple(max(0, a + b) for a, b in both)
+
+    async def counters(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
+        return {key: self.counts[key] for key in keys if key in self.counts}
+
+
+@dataclass
+class MemoryLog:
+    """`mailward.api.Log` that remembers. events: (level, event, values)."""
+
+    events: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+
+    def info(self, event: str, **values: str | int | float | bool | None) -> None:
+        self.events.append(("info", event, dict(values)))
+
+    def warning(self, event: str, **values: str | int | float | bool | None) -> None:
+        self.events.append(("warning", event, dict(values)))
+
+
+class RunDirectly:
+    """`mailward.api.RunBlocking` without a thread."""
+
+    async def __call__(self, function: Callable[[], T]) -> T:
+        return function()

@@ -1,0 +1,190 @@
+"""What do these plugins find in this message? The real chain and the real policy, with fake services around them."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+import yaml
+
+from mailward.api import (
+    Address,
+    Edit,
+    EnvelopeView,
+    Facts,
+    Finding,
+    ForwardPath,
+    MessageMoved,
+    MessageView,
+    ReversePath,
+    Services,
+)
+from mailward.formats.address import parse_mailbox
+from mailward.model.decision import DecisionRecord
+from mailward.model.evidence import HookCall
+from mailward.model.ids import new_queue_id, new_session_id
+from mailward.model.session import Role, Session
+from mailward.model.verdict import Verdict, strongest
+from mailward.pipeline.judge import Judge
+from mailward.pipeline.moves import Moves
+from mailward.pipeline.plugins import PluginHost
+from mailward.policy import Policy, RecipientFacts, load_policy
+from mailward.testing.fakes import FakeClock, FakeZone, MemoryKeyValue, MemoryLog, Records, RunDirectly
+
+Zone = FakeZone | Mapping[tuple[str, Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF"]], Records]
+Named = ModuleType | str
+"""A plugin: its module, or the name of an installed one."""
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What came of one message.
+
+    verdict: the strongest of all recipients', as a word. findings: by symbol, the last one of each. observed: every finding in
+    order with its plugin's name, those without a symbol, too. edits: those that hold for every recipient.
+    """
+
+    verdict: str
+    reply: str
+    findings: Mapping[str, Finding]
+    observed: tuple[tuple[str, Finding], ...]
+    calls: tuple[HookCall, ...]
+    edits: tuple[Edit, ...]
+    record: DecisionRecord
+    _facts: Mapping[str, Facts]
+
+    def facts(self, plugin: str) -> Facts:
+        """The facts of that plugin; the defaults when none of its findings set them. Raises KeyError when it was not enabled."""
+        return self._facts[plugin]
+
+    def call(self, plugin: str, hook: str = "inspect_message") -> HookCall:
+        """The call of one hook. Raises LookupError when there was none."""
+        for call in self.calls:
+            if (call.plugin, call.hook) == (plugin, hook):
+                return call
+        raise LookupError(f"{hook} of {plugin} was not called")
+
+
+class Scan:
+    """Call it with a message. What plugins keep (`kv`, `log`) stays between the calls of one test, by plugin name."""
+
+    def __init__(self, zone: FakeZone | None = None, clock: FakeClock | None = None) -> None:
+        self._zone = zone or FakeZone()
+        self._clock = clock or FakeClock()
+        self.kv: dict[str, MemoryKeyValue] = {}
+        self.log: dict[str, MemoryLog] = {}
+
+    def __call__(
+        self,
+        mail: bytes | str,
+        plugins: Sequence[Named] = (),
+        *,
+        ip: str = "192.0.2.1",
+        helo: str | None = "mail.example.net",
+        mail_from: str = "sender@example.net",
+        rcpt: str | Sequence[str] = "recipient@example.org",
+        zone: Zone | None = None,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+        policy: Mapping[str, object] | None = None,
+    ) -> ScanResult:
+        """Judge a message as at the end of DATA.
+
+        mail: a str, or octets without any CRLF, get CRLF line ends; other octets are taken as they are. mail_from: "" is the null
+        reverse-path. zone: instead of the fixture `fake_zone`. settings: {plugin: keys as in the policy, mode or heed included}.
+        policy: further keys of a policy file, such as {"limits": {"junk": 5}}. Raises PluginError and PolicyError.
+        """
+        judge, host = self._judge(plugins, zone, settings or {}, policy or {})
+        paths = tuple(ForwardPath(parse_mailbox(one)) for one in ([rcpt] if isinstance(rcpt, str) else rcpt))
+        envelope = EnvelopeView(ReversePath(parse_mailbox(mail_from) if mail_from else None), paths)
+        at = self._clock.now()
+        session = Session(new_session_id(), Role.MX, "test", ip, 40000, at, helo=helo, extended=helo is not None)
+        return asyncio.run(_scan(judge, host, session, envelope, MessageView(_octets(mail))))
+
+    def moved(
+        self,
+        mail: bytes | str,
+        plugins: Sequence[Named],
+        *,
+        source: str = "INBOX",
+        target: str = "Junk",
+        account: str = "recipient@example.org",
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
+        """Tell the plugins that a person moved this message. Raises AssertionError when one of them failed."""
+        policy, host = _policy(plugins, settings or {}, {})
+        moved = MessageMoved(account, source, target, _octets(mail), source == "Junk", target == "Junk", target == "Trash")
+
+        async def tell() -> int:
+            moves = Moves(policy, host, lambda name: self._services(name, self._zone))
+            await moves.moved(moved)
+            await moves.stop()
+            return moves.failed
+
+        if asyncio.run(tell()):
+            raise AssertionError("on_moved failed; the log says why")
+
+    def _judge(
+        self,
+        plugins: Sequence[Named],
+        zone: Zone | None,
+        settings: Mapping[str, Mapping[str, object]],
+        policy: Mapping[str, object],
+    ) -> tuple[Judge, PluginHost]:
+        names = zone if isinstance(zone, FakeZone) else self._zone if zone is None else FakeZone(zone)
+        checked, host = _policy(plugins, settings, policy)
+        judge = Judge(checked, host, lambda name: self._services(name, names), hostname="mx.example.org", clock=self._clock)
+        return judge, host
+
+    def _services(self, name: str, zone: FakeZone) -> Services:
+        kv = self.kv.setdefault(name, MemoryKeyValue())
+        return Services(zone, self._clock, kv, self.log.setdefault(name, MemoryLog()), RunDirectly())
+
+
+def _policy(
+    plugins: Sequence[Named], settings: Mapping[str, Mapping[str, object]], policy: Mapping[str, object]
+) -> tuple[Policy, PluginHost]:
+    modules = {_name(one): one for one in plugins if isinstance(one, ModuleType)}
+    names = [_name(one) for one in plugins]
+    host = PluginHost(modules=modules)
+    declarations = host.enable(names)
+    text = yaml.safe_dump({"version": 1, **policy, "plugins": {name: dict(settings.get(name, {})) for name in names}})
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "inbound.yaml"
+        file.write_text(text, encoding="utf-8")
+        return load_policy(file, declarations), host
+
+
+def _name(plugin: Named) -> str:
+    return plugin if isinstance(plugin, str) else plugin.__name__.rpartition(".")[2]
+
+
+def _octets(mail: bytes | str) -> bytes:
+    octets = mail.encode("utf-8") if isinstance(mail, str) else mail
+    return octets if b"\r\n" in octets else octets.replace(b"\n", b"\r\n")
+
+
+async def _scan(judge: Judge, host: PluginHost, session: Session, envelope: EnvelopeView, message: MessageView) -> ScanResult:
+    trial = judge.begin(session)
+    await trial.mail(session, EnvelopeView(envelope.reverse_path))
+    recipients = [_recipient(path.address) for path in envelope.forward_paths]
+    judgement = await trial.message(new_queue_id(), session, envelope, recipients, message)
+    observed = tuple((called.call.plugin, finding) for called in trial.calls for finding in called.findings)
+    facts = {name: host.load(name).declaration.facts() for name in judge.policy.plugins}
+    facts.update({plugin: finding.facts for plugin, finding in observed if finding.facts is not None})
+    return ScanResult(
+        verdict=strongest(*(Verdict(decision.verdict) for decision in judgement.recipients)).value,
+        reply=str(judgement.reply),
+        findings={finding.symbol: finding for _, finding in observed if finding.symbol is not None},
+        observed=observed,
+        calls=judgement.record.calls,
+        edits=judgement.edits,
+        record=judgement.record,
+        _facts=facts,
+    )
+
+
+def _recipient(address: Address) -> RecipientFacts:
+    return RecipientFacts(str(address), address.domain, address.local_part, tag=address.local_part.partition("+")[2])
