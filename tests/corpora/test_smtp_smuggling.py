@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from mailward.net.smtpd import SmtpSettings
 from support.corpora import corpus
 from support.smtp_reception import Post, post
 from support.smtp_service import Service, read_all, read_reply, running, say
-
-from mailward.net.smtpd import SmtpSettings
 
 SEQUENCES = json.loads((corpus("smtp") / "smuggling-sequences.json").read_text())
 INBOUND = [pytest.param(bytes.fromhex(row["hex"]), id=row["name"]) for row in SEQUENCES["inbound"] + SEQUENCES["outbound"]]

@@ -56,6 +56,14 @@ class WordTrial:
         self.seen.append(f"rcpt {recipient.address} after {len(envelope.forward_paths)}")
         return reply(451, "4.7.1", "Greylisted") if recipient.local_part.endswith("+later") else None
 
+    def refusal(
+        self, queue_id: QueueId, session: Session, envelope: Envelope, reply: Reply, recipient: RecipientFacts | None = None
+    ) -> DecisionRecord:
+        verdict = "tempfail" if reply.is_temporary else "reject"
+        address = "" if recipient is None else recipient.address
+        decisions = (RecipientDecision(address, verdict, 0.0, "rule", "early", "inbound.yaml:2:1"),)
+        return _record(queue_id, session, envelope, None, decisions, reply)
+
     async def message(
         self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
     ) -> Judged:
@@ -68,22 +76,33 @@ class WordTrial:
         answers = {"reject": REJECTED, "tempfail": LOCAL_ERROR}
         answer = answers.get(verdict, accepted(queue_id))
         decisions = tuple(RecipientDecision(r.address, verdict, 1.5, "rule", "words", "inbound.yaml:1:1") for r in recipients)
-        record = DecisionRecord(
-            id=queue_id,
-            received_at=utc_text(NOW),
-            direction="inbound",
-            session={"peer.ip": session.peer_ip},
-            reverse_path=str(envelope.reverse_path),
-            message_id=message.message_id,
-            size_octets=message.size_octets,
-            calls=(),
-            facts={},
-            recipients=decisions,
-            reply=str(answer),
-            policy_hash="0",
-        )
+        record = _record(queue_id, session, envelope, message, decisions, answer)
         spf = AuthResult("spf", "pass", (("smtp.mailfrom", "example.net"),))
         return Judged(answer, decisions, (AddHeader("X-Seen", "yes"),), tuple(() for _ in recipients), (spf,), record)
+
+
+def _record(
+    id: QueueId,
+    session: Session,
+    envelope: Envelope,
+    message: MessageView | None,
+    decisions: tuple[RecipientDecision, ...],
+    answer: Reply,
+) -> DecisionRecord:
+    return DecisionRecord(
+        id=id,
+        received_at=utc_text(NOW),
+        direction="inbound",
+        session={"peer.ip": session.peer_ip},
+        reverse_path=str(envelope.reverse_path),
+        message_id="" if message is None else message.message_id,
+        size_octets=0 if message is None else message.size_octets,
+        calls=(),
+        facts={},
+        recipients=decisions,
+        reply=str(answer),
+        policy_hash="0",
+    )
 
 
 @dataclass

@@ -83,6 +83,12 @@ class Trial(Protocol):
 
     async def rcpt(self, session: Session, envelope: Envelope, recipient: RecipientFacts) -> Reply | None: ...
 
+    def refusal(
+        self, queue_id: QueueId, session: Session, envelope: Envelope, reply: Reply, recipient: RecipientFacts | None = None
+    ) -> DecisionRecord:
+        """The record of what `mail` or `rcpt` just refused; `reply` as it is sent."""
+        ...
+
     async def message(
         self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
     ) -> Judgement: ...

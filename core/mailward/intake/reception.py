@@ -23,6 +23,7 @@ from mailward.model.ids import QueueId, new_queue_id
 from mailward.model.reply import INSUFFICIENT_STORAGE, LOCAL_ERROR, Reply, reply
 from mailward.model.session import Session, TlsFacts
 from mailward.model.verdict import Verdict
+from mailward.policy.ruling import RecipientFacts, with_id
 from mailward.protocol.smtp.events import (
     Asked,
     Content,
@@ -138,8 +139,7 @@ class Reception:
         transaction = _Transaction(new_queue_id(), desk.judge().begin(self.session), envelope)
         refusal = await transaction.trial.mail(self.session, envelope)
         if refusal is not None:
-            self._log("mail refused", id=transaction.id, mail_from=str(event.reverse_path), reply=str(refusal))
-            return refusal
+            return await self._refused_early(transaction, transaction.id, refusal)
         self._transaction = transaction
         return reply(250, "2.1.0", "OK")
 
@@ -147,17 +147,30 @@ class Reception:
         transaction = self._open()
         destination = self._desk.guard.destination(event.forward_path)
         if isinstance(destination, Reply):
-            self._log_rcpt(transaction, event, destination, "relay-guard")
+            path, verdict = str(event.forward_path), Verdict.REJECT.value
+            log.info(
+                "verdict", id=transaction.id, rcpt=path, verdict=verdict, rule="relay-guard", score=0.0, reply=str(destination)
+            )
             return destination
         refusal = await transaction.trial.rcpt(self.session, transaction.envelope, destination.facts)
         if refusal is not None:
-            self._log_rcpt(transaction, event, refusal, "policy")
-            return refusal
+            # An id of its own: the record of the transaction's other recipients comes under the transaction's.
+            return await self._refused_early(transaction, new_queue_id(), refusal, destination.facts)
         if event.forward_path not in transaction.envelope.forward_paths:
             forward_paths = (*transaction.envelope.forward_paths, event.forward_path)
             transaction.envelope = replace(transaction.envelope, forward_paths=forward_paths)
             transaction.destinations.append(destination)
         return reply(250, "2.1.5", "OK")
+
+    async def _refused_early(
+        self, transaction: _Transaction, id: QueueId, refusal: Reply, recipient: RecipientFacts | None = None
+    ) -> Reply:
+        """The policy's refusal of MAIL or RCPT with its id, after it was recorded."""
+        answer = with_id(refusal, id)
+        record = transaction.trial.refusal(id, self.session, transaction.envelope, answer, recipient)
+        self._log_verdicts(record)
+        await self._keep(record)
+        return answer
 
     def _data(self) -> Reply:
         transaction = self._open()
@@ -235,18 +248,6 @@ class Reception:
 
     def _log(self, event: str, **values: str) -> None:
         log.info(event, session=self.session.id, peer=self.session.peer_ip, **values)
-
-    def _log_rcpt(self, transaction: _Transaction, event: RcptAsked, refusal: Reply, rule: str) -> None:
-        verdict = Verdict.TEMPFAIL if refusal.is_temporary else Verdict.REJECT
-        log.info(
-            "verdict",
-            id=transaction.id,
-            rcpt=str(event.forward_path),
-            verdict=verdict.value,
-            rule=rule,
-            score=0.0,
-            reply=str(refusal),
-        )
 
     def _log_verdicts(self, record: DecisionRecord) -> None:
         """The one line a recipient that people grep for."""

@@ -138,12 +138,19 @@ async def test_forged_authentication_results_are_edited_out(desk: Post, talk: Ta
     assert [repr(edit) for edit in item.edits] == ["RemoveFieldAt(index=0)", "AddHeader(name='X-Seen', value='yes')"]
 
 
-async def test_policy_refuses_at_mail_and_rcpt(desk: Post, talk: Talk) -> None:
+async def test_policy_refuses_at_mail_and_rcpt_and_says_under_which_id_why(desk: Post, talk: Talk) -> None:
     await talk.say("EHLO c.example.net")
-    replies = await talk.say("MAIL FROM:<refused@example.net>", "RCPT TO:<alice@example.org>")
-    assert replies == ["554 5.7.1 Message rejected by policy", "503 5.5.1 Bad sequence of commands"]
-    replies = await talk.say("MAIL FROM:<a@example.net>", "RCPT TO:<alice+later@example.org>", "RCPT TO:<bob@example.org>")
-    assert replies == ["250 2.1.0 OK", "451 4.7.1 Greylisted", "250 2.1.5 OK"]
+    refused, out_of_order = await talk.say("MAIL FROM:<refused@example.net>", "RCPT TO:<alice@example.org>")
+    record = desk.decisions.last()
+    assert record is not None and record.recipients[0].verdict == "reject"
+    assert refused == f"554 5.7.1 Message rejected by policy (id {record.id})" == record.reply
+    assert out_of_order == "503 5.5.1 Bad sequence of commands"
+    mail, later, taken = await talk.say(
+        "MAIL FROM:<a@example.net>", "RCPT TO:<alice+later@example.org>", "RCPT TO:<bob@example.org>"
+    )
+    record = desk.decisions.last()
+    assert record is not None and record.recipients[0].recipient == "alice+later@example.org"
+    assert (mail, later, taken) == ("250 2.1.0 OK", f"451 4.7.1 Greylisted (id {record.id})", "250 2.1.5 OK")
     assert desk.judge.seen[-2:] == ["rcpt alice+later@example.org after 0", "rcpt bob@example.org after 0"]
 
 
