@@ -32,6 +32,10 @@ class Disk:
         """A descriptor for reading. Raises FileNotFoundError."""
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
+    def open_existing(self, path: Path) -> int:
+        """As `open_append`, for a file that is there. Raises FileNotFoundError."""
+        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+
     def close(self, fd: int) -> None:
         """Give the descriptor, and the lock held through it, back."""
         os.close(fd)
@@ -100,6 +104,10 @@ class Disk:
     def rename(self, old: Path, new: Path) -> None:
         """Rename within one file system; an existing `new` is replaced. Durable after `sync_folder`."""
         os.rename(old, new)  # noqa: PTH104  # system calls in this file, not their wrappers
+
+    def link(self, old: Path, new: Path) -> None:
+        """Give the file a second name. Raises FileExistsError. Durable after `sync_folder`."""
+        os.link(old, new)
 
     def unlink(self, path: Path) -> None:
         """Remove the name. Raises FileNotFoundError. Durable after `sync_folder`."""

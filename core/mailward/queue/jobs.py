@@ -1,0 +1,60 @@
+"""What the spool's writer thread can be asked to do; each value is one job, done in the order they were handed in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailward.disk import Octets
+from mailward.model.ids import QueueId
+from mailward.queue.record import Kind
+from mailward.queue.segment import OpenRecipient
+from mailward.queue.writer import Waiter
+
+
+@dataclass(slots=True, eq=False)
+class Commit:
+    """Make a message ours. meta: the queue item. body: its octets, [] for a large one, whose file is `large`.
+
+    part_fd: descriptor of the file being received, -1 when it belongs to a segment that is being adopted.
+    finished: recipients that need nothing any more (adoption).
+    """
+
+    id: QueueId
+    meta: bytes
+    body: Sequence[Octets]
+    body_octets: int
+    body_crc: int
+    open: dict[int, OpenRecipient]
+    waiter: Waiter
+    large: Path | None = None
+    part_fd: int = -1
+    finished: tuple[int, ...] = ()
+    adopted: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Mark:
+    """A journal record for one recipient. failed: how and until when, for FAILED."""
+
+    kind: Kind
+    id: QueueId
+    index: int
+    text: str = ""
+    next_at: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Release:
+    """This process will not act on the message any more; whoever adopts its segment will."""
+
+    id: QueueId
+
+
+@dataclass(slots=True, eq=False)
+class Barrier:
+    """Everything handed in before is written when the waiter is told."""
+
+    waiter: Waiter
+
+
+Job = Commit | Mark | Release | Barrier

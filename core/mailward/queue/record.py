@@ -1,0 +1,130 @@
+"""The form of a spool segment: what one record looks like, and how a file of them is read back, whole or damaged.
+
+A record is a header of 36 octets, then `meta` (JSON), then the octets of a message where it carries them. Both parts
+and the header have checksums, so a torn or flipped record is never mistaken for mail (T-Q-03, T-Q-13). Every record
+begins with the mark of its segment, eight random octets that are part of the file's name: after damage the scan looks
+for the next mark, and a message cannot smuggle in a record of its own because its sender cannot know the mark.
+"""
+
+import enum
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailward.disk import Octets
+
+RECORD_VERSION = 1
+MARK_OCTETS = 8
+
+_FIELDS = struct.Struct(">8sBBHIQII")  # mark, version, kind, unused, meta length, body length, meta crc, body crc
+_CHECK = struct.Struct(">I")  # checksum of the fields before it
+HEADER_OCTETS = _FIELDS.size + _CHECK.size
+
+
+class Kind(enum.IntEnum):
+    """What a record says. The last three are the journal: their meta names a message of the same segment."""
+
+    MESSAGE = 1  # meta: the queue item; body: the message as received
+    LARGE = 2  # meta: the queue item; the body is in a file of its own
+    DONE = 3  # one recipient needs nothing more
+    FAILED = 4  # an attempt for one recipient failed and will be repeated
+    BEGUN = 5  # an attempt for one recipient is about to begin
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One whole record of a segment. offset: of its header. end: of the octet after it.
+
+    body_octets, body_crc: of the message; for LARGE the message is not between offset and end.
+    """
+
+    kind: Kind
+    offset: int
+    end: int
+    meta: bytes
+    body_octets: int
+    body_crc: int
+
+    @property
+    def body_offset(self) -> int:
+        """Where the message begins in the segment, for MESSAGE."""
+        return self.end - self.body_octets
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRange:
+    """Octets of a segment that are no whole record, from offset to end."""
+
+    offset: int
+    end: int
+
+
+class NewerVersion(Exception):
+    """The segment was written by a newer release; nothing in it may be touched."""
+
+
+def pack_header(mark: bytes, kind: Kind, meta: bytes, body_octets: int = 0, body_crc: int = 0) -> bytes:
+    """The header that goes before `meta` and the body."""
+    fields = _FIELDS.pack(mark, RECORD_VERSION, kind, 0, len(meta), body_octets, zlib.crc32(meta), body_crc)
+    return fields + _CHECK.pack(zlib.crc32(fields))
+
+
+def scan(segment: Octets, mark: bytes) -> Iterator[Record | DamagedRange]:
+    """All records in order, with the damaged ranges between them.
+
+    A tail that merely ends too early is what a crash leaves of a write that was never acknowledged, and is passed over.
+    Raises NewerVersion.
+    """
+    view = memoryview(segment)
+    searchable = segment if isinstance(segment, bytes | bytearray) else bytes(segment)
+    offset = 0
+    while offset < len(view):
+        found = _read(view, offset, mark)
+        if isinstance(found, Record):
+            yield found
+            offset = found.end
+            continue
+        following = _next_record(view, searchable, offset + 1, mark)
+        if following is None:
+            if found is _Bad.DAMAGED:
+                yield DamagedRange(offset, len(view))
+            return
+        yield DamagedRange(offset, following)
+        offset = following
+
+
+class _Bad(enum.Enum):
+    TORN = enum.auto()
+    DAMAGED = enum.auto()
+
+
+def _next_record(view: memoryview, searchable: bytes | bytearray, start: int, mark: bytes) -> int | None:
+    """Where the next whole record begins, None when there is none."""
+    while (start := searchable.find(mark, start)) >= 0:
+        if isinstance(_read(view, start, mark), Record):
+            return start
+        start += 1
+    return None
+
+
+def _read(view: memoryview, offset: int, mark: bytes) -> Record | _Bad:
+    header = view[offset : offset + HEADER_OCTETS]
+    if len(header) < HEADER_OCTETS:
+        return _Bad.TORN
+    fields = header[: _FIELDS.size]
+    found_mark, version, kind, _, meta_octets, body_octets, meta_crc, body_crc = _FIELDS.unpack(fields)
+    if found_mark != mark or _CHECK.unpack(header[_FIELDS.size :])[0] != zlib.crc32(fields):
+        return _Bad.TORN if not any(view[offset:]) else _Bad.DAMAGED  # zeros: length written, octets not
+    if version > RECORD_VERSION or kind not in Kind.__members__.values():
+        raise NewerVersion(f"record version {version}, kind {kind}; this release reads version {RECORD_VERSION}")
+    meta_at = offset + HEADER_OCTETS
+    end = meta_at + meta_octets + (0 if kind == Kind.LARGE else body_octets)
+    if end > len(view):
+        return _Bad.TORN
+    meta = bytes(view[meta_at : meta_at + meta_octets])
+    if zlib.crc32(meta) != meta_crc:
+        return _Bad.DAMAGED
+    if kind != Kind.LARGE and zlib.crc32(view[meta_at + meta_octets : end]) != body_crc:
+        return _Bad.DAMAGED
+    return Record(Kind(kind), offset, end, meta, body_octets, body_crc)

@@ -1,0 +1,87 @@
+"""What a spool knows in memory of its segments, of the messages in them and of what is still to be done for each.
+
+Values only; the rules are in `spool`, and only its writer thread changes them once a message is committed.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailward.model.ids import QueueId
+
+SEGMENT_SUFFIX = ".seg"
+LARGE_SUFFIX = ".msg"
+PART_SUFFIX = ".part"
+"""A large message that is still being received; its writer holds its lock."""
+
+_STEM = re.compile(r"(?P<owner>.+)-(?P<mark>[0-9a-f]{16})")
+
+
+def stem_of(owner: str, mark: bytes) -> str:
+    """What the names of a segment and of its large messages begin with."""
+    return f"{owner}-{mark.hex()}"
+
+
+def mark_of(segment: Path) -> bytes | None:
+    """The mark its records begin with; None when the name is not one we gave."""
+    found = _STEM.fullmatch(segment.stem)
+    return bytes.fromhex(found["mark"]) if found else None
+
+
+def large_name(stem: str, queue_id: QueueId) -> str:
+    """The file name of a large message that is committed."""
+    return f"{stem}.{queue_id}{LARGE_SUFFIX}"
+
+
+@dataclass(slots=True)
+class OpenRecipient:
+    """A recipient for whom something is still to be done.
+
+    failures: attempts that ended badly. begun: attempts that began and did not end. next_at: ISO 8601 in UTC, "" for now.
+    text: how the last one ended. claimed: this process means to act on it. waiting: claimed, but no attempt is under way.
+    """
+
+    failures: int = 0
+    begun: int = 0
+    next_at: str = ""
+    text: str = ""
+    claimed: bool = True
+    waiting: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """A segment this process writes to or has messages in. size_octets: what is in it for certain.
+
+    sealed: nothing is committed to it any more. abandoned: writing failed, so its journal is not written either.
+    claims: of all its open recipients.
+    """
+
+    path: Path
+    mark: bytes
+    fd: int
+    size_octets: int = 0
+    sealed: bool = False
+    abandoned: bool = False
+    claims: int = 0
+    entries: dict[QueueId, "Entry"] = field(default_factory=dict)
+
+    def large_path(self, queue_id: QueueId) -> Path:
+        """The file of a large message of this segment."""
+        return self.path.with_name(large_name(self.path.stem, queue_id))
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One committed message. adopted: it came from another segment, and this process keeps it until it is finished."""
+
+    id: QueueId
+    segment: Segment
+    meta_offset: int
+    meta_octets: int
+    meta_crc: int
+    body_octets: int
+    body_crc: int
+    large: bool
+    adopted: bool
+    open: dict[int, OpenRecipient]
