@@ -67,7 +67,8 @@ def _calls(record: DecisionRecord) -> list[str]:
         elif call.status not in ("ok", "shadow"):
             lines.append(f"{head}  {call.status}")
         elif not call.findings:
-            lines.append(f"{head}  -{_shadow(call)}                            nothing found")
+            what = "nothing found" if call.hook.startswith("inspect_") else call.hook
+            lines.append(f"{head}  {'-':<22} {'':>6}  {what}{_shadow(call)}")
         lines += [_finding(head, call, index) for index in range(len(call.findings))]
     return lines
 
