@@ -100,7 +100,7 @@ def check(layers: Sequence[Layer], installed: Mapping[str, Plugin], stages: Mapp
 
 
 def merged(sections: Sequence[Node | None]) -> dict[str, Node]:
-    """Mappings of several layers by key, an upper layer's over a lower one's; members that are mappings are merged the same way."""
+    """Mappings of several layers by key, an upper layer's over a lower one's; members that are mappings likewise."""
     result: dict[str, Node] = {}
     for section in reversed(sections):
         for name, node in {}.items() if section is None else section.mapping.items():

@@ -244,7 +244,7 @@ class PolicyKeys:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a policy file, for editors. A plugin's own settings are allowed but not described."""
+    """The JSON Schema (2020-12) of a policy file, as kept in policies/schema/policy-1.json. Plugins' settings are not described."""
     schema = TypeAdapter(PolicyKeys).json_schema()
     plugin = TypeAdapter(PluginKeys).json_schema()
     plugin["additionalProperties"] = True

@@ -169,8 +169,6 @@ def live_message(test: PolicyTest) -> tuple[Envelope, bytes]:
     mail["Message-ID"] = "<policy-test@localhost.invalid>"
     mail.set_content(wanted.text + "\n")
     if wanted.attach_eicar:
-        mail.add_attachment(
-            eicar(), maintype="application", subtype="octet-stream", filename="eicar.com"
-        )
+        mail.add_attachment(eicar(), maintype="application", subtype="octet-stream", filename="eicar.com")
     reverse_path = NULL_REVERSE_PATH if wanted.mail_from is None else ReversePath(wanted.mail_from)
     return Envelope(reverse_path, tuple(ForwardPath(address) for address in wanted.recipients)), mail.as_bytes(policy=SMTP)
