@@ -65,7 +65,17 @@ class Delta:
 
 
 Column = Literal[
-    "size_octets", "header_octets", "internal_date", "envelope", "bodystructure", "body", "headers", "sent_date", "subject_key", "from_key", "to_key"
+    "size_octets",
+    "header_octets",
+    "internal_date",
+    "envelope",
+    "bodystructure",
+    "body",
+    "headers",
+    "sent_date",
+    "subject_key",
+    "from_key",
+    "to_key",
 ]
 """What `meta` can give. internal_date, sent_date: int seconds since 1970 UTC (sent_date falls back to internal_date).
 envelope, bodystructure, body: ready IMAP response bytes (RFC 3501). headers: the whole header block with its final empty line.

@@ -1,0 +1,121 @@
+"""Lists of ops from several threads as one transaction: one sync of the pack, one of the database.
+
+Order: octets into the pack and synced, then the rows. So a row never points to octets that could be lost, and octets
+without a row are just unused. A list that is refused is rolled back to its savepoint and does not hurt the others.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from mailward.database import transaction
+from mailward.model.ids import MailboxId
+from mailward.store import mailboxes
+from mailward.store.base import (
+    Append,
+    Copy,
+    CreateMailbox,
+    DeleteMailbox,
+    Expunge,
+    Op,
+    OpResult,
+    RenameMailbox,
+    SetFlags,
+    StoreRefusal,
+    Subscribe,
+)
+from mailward.store.ops import OpList, Stored
+from mailward.store.packs import Locator, Packs, Record
+from mailward.store.rendered import Rendered
+from mailward.store.uids import Numbers
+
+
+@dataclass(slots=True)
+class Request:
+    """One list of ops with its messages parsed, and what became of it: results, or an error, which is never both."""
+
+    ops: Sequence[Op]
+    rendered: Sequence[Rendered]
+    results: tuple[OpResult, ...] | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a batch changed, for the hint."""
+
+    modseq: int
+    mailboxes: frozenset[MailboxId] = field(default_factory=frozenset)
+
+
+def run_batch(connection: sqlite3.Connection, packs: Packs, requests: Sequence[Request], now_s: int) -> Changes:
+    """Do all requests and set their results or refusals. Durable when it returns; when it raises, nothing has happened."""
+    outcomes: list[tuple[Request, tuple[OpResult, ...] | None, Exception | None]] = []
+    changed: set[MailboxId] = set()
+    with transaction(connection):
+        stored = _store_octets(connection, packs, requests)
+        numbers = Numbers(connection)
+        for request in requests:
+            ops = OpList(connection, numbers, now_s, iter([*islice(stored, len(request.rendered))]))  # all, even if refused
+            connection.execute("SAVEPOINT one_list")
+            try:
+                results = tuple(run_op(ops, op) for op in request.ops)
+                ops.finish()
+                outcomes.append((request, results, None))
+                changed |= ops.changed
+            except StoreRefusal as refusal:
+                connection.execute("ROLLBACK TO one_list")
+                outcomes.append((request, None, refusal))
+            connection.execute("RELEASE one_list")
+        numbers.save()
+    for request, done, refused in outcomes:
+        request.results, request.error = done, refused
+    return Changes(numbers.modseq, frozenset(changed))
+
+
+def run_op(ops: OpList, op: Op) -> OpResult:
+    """One op of a list."""
+    match op:
+        case Append():
+            return ops.append(op)
+        case SetFlags():
+            return ops.set_flags(op)
+        case Expunge():
+            return ops.expunge(op)
+        case Copy():
+            return ops.copy(op)
+        case CreateMailbox():
+            return mailboxes.create(ops, op)
+        case RenameMailbox():
+            return mailboxes.rename(ops, op)
+        case DeleteMailbox():
+            return mailboxes.delete(ops, op)
+        case Subscribe():
+            return mailboxes.subscribe(ops, op)
+
+
+def _store_octets(connection: sqlite3.Connection, packs: Packs, requests: Sequence[Request]) -> Iterator[Stored]:
+    """Every message that has a mailbox and is not known, written and synced."""
+    messages: list[tuple[Rendered, Record | None]] = []
+    names: dict[MailboxId, str] = dict(connection.execute("SELECT id, name FROM mailbox"))
+    for request in requests:
+        appends = (op for op in request.ops if isinstance(op, Append))
+        for op, rendered in zip(appends, request.rendered, strict=True):
+            name = names.get(op.mailbox)
+            wanted = name is not None and not (op.delivery_key is not None and _is_delivered(connection, op.delivery_key))
+            record = Record(rendered.record, op.octets, rendered.internal_date, name or "", op.flags)
+            messages.append((rendered, record if wanted else None))
+    records = [record for _, record in messages if record is not None]
+    locators: list[Locator] = []
+    if records:
+        pack: int = connection.execute("SELECT pack FROM account").fetchone()[0]
+        locators = packs.append(pack, records)
+        if locators[-1].pack != pack:
+            connection.execute("UPDATE account SET pack = ?", (locators[-1].pack,))
+    placed = iter(locators)
+    return ((rendered, next(placed) if record else None) for rendered, record in messages)
+
+
+def _is_delivered(connection: sqlite3.Connection, key: str) -> bool:
+    return connection.execute("SELECT 1 FROM delivery WHERE key = ?", (key,)).fetchone() is not None

@@ -1,0 +1,293 @@
+"""The store that needs no server: per account one folder with one SQLite database and packs of octets.
+
+Reading takes a connection from the account's pool and no lock. Writing goes through `apply`: messages are parsed by the
+calling thread, then one thread leads all that wait (groupcommit) under a lock file that keeps other processes out.
+Connections and locks do not survive a fork: open stores after it.
+"""
+
+import re
+import sqlite3
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+import structlog
+
+from mailward.database import connect, storage_errors, transaction
+from mailward.disk import Disk
+from mailward.model.errors import LocalError, StorageError
+from mailward.model.ids import AccountId, MailboxId
+from mailward.store.base import Append, Column, Delta, MailboxInfo, MailboxView, Op, OpResult
+from mailward.store.batch import Request, run_batch
+from mailward.store.groupcommit import GroupCommit
+from mailward.store.mailboxes import make_defaults
+from mailward.store.names import normalise_name
+from mailward.store.ops import OpList
+from mailward.store.packs import Locator, Packs
+from mailward.store.rendered import render
+from mailward.store.schema import SCHEMA, VERSION
+from mailward.store.tidy import tidy
+from mailward.store.uids import Numbers
+from mailward.store.views import copy_of, load_delta, load_mailbox, load_mailboxes, load_view
+
+_log = structlog.get_logger()
+
+_ACCOUNT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_MOST_IDLE_CONNECTIONS = 4
+_MOST_KEPT_VIEWS = 8
+_MOST_OPEN_ACCOUNTS = 128
+_META_ROWS = 512
+_TIDY_EVERY_S = 24 * 3600
+
+_HEADERS = "headers"
+
+
+class ChangeSink(Protocol):
+    """Who is told after a commit; see `store.changes.Hints`."""
+
+    def publish(self, account: AccountId, mailboxes: Sequence[MailboxId], modseq: int) -> None: ...
+
+
+class EmbeddedStore:
+    """All accounts below one folder. now_s: seconds since 1970, for UIDVALIDITY and grace periods."""
+
+    def __init__(self, folder: Path, disk: Disk, hints: ChangeSink, *, now_s: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._hints = hints
+        self._now_s = now_s
+        self._lock = threading.Lock()
+        self._accounts: WeakValueDictionary[AccountId, EmbeddedAccount] = WeakValueDictionary()
+        self._recent: OrderedDict[AccountId, EmbeddedAccount] = OrderedDict()
+
+    def open(self, account: AccountId) -> "EmbeddedAccount":
+        """The account, made when it is new. Raises StorageError, permanent when a newer release wrote it."""
+        if not _ACCOUNT_ID.fullmatch(account):
+            raise LocalError(f"not an account id: {account!r}")
+        with self._lock:
+            found = self._accounts.get(account)
+            if found is None:
+                found = EmbeddedAccount(self._folder / account, account, self._disk, self._hints, self._now_s, self._note_use)
+                self._accounts[account] = found
+        self._note_use(found)
+        found.prepare()
+        return found
+
+    def _note_use(self, account: "EmbeddedAccount") -> None:
+        """Called for an account that opens a connection, too: so many of them, held by whomever, have files open."""
+        with self._lock:
+            self._recent[account.id] = account
+            self._recent.move_to_end(account.id)
+            surplus = self._recent.popitem(last=False)[1] if len(self._recent) > _MOST_OPEN_ACCOUNTS else None
+        if surplus is not None:
+            surplus.rest()
+
+    def close(self) -> None:
+        """Close every idle connection and file; whoever still holds an account may go on and opens them anew."""
+        with self._lock:
+            self._recent.clear()
+            accounts = list(self._accounts.values())
+        for account in accounts:
+            account.rest()
+
+
+class EmbeddedAccount:
+    """One account's mail; see `store.base.AccountStore`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        id: AccountId,
+        disk: Disk,
+        hints: ChangeSink,
+        now_s: Callable[[], float],
+        opening: "Callable[[EmbeddedAccount], None]",
+    ) -> None:
+        self.id = id
+        self._folder = folder
+        self._opening = opening
+        self._disk = disk
+        self._hints = hints
+        self._now_s = now_s
+        self._packs = Packs(folder / "packs", disk)
+        self._writers: GroupCommit[Request] = GroupCommit(self._execute)
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._views: OrderedDict[MailboxId, MailboxView] = OrderedDict()
+        self._is_prepared = False
+
+    def prepare(self) -> None:
+        """Make the account when it is new."""
+        if self._is_prepared:
+            return
+        with storage_errors(str(self._folder)):
+            self._disk.mkdir(self._folder)
+            with self._exclusive(), self._connection() as connection:
+                if connection.execute("SELECT count(*) FROM account").fetchone()[0] == 0:
+                    self._make(connection)
+        self._is_prepared = True
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        now_s = int(self._now_s())
+        with transaction(connection):
+            connection.execute("INSERT INTO account VALUES (0, 0, 0, 1, 0, ?)", (now_s,))
+            numbers = Numbers(connection)
+            ops = OpList(connection, numbers, now_s, iter(()))
+            make_defaults(ops)
+            ops.finish()
+            numbers.save()
+
+    def mailboxes(self) -> tuple[MailboxInfo, ...]:
+        with self._reading() as connection:
+            return load_mailboxes(connection)
+
+    def mailbox(self, name: str) -> MailboxInfo:
+        with self._reading() as connection:
+            return load_mailbox(connection, normalise_name(name))
+
+    def view(self, mailbox: MailboxId) -> MailboxView:
+        with self._lock:
+            known = self._views.get(mailbox)
+        with self._reading() as connection:
+            view = load_view(connection, mailbox, known)
+        with self._lock:
+            self._views[mailbox] = view
+            self._views.move_to_end(mailbox)
+            if len(self._views) > _MOST_KEPT_VIEWS:
+                self._views.popitem(last=False)
+        return copy_of(view)
+
+    def delta(self, mailbox: MailboxId, since: int) -> Delta:
+        with self._reading() as connection:
+            return load_delta(connection, mailbox, since)
+
+    def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
+        names = ", ".join(columns)  # names of `Column`, never a client's words
+        source = "message" if _HEADERS not in columns else "message JOIN header ON header.message = message.id"
+        if tuple(columns) == (_HEADERS,):
+            source = "(SELECT message AS id, headers FROM header)"
+        for start in range(0, len(messages), _META_ROWS):
+            chunk = messages[start : start + _META_ROWS]
+            with self._reading() as connection:
+                rows = _meta_rows(connection, f"SELECT {names} FROM {source}", f"SELECT id, {names} FROM {source}", chunk)  # noqa: S608
+            yield from rows
+
+    def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT pack, pack_offset, record, size_octets FROM message WHERE id = ?", (message,)
+            ).fetchone()
+        if row is None:
+            raise StorageError(f"{self._folder}: there is no message {message}", permanent=True)
+        return self._packs.read(Locator(*row), offset, length)
+
+    def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
+        if not ops:
+            return ()
+        request = Request(ops, [render(op) for op in ops if isinstance(op, Append)])
+        self._writers.submit(request)
+        if request.results is None:
+            raise request.error or StorageError(f"{self._folder}: the transaction was not carried out")
+        return request.results
+
+    def _execute(self, requests: Sequence[Request]) -> None:
+        now_s = int(self._now_s())
+        try:
+            with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
+                changes = run_batch(connection, self._packs, requests, now_s)
+                tidied_at: int = connection.execute("SELECT tidied_at FROM account").fetchone()[0]
+        except StorageError as error:
+            _log.error("store_write_failed", account=self.id, error=str(error))
+            for request in requests:
+                request.error = error
+            return
+        if changes.mailboxes:
+            self._hints.publish(self.id, sorted(changes.mailboxes), changes.modseq)
+        if now_s - tidied_at >= _TIDY_EVERY_S:
+            self._tidy(now_s)
+
+    def _tidy(self, now_s: int) -> None:
+        try:
+            with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
+                tidy(connection, self._packs, now_s)
+        except StorageError as error:  # what was asked for is done; this has time
+            _log.warning("store_tidy_failed", account=self.id, error=str(error))
+
+    def rest(self) -> None:
+        """Close idle connections and files; they are opened again when needed."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._views.clear()
+        for connection in idle:
+            connection.close()
+        self._packs.rest()
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Keep other processes from writing; waits in the kernel."""
+        fd = self._disk.open_append(self._folder / "lock")
+        try:
+            self._disk.lock_wait(fd)
+            yield
+        finally:
+            self._disk.close(fd)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection nobody else uses meanwhile."""
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            self._opening(self)
+            connection = connect(self._folder / "index.sqlite", schema=SCHEMA, version=VERSION, synchronous="FULL")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        try:
+            yield connection
+        except sqlite3.Error:
+            connection.close()
+            raise
+        except BaseException:
+            self._give_back(connection)
+            raise
+        else:
+            self._give_back(connection)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with self._lock:
+            if len(self._idle) < _MOST_IDLE_CONNECTIONS:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside a read transaction: one moment for all its SELECTs."""
+        with storage_errors(str(self._folder)), self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+
+def _meta_rows(
+    connection: sqlite3.Connection, select: str, select_with_id: str, messages: Sequence[int]
+) -> list[tuple[int | bytes | str, ...]]:
+    first, last = messages[0], messages[-1]
+    if last - first + 1 == len(messages):
+        # Usually a mailbox's messages were stored one after another: one scan, and the rows as they come.
+        rows = connection.execute(f"{select} WHERE id BETWEEN ? AND ? ORDER BY id", (first, last)).fetchall()
+        if len(rows) == len(messages) and [*messages] == [*range(first, last + 1)]:
+            return rows
+    wanted = f"[{','.join(map(str, messages))}]"
+    every = connection.execute(f"{select_with_id} WHERE id IN (SELECT value FROM json_each(?))", (wanted,))  # noqa: S608
+    found = {row[0]: row[1:] for row in every}
+    try:
+        return [found[message] for message in messages]
+    except KeyError as missing:
+        raise StorageError(f"there is no message {missing}", permanent=True) from missing

@@ -1,0 +1,150 @@
+"""The ops that make, rename, delete and subscribe mailboxes (RFC 9051 sections 6.3.4 to 6.3.8)."""
+
+import sqlite3
+
+from mailward.model.ids import MailboxId
+from mailward.store.base import (
+    CreateMailbox,
+    DeleteMailbox,
+    MailboxExists,
+    NoSuchMailbox,
+    NotPermitted,
+    OpResult,
+    RenameMailbox,
+    Subscribe,
+)
+from mailward.store.names import INBOX, normalise_name, parents
+from mailward.store.ops import OpList
+
+DEFAULT_MAILBOXES = (
+    (INBOX, ""),
+    ("Drafts", "\\Drafts"),
+    ("Sent", "\\Sent"),
+    ("Junk", "\\Junk"),
+    ("Trash", "\\Trash"),
+    ("Archive", "\\Archive"),
+)
+
+_SPECIAL_USES = frozenset(("", "\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash"))
+
+
+def create(ops: OpList, op: CreateMailbox) -> OpResult:
+    name = normalise_name(op.name)
+    if find(ops.connection, name):
+        raise MailboxExists(f"The mailbox {name} exists")
+    if op.special_use not in _SPECIAL_USES:
+        raise NotPermitted(f"{op.special_use} is no special use")
+    if op.special_use and _one(ops.connection, "SELECT id FROM mailbox WHERE special_use = ?", op.special_use):
+        raise NotPermitted(f"Another mailbox is {op.special_use} already")
+    _make_parents(ops, name)
+    mailbox, uidvalidity = _insert(ops, name, op.special_use)
+    return OpResult(mailbox, uidvalidity)
+
+
+def rename(ops: OpList, op: RenameMailbox) -> OpResult:
+    name, new_name = normalise_name(op.name), normalise_name(op.new_name)
+    mailbox = find(ops.connection, name)
+    if mailbox is None:
+        raise NoSuchMailbox(f"There is no mailbox {name}")
+    if find(ops.connection, new_name):
+        raise MailboxExists(f"The mailbox {new_name} exists")
+    if new_name.startswith(f"{name}/") and name != INBOX:
+        raise NotPermitted("A mailbox cannot be moved below itself")
+    _make_parents(ops, new_name)
+    if name == INBOX:  # RFC 9051 section 6.3.6: its messages move, the mailboxes below it stay
+        target, uidvalidity = _insert(ops, new_name, "")
+        ops.move_all(mailbox, target)
+        return OpResult(target, uidvalidity)
+    for below, below_name in _with_all_below(ops.connection, name):
+        _set_name(ops, below, below_name, new_name + below_name[len(name) :])
+    return OpResult(mailbox, ops.box(mailbox).uidvalidity)
+
+
+def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
+    name = normalise_name(op.name)
+    mailbox = find(ops.connection, name)
+    if mailbox is None:
+        raise NoSuchMailbox(f"There is no mailbox {name}")
+    if name == INBOX:
+        raise NotPermitted("INBOX cannot be deleted")
+    if len(_with_all_below(ops.connection, name)) > 1:
+        raise NotPermitted("The mailbox has mailboxes below it; delete those first")
+    box = ops.box(mailbox)
+    ops.remove_all(mailbox)
+    ops.connection.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
+    _remember(ops, name, box.uidvalidity)
+    ops.forget(mailbox)
+    ops.changed.add(mailbox)
+    return OpResult(mailbox)
+
+
+def subscribe(ops: OpList, op: Subscribe) -> OpResult:
+    """By name: a subscription outlives its mailbox (RFC 9051 section 6.3.7)."""
+    name = normalise_name(op.name)
+    if op.subscribed:
+        ops.connection.execute("INSERT OR IGNORE INTO subscription VALUES (?)", (name,))
+    else:
+        ops.connection.execute("DELETE FROM subscription WHERE name = ?", (name,))
+    return OpResult(find(ops.connection, name) or MailboxId(0))
+
+
+def make_defaults(ops: OpList) -> None:
+    """What a new account has."""
+    for name, special_use in DEFAULT_MAILBOXES:
+        create(ops, CreateMailbox(name, special_use))
+        subscribe(ops, Subscribe(name, True))
+
+
+def find(connection: sqlite3.Connection, name: str) -> MailboxId | None:
+    """The mailbox of this (normalised) name."""
+    return _one(connection, "SELECT id FROM mailbox WHERE name = ?", name)
+
+
+def _one(connection: sqlite3.Connection, query: str, value: str) -> MailboxId | None:
+    row = connection.execute(query, (value,)).fetchone()
+    return MailboxId(row[0]) if row else None
+
+
+def _with_all_below(connection: sqlite3.Connection, name: str) -> list[tuple[MailboxId, str]]:
+    # "0" follows "/" in ASCII: the range holds exactly the names that begin with name and "/".
+    rows = connection.execute(
+        "SELECT id, name FROM mailbox WHERE name = ? OR (name > ? AND name < ?)", (name, f"{name}/", f"{name}0")
+    )
+    return [(MailboxId(row[0]), row[1]) for row in rows]
+
+
+def _make_parents(ops: OpList, name: str) -> None:
+    for parent in parents(name):
+        if find(ops.connection, parent) is None:
+            _insert(ops, parent, "")
+
+
+def _insert(ops: OpList, name: str, special_use: str) -> tuple[MailboxId, int]:
+    uidvalidity = ops.numbers.next_uidvalidity(ops.now_s)
+    cursor = ops.connection.execute(
+        "INSERT INTO mailbox VALUES (NULL, ?, ?, ?, 1, ?, '', 0, 0, 0, 0)",
+        (name, special_use, uidvalidity, ops.modseq),
+    )
+    mailbox = MailboxId(cursor.lastrowid or 0)
+    ops.changed.add(mailbox)
+    return mailbox, uidvalidity
+
+
+def _set_name(ops: OpList, mailbox: MailboxId, old_name: str, name: str) -> None:
+    box = ops.box(mailbox)
+    _remember(ops, old_name, box.uidvalidity)
+    before = _one(ops.connection, "SELECT uidvalidity FROM past_name WHERE name = ?", name)
+    if before is not None and before >= box.uidvalidity:
+        # Another mailbox had this name and the clients that remember it must not take these UIDs for its.
+        box.uidvalidity = ops.numbers.next_uidvalidity(ops.now_s)
+    ops.connection.execute("UPDATE mailbox SET name = ?, uidvalidity = ? WHERE id = ?", (name, box.uidvalidity, mailbox))
+    box.name = name
+    ops.changed.add(mailbox)
+
+
+def _remember(ops: OpList, name: str, uidvalidity: int) -> None:
+    ops.connection.execute(
+        "INSERT INTO past_name VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET uidvalidity = max(uidvalidity, excluded.uidvalidity)",
+        (name, uidvalidity),
+    )

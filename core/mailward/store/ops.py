@@ -1,0 +1,218 @@
+"""One list of ops against the rows of an account, inside a transaction that somebody else begins and ends.
+
+A list takes one MODSEQ. What it did to each mailbox is gathered and written at its end: counters to the mailbox's row,
+UIDs to the change log. A StoreRefusal leaves half-done rows behind; the caller rolls back to its savepoint.
+"""
+
+import sqlite3
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from mailward.model.ids import MailboxId, Uid
+from mailward.store.base import Append, Copy, Expunge, NoSuchMailbox, OpResult, SetFlags
+from mailward.store.flags import DELETED, SEEN, bits_of, names_of
+from mailward.store.packs import Locator
+from mailward.store.rendered import Rendered
+from mailward.store.uids import Box, Numbers
+
+Stored = tuple[Rendered, Locator | None]
+"""A message parsed and written to a pack; no locator when its Append will be refused or is a duplicate."""
+
+
+_EFFECT = """
+    SELECT count(*), total(new <> flags), total((new & 1 = 0) - (flags & 1 = 0)), total((new & 8 <> 0) - (flags & 8 <> 0))
+"""
+"""Entries found, changed, unseen more, deleted more."""
+
+
+def uid_clause(uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
+    """A condition on the column uid, and its parameters. uids: ascending."""
+    if uids and uids[-1] - uids[0] + 1 == len(uids):
+        return "uid BETWEEN ? AND ?", (uids[0], uids[-1])
+    return "uid IN (SELECT value FROM json_each(?))", (f"[{','.join(map(str, uids))}]",)
+
+
+class OpList:
+    """The state of one list. `changed`: mailboxes to tell about afterwards."""
+
+    def __init__(self, connection: sqlite3.Connection, numbers: Numbers, now_s: int, appended: Iterator[Stored]) -> None:
+        self.connection = connection
+        self.numbers = numbers
+        self.now_s = now_s
+        self._appended = appended
+        self._modseq = 0
+        self._boxes: dict[MailboxId, Box] = {}
+        self._touched: defaultdict[MailboxId, list[int]] = defaultdict(list)
+        self._gone: defaultdict[MailboxId, list[tuple[int, int]]] = defaultdict(list)  # (uid, added_modseq)
+        self._leaving: list[int] = []
+        self.changed: set[MailboxId] = set()
+
+    @property
+    def modseq(self) -> int:
+        """This list's MODSEQ, taken when the first change needs it."""
+        if not self._modseq:
+            self._modseq = self.numbers.next_modseq()
+        return self._modseq
+
+    def box(self, mailbox: MailboxId) -> Box:
+        """The mailbox's row, kept until `finish`. Raises NoSuchMailbox."""
+        if mailbox not in self._boxes:
+            self._boxes[mailbox] = Box.load(self.connection, mailbox)
+        return self._boxes[mailbox]
+
+    def forget(self, mailbox: MailboxId) -> None:
+        """The mailbox was deleted."""
+        for kept in (self._boxes, self._touched, self._gone):
+            kept.pop(mailbox, None)
+
+    def append(self, op: Append) -> OpResult:
+        rendered, locator = next(self._appended)
+        if op.delivery_key is not None:
+            known: tuple[MailboxId, int] | None = self.connection.execute(
+                "SELECT mailbox, uid FROM delivery WHERE key = ?", (op.delivery_key,)
+            ).fetchone()
+            if known:
+                return OpResult(known[0], uids=(known[1],), duplicate=True)
+        box = self.box(op.mailbox)
+        if locator is None:
+            raise NoSuchMailbox("The mailbox is gone")
+        bits, box.keywords = bits_of(op.flags, box.keywords, make=True)
+        uid, message, execute = box.take_uids(1)[0], self.numbers.next_message(), self.connection.execute
+        if op.delivery_key is not None:
+            execute("INSERT INTO delivery VALUES (?, ?, ?, ?)", (op.delivery_key, box.id, uid, self.now_s))
+        execute(
+            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(message, locator.pack, locator.offset, locator.record, locator.size_octets),
+                *(rendered.header_octets, rendered.internal_date, rendered.sent_date),
+                *(rendered.envelope, rendered.bodystructure, rendered.body),
+                *(rendered.subject_key, rendered.from_key, rendered.to_key),
+            ),
+        )
+        execute("INSERT INTO header VALUES (?, ?)", (message, rendered.headers))
+        execute(
+            "INSERT INTO pack VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET messages = messages + 1",
+            (locator.pack,),
+        )
+        self._insert(box, [(uid, bits, message, locator.size_octets)])
+        return OpResult(box.id, box.uidvalidity, (uid,))
+
+    def _insert(self, box: Box, entries: Sequence[tuple[int, int, int, int]]) -> None:
+        """Entries (uid, flags, message, size) whose UIDs have been taken."""
+        modseq = self.modseq
+        self.connection.executemany(
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((box.id, uid, bits, modseq, modseq, message, size_octets) for uid, bits, message, size_octets in entries),
+        )
+        box.n_exists += len(entries)
+        box.n_unseen += sum(not entry[1] & SEEN for entry in entries)
+        box.n_deleted += sum(bool(entry[1] & DELETED) for entry in entries)
+        box.size_octets += sum(entry[3] for entry in entries)
+        self._touched[box.id] += [entry[0] for entry in entries]
+
+    def set_flags(self, op: SetFlags) -> OpResult:
+        box = self.box(op.mailbox)
+        bits, keywords = bits_of(op.flags, box.keywords, make=op.mode != "remove")
+        keep, put = {"add": (-1, bits), "remove": (~bits, 0), "replace": (0, bits)}[op.mode]
+        uids = sorted(set(op.uids))
+        clause, values = uid_clause(uids)
+        where, parameters = f"mailbox = ? AND {clause}", (box.id, *values)
+        refused: tuple[int, ...] = ()
+        if op.unchanged_since is not None:
+            refused = self._uids(f"{where} AND modseq > ?", (*parameters, op.unchanged_since))
+            where, parameters = f"{where} AND modseq <= ?", (*parameters, op.unchanged_since)
+        n_found, n_changed, unseen, deleted = self.connection.execute(
+            f"{_EFFECT} FROM (SELECT flags, (flags & ?) | ? AS new FROM entry WHERE {where})",  # noqa: S608
+            (keep, put, *parameters),
+        ).fetchone()
+        found = tuple(uids) if n_found == len(uids) else self._uids(where, parameters)
+        if n_changed:
+            differs = f"{where} AND (flags & ?) | ? <> flags"
+            changed = found if n_changed == n_found else self._uids(differs, (*parameters, keep, put))
+            self.connection.execute(
+                f"UPDATE entry SET flags = (flags & ?) | ?, modseq = ? WHERE {differs}",  # noqa: S608
+                (keep, put, self.modseq, *parameters, keep, put),
+            )
+            box.keywords = keywords
+            box.n_unseen += int(unseen)
+            box.n_deleted += int(deleted)
+            self._touched[box.id] += changed
+        return OpResult(box.id, box.uidvalidity, found, refused=refused)
+
+    def _uids(self, where: str, parameters: tuple[int | str, ...]) -> tuple[int, ...]:
+        rows = self.connection.execute(f"SELECT uid FROM entry WHERE {where} ORDER BY uid", parameters)  # noqa: S608
+        return tuple(row[0] for row in rows)
+
+    def expunge(self, op: Expunge) -> OpResult:
+        box = self.box(op.mailbox)
+        uids, messages = self._remove(box, sorted(set(op.uids)))
+        self._leaving += messages
+        return OpResult(box.id, box.uidvalidity, uids)
+
+    def _remove(self, box: Box, uids: Sequence[int]) -> tuple[tuple[int, ...], list[int]]:
+        """Delete entries; the UIDs there were, and their messages."""
+        clause, values = uid_clause(uids)
+        rows = self.connection.execute(
+            f"SELECT uid, flags, added_modseq, message, size_octets FROM entry WHERE mailbox = ? AND {clause}"  # noqa: S608
+            " ORDER BY uid",
+            (box.id, *values),
+        ).fetchall()
+        self.connection.execute(f"DELETE FROM entry WHERE mailbox = ? AND {clause}", (box.id, *values))  # noqa: S608
+        box.n_exists -= len(rows)
+        box.n_unseen -= sum(not row[1] & SEEN for row in rows)
+        box.n_deleted -= sum(bool(row[1] & DELETED) for row in rows)
+        box.size_octets -= sum(row[4] for row in rows)
+        self._gone[box.id] += [(row[0], row[2]) for row in rows]
+        return tuple(row[0] for row in rows), [row[3] for row in rows]
+
+    def copy(self, op: Copy) -> OpResult:
+        source, target = self.box(op.mailbox), self.box(op.target)
+        clause, values = uid_clause(sorted(set(op.uids)))
+        rows: list[tuple[int, int, int, int]] = self.connection.execute(
+            f"SELECT uid, flags, message, size_octets FROM entry WHERE mailbox = ? AND {clause} ORDER BY uid",  # noqa: S608
+            (source.id, *values),
+        ).fetchall()
+        if target.keywords[: len(source.keywords)] != source.keywords:
+            rows = self._in_keywords_of(target, source, rows)
+        sources, uids = tuple(row[0] for row in rows), tuple(target.take_uids(len(rows)))
+        self._insert(target, [(uid, *row[1:]) for uid, row in zip(uids, rows, strict=True)])
+        if op.move:
+            self._remove(source, sources)
+        return OpResult(target.id, target.uidvalidity, uids, sources=sources)
+
+    def _in_keywords_of(self, target: Box, source: Box, rows: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+        translated: dict[int, int] = {}
+        for bits in {row[1] for row in rows}:
+            translated[bits], target.keywords = bits_of(names_of(bits, source.keywords), target.keywords, make=True)
+        return [(row[0], translated[row[1]], *row[2:]) for row in rows]
+
+    def remove_all(self, mailbox: MailboxId) -> None:
+        """Every message of a mailbox that is about to be deleted."""
+        self._leaving += [row[0] for row in self.connection.execute("SELECT message FROM entry WHERE mailbox = ?", (mailbox,))]
+        for table in ("entry", "change"):
+            self.connection.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))  # noqa: S608
+
+    def move_all(self, source: MailboxId, target: MailboxId) -> None:
+        """Every message of one mailbox to the other."""
+        uids = self._uids("mailbox = ?", (source,))
+        self.copy(Copy(source, tuple(map(Uid, uids)), target, move=True))
+
+    def finish(self) -> None:
+        """Write counters and log. Nothing may follow."""
+        changes: list[tuple[MailboxId, int, int, bytes, bytes]] = []
+        for mailbox, uids in self._touched.items():
+            if uids:
+                changes.append((mailbox, self.modseq, 0, array("I", sorted(set(uids))).tobytes(), b""))
+        for mailbox, gone in self._gone.items():
+            if gone:
+                gone_uids, added_modseqs = zip(*sorted(gone), strict=True)
+                changes.append((mailbox, self.modseq, 1, array("I", gone_uids).tobytes(), array("Q", added_modseqs).tobytes()))
+        self.connection.executemany("INSERT INTO change VALUES (?, ?, ?, ?, ?)", changes)
+        self.changed |= {change[0] for change in changes}
+        for box in self._boxes.values():
+            if box.id in self.changed:
+                box.modseq = self.modseq
+                box.save(self.connection)
+        if self._leaving:
+            self.connection.execute("INSERT INTO leaving VALUES (?, ?)", (self.now_s, array("Q", self._leaving).tobytes()))

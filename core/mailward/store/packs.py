@@ -1,0 +1,173 @@
+"""Where the octets of messages are: append-only pack files of one account, written under the account's lock.
+
+A record is a fixed header, the octets as they go over the wire, and the rescue fields (mailbox name and flags at the
+time), from which folders can be rebuilt when the database is lost. Records never change; what a crash leaves at the
+end of a pack belongs to no message and is passed over, since the database says where each record begins.
+"""
+
+import struct
+import threading
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailward.disk import Disk
+from mailward.model.errors import StorageError
+
+_MAGIC = b"\x8cMWP"
+_VERSION = 1
+_FIELDS = struct.Struct("<4sBxHQQqII")  # magic, version, rescue length, record id, size, internal date, two CRCs
+_CHECK = struct.Struct("<I")  # CRC of the fields before it
+HEADER_OCTETS = _FIELDS.size + _CHECK.size
+
+_FULL_OCTETS = 64 * 1024 * 1024
+_MOST_IDLE_DESCRIPTORS = 8
+_MOST_VERIFIED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is written for one message. id: random, tells a record from whatever else may lie at its place."""
+
+    id: int
+    octets: bytes
+    internal_date: int
+    mailbox_name: str
+    flags: tuple[str, ...]
+
+    def buffers(self) -> tuple[bytes, bytes, bytes]:
+        rescue = f"{self.mailbox_name}\0{' '.join(self.flags)}".encode()[:0xFFFF]
+        fields = _FIELDS.pack(
+            *(_MAGIC, _VERSION, len(rescue), self.id, len(self.octets), self.internal_date),
+            *(zlib.crc32(self.octets), zlib.crc32(rescue)),
+        )
+        return fields + _CHECK.pack(zlib.crc32(fields)), self.octets, rescue
+
+
+@dataclass(frozen=True, slots=True)
+class Locator:
+    """Where a record begins, and what must be found there."""
+
+    pack: int
+    offset: int
+    record: int
+    size_octets: int
+
+
+class Packs:
+    """The pack files in one folder. `append` only under the account's lock; `read` from any thread."""
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._lock = threading.Lock()
+        self._idle: list[tuple[int, int]] = []  # (pack, descriptor), the last used at the end
+        self._verified: set[int] = set()
+
+    def append(self, pack: int, records: Sequence[Record]) -> list[Locator]:
+        """Write and sync the records, to this pack or, when it is full, to the next. Raises OSError."""
+        while (fd := self._open_for_append(pack)) is None:
+            pack += 1
+        try:
+            offset = self._disk.size(fd)
+            locators: list[Locator] = []
+            buffers: list[bytes] = []
+            for record in records:
+                parts = record.buffers()
+                locators.append(Locator(pack, offset, record.id, len(record.octets)))
+                offset += sum(map(len, parts))
+                buffers += parts
+            self._disk.write(fd, buffers)
+            self._disk.sync(fd)
+        except BaseException:
+            self._disk.close(fd)
+            raise
+        self._give_back(pack, fd)
+        return locators
+
+    def _open_for_append(self, pack: int) -> int | None:
+        """A descriptor, None when the pack is full."""
+        fd = self._take(pack)
+        if fd is None:
+            path = self._path(pack)
+            self._disk.mkdir(self._folder)
+            fd = self._disk.open_append(path)
+            if self._disk.size(fd) == 0:
+                self._disk.sync_folder(self._folder)
+        if self._disk.size(fd) < _FULL_OCTETS:
+            return fd
+        self._give_back(pack, fd)
+        return None
+
+    def read(self, locator: Locator, offset: int, length: int | None) -> bytes:
+        """Octets of the message, checked against its CRC. Raises StorageError, permanent when they are damaged."""
+        try:
+            if offset == 0 and (length is None or length >= locator.size_octets):
+                return self._read_whole(locator)
+            if locator.record not in self._verified:  # one check of a large message, not one for each of its chunks
+                self._read_whole(locator)
+                with self._lock:
+                    if len(self._verified) >= _MOST_VERIFIED:
+                        self._verified.clear()
+                    self._verified.add(locator.record)
+            end = locator.size_octets if length is None else min(locator.size_octets, offset + length)
+            return self._read_at(locator.pack, locator.offset + HEADER_OCTETS + offset, max(0, end - offset))
+        except OSError as error:
+            raise StorageError(f"{self._path(locator.pack)}: {error}") from error
+
+    def _read_whole(self, locator: Locator) -> bytes:
+        found = self._read_at(locator.pack, locator.offset, HEADER_OCTETS + locator.size_octets)
+        octets = found[HEADER_OCTETS:]
+        if len(octets) == locator.size_octets:
+            magic, version, _, record, size_octets, _, crc, _ = _FIELDS.unpack_from(found)
+            if (magic, version, record, size_octets) == (_MAGIC, _VERSION, locator.record, locator.size_octets) and (
+                zlib.crc32(octets) == crc
+            ):
+                return octets
+        raise StorageError(f"{self._path(locator.pack)}: the record at {locator.offset} is damaged", permanent=True)
+
+    def _read_at(self, pack: int, offset: int, length: int) -> bytes:
+        fd = self._take(pack)
+        if fd is None:
+            # For reading too, since an append may take this descriptor next.
+            fd = self._disk.open_append(self._path(pack)) if self._disk.exists(self._path(pack)) else -1
+            if fd < 0:
+                raise StorageError(f"{self._path(pack)} is missing", permanent=True)
+        try:
+            octets = self._disk.read(fd, offset, length)
+        finally:
+            self._give_back(pack, fd)
+        return octets
+
+    def drop(self, pack: int) -> None:
+        """Remove a pack that no message is in any more."""
+        self.rest()
+        if self._disk.exists(self._path(pack)):
+            self._disk.unlink(self._path(pack))
+
+    def rest(self) -> None:
+        """Close idle descriptors."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, fd in idle:
+            self._disk.close(fd)
+
+    def _take(self, pack: int) -> int | None:
+        """A descriptor nobody else uses until it is given back."""
+        with self._lock:
+            for index, (number, fd) in enumerate(self._idle):
+                if number == pack:
+                    del self._idle[index]
+                    return fd
+        return None
+
+    def _give_back(self, pack: int, fd: int) -> None:
+        with self._lock:
+            self._idle.append((pack, fd))
+            surplus = self._idle.pop(0)[1] if len(self._idle) > _MOST_IDLE_DESCRIPTORS else None
+        if surplus is not None:
+            self._disk.close(surplus)
+
+    def _path(self, pack: int) -> Path:
+        return self._folder / f"{pack:08}.pack"

@@ -1,0 +1,110 @@
+"""The only place that allocates UIDVALIDITY, UIDs and MODSEQs (RFC 9051 section 2.3.1, RFC 7162 section 3.1).
+
+All of them come from rows of the account's database, changed in the transaction that uses them: a number seen by a
+client is durable, and one of a transaction that failed was seen by nobody.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from mailward.model.ids import MailboxId
+from mailward.store.base import NoSuchMailbox, NotPermitted
+
+_MAX_UID = 2**32 - 1
+
+
+class Numbers:
+    """The account's counters during one transaction; `save` writes them back."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        row: tuple[int, int, int] = connection.execute(
+            "SELECT last_modseq, last_uidvalidity, last_message FROM account"
+        ).fetchone()
+        self._modseq, self._uidvalidity, self._message = row
+
+    @property
+    def modseq(self) -> int:
+        """The last one given."""
+        return self._modseq
+
+    def next_modseq(self) -> int:
+        """One a list of ops; 1 is the first."""
+        self._modseq += 1
+        return self._modseq
+
+    def next_uidvalidity(self, now_s: int) -> int:
+        """Higher than every one given in this account before, even when the clock was set back."""
+        self._uidvalidity = max(now_s, self._uidvalidity + 1)
+        return self._uidvalidity
+
+    def next_message(self) -> int:
+        """The store's own number of a message's content."""
+        self._message += 1
+        return self._message
+
+    def save(self) -> None:
+        self._connection.execute(
+            "UPDATE account SET last_modseq = ?, last_uidvalidity = ?, last_message = ?",
+            (self._modseq, self._uidvalidity, self._message),
+        )
+
+
+@dataclass(slots=True)
+class Box:
+    """A mailbox's row while a list of ops works on it."""
+
+    id: MailboxId
+    name: str
+    special_use: str
+    uidvalidity: int
+    uidnext: int
+    modseq: int
+    keywords: tuple[str, ...]
+    n_exists: int
+    n_unseen: int
+    n_deleted: int
+    size_octets: int
+
+    @classmethod
+    def load(cls, connection: sqlite3.Connection, mailbox: MailboxId) -> "Box":
+        """Raises NoSuchMailbox."""
+        row = connection.execute(
+            "SELECT name, special_use, uidvalidity, uidnext, modseq, keywords, n_exists, n_unseen, n_deleted, size_octets"
+            " FROM mailbox WHERE id = ?",
+            (mailbox,),
+        ).fetchone()
+        if row is None:
+            raise NoSuchMailbox("The mailbox is gone")
+        return cls(
+            id=mailbox,
+            name=row[0],
+            special_use=row[1],
+            uidvalidity=row[2],
+            uidnext=row[3],
+            modseq=row[4],
+            keywords=tuple(row[5].split()),
+            n_exists=row[6],
+            n_unseen=row[7],
+            n_deleted=row[8],
+            size_octets=row[9],
+        )
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        """Write back everything but the name, which only renaming changes."""
+        connection.execute(
+            "UPDATE mailbox SET uidnext = ?, modseq = ?, keywords = ?, n_exists = ?, n_unseen = ?, n_deleted = ?, size_octets = ?"
+            " WHERE id = ?",
+            (
+                *(self.uidnext, self.modseq, " ".join(self.keywords)),
+                *(self.n_exists, self.n_unseen, self.n_deleted, self.size_octets, self.id),
+            ),
+        )
+
+    def take_uids(self, count: int) -> range:
+        """The next UIDs, in order. Raises NotPermitted when the mailbox has used up its 32 bits."""
+        first = self.uidnext
+        if first + count > _MAX_UID:
+            raise NotPermitted("The mailbox has no UIDs left; move its messages to a new one")
+        self.uidnext += count
+        return range(first, first + count)

@@ -1,0 +1,100 @@
+"""Reading a mailbox: its counters, all its entries as arrays, what changed since a MODSEQ. Each in one read transaction."""
+
+import sqlite3
+from array import array
+from bisect import bisect_left
+from dataclasses import replace
+
+from mailward.model.ids import MailboxId
+from mailward.store.base import Delta, MailboxInfo, MailboxView, NoSuchMailbox
+from mailward.store.ops import uid_clause
+
+_INFO = """
+    SELECT id, mailbox.name, special_use, subscription.name IS NOT NULL, uidvalidity, uidnext, modseq,
+           n_exists, n_unseen, n_deleted, size_octets, keywords
+    FROM mailbox LEFT JOIN subscription ON subscription.name = mailbox.name
+"""
+_MOST_MERGED = 1000
+
+
+def _info(row: tuple[int, str, str, int, int, int, int, int, int, int, int, str]) -> MailboxInfo:
+    return MailboxInfo(MailboxId(row[0]), row[1], row[2], bool(row[3]), *row[4:11])
+
+
+def load_mailboxes(connection: sqlite3.Connection) -> tuple[MailboxInfo, ...]:
+    """All mailboxes in name order, INBOX first."""
+    return tuple(_info(row) for row in connection.execute(f"{_INFO} ORDER BY mailbox.name <> 'INBOX', mailbox.name"))
+
+
+def load_mailbox(connection: sqlite3.Connection, name: str) -> MailboxInfo:
+    """By its normalised name. Raises NoSuchMailbox."""
+    row = connection.execute(f"{_INFO} WHERE mailbox.name = ?", (name,)).fetchone()
+    if row is None:
+        raise NoSuchMailbox(f"There is no mailbox {name}")
+    return _info(row)
+
+
+def _load_by_id(connection: sqlite3.Connection, mailbox: MailboxId) -> tuple[MailboxInfo, tuple[str, ...]]:
+    row = connection.execute(f"{_INFO} WHERE id = ?", (mailbox,)).fetchone()
+    if row is None:
+        raise NoSuchMailbox("The mailbox is gone")
+    return _info(row), tuple(row[11].split())
+
+
+def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: MailboxView | None) -> MailboxView:
+    """The mailbox now, made from an earlier view where that is less work; `known` is not changed. Raises NoSuchMailbox."""
+    info, keywords = _load_by_id(connection, mailbox)
+    if known is not None:
+        if known.mailbox.highest_modseq == info.highest_modseq:
+            return replace(known, mailbox=info)
+        delta = load_delta(connection, mailbox, known.mailbox.highest_modseq)
+        if len(delta.uids) + len(delta.gone) <= _MOST_MERGED:
+            return replace(_merge(copy_of(known), delta), mailbox=info, keywords=keywords)
+    rows = connection.execute(
+        "SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? ORDER BY uid", (mailbox,)
+    ).fetchall()
+    uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return MailboxView(info, keywords, array("I", uids), array("Q", flags), array("Q", modseqs), array("Q", messages))
+
+
+def copy_of(view: MailboxView) -> MailboxView:
+    """The same with arrays of its own."""
+    return replace(view, uids=view.uids[:], flags=view.flags[:], modseqs=view.modseqs[:], messages=view.messages[:])
+
+
+def _merge(view: MailboxView, delta: Delta) -> MailboxView:
+    uids = view.uids
+    for uid in reversed(delta.gone):
+        index = bisect_left(uids, uid)
+        for column in (uids, view.flags, view.modseqs, view.messages):
+            del column[index]
+    for uid, flags, modseq, message in zip(delta.uids, delta.flags, delta.modseqs, delta.messages, strict=True):
+        index = bisect_left(uids, uid)
+        if index == len(uids):
+            for column, value in zip((uids, view.flags, view.modseqs, view.messages), (uid, flags, modseq, message), strict=True):
+                column.append(value)
+        else:
+            view.flags[index], view.modseqs[index] = flags, modseq
+    return view
+
+
+def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -> Delta:
+    """What changed after MODSEQ `since`, exactly: no UID is gone that `since` did not have. Raises NoSuchMailbox."""
+    info, keywords = _load_by_id(connection, mailbox)
+    touched: set[int] = set()
+    gone: set[int] = set()
+    log = connection.execute("SELECT gone, uids, added_modseqs FROM change WHERE mailbox = ? AND modseq > ?", (mailbox, since))
+    for is_gone, uids, added_modseqs in log:
+        if is_gone:
+            gone |= {u for u, added in zip(array("I", uids), array("Q", added_modseqs), strict=True) if added <= since}
+        else:
+            touched |= {*array("I", uids)}
+    where, values = uid_clause(sorted(touched))
+    if since < connection.execute("SELECT log_floor FROM account").fetchone()[0]:  # old log rows of changes are dropped
+        where, values = "modseq > ?", (since,)
+    rows = connection.execute(
+        f"SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? AND {where} ORDER BY uid",  # noqa: S608
+        (mailbox, *values),
+    ).fetchall()
+    uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, tuple(sorted(gone)))
