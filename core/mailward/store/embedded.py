@@ -50,7 +50,7 @@ _HEADERS = "headers"
 class ChangeSink(Protocol):
     """Who is told after a commit; see `store.changes.Hints`."""
 
-    def publish(self, account: AccountId, mailboxes: Sequence[MailboxId], modseq: int) -> None: ...
+    def publish(self, account: AccountId) -> None: ...
 
 
 class EmbeddedStore:
@@ -207,7 +207,7 @@ class EmbeddedAccount:
                 request.error = error
             return
         if changes.mailboxes:
-            self._hints.publish(self.id, sorted(changes.mailboxes), changes.modseq)
+            self._hints.publish(self.id)
         if now_s - tidied_at >= _TIDY_EVERY_S:
             self._tidy(now_s)
 
