@@ -49,13 +49,23 @@ class SmtpSettings:
     buffer_octets: int = 256 * 1024
 
 
-class SmtpConnection(SMTP):
+class _Unsearched:
+    """aiosmtpd searches itself and its handler for commands and AUTH mechanisms, at each connection; ours are in the machine."""
+
+    def __dir__(self) -> Iterable[str]:
+        return ()
+
+
+_NO_HANDLER = _Unsearched()
+
+
+class SmtpConnection(_Unsearched, SMTP):
     """One client."""
 
     def __init__(self, listener: "SmtpListener") -> None:
         settings = listener.settings
         super().__init__(
-            None,
+            _NO_HANDLER,
             hostname=settings.hostname,
             ident="ESMTP",
             data_size_limit=None,
@@ -82,10 +92,6 @@ class SmtpConnection(SMTP):
         self._deadline = min(now + settings.command_s, self._session_end)
         self._data_began: float | None = None
         self._data_octets = 0
-
-    def __dir__(self) -> Iterable[str]:
-        # aiosmtpd searches every instance for commands and AUTH mechanisms, most of the cost of a connection; ours are elsewhere.
-        return ()
 
     # --- what asyncio and aiosmtpd call ---
 
@@ -179,8 +185,8 @@ class SmtpConnection(SMTP):
         except Exception:
             log.exception("unforeseen failure", peer=peer, after=self._machine.last_verb)
             self._machine.close(LOCAL_ERROR)
-            if self.transport is not None:
-                self.transport.write(self._machine.data_to_send())  # type: ignore[attr-defined]
+            if not self._writer.is_closing():
+                self._writer.write(self._machine.data_to_send())
         finally:
             if self._reception is not None:
                 self._reception.drop()
@@ -278,6 +284,8 @@ class SmtpConnection(SMTP):
     async def _flush(self) -> None:
         octets = self._machine.data_to_send()
         if octets:
+            if self._writer.is_closing():
+                raise ConnectionResetError("gone before the reply")  # writing on would be RuntimeError on uvloop
             self._writer.write(octets)
             await self._writer.drain()
 
@@ -289,12 +297,12 @@ class SmtpConnection(SMTP):
 
     def _close(self) -> None:
         transport = self.transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
-        transport.close()
         if transport.get_write_buffer_size():  # type: ignore[attr-defined]
             # The last reply waits for a client that may never read it.
             self.loop.call_later(self._settings.handshake_s, self._abort)
+        transport.close()
 
     def _abort(self) -> None:
         transport = self._original_transport or self.transport

@@ -31,8 +31,8 @@ class Line:
 class LineReader:
     """Cuts lines from a stream.
 
-    limit_octets: the longest line, CRLF included. An over-long line is reported once, when it passes the limit, and then
-    passed over; after endless_octets of it `LineFault.ENDLESS` is reported, and the caller is expected to give up.
+    limit_octets: the longest line, CRLF included. A longer one is passed over and reported at its end, or as
+    `LineFault.ENDLESS` after endless_octets, and then the caller is expected to give up.
     """
 
     def __init__(self, limit_octets: int, endless_octets: int) -> None:
@@ -56,30 +56,29 @@ class LineReader:
 
     def next(self) -> Line | None:
         """The next line, None until more octets arrive."""
-        while True:
-            end = self._buffer.find(b"\n")
-            if self._skipping:
-                if self._skipped + (len(self._buffer) if end < 0 else end) > self._endless:
-                    return Line(b"", LineFault.ENDLESS)
-                if end < 0:
-                    # The last octet stays: it may be the CR of the CRLF that ends the line.
-                    self._skipped += len(self._buffer) - 1
-                    del self._buffer[:-1]
-                    return None
-                self._skipping = False
-                is_bare = self._buffer[end - 1] != 0x0D
-                del self._buffer[: end + 1]
-                if is_bare:
-                    return Line(b"", LineFault.BARE_LF)
-                continue
-            if end >= self._limit or (end < 0 and len(self._buffer) > self._limit):
-                self._skipping, self._skipped = True, 0
-                return Line(b"", LineFault.TOO_LONG)
-            if end < 0:
-                return None
-            line = bytes(self._buffer[: end + 1])
-            del self._buffer[: end + 1]
-            return Line(line[:-2]) if line.endswith(_CRLF) else Line(b"", LineFault.BARE_LF)
+        end = self._buffer.find(b"\n")
+        if self._skipping or end >= self._limit or (end < 0 and len(self._buffer) > self._limit):
+            return self._pass_over(end)
+        if end < 0:
+            return None
+        line = bytes(self._buffer[: end + 1])
+        del self._buffer[: end + 1]
+        return Line(line[:-2]) if line.endswith(_CRLF) else Line(b"", LineFault.BARE_LF)
+
+    def _pass_over(self, end: int) -> Line | None:
+        """An over-long line, whose LF is at `end` (-1: not here yet). It is reported where it ends, in step with the peer."""
+        self._skipping = True
+        if self._skipped + (len(self._buffer) if end < 0 else end) > self._endless:
+            return Line(b"", LineFault.ENDLESS)
+        if end < 0:
+            # The last octet stays: it may be the CR of the CRLF that ends the line.
+            self._skipped += len(self._buffer) - 1
+            del self._buffer[:-1]
+            return None
+        is_bare = self._buffer[end - 1] != _CRLF[0]
+        del self._buffer[: end + 1]
+        self._skipping, self._skipped = False, 0
+        return Line(b"", LineFault.BARE_LF if is_bare else LineFault.TOO_LONG)
 
     def take_rest(self) -> bytes:
         """Everything not yet read: what follows DATA is content and no longer lines."""

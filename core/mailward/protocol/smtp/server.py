@@ -9,6 +9,7 @@ offered) end the connection: that is how smuggled commands look (RFC 2920 sectio
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from mailward.model.errors import LocalError
 from mailward.model.reply import MESSAGE_TOO_BIG, SHUTTING_DOWN, TOO_MANY_RECIPIENTS, Reply, reply
@@ -66,6 +67,12 @@ _LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"DATA", b"STARTTLS"})
 _JUNK = frozenset({b"EHLO", b"HELO", b"NOOP", b"RSET", b"VRFY", b"EXPN", b"HELP"})
 _IDLE = frozenset({State.CONNECTED, State.START, State.GREETED})
 _LONGEST_NAME = 255
+
+
+@lru_cache(maxsize=512)
+def _octets(answer: Reply) -> bytes:
+    """Most replies of a server are the same few."""
+    return answer.to_octets()
 
 
 class SmtpServer:
@@ -246,6 +253,8 @@ class SmtpServer:
         if fault is LineFault.BARE_LF:
             return self._fault(Fault.BARE_LF, _BARE_LF)
         self._long_lines += 1
+        if fault is LineFault.ENDLESS:
+            self._send(_LONG_LINE)
         if fault is LineFault.ENDLESS or self._long_lines >= self._limits.long_lines:
             return self._fault(Fault.LONG_LINE, _TOO_MANY_ERRORS)
         return self._fault(Fault.LONG_LINE, _LONG_LINE)
@@ -373,7 +382,7 @@ class SmtpServer:
         self.state = to
 
     def _send(self, answer: Reply) -> None:
-        self._out += answer.to_octets()
+        self._out += _octets(answer)
 
     def _answer(self, answer: Reply) -> None:
         """Send, count what is an error, close where the reply says so."""
