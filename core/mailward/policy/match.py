@@ -131,6 +131,8 @@ def _tokens(source: str) -> tuple[list[_Token], ConditionProblem | None]:
     while position < len(source):
         match = _TOKEN.match(source, position)
         if match is None:
+            if source[position] in "\"'":
+                return [], ConditionProblem(f"the quote at character {position + 1} is not closed")
             return [], ConditionProblem(f"'{source[position]}' at character {position + 1} has no meaning in a condition")
         kind, text = match.lastgroup or "", match[0]
         if kind == "comment":
@@ -151,10 +153,11 @@ def _syntax_problem(error: ValueError, source: str) -> ConditionProblem:
     match = re.search(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)", str(error))
     if match is None:
         return ConditionProblem("this is not a condition", f"It reads: {source}")
-    text = re.sub(r"expecting \{.*", "something else was expected there", match[3])
-    return ConditionProblem(
-        f"this is not a condition: {text} (character {match[2]})", "See docs/reference/policy.md, Conditions."
-    )
+    unexpected = re.match(r"(?:mismatched|extraneous) input ('.*?') expecting", match[3])
+    if unexpected is None:
+        return ConditionProblem(f"this is not a condition: {match[3]} (character {match[2]})")
+    what = "the end" if unexpected[1] == "'<EOF>'" else unexpected[1]
+    return ConditionProblem(f"this is not a condition: {what} was not expected at character {match[2]}")
 
 
 def _words(tokens: Sequence[_Token]) -> _Words:

@@ -59,7 +59,7 @@ class Compiler:
         seen: dict[str, str] = {}
         for index, node in enumerate(nodes):
             place = f"{path}[{index}]"
-            keys = validate(RuleKeys, node, place, self._problems)
+            keys = validate(RuleKeys, node, place, self._problems, drop=("do",))
             if keys is None:
                 continue
             if keys.name in seen:
@@ -83,7 +83,7 @@ class Compiler:
             self._problem(node, (), path, "the rule does nothing", "Give it `then:` or `do:`.")
         then = None if keys.then is None else Verdict(keys.then)
         when = self._condition(keys, node, path)
-        actions = [a for a in (self._action(one, node, path, i) for i, one in enumerate(keys.do)) if a is not None]
+        actions = self._actions(node, path)
         reply = self._reply(keys, then, node, path)
         self._check_override(keys, then, node, path)
         names = set() if when is None else set(when.names)
@@ -174,24 +174,32 @@ class Compiler:
         if then is not None:
             self._problem(node, ("do",), path, "a rule with `then:` cannot also add to the score", "Write two rules.")
 
-    def _action(self, keys: ActionKeys, node: Node, path: str, index: int) -> Action | None:
-        place: tuple[str | int, ...] = ("do", index)
-        written = node.at(*place)
-        given = list(written.mapping) if written is not None else []
-        if len(given) != 1:
-            self._problem(
-                node, place, path, f"one action was expected, {len(given)} were found", "Give each action its own item."
-            )
-            return None
-        place = (*place, given[0])
-        if given[0] in _NOT_YET:
-            self._problem(node, place, path, f"'{given[0]}' is not available yet")
+    def _actions(self, node: Node, path: str) -> list[Action]:
+        written = node.at("do")
+        if written is not None and not isinstance(written.value, list):
+            self._problem(node, ("do",), path, "a list of actions was expected", "Write do: [{...}].")
+        actions: list[Action] = []
+        for index, item in enumerate(() if written is None else written.items):
+            keys = validate(ActionKeys, item, f"{path}.do[{index}]", self._problems)
+            if isinstance(item.value, dict) and len(item.value) != 1:
+                text = f"one action was expected, {len(item.value)} were found"
+                self._problem(node, ("do", index), path, text, "Give each action its own item.")
+            elif keys is not None and item.mapping:
+                action = self._action(keys, node, path, index, item)
+                actions += [] if action is None else [action]
+        return actions
+
+    def _action(self, keys: ActionKeys, node: Node, path: str, index: int, item: Node) -> Action | None:
+        name = next(iter(item.mapping))
+        place: tuple[str | int, ...] = ("do", index, name)
+        if name in _NOT_YET:
+            self._problem(node, place, path, f"'{name}' is not available yet")
             return None
         if keys.add_header is not None:
             return self._add_header(keys.add_header, node, place, path)
         if keys.remove_header is not None:
-            name = self._field_name(keys.remove_header, node, place, path)
-            return None if name is None else RemoveHeaderAction(name)
+            field = self._field_name(keys.remove_header, node, place, path)
+            return None if field is None else RemoveHeaderAction(field)
         if keys.subject_prefix is not None:
             prefix = self._template(keys.subject_prefix, node, place, path)
             return None if prefix is None else SubjectPrefixAction(prefix)
@@ -201,7 +209,8 @@ class Compiler:
             return self._flag(keys.flag, node, place, path)
         if keys.score is not None:
             return ScoreAction(keys.score)
-        self._problem(node, place, path, f"'{given[0]}' needs a value")
+        if item.mapping[name].value is None:
+            self._problem(node, place, path, f"'{name}' needs a value")
         return None
 
     def _add_header(self, keys: HeaderKeys, node: Node, place: tuple[str | int, ...], path: str) -> Action | None:

@@ -244,7 +244,7 @@ class PolicyKeys:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a policy file, as kept in policies/schema/policy-1.json. Plugins' settings are not described."""
+    """The JSON Schema (2020-12) of a policy file, kept in policies/schema/policy-1.json. Plugins' settings are left open."""
     schema = TypeAdapter(PolicyKeys).json_schema()
     plugin = TypeAdapter(PluginKeys).json_schema()
     plugin["additionalProperties"] = True
@@ -289,7 +289,7 @@ def _explain(type_: Any, mistake: Any, loc: tuple[str | int, ...], node: Node) -
         return f"there is no key '{loc[-1]}' here", nearest(str(loc[-1]), known) or f"Keys: {', '.join(known)}."
     if kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"the key '{loc[-1]}' is missing", ""
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         words = [str(word) for word in _literals_of(limits)]
         return f"{limits['expected'].replace(chr(39), '')} was expected, {found(value)} was found", nearest(str(value), words)
     if kind == "value_error":

@@ -1,7 +1,8 @@
 """A plugin's entry in the policy: the core's own keys, and the settings its Settings class declares."""
 
 import enum
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import field, fields, make_dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -13,6 +14,7 @@ from pydantic import ConfigDict, Strict
 from mailward.api.plugin import Plugin, Settings
 from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
+from mailward.policy.facts import nearest
 from mailward.policy.nodes import Node
 from mailward.policy.schema import CORE_KEYS, Duration, PluginKeys, validate
 from mailward.policy.values import PluginPolicy
@@ -21,6 +23,7 @@ MAX_TIMEOUT_S = 120.0
 """The message stage as a whole takes no longer (design section 7)."""
 
 _NOT_YET = ("share", "isolation")
+_NO_KEY = re.compile(r"there is no key '(.*)' here", re.DOTALL)
 
 
 def plugin_policy(name: str, entry: Node, path: str, declaration: Plugin | None, problems: list[Problem]) -> PluginPolicy | None:
@@ -84,7 +87,7 @@ def _settings(declaration: Plugin, entry: Node, path: str, problems: list[Proble
     known = set(declared_names(declaration))
     checked = validate(_checked_form(cast(Any, declaration.settings)), _as_mapping(entry), path, problems, drop=CORE_KEYS - known)
     for index in range(before, len(problems)):
-        problems[index] = _with_core_keys(problems[index])
+        problems[index] = _with_core_keys(problems[index], known)
     if checked is None:
         return None
     try:
@@ -94,11 +97,13 @@ def _settings(declaration: Plugin, entry: Node, path: str, problems: list[Proble
         return None
 
 
-def _with_core_keys(problem: Problem) -> Problem:
-    if not problem.hint.startswith("Keys:"):
+def _with_core_keys(problem: Problem, known: Collection[str]) -> Problem:
+    """An unknown key may be meant for the plugin or for the core."""
+    match = _NO_KEY.fullmatch(problem.text)
+    if match is None:
         return problem
-    own = problem.hint.removeprefix("Keys: ").removesuffix(".")
-    hint = f"Settings: {own or 'none'}. Keys of the core: {', '.join(sorted(CORE_KEYS))}."
+    settings = ", ".join(sorted(known)) or "none"
+    hint = nearest(match[1], [*known, *CORE_KEYS]) or f"Settings: {settings}. Keys of the core: {', '.join(sorted(CORE_KEYS))}."
     return Problem(problem.where, problem.path, problem.text, hint)
 
 
