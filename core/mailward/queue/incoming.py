@@ -91,8 +91,8 @@ class Incoming:
 
         Raises StorageError: then it must not be acknowledged (a crash may still let it be delivered, RFC 1047).
         """
-        if self._ended or item.id != self.id:
-            raise LocalError(f"{self.id}: committed twice, or with the item of another message")
+        if self._ended or item.id != self.id or not item.recipients:
+            raise LocalError(f"{self.id}: committed twice, for nobody, or with the item of another message")
         octets = self.octets
         self._ended = True
         loop = asyncio.get_running_loop()
@@ -115,11 +115,10 @@ class Incoming:
         """The large file first, on a thread of its own, so that it holds up nobody else's commit."""
         try:
             self._disk.sync(self._fd)
-        except OSError as error:
+            self._submit(job)
+        except (OSError, StorageError) as error:
             self._drop_part()
             complete([job.waiter], StorageError(f"spool: {error}"))
-        else:
-            self._submit(job)
 
     def _forsaken(self, done: "asyncio.Future[None]") -> None:
         """The task that waited is gone, so nobody will deliver the message: leave it to the queue process."""

@@ -12,13 +12,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-import structlog
-
 J = TypeVar("J")
 
 LAZY_S = 0.1
-
-log = structlog.get_logger("mailward.queue")
 
 Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"] | Future[None]
 """Who is told of the end: a coroutine on a loop, or a thread."""
@@ -79,7 +75,8 @@ def complete(waiters: Sequence[Waiter], error: Exception | None) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
     for waiter in waiters:
         if isinstance(waiter, Future):
-            waiter.set_exception(error) if error else waiter.set_result(None)
+            if not waiter.done():
+                waiter.set_exception(error) if error else waiter.set_result(None)
         else:
             by_loop[waiter[0]].append(waiter[1])
     for loop, futures in by_loop.items():

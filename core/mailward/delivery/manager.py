@@ -1,0 +1,312 @@
+"""Who makes which delivery when: the first attempt in the worker that took the mail, all others in the queue process.
+
+Work waits in one lane for each account (or other route), so that copies for one account share a transaction of the
+store, and one slow account holds up nobody. A fixed number of threads serves the lanes in turn. Whatever goes wrong in
+an attempt, the recipient stays in the spool; the journal there, not the memory here, is what counts.
+"""
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from mailward.api.services import Clock
+from mailward.delivery.mda import Copy
+from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
+from mailward.model.errors import StorageError
+from mailward.model.ids import QueueId
+from mailward.queue.index import DueIndex
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.schedule import ALARM_AFTER, HOLD_AFTER, delay_s, next_attempt_at, remaining_s
+from mailward.queue.spool import NotHere, Spool
+
+THREADS = 4
+MOST_COPIES = 32
+MOST_COPY_OCTETS = 8 << 20
+"""How much is delivered to one account in one transaction."""
+MOST_WAITING = 10_000
+"""Above so many recipients waiting in memory, further mail is left on the disk to the queue process."""
+ADOPT_EVERY_S = 1.0
+
+log = structlog.get_logger("mailward.delivery")
+
+Lane = tuple[str, str]
+"""Route and account."""
+
+SUSPECTS: Lane = ("suspect", "")
+"""Recipients whose last attempt began and never ended: one at a time, when nothing else is under way (T-Q-08)."""
+
+
+class Deliverer(Protocol):
+    """What `Mda` does."""
+
+    def deliver(self, copies: Sequence[Copy]) -> tuple[str, ...]:
+        """Deliver copies of one lane: what became of each, in plain words. Raises when none, or all of them, were."""
+        ...
+
+
+class Decisions(Protocol):
+    """Where decision records are kept."""
+
+    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
+        """Keep the record, unless it is there, and the events. Raises StorageError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One recipient to be served. adopted: by the queue process, which tells the journal before it begins."""
+
+    item: QueueItem
+    index: int
+    adopted: bool
+
+    @property
+    def recipient(self) -> QueuedRecipient:
+        return self.item.recipients[self.index]
+
+    @property
+    def lane(self) -> Lane:
+        return (self.recipient.route, self.recipient.account)
+
+
+class DeliveryManager:
+    """One for each process that delivers. chance, monotonic_s: randomness and a clock that never jumps."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        mda: Deliverer,
+        decisions: Decisions,
+        clock: Clock,
+        *,
+        threads: int = THREADS,
+        chance: Callable[[], float] = random.random,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spool = spool
+        self._mda = mda
+        self._decisions = decisions
+        self._clock = clock
+        self._chance = chance
+        self._monotonic_s = monotonic_s
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="delivery")
+        self._state = threading.Condition()
+        self._lanes: dict[Lane, deque[_Task]] = defaultdict(deque)
+        self._busy: set[Lane] = set()
+        self._waiting = 0
+        self._stopping = False
+        self._due = DueIndex()
+        self._adopting: asyncio.Task[None] | None = None
+
+    # What comes in
+
+    def offer(self, item: QueueItem) -> None:
+        """Deliver a message that was just committed to this process's spool. Returns at once; safe from any thread."""
+        if not self._queue([_Task(item, index, adopted=False) for index in range(len(item.recipients))]):
+            self._spool.release(item.id)
+
+    def adopt(self) -> None:
+        """Begin, on the running loop, to serve what other processes left: the duty of the queue process."""
+        self._adopting = asyncio.get_running_loop().create_task(self._run_adopted())
+
+    async def stop(self) -> None:
+        """Finish the attempts under way. What waits stays in the spool."""
+        with self._state:
+            self._stopping = True
+        if self._adopting is not None:
+            self._adopting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._adopting
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+
+    def wait_idle(self) -> None:
+        """Block until nothing is waiting or under way."""
+        with self._state:
+            self._state.wait_for(lambda: not self._busy and not self._waiting)
+
+    # The queue process
+
+    async def _run_adopted(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.run_pass)
+            except StorageError as error:
+                log.error("spool not readable, trying again", error=str(error))
+            await asyncio.sleep(ADOPT_EVERY_S)
+
+    def run_pass(self) -> None:
+        """Take over what is free and begin what is due. Blocks for the disk only, not for the deliveries.
+
+        Raises StorageError when the folder cannot be read.
+        """
+        adoption = self._spool.adopt()
+        for report in adoption.reports:
+            log.error("spool damaged", file=report.name, problem=report.text, kept=report.kept)
+        now = self._clock.now()
+        suspects = []
+        for queue_id in adoption.items:
+            for index, state in self._spool.open_recipients(queue_id).items():
+                if state.begun >= HOLD_AFTER:
+                    log.error("held: each attempt ended with the process", id=queue_id, index=index, attempts=state.begun)
+                elif state.begun:
+                    suspects.append((queue_id, index))
+                else:
+                    wait_s = remaining_s(now, datetime.fromisoformat(state.next_at)) if state.next_at else 0.0
+                    self._due.add(self._monotonic_s() + wait_s, queue_id, index)
+        self._queue(self._tasks(self._due.take(self._monotonic_s())))
+        self._queue(self._tasks(suspects), SUSPECTS)
+
+    def _tasks(self, recipients: Sequence[tuple[QueueId, int]]) -> list[_Task]:
+        items: dict[QueueId, QueueItem] = {}
+        tasks = []
+        for queue_id, index in recipients:
+            try:
+                if queue_id not in items:
+                    items[queue_id] = self._spool.item(queue_id)
+                tasks.append(_Task(items[queue_id], index, adopted=True))
+            except NotHere:
+                continue
+            except StorageError as error:
+                self._unreadable(queue_id, error)
+        return tasks
+
+    # Lanes
+
+    def _queue(self, tasks: Sequence[_Task], lane: Lane | None = None) -> bool:
+        """Put tasks into their lanes, or all into one. False when there is no room for them."""
+        with self._state:
+            if self._stopping or (self._waiting > MOST_WAITING and not any(task.adopted for task in tasks)):
+                return False
+            for task in tasks:
+                self._lanes[lane or task.lane].append(task)
+            self._waiting += len(tasks)
+            for named in {lane or task.lane for task in tasks}:
+                self._start(named)
+        return True
+
+    def _start(self, lane: Lane) -> None:
+        """Give a lane with work to the threads, unless one has it. Called with the lock held."""
+        if self._stopping or lane in self._busy or not self._lanes.get(lane) or (lane == SUSPECTS and self._busy):
+            return
+        self._busy.add(lane)
+        self._threads.submit(self._serve, lane)
+
+    def _serve(self, lane: Lane) -> None:
+        """One batch of one lane, in a thread; the lane then goes to the end of the line."""
+        tasks = self._take(lane)
+        try:
+            self._attempt(tasks)
+        except Exception:
+            # The recipients stay open in the spool; after a restart, or once adopted, they are tried again.
+            log.exception("delivery failed unforeseen", ids=sorted({task.item.id for task in tasks}))
+            for task in tasks:
+                self._spool.release(task.item.id)
+        finally:
+            with self._state:
+                self._busy.discard(lane)
+                self._start(lane)
+                self._start(SUSPECTS)
+                self._state.notify_all()
+
+    def _take(self, lane: Lane) -> list[_Task]:
+        tasks: list[_Task] = []
+        size_octets = 0
+        with self._state:
+            waiting = self._lanes[lane]
+            while waiting and len(tasks) < (1 if lane == SUSPECTS else MOST_COPIES):
+                size_octets += waiting[0].item.size_octets
+                if tasks and size_octets > MOST_COPY_OCTETS:
+                    break
+                tasks.append(waiting.popleft())
+            if not waiting:
+                del self._lanes[lane]
+            self._waiting -= len(tasks)
+        return tasks
+
+    # Attempts
+
+    def _attempt(self, tasks: Sequence[_Task]) -> None:
+        """Serve recipients of one lane and journal how it went for each."""
+        begun = [(task.item.id, task.index) for task in tasks if task.adopted]
+        if begun:
+            self._spool.begin_attempts(begun)
+        copies: list[tuple[_Task, Copy]] = []
+        octets: dict[QueueId, bytes] = {}
+        for task in tasks:
+            try:
+                if task.item.id not in octets:
+                    octets[task.item.id] = self._spool.octets(task.item.id)
+                copies.append((task, Copy(task.item, task.index, octets[task.item.id])))
+            except NotHere:
+                continue
+            except StorageError as error:
+                if error.permanent:
+                    self._unreadable(task.item.id, error)
+                else:
+                    self._failed(task, str(error))
+        if copies:
+            self._deliver(copies)
+
+    def _deliver(self, copies: Sequence[tuple[_Task, Copy]]) -> None:
+        try:
+            outcomes = self._mda.deliver([copy for _, copy in copies])
+        except Exception as error:
+            if len(copies) > 1:  # one of them may be the reason; the others need not wait for it
+                for pair in copies:
+                    self._deliver([pair])
+                return
+            if not isinstance(error, StorageError):
+                log.exception("delivery failed unforeseen", id=copies[0][0].item.id)
+            self._failed(copies[0][0], str(error) or type(error).__name__)
+            return
+        for (task, _), outcome in zip(copies, outcomes, strict=True):
+            self._delivered(task, outcome)
+
+    def _delivered(self, task: _Task, outcome: str) -> None:
+        try:
+            self._decisions.add(task.item.decision, (self._event(task, outcome),))
+        except StorageError as error:  # the item holds the record until it is kept; the delivery key prevents a second copy
+            self._failed(task, f"{outcome}; the decision record could not be kept: {error}")
+            return
+        self._spool.done(task.item.id, task.index, outcome)
+        log.info("delivered", id=task.item.id, rcpt=task.recipient.forward_path, outcome=outcome)
+
+    def _failed(self, task: _Task, text: str) -> None:
+        state = self._spool.open_recipients(task.item.id).get(task.index)
+        failures = 1 if state is None else state.failures + 1
+        chance = self._chance()
+        next_at = next_attempt_at(self._clock.now(), failures, chance)
+        self._spool.failed_attempt(task.item.id, task.index, text, next_at)
+        if task.adopted:
+            self._due.add(self._monotonic_s() + delay_s(failures, chance), task.item.id, task.index)
+        tell = log.error if failures >= ALARM_AFTER else log.warning
+        tell("delivery failed", id=task.item.id, rcpt=task.recipient.forward_path, attempt=failures, problem=text)
+        try:
+            event = self._event(task, f"attempt {failures} failed, next after {utc_text(next_at)}: {text}")
+            self._decisions.add(task.item.decision, (event,))
+        except StorageError as error:
+            log.warning("decision event lost", id=task.item.id, problem=str(error))
+
+    def _unreadable(self, queue_id: QueueId, error: StorageError) -> None:
+        """The spool's copy is damaged: keep what is left, tell the admin, and let the others flow (T-Q-13)."""
+        try:
+            report = self._spool.set_aside(queue_id, str(error))
+        except NotHere:
+            return
+        except StorageError as failure:
+            log.error("damaged message could not be set aside", id=queue_id, problem=str(failure))
+            return
+        log.error("damaged message set aside", id=queue_id, problem=report.text, kept=report.kept)
+
+    def _event(self, task: _Task, text: str) -> LaterEvent:
+        return LaterEvent(utc_text(self._clock.now()), task.recipient.forward_path, text)

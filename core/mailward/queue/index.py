@@ -1,0 +1,28 @@
+"""Which recipients are due: times on the monotonic clock, in memory, rebuilt from the spool at start."""
+
+import heapq
+import threading
+
+from mailward.model.ids import QueueId
+
+
+class DueIndex:
+    """Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._heap: list[tuple[float, QueueId, int]] = []
+
+    def add(self, due_s: float, queue_id: QueueId, index: int) -> None:
+        """Note that a recipient is due at this reading of the monotonic clock."""
+        with self._lock:
+            heapq.heappush(self._heap, (due_s, queue_id, index))
+
+    def take(self, now_s: float) -> list[tuple[QueueId, int]]:
+        """Remove and return what is due by now, the earliest first."""
+        due = []
+        with self._lock:
+            while self._heap and self._heap[0][0] <= now_s:
+                _, queue_id, index = heapq.heappop(self._heap)
+                due.append((queue_id, index))
+        return due
