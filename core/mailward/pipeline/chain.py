@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
 
 import structlog
@@ -170,7 +171,7 @@ class Chain:
         facts: dict[str, Facts] = {name: self._enabled[name].plugin.declaration.facts() for name in names}
         facts.update(facts_of(calls))
         findings = tuple((called.call.plugin, finding) for called in calls for finding in called.findings)
-        return Evidence(facts, findings, status_of(calls))
+        return Evidence(MappingProxyType(facts), findings, MappingProxyType(status_of(calls)))
 
     async def _call(
         self, one: Enabled, hook: str, arguments: Mapping[str, object], read: Callable[[object], T], deadline: float
@@ -214,7 +215,8 @@ class Chain:
                 task.add_done_callback(worker.abandoned.discard)
                 task.cancel()
         if not done:
-            return _Answer(error=f"it took longer than its limit of {limit_s:.3g} s")
+            own = limit_s == one.timeout_s
+            return _Answer(error=f"it took longer than its limit of {limit_s:g} s" if own else "the time of its stage ran out")
         return _Answer(error="it cancelled itself") if task.cancelled() else task.result()
 
     def _called(self, one: Enabled, hook: str, duration_s: float, answer: _Answer[T]) -> Called:

@@ -29,7 +29,7 @@ class Moves:
         self.failed = 0
         self.left_out = 0
 
-    async def moved(self, moved: MessageMoved) -> None:
+    def moved(self, moved: MessageMoved) -> None:
         """Note one move and return at once; plugins are told one after another in the background."""
         if not self._chain.enforced("on_moved"):
             return
@@ -37,7 +37,7 @@ class Moves:
             self.left_out += 1
             _log.warning("move_left_out", account=moved.account, waiting=len(self._running))
             return
-        task = asyncio.create_task(self._tell(moved), name="on_moved")
+        task = asyncio.get_running_loop().create_task(self._tell(moved), name="on_moved")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

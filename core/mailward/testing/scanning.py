@@ -119,7 +119,7 @@ class Scan:
 
         async def tell() -> int:
             moves = Moves(policy, host, lambda name: self._services(name, self._zone))
-            await moves.moved(moved)
+            moves.moved(moved)
             await moves.stop()
             return moves.failed
 

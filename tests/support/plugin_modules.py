@@ -1,0 +1,28 @@
+"""Plugins written in a test, as modules."""
+
+import sys
+from types import ModuleType
+
+HEAD = """
+import asyncio, sys, threading, time
+from dataclasses import dataclass
+from mailward.api import *
+
+@dataclass(frozen=True)
+class OwnFacts(Facts):
+    word: str = ""
+    count: int = 0
+    share: float = 0.0
+    names: tuple[str, ...] = ()
+
+plugin = Plugin(api=1, summary="made by a test", facts=OwnFacts, symbols={"SEEN": Symbol(2.0, "It was seen")})
+"""
+
+
+def plugin_module(name: str, body: str, *, head: str = HEAD) -> ModuleType:
+    """A module of that name with `plugin`, the API and `body` in it."""
+    module = ModuleType(name)
+    module.__file__ = f"{name}.py"
+    sys.modules[name] = module
+    exec(compile(head + body, f"{name}.py", "exec"), module.__dict__)
+    return module
