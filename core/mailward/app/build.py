@@ -5,6 +5,7 @@ import socket
 from collections.abc import Sequence
 
 from mailward.access.imap.session import Desk as ImapDesk
+from mailward.api.hooks import MessageMoved
 from mailward.app.config import Config, Listener
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
@@ -138,7 +139,7 @@ class AccessRole:
             store=self._store,
             login=Login(self._directory, PasswordChecker()),
             watch=self._watchers.watch,
-            moved=lambda moved: self._moves.moved(moved),
+            moved=self._moved,
             hostname=config.hostname,
             append_octets=config.limits.message_octets,
         )
@@ -148,7 +149,11 @@ class AccessRole:
             context = None if listener.tls == "none" else server_context(config.tls.certificate, config.tls.key)
             self._listeners.append(await serve_imap(sock, settings=settings, desk=desk, tls_context=context, admission=admission))
 
+    def _moved(self, moved: MessageMoved) -> None:
+        self._moves.moved(moved)
+
     def reload(self, config: Config) -> None:
+        """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
         self._moves = self._make_moves(config)
 
     async def stop(self) -> None:

@@ -25,6 +25,7 @@ BLOCKED_AFTER_S = 5.0
 STARTUP_S = 30.0
 DRAIN_S = 30.0
 """After SIGTERM, workers get this long to finish what they have begun."""
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 RESTART_DELAYS_S = (0.1, 0.5, 2.0, 5.0, 10.0)
 
 log = structlog.get_logger("mailward.supervisor")
@@ -84,8 +85,8 @@ class Supervisor:
         os.set_blocking(wakeup_read, False)
         os.set_blocking(wakeup_write, False)
         signal.set_wakeup_fd(wakeup_write)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, lambda *_: None)
+        for handled in HANDLED:
+            signal.signal(handled, lambda *_: None)
         self._selector.register(wakeup_read, selectors.EVENT_READ)
         for role in self._roles:
             self._start(role)
@@ -121,8 +122,8 @@ class Supervisor:
         code = 70
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
+            for handled in HANDLED:
+                signal.signal(handled, signal.SIG_DFL)
             self._selector.close()
             for worker in self._workers.values():
                 os.close(worker.alive_fd)

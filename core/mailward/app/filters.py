@@ -42,8 +42,8 @@ def _load(config: Config, path: Path, host: PluginHost) -> Policy:
         if name in installed:
             try:
                 loaded = host.load(name)
-            except PluginError as error:
-                broken.append(error)
+            except PluginError as problem:
+                broken.append(problem)
                 continue
             declarations[name] = loaded.declaration
             stages[name] = "message" if "inspect_message" in loaded.implementations else "mail"

@@ -63,7 +63,8 @@ def _queued(destination: Destination, decision: RecipientDecision, edits: tuple[
         forward_path=destination.facts.address,
         route=route,
         account=destination.account or "",
-        folder="Junk" if verdict is Verdict.JUNK else "INBOX",
+        folder="Junk" if verdict is Verdict.JUNK else decision.folder or "INBOX",
+        flags=decision.flags,
         edits=edits,
         reason=reason,
     )

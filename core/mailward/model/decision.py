@@ -18,6 +18,7 @@ class RecipientDecision:
 
     rule: "infected (policies/inbound.yaml:9:3)" or "limits.junk 5 (…)" in the words of `source_*`.
     wanted: the verdict before one reply had to serve several recipients, when that changed it ("reject" kept as quarantine).
+    folder, flags: where an accepted copy goes and how it is marked, when rules say so; "" is the verdict's own mailbox.
     """
 
     recipient: str
@@ -30,6 +31,8 @@ class RecipientDecision:
     wanted: str = ""
     actions: tuple[str, ...] = ()
     shadow: tuple[str, ...] = ()
+    folder: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class DecisionRecord:
         )
         raw["facts"] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["facts"].items()}
         raw["recipients"] = tuple(
-            RecipientDecision(**{**r, "actions": tuple(r["actions"]), "shadow": tuple(r["shadow"])}) for r in raw["recipients"]
+            RecipientDecision(**{**r, **{key: tuple(r[key]) for key in ("actions", "shadow", "flags")}}) for r in raw["recipients"]
         )
         raw["events"] = tuple(LaterEvent(**e) for e in raw["events"])
         return cls(**raw)

@@ -67,6 +67,8 @@ class Ruling:
             wanted="" if self.wanted is None else self.wanted.value,
             actions=self.actions,
             shadow=self.shadow,
+            folder=self.folder or "",
+            flags=self.flags,
         )
 
 
