@@ -57,8 +57,12 @@ class Deliverer(Protocol):
 class Decisions(Protocol):
     """Where decision records are kept."""
 
-    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
-        """Keep the record, unless it is there, and the events. Raises StorageError."""
+    def add(self, record: DecisionRecord) -> None:
+        """Keep the record, unless it is there. Raises StorageError."""
+        ...
+
+    def add_event(self, id: QueueId, event: LaterEvent, /) -> None:
+        """Note what happened to a message later. Raises StorageError."""
         ...
 
 
@@ -274,7 +278,7 @@ class DeliveryManager:
 
     def _delivered(self, task: _Task, outcome: str) -> None:
         try:
-            self._decisions.add(task.item.decision, (self._event(task, outcome),))
+            self._record(task, outcome)
         except StorageError as error:  # the item holds the record until it is kept; the delivery key prevents a second copy
             self._failed(task, f"{outcome}; the decision record could not be kept: {error}")
             return
@@ -292,8 +296,7 @@ class DeliveryManager:
         tell = log.error if failures >= ALARM_AFTER else log.warning
         tell("delivery failed", id=task.item.id, rcpt=task.recipient.forward_path, attempt=failures, problem=text)
         try:
-            event = self._event(task, f"attempt {failures} failed, next after {utc_text(next_at)}: {text}")
-            self._decisions.add(task.item.decision, (event,))
+            self._record(task, f"attempt {failures} failed, next after {utc_text(next_at)}: {text}")
         except StorageError as error:
             log.warning("decision event lost", id=task.item.id, problem=str(error))
 
@@ -308,5 +311,7 @@ class DeliveryManager:
             return
         log.error("damaged message set aside", id=queue_id, problem=report.text, kept=report.kept)
 
-    def _event(self, task: _Task, text: str) -> LaterEvent:
-        return LaterEvent(utc_text(self._clock.now()), task.recipient.forward_path, text)
+    def _record(self, task: _Task, text: str) -> None:
+        """Copy the decision record out of the item, which may be gone soon, and add what happened."""
+        self._decisions.add(task.item.decision)
+        self._decisions.add_event(task.item.id, LaterEvent(utc_text(self._clock.now()), task.recipient.forward_path, text))
