@@ -274,7 +274,7 @@ def scalar(text: str) -> Scalar:
         if _HEX.fullmatch(text):
             return int(text[2:], 16)
         if _FLOAT.fullmatch(text):
-            return float(text.replace(".inf", "inf").replace(".nan", "nan")) if text[-1] in "fn" else float(text)
+            return float(text.replace(".", "") if text[-1].isalpha() else text)
     return text
 
 

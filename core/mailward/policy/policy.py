@@ -1,5 +1,6 @@
 """A loaded policy: asked once a stage and recipient, it answers with a Ruling. It does no I/O but one stat call a list file."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -91,7 +92,8 @@ class Policy:
         _add(rules, self.preset_rules, hidden | self.removed)
         for override in reversed(overrides):
             limits.update((limit.verdict, limit) for limit in override.limits)
-        ordered = sorted(limits.values(), key=lambda limit: -limit.verdict.strength)
+        in_force = [limit for limit in limits.values() if limit.points < math.inf]
+        ordered = sorted(in_force, key=lambda limit: -limit.verdict.strength)
         return View(tuple(rules.values()), tuple(ordered), tuple(override.name for override in overrides))
 
 

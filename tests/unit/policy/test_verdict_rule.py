@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mailward.model.evidence import EvidenceSet, HookCall
 from mailward.model.verdict import Verdict
 from mailward.policy import Policy, RecipientFacts, Ruling, load_policy

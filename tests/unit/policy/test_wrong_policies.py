@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from mailward.model.errors import PolicyError
 from mailward.policy import load_policy
 from mailward.policy.nodes import MAX_OCTETS, parse
