@@ -19,7 +19,8 @@ _BACKLOG = 512
 
 @dataclass(frozen=True, slots=True)
 class ImapSettings:
-    """One listener. login_s: from the connection until somebody is logged in; idle_s: the longest silence afterwards (RFC 3501 section 5.4).
+    """One listener. login_s: from the connection until somebody is logged in; idle_s: the longest silence afterwards (RFC 3501
+    section 5.4).
 
     buffer_octets: input kept while a command is carried out. output_octets: unsent output before we wait for the client.
     """

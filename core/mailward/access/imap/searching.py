@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 import structlog
 
 from mailward.access.imap.selected import Selected
+from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.search import Age, And, Day, Flag, Key, Not, Numbers, Or, Size, Text
@@ -169,7 +170,16 @@ def _sent_on(envelope: Value) -> date | None:
 def _in_field(headers: Value, name: str, wanted: str) -> bool:
     if not isinstance(headers, bytes) or name.lower().encode("utf-8", "replace") not in headers.lower():
         return False
-    return any(wanted in _folded(field.text) for field in MessageView(headers).all(name))
+    fields = MessageView(headers).all(name)
+    if any(wanted in _folded(field.text) for field in fields):
+        return True
+    # "a (comment) @ b" is the address a@b however it is written.
+    return "@" in wanted and any(wanted in _addresses(field.value) for field in fields)
+
+
+def _addresses(value: bytes) -> str:
+    found = (b"%b@%b" % (mailbox.local_part_octets, mailbox.domain_octets) for mailbox in read_address_list(value).mailboxes)
+    return _folded(b" ".join(found).decode("utf-8", "replace"))
 
 
 def _in_header(headers: Value, wanted: str) -> bool:

@@ -14,6 +14,10 @@ _ENDLESS = 1 << 62
 _TAG = re.compile(rb"[\x21\x23\x24\x26\x27\x2c-\x5b\x5d-\x7a\x7c\x7e]{1,100}")
 _APPEND = re.compile(rb"[^ ]+ APPEND ", re.IGNORECASE)
 
+_ID = re.compile(rb"[^ ]{1,100} ID \(", re.IGNORECASE)
+ID_OCTETS = 34 * 1024
+"""ID may be as long as its own limits allow, before login too: 30 fields of 30 octets with values of 1024 (RFC 2971 section 3.3)."""
+
 LITERAL_MARK = b"\x00"
 """Stands for a literal in `CommandReceived.text`; a NUL is not allowed in a command, so it can stand for nothing else."""
 
@@ -135,7 +139,10 @@ class Framer:
 
     def _line(self) -> bytes | CommandRefused | None:
         end = self._buffer.find(b"\n", self._scanned)
-        if (end if end >= 0 else len(self._buffer)) > self.limits.line_octets:
+        longest = self.limits.line_octets
+        if len(self._buffer) > longest and _ID.match(self._buffer):
+            longest = max(longest, ID_OCTETS)
+        if (end if end >= 0 else len(self._buffer)) > longest:
             return self._close("Command line too long")
         if end < 0:
             self._scanned = len(self._buffer)
@@ -200,8 +207,6 @@ class Framer:
         self._text.clear()
         self._literals.clear()
         self._refusal = None
-        if isinstance(event, CommandReceived) and len(event.text) > self.limits.line_octets:
-            return self._close("Command too long")
         return event
 
     def _tag(self, line: bytes) -> bytes | None:

@@ -1,0 +1,174 @@
+"""IMAP sessions without sockets: a session over a real store, a wire held in memory, and a small client that reads replies."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailward.access.imap.commands import COMMANDS
+from mailward.access.imap.session import Desk, Session
+from mailward.api.hooks import MessageMoved
+from mailward.disk import Disk
+from mailward.model.ids import AccountId
+from mailward.store.embedded import EmbeddedStore
+
+PASSWORD = "secret"
+APPEND_OCTETS = 1024 * 1024
+_LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
+
+
+class Watched:
+    """Hints of one process: the store publishes, sessions watch."""
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._callbacks: dict[AccountId, list[Callable[[], None]]] = {}
+
+    def publish(self, account: AccountId, *_: object) -> None:
+        if self.loop is not None and not self.loop.is_closed():
+            for callback in tuple(self._callbacks.get(account, ())):
+                self.loop.call_soon_threadsafe(callback)
+
+    def watch(self, account: AccountId, callback: Callable[[], None]) -> Callable[[], None]:
+        self.loop = asyncio.get_running_loop()
+        self._callbacks.setdefault(account, []).append(callback)
+        return lambda: self._callbacks[account].remove(callback)
+
+
+class OnePassword:
+    """Every name that begins with an account's is that account, if the password is right."""
+
+    async def check(self, login: str, password: str, peer_ip: str) -> AccountId | None:
+        return AccountId(login.partition("@")[0]) if password == PASSWORD else None
+
+
+@dataclass
+class Office:
+    """A desk over a real store, and what it was told of moves."""
+
+    folder: Path
+    moves: list[MessageMoved] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.hints = Watched()
+        self.store = EmbeddedStore(self.folder, Disk(), self.hints)
+        self.desk = Desk(
+            store=self.store,
+            login=OnePassword(),
+            watch=self.hints.watch,
+            moved=self.moves.append,
+            hostname="mail.example.test",
+            append_octets=APPEND_OCTETS,
+        )
+
+
+class Wire:
+    """access.imap.session.Connection in memory."""
+
+    def __init__(self, *, is_secure: bool = True, can_start_tls: bool = False) -> None:
+        self.is_secure = is_secure
+        self.can_start_tls = can_start_tls
+        self.sent = bytearray()
+        self.news = asyncio.Event()
+        self.is_waiting = asyncio.Event()
+        self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def send(self, octets: bytes) -> None:
+        self.sent += octets
+        self.news.set()
+
+    async def receive(self) -> bytes:
+        if self._inbox.empty():
+            self.is_waiting.set()
+        octets = await self._inbox.get()
+        self.is_waiting.clear()
+        return octets
+
+    async def start_tls(self) -> None:
+        self.is_secure = True
+        self.can_start_tls = False
+
+    def feed(self, octets: bytes) -> None:
+        """What the client sends; b"" is its end."""
+        self.is_waiting.clear()
+        self._inbox.put_nowait(octets)
+
+
+class Client:
+    """One session and its client. Replies are whole: literals are in their line."""
+
+    def __init__(self, office: Office, **wire: bool) -> None:
+        self.wire = Wire(**wire)
+        self.session = Session(office.desk, self.wire, "192.0.2.1", COMMANDS)
+        self.task = asyncio.get_running_loop().create_task(self.session.run())
+        self._read = 0
+        self._tags = 0
+
+    async def line(self) -> bytes:
+        """The next reply without its CRLF; b"" when the session is over."""
+        reply = b""
+        while True:
+            end = self.wire.sent.find(b"\n", self._read)
+            if end < 0:
+                if self.task.done():
+                    return b""
+                self.wire.news.clear()
+                news = asyncio.ensure_future(self.wire.news.wait())
+                await asyncio.wait((news, self.task), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+                if not self.wire.news.is_set() and not self.task.done():
+                    raise TimeoutError(f"no reply; so far {bytes(self.wire.sent[-500:])!r}")
+                continue
+            reply += self.wire.sent[self._read : end + 1]
+            self._read = end + 1
+            literal = _LITERAL.search(reply)
+            if literal is None:
+                return reply[:-2]
+            size = int(literal[1])
+            reply += self.wire.sent[self._read : self._read + size]
+            self._read += size
+
+    async def command(self, text: str | bytes) -> list[bytes]:
+        """Send one command; its untagged replies and, last, the tagged one without its tag."""
+        self._tags += 1
+        tag = b"t%d " % self._tags
+        self.wire.feed(tag + (text.encode() if isinstance(text, str) else text) + b"\r\n")
+        return await self.replies(tag)
+
+    async def replies(self, tag: bytes) -> list[bytes]:
+        found = []
+        while True:
+            line = await self.line()
+            found.append(line.removeprefix(tag))
+            if line.startswith(tag) or not line:
+                return found
+
+    async def ok(self, text: str | bytes) -> list[bytes]:
+        """The untagged replies of a command that succeeds."""
+        *untagged, tagged = await self.command(text)
+        assert tagged.startswith(b"OK "), (text, tagged)
+        return untagged
+
+    async def append(self, mailbox: str, octets: bytes, more: str = "") -> bytes:
+        """The tagged reply."""
+        return (await self.command(f"APPEND {mailbox} {more}{{{len(octets)}+}}\r\n".encode() + octets))[-1]
+
+    async def login(self, name: str = "alice") -> "Client":
+        await self.line()
+        await self.ok(f"LOGIN {name}@example.test {PASSWORD}")
+        return self
+
+    async def close(self) -> None:
+        self.wire.feed(b"")
+        self.task.cancel()
+        with suppress(asyncio.CancelledError, ConnectionError):
+            await self.task
+
+
+async def settle(client: Client) -> None:
+    """Until the session waits for its client, or is over."""
+    waiting = asyncio.ensure_future(client.wire.is_waiting.wait())
+    await asyncio.wait((waiting, client.task), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
