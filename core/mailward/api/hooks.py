@@ -45,14 +45,18 @@ def hookimpl(*, needs: Iterable[str] = (), after: Iterable[str] = (), inline: bo
 def hookimpl(
     function: Function | None = None, *, needs: Iterable[str] = (), after: Iterable[str] = (), inline: bool = False
 ) -> Function | Callable[[Function], Function]:
-    """Mark a function as the implementation of the hook of its name."""
-    options = HookOptions(tuple(needs), tuple(after), inline)
+    """Mark a function as the implementation of the hook of its name. needs, after: plugin names; one alone may be a str."""
+    options = HookOptions(_names(needs), _names(after), inline)
 
     def mark(target: Function) -> Function:
         setattr(target, _OPTIONS, options)
         return _pluggy_hookimpl(target)
 
     return mark if function is None else mark(function)
+
+
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def options_of(function: Callable[..., Any]) -> HookOptions:

@@ -17,7 +17,11 @@ def test_hookimpl_remembers_its_options_with_and_without_brackets() -> None:
     @hookimpl(needs=["spf"], after=["*"], inline=True)
     def full() -> None: ...
 
+    @hookimpl(needs="spf", after="*")
+    def single() -> None: ...
+
     assert options_of(plain) == HookOptions()
+    assert options_of(single) == HookOptions(("spf",), ("*",))
     assert options_of(full) == HookOptions(("spf",), ("*",), inline=True)
     assert options_of(lambda: None) == HookOptions()
 

@@ -1,0 +1,79 @@
+"""What does `docs/reference/hooks.md` say? The page is made from the specifications, so that it cannot fall behind them.
+
+python -m mailward.testing.hookpage > docs/reference/hooks.md
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Mapping
+
+from mailward.api import EnvelopeView, SessionView, hooks
+from mailward.pipeline.plugins import spec_arguments
+from mailward.pipeline.stages import COMMAND_STAGE_S, MESSAGE_STAGE_S, PLACES, WATCHER_S
+
+ANSWERS = ("Stage", "Return", "On error", "Used by", "Since")
+"""What every specification says, in this order (style section 4)."""
+
+_HEAD = f"""\
+# Hooks
+
+This page is made from the specifications in `mailward.api.hooks`; `python -m mailward.testing.hookpage` writes it.
+[Why hooks are shaped so](../explanation/hooks.md) is told elsewhere.
+
+A plugin implements a hook by a function of its name under `@hookimpl`. It names only the arguments it wants; they are given
+by name. `async def` runs on the event loop, `def` in a thread, `@hookimpl(inline=True)` directly.
+`@hookimpl(needs=["spf"])` waits for plugins that must be enabled, `after=["spam"]` for those that are, `after="*"` for all.
+One call may take `timeout:` of the policy; all hooks of one SMTP command together {COMMAND_STAGE_S:g} s, those of a message
+{MESSAGE_STAGE_S:g} s, an `on_*` hook {WATCHER_S:g} s.
+
+| Hook | Stage | Arguments | Used by |
+|---|---|---|---|
+"""
+
+
+def answers(hook: str) -> Mapping[str, str]:
+    """What the docstring of a specification says: "Stage" and the others -> text. Raises ValueError when one is missing."""
+    text = inspect.getdoc(getattr(hooks, hook)) or ""
+    pattern = (
+        r"(?ms)^.*?" + "".join(rf"{re.escape(word)}:\s+(?P<_{number}>.+?)\s+" for number, word in enumerate(ANSWERS)) + r"\Z"
+    )
+    found = re.match(pattern, text + "\n")
+    if found is None:
+        raise ValueError(f"the docstring of {hook} must answer {', '.join(ANSWERS)}, in this order")
+    return {word: " ".join(found[f"_{number}"].split()) for number, word in enumerate(ANSWERS)}
+
+
+def users(hook: str) -> tuple[str, ...]:
+    """The bundled plugins that a specification names as its users."""
+    return tuple(word.strip() for word in answers(hook)["Used by"].rstrip(".").split(","))
+
+
+def page() -> str:
+    """The whole page, as Markdown."""
+    return _HEAD + "".join(_row(hook) for hook in PLACES) + "".join(_section(hook) for hook in PLACES)
+
+
+def _row(hook: str) -> str:
+    arguments = ", ".join(f"`{name}`" for name in spec_arguments(hook))
+    return f"| [`{hook}`](#{hook}) | {PLACES[hook].stage} | {arguments} | {', '.join(users(hook))} |\n"
+
+
+def _section(hook: str) -> str:
+    specification = getattr(hooks, hook)
+    summary = (inspect.getdoc(specification) or "").splitlines()[0]
+    signature = ", ".join(f"{p.name}: {_type(p.annotation)}" for p in inspect.signature(specification).parameters.values())
+    told = "\n".join(f"- **{word}:** {text}" for word, text in answers(hook).items())
+    return f"\n## {hook}\n\n```python\ndef {hook}({signature})\n```\n\n{summary}\n\n{told}\n"
+
+
+def _type(annotation: type) -> str:
+    return _NAMES.get(annotation, annotation.__name__)
+
+
+_NAMES = {SessionView: "SessionView", EnvelopeView: "EnvelopeView"}
+"""These two are views by another name."""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
