@@ -53,7 +53,7 @@ def test_t_plug_03_a_filter_that_fails_is_451_and_explained(target: tuple[Server
     assert name not in text
     record = json.loads(made.run("explain", "last", "--json").stdout)
     assert record["recipients"][0]["verdict"] == "tempfail"
-    assert (record["recipients"][0]["source_kind"], record["recipients"][0]["source_name"]) == ("floor", name)
+    assert (record["recipients"][0]["source_kind"], record["recipients"][0]["source_name"]) == ("floor", f"{name} failed")
     calls = {call["plugin"]: call for call in record["calls"]}
     assert calls[name]["status"] == "failed"
     assert SAID[name] in calls[name]["error"]

@@ -97,7 +97,7 @@ def test_t_av_10_clamd_stopped_is_451_and_the_mail_arrives_when_it_is_back() -> 
         explained = made.run("explain", "last").stdout
         assert "antivirus" in explained
         assert "FAILED" in explained
-        scanner.restart()
+        scanner.start()
         try:
             assert made.send(octets)[0] == 250
             assert len(made.wait_for(1)) == 1

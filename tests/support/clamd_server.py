@@ -44,7 +44,13 @@ MaxRecursion 12
 AlertEncrypted yes
 """
         )
-        self._process = RunningProgram([clamd, "-c", str(config)], folder / "clamd.log")
+        self._arguments = [clamd, "-c", str(config)]
+        self._log = folder / "clamd.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, also again after `close`; returns when it answers."""
+        self._process = RunningProgram(self._arguments, self._log)
         self._process.wait_until(self._answers)
 
     def close(self) -> None:

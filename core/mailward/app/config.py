@@ -80,19 +80,19 @@ class Config:
 
 
 def find_config(given: Path | None) -> Path:
-    """The configuration file to use, absolute. Raises ConfigError when there is none."""
+    """The configuration file to use, absolute and without links. Raises ConfigError when there is none."""
     if given is not None:
         if given.is_file():
-            return given.absolute()
+            return given.resolve()
         raise ConfigError(f"there is no configuration file {given}")
     named = os.environ.get("MAILWARD_CONFIG")
     if named:
         if Path(named).is_file():
-            return Path(named).absolute()
+            return Path(named).resolve()
         raise ConfigError(f"$MAILWARD_CONFIG names {named}, which does not exist")
     for candidate in (Path("mailward.yaml"), Path("run/mailward.yaml"), Path("/etc/mailward/mailward.yaml")):
         if candidate.is_file():
-            return candidate.absolute()
+            return candidate.resolve()
     raise ConfigError("no mailward.yaml here, in ./run or in /etc/mailward; make one with mailward quickstart, or use -c FILE")
 
 

@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -233,26 +233,3 @@ def bind(address: str, port: int) -> socket.socket:
             "change listeners in mailward.yaml, or quickstart with another --port-offset"
         ) from error
     return listener
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceUser:
-    """The user and group the server works as."""
-
-    name: str
-    uid: int
-    gid: int
-    home: str = field(default="/")
-
-
-def drop_privileges(user: ServiceUser) -> None:
-    """Become `user` for good. Raises ConfigError when root could be had back (T-PRIV-01)."""
-    os.setgroups([])
-    os.setresgid(user.gid, user.gid, user.gid)
-    os.setresuid(user.uid, user.uid, user.uid)
-    os.umask(0o077)
-    try:
-        os.setuid(0)
-    except PermissionError:
-        return
-    raise ConfigError(f"user '{user.name}' can become root again; Mailward does not serve with such a user")

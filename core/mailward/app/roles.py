@@ -5,7 +5,6 @@ One command starts them all; each has its own process so that hostile MIME does 
 
 import asyncio
 import os
-import pwd
 import signal
 import socket
 from collections.abc import Callable
@@ -16,8 +15,9 @@ import uvloop
 
 from mailward.app.build import AccessRole, QueueRole, SmtpRole
 from mailward.app.config import Config, Listener, load_config
-from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, ServiceUser, Supervisor, bind, drop_privileges
+from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, bind
 from mailward.app.filters import load_filters
+from mailward.app.users import drop_privileges, service_user
 from mailward.model.errors import ConfigError
 
 log = structlog.get_logger("mailward.worker")
@@ -28,7 +28,7 @@ BoundListener = tuple[Listener, socket.socket]
 def serve(config_file: Path) -> int:
     """Run the whole server in the foreground. Returns the exit code; raises ConfigError before anything is started."""
     config = load_config(config_file)
-    user = _service_user(config)
+    user = service_user(config)
     bound = [(listener, bind(listener.address, listener.port)) for listener in config.listeners]
     if user is not None:
         drop_privileges(user)
@@ -54,24 +54,6 @@ def _only(bound: list[BoundListener], protocol: str) -> list[BoundListener]:
         if listener.protocol != protocol:
             listening.close()
     return [pair for pair in bound if pair[0].protocol == protocol]
-
-
-def _service_user(config: Config) -> ServiceUser | None:
-    if os.geteuid() != 0:
-        return None
-    if config.user is None:
-        raise ConfigError(
-            f"{config.path}: started as root, so `user:` must name the user to serve as, for example user: mailward"
-        )
-    try:
-        entry = pwd.getpwnam(config.user)
-    except KeyError:
-        raise ConfigError(
-            f"{config.path}: there is no user '{config.user}'; make one with: useradd --system {config.user}"
-        ) from None
-    if entry.pw_uid == 0:
-        raise ConfigError(f"{config.path}: user: {config.user} is root; Mailward does not serve as root")
-    return ServiceUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 def _check_folders(config: Config) -> None:

@@ -38,9 +38,10 @@ def add_command(
 
       mailward account add bob@example.org --password-stdin <password.txt
     """
-    settings = config_of(config)
     mailbox = _parsed(address)
-    password = password_from(password_stdin, password_file) or ask_password(twice=True)
+    password = password_from(password_stdin, password_file)
+    settings = config_of(config)
+    password = password or ask_password(twice=True)
     directory = Directory(settings.directory_file)
     try:
         directory.add_domain(mailbox.domain)
@@ -77,14 +78,15 @@ def password_command(
 
     Example: mailward account password alice@example.org
     """
-    settings = config_of(config)
     mailbox = _parsed(address)
+    given = password_from(password_stdin, password_file)
+    settings = config_of(config)
     directory = Directory(settings.directory_file)
     try:
         account = next((a for a in directory.accounts() if a.address == mailbox), None)
         if account is None:
             fail(f"there is no account {mailbox}; mailward account list shows them", NO_INPUT)
-        password = password_from(password_stdin, password_file) or ask_password(twice=True)
+        password = given or ask_password(twice=True)
         directory.set_password_hash(account.id, hash_password(password))
     finally:
         directory.close()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mailward.app.config import Config, find_config, load_config
+from mailward.app.users import drop_privileges, service_user
 from mailward.cli.output import NO_INPUT, USAGE, fail
 
 ConfigOption = Annotated[
@@ -22,11 +23,18 @@ PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Read
 
 
 def config_of(path: Path | None, *, quiet: bool = False) -> Config:
-    """The configuration named or found; its path is told on standard error first, unless `quiet`."""
+    """The configuration named or found; its path is told on standard error first, unless `quiet`.
+
+    Root becomes the configuration's user here, so read what only root can read before.
+    """
     found = find_config(path)
     if not quiet:
         print(f"configuration: {found}", file=sys.stderr)
-    return load_config(found)
+    config = load_config(found)
+    user = service_user(config)
+    if user is not None:
+        drop_privileges(user)
+    return config
 
 
 def password_from(stdin: bool, file: Path | None) -> str | None:

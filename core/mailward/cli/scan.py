@@ -37,8 +37,8 @@ def scan_command(
 
       mailward scan message.eml --ip 203.0.113.7 --helo mail.example.net --mail-from a@example.net --rcpt bob@example.org
     """
-    settings = config_of(config)
     octets = _read(file)
+    settings = config_of(config)
     given = ScanInput(
         octets=octets,
         ip=ip or "127.0.0.1",

@@ -131,10 +131,10 @@ def read_command(
 
       mailward try read --mailbox Junk
     """
+    password = password_from(password_stdin, password_file)
     settings = config_of(config)
     login = account or _first_account(settings)
     kept = settings.folder / f"secrets/{login}.password"
-    password = password_from(password_stdin, password_file)
     if password is None and os.access(kept, os.R_OK):
         password = password_from(False, kept)
     password = password or ask_password(twice=False)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mailward.app.daemon import ServiceUser, bind, drop_privileges
+from mailward.app.daemon import bind
+from mailward.app.users import ServiceUser, drop_privileges
 from mailward.model.errors import ConfigError
 
 SCRIPT = """

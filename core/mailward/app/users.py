@@ -1,0 +1,52 @@
+"""Root gives itself up: the server and every command work as the configuration's user.
+
+Commands too, since they load that user's drop-ins (which must never run as root) and write that user's files.
+"""
+
+import os
+import pwd
+from dataclasses import dataclass
+
+from mailward.app.config import Config
+from mailward.model.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUser:
+    """The user and group the server works as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def drop_privileges(user: ServiceUser) -> None:
+    """Become `user` for good. Raises ConfigError when root could be had back (T-PRIV-01)."""
+    os.setgroups([])
+    os.setresgid(user.gid, user.gid, user.gid)
+    os.setresuid(user.uid, user.uid, user.uid)
+    os.umask(0o077)
+    try:
+        os.setuid(0)
+    except PermissionError:
+        return
+    raise ConfigError(f"user '{user.name}' can become root again; Mailward does not serve with such a user")
+
+
+def service_user(config: Config) -> ServiceUser | None:
+    """Whom root has to become for this configuration; None when somebody else runs us. Raises ConfigError."""
+    if os.geteuid() != 0:
+        return None
+    if config.user is None:
+        raise ConfigError(
+            f"{config.path}: started as root, so `user:` must name the user to serve as, for example user: mailward"
+        )
+    try:
+        entry = pwd.getpwnam(config.user)
+    except KeyError:
+        raise ConfigError(
+            f"{config.path}: there is no user '{config.user}'; make one with: useradd --system {config.user}"
+        ) from None
+    if entry.pw_uid == 0:
+        raise ConfigError(f"{config.path}: user: {config.user} is root; Mailward does not serve as root")
+    return ServiceUser(entry.pw_name, entry.pw_uid, entry.pw_gid)

@@ -1,0 +1,362 @@
+"""IMAP over real sockets and TLS with the standard library's client, and raw where a client would not go."""
+
+import asyncio
+import imaplib
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mailward.access.imap.session import Desk
+from mailward.api.hooks import MessageMoved
+from mailward.app.certificate import self_signed
+from mailward.app.watching import Watchers
+from mailward.disk import Disk
+from mailward.model.ids import AccountId
+from mailward.net.imapd import ImapListener, ImapSettings, serve_imap
+from mailward.net.tls import server_context
+from mailward.store.base import Append, MailStore
+from mailward.store.changes import Hints
+from mailward.store.embedded import EmbeddedStore
+
+MESSAGE = (
+    b"Return-Path: <a@example.net>\r\nFrom: Ann <ann@example.net>\r\nTo: bob@example.org\r\nSubject: first\r\n"
+    b"Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.net>\r\n\r\nhello there\r\n"
+)
+
+
+class FixedLogin:
+    async def check(self, login: str, password: str, peer_ip: str) -> AccountId | None:
+        return AccountId("a1") if (login, password) == ("bob@example.org", 'pass "word"') else None
+
+
+class Running:
+    """A listener on a loop of its own thread. moves: what plugins would be told."""
+
+    def __init__(self, folder: Path) -> None:
+        certificate, key = self_signed("mx.example.test")
+        (folder / "c.pem").write_bytes(certificate)
+        (folder / "k.pem").write_bytes(key)
+        self.client_context = ssl.create_default_context(cafile=str(folder / "c.pem"))
+        self.client_context.check_hostname = False
+        self.moves: list[MessageMoved] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.store: MailStore
+        self._call(self._start(folder))
+
+    def _call(self, coroutine):  # type: ignore[no-untyped-def]
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+
+    async def _start(self, folder: Path) -> None:
+        context = server_context(folder / "c.pem", folder / "k.pem")
+        self._hints = Hints(folder / "hints")
+        watchers = Watchers()
+        self._hints.listen(watchers.changed)
+        self.store = EmbeddedStore(folder / "accounts", Disk(), self._hints)
+        desk = Desk(self.store, FixedLogin(), watchers.watch, self.moves.append, "mx.example.test", 1_000_000)
+        self._listeners: list[ImapListener] = []
+        for implicit in (True, False):
+            sock = socket.create_server(("127.0.0.1", 0))
+            sock.setblocking(False)
+            settings = ImapSettings(implicit_tls=implicit)
+            self._listeners.append(await serve_imap(sock, settings=settings, desk=desk, tls_context=context))
+        self.tls_port, self.plain_port = (listener.port for listener in self._listeners)
+
+    def deliver(self, octets: bytes = MESSAGE, mailbox: str = "INBOX") -> None:
+        account = self.store.open(AccountId("a1"))
+        account.apply([Append(account.mailbox(mailbox).id, octets, datetime(2026, 11, 2, 10, tzinfo=UTC))])
+
+    def connect(self) -> imaplib.IMAP4_SSL:
+        client = imaplib.IMAP4_SSL("127.0.0.1", self.tls_port, ssl_context=self.client_context, timeout=20)
+        assert client.login("bob@example.org", 'pass "word"')[0] == "OK"
+        return client
+
+    def raw(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.plain_port), 20)
+
+    def close(self) -> None:
+        async def stop() -> None:
+            for listener in self._listeners:
+                await listener.close()
+            self._hints.close()
+
+        self._call(stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(tmp_path_factory.mktemp("i"))
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def client(server: Running) -> Iterator[imaplib.IMAP4_SSL]:
+    made = server.connect()
+    yield made
+    made.logout()
+
+
+def _fetched(answer: object) -> bytes:
+    return b"".join(b"".join(p) if isinstance(p, tuple) else p for p in answer if p)  # type: ignore[union-attr]
+
+
+def test_append_and_fetch_give_the_octets_back(client: imaplib.IMAP4_SSL) -> None:
+    status, (text,) = client.append("INBOX", "(\\Seen $Label)", '" 2-Nov-2026 10:00:00 +0000"', MESSAGE)
+    assert status == "OK"
+    assert re.match(rb"\[APPENDUID \d+ 1\]", text)
+    assert client.select("INBOX") == ("OK", [b"1"])
+    _, answer = client.fetch("1", "(BODY[] FLAGS INTERNALDATE RFC822.SIZE)")
+    assert answer[0][1] == MESSAGE
+    rest = _fetched(answer)
+    assert b"FLAGS (\\Recent \\Seen $Label)" in rest
+    assert b'INTERNALDATE " 2-Nov-2026 10:00:00 +0000"' in rest
+    assert b"RFC822.SIZE %d" % len(MESSAGE) in rest
+
+
+def test_parts_of_a_message(server: Running, client: imaplib.IMAP4_SSL) -> None:
+    server.deliver()
+    client.select("INBOX")
+    for item, octets in (
+        ("BODY.PEEK[HEADER]", MESSAGE[: MESSAGE.index(b"hello")]),
+        ("BODY.PEEK[TEXT]", b"hello there\r\n"),
+        ("BODY.PEEK[1]", b"hello there\r\n"),
+        ("BODY.PEEK[HEADER.FIELDS (Subject From)]", b"From: Ann <ann@example.net>\r\nSubject: first\r\n\r\n"),
+        ("BODY.PEEK[]<6.5>", MESSAGE[6:11]),
+        ("RFC822.HEADER", MESSAGE[: MESSAGE.index(b"hello")]),
+    ):
+        _, answer = client.fetch("1", f"({item})")
+        assert answer[0][1] == octets, item
+    _, answer = client.fetch("1", "(FLAGS)")
+    assert answer == [b"1 (FLAGS (\\Recent))"], "PEEK and RFC822.HEADER do not set \\Seen"
+    assert client.fetch("1", "(BODY.PEEK[]<5000.5>)")[1][0] == (b"1 (BODY[]<5000> {0}", b"")
+    _, answer = client.fetch("1", "(ENVELOPE BODYSTRUCTURE)")
+    assert b'"first" (("Ann" NIL "ann" "example.net"))' in answer[0]
+    assert b'BODYSTRUCTURE ("TEXT" "PLAIN"' in answer[0].upper()
+
+
+def test_body_sets_seen_and_says_so(server: Running, client: imaplib.IMAP4_SSL) -> None:
+    server.deliver()
+    client.select("INBOX")
+    _, answer = client.fetch("1", "(BODY[TEXT])")
+    assert b"FLAGS (\\Recent \\Seen)" in _fetched(answer)
+    assert client.search(None, "UNSEEN") == ("OK", [b""])
+
+
+def test_flags(server: Running, client: imaplib.IMAP4_SSL) -> None:
+    for _ in range(3):
+        server.deliver()
+    client.select("INBOX")
+    client.close()
+    client.select("INBOX")  # nothing is recent any more
+    both = [b"1 (UID 1 FLAGS (\\Flagged $Work))", b"2 (UID 2 FLAGS (\\Flagged $Work))"]
+    assert client.store("1:2", "+FLAGS", "(\\Flagged $Work)")[1] == both
+    assert client.store("2", "-FLAGS", "\\Flagged")[1] == [b"2 (UID 2 FLAGS ($Work))"]
+    assert client.store("3", "FLAGS.SILENT", "(\\Deleted)")[1] == [None]
+    assert client.uid("STORE", "1", "+FLAGS", "(\\Flagged)")[1] == [b"1 (UID 1 FLAGS (\\Flagged $Work))"]
+    assert client.search(None, "KEYWORD", "$Work", "NOT", "FLAGGED") == ("OK", [b"2"])
+    assert client.expunge() == ("OK", [b"3"])
+
+
+def test_move_copy_and_what_plugins_learn_of_it(server: Running, client: imaplib.IMAP4_SSL) -> None:
+    server.deliver()
+    server.deliver(MESSAGE.replace(b"first", b"second"))
+    client.select("INBOX")
+    status, _ = client._simple_command("MOVE", "1", "Junk")
+    assert status == "OK"
+    assert b"COPYUID" in b"".join(
+        client.untagged_responses.get("OK", []) or client.untagged_responses.get("COPYUID", [b"COPYUID"])
+    )
+    assert [(m.source, m.target, m.target_is_junk) for m in server.moves] == [("INBOX", "Junk", True)]
+    assert server.moves[0].octets == MESSAGE
+    status, (text,) = client.copy("1", "Archive")
+    assert (status, b"COPYUID" in text) == ("OK", True)
+    assert len(server.moves) == 1
+    assert client.select("Archive") == ("OK", [b"1"])
+    assert client.copy("1", "Nowhere")[0] == "NO"
+
+
+def test_mailboxes(client: imaplib.IMAP4_SSL) -> None:
+    _, listed = client.list()
+    assert b'(\\HasNoChildren \\Junk) "/" "Junk"' in listed
+    assert client.create("Lists/R&AOk-sum&AOk-")[0] == "OK"
+    assert client.create("Lists/R&AOk-sum&AOk-")[0] == "NO"
+    _, listed = client.list('""', "Lists/%")
+    assert listed == [b'(\\HasNoChildren) "/" "Lists/R&AOk-sum&AOk-"']
+    _, listed = client.list('""', "%")
+    assert any(line.startswith(b"(\\HasChildren") and line.endswith(b'"Lists"') for line in listed)
+    assert client.rename("Lists/R&AOk-sum&AOk-", "Lists/plain")[0] == "OK"
+    assert client.status("Lists/plain", "(MESSAGES UIDNEXT UNSEEN)") == ("OK", [b'"Lists/plain" (MESSAGES 0 UIDNEXT 1 UNSEEN 0)'])
+    assert client.delete("Lists/plain")[0] == "OK"
+    assert client.delete("INBOX")[0] == "NO"
+    assert client.subscribe("Archive")[0] == "OK"
+    assert client.unsubscribe("Archive")[0] == "OK"
+    assert not any(b"Archive" in line for line in client.lsub()[1])
+
+
+def test_search(server: Running, client: imaplib.IMAP4_SSL) -> None:
+    server.deliver()
+    server.deliver(MESSAGE.replace(b"first", b"=?utf-8?q?R=C3=A9sum=C3=A9?=").replace(b"hello", b"goodbye"))
+    client.select("INBOX")
+    for keys, found in (
+        (("ALL",), b"1 2"),
+        (("SUBJECT", "FIRST"), b"1"),
+        (("TEXT", "goodbye"), b"2"),
+        (("BODY", "hello"), b"1"),
+        (("OR", "BODY", "hello", "SUBJECT", "nothing"), b"1"),
+        (("NOT", "BODY", "hello"), b"2"),
+        (("FROM", "ann"), b"1 2"),
+        (("HEADER", "Message-ID", "<1@"), b"1 2"),
+        (("HEADER", "X-None", '""'), b""),
+        (("SINCE", "2-Nov-2026"), b"1 2"),
+        (("BEFORE", "2-Nov-2026"), b""),
+        (("SENTON", "2-Nov-2026"), b"1 2"),
+        (("LARGER", "10", "SMALLER", "100000"), b"1 2"),
+        (("UID", "2:*"), b"2"),
+        (("2:*", "UNSEEN"), b"2"),
+        (("OLDER", "10"), b"1 2"),
+    ):
+        assert client.search(None, *keys) == ("OK", [found]), keys
+    assert client.search("UTF-8", "SUBJECT", '"first"') == ("OK", [b"1"])
+    assert client.search("KOI8-R", "ALL")[0] == "NO"
+    assert client.uid("SEARCH", "ALL") == ("OK", [b"1 2"])
+
+
+def test_two_sessions_see_each_others_changes(server: Running, client: imaplib.IMAP4_SSL) -> None:
+    for _ in range(3):
+        server.deliver()
+    other = server.connect()
+    client.select("INBOX")
+    other.select("INBOX")
+    other.store("1", "+FLAGS", "(\\Deleted)")
+    other.expunge()
+    _, answer = client.fetch("3", "(UID)")
+    assert answer[0] == b"3 (UID 3)", "numbers hold until the session is told (RFC 3501 section 7.4.1)"
+    assert "EXPUNGE" not in client.untagged_responses
+    client.untagged_responses.clear()
+    client.noop()
+    assert client.response("EXPUNGE") == ("EXPUNGE", [b"1"])
+    assert client.fetch("2", "(UID)")[1] == [b"2 (UID 3)"]
+    other.logout()
+
+
+def _read_until(client: socket.socket, wanted: bytes) -> bytes:
+    octets = b""
+    while wanted not in octets:
+        more = client.recv(4096)
+        assert more, octets
+        octets += more
+    return octets
+
+
+def test_idle_tells_of_new_mail_and_takes_the_next_command_in_the_same_packet(server: Running) -> None:
+    with server.client_context.wrap_socket(socket.create_connection(("127.0.0.1", server.tls_port), 20)) as raw:
+        _read_until(raw, b"\r\n")
+        raw.sendall(b'a LOGIN bob@example.org "pass \\"word\\""\r\nb SELECT INBOX\r\nc IDLE\r\n')
+        _read_until(raw, b"+ idling\r\n")
+        server.deliver()
+        _read_until(raw, b"* 1 EXISTS\r\n")
+        raw.sendall(b"DONE\r\nd NOOP\r\n")
+        assert b"c OK" in _read_until(raw, b"d OK")
+
+
+@pytest.mark.parametrize("command", [b"a LOGIN bob@example.org secret", b"a AUTHENTICATE PLAIN AGJvYgBwdw=="])
+def test_t_tls_11_no_login_without_tls(server: Running, command: bytes) -> None:
+    with server.raw() as raw:
+        greeting = _read_until(raw, b"\r\n")
+        assert b"LOGINDISABLED" in greeting
+        assert b"AUTH=" not in greeting
+        raw.sendall(command + b"\r\n")
+        assert _read_until(raw, b"a ").startswith(b"a NO [PRIVACYREQUIRED]")
+
+
+def test_starttls_and_the_capabilities_after_it(server: Running) -> None:
+    client = imaplib.IMAP4("127.0.0.1", server.plain_port, timeout=20)
+    assert client.starttls(server.client_context)[0] == "OK"
+    assert "AUTH=PLAIN" in client.capabilities
+    assert "STARTTLS" not in client.capabilities
+    assert client.authenticate("PLAIN", lambda _: b'\x00bob@example.org\x00pass "word"')[0] == "OK"
+    client.logout()
+
+
+def test_t_tls_02_nothing_sent_in_clear_behind_starttls_is_carried_out(server: Running) -> None:
+    with server.raw() as raw:
+        _read_until(raw, b"\r\n")
+        raw.sendall(b"a1 STARTTLS\r\na2 NOOP\r\n")
+        octets = b""
+        while more := raw.recv(4096):
+            octets += more
+        assert b"a2" not in octets
+        assert b"a1 OK" not in octets
+
+
+def test_t_auth_03_unknown_name_and_wrong_password_look_alike(server: Running) -> None:
+    said = []
+    for name in ("bob@example.org", "nobody@example.org"):
+        client = imaplib.IMAP4_SSL("127.0.0.1", server.tls_port, ssl_context=server.client_context, timeout=20)
+        with pytest.raises(imaplib.IMAP4.error) as caught:
+            client.login(name, "wrong")
+        said.append(str(caught.value))
+        client.logout()
+    assert said[0] == said[1] == "b'[AUTHENTICATIONFAILED] Authentication failed.'" or said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"a LOGIN {4294967295}\r\n", b"a NO [LIMIT]"),
+        (b"a LOGIN {99999999999999999999}\r\n", b"a NO [LIMIT]"),
+        (b"a LOGIN {-1}\r\n", b"a BAD"),
+        (b"a NOOP {5000+}\r\n" + b"x" * 5000 + b"\r\nb NOOP\r\n", b"b OK"),
+        (b"a LOGIN {9000+}\r\n" + b"x DELETE INBOX\r\n" * 562 + b"12345678" + b" p\r\nb NOOP\r\n", b"b OK"),
+        (b"a FETCH 1 " + b"(" * 3000 + b"\r\n", b"a BAD"),
+        (b'a LOGIN "u\x00" p\r\n', b"a BAD"),
+        (b"a NOOP\nb NOOP\r\n", b"BYE"),
+        (b"a " + b"x" * 20000, b"BYE"),
+        (b"\r\n", b"* BAD"),
+        (b"NOOP\r\n", b"* BAD"),
+        (b"a NOSUCH\r\n", b"a BAD"),
+        (b"a SELECT INBOX\r\n", b"a BAD"),
+    ],
+)
+def test_t_imap_01_02_04_05_hostile_input_before_login(server: Running, sent: bytes, answer: bytes) -> None:
+    with server.raw() as raw:
+        _read_until(raw, b"\r\n")
+        raw.sendall(sent)
+        assert b"DELETE" not in _read_until(raw, answer)
+
+
+def test_many_bad_commands_end_the_session(server: Running) -> None:
+    with server.raw() as raw:
+        _read_until(raw, b"\r\n")
+        raw.sendall(b"a NOSUCH\r\n" * 30)
+        _read_until(raw, b"* BYE Too many bad commands")
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a//b", "a*b", "&AAA", "&AGE-", "x" * 600, "/".join("abcdefghijklmnopqrstuvwxyz")])
+def test_t_imap_13_names_that_cannot_be(client: imaplib.IMAP4_SSL, name: str) -> None:
+    assert client.create(f'"{name}"')[0] == "NO"
+
+
+def test_t_imap_15_an_append_that_is_too_big_is_refused_and_the_session_goes_on(
+    server: Running, client: imaplib.IMAP4_SSL
+) -> None:
+    status, (text,) = client.append("INBOX", None, None, b"x" * 1_000_001)  # type: ignore[arg-type]
+    assert (status, text[:8]) == ("NO", b"[TOOBIG]")
+    assert client.noop()[0] == "OK"
+
+
+def test_shutdown_says_bye(tmp_path_factory: pytest.TempPathFactory) -> None:
+    running = Running(tmp_path_factory.mktemp("i"))
+    client = running.connect()
+    running.close()
+    assert client.sock.recv(200).startswith(b"* BYE Server is shutting down")
