@@ -16,7 +16,7 @@ from mailward.model.verdict import Source, Verdict
 class RecipientFacts:
     """What a policy knows of one forward-path.
 
-    address: "local-part@domain" with subaddress; domain: A-labels in lower case; tag: the part after "+", "" without one.
+    address: "local-part@domain". domain: A-labels in lower case. local_part: whole; tag: its part after "+", "" without one.
     groups: names of the groups the account belongs to. is_local: its mailbox is here.
     """
 

@@ -144,11 +144,14 @@ def _evidence(test: PolicyTest, plugins: Mapping[str, PluginPolicy]) -> Evidence
 
 
 def _recipient(address: Address, given: Mapping[str, FactValue]) -> RecipientFacts:
-    local_part, _, tag = address.local_part.partition("+")
     groups = given.get("recipient.groups", ())
-    local = given.get("recipient.is_local", True)
     return RecipientFacts(
-        str(address), address.domain, local_part, tag, groups if isinstance(groups, tuple) else (), is_local=bool(local)
+        address=str(address),
+        domain=address.domain,
+        local_part=address.local_part,
+        tag=address.local_part.partition("+")[2],
+        groups=groups if isinstance(groups, tuple) else (),
+        is_local=bool(given.get("recipient.is_local", True)),
     )
 
 
