@@ -176,6 +176,8 @@ def test_move_copy_and_what_plugins_learn_of_it(server: Running, client: imaplib
     assert b"COPYUID" in b"".join(
         client.untagged_responses.get("OK", []) or client.untagged_responses.get("COPYUID", [b"COPYUID"])
     )
+    while not server.moves:  # they are told behind the reply
+        assert client.noop()[0] == "OK"
     assert [(m.source, m.target, m.target_is_junk) for m in server.moves] == [("INBOX", "Junk", True)]
     assert server.moves[0].octets == MESSAGE
     status, (text,) = client.copy("1", "Archive")

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 _LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}$")
 _NUMBER_OCTETS = 10
 _ENDLESS = 1 << 62
-_TAG = re.compile(rb"[\x21\x23\x24\x26\x27\x2c-\x5b\x5d-\x7a\x7c\x7e]{1,100}")
+_TAG_OCTETS = 101
+_TAG = re.compile(rb"[\x21\x23\x24\x26\x27\x2c-\x5b\x5d-\x7a\x7c\x7e]{1,100}(?= )")
 _APPEND = re.compile(rb"[^ ]+ APPEND ", re.IGNORECASE)
 
 _ID = re.compile(rb"[^ ]{1,100} ID \(", re.IGNORECASE)
 ID_OCTETS = 34 * 1024
-"""ID may be as long as its own limits allow, before login too: 30 fields of 30 octets with values of 1024 (RFC 2971 section 3.3)."""
+"""ID may be as long as its own limits allow, before login too: 30 fields of 30 octets, values of 1024 (RFC 2971 section 3.3)."""
 
 LITERAL_MARK = b"\x00"
 """Stands for a literal in `CommandReceived.text`; a NUL is not allowed in a command, so it can stand for nothing else."""
@@ -100,6 +101,8 @@ class Framer:
         self._literals: list[bytes] = []
         self._missing = 0
         self._refusal: CommandRefused | None = None
+        self._is_begun = False
+        self._head = b""
 
     def receive_data(self, octets: bytes) -> None:
         """Keep what the client sent."""
@@ -155,10 +158,12 @@ class Framer:
         return line[:-1]
 
     def _on_line(self, line: bytes) -> FramingEvent | None:
-        if self.plain_line and not self._text and not self._literals and self._refusal is None:
+        if self.plain_line and not self._is_begun:
             return LineReceived(line)
+        if not self._is_begun:
+            self._head, self._is_begun = line[:_TAG_OCTETS], True
         if LITERAL_MARK in line:
-            self._refuse(CommandRefused(self._tag(line), "NUL is not allowed in a command"))
+            self._refuse(CommandRefused(self._tag(), "NUL is not allowed in a command"))
         match = _LITERAL.search(line)
         if self._refusal is None:
             self._text += line if match is None else line[: match.start()]
@@ -169,7 +174,7 @@ class Framer:
             octets = _ENDLESS
         if octets > self._room():
             big = bool(_APPEND.match(self._text)) and self.limits.append_octets > 0
-            self._refuse(CommandRefused(self._tag(b""), "Literal too long", "TOOBIG" if big else "LIMIT"))
+            self._refuse(CommandRefused(self._tag(), "Literal too long", "TOOBIG" if big else "LIMIT"))
         if self._refusal is not None:
             return self._skip(octets, synchronising)
         self._missing = octets
@@ -207,14 +212,17 @@ class Framer:
         self._text.clear()
         self._literals.clear()
         self._refusal = None
+        self._is_begun = False
         return event
 
-    def _tag(self, line: bytes) -> bytes | None:
-        match = _TAG.match(bytes(self._text) or line)
+    def _tag(self) -> bytes | None:
+        match = _TAG.match(self._head)
         return match[0] if match else None
 
     def _close(self, text: str) -> CommandRefused:
-        tag = self._tag(bytes(self._buffer[:200]))
+        if not self._is_begun:
+            self._head = bytes(self._buffer[:_TAG_OCTETS])
+        tag = self._tag()
         self._state = _State.CLOSED
         self._buffer.clear()
         return CommandRefused(tag, text, closes=True)

@@ -19,11 +19,10 @@ class NameRefused(ValueError):
 
 def decode_name(octets: bytes) -> str:
     """The name in NFC. INBOX in any case is "INBOX". Raises NameRefused for what is not modified UTF-7 (T-IMAP-13)."""
-    try:
-        text = octets.decode("ascii")
-    except UnicodeDecodeError:
-        raise NameRefused("mailbox names are modified UTF-7") from None
-    name = unicodedata.normalize("NFC", _SHIFTED.sub(_decoded, text))
+    text = decode_pattern(octets)
+    if encode_name(text) != octets:  # another spelling of the same name would be a second name
+        raise NameRefused("modified UTF-7 that is not in its one form")
+    name = unicodedata.normalize("NFC", text)
     return check_name("INBOX" if name.upper() == "INBOX" else name)
 
 
@@ -55,12 +54,9 @@ def _decoded(match: re.Match[str]) -> str:
         return "&"
     padded = shifted.replace(",", "/") + "=" * (-len(shifted) % 4)
     try:
-        text = base64.b64decode(padded, validate=True).decode("utf-16-be")
+        return base64.b64decode(padded, validate=True).decode("utf-16-be")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise NameRefused("modified UTF-7 that cannot be read") from None
-    if encode_name(text) != f"&{shifted}-".encode("ascii"):  # another spelling of the same name would be a second name
-        raise NameRefused("modified UTF-7 that is not in its one form")
-    return text
 
 
 def encode_name(name: str) -> bytes:
