@@ -186,7 +186,7 @@ def test_quoted_scalars_are_text_and_places_count_from_one() -> None:
 
 def test_the_json_schema_file_is_current() -> None:
     kept = json.loads((REPOSITORY / "policies/schema/policy-1.json").read_text())
-    assert kept == json_schema(), "write it again: mailward policy schema > policies/schema/policy-1.json"
+    assert kept == json_schema(), "write it again as policies/README.md says"
 
 
 def test_the_hash_names_the_files_and_the_lists(tmp_path: Path) -> None:
