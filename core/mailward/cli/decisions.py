@@ -55,6 +55,8 @@ def source_text(decision: RecipientDecision) -> str:
         return f"{score} >= {decision.source_name}{where}; no rule matched"
     if decision.source_kind == "floor":
         return f"plugin {decision.source_name}{where}; {score}"
+    if decision.source_kind == "core":
+        return f"the server itself: {decision.source_name}"
     return f"{score}; no rule matched and no limit reached"
 
 

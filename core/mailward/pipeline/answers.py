@@ -128,7 +128,10 @@ def _finding(finding: Finding, plugin: Plugin) -> Finding:
         _check_facts(finding.facts, plugin)
     if not isinstance(finding.auth, tuple) or len(finding.auth) > MAX_AUTH_RESULTS:
         raise BadAnswer(f"returned auth results that are no tuple of at most {MAX_AUTH_RESULTS}")
-    return replace(finding, text=clean(finding.text, MAX_TEXT), auth=tuple(_auth(result) for result in finding.auth))
+    text = clean(finding.text, MAX_TEXT)
+    if text == finding.text and not finding.auth:
+        return finding
+    return replace(finding, text=text, auth=tuple(_auth(result) for result in finding.auth))
 
 
 def _check_facts(facts: object, plugin: Plugin) -> None:

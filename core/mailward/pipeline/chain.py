@@ -82,7 +82,7 @@ class _Worker:
 class Chain:
     """The enabled plugins of one policy, in order for every hook. Raises PluginError when `needs` or `after` cannot be kept.
 
-    One Chain serves all messages at once. It belongs to the event loop it is first used on.
+    One Chain serves all messages at once.
     """
 
     def __init__(self, enabled: Iterable[Enabled]) -> None:

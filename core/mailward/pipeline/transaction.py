@@ -96,6 +96,7 @@ class Trial:
         bench = self._bench
         arguments = {"session": session, "envelope": envelope}
         deadline = time.monotonic() + bench.command_stage_s
+        self._refused = None
         try:
             self._calls = await bench.chain.inspect("inspect_mail", arguments, (), deadline)
             self._start_shadow("inspect_mail", arguments)
@@ -106,6 +107,7 @@ class Trial:
 
     async def rcpt(self, session: Session, envelope: Envelope, recipient: RecipientFacts) -> Reply | None:
         """The reply to RCPT, when it is already certain that this recipient gets nothing now."""
+        self._refused = None
         try:
             return self._early(session, envelope, recipient, "rcpt")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
