@@ -116,9 +116,9 @@ class Incoming:
         try:
             self._disk.sync(self._fd)
             self._submit(job)
-        except (OSError, StorageError) as error:
+        except BaseException as error:  # noqa: BLE001  # a waiter left without an answer would wait for ever
+            complete([job.waiter], StorageError(f"spool: {error!r}"))
             self._drop_part()
-            complete([job.waiter], StorageError(f"spool: {error}"))
 
     def _forsaken(self, done: "asyncio.Future[None]") -> None:
         """The task that waited is gone, so nobody will deliver the message: leave it to the queue process."""
@@ -141,6 +141,7 @@ def drop_part(disk: Disk, part: Path, fd: int) -> None:
     """Delete the file of a large message that did not come to be; what stays behind is dropped by the next recovery."""
     with contextlib.suppress(OSError):
         disk.unlink(part)
+    disk.unlock(fd)  # a map of it that is still in use has its own descriptor of the same lock
     disk.close(fd)
 
 

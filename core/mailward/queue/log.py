@@ -59,9 +59,9 @@ class SegmentLog:
             complete([job.waiter for job in jobs if isinstance(job, Barrier)], None)
         except BaseException as error:  # noqa: BLE001  # a waiter left without an answer would wait for ever
             log.critical("spool writer failed", error=repr(error))
+            failure = StorageError(f"spool: {error!r}")
             if self._current is not None:
                 self._abandon(self._current, error)
-            failure = StorageError(f"spool: {error!r}")
             complete([job.waiter for job in jobs if isinstance(job, Commit | Barrier)], failure)
 
     def close(self) -> None:
@@ -253,8 +253,8 @@ class SegmentLog:
         segment.abandoned = segment.sealed = True
         if segment is self._current:
             self._current = None
-        # Else a scan finds the torn tail, or whole mail nobody acknowledged.
-        with contextlib.suppress(OSError):
+        # Where this fails, too, a scan finds the torn tail, or whole mail nobody acknowledged.
+        with contextlib.suppress(BaseException):
             self._disk.truncate(segment.fd, segment.size_octets)
         for entry in segment.entries.values():
             for recipient in entry.open.values():

@@ -64,7 +64,7 @@ class Spool:
     """One process's view of the spool folder. Safe from any thread; `commit` belongs to an event loop.
 
     owner: letters, digits, "-" and "_", for people who look into the folder. Nothing is opened before the first commit,
-    so a spool may be made before forking.
+    so a spool may be made before forking. Raises StorageError.
     """
 
     def __init__(
@@ -78,7 +78,10 @@ class Spool:
     ) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", owner):
             raise LocalError(f"spool owner {owner!r}")
-        disk.mkdir(folder)
+        try:
+            disk.mkdir(folder)
+        except OSError as error:
+            raise StorageError(f"spool: {error}") from error
         self._folder = folder
         self._disk = disk
         self._in_memory_octets = in_memory_octets

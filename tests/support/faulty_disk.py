@@ -1,0 +1,194 @@
+"""A disk that fails, stops or forgets at a chosen file call, and shows what a power cut would have left.
+
+Every call that changes something is counted from 1. The model keeps, beside the real files, what is durable: octets
+since their last `sync`, names since their last `sync_folder`.
+"""
+
+import errno
+import mmap
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from mailward.disk import Disk, Octets
+
+Survival = Literal["synced", "written", "torn", "zeros"]
+"""What is left: only what was synced; all that was written (the process was killed, the machine went on); names and
+lengths as written, but the octets that were not synced cut in half, or zeros."""
+
+
+class PowerCut(BaseException):
+    """The machine is off. Not an Exception, so that no handler for ordinary failures goes on after it."""
+
+
+class FaultyDisk(Disk):
+    """stop_at: from this call on there is no power. fail_at: this call fails with `error`, and with `for_good` all later ones.
+
+    A failing or stopped write leaves half of its octets in the file.
+    """
+
+    def __init__(
+        self, *, stop_at: int | None = None, fail_at: int | None = None, error: int = errno.EIO, for_good: bool = False
+    ) -> None:
+        self.trace: list[tuple[str, str]] = []
+        self._stop_at = stop_at
+        self._fail_at = fail_at
+        self._error = error
+        self._for_good = for_good
+        self._lock = threading.RLock()
+        self._files = 0
+        self._live: dict[Path, int] = {}
+        self._durable: dict[Path, int] = {}
+        self._synced: dict[int, bytes] = {}
+        self._open: dict[int, tuple[int, Path]] = {}
+
+    # The model
+
+    def survivors(self, folder: Path, target: Path, how: Survival) -> Path:
+        """Build below `target` what recovery would find of `folder`."""
+        names = self._durable if how == "synced" else self._live
+        (target / folder.name).mkdir(parents=True)
+        for path, file in names.items():
+            if not path.is_relative_to(folder):
+                continue
+            new = target / folder.name / path.relative_to(folder)
+            new.parent.mkdir(exist_ok=True)
+            new.write_bytes(self._left(path, file, how))
+        return target / folder.name
+
+    def _left(self, path: Path, file: int, how: Survival) -> bytes:
+        synced = self._synced.get(file, b"")
+        if how == "synced":
+            return synced
+        written = path.read_bytes()
+        lost = written[len(synced) :]
+        if how == "written" or not written.startswith(synced):
+            return written
+        return synced + (lost[: len(lost) // 2] if how == "torn" else bytes(len(lost)))
+
+    def _step(self, call: str, path: Path) -> None:
+        self.trace.append((call, path.name))
+        count = len(self.trace)
+        if self._stop_at is not None and count >= self._stop_at:
+            raise PowerCut(f"at {call} {path.name}")
+        if self._fail_at is not None and (count == self._fail_at or (self._for_good and count > self._fail_at)):
+            raise OSError(self._error, os.strerror(self._error), str(path))
+
+    def _opened(self, fd: int, path: Path) -> int:
+        if path not in self._live:
+            self._files += 1
+            self._live[path] = self._files
+        self._open[fd] = (self._live[path], path)
+        return fd
+
+    def _known(self, path: Path) -> None:
+        """A file that was there before us is durable."""
+        if path not in self._live and path.exists():
+            self._files += 1
+            self._live[path] = self._durable[path] = self._files
+            self._synced[self._files] = path.read_bytes()
+
+    # The calls
+
+    def open_append(self, path: Path) -> int:
+        with self._lock:
+            self._known(path)
+            self._step("open_append", path)
+            return self._opened(super().open_append(path), path)
+
+    def open_existing(self, path: Path) -> int:
+        with self._lock:
+            self._known(path)
+            self._step("open_existing", path)
+            return self._opened(super().open_existing(path), path)
+
+    def create_exclusive(self, path: Path) -> int:
+        with self._lock:
+            self._step("create_exclusive", path)
+            return self._opened(super().create_exclusive(path), path)
+
+    def open_read(self, path: Path) -> int:
+        with self._lock:
+            self._step("open_read", path)
+            fd = super().open_read(path)
+            self._open[fd] = (0, path)
+            return fd
+
+    def close(self, fd: int) -> None:
+        with self._lock:
+            self._open.pop(fd, None)
+            super().close(fd)
+
+    def write(self, fd: int, buffers: Sequence[Octets]) -> None:
+        with self._lock:
+            try:
+                self._step("write", self._open[fd][1])
+            except (OSError, PowerCut):
+                whole = b"".join(buffers)
+                super().write(fd, [whole[: len(whole) // 2]])
+                raise
+            super().write(fd, buffers)
+
+    def read(self, fd: int, offset: int, length: int) -> bytes:
+        with self._lock:
+            self._step("read", self._open[fd][1])
+            return super().read(fd, offset, length)
+
+    def map(self, fd: int) -> mmap.mmap:
+        with self._lock:
+            self._step("map", self._open[fd][1])
+            return super().map(fd)
+
+    def truncate(self, fd: int, size_octets: int) -> None:
+        with self._lock:
+            self._step("truncate", self._open[fd][1])
+            super().truncate(fd, size_octets)
+
+    def sync(self, fd: int) -> None:
+        with self._lock:
+            file, path = self._open[fd]
+            self._step("sync", path)
+            super().sync(fd)
+            self._synced[file] = os.pread(fd, os.fstat(fd).st_size, 0)
+
+    def sync_folder(self, folder: Path) -> None:
+        with self._lock:
+            self._step("sync_folder", folder)
+            self._durable = {path: file for path, file in self._durable.items() if path.parent != folder}
+            self._durable.update({path: file for path, file in self._live.items() if path.parent == folder})
+
+    def lock(self, fd: int) -> bool:
+        with self._lock:
+            self._step("lock", self._open[fd][1])
+            return super().lock(fd)
+
+    def rename(self, old: Path, new: Path) -> None:
+        with self._lock:
+            self._known(old)
+            self._step("rename", old)
+            super().rename(old, new)
+            self._live[new] = self._live.pop(old)
+
+    def link(self, old: Path, new: Path) -> None:
+        with self._lock:
+            self._known(old)
+            self._step("link", new)
+            super().link(old, new)
+            self._live[new] = self._live[old]
+
+    def unlink(self, path: Path) -> None:
+        with self._lock:
+            self._known(path)
+            self._step("unlink", path)
+            super().unlink(path)
+            del self._live[path]
+
+    def listdir(self, folder: Path) -> list[str]:
+        with self._lock:
+            self._step("listdir", folder)
+            for name in os.listdir(folder):
+                if (folder / name).is_file():
+                    self._known(folder / name)
+            return super().listdir(folder)
