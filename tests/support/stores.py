@@ -1,0 +1,33 @@
+"""Embedded stores for tests, in this process and in others."""
+
+from pathlib import Path
+
+from mailward.disk import Disk
+from mailward.model.ids import AccountId, MailboxId
+from mailward.store.base import Append
+from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from support.storecheck import RECEIVED_AT
+
+ALICE = AccountId("alice")
+
+
+class NoHints:
+    """Nobody listens."""
+
+    def publish(self, account: AccountId) -> None:
+        return
+
+
+def embedded(folder: Path, *, disk: Disk | None = None, now_s: float = 1_800_000_000.0) -> EmbeddedStore:
+    """A store below `folder`, with a clock that stands still."""
+    return EmbeddedStore(folder, disk or Disk(), NoHints(), now_s=lambda: now_s)
+
+
+def account(folder: Path, *, disk: Disk | None = None, now_s: float = 1_800_000_000.0) -> EmbeddedAccount:
+    """Alice's mail."""
+    return embedded(folder, disk=disk, now_s=now_s).open(ALICE)
+
+
+def append(mailbox: MailboxId, octets: bytes, key: str | None = None, flags: tuple[str, ...] = ()) -> Append:
+    """An Append whose other values do not matter."""
+    return Append(mailbox, octets, RECEIVED_AT, flags, key)

@@ -1,0 +1,256 @@
+"""The embedded store by example: names, UIDVALIDITY, modes, damage, newer files, grace periods."""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from mailward.disk import Disk
+from mailward.model.errors import LocalError, StorageError
+from mailward.model.ids import AccountId, Uid
+from mailward.store.base import (
+    Copy,
+    CreateMailbox,
+    DeleteMailbox,
+    Expunge,
+    MailboxExists,
+    NotPermitted,
+    RenameMailbox,
+    SetFlags,
+    Subscribe,
+)
+from mailward.store.embedded import EmbeddedStore
+from mailward.store.packs import HEADER_OCTETS
+from mailward.store.tidy import GRACE_S
+from support.storecheck import message
+from support.stores import ALICE, NoHints, account, append, embedded
+
+
+def test_a_new_account_has_the_default_mailboxes(tmp_path: Path) -> None:
+    infos = account(tmp_path).mailboxes()
+    assert [(info.name, info.special_use) for info in infos] == [
+        ("INBOX", ""),
+        ("Archive", "\\Archive"),
+        ("Drafts", "\\Drafts"),
+        ("Junk", "\\Junk"),
+        ("Sent", "\\Sent"),
+        ("Trash", "\\Trash"),
+    ]
+    assert all(info.subscribed and info.highest_modseq >= 1 and info.uidnext == 1 for info in infos)
+
+
+def test_inbox_is_found_in_any_case(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    assert store.mailbox("inBox") == store.mailbox("INBOX")
+    with pytest.raises(MailboxExists):
+        store.apply([CreateMailbox("Inbox")])
+
+
+@pytest.mark.parametrize("name", ["", "/a", "a//b", "a\0b", "a\nb", "a*", "a%", "x" * 300, "/".join("a" * 40)])
+def test_impossible_names_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NotPermitted):
+        account(tmp_path).apply([CreateMailbox(name)])
+
+
+def test_names_are_kept_in_nfc(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply([CreateMailbox("Ra\u0308ksmo\u0308rga\u030as")])
+    assert store.mailbox("R\u00e4ksm\u00f6rg\u00e5s").name == "R\u00e4ksm\u00f6rg\u00e5s"
+
+
+@pytest.mark.parametrize("bad", ["../x", "a/b", "", ".", "A", "x" * 65, "a\0"])
+def test_an_account_id_cannot_leave_the_folder(tmp_path: Path, bad: str) -> None:
+    with pytest.raises(LocalError):
+        embedded(tmp_path).open(AccountId(bad))
+
+
+def test_t_imap_16_uidvalidity_rises_when_a_deleted_mailbox_is_made_again_and_the_clock_goes_back(tmp_path: Path) -> None:
+    store = account(tmp_path, now_s=1_800_000_000.0)
+    first = store.apply([CreateMailbox("a")])[0].uidvalidity
+    store.apply([DeleteMailbox("a")])
+    later = account(tmp_path, now_s=1_000_000_000.0)
+    assert later.apply([CreateMailbox("a")])[0].uidvalidity > first
+
+
+def test_t_imap_16_uidvalidity_rises_when_an_older_mailbox_is_renamed_over_a_deleted_name(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    old = store.apply([CreateMailbox("old")])[0].uidvalidity
+    young = store.apply([CreateMailbox("young")])[0].uidvalidity
+    store.apply([DeleteMailbox("young")])
+    assert old < young
+    store.apply([RenameMailbox("old", "young")])
+    assert store.mailbox("young").uidvalidity > young
+
+
+def test_t_imap_16_uids_are_not_reused_after_all_messages_are_gone(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    (first,) = store.apply([append(inbox, message(1))])
+    store.apply([Expunge(inbox, (Uid(first.uids[0]),))])
+    (second,) = account(tmp_path).apply([append(inbox, message(2))])
+    assert second.uids[0] > first.uids[0]
+
+
+def test_a_mailbox_with_mailboxes_below_it_stays(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply([CreateMailbox("a/b")])
+    with pytest.raises(NotPermitted):
+        store.apply([DeleteMailbox("a")])
+
+
+def test_a_special_use_belongs_to_one_mailbox(tmp_path: Path) -> None:
+    with pytest.raises(NotPermitted):
+        account(tmp_path).apply([CreateMailbox("Rubbish", "\\Junk")])
+
+
+def test_a_subscription_outlives_its_mailbox(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply([CreateMailbox("a"), Subscribe("a", True)])
+    store.apply([DeleteMailbox("a")])
+    store.apply([CreateMailbox("a")])
+    assert store.mailbox("a").subscribed
+
+
+def test_the_56th_keyword_is_refused_and_the_others_stay(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, message(1), flags=tuple(f"k{n}" for n in range(55)))])
+    with pytest.raises(NotPermitted):
+        store.apply([SetFlags(inbox, (Uid(1),), "add", ("one-more",))])
+    store.apply([SetFlags(inbox, (Uid(1),), "add", ("K54", "\\seen"))])
+    view = store.view(inbox)
+    assert len(view.keywords) == 55 and view.flags[0] == (1 << 63) - (1 << 8) + 1
+
+
+def test_views_belong_to_their_caller(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, message(1))])
+    store.view(inbox).uids.pop()
+    assert list(store.view(inbox).uids) == [1]
+
+
+def test_parts_of_a_message_are_read_by_offset(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    octets = message(1) + bytes(range(256)) * 40
+    store.apply([append(inbox, octets)])
+    (number,) = store.view(inbox).messages
+    for offset, length in ((0, 5), (3, None), (100, 10_000), (10**6, 5), (0, 0), (0, 10**6)):
+        end = None if length is None else offset + length
+        assert store.read(number, offset, length) == octets[offset:end]
+
+
+def test_meta_comes_in_the_order_asked_for_and_repeats(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, message(n)) for n in range(20)])
+    numbers = list(store.view(inbox).messages)
+    for wanted in (numbers, numbers[::-1], numbers[::3], [numbers[4], numbers[4], numbers[0]]):
+        assert [row[0] for row in store.meta(wanted, ("subject_key", "headers"))] == [
+            f"number {numbers.index(n)}" for n in wanted
+        ]
+    with pytest.raises(StorageError):
+        list(store.meta([10**9], ("envelope",)))
+
+
+def test_t_priv_04_files_are_0600_and_folders_0700_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = account(tmp_path / "mail")
+        store.apply([append(store.mailbox("INBOX").id, message(1))])
+        found = {path: stat.S_IMODE(path.lstat().st_mode) for path in (tmp_path / "mail").rglob("*")}
+    finally:
+        os.umask(before)
+    assert {path.suffix for path in found} >= {".pack", ".sqlite", ".sqlite-wal", ".sqlite-shm"}
+    assert {mode for path, mode in found.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in found.items() if not path.is_dir()} == {0o600}
+
+
+def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    account(tmp_path).rest()
+    with sqlite3.connect(tmp_path / ALICE / "index.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 999")
+    with pytest.raises(StorageError, match="newer release") as caught:
+        account(tmp_path)
+    assert caught.value.permanent
+
+
+@pytest.mark.parametrize("place", ["magic", "size", "octets", "last"])
+def test_t_q_13_a_damaged_record_is_found_and_hurts_no_other_message(tmp_path: Path, place: str) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, message(n)) for n in (1, 2, 3)])
+    before, broken, after = store.view(inbox).messages
+    (pack,) = (tmp_path / ALICE / "packs").iterdir()
+    octets = bytearray(pack.read_bytes())
+    start = octets.index(message(2)) - HEADER_OCTETS
+    octets[start + {"magic": 0, "size": 16, "octets": HEADER_OCTETS, "last": HEADER_OCTETS + len(message(2)) - 1}[place]] ^= 1
+    pack.write_bytes(octets)
+    for length in (None, 4):
+        with pytest.raises(StorageError) as caught:
+            store.read(broken, 0, length)
+        assert caught.value.permanent
+    assert store.read(before) == message(1) and store.read(after) == message(3)
+    assert store.apply([append(inbox, message(4))])[0].uids == (4,)
+
+
+def test_t_q_13_a_lost_pack_is_a_storage_error(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, message(1))])
+    store.rest()
+    (pack,) = (tmp_path / ALICE / "packs").iterdir()
+    pack.unlink()
+    with pytest.raises(StorageError, match="missing"):
+        store.read(store.view(inbox).messages[0])
+
+
+def test_t_q_13_a_destroyed_database_is_a_storage_error_that_stays(tmp_path: Path) -> None:
+    account(tmp_path).rest()
+    database = tmp_path / ALICE / "index.sqlite"
+    database.write_bytes(b"nothing of SQLite" * 1000)
+    with pytest.raises(StorageError) as caught:
+        account(tmp_path)
+    assert caught.value.permanent
+
+
+def test_an_expunged_message_can_be_read_for_a_day_and_its_copies_for_ever(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    store = EmbeddedStore(tmp_path, Disk(), NoHints(), now_s=lambda: now[0]).open(ALICE)
+    inbox, trash = store.mailbox("INBOX").id, store.mailbox("Trash").id
+    store.apply([append(inbox, message(n)) for n in (1, 2)])
+    gone, copied = store.view(inbox).messages
+    store.apply([Copy(inbox, (Uid(2),), trash), Expunge(inbox, (Uid(1), Uid(2)))])
+    assert store.read(gone) == message(1) and len(list(store.meta([gone], ("envelope",)))) == 1
+    now[0] += GRACE_S + 1
+    store.apply([Subscribe("INBOX", True)])  # whoever writes next tidies
+    with pytest.raises(StorageError):
+        store.read(gone)
+    assert store.read(copied) == message(2)
+
+
+class FailingDisk(Disk):
+    """The medium refuses to sync while `fails` is set."""
+
+    fails = False
+
+    def sync(self, fd: int) -> None:
+        if self.fails:
+            raise OSError(5, "Input/output error")
+        super().sync(fd)
+
+
+def test_what_could_not_be_synced_was_not_stored_and_can_be_tried_again(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    store = account(tmp_path, disk=disk)
+    inbox = store.mailbox("INBOX").id
+    disk.fails = True
+    with pytest.raises(StorageError):
+        store.apply([append(inbox, message(1), "key")])
+    assert store.mailbox("INBOX").exists == 0
+    disk.fails = False
+    assert not store.apply([append(inbox, message(1), "key")])[0].duplicate
+    assert store.read(store.view(inbox).messages[0]) == message(1)
