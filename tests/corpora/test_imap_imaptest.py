@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+
+from mailward.access.imap.session import CAPABILITIES
 from support.corpora import corpus_members
 from support.imap import Office
 from support.imaptest import Run, read_scripts
-
-from mailward.access.imap.session import CAPABILITIES
 
 BROKEN = {"broken/search-intdate"}
 """Marked so upstream: it wants internal dates kept in the zone they were given in."""

@@ -112,14 +112,8 @@ class Client:
         while True:
             end = self.wire.sent.find(b"\n", self._read)
             if end < 0:
-                if self.task.done():
+                if not await self._more():
                     return b""
-                self.wire.news.clear()
-                news = asyncio.ensure_future(self.wire.news.wait())
-                await asyncio.wait((news, self.task), timeout=10, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
-                if not self.wire.news.is_set() and not self.task.done():
-                    raise TimeoutError(f"no reply; so far {bytes(self.wire.sent[-500:])!r}")
                 continue
             reply += self.wire.sent[self._read : end + 1]
             self._read = end + 1
@@ -127,8 +121,20 @@ class Client:
             if literal is None:
                 return reply[:-2]
             size = int(literal[1])
+            while len(self.wire.sent) < self._read + size:
+                assert await self._more()
             reply += self.wire.sent[self._read : self._read + size]
             self._read += size
+
+    async def _more(self) -> bool:
+        """Wait for the session to send something; False when it is over."""
+        self.wire.news.clear()
+        news = asyncio.ensure_future(self.wire.news.wait())
+        done, _ = await asyncio.wait((news, self.task), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        news.cancel()
+        if not done:
+            raise TimeoutError(f"no reply; so far {bytes(self.wire.sent[-500:])!r}")
+        return news in done
 
     async def command(self, text: str | bytes) -> list[bytes]:
         """Send one command; its untagged replies and, last, the tagged one without its tag."""

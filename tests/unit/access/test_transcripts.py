@@ -5,6 +5,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+
 from support.imap import Client, Office, settle
 
 FOLDER = Path(__file__).parent / "transcripts"
@@ -28,4 +29,6 @@ async def test_transcript(name: str, step: int, tmp_path: Path) -> None:
     got = client.wire.sent.decode()
     await client.close()
     for line, wanted in zip_longest(got.split("\r\n"), expected.split("\r\n"), fillvalue="(nothing)"):
-        assert re.fullmatch(re.escape(wanted).replace(re.escape("<any>"), ".*"), line), f"{line!r} instead of {wanted!r} in\n{got}"
+        assert re.fullmatch(re.escape(wanted).replace(re.escape("<any>"), ".*"), line), (
+            f"{line!r} instead of {wanted!r} in\n{got}"
+        )

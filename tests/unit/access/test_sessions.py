@@ -1,0 +1,326 @@
+"""Several sessions of one account: what each is told, when, and what it may still ask for."""
+
+import asyncio
+import re
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailward.access.imap.copy import set_text
+from mailward.model.errors import StorageError
+from mailward.store.embedded import EmbeddedAccount
+from support.imap import APPEND_OCTETS, Client, Office, settle
+
+MESSAGE = b"Subject: s\r\n\r\nbody\r\n"
+
+
+async def two(office: Office, messages: int = 3) -> tuple[Client, Client]:
+    """Two sessions with INBOX selected; nothing is recent in the second."""
+    first, second = await Client(office).login(), await Client(office).login()
+    for n in range(messages):
+        await first.append("INBOX", MESSAGE.replace(b"s\r", b"s%d\r" % n))
+    for client in (first, second):
+        await client.ok("SELECT INBOX")
+    return first, second
+
+
+async def test_t_imap_18_pipelined_commands_run_in_order_and_numbers_hold(office: Office) -> None:
+    first, second = await two(office)
+    await second.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await second.ok("EXPUNGE")
+    first.wire.feed(
+        b"a SELECT INBOX\r\nb STORE 1:2 +FLAGS (\\Deleted)\r\nc FETCH 1:2 UID\r\nd SEARCH ALL\r\ne EXPUNGE\r\nf FETCH 1:* UID\r\ng NOOP\r\n"
+    )
+    replies = await first.replies(b"g ")
+    said = b"\n".join(replies)
+    assert re.search(rb"\nc OK .*\n\* SEARCH 1 2\nd OK .*\n\* 2 EXPUNGE\n\* 1 EXPUNGE\ne OK", said, re.DOTALL)
+    assert b"f BAD" in said, "nothing is left"
+
+
+@pytest.mark.parametrize("command", ["FETCH 1 FLAGS", "STORE 3 +FLAGS (\\Flagged)", "SEARCH ALL"])
+async def test_t_imap_18_no_expunge_while_numbers_are_in_use(office: Office, command: str) -> None:
+    first, second = await two(office)
+    await first.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await first.ok("EXPUNGE")
+    assert not any(b"EXPUNGE" in line for line in await second.ok(command))
+    assert (await second.ok("FETCH 1 (UID RFC822.SIZE BODY.PEEK[TEXT])"))[0].startswith(b"* 1 FETCH (UID 1 ")
+    assert b"* 1 EXPUNGE" in await second.ok("NOOP")
+    assert await second.ok("FETCH 1 UID") == [b"* 1 FETCH (UID 2)"]
+
+
+async def test_uid_commands_may_tell_of_expunged_messages(office: Office) -> None:
+    first, second = await two(office)
+    await first.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    await first.ok("EXPUNGE")
+    assert await second.ok("UID FETCH 3 UID") == [b"* 3 FETCH (UID 3)", b"* 2 EXPUNGE"]
+
+
+async def test_flags_and_new_messages_of_others_are_told_at_the_end_of_a_command(office: Office) -> None:
+    first, second = await two(office)
+    await first.ok("STORE 2 +FLAGS (\\Flagged $Work)")
+    await first.append("INBOX", MESSAGE)
+    told = await second.ok("NOOP")
+    assert told[0] == b"* 4 EXISTS"
+    assert b"* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)" in told
+    assert b"* 2 FETCH (UID 2 FLAGS (\\Flagged $Work))" in told
+    assert await second.ok("NOOP") == []
+
+
+async def test_uids_that_appeared_since_can_be_used_at_once(office: Office) -> None:
+    first, second = await two(office)
+    await first.append("INBOX", MESSAGE)
+    assert (await second.ok("UID FETCH 4 (UID)"))[-1] == b"* 4 FETCH (UID 4)"
+    await first.append("INBOX", MESSAGE)
+    assert (await second.ok("UID SEARCH UID 5"))[-1] == b"* SEARCH 5"
+
+
+async def test_a_silent_store_tells_only_what_the_client_cannot_know(office: Office) -> None:
+    first, second = await two(office)
+    await first.ok("STORE 1 +FLAGS (\\Flagged)")
+    assert await second.ok("STORE 1:2 +FLAGS.SILENT (\\Answered)") == [b"* 1 FETCH (UID 1 FLAGS (\\Answered \\Flagged))"]
+
+
+async def test_only_the_first_session_is_told_that_a_message_is_recent(office: Office) -> None:
+    first, second = await two(office)
+    assert b"\\Recent" in (await first.ok("FETCH 1 FLAGS"))[0]
+    assert b"\\Recent" not in (await second.ok("FETCH 1 FLAGS"))[0]
+    await office_append(second)
+    assert b"* 1 RECENT" in await second.ok("NOOP")
+    assert b"* 3 RECENT" in await first.ok("NOOP")
+    assert await second.ok("SEARCH NEW") == [b"* SEARCH 4"]
+    assert await second.ok("SEARCH OLD") == [b"* SEARCH 1 2 3"]
+
+
+async def office_append(client: Client) -> None:
+    """A message whose arrival the client's session is the first to be told of."""
+    session = client.session
+    from datetime import UTC, datetime
+
+    from mailward.store.base import Append
+
+    session.store.apply([Append(session.mailbox.info.id, MESSAGE, datetime(2026, 1, 1, tzinfo=UTC))])
+
+
+async def test_idle_tells_of_changes_of_others_at_once(office: Office) -> None:
+    first, second = await two(office)
+    second.wire.feed(b"i IDLE\r\n")
+    assert await second.line() == b"+ idling"
+    await settle(second)
+    await first.append("INBOX", MESSAGE)
+    assert await second.line() == b"* 4 EXISTS"
+    assert await second.line() == b"* 0 RECENT"
+    await first.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    assert await second.line() == b"* 1 FETCH (UID 1 FLAGS (\\Deleted))"
+    await first.ok("EXPUNGE")
+    assert await second.line() == b"* 1 EXPUNGE"
+    second.wire.feed(b"DONE\r\nj NOOP\r\n")
+    assert await second.line() == b"i OK IDLE completed"
+    assert await second.line() == b"j OK NOOP completed"
+
+
+async def test_t_imap_17_many_changes_while_idle_are_told_together(office: Office) -> None:
+    first, second = await two(office)
+    second.wire.feed(b"i IDLE\r\n")
+    assert await second.line() == b"+ idling"
+    first.wire.feed(b"".join(b"s%d STORE 1 %bFLAGS.SILENT (\\Flagged)\r\n" % (n, b"+-"[n % 2 : n % 2 + 1]) for n in range(101)))
+    await first.replies(b"s100 ")
+    await settle(second)
+    second.wire.feed(b"DONE\r\n")
+    told = await second.replies(b"i ")
+    assert told[-1] == b"OK IDLE completed"
+    assert told[-2] == b"* 1 FETCH (UID 1 FLAGS (\\Flagged))"
+    assert len(told) < 90
+
+
+@pytest.mark.parametrize("garbage", [b"NOOP\r\n", b"\r\n", b"i2 LOGOUT\r\n", b"DONE NOW\r\n"])
+async def test_t_imap_17_garbage_instead_of_done_ends_idle_with_bad(office: Office, garbage: bytes) -> None:
+    client = await Client(office).login()
+    client.wire.feed(b"i IDLE\r\n" + garbage + b"k NOOP\r\n")
+    assert [await client.line() for _ in range(3)] == [b"+ idling", b"i BAD DONE was expected", b"k OK NOOP completed"]
+
+
+@pytest.mark.parametrize("idle", [True, False])
+async def test_a_session_whose_mailbox_is_deleted_is_told_goodbye(office: Office, idle: bool) -> None:
+    first, second = await Client(office).login(), await Client(office).login()
+    await first.ok("CREATE work")
+    await second.ok("SELECT work")
+    if idle:
+        second.wire.feed(b"i IDLE\r\n")
+        assert await second.line() == b"+ idling"
+        await settle(second)
+    await first.ok("DELETE work")
+    if not idle:
+        second.wire.feed(b"n NOOP\r\n")
+        assert await second.line() == b"n OK NOOP completed"
+    assert await second.line() == b"* BYE The selected mailbox was deleted"
+    assert await second.line() == b""
+
+
+async def test_a_session_that_deletes_its_own_mailbox(office: Office) -> None:
+    client = await Client(office).login()
+    await client.ok("CREATE work")
+    await client.ok("SELECT work")
+    assert (await client.command("DELETE work"))[-1].startswith(b"OK")
+
+
+async def test_moves_into_and_out_of_junk_are_told_behind_the_reply(office: Office) -> None:
+    client, _ = await two(office)
+    await client.ok("COPY 1 Archive")
+    await client.ok("MOVE 1:2 Junk")
+    await client.ok("SELECT Junk")
+    await client.ok("UID COPY 1 Junk")
+    await client.ok("MOVE 1 Trash")
+    await client.ok("COPY 1 INBOX")
+    await asyncio.gather(*office.desk.background)
+    told = sorted(
+        (move.source, move.target, move.source_is_junk, move.target_is_junk, move.target_is_trash) for move in office.moves
+    )
+    assert told == [
+        ("INBOX", "Junk", False, True, False),
+        ("INBOX", "Junk", False, True, False),
+        ("Junk", "INBOX", True, False, False),
+        ("Junk", "Trash", True, False, True),
+    ]
+    assert {move.octets for move in office.moves} == {MESSAGE.replace(b"s\r", b"s%d\r" % n) for n in (0, 1)}
+
+
+async def test_move_within_a_mailbox_ends(office: Office) -> None:
+    client, _ = await two(office)
+    told = await client.ok("MOVE * INBOX")
+    assert re.fullmatch(rb"\* OK \[COPYUID \d+ 3 4\] Moved", told[0])
+    assert b"* 3 EXPUNGE" in told and b"* 3 EXISTS" in told
+
+
+async def test_moving_what_others_have_expunged_is_ok(office: Office) -> None:
+    first, second = await two(office)
+    await first.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)")
+    await first.ok("EXPUNGE")
+    assert (await second.command("MOVE 1:* Archive"))[-1] == b"OK MOVE completed"
+
+
+async def test_expunging_many_messages_at_once(office: Office) -> None:
+    client = await Client(office).login()
+    for _ in range(100):
+        await client.append("INBOX", MESSAGE)
+    await client.ok("SELECT INBOX")
+    await client.ok("STORE 2:99 +FLAGS.SILENT (\\Deleted)")
+    assert await client.ok("EXPUNGE") == [b"* %d EXPUNGE" % n for n in range(99, 1, -1)]
+    assert await client.ok("FETCH 1:* UID") == [b"* 1 FETCH (UID 1)", b"* 2 FETCH (UID 100)"]
+
+
+async def test_a_damaged_message_is_left_out_and_said(office: Office) -> None:
+    client, _ = await two(office)
+    read = EmbeddedAccount.read
+
+    def damaged(self: EmbeddedAccount, message: int, offset: int = 0, length: int | None = None) -> bytes:
+        if message == client.session.mailbox.messages[1]:
+            raise StorageError("damaged", permanent=True)
+        return read(self, message, offset, length)
+
+    with patch.object(EmbeddedAccount, "read", damaged):
+        replies = await client.command("FETCH 1:3 BODY.PEEK[]")
+    assert [line[:9] for line in replies[:-1]] == [b"* 1 FETCH", b"* 3 FETCH"]
+    assert replies[-1] == b"NO [SERVERBUG] 1 of the messages could not be read"
+
+
+async def test_t_imap_09_large_messages_are_sent_in_pieces(office: Office) -> None:
+    client = await Client(office).login()
+    large = b"Subject: large\r\n\r\n" + (b"x" * 76 + b"\r\n") * 13_000
+    assert len(large) < APPEND_OCTETS
+    assert (await client.append("INBOX", large)).startswith(b"OK")
+    await client.ok("SELECT INBOX")
+    sizes: list[int] = []
+    send = client.wire.send
+
+    async def noting(octets: bytes) -> None:
+        sizes.append(len(octets))
+        await send(octets)
+
+    with patch.object(client.wire, "send", noting):
+        (reply,) = await client.ok("FETCH 1 BODY.PEEK[]")
+    assert reply == b"* 1 FETCH (BODY[] {%d}\r\n%b)" % (len(large), large)
+    assert max(sizes) < 600_000
+    assert (await client.ok("FETCH 1 BODY.PEEK[TEXT]<300000.400000>"))[0].count(b"x") > 389_000
+    assert (await client.ok("FETCH 1 BODY.PEEK[]<0.4294967295>"))[0].startswith(b"* 1 FETCH (BODY[]<0> {%d}\r\n" % len(large))
+
+
+async def test_t_imap_15_append_keeps_octets_or_says_no(office: Office) -> None:
+    client = await Client(office).login()
+    await client.append("INBOX", b"Subject: lf\n\nline\n")
+    await client.ok("SELECT INBOX")
+    assert await client.ok("FETCH 1 BODY.PEEK[]") == [
+        b"* 1 FETCH (BODY[] {22}\r\nSubject: lf\r\n\r\nline\r\n)".replace(b"{22}", b"{21}")
+    ]
+    assert (await client.append("INBOX", b"a\x00b")).startswith(b"NO [CANNOT]")
+    assert (await client.append("INBOX", b"x" * (APPEND_OCTETS + 1))).startswith(b"NO [TOOBIG]")
+    assert (await client.command(b"APPEND INBOX {1+}\r\nx {1+}\r\ny"))[-1].startswith(b"BAD")
+    assert (await client.append("INBOX", MESSAGE, '"99-Jan-2026 00:00:00 +0000" ')).startswith(b"BAD")
+    keywords = " ".join(f"k{n}" for n in range(64))
+    assert (await client.append("INBOX", MESSAGE, f"({keywords}) ")).startswith(b"NO")
+    assert await client.ok("STATUS INBOX (MESSAGES)") == [b'* STATUS "INBOX" (MESSAGES 1)']
+
+
+async def test_t_imap_15_a_client_that_goes_away_within_a_literal_leaves_nothing(office: Office) -> None:
+    client = await Client(office).login()
+    client.wire.feed(b"a APPEND INBOX {100}\r\n")
+    assert await client.line() == b"+ Ready for literal data"
+    client.wire.feed(b"half")
+    client.wire.feed(b"")
+    await client.task
+    other = await Client(office).login()
+    assert await other.ok("STATUS INBOX (MESSAGES)") == [b'* STATUS "INBOX" (MESSAGES 0)']
+
+
+async def test_t_imap_14_accounts_do_not_meet(office: Office) -> None:
+    alice, bob = await Client(office).login("alice"), await Client(office).login("bob")
+    await alice.append("INBOX", MESSAGE)
+    await alice.ok("CREATE secret")
+    await bob.ok("SELECT INBOX")
+    assert await bob.ok("UID FETCH 1:* BODY[]") == []
+    assert (await bob.command("SELECT secret"))[-1].startswith(b"NO [NONEXISTENT]")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"), [((1,), "1"), ((1, 2, 3, 7), "1:3,7"), ((3, 2, 1), "3,2,1"), ((5, 6, 2, 3), "5:6,2:3")]
+)
+def test_sets_of_copyuid_keep_their_order(numbers: tuple[int, ...], text: str) -> None:
+    assert set_text(numbers) == text
+
+
+WORDS = st.sampled_from(
+    [
+        b"a ", b"b ", b"\r\n", b"\r\n", b"\r\n", b"SELECT INBOX", b"FETCH ", b"UID ", b"1:* ", b"BODY[]", b"(FLAGS ENVELOPE)", b"STORE ", b"+FLAGS (",
+        b"\\Seen", b")", b"SEARCH ", b"OR ", b"NOT ", b"ALL", b"{3}\r\n", b"{3+}\r\n", b"APPEND INBOX ", b"IDLE", b"DONE", b"COPY ", b"Junk", b'"', b"LIST ",
+        b'"" ', b"*", b"%", b"RETURN (STATUS (MESSAGES))", b"STATUS ", b"CREATE ", b"EXPUNGE", b"CLOSE", b"NOOP", b"\x00", b"\xff", b"AUTHENTICATE PLAIN ",
+        b"LOGIN ", b"MOVE ", b"&AAA-", b"4294967295", b"<0.5>", b"ID NIL",
+    ]
+)  # fmt: skip
+
+
+@given(st.booleans(), st.lists(WORDS | st.binary(max_size=5), max_size=60).map(b"".join))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_octets_are_answered_by_the_grammar(tmp_path: Path, logged_in: bool, octets: bytes) -> None:
+    """Every reply is untagged, a continuation, or a tagged OK, NO or BAD; nothing is unforeseen."""
+
+    async def converse() -> bytes:
+        client = Client(Office(tmp_path))
+        if logged_in:
+            await client.login()
+            await client.ok("SELECT INBOX")
+        start = len(client.wire.sent)
+        client.wire.feed(octets + b"\r\n")
+        client.wire.feed(b"")
+        await asyncio.wait((client.task,), timeout=20)
+        assert client.task.done()
+        if client.task.exception() is not None:
+            assert isinstance(client.task.exception(), ConnectionError)
+        return bytes(client.wire.sent[start:])
+
+    said = asyncio.run(converse())
+    assert b"SERVERBUG" not in said
+    rest = re.sub(rb"\{(\d+)\}\r\n(?s:.*?)\)\r\n", b")\r\n", said)
+    for line in rest.split(b"\r\n")[:-1]:
+        assert re.match(rb"\* |\+ |[!-~]+ (OK|NO|BAD) ", line), (line, said)
