@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from mailward.access.imap.copy import set_text
 from mailward.model.errors import StorageError
+from mailward.store.base import Append
 from mailward.store.embedded import EmbeddedAccount
 from support.imap import APPEND_OCTETS, Client, Office, settle
 
@@ -97,10 +99,6 @@ async def test_only_the_first_session_is_told_that_a_message_is_recent(office: O
 async def office_append(client: Client) -> None:
     """A message whose arrival the client's session is the first to be told of."""
     session = client.session
-    from datetime import UTC, datetime
-
-    from mailward.store.base import Append
-
     session.store.apply([Append(session.mailbox.info.id, MESSAGE, datetime(2026, 1, 1, tzinfo=UTC))])
 
 
