@@ -23,6 +23,12 @@ need smtp-source postfix
 need dovecot dovecot-imapd
 need mutt mutt
 need setpriv util-linux
+if perl -MNet::SSLeay -e 1 2>/dev/null; then
+    printf '  %-14s %s\n' "swaks's TLS" "Net::SSLeay"
+else
+    printf '  %-14s missing (Debian package libnet-ssleay-perl)\n' "swaks's TLS"
+    missing="$missing libnet-ssleay-perl"
+fi
 [ -n "$missing" ] || exit 0
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
