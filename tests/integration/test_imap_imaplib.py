@@ -1,106 +1,24 @@
 """IMAP over real sockets and TLS with the standard library's client, and raw where a client would not go."""
 
-import asyncio
 import imaplib
 import re
 import socket
-import ssl
-import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from mailward.access.imap.session import Desk
-from mailward.api.hooks import MessageMoved
-from mailward.app.certificate import self_signed
-from mailward.app.watching import Watchers
-from mailward.disk import Disk
-from mailward.model.ids import AccountId
-from mailward.net.imapd import ImapListener, ImapSettings, serve_imap
-from mailward.net.tls import server_context
-from mailward.store.base import Append, MailStore
-from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
-
-MESSAGE = (
-    b"Return-Path: <a@example.net>\r\nFrom: Ann <ann@example.net>\r\nTo: bob@example.org\r\nSubject: first\r\n"
-    b"Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.net>\r\n\r\nhello there\r\n"
-)
-
-
-class FixedLogin:
-    async def check(self, login: str, password: str, peer_ip: str) -> AccountId | None:
-        return AccountId("a1") if (login, password) == ("bob@example.org", 'pass "word"') else None
-
-
-class Running:
-    """A listener on a loop of its own thread. moves: what plugins would be told."""
-
-    def __init__(self, folder: Path) -> None:
-        certificate, key = self_signed("mx.example.test")
-        (folder / "c.pem").write_bytes(certificate)
-        (folder / "k.pem").write_bytes(key)
-        self.client_context = ssl.create_default_context(cafile=str(folder / "c.pem"))
-        self.client_context.check_hostname = False
-        self.moves: list[MessageMoved] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.store: MailStore
-        self._call(self._start(folder))
-
-    def _call(self, coroutine):  # type: ignore[no-untyped-def]
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
-
-    async def _start(self, folder: Path) -> None:
-        context = server_context(folder / "c.pem", folder / "k.pem")
-        self._hints = Hints(folder / "hints")
-        watchers = Watchers()
-        self._hints.listen(watchers.changed)
-        self.store = EmbeddedStore(folder / "accounts", Disk(), self._hints)
-        desk = Desk(self.store, FixedLogin(), watchers.watch, self.moves.append, "mx.example.test", 1_000_000)
-        self._listeners: list[ImapListener] = []
-        for implicit in (True, False):
-            sock = socket.create_server(("127.0.0.1", 0))
-            sock.setblocking(False)
-            settings = ImapSettings(implicit_tls=implicit)
-            self._listeners.append(await serve_imap(sock, settings=settings, desk=desk, tls_context=context))
-        self.tls_port, self.plain_port = (listener.port for listener in self._listeners)
-
-    def deliver(self, octets: bytes = MESSAGE, mailbox: str = "INBOX") -> None:
-        account = self.store.open(AccountId("a1"))
-        account.apply([Append(account.mailbox(mailbox).id, octets, datetime(2026, 11, 2, 10, tzinfo=UTC))])
-
-    def connect(self) -> imaplib.IMAP4_SSL:
-        client = imaplib.IMAP4_SSL("127.0.0.1", self.tls_port, ssl_context=self.client_context, timeout=20)
-        assert client.login("bob@example.org", 'pass "word"')[0] == "OK"
-        return client
-
-    def raw(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.plain_port), 20)
-
-    def close(self) -> None:
-        async def stop() -> None:
-            for listener in self._listeners:
-                await listener.close()
-            self._hints.close()
-
-        self._call(stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+from support.imap_server import MESSAGE, ImapServer, read_until
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(tmp_path_factory.mktemp("i"))
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImapServer]:
+    running = ImapServer(tmp_path_factory.mktemp("i"))
     yield running
     running.close()
 
 
 @pytest.fixture
-def client(server: Running) -> Iterator[imaplib.IMAP4_SSL]:
+def client(server: ImapServer) -> Iterator[imaplib.IMAP4_SSL]:
     made = server.connect()
     yield made
     made.logout()
@@ -123,7 +41,7 @@ def test_append_and_fetch_give_the_octets_back(client: imaplib.IMAP4_SSL) -> Non
     assert b"RFC822.SIZE %d" % len(MESSAGE) in rest
 
 
-def test_parts_of_a_message(server: Running, client: imaplib.IMAP4_SSL) -> None:
+def test_parts_of_a_message(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
     server.deliver()
     client.select("INBOX")
     for item, octets in (
@@ -144,7 +62,7 @@ def test_parts_of_a_message(server: Running, client: imaplib.IMAP4_SSL) -> None:
     assert b'BODYSTRUCTURE ("TEXT" "PLAIN"' in answer[0].upper()
 
 
-def test_body_sets_seen_and_says_so(server: Running, client: imaplib.IMAP4_SSL) -> None:
+def test_body_sets_seen_and_says_so(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
     server.deliver()
     client.select("INBOX")
     _, answer = client.fetch("1", "(BODY[TEXT])")
@@ -152,7 +70,7 @@ def test_body_sets_seen_and_says_so(server: Running, client: imaplib.IMAP4_SSL) 
     assert client.search(None, "UNSEEN") == ("OK", [b""])
 
 
-def test_flags(server: Running, client: imaplib.IMAP4_SSL) -> None:
+def test_flags(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
     for _ in range(3):
         server.deliver()
     client.select("INBOX")
@@ -167,7 +85,7 @@ def test_flags(server: Running, client: imaplib.IMAP4_SSL) -> None:
     assert client.expunge() == ("OK", [b"3"])
 
 
-def test_move_copy_and_what_plugins_learn_of_it(server: Running, client: imaplib.IMAP4_SSL) -> None:
+def test_move_copy_and_what_plugins_learn_of_it(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
     server.deliver()
     server.deliver(MESSAGE.replace(b"first", b"second"))
     client.select("INBOX")
@@ -205,7 +123,7 @@ def test_mailboxes(client: imaplib.IMAP4_SSL) -> None:
     assert not any(b"Archive" in line for line in client.lsub()[1])
 
 
-def test_search(server: Running, client: imaplib.IMAP4_SSL) -> None:
+def test_search(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
     server.deliver()
     server.deliver(MESSAGE.replace(b"first", b"=?utf-8?q?R=C3=A9sum=C3=A9?=").replace(b"hello", b"goodbye"))
     client.select("INBOX")
@@ -233,7 +151,7 @@ def test_search(server: Running, client: imaplib.IMAP4_SSL) -> None:
     assert client.uid("SEARCH", "ALL") == ("OK", [b"1 2"])
 
 
-def test_two_sessions_see_each_others_changes(server: Running, client: imaplib.IMAP4_SSL) -> None:
+def test_two_sessions_see_each_others_changes(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
     for _ in range(3):
         server.deliver()
     other = server.connect()
@@ -251,37 +169,28 @@ def test_two_sessions_see_each_others_changes(server: Running, client: imaplib.I
     other.logout()
 
 
-def _read_until(client: socket.socket, wanted: bytes) -> bytes:
-    octets = b""
-    while wanted not in octets:
-        more = client.recv(4096)
-        assert more, octets
-        octets += more
-    return octets
-
-
-def test_idle_tells_of_new_mail_and_takes_the_next_command_in_the_same_packet(server: Running) -> None:
+def test_idle_tells_of_new_mail_and_takes_the_next_command_in_the_same_packet(server: ImapServer) -> None:
     with server.client_context.wrap_socket(socket.create_connection(("127.0.0.1", server.tls_port), 20)) as raw:
-        _read_until(raw, b"\r\n")
+        read_until(raw, b"\r\n")
         raw.sendall(b'a LOGIN bob@example.org "pass \\"word\\""\r\nb SELECT INBOX\r\nc IDLE\r\n')
-        _read_until(raw, b"+ idling\r\n")
+        read_until(raw, b"+ idling\r\n")
         server.deliver()
-        _read_until(raw, b"* 1 EXISTS\r\n")
+        read_until(raw, b"* 1 EXISTS\r\n")
         raw.sendall(b"DONE\r\nd NOOP\r\n")
-        assert b"c OK" in _read_until(raw, b"d OK")
+        assert b"c OK" in read_until(raw, b"d OK")
 
 
 @pytest.mark.parametrize("command", [b"a LOGIN bob@example.org secret", b"a AUTHENTICATE PLAIN AGJvYgBwdw=="])
-def test_t_tls_11_no_login_without_tls(server: Running, command: bytes) -> None:
+def test_t_tls_11_no_login_without_tls(server: ImapServer, command: bytes) -> None:
     with server.raw() as raw:
-        greeting = _read_until(raw, b"\r\n")
+        greeting = read_until(raw, b"\r\n")
         assert b"LOGINDISABLED" in greeting
         assert b"AUTH=" not in greeting
         raw.sendall(command + b"\r\n")
-        assert _read_until(raw, b"a ").startswith(b"a NO [PRIVACYREQUIRED]")
+        assert read_until(raw, b"a ").startswith(b"a NO [PRIVACYREQUIRED]")
 
 
-def test_starttls_and_the_capabilities_after_it(server: Running) -> None:
+def test_starttls_and_the_capabilities_after_it(server: ImapServer) -> None:
     client = imaplib.IMAP4("127.0.0.1", server.plain_port, timeout=20)
     assert client.starttls(server.client_context)[0] == "OK"
     assert "AUTH=PLAIN" in client.capabilities
@@ -290,9 +199,9 @@ def test_starttls_and_the_capabilities_after_it(server: Running) -> None:
     client.logout()
 
 
-def test_t_tls_02_nothing_sent_in_clear_behind_starttls_is_carried_out(server: Running) -> None:
+def test_t_tls_02_nothing_sent_in_clear_behind_starttls_is_carried_out(server: ImapServer) -> None:
     with server.raw() as raw:
-        _read_until(raw, b"\r\n")
+        read_until(raw, b"\r\n")
         raw.sendall(b"a1 STARTTLS\r\na2 NOOP\r\n")
         octets = b""
         while more := raw.recv(4096):
@@ -301,7 +210,7 @@ def test_t_tls_02_nothing_sent_in_clear_behind_starttls_is_carried_out(server: R
         assert b"a1 OK" not in octets
 
 
-def test_t_auth_03_unknown_name_and_wrong_password_look_alike(server: Running) -> None:
+def test_t_auth_03_unknown_name_and_wrong_password_look_alike(server: ImapServer) -> None:
     said = []
     for name in ("bob@example.org", "nobody@example.org"):
         client = imaplib.IMAP4_SSL("127.0.0.1", server.tls_port, ssl_context=server.client_context, timeout=20)
@@ -330,18 +239,18 @@ def test_t_auth_03_unknown_name_and_wrong_password_look_alike(server: Running) -
         (b"a SELECT INBOX\r\n", b"a BAD"),
     ],
 )
-def test_t_imap_01_02_04_05_hostile_input_before_login(server: Running, sent: bytes, answer: bytes) -> None:
+def test_t_imap_01_02_04_05_hostile_input_before_login(server: ImapServer, sent: bytes, answer: bytes) -> None:
     with server.raw() as raw:
-        _read_until(raw, b"\r\n")
+        read_until(raw, b"\r\n")
         raw.sendall(sent)
-        assert b"DELETE" not in _read_until(raw, answer)
+        assert b"DELETE" not in read_until(raw, answer)
 
 
-def test_many_bad_commands_end_the_session(server: Running) -> None:
+def test_many_bad_commands_end_the_session(server: ImapServer) -> None:
     with server.raw() as raw:
-        _read_until(raw, b"\r\n")
+        read_until(raw, b"\r\n")
         raw.sendall(b"a NOSUCH\r\n" * 30)
-        _read_until(raw, b"* BYE Too many bad commands")
+        read_until(raw, b"* BYE Too many bad commands")
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a//b", "a*b", "&AAA", "&AGE-", "x" * 600, "/".join("abcdefghijklmnopqrstuvwxyz")])
@@ -350,7 +259,7 @@ def test_t_imap_13_names_that_cannot_be(client: imaplib.IMAP4_SSL, name: str) ->
 
 
 def test_t_imap_15_an_append_that_is_too_big_is_refused_and_the_session_goes_on(
-    server: Running, client: imaplib.IMAP4_SSL
+    server: ImapServer, client: imaplib.IMAP4_SSL
 ) -> None:
     status, (text,) = client.append("INBOX", None, None, b"x" * 1_000_001)  # type: ignore[arg-type]
     assert (status, text[:8]) == ("NO", b"[TOOBIG]")
@@ -358,7 +267,7 @@ def test_t_imap_15_an_append_that_is_too_big_is_refused_and_the_session_goes_on(
 
 
 def test_shutdown_says_bye(tmp_path_factory: pytest.TempPathFactory) -> None:
-    running = Running(tmp_path_factory.mktemp("i"))
+    running = ImapServer(tmp_path_factory.mktemp("i"))
     client = running.connect()
     running.close()
     assert client.sock.recv(200).startswith(b"* BYE Server is shutting down")

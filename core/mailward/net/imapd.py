@@ -193,6 +193,11 @@ class ImapListener:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
+    @property
+    def sessions(self) -> tuple[asyncio.Task[None], ...]:
+        """Of clients that are connected."""
+        return tuple(self._sessions.values())
+
     def start_session(self, connection: ImapConnection) -> None:
         peer = connection.peer_ip
         if peer is None:
@@ -232,7 +237,7 @@ class ImapListener:
             session.say_goodbye("Server is shutting down")
         for connection in tuple(self._connections):
             connection.interrupt()
-        tasks = tuple(self._sessions.values())
+        tasks = self.sessions
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace_s)
             for task in late:
