@@ -146,7 +146,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), key=st.sampled_from(["k1", "k2", "k3"]))
     def deliver(self, name: str, key: str) -> None:
-        """T-Q-13 and exactly once: a delivery key counts one time in the account's life."""
+        """Exactly once: a delivery key counts one time in the account's life."""
         box = self._box(name)
         (result,) = self.store.apply([Append(box.id, message(7), RECEIVED_AT, (), key)])
         assert result.duplicate == (key in self.keys)
