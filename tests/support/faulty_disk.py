@@ -83,7 +83,7 @@ class FaultyDisk(Disk):
         self._open[fd] = (self._live[path], path)
         return fd
 
-    def _known(self, path: Path) -> None:
+    def know(self, path: Path) -> None:
         """A file that was there before us is durable."""
         if path not in self._live and path.exists():
             self._files += 1
@@ -94,13 +94,13 @@ class FaultyDisk(Disk):
 
     def open_append(self, path: Path) -> int:
         with self._lock:
-            self._known(path)
+            self.know(path)
             self._step("open_append", path)
             return self._opened(super().open_append(path), path)
 
     def open_existing(self, path: Path) -> int:
         with self._lock:
-            self._known(path)
+            self.know(path)
             self._step("open_existing", path)
             return self._opened(super().open_existing(path), path)
 
@@ -166,21 +166,21 @@ class FaultyDisk(Disk):
 
     def rename(self, old: Path, new: Path) -> None:
         with self._lock:
-            self._known(old)
+            self.know(old)
             self._step("rename", old)
             super().rename(old, new)
             self._live[new] = self._live.pop(old)
 
     def link(self, old: Path, new: Path) -> None:
         with self._lock:
-            self._known(old)
+            self.know(old)
             self._step("link", new)
             super().link(old, new)
             self._live[new] = self._live[old]
 
     def unlink(self, path: Path) -> None:
         with self._lock:
-            self._known(path)
+            self.know(path)
             self._step("unlink", path)
             super().unlink(path)
             del self._live[path]
@@ -188,7 +188,7 @@ class FaultyDisk(Disk):
     def listdir(self, folder: Path) -> list[str]:
         with self._lock:
             self._step("listdir", folder)
-            for name in os.listdir(folder):
-                if (folder / name).is_file():
-                    self._known(folder / name)
+            for path in folder.iterdir():
+                if path.is_file():
+                    self.know(path)
             return super().listdir(folder)

@@ -15,14 +15,29 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def item_for(
-    octets: bytes, recipients: Sequence[QueuedRecipient] | int = 1, *, queue_id: QueueId | None = None, reverse_path: str = "a@example.net"
+    octets: bytes,
+    recipients: Sequence[QueuedRecipient] | int = 1,
+    *,
+    queue_id: QueueId | None = None,
+    reverse_path: str = "a@example.net",
 ) -> QueueItem:
     """A queue item as reception makes them."""
     queue_id = queue_id or new_queue_id()
     if isinstance(recipients, int):
         recipients = [QueuedRecipient(f"user{n}@example.org", "mailbox", account=f"user{n}") for n in range(recipients)]
     record = DecisionRecord(
-        queue_id, "2026-03-01T12:00:00.000Z", "inbound", {}, reverse_path, "", len(octets), (), {}, (), "250 2.0.0 Accepted", "0000000"
+        queue_id,
+        "2026-03-01T12:00:00.000Z",
+        "inbound",
+        {},
+        reverse_path,
+        "",
+        len(octets),
+        (),
+        {},
+        (),
+        "250 2.0.0 Accepted",
+        "0000000",
     )
     trace = "Received: from a by b; Sun, 1 Mar 2026 12:00:00 +0000\r\n"
     return QueueItem(queue_id, record.received_at, reverse_path, len(octets), trace, (), tuple(recipients), record)

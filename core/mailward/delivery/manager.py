@@ -26,7 +26,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.index import DueIndex
 from mailward.queue.item import QueuedRecipient, QueueItem
-from mailward.queue.schedule import ALARM_AFTER, HOLD_AFTER, delay_s, next_attempt_at, remaining_s
+from mailward.queue.schedule import ALARM_AFTER, FIRST_DELAY_S, HOLD_AFTER, delay_s, next_attempt_at, remaining_s
 from mailward.queue.spool import NotHere, Spool
 
 THREADS = 4
@@ -142,17 +142,11 @@ class DeliveryManager:
 
     async def _run_adopted(self) -> None:
         while True:
-            try:
-                await asyncio.to_thread(self.run_pass)
-            except StorageError as error:
-                log.error("spool not readable, trying again", error=str(error))
+            await asyncio.to_thread(self.run_pass)
             await asyncio.sleep(ADOPT_EVERY_S)
 
     def run_pass(self) -> None:
-        """Take over what is free and begin what is due. Blocks for the disk only, not for the deliveries.
-
-        Raises StorageError when the folder cannot be read.
-        """
+        """Take over what is free and begin what is due. Blocks for the disk only, not for the deliveries."""
         adoption = self._spool.adopt()
         for report in adoption.reports:
             log.error("spool damaged", file=report.name, problem=report.text, kept=report.kept)
@@ -181,7 +175,11 @@ class DeliveryManager:
             except NotHere:
                 continue
             except StorageError as error:
-                self._unreadable(queue_id, error)
+                if error.permanent:
+                    self._unreadable(queue_id, error)
+                else:
+                    log.error("queue item not readable, trying again", id=queue_id, problem=str(error))
+                    self._due.add(self._monotonic_s() + FIRST_DELAY_S, queue_id, index)
         return tasks
 
     # Lanes

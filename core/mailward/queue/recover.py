@@ -54,7 +54,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class FreeSegment:
-    """A segment without an owner, locked by us until `release` or `remove`. readable: False when it must be left as it is."""
+    """A segment without an owner, locked by us until `release`. readable: False when it must be left as it is."""
 
     path: Path
     fd: int
@@ -117,7 +117,7 @@ def _item(octets: Octets, record: Record, recipients: int, queue_id: QueueId, st
 def free_segments(folder: Path, disk: Disk, skip: Container[str]) -> Iterator[FreeSegment]:
     """Every segment without an owner, one at a time, but for the names in `skip`.
 
-    The caller ends each with `release` or `remove`. Leftovers of messages that were never acknowledged are deleted.
+    The caller ends each with `release`. Leftovers of messages that were never acknowledged are deleted.
     """
     names = disk.listdir(folder)
     for name in names:
@@ -132,14 +132,13 @@ def free_segments(folder: Path, disk: Disk, skip: Container[str]) -> Iterator[Fr
 
 
 def release(segment: FreeSegment, disk: Disk) -> None:
-    """Give it back untouched."""
+    """Give it back: untouched, or after `remove`."""
     disk.close(segment.fd)
 
 
 def remove(segment: FreeSegment, disk: Disk) -> None:
     """Delete it with its large messages: everything still open in it is safe elsewhere."""
     remove_files(segment.path, disk)
-    disk.close(segment.fd)
 
 
 def remove_files(segment: Path, disk: Disk) -> None:

@@ -203,9 +203,9 @@ class Spool:
     # Recovery
 
     def adopt(self) -> Adoption:
-        """Take over what has no owner any more. Blocks; one thread at a time. Raises StorageError.
+        """Take over what has no owner any more. Blocks; one thread at a time.
 
-        What cannot be taken now stays and is tried again in a later pass.
+        What cannot be taken now stays, with a line in the log, and is tried again in a later pass.
         """
         items: list[QueueId] = []
         reports: list[Report] = []
@@ -219,7 +219,7 @@ class Spool:
                     self._left[segment.path.name] = PASSES_BETWEEN_TRIES
                     release(segment, self._disk)
         except OSError as error:
-            raise StorageError(f"spool: {error}") from error
+            log.error("spool folder not searched to its end", error=str(error))
         return Adoption(tuple(items), tuple(reports))
 
     def _adopt(self, segment: FreeSegment) -> list[QueueId]:
@@ -240,11 +240,14 @@ class Spool:
             done.result()
             moved += [job.id for job in jobs if job.id in self._log.entries]
             failure = next((error for job in jobs if (error := _error(job)) is not None), failure)
-        if failure is None:
-            remove(segment, self._disk)
-        else:
+        try:
+            if failure is None:
+                remove(segment, self._disk)
+        except OSError as error:
+            failure = StorageError(f"spool: {error}")
+        if failure is not None:
             log.warning("spool segment not adopted, left for later", segment=segment.path.name, error=str(failure))
-            release(segment, self._disk)
+        release(segment, self._disk)
         return moved
 
     def set_aside(self, queue_id: QueueId, reason: str) -> Report:

@@ -1,0 +1,35 @@
+"""Retry times."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailward.queue.index import DueIndex
+from mailward.queue.schedule import delay_s, next_attempt_at, remaining_s
+from support.spooling import NOW
+
+
+@pytest.mark.parametrize(("failures", "expected_s"), [(1, 60), (2, 120), (3, 240), (6, 1920), (7, 3600), (5000, 3600)])
+def test_delays_double_from_a_minute_to_an_hour(failures: int, expected_s: float) -> None:
+    assert delay_s(failures, 0.5) == pytest.approx(expected_s)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_jitter_stays_within_a_fifth(failures: int, chance: float) -> None:
+    assert 0.8 * delay_s(failures, 0.5) - 0.001 <= delay_s(failures, chance) <= 1.2 * delay_s(failures, 0.5) + 0.001
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(days=3650), -timedelta(hours=1), -timedelta(days=3650)])
+def test_t_q_07_a_clock_jump_never_makes_mail_wait_longer_than_the_longest_delay(jump: timedelta) -> None:
+    next_at = next_attempt_at(NOW, 3, 0.5)
+    assert 0 <= remaining_s(NOW + jump, next_at) <= 3600 * 1.2
+
+
+def test_due_index_gives_the_earliest_first_and_each_once() -> None:
+    index = DueIndex()
+    for due_s in (30.0, 10.0, 20.0, 99.0):
+        index.add(due_s, f"id{due_s:.0f}", 0)  # type: ignore[arg-type]
+    assert index.take(30.0) == [("id10", 0), ("id20", 0), ("id30", 0)]
+    assert index.take(30.0) == []

@@ -1,0 +1,265 @@
+"""Commit, journal and adoption on a real file system."""
+
+import asyncio
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailward.disk import Disk
+from mailward.model.errors import LocalError, StorageError
+from mailward.queue.item import QueueItem
+from mailward.queue.spool import NotHere, Spool
+from support.faulty_disk import FaultyDisk
+from support.spooling import NOW, commit, item_for
+
+
+def spool_at(folder: Path, owner: str = "smtp", disk: Disk | None = None, **limits: int) -> Spool:
+    return Spool(folder / "spool", disk or Disk(), owner=owner, **limits)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.suffix for path in (folder / "spool").iterdir())
+
+
+@pytest.mark.parametrize("size_octets", [0, 1, 999, 262_144, 262_145, 3_000_000])
+async def test_what_was_committed_is_read_back(tmp_path: Path, size_octets: int) -> None:
+    spool = spool_at(tmp_path)
+    octets = bytes(range(256)) * (size_octets // 256) + b"x" * (size_octets % 256)
+    item = await commit(spool, octets, 3)
+    assert spool.octets(item.id) == octets
+    assert spool.item(item.id) == item
+    (pending,) = spool.pending()
+    assert pending.item == item and list(pending.open) == [0, 1, 2]
+    assert files(tmp_path) == ([".seg"] if size_octets <= 262_144 else [".msg", ".seg"])
+    await spool.close()
+
+
+async def test_concurrent_commits_share_syncs(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    spool = spool_at(tmp_path, disk=disk)
+    await asyncio.gather(*(commit(spool, b"x" * 2000) for _ in range(200)))
+    syncs = sum(call == "sync" for call, _ in disk.trace)
+    assert len(spool.pending()) == 200
+    assert syncs < 100
+    await spool.close()
+
+
+async def test_finished_segments_and_large_files_are_deleted(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path, segment_octets=5000)
+    items = [await commit(spool, octets, 2) for octets in (b"a" * 3000, b"b" * 3000, b"c" * 300_000, b"d")]
+    assert files(tmp_path).count(".seg") > 1
+    for item in items:
+        spool.done(item.id, 0, "delivered to INBOX")
+        spool.done(item.id, 1, "delivered to INBOX")
+    spool.flush()
+    assert not spool.pending()
+    with pytest.raises(NotHere):
+        spool.octets(items[0].id)
+    await spool.close()
+    assert files(tmp_path) == []
+
+
+async def test_abort_leaves_nothing(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path)
+    for octets in (b"", b"small", b"x" * 300_000):
+        incoming = spool.begin(item_for(b"").id)
+        incoming.write(octets)
+        incoming.abort()
+        incoming.abort()
+    assert files(tmp_path) == []
+    with pytest.raises(LocalError):
+        await incoming.commit(item_for(b""))
+
+
+async def test_nothing_is_on_the_disk_before_the_first_commit(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path)
+    spool.begin(item_for(b"").id).write(b"x")
+    assert files(tmp_path) == []
+    await spool.close()
+    with pytest.raises(StorageError, match="closed"):
+        await commit(spool, b"late")
+    with pytest.raises(StorageError, match="closed"):
+        await commit(spool, b"x" * 300_000)
+
+
+async def test_a_commit_nobody_waits_for_any_more_goes_to_the_queue_process(tmp_path: Path) -> None:
+    spool, queue = spool_at(tmp_path), spool_at(tmp_path, "queue")
+    for size_octets in (10, 300_000):
+        task = asyncio.create_task(commit(spool, b"x" * size_octets))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        adopted: tuple[str, ...] = ()
+        for _ in range(1000):
+            adopted = await asyncio.to_thread(lambda: queue.adopt().items)
+            if adopted:
+                break
+        assert len(adopted) == 1
+        assert queue.octets(queue.pending()[-1].item.id) == b"x" * size_octets
+    await spool.close()
+    await queue.close()
+
+
+async def test_a_failed_attempt_hands_the_message_over_when_the_others_are_finished(tmp_path: Path) -> None:
+    spool, queue = spool_at(tmp_path), spool_at(tmp_path, "queue")
+    first, second = await commit(spool, b"first"), await commit(spool, b"second")
+    spool.failed_attempt(first.id, 0, "no room", NOW)
+    spool.flush()
+    assert not queue.adopt().items  # the second is still being delivered
+    third = await commit(spool, b"third")
+    spool.done(second.id, 0, "delivered to INBOX")
+    spool.flush()
+    assert queue.adopt().items == (first.id,)
+    assert [pending.item.id for pending in spool.pending()] == [third.id]
+    state = queue.open_recipients(first.id)[0]
+    assert (state.failures, state.text) == (1, "no room")
+    await queue.close()
+    await spool.close()
+
+
+async def test_t_q_13_damage_in_a_segment_is_kept_reported_and_passed(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path)
+    items = [await commit(spool, b"message %d " % number * 50) for number in range(3)]
+    await spool.close()
+    (segment,) = (tmp_path / "spool").glob("*.seg")
+    octets = bytearray(segment.read_bytes())
+    octets[octets.index(b"message 1") + 20] ^= 1
+    segment.write_bytes(octets)
+    queue = spool_at(tmp_path, "queue")
+    adoption = queue.adopt()
+    assert adoption.items == (items[0].id, items[2].id)
+    (report,) = adoption.reports
+    kept = (tmp_path / "spool" / report.kept).read_bytes()
+    assert b"damaged" in report.text.encode() and b"message 1" in kept and items[1].id.encode() in kept
+    assert not segment.exists()
+    await queue.close()
+
+
+async def test_t_q_13_damage_under_our_feet_is_found_when_read_and_set_aside(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path)
+    small, large = await commit(spool, b"small message"), await commit(spool, b"large " * 60_000)
+    for path in (tmp_path / "spool").iterdir():
+        octets = bytearray(path.read_bytes())
+        octets[octets.index(b"large " if path.suffix == ".msg" else b"small message")] ^= 1
+        path.write_bytes(octets)
+    for item in (small, large):
+        with pytest.raises(StorageError, match="damaged") as error:
+            spool.octets(item.id)
+        assert error.value.permanent
+        report = spool.set_aside(item.id, "damaged")
+        kept = tmp_path / "spool" / report.kept
+        assert QueueItem.from_json(kept.read_text()) == item
+        assert kept.with_suffix(".msg").stat().st_size == item.size_octets
+    spool.flush()
+    assert not spool.pending()
+    await spool.close()
+
+
+@pytest.mark.parametrize("change", ["missing", "short"])
+async def test_t_q_13_a_large_message_that_is_missing_or_short_is_reported(tmp_path: Path, change: str) -> None:
+    spool = spool_at(tmp_path)
+    item, other = await commit(spool, b"x" * 300_000), await commit(spool, b"other")
+    await spool.close()
+    (path,) = (tmp_path / "spool").glob("*.msg")
+    path.unlink() if change == "missing" else path.write_bytes(b"x" * 1000)
+    queue = spool_at(tmp_path, "queue")
+    adoption = queue.adopt()
+    assert adoption.items == (other.id,)
+    assert (tmp_path / "spool" / adoption.reports[0].kept).read_text() == item.to_json()
+    assert ((tmp_path / "spool/corrupt" / f"{item.id}.msg").exists()) == (change == "short")
+    await queue.close()
+
+
+@pytest.mark.parametrize("newer", ["item", "name"])
+async def test_what_this_release_cannot_read_is_left_as_it_is(tmp_path: Path, newer: str) -> None:
+    spool = spool_at(tmp_path)
+    item = item_for(b"from the future")
+    if newer == "item":
+        item = QueueItem(**{**{name: getattr(item, name) for name in item.__slots__}, "version": 99})
+    incoming = spool.begin(item.id)
+    incoming.write(b"from the future")
+    await incoming.commit(item)
+    await spool.close()
+    (segment,) = (tmp_path / "spool").glob("*.seg")
+    if newer == "name":
+        segment = segment.rename(segment.with_name("backup.seg"))
+    before = segment.read_bytes()
+    queue = spool_at(tmp_path, "queue")
+    adoption = queue.adopt()
+    assert not adoption.items and "left as it is" in adoption.reports[0].text
+    assert not queue.adopt().reports  # told once
+    assert segment.read_bytes() == before
+    await queue.close()
+
+
+async def test_a_message_found_twice_is_served_once_with_what_either_journal_knows(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path)
+    item = await commit(spool, b"moved, then the power failed", 3)
+    await spool.close()
+    (old,) = (tmp_path / "spool").glob("*.seg")
+    copy = old.read_bytes()
+    queue = spool_at(tmp_path, "queue")
+    queue.adopt()
+    queue.done(item.id, 1, "delivered to INBOX")
+    queue.flush()
+    old.write_bytes(copy)
+    assert not queue.adopt().items
+    assert list(queue.open_recipients(item.id)) == [0, 2]
+    assert not old.exists()
+    await queue.close()
+
+
+async def test_begun_attempts_are_on_the_disk_before_the_work(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path)
+    item = await commit(spool, b"x", 2)
+    spool.begin_attempts([(item.id, 1)])
+    (segment,) = (tmp_path / "spool").glob("*.seg")
+    assert b'"begun":1' in segment.read_bytes()
+    await spool.close()
+    queue = spool_at(tmp_path, "queue")
+    queue.adopt()
+    assert [state.begun for state in queue.open_recipients(item.id).values()] == [0, 1]
+    await queue.close()
+
+
+FULL = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+from mailward.disk import Disk
+from mailward.model.errors import StorageError
+from mailward.queue.spool import Spool
+from support.spooling import commit
+
+async def main(folder):
+    spool = Spool(folder / "spool", Disk(), owner="smtp", in_memory_octets=60_000)
+    outcomes = ""
+    for size_octets in (40_000, 40_000, 50_000, 50_000, 200_000, 70_000):
+        try:
+            await commit(spool, b"x" * size_octets)
+            outcomes += "+"
+        except StorageError:
+            outcomes += "-"
+    print(outcomes)
+    await spool.close()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_t_q_05_a_write_the_kernel_cuts_short_is_refused_and_the_next_message_taken(tmp_path: Path) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FULL, str(tmp_path), env={"PYTHONPATH": ":".join(sys.path)}, stdout=subprocess.PIPE
+    )
+    output, _ = await child.communicate()
+    assert output.split()[-1] == b"+++-" + b"-+"  # the segment reaches the limit; a file of its own does; all others pass
+    queue = spool_at(tmp_path, "queue")
+    adoption = queue.adopt()
+    assert len(adoption.items) == 4 and not adoption.reports
+    await queue.close()
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 150_000
