@@ -123,6 +123,8 @@ def test_postfix_relays_and_mbsync_fetches(target: Server, tmp_path: Path) -> No
     mbsync = program("mbsync", "isync")
     # Postfix adds Date and Message-ID when they are missing, which would be its change and not ours.
     sent = [octets for octets in _corpus("spam", "mime", "clients", count=120) if re.search(rb"^Date:", octets, re.M | re.I)]
+    # It also ends a header where a line is neither field nor continuation.
+    sent = [o for o in sent if all(re.match(rb"[!-9;-~]+:|[ \t]", line) for line in o.split(b"\r\n\r\n", 1)[0].split(b"\r\n"))]
     sent = [
         o
         for o in sent
@@ -176,4 +178,6 @@ SyncState *
         number = int(octets.split(b"\r\n", 1)[0].split(b": ")[1])
         # maildir keeps LF line ends, and mbsync adds its own mark at the end of the header
         fetched = re.sub(rb"^X-TUID: \S+\n", b"", found[number], count=1, flags=re.MULTILINE)
-        assert fetched == octets.replace(b"\r\n", b"\n")
+        wanted = octets.replace(b"\r\n", b"\n")
+        place = next((i for i, (a, b) in enumerate(zip(fetched, wanted, strict=False)) if a != b), 0)
+        assert fetched == wanted, (fetched[max(place - 80, 0) : place + 80], wanted[max(place - 80, 0) : place + 80])

@@ -64,6 +64,7 @@ smtp_tls_security_level = may
 smtp_dns_support_level = disabled
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtputf8_enable = yes
+local_header_rewrite_clients =
 minimal_backoff_time = 5s
 maximal_backoff_time = 5s
 queue_run_delay = 5s
