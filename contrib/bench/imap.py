@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from measure import Subject, compare
+
 from support import dovecot as peer
 from support.server import PASSWORD, Server, server
 

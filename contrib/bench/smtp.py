@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from measure import Subject, compare
+
 from support.postfix import postfix
 from support.processes import program
 from support.server import server
@@ -23,7 +24,9 @@ def run(rounds: int) -> None:
     discard = ("transport_maps = static:discard:", "relay_domains = load.example.test", "smtpd_client_connection_count_limit = 0")
     with server(policy=POLICY, start=False) as mailward, postfix(9, *discard) as other:
         config = mailward.config.read_text()
-        config = config.replace("routes: {} ", "routes: {load.example.test: discard} ") + "limits: {connections_per_address: 1000}\n"
+        config = (
+            config.replace("routes: {} ", "routes: {load.example.test: discard} ") + "limits: {connections_per_address: 1000}\n"
+        )
         mailward.config.write_text(config)
         mailward.start()
         assert mailward.process is not None

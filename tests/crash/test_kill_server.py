@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+
 from support.server import Server, server
 
 ROUNDS = 50

@@ -21,11 +21,15 @@ def test_the_first_filter_tutorial_works_as_printed(tmp_path: Path) -> None:
         environment = {**os.environ, "PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}"}
 
         def type_in(line: str) -> str:
-            done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(
+                ["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+            )
             assert done.returncode in (0, 1), f"{line}\n{done.stdout}\n{done.stderr}"
             return done.stdout
 
-        new, check, make_and_scan = (re.findall(r"^\$ (.*)$", block, re.MULTILINE) for block in _blocks("tutorials/first-filter.md", "console"))
+        new, check, make_and_scan = (
+            re.findall(r"^\$ (.*)$", block, re.MULTILINE) for block in _blocks("tutorials/first-filter.md", "console")
+        )
         assert "acme_dlp.py" in type_in(new[0])
         (target.folder / "plugins/acme_dlp.py").write_text(_blocks("tutorials/first-filter.md", "python")[0])
         policy = target.folder / "policies/inbound.yaml"
@@ -45,7 +49,18 @@ def test_every_setting_of_the_configuration_is_described() -> None:
     from mailward.app.config import Limits
 
     page = (DOCS / "reference/config.md").read_text()
-    for key in ("version", "hostname", "user", "data", "policies", "plugins", "tls.certificate", "tls.key", "dns.servers", "listeners.NAME"):
+    for key in (
+        "version",
+        "hostname",
+        "user",
+        "data",
+        "policies",
+        "plugins",
+        "tls.certificate",
+        "tls.key",
+        "dns.servers",
+        "listeners.NAME",
+    ):
         assert f"`{key}`" in page
     for name in Limits.__dataclass_fields__:
         assert f"`limits.{name}`" in page

@@ -86,7 +86,9 @@ def test_a_reload_with_a_broken_policy_keeps_the_old_one() -> None:
 
 
 def test_the_filter_of_the_tutorial_as_a_drop_in() -> None:
-    with server(policy="version: 1\nextends: mailward/inbound\nplugins:\n  antivirus: {engine: test-file}\n  acme_dlp: {}\n", start=False) as made:
+    with server(
+        policy="version: 1\nextends: mailward/inbound\nplugins:\n  antivirus: {engine: test-file}\n  acme_dlp: {}\n", start=False
+    ) as made:
         (made.folder / "plugins/acme_dlp.py").write_text(DLP)
         made.start()
         assert made.send(b"From: a@sender.invalid\r\nSubject: card\r\n\r\n4111 1111 1111 1111\r\n")[0] == 250

@@ -100,7 +100,7 @@ def known_plugins(config: Config) -> tuple[Known, ...]:
                 available.origin,
                 "",
                 plugin,
-                tuple(facts) + (("status", "str"),),
+                (*facts, ("status", "str")),
                 tuple(
                     (f.name, repr(f.default) if f.default is not MISSING else "(see its README)") for f in fields(plugin.settings)
                 ),

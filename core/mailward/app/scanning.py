@@ -73,6 +73,7 @@ async def live_test(config: Config, filters: Filters, test: PolicyTest) -> TestR
     given = ScanInput(octets, "127.0.0.1", None, envelope.reverse_path, envelope.forward_paths)
     scanned = await scan(config, given, filters)
     rulings = tuple(
-        Ruling(d.recipient, _wanted(d), d.score, Source(d.source_kind, d.source_name, d.source_where)) for d in scanned.record.recipients
+        Ruling(d.recipient, _wanted(d), d.score, Source(d.source_kind, d.source_name, d.source_where))
+        for d in scanned.record.recipients
     )
     return TestResult(test, rulings, tuple(text for ruling in rulings for text in differences_of(test, ruling)))

@@ -7,7 +7,6 @@ from typing import NoReturn
 
 import typer
 
-
 USAGE = 64
 SOFTWARE = 70
 NO_INPUT = 66

@@ -7,9 +7,9 @@ import typer
 
 from mailward.app.config import Config
 from mailward.app.filters import Known, known_plugins
+from mailward.app.scaffold import ScaffoldError, render_template
 from mailward.cli.options import ConfigOption, JsonOption, config_of
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
-from mailward.app.scaffold import ScaffoldError, render_template
 
 app = typer.Typer(help="Filters: what is installed, what they find, and a start for your own.", no_args_is_help=True)
 

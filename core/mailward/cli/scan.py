@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mailward.app.scanning import Scanned, ScanInput, scan
+from mailward.app.scanning import ScanInput, Scanned, scan
 from mailward.cli.decisions import record_as_json, record_as_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of
 from mailward.cli.output import NO_INPUT, USAGE, fail, show

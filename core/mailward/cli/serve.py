@@ -4,10 +4,10 @@ import sys
 
 import typer
 
+from mailward.app.config import find_config
 from mailward.app.logs import configure_logs
 from mailward.app.roles import serve
 from mailward.cli.options import ConfigOption
-from mailward.app.config import find_config
 
 
 def serve_command(config: ConfigOption = None) -> None:

@@ -99,9 +99,11 @@ def _deliver(config: Config, listener: Listener, recipient: str, octets: bytes) 
             if listener.tls == "starttls":
                 client.starttls(context=_context(config))
             client.ehlo_or_helo_if_needed()
-            for code, text in (client.mail(OUTSIDER), client.rcpt(recipient), client.data(octets)):
-                if code >= 400:
-                    break
+            code, text = client.mail(OUTSIDER)
+            if code < 400:
+                code, text = client.rcpt(recipient)
+            if code < 400:
+                code, text = client.data(octets)
         return code < 400, f"{code} {text.decode('ascii', 'replace')}"
     except smtplib.SMTPResponseException as error:
         return False, f"{error.smtp_code} {error.smtp_error!r}"

@@ -69,7 +69,9 @@ class DecisionStore:
         if since is not None:
             conditions.append("received_at >= ?")
             values.append(utc_text(since))
-        return self._select(f"WHERE {' AND '.join(conditions)} ORDER BY received_at DESC, id DESC LIMIT {int(limit)}", tuple(values))
+        return self._select(
+            f"WHERE {' AND '.join(conditions)} ORDER BY received_at DESC, id DESC LIMIT {int(limit)}", tuple(values)
+        )
 
     def _select(self, clause: str, values: tuple[str, ...]) -> tuple[DecisionRecord, ...]:
         with self._database.read() as connection:
@@ -81,7 +83,5 @@ class DecisionStore:
         return tuple(DecisionRecord.from_json(text).with_events(events[id]) for id, text in rows)
 
 
-_ADD_EVENT = (
-    "INSERT INTO event SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM event WHERE id = ?"
-)
+_ADD_EVENT = "INSERT INTO event SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM event WHERE id = ?"
 _EVENTS = "SELECT at, recipient, text FROM event WHERE id = ? ORDER BY number"

@@ -82,7 +82,8 @@ class DecisionRecord:
         )
         raw["facts"] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["facts"].items()}
         raw["recipients"] = tuple(
-            RecipientDecision(**{**r, **{key: tuple(r[key]) for key in ("actions", "shadow", "flags")}}) for r in raw["recipients"]
+            RecipientDecision(**{**r, **{key: tuple(r[key]) for key in ("actions", "shadow", "flags")}})
+            for r in raw["recipients"]
         )
         raw["events"] = tuple(LaterEvent(**e) for e in raw["events"])
         return cls(**raw)

@@ -21,7 +21,14 @@ class Verdict(enum.Enum):
         return _STRENGTH[self]
 
 
-_STRENGTH = {Verdict.ACCEPT: 0, Verdict.DISCARD: 0, Verdict.JUNK: 1, Verdict.QUARANTINE: 2, Verdict.TEMPFAIL: 3, Verdict.REJECT: 4}
+_STRENGTH = {
+    Verdict.ACCEPT: 0,
+    Verdict.DISCARD: 0,
+    Verdict.JUNK: 1,
+    Verdict.QUARANTINE: 2,
+    Verdict.TEMPFAIL: 3,
+    Verdict.REJECT: 4,
+}
 
 
 def strongest(*verdicts: Verdict) -> Verdict:

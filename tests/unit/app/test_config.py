@@ -56,7 +56,11 @@ def test_a_whole_configuration(folder: Path) -> None:
         ("hostname: MX.Example.test", "hostnam: x.test", "mailward.yaml:2:1  hostnam: no such key\n    Did you mean 'hostname'?"),
         ("version: 1", "version: 2", "mailward.yaml:1:10  version: a whole number from 1 to 1 was expected"),
         ("port: 2025", "port: 99999", "mailward.yaml:6:52  port: a whole number from 1 to 65535 was expected"),
-        ("tls: implicit", "tls: implict", "mailward.yaml:7:60  tls: one of none, starttls, implicit was expected\n    Did you mean 'implicit'?"),
+        (
+            "tls: implicit",
+            "tls: implict",
+            "mailward.yaml:7:60  tls: one of none, starttls, implicit was expected\n    Did you mean 'implicit'?",
+        ),
         ("discard", "bounce", "mailward.yaml:8:29  a route is one of: discard"),
         ('"127.0.0.1:5300"', "dns.example", "mailward.yaml:4:17  'dns.example' is no name server\n    Write"),
         ("key: k.pem", "key: other.pem", "mailward.yaml:3:32  tls.key: there is no file"),

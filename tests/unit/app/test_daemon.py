@@ -48,7 +48,10 @@ class Run:
     def __init__(self, folder: Path, kind: str) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(folder), kind], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            [sys.executable, "-c", SCRIPT, str(folder), kind],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def pids(self) -> list[int]:

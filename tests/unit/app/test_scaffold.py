@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailward.pipeline.plugins import PluginHost
 from mailward.app.scaffold import ScaffoldError, render_template
+from mailward.pipeline.plugins import PluginHost
 
 
 def test_a_drop_in_is_one_file_that_loads(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ RECORD = DecisionRecord(
     reverse_path="a@example.net",
     message_id="<1@example.net>",
     size_octets=100,
-    calls=(HookCall("spf", "1", "inspect_mail", "mail", 1.5, "ok", findings=(StoredFinding("spf", "SPF_FAIL", "no", 1.0, 2.5),)),),
+    calls=(
+        HookCall("spf", "1", "inspect_mail", "mail", 1.5, "ok", findings=(StoredFinding("spf", "SPF_FAIL", "no", 1.0, 2.5),)),
+    ),
     facts={"spf.result": "fail", "symbols": ("SPF_FAIL",)},
     recipients=(RecipientDecision("Bob@example.org", "junk", 2.5, "limit", "junk 2", "f:1:1"),),
     reply="250 2.0.0 Accepted, id a1",

@@ -25,7 +25,9 @@ def test_an_account_is_found_without_case_and_with_subaddress(directory: Directo
     assert directory.resolve(Address(local_part, "example.org")) == account
 
 
-@pytest.mark.parametrize("address", [Address("bob", "example.org"), Address("alice", "example.net"), Address("+alice", "example.org")])
+@pytest.mark.parametrize(
+    "address", [Address("bob", "example.org"), Address("alice", "example.net"), Address("+alice", "example.org")]
+)
 def test_nobody_is_found_for_other_addresses(directory: Directory, address: Address) -> None:
     directory.add_account(ALICE, "hash")
     assert directory.resolve(address) is None

@@ -13,7 +13,9 @@ OCTETS = b"Subject: x\r\n\r\n\x00\xff body\r\n"
 
 
 def _held(number: int = 0) -> Held:
-    return Held(f"a1:{number}", QueueId("a1"), number, "bob@example.org", "rule infected", "2026-11-02T10:00:00.000Z", len(OCTETS))
+    return Held(
+        f"a1:{number}", QueueId("a1"), number, "bob@example.org", "rule infected", "2026-11-02T10:00:00.000Z", len(OCTETS)
+    )
 
 
 @pytest.fixture
