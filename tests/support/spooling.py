@@ -90,8 +90,6 @@ class Ledger:
                 self.kept.setdefault(copy.delivery_key, copy.octets)
             return tuple("delivered to INBOX" for _ in copies)
 
-    def add(self, record: DecisionRecord) -> None:
+    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
         self.records.setdefault(record.id, record)
-
-    def add_event(self, id: QueueId, event: LaterEvent) -> None:
-        self.events.append((id, event))
+        self.events += [(record.id, event) for event in events]

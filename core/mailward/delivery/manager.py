@@ -57,12 +57,8 @@ class Deliverer(Protocol):
 class Decisions(Protocol):
     """Where decision records are kept."""
 
-    def add(self, record: DecisionRecord) -> None:
-        """Keep the record, unless it is there. Raises StorageError."""
-        ...
-
-    def add_event(self, id: QueueId, event: LaterEvent, /) -> None:
-        """Note what happened to a message later. Raises StorageError."""
+    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
+        """Keep the record, unless it is there, and the events. Raises StorageError."""
         ...
 
 
@@ -311,5 +307,5 @@ class DeliveryManager:
 
     def _record(self, task: _Task, text: str) -> None:
         """Copy the decision record out of the item, which may be gone soon, and add what happened."""
-        self._decisions.add(task.item.decision)
-        self._decisions.add_event(task.item.id, LaterEvent(utc_text(self._clock.now()), task.recipient.forward_path, text))
+        event = LaterEvent(utc_text(self._clock.now()), task.recipient.forward_path, text)
+        self._decisions.add(task.item.decision, (event,))

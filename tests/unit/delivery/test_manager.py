@@ -1,0 +1,241 @@
+"""Who is served when: lanes, failures, and what the queue process takes over."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from mailward.delivery.manager import DeliveryManager
+from mailward.delivery.mda import Copy
+from mailward.disk import Disk
+from mailward.model.decision import DecisionRecord, LaterEvent
+from mailward.model.errors import StorageError
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.spool import Spool
+from support.spooling import Clock, Ledger, commit
+
+
+def to(name: str, route: str = "mailbox") -> QueuedRecipient:
+    return QueuedRecipient(f"{name}@example.org", route, account=name)
+
+
+def manager_of(spool: Spool, ledger: Ledger, clock: Clock | None = None, threads: int = 4) -> DeliveryManager:
+    clock = clock or Clock()
+    return DeliveryManager(spool, ledger, ledger, clock, threads=threads, chance=lambda: 0.5, monotonic_s=clock.monotonic_s)
+
+
+def spools(folder: Path) -> tuple[Spool, Spool]:
+    return Spool(folder / "spool", Disk(), owner="smtp"), Spool(folder / "spool", Disk(), owner="queue")
+
+
+async def end(manager: DeliveryManager, *spools: Spool) -> None:
+    await manager.stop()
+    for spool in spools:
+        await spool.close()
+
+
+async def test_an_accepted_message_is_delivered_recorded_and_gone(tmp_path: Path) -> None:
+    spool, _ = spools(tmp_path)
+    ledger = Ledger()
+    manager = manager_of(spool, ledger)
+    item = await commit(spool, b"hello", [to("ann"), to("bob"), to("eve", "quarantine")])
+    manager.offer(item)
+    manager.wait_idle()
+    spool.flush()
+    assert ledger.kept == {f"{item.id}:{index}": b"hello" for index in range(3)}
+    assert ledger.records == {item.id: item.decision}
+    assert sorted(event.recipient for _, event in ledger.events) == ["ann@example.org", "bob@example.org", "eve@example.org"]
+    assert {event.text for _, event in ledger.events} == {"delivered to INBOX"}
+    assert not spool.pending()
+    await end(manager, spool)
+    assert not list((tmp_path / "spool").iterdir())
+
+
+class Gate(Ledger):
+    """Holds the first delivery until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = threading.Event()
+        self.open = threading.Event()
+
+    def deliver(self, copies: Sequence[Copy]) -> tuple[str, ...]:
+        self.entered.set()
+        assert self.open.wait(30)
+        return super().deliver(copies)
+
+
+async def test_copies_that_wait_for_one_account_share_a_transaction(tmp_path: Path) -> None:
+    spool, _ = spools(tmp_path)
+    gate = Gate()
+    manager = manager_of(spool, gate)
+    manager.offer(await commit(spool, b"first", [to("ann")]))
+    assert gate.entered.wait(30)
+    for _ in range(10):
+        manager.offer(await commit(spool, b"more", [to("ann")]))
+    gate.open.set()
+    manager.wait_idle()
+    assert [len(batch) for batch in gate.batches] == [1, 10]
+    await end(manager, spool)
+
+
+async def test_one_recipient_that_fails_does_not_hold_up_its_batch(tmp_path: Path) -> None:
+    spool, queue = spools(tmp_path)
+    gate = Gate()
+    manager = manager_of(spool, gate)
+    gate.failing = {"ann+full@example.org"}
+    manager.offer(await commit(spool, b"first", [to("ann")]))
+    assert gate.entered.wait(30)
+    good = await commit(spool, b"good", [to("ann")])
+    bad = await commit(spool, b"bad", [QueuedRecipient("ann+full@example.org", "mailbox", account="ann")])
+    manager.offer(good)
+    manager.offer(bad)
+    gate.open.set()
+    manager.wait_idle()
+    spool.flush()
+    assert f"{good.id}:0" in gate.kept and f"{bad.id}:0" not in gate.kept
+    await end(manager, spool)
+    assert queue.adopt().items == (bad.id,)
+    await queue.close()
+
+
+async def test_t_q_11_only_the_recipient_that_failed_is_tried_again_and_by_the_queue_process(tmp_path: Path) -> None:
+    spool, queue = spools(tmp_path)
+    ledger, clock = Ledger(), Clock()
+    ledger.failing = {"bob@example.org"}
+    first, second = manager_of(spool, ledger, clock), manager_of(queue, ledger, clock)
+    item = await commit(spool, b"to three", [to("ann"), to("bob"), to("eve")])
+    first.offer(item)
+    first.wait_idle()
+    spool.flush()
+    tried = []
+    for failures in range(1, 4):
+        ledger.batches.clear()
+        clock.seconds += 70.0 * 2 ** (failures - 1)
+        second.run_pass()
+        second.wait_idle()
+        queue.flush()
+        tried += ledger.batches
+        assert queue.open_recipients(item.id)[1].failures == failures + 1
+    assert tried == [[f"{item.id}:1"]] * 3
+    second.run_pass()
+    second.wait_idle()
+    assert tried == [[f"{item.id}:1"]] * 3  # not due yet
+    ledger.failing.clear()
+    clock.seconds += 5000.0
+    second.run_pass()
+    second.wait_idle()
+    queue.flush()
+    assert ledger.kept.keys() == {f"{item.id}:{index}" for index in range(3)}
+    assert not queue.pending()
+    texts = [event.text for _, event in ledger.events if event.recipient == "bob@example.org"]
+    assert [text.startswith(f"attempt {n} failed, next after 2026-03-01T12:") for n, text in enumerate(texts[:4], 1)] == [
+        True
+    ] * 4
+    assert texts[4:] == ["delivered to INBOX"]
+    await end(first, spool)
+    await end(second, queue)
+
+
+def raising(error: Exception) -> Callable[[Sequence[Copy]], tuple[str, ...]]:
+    def deliver(copies: Sequence[Copy]) -> tuple[str, ...]:
+        raise error
+
+    return deliver
+
+
+@pytest.mark.parametrize(
+    "error", [StorageError("full"), ValueError("a fault of ours"), KeyError("x")], ids=lambda e: type(e).__name__
+)
+async def test_whatever_a_delivery_raises_the_message_stays(tmp_path: Path, error: Exception) -> None:
+    spool, queue = spools(tmp_path)
+    ledger = Ledger()
+    ledger.deliver = raising(error)  # type: ignore[method-assign]
+    manager = manager_of(spool, ledger)
+    item = await commit(spool, b"x", [to("ann")])
+    manager.offer(item)
+    manager.wait_idle()
+    spool.flush()
+    assert queue.adopt().items == (item.id,)
+    assert queue.open_recipients(item.id)[0].failures == 1
+    await end(manager, spool, queue)
+
+
+class Forgetful(Ledger):
+    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
+        raise StorageError("the decision store is not there")
+
+
+async def test_an_item_stays_until_its_decision_record_is_kept(tmp_path: Path) -> None:
+    spool, queue = spools(tmp_path)
+    forgetful = Forgetful()
+    manager = manager_of(spool, forgetful)
+    item = await commit(spool, b"x", [to("ann")])
+    manager.offer(item)
+    manager.wait_idle()
+    spool.flush()
+    assert forgetful.kept
+    ledger = Ledger()
+    ledger.kept = forgetful.kept
+    clock = Clock()
+    second = manager_of(queue, ledger, clock)
+    for _ in range(2):
+        second.run_pass()
+        second.wait_idle()
+        clock.seconds += 100.0
+    assert ledger.records == {item.id: item.decision}
+    queue.flush()
+    assert not queue.pending()
+    await end(manager, spool)
+    await end(second, queue)
+
+
+async def test_t_q_13_a_damaged_message_is_set_aside_and_others_flow(tmp_path: Path) -> None:
+    spool, _ = spools(tmp_path)
+    ledger = Ledger()
+    manager = manager_of(spool, ledger)
+    damaged, good = await commit(spool, b"damaged message", [to("ann")]), await commit(spool, b"good", [to("ann")])
+    (segment,) = (tmp_path / "spool").glob("*.seg")
+    segment.write_bytes(segment.read_bytes().replace(b"damaged message", b"demaged message"))
+    manager.offer(damaged)
+    manager.offer(good)
+    manager.wait_idle()
+    spool.flush()
+    assert ledger.kept == {f"{good.id}:0": b"good"}
+    assert (tmp_path / "spool/corrupt" / f"{damaged.id}.msg").read_bytes() == b"demaged message"
+    assert not spool.pending()
+    await end(manager, spool)
+
+
+async def test_what_waits_when_the_server_stops_is_left_to_the_next_start(tmp_path: Path) -> None:
+    spool, queue = spools(tmp_path)
+    gate = Gate()
+    manager = manager_of(spool, gate, threads=1)
+    items: list[QueueItem] = [await commit(spool, b"x", [to(f"user{n}")]) for n in range(5)]
+    for item in items:
+        manager.offer(item)
+    assert gate.entered.wait(30)
+    threading.Timer(0.05, gate.open.set).start()
+    await manager.stop()
+    manager.offer(late := await commit(spool, b"late", [to("ann")]))
+    await spool.close()
+    delivered = {key.partition(":")[0] for key in gate.kept}
+    assert len(delivered) < 5
+    assert set(queue.adopt().items) == {item.id for item in [*items, late]} - delivered
+    await queue.close()
+
+
+async def test_the_queue_process_serves_what_a_dead_worker_left_by_itself(tmp_path: Path) -> None:
+    spool, queue = spools(tmp_path)
+    item = await commit(spool, b"left", [to("ann")])
+    await spool.close()
+    ledger = Gate()
+    ledger.open.set()
+    manager = manager_of(queue, ledger)
+    manager.adopt()
+    assert await asyncio.to_thread(ledger.entered.wait, 30)
+    manager.wait_idle()
+    assert f"{item.id}:0" in ledger.kept
+    await end(manager, queue)

@@ -1,0 +1,91 @@
+"""The copy a recipient gets, in the real store and quarantine."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mailward.delivery.mda import Copy, Mda
+from mailward.disk import Disk
+from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt
+from mailward.model.errors import LocalError
+from mailward.model.ids import AccountId
+from mailward.quarantine import Quarantine
+from mailward.queue.item import QueuedRecipient
+from mailward.store.base import AccountStore, CreateMailbox, DeleteMailbox
+from mailward.store.embedded import EmbeddedStore
+from support.spooling import item_for
+
+OCTETS = b"Authentication-Results: here; spf=pass\r\nSubject: Lunch\r\nFrom: a@example.net\r\n\r\nat one?\r\n"
+
+
+class NoHints:
+    def publish(self, account: AccountId) -> None:
+        """Nobody listens."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EmbeddedStore:
+    return EmbeddedStore(tmp_path / "accounts", Disk(), NoHints())
+
+
+@pytest.fixture
+def mda(tmp_path: Path, store: EmbeddedStore) -> Mda:
+    return Mda(store, Quarantine(tmp_path / "quarantine", Disk()))
+
+
+def contents(account: AccountStore, name: str) -> list[bytes]:
+    return [account.read(message) for message in account.view(account.mailbox(name).id).messages]
+
+
+def test_final_delivery_puts_return_path_and_trace_on_top_and_renders_the_edits(mda: Mda, store: EmbeddedStore) -> None:
+    recipient = QueuedRecipient("ann@example.org", "mailbox", account="ann", flags=("$Junk",), edits=(AddHeader("X-Tag", "own"),))
+    item = replace(item_for(OCTETS, [recipient]), edits=(RemoveFieldAt(0), PrefixSubject("[out] ")))
+    assert mda.deliver([Copy(item, 0, OCTETS)]) == ("delivered to INBOX",)
+    assert contents(store.open(AccountId("ann")), "INBOX") == [
+        b"Return-Path: <a@example.net>\r\n"
+        b"Received: from a by b; Sun, 1 Mar 2026 12:00:00 +0000\r\n"
+        b"X-Tag: own\r\nSubject: [out] Lunch\r\nFrom: a@example.net\r\n\r\nat one?\r\n"
+    ]
+
+
+def test_the_null_reverse_path_is_written_empty(mda: Mda, store: EmbeddedStore) -> None:
+    mda.deliver(
+        [Copy(item_for(OCTETS, [QueuedRecipient("ann@example.org", "mailbox", account="ann")], reverse_path=""), 0, OCTETS)]
+    )
+    assert contents(store.open(AccountId("ann")), "INBOX")[0].startswith(b"Return-Path: <>\r\nReceived: ")
+
+
+def test_t_q_10_a_delivery_made_again_after_a_crash_adds_nothing(mda: Mda, store: EmbeddedStore) -> None:
+    recipients = [QueuedRecipient("ann@example.org", "mailbox", account="ann", folder=name) for name in ("INBOX", "Junk")]
+    item = item_for(OCTETS, recipients)
+    copies = [Copy(item, 0, OCTETS), Copy(item, 1, OCTETS)]
+    for again in (copies[:1], copies, copies[1:]):
+        mda.deliver(again)
+    account = store.open(AccountId("ann"))
+    assert (len(contents(account, "INBOX")), len(contents(account, "Junk"))) == (1, 1)
+
+
+def test_a_mailbox_that_is_gone_does_not_stop_delivery(mda: Mda, store: EmbeddedStore) -> None:
+    account = store.open(AccountId("ann"))
+    account.apply([CreateMailbox("Lists"), DeleteMailbox("Lists")])
+    item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "mailbox", account="ann", folder="Lists")])
+    assert mda.deliver([Copy(item, 0, OCTETS)]) == ("delivered to INBOX (there is no mailbox Lists)",)
+    assert len(contents(account, "INBOX")) == 1
+
+
+def test_quarantine_keeps_the_finished_copy_once_with_its_reason(tmp_path: Path, mda: Mda) -> None:
+    item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "quarantine", reason="limits.quarantine 10")])
+    for _ in range(2):
+        assert mda.deliver([Copy(item, 0, OCTETS)]) == ("put into quarantine: limits.quarantine 10",)
+    quarantine = Quarantine(tmp_path / "quarantine", Disk())
+    (entry,) = quarantine.list()
+    assert (entry.recipient, entry.reason) == ("ann@example.org", "limits.quarantine 10")
+    assert quarantine.read(entry.delivery_key).startswith(b"Return-Path: <a@example.net>\r\n")
+
+
+def test_discard_keeps_nothing_and_an_unknown_route_is_our_mistake(mda: Mda) -> None:
+    item = item_for(OCTETS, [QueuedRecipient("a@example.org", "discard"), QueuedRecipient("b@example.org", "carrier pigeon")])
+    assert mda.deliver([Copy(item, 0, OCTETS)]) == ("discarded by route",)
+    with pytest.raises(LocalError, match="carrier pigeon"):
+        mda.deliver([Copy(item, 1, OCTETS)])
