@@ -49,8 +49,9 @@ class Recent:
     def __contains__(self, uid: int) -> bool:
         return any(low <= uid < high for low, high in self._ranges)
 
-    def __bool__(self) -> bool:
-        return bool(self._ranges)
+    def may_hold(self, largest: int) -> bool:
+        """False when no UID up to this one is recent."""
+        return bool(self._ranges) and self._ranges[0][0] <= largest
 
     def count(self, uids: Sequence[int]) -> int:
         """How many of these, which are in order, are recent."""

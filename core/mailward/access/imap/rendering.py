@@ -12,7 +12,8 @@ from operator import itemgetter
 
 import structlog
 
-from mailward.access.imap.selected import Selected
+from mailward.access.imap.projection import projection
+from mailward.access.imap.selected import Selected, taken
 from mailward.formats.imap import section
 from mailward.formats.message import MessageView
 from mailward.model.errors import StorageError
@@ -27,7 +28,7 @@ CHUNK_OCTETS = 256 * 1024
 
 Value = int | bytes | str
 Row = Sequence[Value]
-"""Sequence number, UID, flags, then, if any are asked for, the store's message number and the plan's columns."""
+"""Sequence number, UID, flags, the store's message number, then the plan's columns."""
 
 _NUMBER, _UID, _FLAGS, _MESSAGE, _FIRST_COLUMN = range(5)
 _COLUMNS: dict[str, tuple[bytes, Column]] = {
@@ -75,10 +76,10 @@ class Plan:
         """The answers of these messages in order, cut anywhere. Raises StorageError only where an answer has begun already."""
         for start in range(0, len(places), ROWS):
             some = places[start : start + ROWS]
-            rows: list[Row] = [(place + 1, selected.uids[place], selected.flag_names(place)) for place in some]
-            messages = [selected.messages[place] for place in some]
+            numbers, uids = [place + 1 for place in some], taken(selected.uids, some)
+            rows: list[Row] = list(zip(numbers, uids, selected.flag_names(some), taken(selected.messages, some), strict=True))
             if self._columns:
-                rows = list(self._with_columns(store, [(*row, m) for row, m in zip(rows, messages, strict=True)]))
+                rows = list(self._with_columns(store, rows))
             if self._reads:
                 for row in rows:
                     yield from self._in_chunks(store, row)
@@ -175,6 +176,11 @@ def _read(store: AccountStore, message: int, offset: int, length: int) -> bytes:
 def _from_headers(item: Section, headers: Value) -> bytes:
     if not isinstance(headers, bytes):
         raise TypeError(f"octets were expected, {type(headers).__name__} came")
+    if item.names and item.partial is None:
+        project = projection(item.names, without=item.kind == "HEADER.FIELDS.NOT")
+        octets = project(headers) if project is not None else None
+        if octets is not None:
+            return b"{%d}\r\n%b" % (len(octets), octets)
     return _answer(MessageView(headers), item)
 
 

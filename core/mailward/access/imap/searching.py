@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
+from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
@@ -170,7 +171,8 @@ def _sent_on(envelope: Value) -> date | None:
 def _in_field(headers: Value, name: str, wanted: str) -> bool:
     if not isinstance(headers, bytes) or name.lower().encode("utf-8", "replace") not in headers.lower():
         return False
-    fields = MessageView(headers).all(name)
+    project = projection((name,), without=False) if name.isascii() else None
+    fields = MessageView((project(headers) if project is not None else None) or headers).all(name)
     if any(wanted in _folded(field.text) for field in fields):
         return True
     # "a (comment) @ b" is the address a@b however it is written.

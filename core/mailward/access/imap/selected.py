@@ -14,6 +14,14 @@ from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import SequenceSet
 from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, Delta, MailboxInfo, MailboxView
 
+
+def taken(values: "array[int]", places: Sequence[int]) -> Sequence[int]:
+    """The values at these places."""
+    if isinstance(places, range):
+        return values[places.start : places.stop]
+    return [values[place] for place in places]
+
+
 _ONE_BY_ONE = 32
 """Up to so many entries are deleted from the arrays one by one; more, and the arrays are made anew."""
 
@@ -50,17 +58,22 @@ class Selected:
     def __len__(self) -> int:
         return len(self.uids)
 
-    def flag_names(self, place: int) -> bytes:
-        """`\\Seen $Junk` for the message at a place; kept, since few values occur."""
-        value = self.flags[place]
-        found = self._names.get(value)
-        if found is None:
-            names = [name for bit, name in enumerate(SYSTEM_FLAGS) if value >> bit & 1]
-            names += [name for bit, name in enumerate(self.keywords) if value >> (bit + FIRST_KEYWORD_BIT) & 1]
-            found = self._names[value] = " ".join(names).encode("ascii")
-        if self.recent and self.uids[place] in self.recent:
-            return b"\\Recent " + found if found else b"\\Recent"
-        return found
+    def flag_names(self, places: Sequence[int]) -> list[bytes]:
+        """`\\Seen $Junk` for the message at each place; kept, since few values occur."""
+        names = self._names
+        values = taken(self.flags, places)
+        for value in set(values) - names.keys():
+            found = [name for bit, name in enumerate(SYSTEM_FLAGS) if value >> bit & 1]
+            found += [name for bit, name in enumerate(self.keywords) if value >> (bit + FIRST_KEYWORD_BIT) & 1]
+            names[value] = " ".join(found).encode("ascii")
+        shown = [names[value] for value in values]
+        if not self.recent.may_hold(self.uids[places[-1]] if places else 0):
+            return shown
+        recent = self.recent
+        return [
+            b"\\Recent " + text if text and uid in recent else b"\\Recent" if uid in recent else text
+            for uid, text in zip(taken(self.uids, places), shown, strict=True)
+        ]
 
     def bits_of(self, flags: Sequence[str]) -> int:
         """The mask of flags; one that no message of the mailbox has ever had counts as 0."""

@@ -293,7 +293,8 @@ class Session:
 
     def tell_flags(self, selected: Selected, place: int) -> None:
         """One message's flags, with its UID: whoever works with UIDs must have it, to others it does no harm."""
-        self.write(b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (place + 1, selected.uids[place], selected.flag_names(place)))
+        (names,) = selected.flag_names((place,))
+        self.write(b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (place + 1, selected.uids[place], names))
 
     def _note_recent(self, selected: Selected) -> None:
         if self.account is not None and selected.read_only:
