@@ -100,6 +100,7 @@ async def _check(session: Session, name: bytes, password: bytes) -> str:
     except TooManyWaitingError:
         raise No("Too many logins at the moment, please try again later", "UNAVAILABLE") from None
     if account is None:
+        session.count_bad()
         raise No("Authentication failed", "AUTHENTICATIONFAILED")
     await session.log_in(account)
     return f"[CAPABILITY {session.capabilities()}] Logged in"

@@ -364,11 +364,12 @@ class Session:
             self.write(event.tag + f" NO {code}{event.text}\r\n".encode("ascii"))
         else:
             self.write((event.tag or b"*") + f" BAD {event.text}\r\n".encode("ascii"))
-        self._count_bad()
+        self.count_bad()
         if event.closes:
             self._end("The command could not be read")
 
-    def _count_bad(self) -> None:
+    def count_bad(self) -> None:
+        """One more command that was none, or login that failed; too many end the session."""
         self._bad += 1
         if self._bad >= MAX_BAD_COMMANDS:
             self._goodbye = "Too many bad commands"
@@ -377,7 +378,7 @@ class Session:
         tag, space, rest = received.text.partition(b" ")
         if not tag or not space or not _is_tag(tag):
             self.write(b"* BAD A command begins with a tag\r\n")
-            self._count_bad()
+            self.count_bad()
             return
         word, _, following = rest.partition(b" ")
         name = word.decode("ascii", "replace").upper()
@@ -398,7 +399,7 @@ class Session:
                 await self.tell_changes(expunge=command.tells_expunged)
             return tag + b" OK " + (completion or f"{name} completed").encode("ascii") + b"\r\n"
         except BadSyntax as error:
-            self._count_bad()
+            self.count_bad()
             return tag + f" BAD {error}\r\n".encode("ascii", "replace")
         except No as error:
             code = f"[{error.code}] " if error.code else ""
