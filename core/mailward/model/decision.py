@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -69,7 +69,7 @@ class DecisionRecord:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=False)
+        return _ENCODER.encode(self)
 
     @classmethod
     def from_json(cls, text: str) -> "DecisionRecord":
@@ -87,6 +87,14 @@ class DecisionRecord:
         )
         raw["events"] = tuple(LaterEvent(**e) for e in raw["events"])
         return cls(**raw)
+
+
+def _fields(value: object) -> dict[str, object]:
+    """The fields of one of our dataclasses, not copied as `asdict` would: this is done for every message."""
+    return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_fields)
 
 
 def utc_text(moment: datetime) -> str:

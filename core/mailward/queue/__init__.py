@@ -1,1 +1,1 @@
-"""."""
+"""Mail we have answered for, until each recipient is served."""

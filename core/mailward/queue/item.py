@@ -5,7 +5,7 @@ misreads mail (docs/decisions).
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from mailward.model.decision import DecisionRecord
@@ -54,11 +54,7 @@ class QueueItem:
 
     def to_json(self) -> str:
         """One line."""
-        raw = asdict(self)
-        raw["edits"] = [_edit_to_raw(e) for e in self.edits]
-        for recipient, own in zip(raw["recipients"], self.recipients, strict=True):
-            recipient["edits"] = [_edit_to_raw(e) for e in own.edits]
-        return json.dumps(raw, separators=(",", ":"), ensure_ascii=True)
+        return _ENCODER.encode(self)
 
     @classmethod
     def from_json(cls, text: str) -> "QueueItem":
@@ -75,8 +71,13 @@ class QueueItem:
         return cls(**raw)
 
 
-def _edit_to_raw(edit: RecordedEdit) -> dict[str, object]:
-    return {"kind": type(edit).__name__, **asdict(edit)}
+def _to_raw(value: object) -> dict[str, object]:
+    """The fields of any of our dataclasses; edits say which they are. Not copied as `asdict` would, which costs five times as much."""
+    fields = {f: getattr(value, f) for f in value.__slots__}  # type: ignore[attr-defined]
+    return {"kind": type(value).__name__, **fields} if type(value).__name__ in _EDIT_KINDS else fields
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, default=_to_raw)
 
 
 def _edit_from_raw(raw: dict[str, Any]) -> RecordedEdit:

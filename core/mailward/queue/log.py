@@ -85,9 +85,9 @@ class SegmentLog:
             self._refuse(commits, error, segment)
             self._retire_if_idle(segment)
             return
-        complete([job.waiter for job in commits], None)
         for job in commits:
             self._drop_part(job)
+        complete([job.waiter for job in commits], None)
         if segment.size_octets >= self._segment_octets:
             self._seal()
 

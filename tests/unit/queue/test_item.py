@@ -1,0 +1,34 @@
+"""The form of a queue item on disk."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader
+from mailward.model.evidence import HookCall, StoredFinding
+from mailward.queue.item import QueuedRecipient, QueueItem
+from support.spooling import item_for
+
+EDITS = (AddHeader("X-Score", "7.5 \u00fc"), RemoveHeader("X-Old"), PrefixSubject("[out] "), RemoveFieldAt(3))
+CALL = HookCall(
+    "spf", "1", "inspect_mail", "mail", 1.5, "ok", None, (StoredFinding("spf", "SPF_FAIL", "not a sender", 0.5, 1.25),)
+)
+
+
+def test_an_item_with_everything_in_it_is_read_back_equal() -> None:
+    recipient = QueuedRecipient("j\u00fcrgen@example.org", "mailbox", "j", "Junk", ("$Junk",), EDITS, "limits.junk 5")
+    item = item_for(b"x", [recipient, QueuedRecipient("b@example.org", "discard")])
+    decision = replace(
+        item.decision, calls=(CALL,), facts={"dkim.domains": ("a.example", "b.example"), "score": 1.5, "x.y": True}
+    )
+    item = replace(item, edits=EDITS, decision=decision, smtputf8=True)
+    text = item.to_json()
+    assert text.isascii() and "\n" not in text
+    assert QueueItem.from_json(text) == item
+
+
+def test_a_newer_version_is_refused() -> None:
+    raw = json.loads(item_for(b"x").to_json())
+    with pytest.raises(ValueError, match="version 2"):
+        QueueItem.from_json(json.dumps({**raw, "version": 2}))
