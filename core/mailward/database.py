@@ -65,6 +65,11 @@ def _version(connection: sqlite3.Connection, path: Path, ours: int) -> int:
             f"{path}: written by a newer release (form {found}, this release reads {ours}); upgrade, or restore a backup",
             permanent=True,
         )
+    if 0 < found < ours:
+        raise StorageError(
+            f"{path}: form {found} cannot be brought to form {ours} by this release; go through the releases between",
+            permanent=True,
+        )
     return found
 
 

@@ -123,6 +123,6 @@ def on_moved(moved: MessageMoved, settings: Settings, services: Services) -> Non
 
     Stage:    access; after the move is durable, off the critical path.
     Return:   ignored. May be a coroutine function.
-    On error: logged and counted; the move stands.
+    On error: logged; the move stands.
     Used by:  spam.            Since: API 1.
     """

@@ -1,1 +1,1 @@
-"""."""
+"""Layer 8: configuration, wiring and processes."""

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 from collections.abc import Sequence
 
 from mailward.access.imap.session import Desk as ImapDesk
@@ -24,7 +25,7 @@ from mailward.model.session import Session
 from mailward.net.admission import Admission
 from mailward.net.imapd import ImapListener, ImapSettings, serve_imap
 from mailward.net.smtpd import SmtpListener, SmtpSettings, serve_smtp
-from mailward.net.tls import server_context
+from mailward.net.tls import renew_certificates, server_context
 from mailward.pipeline.moves import Moves
 from mailward.protocol.smtp.states import Limits
 from mailward.quarantine import Quarantine
@@ -34,6 +35,14 @@ from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 
 BoundListener = tuple[Listener, socket.socket]
+
+
+def _context(listener: Listener, config: Config, contexts: list[ssl.SSLContext]) -> ssl.SSLContext | None:
+    """The TLS context of one listener, noted in `contexts` so that its certificate can be renewed."""
+    if listener.tls == "none":
+        return None
+    contexts.append(server_context(config.tls.certificate, config.tls.key))
+    return contexts[-1]
 
 
 class _Delivering:
@@ -68,6 +77,7 @@ class SmtpRole:
         self._directory = Directory(config.directory_file)
         self._delivering = _Delivering(config, f"smtp{os.getpid()}")
         self._listeners: list[SmtpListener] = []
+        self._contexts: list[ssl.SSLContext] = []
 
     async def start(self) -> None:
         config, delivering = self._config, self._delivering
@@ -96,14 +106,16 @@ class SmtpRole:
                 limits=Limits(message_octets=config.limits.message_octets),
                 implicit_tls=listener.tls == "implicit",
             )
-            context = None if listener.tls == "none" else server_context(config.tls.certificate, config.tls.key)
+            context = _context(listener, config, self._contexts)
             self._listeners.append(
                 await serve_smtp(sock, settings=settings, reception_factory=reception, tls_context=context, admission=admission)
             )
 
     def reload(self, config: Config) -> None:
         """Transactions under way keep the old judge. Raises ConfigError, and then nothing has changed."""
-        self._judge = make_judge(config, load_filters(config), self._services)
+        judge = make_judge(config, load_filters(config), self._services)
+        renew_certificates(self._contexts, config.tls.certificate, config.tls.key)
+        self._judge = judge
 
     async def stop(self) -> None:
         for listener in self._listeners:
@@ -126,6 +138,8 @@ class AccessRole:
         self._watchers = Watchers()
         self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
         self._listeners: list[ImapListener] = []
+        self._contexts: list[ssl.SSLContext] = []
+        self._old_moves: list[Moves] = []
 
     def _make_moves(self, config: Config) -> Moves:
         filters = load_filters(config)
@@ -146,7 +160,7 @@ class AccessRole:
         admission = Admission(total=config.limits.connections, per_address=config.limits.connections_per_address)
         for listener, sock in self._bound:
             settings = ImapSettings(listener=listener.name, implicit_tls=listener.tls == "implicit")
-            context = None if listener.tls == "none" else server_context(config.tls.certificate, config.tls.key)
+            context = _context(listener, config, self._contexts)
             self._listeners.append(await serve_imap(sock, settings=settings, desk=desk, tls_context=context, admission=admission))
 
     def _moved(self, moved: MessageMoved) -> None:
@@ -154,12 +168,16 @@ class AccessRole:
 
     def reload(self, config: Config) -> None:
         """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
-        self._moves = self._make_moves(config)
+        moves = self._make_moves(config)
+        renew_certificates(self._contexts, config.tls.certificate, config.tls.key)
+        self._old_moves.append(self._moves)
+        self._moves = moves
 
     async def stop(self) -> None:
         for listener in self._listeners:
             await listener.close()
-        await self._moves.stop()
+        for moves in (*self._old_moves, self._moves):
+            await moves.stop()
         self._watchers.stop()
         self._services.close()
         self._store.close()

@@ -126,7 +126,7 @@ def _config(plan: Plan, ports: dict[str, int], servers: tuple[str, ...]) -> str:
     quoted = ", ".join(f'"{server}"' for server in servers)
     return f"""\
 # The configuration of this Mailward server. Relative paths start at this file's folder.
-# Every key is described in docs/reference/config.md. After a change: kill -HUP, or restart for listeners.
+# Every key is described in docs/reference/config.md. After a change: restart (policies, plugins and certificate: kill -HUP).
 version: 1
 hostname: {plan.hostname}
 {user}data: data

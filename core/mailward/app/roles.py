@@ -1,6 +1,6 @@
 """What each worker process does: `smtp` takes and delivers mail, `access` serves it, `queue` finishes what others left.
 
-One command starts them all; each has its own process so that hostile MIME does not sit beside the password database.
+One command starts them all; each has its own process, so that whoever takes mail from strangers does not check passwords.
 """
 
 import asyncio

@@ -50,7 +50,7 @@ async def scan(config: Config, given: ScanInput, filters: Filters | None = None)
         envelope = Envelope(given.reverse_path, given.forward_paths or (NOBODY,))
         trial = judge.begin(session)
         await trial.mail(session, envelope)
-        recipients = [_facts(path) for path in envelope.forward_paths]
+        recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
         judgement = await trial.message(new_queue_id(), session, envelope, recipients, MessageView(given.octets))
         return Scanned(judgement.record, strongest(*(_wanted(decision) for decision in judgement.recipients)))
     finally:
@@ -60,11 +60,6 @@ async def scan(config: Config, given: ScanInput, filters: Filters | None = None)
 def _wanted(decision: RecipientDecision) -> Verdict:
     """The recipient's own verdict, before one reply had to serve several."""
     return Verdict(decision.wanted or decision.verdict)
-
-
-def _facts(path: ForwardPath) -> RecipientFacts:
-    address = path.address
-    return RecipientFacts(str(path), address.domain, address.local_part, tag=address.local_part.partition("+")[2])
 
 
 async def live_test(config: Config, filters: Filters, test: PolicyTest) -> TestResult:

@@ -1,1 +1,1 @@
-"""."""
+"""May this login in? One chain for every protocol."""

@@ -8,9 +8,11 @@ import typer
 import yaml
 
 from mailward.app.filters import Filters, load_filters
-from mailward.app.scanning import live_test
+from mailward.app.scanning import NOBODY, live_test
 from mailward.cli.options import ConfigOption, JsonOption, config_of
-from mailward.cli.output import show, table
+from mailward.cli.output import USAGE, fail, show, table
+from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.model.address import ForwardPath
 from mailward.policy import RecipientFacts, Rule
 from mailward.policy.presets import folder as preset_folder
 
@@ -87,8 +89,10 @@ def show_command(
 
 
 def _recipient(address: str | None) -> RecipientFacts:
-    local_part, _, domain = (address or "someone@recipient.invalid").rpartition("@")
-    return RecipientFacts(address or "someone@recipient.invalid", domain, local_part, tag=local_part.partition("+")[2])
+    try:
+        return RecipientFacts.of(NOBODY if address is None else ForwardPath(parse_mailbox(address)))
+    except AddressSyntaxError as error:
+        fail(f"'{address}' is no mail address: {error}", USAGE)
 
 
 def _text(filters: Filters, address: str | None, path: Path) -> str:

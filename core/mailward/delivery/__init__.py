@@ -1,1 +1,1 @@
-"""."""
+"""From the spool to the mailbox."""

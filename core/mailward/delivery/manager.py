@@ -138,7 +138,10 @@ class DeliveryManager:
 
     async def _run_adopted(self) -> None:
         while True:
-            await asyncio.to_thread(self.run_pass)
+            try:
+                await asyncio.to_thread(self.run_pass)
+            except Exception:  # whatever one pass met, the mail is in the spool and the next pass comes
+                log.exception("pass over the spool failed")
             await asyncio.sleep(ADOPT_EVERY_S)
 
     def run_pass(self) -> None:

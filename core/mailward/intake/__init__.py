@@ -1,1 +1,1 @@
-"""."""
+"""From the first octet of a session to 250."""

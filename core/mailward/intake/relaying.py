@@ -37,17 +37,12 @@ class RelayGuard:
         # Only the bare <postmaster> comes without a domain; it is always ours (RFC 5321 section 4.5.1).
         if not address.domain or self._directory.is_local_domain(address.domain):
             account = self._directory.resolve(address)
-            return NO_SUCH_USER if account is None else Destination(forward_path, _facts(forward_path, True), "mailbox", account)
+            return (
+                NO_SUCH_USER
+                if account is None
+                else Destination(forward_path, RecipientFacts.of(forward_path), "mailbox", account)
+            )
         route = self._routes.get(address.domain)
-        return RELAY_DENIED if route is None else Destination(forward_path, _facts(forward_path, False), route)
-
-
-def _facts(forward_path: ForwardPath, is_local: bool) -> RecipientFacts:
-    address = forward_path.address
-    return RecipientFacts(
-        address=str(forward_path) if address.domain else address.local_part,
-        domain=address.domain,
-        local_part=address.local_part,
-        tag=address.local_part.partition("+")[2],
-        is_local=is_local,
-    )
+        return (
+            RELAY_DENIED if route is None else Destination(forward_path, RecipientFacts.of(forward_path, is_local=False), route)
+        )

@@ -1,1 +1,1 @@
-"""."""
+"""Sockets, TLS and deadlines; protocols and decisions are elsewhere."""

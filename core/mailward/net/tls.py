@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 from mailward.model.errors import ConfigError
@@ -20,13 +21,24 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.set_ciphers(_TLS_1_2_CIPHERS)
+    _load(context, certificate, key)
+    return context
+
+
+def renew_certificates(contexts: Iterable[ssl.SSLContext], certificate: Path, key: Path) -> None:
+    """Use these files from the next handshake on, without a restart. Raises ConfigError, and then nothing has changed."""
+    server_context(certificate, key)  # a pair that does not fit is found before any live context is touched
+    for context in contexts:
+        _load(context, certificate, key)
+
+
+def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     try:
         context.load_cert_chain(certificate, key)
     except ssl.SSLError as error:
         raise ConfigError(f"certificate {certificate} and key {key} do not make a pair: {error.reason}") from error
     except OSError as error:
         raise ConfigError(f"certificate {certificate} or key {key} cannot be read: {error.strerror}") from error
-    return context
 
 
 def tls_facts(transport: asyncio.BaseTransport) -> TlsFacts | None:

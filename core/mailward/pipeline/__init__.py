@@ -1,1 +1,1 @@
-"""."""
+"""Where hooks are called, and nowhere else."""

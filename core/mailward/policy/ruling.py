@@ -6,6 +6,7 @@ Values and one pure function; who decides a single ruling is `decide`.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mailward.model.address import ForwardPath
 from mailward.model.decision import RecipientDecision
 from mailward.model.edits import Edit
 from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply
@@ -26,6 +27,19 @@ class RecipientFacts:
     tag: str = ""
     groups: tuple[str, ...] = ()
     is_local: bool = True
+
+    @classmethod
+    def of(cls, path: ForwardPath, *, is_local: bool = True, groups: tuple[str, ...] = ()) -> "RecipientFacts":
+        """The facts of a forward-path; the bare postmaster has no domain."""
+        address = path.address
+        return cls(
+            address=str(path) if address.domain else address.local_part,
+            domain=address.domain,
+            local_part=address.local_part,
+            tag=address.local_part.partition("+")[2],
+            groups=groups,
+            is_local=is_local,
+        )
 
 
 @dataclass(frozen=True, slots=True)

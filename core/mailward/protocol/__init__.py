@@ -1,1 +1,1 @@
-"""."""
+"""State machines without I/O: octets in, events and octets out."""

@@ -41,7 +41,7 @@ class Quarantine:
     def __init__(self, folder: Path, disk: Disk) -> None:
         self._folder = folder
         self._disk = disk
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.mkdir(folder)
         self._database = Database(folder / "index.sqlite", schema=_SCHEMA, version=_VERSION)
 
     def close(self) -> None:

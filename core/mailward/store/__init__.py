@@ -1,1 +1,1 @@
-"""."""
+"""Mailboxes and their messages, behind a few methods."""
