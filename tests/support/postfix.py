@@ -92,7 +92,9 @@ queue_run_delay = 5s
         return "\n".join(lines) + "\npostlog unix-dgram n - n - 1 postlogd\n"
 
     def _run(self, command: str) -> None:
-        done = subprocess.run([self._postfix, "-c", str(self._etc), command], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [self._postfix, "-c", str(self._etc), command], capture_output=True, text=True, timeout=60, check=False
+        )
         if done.returncode != 0:
             pytest.fail(f"postfix {command}: {done.stdout}{done.stderr}")
 
@@ -105,7 +107,10 @@ queue_run_delay = 5s
     def queued(self) -> int:
         """How many messages are still in its queue."""
         return sum(
-            1 for name in ("maildrop", "incoming", "active", "deferred") for path in (self._queue / name).rglob("*") if path.is_file()
+            1
+            for name in ("maildrop", "incoming", "active", "deferred")
+            for path in (self._queue / name).rglob("*")
+            if path.is_file()
         )
 
     def log(self) -> str:

@@ -65,7 +65,9 @@ class Server:
     def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """One `mailward` command against this installation."""
         environment = {**os.environ, "MAILWARD_CONFIG": str(self.config), "COLUMNS": "200"}
-        done = subprocess.run([COMMAND, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=120, check=False)
+        done = subprocess.run(
+            [COMMAND, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=120, check=False
+        )
         assert not check or done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -83,7 +85,11 @@ class Server:
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [COMMAND, "serve", "-c", str(self.config)], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                [COMMAND, "serve", "-c", str(self.config)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         self.wait_ready()
 
@@ -141,7 +147,9 @@ class Server:
     def smtp(self) -> smtplib.SMTP:
         return smtplib.SMTP("127.0.0.1", self.port("mx"), local_hostname="client.example.net", timeout=60)
 
-    def send(self, octets: bytes, *, sender: str = "sender@sender.invalid", to: Sequence[str] = ("demo@example.test",)) -> tuple[int, str]:
+    def send(
+        self, octets: bytes, *, sender: str = "sender@sender.invalid", to: Sequence[str] = ("demo@example.test",)
+    ) -> tuple[int, str]:
         """One mail over SMTP; the reply to the first command that failed, or to the end of data."""
         with self.smtp() as client:
             client.ehlo()
@@ -167,7 +175,9 @@ class Server:
             found = [part[1] for part in answer if isinstance(part, tuple)]
         return found
 
-    def wait_for(self, count: int, mailbox: str = "INBOX", account: str = "demo@example.test", timeout_s: float = 30.0) -> list[bytes]:
+    def wait_for(
+        self, count: int, mailbox: str = "INBOX", account: str = "demo@example.test", timeout_s: float = 30.0
+    ) -> list[bytes]:
         """The messages of a mailbox once there are at least `count`: delivery follows the 250 within moments."""
         deadline = time.monotonic() + timeout_s
         while True:

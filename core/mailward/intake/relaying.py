@@ -37,12 +37,10 @@ class RelayGuard:
         # Only the bare <postmaster> comes without a domain; it is always ours (RFC 5321 section 4.5.1).
         if not address.domain or self._directory.is_local_domain(address.domain):
             account = self._directory.resolve(address)
-            return (
-                NO_SUCH_USER
-                if account is None
-                else Destination(forward_path, RecipientFacts.of(forward_path), "mailbox", account)
-            )
+            if account is None:
+                return NO_SUCH_USER
+            return Destination(forward_path, RecipientFacts.of(forward_path), "mailbox", account)
         route = self._routes.get(address.domain)
-        return (
-            RELAY_DENIED if route is None else Destination(forward_path, RecipientFacts.of(forward_path, is_local=False), route)
-        )
+        if route is None:
+            return RELAY_DENIED
+        return Destination(forward_path, RecipientFacts.of(forward_path, is_local=False), route)

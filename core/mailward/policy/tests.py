@@ -145,14 +145,8 @@ def _evidence(test: PolicyTest, plugins: Mapping[str, PluginPolicy]) -> Evidence
 
 def _recipient(address: Address, given: Mapping[str, FactValue]) -> RecipientFacts:
     groups = given.get("recipient.groups", ())
-    return RecipientFacts(
-        address=str(address),
-        domain=address.domain,
-        local_part=address.local_part,
-        tag=address.local_part.partition("+")[2],
-        groups=groups if isinstance(groups, tuple) else (),
-        is_local=bool(given.get("recipient.is_local", True)),
-    )
+    is_local = bool(given.get("recipient.is_local", True))
+    return RecipientFacts.of(ForwardPath(address), is_local=is_local, groups=groups if isinstance(groups, tuple) else ())
 
 
 def eicar() -> bytes:

@@ -187,4 +187,4 @@ async def _scan(judge: Judge, host: PluginHost, session: Session, envelope: Enve
 
 
 def _recipient(address: Address) -> RecipientFacts:
-    return RecipientFacts(str(address), address.domain, address.local_part, tag=address.local_part.partition("+")[2])
+    return RecipientFacts.of(ForwardPath(address))
