@@ -72,3 +72,10 @@ def test_links_between_pages_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    from mailward.cli import app
+    from mailward.cli.reference import page
+
+    assert (DOCS / "reference/cli.md").read_text() == page(app), "run: python -m mailward.cli.reference >docs/reference/cli.md"

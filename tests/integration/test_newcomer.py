@@ -57,3 +57,18 @@ def test_sigterm_ends_the_server_cleanly_and_a_second_start_serves_the_same_mail
         assert target.terminate() == 0
         target.start()
         assert len(target.messages()) == 1
+
+
+def test_exit_codes_tell_what_went_wrong() -> None:
+    with server(start=False) as target:
+        for arguments, code in (
+            (("scan",), 64),
+            (("nosuch",), 64),
+            (("scan", "/nonexistent"), 66),
+            (("explain", "last"), 66),
+            (("account", "password", "nobody@example.test", "--password-stdin"), 66),
+            (("account", "add", "demo@example.test", "--password-stdin"), 64),
+            (("policy", "check", "-c", "/nonexistent"), 78),
+            (("try", "send"), 70),
+        ):
+            assert target.run(*arguments, stdin="secret\n", check=False).returncode == code, arguments

@@ -1,13 +1,13 @@
 """The `mailward` command: one file a subcommand, wired together here."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from mailward import __version__
 from mailward.cli import account, domain, explain, plugins, policy, quickstart, scan, serve, tryout
-from mailward.cli.output import CONFIGURATION, SOFTWARE
+from mailward.cli.output import CONFIGURATION, SOFTWARE, USAGE
 from mailward.model.errors import ConfigError, MailwardError
 
 app = typer.Typer(
@@ -45,13 +45,22 @@ app.add_typer(account.app, name="account")
 app.add_typer(domain.app, name="domain")
 
 
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
+"""Every complaint about the command line itself; typer exports only its children."""
+
+
 def main() -> None:
     """Run the command line; our own errors become one plain text and an exit code (docs/reference/cli.md)."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except _UsageError as error:
+        error.show()
+        sys.exit(USAGE)
+    except typer.Abort:
+        sys.exit(SOFTWARE)
     except ConfigError as error:
         print(f"mailward: {error}", file=sys.stderr)
         sys.exit(CONFIGURATION)
-    except MailwardError as error:
+    except (MailwardError, OSError) as error:
         print(f"mailward: {error}", file=sys.stderr)
         sys.exit(SOFTWARE)

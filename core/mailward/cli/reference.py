@@ -1,0 +1,63 @@
+"""The page of all commands, made from the commands themselves: `python -m mailward.cli.reference >docs/reference/cli.md`."""
+
+import typer
+import typer.main
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+HEAD = """\
+# Commands
+
+Made from the commands' own help; a test compares. Every command takes `--help`; most take `--json` and `-c FILE`.
+
+| Exit code | Meaning |
+|---|---|
+| 0 | done; for `scan` and `try send`: accepted or put into Junk |
+| 1 | rejected, or a test failed |
+| 2 | `scan`: quarantine |
+| 3 | `scan` and `try send`: the sender should try again later |
+| 64 | wrong usage |
+| 66 | what was asked for is not there |
+| 70 | the command failed |
+| 78 | configuration, policy or plugin cannot be used |
+"""
+
+
+def page(app: typer.Typer) -> str:
+    """The whole page as Markdown."""
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    return HEAD + _members("mailward", root)
+
+
+def _members(prefix: str, group: TyperGroup) -> str:
+    found = sorted(group.commands.items())
+    return "".join(_section(prefix, member, name) for name, member in found if isinstance(member, TyperCommand | TyperGroup))
+
+
+def _section(prefix: str, command: TyperCommand | TyperGroup, name: str) -> str:
+    if command.hidden:
+        return ""
+    title = f"{prefix} {name}"
+    if isinstance(command, TyperGroup):
+        return _members(title, command)
+    text = "\n".join(line.rstrip() for line in (command.help or "").strip().splitlines())
+    lines = [f"\n## {title}\n", text, ""]
+    rows = []
+    for parameter in command.params:
+        if parameter.name == "help":
+            continue
+        if isinstance(parameter, TyperOption):
+            names = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
+            needed = " (required)" if parameter.required else ""
+            rows.append(f"| {names} | {(parameter.help or '').strip()}{needed} |")
+        else:
+            rows.append(f"| `{(parameter.name or '').upper()}` | {(getattr(parameter, 'help', '') or '').strip()} |")
+    if rows:
+        lines += ["| Option | Meaning |", "|---|---|", *rows, ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    from mailward.cli import app  # it imports its commands, this one not among them
+
+    print(page(app), end="")
