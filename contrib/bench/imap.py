@@ -48,7 +48,7 @@ class Client:
             tail = (tail + chunk)[-4096:]
             if end and tail.endswith(end):
                 return tail
-            line = tail[tail.rfind(b"\r\n", 0, -2) + 2 :] if tail.endswith(b"\r\n") else b""
+            line = tail[:-2].rpartition(b"\r\n")[2] if tail.endswith(b"\r\n") else b""
             if line.startswith(b"t "):
                 if not line.startswith(b"t OK"):
                     raise SystemExit(f"the server says {line!r}")
