@@ -15,7 +15,9 @@ def _mutt(arguments: list[str], folder: Path, limit_s: float = 60.0) -> tuple[in
     """Run mutt at a pseudo-terminal until it ends by itself."""
     controller, terminal = pty.openpty()
     environment = {"HOME": str(folder), "TERM": "xterm", "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-    process = subprocess.Popen([program("mutt", "mutt"), *arguments], stdin=terminal, stdout=terminal, stderr=terminal, env=environment)
+    process = subprocess.Popen(
+        [program("mutt", "mutt"), *arguments], stdin=terminal, stdout=terminal, stderr=terminal, env=environment
+    )
     os.close(terminal)
     shown = b""
     deadline = time.monotonic() + limit_s

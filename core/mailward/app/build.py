@@ -30,6 +30,7 @@ from mailward.pipeline.moves import Moves
 from mailward.protocol.smtp.states import Limits
 from mailward.quarantine import Quarantine
 from mailward.queue.spool import Spool
+from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
@@ -75,6 +76,7 @@ class SmtpRole:
         self._services = PluginServices(config)
         self._judge = make_judge(config, load_filters(config), self._services)
         self._directory = Directory(config.directory_file)
+        self._blocking = BlockingPool(2)  # the core's own, so that no plugin's stuck thread can hold up a reply
         self._delivering = _Delivering(config, f"smtp{os.getpid()}")
         self._listeners: list[SmtpListener] = []
         self._contexts: list[ssl.SSLContext] = []
@@ -89,7 +91,7 @@ class SmtpRole:
             spool=delivering.spool,
             decisions=delivering.decisions,
             clock=SystemClock(),
-            run_blocking=self._services.run_blocking,
+            run_blocking=self._blocking,
             on_committed=delivering.manager.offer,
             free_octets=lambda: disk.free_octets(config.data),
             least_free_octets=config.limits.free_disk_octets,
@@ -121,6 +123,7 @@ class SmtpRole:
         for listener in self._listeners:
             await listener.close()
         await self._delivering.stop()
+        self._blocking.close()
         self._services.close()
         self._directory.close()
 

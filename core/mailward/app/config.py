@@ -47,7 +47,7 @@ class TlsFiles:
 class Limits:
     """Sizes in octets; connections counted per protocol."""
 
-    message_octets: int = 50 * 1024 * 1024
+    message_octets: int = 25_000_000
     connections: int = 1000
     connections_per_address: int = 20
     free_disk_octets: int = 256 * 1024 * 1024

@@ -32,7 +32,7 @@ class Credential(Protocol):
 
 
 class Credentials(Protocol):
-    """The directory, as far as logging in needs it. Blocking, safe from any thread."""
+    """The directory, as far as logging in needs it; quick, so that a login waits for nobody's search."""
 
     def credential(self, login: str) -> Credential | None: ...
 
@@ -60,7 +60,7 @@ class Login:
 
     async def check(self, login: str, password: str, peer_ip: str) -> AccountId | None:
         """The account, or None. May wait before it answers. Raises TooManyWaitingError (try again later) and StorageError."""
-        known = await asyncio.to_thread(self._directory.credential, login) if _is_possible(login) else None
+        known = self._directory.credential(login) if _is_possible(login) else None
         name = login.casefold()[:MAX_LOGIN_OCTETS] if known is None else known.account
         network = network_of(peer_ip)
         wait_s = self._failures.wait_s(name, network, self._monotonic())

@@ -197,8 +197,8 @@ def commands_command(
     login = _first_account(settings)
     kept = settings.folder / f"secrets/{login}.password"
     password = kept.read_text(encoding="utf-8").strip() if os.access(kept, os.R_OK) else "(the one you set)"
-    where = _shortest(settings.path)
-    option = "" if where in (Path("mailward.yaml"), Path("run/mailward.yaml")) else f" -c {where}"
+    found_anyway = {Path(name).resolve() for name in ("mailward.yaml", "run/mailward.yaml")}
+    option = "" if settings.path in found_anyway else f" -c {settings.path}"
     typer.echo(
         f"\n  account   {login}\n  password  {password}\n"
         + "".join(
@@ -209,7 +209,3 @@ def commands_command(
         + "".join(f"  {command} {rest}{option}\n" for rest in ("try send", "try read", "try send --eicar", "explain last"))
         + "\nCtrl-C stops the server.\n"
     )
-
-
-def _shortest(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -5,6 +5,7 @@ past the bounds the tags are cut out by a linear pattern, so that no text escape
 """
 
 import re
+from collections import Counter
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -15,8 +16,8 @@ MAX_DEPTH = 1000
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)[^>]*+>?")
 _MARKUP = re.compile(r"<(?:!--.*?(?:-->|\Z)|[^>]*+>?)", re.DOTALL)
 _VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
-_UNNESTED = frozenset((*_VOID, "p", "li", "td", "th", "tr", "option", "dt", "dd"))
-"""Elements that have no end tag, or whose end tag is often left out; none of them nests in itself."""
+_SELF_ENDING = frozenset(("p", "li", "td", "th", "tr", "option", "dt", "dd"))
+"""Elements whose end tag is often left out; one directly inside its like ends that."""
 _UNSEEN = "script,style,title,template,noscript,head"
 _BLOCKS = (
     "address,article,aside,blockquote,br,dd,div,dl,dt,footer,form,h1,h2,h3,h4,h5,h6,header,hr,li,main,nav,ol,option,p,pre,section,"
@@ -35,12 +36,23 @@ def html_to_text(html: str) -> str:
 def _depth_is_bounded(html: str) -> bool:
     if html.count("<") <= MAX_DEPTH:
         return True
-    depth = 0
+    open_names: list[str] = []
+    counts: Counter[str] = Counter()
     for found in _TAG.finditer(html):
-        if found.group(2).lower() not in _UNNESTED:
-            depth = max(depth - 1, 0) if found.group(1) else depth + 1
-            if depth > MAX_DEPTH:
+        name = found.group(2).lower()
+        if name in _VOID:
+            continue
+        if not found.group(1):
+            if name in _SELF_ENDING and open_names and open_names[-1] == name:
+                continue  # it ends its like and takes its place
+            open_names.append(name)
+            counts[name] += 1
+            if len(open_names) > MAX_DEPTH:
                 return False
+        elif counts[name]:  # an end tag of nothing open closes nothing
+            while (closed := open_names.pop()) != name:
+                counts[closed] -= 1
+            counts[name] -= 1
     return True
 
 

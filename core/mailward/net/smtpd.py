@@ -252,7 +252,7 @@ class SmtpConnection(_Unsearched, SMTP):
                 events = await self._start_tls(reception)
                 continue
             answer = await reception.answer(asked)
-            if self._inbox:
+            if self._inbox and self._machine.buffered_octets < self._settings.buffer_octets:
                 self._machine.receive_data(self._take())
             events = self._machine.decide(answer)
         await self._flush()

@@ -47,6 +47,10 @@ class LineReader:
         return bool(self._buffer)
 
     @property
+    def buffered_octets(self) -> int:
+        return len(self._buffer)
+
+    @property
     def first_octet(self) -> int | None:
         """The octet the next line begins with, for recognising what is no text at all; None while there is none."""
         return self._buffer[0] if self._buffer and not self._skipping else None

@@ -50,5 +50,5 @@ def _finding(outcome: ScanOutcome, otherwise: str = "clean") -> Finding:
         text = f"It carries something encrypted ({outcome.encrypted})"
         return Finding("AV_ENCRYPTED", text, facts=AntivirusFacts(), asks="quarantine")
     if outcome.left_out:
-        return Finding("AV_PARTIAL", f"Not scanned: {outcome.left_out}", facts=AntivirusFacts())
+        return Finding("AV_PARTIAL", f"Not scanned: {outcome.left_out}", facts=AntivirusFacts(), asks="quarantine")
     return Finding(None, otherwise, facts=AntivirusFacts())

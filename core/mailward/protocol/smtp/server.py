@@ -125,6 +125,11 @@ class SmtpServer:
         self._send(greeting or reply(220, None, f"{self._hostname} ESMTP"))
         return []
 
+    @property
+    def buffered_octets(self) -> int:
+        """Input that was fed and not yet worked off."""
+        return self._lines.buffered_octets
+
     def receive_data(self, octets: bytes) -> list[Event]:
         """Feed what was read. While an event waits for its decision this only buffers; the caller bounds how much."""
         events: list[Event] = []
@@ -314,8 +319,7 @@ class SmtpServer:
 
     def _rcpt(self, argument: bytes) -> list[Event]:
         if self._recipients >= self._limits.recipients:
-            self._send(TOO_MANY_RECIPIENTS)
-            return []
+            return self._refuse(TOO_MANY_RECIPIENTS)
         try:
             return self._ask(RcptAsked(parse_rcpt(argument, extended=self._extended, smtputf8=self._smtputf8)))
         except RefusedError as refused:
@@ -387,7 +391,7 @@ class SmtpServer:
     def _answer(self, answer: Reply) -> None:
         """Send, count what is an error, close where the reply says so."""
         self._send(answer)
-        if answer.code >= 500:
+        if answer.code >= 500 or answer is TOO_MANY_RECIPIENTS:  # who goes on after that does not read (T-DOS-03)
             self._errors += 1
         if answer.closes and self.state is not State.CLOSED:
             self._move(State.CLOSED)
