@@ -22,6 +22,7 @@ need postfix postfix
 need smtp-source postfix
 need dovecot dovecot-imapd
 need mutt mutt
+need thunderbird thunderbird
 need setpriv util-linux
 if perl -MNet::SSLeay -e 1 2>/dev/null; then
     printf '  %-14s %s\n' "swaks's TLS" "Net::SSLeay"
