@@ -51,7 +51,8 @@ set spoolfile=+INBOX
 set imap_user=demo@example.test
 set imap_pass="{PASSWORD}"
 set sort=mailbox-order delete=yes quit=yes confirmappend=no confirmcreate=no wait_key=no
-set header_cache= message_cachedir=
+unset header_cache
+unset message_cachedir
 set timeout=5
 """
         )
