@@ -129,6 +129,11 @@ class Database:
         with self._lock, storage_errors(str(self._path)), transaction(self._connection):
             yield self._connection
 
+    def sync(self) -> None:
+        """What was written is on the medium when this returns, also with synchronous NORMAL."""
+        with self._lock, storage_errors(str(self._path)):
+            self._connection.execute("PRAGMA wal_checkpoint(FULL)")
+
     def close(self) -> None:
         """No further use; the WAL is folded into the file when this was the last process."""
         with self._lock:

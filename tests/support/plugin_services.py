@@ -9,8 +9,10 @@ from typing import TypeVar
 
 from mailward.api import Address, EnvelopeView, Evidence, Facts, Finding, ReversePath, Role, Services, SessionView
 from mailward.model.ids import new_session_id
+from mailward.services.credentials import NoCredentials
 from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
+from mailward.services.secrets import FolderSecrets
 from support.fake_dns import FakeDns
 
 T = TypeVar("T")
@@ -30,7 +32,15 @@ async def run_blocking(function: Callable[[], T]) -> T:
 
 def services(folder: Path, zone: Mapping[str, Mapping[str, Sequence[str]]] | None = None) -> Services:
     kv = SqliteKeyValue(folder / "kv.sqlite")
-    return Services(resolver=FakeDns(zone or {}), clock=FixedClock(), kv=kv, log=PluginLog("test"), run_blocking=run_blocking)
+    return Services(
+        resolver=FakeDns(zone or {}),
+        clock=FixedClock(),
+        kv=kv,
+        log=PluginLog("test"),
+        run_blocking=run_blocking,
+        secrets=FolderSecrets(folder / "secrets"),
+        credentials=NoCredentials(),
+    )
 
 
 def session(peer_ip: str = "192.0.2.1", helo: str = "mail.example.net") -> SessionView:

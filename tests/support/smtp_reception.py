@@ -195,7 +195,7 @@ def post(folder: Path) -> Post:
     desk = Desk(
         hostname="mx.example.org",
         judge=lambda: judge,
-        guard=RelayGuard(directory, {"void.example": "discard"}),
+        guard=RelayGuard(directory, {"void.example", "gateway.example"}, {"void.example"}),
         spool=spool,
         decisions=decisions,
         clock=StoppedClock(),

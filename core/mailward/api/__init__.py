@@ -1,47 +1,84 @@
 """All that a plugin may import from Mailward (API version 1). `__all__` is the contract."""
 
-from mailward.api.hooks import MessageMoved, hookimpl
+from mailward.api.commands import AccountCommand, CommandAnswer, CommandCall, CommandFailed
+from mailward.api.dns import DnsRecord
+from mailward.api.hooks import MessageClassified, MessageMoved, hookimpl
+from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, LoginProtocol, Secret
 from mailward.api.plugin import API_VERSION, Asked, Facts, Finding, Findings, Plugin, Settings, Symbol
-from mailward.api.services import Clock, DnsAnswer, DnsTemporaryError, KeyValue, Log, RecordType, Resolver, RunBlocking, Services
+from mailward.api.relaying import Origin, Relaying
+from mailward.api.services import (
+    Clock,
+    Credentials,
+    DnsAnswer,
+    DnsTemporaryError,
+    KeyValue,
+    Log,
+    RecordType,
+    Resolver,
+    RunBlocking,
+    Secrets,
+    Services,
+)
 from mailward.api.views import EnvelopeView, Evidence, MessageView, PartView, SessionView, TextPart
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
 from mailward.model.evidence import AuthResult
-from mailward.model.session import Role
+from mailward.model.identity import Identity
+from mailward.model.session import Role, TlsFacts
+from mailward.model.tls import TlsLevel, TlsRequirement
 
 __all__ = [
     "API_VERSION",
+    "AccountCommand",
     "AddHeader",
     "Address",
     "Asked",
     "AuthResult",
     "Clock",
+    "CommandAnswer",
+    "CommandCall",
+    "CommandFailed",
+    "Credentials",
     "DnsAnswer",
+    "DnsRecord",
     "DnsTemporaryError",
     "Edit",
     "EnvelopeView",
     "Evidence",
+    "FactorAnswer",
     "Facts",
     "Finding",
     "Findings",
     "ForwardPath",
+    "Identity",
     "KeyValue",
     "Log",
+    "LoginAttempt",
+    "LoginOutcome",
+    "LoginProtocol",
+    "MessageClassified",
     "MessageMoved",
     "MessageView",
+    "Origin",
     "PartView",
     "Plugin",
     "PrefixSubject",
     "RecordType",
+    "Relaying",
     "RemoveHeader",
     "Resolver",
     "ReversePath",
     "Role",
     "RunBlocking",
+    "Secret",
+    "Secrets",
     "Services",
     "SessionView",
     "Settings",
     "Symbol",
     "TextPart",
+    "TlsFacts",
+    "TlsLevel",
+    "TlsRequirement",
     "hookimpl",
 ]

@@ -6,14 +6,20 @@ pure `def` may be marked `@hookimpl(inline=True)`. `needs` and `after` order the
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 import pluggy
 
+from mailward.api.commands import AccountCommand
+from mailward.api.dns import DnsRecord
+from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
 from mailward.api.plugin import Findings, Settings
+from mailward.api.relaying import Relaying
 from mailward.api.services import Services
 from mailward.api.views import EnvelopeView, Evidence, MessageView, SessionView
 from mailward.model.edits import Edit
+from mailward.model.identity import Identity
+from mailward.model.tls import TlsRequirement
 
 PROJECT = "mailward"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -78,6 +84,64 @@ class MessageMoved:
     target_is_trash: bool
 
 
+@dataclass(frozen=True, slots=True)
+class MessageClassified:
+    """One message of which a person has said what it is. account: whose mail it was, "" for none in particular."""
+
+    account: str
+    octets: bytes
+    kind: Literal["ham", "spam"]
+    by: Literal["release", "train"]
+
+
+@hookspec
+def inspect_auth(attempt: LoginAttempt, settings: Settings, services: Services) -> Findings:
+    """Look at an attempt to log in, before its secret is looked at.
+
+    Stage:    auth; once per attempt, on every protocol, judged by policies/access.yaml.
+    Return:   None, one Finding, or several. May be a coroutine function.
+    On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail: nobody can
+              log in until it works again).
+    Used by:  login_guard.            Since: API 1.
+    """
+
+
+@hookspec
+def provide_identity(attempt: LoginAttempt, secret: Secret, settings: Settings, services: Services) -> Identity | None:
+    """Say whose secret this is; the first plugin that knows ends the search.
+
+    Stage:    auth; after `inspect_auth`, once per attempt (twice when a one-time code may stand behind the password).
+    Return:   the Identity, or None when it is not this plugin's. May be a coroutine function.
+    On error: as inspect_auth; with `on_error: accept` the next plugin is asked.
+    Used by:  accounts.            Since: API 1.
+    """
+
+
+@hookspec
+def provide_second_factor(
+    identity: Identity, attempt: LoginAttempt, code: str | None, settings: Settings, services: Services
+) -> FactorAnswer | None:
+    """Say whether this account needs a second factor, and whether the code that was given is one.
+
+    Stage:    auth; once per attempt whose main password was right. Not asked for app passwords, which stand for both factors.
+    Return:   "accepted", "refused" (a wrong or used code), "required" (no code was given), or None: the account has no second
+              factor of this plugin's. May be a coroutine function.
+    On error: as inspect_auth.
+    Used by:  totp.            Since: API 1.
+    """
+
+
+@hookspec
+def on_auth(attempt: LoginAttempt, outcome: LoginOutcome, settings: Settings, services: Services) -> None:
+    """An attempt to log in has ended.
+
+    Stage:    auth; after the answer is certain, off the critical path.
+    Return:   ignored. May be a coroutine function.
+    On error: logged; the answer stands.
+    Used by:  login_guard.            Since: API 1.
+    """
+
+
 @hookspec
 def inspect_mail(
     session: SessionView, envelope: EnvelopeView, evidence: Evidence, settings: Settings, services: Services
@@ -125,4 +189,59 @@ def on_moved(moved: MessageMoved, settings: Settings, services: Services) -> Non
     Return:   ignored. May be a coroutine function.
     On error: logged; the move stands.
     Used by:  spam.            Since: API 1.
+    """
+
+
+@hookspec
+def on_classified(classified: MessageClassified, settings: Settings, services: Services) -> None:
+    """A person said of a message that it is spam or ham: `mailward train`, a release from the quarantine.
+
+    Stage:    access; after the fact, off the critical path.
+    Return:   ignored. May be a coroutine function.
+    On error: logged.
+    Used by:  spam.            Since: API 1.
+    """
+
+
+@hookspec
+def collect_tls_requirement(relaying: Relaying, settings: Settings, services: Services) -> TlsRequirement | None:
+    """Say how well the connection to this domain must be protected; of all answers the strictest holds.
+
+    Stage:    relay; before each outbound attempt, under policies/outbound.yaml.
+    Return:   a TlsRequirement, or None for no wish. May be a coroutine function.
+    On error: exception, time limit or wrong type: the message stays queued and is tried later, with an alarm.
+    Used by:  encryption.            Since: API 1.
+    """
+
+
+@hookspec
+def edit_relay(relaying: Relaying, message: MessageView, settings: Settings, services: Services) -> Edit | Iterable[Edit] | None:
+    """Propose changes to the copy that leaves, above all signatures: `message` has all other edits already.
+
+    Stage:    relay; before each outbound attempt; one plugin after another, each sees the changes of those before.
+    Return:   None, one Edit, or several. May be a coroutine function.
+    On error: as collect_tls_requirement.
+    Used by:  dkim.            Since: API 1.
+    """
+
+
+@hookspec
+def collect_commands(settings: Settings) -> Iterable[AccountCommand] | None:
+    """Offer subcommands of `mailward account`.
+
+    Stage:    life; when the command line is made.
+    Return:   the commands, or None. Not a coroutine function.
+    On error: the command line says so and works without them.
+    Used by:  totp.            Since: API 1.
+    """
+
+
+@hookspec
+def collect_dns_records(domain: str, settings: Settings, services: Services) -> Iterable[DnsRecord] | None:
+    """Name the DNS records that a domain should publish for this plugin's work.
+
+    Stage:    life; for `mailward domain dns`, `quickstart` and the like.
+    Return:   the records, or None. May be a coroutine function.
+    On error: the command says so and prints the others.
+    Used by:  dkim.            Since: API 1.
     """

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
+from mailward.api.logins import LoginAttempt, Secret
+from mailward.model.identity import Identity
+
 T = TypeVar("T")
 
 RecordType = Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF"]
@@ -66,6 +69,13 @@ class KeyValue(Protocol):
         """The counters of those keys that exist."""
         ...
 
+    async def change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
+        """Set a value if it is still what the caller believes (None: it does not exist); durable when it returns True.
+
+        value None deletes it. Atomic over all processes, so of several callers only one succeeds.
+        """
+        ...
+
 
 class Log(Protocol):
     """The server's structured log. Never content, never credentials."""
@@ -81,12 +91,34 @@ class RunBlocking(Protocol):
     async def __call__(self, function: Callable[[], T]) -> T: ...
 
 
+class Credentials(Protocol):
+    """The passwords and app passwords that are kept here; only the process that checks logins has them."""
+
+    async def check(self, attempt: LoginAttempt, secret: Secret) -> Identity | None:
+        """Whose secret it is, None when nobody's. Costs the same whether or not the name exists."""
+        ...
+
+
+class Secrets(Protocol):
+    """Private keys and other secret files of one plugin: below `secrets/<plugin>/` beside mailward.yaml."""
+
+    def names(self) -> tuple[str, ...]:
+        """The files there are, as relative paths, sorted."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The octets of one file. Raises FileNotFoundError, and PermissionError when others could read or change it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one plugin may use; `kv` and `log` are its own."""
+    """What one plugin may use; `kv`, `log` and `secrets` are its own."""
 
     resolver: Resolver
     clock: Clock
     kv: KeyValue
     log: Log
     run_blocking: RunBlocking
+    secrets: Secrets
+    credentials: Credentials

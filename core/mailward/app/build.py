@@ -87,7 +87,7 @@ class SmtpRole:
         desk = ReceptionDesk(
             hostname=config.hostname,
             judge=lambda: self._judge,
-            guard=RelayGuard(self._directory, dict(config.routes)),
+            guard=RelayGuard(self._directory, config.relay_domains, config.discarded_domains),
             spool=delivering.spool,
             decisions=delivering.decisions,
             clock=SystemClock(),

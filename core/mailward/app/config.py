@@ -4,8 +4,10 @@ The file is read by the same YAML reader as policies, so a mistake is reported a
 """
 
 import difflib
+import ipaddress
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,12 +17,14 @@ from mailward.formats.domains import normalise_domain
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.policy.nodes import Node, parse
 
-Protocol = Literal["smtp", "imap"]
+Protocol = Literal["smtp", "submission", "imap", "pop3"]
 ListenerTls = Literal["none", "starttls", "implicit"]
-RouteAction = Literal["discard"]
 
 CONFIG_VERSION = 1
 DEFAULT_DNS = "127.0.0.1:53"
+_HOST = re.compile(r"smtp:(?:\[(?P<literal>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -54,8 +58,35 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class StaticHop:
+    """Where a route leads. host: a name, whose addresses are looked up (no MX), or an address."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """How mail leaves. give_up_after_s: then it bounces. delay_notice_after_s: then its sender hears that it is still tried.
+
+    port: of every host found by MX. connections_per_domain: at the same time. source: addresses to connect from, at most one of
+    each kind.
+    """
+
+    give_up_after_s: int = 5 * 86400
+    delay_notice_after_s: int = 4 * 3600
+    port: int = 25
+    connections_per_domain: int = 5
+    source: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration. path: the file. folder: where it lies. routes: (domain, action) pairs."""
+    """A checked configuration. path: the file. folder: where it lies.
+
+    routes: domain, or "*" for all others -> None to discard, or where its mail goes. relay_domains: those whose mail is taken
+    from anybody though their mailboxes are elsewhere.
+    """
 
     path: Path
     folder: Path
@@ -67,12 +98,23 @@ class Config:
     tls: TlsFiles
     dns_servers: tuple[tuple[str, int], ...]
     listeners: tuple[Listener, ...]
-    routes: tuple[tuple[str, str], ...]
+    routes: Mapping[str, StaticHop | None]
+    relay_domains: frozenset[str]
+    outbound: Outbound
     limits: Limits
 
     @property
     def directory_file(self) -> Path:
         return self.data / "directory.sqlite"
+
+    @property
+    def discarded_domains(self) -> frozenset[str]:
+        """Those whose mail is kept nowhere; "*" may be among them."""
+        return frozenset(domain for domain, hop in self.routes.items() if hop is None)
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets"
 
     @property
     def decisions_file(self) -> Path:
@@ -120,7 +162,10 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def config(self, root: Node, path: Path) -> Config:
-        keys = ("version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "limits")
+        keys = (
+            "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
+            "outbound", "limits",
+        )  # fmt: skip
         self._known(root, "", keys)
         if self._number(root, "version", None, 1, CONFIG_VERSION) != CONFIG_VERSION:
             self._wrong(root, "version", f"this release reads version {CONFIG_VERSION}")
@@ -138,6 +183,8 @@ class _Reader:
             dns_servers=self._servers(root),
             listeners=self._listeners(root),
             routes=self._routes(root),
+            relay_domains=frozenset(self._domain(str(item.value), item) for item in self._list(root, "relay_domains")),
+            outbound=self._outbound(root),
             limits=self._limits(root),
         )
 
@@ -169,14 +216,57 @@ class _Reader:
             )
         return tuple(found)
 
-    def _routes(self, root: Node) -> tuple[tuple[str, str], ...]:
+    def _routes(self, root: Node) -> dict[str, StaticHop | None]:
         node = root.at("routes")
-        found = []
+        found: dict[str, StaticHop | None] = {}
         for domain, item in (node.mapping if node is not None else {}).items():
-            if item.value not in get_args(RouteAction):
-                self._wrong(item, "", f"a route is one of: {', '.join(get_args(RouteAction))}")
-            found.append((self._domain(domain, item), str(item.value)))
-        return tuple(found)
+            match = _HOST.fullmatch(str(item.value))
+            if match is None and item.value != "discard":
+                self._wrong(
+                    item, "", "a route is discard or smtp:HOST:PORT", "Write smtp:mx.example.net:25 or smtp:[192.0.2.1]:25."
+                )
+            name = domain if domain == "*" else self._domain(domain, item)
+            found[name] = (
+                None if match is None else StaticHop(match["literal"] or match["name"].lower(), int(match["port"] or 25))
+            )
+        return found
+
+    def _outbound(self, root: Node) -> Outbound:
+        node = root.at("outbound")
+        if node is None:
+            return Outbound()
+        self._known(node, "outbound.", ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source"))
+        usual = Outbound()
+        return Outbound(
+            give_up_after_s=self._duration(node, "give_up_after", usual.give_up_after_s),
+            delay_notice_after_s=self._duration(node, "delay_notice_after", usual.delay_notice_after_s),
+            port=self._number(node, "port", usual.port, 1, 65535),
+            connections_per_domain=self._number(node, "connections_per_domain", usual.connections_per_domain, 1, 100),
+            source=tuple(self._address(item) for item in self._list(node, "source")),
+        )
+
+    def _list(self, node: Node, key: str) -> list[Node]:
+        item = node.at(key)
+        if item is not None and not isinstance(item.value, list):
+            self._wrong(item, key, "a list was expected", f"Write {key}: [first, second].")
+        return [] if item is None else item.items
+
+    def _address(self, item: Node) -> str:
+        try:
+            return str(ipaddress.ip_address(str(item.value)))
+        except ValueError:
+            self._wrong(item, "", f"'{item.value}' is no IP address")
+            return ""
+
+    def _duration(self, node: Node, key: str, default_s: int) -> int:
+        item = node.at(key)
+        if item is None:
+            return default_s
+        match = _DURATION.fullmatch(str(item.value))
+        if match is None:
+            self._wrong(item, key, "a duration was expected", "Write 30m, 4h or 5d.")
+            return default_s
+        return int(match[1]) * _SECONDS[match[2]]
 
     def _servers(self, root: Node) -> tuple[tuple[str, int], ...]:
         dns = root.at("dns")

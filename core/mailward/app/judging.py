@@ -1,23 +1,26 @@
 """A judge and what its plugins may use, for whoever judges: the server, `mailward scan`, live tests."""
 
-from mailward.api.services import Services
+from mailward.api.services import Credentials, Services
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.pipeline.judge import Judge
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
+from mailward.services.credentials import NoCredentials
 from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.resolver import DnsResolver
+from mailward.services.secrets import FolderSecrets
 
 
 class PluginServices:
     """The services of every plugin of one process; key-value files are opened when a plugin is first served."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, credentials: Credentials | None = None) -> None:
         self._config = config
         self._blocking = BlockingPool()
         self._resolver = DnsResolver(config.dns_servers)
+        self._credentials = credentials or NoCredentials()
         self._kept: dict[str, SqliteKeyValue] = {}
 
     @property
@@ -28,7 +31,15 @@ class PluginServices:
         """What one plugin may use."""
         if plugin not in self._kept:
             self._kept[plugin] = SqliteKeyValue(self._config.data / "plugins" / f"{plugin}.sqlite")
-        return Services(self._resolver, SystemClock(), self._kept[plugin], PluginLog(plugin), self._blocking)
+        return Services(
+            self._resolver,
+            SystemClock(),
+            self._kept[plugin],
+            PluginLog(plugin),
+            self._blocking,
+            FolderSecrets(self._config.secrets / plugin),
+            self._credentials,
+        )
 
     def close(self) -> None:
         for kept in self._kept.values():

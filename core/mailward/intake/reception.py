@@ -145,7 +145,7 @@ class Reception:
 
     async def _rcpt(self, event: RcptAsked) -> Reply:
         transaction = self._open()
-        destination = self._desk.guard.destination(event.forward_path)
+        destination = self._desk.guard.destination(event.forward_path, self.session.identity)
         if isinstance(destination, Reply):
             path, verdict = str(event.forward_path), Verdict.REJECT.value
             log.info(

@@ -1,14 +1,16 @@
 """May this forward-path be taken here, and what is it then? Core code, so that no plugin can open a relay.
 
-A forward-path is taken when its domain is ours and the directory knows the mailbox, or when the admin routed its domain.
+A forward-path is taken when its domain is ours and the directory knows the mailbox, when the admin listed its domain among
+`relay_domains`, or when somebody who has logged in asks.
 The local-part is opaque: "%", "!" and quoted "@" in it mean nothing (RFC 5321 section 2.3.11).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mailward.intake.ports import Directory
 from mailward.model.address import ForwardPath
+from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.reply import NO_SUCH_USER, RELAY_DENIED, Reply
 from mailward.policy.ruling import RecipientFacts
@@ -25,13 +27,16 @@ class Destination:
 
 
 class RelayGuard:
-    """routes: domain (A-labels, lower case) -> route, for domains that are taken without a mailbox here."""
+    """relay_domains: taken from anybody though their mailboxes are elsewhere. discarded: domains whose mail is kept nowhere, "*"
+    for all that are not ours. All in A-labels and lower case.
+    """
 
-    def __init__(self, directory: Directory, routes: Mapping[str, str]) -> None:
+    def __init__(self, directory: Directory, relay_domains: Collection[str], discarded: Collection[str] = ()) -> None:
         self._directory = directory
-        self._routes = dict(routes)
+        self._relay_domains = frozenset(relay_domains)
+        self._discarded = frozenset(discarded)
 
-    def destination(self, forward_path: ForwardPath) -> Destination | Reply:
+    def destination(self, forward_path: ForwardPath, identity: Identity | None) -> Destination | Reply:
         """What the forward-path is here, or the refusal. Raises StorageError when the directory cannot be read."""
         address = forward_path.address
         # Only the bare <postmaster> comes without a domain; it is always ours (RFC 5321 section 4.5.1).
@@ -40,7 +45,7 @@ class RelayGuard:
             if account is None:
                 return NO_SUCH_USER
             return Destination(forward_path, RecipientFacts.of(forward_path), "mailbox", account)
-        route = self._routes.get(address.domain)
-        if route is None:
+        if identity is None and address.domain not in self._relay_domains:
             return RELAY_DENIED
+        route = "discard" if self._discarded & {address.domain, "*"} else "relay"
         return Destination(forward_path, RecipientFacts.of(forward_path, is_local=False), route)

@@ -4,6 +4,7 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailward.model.identity import Identity
 from mailward.model.ids import SessionId
 
 
@@ -27,7 +28,7 @@ class Session:
     """One connection. Frozen: the adapter makes a new value when something becomes known.
 
     peer_ip: text form without zone; IPv4-mapped IPv6 addresses are already IPv4.
-    helo: the name given in EHLO or HELO, None before either. extended: the greeting was EHLO.
+    helo: the name given in EHLO or HELO, None before either. extended: the greeting was EHLO. identity: who has logged in.
     """
 
     id: SessionId
@@ -39,10 +40,11 @@ class Session:
     helo: str | None = None
     extended: bool = False
     tls: TlsFacts | None = None
+    identity: Identity | None = None
 
     @property
     def with_protocol(self) -> str:
-        """The WITH value of the Received field (RFC 3848): SMTP, ESMTP or ESMTPS."""
+        """The WITH value of the Received field (RFC 3848): SMTP, ESMTP, ESMTPS, ESMTPA or ESMTPSA."""
         if not self.extended:
             return "SMTP"
-        return "ESMTPS" if self.tls else "ESMTP"
+        return "ESMTP" + ("S" if self.tls else "") + ("A" if self.identity else "")

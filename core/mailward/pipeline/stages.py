@@ -6,13 +6,22 @@ Limits are here too, because a stage is what they limit (design section 7).
 from dataclasses import dataclass
 from typing import Literal
 
-Family = Literal["inspect", "edit", "on"]
+Family = Literal["inspect", "edit", "provide", "collect", "on"]
 
 MESSAGE_STAGE_S = 120.0
 """All hooks of the message stage together; past it the peer gets 451 and tries again."""
 
 COMMAND_STAGE_S = 60.0
 """All hooks of one SMTP command together: a peer waits 5 minutes for the reply to MAIL (RFC 5321 section 4.5.3.2.2)."""
+
+AUTH_STAGE_S = 30.0
+"""All hooks around one login together."""
+
+RELAY_STAGE_S = 60.0
+"""All hooks of one family around one outbound attempt; past it the attempt is made later."""
+
+LIFE_STAGE_S = 10.0
+"""One `collect_*` hook that a command or the start of the server waits for."""
 
 WATCHER_S = 60.0
 """One call of an `on_*` hook, which nobody waits for."""
@@ -30,10 +39,19 @@ class HookPlace:
 PLACES = {
     place.hook: place
     for place in (
+        HookPlace("inspect_auth", "auth", "inspect"),
+        HookPlace("provide_identity", "auth", "provide"),
+        HookPlace("provide_second_factor", "auth", "provide"),
+        HookPlace("on_auth", "auth", "on"),
         HookPlace("inspect_mail", "mail", "inspect"),
         HookPlace("inspect_message", "message", "inspect"),
         HookPlace("edit_message", "message", "edit"),
+        HookPlace("collect_tls_requirement", "relay", "collect"),
+        HookPlace("edit_relay", "relay", "edit"),
         HookPlace("on_moved", "access", "on"),
+        HookPlace("on_classified", "access", "on"),
+        HookPlace("collect_commands", "life", "collect"),
+        HookPlace("collect_dns_records", "life", "collect"),
     )
 }
 """Every hook of the API, in the order of a message's way."""

@@ -8,11 +8,13 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from mailward.api.relaying import Origin
 from mailward.model.decision import DecisionRecord
 from mailward.model.edits import AddHeader, PrefixSubject, RecordedEdit, RemoveFieldAt, RemoveHeader
 from mailward.model.ids import QueueId
 
-ITEM_VERSION = 1
+ITEM_VERSION = 2
+"""2 adds user and origin; items of version 1 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in (AddHeader, RemoveHeader, PrefixSubject, RemoveFieldAt)}
 
@@ -21,7 +23,7 @@ _EDIT_KINDS = {kind.__name__: kind for kind in (AddHeader, RemoveHeader, PrefixS
 class QueuedRecipient:
     """What is to be done for one forward-path.
 
-    route: "mailbox" (account's mailbox `folder`), "quarantine" or "discard" (a route that keeps nothing).
+    route: "mailbox" (account's mailbox `folder`), "relay" (to another server), "quarantine" or "discard" (keeps nothing).
     edits: this recipient's own, applied after the item's common ones. reason: for the quarantine, in plain words.
     """
 
@@ -38,7 +40,8 @@ class QueuedRecipient:
 class QueueItem:
     """One accepted message. trace: the fields we put on top (Received, Authentication-Results), CRLF line ends, as text.
 
-    received_at: ISO 8601 in UTC. edits: hold for every recipient and refer to the message as received.
+    received_at: ISO 8601 in UTC. edits: hold for every recipient and refer to the message as received. origin: as in
+    `api.relaying`. user: the address of the account that submitted it, "" for none.
     """
 
     id: QueueId
@@ -50,6 +53,8 @@ class QueueItem:
     recipients: tuple[QueuedRecipient, ...]
     decision: DecisionRecord
     smtputf8: bool = False
+    origin: Origin = "inbound"
+    user: str = ""
     version: int = field(default=ITEM_VERSION)
 
     def to_json(self) -> str:
@@ -60,8 +65,9 @@ class QueueItem:
     def from_json(cls, text: str) -> "QueueItem":
         """What `to_json` wrote. Raises ValueError for a newer version, KeyError or TypeError for anything else."""
         raw: dict[str, Any] = json.loads(text)
-        if raw.get("version") != ITEM_VERSION:
-            raise ValueError(f"queue item of version {raw.get('version')}, this release reads {ITEM_VERSION}")
+        version = raw.pop("version", None)
+        if version not in (1, ITEM_VERSION):
+            raise ValueError(f"queue item of version {version}, this release reads 1 to {ITEM_VERSION}")
         raw["edits"] = tuple(_edit_from_raw(e) for e in raw["edits"])
         raw["recipients"] = tuple(
             QueuedRecipient(**{**r, "flags": tuple(r["flags"]), "edits": tuple(_edit_from_raw(e) for e in r["edits"])})

@@ -1,7 +1,8 @@
 """Small durable values of plugins: one SQLite file a plugin, shared by all processes, each call in a thread.
 
 Counters are rows of signed 64-bit integers packed into one value, so a token filter reads three hundred of them in one query.
-synchronous=NORMAL: the last second may be lost at a power cut, which costs a filter a lesson and nobody a mail.
+synchronous=NORMAL: the last second may be lost at a power cut, which costs a filter a lesson and nobody a mail; what `change`
+has set is synced, since it may say that a one-time code was used.
 """
 
 import asyncio
@@ -49,6 +50,23 @@ class SqliteKeyValue:
         """The counters of those keys that exist."""
         found = await asyncio.to_thread(self._read, "counter", keys)
         return {key: _unpack(value) for key, value in found.items()}
+
+    async def change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
+        """Set or delete a value if it is still `expected`; synced when it returns True."""
+        _check({key: value or b""})
+        return await asyncio.to_thread(self._change, key, expected, value)
+
+    def _change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
+        with self._database.write() as connection:
+            row = connection.execute("SELECT value FROM value WHERE key = ?", (key,)).fetchone()
+            if (None if row is None else row[0]) != expected:
+                return False
+            if value is None:
+                connection.execute("DELETE FROM value WHERE key = ?", (key,))
+            else:
+                connection.execute("INSERT OR REPLACE INTO value VALUES (?, ?)", (key, value))
+        self._database.sync()
+        return True
 
     def _read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from mailward.api import DnsAnswer, DnsTemporaryError, RecordType
+from mailward.api import DnsAnswer, DnsTemporaryError, Identity, LoginAttempt, RecordType, Secret
+from mailward.model.ids import AccountId
 
 T = TypeVar("T")
 
@@ -94,6 +95,41 @@ class MemoryKeyValue:
 
     async def counters(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
         return {key: self.counts[key] for key in keys if key in self.counts}
+
+    async def change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
+        if self.values.get(key) != expected:
+            return False
+        if value is None:
+            self.values.pop(key, None)
+        else:
+            self.values[key] = value
+        return True
+
+
+class MemorySecrets:
+    """`mailward.api.Secrets` in memory. files: name -> octets."""
+
+    def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
+        self.files = dict(files or {})
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self.files))
+
+    def read(self, name: str) -> bytes:
+        if name not in self.files:
+            raise FileNotFoundError(name)
+        return self.files[name]
+
+
+class FakeCredentials:
+    """`mailward.api.Credentials` with passwords in clear. passwords: login name -> password; the account is the name."""
+
+    def __init__(self, passwords: Mapping[str, str] | None = None) -> None:
+        self.passwords = dict(passwords or {})
+
+    async def check(self, attempt: LoginAttempt, secret: Secret) -> Identity | None:
+        known = self.passwords.get(attempt.name)
+        return Identity(AccountId(attempt.name), attempt.name) if known is not None and known == secret.password else None
 
 
 @dataclass

@@ -32,7 +32,16 @@ from mailward.pipeline.judge import Judge
 from mailward.pipeline.moves import Moves
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import Policy, RecipientFacts, load_policy
-from mailward.testing.fakes import FakeClock, FakeZone, MemoryKeyValue, MemoryLog, Records, RunDirectly
+from mailward.testing.fakes import (
+    FakeClock,
+    FakeCredentials,
+    FakeZone,
+    MemoryKeyValue,
+    MemoryLog,
+    MemorySecrets,
+    Records,
+    RunDirectly,
+)
 
 Zone = FakeZone | Mapping[tuple[str, Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF"]], Records]
 Named = ModuleType | str
@@ -140,7 +149,8 @@ class Scan:
 
     def _services(self, name: str, zone: FakeZone) -> Services:
         kv = self.kv.setdefault(name, MemoryKeyValue())
-        return Services(zone, self._clock, kv, self.log.setdefault(name, MemoryLog()), RunDirectly())
+        log = self.log.setdefault(name, MemoryLog())
+        return Services(zone, self._clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials())
 
 
 def _policy(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.app.config import find_config, load_config
+from mailward.app.config import StaticHop, find_config, load_config
 from mailward.model.errors import ConfigError, PolicyError
 
 GOOD = """\
@@ -15,7 +15,9 @@ dns: {servers: ["127.0.0.1:5300", "[::1]:53"]}
 listeners:
   mx: {protocol: smtp, address: "127.0.0.1", port: 2025}
   imaps: {protocol: imap, address: "::1", port: 2993, tls: implicit}
-routes: {Load.example.test: discard}
+routes: {Load.example.test: discard, example.net: "smtp:[192.0.2.7]:2525", "*": "smtp:relay.example.net"}
+relay_domains: [Load.example.test]
+outbound: {give_up_after: 2d, source: [192.0.2.9]}
 limits: {connections: 7}
 """
 
@@ -45,7 +47,13 @@ def test_a_whole_configuration(folder: Path) -> None:
         ("mx", "smtp", 2025, "starttls"),
         ("imaps", "imap", 2993, "implicit"),
     ]
-    assert config.routes == (("load.example.test", "discard"),)
+    assert config.routes == {
+        "load.example.test": None,
+        "example.net": StaticHop("192.0.2.7", 2525),
+        "*": StaticHop("relay.example.net", 25),
+    }
+    assert config.relay_domains == {"load.example.test"} == config.discarded_domains
+    assert (config.outbound.give_up_after_s, config.outbound.source) == (172800, ("192.0.2.9",))
     assert config.limits.connections == 7
     assert config.data == folder / "data"
 
@@ -61,10 +69,10 @@ def test_a_whole_configuration(folder: Path) -> None:
             "tls: implict",
             "mailward.yaml:7:60  tls: one of none, starttls, implicit was expected\n    Did you mean 'implicit'?",
         ),
-        ("discard", "bounce", "mailward.yaml:8:29  a route is one of: discard"),
+        ("discard", "bounce", "mailward.yaml:8:29  a route is discard or smtp:HOST:PORT"),
         ('"127.0.0.1:5300"', "dns.example", "mailward.yaml:4:17  'dns.example' is no name server\n    Write"),
         ("key: k.pem", "key: other.pem", "mailward.yaml:3:32  tls.key: there is no file"),
-        ("connections: 7", "connections: many", "mailward.yaml:9:23  connections: a whole number"),
+        ("connections: 7", "connections: many", "mailward.yaml:11:23  connections: a whole number"),
     ],
 )
 def test_a_mistake_is_shown_with_its_place(folder: Path, wrong: str, right: str, said: str) -> None:

@@ -7,6 +7,8 @@ import pytest
 from mailward.directory.directory import Directory
 from mailward.intake.relaying import Destination, RelayGuard
 from mailward.model.address import Address
+from mailward.model.identity import Identity
+from mailward.model.ids import AccountId
 from mailward.model.reply import NO_SUCH_USER, RELAY_DENIED, Reply
 from mailward.protocol.smtp.params import RefusedError, parse_rcpt
 from support.smtp_reception import post
@@ -19,7 +21,7 @@ def guard(tmp_path: Path) -> RelayGuard:
 
 def rcpt(guard: RelayGuard, path: str) -> Destination | Reply:
     try:
-        return guard.destination(parse_rcpt(b"TO:" + path.encode(), extended=True, smtputf8=True))
+        return guard.destination(parse_rcpt(b"TO:" + path.encode(), extended=True, smtputf8=True), None)
     except RefusedError as refused:
         return refused.reply
 
@@ -124,7 +126,7 @@ def test_t_relay_05_a_u_label_is_its_a_label(tmp_path: Path) -> None:
     directory = Directory(tmp_path / "directory.sqlite")
     directory.add_domain("xn--bcher-kva.example")
     directory.add_account(Address("alice", "xn--bcher-kva.example"), "no hash")
-    guard = RelayGuard(directory, {})
+    guard = RelayGuard(directory, ())
     for path in ("<alice@bücher.example>", "<alice@xn--bcher-kva.example>", "<alice@BÜCHER.example>"):
         assert isinstance(rcpt(guard, path), Destination)
 
@@ -134,3 +136,21 @@ def test_a_routed_domain_is_taken_without_a_mailbox(guard: RelayGuard) -> None:
     assert isinstance(found, Destination)
     assert (found.route, found.account, found.facts.is_local) == ("discard", None, False)
     assert rcpt(guard, "<x@sub.void.example>") is RELAY_DENIED
+
+
+def test_a_relay_domain_is_taken_from_anybody_and_goes_on(guard: RelayGuard) -> None:
+    found = rcpt(guard, "<anything@gateway.example>")
+    assert isinstance(found, Destination)
+    assert (found.route, found.account, found.facts.is_local) == ("relay", None, False)
+
+
+def test_t_relay_01_a_route_for_all_domains_opens_no_relay(tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "directory.sqlite")
+    guard = RelayGuard(directory, (), {"*"})
+    assert rcpt(guard, "<x@outside.example>") is RELAY_DENIED
+
+
+def test_who_has_logged_in_may_send_anywhere(guard: RelayGuard) -> None:
+    path = parse_rcpt(b"TO:<x@outside.example>", extended=True, smtputf8=False)
+    found = guard.destination(path, Identity(AccountId("a1"), "alice@example.org"))
+    assert isinstance(found, Destination) and found.route == "relay"

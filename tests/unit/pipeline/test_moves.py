@@ -9,7 +9,7 @@ from mailward.pipeline.moves import MAX_WAITING, Moves
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import load_policy
 from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog
-from mailward.testing.fakes import RunDirectly
+from mailward.testing.fakes import FakeCredentials, MemorySecrets, RunDirectly
 from support.plugin_modules import plugin_module
 
 MOVED = MessageMoved("bob", "INBOX", "Junk", b"Subject: x\r\n\r\n", False, True, False)
@@ -20,7 +20,7 @@ def make(folder: Path, body: str, kv: MemoryKeyValue, **keys: object) -> Moves:
     host = PluginHost(modules={"learner": plugin_module("learner", body)})
     file = folder / "inbound.yaml"
     file.write_text(yaml.safe_dump({"version": 1, "plugins": {"learner": keys}}))
-    services = Services(FakeZone(), FakeClock(), kv, MemoryLog(), RunDirectly())
+    services = Services(FakeZone(), FakeClock(), kv, MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials())
     return Moves(load_policy(file, host.enable(["learner"])), host, lambda _: services)
 
 

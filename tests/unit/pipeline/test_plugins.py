@@ -46,7 +46,7 @@ WRONG = {
     "an async generator": ("@hookimpl\nasync def inspect_message(): yield 1\n", "async generator"),
     "async and inline": ("@hookimpl(inline=True)\nasync def inspect_message(): ...\n", "both async and inline"),
     "a forgotten mark": ("def inspect_message(message): ...\n", "inspect_message is not marked; write @hookimpl"),
-    "no hook": ("", "implements no hook; the hooks are inspect_mail"),
+    "no hook": ("", "implements no hook; the hooks are inspect_auth"),
     "another api": (HOOK + "plugin = Plugin(api=2, summary='')\n", "written for api 2; this server offers api 1"),
     "a small symbol": (
         HOOK + "plugin = Plugin(api=1, summary='', symbols={'seen': Symbol(1, '')})\n",

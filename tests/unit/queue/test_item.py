@@ -30,5 +30,12 @@ def test_an_item_with_everything_in_it_is_read_back_equal() -> None:
 
 def test_a_newer_version_is_refused() -> None:
     raw = json.loads(item_for(b"x").to_json())
-    with pytest.raises(ValueError, match="version 2"):
-        QueueItem.from_json(json.dumps({**raw, "version": 2}))
+    with pytest.raises(ValueError, match="version 3"):
+        QueueItem.from_json(json.dumps({**raw, "version": 3}))
+
+
+def test_an_item_of_the_release_before_is_read() -> None:
+    raw = json.loads(item_for(b"x").to_json())
+    del raw["origin"], raw["user"]
+    item = QueueItem.from_json(json.dumps({**raw, "version": 1}))
+    assert (item.origin, item.user) == ("inbound", "")

@@ -1,0 +1,25 @@
+"""What the hooks around an outbound attempt are given."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mailward.model.ids import QueueId
+
+Origin = Literal["submission", "inbound", "report"]
+"""Where a message came from: an authenticated user, another server, or our own delivery reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relaying:
+    """One message on its way to one domain.
+
+    domain: A-labels in lower case, of every forward-path in this attempt. user: the address of the account that submitted it,
+    "" for none; its right to the author address was checked then. reverse_path: "" for the null reverse-path.
+    """
+
+    id: QueueId
+    domain: str
+    origin: Origin
+    user: str
+    reverse_path: str
+    forward_paths: tuple[str, ...]

@@ -1,0 +1,20 @@
+"""Who has logged in, and by what proof."""
+
+from dataclasses import dataclass
+
+from mailward.model.ids import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody who has proved to be the owner of an account.
+
+    user: the account's own address. groups: it belongs to. second_factor: one was given with this login.
+    app_password: the name of the app password that was used, "" for the main password.
+    """
+
+    account: AccountId
+    user: str
+    groups: tuple[str, ...] = ()
+    second_factor: bool = False
+    app_password: str = ""
