@@ -68,6 +68,7 @@ class DlpFacts(Facts):
 
 
 PLUGINS = {
+    "accounts": Plugin(1, "passwords"),
     "spf": Plugin(1, "SPF", facts=SpfFacts, symbols={"SPF_FAIL": Symbol(2.5, "fails"), "SPF_PASS": Symbol(-0.2, "passes")}),
     "dkim": Plugin(1, "DKIM", facts=DkimFacts, symbols={"DKIM_PASS": Symbol(-0.2, "holds")}),
     "dmarc": Plugin(1, "DMARC", facts=DmarcFacts, symbols={"DMARC_FAIL": Symbol(1.0, "fails")}),

@@ -194,7 +194,7 @@ def post(folder: Path) -> Post:
     decisions = DecisionStore(folder / "decisions.sqlite")
     desk = Desk(
         hostname="mx.example.org",
-        judge=lambda: judge,
+        judge=lambda _: judge,
         guard=RelayGuard(directory, {"void.example", "gateway.example"}, {"void.example"}),
         spool=spool,
         decisions=decisions,

@@ -21,12 +21,13 @@ from mailward.disk import Disk
 from mailward.intake.reception import Desk as ReceptionDesk
 from mailward.intake.reception import Reception
 from mailward.intake.relaying import RelayGuard
-from mailward.model.session import Session
+from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.imapd import ImapListener, ImapSettings, serve_imap
 from mailward.net.smtpd import SmtpListener, SmtpSettings, serve_smtp
 from mailward.net.tls import renew_certificates, server_context
-from mailward.pipeline.moves import Moves
+from mailward.pipeline.events import Events, events_of
+from mailward.pipeline.judge import Judge
 from mailward.protocol.smtp.states import Limits
 from mailward.quarantine import Quarantine
 from mailward.queue.spool import Spool
@@ -74,7 +75,7 @@ class SmtpRole:
         self._config = config
         self._bound = bound
         self._services = PluginServices(config)
-        self._judge = make_judge(config, load_filters(config), self._services)
+        self._judges = self._make_judges(config)
         self._directory = Directory(config.directory_file)
         self._blocking = BlockingPool(2)  # the core's own, so that no plugin's stuck thread can hold up a reply
         self._delivering = _Delivering(config, f"smtp{os.getpid()}")
@@ -86,7 +87,7 @@ class SmtpRole:
         disk = Disk()
         desk = ReceptionDesk(
             hostname=config.hostname,
-            judge=lambda: self._judge,
+            judge=lambda role: self._judges[role],
             guard=RelayGuard(self._directory, config.relay_domains, config.discarded_domains),
             spool=delivering.spool,
             decisions=delivering.decisions,
@@ -115,9 +116,13 @@ class SmtpRole:
 
     def reload(self, config: Config) -> None:
         """Transactions under way keep the old judge. Raises ConfigError, and then nothing has changed."""
-        judge = make_judge(config, load_filters(config), self._services)
+        judges = self._make_judges(config)
         renew_certificates(self._contexts, config.tls.certificate, config.tls.key)
-        self._judge = judge
+        self._judges = judges
+
+    def _make_judges(self, config: Config) -> dict[Role, Judge]:
+        filters = load_filters(config)
+        return {role: make_judge(config, filters, self._services, role) for role in Role}
 
     async def stop(self) -> None:
         for listener in self._listeners:
@@ -135,18 +140,18 @@ class AccessRole:
         self._config = config
         self._bound = bound
         self._services = PluginServices(config)
-        self._moves = self._make_moves(config)
+        self._events = self._make_events(config)
         self._directory = Directory(config.directory_file)
         self._hints = Hints(config.data / "hints")
         self._watchers = Watchers()
         self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
         self._listeners: list[ImapListener] = []
         self._contexts: list[ssl.SSLContext] = []
-        self._old_moves: list[Moves] = []
+        self._old_events: list[Events] = []
 
-    def _make_moves(self, config: Config) -> Moves:
+    def _make_events(self, config: Config) -> Events:
         filters = load_filters(config)
-        return Moves(filters.policy, filters.host, self._services.of)
+        return events_of(filters.policies["inbound"], filters.host, self._services.of)
 
     async def start(self) -> None:
         config = self._config
@@ -167,20 +172,20 @@ class AccessRole:
             self._listeners.append(await serve_imap(sock, settings=settings, desk=desk, tls_context=context, admission=admission))
 
     def _moved(self, moved: MessageMoved) -> None:
-        self._moves.moved(moved)
+        self._events.moved(moved)
 
     def reload(self, config: Config) -> None:
         """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
-        moves = self._make_moves(config)
+        events = self._make_events(config)
         renew_certificates(self._contexts, config.tls.certificate, config.tls.key)
-        self._old_moves.append(self._moves)
-        self._moves = moves
+        self._old_events.append(self._events)
+        self._events = events
 
     async def stop(self) -> None:
         for listener in self._listeners:
             await listener.close()
-        for moves in (*self._old_moves, self._moves):
-            await moves.stop()
+        for events in (*self._old_events, self._events):
+            await events.stop()
         self._watchers.stop()
         self._services.close()
         self._store.close()

@@ -1,5 +1,6 @@
 """Policies and the plugins they name, loaded together and replaced together."""
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import get_type_hints
@@ -10,35 +11,55 @@ from mailward.api.plugin import Plugin
 from mailward.app.config import Config
 from mailward.model.errors import ConfigError, PluginError, PolicyError
 from mailward.pipeline.plugins import PluginHost
-from mailward.policy import Policy, Stage, load_policy, plugins_named
+from mailward.policy import (
+    DIRECTIONS,
+    RULES,
+    Direction,
+    Policy,
+    Stage,
+    load_policy,
+    load_preset,
+    plugins_named,
+    plugins_of_preset,
+)
 
 log = structlog.get_logger("mailward.filters")
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The checked inbound policy and the host of its plugins. Immutable: a reload makes a new one."""
+    """The checked policy of each direction and the host of their plugins. Immutable: a reload makes a new one."""
 
-    policy: Policy
+    policies: Mapping[Direction, Policy]
     host: PluginHost
 
 
 def load_filters(config: Config) -> Filters:
-    """The filters of a configuration. Raises ConfigError (PolicyError, PluginError) when any of it cannot be used."""
-    path = config.policies / "inbound.yaml"
+    """The filters of a configuration. Raises ConfigError (PolicyError, PluginError) when any of it cannot be used.
+
+    Only inbound.yaml must be there; a direction without a file has its preset.
+    """
+    path = policy_file(config, "inbound")
     if not path.is_file():
         raise ConfigError(f"there is no policy {path}; the shortest one is: version: 1, extends: mailward/inbound")
     host = PluginHost(config.plugins)
-    return Filters(_load(config, path, host), host)
+    return Filters({direction: _load(config, direction, host) for direction in DIRECTIONS}, host)
 
 
-def _load(config: Config, path: Path, host: PluginHost) -> Policy:
+def policy_file(config: Config, direction: Direction) -> Path:
+    """Where the policy of a direction is, if there is one."""
+    return config.policies / f"{direction}.yaml"
+
+
+def _load(config: Config, direction: Direction, host: PluginHost) -> Policy:
     """A plugin that cannot be loaded is the policy's problem where it is named, unless it is `optional`."""
+    path = policy_file(config, direction)
+    has_file = path.exists()
     installed = {available.name for available in host.available()}
     declarations: dict[str, Plugin] = {}
     stages: dict[str, Stage] = {}
     broken: list[PluginError] = []
-    for name in plugins_named(path):
+    for name in plugins_named(path) if has_file else plugins_of_preset(direction):
         if name in installed:
             try:
                 loaded = host.load(name)
@@ -46,10 +67,15 @@ def _load(config: Config, path: Path, host: PluginHost) -> Policy:
                 broken.append(problem)
                 continue
             declarations[name] = loaded.declaration
-            stages[name] = "message" if "inspect_message" in loaded.implementations else "mail"
+            looked = [stage for stage in RULES[direction].stages if f"inspect_{stage}" in loaded.implementations]
+            if looked:
+                stages[name] = looked[-1]
     shown_as = str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path)
     try:
-        policy = load_policy(path, declarations, stages=stages, shown_as=shown_as)
+        if has_file:
+            policy = load_policy(path, declarations, stages=stages, shown_as=shown_as)
+        else:
+            policy = load_preset(direction, declarations, stages=stages)
     except PolicyError:
         if broken:  # it says why the policy misses the plugin
             raise broken[0] from None
@@ -61,13 +87,13 @@ def _load(config: Config, path: Path, host: PluginHost) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A plugin as `mailward plugins` shows it. mode: what the policy says, "not enabled" when it does not name it.
+    """A plugin as `mailward plugins` shows it. modes: what the policies that name it say, none when no policy does.
 
     facts: ("result", "str") pairs. settings: ("timeout", default as text) pairs. problem: why it cannot be used, or "".
     """
 
     name: str
-    mode: str
+    modes: Mapping[Direction, str]
     origin: str
     problem: str
     plugin: Plugin | None
@@ -80,23 +106,23 @@ def known_plugins(config: Config) -> tuple[Known, ...]:
     """Every plugin there is. Loads each of them, so use it for showing only."""
     host = PluginHost(config.plugins)
     try:
-        modes = {name: entry.mode for name, entry in load_filters(config).policy.plugins.items()}
+        policies = load_filters(config).policies
     except (PolicyError, PluginError):
-        modes = {}
+        policies = {}
     found = []
     for available in host.available():
-        mode = modes.get(available.name, "not enabled")
+        modes = {d: policy.plugins[available.name].mode for d, policy in policies.items() if available.name in policy.plugins}
         try:
             loaded = host.load(available.name)
         except PluginError as error:
-            found.append(Known(available.name, mode, available.origin, str(error), None))
+            found.append(Known(available.name, modes, available.origin, str(error), None))
             continue
         plugin = loaded.declaration
         facts = [(f.name, _type_name(get_type_hints(plugin.facts)[f.name])) for f in fields(plugin.facts)]
         found.append(
             Known(
                 available.name,
-                mode,
+                modes,
                 available.origin,
                 "",
                 plugin,

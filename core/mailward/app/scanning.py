@@ -5,16 +5,18 @@ from datetime import UTC, datetime
 
 from mailward.app.config import Config
 from mailward.app.filters import Filters, load_filters
-from mailward.app.judging import PluginServices, make_judge
+from mailward.app.judging import PluginServices, direction_of, make_judge
 from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.envelope import Envelope
 from mailward.model.ids import new_queue_id, new_session_id
-from mailward.model.session import Role, Session
+from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Source, Verdict, strongest
 from mailward.policy import RecipientFacts, Ruling
-from mailward.policy.tests import PolicyTest, TestResult, differences_of, live_message
+from mailward.policy.tests import PolicyTest, TestMessage, TestResult, differences_of, live_message
+
+_TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 NOBODY = ForwardPath(Address("someone", "recipient.invalid"))
 """The recipient when none is given."""
@@ -22,13 +24,14 @@ NOBODY = ForwardPath(Address("someone", "recipient.invalid"))
 
 @dataclass(frozen=True, slots=True)
 class ScanInput:
-    """What is known of a message. helo: None when it is not known."""
+    """What is known of a message. helo: None when it is not known. tls: None when it came in clear."""
 
     octets: bytes
     ip: str
     helo: str | None
     reverse_path: ReversePath
     forward_paths: tuple[ForwardPath, ...]
+    tls: TlsFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,21 @@ class Scanned:
     strongest: Verdict
 
 
-async def scan(config: Config, given: ScanInput, filters: Filters | None = None) -> Scanned:
-    """Judge a message. Raises ConfigError when policy or plugins cannot be used."""
+async def scan(config: Config, given: ScanInput, filters: Filters | None = None, role: Role = Role.MX) -> Scanned:
+    """Judge a message as listeners of this role would. Raises ConfigError when policy or plugins cannot be used."""
     services = PluginServices(config)
     try:
-        judge = make_judge(config, filters or load_filters(config), services)
+        judge = make_judge(config, filters or load_filters(config), services, role)
         session = Session(
-            new_session_id(), Role.MX, "scan", given.ip, 0, datetime.now(UTC), helo=given.helo, extended=given.helo is not None
+            new_session_id(),
+            role,
+            "scan",
+            given.ip,
+            0,
+            datetime.now(UTC),
+            helo=given.helo,
+            extended=given.helo is not None,
+            tls=given.tls,
         )
         envelope = Envelope(given.reverse_path, given.forward_paths or (NOBODY,))
         trial = judge.begin(session)
@@ -62,11 +73,21 @@ def _wanted(decision: RecipientDecision) -> Verdict:
     return Verdict(decision.wanted or decision.verdict)
 
 
-async def live_test(config: Config, filters: Filters, test: PolicyTest) -> TestResult:
-    """Run one `live: true` test of a policy: its message through the plugins."""
-    envelope, octets = live_message(test)
-    given = ScanInput(octets, "127.0.0.1", None, envelope.reverse_path, envelope.forward_paths)
-    scanned = await scan(config, given, filters)
+async def live_tests(config: Config, filters: Filters) -> list[TestResult]:
+    """Run the `live: true` tests of all policies: their messages through the plugins."""
+    found = []
+    for role in Role:
+        for test in filters.policies[direction_of(role)].tests:
+            if test.live and test.message is not None:
+                found.append(await _live_test(config, filters, role, test, test.message))
+    return found
+
+
+async def _live_test(config: Config, filters: Filters, role: Role, test: PolicyTest, message: TestMessage) -> TestResult:
+    """The message comes from this host, over TLS, so that only what is tested decides."""
+    envelope, octets = live_message(message)
+    given = ScanInput(octets, "127.0.0.1", None, envelope.reverse_path, envelope.forward_paths, _TLS)
+    scanned = await scan(config, given, filters, role)
     rulings = tuple(
         Ruling(d.recipient, _wanted(d), d.score, Source(d.source_kind, d.source_name, d.source_where))
         for d in scanned.record.recipients

@@ -16,12 +16,12 @@ app = typer.Typer(help="Filters: what is installed, what they find, and a start 
 
 @app.command("list")
 def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print every plugin that is bundled, installed by pip or dropped in, and whether the policy enables it.
+    """Print every plugin that is bundled, installed by pip or dropped in, and which policies enable it.
 
     Example: mailward plugins list
     """
     found = known_plugins(config_of(config))
-    rows = [(k.name, k.mode, k.origin, k.problem or k.plugin.summary if k.plugin else k.problem) for k in found]
+    rows = [(k.name, _modes(k), k.origin, k.problem or k.plugin.summary if k.plugin else k.problem) for k in found]
     show(table(rows), [_data(k) for k in found], as_json=as_json)
 
 
@@ -46,10 +46,16 @@ def _named(config: Config, name: str) -> Known:
     fail(f"there is no plugin '{name}'; mailward plugins list shows them", NO_INPUT)
 
 
+def _modes(known: Known) -> str:
+    """ "inbound, submission"; what does not simply count says so: "inbound (shadow)"."""
+    shown = [direction if mode == "enforce" else f"{direction} ({mode})" for direction, mode in known.modes.items()]
+    return ", ".join(shown) or "not enabled"
+
+
 def _text(known: Known) -> str:
     if known.plugin is None:
         return f"{known.name}: {known.problem}"
-    lines = [f"{known.name}  ({known.mode}, {known.origin})", f"  {known.plugin.summary}"]
+    lines = [f"{known.name}  ({_modes(known)}, {known.origin})", f"  {known.plugin.summary}"]
     if known.problem:
         lines.append(f"  problem: {known.problem}")
     lines += ["", "symbols (default points):"]
@@ -68,7 +74,7 @@ def _data(known: Known) -> dict[str, object]:
     plugin = known.plugin
     return {
         "name": known.name,
-        "mode": known.mode,
+        "modes": dict(known.modes),
         "origin": known.origin,
         "problem": known.problem,
         "summary": plugin.summary if plugin else "",

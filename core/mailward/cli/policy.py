@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 import yaml
 
-from mailward.app.filters import Filters, load_filters
-from mailward.app.scanning import NOBODY, live_test
+from mailward.app.filters import load_filters, policy_file
+from mailward.app.scanning import NOBODY, live_tests
 from mailward.cli.options import ConfigOption, JsonOption, config_of
 from mailward.cli.output import USAGE, fail, show, table
 from mailward.formats.address import AddressSyntaxError, parse_mailbox
 from mailward.model.address import ForwardPath
-from mailward.policy import RecipientFacts, Rule
+from mailward.policy import DIRECTIONS, RULES, Policy, RecipientFacts, Rule
 from mailward.policy.presets import folder as preset_folder
 
 app = typer.Typer(help="The policy: check it, test it, see it as it holds.", no_args_is_help=True)
@@ -21,36 +21,34 @@ app = typer.Typer(help="The policy: check it, test it, see it as it holds.", no_
 
 @app.command("check")
 def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Read the policy as the server would; print every mistake with file, line and column.
+    """Read all policies as the server would; print every mistake with file, line and column.
 
-    Its `given:` tests are part of it. Exits 78 when there is a mistake.
+    Their `given:` tests are part of them. A direction without a file has its preset. Exits 78 when there is a mistake.
 
     Example: mailward policy check
     """
     filters = load_filters(config_of(config))
-    policy = filters.policy
-    given = sum(not test.live for test in policy.tests)
-    lines = [f"{policy.direction}: sound; policy {policy.hash}, {len(policy.plugins)} plugins, {given} tests passed"]
-    lines += [f"warning: {problem}" for problem in policy.warnings]
-    data = {
-        "direction": policy.direction,
-        "hash": policy.hash,
-        "tests_passed": given,
-        "warnings": [str(w) for w in policy.warnings],
-    }
+    lines = []
+    data = []
+    for policy in filters.policies.values():
+        given = sum(not test.live for test in policy.tests)
+        lines.append(f"{policy.direction}: sound; policy {policy.hash}, {len(policy.plugins)} plugins, {given} tests passed")
+        lines += [f"warning: {problem}" for problem in policy.warnings]
+        warnings = [str(problem) for problem in policy.warnings]
+        data.append({"direction": policy.direction, "hash": policy.hash, "tests_passed": given, "warnings": warnings})
     show("\n".join(lines), data, as_json=as_json)
 
 
 @app.command("test")
 def test_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Run all tests of the policy, the live ones through the plugins too. Exits 1 when one fails.
+    """Run all tests of all policies, the live ones through the plugins too. Exits 1 when one fails.
 
     Example: mailward policy test
     """
     settings = config_of(config)
     filters = load_filters(settings)
-    results = filters.policy.run_tests()
-    results += [asyncio.run(live_test(settings, filters, test)) for test in filters.policy.tests if test.live]
+    results = [result for policy in filters.policies.values() for result in policy.run_tests()]
+    results += asyncio.run(live_tests(settings, filters))
     lines = []
     for result in results:
         lines.append(f"{'passed' if result.passed else 'FAILED'}  {result.test.name}  ({result.test.where})")
@@ -67,25 +65,31 @@ def test_command(config: ConfigOption = None, as_json: JsonOption = False) -> No
 def show_command(
     effective: Annotated[bool, typer.Option("--effective", help="With the preset merged in, as it holds.")] = False,
     address: Annotated[str | None, typer.Option("--for", help="For this recipient, overrides included.")] = None,
+    direction: Annotated[str, typer.Option(help="inbound, submission, outbound or access.")] = "inbound",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the policy file, or what holds once preset and overrides are merged.
+    """Print the policy file, or what holds once preset and overrides are merged. Without a file the preset holds.
 
     Examples:
 
       mailward policy show
 
       mailward policy show --effective --for bob@example.org
+
+      mailward policy show --direction access
     """
+    known = next((one for one in DIRECTIONS if one == direction), None)
+    if known is None:
+        fail(f"there is no direction '{direction}'; one of {', '.join(DIRECTIONS)}", USAGE)
     settings = config_of(config)
-    path = settings.policies / "inbound.yaml"
-    if not effective and address is None:
+    path = policy_file(settings, known)
+    if path.exists() and not effective and address is None:
         text = path.read_text(encoding="utf-8")
         show(text, yaml.safe_load(text), as_json=as_json)
         return
-    filters = load_filters(settings)
-    show(lambda: _text(filters, address, path), _data(filters, address), as_json=as_json)
+    policy = load_filters(settings).policies[known]
+    show(lambda: _text(policy, address, path), _data(policy, address), as_json=as_json)
 
 
 def _recipient(address: str | None) -> RecipientFacts:
@@ -95,16 +99,19 @@ def _recipient(address: str | None) -> RecipientFacts:
         fail(f"'{address}' is no mail address: {error}", USAGE)
 
 
-def _text(filters: Filters, address: str | None, path: Path) -> str:
-    policy = filters.policy
+def _text(policy: Policy, address: str | None, path: Path) -> str:
     view = policy.view(_recipient(address))
     who = f" for {address}" if address else ""
-    lines = [f"{policy.direction}{who}, policy {policy.hash} ({path}; presets in {preset_folder()})", "", "plugins:"]
+    file = path if path.exists() else f"no {path}"
+    lines = [f"{policy.direction}{who}, policy {policy.hash} ({file}; presets in {preset_folder()})", "", "plugins:"]
     rows = []
     for name, entry in policy.plugins.items():
         notes = f"timeout {entry.timeout_s:g} s, on_error {entry.on_error.value}{', heed' if entry.heed else ''}"
         rows.append((f"  {name}", entry.mode, notes, entry.where))
-    lines += [table(rows) or "  none", "", "rules, the first that matches decides:"]
+    lines.append(table(rows) or "  none")
+    if not RULES[policy.direction].stages:
+        return "\n".join(lines)
+    lines += ["", "rules, the first that matches decides:"]
     lines.append(table([(f"  {r.name}", _then(r), r.when.source, r.where) for r in view.rules]) or "  none")
     lines += ["", "limits on the score:"]
     lines.append(
@@ -120,8 +127,7 @@ def _then(rule: Rule) -> str:
     return f"{text} (shadow)" if rule.shadow else text
 
 
-def _data(filters: Filters, address: str | None) -> dict[str, object]:
-    policy = filters.policy
+def _data(policy: Policy, address: str | None) -> dict[str, object]:
     view = policy.view(_recipient(address))
     return {
         "direction": policy.direction,

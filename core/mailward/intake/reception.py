@@ -21,7 +21,7 @@ from mailward.model.envelope import Envelope
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId, new_queue_id
 from mailward.model.reply import INSUFFICIENT_STORAGE, LOCAL_ERROR, Reply, reply
-from mailward.model.session import Session, TlsFacts
+from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Verdict
 from mailward.policy.ruling import RecipientFacts, with_id
 from mailward.protocol.smtp.events import (
@@ -46,12 +46,13 @@ log = structlog.get_logger("mailward.smtp")
 class Desk:
     """What all sessions of a process share.
 
-    judge: gives the judge of today; a reload swaps it, transactions under way keep theirs. on_committed: told of each
-    item once it is durable. free_octets: free space where the spool lies; under `least_free_octets` MAIL gets 452.
+    judge: gives the judge of today for a session's role; a reload swaps it, transactions under way keep theirs.
+    on_committed: told of each item once it is durable. free_octets: free space where the spool lies; under
+    `least_free_octets` MAIL gets 452.
     """
 
     hostname: str
-    judge: Callable[[], Judge]
+    judge: Callable[[Role], Judge]
     guard: RelayGuard
     spool: Spool
     decisions: Decisions
@@ -136,7 +137,7 @@ class Reception:
             log.warning("disk nearly full", session=self.session.id)
             return INSUFFICIENT_STORAGE
         envelope = Envelope(event.reverse_path, parameters=event.parameters)
-        transaction = _Transaction(new_queue_id(), desk.judge().begin(self.session), envelope)
+        transaction = _Transaction(new_queue_id(), desk.judge(self.session.role).begin(self.session), envelope)
         refusal = await transaction.trial.mail(self.session, envelope)
         if refusal is not None:
             return await self._refused_early(transaction, transaction.id, refusal)

@@ -65,5 +65,14 @@ class StorageError(MailwardError):
         self.permanent = permanent
 
 
+class HooksUnavailable(MailwardError):
+    """A plugin whose answer is needed failed; trying later may help. plugin, hook: whose and which."""
+
+    def __init__(self, plugin: str, hook: str, reason: str) -> None:
+        super().__init__(f"{hook} of {plugin} failed: {reason}")
+        self.plugin = plugin
+        self.hook = hook
+
+
 class LocalError(MailwardError):
     """Misuse by our own code."""

@@ -5,16 +5,24 @@ cut, since a plugin often quotes the message; whatever would change a verdict (a
 the call a failed one instead.
 """
 
+import inspect
 import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from typing import get_args
+from typing import TypeVar, get_args
 
+from mailward.api.commands import AccountCommand
+from mailward.api.dns import DnsRecord
+from mailward.api.logins import FactorAnswer
 from mailward.api.plugin import Facts, Finding, Plugin, asked_verdict
 from mailward.model.edits import AddHeader, Edit, PrefixSubject
 from mailward.model.evidence import AuthResult, FactValue
+from mailward.model.identity import Identity
+from mailward.model.tls import TlsLevel, TlsRequirement
+
+T = TypeVar("T")
 
 MAX_FINDINGS = 100
 MAX_EDITS = 50
@@ -25,9 +33,15 @@ MAX_AUTH_RESULTS = 50
 MAX_PROPERTY_CHARACTERS = 1000
 MAX_HEADER_CHARACTERS = 10_000
 MAX_PREFIX_CHARACTERS = 200
+MAX_NAME_CHARACTERS = 320
+MAX_COMMANDS = 50
+MAX_RECORDS = 100
+MAX_RECORD_CHARACTERS = 8000
 
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")  # RFC 5322 section 2.2: printable ASCII without the colon
 _AUTH_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")  # RFC 8601 section 2.2: Keyword
+_COMMAND = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_ARGUMENT = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _PROPERTY = re.compile(r"[A-Za-z0-9-]{1,64}\.[A-Za-z0-9_.-]{1,64}")
 
 OWN_FIELDS = frozenset({"received", "return-path", "authentication-results"})
@@ -49,6 +63,66 @@ def read_edits(answer: object) -> tuple[Edit, ...]:
     for edit in edits:
         _check_edit(edit)
     return tuple(edits)
+
+
+def read_identity(answer: object) -> Identity | None:
+    """The answer of `provide_identity`. Raises BadAnswer."""
+    identity = _one(answer, Identity, "an Identity or None")
+    if identity is None:
+        return None
+    if not (_is_name(identity.account) and _is_name(identity.user)):
+        raise BadAnswer("returned an Identity whose account or user is no plain text")
+    groups_fit = isinstance(identity.groups, tuple) and all(_is_name(group) for group in identity.groups)
+    if not groups_fit or not isinstance(identity.second_factor, bool) or not isinstance(identity.app_password, str):
+        raise BadAnswer("returned an Identity with values of other types than declared")
+    return identity
+
+
+def read_factor(answer: object) -> FactorAnswer | None:
+    """The answer of `provide_second_factor`. Raises BadAnswer."""
+    for word in get_args(FactorAnswer):
+        if isinstance(answer, str) and answer == word:
+            found: FactorAnswer = word
+            return found
+    if answer is not None:
+        raise BadAnswer(f"returned {_kind(answer)}; {', '.join(get_args(FactorAnswer))} or None was expected")
+    return None
+
+
+def read_requirement(answer: object) -> TlsRequirement | None:
+    """The answer of `collect_tls_requirement`, its text cleaned. Raises BadAnswer."""
+    wanted = _one(answer, TlsRequirement, "a TlsRequirement or None")
+    if wanted is None:
+        return None
+    if not isinstance(wanted.level, TlsLevel) or not isinstance(wanted.why, str):
+        raise BadAnswer("returned a TlsRequirement without a TlsLevel or without a reason")
+    return replace(wanted, why=clean(wanted.why, MAX_TEXT))
+
+
+def read_commands(answer: object) -> tuple[AccountCommand, ...]:
+    """The answer of `collect_commands`. Raises BadAnswer."""
+    commands = _several(answer, AccountCommand, MAX_COMMANDS, "an AccountCommand, several, or None")
+    for command in commands:
+        words_fit = _matches(_COMMAND, command.name) and isinstance(command.help, str) and command.help
+        if not words_fit or not inspect.iscoroutinefunction(command.run):
+            raise BadAnswer(f"returned a command {clean(repr(command.name), 60)} without a plain name, help or an async run")
+        if not isinstance(command.arguments, Mapping):
+            raise BadAnswer(f"returned arguments of {command.name} that are no mapping")
+        if not all(_matches(_ARGUMENT, name) and isinstance(text, str) for name, text in command.arguments.items()):
+            raise BadAnswer(f"returned an argument of {command.name} that is no plain name with a text")
+    if len({command.name for command in commands}) < len(commands):
+        raise BadAnswer("returned two commands of one name")
+    return tuple(commands)
+
+
+def read_records(answer: object) -> tuple[DnsRecord, ...]:
+    """The answer of `collect_dns_records`. Raises BadAnswer."""
+    records = _several(answer, DnsRecord, MAX_RECORDS, "a DnsRecord, several, or None")
+    for record in records:
+        texts = (record.name, record.type, record.value, record.why)
+        if not all(_is_clean(text, MAX_RECORD_CHARACTERS) for text in texts) or not record.name.endswith("."):
+            raise BadAnswer("returned a DnsRecord with control characters, or with a name that does not end in a dot")
+    return tuple(records)
 
 
 def flat_facts(plugin: str, facts: Facts) -> dict[str, FactValue]:
@@ -105,6 +179,20 @@ def _several(answer: object, kinds: type | tuple[type, ...], most: int, wanted: 
             raise BadAnswer(f"returned more than {most} answers")
         found.append(one)
     return found
+
+
+def _one(answer: object, kind: type[T], wanted: str) -> T | None:
+    if answer is None or isinstance(answer, kind):
+        return answer
+    raise BadAnswer(f"returned {_kind(answer)}; {wanted} was expected")
+
+
+def _is_name(text: object) -> bool:
+    return bool(text) and _is_clean(text, MAX_NAME_CHARACTERS)
+
+
+def _matches(pattern: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
 def _kind(value: object) -> str:

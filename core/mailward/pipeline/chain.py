@@ -7,7 +7,7 @@ thread make a failed call with a sentence that says why. What a failed call mean
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
@@ -18,8 +18,9 @@ from mailward.api.plugin import Facts, Finding, Settings
 from mailward.api.services import Services
 from mailward.api.views import Evidence
 from mailward.model.edits import Edit
-from mailward.model.errors import PluginError
+from mailward.model.errors import HooksUnavailable, PluginError
 from mailward.model.evidence import HookCall, StoredFinding
+from mailward.model.verdict import Verdict
 from mailward.pipeline.answers import BadAnswer, describe, read_edits, read_findings
 from mailward.pipeline.order import Order, OrderError, arrange
 from mailward.pipeline.plugins import Implementation, LoadedPlugin
@@ -36,7 +37,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Enabled:
-    """One plugin as a policy uses it. place: among those that edit, lowest first. timeout_s: limit of each of its calls."""
+    """One plugin as a policy uses it. place: among those that edit, lowest first. timeout_s: limit of each of its calls.
+
+    on_error: what a failed call counts as.
+    """
 
     plugin: LoadedPlugin
     settings: Settings
@@ -44,6 +48,7 @@ class Enabled:
     timeout_s: float
     mode: Literal["enforce", "shadow"] = "enforce"
     place: int = 0
+    on_error: Verdict = Verdict.TEMPFAIL
 
     @property
     def name(self) -> str:
@@ -57,6 +62,18 @@ class Called:
     call: HookCall
     findings: tuple[Finding, ...] = ()
     edits: tuple[Edit, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        return self.call.error is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[T]):
+    """One call that was made, of a hook that does not judge. value: the checked answer, None when it failed or had none."""
+
+    call: HookCall
+    value: T | None = None
 
     @property
     def failed(self) -> bool:
@@ -128,9 +145,58 @@ class Chain:
             done.append(await self._call(one, hook, {**arguments, "evidence": evidence}, read_edits, deadline))
         return tuple(done)
 
-    async def watch(self, one: Enabled, hook: str, arguments: Mapping[str, object], deadline: float) -> Called:
-        """Call an `on_*` hook of one plugin; what it returns is ignored."""
-        return await self._call(one, hook, arguments, _ignored, deadline)
+    async def provide(
+        self, hook: str, arguments: Mapping[str, object], read: Callable[[object], T | None], deadline: float
+    ) -> T | None:
+        """Ask a `provide_*` hook of the enforced plugins one after another; the first answer wins.
+
+        Raises HooksUnavailable when one fails before: who might have known better cannot be asked. `on_error: accept` says to
+        go on without it.
+        """
+        for one in self.enforced(hook):
+            value = self.heed(one, await self.ask(one, hook, arguments, read, deadline))
+            if value is not None:
+                return value
+        return None
+
+    async def collect(
+        self,
+        hook: str,
+        arguments: Mapping[str, object],
+        read: Callable[[object], T | None],
+        deadline: float,
+        *,
+        tolerant: bool = False,
+    ) -> tuple[Answered[T], ...]:
+        """Ask a `collect_*` hook of all enforced plugins at once; one Answered each, in order.
+
+        Raises HooksUnavailable when one fails, unless `tolerant` or its `on_error` is accept.
+        """
+        plugins = self.enforced(hook)
+        answers = await asyncio.gather(*(self.ask(one, hook, arguments, read, deadline) for one in plugins))
+        if not tolerant:
+            for one, answered in zip(plugins, answers, strict=True):
+                self.heed(one, answered)
+        return tuple(answers)
+
+    async def ask(
+        self, one: Enabled, hook: str, arguments: Mapping[str, object], read: Callable[[object], T | None], deadline: float
+    ) -> Answered[T]:
+        """Call a hook of one plugin. read: checks its answer, raising BadAnswer."""
+        started = time.monotonic()
+        answer = await self._guard(one, hook, arguments, read, started, deadline)
+        return Answered(_recorded(one, hook, time.monotonic() - started, answer.error), answer.value)
+
+    async def watch(self, one: Enabled, hook: str, arguments: Mapping[str, object], deadline: float) -> bool:
+        """Call an `on_*` hook of one plugin; what it returns is ignored. False when it failed."""
+        return not (await self.ask(one, hook, arguments, _ignored, deadline)).failed
+
+    @staticmethod
+    def heed(one: Enabled, answered: Answered[T]) -> T | None:
+        """The answer. Raises HooksUnavailable when the call failed, unless the plugin's `on_error` is accept."""
+        if answered.call.error is not None and one.on_error is not Verdict.ACCEPT:
+            raise HooksUnavailable(one.name, answered.call.hook, answered.call.error)
+        return answered.value
 
     async def _inspect(
         self,
@@ -147,7 +213,7 @@ class Chain:
             before = [await running[name] for name in order.sequence if name in order.waits_for[one.name] and name in running]
             known = [*earlier, *before]
             if broken := self._broken_need(one, hook, known):
-                return self._called(one, hook, 0.0, _Answer(error=f"it needs '{broken}', which failed"))
+                return Called(_recorded(one, hook, 0.0, f"it needs '{broken}', which failed"))
             here = [called for called in known if called.call.hook != hook or called.call.plugin in order.sees[one.name]]
             evidence = self._evidence(here, {c.call.plugin for c in here if c.call.hook != hook} | order.sees[one.name])
             return await self._call(
@@ -174,18 +240,36 @@ class Chain:
         return Evidence(MappingProxyType(facts), findings, MappingProxyType(status_of(calls)))
 
     async def _call(
-        self, one: Enabled, hook: str, arguments: Mapping[str, object], read: Callable[[object], T], deadline: float
+        self,
+        one: Enabled,
+        hook: str,
+        arguments: Mapping[str, object],
+        read: Callable[[object], tuple[Finding | Edit, ...]],
+        deadline: float,
     ) -> Called:
+        answered = await self.ask(one, hook, arguments, read, deadline)
+        value = answered.value or ()
+        findings = tuple(entry for entry in value if isinstance(entry, Finding))
+        edits = tuple(entry for entry in value if not isinstance(entry, Finding))
+        stored = tuple(StoredFinding(one.name, f.symbol, f.text, float(f.strength), asks=f.asks) for f in findings)
+        return Called(replace(answered.call, findings=stored), findings, edits)
+
+    async def _guard(
+        self,
+        one: Enabled,
+        hook: str,
+        arguments: Mapping[str, object],
+        read: Callable[[object], T],
+        started: float,
+        deadline: float,
+    ) -> _Answer[T]:
         implementation = one.plugin.implementations[hook]
         own = {**arguments, "settings": one.settings, "services": one.services}
         values = {name: own[name] for name in implementation.arguments}
-        started = time.monotonic()
         left_s = deadline - started
         if left_s <= 0:
-            answer: _Answer[T] = _Answer(error="no time was left for it; the other plugins of this stage used it up")
-        else:
-            answer = await self._run(one, implementation, values, read, min(one.timeout_s, left_s))
-        return self._called(one, hook, time.monotonic() - started, answer)
+            return _Answer(error="no time was left for it; the other plugins of this stage used it up")
+        return await self._run(one, implementation, values, read, min(one.timeout_s, left_s))
 
     async def _run(
         self,
@@ -219,17 +303,13 @@ class Chain:
             return _Answer(error=f"it took longer than its limit of {limit_s:g} s" if own else "the time of its stage ran out")
         return _Answer(error="it cancelled itself") if task.cancelled() else task.result()
 
-    def _called(self, one: Enabled, hook: str, duration_s: float, answer: _Answer[T]) -> Called:
-        stage = PLACES[hook].stage
-        if answer.error is not None:
-            _log.warning("plugin_failed", plugin=one.name, hook=hook, stage=stage, mode=one.mode, reason=answer.error)
-        value = answer.value if isinstance(answer.value, tuple) else ()
-        findings = tuple(entry for entry in value if isinstance(entry, Finding))
-        edits = tuple(entry for entry in value if not isinstance(entry, Finding))
-        status = "shadow" if one.mode == "shadow" else "ok" if answer.error is None else "failed"
-        stored = tuple(StoredFinding(one.name, f.symbol, f.text, float(f.strength), asks=f.asks) for f in findings)
-        call = HookCall(one.name, one.plugin.version, hook, stage, round(duration_s * 1000, 3), status, answer.error, stored)
-        return Called(call, findings, edits)
+
+def _recorded(one: Enabled, hook: str, duration_s: float, error: str | None) -> HookCall:
+    stage = PLACES[hook].stage
+    if error is not None:
+        _log.warning("plugin_failed", plugin=one.name, hook=hook, stage=stage, mode=one.mode, reason=error)
+    status = "shadow" if one.mode == "shadow" else "ok" if error is None else "failed"
+    return HookCall(one.name, one.plugin.version, hook, stage, round(duration_s * 1000, 3), status, error)
 
 
 def facts_of(calls: Iterable[Called]) -> dict[str, Facts]:

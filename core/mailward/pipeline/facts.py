@@ -1,21 +1,41 @@
-"""What does a policy know of session, envelope and message? The core's facts, by the names of design section 4.
+"""What does a policy know of session, envelope, message and login? The core's facts, by the names of design section 4.
 
 `recipient.*` are the policy's own business, since they differ for each; those of plugins come with their findings.
 """
 
+from mailward.api.logins import LoginAttempt
 from mailward.formats.message import MessageView
 from mailward.model.envelope import Envelope
 from mailward.model.evidence import FactValue
-from mailward.model.session import Session
+from mailward.model.session import Role, Session
 
 
 def session_facts(session: Session) -> dict[str, FactValue]:
-    """peer, helo, tls and listener; what is not known is empty."""
-    return {
+    """peer, helo, tls and listener, on submission identity, too; what is not known is empty."""
+    facts: dict[str, FactValue] = {
         "peer.ip": session.peer_ip,
         "helo.name": session.helo or "",
         "tls.version": session.tls.version if session.tls else "",
         "listener.name": session.listener,
+    }
+    if session.role is Role.SUBMISSION:
+        identity = session.identity
+        facts |= {
+            "identity.user": identity.user if identity else "",
+            "identity.groups": identity.groups if identity else (),
+            "identity.second_factor": identity is not None and identity.second_factor,
+        }
+    return facts
+
+
+def login_facts(attempt: LoginAttempt) -> dict[str, FactValue]:
+    """peer, tls, listener and login. Not the name: nobody has proved it yet, and people type passwords into its field."""
+    return {
+        "peer.ip": attempt.peer_ip,
+        "tls.version": attempt.tls.version if attempt.tls else "",
+        "listener.name": attempt.listener,
+        "login.protocol": attempt.protocol,
+        "login.mechanism": attempt.mechanism,
     }
 
 

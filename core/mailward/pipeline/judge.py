@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from mailward.api.services import Clock, Services
-from mailward.model.evidence import FactValue
 from mailward.model.session import Session
-from mailward.pipeline.answers import flat_facts
 from mailward.pipeline.chain import Chain, Enabled
+from mailward.pipeline.gathering import unset_facts
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import COMMAND_STAGE_S, MESSAGE_STAGE_S
 from mailward.pipeline.transaction import Bench, Trial
@@ -21,7 +20,9 @@ def enabled_plugins(policy: Policy, host: PluginHost, services_of: ServicesOf) -
     for name, entry in policy.plugins.items():
         if entry.mode == "off" or entry.declaration is None:
             continue
-        yield Enabled(host.load(name), entry.settings, services_of(name), entry.timeout_s, entry.mode, entry.order)
+        yield Enabled(
+            host.load(name), entry.settings, services_of(name), entry.timeout_s, entry.mode, entry.order, entry.on_error
+        )
 
 
 class Judge:
@@ -45,11 +46,7 @@ class Judge:
         self.policy = policy
         self.hostname = hostname
         enabled = tuple(enabled_plugins(policy, host, services_of))
-        unset: dict[str, FactValue] = {}
-        for one in enabled:
-            unset |= flat_facts(one.name, one.plugin.declaration.facts())
-            unset[f"{one.name}.status"] = "shadow" if one.mode == "shadow" else "skipped"
-        self._bench = Bench(policy, Chain(enabled), clock, unset, message_stage_s, command_stage_s)
+        self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s, command_stage_s)
 
     def begin(self, session: Session) -> Trial:
         """A fresh trial for one mail transaction; nothing of an earlier one is in it."""

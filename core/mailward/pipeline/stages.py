@@ -15,10 +15,10 @@ COMMAND_STAGE_S = 60.0
 """All hooks of one SMTP command together: a peer waits 5 minutes for the reply to MAIL (RFC 5321 section 4.5.3.2.2)."""
 
 AUTH_STAGE_S = 30.0
-"""All hooks around one login together."""
+"""All plugins of one hook around one login together."""
 
 RELAY_STAGE_S = 60.0
-"""All hooks of one family around one outbound attempt; past it the attempt is made later."""
+"""All plugins of one hook around one outbound attempt together; past it the attempt is made later."""
 
 LIFE_STAGE_S = 10.0
 """One `collect_*` hook that a command or the start of the server waits for."""

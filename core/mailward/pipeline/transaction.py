@@ -21,9 +21,9 @@ from mailward.model.ids import QueueId
 from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
-from mailward.pipeline.answers import flat_facts
-from mailward.pipeline.chain import Called, Chain, facts_of, status_of
+from mailward.pipeline.chain import Called, Chain
 from mailward.pipeline.facts import envelope_facts, message_facts, session_facts
+from mailward.pipeline.gathering import gather
 from mailward.policy import Policy, RecipientFacts, Ruling, combine
 from mailward.policy.ruling import with_id
 from mailward.policy.stages import Stage
@@ -65,13 +65,8 @@ class Bench:
     background: "set[asyncio.Task[tuple[Called, ...]]]" = field(default_factory=set)
 
     def evidence(self, calls: Sequence[Called]) -> EvidenceSet:
-        """All that is known after these calls, with points; a fact that no finding set has its default."""
-        facts = dict(self.unset_facts)
-        for plugin, found in facts_of(calls).items():
-            facts |= flat_facts(plugin, found)
-        facts |= {f"{plugin}.status": status for plugin, status in status_of(calls).items()}
-        auth = tuple(r for called in calls if called.call.status == "ok" for f in called.findings for r in f.auth)
-        return self.policy.weigh(EvidenceSet(tuple(called.call for called in calls), facts, auth))
+        """All that is known after these calls, with points."""
+        return self.policy.weigh(gather(calls, self.unset_facts))
 
 
 class Trial:

@@ -1,6 +1,7 @@
 """Policy YAML becomes one verdict per recipient: load and check once, then judge without I/O (layer 3)."""
 
-from mailward.policy.load import load_policy, plugins_named
+from mailward.policy.directions import DIRECTIONS, RULES, Direction
+from mailward.policy.load import load_policy, load_preset, plugins_named, plugins_of_preset
 from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import Outcome, RecipientFacts, Ruling, combine
 from mailward.policy.stages import STAGES, Stage
@@ -8,8 +9,11 @@ from mailward.policy.tests import PolicyTest, TestResult, differences_of, eicar,
 from mailward.policy.values import PluginPolicy, Rule, View
 
 __all__ = [
+    "DIRECTIONS",
+    "RULES",
     "STAGES",
     "Case",
+    "Direction",
     "Outcome",
     "PluginPolicy",
     "Policy",
@@ -25,5 +29,7 @@ __all__ = [
     "eicar",
     "live_message",
     "load_policy",
+    "load_preset",
     "plugins_named",
+    "plugins_of_preset",
 ]

@@ -8,13 +8,16 @@ from mailward.model.address import Address
 from mailward.model.errors import Problem
 from mailward.model.evidence import FactValue
 from mailward.model.verdict import Verdict
+from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import FactSpec, Vocabulary, nearest
 from mailward.policy.match import unknown_fact
 from mailward.policy.nodes import Node
-from mailward.policy.schema import TestKeys, found, validate
+from mailward.policy.schema import MessageKeys, TestKeys, found, validate
 from mailward.policy.tests import SYMBOLS, Expected, PolicyTest, TestMessage
 
 _VERDICTS = tuple(verdict.value for verdict in Verdict)
+_LOGIN = ""
+"""What stands for the recipient where there is none."""
 
 
 def policy_tests(
@@ -27,10 +30,14 @@ def policy_tests(
         keys = validate(TestKeys, node, path, problems)
         if keys is None:
             continue
-        message = _message(keys, node, path, problems)
+        message = None if keys.message is None else _message(keys.message, node, path, problems)
+        if (message is None) == (RULES[vocabulary.direction].last == "message"):
+            problems.append(_message_problem(keys, node, path, vocabulary.direction))
         given, symbols = _given(keys, node, path, vocabulary, problems)
         expected = _expected(keys, message, node, path, rules, problems)
-        if keys.message.attach is not None and not keys.live:
+        if message is None and keys.live:
+            problems.append(Problem(node.where_of(["live"]), f"{path}.live", "only tests with a message can be live"))
+        if keys.message is not None and keys.message.attach is not None and not keys.live:
             text = "an attachment is only sent by live tests"
             problems.append(
                 Problem(node.where_of(["message", "attach"]), f"{path}.message.attach", text, "Add live: true, or use given:.")
@@ -39,9 +46,14 @@ def policy_tests(
     return tuple(tests)
 
 
-def _message(keys: TestKeys, node: Node, path: str, problems: list[Problem]) -> TestMessage:
-    message = keys.message
+def _message_problem(keys: TestKeys, node: Node, path: str, direction: Direction) -> Problem:
+    if keys.message is None:
+        return Problem(node.where, f"{path}.message", "the key 'message' is missing")
+    text = f"in {direction} there is no message"
+    return Problem(node.where_of(["message"]), f"{path}.message", text, "Give facts in `given:`.")
 
+
+def _message(message: MessageKeys, node: Node, path: str, problems: list[Problem]) -> TestMessage:
     def address(text: str, name: str) -> Address | None:
         try:
             return parse_mailbox(text)
@@ -102,7 +114,7 @@ def _fitting(value: object, spec: FactSpec) -> FactValue | None:
 
 
 def _expected(
-    keys: TestKeys, message: TestMessage, node: Node, path: str, rules: Collection[str], problems: list[Problem]
+    keys: TestKeys, message: TestMessage | None, node: Node, path: str, rules: Collection[str], problems: list[Problem]
 ) -> dict[str, Expected]:
     expected: dict[str, Expected] = {}
     common: dict[str, object] = {}
@@ -110,7 +122,7 @@ def _expected(
     def problem(name: str, text: str, hint: str = "") -> None:
         problems.append(Problem(node.where_of(["expect", name]), f"{path}.expect.{name}", text, hint))
 
-    recipients = {str(address).lower(): str(address) for address in message.recipients}
+    recipients = {} if message is None else {str(address).lower(): str(address) for address in message.recipients}
     for name, value in keys.expect.items():
         if "@" not in name:
             common[name] = value
@@ -135,7 +147,7 @@ def _expected(
             Problem(node.where_of(["expect"]), f"{path}.expect", "nothing is expected", "Give verdict: or a recipient's.")
         )
     if (verdict, rule, score) != (None, None, None):
-        for shown in recipients.values():
+        for shown in (_LOGIN,) if message is None else recipients.values():
             own = expected.get(shown)
             expected[shown] = Expected(
                 verdict=own.verdict if own is not None else _text_or_none(verdict),

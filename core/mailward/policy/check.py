@@ -6,7 +6,7 @@ its tests to `cases`.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -17,6 +17,7 @@ from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
 from mailward.policy.cases import policy_tests
+from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import Vocabulary, nearest
 from mailward.policy.lists import Lists, ListSource
 from mailward.policy.match import Group, group
@@ -58,16 +59,19 @@ class Parts(TypedDict):
     warnings: tuple[Problem, ...]
 
 
-def check(layers: Sequence[Layer], installed: Mapping[str, Plugin], stages: Mapping[str, Stage]) -> tuple[Parts, list[Problem]]:
+def check(
+    direction: Direction, layers: Sequence[Layer], installed: Mapping[str, Plugin], stages: Mapping[str, Stage]
+) -> tuple[Parts, list[Problem]]:
     """The parts of a policy, fit for use only when there are no problems. layers: the file first, then its preset."""
     problems: list[Problem] = []
     warnings: list[Problem] = []
+    layers = [replace(layer, root=_without_missing(layer.root, direction, problems)) for layer in layers]
     for layer in layers:
         _check_shapes(layer.root, problems)
-    plugins, missing = _plugins(layers, installed, problems, warnings)
+    plugins, missing = _plugins(direction, layers, installed, problems, warnings)
     present = {name: plugin.declaration for name, plugin in plugins.items() if plugin.declaration is not None}
     present |= {name: installed[name] for name in _entries(layers) if name in installed}
-    vocabulary = Vocabulary(present, stages, missing)
+    vocabulary = Vocabulary(direction, present, stages, missing)
     lists = _lists(layers, problems)
     weights = _weights(layers, present, vocabulary, problems, warnings)
     compiler = Compiler(vocabulary, lists, _entries(layers).keys(), problems, warnings)
@@ -79,6 +83,7 @@ def check(layers: Sequence[Layer], installed: Mapping[str, Plugin], stages: Mapp
     preset_names = {rule.name for rule in preset_rules} | _rule_names(preset)
     rules, removed = compiler.rules(_items(own.root, "rules"), "rules", preset_names, for_recipients=False)
     limits = _limits([layer.root for layer in layers], "limits", (), problems)
+    problems += _foreign_limits(layers, direction)
     below = preset_names | _rule_names([own])
     overrides = _overrides(own, compiler, limits, below, problems)
     everything = [*preset_rules, *rules, *(rule for override in overrides for rule in override.rules)]
@@ -97,6 +102,19 @@ def check(layers: Sequence[Layer], installed: Mapping[str, Plugin], stages: Mapp
         warnings=tuple(warnings),
     )
     return parts, problems
+
+
+def _without_missing(root: Node, direction: Direction, problems: list[Problem]) -> Node:
+    """The file without the keys that mean nothing in this direction, each of them a Problem."""
+    missing = RULES[direction].missing
+    kept = {}
+    for name, node in root.mapping.items():
+        if name in missing:
+            text = f"'{name}' is not available yet in {direction}"
+            problems.append(Problem(root.where_of([name]), name, text, missing[name]))
+        else:
+            kept[name] = node
+    return Node(kept, root.file, root.line, root.column, key_marks=root.key_marks)
 
 
 def merged(sections: Sequence[Node | None]) -> dict[str, Node]:
@@ -142,14 +160,18 @@ def _rule_names(layers: Sequence[Layer]) -> set[str]:
 
 
 def _plugins(
-    layers: Sequence[Layer], installed: Mapping[str, Plugin], problems: list[Problem], warnings: list[Problem]
+    direction: Direction,
+    layers: Sequence[Layer],
+    installed: Mapping[str, Plugin],
+    problems: list[Problem],
+    warnings: list[Problem],
 ) -> tuple[dict[str, PluginPolicy], set[str]]:
     plugins: dict[str, PluginPolicy] = {}
     missing: set[str] = set()
     for name, entry in _entries(layers).items():
         path = f"plugins.{name}"
         declaration = installed.get(name)
-        plugin = plugin_policy(name, entry, path, declaration, problems)
+        plugin = plugin_policy(direction, name, entry, path, declaration, problems)
         if declaration is None:
             missing.add(name)
             if plugin is not None and plugin.mode != "off":
@@ -248,6 +270,17 @@ def _limits(roots: Sequence[Node], path: str, base: Sequence[Limit], problems: l
                 Problem(stronger.where, path, text, f"Raise {stronger.verdict.value}, or write {weaker.verdict.value}: off.")
             )
     return tuple(ordered)
+
+
+def _foreign_limits(layers: Sequence[Layer], direction: Direction) -> list[Problem]:
+    """Limits for verdicts that this direction does not know."""
+    verdicts = RULES[direction].verdicts
+    return [
+        Problem(layer.root.where_of(["limits", name]), f"limits.{name}", f"there is no verdict {name} in {direction}")
+        for layer in layers
+        for name in _LIMITS
+        if layer.root.at("limits", name) is not None and Verdict(name) not in verdicts
+    ]
 
 
 def _overrides(

@@ -1,6 +1,6 @@
 """The facts a policy may name: what type each has, what it is when nobody knows, and from which stage on it is known.
 
-The core's facts are the table below (design: "Facts"); a plugin's are the fields of its Facts class and `<plugin>.status`.
+The core's facts are the tables below (design: "Facts"); a plugin's are the fields of its Facts class and `<plugin>.status`.
 """
 
 import difflib
@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 
 from mailward.api.plugin import Plugin
 from mailward.model.evidence import FactValue
+from mailward.policy.directions import RULES, Direction
 from mailward.policy.stages import Stage
 
 MAX_TEXT = 2000
@@ -53,11 +54,11 @@ def type_name(value: object) -> str:
     return "a mapping" if isinstance(value, dict) else "a list"
 
 
-CORE_FACTS: Mapping[str, FactSpec] = {
-    "peer.ip": FactSpec("", "mail"),
+_SESSION: Mapping[str, FactValue] = {"peer.ip": "", "tls.version": "", "listener.name": ""}
+
+_MESSAGE: Mapping[str, FactSpec] = {
+    **{name: FactSpec(default, "mail") for name, default in _SESSION.items()},
     "helo.name": FactSpec("", "mail"),
-    "tls.version": FactSpec("", "mail"),
-    "listener.name": FactSpec("", "mail"),
     "mail_from.address": FactSpec("", "mail"),
     "mail_from.domain": FactSpec("", "mail"),
     "mail_from.is_null": FactSpec(False, "mail"),
@@ -78,21 +79,49 @@ CORE_FACTS: Mapping[str, FactSpec] = {
     "symbols": FactSpec((), "message"),
 }
 
-NOT_YET = frozenset(
-    {"peer.rdns", "peer.rdns_confirmed", "tls.verified", "identity.user", "identity.groups", "identity.second_factor"}
-)
+CORE_FACTS: Mapping[Direction, Mapping[str, FactSpec]] = {
+    "inbound": _MESSAGE,
+    "submission": {
+        **_MESSAGE,
+        "identity.user": FactSpec("", "mail"),
+        "identity.groups": FactSpec((), "mail"),
+        "identity.second_factor": FactSpec(False, "mail"),
+    },
+    "outbound": {},
+    "access": {
+        **{name: FactSpec(default, "auth") for name, default in _SESSION.items()},
+        "login.protocol": FactSpec("", "auth"),
+        "login.mechanism": FactSpec("", "auth"),
+        "score": FactSpec(0.0, "auth"),
+        "symbols": FactSpec((), "auth"),
+    },
+}
+"""What the core knows in each direction. A login is judged before its secret is looked at, so nobody is identified then."""
+
+NOT_YET = frozenset({"peer.rdns", "peer.rdns_confirmed", "tls.verified"})
 """Facts of the design that nothing supplies yet: a rule about them would silently never match, so naming one is a Problem."""
 
 
-class Vocabulary:
-    """Every fact of one policy. missing: plugins that the policy names and that are not there (optional or off)."""
+def known_in(name: str) -> tuple[Direction, ...]:
+    """The directions that have this fact of the core."""
+    return tuple(direction for direction, facts in CORE_FACTS.items() if name in facts)
 
-    def __init__(self, plugins: Mapping[str, Plugin], stages: Mapping[str, Stage], missing: Iterable[str] = ()) -> None:
-        self.facts: dict[str, FactSpec] = dict(CORE_FACTS)
+
+class Vocabulary:
+    """Every fact of one policy. missing: plugins that the policy names and that are not there (optional or off).
+
+    stages: plugin -> the stage of its last inspect hook; others are known at the last stage of the direction.
+    """
+
+    def __init__(
+        self, direction: Direction, plugins: Mapping[str, Plugin], stages: Mapping[str, Stage], missing: Iterable[str] = ()
+    ) -> None:
+        self.direction = direction
+        self.facts: dict[str, FactSpec] = dict(CORE_FACTS[direction])
         self.missing = frozenset(missing)
         self.symbols: dict[str, str] = {}
         for name, plugin in plugins.items():
-            stage = stages.get(name, "message")
+            stage = stages.get(name, RULES[direction].last or "message")
             self.facts[f"{name}.status"] = FactSpec("ok", stage)
             for declared in fields(plugin.facts):
                 default = declared.default

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mailward.api.plugin import Plugin
 from mailward.model.errors import PolicyError, Problem
-from mailward.model.session import Role
 from mailward.policy import check, presets
 from mailward.policy.check import Layer
+from mailward.policy.directions import DIRECTIONS, Direction
 from mailward.policy.facts import nearest
 from mailward.policy.nodes import MAX_OCTETS, Node, parse
 from mailward.policy.policy import Policy
@@ -16,7 +16,6 @@ from mailward.policy.schema import PolicyKeys, validate
 from mailward.policy.stages import Stage
 
 SECTIONS = ("lists", "plugins", "scores", "limits", "rules", "overrides", "tests")
-DIRECTIONS = tuple(role.value for role in Role)
 
 
 def load_policy(
@@ -24,24 +23,54 @@ def load_policy(
     plugins: Mapping[str, Plugin],
     *,
     stages: Mapping[str, Stage] | None = None,
-    direction: str | None = None,
+    direction: Direction | None = None,
     shown_as: str | None = None,
 ) -> Policy:
     """The policy in this file. Raises PolicyError with every problem, failing `given:` tests among them.
 
     plugins: the declarations of those that are installed, at least of all that the file names (`plugins_named`).
-    stages: the stage of each plugin's last inspect hook, "message" where it is not given. direction: the file's name by default.
-    shown_as: how messages and decision records call the file, the path by default.
+    stages: the stage of each plugin's last inspect hook, the direction's last where it is not given. direction: the file's name
+    by default. shown_as: how messages and decision records call the file, the path by default.
     """
-    layers, problems = _read_layers(path, shown_as or str(path))
-    direction = direction or path.stem
-    if direction not in DIRECTIONS:
-        text = f"the file's name tells its direction, and none is called '{direction}'"
-        problems.append(Problem(f"{shown_as or path}:1:1", "", text, f"Directions: {', '.join(DIRECTIONS)}."))
-    if not layers:
+    shown_as = shown_as or str(path)
+    layers, problems = _read_layers(path, shown_as)
+    direction = direction or next((known for known in DIRECTIONS if known == path.stem), None)
+    if direction is None:
+        text = f"the file's name tells its direction, and none is called '{path.stem}'"
+        problems.insert(0, Problem(f"{shown_as}:1:1", "", text, f"Directions: {', '.join(DIRECTIONS)}."))
+    if not layers or direction is None:
         raise PolicyError(problems)
-    parts, found = check.check(layers, plugins, stages or {})
-    problems += found
+    return _policy(direction, layers, problems, plugins, stages or {})
+
+
+def load_preset(direction: Direction, plugins: Mapping[str, Plugin], *, stages: Mapping[str, Stage] | None = None) -> Policy:
+    """The shipped preset alone, as it holds where there is no file. Raises PolicyError."""
+    layers, problems = _read_preset(direction)
+    return _policy(direction, layers, problems, plugins, stages or {})
+
+
+def plugins_named(path: Path) -> tuple[str, ...]:
+    """The plugins that the file and its preset name and do not turn off. Raises PolicyError when they cannot be read."""
+    return _named(*_read_layers(path, str(path)))
+
+
+def plugins_of_preset(direction: Direction) -> tuple[str, ...]:
+    """The plugins that a shipped preset names."""
+    return _named(*_read_preset(direction))
+
+
+def _named(layers: list[Layer], problems: list[Problem]) -> tuple[str, ...]:
+    if problems:
+        raise PolicyError(problems)
+    entries = check.merged([layer.root.at("plugins") for layer in layers])
+    return tuple(name for name, entry in entries.items() if getattr(entry.at("mode"), "value", None) != "off")
+
+
+def _policy(
+    direction: Direction, layers: list[Layer], problems: list[Problem], plugins: Mapping[str, Plugin], stages: Mapping[str, Stage]
+) -> Policy:
+    parts, found = check.check(direction, layers, plugins, stages)
+    problems = [*problems, *found]
     if problems:
         raise PolicyError(_ordered(problems, layers))
     policy = Policy(direction=direction, files_digest=sha256(b"\0".join(layer.octets for layer in layers)).digest(), **parts)
@@ -55,15 +84,6 @@ def load_policy(
     return policy
 
 
-def plugins_named(path: Path) -> tuple[str, ...]:
-    """The plugins that the file and its preset name and do not turn off. Raises PolicyError when they cannot be read."""
-    layers, problems = _read_layers(path, str(path))
-    if problems:
-        raise PolicyError(problems)
-    entries = check.merged([layer.root.at("plugins") for layer in layers])
-    return tuple(name for name, entry in entries.items() if getattr(entry.at("mode"), "value", None) != "off")
-
-
 def _read_layers(path: Path, shown_as: str) -> tuple[list[Layer], list[Problem]]:
     """The file and what it extends, uppermost first; none when the file itself cannot be read."""
     try:
@@ -71,8 +91,7 @@ def _read_layers(path: Path, shown_as: str) -> tuple[list[Layer], list[Problem]]
             octets = stream.read(MAX_OCTETS + 1)
     except OSError as error:
         return [], [Problem(f"{shown_as}:1:1", "", f"cannot read it: {error.strerror or error}")]
-    root, problems = parse(octets, shown_as)
-    root = _checked_root(root, shown_as, problems)
+    root, problems = _root(octets, shown_as)
     if root is None:
         return [], problems
     layers = [Layer(root, path.parent, octets, from_preset=False)]
@@ -84,25 +103,36 @@ def _read_layers(path: Path, shown_as: str) -> tuple[list[Layer], list[Problem]]
             hint = nearest(extends.value, known) or f"Presets: {', '.join(known)}."
             problems.append(Problem(extends.where, "extends", f"no preset is called '{extends.value}'", hint))
         else:
-            file = f"{extends.value}.yaml"
-            preset_root, preset_problems = parse(preset, file)
-            preset_root = _checked_root(preset_root, file, preset_problems)
-            problems += preset_problems
-            if preset_root is not None:
-                layers.append(Layer(preset_root, None, preset, from_preset=True))
+            below, found = _preset_layers(extends.value, preset)
+            layers += below
+            problems += found
     return layers, problems
 
 
-def _checked_root(root: Node | None, file: str, problems: list[Problem]) -> Node | None:
+def _read_preset(direction: Direction) -> tuple[list[Layer], list[Problem]]:
+    name = presets.PREFIX + direction
+    preset = presets.read(name)
+    if preset is None:
+        raise PolicyError([Problem(f"{name}.yaml:1:1", "", "this preset was not installed", "Install Mailward again.")])
+    return _preset_layers(name, preset)
+
+
+def _preset_layers(name: str, octets: bytes) -> tuple[list[Layer], list[Problem]]:
+    root, problems = _root(octets, f"{name}.yaml")
+    return [] if root is None else [Layer(root, None, octets, from_preset=True)], problems
+
+
+def _root(octets: bytes, file: str) -> tuple[Node | None, list[Problem]]:
+    root, problems = parse(octets, file)
     if root is None:
         if not problems:
             problems.append(Problem(f"{file}:1:1", "", "the file is empty", "Begin with: version: 1"))
-        return None
+        return None, problems
     if not isinstance(root.value, dict):
         problems.append(Problem(root.where, "", "a mapping was expected", "Begin with: version: 1"))
-        return None
+        return None, problems
     validate(PolicyKeys, root, "", problems, drop=SECTIONS)
-    return root
+    return root, problems
 
 
 def _ordered(problems: list[Problem], layers: list[Layer]) -> list[Problem]:

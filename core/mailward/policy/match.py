@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import cel
 
 from mailward.model.evidence import FactValue
-from mailward.policy.facts import NOT_YET, FactSpec, Vocabulary, cleaned, nearest
-from mailward.policy.stages import Stage, latest
+from mailward.policy.facts import NOT_YET, FactSpec, Vocabulary, cleaned, known_in, nearest
+from mailward.policy.stages import STAGES, Stage, latest
 
 MAX_CHARACTERS = 4000
 MAX_DEPTH = 50
@@ -121,7 +121,7 @@ def compile_condition(
         problems += _trial(source, tokens, names, vocabulary, listed)
     if problems:
         return None, problems
-    stage = latest("mail", *(vocabulary.facts[name].stage for name in names))
+    stage = latest(STAGES[0], *(vocabulary.facts[name].stage for name in names))
     return Condition(source, program, names, stage), []
 
 
@@ -235,8 +235,13 @@ def unknown_fact(name: str, vocabulary: Vocabulary) -> Iterator[ConditionProblem
     root, dot, _ = name.partition(".")
     if name in vocabulary.facts or root in vocabulary.missing:
         return
+    elsewhere = known_in(name)
     if name in NOT_YET:
         yield ConditionProblem(f"the fact '{name}' is not available yet")
+    elif elsewhere:
+        direction = vocabulary.direction
+        hint = f"It is known in {' and '.join(elsewhere)}."
+        yield ConditionProblem(f"the fact '{name}' is not known in {direction}", hint)
     elif not dot and root in vocabulary.roots:
         yield ConditionProblem(f"'{name}' is a group of facts, not a fact", f"Facts: {', '.join(vocabulary.members(root))}.")
     else:

@@ -1,4 +1,7 @@
-"""A loaded policy: asked once a stage and recipient, it answers with a Ruling. It does no I/O but one stat call a list file."""
+"""A loaded policy: asked once a stage and recipient, or a login, it answers with a Ruling.
+
+It does no I/O but one stat call a list file.
+"""
 
 import math
 from collections.abc import Mapping
@@ -8,6 +11,7 @@ from hashlib import sha256
 from mailward.model.errors import Problem
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.policy.decide import decide, decide_early, weigh, with_points
+from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import Vocabulary
 from mailward.policy.lists import Lists
 from mailward.policy.match import Group, make_context, variable
@@ -28,7 +32,7 @@ class Policy:
     warnings: what does not hinder but should be known. tests: all of them, the live ones too. files_digest: of the YAML read.
     """
 
-    direction: str
+    direction: Direction
     plugins: Mapping[str, PluginPolicy]
     rules: tuple[Rule, ...]
     preset_rules: tuple[Rule, ...]
@@ -67,7 +71,7 @@ class Policy:
     def judge(
         self, facts: Mapping[str, FactValue], evidence: EvidenceSet, recipient: RecipientFacts | None, *, stage: Stage
     ) -> Ruling | None:
-        """The ruling for one recipient (None only at the mail stage); None at an earlier stage: nothing is certain yet, go on.
+        """The ruling for one recipient (None at the mail stage, and of a login); None before the last stage: go on.
 
         facts: session, envelope and message facts by name; those of plugins come from `evidence`. What is missing has a default.
         """
@@ -79,7 +83,8 @@ class Policy:
 
     def run_tests(self) -> list[TestResult]:
         """All tests but the live ones."""
-        return [run_test(test, self.judge, self.plugins) for test in self.tests if not test.live]
+        last = RULES[self.direction].last
+        return [run_test(test, self.judge, self.plugins, last) for test in self.tests if not test.live and last is not None]
 
     def _make_view(self, overrides: list[Override]) -> View:
         rules: dict[str, Rule] = {}
@@ -130,7 +135,7 @@ class Case:
             members = self._policy.needed.get(_RECIPIENT_ROOT)
             if members is not None:
                 self._context.add_variable(_RECIPIENT_ROOT, variable(members, self._known))
-        if stage != "message":
+        if stage != RULES[self._policy.direction].last:
             return decide_early(view, self._context, self._lookup, name, stage)
         return decide(view, self._weighed, self._context, self._lookup, name)
 

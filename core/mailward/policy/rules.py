@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
+from mailward.policy.directions import RULES
 from mailward.policy.facts import Vocabulary, nearest
 from mailward.policy.lists import Lists
 from mailward.policy.match import Condition, compile_condition, unknown_fact
@@ -42,6 +43,7 @@ class Compiler:
         self, vocabulary: Vocabulary, lists: Lists, plugins: Collection[str], problems: list[Problem], warnings: list[Problem]
     ) -> None:
         self._vocabulary = vocabulary
+        self._direction = RULES[vocabulary.direction]
         self._lists = lists
         self._plugins = plugins
         self._problems = problems
@@ -82,6 +84,8 @@ class Compiler:
         if not {"then", "do"} & node.mapping.keys():
             self._problem(node, (), path, "the rule does nothing", "Give it `then:` or `do:`.")
         then = None if keys.then is None else Verdict(keys.then)
+        if then is not None and then not in self._direction.verdicts:
+            self._problem(node, ("then",), path, f"there is no verdict {then.value} in {self._vocabulary.direction}")
         when = self._condition(keys, node, path)
         actions = self._actions(node, path)
         reply = self._reply(keys, then, node, path)
@@ -121,27 +125,32 @@ class Compiler:
     def _stage(
         self, keys: RuleKeys, needed: Stage, then: Verdict | None, node: Node, path: str, *, for_recipients: bool
     ) -> Stage:
-        """Where `at:` says, else the first at which its facts are complete, never before rcpt."""
-        earliest = latest("rcpt", needed)
+        """Where `at:` says, else the first at which its facts are complete, never before rcpt where there is one."""
+        stages = self._direction.stages
+        earliest = latest(stages[min(1, len(stages) - 1)], needed)
         if keys.at is None:
             return earliest
-        pinned = next((stage for stage in STAGES if stage == keys.at), None)
+        pinned = next((stage for stage in stages if stage == keys.at), None)
         if pinned is None:
-            self._problem(node, ("at",), path, f"the stage '{keys.at}' is not available yet", f"Stages: {', '.join(STAGES)}.")
+            self._problem(node, ("at",), path, f"the stage '{keys.at}' is not available yet", f"Stages: {', '.join(stages)}.")
             return earliest
         if latest(pinned, needed) != pinned:
             self._problem(node, ("at",), path, f"at {pinned} not all of its facts are known", f"They are at {needed}.")
         elif pinned == "mail" and for_recipients:
             self._problem(node, ("at",), path, "an override is for recipients, and at mail there are none", "Use at: rcpt.")
-        elif pinned != "message" and then not in (None, Verdict.REJECT, Verdict.TEMPFAIL):
+        elif pinned != self._direction.last and then not in (None, Verdict.REJECT, Verdict.TEMPFAIL):
             self._problem(node, ("then",), path, f"at {pinned} a rule can only reject or tempfail")
         return pinned
 
     def _stage_of(self, text: Template) -> Stage:
-        return latest("mail", *(self._vocabulary.facts[name].stage for name in text.names if name in self._vocabulary.facts))
+        return latest(STAGES[0], *(self._vocabulary.facts[name].stage for name in text.names if name in self._vocabulary.facts))
 
     def _reply(self, keys: RuleKeys, then: Verdict | None, node: Node, path: str) -> ReplyText | None:
         if keys.reply is None:
+            return None
+        if not self._judges_messages:
+            text = "a login is answered alike whatever the reason, so that nobody learns which names exist"
+            self._problem(node, ("reply",), path, text, "Leave it out.")
             return None
         if then is None:
             if "then" not in node.mapping:
@@ -189,9 +198,17 @@ class Compiler:
                 actions += [] if action is None else [action]
         return actions
 
+    @property
+    def _judges_messages(self) -> bool:
+        return self._direction.last == "message"
+
     def _action(self, keys: ActionKeys, node: Node, path: str, index: int, item: Node) -> Action | None:
         name = next(iter(item.mapping))
         place: tuple[str | int, ...] = ("do", index, name)
+        if not self._judges_messages and keys.score is None:
+            text = f"'{name}' changes a message, and in {self._vocabulary.direction} there is none"
+            self._problem(node, place, path, text, "Only `score` can be used here.")
+            return None
         if name in _NOT_YET:
             self._problem(node, place, path, f"'{name}' is not available yet")
             return None

@@ -160,7 +160,7 @@ class RuleKeys:
     reply: str | None = None
     """For reject and tempfail, with facts in braces: "554 5.7.1 Carries {antivirus.name}"."""
     at: Literal["connect", "tls", "helo", "auth", "mail", "rcpt", "data", "message"] | None = None
-    """Judge it at this stage and no other (mail, rcpt and message are available)."""
+    """Judge it at this stage and no other (mail, rcpt and message are available, auth in access)."""
     mode: Literal["enforce", "shadow", "off"] = "enforce"
     override: tuple[str, ...] = ()
     """Plugins whose failure or request this rule may go below."""
@@ -206,12 +206,15 @@ class MessageKeys:
 
 @dataclass(frozen=True, kw_only=True)
 class TestKeys:
-    """A message, facts, and what is expected. Run at every load; `live: true` only under `mailward policy test`."""
+    """A message (in access none), facts, and what is expected.
+
+    Run at every load; `live: true` only under `mailward policy test`.
+    """
 
     __pydantic_config__ = _CONFIG
 
     name: str
-    message: MessageKeys
+    message: MessageKeys | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     """Facts by name, and `symbols` that were found: their points add up to the score."""
     live: Switch = False
@@ -224,14 +227,14 @@ PluginEntry = Annotated[Mapping[str, Any], BeforeValidator(_empty_for_nothing)]
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyKeys:
-    """A policy file; its name is the direction it judges: inbound, submission."""
+    """A policy file; its name is the direction it is for: inbound, submission, outbound, access."""
 
     __pydantic_config__ = _CONFIG
 
     version: Literal[1]
     """The meaning of this file; no release changes it."""
     extends: str | None = None
-    """A shipped preset: mailward/inbound, mailward/submission."""
+    """A shipped preset: mailward/inbound, mailward/submission, mailward/outbound, mailward/access."""
     lists: Mapping[Name, ListKeys] = field(default_factory=dict)
     plugins: Mapping[str, PluginEntry] = field(default_factory=dict)
     scores: Mapping[str, Points] = field(default_factory=dict)

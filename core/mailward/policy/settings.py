@@ -2,7 +2,7 @@
 
 import enum
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Strict
 from mailward.api.plugin import Plugin, Settings
 from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
+from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import nearest
 from mailward.policy.nodes import Node
 from mailward.policy.schema import CORE_KEYS, Duration, PluginKeys, validate
@@ -26,7 +27,9 @@ _NOT_YET = ("share", "isolation")
 _NO_KEY = re.compile(r"there is no key '(.*)' here", re.DOTALL)
 
 
-def plugin_policy(name: str, entry: Node, path: str, declaration: Plugin | None, problems: list[Problem]) -> PluginPolicy | None:
+def plugin_policy(
+    direction: Direction, name: str, entry: Node, path: str, declaration: Plugin | None, problems: list[Problem]
+) -> PluginPolicy | None:
     """How the policy uses this plugin; None, with problems added, when the entry makes no sense.
 
     Without a declaration (the plugin is missing) its settings are not looked at.
@@ -45,7 +48,7 @@ def plugin_policy(name: str, entry: Node, path: str, declaration: Plugin | None,
         return None
     if keys is None:
         return None
-    _refuse_not_yet(entry, path, keys, problems)
+    _refuse_not_yet(direction, entry, path, keys, problems)
     if keys.timeout.total_seconds() > MAX_TIMEOUT_S or keys.timeout <= timedelta(0):
         problems.append(
             Problem(entry.where_of(["timeout"]), f"{path}.timeout", f"from 1ms up to {MAX_TIMEOUT_S:g}s was expected")
@@ -72,11 +75,17 @@ def declared_names(declaration: Plugin | None) -> Sequence[str]:
     return [] if declaration is None else [setting.name for setting in fields(declaration.settings)]
 
 
-def _refuse_not_yet(entry: Node, path: str, keys: PluginKeys, problems: list[Problem]) -> None:
-    if keys.mode == "canary":
-        problems.append(
-            Problem(entry.where_of(["mode"]), f"{path}.mode", "canary is not available yet", "Use enforce, shadow or off.")
-        )
+def _refuse_not_yet(direction: Direction, entry: Node, path: str, keys: PluginKeys, problems: list[Problem]) -> None:
+    rules = RULES[direction]
+    if keys.mode not in rules.modes:
+        where = "" if keys.mode == "canary" else f" in {direction}"
+        *most, last = [mode for mode in ("enforce", "shadow", "off") if mode in rules.modes]
+        hint = f"Use {', '.join(most)} or {last}."
+        problems.append(Problem(entry.where_of(["mode"]), f"{path}.mode", f"{keys.mode} is not available yet{where}", hint))
+    if Verdict(keys.on_error) not in rules.verdicts:
+        known = " or ".join(sorted(verdict.value for verdict in rules.verdicts))
+        text = f"{known} was expected in {direction}, '{keys.on_error}' was found"
+        problems.append(Problem(entry.where_of(["on_error"]), f"{path}.on_error", text))
     for key in _NOT_YET:
         if key in entry.mapping:
             problems.append(Problem(entry.where_of([key]), f"{path}.{key}", f"'{key}' is not available yet"))
@@ -135,6 +144,8 @@ def _strict(hint: Any) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is tuple:
         return tuple[tuple(_strict(a) if a is not Ellipsis else a for a in arguments)]  # type: ignore[misc]
+    if origin is Mapping:
+        return Mapping[tuple(_strict(a) for a in arguments)]  # type: ignore[misc]
     if origin in (Union, UnionType):
         return Union[tuple(_strict(a) for a in arguments)]  # noqa: UP007 - made at run time
     return hint

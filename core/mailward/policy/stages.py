@@ -1,9 +1,9 @@
 """The moments at which a policy is asked, in their order."""
 
-from typing import Literal
+from typing import Literal, get_args
 
-Stage = Literal["mail", "rcpt", "message"]
-STAGES: tuple[Stage, ...] = ("mail", "rcpt", "message")
+Stage = Literal["auth", "mail", "rcpt", "message"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 def latest(*stages: Stage) -> Stage:

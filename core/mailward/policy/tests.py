@@ -47,12 +47,15 @@ class TestMessage:
 
 @dataclass(frozen=True, slots=True)
 class PolicyTest:
-    """One test. given: facts by name. symbols: (plugin, symbol) that were found. expected: recipient address -> expectation."""
+    """One test. message: None for a login. given: facts by name. symbols: (plugin, symbol) that were found.
+
+    expected: recipient address, "" for a login -> expectation.
+    """
 
     name: str
     where: str
     live: bool
-    message: TestMessage
+    message: TestMessage | None
     given: Mapping[str, FactValue]
     symbols: tuple[tuple[str, str], ...]
     expected: Mapping[str, Expected]
@@ -81,12 +84,13 @@ class Judging(Protocol):
     ) -> Ruling | None: ...
 
 
-def run_test(test: PolicyTest, judge: Judging, plugins: Mapping[str, PluginPolicy]) -> TestResult:
-    """Judge the message for each of its recipients and compare."""
+def run_test(test: PolicyTest, judge: Judging, plugins: Mapping[str, PluginPolicy], stage: Stage) -> TestResult:
+    """Judge the message for each of its recipients, or the login, and compare. stage: the last one."""
     facts, evidence = _facts(test), _evidence(test, plugins)
+    addresses = (None,) if test.message is None else test.message.recipients
     rulings = []
-    for address in test.message.recipients:
-        ruling = judge(facts, evidence, _recipient(address, test.given), stage="message")
+    for address in addresses:
+        ruling = judge(facts, evidence, None if address is None else _recipient(address, test.given), stage=stage)
         if ruling is not None:
             rulings.append(ruling)
     differences = [text for ruling in rulings for text in differences_of(test, ruling)]
@@ -100,12 +104,13 @@ def differences_of(test: PolicyTest, ruling: Ruling) -> list[str]:
         return []
     found = []
     got = _decided_by(ruling)
+    who = ruling.recipient or "the login"
     if expected.verdict is not None and expected.verdict != ruling.verdict.value:
-        found.append(f"{ruling.recipient}: expected {expected.verdict}, got {ruling.verdict.value} ({got})")
+        found.append(f"{who}: expected {expected.verdict}, got {ruling.verdict.value} ({got})")
     if expected.rule is not None and (ruling.source.kind, ruling.source.name) != ("rule", expected.rule):
-        found.append(f"{ruling.recipient}: expected rule '{expected.rule}', got {got}")
+        found.append(f"{who}: expected rule '{expected.rule}', got {got}")
     if expected.score is not None and expected.score != ruling.score:
-        found.append(f"{ruling.recipient}: expected score {expected.score:g}, got {ruling.score:g}")
+        found.append(f"{who}: expected score {expected.score:g}, got {ruling.score:g}")
     return found
 
 
@@ -118,6 +123,8 @@ def _decided_by(ruling: Ruling) -> str:
 
 def _facts(test: PolicyTest) -> dict[str, FactValue]:
     message = test.message
+    if message is None:
+        return dict(test.given)
     sender, author = message.mail_from, message.author or message.mail_from
     facts: dict[str, FactValue] = {
         "mail_from.address": "" if sender is None else str(sender),
@@ -154,9 +161,8 @@ def eicar() -> bytes:
     return "".join(EICAR_HALVES).encode("ascii")
 
 
-def live_message(test: PolicyTest) -> tuple[Envelope, bytes]:
+def live_message(wanted: TestMessage) -> tuple[Envelope, bytes]:
     """The envelope and the octets (CRLF line ends) of a test's message, for `mailward policy test`."""
-    wanted = test.message
     mail = EmailMessage()
     author = wanted.author or wanted.mail_from or Address("postmaster", "localhost.invalid")
     mail["From"] = str(author)

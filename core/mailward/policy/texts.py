@@ -16,7 +16,7 @@ MAX_TEXT = 200
 _BRACE = re.compile(r"\{([^{}]*)\}")
 _REPLY = re.compile(r"([0-9]{3}) ([245]\.[0-9]{1,3}\.[0-9]{1,3}) (.+)")
 _PRINTABLE = re.compile(r"[ -~]*")
-_CODES = {Verdict.REJECT: re.compile(r"5[05][0-9]"), Verdict.TEMPFAIL: re.compile(r"4[5][0-9]")}
+_CODES = {Verdict.REJECT: re.compile(r"5(?:[05][0-9]|30)"), Verdict.TEMPFAIL: re.compile(r"4[5][0-9]")}
 _EXAMPLES = {Verdict.REJECT: "554 5.7.1 Text", Verdict.TEMPFAIL: "451 4.7.1 Text"}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from mailward.api import EnvelopeView, SessionView, hooks
 from mailward.pipeline.plugins import spec_arguments
-from mailward.pipeline.stages import COMMAND_STAGE_S, MESSAGE_STAGE_S, PLACES, WATCHER_S
+from mailward.pipeline.stages import AUTH_STAGE_S, COMMAND_STAGE_S, MESSAGE_STAGE_S, PLACES, RELAY_STAGE_S, WATCHER_S
 
 ANSWERS = ("Stage", "Return", "On error", "Used by", "Since")
 """What every specification says, in this order (style section 4)."""
@@ -24,8 +24,9 @@ This page is made from the specifications in `mailward.api.hooks`; `python -m ma
 A plugin implements a hook by a function of its name under `@hookimpl`. It names only the arguments it wants; they are given
 by name. `async def` runs on the event loop, `def` in a thread, `@hookimpl(inline=True)` directly.
 `@hookimpl(needs=["spf"])` waits for plugins that must be enabled, `after=["spam"]` for those that are, `after="*"` for all.
-One call may take `timeout:` of the policy; all hooks of one SMTP command together {COMMAND_STAGE_S:g} s, those of a message
-{MESSAGE_STAGE_S:g} s, an `on_*` hook {WATCHER_S:g} s.
+One call may take `timeout:` of the policy; all plugins of one hook together {AUTH_STAGE_S:g} s around a login and
+{RELAY_STAGE_S:g} s around an outbound attempt; all hooks of one SMTP command {COMMAND_STAGE_S:g} s, those of a message
+{MESSAGE_STAGE_S:g} s; an `on_*` hook {WATCHER_S:g} s.
 
 | Hook | Stage | Arguments | Used by |
 |---|---|---|---|
@@ -67,11 +68,13 @@ def _section(hook: str) -> str:
     return f"\n## {hook}\n\n```python\ndef {hook}({signature})\n```\n\n{summary}\n\n{told}\n"
 
 
-def _type(annotation: type) -> str:
-    return _NAMES.get(annotation, annotation.__name__)
+def _type(annotation: object) -> str:
+    if annotation in _NAMES:
+        return _NAMES[annotation]
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
-_NAMES = {SessionView: "SessionView", EnvelopeView: "EnvelopeView"}
+_NAMES: Mapping[object, str] = {SessionView: "SessionView", EnvelopeView: "EnvelopeView"}
 """These two are views by another name."""
 
 

@@ -28,8 +28,8 @@ from mailward.model.evidence import HookCall
 from mailward.model.ids import new_queue_id, new_session_id
 from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict, strongest
+from mailward.pipeline.events import events_of
 from mailward.pipeline.judge import Judge
-from mailward.pipeline.moves import Moves
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import Policy, RecipientFacts, load_policy
 from mailward.testing.fakes import (
@@ -127,10 +127,10 @@ class Scan:
         moved = MessageMoved(account, source, target, _octets(mail), source == "Junk", target == "Junk", target == "Trash")
 
         async def tell() -> int:
-            moves = Moves(policy, host, lambda name: self._services(name, self._zone))
-            moves.moved(moved)
-            await moves.stop()
-            return moves.failed
+            events = events_of(policy, host, lambda name: self._services(name, self._zone))
+            events.moved(moved)
+            await events.drain()
+            return events.failed
 
         if asyncio.run(tell()):
             raise AssertionError("on_moved failed; the log says why")

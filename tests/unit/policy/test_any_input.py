@@ -13,7 +13,7 @@ from mailward.policy.match import compile_condition
 from mailward.policy.nodes import parse
 from support.small_plugins import PLUGINS, STAGES
 
-VOCABULARY = Vocabulary(PLUGINS, STAGES)
+VOCABULARY = Vocabulary("inbound", PLUGINS, STAGES)
 WORDS = st.sampled_from(
     [
         "(",

@@ -63,7 +63,8 @@ def test_partners_who_prove_it_skip_the_score(design: Policy, author: str, dmarc
 
 def test_a_test_that_sends_eicar_carries_it_as_an_attachment(design: Policy) -> None:
     test = next(test for test in design.tests if test.live)
-    envelope, octets = live_message(test)
+    assert test.message is not None
+    envelope, octets = live_message(test.message)
     assert (str(envelope.reverse_path), [str(path) for path in envelope.forward_paths]) == ("a@example.net", ["bob@example.org"])
     message = message_from_bytes(octets, policy=SMTP)
     attachment = next(message.iter_attachments())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mailward.policy import load_policy, schema
+from mailward.policy import DIRECTIONS, load_policy, schema
 from mailward.policy.facts import CORE_FACTS, NOT_YET
 from mailward.policy.match import FUNCTIONS
 from support.small_plugins import PLUGINS, STAGES
@@ -23,10 +23,11 @@ SECTIONS = (
     schema.MessageKeys,
     schema.TestKeys,
 )
+FACTS = {name for facts in CORE_FACTS.values() for name in facts}
 KEYS = [key.name for section in SECTIONS for key in fields(section)]
 
 
-@pytest.mark.parametrize("word", sorted({*KEYS, *CORE_FACTS, *NOT_YET, *FUNCTIONS}))
+@pytest.mark.parametrize("word", sorted({*KEYS, *FACTS, *NOT_YET, *FUNCTIONS, *DIRECTIONS}))
 def test_every_word_is_explained(word: str) -> None:
     assert re.search(rf"`[^`\n]*(?<![\w.]){re.escape(word)}(?!\w)[^`\n]*`", REFERENCE)
 

@@ -1,0 +1,81 @@
+"""Who is told of what has happened? The `on_*` hooks of the enabled plugins, after the fact and out of the way."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from mailward.api.hooks import MessageClassified, MessageMoved
+from mailward.api.logins import LoginAttempt, LoginOutcome
+from mailward.pipeline.chain import Chain
+from mailward.pipeline.judge import ServicesOf, enabled_plugins
+from mailward.pipeline.plugins import PluginHost
+from mailward.pipeline.stages import WATCHER_S
+from mailward.policy import Policy
+
+MAX_WAITING = 1000
+"""Events that are not yet worked off; further ones are counted and left out: none is worth the memory."""
+
+STOP_S = 5.0
+
+_log = structlog.get_logger()
+
+
+class Events:
+    """Shadowed plugins are not told: what they learnt would count later. failed, left_out: counters for monitoring.
+
+    Every method but `drain` and `stop` notes one event and returns at once; the plugins hear of it one after another.
+    """
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._running: set[asyncio.Task[None]] = set()
+        self.failed = 0
+        self.left_out = 0
+
+    def moved(self, moved: MessageMoved) -> None:
+        """A person moved a message."""
+        self._note("on_moved", {"moved": moved})
+
+    def classified(self, classified: MessageClassified) -> None:
+        """A person said what a message is."""
+        self._note("on_classified", {"classified": classified})
+
+    def login_ended(self, attempt: LoginAttempt, outcome: LoginOutcome) -> None:
+        """An attempt to log in was answered."""
+        self._note("on_auth", {"attempt": attempt, "outcome": outcome})
+
+    async def drain(self) -> None:
+        """Let everybody hear of everything; no plugin takes longer than its limit."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def stop(self) -> None:
+        """Let what runs come to its end, for a few seconds; then give it up."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=STOP_S)
+        for task in late:
+            task.cancel()
+
+    def _note(self, hook: str, arguments: Mapping[str, object]) -> None:
+        if not self._chain.enforced(hook):
+            return
+        if len(self._running) >= MAX_WAITING:
+            self.left_out += 1
+            _log.warning("event_left_out", hook=hook, waiting=len(self._running))
+            return
+        task = asyncio.get_running_loop().create_task(self._tell(hook, arguments), name=hook)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _tell(self, hook: str, arguments: Mapping[str, object]) -> None:
+        for one in self._chain.enforced(hook):
+            if not await self._chain.watch(one, hook, arguments, time.monotonic() + WATCHER_S):
+                self.failed += 1
+
+
+def events_of(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Events:
+    """Events for the plugins of one policy. Raises PluginError when they cannot work together."""
+    return Events(Chain(enabled_plugins(policy, host, services_of)))

@@ -1,0 +1,26 @@
+"""What do the calls of several plugins come to? The evidence a policy judges by: every declared fact, set or not."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mailward.model.evidence import EvidenceSet, FactValue
+from mailward.pipeline.answers import flat_facts
+from mailward.pipeline.chain import Called, Enabled, facts_of, status_of
+
+
+def unset_facts(enabled: Iterable[Enabled]) -> dict[str, FactValue]:
+    """Every declared fact of these plugins with its default, and the status of one that was not called."""
+    unset: dict[str, FactValue] = {}
+    for one in enabled:
+        unset |= flat_facts(one.name, one.plugin.declaration.facts())
+        unset[f"{one.name}.status"] = "shadow" if one.mode == "shadow" else "skipped"
+    return unset
+
+
+def gather(calls: Sequence[Called], unset: Mapping[str, FactValue]) -> EvidenceSet:
+    """All that is known after these calls; a fact that no finding set has its default. Without points."""
+    facts = dict(unset)
+    for plugin, found in facts_of(calls).items():
+        facts |= flat_facts(plugin, found)
+    facts |= {f"{plugin}.status": status for plugin, status in status_of(calls).items()}
+    auth = tuple(r for called in calls if called.call.status == "ok" for f in called.findings for r in f.auth)
+    return EvidenceSet(tuple(called.call for called in calls), facts, auth)

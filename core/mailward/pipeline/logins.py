@@ -1,0 +1,85 @@
+"""What do the plugins say to a login? The hooks around one attempt, under the access policy.
+
+The order of the steps, the failure counter and the answer to the client belong to `auth`.
+"""
+
+import time
+from typing import Literal
+
+import structlog
+
+from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
+from mailward.model.errors import LocalError
+from mailward.model.identity import Identity
+from mailward.model.verdict import Verdict
+from mailward.pipeline.answers import read_factor, read_identity
+from mailward.pipeline.chain import Chain
+from mailward.pipeline.events import Events
+from mailward.pipeline.facts import login_facts
+from mailward.pipeline.gathering import gather, unset_facts
+from mailward.pipeline.judge import ServicesOf, enabled_plugins
+from mailward.pipeline.plugins import PluginHost
+from mailward.pipeline.stages import AUTH_STAGE_S
+from mailward.policy import Policy
+
+Word = Literal["accept", "reject", "tempfail"]
+
+_WORDS: dict[Verdict, Word] = {Verdict.REJECT: "reject", Verdict.TEMPFAIL: "tempfail"}
+
+_log = structlog.get_logger()
+
+
+class Logins:
+    """Immutable but for what runs in the background: a reload makes a new one, and attempts under way keep theirs.
+
+    policy: of the direction access. Raises PluginError when the enabled plugins cannot work together.
+    """
+
+    def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf, *, auth_stage_s: float = AUTH_STAGE_S) -> None:
+        enabled = tuple(enabled_plugins(policy, host, services_of))
+        self._policy = policy
+        self._unset = unset_facts(enabled)
+        self._chain = Chain(enabled)
+        self._events = Events(self._chain)
+        self._stage_s = auth_stage_s
+
+    async def inspect(self, attempt: LoginAttempt) -> Word:
+        """May this attempt be looked at? A failed plugin counts as its `on_error`."""
+        calls = await self._chain.inspect("inspect_auth", {"attempt": attempt}, (), self._deadline())
+        ruling = self._policy.judge(login_facts(attempt), gather(calls, self._unset), None, stage="auth")
+        if ruling is None:
+            raise LocalError("the access policy gave no ruling")
+        for alarm in ruling.alarms:
+            _log.error("policy_alarm", peer=attempt.peer_ip, alarm=alarm)
+        word = _WORDS.get(ruling.verdict, "accept")
+        if word != "accept":
+            source = ruling.source
+            _log.warning(
+                "login_judged", verdict=word, peer=attempt.peer_ip, protocol=attempt.protocol, by=source.name, where=source.where
+            )
+        return word
+
+    async def identify(self, attempt: LoginAttempt, secret: Secret) -> Identity | None:
+        """Whose secret it is, None when no plugin knows. Raises HooksUnavailable."""
+        arguments = {"attempt": attempt, "secret": secret}
+        return await self._chain.provide("provide_identity", arguments, read_identity, self._deadline())
+
+    async def second_factor(self, identity: Identity, attempt: LoginAttempt, code: str | None) -> FactorAnswer | None:
+        """What the account's second factor says, None when it has none. Raises HooksUnavailable."""
+        arguments = {"identity": identity, "attempt": attempt, "code": code}
+        return await self._chain.provide("provide_second_factor", arguments, read_factor, self._deadline())
+
+    def told(self, attempt: LoginAttempt, outcome: LoginOutcome) -> None:
+        """Tell the plugins how the attempt ended, in the background."""
+        self._events.login_ended(attempt, outcome)
+
+    async def stop(self) -> None:
+        """Let what runs in the background come to its end, for a few seconds."""
+        await self._events.stop()
+
+    async def drain(self) -> None:
+        """Wait until all plugins were told."""
+        await self._events.drain()
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._stage_s

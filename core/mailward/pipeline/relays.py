@@ -1,0 +1,55 @@
+"""What do the plugins say to a message on its way out? The hooks around one outbound attempt, under the outbound policy.
+
+A failure raises HooksUnavailable: the caller keeps the mail queued, since sending it less protected or unsigned cannot be undone.
+"""
+
+import asyncio
+import time
+
+from mailward.api.relaying import Relaying
+from mailward.formats.edits import render
+from mailward.formats.message import MessageView
+from mailward.model.errors import HooksUnavailable
+from mailward.model.tls import TlsRequirement, strictest
+from mailward.pipeline.answers import read_edits, read_requirement
+from mailward.pipeline.chain import Chain
+from mailward.pipeline.judge import ServicesOf, enabled_plugins
+from mailward.pipeline.plugins import PluginHost
+from mailward.pipeline.stages import RELAY_STAGE_S
+from mailward.policy import Policy
+
+
+class Relays:
+    """Immutable: a reload makes a new one. policy: of the direction outbound.
+
+    Raises PluginError when the enabled plugins cannot work together.
+    """
+
+    def __init__(
+        self, policy: Policy, host: PluginHost, services_of: ServicesOf, *, relay_stage_s: float = RELAY_STAGE_S
+    ) -> None:
+        self._chain = Chain(enabled_plugins(policy, host, services_of))
+        self._stage_s = relay_stage_s
+
+    async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
+        """The strictest that any plugin asks for. Raises HooksUnavailable."""
+        arguments = {"relaying": relaying}
+        answers = await self._chain.collect("collect_tls_requirement", arguments, read_requirement, self._deadline())
+        return strictest(answered.value for answered in answers if answered.value is not None)
+
+    async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
+        """The message as it leaves. octets: with all other edits made. Raises HooksUnavailable."""
+        deadline = self._deadline()
+        for one in self._chain.enforced("edit_relay"):
+            arguments = {"relaying": relaying, "message": MessageView(octets)}
+            edits = self._chain.heed(one, await self._chain.ask(one, "edit_relay", arguments, read_edits, deadline))
+            if not edits:
+                continue
+            try:
+                octets = await asyncio.to_thread(render, octets, edits)
+            except ValueError as error:
+                raise HooksUnavailable(one.name, "edit_relay", f"its edit cannot be written: {error}") from error
+        return octets
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._stage_s
