@@ -14,6 +14,7 @@ from pathlib import Path
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Copy
 from mailward.disk import Disk
+from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
 from support.spooling import Clock, Ledger, commit
 
@@ -49,8 +50,9 @@ def deliver_once(folder: Path) -> None:
     spool = Spool(folder / "spool", Disk(), owner="queue")
     ledger = Folder(folder / "delivered")
     clock = Clock()
-    manager = DeliveryManager(spool, ledger, ledger, clock, threads=1, monotonic_s=clock.monotonic_s)
-    manager.run_pass()
+    manager = DeliveryManager(spool, ledger, ledger, clock, threads=1)
+    agenda = Agenda(spool, clock, clock.monotonic_s)
+    manager.run_pass(agenda)
     manager.wait_idle()
     asyncio.run(manager.stop())
     asyncio.run(spool.close())

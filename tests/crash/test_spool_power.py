@@ -18,6 +18,7 @@ from mailward.delivery.manager import DeliveryManager
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
+from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
 from support.faulty_disk import FaultyDisk, PowerCut, Survival
 from support.spooling import NOW, Clock, Ledger, item_for
@@ -104,10 +105,11 @@ def recover(folder: Path, life: Life, disk: Disk | None = None) -> Spool:
     """The queue process takes over and delivers all that is left."""
     spool = Spool(folder, disk or Disk(), owner="queue", segment_octets=SEGMENT_OCTETS, in_memory_octets=IN_MEMORY_OCTETS)
     clock = Clock()
-    manager = DeliveryManager(spool, life.ledger, life.ledger, clock, chance=lambda: 0.0, monotonic_s=clock.monotonic_s)
+    manager = DeliveryManager(spool, life.ledger, life.ledger, clock, chance=lambda: 0.0)
+    agenda = Agenda(spool, clock, clock.monotonic_s)
     try:
         for _ in range(3):
-            manager.run_pass()
+            manager.run_pass(agenda)
             manager.wait_idle()
             clock.seconds += 5000.0
         spool.flush()

@@ -30,6 +30,7 @@ from mailward.pipeline.events import Events, events_of
 from mailward.pipeline.judge import Judge
 from mailward.protocol.smtp.states import Limits
 from mailward.quarantine import Quarantine
+from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
@@ -198,9 +199,10 @@ class QueueRole:
 
     def __init__(self, config: Config) -> None:
         self._delivering = _Delivering(config, f"queue{os.getpid()}")
+        self._agenda = Agenda(self._delivering.spool, SystemClock())
 
     async def start(self) -> None:
-        self._delivering.manager.adopt()
+        self._delivering.manager.adopt(self._agenda)
 
     def reload(self, config: Config) -> None:
         """Nothing here depends on policies."""

@@ -20,9 +20,8 @@ def summary_line(record: DecisionRecord) -> str:
 
 def record_as_text(record: DecisionRecord) -> str:
     """All of it, as in docs/how-to/explain-a-verdict.md."""
-    lines = [_headline(r, record.policy_hash) for r in record.recipients]
-    if not lines:
-        lines = [f"{record.reply}     [policy {record.policy_hash}]"]
+    policy = f"     [policy {record.policy_hash}]" if record.policy_hash else ""  # none judged a report of our own
+    lines = [_headline(r, policy) for r in record.recipients] or [record.reply + policy]
     lines += _calls(record)
     for recipient in record.recipients:
         prefix = f"  for {recipient.recipient}: " if len(record.recipients) > 1 else "  "
@@ -38,8 +37,8 @@ def record_as_text(record: DecisionRecord) -> str:
     return "\n".join(lines)
 
 
-def _headline(decision: RecipientDecision, policy_hash: str) -> str:
-    text = f"{decision.verdict.upper()}  {decision.recipient}   {source_text(decision)}     [policy {policy_hash}]"
+def _headline(decision: RecipientDecision, policy: str) -> str:
+    text = f"{decision.verdict.upper()}  {decision.recipient}   {source_text(decision)}{policy}"
     if decision.wanted and decision.wanted != decision.verdict:
         text += f"\n    the policy wanted {decision.wanted.upper()}; other recipients of the same mail were accepted"
     return text

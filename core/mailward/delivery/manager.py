@@ -9,12 +9,10 @@ import asyncio
 import contextlib
 import random
 import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -24,9 +22,9 @@ from mailward.delivery.mda import Copy
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
-from mailward.queue.index import DueIndex
+from mailward.queue.agenda import Agenda, set_aside
 from mailward.queue.item import QueuedRecipient, QueueItem
-from mailward.queue.schedule import ALARM_AFTER, FIRST_DELAY_S, HOLD_AFTER, delay_s, next_attempt_at, remaining_s
+from mailward.queue.schedule import ALARM_AFTER, delay_s, next_attempt_at
 from mailward.queue.spool import NotHere, Spool
 
 THREADS = 4
@@ -36,6 +34,8 @@ MOST_COPY_OCTETS = 8 << 20
 MOST_WAITING = 10_000
 """Above so many recipients waiting in memory, further mail is left on the disk to the queue process."""
 ADOPT_EVERY_S = 1.0
+ROUTES = ("mailbox", "quarantine", "discard")
+"""What `Mda` serves."""
 
 log = structlog.get_logger("mailward.delivery")
 
@@ -64,11 +64,11 @@ class Decisions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One recipient to be served. adopted: by the queue process, which tells the journal before it begins."""
+    """One recipient to be served. agenda: of the queue process, which tells the journal before it begins; None elsewhere."""
 
     item: QueueItem
     index: int
-    adopted: bool
+    agenda: Agenda | None = None
 
     @property
     def recipient(self) -> QueuedRecipient:
@@ -80,7 +80,7 @@ class _Task:
 
 
 class DeliveryManager:
-    """One for each process that delivers. chance, monotonic_s: randomness and a clock that never jumps."""
+    """One for each process that delivers. chance: randomness, from 0 up to 1."""
 
     def __init__(
         self,
@@ -91,33 +91,30 @@ class DeliveryManager:
         *,
         threads: int = THREADS,
         chance: Callable[[], float] = random.random,
-        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool
         self._mda = mda
         self._decisions = decisions
         self._clock = clock
         self._chance = chance
-        self._monotonic_s = monotonic_s
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="delivery")
         self._state = threading.Condition()
         self._lanes: dict[Lane, deque[_Task]] = defaultdict(deque)
         self._busy: set[Lane] = set()
         self._waiting = 0
         self._stopping = False
-        self._due = DueIndex()
         self._adopting: asyncio.Task[None] | None = None
 
     # What comes in
 
     def offer(self, item: QueueItem) -> None:
         """Deliver a message that was just committed to this process's spool. Returns at once; safe from any thread."""
-        if not self._queue([_Task(item, index, adopted=False) for index in range(len(item.recipients))]):
+        if not self._queue([_Task(item, index) for index in range(len(item.recipients))]):
             self._spool.release(item.id)
 
-    def adopt(self) -> None:
+    def adopt(self, agenda: Agenda) -> None:
         """Begin, on the running loop, to serve what other processes left: the duty of the queue process."""
-        self._adopting = asyncio.get_running_loop().create_task(self._run_adopted())
+        self._adopting = asyncio.get_running_loop().create_task(self._run_adopted(agenda))
 
     async def stop(self) -> None:
         """Finish the attempts under way. What waits stays in the spool."""
@@ -136,57 +133,27 @@ class DeliveryManager:
 
     # The queue process
 
-    async def _run_adopted(self) -> None:
+    async def _run_adopted(self, agenda: Agenda) -> None:
         while True:
             try:
-                await asyncio.to_thread(self.run_pass)
+                await asyncio.to_thread(self.run_pass, agenda)
             except Exception:  # whatever one pass met, the mail is in the spool and the next pass comes
                 log.exception("pass over the spool failed")
             await asyncio.sleep(ADOPT_EVERY_S)
 
-    def run_pass(self) -> None:
+    def run_pass(self, agenda: Agenda) -> None:
         """Take over what is free and begin what is due. Blocks for the disk only, not for the deliveries."""
-        adoption = self._spool.adopt()
-        for report in adoption.reports:
-            log.error("spool damaged", file=report.name, problem=report.text, kept=report.kept)
-        now = self._clock.now()
-        suspects = []
-        for queue_id in adoption.items:
-            for index, state in self._spool.open_recipients(queue_id).items():
-                if state.begun >= HOLD_AFTER:
-                    log.error("held: each attempt ended with the process", id=queue_id, index=index, attempts=state.begun)
-                elif state.begun:
-                    suspects.append((queue_id, index))
-                else:
-                    wait_s = remaining_s(now, datetime.fromisoformat(state.next_at)) if state.next_at else 0.0
-                    self._due.add(self._monotonic_s() + wait_s, queue_id, index)
-        self._queue(self._tasks(self._due.take(self._monotonic_s())))
-        self._queue(self._tasks(suspects), SUSPECTS)
-
-    def _tasks(self, recipients: Sequence[tuple[QueueId, int]]) -> list[_Task]:
-        items: dict[QueueId, QueueItem] = {}
-        tasks = []
-        for queue_id, index in recipients:
-            try:
-                if queue_id not in items:
-                    items[queue_id] = self._spool.item(queue_id)
-                tasks.append(_Task(items[queue_id], index, adopted=True))
-            except NotHere:
-                continue
-            except StorageError as error:
-                if error.permanent:
-                    self._unreadable(queue_id, error)
-                else:
-                    log.error("queue item not readable, trying again", id=queue_id, problem=str(error))
-                    self._due.add(self._monotonic_s() + FIRST_DELAY_S, queue_id, index)
-        return tasks
+        agenda.adopt()
+        due = agenda.take(ROUTES)
+        self._queue([_Task(d.item, d.index, agenda) for d in due if not d.is_suspect])
+        self._queue([_Task(d.item, d.index, agenda) for d in due if d.is_suspect], SUSPECTS)
 
     # Lanes
 
     def _queue(self, tasks: Sequence[_Task], lane: Lane | None = None) -> bool:
         """Put tasks into their lanes, or all into one. False when there is no room for them."""
         with self._state:
-            if self._stopping or (self._waiting > MOST_WAITING and not any(task.adopted for task in tasks)):
+            if self._stopping or (self._waiting > MOST_WAITING and not any(task.agenda for task in tasks)):
                 return False
             for task in tasks:
                 self._lanes[lane or task.lane].append(task)
@@ -238,12 +205,13 @@ class DeliveryManager:
 
     def _attempt(self, tasks: Sequence[_Task]) -> None:
         """Serve recipients of one lane and journal how it went for each."""
-        begun = [(task.item.id, task.index) for task in tasks if task.adopted]
-        if begun:
-            self._spool.begin_attempts(begun)
+        adopted = [(task.item.id, task.index) for task in tasks if task.agenda]
+        begun = self._spool.begin_attempts(adopted) if adopted else frozenset()
         copies: list[tuple[_Task, Copy]] = []
         octets: dict[QueueId, bytes] = {}
         for task in tasks:
+            if task.agenda and (task.item.id, task.index) not in begun:
+                continue  # held, dropped or under way meanwhile
             try:
                 if task.item.id not in octets:
                     octets[task.item.id] = self._spool.octets(task.item.id)
@@ -252,7 +220,7 @@ class DeliveryManager:
                 continue
             except StorageError as error:
                 if error.permanent:
-                    self._unreadable(task.item.id, error)
+                    set_aside(self._spool, task.item.id, error)
                 else:
                     self._failed(task, str(error))
         if copies:
@@ -288,25 +256,14 @@ class DeliveryManager:
         chance = self._chance()
         next_at = next_attempt_at(self._clock.now(), failures, chance)
         self._spool.failed_attempt(task.item.id, task.index, text, next_at)
-        if task.adopted:
-            self._due.add(self._monotonic_s() + delay_s(failures, chance), task.item.id, task.index)
+        if task.agenda:
+            task.agenda.again(task.item.id, task.index, task.recipient.route, delay_s(failures, chance))
         tell = log.error if failures >= ALARM_AFTER else log.warning
         tell("delivery failed", id=task.item.id, rcpt=task.recipient.forward_path, attempt=failures, problem=text)
         try:
             self._record(task, f"attempt {failures} failed, next after {utc_text(next_at)}: {text}")
         except StorageError as error:
             log.warning("decision event lost", id=task.item.id, problem=str(error))
-
-    def _unreadable(self, queue_id: QueueId, error: StorageError) -> None:
-        """The spool's copy is damaged: keep what is left, tell the admin, and let the others flow (T-Q-13)."""
-        try:
-            report = self._spool.set_aside(queue_id, str(error))
-        except NotHere:
-            return
-        except StorageError as failure:
-            log.error("damaged message could not be set aside", id=queue_id, problem=str(failure))
-            return
-        log.error("damaged message set aside", id=queue_id, problem=report.text, kept=report.kept)
 
     def _record(self, task: _Task, text: str) -> None:
         """Copy the decision record out of the item, which may be gone soon, and add what happened."""

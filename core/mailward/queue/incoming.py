@@ -146,4 +146,4 @@ def drop_part(disk: Disk, part: Path, fd: int) -> None:
 
 
 def _open(item: QueueItem) -> dict[int, OpenRecipient]:
-    return {index: OpenRecipient() for index in range(len(item.recipients))}
+    return {index: OpenRecipient(recipient.route) for index, recipient in enumerate(item.recipients)}

@@ -7,15 +7,17 @@ from mailward.model.ids import QueueId
 
 
 class DueIndex:
-    """Safe from any thread."""
+    """One time for each recipient, the one given last. Safe from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._heap: list[tuple[float, QueueId, int]] = []
+        self._times: dict[tuple[QueueId, int], float] = {}
 
     def add(self, due_s: float, queue_id: QueueId, index: int) -> None:
         """Note that a recipient is due at this reading of the monotonic clock."""
         with self._lock:
+            self._times[queue_id, index] = due_s
             heapq.heappush(self._heap, (due_s, queue_id, index))
 
     def take(self, now_s: float) -> list[tuple[QueueId, int]]:
@@ -23,6 +25,8 @@ class DueIndex:
         due = []
         with self._lock:
             while self._heap and self._heap[0][0] <= now_s:
-                _, queue_id, index = heapq.heappop(self._heap)
-                due.append((queue_id, index))
+                due_s, queue_id, index = heapq.heappop(self._heap)
+                if self._times.get((queue_id, index)) == due_s:
+                    del self._times[queue_id, index]
+                    due.append((queue_id, index))
         return due

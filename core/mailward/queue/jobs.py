@@ -34,13 +34,20 @@ class Commit:
 
 @dataclass(slots=True, eq=False)
 class Mark:
-    """A journal record for one recipient. failed: how and until when, for FAILED."""
+    """A journal record for one recipient. text: what became of it, or why it is held. next_at: for FAILED.
+
+    if_idle: only when no attempt is under way. synced: somebody is told that it is so, so it must outlive a power cut.
+    applied: set when it is written; what may not be is passed over.
+    """
 
     kind: Kind
     id: QueueId
     index: int
     text: str = ""
     next_at: str = ""
+    if_idle: bool = False
+    synced: bool = False
+    applied: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -163,13 +163,18 @@ class SegmentLog:
 
     def _journal(self, marks: Sequence[Mark]) -> None:
         by_segment: dict[Segment, list[tuple[Entry, Mark]]] = {}
+        finished = set()
         for mark in marks:
             entry = self.entries.get(mark.id)
-            if entry is not None and mark.index in entry.open:
-                by_segment.setdefault(entry.segment, []).append((entry, mark))
+            if entry is None or mark.index not in entry.open or (mark.id, mark.index) in finished:
+                continue
+            if not _may_be(mark, entry, entry.open[mark.index]):
+                continue
+            _note(entry.open[mark.index], mark)
+            if mark.kind == Kind.DONE:
+                finished.add((mark.id, mark.index))
+            by_segment.setdefault(entry.segment, []).append((entry, mark))
         for segment, found in by_segment.items():
-            for entry, mark in found:
-                self._note(entry.open[mark.index], mark)
             self._append_marks(segment, found)
             for entry, mark in found:
                 self._apply(entry, mark)
@@ -181,28 +186,16 @@ class SegmentLog:
         records = [record for entry, mark in found for record in _encode(segment.mark, mark, entry.open[mark.index])]
         try:
             self._disk.write(segment.fd, records)
-            if any(entry.large and mark.kind == Kind.DONE for entry, mark in found):
-                self._disk.sync(segment.fd)  # its file goes next; a journal without this mark would miss it
+            if any(mark.synced or (entry.large and mark.kind == Kind.DONE) for entry, mark in found):
+                self._disk.sync(segment.fd)  # the file of a large message goes next; a journal without this mark would miss it
             segment.size_octets += sum(map(len, records))
         except OSError as error:
             self._abandon(segment, error)
 
-    def _note(self, recipient: OpenRecipient, mark: Mark) -> None:
-        """Bring the state to what the mark says, before it is written."""
-        if mark.kind == Kind.BEGUN:
-            recipient.begun += 1
-            recipient.waiting = False
-        elif mark.kind == Kind.FAILED:
-            recipient.begun = 0
-            recipient.failures += 1
-            recipient.next_at = mark.next_at
-            recipient.text = mark.text
-
     def _apply(self, entry: Entry, mark: Mark) -> None:
         """What follows from a mark that is written."""
-        recipient = entry.open.get(mark.index)
-        if recipient is None:  # twice in one batch
-            return
+        recipient = entry.open[mark.index]
+        mark.applied = not entry.segment.abandoned
         if mark.kind == Kind.DONE:
             self._drop_claim(entry.segment, recipient)
             del entry.open[mark.index]
@@ -291,6 +284,38 @@ def _state_marks(job: Commit) -> Iterable[Mark]:
             yield Mark(Kind.FAILED, job.id, index, state.text, state.next_at)
         elif state.begun:
             yield Mark(Kind.BEGUN, job.id, index)
+        if state.held:
+            yield Mark(Kind.HELD, job.id, index)
+
+
+def _may_be(mark: Mark, entry: Entry, recipient: OpenRecipient) -> bool:
+    """Does the state allow what the mark says? Decided here, where all marks meet in one order, so that nobody can race."""
+    if mark.kind == Kind.BEGUN:
+        return not recipient.hold_reason and (recipient.waiting or not entry.adopted)
+    if mark.kind == Kind.DUE and recipient.hold_reason:
+        return False
+    return recipient.waiting or not mark.if_idle
+
+
+def _note(recipient: OpenRecipient, mark: Mark) -> None:
+    """Bring the state to what the mark says, before it is written."""
+    match mark.kind:
+        case Kind.BEGUN:
+            recipient.begun += 1
+            recipient.waiting = False
+        case Kind.FAILED:
+            recipient.begun = 0
+            recipient.failures += 1
+            recipient.next_at = mark.next_at
+            recipient.text = mark.text
+        case Kind.HELD:
+            recipient.held = mark.text
+        case Kind.RELEASED:
+            recipient.held = recipient.next_at = ""
+            if recipient.waiting:  # an attempt under way must still be counted
+                recipient.begun = 0
+        case Kind.DUE:
+            recipient.next_at = ""
 
 
 def _encode(mark_octets: bytes, mark: Mark, state: OpenRecipient | None) -> tuple[bytes, bytes]:
@@ -301,5 +326,7 @@ def _encode(mark_octets: bytes, mark: Mark, state: OpenRecipient | None) -> tupl
         raw["begun"] = state.begun
         if mark.kind == Kind.FAILED:
             raw.update(failures=state.failures, next_at=state.next_at, text=state.text)
+        elif mark.kind != Kind.BEGUN:
+            raw.update(next_at=state.next_at, held=state.held)
     meta = json.dumps(raw, separators=(",", ":")).encode("ascii")
     return pack_header(mark_octets, mark.kind, meta), meta

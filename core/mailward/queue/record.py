@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from mailward.disk import Octets
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+"""2 adds the kinds HELD, RELEASED and DUE; records of version 1 are read."""
 MARK_OCTETS = 8
 
 _FIELDS = struct.Struct(">8sBBHIQII")  # mark, version, kind, unused, meta length, body length, meta crc, body crc
@@ -23,13 +24,16 @@ HEADER_OCTETS = _FIELDS.size + _CHECK.size
 
 
 class Kind(enum.IntEnum):
-    """What a record says. The last three are the journal: their meta names a message of the same segment."""
+    """What a record says. All but the first two are the journal: their meta names one recipient of a message of this segment."""
 
     MESSAGE = 1  # meta: the queue item; body: the message as received
     LARGE = 2  # meta: the queue item; the body is in a file of its own
     DONE = 3  # one recipient needs nothing more
     FAILED = 4  # an attempt for one recipient failed and will be repeated
     BEGUN = 5  # an attempt for one recipient is about to begin
+    HELD = 6  # no attempt before it is released
+    RELEASED = 7  # its next attempt is due at once, whatever held it
+    DUE = 8  # its next attempt is due at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ def _read(view: memoryview, offset: int, mark: bytes) -> Record | _Bad:
     if found_mark != mark or _CHECK.unpack(header[_FIELDS.size :])[0] != zlib.crc32(fields):
         return _Bad.TORN if not any(view[offset:]) else _Bad.DAMAGED  # zeros: length written, octets not
     if version > RECORD_VERSION or kind not in Kind.__members__.values():
-        raise NewerVersion(f"record version {version}, kind {kind}; this release reads version {RECORD_VERSION}")
+        raise NewerVersion(f"record version {version}, kind {kind}; this release reads up to version {RECORD_VERSION}")
     meta_at = offset + HEADER_OCTETS
     end = meta_at + meta_octets + (0 if kind == Kind.LARGE else body_octets)
     if end > len(view):

@@ -83,8 +83,8 @@ def read_segment(octets: Octets, mark: bytes) -> Contents:
             if found.kind in (Kind.MESSAGE, Kind.LARGE):
                 if raw["version"] > ITEM_VERSION:
                     raise NewerVersion(f"queue item of version {raw['version']}; this release reads version {ITEM_VERSION}")
+                states[queue_id] = {index: OpenRecipient(r["route"]) for index, r in enumerate(raw["recipients"])}
                 messages[queue_id] = (found, len(raw["recipients"]))
-                states[queue_id] = {index: OpenRecipient() for index in range(len(raw["recipients"]))}
             elif queue_id in states:
                 _journal(states[queue_id], found.kind, raw)
         except (ValueError, KeyError, TypeError):
@@ -106,6 +106,9 @@ def _journal(state: dict[int, OpenRecipient], kind: Kind, raw: dict[str, Any]) -
         recipient.failures = int(raw["failures"])
         recipient.next_at = str(raw["next_at"])
         recipient.text = str(raw["text"])
+    elif kind in (Kind.HELD, Kind.RELEASED, Kind.DUE):
+        recipient.next_at = str(raw["next_at"])
+        recipient.held = str(raw["held"])
 
 
 def _item(octets: Octets, record: Record, recipients: int, queue_id: QueueId, state: dict[int, OpenRecipient]) -> RecoveredItem:

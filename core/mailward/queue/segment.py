@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailward.model.ids import QueueId
+from mailward.queue.schedule import HOLD_AFTER
 
 SEGMENT_SUFFIX = ".seg"
 LARGE_SUFFIX = ".msg"
@@ -37,16 +38,26 @@ def large_name(stem: str, queue_id: QueueId) -> str:
 class OpenRecipient:
     """A recipient for whom something is still to be done.
 
-    failures: attempts that ended badly. begun: attempts that began and did not end. next_at: ISO 8601 in UTC, "" for now.
-    text: how the last one ended. claimed: this process means to act on it. waiting: claimed, but no attempt is under way.
+    route: as in its `QueuedRecipient`. failures: attempts that ended badly. begun: attempts that began and did not end.
+    next_at: ISO 8601 in UTC, "" for now. text: how the last one ended. claimed: this process means to act on it. waiting:
+    claimed, but no attempt is under way. held: why an admin holds it, "" when none does.
     """
 
+    route: str
     failures: int = 0
     begun: int = 0
     next_at: str = ""
     text: str = ""
     claimed: bool = True
     waiting: bool = False
+    held: str = ""
+
+    @property
+    def hold_reason(self) -> str:
+        """Why no attempt is made before it is released, "" when attempts are made (T-Q-08)."""
+        if self.held or self.begun < HOLD_AFTER or not self.waiting:
+            return self.held
+        return f"{self.begun} attempts ended with the process"
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -38,6 +38,10 @@ PASSES_BETWEEN_TRIES = 600
 """A segment that must be left as it is, is looked at again after so many passes."""
 
 log = structlog.get_logger("mailward.queue")
+
+
+Recipient = tuple[QueueId, int]
+"""A recipient of a message, by its place in the item."""
 
 
 class NotHere(StorageError):
@@ -121,10 +125,7 @@ class Spool:
         entry = self._log.entries.get(queue_id)
         if entry is None:
             return {}
-        return {
-            index: OpenRecipient(r.failures, r.begun, r.next_at, r.text, r.claimed, r.waiting)
-            for index, r in list(entry.open.items())
-        }
+        return {index: replace(recipient) for index, recipient in list(entry.open.items())}
 
     def pending(self) -> Sequence[Pending]:
         """All messages of this process that are not finished, in the order they were committed."""
@@ -171,12 +172,32 @@ class Spool:
         """An attempt failed; next_at: when to repeat it. A message that was accepted here is now left to the queue process."""
         self._mark([Mark(Kind.FAILED, queue_id, index, text, utc_text(next_at))])
 
-    def begin_attempts(self, attempts: Sequence[tuple[QueueId, int]]) -> None:
+    def begin_attempts(self, attempts: Sequence[Recipient]) -> frozenset[Recipient]:
         """Say that work on these recipients begins, before it begins, so that mail which kills its worker is found (T-Q-08).
 
-        Returns when that would outlive this process. Raises StorageError.
+        Returns those that may be attempted, when that would outlive this process: not what is finished, held, or under way.
+        Raises StorageError.
         """
-        self._wait([Mark(Kind.BEGUN, queue_id, index) for queue_id, index in attempts])
+        return self._order([Mark(Kind.BEGUN, *recipient) for recipient in attempts])
+
+    def hold(self, recipients: Sequence[Recipient], reason: str) -> frozenset[Recipient]:
+        """Make no further attempt for them; one under way goes on. Returns those that are held now, after a power cut too."""
+        return self._order([Mark(Kind.HELD, *recipient, reason, synced=True) for recipient in recipients])
+
+    def unhold(self, recipients: Sequence[Recipient]) -> frozenset[Recipient]:
+        """Make their next attempt at once, whoever held them. Returns those for which that is written. Raises StorageError."""
+        return self._order([Mark(Kind.RELEASED, *recipient, synced=True) for recipient in recipients])
+
+    def retry_now(self, recipients: Sequence[Recipient]) -> frozenset[Recipient]:
+        """Make their next attempt at once. Returns those for which that is written: not what is held. Raises StorageError."""
+        return self._order([Mark(Kind.DUE, *recipient) for recipient in recipients])
+
+    def drop(self, recipients: Sequence[Recipient], text: str) -> frozenset[Recipient]:
+        """Nothing more is to be done for them. Returns those that are finished now, after a power cut too.
+
+        Not those of whom an attempt is under way. Raises StorageError.
+        """
+        return self._order([Mark(Kind.DONE, *recipient, text, if_idle=True, synced=True) for recipient in recipients])
 
     def release(self, queue_id: QueueId) -> None:
         """Leave the message to the queue process."""
@@ -184,7 +205,7 @@ class Spool:
 
     def flush(self) -> None:
         """Return when everything journalled so far is written."""
-        self._wait([])
+        self._order([])
 
     async def close(self) -> None:
         """Write what waits and give up all segments; what is open stays for the queue process."""
@@ -194,11 +215,13 @@ class Spool:
     def _mark(self, marks: Sequence[Mark]) -> None:
         self._writer.submit(marks, urgent=False)
 
-    def _wait(self, marks: Sequence[Mark]) -> None:
+    def _order(self, marks: Sequence[Mark]) -> frozenset[Recipient]:
+        """Write marks, and return the recipients of those that could be."""
         written: Future[None] = Future()
         if not self._writer.submit([*marks, Barrier(written)], urgent=True):
             raise StorageError("spool: it is closed")
         written.result()
+        return frozenset((mark.id, mark.index) for mark in marks if mark.applied)
 
     # Recovery
 
@@ -268,7 +291,7 @@ class Spool:
 
 
 def _adopted(state: OpenRecipient) -> OpenRecipient:
-    return OpenRecipient(state.failures, state.begun, state.next_at, state.text, claimed=True, waiting=True)
+    return replace(state, claimed=True, waiting=True)
 
 
 def _move(segment: FreeSegment, item: RecoveredItem) -> Commit:

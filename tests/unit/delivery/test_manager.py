@@ -12,6 +12,7 @@ from mailward.delivery.mda import Copy
 from mailward.disk import Disk
 from mailward.model.decision import DecisionRecord, LaterEvent
 from mailward.model.errors import StorageError
+from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from support.spooling import Clock, Ledger, commit
@@ -23,7 +24,12 @@ def to(name: str, route: str = "mailbox") -> QueuedRecipient:
 
 def manager_of(spool: Spool, ledger: Ledger, clock: Clock | None = None, threads: int = 4) -> DeliveryManager:
     clock = clock or Clock()
-    return DeliveryManager(spool, ledger, ledger, clock, threads=threads, chance=lambda: 0.5, monotonic_s=clock.monotonic_s)
+    return DeliveryManager(spool, ledger, ledger, clock, threads=threads, chance=lambda: 0.5)
+
+
+def agenda_of(spool: Spool, clock: Clock | None = None) -> Agenda:
+    clock = clock or Clock()
+    return Agenda(spool, clock, clock.monotonic_s)
 
 
 def spools(folder: Path) -> tuple[Spool, Spool]:
@@ -106,6 +112,7 @@ async def test_t_q_11_only_the_recipient_that_failed_is_tried_again_and_by_the_q
     ledger, clock = Ledger(), Clock()
     ledger.failing = {"bob@example.org"}
     first, second = manager_of(spool, ledger, clock), manager_of(queue, ledger, clock)
+    agenda = agenda_of(queue, clock)
     item = await commit(spool, b"to three", [to("ann"), to("bob"), to("eve")])
     first.offer(item)
     first.wait_idle()
@@ -114,18 +121,18 @@ async def test_t_q_11_only_the_recipient_that_failed_is_tried_again_and_by_the_q
     for failures in range(1, 4):
         ledger.batches.clear()
         clock.seconds += 70.0 * 2 ** (failures - 1)
-        second.run_pass()
+        second.run_pass(agenda)
         second.wait_idle()
         queue.flush()
         tried += ledger.batches
         assert queue.open_recipients(item.id)[1].failures == failures + 1
     assert tried == [[f"{item.id}:1"]] * 3
-    second.run_pass()
+    second.run_pass(agenda)
     second.wait_idle()
     assert tried == [[f"{item.id}:1"]] * 3  # not due yet
     ledger.failing.clear()
     clock.seconds += 5000.0
-    second.run_pass()
+    second.run_pass(agenda)
     second.wait_idle()
     queue.flush()
     assert ledger.kept.keys() == {f"{item.id}:{index}" for index in range(3)}
@@ -180,9 +187,9 @@ async def test_an_item_stays_until_its_decision_record_is_kept(tmp_path: Path) -
     ledger = Ledger()
     ledger.kept = forgetful.kept
     clock = Clock()
-    second = manager_of(queue, ledger, clock)
+    second, agenda = manager_of(queue, ledger, clock), agenda_of(queue, clock)
     for _ in range(2):
-        second.run_pass()
+        second.run_pass(agenda)
         second.wait_idle()
         clock.seconds += 100.0
     assert ledger.records == {item.id: item.decision}
@@ -234,7 +241,7 @@ async def test_the_queue_process_serves_what_a_dead_worker_left_by_itself(tmp_pa
     ledger = Gate()
     ledger.open.set()
     manager = manager_of(queue, ledger)
-    manager.adopt()
+    manager.adopt(agenda_of(queue))
     assert await asyncio.to_thread(ledger.entered.wait, 30)
     manager.wait_idle()
     assert f"{item.id}:0" in ledger.kept

@@ -76,7 +76,7 @@ def test_a_newer_version_is_refused() -> None:
     import zlib
 
     header = bytearray(RECORDS[0][:HEADER_OCTETS])
-    header[8] = 2
+    header[8] = 3
     header[-4:] = zlib.crc32(header[:-4]).to_bytes(4, "big")
-    with pytest.raises(NewerVersion, match="version 2"):
+    with pytest.raises(NewerVersion, match="version 3"):
         list(scan(bytes(header) + RECORDS[0][HEADER_OCTETS:], MARK))

@@ -1,0 +1,183 @@
+"""How is a delivery status notification written? (RFC 3464; RFC 6522; RFC 6533)
+
+What another server said is a stranger's text: it is cut to one line of printable characters, so that it cannot add a field
+or a part. A report is 7-bit whatever it tells of, because nobody hears of a report that cannot travel; only a report to an
+internationalized address has that address in UTF-8.
+"""
+
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Literal
+
+from mailward.formats.header import fold_field, header_end, split_header
+
+MAX_WORDS = 500
+"""Characters of another server's reply that are told."""
+MAX_HEADER_OCTETS = 64 << 10
+"""How much of the original's header block goes back."""
+
+_NEWLINE = re.compile(rb"\r\n|\r|\n")
+_SEVEN_BIT = re.compile(rb"(?:[\t -~]{0,998}\r\n)*+")
+_REPLY = re.compile(r"[245][0-9]{2}(?:[ -]|\Z)")
+_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
+_SPECIAL = re.compile(r"[^!-~]|[\\+=]")
+
+Action = Literal["failed", "delayed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientStatus:
+    """The fields of one recipient (RFC 3464 section 2.3), as values; "" and None leave a field out.
+
+    status: enhanced ("5.1.1"); anything else is told as x.0.0. diagnostic: the reply of `remote_mta`, or our own words when no
+    server replied. original_recipient: as the sender gave it in ORCPT (RFC 3461), type included.
+    """
+
+    final_recipient: str
+    action: Action
+    status: str
+    diagnostic: str = ""
+    remote_mta: str = ""
+    last_attempt_at: datetime | None = None
+    will_retry_until: datetime | None = None
+    original_recipient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """One report. sender: of the report itself; recipient: the reverse-path of the message it is about.
+
+    text: the part for people, lines ended by "\\n". message_id: of the report, references: of the original or "", both with
+    their angle brackets. arrival_at: when the original was received. original: it, or at least its header block.
+    """
+
+    hostname: str
+    sender: str
+    recipient: str
+    subject: str
+    at: datetime
+    message_id: str
+    text: str
+    arrival_at: datetime
+    statuses: Sequence[RecipientStatus]
+    original: bytes
+    references: str = ""
+
+    def to_octets(self) -> bytes:
+        """The whole message, CRLF line ends, no line above 998 octets."""
+        parts = [_text_part(self.text), self._status_part(), _header_part(self.original)]
+        boundary = "=_report"
+        while any(boundary.encode("ascii") in part for part in parts):
+            boundary += "_"
+        delimiter = f"--{boundary}\r\n".encode("ascii")
+        body = b"".join(delimiter + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode("ascii")
+        return self._header(boundary) + b"\r\n" + body
+
+    def _header(self, boundary: str) -> bytes:
+        return b"".join(
+            [
+                fold_field("From", f"Mail delivery <{self.sender}>"),
+                # RFC 6532: an internationalized address has no form in ASCII; all others are ASCII.
+                f"To: <{one_line(self.recipient)}>\r\n".encode(),
+                fold_field("Subject", one_line(self.subject)),
+                fold_field("Date", format_datetime(self.at.astimezone(UTC))),
+                fold_field("Message-ID", self.message_id),
+                fold_field("References", self.references) if self.references else b"",
+                fold_field("Auto-Submitted", "auto-replied"),  # RFC 3834 section 5
+                fold_field("MIME-Version", "1.0"),
+                fold_field("Content-Type", f'multipart/report; report-type=delivery-status; boundary="{boundary}"'),
+            ]
+        )
+
+    def _status_part(self) -> bytes:
+        groups = [fold_field("Reporting-MTA", f"dns; {self.hostname}") + fold_field("Arrival-Date", _date(self.arrival_at))]
+        groups += [_recipient_fields(status) for status in self.statuses]
+        return b"Content-Type: message/delivery-status\r\n\r\n" + b"\r\n".join(groups)
+
+
+def one_line(text: str, limit: int = MAX_WORDS) -> str:
+    """Text with nothing but printable characters and single blanks, cut at so many characters."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return words if len(words) <= limit else words[: limit - 3] + "..."
+
+
+def typed_address(address: str) -> str:
+    """An address with its type: rfc822, or utf-8 in the form that is safe in seven bits (RFC 6533 section 3)."""
+    address = one_line(address)
+    if address.isascii():
+        return f"rfc822; {address}"
+    return "utf-8; " + _SPECIAL.sub(_escaped, address)
+
+
+def is_reply(words: str) -> bool:
+    """Did an SMTP server say this? True when it begins with a reply code."""
+    return _REPLY.match(words) is not None
+
+
+def _recipient_fields(status: RecipientStatus) -> bytes:
+    words = one_line(status.diagnostic)
+    kind = "smtp" if status.remote_mta and is_reply(words) else "x-mailward"
+    enhanced = status.status if _STATUS.fullmatch(status.status) else ("4.0.0" if status.action == "delayed" else "5.0.0")
+    values = {
+        "Original-Recipient": _seven_bit(one_line(status.original_recipient)),
+        "Final-Recipient": typed_address(status.final_recipient),
+        "Action": status.action,
+        "Status": enhanced,
+        "Remote-MTA": f"dns; {_seven_bit(one_line(status.remote_mta))}" if status.remote_mta else "",
+        "Diagnostic-Code": f"{kind}; {_seven_bit(words)}" if words else "",
+        "Last-Attempt-Date": _date(status.last_attempt_at),
+        "Will-Retry-Until": _date(status.will_retry_until),
+    }
+    return b"".join(fold_field(name, value) for name, value in values.items() if value)
+
+
+def _text_part(text: str) -> bytes:
+    octets = _NEWLINE.sub(b"\r\n", text.encode("utf-8", "replace"))
+    return _encoded("text/plain; charset=utf-8", octets)
+
+
+def _header_part(original: bytes) -> bytes:
+    """The header block only: a report must not carry a stranger's content to somebody else (RFC 6522 section 4)."""
+    kept, size_octets = [], 0
+    for field in split_header(original[: header_end(original)])[0]:
+        size_octets += len(field)
+        if size_octets > MAX_HEADER_OCTETS:
+            break
+        kept.append(field)
+    octets = _NEWLINE.sub(b"\r\n", b"".join(kept))
+    if octets and not octets.endswith(b"\r\n"):
+        octets += b"\r\n"
+    return _encoded("message/global-headers" if _is_utf8_beyond_ascii(octets) else "text/rfc822-headers", octets)
+
+
+def _is_utf8_beyond_ascii(octets: bytes) -> bool:
+    try:
+        return not octets.isascii() and bool(octets.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _encoded(content_type: str, octets: bytes) -> bytes:
+    """A part as it is where that is 7-bit, else quoted-printable."""
+    head = f"Content-Type: {content_type}\r\n"
+    if not _SEVEN_BIT.fullmatch(octets):
+        head += "Content-Transfer-Encoding: quoted-printable\r\n"
+        # Given CRLF it would end the soft breaks of a first line with a bare LF.
+        octets = binascii.b2a_qp(octets.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n")
+    return head.encode("ascii") + b"\r\n" + octets
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\x{{{ord(found.group()):02X}}}"
+
+
+def _seven_bit(text: str) -> str:
+    return re.sub(r"[^ -~]", _escaped, text)
+
+
+def _date(moment: datetime | None) -> str:
+    return "" if moment is None else format_datetime(moment.astimezone(UTC))

@@ -1,0 +1,110 @@
+"""What is tried when in the queue process, which takes over all mail without an owner.
+
+The one place that knows what is due, for every manager of the process: each takes what is due on its own routes, and says when
+to try again. Nothing here counts after a crash; the journal in the spool does.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from mailward.api.services import Clock
+from mailward.model.errors import StorageError
+from mailward.model.ids import QueueId
+from mailward.queue.index import DueIndex
+from mailward.queue.item import QueueItem
+from mailward.queue.schedule import FIRST_DELAY_S, remaining_s
+from mailward.queue.segment import OpenRecipient
+from mailward.queue.spool import NotHere, Spool
+
+log = structlog.get_logger("mailward.queue")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A recipient whose attempt is due. is_suspect: the last one began and never ended, so try it when nothing else is under
+    way that its failure could take along (T-Q-08).
+    """
+
+    item: QueueItem
+    index: int
+    is_suspect: bool
+
+
+class Agenda:
+    """Safe from any thread. monotonic_s: a clock that never jumps."""
+
+    def __init__(self, spool: Spool, clock: Clock, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._spool = spool
+        self._clock = clock
+        self._monotonic_s = monotonic_s
+        self._adopting = threading.Lock()
+        self._by_route: defaultdict[str, DueIndex] = defaultdict(DueIndex)
+
+    def adopt(self) -> None:
+        """Take over what is free. Blocks for the disk."""
+        with self._adopting:
+            adoption = self._spool.adopt()
+        for report in adoption.reports:
+            log.error("spool damaged", file=report.name, problem=report.text, kept=report.kept)
+        for queue_id in adoption.items:
+            for index, state in self._spool.open_recipients(queue_id).items():
+                if state.hold_reason:
+                    log.error("held", id=queue_id, index=index, reason=state.hold_reason)
+                self._plan(queue_id, index, state)
+
+    def plan(self, queue_id: QueueId, index: int) -> None:
+        """Go by what the journal says now, when somebody has changed it: released, or due at once."""
+        state = self._spool.open_recipients(queue_id).get(index)
+        if state is not None and state.waiting:
+            self._plan(queue_id, index, state)
+
+    def _plan(self, queue_id: QueueId, index: int, state: OpenRecipient) -> None:
+        if not state.hold_reason:
+            # One that never came to its end has no time of its own: the others must not wait for it, nor it for them.
+            at = datetime.fromisoformat(state.next_at) if state.next_at and not state.begun else None
+            self.again(queue_id, index, state.route, 0.0 if at is None else remaining_s(self._clock.now(), at))
+
+    def again(self, queue_id: QueueId, index: int, route: str, delay_s: float) -> None:
+        """Let a recipient be due after so many seconds."""
+        self._by_route[route].add(self._monotonic_s() + delay_s, queue_id, index)
+
+    def take(self, routes: Collection[str]) -> list[Due]:
+        """What is due on these routes, the earliest first; each is given out once, until it is planned again. Blocks."""
+        found = []
+        items: dict[QueueId, tuple[QueueItem, dict[int, OpenRecipient]]] = {}
+        for route in routes:
+            for queue_id, index in self._by_route[route].take(self._monotonic_s()):
+                try:
+                    if queue_id not in items:
+                        items[queue_id] = (self._spool.item(queue_id), self._spool.open_recipients(queue_id))
+                except NotHere:
+                    continue
+                except StorageError as error:
+                    if error.permanent:
+                        set_aside(self._spool, queue_id, error)
+                    else:
+                        log.error("queue item not readable, trying again", id=queue_id, problem=str(error))
+                        self.again(queue_id, index, route, FIRST_DELAY_S)
+                    continue
+                item, states = items[queue_id]
+                if index in states and not states[index].hold_reason:
+                    found.append(Due(item, index, states[index].begun > 0))
+        return found
+
+
+def set_aside(spool: Spool, queue_id: QueueId, error: StorageError) -> None:
+    """The spool's copy is damaged: keep what is left, tell the admin, and let the others flow (T-Q-13)."""
+    try:
+        report = spool.set_aside(queue_id, str(error))
+    except NotHere:
+        return
+    except StorageError as failure:
+        log.error("damaged message could not be set aside", id=queue_id, problem=str(failure))
+        return
+    log.error("damaged message set aside", id=queue_id, problem=report.text, kept=report.kept)

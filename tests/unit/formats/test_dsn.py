@@ -1,0 +1,184 @@
+"""Delivery status notifications: what the standard library's parser, and the shape of RFC 3464's examples, say of them."""
+
+import email
+import email.policy
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage, Message
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailward.formats.dsn import DeliveryReport, RecipientStatus, one_line, typed_address
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ORIGINAL = b"From: a@example.org\r\nTo: b@example.net\r\nSubject: Lunch\r\nMessage-ID: <1@example.org>\r\n\r\nsecret body\r\n"
+STATUS = RecipientStatus(
+    "b@example.net", "failed", "5.1.1", "550 5.1.1 No such user", "mx.example.net", last_attempt_at=AT + timedelta(minutes=1)
+)
+REPORT = DeliveryReport(
+    hostname="mx.example.org",
+    sender="postmaster@example.org",
+    recipient="a@example.org",
+    subject="Not delivered: your mail to b@example.net",
+    at=AT + timedelta(minutes=2),
+    message_id="<2@example.org>",
+    text="It could not be delivered.\n",
+    arrival_at=AT,
+    statuses=[STATUS],
+    original=ORIGINAL,
+    references="<1@example.org>",
+)
+
+
+def read(report: DeliveryReport) -> tuple[EmailMessage, EmailMessage, list[Message], EmailMessage]:
+    """The message, its text, the groups of its status, the original's header."""
+    octets = report.to_octets()
+    check_octets(octets)
+    message = email.message_from_bytes(octets, policy=email.policy.SMTPUTF8)
+    assert isinstance(message, EmailMessage)
+    assert not message.defects
+    text, status, header = message.iter_parts()
+    assert not text.defects and not status.defects
+    groups = status.get_payload()
+    assert isinstance(groups, list)
+    return message, text, groups, header  # type: ignore[return-value]
+
+
+def check_octets(octets: bytes) -> None:
+    assert octets.endswith(b"\r\n")
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", octets)
+    assert max(map(len, octets.split(b"\r\n"))) <= 998
+
+
+def test_the_message_has_the_form_of_rfc_6522_and_names_itself_automatic() -> None:
+    message, text, _, header = read(REPORT)
+    assert message.get_content_type() == "multipart/report"
+    assert message.get_param("report-type") == "delivery-status"
+    assert [part.get_content_type() for part in message.iter_parts()] == [
+        "text/plain",
+        "message/delivery-status",
+        "text/rfc822-headers",
+    ]
+    assert message["From"] == "Mail delivery <postmaster@example.org>"
+    assert message["To"] == "a@example.org"
+    assert message["Auto-Submitted"] == "auto-replied"
+    assert message["Message-ID"] == "<2@example.org>"
+    assert message["References"] == "<1@example.org>"
+    assert message["Date"].datetime == AT + timedelta(minutes=2)
+    assert message["Subject"] == "Not delivered: your mail to b@example.net"
+    assert text.get_content() == "It could not be delivered.\r\n"
+    assert header.get_payload() == ORIGINAL.decode().partition("\r\n\r\n")[0] + "\r\n"
+
+
+def test_the_status_has_the_fields_of_rfc_3464_section_2() -> None:
+    _, _, (about, recipient), _ = read(REPORT)
+    assert about.items() == [("Reporting-MTA", "dns; mx.example.org"), ("Arrival-Date", "Sun, 01 Mar 2026 12:00:00 +0000")]
+    assert recipient.items() == [
+        ("Final-Recipient", "rfc822; b@example.net"),
+        ("Action", "failed"),
+        ("Status", "5.1.1"),
+        ("Remote-MTA", "dns; mx.example.net"),
+        ("Diagnostic-Code", "smtp; 550 5.1.1 No such user"),
+        ("Last-Attempt-Date", "Sun, 01 Mar 2026 12:01:00 +0000"),
+    ]
+
+
+def test_a_delay_says_until_when_and_what_is_not_known_is_left_out() -> None:
+    delayed = RecipientStatus(
+        "b@example.net",
+        "delayed",
+        "",
+        "connection refused",
+        will_retry_until=AT + timedelta(days=5),
+        original_recipient="rfc822;c@example.net",
+    )
+    _, _, groups, _ = read(replace(REPORT, statuses=[STATUS, delayed]))
+    assert len(groups) == 3
+    assert groups[2].items() == [
+        ("Original-Recipient", "rfc822;c@example.net"),
+        ("Final-Recipient", "rfc822; b@example.net"),
+        ("Action", "delayed"),
+        ("Status", "4.0.0"),
+        ("Diagnostic-Code", "x-mailward; connection refused"),
+        ("Will-Retry-Until", "Fri, 06 Mar 2026 12:00:00 +0000"),
+    ]
+
+
+HOSTILE = "550 5.1.1 no\r\nFinal-Recipient: rfc822; victim@example.org\r\n\r\n--=_report\r\n\0\x1b[31m\u202eok\u2028" + "x" * 5000
+
+
+def test_t_hdr_11_what_a_peer_said_cannot_add_a_field_a_group_or_a_part() -> None:
+    hostile = replace(STATUS, diagnostic=HOSTILE, remote_mta="mx\r\nX: y", final_recipient="b@example.net\r\nZ: z")
+    report = replace(REPORT, statuses=[hostile], subject=f"about {HOSTILE}", text=HOSTILE, recipient="a@example.org\r\nBcc: e@e")
+    message, _, groups, _ = read(report)
+    assert len(list(message.iter_parts())) == 3 and len(groups) == 2
+    assert groups[1].keys() == ["Final-Recipient", "Action", "Status", "Remote-MTA", "Diagnostic-Code", "Last-Attempt-Date"]
+    assert "Bcc" not in message
+    assert len(groups[1]["Diagnostic-Code"]) < 600
+
+
+@pytest.mark.parametrize(
+    ("address", "typed"),
+    [
+        ("b@example.net", "rfc822; b@example.net"),
+        ('"b c+d"@example.net', 'rfc822; "b c+d"@example.net'),
+        ("müller+a@example.net", "utf-8; m\\x{FC}ller\\x{2B}a@example.net"),
+        ("用户@example.net", "utf-8; \\x{7528}\\x{6237}@example.net"),
+    ],
+)
+def test_an_internationalized_recipient_is_typed_utf_8_in_seven_bits(address: str, typed: str) -> None:
+    """RFC 6533 section 3: utf-8-addr-xtext."""
+    assert typed_address(address) == typed
+    octets = replace(REPORT, statuses=[replace(STATUS, final_recipient=address)]).to_octets()
+    assert octets.isascii()
+
+
+def test_a_report_is_seven_bit_but_for_an_internationalized_address_it_goes_to() -> None:
+    status = replace(STATUS, final_recipient="用户@example.net", diagnostic="550 用户 is unknown")
+    report = replace(REPORT, statuses=[status], text="用户\n", subject="用户", original="Subject: 用户\r\n\r\nbody".encode())
+    assert report.to_octets().isascii()
+    message, text, groups, header = read(replace(report, recipient="я@example.org"))
+    assert message["To"] == "я@example.org"
+    assert message["Subject"] == "用户"
+    assert text.get_content() == "用户\r\n"
+    assert groups[1]["Diagnostic-Code"] == "smtp; 550 \\x{7528}\\x{6237} is unknown"
+    assert header.get_content_type() == "message/global-headers"
+    assert header["Content-Transfer-Encoding"] == "quoted-printable"
+
+
+@pytest.mark.parametrize(
+    ("original", "sent_back"),
+    [
+        (b"Subject: a\nTo: b\n\nbody", b"Subject: a\r\nTo: b\r\n"),
+        (b"Subject: caf\xe9\r\n\r\nbody", b"Subject: caf\xe9\r\n"),
+        (b"Subject: " + b"x" * 2000 + b"\r\n\r\nbody", b"Subject: " + b"x" * 2000 + b"\r\n"),
+        (b"Subject: a\rb\0\r\n\r\nbody", b"Subject: a\r\nb\0\r\n"),
+        (b"Subject: no end", b"Subject: no end\r\n"),
+        (b"\r\nbody", b""),
+        (b"A: 1\r\n" + b"B: " + b"x" * 70_000 + b"\r\n\r\nbody", b"A: 1\r\n"),
+    ],
+)
+def test_only_the_header_of_the_original_goes_back_whatever_is_in_it(original: bytes, sent_back: bytes) -> None:
+    _, _, _, header = read(replace(REPORT, original=original))
+    assert header.get_content_type() == "text/rfc822-headers"
+    assert header.get_payload(decode=True) == sent_back
+
+
+@given(st.binary(max_size=300), st.text(max_size=300), st.text(max_size=300))
+def test_t_hdr_11_any_original_and_any_words_give_a_sound_message(original: bytes, words: str, text: str) -> None:
+    report = replace(REPORT, original=original, text=text, statuses=[replace(STATUS, diagnostic=words)])
+    octets = report.to_octets()
+    check_octets(octets)
+    message = email.message_from_bytes(octets, policy=email.policy.SMTPUTF8)
+    assert isinstance(message, EmailMessage)
+    assert len(list(message.iter_parts())) == 3
+    assert octets.isascii()
+
+
+@given(st.text())
+def test_one_line_is_printable_and_bounded(text: str) -> None:
+    line = one_line(text, 50)
+    assert line.isprintable() and len(line) <= 50 and "  " not in line
