@@ -12,6 +12,7 @@ from mailward.access.imap.session import Desk, Session
 from mailward.api.hooks import MessageMoved
 from mailward.disk import Disk
 from mailward.model.ids import AccountId
+from mailward.model.session import TlsFacts
 from mailward.store.embedded import EmbeddedStore
 
 PASSWORD = "secret"
@@ -65,7 +66,9 @@ class Office:
 
 
 class Wire:
-    """access.imap.session.Connection in memory."""
+    """access.connection.Connection in memory."""
+
+    listener = "imap"
 
     def __init__(self, *, is_secure: bool = True, can_start_tls: bool = False) -> None:
         self.is_secure = is_secure
@@ -74,6 +77,10 @@ class Wire:
         self.news = asyncio.Event()
         self.is_waiting = asyncio.Event()
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        return TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384") if self.is_secure else None
 
     async def send(self, octets: bytes) -> None:
         self.sent += octets

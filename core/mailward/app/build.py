@@ -6,11 +6,15 @@ import ssl
 from collections.abc import Sequence
 
 from mailward.access.imap.session import Desk as ImapDesk
+from mailward.access.pop3.leases import Leases
+from mailward.access.pop3.session import Desk as Pop3Desk
 from mailward.api.hooks import MessageMoved
 from mailward.app.config import Config, Listener
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
 from mailward.app.watching import Watchers
+from mailward.auth.exchange import Authenticator
+from mailward.auth.inprocess import InProcessAuthenticator
 from mailward.auth.login import Login
 from mailward.auth.passwords import PasswordChecker
 from mailward.decisions import DecisionStore
@@ -23,8 +27,10 @@ from mailward.intake.reception import Reception
 from mailward.intake.relaying import RelayGuard
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
-from mailward.net.imapd import ImapListener, ImapSettings, serve_imap
+from mailward.net.imapd import ImapSettings, serve_imap
+from mailward.net.pop3d import Pop3Settings, serve_pop3
 from mailward.net.smtpd import SmtpListener, SmtpSettings, serve_smtp
+from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates, server_context
 from mailward.pipeline.events import Events, events_of
 from mailward.pipeline.judge import Judge
@@ -135,7 +141,7 @@ class SmtpRole:
 
 
 class AccessRole:
-    """Serves mail over IMAP."""
+    """Serves mail over IMAP and POP3."""
 
     def __init__(self, config: Config, bound: Sequence[BoundListener]) -> None:
         self._config = config
@@ -146,7 +152,8 @@ class AccessRole:
         self._hints = Hints(config.data / "hints")
         self._watchers = Watchers()
         self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
-        self._listeners: list[ImapListener] = []
+        self._login = Login(self._directory, PasswordChecker())
+        self._listeners: list[StreamListener] = []
         self._contexts: list[ssl.SSLContext] = []
         self._old_events: list[Events] = []
 
@@ -154,23 +161,40 @@ class AccessRole:
         filters = load_filters(config)
         return events_of(filters.policies["inbound"], filters.host, self._services.of)
 
+    def _authenticator(self) -> Authenticator:
+        """Whom sessions ask about logins."""
+        return InProcessAuthenticator(self._login)
+
     async def start(self) -> None:
         config = self._config
         self._hints.listen(self._watchers.changed)
         self._watchers.start()
-        desk = ImapDesk(
+        imap_desk = ImapDesk(
             store=self._store,
-            login=Login(self._directory, PasswordChecker()),
+            login=self._login,
             watch=self._watchers.watch,
             moved=self._moved,
             hostname=config.hostname,
             append_octets=config.limits.message_octets,
         )
-        admission = Admission(total=config.limits.connections, per_address=config.limits.connections_per_address)
+        leases = Leases(config.data / "pop3", Disk())
+        pop3_desk = Pop3Desk(self._store, self._authenticator(), leases, config.hostname)
+        limits = config.limits
+        admission = {  # counted per protocol
+            protocol: Admission(total=limits.connections, per_address=limits.connections_per_address)
+            for protocol in ("imap", "pop3")
+        }
         for listener, sock in self._bound:
-            settings = ImapSettings(listener=listener.name, implicit_tls=listener.tls == "implicit")
-            context = _context(listener, config, self._contexts)
-            self._listeners.append(await serve_imap(sock, settings=settings, desk=desk, tls_context=context, admission=admission))
+            context, admits = _context(listener, config, self._contexts), admission[listener.protocol]
+            implicit = listener.tls == "implicit"
+            started: StreamListener
+            if listener.protocol == "imap":
+                imap = ImapSettings(listener=listener.name, implicit_tls=implicit)
+                started = await serve_imap(sock, settings=imap, desk=imap_desk, tls_context=context, admission=admits)
+            else:
+                pop3 = Pop3Settings(listener=listener.name, implicit_tls=implicit)
+                started = await serve_pop3(sock, settings=pop3, desk=pop3_desk, tls_context=context, admission=admits)
+            self._listeners.append(started)
 
     def _moved(self, moved: MessageMoved) -> None:
         self._events.moved(moved)

@@ -36,7 +36,7 @@ def serve(config_file: Path) -> int:
     load_filters(config)
     roles = [
         RoleSpec("smtp", lambda line: _run(line, config, lambda c: SmtpRole(c, _only(bound, "smtp")))),
-        RoleSpec("access", lambda line: _run(line, config, lambda c: AccessRole(c, _only(bound, "imap")))),
+        RoleSpec("access", lambda line: _run(line, config, lambda c: AccessRole(c, _only(bound, "imap", "pop3")))),
         RoleSpec("queue", lambda line: _run(line, config, QueueRole)),
     ]
     for listener, _ in bound:
@@ -48,12 +48,12 @@ def serve(config_file: Path) -> int:
     return Supervisor(roles, check_reload=check_reload).run()
 
 
-def _only(bound: list[BoundListener], protocol: str) -> list[BoundListener]:
-    """The listeners of one protocol; the sockets of the others are closed in this worker."""
+def _only(bound: list[BoundListener], *protocols: str) -> list[BoundListener]:
+    """The listeners of these protocols; the sockets of the others are closed in this worker."""
     for listener, listening in bound:
-        if listener.protocol != protocol:
+        if listener.protocol not in protocols:
             listening.close()
-    return [pair for pair in bound if pair[0].protocol == protocol]
+    return [pair for pair in bound if pair[0].protocol in protocols]
 
 
 def _check_folders(config: Config) -> None:

@@ -1,249 +1,40 @@
-"""IMAP on sockets: octets to and from sessions, TLS, deadlines, and how many clients there may be. No command is known here."""
+"""IMAP on sockets: what `net.stream` leaves to the protocol."""
 
 import asyncio
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import cast
 
-import structlog
-
+from mailward.access.connection import Connection
 from mailward.access.imap.commands import COMMANDS
-from mailward.access.imap.session import Desk, Session, State
-from mailward.net.admission import Admission, normal_ip
-
-log = structlog.get_logger("mailward.imap")
-
-_BACKLOG = 512
+from mailward.access.imap.session import Desk, Session
+from mailward.net.admission import Admission
+from mailward.net.stream import StreamListener, StreamSettings
 
 
 @dataclass(frozen=True, slots=True)
-class ImapSettings:
-    """One listener. login_s: from the connection until somebody is logged in; idle_s: the longest silence afterwards (RFC 3501
-    section 5.4).
-
-    buffer_octets: input kept while a command is carried out. output_octets: unsent output before we wait for the client.
-    """
+class ImapSettings(StreamSettings):
+    """One IMAP listener."""
 
     listener: str = "imap"
-    implicit_tls: bool = False
-    login_s: float = 60.0
-    idle_s: float = 1830.0
-    handshake_s: float = 10.0
-    write_s: float = 120.0
-    buffer_octets: int = 256 * 1024
-    output_octets: int = 512 * 1024
+    idle_s: float = 1830.0  # RFC 3501 section 5.4: at least 30 minutes
 
 
-class ImapConnection(asyncio.Protocol):
-    """One client's socket."""
-
-    def __init__(self, listener: "ImapListener") -> None:
-        self._listener = listener
-        self._settings = listener.settings
-        self._transport: asyncio.Transport | None = None
-        self._inbox: list[bytes] = []
-        self._inbox_octets = 0
-        self._paused = False
-        self._ended = False
-        self._interrupted = False
-        self._secure = listener.settings.implicit_tls
-        self._login_until = 0.0
-        self._arrived = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self.session: Session | None = None
-
-    # --- what asyncio calls ---
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclasses
-        if self.session is None:  # not again after STARTTLS
-            self._login_until = asyncio.get_running_loop().time() + self._settings.login_s
-            self._listener.start_session(self)
-
-    def data_received(self, data: bytes) -> None:
-        self._inbox.append(data)
-        self._inbox_octets += len(data)
-        if self._inbox_octets >= self._settings.buffer_octets and not self._paused and self._transport is not None:
-            self._paused = True
-            self._transport.pause_reading()
-        self._arrived.set()
-
-    def eof_received(self) -> bool | None:
-        self._ended = True
-        self._arrived.set()
-        return not self._secure
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._ended = True
-        self._arrived.set()
-        self._writable.set()
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    # --- access.imap.session.Connection ---
-
-    @property
-    def is_secure(self) -> bool:
-        return self._secure
-
-    @property
-    def can_start_tls(self) -> bool:
-        return not self._secure and self._listener.tls_context is not None
-
-    async def send(self, octets: bytes) -> None:
-        transport = self._open()
-        transport.write(octets)
-        if not self._writable.is_set():
-            async with asyncio.timeout(self._settings.write_s):
-                await self._writable.wait()
-            self._open()
-
-    async def receive(self) -> bytes:
-        if not self._inbox and not self._ended and not self._interrupted:
-            self._arrived.clear()
-            logged_in = self.session is not None and self.session.state not in (State.NOT_AUTHENTICATED, State.LOGOUT)
-            # Before login the time is counted from the beginning: octets that trickle in do not prolong it.
-            until = asyncio.get_running_loop().time() + self._settings.idle_s if logged_in else self._login_until
-            async with asyncio.timeout_at(until):
-                await self._arrived.wait()
-        if self._interrupted:
-            raise TimeoutError
-        octets = b"".join(self._inbox)
-        self._inbox.clear()
-        self._inbox_octets = 0
-        if self._paused and self._transport is not None and not self._transport.is_closing():
-            self._paused = False
-            self._transport.resume_reading()
-        return octets
-
-    async def start_tls(self) -> None:
-        transport, context = self._open(), self._listener.tls_context
-        assert context is not None
-        if self._inbox:
-            log.warning("peer fault", fault="TLS_INJECTION", peer=self.peer_ip)
-            transport.abort()
-            raise ConnectionResetError("clear text followed STARTTLS")
-        # Nothing is awaited between the look above and the moment start_tls takes the socket over.
-        secure = await asyncio.get_running_loop().start_tls(
-            transport, self, context, server_side=True, ssl_handshake_timeout=self._settings.handshake_s
-        )
-        if secure is None:
-            raise ConnectionResetError("gone in the handshake")
-        self._transport = secure
-        self._transport.set_write_buffer_limits(high=self._settings.output_octets)
-        self._secure = True
-
-    # --- for the listener ---
-
-    @property
-    def peer_ip(self) -> str | None:
-        name = self._transport.get_extra_info("peername") if self._transport is not None else None
-        return normal_ip(name[0]) if name else None
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            asyncio.get_running_loop().call_later(self._settings.handshake_s, self._transport.abort)
-
-    def interrupt(self) -> None:
-        """Let `receive` end with TimeoutError, now and from now on."""
-        self._interrupted = True
-        self._arrived.set()
-
-    def limit_output(self) -> None:
-        self._open().set_write_buffer_limits(high=self._settings.output_octets)
-
-    def _open(self) -> asyncio.Transport:
-        if self._transport is None or self._transport.is_closing():
-            raise ConnectionResetError("the client is gone")
-        return self._transport
-
-
-class ImapListener:
+class ImapListener(StreamListener):
     """One listening socket and its sessions."""
 
+    too_many = b"* BYE Too many connections from your address\r\n"
+
     def __init__(self, settings: ImapSettings, desk: Desk, tls_context: ssl.SSLContext | None, admission: Admission) -> None:
-        self.settings = settings
-        self.tls_context = tls_context
+        super().__init__(settings, tls_context, admission, "mailward.imap")
         self._desk = desk
-        self._admission = admission
-        self._server: asyncio.Server | None = None
-        self._sessions: dict[Session, asyncio.Task[None]] = {}
-        self._connections: set[ImapConnection] = set()
 
-    async def start(self, sock: socket.socket) -> None:
-        """Accept on a socket that is bound already."""
-        implicit = self.tls_context if self.settings.implicit_tls else None
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: ImapConnection(self),
-            sock=sock,
-            backlog=_BACKLOG,
-            ssl=implicit,
-            ssl_handshake_timeout=self.settings.handshake_s if implicit else None,
-        )
-
-    @property
-    def port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    @property
-    def sessions(self) -> tuple[asyncio.Task[None], ...]:
-        """Of clients that are connected."""
-        return tuple(self._sessions.values())
-
-    def start_session(self, connection: ImapConnection) -> None:
-        peer = connection.peer_ip
-        if peer is None:
-            connection.close()
-            return
-        session = connection.session = Session(self._desk, connection, peer, COMMANDS)
-        task = asyncio.get_running_loop().create_task(self._serve(session, connection, peer))
-        self._sessions[session] = task
-        task.add_done_callback(lambda _: self._sessions.pop(session, None))
-
-    async def _serve(self, session: Session, connection: ImapConnection, peer: str) -> None:
-        if not self._admission.enter(peer):
-            try:
-                await connection.send(b"* BYE Too many connections from your address\r\n")
-            except (ConnectionError, TimeoutError):
-                log.info("lost connection", peer=peer)
-            connection.close()
-            return
-        try:
-            connection.limit_output()
-            self._connections.add(connection)
-            await session.run()
-        except (ConnectionError, ssl.SSLError, TimeoutError):
-            log.info("lost connection", peer=peer, account=session.account)
-        except Exception:
-            log.exception("unforeseen failure", peer=peer, account=session.account)
-        finally:
-            self._connections.discard(connection)
-            self._admission.leave(peer)
-            connection.close()
+    def open_session(self, connection: Connection, peer_ip: str) -> Session:
+        return Session(self._desk, connection, peer_ip, COMMANDS)
 
     async def close(self, grace_s: float = 10.0) -> None:
-        """Stop accepting and say BYE to everybody; commands under way are finished."""
-        if self._server is not None:
-            self._server.close()
-        for session in tuple(self._sessions):
-            session.say_goodbye("Server is shutting down")
-        for connection in tuple(self._connections):
-            connection.interrupt()
-        tasks = self.sessions
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace_s)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        """Stop accepting and say BYE to everybody; commands under way, and what goes on behind replies, are finished."""
+        await super().close(grace_s)
         if self._desk.background:
             await asyncio.wait(tuple(self._desk.background), timeout=grace_s)
 

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from mailward.access.connection import Connection
 from mailward.access.imap.recent import RecentBook
 from mailward.access.imap.selected import Selected
 from mailward.api.hooks import MessageMoved
@@ -54,30 +55,6 @@ class No(Exception):
     def __init__(self, text: str, code: str = "") -> None:
         super().__init__(text)
         self.code = code
-
-
-class Connection(Protocol):
-    """What a session needs of its socket."""
-
-    @property
-    def is_secure(self) -> bool:
-        """TLS is on."""
-        ...
-
-    @property
-    def can_start_tls(self) -> bool: ...
-
-    async def send(self, octets: bytes) -> None:
-        """Write; waits while the client reads too slowly. Raises ConnectionError."""
-        ...
-
-    async def receive(self) -> bytes:
-        """The next octets; b"" at the end. Raises ConnectionError, and TimeoutError after the time a state allows."""
-        ...
-
-    async def start_tls(self) -> None:
-        """The handshake. Raises ConnectionError, also when clear text followed the command."""
-        ...
 
 
 class LoginCheck(Protocol):
@@ -128,6 +105,10 @@ class Session:
         self._goodbye: str | None = None
         self.tls_is_next = False
         """The handshake follows the reply that is being written."""
+
+    @property
+    def is_logged_in(self) -> bool:
+        return self.state not in (State.NOT_AUTHENTICATED, State.LOGOUT)
 
     # --- for the command functions ---
 

@@ -1,0 +1,143 @@
+"""INBOX as a maildrop (RFC 1939 section 4): what was there at login, by message-numbers that hold to the end of the session.
+
+Sizes and unique-ids come from the index; only RETR and TOP open a message. Nothing changes in the store before `update`.
+Everything blocks, and is called by one thread at a time.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mailward.model.errors import StorageError
+from mailward.model.ids import Uid
+from mailward.store.base import SYSTEM_FLAGS, AccountStore, Expunge, SetFlags
+
+CHUNK_OCTETS = 256 * 1024
+_LINES = 5000
+"""So many lines of a listing are made at once."""
+_SEEN = SYSTEM_FLAGS[0]
+
+
+class NoSuchMessageError(Exception):
+    """No message has this number, or it is marked as deleted, or another client has deleted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What STAT tells, without messages marked as deleted."""
+
+    messages: int
+    octets: int
+
+
+class Maildrop:
+    """A snapshot of INBOX and the marks on it. Raises StorageError."""
+
+    def __init__(self, store: AccountStore) -> None:
+        self._store = store
+        view = store.view(store.mailbox("INBOX").id)
+        self._mailbox = view.mailbox
+        self._modseq = view.mailbox.highest_modseq
+        self._uids = view.uids
+        self._messages = view.messages
+        self._is_seen = bytearray(flags & 1 for flags in view.flags)
+        self._sizes = array("Q", (int(size) for (size,) in store.meta(view.messages, ["size_octets"])))
+        self._is_deleted = bytearray(len(view.uids))
+        self._is_gone = bytearray(len(view.uids))
+        self._retrieved: set[int] = set()
+        self.totals = Totals(len(self._sizes), sum(self._sizes))
+
+    # --- figures ---
+
+    def size_octets(self, number: int) -> int:
+        """Of one message, dot-stuffing left out. Raises NoSuchMessageError."""
+        return self._sizes[self._place(number)]
+
+    def unique_id(self, number: int) -> str:
+        """Never used for another message of the account. Raises NoSuchMessageError."""
+        return self._unique_id(self._place(number)).decode("ascii")
+
+    def sizes(self) -> Iterator[bytes]:
+        """The lines of LIST, some thousands at a time."""
+        return self._listing(lambda place: b"%d" % self._sizes[place])
+
+    def unique_ids(self) -> Iterator[bytes]:
+        """The lines of UIDL, some thousands at a time."""
+        return self._listing(self._unique_id)
+
+    def _unique_id(self, place: int) -> bytes:
+        return b"%08x%08x" % (self._mailbox.uidvalidity, self._uids[place])
+
+    def _listing(self, value: Callable[[int], bytes]) -> Iterator[bytes]:
+        for start in range(0, len(self._uids), _LINES):
+            places = range(start, min(start + _LINES, len(self._uids)))
+            yield b"".join([b"%d %b\r\n" % (place + 1, value(place)) for place in places if not self._is_deleted[place]])
+
+    # --- messages ---
+
+    def message(self, number: int) -> Iterator[bytes]:
+        """The octets of one message in chunks; its errors come with the first. Raises NoSuchMessageError, StorageError."""
+        place = self._readable(number)
+        yield from self._octets(place, 0)
+        self._retrieved.add(place)
+
+    def header_and_body(self, number: int) -> Iterator[bytes]:
+        """As `message`, but the header comes alone, without opening the body."""
+        place = self._readable(number)
+        ((header, header_octets),) = self._store.meta([self._messages[place]], ["headers", "header_octets"])
+        yield bytes(header) if isinstance(header, bytes) else b""
+        yield from self._octets(place, int(header_octets))
+
+    def _octets(self, place: int, start: int) -> Iterator[bytes]:
+        size = self._sizes[place]
+        for at in range(start, size, CHUNK_OCTETS):
+            octets = self._store.read(self._messages[place], at, CHUNK_OCTETS)
+            if len(octets) != min(CHUNK_OCTETS, size - at):
+                raise StorageError(f"message {self._messages[place]} is shorter than its size says", permanent=True)
+            yield octets
+
+    def _readable(self, number: int) -> int:
+        place = self._place(number)
+        delta = self._store.delta(self._mailbox.id, self._modseq)
+        self._modseq = delta.highest_modseq
+        for uid in delta.gone:
+            at = bisect_left(self._uids, uid)
+            if at < len(self._uids) and self._uids[at] == uid:
+                self._is_gone[at] = 1
+        if self._is_gone[place]:
+            raise NoSuchMessageError
+        return place
+
+    # --- marks ---
+
+    def delete(self, number: int) -> None:
+        """Mark. Raises NoSuchMessageError."""
+        place = self._place(number)
+        self._is_deleted[place] = 1
+        self.totals = Totals(self.totals.messages - 1, self.totals.octets - self._sizes[place])
+
+    def reset(self) -> None:
+        """Take all marks away."""
+        self._is_deleted = bytearray(len(self._uids))
+        self.totals = Totals(len(self._sizes), sum(self._sizes))
+
+    def update(self) -> None:
+        """Expunge what is marked, and note as seen what was retrieved: all or nothing, durable when it returns.
+
+        Raises StorageError and StoreRefusal, and then nothing has changed.
+        """
+        seen = [place for place in sorted(self._retrieved) if not self._is_seen[place] and not self._is_deleted[place]]
+        deleted = [place for place, marked in enumerate(self._is_deleted) if marked]
+        id, uids = self._mailbox.id, self._uids
+        ops: list[SetFlags | Expunge] = []
+        if seen:
+            ops.append(SetFlags(id, tuple(Uid(uids[place]) for place in seen), "add", (_SEEN,)))
+        if deleted:
+            ops.append(Expunge(id, tuple(Uid(uids[place]) for place in deleted)))
+        self._store.apply(ops)
+
+    def _place(self, number: int) -> int:
+        if not 1 <= number <= len(self._uids) or self._is_deleted[number - 1]:
+            raise NoSuchMessageError
+        return number - 1

@@ -1,0 +1,242 @@
+"""One POP3 session: what the machine asks, answered from a maildrop and the one login chain.
+
+Deletions and \\Seen are carried out by QUIT and by nothing else: a client that is lost has changed nothing (RFC 1939
+section 6, T-POP-03). The reply to QUIT is sent behind the commit.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from mailward.access.connection import Connection
+from mailward.access.pop3.leases import Lease, Leases
+from mailward.access.pop3.maildrop import Maildrop, NoSuchMessageError
+from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step, plain_response
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId
+from mailward.protocol.pop3.events import (
+    DeleAsked,
+    Event,
+    ListAsked,
+    PassAsked,
+    RetrAsked,
+    RsetAsked,
+    SaslAsked,
+    SaslResponse,
+    StatAsked,
+    TlsAsked,
+    TopAsked,
+    UidlAsked,
+    UpdateAsked,
+)
+from mailward.protocol.pop3.server import Pop3Server
+from mailward.protocol.pop3.states import State
+from mailward.store.base import MailStore, StoreRefusal
+
+log = structlog.get_logger("mailward.pop3")
+
+T = TypeVar("T")
+
+_FLUSH_OCTETS = 32 * 1024
+"""Replies to pipelined commands leave together, so many octets at a time."""
+_REFUSALS = {
+    "failed": ("Authentication failed", "AUTH"),
+    "malformed": ("The response is not of the mechanism", "AUTH"),
+    "unavailable": ("Logins cannot be checked now, please try again later", "SYS/TEMP"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all sessions of a process share."""
+
+    store: MailStore
+    authenticator: Authenticator
+    leases: Leases
+    hostname: str
+
+
+class Session:
+    """One client. `run` serves it to the end."""
+
+    def __init__(self, desk: Desk, connection: Connection, peer_ip: str) -> None:
+        self._desk = desk
+        self._connection = connection
+        self._peer_ip = peer_ip
+        self._machine = Pop3Server(
+            desk.hostname,
+            desk.authenticator.mechanisms,
+            is_secure=connection.is_secure,
+            offer_stls=connection.can_start_tls,
+        )
+        self._exchange: Exchange | None = None
+        self._drop: Maildrop | None = None
+        self._lease: Lease | None = None
+        self._leaving = False
+        self.account: AccountId | None = None
+
+    @property
+    def is_logged_in(self) -> bool:
+        return self._machine.state is State.TRANSACTION
+
+    def say_goodbye(self, text: str) -> None:
+        """POP3 has no words for it: the connection is closed behind the command under way (RFC 1939 section 3)."""
+        self._leaving = True
+
+    async def run(self) -> None:
+        """Serve until the client or we end it."""
+        machine = self._machine
+        try:
+            while not (machine.is_closed or self._leaving):
+                event = machine.next_event()
+                if event is not None:
+                    await self._answer(event)
+                    if machine.to_send_octets >= _FLUSH_OCTETS:
+                        await self._flush()
+                    continue
+                await self._flush()
+                if not machine.is_closed:
+                    octets = await self._connection.receive()
+                    if not octets:
+                        return
+                    machine.receive_data(octets)
+            await self._flush()
+        except TimeoutError:
+            if not self._leaving:
+                log.info("session timed out", peer=self._peer_ip, account=self.account)
+        finally:
+            if machine.fault is not None:
+                log.warning("peer fault", fault=machine.fault.name, peer=self._peer_ip, account=self.account)
+            self._release()
+
+    async def _answer(self, event: Event) -> None:
+        machine = self._machine
+        try:
+            match event:
+                case TlsAsked():
+                    await self._flush()
+                    await self._connection.start_tls()
+                    machine.tls_started()
+                case PassAsked(name, password):
+                    await self._step(self._begin("PLAIN"), plain_response(name, password))
+                case SaslAsked(mechanism, response):
+                    await self._step(self._begin(mechanism), response)
+                case SaslResponse(response) if self._exchange is not None:
+                    await self._step(self._exchange, response)
+                case UpdateAsked():
+                    await self._blocking(self._maildrop.update)
+                    self._release()  # before the reply: the client may come back at once
+                    machine.accept("Until next time")
+                case _:
+                    await self._in_transaction(event)
+        except NoSuchMessageError:
+            machine.refuse("There is no such message")
+        except (StorageError, StoreRefusal) as error:
+            log.error("storage error", account=self.account, command=type(event).__name__, error=str(error))
+            what = "Nothing was deleted, please try again later" if isinstance(event, UpdateAsked) else "Please try again later"
+            machine.refuse(what, "SYS/TEMP")
+
+    async def _in_transaction(self, event: Event) -> None:
+        machine, drop = self._machine, self._maildrop
+        match event:
+            case StatAsked():
+                machine.accept(f"{drop.totals.messages} {drop.totals.octets}")
+            case ListAsked(None):
+                await self._send_lines(f"{drop.totals.messages} messages, {drop.totals.octets} octets", drop.sizes())
+            case ListAsked(int(number)):
+                machine.accept(f"{number} {drop.size_octets(number)}")
+            case UidlAsked(None):
+                await self._send_lines("Unique-ids follow", drop.unique_ids())
+            case UidlAsked(int(number)):
+                machine.accept(f"{number} {drop.unique_id(number)}")
+            case RetrAsked(number):
+                await self._send_message(f"{drop.size_octets(number)} octets", drop.message(number), None)
+            case TopAsked(number, lines):
+                await self._send_message("Top of the message follows", drop.header_and_body(number), lines)
+            case DeleAsked(number):
+                drop.delete(number)
+                machine.accept("Marked as deleted")
+            case RsetAsked():
+                drop.reset()
+                machine.accept(f"{drop.totals.messages} messages, {drop.totals.octets} octets")
+
+    # --- logging in ---
+
+    def _begin(self, mechanism: str) -> Exchange:
+        connection = self._connection
+        peer = LoginPeer("pop3", connection.listener, self._peer_ip, connection.tls)
+        self._exchange = self._desk.authenticator.begin(peer, mechanism)
+        return self._exchange
+
+    async def _step(self, exchange: Exchange, response: bytes | None) -> None:
+        step: Step = await exchange.step(response)
+        match step:
+            case Challenge(octets):
+                self._machine.challenge(octets)
+            case Accepted(identity):
+                await self._open(identity.account)
+            case Refused(reason):
+                self._machine.refuse(*_REFUSALS[reason])
+
+    async def _open(self, account: AccountId) -> None:
+        """The maildrop, if nobody else has it."""
+        self._exchange = None
+        lease = await self._blocking(lambda: self._desk.leases.take(account))
+        if lease is None:
+            self._machine.refuse("Another session has this mailbox open", "IN-USE")
+            return
+        self._lease = lease
+        try:
+            self._drop = await self._blocking(lambda: Maildrop(self._desk.store.open(account)))
+        except (StorageError, StoreRefusal):
+            self._release()
+            raise
+        self.account = account
+        self._machine.accept(f"{self._drop.totals.messages} messages, {self._drop.totals.octets} octets")
+
+    @property
+    def _maildrop(self) -> Maildrop:
+        assert self._drop is not None, "the machine asks for messages in TRANSACTION only"
+        return self._drop
+
+    def _release(self) -> None:
+        if self._lease is not None:
+            self._lease.release()
+
+    # --- multi-line responses ---
+
+    async def _send_lines(self, text: str, pieces: Iterator[bytes]) -> None:
+        self._machine.begin_lines(text)
+        await self._send_pieces(pieces, await self._next(pieces))
+
+    async def _send_message(self, text: str, pieces: Iterator[bytes], body_lines: int | None) -> None:
+        """The first octets are read before +OK is written, so that what cannot be read gets -ERR."""
+        first = await self._next(pieces)
+        self._machine.begin_message(text, body_lines)
+        try:
+            await self._send_pieces(pieces, first)
+        except StorageError as error:
+            log.error("storage error", account=self.account, error=str(error))
+            raise ConnectionAbortedError("a message that has begun cannot be finished") from error
+
+    async def _send_pieces(self, pieces: Iterator[bytes], piece: bytes | None) -> None:
+        machine = self._machine
+        while piece is not None and machine.more(piece):
+            if machine.to_send_octets >= _FLUSH_OCTETS:
+                await self._flush()
+            piece = await self._next(pieces)
+        machine.end()
+
+    async def _next(self, pieces: Iterator[bytes]) -> bytes | None:
+        return await self._blocking(lambda: next(pieces, None))
+
+    async def _flush(self) -> None:
+        octets = self._machine.data_to_send()
+        if octets:
+            await self._connection.send(octets)
+
+    async def _blocking(self, function: Callable[[], T]) -> T:
+        return await asyncio.to_thread(function)
