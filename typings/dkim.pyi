@@ -27,6 +27,7 @@ class DKIM:
     def verify_sig_process(
         self, sig: dict[bytes, bytes], include_headers: list[bytes], sig_header: tuple[bytes, bytes], dnsfunc: object
     ) -> bool: ...
+    def verify(self, idx: int = ..., dnsfunc: Callable[[bytes], bytes] | None = ...) -> bool: ...
     def sign(
         self,
         selector: bytes,

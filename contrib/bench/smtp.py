@@ -25,7 +25,8 @@ def run(rounds: int) -> None:
     with server(policy=POLICY, start=False) as mailward, postfix(9, *discard) as other:
         config = mailward.config.read_text()
         config = (
-            config.replace("routes: {} ", "routes: {load.example.test: discard}\nrelay_domains: [load.example.test] ") + "limits: {connections_per_address: 1000}\n"
+            config.replace("routes: {} ", "routes: {load.example.test: discard}\nrelay_domains: [load.example.test] ")
+            + "limits: {connections_per_address: 1000}\n"
         )
         mailward.config.write_text(config)
         mailward.start()

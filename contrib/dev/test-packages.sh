@@ -23,6 +23,7 @@ need smtp-source postfix
 need dovecot dovecot-imapd
 need mutt mutt
 need thunderbird thunderbird
+need opendkim opendkim
 need setpriv util-linux
 if perl -MNet::SSLeay -e 1 2>/dev/null; then
     printf '  %-14s %s\n' "swaks's TLS" "Net::SSLeay"

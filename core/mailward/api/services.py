@@ -102,8 +102,11 @@ class Credentials(Protocol):
 class Secrets(Protocol):
     """Private keys and other secret files of one plugin: below `secrets/<plugin>/` beside mailward.yaml."""
 
-    def names(self) -> tuple[str, ...]:
-        """The files there are, as relative paths, sorted."""
+    def names(self, folder: str = "") -> tuple[str, ...]:
+        """The files below a folder, all of them by default, as relative paths for `read`, sorted; () when there are none.
+
+        Raises FileNotFoundError for a folder outside, PermissionError for one that cannot be looked into.
+        """
         ...
 
     def read(self, name: str) -> bytes:

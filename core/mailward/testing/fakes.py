@@ -112,8 +112,8 @@ class MemorySecrets:
     def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
         self.files = dict(files or {})
 
-    def names(self) -> tuple[str, ...]:
-        return tuple(sorted(self.files))
+    def names(self, folder: str = "") -> tuple[str, ...]:
+        return tuple(sorted(name for name in self.files if not folder or name.startswith(f"{folder}/")))
 
     def read(self, name: str) -> bytes:
         if name not in self.files:

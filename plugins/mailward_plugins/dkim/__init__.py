@@ -1,14 +1,27 @@
-"""DKIM: which domains take responsibility for this message? (RFC 6376, RFC 8301, RFC 8463)"""
+"""DKIM: which domains take responsibility for this message, and how do ours? (RFC 6376, RFC 8301, RFC 8463)"""
 
 from collections.abc import Iterator
 
-from mailward.api import AuthResult, Finding, MessageView, Plugin, Services, Symbol, hookimpl
+from mailward.api import (
+    AddHeader,
+    AuthResult,
+    DnsRecord,
+    Finding,
+    MessageView,
+    Plugin,
+    Relaying,
+    Services,
+    Symbol,
+    hookimpl,
+)
+from mailward_plugins.dkim.keys import dns_records, signing_keys
 from mailward_plugins.dkim.rules import HeaderField, Outcome, verify
 from mailward_plugins.dkim.settings import DkimFacts, DkimSettings
+from mailward_plugins.dkim.signing import SIGNATURE_FIELD, author_domain, sign
 
 plugin = Plugin(
     api=1,
-    summary="Verifies DKIM signatures",
+    summary="Verifies DKIM signatures and signs what is sent",
     settings=DkimSettings,
     facts=DkimFacts,
     symbols={
@@ -36,6 +49,26 @@ async def inspect_message(message: MessageView, settings: DkimSettings, services
     authors = [author.address.domain for author in message.authors if author.address is not None]
     outcomes = await verify(fields, body, authors, services.resolver, services.run_blocking, services.clock.now(), settings)
     return list(_findings(outcomes, settings, services.clock.now().timestamp()))
+
+
+@hookimpl(after="*")
+def edit_relay(relaying: Relaying, message: MessageView, settings: DkimSettings, services: Services) -> list[AddHeader]:
+    """A signature by every key of the author's domain; after all others, since what they change would break it."""
+    domain = author_domain(relaying, message)
+    keys = signing_keys(domain, services.secrets) if domain is not None else ()
+    if not keys:
+        if relaying.origin != "inbound":
+            reason = "no single author" if domain is None else "the author's domain has no key"
+            services.log.info("not_signed", id=relaying.id, reason=reason)
+        return []
+    values = sign(message, keys, services.clock.now(), settings.expire_after)
+    return [AddHeader(SIGNATURE_FIELD, value) for value in values]
+
+
+@hookimpl
+def collect_dns_records(domain: str, services: Services) -> list[DnsRecord]:
+    """The public keys."""
+    return dns_records(domain, services.secrets)
 
 
 def _findings(outcomes: list[Outcome], settings: DkimSettings, now_s: float) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ class HeaderField:
     def of(cls, raw: bytes) -> "HeaderField":
         """The field in these octets; one without a colon has an empty value."""
         name, _, value = raw.partition(b":")
-        return cls(name.strip(b" \t\r\n").lower(), name, _crlf(value))
+        return cls(name.strip(b" \t\r\n").lower(), name, to_crlf(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,18 @@ async def verify(
     return verified + outcomes + unchecked
 
 
+def verify_topmost(fields: Sequence[HeaderField], body: bytes, records: Sequence[str]) -> list[Outcome]:
+    """One outcome for each of the first fields, which must be signatures: as many as there are key records, in their order.
+
+    Raises TagError for what is no signature, or no key for it.
+    """
+    candidates = []
+    for position, record in enumerate(records):
+        signature = parse_signature(fields[position].value)
+        candidates.append(_Candidate(position, fields[position], signature, parse_key((record,), signature)))
+    return _verify_all(fields, body, candidates)
+
+
 def _is_related(domain: str, author_domains: Sequence[str]) -> bool:
     return any(domain == author or domain.endswith("." + author) or author.endswith("." + domain) for author in author_domains)
 
@@ -137,7 +149,7 @@ async def _fetch_keys(candidates: list[_Candidate], resolver: Resolver, settings
 
 
 def _verify_all(fields: Sequence[HeaderField], body: bytes, candidates: Sequence[_Candidate]) -> list[Outcome]:
-    body = _crlf(body)
+    body = to_crlf(body)
     outcomes = []
     for candidate in candidates:
         if candidate.failure is not None:
@@ -206,6 +218,6 @@ def _added_field(fields: Sequence[HeaderField], signature: Signature) -> bytes |
     return None
 
 
-def _crlf(octets: bytes) -> bytes:
-    """With CRLF line ends (RFC 6376 section 5.3); mail that came by SMTP has no others."""
+def to_crlf(octets: bytes) -> bytes:
+    """With CRLF line ends (RFC 6376 section 5.3); mail that goes by SMTP has no others."""
     return octets if octets.count(b"\n") == octets.count(b"\r\n") else _BARE_LF.sub(b"\r\n", octets)

@@ -1,10 +1,8 @@
 """What of dkimpy must be replaced before it may see strangers' mail? Importing this module replaces it, once.
 
 - RSA in Python with keys of any size stops the process for seconds: cryptography instead, sizes and exponents bounded.
-- Relaxed body canonicalisation is quadratic in blanks, the removal of b= in blanks and line breaks: both linear here.
+- Relaxed body canonicalisation is quadratic in blanks, the removal of b= in blanks and line breaks: neither is here.
 """
-
-import re
 
 import dkim
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -18,7 +16,6 @@ MAX_RSA_BITS = 4096
 """RFC 8301 section 3.2: verifiers must be able to validate up to this; more is only good for keeping us busy."""
 _MAX_EXPONENT_BITS = 33
 
-_BLANKS = re.compile(rb"[\t ]+")
 _HASHES: dict[str, hashes.HashAlgorithm] = {"sha256": hashes.SHA256()}
 
 
@@ -42,10 +39,13 @@ def load_rsa_key(der: bytes) -> tuple[rsa.RSAPublicKey, int]:
 
 
 def canonical_body(body: bytes) -> bytes:
-    """Relaxed body canonicalisation (RFC 6376 section 3.4.4), in linear time."""
+    """Relaxed body canonicalisation (RFC 6376 section 3.4.4), in nearly linear time."""
     if body and not body.endswith(b"\r\n"):
         body += b"\r\n"
-    body = _without_empty_lines(_BLANKS.sub(b" ", body).replace(b" \r\n", b"\r\n"))
+    body = body.replace(b"\t", b" ")
+    while b"  " in body:  # halves every run; a regular expression costs ten times as much on prose
+        body = body.replace(b"  ", b" ")
+    body = _without_empty_lines(body.replace(b" \r\n", b"\r\n"))
     return b"" if body == b"\r\n" else body
 
 
