@@ -8,9 +8,10 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from mailward.model.errors import StorageError
@@ -32,12 +33,19 @@ def storage_errors(what: str) -> Iterator[None]:
 
 
 def connect(
-    path: Path, *, schema: str, version: int, synchronous: Literal["FULL", "NORMAL"], cache_kibibytes: int = 2048
+    path: Path,
+    *,
+    schema: str,
+    version: int,
+    synchronous: Literal["FULL", "NORMAL"],
+    cache_kibibytes: int = 2048,
+    upgrades: Mapping[int, str] = MappingProxyType({}),
 ) -> sqlite3.Connection:
     """A connection in autocommit mode, in WAL mode, usable from any thread but by one at a time.
 
     schema: the statements that make an empty file into version `version`; run in one transaction by whoever comes first.
-    The file has mode 0600 whatever the umask, and SQLite gives its companions the same; a folder made for it has 0700.
+    upgrades: from a version -> the statements that make it the next one. All that are needed run in one transaction, after a
+    copy of the file as it was has been written to `<file>.form-N`. The file has mode 0600 whatever the umask, and SQLite gives its companions the same; a folder made for it has 0700.
     Raises StorageError, permanent when the file was written by a newer release.
     """
     with storage_errors(str(path)):
@@ -50,22 +58,22 @@ def connect(
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute(f"PRAGMA cache_size = -{int(cache_kibibytes)}")
             connection.execute("PRAGMA temp_store = MEMORY")
-            if _version(connection, path, version) < version:
-                _make_schema(connection, path, schema, version)
+            if _version(connection, path, version, upgrades) < version:
+                _bring_up(connection, path, schema, version, upgrades)
         except BaseException:
             connection.close()
             raise
         return connection
 
 
-def _version(connection: sqlite3.Connection, path: Path, ours: int) -> int:
+def _version(connection: sqlite3.Connection, path: Path, ours: int, upgrades: Mapping[int, str]) -> int:
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > ours:
         raise StorageError(
             f"{path}: written by a newer release (form {found}, this release reads {ours}); upgrade, or restore a backup",
             permanent=True,
         )
-    if 0 < found < ours:
+    if 0 < found < ours and not all(step in upgrades for step in range(found, ours)):
         raise StorageError(
             f"{path}: form {found} cannot be brought to form {ours} by this release; go through the releases between",
             permanent=True,
@@ -84,16 +92,42 @@ def _make_file(path: Path) -> None:
     draft.unlink()
 
 
-def _make_schema(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+def _bring_up(connection: sqlite3.Connection, path: Path, schema: str, version: int, upgrades: Mapping[int, str]) -> None:
+    """Make an empty file, or one of an earlier form, into this form; whoever comes second finds it done."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # SQLite answers "busy" at once when two switch to WAL
-        if _version(connection, path, version) == 0:
+        found = _version(connection, path, version, upgrades)
+        if found == version:
+            return
+        if found == 0:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {int(version)}; COMMIT")
-            os.fsync(folder)
+            statements = schema
+        else:
+            _snapshot(connection, path.with_name(f"{path.name}.form-{found}"))
+            statements = "; ".join(upgrades[step].strip().rstrip(";") for step in range(found, version))
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {statements}; PRAGMA user_version = {int(version)}; COMMIT")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _snapshot(connection: sqlite3.Connection, target: Path) -> None:
+    """A whole, synced copy of the database; one left by an upgrade that did not come to its end is replaced."""
+    draft = target.with_name(f"{target.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        connection.execute("VACUUM INTO ?", (str(draft),))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    draft.rename(target)
 
 
 @contextmanager
@@ -112,10 +146,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 class Database:
     """A small shared SQLite file: one connection a process, guarded by a lock, every failure a StorageError."""
 
-    def __init__(self, path: Path, *, schema: str, version: int, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        schema: str,
+        version: int,
+        synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        upgrades: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        """schema, version, synchronous, upgrades: see `connect`."""
         self._path = path
         self._lock = threading.Lock()
-        self._connection = connect(path, schema=schema, version=version, synchronous=synchronous)
+        self._connection = connect(path, schema=schema, version=version, synchronous=synchronous, upgrades=upgrades)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
