@@ -1,0 +1,313 @@
+"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2920, 3207, 6152, 6531).
+
+The caller feeds octets and takes octets; what the server's replies mean comes out as events. Whatever octets arrive, the
+outcome is one of these events, and each recipient of a transaction has exactly one outcome at its end. Nothing but what
+`wire` lets through is ever written, so no argument and no message can speak to the server in our name.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from mailward.model.address import ForwardPath
+from mailward.model.errors import LocalError, PeerError
+from mailward.model.reply import Reply, reply
+from mailward.protocol.smtp.client_states import (
+    MOVES,
+    Broken,
+    ClientLimits,
+    Closed,
+    Event,
+    Fault,
+    Ready,
+    State,
+    Step,
+    TlsReady,
+    TlsRefused,
+    TransactionEnded,
+)
+from mailward.protocol.smtp.outgoing import Extensions, Outcome, OutgoingMail, Result, unfit
+from mailward.protocol.smtp.replies import ReplyReader
+from mailward.protocol.smtp.wire import NO_MAIL_DATA, command, mail_data
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """paths: those the server is asked about. refusal: of MAIL. plan: what is still to be sent."""
+
+    mail: OutgoingMail
+    paths: tuple[ForwardPath, ...]
+    outcomes: dict[ForwardPath, Outcome]
+    plan: deque[tuple[Step, bytes]]
+    accepted: list[ForwardPath] = field(default_factory=list)
+    answered: int = 0
+    refusal: Reply | None = None
+
+
+class SmtpClient:
+    """One connection. hostname: our name for EHLO. extensions: what the server offers now, nothing before `Ready`."""
+
+    def __init__(self, hostname: str, limits: ClientLimits | None = None) -> None:
+        self._hostname = hostname
+        self._limits = limits or ClientLimits()
+        self._replies = ReplyReader(self._limits.replies)
+        self._out = bytearray()
+        self._content = b""
+        self._sent_octets = 0
+        self._due: deque[Step] = deque([Step.GREETING])
+        self._transaction: _Transaction | None = None
+        self._is_clean = True  # no transaction is left open on the server
+        self.state = State.OPENING
+        self.extensions = Extensions()
+        self.replies = 0
+        """How many were read: each gives the server new time for the next."""
+
+    @property
+    def awaits(self) -> Step | None:
+        """What a reply is due for; None when it is our turn."""
+        return self._due[0] if self._due else None
+
+    # What the caller wants
+
+    def start_tls(self) -> None:
+        """Ask for TLS. Ends in `TlsReady`, `TlsRefused` or `Broken`."""
+        self._need(State.READY)
+        self._move(State.STARTTLS)
+        self._ask(Step.STARTTLS, b"STARTTLS")
+
+    def tls_started(self) -> None:
+        """The handshake is done: everything learnt before it is forgotten (RFC 3207 section 4.2)."""
+        self._need(State.HANDSHAKE)
+        self._move(State.OPENING)
+        self.extensions = Extensions()
+        self._replies = ReplyReader(self._limits.replies)
+        self._ask(Step.EHLO, b"EHLO " + self._hostname.encode("utf-8"))
+
+    def send(self, mail: OutgoingMail) -> list[Event]:
+        """Begin a transaction, which ends in `TransactionEnded`: at once when this server cannot take the message at all."""
+        self._need(State.READY)
+        outcomes = unfit(mail, self.extensions)
+        paths = tuple(path for path in dict.fromkeys(mail.forward_paths) if path not in outcomes)
+        plan = deque([] if self._is_clean else [(Step.RSET, command(b"RSET"))])
+        plan.append((Step.MAIL, self._mail_command(mail)))
+        plan += [(Step.RCPT, command(b"RCPT TO:<", str(path).encode("utf-8"), b">")) for path in paths]
+        plan.append((Step.DATA, command(b"DATA")))
+        self._transaction = _Transaction(mail, paths, outcomes, plan)
+        self._move(State.TRANSACTION)
+        if not paths:
+            return self._finish()
+        self._is_clean = False
+        self._go_on(self._transaction)
+        return []
+
+    def quit(self) -> None:
+        """Say goodbye. Ends in `Closed`."""
+        self._need(State.READY)
+        self._move(State.QUITTING)
+        self._ask(Step.QUIT, b"QUIT")
+
+    # Octets
+
+    def data_to_send(self) -> bytes:
+        """The next octets, b"" when there are none for now. A message comes in pieces: read between them."""
+        if not self._out and self._content:
+            self._out += self._content[self._sent_octets : self._sent_octets + self._limits.piece_octets]
+            self._sent_octets += self._limits.piece_octets
+            if self._sent_octets >= len(self._content):
+                self._content = b""
+                self._due.append(Step.MESSAGE)
+        out = bytes(self._out)
+        self._out.clear()
+        return out
+
+    def receive_data(self, octets: bytes) -> list[Event]:
+        """What the octets mean. After `Broken` or `Closed` nothing more comes."""
+        if self.state is State.ENDED or not octets:
+            return []
+        if self.state is State.HANDSHAKE:
+            return self._break(Fault.INJECTION)
+        self._replies.feed(octets)
+        events: list[Event] = []
+        try:
+            while self._due and (answer := self._replies.next()) is not None:
+                self.replies += 1
+                events += self._take(self._due.popleft(), answer)
+        except PeerError as error:
+            return events + self._break(Fault.MALFORMED, str(error))
+        return events + self._judge_rest()
+
+    def _judge_rest(self) -> list[Event]:
+        """Octets that nothing was due for."""
+        if self._due or not self._replies or self.state is State.ENDED:
+            return []
+        return self._break(Fault.INJECTION if self.state is State.HANDSHAKE else Fault.EARLY)
+
+    def lost(self, fault: Fault = Fault.LOST) -> list[Event]:
+        """The connection ended, or the time for a reply is over."""
+        if self.state is State.ENDED:
+            return []
+        if self.state is State.QUITTING:
+            self._end()
+            return [Closed()]
+        return self._break(fault)
+
+    # Replies
+
+    def _take(self, step: Step, answer: Reply) -> list[Event]:
+        if self.state is State.QUITTING:
+            self._end()
+            return [Closed()]
+        if answer.code == 421:
+            return self._break(Fault.CLOSING, reply=answer)
+        match step:
+            case Step.GREETING:
+                return self._greeted(answer)
+            case Step.EHLO | Step.HELO:
+                return self._introduced(step, answer)
+            case Step.STARTTLS:
+                return self._tls_answered(answer)
+        assert self._transaction is not None
+        return self._answered(self._transaction, step, answer)
+
+    def _greeted(self, answer: Reply) -> list[Event]:
+        if answer.code != 220:
+            return self._break(Fault.REFUSED, reply=answer)
+        self._ask(Step.EHLO, b"EHLO " + self._hostname.encode("utf-8"))
+        return []
+
+    def _introduced(self, step: Step, answer: Reply) -> list[Event]:
+        if step is Step.EHLO and answer.code >= 500:  # RFC 5321 section 3.2
+            self._ask(Step.HELO, b"HELO " + self._hostname.encode("utf-8"))
+            return []
+        if answer.code >= 300:
+            return self._break(Fault.REFUSED, reply=answer)
+        offered = Extensions.of(answer.lines) if step is Step.EHLO else Extensions()
+        self.extensions = offered
+        self._move(State.READY)
+        return [Ready(offered)]
+
+    def _tls_answered(self, answer: Reply) -> list[Event]:
+        if answer.code == 220:
+            self._move(State.HANDSHAKE)
+            return [TlsReady()]
+        if answer.code < 400:
+            return self._break(Fault.UNEXPECTED, reply=answer)
+        self._move(State.READY)
+        return [TlsRefused(answer)]
+
+    def _answered(self, transaction: _Transaction, step: Step, answer: Reply) -> list[Event]:
+        """One reply of a transaction. What follows a refused MAIL in the same group is answered too, and means nothing."""
+        positive = answer.code < 300
+        if answer.code // 100 == (2 if step is Step.DATA else 3):
+            return self._break(Fault.UNEXPECTED, reply=answer)
+        match step:
+            case Step.RSET if not positive:
+                return self._break(Fault.UNEXPECTED, reply=answer)
+            case Step.MAIL if not positive:
+                transaction.refusal = answer
+                transaction.plan.clear()
+            case Step.RCPT if transaction.refusal is None:
+                self._recipient_answered(transaction, answer, positive=positive)
+            case Step.DATA if answer.code < 400:
+                wanted = bool(transaction.accepted)
+                self._content, self._sent_octets = (mail_data(transaction.mail.octets) if wanted else NO_MAIL_DATA), 0
+                return []
+            case Step.DATA if transaction.accepted:
+                self._settle(transaction, answer)
+            case Step.MESSAGE:
+                self._settle(transaction, answer)
+                self._is_clean = True
+        self._go_on(transaction)
+        return [] if self._due else self._finish()
+
+    def _recipient_answered(self, transaction: _Transaction, answer: Reply, *, positive: bool) -> None:
+        path = transaction.paths[transaction.answered]
+        transaction.answered += 1
+        if positive:
+            transaction.accepted.append(path)
+        elif answer.code == 552:  # RFC 5321 section 4.5.3.1.10: too many recipients, said by an old server
+            transaction.outcomes[path] = Outcome(path, Result.TEMPORARY, answer)
+        else:
+            transaction.outcomes[path] = _outcome(path, answer)
+
+    def _settle(self, transaction: _Transaction, answer: Reply) -> None:
+        """The same for all recipients that were accepted."""
+        for path in transaction.accepted:
+            transaction.outcomes[path] = _outcome(path, answer)
+
+    def _go_on(self, transaction: _Transaction) -> None:
+        """Send what may be sent now: everything with PIPELINING, else one command when no reply is due."""
+        while transaction.plan and (self.extensions.pipelining or not self._due):
+            step, octets = transaction.plan[0]
+            if step is Step.DATA and not self._due and not transaction.accepted:
+                transaction.plan.clear()
+                return
+            transaction.plan.popleft()
+            self._due.append(step)
+            self._out += octets
+
+    # Ends
+
+    def _finish(self) -> list[Event]:
+        self._move(State.READY)
+        return [self._end_of_transaction(reply(451, "4.4.2", "not answered"), by_peer=False)]
+
+    def _break(self, fault: Fault, text: str = "", *, reply: Reply | None = None) -> list[Event]:
+        step = f" while {self._due[0].value} was awaited" if self._due and not reply else ""
+        text = f"{fault.value}{f': {text}' if text else ''}{step}" if reply is None else f"{fault.value}: {reply}"
+        events: list[Event] = []
+        if self._transaction is not None:
+            why = reply or Reply(451, "4.4.2", (text,))
+            events.append(self._end_of_transaction(why, by_peer=reply is not None))
+        self._end()
+        return [*events, Broken(fault, text, reply)]
+
+    def _end_of_transaction(self, otherwise: Reply, *, by_peer: bool) -> TransactionEnded:
+        """The outcomes; recipients without one get the refusal of MAIL, or stay for another time because of `otherwise`."""
+        transaction, self._transaction = self._transaction, None
+        assert transaction is not None
+        self._content = b""
+        outcomes = []
+        for path in transaction.mail.forward_paths:
+            outcome = transaction.outcomes.get(path)
+            if outcome is None and transaction.refusal is not None:
+                outcome = _outcome(path, transaction.refusal)
+            outcomes.append(outcome or Outcome(path, Result.TEMPORARY, otherwise, by_peer))
+        return TransactionEnded(tuple(outcomes))
+
+    def _end(self) -> None:
+        self._move(State.ENDED)
+        self._due.clear()
+        self._out.clear()
+        self._content = b""
+
+    # The writer
+
+    def _mail_command(self, mail: OutgoingMail) -> bytes:
+        offered = self.extensions
+        parameters = b""
+        if offered.size_octets is not None:
+            parameters += b" SIZE=%d" % len(mail.octets)
+        if offered.eight_bit_mime and mail.is_eight_bit:
+            parameters += b" BODY=8BITMIME"
+        if mail.common_part_needs_smtputf8 or not all(path.address.is_ascii for path in mail.forward_paths):
+            parameters += b" SMTPUTF8" if offered.smtputf8 else b""
+        return command(b"MAIL FROM:<", str(mail.reverse_path).encode("utf-8"), b">", parameters)
+
+    def _ask(self, step: Step, line: bytes) -> None:
+        self._out += command(line)
+        self._due.append(step)
+
+    def _move(self, state: State) -> None:
+        if state not in MOVES[self.state]:
+            raise LocalError(f"SMTP client: from {self.state} to {state}")
+        self.state = state
+
+    def _need(self, state: State) -> None:
+        if self.state is not state:
+            raise LocalError(f"SMTP client: not now: {self.state.value}")
+
+
+def _outcome(path: ForwardPath, answer: Reply) -> Outcome:
+    """By the first digit alone (RFC 5321 section 4.2.1)."""
+    result = (Result.ACCEPTED if answer.code < 300 else Result.TEMPORARY) if answer.code < 500 else Result.PERMANENT
+    return Outcome(path, result, answer)

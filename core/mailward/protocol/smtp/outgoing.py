@@ -1,0 +1,113 @@
+"""A message that is to leave, what the next server can take, and what became of each recipient.
+
+`unfit` answers before anything is sent whether this server can take this message at all.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from mailward.formats.header import header_end
+from mailward.model.address import ForwardPath, ReversePath
+from mailward.model.reply import Reply, reply
+from mailward.protocol.smtp.wire import is_sound
+
+MALFORMED_CONTENT = reply(554, "5.6.0", "The message holds NUL, or CR or LF outside a line end")
+TOO_BIG_THERE = reply(552, "5.3.4", "The message is larger than the next server takes")
+EIGHT_BIT_NOT_TAKEN = reply(554, "5.6.3", "The message has 8-bit content and the next server does not offer 8BITMIME")
+SMTPUTF8_NOT_TAKEN = reply(
+    553, "5.6.7", "An internationalized address or header field, and the next server does not offer SMTPUTF8"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMail:
+    """octets: CRLF line ends, not dot-stuffed. smtputf8: it was submitted so, and its header may be UTF-8 (RFC 6531)."""
+
+    reverse_path: ReversePath
+    forward_paths: tuple[ForwardPath, ...]
+    octets: bytes
+    smtputf8: bool = False
+
+    @property
+    def is_eight_bit(self) -> bool:
+        return not self.octets.isascii()
+
+    @property
+    def common_part_needs_smtputf8(self) -> bool:
+        """True when it could not go to an ASCII forward-path either."""
+        sender = self.reverse_path.address
+        if sender is not None and not sender.is_ascii:
+            return True
+        return self.smtputf8 and self.is_eight_bit and not self.octets[: header_end(self.octets)].isascii()
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What an EHLO reply offers, as far as we use it. size_octets: None when SIZE is not offered, 0 for no fixed limit."""
+
+    size_octets: int | None = None
+    eight_bit_mime: bool = False
+    smtputf8: bool = False
+    pipelining: bool = False
+    starttls: bool = False
+
+    @classmethod
+    def of(cls, lines: tuple[str, ...]) -> "Extensions":
+        """From the lines of the reply; the first is the server's greeting (RFC 5321 section 4.1.1.1)."""
+        offered: dict[str, list[str]] = {}
+        for line in lines[1:]:
+            keyword, _, rest = line.strip().partition(" ")
+            offered.setdefault(keyword.upper(), rest.split())
+        return cls(
+            size_octets=_size(offered["SIZE"]) if "SIZE" in offered else None,
+            eight_bit_mime="8BITMIME" in offered,
+            smtputf8="SMTPUTF8" in offered,
+            pipelining="PIPELINING" in offered,
+            starttls="STARTTLS" in offered,
+        )
+
+
+def _size(parameters: list[str]) -> int:
+    """RFC 1870 section 3: at most 20 digits; anything else tells us nothing."""
+    text = parameters[0] if parameters else "0"
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 20 else 0
+
+
+class Result(enum.Enum):
+    """Accepted: theirs now. Temporary: try again later. Permanent: never."""
+
+    ACCEPTED = "accepted"
+    TEMPORARY = "temporary"
+    PERMANENT = "permanent"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one forward-path. reply: the peer's words, or ours when by_peer is False."""
+
+    forward_path: ForwardPath
+    result: Result
+    reply: Reply
+    by_peer: bool = True
+
+
+def unfit(mail: OutgoingMail, extensions: Extensions) -> dict[ForwardPath, Outcome]:
+    """The forward-paths this server can never be given the message for, with the reason."""
+    everybody = _common_reason(mail, extensions)
+    found = {}
+    for path in mail.forward_paths:
+        reason = everybody or (None if extensions.smtputf8 or path.address.is_ascii else SMTPUTF8_NOT_TAKEN)
+        if reason is not None:
+            found[path] = Outcome(path, Result.PERMANENT, reason, by_peer=False)
+    return found
+
+
+def _common_reason(mail: OutgoingMail, extensions: Extensions) -> Reply | None:
+    if not is_sound(mail.octets):
+        return MALFORMED_CONTENT
+    if extensions.size_octets and len(mail.octets) > extensions.size_octets:
+        return TOO_BIG_THERE
+    if mail.common_part_needs_smtputf8 and not extensions.smtputf8:
+        return SMTPUTF8_NOT_TAKEN
+    # RFC 6152 section 3: without the extension, convert or return. We do not convert, since that breaks signatures.
+    return EIGHT_BIT_NOT_TAKEN if mail.is_eight_bit and not extensions.eight_bit_mime else None

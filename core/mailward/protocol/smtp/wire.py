@@ -1,0 +1,35 @@
+"""What may an SMTP client write? Commands of one line and mail data of whole lines; nothing that could be read as more.
+
+RFC 5321 sections 2.3.8 and 4.5.2; T-NET-08, T-SMTP-09.
+"""
+
+from mailward.model.errors import LocalError
+
+NO_MAIL_DATA = b".\r\n"
+"""For a server that wants mail data though no recipient was accepted (RFC 2920 section 3.1)."""
+
+_FORBIDDEN = frozenset(b"\r\n\0")
+
+
+def command(*parts: bytes) -> bytes:
+    """One command line. Raises LocalError for an argument that could become a second one."""
+    line = b"".join(parts)
+    if not _FORBIDDEN.isdisjoint(line):
+        raise LocalError("SMTP client: an argument holds CR, LF or NUL")
+    return line + b"\r\n"
+
+
+def is_sound(octets: bytes) -> bool:
+    """Is each CR and each LF half of a CRLF, and is there no NUL?"""
+    line_ends = octets.count(b"\r\n")
+    return octets.count(b"\r") == line_ends == octets.count(b"\n") and b"\0" not in octets
+
+
+def mail_data(octets: bytes) -> bytes:
+    """Sound octets as mail data: one dot more at the start of each line that begins with one, and the end of data."""
+    if not is_sound(octets):
+        raise LocalError("SMTP client: a message that is not sound cannot be sent")
+    stuffed = octets.replace(b"\r\n.", b"\r\n..")
+    if stuffed.startswith(b"."):
+        stuffed = b"." + stuffed
+    return stuffed + (b".\r\n" if not stuffed or stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
