@@ -33,7 +33,7 @@ _LOCAL_PART = re.compile(rf"({_DOT_STRING})(?=@)|({_QUOTED_STRING})(?=@)")
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _DOMAIN_CHARACTERS = re.compile(r"\[[^\[\]\\<>\s]*\]|[^@<>\[\]\"(),:;\\\s\x00-\x20\x7f]+")
 _SOURCE_ROUTE = re.compile(r"@[^@<>,:\s]+(?:,@[^@<>,:\s]+)*:")
-_PATH = re.compile(rb'<((?:[^<>"\r\n\0]|"(?:[^"\\\r\n\0]|\\[^\r\n\0])*+")*+)>')
+_PATH = re.compile(rb'<((?:[^<>"\r\n\0]|"(?:[^"\\\r\n\0]|\\[^\r\n\0])*")*)>')
 
 
 def parse_reverse_path(octets: bytes, *, smtputf8: bool) -> tuple[ReversePath, bytes]:

@@ -21,7 +21,7 @@ MAX_HEADER_OCTETS = 64 << 10
 """How much of the original's header block goes back."""
 
 _NEWLINE = re.compile(rb"\r\n|\r|\n")
-_SEVEN_BIT = re.compile(rb"(?:[\t -~]{0,998}\r\n)*+")
+_SEVEN_BIT = re.compile(rb"(?:[\t -~]{0,998}\r\n)*")
 _REPLY = re.compile(r"[245][0-9]{2}(?:[ -]|\Z)")
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _SPECIAL = re.compile(r"[^!-~]|[\\+=]")

@@ -13,7 +13,7 @@ from functools import cached_property
 from mailward.formats.words import decode_words, encode_words
 
 _END_OF_HEADER = re.compile(rb"\n\r?\n")
-_FIELD = re.compile(rb"[^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z))*+")
+_FIELD = re.compile(rb"[^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z))*")
 _NAME = re.compile(rb"[!-9;-~]++")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _BLANKS = bytes(range(33)) + b"\x7f"

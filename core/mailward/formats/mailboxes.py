@@ -22,8 +22,8 @@ MAX_OCTETS = 64 * 1024
 _TOKEN = re.compile(
     rb"""(?P<blank>[ \t\r\n]+)
     |(?P<atom>[^ \t\r\n"()<>@,:;.\[\]\\\x00-\x1f\x7f]+)
-    |(?P<quoted>"(?:[^"\\]|\\.)*+"?)
-    |(?P<literal>\[(?:[^\[\]\\]|\\.)*+\]?)
+    |(?P<quoted>"(?:[^"\\]|\\.)*"?)
+    |(?P<literal>\[(?:[^\[\]\\]|\\.)*\]?)
     |(?P<special>.)""",
     re.VERBOSE | re.DOTALL,
 )

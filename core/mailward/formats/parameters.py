@@ -13,10 +13,10 @@ from mailward.formats.words import decode_charset, decode_extended, decode_words
 MAX_PARAMETERS = 64
 MAX_SECTIONS = 32
 
-_OUTSIDE_COMMENT = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[()]|[^"()]++', re.DOTALL)
+_OUTSIDE_COMMENT = re.compile(rb'"(?:[^"\\]|\\.)*"?|[()]|[^"()]++', re.DOTALL)
 _IN_COMMENT = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
 _HEAD = re.compile(rb'[^\s;="/]+(?:\s*/\s*[^\s;="]*)?')
-_PARAMETER = re.compile(rb';[ \t\r\n]*([^;="\s]*)[ \t\r\n]*(?:=[ \t\r\n]*("(?:[^"\\]|\\.)*+"?)?([^;]*))?', re.DOTALL)
+_PARAMETER = re.compile(rb';[ \t\r\n]*([^;="\s]*)[ \t\r\n]*(?:=[ \t\r\n]*("(?:[^"\\]|\\.)*"?)?([^;]*))?', re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*?))?")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")

@@ -21,7 +21,7 @@ _LIMIT_NAMES = "Heuristics.Limits.Exceeded"
 """clamd's AlertExceedsMax: something was too big, too deep or too many for it to look at."""
 _ENCRYPTED_NAMES = "Heuristics.Encrypted"
 
-_BASE64_LINES = re.compile(rb"(?:^[A-Za-z0-9+/=]++[ \t]*+(?:\r?\n|\Z))++", re.MULTILINE)
+_BASE64_LINES = re.compile(rb"(?:^[A-Za-z0-9+/=]++[ \t]*+(?:\r?\n|\Z))+", re.MULTILINE)
 _BLIND_OCTETS = 40
 """Shorter runs of base64 lines are words."""
 

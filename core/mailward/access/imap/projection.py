@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-_REST = rb":[^\n]*+\n(?:[ \t][^\n]*+\n)*+"
-_SOUND = re.compile(rb"(?:[!-9;-~]++" + _REST + rb")*+\r\n")
+_REST = rb":[^\n]*+\n(?:[ \t][^\n]*+\n)*"
+_SOUND = re.compile(rb"(?:[!-9;-~]++" + _REST + rb")*\r\n")
 _MAX_NAMES = 40
 
 Projection = Callable[[bytes], bytes | None]
@@ -25,7 +25,7 @@ def projection(names: tuple[str, ...], *, without: bool) -> Projection | None:
     wanted = b"(?:" + b"|".join(sorted({re.escape(name.lower().encode("ascii")) for name in names})) + b"):"
     other = rb"(?!" + wanted + rb")[!-9;-~]++" + _REST
     chosen = rb"(?=" + wanted + rb")[!-9;-~]++" + _REST
-    pattern = re.compile(rb"(?m:^)(?:" + (chosen if without else other) + rb")*+((?:" + (other if without else chosen) + rb")++)")
+    pattern = re.compile(rb"(?m:^)(?:" + (chosen if without else other) + rb")*((?:" + (other if without else chosen) + rb")+)")
 
     def project(block: bytes) -> bytes | None:
         lower = block.lower()
