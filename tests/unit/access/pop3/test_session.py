@@ -1,0 +1,370 @@
+"""What a session does to the store and what it does not; who may hold a maildrop; what a client is told when things fail."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailward.access.pop3.leases import Leases
+from mailward.access.pop3.maildrop import Maildrop
+from mailward.disk import Disk
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId, MailboxId
+from mailward.store.base import AccountStore, Column, Delta, Expunge, MailboxInfo, MailboxView, Op, OpResult, SetFlags
+from support.pop3 import PASSWORD, Client, Office, numbered
+
+FIVE = [b"Subject: %d\r\n\r\nbody %d\r\n" % (n, n) for n in range(1, 6)]
+SEEN = 1
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+class Watched:
+    """A store, and its accounts, that note what is done to them; `hold` makes writes wait, `fails` makes them fail."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self.reads = 0
+        self.applied: list[Sequence[Op]] = []
+        self.is_asked = threading.Event()
+        self.hold = threading.Event()
+        self.hold.set()
+        self.fails: set[str] = set()
+        office.with_store(self)
+
+    def open(self, account: AccountId) -> AccountStore:
+        return _WatchedAccount(self, self._office.store.open(account))
+
+
+class _WatchedAccount:
+    def __init__(self, watch: Watched, account: AccountStore) -> None:
+        self._watch = watch
+        self._account = account
+
+    def mailboxes(self) -> tuple[MailboxInfo, ...]:
+        return self._account.mailboxes()
+
+    def mailbox(self, name: str) -> MailboxInfo:
+        return self._account.mailbox(name)
+
+    def view(self, mailbox: MailboxId) -> MailboxView:
+        if "view" in self._watch.fails:
+            raise StorageError("no view")
+        return self._account.view(mailbox)
+
+    def delta(self, mailbox: MailboxId, since: int) -> Delta:
+        return self._account.delta(mailbox, since)
+
+    def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
+        return self._account.meta(messages, columns)
+
+    def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
+        self._watch.reads += 1
+        if "read" in self._watch.fails or ("later" in self._watch.fails and offset):
+            raise StorageError("damaged", permanent=True)
+        return self._account.read(message, offset, length)
+
+    def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
+        self._watch.is_asked.set()
+        assert self._watch.hold.wait(10)
+        if "apply" in self._watch.fails:
+            raise StorageError("disk full")
+        self._watch.applied.append(ops)
+        return self._account.apply(ops)
+
+
+async def test_t_pop_03_a_session_that_is_lost_has_changed_nothing(office: Office) -> None:
+    office.deliver(*FIVE)
+    client = await Client(office).login()
+    assert await client.octets("RETR 1") == FIVE[0]
+    for number in (1, 2, 3):
+        assert (await client.command(f"DELE {number}")).startswith("+OK")
+    await client.drop()
+    assert office.flags() == [0] * 5
+
+
+async def test_quit_expunges_and_marks_as_seen_in_one_transaction(office: Office) -> None:
+    office.deliver(*FIVE)
+    watched = Watched(office)
+    client = await Client(office).login()
+    for command in ("RETR 1", "RETR 2", "TOP 3 10"):
+        await client.lines(command)
+    for number in (2, 5):
+        await client.command(f"DELE {number}")
+    assert watched.applied == []
+    assert await client.command("QUIT") == "+OK Until next time"
+    (ops,) = watched.applied
+    assert [(type(op), op.uids) for op in ops if isinstance(op, SetFlags | Expunge)] == [(SetFlags, (1,)), (Expunge, (2, 5))]
+    assert office.flags() == [SEEN, 0, 0], "RETR marks as seen, TOP does not"
+
+
+async def test_quit_is_answered_behind_the_commit_and_the_maildrop_is_free_then(office: Office) -> None:
+    office.deliver(*FIVE)
+    watched = Watched(office)
+    client = await Client(office).login()
+    watched.hold.clear()
+    client.wire.feed(b"DELE 1\r\nQUIT\r\n")
+    assert await asyncio.to_thread(watched.is_asked.wait, 10)
+    assert not client.wire.sent.endswith(b"Until next time\r\n")
+    watched.hold.set()
+    while await client.line() != b"+OK Until next time":
+        pass
+    assert len(office.flags()) == 4
+    await (await Client(office).login()).close()
+
+
+async def test_a_commit_that_fails_is_told_and_nothing_is_deleted(office: Office) -> None:
+    office.deliver(*FIVE)
+    watched = Watched(office)
+    client = await Client(office).login()
+    await client.command("DELE 1")
+    watched.fails.add("apply")
+    assert await client.command("QUIT") == "-ERR [SYS/TEMP] Nothing was deleted, please try again later"
+    await client.ended()
+    assert office.flags() == [0] * 5
+
+
+async def test_rset_takes_the_marks_away(office: Office) -> None:
+    office.deliver(*FIVE)
+    client = await Client(office).login()
+    for number in range(1, 6):
+        await client.command(f"DELE {number}")
+    assert await client.command("STAT") == "+OK 0 0"
+    assert await client.lines("LIST") == await client.lines("UIDL") == []
+    await client.command("RSET")
+    assert await client.command("STAT") == f"+OK 5 {sum(map(len, FIVE))}"
+    await client.command("QUIT")
+    assert office.flags() == [0] * 5
+
+
+async def test_listings_open_no_message(office: Office) -> None:
+    office.deliver(*FIVE)
+    watched = Watched(office)
+    client = await Client(office).login()
+    assert numbered(await client.lines("LIST")) == {n: str(len(octets)) for n, octets in enumerate(FIVE, 1)}
+    unique_ids = numbered(await client.lines("UIDL"))
+    assert await client.command("LIST 2") == f"+OK 2 {len(FIVE[1])}"
+    assert await client.command("UIDL 2") == f"+OK 2 {unique_ids[2]}"
+    assert await client.octets("TOP 4 0") == b"Subject: 4\r\n\r\n"
+    assert watched.reads == 0
+
+
+async def test_unique_ids_stay_and_are_never_used_again(office: Office) -> None:
+    office.deliver(*FIVE)
+    first = await Client(office).login()
+    before = numbered(await first.lines("UIDL"))
+    for number in (1, 5):
+        await first.command(f"DELE {number}")
+    await first.command("QUIT")
+    office.deliver(*FIVE)
+    after = numbered(await (await Client(office).login()).lines("UIDL"))
+    assert list(after.values())[:3] == [before[2], before[3], before[4]]
+    every = {*before.values(), *after.values()}
+    assert len(every) == 10
+    assert all(len(unique_id) <= 70 and unique_id.isascii() and unique_id.isprintable() for unique_id in every)
+
+
+async def test_numbers_hold_while_others_deliver_and_delete(office: Office) -> None:
+    office.deliver(*FIVE)
+    client = await Client(office).login()
+    account = office.account()
+    inbox = account.mailbox("INBOX").id
+    view = account.view(inbox)
+    account.apply([Expunge(inbox, (view.uids[1], view.uids[3]))])  # type: ignore[arg-type]
+    office.deliver(b"Subject: new\r\n\r\nnew\r\n")
+    assert await client.command("STAT") == f"+OK 5 {sum(map(len, FIVE))}"
+    assert await client.command("RETR 2") == "-ERR There is no such message"
+    assert await client.command("TOP 4 1") == "-ERR There is no such message"
+    assert await client.octets("RETR 3") == FIVE[2]
+    for number in (2, 3):
+        assert (await client.command(f"DELE {number}")).startswith("+OK")
+    assert (await client.command("QUIT")).startswith("+OK")
+    assert len(office.flags()) == 3
+
+
+async def test_t_pop_02_a_stored_message_with_lone_cr_and_lf_is_one_message(office: Office) -> None:
+    office.deliver(b"Subject: x\n\nfirst\n.\nsecond\r.\rthird\r\n.\r\nfourth", FIVE[0])
+    client = await Client(office).login()
+    assert await client.lines("RETR 1") == [b"Subject: x", b"", b"first", b".", b"second", b".", b"third", b".", b"fourth"]
+    assert await client.octets("RETR 2") == FIVE[0]
+
+
+async def test_t_pop_04_nothing_tells_whether_a_name_is_known(office: Office) -> None:
+    office.deliver(*FIVE)
+    client = Client(office)
+    await client.line()
+    said = {}
+    for name in ("alice@example.test", "nobody@example.test", "\xff"):
+        said[name] = (await client.command(f"USER {name}"), await client.command("PASS wrong"))
+    assert set(said.values()) == {("+OK Now the password", "-ERR [AUTH] Authentication failed")}
+
+
+async def test_t_pop_04_a_second_session_is_refused_until_the_first_is_over(office: Office) -> None:
+    office.deliver(*FIVE)
+    first = await Client(office).login()
+    second = Client(office)
+    await second.line()
+    await second.command("USER alice@example.test")
+    assert await second.command(f"PASS {PASSWORD}") == "-ERR [IN-USE] Another session has this mailbox open"
+    await (await Client(office).login("bob")).close()
+    assert (await second.command("STAT")) == "-ERR Log in first"
+    await first.drop()
+    await second.command("USER alice@example.test")
+    assert (await second.command(f"PASS {PASSWORD}")).startswith("+OK")
+
+
+def test_t_pop_04_a_killed_process_holds_no_maildrop(tmp_path: Path) -> None:
+    account = AccountId("alice")
+    code = (
+        "import sys; from pathlib import Path; from mailward.disk import Disk; from mailward.access.pop3.leases import Leases\n"
+        "lease = Leases(Path(sys.argv[1]), Disk()).take('alice'); print(lease is not None, flush=True); sys.stdin.read()"
+    )
+    leases = Leases(tmp_path, Disk())
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        assert leases.take(account) is None, "held by another process"
+        other.kill()
+        other.wait()
+    lease = leases.take(account)
+    assert lease is not None
+    assert leases.take(account) is None
+    lease.release()
+    lease.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_maildrop_that_cannot_be_opened_is_given_back(office: Office) -> None:
+    watched = Watched(office)
+    watched.fails.add("view")
+    client = Client(office)
+    await client.line()
+    await client.command("USER alice@example.test")
+    assert await client.command(f"PASS {PASSWORD}") == "-ERR [SYS/TEMP] Please try again later"
+    watched.fails.clear()
+    await client.command("USER alice@example.test")
+    assert (await client.command(f"PASS {PASSWORD}")).startswith("+OK")
+
+
+async def test_a_message_that_cannot_be_read_is_an_error_and_the_rest_goes_on(office: Office) -> None:
+    office.deliver(*FIVE)
+    watched = Watched(office)
+    client = await Client(office).login()
+    watched.fails.add("read")
+    assert await client.command("RETR 1") == "-ERR [SYS/TEMP] Please try again later"
+    watched.fails.clear()
+    assert await client.octets("RETR 1") == FIVE[0]
+
+
+async def test_a_message_that_ends_early_ends_the_session_without_the_end_of_the_response(office: Office) -> None:
+    office.deliver(b"Subject: x\r\n\r\n" + b"x" * 700_000)
+    watched = Watched(office)
+    client = await Client(office).login()
+    watched.fails.add("later")
+    client.wire.feed(b"RETR 1\r\nQUIT\r\n")
+    await client.ended()
+    assert isinstance(client.task.exception(), ConnectionError)
+    assert b"+OK 700014 octets" in client.wire.sent and b"\r\n.\r\n" not in client.wire.sent
+    assert office.flags() == [0]
+
+
+async def test_large_messages_are_sent_in_pieces(office: Office) -> None:
+    octets = b"Subject: x\r\n\r\n" + b".%b\r\n" % (b"y" * 75) * 40_000
+    office.deliver(octets)
+    client = await Client(office).login()
+    sizes: list[int] = []
+    send = client.wire.send
+
+    async def measured(piece: bytes) -> None:
+        sizes.append(len(piece))
+        await send(piece)
+
+    client.wire.send = measured  # type: ignore[method-assign]
+    assert await client.octets("RETR 1") == octets
+    assert max(sizes) < 400_000 and len(sizes) > 8
+    sizes.clear()
+    assert len(await client.octets("TOP 1 3")) == 14 + 3 * 78
+    assert sum(sizes) < 400
+
+
+async def test_login_peers_and_mechanisms(office: Office) -> None:
+    client = await Client(office).login()
+    (peer,) = office.authenticator.peers
+    assert (peer.protocol, peer.listener, peer.peer_ip) == ("pop3", client.wire.listener, "192.0.2.1")
+    assert peer.tls is not None
+    unavailable = Client(office)
+    await unavailable.line()
+    await unavailable.command("USER down@example.test")
+    assert (await unavailable.command("PASS x")).startswith("-ERR [SYS/TEMP] ")
+
+
+async def test_t_tls_03_stls_starts_over(office: Office) -> None:
+    client = Client(office, is_secure=False, can_start_tls=True)
+    await client.line()
+    assert b"STLS" in await client.lines("CAPA")
+    assert await client.command("USER alice@example.test") == "-ERR Start TLS first"
+    assert await client.command("STLS") == "+OK Begin TLS now"
+    assert b"USER" in await client.lines("CAPA")
+    injected = Client(office, is_secure=False, can_start_tls=True)
+    injected.wire.feed(b"STLS\r\nUSER x\r\n")
+    await injected.ended()
+    assert injected.wire.sent.endswith(b"-ERR Nothing may follow STLS\r\n") and not injected.wire.is_secure
+
+
+async def test_shutdown_closes_behind_the_command_under_way(office: Office) -> None:
+    office.deliver(*FIVE)
+    client = await Client(office).login()
+    client.session.say_goodbye("Server is shutting down")
+    client.wire.feed(b"DELE 1\r\nQUIT\r\n")
+    await client.ended()
+    assert client.wire.sent.endswith(b"octets\r\n"), "closed without a word"
+    assert office.flags() == [0] * 5
+
+
+async def test_dele_a_thousand_times_pipelined(office: Office) -> None:
+    office.deliver(*FIVE * 240)
+    client = await Client(office).login()
+    client.wire.feed(b"".join(b"DELE %d\r\n" % number for number in range(1, 1001)) + b"STAT\r\nQUIT\r\n")
+    await client.ended()
+    replies = client.wire.sent.split(b"\r\n")
+    assert replies.count(b"+OK Marked as deleted") == 1000
+    assert replies[-3:] == [b"+OK 200 %d" % sum(map(len, FIVE * 40)), b"+OK Until next time", b""]
+    assert len(office.flags()) == 200
+
+
+LINE = st.lists(st.sampled_from([b".", b"..", b"a", b" ", b"\t", b"\xff", b"x" * 3000, b"From "]), max_size=4).map(b"".join)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(LINE, max_size=8), min_size=1, max_size=5))
+async def test_messages_of_odd_shapes_come_back_octet_for_octet(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[list[bytes]]
+) -> None:
+    office = Office(tmp_path_factory.mktemp("odd"))
+    messages = [b"X: 1\r\n\r\n" + b"".join(line + b"\r\n" for line in body) for body in bodies]
+    office.deliver(*messages)
+    client = await Client(office).login()
+    sizes = numbered(await client.lines("LIST"))
+    for number, octets in enumerate(messages, 1):
+        assert await client.octets(f"RETR {number}") == octets
+        assert int(sizes[number]) == len(octets)
+    await client.close()
+
+
+def test_a_maildrop_is_made_without_opening_a_message(office: Office) -> None:
+    office.deliver(*FIVE)
+    watched = Watched(office)
+    drop = Maildrop(watched.open(AccountId("alice")))
+    assert (drop.totals.messages, drop.totals.octets) == (5, sum(map(len, FIVE)))
+    assert watched.reads == 0
