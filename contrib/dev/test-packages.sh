@@ -22,6 +22,8 @@ need postfix postfix
 need smtp-source postfix
 need dovecot dovecot-imapd
 need mutt mutt
+need fetchmail fetchmail
+need mpop mpop
 need thunderbird thunderbird
 need opendkim opendkim
 need setpriv util-linux
