@@ -117,6 +117,10 @@ class Config:
         return self.folder / "secrets"
 
     @property
+    def dkim_keys(self) -> Path:
+        return self.secrets / "dkim"
+
+    @property
     def decisions_file(self) -> Path:
         return self.data / "decisions.sqlite"
 

@@ -1,4 +1,4 @@
-"""Writes the folder of a new installation: configuration, policies, certificate, and a first domain with an account."""
+"""Writes the folder of a new installation: configuration, policies, certificate, and a first domain with keys and an account."""
 
 import os
 import secrets
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailward.app.certificate import self_signed
+from mailward.app.signing_keys import SigningKeys
 from mailward.auth.passwords import hash_password
 from mailward.directory import Directory
 from mailward.formats.address import parse_mailbox
@@ -74,6 +75,7 @@ def quickstart(plan: Plan) -> Result:
 
     password = plan.password or secrets.token_urlsafe(12)
     directory = Directory(plan.folder / "data/directory.sqlite")
+    SigningKeys(plan.folder / "secrets/dkim").ensure(plan.domain)
     directory.add_domain(plan.domain)
     account_id = directory.add_account(account, hash_password(password))
     for role in ("postmaster", "abuse"):

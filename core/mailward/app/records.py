@@ -1,29 +1,68 @@
 """The DNS records a domain should publish so that others can send it mail and trust what it says."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from mailward.api.dns import DnsRecord
+from mailward.api.services import DnsTemporaryError, Resolver
+from mailward.app.config import Config
+from mailward.app.filters import load_filters
+from mailward.app.judging import PluginServices
+from mailward.pipeline.collecting import Collecting
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One record in zone-file terms; `why` is one sentence for people."""
+class PluginRecords:
+    """What the plugins add. problems: one line for each that could not be asked."""
 
-    name: str
-    type: str
-    value: str
-    why: str
+    records: tuple[DnsRecord, ...]
+    problems: tuple[str, ...]
 
 
-def domain_records(domain: str, hostname: str) -> tuple[Record, ...]:
+def domain_records(domain: str, hostname: str) -> tuple[DnsRecord, ...]:
     """The records of one domain served by `hostname`. The host's own A and AAAA records are the network's business."""
     return (
-        Record(f"{domain}.", "MX", f"10 {hostname}.", "mail for the domain comes to this server (RFC 5321 section 5)"),
-        Record(f"{domain}.", "TXT", '"v=spf1 mx -all"', "only the domain's MX hosts send mail for it (RFC 7208)"),
-        Record(
+        DnsRecord(f"{domain}.", "MX", f"10 {hostname}.", "mail for the domain comes to this server (RFC 5321 section 5)"),
+        DnsRecord(f"{domain}.", "TXT", '"v=spf1 mx -all"', "only the domain's MX hosts send mail for it (RFC 7208)"),
+        DnsRecord(
             f"_dmarc.{domain}.",
             "TXT",
             f'"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"',
-            "reports about mail in the domain's name; p=none until it signs what it sends (RFC 9989)",
+            "reports about mail in the domain's name; once they show all of it signed, p=quarantine, then p=reject (RFC 9989)",
         ),
-        Record(f"_imaps._tcp.{domain}.", "SRV", f"0 1 993 {hostname}.", "mail clients find IMAP over TLS (RFC 6186)"),
-        Record(f"_imap._tcp.{domain}.", "SRV", "0 0 0 .", "and no IMAP without it (RFC 6186)"),
+        DnsRecord(f"_imaps._tcp.{domain}.", "SRV", f"0 1 993 {hostname}.", "mail clients find IMAP over TLS (RFC 6186)"),
+        DnsRecord(f"_imap._tcp.{domain}.", "SRV", "0 0 0 .", "and no IMAP without it (RFC 6186)"),
     )
+
+
+async def plugin_records(config: Config, domain: str) -> PluginRecords:
+    """What the enabled plugins want published for the domain. Raises ConfigError when policies or plugins cannot be used."""
+    filters = load_filters(config)
+    services = PluginServices(config)
+    try:
+        collected = await Collecting(filters.policies, filters.host, services.of).dns_records(domain)
+    finally:
+        services.close()
+    return PluginRecords(
+        tuple(record for one in collected for record in one.values),
+        tuple(f"{one.plugin}: {one.problem}" for one in collected if one.problem),
+    )
+
+
+async def unpublished(records: Iterable[DnsRecord], resolver: Resolver) -> list[str]:
+    """A sentence for each of these TXT records that DNS does not show; blanks make no difference."""
+    found = []
+    for record in records:
+        try:
+            answer = await resolver.resolve(record.name, "TXT")
+        except DnsTemporaryError as error:
+            found.append(f"{record.name}: {error}")
+            continue
+        wanted = _without_blanks(record.value.replace('"', ""))
+        if all(_without_blanks(text) != wanted for text in answer.records):
+            found.append(f"{record.name}: {'DNS shows something else' if answer.records else 'not in DNS'}")
+    return found
+
+
+def _without_blanks(text: str) -> str:
+    return "".join(text.split())

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mailward.app.signing_keys import SigningKeys
 from mailward.auth.passwords import hash_password
 from mailward.cli.options import ConfigOption, JsonOption, PasswordFile, PasswordStdin, ask_password, config_of, password_from
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
@@ -30,7 +31,7 @@ def add_command(
     password_file: PasswordFile = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an account. The domain is taken on when it is new.
+    """Make an account. The domain is taken on when it is new, as by mailward domain add.
 
     Examples:
 
@@ -43,14 +44,20 @@ def add_command(
     settings = config_of(config)
     password = password or ask_password(twice=True)
     directory = Directory(settings.directory_file)
+    is_new = not directory.is_local_domain(mailbox.domain)
     try:
-        directory.add_domain(mailbox.domain)
+        if is_new:
+            SigningKeys(settings.dkim_keys).ensure(mailbox.domain)
+            directory.add_domain(mailbox.domain)
         account = directory.add_account(mailbox, hash_password(password))
     except DirectoryError as error:
         fail(str(error), USAGE)
     finally:
         directory.close()
-    show(f"account {mailbox} made", {"address": str(mailbox), "id": account}, as_json=as_json)
+    text = f"account {mailbox} made"
+    if is_new:
+        text += f"\n{mailbox.domain} is new here; publish what this prints: mailward domain dns {mailbox.domain}"
+    show(text, {"address": str(mailbox), "id": account}, as_json=as_json)
 
 
 @app.command("list")

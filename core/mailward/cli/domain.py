@@ -1,35 +1,181 @@
-"""`mailward domain`: the domains served here."""
+"""`mailward domain`: the domains served here, the keys that sign their mail, and what they publish."""
 
+import asyncio
+import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from mailward.app.records import domain_records
+from mailward.api.dns import DnsRecord
+from mailward.app.config import Config
+from mailward.app.records import domain_records, plugin_records, unpublished
+from mailward.app.signing_keys import SigningKeyError, SigningKeys
 from mailward.cli.options import ConfigOption, JsonOption, config_of
-from mailward.cli.output import NO_INPUT, fail, show
+from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table
 from mailward.directory import Directory
-from mailward.formats.address import normalise_domain
+from mailward.formats.address import AddressSyntaxError, normalise_domain
+from mailward.services.resolver import DnsResolver
 
 app = typer.Typer(help="The domains served here.", no_args_is_help=True)
+DomainArgument = Annotated[str, typer.Argument(help="One of the domains served here.")]
 
 
-@app.command("dns")
-def dns_command(
-    domain: Annotated[str, typer.Argument(help="One of the domains served here.")],
+@app.command("add")
+def add_command(
+    domain: Annotated[str, typer.Argument(help="A domain whose mail is to be taken, for example example.com.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
+    """Serve a domain: its mail is taken, keys to sign it are made, and the DNS records to publish are printed.
+
+    A running server heeds it at once. Accounts are added with mailward account add.
+
+    Example: mailward domain add example.com
+    """
+    name = _parsed(domain)
+    settings = config_of(config)
+    selectors = SigningKeys(settings.dkim_keys).ensure(name)
+    directory = Directory(settings.directory_file)
+    try:
+        directory.add_domain(name)
+    finally:
+        directory.close()
+    records = _records(settings, name)
+    text = f"; {name} is served here; publish these records:\n{zone_lines(records)}"
+    show(text, {"domain": name, "selectors": selectors, "records": _data(records)}, as_json=as_json)
+
+
+@app.command("list")
+def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print the domains served here, each with the selectors of the keys that sign its mail.
+
+    Example: mailward domain list
+    """
+    settings = config_of(config)
+    directory = Directory(settings.directory_file)
+    domains = directory.domains()
+    directory.close()
+    keys = SigningKeys(settings.dkim_keys)
+    found = [(domain, keys.selectors(domain)) for domain in domains]
+    rows = [(domain, ", ".join(selectors) or "no key of its own") for domain, selectors in found]
+    data = [{"domain": domain, "selectors": selectors} for domain, selectors in found]
+    show(table(rows) if rows else "no domains", data, as_json=as_json)
+
+
+@app.command("dns")
+def dns_command(domain: DomainArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Print the DNS records to publish for a domain, as lines of a zone file.
 
     Example: mailward domain dns example.org
     """
     settings = config_of(config)
-    name = normalise_domain(domain)
-    directory = Directory(settings.directory_file)
+    records = _records(settings, _served(settings, domain))
+    show(zone_lines(records), _data(records), as_json=as_json)
+
+
+@app.command("dkim")
+def dkim_command(
+    domain: DomainArgument,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Make new keys beside the old ones; they wait.")] = False,
+    activate: Annotated[bool, typer.Option("--activate", help="Let the waiting keys sign, once DNS has their records.")] = False,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="With --activate: do not look into DNS first.")] = False,
+    retire: Annotated[bool, typer.Option("--retire", help="Delete the keys that signed before.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a domain's DKIM records and what each key does; make keys for a domain that has none.
+
+    New keys in three steps: --rotate, publish the records, --activate; a week later --retire.
+
+    Examples:
+
+      mailward domain dkim example.org
+
+      mailward domain dkim example.org --rotate
+
+      mailward domain dkim example.org --activate
+    """
+    if rotate + activate + retire > 1 or (unchecked and not activate):
+        fail("one of --rotate, --activate and --retire; --unchecked only with --activate", USAGE)
+    settings = config_of(config)
+    name = _served(settings, domain)
+    keys = SigningKeys(settings.dkim_keys)
+    if rotate:
+        head = f"these keys wait: {_names(keys.rotate(name))}"
+    elif activate:
+        if not unchecked:
+            _require_published(settings, name, keys.waiting(name))
+        try:
+            head = f"these keys sign now: {_names(keys.activate(name))}"
+        except SigningKeyError as error:
+            fail(str(error), NO_INPUT)
+    elif retire:
+        head = f"deleted: {_names(keys.retire(name))}; take their records out of DNS"
+    else:
+        head = f"these keys sign: {_names(keys.ensure(name))}"
+    records = [record for record in _records(settings, name) if _selector(record, name)]
+    if not records:
+        _warn("the plugin dkim is not enabled in the policy 'outbound', so nothing is signed")
+    data = {"domain": name, "sign": keys.selectors(name), "wait": keys.waiting(name), "records": _data(records)}
+    show(f"; {head}\n{zone_lines(records)}", data, as_json=as_json)
+
+
+def zone_lines(records: Iterable[DnsRecord]) -> str:
+    """The records as lines of a zone file, each with its reason above it."""
+    return "\n".join(f"; {record.why}\n{record.name}\tIN\t{record.type}\t{record.value}" for record in records)
+
+
+def _data(records: Iterable[DnsRecord]) -> list[dict[str, str]]:
+    return [{"name": r.name, "type": r.type, "value": r.value, "why": r.why} for r in records]
+
+
+def _names(selectors: tuple[str, ...]) -> str:
+    return ", ".join(selectors) or "none"
+
+
+def _records(config: Config, domain: str) -> tuple[DnsRecord, ...]:
+    """The core's and the plugins'; what a plugin failed at is told on standard error."""
+    added = asyncio.run(plugin_records(config, domain))
+    for problem in added.problems:
+        _warn(problem)
+    return domain_records(domain, config.hostname) + added.records
+
+
+def _require_published(config: Config, domain: str, selectors: tuple[str, ...]) -> None:
+    waiting = [record for record in _records(config, domain) if _selector(record, domain) in selectors]
+    if len(waiting) < len(selectors):
+        fail("the plugin dkim does not say what to publish for the waiting keys; --unchecked goes on without looking", SOFTWARE)
+    missing = asyncio.run(unpublished(waiting, DnsResolver(config.dns_servers)))
+    if missing:
+        fail("\n  ".join(["not yet, since others could not check the signatures:", *missing]), SOFTWARE)
+
+
+def _selector(record: DnsRecord, domain: str) -> str:
+    """The selector whose key this record publishes (RFC 6376 section 3.6.2.1), "" for other records."""
+    suffix = f"._domainkey.{domain}."
+    return record.name.removesuffix(suffix) if record.name.endswith(suffix) else ""
+
+
+def _parsed(domain: str) -> str:
+    try:
+        name = normalise_domain(domain)
+    except AddressSyntaxError as error:
+        fail(f"'{domain}' is no domain: {error}", USAGE)
+    if name.startswith("["):
+        fail(f"'{domain}' is an address and no domain", USAGE)
+    return name
+
+
+def _served(config: Config, domain: str) -> str:
+    name = _parsed(domain)
+    directory = Directory(config.directory_file)
     known = directory.domains()
     directory.close()
     if name not in known:
         fail(f"'{name}' is not served here; served are: {', '.join(known) or 'none'}", NO_INPUT)
-    records = domain_records(name, settings.hostname)
-    text = "\n".join(f"; {record.why}\n{record.name}\tIN\t{record.type}\t{record.value}" for record in records)
-    show(text, [{"name": r.name, "type": r.type, "value": r.value, "why": r.why} for r in records], as_json=as_json)
+    return name
+
+
+def _warn(text: str) -> None:
+    print(f"mailward: {text}", file=sys.stderr)

@@ -1,17 +1,21 @@
 """`mailward quickstart`: the folder of a new installation."""
 
+import asyncio
 import os
 import pwd
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mailward.app.quickstart import Plan, quickstart
-from mailward.app.records import domain_records
-from mailward.cli.options import JsonOption, PasswordFile, PasswordStdin, password_from
+from mailward.api.dns import DnsRecord
+from mailward.app.quickstart import Plan, Result, quickstart
+from mailward.app.records import domain_records, plugin_records
+from mailward.cli.options import JsonOption, PasswordFile, PasswordStdin, config_of, password_from
 from mailward.cli.output import CONFIGURATION, fail, show, table
 from mailward.formats.address import normalise_domain
+from mailward.model.errors import MailwardError
 
 DEFAULT_USER = "mailward"
 
@@ -29,7 +33,7 @@ def quickstart_command(
     next_steps: Annotated[bool, typer.Option(help="Say what to do next.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Write configuration, policies, certificate, and a first domain with one account.
+    """Write configuration, policies, certificate, and a first domain with keys to sign its mail and one account.
 
     Examples:
 
@@ -62,7 +66,7 @@ def quickstart_command(
     rows += [("virus scanner", str(result.scanner) if result.scanner else "none found: only the EICAR test file is recognised")]
     text = "Mailward is set up.\n\n" + table([("  " + head, value) for head, value in rows])
     if next_steps:
-        records = table([("  " + r.name, r.type, r.value) for r in domain_records(name, plan.hostname)])
+        records = table([("  " + r.name, r.type, r.value) for r in _records(result, name)])
         text += f"\n\nPublish these DNS records:\n\n{records}\n\nThen start it:\n\n  mailward serve -c {result.config_file}"
     data = {
         "config": str(result.config_file),
@@ -73,3 +77,17 @@ def quickstart_command(
         "virus_scanner": str(result.scanner) if result.scanner else None,
     }
     show(text, data, as_json=as_json)
+
+
+def _records(result: Result, domain: str) -> tuple[DnsRecord, ...]:
+    """What to publish. The plugins are asked as the service user, like by every other command, so this comes last."""
+    config = config_of(result.config_file, quiet=True)
+    records = domain_records(domain, config.hostname)
+    try:
+        added = asyncio.run(plugin_records(config, domain))
+    except (MailwardError, OSError) as error:  # the installation is complete; its plugins can be asked again
+        print(f"mailward: more records later, by mailward domain dns {domain}: {error}", file=sys.stderr)
+        return records
+    for problem in added.problems:
+        print(f"mailward: {problem}", file=sys.stderr)
+    return records + added.records

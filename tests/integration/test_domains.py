@@ -1,0 +1,94 @@
+"""`mailward domain`, as an admin types it: a domain is added, its keys are published in real DNS, changed and put away."""
+
+import re
+
+from support.dns_server import DnsServer, dns_server
+from support.server import Server, server
+
+__all__ = ["dns_server"]
+
+
+def publish(target: Server, dns: DnsServer, domain: str) -> None:
+    """Exactly the lines that are printed, comments included."""
+    dns.publish(domain, target.run("domain", "dns", domain).stdout)
+
+
+def ask_here(target: Server, dns: DnsServer) -> None:
+    config = target.config.read_text()
+    target.config.write_text(re.sub(r"dns: .*", f'dns: {{servers: ["{dns.address[0]}:{dns.address[1]}"]}}', config))
+
+
+def test_keys_are_changed_only_once_dns_has_the_new_ones(dns_server: DnsServer) -> None:
+    with server(start=False) as target:
+        ask_here(target, dns_server)
+        domain = "added.test"
+        added = target.json("domain", "add", domain)
+        assert isinstance(added, dict)
+        first = added["selectors"]
+        assert len(first) == 2
+        publish(target, dns_server, domain)
+
+        nothing_waits = target.run("domain", "dkim", domain, "--activate", check=False)
+        assert nothing_waits.returncode == 66 and "--rotate first" in nothing_waits.stderr
+
+        rotated = target.json("domain", "dkim", domain, "--rotate")
+        assert isinstance(rotated, dict)
+        assert rotated["sign"] == first and len(rotated["wait"]) == 2 and len(rotated["records"]) == 4
+
+        too_early = target.run("domain", "dkim", domain, "--activate", check=False)
+        assert too_early.returncode == 70 and too_early.stderr.count("not in DNS") == 2
+        publish(target, dns_server, domain)
+        activated = target.json("domain", "dkim", domain, "--activate")
+        assert isinstance(activated, dict)
+        assert activated["sign"] == rotated["wait"] and len(activated["records"]) == 4
+
+        target.run("domain", "dkim", domain, "--retire")
+        shown = target.json("domain", "dkim", domain)
+        assert isinstance(shown, dict)
+        assert shown["sign"] == rotated["wait"] and len(shown["records"]) == 2
+
+
+def test_a_record_that_says_something_else_does_not_count(dns_server: DnsServer) -> None:
+    with server(start=False) as target:
+        ask_here(target, dns_server)
+        target.run("domain", "add", "wrong.test")
+        target.run("domain", "dkim", "wrong.test", "--rotate")
+        lines = target.run("domain", "dns", "wrong.test").stdout
+        dns_server.publish("wrong.test", re.sub(r"p=\S{8}", "p=AAAAAAAA", lines))
+        refused = target.run("domain", "dkim", "wrong.test", "--activate", check=False)
+        assert refused.returncode == 70 and "DNS shows something else" in refused.stderr
+        assert "sign now" in target.run("domain", "dkim", "wrong.test", "--activate", "--unchecked").stdout
+
+
+def test_every_domain_has_keys_whichever_way_it_came() -> None:
+    with server(start=False) as target:
+        target.add_account("bob@other.test")
+        target.run("domain", "add", "B\u00fccher.test")
+        target.run("domain", "add", "example.test")
+        listed = target.json("domain", "list")
+        assert isinstance(listed, list)
+        assert [entry["domain"] for entry in listed] == ["example.test", "other.test", "xn--bcher-kva.test"]
+        assert all(len(entry["selectors"]) == 2 for entry in listed)
+        dns = target.json("domain", "dns", "other.test")
+        assert isinstance(dns, list)
+        assert sum("._domainkey.other.test." in record["name"] for record in dns) == 2
+
+
+def test_a_broken_key_is_told_and_the_other_records_are_printed() -> None:
+    with server(start=False) as target:
+        for key in (target.folder / "secrets/dkim/example.test").glob("r*.pem"):
+            key.write_bytes(b"broken")
+        done = target.run("domain", "dns", "example.test")
+        assert "dkim: KeyFileError: example.test/r" in done.stderr and "MX" in done.stdout
+
+
+def test_wrong_usage() -> None:
+    with server(start=False) as target:
+        for arguments, code in (
+            (["domain", "add", "[192.0.2.1]"], 64),
+            (["domain", "add", "no domain"], 64),
+            (["domain", "dkim", "elsewhere.test"], 66),
+            (["domain", "dkim", "example.test", "--rotate", "--retire"], 64),
+            (["domain", "dkim", "example.test", "--unchecked"], 64),
+        ):
+            assert target.run(*arguments, check=False).returncode == code, arguments
