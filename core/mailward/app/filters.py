@@ -1,6 +1,6 @@
 """Policies and the plugins they name, loaded together and replaced together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import get_type_hints
@@ -10,7 +10,7 @@ import structlog
 from mailward.api.plugin import Plugin
 from mailward.app.config import Config
 from mailward.model.errors import ConfigError, PluginError, PolicyError
-from mailward.pipeline.plugins import PluginHost
+from mailward.pipeline.plugins import LoadedPlugin, PluginHost
 from mailward.policy import (
     DIRECTIONS,
     RULES,
@@ -46,6 +46,17 @@ def load_filters(config: Config) -> Filters:
     return Filters({direction: _load(config, direction, host) for direction in DIRECTIONS}, host)
 
 
+def preset_filters() -> Filters:
+    """The shipped presets and their plugins, as they hold where nothing is configured."""
+    host = PluginHost()
+    policies = {}
+    for direction in DIRECTIONS:
+        loaded = {name: host.load(name) for name in plugins_of_preset(direction)}
+        declarations = {name: one.declaration for name, one in loaded.items()}
+        policies[direction] = load_preset(direction, declarations, stages=_stages(direction, loaded.values()))
+    return Filters(policies, host)
+
+
 def policy_file(config: Config, direction: Direction) -> Path:
     """Where the policy of a direction is, if there is one."""
     return config.policies / f"{direction}.yaml"
@@ -56,20 +67,16 @@ def _load(config: Config, direction: Direction, host: PluginHost) -> Policy:
     path = policy_file(config, direction)
     has_file = path.exists()
     installed = {available.name for available in host.available()}
-    declarations: dict[str, Plugin] = {}
-    stages: dict[str, Stage] = {}
+    found: list[LoadedPlugin] = []
     broken: list[PluginError] = []
     for name in plugins_named(path) if has_file else plugins_of_preset(direction):
         if name in installed:
             try:
-                loaded = host.load(name)
+                found.append(host.load(name))
             except PluginError as problem:
                 broken.append(problem)
-                continue
-            declarations[name] = loaded.declaration
-            looked = [stage for stage in RULES[direction].stages if f"inspect_{stage}" in loaded.implementations]
-            if looked:
-                stages[name] = looked[-1]
+    declarations = {loaded.name: loaded.declaration for loaded in found}
+    stages = _stages(direction, found)
     shown_as = str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path)
     try:
         if has_file:
@@ -83,6 +90,16 @@ def _load(config: Config, direction: Direction, host: PluginHost) -> Policy:
     for error in broken:
         log.warning("plugin left out", reason=str(error))
     return policy
+
+
+def _stages(direction: Direction, plugins: Iterable[LoadedPlugin]) -> dict[str, Stage]:
+    """The last stage of the direction at which each of them looks; none for one that never does."""
+    stages: dict[str, Stage] = {}
+    for plugin in plugins:
+        for stage in RULES[direction].stages:
+            if f"inspect_{stage}" in plugin.implementations:
+                stages[plugin.name] = stage
+    return stages
 
 
 @dataclass(frozen=True, slots=True)

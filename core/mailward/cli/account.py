@@ -1,26 +1,26 @@
 """`mailward account`: who has a mailbox here."""
 
-from typing import Annotated
-
 import typer
 
 from mailward.app.signing_keys import SigningKeys
 from mailward.auth.passwords import hash_password
-from mailward.cli.options import ConfigOption, JsonOption, PasswordFile, PasswordStdin, ask_password, config_of, password_from
-from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.cli.account_plugins import AccountGroup
+from mailward.cli.options import (
+    AddressArgument,
+    ConfigOption,
+    JsonOption,
+    PasswordFile,
+    PasswordStdin,
+    account_of,
+    ask_password,
+    config_of,
+    parsed_address,
+    password_from,
+)
+from mailward.cli.output import USAGE, fail, show, table
 from mailward.directory import Directory, DirectoryError
-from mailward.formats.address import AddressSyntaxError, parse_mailbox
-from mailward.model.address import Address
 
-app = typer.Typer(help="Who has a mailbox here.", no_args_is_help=True)
-AddressArgument = Annotated[str, typer.Argument(help="The account's address, for example alice@example.org.")]
-
-
-def _parsed(address: str) -> Address:
-    try:
-        return parse_mailbox(address)
-    except AddressSyntaxError as error:
-        fail(f"'{address}' is no mail address: {error}", USAGE)
+app = typer.Typer(cls=AccountGroup, help="Who has a mailbox here.", no_args_is_help=True)
 
 
 @app.command("add")
@@ -39,7 +39,7 @@ def add_command(
 
       mailward account add bob@example.org --password-stdin <password.txt
     """
-    mailbox = _parsed(address)
+    mailbox = parsed_address(address)
     password = password_from(password_stdin, password_file)
     settings = config_of(config)
     password = password or ask_password(twice=True)
@@ -85,16 +85,13 @@ def password_command(
 
     Example: mailward account password alice@example.org
     """
-    mailbox = _parsed(address)
     given = password_from(password_stdin, password_file)
     settings = config_of(config)
+    account = account_of(settings, address)
+    password = given or ask_password(twice=True)
     directory = Directory(settings.directory_file)
     try:
-        account = next((a for a in directory.accounts() if a.address == mailbox), None)
-        if account is None:
-            fail(f"there is no account {mailbox}; mailward account list shows them", NO_INPUT)
-        password = given or ask_password(twice=True)
         directory.set_password_hash(account.id, hash_password(password))
     finally:
         directory.close()
-    show(f"password of {mailbox} set", {"address": str(mailbox)}, as_json=as_json)
+    show(f"password of {account.address} set", {"address": str(account.address)}, as_json=as_json)

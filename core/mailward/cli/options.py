@@ -10,6 +10,9 @@ import typer
 from mailward.app.config import Config, find_config, load_config
 from mailward.app.users import drop_privileges, service_user
 from mailward.cli.output import NO_INPUT, USAGE, fail
+from mailward.directory import Account, Directory
+from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.model.address import Address
 
 ConfigOption = Annotated[
     Path | None,
@@ -17,6 +20,7 @@ ConfigOption = Annotated[
         "-c", "--config", help="mailward.yaml; else $MAILWARD_CONFIG, ./mailward.yaml, ./run/mailward.yaml, /etc/mailward/."
     ),
 ]
+AddressArgument = Annotated[str, typer.Argument(help="The account's address, for example alice@example.org.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Read the password from the first line of a file.")]
@@ -35,6 +39,27 @@ def config_of(path: Path | None, *, quiet: bool = False) -> Config:
     if user is not None:
         drop_privileges(user)
     return config
+
+
+def parsed_address(text: str) -> Address:
+    """A mail address of the command line."""
+    try:
+        return parse_mailbox(text)
+    except AddressSyntaxError as error:
+        fail(f"'{text}' is no mail address: {error}", USAGE)
+
+
+def account_of(config: Config, text: str) -> Account:
+    """The account of this address."""
+    address = parsed_address(text)
+    directory = Directory(config.directory_file)
+    try:
+        found = next((account for account in directory.accounts() if account.address == address), None)
+    finally:
+        directory.close()
+    if found is None:
+        fail(f"there is no account {address}; mailward account list shows them", NO_INPUT)
+    return found
 
 
 def password_from(stdin: bool, file: Path | None) -> str | None:

@@ -4,10 +4,13 @@ import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from mailward.cli.account_plugins import PRESETS_ONLY
+
 HEAD = """\
 # Commands
 
-Made from the commands' own help; a test compares. Every command takes `--help`; most take `--json` and `-c FILE`.
+Made from the commands' own help; a test compares. Commands of plugins are those of the shipped presets. Every command takes
+`--help`; most take `--json` and `-c FILE`.
 
 | Exit code | Meaning |
 |---|---|
@@ -26,20 +29,24 @@ def page(app: typer.Typer) -> str:
     """The whole page as Markdown."""
     root = typer.main.get_command(app)
     assert isinstance(root, TyperGroup)
-    return HEAD + _members("mailward", root)
+    context = typer.Context(root)
+    context.meta[PRESETS_ONLY] = True
+    return HEAD + _members("mailward", root, context)
 
 
-def _members(prefix: str, group: TyperGroup) -> str:
-    found = sorted(group.commands.items())
-    return "".join(_section(prefix, member, name) for name, member in found if isinstance(member, TyperCommand | TyperGroup))
+def _members(prefix: str, group: TyperGroup, context: typer.Context) -> str:
+    found = [(name, group.get_command(context, name)) for name in sorted(group.list_commands(context))]
+    return "".join(
+        _section(prefix, member, name, context) for name, member in found if isinstance(member, TyperCommand | TyperGroup)
+    )
 
 
-def _section(prefix: str, command: TyperCommand | TyperGroup, name: str) -> str:
+def _section(prefix: str, command: TyperCommand | TyperGroup, name: str, context: typer.Context) -> str:
     if command.hidden:
         return ""
     title = f"{prefix} {name}"
     if isinstance(command, TyperGroup):
-        return _members(title, command)
+        return _members(title, command, context)
     text = "\n".join(line.rstrip() for line in (command.help or "").strip().splitlines())
     lines = [f"\n## {title}\n", text, ""]
     rows = []

@@ -38,6 +38,9 @@ MAX_COMMANDS = 50
 MAX_RECORDS = 100
 MAX_RECORD_CHARACTERS = 8000
 
+TAKEN = frozenset({"address", "config", "as_json"})
+"""Names that every command of a plugin has from the server."""
+
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")  # RFC 5322 section 2.2: printable ASCII without the colon
 _AUTH_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")  # RFC 8601 section 2.2: Keyword
 _COMMAND = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -108,6 +111,8 @@ def read_commands(answer: object) -> tuple[AccountCommand, ...]:
             raise BadAnswer(f"returned a command {clean(repr(command.name), 60)} without a plain name, help or an async run")
         if not isinstance(command.arguments, Mapping):
             raise BadAnswer(f"returned arguments of {command.name} that are no mapping")
+        if TAKEN & set(command.arguments):
+            raise BadAnswer(f"returned an argument of {command.name} with a name of the server's own: {', '.join(sorted(TAKEN))}")
         if not all(_matches(_ARGUMENT, name) and isinstance(text, str) for name, text in command.arguments.items()):
             raise BadAnswer(f"returned an argument of {command.name} that is no plain name with a text")
     if len({command.name for command in commands}) < len(commands):

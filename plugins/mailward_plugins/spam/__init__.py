@@ -6,6 +6,7 @@ from mailward.api import (
     AddHeader,
     Evidence,
     Finding,
+    MessageClassified,
     MessageMoved,
     MessageView,
     Plugin,
@@ -91,6 +92,12 @@ async def on_moved(moved: MessageMoved, settings: SpamSettings, services: Servic
     if moved.source_is_junk and moved.target_is_trash:
         return
     await learn(MessageView(moved.octets), spam=moved.target_is_junk, services=services)
+
+
+@hookimpl
+async def on_classified(classified: MessageClassified, services: Services) -> None:
+    """What a person says outright is a lesson, whatever `learn_from_moves` says of moves."""
+    await learn(MessageView(classified.octets), spam=classified.kind == "spam", services=services)
 
 
 async def learn(message: MessageView, *, spam: bool, services: Services) -> None:
