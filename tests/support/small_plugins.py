@@ -1,8 +1,8 @@
 """Plugin declarations for policy tests: the facts and symbols of the bundled plugins, without the plugins."""
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -67,8 +67,24 @@ class DlpFacts(Facts):
     cards: int = 0
 
 
+@dataclass(frozen=True)
+class EncryptionSettings(Settings):
+    default: Literal["opportunistic", "required"] = "opportunistic"
+    domains: Mapping[str, Literal["opportunistic", "required"]] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EncryptionFacts(Facts):
+    required: bool = False
+    satisfied: bool = False
+
+
 PLUGINS = {
     "accounts": Plugin(1, "passwords"),
+    "totp": Plugin(1, "codes"),
+    "login_guard": Plugin(1, "guards", symbols={"LOGIN_SPRAYING": Symbol(10.0, "many names")}),
+    "encryption": Plugin(1, "TLS", settings=EncryptionSettings, facts=EncryptionFacts),
     "spf": Plugin(1, "SPF", facts=SpfFacts, symbols={"SPF_FAIL": Symbol(2.5, "fails"), "SPF_PASS": Symbol(-0.2, "passes")}),
     "dkim": Plugin(1, "DKIM", facts=DkimFacts, symbols={"DKIM_PASS": Symbol(-0.2, "holds")}),
     "dmarc": Plugin(1, "DMARC", facts=DmarcFacts, symbols={"DMARC_FAIL": Symbol(1.0, "fails")}),
@@ -79,7 +95,7 @@ PLUGINS = {
     "acme_dlp": Plugin(1, "cards", settings=DlpSettings, facts=DlpFacts, symbols={"ACME_DLP_CARDS": Symbol(3.0, "cards")}),
 }
 
-STAGES: dict[str, Literal["mail", "rcpt", "message"]] = {"spf": "mail"}
+STAGES: dict[str, Literal["mail", "rcpt", "message"]] = {"spf": "mail", "encryption": "mail"}
 
 
 def finding(plugin: str, symbol: str | None = None, strength: float = 1.0, asks: str | None = None) -> HookCall:

@@ -151,7 +151,7 @@ def inspect_mail(
     Stage:    mail; once per mail transaction, after syntax (RFC 5321 section 4.1.1.2). `envelope` has no forward-path yet.
     Return:   None, one Finding, or several. May be a coroutine function.
     On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail, 451 4.3.0).
-    Used by:  spf.            Since: API 1.
+    Used by:  spf, encryption.            Since: API 1.
     """
 
 
@@ -209,7 +209,8 @@ def collect_tls_requirement(relaying: Relaying, settings: Settings, services: Se
 
     Stage:    relay; before each outbound attempt, under policies/outbound.yaml.
     Return:   a TlsRequirement, or None for no wish. May be a coroutine function.
-    On error: exception, time limit or wrong type: the message stays queued and is tried later, with an alarm.
+    On error: exception, time limit or wrong type: the message stays queued and is tried later, with an alarm; with
+              `on_error: accept` the attempt goes on without this plugin.
     Used by:  encryption.            Since: API 1.
     """
 
@@ -229,8 +230,8 @@ def edit_relay(relaying: Relaying, message: MessageView, settings: Settings, ser
 def collect_commands(settings: Settings) -> Iterable[AccountCommand] | None:
     """Offer subcommands of `mailward account`.
 
-    Stage:    life; when the command line is made.
-    Return:   the commands, or None. Not a coroutine function.
+    Stage:    life; when a command of a plugin, or the list of all commands, is asked for.
+    Return:   the commands, or None.
     On error: the command line says so and works without them.
     Used by:  totp.            Since: API 1.
     """

@@ -1,4 +1,8 @@
-"""Logs: one key=value line an event on standard output, for journald or a file; UTC with milliseconds."""
+"""Logs: one key=value line an event; UTC with milliseconds.
+
+A server writes them to standard output, for journald or a file. A command writes warnings alone, to standard error: what it prints
+to standard output is its answer.
+"""
 
 import logging
 import sys
@@ -6,9 +10,12 @@ import sys
 import structlog
 
 
-def configure_logs() -> None:
-    """Set up structlog for a process that serves. Standard library loggers (dependencies) show warnings only."""
-    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="level=%(levelname)s logger=%(name)s event=%(message)r")
+def configure_logs(*, serving: bool) -> None:
+    """Set up structlog. Standard library loggers (dependencies) show warnings only."""
+    stream = sys.stdout if serving else sys.stderr
+    logging.basicConfig(
+        stream=stream, force=True, level=logging.WARNING, format="level=%(levelname)s logger=%(name)s event=%(message)r"
+    )
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
@@ -18,7 +25,7 @@ def configure_logs() -> None:
                 key_order=["timestamp", "level", "event", "id"], drop_missing=True, bool_as_flag=False
             ),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
-        cache_logger_on_first_use=True,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if serving else logging.WARNING),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=serving,
     )

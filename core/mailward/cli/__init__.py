@@ -6,6 +6,7 @@ from typing import Annotated, cast
 import typer
 
 from mailward import __version__
+from mailward.app.logs import configure_logs
 from mailward.cli import account, domain, explain, plugins, policy, quickstart, scan, serve, tryout
 from mailward.cli.output import CONFIGURATION, SOFTWARE, USAGE
 from mailward.model.errors import ConfigError, MailwardError
@@ -31,7 +32,8 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-) -> None: ...
+) -> None:
+    configure_logs(serving=False)
 
 
 app.command("quickstart")(quickstart.quickstart_command)

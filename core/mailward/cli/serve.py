@@ -20,5 +20,5 @@ def serve_command(config: ConfigOption = None) -> None:
     """
     found = find_config(config)
     print(f"configuration: {found}", file=sys.stderr)
-    configure_logs()
+    configure_logs(serving=True)
     raise typer.Exit(serve(found))

@@ -84,7 +84,7 @@ def read_identity(answer: object) -> Identity | None:
 def read_factor(answer: object) -> FactorAnswer | None:
     """The answer of `provide_second_factor`. Raises BadAnswer."""
     for word in get_args(FactorAnswer):
-        if isinstance(answer, str) and answer == word:
+        if type(answer) is str and answer == word:
             found: FactorAnswer = word
             return found
     if answer is not None:

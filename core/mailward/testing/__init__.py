@@ -1,9 +1,21 @@
-"""What authors of plugins test with: the `scan` fixture and fakes of the services. No server, no network, no waiting.
+"""What authors of plugins test with: the fixtures `scan` and `login`, and fakes of the services.
 
-pytest finds the fixtures `scan`, `fake_zone` and `clock` by itself once Mailward is installed.
+No server, no network, no waiting.
+pytest finds the fixtures `scan`, `login`, `fake_zone` and `clock` by itself once Mailward is installed.
 """
 
-from mailward.testing.fakes import FakeClock, FakeZone, MemoryKeyValue, MemoryLog
+from mailward.testing.fakes import FakeClock, FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets
+from mailward.testing.logins import Login
 from mailward.testing.scanning import Scan, ScanResult
 
-__all__ = ["FakeClock", "FakeZone", "MemoryKeyValue", "MemoryLog", "Scan", "ScanResult"]
+__all__ = [
+    "FakeClock",
+    "FakeCredentials",
+    "FakeZone",
+    "Login",
+    "MemoryKeyValue",
+    "MemoryLog",
+    "MemorySecrets",
+    "Scan",
+    "ScanResult",
+]

@@ -3,6 +3,7 @@
 import pytest
 
 from mailward.testing.fakes import FakeClock, FakeZone
+from mailward.testing.logins import Login
 from mailward.testing.scanning import Scan
 
 
@@ -22,3 +23,9 @@ def fake_zone() -> FakeZone:
 def scan(fake_zone: FakeZone, clock: FakeClock) -> Scan:
     """Judge a message: `scan(mail, plugins=[acme_dlp]).findings["ACME_DLP_CARDS"]`. It uses `fake_zone` and `clock`."""
     return Scan(fake_zone, clock)
+
+
+@pytest.fixture
+def login(clock: FakeClock) -> Login:
+    """Try to log in: `login("bob", "secret", plugins=["accounts", acme_login], passwords={"bob": "secret"}).result`."""
+    return Login(clock)

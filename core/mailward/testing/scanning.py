@@ -1,14 +1,9 @@
 """What do these plugins find in this message? The real chain and the real policy, with fake services around them."""
 
 import asyncio
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Literal
-
-import yaml
 
 from mailward.api import (
     Address,
@@ -31,7 +26,7 @@ from mailward.model.verdict import Verdict, strongest
 from mailward.pipeline.events import events_of
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.plugins import PluginHost
-from mailward.policy import Policy, RecipientFacts, load_policy
+from mailward.policy import RecipientFacts
 from mailward.testing.fakes import (
     FakeClock,
     FakeCredentials,
@@ -42,10 +37,9 @@ from mailward.testing.fakes import (
     Records,
     RunDirectly,
 )
+from mailward.testing.policies import Named, made_policy
 
 Zone = FakeZone | Mapping[tuple[str, Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF"]], Records]
-Named = ModuleType | str
-"""A plugin: its module, or the name of an installed one."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +117,7 @@ class Scan:
         settings: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         """Tell the plugins that a person moved this message. Raises AssertionError when one of them failed."""
-        policy, host = _policy(plugins, settings or {}, {})
+        policy, host = made_policy("inbound", plugins, settings or {}, {})
         moved = MessageMoved(account, source, target, _octets(mail), source == "Junk", target == "Junk", target == "Trash")
 
         async def tell() -> int:
@@ -143,7 +137,7 @@ class Scan:
         policy: Mapping[str, object],
     ) -> tuple[Judge, PluginHost]:
         names = zone if isinstance(zone, FakeZone) else self._zone if zone is None else FakeZone(zone)
-        checked, host = _policy(plugins, settings, policy)
+        checked, host = made_policy("inbound", plugins, settings, policy)
         judge = Judge(checked, host, lambda name: self._services(name, names), hostname="mx.example.org", clock=self._clock)
         return judge, host
 
@@ -151,24 +145,6 @@ class Scan:
         kv = self.kv.setdefault(name, MemoryKeyValue())
         log = self.log.setdefault(name, MemoryLog())
         return Services(zone, self._clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials())
-
-
-def _policy(
-    plugins: Sequence[Named], settings: Mapping[str, Mapping[str, object]], policy: Mapping[str, object]
-) -> tuple[Policy, PluginHost]:
-    modules = {_name(one): one for one in plugins if isinstance(one, ModuleType)}
-    names = [_name(one) for one in plugins]
-    host = PluginHost(modules=modules)
-    declarations = host.enable(names)
-    text = yaml.safe_dump({"version": 1, **policy, "plugins": {name: dict(settings.get(name, {})) for name in names}})
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "inbound.yaml"
-        file.write_text(text, encoding="utf-8")
-        return load_policy(file, declarations), host
-
-
-def _name(plugin: Named) -> str:
-    return plugin if isinstance(plugin, str) else plugin.__name__.rpartition(".")[2]
 
 
 def _octets(mail: bytes | str) -> bytes:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from mailward.api import MessageMoved, Services
+from mailward.api import MessageClassified, MessageMoved, Services
 from mailward.pipeline.events import MAX_WAITING, Events, events_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import load_policy
@@ -51,3 +51,13 @@ async def test_a_flood_of_events_is_bounded(tmp_path: Path) -> None:
     await events.stop()
     assert events.left_out == 10
     assert kv.counts == {b"Junk": (MAX_WAITING,)}
+
+
+async def test_what_is_classified_is_told_like_a_move(tmp_path: Path) -> None:
+    kv = MemoryKeyValue()
+    body = "@hookimpl\nasync def on_classified(classified, services):\n    await services.kv.put_many({b'kind': classified.kind.encode()})\n"
+    events = make(tmp_path, body, kv)
+    events.moved(MOVED)
+    events.classified(MessageClassified("", b"Subject: x\r\n\r\n", "spam", "train"))
+    await events.drain()
+    assert kv.values == {b"kind": b"spam"}

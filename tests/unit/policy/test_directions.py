@@ -7,7 +7,7 @@ import pytest
 from mailward.api import Plugin, Symbol
 from mailward.model.errors import PolicyError
 from mailward.policy import Direction, Policy, load_policy, load_preset
-from support.small_plugins import PLUGINS, evidence, finding
+from support.small_plugins import PLUGINS, STAGES, evidence, finding
 
 LOGIN_PLUGINS = {**PLUGINS, "guard": Plugin(1, "guards", symbols={"SPRAYING": Symbol(5.0, "many names")})}
 
@@ -117,6 +117,6 @@ def test_identity_is_known_in_submission_from_mail_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("direction", ["inbound", "submission", "outbound", "access"])
 def test_a_preset_alone_is_a_policy_whose_tests_pass(direction: Direction) -> None:
-    policy = load_preset(direction, PLUGINS)
+    policy = load_preset(direction, PLUGINS, stages=STAGES)
     assert policy.direction == direction
     assert all(result.passed for result in policy.run_tests())

@@ -13,7 +13,7 @@ from mailward.model.verdict import Verdict
 from mailward.policy import Policy, RecipientFacts, eicar, live_message, load_policy, plugins_named
 from mailward.policy.nodes import parse, scalar
 from mailward.policy.schema import json_schema
-from support.small_plugins import PLUGINS, STAGES, AntivirusSettings, Depth, evidence, finding
+from support.small_plugins import PLUGINS, STAGES, AntivirusSettings, Depth, EncryptionSettings, evidence, finding
 
 REPOSITORY = Path(__file__).parents[3]
 DESIGN = Path(__file__).parent / "design_policy.yaml"
@@ -88,7 +88,7 @@ def test_presets_load_and_their_tests_pass(name: str) -> None:
 
 def test_a_policy_of_one_line_is_the_preset(tmp_path: Path) -> None:
     policy = loaded(tmp_path, "extends: mailward/inbound\n")
-    assert [rule.name for rule in policy.view(BOB).rules] == ["infected", "dmarc-policy"]
+    assert [rule.name for rule in policy.view(BOB).rules] == ["must-be-encrypted", "infected", "dmarc-policy"]
     assert policy.view(BOB).rules[0].where.startswith("mailward/inbound.yaml:")
     assert [limit.name for limit in policy.view(BOB).limits] == ["limits.reject 15", "limits.quarantine 10", "limits.junk 5"]
 
@@ -105,8 +105,8 @@ def test_plugins_scores_and_limits_are_merged_by_key_and_rules_by_name(tmp_path:
     assert (policy.plugins["antivirus"].timeout_s, policy.plugins["antivirus"].heed) == (60.0, True)
     assert policy.weights["SPF_FAIL"] == 7.0
     other = RecipientFacts("eve@example.org", "example.org", "eve")
-    assert [rule.name for rule in policy.view(other).rules] == ["mine", "infected"]
-    assert [rule.name for rule in policy.view(BOB).rules] == ["mine"]
+    assert [rule.name for rule in policy.view(other).rules] == ["mine", "must-be-encrypted", "infected"]
+    assert [rule.name for rule in policy.view(BOB).rules] == ["mine", "must-be-encrypted"]
     assert policy.view(BOB).rules[0].then is Verdict.ACCEPT
     assert [limit.name for limit in policy.view(BOB).limits] == ["limits.quarantine 10"]
     found = evidence([finding("spf", "SPF_FAIL")])
@@ -120,11 +120,11 @@ def test_plugins_that_are_off_or_missing_and_optional_leave_their_rules_out(tmp_
         "version: 1\nextends: mailward/inbound\nplugins: {spam: {mode: off}, dkim: {optional: true}, dmarc: {optional: true}}\n"
         "scores: {BAYES_SPAM: 3}\n"
     )
-    present = {name: PLUGINS[name] for name in ("antivirus", "spf")}
-    assert plugins_named(path) == ("antivirus", "spf", "dkim", "dmarc")
-    policy = load_policy(path, present)
-    assert [rule.name for rule in policy.view(BOB).rules] == ["infected"]
-    assert [problem.path for problem in policy.warnings] == ["plugins.dkim", "plugins.dmarc", "scores.BAYES_SPAM", "rules[1]"]
+    present = {name: PLUGINS[name] for name in ("antivirus", "encryption", "spf")}
+    assert plugins_named(path) == ("encryption", "antivirus", "spf", "dkim", "dmarc")
+    policy = load_policy(path, present, stages=STAGES)
+    assert [rule.name for rule in policy.view(BOB).rules] == ["must-be-encrypted", "infected"]
+    assert [problem.path for problem in policy.warnings] == ["plugins.dkim", "plugins.dmarc", "scores.BAYES_SPAM", "rules[2]"]
 
 
 def test_facts_of_a_plugin_in_shadow_or_off_keep_their_defaults(tmp_path: Path) -> None:
@@ -148,6 +148,19 @@ def test_settings_have_the_types_the_plugin_declares(tmp_path: Path) -> None:
     assert policy.plugins["antivirus"].settings == AntivirusSettings(
         idle=timedelta(seconds=90), depth=Depth.DEEP, form="parts", skip=("exe", "com"), ratio=2, enabled=False, max_octets=16
     )
+
+
+def test_a_setting_may_be_a_mapping_whose_values_have_types(tmp_path: Path) -> None:
+    policy = loaded(tmp_path, "plugins: {encryption: {domains: {a.example: required, .b: opportunistic}, ports: {smtp: 25}}}\n")
+    settings = policy.plugins["encryption"].settings
+    assert settings == EncryptionSettings(domains={"a.example": "required", ".b": "opportunistic"}, ports={"smtp": 25})
+    with pytest.raises(PolicyError) as error:
+        loaded(tmp_path, "plugins:\n  encryption:\n    domains: {a.example: requird}\n    ports: {smtp: '25'}\n")
+    assert [(problem.where, problem.path) for problem in error.value.problems] == [
+        ("inbound.yaml:4:15", "plugins.encryption.domains.a.example"),
+        ("inbound.yaml:5:13", "plugins.encryption.ports.smtp"),
+    ]
+    assert error.value.problems[0].hint == "Did you mean 'required'?"
 
 
 def test_t_plug_09_settings_are_never_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,38 @@
+"""A policy of a few plugins, made for one test."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import yaml
+
+from mailward.pipeline.plugins import PluginHost
+from mailward.policy import RULES, Direction, Policy, load_policy
+
+Named = ModuleType | str
+"""A plugin: its module, or the name of an installed one."""
+
+Settings = Mapping[str, Mapping[str, object]]
+"""plugin -> keys as in the policy, those of the core included."""
+
+
+def made_policy(
+    direction: Direction, plugins: Sequence[Named], settings: Settings, keys: Mapping[str, object]
+) -> tuple[Policy, PluginHost]:
+    """The checked policy and the host of its plugins. keys: of the file, beside `plugins`. Raises PluginError and PolicyError."""
+    modules = {_name(one): one for one in plugins if isinstance(one, ModuleType)}
+    names = [_name(one) for one in plugins]
+    host = PluginHost(modules=modules)
+    declarations = host.enable(names)
+    hooks = {name: host.load(name).implementations for name in names}
+    stages = {name: stage for name in names for stage in RULES[direction].stages if f"inspect_{stage}" in hooks[name]}
+    text = yaml.safe_dump({"version": 1, **keys, "plugins": {name: dict(settings.get(name, {})) for name in names}})
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{direction}.yaml"
+        file.write_text(text, encoding="utf-8")
+        return load_policy(file, declarations, stages=stages), host
+
+
+def _name(plugin: Named) -> str:
+    return plugin if isinstance(plugin, str) else plugin.__name__.rpartition(".")[2]
