@@ -13,7 +13,8 @@ from mailward.protocol.smtp.events import (
     TlsAsked,
     TransactionDropped,
 )
-from mailward.protocol.smtp.server import START_MAIL_INPUT, SmtpServer
+from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
+from mailward.protocol.smtp.server import SmtpServer
 from mailward.protocol.smtp.states import Limits
 
 LIMITS = Limits(message_octets=10_000, excess_octets=5_000)

@@ -36,7 +36,7 @@ from mailward.protocol.smtp.events import (
     RcptAsked,
     TransactionDropped,
 )
-from mailward.protocol.smtp.server import START_MAIL_INPUT
+from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
 from mailward.queue.item import QueueItem
 
 log = structlog.get_logger("mailward.smtp")
