@@ -21,7 +21,7 @@ from pathlib import Path
 COMMAND = str(Path(sys.executable).with_name("mailward"))
 STARTUP_S = 30.0
 PASSWORD = "correct horse battery staple"
-PORTS = {"mx": 25, "imap": 143, "imaps": 993}
+PORTS = {"mx": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
 
 
 def open_folder(prefix: str = "mailward-test-") -> Path:
