@@ -52,6 +52,7 @@ class Server:
 
     folder: Path
     offset: int
+    serve: Sequence[str] = (COMMAND, "serve")
     process: subprocess.Popen[bytes] | None = None
     accounts: list[str] = field(default_factory=lambda: ["demo@example.test"])
 
@@ -85,7 +86,7 @@ class Server:
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [COMMAND, "serve", "-c", str(self.config)],
+                [*self.serve, "-c", str(self.config)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -153,13 +154,19 @@ class Server:
         """One mail over SMTP; the reply to the first command that failed, or to the end of data."""
         with self.smtp() as client:
             client.ehlo()
-            code, text = client.mail(sender)
-            for recipient in to:
-                if code < 400:
-                    code, text = client.rcpt(recipient)
-            if code < 400:
-                code, text = client.data(octets)
-        return code, text.decode("ascii", "replace")
+            return _transaction(client, octets, sender, to)
+
+    def submission(self, account: str = "demo@example.test", password: str = PASSWORD) -> smtplib.SMTP:
+        """A client that has logged in on the implicit TLS port."""
+        port, name = self.port("submissions"), "client.example.net"
+        client = smtplib.SMTP_SSL("127.0.0.1", port, local_hostname=name, timeout=60, context=self.tls())
+        client.login(account, password)
+        return client
+
+    def submit(self, octets: bytes, *to: str, account: str = "demo@example.test", sender: str | None = None) -> tuple[int, str]:
+        """One mail as an account sends it; the reply to the first command that failed, or to the end of data."""
+        with self.submission(account) as client:
+            return _transaction(client, octets, account if sender is None else sender, to or ("demo@example.test",))
 
     def imap(self, account: str = "demo@example.test") -> imaplib.IMAP4_SSL:
         client = imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=self.tls(), timeout=60)
@@ -188,12 +195,22 @@ class Server:
             time.sleep(0.1)
 
 
+def _transaction(client: smtplib.SMTP, octets: bytes, sender: str, to: Sequence[str]) -> tuple[int, str]:
+    code, text = client.mail(sender)
+    for recipient in to:
+        if code < 400:
+            code, text = client.rcpt(recipient)
+    if code < 400:
+        code, text = client.data(octets)
+    return code, text.decode("ascii", "replace")
+
+
 @contextlib.contextmanager
-def server(*, policy: str | None = None, start: bool = True) -> Iterator[Server]:
+def server(*, policy: str | None = None, start: bool = True, serve: Sequence[str] = (COMMAND, "serve")) -> Iterator[Server]:
     """A fresh installation, started unless told otherwise, stopped and removed at the end."""
     folder = open_folder()
     offset = free_offset()
-    made = Server(folder / "mail", offset)
+    made = Server(folder / "mail", offset, serve)
     try:
         arguments = [
             "quickstart", str(made.folder), "--domain", "example.test", "--account", "demo@example.test",
