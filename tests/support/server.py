@@ -52,7 +52,6 @@ class Server:
 
     folder: Path
     offset: int
-    serve: Sequence[str] = (COMMAND, "serve")
     process: subprocess.Popen[bytes] | None = None
     accounts: list[str] = field(default_factory=lambda: ["demo@example.test"])
 
@@ -86,7 +85,7 @@ class Server:
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.serve, "-c", str(self.config)],
+                [COMMAND, "serve", "-c", str(self.config)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -206,11 +205,11 @@ def _transaction(client: smtplib.SMTP, octets: bytes, sender: str, to: Sequence[
 
 
 @contextlib.contextmanager
-def server(*, policy: str | None = None, start: bool = True, serve: Sequence[str] = (COMMAND, "serve")) -> Iterator[Server]:
+def server(*, policy: str | None = None, start: bool = True) -> Iterator[Server]:
     """A fresh installation, started unless told otherwise, stopped and removed at the end."""
     folder = open_folder()
     offset = free_offset()
-    made = Server(folder / "mail", offset, serve)
+    made = Server(folder / "mail", offset)
     try:
         arguments = [
             "quickstart", str(made.folder), "--domain", "example.test", "--account", "demo@example.test",

@@ -18,8 +18,8 @@ from mailward.protocol.smtp.events import (
     TlsAsked,
     TransactionDropped,
 )
-from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
 from mailward.protocol.smtp.server import SmtpServer
+from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
 from mailward.protocol.smtp.states import Limits
 from support.logins import KnownLogins, at_once
 

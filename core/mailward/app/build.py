@@ -117,7 +117,11 @@ class SmtpRole:
         def reception(session: Session) -> Reception:
             return Reception(desk, session)
 
-        admission = Admission(total=config.limits.connections, per_address=config.limits.connections_per_address)
+        limits = config.limits
+        admission = {  # counted per protocol: strangers cannot take the users' places
+            protocol: Admission(total=limits.connections, per_address=limits.connections_per_address)
+            for protocol in ("smtp", "submission")
+        }
         for listener, sock in self._bound:
             is_submission = listener.protocol == "submission"
             settings = SmtpSettings(
@@ -125,12 +129,18 @@ class SmtpRole:
                 listener=listener.name,
                 role=Role.SUBMISSION if is_submission else Role.MX,
                 mechanisms=self._authenticator.mechanisms if is_submission else None,
-                limits=Limits(message_octets=config.limits.message_octets),
+                limits=Limits(message_octets=limits.message_octets),
                 implicit_tls=listener.tls == "implicit",
             )
             context = _context(listener, config, self._contexts)
             self._listeners.append(
-                await serve_smtp(sock, settings=settings, reception_factory=reception, tls_context=context, admission=admission)
+                await serve_smtp(
+                    sock,
+                    settings=settings,
+                    reception_factory=reception,
+                    tls_context=context,
+                    admission=admission[listener.protocol],
+                )
             )
 
     def reload(self, config: Config) -> None:
