@@ -16,6 +16,7 @@ need clamd clamav-daemon
 need nsd nsd
 need unbound unbound
 need swaks swaks
+need msmtp msmtp
 need mbsync isync
 need curl curl
 need postfix postfix

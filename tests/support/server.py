@@ -21,7 +21,7 @@ from pathlib import Path
 COMMAND = str(Path(sys.executable).with_name("mailward"))
 STARTUP_S = 30.0
 PASSWORD = "correct horse battery staple"
-PORTS = {"mx": 25, "imap": 143, "imaps": 993}
+PORTS = {"mx": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
 
 
 def open_folder(prefix: str = "mailward-test-") -> Path:
@@ -153,13 +153,19 @@ class Server:
         """One mail over SMTP; the reply to the first command that failed, or to the end of data."""
         with self.smtp() as client:
             client.ehlo()
-            code, text = client.mail(sender)
-            for recipient in to:
-                if code < 400:
-                    code, text = client.rcpt(recipient)
-            if code < 400:
-                code, text = client.data(octets)
-        return code, text.decode("ascii", "replace")
+            return _transaction(client, octets, sender, to)
+
+    def submission(self, account: str = "demo@example.test", password: str = PASSWORD) -> smtplib.SMTP:
+        """A client that has logged in on the implicit TLS port."""
+        port, name = self.port("submissions"), "client.example.net"
+        client = smtplib.SMTP_SSL("127.0.0.1", port, local_hostname=name, timeout=60, context=self.tls())
+        client.login(account, password)
+        return client
+
+    def submit(self, octets: bytes, *to: str, account: str = "demo@example.test", sender: str | None = None) -> tuple[int, str]:
+        """One mail as an account sends it; the reply to the first command that failed, or to the end of data."""
+        with self.submission(account) as client:
+            return _transaction(client, octets, account if sender is None else sender, to or ("demo@example.test",))
 
     def imap(self, account: str = "demo@example.test") -> imaplib.IMAP4_SSL:
         client = imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=self.tls(), timeout=60)
@@ -186,6 +192,16 @@ class Server:
                 assert len(found) >= count, f"{len(found)} of {count} messages in {mailbox}\n{self.log()}"
                 return found
             time.sleep(0.1)
+
+
+def _transaction(client: smtplib.SMTP, octets: bytes, sender: str, to: Sequence[str]) -> tuple[int, str]:
+    code, text = client.mail(sender)
+    for recipient in to:
+        if code < 400:
+            code, text = client.rcpt(recipient)
+    if code < 400:
+        code, text = client.data(octets)
+    return code, text.decode("ascii", "replace")
 
 
 @contextlib.contextmanager

@@ -1,8 +1,13 @@
 """Drives the SMTP server machine as the adapter does, with a directory of one domain and a policy of one word."""
 
-from mailward.model.reply import NO_SUCH_USER, REJECTED, RELAY_DENIED, Reply, reply
+from mailward.auth.exchange import Exchange, LoginPeer
+from mailward.intake.authenticating import answer_of
+from mailward.model.reply import NO_SUCH_USER, REJECTED, RELAY_DENIED, reply
 from mailward.protocol.smtp.events import (
+    Answer,
     Asked,
+    AuthAsked,
+    AuthResponse,
     Content,
     DataAsked,
     Event,
@@ -13,20 +18,32 @@ from mailward.protocol.smtp.events import (
     TlsAsked,
     TransactionDropped,
 )
-from mailward.protocol.smtp.server import START_MAIL_INPUT, SmtpServer
+from mailward.protocol.smtp.server import SmtpServer
+from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
 from mailward.protocol.smtp.states import Limits
+from support.logins import KnownLogins, at_once
 
 LIMITS = Limits(message_octets=10_000, excess_octets=5_000)
+
+
+def machine(listener: str = "mx", limits: Limits = LIMITS) -> SmtpServer:
+    """The machine of a listener: mx, submission (STARTTLS) or submissions (TLS from the first octet)."""
+    tls = listener == "submissions"
+    mechanisms = None if listener == "mx" else ("PLAIN", "LOGIN", "SCRAM-SHA-256")
+    return SmtpServer("mx.example.org", limits, offer_starttls=not tls, tls=tls, mechanisms=mechanisms)
 
 
 class Client:
     """Feeds octets, answers what the machine asks, keeps replies, events and the messages that were taken or rejected.
 
-    example.org is ours, "nobody" is not there; a message that holds REJECT is rejected.
+    example.org is ours, "nobody" is not there; a message that holds REJECT is rejected. alice's password is "secret", "user" has
+    the one of RFC 7677.
     """
 
     def __init__(self, machine: SmtpServer, *, greet: bool = True) -> None:
         self.machine = machine
+        self.logins = KnownLogins({"alice": "secret", "user": "pencil"})
+        self._exchange: Exchange | None = None
         self.replies: list[str] = []
         self.events: list[Event] = []
         self.messages: list[bytes] = []
@@ -74,7 +91,7 @@ class Client:
             events = self.machine.decide(self._decide(last))
         self.replies += self.machine.data_to_send().decode("ascii").split("\r\n")[:-1]
 
-    def _decide(self, event: Asked) -> Reply:
+    def _decide(self, event: Asked) -> Answer:
         match event:
             case MailAsked():
                 return reply(250, "2.1.0", "OK")
@@ -89,5 +106,11 @@ class Client:
                 assert size_octets == len(self._content)
                 self.messages.append(self._content)
                 return REJECTED if b"REJECT" in self._content else reply(250, "2.0.0", "Accepted")
+            case AuthAsked(mechanism, initial):
+                self._exchange = self.logins.begin(LoginPeer("smtp", "submission", "192.0.2.1", None), mechanism)
+                return answer_of(at_once(self._exchange.step(initial)))
+            case AuthResponse(octets):
+                assert self._exchange is not None
+                return answer_of(at_once(self._exchange.step(octets)))
             case TlsAsked():
                 raise AssertionError("not decided here")

@@ -13,18 +13,24 @@ from typing import TypeVar
 from mailward.decisions.store import DecisionStore
 from mailward.directory.directory import Directory
 from mailward.formats.message import MessageView
-from mailward.intake.reception import Desk
+from mailward.intake.reception import Desk, Reception
 from mailward.intake.relaying import RelayGuard
+from mailward.intake.submission import SubmissionRights
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.edits import AddHeader, RecordedEdit
 from mailward.model.envelope import Envelope
 from mailward.model.evidence import AuthResult
-from mailward.model.ids import QueueId
+from mailward.model.identity import Identity
+from mailward.model.ids import QueueId, SessionId
 from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply, reply
-from mailward.model.session import Session
+from mailward.model.session import Role, Session, TlsFacts
 from mailward.policy.ruling import RecipientFacts, accepted
+from mailward.protocol.smtp.events import Asked, Event
+from mailward.protocol.smtp.states import Limits
 from mailward.queue.item import QueueItem
+from support.logins import KnownLogins
+from support.smtp_machine import machine
 
 T = TypeVar("T")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -109,6 +115,11 @@ def _record(
 class WordJudge:
     seen: list[str] = field(default_factory=list)
     trials: int = 0
+    roles: list[Role] = field(default_factory=list)
+
+    def of(self, role: Role) -> "WordJudge":
+        self.roles.append(role)
+        return self
 
     def begin(self, session: Session) -> WordTrial:
         self.trials += 1
@@ -181,21 +192,30 @@ class Post:
     decisions: DecisionStore
     told: list[QueueItem]
     free_octets: list[int]
+    logins: KnownLogins
 
 
 def post(folder: Path) -> Post:
-    """example.org with alice (alias postmaster), void.example routed to nowhere; 1 GB of disk, 1 MB wanted."""
+    """example.org with alice (alias postmaster) and bob, void.example routed to nowhere; 1 GB of disk, 1 MB wanted.
+
+    Their passwords are "secret" and "hidden".
+    """
     directory = Directory(folder / "directory.sqlite")
     directory.add_domain("example.org")
     account = directory.add_account(Address("alice", "example.org"), "no hash")
-    directory.add_account(Address("bob", "example.org"), "no hash")
+    bob = directory.add_account(Address("bob", "example.org"), "no hash")
     directory.add_alias(Address("postmaster", "example.org"), account)
     spool, judge, told, free = MemorySpool(), WordJudge(), [], [10**9]
+    people = {"alice@example.org": account, "bob@example.org": bob}
+    identities = {name: Identity(id, name) for name, id in people.items()}
+    logins = KnownLogins({"alice@example.org": "secret", "bob@example.org": "hidden"}, identities)
     decisions = DecisionStore(folder / "decisions.sqlite")
     desk = Desk(
         hostname="mx.example.org",
-        judge=lambda _: judge,
+        judge=judge.of,
         guard=RelayGuard(directory, {"void.example", "gateway.example"}, {"void.example"}),
+        rights=SubmissionRights(directory),
+        authenticator=logins,
         spool=spool,
         decisions=decisions,
         clock=StoppedClock(),
@@ -204,4 +224,36 @@ def post(folder: Path) -> Post:
         free_octets=lambda: free[0],
         least_free_octets=10**6,
     )
-    return Post(desk, spool, judge, decisions, told, free)
+    return Post(desk, spool, judge, decisions, told, free, logins)
+
+
+class Talk:
+    """Machine and reception joined as the adapter joins them, without a socket. On a submission listener TLS is on."""
+
+    def __init__(self, desk: Post, role: Role = Role.MX) -> None:
+        listener = "mx" if role is Role.MX else "submissions"
+        tls = None if role is Role.MX else TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+        session = Session(SessionId("s"), role, listener, "192.0.2.1", 40000, datetime(2026, 1, 2, tzinfo=UTC), tls=tls)
+        self.machine = machine(listener, Limits())
+        self.reception = Reception(desk.desk, session)
+        self.machine.greet()
+        self.machine.data_to_send()
+
+    async def say(self, *lines: str | bytes) -> list[str]:
+        """Replies to all lines, each sent by itself."""
+        for line in lines:
+            octets = line if isinstance(line, bytes) else line.encode() + b"\r\n"
+            events: list[Event] = self.machine.receive_data(octets)
+            while events:
+                last = events[-1]
+                for event in events[:-1] if isinstance(last, Asked) else events:
+                    self.reception.inform(event)
+                events = self.machine.decide(await self.reception.answer(last)) if isinstance(last, Asked) else []
+        return self.machine.data_to_send().decode().splitlines()
+
+    async def send(self, message: bytes, *rcpts: str, mail_from: str = "a@example.net") -> str:
+        """The reply to the end of data."""
+        to = [f"RCPT TO:<{rcpt}>" for rcpt in rcpts or ("alice@example.org",)]
+        replies = await self.say("EHLO c.example.net", f"MAIL FROM:<{mail_from}>", *to, "DATA")
+        assert replies[-1].startswith("354"), replies
+        return (await self.say(message + b".\r\n"))[-1]

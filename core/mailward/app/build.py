@@ -25,6 +25,7 @@ from mailward.disk import Disk
 from mailward.intake.reception import Desk as ReceptionDesk
 from mailward.intake.reception import Reception
 from mailward.intake.relaying import RelayGuard
+from mailward.intake.submission import SubmissionRights
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.imapd import ImapSettings, serve_imap
@@ -54,6 +55,11 @@ def _context(listener: Listener, config: Config, contexts: list[ssl.SSLContext])
     return contexts[-1]
 
 
+def make_authenticator(directory: Directory) -> Authenticator:
+    """Whom submission listeners ask about logins."""
+    return InProcessAuthenticator(Login(directory, PasswordChecker()))
+
+
 class _Delivering:
     """What both roles that deliver need: store, quarantine, decisions, spool, manager."""
 
@@ -76,7 +82,7 @@ class _Delivering:
 
 
 class SmtpRole:
-    """Takes mail, judges it, and makes the first attempt at delivery."""
+    """Takes mail from strangers and from users who log in, judges it, and makes the first attempt at delivery."""
 
     def __init__(self, config: Config, bound: Sequence[BoundListener]) -> None:
         self._config = config
@@ -84,6 +90,7 @@ class SmtpRole:
         self._services = PluginServices(config)
         self._judges = self._make_judges(config)
         self._directory = Directory(config.directory_file)
+        self._authenticator = make_authenticator(self._directory)
         self._blocking = BlockingPool(2)  # the core's own, so that no plugin's stuck thread can hold up a reply
         self._delivering = _Delivering(config, f"smtp{os.getpid()}")
         self._listeners: list[SmtpListener] = []
@@ -96,6 +103,8 @@ class SmtpRole:
             hostname=config.hostname,
             judge=lambda role: self._judges[role],
             guard=RelayGuard(self._directory, config.relay_domains, config.discarded_domains),
+            rights=SubmissionRights(self._directory),
+            authenticator=self._authenticator,
             spool=delivering.spool,
             decisions=delivering.decisions,
             clock=SystemClock(),
@@ -108,17 +117,30 @@ class SmtpRole:
         def reception(session: Session) -> Reception:
             return Reception(desk, session)
 
-        admission = Admission(total=config.limits.connections, per_address=config.limits.connections_per_address)
+        limits = config.limits
+        admission = {  # counted per protocol: strangers cannot take the users' places
+            protocol: Admission(total=limits.connections, per_address=limits.connections_per_address)
+            for protocol in ("smtp", "submission")
+        }
         for listener, sock in self._bound:
+            is_submission = listener.protocol == "submission"
             settings = SmtpSettings(
                 hostname=config.hostname,
                 listener=listener.name,
-                limits=Limits(message_octets=config.limits.message_octets),
+                role=Role.SUBMISSION if is_submission else Role.MX,
+                mechanisms=self._authenticator.mechanisms if is_submission else None,
+                limits=Limits(message_octets=limits.message_octets),
                 implicit_tls=listener.tls == "implicit",
             )
             context = _context(listener, config, self._contexts)
             self._listeners.append(
-                await serve_smtp(sock, settings=settings, reception_factory=reception, tls_context=context, admission=admission)
+                await serve_smtp(
+                    sock,
+                    settings=settings,
+                    reception_factory=reception,
+                    tls_context=context,
+                    admission=admission[listener.protocol],
+                )
             )
 
     def reload(self, config: Config) -> None:

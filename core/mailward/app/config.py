@@ -213,6 +213,13 @@ class _Reader:
             self._known(item, f"listeners.{name}.", ("protocol", "address", "port", "tls"))
             protocol = self._word(item, "protocol", get_args(Protocol), None)
             tls = self._word(item, "tls", get_args(ListenerTls), "starttls")
+            if protocol == "submission" and tls == "none":
+                self._wrong(
+                    item.at("tls") or item,
+                    f"listeners.{name}.tls",
+                    "nobody could log in without TLS",
+                    "Write starttls or implicit.",
+                )
             found.append(
                 Listener(
                     name, protocol, self._text(item, "address", "127.0.0.1"), self._number(item, "port", None, 1, 65535), tls

@@ -16,7 +16,7 @@ from mailward.model.errors import ConfigError
 
 CLAMD_SOCKETS = (Path("/run/clamav/clamd.ctl"), Path("/var/run/clamav/clamd.ctl"))
 
-PORTS = {"mx": 25, "imap": 143, "imaps": 993}
+PORTS = {"mx": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
 """The standard ports of the listeners a new installation has; --port-offset is added to each."""
 
 
@@ -71,6 +71,7 @@ def quickstart(plan: Plan) -> Result:
     _write(plan.folder / "tls/certificate.pem", certificate, 0o644)
     _write(plan.folder / "tls/key.pem", key, 0o600)
     _write(plan.folder / "policies/inbound.yaml", _inbound_policy(scanner).encode(), 0o644)
+    _write(plan.folder / "policies/submission.yaml", _submission_policy(scanner).encode(), 0o644)
     _write(plan.folder / "plugins/README.md", DROP_INS.encode(), 0o644)
 
     password = plan.password or secrets.token_urlsafe(12)
@@ -132,39 +133,55 @@ def _config(plan: Plan, ports: dict[str, int], servers: tuple[str, ...]) -> str:
 version: 1
 hostname: {plan.hostname}
 {user}data: data
-policies: policies        # inbound.yaml judges mail from outside
+policies: policies        # inbound.yaml judges mail from outside, submission.yaml what users send
 plugins: plugins          # drop-in filters, one file each
 tls: {{certificate: tls/certificate.pem, key: tls/key.pem}}
 dns: {{servers: [{quoted}]}}
 listeners:
   mx: {{protocol: smtp, address: "{plan.address}", port: {ports["mx"]}}}
+  submission: {{protocol: submission, address: "{plan.address}", port: {ports["submission"]}, tls: starttls}}
+  submissions: {{protocol: submission, address: "{plan.address}", port: {ports["submissions"]}, tls: implicit}}
   imap: {{protocol: imap, address: "{plan.address}", port: {ports["imap"]}, tls: starttls}}
   imaps: {{protocol: imap, address: "{plan.address}", port: {ports["imaps"]}, tls: implicit}}
+  pop3: {{protocol: pop3, address: "{plan.address}", port: {ports["pop3"]}, tls: starttls}}
+  pop3s: {{protocol: pop3, address: "{plan.address}", port: {ports["pop3s"]}, tls: implicit}}
 routes: {{}}               # domain: discard   takes mail for the domain and keeps nothing
 """
 
 
-def _inbound_policy(scanner: Path | None) -> str:
+def _antivirus(scanner: Path | None) -> str:
     if scanner is not None:
-        antivirus = f"  antivirus: {{socket: {scanner}}}\n"
-    else:
-        antivirus = """\
+        return f"  antivirus: {{socket: {scanner}}}\n"
+    return """\
   # No clamd was found when this file was written, so only the EICAR test file is recognised. Install Debian's
   # clamav-daemon and write:   antivirus: {socket: /run/clamav/clamd.ctl}
   antivirus: {engine: test-file}
 """
+
+
+def _inbound_policy(scanner: Path | None) -> str:
     return f"""\
 # Judges mail that arrives from outside. `extends` brings the shipped preset; see it all with:
 #   mailward policy show --effective
 version: 1
 extends: mailward/inbound
 plugins:
-{antivirus}rules: []
+{_antivirus(scanner)}rules: []
 tests:
   - name: the EICAR test file is refused
     live: true
     message: {{mail_from: sender@example.net, rcpt: someone@example.org, attach: eicar}}
     expect: {{verdict: reject}}
+"""
+
+
+def _submission_policy(scanner: Path | None) -> str:
+    return f"""\
+# Judges what users send after they have logged in. No spam score; what carries a virus is not sent.
+version: 1
+extends: mailward/submission
+plugins:
+{_antivirus(scanner)}rules: []
 """
 
 

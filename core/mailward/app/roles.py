@@ -35,7 +35,7 @@ def serve(config_file: Path) -> int:
     _check_folders(config)
     load_filters(config)
     roles = [
-        RoleSpec("smtp", lambda line: _run(line, config, lambda c: SmtpRole(c, _only(bound, "smtp")))),
+        RoleSpec("smtp", lambda line: _run(line, config, lambda c: SmtpRole(c, _only(bound, "smtp", "submission")))),
         RoleSpec("access", lambda line: _run(line, config, lambda c: AccessRole(c, _only(bound, "imap", "pop3")))),
         RoleSpec("queue", lambda line: _run(line, config, QueueRole)),
     ]

@@ -1,4 +1,4 @@
-"""`mailward try`: send and read a mail through the running server, by real SMTP and real IMAP, with no other client."""
+"""`mailward try`: send and read a mail through the running server, by real SMTP, submission and IMAP, with no other client."""
 
 import imaplib
 import os
@@ -54,64 +54,99 @@ def _first_account(config: Config) -> str:
     return str(accounts[0].address)
 
 
+def _password(config: Config, login: str, given: str | None) -> str:
+    """The one given, else the one quickstart made up if its file is still there, else it is asked for."""
+    kept = config.folder / f"secrets/{login}.password"
+    if given is None and os.access(kept, os.R_OK):
+        given = password_from(False, kept)
+    return given or ask_password(twice=False)
+
+
 @app.command("send")
 def send_command(
     config: ConfigOption = None,
     to: Annotated[str | None, typer.Option(help="The recipient; the first account unless given.")] = None,
+    account: Annotated[str | None, typer.Option("--from", help="Send as this account: log in and submit.")] = None,
     attach_eicar: Annotated[bool, typer.Option("--eicar", help="Attach the EICAR antivirus test file.")] = False,
+    password_stdin: PasswordStdin = False,
+    password_file: PasswordFile = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send one mail to the server, as a stranger would, and print its reply.
+    """Send one mail to the server, as a stranger would or, with --from, as one of its users, and print its reply.
 
-    Exits 0 when it was accepted, 1 when it was rejected, 3 when the server asks to try again later.
+    A user's password is the one quickstart made up, if its file is still there; else it is asked for.
+    Exits 0 when the mail was accepted, 1 when it was rejected, 3 when the server asks to try again later.
 
     Examples:
 
       mailward try send
 
       mailward try send --eicar
+
+      mailward try send --from demo@example.test --to somebody@example.org
     """
+    given = password_from(password_stdin, password_file)
     settings = config_of(config)
     recipient = to or _first_account(settings)
-    listener = _listener(settings, "smtp", ("starttls", "none"))
+    sender = account or OUTSIDER
     message = EmailMessage()
-    message["From"] = f"Mailward try <{OUTSIDER}>"
+    message["From"] = f"Mailward try <{sender}>"
     message["To"] = recipient
     message["Subject"] = f"A mail to try Mailward with ({secrets.token_hex(3)})"
     message["Date"] = format_datetime(datetime.now(UTC))
-    message["Message-ID"] = make_msgid(domain="sender.invalid")
+    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     message.set_content("If you read this, your Mailward took a mail over SMTP, judged it, stored it and served it over IMAP.\n")
     if attach_eicar:
         message.add_attachment(eicar(), maintype="application", subtype="octet-stream", filename="eicar.com")
-    accepted, reply = _deliver(settings, listener, recipient, message.as_bytes().replace(b"\n", b"\r\n"))
+    octets = message.as_bytes().replace(b"\n", b"\r\n")
+    if account is None:
+        listener = _listener(settings, "smtp", ("starttls", "none"))
+        accepted, reply = _deliver(settings, listener, sender, None, recipient, octets)
+    else:
+        listener = _listener(settings, "submission", ("implicit", "starttls"))
+        accepted, reply = _deliver(settings, listener, sender, _password(settings, account, given), recipient, octets)
     show(
         f"{reply}\n\nmailward explain last   says why",
-        {"accepted": accepted, "reply": reply, "to": recipient, "message_id": message["Message-ID"]},
+        {"accepted": accepted, "reply": reply, "from": sender, "to": recipient, "message_id": message["Message-ID"]},
         as_json=as_json,
     )
     if not accepted:
         raise typer.Exit(3 if reply.startswith("4") else 1)
 
 
-def _deliver(config: Config, listener: Listener, recipient: str, octets: bytes) -> tuple[bool, str]:
+def _deliver(
+    config: Config, listener: Listener, sender: str, password: str | None, recipient: str, octets: bytes
+) -> tuple[bool, str]:
+    """Whether the server took the mail, and its reply. password: None to send without a login."""
     try:
-        with smtplib.SMTP(_host(listener), listener.port, local_hostname="try.sender.invalid", timeout=TIMEOUT_S) as client:
-            if listener.tls == "starttls":
-                client.starttls(context=_context(config))
+        with _connect(config, listener) as client:
             client.ehlo_or_helo_if_needed()
-            code, text = client.mail(OUTSIDER)
+            if password is not None:
+                client.login(sender, password)
+            code, text = client.mail(sender)
             if code < 400:
                 code, text = client.rcpt(recipient)
             if code < 400:
                 code, text = client.data(octets)
         return code < 400, f"{code} {text.decode('ascii', 'replace')}"
     except smtplib.SMTPResponseException as error:
-        return False, f"{error.smtp_code} {error.smtp_error!r}"
+        said = error.smtp_error
+        return False, f"{error.smtp_code} {said.decode('ascii', 'replace') if isinstance(said, bytes) else said}"
     except (OSError, smtplib.SMTPException) as error:
         fail(
             f"no answer on {_host(listener)} port {listener.port}: {error}. Is it running? mailward serve -c {config.path}",
             SOFTWARE,
         )
+
+
+def _connect(config: Config, listener: Listener) -> smtplib.SMTP:
+    host, name = _host(listener), "try.sender.invalid"
+    if listener.tls == "implicit":
+        return smtplib.SMTP_SSL(host, listener.port, local_hostname=name, timeout=TIMEOUT_S, context=_context(config))
+    client = smtplib.SMTP(host, listener.port, local_hostname=name, timeout=TIMEOUT_S)
+    if listener.tls == "starttls":
+        client.starttls(context=_context(config))
+    return client
 
 
 @app.command("read")
@@ -133,13 +168,10 @@ def read_command(
 
       mailward try read --mailbox Junk
     """
-    password = password_from(password_stdin, password_file)
+    given = password_from(password_stdin, password_file)
     settings = config_of(config)
     login = account or _first_account(settings)
-    kept = settings.folder / f"secrets/{login}.password"
-    if password is None and os.access(kept, os.R_OK):
-        password = password_from(False, kept)
-    password = password or ask_password(twice=False)
+    password = _password(settings, login, given)
     listener = _listener(settings, "imap", ("implicit", "starttls"))
     try:
         if listener.tls == "implicit":
@@ -198,14 +230,15 @@ def commands_command(
     kept = settings.folder / f"secrets/{login}.password"
     password = kept.read_text(encoding="utf-8").strip() if os.access(kept, os.R_OK) else "(the one you set)"
     found_anyway = {Path(name).resolve() for name in ("mailward.yaml", "run/mailward.yaml")}
+    commands = ("try send", "try read", f"try send --from {login}", "try send --eicar", "explain last")
     option = "" if settings.path in found_anyway else f" -c {settings.path}"
     typer.echo(
-        f"\n  account   {login}\n  password  {password}\n"
+        f"\n  account      {login}\n  password     {password}\n"
         + "".join(
-            f"  {item.name:<9} {item.protocol} on {item.address} port {item.port}, tls {item.tls}\n"
+            f"  {item.name:<12} {item.protocol} on {item.address} port {item.port}, tls {item.tls}\n"
             for item in settings.listeners
         )
         + "\nIn a second terminal, in this folder:\n\n"
-        + "".join(f"  {command} {rest}{option}\n" for rest in ("try send", "try read", "try send --eicar", "explain last"))
+        + "".join(f"  {command} {rest}{option}\n" for rest in commands)
         + "\nCtrl-C stops the server.\n"
     )

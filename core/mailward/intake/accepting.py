@@ -6,13 +6,14 @@ from datetime import datetime
 from mailward.formats.authres import authentication_results, forged_indexes
 from mailward.formats.message import MessageView
 from mailward.formats.trace import received_field
+from mailward.intake.mending import mended
 from mailward.intake.ports import Judgement
 from mailward.intake.relaying import Destination
 from mailward.model.decision import RecipientDecision, utc_text
 from mailward.model.edits import RecordedEdit, RemoveFieldAt
 from mailward.model.envelope import Envelope
 from mailward.model.ids import QueueId
-from mailward.model.session import Session
+from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict
 from mailward.queue.item import QueuedRecipient, QueueItem
 
@@ -36,24 +37,32 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
     utf8 = mail.envelope.parameters.smtputf8
     received = received_field(session=mail.session, hostname=hostname, id=mail.id, at=mail.at, for_path=for_path, smtputf8=utf8)
     # What we found stands above our Received, so that a reader can tell it from what came with the message (RFC 8601 section 5).
-    trace = authentication_results(hostname, judgement.auth_results) + received
-    removals = tuple(RemoveFieldAt(index) for index in forged_indexes(mail.message, hostname))
+    submitted = mail.session.role is Role.SUBMISSION
+    results = authentication_results(hostname, judgement.auth_results) if judgement.auth_results or not submitted else ""
+    own_edits: tuple[RecordedEdit, ...] = tuple(RemoveFieldAt(index) for index in forged_indexes(mail.message, hostname))
+    if submitted:
+        own_edits += mended(mail.message, mail.id, mail.at, hostname)
     rows = zip(mail.destinations, judgement.recipients, judgement.recipient_edits, strict=True)
     return QueueItem(
         id=mail.id,
         received_at=utc_text(mail.at),
         reverse_path=str(mail.envelope.reverse_path),
         size_octets=mail.message.size_octets,
-        trace=trace,
-        edits=removals + tuple(judgement.edits),
+        trace=results + received,
+        edits=own_edits + tuple(judgement.edits),
         recipients=tuple(_queued(destination, decision, edits) for destination, decision, edits in rows),
         decision=judgement.record,
         smtputf8=utf8,
+        origin="submission" if submitted else "inbound",
+        user="" if mail.session.identity is None else mail.session.identity.user,
     )
 
 
 def _queued(destination: Destination, decision: RecipientDecision, edits: tuple[RecordedEdit, ...]) -> QueuedRecipient:
-    """accept and junk go where the forward-path leads; quarantine keeps a copy, as discard does (a rule may not lose mail)."""
+    """accept and junk go where the forward-path leads; quarantine keeps a copy, as discard does (a rule may not lose mail).
+
+    There is no Junk mailbox behind a relay, so junk means accept there.
+    """
     verdict = Verdict(decision.verdict)
     if verdict in (Verdict.QUARANTINE, Verdict.DISCARD):
         route, reason = "quarantine", reason_text(decision)
@@ -63,7 +72,7 @@ def _queued(destination: Destination, decision: RecipientDecision, edits: tuple[
         forward_path=destination.facts.address,
         route=route,
         account=destination.account or "",
-        folder="Junk" if verdict is Verdict.JUNK else decision.folder or "INBOX",
+        folder="Junk" if verdict is Verdict.JUNK and destination.account else decision.folder or "INBOX",
         flags=decision.flags,
         edits=edits,
         reason=reason,

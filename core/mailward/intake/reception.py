@@ -11,11 +11,14 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from mailward.api.services import Clock, RunBlocking
+from mailward.auth.exchange import Authenticator
 from mailward.formats.message import MessageView
 from mailward.intake.accepting import Mail, queue_item
+from mailward.intake.authenticating import Logins
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
-from mailward.intake.refusing import core_refusal, refused_by_core
+from mailward.intake.refusing import CoreRefusal, core_refusal, refused_by_core
 from mailward.intake.relaying import Destination, RelayGuard
+from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import Envelope
 from mailward.model.errors import LocalError, StorageError
@@ -25,7 +28,10 @@ from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Verdict
 from mailward.policy.ruling import RecipientFacts, with_id
 from mailward.protocol.smtp.events import (
+    Answer,
     Asked,
+    AuthAsked,
+    AuthResponse,
     Content,
     DataAsked,
     Event,
@@ -36,7 +42,7 @@ from mailward.protocol.smtp.events import (
     RcptAsked,
     TransactionDropped,
 )
-from mailward.protocol.smtp.server import START_MAIL_INPUT
+from mailward.protocol.smtp.server_replies import LOGIN_FIRST, START_MAIL_INPUT
 from mailward.queue.item import QueueItem
 
 log = structlog.get_logger("mailward.smtp")
@@ -47,13 +53,15 @@ class Desk:
     """What all sessions of a process share.
 
     judge: gives the judge of today for a session's role; a reload swaps it, transactions under way keep theirs.
-    on_committed: told of each item once it is durable. free_octets: free space where the spool lies; under
-    `least_free_octets` MAIL gets 452.
+    authenticator, rights: for submission. on_committed: told of each item once it is durable. free_octets: free space where the
+    spool lies; under `least_free_octets` MAIL gets 452.
     """
 
     hostname: str
     judge: Callable[[Role], Judge]
     guard: RelayGuard
+    rights: SubmissionRights
+    authenticator: Authenticator
     spool: Spool
     decisions: Decisions
     clock: Clock
@@ -81,6 +89,7 @@ class Reception:
     def __init__(self, desk: Desk, session: Session) -> None:
         self._desk = desk
         self.session = session
+        self._logins = Logins(desk.authenticator)
         self._transaction: _Transaction | None = None
 
     def inform(self, event: Event) -> None:
@@ -97,8 +106,8 @@ class Reception:
             case Faulted(fault):
                 self._log("peer fault", fault=fault.name, why=fault.value)
 
-    async def answer(self, event: Asked) -> Reply:
-        """The reply to an event that waits. Never raises but for cancellation: an unforeseen failure is 451 4.3.0."""
+    async def answer(self, event: Asked) -> Answer:
+        """The answer to an event that waits. Never raises but for cancellation: an unforeseen failure is 451 4.3.0."""
         try:
             match event:
                 case MailAsked():
@@ -109,6 +118,8 @@ class Reception:
                     return self._data()
                 case MessageAsked():
                     return await self._message()
+                case AuthAsked() | AuthResponse():
+                    return await self._login(event)
         except (StorageError, OSError) as error:
             log.error("storage failed", session=self.session.id, at=type(event).__name__, error=str(error))
             return _storage_reply(error)
@@ -120,7 +131,7 @@ class Reception:
     def tls_started(self, facts: TlsFacts) -> None:
         """Forget what was learnt in clear (RFC 3207 section 4.2)."""
         self.drop()
-        self.session = replace(self.session, helo=None, extended=False, tls=facts)
+        self.session = replace(self.session, helo=None, extended=False, tls=facts, identity=None)
 
     def drop(self) -> None:
         """End the transaction that is open, if any; its octets are forgotten. Also to be called when the connection is gone."""
@@ -130,14 +141,27 @@ class Reception:
 
     # --- commands ---
 
+    async def _login(self, event: AuthAsked | AuthResponse) -> Answer:
+        answer, identity = await self._logins.answer(event, self.session)
+        if identity is not None:
+            self.session = replace(self.session, identity=identity)
+            self._log("logged in", account=identity.account)
+        return answer
+
     async def _mail(self, event: MailAsked) -> Reply:
-        desk = self._desk
+        desk, session = self._desk, self.session
+        if session.role is Role.SUBMISSION:
+            if session.identity is None:
+                return LOGIN_FIRST
+            if not desk.rights.may_send_from(session.identity, event.reverse_path):
+                self._log("reverse-path refused", account=session.identity.account, reverse_path=str(event.reverse_path))
+                return NOT_YOUR_REVERSE_PATH
         announced = event.parameters.size_octets or 0
         if desk.free_octets() < desk.least_free_octets + announced:
             log.warning("disk nearly full", session=self.session.id)
             return INSUFFICIENT_STORAGE
         envelope = Envelope(event.reverse_path, parameters=event.parameters)
-        transaction = _Transaction(new_queue_id(), desk.judge(self.session.role).begin(self.session), envelope)
+        transaction = _Transaction(new_queue_id(), desk.judge(session.role).begin(session), envelope)
         refusal = await transaction.trial.mail(self.session, envelope)
         if refusal is not None:
             return await self._refused_early(transaction, transaction.id, refusal)
@@ -212,7 +236,7 @@ class Reception:
         """The reply, and the item to commit before it may be sent; None when the message is not taken."""
         at = self._desk.clock.now()
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
-        refusal = core_refusal(message)
+        refusal = self._core_refusal(message)
         if refusal is not None:
             record = refused_by_core(mail, refusal)
             self._log_verdicts(record)
@@ -225,6 +249,12 @@ class Reception:
             return judgement.reply, queue_item(mail, judgement, self._desk.hostname)
         await self._keep(judgement.record)
         return judgement.reply, None
+
+    def _core_refusal(self, message: MessageView) -> CoreRefusal | None:
+        refusal, identity = core_refusal(message), self.session.identity
+        if refusal is None and identity is not None:
+            return self._desk.rights.refusal(identity, message)
+        return refusal
 
     async def _keep(self, record: DecisionRecord) -> None:
         """Store the record of a refusal. Its loss changes no answer: the sender keeps the message."""

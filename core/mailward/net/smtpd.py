@@ -34,12 +34,14 @@ _BACKLOG = 512
 class SmtpSettings:
     """One listener. command_s: wait for a command; data_octets_per_s: credit that mail data earns on top of it.
 
-    buffer_octets: input kept while a decision is awaited; past it, reading stops. implicit_tls: TLS from the first octet.
+    mechanisms: of SASL, on submission listeners; None where nobody can log in. buffer_octets: input kept while a decision is
+    awaited; past it, reading stops. implicit_tls: TLS from the first octet.
     """
 
     hostname: str
     listener: str = "mx"
     role: Role = Role.MX
+    mechanisms: tuple[str, ...] | None = None
     limits: Limits = field(default_factory=Limits)
     implicit_tls: bool = False
     command_s: float = 60.0
@@ -76,7 +78,11 @@ class SmtpConnection(_Unsearched, SMTP):
         self._listener = listener
         self._settings = settings
         self._machine = SmtpServer(
-            settings.hostname, settings.limits, offer_starttls=listener.tls_context is not None and not settings.implicit_tls
+            settings.hostname,
+            settings.limits,
+            offer_starttls=listener.tls_context is not None and not settings.implicit_tls,
+            tls=settings.implicit_tls,
+            mechanisms=settings.mechanisms,
         )
         self._reception: Reception | None = None
         self._inbox: list[bytes] = []

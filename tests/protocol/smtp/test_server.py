@@ -9,17 +9,13 @@ from hypothesis import strategies as st
 from mailward.model.errors import LocalError
 from mailward.model.reply import SHUTTING_DOWN, Reply, reply
 from mailward.protocol.smtp.events import Content, DataAsked, Event, Fault, Faulted, MessageAsked, TlsAsked
-from mailward.protocol.smtp.server import START_MAIL_INPUT, SmtpServer
+from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
 from mailward.protocol.smtp.states import MOVES, Limits, State
-from support.smtp_machine import LIMITS, Client
-
-
-def machine(limits: Limits = LIMITS) -> SmtpServer:
-    return SmtpServer("mx.example.org", limits, offer_starttls=True)
+from support.smtp_machine import LIMITS, Client, machine
 
 
 def greeted(limits: Limits = LIMITS, hello: bytes = b"EHLO client.example.net\r\n") -> Client:
-    client = Client(machine(limits))
+    client = Client(machine(limits=limits))
     client.send(hello)
     client.replies.clear()
     client.events.clear()
@@ -298,7 +294,7 @@ def must_wait(client: Client, stream: bytes, replies_before: int) -> bool:
 @given(LINES, st.lists(st.integers(0, 400), max_size=10))
 def test_t_state_10_any_octets_in_any_chunks_give_the_same_documented_outcome(stream: bytes, cuts: list[int]) -> None:
     stream = b"EHLO c.example.net\r\n" + stream
-    single = Client(machine(SMALL))
+    single = Client(machine(limits=SMALL))
     waits = set()
     end = len(stream)
     for place in range(len(stream)):
@@ -311,7 +307,7 @@ def test_t_state_10_any_octets_in_any_chunks_give_the_same_documented_outcome(st
             waits.add(place + 1)
     assert all(line[:3].isdigit() and line[0] in "2345" for line in single.replies)
     assert all(isinstance(e, MessageAsked) is False or e.size_octets <= SMALL.message_octets for e in single.events)
-    chunked = Client(machine(SMALL))
+    chunked = Client(machine(limits=SMALL))
     bounds = sorted({0, end, *waits, *(c for c in cuts if c < end)})
     for start, stop in itertools.pairwise(bounds):
         chunked.send(stream[start:stop])
@@ -321,7 +317,7 @@ def test_t_state_10_any_octets_in_any_chunks_give_the_same_documented_outcome(st
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_octets_at_all_give_replies_or_silence(octets: bytes) -> None:
-    client = Client(machine(SMALL))
+    client = Client(machine(limits=SMALL))
     client.send(octets)
     assert all(line[:3].isdigit() for line in client.replies)
     assert client.messages == []

@@ -2,15 +2,14 @@
 
 C: a line with its CRLF. C! octets with Python escapes, no CRLF. C* N text: N such lines. S: a line of a reply; "..." at its
 end stands for any rest, and for any further lines after "250-...". M: a line of the message just taken; M! an empty message.
-`tls`: the handshake happens here. `closed`: the machine wants the connection closed.
+`tls`: the handshake happens here. `closed`: the machine wants the connection closed. `listener NAME`, at the top: mx unless given.
 """
 
 from pathlib import Path
 
 import pytest
 
-from mailward.protocol.smtp.server import SmtpServer
-from support.smtp_machine import LIMITS, Client
+from support.smtp_machine import Client, machine
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 
@@ -18,7 +17,7 @@ TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 @pytest.mark.parametrize("octet_by_octet", [False, True], ids=["whole", "octets"])
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 def test_transcript(path: Path, octet_by_octet: bool) -> None:
-    client = Client(SmtpServer("mx.example.org", LIMITS, offer_starttls=True))
+    client = Client(machine())
     segment = b""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         kind, _, text = line.partition(" ")
@@ -28,6 +27,8 @@ def test_transcript(path: Path, octet_by_octet: bool) -> None:
         match kind:
             case "#":
                 continue
+            case "listener":
+                client = Client(machine(text))
             case "C:":
                 segment += text.encode() + b"\r\n"
             case "C!":

@@ -69,6 +69,11 @@ def test_a_whole_configuration(folder: Path) -> None:
             "tls: implict",
             "mailward.yaml:7:60  tls: one of none, starttls, implicit was expected\n    Did you mean 'implicit'?",
         ),
+        (
+            'protocol: imap, address: "::1", port: 2993, tls: implicit',
+            "protocol: submission, port: 2993, tls: none",
+            "mailward.yaml:7:50  listeners.imaps.tls: nobody could log in without TLS\n    Write starttls or implicit.",
+        ),
         ("discard", "bounce", "mailward.yaml:8:29  a route is discard or smtp:HOST:PORT"),
         ('"127.0.0.1:5300"', "dns.example", "mailward.yaml:4:17  'dns.example' is no name server\n    Write"),
         ("key: k.pem", "key: other.pem", "mailward.yaml:3:32  tls.key: there is no file"),

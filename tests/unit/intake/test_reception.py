@@ -3,56 +3,19 @@
 import errno
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import structlog
 
-from mailward.intake.reception import Reception
 from mailward.model.errors import StorageError
-from mailward.model.ids import SessionId
-from mailward.model.session import Role, Session, TlsFacts
-from mailward.protocol.smtp.events import Asked, Event
-from mailward.protocol.smtp.server import SmtpServer
-from mailward.protocol.smtp.states import Limits
-from support.smtp_reception import Post, post
-
-SESSION = Session(SessionId("s"), Role.MX, "mx", "192.0.2.1", 40000, datetime(2026, 1, 2, tzinfo=UTC))
+from mailward.model.session import TlsFacts
+from support.smtp_reception import Post, Talk, post
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Post:
     return post(tmp_path)
-
-
-class Talk:
-    """Machine and reception joined as the adapter joins them, without a socket."""
-
-    def __init__(self, desk: Post) -> None:
-        self.machine = SmtpServer("mx.example.org", Limits(), offer_starttls=True)
-        self.reception = Reception(desk.desk, SESSION)
-        self.machine.greet()
-        self.machine.data_to_send()
-
-    async def say(self, *lines: str | bytes) -> list[str]:
-        """Replies to all lines, each sent by itself."""
-        for line in lines:
-            octets = line if isinstance(line, bytes) else line.encode() + b"\r\n"
-            events: list[Event] = self.machine.receive_data(octets)
-            while events:
-                last = events[-1]
-                for event in events[:-1] if isinstance(last, Asked) else events:
-                    self.reception.inform(event)
-                events = self.machine.decide(await self.reception.answer(last)) if isinstance(last, Asked) else []
-        return self.machine.data_to_send().decode().splitlines()
-
-    async def send(self, message: bytes, *rcpts: str, mail_from: str = "a@example.net") -> str:
-        """The reply to the end of data."""
-        to = [f"RCPT TO:<{rcpt}>" for rcpt in rcpts or ("alice@example.org",)]
-        replies = await self.say("EHLO c.example.net", f"MAIL FROM:<{mail_from}>", *to, "DATA")
-        assert replies[-1].startswith("354"), replies
-        return (await self.say(message + b".\r\n"))[-1]
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.envelope import MailParameters
+from mailward.model.reply import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,24 @@ class TlsAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthAsked:
+    """AUTH of a mechanism that is offered: begin an exchange. initial: decoded, None when the client gave no initial response.
+
+    The decision is an `AuthChallenge`, or the Reply that ends the exchange.
+    """
+
+    mechanism: str
+    initial: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResponse:
+    """The client's decoded response to the last challenge; decided as `AuthAsked` is."""
+
+    octets: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionDropped:
     """RSET, EHLO or a fault ended the transaction without a message: forget every fact of it. why: for the log."""
 
@@ -91,6 +110,16 @@ class Quit:
     """QUIT was answered: close once the reply is out."""
 
 
-Asked = MailAsked | RcptAsked | DataAsked | MessageAsked | TlsAsked
+@dataclass(frozen=True, slots=True)
+class AuthChallenge:
+    """A decision: the exchange goes on with these octets (334)."""
+
+    octets: bytes
+
+
+Asked = MailAsked | RcptAsked | DataAsked | MessageAsked | TlsAsked | AuthAsked | AuthResponse
+
+Answer = Reply | AuthChallenge
+"""What `SmtpServer.decide` takes."""
 
 Event = Asked | Greeted | Content | TransactionDropped | Faulted | Quit

@@ -1,4 +1,5 @@
-"""What stands behind MAIL FROM: and RCPT TO: (RFC 5321 section 4.1.2; RFC 1870 SIZE, RFC 6152 BODY, RFC 6531 SMTPUTF8).
+"""What stands behind MAIL FROM: and RCPT TO: (RFC 5321 section 4.1.2; RFC 1870 SIZE, RFC 6152 BODY, RFC 6531
+SMTPUTF8, RFC 4954 AUTH).
 
 Paths are read by `formats.address`; here they are split from the parameters, and the parameters become values.
 """
@@ -13,6 +14,7 @@ from mailward.model.errors import PeerError
 from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
 
 _PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # RFC 3461 section 4
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 3: at most 20 digits
 
 UTF8_ADDRESS = reply(553, "5.6.7", "That address needs the SMTPUTF8 parameter of MAIL")
@@ -27,10 +29,11 @@ class RefusedError(PeerError):
         self.reply = answer
 
 
-def parse_mail(argument: bytes, *, extended: bool, size_limit_octets: int) -> tuple[ReversePath, MailParameters]:
+def parse_mail(argument: bytes, *, extended: bool, size_limit_octets: int, auth: bool) -> tuple[ReversePath, MailParameters]:
     """The argument of MAIL, b"FROM:<a@example.net> SIZE=1000".
 
-    extended: the session was opened by EHLO, without which no parameter is known. Raises RefusedError.
+    extended: the session was opened by EHLO, without which no parameter is known. auth: AUTH is among them.
+    Raises RefusedError.
     """
     text = _after_keyword(argument, b"FROM:", "MAIL FROM:<reverse-path> [parameters]")
     try:
@@ -39,7 +42,10 @@ def parse_mail(argument: bytes, *, extended: bool, size_limit_octets: int) -> tu
         raise RefusedError(reply(553, "5.1.7", f"Reverse-path: {error}")) from error
     parameters = MailParameters()
     for name, value in _split(rest, extended=extended):
-        parameters = _mail_parameter(parameters, name, value, size_limit_octets)
+        if name == "AUTH" and auth:
+            _check_auth(value)
+        else:
+            parameters = _mail_parameter(parameters, name, value, size_limit_octets)
     if not parameters.smtputf8 and not text[: len(text) - len(rest)].isascii():
         raise RefusedError(UTF8_ADDRESS)
     return path, parameters
@@ -84,6 +90,12 @@ def _split(rest: bytes, *, extended: bool) -> list[tuple[str, str | None]]:
             raise RefusedError(reply(501, "5.5.4", f"Parameter {name} is given twice"))
         found[name] = None if match[2] is None else match[2].decode("ascii")
     return list(found.items())
+
+
+def _check_auth(value: str | None) -> None:
+    """AUTH names who submitted the message elsewhere (RFC 4954 section 5). It is read and ignored."""
+    if value is None or not (value == "<>" or _XTEXT.fullmatch(value)):
+        raise RefusedError(reply(501, "5.5.4", "AUTH wants <> or a mailbox as xtext"))
 
 
 def _mail_parameter(parameters: MailParameters, name: str, value: str | None, size_limit_octets: int) -> MailParameters:

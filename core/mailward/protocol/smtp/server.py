@@ -1,21 +1,29 @@
-"""The server side of SMTP as a machine: commands in, events and replies out (RFC 5321 sections 3 and 4.1).
+"""The server side of SMTP as a machine: commands in, events and replies out (RFC 5321 sections 3 and 4.1; RFC 4954).
 
 No I/O and no clock. `receive_data` returns events; an `Asked` event pauses the machine until `decide`, and input that
 was pipelined behind it stays in the buffer. Whatever octets come, the outcome is an event or a reply. The states and
 legal moves are the tables in `states.py`; who may send what to whom is decided by the caller (`intake.reception`).
 
-Octets behind a command after which the client must wait (EHLO, DATA, STARTTLS; any command where PIPELINING was not
-offered) end the connection: that is how smuggled commands look (RFC 2920 section 3.1, RFC 3207 section 5).
+Octets behind a command after which the client must wait (EHLO, DATA, STARTTLS, AUTH and the lines of its exchange; any
+command where PIPELINING was not offered) end the connection: that is how smuggled commands look (RFC 2920 section 3.1,
+RFC 3207 section 5).
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 
 from mailward.model.errors import LocalError
-from mailward.model.reply import MESSAGE_TOO_BIG, SHUTTING_DOWN, TOO_MANY_RECIPIENTS, Reply, reply
-from mailward.protocol.framing import ContentFault, ContentReader, LineFault, LineReader
+from mailward.model.reply import SHUTTING_DOWN, TOO_MANY_RECIPIENTS, Reply, reply
+from mailward.protocol.framing import LineFault, LineReader
+from mailward.protocol.smtp import server_replies as replies
+from mailward.protocol.smtp.auth import challenge_line, parse_auth, parse_response
+from mailward.protocol.smtp.content import MailData
+from mailward.protocol.smtp.dialogue import Dialogue
 from mailward.protocol.smtp.events import (
+    Answer,
     Asked,
+    AuthAsked,
+    AuthChallenge,
+    AuthResponse,
     Content,
     DataAsked,
     Event,
@@ -30,97 +38,62 @@ from mailward.protocol.smtp.events import (
     TransactionDropped,
 )
 from mailward.protocol.smtp.params import RefusedError, parse_mail, parse_rcpt
-from mailward.protocol.smtp.states import MOVES, TAKEN_IN, Limits, State
+from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
+from mailward.protocol.smtp.states import NEEDS_LOGIN, TAKEN_IN, Limits, State
 
-START_MAIL_INPUT = reply(354, None, "Start mail input; end with <CRLF>.<CRLF>")
-_OK = reply(250, "2.0.0", "OK")
-_BYE = reply(221, "2.0.0", "Goodbye", closes=True)
-_SYNTAX = reply(500, "5.5.2", "Syntax error")
-_UNKNOWN = reply(500, "5.5.1", "Command not recognized")
-_NOT_OFFERED = reply(502, "5.5.1", "Command not offered")
-_NO_ARGUMENT = reply(501, "5.5.4", "This command takes no argument")
-_NAME_WANTED = reply(501, "5.5.4", "One host name or address literal is expected")
-_GREET_FIRST = reply(503, "5.5.1", "EHLO or HELO first")
-_OUT_OF_ORDER = reply(503, "5.5.1", "Bad sequence of commands")
-_NO_RECIPIENTS = reply(554, "5.5.1", "No valid recipients")
-_OUT_OF_STEP = reply(554, "5.5.0", "You must wait for the reply", closes=True)
-_TOO_EARLY = reply(554, "5.5.1", "You must wait for the greeting", closes=True)
-_TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors", closes=True)
-_NOT_SMTP = reply(421, "4.7.0", "This is an SMTP server", closes=True)
-_BARE_LF = reply(500, "5.5.2", "Lines end in CRLF", closes=True)
-_LONG_LINE = reply(500, "5.5.2", "Command line too long")
-_CONTENT_REPLIES = {
-    ContentFault.BARE_NEWLINE: reply(550, "5.5.2", "The message holds CR or LF outside a CRLF", closes=True),
-    ContentFault.NUL: reply(554, "5.6.0", "The message holds an octet of value 0", closes=True),
-    ContentFault.LINE_TOO_LONG: reply(552, "5.3.4", "A line of the message is too long"),
-}
-_CONTENT_FAULTS = {
-    ContentFault.BARE_NEWLINE: Fault.SMUGGLING,
-    ContentFault.NUL: Fault.NUL,
-    ContentFault.LINE_TOO_LONG: Fault.TOO_BIG,
-}
 _OTHER_PROTOCOLS = frozenset(
     b"GET POST PUT HEAD OPTIONS CONNECT DELETE PATCH TRACE HOST: USER-AGENT: CONTENT-TYPE: REFERER: CONTENT-LENGTH:".split()
 )
 _TLS_RECORD = 0x16
-_LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"DATA", b"STARTTLS"})
-_JUNK = frozenset({b"EHLO", b"HELO", b"NOOP", b"RSET", b"VRFY", b"EXPN", b"HELP"})
-_IDLE = frozenset({State.CONNECTED, State.START, State.GREETED})
+_LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"DATA", b"STARTTLS", b"AUTH"})
+_JUNK = frozenset({b"EHLO", b"HELO", b"NOOP", b"RSET", b"VRFY", b"EXPN", b"HELP", b"AUTH"})
+_IDLE = frozenset({State.CONNECTED, State.START, State.GREETED, State.AUTH})
 _LONGEST_NAME = 255
+_LOGIN_FAILED = 535
 
 
-@lru_cache(maxsize=512)
-def _octets(answer: Reply) -> bytes:
-    """Most replies of a server are the same few."""
-    return answer.to_octets()
+class SmtpServer(Dialogue):
+    """One connection.
 
+    hostname: our name in greeting and EHLO. offer_starttls: False once TLS is on, or without a certificate. tls: on from the
+    first octet. mechanisms: of a submission listener, where nothing is sent without a login; None where nobody logs in.
+    """
 
-class SmtpServer:
-    """One connection. hostname: our name in greeting and EHLO. offer_starttls: False once TLS is on, or without a certificate."""
-
-    def __init__(self, hostname: str, limits: Limits, *, offer_starttls: bool) -> None:
+    def __init__(
+        self,
+        hostname: str,
+        limits: Limits,
+        *,
+        offer_starttls: bool,
+        tls: bool = False,
+        mechanisms: tuple[str, ...] | None = None,
+    ) -> None:
+        super().__init__(limits)
         self._hostname = hostname
-        self._limits = limits
         self._offer_starttls = offer_starttls
-        self._lines = LineReader(limits.command_line_octets, limits.endless_line_octets)
-        self._content: ContentReader | None = None
-        self._out = bytearray()
+        self._tls = tls
+        self._mechanisms = mechanisms
+        self._authenticated = False
+        longest = limits.command_line_octets if mechanisms is None else max(limits.command_line_octets, limits.auth_line_octets)
+        self._lines = LineReader(longest, limits.endless_line_octets)
+        self._content: MailData | None = None
         self._waiting: Asked | None = None
         self._draining = False
         self._extended = False
         self._smtputf8 = False
         self._recipients = 0
-        self._errors = 0
-        self._junk = 0
         self._long_lines = 0
-        self._tls = False
-        self.state = State.CONNECTED
         self.last_verb = "connect"
         """The last command that was recognised, for the log line of a lost connection."""
 
     # --- what the adapter calls ---
-
-    @property
-    def is_closed(self) -> bool:
-        """Send what `data_to_send` returns, then close."""
-        return self.state is State.CLOSED
-
-    @property
-    def in_transaction(self) -> bool:
-        return self.state in (State.MAIL, State.RCPT, State.DATA)
-
-    def data_to_send(self) -> bytes:
-        """Replies not yet fetched, in order."""
-        octets = bytes(self._out)
-        self._out.clear()
-        return octets
 
     def greet(self, greeting: Reply | None = None) -> list[Event]:
         """Send the greeting, or a refusal that closes; octets that came before it end the connection."""
         if self.is_closed:
             return []
         if self._lines:
-            return self._fault(Fault.PREGREET, _TOO_EARLY)
+            return self._fault(Fault.PREGREET, replies.TOO_EARLY)
         self._move(State.START)
         self._send(greeting or reply(220, None, f"{self._hostname} ESMTP"))
         return []
@@ -142,7 +115,7 @@ class SmtpServer:
         self._read_lines(events)
         return events
 
-    def decide(self, answer: Reply) -> list[Event]:
+    def decide(self, answer: Answer) -> list[Event]:
         """Answer the event that waits. Returns what the input buffered meanwhile leads to."""
         event, self._waiting = self._waiting, None
         events: list[Event] = []
@@ -150,9 +123,15 @@ class SmtpServer:
             raise LocalError("no event waits for a decision")
         if self.state is State.CLOSED:
             return events
-        if self._lines and isinstance(event, DataAsked) and answer.code == START_MAIL_INPUT.code:
-            return self._fault(Fault.PIPELINING, _OUT_OF_STEP)
-        self._carry_out(event, answer)
+        if self._lines and (
+            isinstance(event, AuthAsked | AuthResponse)
+            or (isinstance(event, DataAsked) and isinstance(answer, Reply) and answer.code == START_MAIL_INPUT.code)
+        ):
+            return self._fault(Fault.PIPELINING, replies.OUT_OF_STEP)
+        if isinstance(answer, Reply):
+            self._carry_out(event, answer)
+        else:
+            self._challenge(event, answer)
         events += self._ahead_without_leave()
         self._read_lines(events)
         return events
@@ -172,18 +151,12 @@ class SmtpServer:
     def tls_injected(self) -> list[Event]:
         """Plain text came behind STARTTLS before the 220 was written: none of it may ever count (RFC 3207 section 5)."""
         self._waiting = None
-        return self._fault(Fault.TLS_INJECTION, _OUT_OF_STEP)
+        return self._fault(Fault.TLS_INJECTION, replies.OUT_OF_STEP)
 
     def drain(self) -> None:
         """Answer 421 as soon as no mail transaction is open."""
         self._draining = True
         self._close_if_drained()
-
-    def close(self, answer: Reply) -> None:
-        """Send a last reply and end the connection, whatever is under way."""
-        if self.state is not State.CLOSED:
-            self._send(answer)
-            self._move(State.CLOSED)
 
     # --- decisions ---
 
@@ -197,37 +170,44 @@ class SmtpServer:
                 self._recipients += 1
             case DataAsked() if answer.is_positive:
                 self._move(State.DATA)
-                self._content = ContentReader(self._limits.content_line_octets)
+                self._content = MailData(self._limits)
             case DataAsked() | MessageAsked():
                 self._end_transaction()
                 self._junk = 0
+            case AuthAsked() | AuthResponse():
+                self._move(State.GREETED)
+                self._authenticated = answer.is_positive
+                self._failed_logins += answer.code == _LOGIN_FAILED
             case TlsAsked():
                 self._move(State.GREETED)
         self._answer(answer)
 
+    def _challenge(self, event: Asked, answer: AuthChallenge) -> None:
+        """The exchange goes on; the next line is the client's response."""
+        if not isinstance(event, AuthAsked | AuthResponse):
+            raise LocalError(f"a challenge is no answer to {type(event).__name__}")
+        self._out += challenge_line(answer.octets)
+
     # --- mail data ---
 
-    def _read_content(self, reader: ContentReader, octets: bytes, events: list[Event]) -> None:
-        content, rest = reader.read(octets)
-        too_big = reader.size_octets > self._limits.message_octets
-        if reader.size_octets > self._limits.message_octets + self._limits.excess_octets:
-            events += self._fault(Fault.TOO_BIG, MESSAGE_TOO_BIG)
-            self._move(State.CLOSED)
+    def _read_content(self, data: MailData, octets: bytes, events: list[Event]) -> None:
+        piece = data.read(octets)
+        if piece.rest is None and piece.fault is not None:
+            events += self._fault(*piece.fault)
+            if not self.is_closed:
+                self._move(State.CLOSED)
             return
-        if content and not too_big:
-            events.append(Content(content))
-        if rest is None:
+        if piece.content:
+            events.append(Content(piece.content))
+        if piece.rest is None:
             return
         self._content = None
-        self._lines.feed(rest)
-        if reader.fault is not None:
-            fault, answer = _CONTENT_FAULTS[reader.fault], _CONTENT_REPLIES[reader.fault]
-        elif too_big:
-            fault, answer = Fault.TOO_BIG, MESSAGE_TOO_BIG
-        else:
-            self._waiting = MessageAsked(reader.size_octets)
+        self._lines.feed(piece.rest)
+        if piece.fault is None:
+            self._waiting = MessageAsked(data.size_octets)
             events.append(self._waiting)
             return
+        fault, answer = piece.fault
         events.append(TransactionDropped(fault.value))
         self._end_transaction()
         events += self._fault(fault, answer)
@@ -244,49 +224,64 @@ class SmtpServer:
     def _read_lines(self, events: list[Event]) -> None:
         self._close_if_drained()
         while self._waiting is None and self.state not in (State.CONNECTED, State.DATA, State.CLOSED):
-            if self._errors > self._limits.errors or self._junk > self._limits.junk_commands:
-                events += self._fault(Fault.TOO_MANY_ERRORS, _TOO_MANY_ERRORS)
+            if self._errs_too_often:
+                events += self._fault(Fault.TOO_MANY_ERRORS, replies.TOO_MANY_ERRORS)
             elif self._lines.first_octet == _TLS_RECORD:
-                events += self._fault(Fault.OTHER_PROTOCOL, _NOT_SMTP)
-            elif (line := self._lines.next()) is not None:
-                events += self._command(line.octets) if line.fault is None else self._bad_line(line.fault)
-            else:
+                events += self._fault(Fault.OTHER_PROTOCOL, replies.NOT_SMTP)
+            elif (line := self._lines.next()) is None:
                 break
+            elif line.fault is not None:
+                events += self._bad_line(line.fault)
+            else:
+                events += self._auth_response(line.octets) if self.state is State.AUTH else self._command(line.octets)
             self._close_if_drained()
 
     def _bad_line(self, fault: LineFault) -> list[Event]:
         if fault is LineFault.BARE_LF:
-            return self._fault(Fault.BARE_LF, _BARE_LF)
+            return self._fault(Fault.BARE_LF, replies.BARE_LF)
+        answer = replies.LONG_LINE
+        if self.state is State.AUTH:
+            self._move(State.GREETED)
+            answer = replies.AUTH_LONG_LINE
         self._long_lines += 1
         if fault is LineFault.ENDLESS:
-            self._send(_LONG_LINE)
+            self._send(answer)
         if fault is LineFault.ENDLESS or self._long_lines >= self._limits.long_lines:
-            return self._fault(Fault.LONG_LINE, _TOO_MANY_ERRORS)
-        return self._fault(Fault.LONG_LINE, _LONG_LINE)
+            return self._fault(Fault.LONG_LINE, replies.TOO_MANY_ERRORS)
+        return self._fault(Fault.LONG_LINE, answer)
 
     def _command(self, line: bytes) -> list[Event]:
         verb, _, argument = line.partition(b" ")
         verb = verb.upper()
         argument = argument.rstrip(b" ")  # RFC 5321 4.1.1: trailing white space is tolerated
         if verb in _OTHER_PROTOCOLS or verb.startswith(b"SSH-"):
-            return self._fault(Fault.OTHER_PROTOCOL, _NOT_SMTP)
+            return self._fault(Fault.OTHER_PROTOCOL, replies.NOT_SMTP)
         if self._lines and (not self._extended or verb in _LAST_IN_GROUP) and verb != b"QUIT":
-            return self._fault(Fault.TLS_INJECTION if verb == b"STARTTLS" else Fault.PIPELINING, _OUT_OF_STEP)
+            return self._fault(Fault.TLS_INJECTION if verb == b"STARTTLS" else Fault.PIPELINING, replies.OUT_OF_STEP)
+        if len(line) + 2 > self._limits.command_line_octets and verb != b"AUTH":
+            return self._bad_line(LineFault.TOO_LONG)
         if b"\0" in line:
-            return self._refuse(reply(501, "5.5.4", "A command cannot hold an octet of value 0"))
+            return self._refuse(replies.NO_NUL)
         if b"\r" in line:
-            return self._refuse(_SYNTAX)
+            return self._refuse(replies.SYNTAX)
         handler = _COMMANDS.get(verb)
         if handler is None:
-            return self._refuse(_UNKNOWN if verb else _SYNTAX)
+            return self._refuse(replies.UNKNOWN if verb else replies.SYNTAX)
         self.last_verb = verb.decode("ascii")
         if verb in _JUNK:
             self._junk += 1
+        refusal = self._out_of_place(verb)
+        return handler(self, argument) if refusal is None else self._refuse(refusal)
+
+    def _out_of_place(self, verb: bytes) -> Reply | None:
+        """Why this command cannot be taken now, None when it can."""
         if verb in TAKEN_IN and self.state is State.START:
-            return self._refuse(_GREET_FIRST)
+            return replies.GREET_FIRST
+        if verb in NEEDS_LOGIN and self._mechanisms is not None and not self._authenticated:
+            return replies.LOGIN_FIRST if self._tls else replies.STARTTLS_FIRST
         if verb in TAKEN_IN and self.state not in TAKEN_IN[verb]:
-            return self._refuse(_NO_RECIPIENTS if verb == b"DATA" and self.state is State.MAIL else _OUT_OF_ORDER)
-        return handler(self, argument)
+            return replies.NO_RECIPIENTS if verb == b"DATA" and self.state is State.MAIL else replies.OUT_OF_ORDER
+        return None
 
     def _ehlo(self, argument: bytes) -> list[Event]:
         return self._hello(argument, extended=True)
@@ -297,7 +292,7 @@ class SmtpServer:
     def _hello(self, argument: bytes, *, extended: bool) -> list[Event]:
         name = argument.decode("ascii", "replace")
         if not name or len(name) > _LONGEST_NAME or not name.isascii() or not name.isprintable() or " " in name:
-            return self._refuse(_NAME_WANTED)
+            return self._refuse(replies.NAME_WANTED)
         if self.state is State.START:
             self._move(State.GREETED)
         self._end_transaction()
@@ -308,11 +303,16 @@ class SmtpServer:
     def _extensions(self) -> tuple[str, ...]:
         size = f"SIZE {self._limits.message_octets}"
         always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
-        return (*always, "STARTTLS") if self._offer_starttls else always
+        starttls = ("STARTTLS",) if self._offer_starttls else ()
+        auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()
+        return (*always, *starttls, *auth)
 
     def _mail(self, argument: bytes) -> list[Event]:
+        limit = self._limits.message_octets
         try:
-            path, parameters = parse_mail(argument, extended=self._extended, size_limit_octets=self._limits.message_octets)
+            path, parameters = parse_mail(
+                argument, extended=self._extended, size_limit_octets=limit, auth=self._mechanisms is not None
+            )
         except RefusedError as refused:
             return self._refuse(refused.reply)
         return self._ask(MailAsked(path, parameters))
@@ -326,53 +326,78 @@ class SmtpServer:
             return self._refuse(refused.reply)
 
     def _data(self, argument: bytes) -> list[Event]:
-        return self._refuse(_NO_ARGUMENT) if argument else self._ask(DataAsked())
+        return self._refuse(replies.NO_ARGUMENT) if argument else self._ask(DataAsked())
 
     def _bdat(self, argument: bytes) -> list[Event]:
         """CHUNKING is not offered, and a client that uses it anyway may already be sending octets that are no commands."""
-        return self._fault(Fault.PIPELINING, Reply(_NOT_OFFERED.code, _NOT_OFFERED.enhanced, _NOT_OFFERED.lines, closes=True))
+        return self._fault(Fault.PIPELINING, replies.NO_CHUNKING)
 
     def _rset(self, argument: bytes) -> list[Event]:
         if argument:
-            return self._refuse(_NO_ARGUMENT)
-        self._send(_OK)
+            return self._refuse(replies.NO_ARGUMENT)
+        self._send(replies.OK)
         if not self.in_transaction:
             return []
         self._end_transaction()
         return [TransactionDropped("RSET")]
 
     def _noop(self, argument: bytes) -> list[Event]:
-        self._send(_OK)
+        self._send(replies.OK)
         return []
 
     def _help(self, argument: bytes) -> list[Event]:
-        self._send(reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS QUIT"))
+        self._send(replies.HELP)
         return []
 
     def _vrfy(self, argument: bytes) -> list[Event]:
         if not argument:
-            return self._refuse(reply(501, "5.5.4", "Syntax: VRFY address"))
-        self._send(reply(252, "2.5.0", "Send some mail, it will be tried"))
+            return self._refuse(replies.VRFY_SYNTAX)
+        self._send(replies.CANNOT_VERIFY)
         return []
 
     def _not_offered(self, argument: bytes) -> list[Event]:
-        return self._refuse(_NOT_OFFERED)
+        return self._refuse(replies.NOT_OFFERED)
 
     def _quit(self, argument: bytes) -> list[Event]:
         if argument:
-            return self._refuse(_NO_ARGUMENT)
-        self._answer(_BYE)
+            return self._refuse(replies.NO_ARGUMENT)
+        self._answer(replies.BYE)
         return [Quit()]
 
     def _starttls(self, argument: bytes) -> list[Event]:
         if self._tls:
-            return self._refuse(reply(503, "5.5.1", "TLS is on already"))
+            return self._refuse(replies.TLS_IS_ON)
         if not self._offer_starttls or not self._extended:
-            return self._refuse(_NOT_OFFERED)
+            return self._refuse(replies.NOT_OFFERED)
         if argument:
-            return self._refuse(_NO_ARGUMENT)
+            return self._refuse(replies.NO_ARGUMENT)
         self._move(State.TLS)
         return self._ask(TlsAsked())
+
+    # --- AUTH ---
+
+    def _auth(self, argument: bytes) -> list[Event]:
+        if self._mechanisms is None or not self._extended:
+            return self._refuse(replies.NOT_OFFERED)
+        if not self._tls:
+            return self._refuse(replies.AUTH_NEEDS_TLS)
+        if self._authenticated:
+            return self._refuse(replies.AUTH_ONCE)
+        try:
+            asked = parse_auth(argument, self._mechanisms)
+        except RefusedError as refused:
+            return self._refuse(refused.reply)
+        self._move(State.AUTH)
+        return self._ask(asked)
+
+    def _auth_response(self, line: bytes) -> list[Event]:
+        if self._lines:
+            return self._fault(Fault.PIPELINING, replies.OUT_OF_STEP)
+        try:
+            return self._ask(parse_response(line))
+        except RefusedError as refused:
+            self._move(State.GREETED)
+            return self._refuse(refused.reply)
 
     # --- small steps ---
 
@@ -380,35 +405,11 @@ class SmtpServer:
         self._waiting = event
         return [event]
 
-    def _move(self, to: State) -> None:
-        if to not in MOVES[self.state]:
-            raise LocalError(f"SMTP state {self.state.name} cannot become {to.name}")
-        self.state = to
-
-    def _send(self, answer: Reply) -> None:
-        self._out += _octets(answer)
-
-    def _answer(self, answer: Reply) -> None:
-        """Send, count what is an error, close where the reply says so."""
-        self._send(answer)
-        if answer.code >= 500 or answer is TOO_MANY_RECIPIENTS:  # who goes on after that does not read (T-DOS-03)
-            self._errors += 1
-        if answer.closes and self.state is not State.CLOSED:
-            self._move(State.CLOSED)
-
-    def _refuse(self, answer: Reply) -> list[Event]:
-        self._answer(answer)
-        return []
-
-    def _fault(self, fault: Fault, answer: Reply) -> list[Event]:
-        self._answer(answer)
-        return [Faulted(fault)]
-
     def _ahead_without_leave(self) -> list[Event]:
         """Behind a reply that took its time: has a client that was not offered PIPELINING sent more already?"""
         if not self._lines or self._extended or self.is_closed:
             return []
-        return self._fault(Fault.PIPELINING, _OUT_OF_STEP)
+        return self._fault(Fault.PIPELINING, replies.OUT_OF_STEP)
 
     def _close_if_drained(self) -> None:
         if self._draining and self._waiting is None and self.state in _IDLE:
@@ -427,7 +428,7 @@ _COMMANDS: dict[bytes, Callable[[SmtpServer, bytes], list[Event]]] = {
     b"HELP": SmtpServer._help,
     b"VRFY": SmtpServer._vrfy,
     b"EXPN": SmtpServer._not_offered,
-    b"AUTH": SmtpServer._not_offered,
+    b"AUTH": SmtpServer._auth,
     b"QUIT": SmtpServer._quit,
     b"STARTTLS": SmtpServer._starttls,
 }

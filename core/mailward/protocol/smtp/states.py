@@ -14,17 +14,19 @@ class State(enum.Enum):
     RCPT = "at least one forward-path"
     DATA = "mail data is coming"
     TLS = "between STARTTLS and the handshake"
+    AUTH = "in an exchange that AUTH began"
     CLOSED = "over"
 
 
 MOVES: dict[State, frozenset[State]] = {
     State.CONNECTED: frozenset({State.START, State.CLOSED}),
     State.START: frozenset({State.GREETED, State.CLOSED}),
-    State.GREETED: frozenset({State.GREETED, State.MAIL, State.TLS, State.CLOSED}),
+    State.GREETED: frozenset({State.GREETED, State.MAIL, State.TLS, State.AUTH, State.CLOSED}),
     State.MAIL: frozenset({State.RCPT, State.GREETED, State.CLOSED}),
     State.RCPT: frozenset({State.RCPT, State.DATA, State.GREETED, State.CLOSED}),
     State.DATA: frozenset({State.GREETED, State.CLOSED}),
     State.TLS: frozenset({State.START, State.GREETED, State.CLOSED}),
+    State.AUTH: frozenset({State.GREETED, State.CLOSED}),
     State.CLOSED: frozenset(),
 }
 
@@ -36,8 +38,12 @@ TAKEN_IN: dict[bytes, frozenset[State]] = {
     b"RCPT": _IN_TRANSACTION,
     b"DATA": frozenset({State.RCPT}),
     b"STARTTLS": _GREETED,
+    b"AUTH": _GREETED,
 }
 """Commands bound to a state; every other command is taken in any state that reads commands (RFC 5321 section 4.1.4)."""
+
+NEEDS_LOGIN = frozenset({b"MAIL", b"RCPT", b"DATA", b"VRFY"})
+"""Commands that a submission listener takes only from who has logged in (RFC 4954 section 6, reply 530; RFC 6409 section 4.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,12 @@ class Limits:
     """Every limit of the machine. Octets and counts; what happens past each stands behind it."""
 
     command_line_octets: int = 2048  # 500 5.5.2
+    auth_line_octets: int = 12_288  # the same, 500 5.5.6 within an exchange; RFC 4954 section 4 wants as many
     endless_line_octets: int = 65_536  # 421 4.7.0 and close
     long_lines: int = 3  # 421 4.7.0 and close
     recipients: int = 1000  # 452 4.5.3; RFC 5321 4.5.3.1.8 wants at least 100
     errors: int = 20  # 421 4.7.0 and close
+    failed_logins: int = 5  # 421 4.7.0 and close
     junk_commands: int = 100  # without a message in between: 421 4.7.0 and close
     message_octets: int = 52_428_800  # 552 5.3.4, at MAIL by SIZE or at the end of data
     excess_octets: int = 52_428_800  # how much of a too big message is read and thrown away: 552 5.3.4 and close

@@ -1,0 +1,76 @@
+"""Where an SMTP server connection stands and what it has said: state, replies not yet sent, errors counted."""
+
+from functools import lru_cache
+
+from mailward.model.errors import LocalError
+from mailward.model.reply import TOO_MANY_RECIPIENTS, Reply
+from mailward.protocol.smtp.events import Event, Fault, Faulted
+from mailward.protocol.smtp.states import MOVES, Limits, State
+
+
+@lru_cache(maxsize=512)
+def _octets(answer: Reply) -> bytes:
+    """Most replies of a server are the same few."""
+    return answer.to_octets()
+
+
+class Dialogue:
+    """The server's side of what is said, for `SmtpServer` to build on."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._out = bytearray()
+        self._errors = 0
+        self._junk = 0
+        self._failed_logins = 0
+        self.state = State.CONNECTED
+
+    @property
+    def is_closed(self) -> bool:
+        """Send what `data_to_send` returns, then close."""
+        return self.state is State.CLOSED
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.state in (State.MAIL, State.RCPT, State.DATA)
+
+    def data_to_send(self) -> bytes:
+        """Replies not yet fetched, in order."""
+        octets = bytes(self._out)
+        self._out.clear()
+        return octets
+
+    def close(self, answer: Reply) -> None:
+        """Send a last reply and end the connection, whatever is under way."""
+        if self.state is not State.CLOSED:
+            self._send(answer)
+            self._move(State.CLOSED)
+
+    def _move(self, to: State) -> None:
+        if to not in MOVES[self.state]:
+            raise LocalError(f"SMTP state {self.state.name} cannot become {to.name}")
+        self.state = to
+
+    def _send(self, answer: Reply) -> None:
+        self._out += _octets(answer)
+
+    def _answer(self, answer: Reply) -> None:
+        """Send, count what is an error, close where the reply says so."""
+        self._send(answer)
+        if answer.code >= 500 or answer is TOO_MANY_RECIPIENTS:  # who goes on after that does not read (T-DOS-03)
+            self._errors += 1
+        if answer.closes and self.state is not State.CLOSED:
+            self._move(State.CLOSED)
+
+    def _refuse(self, answer: Reply) -> list[Event]:
+        self._answer(answer)
+        return []
+
+    def _fault(self, fault: Fault, answer: Reply) -> list[Event]:
+        self._answer(answer)
+        return [Faulted(fault)]
+
+    @property
+    def _errs_too_often(self) -> bool:
+        limits = self._limits
+        return self._errors > limits.errors or self._junk > limits.junk_commands or self._failed_logins >= limits.failed_logins

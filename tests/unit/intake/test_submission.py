@@ -1,0 +1,240 @@
+"""What is asked of mail that users submit, and what is mended in it; fed as the machine feeds it (T-RELAY-01, 11, 12)."""
+
+import base64
+from pathlib import Path
+
+import pytest
+import structlog
+
+from mailward.formats.edits import render
+from mailward.model.session import Role, TlsFacts
+from mailward.protocol.smtp.events import MailAsked
+from mailward.protocol.smtp.params import parse_mail
+from mailward.protocol.smtp.server_replies import LOGIN_FIRST
+from support.smtp_reception import Post, Talk, post
+
+HELLO = b"Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Post:
+    return post(tmp_path)
+
+
+def plain(name: str, password: str) -> str:
+    return "AUTH PLAIN " + base64.b64encode(f"\0{name}\0{password}".encode()).decode()
+
+
+async def alice(desk: Post) -> Talk:
+    """alice@example.org, logged in."""
+    talk = Talk(desk, Role.SUBMISSION)
+    assert (await talk.say("EHLO c.example.net", plain("alice@example.org", "secret")))[-1].startswith("235 2.7.0")
+    return talk
+
+
+async def submit(talk: Talk, header: bytes, *to: str, mail_from: str = "alice@example.org") -> str:
+    return await talk.send(HELLO + header + b"\r\nhello\r\n", *to or ("x@outside.example",), mail_from=mail_from)
+
+
+async def test_a_login_is_asked_of_the_authenticator_with_all_it_should_know(desk: Post) -> None:
+    talk = await alice(desk)
+    [peer] = desk.logins.peers
+    assert (peer.protocol, peer.listener, peer.peer_ip) == ("smtp", "submissions", "192.0.2.1")
+    assert peer.tls == TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+    identity = talk.reception.session.identity
+    assert identity is not None and identity.user == "alice@example.org"
+
+
+async def test_submitted_mail_goes_anywhere_with_its_user_and_esmtpsa(desk: Post) -> None:
+    answer = await submit(await alice(desk), b"From: Alice <alice@example.org>\r\n", "x@outside.example", "bob@example.org")
+    assert answer.startswith("250 2.0.0 Accepted")
+    [(item, octets)] = desk.spool.items
+    assert [(r.forward_path, r.route) for r in item.recipients] == [
+        ("x@outside.example", "relay"),
+        ("bob@example.org", "mailbox"),
+    ]
+    assert (item.origin, item.user) == ("submission", "alice@example.org")
+    received = item.trace[item.trace.index("Received:") :].replace("\r\n\t", " ")
+    assert received.startswith("Received: from c.example.net ([192.0.2.1]) by mx.example.org with ESMTPSA")
+    assert desk.judge.roles == [Role.SUBMISSION]
+    assert octets.startswith(HELLO)
+
+
+async def test_inbound_mail_keeps_its_role_and_has_no_user(desk: Post) -> None:
+    await Talk(desk).send(b"From: a@example.net\r\n\r\nhello\r\n")
+    [(item, _)] = desk.spool.items
+    assert (item.origin, item.user, desk.judge.roles) == ("inbound", "", [Role.MX])
+    assert not any("Message-ID" in repr(edit) or "Date" in repr(edit) for edit in item.edits)
+
+
+async def test_t_relay_01_a_stranger_on_a_submission_listener_gets_nowhere(desk: Post) -> None:
+    talk = Talk(desk, Role.SUBMISSION)
+    replies = await talk.say("EHLO c.example.net", "MAIL FROM:<alice@example.org>", "RCPT TO:<x@outside.example>", "DATA")
+    assert replies[-3:] == ["530 5.7.0 Authentication required"] * 3
+    # Not even if the machine let it through.
+    path, parameters = parse_mail(b"FROM:<alice@example.org>", extended=True, size_limit_octets=100, auth=True)
+    assert await talk.reception.answer(MailAsked(path, parameters)) is LOGIN_FIRST
+
+
+async def test_a_failed_login_is_none(desk: Post) -> None:
+    talk = Talk(desk, Role.SUBMISSION)
+    replies = await talk.say(
+        "EHLO c.example.net",
+        plain("alice@example.org", "wrong"),
+        plain("nobody@example.org", "secret"),
+        plain("unavailable", "x"),
+        "MAIL FROM:<alice@example.org>",
+    )
+    assert [line[:9] for line in replies[-4:]] == ["535 5.7.8", "535 5.7.8", "454 4.7.0", "530 5.7.0"]
+    assert talk.reception.session.identity is None
+
+
+async def test_t_tls_07_a_login_is_forgotten_with_everything_else_when_tls_starts(desk: Post) -> None:
+    talk = await alice(desk)
+    talk.reception.tls_started(TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
+    assert talk.reception.session.identity is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "bob@example.org",
+        "bob+alice@example.org",
+        "alice@outside.example",
+        "alice@sub.example.org",
+        "nobody@example.org",
+        "a.lice@example.org",
+        "alice+@example.org.example",
+        '"alice@example.org"@outside.example',
+    ],
+)
+async def test_t_relay_11_12_the_reverse_path_must_belong_to_the_account(desk: Post, path: str) -> None:
+    talk = await alice(desk)
+    assert await talk.say(f"MAIL FROM:<{path}>", "RCPT TO:<x@outside.example>") == [
+        "553 5.7.1 This reverse-path does not belong to the account that logged in",
+        "503 5.5.1 Bad sequence of commands",
+    ]
+    assert desk.judge.trials == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["alice@example.org", "ALICE@Example.ORG", "alice+news@example.org", '"alice"@example.org', "postmaster@example.org", ""],
+)
+async def test_t_relay_12_every_spelling_and_alias_of_the_account_and_the_null_path(desk: Post, path: str) -> None:
+    talk = await alice(desk)
+    assert await talk.say(f"MAIL FROM:<{path}>") == ["250 2.1.0 OK"]
+
+
+NOT_YOURS = "550 5.7.1 The address in From does not belong to the account that logged in"
+UNREADABLE = "550 5.6.0 The message needs one From field with exactly one address"
+
+
+@pytest.mark.parametrize(
+    ("header", "answer"),
+    [
+        (b"From: bob@example.org", NOT_YOURS),
+        (b"From: Bob <bob+alice@example.org>", NOT_YOURS),
+        (b"From: alice@outside.example", NOT_YOURS),
+        (b'From: "alice@example.org" <ceo@bank.example>', NOT_YOURS),
+        (b"From: ceo@bank.example (alice@example.org)", NOT_YOURS),
+        (b"Subject: no author", UNREADABLE),
+        (b"From:", UNREADABLE),
+        (b"From: Alice", UNREADABLE),
+        (b"From: alice@example.org, bob@example.org", UNREADABLE),
+        (b"From: alice@example.org, alice@example.org", UNREADABLE),
+        (b"From: alice@example.org\r\nFrom: bob@example.org", UNREADABLE),
+        (b"From: alice@example.org\r\nfrom : bob@example.org", UNREADABLE),
+        (b"From : alice@example.org", UNREADABLE),
+        (b"From: authors: alice@example.org;", UNREADABLE),
+        (b"From: authors:;", UNREADABLE),
+        (b"From: <@outside.example:alice@example.org>", UNREADABLE),
+        (b"From: <alice@example.org> <bob@example.org>", UNREADABLE),
+        (b"From: alice@example.org\r\n bob@example.org", UNREADABLE),
+        (b"From: alice@example.org@outside.example", UNREADABLE),
+        (b"From: =?utf-8?q?alice=40example.org?=", UNREADABLE),
+        (b"From: alice@example.org\r\nSender: bob@example.org", NOT_YOURS.replace("From", "Sender")),
+        (
+            b"From: alice@example.org\r\nSender: alice@example.org\r\nSender: bob@example.org",
+            "550 5.6.0 The Sender field must hold exactly one address",
+        ),
+        (
+            b"From: alice@example.org\r\nSender: alice@example.org, bob@example.org",
+            "550 5.6.0 The Sender field must hold exactly one address",
+        ),
+    ],
+)
+async def test_t_relay_11_the_author_must_be_the_account(desk: Post, header: bytes, answer: str) -> None:
+    assert await submit(await alice(desk), header + b"\r\n") == answer
+    assert desk.spool.items == [] and desk.spool.open == 0
+    record = desk.decisions.last()
+    assert record is not None
+    assert (record.direction, record.recipients[0].source_name, record.reply) == ("submission", "author", answer)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"From: alice@example.org",
+        b"From: =?utf-8?q?J=C3=BCrgen?= <Alice+lists@EXAMPLE.org> (home)",
+        b"From: postmaster@example.org\r\nSender: alice@example.org",
+        b"FROM:\r\n\talice@example.org",
+    ],
+)
+async def test_t_relay_12_an_author_in_any_spelling_of_the_account(desk: Post, header: bytes) -> None:
+    assert (await submit(await alice(desk), header + b"\r\n")).startswith("250")
+
+
+async def test_what_is_missing_is_added_and_what_must_not_go_out_is_removed(desk: Post) -> None:
+    talk = await alice(desk)
+    message = (
+        b"Return-Path: <x@example.net>\r\nFrom: alice@example.org\r\nBCC: bob@example.org,\r\n carol@example.org\r\n\r\nhi\r\n"
+    )
+    assert (await talk.send(message, "bob@example.org", mail_from="alice@example.org")).startswith("250")
+    [(item, octets)] = desk.spool.items
+    assert octets == message
+    sent = render(octets, item.edits).split(b"\r\n")
+    assert sent == [
+        b"X-Seen: yes",
+        b"Date: Fri, 02 Jan 2026 03:04:05 +0000",
+        f"Message-ID: <{item.id}@mx.example.org>".encode(),
+        b"From: alice@example.org",
+        b"",
+        b"hi",
+        b"",
+    ]
+
+
+async def test_a_complete_message_stays_as_it_is(desk: Post) -> None:
+    await submit(await alice(desk), b"From: alice@example.org\r\n")
+    [(item, _)] = desk.spool.items
+    assert [repr(edit) for edit in item.edits] == ["AddHeader(name='X-Seen', value='yes')"]
+
+
+@pytest.mark.parametrize(("word", "route", "folder"), [("JUNK", "relay", "INBOX"), ("QUARANTINE", "quarantine", "INBOX")])
+async def test_junk_is_accept_on_a_relay_and_quarantine_keeps_a_copy(desk: Post, word: str, route: str, folder: str) -> None:
+    assert (await submit(await alice(desk), f"From: alice@example.org\r\nX: {word}\r\n".encode())).startswith("250")
+    [recipient] = desk.spool.items[0][0].recipients
+    assert (recipient.route, recipient.folder) == (route, folder)
+
+
+@pytest.mark.parametrize("look_alike", [b"\n.\r\n", b"\n.\n", b"\r.\r", b"\r.\r\n", b"\r\r\n", b"\r\n.\n", b"a\nb", b"a\rb"])
+async def test_t_smtp_09_what_could_smuggle_is_not_taken_from_users_either(desk: Post, look_alike: bytes) -> None:
+    talk = await alice(desk)
+    await talk.say("MAIL FROM:<alice@example.org>", "RCPT TO:<x@outside.example>", "DATA")
+    smuggled = b"MAIL FROM:<ceo@bank.example>\r\nRCPT TO:<x@outside.example>\r\nDATA\r\nFrom: ceo@bank.example\r\n\r\n"
+    replies = await talk.say(b"From: alice@example.org\r\n\r\nhi" + look_alike + smuggled + b"\r\n.\r\n")
+    assert replies == ["550 5.5.2 The message holds CR or LF outside a CRLF"]
+    assert talk.machine.is_closed
+    assert desk.spool.items == []
+
+
+async def test_t_auth_11_the_log_holds_no_credential(desk: Post) -> None:
+    with structlog.testing.capture_logs() as lines:
+        talk = Talk(desk, Role.SUBMISSION)
+        await talk.say("EHLO c.example.net", plain("alice@example.org", "wrong"), plain("typed-password", "typed-password"))
+        await talk.say(plain("alice@example.org", "secret"))
+    text = str(lines)
+    assert "logged in" in text
+    for word in ("secret", "wrong", "typed-password", base64.b64encode(b"\0alice@example.org\0secret").decode()):
+        assert word not in text
