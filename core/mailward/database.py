@@ -45,7 +45,8 @@ def connect(
 
     schema: the statements that make an empty file into version `version`; run in one transaction by whoever comes first.
     upgrades: from a version -> the statements that make it the next one. All that are needed run in one transaction, after a
-    copy of the file as it was has been written to `<file>.form-N`. The file has mode 0600 whatever the umask, and SQLite gives its companions the same; a folder made for it has 0700.
+    copy of the file as it was has been written to `<file>.form-N`.
+    The file has mode 0600 whatever the umask, and SQLite gives its companions the same; a folder made for it has 0700.
     Raises StorageError, permanent when the file was written by a newer release.
     """
     with storage_errors(str(path)):

@@ -12,12 +12,14 @@ from mailward.api.hooks import MessageMoved
 from mailward.app.config import Config, Listener
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
+from mailward.app.queue_calls import queue_calls
 from mailward.app.watching import Watchers
 from mailward.auth.exchange import Authenticator
 from mailward.auth.inprocess import InProcessAuthenticator
 from mailward.auth.login import Login
 from mailward.auth.passwords import PasswordChecker
 from mailward.decisions import DecisionStore
+from mailward.delivery.control import QueueControl
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Mda
 from mailward.directory import Directory
@@ -29,6 +31,7 @@ from mailward.intake.submission import SubmissionRights
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.imapd import ImapSettings, serve_imap
+from mailward.net.local import LocalServer
 from mailward.net.pop3d import Pop3Settings, serve_pop3
 from mailward.net.smtpd import SmtpListener, SmtpSettings, serve_smtp
 from mailward.net.stream import StreamListener
@@ -70,7 +73,8 @@ class _Delivering:
         self.quarantine = Quarantine(config.data / "quarantine", disk)
         self.decisions = DecisionStore(config.decisions_file)
         self.spool = Spool(config.data / "spool", disk, owner=owner)
-        self.manager = DeliveryManager(self.spool, Mda(self.store, self.quarantine), self.decisions, SystemClock())
+        self.mda = Mda(self.store, self.quarantine)
+        self.manager = DeliveryManager(self.spool, self.mda, self.decisions, SystemClock())
 
     async def stop(self) -> None:
         await self.manager.stop()
@@ -241,17 +245,21 @@ class AccessRole:
 
 
 class QueueRole:
-    """Finishes what a dead or failed worker left in the spool."""
+    """Finishes what a dead or failed worker left in the spool, and answers `mailward queue`."""
 
     def __init__(self, config: Config) -> None:
-        self._delivering = _Delivering(config, f"queue{os.getpid()}")
-        self._agenda = Agenda(self._delivering.spool, SystemClock())
+        self._delivering = delivering = _Delivering(config, f"queue{os.getpid()}")
+        self._agenda = Agenda(delivering.spool, SystemClock())
+        control = QueueControl(delivering.spool, self._agenda, delivering.decisions, delivering.mda, SystemClock())
+        self._calls = LocalServer(config.queue_socket, queue_calls(control))
 
     async def start(self) -> None:
         self._delivering.manager.adopt(self._agenda)
+        await self._calls.start()
 
     def reload(self, config: Config) -> None:
         """Nothing here depends on policies."""
 
     async def stop(self) -> None:
+        await self._calls.close()
         await self._delivering.stop()

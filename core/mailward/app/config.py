@@ -121,6 +121,11 @@ class Config:
         return self.secrets / "dkim"
 
     @property
+    def queue_socket(self) -> Path:
+        """Where the queue process answers `mailward queue`."""
+        return self.data / "run" / "queue.sock"
+
+    @property
     def decisions_file(self) -> Path:
         return self.data / "decisions.sqlite"
 

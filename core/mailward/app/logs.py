@@ -1,7 +1,7 @@
 """Logs: one key=value line an event; UTC with milliseconds.
 
-A server writes them to standard output, for journald or a file. A command writes warnings alone, to standard error: what it prints
-to standard output is its answer.
+A server writes them to standard output, for journald or a file. A command writes warnings alone, and to standard error:
+what it prints to standard output is its answer.
 """
 
 import logging

@@ -7,7 +7,7 @@ import typer
 
 from mailward import __version__
 from mailward.app.logs import configure_logs
-from mailward.cli import account, domain, explain, plugins, policy, quickstart, scan, serve, tryout
+from mailward.cli import account, domain, explain, plugins, policy, queue, quickstart, scan, serve, tryout
 from mailward.cli.output import CONFIGURATION, SOFTWARE, USAGE
 from mailward.model.errors import ConfigError, MailwardError
 
@@ -43,6 +43,7 @@ app.command("explain")(explain.explain_command)
 app.add_typer(tryout.app, name="try")
 app.add_typer(policy.app, name="policy")
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(queue.app, name="queue")
 app.add_typer(account.app, name="account")
 app.add_typer(domain.app, name="domain")
 

@@ -1,26 +1,22 @@
 """`mailward explain`: why a message was treated as it was."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from mailward.cli.decisions import record_as_json, record_as_text, summary_line
-from mailward.cli.options import ConfigOption, JsonOption, config_of
+from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of
 from mailward.cli.output import NO_INPUT, USAGE, fail, show
 from mailward.decisions import DecisionStore
 from mailward.model.decision import DecisionRecord
 from mailward.model.ids import QueueId
 
-_DURATION = re.compile(r"(\d+)([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
 
 def explain_command(
     which: Annotated[str | None, typer.Argument(help="An id from a reply or log line, a <Message-ID>, or 'last'.")] = None,
     to: Annotated[str | None, typer.Option(help="List what was decided for this recipient.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only the last 30m, 2h, 7d ...")] = None,
+    since: SinceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,7 +36,7 @@ def explain_command(
             record = _one(store, which)
             show(lambda: record_as_text(record), record_as_json(record), as_json=as_json)
         elif to is not None or since is not None:
-            found = store.find(recipient=to, since=None if since is None else datetime.now(UTC) - _duration(since), limit=100)
+            found = store.find(recipient=to, since=None if since is None else datetime.now(UTC) - duration_of(since), limit=100)
             show(
                 lambda: "\n".join(summary_line(r) for r in found) or "nothing found",
                 [record_as_json(r) for r in found],
@@ -63,10 +59,3 @@ def _one(store: DecisionStore, which: str) -> DecisionRecord:
     if record is None:
         fail("no message has been judged yet" if which == "last" else f"nothing is known of {which}", NO_INPUT)
     return record
-
-
-def _duration(text: str) -> timedelta:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        fail(f"'{text}' is no duration; write 30m, 2h or 7d", USAGE)
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])

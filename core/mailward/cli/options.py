@@ -1,7 +1,9 @@
 """Options that several commands share."""
 
 import getpass
+import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +24,12 @@ ConfigOption = Annotated[
 ]
 AddressArgument = Annotated[str, typer.Argument(help="The account's address, for example alice@example.org.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SinceOption = Annotated[str | None, typer.Option(help="Only the last 30m, 2h, 7d ...")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Read the password from the first line of a file.")]
+
+_DURATION = re.compile(r"(\d{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def config_of(path: Path | None, *, quiet: bool = False) -> Config:
@@ -60,6 +66,14 @@ def account_of(config: Config, text: str) -> Account:
     if found is None:
         fail(f"there is no account {address}; mailward account list shows them", NO_INPUT)
     return found
+
+
+def duration_of(text: str) -> timedelta:
+    """What was written as 30m, 2h or 7d."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        fail(f"'{text}' is no duration; write 30m, 2h or 7d", USAGE)
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
 def password_from(stdin: bool, file: Path | None) -> str | None:

@@ -80,16 +80,20 @@ class Mda:
         store.apply(appends)
         return tuple(outcomes)
 
-    def _to_quarantine(self, copy: Copy) -> str:
+    def keep(self, copy: Copy, reason: str) -> None:
+        """Put a copy into the quarantine; durable when it returns. Raises StorageError."""
         octets = copy.render()
         held = Held(
             delivery_key=copy.delivery_key,
             id=copy.item.id,
             number=copy.number,
             recipient=copy.recipient.forward_path,
-            reason=copy.recipient.reason,
+            reason=reason,
             held_at=copy.item.received_at,
             size_octets=len(octets),
         )
         self._quarantine.add(held, octets)
+
+    def _to_quarantine(self, copy: Copy) -> str:
+        self.keep(copy, copy.recipient.reason)
         return f"put into quarantine: {copy.recipient.reason}"

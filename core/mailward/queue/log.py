@@ -170,7 +170,7 @@ class SegmentLog:
                 continue
             if not _may_be(mark, entry, entry.open[mark.index]):
                 continue
-            _note(entry.open[mark.index], mark)
+            _note(entry, mark)
             if mark.kind == Kind.DONE:
                 finished.add((mark.id, mark.index))
             by_segment.setdefault(entry.segment, []).append((entry, mark))
@@ -196,6 +196,8 @@ class SegmentLog:
         """What follows from a mark that is written."""
         recipient = entry.open[mark.index]
         mark.applied = not entry.segment.abandoned
+        if mark.synced and not mark.applied:
+            return
         if mark.kind == Kind.DONE:
             self._drop_claim(entry.segment, recipient)
             del entry.open[mark.index]
@@ -203,7 +205,6 @@ class SegmentLog:
                 self._finish(entry)
         elif mark.kind == Kind.FAILED:
             if entry.adopted and not entry.segment.abandoned:
-                recipient.waiting = True
                 return
             self._drop_claim(entry.segment, recipient)
             if entry.segment is self._current:
@@ -297,8 +298,9 @@ def _may_be(mark: Mark, entry: Entry, recipient: OpenRecipient) -> bool:
     return recipient.waiting or not mark.if_idle
 
 
-def _note(recipient: OpenRecipient, mark: Mark) -> None:
+def _note(entry: Entry, mark: Mark) -> None:
     """Bring the state to what the mark says, before it is written."""
+    recipient = entry.open[mark.index]
     match mark.kind:
         case Kind.BEGUN:
             recipient.begun += 1
@@ -308,6 +310,7 @@ def _note(recipient: OpenRecipient, mark: Mark) -> None:
             recipient.failures += 1
             recipient.next_at = mark.next_at
             recipient.text = mark.text
+            recipient.waiting = entry.adopted
         case Kind.HELD:
             recipient.held = mark.text
         case Kind.RELEASED:

@@ -92,6 +92,7 @@ class Spool:
         self._log = SegmentLog(folder, disk, owner, segment_octets)
         self._writer: GroupWriter[Job] = GroupWriter(self._log.perform, f"spool-{owner}")
         self._left: dict[str, int] = {}
+        self._emptied: list[FreeSegment] = []
 
     # Reception
 
@@ -126,6 +127,10 @@ class Spool:
         if entry is None:
             return {}
         return {index: replace(recipient) for index, recipient in list(entry.open.items())}
+
+    def ids(self) -> Sequence[QueueId]:
+        """Of all messages of this process that are not finished, sorted."""
+        return sorted(self._log.entries)
 
     def pending(self) -> Sequence[Pending]:
         """All messages of this process that are not finished, in the order they were committed."""
@@ -211,6 +216,9 @@ class Spool:
         """Write what waits and give up all segments; what is open stays for the queue process."""
         await asyncio.to_thread(self._writer.close)
         self._log.close()
+        for segment in self._emptied:
+            if not self._removed(segment):
+                release(segment, self._disk)
 
     def _mark(self, marks: Sequence[Mark]) -> None:
         self._writer.submit(marks, urgent=False)
@@ -232,6 +240,7 @@ class Spool:
         """
         items: list[QueueId] = []
         reports: list[Report] = []
+        self._emptied = [segment for segment in self._emptied if not self._removed(segment)]
         self._left = {name: passes - 1 for name, passes in self._left.items() if passes > 1}
         try:
             for segment in free_segments(self._folder, self._disk, self._left):
@@ -263,15 +272,24 @@ class Spool:
             done.result()
             moved += [job.id for job in jobs if job.id in self._log.entries]
             failure = next((error for job in jobs if (error := _error(job)) is not None), failure)
-        try:
-            if failure is None:
-                remove(segment, self._disk)
-        except OSError as error:
-            failure = StorageError(f"spool: {error}")
         if failure is not None:
             log.warning("spool segment not adopted, left for later", segment=segment.path.name, error=str(failure))
-        release(segment, self._disk)
+            release(segment, self._disk)
+        elif not self._removed(segment):
+            self._emptied.append(segment)
         return moved
+
+    def _removed(self, segment: FreeSegment) -> bool:
+        """Delete a segment whose mail is ours now. Until that succeeds it stays locked, or its mail would be found again."""
+        try:
+            remove(segment, self._disk)
+        except FileNotFoundError:  # gone at an earlier try that failed later
+            pass
+        except OSError as error:
+            log.warning("spool segment not removed, trying again", segment=segment.path.name, error=str(error))
+            return False
+        release(segment, self._disk)
+        return True
 
     def set_aside(self, queue_id: QueueId, reason: str) -> Report:
         """Copy a message that cannot be read to `corrupt/` and end the work on it (T-Q-13). Raises StorageError."""

@@ -1,0 +1,286 @@
+"""`mailward queue`: what waits, and what an admin may do with it. The queue process does it; this asks and prints."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from mailward.app.config import Config
+from mailward.cli.decisions import source_text
+from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of
+from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table
+from mailward.decisions import DecisionStore
+from mailward.delivery.control import Selection
+from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.model.decision import DecisionRecord
+from mailward.model.ids import QueueId
+from mailward.net.local import PeerAway, Refusal, call_once
+
+app = typer.Typer(help="Look into the queue and act on what waits in it.", no_args_is_help=True)
+
+LISTED_WORDS = 80
+"""Characters of the last answer in a list; 'show' has all."""
+
+Raw = Mapping[str, Any]
+
+IdArgument = Annotated[str, typer.Argument(help="The id of a message, as in 'mailward queue list'.")]
+OptionalId = Annotated[str | None, typer.Argument(help="The id of a message, as in 'mailward queue list'.")]
+ToOption = Annotated[str | None, typer.Option(help="Only recipients of this domain, or this one address.")]
+FromOption = Annotated[str | None, typer.Option("--from", help="Only messages of this reverse-path; '<>' for delivery reports.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All that waits.")]
+
+
+@app.command("list")
+def list_command(
+    to: ToOption = None,
+    sender: FromOption = None,
+    held: Annotated[bool, typer.Option("--held", help="Only what is held.")] = False,
+    older_than: Annotated[str | None, typer.Option(help="Only messages received before 30m, 2h, 7d ...")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print who waits for what mail, how often it was tried, how that ended, and when it is tried next.
+
+    Examples:
+
+      mailward queue list
+
+      mailward queue list --to example.net --older-than 1h
+
+      mailward queue list --held --json
+    """
+    settings = config_of(config)
+    age_s = 0.0 if older_than is None else duration_of(older_than).total_seconds()
+    selection = Selection(to=_domain_or_address(to), sender=sender or "", is_held=held, older_than_s=age_s)
+    messages = _messages(settings, selection)
+    show(lambda: _listed(messages, datetime.now(UTC)), messages, as_json=as_json)
+    if not messages and selection != Selection():
+        raise typer.Exit(NO_INPUT)
+
+
+@app.command("show")
+def show_command(id: IdArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print all about one message that waits: envelope, recipients, every attempt with the answer it got, and the verdict.
+
+    Example: mailward queue show 01k9w3c5v7q2x8ab
+    """
+    settings = config_of(config)
+    messages = _messages(settings, Selection(id=id))
+    if not messages:
+        fail(f"nothing waits as {id}; 'mailward explain {id}' may know what became of it", NO_INPUT)
+    decisions = DecisionStore(settings.decisions_file)
+    try:
+        record = decisions.get(QueueId(id))
+    finally:
+        decisions.close()
+    events = [] if record is None else [asdict(event) for event in record.events]
+    verdicts = [] if record is None else [asdict(decision) for decision in record.recipients]
+    data = {**messages[0], "verdicts": verdicts, "events": events}
+    show(lambda: _shown(messages[0], record, datetime.now(UTC)), data, as_json=as_json)
+
+
+@app.command("retry")
+def retry_command(
+    id: OptionalId = None,
+    to: ToOption = None,
+    all_: AllOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the next attempt at once. What is held stays held.
+
+    Examples:
+
+      mailward queue retry 01k9w3c5v7q2x8ab
+
+      mailward queue retry --to example.net
+
+      mailward queue retry --all
+    """
+    _order("retry", _selection(id, to, all_), "tried at once", config, as_json=as_json)
+
+
+@app.command("hold")
+def hold_command(
+    id: OptionalId = None,
+    to: ToOption = None,
+    all_: AllOption = False,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks into the queue.")] = "by the administrator",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make no further attempt until it is released. An attempt that is under way goes on.
+
+    Examples:
+
+      mailward queue hold 01k9w3c5v7q2x8ab --reason "asked the sender"
+
+      mailward queue hold --to example.net
+    """
+    _order("hold", _selection(id, to, all_), "held", config, as_json=as_json, reason=reason)
+
+
+@app.command("release")
+def release_command(
+    id: OptionalId = None,
+    to: ToOption = None,
+    all_: AllOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let what is held go on, at once: what 'hold' holds, and what the server holds since each attempt killed a process.
+
+    Examples:
+
+      mailward queue release 01k9w3c5v7q2x8ab
+
+      mailward queue release --all
+    """
+    _order("release", _selection(id, to, all_), "released", config, as_json=as_json)
+
+
+@app.command("drop")
+def drop_command(
+    id: IdArgument,
+    recipient: Annotated[str | None, typer.Option("--rcpt", help="Only this recipient; the others stay.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for whoever reads the quarantine.")] = "dropped from the queue",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a message out of the queue. A copy goes to the quarantine first; its sender is told nothing.
+
+    Example: mailward queue drop 01k9w3c5v7q2x8ab --rcpt bob@example.net --yes
+    """
+    if not yes and not typer.confirm(f"Drop {id} for {recipient or 'all its recipients'}?", err=True):
+        fail("nothing was dropped", USAGE)
+    _order("drop", Selection(id=id, to=_domain_or_address(recipient)), "dropped", config, as_json=as_json, reason=reason)
+
+
+def _selection(id: str | None, to: str | None, all_: bool) -> Selection:
+    if [id is not None, to is not None, all_].count(True) != 1:
+        fail("say which: an ID, --to DOMAIN or --all", USAGE)
+    return Selection(id=id or "", to=_domain_or_address(to))
+
+
+def _domain_or_address(text: str | None) -> str:
+    """As forward-paths have it: the domain in A-labels."""
+    if text is None:
+        return ""
+    local_part, at, domain = text.rpartition("@")
+    try:
+        return f"{local_part}{at}{normalise_domain(domain)}"
+    except AddressSyntaxError as error:
+        fail(f"'{text}' is neither a domain nor an address: {error}", USAGE)
+
+
+# Asking
+
+
+def _pages(config: Config, name: str, selection: Selection, **values: str) -> Iterator[Raw]:
+    after = ""
+    while True:
+        try:
+            page: Raw = call_once(config.queue_socket, name, {"selection": asdict(selection), "after": after, **values})
+        except PeerAway as error:
+            fail(f"the server does not answer; start it with 'mailward serve' ({error})", SOFTWARE)
+        except Refusal as error:
+            fail(f"the server refused: {error}", SOFTWARE)
+        yield page
+        after = page["following"]
+        if not after:
+            return
+
+
+def _messages(config: Config, selection: Selection) -> list[dict[str, Any]]:
+    """All pages; a message that is divided between two is put together again."""
+    found: dict[str, dict[str, Any]] = {}
+    for page in _pages(config, "list", selection):
+        for message in page["messages"]:
+            known = found.setdefault(message["id"], {**message, "recipients": []})
+            known["recipients"] += message["recipients"]
+    return list(found.values())
+
+
+def _order(name: str, selection: Selection, done: str, path: Any, *, as_json: bool, **values: str) -> None:
+    """Give an order, page by page, and say for whom it was carried out."""
+    settings = config_of(path)
+    answers = [answer for page in _pages(settings, name, selection, **values) for answer in page["recipients"]]
+    if not answers:
+        fail(f"nothing {'is held' if name == 'release' else 'waits'} that matches", NO_INPUT)
+    rows = [(a["id"], a["forward_path"], f"not {done}: {a['why_not']}" if a["why_not"] else done) for a in answers]
+    show(lambda: table(rows), answers, as_json=as_json)
+    if all(answer["why_not"] for answer in answers):
+        raise typer.Exit(SOFTWARE)
+
+
+# Printing
+
+
+def _listed(messages: Sequence[Raw], now: datetime) -> str:
+    if not messages:
+        return "nothing waits"
+    rows = [("ID", "AGE", "SIZE", "FROM", "TO", "TRIED", "NEXT", "LAST ANSWER")]
+    for message in messages:
+        age = _span((now - datetime.fromisoformat(message["received_at"])).total_seconds())
+        head = (message["id"], age, _size(message["size_octets"]), message["reverse_path"] or "<>")
+        for recipient in message["recipients"]:
+            tail = (recipient["forward_path"], str(recipient["failures"]), _next(recipient, now))
+            rows.append((*head, *tail, recipient["words"][:LISTED_WORDS]))
+    recipients = [recipient for message in messages for recipient in message["recipients"]]
+    held = sum(recipient["state"] == "held" for recipient in recipients)
+    return f"{table(rows)}\n\nwaiting: {len(messages)} messages, {len(recipients)} recipients, {held} of them held"
+
+
+def _shown(message: Raw, record: DecisionRecord | None, now: datetime) -> str:
+    received = _moment(message["received_at"], now)
+    by = f", by {message['user']}" if message["user"] else ""
+    lines = [
+        f"{message['id']}   {_size(message['size_octets'])}, received {received} ({message['origin']}{by})",
+        f"  from  <{message['reverse_path']}>",
+    ]
+    for recipient in message["recipients"]:
+        lines += ["", f"  to    <{recipient['forward_path']}>   {recipient['state']}, route {recipient['route']}"]
+        lines.append(f"        next attempt {_next(recipient, now)}; failed so far: {recipient['failures']}")
+        if recipient["words"]:
+            lines.append(f"        last answer: {recipient['words']}")
+    if record is not None:
+        lines += ["", *(f"  {d.verdict.upper()} {d.recipient}: {source_text(d)}" for d in record.recipients)]
+        lines += [f"  {_moment(event.at, now)}  {event.recipient}: {event.text}" for event in record.events]
+        lines += [f"  more: mailward explain {message['id']}"]
+    return "\n".join(lines)
+
+
+def _next(recipient: Raw, now: datetime) -> str:
+    if recipient["state"] != "waiting":
+        return f"never, held: {recipient['reason']}" if recipient["reason"] else "under way"
+    at = datetime.fromisoformat(recipient["next_at"]) if recipient["next_at"] else now
+    return _moment(recipient["next_at"], now) if at > now else "at once"
+
+
+def _moment(text: str, now: datetime) -> str:
+    """A moment in the time zone of this machine, and how far from now."""
+    at = datetime.fromisoformat(text)
+    seconds = (at - now).total_seconds()
+    local = at.astimezone()
+    day = "" if local.date() == now.astimezone().date() else f"{local:%Y-%m-%d} "
+    return f"{day}{local:%H:%M:%S} (" + (f"in {_span(seconds)})" if seconds >= 0 else f"{_span(-seconds)} ago)")
+
+
+def _span(seconds: float) -> str:
+    """Two units at most, as people say it."""
+    whole = round(seconds)
+    for unit, length, part, smaller in (("d", 86400, 3600, "h"), ("h", 3600, 60, "m"), ("m", 60, 1, "s")):
+        if whole >= length:
+            rest = whole % length // part
+            return f"{whole // length}{unit}" + (f" {rest}{smaller}" if rest else "")
+    return f"{whole}s"
+
+
+def _size(octets: int) -> str:
+    for unit, length in (("MB", 1_000_000), ("kB", 1000)):
+        if octets >= length:
+            return f"{octets / length:.1f} {unit}"
+    return f"{octets} B"

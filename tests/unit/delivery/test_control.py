@@ -1,0 +1,248 @@
+"""What an admin sees of the queue and orders for it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mailward.app.queue_calls import queue_calls
+from mailward.delivery import control as module
+from mailward.delivery.control import Outcome, QueueControl, Selection
+from mailward.delivery.manager import DeliveryManager
+from mailward.delivery.mda import Copy
+from mailward.disk import Disk
+from mailward.model.errors import StorageError
+from mailward.model.ids import QueueId
+from mailward.queue.agenda import Agenda
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.spool import Spool
+from support.spooling import NOW, Clock, Ledger, item_for
+
+
+class Kept:
+    """A quarantine in memory."""
+
+    def __init__(self) -> None:
+        self.copies: dict[str, tuple[bytes, str]] = {}
+        self.full = False
+
+    def keep(self, copy: Copy, reason: str) -> None:
+        if self.full:
+            raise StorageError("the quarantine is full")
+        self.copies[copy.delivery_key] = (copy.octets, reason)
+
+
+@dataclass
+class Bench:
+    """A queue process with its manager, mail for which deliveries fail, and time that moves when told to."""
+
+    folder: Path
+    clock: Clock
+    ledger: Ledger
+    kept: Kept
+    spool: Spool
+    agenda: Agenda
+    manager: DeliveryManager
+    control: QueueControl
+
+    async def put(self, *forward_paths: str, reverse_path: str = "a@example.net", octets: bytes = b"mail") -> QueueItem:
+        """A message that a worker left behind."""
+        recipients = [QueuedRecipient(path, "mailbox", account=path) for path in forward_paths]
+        item = replace(item_for(octets, recipients, reverse_path=reverse_path), received_at=module.utc_text(self.clock.now()))
+        worker = Spool(self.folder, Disk(), owner="smtp")
+        incoming = worker.begin(item.id)
+        incoming.write(octets)
+        await incoming.commit(item)
+        await worker.close()
+        self.agenda.adopt()
+        return item
+
+    def run(self) -> None:
+        """One pass of the manager, to its end."""
+        self.manager.run_pass(self.agenda)
+        self.manager.wait_idle()
+        self.spool.flush()
+
+    def tried(self) -> list[str]:
+        keys = sorted(key for batch in self.ledger.batches for key in batch)
+        self.ledger.batches.clear()
+        return keys
+
+    def states(self, **selection: object) -> list[tuple[str, str, int]]:
+        page = self.control.list(Selection(**selection))  # type: ignore[arg-type]
+        return [(r.forward_path, r.state, r.failures) for message in page.messages for r in message.recipients]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    clock, ledger, kept = Clock(), Ledger(), Kept()
+    spool = Spool(tmp_path / "spool", Disk(), owner="queue")
+    agenda = Agenda(spool, clock, clock.monotonic_s)
+    manager = DeliveryManager(spool, ledger, ledger, clock, chance=lambda: 0.5)
+    yield Bench(tmp_path / "spool", clock, ledger, kept, spool, agenda, manager, QueueControl(spool, agenda, ledger, kept, clock))
+    await manager.stop()
+    await spool.close()
+
+
+def done(outcome: Outcome) -> list[tuple[str, str]]:
+    assert not outcome.following
+    return [(recipient.forward_path, recipient.why_not) for recipient in outcome.recipients]
+
+
+async def test_a_list_shows_envelope_state_failures_next_time_and_the_last_answer(bench: Bench) -> None:
+    bench.ledger.failing = {"ann@example.org"}
+    item = await bench.put("ann@example.org", "bob@example.com")
+    bench.control.hold(Selection(to="bob@example.com"), "asked the sender")
+    bench.run()
+    (message,) = bench.control.list(Selection()).messages
+    assert (message.id, message.reverse_path, message.size_octets, message.origin) == (item.id, "a@example.net", 4, "inbound")
+    ann, bob = message.recipients
+    assert (ann.state, ann.failures, ann.words, ann.next_at) == (
+        "waiting",
+        1,
+        "the store is not there",
+        "2026-03-01T12:01:00.000Z",
+    )
+    assert (bob.state, bob.failures, bob.reason, bob.next_at) == ("held", 0, "asked the sender", "")
+
+
+@pytest.mark.parametrize(
+    ("selection", "found"),
+    [
+        ({}, ["ann@example.org", "bob@EXAMPLE.com", "carl@example.org"]),
+        ({"to": "example.org"}, ["ann@example.org", "carl@example.org"]),
+        ({"to": "example.com"}, ["bob@EXAMPLE.com"]),
+        ({"to": "Bob@example.com"}, ["bob@EXAMPLE.com"]),
+        ({"to": "xample.org"}, []),
+        ({"sender": "A@example.net"}, ["ann@example.org", "bob@EXAMPLE.com"]),
+        ({"sender": "<>"}, ["carl@example.org"]),
+        ({"older_than_s": 30.0}, ["ann@example.org", "bob@EXAMPLE.com"]),
+        ({"older_than_s": 90.0}, []),
+        ({"is_held": True}, ["bob@EXAMPLE.com"]),
+        ({"id": "nothing"}, []),
+        ({"to": "example.org", "is_held": True}, []),
+    ],
+)
+async def test_selections(bench: Bench, selection: dict[str, object], found: list[str]) -> None:
+    await bench.put("ann@example.org", "bob@EXAMPLE.com")
+    bench.clock.seconds += 60
+    await bench.put("carl@example.org", reverse_path="")
+    bench.control.hold(Selection(to="example.com"), "why")
+    assert [path for path, _, _ in bench.states(**selection)] == found
+
+
+async def test_what_is_held_is_not_tried_until_it_is_released(bench: Bench) -> None:
+    item = await bench.put("ann@example.org", "bob@example.org")
+    assert done(bench.control.hold(Selection(to="ann@example.org"), "why")) == [("ann@example.org", "")]
+    bench.run()
+    assert bench.tried() == [f"{item.id}:1"]
+    bench.clock.seconds += 100_000
+    bench.run()
+    assert bench.tried() == []
+    assert done(bench.control.retry(Selection())) == [("ann@example.org", "it is held; release it first")]
+    assert done(bench.control.release(Selection())) == [("ann@example.org", "")]
+    bench.run()
+    assert bench.tried() == [f"{item.id}:0"] and not bench.states()
+    assert [event.text for _, event in bench.ledger.events if event.recipient == "ann@example.org"] == [
+        "held: why",
+        "released",
+        "delivered to INBOX",
+    ]
+
+
+async def test_retry_does_not_wait_for_the_time_of_the_next_attempt(bench: Bench) -> None:
+    bench.ledger.failing = {"ann@example.org", "bob@example.com"}
+    first = await bench.put("ann@example.org", "bob@example.com")
+    bench.run()
+    assert len(bench.tried()) == 2
+    bench.run()
+    assert bench.tried() == []
+    assert done(bench.control.retry(Selection(to="example.org"))) == [("ann@example.org", "")]
+    bench.run()
+    assert bench.tried() == [f"{first.id}:0"]
+    assert bench.states() == [("ann@example.org", "waiting", 2), ("bob@example.com", "waiting", 1)]
+
+
+async def test_a_release_leaves_alone_what_is_not_held(bench: Bench) -> None:
+    bench.ledger.failing = {"ann@example.org"}
+    await bench.put("ann@example.org")
+    bench.run()
+    assert done(bench.control.release(Selection())) == []
+
+
+async def test_t_q_11_a_drop_ends_one_recipient_with_a_copy_kept_and_the_others_stay(bench: Bench) -> None:
+    item = await bench.put("ann@example.org", "bob@example.org")
+    assert done(bench.control.drop(Selection(id=item.id, to="ann@example.org"), "spam")) == [("ann@example.org", "")]
+    assert bench.kept.copies == {f"{item.id}:0": (b"mail", "spam")}
+    assert bench.ledger.records[item.id] == item.decision
+    assert [event.text for _, event in bench.ledger.events] == ["dropped, a copy is in quarantine: spam"]
+    bench.run()
+    assert bench.tried() == [f"{item.id}:1"] and not bench.states()
+
+
+async def test_nothing_is_dropped_without_a_stored_copy(bench: Bench) -> None:
+    item = await bench.put("ann@example.org")
+    bench.kept.full = True
+    assert done(bench.control.drop(Selection(id=item.id), "spam")) == [("ann@example.org", "the quarantine is full")]
+    assert bench.states() == [("ann@example.org", "waiting", 0)]
+
+
+async def test_what_is_being_attempted_is_not_dropped(bench: Bench) -> None:
+    item = await bench.put("ann@example.org")
+    bench.spool.begin_attempts([(item.id, 0)])
+    assert bench.states() == [("ann@example.org", "under way", 0)]
+    assert done(bench.control.drop(Selection(id=item.id), "spam")) == [("ann@example.org", "an attempt is under way")]
+    assert not bench.kept.copies
+
+
+async def test_t_q_08_a_poison_message_shows_as_held_and_can_be_released(bench: Bench, tmp_path: Path) -> None:
+    item = await bench.put("ann@example.org")
+    for _ in range(3):
+        bench.spool.begin_attempts([(item.id, 0)])
+        await bench.spool.close()
+        bench.spool = Spool(bench.folder, Disk(), owner="queue")
+        bench.spool.adopt()
+    agenda = Agenda(bench.spool, bench.clock, bench.clock.monotonic_s)
+    control = QueueControl(bench.spool, agenda, bench.ledger, bench.kept, bench.clock)
+    ((recipient,),) = [message.recipients for message in control.list(Selection(is_held=True)).messages]
+    assert (recipient.state, recipient.reason) == ("held", "3 attempts ended with the process")
+    assert done(control.release(Selection(id=item.id))) == [("ann@example.org", "")]
+    assert [due.item.id for due in agenda.take(("mailbox",))] == [item.id]
+    await bench.spool.close()
+
+
+async def test_a_long_answer_comes_in_pages_that_may_divide_a_message(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGE_RECIPIENTS", 4)
+    items = [await bench.put(*(f"user{n}@example.org" for n in range(count))) for count in (3, 9, 1, 2)]
+    found: list[tuple[QueueId, int]] = []
+    after, pages = "", 0
+    while True:
+        page = bench.control.list(Selection(), after)
+        found += [(message.id, r.index) for message in page.messages for r in message.recipients]
+        after, pages = page.following, pages + 1
+        if not after:
+            break
+    assert found == [(item.id, index) for item in items for index in range(len(item.recipients))]
+    assert pages == 4
+    after = bench.control.hold(Selection(), "why").following
+    assert len(bench.states(is_held=True)) == 4
+    assert bench.control.hold(Selection(), "why", after).recipients[0].id == items[1].id
+
+
+async def test_the_calls_carry_json_both_ways(bench: Bench) -> None:
+    import json
+
+    item = await bench.put("ann@example.org")
+    calls = queue_calls(bench.control)
+    everything = json.loads(json.dumps({"selection": asdict(Selection())}))
+    answer = json.loads(json.dumps(await calls["list"](everything)))
+    assert answer["messages"][0]["id"] == item.id and answer["following"] == ""
+    answer = await calls["hold"]({**everything, "reason": "why"})
+    assert list(answer["recipients"]) == [{"id": item.id, "forward_path": "ann@example.org", "why_not": ""}]
+    assert (await calls["retry"](everything))["recipients"][0]["why_not"]
+    assert (await calls["release"](everything))["recipients"]
+    assert (await calls["drop"]({**everything, "reason": "spam"}))["recipients"]
+    assert not (await calls["list"](everything))["messages"]
+    assert bench.clock.now() - NOW == timedelta()

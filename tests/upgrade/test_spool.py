@@ -1,0 +1,29 @@
+"""Spools of earlier releases are taken over as they are; spools of later ones are left alone."""
+
+import shutil
+from pathlib import Path
+
+from mailward.disk import Disk
+from mailward.model.ids import QueueId
+from mailward.queue.spool import Spool
+from support.spooling import NOW
+
+FIRST, SECOND = QueueId("01k9w3c5v7q2x8aa"), QueueId("01k9w3c5v7q2x8ab")
+
+
+async def test_records_of_version_1_are_read(tmp_path: Path) -> None:
+    """Written by the release before holds: a finished, a failed and a begun recipient, and one who killed three processes."""
+    folder = tmp_path / "spool"
+    shutil.copytree(Path(__file__).parent / "spool-1", folder)
+    spool = Spool(folder, Disk(), owner="queue")
+    adoption = spool.adopt()
+    assert adoption.items == (FIRST, SECOND) and not adoption.reports
+    assert spool.octets(SECOND) == b"Subject: old 1\r\n\r\nkept by release 1\r\n"
+    first, second = spool.open_recipients(FIRST), spool.open_recipients(SECOND)
+    assert {index: (s.route, s.failures, s.begun, s.held) for index, s in first.items()} == {
+        1: ("mailbox", 1, 0, ""),
+        2: ("mailbox", 0, 1, ""),
+    }
+    assert (first[1].text, first[1].next_at) == ("the store is not there", NOW.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
+    assert [second[index].hold_reason for index in range(3)] == ["3 attempts ended with the process", "", ""]
+    await spool.close()
