@@ -48,12 +48,24 @@ def free_offset() -> int:
 
 @dataclass
 class Server:
-    """One installation in `folder`, with the account demo@example.test. Stop it before removing the folder."""
+    """One installation in `folder`, with the account demo@DOMAIN. Stop it before removing the folder."""
 
     folder: Path
     offset: int
+    domain: str = "example.test"
     process: subprocess.Popen[bytes] | None = None
-    accounts: list[str] = field(default_factory=lambda: ["demo@example.test"])
+    accounts: list[str] = field(default_factory=list)
+
+    @property
+    def demo(self) -> str:
+        """The first account."""
+        return f"demo@{self.domain}"
+
+    def configure(self, old: str, new: str) -> None:
+        """Change mailward.yaml; `old` must be in it."""
+        text = self.config.read_text()
+        assert old in text, text
+        self.config.write_text(text.replace(old, new))
 
     @property
     def config(self) -> Path:
@@ -205,14 +217,15 @@ def _transaction(client: smtplib.SMTP, octets: bytes, sender: str, to: Sequence[
 
 
 @contextlib.contextmanager
-def server(*, policy: str | None = None, start: bool = True) -> Iterator[Server]:
+def server(*, policy: str | None = None, start: bool = True, domain: str = "example.test") -> Iterator[Server]:
     """A fresh installation, started unless told otherwise, stopped and removed at the end."""
     folder = open_folder()
     offset = free_offset()
-    made = Server(folder / "mail", offset)
+    made = Server(folder / "mail", offset, domain)
+    made.accounts.append(made.demo)
     try:
         arguments = [
-            "quickstart", str(made.folder), "--domain", "example.test", "--account", "demo@example.test",
+            "quickstart", str(made.folder), "--domain", domain, "--account", made.demo,
             "--port-offset", str(offset), "--password-stdin",
         ]  # fmt: skip
         made.run(*arguments, stdin=PASSWORD + "\n")
