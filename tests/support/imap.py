@@ -14,6 +14,7 @@ from mailward.disk import Disk
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
 from mailward.store.embedded import EmbeddedStore
+from support.plain_book import PlainBook, authenticator
 
 PASSWORD = "secret"
 APPEND_OCTETS = 1024 * 1024
@@ -38,11 +39,9 @@ class Watched:
         return lambda: self._callbacks[account].remove(callback)
 
 
-class OnePassword:
-    """Every name that begins with an account's is that account, if the password is right."""
-
-    async def check(self, login: str, password: str, peer_ip: str) -> AccountId | None:
-        return AccountId(login.partition("@")[0]) if password == PASSWORD else None
+def one_password(name: str) -> tuple[AccountId, str]:
+    """Every name that begins with an account's is that account."""
+    return AccountId(name.partition("@")[0]), PASSWORD
 
 
 @dataclass
@@ -54,10 +53,11 @@ class Office:
 
     def __post_init__(self) -> None:
         self.hints = Watched()
+        self.book = PlainBook(one_password)
         self.store = EmbeddedStore(self.folder, Disk(), self.hints)
         self.desk = Desk(
             store=self.store,
-            login=OnePassword(),
+            authenticator=authenticator(self.book),
             watch=self.hints.watch,
             moved=self.moves.append,
             hostname="mail.example.test",

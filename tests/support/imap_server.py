@@ -23,6 +23,7 @@ from mailward.net.tls import server_context
 from mailward.store.base import Append, MailStore
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
+from support.plain_book import PlainBook, authenticator
 
 T = TypeVar("T")
 
@@ -34,9 +35,8 @@ MESSAGE = (
 LOGIN = b'a LOGIN bob@example.org "pass \\"word\\""\r\n'
 
 
-class FixedLogin:
-    async def check(self, login: str, password: str, peer_ip: str) -> AccountId | None:
-        return AccountId("a1") if (login, password) == ("bob@example.org", 'pass "word"') else None
+def bobs_password(name: str) -> tuple[AccountId, str] | None:
+    return (AccountId("a1"), 'pass "word"') if name == "bob@example.org" else None
 
 
 class ImapServer:
@@ -73,7 +73,9 @@ class ImapServer:
         watchers = Watchers()
         self._hints.listen(watchers.changed)
         self.store = EmbeddedStore(folder / "accounts", Disk(), self._hints)
-        desk = Desk(self.store, FixedLogin(), watchers.watch, self.moves.append, "mx.example.test", 1_000_000)
+        desk = Desk(
+            self.store, authenticator(PlainBook(bobs_password)), watchers.watch, self.moves.append, "mx.example.test", 1_000_000
+        )
         self._listeners: list[ImapListener] = []
         for implicit in (True, False):
             sock = socket.create_server(("127.0.0.1", 0))

@@ -127,7 +127,7 @@ class Server:
         assert self.process is not None
         seen = (self.folder / "server.log").stat().st_size
         self.process.send_signal(signal.SIGHUP)
-        wanted = 3 if expect == "reloaded" else 1  # each worker reports for itself; a refusal comes from the supervisor
+        wanted = 4 if expect == "reloaded" else 1  # each worker reports for itself; a refusal comes from the supervisor
         deadline = time.monotonic() + 20
         while (self.folder / "server.log").read_bytes()[seen:].count(expect.encode()) < wanted:
             assert time.monotonic() < deadline, self.log()

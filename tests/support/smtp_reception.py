@@ -202,8 +202,8 @@ def post(folder: Path) -> Post:
     """
     directory = Directory(folder / "directory.sqlite")
     directory.add_domain("example.org")
-    account = directory.add_account(Address("alice", "example.org"), "no hash")
-    bob = directory.add_account(Address("bob", "example.org"), "no hash")
+    account = directory.add_account(Address("alice", "example.org"))
+    bob = directory.add_account(Address("bob", "example.org"))
     directory.add_alias(Address("postmaster", "example.org"), account)
     spool, judge, told, free = MemorySpool(), WordJudge(), [], [10**9]
     people = {"alice@example.org": account, "bob@example.org": bob}

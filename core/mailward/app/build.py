@@ -14,15 +14,15 @@ from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
 from mailward.app.queue_calls import queue_calls
 from mailward.app.watching import Watchers
-from mailward.auth.exchange import Authenticator
-from mailward.auth.inprocess import InProcessAuthenticator
-from mailward.auth.login import Login
+from mailward.auth.authenticator import ChainAuthenticator
+from mailward.auth.chain import LoginChain
+from mailward.auth.credentials import KeptCredentials
 from mailward.auth.passwords import PasswordChecker
 from mailward.decisions import DecisionStore
 from mailward.delivery.control import QueueControl
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Mda
-from mailward.directory import Directory
+from mailward.directory import CredentialStore, Directory
 from mailward.disk import Disk
 from mailward.intake.reception import Desk as ReceptionDesk
 from mailward.intake.reception import Reception
@@ -30,6 +30,7 @@ from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
+from mailward.net.authd import AuthServer, RemoteAuthenticator
 from mailward.net.imapd import ImapSettings, serve_imap
 from mailward.net.local import LocalServer
 from mailward.net.pop3d import Pop3Settings, serve_pop3
@@ -38,6 +39,7 @@ from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates, server_context
 from mailward.pipeline.events import Events, events_of
 from mailward.pipeline.judge import Judge
+from mailward.pipeline.logins import Logins
 from mailward.protocol.smtp.states import Limits
 from mailward.quarantine import Quarantine
 from mailward.queue.agenda import Agenda
@@ -56,11 +58,6 @@ def _context(listener: Listener, config: Config, contexts: list[ssl.SSLContext])
         return None
     contexts.append(server_context(config.tls.certificate, config.tls.key))
     return contexts[-1]
-
-
-def make_authenticator(directory: Directory) -> Authenticator:
-    """Whom submission listeners ask about logins."""
-    return InProcessAuthenticator(Login(directory, PasswordChecker()))
 
 
 class _Delivering:
@@ -94,7 +91,7 @@ class SmtpRole:
         self._services = PluginServices(config)
         self._judges = self._make_judges(config)
         self._directory = Directory(config.directory_file)
-        self._authenticator = make_authenticator(self._directory)
+        self._authenticator = RemoteAuthenticator(config.auth_socket)
         self._blocking = BlockingPool(2)  # the core's own, so that no plugin's stuck thread can hold up a reply
         self._delivering = _Delivering(config, f"smtp{os.getpid()}")
         self._listeners: list[SmtpListener] = []
@@ -161,6 +158,7 @@ class SmtpRole:
         for listener in self._listeners:
             await listener.close()
         await self._delivering.stop()
+        await self._authenticator.close()
         self._blocking.close()
         self._services.close()
         self._directory.close()
@@ -174,11 +172,10 @@ class AccessRole:
         self._bound = bound
         self._services = PluginServices(config)
         self._events = self._make_events(config)
-        self._directory = Directory(config.directory_file)
+        self._authenticator = RemoteAuthenticator(config.auth_socket)
         self._hints = Hints(config.data / "hints")
         self._watchers = Watchers()
         self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
-        self._login = Login(self._directory, PasswordChecker())
         self._listeners: list[StreamListener] = []
         self._contexts: list[ssl.SSLContext] = []
         self._old_events: list[Events] = []
@@ -187,24 +184,20 @@ class AccessRole:
         filters = load_filters(config)
         return events_of(filters.policies["inbound"], filters.host, self._services.of)
 
-    def _authenticator(self) -> Authenticator:
-        """Whom sessions ask about logins."""
-        return InProcessAuthenticator(self._login)
-
     async def start(self) -> None:
         config = self._config
         self._hints.listen(self._watchers.changed)
         self._watchers.start()
         imap_desk = ImapDesk(
             store=self._store,
-            login=self._login,
+            authenticator=self._authenticator,
             watch=self._watchers.watch,
             moved=self._moved,
             hostname=config.hostname,
             append_octets=config.limits.message_octets,
         )
         leases = Leases(config.data / "pop3", Disk())
-        pop3_desk = Pop3Desk(self._store, self._authenticator(), leases, config.hostname)
+        pop3_desk = Pop3Desk(self._store, self._authenticator, leases, config.hostname)
         limits = config.limits
         admission = {  # counted per protocol
             protocol: Admission(total=limits.connections, per_address=limits.connections_per_address)
@@ -238,10 +231,45 @@ class AccessRole:
         for events in (*self._old_events, self._events):
             await events.stop()
         self._watchers.stop()
+        await self._authenticator.close()
         self._services.close()
         self._store.close()
-        self._directory.close()
         self._hints.close()
+
+
+class AuthRole:
+    """Checks logins for all protocols; the only role that reads passwords, app passwords and what proves a second factor."""
+
+    def __init__(self, config: Config) -> None:
+        self._store = CredentialStore(config.directory_file)
+        self._passwords = PasswordChecker()
+        kept = KeptCredentials(self._store, self._passwords, SystemClock())
+        self._services = PluginServices(config, kept)
+        self._logins = self._make_logins(config)
+        self._old_logins: list[Logins] = []
+        self._chain = LoginChain(self._logins, kept)
+        self._server = AuthServer(config.auth_socket, ChainAuthenticator(self._chain, kept), self._chain)
+
+    def _make_logins(self, config: Config) -> Logins:
+        filters = load_filters(config)
+        return Logins(filters.policies["access"], filters.host, self._services.of)
+
+    async def start(self) -> None:
+        await self._server.start()
+
+    def reload(self, config: Config) -> None:
+        """Attempts under way keep the old plugins. Raises ConfigError, and then nothing has changed."""
+        logins = self._make_logins(config)
+        self._old_logins.append(self._logins)
+        self._logins = self._chain.hooks = logins
+
+    async def stop(self) -> None:
+        await self._server.close()
+        for logins in (*self._old_logins, self._logins):
+            await logins.stop()
+        self._services.close()
+        self._passwords.close()
+        self._store.close()
 
 
 class QueueRole:

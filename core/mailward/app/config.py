@@ -108,6 +108,11 @@ class Config:
         return self.data / "directory.sqlite"
 
     @property
+    def auth_socket(self) -> Path:
+        """Where the process that checks logins is asked."""
+        return self.data / "run" / "auth.sock"
+
+    @property
     def discarded_domains(self) -> frozenset[str]:
         """Those whose mail is kept nowhere; "*" may be among them."""
         return frozenset(domain for domain, hop in self.routes.items() if hop is None)

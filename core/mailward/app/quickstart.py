@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mailward.app.certificate import self_signed
 from mailward.app.signing_keys import SigningKeys
-from mailward.auth.passwords import hash_password
-from mailward.directory import Directory
+from mailward.auth.credentials import set_password
+from mailward.directory import CredentialStore, Directory
 from mailward.formats.address import parse_mailbox
 from mailward.model.errors import ConfigError
 
@@ -78,7 +78,10 @@ def quickstart(plan: Plan) -> Result:
     directory = Directory(plan.folder / "data/directory.sqlite")
     SigningKeys(plan.folder / "secrets/dkim").ensure(plan.domain)
     directory.add_domain(plan.domain)
-    account_id = directory.add_account(account, hash_password(password))
+    account_id = directory.add_account(account)
+    credentials = CredentialStore(plan.folder / "data/directory.sqlite")
+    set_password(credentials, account_id, password)
+    credentials.close()
     for role in ("postmaster", "abuse"):
         if account.local_part.lower() != role:
             directory.add_alias(parse_mailbox(f"{role}@{plan.domain}"), account_id)

@@ -1,6 +1,7 @@
-"""What each worker process does: `smtp` takes and delivers mail, `access` serves it, `queue` finishes what others left.
+"""What each worker process does: `smtp` takes and delivers mail, `access` serves it, `queue` finishes what others left, `auth`
+checks logins for the others.
 
-One command starts them all; each has its own process, so that whoever takes mail from strangers does not check passwords.
+One command starts them all; each has its own process, so that whoever takes octets from strangers never holds passwords.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from mailward.app.build import AccessRole, QueueRole, SmtpRole
+from mailward.app.build import AccessRole, AuthRole, QueueRole, SmtpRole
 from mailward.app.config import Config, Listener, load_config
 from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, bind
 from mailward.app.filters import load_filters
@@ -35,9 +36,10 @@ def serve(config_file: Path) -> int:
     _check_folders(config)
     load_filters(config)
     roles = [
+        RoleSpec("auth", lambda line: _run(line, config, lambda c: AuthRole(_without(bound, c)))),
         RoleSpec("smtp", lambda line: _run(line, config, lambda c: SmtpRole(c, _only(bound, "smtp", "submission")))),
         RoleSpec("access", lambda line: _run(line, config, lambda c: AccessRole(c, _only(bound, "imap", "pop3")))),
-        RoleSpec("queue", lambda line: _run(line, config, QueueRole)),
+        RoleSpec("queue", lambda line: _run(line, config, lambda c: QueueRole(_without(bound, c)))),
     ]
     for listener, _ in bound:
         log.info("listening", listener=listener.name, protocol=listener.protocol, address=listener.address, port=listener.port)
@@ -56,6 +58,13 @@ def _only(bound: list[BoundListener], *protocols: str) -> list[BoundListener]:
     return [pair for pair in bound if pair[0].protocol in protocols]
 
 
+def _without(bound: list[BoundListener], config: Config) -> Config:
+    """The configuration, for a worker that listens to nobody outside: the sockets are closed in it."""
+    for _, listening in bound:
+        listening.close()
+    return config
+
+
 def _check_folders(config: Config) -> None:
     """Refuse what others could read or write (T-PRIV-04), and say so before any mail is taken."""
     if not config.data.is_dir():
@@ -68,7 +77,7 @@ def _check_folders(config: Config) -> None:
         raise ConfigError(f"the private key {config.tls.key} is open to others; run: chmod 600 {config.tls.key}")
 
 
-Role = SmtpRole | AccessRole | QueueRole
+Role = AuthRole | SmtpRole | AccessRole | QueueRole
 
 
 def _run(lifeline: Lifeline, config: Config, make: Callable[[Config], Role]) -> None:

@@ -1,7 +1,8 @@
 """How long must this login attempt wait? One count of failures for each account, network and pair of both (T-AUTH-01).
 
 Attempts take slots: the next one on a key may start only a delay after the last, and the delay doubles with each failure. So
-a hundred connections at once guess no faster than one. Memory is bounded: the keys used longest ago are forgotten.
+a hundred connections at once guess no faster than one. Memory is bounded: the keys used longest ago are forgotten, and with the
+process all of them.
 """
 
 import ipaddress
@@ -76,6 +77,10 @@ class _Counts:
     def forget(self, key: str) -> None:
         self._counts.pop(key, None)
 
+    def forget_all(self, prefix: str = "") -> None:
+        for key in [key for key in self._counts if key.startswith(prefix)]:
+            del self._counts[key]
+
     def __len__(self) -> int:
         return len(self._counts)
 
@@ -87,7 +92,7 @@ class _Counts:
 
 
 class Failures:
-    """All counts of one process.
+    """All counts of the server.
 
     A network that has logged in to an account before has a count of its own for that account: strangers who guess at the
     account slow each other down, not its owner.
@@ -120,10 +125,20 @@ class Failures:
         self._accounts.forget(account)
         self._pairs.forget(pair)
 
+    def knows(self, account: str, network: str) -> bool:
+        """Has this network logged in to the account before?"""
+        return _pair(account, network) in self._friends
+
+    def unlock(self, account: str) -> None:
+        """Forget every failure of an account, and those of all networks: who asks for this does not know from which network the
+        owner failed, and whoever guesses gains a handful of attempts by it."""
+        self._accounts.forget(account)
+        self._pairs.forget_all(_pair(account, ""))
+        self._networks.forget_all()
+
     def _keys(self, account: str, network: str) -> tuple[tuple[_Counts, str], ...]:
-        pair = _pair(account, network)
-        if pair in self._friends:
-            return ((self._pairs, pair),)
+        if self.knows(account, network):
+            return ((self._pairs, _pair(account, network)),)
         return ((self._accounts, account), (self._networks, network))
 
 

@@ -7,6 +7,7 @@ only so many may wait for one: a flood of logins must not become a flood of memo
 import asyncio
 import hashlib
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -46,8 +47,8 @@ class PasswordChecker:
     """Checks passwords off the event loop.
 
     workers: threads, by default one a core. max_waiting: checks that may wait for a thread.
-    A password that was right stays known for remember_s under a keyed hash that dies with the process: webmail logs in at every
-    click. The key covers the stored hash, so a changed password is heeded at once (T-AUTH-10).
+    A password that was remembered stays known for remember_s under a keyed hash that dies with the process: webmail logs in at
+    every click. The key covers the stored hash, so a changed password is heeded at once (T-AUTH-10).
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class PasswordChecker:
         workers: int | None = None,
         max_waiting: int = 256,
         remember_s: float = 60.0,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="password")
         self._waiting = 0
@@ -73,22 +74,21 @@ class PasswordChecker:
         Raises TooManyWaitingError.
         """
         loop = asyncio.get_running_loop()
-        now = self._clock() if self._clock else loop.time()
-        digest = b"" if password_hash is None else self._digest(password_hash, password)
-        if password_hash is not None and self._known.get(digest, 0.0) > now:
+        if password_hash is not None and self._known.get(self._digest(password_hash, password), 0.0) > self._clock():
             return True
         if self._waiting >= self._max_waiting:
             raise TooManyWaitingError
         self._waiting += 1
         try:
-            right = await loop.run_in_executor(self._pool, self._work, password_hash, password)
+            return await loop.run_in_executor(self._pool, self._work, password_hash, password)
         finally:
             self._waiting -= 1
-        if right:
-            self._known[digest] = now + self._remember_s
-            while len(self._known) > 4096:
-                self._known.popitem(last=False)
-        return right
+
+    def remember(self, password_hash: str, password: str) -> None:
+        """It was right, and a login was accepted for it alone. Not for one that needs more: quick refusals would tell."""
+        self._known[self._digest(password_hash, password)] = self._clock() + self._remember_s
+        while len(self._known) > 4096:
+            self._known.popitem(last=False)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -3,7 +3,8 @@
 import typer
 
 from mailward.app.signing_keys import SigningKeys
-from mailward.auth.passwords import hash_password
+from mailward.auth.credentials import set_password
+from mailward.cli import app_password
 from mailward.cli.account_plugins import AccountGroup
 from mailward.cli.options import (
     AddressArgument,
@@ -17,10 +18,13 @@ from mailward.cli.options import (
     parsed_address,
     password_from,
 )
-from mailward.cli.output import USAGE, fail, show, table
-from mailward.directory import Directory, DirectoryError
+from mailward.cli.output import SOFTWARE, USAGE, fail, show, table
+from mailward.directory import CredentialStore, Directory, DirectoryError
+from mailward.net.authd import unlock
+from mailward.net.local import PeerAway
 
 app = typer.Typer(cls=AccountGroup, help="Who has a mailbox here.", no_args_is_help=True)
+app.add_typer(app_password.app, name="app-password")
 
 
 @app.command("add")
@@ -43,16 +47,18 @@ def add_command(
     password = password_from(password_stdin, password_file)
     settings = config_of(config)
     password = password or ask_password(twice=True)
-    directory = Directory(settings.directory_file)
+    directory, credentials = Directory(settings.directory_file), CredentialStore(settings.directory_file)
     is_new = not directory.is_local_domain(mailbox.domain)
     try:
         if is_new:
             SigningKeys(settings.dkim_keys).ensure(mailbox.domain)
             directory.add_domain(mailbox.domain)
-        account = directory.add_account(mailbox, hash_password(password))
+        account = directory.add_account(mailbox)
+        set_password(credentials, account, password)
     except DirectoryError as error:
         fail(str(error), USAGE)
     finally:
+        credentials.close()
         directory.close()
     text = f"account {mailbox} made"
     if is_new:
@@ -89,9 +95,24 @@ def password_command(
     settings = config_of(config)
     account = account_of(settings, address)
     password = given or ask_password(twice=True)
-    directory = Directory(settings.directory_file)
+    credentials = CredentialStore(settings.directory_file)
     try:
-        directory.set_password_hash(account.id, hash_password(password))
+        set_password(credentials, account.id, password)
     finally:
-        directory.close()
+        credentials.close()
     show(f"password of {account.address} set", {"address": str(account.address)}, as_json=as_json)
+
+
+@app.command("unlock")
+def unlock_command(address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Let somebody log in at once whose failed logins make each further one wait.
+
+    Example: mailward account unlock alice@example.org
+    """
+    settings = config_of(config)
+    account = account_of(settings, address)
+    try:
+        unlock(settings.auth_socket, account.id)
+    except PeerAway as error:
+        fail(f"{error}. Failures are counted by the running server and end with it, so nothing is locked", SOFTWARE)
+    show(f"{account.address} unlocked", {"address": str(account.address)}, as_json=as_json)

@@ -1,5 +1,6 @@
-"""Who has a mailbox here: domains, accounts, aliases and the credentials to log in with."""
+"""Who has a mailbox here: domains, accounts, aliases; and, apart from them, the credentials to log in with."""
 
-from mailward.directory.directory import Account, Credential, Directory, DirectoryError
+from mailward.directory.credentials import AppPassword, Credential, CredentialStore
+from mailward.directory.directory import Account, Directory, DirectoryError
 
-__all__ = ["Account", "Credential", "Directory", "DirectoryError"]
+__all__ = ["Account", "AppPassword", "Credential", "CredentialStore", "Directory", "DirectoryError"]

@@ -1,7 +1,8 @@
 """The embedded directory, one small SQLite file read by every process of the server.
 
 Reads come from a copy in memory that is renewed when another connection has changed the file (PRAGMA data_version), so
-resolving a forward-path costs microseconds and a change by `mailward account` counts at once.
+resolving a forward-path costs microseconds and a change by `mailward account` counts at once. No secret is read here: what
+logins are checked against is `credentials`' business.
 """
 
 import secrets
@@ -11,23 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailward.database import Database
+from mailward.directory.schema import open_file
 from mailward.model.address import Address
 from mailward.model.errors import MailwardError
 from mailward.model.ids import AccountId
-
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE account (
-  number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, local_part TEXT NOT NULL, domain TEXT NOT NULL REFERENCES domain,
-  password_hash TEXT NOT NULL
-);
-CREATE TABLE address (
-  local_part TEXT NOT NULL, domain TEXT NOT NULL REFERENCES domain, account TEXT NOT NULL REFERENCES account (id),
-  PRIMARY KEY (local_part, domain)
-) WITHOUT ROWID;
-"""
+from mailward.protocol.scram import ITERATIONS, SALT_OCTETS
 
 
 class DirectoryError(MailwardError):
@@ -43,20 +32,11 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
-    """What a login is checked against. password_hash: opaque here, Argon2id in the PHC form."""
-
-    account: AccountId
-    password_hash: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Copy:
     version: int
     domains: tuple[str, ...]
     accounts: tuple[Account, ...]
     by_address: Mapping[tuple[str, str], AccountId]
-    hashes: Mapping[AccountId, str]
 
 
 class Directory:
@@ -64,7 +44,7 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         """Opens the file, or makes it. Raises StorageError."""
-        self._database = Database(path, schema=_SCHEMA, version=_VERSION)
+        self._database = open_file(path)
         self._lock = threading.Lock()
         self._kept: _Copy | None = None
 
@@ -94,26 +74,24 @@ class Directory:
         local_part = address.local_part.lower()
         return copy.by_address.get((local_part, domain)) or copy.by_address.get((local_part.partition("+")[0], domain))
 
-    def credential(self, login: str) -> Credential | None:
-        """What a login name (an account's address or an alias, without case) is checked against; None when unknown."""
-        local_part, at, domain = login.lower().rpartition("@")
-        copy = self._copy()
-        account = copy.by_address.get((local_part, domain)) if at else None
-        return None if account is None else Credential(account, copy.hashes[account])
-
     def add_domain(self, name: str) -> None:
         """Serve a domain (A-labels, lower case); one that is served already stays as it is."""
         with self._database.write() as connection:
             connection.execute("INSERT OR IGNORE INTO domain VALUES (?)", (name,))
         self._forget()
 
-    def add_account(self, address: Address, password_hash: str) -> AccountId:
-        """Make an account in a served domain. Raises DirectoryError when the address is taken or the domain unknown."""
+    def add_account(self, address: Address) -> AccountId:
+        """Make an account in a served domain; nobody can log in to it until it has a password.
+
+        Raises DirectoryError when the address is taken or the domain unknown.
+        """
         account = AccountId(secrets.token_hex(8))
         with self._database.write() as connection:
             self._check_free(connection, address)
-            row = (account, address.local_part, address.domain, password_hash)
-            connection.execute("INSERT INTO account (id, local_part, domain, password_hash) VALUES (?, ?, ?, ?)", row)
+            row = (account, address.local_part, address.domain)
+            connection.execute("INSERT INTO account (id, local_part, domain) VALUES (?, ?, ?)", row)
+            salt = (account, secrets.token_bytes(SALT_OCTETS), ITERATIONS)
+            connection.execute("INSERT INTO credential (account, scram_salt, scram_iterations) VALUES (?, ?, ?)", salt)
             connection.execute("INSERT INTO address VALUES (?, ?, ?)", (address.local_part.lower(), address.domain, account))
         self._forget()
         return account
@@ -125,13 +103,6 @@ class Directory:
             if connection.execute("SELECT 1 FROM account WHERE id = ?", (account,)).fetchone() is None:
                 raise DirectoryError(f"there is no account {account}")
             connection.execute("INSERT INTO address VALUES (?, ?, ?)", (address.local_part.lower(), address.domain, account))
-        self._forget()
-
-    def set_password_hash(self, account: AccountId, password_hash: str) -> None:
-        """Replace an account's hash. Raises DirectoryError when there is no such account."""
-        with self._database.write() as connection:
-            if connection.execute("UPDATE account SET password_hash = ? WHERE id = ?", (password_hash, account)).rowcount == 0:
-                raise DirectoryError(f"there is no account {account}")
         self._forget()
 
     def _check_free(self, connection: sqlite3.Connection, address: Address) -> None:
@@ -153,14 +124,13 @@ class Directory:
             if kept is not None and kept.version == version:
                 return kept
             domains = tuple(name for (name,) in connection.execute("SELECT name FROM domain ORDER BY name"))
-            rows = connection.execute("SELECT id, local_part, domain, password_hash FROM account ORDER BY number").fetchall()
+            rows = connection.execute("SELECT id, local_part, domain FROM account ORDER BY number").fetchall()
             addresses = connection.execute("SELECT local_part, domain, account FROM address").fetchall()
         made = _Copy(
             version,
             domains,
             tuple(Account(AccountId(row[0]), Address(row[1], row[2])) for row in rows),
             {(local_part, domain): AccountId(account) for local_part, domain, account in addresses},
-            {AccountId(row[0]): row[3] for row in rows},
         )
         with self._lock:
             self._kept = made

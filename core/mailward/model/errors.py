@@ -74,5 +74,9 @@ class HooksUnavailable(MailwardError):
         self.hook = hook
 
 
+class LoginUnavailable(MailwardError):
+    """Whether a login is good cannot be told now; trying later may help. Says nothing about the account."""
+
+
 class LocalError(MailwardError):
     """Misuse by our own code."""

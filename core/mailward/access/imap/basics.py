@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from mailward.access.imap.session import No, Session, State
-from mailward.auth.passwords import TooManyWaitingError
+from mailward.auth.exchange import Accepted, Challenge, Refused, plain_response
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 
 MAX_ID_PAIRS = 30
@@ -59,29 +59,35 @@ async def login(session: Session, arguments: Arguments) -> str:
     password = arguments.astring()
     arguments.end()
     _need_tls(session)
-    return await _check(session, name, password)
+    step = await session.desk.authenticator.begin(session.peer, "PLAIN").step(plain_response(name, password))
+    return await _end(session, Refused("failed") if step == Refused("malformed") else step)
 
 
 async def authenticate(session: Session, arguments: Arguments) -> str:
-    """PLAIN (RFC 4616), with an initial response (RFC 4959) or after a continuation."""
+    """A SASL exchange, with an initial response (RFC 4959) or without."""
     arguments.space()
     mechanism = arguments.atom()
     initial = arguments.atom_as_written() if arguments.take(b" ") else None
     arguments.end()
     _need_tls(session)
-    if mechanism != "PLAIN":
+    if mechanism not in session.desk.authenticator.mechanisms:
         raise No("That mechanism is not available", "CANNOT")
-    response = initial if initial is not None else await session.continuation()
-    if response is None or response == b"*":
-        raise BadSyntax("Authentication cancelled")
+    exchange = session.desk.authenticator.begin(session.peer, mechanism)
+    step = await exchange.step(None if initial is None else _response(initial))
+    while isinstance(step, Challenge):
+        line = await session.continuation(base64.b64encode(step.octets).decode("ascii"))
+        if line is None or line == b"*":
+            raise BadSyntax("Authentication cancelled")
+        step = await exchange.step(_response(line))
+    return await _end(session, step)
+
+
+def _response(line: bytes) -> bytes:
+    """Decoded; "=" stands for an empty initial response, and no harm is done when it stands for another."""
     try:
-        octets = b"" if response == b"=" else base64.b64decode(response, validate=True)
-        authzid, name, password = octets.split(b"\x00")
-    except (binascii.Error, ValueError):
-        raise BadSyntax("The response is not of the mechanism") from None
-    if authzid and authzid.lower() != name.lower():
-        raise No("Authentication failed", "AUTHENTICATIONFAILED")
-    return await _check(session, name, password)
+        return b"" if line == b"=" else base64.b64decode(line, validate=True)
+    except binascii.Error:
+        raise BadSyntax("The response is not base64") from None
 
 
 def _need_tls(session: Session) -> None:
@@ -90,20 +96,16 @@ def _need_tls(session: Session) -> None:
         raise No("Start TLS first", "PRIVACYREQUIRED")
 
 
-async def _check(session: Session, name: bytes, password: bytes) -> str:
-    try:
-        login_name, secret = name.decode("utf-8"), password.decode("utf-8")
-    except UnicodeDecodeError:
-        raise No("Authentication failed", "AUTHENTICATIONFAILED") from None
-    try:
-        account = await session.desk.login.check(login_name, secret, session.peer_ip)
-    except TooManyWaitingError:
-        raise No("Too many logins at the moment, please try again later", "UNAVAILABLE") from None
-    if account is None:
-        session.count_bad()
-        raise No("Authentication failed", "AUTHENTICATIONFAILED")
-    await session.log_in(account)
-    return f"[CAPABILITY {session.capabilities()}] Logged in"
+async def _end(session: Session, step: Accepted | Challenge | Refused) -> str:
+    if isinstance(step, Accepted):
+        await session.log_in(step.identity.account)
+        return f"[CAPABILITY {session.capabilities()}] Logged in"
+    if step == Refused("unavailable"):
+        raise No("Logins cannot be checked at the moment, please try again later", "UNAVAILABLE")
+    if step == Refused("malformed"):
+        raise BadSyntax("The response is not of the mechanism")
+    session.count_bad()
+    raise No("Authentication failed", "AUTHENTICATIONFAILED")
 
 
 async def enable(session: Session, arguments: Arguments) -> str:

@@ -9,7 +9,7 @@ import enum
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -17,6 +17,7 @@ from mailward.access.connection import Connection
 from mailward.access.imap.recent import RecentBook
 from mailward.access.imap.selected import Selected
 from mailward.api.hooks import MessageMoved
+from mailward.auth.exchange import Authenticator, LoginPeer
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
@@ -57,12 +58,6 @@ class No(Exception):
         self.code = code
 
 
-class LoginCheck(Protocol):
-    """The one login chain."""
-
-    async def check(self, login: str, password: str, peer_ip: str) -> AccountId | None: ...
-
-
 Moved = Callable[[MessageMoved], None]
 
 
@@ -75,7 +70,7 @@ class Desk:
     """
 
     store: MailStore
-    login: LoginCheck
+    authenticator: Authenticator
     watch: Callable[[AccountId, Callable[[], None]], Callable[[], None]]
     moved: Moved
     hostname: str
@@ -92,7 +87,7 @@ class Session:
         self.desk = desk
         self._commands = commands
         self.connection = connection
-        self.peer_ip = peer_ip
+        self._peer_ip = peer_ip
         self.state = State.NOT_AUTHENTICATED
         self.framer = Framer()
         self.selected: Selected | None = None
@@ -156,8 +151,16 @@ class Session:
             found.append("LITERAL-")
             if self.connection.can_start_tls:
                 found.append("STARTTLS")
-            found.append("AUTH=PLAIN" if self.connection.is_secure else "LOGINDISABLED")
+            if not self.connection.is_secure:
+                found.append("LOGINDISABLED")
+            else:  # what the mechanism LOGIN does, the command does in one step less
+                found += [f"AUTH={mechanism}" for mechanism in self.desk.authenticator.mechanisms if mechanism != "LOGIN"]
         return " ".join(found)
+
+    @property
+    def peer(self) -> LoginPeer:
+        """Who would log in."""
+        return LoginPeer("imap", self.connection.listener, self._peer_ip, self.connection.tls)
 
     async def places(self, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
         """The places that a command's set names; UIDs that appeared meanwhile can be used. Raises BadSyntax."""

@@ -1,0 +1,52 @@
+"""What the login chain needs of others: the hooks around a login, and the accounts that are kept here."""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
+from mailward.model.identity import Identity
+from mailward.model.ids import AccountId
+
+
+class LoginHooks(Protocol):
+    """The plugins, under the policy `access`. Raises HooksUnavailable; any other exception counts as that too, since nobody may
+    get in by a failure."""
+
+    async def inspect(self, attempt: LoginAttempt) -> Literal["accept", "reject", "tempfail"]:
+        """What the policy says of the attempt, before its secret is looked at (hook inspect_auth)."""
+        ...
+
+    async def identify(self, attempt: LoginAttempt, secret: Secret) -> Identity | None:
+        """Whose secret it is, None when nobody's (hook provide_identity)."""
+        ...
+
+    async def second_factor(self, identity: Identity, attempt: LoginAttempt, code: str | None) -> FactorAnswer | None:
+        """What the account's second factor says, None when it has none (hook provide_second_factor)."""
+        ...
+
+    def told(self, attempt: LoginAttempt, outcome: LoginOutcome) -> None:
+        """How the attempt ended (hook on_auth). Returns at once; what it starts runs off the critical path."""
+        ...
+
+
+class KeptLogins(Protocol):
+    """The accounts kept here, as far as the chain itself must know them. Raises LoginUnavailable."""
+
+    async def account_of(self, name: str) -> AccountId | None:
+        """Whose login name this is; failures are counted by account, whichever of its names was used."""
+        ...
+
+    async def salt_of(self, name: str) -> tuple[bytes, int]:
+        """SCRAM salt and iteration count; names that are nobody's have them too."""
+        ...
+
+    def sufficed(self, secret: Secret) -> None:
+        """A login was accepted for this secret alone, so it may be remembered for a while."""
+        ...
+
+
+@dataclass(slots=True)
+class PasswordProof:
+    """`Secret.proof` beside a password: against which hash it was found right."""
+
+    right_hash: str | None = field(default=None, repr=False)

@@ -1,0 +1,176 @@
+"""Logins over the local socket: the process that checks them answers, the others ask. Both sides of the same few calls.
+
+step    {"exchange": ""} and who asks, or {"exchange": "5f.."}, and "response"  ->  {"challenge"} | {"accepted"} | {"refused"}
+unlock  {"account"}                                                             ->  {}
+"""
+
+import asyncio
+import base64
+import secrets
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import structlog
+
+from mailward.api.logins import LoginProtocol
+from mailward.auth.authenticator import MECHANISMS, ChainAuthenticator
+from mailward.auth.chain import LoginChain
+from mailward.auth.exchange import Accepted, Challenge, Exchange, LoginPeer, Refused, Step
+from mailward.model.identity import Identity
+from mailward.model.ids import AccountId
+from mailward.model.session import TlsFacts
+from mailward.net.local import LocalClient, LocalServer, PeerAway, Refusal, Values, call_once
+
+MAX_OPEN = 1000
+MAX_OPEN_S = 60.0
+"""So many exchanges may wait for their client, each for so long; beyond that the oldest are dropped."""
+PATIENCE_S = 5.0
+"""A login waits so long for a process that is being started."""
+
+log = structlog.get_logger("mailward.auth")
+
+
+class AuthServer:
+    """Serves exchanges of a ChainAuthenticator, and unlocking."""
+
+    def __init__(self, path: Path, authenticator: ChainAuthenticator, chain: LoginChain) -> None:
+        self._authenticator = authenticator
+        self._chain = chain
+        self._open = OpenExchanges()
+        self._server = LocalServer(path, {"step": self._step, "unlock": self._unlock})
+
+    async def start(self) -> None:
+        """Raises OSError."""
+        await self._server.start()
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    async def _step(self, values: Values) -> Values:
+        key = str(values["exchange"])
+        if key:
+            exchange = self._open.take(key)
+            if exchange is None:
+                return _encode(Refused("unavailable"), "")
+        else:
+            exchange = self._authenticator.begin(_peer(cast(Values, values["peer"])), str(values["mechanism"]))
+        step = await exchange.step(_octets(values["response"]))
+        return _encode(step, self._open.keep(exchange) if isinstance(step, Challenge) else "")
+
+    async def _unlock(self, values: Values) -> Values:
+        self._chain.unlock(AccountId(str(values["account"])))
+        return {}
+
+
+class OpenExchanges:
+    """Exchanges that wait for their client's next response, by keys that nobody can guess."""
+
+    def __init__(self, limit: int = MAX_OPEN) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[str, tuple[Exchange, float]] = OrderedDict()
+
+    def keep(self, exchange: Exchange) -> str:
+        now = asyncio.get_running_loop().time()
+        while self._kept:
+            oldest = next(iter(self._kept))
+            if len(self._kept) < self._limit and self._kept[oldest][1] > now:
+                break
+            del self._kept[oldest]
+        key = secrets.token_hex(16)
+        self._kept[key] = exchange, now + MAX_OPEN_S
+        return key
+
+    def take(self, key: str) -> Exchange | None:
+        exchange, until = self._kept.pop(key, (None, 0.0))
+        return exchange if until > asyncio.get_running_loop().time() else None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+class RemoteAuthenticator:
+    """`auth.exchange.Authenticator` in every other process."""
+
+    def __init__(self, path: Path, *, patience_s: float = PATIENCE_S) -> None:
+        self._client = LocalClient(path, patience_s=patience_s)
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        return tuple(MECHANISMS)
+
+    def begin(self, peer: LoginPeer, mechanism: str) -> "RemoteExchange":
+        return RemoteExchange(self._client, peer, mechanism)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+@dataclass(slots=True)
+class RemoteExchange:
+    """`auth.exchange.Exchange`; its state is in the process that checks logins."""
+
+    _client: LocalClient
+    _peer: LoginPeer
+    _mechanism: str
+    _key: str = ""
+
+    async def step(self, response: bytes | None) -> Step:
+        text = None if response is None else base64.b64encode(response).decode("ascii")
+        values: dict[str, object] = {"exchange": self._key, "response": text}
+        if not self._key:
+            values |= {"peer": asdict(self._peer), "mechanism": self._mechanism}
+        try:
+            answer = await self._client.call("step", values)
+        except (PeerAway, Refusal) as error:
+            log.warning("login undecided", peer=self._peer.peer_ip, protocol=self._peer.protocol, why=str(error))
+            return Refused("unavailable")
+        self._key = str(answer.get("exchange", ""))
+        return _decode(answer)
+
+
+def unlock(path: Path, account: AccountId) -> None:
+    """Forget an account's failures; blocking, for the command line. Raises PeerAway and Refusal."""
+    call_once(path, "unlock", {"account": account})
+
+
+def _encode(step: Step, key: str) -> Values:
+    match step:
+        case Challenge(octets):
+            return {"challenge": base64.b64encode(octets).decode("ascii"), "exchange": key}
+        case Accepted(identity):
+            return {"accepted": asdict(identity)}
+        case Refused(reason):
+            return {"refused": reason}
+
+
+def _decode(answer: Values) -> Step:
+    if "challenge" in answer:
+        return Challenge(base64.b64decode(str(answer["challenge"])))
+    if "accepted" in answer:
+        found = cast(dict[str, object], answer["accepted"])
+        return Accepted(
+            Identity(
+                AccountId(str(found["account"])),
+                str(found["user"]),
+                tuple(cast(list[str], found["groups"])),
+                bool(found["second_factor"]),
+                str(found["app_password"]),
+            )
+        )
+    return Refused(cast(Literal["failed", "malformed", "unavailable"], answer["refused"]))
+
+
+def _octets(value: object) -> bytes | None:
+    return None if value is None else base64.b64decode(str(value), validate=True)
+
+
+def _peer(values: Values) -> LoginPeer:
+    tls = cast(dict[str, str] | None, values["tls"])
+    return LoginPeer(
+        cast(LoginProtocol, values["protocol"]),
+        str(values["listener"]),
+        str(values["peer_ip"]),
+        None if tls is None else TlsFacts(tls["version"], tls["cipher"]),
+    )

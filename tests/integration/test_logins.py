@@ -1,0 +1,274 @@
+"""Logins of a whole server: every mechanism over IMAP, app passwords by the command line, and the auth process going away."""
+
+import base64
+import imaplib
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pyotp
+import pytest
+import scramp  # type: ignore[import-untyped]
+
+from support.server import PASSWORD, Server, server
+
+ADDRESS = "demo@example.test"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    with server() as made:
+        yield made
+
+
+def connect(to: Server) -> imaplib.IMAP4_SSL:
+    return imaplib.IMAP4_SSL("127.0.0.1", to.port("imaps"), ssl_context=to.tls(), timeout=60)
+
+
+def answer(to: Server, password: str, name: str = ADDRESS) -> str:
+    """What LOGIN gets."""
+    client = connect(to)
+    try:
+        return client.login(name, password)[0]
+    except imaplib.IMAP4.error as error:
+        return str(error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0])
+    finally:
+        client.shutdown()
+
+
+def scram(to: Server, password: str, name: str = ADDRESS) -> str:
+    """What AUTHENTICATE SCRAM-SHA-256 gets; the server's own proof is checked."""
+    exchange = scramp.ScramClient(["SCRAM-SHA-256"], name, password)
+
+    def respond(challenge: bytes) -> bytes:
+        if not challenge:
+            return cast(bytes, exchange.get_client_first().encode())
+        if challenge.startswith(b"r="):
+            exchange.set_server_first(challenge.decode())
+            return cast(bytes, exchange.get_client_final().encode())
+        exchange.set_server_final(challenge.decode())
+        return b""
+
+    client = connect(to)
+    try:
+        return client.authenticate("SCRAM-SHA-256", respond)[0]
+    except imaplib.IMAP4.error as error:
+        return str(error)
+    finally:
+        client.shutdown()
+
+
+def until(true: Callable[[], bool], server: Server) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.05)
+
+
+def workers(of: Server, role: str) -> list[int]:
+    """Process ids of all workers of a role that were ever started."""
+    lines = [line for line in (of.folder / "server.log").read_text().splitlines() if 'event="worker started"' in line]
+    return [int(line.split("pid=")[1].split()[0]) for line in lines if f"role={role} " in line]
+
+
+def test_mechanisms_are_offered_under_tls_alone(running: Server) -> None:
+    assert {"AUTH=PLAIN", "AUTH=SCRAM-SHA-256"} <= set(connect(running).capabilities)
+    clear = imaplib.IMAP4("127.0.0.1", running.port("imap"), timeout=60)
+    assert "LOGINDISABLED" in clear.capabilities and not any(c.startswith("AUTH=") for c in clear.capabilities)
+    clear.starttls(running.tls())
+    assert "AUTH=SCRAM-SHA-256" in clear.capabilities
+    clear.shutdown()
+
+
+@pytest.mark.parametrize("command", ["LOGIN demo@example.test x", "AUTHENTICATE SCRAM-SHA-256", "AUTHENTICATE PLAIN AGEAYg=="])
+def test_t_tls_11_no_login_in_clear(running: Server, command: str) -> None:
+    clear = imaplib.IMAP4("127.0.0.1", running.port("imap"), timeout=60)
+    clear.send(f"x {command}\r\n".encode())
+    assert clear.readline().startswith(b"x NO [PRIVACYREQUIRED]")
+    clear.shutdown()
+
+
+def test_login_plain_with_initial_response_and_scram(running: Server) -> None:
+    assert answer(running, PASSWORD) == "OK"
+    assert scram(running, PASSWORD) == "OK"
+    assert answer(running, PASSWORD, "POSTMASTER@example.test") == "OK"
+    client = connect(running)
+    response = base64.b64encode(f"\0{ADDRESS}\0{PASSWORD}".encode())
+    client.send(b"x AUTHENTICATE PLAIN " + response + b"\r\n")
+    assert client.readline().startswith(b"x OK [CAPABILITY IMAP4rev1")
+    client.shutdown()
+
+
+def test_t_auth_03_04_refusals_look_alike(running: Server) -> None:
+    replies, times = set(), []
+    for name, password in ((ADDRESS, "wrong"), ("nobody@example.test", PASSWORD), (ADDRESS, f"{PASSWORD}$123456")):
+        start = time.monotonic()
+        replies.add(answer(running, password, name))
+        times.append(time.monotonic() - start)
+    assert replies == {"[AUTHENTICATIONFAILED] Authentication failed"}
+    assert min(times) >= 0.3
+    running.run("account", "unlock", ADDRESS)
+
+
+def test_t_2fa_06_app_passwords(running: Server) -> None:
+    running.add_account("phone@example.test")
+    made = running.json("account", "app-password", "add", "phone@example.test", "my phone", "--scope", "imap", "--expires", "90d")
+    assert isinstance(made, dict)
+    assert (made["name"], made["scopes"]) == ("my phone", ["imap"])
+    secret = made["password"]
+    assert answer(running, secret, "phone@example.test") == "OK"
+    assert answer(running, secret.upper().replace("-", " "), "phone@example.test") == "OK"
+    assert scram(running, secret, "phone@example.test") == "OK"
+    shown = running.run("account", "app-password", "list", "phone@example.test").stdout
+    assert "my phone" in shown and secret not in shown
+    (listed,) = cast(list[dict[str, object]], running.json("account", "app-password", "list", "phone@example.test"))
+    assert listed["last_used_at"] and listed["expires_at"] and "password" not in listed
+    running.run("account", "app-password", "revoke", "phone@example.test", "my phone")
+    assert "AUTHENTICATIONFAILED" in answer(running, secret, "phone@example.test")
+    assert "AUTHENTICATIONFAILED" in scram(running, secret, "phone@example.test")
+    assert answer(running, PASSWORD, "phone@example.test") == "OK"
+
+
+def test_t_2fa_06_an_app_password_for_another_protocol_is_refused(running: Server) -> None:
+    made = cast(dict[str, str], running.json("account", "app-password", "add", ADDRESS, "scanner", "--scope", "smtp,pop3"))
+    assert "AUTHENTICATIONFAILED" in answer(running, made["password"])
+    running.run("account", "unlock", ADDRESS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("add", ADDRESS, "x", "--scope", "http"), 64, "--scope takes some of smtp,imap,pop3"),
+        (("add", ADDRESS, "x", "--expires", "soon"), 64, "12h, 90d"),
+        (("add", ADDRESS, "a\nb"), 64, "printable"),
+        (("add", "nobody@example.test", "x"), 66, "no account"),
+        (("revoke", ADDRESS, "none"), 66, "no app password 'none'"),
+    ],
+)
+def test_app_password_commands_say_what_is_wrong(running: Server, arguments: tuple[str, ...], code: int, said: str) -> None:
+    done = running.run("account", "app-password", *arguments, check=False)
+    assert done.returncode == code and said in done.stderr
+
+
+def test_t_2fa_04_with_a_second_factor_mail_programs_need_app_passwords(running: Server) -> None:
+    running.add_account("eve@example.test")
+    made = cast(dict[str, str], running.json("account", "app-password", "add", "eve@example.test", "phone"))
+    assert answer(running, PASSWORD, "eve@example.test") == "OK"
+    enrolled = cast(dict[str, str], running.json("account", "totp", "enrol", "eve@example.test"))
+    code = pyotp.TOTP(enrolled["secret"]).now()
+    running.run("account", "totp", "confirm", "eve@example.test", code)
+    for password in (PASSWORD, f"{PASSWORD}${pyotp.TOTP(enrolled['secret']).now()}"):
+        assert "AUTHENTICATIONFAILED" in answer(running, password, "eve@example.test")
+        assert "AUTHENTICATIONFAILED" in scram(running, password, "eve@example.test")
+    running.run("account", "unlock", "eve@example.test")
+    assert answer(running, made["password"], "eve@example.test") == "OK"
+    assert scram(running, made["password"], "eve@example.test") == "OK"
+
+
+def test_t_2fa_05_a_code_behind_the_password_where_the_policy_allows_it(running: Server) -> None:
+    policy = running.folder / "policies/access.yaml"
+    policy.write_text("version: 1\nextends: mailward/access\nplugins:\n  totp: {code_after_password: true}\n")
+    running.reload()
+    running.add_account("frank@example.test")
+    enrolled = cast(dict[str, str], running.json("account", "totp", "enrol", "frank@example.test"))
+    codes = pyotp.TOTP(enrolled["secret"])
+    running.run("account", "totp", "confirm", "frank@example.test", codes.now())
+    code = codes.at(time.time() + 30)  # each counts once, and clocks may differ by so much
+    assert answer(running, f"{PASSWORD}${code}", "frank@example.test") == "OK"
+    for password in (PASSWORD, f"{PASSWORD}{code}", f"{PASSWORD}${code}"):
+        assert "AUTHENTICATIONFAILED" in answer(running, password, "frank@example.test"), "the code was used"
+    running.run("account", "unlock", "frank@example.test")
+    policy.unlink()
+    running.reload()
+
+
+def test_a_changed_password_counts_at_the_next_login(running: Server) -> None:
+    running.add_account("carol@example.test")
+    assert answer(running, PASSWORD, "carol@example.test") == "OK"
+    running.run("account", "password", "carol@example.test", "--password-stdin", stdin="new one\n")
+    assert "AUTHENTICATIONFAILED" in answer(running, PASSWORD, "carol@example.test")
+    assert answer(running, "new one", "carol@example.test") == scram(running, "new one", "carol@example.test") == "OK"
+
+
+def test_t_auth_01_unlock(running: Server) -> None:
+    running.add_account("dave@example.test")
+    for _ in range(6):
+        assert "AUTHENTICATIONFAILED" in answer(running, "wrong", "dave@example.test")
+    running.run("account", "unlock", "dave@example.test")
+    start = time.monotonic()
+    assert answer(running, PASSWORD, "dave@example.test") == "OK"
+    assert time.monotonic() - start < 2.0
+
+
+def test_t_auth_11_the_log_has_no_password(running: Server) -> None:
+    answer(running, "hunter2-typed", "hunter2-as-name@example.test")
+    scram(running, "hunter2-typed")
+    running.run("account", "unlock", ADDRESS)
+    log = (running.folder / "server.log").read_text()
+    assert "login refused" in log and "hunter2" not in log and PASSWORD not in log
+
+
+def test_the_other_processes_never_hold_a_hash(running: Server) -> None:
+    """What takes octets from strangers has no hash in its memory, even after logins."""
+    assert answer(running, PASSWORD) == "OK"
+    database = sqlite3.connect(running.folder / "data/directory.sqlite")
+    (password_hash,) = database.execute("SELECT password_hash FROM credential LIMIT 1").fetchone()
+    database.close()
+    needle = password_hash.encode()[-43:]
+    for role in ("smtp", "access"):
+        assert needle not in memory(workers(running, role)[-1]), role
+    assert needle in memory(workers(running, "auth")[-1]), "and this is how it would be found"
+
+
+def memory(pid: int) -> bytes:
+    """What a process of ours has written to its memory."""
+    found = []
+    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as octets:
+        for line in maps:
+            place, mode, _, _, _, *name = line.split(None, 5)
+            if mode.startswith("rw") and not (name and name[0].startswith("[v")):
+                start, end = (int(number, 16) for number in place.split("-"))
+                octets.seek(start)
+                try:
+                    found.append(octets.read(end - start))
+                except OSError:
+                    continue
+    return b"".join(found)
+
+
+def test_without_the_auth_process_logins_wait_and_it_comes_back() -> None:
+    with server() as one:
+        assert answer(one, PASSWORD) == "OK"
+        client = connect(one)
+        (pid,) = workers(one, "auth")
+        os.kill(pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        assert answer(one, PASSWORD) == "OK", "it waits for the next one"
+        assert len(workers(one, "auth")) == 2
+        assert client.login(ADDRESS, PASSWORD)[0] == "OK", "a session from before goes on"
+        client.shutdown()
+        socket = one.folder / "data/run/auth.sock"
+        socket.rename(socket.with_name("away.sock"))
+        os.kill(workers(one, "access")[-1], signal.SIGKILL)  # so that its connection to the socket is gone too
+        until(lambda: len(workers(one, "access")) == 2 and can_connect(one), one)
+        assert "[UNAVAILABLE]" in answer(one, PASSWORD) and "[UNAVAILABLE]" in scram(one, PASSWORD)
+        socket.with_name("away.sock").rename(socket)
+        assert answer(one, PASSWORD) == "OK"
+
+
+def can_connect(to: Server) -> bool:
+    try:
+        connect(to).shutdown()
+    except OSError:
+        return False
+    return True
+
+
+def test_unlock_without_a_server_says_so() -> None:
+    with server(start=False) as one:
+        done = one.run("account", "unlock", ADDRESS, check=False)
+        assert done.returncode == 70 and "nothing is locked" in done.stderr
