@@ -41,7 +41,9 @@ class World:
 def world(dns_server: DnsServer) -> Iterator[World]:
     with server(start=False, domain="a.test") as a, server(start=False, domain="b.test") as b:
         for here, there in ((a, b), (b, a)):
-            text = re.sub(r"servers: \[.*\]", 'servers: ["%s:%d"]' % dns_server.address, here.config.read_text())
+            text = re.sub(
+                r"servers: \[.*\]", f'servers: ["{dns_server.address[0]}:{dns_server.address[1]}"]', here.config.read_text()
+            )
             here.config.write_text(text)
             here.configure("routes: {}", f'routes: {{{there.domain}: "smtp:[127.0.0.1]:{there.port("mx")}"}}')
             records = json.loads(here.run("domain", "dns", here.domain, "--json").stdout)
