@@ -30,7 +30,8 @@ LOCKED_S = 5.0
 AT_ONCE = 8
 """Attempts on one account that are looked at together."""
 
-_CODE_BEHIND_PASSWORD = re.compile(r"(?P<password>.+)\$(?P<code>[0-9]{6})", re.DOTALL)
+_CODE_BEHIND_PASSWORD = re.compile(r"(?P<password>.+)\$(?P<code>[0-9A-Za-z-]{6,40})", re.DOTALL)
+"""A one-time code, or a recovery code that stands in for one."""
 
 log = structlog.get_logger("mailward.auth")
 

@@ -195,6 +195,8 @@ async def test_t_2fa_05_a_code_stands_behind_a_dollar_sign(bench: Bench) -> None
     bench.plugins.has_factor = True
     found = await bench.attempt("right$123456")
     assert found == Identity(ALICE.account, ALICE.user, second_factor=True)
+    bench.plugins.codes = ("abcd-efgh-ijkl-2345", "123456")
+    assert await bench.attempt("right$abcd-efgh-ijkl-2345") == found
     for wrong in ("right123456", "right$12345", "right$1234567", "right$$123456", "right$654321", "$123456", "app$123456"):
         assert await bench.attempt(wrong) is None, wrong
 
