@@ -108,6 +108,7 @@ class KeptCredentials:
         try:
             return await asyncio.to_thread(function)
         except StorageError as error:
+            log.error("credentials cannot be read", error=str(error))
             raise LoginUnavailable(str(error)) from error
 
     # --- KeptLogins ---

@@ -11,6 +11,7 @@ import typer
 
 from mailward.app.config import Config, find_config, load_config
 from mailward.app.users import drop_privileges, service_user
+from mailward.auth.passwords import MAX_PASSWORD_OCTETS
 from mailward.cli.output import NO_INPUT, USAGE, fail
 from mailward.directory import Account, Directory
 from mailward.formats.address import AddressSyntaxError, parse_mailbox
@@ -102,6 +103,6 @@ def ask_password(*, twice: bool) -> str:
 
 def _first_line(text: str) -> str:
     password = text.rstrip("\r\n")
-    if not password:
-        fail("the password is empty", USAGE)
+    if not 0 < len(password.encode()) <= MAX_PASSWORD_OCTETS:
+        fail(f"a password has 1 to {MAX_PASSWORD_OCTETS} octets", USAGE)
     return password

@@ -23,8 +23,8 @@ import structlog
 from mailward.model.errors import MailwardError
 
 MAX_LINE_OCTETS = 1024 * 1024
-MAX_AT_ONCE = 1000
-"""Calls of one client that are worked on at the same time; further ones wait in the socket."""
+MAX_AT_ONCE = 5000
+"""Calls of one client that are worked on at the same time; further ones wait in the socket. Logins may take half a minute each."""
 _BACKLOG = 128
 _RETRY_S = 0.1
 _MAX_PATH_OCTETS = 107  # sun_path of unix(7), less its final NUL
