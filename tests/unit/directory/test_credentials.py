@@ -33,7 +33,7 @@ INSERT INTO domain VALUES ('example.org');
 INSERT INTO account (id, local_part, domain, password_hash) VALUES ('a1', 'Alice', 'example.org', :alice), ('b2', 'bob', 'example.org', :bob);
 INSERT INTO address VALUES ('alice', 'example.org', 'a1'), ('postmaster', 'example.org', 'a1'), ('bob', 'example.org', 'b2');
 PRAGMA user_version = 1;
-"""  # as release 0.1.0 wrote it
+"""  # as it was written before there were credentials
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def form_1(path: Path) -> dict[str, str]:
     return hashes
 
 
-def test_t_q_14_a_file_of_release_0_1_is_brought_up(path: Path, form_1: dict[str, str]) -> None:
+def test_t_q_14_a_file_of_form_1_is_brought_up(path: Path, form_1: dict[str, str]) -> None:
     directory = Directory(path)
     assert [str(account.address) for account in directory.accounts()] == ["Alice@example.org", "bob@example.org"]
     assert directory.resolve(Address("postmaster", "")) == "a1"
