@@ -8,7 +8,7 @@ import asyncio
 import base64
 import secrets
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, cast
 
@@ -26,8 +26,7 @@ from mailward.net.local import LocalClient, LocalServer, PeerAway, Refusal, Valu
 MAX_OPEN = 1000
 MAX_OPEN_S = 60.0
 """So many exchanges may wait for their client, each for so long; beyond that the oldest are dropped."""
-PATIENCE_S = 5.0
-"""A login waits so long for a process that is being started."""
+_RETRY_S = 0.1
 
 log = structlog.get_logger("mailward.auth")
 
@@ -91,43 +90,55 @@ class OpenExchanges:
 
 
 class RemoteAuthenticator:
-    """`auth.exchange.Authenticator` in every other process."""
+    """`auth.exchange.Authenticator` in every other process. patience_s: a login waits so long for a process that is starting."""
 
-    def __init__(self, path: Path, *, patience_s: float = PATIENCE_S) -> None:
-        self._client = LocalClient(path, patience_s=patience_s)
+    def __init__(self, path: Path, *, patience_s: float = 5.0) -> None:
+        self._client = LocalClient(path)
+        self._patience_s = patience_s
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
         return tuple(MECHANISMS)
 
     def begin(self, peer: LoginPeer, mechanism: str) -> "RemoteExchange":
-        return RemoteExchange(self._client, peer, mechanism)
+        return RemoteExchange(self._client, peer, mechanism, self._patience_s)
 
     async def close(self) -> None:
         await self._client.close()
 
 
-@dataclass(slots=True)
 class RemoteExchange:
     """`auth.exchange.Exchange`; its state is in the process that checks logins."""
 
-    _client: LocalClient
-    _peer: LoginPeer
-    _mechanism: str
-    _key: str = ""
+    def __init__(self, client: LocalClient, peer: LoginPeer, mechanism: str, patience_s: float) -> None:
+        self._client = client
+        self._peer = peer
+        self._mechanism = mechanism
+        self._patience_s = patience_s
+        self._key = ""
 
     async def step(self, response: bytes | None) -> Step:
-        text = None if response is None else base64.b64encode(response).decode("ascii")
-        values: dict[str, object] = {"exchange": self._key, "response": text}
-        if not self._key:
-            values |= {"peer": asdict(self._peer), "mechanism": self._mechanism}
+        values = {"exchange": self._key, "response": None if response is None else base64.b64encode(response).decode("ascii")}
         try:
-            answer = await self._client.call("step", values)
+            answer = await (self._client.call("step", values) if self._key else self._begin(values))
         except (PeerAway, Refusal) as error:
             log.warning("login undecided", peer=self._peer.peer_ip, protocol=self._peer.protocol, why=str(error))
             return Refused("unavailable")
         self._key = str(answer.get("exchange", ""))
         return _decode(answer)
+
+    async def _begin(self, values: Values) -> Values:
+        """The first step leaves nothing behind in a process that went away, so it can be asked again of the next one."""
+        values = {**values, "peer": asdict(self._peer), "mechanism": self._mechanism}
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience_s
+        while True:
+            try:
+                return await self._client.call("step", values)
+            except PeerAway:
+                if loop.time() >= until:
+                    raise
+            await asyncio.sleep(_RETRY_S)
 
 
 def unlock(path: Path, account: AccountId) -> None:

@@ -24,9 +24,8 @@ from mailward.model.errors import MailwardError
 
 MAX_LINE_OCTETS = 1024 * 1024
 MAX_AT_ONCE = 5000
-"""Calls of one client that are worked on at the same time; further ones wait in the socket. Logins may take half a minute each."""
+"""Calls of one client that are worked on at the same time; further ones wait in the socket. A login may take half a minute."""
 _BACKLOG = 128
-_RETRY_S = 0.1
 _MAX_PATH_OCTETS = 107  # sun_path of unix(7), less its final NUL
 _CREDENTIALS = struct.Struct("3i")
 
@@ -146,14 +145,10 @@ class LocalServer:
 
 
 class LocalClient:
-    """Calls one server, from one event loop.
+    """Calls one server, from one event loop."""
 
-    patience_s: how long a call waits for a server that is not there, since it may be starting.
-    """
-
-    def __init__(self, path: Path, *, patience_s: float = 0.0, max_line_octets: int = MAX_LINE_OCTETS) -> None:
+    def __init__(self, path: Path, *, max_line_octets: int = MAX_LINE_OCTETS) -> None:
         self._path = path
-        self._patience_s = patience_s
         self._max_line_octets = max_line_octets
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
@@ -168,20 +163,12 @@ class LocalClient:
             await self._connection.close()
 
     async def _connected(self) -> "_Connection":
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._patience_s
-        while True:
-            try:
-                async with self._connecting:
-                    if self._connection is None or self._connection.is_over:
-                        sock = _connect(self._path)
-                        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=self._max_line_octets)
-                        self._connection = _Connection(self._path.name, reader, writer)
-                    return self._connection
-            except PeerAway:
-                if loop.time() >= until:
-                    raise
-                await asyncio.sleep(_RETRY_S)
+        async with self._connecting:
+            if self._connection is None or self._connection.is_over:
+                sock = _connect(self._path)
+                reader, writer = await asyncio.open_unix_connection(sock=sock, limit=self._max_line_octets)
+                self._connection = _Connection(self._path.name, reader, writer)
+            return self._connection
 
 
 class _Connection:
@@ -205,6 +192,7 @@ class _Connection:
             await self._writer.drain()
             return await answer
         except (ConnectionError, RuntimeError) as error:  # uvloop raises the latter for a closed transport
+            self.is_over = True
             raise PeerAway(f"{self._name}: {error}") from error
         finally:
             del self._waiting[number]

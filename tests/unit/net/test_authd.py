@@ -110,6 +110,38 @@ async def test_away_is_unavailable_and_it_is_found_again(path: Path, remote: Rem
     await second.server.close()
 
 
+async def test_a_first_step_that_the_process_dies_over_is_asked_again(path: Path) -> None:
+    remote = RemoteAuthenticator(path, patience_s=20.0)
+    first, second = Process(path), Process(path)
+    asked = asyncio.Event()
+
+    async def never(seconds: float) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    first.chain._sleep = never
+    await first.server.start()
+    wrong = asyncio.ensure_future(remote.begin(PEER, "PLAIN").step(plain_response(b"alice@example.org", b"wrong")))
+    await asked.wait()
+    await first.server.close()
+    await second.server.start()
+    assert await wrong == Refused("failed")
+    await remote.close()
+    await second.server.close()
+
+
+async def test_a_login_waits_for_a_process_that_is_starting(path: Path) -> None:
+    remote = RemoteAuthenticator(path, patience_s=20.0)
+    response = plain_response(b"alice@example.org", b"right")
+    early = [asyncio.ensure_future(remote.begin(PEER, "PLAIN").step(response)) for _ in range(5)]
+    await asyncio.sleep(0)
+    process = Process(path)
+    await process.server.start()
+    assert await asyncio.gather(*early) == [Accepted(ALICE)] * 5
+    await remote.close()
+    await process.server.close()
+
+
 async def test_an_exchange_of_a_process_that_was_restarted_is_over(path: Path, remote: RemoteAuthenticator) -> None:
     first, second = Process(path), Process(path)
     await first.server.start()

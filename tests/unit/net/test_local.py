@@ -109,17 +109,6 @@ async def test_without_a_server(client: LocalClient, path: Path) -> None:
         call_once(path, "echo", {})
 
 
-async def test_a_patient_client_waits_for_a_server_that_is_starting(path: Path, calls: Calls) -> None:
-    client = LocalClient(path, patience_s=20.0)
-    early = [asyncio.ensure_future(client.call("echo", {"n": n})) for n in range(5)]
-    await asyncio.sleep(0)
-    server = calls.server(path)
-    await server.start()
-    assert [answer["n"] for answer in await asyncio.gather(*early)] == list(range(5))
-    await client.close()
-    await server.close()
-
-
 async def test_a_restarted_server_is_found_again(path: Path, client: LocalClient, calls: Calls) -> None:
     first = calls.server(path)
     await first.start()
