@@ -1,0 +1,100 @@
+"""What relaying asks of others: connections, requirements, signatures, reports. Implemented above and handed in by `app`."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailward.api.relaying import Relaying
+from mailward.delivery.route import Target
+from mailward.model.errors import MailwardError
+from mailward.model.reply import Reply
+from mailward.model.session import TlsFacts
+from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail
+from mailward.queue.item import QueueItem
+
+
+class HostFault(enum.Enum):
+    """Why a host could not be used. NO_TLS: it is needed and not offered. TLS: the handshake or the certificate failed."""
+
+    UNREACHABLE = "unreachable"
+    NO_TLS = "no TLS offered"
+    TLS = "TLS failed"
+
+
+class HostFailed(MailwardError):
+    """No transaction with this target now. reply: what it said, when that is why."""
+
+    def __init__(self, fault: HostFault, text: str, reply: Reply | None = None) -> None:
+        super().__init__(text)
+        self.fault = fault
+        self.reply = reply
+
+
+class Hop(Protocol):
+    """One connection that has got as far as its first transaction. tls: None in clear. level: what it fulfils."""
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def tls(self) -> TlsFacts | None: ...
+
+    @property
+    def level(self) -> TlsLevel: ...
+
+    @property
+    def is_usable(self) -> bool:
+        """False when it has ended, or the server spoke out of turn."""
+        ...
+
+    async def send(self, mail: OutgoingMail) -> tuple[Outcome, ...]:
+        """One transaction; one outcome for each forward-path, in their order, whatever happens."""
+        ...
+
+    async def close(self) -> None:
+        """QUIT where that is possible, without waiting long."""
+        ...
+
+
+class Connector(Protocol):
+    """Makes connections."""
+
+    async def connect(self, target: Target, domain: str, level: TlsLevel) -> Hop:
+        """A connection that fulfils the level; for VERIFIED the certificate names the host or the domain. Raises HostFailed."""
+        ...
+
+
+class Rules(Protocol):
+    """What policies/outbound.yaml and its plugins say. Whatever is raised keeps the mail queued, with an alarm."""
+
+    async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
+        """How well the connection must be protected."""
+        ...
+
+    async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
+        """The copy that leaves: signed, for example."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRecipient:
+    """Somebody who will not get the message. status: enhanced code. words: the reply, or ours. remote_mta: "" for none."""
+
+    forward_path: str
+    status: str
+    words: str
+    remote_mta: str = ""
+
+
+class Reports(Protocol):
+    """Tells the sender. Returns when that is certain: after a crash it may be told twice, never not at all."""
+
+    async def failed(self, item: QueueItem, failures: Sequence[FailedRecipient]) -> None:
+        """These recipients will not get it. Raises StorageError."""
+        ...
+
+    async def delayed(self, item: QueueItem, delays: Sequence[FailedRecipient], give_up_at: str) -> None:
+        """These recipients have not got it yet; it is tried until `give_up_at` (ISO 8601). Raises StorageError."""
+        ...
