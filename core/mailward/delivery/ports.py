@@ -2,12 +2,16 @@
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from mailward.api.relaying import Relaying
+from mailward.delivery.bounce import FailedRecipient
 from mailward.delivery.route import Target
+from mailward.model.address import Address
+from mailward.model.decision import DecisionRecord, LaterEvent
 from mailward.model.errors import MailwardError
+from mailward.model.ids import AccountId
 from mailward.model.reply import Reply
 from mailward.model.session import TlsFacts
 from mailward.model.tls import TlsLevel, TlsRequirement
@@ -49,6 +53,11 @@ class Hop(Protocol):
         """False when it has ended, or the server spoke out of turn."""
         ...
 
+    @property
+    def may_have_arrived(self) -> bool:
+        """Was the last message written to its end, whatever was answered?"""
+        ...
+
     async def send(self, mail: OutgoingMail) -> tuple[Outcome, ...]:
         """One transaction; one outcome for each forward-path, in their order, whatever happens."""
         ...
@@ -78,14 +87,22 @@ class Rules(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class FailedRecipient:
-    """Somebody who will not get the message. status: enhanced code. words: the reply, or ours. remote_mta: "" for none."""
+class Directory(Protocol):
+    """Which domains and mailboxes are ours. Both calls may raise StorageError."""
 
-    forward_path: str
-    status: str
-    words: str
-    remote_mta: str = ""
+    def is_local_domain(self, domain: str) -> bool: ...
+
+    def resolve(self, address: Address) -> AccountId | None:
+        """Whose mailbox the address means, None when nobody's."""
+        ...
+
+
+class Decisions(Protocol):
+    """Where decision records are kept."""
+
+    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
+        """Keep the record, unless it is there, and the events. Raises StorageError."""
+        ...
 
 
 class Reports(Protocol):
@@ -95,6 +112,6 @@ class Reports(Protocol):
         """These recipients will not get it. Raises StorageError."""
         ...
 
-    async def delayed(self, item: QueueItem, delays: Sequence[FailedRecipient], give_up_at: str) -> None:
-        """These recipients have not got it yet; it is tried until `give_up_at` (ISO 8601). Raises StorageError."""
+    async def delayed(self, item: QueueItem, delays: Sequence[FailedRecipient], retry_until: datetime) -> None:
+        """These recipients have not got it yet. Raises StorageError."""
         ...

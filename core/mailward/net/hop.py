@@ -64,6 +64,10 @@ class SmtpHop:
     def is_usable(self) -> bool:
         return self.machine.state is State.READY and not self._wire.ended and not self._wire
 
+    @property
+    def may_have_arrived(self) -> bool:
+        return self.machine.is_message_sent
+
     async def converse(self) -> list[Event]:
         """Write what the machine wants and read until it tells something."""
         loop = asyncio.get_running_loop()
