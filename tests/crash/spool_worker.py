@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mailward.delivery.manager import DeliveryManager
-from mailward.delivery.passes import Passes
 from mailward.delivery.mda import Copy
+from mailward.delivery.passes import Passes
 from mailward.disk import Disk
 from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
