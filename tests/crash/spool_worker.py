@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Copy
+from mailward.delivery.passes import Passes
 from mailward.disk import Disk
 from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
@@ -52,7 +53,7 @@ def deliver_once(folder: Path) -> None:
     clock = Clock()
     manager = DeliveryManager(spool, ledger, ledger, clock, threads=1)
     agenda = Agenda(spool, clock, clock.monotonic_s)
-    manager.run_pass(agenda)
+    asyncio.run(Passes(agenda, (manager,)).run_once())
     manager.wait_idle()
     asyncio.run(manager.stop())
     asyncio.run(spool.close())

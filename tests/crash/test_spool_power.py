@@ -15,6 +15,7 @@ from typing import get_args
 import pytest
 
 from mailward.delivery.manager import DeliveryManager
+from mailward.delivery.passes import Passes
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
@@ -109,7 +110,7 @@ def recover(folder: Path, life: Life, disk: Disk | None = None) -> Spool:
     agenda = Agenda(spool, clock, clock.monotonic_s)
     try:
         for _ in range(3):
-            manager.run_pass(agenda)
+            asyncio.run(Passes(agenda, (manager,)).run_once())
             manager.wait_idle()
             clock.seconds += 5000.0
         spool.flush()

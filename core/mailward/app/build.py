@@ -13,6 +13,7 @@ from mailward.app.config import Config, Listener
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
 from mailward.app.queue_calls import queue_calls
+from mailward.app.relaying import make_relay
 from mailward.app.watching import Watchers
 from mailward.auth.authenticator import ChainAuthenticator
 from mailward.auth.chain import LoginChain
@@ -22,6 +23,9 @@ from mailward.decisions import DecisionStore
 from mailward.delivery.control import QueueControl
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Mda
+from mailward.delivery.outbound import OutboundLimits, OutboundManager
+from mailward.delivery.passes import Passes
+from mailward.delivery.reporting import SpooledReports
 from mailward.directory import CredentialStore, Directory
 from mailward.disk import Disk
 from mailward.intake.reception import Desk as ReceptionDesk
@@ -40,6 +44,7 @@ from mailward.net.tls import renew_certificates, server_context
 from mailward.pipeline.events import Events, events_of
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.logins import Logins
+from mailward.pipeline.relays import Relays
 from mailward.protocol.smtp.states import Limits
 from mailward.quarantine import Quarantine
 from mailward.queue.agenda import Agenda
@@ -273,21 +278,49 @@ class AuthRole:
 
 
 class QueueRole:
-    """Finishes what a dead or failed worker left in the spool, and answers `mailward queue`."""
+    """Relays what is for others, finishes what a dead or failed worker left in the spool, and answers `mailward queue`."""
 
     def __init__(self, config: Config) -> None:
+        self._config = config
+        self._services = PluginServices(config)
+        self._rules = self._make_rules(config)
+        self._directory = Directory(config.directory_file)
         self._delivering = delivering = _Delivering(config, f"queue{os.getpid()}")
-        self._agenda = Agenda(delivering.spool, SystemClock())
-        control = QueueControl(delivering.spool, self._agenda, delivering.decisions, delivering.mda, SystemClock())
+        spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
+        self._agenda = Agenda(spool, clock)
+        self._outbound = OutboundManager(
+            spool,
+            make_relay(config),
+            lambda: self._rules,
+            SpooledReports(spool, self._agenda, self._directory, config.hostname, clock),
+            decisions,
+            clock,
+            limits=OutboundLimits(
+                give_up_after_s=config.outbound.give_up_after_s,
+                delay_notice_after_s=config.outbound.delay_notice_after_s,
+                connections_per_domain=config.outbound.connections_per_domain,
+            ),
+        )
+        self._passes = Passes(self._agenda, (delivering.manager, self._outbound))
+        control = QueueControl(spool, self._agenda, decisions, delivering.mda, clock)
         self._calls = LocalServer(config.queue_socket, queue_calls(control))
 
+    def _make_rules(self, config: Config) -> Relays:
+        filters = load_filters(config)
+        return Relays(filters.policies["outbound"], filters.host, self._services.of)
+
     async def start(self) -> None:
-        self._delivering.manager.adopt(self._agenda)
+        self._passes.start()
         await self._calls.start()
 
     def reload(self, config: Config) -> None:
-        """Nothing here depends on policies."""
+        """Attempts under way keep the old rules. Raises ConfigError, and then nothing has changed."""
+        self._rules = self._make_rules(config)
 
     async def stop(self) -> None:
         await self._calls.close()
+        await self._passes.stop()
+        await self._outbound.stop()
         await self._delivering.stop()
+        self._services.close()
+        self._directory.close()

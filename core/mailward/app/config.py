@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from mailward.delivery.route import Network, StaticHop
 from mailward.formats.address import AddressSyntaxError
 from mailward.formats.domains import normalise_domain
 from mailward.model.errors import ConfigError, PolicyError, Problem
@@ -24,6 +25,9 @@ CONFIG_VERSION = 1
 DEFAULT_DNS = "127.0.0.1:53"
 _HOST = re.compile(r"smtp:(?:\[(?P<literal>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_OUTBOUND_KEYS = (
+    "give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks",
+)  # fmt: skip
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 
@@ -58,19 +62,11 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class StaticHop:
-    """Where a route leads. host: a name, whose addresses are looked up (no MX), or an address."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
 class Outbound:
     """How mail leaves. give_up_after_s: then it bounces. delay_notice_after_s: then its sender hears that it is still tried.
 
     port: of every host found by MX. connections_per_domain: at the same time. source: addresses to connect from, at most one of
-    each kind.
+    each kind. private_networks: those that are not public and that MX records may lead to all the same.
     """
 
     give_up_after_s: int = 5 * 86400
@@ -78,6 +74,7 @@ class Outbound:
     port: int = 25
     connections_per_domain: int = 5
     source: tuple[str, ...] = ()
+    private_networks: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,15 +253,29 @@ class _Reader:
         node = root.at("outbound")
         if node is None:
             return Outbound()
-        self._known(node, "outbound.", ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source"))
+        self._known(node, "outbound.", _OUTBOUND_KEYS)
         usual = Outbound()
         return Outbound(
             give_up_after_s=self._duration(node, "give_up_after", usual.give_up_after_s),
             delay_notice_after_s=self._duration(node, "delay_notice_after", usual.delay_notice_after_s),
             port=self._number(node, "port", usual.port, 1, 65535),
             connections_per_domain=self._number(node, "connections_per_domain", usual.connections_per_domain, 1, 100),
-            source=tuple(self._address(item) for item in self._list(node, "source")),
+            source=self._source(node),
+            private_networks=tuple(self._network(item) for item in self._list(node, "private_networks")),
         )
+
+    def _source(self, node: Node) -> tuple[str, ...]:
+        found = tuple(self._address(item) for item in self._list(node, "source"))
+        if len({":" in address for address in found}) < len(found):
+            self._wrong(node.at("source") or node, "source", "at most one IPv4 and one IPv6 address were expected")
+        return found
+
+    def _network(self, item: Node) -> Network:
+        try:
+            return ipaddress.ip_network(str(item.value))
+        except ValueError as error:
+            self._wrong(item, "", f"'{item.value}' is no network: {error}", 'Write "10.0.0.0/8" or "fd00::/8", in quotes.')
+            return ipaddress.ip_network("127.0.0.1/32")
 
     def _list(self, node: Node, key: str) -> list[Node]:
         item = node.at(key)

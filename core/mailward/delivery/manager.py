@@ -1,4 +1,4 @@
-"""Who makes which delivery when: the first attempt in the worker that took the mail, all others in the queue process.
+"""Who makes which local delivery when: the first in the worker that took the mail, all others in the queue process.
 
 Work waits in one lane for each account (or other route), so that copies for one account share a transaction of the
 store, and one slow account holds up nobody. A fixed number of threads serves the lanes in turn. Whatever goes wrong in
@@ -6,7 +6,6 @@ an attempt, the recipient stays in the spool; the journal there, not the memory 
 """
 
 import asyncio
-import contextlib
 import random
 import threading
 from collections import defaultdict, deque
@@ -18,8 +17,10 @@ from typing import Protocol
 import structlog
 
 from mailward.api.services import Clock
+from mailward.delivery.handover import HandOver
 from mailward.delivery.mda import Copy
-from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
+from mailward.delivery.ports import Decisions
+from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda, set_aside
@@ -33,7 +34,6 @@ MOST_COPY_OCTETS = 8 << 20
 """How much is delivered to one account in one transaction."""
 MOST_WAITING = 10_000
 """Above so many recipients waiting in memory, further mail is left on the disk to the queue process."""
-ADOPT_EVERY_S = 1.0
 ROUTES = ("mailbox", "quarantine", "discard")
 """What `Mda` serves."""
 
@@ -51,14 +51,6 @@ class Deliverer(Protocol):
 
     def deliver(self, copies: Sequence[Copy]) -> tuple[str, ...]:
         """Deliver copies of one lane: what became of each, in plain words. Raises when none, or all of them, were."""
-        ...
-
-
-class Decisions(Protocol):
-    """Where decision records are kept."""
-
-    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
-        """Keep the record, unless it is there, and the events. Raises StorageError."""
         ...
 
 
@@ -103,28 +95,26 @@ class DeliveryManager:
         self._busy: set[Lane] = set()
         self._waiting = 0
         self._stopping = False
-        self._adopting: asyncio.Task[None] | None = None
+        self._hand_over = HandOver(spool)
+        self._with_others: dict[QueueId, int] = {}  # messages that somebody else must finish: recipients that are still ours
 
     # What comes in
 
     def offer(self, item: QueueItem) -> None:
         """Deliver a message that was just committed to this process's spool. Returns at once; safe from any thread."""
-        if not self._queue([_Task(item, index) for index in range(len(item.recipients))]):
-            self._spool.release(item.id)
-
-    def adopt(self, agenda: Agenda) -> None:
-        """Begin, on the running loop, to serve what other processes left: the duty of the queue process."""
-        self._adopting = asyncio.get_running_loop().create_task(self._run_adopted(agenda))
+        tasks = [_Task(item, index) for index, recipient in enumerate(item.recipients) if recipient.route in ROUTES]
+        if tasks and len(tasks) < len(item.recipients):
+            with self._state:
+                self._with_others[item.id] = len(tasks)
+        if not tasks or not self._queue(tasks):
+            self._leave(item.id)
 
     async def stop(self) -> None:
         """Finish the attempts under way. What waits stays in the spool."""
         with self._state:
             self._stopping = True
-        if self._adopting is not None:
-            self._adopting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._adopting
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        self._hand_over.flush()
 
     def wait_idle(self) -> None:
         """Block until nothing is waiting or under way."""
@@ -133,18 +123,9 @@ class DeliveryManager:
 
     # The queue process
 
-    async def _run_adopted(self, agenda: Agenda) -> None:
-        while True:
-            try:
-                await asyncio.to_thread(self.run_pass, agenda)
-            except Exception:  # whatever one pass met, the mail is in the spool and the next pass comes
-                log.exception("pass over the spool failed")
-            await asyncio.sleep(ADOPT_EVERY_S)
-
-    def run_pass(self, agenda: Agenda) -> None:
-        """Take over what is free and begin what is due. Blocks for the disk only, not for the deliveries."""
-        agenda.adopt()
-        due = agenda.take(ROUTES)
+    async def run_pass(self, agenda: Agenda) -> None:
+        """Begin what is due, without waiting for how it goes."""
+        due = await asyncio.to_thread(agenda.take, ROUTES)
         self._queue([_Task(d.item, d.index, agenda) for d in due if not d.is_suspect])
         self._queue([_Task(d.item, d.index, agenda) for d in due if d.is_suspect], SUSPECTS)
 
@@ -178,13 +159,28 @@ class DeliveryManager:
             # The recipients stay open in the spool; after a restart, or once adopted, they are tried again.
             log.exception("delivery failed unforeseen", ids=sorted({task.item.id for task in tasks}))
             for task in tasks:
-                self._spool.release(task.item.id)
+                self._leave(task.item.id)
         finally:
             with self._state:
                 self._busy.discard(lane)
+                for task in tasks:
+                    self._through(task.item.id)
                 self._start(lane)
                 self._start(SUSPECTS)
                 self._state.notify_all()
+
+    def _through(self, queue_id: QueueId) -> None:
+        """One of our recipients is served or left; with the last one the others' turn comes. Called with the lock held."""
+        left = self._with_others.get(queue_id, 0) - 1
+        if left > 0:
+            self._with_others[queue_id] = left
+        elif self._with_others.pop(queue_id, None) is not None:
+            self._hand_over.leave(queue_id)
+
+    def _leave(self, queue_id: QueueId) -> None:
+        with self._state:
+            self._with_others.pop(queue_id, None)
+        self._hand_over.leave(queue_id)
 
     def _take(self, lane: Lane) -> list[_Task]:
         tasks: list[_Task] = []

@@ -1,9 +1,11 @@
-"""TLS for listeners: the context made from certificate and key, and the facts of a finished handshake (RFC 8996, RFC 9325)."""
+"""TLS: contexts for listeners and for relaying, and the facts of a finished handshake (RFC 8996, RFC 9325)."""
 
 import asyncio
+import ipaddress
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mailward.model.errors import ConfigError
 from mailward.model.session import TlsFacts
@@ -48,3 +50,43 @@ def tls_facts(transport: asyncio.BaseTransport) -> TlsFacts | None:
         return None
     cipher = tls.cipher()
     return TlsFacts(tls.version() or "", cipher[0] if cipher else "")
+
+
+def any_peer_context() -> ssl.SSLContext:
+    """For opportunistic TLS with another server: TLS 1.2 or newer, whoever it is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def verifying_context() -> ssl.SSLContext:
+    """TLS 1.2 or newer, with a certificate that the system's authorities vouch for. The name is checked by `proves_name`."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False  # one of two names will do, which OpenSSL cannot be told
+    return context
+
+
+def proves_name(tls: ssl.SSLObject, name: str) -> bool:
+    """Does the verified certificate name this host, domain or IP address? (RFC 9525: subjectAltName only)"""
+    certificate: Mapping[str, Any] = tls.getpeercert() or {}
+    names: Sequence[tuple[str, str]] = certificate.get("subjectAltName", ())
+    return any(
+        (kind == "DNS" and _names(value.lower(), name.lower())) or (kind == "IP Address" and _same_address(value, name))
+        for kind, value in names
+    )
+
+
+def _names(pattern: str, name: str) -> bool:
+    """RFC 9525 section 6.3: a wildcard is the whole leftmost label and stands for one label."""
+    first, _, rest = pattern.partition(".")
+    return pattern == name or (first == "*" and "." in rest and name.partition(".")[2] == rest)
+
+
+def _same_address(left: str, right: str) -> bool:
+    try:
+        return ipaddress.ip_address(left.strip()) == ipaddress.ip_address(right)
+    except ValueError:
+        return False

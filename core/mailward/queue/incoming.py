@@ -33,6 +33,8 @@ class Incoming:
         in_memory_octets: int,
         submit: Callable[[Commit], None],
         forsake: Callable[[QueueId], None],
+        *,
+        kept: bool = False,
     ) -> None:
         self.id = queue_id
         self.size_octets = 0
@@ -44,6 +46,7 @@ class Incoming:
         self._in_memory_octets = in_memory_octets
         self._submit = submit
         self._forsake = forsake
+        self._kept = kept
         self._chunks: list[bytes] = []
         self._octets: bytes | mmap.mmap | None = None
         self._ended = False
@@ -99,10 +102,20 @@ class Incoming:
         done: asyncio.Future[None] = loop.create_future()
         meta = item.to_json().encode("ascii")
         if isinstance(octets, bytes):
-            self._submit(Commit(self.id, meta, [octets], len(octets), self.body_crc, _open(item), (loop, done)))
+            crc, states = self.body_crc, self._open(item)
+            self._submit(Commit(self.id, meta, [octets], len(octets), crc, states, (loop, done), adopted=self._kept))
         else:
             job = Commit(
-                self.id, meta, [], self.size_octets, self.body_crc, _open(item), (loop, done), large=self.part, part_fd=self._fd
+                self.id,
+                meta,
+                [],
+                self.size_octets,
+                self.body_crc,
+                self._open(item),
+                (loop, done),
+                large=self.part,
+                part_fd=self._fd,
+                adopted=self._kept,
             )
             loop.run_in_executor(None, self._sync_and_submit, job)
         try:
@@ -132,6 +145,9 @@ class Incoming:
             self._chunks = []
             self._drop_part()
 
+    def _open(self, item: QueueItem) -> dict[int, OpenRecipient]:
+        return {n: OpenRecipient(recipient.route, waiting=self._kept) for n, recipient in enumerate(item.recipients)}
+
     def _drop_part(self) -> None:
         if self.part is not None:
             drop_part(self._disk, self.part, self._fd)
@@ -143,7 +159,3 @@ def drop_part(disk: Disk, part: Path, fd: int) -> None:
         disk.unlink(part)
     disk.unlock(fd)  # a map of it that is still in use has its own descriptor of the same lock
     disk.close(fd)
-
-
-def _open(item: QueueItem) -> dict[int, OpenRecipient]:
-    return {index: OpenRecipient(recipient.route) for index, recipient in enumerate(item.recipients)}

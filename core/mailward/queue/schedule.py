@@ -1,23 +1,27 @@
-"""When the next attempt is made: pure arithmetic, time and chance come in as arguments.
+"""When the next attempt is made, and when none is made any more: pure arithmetic, time and chance come in as arguments.
 
 Local delivery fails for reasons an admin must mend (a full disk, a damaged store), so it is never given up: it is
 repeated ever more slowly, and after `ALARM_AFTER` failures every further one is an alarm (RFC 5321 section 4.5.4.1).
+Relaying is given up after a time, but never before a few attempts were made, whatever the clock says (T-Q-07).
 """
 
 from datetime import datetime, timedelta
 
 FIRST_DELAY_S = 60.0
+FIRST_RELAY_DELAY_S = 300.0
 LONGEST_DELAY_S = 3600.0
 JITTER = 0.2
 """Delays vary by this much of themselves, so that what failed together does not return together."""
 ALARM_AFTER = 5
 HOLD_AFTER = 3
 """Attempts that began and never ended (the process died in them) before a recipient is held (T-Q-08)."""
+LEAST_ATTEMPTS = 4
+"""So often relaying is tried before it is given up: with their delays, more than half an hour on a clock that never jumps."""
 
 
-def delay_s(failures: int, chance: float) -> float:
-    """Seconds to wait after so many failures (at least 1), doubling from a minute to an hour. chance: from 0 up to 1."""
-    doubled = min(FIRST_DELAY_S * 2.0 ** min(failures - 1, 30), LONGEST_DELAY_S)
+def delay_s(failures: int, chance: float, first_s: float = FIRST_DELAY_S) -> float:
+    """Seconds to wait after so many failures (at least 1), doubling from `first_s` to an hour. chance: from 0 up to 1."""
+    doubled = min(first_s * 2.0 ** min(failures - 1, 30), LONGEST_DELAY_S)
     return doubled * (1 - JITTER + 2 * JITTER * chance)
 
 
@@ -32,3 +36,27 @@ def remaining_s(now: datetime, next_at: datetime) -> float:
     So a clock that jumped (T-Q-07) makes mail early or an hour late, never stuck.
     """
     return min(max((next_at - now).total_seconds(), 0.0), LONGEST_DELAY_S * (1 + JITTER))
+
+
+def is_given_up(now: datetime, received_at: datetime, failures: int, after_s: float) -> bool:
+    """Is it time to stop relaying a message, after so many failures?"""
+    return failures >= LEAST_ATTEMPTS and (now - received_at).total_seconds() >= after_s
+
+
+def is_notice_due(now: datetime, received_at: datetime, failures_before: int, due_at: datetime | None, after_s: float) -> bool:
+    """Is this failed attempt the first one that is late enough for a delay notice?
+
+    due_at: for when the attempt was planned; None when it was ordered by hand, which never makes a notice. `relay_delay_s` plans
+    an attempt at the moment of the notice, so the first one that was planned for no later time is the one.
+    """
+    notice_at = received_at + timedelta(seconds=after_s)
+    if now < notice_at:
+        return False
+    return failures_before == 0 or (due_at is not None and due_at <= notice_at)
+
+
+def relay_delay_s(now: datetime, received_at: datetime, failures: int, chance: float, notice_after_s: float) -> float:
+    """As `delay_s`, from five minutes, and never past the moment at which a delay notice is due."""
+    until_notice_s = (received_at - now).total_seconds() + notice_after_s
+    usual_s = delay_s(failures, chance, FIRST_RELAY_DELAY_S)
+    return min(usual_s, until_notice_s) if until_notice_s > 0 else usual_s

@@ -96,9 +96,12 @@ class Spool:
 
     # Reception
 
-    def begin(self, queue_id: QueueId) -> Incoming:
-        """Room for one message. Nothing is written before it is large or committed."""
-        return Incoming(queue_id, self._folder, self._disk, self._in_memory_octets, self._submit_commit, self.release)
+    def begin(self, queue_id: QueueId, *, kept: bool = False) -> Incoming:
+        """Room for one message. Nothing is written before it is large or committed.
+
+        kept: once committed it stays with this process until it is finished, as what it has adopted does.
+        """
+        return Incoming(queue_id, self._folder, self._disk, self._in_memory_octets, self._submit_commit, self.release, kept=kept)
 
     def _submit_commit(self, job: Commit) -> None:
         if not self._writer.submit([job], urgent=True):
@@ -204,9 +207,13 @@ class Spool:
         """
         return self._order([Mark(Kind.DONE, *recipient, text, if_idle=True, synced=True) for recipient in recipients])
 
-    def release(self, queue_id: QueueId) -> None:
-        """Leave the message to the queue process."""
-        self._writer.submit([Release(queue_id)], urgent=True)
+    def finish(self, recipients: Sequence[tuple[QueueId, int, str]]) -> None:
+        """As `done`, but returns when that would outlive this process: for what cannot be told apart when it is done twice."""
+        self._order([Mark(Kind.DONE, queue_id, index, text) for queue_id, index, text in recipients])
+
+    def release(self, *queue_ids: QueueId) -> None:
+        """Leave the messages to the queue process."""
+        self._writer.submit([Release(queue_id) for queue_id in queue_ids], urgent=True)
 
     def flush(self) -> None:
         """Return when everything journalled so far is written."""

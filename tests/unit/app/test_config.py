@@ -85,6 +85,20 @@ def test_a_mistake_is_shown_with_its_place(folder: Path, wrong: str, right: str,
     assert any(problem.startswith(said) for problem in found), found
 
 
+@pytest.mark.parametrize(
+    ("outbound", "said"),
+    [
+        ('source: ["192.0.2.9", "192.0.2.10"]', "at most one IPv4"),
+        ('private_networks: ["10.0.0.1/8"]', "'10.0.0.1/8' is no network"),
+        ("private_network: []", "no such key"),
+    ],
+)
+def test_mistakes_of_outbound_are_told(folder: Path, outbound: str, said: str) -> None:
+    text = "".join(line for line in GOOD.splitlines(keepends=True) if not line.startswith("outbound:"))
+    found = _problems(folder, f"{text}outbound: {{{outbound}}}\n")
+    assert any(said in problem for problem in found), found
+
+
 def test_all_mistakes_at_once(folder: Path) -> None:
     assert len(_problems(folder, GOOD.replace("port: 2025", "port: x").replace("discard", "y").replace("7}", "0}"))) == 3
 

@@ -12,6 +12,7 @@ from mailward.delivery import control as module
 from mailward.delivery.control import Outcome, QueueControl, Selection
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Copy
+from mailward.delivery.passes import Passes
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
@@ -59,9 +60,9 @@ class Bench:
         self.agenda.adopt()
         return item
 
-    def run(self) -> None:
+    async def run(self) -> None:
         """One pass of the manager, to its end."""
-        self.manager.run_pass(self.agenda)
+        await Passes(self.agenda, (self.manager,)).run_once()
         self.manager.wait_idle()
         self.spool.flush()
 
@@ -95,7 +96,7 @@ async def test_a_list_shows_envelope_state_failures_next_time_and_the_last_answe
     bench.ledger.failing = {"ann@example.org"}
     item = await bench.put("ann@example.org", "bob@example.com")
     bench.control.hold(Selection(to="bob@example.com"), "asked the sender")
-    bench.run()
+    await bench.run()
     (message,) = bench.control.list(Selection()).messages
     assert (message.id, message.reverse_path, message.size_octets, message.origin) == (item.id, "a@example.net", 4, "inbound")
     ann, bob = message.recipients
@@ -136,14 +137,14 @@ async def test_selections(bench: Bench, selection: dict[str, object], found: lis
 async def test_what_is_held_is_not_tried_until_it_is_released(bench: Bench) -> None:
     item = await bench.put("ann@example.org", "bob@example.org")
     assert done(bench.control.hold(Selection(to="ann@example.org"), "why")) == [("ann@example.org", "")]
-    bench.run()
+    await bench.run()
     assert bench.tried() == [f"{item.id}:1"]
     bench.clock.seconds += 100_000
-    bench.run()
+    await bench.run()
     assert bench.tried() == []
     assert done(bench.control.retry(Selection())) == [("ann@example.org", "it is held; release it first")]
     assert done(bench.control.release(Selection())) == [("ann@example.org", "")]
-    bench.run()
+    await bench.run()
     assert bench.tried() == [f"{item.id}:0"] and not bench.states()
     assert [event.text for _, event in bench.ledger.events if event.recipient == "ann@example.org"] == [
         "held: why",
@@ -155,12 +156,12 @@ async def test_what_is_held_is_not_tried_until_it_is_released(bench: Bench) -> N
 async def test_retry_does_not_wait_for_the_time_of_the_next_attempt(bench: Bench) -> None:
     bench.ledger.failing = {"ann@example.org", "bob@example.com"}
     first = await bench.put("ann@example.org", "bob@example.com")
-    bench.run()
+    await bench.run()
     assert len(bench.tried()) == 2
-    bench.run()
+    await bench.run()
     assert bench.tried() == []
     assert done(bench.control.retry(Selection(to="example.org"))) == [("ann@example.org", "")]
-    bench.run()
+    await bench.run()
     assert bench.tried() == [f"{first.id}:0"]
     assert bench.states() == [("ann@example.org", "waiting", 2), ("bob@example.com", "waiting", 1)]
 
@@ -168,7 +169,7 @@ async def test_retry_does_not_wait_for_the_time_of_the_next_attempt(bench: Bench
 async def test_a_release_leaves_alone_what_is_not_held(bench: Bench) -> None:
     bench.ledger.failing = {"ann@example.org"}
     await bench.put("ann@example.org")
-    bench.run()
+    await bench.run()
     assert done(bench.control.release(Selection())) == []
 
 
@@ -178,7 +179,7 @@ async def test_t_q_11_a_drop_ends_one_recipient_with_a_copy_kept_and_the_others_
     assert bench.kept.copies == {f"{item.id}:0": (b"mail", "spam")}
     assert bench.ledger.records[item.id] == item.decision
     assert [event.text for _, event in bench.ledger.events] == ["dropped, a copy is in quarantine: spam"]
-    bench.run()
+    await bench.run()
     assert bench.tried() == [f"{item.id}:1"] and not bench.states()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Copy
+from mailward.delivery.passes import Passes
 from mailward.disk import Disk
 from mailward.model.decision import DecisionRecord, LaterEvent
 from mailward.model.errors import StorageError
@@ -121,18 +122,18 @@ async def test_t_q_11_only_the_recipient_that_failed_is_tried_again_and_by_the_q
     for failures in range(1, 4):
         ledger.batches.clear()
         clock.seconds += 70.0 * 2 ** (failures - 1)
-        second.run_pass(agenda)
+        await Passes(agenda, (second,)).run_once()
         second.wait_idle()
         queue.flush()
         tried += ledger.batches
         assert queue.open_recipients(item.id)[1].failures == failures + 1
     assert tried == [[f"{item.id}:1"]] * 3
-    second.run_pass(agenda)
+    await Passes(agenda, (second,)).run_once()
     second.wait_idle()
     assert tried == [[f"{item.id}:1"]] * 3  # not due yet
     ledger.failing.clear()
     clock.seconds += 5000.0
-    second.run_pass(agenda)
+    await Passes(agenda, (second,)).run_once()
     second.wait_idle()
     queue.flush()
     assert ledger.kept.keys() == {f"{item.id}:{index}" for index in range(3)}
@@ -189,7 +190,7 @@ async def test_an_item_stays_until_its_decision_record_is_kept(tmp_path: Path) -
     clock = Clock()
     second, agenda = manager_of(queue, ledger, clock), agenda_of(queue, clock)
     for _ in range(2):
-        second.run_pass(agenda)
+        await Passes(agenda, (second,)).run_once()
         second.wait_idle()
         clock.seconds += 100.0
     assert ledger.records == {item.id: item.decision}
@@ -241,8 +242,57 @@ async def test_the_queue_process_serves_what_a_dead_worker_left_by_itself(tmp_pa
     ledger = Gate()
     ledger.open.set()
     manager = manager_of(queue, ledger)
-    manager.adopt(agenda_of(queue))
+    passes = Passes(agenda_of(queue), (manager,))
+    passes.start()
     assert await asyncio.to_thread(ledger.entered.wait, 30)
     manager.wait_idle()
     assert f"{item.id}:0" in ledger.kept
+    await passes.stop()
     await end(manager, queue)
+
+
+async def test_what_is_for_others_is_handed_over_once_our_own_part_is_through(tmp_path: Path) -> None:
+    spool, queue = spools(tmp_path)
+    gate = Gate()
+    manager = manager_of(spool, gate)
+    mixed = await commit(spool, b"mixed", [to("ann"), to("far", "relay"), to("bob", "quarantine")])
+    manager.offer(mixed)
+    assert gate.entered.wait(30)
+    manager._hand_over.flush()
+    spool.flush()
+    assert not queue.adopt().items
+    gate.open.set()
+    manager.wait_idle()
+    manager._hand_over.flush()
+    spool.flush()
+    assert queue.adopt().items == (mixed.id,)
+    assert set(queue.open_recipients(mixed.id)) == {1}
+    await end(manager, spool, queue)
+
+
+async def test_messages_that_only_go_elsewhere_share_a_segment(tmp_path: Path) -> None:
+    spool, queue = spools(tmp_path)
+    manager = manager_of(spool, Ledger())
+    items = [await commit(spool, b"x", [to("far", "relay")]) for _ in range(20)]
+    for item in items:
+        manager.offer(item)
+    manager._hand_over.flush()
+    spool.flush()
+    assert len(list((tmp_path / "spool").glob("*.seg"))) == 1
+    assert set(queue.adopt().items) == {item.id for item in items}
+    await end(manager, spool, queue)
+
+
+async def test_a_local_failure_does_not_keep_the_others_from_being_relayed(tmp_path: Path) -> None:
+    spool, queue = spools(tmp_path)
+    ledger = Ledger()
+    ledger.failing = {"ann@example.org"}
+    manager = manager_of(spool, ledger)
+    item = await commit(spool, b"x", [to("ann"), to("far", "relay")])
+    manager.offer(item)
+    manager.wait_idle()
+    manager._hand_over.flush()
+    spool.flush()
+    assert queue.adopt().items == (item.id,)
+    assert {index: state.failures for index, state in queue.open_recipients(item.id).items()} == {0: 1, 1: 0}
+    await end(manager, spool, queue)

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.queue.index import DueIndex
-from mailward.queue.schedule import delay_s, next_attempt_at, remaining_s
+from mailward.queue.schedule import (
+    LEAST_ATTEMPTS,
+    delay_s,
+    is_given_up,
+    is_notice_due,
+    next_attempt_at,
+    relay_delay_s,
+    remaining_s,
+)
 from support.spooling import NOW
 
 
@@ -33,3 +41,25 @@ def test_due_index_gives_the_earliest_first_and_each_once() -> None:
         index.add(due_s, f"id{due_s:.0f}", 0)  # type: ignore[arg-type]
     assert index.take(30.0) == [("id10", 0), ("id20", 0), ("id30", 0)]
     assert index.take(30.0) == []
+
+
+def test_t_q_07_relaying_is_given_up_after_its_time_and_a_few_attempts() -> None:
+    assert not is_given_up(NOW, NOW - timedelta(days=6), LEAST_ATTEMPTS - 1, 5 * 86400.0)
+    assert not is_given_up(NOW, NOW - timedelta(days=4), 1000, 5 * 86400.0)
+    assert is_given_up(NOW, NOW - timedelta(days=5), LEAST_ATTEMPTS, 5 * 86400.0)
+    assert not is_given_up(NOW, NOW + timedelta(days=3650), 1000, 5 * 86400.0)
+
+
+@given(st.integers(60, 4 * 86400), st.floats(0, 1, exclude_max=True))
+def test_exactly_one_failed_attempt_makes_the_delay_notice(notice_after_s: int, chance: float) -> None:
+    now, due_at, notices = NOW, None, 0
+    for failures in range(1, 60):
+        notices += is_notice_due(now, NOW, failures - 1, due_at, notice_after_s)
+        due_at = now + timedelta(seconds=relay_delay_s(now, NOW, failures, chance, notice_after_s))
+        now = due_at + timedelta(seconds=0.1)
+    assert notices == (1 if now >= NOW + timedelta(seconds=notice_after_s + 5000) else notices) and notices <= 1
+
+
+def test_mail_that_could_not_be_tried_in_time_gets_its_notice_at_the_first_attempt() -> None:
+    assert is_notice_due(NOW, NOW - timedelta(hours=9), 0, None, 4 * 3600.0)
+    assert not is_notice_due(NOW, NOW - timedelta(hours=9), 3, None, 4 * 3600.0)  # ordered by hand

@@ -263,3 +263,42 @@ async def test_t_q_05_a_write_the_kernel_cuts_short_is_refused_and_the_next_mess
     assert len(adoption.items) == 4 and not adoption.reports
     await queue.close()
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 150_000
+
+
+async def test_t_q_10_what_is_finished_stays_finished_when_the_process_dies_at_once(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path)
+    item = await commit(spool, b"x", 2)
+    spool.finish([(item.id, 0, "relayed to mx.example.net")])
+    (segment,) = (tmp_path / "spool").glob("*.seg")
+    octets = segment.read_bytes()  # what another process would find now
+    await spool.close()
+    segment.write_bytes(octets)
+    other = spool_at(tmp_path, "queue")
+    assert other.adopt().items == (item.id,) and set(other.open_recipients(item.id)) == {1}
+    await other.close()
+
+
+@pytest.mark.parametrize("size_octets", [10, 400_000])
+async def test_what_a_process_keeps_waits_for_it_until_it_is_finished(tmp_path: Path, size_octets: int) -> None:
+    spool = spool_at(tmp_path, "queue")
+    item = item_for(b"x" * size_octets)
+    incoming = spool.begin(item.id, kept=True)
+    incoming.write(b"x" * size_octets)
+    await incoming.commit(item)
+    assert spool.open_recipients(item.id)[0].waiting
+    assert spool.begin_attempts([(item.id, 0)]) == {(item.id, 0)}
+    assert spool.begin_attempts([(item.id, 0)]) == frozenset()
+    spool.failed_attempt(item.id, 0, "later", NOW)
+    spool.flush()
+    assert spool.open_recipients(item.id)[0].failures == 1  # still ours, as what was adopted is
+    await spool.close()
+
+
+async def test_released_together_they_share_a_segment(tmp_path: Path) -> None:
+    spool, other = spool_at(tmp_path), spool_at(tmp_path, "queue")
+    items = [await commit(spool, b"x") for _ in range(5)]
+    spool.release(*(item.id for item in items))
+    spool.flush()
+    assert set(other.adopt().items) == {item.id for item in items}
+    await spool.close()
+    await other.close()

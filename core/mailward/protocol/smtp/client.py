@@ -58,6 +58,8 @@ class SmtpClient:
         self._is_clean = True  # no transaction is left open on the server
         self.state = State.OPENING
         self.extensions = Extensions()
+        self.is_message_sent = False
+        """Was the last message handed out to its end?"""
         self.replies = 0
         """How many were read: each gives the server new time for the next."""
 
@@ -93,6 +95,7 @@ class SmtpClient:
         plan.append((Step.DATA, command(b"DATA")))
         self._transaction = _Transaction(mail, paths, outcomes, plan)
         self._move(State.TRANSACTION)
+        self.is_message_sent = False
         if not paths:
             return self._finish()
         self._is_clean = False
@@ -115,6 +118,7 @@ class SmtpClient:
             if self._sent_octets >= len(self._content):
                 self._content = b""
                 self._due.append(Step.MESSAGE)
+                self.is_message_sent = True
         out = bytes(self._out)
         self._out.clear()
         return out

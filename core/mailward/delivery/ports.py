@@ -1,0 +1,117 @@
+"""What relaying asks of others: connections, requirements, signatures, reports. Implemented above and handed in by `app`."""
+
+import enum
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from mailward.api.relaying import Relaying
+from mailward.delivery.bounce import FailedRecipient
+from mailward.delivery.route import Target
+from mailward.model.address import Address
+from mailward.model.decision import DecisionRecord, LaterEvent
+from mailward.model.errors import MailwardError
+from mailward.model.ids import AccountId
+from mailward.model.reply import Reply
+from mailward.model.session import TlsFacts
+from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail
+from mailward.queue.item import QueueItem
+
+
+class HostFault(enum.Enum):
+    """Why a host could not be used. NO_TLS: it is needed and not offered. TLS: the handshake or the certificate failed."""
+
+    UNREACHABLE = "unreachable"
+    NO_TLS = "no TLS offered"
+    TLS = "TLS failed"
+
+
+class HostFailed(MailwardError):
+    """No transaction with this target now. reply: what it said, when that is why."""
+
+    def __init__(self, fault: HostFault, text: str, reply: Reply | None = None) -> None:
+        super().__init__(text)
+        self.fault = fault
+        self.reply = reply
+
+
+class Hop(Protocol):
+    """One connection that has got as far as its first transaction. tls: None in clear. level: what it fulfils."""
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def tls(self) -> TlsFacts | None: ...
+
+    @property
+    def level(self) -> TlsLevel: ...
+
+    @property
+    def is_usable(self) -> bool:
+        """False when it has ended, or the server spoke out of turn."""
+        ...
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Was the last message written to its end, whatever was answered?"""
+        ...
+
+    async def send(self, mail: OutgoingMail) -> tuple[Outcome, ...]:
+        """One transaction; one outcome for each forward-path, in their order, whatever happens."""
+        ...
+
+    async def close(self) -> None:
+        """QUIT where that is possible, without waiting long."""
+        ...
+
+
+class Connector(Protocol):
+    """Makes connections."""
+
+    async def connect(self, target: Target, domain: str, level: TlsLevel) -> Hop:
+        """A connection that fulfils the level; for VERIFIED the certificate names the host or the domain. Raises HostFailed."""
+        ...
+
+
+class Rules(Protocol):
+    """What policies/outbound.yaml and its plugins say. Whatever is raised keeps the mail queued, with an alarm."""
+
+    async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
+        """How well the connection must be protected."""
+        ...
+
+    async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
+        """The copy that leaves: signed, for example."""
+        ...
+
+
+class Directory(Protocol):
+    """Which domains and mailboxes are ours. Both calls may raise StorageError."""
+
+    def is_local_domain(self, domain: str) -> bool: ...
+
+    def resolve(self, address: Address) -> AccountId | None:
+        """Whose mailbox the address means, None when nobody's."""
+        ...
+
+
+class Decisions(Protocol):
+    """Where decision records are kept."""
+
+    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
+        """Keep the record, unless it is there, and the events. Raises StorageError."""
+        ...
+
+
+class Reports(Protocol):
+    """Tells the sender. Returns when that is certain: after a crash it may be told twice, never not at all."""
+
+    async def failed(self, item: QueueItem, failures: Sequence[FailedRecipient]) -> None:
+        """These recipients will not get it. Raises StorageError."""
+        ...
+
+    async def delayed(self, item: QueueItem, delays: Sequence[FailedRecipient], retry_until: datetime) -> None:
+        """These recipients have not got it yet. Raises StorageError."""
+        ...

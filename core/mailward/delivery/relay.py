@@ -1,0 +1,141 @@
+"""One message on its way to one domain: which hosts are tried, and what that means for each recipient.
+
+RFC 5321 section 5.1. Nothing is journalled here: whoever calls does that, before and after.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from mailward.delivery.ports import Connector, Hop, HostFailed, HostFault
+from mailward.delivery.route import NoRoute, Router, Target
+from mailward.formats.dsn import one_line
+from mailward.model.address import ForwardPath
+from mailward.model.reply import Reply, reply
+from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail, Result
+
+MOST_TRANSACTIONS = 2
+"""With so many hosts of a domain a message is begun in one attempt, when they want it later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one recipient. status: enhanced code. words: the reply, or ours. remote_mta: who said them, "" for us.
+
+    text: for the log, `explain` and the journal.
+    """
+
+    result: Result
+    status: str
+    words: str
+    remote_mta: str
+    text: str
+
+
+@dataclass(slots=True)
+class Attempt:
+    """fates: by forward-path. hop: the connection, when it can take another message. is_domain_down: no host could be talked to
+    at all, so that other mail for the domain need not find that out again.
+    """
+
+    fates: dict[ForwardPath, Fate] = field(default_factory=dict)
+    hop: Hop | None = None
+    is_domain_down: bool = False
+
+
+class Relay:
+    """Shared by all attempts."""
+
+    def __init__(self, router: Router, connector: Connector) -> None:
+        self._router = router
+        self._connector = connector
+
+    async def attempt(self, domain: str, mail: OutgoingMail, requirement: TlsRequirement, hop: Hop | None) -> Attempt:
+        """hop: a connection to the domain left by an attempt before; it is used, or closed."""
+        attempt = Attempt()
+        if hop is not None and hop.is_usable and hop.level.strength >= requirement.level.strength:
+            attempt.hop = hop
+            waiting = await _send(attempt, hop, mail)
+            if hop.is_usable or hop.may_have_arrived or not waiting:
+                return attempt
+            # The server ended the connection between two messages, as it may: this attempt has not begun yet.
+            mail = replace(mail, forward_paths=waiting)
+        if hop is not None:
+            await hop.close()
+            attempt.hop = None
+        route = await self._router.find(domain)
+        if isinstance(route, NoRoute):
+            result = Result.PERMANENT if route.permanent else Result.TEMPORARY
+            _tell_all(attempt, mail, result, route.reply)
+            attempt.is_domain_down = not route.permanent
+        else:
+            await self._try_hosts(attempt, route, domain, mail, requirement)
+        return attempt
+
+    async def _try_hosts(
+        self, attempt: Attempt, targets: Sequence[Target], domain: str, mail: OutgoingMail, requirement: TlsRequirement
+    ) -> None:
+        failures: list[tuple[Target, HostFailed]] = []
+        transactions = 0
+        for target in targets:
+            try:
+                hop = await self._connector.connect(target, domain, requirement.level)
+            except HostFailed as failure:
+                failures.append((target, failure))
+                continue
+            attempt.hop = hop
+            waiting = await _send(attempt, hop, mail)
+            transactions += 1
+            unclear = hop.may_have_arrived and not hop.is_usable
+            if not waiting or unclear or transactions == MOST_TRANSACTIONS or target is targets[-1]:
+                return
+            mail = replace(mail, forward_paths=waiting)
+            await hop.close()
+            attempt.hop = None
+        if not transactions:
+            self._unreached(attempt, mail, failures, requirement)
+
+    def _unreached(
+        self, attempt: Attempt, mail: OutgoingMail, failures: Sequence[tuple[Target, HostFailed]], requirement: TlsRequirement
+    ) -> None:
+        """No host was good enough. Only where every one of them lacks STARTTLS will waiting not help."""
+        faults = {failure.fault for _, failure in failures}
+        target, failure = failures[-1]
+        words = f"{target}: {failure}"
+        if faults == {HostFault.NO_TLS}:
+            text = f"Encryption is required ({requirement.why}) and no mail host of the domain offers STARTTLS"
+            _tell_all(attempt, mail, Result.PERMANENT, reply(550, "5.7.10", text))
+        elif HostFault.TLS in faults and HostFault.UNREACHABLE not in faults:
+            why = f" ({requirement.why})" if requirement.level is not TlsLevel.OPPORTUNISTIC else ""
+            _tell_all(attempt, mail, Result.TEMPORARY, reply(450, "4.7.5", f"No sound TLS{why}: {words}"))
+        else:
+            said = failure.reply
+            if said is not None and failure.fault is HostFault.UNREACHABLE:
+                words = f"{target} does not take mail now: {said}"
+            _tell_all(attempt, mail, Result.TEMPORARY, reply(451, "4.4.1", words))
+            attempt.is_domain_down = faults == {HostFault.UNREACHABLE}
+
+
+async def _send(attempt: Attempt, hop: Hop, mail: OutgoingMail) -> tuple[ForwardPath, ...]:
+    """One transaction. Returns the recipients that have to wait."""
+    outcomes = await hop.send(mail)
+    for outcome in outcomes:
+        attempt.fates[outcome.forward_path] = _fate(outcome, hop)
+    return tuple(outcome.forward_path for outcome in outcomes if outcome.result is Result.TEMPORARY)
+
+
+def _fate(outcome: Outcome, hop: Hop) -> Fate:
+    words = one_line(str(outcome.reply) if outcome.by_peer else " ".join(outcome.reply.lines))
+    way = f"{hop.target} {f'over {hop.tls.version}' if hop.tls else 'in clear'}"
+    text = f"relayed to {way}: {words}" if outcome.result is Result.ACCEPTED else f"{way}: {words}"
+    return Fate(outcome.result, _status(outcome.reply), words, hop.target.host if outcome.by_peer else "", text)
+
+
+def _tell_all(attempt: Attempt, mail: OutgoingMail, result: Result, why: Reply) -> None:
+    words = one_line(" ".join(why.lines))
+    for path in mail.forward_paths:
+        attempt.fates[path] = Fate(result, _status(why), words, "", words)
+
+
+def _status(answer: Reply) -> str:
+    return answer.enhanced or f"{answer.code // 100}.0.0"

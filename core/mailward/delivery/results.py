@@ -1,0 +1,164 @@
+"""What became of each recipient of a relaying attempt: into the journal, to the sender, and where `explain` shows it.
+
+The end of a recipient is marked right after the reply, before anything else is done, and the mark outlives this process: a crash
+sends at most the messages under way a second time (T-Q-10), and never one that is marked (T-Q-11).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from mailward.api.services import Clock
+from mailward.delivery.bounce import FailedRecipient
+from mailward.delivery.ports import Decisions, Reports
+from mailward.delivery.relay import Fate
+from mailward.formats.address import parse_mailbox
+from mailward.model.address import ForwardPath
+from mailward.model.decision import LaterEvent, utc_text
+from mailward.model.errors import StorageError
+from mailward.protocol.smtp.outgoing import Result
+from mailward.queue.agenda import Agenda
+from mailward.queue.item import QueueItem
+from mailward.queue.schedule import ALARM_AFTER, is_given_up, is_notice_due, relay_delay_s
+from mailward.queue.spool import Spool
+
+ROUTE = "relay"
+
+log = structlog.get_logger("mailward.outbound")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Recipients of one message that travel together: one domain, the same edits."""
+
+    agenda: Agenda
+    item: QueueItem
+    domain: str
+    indexes: tuple[int, ...]
+
+    def paths(self) -> dict[ForwardPath, list[int]]:
+        """By forward-path, since one may be there twice. Raises AddressSyntaxError."""
+        found: dict[ForwardPath, list[int]] = {}
+        for index in self.indexes:
+            path = ForwardPath(parse_mailbox(self.item.recipients[index].forward_path))
+            found.setdefault(path, []).append(index)
+        return found
+
+
+class Results:
+    """give_up_after_s, delay_notice_after_s: since the message was received. chance: randomness, from 0 up to 1."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        reports: Reports,
+        decisions: Decisions,
+        clock: Clock,
+        *,
+        give_up_after_s: float,
+        delay_notice_after_s: float,
+        chance: Callable[[], float],
+    ) -> None:
+        self._spool = spool
+        self._reports = reports
+        self._decisions = decisions
+        self._clock = clock
+        self._give_up_after_s = give_up_after_s
+        self._delay_notice_after_s = delay_notice_after_s
+        self._chance = chance
+
+    async def end(self, batch: Batch, fates: dict[int, Fate]) -> None:
+        """Journal what became of each recipient: first those that are through, then those that never will be, then the rest."""
+        now = self._clock.now()
+        item = batch.item
+        of = {result: [n for n, fate in fates.items() if fate.result is result] for result in Result}
+        if accepted := of[Result.ACCEPTED]:
+            await asyncio.to_thread(self._spool.finish, [(item.id, index, fates[index].text) for index in accepted])
+        given_up = [index for index in of[Result.TEMPORARY] if self._is_given_up(item, index, fates[index], now)]
+        lost = sorted(of[Result.PERMANENT] + given_up)
+        waiting = [index for index in of[Result.TEMPORARY] if index not in given_up]
+        events = {index: fates[index].text for index in accepted}
+        if lost:
+            await self._tell_failed(batch, lost, fates, now)
+            events.update({n: f"{'given up' if n in given_up else 'failed'}: {fates[n].text}" for n in lost})
+        if waiting:
+            await self._tell_late(batch, waiting, fates, now)
+            for index in waiting:
+                events.update(self.defer(batch, [index], fates[index]))
+        for index, text in events.items():
+            tell = log.info if index in accepted else log.warning
+            rcpt = item.recipients[index].forward_path
+            tell("relayed" if index in accepted else "not relayed", id=item.id, rcpt=rcpt, how=text)
+        await self._record(item, events)
+
+    def _is_given_up(self, item: QueueItem, index: int, fate: Fate, now: datetime) -> bool:
+        """Only what is not our own fault is ever given up."""
+        if not fate.status:
+            return False
+        state = self._spool.open_recipients(item.id).get(index)
+        failures = 1 if state is None else state.failures + 1
+        return is_given_up(now, datetime.fromisoformat(item.received_at), failures, self._give_up_after_s)
+
+    async def _tell_failed(self, batch: Batch, lost: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
+        """The report is certain before the recipients are marked; a crash in between tells the sender twice, not never."""
+        await self._reports.failed(batch.item, [_failed(batch.item, index, fates[index], now) for index in lost])
+        await asyncio.to_thread(self._spool.finish, [(batch.item.id, index, fates[index].text) for index in lost])
+
+    async def _tell_late(self, batch: Batch, waiting: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
+        received_at = datetime.fromisoformat(batch.item.received_at)
+        states = self._spool.open_recipients(batch.item.id)
+        late = []
+        for index in waiting:
+            state = states.get(index)
+            if state is None or not fates[index].status:
+                continue
+            due_at = datetime.fromisoformat(state.next_at) if state.next_at else None
+            if is_notice_due(now, received_at, state.failures, due_at, self._delay_notice_after_s):
+                late.append(_failed(batch.item, index, fates[index], now))
+        if late:
+            until = received_at + timedelta(seconds=self._give_up_after_s)
+            try:
+                await self._reports.delayed(batch.item, late, until)
+            except StorageError as error:  # the mail itself matters more
+                log.error("delay notice not sent", id=batch.item.id, problem=str(error))
+
+    def defer(self, batch: Batch, indexes: Iterable[int], fate: Fate, *, wait_s: float | None = None) -> dict[int, str]:
+        """Journal failed attempts and plan the next ones, by their number or in `wait_s`. Returns what to tell of them."""
+        item, now = batch.item, self._clock.now()
+        states = self._spool.open_recipients(item.id)
+        received_at = datetime.fromisoformat(item.received_at)
+        told = {}
+        for index in indexes:
+            if index not in states:
+                continue
+            failures = states[index].failures + 1
+            usual_s = relay_delay_s(now, received_at, failures, self._chance(), self._delay_notice_after_s)
+            delay_s = usual_s if wait_s is None else wait_s
+            next_at = now + timedelta(seconds=delay_s)
+            self._spool.failed_attempt(item.id, index, fate.text, next_at)
+            batch.agenda.again(item.id, index, ROUTE, delay_s)
+            told[index] = f"attempt {failures} failed, next after {utc_text(next_at)}: {fate.text}"
+            if failures >= ALARM_AFTER and not fate.status:
+                log.error("relaying fails for a reason of our own", id=item.id, attempt=failures, problem=fate.text)
+        return told
+
+    async def _record(self, item: QueueItem, texts: dict[int, str]) -> None:
+        at = utc_text(self._clock.now())
+        events = tuple(LaterEvent(at, item.recipients[index].forward_path, text) for index, text in texts.items())
+        try:
+            await asyncio.to_thread(self._decisions.add, item.decision, events)
+        except StorageError as error:
+            log.warning("decision events lost", id=item.id, problem=str(error))
+
+
+def local_problem(text: str) -> Fate:
+    """A failure of our own, which an admin must mend: it has no status, and is never given up."""
+    return Fate(Result.TEMPORARY, "", text, "", text)
+
+
+def _failed(item: QueueItem, index: int, fate: Fate, at: datetime) -> FailedRecipient:
+    path = item.recipients[index].forward_path
+    return FailedRecipient(index, path, fate.status, fate.words, fate.remote_mta, at)

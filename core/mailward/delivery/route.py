@@ -1,0 +1,213 @@
+"""Where does mail for a domain go next? Static routes, MX records, null MX, loops (RFC 5321 section 5; RFC 7505).
+
+`Router.find` asks DNS; what an answer means is decided by the pure functions below it. A name in DNS is a stranger's word:
+it may not lead to this server itself, nor into a network that is not public unless the admin named that.
+"""
+
+import ipaddress
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mailward.api.services import DnsTemporaryError, Resolver
+from mailward.model.reply import Reply, reply
+
+MOST_HOSTS = 10
+MOST_TARGETS = 10
+"""How many hosts are looked up, and how many addresses tried, in one attempt (T-RELAY-17)."""
+
+NULL_MX = reply(556, "5.1.10", "The domain does not accept mail (null MX)")
+NO_SUCH_DOMAIN = reply(550, "5.1.2", "The domain does not exist in DNS, or has neither MX nor address records")
+NO_ADDRESS = reply(550, "5.4.4", "No mail host of the domain has an address")
+NOT_PUBLIC = reply(550, "5.4.4", "The mail hosts of the domain have no public address")
+LOOP = reply(554, "5.4.6", "The domain's best mail host is this server, which does not serve it")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Chance = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class StaticHop:
+    """Where an admin sends a domain's mail. host: a name, whose addresses are looked up (no MX), or an address."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address to try. host: the name it has there, which a certificate should prove; the address itself for none."""
+
+    host: str
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]" if self.host == self.address else f"{self.host} [{self.address}]"
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoute:
+    """Why there is nothing to try. permanent: nor will there be."""
+
+    reply: Reply
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mx:
+    """One MX record, the host's name in lower case."""
+
+    preference: int
+    host: str
+
+
+class Router:
+    """hostname: our own. routes: domain, or "*" for all others. port: of hosts found by MX.
+
+    is_ours: does an address lead to a listener of this server? allowed: networks that are not public and yet may be reached.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        *,
+        hostname: str,
+        routes: Mapping[str, StaticHop],
+        port: int = 25,
+        is_ours: Callable[[str], bool] = lambda address: False,
+        allowed: Sequence[Network] = (),
+        chance: Chance = random.random,
+    ) -> None:
+        self._resolver = resolver
+        self._hostname = hostname.lower()
+        self._routes = routes
+        self._port = port
+        self._is_ours = is_ours
+        self._allowed = allowed
+        self._chance = chance
+
+    async def find(self, domain: str) -> tuple[Target, ...] | NoRoute:
+        """The addresses to try, in this order. domain: A-labels in lower case, or an address literal."""
+        try:
+            static = self._routes.get(domain) or self._routes.get("*")
+            if static is not None:
+                return await self._static(static)
+            if domain.startswith("["):
+                literal = domain[1:-1].removeprefix("IPv6:")
+                return self._literal(literal)
+            return await self._by_mx(domain)
+        except DnsTemporaryError as error:
+            return NoRoute(reply(451, "4.4.3", f"DNS gives no usable answer: {error}"), permanent=False)
+
+    async def _static(self, hop: StaticHop) -> tuple[Target, ...] | NoRoute:
+        if _address(hop.host) is not None:
+            return (Target(hop.host, hop.host, hop.port),)
+        addresses = await self._addresses(hop.host)
+        if not addresses:
+            # The admin's own word, and perhaps a slip of the pen: mail waits until it is mended.
+            return NoRoute(reply(451, "4.4.4", f"The routed host {hop.host} has no address"), permanent=False)
+        return tuple(Target(hop.host, address, hop.port) for address in addresses[:MOST_TARGETS])
+
+    def _literal(self, address: str) -> tuple[Target, ...] | NoRoute:
+        if self._is_ours(address):
+            return NoRoute(LOOP, permanent=True)
+        if not is_public(address, self._allowed):
+            return NoRoute(NOT_PUBLIC, permanent=True)
+        return (Target(address, address, self._port),)
+
+    async def _by_mx(self, domain: str) -> tuple[Target, ...] | NoRoute:
+        answer = await self._resolver.resolve(domain, "MX")
+        if answer.status == "nxdomain":
+            return NoRoute(NO_SUCH_DOMAIN, permanent=True)
+        found = read_mx(answer.records)
+        if answer.status == "found" and not found:
+            return NoRoute(NULL_MX, permanent=True)
+        # RFC 5321 section 5.1: the domain's own addresses only where there is no MX record at all.
+        ordered = in_order(found, self._chance) if found else (Mx(0, domain),)
+        return await self._reach(ordered[:MOST_HOSTS], without_mx=not found)
+
+    async def _reach(self, records: Sequence[Mx], *, without_mx: bool) -> tuple[Target, ...] | NoRoute:
+        """Look up hosts until there are enough addresses; our own place in the list ends it."""
+        targets: list[Target] = []
+        refused = False
+        failure: DnsTemporaryError | None = None
+        own = next((record.preference for record in records if record.host == self._hostname), None)
+        for record in records:
+            if (own is not None and record.preference >= own) or len(targets) >= MOST_TARGETS:
+                break
+            try:
+                addresses = await self._addresses(record.host)
+            except DnsTemporaryError as error:
+                failure = error
+                continue
+            if any(self._is_ours(address) for address in addresses):
+                own = record.preference
+                targets = [target for target in targets if _preference(records, target) < own]
+                break
+            public = [address for address in addresses if is_public(address, self._allowed)]
+            refused = refused or len(public) < len(addresses)
+            targets += [Target(record.host, address, self._port) for address in public]
+        if targets:
+            return tuple(targets[:MOST_TARGETS])
+        if failure is not None:
+            raise failure
+        if own is not None:
+            return NoRoute(LOOP, permanent=True)
+        if refused:
+            return NoRoute(NOT_PUBLIC, permanent=True)
+        return NoRoute(NO_SUCH_DOMAIN if without_mx else NO_ADDRESS, permanent=True)
+
+    async def _addresses(self, host: str) -> list[str]:
+        """IPv6 and IPv4 by turns. An IP address where a name belongs has none (RFC 5321 section 5.1: names only)."""
+        if _address(host) is not None:
+            return []
+        failure: DnsTemporaryError | None = None
+        kinds: list[Sequence[str]] = []
+        for kind in ("AAAA", "A"):
+            try:
+                kinds.append((await self._resolver.resolve(host, kind)).records)
+            except DnsTemporaryError as error:
+                failure = error
+        found = [records[place] for place in range(max(map(len, kinds), default=0)) for records in kinds if place < len(records)]
+        if not found and failure is not None:
+            raise failure
+        return found
+
+
+def read_mx(records: Sequence[str]) -> tuple[Mx, ...]:
+    """The MX records that name a host; none in an answer that has only "." (RFC 7505 section 3)."""
+    found = []
+    for record in records:
+        preference, _, host = record.partition(" ")
+        if host and host != ".":
+            found.append(Mx(int(preference), host.lower()))
+    return tuple(found)
+
+
+def in_order(records: Sequence[Mx], chance: Chance) -> tuple[Mx, ...]:
+    """By preference, equals at random (RFC 5321 section 5.1)."""
+    return tuple(sorted(records, key=lambda record: (record.preference, chance())))
+
+
+def is_public(address: str, allowed: Sequence[Network] = ()) -> bool:
+    """May an address found in DNS be connected to?"""
+    parsed = _address(address)
+    if parsed is None:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    if any(parsed in network for network in allowed):
+        return True
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+
+
+def _preference(records: Sequence[Mx], target: Target) -> int:
+    return min(record.preference for record in records if record.host == target.host)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

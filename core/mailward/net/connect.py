@@ -1,0 +1,130 @@
+"""How is a connection to a next hop made, and how well is it protected? (RFC 3207; RFC 8996; RFC 9325)
+
+Opportunistic TLS takes any certificate, since it would go in clear otherwise; a handshake that fails is followed by a second
+connection in clear to the same host, as Postfix does at level `may`. Required and verified connections never go in clear.
+Octets in clear that came with the 220 end the attempt at every level.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+
+import structlog
+
+from mailward.delivery.ports import HostFailed, HostFault
+from mailward.delivery.route import Target
+from mailward.model.tls import TlsLevel
+from mailward.net.hop import SmtpHop, Timeouts
+from mailward.net.tls import any_peer_context, proves_name, verifying_context
+from mailward.net.wire import Wire
+from mailward.protocol.smtp.client_states import Broken, Event, State, TlsReady, TlsRefused
+
+log = structlog.get_logger("mailward.outbound")
+
+
+class SmtpConnector:
+    """Implements `delivery.ports.Connector`. source: addresses to connect from, at most one of each kind."""
+
+    def __init__(
+        self,
+        hostname: str,
+        *,
+        source: tuple[str, ...] = (),
+        timeouts: Timeouts | None = None,
+        verifying: ssl.SSLContext | None = None,
+    ) -> None:
+        self._hostname = hostname
+        self._source = {ipaddress.ip_address(address).version: address for address in source}
+        self._timeouts = timeouts or Timeouts()
+        self._any_peer = any_peer_context()
+        self._verifying = verifying or verifying_context()
+
+    async def connect(self, target: Target, domain: str, level: TlsLevel) -> SmtpHop:
+        try:
+            return await self._connect(target, domain, level)
+        except HostFailed as failure:
+            if failure.fault is not HostFault.TLS or level is not TlsLevel.OPPORTUNISTIC:
+                raise
+            log.warning("handshake failed, going in clear", host=target.host, address=target.address, problem=str(failure))
+            return await self._connect(target, domain, None)
+
+    async def _connect(self, target: Target, domain: str, level: TlsLevel | None) -> SmtpHop:
+        """level: None goes in clear."""
+        hop = SmtpHop(target, await self._open(target), self._hostname, self._timeouts)
+        try:
+            await self._opened(hop)
+            if level is not None:
+                await self._protect(hop, domain, level)
+        except BaseException:
+            hop.abort()
+            raise
+        return hop
+
+    async def _open(self, target: Target) -> Wire:
+        version = ipaddress.ip_address(target.address).version
+        source = self._source.get(version)
+        try:
+            async with asyncio.timeout(self._timeouts.connect_s):
+                _, wire = await asyncio.get_running_loop().create_connection(
+                    Wire,
+                    target.address,
+                    target.port,
+                    family=socket.AF_INET if version == 4 else socket.AF_INET6,
+                    local_addr=(source, 0) if source else None,
+                )
+        except TimeoutError:
+            raise HostFailed(HostFault.UNREACHABLE, f"no connection within {self._timeouts.connect_s:g} s") from None
+        except OSError as error:
+            raise HostFailed(HostFault.UNREACHABLE, f"no connection: {error.strerror or error}") from None
+        return wire
+
+    async def _opened(self, hop: SmtpHop) -> None:
+        """Through greeting and EHLO."""
+        while hop.machine.state is State.OPENING:
+            _usable(await hop.converse())
+
+    async def _protect(self, hop: SmtpHop, domain: str, level: TlsLevel) -> None:
+        needed = level is not TlsLevel.OPPORTUNISTIC
+        if not hop.machine.extensions.starttls:
+            if needed:
+                await hop.close()
+                raise HostFailed(HostFault.NO_TLS, "the server does not offer STARTTLS")
+            return
+        hop.machine.start_tls()
+        for event in _usable(await hop.converse()):
+            match event:
+                case TlsRefused(answer) if needed:
+                    raise HostFailed(HostFault.TLS, f"the server offers STARTTLS and refuses it: {answer}", answer)
+                case TlsReady():
+                    await self._shake_hands(hop, domain, level)
+
+    async def _shake_hands(self, hop: SmtpHop, domain: str, level: TlsLevel) -> None:
+        verified = level is TlsLevel.VERIFIED
+        host = hop.target.host
+        try:
+            await hop.shake_hands(self._verifying if verified else self._any_peer, None if _is_address(host) else host)
+        except ssl.SSLCertVerificationError as error:
+            raise HostFailed(HostFault.TLS, f"its certificate is not trusted: {error.verify_message}") from None
+        except (OSError, TimeoutError) as error:
+            reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+            raise HostFailed(HostFault.TLS, f"the TLS handshake failed: {reason}") from None
+        hop.level = level if level is not TlsLevel.OPPORTUNISTIC else TlsLevel.REQUIRED
+        if verified and not (hop.ssl_object and any(proves_name(hop.ssl_object, name) for name in (host, domain))):
+            raise HostFailed(HostFault.TLS, f"its certificate names neither {host} nor {domain}")
+        await self._opened(hop)
+
+
+def _usable(events: list[Event]) -> list[Event]:
+    for event in events:
+        if isinstance(event, Broken):
+            raise HostFailed(HostFault.UNREACHABLE, event.text, event.reply)
+    return events
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

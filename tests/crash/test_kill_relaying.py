@@ -1,0 +1,63 @@
+"""`kill -9` of the queue process while it relays, again and again: nothing is lost, and little is sent twice.
+
+A kill can double what is between our dot and our mark: one message a connection. There are two: the domain's, limited to one
+here, and that of the suspects (recipients whose last attempt never ended).
+"""
+
+import os
+import random
+import re
+import signal
+import time
+from collections import Counter
+
+import pytest
+
+from support.relayed import QUIET, relay_to
+from support.server import Server, server
+from support.smtp_peer import Peer, peer
+
+KILLS = 5
+MESSAGES = 400
+CONNECTIONS = 2
+
+
+def queue_process(made: Server) -> int:
+    """The pid of the last one that was started."""
+    found = re.findall(r"event=\"worker started\".*role=queue pid=(\d+)", (made.folder / "server.log").read_text())
+    return int(found[-1])
+
+
+def slowly(other: Peer) -> bytes:
+    """Long enough that a kill often falls between our dot and its reply, or right behind the reply."""
+    time.sleep(random.uniform(0, 0.03))
+    return b"250 2.0.0 taken\r\n"
+
+
+@pytest.mark.timeout(300)
+def test_t_q_10_kill_9_of_the_queue_process_loses_nothing_and_doubles_one_message_a_connection() -> None:
+    chance = random.Random(20261127)
+    with peer({"MESSAGE": slowly}) as far, server(policy=QUIET, start=False) as made:
+        relay_to(made, {"far.test": far.port}, "connections_per_domain: 1")
+        made.start()
+        with made.smtp() as client:
+            for n in range(MESSAGES):
+                client.sendmail("a@sender.invalid", ["b@far.test"], f"Subject: token-{n}\r\n\r\nx\r\n".encode())
+        kills = 0
+        while kills < KILLS and len(far.taken) < MESSAGES - 50:
+            seen = len(far.taken)
+            far.wait_for(seen + chance.randrange(5, 40), limit_s=60)
+            os.kill(queue_process(made), signal.SIGKILL)
+            kills += 1
+        far.wait(lambda: len({_token(taken.octets) for taken in far.taken}) == MESSAGES, limit_s=120)
+        time.sleep(2)  # a copy too many would come now
+        counts = Counter(_token(taken.octets) for taken in far.taken)
+        assert set(counts) == {f"token-{n}" for n in range(MESSAGES)}
+        assert kills >= KILLS // 2
+        assert sum(counts.values()) - MESSAGES <= CONNECTIONS * kills, counts.most_common(20)
+
+
+def _token(octets: bytes) -> str:
+    found = re.search(rb"^Subject: (token-\d+)\r$", octets, re.MULTILINE)
+    assert found is not None
+    return found[1].decode()

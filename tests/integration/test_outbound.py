@@ -1,0 +1,355 @@
+"""Relaying with a real spool and real peers: what is tried when, and what each recipient comes to."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from mailward.delivery.outbound import OutboundLimits
+from mailward.model.tls import TlsLevel
+from mailward.net.connect import SmtpConnector
+from mailward.net.tls import verifying_context
+from mailward.queue.schedule import LEAST_ATTEMPTS
+from support.relaying import SENDER, SHORT, Office
+from support.smtp_peer import CLOSE, HANG, OK, Peer, peer
+from support.smtp_service import throw_away_certificate
+from support.spooling import Clock
+
+DAY_S = 86400.0
+BUSY = b"451 4.3.0 busy\r\n"
+NOBODY = b"550 5.1.1 nobody\r\n"
+
+
+@contextlib.asynccontextmanager
+async def office(folder: Path, routes: Mapping[str, Peer], **settings: object) -> AsyncIterator[Office]:
+    made = Office(folder, routes, **settings)  # type: ignore[arg-type]
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def test_a_message_leaves_signed_with_its_trace_once_for_each_domain(tmp_path: Path) -> None:
+    with peer() as near, peer() as far:
+        async with office(tmp_path, {"near.test": near, "far.test": far}) as made:
+            item = await made.post("a@near.test", "b@far.test", "c@near.test")
+            await made.work()
+            assert [taken.forward_paths for taken in near.taken] == [("a@near.test", "c@near.test")]
+            assert [taken.forward_paths for taken in far.taken] == [("b@far.test",)]
+            assert near.taken[0].octets == b"X-Signed: yes\r\n" + item.trace.encode() + b"Subject: x\r\n\r\nbody\r\n"
+            assert near.taken[0].reverse_path == SENDER
+            assert made.open(item) == {} and not made.spool.pending()
+            assert made.ledger.records == {item.id: item.decision}
+            assert made.events(item)[0].startswith("relayed to [127.0.0.1] in clear: 250 2.0.0 taken")
+            assert {(asked.origin, asked.domain) for asked in made.rules.asked} == {
+                ("submission", "near.test"),
+                ("submission", "far.test"),
+            }
+
+
+async def test_t_q_11_each_of_a_hundred_recipients_comes_to_its_own_end(tmp_path: Path) -> None:
+    answers: dict[str, bytes] = {}
+    for n in range(100):
+        if n % 3:
+            answers[f"RCPT u{n}@far.test"] = BUSY if n % 3 == 1 else NOBODY
+    with peer(answers) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            item = await made.post(*(f"u{n}@far.test" for n in range(100)))
+            await made.work()
+            assert set(made.open(item)) == {n for n in range(100) if n % 3 == 1}
+            (taken,) = far.taken
+            assert taken.forward_paths == tuple(f"u{n}@far.test" for n in range(0, 100, 3))
+            ((report, text),) = made.reports()
+            assert report.recipients[0].account == "ann" and text.count("Final-Recipient:") == 33
+            far.answers.clear()
+            await made.later(400)
+            assert far.taken[1].forward_paths == tuple(f"u{n}@far.test" for n in range(1, 100, 3))
+            assert made.open(item) == {} and len(far.taken) == 2
+
+
+@pytest.mark.parametrize("step", ["RCPT u7@far.test", "DATA", "MESSAGE"])
+@pytest.mark.parametrize("answer", [CLOSE, HANG, b"421 4.3.2 going\r\n" + CLOSE], ids=["close", "hang", "421"])
+async def test_t_q_11_a_connection_lost_in_the_middle_leaves_all_that_were_not_answered(
+    tmp_path: Path, step: str, answer: bytes
+) -> None:
+    with peer({step: answer, "RCPT u1@far.test": NOBODY}) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            item = await made.post(*(f"u{n}@far.test" for n in range(10)))
+            await made.work()
+            assert set(made.open(item)) == set(range(10)) - {1}
+            far.answers = {}
+            await made.later(400)
+            assert made.open(item) == {} and len(far.taken) == 1 and len(far.taken[0].forward_paths) == 9
+
+
+async def test_more_recipients_than_a_transaction_takes_go_in_several(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            item = await made.post(*(f"u{n}@far.test" for n in range(250)))
+            await made.work()
+            assert sorted(len(taken.forward_paths) for taken in far.taken) == [50, 100, 100]
+            assert made.open(item) == {}
+
+
+async def test_messages_of_a_domain_share_connections_within_the_limit(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"far.test": far}, limits=OutboundLimits(connections_per_domain=3)) as made:
+            for _ in range(40):
+                await made.post("a@far.test")
+            await made.work()
+            assert len(far.taken) == 40 and far.most_open <= 3 and far.connections <= 4
+
+
+async def test_a_server_that_ends_connections_after_a_few_messages_gets_the_rest_over_others(tmp_path: Path) -> None:
+    count = {"messages": 0}
+
+    def some(other: Peer) -> bytes:
+        count["messages"] += 1
+        return b"421 4.7.0 enough\r\n" + CLOSE if count["messages"] % 4 == 0 else OK
+
+    with peer({"MAIL": some}, offers=()) as far:
+        async with office(tmp_path, {"far.test": far}, limits=OutboundLimits(connections_per_domain=1)) as made:
+            items = [await made.post("a@far.test") for _ in range(12)]
+            await made.work()
+            assert len(far.taken) == 12 and all(not made.open(item) for item in items)
+
+
+async def test_t_q_16_a_tarpit_holds_up_nobody_else(tmp_path: Path) -> None:
+    with peer({"MAIL": HANG}) as tarpit, peer() as good:
+        async with office(tmp_path, {"tar.test": tarpit, "*": good}, limits=OutboundLimits(connections=4)) as made:
+            for n in range(300):
+                await made.post("a@tar.test")
+                await made.post(f"a@good{n % 100}.test")
+            began = time.monotonic()
+            await made.passes.run_once()
+            await asyncio.to_thread(good.wait_for, 300)
+            assert time.monotonic() - began < 20
+            assert tarpit.most_open == 1 and not tarpit.taken
+
+
+async def test_a_domain_that_is_down_is_found_out_once_for_all_that_waits(tmp_path: Path) -> None:
+    with peer({"CONNECT": b"421 4.3.2 closed today\r\n"}) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            items = [await made.post("a@far.test") for _ in range(50)]
+            await made.work()
+            assert far.connections == 1
+            assert all(made.open(item) == {0: 1} for item in items)
+            assert "421 4.3.2 closed today" in made.events(items[49])[0]
+            far.answers = {}
+            await made.later(400)
+            assert len(far.taken) == 50 and not made.spool.pending()
+
+
+async def test_failed_attempts_come_ever_later_and_end_in_a_report(tmp_path: Path) -> None:
+    limits = OutboundLimits(give_up_after_s=2 * DAY_S, delay_notice_after_s=4 * 3600)
+    with peer({"RCPT": BUSY}) as far:
+        async with office(tmp_path, {"far.test": far}, limits=limits) as made:
+            item = await made.post("a@far.test")
+            tried_at: list[float] = []
+            for _ in range(12 * 60):
+                before = far.connections
+                await made.work()
+                if far.connections > before:
+                    tried_at.append(made.clock.seconds)
+                if not made.open(item):
+                    break
+                made.clock.seconds += 300
+            gaps = [later - sooner for sooner, later in pairwise(tried_at)]
+            assert gaps[:4] == [300, 600, 1200, 2400]
+            assert all(3000 <= gap <= 3900 or gap < 3600 for gap in gaps[4:]) and max(gaps) <= 3900
+            assert 2 * DAY_S <= tried_at[-1] < 2 * DAY_S + 4000
+            notice, report = made.reports()
+            assert "Action: delayed" in notice[1] and "Will-Retry-Until: Tue, 03 Mar 2026 12:00:00 +0000" in notice[1]
+            assert "Action: failed" in report[1] and "451 4.3.0 busy" in report[1]
+            assert "Remote-MTA: dns; 127.0.0.1" in report[1]
+            assert report[0].reverse_path == "" and report[0].recipients[0].route == "mailbox"
+            assert made.events(item)[-1].startswith("given up: ")
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, 10 * 365 * DAY_S, -3600.0, -10 * 365 * DAY_S])
+async def test_t_q_07_a_clock_that_jumps_makes_no_mass_bounce_and_loses_no_mail(tmp_path: Path, jump_s: float) -> None:
+    with peer({"RCPT": BUSY}) as far:
+        clock = Clock()
+        async with office(tmp_path, {"far.test": far}, clock=clock) as made:
+            items = [await made.post("a@far.test") for _ in range(10)]
+            await made.work()
+            jumped = {"s": 0.0}
+            real_now = clock.now
+            clock.now = lambda: real_now() + timedelta(seconds=jumped["s"])  # type: ignore[method-assign]
+            jumped["s"] = jump_s
+            for attempts in range(2, LEAST_ATTEMPTS):
+                await made.later(5000)
+                assert all(made.open(item) == {0: attempts} for item in items)
+            far.answers = {}
+            await made.later(5000)
+            assert len(far.taken) == 10 and not [item for item in items if made.open(item)]
+            assert all("Action: failed" not in text for _, text in made.reports())
+
+
+async def test_a_permanent_refusal_is_told_at_once_and_a_report_is_never_reported(tmp_path: Path) -> None:
+    with peer({"RCPT": NOBODY}) as far:
+        async with office(tmp_path, {"*": far}) as made:
+            item = await made.post("a@far.test", sender="s@elsewhere.test")
+            await made.work()
+            assert made.open(item) == {}
+            ((report, text),) = made.reports()
+            assert (report.recipients[0].route, report.recipients[0].forward_path) == ("relay", "s@elsewhere.test")
+            assert "550 5.1.1 nobody" in text
+            await made.work()  # the report goes out, is refused, and that is the end
+            assert far.lines.count("RCPT TO:<s@elsewhere.test>") == 1 and "MAIL FROM:<> SIZE" in " ".join(far.lines)
+            assert not made.spool.pending()
+            null = await made.post("a@far.test", sender="")
+            await made.work()
+            assert made.open(null) == {} and not made.reports()
+
+
+async def test_a_report_that_cannot_be_written_leaves_the_recipient_open(tmp_path: Path) -> None:
+    with peer({"RCPT": NOBODY}) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            item = await made.post("a@far.test")
+
+            def no_directory(domain: str) -> bool:
+                raise OSError("the directory is not there")
+
+            made.manager._results._reports._directory.resolve = no_directory  # type: ignore[attr-defined]
+            await made.work()
+            assert made.open(item) == {0: 1} and not made.reports()
+
+
+async def test_rules_that_fail_keep_the_mail_and_are_never_a_reason_to_give_up(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"*": far}, limits=OutboundLimits(give_up_after_s=1, delay_notice_after_s=1)) as made:
+            made.rules.failing = {"far.test"}
+            item = await made.post("a@far.test")
+            for _ in range(LEAST_ATTEMPTS + 2):
+                await made.later(5000)
+            assert made.open(item) == {0: LEAST_ATTEMPTS + 2} and not far.lines and not made.reports()
+            made.rules.failing = set()
+            await made.later(5000)
+            assert len(far.taken) == 1
+
+
+async def test_t_tls_08_mail_that_must_be_encrypted_bounces_only_when_no_host_offers_it(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    certificate = throw_away_certificate(tmp_path_factory.mktemp("tls"), "mx.example.net")
+    with peer() as plain, peer({"TLS": b"broken\r\n"}, certificate=certificate) as broken, peer(certificate=certificate) as sound:
+        routes = {"plain.test": plain, "broken.test": broken, "sound.test": sound}
+        async with office(tmp_path, routes) as made:
+            made.rules.levels = dict.fromkeys(routes, TlsLevel.REQUIRED)
+            items = {domain: await made.post(f"a@{domain}") for domain in routes}
+            await made.work()
+            assert [taken.tls for taken in sound.taken] == [True] and not plain.taken and not broken.taken
+            assert "over TLSv1.3: 250" in made.events(items["sound.test"])[0]
+            ((_, text),) = made.reports()
+            assert "Status: 5.7.10" in text and "the test says so" in " ".join(text.split())
+            assert made.open(items["plain.test"]) == {} and made.open(items["broken.test"]) == {0: 1}
+            (event,) = made.events(items["broken.test"])
+            assert event.startswith("attempt 1 failed") and "TLS handshake failed" in event
+
+
+async def test_t_tls_08_a_certificate_of_somebody_else_is_temporary_and_told_at_the_end(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    certificate = throw_away_certificate(tmp_path_factory.mktemp("tls"), "mx.somebody.else")
+    trusting = verifying_context()
+    trusting.load_verify_locations(certificate[0])
+    connector = SmtpConnector("mail.example.org", timeouts=SHORT, verifying=trusting)
+    with peer(certificate=certificate) as far:
+        async with office(tmp_path, {"far.test": far}, connector=connector) as made:
+            made.rules.levels = {"far.test": TlsLevel.VERIFIED}
+            item = await made.post("a@far.test")
+            for _ in range(LEAST_ATTEMPTS - 1):
+                await made.later(5000)
+            assert made.open(item) == {0: LEAST_ATTEMPTS - 1} and not far.taken
+            await made.later(6 * DAY_S)
+            text = made.reports()[-1][1]
+            assert made.open(item) == {} and "Status: 4.7.5" in text and "names neither" in " ".join(text.split())
+
+
+async def test_a_clear_connection_is_not_used_for_mail_that_must_be_encrypted(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    certificate = throw_away_certificate(tmp_path_factory.mktemp("tls"), "mx.example.net")
+    starttls = {"n": 0}
+
+    def first_time_only(other: Peer) -> bytes:
+        starttls["n"] += 1
+        return b"454 4.7.0 later\r\n" if starttls["n"] == 1 else b"220 go\r\n"
+
+    with peer({"STARTTLS": first_time_only}, certificate=certificate) as far:
+        async with office(tmp_path, {"far.test": far}, limits=OutboundLimits(connections_per_domain=1)) as made:
+            await made.post("open@far.test")
+            secret = await made.post("secret@far.test")
+
+            ordinary = made.rules.tls_requirement
+
+            async def stricter(relaying):  # type: ignore[no-untyped-def]
+                made.rules.levels["far.test"] = TlsLevel.REQUIRED if relaying.id == secret.id else TlsLevel.OPPORTUNISTIC
+                return await ordinary(relaying)
+
+            made.rules.tls_requirement = stricter  # type: ignore[method-assign]
+            await made.work()
+            assert {taken.forward_paths[0]: taken.tls for taken in far.taken} == {"open@far.test": False, "secret@far.test": True}
+
+
+async def test_t_net_08_an_address_that_is_none_is_refused_before_any_connection(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"*": far}) as made:
+            item = await made.post("a\r\nQUIT@far.test")
+            await made.work()
+            assert made.open(item) == {} and not far.lines
+            assert "not an address" in " ".join(made.reports()[0][1].split())
+
+
+async def test_t_q_08_what_never_came_to_its_end_is_tried_alone_and_held_at_last(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"*": far}) as made:
+            poison, other = await made.post("poison@far.test"), await made.post("a@far.test")
+            for _ in range(2):
+                made.spool.begin_attempts([(poison.id, 0)])
+                await made.spool.close()
+                made = Office(tmp_path, {"*": far})
+                made.agenda.adopt()
+            due = made.agenda.take(("relay",))
+            assert {(one.item.id, one.is_suspect) for one in due} == {(poison.id, True), (other.id, False)}
+            made.spool.begin_attempts([(poison.id, 0)])
+            await made.spool.close()
+            made = Office(tmp_path, {"*": far})
+            await made.work()
+            assert [taken.forward_paths for taken in far.taken] == [("a@far.test",)]
+            assert made.spool.open_recipients(poison.id)[0].hold_reason == "3 attempts ended with the process"
+            await made.close()
+
+
+async def test_a_stop_interrupts_what_hangs_and_keeps_it_for_the_next_start(tmp_path: Path) -> None:
+    with peer({"MESSAGE": HANG}) as far:
+        made = Office(tmp_path, {"*": far}, limits=OutboundLimits(grace_s=0.1))
+        item = await made.post("a@far.test")
+        await made.passes.run_once()
+        await asyncio.to_thread(far.wait, lambda: "DATA" in far.verbs())
+        await made.close()
+        far.answers = {}
+        again = Office(tmp_path, {"*": far})
+        await again.work()
+        assert len(far.taken) == 1 and again.open(item) == {}
+        await again.close()
+
+
+async def test_held_and_dropped_mail_is_not_sent(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"*": far}) as made:
+            held, dropped = await made.post("held@far.test"), await made.post("dropped@far.test")
+            made.spool.hold([(held.id, 0)], "to be looked at")
+            made.spool.drop([(dropped.id, 0)], "not wanted")
+            await made.work()
+            assert not far.lines
+            made.spool.unhold([(held.id, 0)])
+            made.agenda.plan(held.id, 0)
+            await made.work()
+            assert [taken.forward_paths for taken in far.taken] == [("held@far.test",)]

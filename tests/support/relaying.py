@@ -1,0 +1,144 @@
+"""The outbound side of a queue process with its real spool, journal and connections, a clock that is told, and static routes."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from pathlib import Path
+
+from mailward.api.relaying import Origin, Relaying
+from mailward.delivery.outbound import OutboundLimits, OutboundManager
+from mailward.delivery.passes import Passes
+from mailward.delivery.ports import Connector
+from mailward.delivery.relay import Relay
+from mailward.delivery.reporting import SpooledReports
+from mailward.delivery.route import Router, StaticHop
+from mailward.disk import Disk
+from mailward.model.address import Address
+from mailward.model.ids import AccountId, new_queue_id
+from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.net.connect import SmtpConnector
+from mailward.net.hop import Timeouts
+from mailward.queue.agenda import Agenda
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.spool import Spool
+from mailward.testing.fakes import FakeZone
+from support.smtp_peer import Peer
+from support.spooling import Clock, Ledger, item_for
+
+SENDER = "ann@example.org"
+SHORT = Timeouts(
+    connect_s=5, greeting_s=2, command_s=2, handshake_s=2, data_s=2, block_s=2, message_s=2, transaction_s=10, goodbye_s=0.5
+)
+
+
+class FakeRules:
+    """levels: by domain. failing: domains for which the plugins raise."""
+
+    def __init__(self) -> None:
+        self.levels: dict[str, TlsLevel] = {}
+        self.failing: set[str] = set()
+        self.asked: list[Relaying] = []
+
+    async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
+        self.asked.append(relaying)
+        if relaying.domain in self.failing:
+            raise RuntimeError("a plugin's own fault")
+        return TlsRequirement(self.levels.get(relaying.domain, TlsLevel.OPPORTUNISTIC), "the test says so")
+
+    async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
+        return b"X-Signed: yes\r\n" + octets
+
+
+class FakeDirectory:
+    """example.org is ours, with ann alone."""
+
+    def is_local_domain(self, domain: str) -> bool:
+        return domain == "example.org"
+
+    def resolve(self, address: Address) -> AccountId | None:
+        return AccountId("ann") if str(address) == SENDER else None
+
+
+class Office:
+    """One queue process. routes: domain -> peer."""
+
+    def __init__(
+        self,
+        folder: Path,
+        routes: Mapping[str, Peer],
+        *,
+        limits: OutboundLimits | None = None,
+        connector: Connector | None = None,
+        zone: FakeZone | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.ledger = Ledger()
+        self.rules = FakeRules()
+        self.spool = Spool(folder / "spool", Disk(), owner="queue")
+        self.agenda = Agenda(self.spool, self.clock, self.clock.monotonic_s)
+        router = Router(
+            zone or FakeZone(),
+            hostname="mail.example.org",
+            routes={domain: StaticHop(peer.address, peer.port) for domain, peer in routes.items()},
+        )
+        self.manager = OutboundManager(
+            self.spool,
+            Relay(router, connector or SmtpConnector("mail.example.org", timeouts=SHORT)),
+            lambda: self.rules,
+            SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org", self.clock),
+            self.ledger,
+            self.clock,
+            limits=limits,
+            chance=lambda: 0.5,
+        )
+        self.passes = Passes(self.agenda, (self.manager,))
+
+    async def post(
+        self,
+        *to: str,
+        octets: bytes = b"Subject: x\r\n\r\nbody\r\n",
+        sender: str = SENDER,
+        origin: Origin = "submission",
+        smtputf8: bool = False,
+    ) -> QueueItem:
+        """One message, received now."""
+        made = item_for(octets, [QueuedRecipient(path, "relay") for path in to], queue_id=new_queue_id(), reverse_path=sender)
+        raw = {name: getattr(made, name) for name in QueueItem.__slots__}
+        received_at = self.clock.now().astimezone(UTC).isoformat()
+        item = QueueItem(**{**raw, "origin": origin, "received_at": received_at, "smtputf8": smtputf8})
+        incoming = self.spool.begin(item.id, kept=True)
+        incoming.write(octets)
+        await incoming.commit(item)
+        for index in range(len(to)):
+            self.agenda.plan(item.id, index)
+        return item
+
+    async def work(self) -> None:
+        """One pass, until everything it began has ended."""
+        await self.passes.run_once()
+        async with asyncio.timeout(60):
+            await self.manager.idle()
+        self.spool.flush()
+
+    async def later(self, seconds: float) -> None:
+        """The clocks move on, and a pass."""
+        self.clock.seconds += seconds
+        await self.work()
+
+    def open(self, item: QueueItem) -> dict[int, int]:
+        """Failures of each recipient that is not finished."""
+        return {index: state.failures for index, state in self.spool.open_recipients(item.id).items()}
+
+    def events(self, item: QueueItem) -> list[str]:
+        return [event.text for queue_id, event in self.ledger.events if queue_id == item.id]
+
+    def reports(self) -> Sequence[tuple[QueueItem, str]]:
+        """Those that wait in the spool for somebody to deliver them."""
+        found = [pending.item for pending in self.spool.pending() if pending.item.origin == "report"]
+        return [(item, self.spool.octets(item.id).decode("utf-8")) for item in found]
+
+    async def close(self) -> None:
+        await self.passes.stop()
+        await self.manager.stop()
+        await self.spool.close()

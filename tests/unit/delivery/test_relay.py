@@ -1,0 +1,184 @@
+"""Which hosts of a domain are tried in one attempt, and what their answers mean together (RFC 5321 section 5.1)."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from mailward.delivery.ports import HostFailed, HostFault
+from mailward.delivery.relay import Attempt, Relay
+from mailward.delivery.route import Router, Target
+from mailward.formats.address import parse_mailbox
+from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
+from mailward.model.reply import Reply, reply
+from mailward.model.session import TlsFacts
+from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail, Result
+from mailward.testing.fakes import FakeZone
+
+PATH = ForwardPath(parse_mailbox("b@example.net"))
+OTHER = ForwardPath(parse_mailbox("c@example.net"))
+MAIL = OutgoingMail(NULL_REVERSE_PATH, (PATH,), b"Subject: x\r\n\r\n")
+ANY = TlsRequirement(TlsLevel.OPPORTUNISTIC, "nobody asks for TLS")
+NEEDED = TlsRequirement(TlsLevel.REQUIRED, "policies/outbound.yaml wants it")
+
+GOOD = reply(250, "2.0.0", "taken")
+BUSY = reply(451, "4.3.0", "busy")
+NO = reply(550, "5.1.1", "nobody")
+LOST = reply(451, "4.4.2", "lost")
+DOWN = HostFailed(HostFault.UNREACHABLE, "no connection: Connection refused")
+NO_TLS = HostFailed(HostFault.NO_TLS, "the server does not offer STARTTLS")
+BAD_TLS = HostFailed(HostFault.TLS, "its certificate is not trusted: expired")
+
+
+class FakeHop:
+    """Answers every message alike. may_have_arrived: as the test says."""
+
+    def __init__(self, target: Target, answers: Mapping[str, Reply], level: TlsLevel, *, breaks: bool, arrived: bool) -> None:
+        self.target = target
+        self.tls = TlsFacts("TLSv1.3", "x") if level is not TlsLevel.OPPORTUNISTIC else None
+        self.level = level
+        self.is_usable = True
+        self.may_have_arrived = arrived
+        self.sent: list[tuple[ForwardPath, ...]] = []
+        self._answers = answers
+        self._breaks = breaks
+
+    async def send(self, mail: OutgoingMail) -> tuple[Outcome, ...]:
+        self.sent.append(mail.forward_paths)
+        self.is_usable = not self._breaks
+        return tuple(self._outcome(path) for path in mail.forward_paths)
+
+    def _outcome(self, path: ForwardPath) -> Outcome:
+        answer = self._answers.get(str(path), self._answers["*"])
+        result = Result.ACCEPTED if answer.code < 300 else Result.TEMPORARY if answer.code < 500 else Result.PERMANENT
+        return Outcome(path, result, answer)
+
+    async def close(self) -> None:
+        self.is_usable = False
+
+
+class FakeConnector:
+    """hosts: name -> why there is no connection, or its answers."""
+
+    def __init__(self, hosts: Mapping[str, HostFailed | Reply | Mapping[str, Reply]]) -> None:
+        self.hosts = hosts
+        self.asked: list[tuple[str, TlsLevel]] = []
+        self.hops: dict[str, FakeHop] = {}
+
+    async def connect(self, target: Target, domain: str, level: TlsLevel) -> FakeHop:
+        self.asked.append((target.host, level))
+        found = self.hosts[target.host]
+        if isinstance(found, HostFailed):
+            raise found
+        answers = {"*": found} if isinstance(found, Reply) else found
+        breaks = answers["*"] is LOST
+        self.hops[target.host] = FakeHop(target, answers, level, breaks=breaks, arrived="arrived" in answers)
+        return self.hops[target.host]
+
+
+async def attempt(
+    connector: FakeConnector, requirement: TlsRequirement = ANY, *paths: ForwardPath, hop: FakeHop | None = None
+) -> Attempt:
+    zone = FakeZone()
+    zone.add("example.net", "MX", *(f"{n} {host}" for n, host in enumerate(connector.hosts)))
+    for n, host in enumerate(connector.hosts):
+        zone.add(host, "A", f"9.9.9.{n}")
+    relay = Relay(Router(zone, hostname="mail.example.org", routes={}), connector)
+    mail = OutgoingMail(NULL_REVERSE_PATH, paths or (PATH,), MAIL.octets)
+    return await relay.attempt("example.net", mail, requirement, hop)
+
+
+async def test_hosts_are_tried_in_order_until_one_takes_it() -> None:
+    connector = FakeConnector({"mx1.test": DOWN, "mx2.test": GOOD, "mx3.test": GOOD})
+    found = await attempt(connector)
+    assert found.fates[PATH].text == "relayed to mx2.test [9.9.9.1] in clear: 250 2.0.0 taken"
+    assert [host for host, _ in connector.asked] == ["mx1.test", "mx2.test"]
+    assert found.hop is connector.hops["mx2.test"] and not found.is_domain_down
+
+
+@pytest.mark.parametrize("first", [BUSY, LOST])
+async def test_a_host_that_wants_it_later_is_followed_by_one_more(first: Reply) -> None:
+    connector = FakeConnector({"mx1.test": first, "mx2.test": GOOD})
+    found = await attempt(connector)
+    assert found.fates[PATH].result is Result.ACCEPTED
+    assert not connector.hops["mx1.test"].is_usable
+    connector = FakeConnector({"mx1.test": first, "mx2.test": first, "mx3.test": GOOD})
+    found = await attempt(connector)
+    assert found.fates[PATH].result is Result.TEMPORARY and len(connector.asked) == 2
+
+
+async def test_only_those_that_wait_go_to_the_next_host() -> None:
+    connector = FakeConnector({"mx1.test": {"*": BUSY, str(OTHER): NO}, "mx2.test": GOOD})
+    found = await attempt(connector, ANY, PATH, OTHER)
+    assert connector.hops["mx2.test"].sent == [(PATH,)]
+    assert (found.fates[PATH].result, found.fates[OTHER].result) == (Result.ACCEPTED, Result.PERMANENT)
+    assert found.fates[OTHER].remote_mta == "mx1.test"
+
+
+async def test_a_message_that_may_have_arrived_is_not_given_to_another_host_at_once() -> None:
+    connector = FakeConnector({"mx1.test": {"*": LOST, "arrived": LOST}, "mx2.test": GOOD})
+    found = await attempt(connector)
+    assert found.fates[PATH].result is Result.TEMPORARY and len(connector.asked) == 1
+
+
+async def test_a_refusal_is_final_whatever_other_hosts_there_are() -> None:
+    connector = FakeConnector({"mx1.test": NO, "mx2.test": GOOD})
+    found = await attempt(connector)
+    assert (found.fates[PATH].status, found.fates[PATH].words) == ("5.1.1", "550 5.1.1 nobody")
+    assert len(connector.asked) == 1
+
+
+async def test_when_no_host_can_be_reached_the_domain_is_down() -> None:
+    found = await attempt(FakeConnector({"mx1.test": DOWN, "mx2.test": DOWN}))
+    fate = found.fates[PATH]
+    assert found.is_domain_down and fate.result is Result.TEMPORARY and fate.status == "4.4.1"
+    assert fate.words == "mx2.test [9.9.9.1]: no connection: Connection refused" and fate.remote_mta == ""
+
+
+async def test_t_tls_08_all_hosts_are_tried_before_mail_that_must_be_encrypted_fails() -> None:
+    connector = FakeConnector({"mx1.test": NO_TLS, "mx2.test": NO_TLS})
+    found = await attempt(connector, NEEDED)
+    fate = found.fates[PATH]
+    assert fate.result is Result.PERMANENT and fate.status == "5.7.10"
+    assert "policies/outbound.yaml wants it" in fate.words and not found.is_domain_down
+    assert connector.asked == [("mx1.test", TlsLevel.REQUIRED), ("mx2.test", TlsLevel.REQUIRED)]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "status"),
+    [
+        ({"mx1.test": NO_TLS, "mx2.test": BAD_TLS}, "4.7.5"),
+        ({"mx1.test": BAD_TLS}, "4.7.5"),
+        ({"mx1.test": NO_TLS, "mx2.test": DOWN}, "4.4.1"),
+        ({"mx1.test": BAD_TLS, "mx2.test": DOWN}, "4.4.1"),
+    ],
+)
+async def test_t_tls_08_where_one_host_may_yet_be_good_enough_the_mail_waits(hosts: dict[str, HostFailed], status: str) -> None:
+    found = await attempt(FakeConnector(hosts), NEEDED)
+    assert found.fates[PATH].result is Result.TEMPORARY and found.fates[PATH].status == status
+    assert not found.is_domain_down  # other mail may go without
+
+
+async def test_a_connection_that_is_there_is_used_when_it_is_good_enough() -> None:
+    connector = FakeConnector({"mx1.test": GOOD})
+    first = await attempt(connector)
+    hop = connector.hops["mx1.test"]
+    assert (await attempt(connector, hop=hop)).hop is hop and first.hop is hop
+    assert len(connector.asked) == 1 and len(hop.sent) == 2
+    found = await attempt(connector, NEEDED, hop=hop)
+    assert not hop.is_usable and found.hop is not hop and len(connector.asked) == 2
+
+
+async def test_a_connection_that_ends_between_two_messages_is_replaced() -> None:
+    connector = FakeConnector({"mx1.test": GOOD})
+    old = FakeHop(Target("mx1.test", "9.9.9.0", 25), {"*": LOST}, TlsLevel.OPPORTUNISTIC, breaks=True, arrived=False)
+    found = await attempt(connector, hop=old)
+    assert found.fates[PATH].result is Result.ACCEPTED and len(old.sent) == 1
+    arrived = FakeHop(Target("mx1.test", "9.9.9.0", 25), {"*": LOST}, TlsLevel.OPPORTUNISTIC, breaks=True, arrived=True)
+    assert (await attempt(connector, hop=arrived)).fates[PATH].result is Result.TEMPORARY
+
+
+async def test_what_routing_says_is_told_as_our_own_words() -> None:
+    relay = Relay(Router(FakeZone(), hostname="mail.example.org", routes={}), FakeConnector({}))
+    found = await relay.attempt("example.net", MAIL, ANY, None)
+    assert found.fates[PATH].status == "5.1.2" and not found.fates[PATH].words[0].isdigit()
