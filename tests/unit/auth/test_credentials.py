@@ -293,7 +293,7 @@ async def test_t_auth_10_what_is_remembered_is_one_accounts(bench: Bench, tmp_pa
 async def test_t_auth_12_what_is_kept_of_a_password(bench: Bench, tmp_path: Path) -> None:
     kept = bench.store.of(bench.account)
     assert (kept.password_hash or "").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert kept.scram_iterations >= 100_000
+    assert 64_000 <= kept.scram_iterations <= 65_536  # more is refused by clients with Cyrus SASL
     other = Bench(tmp_path / "other.sqlite")
     assert other.store.of(other.account).scram_salt != kept.scram_salt
     assert other.store.of(other.account).scram_keys != kept.scram_keys
