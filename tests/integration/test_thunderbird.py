@@ -1,4 +1,6 @@
-"""A real Thunderbird, without a screen, reads, flags, moves and deletes mail over IMAP, and hears of new mail by IDLE."""
+"""A real Thunderbird, without a screen, reads, flags, moves and deletes mail over IMAP, and hears of new mail by IDLE.
+
+Its account has a second factor, so it logs in with an app password."""
 
 import contextlib
 import os
@@ -12,7 +14,7 @@ from pathlib import Path
 from marionette_driver.marionette import Marionette
 
 from support.processes import free_port, program
-from support.server import PASSWORD, Server, server
+from support.server import Server, server
 
 USER_JS = """\
 user_pref("mail.provider.suppress_dialog_on_startup", true);
@@ -96,13 +98,14 @@ def _send(target: Server, subject: str) -> None:
 
 def test_thunderbird_reads_flags_moves_deletes_and_idles() -> None:
     with server() as target, _thunderbird() as thunderbird:
+        password, _ = target.give_second_factor("demo@example.test")
         for subject in ("one", "two", "three"):
             _send(target, subject)
         target.wait_for(3)
         certificate = "".join((target.folder / "tls/certificate.pem").read_text().splitlines()[1:-1])
         with thunderbird.using_context("chrome"):
             done = thunderbird.execute_async_script(
-                SCRIPT, script_args=(target.port("imaps"), certificate, PASSWORD), sandbox="system"
+                SCRIPT, script_args=(target.port("imaps"), certificate, password), sandbox="system"
             )
             assert done.get("error") is None, done
             assert sorted(done["seen"]) == ["one", "three", "two"]

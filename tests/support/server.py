@@ -17,6 +17,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pyotp
 
 COMMAND = str(Path(sys.executable).with_name("mailward"))
 STARTUP_S = 30.0
@@ -55,6 +58,7 @@ class Server:
     domain: str = "example.test"
     process: subprocess.Popen[bytes] | None = None
     accounts: list[str] = field(default_factory=list)
+    passwords: dict[str, str] = field(default_factory=dict)
 
     @property
     def demo(self) -> str:
@@ -83,7 +87,7 @@ class Server:
         assert not check or done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def json(self, *arguments: str) -> object:
+    def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)
 
     def policy(self, text: str) -> None:
@@ -93,6 +97,18 @@ class Server:
     def add_account(self, address: str) -> None:
         self.run("account", "add", address, "--password-stdin", stdin=PASSWORD + "\n")
         self.accounts.append(address)
+
+    def password(self, account: str) -> str:
+        """What a mail program logs in with."""
+        return self.passwords.get(account, PASSWORD)
+
+    def give_second_factor(self, account: str) -> tuple[str, str]:
+        """Enrol and confirm TOTP, and make an app password, which mail programs use from now on. Returns it and the TOTP secret."""
+        enrolled = self.json("account", "totp", "enrol", account)
+        self.run("account", "totp", "confirm", account, pyotp.TOTP(enrolled["secret"]).now())
+        made = self.json("account", "app-password", "add", account, "programs")
+        self.passwords[account] = made["password"]
+        return made["password"], enrolled["secret"]
 
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
@@ -167,11 +183,11 @@ class Server:
             client.ehlo()
             return _transaction(client, octets, sender, to)
 
-    def submission(self, account: str = "demo@example.test", password: str = PASSWORD) -> smtplib.SMTP:
+    def submission(self, account: str = "demo@example.test", password: str | None = None) -> smtplib.SMTP:
         """A client that has logged in on the implicit TLS port."""
         port, name = self.port("submissions"), "client.example.net"
         client = smtplib.SMTP_SSL("127.0.0.1", port, local_hostname=name, timeout=60, context=self.tls())
-        client.login(account, password)
+        client.login(account, password or self.password(account))
         return client
 
     def submit(self, octets: bytes, *to: str, account: str = "demo@example.test", sender: str | None = None) -> tuple[int, str]:
@@ -181,7 +197,7 @@ class Server:
 
     def imap(self, account: str = "demo@example.test") -> imaplib.IMAP4_SSL:
         client = imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=self.tls(), timeout=60)
-        client.login(account, PASSWORD)
+        client.login(account, self.password(account))
         return client
 
     def messages(self, mailbox: str = "INBOX", account: str = "demo@example.test") -> list[bytes]:

@@ -107,9 +107,12 @@ class Supervisor:
         alive_read, alive_write = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        # A SIGHUP that comes before the worker can heed it waits for it (`reload_signal_heeded`), instead of ending it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         pid = os.fork()
         if pid == 0:
             self._become_worker(role, alive_read, alive_write)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         os.close(alive_write)
         os.set_blocking(alive_read, False)
         now = time.monotonic()
@@ -213,6 +216,11 @@ class Supervisor:
                     "worker killed", role=worker.role.name, pid=worker.pid, reason="blocked" if blocked else "did not drain"
                 )
                 os.kill(worker.pid, signal.SIGKILL)
+
+
+def reload_signal_heeded() -> None:
+    """Called by a worker that has its handler of SIGHUP in place: one that came before is handled now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def bind(address: str, port: int) -> socket.socket:

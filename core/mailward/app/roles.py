@@ -16,7 +16,7 @@ import uvloop
 
 from mailward.app.build import AccessRole, AuthRole, QueueRole, SmtpRole
 from mailward.app.config import Config, Listener, load_config
-from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, bind
+from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, bind, reload_signal_heeded
 from mailward.app.filters import load_filters
 from mailward.app.users import drop_privileges, service_user
 from mailward.model.errors import ConfigError
@@ -95,6 +95,7 @@ async def _main(lifeline: Lifeline, config: Config, make: Callable[[Config], Rol
     role = make(config)
     await role.start()
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(role, config.path))
+    reload_signal_heeded()
     try:
         await stop.wait()
         await role.stop()

@@ -25,7 +25,10 @@ def worker(line):
     open(f"{folder}/{os.getpid()}", "w").close()
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    while kind == "slow" and not os.path.exists(f"{folder}/go"):
+        time.sleep(0.01)
     signal.signal(signal.SIGHUP, lambda *_: open(f"{folder}/hup", "w").close())
+    daemon.reload_signal_heeded()
     first = len(os.listdir(folder)) == 1
     while not stop:
         os.write(line.alive_fd, b".")
@@ -117,6 +120,16 @@ def test_reload_reaches_workers_only_when_the_configuration_is_good(start: Calla
     run.until(lambda: len(run.pids()) == 1)
     run.process.send_signal(signal.SIGHUP)
     run.until((tmp_path / "hup").exists)
+
+
+def test_a_reload_that_comes_while_a_worker_starts_waits_for_it(start: Callable[[str], Run], tmp_path: Path) -> None:
+    run = start("slow")
+    run.until(lambda: len(run.pids()) == 1)
+    (worker,) = run.pids()
+    os.kill(worker, signal.SIGHUP)
+    (tmp_path / "go").touch()
+    run.until((tmp_path / "hup").exists)
+    assert run.pids() == [worker] and _alive(worker)
 
 
 def test_a_bad_configuration_is_named_and_not_passed_on(start: Callable[[str], Run], tmp_path: Path) -> None:
