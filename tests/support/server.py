@@ -119,6 +119,23 @@ class Server:
                         break
                 time.sleep(0.05)
 
+    @property
+    def password_file(self) -> str:
+        """A file with the accounts' password, for commands."""
+        path = self.folder.parent / "password"
+        path.write_text(PASSWORD + "\n")
+        return str(path)
+
+    def wait_delivered(self, queue_id: str, count: int = 1, timeout_s: float = 30.0) -> None:
+        """Until so many recipients of a message are served: the first attempt follows the 250 within moments."""
+        deadline = time.monotonic() + timeout_s
+        while self.log_octets().count(f"delivered id={queue_id} ".encode()) < count:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
+    def log_octets(self) -> bytes:
+        return (self.folder / "server.log").read_bytes()
+
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")[-8000:]
 
