@@ -3,6 +3,7 @@
 import json
 import mailbox
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def made() -> Iterator[Server]:
 
 
 @pytest.fixture
-def letters() -> Path:
+def letters() -> Iterator[Path]:
     """A closed folder with a file, an mbox and a Maildir, one message each, and something that is no message."""
     folder = open_folder()
     folder.chmod(0o700)
@@ -37,7 +38,8 @@ def letters() -> Path:
     (folder / "notes.txt").write_bytes(b"no message\n")
     for path in folder.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
-    return folder
+    yield folder
+    shutil.rmtree(folder)
 
 
 def train(made: Server, *arguments: str, code: int = 0) -> dict[str, Any]:
