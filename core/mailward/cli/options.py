@@ -77,14 +77,6 @@ def account_of(config: Config, text: str) -> Account:
     return found
 
 
-def duration_of(text: str) -> timedelta:
-    """What was written as 30m, 2h or 7d."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        fail(f"'{text}' is no duration; write 30m, 2h or 7d", USAGE)
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-
-
 def password_from(stdin: bool, file: Path | None) -> str | None:
     """The password given by option, None when neither option was used. Never from the command line itself."""
     if stdin and file is not None:
