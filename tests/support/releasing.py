@@ -44,7 +44,7 @@ class Place:
         """A new account."""
         parsed = parse_mailbox(address)
         self.directory.add_domain(parsed.domain)
-        return self.directory.add_account(parsed, "")
+        return self.directory.add_account(parsed)
 
     def hold(self, recipient: str = "ann@example.org", route: str = "mailbox", *, infected: bool = False) -> Held:
         """One message in quarantine, put there as delivery does it, with its decision record."""
