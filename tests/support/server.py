@@ -238,7 +238,9 @@ def _transaction(client: smtplib.SMTP, octets: bytes, sender: str, to: Sequence[
 
 
 @contextlib.contextmanager
-def server(*, policy: str | None = None, start: bool = True, domain: str = "example.test", command: str = COMMAND) -> Iterator[Server]:
+def server(
+    *, policy: str | None = None, start: bool = True, domain: str = "example.test", command: str = COMMAND
+) -> Iterator[Server]:
     """A fresh installation, started unless told otherwise, stopped and removed at the end."""
     folder = open_folder()
     offset = free_offset()
