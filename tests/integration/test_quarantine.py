@@ -2,12 +2,15 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from support.relayed import relay_to
 from support.server import Server, server
+from support.smtp_peer import peer
 
 POLICY = """\
 version: 1
@@ -155,3 +158,28 @@ def test_wrong_ids_end_with_their_exit_code(made: Server) -> None:
     done = made.run("quarantine", "release", key, "nosuch", check=False)
     assert done.returncode == 66
     assert any(one["id"] == key for one in held(made)), "one wrong id, and nothing is done"
+
+
+def test_mail_for_another_server_leaves_when_it_is_released() -> None:
+    with peer() as far, server(policy=POLICY, start=False) as made:
+        relay_to(made, {"far.test": far.port})
+        made.start()
+        (key,) = put(made, plain(8), "ann@far.test")
+        assert held(made)[0]["route"] == "relay"
+        made.run("quarantine", "release", key)
+        (taken,) = far.wait_for(1)
+        assert (taken.reverse_path, taken.forward_paths) == ("sender@sender.invalid", ("ann@far.test",))
+        assert taken.octets.endswith(b"Subject: odd 8\r\n\r\nlunch 8\r\n")
+        assert b"Return-Path:" not in taken.octets, "it is written at final delivery (RFC 5321 section 4.4)"
+        assert taken.octets.count(b"Received: ") == 1
+        explained = explained_until(made, key.partition(":")[0], "relayed to [127.0.0.1]")
+        assert "ann@far.test: released by admin to the queue as " in explained
+        assert len(far.taken) == 1 and held(made) == []
+
+
+def explained_until(made: Server, queue_id: str, text: str) -> str:
+    """What `explain` says, once it says that."""
+    deadline = time.monotonic() + 20
+    while text not in (told := made.run("explain", queue_id).stdout):
+        assert time.monotonic() < deadline, told
+    return told
