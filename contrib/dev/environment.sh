@@ -14,26 +14,38 @@ if [ "$(id -u)" = 0 ] && ! getent passwd mailward >/dev/null; then
 fi
 
 # A Python that everybody may run: one below /root is of no use to the user "mailward".
-python=
-for candidate in ${PYTHON:-} /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13 python3.11 python3.12 python3.13 python3; do
-    found=$(command -v "$candidate" 2>/dev/null) || continue
-    "$found" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
-    if [ "$(id -u)" = 0 ]; then
-        setpriv --reuid=mailward --regid=mailward --clear-groups "$found" -c pass 2>/dev/null || continue
-    fi
-    python=$found
-    break
-done
-[ -n "$python" ] || fail "no Python 3.11 or newer that user 'mailward' may run; install one (Debian: apt-get install python3.11)"
+find_python() {
+    for candidate in ${PYTHON:-} /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13 python3.11 python3.12 python3.13 python3; do
+        found=$(command -v "$candidate" 2>/dev/null) || continue
+        "$found" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+        if [ "$(id -u)" = 0 ]; then
+            setpriv --reuid=mailward --regid=mailward --clear-groups "$found" -c pass 2>/dev/null || continue
+        fi
+        echo "$found"
+        return
+    done
+}
 
+# Installs Debian packages where we may; else says which, and ends.
+want() { # why, packages
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing $2"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $2 >/dev/null
+    else
+        fail "$1; install it first (Debian: sudo apt-get install $2)"
+    fi
+}
+
+python=$(find_python)
+if [ -z "$python" ]; then
+    want "there is no Python 3.11 or newer" python3-venv
+    python=$(find_python)
+    [ -n "$python" ] || fail "there is no Python 3.11 or newer that user 'mailward' may run, and this system has none to install"
+fi
 if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        say "installing python$version-venv"
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "python$version-venv" >/dev/null
-    else
-        fail "python$version has no venv module; install it first (Debian: sudo apt-get install python$version-venv)"
-    fi
+    want "python$version has no venv module" "python$version-venv"
 fi
 
 venv=$("$here/place.sh" venv)

@@ -28,6 +28,7 @@ need mpop mpop
 need thunderbird thunderbird
 need opendkim opendkim
 need setpriv util-linux
+[ "$(id -u)" != 0 ] || need debootstrap debootstrap
 if perl -MNet::SSLeay -e 1 2>/dev/null; then
     printf '  %-14s %s\n' "swaks's TLS" "Net::SSLeay"
 else

@@ -51,11 +51,15 @@ def free_offset() -> int:
 
 @dataclass
 class Server:
-    """One installation in `folder`, with the account demo@DOMAIN. Stop it before removing the folder."""
+    """One installation in `folder`, with the account demo@DOMAIN. Stop it before removing the folder.
+
+    command: which `mailward` it is, of this environment unless given.
+    """
 
     folder: Path
     offset: int
     domain: str = "example.test"
+    command: str = COMMAND
     process: subprocess.Popen[bytes] | None = None
     accounts: list[str] = field(default_factory=list)
     passwords: dict[str, str] = field(default_factory=dict)
@@ -82,7 +86,7 @@ class Server:
         """One `mailward` command against this installation."""
         environment = {**os.environ, "MAILWARD_CONFIG": str(self.config), "COLUMNS": "200"}
         done = subprocess.run(
-            [COMMAND, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=120, check=False
+            [self.command, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=120, check=False
         )
         assert not check or done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -113,7 +117,7 @@ class Server:
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [COMMAND, "serve", "-c", str(self.config)],
+                [self.command, "serve", "-c", str(self.config)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -134,6 +138,23 @@ class Server:
                     if probe.recv(200).startswith(greeting):
                         break
                 time.sleep(0.05)
+
+    @property
+    def password_file(self) -> str:
+        """A file with the accounts' password, for commands."""
+        path = self.folder.parent / "password"
+        path.write_text(PASSWORD + "\n")
+        return str(path)
+
+    def wait_delivered(self, queue_id: str, count: int = 1, timeout_s: float = 30.0) -> None:
+        """Until so many recipients of a message are served: the first attempt follows the 250 within moments."""
+        deadline = time.monotonic() + timeout_s
+        while self.log_octets().count(f"delivered id={queue_id} ".encode()) < count:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
+    def log_octets(self) -> bytes:
+        return (self.folder / "server.log").read_bytes()
 
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")[-8000:]
@@ -233,11 +254,13 @@ def _transaction(client: smtplib.SMTP, octets: bytes, sender: str, to: Sequence[
 
 
 @contextlib.contextmanager
-def server(*, policy: str | None = None, start: bool = True, domain: str = "example.test") -> Iterator[Server]:
+def server(
+    *, policy: str | None = None, start: bool = True, domain: str = "example.test", command: str = COMMAND
+) -> Iterator[Server]:
     """A fresh installation, started unless told otherwise, stopped and removed at the end."""
     folder = open_folder()
     offset = free_offset()
-    made = Server(folder / "mail", offset, domain)
+    made = Server(folder / "mail", offset, domain, command)
     made.accounts.append(made.demo)
     try:
         arguments = [

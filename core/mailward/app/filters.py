@@ -10,7 +10,7 @@ import structlog
 from mailward.api.plugin import Plugin
 from mailward.app.config import Config
 from mailward.model.errors import ConfigError, PluginError, PolicyError
-from mailward.pipeline.plugins import LoadedPlugin, PluginHost
+from mailward.pipeline.plugins import Available, LoadedPlugin, PluginHost
 from mailward.policy import (
     DIRECTIONS,
     RULES,
@@ -24,6 +24,9 @@ from mailward.policy import (
 )
 
 log = structlog.get_logger("mailward.filters")
+
+OWN_PACKAGE = "mailward "
+"""How the origin of a bundled plugin begins: name and version of its package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,37 +123,56 @@ class Known:
 
 
 def known_plugins(config: Config) -> tuple[Known, ...]:
-    """Every plugin there is. Loads each of them, so use it for showing only."""
+    """Every plugin there is. One that neither a policy names nor this package brings is not imported for it (T-PLUG-02)."""
     host = PluginHost(config.plugins)
-    try:
-        policies = load_filters(config).policies
-    except (PolicyError, PluginError):
-        policies = {}
+    policies = _policies(config)
     found = []
     for available in host.available():
-        modes = {d: policy.plugins[available.name].mode for d, policy in policies.items() if available.name in policy.plugins}
-        try:
-            loaded = host.load(available.name)
-        except PluginError as error:
-            found.append(Known(available.name, modes, available.origin, str(error), None))
-            continue
-        plugin = loaded.declaration
-        facts = [(f.name, _type_name(get_type_hints(plugin.facts)[f.name])) for f in fields(plugin.facts)]
-        found.append(
-            Known(
-                available.name,
-                modes,
-                available.origin,
-                "",
-                plugin,
-                (*facts, ("status", "str")),
-                tuple(
-                    (f.name, repr(f.default) if f.default is not MISSING else "(see its README)") for f in fields(plugin.settings)
-                ),
-                tuple(loaded.implementations),
-            )
-        )
+        modes = _modes(policies, available.name)
+        if not modes and not available.origin.startswith(OWN_PACKAGE):
+            unread = f"not read before a policy names it; mailward plugins info {available.name} reads it"
+            found.append(Known(available.name, modes, available.origin, available.problem or unread, None))
+        else:
+            found.append(_known(host, available, modes))
     return tuple(found)
+
+
+def known_plugin(config: Config, name: str) -> Known | None:
+    """One plugin, imported for it whether or not a policy names it; None when there is none of that name."""
+    host = PluginHost(config.plugins)
+    available = next((one for one in host.available() if one.name == name), None)
+    return None if available is None else _known(host, available, _modes(_policies(config), name))
+
+
+def _policies(config: Config) -> Mapping[Direction, Policy]:
+    try:
+        return load_filters(config).policies
+    except (PolicyError, PluginError):
+        return {}
+
+
+def _modes(policies: Mapping[Direction, Policy], name: str) -> dict[Direction, str]:
+    return {direction: policy.plugins[name].mode for direction, policy in policies.items() if name in policy.plugins}
+
+
+def _known(host: PluginHost, available: Available, modes: Mapping[Direction, str]) -> Known:
+    try:
+        loaded = host.load(available.name)
+    except PluginError as error:
+        return Known(available.name, modes, available.origin, str(error), None)
+    plugin = loaded.declaration
+    facts = [(f.name, _type_name(get_type_hints(plugin.facts)[f.name])) for f in fields(plugin.facts)]
+    settings = [(f.name, repr(f.default) if f.default is not MISSING else "(see its README)") for f in fields(plugin.settings)]
+    return Known(
+        available.name,
+        modes,
+        available.origin,
+        "",
+        plugin,
+        (*facts, ("status", "str")),
+        tuple(settings),
+        tuple(loaded.implementations),
+    )
 
 
 def _type_name(kind: object) -> str:

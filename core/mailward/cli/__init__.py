@@ -7,7 +7,7 @@ import typer
 
 from mailward import __version__
 from mailward.app.logs import configure_logs
-from mailward.cli import account, domain, explain, plugins, policy, queue, quickstart, scan, serve, tryout
+from mailward.cli import account, domain, explain, plugins, policy, quarantine, queue, quickstart, scan, serve, train, tryout
 from mailward.cli.output import CONFIGURATION, SOFTWARE, USAGE
 from mailward.model.errors import ConfigError, MailwardError
 
@@ -46,6 +46,8 @@ app.add_typer(plugins.app, name="plugins")
 app.add_typer(queue.app, name="queue")
 app.add_typer(account.app, name="account")
 app.add_typer(domain.app, name="domain")
+app.add_typer(quarantine.app, name="quarantine")
+app.command("train")(train.train_command)
 
 
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])

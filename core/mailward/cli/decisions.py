@@ -20,8 +20,7 @@ def summary_line(record: DecisionRecord) -> str:
 
 def record_as_text(record: DecisionRecord) -> str:
     """All of it, as in docs/how-to/explain-a-verdict.md."""
-    policy = f"     [policy {record.policy_hash}]" if record.policy_hash else ""  # none judged a report of our own
-    lines = [_headline(r, policy) for r in record.recipients] or [record.reply + policy]
+    lines = [headline(record, r) for r in record.recipients] or [record.reply + _policy(record)]
     lines += _calls(record)
     for recipient in record.recipients:
         prefix = f"  for {recipient.recipient}: " if len(record.recipients) > 1 else "  "
@@ -37,11 +36,16 @@ def record_as_text(record: DecisionRecord) -> str:
     return "\n".join(lines)
 
 
-def _headline(decision: RecipientDecision, policy: str) -> str:
-    text = f"{decision.verdict.upper()}  {decision.recipient}   {source_text(decision)}{policy}"
+def headline(record: DecisionRecord, decision: RecipientDecision) -> str:
+    """What became of it for one recipient, and what decided."""
+    text = f"{decision.verdict.upper()}  {decision.recipient}   {source_text(decision)}{_policy(record)}"
     if decision.wanted and decision.wanted != decision.verdict:
         text += f"\n    the policy wanted {decision.wanted.upper()}; other recipients of the same mail were accepted"
     return text
+
+
+def _policy(record: DecisionRecord) -> str:
+    return f"     [policy {record.policy_hash}]" if record.policy_hash else ""  # none judged a report of our own
 
 
 def source_text(decision: RecipientDecision) -> str:

@@ -48,6 +48,14 @@ def config_of(path: Path | None, *, quiet: bool = False) -> Config:
     return config
 
 
+def duration_of(text: str) -> timedelta:
+    """What was written as 30m, 2h or 7d."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        fail(f"'{text}' is no duration; write 30m, 2h or 7d", USAGE)
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
 def parsed_address(text: str) -> Address:
     """A mail address of the command line."""
     try:
@@ -67,14 +75,6 @@ def account_of(config: Config, text: str) -> Account:
     if found is None:
         fail(f"there is no account {address}; mailward account list shows them", NO_INPUT)
     return found
-
-
-def duration_of(text: str) -> timedelta:
-    """What was written as 30m, 2h or 7d."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        fail(f"'{text}' is no duration; write 30m, 2h or 7d", USAGE)
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
 def password_from(stdin: bool, file: Path | None) -> str | None:

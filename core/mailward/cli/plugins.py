@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mailward.app.config import Config
-from mailward.app.filters import Known, known_plugins
+from mailward.app.filters import Known, known_plugin, known_plugins
 from mailward.app.scaffold import ScaffoldError, render_template
 from mailward.cli.options import ConfigOption, JsonOption, config_of
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
@@ -40,10 +40,10 @@ def info_command(
 
 
 def _named(config: Config, name: str) -> Known:
-    for known in known_plugins(config):
-        if known.name == name:
-            return known
-    fail(f"there is no plugin '{name}'; mailward plugins list shows them", NO_INPUT)
+    known = known_plugin(config, name)
+    if known is None:
+        fail(f"there is no plugin '{name}'; mailward plugins list shows them", NO_INPUT)
+    return known
 
 
 def _modes(known: Known) -> str:

@@ -9,10 +9,9 @@ import typer
 
 from mailward.app.scanning import ScanInput, Scanned, scan
 from mailward.cli.decisions import record_as_json, record_as_text
-from mailward.cli.options import ConfigOption, JsonOption, config_of
-from mailward.cli.output import NO_INPUT, USAGE, fail, show
-from mailward.formats.address import AddressSyntaxError, parse_mailbox
-from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
+from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
+from mailward.cli.output import NO_INPUT, fail, show
+from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
 from mailward.model.verdict import Verdict
 
 EXIT_CODES = {Verdict.REJECT: 1, Verdict.QUARANTINE: 2, Verdict.TEMPFAIL: 3}
@@ -70,15 +69,8 @@ def _read(file: str) -> bytes:
 
 
 def _reverse_path(text: str | None) -> ReversePath:
-    return ReversePath(_address(text)) if text else NULL_REVERSE_PATH
+    return ReversePath(parsed_address(text)) if text else NULL_REVERSE_PATH
 
 
 def _forward_path(text: str) -> ForwardPath:
-    return ForwardPath(_address(text))
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse_mailbox(text)
-    except AddressSyntaxError as error:
-        fail(f"'{text}' is no mail address: {error}", USAGE)
+    return ForwardPath(parsed_address(text))

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from mailward.formats.address import parse_mailbox
 from mailward.formats.edits import render
+from mailward.formats.message import MessageView
 from mailward.formats.trace import return_path_field
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
 from mailward.model.errors import LocalError
@@ -91,6 +92,13 @@ class Mda:
             reason=reason,
             held_at=copy.item.received_at,
             size_octets=len(octets),
+            route=copy.recipient.destination,
+            reverse_path=copy.item.reverse_path,
+            subject=MessageView(octets).subject,
+            infected=copy.item.decision.is_infected,
+            origin=copy.item.origin,
+            user=copy.item.user,
+            smtputf8=copy.item.smtputf8,
         )
         self._quarantine.add(held, octets)
 

@@ -76,6 +76,7 @@ def _queued(destination: Destination, decision: RecipientDecision, edits: tuple[
         flags=decision.flags,
         edits=edits,
         reason=reason,
+        destination=destination.route,
     )
 
 

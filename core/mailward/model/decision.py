@@ -63,6 +63,11 @@ class DecisionRecord:
     events: tuple[LaterEvent, ...] = ()
     version: int = field(default=RECORD_VERSION)
 
+    @property
+    def is_infected(self) -> bool:
+        """A scanner has found malware: a fact called `infected` of any plugin is true."""
+        return any(name.endswith(".infected") and value is True for name, value in self.facts.items())
+
     def with_events(self, events: tuple[LaterEvent, ...]) -> "DecisionRecord":
         """The same record with what happened later."""
         return replace(self, events=events)

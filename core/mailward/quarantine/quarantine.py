@@ -1,30 +1,57 @@
 """The embedded quarantine: one synced file a message and an index in SQLite.
 
 The file is durable before the index names it, and the index takes a delivery key only once; so a delivery that is done again
-after a crash changes nothing, and a file without an entry is only left over.
+after a crash changes nothing, and a file without an entry is only left over. An entry that was released or dropped stays for a
+while without its file, so that such a delivery does not bring it back either.
 """
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
+from mailward.api.relaying import Origin
 from mailward.database import Database
 from mailward.disk import Disk
+from mailward.model.decision import utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 
-_VERSION = 1
-_SCHEMA = """
+_VERSION = 2
+"""2 adds what a release needs to know, and what became of an entry."""
+_ADDED = (
+    "route TEXT NOT NULL DEFAULT 'mailbox'",
+    "reverse_path TEXT NOT NULL DEFAULT ''",
+    "subject TEXT NOT NULL DEFAULT ''",
+    "infected INTEGER NOT NULL DEFAULT 0",
+    "origin TEXT NOT NULL DEFAULT 'inbound'",
+    "user TEXT NOT NULL DEFAULT ''",
+    "smtputf8 INTEGER NOT NULL DEFAULT 0",
+    "releasing TEXT NOT NULL DEFAULT ''",
+    "ended TEXT NOT NULL DEFAULT ''",
+)
+_SCHEMA = f"""
 CREATE TABLE held (
   delivery_key TEXT PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL, recipient TEXT NOT NULL, reason TEXT NOT NULL,
-  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL
+  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, {", ".join(_ADDED)}
 ) WITHOUT ROWID;
 CREATE INDEX held_by_time ON held (held_at);
 """
+# Form 1 said only in words what a message was held for; the mail in it was all for mailboxes here.
+_KNOWN_INFECTED = "UPDATE held SET infected = 1 WHERE reason LIKE '%infected%' OR reason LIKE '%antivirus%'"
+_UPGRADES = {1: "; ".join([*(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED), _KNOWN_INFECTED])}
+_REMEMBERED = timedelta(days=30)
+"""Longer than any queue keeps a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One message kept for one recipient. held_at: ISO 8601 in UTC. reason: in plain words."""
+    """One message kept for one recipient. held_at: ISO 8601 in UTC. reason: in plain words.
+
+    route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
+    origin, user, smtputf8: as of the queue item. subject: for people.
+    """
 
     delivery_key: str
     id: QueueId
@@ -33,6 +60,17 @@ class Held:
     reason: str
     held_at: str
     size_octets: int
+    route: str = "mailbox"
+    reverse_path: str = ""
+    subject: str = ""
+    infected: bool = False
+    origin: Origin = "inbound"
+    user: str = ""
+    smtputf8: bool = False
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Held))
+_MARKS = ", ".join("?" for _ in fields(Held))
 
 
 class Quarantine:
@@ -42,29 +80,42 @@ class Quarantine:
         self._folder = folder
         self._disk = disk
         disk.mkdir(folder)
-        self._database = Database(folder / "index.sqlite", schema=_SCHEMA, version=_VERSION)
+        self._database = Database(folder / "index.sqlite", schema=_SCHEMA, version=_VERSION, upgrades=_UPGRADES)
 
     def close(self) -> None:
         self._database.close()
 
     def add(self, held: Held, octets: bytes) -> bool:
-        """Keep a message; durable when it returns. False when its delivery key is known already."""
-        if self._find(held.delivery_key) is not None:
-            return False
-        self._write(self._path(held), octets)
-        row = (held.delivery_key, held.id, held.number, held.recipient, held.reason, held.held_at, held.size_octets)
-        with self._database.write() as connection:
-            return connection.execute("INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?, ?, ?, ?)", row).rowcount == 1
-
-    def list(self, limit: int = 1000) -> tuple[Held, ...]:
-        """What is kept, the newest first."""
+        """Keep a message; durable when it returns. False when its delivery key is known already, even from one that is gone."""
         with self._database.read() as connection:
-            rows = connection.execute("SELECT * FROM held ORDER BY held_at DESC, delivery_key DESC LIMIT ?", (limit,)).fetchall()
-        return tuple(_held(row) for row in rows)
+            if connection.execute("SELECT 1 FROM held WHERE delivery_key = ?", (held.delivery_key,)).fetchone():
+                return False
+        self._write(self._path(held), octets)
+        with self._database.write() as connection:
+            statement = f"INSERT OR IGNORE INTO held ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - our own names
+            return connection.execute(statement, astuple(held)).rowcount == 1
+
+    def list(self, *, recipient: str | None = None, since: datetime | None = None, limit: int = 1000) -> tuple[Held, ...]:
+        """What is kept and meets all of what is given, the newest first. recipient: compared without case. since: aware."""
+        conditions, values = ["ended = ''"], []
+        if recipient is not None:
+            conditions.append("lower(recipient) = ?")
+            values.append(recipient.lower())
+        if since is not None:
+            conditions.append("held_at >= ?")
+            values.append(utc_text(since))
+        order = f"ORDER BY held_at DESC, delivery_key DESC LIMIT {int(limit)}"
+        return self._select(f"{' AND '.join(conditions)} {order}", *values)
+
+    def find(self, id: QueueId, number: int | None = None) -> tuple[Held, ...]:
+        """The copies kept of one message, or the one for its n-th recipient (from 0); () when there is none."""
+        if number is None:
+            return self._select("id = ? AND ended = '' ORDER BY number", id)
+        return self._select("id = ? AND number = ? AND ended = ''", id, number)
 
     def read(self, delivery_key: str) -> bytes:
         """The octets of a kept message. Raises StorageError when there is no such key."""
-        held = self._find(delivery_key)
+        held = next(iter(self._select("delivery_key = ? AND ended = ''", delivery_key)), None)
         if held is None:
             raise StorageError(f"nothing is in quarantine as {delivery_key}", permanent=True)
         try:
@@ -72,10 +123,33 @@ class Quarantine:
         except OSError as error:
             raise StorageError(f"{self._path(held)}: {error.strerror}") from error
 
-    def _find(self, delivery_key: str) -> Held | None:
+    def begin_release(self, delivery_key: str, target: str) -> str:
+        """Say where a release leads before it begins, durably; what was said first stands, and is returned.
+
+        So one that was cut short can only be brought to its end, never to another place as well.
+        """
+        with self._database.write() as connection:
+            connection.execute("UPDATE held SET releasing = ? WHERE delivery_key = ? AND releasing = ''", (target, delivery_key))
+            row = connection.execute("SELECT releasing FROM held WHERE delivery_key = ?", (delivery_key,)).fetchone()
+        if row is None:
+            raise StorageError(f"nothing is in quarantine as {delivery_key}", permanent=True)
+        return str(row[0])
+
+    def end(self, delivery_key: str, how: Literal["released", "dropped"], now: datetime) -> None:
+        """The message is kept no longer; its octets are deleted. now: aware; entries that ended long ago are forgotten."""
+        with self._database.write() as connection:
+            connection.execute("UPDATE held SET ended = ? WHERE delivery_key = ?", (how, delivery_key))
+        old = utc_text(now - _REMEMBERED)
+        forgotten = self._select("ended != '' AND held_at < ?", old)
+        for held in (*self._select("delivery_key = ?", delivery_key), *forgotten):
+            self._remove(self._path(held))
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM held WHERE ended != '' AND held_at < ?", (old,))
+
+    def _select(self, clause: str, *values: str | int) -> tuple[Held, ...]:
         with self._database.read() as connection:
-            row = connection.execute("SELECT * FROM held WHERE delivery_key = ?", (delivery_key,)).fetchone()
-        return None if row is None else _held(row)
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM held WHERE {clause}", values).fetchall()  # noqa: S608 - our own
+        return tuple(_held(row) for row in rows)
 
     def _write(self, path: Path, octets: bytes) -> None:
         """Under another name first: a file that has its name is whole."""
@@ -94,9 +168,16 @@ class Quarantine:
         except OSError as error:
             raise StorageError(f"{path}: {error.strerror}") from error
 
+    def _remove(self, path: Path) -> None:
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                self._disk.unlink(path)
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}") from error
+
     def _path(self, held: Held) -> Path:
         return self._folder / f"{held.id}-{held.number}.eml"
 
 
-def _held(row: tuple[str, str, int, str, str, str, int]) -> Held:
-    return Held(row[0], QueueId(row[1]), row[2], row[3], row[4], row[5], row[6])
+def _held(row: tuple[str, str, int, str, str, str, int, str, str, str, int, Origin, str, int]) -> Held:
+    return Held(row[0], QueueId(row[1]), *row[2:10], bool(row[10]), row[11], row[12], bool(row[13]))

@@ -14,7 +14,7 @@ from mailward.model.edits import AddHeader, PrefixSubject, RecordedEdit, RemoveF
 from mailward.model.ids import QueueId
 
 ITEM_VERSION = 2
-"""2 adds user and origin; items of version 1 are read."""
+"""2 adds user and origin, and a recipient's destination; items of version 1 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in (AddHeader, RemoveHeader, PrefixSubject, RemoveFieldAt)}
 
@@ -25,6 +25,7 @@ class QueuedRecipient:
 
     route: "mailbox" (account's mailbox `folder`), "relay" (to another server), "quarantine" or "discard" (keeps nothing).
     edits: this recipient's own, applied after the item's common ones. reason: for the quarantine, in plain words.
+    destination: the route that the forward-path has without the verdict; a release from the quarantine takes it.
     """
 
     forward_path: str
@@ -34,6 +35,7 @@ class QueuedRecipient:
     flags: tuple[str, ...] = ()
     edits: tuple[RecordedEdit, ...] = ()
     reason: str = ""
+    destination: str = "mailbox"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,22 @@ def test_quarantine_keeps_the_finished_copy_once_with_its_reason(tmp_path: Path,
     assert quarantine.read(entry.delivery_key).startswith(b"Return-Path: <a@example.net>\r\n")
 
 
+def test_quarantine_keeps_what_a_release_needs(tmp_path: Path, mda: Mda) -> None:
+    recipient = QueuedRecipient("ann@gateway.example", "quarantine", reason="rule infected", destination="relay")
+    item = item_for(OCTETS, [recipient])
+    decision = replace(item.decision, facts={"other_scanner.infected": True})
+    mda.deliver([Copy(replace(item, decision=decision, origin="submission", user="bob@example.org", smtputf8=True), 0, OCTETS)])
+    (held,) = Quarantine(tmp_path / "quarantine", Disk()).list()
+    assert (held.route, held.infected, held.origin, held.user, held.smtputf8) == (
+        "relay",
+        True,
+        "submission",
+        "bob@example.org",
+        True,
+    )
+    assert (held.reverse_path, held.subject) == ("a@example.net", "Lunch")
+
+
 def test_discard_keeps_nothing_and_an_unknown_route_is_our_mistake(mda: Mda) -> None:
     item = item_for(OCTETS, [QueuedRecipient("a@example.org", "discard"), QueuedRecipient("b@example.org", "carrier pigeon")])
     assert mda.deliver([Copy(item, 0, OCTETS)]) == ("discarded by route",)

@@ -1,5 +1,8 @@
-"""What is kept is durable, kept once, and given back octet for octet."""
+"""What is kept is durable, kept once, and given back octet for octet; what was released or dropped does not come back."""
 
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.quarantine import Held, Quarantine
 
+NOW = datetime(2026, 11, 3, tzinfo=UTC)
 OCTETS = b"Subject: x\r\n\r\n\x00\xff body\r\n"
 
 
@@ -69,3 +73,89 @@ def test_t_priv_04_nobody_else_can_read_it(quarantine: Quarantine, tmp_path: Pat
     folder = tmp_path / "quarantine"
     assert folder.stat().st_mode & 0o077 == 0
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+
+
+def test_all_that_a_release_needs_is_kept(quarantine: Quarantine) -> None:
+    held = replace(
+        _held(),
+        route="relay",
+        reverse_path="a@example.net",
+        subject="x",
+        infected=True,
+        origin="submission",
+        user="b",
+        smtputf8=True,
+    )
+    quarantine.add(held, OCTETS)
+    assert quarantine.list() == (held,)
+
+
+def test_copies_are_found_by_id_recipient_and_time(quarantine: Quarantine) -> None:
+    other = replace(_held(1), recipient="Ann@Example.org", held_at="2026-11-02T11:00:00.000Z")
+    for held in (_held(0), other):
+        quarantine.add(held, OCTETS)
+    assert quarantine.find(QueueId("a1")) == (_held(0), other)
+    assert quarantine.find(QueueId("a1"), 1) == (other,)
+    assert quarantine.find(QueueId("a1"), 2) == quarantine.find(QueueId("b2")) == ()
+    assert quarantine.list() == (other, _held(0))
+    assert quarantine.list(recipient="ann@example.ORG") == (other,)
+    assert quarantine.list(since=datetime(2026, 11, 2, 10, 30, tzinfo=UTC)) == (other,)
+
+
+def test_t_q_10_what_has_ended_is_gone_and_a_delivery_made_again_does_not_bring_it_back(
+    quarantine: Quarantine, tmp_path: Path
+) -> None:
+    quarantine.add(_held(), OCTETS)
+    quarantine.end("a1:0", "released", NOW)
+    assert quarantine.add(_held(), OCTETS) is False
+    assert quarantine.list() == quarantine.find(QueueId("a1")) == ()
+    assert not (tmp_path / "quarantine/a1-0.eml").exists()
+    with pytest.raises(StorageError, match="nothing is in quarantine"):
+        quarantine.read("a1:0")
+
+
+def test_ends_are_forgotten_after_a_month_with_files_that_a_crash_left(quarantine: Quarantine, tmp_path: Path) -> None:
+    for number in (0, 1):
+        quarantine.add(_held(number), OCTETS)
+    quarantine.end("a1:0", "dropped", NOW)
+    (tmp_path / "quarantine/a1-0.eml").write_bytes(OCTETS)
+    quarantine.end("a1:1", "dropped", datetime(2026, 12, 3, tzinfo=UTC))
+    assert not list((tmp_path / "quarantine").glob("*.eml"))
+    assert quarantine.add(_held(), OCTETS) is True
+
+
+def test_the_first_word_on_where_a_release_leads_stands(quarantine: Quarantine) -> None:
+    quarantine.add(_held(), OCTETS)
+    assert quarantine.begin_release("a1:0", "mailbox ann") == "mailbox ann"
+    assert quarantine.begin_release("a1:0", "mailbox bob") == "mailbox ann"
+    with pytest.raises(StorageError, match="nothing is in quarantine"):
+        quarantine.begin_release("none", "mailbox ann")
+
+
+FORM_1 = """
+CREATE TABLE held (
+  delivery_key TEXT PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL, recipient TEXT NOT NULL, reason TEXT NOT NULL,
+  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX held_by_time ON held (held_at);
+INSERT INTO held VALUES ('a1:0', 'a1', 0, 'bob@example.org', 'rule infected', '2026-11-02T10:00:00.000Z', 22);
+INSERT INTO held VALUES ('a2:0', 'a2', 0, 'bob@example.org', 'quarantine by limit', '2026-11-02T10:00:00.000Z', 22);
+PRAGMA user_version = 1;
+"""
+"""What the release before wrote."""
+
+
+def test_t_q_14_the_form_of_the_release_before_is_brought_up(tmp_path: Path) -> None:
+    folder = tmp_path / "quarantine"
+    folder.mkdir(mode=0o700)
+    connection = sqlite3.connect(folder / "index.sqlite")
+    connection.executescript(FORM_1)
+    connection.close()
+    (folder / "a1-0.eml").write_bytes(OCTETS)
+    quarantine = Quarantine(folder, Disk())
+    assert quarantine.read("a1:0") == OCTETS
+    assert {held.delivery_key: (held.route, held.infected) for held in quarantine.list()} == {
+        "a1:0": ("mailbox", True),
+        "a2:0": ("mailbox", False),
+    }
+    assert (folder / "index.sqlite.form-1").exists()

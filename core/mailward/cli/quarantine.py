@@ -1,0 +1,259 @@
+"""`mailward quarantine`: mail that is kept outside mailboxes, to be looked at, released or dropped."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from mailward.app.config import Config
+from mailward.app.quarantine import Teacher, opened_quarantine, opened_release
+from mailward.cli.decisions import headline, source_text
+from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of, parsed_address
+from mailward.cli.output import NO_INPUT, USAGE, fail, one_line, show, table
+from mailward.decisions import DecisionStore
+from mailward.delivery.release import Infected, NoMailbox, NotReleased
+from mailward.formats.message import MessageView
+from mailward.formats.part import PartView
+from mailward.model.address import Address
+from mailward.model.decision import DecisionRecord, RecipientDecision
+from mailward.model.ids import QueueId
+from mailward.quarantine import Held, Quarantine
+
+app = typer.Typer(help="Mail that is kept outside mailboxes.", no_args_is_help=True)
+
+TEXT_LINES = 30
+LINE_CHARACTERS = 200
+MOST_FIELDS = 100
+
+Ids = Annotated[
+    list[str], typer.Argument(help="Ids from `mailward quarantine list`; a copy is ID, or ID:N where there are several.")
+]
+
+
+@app.command("list")
+def list_command(
+    to: Annotated[str | None, typer.Option(help="Only what is kept for this recipient.")] = None,
+    since: SinceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what is kept, the newest first, with the reason.
+
+    Examples:
+
+      mailward quarantine list
+
+      mailward quarantine list --to bob@example.org --since 7d
+    """
+    earliest = None if since is None else datetime.now(UTC) - duration_of(since)
+    with opened_quarantine(config_of(config)) as quarantine:
+        found = quarantine.list(recipient=to, since=earliest)
+    rows = [
+        (
+            held.delivery_key,
+            held.held_at[:16].replace("T", " "),
+            held.recipient,
+            f"<{one_line(held.reverse_path)}>",
+            "INFECTED" if held.infected else "",
+            f"{one_line(held.reason)}: {one_line(held.subject)[:80]}",
+        )
+        for held in found
+    ]
+    show(table(rows) if rows else "nothing is in quarantine", [_data(held) for held in found], as_json=as_json)
+
+
+@app.command("show")
+def show_command(ids: Ids, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print envelope, reason, decision, header and the first lines of the text, as plain text; attachments by name only.
+
+    Example: mailward quarantine show 01k9w3c5v7q2x8ab
+    """
+    settings = config_of(config)
+    with opened_quarantine(settings) as quarantine:
+        copies = [(held, MessageView(quarantine.read(held.delivery_key))) for held in _named(quarantine, ids)]
+    decisions = DecisionStore(settings.decisions_file)
+    try:
+        records = [decisions.get(held.id) for held, _ in copies]
+    finally:
+        decisions.close()
+    seen = [(held, message, record) for (held, message), record in zip(copies, records, strict=True)]
+    data = [_data(held) | _content(message) | _judged(held, record) for held, message, record in seen]
+    show(lambda: "\n\n".join(_text(*one) for one in seen), data, as_json=as_json)
+
+
+@app.command("release")
+def release_command(
+    ids: Ids,
+    to: Annotated[str | None, typer.Option(help="Into this mailbox instead of the recipient's.")] = None,
+    even_infected: Annotated[bool, typer.Option("--even-infected", help="Release malware, too.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Deliver kept mail to where it was addressed, once, and teach the plugins that learn that it is ham.
+
+    A message for a mailbox here goes into its INBOX, one for another server into the queue. Malware is released by
+    --even-infected only, and nothing is learnt from it.
+
+    Examples:
+
+      mailward quarantine release 01k9w3c5v7q2x8ab
+
+      mailward quarantine release 01k9w3c5v7q2x8ab:1 --to postmaster@example.org
+    """
+    address = None if to is None else parsed_address(to)
+    settings = config_of(config)
+    with opened_quarantine(settings) as quarantine:
+        copies = _named(quarantine, ids)
+        asyncio.run(_release(settings, quarantine, copies, address, even_infected=even_infected, as_json=as_json))
+
+
+async def _release(
+    config: Config, quarantine: Quarantine, copies: Sequence[Held], to: Address | None, *, even_infected: bool, as_json: bool
+) -> None:
+    outcomes: list[tuple[Held, bool, str]] = []
+    code = 0
+    teacher = Teacher(config)
+    try:
+        async with opened_release(config, quarantine) as release:
+            for held in copies:
+                try:
+                    released = await release.release(held, to=to, even_infected=even_infected)
+                except Infected as error:
+                    outcomes.append((held, False, f"{error}; --even-infected releases it all the same"))
+                    code = code or USAGE
+                except NoMailbox as error:
+                    outcomes.append((held, False, f"{error}; --to ADDRESS names another mailbox"))
+                    code = code or NO_INPUT
+                except NotReleased as error:
+                    outcomes.append((held, False, str(error)))
+                    code = code or USAGE
+                else:
+                    outcomes.append((held, True, released.outcome))
+                    await teacher.released(held, released)
+    finally:
+        await teacher.close()
+    lines = [f"{held.delivery_key}  {outcome if done else f'kept: {outcome}'}" for held, done, outcome in outcomes]
+    if teacher.problem:
+        lines.append(f"nothing was learnt: {teacher.problem}")
+    data = [
+        {"id": held.delivery_key, "recipient": held.recipient, "released": done, "outcome": outcome}
+        for held, done, outcome in outcomes
+    ]
+    show("\n".join(lines), data, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command("drop")
+def drop_command(
+    ids: Ids,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it for good; needed, since nothing brings it back.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete kept mail for good.
+
+    Example: mailward quarantine drop 01k9w3c5v7q2x8ab --yes
+    """
+    settings = config_of(config)
+    with opened_quarantine(settings) as quarantine:
+        copies = _named(quarantine, ids)
+        if not yes:
+            keys = ", ".join(held.delivery_key for held in copies)
+            fail(f"nothing was dropped; to delete {keys} for good, add --yes", USAGE)
+        asyncio.run(_drop(settings, quarantine, copies))
+    data = [{"id": held.delivery_key, "recipient": held.recipient, "dropped": True} for held in copies]
+    show("\n".join(f"{held.delivery_key}  dropped" for held in copies), data, as_json=as_json)
+
+
+async def _drop(config: Config, quarantine: Quarantine, copies: Sequence[Held]) -> None:
+    async with opened_release(config, quarantine) as release:
+        for held in copies:
+            release.drop(held)
+
+
+def _named(quarantine: Quarantine, ids: Sequence[str]) -> list[Held]:
+    """The copies that ids name, each once; ends the command when one of them names none, or several."""
+    found: dict[str, Held] = {}
+    for text in ids:
+        queue_id, colon, number = text.partition(":")
+        if colon and not number.isdecimal():
+            fail(f"'{text}' is no id; a copy is ID or ID:N", USAGE)
+        copies = quarantine.find(QueueId(queue_id), int(number) if colon else None)
+        if not copies:
+            fail(f"nothing is in quarantine as {text}; mailward quarantine list shows what is", NO_INPUT)
+        if len(copies) > 1:
+            choices = ", ".join(f"{held.delivery_key} for {held.recipient}" for held in copies)
+            fail(f"{text} is kept for several recipients; say which: {choices}", USAGE)
+        found[copies[0].delivery_key] = copies[0]
+    return list(found.values())
+
+
+def _data(held: Held) -> dict[str, object]:
+    values = asdict(held)
+    values["id"] = values.pop("delivery_key")
+    del values["number"]
+    return values
+
+
+def _decision(held: Held, record: DecisionRecord | None) -> RecipientDecision | None:
+    """Why it is here, as far as the decision store knows."""
+    return next((d for d in record.recipients if d.recipient == held.recipient), None) if record else None
+
+
+def _judged(held: Held, record: DecisionRecord | None) -> dict[str, object]:
+    decision = _decision(held, record)
+    return {"verdict": decision.verdict if decision else None, "decided_by": source_text(decision) if decision else None}
+
+
+def _content(message: MessageView) -> dict[str, object]:
+    return {
+        "header": [[field.name, field.text] for field in message.fields[:MOST_FIELDS]],
+        "text": "\n".join(_lines(message)[:TEXT_LINES]),
+        "attachments": [
+            {"names": list(part.filenames), "type": part.content_type, "size_octets": part.size_octets}
+            for part in message.attachments()
+        ],
+    }
+
+
+def _lines(message: MessageView) -> list[str]:
+    """The text that people would read first, plain text if there is any."""
+    texts = sorted(message.texts(), key=lambda text: text.part.content_type != "text/plain")
+    return texts[0].text.strip().splitlines() if texts else []
+
+
+def _text(held: Held, message: MessageView, record: DecisionRecord | None) -> str:
+    decision = _decision(held, record)
+    about = [
+        ("id", held.delivery_key),
+        ("recipient", held.recipient),
+        ("envelope", f"from <{one_line(held.reverse_path)}>, {held.size_octets} octets"),
+        ("received", held.held_at),
+        ("reason", one_line(held.reason)),
+        ("leads to", {"mailbox": "a mailbox here", "relay": "another server"}.get(held.route, held.route)),
+    ]
+    if held.infected:
+        about.append(("INFECTED", "it carries malware; a release needs --even-infected"))
+    if record is not None and decision is not None:
+        about.append(("decision", one_line(headline(record, decision))))
+        about.append(("", f"mailward explain {held.id}   says more"))
+    fields = [f"  {one_line(field.name)}: {one_line(field.text)[:LINE_CHARACTERS]}" for field in message.fields[:MOST_FIELDS]]
+    lines = _lines(message)
+    body = [f"  {one_line(line)[:LINE_CHARACTERS]}" for line in lines[:TEXT_LINES]] or ["  (no text)"]
+    if len(lines) > TEXT_LINES:
+        body.append(f"  ({len(lines) - TEXT_LINES} more lines)")
+    blocks = [table(about), "\n".join(["header", *fields]), "\n".join(["text", *body])]
+    attachments = [_attachment(part) for part in message.attachments()]
+    if attachments:
+        blocks.append("\n".join(["attachments", *attachments]))
+    return "\n\n".join(blocks)
+
+
+def _attachment(part: PartView) -> str:
+    """With every name that some reader may show (T-MIME-23)."""
+    names = " or ".join(one_line(name)[:LINE_CHARACTERS] for name in part.filenames) or "(no name)"
+    return f"  {names}  {one_line(part.content_type)}, {part.size_octets} octets"

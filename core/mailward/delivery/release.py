@@ -1,0 +1,173 @@
+"""What becomes of a quarantined message that an admin releases or drops?
+
+Where a release leads is written down before it begins, and a mailbox takes its delivery key only once: killed at any moment and
+begun again, it ends with one copy in one mailbox. A release to a relay is a new queue item whose id is kept in the same way, so
+a crash may add one copy at most, as with every relay.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailward.api.services import Clock
+from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.model.address import Address
+from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
+from mailward.model.edits import RemoveFieldAt
+from mailward.model.ids import AccountId, QueueId, new_queue_id
+from mailward.quarantine import Held, Quarantine
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.spool import Spool
+from mailward.store.base import Append, MailStore
+
+
+class NotReleased(Exception):
+    """It stays in the quarantine; the text says why, for people."""
+
+
+class Infected(NotReleased):
+    """It carries malware, and nobody said that it is to be released all the same."""
+
+
+class NoMailbox(NotReleased):
+    """It leads to no mailbox here; another address may."""
+
+
+class Directory(Protocol):
+    """Whose mailboxes there are."""
+
+    def resolve(self, address: Address) -> AccountId | None:
+        """Whose mailbox the address means, None when nobody's."""
+        ...
+
+
+class Decisions(Protocol):
+    """Where decision records are kept."""
+
+    def get(self, id: QueueId) -> DecisionRecord | None: ...
+
+    def add_event(self, id: QueueId, event: LaterEvent) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """outcome: what became of it, in plain words. account: in whose mailbox it is, "" when in none here."""
+
+    outcome: str
+    account: str
+    octets: bytes
+
+
+class Release:
+    """Ends the keeping of messages. `release` belongs to an event loop; all raise StorageError."""
+
+    def __init__(
+        self, quarantine: Quarantine, store: MailStore, spool: Spool, directory: Directory, decisions: Decisions, clock: Clock
+    ) -> None:
+        self._quarantine = quarantine
+        self._store = store
+        self._spool = spool
+        self._directory = directory
+        self._decisions = decisions
+        self._clock = clock
+
+    async def release(self, held: Held, *, to: Address | None = None, even_infected: bool = False) -> Released:
+        """Let a message go on to where it was addressed, or into the INBOX of `to`. Raises NotReleased."""
+        if held.infected and not even_infected:
+            raise Infected(f"it carries malware ({held.reason})")
+        octets = await asyncio.to_thread(self._quarantine.read, held.delivery_key)
+        if to is None and held.route == "relay":
+            released = await self._to_relay(held, octets)
+        else:
+            released = await asyncio.to_thread(self._to_mailbox, held, octets, to)
+        await asyncio.to_thread(self._end, held, released.outcome)
+        return released
+
+    def drop(self, held: Held) -> str:
+        """Delete a message for good; what became of it, in plain words."""
+        outcome = "dropped from quarantine by admin"
+        self._note(held, outcome)
+        self._quarantine.end(held.delivery_key, "dropped", self._clock.now())
+        return outcome
+
+    def _to_mailbox(self, held: Held, octets: bytes, to: Address | None) -> Released:
+        address = to or _address(held.recipient)
+        if to is None and held.route == "discard":
+            raise NoMailbox(f"mail for {held.recipient} is discarded by its route")
+        account = None if address is None else self._directory.resolve(address)
+        if account is None:
+            raise NoMailbox(f"{address or held.recipient} is nobody's mailbox here")
+        self._lead(held, f"mailbox {account}")
+        store = self._store.open(account)
+        received_at = self._clock.now()  # for its reader it comes now, and is to stand among the new
+        key = f"{held.delivery_key}:released"
+        store.apply([Append(store.mailbox("INBOX").id, octets, received_at, delivery_key=key)])
+        return Released(f"released by admin into INBOX of {address}", account, octets)
+
+    async def _to_relay(self, held: Held, octets: bytes) -> Released:
+        target = await asyncio.to_thread(self._lead, held, f"relay {new_queue_id()}")
+        queue_id = QueueId(target.partition(" ")[2])
+        record = await asyncio.to_thread(self._decisions.get, held.id)
+        item = QueueItem(
+            id=queue_id,
+            received_at=utc_text(self._clock.now()),
+            reverse_path=held.reverse_path,
+            size_octets=len(octets),
+            trace="",  # it has the fields of its reception
+            edits=(RemoveFieldAt(0),),  # Return-Path is written at final delivery only (RFC 5321 section 4.4)
+            recipients=(QueuedRecipient(held.recipient, "relay"),),
+            decision=_lost_record(held) if record is None else record.with_events(()),
+            smtputf8=held.smtputf8,
+            origin=held.origin,
+            user=held.user,
+        )
+        incoming = self._spool.begin(queue_id)
+        incoming.write(octets)
+        await incoming.commit(item)
+        return Released(f"released by admin to the queue as {queue_id}", "", octets)
+
+    def _lead(self, held: Held, target: str) -> str:
+        """Where the release leads: here, or where one that was cut short led. Raises NotReleased when these differ."""
+        led = self._quarantine.begin_release(held.delivery_key, target)
+        if led != target and not (led.startswith("relay ") and target.startswith("relay ")):
+            raise NotReleased(f"its release to another place had begun ({led}); repeat that one")
+        return led
+
+    def _end(self, held: Held, outcome: str) -> None:
+        self._note(held, outcome)
+        self._quarantine.end(held.delivery_key, "released", self._clock.now())
+
+    def _note(self, held: Held, outcome: str) -> None:
+        """For `explain`; once, though what was cut short may come here again."""
+        record = self._decisions.get(held.id)
+        known = {(event.recipient, event.text) for event in record.events} if record else set()
+        if (held.recipient, outcome) not in known:
+            self._decisions.add_event(held.id, LaterEvent(utc_text(self._clock.now()), held.recipient, outcome))
+
+
+def _address(forward_path: str) -> Address | None:
+    """The address of a forward-path as the queue writes it; the bare postmaster has no domain."""
+    if "@" not in forward_path:
+        return Address(forward_path, "")
+    try:
+        return parse_mailbox(forward_path)
+    except AddressSyntaxError:
+        return None
+
+
+def _lost_record(held: Held) -> DecisionRecord:
+    """What is left to say when the decision store has lost its last second."""
+    return DecisionRecord(
+        id=held.id,
+        received_at=held.held_at,
+        direction="submission" if held.origin == "submission" else "inbound",
+        session={},
+        reverse_path=held.reverse_path,
+        message_id="",
+        size_octets=held.size_octets,
+        calls=(),
+        facts={},
+        recipients=(),
+        reply="",
+        policy_hash="",
+    )

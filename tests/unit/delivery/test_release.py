@@ -1,0 +1,160 @@
+"""A release from the quarantine: where it leads, that it happens once, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mailward.delivery.mda import Copy
+from mailward.delivery.release import Infected, NoMailbox, NotReleased
+from mailward.disk import Disk
+from mailward.formats.address import parse_mailbox
+from mailward.formats.edits import render
+from mailward.queue.spool import Spool
+from support.releasing import OCTETS, Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+async def test_the_kept_octets_go_into_the_recipients_inbox_and_nowhere_else(place: Place) -> None:
+    ann, bob = place.account("ann@example.org"), place.account("bob@example.org")
+    held = place.hold()
+    kept = place.quarantine.read(held.delivery_key)
+    released = await place.release.release(held)
+    assert (released.octets, released.account) == (kept, ann)
+    assert (place.inbox(ann), place.inbox(bob)) == ([kept], [])
+    assert place.quarantine.list() == ()
+    assert place.events(held) == ["released by admin into INBOX of ann@example.org"]
+
+
+async def test_another_mailbox_can_be_named(place: Place) -> None:
+    ann, bob = place.account("ann@example.org"), place.account("bob@example.org")
+    await place.release.release(place.hold(), to=parse_mailbox("bob@example.org"))
+    assert (place.inbox(ann), len(place.inbox(bob))) == ([], 1)
+
+
+async def test_mail_for_the_bare_postmaster_finds_its_mailbox(place: Place) -> None:
+    postmaster = place.account("postmaster@example.org")
+    await place.release.release(place.hold("postmaster"))
+    assert len(place.inbox(postmaster)) == 1
+
+
+@pytest.mark.parametrize("route", ["mailbox", "discard"])
+async def test_mail_that_leads_to_no_mailbox_stays(place: Place, route: str) -> None:
+    held = place.hold("gone@example.org", route)
+    with pytest.raises(NoMailbox):
+        await place.release.release(held)
+    with pytest.raises(NoMailbox, match=r"nobody@example\.org is nobody's mailbox"):
+        await place.release.release(held, to=parse_mailbox("nobody@example.org"))
+    assert place.quarantine.list() == (held,)
+    assert place.events(held) == []
+
+
+async def test_malware_stays_unless_told_otherwise(place: Place) -> None:
+    ann = place.account("ann@example.org")
+    held = place.hold(infected=True)
+    with pytest.raises(Infected, match="it carries malware"):
+        await place.release.release(held)
+    assert place.inbox(ann) == []
+    await place.release.release(held, even_infected=True)
+    assert len(place.inbox(ann)) == 1
+
+
+class _Cut(Exception):
+    """Where the process would have been killed."""
+
+
+STEPS = {
+    "before the copy": ("store", "open"),
+    "after the copy": ("decisions", "get"),
+    "before the note": ("decisions", "add_event"),
+    "before the end": ("quarantine", "end"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_t_q_10_cut_short_and_repeated_it_makes_one_copy_in_one_mailbox(
+    place: Place, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = place.account("ann@example.org"), place.account("bob@example.org")
+    held = place.hold()
+    part, method = STEPS[step]
+
+    def cut(*_: object) -> None:
+        raise _Cut
+
+    with monkeypatch.context() as patched:
+        patched.setattr(getattr(place, part), method, cut)
+        with pytest.raises(_Cut):
+            await place.release.release(held)
+    with pytest.raises(NotReleased, match="to another place had begun"):
+        await place.release.release(held, to=parse_mailbox("bob@example.org"))
+    await place.release.release(held)
+    assert (len(place.inbox(ann)), len(place.inbox(bob))) == (1, 0)
+    assert place.events(held) == ["released by admin into INBOX of ann@example.org"]
+    assert place.quarantine.list() == ()
+
+
+async def test_mail_for_another_server_becomes_a_queue_item_as_it_would_have_been(place: Place, tmp_path: Path) -> None:
+    held = replace(place.hold("ann@gateway.example", "relay"), origin="submission", user="bob@example.org", smtputf8=True)
+    released = await place.release.release(held)
+    await place.close()
+    keeper = Spool(tmp_path / "spool", Disk(), owner="queue")
+    (queue_id,) = keeper.adopt().items
+    item = keeper.item(queue_id)
+    assert released.outcome == f"released by admin to the queue as {queue_id}" and queue_id != held.id
+    assert (item.reverse_path, item.origin, item.user, item.smtputf8) == ("a@example.net", "submission", "bob@example.org", True)
+    assert [(r.forward_path, r.route) for r in item.recipients] == [("ann@gateway.example", "relay")]
+    assert item.decision.id == held.id, "what becomes of it is told under the id that people know"
+    copy = Copy(item, 0, keeper.octets(queue_id))
+    leaving = copy.item.trace.encode() + render(copy.octets, (*item.edits, *copy.recipient.edits))
+    assert leaving == b"Received: from a by b; Sun, 1 Mar 2026 12:00:00 +0000\r\n" + OCTETS
+    assert Place(tmp_path).quarantine.list() == ()
+    await keeper.close()
+
+
+async def test_t_q_10_a_release_to_the_queue_cut_short_and_repeated_is_one_item(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = place.hold("ann@gateway.example", "relay")
+
+    def cut(*_: object) -> None:
+        raise _Cut
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place.quarantine, "end", cut)
+        with pytest.raises(_Cut):
+            await place.release.release(held)
+    await place.close()
+    keeper = Spool(tmp_path / "spool", Disk(), owner="queue")
+    adopted = keeper.adopt().items
+    again = Place(tmp_path)
+    await again.release.release(held)
+    await again.close()
+    assert len(adopted) == 1 and keeper.adopt().items == (), "the second is known to be the first"
+    assert len(keeper.pending()) == 1
+    assert Place(tmp_path).events(held) == [f"released by admin to the queue as {adopted[0]}"]
+    await keeper.close()
+
+
+async def test_a_record_that_was_lost_stops_no_release_to_the_queue(place: Place, tmp_path: Path) -> None:
+    held = place.hold("ann@gateway.example", "relay")
+    await place.close()
+    for file in tmp_path.glob("decisions.sqlite*"):
+        file.unlink()
+    place = Place(tmp_path)
+    await place.release.release(held)
+    await place.close()
+    keeper = Spool(tmp_path / "spool", Disk(), owner="queue")
+    assert keeper.item(keeper.adopt().items[0]).decision.id == held.id
+    await keeper.close()
+
+
+def test_a_drop_is_told(place: Place) -> None:
+    held = place.hold()
+    place.release.drop(held)
+    assert place.quarantine.list() == ()
+    assert place.events(held) == ["dropped from quarantine by admin"]
