@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
 
-from mailward.api import Identity, LoginAttempt, LoginOutcome, LoginProtocol, Secret, Services, TlsFacts
-from mailward.model.errors import HooksUnavailable
+from mailward.api import LoginAttempt, LoginOutcome, LoginProtocol, Secret, Services, TlsFacts
+from mailward.auth.chain import LoginChain
+from mailward.auth.ports import PasswordProof
+from mailward.model.errors import LoginUnavailable
+from mailward.model.ids import AccountId
+from mailward.pipeline.judge import ServicesOf
 from mailward.pipeline.logins import Logins
+from mailward.pipeline.plugins import PluginHost
+from mailward.policy import Policy
 from mailward.testing.fakes import FakeClock, FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets, RunDirectly
 from mailward.testing.policies import Named, Settings, made_policy
 
@@ -16,8 +22,8 @@ TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 class Login:
     """Call it with a name and a password. What plugins keep (`kv`, `log`) stays between the calls of one test, by plugin name.
 
-    The steps are the server's: policy, identity, second factor (not for app passwords), then everybody is told. The server's own
-    counter of failures, which would make the test wait, is left out.
+    The steps are the server's: policy, identity, second factor (not for app passwords), then everybody is told. Each call has a
+    counter of failures of its own, so that no test has to wait.
     """
 
     def __init__(self, clock: FakeClock | None = None) -> None:
@@ -42,7 +48,7 @@ class Login:
     ) -> LoginOutcome:
         """How one attempt ends.
 
-        code: what stood behind the password. passwords: those that the plugin accounts knows, by login name. settings: {plugin:
+        code: what stands behind the password. passwords: those that the plugin accounts knows, by login name. settings: {plugin:
         keys as in the policy, heed included}. policy: further keys of access.yaml. Raises PluginError and PolicyError.
         """
         checked, host = made_policy("access", plugins, settings or {}, policy or {})
@@ -50,11 +56,12 @@ class Login:
         attempt = LoginAttempt(protocol, "test", ip, tls, mechanism, name)
 
         async def run() -> LoginOutcome:
-            logins = Logins(checked, host, lambda plugin: self._services(plugin, credentials))
-            outcome = await _outcome(logins, attempt, Secret(password), code)
-            logins.told(attempt, outcome)
+            logins = _Heard(checked, host, lambda plugin: self._services(plugin, credentials))
+            chain = LoginChain(logins, _Nobody(), sleep=_at_once)
+            with suppress(LoginUnavailable):
+                await chain.decide(attempt, Secret(password if code is None else f"{password}${code}", PasswordProof()))
             await logins.drain()
-            return outcome
+            return logins.outcomes[0]
 
         return asyncio.run(run())
 
@@ -64,27 +71,30 @@ class Login:
         return Services(FakeZone(), self._clock, kv, log, RunDirectly(), MemorySecrets(), credentials)
 
 
-async def _outcome(logins: Logins, attempt: LoginAttempt, secret: Secret, code: str | None) -> LoginOutcome:
-    try:
-        verdict = await logins.inspect(attempt)
-        if verdict != "accept":
-            return LoginOutcome("refused" if verdict == "reject" else "unavailable", None, f"the policy says {verdict}")
-        identity = await logins.identify(attempt, secret)
-        if identity is None:
-            return LoginOutcome("refused", None, "wrong name or password")
-        if identity.app_password:
-            return LoginOutcome("accepted", identity, "app password")
-        return await _with_factor(logins, attempt, identity, code)
-    except HooksUnavailable as error:
-        return LoginOutcome("unavailable", None, str(error))
+class _Heard(Logins):
+    """Also keeps how the attempts ended."""
+
+    def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf) -> None:
+        super().__init__(policy, host, services_of)
+        self.outcomes: list[LoginOutcome] = []
+
+    def told(self, attempt: LoginAttempt, outcome: LoginOutcome) -> None:
+        self.outcomes.append(outcome)
+        super().told(attempt, outcome)
 
 
-async def _with_factor(logins: Logins, attempt: LoginAttempt, identity: Identity, code: str | None) -> LoginOutcome:
-    answer = await logins.second_factor(identity, attempt, code)
-    if answer == "accepted":
-        return LoginOutcome("accepted", replace(identity, second_factor=True), "password and second factor")
-    if answer is not None:
-        return LoginOutcome("refused", None, f"second factor {answer}")
-    if code is not None:
-        return LoginOutcome("refused", None, "a code, and no second factor to check it")
-    return LoginOutcome("accepted", identity, "password")
+class _Nobody:
+    """`KeptLogins` of a server without accounts of its own: the plugins know them all."""
+
+    async def account_of(self, name: str) -> AccountId | None:
+        return None
+
+    async def salt_of(self, name: str) -> tuple[bytes, int]:
+        return b"salt", 4096
+
+    def sufficed(self, secret: Secret) -> None:
+        pass
+
+
+async def _at_once(_: float) -> None:
+    pass
