@@ -17,7 +17,7 @@ from mailward.disk import Disk
 from mailward.quarantine import Quarantine
 from support.relayed import QUIET, relay_to
 from support.server import Server, server
-from support.smtp_peer import peer
+from support.smtp_peer import Peer, peer
 
 ROUNDS = 100
 SENDERS = 4
@@ -95,13 +95,24 @@ def test_t_q_01_kill_9_of_all_processes_loses_nothing_and_doubles_nothing_here()
         assert len(load.relayed) > ROUNDS, "the load was too small to prove anything"
         for account in MAILBOXES:
             _check("mailbox", expected, lambda account=account: _subjects(target.messages(account=account)))
-        far.wait(lambda: load.relayed <= set(_subjects([taken.octets for taken in far.taken])), limit_s=180)
+        _wait_relayed(target, far, load.relayed)
         target.terminate()
         kept = Quarantine(target.folder / "data/quarantine", Disk())
         _check("quarantine", expected, lambda: [held.subject for held in kept.list(limit=1_000_000)])
         kept.close()
         over_there = _subjects([taken.octets for taken in far.taken])
         assert len(over_there) - len(set(over_there)) <= ROUNDS, "more than one copy too many for each kill"
+
+
+def _wait_relayed(target: Server, far: Peer, expected: set[str]) -> None:
+    """Mail in whose attempts a process died three times is held for the admin to look at (T-Q-08), who lets it go."""
+    deadline = time.monotonic() + 180
+    while expected - set(_subjects([taken.octets for taken in far.taken])):
+        waiting = target.json("queue", "list")
+        assert time.monotonic() < deadline, waiting
+        if any(recipient["state"] == "held" for item in waiting for recipient in item["recipients"]):
+            target.run("queue", "release", "--all", check=False)  # another pass may have been quicker
+        time.sleep(1)
 
 
 def _check(place: str, expected: set[str], look: Callable[[], list[str]]) -> None:
