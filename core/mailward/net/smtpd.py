@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
+from mailward.formats.network import normal_ip
 from mailward.intake.reception import Reception
 from mailward.model.ids import new_session_id
 from mailward.model.reply import LOCAL_ERROR, SHUTTING_DOWN, TIMED_OUT, TOO_MANY_CONNECTIONS, Reply
 from mailward.model.session import Role, Session
-from mailward.net.admission import Admission, normal_ip
+from mailward.net.admission import Admission
 from mailward.net.tls import tls_facts
 from mailward.protocol.smtp.events import Asked, Event, TlsAsked
 from mailward.protocol.smtp.server import SmtpServer

@@ -13,9 +13,10 @@ from typing import Protocol, cast
 import structlog
 
 from mailward.access.connection import Connection
+from mailward.formats.network import normal_ip
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
-from mailward.net.admission import Admission, normal_ip
+from mailward.net.admission import Admission
 from mailward.net.tls import tls_facts
 
 _BACKLOG = 512
