@@ -3,8 +3,9 @@
 import asyncio
 import datetime
 import socket
+import ssl
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,6 +89,18 @@ def running(
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+Start = Callable[..., Service]
+"""The fixture `start`: starts a listener."""
+
+
+def trusting() -> ssl.SSLContext:
+    """A client that takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def read_reply(client: socket.socket) -> str:
