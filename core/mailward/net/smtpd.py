@@ -204,10 +204,9 @@ class SmtpConnection(_Unsearched, SMTP):
 
     async def _converse(self, peer: str) -> None:
         assert self.transport is not None
-        port = self.transport.get_extra_info("peername")[1]
         settings = self._settings
         session = Session(
-            new_session_id(), settings.role, settings.listener, peer, port, datetime.now(UTC), tls=tls_facts(self.transport)
+            new_session_id(), settings.role, settings.listener, peer, datetime.now(UTC), tls=tls_facts(self.transport)
         )
         reception = self._reception = self._listener.reception_factory(session)
         await asyncio.sleep(0)  # what an early talker sent comes in now
