@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-import uvloop
 
 from mailward.net.admission import Admission
 from mailward.net.imapd import ImapSettings
@@ -20,7 +19,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     running: list[ImapServer] = []
 
     def begin(settings: ImapSettings | None = None, admission: Admission | None = None) -> ImapServer:
-        running.append(ImapServer(tmp_path_factory.mktemp("i"), settings, admission, uvloop.new_event_loop()))
+        running.append(ImapServer(tmp_path_factory.mktemp("i"), settings, admission))
         return running[-1]
 
     yield begin

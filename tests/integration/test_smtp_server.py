@@ -4,55 +4,22 @@ import asyncio
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from mailward.net.admission import Admission
 from mailward.net.smtpd import SmtpSettings
 from mailward.protocol.smtp.states import Limits
-from support.smtp_reception import Post, post
-from support.smtp_service import Service, read_all, read_reply, running, say, throw_away_certificate
+from support.smtp_reception import Post
+from support.smtp_service import Service, Start, read_all, read_reply, say, trusting
 
-SETTINGS = SmtpSettings(hostname="mx.example.org")
 MESSAGE = b"From: a@example.net\r\nSubject: hi\r\n\r\n.hello\r\n..\r\n"
 OPEN = ("EHLO c.example.net", "MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>", "DATA")
-Start = Callable[..., Service]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return throw_away_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Post:
-    return post(tmp_path)
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def start(request: pytest.FixtureRequest, desk: Post, certificate: tuple[Path, Path]) -> Iterator[Start]:
-    """Starts a listener with TLS; `tls=False` without, other settings by name."""
-    with ExitStack() as stack:
-
-        def run(*, tls: bool = True, admission: Admission | None = None, **changes: object) -> Service:
-            settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
-            use = certificate if tls else None
-            return stack.enter_context(
-                running(desk, loop_name=request.param, settings=settings, certificate=use, admission=admission)
-            )
-
-        yield run
-
-
-def trusting() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+def settings() -> SmtpSettings:
+    return SmtpSettings(hostname="mx.example.org")
 
 
 def test_smtplib_delivers_octet_exact(start: Start, desk: Post) -> None:

@@ -6,9 +6,6 @@ import smtplib
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,48 +14,20 @@ from mailward.model.session import Role
 from mailward.net.admission import Admission
 from mailward.net.smtpd import SmtpSettings
 from support.logins import KnownLogins
-from support.smtp_reception import Post, post
-from support.smtp_service import Service, read_all, read_reply, running, say, throw_away_certificate
+from support.smtp_reception import Post
+from support.smtp_service import Service, Start, read_all, read_reply, say, trusting
 
-SETTINGS = SmtpSettings(hostname="mx.example.org", listener="submission", role=Role.SUBMISSION, mechanisms=KnownLogins.mechanisms)
 MESSAGE = (
     b"Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.org>\r\nFrom: alice@example.org\r\n"
     b"Subject: hi\r\n\r\n.hello\r\n..\r\n"
 )
 USER, PASSWORD = "alice@example.org", "secret"
 PLAIN = "AUTH PLAIN " + base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
-Start = Callable[..., Service]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return throw_away_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Post:
-    return post(tmp_path)
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def start(request: pytest.FixtureRequest, desk: Post, certificate: tuple[Path, Path]) -> Iterator[Start]:
-    """Starts a submission listener with STARTTLS; other settings by name."""
-    with ExitStack() as stack:
-
-        def run(*, admission: Admission | None = None, **changes: object) -> Service:
-            settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
-            return stack.enter_context(
-                running(desk, loop_name=request.param, settings=settings, certificate=certificate, admission=admission)
-            )
-
-        yield run
-
-
-def trusting() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+def settings() -> SmtpSettings:
+    return SmtpSettings(hostname="mx.example.org", listener="submission", role=Role.SUBMISSION, mechanisms=KnownLogins.mechanisms)
 
 
 def encrypted(service: Service) -> ssl.SSLSocket:

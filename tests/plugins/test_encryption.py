@@ -47,7 +47,7 @@ def services(_: str) -> Services:
 
 
 def session(role: Role = Role.MX, tls: TlsFacts | None = None) -> SessionView:
-    return SessionView(new_session_id(), role, "mx", "192.0.2.1", 4711, FakeClock().now(), "mail.example.net", True, tls)
+    return SessionView(new_session_id(), role, "mx", "192.0.2.1", FakeClock().now(), "mail.example.net", True, tls)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from mailward.model.errors import PolicyError
 from mailward.testing import FakeClock, Login, MemoryKeyValue
-from mailward_plugins.login_guard.networks import source_of
+from mailward_plugins.login_guard.networks import counted_source
 from mailward_plugins.login_guard.tally import MOST_OCTETS, Tally
 
 PLUGINS = ["accounts", "login_guard"]
@@ -96,7 +96,7 @@ def test_names_are_not_kept_in_clear(login: Login) -> None:
     ],
 )
 def test_a_network_is_an_ipv4_address_or_a_64(peer_ip: str, network: str | None) -> None:
-    assert source_of(peer_ip) == network
+    assert counted_source(peer_ip) == network
 
 
 async def test_what_is_kept_is_bounded_whoever_tries_what(monkeypatch: pytest.MonkeyPatch) -> None:

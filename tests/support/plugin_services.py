@@ -44,7 +44,7 @@ def services(folder: Path, zone: Mapping[str, Mapping[str, Sequence[str]]] | Non
 
 
 def session(peer_ip: str = "192.0.2.1", helo: str = "mail.example.net") -> SessionView:
-    return SessionView(new_session_id(), Role.MX, "mx", peer_ip, 4711, datetime.now(UTC), helo, True)
+    return SessionView(new_session_id(), Role.MX, "mx", peer_ip, datetime.now(UTC), helo, True)
 
 
 def envelope(mail_from: str) -> EnvelopeView:

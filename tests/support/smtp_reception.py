@@ -65,7 +65,7 @@ class WordTrial:
     def refusal(
         self, queue_id: QueueId, session: Session, envelope: Envelope, reply: Reply, recipient: RecipientFacts | None = None
     ) -> DecisionRecord:
-        verdict = "tempfail" if reply.is_temporary else "reject"
+        verdict = "tempfail" if 400 <= reply.code < 500 else "reject"
         address = "" if recipient is None else recipient.address
         decisions = (RecipientDecision(address, verdict, 0.0, "rule", "early", "inbound.yaml:2:1"),)
         return _record(queue_id, session, envelope, None, decisions, reply)
@@ -233,7 +233,7 @@ class Talk:
     def __init__(self, desk: Post, role: Role = Role.MX) -> None:
         listener = "mx" if role is Role.MX else "submissions"
         tls = None if role is Role.MX else TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
-        session = Session(SessionId("s"), role, listener, "192.0.2.1", 40000, datetime(2026, 1, 2, tzinfo=UTC), tls=tls)
+        session = Session(SessionId("s"), role, listener, "192.0.2.1", datetime(2026, 1, 2, tzinfo=UTC), tls=tls)
         self.machine = machine(listener, Limits())
         self.reception = Reception(desk.desk, session)
         self.machine.greet()

@@ -3,8 +3,9 @@
 import asyncio
 import datetime
 import socket
+import ssl
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from mailward.intake.reception import Reception
 from mailward.net.admission import Admission
-from mailward.net.smtpd import SmtpListener, SmtpSettings, serve_smtp
+from mailward.net.smtpd import SmtpListener, SmtpSettings
 from mailward.net.tls import server_context
 from support.smtp_reception import Post
 
@@ -78,10 +79,9 @@ def running(
     thread.start()
     sock = socket.create_server(("127.0.0.1", 0))
     context = server_context(*certificate) if certificate else None
-    start = serve_smtp(
-        sock, settings=settings, reception_factory=lambda s: Reception(post.desk, s), tls_context=context, admission=admission
-    )
-    service = Service(loop, asyncio.run_coroutine_threadsafe(start, loop).result(20))
+    listener = SmtpListener(settings, lambda session: Reception(post.desk, session), context, admission or Admission())
+    asyncio.run_coroutine_threadsafe(listener.serve(sock), loop).result(20)
+    service = Service(loop, listener)
     try:
         yield service
         service.run(service.listener.close(grace_s=0.1))
@@ -89,6 +89,18 @@ def running(
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+Start = Callable[..., Service]
+"""The fixture `start`: starts a listener."""
+
+
+def trusting() -> ssl.SSLContext:
+    """A client that takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def read_reply(client: socket.socket) -> str:

@@ -20,6 +20,8 @@ from mailward.api.services import (
     Services,
 )
 from mailward.api.views import EnvelopeView, Evidence, MessageView, PartView, SessionView, TextPart
+from mailward.formats.domains import normalise_domain
+from mailward.formats.network import normal_ip, source_of
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
 from mailward.model.evidence import AuthResult
@@ -81,4 +83,7 @@ __all__ = [
     "TlsLevel",
     "TlsRequirement",
     "hookimpl",
+    "normal_ip",
+    "normalise_domain",
+    "source_of",
 ]

@@ -35,10 +35,10 @@ from mailward.intake.submission import SubmissionRights
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.authd import AuthServer, RemoteAuthenticator
-from mailward.net.imapd import ImapSettings, serve_imap
+from mailward.net.imapd import ImapListener, ImapSettings
 from mailward.net.local import LocalServer
-from mailward.net.pop3d import Pop3Settings, serve_pop3
-from mailward.net.smtpd import SmtpListener, SmtpSettings, serve_smtp
+from mailward.net.pop3d import Pop3Listener, Pop3Settings
+from mailward.net.smtpd import SmtpListener, SmtpSettings
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates, server_context
 from mailward.pipeline.events import Events, events_of
@@ -63,6 +63,12 @@ def _context(listener: Listener, config: Config, contexts: list[ssl.SSLContext])
         return None
     contexts.append(server_context(config.tls.certificate, config.tls.key))
     return contexts[-1]
+
+
+def _admissions(config: Config, *protocols: str) -> dict[str, Admission]:
+    """Connections are counted per protocol: strangers cannot take the users' places."""
+    limits = config.limits
+    return {name: Admission(total=limits.connections, per_address=limits.connections_per_address) for name in protocols}
 
 
 class _Delivering:
@@ -123,11 +129,7 @@ class SmtpRole:
         def reception(session: Session) -> Reception:
             return Reception(desk, session)
 
-        limits = config.limits
-        admission = {  # counted per protocol: strangers cannot take the users' places
-            protocol: Admission(total=limits.connections, per_address=limits.connections_per_address)
-            for protocol in ("smtp", "submission")
-        }
+        admissions = _admissions(config, "smtp", "submission")
         for listener, sock in self._bound:
             is_submission = listener.protocol == "submission"
             settings = SmtpSettings(
@@ -135,19 +137,13 @@ class SmtpRole:
                 listener=listener.name,
                 role=Role.SUBMISSION if is_submission else Role.MX,
                 mechanisms=self._authenticator.mechanisms if is_submission else None,
-                limits=Limits(message_octets=limits.message_octets),
+                limits=Limits(message_octets=config.limits.message_octets),
                 implicit_tls=listener.tls == "implicit",
             )
             context = _context(listener, config, self._contexts)
-            self._listeners.append(
-                await serve_smtp(
-                    sock,
-                    settings=settings,
-                    reception_factory=reception,
-                    tls_context=context,
-                    admission=admission[listener.protocol],
-                )
-            )
+            started = SmtpListener(settings, reception, context, admissions[listener.protocol])
+            await started.serve(sock)
+            self._listeners.append(started)
 
     def reload(self, config: Config) -> None:
         """Transactions under way keep the old judge. Raises ConfigError, and then nothing has changed."""
@@ -203,21 +199,18 @@ class AccessRole:
         )
         leases = Leases(config.data / "pop3", Disk())
         pop3_desk = Pop3Desk(self._store, self._authenticator, leases, config.hostname)
-        limits = config.limits
-        admission = {  # counted per protocol
-            protocol: Admission(total=limits.connections, per_address=limits.connections_per_address)
-            for protocol in ("imap", "pop3")
-        }
+        admissions = _admissions(config, "imap", "pop3")
         for listener, sock in self._bound:
-            context, admits = _context(listener, config, self._contexts), admission[listener.protocol]
+            context, admission = _context(listener, config, self._contexts), admissions[listener.protocol]
             implicit = listener.tls == "implicit"
             started: StreamListener
             if listener.protocol == "imap":
                 imap = ImapSettings(listener=listener.name, implicit_tls=implicit)
-                started = await serve_imap(sock, settings=imap, desk=imap_desk, tls_context=context, admission=admits)
+                started = ImapListener(imap, imap_desk, context, admission)
             else:
                 pop3 = Pop3Settings(listener=listener.name, implicit_tls=implicit)
-                started = await serve_pop3(sock, settings=pop3, desk=pop3_desk, tls_context=context, admission=admits)
+                started = Pop3Listener(pop3, pop3_desk, context, admission)
+            await started.serve(sock)
             self._listeners.append(started)
 
     def _moved(self, moved: MessageMoved) -> None:

@@ -1,6 +1,6 @@
 """Policies and the plugins they name, loaded together and replaced together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import get_type_hints
@@ -10,13 +10,11 @@ import structlog
 from mailward.api.plugin import Plugin
 from mailward.app.config import Config
 from mailward.model.errors import ConfigError, PluginError, PolicyError
-from mailward.pipeline.plugins import Available, LoadedPlugin, PluginHost
+from mailward.pipeline.plugins import Available, LoadedPlugin, PluginHost, stages_of
 from mailward.policy import (
     DIRECTIONS,
-    RULES,
     Direction,
     Policy,
-    Stage,
     load_policy,
     load_preset,
     plugins_named,
@@ -56,7 +54,7 @@ def preset_filters() -> Filters:
     for direction in DIRECTIONS:
         loaded = {name: host.load(name) for name in plugins_of_preset(direction)}
         declarations = {name: one.declaration for name, one in loaded.items()}
-        policies[direction] = load_preset(direction, declarations, stages=_stages(direction, loaded.values()))
+        policies[direction] = load_preset(direction, declarations, stages=stages_of(direction, loaded.values()))
     return Filters(policies, host)
 
 
@@ -79,7 +77,7 @@ def _load(config: Config, direction: Direction, host: PluginHost) -> Policy:
             except PluginError as problem:
                 broken.append(problem)
     declarations = {loaded.name: loaded.declaration for loaded in found}
-    stages = _stages(direction, found)
+    stages = stages_of(direction, found)
     shown_as = str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path)
     try:
         if has_file:
@@ -93,16 +91,6 @@ def _load(config: Config, direction: Direction, host: PluginHost) -> Policy:
     for error in broken:
         log.warning("plugin left out", reason=str(error))
     return policy
-
-
-def _stages(direction: Direction, plugins: Iterable[LoadedPlugin]) -> dict[str, Stage]:
-    """The last stage of the direction at which each of them looks; none for one that never does."""
-    stages: dict[str, Stage] = {}
-    for plugin in plugins:
-        for stage in RULES[direction].stages:
-            if f"inspect_{stage}" in plugin.implementations:
-                stages[plugin.name] = stage
-    return stages
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,6 @@ class PluginServices:
         self._credentials = credentials or NoCredentials()
         self._kept: dict[str, SqliteKeyValue] = {}
 
-    @property
-    def run_blocking(self) -> BlockingPool:
-        return self._blocking
-
     def of(self, plugin: str) -> Services:
         """What one plugin may use."""
         if plugin not in self._kept:

@@ -7,15 +7,14 @@ One command starts them all; each has its own process, so that whoever takes oct
 import asyncio
 import os
 import signal
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import structlog
 import uvloop
 
-from mailward.app.build import AccessRole, AuthRole, QueueRole, SmtpRole
-from mailward.app.config import Config, Listener, load_config
+from mailward.app.build import AccessRole, AuthRole, BoundListener, QueueRole, SmtpRole
+from mailward.app.config import Config, load_config
 from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, bind, reload_signal_heeded
 from mailward.app.filters import load_filters
 from mailward.app.users import drop_privileges, service_user
@@ -23,7 +22,8 @@ from mailward.model.errors import ConfigError
 
 log = structlog.get_logger("mailward.worker")
 
-BoundListener = tuple[Listener, socket.socket]
+WorkerRole = AuthRole | SmtpRole | AccessRole | QueueRole
+Make = Callable[[Config, Sequence[BoundListener]], WorkerRole]
 
 
 def serve(config_file: Path) -> int:
@@ -35,11 +35,16 @@ def serve(config_file: Path) -> int:
         drop_privileges(user)
     _check_folders(config)
     load_filters(config)
+
+    def worker(name: str, make: Make, *protocols: str) -> RoleSpec:
+        """protocols: of the listeners that are its own."""
+        return RoleSpec(name, lambda lifeline: _run(lifeline, config, bound, protocols, make))
+
     roles = [
-        RoleSpec("auth", lambda line: _run(line, config, lambda c: AuthRole(_without(bound, c)))),
-        RoleSpec("smtp", lambda line: _run(line, config, lambda c: SmtpRole(c, _only(bound, "smtp", "submission")))),
-        RoleSpec("access", lambda line: _run(line, config, lambda c: AccessRole(c, _only(bound, "imap", "pop3")))),
-        RoleSpec("queue", lambda line: _run(line, config, lambda c: QueueRole(_without(bound, c)))),
+        worker("auth", lambda config, _: AuthRole(config)),
+        worker("smtp", SmtpRole, "smtp", "submission"),
+        worker("access", AccessRole, "imap", "pop3"),
+        worker("queue", lambda config, _: QueueRole(config)),
     ]
     for listener, _ in bound:
         log.info("listening", listener=listener.name, protocol=listener.protocol, address=listener.address, port=listener.port)
@@ -50,19 +55,11 @@ def serve(config_file: Path) -> int:
     return Supervisor(roles, check_reload=check_reload).run()
 
 
-def _only(bound: list[BoundListener], *protocols: str) -> list[BoundListener]:
-    """The listeners of these protocols; the sockets of the others are closed in this worker."""
+def _close_others(bound: Sequence[BoundListener], protocols: Collection[str]) -> None:
+    """Close in this worker the sockets that are not its own."""
     for listener, listening in bound:
         if listener.protocol not in protocols:
             listening.close()
-    return [pair for pair in bound if pair[0].protocol in protocols]
-
-
-def _without(bound: list[BoundListener], config: Config) -> Config:
-    """The configuration, for a worker that listens to nobody outside: the sockets are closed in it."""
-    for _, listening in bound:
-        listening.close()
-    return config
 
 
 def _check_folders(config: Config) -> None:
@@ -77,14 +74,13 @@ def _check_folders(config: Config) -> None:
         raise ConfigError(f"the private key {config.tls.key} is open to others; run: chmod 600 {config.tls.key}")
 
 
-Role = AuthRole | SmtpRole | AccessRole | QueueRole
+def _run(lifeline: Lifeline, config: Config, bound: Sequence[BoundListener], protocols: Collection[str], make: Make) -> None:
+    _close_others(bound, protocols)
+    own = [pair for pair in bound if pair[0].protocol in protocols]
+    uvloop.run(_main(lifeline, config, own, make))
 
 
-def _run(lifeline: Lifeline, config: Config, make: Callable[[Config], Role]) -> None:
-    uvloop.run(_main(lifeline, config, make))
-
-
-async def _main(lifeline: Lifeline, config: Config, make: Callable[[Config], Role]) -> None:
+async def _main(lifeline: Lifeline, config: Config, own: Sequence[BoundListener], make: Make) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -92,7 +88,7 @@ async def _main(lifeline: Lifeline, config: Config, make: Callable[[Config], Rol
     os.set_blocking(lifeline.parent_fd, False)
     loop.add_reader(lifeline.parent_fd, _supervisor_gone, loop, lifeline.parent_fd, stop)
     beat = asyncio.create_task(_beat(lifeline.alive_fd))
-    role = make(config)
+    role = make(config, own)
     await role.start()
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(role, config.path))
     reload_signal_heeded()
@@ -108,7 +104,7 @@ def _supervisor_gone(loop: asyncio.AbstractEventLoop, fd: int, stop: asyncio.Eve
     stop.set()
 
 
-def _reload(role: Role, path: Path) -> None:
+def _reload(role: WorkerRole, path: Path) -> None:
     try:
         role.reload(load_config(path))
     except ConfigError as error:

@@ -16,8 +16,9 @@ from weakref import WeakValueDictionary
 import structlog
 
 from mailward.api.logins import LoginAttempt, LoginOutcome, Secret
-from mailward.auth.failures import FailureLimits, Failures, network_of
+from mailward.auth.failures import FailureLimits, Failures
 from mailward.auth.ports import KeptLogins, LoginHooks, PasswordProof
+from mailward.formats.network import source_of
 from mailward.model.errors import HooksUnavailable, LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
@@ -63,7 +64,7 @@ class LoginChain:
         """Who it is; None for a refusal. May wait before it answers. Raises LoginUnavailable."""
         hooks = self.hooks
         account = await self._kept.account_of(attempt.name)
-        key, network = account or attempt.name.casefold(), network_of(attempt.peer_ip)
+        key, network = account or attempt.name.casefold(), source_of(attempt.peer_ip)
         async with self._turn(key, network):
             wait_s = self._failures.wait_s(key, network, self._monotonic())
             if wait_s is None:

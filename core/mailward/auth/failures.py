@@ -5,7 +5,6 @@ a hundred connections at once guess no faster than one. Memory is bounded: the k
 process all of them.
 """
 
-import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -23,19 +22,6 @@ class FailureLimits:
     longest_wait_s: float = 30.0
     forget_s: float = 900.0
     keys: int = 50_000
-
-
-def network_of(peer_ip: str) -> str:
-    """What counts as one source: an IPv4 address, the /64 of an IPv6 address. Anything else is one source by its text."""
-    try:
-        address = ipaddress.ip_address(peer_ip.partition("%")[0])
-    except ValueError:
-        return peer_ip
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
 
 
 @dataclass(slots=True)

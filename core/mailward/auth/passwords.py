@@ -17,6 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 from argon2.low_level import Type
 
 MAX_PASSWORD_OCTETS = 1024
+REMEMBER_S = 60.0
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
 _PREFIX = "$argon2id$"
@@ -47,7 +48,7 @@ class PasswordChecker:
     """Checks passwords off the event loop.
 
     workers: threads, by default one a core. max_waiting: checks that may wait for a thread.
-    A password that was remembered stays known for remember_s under a keyed hash that dies with the process: webmail logs in at
+    A password that was remembered stays known for REMEMBER_S under a keyed hash that dies with the process: webmail logs in at
     every click. The key covers the stored hash, so a changed password is heeded at once (T-AUTH-10).
     """
 
@@ -56,14 +57,12 @@ class PasswordChecker:
         *,
         workers: int | None = None,
         max_waiting: int = 256,
-        remember_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="password")
         self._waiting = 0
         self._max_waiting = max_waiting
         self._clock = clock
-        self._remember_s = remember_s
         self._known: OrderedDict[bytes, float] = OrderedDict()
         self._key = os.urandom(32)
         self._dummy = hash_password(os.urandom(16).hex())
@@ -86,7 +85,7 @@ class PasswordChecker:
 
     def remember(self, password_hash: str, password: str) -> None:
         """It was right, and a login was accepted for it alone. Not for one that needs more: quick refusals would tell."""
-        self._known[self._digest(password_hash, password)] = self._clock() + self._remember_s
+        self._known[self._digest(password_hash, password)] = self._clock() + REMEMBER_S
         while len(self._known) > 4096:
             self._known.popitem(last=False)
 

@@ -92,10 +92,6 @@ def string(octets: bytes) -> bytes:
     return b"{%d}\r\n%b" % (len(octets), octets)
 
 
-def _nstring(octets: bytes | None) -> bytes:
-    return _NIL if octets is None else string(octets)
-
-
 def seven_bit(octets: bytes) -> bytes:
     """The octets without line ends and NULs; what is not ASCII as encoded-words, since IMAP without UTF8=ACCEPT is 7-bit."""
     octets = octets.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")

@@ -20,10 +20,6 @@ class Reply:
     def is_positive(self) -> bool:
         return self.code < 400
 
-    @property
-    def is_temporary(self) -> bool:
-        return 400 <= self.code < 500
-
     def __str__(self) -> str:
         """One line for people and logs: "554 5.7.1 text"."""
         head = str(self.code) if self.enhanced is None else f"{self.code} {self.enhanced}"

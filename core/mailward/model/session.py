@@ -35,7 +35,6 @@ class Session:
     role: Role
     listener: str
     peer_ip: str
-    peer_port: int
     started_at: datetime
     helo: str | None = None
     extended: bool = False

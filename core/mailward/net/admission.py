@@ -1,15 +1,8 @@
 """May one more connection come from this address? Counted for all listeners that share one `Admission`."""
 
-import ipaddress
 from collections import Counter
 
-
-def normal_ip(text: str) -> str:
-    """A peer address as text without zone; an IPv4 address mapped into IPv6 as IPv4 (RFC 4291 section 2.5.5.2)."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(address)
+from mailward.formats.network import source_of
 
 
 class Admission:
@@ -22,8 +15,8 @@ class Admission:
         self._count = 0
 
     def enter(self, ip: str) -> bool:
-        """True when the connection may stay; `leave` must then be called once. ip: as `normal_ip` gives it."""
-        key = _key(ip)
+        """True when the connection may stay; `leave` must then be called once."""
+        key = source_of(ip)
         if self._count >= self._total or self._open[key] >= self._per_address:
             return False
         self._open[key] += 1
@@ -31,12 +24,8 @@ class Admission:
         return True
 
     def leave(self, ip: str) -> None:
-        key = _key(ip)
+        key = source_of(ip)
         self._count -= 1
         self._open[key] -= 1
         if not self._open[key]:
             del self._open[key]
-
-
-def _key(ip: str) -> str:
-    return str(ipaddress.ip_network((ip, 64), strict=False)) if ":" in ip else ip

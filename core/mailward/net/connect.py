@@ -102,8 +102,9 @@ class SmtpConnector:
     async def _shake_hands(self, hop: SmtpHop, domain: str, level: TlsLevel) -> None:
         verified = level is TlsLevel.VERIFIED
         host = hop.target.host
+        server_name = None if host == hop.target.address else host
         try:
-            await hop.shake_hands(self._verifying if verified else self._any_peer, None if _is_address(host) else host)
+            await hop.shake_hands(self._verifying if verified else self._any_peer, server_name)
         except ssl.SSLCertVerificationError as error:
             raise HostFailed(HostFault.TLS, f"its certificate is not trusted: {error.verify_message}") from None
         except (OSError, TimeoutError) as error:
@@ -120,11 +121,3 @@ def _usable(events: list[Event]) -> list[Event]:
         if isinstance(event, Broken):
             raise HostFailed(HostFault.UNREACHABLE, event.text, event.reply)
     return events
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

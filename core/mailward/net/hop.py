@@ -46,9 +46,6 @@ class Timeouts:
         return self.command_s
 
 
-_INJECTED = HostFailed(HostFault.UNREACHABLE, Fault.INJECTION.value)
-
-
 class SmtpHop:
     """Implements `delivery.ports.Hop`."""
 
@@ -110,7 +107,7 @@ class SmtpHop:
         """TLS after the 220. Raises OSError (an ssl.SSLError among them), TimeoutError or HostFailed; then it is over."""
         old, new = self._wire, Wire()
         if old or old.transport is None:
-            raise _INJECTED
+            raise HostFailed(HostFault.UNREACHABLE, Fault.INJECTION.value)
         loop = asyncio.get_running_loop()
         limit_s = self._timeouts.handshake_s
         async with asyncio.timeout(limit_s + 1):
@@ -118,7 +115,7 @@ class SmtpHop:
                 old.transport, new, context, server_hostname=server_name, ssl_handshake_timeout=limit_s
             )
         if old:
-            raise _INJECTED
+            raise HostFailed(HostFault.UNREACHABLE, Fault.INJECTION.value)
         if transport is None:
             raise ConnectionResetError("the connection was lost")
         new.connection_made(transport)

@@ -1,7 +1,6 @@
 """IMAP on sockets: what `net.stream` leaves to the protocol."""
 
 import asyncio
-import socket
 import ssl
 from dataclasses import dataclass
 
@@ -37,17 +36,3 @@ class ImapListener(StreamListener):
         await super().close(grace_s)
         if self._desk.background:
             await asyncio.wait(tuple(self._desk.background), timeout=grace_s)
-
-
-async def serve_imap(
-    sock: socket.socket,
-    *,
-    settings: ImapSettings,
-    desk: Desk,
-    tls_context: ssl.SSLContext | None,
-    admission: Admission | None = None,
-) -> ImapListener:
-    """Serve IMAP on a bound socket until `close`."""
-    listener = ImapListener(settings, desk, tls_context, admission or Admission())
-    await listener.start(sock)
-    return listener

@@ -147,9 +147,8 @@ class LocalServer:
 class LocalClient:
     """Calls one server, from one event loop."""
 
-    def __init__(self, path: Path, *, max_line_octets: int = MAX_LINE_OCTETS) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._max_line_octets = max_line_octets
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
 
@@ -166,7 +165,7 @@ class LocalClient:
         async with self._connecting:
             if self._connection is None or self._connection.is_over:
                 sock = _connect(self._path)
-                reader, writer = await asyncio.open_unix_connection(sock=sock, limit=self._max_line_octets)
+                reader, writer = await asyncio.open_unix_connection(sock=sock, limit=MAX_LINE_OCTETS)
                 self._connection = _Connection(self._path.name, reader, writer)
             return self._connection
 

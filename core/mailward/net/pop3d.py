@@ -1,6 +1,5 @@
 """POP3 on sockets: what `net.stream` leaves to the protocol."""
 
-import socket
 import ssl
 from dataclasses import dataclass
 
@@ -29,17 +28,3 @@ class Pop3Listener(StreamListener):
 
     def open_session(self, connection: Connection, peer_ip: str) -> Session:
         return Session(self._desk, connection, peer_ip)
-
-
-async def serve_pop3(
-    sock: socket.socket,
-    *,
-    settings: Pop3Settings,
-    desk: Desk,
-    tls_context: ssl.SSLContext | None,
-    admission: Admission | None = None,
-) -> Pop3Listener:
-    """Serve POP3 on a bound socket until `close`."""
-    listener = Pop3Listener(settings, desk, tls_context, admission or Admission())
-    await listener.start(sock)
-    return listener

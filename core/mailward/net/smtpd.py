@@ -6,7 +6,6 @@ behind its final dot must not cancel a commit. tests/integration/test_aiosmtpd_c
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,19 +14,19 @@ from datetime import UTC, datetime
 import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
+from mailward.formats.network import normal_ip
 from mailward.intake.reception import Reception
 from mailward.model.ids import new_session_id
 from mailward.model.reply import LOCAL_ERROR, SHUTTING_DOWN, TIMED_OUT, TOO_MANY_CONNECTIONS, Reply
 from mailward.model.session import Role, Session
-from mailward.net.admission import Admission, normal_ip
+from mailward.net.admission import Admission
+from mailward.net.listening import SocketListener
 from mailward.net.tls import tls_facts
 from mailward.protocol.smtp.events import Asked, Event, TlsAsked
 from mailward.protocol.smtp.server import SmtpServer
 from mailward.protocol.smtp.states import Limits, State
 
 log = structlog.get_logger("mailward.smtp")
-
-_BACKLOG = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +204,9 @@ class SmtpConnection(_Unsearched, SMTP):
 
     async def _converse(self, peer: str) -> None:
         assert self.transport is not None
-        port = self.transport.get_extra_info("peername")[1]
         settings = self._settings
         session = Session(
-            new_session_id(), settings.role, settings.listener, peer, port, datetime.now(UTC), tls=tls_facts(self.transport)
+            new_session_id(), settings.role, settings.listener, peer, datetime.now(UTC), tls=tls_facts(self.transport)
         )
         reception = self._reception = self._listener.reception_factory(session)
         await asyncio.sleep(0)  # what an early talker sent comes in now
@@ -321,7 +319,7 @@ class SmtpConnection(_Unsearched, SMTP):
         return normal_ip(name[0]) if name else None
 
 
-class SmtpListener:
+class SmtpListener(SocketListener):
     """One listening socket and its clients."""
 
     def __init__(
@@ -331,33 +329,17 @@ class SmtpListener:
         tls_context: ssl.SSLContext | None,
         admission: Admission,
     ) -> None:
+        super().__init__(tls_context, admission, implicit_tls=settings.implicit_tls, handshake_s=settings.handshake_s)
         self.settings = settings
         self.reception_factory = reception_factory
-        self.tls_context = tls_context
-        self.admission = admission
         self.connections: dict[SmtpConnection, asyncio.Task[None]] = {}
-        self._server: asyncio.Server | None = None
 
-    async def start(self, sock: socket.socket) -> None:
-        """Accept on a socket that is bound already."""
-        implicit = self.tls_context if self.settings.implicit_tls else None
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: SmtpConnection(self),
-            sock=sock,
-            backlog=_BACKLOG,
-            ssl=implicit,
-            ssl_handshake_timeout=self.settings.handshake_s if implicit else None,
-        )
-
-    @property
-    def port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+    def make_connection(self) -> SmtpConnection:
+        return SmtpConnection(self)
 
     async def close(self, grace_s: float = 30.0) -> None:
         """Stop accepting, let open transactions end within grace_s, say 421 to the rest; decisions under way are awaited."""
-        if self._server is not None:
-            self._server.close()
+        self.stop_accepting()
         for connection in tuple(self.connections):
             connection.drain()
         if self.connections:
@@ -366,17 +348,3 @@ class SmtpListener:
             connection.say_and_end(SHUTTING_DOWN)
         if self.connections:
             await asyncio.wait(self.connections.values())
-
-
-async def serve_smtp(
-    sock: socket.socket,
-    *,
-    settings: SmtpSettings,
-    reception_factory: Callable[[Session], Reception],
-    tls_context: ssl.SSLContext | None = None,
-    admission: Admission | None = None,
-) -> SmtpListener:
-    """Serve SMTP on a bound socket until `close`. admission: shared by listeners that count together."""
-    listener = SmtpListener(settings, reception_factory, tls_context, admission or Admission())
-    await listener.start(sock)
-    return listener

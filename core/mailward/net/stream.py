@@ -5,7 +5,6 @@ No command is known here. A protocol's listener says how a session begins and wh
 
 import abc
 import asyncio
-import socket
 import ssl
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -13,12 +12,12 @@ from typing import Protocol, cast
 import structlog
 
 from mailward.access.connection import Connection
+from mailward.formats.network import normal_ip
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
-from mailward.net.admission import Admission, normal_ip
+from mailward.net.admission import Admission
+from mailward.net.listening import SocketListener
 from mailward.net.tls import tls_facts
-
-_BACKLOG = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +197,15 @@ class StreamConnection(asyncio.Protocol):
         return self._transport
 
 
-class StreamListener(abc.ABC):
+class StreamListener(SocketListener):
     """One listening socket and its sessions. too_many: the last words to a client that is not admitted."""
 
     too_many: bytes
 
     def __init__(self, settings: StreamSettings, tls_context: ssl.SSLContext | None, admission: Admission, log_name: str) -> None:
+        super().__init__(tls_context, admission, implicit_tls=settings.implicit_tls, handshake_s=settings.handshake_s)
         self.settings = settings
-        self.tls_context = tls_context
         self.log = structlog.get_logger(log_name)
-        self._admission = admission
-        self._server: asyncio.Server | None = None
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._connections: set[StreamConnection] = set()
 
@@ -216,21 +213,8 @@ class StreamListener(abc.ABC):
     def open_session(self, connection: Connection, peer_ip: str) -> Session:
         """A session for a client that has just connected."""
 
-    async def start(self, sock: socket.socket) -> None:
-        """Accept on a socket that is bound already."""
-        implicit = self.tls_context if self.settings.implicit_tls else None
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: StreamConnection(self),
-            sock=sock,
-            backlog=_BACKLOG,
-            ssl=implicit,
-            ssl_handshake_timeout=self.settings.handshake_s if implicit else None,
-        )
-
-    @property
-    def port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+    def make_connection(self) -> StreamConnection:
+        return StreamConnection(self)
 
     @property
     def sessions(self) -> tuple[asyncio.Task[None], ...]:
@@ -248,7 +232,7 @@ class StreamListener(abc.ABC):
         task.add_done_callback(lambda _: self._sessions.pop(session, None))
 
     async def _serve(self, session: Session, connection: StreamConnection, peer: str) -> None:
-        if not self._admission.enter(peer):
+        if not self.admission.enter(peer):
             try:
                 await connection.send(self.too_many)
             except (ConnectionError, TimeoutError):
@@ -265,13 +249,12 @@ class StreamListener(abc.ABC):
             self.log.exception("unforeseen failure", peer=peer, account=session.account)
         finally:
             self._connections.discard(connection)
-            self._admission.leave(peer)
+            self.admission.leave(peer)
             connection.close()
 
     async def close(self, grace_s: float = 10.0) -> None:
         """Stop accepting and say goodbye to everybody; commands under way are finished."""
-        if self._server is not None:
-            self._server.close()
+        self.stop_accepting()
         for session in tuple(self._sessions):
             session.say_goodbye("Server is shutting down")
         for connection in tuple(self._connections):

@@ -7,7 +7,7 @@ from mailward.model.session import Session
 from mailward.pipeline.chain import Chain, Enabled
 from mailward.pipeline.gathering import unset_facts
 from mailward.pipeline.plugins import PluginHost
-from mailward.pipeline.stages import COMMAND_STAGE_S, MESSAGE_STAGE_S
+from mailward.pipeline.stages import MESSAGE_STAGE_S
 from mailward.pipeline.transaction import Bench, Trial
 from mailward.policy import Policy
 
@@ -28,7 +28,7 @@ def enabled_plugins(policy: Policy, host: PluginHost, services_of: ServicesOf) -
 class Judge:
     """Immutable: a reload makes a new one, and transactions under way keep theirs.
 
-    hostname: ours. message_stage_s, command_stage_s: limits of whole stages.
+    hostname: ours. message_stage_s: limit of all its hooks together.
     Raises PluginError when the enabled plugins cannot work together.
     """
 
@@ -41,12 +41,11 @@ class Judge:
         hostname: str,
         clock: Clock,
         message_stage_s: float = MESSAGE_STAGE_S,
-        command_stage_s: float = COMMAND_STAGE_S,
     ) -> None:
         self.policy = policy
         self.hostname = hostname
         enabled = tuple(enabled_plugins(policy, host, services_of))
-        self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s, command_stage_s)
+        self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s)
 
     def begin(self, session: Session) -> Trial:
         """A fresh trial for one mail transaction; nothing of an earlier one is in it."""

@@ -35,17 +35,16 @@ class Logins:
     policy: of the direction access. Raises PluginError when the enabled plugins cannot work together.
     """
 
-    def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf, *, auth_stage_s: float = AUTH_STAGE_S) -> None:
+    def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf) -> None:
         enabled = tuple(enabled_plugins(policy, host, services_of))
         self._policy = policy
         self._unset = unset_facts(enabled)
         self._chain = Chain(enabled)
         self._events = Events(self._chain)
-        self._stage_s = auth_stage_s
 
     async def inspect(self, attempt: LoginAttempt) -> Word:
         """May this attempt be looked at? A failed plugin counts as its `on_error`."""
-        calls = await self._chain.inspect("inspect_auth", {"attempt": attempt}, (), self._deadline())
+        calls = await self._chain.inspect("inspect_auth", {"attempt": attempt}, (), _deadline())
         ruling = self._policy.judge(login_facts(attempt), gather(calls, self._unset), None, stage="auth")
         if ruling is None:
             raise LocalError("the access policy gave no ruling")
@@ -62,12 +61,12 @@ class Logins:
     async def identify(self, attempt: LoginAttempt, secret: Secret) -> Identity | None:
         """Whose secret it is, None when no plugin knows. Raises HooksUnavailable."""
         arguments = {"attempt": attempt, "secret": secret}
-        return await self._chain.provide("provide_identity", arguments, read_identity, self._deadline())
+        return await self._chain.provide("provide_identity", arguments, read_identity, _deadline())
 
     async def second_factor(self, identity: Identity, attempt: LoginAttempt, code: str | None) -> FactorAnswer | None:
         """What the account's second factor says, None when it has none. Raises HooksUnavailable."""
         arguments = {"identity": identity, "attempt": attempt, "code": code}
-        return await self._chain.provide("provide_second_factor", arguments, read_factor, self._deadline())
+        return await self._chain.provide("provide_second_factor", arguments, read_factor, _deadline())
 
     def told(self, attempt: LoginAttempt, outcome: LoginOutcome) -> None:
         """Tell the plugins how the attempt ended, in the background."""
@@ -81,5 +80,6 @@ class Logins:
         """Wait until all plugins were told."""
         await self._events.drain()
 
-    def _deadline(self) -> float:
-        return time.monotonic() + self._stage_s
+
+def _deadline() -> float:
+    return time.monotonic() + AUTH_STAGE_S

@@ -25,6 +25,7 @@ from mailward.api.plugin import PLUGIN_NAME, Plugin
 from mailward.model.errors import PluginError
 from mailward.pipeline import dropins
 from mailward.pipeline.stages import PLACES
+from mailward.policy import RULES, Direction, Stage
 
 ENTRY_POINT_GROUP = "mailward.plugins"
 
@@ -54,6 +55,16 @@ class LoadedPlugin:
     version: str
     origin: str
     implementations: Mapping[str, Implementation]
+
+
+def stages_of(direction: Direction, plugins: Iterable[LoadedPlugin]) -> dict[str, Stage]:
+    """The last stage of the direction at which each of them looks; none for one that never does."""
+    return {
+        plugin.name: stage
+        for plugin in plugins
+        for stage in RULES[direction].stages
+        if f"inspect_{stage}" in plugin.implementations
+    }
 
 
 @dataclass(frozen=True, slots=True)

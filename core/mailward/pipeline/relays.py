@@ -25,21 +25,18 @@ class Relays:
     Raises PluginError when the enabled plugins cannot work together.
     """
 
-    def __init__(
-        self, policy: Policy, host: PluginHost, services_of: ServicesOf, *, relay_stage_s: float = RELAY_STAGE_S
-    ) -> None:
+    def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf) -> None:
         self._chain = Chain(enabled_plugins(policy, host, services_of))
-        self._stage_s = relay_stage_s
 
     async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
         """The strictest that any plugin asks for. Raises HooksUnavailable."""
         arguments = {"relaying": relaying}
-        answers = await self._chain.collect("collect_tls_requirement", arguments, read_requirement, self._deadline())
+        answers = await self._chain.collect("collect_tls_requirement", arguments, read_requirement, _deadline())
         return strictest(answered.value for answered in answers if answered.value is not None)
 
     async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
         """The message as it leaves. octets: with all other edits made. Raises HooksUnavailable."""
-        deadline = self._deadline()
+        deadline = _deadline()
         for one in self._chain.enforced("edit_relay"):
             arguments = {"relaying": relaying, "message": MessageView(octets)}
             edits = self._chain.heed(one, await self._chain.ask(one, "edit_relay", arguments, read_edits, deadline))
@@ -51,5 +48,6 @@ class Relays:
                 raise HooksUnavailable(one.name, "edit_relay", f"its edit cannot be written: {error}") from error
         return octets
 
-    def _deadline(self) -> float:
-        return time.monotonic() + self._stage_s
+
+def _deadline() -> float:
+    return time.monotonic() + RELAY_STAGE_S

@@ -4,9 +4,6 @@ Limits are here too, because a stage is what they limit (design section 7).
 """
 
 from dataclasses import dataclass
-from typing import Literal
-
-Family = Literal["inspect", "edit", "provide", "collect", "on"]
 
 MESSAGE_STAGE_S = 120.0
 """All hooks of the message stage together; past it the peer gets 451 and tries again."""
@@ -29,29 +26,28 @@ WATCHER_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class HookPlace:
-    """Where one hook stands. stage: as in `HookCall.stage`. family: how its answers are used (design section 3)."""
+    """Where one hook stands. stage: as in `HookCall.stage`."""
 
     hook: str
     stage: str
-    family: Family
 
 
 PLACES = {
     place.hook: place
     for place in (
-        HookPlace("inspect_auth", "auth", "inspect"),
-        HookPlace("provide_identity", "auth", "provide"),
-        HookPlace("provide_second_factor", "auth", "provide"),
-        HookPlace("on_auth", "auth", "on"),
-        HookPlace("inspect_mail", "mail", "inspect"),
-        HookPlace("inspect_message", "message", "inspect"),
-        HookPlace("edit_message", "message", "edit"),
-        HookPlace("collect_tls_requirement", "relay", "collect"),
-        HookPlace("edit_relay", "relay", "edit"),
-        HookPlace("on_moved", "access", "on"),
-        HookPlace("on_classified", "access", "on"),
-        HookPlace("collect_commands", "life", "collect"),
-        HookPlace("collect_dns_records", "life", "collect"),
+        HookPlace("inspect_auth", "auth"),
+        HookPlace("provide_identity", "auth"),
+        HookPlace("provide_second_factor", "auth"),
+        HookPlace("on_auth", "auth"),
+        HookPlace("inspect_mail", "mail"),
+        HookPlace("inspect_message", "message"),
+        HookPlace("edit_message", "message"),
+        HookPlace("collect_tls_requirement", "relay"),
+        HookPlace("edit_relay", "relay"),
+        HookPlace("on_moved", "access"),
+        HookPlace("on_classified", "access"),
+        HookPlace("collect_commands", "life"),
+        HookPlace("collect_dns_records", "life"),
     )
 }
 """Every hook of the API, in the order of a message's way."""

@@ -24,6 +24,7 @@ from mailward.model.verdict import Source, Verdict
 from mailward.pipeline.chain import Called, Chain
 from mailward.pipeline.facts import envelope_facts, message_facts, session_facts
 from mailward.pipeline.gathering import gather
+from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import Policy, RecipientFacts, Ruling, combine
 from mailward.policy.ruling import with_id
 from mailward.policy.stages import Stage
@@ -61,7 +62,6 @@ class Bench:
     clock: Clock
     unset_facts: Mapping[str, FactValue]
     message_stage_s: float
-    command_stage_s: float
     background: "set[asyncio.Task[tuple[Called, ...]]]" = field(default_factory=set)
 
     def evidence(self, calls: Sequence[Called]) -> EvidenceSet:
@@ -90,7 +90,7 @@ class Trial:
         """The reply to MAIL, when it is already certain that nothing of this reverse-path is taken now."""
         bench = self._bench
         arguments = {"session": session, "envelope": envelope}
-        deadline = time.monotonic() + bench.command_stage_s
+        deadline = time.monotonic() + COMMAND_STAGE_S
         self._refused = None
         try:
             self._calls = await bench.chain.inspect("inspect_mail", arguments, (), deadline)

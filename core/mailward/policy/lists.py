@@ -168,9 +168,6 @@ class Lists:
     def names(self) -> frozenset[str]:
         return frozenset(self._entries)
 
-    def type_of(self, name: str) -> ListType:
-        return self._entries[name].type
-
     @property
     def digest(self) -> bytes:
         """Changes whenever a file's content does."""

@@ -84,12 +84,6 @@ class LineReader:
         self._skipping, self._skipped = False, 0
         return Line(b"", LineFault.BARE_LF if is_bare else LineFault.TOO_LONG)
 
-    def take_rest(self) -> bytes:
-        """Everything not yet read: what follows DATA is content and no longer lines."""
-        rest = bytes(self._buffer)
-        self._buffer.clear()
-        return rest
-
 
 class ContentFault(enum.Enum):
     """Why mail data cannot be taken."""

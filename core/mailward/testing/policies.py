@@ -7,8 +7,8 @@ from types import ModuleType
 
 import yaml
 
-from mailward.pipeline.plugins import PluginHost
-from mailward.policy import RULES, Direction, Policy, load_policy
+from mailward.pipeline.plugins import PluginHost, stages_of
+from mailward.policy import Direction, Policy, load_policy
 
 Named = ModuleType | str
 """A plugin: its module, or the name of an installed one."""
@@ -25,8 +25,7 @@ def made_policy(
     names = [_name(one) for one in plugins]
     host = PluginHost(modules=modules)
     declarations = host.enable(names)
-    hooks = {name: host.load(name).implementations for name in names}
-    stages = {name: stage for name in names for stage in RULES[direction].stages if f"inspect_{stage}" in hooks[name]}
+    stages = stages_of(direction, (host.load(name) for name in names))
     text = yaml.safe_dump({"version": 1, **keys, "plugins": {name: dict(settings.get(name, {})) for name in names}})
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{direction}.yaml"

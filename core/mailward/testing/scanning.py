@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from mailward.api import (
     Address,
@@ -34,12 +33,9 @@ from mailward.testing.fakes import (
     MemoryKeyValue,
     MemoryLog,
     MemorySecrets,
-    Records,
     RunDirectly,
 )
 from mailward.testing.policies import Named, made_policy
-
-Zone = FakeZone | Mapping[tuple[str, Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF"]], Records]
 
 
 @dataclass(frozen=True)
@@ -89,21 +85,20 @@ class Scan:
         helo: str | None = "mail.example.net",
         mail_from: str = "sender@example.net",
         rcpt: str | Sequence[str] = "recipient@example.org",
-        zone: Zone | None = None,
         settings: Mapping[str, Mapping[str, object]] | None = None,
         policy: Mapping[str, object] | None = None,
     ) -> ScanResult:
         """Judge a message as at the end of DATA.
 
         mail: a str, or octets without any CRLF, get CRLF line ends; other octets are taken as they are. mail_from: "" is the null
-        reverse-path. zone: instead of the fixture `fake_zone`. settings: {plugin: keys as in the policy, mode or heed included}.
+        reverse-path. settings: {plugin: keys as in the policy, mode or heed included}.
         policy: further keys of a policy file, such as {"limits": {"junk": 5}}. Raises PluginError and PolicyError.
         """
-        judge, host = self._judge(plugins, zone, settings or {}, policy or {})
+        judge, host = self._judge(plugins, settings or {}, policy or {})
         paths = tuple(ForwardPath(parse_mailbox(one)) for one in ([rcpt] if isinstance(rcpt, str) else rcpt))
         envelope = EnvelopeView(ReversePath(parse_mailbox(mail_from) if mail_from else None), paths)
         at = self._clock.now()
-        session = Session(new_session_id(), Role.MX, "test", ip, 40000, at, helo=helo, extended=helo is not None)
+        session = Session(new_session_id(), Role.MX, "test", ip, at, helo=helo, extended=helo is not None)
         return asyncio.run(_scan(judge, host, session, envelope, MessageView(_octets(mail))))
 
     def moved(
@@ -121,7 +116,7 @@ class Scan:
         moved = MessageMoved(account, source, target, _octets(mail), source == "Junk", target == "Junk", target == "Trash")
 
         async def tell() -> int:
-            events = events_of(policy, host, lambda name: self._services(name, self._zone))
+            events = events_of(policy, host, self._services)
             events.moved(moved)
             await events.drain()
             return events.failed
@@ -132,19 +127,17 @@ class Scan:
     def _judge(
         self,
         plugins: Sequence[Named],
-        zone: Zone | None,
         settings: Mapping[str, Mapping[str, object]],
         policy: Mapping[str, object],
     ) -> tuple[Judge, PluginHost]:
-        names = zone if isinstance(zone, FakeZone) else self._zone if zone is None else FakeZone(zone)
         checked, host = made_policy("inbound", plugins, settings, policy)
-        judge = Judge(checked, host, lambda name: self._services(name, names), hostname="mx.example.org", clock=self._clock)
+        judge = Judge(checked, host, self._services, hostname="mx.example.org", clock=self._clock)
         return judge, host
 
-    def _services(self, name: str, zone: FakeZone) -> Services:
+    def _services(self, name: str) -> Services:
         kv = self.kv.setdefault(name, MemoryKeyValue())
         log = self.log.setdefault(name, MemoryLog())
-        return Services(zone, self._clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials())
+        return Services(self._zone, self._clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials())
 
 
 def _octets(mail: bytes | str) -> bytes:

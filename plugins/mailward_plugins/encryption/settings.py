@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import idna
-
-from mailward.api import Facts, Settings
+from mailward.api import Facts, Settings, normalise_domain
 
 Level = Literal["opportunistic", "required", "verified"]
 
@@ -38,6 +36,6 @@ class EncryptionFacts(Facts):
 def _a_labels(name: str) -> str:
     dot = "." if name.startswith(".") else ""
     try:
-        return dot + idna.encode(name.removeprefix("."), uts46=True).decode("ascii")
-    except idna.IDNAError as error:
+        return dot + normalise_domain(name.removeprefix("."))
+    except ValueError as error:
         raise ValueError(f"'{name[:80]}' is no domain: {error}") from None

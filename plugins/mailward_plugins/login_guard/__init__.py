@@ -1,7 +1,7 @@
 """Login guard: does somebody try one password after another name? (password spraying)"""
 
 from mailward.api import Finding, LoginAttempt, LoginOutcome, Plugin, Services, Symbol, hookimpl
-from mailward_plugins.login_guard.networks import source_of
+from mailward_plugins.login_guard.networks import counted_source
 from mailward_plugins.login_guard.settings import GuardFacts, GuardSettings
 from mailward_plugins.login_guard.tally import Tally
 
@@ -17,7 +17,7 @@ plugin = Plugin(
 @hookimpl
 async def inspect_auth(attempt: LoginAttempt, settings: GuardSettings, services: Services) -> Finding | None:
     """From the limit on it asks to reject, whoever the name is."""
-    network = source_of(attempt.peer_ip, settings.trusted)
+    network = counted_source(attempt.peer_ip, settings.trusted)
     if network is None:
         return None
     names = await _tally(settings, services).names(network, services.clock.now().timestamp())
@@ -30,7 +30,7 @@ async def inspect_auth(attempt: LoginAttempt, settings: GuardSettings, services:
 @hookimpl
 async def on_auth(attempt: LoginAttempt, outcome: LoginOutcome, settings: GuardSettings, services: Services) -> None:
     """A refused name counts; that a later one is accepted forgives nothing, since an attacker may own an account."""
-    network = source_of(attempt.peer_ip, settings.trusted)
+    network = counted_source(attempt.peer_ip, settings.trusted)
     if network is None or outcome.result != "refused":
         return
     tally, now = _tally(settings, services), services.clock.now().timestamp()

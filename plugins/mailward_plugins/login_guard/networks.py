@@ -1,19 +1,17 @@
-"""What counts as one source of logins?"""
+"""Which source of logins is counted?"""
 
 import ipaddress
 from collections.abc import Iterable
 
+from mailward.api import normal_ip, source_of
 
-def source_of(peer_ip: str, trusted: Iterable[str] = ()) -> str | None:
-    """An IPv4 address, the /64 of an IPv6 address; None for loopback, for what is trusted and for what is no address."""
+
+def counted_source(peer_ip: str, trusted: Iterable[str] = ()) -> str | None:
+    """None for loopback, for what is trusted and for what is no address."""
     try:
-        address = ipaddress.ip_address(peer_ip.partition("%")[0])
+        address = ipaddress.ip_address(normal_ip(peer_ip))
     except ValueError:
         return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
     if address.is_loopback or any(address in ipaddress.ip_network(network) for network in trusted):
         return None
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
+    return source_of(peer_ip)

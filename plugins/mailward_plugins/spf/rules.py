@@ -1,13 +1,12 @@
 """Is this client authorised by the domain of the reverse-path? (RFC 7208, by pyspf over our resolver)"""
 
 import asyncio
-import ipaddress
 import re
 from dataclasses import dataclass
 
 import spf
 
-from mailward.api import Resolver, ReversePath
+from mailward.api import Resolver, ReversePath, normal_ip
 from mailward_plugins.spf.bridge import spf_check
 
 _RESULTS = frozenset({"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"})
@@ -66,7 +65,7 @@ async def evaluate(
         return SpfOutcome("none", identity, problem="there is no domain to ask")  # section 4.3
     local_part = (address.local_part if address is not None else "") or "postmaster"
     try:
-        query = _Query(_plain_ip(peer_ip), f"{local_part}@{domain}", helo or "", receiver=receiver, querytime=0)
+        query = _Query(normal_ip(peer_ip), f"{local_part}@{domain}", helo or "", receiver=receiver, querytime=0)
         # pyspf splits at the first "@", which may be part of a quoted local-part and name another domain.
         query.l, query.o, query.d = local_part, domain, domain
         async with asyncio.timeout(limit_s):
@@ -99,13 +98,6 @@ def _is_fqdn(domain: str) -> bool:
     """Two labels or more, of characters that names have; so no address literal, no single label, nothing injected."""
     labels = domain.split(".")
     return len(labels) >= 2 and len(domain) <= _NAME_LIMIT_OCTETS and all(_LABEL.fullmatch(label) for label in labels)
-
-
-def _plain_ip(text: str) -> str:
-    """The address without zone; IPv4-mapped IPv6 as IPv4. Raises ValueError."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
 
 
 def _plain(text: str) -> str:

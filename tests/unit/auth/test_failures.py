@@ -1,8 +1,6 @@
 """How guessing is slowed down; time is an argument."""
 
-import pytest
-
-from mailward.auth.failures import FailureLimits, Failures, network_of
+from mailward.auth.failures import FailureLimits, Failures
 
 
 def fail(failures: Failures, account: str, network: str, now: float) -> float | None:
@@ -72,17 +70,3 @@ def test_memory_is_bounded_and_failures_are_forgotten() -> None:
         fail(failures, "x", "y", 0.0)
     assert failures.wait_s("x", "y", 1.0) != 0.0
     assert failures.wait_s("x", "y", 5000.0) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("peer_ip", "network"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9%eth0", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("?", "?"),
-    ],
-)
-def test_what_counts_as_one_source(peer_ip: str, network: str) -> None:
-    assert network_of(peer_ip) == network

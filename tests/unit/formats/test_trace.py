@@ -13,7 +13,7 @@ from mailward.model.ids import QueueId, SessionId
 from mailward.model.session import Role, Session, TlsFacts
 
 AT = datetime(2026, 11, 2, 9, 5, 7, tzinfo=UTC)
-SESSION = Session(SessionId("s"), Role.MX, "mx", "192.0.2.1", 4025, AT, helo="client.example.net", extended=True)
+SESSION = Session(SessionId("s"), Role.MX, "mx", "192.0.2.1", AT, helo="client.example.net", extended=True)
 
 
 def _received(session: Session, for_path: str | None = None, *, smtputf8: bool = False) -> str:

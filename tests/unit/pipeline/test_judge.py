@@ -34,7 +34,7 @@ CFO = RecipientFacts("cfo@finance.example.org", "finance.example.org", "cfo")
 
 @pytest.fixture
 def session(clock: FakeClock) -> Session:
-    return Session(SessionId("s"), Role.MX, "mx", "192.0.2.1", 4000, clock.now(), helo="mail.example.net", extended=True)
+    return Session(SessionId("s"), Role.MX, "mx", "192.0.2.1", clock.now(), helo="mail.example.net", extended=True)
 
 
 def make_judge(
