@@ -11,7 +11,7 @@ import typer
 from mailward.app.config import Config, find_config, load_config
 from mailward.app.users import drop_privileges, service_user
 from mailward.auth.passwords import MAX_PASSWORD_OCTETS
-from mailward.cli.output import NO_INPUT, USAGE, fail
+from mailward.cli.output import NO_INPUT, USAGE, fail, tell
 from mailward.directory import Account, Directory
 from mailward.formats.address import AddressSyntaxError, parse_mailbox
 from mailward.formats.duration import parse_duration
@@ -40,7 +40,7 @@ def config_of(path: Path | None, *, quiet: bool = False) -> Config:
     """
     found = find_config(path)
     if not quiet:
-        print(f"configuration: {found}", file=sys.stderr)
+        tell(f"configuration: {found}")
     config = load_config(found)
     user = service_user(config)
     if user is not None:
