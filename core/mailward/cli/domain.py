@@ -9,12 +9,12 @@ import typer
 from mailward.api.dns import DnsRecord
 from mailward.app.config import Config
 from mailward.app.records import domain_records, plugin_records, unpublished
-from mailward.app.signing_keys import SigningKeyError, SigningKeys
 from mailward.cli.options import ConfigOption, JsonOption, config_of
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table, warn
 from mailward.directory import Directory
 from mailward.formats.address import AddressSyntaxError, normalise_domain
 from mailward.services.resolver import DnsResolver
+from mailward.services.signing_keys import SigningKeyError, SigningKeys
 
 app = typer.Typer(help="The domains served here.", no_args_is_help=True)
 DomainArgument = Annotated[str, typer.Argument(help="One of the domains served here.")]
