@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mailward.delivery.route import Network, StaticHop
-from mailward.formats.address import AddressSyntaxError
-from mailward.formats.domains import normalise_domain
+from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.formats.duration import parse_duration
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.policy.nodes import Node, parse
 
@@ -24,11 +24,9 @@ ListenerTls = Literal["none", "starttls", "implicit"]
 CONFIG_VERSION = 1
 DEFAULT_DNS = "127.0.0.1:53"
 _HOST = re.compile(r"smtp:(?:\[(?P<literal>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
-_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _OUTBOUND_KEYS = (
     "give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks",
 )  # fmt: skip
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -294,11 +292,11 @@ class _Reader:
         item = node.at(key)
         if item is None:
             return default_s
-        match = _DURATION.fullmatch(str(item.value))
-        if match is None:
-            self._wrong(item, key, "a duration was expected", "Write 30m, 4h or 5d.")
+        try:
+            return int(parse_duration(str(item.value)).total_seconds())
+        except ValueError as error:
+            self._wrong(item, key, str(error))
             return default_s
-        return int(match[1]) * _SECONDS[match[2]]
 
     def _servers(self, root: Node) -> tuple[tuple[str, int], ...]:
         dns = root.at("dns")

@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
-_MBOX_START = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]*\r?\n(?=[!-9;-~]+:)")
-"""The line before a message in an mbox file (RFC 4155): at the start or after an empty line, and a header follows."""
+from mailward.formats.mbox import message_spans
+
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 
 
@@ -69,9 +69,7 @@ def messages_in(file: Path, most_octets: int) -> Iterator[MailFile]:
                 yield MailFile(str(file), 0, None, "it is empty")
                 return
             with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as octets:
-                starts = [found.span() for found in _MBOX_START.finditer(octets)] if octets[:5] == b"From " else []
-                ends = [start for start, _ in starts[1:]] + [size_octets]
-                for begin, end in zip([after for _, after in starts] or [0], ends, strict=True):
+                for begin, end in message_spans(octets) or [(0, size_octets)]:
                     yield _message(file, octets, begin, end, most_octets)
     except (OSError, ValueError) as error:
         yield MailFile(str(file), 0, None, getattr(error, "strerror", None) or str(error))
@@ -83,10 +81,7 @@ def _message(file: Path, octets: mmap.mmap, begin: int, end: int, most_octets: i
         return MailFile(str(file), size_octets, None, f"it has {size_octets} octets, more than this server takes")
     if _FIELD.match(octets, begin, end) is None:
         return MailFile(str(file), size_octets, None, "it does not begin with a header field")
-    lines = octets[begin:end].replace(b"\r\n", b"\n")
-    if octets[:5] == b"From ":
-        lines = lines.removesuffix(b"\n") if lines.endswith(b"\n\n") else lines  # the empty line before the next message
-    return MailFile(str(file), size_octets, lines.replace(b"\n", b"\r\n"))
+    return MailFile(str(file), size_octets, octets[begin:end].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
 
 
 class MailReader:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailward.app.certificate import self_signed
-from mailward.app.signing_keys import SigningKeys
 from mailward.auth.credentials import set_password
 from mailward.directory import CredentialStore, Directory
 from mailward.formats.address import parse_mailbox
 from mailward.model.errors import ConfigError
+from mailward.services.signing_keys import SigningKeys
 
 CLAMD_SOCKETS = (Path("/run/clamav/clamd.ctl"), Path("/var/run/clamav/clamd.ctl"))
 

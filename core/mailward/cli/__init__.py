@@ -8,7 +8,7 @@ import typer
 from mailward import __version__
 from mailward.app.logs import configure_logs
 from mailward.cli import account, domain, explain, plugins, policy, quarantine, queue, quickstart, scan, serve, train, tryout
-from mailward.cli.output import CONFIGURATION, SOFTWARE, USAGE
+from mailward.cli.output import CONFIGURATION, SOFTWARE, USAGE, show, warn
 from mailward.model.errors import ConfigError, MailwardError
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mailward {__version__}")
+        show(f"mailward {__version__}", None, as_json=False)
         raise typer.Exit
 
 
@@ -64,8 +64,8 @@ def main() -> None:
     except typer.Abort:
         sys.exit(SOFTWARE)
     except ConfigError as error:
-        print(f"mailward: {error}", file=sys.stderr)
+        warn(str(error))
         sys.exit(CONFIGURATION)
     except (MailwardError, OSError) as error:
-        print(f"mailward: {error}", file=sys.stderr)
+        warn(str(error))
         sys.exit(SOFTWARE)

@@ -2,7 +2,6 @@
 
 import typer
 
-from mailward.app.signing_keys import SigningKeys
 from mailward.auth.credentials import set_password
 from mailward.cli import app_password
 from mailward.cli.account_plugins import AccountGroup
@@ -22,6 +21,7 @@ from mailward.cli.output import SOFTWARE, USAGE, fail, show, table
 from mailward.directory import CredentialStore, Directory, DirectoryError
 from mailward.net.authd import unlock
 from mailward.net.local import PeerAway
+from mailward.services.signing_keys import SigningKeys
 
 app = typer.Typer(cls=AccountGroup, help="Who has a mailbox here.", no_args_is_help=True)
 app.add_typer(app_password.app, name="app-password")

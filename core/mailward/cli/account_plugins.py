@@ -6,7 +6,6 @@ works. Nothing of this is loaded before somebody asks for a command that is not 
 
 import asyncio
 import inspect
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -20,7 +19,7 @@ from mailward.app.config import Config
 from mailward.app.filters import Filters, load_filters, preset_filters
 from mailward.app.judging import PluginServices
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of
-from mailward.cli.output import CONFIGURATION, SOFTWARE, fail, show
+from mailward.cli.output import CONFIGURATION, SOFTWARE, fail, show, warn
 from mailward.directory import Account
 from mailward.model.errors import ConfigError
 from mailward.pipeline.collecting import Collected, Collecting
@@ -81,7 +80,7 @@ def _collecting(filters: Filters) -> Collecting:
 def _sound(collected: Iterable[Collected[AccountCommand]]) -> Iterable[Collected[AccountCommand]]:
     for one in collected:
         if one.problem:
-            print(f"mailward: the commands of the plugin '{one.plugin}' are left out: {one.problem}", file=sys.stderr)
+            warn(f"the commands of the plugin '{one.plugin}' are left out: {one.problem}")
         else:
             yield one
 

@@ -1,22 +1,20 @@
 """`mailward account app-password`: passwords for one program each, for accounts with and without a second factor."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, cast, get_args
 
 import typer
 
 from mailward.api.logins import LoginProtocol
 from mailward.auth.credentials import AppPasswordWish, add_app_password
-from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of
+from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, duration_of
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
 from mailward.directory import Account, AppPassword, CredentialStore, DirectoryError
 
 MAX_NAME_LENGTH = 64
 _SCOPES: tuple[LoginProtocol, ...] = get_args(LoginProtocol)
-_DURATION = re.compile(r"([1-9][0-9]{0,4})([hd])")
 
 app = typer.Typer(help="Passwords for one program each.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The program or device, for example 'phone'.")]
@@ -51,7 +49,10 @@ def add_command(
       mailward account app-password add alice@example.org scanner --scope smtp --expires 90d
     """
     now = datetime.now(UTC)
-    wish = AppPasswordWish(_name(name), _scopes(scope), now, None if expires is None else now + _duration(expires))
+    ends = None if expires is None else now + duration_of(expires)
+    if ends == now:
+        fail("--expires takes more than nothing", USAGE)
+    wish = AppPasswordWish(_name(name), _scopes(scope), now, ends)
     with _opened(config, address) as (store, account):
         try:
             made = add_app_password(store, account.id, wish)
@@ -105,13 +106,6 @@ def _scopes(text: str) -> tuple[LoginProtocol, ...]:
     if not words or not words <= set(_SCOPES):
         fail(f"--scope takes some of {','.join(_SCOPES)}", USAGE)
     return cast(tuple[LoginProtocol, ...], tuple(scope for scope in _SCOPES if scope in words))
-
-
-def _duration(text: str) -> timedelta:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        fail("--expires takes hours or days: 12h, 90d", USAGE)
-    return timedelta(hours=int(match[1])) if match[2] == "h" else timedelta(days=int(match[1]))
 
 
 def _shown(made: AppPassword | AppPasswordWish) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """`mailward domain`: the domains served here, the keys that sign their mail, and what they publish."""
 
 import asyncio
-import sys
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -10,12 +9,12 @@ import typer
 from mailward.api.dns import DnsRecord
 from mailward.app.config import Config
 from mailward.app.records import domain_records, plugin_records, unpublished
-from mailward.app.signing_keys import SigningKeyError, SigningKeys
 from mailward.cli.options import ConfigOption, JsonOption, config_of
-from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table
+from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table, warn
 from mailward.directory import Directory
 from mailward.formats.address import AddressSyntaxError, normalise_domain
 from mailward.services.resolver import DnsResolver
+from mailward.services.signing_keys import SigningKeyError, SigningKeys
 
 app = typer.Typer(help="The domains served here.", no_args_is_help=True)
 DomainArgument = Annotated[str, typer.Argument(help="One of the domains served here.")]
@@ -116,7 +115,7 @@ def dkim_command(
         head = f"these keys sign: {_names(keys.ensure(name))}"
     records = [record for record in _records(settings, name) if _selector(record, name)]
     if not records:
-        _warn("the plugin dkim is not enabled in the policy 'outbound', so nothing is signed")
+        warn("the plugin dkim is not enabled in the policy 'outbound', so nothing is signed")
     data = {"domain": name, "sign": keys.selectors(name), "wait": keys.waiting(name), "records": _data(records)}
     show(f"; {head}\n{zone_lines(records)}", data, as_json=as_json)
 
@@ -138,7 +137,7 @@ def _records(config: Config, domain: str) -> tuple[DnsRecord, ...]:
     """The core's and the plugins'; what a plugin failed at is told on standard error."""
     added = asyncio.run(plugin_records(config, domain))
     for problem in added.problems:
-        _warn(problem)
+        warn(problem)
     return domain_records(domain, config.hostname) + added.records
 
 
@@ -175,7 +174,3 @@ def _served(config: Config, domain: str) -> str:
     if name not in known:
         fail(f"'{name}' is not served here; served are: {', '.join(known) or 'none'}", NO_INPUT)
     return name
-
-
-def _warn(text: str) -> None:
-    print(f"mailward: {text}", file=sys.stderr)

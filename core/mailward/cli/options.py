@@ -1,7 +1,6 @@
 """Options that several commands share."""
 
 import getpass
-import re
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +11,10 @@ import typer
 from mailward.app.config import Config, find_config, load_config
 from mailward.app.users import drop_privileges, service_user
 from mailward.auth.passwords import MAX_PASSWORD_OCTETS
-from mailward.cli.output import NO_INPUT, USAGE, fail
+from mailward.cli.output import NO_INPUT, USAGE, fail, tell
 from mailward.directory import Account, Directory
 from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.formats.duration import parse_duration
 from mailward.model.address import Address
 
 ConfigOption = Annotated[
@@ -29,8 +29,8 @@ SinceOption = Annotated[str | None, typer.Option(help="Only the last 30m, 2h, 7d
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Read the password from the first line of a file.")]
 
-_DURATION = re.compile(r"(\d{1,6})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = timedelta(days=36_500)
+"""Longer than anything is kept, and no date is out of reach by it."""
 
 
 def config_of(path: Path | None, *, quiet: bool = False) -> Config:
@@ -40,7 +40,7 @@ def config_of(path: Path | None, *, quiet: bool = False) -> Config:
     """
     found = find_config(path)
     if not quiet:
-        print(f"configuration: {found}", file=sys.stderr)
+        tell(f"configuration: {found}")
     config = load_config(found)
     user = service_user(config)
     if user is not None:
@@ -50,10 +50,10 @@ def config_of(path: Path | None, *, quiet: bool = False) -> Config:
 
 def duration_of(text: str) -> timedelta:
     """What was written as 30m, 2h or 7d."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
+    try:
+        return min(parse_duration(text), _LONGEST)
+    except ValueError:
         fail(f"'{text}' is no duration; write 30m, 2h or 7d", USAGE)
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
 def parsed_address(text: str) -> Address:

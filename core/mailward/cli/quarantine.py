@@ -12,11 +12,12 @@ from mailward.app.config import Config
 from mailward.app.quarantine import Teacher, opened_quarantine, opened_release
 from mailward.cli.decisions import headline, source_text
 from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of, parsed_address
-from mailward.cli.output import NO_INPUT, USAGE, fail, one_line, show, table
+from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
 from mailward.decisions import DecisionStore
 from mailward.delivery.release import Infected, NoMailbox, NotReleased
 from mailward.formats.message import MessageView
 from mailward.formats.part import PartView
+from mailward.formats.text import one_line
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.ids import QueueId
@@ -58,7 +59,7 @@ def list_command(
             held.recipient,
             f"<{one_line(held.reverse_path)}>",
             "INFECTED" if held.infected else "",
-            f"{one_line(held.reason)}: {one_line(held.subject)[:80]}",
+            f"{one_line(held.reason)}: {one_line(held.subject, 80)}",
         )
         for held in found
     ]
@@ -241,9 +242,9 @@ def _text(held: Held, message: MessageView, record: DecisionRecord | None) -> st
     if record is not None and decision is not None:
         about.append(("decision", one_line(headline(record, decision))))
         about.append(("", f"mailward explain {held.id}   says more"))
-    fields = [f"  {one_line(field.name)}: {one_line(field.text)[:LINE_CHARACTERS]}" for field in message.fields[:MOST_FIELDS]]
+    fields = [f"  {one_line(field.name)}: {one_line(field.text, LINE_CHARACTERS)}" for field in message.fields[:MOST_FIELDS]]
     lines = _lines(message)
-    body = [f"  {one_line(line)[:LINE_CHARACTERS]}" for line in lines[:TEXT_LINES]] or ["  (no text)"]
+    body = [f"  {one_line(line, LINE_CHARACTERS)}" for line in lines[:TEXT_LINES]] or ["  (no text)"]
     if len(lines) > TEXT_LINES:
         body.append(f"  ({len(lines) - TEXT_LINES} more lines)")
     blocks = [table(about), "\n".join(["header", *fields]), "\n".join(["text", *body])]
@@ -255,5 +256,5 @@ def _text(held: Held, message: MessageView, record: DecisionRecord | None) -> st
 
 def _attachment(part: PartView) -> str:
     """With every name that some reader may show (T-MIME-23)."""
-    names = " or ".join(one_line(name)[:LINE_CHARACTERS] for name in part.filenames) or "(no name)"
+    names = " or ".join(one_line(name, LINE_CHARACTERS) for name in part.filenames) or "(no name)"
     return f"  {names}  {one_line(part.content_type)}, {part.size_octets} octets"

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import pwd
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from mailward.api.dns import DnsRecord
 from mailward.app.quickstart import Plan, Result, quickstart
 from mailward.app.records import domain_records, plugin_records
 from mailward.cli.options import JsonOption, PasswordFile, PasswordStdin, config_of, password_from
-from mailward.cli.output import CONFIGURATION, fail, show, table
+from mailward.cli.output import CONFIGURATION, fail, show, table, warn
 from mailward.formats.address import normalise_domain
 from mailward.model.errors import MailwardError
 
@@ -86,8 +85,8 @@ def _records(result: Result, domain: str) -> tuple[DnsRecord, ...]:
     try:
         added = asyncio.run(plugin_records(config, domain))
     except (MailwardError, OSError) as error:  # the installation is complete; its plugins can be asked again
-        print(f"mailward: more records later, by mailward domain dns {domain}: {error}", file=sys.stderr)
+        warn(f"more records later, by mailward domain dns {domain}: {error}")
         return records
     for problem in added.problems:
-        print(f"mailward: {problem}", file=sys.stderr)
+        warn(problem)
     return records + added.records

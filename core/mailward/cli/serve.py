@@ -1,13 +1,12 @@
 """`mailward serve`: run the server in the foreground until SIGTERM or Ctrl-C."""
 
-import sys
-
 import typer
 
 from mailward.app.config import find_config
 from mailward.app.logs import configure_logs
 from mailward.app.roles import serve
 from mailward.cli.options import ConfigOption
+from mailward.cli.output import tell
 
 
 def serve_command(config: ConfigOption = None) -> None:
@@ -19,6 +18,6 @@ def serve_command(config: ConfigOption = None) -> None:
     Example: mailward serve -c /etc/mailward/mailward.yaml
     """
     found = find_config(config)
-    print(f"configuration: {found}", file=sys.stderr)
+    tell(f"configuration: {found}")
     configure_logs(serving=True)
     raise typer.Exit(serve(found))

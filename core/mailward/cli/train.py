@@ -16,8 +16,9 @@ from mailward.app.config import Config, find_config, load_config
 from mailward.app.learning import Learning, Lesson
 from mailward.app.mailfiles import MailReader
 from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
-from mailward.cli.output import CONFIGURATION, NO_INPUT, fail, one_line, show
+from mailward.cli.output import CONFIGURATION, NO_INPUT, fail, show
 from mailward.directory import Directory
+from mailward.formats.text import one_line
 
 _MOST_PROBLEMS = 20
 

@@ -232,7 +232,7 @@ def commands_command(
     found_anyway = {Path(name).resolve() for name in ("mailward.yaml", "run/mailward.yaml")}
     commands = ("try send", "try read", f"try send --from {login}", "try send --eicar", "explain last")
     option = "" if settings.path in found_anyway else f" -c {settings.path}"
-    typer.echo(
+    text = (
         f"\n  account      {login}\n  password     {password}\n"
         + "".join(
             f"  {item.name:<12} {item.protocol} on {item.address} port {item.port}, tls {item.tls}\n"
@@ -242,3 +242,4 @@ def commands_command(
         + "".join(f"  {command} {rest}{option}\n" for rest in commands)
         + "\nCtrl-C stops the server.\n"
     )
+    show(text, None, as_json=False)

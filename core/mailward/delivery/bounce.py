@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mailward.formats.dsn import Action, DeliveryReport, RecipientStatus, is_reply, one_line
+from mailward.formats.dsn import Action, DeliveryReport, RecipientStatus, is_reply
 from mailward.formats.message import MessageView
+from mailward.formats.text import one_line
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.ids import QueueId
 from mailward.queue.item import QueuedRecipient, QueueItem

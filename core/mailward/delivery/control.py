@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from mailward.api.services import Clock
 from mailward.delivery.mda import Copy
-from mailward.formats.dsn import one_line
+from mailward.formats.text import one_line
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mailward.delivery.ports import Connector, Hop, HostFailed, HostFault
 from mailward.delivery.route import NoRoute, Router, Target
-from mailward.formats.dsn import one_line
+from mailward.formats.text import one_line
 from mailward.model.address import ForwardPath
 from mailward.model.reply import Reply, reply
 from mailward.model.tls import TlsLevel, TlsRequirement

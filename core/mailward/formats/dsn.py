@@ -14,9 +14,8 @@ from email.utils import format_datetime
 from typing import Literal
 
 from mailward.formats.header import fold_field, header_end, split_header
+from mailward.formats.text import one_line
 
-MAX_WORDS = 500
-"""Characters of another server's reply that are told."""
 MAX_HEADER_OCTETS = 64 << 10
 """How much of the original's header block goes back."""
 
@@ -97,12 +96,6 @@ class DeliveryReport:
         groups = [fold_field("Reporting-MTA", f"dns; {self.hostname}") + fold_field("Arrival-Date", _date(self.arrival_at))]
         groups += [_recipient_fields(status) for status in self.statuses]
         return b"Content-Type: message/delivery-status\r\n\r\n" + b"\r\n".join(groups)
-
-
-def one_line(text: str, limit: int = MAX_WORDS) -> str:
-    """Text with nothing but printable characters and single blanks, cut at so many characters."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return words if len(words) <= limit else words[: limit - 3] + "..."
 
 
 def typed_address(address: str) -> str:

@@ -8,7 +8,6 @@ the call a failed one instead.
 import inspect
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TypeVar, get_args
@@ -17,6 +16,7 @@ from mailward.api.commands import AccountCommand
 from mailward.api.dns import DnsRecord
 from mailward.api.logins import FactorAnswer
 from mailward.api.plugin import Facts, Finding, Plugin, asked_verdict
+from mailward.formats.text import clean
 from mailward.model.edits import AddHeader, Edit, PrefixSubject
 from mailward.model.evidence import AuthResult, FactValue
 from mailward.model.identity import Identity
@@ -143,14 +143,6 @@ def flat_facts(plugin: str, facts: Facts) -> dict[str, FactValue]:
             else value
         )
     return flat
-
-
-def clean(text: str, limit: int) -> str:
-    """At most `limit` characters, without control characters, bidirectional overrides and surrogates; each becomes a space."""
-    short = text[:limit]
-    if short.isascii() and short.isprintable():
-        return short
-    return "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in short)
 
 
 def describe(error: BaseException, plugin_file: str = "") -> str:

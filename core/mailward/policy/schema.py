@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError, WithJsonSchema
 
+from mailward.formats.duration import DURATION_PATTERN, parse_duration
 from mailward.model.errors import Problem
 from mailward.policy.facts import nearest, type_name
 from mailward.policy.nodes import Node
@@ -21,16 +22,13 @@ from mailward.policy.nodes import Node
 VERSION = 1
 
 _CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-_DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def parse_duration(value: object) -> timedelta:
-    """30s, 500ms, 5m, 2h, 1d. Raises ValueError for anything else, a bare number included."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"a duration with its unit was expected, such as 30s, 5m or 2h; {found(value)} was found")
-    return timedelta(seconds=float(match[1]) * _UNITS_S[match[2]])
+def _duration(value: object) -> timedelta:
+    try:
+        return parse_duration(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ValueError(f"{error}; {found(value)} was found") from None
 
 
 def _one_or_many(value: object) -> object:
@@ -46,7 +44,7 @@ def _empty_for_nothing(value: object) -> object:
 
 
 Duration = Annotated[
-    timedelta, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"})
+    timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$"})
 ]
 OneOrMany = Annotated[
     tuple[str, ...],

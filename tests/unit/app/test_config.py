@@ -17,7 +17,7 @@ listeners:
   imaps: {protocol: imap, address: "::1", port: 2993, tls: implicit}
 routes: {Load.example.test: discard, example.net: "smtp:[192.0.2.7]:2525", "*": "smtp:relay.example.net"}
 relay_domains: [Load.example.test]
-outbound: {give_up_after: 2d, source: [192.0.2.9]}
+outbound: {give_up_after: 1.5d, source: [192.0.2.9]}
 limits: {connections: 7}
 """
 
@@ -53,7 +53,7 @@ def test_a_whole_configuration(folder: Path) -> None:
         "*": StaticHop("relay.example.net", 25),
     }
     assert config.relay_domains == {"load.example.test"} == config.discarded_domains
-    assert (config.outbound.give_up_after_s, config.outbound.source) == (172800, ("192.0.2.9",))
+    assert (config.outbound.give_up_after_s, config.outbound.source) == (129600, ("192.0.2.9",))
     assert config.limits.connections == 7
     assert config.data == folder / "data"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.formats.dsn import DeliveryReport, RecipientStatus, one_line, typed_address
+from mailward.formats.dsn import DeliveryReport, RecipientStatus, typed_address
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORIGINAL = b"From: a@example.org\r\nTo: b@example.net\r\nSubject: Lunch\r\nMessage-ID: <1@example.org>\r\n\r\nsecret body\r\n"
@@ -176,9 +176,3 @@ def test_t_hdr_11_any_original_and_any_words_give_a_sound_message(original: byte
     assert isinstance(message, EmailMessage)
     assert len(list(message.iter_parts())) == 3
     assert octets.isascii()
-
-
-@given(st.text())
-def test_one_line_is_printable_and_bounded(text: str) -> None:
-    line = one_line(text, 50)
-    assert line.isprintable() and len(line) <= 50 and "  " not in line

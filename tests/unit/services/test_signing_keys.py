@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from mailward.app.signing_keys import SigningKeyError, SigningKeys
 from mailward.disk import Disk
+from mailward.services.signing_keys import SigningKeyError, SigningKeys
 
 DOMAIN = "example.org"
 

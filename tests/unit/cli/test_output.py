@@ -1,0 +1,43 @@
+"""Nothing leaves a command that a terminal obeys, whatever stands in the files it reads (T-SMTP-30)."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mailward.cli
+
+MAILWARD = Path(sys.executable).with_name("mailward")
+ESCAPE = '"a\\e[2Jb\\u202Ec"'
+"""In double quotes YAML makes an escape and an override of it."""
+
+
+def run(folder: Path, *words: str, code: int, **environment: str) -> str:
+    done = subprocess.run(
+        [MAILWARD, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False, env=os.environ | environment
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_t_smtp_30_an_escape_in_the_configuration_stays_out_of_the_complaint(tmp_path: Path) -> None:
+    (tmp_path / "mailward.yaml").write_text(f"version: 1\nhostname: {ESCAPE}\ndata: {ESCAPE}\nlisteners: {{mx: {ESCAPE}}}\n")
+    said = run(tmp_path, "account", "list", "-c", "mailward.yaml", code=78)
+    assert "'a[2Jbc' is no domain name" in said
+    assert not re.search("[\x1b\u202e]", said)
+
+
+def test_t_smtp_30_nor_does_a_name_of_the_caller_bring_one(tmp_path: Path) -> None:
+    said = run(tmp_path, "account", "list", code=78, MAILWARD_CONFIG="/nowhere/\x1b[2J.yaml")
+    assert "names /nowhere/[2J.yaml, which does not exist" in said
+
+
+def test_commands_print_through_the_module_that_cleans() -> None:
+    """And through nothing else; `reference` makes a page of docs, out of our own words."""
+    for file in Path(mailward.cli.__file__).parent.glob("*.py"):
+        if file.name not in ("output.py", "reference.py"):
+            called = (node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+            names = {ast.unparse(function) for function in called}
+            assert not names & {"print", "typer.echo", "typer.secho", "sys.stdout.write", "sys.stderr.write"}, file.name
