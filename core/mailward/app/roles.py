@@ -6,6 +6,7 @@ One command starts them all; each has its own process, so that whoever takes oct
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ Make = Callable[[Config, Sequence[BoundListener]], WorkerRole]
 def serve(config_file: Path) -> int:
     """Run the whole server in the foreground. Returns the exit code; raises ConfigError before anything is started."""
     config = load_config(config_file)
+    _allow_open_files()
     user = service_user(config)
     bound = [(listener, bind(listener.address, listener.port)) for listener in config.listeners]
     if user is not None:
@@ -60,6 +62,12 @@ def _close_others(bound: Sequence[BoundListener], protocols: Collection[str]) ->
     for listener, listening in bound:
         if listener.protocol not in protocols:
             listening.close()
+
+
+def _allow_open_files() -> None:
+    """As many as we may: each client is one, and so are spool, store and databases."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _check_folders(config: Config) -> None:

@@ -14,6 +14,10 @@ class Admission:
         self._open: Counter[str] = Counter()
         self._count = 0
 
+    def twin(self) -> "Admission":
+        """Another count with the same limits."""
+        return Admission(total=self._total, per_address=self._per_address)
+
     def enter(self, ip: str) -> bool:
         """True when the connection may stay; `leave` must then be called once."""
         key = source_of(ip)
