@@ -18,6 +18,8 @@ _MARKUP = re.compile(r"<(?:!--.*?(?:-->|\Z)|[^>]*+>?)", re.DOTALL)
 _VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
 _SELF_ENDING = frozenset(("p", "li", "td", "th", "tr", "option", "dt", "dd"))
 """Elements whose end tag is often left out; one directly inside its like ends that."""
+_FORMATTING = frozenset(("a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"))
+"""Elements that the parser opens again after an end tag of another has closed them, which is quadratic in their number."""
 _UNSEEN = "script,style,title,template,noscript,head"
 _BLOCKS = (
     "address,article,aside,blockquote,br,dd,div,dl,dt,footer,form,h1,h2,h3,h4,h5,h6,header,hr,li,main,nav,ol,option,p,pre,section,"
@@ -38,6 +40,7 @@ def _depth_is_bounded(html: str) -> bool:
         return True
     open_names: list[str] = []
     counts: Counter[str] = Counter()
+    reopened = 0
     for found in _TAG.finditer(html):
         name = found.group(2).lower()
         if name in _VOID:
@@ -52,7 +55,10 @@ def _depth_is_bounded(html: str) -> bool:
         elif counts[name]:  # an end tag of nothing open closes nothing
             while (closed := open_names.pop()) != name:
                 counts[closed] -= 1
+                reopened += closed in _FORMATTING
             counts[name] -= 1
+            if reopened > MAX_DEPTH:
+                return False
     return True
 
 
