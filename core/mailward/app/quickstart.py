@@ -2,12 +2,11 @@
 
 import os
 import secrets
-import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mailward.app.certificate import self_signed
+from mailward.app.users import drop_privileges, user_named
 from mailward.auth.credentials import set_password
 from mailward.directory import CredentialStore, Directory
 from mailward.formats.address import parse_mailbox
@@ -57,7 +56,7 @@ def quickstart(plan: Plan) -> Result:
     ports = {name: port + plan.port_offset for name, port in PORTS.items()}
     scanner = next((path for path in CLAMD_SOCKETS if path.exists()), None)
 
-    plan.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    _take_folder(plan.folder, plan.user)
     for name, mode in (
         ("policies", 0o755),
         ("policies/lists", 0o755),
@@ -66,7 +65,8 @@ def quickstart(plan: Plan) -> Result:
         ("data", 0o700),
         ("secrets", 0o700),
     ):
-        (plan.folder / name).mkdir(mode=mode, exist_ok=True)
+        (plan.folder / name).mkdir(mode=mode)
+        (plan.folder / name).chmod(mode)
     certificate, key = self_signed(plan.hostname)
     _write(plan.folder / "tls/certificate.pem", certificate, 0o644)
     _write(plan.folder / "tls/key.pem", key, 0o600)
@@ -91,8 +91,6 @@ def quickstart(plan: Plan) -> Result:
         password_file = plan.folder / f"secrets/{plan.account}.password"
         _write(password_file, password.encode() + b"\n", 0o600)
     _write(config_file, _config(plan, ports, name_servers()).encode(), 0o644)
-    if plan.user is not None:
-        _give_to(plan.folder, plan.user)
     return Result(config_file, str(account), password, password_file, ports, scanner)
 
 
@@ -117,14 +115,28 @@ def _write(path: Path, octets: bytes, mode: int) -> None:
         os.fchmod(file.fileno(), mode)
 
 
-def _give_to(folder: Path, user: str) -> None:
-    for path in _tree(folder):
-        shutil.chown(path, user, user)
-
-
-def _tree(folder: Path) -> Iterable[Path]:
-    yield folder
-    yield from folder.rglob("*")
+def _take_folder(folder: Path, user: str | None) -> None:
+    """Make the folder, which must be new or empty. Root gives it to the service user and becomes that user for good, before
+    anything is written into it: whoever could put links there would have root follow them (T-PRIV-05)."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"{folder} is no folder of its own: {error.strerror}") from error
+    try:
+        if os.listdir(descriptor):  # noqa: PTH208  # of the folder that was opened, not of whatever has its name now
+            raise ConfigError(f"{folder} is not empty; quickstart never changes what is there. Choose another folder.")
+        if user is not None:
+            service_user = user_named(user)
+            owner = os.fstat(descriptor).st_uid
+            if owner not in (0, service_user.uid):
+                raise ConfigError(f"{folder} belongs to somebody else (uid {owner}). Choose another folder.")
+            os.fchown(descriptor, service_user.uid, service_user.gid)
+            drop_privileges(service_user)
+    finally:
+        os.close(descriptor)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"user '{user}' cannot write in {folder}: a folder above it is closed. Choose another folder.")
 
 
 def _config(plan: Plan, ports: dict[str, int], servers: tuple[str, ...]) -> str:

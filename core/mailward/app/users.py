@@ -42,11 +42,17 @@ def service_user(config: Config) -> ServiceUser | None:
             f"{config.path}: started as root, so `user:` must name the user to serve as, for example user: mailward"
         )
     try:
-        entry = pwd.getpwnam(config.user)
+        return user_named(config.user)
+    except ConfigError as error:
+        raise ConfigError(f"{config.path}: {error}") from error
+
+
+def user_named(name: str) -> ServiceUser:
+    """Raises ConfigError when there is no such user, or it is root."""
+    try:
+        entry = pwd.getpwnam(name)
     except KeyError:
-        raise ConfigError(
-            f"{config.path}: there is no user '{config.user}'; make one with: useradd --system {config.user}"
-        ) from None
+        raise ConfigError(f"there is no user '{name}'; make one with: useradd --system {name}") from None
     if entry.pw_uid == 0:
-        raise ConfigError(f"{config.path}: user: {config.user} is root; Mailward does not serve as root")
+        raise ConfigError(f"user '{name}' is root; Mailward does not serve as root")
     return ServiceUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
