@@ -12,8 +12,7 @@ from mailward.formats.message import MessageView
 from mailward.model.errors import HooksUnavailable
 from mailward.model.tls import TlsRequirement, strictest
 from mailward.pipeline.answers import read_edits, read_requirement
-from mailward.pipeline.chain import Chain
-from mailward.pipeline.judge import ServicesOf, enabled_plugins
+from mailward.pipeline.judge import ServicesOf, chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import RELAY_STAGE_S
 from mailward.policy import Policy
@@ -26,7 +25,7 @@ class Relays:
     """
 
     def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf) -> None:
-        self._chain = Chain(enabled_plugins(policy, host, services_of))
+        self._chain = chain_of(policy, host, services_of)
 
     async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
         """The strictest that any plugin asks for. Raises HooksUnavailable."""
