@@ -72,7 +72,8 @@ class PlainBook:
 
 
 def authenticator(book: PlainBook) -> ChainAuthenticator:
-    chain = LoginChain(DirectHooks(book), book, limits=FailureLimits(free=1_000_000), sleep=_no_sleep)
+    hooks = DirectHooks(book)
+    chain = LoginChain(lambda: hooks, hooks.told, book, limits=FailureLimits(free=1_000_000), sleep=_no_sleep)
     return ChainAuthenticator(chain, book)
 
 

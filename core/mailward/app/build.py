@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from mailward.access.imap.session import Desk as ImapDesk
 from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.session import Desk as Pop3Desk
-from mailward.api.hooks import MessageMoved
 from mailward.app.config import Config, Listener
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
@@ -41,8 +40,9 @@ from mailward.net.pop3d import Pop3Listener, Pop3Settings
 from mailward.net.smtpd import SmtpListener, SmtpSettings
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates, server_context
-from mailward.pipeline.events import Events, events_of
-from mailward.pipeline.judge import Judge
+from mailward.pipeline.chain import Chain
+from mailward.pipeline.events import Events
+from mailward.pipeline.judge import Judge, chain_of
 from mailward.pipeline.logins import Logins
 from mailward.pipeline.relays import Relays
 from mailward.protocol.smtp.states import Limits
@@ -172,18 +172,18 @@ class AccessRole:
         self._config = config
         self._bound = bound
         self._services = PluginServices(config)
-        self._events = self._make_events(config)
+        self._chain = self._make_chain(config)
+        self._events = Events(lambda: self._chain)
         self._authenticator = RemoteAuthenticator(config.auth_socket)
         self._hints = Hints(config.data / "hints")
         self._watchers = Watchers()
         self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
         self._listeners: list[StreamListener] = []
         self._contexts: list[ssl.SSLContext] = []
-        self._old_events: list[Events] = []
 
-    def _make_events(self, config: Config) -> Events:
+    def _make_chain(self, config: Config) -> Chain:
         filters = load_filters(config)
-        return events_of(filters.policies["inbound"], filters.host, self._services.of)
+        return chain_of(filters.policies["inbound"], filters.host, self._services.of)
 
     async def start(self) -> None:
         config = self._config
@@ -193,7 +193,7 @@ class AccessRole:
             store=self._store,
             authenticator=self._authenticator,
             watch=self._watchers.watch,
-            moved=self._moved,
+            moved=self._events.moved,
             hostname=config.hostname,
             append_octets=config.limits.message_octets,
         )
@@ -213,21 +213,16 @@ class AccessRole:
             await started.serve(sock)
             self._listeners.append(started)
 
-    def _moved(self, moved: MessageMoved) -> None:
-        self._events.moved(moved)
-
     def reload(self, config: Config) -> None:
         """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
-        events = self._make_events(config)
+        chain = self._make_chain(config)
         renew_certificates(self._contexts, config.tls.certificate, config.tls.key)
-        self._old_events.append(self._events)
-        self._events = events
+        self._chain = chain
 
     async def stop(self) -> None:
         for listener in self._listeners:
             await listener.close()
-        for events in (*self._old_events, self._events):
-            await events.stop()
+        await self._events.stop()
         self._watchers.stop()
         await self._authenticator.close()
         self._services.close()
@@ -244,9 +239,9 @@ class AuthRole:
         kept = KeptCredentials(self._store, self._passwords, SystemClock())
         self._services = PluginServices(config, kept)
         self._logins = self._make_logins(config)
-        self._old_logins: list[Logins] = []
-        self._chain = LoginChain(self._logins, kept)
-        self._server = AuthServer(config.auth_socket, ChainAuthenticator(self._chain, kept), self._chain)
+        self._events = Events(lambda: self._logins.chain)
+        chain = LoginChain(lambda: self._logins, self._events.login_ended, kept)
+        self._server = AuthServer(config.auth_socket, ChainAuthenticator(chain, kept), chain)
 
     def _make_logins(self, config: Config) -> Logins:
         filters = load_filters(config)
@@ -257,14 +252,11 @@ class AuthRole:
 
     def reload(self, config: Config) -> None:
         """Attempts under way keep the old plugins. Raises ConfigError, and then nothing has changed."""
-        logins = self._make_logins(config)
-        self._old_logins.append(self._logins)
-        self._logins = self._chain.hooks = logins
+        self._logins = self._make_logins(config)
 
     async def stop(self) -> None:
         await self._server.close()
-        for logins in (*self._old_logins, self._logins):
-            await logins.stop()
+        await self._events.stop()
         self._services.close()
         self._passwords.close()
         self._store.close()

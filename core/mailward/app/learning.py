@@ -13,9 +13,8 @@ from mailward.api.services import KeyValue, Services
 from mailward.app.config import Config
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices
-from mailward.pipeline.chain import Chain
 from mailward.pipeline.events import Events
-from mailward.pipeline.judge import enabled_plugins
+from mailward.pipeline.judge import chain_of
 
 Lesson = Literal["learnt", "known", "failed"]
 
@@ -30,9 +29,9 @@ class Learning:
         filters = load_filters(config)
         self._services = PluginServices(config)
         self._writes = 0
-        chain = Chain(enabled_plugins(filters.policies["inbound"], filters.host, self._watched_services))
+        chain = chain_of(filters.policies["inbound"], filters.host, self._watched_services)
         self.learners = tuple(one.name for one in chain.enforced("on_classified"))
-        self._events = Events(chain)
+        self._events = Events(lambda: chain)
 
     async def classified(self, classified: MessageClassified) -> Lesson:
         """Tell them of one message. One at a time: two lessons at once could count the same message twice."""

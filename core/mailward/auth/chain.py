@@ -40,20 +40,23 @@ log = structlog.get_logger("mailward.auth")
 class LoginChain:
     """Checks logins and slows down who guesses.
 
+    hooks: asked at each login, so that a reload can replace them; a login under way keeps its own. told: hears how each attempt
+    ended (hook on_auth); it returns at once.
     monotonic and sleep: given by tests; by default the system's.
     """
 
     def __init__(
         self,
-        hooks: LoginHooks,
+        hooks: Callable[[], LoginHooks],
+        told: Callable[[LoginAttempt, LoginOutcome], None],
         kept: KeptLogins,
         *,
         limits: FailureLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.hooks = hooks
-        """May be replaced between logins, by a reload."""
+        self._hooks = hooks
+        self._told = told
         self._kept = kept
         self._failures = Failures(limits)
         self._gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -62,7 +65,7 @@ class LoginChain:
 
     async def decide(self, attempt: LoginAttempt, secret: Secret) -> Identity | None:
         """Who it is; None for a refusal. May wait before it answers. Raises LoginUnavailable."""
-        hooks = self.hooks
+        hooks = self._hooks()
         account = await self._kept.account_of(attempt.name)
         key, network = account or attempt.name.casefold(), source_of(attempt.peer_ip)
         async with self._turn(key, network):
@@ -79,7 +82,7 @@ class LoginChain:
                 else:
                     self._failures.succeeded(key, network)
         result: Literal["accepted", "refused"] = "refused" if identity is None else "accepted"
-        self._end(hooks, attempt, account, LoginOutcome(result, identity, why))
+        self._end(attempt, account, LoginOutcome(result, identity, why))
         if identity is None:
             await self._sleep(max(0.0, answer_at - self._monotonic()))
         return identity
@@ -104,7 +107,7 @@ class LoginChain:
         except Exception:
             log.exception("unforeseen failure", account=account, peer=attempt.peer_ip, protocol=attempt.protocol)
             why = "unforeseen failure"
-        self._end(hooks, attempt, account, LoginOutcome("unavailable", None, why))
+        self._end(attempt, account, LoginOutcome("unavailable", None, why))
         raise LoginUnavailable(why)
 
     def unlock(self, account: AccountId) -> None:
@@ -149,13 +152,13 @@ class LoginChain:
         self._kept.sufficed(secret)
         return identity, "password"
 
-    def _end(self, hooks: LoginHooks, attempt: LoginAttempt, account: AccountId | None, outcome: LoginOutcome) -> None:
+    def _end(self, attempt: LoginAttempt, account: AccountId | None, outcome: LoginOutcome) -> None:
         write = log.info if outcome.result == "accepted" else log.warning
         write(
             f"login {outcome.result}", account=outcome.identity.account if outcome.identity else account, peer=attempt.peer_ip,
             protocol=attempt.protocol, mechanism=attempt.mechanism, why=outcome.why,
         )  # fmt: skip
-        hooks.told(attempt, outcome)
+        self._told(attempt, outcome)
 
 
 def _is_possible(name: str) -> bool:

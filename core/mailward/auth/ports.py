@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
+from mailward.api.logins import FactorAnswer, LoginAttempt, Secret
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 
@@ -22,10 +22,6 @@ class LoginHooks(Protocol):
 
     async def second_factor(self, identity: Identity, attempt: LoginAttempt, code: str | None) -> FactorAnswer | None:
         """What the account's second factor says, None when it has none (hook provide_second_factor)."""
-        ...
-
-    def told(self, attempt: LoginAttempt, outcome: LoginOutcome) -> None:
-        """How the attempt ended (hook on_auth). Returns at once; what it starts runs off the critical path."""
         ...
 
 

@@ -6,7 +6,7 @@ thread make a failed call with a sentence that says why. What a failed call mean
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -33,6 +33,7 @@ MAX_ABANDONED = 8
 _log = structlog.get_logger()
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +57,24 @@ class Enabled:
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
-    """One call that was made: `call` for the record; findings and edits as the plugin gave them, none when it failed."""
+class Called(Generic[T_co]):
+    """One call that was made: `call` for the record; value: the checked answer, None when it failed or had none."""
 
     call: HookCall
-    findings: tuple[Finding, ...] = ()
-    edits: tuple[Edit, ...] = ()
+    value: T_co | None = None
 
     @property
     def failed(self) -> bool:
         return self.call.error is not None
 
-
-@dataclass(frozen=True, slots=True)
-class Answered(Generic[T]):
-    """One call that was made, of a hook that does not judge. value: the checked answer, None when it failed or had none."""
-
-    call: HookCall
-    value: T | None = None
-
     @property
-    def failed(self) -> bool:
-        return self.call.error is not None
+    def findings(self) -> tuple[Finding, ...]:
+        """Those of an `inspect_*` hook."""
+        return tuple(entry for entry in self.value if isinstance(entry, Finding)) if isinstance(self.value, tuple) else ()
+
+
+Calls = Sequence[Called[object]]
+"""Of any hooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +117,8 @@ class Chain:
         return tuple(one for one in found if one.mode == "shadow")
 
     async def inspect(
-        self, hook: str, arguments: Mapping[str, object], earlier: Sequence[Called], deadline: float
-    ) -> tuple[Called, ...]:
+        self, hook: str, arguments: Mapping[str, object], earlier: Calls, deadline: float
+    ) -> tuple[Called[tuple[Finding, ...]], ...]:
         """Call an `inspect_*` hook of all enforced plugins, concurrently as far as `needs` and `after` allow.
 
         arguments: all of the specification's but evidence, settings and services. earlier: calls of former stages, which
@@ -130,20 +127,18 @@ class Chain:
         return await self._inspect(hook, self.enforced(hook), self._orders[hook], arguments, earlier, deadline)
 
     async def shadow(
-        self, hook: str, arguments: Mapping[str, object], earlier: Sequence[Called], deadline: float
-    ) -> tuple[Called, ...]:
+        self, hook: str, arguments: Mapping[str, object], earlier: Calls, deadline: float
+    ) -> tuple[Called[tuple[Finding, ...]], ...]:
         """The same for the shadowed plugins; `earlier` holds the enforced ones' calls of this stage, too."""
         return await self._inspect(hook, self.shadowed(hook), self._shadow_orders[hook], arguments, earlier, deadline)
 
     async def edit(
-        self, hook: str, arguments: Mapping[str, object], earlier: Sequence[Called], deadline: float
-    ) -> tuple[Called, ...]:
-        """Call an `edit_*` hook of all enforced plugins, one after another; each sees all findings."""
-        done = []
+        self, hook: str, arguments: Callable[[], Mapping[str, object]], deadline: float
+    ) -> AsyncIterator[Called[tuple[Edit, ...]]]:
+        """Call an `edit_*` hook of all enforced plugins, one after another. arguments: asked before each of them, so that one
+        can see what came of the last one's edits."""
         for one in self.enforced(hook):
-            evidence = self._evidence(earlier, self._enabled)
-            done.append(await self._call(one, hook, {**arguments, "evidence": evidence}, read_edits, deadline))
-        return tuple(done)
+            yield await self.ask(one, hook, arguments(), read_edits, deadline)
 
     async def provide(
         self, hook: str, arguments: Mapping[str, object], read: Callable[[object], T | None], deadline: float
@@ -154,7 +149,7 @@ class Chain:
         go on without it.
         """
         for one in self.enforced(hook):
-            value = self.heed(one, await self.ask(one, hook, arguments, read, deadline))
+            value = self.heed(await self.ask(one, hook, arguments, read, deadline))
             if value is not None:
                 return value
         return None
@@ -167,36 +162,39 @@ class Chain:
         deadline: float,
         *,
         tolerant: bool = False,
-    ) -> tuple[Answered[T], ...]:
-        """Ask a `collect_*` hook of all enforced plugins at once; one Answered each, in order.
+    ) -> tuple[Called[T], ...]:
+        """Ask a `collect_*` hook of all enforced plugins at once; one Called each, in order.
 
         Raises HooksUnavailable when one fails, unless `tolerant` or its `on_error` is accept.
         """
-        plugins = self.enforced(hook)
-        answers = await asyncio.gather(*(self.ask(one, hook, arguments, read, deadline) for one in plugins))
+        calls = await asyncio.gather(*(self.ask(one, hook, arguments, read, deadline) for one in self.enforced(hook)))
         if not tolerant:
-            for one, answered in zip(plugins, answers, strict=True):
-                self.heed(one, answered)
-        return tuple(answers)
+            for called in calls:
+                self.heed(called)
+        return tuple(calls)
 
     async def ask(
         self, one: Enabled, hook: str, arguments: Mapping[str, object], read: Callable[[object], T | None], deadline: float
-    ) -> Answered[T]:
+    ) -> Called[T]:
         """Call a hook of one plugin. read: checks its answer, raising BadAnswer."""
         started = time.monotonic()
         answer = await self._guard(one, hook, arguments, read, started, deadline)
-        return Answered(_recorded(one, hook, time.monotonic() - started, answer.error), answer.value)
+        return Called(_recorded(one, hook, time.monotonic() - started, answer.error), answer.value)
 
     async def watch(self, one: Enabled, hook: str, arguments: Mapping[str, object], deadline: float) -> bool:
         """Call an `on_*` hook of one plugin; what it returns is ignored. False when it failed."""
         return not (await self.ask(one, hook, arguments, _ignored, deadline)).failed
 
-    @staticmethod
-    def heed(one: Enabled, answered: Answered[T]) -> T | None:
+    def heed(self, called: Called[T]) -> T | None:
         """The answer. Raises HooksUnavailable when the call failed, unless the plugin's `on_error` is accept."""
-        if answered.call.error is not None and one.on_error is not Verdict.ACCEPT:
-            raise HooksUnavailable(one.name, answered.call.hook, answered.call.error)
-        return answered.value
+        call = called.call
+        if call.error is not None and self._enabled[call.plugin].on_error is not Verdict.ACCEPT:
+            raise HooksUnavailable(call.plugin, call.hook, call.error)
+        return called.value
+
+    def evidence(self, calls: Calls) -> Evidence:
+        """What plugins may see of these calls, all plugins' facts among it."""
+        return self._evidence(calls, self._enabled)
 
     async def _inspect(
         self,
@@ -204,21 +202,22 @@ class Chain:
         plugins: Sequence[Enabled],
         order: Order,
         arguments: Mapping[str, object],
-        earlier: Sequence[Called],
+        earlier: Calls,
         deadline: float,
-    ) -> tuple[Called, ...]:
-        running: dict[str, asyncio.Task[Called]] = {}
+    ) -> tuple[Called[tuple[Finding, ...]], ...]:
+        running: dict[str, asyncio.Task[Called[tuple[Finding, ...]]]] = {}
 
-        async def one_after_its_needs(one: Enabled) -> Called:
+        async def one_after_its_needs(one: Enabled) -> Called[tuple[Finding, ...]]:
             before = [await running[name] for name in order.sequence if name in order.waits_for[one.name] and name in running]
             known = [*earlier, *before]
             if broken := self._broken_need(one, hook, known):
                 return Called(_recorded(one, hook, 0.0, f"it needs '{broken}', which failed"))
             here = [called for called in known if called.call.hook != hook or called.call.plugin in order.sees[one.name]]
             evidence = self._evidence(here, {c.call.plugin for c in here if c.call.hook != hook} | order.sees[one.name])
-            return await self._call(
-                one, hook, {**arguments, "evidence": evidence}, partial(read_findings, plugin=one.plugin.declaration), deadline
-            )
+            read = partial(read_findings, plugin=one.plugin.declaration)
+            called = await self.ask(one, hook, {**arguments, "evidence": evidence}, read, deadline)
+            stored = tuple(StoredFinding(one.name, f.symbol, f.text, float(f.strength), asks=f.asks) for f in called.findings)
+            return replace(called, call=replace(called.call, findings=stored))
 
         for one in plugins:
             running[one.name] = asyncio.create_task(one_after_its_needs(one), name=f"{hook} {one.name}")
@@ -228,31 +227,16 @@ class Chain:
             for task in running.values():
                 task.cancel()
 
-    def _broken_need(self, one: Enabled, hook: str, known: Sequence[Called]) -> str | None:
+    def _broken_need(self, one: Enabled, hook: str, known: Calls) -> str | None:
         """A plugin that this one cannot do without and that failed: judging without it would be judging on nothing."""
         needs = one.plugin.implementations[hook].options.needs
         return next((called.call.plugin for called in known if called.failed and called.call.plugin in needs), None)
 
-    def _evidence(self, calls: Sequence[Called], names: Iterable[str]) -> Evidence:
+    def _evidence(self, calls: Calls, names: Iterable[str]) -> Evidence:
         facts: dict[str, Facts] = {name: self._enabled[name].plugin.declaration.facts() for name in names}
         facts.update(facts_of(calls))
         findings = tuple((called.call.plugin, finding) for called in calls for finding in called.findings)
         return Evidence(MappingProxyType(facts), findings, MappingProxyType(status_of(calls)))
-
-    async def _call(
-        self,
-        one: Enabled,
-        hook: str,
-        arguments: Mapping[str, object],
-        read: Callable[[object], tuple[Finding | Edit, ...]],
-        deadline: float,
-    ) -> Called:
-        answered = await self.ask(one, hook, arguments, read, deadline)
-        value = answered.value or ()
-        findings = tuple(entry for entry in value if isinstance(entry, Finding))
-        edits = tuple(entry for entry in value if not isinstance(entry, Finding))
-        stored = tuple(StoredFinding(one.name, f.symbol, f.text, float(f.strength), asks=f.asks) for f in findings)
-        return Called(replace(answered.call, findings=stored), findings, edits)
 
     async def _guard(
         self,
@@ -312,12 +296,12 @@ def _recorded(one: Enabled, hook: str, duration_s: float, error: str | None) -> 
     return HookCall(one.name, one.plugin.version, hook, stage, round(duration_s * 1000, 3), status, error)
 
 
-def facts_of(calls: Iterable[Called]) -> dict[str, Facts]:
+def facts_of(calls: Iterable[Called[object]]) -> dict[str, Facts]:
     """The facts that were set, by plugin; a later call's replace an earlier one's."""
     return {called.call.plugin: finding.facts for called in calls for finding in called.findings if finding.facts is not None}
 
 
-def status_of(calls: Iterable[Called]) -> dict[str, str]:
+def status_of(calls: Iterable[Called[object]]) -> dict[str, str]:
     """plugin -> "failed" when one of its calls failed, else what its calls say."""
     status: dict[str, str] = {}
     for called in calls:

@@ -10,7 +10,7 @@ from mailward.api.dns import DnsRecord
 from mailward.model.address import Address
 from mailward.model.ids import AccountId
 from mailward.pipeline.answers import read_commands, read_records
-from mailward.pipeline.chain import Answered, Chain, Enabled
+from mailward.pipeline.chain import Called, Chain, Enabled
 from mailward.pipeline.judge import ServicesOf, enabled_plugins
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import LIFE_STAGE_S
@@ -64,5 +64,5 @@ def _deadline() -> float:
     return time.monotonic() + LIFE_STAGE_S
 
 
-def _collected(answers: tuple[Answered[tuple[T, ...]], ...]) -> tuple[Collected[T], ...]:
-    return tuple(Collected(answered.call.plugin, answered.value or (), answered.call.error or "") for answered in answers)
+def _collected(answers: tuple[Called[tuple[T, ...]], ...]) -> tuple[Collected[T], ...]:
+    return tuple(Collected(called.call.plugin, called.value or (), called.call.error or "") for called in answers)

@@ -2,17 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from mailward.api.hooks import MessageClassified, MessageMoved
 from mailward.api.logins import LoginAttempt, LoginOutcome
 from mailward.pipeline.chain import Chain
-from mailward.pipeline.judge import ServicesOf, enabled_plugins
-from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import WATCHER_S
-from mailward.policy import Policy
 
 MAX_WAITING = 1000
 """Events that are not yet worked off; further ones are counted and left out: none is worth the memory."""
@@ -25,10 +22,12 @@ _log = structlog.get_logger()
 class Events:
     """Shadowed plugins are not told: what they learnt would count later. failed, left_out: counters for monitoring.
 
+    chain: asked at each event, so that after a reload the new plugins are told; events under way keep the old ones.
+
     Every method but `drain` and `stop` notes one event and returns at once; the plugins hear of it one after another.
     """
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Callable[[], Chain]) -> None:
         self._chain = chain
         self._running: set[asyncio.Task[None]] = set()
         self.failed = 0
@@ -60,22 +59,18 @@ class Events:
             task.cancel()
 
     def _note(self, hook: str, arguments: Mapping[str, object]) -> None:
-        if not self._chain.enforced(hook):
+        chain = self._chain()
+        if not chain.enforced(hook):
             return
         if len(self._running) >= MAX_WAITING:
             self.left_out += 1
             _log.warning("event_left_out", hook=hook, waiting=len(self._running))
             return
-        task = asyncio.get_running_loop().create_task(self._tell(hook, arguments), name=hook)
+        task = asyncio.get_running_loop().create_task(self._tell(chain, hook, arguments), name=hook)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _tell(self, hook: str, arguments: Mapping[str, object]) -> None:
-        for one in self._chain.enforced(hook):
-            if not await self._chain.watch(one, hook, arguments, time.monotonic() + WATCHER_S):
+    async def _tell(self, chain: Chain, hook: str, arguments: Mapping[str, object]) -> None:
+        for one in chain.enforced(hook):
+            if not await chain.watch(one, hook, arguments, time.monotonic() + WATCHER_S):
                 self.failed += 1
-
-
-def events_of(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Events:
-    """Events for the plugins of one policy. Raises PluginError when they cannot work together."""
-    return Events(Chain(enabled_plugins(policy, host, services_of)))

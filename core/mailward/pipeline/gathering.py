@@ -1,10 +1,10 @@
 """What do the calls of several plugins come to? The evidence a policy judges by: every declared fact, set or not."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.pipeline.answers import flat_facts
-from mailward.pipeline.chain import Called, Enabled, facts_of, status_of
+from mailward.pipeline.chain import Calls, Enabled, facts_of, status_of
 
 
 def unset_facts(enabled: Iterable[Enabled]) -> dict[str, FactValue]:
@@ -16,7 +16,7 @@ def unset_facts(enabled: Iterable[Enabled]) -> dict[str, FactValue]:
     return unset
 
 
-def gather(calls: Sequence[Called], unset: Mapping[str, FactValue]) -> EvidenceSet:
+def gather(calls: Calls, unset: Mapping[str, FactValue]) -> EvidenceSet:
     """All that is known after these calls; a fact that no finding set has its default. Without points."""
     facts = dict(unset)
     for plugin, found in facts_of(calls).items():

@@ -25,6 +25,11 @@ def enabled_plugins(policy: Policy, host: PluginHost, services_of: ServicesOf) -
         )
 
 
+def chain_of(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Chain:
+    """The plugins of a policy that does not judge mail. Raises PluginError when they cannot work together."""
+    return Chain(enabled_plugins(policy, host, services_of))
+
+
 class Judge:
     """Immutable: a reload makes a new one, and transactions under way keep theirs.
 

@@ -8,13 +8,12 @@ from typing import Literal
 
 import structlog
 
-from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
+from mailward.api.logins import FactorAnswer, LoginAttempt, Secret
 from mailward.model.errors import LocalError
 from mailward.model.identity import Identity
 from mailward.model.verdict import Verdict
 from mailward.pipeline.answers import read_factor, read_identity
 from mailward.pipeline.chain import Chain
-from mailward.pipeline.events import Events
 from mailward.pipeline.facts import login_facts
 from mailward.pipeline.gathering import gather, unset_facts
 from mailward.pipeline.judge import ServicesOf, enabled_plugins
@@ -30,7 +29,7 @@ _log = structlog.get_logger()
 
 
 class Logins:
-    """Immutable but for what runs in the background: a reload makes a new one, and attempts under way keep theirs.
+    """Immutable: a reload makes a new one, and attempts under way keep theirs. chain: the plugins.
 
     policy: of the direction access. Raises PluginError when the enabled plugins cannot work together.
     """
@@ -39,12 +38,11 @@ class Logins:
         enabled = tuple(enabled_plugins(policy, host, services_of))
         self._policy = policy
         self._unset = unset_facts(enabled)
-        self._chain = Chain(enabled)
-        self._events = Events(self._chain)
+        self.chain = Chain(enabled)
 
     async def inspect(self, attempt: LoginAttempt) -> Word:
         """May this attempt be looked at? A failed plugin counts as its `on_error`."""
-        calls = await self._chain.inspect("inspect_auth", {"attempt": attempt}, (), _deadline())
+        calls = await self.chain.inspect("inspect_auth", {"attempt": attempt}, (), _deadline())
         ruling = self._policy.judge(login_facts(attempt), gather(calls, self._unset), None, stage="auth")
         if ruling is None:
             raise LocalError("the access policy gave no ruling")
@@ -61,24 +59,12 @@ class Logins:
     async def identify(self, attempt: LoginAttempt, secret: Secret) -> Identity | None:
         """Whose secret it is, None when no plugin knows. Raises HooksUnavailable."""
         arguments = {"attempt": attempt, "secret": secret}
-        return await self._chain.provide("provide_identity", arguments, read_identity, _deadline())
+        return await self.chain.provide("provide_identity", arguments, read_identity, _deadline())
 
     async def second_factor(self, identity: Identity, attempt: LoginAttempt, code: str | None) -> FactorAnswer | None:
         """What the account's second factor says, None when it has none. Raises HooksUnavailable."""
         arguments = {"identity": identity, "attempt": attempt, "code": code}
-        return await self._chain.provide("provide_second_factor", arguments, read_factor, _deadline())
-
-    def told(self, attempt: LoginAttempt, outcome: LoginOutcome) -> None:
-        """Tell the plugins how the attempt ended, in the background."""
-        self._events.login_ended(attempt, outcome)
-
-    async def stop(self) -> None:
-        """Let what runs in the background come to its end, for a few seconds."""
-        await self._events.stop()
-
-    async def drain(self) -> None:
-        """Wait until all plugins were told."""
-        await self._events.drain()
+        return await self.chain.provide("provide_second_factor", arguments, read_factor, _deadline())
 
 
 def _deadline() -> float:

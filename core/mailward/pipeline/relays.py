@@ -11,9 +11,8 @@ from mailward.formats.edits import render
 from mailward.formats.message import MessageView
 from mailward.model.errors import HooksUnavailable
 from mailward.model.tls import TlsRequirement, strictest
-from mailward.pipeline.answers import read_edits, read_requirement
-from mailward.pipeline.chain import Chain
-from mailward.pipeline.judge import ServicesOf, enabled_plugins
+from mailward.pipeline.answers import read_requirement
+from mailward.pipeline.judge import ServicesOf, chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import RELAY_STAGE_S
 from mailward.policy import Policy
@@ -26,26 +25,28 @@ class Relays:
     """
 
     def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf) -> None:
-        self._chain = Chain(enabled_plugins(policy, host, services_of))
+        self._chain = chain_of(policy, host, services_of)
 
     async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
         """The strictest that any plugin asks for. Raises HooksUnavailable."""
         arguments = {"relaying": relaying}
-        answers = await self._chain.collect("collect_tls_requirement", arguments, read_requirement, _deadline())
-        return strictest(answered.value for answered in answers if answered.value is not None)
+        calls = await self._chain.collect("collect_tls_requirement", arguments, read_requirement, _deadline())
+        return strictest(called.value for called in calls if called.value is not None)
 
     async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
         """The message as it leaves. octets: with all other edits made. Raises HooksUnavailable."""
-        deadline = _deadline()
-        for one in self._chain.enforced("edit_relay"):
-            arguments = {"relaying": relaying, "message": MessageView(octets)}
-            edits = self._chain.heed(one, await self._chain.ask(one, "edit_relay", arguments, read_edits, deadline))
+
+        def arguments() -> dict[str, object]:
+            return {"relaying": relaying, "message": MessageView(octets)}  # as the last plugin left it
+
+        async for called in self._chain.edit("edit_relay", arguments, _deadline()):
+            edits = self._chain.heed(called)
             if not edits:
                 continue
             try:
                 octets = await asyncio.to_thread(render, octets, edits)
             except ValueError as error:
-                raise HooksUnavailable(one.name, "edit_relay", f"its edit cannot be written: {error}") from error
+                raise HooksUnavailable(called.call.plugin, "edit_relay", f"its edit cannot be written: {error}") from error
         return octets
 
 

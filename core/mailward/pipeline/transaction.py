@@ -21,7 +21,7 @@ from mailward.model.ids import QueueId
 from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
-from mailward.pipeline.chain import Called, Chain
+from mailward.pipeline.chain import Called, Calls, Chain
 from mailward.pipeline.facts import envelope_facts, message_facts, session_facts
 from mailward.pipeline.gathering import gather
 from mailward.pipeline.stages import COMMAND_STAGE_S
@@ -62,9 +62,9 @@ class Bench:
     clock: Clock
     unset_facts: Mapping[str, FactValue]
     message_stage_s: float
-    background: "set[asyncio.Task[tuple[Called, ...]]]" = field(default_factory=set)
+    background: "set[asyncio.Task[tuple[Called[object], ...]]]" = field(default_factory=set)
 
-    def evidence(self, calls: Sequence[Called]) -> EvidenceSet:
+    def evidence(self, calls: Calls) -> EvidenceSet:
         """All that is known after these calls, with points."""
         return self.policy.weigh(gather(calls, self.unset_facts))
 
@@ -77,12 +77,12 @@ class Trial:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._calls: tuple[Called, ...] = ()
-        self._shadow: asyncio.Task[tuple[Called, ...]] | None = None
+        self._calls: tuple[Called[object], ...] = ()
+        self._shadow: asyncio.Task[tuple[Called[object], ...]] | None = None
         self._refused: Ruling | None = None
 
     @property
-    def calls(self) -> tuple[Called, ...]:
+    def calls(self) -> tuple[Called[object], ...]:
         """The calls made so far whose answers count, with what the plugins themselves returned."""
         return self._calls
 
@@ -138,8 +138,13 @@ class Trial:
         facts |= await asyncio.to_thread(message_facts, message) if message.size_octets > LARGE_OCTETS else message_facts(message)
         arguments = {"session": session, "envelope": envelope, "message": message}
         self._calls += await bench.chain.inspect("inspect_message", arguments, self._calls, deadline)
-        edited = await bench.chain.edit("edit_message", arguments, self._calls, deadline)
-        self._calls += edited
+        earlier = self._calls
+
+        def to_edit() -> dict[str, object]:
+            return {**arguments, "evidence": bench.chain.evidence(earlier)}
+
+        edited = [called async for called in bench.chain.edit("edit_message", to_edit, deadline)]
+        self._calls = (*self._calls, *edited)
         overtime = time.monotonic() >= deadline
         self._start_shadow("inspect_message", arguments)
         evidence = bench.evidence((*self._calls, *await self._shadow_calls()))
@@ -156,7 +161,7 @@ class Trial:
         return Judgement(
             reply=outcome.reply,
             recipients=outcome.decisions,
-            edits=tuple(edit for called in edited if called.call.plugin not in failed for edit in called.edits),
+            edits=tuple(edit for called in edited if called.call.plugin not in failed for edit in called.value or ()),
             recipient_edits=tuple(ruling.edits for ruling in outcome.rulings),
             auth_results=evidence.auth_results,
             record=self._record(queue_id, session, envelope, message, facts, evidence, outcome.decisions, outcome.reply),
@@ -188,7 +193,7 @@ class Trial:
         if earlier is None and not bench.chain.shadowed(hook):
             return
 
-        async def look() -> tuple[Called, ...]:
+        async def look() -> tuple[Called[object], ...]:
             before = () if earlier is None else await earlier
             deadline = time.monotonic() + bench.message_stage_s
             return before + await bench.chain.shadow(hook, arguments, (*enforced, *before), deadline)
@@ -197,7 +202,7 @@ class Trial:
         bench.background.add(self._shadow)
         self._shadow.add_done_callback(bench.background.discard)
 
-    async def _shadow_calls(self) -> tuple[Called, ...]:
+    async def _shadow_calls(self) -> tuple[Called[object], ...]:
         if self._shadow is None:
             return ()
         done, _ = await asyncio.wait({self._shadow}, timeout=SHADOW_GRACE_S)

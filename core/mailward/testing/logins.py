@@ -9,10 +9,8 @@ from mailward.auth.chain import LoginChain
 from mailward.auth.ports import PasswordProof
 from mailward.model.errors import LoginUnavailable
 from mailward.model.ids import AccountId
-from mailward.pipeline.judge import ServicesOf
+from mailward.pipeline.events import Events
 from mailward.pipeline.logins import Logins
-from mailward.pipeline.plugins import PluginHost
-from mailward.policy import Policy
 from mailward.testing.fakes import FakeClock, FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets, RunDirectly
 from mailward.testing.policies import Named, Settings, made_policy
 
@@ -56,12 +54,19 @@ class Login:
         attempt = LoginAttempt(protocol, "test", ip, tls, mechanism, name)
 
         async def run() -> LoginOutcome:
-            logins = _Heard(checked, host, lambda plugin: self._services(plugin, credentials))
-            chain = LoginChain(logins, _Nobody(), sleep=_at_once)
+            logins = Logins(checked, host, lambda plugin: self._services(plugin, credentials))
+            events = Events(lambda: logins.chain)
+            outcomes: list[LoginOutcome] = []
+
+            def told(attempt: LoginAttempt, outcome: LoginOutcome) -> None:
+                outcomes.append(outcome)
+                events.login_ended(attempt, outcome)
+
+            chain = LoginChain(lambda: logins, told, _Nobody(), sleep=_at_once)
             with suppress(LoginUnavailable):
                 await chain.decide(attempt, Secret(password if code is None else f"{password}${code}", PasswordProof()))
-            await logins.drain()
-            return logins.outcomes[0]
+            await events.drain()
+            return outcomes[0]
 
         return asyncio.run(run())
 
@@ -69,18 +74,6 @@ class Login:
         kv = self.kv.setdefault(name, MemoryKeyValue())
         log = self.log.setdefault(name, MemoryLog())
         return Services(FakeZone(), self._clock, kv, log, RunDirectly(), MemorySecrets(), credentials)
-
-
-class _Heard(Logins):
-    """Also keeps how the attempts ended."""
-
-    def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf) -> None:
-        super().__init__(policy, host, services_of)
-        self.outcomes: list[LoginOutcome] = []
-
-    def told(self, attempt: LoginAttempt, outcome: LoginOutcome) -> None:
-        self.outcomes.append(outcome)
-        super().told(attempt, outcome)
 
 
 class _Nobody:

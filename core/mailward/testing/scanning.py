@@ -22,8 +22,8 @@ from mailward.model.evidence import HookCall
 from mailward.model.ids import new_queue_id, new_session_id
 from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict, strongest
-from mailward.pipeline.events import events_of
-from mailward.pipeline.judge import Judge
+from mailward.pipeline.events import Events
+from mailward.pipeline.judge import Judge, chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import RecipientFacts
 from mailward.testing.fakes import (
@@ -116,7 +116,8 @@ class Scan:
         moved = MessageMoved(account, source, target, _octets(mail), source == "Junk", target == "Junk", target == "Trash")
 
         async def tell() -> int:
-            events = events_of(policy, host, self._services)
+            chain = chain_of(policy, host, self._services)
+            events = Events(lambda: chain)
             events.moved(moved)
             await events.drain()
             return events.failed

@@ -86,7 +86,14 @@ class Kept:
 class Bench:
     def __init__(self) -> None:
         self.plugins, self.kept, self.time = Plugins(), Kept(), Time()
-        self.chain = LoginChain(self.plugins, self.kept, limits=FailureLimits(free=3), monotonic=self.time, sleep=self.time.sleep)
+        self.chain = LoginChain(
+            lambda: self.plugins,
+            self.plugins.told,
+            self.kept,
+            limits=FailureLimits(free=3),
+            monotonic=self.time,
+            sleep=self.time.sleep,
+        )
 
     async def attempt(
         self,

@@ -54,7 +54,7 @@ class Bench:
         self.kept = KeptCredentials(self.store, self.passwords, self.clock)
         self.hooks = DirectHooks(self.kept)
         self.slept: list[float] = []
-        self.chain = LoginChain(self.hooks, self.kept, limits=FailureLimits(free=50), sleep=self._sleep)
+        self.chain = LoginChain(lambda: self.hooks, self.hooks.told, self.kept, limits=FailureLimits(free=50), sleep=self._sleep)
         self.authenticator = ChainAuthenticator(self.chain, self.kept)
 
     async def _sleep(self, seconds: float) -> None:
@@ -300,7 +300,7 @@ async def test_t_auth_12_what_is_kept_of_a_password(bench: Bench, tmp_path: Path
 
 
 async def test_scram_failures_count_like_all_others(bench: Bench) -> None:
-    chain = LoginChain(bench.hooks, bench.kept, limits=FailureLimits(free=1), sleep=bench._sleep)
+    chain = LoginChain(lambda: bench.hooks, bench.hooks.told, bench.kept, limits=FailureLimits(free=1), sleep=bench._sleep)
     bench.authenticator = ChainAuthenticator(chain, bench.kept)
     assert await bench.scram("wrong") == await bench.plain("wrong") == FAILED
     bench.slept.clear()

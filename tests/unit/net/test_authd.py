@@ -30,7 +30,7 @@ class Process:
         self.slept: list[float] = []
         self.hooks = DirectHooks(PlainBook(lambda name: (AccountId("a1"), "right") if name == "alice@example.org" else None))
         book = PlainBook(lambda name: (AccountId("a1"), "right") if name == "alice@example.org" else None)
-        self.chain = LoginChain(self.hooks, book, limits=FailureLimits(free=free), sleep=self._sleep)
+        self.chain = LoginChain(lambda: self.hooks, self.hooks.told, book, limits=FailureLimits(free=free), sleep=self._sleep)
         self.authenticator = ChainAuthenticator(self.chain, book)
         self.server = AuthServer(path, self.authenticator, self.chain)
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import yaml
 
 from mailward.api import MessageClassified, MessageMoved, Services
-from mailward.pipeline.events import MAX_WAITING, Events, events_of
+from mailward.pipeline.chain import Chain
+from mailward.pipeline.events import MAX_WAITING, Events
+from mailward.pipeline.judge import chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import load_policy
 from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog
@@ -16,12 +18,17 @@ MOVED = MessageMoved("bob", "INBOX", "Junk", b"Subject: x\r\n\r\n", False, True,
 COUNTS = "@hookimpl\nasync def on_moved(moved, services):\n    await services.kv.add_many({moved.target.encode(): (1,)})\n"
 
 
-def make(folder: Path, body: str, kv: MemoryKeyValue, **keys: object) -> Events:
+def made_chain(folder: Path, body: str, kv: MemoryKeyValue, **keys: object) -> Chain:
     host = PluginHost(modules={"learner": plugin_module("learner", body)})
     file = folder / "inbound.yaml"
     file.write_text(yaml.safe_dump({"version": 1, "plugins": {"learner": keys}}))
     services = Services(FakeZone(), FakeClock(), kv, MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials())
-    return events_of(load_policy(file, host.enable(["learner"])), host, lambda _: services)
+    return chain_of(load_policy(file, host.enable(["learner"])), host, lambda _: services)
+
+
+def make(folder: Path, body: str, kv: MemoryKeyValue, **keys: object) -> Events:
+    chain = made_chain(folder, body, kv, **keys)
+    return Events(lambda: chain)
 
 
 async def test_a_move_is_told_in_the_background(tmp_path: Path) -> None:
@@ -61,3 +68,15 @@ async def test_what_is_classified_is_told_like_a_move(tmp_path: Path) -> None:
     events.classified(MessageClassified("", b"Subject: x\r\n\r\n", "spam", "train"))
     await events.drain()
     assert kv.values == {b"kind": b"spam"}
+
+
+async def test_after_a_reload_the_new_plugins_are_told_and_the_end_waits_for_the_old_ones(tmp_path: Path) -> None:
+    before, after = MemoryKeyValue(), MemoryKeyValue()
+    slow = COUNTS.replace("on_moved(moved, services):\n", "on_moved(moved, services):\n    await asyncio.sleep(0)\n")
+    chain = made_chain(tmp_path, "import asyncio\n" + slow, before)
+    events = Events(lambda: chain)
+    events.moved(MOVED)
+    chain = made_chain(tmp_path, COUNTS, after)
+    events.moved(MOVED)
+    await events.stop()
+    assert (before.counts, after.counts) == ({b"Junk": (1,)}, {b"Junk": (1,)})

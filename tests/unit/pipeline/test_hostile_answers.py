@@ -10,6 +10,7 @@ from mailward.api import Identity, LoginAttempt, LoginOutcome, Relaying, Secret,
 from mailward.model.errors import HooksUnavailable
 from mailward.model.ids import AccountId, QueueId
 from mailward.pipeline.collecting import Collecting
+from mailward.pipeline.events import Events
 from mailward.pipeline.logins import Logins
 from mailward.pipeline.relays import Relays
 from mailward.policy import Direction
@@ -55,6 +56,11 @@ def logins(bodies: dict[str, str], keys: dict[str, object] | None = None) -> Log
     plugins = [plugin_module(name, body) for name, body in bodies.items()]
     policy, host = made_policy("access", plugins, {"bad": {**QUICK, **(keys or {})}}, {})
     return Logins(policy, host, services)
+
+
+def events(bodies: dict[str, str]) -> Events:
+    made = logins(bodies)
+    return Events(lambda: made.chain)
 
 
 def relays(bodies: dict[str, str], keys: dict[str, object] | None = None) -> Relays:
@@ -146,9 +152,9 @@ async def test_the_first_identity_wins_in_the_order_of_the_policy() -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_t_plug_03_on_auth_that_fails_holds_nobody_up(fault: str) -> None:
     way, body, _ = FAULTS[fault]
-    told = logins({"bad": hook("on_auth", "outcome", body, way)})
+    told = events({"bad": hook("on_auth", "outcome", body, way)})
     started = time.monotonic()
-    told.told(ATTEMPT, LoginOutcome("refused", None, "wrong"))
+    told.login_ended(ATTEMPT, LoginOutcome("refused", None, "wrong"))
     assert time.monotonic() - started < 0.05
     await told.stop()
 
@@ -272,8 +278,8 @@ async def test_a_plugin_of_several_policies_is_asked_once_with_the_settings_of_t
 
 
 async def test_a_flood_of_logins_is_told_within_bounds() -> None:
-    told = logins({"slow": hook("on_auth", "outcome", "await asyncio.sleep(0)", "async ")})
+    told = events({"slow": hook("on_auth", "outcome", "await asyncio.sleep(0)", "async ")})
     for _ in range(1500):
-        told.told(ATTEMPT, LoginOutcome("refused", None, "wrong"))
+        told.login_ended(ATTEMPT, LoginOutcome("refused", None, "wrong"))
     assert len(asyncio.all_tasks()) < 1100
     await told.stop()
