@@ -161,13 +161,6 @@ def _lost_record(held: Held) -> DecisionRecord:
         id=held.id,
         received_at=held.held_at,
         direction="submission" if held.origin == "submission" else "inbound",
-        session={},
         reverse_path=held.reverse_path,
-        message_id="",
         size_octets=held.size_octets,
-        calls=(),
-        facts={},
-        recipients=(),
-        reply="",
-        policy_hash="",
     )
