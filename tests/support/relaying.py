@@ -86,7 +86,7 @@ class Office:
             self.spool,
             Relay(router, connector or SmtpConnector("mail.example.org", timeouts=SHORT)),
             lambda: self.rules,
-            SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org", self.clock),
+            SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org"),
             self.ledger,
             self.clock,
             limits=limits,

@@ -285,7 +285,7 @@ class QueueRole:
             spool,
             make_relay(config),
             lambda: self._rules,
-            SpooledReports(spool, self._agenda, self._directory, config.hostname, clock),
+            SpooledReports(spool, self._agenda, self._directory, config.hostname),
             decisions,
             clock,
             limits=OutboundLimits(

@@ -17,9 +17,10 @@ import structlog
 
 from mailward.api.relaying import Relaying
 from mailward.api.services import Clock
+from mailward.delivery.fate import Fate, local_problem
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules
-from mailward.delivery.relay import Attempt, Fate, Relay
-from mailward.delivery.results import ROUTE, Batch, Results, local_problem
+from mailward.delivery.relay import Attempt, Relay
+from mailward.delivery.results import ROUTE, Batch, Results
 from mailward.formats.address import AddressSyntaxError, parse_mailbox
 from mailward.formats.edits import render
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
