@@ -23,7 +23,7 @@ from mailward.decisions import DecisionStore
 from mailward.delivery.control import QueueControl
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Mda
-from mailward.delivery.outbound import OutboundLimits, OutboundManager
+from mailward.delivery.outbound import OutboundManager
 from mailward.delivery.passes import Passes
 from mailward.delivery.reporting import SpooledReports
 from mailward.directory import CredentialStore, Directory
@@ -288,11 +288,7 @@ class QueueRole:
             SpooledReports(spool, self._agenda, self._directory, config.hostname),
             decisions,
             clock,
-            limits=OutboundLimits(
-                give_up_after_s=config.outbound.give_up_after_s,
-                delay_notice_after_s=config.outbound.delay_notice_after_s,
-                connections_per_domain=config.outbound.connections_per_domain,
-            ),
+            limits=config.outbound.limits,
         )
         self._passes = Passes(self._agenda, (delivering.manager, self._outbound))
         control = QueueControl(spool, self._agenda, decisions, delivering.mda, clock)

@@ -37,8 +37,9 @@ log = structlog.get_logger("mailward.outbound")
 
 @dataclass(frozen=True, slots=True)
 class OutboundLimits:
-    """connections: over all domains. recipients: of one transaction (RFC 5321 section 4.5.3.1.8).
+    """give_up_after_s: then it bounces. delay_notice_after_s: then its sender hears that it is still tried.
 
+    connections: at the same time, over all domains. recipients: of one transaction (RFC 5321 section 4.5.3.1.8).
     messages: over one connection, before another lane gets its turn. grace_s: for attempts under way when the server stops.
     """
 
