@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 
 from mailward.api.services import Clock
 from mailward.delivery.mda import Copy
+from mailward.delivery.ports import Decisions
 from mailward.formats.text import one_line
-from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
+from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda
@@ -24,14 +25,6 @@ from mailward.queue.spool import Recipient, Spool
 PAGE_RECIPIENTS = 200
 """Recipients a call looks at or changes, so that no answer is large and no call lasts long."""
 MAX_WORDS = 300
-
-
-class Decisions(Protocol):
-    """Where decision records are kept."""
-
-    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
-        """Keep the record, unless it is there, and the events. Raises StorageError."""
-        ...
 
 
 class Keeper(Protocol):

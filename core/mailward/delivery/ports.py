@@ -1,4 +1,4 @@
-"""What relaying asks of others: connections, requirements, signatures, reports. Implemented above and handed in by `app`."""
+"""What delivery asks of others: connections, requirements, signatures, reports, records. Implemented above, handed in by `app`."""
 
 import enum
 from collections.abc import Mapping
@@ -87,13 +87,19 @@ class Rules(Protocol):
         ...
 
 
-class Directory(Protocol):
-    """Which domains and mailboxes are ours. Both calls may raise StorageError."""
-
-    def is_local_domain(self, domain: str) -> bool: ...
+class Mailboxes(Protocol):
+    """Whose mailboxes there are."""
 
     def resolve(self, address: Address) -> AccountId | None:
-        """Whose mailbox the address means, None when nobody's."""
+        """Whose mailbox the address means, None when nobody's. May raise StorageError."""
+        ...
+
+
+class Directory(Mailboxes, Protocol):
+    """Which domains and mailboxes are ours."""
+
+    def is_local_domain(self, domain: str) -> bool:
+        """May raise StorageError."""
         ...
 
 
