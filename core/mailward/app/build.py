@@ -12,7 +12,6 @@ from mailward.api.hooks import MessageMoved
 from mailward.app.config import Config, Listener
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
-from mailward.app.queue_calls import queue_calls
 from mailward.app.relaying import make_relay
 from mailward.app.watching import Watchers
 from mailward.auth.authenticator import ChainAuthenticator
@@ -36,8 +35,8 @@ from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.authd import AuthServer, RemoteAuthenticator
 from mailward.net.imapd import ImapListener, ImapSettings
-from mailward.net.local import LocalServer
 from mailward.net.pop3d import Pop3Listener, Pop3Settings
+from mailward.net.queued import QueueServer
 from mailward.net.smtpd import SmtpListener, SmtpSettings
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates, server_context
@@ -292,7 +291,7 @@ class QueueRole:
         )
         self._passes = Passes(self._agenda, (delivering.manager, self._outbound))
         control = QueueControl(spool, self._agenda, decisions, delivering.mda, clock)
-        self._calls = LocalServer(config.queue_socket, queue_calls(control))
+        self._calls = QueueServer(config.queue_socket, control)
 
     def _make_rules(self, config: Config) -> Relays:
         filters = load_filters(config)

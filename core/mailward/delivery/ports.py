@@ -1,4 +1,4 @@
-"""What delivery asks of others: connections, requirements, signatures, reports, records. Implemented above, handed in by `app`."""
+"""What delivery asks of others: connections, requirements, signatures, reports, records. Implemented above, given by `app`."""
 
 import enum
 from collections.abc import Mapping
