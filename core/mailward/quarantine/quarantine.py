@@ -90,7 +90,10 @@ class Quarantine:
         with self._database.read() as connection:
             if connection.execute("SELECT 1 FROM held WHERE delivery_key = ?", (held.delivery_key,)).fetchone():
                 return False
-        self._write(self._path(held), octets)
+        try:
+            self._disk.write_whole(self._path(held), [octets])
+        except OSError as error:
+            raise StorageError(f"{self._path(held)}: {error.strerror}") from error
         with self._database.write() as connection:
             statement = f"INSERT OR IGNORE INTO held ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - our own names
             return connection.execute(statement, astuple(held)).rowcount == 1
@@ -119,7 +122,7 @@ class Quarantine:
         if held is None:
             raise StorageError(f"nothing is in quarantine as {delivery_key}", permanent=True)
         try:
-            return self._path(held).read_bytes()
+            return self._disk.read_whole(self._path(held))
         except OSError as error:
             raise StorageError(f"{self._path(held)}: {error.strerror}") from error
 
@@ -150,23 +153,6 @@ class Quarantine:
         with self._database.read() as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM held WHERE {clause}", values).fetchall()  # noqa: S608 - our own
         return tuple(_held(row) for row in rows)
-
-    def _write(self, path: Path, octets: bytes) -> None:
-        """Under another name first: a file that has its name is whole."""
-        draft = path.with_suffix(".new")
-        try:
-            if self._disk.exists(draft):  # left over from a crash
-                self._disk.unlink(draft)
-            descriptor = self._disk.create_exclusive(draft)
-            try:
-                self._disk.write(descriptor, [octets])
-                self._disk.sync(descriptor)
-            finally:
-                self._disk.close(descriptor)
-            self._disk.rename(draft, path)
-            self._disk.sync_folder(self._folder)
-        except OSError as error:
-            raise StorageError(f"{path}: {error.strerror}") from error
 
     def _remove(self, path: Path) -> None:
         try:

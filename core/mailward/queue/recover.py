@@ -163,17 +163,7 @@ def keep_corrupt(folder: Path, disk: Disk, name: str, parts: Sequence[Octets]) -
     disk.mkdir(corrupt)
     path = corrupt / name
     if not disk.exists(path):
-        unfinished = corrupt / (name + PART_SUFFIX)
-        with contextlib.suppress(FileNotFoundError):
-            disk.unlink(unfinished)
-        fd = disk.create_exclusive(unfinished)
-        try:
-            disk.write(fd, parts)
-            disk.sync(fd)
-        finally:
-            disk.close(fd)
-        disk.rename(unfinished, path)
-        disk.sync_folder(corrupt)
+        disk.write_whole(path, parts)
     return f"{CORRUPT_FOLDER}/{name}"
 
 

@@ -11,6 +11,7 @@ from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.quarantine import Held, Quarantine
+from support.faulty_disk import FaultyDisk
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
 OCTETS = b"Subject: x\r\n\r\n\x00\xff body\r\n"
@@ -47,7 +48,7 @@ def test_recipients_of_one_message_are_kept_apart(quarantine: Quarantine) -> Non
 
 
 def test_a_draft_left_by_a_crash_is_no_obstacle(quarantine: Quarantine, tmp_path: Path) -> None:
-    (tmp_path / "quarantine/a1-0.new").write_bytes(b"half")
+    (tmp_path / "quarantine/a1-0.eml.new").write_bytes(b"half")
     assert quarantine.add(_held(), OCTETS) is True
     assert quarantine.read("a1:0") == OCTETS
 
@@ -66,6 +67,14 @@ def test_t_q_04_a_failed_sync_keeps_nothing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="Input/output error"):
         quarantine.add(_held(), OCTETS)
     assert quarantine.list() == ()
+
+
+def test_what_the_disk_cannot_read_is_an_error_of_storage(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "quarantine", Disk())
+    quarantine.add(_held(), OCTETS)
+    failing = Quarantine(tmp_path / "quarantine", FaultyDisk(fail_at=1))
+    with pytest.raises(StorageError, match="Input/output error"):
+        failing.read("a1:0")
 
 
 def test_t_priv_04_nobody_else_can_read_it(quarantine: Quarantine, tmp_path: Path) -> None:
