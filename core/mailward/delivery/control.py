@@ -147,7 +147,7 @@ class QueueControl:
     def release(self, selection: Selection, after: str = "") -> Ordered:
         """Make the next attempt at once, whoever held it; of what is not held nothing is changed."""
         selected, following = self._page(replace(selection, is_held=True), after)
-        return self._carried_out(selected, following, self._spool.unhold, "it is finished", event="released")
+        return self._carried_out(selected, following, self._spool.release, "it is finished", event="released")
 
     def drop(self, selection: Selection, reason: str, after: str = "") -> Ordered:
         """End the work on it. A copy goes to the quarantine first, so that nothing is lost by a slip of the hand."""

@@ -17,7 +17,7 @@ from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
-from support.spooling import Clock, Ledger, item_for
+from support.spooling import Clock, Ledger, flush, item_for
 
 
 class Kept:
@@ -62,7 +62,7 @@ class Bench:
         """One pass of the manager, to its end."""
         await Passes(self.agenda, (self.manager,)).run_once()
         self.manager.wait_idle()
-        self.spool.flush()
+        flush(self.spool)
 
     def tried(self) -> list[str]:
         keys = sorted(key for batch in self.ledger.batches for key in batch)
