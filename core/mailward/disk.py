@@ -5,6 +5,7 @@ hand in a subclass that fails, tears or forgets (tests/support/faulty_disk.py), 
 SQLite does its own I/O and is broken from outside. All methods block, are safe from any thread and raise OSError.
 """
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -133,6 +134,31 @@ class Disk:
     def exists(self, path: Path) -> bool:
         """Whether the name is there now."""
         return os.path.lexists(path)
+
+    def read_whole(self, path: Path) -> bytes:
+        """All octets of a file. Raises FileNotFoundError."""
+        fd = self.open_read(path)
+        try:
+            return self.read(fd, 0, self.size(fd))
+        finally:
+            self.close(fd)
+
+    def write_whole(self, path: Path, parts: Sequence[Octets]) -> None:
+        """Make or replace a file durably: whatever happens, under its name are all its octets, or what was there before.
+
+        One caller at a time for each path. What a crash leaves is called `path` and ".new", and goes with the next call.
+        """
+        draft = path.with_name(f"{path.name}.new")
+        with contextlib.suppress(FileNotFoundError):
+            self.unlink(draft)
+        fd = self.create_exclusive(draft)
+        try:
+            self.write(fd, parts)
+            self.sync(fd)
+        finally:
+            self.close(fd)
+        self.rename(draft, path)
+        self.sync_folder(path.parent)
 
     def free_octets(self, folder: Path) -> int:
         """How much an unprivileged process may still write there."""

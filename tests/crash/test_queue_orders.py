@@ -35,7 +35,7 @@ class Told:
         elif what == "dropped":
             done = spool.drop(recipients, "why")
         else:
-            done = spool.unhold(recipients)
+            done = spool.release(recipients)
         self.unsure -= done
         self.state |= dict.fromkeys(done, what)
 

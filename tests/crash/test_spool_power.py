@@ -22,7 +22,7 @@ from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
 from support.faulty_disk import FaultyDisk, PowerCut, Survival
-from support.spooling import NOW, Clock, Ledger, item_for
+from support.spooling import NOW, Clock, Ledger, flush, item_for
 
 SEGMENT_OCTETS = 6000
 IN_MEMORY_OCTETS = 3000
@@ -113,7 +113,7 @@ def recover(folder: Path, life: Life, disk: Disk | None = None) -> Spool:
             asyncio.run(Passes(agenda, (manager,)).run_once())
             manager.wait_idle()
             clock.seconds += 5000.0
-        spool.flush()
+        flush(spool)
     finally:
         asyncio.run(manager.stop())
         with contextlib.suppress(PowerCut):

@@ -43,7 +43,7 @@ async def test_a_message_leaves_signed_with_its_trace_once_for_each_domain(tmp_p
             assert [taken.forward_paths for taken in far.taken] == [("b@far.test",)]
             assert near.taken[0].octets == b"X-Signed: yes\r\n" + item.trace.encode() + b"Subject: x\r\n\r\nbody\r\n"
             assert near.taken[0].reverse_path == SENDER
-            assert made.open(item) == {} and not made.spool.pending()
+            assert made.open(item) == {} and not made.spool.ids()
             assert made.ledger.records == {item.id: item.decision}
             assert made.events(item)[0].startswith("relayed to [127.0.0.1] in clear: 250 2.0.0 taken")
             assert {(asked.origin, asked.domain) for asked in made.rules.asked} == {
@@ -142,7 +142,7 @@ async def test_a_domain_that_is_down_is_found_out_once_for_all_that_waits(tmp_pa
             assert "421 4.3.2 closed today" in made.events(items[49])[0]
             far.answers = {}
             await made.later(400)
-            assert len(far.taken) == 50 and not made.spool.pending()
+            assert len(far.taken) == 50 and not made.spool.ids()
 
 
 async def test_failed_attempts_come_ever_later_and_end_in_a_report(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ async def test_a_permanent_refusal_is_told_at_once_and_a_report_is_never_reporte
             assert "550 5.1.1 nobody" in text
             await made.work()  # the report goes out, is refused, and that is the end
             assert far.lines.count("RCPT TO:<s@elsewhere.test>") == 1 and "MAIL FROM:<> SIZE" in " ".join(far.lines)
-            assert not made.spool.pending()
+            assert not made.spool.ids()
             null = await made.post("a@far.test", sender="")
             await made.work()
             assert made.open(null) == {} and not made.reports()
@@ -349,7 +349,7 @@ async def test_held_and_dropped_mail_is_not_sent(tmp_path: Path) -> None:
             made.spool.drop([(dropped.id, 0)], "not wanted")
             await made.work()
             assert not far.lines
-            made.spool.unhold([(held.id, 0)])
+            made.spool.release([(held.id, 0)])
             made.agenda.plan(held.id, 0)
             await made.work()
             assert [taken.forward_paths for taken in far.taken] == [("held@far.test",)]

@@ -33,5 +33,5 @@ def test_messages_answered_250_are_in_the_spool(tmp_path: Path, loop_name: str) 
                 ids += [text.decode().rpartition(" ")[2]] if code == 250 else []
         assert [item.id for item in desk.told] == ids
         assert [bytes(spool.octets(item.id)) for item in desk.told] == [SMALL, LARGE, SMALL]
-        assert [pending.item.id for pending in spool.pending()] == ids
+        assert spool.ids() == ids
         service.run(spool.close())

@@ -15,7 +15,7 @@ from mailward.model.decision import utc_text
 from mailward.model.ids import QueueId
 from mailward.queue.schedule import HOLD_AFTER
 from mailward.queue.spool import Recipient, Spool
-from support.spooling import NOW, commit
+from support.spooling import NOW, commit, flush
 
 MESSAGES, RECIPIENTS = 2, 2
 indexes = st.integers(0, MESSAGES * RECIPIENTS - 1)
@@ -96,7 +96,7 @@ class QueueModel(RuleBasedStateMachine):
     def release(self, number: int) -> None:
         recipient = self._recipient(number)
         state = self.model.get(recipient)
-        assert self.spool.unhold([recipient]) == (set() if state is None else {recipient})
+        assert self.spool.release([recipient]) == (set() if state is None else {recipient})
         if state is not None:
             state.held = state.next_at = ""
             state.begun = state.begun if state.under_way else 0
@@ -129,7 +129,7 @@ class QueueModel(RuleBasedStateMachine):
 
     @invariant()
     def the_spool_says_what_the_model_says(self) -> None:
-        self.spool.flush()
+        flush(self.spool)
         found = {
             (id, index): Modelled(state.failures, state.begun, state.next_at, state.held, not state.waiting)
             for id in self.ids

@@ -23,7 +23,7 @@ from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from mailward.testing.fakes import FakeZone
 from support.smtp_peer import Peer
-from support.spooling import Clock, Ledger, item_for
+from support.spooling import Clock, Ledger, flush, item_for
 
 SENDER = "ann@example.org"
 SHORT = Timeouts(
@@ -86,7 +86,7 @@ class Office:
             self.spool,
             Relay(router, connector or SmtpConnector("mail.example.org", timeouts=SHORT)),
             lambda: self.rules,
-            SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org", self.clock),
+            SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org"),
             self.ledger,
             self.clock,
             limits=limits,
@@ -119,7 +119,7 @@ class Office:
         await self.passes.run_once()
         async with asyncio.timeout(60):
             await self.manager.idle()
-        self.spool.flush()
+        flush(self.spool)
 
     async def later(self, seconds: float) -> None:
         """The clocks move on, and a pass."""
@@ -135,7 +135,7 @@ class Office:
 
     def reports(self) -> Sequence[tuple[QueueItem, str]]:
         """Those that wait in the spool for somebody to deliver them."""
-        found = [pending.item for pending in self.spool.pending() if pending.item.origin == "report"]
+        found = [item for item in map(self.spool.item, self.spool.ids()) if item.origin == "report"]
         return [(item, self.spool.octets(item.id).decode("utf-8")) for item in found]
 
     async def close(self) -> None:

@@ -103,8 +103,6 @@ def _record(
         reverse_path=str(envelope.reverse_path),
         message_id="" if message is None else message.message_id,
         size_octets=0 if message is None else message.size_octets,
-        calls=(),
-        facts={},
         recipients=decisions,
         reply=str(answer),
         policy_hash="0",

@@ -26,18 +26,13 @@ def item_for(
     if isinstance(recipients, int):
         recipients = [QueuedRecipient(f"user{n}@example.org", "mailbox", account=f"user{n}") for n in range(recipients)]
     record = DecisionRecord(
-        queue_id,
-        "2026-03-01T12:00:00.000Z",
-        "inbound",
-        {},
-        reverse_path,
-        "",
-        len(octets),
-        (),
-        {},
-        (),
-        "250 2.0.0 Accepted",
-        "0000000",
+        id=queue_id,
+        received_at="2026-03-01T12:00:00.000Z",
+        direction="inbound",
+        reverse_path=reverse_path,
+        size_octets=len(octets),
+        reply="250 2.0.0 Accepted",
+        policy_hash="0000000",
     )
     trace = "Received: from a by b; Sun, 1 Mar 2026 12:00:00 +0000\r\n"
     return QueueItem(queue_id, record.received_at, reverse_path, len(octets), trace, (), tuple(recipients), record)
@@ -52,6 +47,11 @@ async def commit(spool: Spool, octets: bytes, recipients: Sequence[QueuedRecipie
     assert bytes(incoming.octets) == octets
     await incoming.commit(item)
     return item
+
+
+def flush(spool: Spool) -> None:
+    """Return when everything journalled so far is written."""
+    spool.begin_attempts([])
 
 
 class Clock:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailward.disk import Disk
+from support.faulty_disk import FaultyDisk, PowerCut, Survival
 
 
 def test_write_takes_any_number_of_buffers_and_short_writes(tmp_path: Path) -> None:
@@ -72,3 +73,42 @@ def test_read_stops_at_the_end_and_appends_go_there(tmp_path: Path) -> None:
     disk.close(fd)
     with pytest.raises(FileNotFoundError):
         disk.open_existing(tmp_path / "other")
+
+
+@pytest.mark.parametrize("how", ["synced", "written", "torn", "zeros"])
+@pytest.mark.parametrize("draft", [None, b"half"])
+def test_t_q_03_a_whole_file_is_the_old_or_the_new_one_wherever_the_power_fails(
+    tmp_path: Path, how: Survival, draft: bytes | None
+) -> None:
+    for stop_at in range(1, 20):
+        folder = tmp_path / str(stop_at) / "folder"
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"old")
+        if draft is not None:
+            (folder / "file.new").write_bytes(draft)
+        disk = FaultyDisk(stop_at=stop_at)
+        disk.know(folder / "file")
+        disk.know(folder / "file.new")
+        try:
+            disk.write_whole(folder / "file", [b"the new", b" one"])
+            is_done = True
+        except PowerCut:
+            is_done = False
+        left = disk.survivors(folder, tmp_path / str(stop_at) / "left", how)
+        assert (left / "file").read_bytes() in ({b"the new one"} if is_done else {b"old", b"the new one"})
+        again = Disk()
+        again.write_whole(left / "file", [b"a later one"])
+        assert again.read_whole(left / "file") == b"a later one" and again.listdir(left) == ["file"]
+        if is_done:
+            return
+    pytest.fail("it never came to its end")
+
+
+@pytest.mark.parametrize("fail_at", range(1, 7))
+def test_t_q_04_a_whole_file_that_cannot_be_written_is_told_and_leaves_the_old_one(tmp_path: Path, fail_at: int) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    disk = FaultyDisk(fail_at=fail_at)
+    with pytest.raises(OSError, match="Input/output error"):
+        disk.write_whole(tmp_path / "file", [b"new"])
+    # Only when nothing but the sync of the folder failed is the new one there, though it may not last.
+    assert Disk().read_whole(tmp_path / "file") == (b"new" if disk.trace[-1][0] == "sync_folder" else b"old")

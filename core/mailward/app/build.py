@@ -11,7 +11,6 @@ from mailward.access.pop3.session import Desk as Pop3Desk
 from mailward.app.config import Config, Listener
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
-from mailward.app.queue_calls import queue_calls
 from mailward.app.relaying import make_relay
 from mailward.app.watching import Watchers
 from mailward.auth.authenticator import ChainAuthenticator
@@ -22,7 +21,7 @@ from mailward.decisions import DecisionStore
 from mailward.delivery.control import QueueControl
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Mda
-from mailward.delivery.outbound import OutboundLimits, OutboundManager
+from mailward.delivery.outbound import OutboundManager
 from mailward.delivery.passes import Passes
 from mailward.delivery.reporting import SpooledReports
 from mailward.directory import CredentialStore, Directory
@@ -35,8 +34,8 @@ from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.authd import AuthServer, RemoteAuthenticator
 from mailward.net.imapd import ImapListener, ImapSettings
-from mailward.net.local import LocalServer
 from mailward.net.pop3d import Pop3Listener, Pop3Settings
+from mailward.net.queued import QueueServer
 from mailward.net.smtpd import SmtpListener, SmtpSettings
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates, server_context
@@ -277,18 +276,14 @@ class QueueRole:
             spool,
             make_relay(config),
             lambda: self._rules,
-            SpooledReports(spool, self._agenda, self._directory, config.hostname, clock),
+            SpooledReports(spool, self._agenda, self._directory, config.hostname),
             decisions,
             clock,
-            limits=OutboundLimits(
-                give_up_after_s=config.outbound.give_up_after_s,
-                delay_notice_after_s=config.outbound.delay_notice_after_s,
-                connections_per_domain=config.outbound.connections_per_domain,
-            ),
+            limits=config.outbound.limits,
         )
         self._passes = Passes(self._agenda, (delivering.manager, self._outbound))
         control = QueueControl(spool, self._agenda, decisions, delivering.mda, clock)
-        self._calls = LocalServer(config.queue_socket, queue_calls(control))
+        self._calls = QueueServer(config.queue_socket, control)
 
     def _make_rules(self, config: Config) -> Relays:
         filters = load_filters(config)

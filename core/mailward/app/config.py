@@ -8,10 +8,11 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from mailward.delivery.outbound import OutboundLimits
 from mailward.delivery.route import Network, StaticHop
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.duration import parse_duration
@@ -61,16 +62,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """How mail leaves. give_up_after_s: then it bounces. delay_notice_after_s: then its sender hears that it is still tried.
+    """How mail leaves. port: of every host found by MX. source: addresses to connect from, at most one of each kind.
 
-    port: of every host found by MX. connections_per_domain: at the same time. source: addresses to connect from, at most one of
-    each kind. private_networks: those that are not public and that MX records may lead to all the same.
+    private_networks: those that are not public and that MX records may lead to all the same.
     """
 
-    give_up_after_s: int = 5 * 86400
-    delay_notice_after_s: int = 4 * 3600
+    limits: OutboundLimits = field(default_factory=OutboundLimits)
     port: int = 25
-    connections_per_domain: int = 5
     source: tuple[str, ...] = ()
     private_networks: tuple[Network, ...] = ()
 
@@ -253,11 +251,14 @@ class _Reader:
             return Outbound()
         self._known(node, "outbound.", _OUTBOUND_KEYS)
         usual = Outbound()
+        limits = OutboundLimits(
+            give_up_after_s=self._duration(node, "give_up_after", usual.limits.give_up_after_s),
+            delay_notice_after_s=self._duration(node, "delay_notice_after", usual.limits.delay_notice_after_s),
+            connections_per_domain=self._number(node, "connections_per_domain", usual.limits.connections_per_domain, 1, 100),
+        )
         return Outbound(
-            give_up_after_s=self._duration(node, "give_up_after", usual.give_up_after_s),
-            delay_notice_after_s=self._duration(node, "delay_notice_after", usual.delay_notice_after_s),
+            limits=limits,
             port=self._number(node, "port", usual.port, 1, 65535),
-            connections_per_domain=self._number(node, "connections_per_domain", usual.connections_per_domain, 1, 100),
             source=self._source(node),
             private_networks=tuple(self._network(item) for item in self._list(node, "private_networks")),
         )
@@ -288,7 +289,7 @@ class _Reader:
             self._wrong(item, "", f"'{item.value}' is no IP address")
             return ""
 
-    def _duration(self, node: Node, key: str, default_s: int) -> int:
+    def _duration(self, node: Node, key: str, default_s: float) -> float:
         item = node.at(key)
         if item is None:
             return default_s

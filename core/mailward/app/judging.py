@@ -5,7 +5,6 @@ from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.model.session import Role
 from mailward.pipeline.judge import Judge
-from mailward.policy import Direction
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
 from mailward.services.credentials import NoCredentials
@@ -47,10 +46,5 @@ class PluginServices:
 
 def make_judge(config: Config, filters: Filters, services: PluginServices, role: Role = Role.MX) -> Judge:
     """The judge of what comes in by listeners of this role."""
-    policy = filters.policies[direction_of(role)]
+    policy = filters.policies[role.value]
     return Judge(policy, filters.host, services.of, hostname=config.hostname, clock=SystemClock())
-
-
-def direction_of(role: Role) -> Direction:
-    """Whose policy judges a session of this role."""
-    return "inbound" if role is Role.MX else "submission"

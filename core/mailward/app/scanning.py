@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from mailward.app.config import Config
 from mailward.app.filters import Filters, load_filters
-from mailward.app.judging import PluginServices, direction_of, make_judge
+from mailward.app.judging import PluginServices, make_judge
 from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.decision import DecisionRecord, RecipientDecision
@@ -76,7 +76,7 @@ async def live_tests(config: Config, filters: Filters) -> list[TestResult]:
     """Run the `live: true` tests of all policies: their messages through the plugins."""
     found = []
     for role in Role:
-        for test in filters.policies[direction_of(role)].tests:
+        for test in filters.policies[role.value].tests:
             if test.live and test.message is not None:
                 found.append(await _live_test(config, filters, role, test, test.message))
     return found

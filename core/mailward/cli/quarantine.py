@@ -180,10 +180,10 @@ def _named(quarantine: Quarantine, ids: Sequence[str]) -> list[Held]:
     """The copies that ids name, each once; ends the command when one of them names none, or several."""
     found: dict[str, Held] = {}
     for text in ids:
-        queue_id, colon, number = text.partition(":")
-        if colon and not number.isdecimal():
+        queue_id, colon, index = text.partition(":")
+        if colon and not index.isdecimal():
             fail(f"'{text}' is no id; a copy is ID or ID:N", USAGE)
-        copies = quarantine.find(QueueId(queue_id), int(number) if colon else None)
+        copies = quarantine.find(QueueId(queue_id), int(index) if colon else None)
         if not copies:
             fail(f"nothing is in quarantine as {text}; mailward quarantine list shows what is", NO_INPUT)
         if len(copies) > 1:
@@ -196,7 +196,7 @@ def _named(quarantine: Quarantine, ids: Sequence[str]) -> list[Held]:
 def _data(held: Held) -> dict[str, object]:
     values = asdict(held)
     values["id"] = values.pop("delivery_key")
-    del values["number"]
+    del values["index"]
     return values
 
 

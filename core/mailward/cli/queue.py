@@ -1,9 +1,11 @@
 """`mailward queue`: what waits, and what an admin may do with it. The queue process does it; this asks and prints."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,18 +14,17 @@ from mailward.cli.decisions import source_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table
 from mailward.decisions import DecisionStore
-from mailward.delivery.control import Selection
+from mailward.delivery.control import Selection, WaitingMessage, WaitingRecipient
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.model.decision import DecisionRecord
 from mailward.model.ids import QueueId
-from mailward.net.local import PeerAway, Refusal, call_once
+from mailward.net import queued
+from mailward.net.local import PeerAway, Refusal
 
 app = typer.Typer(help="Look into the queue and act on what waits in it.", no_args_is_help=True)
 
 LISTED_WORDS = 80
 """Characters of the last answer in a list; 'show' has all."""
-
-Raw = Mapping[str, Any]
 
 IdArgument = Annotated[str, typer.Argument(help="The id of a message, as in 'mailward queue list'.")]
 OptionalId = Annotated[str | None, typer.Argument(help="The id of a message, as in 'mailward queue list'.")]
@@ -35,7 +36,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="All that waits.")]
 @app.command("list")
 def list_command(
     to: ToOption = None,
-    sender: FromOption = None,
+    reverse_path: FromOption = None,
     held: Annotated[bool, typer.Option("--held", help="Only what is held.")] = False,
     older_than: Annotated[str | None, typer.Option(help="Only messages received before 30m, 2h, 7d ...")] = None,
     config: ConfigOption = None,
@@ -53,9 +54,9 @@ def list_command(
     """
     settings = config_of(config)
     age_s = 0.0 if older_than is None else duration_of(older_than).total_seconds()
-    selection = Selection(to=_domain_or_address(to), sender=sender or "", is_held=held, older_than_s=age_s)
+    selection = Selection(to=_domain_or_address(to), reverse_path=reverse_path or "", is_held=held, older_than_s=age_s)
     messages = _messages(settings, selection)
-    show(lambda: _listed(messages, datetime.now(UTC)), messages, as_json=as_json)
+    show(lambda: _listed(messages, datetime.now(UTC)), [asdict(message) for message in messages], as_json=as_json)
     if not messages and selection != Selection():
         raise typer.Exit(NO_INPUT)
 
@@ -77,7 +78,7 @@ def show_command(id: IdArgument, config: ConfigOption = None, as_json: JsonOptio
         decisions.close()
     events = [] if record is None else [asdict(event) for event in record.events]
     verdicts = [] if record is None else [asdict(decision) for decision in record.recipients]
-    data = {**messages[0], "verdicts": verdicts, "events": events}
+    data = {**asdict(messages[0]), "verdicts": verdicts, "events": events}
     show(lambda: _shown(messages[0], record, datetime.now(UTC)), data, as_json=as_json)
 
 
@@ -179,85 +180,83 @@ def _domain_or_address(text: str | None) -> str:
 # Asking
 
 
-def _pages(config: Config, name: str, selection: Selection, **values: str) -> Iterator[Raw]:
-    after = ""
-    while True:
-        try:
-            page: Raw = call_once(config.queue_socket, name, {"selection": asdict(selection), "after": after, **values})
-        except PeerAway as error:
-            fail(f"the server does not answer; start it with 'mailward serve' ({error})", SOFTWARE)
-        except Refusal as error:
-            fail(f"the server refused: {error}", SOFTWARE)
-        yield page
-        after = page["following"]
-        if not after:
-            return
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Ends the command when the server does not answer."""
+    try:
+        yield
+    except PeerAway as error:
+        fail(f"the server does not answer; start it with 'mailward serve' ({error})", SOFTWARE)
+    except Refusal as error:
+        fail(f"the server refused: {error}", SOFTWARE)
 
 
-def _messages(config: Config, selection: Selection) -> list[dict[str, Any]]:
+def _messages(config: Config, selection: Selection) -> list[WaitingMessage]:
     """All pages; a message that is divided between two is put together again."""
-    found: dict[str, dict[str, Any]] = {}
-    for page in _pages(config, "list", selection):
-        for message in page["messages"]:
-            known = found.setdefault(message["id"], {**message, "recipients": []})
-            known["recipients"] += message["recipients"]
+    found: dict[QueueId, WaitingMessage] = {}
+    with _asking():
+        for page in queued.pages(config.queue_socket, selection):
+            for message in page.messages:
+                known = found.get(message.id)
+                found[message.id] = replace(known, recipients=known.recipients + message.recipients) if known else message
     return list(found.values())
 
 
-def _order(name: str, selection: Selection, done: str, path: Any, *, as_json: bool, **values: str) -> None:
-    """Give an order, page by page, and say for whom it was carried out."""
+def _order(name: queued.Order, selection: Selection, done: str, path: Path | None, *, as_json: bool, reason: str = "") -> None:
+    """Give an order and say for whom it was carried out."""
     settings = config_of(path)
-    answers = [answer for page in _pages(settings, name, selection, **values) for answer in page["recipients"]]
+    with _asking():
+        answers = list(queued.order(settings.queue_socket, name, selection, reason))
     if not answers:
         fail(f"nothing {'is held' if name == 'release' else 'waits'} that matches", NO_INPUT)
-    rows = [(a["id"], a["forward_path"], f"not {done}: {a['why_not']}" if a["why_not"] else done) for a in answers]
-    show(lambda: table(rows), answers, as_json=as_json)
-    if all(answer["why_not"] for answer in answers):
+    rows = [(a.id, a.forward_path, f"not {done}: {a.why_not}" if a.why_not else done) for a in answers]
+    show(lambda: table(rows), [asdict(answer) for answer in answers], as_json=as_json)
+    if all(answer.why_not for answer in answers):
         raise typer.Exit(SOFTWARE)
 
 
 # Printing
 
 
-def _listed(messages: Sequence[Raw], now: datetime) -> str:
+def _listed(messages: Sequence[WaitingMessage], now: datetime) -> str:
     if not messages:
         return "nothing waits"
     rows = [("ID", "AGE", "SIZE", "FROM", "TO", "TRIED", "NEXT", "LAST ANSWER")]
     for message in messages:
-        age = _span((now - datetime.fromisoformat(message["received_at"])).total_seconds())
-        head = (message["id"], age, _size(message["size_octets"]), message["reverse_path"] or "<>")
-        for recipient in message["recipients"]:
-            tail = (recipient["forward_path"], str(recipient["failures"]), _next(recipient, now))
-            rows.append((*head, *tail, recipient["words"][:LISTED_WORDS]))
-    recipients = [recipient for message in messages for recipient in message["recipients"]]
-    held = sum(recipient["state"] == "held" for recipient in recipients)
+        age = _span((now - datetime.fromisoformat(message.received_at)).total_seconds())
+        head = (message.id, age, _size(message.size_octets), message.reverse_path or "<>")
+        for recipient in message.recipients:
+            tail = (recipient.forward_path, str(recipient.failures), _next(recipient, now))
+            rows.append((*head, *tail, recipient.words[:LISTED_WORDS]))
+    recipients = [recipient for message in messages for recipient in message.recipients]
+    held = sum(recipient.state == "held" for recipient in recipients)
     return f"{table(rows)}\n\nwaiting: {len(messages)} messages, {len(recipients)} recipients, {held} of them held"
 
 
-def _shown(message: Raw, record: DecisionRecord | None, now: datetime) -> str:
-    received = _moment(message["received_at"], now)
-    by = f", by {message['user']}" if message["user"] else ""
+def _shown(message: WaitingMessage, record: DecisionRecord | None, now: datetime) -> str:
+    received = _moment(message.received_at, now)
+    by = f", by {message.user}" if message.user else ""
     lines = [
-        f"{message['id']}   {_size(message['size_octets'])}, received {received} ({message['origin']}{by})",
-        f"  from  <{message['reverse_path']}>",
+        f"{message.id}   {_size(message.size_octets)}, received {received} ({message.origin}{by})",
+        f"  from  <{message.reverse_path}>",
     ]
-    for recipient in message["recipients"]:
-        lines += ["", f"  to    <{recipient['forward_path']}>   {recipient['state']}, route {recipient['route']}"]
-        lines.append(f"        next attempt {_next(recipient, now)}; failed so far: {recipient['failures']}")
-        if recipient["words"]:
-            lines.append(f"        last answer: {recipient['words']}")
+    for recipient in message.recipients:
+        lines += ["", f"  to    <{recipient.forward_path}>   {recipient.state}, route {recipient.route}"]
+        lines.append(f"        next attempt {_next(recipient, now)}; failed so far: {recipient.failures}")
+        if recipient.words:
+            lines.append(f"        last answer: {recipient.words}")
     if record is not None:
         lines += ["", *(f"  {d.verdict.upper()} {d.recipient}: {source_text(d)}" for d in record.recipients)]
         lines += [f"  {_moment(event.at, now)}  {event.recipient}: {event.text}" for event in record.events]
-        lines += [f"  more: mailward explain {message['id']}"]
+        lines += [f"  more: mailward explain {message.id}"]
     return "\n".join(lines)
 
 
-def _next(recipient: Raw, now: datetime) -> str:
-    if recipient["state"] != "waiting":
-        return f"never, held: {recipient['reason']}" if recipient["reason"] else "under way"
-    at = datetime.fromisoformat(recipient["next_at"]) if recipient["next_at"] else now
-    return _moment(recipient["next_at"], now) if at > now else "at once"
+def _next(recipient: WaitingRecipient, now: datetime) -> str:
+    if recipient.state != "waiting":
+        return f"never, held: {recipient.reason}" if recipient.reason else "under way"
+    at = datetime.fromisoformat(recipient.next_at) if recipient.next_at else now
+    return _moment(recipient.next_at, now) if at > now else "at once"
 
 
 def _moment(text: str, now: datetime) -> str:

@@ -6,10 +6,11 @@ belongs to somebody who sent nothing; what our own policy keeps back gets none (
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mailward.delivery.fate import Fate
 from mailward.formats.dsn import Action, DeliveryReport, RecipientStatus, is_reply
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
@@ -17,7 +18,6 @@ from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.ids import QueueId
 from mailward.queue.item import QueuedRecipient, QueueItem
 
-REPORTED_ROUTES = ("mailbox", "relay")
 MAX_SUBJECT = 100
 """Characters of the original's subject that are told."""
 MAX_TOLD = 100
@@ -43,23 +43,6 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class FailedRecipient:
-    """How the last attempt for one recipient ended.
-
-    index: its place in the item. status: enhanced, "5.1.1". words: the reply of `remote_mta`, or our own when no server replied,
-    with remote_mta "". at: when. original_recipient: from ORCPT, "" when the sender gave none.
-    """
-
-    index: int
-    forward_path: str
-    status: str
-    words: str
-    remote_mta: str
-    at: datetime
-    original_recipient: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """A message of our own, ready for the spool."""
 
@@ -82,153 +65,107 @@ def _is_proven(record: DecisionRecord) -> bool:
     return facts.get("spf.result") == "pass" or (facts.get("dmarc.result") == "pass" and aligned)
 
 
-def failure_report(
+def report(
     item: QueueItem,
     octets: bytes,
-    failures: Sequence[FailedRecipient],
+    fates: Mapping[int, Fate],
+    retry_until: datetime | None = None,
     *,
     to: QueuedRecipient,
     hostname: str,
-    now: datetime,
+    from_domain: str,
+    at: datetime,
     id: QueueId,
-    from_domain: str = "",
-) -> Report | None:
-    """The report that mail could not be delivered and will not be tried again; None when there must be none.
+) -> Report:
+    """The report that mail could not be delivered, or is late and will be tried until `retry_until`.
 
-    octets: the message as received; only its header goes back. to: the reverse-path with the way to it. id: new, of the report.
-    from_domain: the domain it comes from when that of the reverse-path is ours, else the hostname.
+    octets: the message as received; only its header goes back. fates: by index in the item, how the attempt that ended at `at`
+    went. to: the reverse-path with the way to it. from_domain: the domain the report comes from. id: new, of the report.
+    Whether there may be one is for `no_report_reason` to say.
     """
-    return _Reporting(item, octets, to, hostname, now, id, from_domain or hostname).report("failed", failures)
+    action: Action = "failed" if retry_until is None else "delayed"
+    told = [(item.recipients[index].forward_path, fate) for index, fate in fates.items()]
+    message = MessageView(octets)
+    message_id = f"<{id}@{from_domain}>"
+    written = DeliveryReport(
+        hostname=hostname,
+        sender=f"postmaster@{from_domain}",
+        recipient=to.forward_path,
+        subject=_subject(action, told),
+        at=at,
+        message_id=message_id,
+        text=_text(item, one_line(message.subject, MAX_SUBJECT), told, hostname, retry_until),
+        arrival_at=datetime.fromisoformat(item.received_at),
+        statuses=[
+            RecipientStatus(path, action, fate.status, fate.words, fate.remote_mta, at, retry_until) for path, fate in told
+        ],
+        original=octets,
+        references=message.message_id if _MESSAGE_ID.fullmatch(message.message_id) else "",
+    ).to_octets()
+    decision = RecipientDecision(to.forward_path, "accept", 0.0, "core", f"delivery report ({action}) about {item.id}", "")
+    record = DecisionRecord(
+        id=id,
+        received_at=utc_text(at),
+        direction="outbound",
+        reverse_path="",
+        message_id=message_id,
+        size_octets=len(written),
+        recipients=(decision,),
+        reply="none: the server wrote it itself",
+    )
+    made = QueueItem(
+        id=id,
+        received_at=record.received_at,
+        reverse_path="",
+        size_octets=len(written),
+        trace="",
+        edits=(),
+        recipients=(to,),
+        decision=record,
+        smtputf8=not to.forward_path.isascii(),
+        origin="report",
+    )
+    return Report(made, written)
 
 
-def delay_report(
-    item: QueueItem,
-    octets: bytes,
-    delays: Sequence[FailedRecipient],
-    *,
-    to: QueuedRecipient,
-    hostname: str,
-    now: datetime,
-    id: QueueId,
-    retry_until: datetime,
-    from_domain: str = "",
-) -> Report | None:
-    """The report that mail is late and will be tried until `retry_until`; None when there must be none. See `failure_report`."""
-    return _Reporting(item, octets, to, hostname, now, id, from_domain or hostname, retry_until).report("delayed", delays)
+_Told = Sequence[tuple[str, Fate]]
+"""Forward-paths, and what became of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reporting:
-    item: QueueItem
-    octets: bytes
-    to: QueuedRecipient
-    hostname: str
-    now: datetime
-    id: QueueId
-    from_domain: str
-    retry_until: datetime | None = None
-
-    def report(self, action: Action, recipients: Sequence[FailedRecipient]) -> Report | None:
-        told = [r for r in recipients if self.item.recipients[r.index].route in REPORTED_ROUTES]
-        if not told or no_report_reason(self.item):
-            return None
-        message_id = f"<{self.id}@{self.from_domain}>"
-        references = MessageView(self.octets).message_id
-        report = DeliveryReport(
-            hostname=self.hostname,
-            sender=f"postmaster@{self.from_domain}",
-            recipient=self.to.forward_path,
-            subject=_subject(action, told),
-            at=self.now,
-            message_id=message_id,
-            text=self._text(action, told),
-            arrival_at=datetime.fromisoformat(self.item.received_at),
-            statuses=[self._status(action, recipient) for recipient in told],
-            original=self.octets,
-            references=references if _MESSAGE_ID.fullmatch(references) else "",
-        )
-        octets = report.to_octets()
-        return Report(self._item(action, message_id, len(octets)), octets)
-
-    def _status(self, action: Action, recipient: FailedRecipient) -> RecipientStatus:
-        return RecipientStatus(
-            final_recipient=recipient.forward_path,
-            action=action,
-            status=recipient.status,
-            diagnostic=recipient.words,
-            remote_mta=recipient.remote_mta,
-            last_attempt_at=recipient.at,
-            will_retry_until=self.retry_until,
-            original_recipient=recipient.original_recipient,
-        )
-
-    def _text(self, action: Action, told: Sequence[FailedRecipient]) -> str:
-        subject = one_line(MessageView(self.octets).subject, MAX_SUBJECT)
-        mail = f'your mail "{subject}"' if subject else "your mail"
-        received = _spoken(datetime.fromisoformat(self.item.received_at))
-        lines = [f"This is the mail server {self.hostname}. It has {mail}", f"since {received}."]
-        if self.retry_until is None:
-            lines += ["", "It could not be delivered to these recipients, and will not be tried again:"]
-        else:
-            lines += ["", "It could not be delivered yet to these recipients:"]
-        for recipient in told[:MAX_TOLD]:
-            lines += ["", *_told(action, recipient)]
-        if len(told) > MAX_TOLD:
-            lines += ["", f"and {len(told) - MAX_TOLD} more."]
-        if self.retry_until is not None:
-            lines += ["", f"You need not do anything: it is tried again until {_spoken(self.retry_until)}."]
-            lines += ["You will hear if that is in vain."]
-        return "\n".join([*lines, "", f"The mail's number here is {self.item.id}; your administrator can look it up.", ""])
-
-    def _item(self, action: Action, message_id: str, size_octets: int) -> QueueItem:
-        decision = RecipientDecision(
-            self.to.forward_path, "accept", 0.0, "core", f"delivery report ({action}) about {self.item.id}", ""
-        )
-        received_at = utc_text(self.now)
-        record = DecisionRecord(
-            id=self.id,
-            received_at=received_at,
-            direction="outbound",
-            session={},
-            reverse_path="",
-            message_id=message_id,
-            size_octets=size_octets,
-            calls=(),
-            facts={},
-            recipients=(decision,),
-            reply="none: the server wrote it itself",
-            policy_hash="",
-        )
-        return QueueItem(
-            id=self.id,
-            received_at=received_at,
-            reverse_path="",
-            size_octets=size_octets,
-            trace="",
-            edits=(),
-            recipients=(self.to,),
-            decision=record,
-            smtputf8=not self.to.forward_path.isascii(),
-            origin="report",
-        )
-
-
-def _subject(action: Action, told: Sequence[FailedRecipient]) -> str:
+def _subject(action: Action, told: _Told) -> str:
     more = f" and {len(told) - 1} more" if len(told) > 1 else ""
     what = "Not delivered" if action == "failed" else "Delayed"
-    return f"{what}: your mail to {told[0].forward_path}{more}"
+    return f"{what}: your mail to {told[0][0]}{more}"
+
+
+def _text(item: QueueItem, subject: str, told: _Told, hostname: str, retry_until: datetime | None) -> str:
+    mail = f'your mail "{subject}"' if subject else "your mail"
+    received = _spoken(datetime.fromisoformat(item.received_at))
+    lines = [f"This is the mail server {hostname}. It has {mail}", f"since {received}.", ""]
+    if retry_until is None:
+        lines.append("It could not be delivered to these recipients, and will not be tried again:")
+    else:
+        lines.append("It could not be delivered yet to these recipients:")
+    for path, fate in told[:MAX_TOLD]:
+        lines += ["", f"  {one_line(path)}", f"    {_said(fate)}"]
+        if retry_until is None:
+            lines.append(f"    {_advice(fate.status)}")
+    if len(told) > MAX_TOLD:
+        lines += ["", f"and {len(told) - MAX_TOLD} more."]
+    if retry_until is not None:
+        lines += ["", f"You need not do anything: it is tried again until {_spoken(retry_until)}."]
+        lines += ["You will hear if that is in vain."]
+    return "\n".join([*lines, "", f"The mail's number here is {item.id}; your administrator can look it up.", ""])
 
 
 def _spoken(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%d %B %Y at %H:%M} UTC".lstrip("0")
 
 
-def _told(action: Action, recipient: FailedRecipient) -> list[str]:
-    words = one_line(recipient.words) or "no reason was given"
-    host = one_line(recipient.remote_mta)
-    said = f"{host} said: {words}" if host and is_reply(words) else words
-    lines = [f"  {one_line(recipient.forward_path)}", f"    {said}"]
-    return [*lines, f"    {_advice(recipient.status)}"] if action == "failed" else lines
+def _said(fate: Fate) -> str:
+    words = one_line(fate.words) or "no reason was given"
+    host = one_line(fate.remote_mta)
+    return f"{host} said: {words}" if host and is_reply(words) else words
 
 
 def _advice(status: str) -> str:

@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 
 from mailward.api.services import Clock
 from mailward.delivery.mda import Copy
+from mailward.delivery.ports import Decisions
 from mailward.formats.text import one_line
-from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
+from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda
@@ -24,14 +25,6 @@ from mailward.queue.spool import Recipient, Spool
 PAGE_RECIPIENTS = 200
 """Recipients a call looks at or changes, so that no answer is large and no call lasts long."""
 MAX_WORDS = 300
-
-
-class Decisions(Protocol):
-    """Where decision records are kept."""
-
-    def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
-        """Keep the record, unless it is there, and the events. Raises StorageError."""
-        ...
 
 
 class Keeper(Protocol):
@@ -46,12 +39,12 @@ class Keeper(Protocol):
 class Selection:
     """Which recipients of which messages: those that meet all that is given.
 
-    to: an address or a domain of the forward-path; sender: of the reverse-path, "<>" for the null one. Compared without case.
+    to: an address or a domain of the forward-path. reverse_path: "<>" for the null one. Both are compared without case.
     """
 
     id: str = ""
     to: str = ""
-    sender: str = ""
+    reverse_path: str = ""
     is_held: bool = False
     older_than_s: float = 0.0
 
@@ -107,7 +100,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Ordered:
     """What became of an order. following: as in `Page`; the order has not reached further yet."""
 
     recipients: tuple[Done, ...]
@@ -137,12 +130,12 @@ class QueueControl:
 
     # Acting
 
-    def retry(self, selection: Selection, after: str = "") -> Outcome:
+    def retry(self, selection: Selection, after: str = "") -> Ordered:
         """Make the next attempt at once; not for what is held."""
         selected, following = self._page(selection, after)
         return self._carried_out(selected, following, self._spool.retry_now, "it is held; release it first")
 
-    def hold(self, selection: Selection, reason: str, after: str = "") -> Outcome:
+    def hold(self, selection: Selection, reason: str, after: str = "") -> Ordered:
         """Make no further attempt until it is released."""
         selected, following = self._page(selection, after)
 
@@ -151,12 +144,12 @@ class QueueControl:
 
         return self._carried_out(selected, following, order, "it is finished", event=f"held: {reason}")
 
-    def release(self, selection: Selection, after: str = "") -> Outcome:
+    def release(self, selection: Selection, after: str = "") -> Ordered:
         """Make the next attempt at once, whoever held it; of what is not held nothing is changed."""
         selected, following = self._page(replace(selection, is_held=True), after)
-        return self._carried_out(selected, following, self._spool.unhold, "it is finished", event="released")
+        return self._carried_out(selected, following, self._spool.release, "it is finished", event="released")
 
-    def drop(self, selection: Selection, reason: str, after: str = "") -> Outcome:
+    def drop(self, selection: Selection, reason: str, after: str = "") -> Ordered:
         """End the work on it. A copy goes to the quarantine first, so that nothing is lost by a slip of the hand."""
         selected, following = self._page(selection, after)
         failures: dict[QueueId, str] = {}
@@ -190,7 +183,7 @@ class QueueControl:
         why_not: str,
         failures: Mapping[QueueId, str] = MappingProxyType({}),
         event: str = "",
-    ) -> Outcome:
+    ) -> Ordered:
         """Give the order, note it where `explain` shows it, and let the managers know."""
         recipients = [(queue_id, index) for queue_id, (_, states) in selected.items() for index in states]
         changed = order(recipients)
@@ -205,7 +198,7 @@ class QueueControl:
             Done(id, selected[id][0].recipients[index].forward_path, "" if (id, index) in changed else failures.get(id, why_not))
             for id, index in recipients
         ]
-        return Outcome(tuple(done), following)
+        return Ordered(tuple(done), following)
 
     # Selecting
 
@@ -236,7 +229,7 @@ class QueueControl:
                 item = self._spool.item(queue_id)
             except StorageError:  # finished meanwhile, or damaged: then the next attempt reports it and sets it aside
                 continue
-            if item.received_at > latest or not _is_from(item, selection.sender):
+            if item.received_at > latest or not _is_from(item, selection.reverse_path):
                 continue
             states = {
                 index: state
@@ -249,8 +242,8 @@ class QueueControl:
                 yield item, states
 
 
-def _is_from(item: QueueItem, sender: str) -> bool:
-    return not sender or item.reverse_path.lower() == ("" if sender == "<>" else sender.lower())
+def _is_from(item: QueueItem, reverse_path: str) -> bool:
+    return not reverse_path or item.reverse_path.lower() == ("" if reverse_path == "<>" else reverse_path.lower())
 
 
 def _is_to(forward_path: str, to: str) -> bool:

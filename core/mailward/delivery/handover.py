@@ -11,9 +11,8 @@ GATHER_S = 0.2
 class HandOver:
     """Safe from any thread."""
 
-    def __init__(self, spool: Spool, gather_s: float = GATHER_S) -> None:
+    def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        self._gather_s = gather_s
         self._lock = threading.Lock()
         self._leaving: list[QueueId] = []
         self._timer: threading.Timer | None = None
@@ -23,7 +22,7 @@ class HandOver:
         with self._lock:
             self._leaving.append(queue_id)
             if self._timer is None:
-                self._timer = threading.Timer(self._gather_s, self.flush)
+                self._timer = threading.Timer(GATHER_S, self.flush)
                 self._timer.daemon = True
                 self._timer.start()
 
@@ -35,4 +34,4 @@ class HandOver:
                 self._timer.cancel()
                 self._timer = None
         if leaving:
-            self._spool.release(*leaving)
+            self._spool.leave(*leaving)

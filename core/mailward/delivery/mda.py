@@ -23,19 +23,19 @@ FALLBACK_MAILBOX = "INBOX"
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One recipient's copy to be made. number: the recipient's place in the item, from 0."""
+    """One recipient's copy to be made. index: the recipient's place in the item, from 0."""
 
     item: QueueItem
-    number: int
+    index: int
     octets: bytes
 
     @property
     def recipient(self) -> QueuedRecipient:
-        return self.item.recipients[self.number]
+        return self.item.recipients[self.index]
 
     @property
     def delivery_key(self) -> str:
-        return f"{self.item.id}:{self.number}"
+        return f"{self.item.id}:{self.index}"
 
     def render(self) -> bytes:
         """The message as this recipient gets it: Return-Path, our trace fields, then the received octets with the edits."""
@@ -87,7 +87,7 @@ class Mda:
         held = Held(
             delivery_key=copy.delivery_key,
             id=copy.item.id,
-            number=copy.number,
+            index=copy.index,
             recipient=copy.recipient.forward_path,
             reason=reason,
             held_at=copy.item.received_at,

@@ -17,9 +17,10 @@ import structlog
 
 from mailward.api.relaying import Relaying
 from mailward.api.services import Clock
+from mailward.delivery.fate import Fate, local_problem
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules
-from mailward.delivery.relay import Attempt, Fate, Relay
-from mailward.delivery.results import ROUTE, Batch, Results, local_problem
+from mailward.delivery.relay import Attempt, Relay
+from mailward.delivery.results import ROUTE, Batch, Results
 from mailward.formats.address import AddressSyntaxError, parse_mailbox
 from mailward.formats.edits import render
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
@@ -36,8 +37,9 @@ log = structlog.get_logger("mailward.outbound")
 
 @dataclass(frozen=True, slots=True)
 class OutboundLimits:
-    """connections: over all domains. recipients: of one transaction (RFC 5321 section 4.5.3.1.8).
+    """give_up_after_s: then it bounces. delay_notice_after_s: then its sender hears that it is still tried.
 
+    connections: at the same time, over all domains. recipients: of one transaction (RFC 5321 section 4.5.3.1.8).
     messages: over one connection, before another lane gets its turn. grace_s: for attempts under way when the server stops.
     """
 

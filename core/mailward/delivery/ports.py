@@ -1,12 +1,12 @@
-"""What relaying asks of others: connections, requirements, signatures, reports. Implemented above and handed in by `app`."""
+"""What delivery asks of others: connections, requirements, signatures, reports, records. Implemented above, given by `app`."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
 from mailward.api.relaying import Relaying
-from mailward.delivery.bounce import FailedRecipient
+from mailward.delivery.fate import Fate
 from mailward.delivery.route import Target
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, LaterEvent
@@ -87,13 +87,19 @@ class Rules(Protocol):
         ...
 
 
-class Directory(Protocol):
-    """Which domains and mailboxes are ours. Both calls may raise StorageError."""
-
-    def is_local_domain(self, domain: str) -> bool: ...
+class Mailboxes(Protocol):
+    """Whose mailboxes there are."""
 
     def resolve(self, address: Address) -> AccountId | None:
-        """Whose mailbox the address means, None when nobody's."""
+        """Whose mailbox the address means, None when nobody's. May raise StorageError."""
+        ...
+
+
+class Directory(Mailboxes, Protocol):
+    """Which domains and mailboxes are ours."""
+
+    def is_local_domain(self, domain: str) -> bool:
+        """May raise StorageError."""
         ...
 
 
@@ -106,12 +112,12 @@ class Decisions(Protocol):
 
 
 class Reports(Protocol):
-    """Tells the sender. Returns when that is certain: after a crash it may be told twice, never not at all."""
+    """Tells the sender."""
 
-    async def failed(self, item: QueueItem, failures: Sequence[FailedRecipient]) -> None:
-        """These recipients will not get it. Raises StorageError."""
-        ...
+    async def tell(self, item: QueueItem, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None) -> None:
+        """These recipients, by their index in the item, will not get it, or not yet when it is tried until `retry_until`.
 
-    async def delayed(self, item: QueueItem, delays: Sequence[FailedRecipient], retry_until: datetime) -> None:
-        """These recipients have not got it yet. Raises StorageError."""
+        Returns when that is certain: after a crash it may be told twice, never not at all. at: when the attempt ended.
+        Raises StorageError.
+        """
         ...

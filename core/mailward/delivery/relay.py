@@ -6,6 +6,7 @@ RFC 5321 section 5.1. Nothing is journalled here: whoever calls does that, befor
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from mailward.delivery.fate import Fate
 from mailward.delivery.ports import Connector, Hop, HostFailed, HostFault
 from mailward.delivery.route import NoRoute, Router, Target
 from mailward.formats.text import one_line
@@ -16,20 +17,6 @@ from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail, Result
 
 MOST_TRANSACTIONS = 2
 """With so many hosts of a domain a message is begun in one attempt, when they want it later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of one recipient. status: enhanced code. words: the reply, or ours. remote_mta: who said them, "" for us.
-
-    text: for the log, `explain` and the journal.
-    """
-
-    result: Result
-    status: str
-    words: str
-    remote_mta: str
-    text: str
 
 
 @dataclass(slots=True)

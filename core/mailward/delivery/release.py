@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mailward.api.services import Clock
+from mailward.delivery.ports import Mailboxes
 from mailward.formats.address import AddressSyntaxError, parse_mailbox
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.edits import RemoveFieldAt
-from mailward.model.ids import AccountId, QueueId, new_queue_id
+from mailward.model.ids import QueueId, new_queue_id
 from mailward.quarantine import Held, Quarantine
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
@@ -31,14 +32,6 @@ class Infected(NotReleased):
 
 class NoMailbox(NotReleased):
     """It leads to no mailbox here; another address may."""
-
-
-class Directory(Protocol):
-    """Whose mailboxes there are."""
-
-    def resolve(self, address: Address) -> AccountId | None:
-        """Whose mailbox the address means, None when nobody's."""
-        ...
 
 
 class Decisions(Protocol):
@@ -62,12 +55,12 @@ class Release:
     """Ends the keeping of messages. `release` belongs to an event loop; all raise StorageError."""
 
     def __init__(
-        self, quarantine: Quarantine, store: MailStore, spool: Spool, directory: Directory, decisions: Decisions, clock: Clock
+        self, quarantine: Quarantine, store: MailStore, spool: Spool, mailboxes: Mailboxes, decisions: Decisions, clock: Clock
     ) -> None:
         self._quarantine = quarantine
         self._store = store
         self._spool = spool
-        self._directory = directory
+        self._mailboxes = mailboxes
         self._decisions = decisions
         self._clock = clock
 
@@ -94,7 +87,7 @@ class Release:
         address = to or _address(held.recipient)
         if to is None and held.route == "discard":
             raise NoMailbox(f"mail for {held.recipient} is discarded by its route")
-        account = None if address is None else self._directory.resolve(address)
+        account = None if address is None else self._mailboxes.resolve(address)
         if account is None:
             raise NoMailbox(f"{address or held.recipient} is nobody's mailbox here")
         self._lead(held, f"mailbox {account}")
@@ -161,13 +154,6 @@ def _lost_record(held: Held) -> DecisionRecord:
         id=held.id,
         received_at=held.held_at,
         direction="submission" if held.origin == "submission" else "inbound",
-        session={},
         reverse_path=held.reverse_path,
-        message_id="",
         size_octets=held.size_octets,
-        calls=(),
-        facts={},
-        recipients=(),
-        reply="",
-        policy_hash="",
     )

@@ -1,13 +1,13 @@
 """Delivery reports on their way: written by `bounce`, put into the spool, and from there delivered like any other mail."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
 
-from mailward.api.services import Clock
-from mailward.delivery.bounce import FailedRecipient, Report, delay_report, failure_report, no_report_reason
+from mailward.delivery.bounce import no_report_reason, report
+from mailward.delivery.fate import Fate
 from mailward.delivery.ports import Directory
 from mailward.formats.address import AddressSyntaxError, parse_mailbox
 from mailward.model.ids import new_queue_id
@@ -15,41 +15,43 @@ from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 
+REPORTED_ROUTES = ("mailbox", "relay")
+"""What our own policy keeps back gets no report (T-RELAY-13)."""
+
 log = structlog.get_logger("mailward.delivery")
 
 
 class SpooledReports:
     """Implements `delivery.ports.Reports` in the queue process, whose own spool takes the reports."""
 
-    def __init__(self, spool: Spool, agenda: Agenda, directory: Directory, hostname: str, clock: Clock) -> None:
+    def __init__(self, spool: Spool, agenda: Agenda, directory: Directory, hostname: str) -> None:
         self._spool = spool
         self._agenda = agenda
         self._directory = directory
         self._hostname = hostname
-        self._clock = clock
 
-    async def failed(self, item: QueueItem, failures: Sequence[FailedRecipient]) -> None:
-        to = self._way_to_sender(item)
-        if to is not None:
-            octets = await asyncio.to_thread(self._spool.octets, item.id)
-            now, new_id, domain = self._clock.now(), new_queue_id(), self._from_domain(item)
-            await self._commit(
-                failure_report(item, octets, failures, to=to, hostname=self._hostname, now=now, id=new_id, from_domain=domain),
-                item,
-            )
-
-    async def delayed(self, item: QueueItem, delays: Sequence[FailedRecipient], retry_until: datetime) -> None:
-        to = self._way_to_sender(item)
-        if to is not None:
-            octets = await asyncio.to_thread(self._spool.octets, item.id)
-            now, new_id, domain = self._clock.now(), new_queue_id(), self._from_domain(item)
-            await self._commit(
-                delay_report(
-                    item, octets, delays, to=to, hostname=self._hostname, now=now, id=new_id, retry_until=retry_until,
-                    from_domain=domain,
-                ),
-                item,
-            )  # fmt: skip
+    async def tell(self, item: QueueItem, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None) -> None:
+        told = {index: fate for index, fate in fates.items() if item.recipients[index].route in REPORTED_ROUTES}
+        to = self._way_to_sender(item) if told else None
+        if to is None:
+            return
+        octets = await asyncio.to_thread(self._spool.octets, item.id)
+        made = report(
+            item,
+            octets,
+            told,
+            retry_until,
+            to=to,
+            hostname=self._hostname,
+            from_domain=self._from_domain(item),
+            at=at,
+            id=new_queue_id(),
+        )
+        incoming = self._spool.begin(made.item.id, kept=True)
+        incoming.write(made.octets)
+        await incoming.commit(made.item)
+        log.info("report", id=made.item.id, about=item.id, to=to.forward_path)
+        self._agenda.plan(made.item.id, 0)
 
     def _way_to_sender(self, item: QueueItem) -> QueuedRecipient | None:
         """How a report gets to the reverse-path; None when nobody is told."""
@@ -70,15 +72,6 @@ class SpooledReports:
         return None
 
     def _from_domain(self, item: QueueItem) -> str:
+        """That of the reverse-path when it is ours: there the report is signed, and believed."""
         domain = item.reverse_path.rpartition("@")[2]
-        return domain if self._directory.is_local_domain(domain) else ""
-
-    async def _commit(self, report: Report | None, about: QueueItem) -> None:
-        if report is None:
-            return
-        incoming = self._spool.begin(report.item.id, kept=True)
-        incoming.write(report.octets)
-        await incoming.commit(report.item)
-        log.info("report", id=report.item.id, about=about.id, to=report.item.recipients[0].forward_path)
-        for index in range(len(report.item.recipients)):
-            self._agenda.plan(report.item.id, index)
+        return domain if self._directory.is_local_domain(domain) else self._hostname

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from mailward.api.services import Clock
-from mailward.delivery.bounce import FailedRecipient
+from mailward.delivery.fate import Fate
 from mailward.delivery.ports import Decisions, Reports
-from mailward.delivery.relay import Fate
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import ForwardPath
 from mailward.model.decision import LaterEvent, utc_text
@@ -104,24 +103,24 @@ class Results:
 
     async def _tell_failed(self, batch: Batch, lost: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
         """The report is certain before the recipients are marked; a crash in between tells the sender twice, not never."""
-        await self._reports.failed(batch.item, [_failed(batch.item, index, fates[index], now) for index in lost])
+        await self._reports.tell(batch.item, {index: fates[index] for index in lost}, now)
         await asyncio.to_thread(self._spool.finish, [(batch.item.id, index, fates[index].text) for index in lost])
 
     async def _tell_late(self, batch: Batch, waiting: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
         received_at = datetime.fromisoformat(batch.item.received_at)
         states = self._spool.open_recipients(batch.item.id)
-        late = []
+        late = {}
         for index in waiting:
             state = states.get(index)
             if state is None or not fates[index].status:
                 continue
             due_at = datetime.fromisoformat(state.next_at) if state.next_at else None
             if is_notice_due(now, received_at, state.failures, due_at, self._delay_notice_after_s):
-                late.append(_failed(batch.item, index, fates[index], now))
+                late[index] = fates[index]
         if late:
             until = received_at + timedelta(seconds=self._give_up_after_s)
             try:
-                await self._reports.delayed(batch.item, late, until)
+                await self._reports.tell(batch.item, late, now, until)
             except StorageError as error:  # the mail itself matters more
                 log.error("delay notice not sent", id=batch.item.id, problem=str(error))
 
@@ -152,13 +151,3 @@ class Results:
             await asyncio.to_thread(self._decisions.add, item.decision, events)
         except StorageError as error:
             log.warning("decision events lost", id=item.id, problem=str(error))
-
-
-def local_problem(text: str) -> Fate:
-    """A failure of our own, which an admin must mend: it has no status, and is never given up."""
-    return Fate(Result.TEMPORARY, "", text, "", text)
-
-
-def _failed(item: QueueItem, index: int, fate: Fate, at: datetime) -> FailedRecipient:
-    path = item.recipients[index].forward_path
-    return FailedRecipient(index, path, fate.status, fate.words, fate.remote_mta, at)

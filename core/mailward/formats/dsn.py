@@ -33,7 +33,7 @@ class RecipientStatus:
     """The fields of one recipient (RFC 3464 section 2.3), as values; "" and None leave a field out.
 
     status: enhanced ("5.1.1"); anything else is told as x.0.0. diagnostic: the reply of `remote_mta`, or our own words when no
-    server replied. original_recipient: as the sender gave it in ORCPT (RFC 3461), type included.
+    server replied.
     """
 
     final_recipient: str
@@ -43,7 +43,6 @@ class RecipientStatus:
     remote_mta: str = ""
     last_attempt_at: datetime | None = None
     will_retry_until: datetime | None = None
-    original_recipient: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,6 @@ def _recipient_fields(status: RecipientStatus) -> bytes:
     kind = "smtp" if status.remote_mta and is_reply(words) else "x-mailward"
     enhanced = status.status if _STATUS.fullmatch(status.status) else ("4.0.0" if status.action == "delayed" else "5.0.0")
     values = {
-        "Original-Recipient": _seven_bit(one_line(status.original_recipient)),
         "Final-Recipient": typed_address(status.final_recipient),
         "Action": status.action,
         "Status": enhanced,

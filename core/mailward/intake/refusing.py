@@ -50,11 +50,8 @@ def refused_by_core(mail: Mail, refusal: CoreRefusal) -> DecisionRecord:
         reverse_path=str(mail.envelope.reverse_path),
         message_id=mail.message.message_id,
         size_octets=mail.message.size_octets,
-        calls=(),
-        facts={},
         recipients=tuple(
             RecipientDecision(d.facts.address, reject, 0.0, "core", refusal.name, "", floor=reject) for d in mail.destinations
         ),
         reply=str(refusal.reply),
-        policy_hash="",
     )

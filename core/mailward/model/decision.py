@@ -44,22 +44,25 @@ class LaterEvent:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
-    """Everything `explain` shows about one message. Times are ISO 8601 in UTC; reply is the text sent to the peer."""
+    """Everything `explain` shows about one message. Times are ISO 8601 in UTC; reply is the text sent to the peer.
+
+    What has a default stays so for mail that no policy judged: what the core refused, and what it wrote itself.
+    """
 
     id: QueueId
     received_at: str
     direction: str
-    session: Mapping[str, str]
+    session: Mapping[str, str] = field(default_factory=dict)
     reverse_path: str
-    message_id: str
+    message_id: str = ""
     size_octets: int
-    calls: tuple[HookCall, ...]
-    facts: Mapping[str, FactValue]
-    recipients: tuple[RecipientDecision, ...]
-    reply: str
-    policy_hash: str
+    calls: tuple[HookCall, ...] = ()
+    facts: Mapping[str, FactValue] = field(default_factory=dict)
+    recipients: tuple[RecipientDecision, ...] = ()
+    reply: str = ""
+    policy_hash: str = ""
     events: tuple[LaterEvent, ...] = ()
     version: int = field(default=RECORD_VERSION)
 

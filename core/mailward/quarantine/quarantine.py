@@ -47,7 +47,7 @@ _REMEMBERED = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One message kept for one recipient. held_at: ISO 8601 in UTC. reason: in plain words.
+    """One message kept for one recipient. index: its place in the queue item. held_at: ISO 8601 in UTC. reason: in plain words.
 
     route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
     origin, user, smtputf8: as of the queue item. subject: for people.
@@ -55,7 +55,7 @@ class Held:
 
     delivery_key: str
     id: QueueId
-    number: int
+    index: int
     recipient: str
     reason: str
     held_at: str
@@ -69,7 +69,8 @@ class Held:
     smtputf8: bool = False
 
 
-_COLUMNS = ", ".join(field.name for field in fields(Held))
+_COLUMNS = ", ".join("number" if field.name == "index" else field.name for field in fields(Held))
+"""INDEX is a word of SQL."""
 _MARKS = ", ".join("?" for _ in fields(Held))
 
 
@@ -90,7 +91,10 @@ class Quarantine:
         with self._database.read() as connection:
             if connection.execute("SELECT 1 FROM held WHERE delivery_key = ?", (held.delivery_key,)).fetchone():
                 return False
-        self._write(self._path(held), octets)
+        try:
+            self._disk.write_whole(self._path(held), [octets])
+        except OSError as error:
+            raise StorageError(f"{self._path(held)}: {error.strerror}") from error
         with self._database.write() as connection:
             statement = f"INSERT OR IGNORE INTO held ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - our own names
             return connection.execute(statement, astuple(held)).rowcount == 1
@@ -107,11 +111,11 @@ class Quarantine:
         order = f"ORDER BY held_at DESC, delivery_key DESC LIMIT {int(limit)}"
         return self._select(f"{' AND '.join(conditions)} {order}", *values)
 
-    def find(self, id: QueueId, number: int | None = None) -> tuple[Held, ...]:
-        """The copies kept of one message, or the one for its n-th recipient (from 0); () when there is none."""
-        if number is None:
+    def find(self, id: QueueId, index: int | None = None) -> tuple[Held, ...]:
+        """The copies kept of one message, or the one for the recipient of this index; () when there is none."""
+        if index is None:
             return self._select("id = ? AND ended = '' ORDER BY number", id)
-        return self._select("id = ? AND number = ? AND ended = ''", id, number)
+        return self._select("id = ? AND number = ? AND ended = ''", id, index)
 
     def read(self, delivery_key: str) -> bytes:
         """The octets of a kept message. Raises StorageError when there is no such key."""
@@ -119,7 +123,7 @@ class Quarantine:
         if held is None:
             raise StorageError(f"nothing is in quarantine as {delivery_key}", permanent=True)
         try:
-            return self._path(held).read_bytes()
+            return self._disk.read_whole(self._path(held))
         except OSError as error:
             raise StorageError(f"{self._path(held)}: {error.strerror}") from error
 
@@ -151,23 +155,6 @@ class Quarantine:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM held WHERE {clause}", values).fetchall()  # noqa: S608 - our own
         return tuple(_held(row) for row in rows)
 
-    def _write(self, path: Path, octets: bytes) -> None:
-        """Under another name first: a file that has its name is whole."""
-        draft = path.with_suffix(".new")
-        try:
-            if self._disk.exists(draft):  # left over from a crash
-                self._disk.unlink(draft)
-            descriptor = self._disk.create_exclusive(draft)
-            try:
-                self._disk.write(descriptor, [octets])
-                self._disk.sync(descriptor)
-            finally:
-                self._disk.close(descriptor)
-            self._disk.rename(draft, path)
-            self._disk.sync_folder(self._folder)
-        except OSError as error:
-            raise StorageError(f"{path}: {error.strerror}") from error
-
     def _remove(self, path: Path) -> None:
         try:
             with contextlib.suppress(FileNotFoundError):
@@ -176,7 +163,7 @@ class Quarantine:
             raise StorageError(f"{path}: {error.strerror}") from error
 
     def _path(self, held: Held) -> Path:
-        return self._folder / f"{held.id}-{held.number}.eml"
+        return self._folder / f"{held.id}-{held.index}.eml"
 
 
 def _held(row: tuple[str, str, int, str, str, str, int, str, str, str, int, Origin, str, int]) -> Held:

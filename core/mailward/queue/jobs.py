@@ -51,7 +51,7 @@ class Mark:
 
 
 @dataclass(slots=True, eq=False)
-class Release:
+class Leave:
     """This process will not act on the message any more; whoever adopts its segment will."""
 
     id: QueueId
@@ -64,4 +64,4 @@ class Barrier:
     waiter: Waiter
 
 
-Job = Commit | Mark | Release | Barrier
+Job = Commit | Mark | Leave | Barrier

@@ -18,7 +18,7 @@ from mailward.disk import Disk, Octets
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.incoming import drop_part
-from mailward.queue.jobs import Barrier, Commit, Job, Mark, Release
+from mailward.queue.jobs import Barrier, Commit, Job, Leave, Mark
 from mailward.queue.record import HEADER_OCTETS, MARK_OCTETS, Kind, pack_header
 from mailward.queue.recover import remove_files
 from mailward.queue.segment import SEGMENT_SUFFIX, Entry, OpenRecipient, Segment, stem_of
@@ -54,8 +54,8 @@ class SegmentLog:
                 self._commit(commits)
             self._journal(marks)
             for job in jobs:
-                if isinstance(job, Release):
-                    self._release(job.id)
+                if isinstance(job, Leave):
+                    self._leave(job.id)
             complete([job.waiter for job in jobs if isinstance(job, Barrier)], None)
         except BaseException as error:  # noqa: BLE001  # a waiter left without an answer would wait for ever
             log.critical("spool writer failed", error=repr(error))
@@ -218,7 +218,7 @@ class SegmentLog:
             with contextlib.suppress(OSError):  # whoever retires the segment drops it
                 self._disk.unlink(entry.segment.large_path(entry.id))
 
-    def _release(self, queue_id: QueueId) -> None:
+    def _leave(self, queue_id: QueueId) -> None:
         entry = self.entries.get(queue_id)
         if entry is None:
             return

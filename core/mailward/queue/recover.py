@@ -54,7 +54,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class FreeSegment:
-    """A segment without an owner, locked by us until `release`. readable: False when it must be left as it is."""
+    """A segment without an owner, locked by us until `give_back`. readable: False when it must be left as it is."""
 
     path: Path
     fd: int
@@ -120,7 +120,7 @@ def _item(octets: Octets, record: Record, recipients: int, queue_id: QueueId, st
 def free_segments(folder: Path, disk: Disk, skip: Container[str]) -> Iterator[FreeSegment]:
     """Every segment without an owner, one at a time, but for the names in `skip`.
 
-    The caller ends each with `release`. Leftovers of messages that were never acknowledged are deleted.
+    The caller ends each with `give_back`. Leftovers of messages that were never acknowledged are deleted.
     """
     names = disk.listdir(folder)
     for name in names:
@@ -134,8 +134,8 @@ def free_segments(folder: Path, disk: Disk, skip: Container[str]) -> Iterator[Fr
                 yield segment
 
 
-def release(segment: FreeSegment, disk: Disk) -> None:
-    """Give it back: untouched, or after `remove`."""
+def give_back(segment: FreeSegment, disk: Disk) -> None:
+    """End our lock on it: untouched, or after `remove`."""
     disk.close(segment.fd)
 
 
@@ -163,17 +163,7 @@ def keep_corrupt(folder: Path, disk: Disk, name: str, parts: Sequence[Octets]) -
     disk.mkdir(corrupt)
     path = corrupt / name
     if not disk.exists(path):
-        unfinished = corrupt / (name + PART_SUFFIX)
-        with contextlib.suppress(FileNotFoundError):
-            disk.unlink(unfinished)
-        fd = disk.create_exclusive(unfinished)
-        try:
-            disk.write(fd, parts)
-            disk.sync(fd)
-        finally:
-            disk.close(fd)
-        disk.rename(unfinished, path)
-        disk.sync_folder(corrupt)
+        disk.write_whole(path, parts)
     return f"{CORRUPT_FOLDER}/{name}"
 
 

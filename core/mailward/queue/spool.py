@@ -23,10 +23,10 @@ from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.incoming import Incoming
 from mailward.queue.item import QueueItem
-from mailward.queue.jobs import Barrier, Commit, Job, Mark, Release
+from mailward.queue.jobs import Barrier, Commit, Job, Leave, Mark
 from mailward.queue.log import SegmentLog
 from mailward.queue.record import Kind
-from mailward.queue.recover import FreeSegment, RecoveredItem, Report, free_segments, keep_corrupt, release, remove
+from mailward.queue.recover import FreeSegment, RecoveredItem, Report, free_segments, give_back, keep_corrupt, remove
 from mailward.queue.segment import LARGE_SUFFIX, Entry, OpenRecipient
 from mailward.queue.writer import GroupWriter
 
@@ -46,14 +46,6 @@ Recipient = tuple[QueueId, int]
 
 class NotHere(StorageError):
     """The message is finished, or another process has it now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A message that is not finished, with the state of each open recipient by its index in the item."""
-
-    item: QueueItem
-    open: dict[int, OpenRecipient]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +93,7 @@ class Spool:
 
         kept: once committed it stays with this process until it is finished, as what it has adopted does.
         """
-        return Incoming(queue_id, self._folder, self._disk, self._in_memory_octets, self._submit_commit, self.release, kept=kept)
+        return Incoming(queue_id, self._folder, self._disk, self._in_memory_octets, self._submit_commit, self.leave, kept=kept)
 
     def _submit_commit(self, job: Commit) -> None:
         if not self._writer.submit([job], urgent=True):
@@ -125,7 +117,7 @@ class Spool:
         return octets
 
     def open_recipients(self, queue_id: QueueId) -> dict[int, OpenRecipient]:
-        """Copies of the states by index; {} when the message is finished or not here. Journal marks show after `flush`."""
+        """Copies of the states by index; {} when the message is finished or not here. A mark shows once it is written."""
         entry = self._log.entries.get(queue_id)
         if entry is None:
             return {}
@@ -134,11 +126,6 @@ class Spool:
     def ids(self) -> Sequence[QueueId]:
         """Of all messages of this process that are not finished, sorted."""
         return sorted(self._log.entries)
-
-    def pending(self) -> Sequence[Pending]:
-        """All messages of this process that are not finished, in the order they were committed."""
-        entries = list(self._log.entries.values())
-        return [Pending(self.item(entry.id), self.open_recipients(entry.id)) for entry in entries]
 
     def _entry(self, queue_id: QueueId) -> Entry:
         entry = self._log.entries.get(queue_id)
@@ -192,7 +179,7 @@ class Spool:
         """Make no further attempt for them; one under way goes on. Returns those that are held now, after a power cut too."""
         return self._order([Mark(Kind.HELD, *recipient, reason, synced=True) for recipient in recipients])
 
-    def unhold(self, recipients: Sequence[Recipient]) -> frozenset[Recipient]:
+    def release(self, recipients: Sequence[Recipient]) -> frozenset[Recipient]:
         """Make their next attempt at once, whoever held them. Returns those for which that is written. Raises StorageError."""
         return self._order([Mark(Kind.RELEASED, *recipient, synced=True) for recipient in recipients])
 
@@ -211,13 +198,9 @@ class Spool:
         """As `done`, but returns when that would outlive this process: for what cannot be told apart when it is done twice."""
         self._order([Mark(Kind.DONE, queue_id, index, text) for queue_id, index, text in recipients])
 
-    def release(self, *queue_ids: QueueId) -> None:
+    def leave(self, *queue_ids: QueueId) -> None:
         """Leave the messages to the queue process."""
-        self._writer.submit([Release(queue_id) for queue_id in queue_ids], urgent=True)
-
-    def flush(self) -> None:
-        """Return when everything journalled so far is written."""
-        self._order([])
+        self._writer.submit([Leave(queue_id) for queue_id in queue_ids], urgent=True)
 
     async def close(self) -> None:
         """Write what waits and give up all segments; what is open stays for the queue process."""
@@ -225,7 +208,7 @@ class Spool:
         self._log.close()
         for segment in self._emptied:
             if not self._removed(segment):
-                release(segment, self._disk)
+                give_back(segment, self._disk)
 
     def _mark(self, marks: Sequence[Mark]) -> None:
         self._writer.submit(marks, urgent=False)
@@ -256,7 +239,7 @@ class Spool:
                     items += self._adopt(segment)
                 else:
                     self._left[segment.path.name] = PASSES_BETWEEN_TRIES
-                    release(segment, self._disk)
+                    give_back(segment, self._disk)
         except OSError as error:
             log.error("spool folder not searched to its end", error=str(error))
         return Adoption(tuple(items), tuple(reports))
@@ -281,7 +264,7 @@ class Spool:
             failure = next((error for job in jobs if (error := _error(job)) is not None), failure)
         if failure is not None:
             log.warning("spool segment not adopted, left for later", segment=segment.path.name, error=str(failure))
-            release(segment, self._disk)
+            give_back(segment, self._disk)
         elif not self._removed(segment):
             self._emptied.append(segment)
         return moved
@@ -295,7 +278,7 @@ class Spool:
         except OSError as error:
             log.warning("spool segment not removed, trying again", segment=segment.path.name, error=str(error))
             return False
-        release(segment, self._disk)
+        give_back(segment, self._disk)
         return True
 
     def set_aside(self, queue_id: QueueId, reason: str) -> Report:

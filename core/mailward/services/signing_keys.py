@@ -96,7 +96,9 @@ class SigningKeys:
             f"e{month}": ed25519.Ed25519PrivateKey.generate(),
         }
         for selector, key in pair.items():
-            self._write(folder / f"{selector}{_SUFFIX}", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            # Whole or not at all: half a key would hold up the domain's mail.
+            octets = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            self._disk.write_whole(folder / f"{selector}{_SUFFIX}", [octets])
         return tuple(sorted(pair))
 
     def _unused_month(self, domain: str) -> str:
@@ -106,17 +108,3 @@ class SigningKeys:
         month = f"{datetime.now(UTC):%Y%m}"
         names = (month if number == 1 else f"{month}-{number}" for number in count(1))
         return next(name for name in names if not used & {f"r{name}", f"e{name}"})
-
-    def _write(self, path: Path, octets: bytes) -> None:
-        """The whole file under its name or nothing: half a key would hold up the domain's mail."""
-        new = path.with_name(f".{path.name}.new")
-        if self._disk.exists(new):
-            self._disk.unlink(new)
-        descriptor = self._disk.create_exclusive(new)
-        try:
-            self._disk.write(descriptor, [octets])
-            self._disk.sync(descriptor)
-        finally:
-            self._disk.close(descriptor)
-        self._disk.rename(new, path)
-        self._disk.sync_folder(path.parent)

@@ -53,7 +53,7 @@ def test_a_whole_configuration(folder: Path) -> None:
         "*": StaticHop("relay.example.net", 25),
     }
     assert config.relay_domains == {"load.example.test"} == config.discarded_domains
-    assert (config.outbound.give_up_after_s, config.outbound.source) == (129600, ("192.0.2.9",))
+    assert (config.outbound.limits.give_up_after_s, config.outbound.source) == (129600, ("192.0.2.9",))
     assert config.limits.connections == 7
     assert config.data == folder / "data"
 

@@ -34,6 +34,20 @@ def store(tmp_path: Path) -> DecisionStore:
     return DecisionStore(tmp_path / "decisions.sqlite")
 
 
+FORM_1 = (
+    '{"id":"a1","received_at":"2026-11-02T10:00:00.000Z","direction":"inbound","session":{},"reverse_path":"","message_id":"",'
+    '"size_octets":100,"calls":[],"facts":{},"recipients":[],"reply":"","policy_hash":"","events":[],"version":1}'
+)
+
+
+def test_t_q_14_a_record_of_mail_that_nobody_judged_is_written_in_full() -> None:
+    record = DecisionRecord(
+        id=QueueId("a1"), received_at="2026-11-02T10:00:00.000Z", direction="inbound", reverse_path="", size_octets=100
+    )
+    assert record.to_json() == FORM_1
+    assert DecisionRecord.from_json(FORM_1) == record
+
+
 def test_a_record_comes_back_as_it_was(store: DecisionStore) -> None:
     store.add(RECORD)
     assert store.get(RECORD.id) == RECORD

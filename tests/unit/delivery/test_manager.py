@@ -16,7 +16,7 @@ from mailward.model.errors import StorageError
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
-from support.spooling import Clock, Ledger, commit
+from support.spooling import Clock, Ledger, commit, flush
 
 
 def to(name: str, route: str = "mailbox") -> QueuedRecipient:
@@ -50,12 +50,12 @@ async def test_an_accepted_message_is_delivered_recorded_and_gone(tmp_path: Path
     item = await commit(spool, b"hello", [to("ann"), to("bob"), to("eve", "quarantine")])
     manager.offer(item)
     manager.wait_idle()
-    spool.flush()
+    flush(spool)
     assert ledger.kept == {f"{item.id}:{index}": b"hello" for index in range(3)}
     assert ledger.records == {item.id: item.decision}
     assert sorted(event.recipient for _, event in ledger.events) == ["ann@example.org", "bob@example.org", "eve@example.org"]
     assert {event.text for _, event in ledger.events} == {"delivered to INBOX"}
-    assert not spool.pending()
+    assert not spool.ids()
     await end(manager, spool)
     assert not list((tmp_path / "spool").iterdir())
 
@@ -101,7 +101,7 @@ async def test_one_recipient_that_fails_does_not_hold_up_its_batch(tmp_path: Pat
     manager.offer(bad)
     gate.open.set()
     manager.wait_idle()
-    spool.flush()
+    flush(spool)
     assert f"{good.id}:0" in gate.kept and f"{bad.id}:0" not in gate.kept
     await end(manager, spool)
     assert queue.adopt().items == (bad.id,)
@@ -117,14 +117,14 @@ async def test_t_q_11_only_the_recipient_that_failed_is_tried_again_and_by_the_q
     item = await commit(spool, b"to three", [to("ann"), to("bob"), to("eve")])
     first.offer(item)
     first.wait_idle()
-    spool.flush()
+    flush(spool)
     tried = []
     for failures in range(1, 4):
         ledger.batches.clear()
         clock.seconds += 70.0 * 2 ** (failures - 1)
         await Passes(agenda, (second,)).run_once()
         second.wait_idle()
-        queue.flush()
+        flush(queue)
         tried += ledger.batches
         assert queue.open_recipients(item.id)[1].failures == failures + 1
     assert tried == [[f"{item.id}:1"]] * 3
@@ -135,9 +135,9 @@ async def test_t_q_11_only_the_recipient_that_failed_is_tried_again_and_by_the_q
     clock.seconds += 5000.0
     await Passes(agenda, (second,)).run_once()
     second.wait_idle()
-    queue.flush()
+    flush(queue)
     assert ledger.kept.keys() == {f"{item.id}:{index}" for index in range(3)}
-    assert not queue.pending()
+    assert not queue.ids()
     texts = [event.text for _, event in ledger.events if event.recipient == "bob@example.org"]
     assert [text.startswith(f"attempt {n} failed, next after 2026-03-01T12:") for n, text in enumerate(texts[:4], 1)] == [
         True
@@ -165,7 +165,7 @@ async def test_whatever_a_delivery_raises_the_message_stays(tmp_path: Path, erro
     item = await commit(spool, b"x", [to("ann")])
     manager.offer(item)
     manager.wait_idle()
-    spool.flush()
+    flush(spool)
     assert queue.adopt().items == (item.id,)
     assert queue.open_recipients(item.id)[0].failures == 1
     await end(manager, spool, queue)
@@ -183,7 +183,7 @@ async def test_an_item_stays_until_its_decision_record_is_kept(tmp_path: Path) -
     item = await commit(spool, b"x", [to("ann")])
     manager.offer(item)
     manager.wait_idle()
-    spool.flush()
+    flush(spool)
     assert forgetful.kept
     ledger = Ledger()
     ledger.kept = forgetful.kept
@@ -194,8 +194,8 @@ async def test_an_item_stays_until_its_decision_record_is_kept(tmp_path: Path) -
         second.wait_idle()
         clock.seconds += 100.0
     assert ledger.records == {item.id: item.decision}
-    queue.flush()
-    assert not queue.pending()
+    flush(queue)
+    assert not queue.ids()
     await end(manager, spool)
     await end(second, queue)
 
@@ -210,10 +210,10 @@ async def test_t_q_13_a_damaged_message_is_set_aside_and_others_flow(tmp_path: P
     manager.offer(damaged)
     manager.offer(good)
     manager.wait_idle()
-    spool.flush()
+    flush(spool)
     assert ledger.kept == {f"{good.id}:0": b"good"}
     assert (tmp_path / "spool/corrupt" / f"{damaged.id}.msg").read_bytes() == b"demaged message"
-    assert not spool.pending()
+    assert not spool.ids()
     await end(manager, spool)
 
 
@@ -259,12 +259,12 @@ async def test_what_is_for_others_is_handed_over_once_our_own_part_is_through(tm
     manager.offer(mixed)
     assert gate.entered.wait(30)
     manager._hand_over.flush()
-    spool.flush()
+    flush(spool)
     assert not queue.adopt().items
     gate.open.set()
     manager.wait_idle()
     manager._hand_over.flush()
-    spool.flush()
+    flush(spool)
     assert queue.adopt().items == (mixed.id,)
     assert set(queue.open_recipients(mixed.id)) == {1}
     await end(manager, spool, queue)
@@ -277,7 +277,7 @@ async def test_messages_that_only_go_elsewhere_share_a_segment(tmp_path: Path) -
     for item in items:
         manager.offer(item)
     manager._hand_over.flush()
-    spool.flush()
+    flush(spool)
     assert len(list((tmp_path / "spool").glob("*.seg"))) == 1
     assert set(queue.adopt().items) == {item.id for item in items}
     await end(manager, spool, queue)
@@ -292,7 +292,7 @@ async def test_a_local_failure_does_not_keep_the_others_from_being_relayed(tmp_p
     manager.offer(item)
     manager.wait_idle()
     manager._hand_over.flush()
-    spool.flush()
+    flush(spool)
     assert queue.adopt().items == (item.id,)
     assert {index: state.failures for index, state in queue.open_recipients(item.id).items()} == {0: 1, 1: 0}
     await end(manager, spool, queue)

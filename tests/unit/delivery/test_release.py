@@ -135,7 +135,7 @@ async def test_t_q_10_a_release_to_the_queue_cut_short_and_repeated_is_one_item(
     await again.release.release(held)
     await again.close()
     assert len(adopted) == 1 and keeper.adopt().items == (), "the second is known to be the first"
-    assert len(keeper.pending()) == 1
+    assert len(keeper.ids()) == 1
     assert Place(tmp_path).events(held) == [f"released by admin to the queue as {adopted[0]}"]
     await keeper.close()
 

@@ -93,12 +93,10 @@ def test_a_delay_says_until_when_and_what_is_not_known_is_left_out() -> None:
         "",
         "connection refused",
         will_retry_until=AT + timedelta(days=5),
-        original_recipient="rfc822;c@example.net",
     )
     _, _, groups, _ = read(replace(REPORT, statuses=[STATUS, delayed]))
     assert len(groups) == 3
     assert groups[2].items() == [
-        ("Original-Recipient", "rfc822;c@example.net"),
         ("Final-Recipient", "rfc822; b@example.net"),
         ("Action", "delayed"),
         ("Status", "4.0.0"),

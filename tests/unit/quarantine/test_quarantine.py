@@ -11,15 +11,14 @@ from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.quarantine import Held, Quarantine
+from support.faulty_disk import FaultyDisk
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
 OCTETS = b"Subject: x\r\n\r\n\x00\xff body\r\n"
 
 
-def _held(number: int = 0) -> Held:
-    return Held(
-        f"a1:{number}", QueueId("a1"), number, "bob@example.org", "rule infected", "2026-11-02T10:00:00.000Z", len(OCTETS)
-    )
+def _held(index: int = 0) -> Held:
+    return Held(f"a1:{index}", QueueId("a1"), index, "bob@example.org", "rule infected", "2026-11-02T10:00:00.000Z", len(OCTETS))
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def test_recipients_of_one_message_are_kept_apart(quarantine: Quarantine) -> Non
 
 
 def test_a_draft_left_by_a_crash_is_no_obstacle(quarantine: Quarantine, tmp_path: Path) -> None:
-    (tmp_path / "quarantine/a1-0.new").write_bytes(b"half")
+    (tmp_path / "quarantine/a1-0.eml.new").write_bytes(b"half")
     assert quarantine.add(_held(), OCTETS) is True
     assert quarantine.read("a1:0") == OCTETS
 
@@ -66,6 +65,14 @@ def test_t_q_04_a_failed_sync_keeps_nothing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="Input/output error"):
         quarantine.add(_held(), OCTETS)
     assert quarantine.list() == ()
+
+
+def test_what_the_disk_cannot_read_is_an_error_of_storage(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "quarantine", Disk())
+    quarantine.add(_held(), OCTETS)
+    failing = Quarantine(tmp_path / "quarantine", FaultyDisk(fail_at=1))
+    with pytest.raises(StorageError, match="Input/output error"):
+        failing.read("a1:0")
 
 
 def test_t_priv_04_nobody_else_can_read_it(quarantine: Quarantine, tmp_path: Path) -> None:
@@ -115,8 +122,8 @@ def test_t_q_10_what_has_ended_is_gone_and_a_delivery_made_again_does_not_bring_
 
 
 def test_ends_are_forgotten_after_a_month_with_files_that_a_crash_left(quarantine: Quarantine, tmp_path: Path) -> None:
-    for number in (0, 1):
-        quarantine.add(_held(number), OCTETS)
+    for index in (0, 1):
+        quarantine.add(_held(index), OCTETS)
     quarantine.end("a1:0", "dropped", NOW)
     (tmp_path / "quarantine/a1-0.eml").write_bytes(OCTETS)
     quarantine.end("a1:1", "dropped", datetime(2026, 12, 3, tzinfo=UTC))
@@ -159,3 +166,33 @@ def test_t_q_14_the_form_of_the_release_before_is_brought_up(tmp_path: Path) -> 
         "a2:0": ("mailbox", False),
     }
     assert (folder / "index.sqlite.form-1").exists()
+
+
+FORM_2 = """
+CREATE TABLE held (
+  delivery_key TEXT PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL, recipient TEXT NOT NULL, reason TEXT NOT NULL,
+  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, route TEXT NOT NULL DEFAULT 'mailbox',
+  reverse_path TEXT NOT NULL DEFAULT '', subject TEXT NOT NULL DEFAULT '', infected INTEGER NOT NULL DEFAULT 0,
+  origin TEXT NOT NULL DEFAULT 'inbound', user TEXT NOT NULL DEFAULT '', smtputf8 INTEGER NOT NULL DEFAULT 0,
+  releasing TEXT NOT NULL DEFAULT '', ended TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE INDEX held_by_time ON held (held_at);
+INSERT INTO held (delivery_key, id, number, recipient, reason, held_at, size_octets)
+  VALUES ('a1:1', 'a1', 1, 'bob@example.org', 'rule infected', '2026-11-02T10:00:00.000Z', 22);
+PRAGMA user_version = 2;
+"""
+
+
+def test_t_q_14_the_form_on_disk_is_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "quarantine"
+    folder.mkdir(mode=0o700)
+    connection = sqlite3.connect(folder / "index.sqlite")
+    connection.executescript(FORM_2)
+    (folder / "a1-1.eml").write_bytes(OCTETS)
+    quarantine = Quarantine(folder, Disk())
+    assert quarantine.find(QueueId("a1"), 1) == (replace(_held(1), size_octets=22),)
+    assert quarantine.read("a1:1") == OCTETS
+    quarantine.add(_held(7), OCTETS)
+    rows = connection.execute("SELECT delivery_key, number FROM held ORDER BY number").fetchall()
+    assert rows == [("a1:1", 1), ("a1:7", 7)] and (folder / "a1-7.eml").exists()
+    connection.close()

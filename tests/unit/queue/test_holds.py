@@ -40,7 +40,7 @@ async def test_a_hold_outlives_restarts_and_ends_with_a_release(tmp_path: Path) 
         spool = await restarted(tmp_path, spool)
         states = spool.open_recipients(item.id)
         assert [states[index].hold_reason for index in range(3)] == ["asked the sender", "asked the sender", ""]
-    assert spool.unhold([(item.id, 0)]) == {(item.id, 0)}
+    assert spool.release([(item.id, 0)]) == {(item.id, 0)}
     spool = await restarted(tmp_path, spool)
     assert [state.hold_reason for state in spool.open_recipients(item.id).values()] == ["", "asked the sender", ""]
     await spool.close()
@@ -84,7 +84,7 @@ async def test_drop_ends_the_work_but_not_while_an_attempt_is_under_way(tmp_path
     spool.failed_attempt(item.id, 0, "no", NOW)
     assert spool.drop([(item.id, 0), (item.id, 2)], "not wanted") == {(item.id, 0), (item.id, 2)}
     spool = await restarted(tmp_path, spool)
-    assert not spool.pending()
+    assert not spool.ids()
     await spool.close()
 
 
@@ -100,7 +100,7 @@ async def test_t_q_08_what_killed_its_process_is_held_until_released_and_then_co
     agenda.plan(item.id, 0)
     agenda.plan(item.id, 1)
     assert [due.index for due in agenda.take(("mailbox",))] == [1]
-    spool.unhold([(item.id, 0)])
+    spool.release([(item.id, 0)])
     agenda.plan(item.id, 0)
     (due,) = agenda.take(("mailbox",))
     assert (due.index, due.is_suspect) == (0, False)
@@ -113,13 +113,13 @@ async def test_t_q_08_what_killed_its_process_is_held_until_released_and_then_co
 async def test_a_release_does_not_hide_an_attempt_under_way_from_the_poison_rule(tmp_path: Path) -> None:
     spool, item = await adopted(tmp_path, 1)
     spool.begin_attempts([(item.id, 0)])
-    spool.unhold([(item.id, 0)])
+    spool.release([(item.id, 0)])
     spool = await restarted(tmp_path, spool)
     assert spool.open_recipients(item.id)[0].begun == 1
     await spool.close()
 
 
-@pytest.mark.parametrize("order", ["hold", "drop", "unhold", "retry_now"])
+@pytest.mark.parametrize("order", ["hold", "drop", "release", "retry_now"])
 async def test_t_q_04_an_order_that_could_not_be_written_is_not_confirmed(tmp_path: Path, order: str) -> None:
     disk = FaultyDisk()
     spool, item = await adopted(tmp_path, 1, disk)

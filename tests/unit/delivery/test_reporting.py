@@ -1,0 +1,90 @@
+"""Whether a report is written, which way it goes, and when it is certain."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mailward.delivery.fate import Fate
+from mailward.delivery.reporting import SpooledReports
+from mailward.disk import Disk
+from mailward.protocol.smtp.outgoing import Result
+from mailward.queue.agenda import Agenda
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.spool import Spool
+from support.relaying import SENDER, FakeDirectory
+from support.spooling import NOW, Clock, item_for
+
+OCTETS = b"Subject: x\r\n\r\nbody\r\n"
+NO = Fate(Result.PERMANENT, "5.1.1", "550 5.1.1 nobody", "mx.example.net", "")
+
+
+class Desk:
+    """The reports of a queue process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.spool = Spool(folder, Disk(), owner="queue")
+        self.agenda = Agenda(self.spool, Clock(), lambda: 0.0)
+        self.reports = SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org")
+
+    async def put(self, *routes: str, reverse_path: str = SENDER, origin: str = "submission") -> QueueItem:
+        recipients = [QueuedRecipient(f"user{n}@example.net", route) for n, route in enumerate(routes)]
+        item = replace(item_for(OCTETS, recipients, reverse_path=reverse_path), origin=origin)  # type: ignore[arg-type]
+        incoming = self.spool.begin(item.id, kept=True)
+        incoming.write(OCTETS)
+        await incoming.commit(item)
+        return item
+
+    def due(self) -> list[tuple[str, QueuedRecipient, str]]:
+        """Reports that wait: from whom, the way they go, and their octets."""
+        items = [due.item for due in self.agenda.take(("mailbox", "relay"))]
+        return [(item.reverse_path, item.recipients[0], self.spool.octets(item.id).decode("ascii")) for item in items]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    made = Desk(tmp_path / "spool")
+    yield made
+    await made.spool.close()
+
+
+async def test_a_report_is_due_at_once_from_the_null_reverse_path(desk: Desk) -> None:
+    await desk.reports.tell(await desk.put("relay"), {0: NO}, NOW)
+    ((sender, to, octets),) = desk.due()
+    assert (sender, to) == ("", QueuedRecipient(SENDER, "mailbox", "ann"))
+    assert "From: Mail delivery <postmaster@example.org>\r\n" in octets
+    assert "Action: failed\r\n" in octets and "Last-Attempt-Date: Sun, 01 Mar 2026 12:00:00 +0000\r\n" in octets
+
+
+async def test_a_delay_is_told_to_another_server_in_the_name_of_the_host(desk: Desk) -> None:
+    item = await desk.put("relay", reverse_path="bob@example.com")
+    await desk.reports.tell(item, {0: NO}, NOW, NOW + timedelta(days=5))
+    ((_, to, octets),) = desk.due()
+    assert to == QueuedRecipient("bob@example.com", "relay")
+    assert "From: Mail delivery <postmaster@mail.example.org>\r\n" in octets and "Action: delayed\r\n" in octets
+
+
+@pytest.mark.parametrize("route", ["quarantine", "discard"])
+async def test_t_relay_13_what_our_own_policy_keeps_back_gets_no_report(desk: Desk, route: str) -> None:
+    await desk.reports.tell(await desk.put(route), {0: NO}, NOW)
+    assert desk.due() == []
+    await desk.reports.tell(await desk.put(route, "relay"), {0: NO, 1: NO}, NOW)
+    ((_, _, octets),) = desk.due()
+    assert "Final-Recipient: rfc822; user1@example.net\r\n" in octets and "user0" not in octets
+
+
+@pytest.mark.parametrize(
+    ("reverse_path", "origin"),
+    [
+        ("", "submission"),
+        (SENDER, "report"),
+        (SENDER, "inbound"),
+        ("nobody@example.org", "submission"),
+        ("no address", "inbound"),
+    ],
+)
+async def test_t_q_12_nobody_is_told_where_nobody_may_be(desk: Desk, reverse_path: str, origin: str) -> None:
+    await desk.reports.tell(await desk.put("relay", reverse_path=reverse_path, origin=origin), {0: NO}, NOW)
+    assert desk.due() == []
