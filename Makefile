@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 .PHONY: help run environment dev test lint check bench clean
 
 help:
-	@echo "make run     a demo server on loopback ports 2025 (SMTP), 2143 and 2993 (IMAP), with one account"
+	@echo "make run     a demo server on loopback ports (2025 SMTP, 2143 IMAP, ...), with one account"
 	@echo "make test    install what the tests need and run all of them"
 	@echo "make lint    ruff, mypy --strict, import layers"
 	@echo "make check   lint and test"

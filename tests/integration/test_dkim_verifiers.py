@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from mailward_plugins.dkim.keys import signing_keys
 from mailward_plugins.dkim.signing import SIGNATURE_FIELD, sign
 from support.dkim_keys import ed25519_pem, rsa_pem
 from support.mail import crlf
-from support.plugin_services import FixedClock
 from support.processes import program
 
 KEYS = signing_keys("signed.test", MemorySecrets({"signed.test/r1.pem": rsa_pem(), "signed.test/e1.pem": ed25519_pem()}))
@@ -31,7 +30,7 @@ PASSED = [("pass", "rsa-sha256", "r1"), ("pass", "ed25519-sha256", "e1")]
 
 
 def signed(message: bytes) -> bytes:
-    values = sign(MessageView(message), KEYS, FixedClock().now(), timedelta(days=14))
+    values = sign(MessageView(message), KEYS, datetime.now(UTC), timedelta(days=14))
     return render(message, [AddHeader(SIGNATURE_FIELD, value) for value in values])
 
 

@@ -1,18 +1,32 @@
-"""What the pages tell a reader to type is typed here: the commands of the tutorial, in its order, against a real server."""
+"""What the pages tell a reader to type is typed here: the commands of each page, in its order, against a real server."""
 
+import mailbox
 import os
 import re
+import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
-from support.server import COMMAND, server
+import pyotp
 
-DOCS = Path(__file__).parents[2] / "docs"
+from support.dns_server import DnsServer
+from support.reader import DOCS, Reader, blocks, page_text
+from support.relayed import relay_to
+from support.server import COMMAND, PASSWORD, Server, free_offset, open_folder, server
+from support.smtp_peer import peer
+
+TYPED_PASSWORD = PASSWORD + "\n"
+KEEPS_WHAT_IS_ODD = """version: 1
+extends: mailward/inbound
+plugins: {antivirus: {engine: test-file}}
+rules: [{name: odd, when: 'message.subject.contains("odd")', then: quarantine}]
+"""
 
 
-def _blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+def mail(subject: str) -> bytes:
+    return f"From: demo@example.org\r\nSubject: {subject}\r\nMessage-ID: <{subject}@example.org>\r\n\r\nhello\r\n".encode()
 
 
 def test_the_first_filter_tutorial_works_as_printed(tmp_path: Path) -> None:
@@ -28,12 +42,12 @@ def test_the_first_filter_tutorial_works_as_printed(tmp_path: Path) -> None:
             return done.stdout
 
         new, check, make_and_scan = (
-            re.findall(r"^\$ (.*)$", block, re.MULTILINE) for block in _blocks("tutorials/first-filter.md", "console")
+            re.findall(r"^\$ (.*)$", block, re.MULTILINE) for block in blocks("tutorials/first-filter.md", "console")
         )
         assert "acme_dlp.py" in type_in(new[0])
-        (target.folder / "plugins/acme_dlp.py").write_text(_blocks("tutorials/first-filter.md", "python")[0])
+        (target.folder / "plugins/acme_dlp.py").write_text(blocks("tutorials/first-filter.md", "python")[0])
         policy = target.folder / "policies/inbound.yaml"
-        (entry,) = _blocks("tutorials/first-filter.md", "yaml")
+        (entry,) = blocks("tutorials/first-filter.md", "yaml")
         policy.write_text(policy.read_text().replace("plugins:\n", "plugins:\n" + entry))
         assert "sound" in type_in(check[0])
         for line in make_and_scan:
@@ -45,25 +59,168 @@ def test_the_first_filter_tutorial_works_as_printed(tmp_path: Path) -> None:
         assert "250" in target.run("try", "send").stdout
 
 
-def test_every_setting_of_the_configuration_is_described() -> None:
-    from mailward.app.config import Limits
+def test_a_server_is_set_up_as_the_page_says(tmp_path: Path) -> None:
+    folder = open_folder()
+    made = Server(folder / "etc", free_offset(), "example.org")
+    reader = Reader("how-to/set-up-a-server.md", made, tmp_path)
+    reader.stands_for = {"/etc/mailward": str(made.folder)}
+    try:
+        printed = reader.types("quickstart", more=f"--port-offset {made.offset} --password-stdin", answer=TYPED_PASSWORD)
+        records = reader.types("domain dns")
+        assert all(name in printed and name in records for name in ("_dmarc.example.org.", "._domainkey.example.org."))
+        made.configure("routes: {}", 'routes: {"*": discard}')  # nothing leaves this machine
+        assert reader.reads("serve") == f"mailward serve -c {made.config}"
+        made.start()
+        reader.types("account add", more="--password-stdin", answer=TYPED_PASSWORD)
+        assert re.findall(r"^\S+@\S+", reader.types("account list"), re.MULTILINE) == ["alice@example.org", "bob@example.org"]
+        reader.types("account password", more="--password-stdin", answer=TYPED_PASSWORD)
+        made.passwords["bob@example.org"] = reader.types("account app-password add").split()[0]
+        made.imap("bob@example.org").logout()
+        assert "phone" in reader.types("account app-password list")
+        assert "revoked" in reader.types("account app-password revoke")
+        assert "unlocked" in reader.types("account unlock")
+        assert reader.types("try send", more=f"--password-file {made.password_file}").startswith("250 ")
+        reader.is_through()
+    finally:
+        made.stop()
+        shutil.rmtree(folder)
 
-    page = (DOCS / "reference/config.md").read_text()
-    for key in (
-        "version",
-        "hostname",
-        "user",
-        "data",
-        "policies",
-        "plugins",
-        "tls.certificate",
-        "tls.key",
-        "dns.servers",
-        "listeners.NAME",
-    ):
-        assert f"`{key}`" in page
-    for name in Limits.__dataclass_fields__:
-        assert f"`limits.{name}`" in page
+
+def test_an_account_gets_a_second_factor_as_the_page_says(tmp_path: Path) -> None:
+    with server(domain="example.org") as made:
+        alice = "alice@example.org"
+        made.add_account(alice)
+        reader = Reader("how-to/second-factor.md", made, tmp_path)
+        enrolled = re.search(r"^secret: (\w+)$", reader.types("account totp enrol"), re.MULTILINE)
+        assert enrolled is not None
+        codes = pyotp.TOTP(enrolled[1])
+        reader.stands_for = {"123456": codes.now()}
+        recovery = re.findall(r"^  (\S+)$", reader.types("account totp confirm"), re.MULTILINE)
+        assert len(recovery) == 10
+        app_password = reader.types("account app-password add").split()[0]
+        (policy,) = blocks("how-to/second-factor.md", "yaml")
+        (made.folder / "policies/access.yaml").write_text(policy)
+        made.reload()
+        for password in (app_password, f"{PASSWORD}${codes.at(time.time() + 30)}", f"{PASSWORD}${recovery[0]}"):
+            made.passwords[alice] = password
+            made.imap(alice).logout()
+        assert "recovery codes left: 9" in reader.types("account totp status")
+        assert recovery[1] not in reader.types("account totp recovery")
+        reader.types("account totp off")
+        made.passwords[alice] = PASSWORD
+        made.imap(alice).logout()
+        reader.is_through()
+
+
+def test_keys_are_made_and_changed_as_the_page_says(tmp_path: Path, dns_server: DnsServer) -> None:
+    with server(domain="example.org", start=False) as made:
+        host, port = dns_server.address
+        made.config.write_text(re.sub(r"(?m)^dns: .*", f'dns: {{servers: ["{host}:{port}"]}}', made.config.read_text()))
+        reader = Reader("how-to/dkim-keys.md", made, tmp_path)
+        added = reader.types("domain add")
+        reader.types("account add", more="--password-stdin", answer=TYPED_PASSWORD)
+        assert added.endswith(reader.types("domain dns"))
+        old = re.findall(r"(?m)^example\.org +(\S+), (\S+)$", reader.types("domain list"))
+        reader.types("domain dkim example.org --rotate")
+        dns_server.publish("example.org", made.run("domain", "dns", "example.org").stdout)
+        assert "these keys sign now" in reader.types("domain dkim example.org --activate")
+        assert reader.types("domain dkim example.org --retire").startswith(f"; deleted: {', '.join(old[0])};")
+        reader.is_through()
+
+
+def test_the_queue_is_looked_after_as_the_page_says(tmp_path: Path) -> None:
+    page = "how-to/look-into-the-queue.md"
+    with server(domain="example.org", start=False) as made, peer({"RCPT": b"450 4.2.1 Try again later\r\n"}) as far:
+        relay_to(made, {"example.net": far.port})
+        made.start()
+        code, text = made.submit(mail("hello"), "bob@example.net", account=made.demo)
+        assert code == 250, text
+        reader = Reader(page, made, tmp_path)
+        reader.stands_for = {"ID": text.rpartition(" ")[2]}
+
+        def attempts() -> int:
+            return sum(message["recipients"][0]["failures"] for message in made.json("queue", "list"))
+
+        made.until(lambda: attempts() == 1)
+        shown = re.findall(r"^\$ .*\n(.*\n).*\n\n(.*)\n```", page_text(page), re.MULTILINE)
+        listed = reader.types("queue list").splitlines()
+        assert [tuple(line.split() for line in pair) for pair in shown] == [(listed[0].split(), listed[-1].split())]
+        assert "450 4.2.1 Try again later" in reader.types("queue show")
+        reader.types("queue retry")
+        made.until(lambda: attempts() == 2)
+        assert "held" in reader.types("queue hold")
+        reader.types("queue release")
+        made.until(lambda: attempts() == 3)
+        reader.types("queue drop", answer="y\n")
+        assert made.run("queue", "list").stdout == "nothing waits\n"
+        reader.is_through()
+
+
+def test_the_quarantine_is_looked_after_as_the_page_says(tmp_path: Path) -> None:
+    with server(domain="example.org", policy=KEEPS_WHAT_IS_ODD) as made:
+        made.add_account("bob@example.org")
+
+        def keep(subject: str, *to: str) -> str:
+            code, text = made.send(mail(subject), to=to)
+            assert code == 250, text
+            queue_id = text.rpartition(" ")[2]
+            made.wait_delivered(queue_id, len(to))
+            return queue_id
+
+        reader = Reader("how-to/mail-in-quarantine.md", made, tmp_path)
+        for_one, for_two = keep("odd-1", "bob@example.org"), keep("odd-2", "bob@example.org", made.demo)
+        reader.stands_for = {"01k9w3c5v7q2x8ab": for_one}
+        for options in ("", " --to bob@example.org"):
+            listed = reader.types(f"quarantine list{options}")
+            assert for_one in listed and f"{for_two}:0" in listed and (f"{for_two}:1" in listed) == (options == "")
+        assert "odd-1" in reader.types("quarantine show")
+        assert reader.types("explain").startswith("QUARANTINE  bob@example.org   rule odd")
+        reader.types("quarantine release")
+        assert b"Subject: odd-1\r\n" in made.wait_for(1, account="bob@example.org")[0]
+        reader.stands_for = {"01k9w3c5v7q2x8ab": for_two}
+        reader.types("quarantine release")
+        assert b"Subject: odd-2\r\n" in made.wait_for(1, account=made.demo)[0], "postmaster is the first account"
+        reader.types("quarantine drop")
+        assert made.run("quarantine", "list").stdout == "nothing is in quarantine\n"
+
+        (tmp_path / "Maildir").mkdir()
+        mailbox.Maildir(tmp_path / "Maildir/.Junk").add(mail("spam"))
+        mailbox.mbox(tmp_path / "alice").add(mail("ham"))
+        (tmp_path / "saved").mkdir()
+        (tmp_path / "saved/one.eml").write_bytes(mail("more ham"))
+        reader.stands_for = {"/var/mail": str(tmp_path)}
+        reader.types("train spam")
+        assert re.search(r"\b2\b", reader.types("train ham"))
+        reader.is_through()
+
+
+def test_a_verdict_is_explained_as_the_page_says(tmp_path: Path) -> None:
+    with server(domain="example.org") as made:
+        made.add_account("bob@example.org")
+        code, text = made.send(mail("hello"), to=["bob@example.org"])
+        assert code == 250, text
+        queue_id = text.rpartition(" ")[2]
+        reader = Reader("how-to/explain-a-verdict.md", made, tmp_path)
+        reader.stands_for = {
+            "01k9w3c5v7q2x8ab": queue_id, "20261101120000.1@example.net": "hello@example.org",
+        }  # fmt: skip
+        (tmp_path / "message.eml").write_bytes(mail("hello"))
+        for _ in range(4):
+            assert queue_id in reader.types("explain")
+        assert re.match("(ACCEPT|JUNK) ", reader.types("scan"))
+        reader.is_through()
+
+
+def test_every_setting_of_the_configuration_is_described() -> None:
+    from mailward.app.config import KEYS
+
+    rows = re.findall(r"^\| (`[^|]*`) \| ([^|]*) \|", (DOCS / "reference/config.md").read_text(), re.MULTILINE)
+    meanings = {key: meaning for keys, meaning in rows for key in re.findall(r"`([^`]+)`", keys)}
+    expected = {f"{mapping}.{key}".lstrip(".") for mapping, keys in KEYS.items() for key in keys if "NAME" not in mapping}
+    expected -= {"tls", "dns", "listeners", "routes", "outbound", "limits"}  # mappings: what stands in them is described
+    assert set(meanings) == expected | {"listeners.NAME", "routes.DOMAIN"}
+    for key in KEYS["listeners.NAME"]:
+        assert f"`{key}`" in meanings["listeners.NAME"]
 
 
 def test_links_between_pages_lead_somewhere() -> None:

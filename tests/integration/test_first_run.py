@@ -24,8 +24,10 @@ pytestmark = pytest.mark.timeout(900)  # a system and everything Mailward needs 
 
 ROOT = Path(__file__).parents[2]
 READY_S = 400.0
-PORTS = (2025, 2143, 2993)
-"""Those that README names."""
+PORTS = tuple(
+    map(int, re.findall(r"\b2[0-9]{3}\b", re.findall(r"^make run .*$", (ROOT / "README.md").read_text(), re.MULTILINE)[0]))
+)
+"""Those that README names: of SMTP, submission, IMAP and POP3."""
 
 Type = Callable[[str], "subprocess.CompletedProcess[str]"]
 """Types one line in the second terminal."""

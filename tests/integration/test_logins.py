@@ -6,7 +6,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -60,13 +60,6 @@ def scram(to: Server, password: str, name: str = ADDRESS) -> str:
         return str(error)
     finally:
         client.shutdown()
-
-
-def until(true: Callable[[], bool], server: Server) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, server.log()
-        time.sleep(0.05)
 
 
 def workers(of: Server, role: str) -> list[int]:
@@ -254,7 +247,7 @@ def test_without_the_auth_process_logins_wait_and_it_comes_back() -> None:
         socket = one.folder / "data/run/auth.sock"
         socket.rename(socket.with_name("away.sock"))
         os.kill(workers(one, "access")[-1], signal.SIGKILL)  # so that its connection to the socket is gone too
-        until(lambda: len(workers(one, "access")) == 2 and can_connect(one), one)
+        one.until(lambda: len(workers(one, "access")) == 2 and can_connect(one))
         assert "[UNAVAILABLE]" in answer(one, PASSWORD) and "[UNAVAILABLE]" in scram(one, PASSWORD)
         socket.with_name("away.sock").rename(socket)
         assert answer(one, PASSWORD) == "OK"

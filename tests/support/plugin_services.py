@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -13,17 +12,10 @@ from mailward.services.credentials import NoCredentials
 from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.secrets import FolderSecrets
+from mailward.testing import FakeClock
 from support.fake_dns import FakeDns
 
 T = TypeVar("T")
-
-
-@dataclass
-class FixedClock:
-    moment: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 async def run_blocking(function: Callable[[], T]) -> T:
@@ -34,7 +26,7 @@ def services(folder: Path, zone: Mapping[str, Mapping[str, Sequence[str]]] | Non
     kv = SqliteKeyValue(folder / "kv.sqlite")
     return Services(
         resolver=FakeDns(zone or {}),
-        clock=FixedClock(),
+        clock=FakeClock(datetime.now(UTC)),
         kv=kv,
         log=PluginLog("test"),
         run_blocking=run_blocking,

@@ -15,13 +15,9 @@ from mailward.queue.item import QueuedRecipient
 from mailward.queue.spool import Spool
 from mailward.store.embedded import EmbeddedStore
 from support.spooling import Clock, item_for
+from support.stores import NoHints
 
 OCTETS = b"Subject: Lunch\r\nFrom: a@example.net\r\n\r\nat one?\r\n"
-
-
-class NoHints:
-    def publish(self, account: AccountId) -> None:
-        """Nobody listens."""
 
 
 @dataclass

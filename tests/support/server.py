@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,10 +148,14 @@ class Server:
 
     def wait_delivered(self, queue_id: str, count: int = 1, timeout_s: float = 30.0) -> None:
         """Until so many recipients of a message are served: the first attempt follows the 250 within moments."""
+        self.until(lambda: self.log_octets().count(f"delivered id={queue_id} ".encode()) >= count, timeout_s)
+
+    def until(self, true: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        """Until something is so; what the log says when it does not become so."""
         deadline = time.monotonic() + timeout_s
-        while self.log_octets().count(f"delivered id={queue_id} ".encode()) < count:
+        while not true():
             assert time.monotonic() < deadline, self.log()
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def log_octets(self) -> bytes:
         return (self.folder / "server.log").read_bytes()

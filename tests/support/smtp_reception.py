@@ -29,6 +29,7 @@ from mailward.policy.ruling import RecipientFacts, accepted
 from mailward.protocol.smtp.events import Asked, Event
 from mailward.protocol.smtp.states import Limits
 from mailward.queue.item import QueueItem
+from mailward.testing import FakeClock
 from support.logins import KnownLogins
 from support.smtp_machine import machine
 
@@ -171,11 +172,6 @@ class MemorySpool:
             raise self.errors[call]
 
 
-class StoppedClock:
-    def now(self) -> datetime:
-        return NOW
-
-
 async def in_thread(function: Callable[[], T]) -> T:
     return await asyncio.to_thread(function)
 
@@ -216,7 +212,7 @@ def post(folder: Path) -> Post:
         authenticator=logins,
         spool=spool,
         decisions=decisions,
-        clock=StoppedClock(),
+        clock=FakeClock(NOW),
         run_blocking=in_thread,
         on_committed=told.append,
         free_octets=lambda: free[0],

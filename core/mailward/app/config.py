@@ -25,9 +25,6 @@ ListenerTls = Literal["none", "starttls", "implicit"]
 CONFIG_VERSION = 1
 DEFAULT_DNS = "127.0.0.1:53"
 _HOST = re.compile(r"smtp:(?:\[(?P<literal>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
-_OUTBOUND_KEYS = (
-    "give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks",
-)  # fmt: skip
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -71,6 +68,20 @@ class Outbound:
     port: int = 25
     source: tuple[str, ...] = ()
     private_networks: tuple[Network, ...] = ()
+
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "": (
+        "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
+        "outbound", "limits",
+    ),
+    "tls": ("certificate", "key"),
+    "dns": ("servers",),
+    "listeners.NAME": ("protocol", "address", "port", "tls"),
+    "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks"),
+    "limits": tuple(Limits.__dataclass_fields__),
+}  # fmt: skip
+"""Every key there is, by the mapping it stands in; NAME is the admin's own word. Those of `routes` are domains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +180,11 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def config(self, root: Node, path: Path) -> Config:
-        keys = (
-            "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
-            "outbound", "limits",
-        )  # fmt: skip
-        self._known(root, "", keys)
+        self._known(root, "")
         if self._number(root, "version", None, 1, CONFIG_VERSION) != CONFIG_VERSION:
             self._wrong(root, "version", f"this release reads version {CONFIG_VERSION}")
         tls = root.at("tls") or Node({}, root.file, root.line, root.column)
-        self._known(tls, "tls.", ("certificate", "key"))
+        self._known(tls, "tls")
         return Config(
             path=path,
             folder=self.folder,
@@ -199,10 +206,9 @@ class _Reader:
         node = root.at("limits")
         if node is None:
             return Limits()
-        names = tuple(Limits.__dataclass_fields__)
-        self._known(node, "limits.", names)
+        self._known(node, "limits")
         most = 1 << 40
-        return Limits(**{name: self._number(node, name, getattr(Limits(), name), 1, most) for name in names})
+        return Limits(**{name: self._number(node, name, getattr(Limits(), name), 1, most) for name in KEYS["limits"]})
 
     def _listeners(self, root: Node) -> tuple[Listener, ...]:
         node = root.at("listeners")
@@ -213,7 +219,7 @@ class _Reader:
             return ()
         found = []
         for name, item in node.mapping.items():
-            self._known(item, f"listeners.{name}.", ("protocol", "address", "port", "tls"))
+            self._known(item, "listeners.NAME", name)
             protocol = self._word(item, "protocol", get_args(Protocol), None)
             tls = self._word(item, "tls", get_args(ListenerTls), "starttls")
             if protocol == "submission" and tls == "none":
@@ -249,7 +255,7 @@ class _Reader:
         node = root.at("outbound")
         if node is None:
             return Outbound()
-        self._known(node, "outbound.", _OUTBOUND_KEYS)
+        self._known(node, "outbound")
         usual = Outbound()
         limits = OutboundLimits(
             give_up_after_s=self._duration(node, "give_up_after", usual.limits.give_up_after_s),
@@ -302,7 +308,7 @@ class _Reader:
     def _servers(self, root: Node) -> tuple[tuple[str, int], ...]:
         dns = root.at("dns")
         if dns is not None:
-            self._known(dns, "dns.", ("servers",))
+            self._known(dns, "dns")
         listed = root.at("dns", "servers")
         found = []
         for text, node in [(item.value, item) for item in listed.items] if listed is not None else [(DEFAULT_DNS, root)]:
@@ -313,7 +319,9 @@ class _Reader:
                 found.append((match["six"] or match["four"], int(match["port"])))
         return tuple(found)
 
-    def _known(self, node: Node, prefix: str, names: tuple[str, ...]) -> None:
+    def _known(self, node: Node, mapping: str, admins_word: str = "") -> None:
+        names = KEYS[mapping]
+        prefix = f"{mapping.replace('NAME', admins_word)}." if mapping else ""
         if not isinstance(node.value, dict):
             self._wrong(node, "", f"keys were expected: {', '.join(names)}")
         for name in node.mapping:

@@ -160,7 +160,7 @@ listeners:
   imaps: {{protocol: imap, address: "{plan.address}", port: {ports["imaps"]}, tls: implicit}}
   pop3: {{protocol: pop3, address: "{plan.address}", port: {ports["pop3"]}, tls: starttls}}
   pop3s: {{protocol: pop3, address: "{plan.address}", port: {ports["pop3s"]}, tls: implicit}}
-routes: {{}}               # domain: discard   takes mail for the domain and keeps nothing
+routes: {{}}               # example.net: smtp:mx.example.net:25   sends its mail there and not to its MX
 """
 
 

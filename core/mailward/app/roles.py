@@ -1,5 +1,5 @@
-"""What each worker process does: `smtp` takes and delivers mail, `access` serves it, `queue` finishes what others left, `auth`
-checks logins for the others.
+"""What each worker process does: `smtp` takes mail and delivers it to mailboxes, `access` serves it, `queue` relays it to other
+servers and finishes what others left, `auth` checks logins for the others.
 
 One command starts them all; each has its own process, so that whoever takes octets from strangers never holds passwords.
 """

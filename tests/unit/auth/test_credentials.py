@@ -3,8 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -24,18 +23,11 @@ from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.sasl import MAX_RESPONSE_OCTETS
+from mailward.testing import FakeClock
 from support.plain_book import DirectHooks
 
 NAME = "alice@example.org"
 ALL: tuple[LoginProtocol, ...] = ("smtp", "imap", "pop3")
-
-
-@dataclass
-class Clock:
-    moment: datetime = field(default_factory=lambda: datetime(2026, 11, 2, 12, tzinfo=UTC))
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 class Bench:
@@ -49,7 +41,7 @@ class Bench:
         directory.close()
         self.store = CredentialStore(path)
         set_password(self.store, self.account, "right")
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.passwords = PasswordChecker(workers=1)
         self.kept = KeptCredentials(self.store, self.passwords, self.clock)
         self.hooks = DirectHooks(self.kept)
@@ -160,9 +152,9 @@ async def test_t_2fa_06_scopes_hold_on_every_mechanism(bench: Bench) -> None:
 
 async def test_t_2fa_06_an_app_password_ends(bench: Bench) -> None:
     phone = bench.app_password(days=90)
-    bench.clock.moment += timedelta(days=89)
+    bench.clock.advance(timedelta(days=89))
     assert isinstance(await bench.plain(phone), Accepted)
-    bench.clock.moment += timedelta(days=1)
+    bench.clock.advance(timedelta(days=1))
     assert await bench.plain(phone) == await bench.scram(phone) == FAILED
 
 
@@ -176,12 +168,12 @@ async def test_t_2fa_06_of_an_app_password_only_hashes_are_kept(bench: Bench, tm
 
 async def test_when_an_app_password_was_used_is_noted_now_and_then(bench: Bench) -> None:
     phone = bench.app_password()
-    start = bench.clock.moment
+    start = bench.clock.now()
     for minutes in (0, 1, 11):
-        bench.clock.moment = start + timedelta(minutes=minutes)
+        bench.clock.set(start + timedelta(minutes=minutes))
         await bench.plain(phone)
         noted = bench.store.of(bench.account).app_passwords[0].last_used_at
-        assert noted == (start if minutes < 10 else bench.clock.moment)
+        assert noted == (start if minutes < 10 else bench.clock.now())
 
 
 async def test_a_full_disk_keeps_nobody_out(bench: Bench) -> None:

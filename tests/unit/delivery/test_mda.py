@@ -15,13 +15,9 @@ from mailward.queue.item import QueuedRecipient
 from mailward.store.base import AccountStore, CreateMailbox, DeleteMailbox
 from mailward.store.embedded import EmbeddedStore
 from support.spooling import item_for
+from support.stores import NoHints
 
 OCTETS = b"Authentication-Results: here; spf=pass\r\nSubject: Lunch\r\nFrom: a@example.net\r\n\r\nat one?\r\n"
-
-
-class NoHints:
-    def publish(self, account: AccountId) -> None:
-        """Nobody listens."""
 
 
 @pytest.fixture
