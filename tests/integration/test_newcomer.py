@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 from support.server import server
 
@@ -106,3 +107,25 @@ def test_a_scan_promises_no_record_and_minds_what_it_is_given() -> None:
         wrong = target.run("scan", str(card), "--ip", "203.0.113.777", check=False)
         assert wrong.returncode == 64 and "203.0.113.777" in wrong.stderr
         assert "looks like no message" in target.run("scan", str(target.config), check=False).stderr
+
+
+def test_reload_finds_the_server_checks_first_and_names_what_waits_for_a_restart() -> None:
+    with server(start=False) as target:
+        assert target.run("reload", check=False).returncode == 66
+        target.start()
+        target.configure("routes: {}", "routes: {void.example: discard}")
+        told = target.json("reload")
+        assert target.process is not None and told == {"pid": target.process.pid}
+        deadline = time.monotonic() + 20
+        while target.log_octets().count(b"reloaded") < 4:
+            assert time.monotonic() < deadline, target.log()
+            time.sleep(0.05)
+        assert "settings=routes" in next(line for line in target.log().splitlines() if "wait for a restart" in line)
+        key = target.folder / "tls/key.pem"
+        key.chmod(0o644)
+        refused = target.run("reload", check=False)
+        assert refused.returncode == 78 and f"chmod 600 {key}" in refused.stderr
+        target.reload(expect="reload refused")
+        assert f"chmod 600 {key}" in target.log()
+        second = target.run("serve", check=False)
+        assert second.returncode == 78 and "cannot listen" in second.stderr

@@ -6,7 +6,7 @@ Also the other way: a file given on the command line, as the message it stands f
 import sys
 from pathlib import Path
 
-from mailward.cli.output import NO_INPUT, fail
+from mailward.cli.output import NO_INPUT, fail, warn
 from mailward.formats.message import MessageView
 from mailward.formats.part import PartView
 from mailward.formats.text import one_line
@@ -42,5 +42,5 @@ def message_file(file: str) -> bytes:
         octets = octets.replace(b"\n", b"\r\n")  # files on disk often have LF line ends; a message in SMTP never has
     message = MessageView(octets)
     if not any(message.all(name) for name in ("From", "Date", "Received", "Message-ID")):
-        print(f"mailward: {file} looks like no message: it has no From, Date, Received or Message-ID field", file=sys.stderr)
+        warn(f"{file} looks like no message: it has no From, Date, Received or Message-ID field")
     return octets
