@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from mailward.app.config import Config, Listener
+from mailward.app.daemon import bind
 from mailward.cli.options import ConfigOption, JsonOption, PasswordFile, PasswordStdin, ask_password, config_of, password_from
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show
 from mailward.cli.reading import attachment_line, field_lines, message_file, text_lines
@@ -281,8 +282,13 @@ def commands_command(
     config: ConfigOption = None,
     command: Annotated[str, typer.Option(help="How the command is called here.")] = "mailward",
 ) -> None:
-    """Print account, password, ports and what to type next, for a server about to start (used by `make run`)."""
+    """Print account, password, ports and what to type next, for a server about to start (used by `make run`).
+
+    Says nothing of it and exits 78 when another server holds one of the ports.
+    """
     settings = config_of(config, quiet=True)
+    for listener in settings.listeners:
+        bind(listener.address, listener.port).close()
     login = _first_account(settings)
     kept = settings.folder / f"secrets/{login}.password"
     password = kept.read_text(encoding="utf-8").strip() if os.access(kept, os.R_OK) else "(the one you set)"
