@@ -129,3 +129,22 @@ def test_reload_finds_the_server_checks_first_and_names_what_waits_for_a_restart
         assert f"chmod 600 {key}" in target.log()
         second = target.run("serve", check=False)
         assert second.returncode == 78 and "cannot listen" in second.stderr
+
+
+def test_a_wrong_policy_is_no_list_of_plugins_that_are_not_enabled() -> None:
+    with server(start=False) as target:
+        sound = target.run("policy", "check").stdout
+        assert "plugins, 1 live test: run mailward policy test\n" in sound and "0 tests" not in sound
+        target.policy("version: 1\nextends: mailward/inbound\nruls: []\n")
+        listed = target.run("plugins", "list", check=False)
+        assert listed.returncode == 78 and "not known" in listed.stdout
+        assert "policy inbound is wrong" in listed.stderr and "mailward policy check" in listed.stderr
+        assert target.run("plugins", "info", "spf", check=False).returncode == 78
+
+
+def test_what_to_type_is_not_printed_for_a_server_that_cannot_start() -> None:
+    with server() as target:
+        refused = target.run("try", "commands", check=False)
+        assert refused.returncode == 78 and refused.stdout == "" and "cannot listen" in refused.stderr
+        assert target.terminate() == 0
+        assert target.run("try", "commands").stdout.count("account") == 1
