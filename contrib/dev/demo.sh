@@ -8,7 +8,8 @@ top=$(cd "$(dirname "$0")/../.." && pwd -P)
 cd "$top"
 if [ ! -f "$run/mailward.yaml" ]; then
     mkdir -p "$(dirname "$run")"
-    "$bin/mailward" quickstart "$run" --domain example.test --account demo@example.test --port-offset 2000 --no-next-steps
+    "$bin/mailward" quickstart "$run" --domain example.test --account demo@example.test --port-offset 2000 --no-next-steps \
+        >/dev/null # `try commands` tells it, at every start
 fi
 if [ "$run" != "$top/run" ] && [ ! -e "$top/run" ]; then
     ln -s "$run" "$top/run"

@@ -149,7 +149,7 @@ def test_nobody_logs_in_on_an_mx_listener(start: Start, desk: Post) -> None:
         assert "AUTH" not in say(client, "EHLO c.example.net")
         assert say(client, PLAIN).startswith("502 5.5.1")
         assert say(client, "MAIL FROM:<alice@example.org>").startswith("250")
-        assert say(client, "RCPT TO:<x@outside.example>") == "554 5.7.1 Relaying is not permitted here\r\n"
+        assert say(client, "RCPT TO:<x@outside.example>").startswith("554 5.7.1 Relaying is not permitted here (id ")
     assert desk.logins.peers == []
 
 

@@ -64,6 +64,9 @@ class PlainBook:
         found = self._password_of(name)
         return None if found is None else found[0]
 
+    async def why_wrong(self, attempt: LoginAttempt, secret: Secret) -> str:
+        return "wrong name or password"
+
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         return _SALT
 

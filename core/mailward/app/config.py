@@ -7,6 +7,7 @@ import difflib
 import ipaddress
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,7 +167,12 @@ def load_config(path: Path) -> Config:
     if root is None or problems:
         raise PolicyError(problems or [Problem(f"{path}:1:1", "", "the file is empty")])
     reader = _Reader(path.parent)
-    config = reader.config(root, path)
+    try:
+        config = reader.config(root, path)
+    except PermissionError as error:
+        user = root.at("user")
+        whom = f"root or as {user.value}" if user is not None else "the user who runs the server"
+        raise ConfigError(f"{error.filename} cannot be read by uid {os.geteuid()}; run this as {whom}") from error
     if reader.problems:
         raise PolicyError(reader.problems)
     return config
@@ -373,9 +379,17 @@ class _Reader:
 
     def _file(self, node: Node, key: str) -> Path:
         path = self._path(self._text(node, key, None))
-        if node.at(key) is not None and not path.is_file():
+        if node.at(key) is not None and not _is_file(path):
             self._wrong(node.at(key) or node, f"tls.{key}", f"there is no file {path}")
         return path
 
     def _wrong(self, node: Node, key: str, text: str, hint: str = "") -> None:
         self.problems.append(Problem(node.where, key, text, hint))
+
+
+def _is_file(path: Path) -> bool:
+    """Raises PermissionError when that cannot be seen."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False

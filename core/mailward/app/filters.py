@@ -1,14 +1,19 @@
 """Policies and the plugins they name, loaded together and replaced together."""
 
+import contextlib
+import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
+from datetime import timedelta
+from enum import Enum
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any
 
 import structlog
 
 from mailward.api.plugin import Plugin
 from mailward.app.config import Config
+from mailward.formats.duration import duration_text
 from mailward.model.errors import ConfigError, PluginError, PolicyError
 from mailward.pipeline.plugins import Available, LoadedPlugin, PluginHost, stages_of
 from mailward.policy import (
@@ -20,6 +25,7 @@ from mailward.policy import (
     plugins_named,
     plugins_of_preset,
 )
+from mailward.policy.facts import type_name
 
 log = structlog.get_logger("mailward.filters")
 
@@ -40,11 +46,15 @@ def load_filters(config: Config) -> Filters:
 
     Only inbound.yaml must be there; a direction without a file has its preset.
     """
+    _check_inbound(config)
+    host = PluginHost(config.plugins)
+    return Filters({direction: _load(config, direction, host) for direction in DIRECTIONS}, host)
+
+
+def _check_inbound(config: Config) -> None:
     path = policy_file(config, "inbound")
     if not path.is_file():
         raise ConfigError(f"there is no policy {path}; the shortest one is: version: 1, extends: mailward/inbound")
-    host = PluginHost(config.plugins)
-    return Filters({direction: _load(config, direction, host) for direction in DIRECTIONS}, host)
 
 
 def preset_filters() -> Filters:
@@ -97,7 +107,8 @@ def _load(config: Config, direction: Direction, host: PluginHost) -> Policy:
 class Known:
     """A plugin as `mailward plugins` shows it. modes: what the policies that name it say, none when no policy does.
 
-    facts: ("result", "str") pairs. settings: ("timeout", default as text) pairs. problem: why it cannot be used, or "".
+    facts: ("result", "text") pairs. settings: ("timeout", default as a policy writes it) pairs. problem: why it cannot be used,
+    or "".
     """
 
     name: str
@@ -110,10 +121,13 @@ class Known:
     hooks: tuple[str, ...] = ()
 
 
-def known_plugins(config: Config) -> tuple[Known, ...]:
-    """Every plugin there is. One that neither a policy names nor this package brings is not imported for it (T-PLUG-02)."""
+def known_plugins(config: Config) -> tuple[tuple[Known, ...], tuple[Direction, ...]]:
+    """Every plugin there is, and the directions whose policy is wrong, so that it is not known what they enable.
+
+    A plugin that neither a policy names nor this package brings is not imported for it (T-PLUG-02).
+    """
     host = PluginHost(config.plugins)
-    policies = _policies(config)
+    policies, wrong = _sound_policies(config, host)
     found = []
     for available in host.available():
         modes = _modes(policies, available.name)
@@ -122,21 +136,24 @@ def known_plugins(config: Config) -> tuple[Known, ...]:
             found.append(Known(available.name, modes, available.origin, available.problem or unread, None))
         else:
             found.append(_known(host, available, modes))
-    return tuple(found)
+    return tuple(found), wrong
 
 
-def known_plugin(config: Config, name: str) -> Known | None:
-    """One plugin, imported for it whether or not a policy names it; None when there is none of that name."""
+def known_plugin(config: Config, name: str) -> tuple[Known | None, tuple[Direction, ...]]:
+    """One plugin, imported for it whether or not a policy names it; None when there is none of that name. Else as above."""
     host = PluginHost(config.plugins)
     available = next((one for one in host.available() if one.name == name), None)
-    return None if available is None else _known(host, available, _modes(_policies(config), name))
+    policies, wrong = _sound_policies(config, host)
+    return None if available is None else _known(host, available, _modes(policies, name)), wrong
 
 
-def _policies(config: Config) -> Mapping[Direction, Policy]:
-    try:
-        return load_filters(config).policies
-    except (PolicyError, PluginError):
-        return {}
+def _sound_policies(config: Config, host: PluginHost) -> tuple[Mapping[Direction, Policy], tuple[Direction, ...]]:
+    _check_inbound(config)
+    sound: dict[Direction, Policy] = {}
+    for direction in DIRECTIONS:
+        with contextlib.suppress(PolicyError, PluginError):
+            sound[direction] = _load(config, direction, host)
+    return sound, tuple(direction for direction in DIRECTIONS if direction not in sound)
 
 
 def _modes(policies: Mapping[Direction, Policy], name: str) -> dict[Direction, str]:
@@ -149,19 +166,37 @@ def _known(host: PluginHost, available: Available, modes: Mapping[Direction, str
     except PluginError as error:
         return Known(available.name, modes, available.origin, str(error), None)
     plugin = loaded.declaration
-    facts = [(f.name, _type_name(get_type_hints(plugin.facts)[f.name])) for f in fields(plugin.facts)]
-    settings = [(f.name, repr(f.default) if f.default is not MISSING else "(see its README)") for f in fields(plugin.settings)]
+    facts = [(f.name, type_name(_default(f))) for f in fields(plugin.facts)]
+    settings = [(f.name, _as_written(_default(f))) for f in fields(plugin.settings)]
     return Known(
         available.name,
         modes,
         available.origin,
         "",
         plugin,
-        (*facts, ("status", "str")),
+        (*facts, ("status", type_name(""))),
         tuple(settings),
         tuple(loaded.implementations),
     )
 
 
-def _type_name(kind: object) -> str:
-    return kind.__name__ if isinstance(kind, type) and "[" not in str(kind) else str(kind)
+def _default(field: Field[Any]) -> object:
+    """What holds when nothing is said; MISSING where something must be."""
+    return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def _as_written(value: object) -> str:
+    """A default as a policy would write it."""
+    if value is MISSING:
+        return "(must be given)"
+    if value is None:
+        return "(not set)"
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_as_written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, tuple | list | frozenset):
+        return "[" + ", ".join(_as_written(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | int | float | str) else str(value)

@@ -144,7 +144,8 @@ def _config(plan: Plan, ports: dict[str, int], servers: tuple[str, ...]) -> str:
     quoted = ", ".join(f'"{server}"' for server in servers)
     return f"""\
 # The configuration of this Mailward server. Relative paths start at this file's folder.
-# Every key is described in docs/reference/config.md. After a change: restart (policies, plugins and certificate: kill -HUP).
+# Every key is described in docs/reference/config.md. After a change: restart, or for policies, plugins and
+# certificate: mailward reload.
 version: 1
 hostname: {plan.hostname}
 {user}data: data

@@ -17,7 +17,8 @@ import uvloop
 from mailward.app.build import AccessRole, AuthRole, BoundListener, QueueRole, SmtpRole
 from mailward.app.config import Config, load_config
 from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, bind, reload_signal_heeded
-from mailward.app.filters import load_filters
+from mailward.app.readiness import check_ready, ready_config, reloaded, settings_waiting
+from mailward.app.serving import serving_lock
 from mailward.app.users import drop_privileges, service_user
 from mailward.model.errors import ConfigError
 
@@ -35,12 +36,25 @@ def serve(config_file: Path) -> int:
     bound = [(listener, bind(listener.address, listener.port)) for listener in config.listeners]
     if user is not None:
         drop_privileges(user)
-    _check_folders(config)
-    load_filters(config)
+    check_ready(config)
+    with serving_lock(config):
+        return _supervisor(config, bound).run()
+
+
+def _supervisor(config: Config, bound: Sequence[BoundListener]) -> Supervisor:
+    running = config  # a worker that is started again starts with what the last reload brought
+
+    def check_reload() -> None:
+        nonlocal running
+        wanted = ready_config(config.path)
+        waiting = settings_waiting(config, wanted)
+        if waiting:
+            log.warning("changed settings wait for a restart", settings=", ".join(waiting))
+        running = reloaded(config, wanted)
 
     def worker(name: str, make: Make, *protocols: str) -> RoleSpec:
         """protocols: of the listeners that are its own."""
-        return RoleSpec(name, lambda lifeline: _run(lifeline, config, bound, protocols, make))
+        return RoleSpec(name, lambda lifeline: _run(lifeline, running, bound, protocols, make))
 
     roles = [
         worker("auth", lambda config, _: AuthRole(config)),
@@ -50,11 +64,7 @@ def serve(config_file: Path) -> int:
     ]
     for listener, _ in bound:
         log.info("listening", listener=listener.name, protocol=listener.protocol, address=listener.address, port=listener.port)
-
-    def check_reload() -> None:
-        load_filters(load_config(config_file))
-
-    return Supervisor(roles, check_reload=check_reload).run()
+    return Supervisor(roles, check_reload=check_reload)
 
 
 def _close_others(bound: Sequence[BoundListener], protocols: Collection[str]) -> None:
@@ -68,18 +78,6 @@ def _allow_open_files() -> None:
     """As many as we may: each client is one, and so are spool, store and databases."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _check_folders(config: Config) -> None:
-    """Refuse what others could read or write (T-PRIV-04), and say so before any mail is taken."""
-    if not config.data.is_dir():
-        raise ConfigError(f"the data folder {config.data} does not exist; make it, or run mailward quickstart")
-    if not os.access(config.data, os.R_OK | os.W_OK | os.X_OK):
-        raise ConfigError(f"the data folder {config.data} cannot be written by uid {os.geteuid()}; chown it to the service user")
-    if config.data.stat().st_mode & 0o077:
-        raise ConfigError(f"the data folder {config.data} is open to others; run: chmod 700 {config.data}")
-    if config.tls.key.stat().st_mode & 0o077:
-        raise ConfigError(f"the private key {config.tls.key} is open to others; run: chmod 600 {config.tls.key}")
 
 
 def _run(lifeline: Lifeline, config: Config, bound: Sequence[BoundListener], protocols: Collection[str], make: Make) -> None:

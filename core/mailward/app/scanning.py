@@ -10,12 +10,14 @@ from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.envelope import Envelope
-from mailward.model.ids import new_queue_id, new_session_id
+from mailward.model.ids import QueueId, new_session_id
 from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Source, Verdict, strongest
 from mailward.policy import RecipientFacts, Ruling
 from mailward.policy.tests import PolicyTest, TestMessage, TestResult, differences_of, live_message
 
+_NO_ID = QueueId("")
+"""Nothing is kept of a scan, so there is nothing to ask for by an id later."""
 _TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 NOBODY = ForwardPath(Address("someone", "recipient.invalid"))
@@ -61,7 +63,7 @@ async def scan(config: Config, given: ScanInput, filters: Filters | None = None,
         trial = judge.begin(session)
         await trial.mail(session, envelope)
         recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
-        judgement = await trial.message(new_queue_id(), session, envelope, recipients, MessageView(given.octets))
+        judgement = await trial.message(_NO_ID, session, envelope, recipients, MessageView(given.octets))
         return Scanned(judgement.record, strongest(*(_wanted(decision) for decision in judgement.recipients)))
     finally:
         services.close()

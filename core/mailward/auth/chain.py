@@ -129,7 +129,7 @@ class LoginChain:
             return await self._second_factor(hooks, identity, attempt, secret, None)
         suffixed = _CODE_BEHIND_PASSWORD.fullmatch(secret.password or "")
         if suffixed is None:
-            return None, "wrong name or password"
+            return None, await self._kept.why_wrong(attempt, secret)
         secret = Secret(suffixed["password"], PasswordProof())
         identity = await hooks.identify(attempt, secret)
         if identity is None:

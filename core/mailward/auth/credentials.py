@@ -116,6 +116,17 @@ class KeptCredentials:
     async def account_of(self, name: str) -> AccountId | None:
         return await self._ask(lambda: self._store.account_of(name))
 
+    async def why_wrong(self, attempt: LoginAttempt, secret: Secret) -> str:
+        kept = await self._ask(lambda: self._store.find(attempt.name))
+        typed = app_passwords.normalised(secret.password or "")
+        if kept is not None and typed is not None:
+            digest = app_passwords.digest(typed)
+            for made in kept.app_passwords:
+                if hmac.compare_digest(made.digest, digest):
+                    is_meant = attempt.protocol in made.scopes
+                    return f"app password {made.name} {'has expired' if is_meant else f'is not for {attempt.protocol}'}"
+        return "wrong name or password"
+
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         kept = await self._ask(lambda: self._store.find(name))
         if kept is not None:

@@ -32,6 +32,10 @@ class KeptLogins(Protocol):
         """Whose login name this is; failures are counted by account, whichever of its names was used."""
         ...
 
+    async def why_wrong(self, attempt: LoginAttempt, secret: Secret) -> str:
+        """What was wrong with a secret that is nobody's, for our own log: the peer is never told."""
+        ...
+
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         """SCRAM salt and iteration count; names that are nobody's have them too."""
         ...

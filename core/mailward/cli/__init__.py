@@ -7,7 +7,21 @@ import typer
 
 from mailward import __version__
 from mailward.app.logs import configure_logs
-from mailward.cli import account, domain, explain, plugins, policy, quarantine, queue, quickstart, scan, serve, train, tryout
+from mailward.cli import (
+    account,
+    domain,
+    explain,
+    plugins,
+    policy,
+    quarantine,
+    queue,
+    quickstart,
+    reload,
+    scan,
+    serve,
+    train,
+    tryout,
+)
 from mailward.cli.output import CONFIGURATION, SOFTWARE, USAGE, show, warn
 from mailward.model.errors import ConfigError, MailwardError
 
@@ -38,6 +52,7 @@ def _options(
 
 app.command("quickstart")(quickstart.quickstart_command)
 app.command("serve")(serve.serve_command)
+app.command("reload")(reload.reload_command)
 app.command("scan")(scan.scan_command)
 app.command("explain")(explain.explain_command)
 app.add_typer(tryout.app, name="try")

@@ -26,12 +26,15 @@ def record_as_text(record: DecisionRecord) -> str:
         prefix = f"  for {recipient.recipient}: " if len(record.recipients) > 1 else "  "
         lines += [f"{prefix}{action}" for action in recipient.actions]
         lines += [f"{prefix}shadow: {text}" for text in recipient.shadow]
-    lines += ["", f"  id          {record.id}", f"  received    {record.received_at} ({record.direction})"]
+    lines.append("")
+    if record.id:  # that of a scan has none
+        lines.append(f"  id          {record.id}")
+    lines.append(f"  received    {record.received_at} ({record.direction})")
     session = ", ".join(f"{key} {value}" for key, value in record.session.items() if value)
     lines += [f"  session     {session}", f"  envelope    from <{record.reverse_path}>, {record.size_octets} octets"]
     if record.message_id:
         lines.append(f"  message-id  {record.message_id}")
-    lines.append(f"  reply       {record.reply}")
+    lines.append(f"  {'reply      ' if record.id else 'would reply'} {record.reply}")
     lines += [f"  later       {event.at}  {event.recipient}: {event.text}" for event in record.events]
     return "\n".join(lines)
 

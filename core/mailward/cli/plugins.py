@@ -1,15 +1,16 @@
 """`mailward plugins`: what is installed, what it finds, and a start for one's own."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mailward.app.config import Config
 from mailward.app.filters import Known, known_plugin, known_plugins
 from mailward.app.scaffold import ScaffoldError, render_template
 from mailward.cli.options import ConfigOption, JsonOption, config_of
-from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.cli.output import CONFIGURATION, NO_INPUT, USAGE, fail, show, table
+from mailward.policy import Direction
 
 app = typer.Typer(help="Filters: what is installed, what they find, and a start for your own.", no_args_is_help=True)
 
@@ -18,11 +19,14 @@ app = typer.Typer(help="Filters: what is installed, what they find, and a start 
 def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Print every plugin that is bundled, installed by pip or dropped in, and which policies enable it.
 
+    Exits 78 when a policy is wrong, since it is not known then what it enables.
+
     Example: mailward plugins list
     """
-    found = known_plugins(config_of(config))
-    rows = [(k.name, _modes(k), k.origin, k.problem or k.plugin.summary if k.plugin else k.problem) for k in found]
+    found, wrong = known_plugins(config_of(config))
+    rows = [(k.name, _modes(k, wrong), k.origin, k.problem or k.plugin.summary if k.plugin else k.problem) for k in found]
     show(table(rows), [_data(k) for k in found], as_json=as_json)
+    _complain(wrong)
 
 
 @app.command("info")
@@ -35,27 +39,30 @@ def info_command(
 
     Example: mailward plugins info spf
     """
-    known = _named(config_of(config), name)
-    show(lambda: _text(known), _data(known), as_json=as_json)
-
-
-def _named(config: Config, name: str) -> Known:
-    known = known_plugin(config, name)
+    known, wrong = known_plugin(config_of(config), name)
     if known is None:
         fail(f"there is no plugin '{name}'; mailward plugins list shows them", NO_INPUT)
-    return known
+    show(lambda: _text(known, wrong), _data(known), as_json=as_json)
+    _complain(wrong)
 
 
-def _modes(known: Known) -> str:
+def _complain(wrong: Sequence[Direction]) -> None:
+    """End the command when policies could not be read."""
+    if wrong:
+        which = f"policy {wrong[0]} is wrong" if len(wrong) == 1 else f"policies {', '.join(wrong)} are wrong"
+        fail(f"{which}, so it is not known which plugins it enables; run: mailward policy check", CONFIGURATION)
+
+
+def _modes(known: Known, wrong: Sequence[Direction]) -> str:
     """ "inbound, submission"; what does not simply count says so: "inbound (shadow)"."""
     shown = [direction if mode == "enforce" else f"{direction} ({mode})" for direction, mode in known.modes.items()]
-    return ", ".join(shown) or "not enabled"
+    return ", ".join(shown) or ("not known" if wrong else "not enabled")
 
 
-def _text(known: Known) -> str:
+def _text(known: Known, wrong: Sequence[Direction]) -> str:
     if known.plugin is None:
         return f"{known.name}: {known.problem}"
-    lines = [f"{known.name}  ({_modes(known)}, {known.origin})", f"  {known.plugin.summary}"]
+    lines = [f"{known.name}  ({_modes(known, wrong)}, {known.origin})", f"  {known.plugin.summary}"]
     if known.problem:
         lines.append(f"  problem: {known.problem}")
     lines += ["", "symbols (default points):"]

@@ -32,11 +32,20 @@ def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> N
     data = []
     for policy in filters.policies.values():
         given = sum(not test.live for test in policy.tests)
-        lines.append(f"{policy.direction}: sound; policy {policy.hash}, {len(policy.plugins)} plugins, {given} tests passed")
+        live = len(policy.tests) - given
+        lines.append(f"{policy.direction}: sound; policy {policy.hash}, {len(policy.plugins)} plugins{_tests(given, live)}")
         lines += [f"warning: {problem}" for problem in policy.warnings]
         warnings = [str(problem) for problem in policy.warnings]
-        data.append({"direction": policy.direction, "hash": policy.hash, "tests_passed": given, "warnings": warnings})
+        data.append(
+            {"direction": policy.direction, "hash": policy.hash, "tests_passed": given, "tests_live": live, "warnings": warnings}
+        )
     show("\n".join(lines), data, as_json=as_json)
+
+
+def _tests(given: int, live: int) -> str:
+    passed = [f"{given} test{'s' if given > 1 else ''} passed"] if given else []
+    waiting = [f"{live} live test{'s' if live > 1 else ''}: run mailward policy test"] if live else []
+    return "".join(f", {part}" for part in (*passed, *waiting))
 
 
 @app.command("test")

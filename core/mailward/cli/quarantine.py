@@ -13,10 +13,10 @@ from mailward.app.quarantine import Teacher, opened_quarantine, opened_release
 from mailward.cli.decisions import headline, source_text
 from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of, parsed_address
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.cli.reading import LINE_CHARACTERS, MOST_FIELDS, attachment_line, field_lines, text_lines
 from mailward.decisions import DecisionStore
 from mailward.delivery.release import Infected, NoMailbox, NotReleased
 from mailward.formats.message import MessageView
-from mailward.formats.part import PartView
 from mailward.formats.text import one_line
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, RecipientDecision
@@ -26,8 +26,6 @@ from mailward.quarantine import Held, Quarantine
 app = typer.Typer(help="Mail that is kept outside mailboxes.", no_args_is_help=True)
 
 TEXT_LINES = 30
-LINE_CHARACTERS = 200
-MOST_FIELDS = 100
 
 Ids = Annotated[
     list[str], typer.Argument(help="Ids from `mailward quarantine list`; a copy is ID, or ID:N where there are several.")
@@ -52,7 +50,8 @@ def list_command(
     earliest = None if since is None else datetime.now(UTC) - duration_of(since)
     with opened_quarantine(config_of(config)) as quarantine:
         found = quarantine.list(recipient=to, since=earliest)
-    rows = [
+    rows = [("ID", "KEPT SINCE", "RECIPIENT", "FROM", "", "WHY AND SUBJECT")]
+    rows += [
         (
             held.delivery_key,
             held.held_at[:16].replace("T", " "),
@@ -63,7 +62,7 @@ def list_command(
         )
         for held in found
     ]
-    show(table(rows) if rows else "nothing is in quarantine", [_data(held) for held in found], as_json=as_json)
+    show(table(rows) if found else "nothing is in quarantine", [_data(held) for held in found], as_json=as_json)
 
 
 @app.command("show")
@@ -213,18 +212,12 @@ def _judged(held: Held, record: DecisionRecord | None) -> dict[str, object]:
 def _content(message: MessageView) -> dict[str, object]:
     return {
         "header": [[field.name, field.text] for field in message.fields[:MOST_FIELDS]],
-        "text": "\n".join(_lines(message)[:TEXT_LINES]),
+        "text": "\n".join(text_lines(message)[:TEXT_LINES]),
         "attachments": [
             {"names": list(part.filenames), "type": part.content_type, "size_octets": part.size_octets}
             for part in message.attachments()
         ],
     }
-
-
-def _lines(message: MessageView) -> list[str]:
-    """The text that people would read first, plain text if there is any."""
-    texts = sorted(message.texts(), key=lambda text: text.part.content_type != "text/plain")
-    return texts[0].text.strip().splitlines() if texts else []
 
 
 def _text(held: Held, message: MessageView, record: DecisionRecord | None) -> str:
@@ -242,19 +235,13 @@ def _text(held: Held, message: MessageView, record: DecisionRecord | None) -> st
     if record is not None and decision is not None:
         about.append(("decision", one_line(headline(record, decision))))
         about.append(("", f"mailward explain {held.id}   says more"))
-    fields = [f"  {one_line(field.name)}: {one_line(field.text, LINE_CHARACTERS)}" for field in message.fields[:MOST_FIELDS]]
-    lines = _lines(message)
+    fields = [f"  {line}" for line in field_lines(message)]
+    lines = text_lines(message)
     body = [f"  {one_line(line, LINE_CHARACTERS)}" for line in lines[:TEXT_LINES]] or ["  (no text)"]
     if len(lines) > TEXT_LINES:
         body.append(f"  ({len(lines) - TEXT_LINES} more lines)")
     blocks = [table(about), "\n".join(["header", *fields]), "\n".join(["text", *body])]
-    attachments = [_attachment(part) for part in message.attachments()]
+    attachments = [f"  {attachment_line(part)}" for part in message.attachments()]
     if attachments:
         blocks.append("\n".join(["attachments", *attachments]))
     return "\n\n".join(blocks)
-
-
-def _attachment(part: PartView) -> str:
-    """With every name that some reader may show (T-MIME-23)."""
-    names = " or ".join(one_line(name, LINE_CHARACTERS) for name in part.filenames) or "(no name)"
-    return f"  {names}  {one_line(part.content_type)}, {part.size_octets} octets"

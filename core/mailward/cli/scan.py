@@ -1,8 +1,7 @@
 """`mailward scan`: the whole chain on a file, without a server; nothing is stored or delivered."""
 
 import asyncio
-import sys
-from pathlib import Path
+import ipaddress
 from typing import Annotated
 
 import typer
@@ -10,7 +9,8 @@ import typer
 from mailward.app.scanning import ScanInput, Scanned, scan
 from mailward.cli.decisions import record_as_json, record_as_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
-from mailward.cli.output import NO_INPUT, fail, show
+from mailward.cli.output import USAGE, fail, show
+from mailward.cli.reading import message_file
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
 from mailward.model.verdict import Verdict
 
@@ -36,7 +36,9 @@ def scan_command(
 
       mailward scan message.eml --ip 203.0.113.7 --helo mail.example.net --mail-from a@example.net --rcpt bob@example.org
     """
-    octets = _read(file)
+    if ip is not None:
+        _checked_ip(ip)
+    octets = message_file(file)
     settings = config_of(config)
     given = ScanInput(
         octets=octets,
@@ -58,14 +60,11 @@ def _text(result: Scanned, missing: list[str]) -> str:
     return f"{text}\n\n  Not given: {', '.join(missing)}" if missing else text
 
 
-def _read(file: str) -> bytes:
+def _checked_ip(text: str) -> None:
     try:
-        octets = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        fail(f"cannot read {file}: {error.strerror}", NO_INPUT)
-    if b"\r\n" not in octets:
-        octets = octets.replace(b"\n", b"\r\n")  # files on disk often have LF line ends; a message in SMTP never has
-    return octets
+        ipaddress.ip_address(text)
+    except ValueError as error:
+        fail(f"--ip: {error}", USAGE)
 
 
 def _reverse_path(text: str | None) -> ReversePath:

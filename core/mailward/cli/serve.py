@@ -13,7 +13,8 @@ def serve_command(config: ConfigOption = None) -> None:
     """Run the server in the foreground; logs go to standard output.
 
     Started as root, it binds its ports and then becomes the configuration's `user:` for good.
-    SIGHUP reloads policies and plugins (all or nothing), SIGTERM finishes what has begun and stops.
+    SIGHUP reloads policies, plugins and certificate, all or nothing, as mailward reload does; SIGTERM finishes what has begun
+    and stops.
 
     Example: mailward serve -c /etc/mailward/mailward.yaml
     """

@@ -1,7 +1,9 @@
 """`mailward try`: send and read a mail through the running server, by real SMTP, submission and IMAP, with no other client."""
 
+import base64
 import imaplib
 import os
+import re
 import secrets
 import smtplib
 import ssl
@@ -14,9 +16,12 @@ from typing import Annotated
 import typer
 
 from mailward.app.config import Config, Listener
+from mailward.app.daemon import bind
 from mailward.cli.options import ConfigOption, JsonOption, PasswordFile, PasswordStdin, ask_password, config_of, password_from
-from mailward.cli.output import NO_INPUT, SOFTWARE, fail, show
+from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show
+from mailward.cli.reading import attachment_line, field_lines, message_file, text_lines
 from mailward.directory import Directory
+from mailward.formats.message import MessageView
 from mailward.policy import eicar
 
 app = typer.Typer(help="Send and read a mail through the running server.", no_args_is_help=True)
@@ -25,6 +30,9 @@ OUTSIDER = "try@sender.invalid"
 """A sender that can exist nowhere (RFC 2606 section 2), so no check ever asks somebody's name servers about it."""
 
 TIMEOUT_S = 150
+
+_ID = re.compile(r"\bid ([0-9a-z]{16})\b")
+_HINT_FOR_LOGINS = "An account with a second factor needs an app password here: mailward account app-password add ADDRESS NAME"
 
 
 def _listener(config: Config, protocol: str, tls: tuple[str, ...]) -> Listener:
@@ -68,6 +76,7 @@ def send_command(
     to: Annotated[str | None, typer.Option(help="The recipient; the first account unless given.")] = None,
     account: Annotated[str | None, typer.Option("--from", help="Send as this account: log in and submit.")] = None,
     attach_eicar: Annotated[bool, typer.Option("--eicar", help="Attach the EICAR antivirus test file.")] = False,
+    file: Annotated[str | None, typer.Option(help="Send this message (.eml) as it is; '-' reads standard input.")] = None,
     password_stdin: PasswordStdin = False,
     password_file: PasswordFile = None,
     as_json: JsonOption = False,
@@ -84,11 +93,45 @@ def send_command(
       mailward try send --eicar
 
       mailward try send --from demo@example.test --to somebody@example.org
+
+      mailward try send --file message.eml
     """
+    if file is not None and attach_eicar:
+        fail("--file and --eicar exclude each other", USAGE)
+    if file == "-" and password_stdin:
+        fail("standard input cannot be both the message and the password; use --password-file", USAGE)
     given = password_from(password_stdin, password_file)
     settings = config_of(config)
     recipient = to or _first_account(settings)
     sender = account or OUTSIDER
+    octets = _made_up(sender, recipient, attach_eicar=attach_eicar) if file is None else message_file(file)
+    if account is None:
+        listener = _listener(settings, "smtp", ("starttls", "none"))
+        accepted, reply = _deliver(settings, listener, sender, None, recipient, octets)
+    else:
+        listener = _listener(settings, "submission", ("implicit", "starttls"))
+        accepted, reply = _deliver(settings, listener, sender, _password(settings, account, given), recipient, octets)
+    id = _ID.search(reply)
+    message_id = MessageView(octets).message_id
+    hint = f"\n\nmailward explain {id[1]}   says why" if id else f"\n\n{_HINT_FOR_LOGINS}" if reply.startswith("535") else ""
+    show(
+        reply + hint,
+        {
+            "accepted": accepted,
+            "reply": reply,
+            "id": id[1] if id else None,
+            "from": sender,
+            "to": recipient,
+            "message_id": message_id,
+        },
+        as_json=as_json,
+    )
+    if not accepted:
+        raise typer.Exit(3 if reply.startswith("4") else 1)
+
+
+def _made_up(sender: str, recipient: str, *, attach_eicar: bool) -> bytes:
+    """A message to try the server with."""
     message = EmailMessage()
     message["From"] = f"Mailward try <{sender}>"
     message["To"] = recipient
@@ -98,20 +141,7 @@ def send_command(
     message.set_content("If you read this, your Mailward took a mail over SMTP, judged it, stored it and served it over IMAP.\n")
     if attach_eicar:
         message.add_attachment(eicar(), maintype="application", subtype="octet-stream", filename="eicar.com")
-    octets = message.as_bytes().replace(b"\n", b"\r\n")
-    if account is None:
-        listener = _listener(settings, "smtp", ("starttls", "none"))
-        accepted, reply = _deliver(settings, listener, sender, None, recipient, octets)
-    else:
-        listener = _listener(settings, "submission", ("implicit", "starttls"))
-        accepted, reply = _deliver(settings, listener, sender, _password(settings, account, given), recipient, octets)
-    show(
-        f"{reply}\n\nmailward explain last   says why",
-        {"accepted": accepted, "reply": reply, "from": sender, "to": recipient, "message_id": message["Message-ID"]},
-        as_json=as_json,
-    )
-    if not accepted:
-        raise typer.Exit(3 if reply.startswith("4") else 1)
+    return message.as_bytes().replace(b"\n", b"\r\n")
 
 
 def _deliver(
@@ -122,8 +152,8 @@ def _deliver(
         with _connect(config, listener) as client:
             client.ehlo_or_helo_if_needed()
             if password is not None:
-                client.login(sender, password)
-            code, text = client.mail(sender)
+                _log_in(client, sender, password)
+            code, text = client.mail(sender, () if octets.isascii() else ("BODY=8BITMIME",))
             if code < 400:
                 code, text = client.rcpt(recipient)
             if code < 400:
@@ -137,6 +167,14 @@ def _deliver(
             f"no answer on {_host(listener)} port {listener.port}: {error}. Is it running? mailward serve -c {config.path}",
             SOFTWARE,
         )
+
+
+def _log_in(client: smtplib.SMTP, account: str, password: str) -> None:
+    """With PLAIN alone: smtplib's own way tries one mechanism after the other, and each counts as a failed login."""
+    credentials = base64.b64encode(f"\0{account}\0{password}".encode()).decode("ascii")
+    code, text = client.docmd("AUTH", f"PLAIN {credentials}")
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, text)
 
 
 def _connect(config: Config, listener: Listener) -> smtplib.SMTP:
@@ -185,7 +223,8 @@ def read_command(
             client.login(login, password)
             count, newest = _newest(client, mailbox)
     except imaplib.IMAP4.error as error:
-        fail(f"the server says: {error}", SOFTWARE)
+        said = _said(error)
+        fail(f"the server says: {said}{f'. {_HINT_FOR_LOGINS}' if 'AUTHENTICATIONFAILED' in said else ''}", SOFTWARE)
     except OSError as error:
         fail(
             f"no answer on {_host(listener)} port {listener.port}: {error}. Is it running? mailward serve -c {settings.path}",
@@ -198,13 +237,32 @@ def read_command(
             as_json=as_json,
         )
         return
-    text = newest.decode("utf-8", "replace")
     head = f"{mailbox} of {login}: {count} message{'s' if count != 1 else ''}; the newest:\n\n"
+    message = MessageView(newest)
     show(
-        head + text.replace("\r\n", "\n"),
-        {"account": login, "mailbox": mailbox, "messages": count, "newest": text},
+        lambda: head + _as_read(message),
+        {
+            "account": login,
+            "mailbox": mailbox,
+            "messages": count,
+            "newest": newest.decode("utf-8", "replace"),
+            "text": "\n".join(text_lines(message)),
+        },
         as_json=as_json,
     )
+
+
+def _said(error: imaplib.IMAP4.error) -> str:
+    """What the server said; imaplib raises its octets as they are."""
+    said = error.args[0] if error.args else ""
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+
+
+def _as_read(message: MessageView) -> str:
+    """Header, text and the names of attachments, decoded."""
+    attachments = [f"attached: {attachment_line(part)}" for part in message.attachments()]
+    blocks = [field_lines(message), text_lines(message) or ["(no text)"], attachments]
+    return "\n\n".join("\n".join(lines) for lines in blocks if lines)
 
 
 def _newest(client: imaplib.IMAP4, mailbox: str) -> tuple[int, bytes | None]:
@@ -224,8 +282,13 @@ def commands_command(
     config: ConfigOption = None,
     command: Annotated[str, typer.Option(help="How the command is called here.")] = "mailward",
 ) -> None:
-    """Print account, password, ports and what to type next, for a server about to start (used by `make run`)."""
+    """Print account, password, ports and what to type next, for a server about to start (used by `make run`).
+
+    Says nothing of it and exits 78 when another server holds one of the ports.
+    """
     settings = config_of(config, quiet=True)
+    for listener in settings.listeners:
+        bind(listener.address, listener.port).close()
     login = _first_account(settings)
     kept = settings.folder / f"secrets/{login}.password"
     password = kept.read_text(encoding="utf-8").strip() if os.access(kept, os.R_OK) else "(the one you set)"

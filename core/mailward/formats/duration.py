@@ -14,3 +14,10 @@ def parse_duration(text: str) -> timedelta:
     if match is None:
         raise ValueError("a duration with its unit was expected, such as 30s, 5m or 2h")
     return timedelta(seconds=float(match[1]) * _UNITS_S[match[2]])
+
+
+def duration_text(duration: timedelta) -> str:
+    """The shortest text that `parse_duration` reads as this."""
+    seconds = duration.total_seconds()
+    whole = [name for name in ("d", "h", "m", "s") if seconds and seconds % _UNITS_S[name] == 0]
+    return f"{seconds / _UNITS_S[whole[0]]:.0f}{whole[0]}" if whole else f"{seconds:g}s"

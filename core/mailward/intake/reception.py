@@ -25,7 +25,6 @@ from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId, new_queue_id
 from mailward.model.reply import INSUFFICIENT_STORAGE, LOCAL_ERROR, Reply, reply
 from mailward.model.session import Role, Session, TlsFacts
-from mailward.model.verdict import Verdict
 from mailward.policy.ruling import RecipientFacts, with_id
 from mailward.protocol.smtp.events import (
     Answer,
@@ -155,7 +154,7 @@ class Reception:
                 return LOGIN_FIRST
             if not desk.rights.may_send_from(session.identity, event.reverse_path):
                 self._log("reverse-path refused", account=session.identity.account, reverse_path=str(event.reverse_path))
-                return NOT_YOUR_REVERSE_PATH
+                return await self._refused_by_core(Envelope(event.reverse_path), "", NOT_YOUR_REVERSE_PATH)
         announced = event.parameters.size_octets or 0
         if desk.free_octets() < desk.least_free_octets + announced:
             log.warning("disk nearly full", session=self.session.id)
@@ -171,12 +170,8 @@ class Reception:
     async def _rcpt(self, event: RcptAsked) -> Reply:
         transaction = self._open()
         destination = self._desk.guard.destination(event.forward_path, self.session.identity)
-        if isinstance(destination, Reply):
-            path, verdict = str(event.forward_path), Verdict.REJECT.value
-            log.info(
-                "verdict", id=transaction.id, rcpt=path, verdict=verdict, rule="relay-guard", score=0.0, reply=str(destination)
-            )
-            return destination
+        if isinstance(destination, CoreRefusal):
+            return await self._refused_by_core(transaction.envelope, str(event.forward_path), destination)
         refusal = await transaction.trial.rcpt(self.session, transaction.envelope, destination.facts)
         if refusal is not None:
             # An id of its own: the record of the transaction's other recipients comes under the transaction's.
@@ -193,6 +188,15 @@ class Reception:
         """The policy's refusal of MAIL or RCPT with its id, after it was recorded."""
         answer = with_id(refusal, id)
         record = transaction.trial.refusal(id, self.session, transaction.envelope, answer, recipient)
+        self._log_verdicts(record)
+        await self._keep(record)
+        return answer
+
+    async def _refused_by_core(self, envelope: Envelope, recipient: str, refusal: CoreRefusal) -> Reply:
+        """The same for what the core refuses at MAIL (no recipient: "") or RCPT."""
+        id = new_queue_id()
+        answer = with_id(refusal.reply, id)
+        record = refused_by_core(id, self._desk.clock.now(), self.session, envelope, [recipient], refusal, answer)
         self._log_verdicts(record)
         await self._keep(record)
         return answer
@@ -238,10 +242,12 @@ class Reception:
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
         refusal = self._core_refusal(message)
         if refusal is not None:
-            record = refused_by_core(mail, refusal)
+            answer = with_id(refusal.reply, mail.id)
+            addresses = [destination.facts.address for destination in mail.destinations]
+            record = refused_by_core(mail.id, at, mail.session, mail.envelope, addresses, refusal, answer, message)
             self._log_verdicts(record)
             await self._keep(record)
-            return refusal.reply, None
+            return answer, None
         facts = [destination.facts for destination in mail.destinations]
         judgement = await transaction.trial.message(mail.id, mail.session, mail.envelope, facts, message)
         self._log_verdicts(judgement.record)

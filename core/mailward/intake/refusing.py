@@ -1,16 +1,21 @@
-"""Which messages does the core itself refuse, before any plugin sees them? Those beyond the budgets of one reading.
+"""What does the core itself refuse, before any plugin is asked, and how is that recorded?
 
-A header that is not read to its end could hide a field from the filters that a mail reader shows.
+Messages beyond the budgets of one reading among it: a header that is not read to its end could hide a field from the filters
+that a mail reader shows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from mailward.formats.header import split_header
 from mailward.formats.message import MAX_FIELDS, MAX_HEADER_OCTETS, MessageView
 from mailward.formats.trace import count_received
-from mailward.intake.accepting import Mail
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.envelope import Envelope
+from mailward.model.ids import QueueId
 from mailward.model.reply import Reply, reply
+from mailward.model.session import Session
 from mailward.model.verdict import Verdict
 
 MAX_HOPS = 100
@@ -20,7 +25,7 @@ MAX_FIELD_OCTETS = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CoreRefusal:
-    """name: the limit, as the decision record gives it."""
+    """name: what refuses, as log and decision record give it. reply: without an id."""
 
     name: str
     reply: Reply
@@ -39,19 +44,31 @@ def core_refusal(message: MessageView) -> CoreRefusal | None:
     return TOO_MANY_HOPS if count_received(message) > MAX_HOPS else None
 
 
-def refused_by_core(mail: Mail, refusal: CoreRefusal) -> DecisionRecord:
-    """The record of such a message."""
+def refused_by_core(
+    id: QueueId,
+    at: datetime,
+    session: Session,
+    envelope: Envelope,
+    recipients: Sequence[str],
+    refusal: CoreRefusal,
+    answer: Reply,
+    message: MessageView | None = None,
+) -> DecisionRecord:
+    """The record of such a refusal.
+
+    recipients: addresses, [""] at MAIL. answer: the reply as it is sent. message: None before there is one.
+    """
     reject = Verdict.REJECT.value
     return DecisionRecord(
-        id=mail.id,
-        received_at=utc_text(mail.at),
-        direction=mail.session.role.value,
-        session={"peer.ip": mail.session.peer_ip, "helo.name": mail.session.helo or "", "listener.name": mail.session.listener},
-        reverse_path=str(mail.envelope.reverse_path),
-        message_id=mail.message.message_id,
-        size_octets=mail.message.size_octets,
+        id=id,
+        received_at=utc_text(at),
+        direction=session.role.value,
+        session={"peer.ip": session.peer_ip, "helo.name": session.helo or "", "listener.name": session.listener},
+        reverse_path=str(envelope.reverse_path),
+        message_id="" if message is None else message.message_id,
+        size_octets=0 if message is None else message.size_octets,
         recipients=tuple(
-            RecipientDecision(d.facts.address, reject, 0.0, "core", refusal.name, "", floor=reject) for d in mail.destinations
+            RecipientDecision(address, reject, 0.0, "core", refusal.name, "", floor=reject) for address in recipients
         ),
-        reply=str(refusal.reply),
+        reply=str(answer),
     )

@@ -9,11 +9,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from mailward.intake.ports import Directory
+from mailward.intake.refusing import CoreRefusal
 from mailward.model.address import ForwardPath
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.model.reply import NO_SUCH_USER, RELAY_DENIED, Reply
+from mailward.model.reply import NO_SUCH_USER, RELAY_DENIED
 from mailward.policy.ruling import RecipientFacts
+
+UNKNOWN_MAILBOX = CoreRefusal("unknown mailbox", NO_SUCH_USER)
+NO_RELAY = CoreRefusal("relay guard", RELAY_DENIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,16 @@ class RelayGuard:
         self._relay_domains = frozenset(relay_domains)
         self._discarded = frozenset(discarded)
 
-    def destination(self, forward_path: ForwardPath, identity: Identity | None) -> Destination | Reply:
+    def destination(self, forward_path: ForwardPath, identity: Identity | None) -> Destination | CoreRefusal:
         """What the forward-path is here, or the refusal. Raises StorageError when the directory cannot be read."""
         address = forward_path.address
         # Only the bare <postmaster> comes without a domain; it is always ours (RFC 5321 section 4.5.1).
         if not address.domain or self._directory.is_local_domain(address.domain):
             account = self._directory.resolve(address)
             if account is None:
-                return NO_SUCH_USER
+                return UNKNOWN_MAILBOX
             return Destination(forward_path, RecipientFacts.of(forward_path), "mailbox", account)
         if identity is None and address.domain not in self._relay_domains:
-            return RELAY_DENIED
+            return NO_RELAY
         route = "discard" if self._discarded & {address.domain, "*"} else "relay"
         return Destination(forward_path, RecipientFacts.of(forward_path, is_local=False), route)

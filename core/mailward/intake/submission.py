@@ -13,7 +13,9 @@ from mailward.model.address import Address, ReversePath
 from mailward.model.identity import Identity
 from mailward.model.reply import reply
 
-NOT_YOUR_REVERSE_PATH = reply(553, "5.7.1", "This reverse-path does not belong to the account that logged in")
+NOT_YOUR_REVERSE_PATH = CoreRefusal(
+    "reverse-path", reply(553, "5.7.1", "This reverse-path does not belong to the account that logged in")
+)
 
 UNREADABLE_FROM = CoreRefusal("author", reply(550, "5.6.0", "The message needs one From field with exactly one address"))
 UNREADABLE_SENDER = CoreRefusal("author", reply(550, "5.6.0", "The Sender field must hold exactly one address"))

@@ -82,6 +82,9 @@ class _Nobody:
     async def account_of(self, name: str) -> AccountId | None:
         return None
 
+    async def why_wrong(self, attempt: LoginAttempt, secret: Secret) -> str:
+        return "wrong name or password"
+
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         return b"salt", 4096
 

@@ -76,6 +76,9 @@ class Kept:
     async def account_of(self, name: str) -> AccountId | None:
         return AccountId("acc1") if name.lower() == "alice@example.org" else None
 
+    async def why_wrong(self, attempt: LoginAttempt, secret: Secret) -> str:
+        return "wrong name or password"
+
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         raise AssertionError("not asked here")
 

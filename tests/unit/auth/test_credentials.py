@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 import scramp  # type: ignore[import-untyped]
+import structlog
 
 from mailward.api.logins import LoginAttempt, LoginProtocol, Secret
 from mailward.auth.authenticator import ChainAuthenticator
@@ -212,6 +213,19 @@ async def test_t_auth_03_salts_do_not_tell_who_exists(bench: Bench) -> None:
     assert len(known) == len(unknown) and known[-8:] == unknown[-8:] == b",i=64000"
     again = KeptCredentials(bench.store, bench.passwords, bench.clock)
     assert (await again.salt_of("nobody@example.org"))[0] == base64.b64decode(unknown[2:-8]), "after a restart too"
+
+
+async def test_t_auth_11_the_log_says_why_an_app_password_is_refused_and_the_peer_is_not_told(bench: Bench) -> None:
+    for password, why in (
+        (bench.app_password("scanner", scopes=("smtp",)), "app password scanner is not for imap"),
+        (bench.app_password("old phone", days=-1), "app password old phone has expired"),
+        ("aaaaa-aaaaa-aaaaa-aaaaa-aaaaa-a", "wrong name or password"),
+        ("mistyped", "wrong name or password"),
+    ):
+        with structlog.testing.capture_logs() as lines:
+            assert await bench.plain(password) == FAILED
+        assert [line["why"] for line in lines] == [why]
+        assert password not in str(lines)
 
 
 async def test_t_auth_04_every_refusal_hashes_as_often(bench: Bench) -> None:

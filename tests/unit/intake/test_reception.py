@@ -117,6 +117,26 @@ async def test_policy_refuses_at_mail_and_rcpt_and_says_under_which_id_why(desk:
     assert desk.judge.seen[-2:] == ["rcpt alice+later@example.org after 0", "rcpt bob@example.org after 0"]
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "why"),
+    [
+        ("nobody@example.org", "550 5.1.1 No such mailbox here", "unknown mailbox"),
+        ("x@outside.example", "554 5.7.1 Relaying is not permitted here", "relay guard"),
+    ],
+)
+async def test_what_the_core_refuses_at_rcpt_has_an_id_of_its_own_and_a_record(
+    desk: Post, talk: Talk, path: str, text: str, why: str
+) -> None:
+    replies = await talk.say("EHLO c.example.net", "MAIL FROM:<a@example.net>", f"RCPT TO:<{path}>")
+    record = desk.decisions.last()
+    assert record is not None and replies[-1] == f"{text} (id {record.id})" == record.reply
+    [decision] = record.recipients
+    assert (decision.recipient, decision.verdict, decision.source_kind, decision.source_name) == (path, "reject", "core", why)
+    assert (record.direction, record.reverse_path, record.session["peer.ip"]) == ("inbound", "a@example.net", "192.0.2.1")
+    answer = (await talk.say("RCPT TO:<alice@example.org>", "DATA", MESSAGE + b".\r\n"))[-1]
+    assert answer == f"250 2.0.0 Accepted, id {desk.spool.items[0][0].id}" and record.id not in answer
+
+
 @pytest.mark.parametrize("call", ["begin", "write", "commit"])
 @pytest.mark.parametrize(
     ("error", "answer"),
@@ -214,7 +234,7 @@ async def test_one_greppable_line_a_recipient(desk: Post, talk: Talk) -> None:
     assert [(v["rcpt"], v["verdict"], v["rule"], v["score"]) for v in verdicts] == [
         ("alice@example.org", "accept", "words", 1.5),
         ("bob@example.org", "accept", "words", 1.5),
-        ("nobody@example.org", "reject", "relay-guard", 0.0),
+        ("nobody@example.org", "reject", "unknown mailbox", 0.0),
     ]
     assert verdicts[0]["id"] == desk.spool.items[0][0].id
     assert not any("hello" in str(line) for line in lines)

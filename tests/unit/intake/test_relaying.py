@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailward.directory.directory import Directory
+from mailward.intake.refusing import CoreRefusal
 from mailward.intake.relaying import Destination, RelayGuard
 from mailward.model.address import Address
 from mailward.model.identity import Identity
@@ -21,9 +22,10 @@ def guard(tmp_path: Path) -> RelayGuard:
 
 def rcpt(guard: RelayGuard, path: str) -> Destination | Reply:
     try:
-        return guard.destination(parse_rcpt(b"TO:" + path.encode(), extended=True, smtputf8=True), None)
+        found = guard.destination(parse_rcpt(b"TO:" + path.encode(), extended=True, smtputf8=True), None)
     except RefusedError as refused:
         return refused.reply
+    return found.reply if isinstance(found, CoreRefusal) else found
 
 
 @pytest.mark.parametrize(

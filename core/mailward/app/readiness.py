@@ -1,0 +1,48 @@
+"""Can the server run with what is on the disk now? One check for the start, every reload, and `mailward reload`."""
+
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+
+from mailward.app.config import Config, load_config
+from mailward.app.filters import load_filters
+from mailward.model.errors import ConfigError
+from mailward.net.tls import server_context
+
+RELOADED = ("policies", "plugins", "tls")
+"""The settings that a reload brings into force; what they name is read again too."""
+
+
+def ready_config(path: Path) -> Config:
+    """The configuration, if a server can run with it. Raises ConfigError that says what to change."""
+    try:
+        config = load_config(path)
+        check_ready(config)
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: {error.strerror}") from error
+    return config
+
+
+def check_ready(config: Config) -> None:
+    """Refuse what others could read or write (T-PRIV-04) and what cannot be used, and say so before any mail is taken."""
+    if not config.data.is_dir():
+        raise ConfigError(f"the data folder {config.data} does not exist; make it, or run mailward quickstart")
+    if not os.access(config.data, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigError(f"the data folder {config.data} cannot be written by uid {os.geteuid()}; chown it to the service user")
+    if config.data.stat().st_mode & 0o077:
+        raise ConfigError(f"the data folder {config.data} is open to others; run: chmod 700 {config.data}")
+    if config.tls.key.stat().st_mode & 0o077:
+        raise ConfigError(f"the private key {config.tls.key} is open to others; run: chmod 600 {config.tls.key}")
+    server_context(config.tls.certificate, config.tls.key)
+    load_filters(config)
+
+
+def settings_waiting(running: Config, wanted: Config) -> tuple[str, ...]:
+    """The keys of mailward.yaml that were changed and need a restart."""
+    keys = {field.name: "dns" if field.name == "dns_servers" else field.name for field in fields(Config)}
+    return tuple(key for name, key in keys.items() if name not in RELOADED and getattr(running, name) != getattr(wanted, name))
+
+
+def reloaded(running: Config, wanted: Config) -> Config:
+    """What holds after a reload."""
+    return replace(running, **{name: getattr(wanted, name) for name in RELOADED})

@@ -1,0 +1,24 @@
+"""`mailward reload`: the running server reads policies, plugins and certificate again."""
+
+import signal
+
+from mailward.app.readiness import check_ready
+from mailward.app.serving import signal_server
+from mailward.cli.options import ConfigOption, JsonOption, config_of
+from mailward.cli.output import NO_INPUT, fail, show
+
+
+def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check policies, plugins and certificate, then let the running server read them again, all or nothing.
+
+    Exits 78 when there is a mistake, and the server is not bothered with it. Other changes of mailward.yaml need a restart;
+    the server's log names them.
+
+    Example: mailward reload
+    """
+    settings = config_of(config)
+    check_ready(settings)
+    pid = signal_server(settings, signal.SIGHUP)
+    if pid is None:
+        fail(f"no server runs on {settings.data}; start it: mailward serve -c {settings.path}", NO_INPUT)
+    show(f"process {pid} was told to reload; its log says how it went", {"pid": pid}, as_json=as_json)

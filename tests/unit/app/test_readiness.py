@@ -1,0 +1,63 @@
+"""What is checked before a start and before a reload, and which changes a reload does not bring."""
+
+from pathlib import Path
+
+import pytest
+
+from mailward.app.certificate import self_signed
+from mailward.app.config import load_config
+from mailward.app.readiness import ready_config, reloaded, settings_waiting
+from mailward.model.errors import ConfigError
+from support.installation import installation
+
+
+def test_what_others_can_read_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    path = installation(tmp_path)
+    key = tmp_path / "tls/key.pem"
+    assert ready_config(path).path == path
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match=f"open to others; run: chmod 600 {key}"):
+        ready_config(path)
+    key.chmod(0o600)
+    (tmp_path / "data").chmod(0o750)
+    with pytest.raises(ConfigError, match="chmod 700"):
+        ready_config(path)
+
+
+def test_a_certificate_that_does_not_fit_its_key_is_refused(tmp_path: Path) -> None:
+    path = installation(tmp_path)
+    (tmp_path / "tls/certificate.pem").write_bytes(self_signed("other.example.org")[0])
+    with pytest.raises(ConfigError, match="do not make a pair"):
+        ready_config(path)
+
+
+def test_a_wrong_policy_is_refused(tmp_path: Path) -> None:
+    path = installation(tmp_path)
+    (tmp_path / "policies/inbound.yaml").write_text("version: 1\nextends: mailward/inbound\nruls: []\n")
+    with pytest.raises(ConfigError, match="rules"):
+        ready_config(path)
+
+
+def test_settings_that_need_a_restart_are_named_and_the_others_taken_over(tmp_path: Path) -> None:
+    path = installation(tmp_path)
+    running = load_config(path)
+    assert settings_waiting(running, load_config(path)) == ()
+    text = path.read_text().replace("routes: {}", "routes: {void.example: discard}\nlimits: {connections: 7}")
+    path.write_text(
+        text.replace("dns: {servers: [", 'dns: {servers: ["192.0.2.53:53", ').replace("policies: policies", "policies: new")
+    )
+    wanted = load_config(path)
+    assert settings_waiting(running, wanted) == ("dns", "routes", "limits")
+    after = reloaded(running, wanted)
+    assert (after.policies, after.routes, after.limits) == (tmp_path / "new", {}, running.limits)
+
+
+def test_a_file_that_this_user_may_not_see_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = installation(tmp_path, user="mailward")
+
+    def denied(self: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "stat", denied)
+    with pytest.raises(ConfigError, match=r"certificate\.pem cannot be read by uid \d+; run this as root or as mailward"):
+        load_config(path)
