@@ -12,7 +12,8 @@ from mailward.model.identity import Identity
 from mailward.protocol import scram
 from mailward.protocol.sasl import MAX_RESPONSE_OCTETS, Ask, LoginServer, Mechanism, Offer, PlainServer, SaltWanted, SaslError
 
-MECHANISMS: Mapping[str, Callable[[], Mechanism]] = {
+Makers = Mapping[str, Callable[[], Mechanism]]
+MECHANISMS: Makers = {
     scram.NAME: scram.ScramServer,
     "PLAIN": PlainServer,
     "LOGIN": LoginServer,
@@ -21,30 +22,31 @@ MECHANISMS: Mapping[str, Callable[[], Mechanism]] = {
 
 
 class ChainAuthenticator:
-    """`exchange.Authenticator` in the process that checks logins."""
+    """`exchange.Authenticator` in the process that checks logins. mechanisms: given by tests, which need steady nonces."""
 
-    def __init__(self, chain: LoginChain, kept: KeptLogins) -> None:
+    def __init__(self, chain: LoginChain, kept: KeptLogins, mechanisms: Makers = MECHANISMS) -> None:
         self._chain = chain
         self._kept = kept
+        self._makers = mechanisms
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
-        return tuple(MECHANISMS)
+        return tuple(self._makers)
 
     def begin(self, peer: LoginPeer, mechanism: str) -> "ChainExchange":
-        return ChainExchange(self._chain, self._kept, peer, mechanism)
+        make = self._makers.get(mechanism)
+        return ChainExchange(self._chain, self._kept, peer, mechanism, make() if make is not None else None)
 
 
 class ChainExchange:
     """`exchange.Exchange`."""
 
-    def __init__(self, chain: LoginChain, kept: KeptLogins, peer: LoginPeer, mechanism: str) -> None:
+    def __init__(self, chain: LoginChain, kept: KeptLogins, peer: LoginPeer, name: str, mechanism: Mechanism | None) -> None:
         self._chain = chain
         self._kept = kept
         self._peer = peer
-        self._name = mechanism
-        make = MECHANISMS.get(mechanism)
-        self._mechanism = make() if make is not None else None
+        self._name = name
+        self._mechanism = mechanism
         self._identity: Identity | None = None
 
     async def step(self, response: bytes | None) -> Step:
