@@ -26,7 +26,7 @@ def answer_of(step: Step) -> Answer:
             return REFUSALS[reason]
 
 
-class Logins:
+class SessionLogins:
     """The logins of one connection, one exchange at a time."""
 
     def __init__(self, authenticator: Authenticator) -> None:

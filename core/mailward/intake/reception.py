@@ -14,7 +14,7 @@ from mailward.api.services import Clock, RunBlocking
 from mailward.auth.exchange import Authenticator
 from mailward.formats.message import MessageView
 from mailward.intake.accepting import Mail, queue_item
-from mailward.intake.authenticating import Logins
+from mailward.intake.authenticating import SessionLogins
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import CoreRefusal, core_refusal, refused_by_core
 from mailward.intake.relaying import Destination, RelayGuard
@@ -89,7 +89,7 @@ class Reception:
     def __init__(self, desk: Desk, session: Session) -> None:
         self._desk = desk
         self.session = session
-        self._logins = Logins(desk.authenticator)
+        self._logins = SessionLogins(desk.authenticator)
         self._transaction: _Transaction | None = None
 
     def inform(self, event: Event) -> None:
