@@ -1,7 +1,7 @@
 """A login as the protocols see it: a SASL exchange (RFC 4422) with the process that checks logins.
 
 SMTP, IMAP and POP3 frame challenges and responses in their own way; this is all they know of passwords. A command that carries
-name and password (IMAP's LOGIN, POP3's PASS) is a PLAIN exchange with `plain_response`.
+name and password (IMAP's LOGIN, POP3's PASS) is `password_login`.
 """
 
 from dataclasses import dataclass
@@ -68,6 +68,13 @@ class Authenticator(Protocol):
     def begin(self, peer: LoginPeer, mechanism: str) -> Exchange:
         """A new exchange. mechanism: one of `mechanisms`; any other is refused in the first step."""
         ...
+
+
+async def password_login(authenticator: Authenticator, peer: LoginPeer, name: bytes, password: bytes) -> Step:
+    """A PLAIN exchange for a command that carries name and password. Its client knows nothing of mechanisms, so what is not of
+    this one (an empty password, a NUL) is a wrong password to it."""
+    step = await authenticator.begin(peer, "PLAIN").step(plain_response(name, password))
+    return Refused("failed") if step == Refused("malformed") else step
 
 
 def plain_response(name: bytes, password: bytes) -> bytes:

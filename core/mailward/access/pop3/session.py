@@ -14,7 +14,7 @@ import structlog
 from mailward.access.connection import Connection
 from mailward.access.pop3.leases import Lease, Leases
 from mailward.access.pop3.maildrop import Maildrop, NoSuchMessageError
-from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step, plain_response
+from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step, password_login
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.protocol.pop3.events import (
@@ -121,11 +121,12 @@ class Session:
                     await self._connection.start_tls()
                     machine.tls_started()
                 case PassAsked(name, password):
-                    await self._step(self._begin("PLAIN"), plain_response(name, password))
+                    await self._tell(await password_login(self._desk.authenticator, self._peer, name, password))
                 case SaslAsked(mechanism, response):
-                    await self._step(self._begin(mechanism), response)
+                    self._exchange = self._desk.authenticator.begin(self._peer, mechanism)
+                    await self._tell(await self._exchange.step(response))
                 case SaslResponse(response) if self._exchange is not None:
-                    await self._step(self._exchange, response)
+                    await self._tell(await self._exchange.step(response))
                 case UpdateAsked():
                     await self._blocking(self._maildrop.update)
                     self._release()  # before the reply: the client may come back at once
@@ -165,14 +166,14 @@ class Session:
 
     # --- logging in ---
 
-    def _begin(self, mechanism: str) -> Exchange:
-        connection = self._connection
-        peer = LoginPeer("pop3", connection.listener, self._peer_ip, connection.tls)
-        self._exchange = self._desk.authenticator.begin(peer, mechanism)
-        return self._exchange
+    @property
+    def _peer(self) -> LoginPeer:
+        """Who would log in."""
+        return LoginPeer("pop3", self._connection.listener, self._peer_ip, self._connection.tls)
 
-    async def _step(self, exchange: Exchange, response: bytes | None) -> None:
-        step: Step = await exchange.step(response)
+    async def _tell(self, step: Step) -> None:
+        if not isinstance(step, Challenge):
+            self._exchange = None
         match step:
             case Challenge(octets):
                 self._machine.challenge(octets)
@@ -183,7 +184,6 @@ class Session:
 
     async def _open(self, account: AccountId) -> None:
         """The maildrop, if nobody else has it."""
-        self._exchange = None
         lease = await self._blocking(lambda: self._desk.leases.take(account))
         if lease is None:
             self._machine.refuse("Another session has this mailbox open", "IN-USE")
