@@ -32,12 +32,19 @@ def hash_password(password: str) -> str:
 
 def verify(password_hash: str, password: str) -> bool:
     """Blocking. A hash that is damaged or of another scheme lets nobody in."""
+    return bool(_compared(password_hash, password))
+
+
+def _compared(password_hash: str, password: str) -> bool | None:
+    """Are they of one another? None when there was nothing to compare, and so no work done."""
     if not password_hash.startswith(_PREFIX) or not 0 < len(password.encode("utf-8", "surrogatepass")) <= MAX_PASSWORD_OCTETS:
-        return False
+        return None
     try:
         return _HASHER.verify(password_hash, password)
-    except (VerifyMismatchError, VerificationError, InvalidHashError, UnicodeEncodeError):
+    except VerifyMismatchError:
         return False
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
+        return None
 
 
 class TooManyWaitingError(Exception):
@@ -93,13 +100,10 @@ class PasswordChecker:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, password_hash: str | None, password: str) -> bool:
-        if password_hash is None or not password_hash.startswith(_PREFIX):
+        is_right = None if password_hash is None else _compared(password_hash, password)
+        if is_right is None:
             verify(self._dummy, "x")
-            return False
-        if not 0 < len(password.encode("utf-8", "surrogatepass")) <= MAX_PASSWORD_OCTETS:
-            verify(self._dummy, "x")
-            return False
-        return verify(password_hash, password)
+        return bool(is_right)
 
     def _digest(self, password_hash: str, password: str) -> bytes:
         octets = password_hash.encode() + b"\0" + password.encode("utf-8", "surrogatepass")
