@@ -17,7 +17,7 @@ from mailward.auth.failures import FailureLimits
 from mailward.model.errors import LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.protocol.scram import NAME, ScramProof, ScramServer, scram_keys
+from mailward.protocol.scram import NAME, ScramServer, scram_keys
 
 PasswordOf = Callable[[str], tuple[AccountId, str] | None]
 """A login name's account and password; raises LoginUnavailable when nobody can tell."""
@@ -64,7 +64,7 @@ class PlainBook:
         if found is None:
             return None
         account, password = found
-        if isinstance(secret.proof, ScramProof):
+        if secret.proof is not None:
             keys = scram_keys(password, *_SALT)
             is_right = keys is not None and secret.proof.is_of(keys)
         else:
@@ -78,7 +78,7 @@ class PlainBook:
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         return _SALT
 
-    def sufficed(self, secret: Secret) -> None:
+    def sufficed(self, identity: Identity, secret: Secret) -> None:
         """Nothing is remembered."""
 
 

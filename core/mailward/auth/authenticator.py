@@ -1,12 +1,11 @@
 """SASL exchanges (`exchange.Authenticator`) over the login chain: which mechanism, whose salt, and how it goes on."""
 
 from collections.abc import Callable, Mapping
-from typing import cast
 
 from mailward.api.logins import LoginAttempt, Secret
 from mailward.auth.chain import LoginChain
 from mailward.auth.exchange import Accepted, Challenge, LoginPeer, Refused, Step
-from mailward.auth.ports import KeptLogins, PasswordProof
+from mailward.auth.ports import KeptLogins
 from mailward.model.errors import LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.protocol import scram
@@ -69,10 +68,10 @@ class ChainExchange:
     async def _next(self, mechanism: Mechanism, response: bytes | None) -> Step:
         found = mechanism.respond(response)
         if isinstance(found, SaltWanted):
-            found = cast(scram.ScramServer, mechanism).salted(*await self._kept.salt_of(found.name))
+            found = found.salted(*await self._kept.salt_of(found.name))
         if isinstance(found, Ask):
             return Challenge(found.octets)
-        identity = await self._chain.decide(self._attempt(found), Secret(found.password, found.proof or PasswordProof()))
+        identity = await self._chain.decide(self._attempt(found), Secret(found.password, found.proof))
         if identity is None:
             return Refused("failed")
         last = mechanism.final()

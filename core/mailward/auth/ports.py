@@ -1,6 +1,5 @@
 """What the login chain needs of others: the hooks around a login, and the accounts that are kept here."""
 
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
@@ -40,13 +39,6 @@ class KeptLogins(Protocol):
         """SCRAM salt and iteration count; names that are nobody's have them too."""
         ...
 
-    def sufficed(self, secret: Secret) -> None:
+    def sufficed(self, identity: Identity, secret: Secret) -> None:
         """A login was accepted for this secret alone, so it may be remembered for a while."""
         ...
-
-
-@dataclass(slots=True)
-class PasswordProof:
-    """`Secret.proof` beside a password: against which hash it was found right."""
-
-    right_hash: str | None = field(default=None, repr=False)

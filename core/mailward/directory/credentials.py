@@ -4,6 +4,7 @@ Nothing is kept in memory: every login reads what holds at that moment, so a cha
 process that checks logins and the command line open this. Secrets never show in a repr.
 """
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from mailward.directory.directory import DirectoryError
 from mailward.directory.schema import open_file
 from mailward.model.address import Address
 from mailward.model.ids import AccountId
-from mailward.protocol.scram import ScramKeys
+from mailward.model.proof import ScramKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ class Credential:
     password_hash: str | None = field(repr=False)
     scram_keys: ScramKeys | None = field(repr=False)
     app_passwords: tuple[AppPassword, ...]
+
+
+def password_id(password_hash: str) -> str:
+    """Names a main password, as an app password's id does; tells nothing of it, and the next password has another."""
+    return hashlib.sha256(password_hash.encode()).hexdigest()[:32]
 
 
 class CredentialStore:

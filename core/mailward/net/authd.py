@@ -168,6 +168,7 @@ def _decode(answer: Values) -> Step:
                 tuple(cast(list[str], found["groups"])),
                 bool(found["second_factor"]),
                 str(found["app_password"]),
+                str(found["credential"]),
             )
         )
     return Refused(cast(Literal["failed", "malformed", "unavailable"], answer["refused"]))

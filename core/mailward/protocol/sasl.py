@@ -5,8 +5,11 @@ is what SMTP, IMAP and POP3 share of framing: challenges and responses as base64
 """
 
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from mailward.model.proof import Proof
 
 MAX_RESPONSE_OCTETS = 4096
 """No response of these mechanisms needs more; longer ones are malformed unseen."""
@@ -61,9 +64,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class SaltWanted:
-    """The mechanism needs what belongs to this name; go on with `ScramServer.salted`."""
+    """The mechanism needs what belongs to this name; go on with what `salted` makes of salt and iteration count."""
 
     name: str
+    salted: Callable[[bytes, int], Ask] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Offer:
 
     name: str
     password: str | None = field(repr=False)
-    proof: object = field(default=None, repr=False)
+    proof: Proof | None = field(default=None, repr=False)
 
 
 SaslStep = Ask | SaltWanted | Offer

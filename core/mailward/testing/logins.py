@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from mailward.api import LoginAttempt, LoginOutcome, LoginProtocol, Secret, Services, TlsFacts
 from mailward.auth.chain import LoginChain
-from mailward.auth.ports import PasswordProof
 from mailward.model.errors import LoginUnavailable
+from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.pipeline.judge import ServicesOf
 from mailward.pipeline.logins import Logins
@@ -59,7 +59,7 @@ class Login:
             logins = _Heard(checked, host, lambda plugin: self._services(plugin, credentials))
             chain = LoginChain(logins, _Nobody(), sleep=_at_once)
             with suppress(LoginUnavailable):
-                await chain.decide(attempt, Secret(password if code is None else f"{password}${code}", PasswordProof()))
+                await chain.decide(attempt, Secret(password if code is None else f"{password}${code}"))
             await logins.drain()
             return logins.outcomes[0]
 
@@ -92,7 +92,7 @@ class _Nobody:
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         return b"salt", 4096
 
-    def sufficed(self, secret: Secret) -> None:
+    def sufficed(self, identity: Identity, secret: Secret) -> None:
         pass
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import base64
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 import scramp  # type: ignore[import-untyped]
@@ -18,7 +18,7 @@ from mailward.auth.credentials import AppPasswordWish, KeptCredentials, add_app_
 from mailward.auth.exchange import Accepted, Challenge, LoginPeer, Refused, Step, plain_response
 from mailward.auth.failures import FailureLimits
 from mailward.auth.passwords import PasswordChecker, hash_password
-from mailward.directory import CredentialStore, Directory
+from mailward.directory import CredentialStore, Directory, password_id
 from mailward.model.address import Address
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
@@ -62,7 +62,10 @@ class Bench:
 
     @property
     def alice(self) -> Identity:
-        return Identity(self.account, "Alice@example.org")
+        return self.by_main_password(self.account, "Alice@example.org")
+
+    def by_main_password(self, account: AccountId, user: str) -> Identity:
+        return Identity(account, user, credential=password_id(self.store.of(account).password_hash or ""))
 
     def app_password(self, name: str = "phone", scopes: tuple[LoginProtocol, ...] = ALL, days: int | None = None) -> str:
         now = self.clock.now()
@@ -140,7 +143,9 @@ async def test_t_2fa_06_app_passwords_in_clear_and_by_scram(bench: Bench) -> Non
         found = await bench.plain(typed)
         assert isinstance(found, Accepted) and found.identity.app_password == "phone"
     found = await bench.scram(laptop)
-    assert found == Accepted(Identity(bench.account, "Alice@example.org", app_password="laptop"))
+    assert found == Accepted(
+        replace(bench.alice, app_password="laptop", credential=bench.store.of(bench.account).app_passwords[0].id)
+    )
     assert await bench.plain("right") == await bench.scram("right") == Accepted(bench.alice)
 
 
@@ -285,7 +290,7 @@ async def test_t_auth_10_what_is_remembered_is_one_accounts(bench: Bench, tmp_pa
     bob = directory.add_account(Address("bob", "example.org"))
     set_password(bench.store, bob, "right")
     set_password(bench.store, bench.account, "other")
-    assert await bench.plain("right", "bob@example.org") == Accepted(Identity(bob, "bob@example.org"))
+    assert await bench.plain("right", "bob@example.org") == Accepted(bench.by_main_password(bob, "bob@example.org"))
     assert await bench.plain("right") == FAILED
     assert await bench.plain("other", "bob@example.org") == FAILED
 
@@ -353,4 +358,6 @@ async def test_many_logins_at_once(bench: Bench) -> None:
 
 async def test_the_secret_of_another_mechanism_is_nobodys(bench: Bench) -> None:
     attempt = LoginAttempt("imap", "l", "::1", None, "EXTERNAL", NAME)
-    assert await bench.kept.check(attempt, Secret(None, b"certificate")) is None
+    certificate = Mock(is_of=lambda keys: False)
+    assert await bench.kept.check(attempt, Secret(None, certificate)) is None
+    assert await bench.kept.check(attempt, Secret()) is None
