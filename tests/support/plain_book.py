@@ -5,7 +5,7 @@ Salt and nonce are those of RFC 7677 section 3, so with the password "pencil" fo
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal
 
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
@@ -46,11 +46,13 @@ class DirectHooks:
 
 
 class PlainBook:
-    """Credentials and KeptLogins over passwords in clear. is_away: nobody can tell now. gate: checks wait for it."""
+    """Credentials and KeptLogins over passwords in clear; a password is its own name. is_away: nobody can tell now. gate: checks wait for it."""
 
     def __init__(self, password_of: PasswordOf) -> None:
         self._password_of = password_of
         self.is_away = False
+        self.gone: set[str] = set()
+        """Passwords that were revoked meanwhile."""
         self.gate: asyncio.Event | None = None
         self.checking = asyncio.Event()
 
@@ -69,7 +71,7 @@ class PlainBook:
             is_right = keys is not None and secret.proof.is_of(keys)
         else:
             is_right = secret.password == password
-        return Identity(account, attempt.name) if is_right else None
+        return Identity(account, attempt.name, credential=password) if is_right else None
 
     async def account_of(self, name: str) -> AccountId | None:
         found = self._password_of(name)
@@ -77,6 +79,11 @@ class PlainBook:
 
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         return _SALT
+
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        if self.is_away:
+            raise LoginUnavailable("away")
+        return frozenset(identity for identity in identities if identity.credential in self.gone)
 
     def sufficed(self, identity: Identity, secret: Secret) -> None:
         """Nothing is remembered."""

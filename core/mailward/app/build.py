@@ -38,6 +38,7 @@ from mailward.net.authd import AuthServer, RemoteAuthenticator
 from mailward.net.imapd import ImapListener, ImapSettings
 from mailward.net.local import LocalServer
 from mailward.net.pop3d import Pop3Listener, Pop3Settings
+from mailward.net.revoking import Revoking
 from mailward.net.smtpd import SmtpListener, SmtpSettings
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates, server_context
@@ -178,6 +179,7 @@ class AccessRole:
         self._watchers = Watchers()
         self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
         self._listeners: list[StreamListener] = []
+        self._revoking = Revoking(self._authenticator, self._listeners)
         self._contexts: list[ssl.SSLContext] = []
         self._old_events: list[Events] = []
 
@@ -212,6 +214,7 @@ class AccessRole:
                 started = Pop3Listener(pop3, pop3_desk, context, admission)
             await started.serve(sock)
             self._listeners.append(started)
+        self._revoking.start()
 
     def _moved(self, moved: MessageMoved) -> None:
         self._events.moved(moved)
@@ -224,6 +227,7 @@ class AccessRole:
         self._events = events
 
     async def stop(self) -> None:
+        await self._revoking.stop()
         for listener in self._listeners:
             await listener.close()
         for events in (*self._old_events, self._events):

@@ -1,6 +1,6 @@
 """SASL exchanges (`exchange.Authenticator`) over the login chain: which mechanism, whose salt, and how it goes on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from mailward.api.logins import LoginAttempt, Secret
 from mailward.auth.chain import LoginChain
@@ -35,6 +35,9 @@ class ChainAuthenticator:
     def begin(self, peer: LoginPeer, mechanism: str) -> "ChainExchange":
         make = self._makers.get(mechanism)
         return ChainExchange(self._chain, self._kept, peer, mechanism, make() if make is not None else None)
+
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        return await self._kept.revoked(identities)
 
 
 class ChainExchange:

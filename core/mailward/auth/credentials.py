@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -120,6 +120,15 @@ class KeptCredentials:
             return kept.scram_salt, kept.scram_iterations
         octets = name.lower().encode("utf-8", "surrogatepass")
         return hmac.digest(self._fake_salt_key, octets, hashlib.sha256)[:SALT_OCTETS], ITERATIONS
+
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        def find() -> frozenset[Identity]:
+            now = self._clock.now()
+            good = {account: self._store.good_ids(account, now) for account in {identity.account for identity in known}}
+            return frozenset(identity for identity in known if identity.credential not in good[identity.account])
+
+        known = [identity for identity in identities if identity.credential]
+        return await self._ask(find) if known else frozenset()
 
     def sufficed(self, identity: Identity, secret: Secret) -> None:
         if identity.credential and secret.password is not None:

@@ -4,6 +4,7 @@ SMTP, IMAP and POP3 frame challenges and responses in their own way; this is all
 name and password (IMAP's LOGIN, POP3's PASS) is `password_login`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -58,7 +59,7 @@ class Exchange(Protocol):
 
 
 class Authenticator(Protocol):
-    """Begins exchanges."""
+    """Begins exchanges, and knows how long what they brought stays good."""
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
@@ -67,6 +68,13 @@ class Authenticator(Protocol):
 
     def begin(self, peer: LoginPeer, mechanism: str) -> Exchange:
         """A new exchange. mechanism: one of `mechanisms`; any other is refused in the first step."""
+        ...
+
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        """Those whose secret is no longer good: it was revoked, has expired, or another main password was set.
+
+        One whose credential is "" stays, since nobody can tell. Raises LoginUnavailable.
+        """
         ...
 
 

@@ -1,5 +1,6 @@
 """What the login chain needs of others: the hooks around a login, and the accounts that are kept here."""
 
+from collections.abc import Collection
 from typing import Literal, Protocol
 
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
@@ -37,6 +38,10 @@ class KeptLogins(Protocol):
 
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         """SCRAM salt and iteration count; names that are nobody's have them too."""
+        ...
+
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        """See `exchange.Authenticator.revoked`."""
         ...
 
     def sufficed(self, identity: Identity, secret: Secret) -> None:

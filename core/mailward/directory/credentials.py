@@ -91,6 +91,16 @@ class CredentialStore:
             raise DirectoryError(f"there is no account {account}")
         return found
 
+    def good_ids(self, account: AccountId, now: datetime) -> frozenset[str]:
+        """What names the secrets that an account can log in with: the main password's `password_id`, and app passwords' ids."""
+        with self._database.read() as connection:
+            main = connection.execute("SELECT password_hash FROM credential WHERE account = ?", (account,)).fetchone()
+            unexpired = "SELECT id FROM app_password WHERE account = ? AND (expires_at IS NULL OR expires_at > ?)"
+            found = [str(id_) for (id_,) in connection.execute(unexpired, (account, now.timestamp()))]
+        if main is not None and main[0] is not None:
+            found.append(password_id(main[0]))
+        return frozenset(found)
+
     def fake_salt_key(self) -> bytes:
         """Names that are nobody's get salts made with this key: steady ones, as those of accounts are."""
         with self._database.read() as connection:

@@ -153,6 +153,10 @@ class Reception:
         if session.role is Role.SUBMISSION:
             if session.identity is None:
                 return LOGIN_FIRST
+            refusal = await self._logins.refusal(session.identity)
+            if refusal is not None:
+                self._log("login no longer good", account=session.identity.account, reply=str(refusal))
+                return refusal
             if not desk.rights.may_send_from(session.identity, event.reverse_path):
                 self._log("reverse-path refused", account=session.identity.account, reverse_path=str(event.reverse_path))
                 return NOT_YOUR_REVERSE_PATH

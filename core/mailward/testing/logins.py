@@ -1,7 +1,7 @@
 """Who gets in? The real hooks of a login under a real access policy, with fake services around them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from mailward.api import LoginAttempt, LoginOutcome, LoginProtocol, Secret, Services, TlsFacts
@@ -91,6 +91,9 @@ class _Nobody:
 
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         return b"salt", 4096
+
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        return frozenset()
 
     def sufficed(self, identity: Identity, secret: Secret) -> None:
         pass

@@ -1,7 +1,7 @@
 """The chain around one login: counts, policy, identity, second factor; plugins are stood in for, time is an argument."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -76,6 +76,9 @@ class Kept:
         return AccountId("acc1") if name.lower() == "alice@example.org" else None
 
     async def salt_of(self, name: str) -> tuple[bytes, int]:
+        raise AssertionError("not asked here")
+
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
         raise AssertionError("not asked here")
 
     def sufficed(self, identity: Identity, secret: Secret) -> None:

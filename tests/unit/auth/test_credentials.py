@@ -20,7 +20,7 @@ from mailward.auth.failures import FailureLimits
 from mailward.auth.passwords import PasswordChecker, hash_password
 from mailward.directory import CredentialStore, Directory, password_id
 from mailward.model.address import Address
-from mailward.model.errors import StorageError
+from mailward.model.errors import LoginUnavailable, StorageError
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.sasl import MAX_RESPONSE_OCTETS
@@ -154,6 +154,28 @@ async def test_t_2fa_06_a_revoked_app_password_is_refused_at_once(bench: Bench) 
     assert isinstance(await bench.plain(phone), Accepted)
     assert await bench.scram(phone, at_final=lambda: bench.store.revoke_app_password(bench.account, "phone")) == FAILED
     assert await bench.plain(phone) == await bench.scram(phone) == FAILED
+
+
+async def test_t_2fa_06_what_is_no_longer_good(bench: Bench) -> None:
+    phone, laptop = bench.app_password("phone", days=1), bench.app_password("laptop")
+    logins = [await bench.plain("right"), await bench.plain(phone), await bench.scram(laptop)]
+    main, by_phone, by_laptop = (step.identity for step in logins if isinstance(step, Accepted))
+    assert await bench.scram("right") == Accepted(main), "the mechanism makes no difference"
+    everybody = (main, by_phone, by_laptop, Identity(AccountId("elsewhere"), "x@example.net"))
+    assert await bench.authenticator.revoked(everybody) == frozenset()
+    bench.clock.moment += timedelta(days=1)
+    assert await bench.authenticator.revoked(everybody) == {by_phone}, "it has expired"
+    bench.store.revoke_app_password(bench.account, "laptop")
+    bench.app_password("laptop")
+    assert await bench.authenticator.revoked(everybody) == {by_phone, by_laptop}, "another of its name is another"
+    set_password(bench.store, bench.account, "right")
+    assert await bench.authenticator.revoked(everybody) == {main, by_phone, by_laptop}, "set again, so it is a new one"
+    assert await bench.authenticator.revoked([replace(main, account=AccountId("gone"))])
+
+
+async def test_t_2fa_06_nobody_is_called_revoked_while_nobody_can_tell(bench: Bench) -> None:
+    with patch.object(bench.store, "good_ids", side_effect=StorageError("disk")), pytest.raises(LoginUnavailable):
+        await bench.authenticator.revoked([bench.alice])
 
 
 async def test_t_2fa_06_scopes_hold_on_every_mechanism(bench: Bench) -> None:

@@ -229,6 +229,18 @@ async def test_t_smtp_09_what_could_smuggle_is_not_taken_from_users_either(desk:
     assert desk.spool.items == []
 
 
+async def test_t_2fa_06_a_session_whose_password_was_revoked_sends_nothing_more(desk: Post) -> None:
+    talk = await alice(desk)
+    assert (await submit(talk, b"From: alice@example.org\r\n")).startswith("250 2.0.0")
+    desk.logins.book.is_away = True
+    undecided = "451 4.7.0 Logins cannot be checked at the moment, please try again later"
+    assert await talk.say("MAIL FROM:<alice@example.org>") == [undecided]
+    desk.logins.book.is_away = False
+    desk.logins.book.gone = {"secret"}
+    assert await talk.say("MAIL FROM:<alice@example.org>") == ["421 4.7.0 The password of this session is no longer good"]
+    assert talk.machine.is_closed and len(desk.spool.items) == 1
+
+
 async def test_t_auth_11_the_log_holds_no_credential(desk: Post) -> None:
     with structlog.testing.capture_logs() as lines:
         talk = Talk(desk, Role.SUBMISSION)

@@ -95,7 +95,7 @@ def _need_tls(session: Session) -> None:
 
 async def _end(session: Session, step: Step) -> str:
     if isinstance(step, Accepted):
-        await session.log_in(step.identity.account)
+        await session.log_in(step.identity)
         return f"[CAPABILITY {session.capabilities()}] Logged in"
     if step == Refused("unavailable"):
         raise No("Logins cannot be checked at the moment, please try again later", "UNAVAILABLE")

@@ -16,6 +16,7 @@ from mailward.access.pop3.leases import Lease, Leases
 from mailward.access.pop3.maildrop import Maildrop, NoSuchMessageError
 from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step, password_login
 from mailward.model.errors import StorageError
+from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.pop3.events import (
     DeleAsked,
@@ -76,7 +77,11 @@ class Session:
         self._drop: Maildrop | None = None
         self._lease: Lease | None = None
         self._leaving = False
-        self.account: AccountId | None = None
+        self.identity: Identity | None = None
+
+    @property
+    def account(self) -> AccountId | None:
+        return None if self.identity is None else self.identity.account
 
     @property
     def is_logged_in(self) -> bool:
@@ -178,12 +183,13 @@ class Session:
             case Challenge(octets):
                 self._machine.challenge(octets)
             case Accepted(identity):
-                await self._open(identity.account)
+                await self._open(identity)
             case Refused(reason):
                 self._machine.refuse(*_REFUSALS[reason])
 
-    async def _open(self, account: AccountId) -> None:
+    async def _open(self, identity: Identity) -> None:
         """The maildrop, if nobody else has it."""
+        account = identity.account
         lease = await self._blocking(lambda: self._desk.leases.take(account))
         if lease is None:
             self._machine.refuse("Another session has this mailbox open", "IN-USE")
@@ -194,7 +200,7 @@ class Session:
         except (StorageError, StoreRefusal):
             self._release()
             raise
-        self.account = account
+        self.identity = identity
         self._machine.accept(f"{self._drop.totals.messages} messages, {self._drop.totals.octets} octets")
 
     @property
