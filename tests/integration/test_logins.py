@@ -3,6 +3,7 @@
 import base64
 import imaplib
 import os
+import poplib
 import signal
 import sqlite3
 import time
@@ -124,6 +125,54 @@ def test_t_2fa_06_app_passwords(running: Server) -> None:
     assert "AUTHENTICATIONFAILED" in answer(running, secret, "phone@example.test")
     assert "AUTHENTICATIONFAILED" in scram(running, secret, "phone@example.test")
     assert answer(running, PASSWORD, "phone@example.test") == "OK"
+
+
+def test_t_2fa_06_what_is_taken_back_ends_its_sessions(running: Server) -> None:
+    address = "live@example.test"
+    running.add_account(address)
+    made = cast(dict[str, str], running.json("account", "app-password", "add", address, "phone"))
+    by_phone, by_password = Sessions(running, address, made["password"]), Sessions(running, address, PASSWORD, pop3=False)
+    assert by_phone.may_send() and by_password.may_send()
+    by_phone.idle()
+    running.run("account", "app-password", "revoke", address, "phone")
+    by_phone.wait_ended()
+    assert by_password.may_send() and by_password.imap.noop()[0] == "OK", "opened with another secret"
+    by_password.idle()
+    running.run("account", "password", address, "--password-stdin", stdin="new one\n")
+    by_password.wait_ended()
+    assert answer(running, "new one", address) == "OK"
+
+
+class Sessions:
+    """One of each protocol, opened with one password."""
+
+    def __init__(self, to: Server, address: str, password: str, *, pop3: bool = True) -> None:
+        self._address = address
+        self.imap = connect(to)
+        self.imap.login(address, password)
+        self._pop3 = poplib.POP3_SSL("127.0.0.1", to.port("pop3s"), context=to.tls(), timeout=30) if pop3 else None
+        if self._pop3 is not None:
+            self._pop3.user(address)
+            self._pop3.pass_(password)
+        self._smtp = to.submission(address, password)
+
+    def may_send(self) -> bool:
+        code, _ = self._smtp.mail(self._address)
+        self._smtp.rset()
+        return code == 250
+
+    def idle(self) -> None:
+        self.imap.send(b"x IDLE\r\n")
+        assert self.imap.readline().startswith(b"+")
+
+    def wait_ended(self) -> None:
+        begin = time.monotonic()
+        assert self.imap.readline() == b"* BYE The password of this session is no longer good\r\n"
+        assert self.imap.readline() == b""
+        if self._pop3 is not None:
+            assert self._pop3.sock.recv(100) == b""
+        assert time.monotonic() - begin < 6.0, "within a few seconds"
+        assert self._smtp.mail(self._address) == (421, b"4.7.0 The password of this session is no longer good")
 
 
 def test_t_2fa_06_an_app_password_for_another_protocol_is_refused(running: Server) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mailward.auth.authenticator import MECHANISMS
 from mailward.model.session import Role
 from mailward.net.admission import Admission
 from mailward.net.smtpd import SmtpSettings
-from support.logins import KnownLogins
 from support.smtp_reception import Post
 from support.smtp_service import Service, Start, read_all, read_reply, say, trusting
 
@@ -27,7 +27,7 @@ PLAIN = "AUTH PLAIN " + base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decod
 
 @pytest.fixture
 def settings() -> SmtpSettings:
-    return SmtpSettings(hostname="mx.example.org", listener="submission", role=Role.SUBMISSION, mechanisms=KnownLogins.mechanisms)
+    return SmtpSettings(hostname="mx.example.org", listener="submission", role=Role.SUBMISSION, mechanisms=tuple(MECHANISMS))
 
 
 def encrypted(service: Service) -> ssl.SSLSocket:
@@ -165,13 +165,13 @@ def test_a_login_that_takes_long_is_no_silence_of_the_client(start: Start, desk:
     service = start(command_s=0.2, implicit_tls=True)
 
     async def hold() -> None:
-        desk.logins.gate = asyncio.Event()
+        desk.logins.book.gate = asyncio.Event()
 
     async def wait_and_let_go() -> None:
-        await desk.logins.stepping.wait()
+        await desk.logins.book.checking.wait()
         await asyncio.sleep(0.5)
-        assert desk.logins.gate is not None
-        desk.logins.gate.set()
+        assert desk.logins.book.gate is not None
+        desk.logins.book.gate.set()
 
     service.run(hold())
     with trusting().wrap_socket(service.connect()) as client:
@@ -195,12 +195,12 @@ def test_a_client_lost_during_its_login_gives_its_place_back(start: Start, desk:
     service = start(implicit_tls=True, admission=Admission(total=1, per_address=1))
 
     async def hold() -> None:
-        desk.logins.gate = asyncio.Event()
+        desk.logins.book.gate = asyncio.Event()
 
     async def let_go() -> None:
-        await desk.logins.stepping.wait()
-        assert desk.logins.gate is not None
-        desk.logins.gate.set()
+        await desk.logins.book.checking.wait()
+        assert desk.logins.book.gate is not None
+        desk.logins.book.gate.set()
         await asyncio.wait(service.listener.connections.values())
 
     service.run(hold())

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.protocol.sasl import Ask, LoginServer, Offer, PlainServer, SaltWanted, SaslError
+from mailward.protocol.sasl import (
+    Ask,
+    LoginServer,
+    NoResponseError,
+    Offer,
+    PlainServer,
+    SaltWanted,
+    SaslError,
+    encode,
+    initial_response,
+    response,
+)
 from mailward.protocol.scram import ScramServer
 
 
@@ -12,6 +23,32 @@ def refusal(mechanism: PlainServer | LoginServer | ScramServer, response: bytes 
     with pytest.raises(SaslError) as caught:
         mechanism.respond(response)
     return caught.value.reason
+
+
+def test_framing_by_the_example_of_rfc_4954() -> None:
+    assert initial_response(b"dGVzdAB0ZXN0ADEyMzQ=") == b"test\0test\x001234"
+    assert (encode(b""), initial_response(b"="), response(b"")) == (b"", b"", b"")
+
+
+@given(st.binary())
+def test_what_is_encoded_is_decoded(octets: bytes) -> None:
+    assert response(encode(octets)) == octets
+    assert b"\n" not in encode(octets)
+
+
+@pytest.mark.parametrize("line", [b"a", b"YQ", b"YQ=", b"Y!Q==", b"YQ==YQ==", b" YQ==", b"YQ==\r", b"**"])
+def test_t_auth_06_what_is_not_base64(line: bytes) -> None:
+    for read in (initial_response, response):
+        with pytest.raises(NoResponseError) as caught:
+            read(line)
+        assert not caught.value.was_cancelled
+
+
+def test_t_auth_06_an_empty_word_is_for_the_beginning_and_a_star_for_what_has_begun() -> None:
+    for read, octets, was_cancelled in ((response, b"*", True), (response, b"=", False), (initial_response, b"*", False)):
+        with pytest.raises(NoResponseError) as caught:
+            read(octets)
+        assert caught.value.was_cancelled == was_cancelled
 
 
 def test_plain_of_rfc_4616() -> None:

@@ -8,8 +8,9 @@ import scramp  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailward.model.proof import ScramKeys
 from mailward.protocol.sasl import Ask, Offer, SaltWanted, SaslError
-from mailward.protocol.scram import ITERATIONS, ScramKeys, ScramProof, ScramServer, saslprep, scram_keys
+from mailward.protocol.scram import ITERATIONS, ScramProof, ScramServer, saslprep, scram_keys
 
 # RFC 7677 section 3
 SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
@@ -31,9 +32,15 @@ def keys(password: str = "pencil", iterations: int = 4096) -> ScramKeys:
 def begun(first: bytes = CLIENT_FIRST) -> ScramServer:
     """An exchange of the RFC's that waits for the client-final-message."""
     server = ScramServer(lambda: SERVER_NONCE)
-    assert server.respond(first) == SaltWanted("user")
-    server.salted(SALT, 4096)
+    asked(server, first, "user").salted(SALT, 4096)
     return server
+
+
+def asked(server: ScramServer, first: bytes, name: str) -> SaltWanted:
+    """What a client-first-message of this name leads to."""
+    step = server.respond(first)
+    assert isinstance(step, SaltWanted) and step.name == name
+    return step
 
 
 def reason(server: ScramServer, response: bytes) -> str:
@@ -50,8 +57,7 @@ def proof_of(step: object) -> ScramProof:
 def test_the_example_of_rfc_7677() -> None:
     server = ScramServer(lambda: SERVER_NONCE)
     assert server.respond(None) == Ask(b"")
-    assert server.respond(CLIENT_FIRST) == SaltWanted("user")
-    assert server.salted(SALT, 4096) == Ask(SERVER_FIRST)
+    assert asked(server, CLIENT_FIRST, "user").salted(SALT, 4096) == Ask(SERVER_FIRST)
     proof = proof_of(server.respond(CLIENT_FINAL))
     assert not proof.is_of(keys("pen"))
     assert proof.is_of(keys())
@@ -93,9 +99,8 @@ def prepared(text: str) -> bool:
 def test_scramp_as_client(name: str, password: str, right: bool) -> None:
     client = scramp.ScramClient(["SCRAM-SHA-256"], name, password if right else password + "x")
     server = ScramServer()
-    wanted = server.respond(client.get_client_first().encode())
-    assert isinstance(wanted, SaltWanted) and wanted.name == scramp.core.saslprep(name)
-    client.set_server_first(server.salted(SALT, 4096).octets.decode())
+    wanted = asked(server, client.get_client_first().encode(), scramp.core.saslprep(name))
+    client.set_server_first(wanted.salted(SALT, 4096).octets.decode())
     proof = proof_of(server.respond(client.get_client_final().encode()))
     assert proof.is_of(keys(password)) == right
     if right:
@@ -154,8 +159,7 @@ def test_t_auth_08_nonce_and_gs2_header_must_be_those_of_the_exchange(final: byt
 
 def test_t_auth_08_a_replayed_proof_meets_another_nonce() -> None:
     server = ScramServer()
-    server.respond(CLIENT_FIRST)
-    server.salted(SALT, 4096)
+    asked(server, CLIENT_FIRST, "user").salted(SALT, 4096)
     assert reason(server, CLIENT_FINAL) == "failed"
     assert len({ScramServer()._own_nonce for _ in range(1000)}) == 1000
 
@@ -165,8 +169,7 @@ def test_t_auth_08_the_server_sets_the_iteration_count(count: int) -> None:
     """A client that derives its proof with another count has proved nothing."""
     client = scramp.ScramClient(["SCRAM-SHA-256"], "user", "pencil", c_nonce="rOprNGfwEbeRWgbNEkqO")
     server = ScramServer(lambda: SERVER_NONCE)
-    server.respond(client.get_client_first().encode())
-    first = server.salted(SALT, 4096).octets
+    first = asked(server, client.get_client_first().encode(), "user").salted(SALT, 4096).octets
     assert first.endswith(b",i=4096")
     assert reason(server, first.replace(b"i=4096", b"i=%d" % count)) == "malformed"
 
@@ -193,7 +196,7 @@ def test_t_auth_08_y_is_taken_since_no_plus_is_offered_and_stays_bound() -> None
     ],
 )
 def test_names_and_extensions(first: bytes, name: str) -> None:
-    assert ScramServer().respond(first) == SaltWanted(name)
+    asked(ScramServer(), first, name)
 
 
 def test_somebody_elses_account_is_refused() -> None:

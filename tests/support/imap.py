@@ -14,7 +14,7 @@ from mailward.disk import Disk
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
 from mailward.store.embedded import EmbeddedStore
-from support.plain_book import PlainBook, authenticator
+from support.plain_book import PlainAuthenticator
 
 PASSWORD = "secret"
 APPEND_OCTETS = 1024 * 1024
@@ -53,11 +53,11 @@ class Office:
 
     def __post_init__(self) -> None:
         self.hints = Watched()
-        self.book = PlainBook(one_password)
+        self.authenticator = PlainAuthenticator(one_password)
         self.store = EmbeddedStore(self.folder, Disk(), self.hints)
         self.desk = Desk(
             store=self.store,
-            authenticator=authenticator(self.book),
+            authenticator=self.authenticator,
             watch=self.hints.watch,
             moved=self.moves.append,
             hostname="mail.example.test",

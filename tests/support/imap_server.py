@@ -18,7 +18,7 @@ from mailward.store.base import Append, MailStore
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 from support.mail_server import MailServer
-from support.plain_book import PlainBook, authenticator
+from support.plain_book import PlainAuthenticator
 
 MESSAGE = (
     b"Return-Path: <a@example.net>\r\nFrom: Ann <ann@example.net>\r\nTo: bob@example.org\r\nSubject: first\r\n"
@@ -44,7 +44,7 @@ class ImapServer(MailServer):
         self._watchers = Watchers()
         self._desk = Desk(
             self.store,
-            authenticator(PlainBook(bobs_password)),
+            PlainAuthenticator(bobs_password),
             self._watchers.watch,
             self.moves.append,
             "mx.example.test",

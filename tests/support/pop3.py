@@ -8,58 +8,25 @@ from pathlib import Path
 
 from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.session import Desk, Session
-from mailward.auth.exchange import Accepted, Challenge, LoginPeer, Refused, Step
 from mailward.disk import Disk
-from mailward.model.identity import Identity
+from mailward.model.errors import LoginUnavailable
 from mailward.model.ids import AccountId
 from mailward.store.base import Append, MailStore
 from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
 from support.imap import Wire
+from support.plain_book import PlainAuthenticator
 from support.storecheck import RECEIVED_AT
 from support.stores import NoHints
 
 PASSWORD = "secret word"
 
 
-class OnePassword:
-    """Every name is the account its local-part says, if the password is right; nobody can tell about "down".
-
-    STEPS is a mechanism of two challenges: it wants "one" and "" (as SCRAM ends), whoever asks is alice.
-    """
-
-    mechanisms = ("STEPS", "PLAIN")
-
-    def __init__(self) -> None:
-        self.peers: list[LoginPeer] = []
-
-    def begin(self, peer: LoginPeer, mechanism: str) -> "_Exchange":
-        self.peers.append(peer)
-        return _Exchange(mechanism)
-
-
-class _Exchange:
-    def __init__(self, mechanism: str) -> None:
-        self._mechanism = mechanism
-        self._steps = iter((b"first", b"last"))
-        self._wanted = iter((None, b"one", b""))
-
-    async def step(self, response: bytes | None) -> Step:
-        if self._mechanism == "STEPS":
-            if response != next(self._wanted):
-                return Refused("malformed")
-            octets = next(self._steps, None)
-            return Accepted(Identity(AccountId("alice"), "alice@example.test")) if octets is None else Challenge(octets)
-        if response is None:
-            return Challenge(b"")
-        parts = response.split(b"\0")
-        if len(parts) != 3:
-            return Refused("malformed")
-        name = parts[1].decode("utf-8", "replace").partition("@")[0]
-        if name == "down":
-            return Refused("unavailable")
-        if parts[2] != PASSWORD.encode():
-            return Refused("failed")
-        return Accepted(Identity(AccountId(name), f"{name}@example.test"))
+def one_password(name: str) -> tuple[AccountId, str]:
+    """Every name is the account its local-part says, and "user" has the password of RFC 7677; nobody can tell about "down"."""
+    account = name.partition("@")[0]
+    if account == "down":
+        raise LoginUnavailable("down")
+    return AccountId(account), "pencil" if account == "user" else PASSWORD
 
 
 class Office:
@@ -68,7 +35,7 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = EmbeddedStore(folder / "accounts", Disk(), NoHints(), now_s=lambda: 0x60000000)
-        self.authenticator = OnePassword()
+        self.authenticator = PlainAuthenticator(one_password)
         self.desk = Desk(self.store, self.authenticator, Leases(folder / "pop3", Disk()), "pop.example.test")
 
     def with_store(self, store: MailStore) -> None:

@@ -1,7 +1,12 @@
 """Drives the SMTP server machine as the adapter does, with a directory of one domain and a policy of one word."""
 
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
 from mailward.auth.exchange import Exchange, LoginPeer
 from mailward.intake.authenticating import answer_of
+from mailward.model.errors import LoginUnavailable
+from mailward.model.ids import AccountId
 from mailward.model.reply import NO_SUCH_USER, REJECTED, RELAY_DENIED, reply
 from mailward.protocol.smtp.events import (
     Answer,
@@ -21,7 +26,9 @@ from mailward.protocol.smtp.events import (
 from mailward.protocol.smtp.server import SmtpServer
 from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
 from mailward.protocol.smtp.states import Limits
-from support.logins import KnownLogins, at_once
+from support.plain_book import PlainAuthenticator
+
+T = TypeVar("T")
 
 LIMITS = Limits(message_octets=10_000, excess_octets=5_000)
 
@@ -33,16 +40,33 @@ def machine(listener: str = "mx", limits: Limits = LIMITS) -> SmtpServer:
     return SmtpServer("mx.example.org", limits, offer_starttls=not tls, tls=tls, mechanisms=mechanisms)
 
 
+def password_of(name: str) -> tuple[AccountId, str] | None:
+    if name == "unavailable":
+        raise LoginUnavailable("down")
+    password = {"alice": "secret", "user": "pencil"}.get(name)
+    return None if password is None else (AccountId(name), password)
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that has nothing to wait for."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    raise AssertionError("it waits")
+
+
 class Client:
     """Feeds octets, answers what the machine asks, keeps replies, events and the messages that were taken or rejected.
 
     example.org is ours, "nobody" is not there; a message that holds REJECT is rejected. alice's password is "secret", "user" has
-    the one of RFC 7677.
+    the one of RFC 7677, nobody can tell about "unavailable".
     """
 
     def __init__(self, machine: SmtpServer, *, greet: bool = True) -> None:
         self.machine = machine
-        self.logins = KnownLogins({"alice": "secret", "user": "pencil"})
+        self.logins = PlainAuthenticator(password_of)
         self._exchange: Exchange | None = None
         self.replies: list[str] = []
         self.events: list[Event] = []

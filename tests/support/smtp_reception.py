@@ -21,7 +21,6 @@ from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.edits import AddHeader, RecordedEdit
 from mailward.model.envelope import Envelope
 from mailward.model.evidence import AuthResult
-from mailward.model.identity import Identity
 from mailward.model.ids import QueueId, SessionId
 from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply, reply
 from mailward.model.session import Role, Session, TlsFacts
@@ -30,7 +29,7 @@ from mailward.protocol.smtp.events import Asked, Event
 from mailward.protocol.smtp.states import Limits
 from mailward.queue.item import QueueItem
 from mailward.testing import FakeClock
-from support.logins import KnownLogins
+from support.plain_book import PlainAuthenticator
 from support.smtp_machine import machine
 
 T = TypeVar("T")
@@ -186,7 +185,7 @@ class Post:
     decisions: DecisionStore
     told: list[QueueItem]
     free_octets: list[int]
-    logins: KnownLogins
+    logins: PlainAuthenticator
 
 
 def post(folder: Path) -> Post:
@@ -200,9 +199,7 @@ def post(folder: Path) -> Post:
     bob = directory.add_account(Address("bob", "example.org"))
     directory.add_alias(Address("postmaster", "example.org"), account)
     spool, judge, told, free = MemorySpool(), WordJudge(), [], [10**9]
-    people = {"alice@example.org": account, "bob@example.org": bob}
-    identities = {name: Identity(id, name) for name, id in people.items()}
-    logins = KnownLogins({"alice@example.org": "secret", "bob@example.org": "hidden"}, identities)
+    logins = PlainAuthenticator({"alice@example.org": (account, "secret"), "bob@example.org": (bob, "hidden")}.get)
     decisions = DecisionStore(folder / "decisions.sqlite")
     desk = Desk(
         hostname="mx.example.org",

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mailward.model.identity import Identity
+from mailward.model.proof import Proof
 from mailward.model.session import TlsFacts
 
 LoginProtocol = Literal["smtp", "imap", "pop3"]
@@ -28,11 +29,11 @@ class LoginAttempt:
 class Secret:
     """What proves a name.
 
-    password: in clear, None where the mechanism never shows it (SCRAM). proof: of that mechanism, for `services.credentials`.
+    password: in clear, None where the mechanism never shows it (SCRAM). proof: what it has instead, for `services.credentials`.
     """
 
     password: str | None = field(default=None, repr=False)
-    proof: object = field(default=None, repr=False)
+    proof: Proof | None = field(default=None, repr=False)
 
 
 FactorAnswer = Literal["accepted", "refused", "required"]

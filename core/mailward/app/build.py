@@ -36,6 +36,7 @@ from mailward.net.authd import AuthServer, RemoteAuthenticator
 from mailward.net.imapd import ImapListener, ImapSettings
 from mailward.net.pop3d import Pop3Listener, Pop3Settings
 from mailward.net.queued import QueueServer
+from mailward.net.revoking import Revoking
 from mailward.net.smtpd import SmtpListener, SmtpSettings
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates, server_context
@@ -178,6 +179,7 @@ class AccessRole:
         self._watchers = Watchers()
         self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
         self._listeners: list[StreamListener] = []
+        self._revoking = Revoking(self._authenticator, self._listeners)
         self._contexts: list[ssl.SSLContext] = []
 
     def _make_chain(self, config: Config) -> Chain:
@@ -211,6 +213,7 @@ class AccessRole:
                 started = Pop3Listener(pop3, pop3_desk, context, admission)
             await started.serve(sock)
             self._listeners.append(started)
+        self._revoking.start()
 
     def reload(self, config: Config) -> None:
         """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
@@ -219,6 +222,7 @@ class AccessRole:
         self._chain = chain
 
     async def stop(self) -> None:
+        await self._revoking.stop()
         for listener in self._listeners:
             await listener.close()
         await self._events.stop()

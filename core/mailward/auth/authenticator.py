@@ -1,18 +1,18 @@
 """SASL exchanges (`exchange.Authenticator`) over the login chain: which mechanism, whose salt, and how it goes on."""
 
-from collections.abc import Callable, Mapping
-from typing import cast
+from collections.abc import Callable, Collection, Mapping
 
 from mailward.api.logins import LoginAttempt, Secret
 from mailward.auth.chain import LoginChain
 from mailward.auth.exchange import Accepted, Challenge, LoginPeer, Refused, Step
-from mailward.auth.ports import KeptLogins, PasswordProof
+from mailward.auth.ports import KeptLogins
 from mailward.model.errors import LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.protocol import scram
 from mailward.protocol.sasl import MAX_RESPONSE_OCTETS, Ask, LoginServer, Mechanism, Offer, PlainServer, SaltWanted, SaslError
 
-MECHANISMS: Mapping[str, Callable[[], Mechanism]] = {
+Makers = Mapping[str, Callable[[], Mechanism]]
+MECHANISMS: Makers = {
     scram.NAME: scram.ScramServer,
     "PLAIN": PlainServer,
     "LOGIN": LoginServer,
@@ -21,30 +21,34 @@ MECHANISMS: Mapping[str, Callable[[], Mechanism]] = {
 
 
 class ChainAuthenticator:
-    """`exchange.Authenticator` in the process that checks logins."""
+    """`exchange.Authenticator` in the process that checks logins. mechanisms: given by tests, which need steady nonces."""
 
-    def __init__(self, chain: LoginChain, kept: KeptLogins) -> None:
+    def __init__(self, chain: LoginChain, kept: KeptLogins, mechanisms: Makers = MECHANISMS) -> None:
         self._chain = chain
         self._kept = kept
+        self._makers = mechanisms
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
-        return tuple(MECHANISMS)
+        return tuple(self._makers)
 
     def begin(self, peer: LoginPeer, mechanism: str) -> "ChainExchange":
-        return ChainExchange(self._chain, self._kept, peer, mechanism)
+        make = self._makers.get(mechanism)
+        return ChainExchange(self._chain, self._kept, peer, mechanism, make() if make is not None else None)
+
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        return await self._kept.revoked(identities)
 
 
 class ChainExchange:
     """`exchange.Exchange`."""
 
-    def __init__(self, chain: LoginChain, kept: KeptLogins, peer: LoginPeer, mechanism: str) -> None:
+    def __init__(self, chain: LoginChain, kept: KeptLogins, peer: LoginPeer, name: str, mechanism: Mechanism | None) -> None:
         self._chain = chain
         self._kept = kept
         self._peer = peer
-        self._name = mechanism
-        make = MECHANISMS.get(mechanism)
-        self._mechanism = make() if make is not None else None
+        self._name = name
+        self._mechanism = mechanism
         self._identity: Identity | None = None
 
     async def step(self, response: bytes | None) -> Step:
@@ -67,10 +71,10 @@ class ChainExchange:
     async def _next(self, mechanism: Mechanism, response: bytes | None) -> Step:
         found = mechanism.respond(response)
         if isinstance(found, SaltWanted):
-            found = cast(scram.ScramServer, mechanism).salted(*await self._kept.salt_of(found.name))
+            found = found.salted(*await self._kept.salt_of(found.name))
         if isinstance(found, Ask):
             return Challenge(found.octets)
-        identity = await self._chain.decide(self._attempt(found), Secret(found.password, found.proof or PasswordProof()))
+        identity = await self._chain.decide(self._attempt(found), Secret(found.password, found.proof))
         if identity is None:
             return Refused("failed")
         last = mechanism.final()

@@ -17,7 +17,7 @@ import structlog
 
 from mailward.api.logins import LoginAttempt, LoginOutcome, Secret
 from mailward.auth.failures import FailureLimits, Failures
-from mailward.auth.ports import KeptLogins, LoginHooks, PasswordProof
+from mailward.auth.ports import KeptLogins, LoginHooks
 from mailward.formats.network import source_of
 from mailward.model.errors import HooksUnavailable, LoginUnavailable
 from mailward.model.identity import Identity
@@ -130,7 +130,7 @@ class LoginChain:
         suffixed = _CODE_BEHIND_PASSWORD.fullmatch(secret.password or "")
         if suffixed is None:
             return None, await self._kept.why_wrong(attempt, secret)
-        secret = Secret(suffixed["password"], PasswordProof())
+        secret = Secret(suffixed["password"])
         identity = await hooks.identify(attempt, secret)
         if identity is None:
             return None, "wrong name or password"
@@ -149,7 +149,7 @@ class LoginChain:
             return None, "a code behind the password, and no second factor to check it"
         if identity.app_password:
             return identity, f"app password {identity.app_password}"
-        self._kept.sufficed(secret)
+        self._kept.sufficed(identity, secret)
         return identity, "password"
 
     def _end(self, attempt: LoginAttempt, account: AccountId | None, outcome: LoginOutcome) -> None:

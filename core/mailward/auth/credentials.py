@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -19,12 +19,12 @@ from mailward.api.logins import LoginAttempt, LoginProtocol, Secret
 from mailward.api.services import Clock
 from mailward.auth import app_passwords
 from mailward.auth.passwords import PasswordChecker, TooManyWaitingError, hash_password
-from mailward.auth.ports import PasswordProof
-from mailward.directory import AppPassword, Credential, CredentialStore
+from mailward.directory import AppPassword, Credential, CredentialStore, password_id
 from mailward.model.errors import LoginUnavailable, StorageError
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.protocol.scram import ITERATIONS, SALT_OCTETS, ScramKeys, ScramProof, scram_keys
+from mailward.model.proof import Proof, ScramKeys
+from mailward.protocol.scram import ITERATIONS, SALT_OCTETS, scram_keys
 
 USE_NOTED_EVERY = timedelta(minutes=10)
 """How exactly it is known when an app password was last used; a client that polls must not cost a write each time."""
@@ -49,13 +49,13 @@ class KeptCredentials:
     async def check(self, attempt: LoginAttempt, secret: Secret) -> Identity | None:
         """Whose secret it is, None when nobody's. Raises LoginUnavailable."""
         kept = await self._ask(lambda: self._store.find(attempt.name))
-        if isinstance(secret.proof, ScramProof):
+        if secret.proof is not None:
             return await self._by_proof(kept, attempt, secret.proof)
         if secret.password is not None:
-            return await self._by_password(kept, attempt, secret.password, secret.proof)
+            return await self._by_password(kept, attempt, secret.password)
         return None
 
-    async def _by_password(self, kept: Credential | None, attempt: LoginAttempt, password: str, proof: object) -> Identity | None:
+    async def _by_password(self, kept: Credential | None, attempt: LoginAttempt, password: str) -> Identity | None:
         typed = app_passwords.normalised(password)
         if kept is not None and typed is not None:
             digest = app_passwords.digest(typed)
@@ -69,19 +69,17 @@ class KeptCredentials:
             raise LoginUnavailable("too many logins wait for their turn") from None
         if kept is None or password_hash is None or not is_right:
             return None
-        if isinstance(proof, PasswordProof):
-            proof.right_hash = password_hash
         if kept.scram_keys is None:
             await self._ask(lambda: self._add_scram_keys(kept, password_hash, password))
-        return Identity(kept.account, str(kept.address))
+        return _owner(kept)
 
-    async def _by_proof(self, kept: Credential | None, attempt: LoginAttempt, proof: ScramProof) -> Identity | None:
+    async def _by_proof(self, kept: Credential | None, attempt: LoginAttempt, proof: Proof) -> Identity | None:
         main = kept.scram_keys if kept is not None else None
         is_main = proof.is_of(main or _NOBODYS_KEYS) and main is not None
         if kept is None:
             return None
         if is_main:
-            return Identity(kept.account, str(kept.address))
+            return _owner(kept)
         right = [made for made in self._good(kept, attempt) if proof.is_of(made.scram_keys)]
         return await self._used(kept, right[0]) if right else None
 
@@ -96,7 +94,7 @@ class KeptCredentials:
                 await asyncio.to_thread(self._store.app_password_used, made.id, now)
             except StorageError as error:  # a full disk is no reason to keep people from their mail
                 log.warning("use of an app password not noted", account=kept.account, error=str(error))
-        return Identity(kept.account, str(kept.address), app_password=made.name)
+        return Identity(kept.account, str(kept.address), app_password=made.name, credential=made.id)
 
     def _add_scram_keys(self, kept: Credential, password_hash: str, password: str) -> None:
         """Only the hash was known until now: the account is of a release before SCRAM."""
@@ -134,9 +132,24 @@ class KeptCredentials:
         octets = name.lower().encode("utf-8", "surrogatepass")
         return hmac.digest(self._fake_salt_key, octets, hashlib.sha256)[:SALT_OCTETS], ITERATIONS
 
-    def sufficed(self, secret: Secret) -> None:
-        if isinstance(secret.proof, PasswordProof) and secret.proof.right_hash is not None and secret.password is not None:
-            self._passwords.remember(secret.proof.right_hash, secret.password)
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        def find() -> frozenset[Identity]:
+            now = self._clock.now()
+            good = {account: self._store.good_ids(account, now) for account in {identity.account for identity in known}}
+            return frozenset(identity for identity in known if identity.credential not in good[identity.account])
+
+        known = [identity for identity in identities if identity.credential]
+        return await self._ask(find) if known else frozenset()
+
+    def sufficed(self, identity: Identity, secret: Secret) -> None:
+        if identity.credential and secret.password is not None:
+            self._passwords.remember(identity.credential, secret.password)
+
+
+def _owner(kept: Credential) -> Identity:
+    """Who gave the main password."""
+    known_by = "" if kept.password_hash is None else password_id(kept.password_hash)
+    return Identity(kept.account, str(kept.address), credential=known_by)
 
 
 def set_password(store: CredentialStore, account: AccountId, password: str) -> None:

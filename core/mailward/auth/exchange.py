@@ -1,9 +1,10 @@
 """A login as the protocols see it: a SASL exchange (RFC 4422) with the process that checks logins.
 
 SMTP, IMAP and POP3 frame challenges and responses in their own way; this is all they know of passwords. A command that carries
-name and password (IMAP's LOGIN, POP3's PASS) is a PLAIN exchange with `plain_response`.
+name and password (IMAP's LOGIN, POP3's PASS) is `password_login`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -58,7 +59,7 @@ class Exchange(Protocol):
 
 
 class Authenticator(Protocol):
-    """Begins exchanges."""
+    """Begins exchanges, and knows how long what they brought stays good."""
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
@@ -68,6 +69,20 @@ class Authenticator(Protocol):
     def begin(self, peer: LoginPeer, mechanism: str) -> Exchange:
         """A new exchange. mechanism: one of `mechanisms`; any other is refused in the first step."""
         ...
+
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        """Those whose secret is no longer good: it was revoked, has expired, or another main password was set.
+
+        One whose credential is "" stays, since nobody can tell. Raises LoginUnavailable.
+        """
+        ...
+
+
+async def password_login(authenticator: Authenticator, peer: LoginPeer, name: bytes, password: bytes) -> Step:
+    """A PLAIN exchange for a command that carries name and password. Its client knows nothing of mechanisms, so what is not of
+    this one (an empty password, a NUL) is a wrong password to it."""
+    step = await authenticator.begin(peer, "PLAIN").step(plain_response(name, password))
+    return Refused("failed") if step == Refused("malformed") else step
 
 
 def plain_response(name: bytes, password: bytes) -> bytes:

@@ -16,6 +16,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import Type
 
+from mailward.directory import password_id
+
 MAX_PASSWORD_OCTETS = 1024
 REMEMBER_S = 60.0
 
@@ -32,12 +34,19 @@ def hash_password(password: str) -> str:
 
 def verify(password_hash: str, password: str) -> bool:
     """Blocking. A hash that is damaged or of another scheme lets nobody in."""
+    return bool(_compared(password_hash, password))
+
+
+def _compared(password_hash: str, password: str) -> bool | None:
+    """Are they of one another? None when there was nothing to compare, and so no work done."""
     if not password_hash.startswith(_PREFIX) or not 0 < len(password.encode("utf-8", "surrogatepass")) <= MAX_PASSWORD_OCTETS:
-        return False
+        return None
     try:
         return _HASHER.verify(password_hash, password)
-    except (VerifyMismatchError, VerificationError, InvalidHashError, UnicodeEncodeError):
+    except VerifyMismatchError:
         return False
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
+        return None
 
 
 class TooManyWaitingError(Exception):
@@ -49,7 +58,7 @@ class PasswordChecker:
 
     workers: threads, by default one a core. max_waiting: checks that may wait for a thread.
     A password that was remembered stays known for REMEMBER_S under a keyed hash that dies with the process: webmail logs in at
-    every click. The key covers the stored hash, so a changed password is heeded at once (T-AUTH-10).
+    every click. The key covers the stored hash (its `password_id`), so a changed password is heeded at once (T-AUTH-10).
     """
 
     def __init__(
@@ -73,7 +82,7 @@ class PasswordChecker:
         Raises TooManyWaitingError.
         """
         loop = asyncio.get_running_loop()
-        if password_hash is not None and self._known.get(self._digest(password_hash, password), 0.0) > self._clock():
+        if password_hash is not None and self._known.get(self._digest(password_id(password_hash), password), 0.0) > self._clock():
             return True
         if self._waiting >= self._max_waiting:
             raise TooManyWaitingError
@@ -83,9 +92,12 @@ class PasswordChecker:
         finally:
             self._waiting -= 1
 
-    def remember(self, password_hash: str, password: str) -> None:
-        """It was right, and a login was accepted for it alone. Not for one that needs more: quick refusals would tell."""
-        self._known[self._digest(password_hash, password)] = self._clock() + REMEMBER_S
+    def remember(self, credential: str, password: str) -> None:
+        """It was right for the hash of this `password_id`, and a login was accepted for it alone.
+
+        Not for a login that needs more: quick refusals would tell.
+        """
+        self._known[self._digest(credential, password)] = self._clock() + REMEMBER_S
         while len(self._known) > 4096:
             self._known.popitem(last=False)
 
@@ -93,14 +105,11 @@ class PasswordChecker:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, password_hash: str | None, password: str) -> bool:
-        if password_hash is None or not password_hash.startswith(_PREFIX):
+        is_right = None if password_hash is None else _compared(password_hash, password)
+        if is_right is None:
             verify(self._dummy, "x")
-            return False
-        if not 0 < len(password.encode("utf-8", "surrogatepass")) <= MAX_PASSWORD_OCTETS:
-            verify(self._dummy, "x")
-            return False
-        return verify(password_hash, password)
+        return bool(is_right)
 
-    def _digest(self, password_hash: str, password: str) -> bytes:
-        octets = password_hash.encode() + b"\0" + password.encode("utf-8", "surrogatepass")
+    def _digest(self, credential: str, password: str) -> bytes:
+        octets = credential.encode() + b"\0" + password.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(octets, key=self._key, digest_size=32).digest()

@@ -1,6 +1,6 @@
 """What the login chain needs of others: the hooks around a login, and the accounts that are kept here."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import Literal, Protocol
 
 from mailward.api.logins import FactorAnswer, LoginAttempt, Secret
@@ -40,13 +40,10 @@ class KeptLogins(Protocol):
         """SCRAM salt and iteration count; names that are nobody's have them too."""
         ...
 
-    def sufficed(self, secret: Secret) -> None:
-        """A login was accepted for this secret alone, so it may be remembered for a while."""
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        """See `exchange.Authenticator.revoked`."""
         ...
 
-
-@dataclass(slots=True)
-class PasswordProof:
-    """`Secret.proof` beside a password: against which hash it was found right."""
-
-    right_hash: str | None = field(default=None, repr=False)
+    def sufficed(self, identity: Identity, secret: Secret) -> None:
+        """A login was accepted for this secret alone, so it may be remembered for a while."""
+        ...

@@ -87,7 +87,7 @@ def password_command(
     password_file: PasswordFile = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Set an account's password; a running server heeds it at the next login.
+    """Set an account's password; a running server heeds it at once and ends the sessions opened with the old one.
 
     Example: mailward account password alice@example.org
     """

@@ -83,7 +83,7 @@ def list_command(address: AddressArgument, config: ConfigOption = None, as_json:
 def revoke_command(
     address: AddressArgument, name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Take an app password back; it is refused from the next login on.
+    """Take an app password back; it is refused from now on, and a running server ends the sessions opened with it.
 
     Example: mailward account app-password revoke alice@example.org phone
     """

@@ -1,6 +1,6 @@
 """Who has a mailbox here: domains, accounts, aliases; and, apart from them, the credentials to log in with."""
 
-from mailward.directory.credentials import AppPassword, Credential, CredentialStore
+from mailward.directory.credentials import AppPassword, Credential, CredentialStore, password_id
 from mailward.directory.directory import Account, Directory, DirectoryError
 
-__all__ = ["Account", "AppPassword", "Credential", "CredentialStore", "Directory", "DirectoryError"]
+__all__ = ["Account", "AppPassword", "Credential", "CredentialStore", "Directory", "DirectoryError", "password_id"]

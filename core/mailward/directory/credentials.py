@@ -4,6 +4,7 @@ Nothing is kept in memory: every login reads what holds at that moment, so a cha
 process that checks logins and the command line open this. Secrets never show in a repr.
 """
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from mailward.directory.directory import DirectoryError
 from mailward.directory.schema import open_file
 from mailward.model.address import Address
 from mailward.model.ids import AccountId
-from mailward.protocol.scram import ScramKeys
+from mailward.model.proof import ScramKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,11 @@ class Credential:
     app_passwords: tuple[AppPassword, ...]
 
 
+def password_id(password_hash: str) -> str:
+    """Names a main password, as an app password's id does; tells nothing of it, and the next password has another."""
+    return hashlib.sha256(password_hash.encode()).hexdigest()[:32]
+
+
 class CredentialStore:
     """The credentials of every account. All calls block, shortly. Raises StorageError."""
 
@@ -84,6 +90,16 @@ class CredentialStore:
         if found is None:
             raise DirectoryError(f"there is no account {account}")
         return found
+
+    def good_ids(self, account: AccountId, now: datetime) -> frozenset[str]:
+        """What names the secrets that an account can log in with: the main password's `password_id`, and app passwords' ids."""
+        with self._database.read() as connection:
+            main = connection.execute("SELECT password_hash FROM credential WHERE account = ?", (account,)).fetchone()
+            unexpired = "SELECT id FROM app_password WHERE account = ? AND (expires_at IS NULL OR expires_at > ?)"
+            found = [str(id_) for (id_,) in connection.execute(unexpired, (account, now.timestamp()))]
+        if main is not None and main[0] is not None:
+            found.append(password_id(main[0]))
+        return frozenset(found)
 
     def fake_salt_key(self) -> bytes:
         """Names that are nobody's get salts made with this key: steady ones, as those of accounts are."""

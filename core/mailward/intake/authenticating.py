@@ -1,9 +1,9 @@
 """Who logs in on this connection? The steps of a login become answers of SMTP (RFC 4954 sections 4 and 6)."""
 
 from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step
-from mailward.model.errors import LocalError
+from mailward.model.errors import LocalError, LoginUnavailable
 from mailward.model.identity import Identity
-from mailward.model.reply import reply
+from mailward.model.reply import Reply, reply
 from mailward.model.session import Session
 from mailward.protocol.smtp.events import Answer, AuthAsked, AuthChallenge, AuthResponse
 
@@ -13,6 +13,8 @@ REFUSALS = {
     "malformed": reply(501, "5.5.2", "The response is not of this mechanism"),
     "unavailable": reply(454, "4.7.0", "Temporary authentication failure, please try again later"),
 }
+NO_LONGER_GOOD = reply(421, "4.7.0", "The password of this session is no longer good", closes=True)
+UNDECIDED = reply(451, "4.7.0", "Logins cannot be checked at the moment, please try again later")
 
 
 def answer_of(step: Step) -> Answer:
@@ -26,7 +28,7 @@ def answer_of(step: Step) -> Answer:
             return REFUSALS[reason]
 
 
-class Logins:
+class SessionLogins:
     """The logins of one connection, one exchange at a time."""
 
     def __init__(self, authenticator: Authenticator) -> None:
@@ -46,3 +48,10 @@ class Logins:
         if not isinstance(step, Challenge):
             self._exchange = None
         return answer_of(step), step.identity if isinstance(step, Accepted) else None
+
+    async def refusal(self, identity: Identity) -> Reply | None:
+        """Why somebody who has logged in on this connection may go on no longer; None when all is well (T-2FA-06)."""
+        try:
+            return NO_LONGER_GOOD if await self._authenticator.revoked((identity,)) else None
+        except LoginUnavailable:
+            return UNDECIDED

@@ -14,7 +14,7 @@ from mailward.api.services import Clock, RunBlocking
 from mailward.auth.exchange import Authenticator
 from mailward.formats.message import MessageView
 from mailward.intake.accepting import Mail, queue_item
-from mailward.intake.authenticating import Logins
+from mailward.intake.authenticating import SessionLogins
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import CoreRefusal, core_refusal, refused_by_core
 from mailward.intake.relaying import Destination, RelayGuard
@@ -88,7 +88,7 @@ class Reception:
     def __init__(self, desk: Desk, session: Session) -> None:
         self._desk = desk
         self.session = session
-        self._logins = Logins(desk.authenticator)
+        self._logins = SessionLogins(desk.authenticator)
         self._transaction: _Transaction | None = None
 
     def inform(self, event: Event) -> None:
@@ -152,6 +152,10 @@ class Reception:
         if session.role is Role.SUBMISSION:
             if session.identity is None:
                 return LOGIN_FIRST
+            refusal = await self._logins.refusal(session.identity)
+            if refusal is not None:
+                self._log("login no longer good", account=session.identity.account, reply=str(refusal))
+                return refusal
             if not desk.rights.may_send_from(session.identity, event.reverse_path):
                 self._log("reverse-path refused", account=session.identity.account, reverse_path=str(event.reverse_path))
                 return await self._refused_by_core(Envelope(event.reverse_path), "", NOT_YOUR_REVERSE_PATH)

@@ -1,4 +1,4 @@
-"""Who has logged in, and by what proof."""
+"""Who has logged in, and by what secret."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,8 @@ class Identity:
     """Somebody who has proved to be the owner of an account.
 
     user: the account's own address. groups: it belongs to. second_factor: one was given with this login.
-    app_password: the name of the app password that was used, "" for the main password.
+    app_password: the name of the app password that was used, "" for the main password. credential: names the secret, so that it
+    can be asked later whether it is still good; "" where nobody can tell.
     """
 
     account: AccountId
@@ -18,3 +19,4 @@ class Identity:
     groups: tuple[str, ...] = ()
     second_factor: bool = False
     app_password: str = ""
+    credential: str = ""

@@ -1,6 +1,7 @@
 """Logins over the local socket: the process that checks them answers, the others ask. Both sides of the same few calls.
 
 step    {"exchange": ""} and who asks, or {"exchange": "5f.."}, and "response"  ->  {"challenge"} | {"accepted"} | {"refused"}
+revoked {"logins": [["account", "credential"], ...]}                            ->  {"revoked": [places in the list]}
 unlock  {"account"}                                                             ->  {}
 """
 
@@ -8,6 +9,7 @@ import asyncio
 import base64
 import secrets
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, cast
@@ -18,6 +20,7 @@ from mailward.api.logins import LoginProtocol
 from mailward.auth.authenticator import MECHANISMS, ChainAuthenticator
 from mailward.auth.chain import LoginChain
 from mailward.auth.exchange import Accepted, Challenge, Exchange, LoginPeer, Refused, Step
+from mailward.model.errors import LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
@@ -27,6 +30,8 @@ MAX_OPEN = 1000
 MAX_OPEN_S = 60.0
 """So many exchanges may wait for their client, each for so long; beyond that the oldest are dropped."""
 _RETRY_S = 0.1
+_TOGETHER = 1000
+"""So many logins in one question whether they still stand, whatever a line of `net.local` may hold."""
 
 log = structlog.get_logger("mailward.auth")
 
@@ -38,7 +43,7 @@ class AuthServer:
         self._authenticator = authenticator
         self._chain = chain
         self._open = OpenExchanges()
-        self._server = LocalServer(path, {"step": self._step, "unlock": self._unlock})
+        self._server = LocalServer(path, {"step": self._step, "revoked": self._revoked, "unlock": self._unlock})
 
     async def start(self) -> None:
         """Raises OSError."""
@@ -57,6 +62,15 @@ class AuthServer:
             exchange = self._authenticator.begin(_peer(cast(Values, values["peer"])), str(values["mechanism"]))
         step = await exchange.step(_octets(values["response"]))
         return _encode(step, self._open.keep(exchange) if isinstance(step, Challenge) else "")
+
+    async def _revoked(self, values: Values) -> Values:
+        logins = cast(list[list[str]], values["logins"])
+        asked = [Identity(AccountId(account), "", credential=credential) for account, credential in logins]
+        try:
+            revoked = await self._authenticator.revoked(asked)
+        except LoginUnavailable as error:
+            raise Refusal(str(error)) from error
+        return {"revoked": [place for place, identity in enumerate(asked) if identity in revoked]}
 
     async def _unlock(self, values: Values) -> Values:
         self._chain.unlock(AccountId(str(values["account"])))
@@ -103,6 +117,19 @@ class RemoteAuthenticator:
     def begin(self, peer: LoginPeer, mechanism: str) -> "RemoteExchange":
         return RemoteExchange(self._client, peer, mechanism, self._patience_s)
 
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        known = [identity for identity in identities if identity.credential]
+        found: set[Identity] = set()
+        for start in range(0, len(known), _TOGETHER):
+            asked = known[start : start + _TOGETHER]
+            try:
+                values = {"logins": [[identity.account, identity.credential] for identity in asked]}
+                answer = await _call_patiently(self._client, "revoked", values, self._patience_s)
+            except (PeerAway, Refusal) as error:
+                raise LoginUnavailable(str(error)) from error
+            found.update(asked[place] for place in cast(list[int], answer["revoked"]))
+        return frozenset(found)
+
     async def close(self) -> None:
         await self._client.close()
 
@@ -130,15 +157,20 @@ class RemoteExchange:
     async def _begin(self, values: Values) -> Values:
         """The first step leaves nothing behind in a process that went away, so it can be asked again of the next one."""
         values = {**values, "peer": asdict(self._peer), "mechanism": self._mechanism}
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._patience_s
-        while True:
-            try:
-                return await self._client.call("step", values)
-            except PeerAway:
-                if loop.time() >= until:
-                    raise
-            await asyncio.sleep(_RETRY_S)
+        return await _call_patiently(self._client, "step", values, self._patience_s)
+
+
+async def _call_patiently(client: LocalClient, name: str, values: Values, patience_s: float) -> Values:
+    """As `LocalClient.call`; a process that is away is asked again, for so long."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience_s
+    while True:
+        try:
+            return await client.call(name, values)
+        except PeerAway:
+            if loop.time() >= until:
+                raise
+        await asyncio.sleep(_RETRY_S)
 
 
 def unlock(path: Path, account: AccountId) -> None:
@@ -168,6 +200,7 @@ def _decode(answer: Values) -> Step:
                 tuple(cast(list[str], found["groups"])),
                 bool(found["second_factor"]),
                 str(found["app_password"]),
+                str(found["credential"]),
             )
         )
     return Refused(cast(Literal["failed", "malformed", "unavailable"], answer["refused"]))

@@ -6,6 +6,7 @@ No command is known here. A protocol's listener says how a session begins and wh
 import abc
 import asyncio
 import ssl
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -13,6 +14,7 @@ import structlog
 
 from mailward.access.connection import Connection
 from mailward.formats.network import normal_ip
+from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
 from mailward.net.admission import Admission
@@ -41,8 +43,13 @@ class Session(Protocol):
     """One client's conversation."""
 
     @property
+    def identity(self) -> Identity | None:
+        """Who has logged in, and by what secret."""
+        ...
+
+    @property
     def account(self) -> AccountId | None:
-        """Who has logged in."""
+        """Whose mail it is, once somebody has logged in."""
         ...
 
     @property
@@ -188,6 +195,15 @@ class StreamConnection(asyncio.Protocol):
         self._interrupted = True
         self._arrived.set()
 
+    @property
+    def is_interrupted(self) -> bool:
+        return self._interrupted
+
+    def abort(self) -> None:
+        """Now, whatever the session does."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def limit_output(self) -> None:
         self._open().set_write_buffer_limits(high=self._settings.output_octets)
 
@@ -220,6 +236,24 @@ class StreamListener(SocketListener):
     def sessions(self) -> tuple[asyncio.Task[None], ...]:
         """Of clients that are connected."""
         return tuple(self._sessions.values())
+
+    @property
+    def identities(self) -> frozenset[Identity]:
+        """Whose sessions live."""
+        return frozenset(session.identity for session in self._sessions if session.identity is not None)
+
+    def end_sessions_of(self, revoked: Collection[Identity]) -> None:
+        """End the sessions that were opened so: behind the command under way, and with that when it is called again."""
+        for connection in tuple(self._connections):
+            session = connection.session
+            if session is None or session.identity not in revoked:
+                continue
+            if connection.is_interrupted:
+                connection.abort()
+            else:
+                self.log.info("session ended, its secret is no longer good", peer=connection.peer_ip, account=session.account)
+                session.say_goodbye("The password of this session is no longer good")
+                connection.interrupt()
 
     def start_session(self, connection: StreamConnection) -> None:
         peer = connection.peer_ip

@@ -76,7 +76,8 @@ def read_identity(answer: object) -> Identity | None:
     if not (_is_name(identity.account) and _is_name(identity.user)):
         raise BadAnswer("returned an Identity whose account or user is no plain text")
     groups_fit = isinstance(identity.groups, tuple) and all(_is_name(group) for group in identity.groups)
-    if not groups_fit or not isinstance(identity.second_factor, bool) or not isinstance(identity.app_password, str):
+    secret_fits = isinstance(identity.app_password, str) and isinstance(identity.credential, str)
+    if not groups_fit or not secret_fits or not isinstance(identity.second_factor, bool):
         raise BadAnswer("returned an Identity with values of other types than declared")
     return identity
 

@@ -1,13 +1,50 @@
 """SASL mechanisms, the server's side (RFC 4422): from a client's responses to the name and secret it offers.
 
-Machines without I/O, for one exchange each. They know no passwords: whether an offer is good is decided by `auth`.
+Machines without I/O, for one exchange each. They know no passwords: whether an offer is good is decided by `auth`. Above them
+is what SMTP, IMAP and POP3 share of framing: challenges and responses as base64 (RFC 4954 section 4, RFC 4959, RFC 5034).
 """
 
+import binascii
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from mailward.model.proof import Proof
+
 MAX_RESPONSE_OCTETS = 4096
 """No response of these mechanisms needs more; longer ones are malformed unseen."""
+
+
+class NoResponseError(Exception):
+    """What the client sent is no response. was_cancelled: it gives the exchange up; otherwise it is not base64."""
+
+    def __init__(self, *, was_cancelled: bool) -> None:
+        super().__init__("the client cancelled" if was_cancelled else "not base64")
+        self.was_cancelled = was_cancelled
+
+
+def encode(challenge: bytes) -> bytes:
+    """A challenge as it is sent, behind "334 " or "+ "."""
+    return binascii.b2a_base64(challenge, newline=False)
+
+
+def initial_response(word: bytes) -> bytes:
+    """The word behind the mechanism's name; "=" is a response of no octets. Raises NoResponseError."""
+    return b"" if word == b"=" else _decode(word)
+
+
+def response(line: bytes) -> bytes:
+    """The line that answers a challenge; "*" cancels the exchange. Raises NoResponseError."""
+    if line == b"*":
+        raise NoResponseError(was_cancelled=True)
+    return _decode(line)
+
+
+def _decode(text: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        raise NoResponseError(was_cancelled=False) from None
 
 
 class SaslError(Exception):
@@ -27,9 +64,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class SaltWanted:
-    """The mechanism needs what belongs to this name; go on with `ScramServer.salted`."""
+    """The mechanism needs what belongs to this name; go on with what `salted` makes of salt and iteration count."""
 
     name: str
+    salted: Callable[[bytes, int], Ask] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +76,7 @@ class Offer:
 
     name: str
     password: str | None = field(repr=False)
-    proof: object = field(default=None, repr=False)
+    proof: Proof | None = field(default=None, repr=False)
 
 
 SaslStep = Ask | SaltWanted | Offer

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mailward.model.proof import ScramKeys
 from mailward.protocol.sasl import Ask, Offer, SaltWanted, SaslError, SaslStep
 
 NAME = "SCRAM-SHA-256"
@@ -33,14 +34,6 @@ _CLIENT_FINAL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ScramKeys:
-    """What is kept of a secret (RFC 5802 section 3): enough to check a proof, not to make one."""
-
-    stored_key: bytes = field(repr=False)
-    server_key: bytes = field(repr=False)
-
-
 def scram_keys(password: str, salt: bytes, iterations: int) -> ScramKeys | None:
     """The keys of a password; None when SASLprep does not allow it, and then it is no good for SCRAM. Takes some 50 ms."""
     prepared = saslprep(password)
@@ -52,7 +45,7 @@ def scram_keys(password: str, salt: bytes, iterations: int) -> ScramKeys | None:
 
 @dataclass(slots=True)
 class ScramProof:
-    """A client's proof, to be tried against keys; it remembers by which it was right, for the server's own proof."""
+    """A client's `model.proof.Proof`; it remembers by which it was right, for the server's own proof."""
 
     auth_message: bytes = field(repr=False)
     client_proof: bytes = field(repr=False)
@@ -85,8 +78,7 @@ class ScramServer:
             return Ask(b"")
         return self._client_final(response or b"") if self._nonce else self._client_first(response or b"")
 
-    def salted(self, salt: bytes, iterations: int) -> Ask:
-        """The answer to `SaltWanted`."""
+    def _salted(self, salt: bytes, iterations: int) -> Ask:
         self._server_first = b"r=%b,s=%b,i=%d" % (self._nonce, base64.b64encode(salt), iterations)
         return Ask(self._server_first)
 
@@ -108,7 +100,7 @@ class ScramServer:
             raise SaslError("failed", "somebody else's account was asked for")
         self._gs2_header, self._client_first_bare, self._name = match["gs2"], match["bare"], name
         self._nonce = match["nonce"] + self._own_nonce
-        return SaltWanted(name)
+        return SaltWanted(name, self._salted)
 
     def _client_final(self, message: bytes) -> Offer:
         match = _CLIENT_FINAL.fullmatch(message)

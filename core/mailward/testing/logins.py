@@ -1,13 +1,13 @@
 """Who gets in? The real hooks of a login under a real access policy, with fake services around them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from mailward.api import LoginAttempt, LoginOutcome, LoginProtocol, Secret, Services, TlsFacts
 from mailward.auth.chain import LoginChain
-from mailward.auth.ports import PasswordProof
 from mailward.model.errors import LoginUnavailable
+from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.pipeline.events import Events
 from mailward.pipeline.logins import Logins
@@ -64,7 +64,7 @@ class Login:
 
             chain = LoginChain(lambda: logins, told, _Nobody(), sleep=_at_once)
             with suppress(LoginUnavailable):
-                await chain.decide(attempt, Secret(password if code is None else f"{password}${code}", PasswordProof()))
+                await chain.decide(attempt, Secret(password if code is None else f"{password}${code}"))
             await events.drain()
             return outcomes[0]
 
@@ -88,7 +88,10 @@ class _Nobody:
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         return b"salt", 4096
 
-    def sufficed(self, secret: Secret) -> None:
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        return frozenset()
+
+    def sufficed(self, identity: Identity, secret: Secret) -> None:
         pass
 
 

@@ -1,7 +1,7 @@
 """The chain around one login: counts, policy, identity, second factor; plugins are stood in for, time is an argument."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
 from mailward.auth.chain import AT_ONCE, LOCKED_S, REFUSAL_S, LoginChain
 from mailward.auth.failures import FailureLimits
-from mailward.auth.ports import PasswordProof
 from mailward.model.errors import HooksUnavailable, LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
@@ -82,7 +81,10 @@ class Kept:
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         raise AssertionError("not asked here")
 
-    def sufficed(self, secret: Secret) -> None:
+    async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
+        raise AssertionError("not asked here")
+
+    def sufficed(self, identity: Identity, secret: Secret) -> None:
         self.sufficient.append(secret.password)
 
 
@@ -107,7 +109,7 @@ class Bench:
         peer_ip: str = "192.0.2.1",
     ) -> Identity | None:
         attempt = LoginAttempt(protocol, "imaps", peer_ip, None, "PLAIN", name)
-        return await self.chain.decide(attempt, Secret(password, PasswordProof()))
+        return await self.chain.decide(attempt, Secret(password))
 
 
 @pytest.fixture
@@ -167,7 +169,7 @@ async def test_t_auth_11_neither_passwords_nor_unknown_names_are_logged(bench: B
             await bench.attempt("hunter2")
         await bench.attempt("hunter2", "hunter2\0")
     assert len(logs) == 4 and "hunter2" not in repr(logs)
-    assert "hunter2" not in repr(Secret("hunter2", PasswordProof("$argon2id$hunter2")))
+    assert "hunter2" not in repr(Secret("hunter2"))
 
 
 async def test_a_failure_of_a_plugin_lets_nobody_in_and_counts_for_nobody(bench: Bench) -> None:

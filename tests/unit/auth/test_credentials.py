@@ -3,9 +3,10 @@
 import asyncio
 import base64
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 import scramp  # type: ignore[import-untyped]
@@ -18,9 +19,9 @@ from mailward.auth.credentials import AppPasswordWish, KeptCredentials, add_app_
 from mailward.auth.exchange import Accepted, Challenge, LoginPeer, Refused, Step, plain_response
 from mailward.auth.failures import FailureLimits
 from mailward.auth.passwords import PasswordChecker, hash_password
-from mailward.directory import CredentialStore, Directory
+from mailward.directory import CredentialStore, Directory, password_id
 from mailward.model.address import Address
-from mailward.model.errors import StorageError
+from mailward.model.errors import LoginUnavailable, StorageError
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.sasl import MAX_RESPONSE_OCTETS
@@ -55,7 +56,10 @@ class Bench:
 
     @property
     def alice(self) -> Identity:
-        return Identity(self.account, "Alice@example.org")
+        return self.by_main_password(self.account, "Alice@example.org")
+
+    def by_main_password(self, account: AccountId, user: str) -> Identity:
+        return Identity(account, user, credential=password_id(self.store.of(account).password_hash or ""))
 
     def app_password(self, name: str = "phone", scopes: tuple[LoginProtocol, ...] = ALL, days: int | None = None) -> str:
         now = self.clock.now()
@@ -133,7 +137,9 @@ async def test_t_2fa_06_app_passwords_in_clear_and_by_scram(bench: Bench) -> Non
         found = await bench.plain(typed)
         assert isinstance(found, Accepted) and found.identity.app_password == "phone"
     found = await bench.scram(laptop)
-    assert found == Accepted(Identity(bench.account, "Alice@example.org", app_password="laptop"))
+    assert found == Accepted(
+        replace(bench.alice, app_password="laptop", credential=bench.store.of(bench.account).app_passwords[0].id)
+    )
     assert await bench.plain("right") == await bench.scram("right") == Accepted(bench.alice)
 
 
@@ -142,6 +148,28 @@ async def test_t_2fa_06_a_revoked_app_password_is_refused_at_once(bench: Bench) 
     assert isinstance(await bench.plain(phone), Accepted)
     assert await bench.scram(phone, at_final=lambda: bench.store.revoke_app_password(bench.account, "phone")) == FAILED
     assert await bench.plain(phone) == await bench.scram(phone) == FAILED
+
+
+async def test_t_2fa_06_what_is_no_longer_good(bench: Bench) -> None:
+    phone, laptop = bench.app_password("phone", days=1), bench.app_password("laptop")
+    logins = [await bench.plain("right"), await bench.plain(phone), await bench.scram(laptop)]
+    main, by_phone, by_laptop = (step.identity for step in logins if isinstance(step, Accepted))
+    assert await bench.scram("right") == Accepted(main), "the mechanism makes no difference"
+    everybody = (main, by_phone, by_laptop, Identity(AccountId("elsewhere"), "x@example.net"))
+    assert await bench.authenticator.revoked(everybody) == frozenset()
+    bench.clock.moment += timedelta(days=1)
+    assert await bench.authenticator.revoked(everybody) == {by_phone}, "it has expired"
+    bench.store.revoke_app_password(bench.account, "laptop")
+    bench.app_password("laptop")
+    assert await bench.authenticator.revoked(everybody) == {by_phone, by_laptop}, "another of its name is another"
+    set_password(bench.store, bench.account, "right")
+    assert await bench.authenticator.revoked(everybody) == {main, by_phone, by_laptop}, "set again, so it is a new one"
+    assert await bench.authenticator.revoked([replace(main, account=AccountId("gone"))])
+
+
+async def test_t_2fa_06_nobody_is_called_revoked_while_nobody_can_tell(bench: Bench) -> None:
+    with patch.object(bench.store, "good_ids", side_effect=StorageError("disk")), pytest.raises(LoginUnavailable):
+        await bench.authenticator.revoked([bench.alice])
 
 
 async def test_t_2fa_06_scopes_hold_on_every_mechanism(bench: Bench) -> None:
@@ -291,7 +319,7 @@ async def test_t_auth_10_what_is_remembered_is_one_accounts(bench: Bench, tmp_pa
     bob = directory.add_account(Address("bob", "example.org"))
     set_password(bench.store, bob, "right")
     set_password(bench.store, bench.account, "other")
-    assert await bench.plain("right", "bob@example.org") == Accepted(Identity(bob, "bob@example.org"))
+    assert await bench.plain("right", "bob@example.org") == Accepted(bench.by_main_password(bob, "bob@example.org"))
     assert await bench.plain("right") == FAILED
     assert await bench.plain("other", "bob@example.org") == FAILED
 
@@ -359,4 +387,6 @@ async def test_many_logins_at_once(bench: Bench) -> None:
 
 async def test_the_secret_of_another_mechanism_is_nobodys(bench: Bench) -> None:
     attempt = LoginAttempt("imap", "l", "::1", None, "EXTERNAL", NAME)
-    assert await bench.kept.check(attempt, Secret(None, b"certificate")) is None
+    certificate = Mock(is_of=lambda keys: False)
+    assert await bench.kept.check(attempt, Secret(None, certificate)) is None
+    assert await bench.kept.check(attempt, Secret()) is None

@@ -58,19 +58,21 @@ async def test_t_auth_10_a_remembered_password_is_bound_to_the_stored_hash() -> 
 async def test_t_auth_04_unknown_accounts_cost_what_wrong_passwords_cost() -> None:
     checker = PasswordChecker(workers=1)
     stored = hash_password("right")
-    times: dict[str, list[float]] = {"known": [], "unknown": [], "damaged": [], "empty": []}
+    times: dict[str, list[float]] = {"known": [], "unknown": [], "damaged": [], "cut": [], "empty": [], "unprintable": []}
     for _ in range(8):
         for kind, kept, given in (
             ("known", stored, "wrong"),
             ("unknown", None, "wrong"),
             ("damaged", "{PLAIN}x", "x"),
+            ("cut", stored[:-20], "right"),
             ("empty", stored, ""),
+            ("unprintable", stored, "\ud800"),
         ):
             start = time.thread_time()
             checker._work(kept, given)
             times[kind].append(time.thread_time() - start)
     base = statistics.median(times["known"])
-    for kind in ("unknown", "damaged", "empty"):
+    for kind in ("unknown", "damaged", "cut", "empty", "unprintable"):
         assert 0.5 < statistics.median(times[kind]) / base < 2.0, kind
     checker.close()
 

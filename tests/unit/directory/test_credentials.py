@@ -11,7 +11,8 @@ from mailward.directory import AppPassword, CredentialStore, Directory, Director
 from mailward.model.address import Address
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
-from mailward.protocol.scram import ITERATIONS, ScramKeys
+from mailward.model.proof import ScramKeys
+from mailward.protocol.scram import ITERATIONS
 
 ALICE = Address("Alice", "example.org")
 KEYS = ScramKeys(b"s" * 32, b"v" * 32)

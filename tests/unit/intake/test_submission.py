@@ -82,9 +82,9 @@ async def test_a_failed_login_is_none(desk: Post) -> None:
         "EHLO c.example.net",
         plain("alice@example.org", "wrong"),
         plain("nobody@example.org", "secret"),
-        plain("unavailable", "x"),
-        "MAIL FROM:<alice@example.org>",
     )
+    desk.logins.book.is_away = True
+    replies += await talk.say(plain("alice@example.org", "secret"), "MAIL FROM:<alice@example.org>")
     assert [line[:9] for line in replies[-4:]] == ["535 5.7.8", "535 5.7.8", "454 4.7.0", "530 5.7.0"]
     assert talk.reception.session.identity is None
 
@@ -232,12 +232,24 @@ async def test_t_smtp_09_what_could_smuggle_is_not_taken_from_users_either(desk:
     assert desk.spool.items == []
 
 
+async def test_t_2fa_06_a_session_whose_password_was_revoked_sends_nothing_more(desk: Post) -> None:
+    talk = await alice(desk)
+    assert (await submit(talk, b"From: alice@example.org\r\n")).startswith("250 2.0.0")
+    desk.logins.book.is_away = True
+    undecided = "451 4.7.0 Logins cannot be checked at the moment, please try again later"
+    assert await talk.say("MAIL FROM:<alice@example.org>") == [undecided]
+    desk.logins.book.is_away = False
+    desk.logins.book.gone = {"secret"}
+    assert await talk.say("MAIL FROM:<alice@example.org>") == ["421 4.7.0 The password of this session is no longer good"]
+    assert talk.machine.is_closed and len(desk.spool.items) == 1
+
+
 async def test_t_auth_11_the_log_holds_no_credential(desk: Post) -> None:
     with structlog.testing.capture_logs() as lines:
         talk = Talk(desk, Role.SUBMISSION)
-        await talk.say("EHLO c.example.net", plain("alice@example.org", "wrong"), plain("typed-password", "typed-password"))
+        await talk.say("EHLO c.example.net", plain("alice@example.org", "mistaken"), plain("typed-password", "typed-password"))
         await talk.say(plain("alice@example.org", "secret"))
     text = str(lines)
     assert "logged in" in text
-    for word in ("secret", "wrong", "typed-password", base64.b64encode(b"\0alice@example.org\0secret").decode()):
+    for word in ("secret", "mistaken", "typed-password", base64.b64encode(b"\0alice@example.org\0secret").decode()):
         assert word not in text

@@ -11,6 +11,7 @@ from mailward.auth.authenticator import ChainAuthenticator
 from mailward.auth.chain import LoginChain
 from mailward.auth.exchange import Accepted, Challenge, Exchange, LoginPeer, Refused, plain_response
 from mailward.auth.failures import FailureLimits
+from mailward.model.errors import LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
@@ -19,7 +20,7 @@ from mailward.net.local import PeerAway
 from support.plain_book import DirectHooks, PlainBook
 
 PEER = LoginPeer("imap", "imaps", "192.0.2.1", TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
-ALICE = Identity(AccountId("a1"), "alice@example.org")
+ALICE = Identity(AccountId("a1"), "alice@example.org", credential="right")
 
 
 class Process:
@@ -28,8 +29,8 @@ class Process:
     def __init__(self, path: Path, free: int = 1000) -> None:
         self.path = path
         self.slept: list[float] = []
-        self.hooks = DirectHooks(PlainBook(lambda name: (AccountId("a1"), "right") if name == "alice@example.org" else None))
-        book = PlainBook(lambda name: (AccountId("a1"), "right") if name == "alice@example.org" else None)
+        self.book = book = PlainBook(lambda name: (AccountId("a1"), "right") if name == "alice@example.org" else None)
+        self.hooks = DirectHooks(book)
         self.chain = LoginChain(lambda: self.hooks, self.hooks.told, book, limits=FailureLimits(free=free), sleep=self._sleep)
         self.authenticator = ChainAuthenticator(self.chain, book)
         self.server = AuthServer(path, self.authenticator, self.chain)
@@ -174,6 +175,21 @@ async def test_open_exchanges_end_after_a_minute(process: Process, monkeypatch: 
     monkeypatch.setattr(loop, "time", lambda: start + 200.0)
     opened.keep(process.authenticator.begin(PEER, "PLAIN"))
     assert len(opened) == 1
+
+
+async def test_t_2fa_06_who_is_revoked(process: Process, remote: RemoteAuthenticator) -> None:
+    many = [Identity(AccountId(f"a{number}"), "x@example.org", credential=f"c{number}") for number in range(2500)]
+    assert await remote.revoked(many) == frozenset()
+    process.book.gone = {"c0", "c1000", "c2499", ""}
+    unknown = Identity(AccountId("a1"), "alice@example.org")
+    assert await remote.revoked([*many, unknown]) == {many[0], many[1000], many[2499]}
+    process.book.is_away = True
+    assert await remote.revoked([unknown]) == frozenset(), "nobody is asked"
+    with pytest.raises(LoginUnavailable):
+        await remote.revoked(many)
+    await process.server.close()
+    with pytest.raises(LoginUnavailable):
+        await remote.revoked(many)
 
 
 async def test_t_auth_01_a_local_command_unlocks(path: Path, remote: RemoteAuthenticator) -> None:

@@ -132,7 +132,7 @@ async def test_t_plug_03_only_the_three_words_are_an_answer_of_a_second_factor(a
     [
         "Identity('', 'bob@example.org')", "Identity(7, 'bob@example.org')", "Identity('bob', None)", "Identity('a\\nb', 'b')",
         "Identity('bob', 'b', groups=['staff'])", "Identity('bob', 'b', groups=(1,))", "Identity('bob', 'b', second_factor='yes')",
-        "Identity('bob', 'b', app_password=None)", "True", "'bob'",
+        "Identity('bob', 'b', app_password=None)", "Identity('bob', 'b', credential=None)", "True", "'bob'",
     ],
 )  # fmt: skip
 async def test_t_plug_03_an_identity_of_wrong_types_is_none(answer: str) -> None:

@@ -1,11 +1,9 @@
 """CAPABILITY, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, NAMESPACE, NOOP, LOGOUT (RFC 3501 sections 6.1 and 6.2)."""
 
-import base64
-import binascii
-
 from mailward.access.imap.session import No, Session, State
-from mailward.auth.exchange import Accepted, Challenge, Refused, plain_response
+from mailward.auth.exchange import Accepted, Challenge, Refused, Step, password_login
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
+from mailward.protocol.sasl import NoResponseError, encode, initial_response, response
 
 MAX_ID_PAIRS = 30
 
@@ -59,8 +57,7 @@ async def login(session: Session, arguments: Arguments) -> str:
     password = arguments.astring()
     arguments.end()
     _need_tls(session)
-    step = await session.desk.authenticator.begin(session.peer, "PLAIN").step(plain_response(name, password))
-    return await _end(session, Refused("failed") if step == Refused("malformed") else step)
+    return await _end(session, await password_login(session.desk.authenticator, session.peer, name, password))
 
 
 async def authenticate(session: Session, arguments: Arguments) -> str:
@@ -72,22 +69,22 @@ async def authenticate(session: Session, arguments: Arguments) -> str:
     _need_tls(session)
     if mechanism not in session.desk.authenticator.mechanisms:
         raise No("That mechanism is not available", "CANNOT")
-    exchange = session.desk.authenticator.begin(session.peer, mechanism)
-    step = await exchange.step(None if initial is None else _response(initial))
-    while isinstance(step, Challenge):
-        line = await session.continuation(base64.b64encode(step.octets).decode("ascii"))
-        if line is None or line == b"*":
-            raise BadSyntax("Authentication cancelled")
-        step = await exchange.step(_response(line))
-    return await _end(session, step)
-
-
-def _response(line: bytes) -> bytes:
-    """Decoded; "=" stands for an empty initial response, and no harm is done when it stands for another."""
     try:
-        return b"" if line == b"=" else base64.b64decode(line, validate=True)
-    except binascii.Error:
-        raise BadSyntax("The response is not base64") from None
+        return await _end(session, await _exchange(session, mechanism, initial))
+    except NoResponseError as error:
+        raise BadSyntax("Authentication cancelled" if error.was_cancelled else "The response is not base64") from None
+
+
+async def _exchange(session: Session, mechanism: str, initial: bytes | None) -> Step:
+    """From the initial response to the last step. Raises NoResponseError."""
+    exchange = session.desk.authenticator.begin(session.peer, mechanism)
+    step = await exchange.step(None if initial is None else initial_response(initial))
+    while isinstance(step, Challenge):
+        line = await session.continuation(encode(step.octets).decode("ascii"))
+        if line is None:
+            raise NoResponseError(was_cancelled=True)
+        step = await exchange.step(response(line))
+    return step
 
 
 def _need_tls(session: Session) -> None:
@@ -96,9 +93,9 @@ def _need_tls(session: Session) -> None:
         raise No("Start TLS first", "PRIVACYREQUIRED")
 
 
-async def _end(session: Session, step: Accepted | Challenge | Refused) -> str:
+async def _end(session: Session, step: Step) -> str:
     if isinstance(step, Accepted):
-        await session.log_in(step.identity.account)
+        await session.log_in(step.identity)
         return f"[CAPABILITY {session.capabilities()}] Logged in"
     if step == Refused("unavailable"):
         raise No("Logins cannot be checked at the moment, please try again later", "UNAVAILABLE")

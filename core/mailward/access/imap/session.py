@@ -19,6 +19,7 @@ from mailward.access.imap.selected import Selected
 from mailward.api.hooks import MessageMoved
 from mailward.auth.exchange import Authenticator, LoginPeer
 from mailward.model.errors import StorageError
+from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LineReceived, LiteralAwaited, after_login
@@ -91,7 +92,7 @@ class Session:
         self.state = State.NOT_AUTHENTICATED
         self.framer = Framer()
         self.selected: Selected | None = None
-        self.account: AccountId | None = None
+        self.identity: Identity | None = None
         self._store: AccountStore | None = None
         self._output: list[bytes] = []
         self._bad = 0
@@ -100,6 +101,10 @@ class Session:
         self._goodbye: str | None = None
         self.tls_is_next = False
         """The handshake follows the reply that is being written."""
+
+    @property
+    def account(self) -> AccountId | None:
+        return None if self.identity is None else self.identity.account
 
     @property
     def is_logged_in(self) -> bool:
@@ -188,9 +193,10 @@ class Session:
         while octets := await self.blocking(some):
             await self.connection.send(octets)
 
-    async def log_in(self, account: AccountId) -> None:
+    async def log_in(self, identity: Identity) -> None:
         """Enter the authenticated state."""
-        self.account = account
+        account = identity.account
+        self.identity = identity
         self._store = await self.blocking(lambda: self.desk.store.open(account))
         self.state = State.AUTHENTICATED
         self.framer.limits = after_login(self.desk.append_octets)

@@ -14,8 +14,9 @@ import structlog
 from mailward.access.connection import Connection
 from mailward.access.pop3.leases import Lease, Leases
 from mailward.access.pop3.maildrop import Maildrop, NoSuchMessageError
-from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step, plain_response
+from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step, password_login
 from mailward.model.errors import StorageError
+from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.pop3.events import (
     DeleAsked,
@@ -76,7 +77,11 @@ class Session:
         self._drop: Maildrop | None = None
         self._lease: Lease | None = None
         self._leaving = False
-        self.account: AccountId | None = None
+        self.identity: Identity | None = None
+
+    @property
+    def account(self) -> AccountId | None:
+        return None if self.identity is None else self.identity.account
 
     @property
     def is_logged_in(self) -> bool:
@@ -121,11 +126,12 @@ class Session:
                     await self._connection.start_tls()
                     machine.tls_started()
                 case PassAsked(name, password):
-                    await self._step(self._begin("PLAIN"), plain_response(name, password))
+                    await self._tell(await password_login(self._desk.authenticator, self._peer, name, password))
                 case SaslAsked(mechanism, response):
-                    await self._step(self._begin(mechanism), response)
+                    self._exchange = self._desk.authenticator.begin(self._peer, mechanism)
+                    await self._tell(await self._exchange.step(response))
                 case SaslResponse(response) if self._exchange is not None:
-                    await self._step(self._exchange, response)
+                    await self._tell(await self._exchange.step(response))
                 case UpdateAsked():
                     await self._blocking(self._maildrop.update)
                     self._release()  # before the reply: the client may come back at once
@@ -165,25 +171,25 @@ class Session:
 
     # --- logging in ---
 
-    def _begin(self, mechanism: str) -> Exchange:
-        connection = self._connection
-        peer = LoginPeer("pop3", connection.listener, self._peer_ip, connection.tls)
-        self._exchange = self._desk.authenticator.begin(peer, mechanism)
-        return self._exchange
+    @property
+    def _peer(self) -> LoginPeer:
+        """Who would log in."""
+        return LoginPeer("pop3", self._connection.listener, self._peer_ip, self._connection.tls)
 
-    async def _step(self, exchange: Exchange, response: bytes | None) -> None:
-        step: Step = await exchange.step(response)
+    async def _tell(self, step: Step) -> None:
+        if not isinstance(step, Challenge):
+            self._exchange = None
         match step:
             case Challenge(octets):
                 self._machine.challenge(octets)
             case Accepted(identity):
-                await self._open(identity.account)
+                await self._open(identity)
             case Refused(reason):
                 self._machine.refuse(*_REFUSALS[reason])
 
-    async def _open(self, account: AccountId) -> None:
+    async def _open(self, identity: Identity) -> None:
         """The maildrop, if nobody else has it."""
-        self._exchange = None
+        account = identity.account
         lease = await self._blocking(lambda: self._desk.leases.take(account))
         if lease is None:
             self._machine.refuse("Another session has this mailbox open", "IN-USE")
@@ -194,7 +200,7 @@ class Session:
         except (StorageError, StoreRefusal):
             self._release()
             raise
-        self.account = account
+        self.identity = identity
         self._machine.accept(f"{self._drop.totals.messages} messages, {self._drop.totals.octets} octets")
 
     @property

@@ -4,8 +4,6 @@ Pull from outside: `receive_data` keeps octets, `next_event` works them off up t
 answer. Later commands wait in the buffer meanwhile; that is all PIPELINING needs.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
 
@@ -29,8 +27,10 @@ from mailward.protocol.pop3.events import (
     UpdateAsked,
 )
 from mailward.protocol.pop3.states import MOVES, TAKEN_IN, Limits, State
+from mailward.protocol.sasl import NoResponseError, encode, initial_response, response
 
 _CAPABILITIES = ("TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER")
+_NO_BASE64 = "The response is not base64"
 _NUMBER = re.compile(rb"[0-9]{1,10}")
 
 
@@ -121,7 +121,7 @@ class Pop3Server:
         self._answered()
         if self.state is State.AUTHORIZATION:
             self._move(State.SASL)
-        self._out += b"+ " + base64.b64encode(octets) + b"\r\n"
+        self._out += b"+ " + encode(octets) + b"\r\n"
 
     def tls_started(self) -> None:
         """The handshake is done. All that was learnt before is forgotten (RFC 2595 section 4)."""
@@ -192,12 +192,10 @@ class Pop3Server:
 
     def _on_response(self, line: bytes) -> SaslResponse:
         try:
-            if line == b"*":
-                raise _Bad("Authentication cancelled")
-            return SaslResponse(_from_base64(line))
-        except _Bad:
+            return SaslResponse(response(line))
+        except NoResponseError as error:
             self._move(State.AUTHORIZATION)
-            raise
+            raise _Bad("Authentication cancelled" if error.was_cancelled else _NO_BASE64) from None
 
     # --- commands ---
 
@@ -253,9 +251,10 @@ class Pop3Server:
             raise _Bad("That mechanism is not available")
         if len(words) > 2:
             raise _Bad("AUTH takes a mechanism and at most one response")
-        if len(words) == 1:
-            return SaslAsked(mechanism, None)
-        return SaslAsked(mechanism, b"" if words[1] == b"=" else _from_base64(words[1]))
+        try:
+            return SaslAsked(mechanism, None if len(words) == 1 else initial_response(words[1]))
+        except NoResponseError:
+            raise _Bad(_NO_BASE64) from None
 
     def _stat(self, argument: bytes) -> StatAsked:
         _no_argument(argument)
@@ -324,13 +323,6 @@ class Pop3Server:
         self._err(text)
         self._move(State.CLOSED)
         self.fault = fault
-
-
-def _from_base64(octets: bytes) -> bytes:
-    try:
-        return base64.b64decode(octets, validate=True)
-    except (binascii.Error, ValueError):
-        raise _Bad("The response is not base64") from None
 
 
 def _no_argument(argument: bytes) -> None:

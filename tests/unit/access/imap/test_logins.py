@@ -70,7 +70,7 @@ async def test_mechanism_names_in_any_case_and_login_too(office: Office) -> None
 
 @pytest.mark.parametrize("command", ["LOGIN {name} {password}", "AUTHENTICATE PLAIN {plain}", "AUTHENTICATE SCRAM-SHA-256"])
 async def test_t_tls_11_in_clear_the_password_is_not_looked_at(office: Office, command: str) -> None:
-    office.book.is_away = True  # so a look would say UNAVAILABLE
+    office.authenticator.book.is_away = True  # so a look would say UNAVAILABLE
     client = Client(office, is_secure=False, can_start_tls=True)
     await client.line()
     (reply,) = await client.command(command.format(name=NAME, password=PASSWORD, plain=plain()))
@@ -78,13 +78,13 @@ async def test_t_tls_11_in_clear_the_password_is_not_looked_at(office: Office, c
 
 
 async def test_when_nobody_can_tell(office: Office) -> None:
-    office.book.is_away = True
+    office.authenticator.book.is_away = True
     client = Client(office)
     await client.line()
     for command in (f"LOGIN {NAME} {PASSWORD}", f"AUTHENTICATE PLAIN {plain()}"):
         (reply,) = await client.command(command)
         assert reply.startswith(b"NO [UNAVAILABLE] ")
-    office.book.is_away = False
+    office.authenticator.book.is_away = False
     await client.ok(f"LOGIN {NAME} {PASSWORD}")
 
 
