@@ -157,7 +157,7 @@ async def test_t_2fa_06_what_is_no_longer_good(bench: Bench) -> None:
     assert await bench.scram("right") == Accepted(main), "the mechanism makes no difference"
     everybody = (main, by_phone, by_laptop, Identity(AccountId("elsewhere"), "x@example.net"))
     assert await bench.authenticator.revoked(everybody) == frozenset()
-    bench.clock.moment += timedelta(days=1)
+    bench.clock.advance(timedelta(days=1))
     assert await bench.authenticator.revoked(everybody) == {by_phone}, "it has expired"
     bench.store.revoke_app_password(bench.account, "laptop")
     bench.app_password("laptop")
