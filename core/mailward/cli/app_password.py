@@ -9,7 +9,7 @@ import typer
 
 from mailward.api.logins import LoginProtocol
 from mailward.auth.credentials import AppPasswordWish, add_app_password
-from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, duration_of
+from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, duration_of, opened_credentials
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
 from mailward.directory import Account, AppPassword, CredentialStore, DirectoryError
 
@@ -24,11 +24,8 @@ NameArgument = Annotated[str, typer.Argument(help="The program or device, for ex
 def _opened(config: ConfigOption, address: str) -> Iterator[tuple[CredentialStore, Account]]:
     settings = config_of(config)
     account = account_of(settings, address)
-    store = CredentialStore(settings.directory_file)
-    try:
+    with opened_credentials(settings) as store:
         yield store, account
-    finally:
-        store.close()
 
 
 @app.command("add")

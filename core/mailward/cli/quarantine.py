@@ -11,10 +11,9 @@ import typer
 from mailward.app.config import Config
 from mailward.app.quarantine import Teacher, opened_quarantine, opened_release
 from mailward.cli.decisions import headline, source_text
-from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of, parsed_address
+from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of, opened_decisions, parsed_address
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
 from mailward.cli.reading import LINE_CHARACTERS, MOST_FIELDS, attachment_line, field_lines, text_lines
-from mailward.decisions import DecisionStore
 from mailward.delivery.release import Infected, NoMailbox, NotReleased
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
@@ -74,11 +73,8 @@ def show_command(ids: Ids, config: ConfigOption = None, as_json: JsonOption = Fa
     settings = config_of(config)
     with opened_quarantine(settings) as quarantine:
         copies = [(held, MessageView(quarantine.read(held.delivery_key))) for held in _named(quarantine, ids)]
-    decisions = DecisionStore(settings.decisions_file)
-    try:
+    with opened_decisions(settings) as decisions:
         records = [decisions.get(held.id) for held, _ in copies]
-    finally:
-        decisions.close()
     seen = [(held, message, record) for (held, message), record in zip(copies, records, strict=True)]
     data = [_data(held) | _content(message) | _judged(held, record) for held, message, record in seen]
     show(lambda: "\n\n".join(_text(*one) for one in seen), data, as_json=as_json)

@@ -11,9 +11,8 @@ import typer
 
 from mailward.app.config import Config
 from mailward.cli.decisions import source_text
-from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of
+from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table
-from mailward.decisions import DecisionStore
 from mailward.delivery.control import Selection, WaitingMessage, WaitingRecipient
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.model.decision import DecisionRecord
@@ -71,11 +70,8 @@ def show_command(id: IdArgument, config: ConfigOption = None, as_json: JsonOptio
     messages = _messages(settings, Selection(id=id))
     if not messages:
         fail(f"nothing waits as {id}; 'mailward explain {id}' may know what became of it", NO_INPUT)
-    decisions = DecisionStore(settings.decisions_file)
-    try:
+    with opened_decisions(settings) as decisions:
         record = decisions.get(QueueId(id))
-    finally:
-        decisions.close()
     events = [] if record is None else [asdict(event) for event in record.events]
     verdicts = [] if record is None else [asdict(decision) for decision in record.recipients]
     data = {**asdict(messages[0]), "verdicts": verdicts, "events": events}

@@ -15,9 +15,8 @@ from mailward.api.hooks import MessageClassified
 from mailward.app.config import Config, find_config, load_config
 from mailward.app.learning import Learning, Lesson
 from mailward.app.mailfiles import MailReader
-from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
+from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of
 from mailward.cli.output import CONFIGURATION, NO_INPUT, fail, show
-from mailward.directory import Directory
 from mailward.formats.text import one_line
 
 _MOST_PROBLEMS = 20
@@ -62,7 +61,7 @@ def train_command(
         fail(f"cannot read {error.filename}: {error.strerror}", NO_INPUT)
     with reader:
         settings = config_of(config)
-        owner = "" if account is None else _account(settings, account)
+        owner = "" if account is None else account_of(settings, account).id
         course = asyncio.run(_teach(settings, reader, kind, owner))
     lessons = course.lessons
     text = f"{kind.value}: {lessons['learnt']} learnt, {lessons['known']} known already, {course.unreadable} unreadable"
@@ -80,18 +79,6 @@ def train_command(
     show(text + "".join(shown), data, as_json=as_json)
     if not lessons.total():
         fail("there was no message to learn from", NO_INPUT)
-
-
-def _account(config: Config, address: str) -> str:
-    wanted = parsed_address(address)
-    directory = Directory(config.directory_file)
-    try:
-        account = directory.resolve(wanted)
-    finally:
-        directory.close()
-    if account is None:
-        fail(f"{address} is nobody's mailbox here; mailward account list shows them", NO_INPUT)
-    return account
 
 
 async def _teach(config: Config, reader: MailReader, kind: Kind, account: str) -> _Course:
