@@ -15,7 +15,8 @@ from mailward.auth.passwords import MAX_PASSWORD_OCTETS
 from mailward.cli.output import NO_INPUT, USAGE, fail, tell
 from mailward.decisions import DecisionStore
 from mailward.directory import Account, CredentialStore, Directory
-from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.duration import parse_duration
 from mailward.model.address import Address
 
@@ -27,6 +28,7 @@ ConfigOption = Annotated[
 ]
 AddressArgument = Annotated[str, typer.Argument(help="An address of the account, for example alice@example.org.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 SinceOption = Annotated[str | None, typer.Option(help="Only the last 30m, 2h, 7d ...")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Read the password from the first line of a file.")]
