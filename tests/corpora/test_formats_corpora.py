@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mailward.formats import imap
-from mailward.formats.address import AddressSyntaxError, parse_forward_path, parse_mailbox
+from mailward.formats.address import parse_forward_path, parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render
 from mailward.formats.header import unfold
 from mailward.formats.mailboxes import read_address_list

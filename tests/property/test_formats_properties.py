@@ -6,8 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mailward.formats import imap
-from mailward.formats.address import AddressSyntaxError, parse_forward_path, parse_mailbox, parse_reverse_path
+from mailward.formats.address import parse_forward_path, parse_mailbox, parse_reverse_path
 from mailward.formats.authres import authentication_results, forged_indexes
+from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render
 from mailward.formats.header import FieldView, fold_field, split_header
 from mailward.formats.mailboxes import read_address_list

@@ -66,8 +66,7 @@ class Teacher:
         except ConfigError as error:
             self.problem = str(error)
             return
-        lesson = await self._learning.classified(MessageClassified(released.account, released.octets, "ham", "release"))
-        if lesson == "failed":
+        if not await self._learning.classified(MessageClassified(released.account, released.octets, "ham", "release")):
             self.problem = "a plugin failed to learn it"
 
     async def close(self) -> None:

@@ -2,10 +2,12 @@
 
 import os
 import secrets
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from mailward.app.certificate import self_signed
+from mailward.app.domains import serve_domain
 from mailward.app.users import drop_privileges, user_named
 from mailward.auth.credentials import set_password
 from mailward.directory import CredentialStore, Directory
@@ -75,17 +77,14 @@ def quickstart(plan: Plan) -> Result:
     _write(plan.folder / "plugins/README.md", DROP_INS.encode(), 0o644)
 
     password = plan.password or secrets.token_urlsafe(12)
-    directory = Directory(plan.folder / "data/directory.sqlite")
-    SigningKeys(plan.folder / "secrets/dkim").ensure(plan.domain)
-    directory.add_domain(plan.domain)
-    account_id = directory.add_account(account)
-    credentials = CredentialStore(plan.folder / "data/directory.sqlite")
-    set_password(credentials, account_id, password)
-    credentials.close()
-    for role in ("postmaster", "abuse"):
-        if account.local_part.lower() != role:
-            directory.add_alias(parse_mailbox(f"{role}@{plan.domain}"), account_id)
-    directory.close()
+    directory_file = plan.folder / "data/directory.sqlite"
+    with closing(Directory(directory_file)) as directory, closing(CredentialStore(directory_file)) as credentials:
+        serve_domain(directory, SigningKeys(plan.folder / "secrets/dkim"), plan.domain)
+        account_id = directory.add_account(account)
+        set_password(credentials, account_id, password)
+        for role in ("postmaster", "abuse"):
+            if account.local_part.lower() != role:
+                directory.add_alias(parse_mailbox(f"{role}@{plan.domain}"), account_id)
     password_file = None
     if plan.password is None:
         password_file = plan.folder / f"secrets/{plan.account}.password"

@@ -12,8 +12,8 @@ from mailward.pipeline.collecting import Collecting
 
 
 @dataclass(frozen=True, slots=True)
-class PluginRecords:
-    """What the plugins add. problems: one line for each that could not be asked."""
+class Records:
+    """What to publish. problems: one line for each plugin that could not be asked."""
 
     records: tuple[DnsRecord, ...]
     problems: tuple[str, ...]
@@ -40,16 +40,16 @@ def domain_records(domain: str, hostname: str) -> tuple[DnsRecord, ...]:
     )
 
 
-async def plugin_records(config: Config, domain: str) -> PluginRecords:
-    """What the enabled plugins want published for the domain. Raises ConfigError when policies or plugins cannot be used."""
+async def all_records(config: Config, domain: str) -> Records:
+    """The domain's own and what the enabled plugins add. Raises ConfigError when policies or plugins cannot be used."""
     filters = load_filters(config)
     services = PluginServices(config)
     try:
         collected = await Collecting(filters.policies, filters.host, services.of).dns_records(domain)
     finally:
         services.close()
-    return PluginRecords(
-        tuple(record for one in collected for record in one.values),
+    return Records(
+        domain_records(domain, config.hostname) + tuple(record for one in collected for record in one.values),
         tuple(f"{one.plugin}: {one.problem}" for one in collected if one.problem),
     )
 

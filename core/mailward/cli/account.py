@@ -2,6 +2,7 @@
 
 import typer
 
+from mailward.app.domains import serve_domain
 from mailward.auth.credentials import set_password
 from mailward.cli import app_password
 from mailward.cli.account_plugins import AccountGroup
@@ -14,11 +15,13 @@ from mailward.cli.options import (
     account_of,
     ask_password,
     config_of,
+    opened_credentials,
+    opened_directory,
     parsed_address,
     password_from,
 )
 from mailward.cli.output import SOFTWARE, USAGE, fail, show, table
-from mailward.directory import CredentialStore, Directory, DirectoryError
+from mailward.directory import DirectoryError
 from mailward.net.authd import unlock
 from mailward.net.local import PeerAway
 from mailward.services.signing_keys import SigningKeys
@@ -47,19 +50,15 @@ def add_command(
     password = password_from(password_stdin, password_file)
     settings = config_of(config)
     password = password or ask_password(twice=True)
-    directory, credentials = Directory(settings.directory_file), CredentialStore(settings.directory_file)
-    is_new = not directory.is_local_domain(mailbox.domain)
-    try:
+    with opened_directory(settings) as directory, opened_credentials(settings) as credentials:
+        is_new = not directory.is_local_domain(mailbox.domain)
         if is_new:
-            SigningKeys(settings.dkim_keys).ensure(mailbox.domain)
-            directory.add_domain(mailbox.domain)
-        account = directory.add_account(mailbox)
+            serve_domain(directory, SigningKeys(settings.dkim_keys), mailbox.domain)
+        try:
+            account = directory.add_account(mailbox)
+        except DirectoryError as error:
+            fail(str(error), USAGE)
         set_password(credentials, account, password)
-    except DirectoryError as error:
-        fail(str(error), USAGE)
-    finally:
-        credentials.close()
-        directory.close()
     text = f"account {mailbox} made"
     if is_new:
         text += f"\n{mailbox.domain} is new here; publish what this prints: mailward domain dns {mailbox.domain}"
@@ -72,9 +71,8 @@ def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> No
 
     Example: mailward account list --json
     """
-    directory = Directory(config_of(config).directory_file)
-    accounts = directory.accounts()
-    directory.close()
+    with opened_directory(config_of(config)) as directory:
+        accounts = directory.accounts()
     rows = [(str(account.address), str(account.id)) for account in accounts]
     show(table(rows) if rows else "no accounts", [{"address": a, "id": i} for a, i in rows], as_json=as_json)
 
@@ -95,11 +93,8 @@ def password_command(
     settings = config_of(config)
     account = account_of(settings, address)
     password = given or ask_password(twice=True)
-    credentials = CredentialStore(settings.directory_file)
-    try:
+    with opened_credentials(settings) as credentials:
         set_password(credentials, account.id, password)
-    finally:
-        credentials.close()
     show(f"password of {account.address} set", {"address": str(account.address)}, as_json=as_json)
 
 

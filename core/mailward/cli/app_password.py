@@ -9,8 +9,8 @@ import typer
 
 from mailward.api.logins import LoginProtocol
 from mailward.auth.credentials import AppPasswordWish, add_app_password
-from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, duration_of
-from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, duration_of, opened_credentials
+from mailward.cli.output import NO_INPUT, USAGE, fail, moment, show, table
 from mailward.directory import Account, AppPassword, CredentialStore, DirectoryError
 
 MAX_NAME_LENGTH = 64
@@ -24,11 +24,8 @@ NameArgument = Annotated[str, typer.Argument(help="The program or device, for ex
 def _opened(config: ConfigOption, address: str) -> Iterator[tuple[CredentialStore, Account]]:
     settings = config_of(config)
     account = account_of(settings, address)
-    store = CredentialStore(settings.directory_file)
-    try:
+    with opened_credentials(settings) as store:
         yield store, account
-    finally:
-        store.close()
 
 
 @app.command("add")
@@ -71,7 +68,7 @@ def list_command(address: AddressArgument, config: ConfigOption = None, as_json:
     with _opened(config, address) as (store, account):
         found = store.of(account.id).app_passwords
     rows = [
-        (made.name, ",".join(made.scopes), _day(made.created_at), _day(made.last_used_at), _day(made.expires_at))
+        (made.name, ",".join(made.scopes), _when(made.created_at), _when(made.last_used_at), _when(made.expires_at))
         for made in found
     ]
     head = ("name", "scope", "made", "last used", "expires")
@@ -112,9 +109,9 @@ def _shown(made: AppPassword | AppPasswordWish) -> dict[str, object]:
     return {"scopes": list(made.scopes), "created_at": _iso(made.created_at), "expires_at": _iso(made.expires_at)}
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds")
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="seconds")
 
 
-def _day(moment: datetime | None) -> str:
-    return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M}"
+def _when(at: datetime | None) -> str:
+    return "never" if at is None else moment(at)

@@ -2,6 +2,7 @@
 
 import json
 
+from mailward.cli.output import moment
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.evidence import HookCall
 
@@ -15,7 +16,7 @@ def record_as_json(record: DecisionRecord) -> object:
 def summary_line(record: DecisionRecord) -> str:
     """One line a message: id, time, verdicts."""
     verdicts = ", ".join(f"{r.verdict} {r.recipient}" for r in record.recipients) or record.reply
-    return f"{record.id}  {record.received_at}  from <{record.reverse_path}>  {verdicts}"
+    return f"{record.id}  {moment(record.received_at)}  from <{record.reverse_path}>  {verdicts}"
 
 
 def record_as_text(record: DecisionRecord) -> str:
@@ -29,13 +30,13 @@ def record_as_text(record: DecisionRecord) -> str:
     lines.append("")
     if record.id:  # that of a scan has none
         lines.append(f"  id          {record.id}")
-    lines.append(f"  received    {record.received_at} ({record.direction})")
+    lines.append(f"  received    {moment(record.received_at)} ({record.direction})")
     session = ", ".join(f"{key} {value}" for key, value in record.session.items() if value)
     lines += [f"  session     {session}", f"  envelope    from <{record.reverse_path}>, {record.size_octets} octets"]
     if record.message_id:
         lines.append(f"  message-id  {record.message_id}")
     lines.append(f"  {'reply      ' if record.id else 'would reply'} {record.reply}")
-    lines += [f"  later       {event.at}  {event.recipient}: {event.text}" for event in record.events]
+    lines += [f"  later       {moment(event.at)}  {event.recipient}: {event.text}" for event in record.events]
     return "\n".join(lines)
 
 

@@ -8,11 +8,11 @@ import typer
 
 from mailward.api.dns import DnsRecord
 from mailward.app.config import Config
-from mailward.app.records import domain_records, plugin_records, unpublished
-from mailward.cli.options import ConfigOption, JsonOption, config_of
+from mailward.app.domains import serve_domain
+from mailward.app.records import all_records, unpublished
+from mailward.cli.options import ConfigOption, JsonOption, config_of, opened_directory
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table, warn
-from mailward.directory import Directory
-from mailward.formats.address import AddressSyntaxError, normalise_domain
+from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.services.resolver import DnsResolver
 from mailward.services.signing_keys import SigningKeyError, SigningKeys
 
@@ -34,12 +34,8 @@ def add_command(
     """
     name = _parsed(domain)
     settings = config_of(config)
-    selectors = SigningKeys(settings.dkim_keys).ensure(name)
-    directory = Directory(settings.directory_file)
-    try:
-        directory.add_domain(name)
-    finally:
-        directory.close()
+    with opened_directory(settings) as directory:
+        selectors = serve_domain(directory, SigningKeys(settings.dkim_keys), name)
     records = _records(settings, name)
     text = f"; {name} is served here; publish these records:\n{zone_lines(records)}"
     show(text, {"domain": name, "selectors": selectors, "records": _data(records)}, as_json=as_json)
@@ -52,9 +48,8 @@ def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> No
     Example: mailward domain list
     """
     settings = config_of(config)
-    directory = Directory(settings.directory_file)
-    domains = directory.domains()
-    directory.close()
+    with opened_directory(settings) as directory:
+        domains = directory.domains()
     keys = SigningKeys(settings.dkim_keys)
     found = [(domain, keys.selectors(domain)) for domain in domains]
     rows = [(domain, ", ".join(selectors) or "no key of its own") for domain, selectors in found]
@@ -134,11 +129,11 @@ def _names(selectors: tuple[str, ...]) -> str:
 
 
 def _records(config: Config, domain: str) -> tuple[DnsRecord, ...]:
-    """The core's and the plugins'; what a plugin failed at is told on standard error."""
-    added = asyncio.run(plugin_records(config, domain))
-    for problem in added.problems:
+    """What a plugin failed at is told on standard error."""
+    found = asyncio.run(all_records(config, domain))
+    for problem in found.problems:
         warn(problem)
-    return domain_records(domain, config.hostname) + added.records
+    return found.records
 
 
 def _require_published(config: Config, domain: str, selectors: tuple[str, ...]) -> None:
@@ -168,9 +163,8 @@ def _parsed(domain: str) -> str:
 
 def _served(config: Config, domain: str) -> str:
     name = _parsed(domain)
-    directory = Directory(config.directory_file)
-    known = directory.domains()
-    directory.close()
+    with opened_directory(config) as directory:
+        known = directory.domains()
     if name not in known:
         fail(f"'{name}' is not served here; served are: {', '.join(known) or 'none'}", NO_INPUT)
     return name

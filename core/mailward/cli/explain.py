@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mailward.cli.decisions import record_as_json, record_as_text, summary_line
-from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of
+from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of, opened_decisions
 from mailward.cli.output import NO_INPUT, USAGE, fail, show
 from mailward.decisions import DecisionStore
 from mailward.model.decision import DecisionRecord
@@ -30,8 +30,7 @@ def explain_command(
 
       mailward explain --to bob@example.org --since 1h
     """
-    store = DecisionStore(config_of(config).decisions_file)
-    try:
+    with opened_decisions(config_of(config)) as store:
         if which is not None and to is None:
             record = _one(store, which)
             show(lambda: record_as_text(record), record_as_json(record), as_json=as_json)
@@ -44,8 +43,6 @@ def explain_command(
             )
         else:
             fail("say which message: an id, a <Message-ID>, 'last', or --to ADDRESS [--since 1h]", USAGE)
-    finally:
-        store.close()
 
 
 def _one(store: DecisionStore, which: str) -> DecisionRecord:

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,10 @@ from mailward.app.config import Config, find_config, load_config
 from mailward.app.users import drop_privileges, service_user
 from mailward.auth.passwords import MAX_PASSWORD_OCTETS
 from mailward.cli.output import NO_INPUT, USAGE, fail, tell
-from mailward.directory import Account, Directory
-from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.decisions import DecisionStore
+from mailward.directory import Account, CredentialStore, Directory
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.duration import parse_duration
 from mailward.model.address import Address
 
@@ -23,8 +26,9 @@ ConfigOption = Annotated[
         "-c", "--config", help="mailward.yaml; else $MAILWARD_CONFIG, ./mailward.yaml, ./run/mailward.yaml, /etc/mailward/."
     ),
 ]
-AddressArgument = Annotated[str, typer.Argument(help="The account's address, for example alice@example.org.")]
+AddressArgument = Annotated[str, typer.Argument(help="An address of the account, for example alice@example.org.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 SinceOption = Annotated[str | None, typer.Option(help="Only the last 30m, 2h, 7d ...")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Read the password from the first line of a file.")]
@@ -64,16 +68,29 @@ def parsed_address(text: str) -> Address:
         fail(f"'{text}' is no mail address: {error}", USAGE)
 
 
+def opened_directory(config: Config) -> closing[Directory]:
+    """For a `with` block."""
+    return closing(Directory(config.directory_file))
+
+
+def opened_credentials(config: Config) -> closing[CredentialStore]:
+    """For a `with` block."""
+    return closing(CredentialStore(config.directory_file))
+
+
+def opened_decisions(config: Config) -> closing[DecisionStore]:
+    """For a `with` block."""
+    return closing(DecisionStore(config.decisions_file))
+
+
 def account_of(config: Config, text: str) -> Account:
-    """The account of this address."""
+    """The account whose mailbox this address means: its own, an alias, or either with a "+tag"."""
     address = parsed_address(text)
-    directory = Directory(config.directory_file)
-    try:
-        found = next((account for account in directory.accounts() if account.address == address), None)
-    finally:
-        directory.close()
+    with opened_directory(config) as directory:
+        id = directory.resolve(address)
+        found = next((account for account in directory.accounts() if account.id == id), None)
     if found is None:
-        fail(f"there is no account {address}; mailward account list shows them", NO_INPUT)
+        fail(f"{address} is nobody's mailbox here; mailward account list shows them", NO_INPUT)
     return found
 
 

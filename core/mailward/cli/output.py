@@ -1,5 +1,8 @@
 """How commands speak: text for people or `--json` for programs, and exit codes with one meaning each.
 
+NO_INPUT is for what was named and is not there; a list of nothing is an answer, and exits 0. Times are local in text and UTC in
+JSON.
+
 Whatever strangers wrote into a message may be part of an answer, and what stands in a file part of a complaint. So all that a
 command prints is printed here, and nothing leaves that a terminal obeys or that reorders text (T-SMTP-30, T-HDR-15).
 """
@@ -7,6 +10,7 @@ command prints is printed here, and nothing leaves that a terminal obeys or that
 import json
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import NoReturn
 
 import typer
@@ -41,6 +45,23 @@ def warn(text: str) -> None:
 def tell(text: str) -> None:
     """A line on standard error that is no warning."""
     print(plain(text), file=sys.stderr)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only with a person's word: the option --yes, or an answer at the terminal. Else the command ends as wrong usage."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail("nothing was done; there is no terminal to ask at, so add --yes", USAGE)
+    print(plain(f"{question} [y/N] "), end="", file=sys.stderr, flush=True)  # nothing but the answer is on standard output
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        fail("nothing was done", USAGE)
+
+
+def moment(at: datetime | str) -> str:
+    """A moment (aware, or the ISO 8601 of a record) in the time zone of this machine, which it names."""
+    known = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return f"{known.astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _json(data: object) -> str:

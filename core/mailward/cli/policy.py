@@ -9,9 +9,8 @@ import yaml
 
 from mailward.app.filters import load_filters, policy_file
 from mailward.app.scanning import NOBODY, live_tests
-from mailward.cli.options import ConfigOption, JsonOption, config_of
+from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
 from mailward.cli.output import USAGE, fail, show, table
-from mailward.formats.address import AddressSyntaxError, parse_mailbox
 from mailward.model.address import ForwardPath
 from mailward.policy import DIRECTIONS, RULES, Policy, RecipientFacts, Rule
 from mailward.policy.presets import folder as preset_folder
@@ -102,10 +101,7 @@ def show_command(
 
 
 def _recipient(address: str | None) -> RecipientFacts:
-    try:
-        return RecipientFacts.of(NOBODY if address is None else ForwardPath(parse_mailbox(address)))
-    except AddressSyntaxError as error:
-        fail(f"'{address}' is no mail address: {error}", USAGE)
+    return RecipientFacts.of(NOBODY if address is None else ForwardPath(parsed_address(address)))
 
 
 def _text(policy: Policy, address: str | None, path: Path) -> str:

@@ -11,10 +11,18 @@ import typer
 from mailward.app.config import Config
 from mailward.app.quarantine import Teacher, opened_quarantine, opened_release
 from mailward.cli.decisions import headline, source_text
-from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of, parsed_address
-from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.cli.options import (
+    ConfigOption,
+    JsonOption,
+    SinceOption,
+    YesOption,
+    config_of,
+    duration_of,
+    opened_decisions,
+    parsed_address,
+)
+from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, moment, show, table
 from mailward.cli.reading import LINE_CHARACTERS, MOST_FIELDS, attachment_line, field_lines, text_lines
-from mailward.decisions import DecisionStore
 from mailward.delivery.release import Infected, NoMailbox, NotReleased
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
@@ -54,7 +62,7 @@ def list_command(
     rows += [
         (
             held.delivery_key,
-            held.held_at[:16].replace("T", " "),
+            moment(held.held_at),
             held.recipient,
             f"<{one_line(held.reverse_path)}>",
             "INFECTED" if held.infected else "",
@@ -74,11 +82,8 @@ def show_command(ids: Ids, config: ConfigOption = None, as_json: JsonOption = Fa
     settings = config_of(config)
     with opened_quarantine(settings) as quarantine:
         copies = [(held, MessageView(quarantine.read(held.delivery_key))) for held in _named(quarantine, ids)]
-    decisions = DecisionStore(settings.decisions_file)
-    try:
+    with opened_decisions(settings) as decisions:
         records = [decisions.get(held.id) for held, _ in copies]
-    finally:
-        decisions.close()
     seen = [(held, message, record) for (held, message), record in zip(copies, records, strict=True)]
     data = [_data(held) | _content(message) | _judged(held, record) for held, message, record in seen]
     show(lambda: "\n\n".join(_text(*one) for one in seen), data, as_json=as_json)
@@ -150,20 +155,18 @@ async def _release(
 @app.command("drop")
 def drop_command(
     ids: Ids,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete it for good; needed, since nothing brings it back.")] = False,
+    yes: YesOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete kept mail for good.
+    """Delete kept mail for good; nothing brings it back.
 
     Example: mailward quarantine drop 01k9w3c5v7q2x8ab --yes
     """
     settings = config_of(config)
     with opened_quarantine(settings) as quarantine:
         copies = _named(quarantine, ids)
-        if not yes:
-            keys = ", ".join(held.delivery_key for held in copies)
-            fail(f"nothing was dropped; to delete {keys} for good, add --yes", USAGE)
+        confirm(f"Delete {', '.join(held.delivery_key for held in copies)} for good?", yes=yes)
         asyncio.run(_drop(settings, quarantine, copies))
     data = [{"id": held.delivery_key, "recipient": held.recipient, "dropped": True} for held in copies]
     show("\n".join(f"{held.delivery_key}  dropped" for held in copies), data, as_json=as_json)
@@ -226,7 +229,7 @@ def _text(held: Held, message: MessageView, record: DecisionRecord | None) -> st
         ("id", held.delivery_key),
         ("recipient", held.recipient),
         ("envelope", f"from <{one_line(held.reverse_path)}>, {held.size_octets} octets"),
-        ("received", held.held_at),
+        ("kept since", moment(held.held_at)),
         ("reason", one_line(held.reason)),
         ("leads to", {"mailbox": "a mailbox here", "relay": "another server"}.get(held.route, held.route)),
     ]

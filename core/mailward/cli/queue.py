@@ -11,9 +11,8 @@ import typer
 
 from mailward.app.config import Config
 from mailward.cli.decisions import source_text
-from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of
-from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table
-from mailward.decisions import DecisionStore
+from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of, opened_decisions
+from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, confirm, fail, moment, show, table
 from mailward.delivery.control import Selection, WaitingMessage, WaitingRecipient
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.model.decision import DecisionRecord
@@ -57,8 +56,6 @@ def list_command(
     selection = Selection(to=_domain_or_address(to), reverse_path=reverse_path or "", is_held=held, older_than_s=age_s)
     messages = _messages(settings, selection)
     show(lambda: _listed(messages, datetime.now(UTC)), [asdict(message) for message in messages], as_json=as_json)
-    if not messages and selection != Selection():
-        raise typer.Exit(NO_INPUT)
 
 
 @app.command("show")
@@ -71,11 +68,8 @@ def show_command(id: IdArgument, config: ConfigOption = None, as_json: JsonOptio
     messages = _messages(settings, Selection(id=id))
     if not messages:
         fail(f"nothing waits as {id}; 'mailward explain {id}' may know what became of it", NO_INPUT)
-    decisions = DecisionStore(settings.decisions_file)
-    try:
+    with opened_decisions(settings) as decisions:
         record = decisions.get(QueueId(id))
-    finally:
-        decisions.close()
     events = [] if record is None else [asdict(event) for event in record.events]
     verdicts = [] if record is None else [asdict(decision) for decision in record.recipients]
     data = {**asdict(messages[0]), "verdicts": verdicts, "events": events}
@@ -145,19 +139,19 @@ def release_command(
 @app.command("drop")
 def drop_command(
     id: IdArgument,
-    recipient: Annotated[str | None, typer.Option("--rcpt", help="Only this recipient; the others stay.")] = None,
+    to: ToOption = None,
     reason: Annotated[str, typer.Option(help="Why, for whoever reads the quarantine.")] = "dropped from the queue",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take a message out of the queue. A copy goes to the quarantine first; its sender is told nothing.
 
-    Example: mailward queue drop 01k9w3c5v7q2x8ab --rcpt bob@example.net --yes
+    Example: mailward queue drop 01k9w3c5v7q2x8ab --to bob@example.net --yes
     """
-    if not yes and not typer.confirm(f"Drop {id} for {recipient or 'all its recipients'}?", err=True):
-        fail("nothing was dropped", USAGE)
-    _order("drop", Selection(id=id, to=_domain_or_address(recipient)), "dropped", config, as_json=as_json, reason=reason)
+    selection = Selection(id=id, to=_domain_or_address(to))
+    confirm(f"Drop {id} for {to or 'all its recipients'}?", yes=yes)
+    _order("drop", selection, "dropped", config, as_json=as_json, reason=reason)
 
 
 def _selection(id: str | None, to: str | None, all_: bool) -> Selection:
@@ -260,12 +254,9 @@ def _next(recipient: WaitingRecipient, now: datetime) -> str:
 
 
 def _moment(text: str, now: datetime) -> str:
-    """A moment in the time zone of this machine, and how far from now."""
-    at = datetime.fromisoformat(text)
-    seconds = (at - now).total_seconds()
-    local = at.astimezone()
-    day = "" if local.date() == now.astimezone().date() else f"{local:%Y-%m-%d} "
-    return f"{day}{local:%H:%M:%S} (" + (f"in {_span(seconds)})" if seconds >= 0 else f"{_span(-seconds)} ago)")
+    """A moment, and how far it is from now."""
+    seconds = (datetime.fromisoformat(text) - now).total_seconds()
+    return f"{moment(text)} (" + (f"in {_span(seconds)})" if seconds >= 0 else f"{_span(-seconds)} ago)")
 
 
 def _span(seconds: float) -> str:

@@ -10,10 +10,10 @@ import typer
 
 from mailward.api.dns import DnsRecord
 from mailward.app.quickstart import Plan, Result, quickstart
-from mailward.app.records import domain_records, plugin_records
+from mailward.app.records import all_records, domain_records
 from mailward.cli.options import JsonOption, PasswordFile, PasswordStdin, config_of, password_from
 from mailward.cli.output import CONFIGURATION, fail, show, table, warn
-from mailward.formats.address import normalise_domain
+from mailward.formats.domains import normalise_domain
 from mailward.model.errors import MailwardError
 
 DEFAULT_USER = "mailward"
@@ -81,12 +81,11 @@ def quickstart_command(
 def _records(result: Result, domain: str) -> tuple[DnsRecord, ...]:
     """What to publish. The plugins are asked as the service user, like by every other command, so this comes last."""
     config = config_of(result.config_file, quiet=True)
-    records = domain_records(domain, config.hostname)
     try:
-        added = asyncio.run(plugin_records(config, domain))
+        found = asyncio.run(all_records(config, domain))
     except (MailwardError, OSError) as error:  # the installation is complete; its plugins can be asked again
         warn(f"more records later, by mailward domain dns {domain}: {error}")
-        return records
-    for problem in added.problems:
+        return domain_records(domain, config.hostname)
+    for problem in found.problems:
         warn(problem)
-    return records + added.records
+    return found.records

@@ -10,7 +10,7 @@ HEAD = """\
 # Commands
 
 Made from the commands' own help; a test compares. Commands of plugins are those of the shipped presets. Every command takes
-`--help`; most take `--json` and `-c FILE`.
+`--help`; most take `--json` and `-c FILE`. Times are those of this machine; with `--json` they are UTC.
 
 | Exit code | Meaning |
 |---|---|
@@ -19,7 +19,7 @@ Made from the commands' own help; a test compares. Commands of plugins are those
 | 2 | `scan`: quarantine |
 | 3 | `scan` and `try send`: the sender should try again later |
 | 64 | wrong usage |
-| 66 | what was asked for is not there |
+| 66 | what was named is not there; a list of nothing exits 0 |
 | 70 | the command failed |
 | 78 | configuration, policy or plugin cannot be used |
 """

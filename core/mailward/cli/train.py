@@ -1,7 +1,6 @@
 """`mailward train`: messages whose kind a person knows, as lessons for the plugins that learn."""
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -13,11 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mailward.api.hooks import MessageClassified
 from mailward.app.config import Config, find_config, load_config
-from mailward.app.learning import Learning, Lesson
+from mailward.app.learning import Learning
 from mailward.app.mailfiles import MailReader
-from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
+from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of
 from mailward.cli.output import CONFIGURATION, NO_INPUT, fail, show
-from mailward.directory import Directory
 from mailward.formats.text import one_line
 
 _MOST_PROBLEMS = 20
@@ -30,9 +28,11 @@ class Kind(Enum):
 
 @dataclass(slots=True)
 class _Course:
-    """How it went. problems: of what could not be read, the first few."""
+    """How it went. learners: the plugins that were told. problems: of what could not be read, the first few."""
 
-    lessons: Counter[Lesson] = field(default_factory=Counter)
+    learners: tuple[str, ...]
+    messages: int = 0
+    failed: int = 0
     unreadable: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -62,41 +62,29 @@ def train_command(
         fail(f"cannot read {error.filename}: {error.strerror}", NO_INPUT)
     with reader:
         settings = config_of(config)
-        owner = "" if account is None else _account(settings, account)
+        owner = "" if account is None else account_of(settings, account).id
         course = asyncio.run(_teach(settings, reader, kind, owner))
-    lessons = course.lessons
-    text = f"{kind.value}: {lessons['learnt']} learnt, {lessons['known']} known already, {course.unreadable} unreadable"
-    if lessons["failed"]:
-        text += f", {lessons['failed']} not learnt because a plugin failed (its reason is in the log lines above)"
+    text = f"{course.messages} messages given as {kind.value} to the plugins that learn ({', '.join(course.learners)})"
+    text += f", {course.unreadable} unreadable"
+    if course.failed:
+        text += f", {course.failed} at which a plugin failed (its reason is in the log lines above)"
     shown = [f"\n  {one_line(problem)}" for problem in course.problems]
     data = {
         "kind": kind.value,
-        "learnt": lessons["learnt"],
-        "known": lessons["known"],
-        "failed": lessons["failed"],
+        "plugins": course.learners,
+        "messages": course.messages,
+        "failed": course.failed,
         "unreadable": course.unreadable,
         "problems": course.problems,
     }
     show(text + "".join(shown), data, as_json=as_json)
-    if not lessons.total():
+    if not course.messages:
         fail("there was no message to learn from", NO_INPUT)
-
-
-def _account(config: Config, address: str) -> str:
-    wanted = parsed_address(address)
-    directory = Directory(config.directory_file)
-    try:
-        account = directory.resolve(wanted)
-    finally:
-        directory.close()
-    if account is None:
-        fail(f"{address} is nobody's mailbox here; mailward account list shows them", NO_INPUT)
-    return account
 
 
 async def _teach(config: Config, reader: MailReader, kind: Kind, account: str) -> _Course:
     learning = Learning(config)
-    course = _Course()
+    course = _Course(learning.learners)
     try:
         if not learning.learners:
             fail("no plugin of policies/inbound.yaml learns; enable spam there", CONFIGURATION)
@@ -108,9 +96,10 @@ async def _teach(config: Config, reader: MailReader, kind: Kind, account: str) -
                     if len(course.problems) < _MOST_PROBLEMS:
                         course.problems.append(f"{message.where}: {message.problem}")
                 else:
-                    lesson = await learning.classified(MessageClassified(account, message.octets, kind.value, "train"))
-                    course.lessons[lesson] += 1
-                progress.update(bar, advance=message.size_octets, messages=course.lessons.total())
+                    course.messages += 1
+                    if not await learning.classified(MessageClassified(account, message.octets, kind.value, "train")):
+                        course.failed += 1
+                progress.update(bar, advance=message.size_octets, messages=course.messages)
     finally:
         await learning.close()
     return course

@@ -17,10 +17,18 @@ import typer
 
 from mailward.app.config import Config, Listener
 from mailward.app.daemon import bind
-from mailward.cli.options import ConfigOption, JsonOption, PasswordFile, PasswordStdin, ask_password, config_of, password_from
+from mailward.cli.options import (
+    ConfigOption,
+    JsonOption,
+    PasswordFile,
+    PasswordStdin,
+    ask_password,
+    config_of,
+    opened_directory,
+    password_from,
+)
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show
 from mailward.cli.reading import attachment_line, field_lines, message_file, text_lines
-from mailward.directory import Directory
 from mailward.formats.message import MessageView
 from mailward.policy import eicar
 
@@ -54,9 +62,8 @@ def _context(config: Config) -> ssl.SSLContext:
 
 
 def _first_account(config: Config) -> str:
-    directory = Directory(config.directory_file)
-    accounts = directory.accounts()
-    directory.close()
+    with opened_directory(config) as directory:
+        accounts = directory.accounts()
     if not accounts:
         fail("there is no account; make one with: mailward account add ADDRESS", NO_INPUT)
     return str(accounts[0].address)

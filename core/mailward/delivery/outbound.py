@@ -21,7 +21,8 @@ from mailward.delivery.fate import Fate, local_problem
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules
 from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Batch, Results
-from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
 from mailward.model.errors import StorageError

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from mailward.api.services import Clock
 from mailward.delivery.ports import Mailboxes
-from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.edits import RemoveFieldAt

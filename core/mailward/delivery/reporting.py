@@ -9,7 +9,8 @@ import structlog
 from mailward.delivery.bounce import no_report_reason, report
 from mailward.delivery.fate import Fate
 from mailward.delivery.ports import Directory
-from mailward.formats.address import AddressSyntaxError, parse_mailbox
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
 from mailward.model.ids import new_queue_id
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem

@@ -7,18 +7,7 @@ grammar of their own in `mailboxes`; both make the same `Address` values, throug
 import re
 
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
-from mailward.formats.mailboxes import Mailbox, parse_address_list
 from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
-
-__all__ = [
-    "AddressSyntaxError",
-    "Mailbox",
-    "normalise_domain",
-    "parse_address_list",
-    "parse_forward_path",
-    "parse_mailbox",
-    "parse_reverse_path",
-]
 
 MAX_LOCAL_PART_OCTETS = 64
 """RFC 5321 section 4.5.3.1.1."""

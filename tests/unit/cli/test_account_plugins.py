@@ -53,6 +53,13 @@ def run(folder: Path, *words: str, given: str = "", code: int = 0) -> subprocess
     return done
 
 
+def test_every_command_takes_any_address_of_the_account(folder: Path) -> None:
+    for address in ("ALICE@example.org", "postmaster@example.org", "alice+shop@example.org"):
+        done = run(folder, "account", "password", address, "--password-stdin", given="another long password\n")
+        assert done.stdout == "password of alice@example.org set\n"
+        assert json.loads(run(folder, "account", "app-password", "list", address, "--json").stdout) == []
+
+
 def test_help_needs_no_configuration(tmp_path: Path) -> None:
     assert "totp" in run(tmp_path, "account", "--help").stdout
     assert "recovery" in run(tmp_path, "account", "totp", "--help").stdout
@@ -73,7 +80,9 @@ def test_the_way_of_a_second_factor(folder: Path) -> None:
     assert len(json.loads(confirmed.stdout)["recovery_codes"]) == 10
     assert json.loads(run(folder, "account", "totp", "status", "alice@example.org", "--json").stdout)["active"] is True
     assert "is off" in run(folder, "account", "totp", "off", "alice@example.org").stdout
-    assert "there is no account bob@example.org" in run(folder, "account", "totp", "status", "bob@example.org", code=66).stderr
+    assert (
+        "bob@example.org is nobody's mailbox here" in run(folder, "account", "totp", "status", "bob@example.org", code=66).stderr
+    )
 
 
 def test_commands_of_a_plugin_that_a_policy_enables_are_there_and_a_broken_one_is_told(folder: Path) -> None:

@@ -1,13 +1,21 @@
-"""Nothing leaves a command that a terminal obeys, whatever stands in the files it reads (T-SMTP-30)."""
+"""How commands speak. Nothing leaves one that a terminal obeys, whatever stands in the files it reads (T-SMTP-30)."""
 
 import ast
+import io
 import os
+import pty
 import re
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+import typer
+
 import mailward.cli
+from mailward.cli.output import confirm, moment
 
 MAILWARD = Path(sys.executable).with_name("mailward")
 ESCAPE = '"a\\e[2Jb\\u202Ec"'
@@ -41,3 +49,35 @@ def test_commands_print_through_the_module_that_cleans() -> None:
             called = (node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
             names = {ast.unparse(function) for function in called}
             assert not names & {"print", "typer.echo", "typer.secho", "sys.stdout.write", "sys.stderr.write"}, file.name
+
+
+def test_moments_are_of_this_machine_and_name_their_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "EST5EDT")
+    time.tzset()
+    try:
+        assert moment("2026-03-01T12:00:00.123Z") == "2026-03-01 07:00:00 EST"
+        assert moment(datetime(2026, 7, 1, 2, tzinfo=UTC)) == "2026-06-30 22:00:00 EDT"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+ASK = "from mailward.cli.output import confirm\nconfirm('Drop it?', yes=False)\nprint('dropped')"
+
+
+@pytest.mark.parametrize(("answer", "printed"), [(b"y\n", "dropped\n"), (b"n\n", ""), (b"\n", "")])
+def test_a_question_is_asked_at_a_terminal(answer: bytes, printed: str) -> None:
+    terminal, stdin = pty.openpty()
+    os.write(terminal, answer)
+    done = subprocess.run([sys.executable, "-c", ASK], stdin=stdin, capture_output=True, text=True, timeout=60, check=False)
+    os.close(stdin)
+    os.close(terminal)
+    assert done.stdout == printed and "Drop it?" in done.stderr and (done.returncode == 0) is bool(printed)
+
+
+def test_and_without_one_nothing_is_done(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(typer.Exit) as ended:
+        confirm("Drop it?", yes=False)
+    assert ended.value.exit_code == 64 and "add --yes" in capsys.readouterr().err
+    confirm("Drop it?", yes=True)

@@ -2,13 +2,8 @@
 
 import pytest
 
-from mailward.formats.address import (
-    AddressSyntaxError,
-    normalise_domain,
-    parse_forward_path,
-    parse_mailbox,
-    parse_reverse_path,
-)
+from mailward.formats.address import parse_forward_path, parse_mailbox, parse_reverse_path
+from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.model.address import Address
 
 

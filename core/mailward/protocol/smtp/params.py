@@ -7,7 +7,8 @@ Paths are read by `formats.address`; here they are split from the parameters, an
 import re
 from dataclasses import replace
 
-from mailward.formats.address import AddressSyntaxError, parse_forward_path, parse_reverse_path
+from mailward.formats.address import parse_forward_path, parse_reverse_path
+from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.envelope import BodyType, MailParameters
 from mailward.model.errors import PeerError

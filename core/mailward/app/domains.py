@@ -1,0 +1,14 @@
+"""What it takes to serve a domain."""
+
+from mailward.directory import Directory
+from mailward.services.signing_keys import SigningKeys
+
+
+def serve_domain(directory: Directory, keys: SigningKeys, name: str) -> tuple[str, ...]:
+    """Take a domain's mail (A-labels, lower case) and sign what it sends; the selectors that sign.
+
+    Keys first: mail of a domain that is served is never sent without a signature.
+    """
+    selectors = keys.ensure(name)
+    directory.add_domain(name)
+    return selectors
