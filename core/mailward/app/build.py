@@ -13,6 +13,7 @@ from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
 from mailward.app.relaying import make_relay
 from mailward.app.watching import Watchers
+from mailward.auth.acquaintances import Acquaintances
 from mailward.auth.authenticator import ChainAuthenticator
 from mailward.auth.chain import LoginChain
 from mailward.auth.credentials import KeptCredentials
@@ -51,6 +52,7 @@ from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
+from mailward.services.kv import SqliteKeyValue
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 
@@ -243,7 +245,9 @@ class AuthRole:
         self._services = PluginServices(config, kept)
         self._logins = self._make_logins(config)
         self._events = Events(lambda: self._logins.chain)
-        chain = LoginChain(lambda: self._logins, self._events.login_ended, kept)
+        self._remembered = SqliteKeyValue(config.data / "logins.sqlite")
+        acquaintances = Acquaintances(self._remembered)
+        chain = LoginChain(lambda: self._logins, self._events.login_ended, kept, acquaintances=acquaintances)
         self._server = AuthServer(config.auth_socket, ChainAuthenticator(chain, kept), chain)
 
     def _make_logins(self, config: Config) -> Logins:
@@ -262,6 +266,7 @@ class AuthRole:
         await self._events.stop()
         self._services.close()
         self._passwords.close()
+        self._remembered.close()
         self._store.close()
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from datetime import timedelta
 from enum import Enum
@@ -14,7 +14,8 @@ import structlog
 from mailward.api.plugin import Plugin
 from mailward.app.config import Config
 from mailward.formats.duration import duration_text
-from mailward.model.errors import ConfigError, PluginError, PolicyError
+from mailward.model.errors import ConfigError, PluginError, PolicyError, Problem
+from mailward.model.verdict import Verdict
 from mailward.pipeline.plugins import Available, LoadedPlugin, PluginHost, stages_of
 from mailward.policy import (
     DIRECTIONS,
@@ -100,7 +101,26 @@ def _load(config: Config, direction: Direction, host: PluginHost) -> Policy:
         raise
     for error in broken:
         log.warning("plugin left out", reason=str(error))
+    if direction == "access":
+        _check_second_factor(policy, found, shown_as if has_file else "mailward/access.yaml")
     return policy
+
+
+def _check_second_factor(policy: Policy, found: Iterable[LoadedPlugin], file: str) -> None:
+    """A second factor must not be lost by a line that is not there (T-2FA-04). Raises PolicyError."""
+    entries = policy.plugins
+    named = [one.name for one in found if "provide_second_factor" in one.implementations and one.name in entries]
+    asking = [name for name in named if entries[name].counts]
+    lax = [entries[name] for name in asking if entries[name].on_error is Verdict.ACCEPT]
+    problems = [
+        Problem(one.where, f"plugins.{one.name}.on_error", "accept lets people in without their second factor", "Use tempfail.")
+        for one in lax
+    ]
+    if not asking and not ("totp" in entries and entries["totp"].mode == "off"):
+        text = "no plugin asks for a second factor: accounts that have one would get in without it"
+        problems.append(Problem(f"{file}:1:1", "plugins", text, "Write totp: {}, or totp: {mode: off} if that is what you want."))
+    if problems:
+        raise PolicyError(problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,12 @@ def service_user(config: Config) -> ServiceUser | None:
             f"{config.path}: started as root, so `user:` must name the user to serve as, for example user: mailward"
         )
     try:
-        return user_named(config.user)
+        user = user_named(config.user)
     except ConfigError as error:
         raise ConfigError(f"{config.path}: {error}") from error
+    if config.path.stat().st_uid not in (0, user.uid):
+        raise ConfigError(f"{config.path} belongs to neither root nor {user.name}; root does not act on it before it is chowned")
+    return user
 
 
 def user_named(name: str) -> ServiceUser:

@@ -6,6 +6,7 @@ other's field.
 """
 
 import asyncio
+import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from mailward.api.logins import LoginAttempt, LoginOutcome, Secret
+from mailward.auth.acquaintances import Acquaintances
 from mailward.auth.failures import FailureLimits, Failures
 from mailward.auth.ports import KeptLogins, LoginHooks
 from mailward.formats.network import source_of
@@ -41,7 +43,7 @@ class LoginChain:
     """Checks logins and slows down who guesses.
 
     hooks: asked at each login, so that a reload can replace them; a login under way keeps its own. told: hears how each attempt
-    ended (hook on_auth); it returns at once.
+    ended (hook on_auth); it returns at once. acquaintances: of earlier runs; without them a restart makes everybody a stranger.
     monotonic and sleep: given by tests; by default the system's.
     """
 
@@ -51,6 +53,7 @@ class LoginChain:
         told: Callable[[LoginAttempt, LoginOutcome], None],
         kept: KeptLogins,
         *,
+        acquaintances: Acquaintances | None = None,
         limits: FailureLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -58,6 +61,7 @@ class LoginChain:
         self._hooks = hooks
         self._told = told
         self._kept = kept
+        self._acquaintances = acquaintances
         self._failures = Failures(limits)
         self._gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._monotonic = monotonic
@@ -67,7 +71,8 @@ class LoginChain:
         """Who it is; None for a refusal. May wait before it answers. Raises LoginUnavailable."""
         hooks = self._hooks()
         account = await self._kept.account_of(attempt.name)
-        key, network = account or attempt.name.casefold(), source_of(attempt.peer_ip)
+        key, network = account or _stranger(attempt.name), source_of(attempt.peer_ip)
+        await self._recall(key, network)
         async with self._turn(key, network):
             wait_s = self._failures.wait_s(key, network, self._monotonic())
             if wait_s is None:
@@ -80,17 +85,31 @@ class LoginChain:
                 if identity is None:
                     self._failures.failed(key, network, self._monotonic())
                 else:
-                    self._failures.succeeded(key, network)
+                    await self._remember(key, network)
         result: Literal["accepted", "refused"] = "refused" if identity is None else "accepted"
         self._end(attempt, account, LoginOutcome(result, identity, why))
         if identity is None:
             await self._sleep(max(0.0, answer_at - self._monotonic()))
         return identity
 
+    async def _recall(self, account: str, network: str) -> None:
+        if self._acquaintances is None or self._failures.knows(account, network):
+            return
+        if await self._acquaintances.knows(account, network):
+            self._failures.befriend(account, network)
+
+    async def _remember(self, account: str, network: str) -> None:
+        if self._acquaintances is not None and not self._failures.knows(account, network):
+            await self._acquaintances.add(account, network)
+        self._failures.succeeded(account, network)
+
     def _turn(self, account: str, network: str) -> asyncio.Semaphore:
         """So many at once on one account: what they add to its count is known before the next ones begin (T-2FA-02). A network
-        that was there before waits for no stranger."""
-        key = f"{account}\0{network}" if self._failures.knows(account, network) else account
+        that was there before waits for no stranger, one that has not failed yet only for its like."""
+        if self._failures.knows(account, network):
+            key = f"{account}\0{network}"
+        else:
+            key = f"{account}\0new" if self._failures.is_new(account, network) else account
         gate = self._gates.get(key)
         if gate is None:
             gate = self._gates[key] = asyncio.Semaphore(AT_ONCE)
@@ -159,6 +178,11 @@ class LoginChain:
             protocol=attempt.protocol, mechanism=attempt.mechanism, why=outcome.why,
         )  # fmt: skip
         self._told(attempt, outcome)
+
+
+def _stranger(name: str) -> str:
+    """What a name that is nobody's is counted under: as long as any other, whatever was typed."""
+    return hashlib.sha256(name.casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _is_possible(name: str) -> bool:

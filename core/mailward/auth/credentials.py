@@ -126,8 +126,9 @@ class KeptCredentials:
         return "wrong name or password"
 
     async def salt_of(self, name: str) -> tuple[bytes, int]:
+        """By alias or subaddress there is no SCRAM: a salt of the account's would tell whose name it is (T-AUTH-03)."""
         kept = await self._ask(lambda: self._store.find(name))
-        if kept is not None:
+        if kept is not None and name.casefold() == str(kept.address).casefold():
             return kept.scram_salt, kept.scram_iterations
         octets = name.lower().encode("utf-8", "surrogatepass")
         return hmac.digest(self._fake_salt_key, octets, hashlib.sha256)[:SALT_OCTETS], ITERATIONS

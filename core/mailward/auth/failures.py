@@ -67,6 +67,9 @@ class _Counts:
         for key in [key for key in self._counts if key.startswith(prefix)]:
             del self._counts[key]
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._counts
+
     def __len__(self) -> int:
         return len(self._counts)
 
@@ -81,7 +84,8 @@ class Failures:
     """All counts of the server.
 
     A network that has logged in to an account before has a count of its own for that account: strangers who guess at the
-    account slow each other down, not its owner.
+    account slow each other down, not its owner. Networks that are new, and have not failed anywhere, have one of their own, too: who
+    guesses from a few networks does not hold up an owner who has moved (T-AUTH-01).
     """
 
     def __init__(self, limits: FailureLimits | None = None) -> None:
@@ -98,34 +102,54 @@ class Failures:
         return None if wait > self._limits.longest_wait_s else wait
 
     def failed(self, account: str, network: str, now: float) -> None:
-        for counts, key in self._keys(account, network):
+        keys = self._keys(account, network)
+        if self.is_new(account, network):
+            keys += ((self._accounts, account), (self._networks, network))
+        for counts, key in keys:
             counts.failed(key, now)
 
     def succeeded(self, account: str, network: str) -> None:
         """The network's count stays: one good account must not pay for guesses at others."""
         pair = _pair(account, network)
         self._friends.pop(pair, None)
-        self._friends[pair] = None
-        while len(self._friends) > self._limits.keys:
-            self._friends.popitem(last=False)
+        self.befriend(account, network)
         self._accounts.forget(account)
+        self._accounts.forget(_newcomers(account))
         self._pairs.forget(pair)
 
     def knows(self, account: str, network: str) -> bool:
         """Has this network logged in to the account before?"""
         return _pair(account, network) in self._friends
 
+    def is_new(self, account: str, network: str) -> bool:
+        """Neither has this network logged in to the account before, nor has it failed anywhere."""
+        return not self.knows(account, network) and network not in self._networks
+
+    def befriend(self, account: str, network: str) -> None:
+        """It is known from an earlier run that this network has logged in to the account."""
+        pair = _pair(account, network)
+        self._friends[pair] = None
+        while len(self._friends) > self._limits.keys:
+            self._friends.popitem(last=False)
+
     def unlock(self, account: str) -> None:
         """Forget every failure of an account, and those of all networks: who asks for this does not know from which network the
         owner failed, and whoever guesses gains a handful of attempts by it."""
         self._accounts.forget(account)
+        self._accounts.forget(_newcomers(account))
         self._pairs.forget_all(_pair(account, ""))
         self._networks.forget_all()
 
     def _keys(self, account: str, network: str) -> tuple[tuple[_Counts, str], ...]:
         if self.knows(account, network):
             return ((self._pairs, _pair(account, network)),)
+        if self.is_new(account, network):
+            return ((self._accounts, _newcomers(account)),)
         return ((self._accounts, account), (self._networks, network))
+
+
+def _newcomers(account: str) -> str:
+    return f"{account}\0new"
 
 
 def _pair(account: str, network: str) -> str:

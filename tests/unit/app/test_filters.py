@@ -1,38 +1,50 @@
-"""What `mailward plugins` is told of plugins and of the policies that enable them."""
+"""What is refused when policies and plugins meet, beyond what either shows alone."""
 
 from pathlib import Path
 
 import pytest
 
 from mailward.app.config import load_config
-from mailward.app.filters import known_plugin, known_plugins
-from mailward.formats.duration import duration_text, parse_duration
-from support.installation import installation
+from mailward.app.filters import load_filters
+from mailward.model.errors import PolicyError
+
+CONFIG = """\
+version: 1
+hostname: mx.example.test
+tls: {certificate: c.pem, key: k.pem}
+listeners: {mx: {protocol: smtp, port: 2025}}
+"""
 
 
-def test_a_wrong_policy_is_named_and_the_others_still_count(tmp_path: Path) -> None:
-    config = load_config(installation(tmp_path))
-    found, wrong = known_plugins(config)
-    assert wrong == ()
-    assert "inbound" in next(one for one in found if one.name == "antivirus").modes
-    (tmp_path / "policies/inbound.yaml").write_text("version: 1\nextends: mailward/inbound\nruls: []\n")
-    found, wrong = known_plugins(config)
-    assert wrong == ("inbound",)
-    assert set(next(one for one in found if one.name == "antivirus").modes) == {"submission"}
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mailward.yaml").write_text(CONFIG)
+    for name in ("c.pem", "k.pem"):
+        (tmp_path / name).touch()
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/inbound.yaml").write_text("version: 1\nplugins: {}\n")
+    return tmp_path
 
 
-def test_types_and_defaults_are_in_the_words_of_a_policy(tmp_path: Path) -> None:
-    config = load_config(installation(tmp_path))
-    spf, _ = known_plugin(config, "spf")
-    assert spf is not None
-    assert dict(spf.facts)["result"] == "text" == dict(spf.facts)["status"]
-    assert dict(spf.settings)["time_limit"] == "20s"
-    guard, _ = known_plugin(config, "login_guard")
-    assert guard is not None and dict(guard.facts)["names"] == "a whole number"
-    assert dict(guard.settings) == {"names": "20", "window": "1h", "trusted": "[]"}
+@pytest.mark.parametrize(
+    ("access", "said"),
+    [
+        ("version: 1\nplugins: {accounts: {}}\n", "access.yaml:1:1  plugins: no plugin asks for a second factor"),
+        (
+            "version: 1\nextends: mailward/access\nplugins:\n  totp: {on_error: accept}\n",
+            "access.yaml:4:9  plugins.totp.on_error",
+        ),
+    ],
+)
+def test_t_2fa_04_a_second_factor_is_not_lost_by_a_line(folder: Path, access: str, said: str) -> None:
+    (folder / "policies/access.yaml").write_text(access)
+    with pytest.raises(PolicyError) as caught:
+        load_filters(load_config(folder / "mailward.yaml"))
+    assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["20s", "500ms", "90s", "2h", "7d", "36h", "1.5s", "0s"])
-def test_a_duration_is_written_as_a_policy_reads_it(text: str) -> None:
-    duration = parse_duration(text)
-    assert parse_duration(duration_text(duration)) == duration
+@pytest.mark.parametrize("access", [None, "version: 1\nplugins: {accounts: {}, totp: {mode: off}}\n"])
+def test_the_preset_asks_and_who_wants_none_says_so(folder: Path, access: str | None) -> None:
+    if access is not None:
+        (folder / "policies/access.yaml").write_text(access)
+    assert load_filters(load_config(folder / "mailward.yaml")).policies["access"].direction == "access"

@@ -9,11 +9,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
+from mailward.auth.acquaintances import Acquaintances
 from mailward.auth.chain import AT_ONCE, LOCKED_S, REFUSAL_S, LoginChain
 from mailward.auth.failures import FailureLimits
 from mailward.model.errors import HooksUnavailable, LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
+from mailward.testing import MemoryKeyValue
 
 ALICE = Identity(AccountId("acc1"), "alice@example.org")
 APP = Identity(AccountId("acc1"), "alice@example.org", app_password="phone")
@@ -317,3 +319,25 @@ async def test_a_local_command_unlocks(bench: Bench) -> None:
     bench.time.slept.clear()
     assert await bench.attempt("right") == ALICE
     assert bench.time.slept == []
+
+
+async def test_t_auth_01_a_network_that_was_here_before_a_restart_is_no_stranger() -> None:
+    kept = Acquaintances(MemoryKeyValue())
+    time = Time()
+
+    def started() -> LoginChain:
+        plugins = Plugins()
+        return LoginChain(
+            lambda: plugins, plugins.told, Kept(), acquaintances=kept, limits=FailureLimits(), monotonic=time, sleep=time.sleep
+        )
+
+    def attempt(ip: str) -> LoginAttempt:
+        return LoginAttempt("imap", "imaps", ip, None, "PLAIN", "alice@example.org")
+
+    assert await started().decide(attempt("192.0.2.1"), Secret("right")) == ALICE
+    chain = started()
+    for n in range(60):
+        await chain.decide(attempt(f"198.51.100.{n}"), Secret("guess"))
+    time.slept.clear()
+    assert await chain.decide(attempt("192.0.2.1"), Secret("right")) == ALICE
+    assert time.slept == []

@@ -107,7 +107,7 @@ FAILED = Refused("failed")
 async def test_plain_and_scram_and_login(bench: Bench) -> None:
     assert await bench.plain("right") == Accepted(bench.alice)
     assert await bench.scram("right") == Accepted(bench.alice)
-    assert await bench.plain("right", "A@Example.ORG") == await bench.scram("right", "a@example.org") == Accepted(bench.alice)
+    assert await bench.plain("right", "A@Example.ORG") == await bench.scram("right", NAME.upper()) == Accepted(bench.alice)
     exchange = bench.authenticator.begin(LoginPeer("smtp", "l", "192.0.2.1", None), "LOGIN")
     assert await exchange.step(None) == Challenge(b"Username:")
     assert await exchange.step(NAME.encode()) == Challenge(b"Password:")
@@ -236,7 +236,8 @@ async def test_an_account_of_the_release_before_gets_its_scram_keys_at_a_login_i
 async def test_t_auth_03_salts_do_not_tell_who_exists(bench: Bench) -> None:
     assert await bench.salt("nobody@example.org") == await bench.salt("NOBODY@example.org")
     assert await bench.salt("nobody@example.org") != await bench.salt("nobody2@example.org")
-    assert await bench.salt(NAME) == await bench.salt("ALICE@example.org") == await bench.salt("a@example.org")
+    assert await bench.salt(NAME) == await bench.salt("ALICE@example.org")
+    assert await bench.salt(NAME) != await bench.salt("a@example.org"), "an alias does not tell whose it is"
     known, unknown = await bench.salt(NAME), await bench.salt("nobody@example.org")
     assert len(known) == len(unknown) and known[-8:] == unknown[-8:] == b",i=64000"
     again = KeptCredentials(bench.store, bench.passwords, bench.clock)

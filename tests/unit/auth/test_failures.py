@@ -58,7 +58,16 @@ def test_an_unlocked_account_starts_anew_wherever_its_owner_is() -> None:
     assert failures.wait_s("alice", "home", 0.0) != 0.0
     failures.unlock("alice")
     assert failures.wait_s("alice", "home", 0.0) == failures.wait_s("alice", "away", 0.0) == 0.0
+    fail(failures, "carol", "home", 0.0)  # no newcomer any more
     assert failures.wait_s("bob", "home", 0.0) != 0.0
+
+
+def test_t_auth_01_who_guesses_from_a_few_networks_does_not_hold_up_an_owner_who_has_moved() -> None:
+    failures = Failures()
+    for n in range(200):
+        fail(failures, "alice", f"guesser {n % 3}", float(n))
+    assert failures.wait_s("alice", "guesser 0", 200.0) != 0.0
+    assert failures.wait_s("alice", "hotel", 200.0) == 0.0
 
 
 def test_memory_is_bounded_and_failures_are_forgotten() -> None:
