@@ -69,6 +69,7 @@ def test_it_lists_what_is_kept_and_why(made: Server) -> None:
     assert held(made, "--to", "nobody@example.test") == []
     line = made.run("quarantine", "list", "--to", "bob@example.test").stdout
     assert key in line and "rule odd" in line and "odd 1" in line
+    assert line.split()[0] == "ID" and line.count("\n") == 2, "a header line and one copy"
 
 
 def test_t_smtp_30_t_hdr_15_nothing_of_a_message_reaches_the_terminal_as_a_command(made: Server) -> None:
