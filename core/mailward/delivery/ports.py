@@ -71,7 +71,9 @@ class Connector(Protocol):
     """Makes connections."""
 
     async def connect(self, target: Target, domain: str, level: TlsLevel) -> Hop:
-        """A connection that fulfils the level; for VERIFIED the certificate names the host or the domain. Raises HostFailed."""
+        """A connection that fulfils the level; for VERIFIED the certificate names the domain, or the host where
+        that is trusted. Raises HostFailed.
+        """
         ...
 
 
