@@ -78,7 +78,7 @@ class Connector(Protocol):
 
 
 class Rules(Protocol):
-    """What policies/outbound.yaml and its plugins say. Whatever is raised keeps the mail queued, with an alarm."""
+    """What policies/outbound.yaml and its plugins say. Both calls raise HooksUnavailable."""
 
     async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
         """How well the connection must be protected."""
