@@ -45,8 +45,8 @@ def run(work: Coroutine[Any, Any, T], loop_name: str) -> T:
         return runner.run(work)
 
 
-def target(other: Peer, host: str = "mx.example.net") -> Target:
-    return Target(host, "127.0.0.1", other.port)
+def target(other: Peer, host: str = "mx.example.net", *, is_trusted: bool = True) -> Target:
+    return Target(host, "127.0.0.1", other.port, is_trusted)
 
 
 def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
@@ -64,9 +64,10 @@ async def exchange(
     verifying: ssl.SSLContext | None = None,
     mail: OutgoingMail = MAIL,
     timeouts: Timeouts | None = None,
+    is_trusted: bool = True,
 ) -> tuple[list[Result], SmtpHop]:
     connector = SmtpConnector("mail.example.org", verifying=verifying, timeouts=timeouts)
-    hop = await connector.connect(target(other, host), domain, level)
+    hop = await connector.connect(target(other, host, is_trusted=is_trusted), domain, level)
     results = [outcome.result for outcome in await hop.send(mail)]
     await hop.close()
     return results, hop
@@ -179,9 +180,24 @@ def test_a_verified_certificate_names_the_host_or_the_domain(
         if proven:
             assert run(work, "asyncio")[0] == ACCEPTED
         else:
-            with pytest.raises(HostFailed, match="names neither") as failed:
+            with pytest.raises(HostFailed, match="does not name") as failed:
                 run(work, "asyncio")
             assert failed.value.fault is HostFault.TLS
+
+
+@pytest.mark.parametrize(("domain", "proven"), [("example.net", False), ("mx.example.net", True)])
+def test_t_tls_08_the_name_of_a_host_that_plain_dns_named_proves_nothing(
+    certificate: tuple[Path, Path], domain: str, proven: bool
+) -> None:
+    """Whoever forges the MX record has a good certificate for the host in it, but none for the domain."""
+    with peer(certificate=certificate) as other:
+        work = exchange(other, TlsLevel.VERIFIED, domain=domain, verifying=trusting(certificate), is_trusted=False)
+        if proven:
+            assert run(work, "asyncio")[0] == ACCEPTED
+            return
+        with pytest.raises(HostFailed, match=r"does not name example.net \(that mx.example.net serves it is not proven"):
+            run(work, "asyncio")
+        assert "MAIL" not in other.verbs()
 
 
 def test_a_wildcard_stands_for_one_label(tmp_path: Path) -> None:
@@ -192,7 +208,7 @@ def test_a_wildcard_stands_for_one_label(tmp_path: Path) -> None:
             if proven:
                 run(work, "asyncio")
             else:
-                with pytest.raises(HostFailed, match="names neither"):
+                with pytest.raises(HostFailed, match="does not name"):
                     run(work, "asyncio")
 
 

@@ -91,8 +91,15 @@ async def test_mail_waits_while_a_key_cannot_be_used(folder: Path, damage: str) 
     else:
         (folder / "secrets/example.org").rename(folder / "moved")
         write_key(folder / "secrets", "example.org", b"")
-    with pytest.raises(HooksUnavailable, match="dkim"):
+    with pytest.raises(HooksUnavailable, match="dkim") as failed:
         await relays(folder).edits(SUBMITTED, MESSAGE)
+    assert not failed.value.permanent
+
+
+async def test_t_dkim_16_a_message_that_cannot_be_signed_is_told_apart_from_a_broken_key(folder: Path) -> None:
+    with pytest.raises(HooksUnavailable) as failed:
+        await relays(folder).edits(SUBMITTED, b"To: bob@example.net\r\n" * 300 + MESSAGE)
+    assert failed.value.permanent and failed.value.reason == "it has too many fields of one name to be signed"
 
 
 async def test_new_keys_sign_without_a_restart(folder: Path) -> None:

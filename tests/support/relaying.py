@@ -14,6 +14,7 @@ from mailward.delivery.reporting import SpooledReports
 from mailward.delivery.route import Router, StaticHop
 from mailward.disk import Disk
 from mailward.model.address import Address
+from mailward.model.errors import HooksUnavailable
 from mailward.model.ids import AccountId, new_queue_id
 from mailward.model.tls import TlsLevel, TlsRequirement
 from mailward.net.connect import SmtpConnector
@@ -32,20 +33,23 @@ SHORT = Timeouts(
 
 
 class FakeRules:
-    """levels: by domain. failing: domains for which the plugins raise."""
+    """levels: by domain. failing: domains for which a plugin fails. unsendable: for which it says that the message is at fault."""
 
     def __init__(self) -> None:
         self.levels: dict[str, TlsLevel] = {}
         self.failing: set[str] = set()
+        self.unsendable: set[str] = set()
         self.asked: list[Relaying] = []
 
     async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
         self.asked.append(relaying)
         if relaying.domain in self.failing:
-            raise RuntimeError("a plugin's own fault")
+            raise HooksUnavailable("acme", "collect_tls_requirement", "a secret of the admin's")
         return TlsRequirement(self.levels.get(relaying.domain, TlsLevel.OPPORTUNISTIC), "the test says so")
 
     async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
+        if relaying.domain in self.unsendable:
+            raise HooksUnavailable("dkim", "edit_relay", "it has too many fields", permanent=True)
         return b"X-Signed: yes\r\n" + octets
 
 

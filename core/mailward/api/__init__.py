@@ -5,7 +5,7 @@ from mailward.api.dns import DnsRecord
 from mailward.api.hooks import MessageClassified, MessageMoved, hookimpl
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, LoginProtocol, Secret
 from mailward.api.plugin import API_VERSION, Asked, Facts, Finding, Findings, Plugin, Settings, Symbol
-from mailward.api.relaying import Origin, Relaying
+from mailward.api.relaying import Origin, Relaying, UnsendableMessage
 from mailward.api.services import (
     Clock,
     Credentials,
@@ -82,6 +82,7 @@ __all__ = [
     "TlsFacts",
     "TlsLevel",
     "TlsRequirement",
+    "UnsendableMessage",
     "hookimpl",
     "normal_ip",
     "normalise_domain",

@@ -209,8 +209,9 @@ def collect_tls_requirement(relaying: Relaying, settings: Settings, services: Se
 
     Stage:    relay; before each outbound attempt, under policies/outbound.yaml.
     Return:   a TlsRequirement, or None for no wish. May be a coroutine function.
-    On error: exception, time limit or wrong type: the message stays queued and is tried later, with an alarm; with
-              `on_error: accept` the attempt goes on without this plugin.
+    On error: exception, time limit or wrong type: the message stays queued and is tried later, with an alarm, and
+              bounces in the end; UnsendableMessage: it bounces at once. With `on_error: accept` the attempt goes on without
+              this plugin.
     Used by:  encryption.            Since: API 1.
     """
 

@@ -5,6 +5,11 @@ from typing import Literal
 
 from mailward.model.ids import QueueId
 
+
+class UnsendableMessage(Exception):
+    """For a plugin to raise: the fault is in the message itself, and trying again is of no use. Its sender gets the text."""
+
+
 Origin = Literal["submission", "inbound", "report"]
 """Where a message came from: an authenticated user, another server, or our own delivery reports."""
 

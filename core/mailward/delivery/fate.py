@@ -1,6 +1,6 @@
 """What became of one recipient of a relaying attempt; from here it goes into the journal, to the sender, and to `explain`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailward.protocol.smtp.outgoing import Result
 
@@ -9,7 +9,7 @@ from mailward.protocol.smtp.outgoing import Result
 class Fate:
     """status: enhanced code. words: the reply, or ours. remote_mta: who said them, "" for us.
 
-    text: for the log, `explain` and the journal.
+    text: for the log, `explain` and the journal. is_ours: the failure is a fault of this server.
     """
 
     result: Result
@@ -17,8 +17,20 @@ class Fate:
     words: str
     remote_mta: str
     text: str
+    is_ours: bool = False
+
+    @property
+    def given_up(self) -> "Fate":
+        """What is told when nothing more is tried: a fault of ours is no longer a temporary one (RFC 3463 section 3.4)."""
+        return replace(self, status="5.3.0") if self.is_ours else self
 
 
 def local_problem(text: str) -> Fate:
-    """A failure of our own, which an admin must mend: it has no status, and is never given up."""
-    return Fate(Result.TEMPORARY, "", text, "", text)
+    """A failure of our own, which an admin must mend. What it is in particular is not for the sender."""
+    return Fate(Result.TEMPORARY, "4.3.0", "A fault of this mail server kept it from sending the mail", "", text, is_ours=True)
+
+
+def unsendable(reason: str) -> Fate:
+    """The fault is in the message itself."""
+    words = f"This mail server cannot send the message as it is: {reason}"
+    return Fate(Result.PERMANENT, "5.6.0", words, "", words)

@@ -82,12 +82,21 @@ class Mda:
         return tuple(outcomes)
 
     def keep(self, copy: Copy, reason: str) -> None:
-        """Put a copy into the quarantine; durable when it returns. Raises StorageError."""
+        """See that a copy is in the quarantine, whatever became of one that was kept before; durable when it returns.
+
+        Raises StorageError.
+        """
+        index = copy.index
+        while not self._keep_as(index, copy, reason) and not self._quarantine.find(copy.item.id, index):
+            index += len(copy.item.recipients)  # what was kept under that index is released or dropped, and not to come back
+
+    def _keep_as(self, index: int, copy: Copy, reason: str) -> bool:
+        """False when a copy was kept under this index before."""
         octets = copy.render()
         held = Held(
-            delivery_key=copy.delivery_key,
+            delivery_key=f"{copy.item.id}:{index}",
             id=copy.item.id,
-            index=copy.index,
+            index=index,
             recipient=copy.recipient.forward_path,
             reason=reason,
             held_at=copy.item.received_at,
@@ -100,8 +109,8 @@ class Mda:
             user=copy.item.user,
             smtputf8=copy.item.smtputf8,
         )
-        self._quarantine.add(held, octets)
+        return self._quarantine.add(held, octets)
 
     def _to_quarantine(self, copy: Copy) -> str:
-        self.keep(copy, copy.recipient.reason)
+        self._keep_as(copy.index, copy, copy.recipient.reason)
         return f"put into quarantine: {copy.recipient.reason}"

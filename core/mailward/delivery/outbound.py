@@ -17,7 +17,7 @@ import structlog
 
 from mailward.api.relaying import Relaying
 from mailward.api.services import Clock
-from mailward.delivery.fate import Fate, local_problem
+from mailward.delivery.fate import Fate, local_problem, unsendable
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules
 from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Batch, Results
@@ -25,7 +25,7 @@ from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
-from mailward.model.errors import StorageError
+from mailward.model.errors import HooksUnavailable, StorageError
 from mailward.protocol.smtp.outgoing import OutgoingMail, Result
 from mailward.queue.agenda import Agenda, Due, set_aside
 from mailward.queue.spool import NotHere, Spool
@@ -163,7 +163,7 @@ class OutboundManager:
                 hop = await self._attempt(lane, batch, hop)
             except Exception:
                 log.exception("relaying failed unforeseen", id=batch.item.id, domain=batch.domain)
-                self._results.defer(batch, batch.indexes, local_problem("an unforeseen failure, see the log"))
+                await self._failed_unforeseen(batch)
         if hop is not None:
             await hop.close()
 
@@ -175,6 +175,9 @@ class OutboundManager:
         if octets is None:
             return hop
         batch = Batch(batch.agenda, batch.item, batch.domain, begun)
+        if isinstance(octets, Fate):
+            await self._results.end(batch, dict.fromkeys(begun, octets))
+            return hop
         item = batch.item
         try:
             paths = batch.paths()
@@ -186,9 +189,9 @@ class OutboundManager:
         try:
             requirement = await self._rules().tls_requirement(relaying)
             octets = await self._rules().edits(relaying, octets)
-        except Exception as error:  # mail must not leave unsigned or less protected, whatever a plugin raises
-            log.exception("outbound rules failed, the mail waits", id=item.id, domain=batch.domain)
-            await self._results.end(batch, dict.fromkeys(begun, local_problem(f"outbound rules failed: {error}")))
+        except HooksUnavailable as error:  # mail must not leave unsigned or less protected, whatever a plugin raises
+            fate = unsendable(error.reason) if error.permanent else local_problem(f"outbound rules failed: {error}")
+            await self._results.end(batch, dict.fromkeys(begun, fate))
             return hop
         sender = ReversePath(parse_mailbox(item.reverse_path)) if item.reverse_path else NULL_REVERSE_PATH
         mail = OutgoingMail(sender, tuple(paths), octets, item.smtputf8)
@@ -210,6 +213,15 @@ class OutboundManager:
                 await attempt.hop.close()
             raise
 
+    async def _failed_unforeseen(self, batch: Batch) -> None:
+        """As any failure of our own; but when it is telling the sender that fails, the mail must wait all the same."""
+        problem = local_problem("an unforeseen failure, see the log")
+        try:
+            await self._results.end(batch, dict.fromkeys(batch.indexes, problem))
+        except Exception as error:  # noqa: BLE001  whatever it is, the mail must wait
+            log.error("the sender cannot be told", id=batch.item.id, problem=str(error))
+            self._results.defer(batch, batch.indexes, problem)
+
     async def _after(self, lane: _Lane, attempt: Attempt) -> Hop | None:
         """What the attempt says about the domain."""
         hop = attempt.hop
@@ -228,8 +240,8 @@ class OutboundManager:
                 await self._results.end(batch, dict.fromkeys(batch.indexes, fate))
         return None
 
-    def _begin(self, batch: Batch) -> tuple[tuple[int, ...], bytes | None]:
-        """In a thread: the journal knows of the attempt, the decision record is kept, the octets are there.
+    def _begin(self, batch: Batch) -> tuple[tuple[int, ...], bytes | Fate | None]:
+        """In a thread: the journal knows of the attempt, the decision record is kept, the octets are there; or why they are not.
 
         The record is kept before, so that after the reply nothing but the journal stands between the peer's 250 and our mark.
         """
@@ -246,10 +258,9 @@ class OutboundManager:
         except NotHere:
             return (), None
         except StorageError as error:
-            if error.permanent:
-                set_aside(self._spool, item.id, error)
-            else:
-                self._results.defer(batch, begun, local_problem(str(error)))
+            if not error.permanent:
+                return begun, local_problem(str(error))
+            set_aside(self._spool, item.id, error)
             return (), None
 
 

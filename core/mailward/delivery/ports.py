@@ -71,12 +71,14 @@ class Connector(Protocol):
     """Makes connections."""
 
     async def connect(self, target: Target, domain: str, level: TlsLevel) -> Hop:
-        """A connection that fulfils the level; for VERIFIED the certificate names the host or the domain. Raises HostFailed."""
+        """A connection that fulfils the level; for VERIFIED the certificate names the domain, or the host where
+        that is trusted. Raises HostFailed.
+        """
         ...
 
 
 class Rules(Protocol):
-    """What policies/outbound.yaml and its plugins say. Whatever is raised keeps the mail queued, with an alarm."""
+    """What policies/outbound.yaml and its plugins say. Both calls raise HooksUnavailable."""
 
     async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
         """How well the connection must be protected."""

@@ -76,7 +76,8 @@ class Results:
         of = {result: [n for n, fate in fates.items() if fate.result is result] for result in Result}
         if accepted := of[Result.ACCEPTED]:
             await asyncio.to_thread(self._spool.finish, [(item.id, index, fates[index].text) for index in accepted])
-        given_up = [index for index in of[Result.TEMPORARY] if self._is_given_up(item, index, fates[index], now)]
+        given_up = [index for index in of[Result.TEMPORARY] if self._is_given_up(item, index, now)]
+        fates = {**fates, **{index: fates[index].given_up for index in given_up}}
         lost = sorted(of[Result.PERMANENT] + given_up)
         waiting = [index for index in of[Result.TEMPORARY] if index not in given_up]
         events = {index: fates[index].text for index in accepted}
@@ -93,10 +94,7 @@ class Results:
             tell("relayed" if index in accepted else "not relayed", id=item.id, rcpt=rcpt, how=text)
         await self._record(item, events)
 
-    def _is_given_up(self, item: QueueItem, index: int, fate: Fate, now: datetime) -> bool:
-        """Only what is not our own fault is ever given up."""
-        if not fate.status:
-            return False
+    def _is_given_up(self, item: QueueItem, index: int, now: datetime) -> bool:
         state = self._spool.open_recipients(item.id).get(index)
         failures = 1 if state is None else state.failures + 1
         return is_given_up(now, datetime.fromisoformat(item.received_at), failures, self._give_up_after_s)
@@ -112,7 +110,7 @@ class Results:
         late = {}
         for index in waiting:
             state = states.get(index)
-            if state is None or not fates[index].status:
+            if state is None:
                 continue
             due_at = datetime.fromisoformat(state.next_at) if state.next_at else None
             if is_notice_due(now, received_at, state.failures, due_at, self._delay_notice_after_s):
@@ -140,7 +138,7 @@ class Results:
             self._spool.failed_attempt(item.id, index, fate.text, next_at)
             batch.agenda.again(item.id, index, ROUTE, delay_s)
             told[index] = f"attempt {failures} failed, next after {utc_text(next_at)}: {fate.text}"
-            if failures >= ALARM_AFTER and not fate.status:
+            if failures >= ALARM_AFTER and fate.is_ours:
                 log.error("relaying fails for a reason of our own", id=item.id, attempt=failures, problem=fate.text)
         return told
 

@@ -23,6 +23,20 @@ NOT_PUBLIC = reply(550, "5.4.4", "The mail hosts of the domain have no public ad
 LOOP = reply(554, "5.4.6", "The domain's best mail host is this server, which does not serve it")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+NEVER_PUBLIC: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "192.88.99.0/24",  # 6to4 relays, deprecated (RFC 7526)
+        "fec0::/10",  # site-local, deprecated (RFC 3879)
+        "3fff::/20",  # documentation (RFC 9637)
+        "64:ff9b:1::/48",  # translation within a network (RFC 8215)
+    )
+)
+"""What `ipaddress` takes for global in some releases of Python."""
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""An IPv4 address is in its last 32 bits (RFC 6052); servers without IPv4 reach others by it."""
+
 Chance = Callable[[], float]
 
 
@@ -36,11 +50,16 @@ class StaticHop:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One address to try. host: the name it has there, which a certificate should prove; the address itself for none."""
+    """One address to try. host: the name it has there; the address itself for none.
+
+    is_trusted: that this host is the right one is the admin's word, the address's own, or DNSSEC's; then a certificate that
+    proves it is enough. Else DNS could have named anybody's.
+    """
 
     host: str
     address: str
     port: int
+    is_trusted: bool = False
 
     def __str__(self) -> str:
         return f"[{self.address}]" if self.host == self.address else f"{self.host} [{self.address}]"
@@ -102,19 +121,19 @@ class Router:
 
     async def _static(self, hop: StaticHop) -> tuple[Target, ...] | NoRoute:
         if _address(hop.host) is not None:
-            return (Target(hop.host, hop.host, hop.port),)
+            return (Target(hop.host, hop.host, hop.port, is_trusted=True),)
         addresses = await self._addresses(hop.host)
         if not addresses:
             # The admin's own word, and perhaps a slip of the pen: mail waits until it is mended.
             return NoRoute(reply(451, "4.4.4", f"The routed host {hop.host} has no address"), permanent=False)
-        return tuple(Target(hop.host, address, hop.port) for address in addresses[:MOST_TARGETS])
+        return tuple(Target(hop.host, address, hop.port, is_trusted=True) for address in addresses[:MOST_TARGETS])
 
     def _literal(self, address: str) -> tuple[Target, ...] | NoRoute:
         if self._is_ours(address):
             return NoRoute(LOOP, permanent=True)
         if not is_public(address, self._allowed):
             return NoRoute(NOT_PUBLIC, permanent=True)
-        return (Target(address, address, self._port),)
+        return (Target(address, address, self._port, is_trusted=True),)
 
     async def _by_mx(self, domain: str) -> tuple[Target, ...] | NoRoute:
         answer = await self._resolver.resolve(domain, "MX")
@@ -125,9 +144,9 @@ class Router:
             return NoRoute(NULL_MX, permanent=True)
         # RFC 5321 section 5.1: the domain's own addresses only where there is no MX record at all.
         ordered = in_order(found, self._chance) if found else (Mx(0, domain),)
-        return await self._reach(ordered[:MOST_HOSTS], without_mx=not found)
+        return await self._reach(ordered[:MOST_HOSTS], without_mx=not found, is_trusted=answer.authenticated)
 
-    async def _reach(self, records: Sequence[Mx], *, without_mx: bool) -> tuple[Target, ...] | NoRoute:
+    async def _reach(self, records: Sequence[Mx], *, without_mx: bool, is_trusted: bool) -> tuple[Target, ...] | NoRoute:
         """Look up hosts until there are enough addresses; our own place in the list ends it."""
         targets: list[Target] = []
         refused = False
@@ -147,7 +166,7 @@ class Router:
                 break
             public = [address for address in addresses if is_public(address, self._allowed)]
             refused = refused or len(public) < len(addresses)
-            targets += [Target(record.host, address, self._port) for address in public]
+            targets += [Target(record.host, address, self._port, is_trusted) for address in public]
         if targets:
             return tuple(targets[:MOST_TARGETS])
         if failure is not None:
@@ -195,11 +214,21 @@ def is_public(address: str, allowed: Sequence[Network] = ()) -> bool:
     parsed = _address(address)
     if parsed is None:
         return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    if any(parsed in network for network in allowed):
+    reached = _within(parsed)
+    if any(parsed in network or reached in network for network in allowed):
         return True
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+    if any(reached in network for network in NEVER_PUBLIC):
+        return False
+    return reached.is_global and not reached.is_multicast and not reached.is_reserved
+
+
+def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 address stands for, or itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in TRANSLATED:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def _preference(records: Sequence[Mx], target: Target) -> int:

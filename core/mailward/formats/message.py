@@ -23,7 +23,7 @@ MAX_HEADER_OCTETS = 256 * 1024
 MAX_FIELD_OCTETS = 64 * 1024
 MAX_FIELDS = 1000
 
-_SINGLETONS = (
+SINGLETONS = (
     "From",
     "Sender",
     "Reply-To",
@@ -206,7 +206,7 @@ class MessageView:
             # Whatever is put above it would swallow this line.
             found.add("LEADING_CONTINUATION")
         counts = Counter(field.name.lower() for field in self.fields)
-        return found | {f"DUPLICATE_{name.upper().replace('-', '_')}" for name in _SINGLETONS if counts[name.lower()] > 1}
+        return found | {f"DUPLICATE_{name.upper().replace('-', '_')}" for name in SINGLETONS if counts[name.lower()] > 1}
 
     def _author_anomalies(self) -> set[str]:
         found = set()

@@ -1,14 +1,18 @@
-"""For which addresses may somebody speak who has logged in? (RFC 6409 section 6.1)
+"""What may somebody send who has logged in, and in whose name? (RFC 6409 sections 6.1 and 6.2)
 
-For those that mean the account, its sub-addresses and aliases among them, and for no others: neither in the envelope nor in From
-and Sender (T-RELAY-11, T-RELAY-12). The null reverse-path is everybody's, as with Postfix and Mox: mail
-programs send read receipts and vacation replies from it (RFC 8098 section 3, RFC 3834 section 3.3), and nobody is named by it.
+In the name of the addresses that mean the account, its sub-addresses and aliases among them, and of no others: neither in the
+envelope nor in From, Sender and their Resent fields (T-RELAY-11, T-RELAY-12). The null reverse-path is everybody's, as with
+Postfix and Mox: mail programs send read receipts and vacation replies from it (RFC 8098 section 3, RFC 3834 section 3.3), and
+nobody is named by it. What readers could understand in several ways does not leave with our name on it (T-HDR-02, T-HDR-03).
 """
 
+import re
+
+from mailward.formats.header import FieldView
 from mailward.formats.mailboxes import Mailbox, read_address_list
-from mailward.formats.message import MessageView
+from mailward.formats.message import MAX_FIELDS, MAX_HEADER_OCTETS, SINGLETONS, MessageView
 from mailward.intake.ports import Directory
-from mailward.intake.refusing import CoreRefusal
+from mailward.intake.refusing import HEADER_TOO_BIG, CoreRefusal
 from mailward.model.address import Address, ReversePath
 from mailward.model.identity import Identity
 from mailward.model.reply import reply
@@ -17,16 +21,24 @@ NOT_YOUR_REVERSE_PATH = CoreRefusal(
     "reverse-path", reply(553, "5.7.1", "This reverse-path does not belong to the account that logged in")
 )
 
-UNREADABLE_FROM = CoreRefusal("author", reply(550, "5.6.0", "The message needs one From field with exactly one address"))
-UNREADABLE_SENDER = CoreRefusal("author", reply(550, "5.6.0", "The Sender field must hold exactly one address"))
-NOT_YOUR_FROM = CoreRefusal("author", reply(550, "5.7.1", "The address in From does not belong to the account that logged in"))
-NOT_YOUR_SENDER = CoreRefusal(
-    "author", reply(550, "5.7.1", "The address in Sender does not belong to the account that logged in")
-)
+ONCE = (*SINGLETONS, "Content-Type", "Content-Transfer-Encoding", "Content-Disposition")
+"""RFC 5322 section 3.6 and RFC 2045: readers, and our signature, would take different ones of several."""
+
+MAX_AUTHOR_OCTETS = 4 * 1024
+"""Of all fields that name who wrote or sent it: they are read while other sessions wait (T-DOS-08)."""
+ROOM_OCTETS = 32 * 1024
+ROOM_FIELDS = 100
+"""Of the budget of one reading, left for what is added on the way out: it has to be read whole to be signed (T-DKIM-16)."""
+
+_RESENT = ("Resent-From", "Resent-Sender")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NOT_SHOWN = re.compile(r"[^!-~]")
+_MOST_SHOWN = 60
+_BRACKETED = re.compile(r"<[^<>@]*+@[^<>]*+>")
 
 
 class SubmissionRights:
-    """Who may speak for an address. Every call may raise StorageError."""
+    """Who may speak for an address, and how. Every call may raise StorageError."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
@@ -36,29 +48,71 @@ class SubmissionRights:
 
     def refusal(self, identity: Identity, message: MessageView) -> CoreRefusal | None:
         """Why the message cannot go out in this account's name, None when it can."""
-        author = _only_mailbox(message, "From")
-        if author is None:
-            return UNREADABLE_FROM
-        if not self._owns(identity, author):
-            return NOT_YOUR_FROM
-        if not message.all("Sender"):
-            return None
-        sender = _only_mailbox(message, "Sender")
-        if sender is None:
-            return UNREADABLE_SENDER
-        return None if self._owns(identity, sender) else NOT_YOUR_SENDER
+        if len(message.header_octets) > MAX_HEADER_OCTETS - ROOM_OCTETS or len(message.fields) > MAX_FIELDS - ROOM_FIELDS:
+            return HEADER_TOO_BIG
+        return self._author_refusal(identity, message) or header_refusal(message)
+
+    def _author_refusal(self, identity: Identity, message: MessageView) -> CoreRefusal | None:
+        if sum(len(field.raw) for name in ("From", "Sender", *_RESENT) for field in message.all(name)) > MAX_AUTHOR_OCTETS:
+            return AUTHORS_TOO_LONG
+        if len(message.all("From")) != 1:
+            return unreadable("From")
+        for name in ("From", "Sender", *_RESENT):
+            fields = message.all(name)
+            addresses = [_only_address(field) for field in fields]
+            if None in addresses or (len(fields) > 1 and name not in _RESENT):
+                return unreadable(name)
+            if not all(self._owns(identity, address) for address in addresses if address is not None):
+                return not_yours(name)
+        return None
 
     def _owns(self, identity: Identity, address: Address) -> bool:
         return self._directory.resolve(address) == identity.account
 
 
-def _only_mailbox(message: MessageView, name: str) -> Address | None:
-    """The one address of the one field of this name; None when another reader could find another one, or a group."""
-    fields = message.all(name)
-    if len(fields) != 1 or fields[0].is_malformed:
+def unreadable(name: str) -> CoreRefusal:
+    """Readers could find different authors in it."""
+    needs = "The message needs one From field with" if name == "From" else f"The {name} field must hold"
+    return CoreRefusal("author", reply(550, "5.6.0", f"{needs} exactly one address"))
+
+
+def not_yours(name: str) -> CoreRefusal:
+    return CoreRefusal("author", reply(550, "5.7.1", f"The address in {name} does not belong to the account that logged in"))
+
+
+AUTHORS_TOO_LONG = CoreRefusal("author", reply(550, "5.6.0", f"From and Sender are longer than {MAX_AUTHOR_OCTETS} octets"))
+
+
+def header_refusal(message: MessageView) -> CoreRefusal | None:
+    """Which field others could read in another way than the filters and our signature, None when there is none."""
+    for field in message.fields:
+        shown = _NOT_SHOWN.sub("?", field.name[:_MOST_SHOWN]) or "?"
+        if field.is_malformed:
+            return CoreRefusal("field", reply(550, "5.6.0", f"The header line '{shown}' is not a name, a colon and a value"))
+        if _CONTROL.search(field.raw):
+            return CoreRefusal("field", reply(550, "5.6.0", f"The {shown} field holds a control character"))
+    for name in ONCE:
+        if len(message.all(name)) > 1:
+            return CoreRefusal("field", reply(550, "5.6.0", f"The message has more than one {name} field"))
+    return None
+
+
+def _only_address(field: FieldView) -> Address | None:
+    """The one address of this field; None when another reader could find another one, or a group."""
+    if field.is_malformed:
         return None
-    found = read_address_list(fields[0].value)
+    found = read_address_list(field.value)
     if found.is_malformed or found.is_cut or len(found.entries) != 1:
         return None
     entry = found.entries[0]
-    return entry.address if isinstance(entry, Mailbox) else None
+    address = entry.address if isinstance(entry, Mailbox) else None
+    return None if _hides_another(field, address) else address
+
+
+def _hides_another(field: FieldView, address: Address | None) -> bool:
+    """Would a reader that decodes encoded-words before it looks for addresses find another one? (RFC 2047 section 6.2)"""
+    if b"=?" not in field.value:
+        return False
+    in_clear = set(_BRACKETED.findall(field.value.decode("utf-8", "replace")))
+    decoded = read_address_list(field.text.encode("utf-8", "replace")).mailboxes
+    return not in_clear.issuperset(_BRACKETED.findall(field.text)) or any(m.address not in (None, address) for m in decoded)

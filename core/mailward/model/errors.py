@@ -66,10 +66,12 @@ class StorageError(MailwardError):
 
 
 class HooksUnavailable(MailwardError):
-    """A plugin whose answer is needed failed; trying later may help. plugin, hook: whose and which."""
+    """A plugin whose answer is needed failed. plugin, hook: whose and which. permanent: trying later will not help."""
 
-    def __init__(self, plugin: str, hook: str, reason: str) -> None:
+    def __init__(self, plugin: str, hook: str, reason: str, *, permanent: bool = False) -> None:
         super().__init__(f"{hook} of {plugin} failed: {reason}")
+        self.reason = reason
+        self.permanent = permanent
         self.plugin = plugin
         self.hook = hook
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class TlsLevel(enum.Enum):
-    """Opportunistic: encrypted where the peer offers it. Required: never in clear. Verified: and the peer proves its name."""
+    """Opportunistic: encrypted where the peer offers it. Required: never in clear. Verified: and the peer proves whose it is."""
 
     OPPORTUNISTIC = "opportunistic"
     REQUIRED = "required"

@@ -111,9 +111,18 @@ class SmtpConnector:
             reason = getattr(error, "reason", None) or str(error) or type(error).__name__
             raise HostFailed(HostFault.TLS, f"the TLS handshake failed: {reason}") from None
         hop.level = level if level is not TlsLevel.OPPORTUNISTIC else TlsLevel.REQUIRED
-        if verified and not (hop.ssl_object and any(proves_name(hop.ssl_object, name) for name in (host, domain))):
-            raise HostFailed(HostFault.TLS, f"its certificate names neither {host} nor {domain}")
+        if verified:
+            self._check_name(hop, domain)
         await self._opened(hop)
+
+    @staticmethod
+    def _check_name(hop: SmtpHop, domain: str) -> None:
+        """A host that only an unsigned answer of DNS named proves nothing by its own name."""
+        names = dict.fromkeys((hop.target.host, domain) if hop.target.is_trusted else (domain,))
+        if hop.ssl_object and any(proves_name(hop.ssl_object, name) for name in names):
+            return
+        why = "" if hop.target.is_trusted else f" (that {hop.target.host} serves it is not proven by DNSSEC)"
+        raise HostFailed(HostFault.TLS, f"its certificate does not name {' or '.join(names)}{why}")
 
 
 def _usable(events: list[Event]) -> list[Event]:

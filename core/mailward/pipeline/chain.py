@@ -15,6 +15,7 @@ from typing import Generic, Literal, TypeVar
 import structlog
 
 from mailward.api.plugin import Facts, Finding, Settings
+from mailward.api.relaying import UnsendableMessage
 from mailward.api.services import Services
 from mailward.api.views import Evidence
 from mailward.model.edits import Edit
@@ -58,10 +59,14 @@ class Enabled:
 
 @dataclass(frozen=True, slots=True)
 class Called(Generic[T_co]):
-    """One call that was made: `call` for the record; value: the checked answer, None when it failed or had none."""
+    """One call that was made: `call` for the record; value: the checked answer, None when it failed or had none.
+
+    is_final: it failed for a fault of the message itself.
+    """
 
     call: HookCall
     value: T_co | None = None
+    is_final: bool = False
 
     @property
     def failed(self) -> bool:
@@ -79,10 +84,11 @@ Calls = Sequence[Called[object]]
 
 @dataclass(frozen=True, slots=True)
 class _Answer(Generic[T]):
-    """What a guarded call came to. error: why there is no value."""
+    """What a guarded call came to. error: why there is no value. is_final: nor will there ever be one for this message."""
 
     value: T | None = None
     error: str | None = None
+    is_final: bool = False
 
 
 @dataclass(slots=True)
@@ -179,7 +185,7 @@ class Chain:
         """Call a hook of one plugin. read: checks its answer, raising BadAnswer."""
         started = time.monotonic()
         answer = await self._guard(one, hook, arguments, read, started, deadline)
-        return Called(_recorded(one, hook, time.monotonic() - started, answer.error), answer.value)
+        return Called(_recorded(one, hook, time.monotonic() - started, answer.error), answer.value, answer.is_final)
 
     async def watch(self, one: Enabled, hook: str, arguments: Mapping[str, object], deadline: float) -> bool:
         """Call an `on_*` hook of one plugin; what it returns is ignored. False when it failed."""
@@ -189,7 +195,7 @@ class Chain:
         """The answer. Raises HooksUnavailable when the call failed, unless the plugin's `on_error` is accept."""
         call = called.call
         if call.error is not None and self._enabled[call.plugin].on_error is not Verdict.ACCEPT:
-            raise HooksUnavailable(call.plugin, call.hook, call.error)
+            raise HooksUnavailable(call.plugin, call.hook, call.error, permanent=called.is_final)
         return called.value
 
     def evidence(self, calls: Calls) -> Evidence:
@@ -353,5 +359,7 @@ async def _in_thread(threads: DaemonThreads, job: Callable[[], _Answer[T]]) -> _
 def _failure(error: BaseException, function: Callable[..., object]) -> "_Answer[T]":
     if isinstance(error, BadAnswer):
         return _Answer(error=f"it {error}")
+    if isinstance(error, UnsendableMessage):
+        return _Answer(error=describe(error).partition(": ")[2] or "no reason was given", is_final=True)
     code = getattr(function, "__code__", None)
     return _Answer(error=describe(error, code.co_filename if code else ""))

@@ -1,6 +1,7 @@
 """What do the plugins say to a message on its way out? The hooks around one outbound attempt, under the outbound policy.
 
-A failure raises HooksUnavailable: the caller keeps the mail queued, since sending it less protected or unsigned cannot be undone.
+A failure raises HooksUnavailable: the caller keeps the mail queued, since sending it less protected or unsigned cannot be undone,
+or returns it where the failure is permanent.
 """
 
 import asyncio

@@ -47,7 +47,9 @@ _REMEMBERED = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One message kept for one recipient. index: its place in the queue item. held_at: ISO 8601 in UTC. reason: in plain words.
+    """One message kept for one recipient. held_at: ISO 8601 in UTC. reason: in plain words.
+
+    index: the recipient's place in the queue item; copies kept anew have that and a multiple of all recipients.
 
     route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
     origin, user, smtputf8: as of the queue item. subject: for people.

@@ -17,12 +17,15 @@ Records = Sequence[str] | type[DnsTemporaryError]
 class FakeZone:
     """DNS that knows what the test says; everything else is NXDOMAIN. asked: the questions so far.
 
+    authenticated: names whose answers count as validated by DNSSEC.
+
     records: {("example.net", "TXT"): ["v=spf1 -all"], ("slow.example", "A"): DnsTemporaryError}.
     """
 
     def __init__(self, records: Mapping[tuple[str, RecordType], Records] | None = None) -> None:
         self._records: dict[tuple[str, RecordType], Records] = {}
         self.asked: list[tuple[str, RecordType]] = []
+        self.authenticated: set[str] = set()
         for (name, record_type), found in (records or {}).items():
             self._records[_plain(name), record_type] = found
 
@@ -43,7 +46,7 @@ class FakeZone:
             if isinstance(found, type):
                 raise DnsTemporaryError(f"no usable answer for {asked} {record_type}")
             if found:
-                return DnsAnswer("found", tuple(found))
+                return DnsAnswer("found", tuple(found), _plain(name) in self.authenticated)
             alias = self._records.get((asked, "CNAME"))
             if record_type == "CNAME" or not alias or isinstance(alias, type):
                 break

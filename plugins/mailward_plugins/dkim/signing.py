@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from mailward.api import MessageView, Relaying
+from mailward.api import MessageView, Relaying, UnsendableMessage
 from mailward_plugins.dkim.keys import DomainKey
 from mailward_plugins.dkim.rules import HeaderField, to_crlf, verify_topmost
 from mailward_plugins.dkim.safe import canonical_body
-from mailward_plugins.dkim.tags import TagError
+from mailward_plugins.dkim.tags import MAX_SIGNED_NAMES, TagError
 
 SIGNATURE_FIELD = "DKIM-Signature"
 
@@ -27,6 +27,8 @@ OVERSIGNED = (
 
 SIGNED = ("List-Unsubscribe", "List-Unsubscribe-Post")
 """Signed as often as they occur: readers act on them only when they are signed (RFC 8058 section 4)."""
+MOST_SIGNED = 8
+"""Of one name: with more of them (RFC 2369 section 2 allows one) none is signed, and none acted on."""
 
 _BLANKS = re.compile(rb"[ \t]+")
 _SIGNATURE_LINE = 70
@@ -34,7 +36,7 @@ _SIGNATURE_LINE = 70
 
 
 class SigningError(Exception):
-    """A message that should be signed and cannot be; the text says why."""
+    """Something is wrong with a key or with us; the text says what. What is wrong with a message is UnsendableMessage."""
 
 
 def author_domain(relaying: Relaying, message: MessageView) -> str | None:
@@ -56,10 +58,10 @@ def sign(message: MessageView, keys: Sequence[DomainKey], now: datetime, expire_
     """The value of one DKIM-Signature field for each key, to be added one above the other, the last one topmost.
 
     Every signature is verified before it is given away, on the message with the new fields read again (T-DKIM-16). Raises
-    SigningError.
+    SigningError and UnsendableMessage.
     """
     if sum(len(field.raw) for field in message.fields) < len(message.header_octets.rstrip(b"\r\n")):
-        raise SigningError("the header is too large to be signed as a whole")
+        raise UnsendableMessage("the header is too large to be signed as a whole")
     body = message.body_octets
     values = signature_values([HeaderField.of(field.raw) for field in message.fields], body, keys, now, expire_after)
     added = b"".join(f"{SIGNATURE_FIELD}: {value}\r\n".encode("ascii") for value in reversed(values))
@@ -68,7 +70,7 @@ def sign(message: MessageView, keys: Sequence[DomainKey], now: datetime, expire_
     try:
         outcomes = verify_topmost([HeaderField.of(field.raw) for field in signed.fields], body, records)
     except TagError as error:
-        raise SigningError(f"the signature cannot be read back: {error}") from None
+        raise UnsendableMessage(f"the signature cannot be read back: {error}") from None
     for outcome in outcomes:
         if outcome.result != "pass":
             raise SigningError(f"the signature with {outcome.selector} does not verify: {outcome.reason}")
@@ -99,8 +101,13 @@ def signature_values(
 
 def _names_to_sign(fields: Sequence[HeaderField]) -> list[str]:
     counts = Counter(field.name for field in fields)
-    found = [name for name in OVERSIGNED for _ in range(counts[name.lower().encode("ascii")] + 1)]
-    return found + [name for name in SIGNED for _ in range(counts[name.lower().encode("ascii")])]
+    names = [name for name in OVERSIGNED for _ in range(counts[name.lower().encode("ascii")] + 1)]
+    for name in SIGNED:
+        if (count := counts[name.lower().encode("ascii")]) <= MOST_SIGNED:
+            names += [name] * count
+    if len(names) > MAX_SIGNED_NAMES:
+        raise UnsendableMessage("it has too many fields of one name to be signed")
+    return names
 
 
 def octets_to_sign(fields: Sequence[HeaderField], names: Sequence[str], value: str) -> bytes:

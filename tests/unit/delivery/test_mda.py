@@ -14,7 +14,7 @@ from mailward.quarantine import Quarantine
 from mailward.queue.item import QueuedRecipient
 from mailward.store.base import AccountStore, CreateMailbox, DeleteMailbox
 from mailward.store.embedded import EmbeddedStore
-from support.spooling import item_for
+from support.spooling import NOW, item_for
 from support.stores import NoHints
 
 OCTETS = b"Authentication-Results: here; spf=pass\r\nSubject: Lunch\r\nFrom: a@example.net\r\n\r\nat one?\r\n"
@@ -94,6 +94,31 @@ def test_quarantine_keeps_what_a_release_needs(tmp_path: Path, mda: Mda) -> None
         True,
     )
     assert (held.reverse_path, held.subject) == ("a@example.net", "Lunch")
+
+
+@pytest.mark.parametrize("how", ["released", "dropped"])
+def test_a_copy_is_kept_anew_when_an_earlier_one_has_left_the_quarantine(tmp_path: Path, mda: Mda, how: str) -> None:
+    """A drop of the queue that was cut short, its copy then released or dropped, and the drop ordered again."""
+    item = item_for(OCTETS, [QueuedRecipient(f"{name}@far.example", "relay", destination="relay") for name in "ab"])
+    quarantine = Quarantine(tmp_path / "quarantine", Disk())
+    kept = []
+    for _ in range(3):
+        for _ in range(2):  # again after a crash: once is enough
+            mda.keep(Copy(item, 1, OCTETS), "dropped")
+        (held,) = quarantine.list()
+        assert quarantine.read(held.delivery_key).endswith(OCTETS[-9:])
+        quarantine.end(held.delivery_key, how, NOW)  # type: ignore[arg-type]
+        kept.append((held.delivery_key, held.recipient))
+    assert kept == [(f"{item.id}:{number}", "b@far.example") for number in (1, 3, 5)]
+
+
+def test_t_q_10_a_delivery_made_again_does_not_bring_back_what_has_left_the_quarantine(tmp_path: Path, mda: Mda) -> None:
+    item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "quarantine", reason="x")])
+    quarantine = Quarantine(tmp_path / "quarantine", Disk())
+    mda.deliver([Copy(item, 0, OCTETS)])
+    quarantine.end(f"{item.id}:0", "released", NOW)
+    mda.deliver([Copy(item, 0, OCTETS)])
+    assert not quarantine.list()
 
 
 def test_discard_keeps_nothing_and_an_unknown_route_is_our_mistake(mda: Mda) -> None:

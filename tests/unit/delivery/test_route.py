@@ -153,11 +153,13 @@ async def test_t_relay_17_a_domain_whose_best_host_we_are_loops(domain: str) -> 
 NOT_OURS_TO_REACH = [
     "127.0.0.1", "0.0.0.0", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255",
     "::", "::1", "fe80::1", "fd00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+    "192.88.99.1", "fec0::1", "feff::1", "3fff::1", "3fff:fff::1", "2001:db8::1", "::ffff:192.88.99.1", "64:ff9b:1::9.9.9.9",
+    "64:ff9b::10.0.0.1", "64:ff9b::127.0.0.1", "2002:0a00:0001::1", "2002:7f00:0001::1",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("address", NOT_OURS_TO_REACH)
-async def test_t_relay_17_mx_records_lead_to_public_addresses_only(address: str) -> None:
+async def test_t_relay_17_t_net_05_mx_records_lead_to_public_addresses_only(address: str) -> None:
     made = FakeZone()
     made.add("example.net", "MX", "10 inside.example.net")
     made.add("inside.example.net", "AAAA" if ":" in address else "A", address)
@@ -166,6 +168,11 @@ async def test_t_relay_17_mx_records_lead_to_public_addresses_only(address: str)
     assert await refusal(router(made), "bare.example") == NoRoute(NOT_PUBLIC, permanent=True)
     literal = f"[IPv6:{address}]" if ":" in address else f"[{address}]"
     assert await refusal(router(made), literal) == NoRoute(NOT_PUBLIC, permanent=True)
+
+
+@pytest.mark.parametrize("address", ["9.9.9.9", "2a00::1", "64:ff9b::9.9.9.9", "::ffff:9.9.9.9", "192.88.98.1", "3ffe::1"])
+def test_t_net_05_public_addresses_are_public(address: str) -> None:
+    assert is_public(address)
 
 
 async def test_t_relay_17_networks_that_were_allowed_are_reached() -> None:
@@ -212,3 +219,22 @@ async def test_static_routes_come_first_and_may_lead_anywhere() -> None:
 async def test_a_routed_host_without_an_address_is_temporary() -> None:
     found = await refusal(router(FakeZone(), routes={"*": StaticHop("typo.example", 25)}))
     assert not found.permanent and found.reply.enhanced == "4.4.4"
+
+
+async def trusted(found: Router, domain: str = "example.net") -> set[bool]:
+    targets = await found.find(domain)
+    assert not isinstance(targets, NoRoute), targets
+    return {target.is_trusted for target in targets}
+
+
+async def test_t_tls_08_a_host_that_dns_named_is_trusted_by_dnssec_only() -> None:
+    made = zone()
+    assert await trusted(router(made)) == {False}
+    made.authenticated.add("example.net")
+    assert await trusted(router(made)) == {True}
+
+
+async def test_hosts_that_nobody_else_named_are_trusted() -> None:
+    assert await trusted(router(FakeZone()), "[9.9.9.9]") == {True}
+    assert await trusted(router(FakeZone(), routes={"*": StaticHop("127.0.0.1", 25)})) == {True}
+    assert await trusted(router(zone(), routes={"*": StaticHop("mx1.example.net", 25)})) == {True}

@@ -1,12 +1,16 @@
 """What is asked of mail that users submit, and what is mended in it; fed as the machine feeds it (T-RELAY-01, 11, 12)."""
 
 import base64
+import time
 from pathlib import Path
 
 import pytest
 import structlog
 
 from mailward.formats.edits import render
+from mailward.formats.message import MessageView
+from mailward.intake.refusing import HEADER_TOO_BIG
+from mailward.intake.submission import ONCE, _only_address
 from mailward.model.session import Role, TlsFacts
 from mailward.protocol.smtp.events import MailAsked
 from mailward.protocol.smtp.params import parse_mail
@@ -157,6 +161,23 @@ UNREADABLE = "550 5.6.0 The message needs one From field with exactly one addres
         (b"From: alice@example.org@outside.example", UNREADABLE),
         (b"From: =?utf-8?q?alice=40example.org?=", UNREADABLE),
         (b"From: alice@example.org\r\nSender: bob@example.org", NOT_YOURS.replace("From", "Sender")),
+        (b"From: alice@example.org\r\nResent-From: bob@example.org", NOT_YOURS.replace("From", "Resent-From")),
+        (b"From: alice@example.org\r\nResent-Sender: ceo@bank.example", NOT_YOURS.replace("From", "Resent-Sender")),
+        (
+            b"From: alice@example.org\r\nResent-From: alice@example.org\r\nResent-From: bob@example.org",
+            NOT_YOURS.replace("From", "Resent-From"),
+        ),
+        (b"From: alice@example.org\r\nResent-From: us:;", "550 5.6.0 The Resent-From field must hold exactly one address"),
+        (b"From: =?utf-8?q?=3Cceo=40bank.example=3E?= <alice@example.org>", UNREADABLE),
+        (b"From: =?utf-8?q?CEO_=3Cceo=40bank.example=3E=2C?= <alice@example.org>", UNREADABLE),
+        (b"From: x =?utf-8?b?PGNlb0BiYW5rLmV4YW1wbGU+?= <alice@example.org>", UNREADABLE),
+        (b"From: =?utf-8?q?ceo=40bank.example=2C?= <alice@example.org>", UNREADABLE),
+        (b"From: =?utf-8?q?a=40b_=3Cceo=40bank.example=3E?= <alice@example.org>", UNREADABLE),
+        (b"From: alice@example.org (=?utf-8?q?=29=3Cceo=40bank.example=3E=28?=)", UNREADABLE),
+        (
+            b"From: alice@example.org\r\nSender: =?utf-8?q?=3Cceo=40bank.example=3E?= <alice@example.org>",
+            "550 5.6.0 The Sender field must hold exactly one address",
+        ),
         (
             b"From: alice@example.org\r\nSender: alice@example.org\r\nSender: bob@example.org",
             "550 5.6.0 The Sender field must hold exactly one address",
@@ -182,10 +203,96 @@ async def test_t_relay_11_the_author_must_be_the_account(desk: Post, header: byt
         b"From: =?utf-8?q?J=C3=BCrgen?= <Alice+lists@EXAMPLE.org> (home)",
         b"From: postmaster@example.org\r\nSender: alice@example.org",
         b"FROM:\r\n\talice@example.org",
+        b"From: =?utf-8?q?M=C3=BCller=2C_J=C3=BCrgen?= <alice@example.org>",
+        b"From: =?utf-8?q?alice=40example.org_=3Calice=40example.org=3E?= <alice@example.org>",
+        b'From: "=?utf-8?q?J=C3=BCrgen?= of ceo@bank.example" <alice@example.org>',
+        b"From: alice@example.org\r\nResent-From: Alice <alice+again@example.org>\r\nResent-Sender: postmaster@example.org",
+        b"From: alice@example.org\r\nResent-From: alice@example.org\r\nResent-From: alice@example.org",
     ],
 )
 async def test_t_relay_12_an_author_in_any_spelling_of_the_account(desk: Post, header: bytes) -> None:
     assert (await submit(await alice(desk), header + b"\r\n")).startswith("250")
+
+
+async def answer_to(desk: Post, header: bytes) -> str:
+    """To a message of alice with these fields beside From."""
+    talk = await alice(desk)
+    return await talk.send(
+        b"From: alice@example.org\r\n" + header + b"\r\nhi\r\n", "x@outside.example", mail_from="alice@example.org"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (b"Subject : x", "Subject"),
+        (b"X\x01Y: x", "XY"),
+        (b"Su\x7fbject: x", "Subject"),
+        (b"From\x0b: ceo@bank.example", "From"),
+        (b"no colon here", "nocolonhere"),
+        (b": no name", "?"),
+        (b"S\xc3\xbcbject: x", "S??bject"),
+        (b"a" * 200, "a" * 60),
+    ],
+)
+async def test_t_hdr_02_a_line_that_is_no_field_does_not_go_out(desk: Post, header: bytes, name: str) -> None:
+    if name == "From":
+        assert await answer_to(desk, header + b"\r\n") == UNREADABLE
+        return
+    assert await answer_to(desk, header + b"\r\n") == f"550 5.6.0 The header line '{name}' is not a name, a colon and a value"
+    record = desk.decisions.last()
+    assert record is not None and record.recipients[0].source_name == "field" and desk.spool.items == []
+
+
+async def test_t_hdr_02_a_header_that_begins_with_a_continuation_does_not_go_out(desk: Post) -> None:
+    talk = await alice(desk)
+    message = b" folded: x\r\nFrom: alice@example.org\r\n\r\nhi\r\n"
+    assert (await talk.send(message, "x@outside.example", mail_from="alice@example.org")).startswith("550 5.6.0 The header line")
+
+
+@pytest.mark.parametrize("code", [*range(1, 9), 11, 12, *range(14, 32), 127])
+async def test_t_dkim_16_no_control_character_in_a_field_but_a_tab(desk: Post, code: int) -> None:
+    answer = await answer_to(desk, b"Subject: " + bytes([code]) + b" x\r\n")
+    assert answer == "550 5.6.0 The Subject field holds a control character"
+
+
+async def test_tabs_letters_beyond_ascii_and_control_characters_of_the_body_go_out(desk: Post) -> None:
+    assert (await answer_to(desk, b"Subject:\ta\tb\r\n\t\xc3\xbc\r\n\r\n\x0b\x0c\x1b\r\n")).startswith("250")
+
+
+@pytest.mark.parametrize("name", [name for name in ONCE if name not in ("From", "Sender")])
+async def test_t_hdr_03_what_may_stand_once_stands_once(desk: Post, name: str) -> None:
+    twice = f"{name}: a@example.net\r\n{name.upper()}: b@example.net\r\n".encode()
+    assert await answer_to(desk, twice) == f"550 5.6.0 The message has more than one {name} field"
+
+
+async def test_t_hdr_03_nine_hundred_to_fields_are_refused(desk: Post) -> None:
+    assert await answer_to(desk, b"To: x@outside.example\r\n" * 890) == "550 5.6.0 The message has more than one To field"
+
+
+@pytest.mark.parametrize("header", [b"X: 1\r\n" * 950, (b"X: " + b"x" * 60_000 + b"\r\n") * 4], ids=["fields", "octets"])
+async def test_t_dkim_16_a_header_keeps_room_for_what_is_added_on_the_way_out(desk: Post, header: bytes) -> None:
+    assert await answer_to(desk, header) == str(HEADER_TOO_BIG.reply)
+
+
+@pytest.mark.parametrize("name", ["From", "Sender", "Resent-From"])
+async def test_t_dos_08_an_author_field_that_is_slow_to_read_is_not_read(desk: Post, name: str) -> None:
+    head = b"" if name == "From" else b"From: alice@example.org\r\n"
+    answer = await submit(await alice(desk), head + f"{name}: ".encode() + b"@" * 60_000 + b"\r\n")
+    assert answer == "550 5.6.0 From and Sender are longer than 4096 octets"
+
+
+@pytest.mark.parametrize(
+    "octets", [b"@" * 4000, b"(" * 4000, b"<@" * 2000, b"=?q?q?=3C" * 440, b"=?utf-8?b?" + b"QEBA" * 990 + b"?="]
+)
+def test_t_dos_08_what_is_read_of_author_fields_is_read_within_50_ms(octets: bytes) -> None:
+    message = MessageView(b"From: " + octets + b"\r\n\r\n")
+    taken_s = []
+    for _ in range(3):
+        begun = time.process_time()
+        assert _only_address(message.fields[0]) is None
+        taken_s.append(time.process_time() - begun)
+    assert min(taken_s) < 0.05
 
 
 async def test_what_is_missing_is_added_and_what_must_not_go_out_is_removed(desk: Post) -> None:
