@@ -84,8 +84,8 @@ class Failures:
     """All counts of the server.
 
     A network that has logged in to an account before has a count of its own for that account: strangers who guess at the
-    account slow each other down, not its owner. Networks that are new, and have not failed anywhere, have one of their own, too: who
-    guesses from a few networks does not hold up an owner who has moved (T-AUTH-01).
+    account slow each other down, not its owner. Networks that are new, and have not failed anywhere, have one of their own, too:
+    who guesses from a few networks does not hold up an owner who has moved (T-AUTH-01).
     """
 
     def __init__(self, limits: FailureLimits | None = None) -> None:
