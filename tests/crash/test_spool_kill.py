@@ -11,7 +11,7 @@ from pathlib import Path
 from mailward.disk import Disk
 from mailward.queue.item import QueuedRecipient
 from mailward.queue.spool import Spool
-from support.spooling import NOW, commit
+from support.spooling import NOW, commit, flush
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,7 +110,7 @@ async def test_t_q_11_state_of_each_recipient_survives_the_process(tmp_path: Pat
     item = await commit(spool, b"to four", 4)
     spool.done(item.id, 0, "delivered to INBOX")
     spool.failed_attempt(item.id, 2, "no room", NOW)
-    await asyncio.to_thread(spool.flush)
+    await asyncio.to_thread(flush, spool)
     await spool.close()
     for _ in range(3):  # however often it changes hands
         keeper = Spool(tmp_path / "spool", Disk(), owner="queue")

@@ -81,14 +81,14 @@ async def live(folder: Path, disk: Disk, life: Life) -> None:
     first, second = list(life.sent)
     serve(spool, life, first, 0)
     serve(spool, life, second, 0)
-    await asyncio.to_thread(spool.flush)
+    await asyncio.to_thread(flush, spool)
     await asyncio.gather(receive(spool, life, 2), receive(spool, life, 3))
     await receive(spool, life, 4)
     large = list(life.sent)[4]
     spool.failed_attempt(large, 0, "the store is not there", NOW)
     serve(spool, life, large, 1)
     serve(spool, life, first, 1)
-    await asyncio.to_thread(spool.flush)
+    await asyncio.to_thread(flush, spool)
     for number in (5, 6):
         await receive(spool, life, number)
     await spool.close()
