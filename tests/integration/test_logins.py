@@ -185,9 +185,9 @@ def test_t_2fa_06_an_app_password_for_another_protocol_is_refused(running: Serve
     ("arguments", "code", "said"),
     [
         (("add", ADDRESS, "x", "--scope", "http"), 64, "--scope takes some of smtp,imap,pop3"),
-        (("add", ADDRESS, "x", "--expires", "soon"), 64, "12h, 90d"),
+        (("add", ADDRESS, "x", "--expires", "soon"), 64, "30m, 2h or 7d"),
         (("add", ADDRESS, "a\nb"), 64, "printable"),
-        (("add", "nobody@example.test", "x"), 66, "no account"),
+        (("add", "nobody@example.test", "x"), 66, "nobody's mailbox"),
         (("revoke", ADDRESS, "none"), 66, "no app password 'none'"),
     ],
 )
