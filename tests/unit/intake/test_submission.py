@@ -215,11 +215,12 @@ async def test_t_relay_12_an_author_in_any_spelling_of_the_account(desk: Post, h
 
 
 async def answer_to(desk: Post, header: bytes) -> str:
-    """To a message of alice with these fields beside From."""
+    """To a message of alice with these fields beside From, without the id."""
     talk = await alice(desk)
-    return await talk.send(
+    said = await talk.send(
         b"From: alice@example.org\r\n" + header + b"\r\nhi\r\n", "x@outside.example", mail_from="alice@example.org"
     )
+    return said.partition(" (id ")[0]
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ async def test_t_dkim_16_a_header_keeps_room_for_what_is_added_on_the_way_out(de
 async def test_t_dos_08_an_author_field_that_is_slow_to_read_is_not_read(desk: Post, name: str) -> None:
     head = b"" if name == "From" else b"From: alice@example.org\r\n"
     answer = await submit(await alice(desk), head + f"{name}: ".encode() + b"@" * 60_000 + b"\r\n")
-    assert answer == "550 5.6.0 From and Sender are longer than 4096 octets"
+    assert answer.partition(" (id ")[0] == "550 5.6.0 From and Sender are longer than 4096 octets"
 
 
 @pytest.mark.parametrize(
