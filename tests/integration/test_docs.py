@@ -151,7 +151,7 @@ def test_the_queue_is_looked_after_as_the_page_says(tmp_path: Path) -> None:
         assert "held" in reader.types("queue hold")
         reader.types("queue release")
         made.until(lambda: attempts() == 3)
-        reader.types("queue drop", answer="y\n")
+        reader.types("queue drop", more="--yes")
         assert made.run("queue", "list").stdout == "nothing waits\n"
         reader.is_through()
 
@@ -180,7 +180,7 @@ def test_the_quarantine_is_looked_after_as_the_page_says(tmp_path: Path) -> None
         reader.stands_for = {"01k9w3c5v7q2x8ab": for_two}
         reader.types("quarantine release")
         assert b"Subject: odd-2\r\n" in made.wait_for(1, account=made.demo)[0], "postmaster is the first account"
-        reader.types("quarantine drop")
+        reader.types("quarantine drop", more="--yes")
         assert made.run("quarantine", "list").stdout == "nothing is in quarantine\n"
 
         (tmp_path / "Maildir").mkdir()

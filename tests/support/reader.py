@@ -45,7 +45,7 @@ class Reader:
             command = command.replace(word, real)
         return command
 
-    def types(self, words: str, *, more: str = "", answer: str = "", code: int = 0) -> str:
+    def types(self, words: str, *, more: str = "", code: int = 0) -> str:
         """Type that command, `more` behind it where it would ask a terminal; what it prints."""
         command = f"{self.reads(words)} {more}"
         environment = {
@@ -56,8 +56,8 @@ class Reader:
             "COLUMNS": "200",
         }
         done = subprocess.run(
-            ["sh", "-c", command], cwd=self._folder, env=environment, input=answer,
-            capture_output=True, text=True, timeout=60, check=False,
+            ["sh", "-c", command], cwd=self._folder, env=environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == code, f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
