@@ -82,6 +82,23 @@ def test_a_broken_key_is_told_and_the_other_records_are_printed() -> None:
         assert "dkim: KeyFileError: example.test/r" in done.stderr and "MX" in done.stdout
 
 
+def test_a_broken_key_does_not_pass_for_a_plugin_that_is_off() -> None:
+    with server(start=False) as target:
+        for key in (target.folder / "secrets/dkim/example.test").glob("r*.pem"):
+            key.chmod(0o644)
+        done = target.run("domain", "dkim", "example.test", check=False)
+        assert done.returncode == 70
+        assert "chmod" in done.stderr and "waits in the queue" in done.stderr and "not enabled" not in done.stderr
+
+
+def test_nothing_to_do_is_said() -> None:
+    with server(start=False) as target:
+        assert target.run("domain", "dkim", "example.test", "--retire").stdout.startswith("; no older keys, so none is deleted\n")
+        first = target.json("domain", "dkim", "example.test", "--rotate")
+        second = target.run("domain", "dkim", "example.test", "--rotate").stdout
+        assert "so no new ones were made" in second and all(selector in second for selector in first["wait"])
+
+
 def test_wrong_usage() -> None:
     with server(start=False) as target:
         for arguments, code in (

@@ -108,6 +108,45 @@ def test_t_auth_03_04_refusals_look_alike(running: Server) -> None:
     running.run("account", "unlock", ADDRESS)
 
 
+def test_t_auth_10_a_removed_account_is_nobodys_at_once(running: Server) -> None:
+    running.add_account("gone@example.test")
+    running.run("account", "alias", "add", "leaving@example.test", "gone@example.test")
+    made = cast(dict[str, str], running.json("account", "app-password", "add", "gone@example.test", "phone"))
+    for name in ("gone@example.test", "leaving@example.test"):
+        assert answer(running, PASSWORD, name) == answer(running, made["password"], name) == "OK"
+    running.run("try", "send", "--to", "gone@example.test")
+    assert len(running.wait_for(1, account="gone@example.test")) == 1
+
+    refused = running.run("account", "remove", "gone@example.test", check=False)
+    assert refused.returncode == 64 and "add --yes" in refused.stderr
+    removed = cast(dict[str, str], running.json("account", "remove", "gone@example.test", "--yes"))
+    assert list(Path(removed["mail"]).glob("*")) and Path(removed["mail"]).is_relative_to(running.folder / "data")
+    for name in ("gone@example.test", "leaving@example.test"):
+        assert "AUTHENTICATIONFAILED" in answer(running, PASSWORD, name)
+        assert "AUTHENTICATIONFAILED" in answer(running, made["password"], name)
+        assert running.send(b"Subject: late\r\n\r\n", to=(name,))[0] == 550
+
+    running.add_account("gone@example.test")
+    assert answer(running, made["password"], "gone@example.test") != "OK"
+    assert running.messages(account="gone@example.test") == []  # who comes next does not read the mail of who was there
+
+
+def test_rfc_5321_4_5_1_postmaster_of_every_domain_is_taken(running: Server) -> None:
+    running.add_account("carl@hosted.test")
+    running.run("domain", "add", "aaa.test")
+    running.run("domain", "add", "own.test", "--postmaster", "carl@hosted.test")
+    for recipient in ("postmaster", "Postmaster@example.test", "postmaster@aaa.test", "abuse@hosted.test", "abuse@own.test"):
+        with running.smtp() as client:
+            client.ehlo()
+            client.mail("")
+            assert client.docmd("RCPT", f"TO:<{recipient}>")[0] == 250, recipient
+    running.run("try", "send", "--to", "postmaster@own.test")
+    assert len(running.wait_for(1, account="carl@hosted.test")) == 1
+    listed = cast(list[dict[str, object]], running.json("account", "alias", "list"))
+    assert {"alias": "abuse@own.test", "address": "carl@hosted.test", "given": True} in listed
+    assert {"alias": "abuse@aaa.test", "address": ADDRESS, "given": False} in listed
+
+
 def test_t_2fa_06_app_passwords(running: Server) -> None:
     running.add_account("phone@example.test")
     made = running.json("account", "app-password", "add", "phone@example.test", "my phone", "--scope", "imap", "--expires", "90d")
@@ -138,9 +177,9 @@ def test_t_2fa_06_what_is_taken_back_ends_its_sessions(running: Server) -> None:
     by_phone.wait_ended()
     assert by_password.may_send() and by_password.imap.noop()[0] == "OK", "opened with another secret"
     by_password.idle()
-    running.run("account", "password", address, "--password-stdin", stdin="new one\n")
+    running.run("account", "password", address, "--password-stdin", stdin="another one\n")
     by_password.wait_ended()
-    assert answer(running, "new one", address) == "OK"
+    assert answer(running, "another one", address) == "OK"
 
 
 class Sessions:
@@ -231,9 +270,9 @@ def test_t_2fa_05_a_code_behind_the_password_where_the_policy_allows_it(running:
 def test_a_changed_password_counts_at_the_next_login(running: Server) -> None:
     running.add_account("carol@example.test")
     assert answer(running, PASSWORD, "carol@example.test") == "OK"
-    running.run("account", "password", "carol@example.test", "--password-stdin", stdin="new one\n")
+    running.run("account", "password", "carol@example.test", "--password-stdin", stdin="another one\n")
     assert "AUTHENTICATIONFAILED" in answer(running, PASSWORD, "carol@example.test")
-    assert answer(running, "new one", "carol@example.test") == scram(running, "new one", "carol@example.test") == "OK"
+    assert answer(running, "another one", "carol@example.test") == scram(running, "another one", "carol@example.test") == "OK"
 
 
 def test_t_auth_01_unlock(running: Server) -> None:

@@ -47,10 +47,18 @@ def test_exit_codes_tell_what_went_wrong() -> None:
             (("explain", "last"), 66),
             (("account", "password", "nobody@example.test", "--password-stdin"), 66),
             (("account", "add", "demo@example.test", "--password-stdin"), 64),
+            (("quickstart", "x", "--domain", "example.test", "--account", "alice", "--password-stdin"), 64),
+            (("quickstart", "x", "--domain", "no domain", "--account", "alice@example.test", "--password-stdin"), 64),
+            (("account", "remove", "nobody@example.test", "--yes"), 66),
+            (("account", "remove", "postmaster@example.test", "--yes"), 64),
+            (("account", "alias", "remove", "nobody@example.test"), 66),
+            (("account", "alias", "add", "demo@example.test", "nobody@example.test"), 66),
+            (("domain", "remove", "elsewhere.test", "--yes"), 66),
+            (("domain", "remove", "example.test", "--yes"), 64),
             (("policy", "check", "-c", "/nonexistent"), 78),
             (("try", "send"), 70),
         ):
-            assert target.run(*arguments, stdin="secret\n", check=False).returncode == code, arguments
+            assert target.run(*arguments, stdin="long enough\n", check=False).returncode == code, arguments
 
 
 def test_try_send_names_the_record_of_every_refusal_and_none_where_there_is_none() -> None:

@@ -77,6 +77,22 @@ def test_a_login_needs_the_code_and_says_so_to_the_log_alone(login: Login, clock
     assert (outcome.result, outcome.why) == ("refused", "a code behind the password, and no second factor to check it")
 
 
+def test_a_second_enrolment_says_that_the_first_still_holds(login: Login, clock: FakeClock, log: MemoryLog, secret: str) -> None:
+    kv = login.kv["totp"]
+    again = command("enrol", kv, clock, log)
+    assert "the secret from before stays in force" in again.text
+    assert attempt(login, code_at(secret, clock)) == "password and second factor"
+    assert "from before" not in command("enrol", MemoryKeyValue(), clock, log).text
+
+
+@pytest.mark.parametrize("code", ["abcdef", "12345", "1234567", "\u0661" * 6, ""])
+def test_what_is_no_code_is_not_blamed_on_the_clocks(clock: FakeClock, log: MemoryLog, code: str) -> None:
+    kv = MemoryKeyValue()
+    command("enrol", kv, clock, log)
+    with pytest.raises(CommandFailed, match="six digits"):
+        command("confirm", kv, clock, log, code=code)
+
+
 def test_t_2fa_01_a_code_is_good_once_and_no_earlier_one_after_it(login: Login, clock: FakeClock, secret: str) -> None:
     code, earlier = code_at(secret, clock), code_at(secret, clock, -30)
     assert attempt(login, code, protocol="imap") == "password and second factor"

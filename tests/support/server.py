@@ -99,7 +99,7 @@ class Server:
         (self.folder / "policies/inbound.yaml").write_text(text)
 
     def add_account(self, address: str) -> None:
-        self.run("account", "add", address, "--password-stdin", stdin=PASSWORD + "\n")
+        self.run("account", "add", address, "--new-domain", "--password-stdin", stdin=PASSWORD + "\n")
         self.accounts.append(address)
 
     def password(self, account: str) -> str:

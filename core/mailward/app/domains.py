@@ -1,6 +1,8 @@
 """What it takes to serve a domain."""
 
-from mailward.directory import Directory
+from mailward.directory import ROLES, Directory
+from mailward.model.address import Address
+from mailward.model.ids import AccountId
 from mailward.services.signing_keys import SigningKeys
 
 
@@ -12,3 +14,9 @@ def serve_domain(directory: Directory, keys: SigningKeys, name: str) -> tuple[st
     selectors = keys.ensure(name)
     directory.add_domain(name)
     return selectors
+
+
+def give_roles(directory: Directory, domain: str, account: AccountId) -> None:
+    """Let postmaster and abuse of a served domain be this account. Raises DirectoryError when one is another's."""
+    for role in ROLES:
+        directory.add_alias(Address(role, domain), account)

@@ -1,17 +1,17 @@
 """Writes the folder of a new installation: configuration, policies, certificate, and a first domain with keys and an account."""
 
 import os
-import secrets
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from mailward.app.certificate import self_signed
-from mailward.app.domains import serve_domain
+from mailward.app.domains import give_roles, serve_domain
 from mailward.app.users import drop_privileges, user_named
 from mailward.auth.credentials import set_password
+from mailward.auth.passwords import make_password
 from mailward.directory import CredentialStore, Directory
-from mailward.formats.address import parse_mailbox
+from mailward.model.address import Address
 from mailward.model.errors import ConfigError
 from mailward.services.signing_keys import SigningKeys
 
@@ -27,7 +27,7 @@ class Plan:
 
     folder: Path
     domain: str
-    account: str
+    account: Address
     password: str | None
     port_offset: int
     address: str
@@ -52,9 +52,9 @@ def quickstart(plan: Plan) -> Result:
     config_file = plan.folder / "mailward.yaml"
     if config_file.exists():
         raise ConfigError(f"{config_file} exists already; quickstart never changes an installation. Choose another folder.")
-    account = parse_mailbox(plan.account)
+    account = plan.account
     if account.domain != plan.domain:
-        raise ConfigError(f"the account {plan.account} is not in the domain {plan.domain}")
+        raise ConfigError(f"the account {account} is not in the domain {plan.domain}")
     ports = {name: port + plan.port_offset for name, port in PORTS.items()}
     scanner = next((path for path in CLAMD_SOCKETS if path.exists()), None)
 
@@ -76,18 +76,16 @@ def quickstart(plan: Plan) -> Result:
     _write(plan.folder / "policies/submission.yaml", _submission_policy(scanner).encode(), 0o644)
     _write(plan.folder / "plugins/README.md", DROP_INS.encode(), 0o644)
 
-    password = plan.password or secrets.token_urlsafe(12)
+    password = plan.password or make_password()
     directory_file = plan.folder / "data/directory.sqlite"
     with closing(Directory(directory_file)) as directory, closing(CredentialStore(directory_file)) as credentials:
         serve_domain(directory, SigningKeys(plan.folder / "secrets/dkim"), plan.domain)
         account_id = directory.add_account(account)
         set_password(credentials, account_id, password)
-        for role in ("postmaster", "abuse"):
-            if account.local_part.lower() != role:
-                directory.add_alias(parse_mailbox(f"{role}@{plan.domain}"), account_id)
+        give_roles(directory, plan.domain, account_id)
     password_file = None
     if plan.password is None:
-        password_file = plan.folder / f"secrets/{plan.account}.password"
+        password_file = plan.folder / f"secrets/{account}.password"
         _write(password_file, password.encode() + b"\n", 0o600)
     _write(config_file, _config(plan, ports, name_servers()).encode(), 0o644)
     return Result(config_file, str(account), password, password_file, ports, scanner)

@@ -7,6 +7,7 @@ only so many may wait for one: a flood of logins must not become a flood of memo
 import asyncio
 import hashlib
 import os
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -19,10 +20,17 @@ from argon2.low_level import Type
 from mailward.directory import password_id
 
 MAX_PASSWORD_OCTETS = 1024
+MIN_PASSWORD_LENGTH = 8
+"""Characters that a new password needs at least (NIST SP 800-63B); an older one still opens its account."""
 REMEMBER_S = 60.0
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
 _PREFIX = "$argon2id$"
+
+
+def make_password() -> str:
+    """A new one of 96 random bits, to be shown once."""
+    return secrets.token_urlsafe(12)
 
 
 def hash_password(password: str) -> str:

@@ -1,68 +1,130 @@
 """`mailward account`: who has a mailbox here."""
 
+from typing import Annotated
+
 import typer
 
 from mailward.app.domains import serve_domain
 from mailward.auth.credentials import set_password
-from mailward.cli import app_password
+from mailward.cli import alias, app_password
 from mailward.cli.account_plugins import AccountGroup
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,
     JsonOption,
+    MakePassword,
     PasswordFile,
     PasswordStdin,
+    YesOption,
     account_of,
-    ask_password,
+    ask_new_password,
     config_of,
+    new_password_from,
     opened_credentials,
     opened_directory,
     parsed_address,
-    password_from,
 )
-from mailward.cli.output import SOFTWARE, USAGE, fail, show, table
-from mailward.directory import DirectoryError
+from mailward.cli.output import SOFTWARE, USAGE, confirm, fail, show, table
+from mailward.directory import Directory, DirectoryError
+from mailward.model.address import Address
 from mailward.net.authd import unlock
 from mailward.net.local import PeerAway
 from mailward.services.signing_keys import SigningKeys
 
 app = typer.Typer(cls=AccountGroup, help="Who has a mailbox here.", no_args_is_help=True)
 app.add_typer(app_password.app, name="app-password")
+app.add_typer(alias.app, name="alias")
 
 
 @app.command("add")
 def add_command(
     address: AddressArgument,
-    config: ConfigOption = None,
+    new_domain: Annotated[bool, typer.Option("--new-domain", help="Serve the domain too, as by mailward domain add.")] = False,
     password_stdin: PasswordStdin = False,
     password_file: PasswordFile = None,
+    make_password: MakePassword = False,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an account. The domain is taken on when it is new, as by mailward domain add.
+    """Make an account in a domain that is served here.
 
     Examples:
 
       mailward account add alice@example.org
 
       mailward account add bob@example.org --password-stdin <password.txt
+
+      mailward account add carol@example.com --new-domain --make-password
     """
     mailbox = parsed_address(address)
-    password = password_from(password_stdin, password_file)
+    given = new_password_from(password_stdin, password_file, make_password)
     settings = config_of(config)
-    password = password or ask_password(twice=True)
     with opened_directory(settings) as directory, opened_credentials(settings) as credentials:
-        is_new = not directory.is_local_domain(mailbox.domain)
-        if is_new:
-            serve_domain(directory, SigningKeys(settings.dkim_keys), mailbox.domain)
+        is_new = new_domain and not directory.is_local_domain(mailbox.domain)
         try:
+            if not is_new:
+                _check_free(directory, mailbox)
+            password = given or ask_new_password()
+            if is_new:
+                serve_domain(directory, SigningKeys(settings.dkim_keys), mailbox.domain)
             account = directory.add_account(mailbox)
         except DirectoryError as error:
             fail(str(error), USAGE)
         set_password(credentials, account, password)
     text = f"account {mailbox} made"
+    if make_password:
+        text += f"\npassword: {password}"
     if is_new:
         text += f"\n{mailbox.domain} is new here; publish what this prints: mailward domain dns {mailbox.domain}"
-    show(text, {"address": str(mailbox), "id": account}, as_json=as_json)
+    show(text, {"address": str(mailbox), "id": account, **({"password": password} if make_password else {})}, as_json=as_json)
+
+
+def _check_free(directory: Directory, mailbox: Address) -> None:
+    """Raises DirectoryError. Of a domain taken on by a typing error nobody here could reach the real one any more."""
+    if not directory.is_local_domain(mailbox.domain):
+        fail(
+            f"the domain {mailbox.domain} is not served here; served are: {', '.join(directory.domains()) or 'none'}\n"
+            f"  When it is yours and its mail shall come here: mailward account add {mailbox} --new-domain",
+            USAGE,
+        )
+    directory.check_free(mailbox)
+
+
+@app.command("remove")
+def remove_command(
+    address: AddressArgument, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Remove an account with its aliases and all its passwords. Its mail stays as a folder that the answer names.
+
+    A running server refuses its logins, and mail to it, at once.
+
+    Example: mailward account remove bob@example.org --yes
+    """
+    settings = config_of(config)
+    account = account_of(settings, address)
+    if str(account.address).lower() != str(parsed_address(address)).lower():
+        fail(f"{address} is no account but goes to {account.address}; nothing was removed", USAGE)
+    confirm(f"Remove the account {account.address}?", yes=yes)
+    with opened_directory(settings) as directory:
+        gone = [alias.address for alias in directory.aliases() if alias.account == account]
+        before = _postmasters(directory)
+        directory.remove_account(account.id)
+        after = _postmasters(directory)
+    folder = settings.data / "accounts" / account.id
+    mail = folder if folder.exists() else None
+    lines = [f"account {account.address} removed"]
+    if gone:
+        lines.append(f"its aliases too: {', '.join(map(str, gone))}")
+    lines.append(f"its mail stays in {mail}; delete that folder when nobody needs it" if mail else "it never had any mail")
+    lines += [f"postmaster@{domain} now goes to {to or 'nobody'}" for domain, to in after.items() if to != before[domain]]
+    data = {"address": str(account.address), "id": account.id, "aliases": [*map(str, gone)], "mail": str(mail) if mail else None}
+    show("\n".join(lines), data, as_json=as_json)
+
+
+def _postmasters(directory: Directory) -> dict[str, str]:
+    """domain -> whose its postmaster is, "" for nobody's."""
+    found = {domain: directory.account(Address("postmaster", domain)) for domain in directory.domains()}
+    return {domain: str(account.address) if account else "" for domain, account in found.items()}
 
 
 @app.command("list")
@@ -80,22 +142,24 @@ def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> No
 @app.command("password")
 def password_command(
     address: AddressArgument,
-    config: ConfigOption = None,
     password_stdin: PasswordStdin = False,
     password_file: PasswordFile = None,
+    make_password: MakePassword = False,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Set an account's password; a running server heeds it at once and ends the sessions opened with the old one.
 
     Example: mailward account password alice@example.org
     """
-    given = password_from(password_stdin, password_file)
+    given = new_password_from(password_stdin, password_file, make_password)
     settings = config_of(config)
     account = account_of(settings, address)
-    password = given or ask_password(twice=True)
+    password = given or ask_new_password()
     with opened_credentials(settings) as credentials:
         set_password(credentials, account.id, password)
-    show(f"password of {account.address} set", {"address": str(account.address)}, as_json=as_json)
+    text = f"password of {account.address} set" + (f"\npassword: {password}" if make_password else "")
+    show(text, {"address": str(account.address), **({"password": password} if make_password else {})}, as_json=as_json)
 
 
 @app.command("unlock")

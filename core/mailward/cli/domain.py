@@ -8,11 +8,12 @@ import typer
 
 from mailward.api.dns import DnsRecord
 from mailward.app.config import Config
-from mailward.app.domains import serve_domain
-from mailward.app.records import all_records, unpublished
-from mailward.cli.options import ConfigOption, JsonOption, config_of, opened_directory
-from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table, warn
-from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.app.domains import give_roles, serve_domain
+from mailward.app.records import Records, all_records, unpublished
+from mailward.cli.options import ConfigOption, JsonOption, YesOption, account_of, config_of, opened_directory, parsed_domain
+from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, confirm, fail, show, table, warn
+from mailward.directory import DirectoryError
+from mailward.model.address import Address
 from mailward.services.resolver import DnsResolver
 from mailward.services.signing_keys import SigningKeyError, SigningKeys
 
@@ -23,6 +24,9 @@ DomainArgument = Annotated[str, typer.Argument(help="One of the domains served h
 @app.command("add")
 def add_command(
     domain: Annotated[str, typer.Argument(help="A domain whose mail is to be taken, for example example.com.")],
+    postmaster: Annotated[
+        str | None, typer.Option(help="The account that gets its postmaster and abuse; else the server's postmaster does.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -30,15 +34,61 @@ def add_command(
 
     A running server heeds it at once. Accounts are added with mailward account add.
 
-    Example: mailward domain add example.com
+    Examples:
+
+      mailward domain add example.com
+
+      mailward domain add example.com --postmaster carol@example.org
     """
-    name = _parsed(domain)
+    name = parsed_domain(domain)
     settings = config_of(config)
+    account = None if postmaster is None else account_of(settings, postmaster)
     with opened_directory(settings) as directory:
         selectors = serve_domain(directory, SigningKeys(settings.dkim_keys), name)
+        if account is not None:
+            try:
+                give_roles(directory, name, account.id)
+            except DirectoryError as error:
+                fail(f"{error}; take it away first: mailward account alias remove", USAGE)
+        reader = directory.account(Address("postmaster", name))
     records = _records(settings, name)
-    text = f"; {name} is served here; publish these records:\n{zone_lines(records)}"
-    show(text, {"domain": name, "selectors": selectors, "records": _data(records)}, as_json=as_json)
+    whose = f"postmaster@{name} goes to {reader.address}" if reader else "nobody reads its postmaster until there is an account"
+    text = f"; {name} is served here; {whose}; publish these records:\n{zone_lines(records)}"
+    data = {
+        "domain": name,
+        "postmaster": str(reader.address) if reader else None,
+        "selectors": selectors,
+        "records": _data(records),
+    }
+    show(text, data, as_json=as_json)
+
+
+@app.command("remove")
+def remove_command(
+    domain: DomainArgument, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Serve a domain no longer, once it has no accounts: mail to it is refused, or sent on as to any other.
+
+    Aliases in it go; the keys that sign its mail stay as a folder that the answer names.
+
+    Example: mailward domain remove example.com --yes
+    """
+    settings = config_of(config)
+    name = _served(settings, domain)
+    confirm(f"Serve {name} no longer?", yes=yes)
+    with opened_directory(settings) as directory:
+        gone = [str(alias.address) for alias in directory.aliases() if alias.address.domain == name]
+        try:
+            directory.remove_domain(name)
+        except DirectoryError as error:
+            fail(str(error), USAGE)
+    keys = settings.dkim_keys / name
+    lines = [f"{name} is served no longer; take its records out of DNS"]
+    if gone:
+        lines.append(f"its aliases too: {', '.join(gone)}")
+    if keys.exists():
+        lines.append(f"its keys stay in {keys}; delete that folder when no mail of it waits any more")
+    show("\n".join(lines), {"domain": name, "aliases": gone, "keys": str(keys) if keys.exists() else None}, as_json=as_json)
 
 
 @app.command("list")
@@ -96,7 +146,10 @@ def dkim_command(
     name = _served(settings, domain)
     keys = SigningKeys(settings.dkim_keys)
     if rotate:
+        waited = keys.waiting(name)
         head = f"these keys wait: {_names(keys.rotate(name))}"
+        if waited:
+            head += "; they did before, so no new ones were made: publish their records, then --activate"
     elif activate:
         if not unchecked:
             _require_published(settings, name, keys.waiting(name))
@@ -105,14 +158,19 @@ def dkim_command(
         except SigningKeyError as error:
             fail(str(error), NO_INPUT)
     elif retire:
-        head = f"deleted: {_names(keys.retire(name))}; take their records out of DNS"
+        retired = keys.retire(name)
+        head = f"deleted: {_names(retired)}; take their records out of DNS" if retired else "no older keys, so none is deleted"
     else:
         head = f"these keys sign: {_names(keys.ensure(name))}"
-    records = [record for record in _records(settings, name) if _selector(record, name)]
-    if not records:
+    found = _found(settings, name)
+    records = [record for record in found.records if _selector(record, name)]
+    has_failed = any(problem.startswith("dkim: ") for problem in found.problems)
+    if not records and not has_failed:
         warn("the plugin dkim is not enabled in the policy 'outbound', so nothing is signed")
     data = {"domain": name, "sign": keys.selectors(name), "wait": keys.waiting(name), "records": _data(records)}
     show(f"; {head}\n{zone_lines(records)}", data, as_json=as_json)
+    if has_failed:
+        fail(f"while a key of {name} cannot be used, its mail is not sent unsigned but waits in the queue", SOFTWARE)
 
 
 def zone_lines(records: Iterable[DnsRecord]) -> str:
@@ -129,11 +187,15 @@ def _names(selectors: tuple[str, ...]) -> str:
 
 
 def _records(config: Config, domain: str) -> tuple[DnsRecord, ...]:
+    return _found(config, domain).records
+
+
+def _found(config: Config, domain: str) -> Records:
     """What a plugin failed at is told on standard error."""
     found = asyncio.run(all_records(config, domain))
     for problem in found.problems:
         warn(problem)
-    return found.records
+    return found
 
 
 def _require_published(config: Config, domain: str, selectors: tuple[str, ...]) -> None:
@@ -151,18 +213,8 @@ def _selector(record: DnsRecord, domain: str) -> str:
     return record.name.removesuffix(suffix) if record.name.endswith(suffix) else ""
 
 
-def _parsed(domain: str) -> str:
-    try:
-        name = normalise_domain(domain)
-    except AddressSyntaxError as error:
-        fail(f"'{domain}' is no domain: {error}", USAGE)
-    if name.startswith("["):
-        fail(f"'{domain}' is an address and no domain", USAGE)
-    return name
-
-
 def _served(config: Config, domain: str) -> str:
-    name = _parsed(domain)
+    name = parsed_domain(domain)
     with opened_directory(config) as directory:
         known = directory.domains()
     if name not in known:

@@ -11,12 +11,12 @@ import typer
 
 from mailward.app.config import Config, find_config, load_config
 from mailward.app.users import drop_privileges, service_user
-from mailward.auth.passwords import MAX_PASSWORD_OCTETS
+from mailward.auth.passwords import MAX_PASSWORD_OCTETS, MIN_PASSWORD_LENGTH, make_password
 from mailward.cli.output import NO_INPUT, USAGE, fail, tell
 from mailward.decisions import DecisionStore
 from mailward.directory import Account, CredentialStore, Directory
 from mailward.formats.address import parse_mailbox
-from mailward.formats.domains import AddressSyntaxError
+from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.duration import parse_duration
 from mailward.model.address import Address
 
@@ -32,6 +32,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 SinceOption = Annotated[str | None, typer.Option(help="Only the last 30m, 2h, 7d ...")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Read the password from the first line of a file.")]
+MakePassword = Annotated[bool, typer.Option("--make-password", help="Make up a password and print it.")]
 
 _LONGEST = timedelta(days=36_500)
 """Longer than anything is kept, and no date is out of reach by it."""
@@ -68,6 +69,17 @@ def parsed_address(text: str) -> Address:
         fail(f"'{text}' is no mail address: {error}", USAGE)
 
 
+def parsed_domain(text: str) -> str:
+    """A domain of the command line, as A-labels in lower case."""
+    try:
+        name = normalise_domain(text)
+    except AddressSyntaxError as error:
+        fail(f"'{text}' is no domain: {error}", USAGE)
+    if name.startswith("["):
+        fail(f"'{text}' is an address and no domain", USAGE)
+    return name
+
+
 def opened_directory(config: Config) -> closing[Directory]:
     """For a `with` block."""
     return closing(Directory(config.directory_file))
@@ -87,8 +99,7 @@ def account_of(config: Config, text: str) -> Account:
     """The account whose mailbox this address means: its own, an alias, or either with a "+tag"."""
     address = parsed_address(text)
     with opened_directory(config) as directory:
-        id = directory.resolve(address)
-        found = next((account for account in directory.accounts() if account.id == id), None)
+        found = directory.account(address)
     if found is None:
         fail(f"{address} is nobody's mailbox here; mailward account list shows them", NO_INPUT)
     return found
@@ -108,14 +119,35 @@ def password_from(stdin: bool, file: Path | None) -> str | None:
     return None
 
 
-def ask_password(*, twice: bool) -> str:
+def ask_password() -> str:
     """Ask at the terminal, without echo."""
     if not sys.stdin.isatty():
         fail("no terminal to ask for the password; use --password-stdin or --password-file FILE", USAGE)
-    password = getpass.getpass("Password: ")
-    if twice and getpass.getpass("Again: ") != password:
+    return _first_line(getpass.getpass("Password: "))
+
+
+def new_password_from(stdin: bool, file: Path | None, make: bool = False) -> str | None:
+    """The password to be set that was given by option, or a made-up one; None when no option says where it comes from."""
+    if make and (stdin or file is not None):
+        fail("--make-password excludes --password-stdin and --password-file", USAGE)
+    given = make_password() if make else password_from(stdin, file)
+    return None if given is None else _not_short(given)
+
+
+def ask_new_password() -> str:
+    """Ask twice at the terminal for the password to be set."""
+    if not sys.stdin.isatty():
+        fail("no terminal to ask for the password; use --make-password, --password-stdin or --password-file FILE", USAGE)
+    password = _not_short(ask_password())
+    if getpass.getpass("Again: ") != password:
         fail("the two passwords differ", USAGE)
-    return _first_line(password)
+    return password
+
+
+def _not_short(password: str) -> str:
+    if len(password) < MIN_PASSWORD_LENGTH:
+        fail(f"a password of {len(password)} characters is soon guessed; take {MIN_PASSWORD_LENGTH} at least", USAGE)
+    return password
 
 
 def _first_line(text: str) -> str:

@@ -11,9 +11,16 @@ import typer
 from mailward.api.dns import DnsRecord
 from mailward.app.quickstart import Plan, Result, quickstart
 from mailward.app.records import all_records, domain_records
-from mailward.cli.options import JsonOption, PasswordFile, PasswordStdin, config_of, password_from
+from mailward.cli.options import (
+    JsonOption,
+    PasswordFile,
+    PasswordStdin,
+    config_of,
+    new_password_from,
+    parsed_address,
+    parsed_domain,
+)
 from mailward.cli.output import CONFIGURATION, fail, show, table, warn
-from mailward.formats.domains import normalise_domain
 from mailward.model.errors import MailwardError
 
 DEFAULT_USER = "mailward"
@@ -46,12 +53,12 @@ def quickstart_command(
             pwd.getpwnam(service_user)
         except KeyError:
             fail(f"there is no user '{service_user}'; make one with: useradd --system {service_user}", CONFIGURATION)
-    name = normalise_domain(domain)
+    name = parsed_domain(domain)
     plan = Plan(
         folder=folder,
         domain=name,
-        account=account,
-        password=password_from(password_stdin, password_file),
+        account=parsed_address(account),
+        password=new_password_from(password_stdin, password_file),
         port_offset=port_offset,
         address=address or ("127.0.0.1" if port_offset else "0.0.0.0"),  # noqa: S104 - a mail server listens to the world
         hostname=hostname or f"mx.{name}",

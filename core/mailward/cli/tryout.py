@@ -74,7 +74,7 @@ def _password(config: Config, login: str, given: str | None) -> str:
     kept = config.folder / f"secrets/{login}.password"
     if given is None and os.access(kept, os.R_OK):
         given = password_from(False, kept)
-    return given or ask_password(twice=False)
+    return given or ask_password()
 
 
 @app.command("send")

@@ -8,7 +8,7 @@ import pyotp
 import segno
 
 from mailward.api import AccountCommand, CommandAnswer, CommandCall, CommandFailed
-from mailward_plugins.totp.enrolment import Enrolment, confirm, hashes_of, new_codes
+from mailward_plugins.totp.enrolment import Enrolment, confirm, hashes_of, is_code, new_codes
 from mailward_plugins.totp.keeping import change, kept
 from mailward_plugins.totp.settings import TotpSettings
 
@@ -18,14 +18,15 @@ _CODES = "Recovery codes, each good for one login in place of a code. Keep them 
 async def enrol_command(call: CommandCall) -> CommandAnswer:
     """A new secret; what was in force stays so until this one is confirmed."""
     secret = pyotp.random_base32()
-    await change(call.services.kv, call.account, lambda known: (replace(known, pending=secret), None))
+    was_active = await change(call.services.kv, call.account, lambda known: (replace(known, pending=secret), known.is_active))
     issuer = call.settings.issuer if isinstance(call.settings, TotpSettings) else None
     uri = pyotp.TOTP(secret).provisioning_uri(name=str(call.address), issuer_name=issuer)
     picture = io.StringIO()
     segno.make(uri, micro=False, error="l").terminal(picture, compact=True)
     text = (
         f"{picture.getvalue()}\n{uri}\nsecret: {secret}\n\n"
-        f"Not active yet. Scan it with an authenticator app, then: mailward account totp confirm {call.address} CODE"
+        f"Not active yet{'; until it is, the secret from before stays in force' if was_active else ''}. "
+        f"Scan it with an authenticator app, then: mailward account totp confirm {call.address} CODE"
     )
     return CommandAnswer(text, {"address": str(call.address), "secret": secret, "uri": uri})
 
@@ -36,6 +37,8 @@ async def confirm_command(call: CommandCall) -> CommandAnswer:
     known = await kept(call.services.kv, call.account)
     if not known.pending:
         raise CommandFailed(f"nothing waits to be confirmed; begin with: mailward account totp enrol {call.address}")
+    if not is_code(call.arguments["code"]):
+        raise CommandFailed("a code has six digits, as the app shows them")
     codes = await change(call.services.kv, call.account, lambda e: confirm(e, call.arguments["code"], now))
     if not codes:
         raise CommandFailed("that is not the code for now; check that the clocks of both devices are right, and try the next one")

@@ -91,12 +91,17 @@ def confirm(enrolment: Enrolment, code: str, now: float) -> tuple[Enrolment, tup
 
 def step_of(secret: str, code: str, now: float) -> int | None:
     """The time step whose code this is, None when it is none near now."""
-    if len(code) != _DIGITS or not (code.isascii() and code.isdigit()):
+    if not is_code(code):
         return None
     try:
         return pyotp.TOTP(secret).verify_and_get_timecode(code, for_time=now, valid_window=WINDOW_STEPS)
     except OTPVerificationError:
         return None
+
+
+def is_code(text: str) -> bool:
+    """Can an app have shown this?"""
+    return len(text) == _DIGITS and text.isascii() and text.isdigit()
 
 
 def new_codes() -> tuple[str, ...]:

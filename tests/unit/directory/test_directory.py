@@ -1,5 +1,6 @@
 """Addresses and who they mean; changes by one process are seen by another."""
 
+import sqlite3
 import timeit
 from pathlib import Path
 
@@ -39,16 +40,86 @@ def test_a_plus_that_belongs_to_the_name_wins_over_the_subaddress(directory: Dir
     assert directory.resolve(Address("alice+own", "example.org")) == other
 
 
-def test_postmaster_without_domain_is_the_first_domains(directory: Directory) -> None:
+POSTMASTER = Address("postmaster", "")
+"""RFC 5321 section 4.1.1.3: <Postmaster> without a domain."""
+
+
+def test_rfc_5321_4_5_1_postmaster_and_abuse_of_every_domain_are_somebodys(directory: Directory) -> None:
+    directory.add_domain("aaa.example")
+    assert directory.resolve(POSTMASTER) is None  # nobody is there to read it
+    alice = directory.add_account(ALICE)
+    bob = directory.add_account(Address("bob", "aaa.example"))
+    for domain in ("example.org", "aaa.example"):
+        for role in ("Postmaster", "abuse", "postmaster+x"):
+            assert directory.resolve(Address(role, domain)) == alice
+    assert directory.resolve(POSTMASTER) == alice
+
+    directory.add_alias(Address("postmaster", "aaa.example"), bob)
+    assert directory.resolve(Address("postmaster", "aaa.example")) == bob
+    assert directory.resolve(POSTMASTER) == directory.resolve(Address("abuse", "aaa.example")) == alice
+
+    directory.add_alias(Address("postmaster", "example.org"), bob)  # the server's own: what was given to nobody follows
+    assert directory.resolve(POSTMASTER) == directory.resolve(Address("abuse", "aaa.example")) == bob
+    directory.remove_account(alice)
+    assert directory.resolve(Address("abuse", "example.org")) == bob
+    assert directory.resolve(Address("postmaster", "elsewhere.example")) is None
+
+
+def test_an_account_may_be_called_postmaster(directory: Directory) -> None:
+    directory.add_account(ALICE)
+    own = directory.add_account(Address("Postmaster", "example.org"))
+    assert directory.resolve(POSTMASTER) == own
+    assert directory.aliases() == ()
+
+
+def test_aliases_are_listed_and_removed(directory: Directory) -> None:
     account = directory.add_account(ALICE)
-    directory.add_alias(Address("postmaster", "example.org"), account)
-    assert directory.resolve(Address("postmaster", "")) == account
-    assert directory.resolve(Address("Postmaster", "example.org")) == account
+    directory.add_alias(Address("Sales", "example.org"), account)
+    directory.add_alias(Address("sales", "example.org"), account)  # is its already
+    (alias,) = directory.aliases()
+    assert (str(alias.address), alias.account.id) == ("sales@example.org", account)
+    with pytest.raises(DirectoryError, match="is taken: it is an alias of the account Alice@"):
+        directory.add_account(Address("sales", "example.org"))
+    directory.remove_alias(Address("SALES", "example.org"))
+    assert directory.aliases() == () and directory.resolve(Address("sales", "example.org")) is None
+    with pytest.raises(DirectoryError, match="no alias sales@"):
+        directory.remove_alias(Address("sales", "example.org"))
+    with pytest.raises(DirectoryError, match="own address"):
+        directory.remove_alias(ALICE)
+
+
+def test_t_auth_10_of_a_removed_account_nothing_is_left(directory: Directory, tmp_path: Path) -> None:
+    account, other = directory.add_account(ALICE), directory.add_account(Address("bob", "example.org"))
+    directory.add_alias(Address("sales", "example.org"), account)
+    directory.remove_account(account)
+    assert [a.id for a in directory.accounts()] == [other]
+    assert directory.resolve(ALICE) is None and directory.resolve(Address("sales", "example.org")) is None
+    connection = sqlite3.connect(tmp_path / "directory.sqlite")
+    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        assert account not in str(connection.execute(f"SELECT * FROM {table}").fetchall())
+    connection.close()
+    assert directory.add_account(ALICE) != account
+    with pytest.raises(DirectoryError, match="no account"):
+        directory.remove_account(account)
+
+
+def test_a_domain_goes_with_its_aliases_once_it_has_no_accounts(directory: Directory) -> None:
+    account = directory.add_account(ALICE)
+    directory.add_domain("example.net")
+    directory.add_alias(Address("sales", "example.net"), account)
+    with pytest.raises(DirectoryError, match="still has accounts; remove them first: Alice@"):
+        directory.remove_domain("example.org")
+    assert directory.resolve(ALICE) == account
+    directory.remove_domain("example.net")
+    assert directory.domains() == ("example.org",)
+    assert directory.resolve(Address("sales", "example.net")) is None and directory.aliases() == ()
+    with pytest.raises(DirectoryError, match="not served"):
+        directory.remove_domain("example.net")
 
 
 def test_what_cannot_be_done_is_said(directory: Directory) -> None:
     account = directory.add_account(ALICE)
-    with pytest.raises(DirectoryError, match="is taken"):
+    with pytest.raises(DirectoryError, match="is taken: it is the account"):
         directory.add_account(Address("ALICE", "example.org"))
     with pytest.raises(DirectoryError, match="is not served"):
         directory.add_alias(Address("x", "example.net"), account)

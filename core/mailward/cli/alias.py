@@ -1,0 +1,77 @@
+"""`mailward account alias`: further addresses of an account, and whose postmaster and abuse of each domain are."""
+
+from typing import Annotated
+
+import typer
+
+from mailward.cli.options import (
+    AddressArgument,
+    ConfigOption,
+    JsonOption,
+    account_of,
+    config_of,
+    opened_directory,
+    parsed_address,
+)
+from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.directory import ROLES, Alias, DirectoryError
+from mailward.model.address import Address
+
+app = typer.Typer(help="Further addresses of an account.", no_args_is_help=True)
+AliasArgument = Annotated[str, typer.Argument(help="The further address, for example sales@example.org.")]
+
+
+@app.command("add")
+def add_command(alias: AliasArgument, address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Let a further address mean an account: its mail comes there, and its user may send by it and log in with it.
+
+    Example: mailward account alias add sales@example.org alice@example.org
+    """
+    further = parsed_address(alias)
+    settings = config_of(config)
+    account = account_of(settings, address)
+    with opened_directory(settings) as directory:
+        try:
+            directory.add_alias(further, account.id)
+        except DirectoryError as error:
+            fail(str(error), USAGE)
+    show(f"{further} goes to {account.address}", {"alias": str(further), "address": str(account.address)}, as_json=as_json)
+
+
+@app.command("list")
+def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print every alias, and who has postmaster and abuse of the domains that gave them to nobody.
+
+    Example: mailward account alias list
+    """
+    with opened_directory(config_of(config)) as directory:
+        given = directory.aliases()
+        taken = {str(one).lower() for one in [*(a.address for a in given), *(a.address for a in directory.accounts())]}
+        roles = [Address(role, domain) for domain in directory.domains() for role in ROLES]
+        found = [(role, directory.account(role)) for role in roles if str(role) not in taken]
+    implied = [Alias(role, account) for role, account in found if account is not None]
+    rows = [(str(one.address), str(one.account.address), "") for one in given]
+    rows += [(str(one.address), str(one.account.address), "until it is given to somebody") for one in implied]
+    data = [
+        {"alias": str(one.address), "address": str(one.account.address), "given": is_given}
+        for some, is_given in ((given, True), (implied, False))
+        for one in some
+    ]
+    show(table(rows) if rows else "no aliases", data, as_json=as_json)
+
+
+@app.command("remove")
+def remove_command(alias: AliasArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Take a further address away again. A running server heeds it at once.
+
+    Example: mailward account alias remove sales@example.org
+    """
+    further = parsed_address(alias)
+    with opened_directory(config_of(config)) as directory:
+        try:
+            directory.remove_alias(further)
+        except DirectoryError as error:
+            fail(str(error), NO_INPUT)
+        heir = directory.account(further)
+    text = f"alias {further} removed" + (f"; it goes to {heir.address} now" if heir else "")
+    show(text, {"alias": str(further)}, as_json=as_json)

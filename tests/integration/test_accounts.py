@@ -1,0 +1,71 @@
+"""`mailward account` and `mailward domain`, as an admin types them: nothing by accident, and everything can be undone."""
+
+from support.server import server
+
+
+def test_a_domain_that_is_not_served_is_not_taken_on_by_a_typo() -> None:
+    with server(start=False) as target:
+        refused = target.run("account", "add", "bob@gmail.test", "--password-stdin", stdin="long enough\n", check=False)
+        assert refused.returncode == 64
+        assert "served are: example.test" in refused.stderr
+        assert "mailward account add bob@gmail.test --new-domain" in refused.stderr
+        assert [entry["domain"] for entry in target.json("domain", "list")] == ["example.test"]
+        assert len(target.json("account", "list")) == 1
+
+        made = target.run("account", "add", "bob@second.test", "--new-domain", "--password-stdin", stdin="long enough\n")
+        assert "mailward domain dns second.test" in made.stdout
+
+
+def test_what_was_added_can_be_removed_again() -> None:
+    with server(start=False) as target:
+        target.add_account("bob@second.test")
+        target.run("account", "alias", "add", "sales@second.test", "demo@example.test")
+        assert "bob@second.test" in target.run("domain", "remove", "second.test", "--yes", check=False).stderr
+        removed = target.run("account", "remove", "bob@second.test", "--yes").stdout
+        assert removed == "account bob@second.test removed\nit never had any mail\n"
+
+        assert "add --yes" in target.run("domain", "remove", "second.test", check=False).stderr
+        gone = target.json("domain", "remove", "second.test", "--yes")
+        assert gone["aliases"] == ["sales@second.test"]
+        assert gone["keys"] == str(target.folder / "secrets/dkim/second.test")
+        assert len(list((target.folder / "secrets/dkim/second.test").glob("*.pem"))) == 2
+        assert [entry["domain"] for entry in target.json("domain", "list")] == ["example.test"]
+
+
+def test_who_becomes_postmaster_by_a_removal_is_said() -> None:
+    with server(start=False) as target:
+        target.add_account("bob@second.test")
+        removed = target.run("account", "remove", "demo@example.test", "--yes").stdout
+        assert "its aliases too: abuse@example.test, postmaster@example.test" in removed
+        assert "postmaster@example.test now goes to bob@second.test" in removed
+        assert "postmaster@second.test now goes to nobody" in target.run("account", "remove", "bob@second.test", "--yes").stdout
+
+
+def test_a_password_can_be_made_up_and_a_very_short_one_is_refused() -> None:
+    with server(start=False) as target:
+        made = target.json("account", "add", "bob@example.test", "--make-password")
+        assert len(made["password"]) >= 16
+        assert made["password"] not in str(target.json("account", "list"))
+        again = target.run("account", "password", "bob@example.test", "--make-password").stdout
+        assert again.startswith("password of bob@example.test set\npassword: ") and made["password"] not in again
+
+        for arguments in (("account", "add", "carol@example.test"), ("account", "password", "bob@example.test")):
+            refused = target.run(*arguments, "--password-stdin", stdin="short\n", check=False)
+            assert refused.returncode == 64 and "a password of 5 characters is soon guessed" in refused.stderr
+        assert (
+            target.run("account", "add", "carol@example.test", "--make-password", "--password-stdin", check=False).returncode
+            == 64
+        )
+
+
+def test_what_cannot_be_made_is_said_before_a_password_is_asked_for() -> None:
+    with server(start=False) as target:
+        for address, reason in (
+            ("demo@example.test", "is taken"),
+            ("abuse@example.test", "an alias"),
+            ("x@far.test", "not served"),
+        ):
+            refused = target.run("account", "add", address, check=False)
+            assert refused.returncode == 64 and reason in refused.stderr, refused.stderr
+            assert "terminal" not in refused.stderr
+        assert "--make-password" in target.run("account", "add", "new@example.test", check=False).stderr
