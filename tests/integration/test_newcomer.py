@@ -112,6 +112,8 @@ def test_a_scan_promises_no_record_and_minds_what_it_is_given() -> None:
         scanned = target.run("scan", str(card))
         assert "  would reply 250 2.0.0 Accepted\n" in scanned.stdout and "  id  " not in scanned.stdout
         assert "looks like no message" not in scanned.stderr
+        given = target.run("scan", str(card), "--mail-from", "a@example.net", "--rcpt", "bob@example.test").stdout
+        assert "bob@example.test" in given and "from <a@example.net>" in given and "Not given: --ip, --helo" in given
         wrong = target.run("scan", str(card), "--ip", "203.0.113.777", check=False)
         assert wrong.returncode == 64 and "203.0.113.777" in wrong.stderr
         assert "looks like no message" in target.run("scan", str(target.config), check=False).stderr

@@ -21,8 +21,8 @@ def scan_command(
     file: Annotated[str, typer.Argument(help="A message (.eml); '-' reads standard input.")],
     ip: Annotated[str | None, typer.Option(help="The address it came from.")] = None,
     helo: Annotated[str | None, typer.Option(help="The name given in EHLO.")] = None,
-    sender: Annotated[str | None, typer.Option("--from", help="The reverse-path; '<>' for the null one.")] = None,
-    to: Annotated[list[str] | None, typer.Option(help="A recipient; may be given several times.")] = None,
+    mail_from: Annotated[str | None, typer.Option(help="The reverse-path; '<>' for the null one.")] = None,
+    rcpt: Annotated[list[str] | None, typer.Option(help="A recipient; may be given several times.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -34,7 +34,7 @@ def scan_command(
 
       mailward scan message.eml
 
-      mailward scan message.eml --ip 203.0.113.7 --helo mail.example.net --from a@example.net --to bob@example.org
+      mailward scan message.eml --ip 203.0.113.7 --helo mail.example.net --mail-from a@example.net --rcpt bob@example.org
     """
     if ip is not None:
         _checked_ip(ip)
@@ -44,11 +44,12 @@ def scan_command(
         octets=octets,
         ip=ip or "127.0.0.1",
         helo=helo,
-        reverse_path=_reverse_path(sender),
-        forward_paths=tuple(_forward_path(address) for address in to or ()),
+        reverse_path=_reverse_path(mail_from),
+        forward_paths=tuple(_forward_path(address) for address in rcpt or ()),
     )
     result = asyncio.run(scan(settings, given))
-    missing = [name for name, value in (("--ip", ip), ("--helo", helo), ("--from", sender), ("--to", to)) if value is None]
+    flags = (("--ip", ip), ("--helo", helo), ("--mail-from", mail_from), ("--rcpt", rcpt))
+    missing = [name for name, value in flags if value is None]
     show(lambda: _text(result, missing), record_as_json(result.record), as_json=as_json)
     raise typer.Exit(EXIT_CODES.get(result.strongest, 0))
 
