@@ -45,8 +45,8 @@ class Reader:
             command = command.replace(word, real)
         return command
 
-    def types(self, words: str, *, more: str = "", code: int = 0) -> str:
-        """Type that command, `more` behind it where it would ask a terminal; what it prints."""
+    def types(self, words: str, *, more: str = "", answer: str = "", code: int = 0) -> str:
+        """Type that command, `more` behind it where it would ask a terminal, `answer` into it; what it prints."""
         command = f"{self.reads(words)} {more}"
         environment = {
             **os.environ,
@@ -57,7 +57,7 @@ class Reader:
         }
         done = subprocess.run(
             ["sh", "-c", command], cwd=self._folder, env=environment,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+            input=answer, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == code, f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
