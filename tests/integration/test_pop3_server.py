@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.processes import free_port
 from support.server import PASSWORD, Server, server
 
 COUNT = 300
@@ -15,19 +14,11 @@ NO_FILTERS = "version: 1\nplugins: {}\n"
 
 
 class PopServer:
-    """A whole server with two POP3 listeners of its own."""
+    """A whole server with its POP3 ports."""
 
     def __init__(self, target: Server) -> None:
         self.target = target
-        self.tls_port, self.plain_port = free_port(), free_port()
-        config = target.config.read_text()
-        listeners = f"""\
-listeners:
-  tested-pop: {{protocol: pop3, address: "127.0.0.1", port: {self.plain_port}, tls: starttls}}
-  tested-pops: {{protocol: pop3, address: "127.0.0.1", port: {self.tls_port}, tls: implicit}}
-"""
-        target.config.write_text(config.replace("listeners:\n", listeners, 1))
-        target.start()
+        self.tls_port, self.plain_port = target.port("pop3s"), target.port("pop3")
 
     def pop(self, password: str = PASSWORD) -> poplib.POP3_SSL:
         client = poplib.POP3_SSL("127.0.0.1", self.tls_port, context=self.target.tls(), timeout=60)
@@ -38,7 +29,7 @@ listeners:
 
 @pytest.fixture
 def running() -> Iterator[PopServer]:
-    with server(policy=NO_FILTERS, start=False) as target:
+    with server(policy=NO_FILTERS) as target:
         yield PopServer(target)
 
 

@@ -1,5 +1,6 @@
 """How do tests start real servers? Free loopback ports, a wait for readiness, and a clean end of what was started."""
 
+import random
 import shutil
 import socket
 import subprocess
@@ -19,12 +20,12 @@ def program(name: str, package: str) -> str:
 
 
 def free_port() -> int:
-    """A loopback port that is free for TCP and UDP at this moment."""
+    """A loopback port that is free for TCP and UDP at this moment, below those that the system gives to clients meanwhile."""
     while True:
+        port = random.randrange(20000, 32000)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
             try:
+                tcp.bind(("127.0.0.1", port))
                 udp.bind(("127.0.0.1", port))
             except OSError:
                 continue
