@@ -16,7 +16,7 @@ from mailward.formats.message import MessageView
 from mailward.intake.accepting import Mail, queue_item
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
-from mailward.intake.refusing import CoreRefusal, core_refusal, refused_by_core
+from mailward.intake.refusing import CoreRefusal, RecordBudget, core_refusal, refused_by_core
 from mailward.intake.relaying import Destination, RelayGuard
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.model.decision import DecisionRecord
@@ -68,6 +68,7 @@ class Desk:
     on_committed: Callable[[QueueItem], None]
     free_octets: Callable[[], int]
     least_free_octets: int
+    refusals: RecordBudget = field(default_factory=RecordBudget)
 
 
 @dataclass(slots=True)
@@ -202,7 +203,8 @@ class Reception:
         answer = with_id(refusal.reply, id)
         record = refused_by_core(id, self._desk.clock.now(), self.session, envelope, [recipient], refusal, answer)
         self._log_verdicts(record)
-        await self._keep(record)
+        if self._desk.refusals.take(self._desk.clock.now()):
+            await self._keep(record)
         return answer
 
     def _data(self) -> Reply:

@@ -23,6 +23,24 @@ MAX_HOPS = 100
 MAX_FIELD_OCTETS = 64 * 1024
 
 
+class RecordBudget:
+    """So many refusals of MAIL and RCPT are recorded in a minute, and the log has them all: strangers must not fill the disk by
+    guessing at addresses (T-DOS-03)."""
+
+    def __init__(self, a_minute: int = 600) -> None:
+        self._a_minute = a_minute
+        self._minute = ""
+        self._taken = 0
+
+    def take(self, now: datetime) -> bool:
+        """May one more be recorded?"""
+        minute = now.isoformat(timespec="minutes")
+        if minute != self._minute:
+            self._minute, self._taken = minute, 0
+        self._taken += 1
+        return self._taken <= self._a_minute
+
+
 @dataclass(frozen=True, slots=True)
 class CoreRefusal:
     """name: what refuses, as log and decision record give it. reply: without an id."""

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from mailward.intake.refusing import RecordBudget
 from mailward.model.errors import StorageError
+from mailward.model.ids import QueueId
 from mailward.model.session import TlsFacts
 from support.smtp_reception import Post, Talk, post
 
@@ -135,6 +137,16 @@ async def test_what_the_core_refuses_at_rcpt_has_an_id_of_its_own_and_a_record(
     assert (record.direction, record.reverse_path, record.session["peer.ip"]) == ("inbound", "a@example.net", "192.0.2.1")
     answer = (await talk.say("RCPT TO:<alice@example.org>", "DATA", MESSAGE + b".\r\n"))[-1]
     assert answer == f"250 2.0.0 Accepted, id {desk.spool.items[0][0].id}" and record.id not in answer
+
+
+async def test_t_dos_03_guesses_at_addresses_do_not_fill_the_disk(desk: Post) -> None:
+    talk = Talk(replace(desk, desk=replace(desk.desk, refusals=RecordBudget(a_minute=5))))
+    replies = await talk.say(
+        "EHLO c.example.net", "MAIL FROM:<a@example.net>", *(f"RCPT TO:<n{n}@example.org>" for n in range(15))
+    )
+    assert sum(reply.startswith("550 5.1.1") for reply in replies) == 15
+    kept = [desk.decisions.get(QueueId(reply.rpartition("(id ")[2].rstrip(")"))) for reply in replies[-15:]]
+    assert [record is not None for record in kept] == [True] * 5 + [False] * 10
 
 
 @pytest.mark.parametrize("call", ["begin", "write", "commit"])
