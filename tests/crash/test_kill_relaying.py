@@ -8,8 +8,10 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -28,21 +30,28 @@ def queue_process(made: Server) -> int:
     return int(found[-1])
 
 
-def slowly(other: Peer) -> bytes:
-    """Long enough that a kill often falls between our dot and its reply, or right behind the reply."""
-    time.sleep(random.uniform(0, 0.03))
-    return b"250 2.0.0 taken\r\n"
+def slowly(may_begin: threading.Event) -> Callable[[Peer], bytes]:
+    """Nothing is taken before it may begin; then so slowly that a kill often falls between our dot and its reply, or right behind."""
+
+    def answer(other: Peer) -> bytes:
+        may_begin.wait(60)
+        time.sleep(random.uniform(0, 0.03))
+        return b"250 2.0.0 taken\r\n"
+
+    return answer
 
 
 @pytest.mark.timeout(300)
 def test_t_q_10_kill_9_of_the_queue_process_loses_nothing_and_doubles_one_message_a_connection() -> None:
     chance = random.Random(20261127)
-    with peer({"MESSAGE": slowly}) as far, server(policy=QUIET, start=False) as made:
+    all_sent = threading.Event()
+    with peer({"MESSAGE": slowly(all_sent)}) as far, server(policy=QUIET, start=False) as made:
         relay_to(made, {"far.test": far.port}, "connections_per_domain: 1")
         made.start()
         with made.smtp() as client:
             for n in range(MESSAGES):
                 client.sendmail("a@sender.invalid", ["b@far.test"], f"Subject: token-{n}\r\n\r\nx\r\n".encode())
+        all_sent.set()
         kills = 0
         while kills < KILLS and len(far.taken) < MESSAGES - 50:
             seen = len(far.taken)
