@@ -7,7 +7,6 @@ only behind it, so that silent ones could take every file descriptor (T-TLS-13).
 import abc
 import asyncio
 import contextlib
-import errno
 import socket
 import ssl
 
@@ -17,7 +16,6 @@ from mailward.formats.network import normal_ip
 from mailward.net.admission import Admission
 
 _BACKLOG = 512
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 1.0
 
 log = structlog.get_logger("mailward.net")
@@ -78,12 +76,11 @@ class SocketListener(abc.ABC):
         while True:
             try:
                 client, address = await loop.sock_accept(sock)
-            except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    log.warning("client not accepted", error=str(error))
-                else:
-                    log.error("no client can be accepted", error=str(error))
-                    await asyncio.sleep(_PAUSE_S)
+            except ConnectionAbortedError:  # gone before we looked
+                continue
+            except OSError as error:  # no descriptor or no memory left, most likely: trying at once would only spin
+                log.error("no client can be accepted", error=str(error))
+                await asyncio.sleep(_PAUSE_S)
                 continue
             peer = normal_ip(address[0])
             if not self._handshakes.enter(peer):
