@@ -1,0 +1,97 @@
+"""What can be wrong with a message, so that two readers could take it differently? The catalogue of names.
+
+Policies see the names as `message.anomalies`. A reading that meets one goes on as well as it can; to judge is for others.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["lines", "header", "author", "structure", "content", "budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """kind: what it is about. sentence: for people.
+
+    "structure" and "content" mean that another reader may find other parts, or other octets in a part: AMBIGUOUS_MIME.
+    """
+
+    kind: Kind
+    sentence: str
+
+    @property
+    def hides_content(self) -> bool:
+        return self.kind in ("structure", "content")
+
+
+SINGLETONS = (
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Bcc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "MIME-Version",
+)
+"""RFC 5322 section 3.6: at most one of each."""
+MIME_SINGLETONS = (
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-Disposition",
+    "Content-ID",
+    "Content-Description",
+)
+"""At most one of each in a part (RFC 2045)."""
+
+
+def duplicate(name: str) -> str:
+    """The anomaly of a field that stands more than once."""
+    return f"DUPLICATE_{name.upper().replace('-', '_')}"
+
+
+ANOMALIES: Mapping[str, Anomaly] = {
+    "BARE_CR": Anomaly("lines", "A carriage return stands without a line feed behind it"),
+    "BARE_LF": Anomaly("lines", "A line feed stands without a carriage return before it"),
+    "BOUNDARY_WITHOUT_MULTIPART": Anomaly("structure", "A part that is no multipart has a boundary"),
+    "BROKEN_BASE64": Anomaly("content", "A body in base64 holds what base64 does not allow"),
+    "BROKEN_QUOTED_PRINTABLE": Anomaly("content", "A body in quoted-printable holds what that encoding does not allow"),
+    "DELIMITER_WITH_JUNK": Anomaly("structure", "A delimiter line goes on after the boundary"),
+    "DUPLICATE_PARAMETER": Anomaly("structure", "A parameter is given twice with different values"),
+    "ENCODED_MESSAGE": Anomaly("content", "An attached message has a transfer encoding"),
+    "ENCODED_MULTIPART": Anomaly("structure", "A multipart has a transfer encoding"),
+    "FIELD_TOO_BIG": Anomaly("budget", "A header field has more than 64 KiB"),
+    "HEADER_8BIT": Anomaly("header", "The header holds octets that are not ASCII"),
+    "HEADER_BLOCK_TOO_BIG": Anomaly("budget", "A header block is larger than is read"),
+    "INLINE_FILE": Anomaly("content", "A file stands in the text itself, as uuencode or yEnc"),
+    "LEADING_CONTINUATION": Anomaly("header", "The first line of the header continues no field"),
+    "MALFORMED_CONTENT_TYPE": Anomaly("structure", "A Content-Type names no media type"),
+    "MALFORMED_ENCODING": Anomaly("content", "A Content-Transfer-Encoding is none of the five that there are"),
+    "MALFORMED_FIELD": Anomaly("header", "A line of the header is no field"),
+    "MALFORMED_FROM": Anomaly("author", "The From field is not what RFC 5322 allows"),
+    "MALFORMED_PARAMETER": Anomaly("structure", "A parameter is not what RFC 2045 allows"),
+    "MIME_DEEP": Anomaly("budget", "Parts are nested deeper than is read"),
+    "MIME_PARTS": Anomaly("budget", "There are more parts than are read"),
+    "MISSING_FROM": Anomaly("author", "No mailbox is named as author"),
+    "MULTIPART_WITHOUT_BOUNDARY": Anomaly("structure", "A multipart names no boundary"),
+    "MULTIPART_WITHOUT_PARTS": Anomaly("structure", "A multipart has no part"),
+    "MULTIPLE_FROM_DOMAINS": Anomaly("author", "The authors' addresses are of several domains"),
+    "NUL": Anomaly("lines", "The message holds a NUL octet"),
+    "PARTS_AFTER_CLOSE": Anomaly("structure", "Parts go on after the close delimiter"),
+    "TOO_MANY_ADDRESSES": Anomaly("budget", "From names more mailboxes than are read"),
+    "TOO_MANY_FIELDS": Anomaly("budget", "The header has more fields than are read"),
+    "TOO_MANY_PARAMETERS": Anomaly("budget", "A field has more parameters than are read"),
+    "UNCLOSED_MULTIPART": Anomaly("structure", "A multipart has no close delimiter"),
+    **{duplicate(name): Anomaly("author" if name == "From" else "header", f"There are several {name}") for name in SINGLETONS},
+    **{duplicate(name): Anomaly("structure", f"{name} is given more than once in one part") for name in MIME_SINGLETONS},
+}
+
+
+def hide_content(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the names because of which another reader may find other content, in their order."""
+    return tuple(name for name in names if ANOMALIES[name].hides_content)

@@ -1,0 +1,38 @@
+"""How much of a stranger's message is read? One number for each thing that can be repeated, nested or long.
+
+Beyond a budget a reading ends and an anomaly says so; nothing raises, and no octet is lost: what was not read still belongs to
+the message. The numbers lie far above honest mail and low enough that the work for any message stays linear.
+"""
+
+HEADER_OCTETS = 256 * 1024
+"""The header block of a message."""
+FIELD_OCTETS = 64 * 1024
+"""One header field, folded lines included."""
+FIELDS = 1000
+"""Header fields of a message."""
+PART_HEADER_OCTETS = 64 * 1024
+"""The header block of a part."""
+PART_FIELDS = 200
+"""Header fields of a part."""
+PARTS = 2000
+"""Parts of a message, those of attached messages included."""
+DEPTH = 32
+"""Parts inside parts; the message itself is at depth 0."""
+BOUNDARY_OCTETS = 200
+"""RFC 2046 section 5.1.1 allows 70."""
+PARAMETERS = 64
+"""Parameters of one field (RFC 2045 section 5.1)."""
+SECTIONS = 32
+"""Sections of one parameter (RFC 2231 section 3)."""
+MAILBOXES = 2000
+"""Mailboxes of one address list (RFC 5322 section 3.4)."""
+COMMENT_DEPTH = 8
+"""Comments inside comments (RFC 5322 section 3.2.2); what is nested deeper is skipped, but marked malformed."""
+ENCODED_WORDS = 5000
+"""Encoded-words of one field (RFC 2047)."""
+LINKS = 2000
+"""Links of a message."""
+ENCODED_MESSAGES = 3
+"""An encoded message/rfc822 inside another one, and so on: each level is decoded into memory."""
+ENCODED_MESSAGE_OCTETS = 16 * 1024 * 1024
+"""An encoded message/rfc822 that is opened."""
