@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mailward.formats.words import decode_charset, decode_extended, decode_words, percent_decoded, printable
+from mailward.formats.charsets import decode_charset
+from mailward.formats.words import decode_extended, decode_words, percent_decoded, printable
 
 MAX_PARAMETERS = 64
 MAX_SECTIONS = 32

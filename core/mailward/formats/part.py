@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from mailward.formats.charsets import decode_charset
 from mailward.formats.header import FieldView, Octets
 from mailward.formats.parameters import Parameterised, parse_parameterised, strip_comments
 from mailward.formats.transfer import decode_transfer, is_sound_base64, is_sound_quoted_printable
-from mailward.formats.words import decode_charset
 
 MESSAGE_TYPES = frozenset({"message/rfc822", "message/global"})
 _TYPE = re.compile(r"([!#$%&'*+\-.0-9a-z^_`{|}~]+)[ \t]*/[ \t]*([!#$%&'*+\-.0-9a-z^_`{|}~]+)")
