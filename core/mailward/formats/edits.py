@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from mailward.formats.header import LINE_OCTETS, FieldView, Octets, fold_field, header_end, split_header
+from mailward.formats.header import LINE_OCTETS, FieldView, fold_field, header_end, split_header
+from mailward.formats.octets import Octets
 from mailward.formats.words import encode_words
 from mailward.model.edits import AddHeader, PrefixSubject, RecordedEdit, RemoveFieldAt, RemoveHeader
 

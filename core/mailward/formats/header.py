@@ -1,26 +1,21 @@
-"""Where does a header block end, which fields does it hold, and how is one written? (RFC 5322 sections 2.2 and 3.6.8)
+"""Where does a header block end, and which fields does it hold? (RFC 5322 sections 2.2 and 3.6.8)
 
 Octets stay octets: fields are slices of the received block, so joining them gives the block back. Nothing here decides
 whether a field is allowed; a line that is no field at all becomes a field with a mended name, and is marked malformed.
 """
 
-import mmap
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable
 
+from mailward.formats.octets import Octets, find
 from mailward.formats.words import decode_words, encode_words
 
-_END_OF_HEADER = re.compile(rb"\n\r?\n")
-_FIELD = re.compile(rb"[^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z))*")
-_NAME = re.compile(rb"[!-9;-~]++")
+_FIELD = re.compile(rb"((?:([!-9;-~]++):)?[^\n]*+(?:\n(?:[ \t][^\n]*+(?:\n|\Z))*)?)")
+"""A field with its folded lines; the second group is its name where that is sound."""
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
-_BLANKS = bytes(range(33)) + b"\x7f"
 _WORD = re.compile(r"[ \t]+[^ \t]+|^[^ \t]+")
-
-Octets = bytes | mmap.mmap
-"""A message as octets: in memory, or mapped from the spool or a pack."""
+_BLANKS = bytes(range(33)) + b"\x7f"
+_NEAR_OCTETS = 64 * 1024
 
 LINE_OCTETS = 78
 """RFC 5322 section 2.1.1: lines should not be longer."""
@@ -28,34 +23,95 @@ MAX_LINE_OCTETS = 998
 """RFC 5322 section 2.1.1: lines must not be longer."""
 
 
-@dataclass(frozen=True)
 class FieldView:
     """One header field.
 
-    name: latin-1 text as received, without blanks and control characters; "" for a line of nothing else.
-    raw: the octets of the field, its line ends included. value: unfolded, trimmed, not decoded.
+    name: latin-1 text as received, without blanks and control characters; "" for a line without a colon, which is no field.
+    raw: the octets of the field, its line ends included. start: where they begin in the message.
     is_malformed: the octets before the colon are no field name (or there is no colon), so readers may differ about it.
     """
 
-    name: str
-    raw: bytes
-    value: bytes
-    is_malformed: bool = False
+    __slots__ = ("_text", "_value", "is_malformed", "name", "raw", "start")
 
-    @cached_property
-    def text(self) -> str:
-        """The value for people: encoded-words decoded (RFC 2047), control characters removed."""
-        return decode_words(self.value)
+    def __init__(self, raw: bytes, name: str, start: int = 0, *, is_malformed: bool = False) -> None:
+        self.raw = raw
+        self.name = name
+        self.start = start
+        self.is_malformed = is_malformed
+        self._value: bytes | None = None
+        self._text: str | None = None
+
+    def __repr__(self) -> str:
+        return f"FieldView({self.raw!r})"
 
     @classmethod
-    def of(cls, raw: bytes) -> "FieldView":
+    def of(cls, raw: bytes, start: int = 0) -> "FieldView":
         """The field that these octets are."""
-        name, colon, value = raw.partition(b":")
-        sound = bool(colon) and _NAME.fullmatch(name) is not None
-        if not sound:
-            # "From : x", "From\r\n : x" and "Fr\0om: x" are all From to somebody (RFC 5322 section 4.5 allows the first).
-            name = name.translate(None, _BLANKS)
-        return cls(name.decode("latin-1"), raw, unfold(value), not sound)
+        found = _FIELD.match(raw)
+        return _field(raw, found[2] if found and found[2] else b"", start)
+
+    @property
+    def value_start(self) -> int:
+        """Where in the message the octets after the colon begin; those of the line itself where there is no colon."""
+        return self.start + self.raw.find(b":") + 1
+
+    @property
+    def end(self) -> int:
+        """Where in the message the field ends, its line end included."""
+        return self.start + len(self.raw)
+
+    @property
+    def value(self) -> bytes:
+        """Unfolded, trimmed, not decoded."""
+        if self._value is None:
+            self._value = unfold(self.raw[self.raw.find(b":") + 1 :] if b":" in self.raw else b"")
+        return self._value
+
+    @property
+    def text(self) -> str:
+        """The value for people: encoded-words decoded (RFC 2047), control characters removed."""
+        if self._text is None:
+            self._text = decode_words(self.value)
+        return self._text
+
+
+def _field(raw: bytes, name: bytes, start: int) -> FieldView:
+    if name:
+        return FieldView(raw, name.decode("ascii"), start)
+    # "From : x", "From\r\n : x" and "Fr\0om: x" are all From to somebody (RFC 5322 section 4.5 allows the first).
+    before, colon, _ = raw.partition(b":")
+    mended = before.translate(None, _BLANKS).decode("latin-1") if colon else ""
+    return FieldView(raw, mended, start, is_malformed=True)
+
+
+def fields_of(block: bytes, start: int, most: int) -> tuple[FieldView, ...]:
+    """The first fields of a header block that begins at `start` in its message; its empty line is none of them."""
+    fields: list[FieldView] = []
+    for raw, name in _FIELD.findall(_without_empty_line(block)[0]):
+        if len(fields) == most or not raw:
+            break
+        fields.append(_field(raw, name, start))
+        start += len(raw)
+    return tuple(fields)
+
+
+def split_header(block: bytes) -> tuple[list[bytes], bytes]:
+    """The fields of a header block, and its empty line (b"" when missing). Joined they are the block again."""
+    lines, empty_line = _without_empty_line(block)
+    return [raw for raw, _ in _FIELD.findall(lines) if raw], empty_line
+
+
+def _without_empty_line(block: bytes) -> tuple[bytes, bytes]:
+    for empty_line in (b"\r\n", b"\n"):
+        if block == empty_line or block.endswith(b"\n" + empty_line):
+            return block[: -len(empty_line)], empty_line
+    return block, b""
+
+
+def first_field(fields: Iterable[FieldView], name: str) -> FieldView | None:
+    """The first field of this name, compared without case; None when there is none."""
+    wanted = name.lower()
+    return next((found for found in fields if found.name.lower() == wanted), None)
 
 
 def unfold(value: bytes) -> bytes:
@@ -63,26 +119,25 @@ def unfold(value: bytes) -> bytes:
     return value.replace(b"\r\n", b"").replace(b"\n", b"").strip(b" \t\r\n")
 
 
-def header_end(octets: Octets, start: int = 0) -> int:
-    """The offset just after the empty line that ends the header block at `start`; the length when there is none."""
-    if octets[start : start + 1] == b"\n":
-        return start + 1
-    if octets[start : start + 2] == b"\r\n":
+def header_end(octets: Octets, start: int = 0, end: int | None = None) -> int:
+    """The offset just after the empty line that ends the header block at `start`; `end` (the length) when there is none."""
+    end = len(octets) if end is None else end
+    first = octets[start : min(start + 2, end)]
+    if first == b"\r\n":
         return start + 2
-    found = _END_OF_HEADER.search(octets, start)
-    return found.end() if found else len(octets)
-
-
-def split_header(block: bytes) -> tuple[list[bytes], bytes]:
-    """The fields of a header block, and its empty line (b"" when missing). Joined they are the block again."""
-    for empty_line in (b"\r\n", b"\n"):
-        if block == empty_line or block.endswith(b"\n" + empty_line):
-            return list(_fields(block[: -len(empty_line)])), empty_line
-    return list(_fields(block)), b""
-
-
-def _fields(lines: bytes) -> Iterator[bytes]:
-    return (found.group() for found in _FIELD.finditer(lines) if found.group())
+    if first[:1] == b"\n":
+        return start + 1
+    near = min(start + _NEAR_OCTETS, end)
+    for limit in (near, end):
+        crlf = find(octets, b"\n\r\n", start, limit)
+        bare = find(octets, b"\n\n", start, limit if crlf < 0 else crlf)
+        if bare >= 0:
+            return bare + 2
+        if crlf >= 0:
+            return crlf + 3
+        if limit == end:
+            break
+    return end
 
 
 def fold_field(name: str, value: str) -> bytes:

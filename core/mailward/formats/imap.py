@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from mailward.formats.header import FieldView, split_header
+from mailward.formats.header import FieldView, first_field, split_header
 from mailward.formats.mailboxes import AddressList, Group, Mailbox, read_address_list
 from mailward.formats.message import MessageView
 from mailward.formats.parameters import strip_comments
-from mailward.formats.part import PartView, first_field
+from mailward.formats.part import PartView
 from mailward.formats.words import decode_words, encode_words
 
 SectionKind = Literal["", "HEADER", "TEXT", "MIME", "HEADER.FIELDS", "HEADER.FIELDS.NOT"]

@@ -1,219 +1,173 @@
 """Which parts does a message have, and where do they lie? (RFC 2045, 2046)
 
-One forward pass over the lines that begin with two hyphens, with a stack instead of recursion; offsets only rise. Budgets of
-depth and parts end the pass, never the message. A multipart that cannot be split is read as text, as clients show it, so its
-content is never out of sight; whatever two readers could see differently is named among the problems.
+One forward pass that looks for the delimiter lines of the multiparts that are open, with a stack instead of recursion: offsets
+only rise, and no octet of a body is copied or looked at twice for one boundary. Budgets of depth and parts end the pass, never
+the message. A multipart that cannot be split is read as text, as clients show it, so its content is never out of sight.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from mailward.formats import budgets
+from mailward.formats.header import header_end
+from mailward.formats.octets import Octets, find
+from mailward.formats.part import PartView
 
-from mailward.formats.header import FieldView, Octets, header_end, split_header
-from mailward.formats.part import MESSAGE_TYPES, PartView, content_type_of, parameterised_of, transfer_encoding_of
-
-MAX_DEPTH = 32
-MAX_PARTS = 2000
-MAX_PART_HEADER_OCTETS = 64 * 1024
-MAX_PART_FIELDS = 200
-MAX_ENCODED_MESSAGES = 3
-"""message/rfc822 in base64 inside another one, and so on: each level is decoded into memory."""
-MAX_BOUNDARY_OCTETS = 200
-"""RFC 2046 section 5.1.1 allows 70."""
-
-_IDENTITY = frozenset({"7bit", "8bit", "binary"})
+_BLANKS = b" \t\r\n"
 
 
-@dataclass(slots=True)
-class _Open:
-    """A part whose end is not known yet. boundary: octets while its delimiters count, None for all but open multiparts."""
+class _Boundary:
+    """A boundary whose delimiter lines count, and the place of its multipart in the stack.
 
-    fields: tuple[FieldView, ...]
-    content_type: str
-    depth: int
-    start: int
-    body_start: int
-    encoding: str
-    boundary: bytes | None = None
-    is_closed: bool = False
-    children: list[PartView] = field(default_factory=list)
+    next: where its next delimiter line begins; that of the outer multipart which ends this one, where none comes before.
+    """
 
+    __slots__ = ("line", "next", "place")
 
-class _Delimiter(NamedTuple):
-    """A delimiter line: where it starts, where the next line starts, the place in the stack of the multipart it belongs to."""
-
-    start: int
-    end: int
-    owner: int
-    closes: bool
+    def __init__(self, boundary: bytes, place: int) -> None:
+        self.line = b"\n--" + boundary
+        self.place = place
+        self.next = -1
 
 
-def index_parts(octets: Octets, fields: tuple[FieldView, ...], body_start: int) -> tuple[PartView, frozenset[str]]:
-    """The root of the tree of parts, and the names of what was odd in its structure. Never raises on content."""
-    problems: set[str] = set()
-    return _Index(octets, problems, depth=0, encoded_level=0, count=0).read(fields, body_start), frozenset(problems)
+def index(octets: Octets, holder: PartView | None = None) -> PartView:
+    """The root of the tree of parts. Never raises on content.
+
+    holder: the attached message whose decoded octets these are; the root becomes its part, but not its child.
+    """
+    return _Index(octets, holder).read()
 
 
 class _Index:
-    """One pass over one buffer."""
+    """One pass over one message. A boundary is searched for up to the next delimiter line of an outer one, and no octet twice."""
 
-    def __init__(self, octets: Octets, problems: set[str], depth: int, encoded_level: int, count: int) -> None:
+    def __init__(self, octets: Octets, holder: PartView | None) -> None:
         self._octets = octets
-        self._problems = problems
-        self._base_depth = depth
-        self._encoded_level = encoded_level
-        self._count = count
-        self._stack: list[_Open] = []
-        self._open_lines: dict[bytes, tuple[int, bool]] = {}
-        self._open_boundaries: tuple[bytes, ...] = ()
-        self._closed_boundaries: set[bytes] = set()
-        self._candidate = -1
-        self._header_end = 0
+        self._end = len(octets)
+        self._holder = holder
+        self._depth = 0 if holder is None else holder.depth + 1
+        self._stack: list[PartView] = []
+        self._open: list[_Boundary] = []
+        self._count = 0
+        self._is_deep = False
 
-    def read(self, fields: tuple[FieldView, ...], body_start: int) -> PartView:
-        """The tree under a root with this header."""
-        self._candidate = self._next_candidate(body_start)
-        if self._push(fields, 0, body_start, "text/plain"):
-            self._open_part(body_start, "text/plain")
-        return self._read_on()
-
-    def read_message(self) -> PartView:
-        """The tree of the message that the whole buffer is."""
-        self._candidate = self._next_candidate(0)
-        self._open_part(0, "text/plain")
-        return self._read_on()
-
-    def _read_on(self) -> PartView:
-        while (delimiter := self._next_delimiter(len(self._octets))) is not None:
-            if self._count >= MAX_PARTS:
-                self._problems.add("MIME_PARTS")
+    def read(self) -> PartView:
+        self._open_parts(0, "text/plain")
+        root = self._stack[0]
+        while (line := self._delimiter_line()) < self._end:
+            if self._count >= budgets.PARTS:
+                root.note("MIME_PARTS")
                 break
-            self._close_above(delimiter.owner, self._line_end_before(delimiter.start))
-            owner = self._stack[-1]
-            if delimiter.closes:
-                self._closed_boundaries.add(owner.boundary or b"")
-                owner.is_closed, owner.boundary = True, None
-                self._note_boundaries()
-            else:
-                self._open_part(delimiter.end, "message/rfc822" if owner.content_type == "multipart/digest" else "text/plain")
-        self._close_above(0, len(self._octets))
-        return self._closed(self._stack.pop(), len(self._octets))
+            self._take(line)
+        self._close_above(-1, self._end)
+        return root
 
-    def _open_part(self, start: int, default_type: str) -> None:
-        """Read the header at `start`, and while the part is a message, the header of that message too."""
-        while self._push(*self._part_header(start), default_type):
-            start, default_type = self._stack[-1].body_start, "text/plain"
+    def _open_parts(self, start: int, default_type: str) -> None:
+        """Open the part at `start`, and while the part is a message, the root of that message too."""
+        while True:
+            body_start = header_end(self._octets, start, self._delimiter_line())
+            parent = self._stack[-1] if self._stack else self._holder
+            part = PartView(self._octets, start, body_start, self._depth + len(self._stack), default_type, parent)
+            if self._stack:
+                self._stack[-1].children.append(part)
+            self._stack.append(part)
+            self._count += 1
+            start = body_start
+            if not (part.may_hold_parts and self._holds_message(part)):
+                return
+            default_type = "text/plain"
 
-    def _part_header(self, start: int) -> tuple[tuple[FieldView, ...], int, int]:
-        """Fields, start and body start of the part at `start`. A delimiter ends a header as well as an empty line does."""
-        if self._header_end <= start:
-            self._header_end = header_end(self._octets, start)
-        body_start = self._header_end
-        if (early := self._next_delimiter(body_start)) is not None:
-            body_start = self._candidate = early.start
-        block = bytes(self._octets[start : min(body_start, start + MAX_PART_HEADER_OCTETS)])
-        raw_fields = split_header(block)[0]
-        if body_start - start > MAX_PART_HEADER_OCTETS or len(raw_fields) > MAX_PART_FIELDS:
-            self._problems.add("HEADER_BLOCK_TOO_BIG")
-        return tuple(FieldView.of(raw) for raw in raw_fields[:MAX_PART_FIELDS]), start, body_start
-
-    def _push(self, fields: tuple[FieldView, ...], start: int, body_start: int, default_type: str) -> bool:
-        """Open a part; True when its body is a message whose header is to be read next."""
-        declared = parameterised_of(fields, "Content-Type")
-        depth = self._base_depth + len(self._stack)
-        part = _Open(fields, content_type_of(declared, default_type)[0], depth, start, body_start, transfer_encoding_of(fields))
-        self._stack.append(part)
-        self._count += 1
-        is_multipart = part.content_type.startswith("multipart/")
-        if not is_multipart and part.content_type not in MESSAGE_TYPES:
+    def _holds_message(self, part: PartView) -> bool:
+        """Whether the body of this part is a message whose header comes next. A multipart's boundary counts from here on."""
+        is_multipart = part.is_multipart
+        if not is_multipart and not part.is_message:
             return False
-        if depth >= MAX_DEPTH:
-            self._problems.add("MIME_DEEP")
+        if part.depth >= budgets.DEPTH or self._count >= budgets.PARTS:
+            self._is_deep = self._is_deep or part.depth >= budgets.DEPTH
+            part.note("MIME_DEEP" if part.depth >= budgets.DEPTH else "MIME_PARTS")
             part.content_type = "application/octet-stream"
             return False
         if not is_multipart:
-            return part.encoding in _IDENTITY
-        if part.encoding not in _IDENTITY:
-            # RFC 2045 section 6.4 forbids it, and readers differ: most take the body as it stands.
-            self._problems.add("ENCODED_MULTIPART")
-        if declared.boundary is None:
-            self._problems.add("MULTIPART_WITHOUT_BOUNDARY")
+            return True
+        if part.boundary is None:
+            part.note("MULTIPART_WITHOUT_BOUNDARY")
             part.content_type = "text/plain"
         else:
-            part.boundary = declared.boundary.rstrip(b" \t\r\n")[:MAX_BOUNDARY_OCTETS]
-            self._note_boundaries()
+            self._open.append(_Boundary(part.boundary, len(self._stack) - 1))
+            self._look_from(part.body_start)
         return False
 
-    def _close_above(self, owner: int, end: int) -> None:
-        """Close every part above this place in the stack, each becoming the last child of the one below it."""
-        while len(self._stack) > owner + 1:
-            closed = self._closed(self._stack.pop(), end)
-            self._stack[-1].children.append(closed)
-        self._note_boundaries()
+    def _take(self, line: int) -> None:
+        """A delimiter line: it ends every part inside its multipart, and begins the next one or none."""
+        owner, rest, is_exact = self._owner(line)
+        newline = find(self._octets, b"\n", line, self._end)
+        after = self._end if newline < 0 else newline + 1
+        if not is_exact and self._is_deep:
+            # Below the deepest part that is read, boundaries are not known: only what is surely ours counts.
+            self._look_from(after)
+            return
+        self._close_above(owner.place, self._line_end_before(line))
+        part = self._stack[-1]
+        if not is_exact:
+            part.note("DELIMITER_WITH_JUNK")
+        if not part.children:
+            part.preamble_end = line
+        if rest.startswith(b"--"):
+            part.epilogue_start = after
+            self._open.pop()
+        self._look_from(after)
+        if not rest.startswith(b"--") and newline >= 0:
+            self._open_parts(after, "message/rfc822" if part.content_type == "multipart/digest" else "text/plain")
 
-    def _closed(self, part: _Open, end: int) -> PartView:
-        if part.content_type.startswith("multipart/"):
-            if not part.children:
-                self._problems.add("MULTIPART_WITHOUT_PARTS")
-                part.content_type = "text/plain"
-            elif not part.is_closed:
-                self._problems.add("UNCLOSED_MULTIPART")
-        view = PartView(
-            part.fields, part.content_type, part.depth, self._octets, part.start, part.body_start, max(end, part.body_start)
-        )
-        if part.content_type in MESSAGE_TYPES and not part.children:
-            return self._with_encoded_message(view)
-        return replace(view, children=tuple(part.children))
+    def _delimiter_line(self) -> int:
+        """Where the next delimiter line of an open boundary begins; the end when there is none."""
+        return self._open[-1].next if self._open else self._end
 
-    def _with_encoded_message(self, view: PartView) -> PartView:
-        """A message/rfc822 in base64 or quoted-printable: forbidden (RFC 2045 section 6.4), yet clients open it."""
-        self._problems.add("ENCODED_MESSAGE")
-        if self._encoded_level >= MAX_ENCODED_MESSAGES:
-            self._problems.add("MIME_DEEP")
-            return replace(view, content_type="application/octet-stream")
-        inner = _Index(view.decode(), self._problems, view.depth + 1, self._encoded_level + 1, self._count)
-        child = inner.read_message()
-        self._count = inner._count
-        return replace(view, children=(child,))
+    def _look_from(self, at: int) -> None:
+        """Find the next delimiter line of each open boundary, from the line that begins at `at`, where it is not known."""
+        limit = self._end
+        for boundary in self._open:
+            if boundary.next < at:
+                # One that begins where an outer one does may share its line.
+                found = find(self._octets, boundary.line, at - 1, min(limit - 1 + len(boundary.line), self._end))
+                boundary.next = found + 1 if found >= 0 else limit
+            limit = boundary.next
 
-    def _note_boundaries(self) -> None:
-        """Prepare the look-up of delimiter lines: exact ones first, the innermost multipart before the outer ones."""
-        self._open_lines = {}
-        for owner in range(len(self._stack) - 1, -1, -1):
-            boundary = self._stack[owner].boundary
-            if boundary is not None:
-                self._open_lines.setdefault(boundary, (owner, False))
-                self._open_lines.setdefault(boundary + b"--", (owner, True))
-        self._open_boundaries = tuple(part.boundary for part in self._stack if part.boundary)
+    def _owner(self, line: int) -> tuple[_Boundary, bytes, bool]:
+        """The boundary that has this delimiter line, what stands behind it there, and whether that is nothing or two hyphens.
 
-    def _next_candidate(self, line_start: int) -> int:
-        """The next line start at or after this one where two hyphens stand; -1 when there is none."""
-        found = self._octets.find(b"\n--", max(line_start - 1, 0))
-        return -1 if found < 0 else found + 1
+        The innermost one that is all of the line; otherwise the longest, since RFC 2046 section 5.1.1 has a line that begins
+        with the boundary be enough.
+        """
+        owners = [boundary for boundary in reversed(self._open) if self._has(boundary, line)]
+        for boundary in owners:
+            rest = self._rest_of_line(boundary, line)
+            if rest in (b"", b"--"):
+                return boundary, rest, True
+        longest = max(owners, key=lambda boundary: len(boundary.line))
+        return longest, self._rest_of_line(longest, line), False
 
-    def _next_delimiter(self, limit: int) -> _Delimiter | None:
-        """The next delimiter line of an open multipart that starts before `limit`."""
-        while 0 <= self._candidate < limit:
-            start = self._candidate
-            line_end = self._octets.find(b"\n", start)
-            end = len(self._octets) if line_end < 0 else line_end + 1
-            line = bytes(self._octets[start + 2 : min(end, start + MAX_BOUNDARY_OCTETS + 4)]).rstrip(b" \t\r\n")
-            self._candidate = self._next_candidate(end)
-            owned = self._open_lines.get(line) or self._loosely_owned(line)
-            if owned is not None:
-                return _Delimiter(start, end, *owned)
-            if line in self._closed_boundaries:
-                self._problems.add("PARTS_AFTER_CLOSE")
-        return None
+    def _has(self, boundary: _Boundary, line: int) -> bool:
+        return boundary.next == line and self._octets[line - 1 : line - 1 + len(boundary.line)] == boundary.line
 
-    def _loosely_owned(self, line: bytes) -> tuple[int, bool] | None:
-        """RFC 2046 section 5.1.1: a line that begins with the boundary is enough. The longest boundary that fits has it."""
-        if not self._open_boundaries or not line.startswith(self._open_boundaries):
-            return None
-        self._problems.add("DELIMITER_WITH_JUNK")
-        boundary = max((b for b in self._open_boundaries if line.startswith(b)), key=len)
-        return self._open_lines[boundary][0], line.startswith(boundary + b"--")
+    def _rest_of_line(self, boundary: _Boundary, line: int) -> bytes:
+        start = line + len(boundary.line) - 1
+        return bytes(self._octets[start : start + budgets.BOUNDARY_OCTETS]).partition(b"\n")[0].rstrip(_BLANKS)
 
-    def _line_end_before(self, line_start: int) -> int:
-        """Where the line end starts that belongs to the delimiter at `line_start` (RFC 2046 section 5.1.1)."""
-        end = line_start - 1 if self._octets[line_start - 1 : line_start] == b"\n" else line_start
+    def _close_above(self, place: int, end: int) -> None:
+        """Close every part above this place in the stack."""
+        while len(self._stack) > place + 1:
+            part = self._stack.pop()
+            # The line end before a delimiter belongs to it, even where it ends the part's header.
+            part.end = max(end, part.start)
+            part.body_start = min(part.body_start, part.end)
+            if part.is_multipart and part.boundary is not None:
+                if not part.children:
+                    part.note("MULTIPART_WITHOUT_PARTS")
+                    part.content_type = "text/plain"
+                elif part.epilogue_start is None:
+                    part.note("UNCLOSED_MULTIPART")
+        while self._open and self._open[-1].place > place:
+            self._open.pop()
+
+    def _line_end_before(self, line: int) -> int:
+        """Where the line end starts that belongs to the delimiter at `line` (RFC 2046 section 5.1.1)."""
+        end = line - 1 if self._octets[line - 1 : line] == b"\n" else line
         return end - 1 if self._octets[end - 1 : end] == b"\r" else end

@@ -1,30 +1,26 @@
 """What is one part of a message? A header, a body, and what the header says about the body (RFC 2045 section 2.4)."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
+from mailward.formats import budgets, oddities
 from mailward.formats.charsets import decode_charset
-from mailward.formats.header import FieldView, Octets
+from mailward.formats.header import FieldView, fields_of, first_field
+from mailward.formats.octets import Octets
 from mailward.formats.parameters import Parameterised, parse_parameterised, strip_comments
-from mailward.formats.transfer import decode_transfer, is_sound_base64, is_sound_quoted_printable
+from mailward.formats.transfer import decode_transfer
 
 MESSAGE_TYPES = frozenset({"message/rfc822", "message/global"})
+IDENTITY = frozenset({"7bit", "8bit", "binary"})
+"""Transfer encodings in which the body is the content (RFC 2045 section 6.2)."""
 _TYPE = re.compile(r"([!#$%&'*+\-.0-9a-z^_`{|}~]+)[ \t]*/[ \t]*([!#$%&'*+\-.0-9a-z^_`{|}~]+)")
-_WORD = re.compile(rb"[A-Za-z0-9-]+")
-_INLINE_FILE = re.compile(rb"\n(?:=ybegin |begin(?:-base64)? [0-7]{3,4} \S)")
-"""A file that stands in the text itself: yEnc or uuencode. Some clients offer to save it (T-MIME-18)."""
-_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
-_SINGLETONS = ("content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-description")
+_MECHANISM = re.compile(
+    rb"[\s\"]*(?:(7bit|8bit|binary|base64|quoted-printable)(?![A-Za-z0-9])|([!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+))", re.IGNORECASE
+)
+"""One of the five there are, else the whole token (RFC 2045 section 6.1)."""
 _NOTHING = parse_parameterised(b"")
-
-
-def first_field(fields: Iterable[FieldView], name: str) -> FieldView | None:
-    """The first field of this name, compared without case; None when there is none."""
-    wanted = name.lower()
-    return next((found for found in fields if found.name.lower() == wanted), None)
+_NO_FIELDS = frozenset({b"\r\n", b"\n", b""})
 
 
 def parameterised_of(fields: Iterable[FieldView], name: str) -> Parameterised:
@@ -47,30 +43,80 @@ def content_type_of(declared: Parameterised, default: str) -> tuple[str, bool]:
 
 
 def transfer_encoding_of(fields: Iterable[FieldView]) -> str:
-    """The Content-Transfer-Encoding in lower case, without comments, quotes and what follows; "7bit" when not given."""
-    found = first_field(fields, "Content-Transfer-Encoding")
-    word = _WORD.search(strip_comments(found.value)) if found else None
-    return word.group().decode("ascii").lower() if word else "7bit"
+    """The Content-Transfer-Encoding in lower case, without comments, quotes and what follows; "7bit" when none says it."""
+    for field in fields:
+        if field.name.lower() == "content-transfer-encoding" and field.value:
+            found = _MECHANISM.match(strip_comments(field.value))
+            return (found[1] or found[2]).decode("ascii").lower() if found else "7bit"
+    return "7bit"
 
 
-@dataclass(frozen=True, eq=False)
 class PartView:
-    """One entity: a header and a body (RFC 2045 section 2.4). The root is the message itself.
+    """One entity: a header and a body (RFC 2045 section 2.4). The root is the message itself. To be read only.
 
-    content_type: "text/plain"; in lower case; what it is read as, which is text/plain for a multipart that cannot be split.
-    depth: 0 for the root. children: the parts of a multipart, or the one root of a message/rfc822.
-    buffer, start, body_start, end: where it lies; an encoded message/rfc822 has its children in a buffer of their own.
-    header_octets: the empty line included. body_octets: as received, not decoded, without the line end before a delimiter.
+    start, body_start, end: where it lies in the message; what lies in an attached message that was encoded, where in that.
+    depth: 0 for the root. children: the parts of a multipart, or the one root of a message/rfc822 as its octets stand.
+    parent: what it is a part of. preamble_end, epilogue_start: of a multipart, where its first delimiter line begins and where
+    the line after its close delimiter begins; None where there is none.
     """
 
-    fields: tuple[FieldView, ...]
-    content_type: str
-    depth: int
-    buffer: Octets = field(repr=False)
-    start: int
-    body_start: int
-    end: int
-    children: tuple["PartView", ...] = ()
+    def __init__(
+        self, octets: Octets, start: int, body_start: int, depth: int, default_type: str, parent: "PartView | None"
+    ) -> None:
+        self._octets = octets
+        self.start = start
+        self.body_start = body_start
+        self.end = body_start
+        self.depth = depth
+        self.parent = parent
+        self.children: list[PartView] = []
+        self.preamble_end: int | None = None
+        self.epilogue_start: int | None = None
+        self._default_type = default_type
+        self._content_type: str | None = None
+        self._noted: tuple[str, ...] = ()
+        self._position = 1 if parent is None else len(parent.children) + 1
+
+    def __repr__(self) -> str:
+        return f"PartView({self.number!r}, {self.content_type!r}, {self.start}, {self.body_start}, {self.end})"
+
+    def note(self, problem: str) -> None:
+        """Something odd in the structure, found while the tree was made."""
+        self._noted = (*self._noted, problem)
+
+    @property
+    def number(self) -> str:
+        """As IMAP counts parts (RFC 9051 section 6.4.5.1): "2.1"; "" for the root. A multipart that is all of an attached
+        message has no number of its own: "2.TEXT"."""
+        if self.parent is None:
+            return ""
+        if self.parent.is_message:
+            return f"{self.parent.number or '1'}.{'TEXT' if self.is_multipart else '1'}"
+        above = self.parent
+        inside = (above.parent.number or "1") if above.parent is not None and above.parent.is_message else above.number
+        return f"{inside}.{self._position}" if inside else str(self._position)
+
+    @property
+    def may_hold_parts(self) -> bool:
+        """False only where no reading of the header makes this a multipart or a message; cheaper than to ask for the type."""
+        if self._default_type in MESSAGE_TYPES or self.parent is None:
+            return True
+        block = bytes(self._octets[self.start : self.body_start])
+        if block in _NO_FIELDS:
+            return False
+        block = block.lower()
+        return b"multipart" in block or b"message" in block or b"(" in block
+
+    @property
+    def content_type(self) -> str:
+        """ "text/plain"; in lower case; what it is read as, which is text/plain for a multipart that cannot be split."""
+        if self._content_type is None:
+            self._content_type = content_type_of(self.declared_type, self._default_type)[0]
+        return self._content_type
+
+    @content_type.setter
+    def content_type(self, read_as: str) -> None:
+        self._content_type = read_as
 
     @property
     def is_multipart(self) -> bool:
@@ -83,58 +129,79 @@ class PartView:
 
     @property
     def header_octets(self) -> bytes:
-        return bytes(self.buffer[self.start : self.body_start])
+        """The header block, its empty line included."""
+        return bytes(self._octets[self.start : self.body_start])
 
     @property
     def body_octets(self) -> bytes:
-        return bytes(self.buffer[self.body_start : self.end])
+        """The body as received, not decoded, without the line end before a delimiter."""
+        return bytes(self._octets[self.body_start : self.end])
 
     @property
     def octets(self) -> bytes:
         """Header and body."""
-        return bytes(self.buffer[self.start : self.end])
+        return bytes(self._octets[self.start : self.end])
+
+    @property
+    def buffer(self) -> Octets:
+        """The octets in which the offsets of this part count: the whole message, not copied."""
+        return self._octets
 
     @property
     def size_octets(self) -> int:
         """The length of the body as received."""
         return self.end - self.body_start
 
+    @cached_property
+    def fields(self) -> tuple[FieldView, ...]:
+        """The header fields in order, within the budgets."""
+        stop = min(self.body_start, self.start + budgets.HEADER_OCTETS)
+        return fields_of(bytes(self._octets[self.start : stop]), self.start, budgets.FIELDS)
+
     def field(self, name: str) -> FieldView | None:
         """The first field of this name, compared without case; None when there is none."""
         return first_field(self.fields, name)
 
     @cached_property
-    def _content_type(self) -> Parameterised:
+    def declared_type(self) -> Parameterised:
+        """What the first Content-Type says."""
         return parameterised_of(self.fields, "Content-Type")
 
     @cached_property
-    def _disposition(self) -> Parameterised:
+    def declared_disposition(self) -> Parameterised:
+        """What the first Content-Disposition says (RFC 2183)."""
         return parameterised_of(self.fields, "Content-Disposition")
+
+    @property
+    def boundary(self) -> bytes | None:
+        """The boundary its delimiter lines are looked for with; None when none is given."""
+        declared = self.declared_type.boundary
+        return None if declared is None else declared.rstrip(b" \t\r\n")[: budgets.BOUNDARY_OCTETS]
 
     @property
     def parameters(self) -> Mapping[str, str]:
         """The parameters of Content-Type, names in lower case, values decoded."""
-        return self._content_type.parameters
+        return self.declared_type.parameters
 
     @property
     def type_octets(self) -> tuple[tuple[bytes, bytes], ...]:
         """The parameters of Content-Type as received, unquoted."""
-        return self._content_type.received
+        return self.declared_type.received
 
     @property
     def disposition(self) -> str:
         """ "inline", "attachment" or another word in lower case; "" when the part does not say."""
-        return self._disposition.value
+        return self.declared_disposition.value
 
     @property
     def disposition_octets(self) -> tuple[tuple[bytes, bytes], ...]:
         """The parameters of Content-Disposition as received, unquoted."""
-        return self._disposition.received
+        return self.declared_disposition.received
 
     @property
     def charset(self) -> str:
         """In lower case; "" when the part does not say."""
-        return self._content_type.parameters.get("charset", "").lower()
+        return self.declared_type.parameters.get("charset", "").lower()
 
     @cached_property
     def encoding(self) -> str:
@@ -149,7 +216,7 @@ class PartView:
     @cached_property
     def filenames(self) -> tuple[str, ...]:
         """Every name that some client may show (T-MIME-23), the likeliest first."""
-        found = (*self._disposition.readings.get("filename", ()), *self._content_type.readings.get("name", ()))
+        found = (*self.declared_disposition.readings.get("filename", ()), *self.declared_type.readings.get("name", ()))
         return tuple(dict.fromkeys(name for name in found if name))
 
     def decode(self) -> bytes:
@@ -162,37 +229,17 @@ class PartView:
         return decode_charset(self.decode(), self.charset)
 
     @cached_property
+    def header_problems(self) -> frozenset[str]:
+        """What of the header is beyond the budgets, and so not read."""
+        return frozenset(oddities.of_header_block(self))
+
+    @cached_property
     def problems(self) -> frozenset[str]:
         """What in this part two readers could take differently: MALFORMED_FIELD, DUPLICATE_CONTENT_TYPE, BROKEN_BASE64 ..."""
-        found = set(self._content_type.problems | self._disposition.problems)
-        if any(f.is_malformed for f in self.fields):
-            found.add("MALFORMED_FIELD")
-        counts = Counter(f.name.lower() for f in self.fields)
-        found |= {f"DUPLICATE_{name.upper().replace('-', '_')}" for name in _SINGLETONS if counts[name] > 1}
-        if not content_type_of(self._content_type, "text/plain")[1]:
-            found.add("MALFORMED_CONTENT_TYPE")
-        declared = self.field("Content-Transfer-Encoding")
-        if declared and (declared.value.lower() != self.encoding.encode() or self.encoding not in _ENCODINGS):
-            found.add("MALFORMED_ENCODING")
-        if not self.children:
-            found |= self._body_problems()
-        return frozenset(found)
-
-    def _body_problems(self) -> set[str]:
-        found = set()
-        octets = self.body_octets
-        if self.encoding == "base64" and not is_sound_base64(octets):
-            found.add("BROKEN_BASE64")
-        if self.encoding == "quoted-printable" and not is_sound_quoted_printable(octets):
-            found.add("BROKEN_QUOTED_PRINTABLE")
-        if self.content_type.startswith("text/") and _INLINE_FILE.search(b"\n" + octets):
-            found.add("INLINE_FILE")
-        if "boundary" in self.parameters and not self._content_type.value.startswith("multipart/"):
-            found.add("BOUNDARY_WITHOUT_MULTIPART")
-        return found
+        return frozenset(self._noted) | oddities.of_part(self)
 
     def walk(self) -> Iterator["PartView"]:
-        """This part and all below it, depth first."""
+        """This part and all below it as their octets stand, depth first."""
         waiting = [self]
         while waiting:
             part = waiting.pop()

@@ -12,6 +12,7 @@ import structlog
 
 from mailward.api.services import Clock, RunBlocking
 from mailward.auth.exchange import Authenticator
+from mailward.formats.lines import LineCounter
 from mailward.formats.message import MessageView
 from mailward.intake.accepting import Mail, queue_item
 from mailward.intake.authenticating import SessionLogins
@@ -80,6 +81,7 @@ class _Transaction:
     envelope: Envelope
     destinations: list[Destination] = field(default_factory=list)
     incoming: Incoming | None = None
+    lines: LineCounter = field(default_factory=LineCounter)
     write_error: Exception | None = None
 
 
@@ -218,6 +220,7 @@ class Reception:
             return
         try:
             transaction.incoming.write(octets)
+            transaction.lines.feed(octets)
         except (StorageError, OSError) as error:
             transaction.write_error = error
 
@@ -230,7 +233,7 @@ class Reception:
         try:
             if transaction.write_error is not None:
                 raise transaction.write_error
-            answer, item = await self._judge(transaction, MessageView(incoming.octets))
+            answer, item = await self._judge(transaction, MessageView(incoming.octets, transaction.lines.facts))
             if item is not None:
                 await incoming.commit(item)
         except BaseException:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailward.formats.header import split_header
-from mailward.formats.message import MAX_FIELDS, MAX_HEADER_OCTETS, MessageView
+from mailward.formats.message import MessageView
 from mailward.formats.trace import count_received
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.envelope import Envelope
@@ -20,7 +19,7 @@ from mailward.model.verdict import Verdict
 
 MAX_HOPS = 100
 """RFC 5321 section 6.3: at least 100."""
-MAX_FIELD_OCTETS = 64 * 1024
+HEADER_BUDGETS = frozenset({"HEADER_BLOCK_TOO_BIG", "FIELD_TOO_BIG", "TOO_MANY_FIELDS"})
 
 
 class RecordBudget:
@@ -55,9 +54,7 @@ HEADER_TOO_BIG = CoreRefusal("header", reply(554, "5.6.0", "The header of this m
 
 def core_refusal(message: MessageView) -> CoreRefusal | None:
     """Why this message cannot be judged, None when it can."""
-    if len(message.header_octets) > MAX_HEADER_OCTETS or any(len(f.raw) > MAX_FIELD_OCTETS for f in message.fields):
-        return HEADER_TOO_BIG
-    if len(message.fields) >= MAX_FIELDS and len(split_header(message.header_octets)[0]) > MAX_FIELDS:
+    if HEADER_BUDGETS & message.root.header_problems:
         return HEADER_TOO_BIG
     return TOO_MANY_HOPS if count_received(message) > MAX_HOPS else None
 

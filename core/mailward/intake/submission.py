@@ -8,9 +8,11 @@ nobody is named by it. What readers could understand in several ways does not le
 
 import re
 
+from mailward.formats import budgets
+from mailward.formats.anomalies import SINGLETONS
 from mailward.formats.header import FieldView
 from mailward.formats.mailboxes import Mailbox, read_address_list
-from mailward.formats.message import MAX_FIELDS, MAX_HEADER_OCTETS, SINGLETONS, MessageView
+from mailward.formats.message import MessageView
 from mailward.intake.ports import Directory
 from mailward.intake.refusing import HEADER_TOO_BIG, CoreRefusal
 from mailward.model.address import Address, ReversePath
@@ -48,7 +50,7 @@ class SubmissionRights:
 
     def refusal(self, identity: Identity, message: MessageView) -> CoreRefusal | None:
         """Why the message cannot go out in this account's name, None when it can."""
-        if len(message.header_octets) > MAX_HEADER_OCTETS - ROOM_OCTETS or len(message.fields) > MAX_FIELDS - ROOM_FIELDS:
+        if len(message.header_octets) > budgets.HEADER_OCTETS - ROOM_OCTETS or len(message.fields) > budgets.FIELDS - ROOM_FIELDS:
             return HEADER_TOO_BIG
         return self._author_refusal(identity, message) or header_refusal(message)
 
@@ -86,7 +88,8 @@ AUTHORS_TOO_LONG = CoreRefusal("author", reply(550, "5.6.0", f"From and Sender a
 def header_refusal(message: MessageView) -> CoreRefusal | None:
     """Which field others could read in another way than the filters and our signature, None when there is none."""
     for field in message.fields:
-        shown = _NOT_SHOWN.sub("?", field.name[:_MOST_SHOWN]) or "?"
+        line = field.name or field.raw.partition(b"\n")[0].strip().decode("latin-1")
+        shown = _NOT_SHOWN.sub("?", line[:_MOST_SHOWN]) or "?"
         if field.is_malformed:
             return CoreRefusal("field", reply(550, "5.6.0", f"The header line '{shown}' is not a name, a colon and a value"))
         if _CONTROL.search(field.raw):

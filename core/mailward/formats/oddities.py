@@ -1,0 +1,113 @@
+"""What in a message could two readers take differently? Each oddity by its name in the catalogue of anomalies.
+
+Asked for after the tree is made, and only then are bodies read; all of it is linear in the size of the message.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mailward.formats import budgets
+from mailward.formats.anomalies import MIME_SINGLETONS, SINGLETONS, duplicate
+from mailward.formats.octets import find
+from mailward.formats.transfer import is_sound_base64, is_sound_quoted_printable
+
+if TYPE_CHECKING:
+    from mailward.formats.message import MessageView
+    from mailward.formats.part import PartView
+
+_INLINE_FILE = re.compile(rb"\n(?:=ybegin |begin(?:-base64)? [0-7]{3,4} \S)")
+"""A file that stands in the text itself: yEnc or uuencode. Some clients offer to save it (T-MIME-18)."""
+_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
+_TYPE = re.compile(r"[!#$%&'*+\-.0-9a-z^_`{|}~]+[ \t]*/[ \t]*[!#$%&'*+\-.0-9a-z^_`{|}~]+")
+_DOMAIN_AFTER_AT = re.compile(rb"@([A-Za-z0-9.\-\x80-\xff]+)")
+
+
+def of_header_block(part: "PartView") -> Iterator[str]:
+    """What of its header is beyond the budgets, and so not read."""
+    if part.body_start - part.start > budgets.HEADER_OCTETS:
+        yield "HEADER_BLOCK_TOO_BIG"
+    if len(part.fields) == budgets.FIELDS and part.fields[-1].end < part.body_start - 2:
+        yield "TOO_MANY_FIELDS"
+    if any(len(field.raw) > budgets.FIELD_OCTETS for field in part.fields):
+        yield "FIELD_TOO_BIG"
+
+
+def of_part(part: "PartView") -> set[str]:
+    """What is odd in one part: its header, the encoding of its body, and where its delimiter lines stand."""
+    found = set(part.declared_type.problems | part.declared_disposition.problems | part.header_problems)
+    if any(field.is_malformed for field in part.fields):
+        found.add("MALFORMED_FIELD")
+    counts = Counter(field.name.lower() for field in part.fields)
+    found |= {duplicate(name) for name in MIME_SINGLETONS if counts[name.lower()] > 1}
+    declared = part.declared_type
+    if (declared.value or declared.received) and _TYPE.fullmatch(declared.value.strip()) is None:
+        found.add("MALFORMED_CONTENT_TYPE")
+    encoding = part.field("Content-Transfer-Encoding")
+    if encoding and (encoding.value.lower() != part.encoding.encode() or part.encoding not in _ENCODINGS):
+        found.add("MALFORMED_ENCODING")
+    if part.is_multipart:
+        found.update(_of_multipart(part))
+    elif not part.children:
+        found.update(_of_leaf(part))
+    elif part.encoding not in ("7bit", "8bit", "binary"):
+        # RFC 2046 section 5.2.1 forbids it, yet clients open it.
+        found.add("ENCODED_MESSAGE")
+    return found
+
+
+def _of_multipart(part: "PartView") -> Iterator[str]:
+    if part.encoding not in ("7bit", "8bit", "binary"):
+        # RFC 2045 section 6.4 forbids it, and readers differ: most take the body as it stands.
+        yield "ENCODED_MULTIPART"
+    if part.epilogue_start is not None and part.boundary is not None:
+        line = b"\n--" + part.boundary
+        if find(part.buffer, line, part.epilogue_start - 1, part.end) >= 0:
+            yield "PARTS_AFTER_CLOSE"
+
+
+def _of_leaf(part: "PartView") -> Iterator[str]:
+    octets = part.body_octets
+    if part.encoding == "base64" and not is_sound_base64(octets):
+        yield "BROKEN_BASE64"
+    if part.encoding == "quoted-printable" and not is_sound_quoted_printable(octets):
+        yield "BROKEN_QUOTED_PRINTABLE"
+    if part.content_type.startswith("text/") and _INLINE_FILE.search(b"\n" + octets):
+        yield "INLINE_FILE"
+    if "boundary" in part.parameters and not part.declared_type.value.startswith("multipart/"):
+        yield "BOUNDARY_WITHOUT_MULTIPART"
+
+
+def of_message(view: "MessageView") -> set[str]:
+    """What is odd in a message: its lines, its header, its authors, and every part of it."""
+    lines = view.lines
+    found = {name for name, there in (("BARE_CR", lines.bare_cr), ("BARE_LF", lines.bare_lf), ("NUL", lines.nul)) if there}
+    found.update(_of_header(view), _of_authors(view))
+    for part in view.parts():
+        found |= part.problems
+    return found
+
+
+def _of_header(view: "MessageView") -> Iterator[str]:
+    if view.lines.eight_bit and not view.header_octets.isascii():
+        yield "HEADER_8BIT"
+    if view.fields and view.fields[0].raw[:1] in (b" ", b"\t"):
+        # Whatever is put above it would swallow this line.
+        yield "LEADING_CONTINUATION"
+    yield from (duplicate(name) for name in SINGLETONS if len(view.all(name)) > 1)
+
+
+def _of_authors(view: "MessageView") -> Iterator[str]:
+    lists = view.author_lists
+    domains = {mailbox.address.domain for mailbox in view.authors if mailbox.address}
+    if not view.authors:
+        yield "MISSING_FROM"
+    if any(addresses.is_malformed for addresses in lists) or any(field.is_malformed for field in view.all("From")):
+        yield "MALFORMED_FROM"
+        # Another reader may find any of these; encoded-words and quotes do not hide them (T-HDR-07).
+        domains |= {d.decode("latin-1").lower() for field in view.all("From") for d in _DOMAIN_AFTER_AT.findall(field.value)}
+    if len(domains) > 1:
+        yield "MULTIPLE_FROM_DOMAINS"
+    if any(addresses.is_cut for addresses in lists):
+        yield "TOO_MANY_ADDRESSES"
