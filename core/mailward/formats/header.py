@@ -111,7 +111,10 @@ def _without_empty_line(block: bytes) -> tuple[bytes, bytes]:
 def first_field(fields: Iterable[FieldView], name: str) -> FieldView | None:
     """The first field of this name, compared without case; None when there is none."""
     wanted = name.lower()
-    return next((found for found in fields if found.name.lower() == wanted), None)
+    for field in fields:
+        if field.name.lower() == wanted:
+            return field
+    return None
 
 
 def unfold(value: bytes) -> bytes:

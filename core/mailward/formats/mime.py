@@ -111,7 +111,7 @@ class _Index:
             part.preamble_end = line
         if rest.startswith(b"--"):
             part.epilogue_start = after
-            self._open.pop()
+            self._close(part)
         self._look_from(after)
         if not rest.startswith(b"--") and newline >= 0:
             self._open_parts(after, "message/rfc822" if part.content_type == "multipart/digest" else "text/plain")
@@ -156,16 +156,20 @@ class _Index:
         while len(self._stack) > place + 1:
             part = self._stack.pop()
             # The line end before a delimiter belongs to it, even where it ends the part's header.
-            part.end = max(end, part.start)
-            part.body_start = min(part.body_start, part.end)
-            if part.is_multipart and part.boundary is not None:
-                if not part.children:
-                    part.note("MULTIPART_WITHOUT_PARTS")
-                    part.content_type = "text/plain"
-                elif part.epilogue_start is None:
-                    part.note("UNCLOSED_MULTIPART")
-        while self._open and self._open[-1].place > place:
-            self._open.pop()
+            part.end = end if end > part.start else part.start
+            if part.body_start > part.end:
+                part.body_start = part.end
+            if self._open and self._open[-1].place == len(self._stack):
+                self._close(part, "UNCLOSED_MULTIPART")
+
+    def _close(self, part: PartView, problem: str = "") -> None:
+        """The innermost multipart has all its parts."""
+        self._open.pop()
+        if not part.children:
+            part.note("MULTIPART_WITHOUT_PARTS")
+            part.content_type = "text/plain"
+        elif problem:
+            part.note(problem)
 
     def _line_end_before(self, line: int) -> int:
         """Where the line end starts that belongs to the delimiter at `line` (RFC 2046 section 5.1.1)."""
