@@ -6,6 +6,7 @@ whether a field is allowed; a line that is no field at all becomes a field with 
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 from mailward.formats.octets import Octets, find
 from mailward.formats.words import decode_words, encode_words
@@ -48,7 +49,7 @@ class FieldView:
     def of(cls, raw: bytes, start: int = 0) -> "FieldView":
         """The field that these octets are."""
         found = _FIELD.match(raw)
-        return _field(raw, found[2] if found and found[2] else b"", start)
+        return _field(raw, found[2] if found else None, start)
 
     @property
     def value_start(self) -> int:
@@ -75,7 +76,7 @@ class FieldView:
         return self._text
 
 
-def _field(raw: bytes, name: bytes, start: int) -> FieldView:
+def _field(raw: bytes, name: bytes | None, start: int) -> FieldView:
     if name:
         return FieldView(raw, name.decode("ascii"), start)
     # "From : x", "From\r\n : x" and "Fr\0om: x" are all From to somebody (RFC 5322 section 4.5 allows the first).
@@ -87,11 +88,10 @@ def _field(raw: bytes, name: bytes, start: int) -> FieldView:
 def fields_of(block: bytes, start: int, most: int) -> tuple[FieldView, ...]:
     """The first fields of a header block that begins at `start` in its message; its empty line is none of them."""
     fields: list[FieldView] = []
-    for raw, name in _FIELD.findall(_without_empty_line(block)[0]):
-        if len(fields) == most or not raw:
-            break
-        fields.append(_field(raw, name, start))
-        start += len(raw)
+    for found in islice(_FIELD.finditer(_without_empty_line(block)[0]), most):
+        raw, name = found.groups()
+        if raw:
+            fields.append(_field(raw, name, start + found.start()))
     return tuple(fields)
 
 

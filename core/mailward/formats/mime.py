@@ -121,14 +121,21 @@ class _Index:
         return self._open[-1].next if self._open else self._end
 
     def _look_from(self, at: int) -> None:
-        """Find the next delimiter line of each open boundary, from the line that begins at `at`, where it is not known."""
-        limit = self._end
-        for boundary in self._open:
-            if boundary.next < at:
+        """Find the next delimiter line of each open boundary, from the line that begins at `at`, where it is not known.
+
+        Since none is looked for beyond that of an outer one, those not known are the innermost.
+        """
+        known = len(self._open)
+        while known and self._open[known - 1].next < at:
+            known -= 1
+        limit, line = (self._open[known - 1].next, self._open[known - 1].line) if known else (self._end, b"")
+        for boundary in self._open[known:]:
+            if boundary.line != line:
                 # One that begins where an outer one does may share its line.
-                found = find(self._octets, boundary.line, at - 1, min(limit - 1 + len(boundary.line), self._end))
-                boundary.next = found + 1 if found >= 0 else limit
-            limit = boundary.next
+                line = boundary.line
+                found = find(self._octets, line, at - 1, min(limit - 1 + len(line), self._end))
+                limit = found + 1 if found >= 0 else limit
+            boundary.next = limit
 
     def _owner(self, line: int) -> tuple[_Boundary, bytes, bool]:
         """The boundary that has this delimiter line, what stands behind it there, and whether that is nothing or two hyphens.
@@ -136,20 +143,19 @@ class _Index:
         The innermost one that is all of the line; otherwise the longest, since RFC 2046 section 5.1.1 has a line that begins
         with the boundary be enough.
         """
-        owners = [boundary for boundary in reversed(self._open) if self._has(boundary, line)]
-        for boundary in owners:
-            rest = self._rest_of_line(boundary, line)
+        longest, behind = self._open[0], b""
+        for boundary in reversed(self._open):
+            if boundary.next != line:
+                break  # nor does a line of an outer one begin here
+            start = line - 1 + len(boundary.line)
+            if self._octets[line - 1 : start] != boundary.line:
+                continue
+            rest = bytes(self._octets[start : start + budgets.BOUNDARY_OCTETS]).partition(b"\n")[0].rstrip(_BLANKS)
             if rest in (b"", b"--"):
                 return boundary, rest, True
-        longest = max(owners, key=lambda boundary: len(boundary.line))
-        return longest, self._rest_of_line(longest, line), False
-
-    def _has(self, boundary: _Boundary, line: int) -> bool:
-        return boundary.next == line and self._octets[line - 1 : line - 1 + len(boundary.line)] == boundary.line
-
-    def _rest_of_line(self, boundary: _Boundary, line: int) -> bytes:
-        start = line + len(boundary.line) - 1
-        return bytes(self._octets[start : start + budgets.BOUNDARY_OCTETS]).partition(b"\n")[0].rstrip(_BLANKS)
+            if not behind or len(boundary.line) > len(longest.line):
+                longest, behind = boundary, rest
+        return longest, behind, False
 
     def _close_above(self, place: int, end: int) -> None:
         """Close every part above this place in the stack."""
