@@ -15,7 +15,7 @@ PART_HEADER_OCTETS = 64 * 1024
 PART_FIELDS = 200
 """Header fields of a part."""
 PARTS = 2000
-"""Parts of a message, those of attached messages included."""
+"""Parts of a message, those of attached messages included; of a small message fewer, see `parts_of`."""
 DEPTH = 32
 """Parts inside parts; the message itself is at depth 0."""
 BOUNDARY_OCTETS = 200
@@ -36,3 +36,13 @@ ENCODED_MESSAGES = 3
 """An encoded message/rfc822 inside another one, and so on: each level is decoded into memory."""
 ENCODED_MESSAGE_OCTETS = 16 * 1024 * 1024
 """An encoded message/rfc822 that is opened."""
+DELIMITERS = 2 * PARTS
+"""Delimiter lines of a message: each part has one and each multipart one more."""
+_SOME_PARTS = 100
+_PART_OCTETS = 500
+"""On average no honest mail of more than a few parts has smaller ones: a header alone is not much less."""
+
+
+def parts_of(size_octets: int) -> int:
+    """How many parts of a message of this size are read, so that the work is in proportion to the size of small ones too."""
+    return min(PARTS, _SOME_PARTS + size_octets // _PART_OCTETS)

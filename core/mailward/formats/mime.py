@@ -11,6 +11,8 @@ from mailward.formats.octets import Octets, find
 from mailward.formats.part import PartView
 
 _BLANKS = b" \t\r\n"
+_EXACT = (b"", b"--")
+"""What stands behind a boundary in a delimiter line and in a close delimiter line."""
 
 
 class _Boundary:
@@ -45,16 +47,18 @@ class _Index:
         self._depth = 0 if holder is None else holder.depth + 1
         self._stack: list[PartView] = []
         self._open: list[_Boundary] = []
-        self._count = 0
+        self._most_parts = budgets.parts_of(self._end)
+        self._parts = self._delimiters = 0
         self._is_deep = False
 
     def read(self) -> PartView:
         self._open_parts(0, "text/plain")
         root = self._stack[0]
         while (line := self._delimiter_line()) < self._end:
-            if self._count >= budgets.PARTS:
+            if self._parts >= self._most_parts or self._delimiters >= budgets.DELIMITERS:
                 root.note("MIME_PARTS")
                 break
+            self._delimiters += 1
             self._take(line)
         self._close_above(-1, self._end)
         return root
@@ -63,12 +67,13 @@ class _Index:
         """Open the part at `start`, and while the part is a message, the root of that message too."""
         while True:
             body_start = header_end(self._octets, start, self._delimiter_line())
-            parent = self._stack[-1] if self._stack else self._holder
-            part = PartView(self._octets, start, body_start, self._depth + len(self._stack), default_type, parent)
-            if self._stack:
-                self._stack[-1].children.append(part)
-            self._stack.append(part)
-            self._count += 1
+            stack = self._stack
+            parent = stack[-1] if stack else self._holder
+            part = PartView(self._octets, start, body_start, self._depth + len(stack), default_type, parent)
+            if stack:
+                stack[-1].children.append(part)
+            stack.append(part)
+            self._parts += 1
             start = body_start
             if not (part.may_hold_parts and self._holds_message(part)):
                 return
@@ -79,7 +84,7 @@ class _Index:
         is_multipart = part.is_multipart
         if not is_multipart and not part.is_message:
             return False
-        if part.depth >= budgets.DEPTH or self._count >= budgets.PARTS:
+        if part.depth >= budgets.DEPTH or self._parts >= self._most_parts:
             self._is_deep = self._is_deep or part.depth >= budgets.DEPTH
             part.note("MIME_DEEP" if part.depth >= budgets.DEPTH else "MIME_PARTS")
             part.content_type = "application/octet-stream"
@@ -133,9 +138,19 @@ class _Index:
             if boundary.line != line:
                 # One that begins where an outer one does may share its line.
                 line = boundary.line
-                found = find(self._octets, line, at - 1, min(limit - 1 + len(line), self._end))
+                found = self._find(line, at - 1, min(limit - 1 + len(line), self._end))
                 limit = found + 1 if found >= 0 else limit
             boundary.next = limit
+
+    def _find(self, line: bytes, start: int, end: int) -> int:
+        found = find(self._octets, line, start, end)
+        while self._is_deep and found >= 0 and self._rest_of_line(found + len(line)) not in _EXACT:
+            found = find(self._octets, line, found + 1, end)
+        return found
+
+    def _rest_of_line(self, start: int) -> bytes:
+        """What stands behind a boundary, without blanks; a boundary's length of it is enough."""
+        return self._octets[start : start + budgets.BOUNDARY_OCTETS].partition(b"\n")[0].rstrip(_BLANKS)
 
     def _owner(self, line: int) -> tuple[_Boundary, bytes, bool]:
         """The boundary that has this delimiter line, what stands behind it there, and whether that is nothing or two hyphens.
@@ -150,8 +165,8 @@ class _Index:
             start = line - 1 + len(boundary.line)
             if self._octets[line - 1 : start] != boundary.line:
                 continue
-            rest = bytes(self._octets[start : start + budgets.BOUNDARY_OCTETS]).partition(b"\n")[0].rstrip(_BLANKS)
-            if rest in (b"", b"--"):
+            rest = self._rest_of_line(start)
+            if rest in _EXACT:
                 return boundary, rest, True
             if not behind or len(boundary.line) > len(longest.line):
                 longest, behind = boundary, rest

@@ -60,6 +60,11 @@ class PartView:
     the line after its close delimiter begins; None where there is none.
     """
 
+    preamble_end: int | None = None
+    epilogue_start: int | None = None
+    _content_type: str | None = None
+    _noted: tuple[str, ...] = ()
+
     def __init__(
         self, octets: Octets, start: int, body_start: int, depth: int, default_type: str, parent: "PartView | None"
     ) -> None:
@@ -70,11 +75,7 @@ class PartView:
         self.depth = depth
         self.parent = parent
         self.children: list[PartView] = []
-        self.preamble_end: int | None = None
-        self.epilogue_start: int | None = None
         self._default_type = default_type
-        self._content_type: str | None = None
-        self._noted: tuple[str, ...] = ()
         self._position = 1 if parent is None else len(parent.children) + 1
 
     def __repr__(self) -> str:
