@@ -56,6 +56,7 @@ def duplicate(name: str) -> str:
 
 
 ANOMALIES: Mapping[str, Anomaly] = {
+    "AMBIGUOUS_BOUNDARY": Anomaly("structure", "Not all readers take the same boundary, or any at all"),
     "BARE_CR": Anomaly("lines", "A carriage return stands without a line feed behind it"),
     "BARE_LF": Anomaly("lines", "A line feed stands without a carriage return before it"),
     "BOUNDARY_WITHOUT_MULTIPART": Anomaly("structure", "A part that is no multipart has a boundary"),
@@ -83,9 +84,10 @@ ANOMALIES: Mapping[str, Anomaly] = {
     "MULTIPLE_FROM_DOMAINS": Anomaly("author", "The authors' addresses are of several domains"),
     "NUL": Anomaly("lines", "The message holds a NUL octet"),
     "PARTS_AFTER_CLOSE": Anomaly("structure", "Parts go on after the close delimiter"),
+    "SPLIT_WORD": Anomaly("structure", "A comment stands inside a word, which only some readers put together"),
     "TOO_MANY_ADDRESSES": Anomaly("budget", "From names more mailboxes than are read"),
     "TOO_MANY_FIELDS": Anomaly("budget", "The header has more fields than are read"),
-    "TOO_MANY_PARAMETERS": Anomaly("budget", "A field has more parameters than are read"),
+    "TOO_MANY_PARAMETERS": Anomaly("budget", "A field has more parameters, or readings of them, than are kept"),
     "UNCLOSED_MULTIPART": Anomaly("structure", "A multipart has no close delimiter"),
     **{duplicate(name): Anomaly("author" if name == "From" else "header", f"There are several {name}") for name in SINGLETONS},
     **{duplicate(name): Anomaly("structure", f"{name} is given more than once in one part") for name in MIME_SINGLETONS},

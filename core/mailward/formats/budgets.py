@@ -24,6 +24,8 @@ PARAMETERS = 64
 """Parameters of one field (RFC 2045 section 5.1)."""
 SECTIONS = 32
 """Sections of one parameter (RFC 2231 section 3)."""
+READINGS = 32
+"""Readings of one parameter, where readers differ."""
 MAILBOXES = 2000
 """Mailboxes of one address list (RFC 5322 section 3.4)."""
 COMMENT_DEPTH = 8

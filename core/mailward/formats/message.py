@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mailward.formats import budgets, oddities
+from mailward.formats.filenames import extension_of
 from mailward.formats.header import FieldView
 from mailward.formats.html import html_to_text
 from mailward.formats.lines import LineFacts, line_facts
@@ -22,12 +23,6 @@ from mailward.formats.part import IDENTITY, PartView
 __all__ = ["FieldView", "Mailbox", "MessageView", "PartView", "TextPart"]
 
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
-_AFTER_EXTENSION = "." + "".join(
-    map(chr, [*range(33), 127, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-)
-"""Dots, blanks, controls and invisible characters at the end of a name, which file systems or displays drop."""
-_EXTENSION = re.compile(r"[\s.\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+$")
-_EXTENSION = re.compile(r"\.([A-Za-z0-9_-]{1,20})$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,10 +185,3 @@ def is_attachment(part: PartView) -> bool:
         return False
     is_text = part.content_type in ("text/plain", "text/html") and part.disposition != "attachment" and part.filename is None
     return not is_text
-
-
-def extension_of(filename: str) -> str:
-    """The extension that would count when the file is opened, in lower case; "" when there is none (T-MIME-24)."""
-    name = filename.partition("::")[0].rstrip(_AFTER_EXTENSION)
-    found = _EXTENSION.search(name)
-    return found.group(1).lower() if found else ""

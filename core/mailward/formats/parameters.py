@@ -1,26 +1,42 @@
 """What do Content-Type and Content-Disposition say? (RFC 2045 section 5.1, RFC 2183, RFC 2231)
 
-A tolerant, linear reading with a budget. Where a value says two things, the first plain reading is taken and a problem is
-named, because another reader may take the other one.
+What is ordinary is matched whole by one expression and has one reading. Everything else is read carefully: tolerant, linear,
+with budgets; where a value says two things the first plain reading is preferred, the others are kept beside it, and a problem
+is named, because another reader may take one of them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
-from mailward.formats.charsets import decode_charset
-from mailward.formats.words import decode_extended, decode_words, percent_decoded, printable
+from mailward.formats import budgets
+from mailward.formats.parameter_readings import DECIDING, Reading, Section, joined, other_readings, plain, unquoted
 
-MAX_PARAMETERS = 64
-MAX_SECTIONS = 32
-
-_OUTSIDE_COMMENT = re.compile(rb'"(?:[^"\\]|\\.)*"?|[()]|[^"()]++', re.DOTALL)
+_OUTSIDE_COMMENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"?|[()]|[^"()]++', re.DOTALL)
 _IN_COMMENT = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
 _HEAD = re.compile(rb'[^\s;="/]+(?:\s*/\s*[^\s;="]*)?')
-_PARAMETER = re.compile(rb';[ \t\r\n]*([^;="\s]*)[ \t\r\n]*(?:=[ \t\r\n]*("(?:[^"\\]|\\.)*"?)?([^;]*))?', re.DOTALL)
-_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+_PARAMETER = re.compile(
+    rb';[ \t\r\n]*([^;="\s]*)[ \t\r\n]*(?:=[ \t\r\n]*(?:"([^"\\]*+(?:\\.[^"\\]*+)*)("?))?([^;]*))?',
+    re.DOTALL,
+)
 _SECTION = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*?))?")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")
+_BOUNDARY_NAME = re.compile(rb"boundary[ \t]*=", re.IGNORECASE)
+
+_WORD = rb"[A-Za-z0-9!#$&+\-.^_{|}~]+"
+_ORDINARY = re.compile(
+    rb"(%b(?:/%b)?)" % (_WORD, _WORD)
+    + 5 * (rb"(?:[ \t]*+;[ \t]*+([A-Za-z0-9-]+)=(?:(%b)" % _WORD + rb'|"((?![\' ])[^"\\;%\x00-\x1f\x7f-\xff]*)"))?')
+    + rb"[ \t]*+;?"
+)
+"""A value, at most five parameters, nothing that two readers could split, unquote, decode or trim in two ways."""
+_CACHED_OCTETS = 128
+_CACHED_VALUES = 512
+"""The same few types stand in most parts. Only ordinary values are kept, of which none takes more than some 2 kB."""
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_READINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +44,13 @@ class Parameterised:
     """A value with parameters.
 
     value: what stands before the first semicolon, in lower case, without comments. parameters: names in lower case to the
-    preferred reading as text. readings: the same names to every reading there is, the preferred one first.
+    preferred reading as text. readings: the same names to every reading there is, the preferred one first; a name that only
+    some readers find at all stands here and not among the parameters.
     received: names and unquoted values as they came, for those who pass them on (IMAP). boundary: octets, None when absent.
-    problems: TOO_MANY_PARAMETERS, MALFORMED_PARAMETER, DUPLICATE_PARAMETER (the same name with different values).
+    boundaries: every boundary that some reader takes, the preferred one first; one that only others find makes `boundary`
+    no less None. They may be empty or end in blanks.
+    problems: TOO_MANY_PARAMETERS, MALFORMED_PARAMETER, DUPLICATE_PARAMETER (the same name with different values),
+    SPLIT_WORD (a comment inside a word), AMBIGUOUS_BOUNDARY (not all readers take the same one, or any).
     """
 
     value: str
@@ -38,6 +58,7 @@ class Parameterised:
     readings: Mapping[str, tuple[str, ...]]
     received: tuple[tuple[bytes, bytes], ...]
     boundary: bytes | None
+    boundaries: tuple[bytes, ...]
     problems: frozenset[str]
 
 
@@ -46,8 +67,11 @@ def strip_comments(value: bytes, instead: bytes = b"") -> bytes:
 
     instead: what stands where a comment was.
     """
-    if b"(" not in value:
-        return value
+    return _without_comments(value, instead)[0] if b"(" in value else value
+
+
+def _without_comments(value: bytes, instead: bytes) -> tuple[bytes, bool]:
+    """The value without comments, and whether each was closed."""
     kept, depth, position = [], 0, 0
     while position < len(value):
         found = (_IN_COMMENT if depth else _OUTSIDE_COMMENT).match(value, position)
@@ -61,13 +85,89 @@ def strip_comments(value: bytes, instead: bytes = b"") -> bytes:
             depth -= 1
         elif not depth:
             kept.append(piece)
-    return b"".join(kept)
+    return b"".join(kept), depth == 0
 
 
 def parse_parameterised(value: bytes) -> Parameterised:
     """Read an unfolded field value of the form `value; name=value ...`. Never raises."""
-    value = strip_comments(value).strip()
+    found = _cached(value) if len(value) <= _CACHED_OCTETS else _ordinary(value)
+    return found or _careful(value)
+
+
+def _ordinary(value: bytes) -> Parameterised | None:
+    """What an ordinary value says; None for any other one."""
+    found = _ORDINARY.fullmatch(value)
+    if found is None or b"=?" in value:
+        return None
+    head, *groups = found.groups()
+    if groups[0] is None:
+        return Parameterised(head.decode("ascii").lower(), _NOTHING, _NO_READINGS, (), None, (), frozenset())
+    received = tuple(
+        [
+            (name.lower(), token or quoted or b"")
+            for name, token, quoted in zip(groups[::3], groups[1::3], groups[2::3], strict=True)
+            if name is not None
+        ]
+    )
+    parameters = {name.decode("ascii"): text.decode("ascii") for name, text in received}
+    boundary = dict(received)[b"boundary"] if "boundary" in parameters else None
+    if (
+        len(parameters) < len(received)
+        or (boundary is not None and (not boundary or boundary.endswith(b" ")))
+        or len(_BOUNDARY_NAME.findall(value)) != (boundary is not None)
+    ):
+        return None
+    readings = {name: (text,) for name, text in parameters.items()}
+    return Parameterised(
+        head.decode("ascii").lower(),
+        MappingProxyType(parameters),
+        MappingProxyType(readings),
+        received,
+        boundary,
+        () if boundary is None else (boundary,),
+        frozenset(),
+    )
+
+
+_cached = lru_cache(maxsize=_CACHED_VALUES)(_ordinary)
+
+
+def _careful(value: bytes) -> Parameterised:
     problems: set[str] = set()
+    texts = [value]
+    if b"(" in value:
+        spaced, is_closed = _without_comments(value, b" ")
+        if not is_closed:
+            problems.add("MALFORMED_PARAMETER")
+        texts = [strip_comments(value), spaced, value]
+    head, received = _split(texts[0].strip(), problems)
+    if len(texts) > 1 and _split(texts[1].strip(), set()) != (head, received):
+        problems.add("SPLIT_WORD")
+    readings = _preferred(received, problems)
+    parameters = {name: found[0].text for name, found in readings.items()}
+    for name in DECIDING:
+        if others := other_readings(texts, name, readings.get(name, ())):
+            readings[name] = [*readings.get(name, ()), *others]
+            if len(readings[name]) >= budgets.READINGS:
+                problems.add("TOO_MANY_PARAMETERS")
+    boundaries = tuple(dict.fromkeys(reading.octets for reading in readings.get("boundary", ())))
+    boundary = boundaries[0] if "boundary" in parameters else None
+    # Most readers do not know RFC 2231 in a boundary, and many take an empty one for none.
+    if len(boundaries) > (boundary is not None) or b"" in boundaries or any(n.startswith(b"boundary*") for n, _ in received):
+        problems.add("AMBIGUOUS_BOUNDARY")
+    return Parameterised(
+        head.decode("latin-1").lower(),
+        MappingProxyType(parameters),
+        MappingProxyType({name: tuple(dict.fromkeys(r.text for r in found)) for name, found in readings.items()}),
+        tuple(received),
+        boundary,
+        boundaries,
+        frozenset(problems),
+    )
+
+
+def _split(value: bytes, problems: set[str]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """What stands before the parameters, without blanks; the parameters, names in lower case, values unquoted."""
     received: list[tuple[bytes, bytes]] = []
     start = _HEAD.match(value)
     head = start.group() if start else b""
@@ -76,65 +176,49 @@ def parse_parameterised(value: bytes) -> Parameterised:
         problems.add("MALFORMED_PARAMETER")  # most readers do as if a semicolon stood here
         tail = b";" + tail
     for found in _PARAMETER.finditer(tail):
-        name, quoted, rest = found.groups()
-        if not name and quoted is None and not rest:
+        name, content, closing, rest = found.groups()
+        if not name and content is None and not rest:
             continue  # a stray semicolon says nothing
-        if len(received) == MAX_PARAMETERS:
+        if len(received) == budgets.PARAMETERS:
             problems.add("TOO_MANY_PARAMETERS")
             break
         rest = (rest or b"").strip()
-        is_closed = quoted is None or (len(quoted) > 1 and quoted.endswith(b'"'))
-        if not _TOKEN.fullmatch(name) or not is_closed or bool(quoted) == bool(rest):
+        if not _TOKEN.fullmatch(name) or closing == b"" or (rest == b"") == (content is None):
             problems.add("MALFORMED_PARAMETER")
-        text = _QUOTED_PAIR.sub(rb"\1", quoted[1 : -1 if is_closed else None]) + rest if quoted is not None else rest
+        text = rest if content is None else unquoted(content) + rest
         received.append((name.lower(), text))
-    return _read(head.decode("latin-1").lower(), received, problems)
+    return b"".join(head.split()), received
 
 
-def _read(value: str, received: list[tuple[bytes, bytes]], problems: set[str]) -> Parameterised:
-    plain: dict[str, list[bytes]] = {}
-    extended: dict[str, list[str]] = {}
-    sections: dict[str, dict[int, tuple[bytes, bool]]] = {}
+def _preferred(received: Sequence[tuple[bytes, bytes]], problems: set[str]) -> dict[str, list[Reading]]:
+    """The readings of each name that keep to RFC 2231, the one first that clients prefer."""
+    simple: dict[str, list[Reading]] = {}
+    extended: dict[str, list[Reading]] = {}
+    sections: dict[str, dict[int, Section]] = {}
     for raw_name, text in received:
         name = raw_name.decode("latin-1")
         section = _SECTION.fullmatch(name)
         if section is None:
-            plain.setdefault(name, []).append(text)
+            simple.setdefault(name, []).append(plain(text))
         elif section.group(2) is None:
-            extended.setdefault(section.group(1), []).append(decode_extended(text))
+            extended.setdefault(section.group(1), []).append(joined([Section(0, True, text)]))
         else:
             known = sections.setdefault(section.group(1), {})
-            if int(section.group(2)) in known:
+            number = int(section.group(2))
+            if number in known:
                 problems.add("DUPLICATE_PARAMETER")
-            elif len(known) < MAX_SECTIONS:
-                known[int(section.group(2))] = (text, section.group(3) == "*")
+            elif len(known) < budgets.SECTIONS:
+                known[number] = Section(number, section.group(3) == "*", text)
             else:
                 problems.add("TOO_MANY_PARAMETERS")
     for name, parts in sections.items():
-        extended.setdefault(name, []).append(_joined(parts))
-    readings: dict[str, tuple[str, ...]] = {}
-    for name in [*plain, *extended]:
-        readings[name] = tuple(dict.fromkeys([*extended.get(name, []), *map(_plain_text, plain.get(name, []))]))
-        if len(set(plain.get(name, []))) > 1 or (name == "boundary" and len(readings[name]) > 1):
-            problems.add("DUPLICATE_PARAMETER")
-    boundary = plain["boundary"][0] if "boundary" in plain else None
-    if boundary is None and "boundary" in extended:
-        boundary = extended["boundary"][0].encode()
-    parameters = {name: texts[0] for name, texts in readings.items()}
-    return Parameterised(value, parameters, readings, tuple(received), boundary, frozenset(problems))
-
-
-def _joined(parts: dict[int, tuple[bytes, bool]]) -> str:
-    """RFC 2231 section 3: sections in their numbers' order; the charset stands in the first one."""
-    ordered = [parts[number] for number in sorted(parts)]
-    charset, rest = b"", ordered[0][0]
-    if ordered[0][1] and rest.count(b"'") >= 2:
-        charset, _, rest = rest.split(b"'", 2)
-    octets = [rest, *(text for text, _ in ordered[1:])]
-    decoded = (percent_decoded(text) if is_encoded else text for text, (_, is_encoded) in zip(octets, ordered, strict=True))
-    return printable(decode_charset(b"".join(decoded), charset.decode("latin-1")))
-
-
-def _plain_text(octets: bytes) -> str:
-    """Encoded-words have no place in a parameter (RFC 2047 section 5), but senders put them there and clients decode them."""
-    return decode_words(octets) if b"=?" in octets else printable(decode_charset(octets, ""))
+        if max(parts) >= len(parts):
+            problems.add("MALFORMED_PARAMETER")  # a section is missing: some readers stop there
+        extended.setdefault(name, []).append(joined([parts[number] for number in sorted(parts)]))
+    if any(len({reading.octets for reading in found}) > 1 for found in simple.values()):
+        problems.add("DUPLICATE_PARAMETER")
+    readings = {name: [*extended.get(name, []), *simple.get(name, [])] for name in (simple | extended)}
+    if "boundary" in simple:
+        # Few readers take an extended boundary when there is a plain one; of file names they prefer the extended one.
+        readings["boundary"] = [*simple["boundary"], *extended.get("boundary", [])]
+    return readings
