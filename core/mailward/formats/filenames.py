@@ -28,12 +28,12 @@ UNNAMED = "unnamed"
 _MAX_NAME_OCTETS = 200
 """Below the 255 that file systems allow, with room for what a download adds."""
 _EXTENSION = re.compile(r"\.([A-Za-z0-9_-]{1,20})$")
-_AFTER_EXTENSION = "./\\" + "".join(filter(str.isspace, map(chr, range(0x3001))))
+_AFTER_EXTENSION = './\\:*?"<>|' + "".join(filter(str.isspace, map(chr, range(0x3001))))
 _DEVICE = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(?:[\s.]|$)",
     re.IGNORECASE,
 )
-_FORBIDDEN = str.maketrans(dict.fromkeys(':*?"<>|', "_"))
+_FORBIDDEN = str.maketrans(dict.fromkeys(':*?"<>|', " "))
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _FILLERS = dict.fromkeys([0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0])
 """Letters by their category, blank on the screen."""
@@ -74,7 +74,7 @@ def _rank(name: str) -> int:
 
 
 def _bare(name: str) -> str:
-    """Without what cannot be seen, and what file systems drop at the end: dots, blanks, slashes, the name of a stream."""
+    """Without what cannot be seen, and what is dropped at the end: dots, blanks, slashes, specials, the name of a stream."""
     if not (name.isascii() and name.isprintable()):
         name = "".join(c for c in name.translate(_FILLERS) if unicodedata.category(c) not in _INVISIBLE)
     return name.partition("::")[0].rstrip(_AFTER_EXTENSION)

@@ -18,10 +18,13 @@ _OUTSIDE_COMMENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"?|[()]|[^"()]++', re.
 _IN_COMMENT = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
 _HEAD = re.compile(rb'[^\s;="/]+(?:\s*/\s*[^\s;="]*)?')
 _PARAMETER = re.compile(
-    rb';[ \t\r\n]*([^;="\s]*)[ \t\r\n]*(?:=[ \t\r\n]*(?:"([^"\\]*+(?:\\.[^"\\]*+)*)("?))?([^;]*))?',
+    rb"""(?:;[ \t\r\n]*|[ \t]+(?=[^\s;="]+=))([^;="\s]*)[ \t\r\n]*"""
+    rb"""(?:=[ \t\r\n]*(?:"([^"\\]*+(?:\\.[^"\\]*+)*)("?)(?:(?=[ \t]+[^\s;="]+=)|([^;]*))|([^;]*)))?""",
     re.DOTALL,
 )
+"""Name, quoted content, closing quote, what stands behind it, bare value. Behind a quoted value many forget the semicolon."""
 _SECTION = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*?))?")
+_CHARSET = re.compile(rb"[\w.:+-]*'[\w-]*'")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")
 _BOUNDARY_NAME = re.compile(rb"boundary[ \t]*=", re.IGNORECASE)
 
@@ -176,16 +179,17 @@ def _split(value: bytes, problems: set[str]) -> tuple[bytes, list[tuple[bytes, b
         problems.add("MALFORMED_PARAMETER")  # most readers do as if a semicolon stood here
         tail = b";" + tail
     for found in _PARAMETER.finditer(tail):
-        name, content, closing, rest = found.groups()
-        if not name and content is None and not rest:
+        name, content, closing, behind, bare = found.groups()
+        if not name and content is None and not bare:
             continue  # a stray semicolon says nothing
         if len(received) == budgets.PARAMETERS:
             problems.add("TOO_MANY_PARAMETERS")
             break
-        rest = (rest or b"").strip()
-        if not _TOKEN.fullmatch(name) or closing == b"" or (rest == b"") == (content is None):
+        is_bare = content is None
+        rest = ((bare if is_bare else behind) or b"").strip()
+        if not (_TOKEN.fullmatch(name) and found.group().startswith(b";") and closing != b"" and is_bare == bool(rest)):
             problems.add("MALFORMED_PARAMETER")
-        text = rest if content is None else unquoted(content) + rest
+        text = rest if is_bare else unquoted(content) + rest
         received.append((name.lower(), text))
     return b"".join(head.split()), received
 
@@ -201,6 +205,8 @@ def _preferred(received: Sequence[tuple[bytes, bytes]], problems: set[str]) -> d
         if section is None:
             simple.setdefault(name, []).append(plain(text))
         elif section.group(2) is None:
+            if not _CHARSET.match(text):
+                problems.add("MALFORMED_PARAMETER")
             extended.setdefault(section.group(1), []).append(joined([Section(0, True, text)]))
         else:
             known = sections.setdefault(section.group(1), {})
@@ -212,8 +218,11 @@ def _preferred(received: Sequence[tuple[bytes, bytes]], problems: set[str]) -> d
             else:
                 problems.add("TOO_MANY_PARAMETERS")
     for name, parts in sections.items():
-        if max(parts) >= len(parts):
-            problems.add("MALFORMED_PARAMETER")  # a section is missing: some readers stop there
+        # A section is missing, where some readers stop, or the charset is, or stands in another one than the first.
+        if max(parts) >= len(parts) or any(
+            part.is_encoded and bool(part.number) == bool(_CHARSET.match(part.octets)) for part in parts.values()
+        ):
+            problems.add("MALFORMED_PARAMETER")
         extended.setdefault(name, []).append(joined([parts[number] for number in sorted(parts)]))
     if any(len({reading.octets for reading in found}) > 1 for found in simple.values()):
         problems.add("DUPLICATE_PARAMETER")
@@ -222,3 +231,8 @@ def _preferred(received: Sequence[tuple[bytes, bytes]], problems: set[str]) -> d
         # Few readers take an extended boundary when there is a plain one; of file names they prefer the extended one.
         readings["boundary"] = [*simple["boundary"], *extended.get("boundary", [])]
     return readings
+
+
+def _charset_is_in_place(section: Section) -> bool:
+    """RFC 2231 section 4.1: in the first section, when it is encoded, and in no other one."""
+    return not section.is_encoded or (section.number == 0) == bool(_CHARSET.match(section.octets))

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.formats import parameters
+from mailward.formats.anomalies import hide_content
 from mailward.formats.parameters import parse_parameterised, strip_comments
 
 
@@ -41,6 +42,19 @@ def test_well_formed(value: bytes, expected: dict[str, str]) -> None:
     assert not found.problems
 
 
+def test_t_mime_04_a_semicolon_forgotten_behind_a_quoted_value() -> None:
+    found = parse_parameterised(b'text/plain; format=flowed; charset="koi8-r"\treply-type=original; x="a" b')
+    assert found.parameters == {"format": "flowed", "charset": "koi8-r", "reply-type": "original", "x": "ab"}
+    assert found.problems == {"MALFORMED_PARAMETER"}
+
+
+@pytest.mark.parametrize(
+    "parameter", [b"n*=abc", b"n*0*=abc", b"n*0*=abc; n*1*=utf-8''d", b"n*0=a; n*2=b", b"n*1=a", b"n*0=a; n*0=b"]
+)
+def test_t_mime_02_sections_that_rfc_2231_does_not_allow(parameter: bytes) -> None:
+    assert hide_content(parse_parameterised(b"a/b; " + parameter).problems)
+
+
 def test_t_mime_23_every_reading_of_a_name_is_kept() -> None:
     found = parse_parameterised(b"attachment; filename=a.txt; filename*=utf-8''b.exe; filename=c.pdf")
     assert found.readings["filename"] == ("b.exe", "a.txt", "c.pdf")
@@ -59,9 +73,13 @@ def test_t_mime_23_every_reading_of_a_name_is_kept() -> None:
         # T-MIME-02: plain, extended, in sections
         (b"multipart/mixed; boundary*=us-ascii''B; boundary=A", b"A|B", "AMBIGUOUS_BOUNDARY"),
         (b"multipart/mixed; boundary*0=A; boundary=B", b"B|A", "AMBIGUOUS_BOUNDARY"),
-        (b"multipart/mixed; boundary*1=B; boundary*0=A", b"AB|BA", "AMBIGUOUS_BOUNDARY"),
-        (b"multipart/mixed; boundary*0=A; boundary*0=C; boundary*1=B", b"AB|CB|ACB", "AMBIGUOUS_BOUNDARY DUPLICATE_PARAMETER"),
-        (b"multipart/mixed; boundary*0=A; boundary*2=B", b"AB|A", "AMBIGUOUS_BOUNDARY MALFORMED_PARAMETER"),
+        (b"multipart/mixed; boundary*1=B; boundary*0=A", b"AB|B|A|BA", "AMBIGUOUS_BOUNDARY"),
+        (
+            b"multipart/mixed; boundary*0=A; boundary*0=C; boundary*1=B",
+            b"AB|CB|A|C|B|ACB",
+            "AMBIGUOUS_BOUNDARY DUPLICATE_PARAMETER",
+        ),
+        (b"multipart/mixed; boundary*0=A; boundary*2=B", b"AB|A|B", "AMBIGUOUS_BOUNDARY MALFORMED_PARAMETER"),
         (b"multipart/mixed; boundary*0=A%42; boundary*1=C", b"A%42C|ABC", "AMBIGUOUS_BOUNDARY"),
         (b"multipart/mixed; boundary*=utf-16''%00A%00B", b"AB", "AMBIGUOUS_BOUNDARY"),
         (b"multipart/mixed; boundary*=''A%42", b"AB", "AMBIGUOUS_BOUNDARY"),
