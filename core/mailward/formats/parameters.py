@@ -14,8 +14,8 @@ from types import MappingProxyType
 from mailward.formats import budgets
 from mailward.formats.parameter_readings import DECIDING, Reading, Section, joined, other_readings, plain, unquoted
 
-_OUTSIDE_COMMENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"?|[()]|[^"()]++', re.DOTALL)
-_IN_COMMENT = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
+_OUTSIDE_COMMENT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"?|\(++|\)|[^"()]++', re.DOTALL)
+_IN_COMMENT = re.compile(rb"\\.|\(++|\)|[^()\\]++|\\", re.DOTALL)
 _HEAD = re.compile(rb'[^\s;="/]+(?:\s*/\s*[^\s;="]*)?')
 _PARAMETER = re.compile(
     rb"""(?:;[ \t\r\n]*|[ \t]+(?=[^\s;="]+=))([^;="\s]*)[ \t\r\n]*"""
@@ -70,25 +70,26 @@ def strip_comments(value: bytes, instead: bytes = b"") -> bytes:
 
     instead: what stands where a comment was.
     """
-    return _without_comments(value, instead)[0] if b"(" in value else value
+    return instead.join(_around_comments(value)[0]) if b"(" in value else value
 
 
-def _without_comments(value: bytes, instead: bytes) -> tuple[bytes, bool]:
-    """The value without comments, and whether each was closed."""
-    kept, depth, position = [], 0, 0
-    while position < len(value):
-        found = (_IN_COMMENT if depth else _OUTSIDE_COMMENT).match(value, position)
-        if found is None:
-            break
+def _around_comments(value: bytes) -> tuple[list[bytes], bool]:
+    """What stands before, between and behind comments, and whether each comment was closed."""
+    around: list[bytes] = []
+    kept: list[bytes] = []
+    depth, position = 0, 0
+    while found := (_IN_COMMENT if depth else _OUTSIDE_COMMENT).match(value, position):
         piece, position = found.group(), found.end()
-        if piece == b"(":
-            depth += 1
-            kept.append(b"" if depth > 1 else instead)
-        elif piece == b")" and depth:
-            depth -= 1
-        elif not depth:
+        if piece.startswith(b"("):
+            if depth == 0:
+                around.append(b"".join(kept))
+                kept.clear()
+            depth += len(piece)
+        elif depth == 0:
             kept.append(piece)
-    return b"".join(kept), depth == 0
+        elif piece == b")":
+            depth -= 1
+    return [*around, b"".join(kept)], depth == 0
 
 
 def parse_parameterised(value: bytes) -> Parameterised:
@@ -137,19 +138,20 @@ _cached = lru_cache(maxsize=_CACHED_VALUES)(_ordinary)
 
 def _careful(value: bytes) -> Parameterised:
     problems: set[str] = set()
-    texts = [value]
-    if b"(" in value:
-        spaced, is_closed = _without_comments(value, b" ")
-        if not is_closed:
-            problems.add("MALFORMED_PARAMETER")
-        texts = [strip_comments(value), spaced, value]
-    head, received = _split(texts[0].strip(), problems)
-    if len(texts) > 1 and _split(texts[1].strip(), set()) != (head, received):
+    text = value[: budgets.PARAMETERISED_OCTETS]
+    if len(text) < len(value):
+        problems.add("TOO_MANY_PARAMETERS")
+    around, is_closed = _around_comments(text)
+    if not is_closed:
+        problems.add("MALFORMED_PARAMETER")
+    text, spaced = b"".join(around), b" ".join(around)
+    head, received = _split(text.strip(), problems)
+    if len(around) > 1 and _split(spaced.strip(), set()) != (head, received):
         problems.add("SPLIT_WORD")
     readings = _preferred(received, problems)
     parameters = {name: found[0].text for name, found in readings.items()}
     for name in DECIDING:
-        if others := other_readings(texts, name, readings.get(name, ())):
+        if others := other_readings((text, spaced, value), name, readings.get(name, ())):
             readings[name] = [*readings.get(name, ()), *others]
             if len(readings[name]) >= budgets.READINGS:
                 problems.add("TOO_MANY_PARAMETERS")
