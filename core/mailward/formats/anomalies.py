@@ -75,7 +75,7 @@ ANOMALIES: Mapping[str, Anomaly] = {
     "MALFORMED_ENCODING": Anomaly("content", "A Content-Transfer-Encoding is none of the five that there are"),
     "MALFORMED_FIELD": Anomaly("header", "A line of the header is no field"),
     "MALFORMED_FROM": Anomaly("author", "The From field is not what RFC 5322 allows"),
-    "MALFORMED_PARAMETER": Anomaly("structure", "A parameter is not what RFC 2045 allows"),
+    "MALFORMED_PARAMETER": Anomaly("header", "A parameter is not what RFC 2045 allows"),
     "MIME_DEEP": Anomaly("budget", "Parts are nested deeper than is read"),
     "MIME_PARTS": Anomaly("budget", "There are more parts than are read"),
     "MISSING_FROM": Anomaly("author", "No mailbox is named as author"),

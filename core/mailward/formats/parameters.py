@@ -157,8 +157,9 @@ def _careful(value: bytes) -> Parameterised:
                 problems.add("TOO_MANY_PARAMETERS")
     boundaries = tuple(dict.fromkeys(reading.octets for reading in readings.get("boundary", ())))
     boundary = boundaries[0] if "boundary" in parameters else None
-    # Most readers do not know RFC 2231 in a boundary, and many take an empty one for none.
-    if len(boundaries) > (boundary is not None) or b"" in boundaries or any(n.startswith(b"boundary*") for n, _ in received):
+    # Many readers take an empty one for none, do not know RFC 2231 there, or stop at what is malformed.
+    is_doubtful = b"" in boundaries or "MALFORMED_PARAMETER" in problems or any(n.startswith(b"boundary*") for n, _ in received)
+    if boundaries and (boundary is None or len(boundaries) > 1 or is_doubtful):
         problems.add("AMBIGUOUS_BOUNDARY")
     return Parameterised(
         head.decode("latin-1").lower(),

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.formats import parameters
-from mailward.formats.anomalies import hide_content
 from mailward.formats.parameters import parse_parameterised, strip_comments
 
 
@@ -52,7 +51,7 @@ def test_t_mime_04_a_semicolon_forgotten_behind_a_quoted_value() -> None:
     "parameter", [b"n*=abc", b"n*0*=abc", b"n*0*=abc; n*1*=utf-8''d", b"n*0=a; n*2=b", b"n*1=a", b"n*0=a; n*0=b"]
 )
 def test_t_mime_02_sections_that_rfc_2231_does_not_allow(parameter: bytes) -> None:
-    assert hide_content(parse_parameterised(b"a/b; " + parameter).problems)
+    assert parse_parameterised(b"a/b; " + parameter).problems & {"MALFORMED_PARAMETER", "DUPLICATE_PARAMETER"}
 
 
 def test_t_mime_23_every_reading_of_a_name_is_kept() -> None:
@@ -88,9 +87,9 @@ def test_t_mime_23_every_reading_of_a_name_is_kept() -> None:
         (b'multipart/mixed; boundary="A=?us-ascii?Q?B?="', b"A=?us-ascii?Q?B?=|AB", "AMBIGUOUS_BOUNDARY"),
         (b'multipart/mixed; boundary="=?utf-16?B?QQBCAA==?="', b"=?utf-16?B?QQBCAA==?=|AB", "AMBIGUOUS_BOUNDARY"),
         # T-MIME-04: a damaged parameter before it
-        (b"multipart/mixed; x:y=1; boundary=B", b"B", "MALFORMED_PARAMETER"),
-        (b"multipart/mixed; \xe9=1; boundary=B", b"B", "MALFORMED_PARAMETER"),
-        (b"multipart/mixed boundary=B", b"B", "MALFORMED_PARAMETER"),
+        (b"multipart/mixed; x:y=1; boundary=B", b"B", "AMBIGUOUS_BOUNDARY MALFORMED_PARAMETER"),
+        (b"multipart/mixed; \xe9=1; boundary=B", b"B", "AMBIGUOUS_BOUNDARY MALFORMED_PARAMETER"),
+        (b"multipart/mixed boundary=B", b"B", "AMBIGUOUS_BOUNDARY MALFORMED_PARAMETER"),
         (b"multipart/mixed;; boundary=B", b"B", ""),
         (b"multipart/mixed; x=y boundary=B", b"B", "AMBIGUOUS_BOUNDARY"),
         (b'multipart/mixed; x="y;boundary=B"', b'B"|B', "AMBIGUOUS_BOUNDARY"),
