@@ -6,6 +6,7 @@ from functools import cached_property
 
 from mailward.formats import budgets, oddities
 from mailward.formats.charsets import decode_charset
+from mailward.formats.filenames import filenames
 from mailward.formats.header import FieldView, fields_of, first_field
 from mailward.formats.octets import Octets
 from mailward.formats.parameters import Parameterised, parse_parameterised, strip_comments
@@ -217,8 +218,7 @@ class PartView:
     @cached_property
     def filenames(self) -> tuple[str, ...]:
         """Every name that some client may show (T-MIME-23), the likeliest first."""
-        found = (*self.declared_disposition.readings.get("filename", ()), *self.declared_type.readings.get("name", ()))
-        return tuple(dict.fromkeys(name for name in found if name))
+        return filenames(self.declared_disposition, self.declared_type)
 
     def decode(self) -> bytes:
         """The content, transfer encoding undone as leniently as any client does it."""
