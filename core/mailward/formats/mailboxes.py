@@ -1,34 +1,34 @@
-"""Who is named in an address list of a header field? (RFC 5322 sections 3.4 and 4.4; encoded-words of RFC 2047)
+"""Who is named in an address list of a header field? (RFC 5322 sections 3.4 and 4.4; RFC 6532 section 3.2; RFC 2047 section 5)
 
-One linear pass over tokens, no recursion, with a budget. What is not exactly the grammar is still read as well as possible,
-but marked malformed, since others may read it differently. Encoded-words are decoded in display names, never in addresses.
+Lists as nearly all mail has them are read by one pattern; everything else by one linear pass over tokens, no recursion, with a
+budget. What is not exactly the grammar is still read as well as possible, but marked malformed, since others may read it
+differently: whom they could find is told by `any_reader`. Encoded-words are decoded in display names, never in addresses.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
+from mailward.formats.any_reader import FoundAddress, addresses_of_any_reader
+from mailward.formats.budgets import FIELD_OCTETS, MAILBOXES
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.formats.lexical import Token, tokens
 from mailward.formats.words import decode_words
 from mailward.model.address import Address
 
-MAX_MAILBOXES = 2000
-MAX_COMMENT_DEPTH = 8
-MAX_OCTETS = 64 * 1024
-"""What follows in one field is not read."""
-
-_TOKEN = re.compile(
-    rb"""(?P<blank>[ \t\r\n]+)
-    |(?P<atom>[^ \t\r\n"()<>@,:;.\[\]\\\x00-\x1f\x7f]+)
-    |(?P<quoted>"(?:[^"\\]|\\.)*"?)
-    |(?P<literal>\[(?:[^\[\]\\]|\\.)*\]?)
-    |(?P<special>.)""",
-    re.VERBOSE | re.DOTALL,
+_ATEXT = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
+_DOT_ATOM = rb"%b(?:\.%b)*" % (_ATEXT, _ATEXT)
+_PLAIN = re.compile(
+    rb"""[ ]*(?:
+        (?:"([^"\\<>@\x00-\x1f\x7f]*+)"|([A-Za-z0-9!#$%%&'*+/=?^_`{|}~\x80-\xff-][A-Za-z0-9!#$%%&'*+/=?^_`{|}~\x80-\xff. -]*+)?)
+        [ ]*<(%b)@([A-Za-z0-9.-]++)>
+        |(%b)@([A-Za-z0-9.-]++)
+    )[ ]*(?:,|\Z)"""
+    % (_DOT_ATOM, _DOT_ATOM),
+    re.VERBOSE,
 )
-_IN_COMMENT = re.compile(rb"[^()\\]++|\\.|[()\\]", re.DOTALL)
-_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+"""One mailbox and the comma behind it: a phrase or nothing, and an addr-spec of ASCII atoms, without comments and folding."""
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,211 +57,247 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class AddressList:
-    """All of a field. is_malformed: some of it is not the grammar of RFC 5322. is_cut: the budget ended it."""
+    """All of a field.
+
+    is_malformed: some of it is not the grammar of RFC 5322, or is a mailbox to which nothing could be sent.
+    is_cut: the budget ended it. octets: what was read.
+    """
 
     entries: tuple[Mailbox | Group, ...]
     is_malformed: bool = False
     is_cut: bool = False
+    octets: bytes = b""
 
     @property
     def mailboxes(self) -> tuple[Mailbox, ...]:
         """The mailboxes in order, those of groups included."""
         return tuple(m for entry in self.entries for m in (entry.mailboxes if isinstance(entry, Group) else (entry,)))
 
-
-def parse_address_list(value: bytes) -> tuple[Mailbox, ...]:
-    """The mailboxes of an unfolded address list, groups opened; at most 2,000. Never raises."""
-    return read_address_list(value).mailboxes
-
-
-class _Token(NamedTuple):
-    """kind: blank, atom, quoted, literal, comment or special. octets: a quoted string or comment without its marks."""
-
-    kind: str
-    octets: bytes
-    start: int
-    end: int
-    is_sound: bool = True
+    @property
+    def addresses(self) -> frozenset[Address]:
+        """Every address of the strict reading."""
+        return frozenset(mailbox.address for mailbox in self.mailboxes if mailbox.address is not None)
 
     @property
-    def is_at(self) -> bool:
-        return self.octets == b"@" and self.kind == "special"
+    def addresses_of_any_reader(self) -> frozenset[FoundAddress]:
+        """Every address that the strict reading or some lax one takes. Read anew at each call, a few times slower."""
+        strict = frozenset(FoundAddress(address.local_part, address.domain) for address in self.addresses)
+        return strict | addresses_of_any_reader(self.octets)
+
+    @property
+    def domains_of_any_reader(self) -> frozenset[str]:
+        """Their domains: A-labels in lower case, or the text as it stands where it is none."""
+        return frozenset(found.domain for found in self.addresses_of_any_reader)
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Could a lax reader take another address than the strict one? (T-HDR-06, T-HDR-07)"""
+        return {(found.local_part, found.domain) for found in self.addresses_of_any_reader if found.local_part} != {
+            (address.local_part, address.domain) for address in self.addresses
+        }
+
+    @property
+    def has_ambiguous_domains(self) -> bool:
+        """Could a lax reader take an address of another domain than the strict one, which finds some? FROM_AMBIGUOUS."""
+        found = self.domains_of_any_reader
+        return len(found) > 1 and found != {address.domain for address in self.addresses}
 
 
-def _tokens(value: bytes) -> Iterator[_Token]:
-    position = 0
-    while position < len(value):
-        found = _TOKEN.match(value, position)
-        assert found is not None  # the last alternative takes any octet
-        kind, octets = found.lastgroup, found.group()
-        if octets == b"(":
-            token = _comment(value, position)
-        elif kind == "quoted":
-            token = _Token("quoted", _unquote(octets), position, found.end(), len(octets) > 1 and _is_closed(octets, b'"'))
-        elif kind == "literal":
-            token = _Token("literal", octets, position, found.end(), _is_closed(octets, b"]"))
-        else:
-            token = _Token(kind or "", octets, position, found.end(), kind != "special" or octets in b"<>@,:;.")
-        yield token
-        position = token.end
+def read_address_list(value: bytes) -> AddressList:
+    """Everything in an unfolded address list: mailboxes, groups, and whether it kept to the grammar. Never raises."""
+    return _read_plain(value) or _Reading(value[:FIELD_OCTETS]).result(is_cut=len(value) > FIELD_OCTETS)
 
 
-def _is_closed(octets: bytes, closer: bytes) -> bool:
-    # The pattern takes escapes as pairs, so a closer at the end is one that closes unless an escape owns it.
-    body = octets[1:-1]
-    return octets.endswith(closer) and (len(body) - len(body.rstrip(b"\\"))) % 2 == 0
-
-
-def _unquote(octets: bytes) -> bytes:
-    inner = octets[1:-1] if len(octets) > 1 and _is_closed(octets, b'"') else octets[1:]
-    return _QUOTED_PAIR.sub(rb"\1", inner)
-
-
-def _comment(value: bytes, start: int) -> _Token:
-    depth = deepest = 0
-    end = start
-    for found in _IN_COMMENT.finditer(value, start):
-        end = found.end()
-        if found.group() == b"(":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif found.group() == b")":
-            depth -= 1
-            if depth == 0:
-                break
-    closed = depth == 0
-    text = _QUOTED_PAIR.sub(rb"\1", value[start + 1 : end - closed])
-    return _Token("comment", text.strip(), start, end, closed and deepest <= MAX_COMMENT_DEPTH)
+def _read_plain(value: bytes) -> AddressList | None:
+    """The list when every entry is as plain as the pattern, else None."""
+    mailboxes: list[Mailbox | Group] = []
+    position, size = 0, len(value)
+    if size > FIELD_OCTETS:
+        return None
+    while position < size:
+        if (found := _PLAIN.match(value, position)) is None:
+            return None
+        quoted, phrase, local_part, domain, bare_local_part, bare_domain = found.groups()
+        name = b""
+        if bare_domain is not None:
+            local_part, domain = bare_local_part, bare_domain
+        elif quoted is not None:
+            name = quoted
+        elif phrase is not None:
+            name = b" ".join(phrase.split())
+        try:
+            address = Address(local_part.decode("ascii"), normalise_domain(domain.decode("ascii")))
+        except AddressSyntaxError:
+            return None
+        display_name = name.decode("ascii") if name.isascii() and b"=?" not in name else decode_words(name)
+        raw = found.group().strip(b" ,")
+        mailboxes.append(Mailbox(display_name.strip(), address, raw, name, local_part, domain))
+        position = found.end()
+        if len(mailboxes) == MAILBOXES:
+            break
+    return AddressList(tuple(mailboxes), False, position < size, value)
 
 
 @dataclass(slots=True)
 class _Entry:
     """What was read since the last comma: words before an angle bracket, and what stood inside it."""
 
-    words: list[_Token] = field(default_factory=list)
-    angle: list[_Token] | None = None
-    angle_closed: bool = False
+    words: list[Token] = field(default_factory=list)
+    angle: list[Token] | None = None
+    is_closed: bool = False
     comment: bytes = b""
     has_at: bool = False
-    start: int | None = None
+    start: int = 0
     end: int = 0
 
-    def add(self, token: _Token) -> bool:
+    @property
+    def is_empty(self) -> bool:
+        return not self.words and self.angle is None
+
+    @property
+    def is_in_route(self) -> bool:
+        """Inside angle brackets with an obsolete route, where a comma or a colon ends nothing (RFC 5322 section 4.4)."""
+        return self.angle is not None and not self.is_closed and bool(self.angle) and self.angle[0].is_special(b"@")
+
+    def add(self, token: Token) -> bool:
         """Take one token that is no separator; False when the grammar has no place for it here."""
         if token.kind == "blank":
             return True
-        self.start = token.start if self.start is None else self.start
+        self.start = token.start if self.end == 0 else self.start
         self.end = token.end
         if token.kind == "comment":
             self.comment = token.octets
             return token.is_sound
-        if token.kind == "special" and token.octets == b"<":
+        if token.is_special(b"<"):
             if self.angle is not None:
                 return False
             self.angle = []
             return True
-        if token.kind == "special" and token.octets == b">":
-            was_open, self.angle_closed = self.angle is not None and not self.angle_closed, True
+        if token.is_special(b">"):
+            was_open, self.is_closed = self.angle is not None and not self.is_closed, True
             return was_open
         if self.angle is None:
             self.words.append(token)
-            self.has_at = self.has_at or token.is_at
+            self.has_at = self.has_at or token.is_special(b"@")
             return token.is_sound
-        if self.angle_closed:
+        if self.is_closed:
             return False
         self.angle.append(token)
         return token.is_sound
 
 
-def read_address_list(value: bytes) -> AddressList:
-    """Everything in an unfolded address list: mailboxes, groups, and whether it kept to the grammar. Never raises."""
-    is_cut = len(value) > MAX_OCTETS
-    value = value[:MAX_OCTETS]
-    entries: list[Mailbox | Group] = []
-    group: list[Mailbox] | None = None
-    group_name = b""
-    sound, count, entry = True, 0, _Entry()
+class _Reading:
+    """One list on its way through the tokens."""
 
-    def close_entry() -> None:
-        nonlocal entry, sound, count
-        if entry.start is not None and (entry.words or entry.angle is not None):
-            mailbox, is_sound = _mailbox(entry, value)
-            (entries if group is None else group).append(mailbox)
-            sound, count = sound and is_sound, count + 1
-        entry = _Entry()
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+        self._entries: list[Mailbox | Group] = []
+        self._group: list[Mailbox] | None = None
+        self._group_name = b""
+        self._after_group = False
+        self._sound = True
+        self._count = 0
+        self._entry = _Entry()
 
-    for token in _tokens(value):
-        separator = token.octets if token.kind == "special" and (entry.angle is None or entry.angle_closed) else b""
-        if separator == b"," or (separator == b";" and group is not None):
-            close_entry()
-            if separator == b";" and group is not None:
-                entries.append(Group(group_name, tuple(group)))
-                group = None
-            if count >= MAX_MAILBOXES and token.end < len(value):
+    def result(self, *, is_cut: bool) -> AddressList:
+        for token in tokens(self._value):
+            if self._count >= MAILBOXES and token.kind != "blank" and token.octets not in (b",", b";"):
                 is_cut = True
                 break
-        elif separator == b":" and group is None and entry.angle is None and not entry.has_at:
-            group, group_name, entry = [], _phrase(entry.words), _Entry()
+            self._take(token)
+        self._close_entry()
+        if self._group is not None:
+            self._close_group(self._group)
+            self._sound = False
+        return AddressList(tuple(self._entries), not self._sound, is_cut, self._value)
+
+    def _take(self, token: Token) -> None:
+        entry = self._entry
+        separator = b"" if token.kind != "special" or entry.is_in_route else token.octets
+        if separator == b",":
+            self._close_entry()
+            self._after_group = False
+        elif separator == b";" and self._group is not None:
+            self._close_entry()
+            self._close_group(self._group)
+        elif separator == b":" and self._group is None and entry.angle is None and not entry.has_at:
+            self._group_name, is_sound = _phrase(entry.words)
+            self._sound = self._sound and is_sound and bool(entry.words)
+            self._group, self._entry = [], _Entry()
         else:
-            sound = entry.add(token) and sound
-    close_entry()
-    if group is not None:
-        entries.append(Group(group_name, tuple(group)))
-        sound = False
-    return AddressList(tuple(entries), not sound, is_cut)
+            is_sound = entry.add(token)
+            # RFC 5322 section 3.4: only a comma may follow the semicolon of a group.
+            self._sound = self._sound and is_sound and (not self._after_group or entry.is_empty)
+
+    def _close_entry(self) -> None:
+        if not self._entry.is_empty:
+            mailbox, is_sound = _mailbox(self._entry, self._value)
+            (self._entries if self._group is None else self._group).append(mailbox)
+            self._sound, self._count = self._sound and is_sound, self._count + 1
+        self._entry = _Entry()
+
+    def _close_group(self, group: list[Mailbox]) -> None:
+        self._entries.append(Group(self._group_name, tuple(group)))
+        self._group, self._after_group, self._count = None, True, self._count + (not group)
 
 
-def _phrase(words: list[_Token]) -> bytes:
-    """The words of a phrase with one space where blanks or comments stood; a dot in it is obs-phrase and common."""
+def _phrase(words: list[Token]) -> tuple[bytes, bool]:
+    """The words with one space where blanks or comments stood, and whether they are a phrase: obs-phrase may hold dots."""
     spaced = [b" " + word.octets if word.start > before.end else word.octets for before, word in pairwise(words)]
-    return b"".join([words[0].octets, *spaced]) if words else b""
+    text = b"".join([words[0].octets, *spaced]) if words else b""
+    is_sound = all(word.kind in ("atom", "quoted") or word.is_special(b".") for word in words)
+    return text, is_sound and not (words and words[0].is_special(b"."))
 
 
 def _mailbox(entry: _Entry, value: bytes) -> tuple[Mailbox, bool]:
     raw = value[entry.start : entry.end]
+    is_phrase = True
     if entry.angle is None:
-        local_part, domain, sound = _split_address(entry.words)
+        local_part, domain, is_address = _split_address(entry.words)
         name = entry.comment
         if not entry.has_at and (len(entry.words) > 1 or entry.words[0].kind == "quoted"):
-            local_part, name = b"", _phrase(entry.words)  # somebody's name without an address
+            local_part, name = b"", _phrase(entry.words)[0]  # somebody's name without an address
     else:
-        tokens, sound = _without_route(entry.angle)
-        local_part, domain, is_address = _split_address(tokens)
-        sound = sound and is_address and entry.angle_closed and not entry.has_at
-        name = _phrase(entry.words) or entry.comment
-    mailbox = Mailbox(decode_words(name).strip(), None, raw, name, local_part, domain)
+        in_angle, has_route = _without_route(entry.angle)
+        local_part, domain, is_address = _split_address(in_angle)
+        phrase, is_phrase = _phrase(entry.words)
+        # A route makes it malformed though RFC 5322 section 4.4 still allows one: readers differ about it (T-HDR-07).
+        is_address = is_address and entry.is_closed and not has_route
+        name = phrase or entry.comment
+    address = _address(local_part, domain) if is_address else None
+    return Mailbox(decode_words(name).strip(), address, raw, name, local_part, domain), is_phrase and address is not None
+
+
+def _address(local_part: bytes, domain: bytes) -> Address | None:
+    if _CONTROL.search(local_part):
+        return None
     try:
-        if not sound:
-            raise AddressSyntaxError("the address is malformed")
-        address = Address(local_part.decode("utf-8"), normalise_domain(domain.decode("utf-8")))
+        return Address(local_part.decode("utf-8"), normalise_domain(domain.decode("utf-8")))
     except (AddressSyntaxError, UnicodeDecodeError):
-        return mailbox, False
-    return replace(mailbox, address=address), True
+        return None
 
 
-def _without_route(tokens: list[_Token]) -> tuple[list[_Token], bool]:
-    """The tokens after an obsolete source route. A route makes the entry malformed: readers differ about it (T-HDR-07)."""
-    for number, token in enumerate(tokens):
-        if token.kind == "special" and token.octets == b":":
-            return tokens[number + 1 :], False
-    return tokens, True
+def _without_route(in_angle: list[Token]) -> tuple[list[Token], bool]:
+    """The tokens after an obsolete source route, and whether there was one."""
+    for number, token in enumerate(in_angle):
+        if token.is_special(b":"):
+            return in_angle[number + 1 :], True
+    return in_angle, False
 
 
-def _split_address(tokens: list[_Token]) -> tuple[bytes, bytes, bool]:
+def _split_address(words: list[Token]) -> tuple[bytes, bytes, bool]:
     """Local-part, domain, and whether these tokens are exactly one addr-spec."""
-    at = [number for number, token in enumerate(tokens) if token.is_at]
+    at = [number for number, token in enumerate(words) if token.is_special(b"@")]
     if not at:
-        return b"".join(t.octets for t in tokens), b"", False
-    left, right = tokens[: at[-1]], tokens[at[-1] + 1 :]
-    sound = len(at) == 1 and _is_dotted(left) and (_is_dotted(right) or (len(right) == 1 and right[0].kind == "literal"))
-    return b"".join(t.octets for t in left), b"".join(t.octets for t in right), sound
+        return b"".join(t.octets for t in words), b"", False
+    left, right = words[: at[-1]], words[at[-1] + 1 :]
+    is_domain = _is_dotted(right, ("atom",)) or (len(right) == 1 and right[0].kind == "literal")
+    is_sound = len(at) == 1 and _is_dotted(left, ("atom", "quoted")) and is_domain
+    return b"".join(t.octets for t in left), b"".join(t.octets for t in right), is_sound
 
 
-def _is_dotted(tokens: list[_Token]) -> bool:
+def _is_dotted(words: list[Token], kinds: tuple[str, ...]) -> bool:
     """Words with single dots between them; blanks around the dots are obsolete and harmless (RFC 5322 section 4.4)."""
-    return len(tokens) % 2 == 1 and all(
-        (token.kind in ("atom", "quoted") and token.is_sound)
-        if number % 2 == 0
-        else token.octets == b"." and token.kind == "special"
-        for number, token in enumerate(tokens)
+    return len(words) % 2 == 1 and all(
+        word.kind in kinds if number % 2 == 0 else word.is_special(b".") for number, word in enumerate(words)
     )

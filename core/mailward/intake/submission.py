@@ -36,7 +36,6 @@ _RESENT = ("Resent-From", "Resent-Sender")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NOT_SHOWN = re.compile(r"[^!-~]")
 _MOST_SHOWN = 60
-_BRACKETED = re.compile(r"<[^<>@]*+@[^<>]*+>")
 
 
 class SubmissionRights:
@@ -105,17 +104,7 @@ def _only_address(field: FieldView) -> Address | None:
     if field.is_malformed:
         return None
     found = read_address_list(field.value)
-    if found.is_malformed or found.is_cut or len(found.entries) != 1:
+    if found.is_malformed or found.is_cut or found.is_ambiguous or len(found.entries) != 1:
         return None
     entry = found.entries[0]
-    address = entry.address if isinstance(entry, Mailbox) else None
-    return None if _hides_another(field, address) else address
-
-
-def _hides_another(field: FieldView, address: Address | None) -> bool:
-    """Would a reader that decodes encoded-words before it looks for addresses find another one? (RFC 2047 section 6.2)"""
-    if b"=?" not in field.value:
-        return False
-    in_clear = set(_BRACKETED.findall(field.value.decode("utf-8", "replace")))
-    decoded = read_address_list(field.text.encode("utf-8", "replace")).mailboxes
-    return not in_clear.issuperset(_BRACKETED.findall(field.text)) or any(m.address not in (None, address) for m in decoded)
+    return entry.address if isinstance(entry, Mailbox) else None

@@ -78,6 +78,16 @@ def test_well_formed(value: bytes, expected: list[tuple[str, str]]) -> None:
         b"@evil.test",
         b"a@",
         b"a@ex\0ample.org",
+        b'a@"evil.test"',
+        b"a:b@c.test; d@e.test",
+        b":a@evil.test;",
+        b"[x] <a@evil.test>",
+        b". <a@evil.test>",
+        b"a b@evil.test",
+        b"a@evil.test\r, b@evil.test",
+        b'"a\0"@evil.test',
+        b'"\x07"@evil.test',
+        b"(" * 9 + b")" * 9 + b"a@evil.test",
     ],
     ids=lambda value: value.decode("latin-1").replace("\0", "NUL"),
 )
@@ -109,11 +119,110 @@ def test_groups_are_kept() -> None:
         b"\\" * 50_000,
         b"x:;" * 30_000,
         b"[" * 50_000,
+        b"<@a," * 50_000,
+        b"@a " * 50_000,
+        b'"@' * 50_000,
+        b"a" * 50_000 + b"@",
+        "".join(f"@é{n}," for n in range(9_000)).encode(),
+        b"=?utf-8?q?<=40>?= " * 3_000,
+        b"x@y.test, " * 5_000 + b"(",
     ],
     ids=lambda value: value[:4].decode(),
 )
 def test_t_hdr_16_and_18_hostile_lists_take_linear_time(value: bytes) -> None:
     started = time.perf_counter()
     found = read_address_list(value)
+    assert len(found.addresses_of_any_reader) < 5000
     assert time.perf_counter() - started < 1
     assert len(found.mailboxes) <= 2000
+
+
+@pytest.mark.parametrize(
+    ("value", "domains"),
+    [
+        # The tricks of T-HDR-06 and T-HDR-07.
+        (b"=?utf-8?b?PGFkbWluQGxlZ2l0PjM=?=,<x@evil>", "evil legit"),
+        (b"=?utf-8?q?admin=40legit=2C?= <x@evil>", "evil legit"),
+        (b"x@=?utf-8?q?legit?=", "legit"),
+        (b"<@evil,@any:admin@legit>", "any evil legit"),
+        (b"<any@evil>admin@legit", "evil legit"),
+        (b"a@legit)x@evil", "evil legit"),
+        (b"a@legit@evil", "evil legit"),
+        (b'"admin@legit"@evil', "evil legit"),
+        (b'"<admin@legit>" <x@evil>', "evil legit"),
+        (b"<x@evil> (<admin@legit>)", "evil legit"),
+        (b"x@evil (<admin@legit>", "evil legit"),
+        (b'"\\" <admin@legit>" <x@evil>', "evil legit"),
+        (b'admin@legit "<x@evil>', "evil legit"),
+        (b"admin@legit <x@evil>", "evil legit"),
+        (b"<admin@legit <x@evil>", "evil legit"),
+        (b"x@evil.test\0.legit", "evil.test evil.test.legit"),
+        (b"x@evil .legit", "evil evil.legit"),
+        (b"x@evil(.not).legit", "evil evil.legit"),
+        (b"x@evil; admin@legit", "evil legit"),
+        ("x@bücher.test; y@evil_host.".encode(), "evil_host xn--bcher-kva.test"),
+    ],
+)
+def test_t_hdr_05_to_07_every_domain_that_some_reader_takes(value: bytes, domains: str) -> None:
+    found = read_address_list(value)
+    assert sorted(found.domains_of_any_reader) == domains.split()
+    assert found.has_ambiguous_domains == (len(domains.split()) > 1)
+    assert found.is_ambiguous
+
+
+@pytest.mark.parametrize(
+    ("value", "domains"),
+    [
+        (b"", ""),
+        (b"a@x.test", "x.test"),
+        (b"Mary <a@x.test>, b@[192.0.2.1], Team: c@y.test;", "[192.0.2.1] x.test y.test"),
+        (b"admin@legit,<x@evil>", "evil legit"),
+        (b"A@X.Test (Mary)", "x.test"),
+        (b"pete(his account)@silly.test(his host)", "silly.test"),
+        (b'"Mary, of X" <a@x.test>, "b c"@x.test', "x.test"),
+        # T-HDR-08: what the name says is for people, and no reader's address.
+        (b'"ceo@bank" <x@evil>', "evil"),
+        (b"x@evil (ceo@bank)", "evil"),
+        (b"=?utf-8?q?ceo=40bank?= <x@evil>", "evil"),
+        (b"=?utf-8?q?J=C3=B6rg?= <j@x.test>, a@x.test", "x.test"),
+        ("jörg@bücher.test".encode(), "xn--bcher-kva.test"),
+    ],
+)
+def test_readers_agree_about_ordinary_lists(value: bytes, domains: str) -> None:
+    found = read_address_list(value)
+    assert sorted(found.domains_of_any_reader) == domains.split()
+    assert not found.is_ambiguous
+    assert not found.has_ambiguous_domains
+
+
+def test_another_address_of_the_same_domain_is_ambiguous_too() -> None:
+    found = read_address_list(b'"<ceo@x.test>" <me@x.test>')
+    assert found.is_ambiguous
+    assert not found.has_ambiguous_domains
+
+
+def test_an_unclosed_bracket_does_not_swallow_the_rest() -> None:
+    assert _pairs(b"<a@x.test, Bob <b@y.test>") == [("", ""), ("Bob", "b@y.test")]
+
+
+@pytest.mark.parametrize("entry", [b"a@x.test,", b"<a@x.test>,", b"a@x.test(),", b"g:a@x.test;,", b"g:;,"])
+def test_t_hdr_18_a_list_ends_at_the_budget(entry: bytes) -> None:
+    assert not read_address_list(entry * 2000).is_cut
+    found = read_address_list(entry * 2001)
+    assert found.is_cut
+    assert len(found.mailboxes) <= len(found.entries) == 2000
+
+
+def test_a_long_field_is_cut() -> None:
+    found = read_address_list(b"a@x.test," + b" " * 70_000 + b"b@x.test")
+    assert found.is_cut
+    assert [str(m.address) for m in found.mailboxes] == ["a@x.test"]
+
+
+def test_the_plain_pattern_and_the_tokens_read_the_same() -> None:
+    """A comment in front sends a list past the pattern."""
+    value = b'Joe Q. Public  <j.q@X.test> , "A, B" <a+b@y.test>,<c@z.test>,d@[192.0.2.1] ,, e/f@x-y.test'
+    plain, by_token = read_address_list(value.replace(b"d@[192.0.2.1] ,,", b"")), read_address_list(value + b",()")
+    wanted = [m for m in by_token.mailboxes if m.local_part_octets != b"d"]
+    assert list(plain.mailboxes) == wanted
+    assert not by_token.is_malformed
