@@ -71,10 +71,12 @@ def unquote(text: bytes) -> bytes:
 
 
 def without_comments(value: bytes) -> bytes:
-    """The value with a blank where a comment stood."""
+    """The value with a blank where a comment stood. What is no sound comment stays."""
     if b"(" not in value:
         return value
-    return b"".join(b" " if token.kind == "comment" else value[token.start : token.end] for token in tokens(value))
+    return b"".join(
+        b" " if token.kind == "comment" and token.is_sound else value[token.start : token.end] for token in tokens(value)
+    )
 
 
 def _comment(value: bytes, start: int) -> Token:

@@ -1,14 +1,12 @@
 """What SORT compares: base subject, mailboxes, sent date (RFC 5256 section 2), made once when a message is stored."""
 
 import re
-from calendar import timegm
-from email.utils import parsedate_tz
 
+from mailward.formats.dates import read_date
 from mailward.formats.mailboxes import Mailbox
 from mailward.formats.message import MessageView
 
 _MOST_CHARACTERS = 1000
-_FURTHEST_S = 2**53
 
 _TRAILER = re.compile(r"(?:\s|\(fwd\))+$", re.IGNORECASE)
 _BLOB = r"\[[^\[\]]*\]\s*"
@@ -39,11 +37,5 @@ def mailbox_key(mailboxes: tuple[Mailbox, ...]) -> str:
 def sent_date(view: MessageView, internal_date: int) -> int:
     """The Date field as seconds since 1970 UTC; the internal date when it is missing or is none (RFC 5256 section 2.2)."""
     field = view.field("Date")
-    parsed = parsedate_tz(field.text[:_MOST_CHARACTERS]) if field else None
-    if parsed is None:
-        return internal_date
-    try:
-        moment = timegm((*parsed[:6], 0, 0, 0)) - (parsed[9] or 0)
-    except (ValueError, OverflowError):  # the 31st of February
-        return internal_date
-    return moment if abs(moment) < _FURTHEST_S else internal_date
+    date = read_date(field.value) if field else None
+    return internal_date if date is None else date.at_s
