@@ -32,6 +32,10 @@ MAILBOXES = 2000
 """Mailboxes of one address list (RFC 5322 section 3.4)."""
 COMMENT_DEPTH = 8
 """Comments inside comments (RFC 5322 section 3.2.2); what is nested deeper is skipped, but marked malformed."""
+IDENTIFIERS = 1000
+"""Messages named in one field (RFC 5322 section 3.6.4)."""
+IDENTIFIER_OCTETS = 998
+"""An identifier cannot be folded, so a line is the most that it can have (RFC 5322 section 2.1.1)."""
 ENCODED_WORDS = 5000
 """Encoded-words of one field (RFC 2047)."""
 LINKS = 2000
