@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from mailward.formats.budgets import FIELD_OCTETS, MAILBOXES
-from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.formats.domains import comparable_domain
 from mailward.formats.lexical import Token, tokens
 from mailward.formats.words import decode_words
 
@@ -37,7 +37,7 @@ def addresses_of_any_reader(value: bytes) -> frozenset[FoundAddress]:
     value = value[:FIELD_OCTETS]
     for text, is_decoded in _texts(value):
         for local_part, domain in _pairs(text, is_decoded=is_decoded):
-            found.add(FoundAddress(local_part.decode("utf-8", "replace"), _domain(domain)))
+            found.add(FoundAddress(local_part.decode("utf-8", "replace"), comparable_domain(domain.decode("utf-8", "replace"))))
             if len(found) > 2 * MAILBOXES:
                 return frozenset(found)
     return frozenset(found)
@@ -84,11 +84,3 @@ def _local_part(left: bytes) -> bytes:
         return left[:-1].rpartition(b'"')[2]
     word = _LAST_WORD.match(left[::-1])
     return word[1][::-1] if word else b""
-
-
-def _domain(octets: bytes) -> str:
-    text = octets.strip(b".").decode("utf-8", "replace")
-    try:
-        return normalise_domain(text)
-    except AddressSyntaxError:
-        return text.lower()

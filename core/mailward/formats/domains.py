@@ -52,6 +52,14 @@ def normalise_domain(text: str) -> str:
     return text.lower()
 
 
+def comparable_domain(text: str) -> str:
+    """The domain as normalise_domain gives it, or the text in lower case where it is none. Never raises."""
+    try:
+        return normalise_domain(text.strip("."))
+    except AddressSyntaxError:
+        return text.strip(".").lower()
+
+
 def _normalise_literal(text: str) -> str:
     if not text.endswith("]") or not text.isascii():
         raise AddressSyntaxError("the address literal is not closed")

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from mailward.formats.any_reader import FoundAddress, addresses_of_any_reader
 from mailward.formats.budgets import FIELD_OCTETS, MAILBOXES
-from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.formats.domains import AddressSyntaxError, comparable_domain, normalise_domain
 from mailward.formats.lexical import Token, tokens
 from mailward.formats.words import decode_words
 from mailward.model.address import Address
@@ -28,6 +28,8 @@ _PLAIN = re.compile(
     re.VERBOSE,
 )
 """One mailbox and the comma behind it: a phrase or nothing, and an addr-spec of ASCII atoms, without comments and folding."""
+_DOMAIN_IN_NAME = re.compile(r"[@\uff20] ?([\w-]+(?:\.[\w-]+)+)|(?<=\w)[@\uff20]([\w-]+)")
+"""A domain with a dot, or a label that follows a word and an at sign; "@name" alone is how people are called elsewhere."""
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
@@ -45,6 +47,16 @@ class Mailbox:
     name_octets: bytes = b""
     local_part_octets: bytes = b""
     domain_octets: bytes = b""
+
+    @property
+    def domains_in_name(self) -> frozenset[str]:
+        """The domains of the addresses that the display name shows to people (T-HDR-08)."""
+        return frozenset(comparable_domain(found[1] or found[2]) for found in _DOMAIN_IN_NAME.finditer(self.display_name))
+
+    @property
+    def has_other_address_in_name(self) -> bool:
+        """Is one of these of another domain than the address? ADDRESS_IN_NAME."""
+        return self.address is not None and not self.domains_in_name <= {self.address.domain}
 
 
 @dataclass(frozen=True, slots=True)

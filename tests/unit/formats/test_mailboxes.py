@@ -195,6 +195,28 @@ def test_readers_agree_about_ordinary_lists(value: bytes, domains: str) -> None:
     assert not found.has_ambiguous_domains
 
 
+@pytest.mark.parametrize(
+    ("value", "is_other"),
+    [
+        (b'"ceo@bank.test" <x@evil.test>', True),
+        (b"=?utf-8?q?CEO_=40_bank.test?= <x@evil.test>", True),
+        (b"x@evil.test (ceo@bank.test)", True),
+        (b'"ceo@bank" <x@evil.test>', True),
+        ('"ceo\uff20bank.test" <x@evil.test>'.encode(), True),
+        ('"ich@bücher.test" <x@xn--bcher-kva.test>'.encode(), False),
+        (b'"Joe (@joe)" <x@evil.test>', False),
+        (b'"x@evil.test" <x@evil.test>', False),
+        (b'"me @ X@EVIL.TEST." <x@evil.test>', False),
+        (b'"Meet us @ 7" <x@evil.test>', False),
+        (b'"bank.test via" <x@evil.test>', False),
+        (b'"ceo@bank.test"', False),
+    ],
+)
+def test_t_hdr_08_an_address_in_the_name(value: bytes, is_other: bool) -> None:
+    (mailbox,) = read_address_list(value).mailboxes
+    assert mailbox.has_other_address_in_name == is_other
+
+
 def test_another_address_of_the_same_domain_is_ambiguous_too() -> None:
     found = read_address_list(b'"<ceo@x.test>" <me@x.test>')
     assert found.is_ambiguous
