@@ -19,11 +19,11 @@ from mailward.model.address import Address
 _ATEXT = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
 _DOT_ATOM = rb"%b(?:\.%b)*" % (_ATEXT, _ATEXT)
 _PLAIN = re.compile(
-    rb"""[ ]*(?:
-        (?:"([^"\\<>@\x00-\x1f\x7f]*+)"|([A-Za-z0-9!#$%%&'*+/=?^_`{|}~\x80-\xff-][A-Za-z0-9!#$%%&'*+/=?^_`{|}~\x80-\xff. -]*+)?)
-        [ ]*<(%b)@([A-Za-z0-9.-]++)>
+    rb"""[ \t]*+(?:
+        (?:"([^"\\<>@\x00-\x1f\x7f]*+)"|([A-Za-z0-9!#$%%&'*+/=?^_`{|}~\x80-\xff-][A-Za-z0-9!#$%%&'*+/=?^_`{|}~\x80-\xff. \t-]*+)?)
+        [ \t]*+<(%b)@([A-Za-z0-9.-]++)>
         |(%b)@([A-Za-z0-9.-]++)
-    )[ ]*(?:,|\Z)"""
+    )[ \t]*+(?:,|\Z)"""
     % (_DOT_ATOM, _DOT_ATOM),
     re.VERBOSE,
 )
@@ -37,16 +37,20 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 class Mailbox:
     """One mailbox of an address list.
 
-    display_name: decoded text, "" when there is none. address: None when what stands there is no address.
-    raw: the octets between the commas, trimmed. name_octets, local_part_octets, domain_octets: unquoted, not decoded.
+    address: None when what stands there is no address. raw: the octets between the commas, trimmed.
+    name_octets, local_part_octets, domain_octets: unquoted, not decoded; the name is a phrase, or a comment where there is none.
     """
 
-    display_name: str
     address: Address | None
     raw: bytes
     name_octets: bytes = b""
     local_part_octets: bytes = b""
     domain_octets: bytes = b""
+
+    @property
+    def display_name(self) -> str:
+        """The name as decoded text, "" when there is none."""
+        return decode_words(self.name_octets).strip()
 
     @property
     def domains_in_name(self) -> frozenset[str]:
@@ -141,9 +145,7 @@ def _read_plain(value: bytes) -> AddressList | None:
             address = Address(local_part.decode("ascii"), normalise_domain(domain.decode("ascii")))
         except AddressSyntaxError:
             return None
-        display_name = name.decode("ascii") if name.isascii() and b"=?" not in name else decode_words(name)
-        raw = found.group().strip(b" ,")
-        mailboxes.append(Mailbox(display_name.strip(), address, raw, name, local_part, domain))
+        mailboxes.append(Mailbox(address, found.group().strip(b" \t,"), name, local_part, domain))
         position = found.end()
         if len(mailboxes) == MAILBOXES:
             break
@@ -277,7 +279,7 @@ def _mailbox(entry: _Entry, value: bytes) -> tuple[Mailbox, bool]:
         is_address = is_address and entry.is_closed and not has_route
         name = phrase or entry.comment
     address = _address(local_part, domain) if is_address else None
-    return Mailbox(decode_words(name).strip(), address, raw, name, local_part, domain), is_phrase and address is not None
+    return Mailbox(address, raw, name, local_part, domain), is_phrase and address is not None
 
 
 def _address(local_part: bytes, domain: bytes) -> Address | None:

@@ -243,7 +243,7 @@ def test_a_long_field_is_cut() -> None:
 
 def test_the_plain_pattern_and_the_tokens_read_the_same() -> None:
     """A comment in front sends a list past the pattern."""
-    value = b'Joe Q. Public  <j.q@X.test> , "A, B" <a+b@y.test>,<c@z.test>,d@[192.0.2.1] ,, e/f@x-y.test'
+    value = b'Joe Q. Public  <j.q@X.test> ,\t"A, B" <a+b@y.test>,<c@z.test>,d@[192.0.2.1] ,, e/f@x-y.test'
     plain, by_token = read_address_list(value.replace(b"d@[192.0.2.1] ,,", b"")), read_address_list(value + b",()")
     wanted = [m for m in by_token.mailboxes if m.local_part_octets != b"d"]
     assert list(plain.mailboxes) == wanted
