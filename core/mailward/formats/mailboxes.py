@@ -114,9 +114,9 @@ class AddressList:
 
     @property
     def has_ambiguous_domains(self) -> bool:
-        """Could a lax reader take an address of another domain than the strict one, which finds some? FROM_AMBIGUOUS."""
+        """Could readers take addresses of different domains, other than by reading all of a list? FROM_AMBIGUOUS."""
         found = self.domains_of_any_reader
-        return len(found) > 1 and found != {address.domain for address in self.addresses}
+        return len(found) > 1 and (self.is_malformed or found != {address.domain for address in self.addresses})
 
 
 def read_address_list(value: bytes) -> AddressList:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from mailward.formats import budgets
 from mailward.formats.anomalies import MIME_SINGLETONS, SINGLETONS, duplicate
+from mailward.formats.dates import read_date
 from mailward.formats.octets import find
 from mailward.formats.transfer import is_sound_base64, is_sound_quoted_printable
+from mailward.formats.words import read_words
 
 if TYPE_CHECKING:
     from mailward.formats.message import MessageView
@@ -21,7 +23,8 @@ _INLINE_FILE = re.compile(rb"\n(?:=ybegin |begin(?:-base64)? [0-7]{3,4} \S)")
 """A file that stands in the text itself: yEnc or uuencode. Some clients offer to save it (T-MIME-18)."""
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 _TYPE = re.compile(r"[!#$%&'*+\-.0-9a-z^_`{|}~]+[ \t]*/[ \t]*[!#$%&'*+\-.0-9a-z^_`{|}~]+")
-_DOMAIN_AFTER_AT = re.compile(rb"@([A-Za-z0-9.\-\x80-\xff]+)")
+_SHOWN = ("From", "Sender", "Reply-To", "Subject")
+"""What a message list shows, or where an answer goes to."""
 
 
 def of_header_block(part: "PartView") -> Iterator[str]:
@@ -96,18 +99,25 @@ def _of_header(view: "MessageView") -> Iterator[str]:
         # Whatever is put above it would swallow this line.
         yield "LEADING_CONTINUATION"
     yield from (duplicate(name) for name in SINGLETONS if len(view.all(name)) > 1)
+    for name in _SHOWN:
+        for field in view.all(name):
+            yield from read_words(field.value).problems
+    for field in view.all("Date"):
+        if (date := read_date(field.value)) is None or date.is_malformed:
+            yield "MALFORMED_DATE"
 
 
 def _of_authors(view: "MessageView") -> Iterator[str]:
     lists = view.author_lists
-    domains = {mailbox.address.domain for mailbox in view.authors if mailbox.address}
     if not view.authors:
         yield "MISSING_FROM"
     if any(addresses.is_malformed for addresses in lists) or any(field.is_malformed for field in view.all("From")):
         yield "MALFORMED_FROM"
-        # Another reader may find any of these; encoded-words and quotes do not hide them (T-HDR-07).
-        domains |= {d.decode("latin-1").lower() for field in view.all("From") for d in _DOMAIN_AFTER_AT.findall(field.value)}
-    if len(domains) > 1:
+    if any(addresses.has_ambiguous_domains for addresses in lists):
+        yield "FROM_AMBIGUOUS"
+    if len({mailbox.address.domain for mailbox in view.authors if mailbox.address}) > 1:
         yield "MULTIPLE_FROM_DOMAINS"
+    if any(mailbox.has_other_address_in_name for mailbox in view.authors):
+        yield "ADDRESS_IN_NAME"
     if any(addresses.is_cut for addresses in lists):
         yield "TOO_MANY_ADDRESSES"

@@ -195,6 +195,11 @@ def test_readers_agree_about_ordinary_lists(value: bytes, domains: str) -> None:
     assert not found.has_ambiguous_domains
 
 
+@pytest.mark.parametrize("value", [b"<admin@legit>\\,<x@evil>", b"x: admin@legit, x@evil", b"x: admin@legit; x@evil"])
+def test_t_hdr_05_and_07_a_malformed_list_of_two_domains_is_ambiguous_however_it_is_read(value: bytes) -> None:
+    assert read_address_list(value).has_ambiguous_domains
+
+
 @pytest.mark.parametrize(
     ("value", "is_other"),
     [
