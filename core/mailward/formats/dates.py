@@ -14,7 +14,7 @@ _MOST_OCTETS = 1000
 """A date-time has 31 without comments; what stands behind these is not read."""
 _YEARS = range(1900, 9999)
 """RFC 5322 section 3.3: none before 1900. The last one leaves room for a zone below the last year of Python."""
-_SHORT_YEAR = {2: 1900, 3: 1900, 4: 0}
+_SHORT_YEAR = {2: 1900, 3: 1900}
 """RFC 5322 section 4.3, by the number of digits; two digits below 50 are of this century."""
 
 _MONTHS = {
