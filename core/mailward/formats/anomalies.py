@@ -93,7 +93,6 @@ ANOMALIES: Mapping[str, Anomaly] = {
     "TOO_MANY_ADDRESSES": Anomaly("budget", "From names more mailboxes than are read"),
     "TOO_MANY_FIELDS": Anomaly("budget", "The header has more fields than are read"),
     "TOO_MANY_PARAMETERS": Anomaly("budget", "A field has more parameters, or readings of them, than are kept"),
-    "TOO_MANY_PARAMETERS": Anomaly("budget", "A field has more parameters than are read"),
     "TOO_MANY_WORDS": Anomaly("budget", "A name or a Subject has more encoded-words than are read"),
     "UNCLOSED_MULTIPART": Anomaly("structure", "A multipart has no close delimiter"),
     **{duplicate(name): Anomaly("author" if name == "From" else "header", f"There are several {name}") for name in SINGLETONS},
