@@ -11,6 +11,7 @@ from mailward.cli import (
     account,
     domain,
     explain,
+    message,
     plugins,
     policy,
     quarantine,
@@ -54,6 +55,7 @@ app.command("quickstart")(quickstart.quickstart_command)
 app.command("serve")(serve.serve_command)
 app.command("reload")(reload.reload_command)
 app.command("scan")(scan.scan_command)
+app.add_typer(message.app, name="message")
 app.command("explain")(explain.explain_command)
 app.add_typer(tryout.app, name="try")
 app.add_typer(policy.app, name="policy")

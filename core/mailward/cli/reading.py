@@ -28,8 +28,12 @@ def text_lines(message: MessageView) -> list[str]:
 
 def attachment_line(part: PartView) -> str:
     """With every name that some reader may show (T-MIME-23)."""
-    names = " or ".join(one_line(name, LINE_CHARACTERS) for name in part.filenames) or "(no name)"
-    return f"{names}  {one_line(part.content_type)}, {part.size_octets} octets"
+    return f"{attachment_names(part) or '(no name)'}  {one_line(part.content_type)}, {part.size_octets} octets"
+
+
+def attachment_names(part: PartView) -> str:
+    """Every name that some reader may show, "" when there is none."""
+    return " or ".join(one_line(name, LINE_CHARACTERS) for name in part.filenames)
 
 
 def message_file(file: str) -> bytes:
