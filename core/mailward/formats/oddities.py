@@ -12,7 +12,7 @@ from mailward.formats import budgets
 from mailward.formats.anomalies import MIME_SINGLETONS, SINGLETONS, duplicate
 from mailward.formats.dates import read_date
 from mailward.formats.octets import find
-from mailward.formats.transfer import is_sound_base64, is_sound_quoted_printable
+from mailward.formats.transfer import is_sound
 from mailward.formats.words import read_words
 
 if TYPE_CHECKING:
@@ -72,10 +72,8 @@ def _of_multipart(part: "PartView") -> Iterator[str]:
 
 def _of_leaf(part: "PartView") -> Iterator[str]:
     octets = part.body_octets
-    if part.encoding == "base64" and not is_sound_base64(octets):
-        yield "BROKEN_BASE64"
-    if part.encoding == "quoted-printable" and not is_sound_quoted_printable(octets):
-        yield "BROKEN_QUOTED_PRINTABLE"
+    if not is_sound(part.buffer, part.body_start, part.end, part.encoding):
+        yield "BROKEN_BASE64" if part.encoding == "base64" else "BROKEN_QUOTED_PRINTABLE"
     if part.content_type.startswith("text/") and _INLINE_FILE.search(b"\n" + octets):
         yield "INLINE_FILE"
     if "boundary" in part.parameters and not part.declared_type.value.startswith("multipart/"):

@@ -1,70 +1,75 @@
-"""What octets does this transfer-encoded body stand for? (RFC 2045 sections 6.7 and 6.8)
+"""What octets does this transfer-encoded body stand for? (RFC 2045 section 6)
 
-Lenient on purpose: a filter must see what the most forgiving client would show. Linear; never raises.
+Lenient on purpose: a filter must see what the most forgiving client would show; what other clients would show, a scanner can have
+beside it. In pieces of bounded size, whatever the size of the body; linear; never raises.
 """
 
-import binascii
-import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_BLANKS = b" \t\r\n"
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_PADDING = re.compile(rb"=+")
-_ILLEGAL_ESCAPE = re.compile(rb"=(?![0-9A-F]{2}|[ \t]*+(?:\r?\n|\Z))")
-_SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r?\n|\Z)")
-_TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
+from mailward.formats import base64_body, quoted_printable
+from mailward.formats.chunks import pieces
+from mailward.formats.octets import Octets
+
+Decoder = Callable[[Octets, int, int], Iterator[bytes]]
+"""Octets, start and end of the body -> what it stands for, piece by piece, no piece empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """One way to decode a body. name: for people, "padding skipped"."""
+
+    name: str
+    chunks: Decoder
+
+    def decode(self, octets: bytes) -> bytes:
+        return b"".join(self.chunks(octets, 0, len(octets)))
+
+
+_USUAL: dict[str, Decoder] = {"base64": base64_body.lenient, "quoted-printable": quoted_printable.lenient}
+_BASE64 = (
+    Decoding("padding skipped", base64_body.without_padding),
+    Decoding("ended by padding", base64_body.up_to_padding),
+    Decoding("padding as zeros", base64_body.padding_as_zeros),
+    Decoding("groups of four", base64_body.by_groups),
+    Decoding("line by line", base64_body.by_lines),
+    Decoding("rest of a line skipped", base64_body.by_line_starts),
+)
+_QUOTED_PRINTABLE = (
+    Decoding("stray signs dropped", quoted_printable.without_signs),
+    Decoding("stray signs dropped with one digit", quoted_printable.without_digits),
+    Decoding("illegal escapes dropped", quoted_printable.without_escapes),
+    Decoding("lower-case digits kept", quoted_printable.upper_case_only),
+    Decoding("doubled signs", quoted_printable.with_doubled_signs),
+    Decoding("any soft break", quoted_printable.breaks_first),
+    Decoding("lines joined", quoted_printable.without_line_ends),
+)
 
 
 def decode_transfer(octets: bytes, encoding: str) -> bytes:
     """Undo a Content-Transfer-Encoding given in lower case; an unknown one counts as identity (RFC 2045 section 6.4)."""
+    decoder = _USUAL.get(encoding)
+    return b"".join(decoder(octets, 0, len(octets))) if decoder else octets
+
+
+def decode_chunks(octets: Octets, start: int, end: int, encoding: str) -> Iterator[bytes]:
+    """What `decode_transfer` gives for the octets from start to end, piece by piece."""
+    return _USUAL.get(encoding, pieces)(octets, start, end)
+
+
+def is_sound(octets: Octets, start: int, end: int, encoding: str) -> bool:
+    """The body keeps to its encoding, so that every reader decodes it alike; True for an encoding that changes nothing."""
     if encoding == "base64":
-        return decode_base64(octets)
+        return base64_body.is_sound(octets, start, end)
     if encoding == "quoted-printable":
-        return decode_quoted_printable(octets)
-    return octets
+        return quoted_printable.is_sound(octets, start, end)
+    return True
 
 
-def is_sound_base64(octets: bytes) -> bool:
-    """Nothing but letters, line ends and blanks, padded at the end only, so that every reader decodes it alike."""
-    padding = octets.translate(None, _LETTERS + _BLANKS)
-    letters = octets.translate(None, _BLANKS)
-    return padding in (b"", b"=", b"==") and letters.endswith(padding) and len(letters) % 4 == 0
-
-
-def decode_base64(octets: bytes) -> bytes:
-    """Base64 that may hold junk, url-safe letters, missing padding, and padding in the middle, after which it starts anew."""
-    if is_sound_base64(octets):
-        return binascii.a2b_base64(octets)
-    letters = octets.translate(_URL_SAFE, _BLANKS)
-    return b"".join(_quads(run) for run in _PADDING.split(_NOT_BASE64.sub(b"", letters)))
-
-
-def _quads(letters: bytes) -> bytes:
-    """The octets of base64 letters without padding; one letter left over says nothing."""
-    if len(letters) % 4 == 1:
-        letters = letters[:-1]
-    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
-
-
-def is_sound_quoted_printable(octets: bytes) -> bool:
-    """Every equals sign begins an escape of two hexadecimal digits or a soft line break.
-
-    Readers differ about any other, and about lower-case digits, which RFC 2045 section 6.7 rule 1 forbids.
-    """
-    return _ILLEGAL_ESCAPE.search(octets) is None
-
-
-def decode_quoted_printable(octets: bytes) -> bytes:
-    """Quoted-printable: what is no escape stays as it is; blanks before a line end go (RFC 2045 section 6.7 rule 3)."""
-    text = _TRAILING_BLANKS.sub(b"", _SOFT_BREAK.sub(b"", octets))
-    head, *pieces = text.split(b"=")
-    return b"".join([head, *map(_unescaped, pieces)])
-
-
-def _unescaped(piece: bytes) -> bytes:
-    """What stands after an equals sign, the sign itself included where it began no escape."""
-    try:
-        return binascii.unhexlify(piece[:2]) + piece[2:] if len(piece) > 1 else b"=" + piece
-    except binascii.Error:
-        return b"=" + piece
+def other_decodings(encoding: str) -> tuple[Decoding, ...]:
+    """How else some client or scanner decodes a body; those of base64 and quoted-printable differ only where it is not sound."""
+    if encoding == "base64":
+        return _BASE64
+    if encoding == "quoted-printable":
+        return _QUOTED_PRINTABLE
+    return ()
