@@ -40,6 +40,10 @@ ENCODED_WORDS = 5000
 """Encoded-words of one field (RFC 2047)."""
 LINKS = 2000
 """Links of a message."""
+INLINE_FILES = 200
+"""Files that stand in the text of one part, as uuencode or yEnc."""
+TNEF_FILES = 500
+"""Files of one winmail.dat, those of messages inside it included."""
 ENCODED_MESSAGES = 3
 """An encoded message/rfc822 inside another one, and so on: each level is decoded into memory."""
 ENCODED_MESSAGE_OCTETS = 16 * 1024 * 1024

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from mailward.formats.octets import Octets
+from mailward.formats.octets import PIECE_OCTETS, Octets
 
-CHUNK_OCTETS = 256 * 1024
+CHUNK_OCTETS = PIECE_OCTETS
 """A piece of a body; at least 8, so that a cut can keep clear of whatever is read as one."""
 
 

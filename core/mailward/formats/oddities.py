@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mailward.formats import budgets
 from mailward.formats.anomalies import MIME_SINGLETONS, SINGLETONS, duplicate
 from mailward.formats.dates import read_date
+from mailward.formats.inline_files import has_inline_file
 from mailward.formats.octets import find
 from mailward.formats.transfer import is_sound
 from mailward.formats.words import read_words
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from mailward.formats.message import MessageView
     from mailward.formats.part import PartView
 
-_INLINE_FILE = re.compile(rb"\n(?:=ybegin |begin(?:-base64)? [0-7]{3,4} \S)")
-"""A file that stands in the text itself: yEnc or uuencode. Some clients offer to save it (T-MIME-18)."""
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 _TYPE = re.compile(r"[!#$%&'*+\-.0-9a-z^_`{|}~]+[ \t]*/[ \t]*[!#$%&'*+\-.0-9a-z^_`{|}~]+")
 _SHOWN = ("From", "Sender", "Reply-To", "Subject")
@@ -71,10 +70,9 @@ def _of_multipart(part: "PartView") -> Iterator[str]:
 
 
 def _of_leaf(part: "PartView") -> Iterator[str]:
-    octets = part.body_octets
     if not is_sound(part.buffer, part.body_start, part.end, part.encoding):
         yield "BROKEN_BASE64" if part.encoding == "base64" else "BROKEN_QUOTED_PRINTABLE"
-    if part.content_type.startswith("text/") and _INLINE_FILE.search(b"\n" + octets):
+    if part.content_type.startswith("text/") and has_inline_file(part.buffer, part.body_start, part.end):
         yield "INLINE_FILE"
     if "boundary" in part.parameters and not part.declared_type.value.startswith("multipart/"):
         yield "BOUNDARY_WITHOUT_MULTIPART"

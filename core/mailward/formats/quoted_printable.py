@@ -16,7 +16,7 @@ _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 _BLANKS_AT_LINE_END = (b" \r\n", b" \n", b"\t\r\n", b"\t\n")
 _STRAY_SIGN = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
 _STRAY_OR_LOWER_CASE = re.compile(rb"=(?![0-9A-F]{2}|\r?\n)")
-_STRAY_WITH_DIGIT = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)[0-9A-Fa-f \t]?")
+_STRAY_WITH_DIGIT = re.compile(rb"=[0-9A-Fa-f \t](?![0-9A-Fa-f])")
 _STRAY_WITH_BOTH = re.compile(rb"=(?![0-9A-F]{2}|\r?\n)[^=\r\n]{0,2}")
 _ANY_BREAK = re.compile(rb"=[ \t]*+(?:\r*+\n|\r)")
 
@@ -40,18 +40,23 @@ def upper_case_only(octets: Octets, start: int, end: int) -> Iterator[bytes]:
 
 
 def without_signs(octets: Octets, start: int, end: int) -> Iterator[bytes]:
-    """An equals sign that begins no escape goes."""
-    return _read(octets, start, end, lambda text: _STRAY_SIGN.sub(b"", text))
+    """An equals sign that begins no escape goes. Line ends are line feeds, as where most of those readers are at home."""
+    return _read(octets, start, end, lambda text: _STRAY_SIGN.sub(b"", _with_line_feeds(text)))
 
 
 def without_digits(octets: Octets, start: int, end: int) -> Iterator[bytes]:
-    """It goes together with one digit or blank behind it."""
-    return _read(octets, start, end, lambda text: _STRAY_WITH_DIGIT.sub(b"", text))
+    """It goes first, together with one digit or blank behind it. Line ends are line feeds."""
+    return _read(octets, start, end, lambda text: _STRAY_SIGN.sub(b"", _STRAY_WITH_DIGIT.sub(b"", _with_line_feeds(text))))
 
 
 def without_escapes(octets: Octets, start: int, end: int) -> Iterator[bytes]:
-    """It goes together with the two characters behind it, lower-case digits too."""
-    return _read(octets, start, end, lambda text: _STRAY_WITH_BOTH.sub(b"", text))
+    """It goes together with the two characters behind it, lower-case digits too. Line ends are line feeds."""
+    return _read(octets, start, end, lambda text: _STRAY_WITH_BOTH.sub(b"", _with_line_feeds(text)))
+
+
+def with_line_feeds(octets: Octets, start: int, end: int) -> Iterator[bytes]:
+    """As the lenient reading, but line ends are line feeds."""
+    return _read(octets, start, end, lambda text: _literally(_with_line_feeds(text)))
 
 
 def with_doubled_signs(octets: Octets, start: int, end: int) -> Iterator[bytes]:
@@ -108,6 +113,10 @@ def _without_last_break(text: bytes) -> bytes:
 
 def _literally(text: bytes) -> bytes:
     return _STRAY_SIGN.sub(b"=3D", text)
+
+
+def _with_line_feeds(text: bytes) -> bytes:
+    return text.replace(b"\r\n", b"\n")
 
 
 def _rejoined(octets: Octets, start: int, end: int, dropped: bytes) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ beside it. In pieces of bounded size, whatever the size of the body; linear; nev
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mailward.formats import base64_body, quoted_printable
+from mailward.formats import base64_body, old_encodings, quoted_printable
 from mailward.formats.chunks import pieces
 from mailward.formats.octets import Octets
 
@@ -45,6 +45,20 @@ _QUOTED_PRINTABLE = (
     Decoding("lines joined", quoted_printable.without_line_ends),
 )
 
+_OLD: tuple[tuple[tuple[str, ...], tuple[Decoding, ...]], ...] = (
+    (
+        ("uu",),
+        (
+            Decoding("uuencode", old_encodings.uuencoded),
+            Decoding("uuencode, lengths ignored", old_encodings.uuencoded_whole),
+        ),
+    ),
+    (("gzip64",), (Decoding("base64", base64_body.lenient),)),
+    (("yenc",), (Decoding("yEnc", old_encodings.yenc),)),
+    (("binhex", "mac-binhex"), (Decoding("BinHex", old_encodings.binhex),)),
+)
+"""By how the name starts; whatever stands behind an "x-" too."""
+
 
 def decode_transfer(octets: bytes, encoding: str) -> bytes:
     """Undo a Content-Transfer-Encoding given in lower case; an unknown one counts as identity (RFC 2045 section 6.4)."""
@@ -67,9 +81,33 @@ def is_sound(octets: Octets, start: int, end: int, encoding: str) -> bool:
 
 
 def other_decodings(encoding: str) -> tuple[Decoding, ...]:
-    """How else some client or scanner decodes a body; those of base64 and quoted-printable differ only where it is not sound."""
+    """How else some client or scanner decodes a body; those of base64 and quoted-printable differ only where it is not sound.
+
+    uuencode, yEnc and BinHex are no encodings of RFC 2045, so `decode_transfer` leaves them as they are.
+    """
     if encoding == "base64":
         return _BASE64
     if encoding == "quoted-printable":
         return _QUOTED_PRINTABLE
-    return ()
+    return next((decodings for names, decodings in _OLD if encoding.removeprefix("x-").startswith(names)), ())
+
+
+def with_line_feeds(encoding: str) -> Decoding | None:
+    """The usual decoding, but line ends of the body become line feeds; None for an encoding in which they do not count.
+
+    In a file that is no text a line feed may have become CRLF on the way; clients on Unix turn it back.
+    """
+    if encoding == "quoted-printable":
+        return Decoding("line feeds", quoted_printable.with_line_feeds)
+    return None if encoding == "base64" or other_decodings(encoding) else Decoding("line feeds", _with_line_feeds)
+
+
+def _with_line_feeds(octets: Octets, start: int, end: int) -> Iterator[bytes]:
+    carry = b""
+    for piece in pieces(octets, start, end):
+        text = carry + piece
+        carry = b"\r" if text.endswith(b"\r") else b""
+        if text := text[: len(text) - len(carry)].replace(b"\r\n", b"\n"):
+            yield text
+    if carry:
+        yield carry

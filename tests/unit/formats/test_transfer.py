@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.formats import chunks
-from mailward.formats.transfer import Decoding, decode_chunks, decode_transfer, is_sound, other_decodings
+from mailward.formats.transfer import Decoding, decode_chunks, decode_transfer, is_sound, other_decodings, with_line_feeds
 
 TEXT = b"X5O!P%@AP is a text that a scanner must see"
 ENCODED = base64.b64encode(TEXT)
@@ -21,7 +21,8 @@ READINGS = [
     Decoding("usual", lambda octets, start, end, e=e: decode_chunks(octets, start, end, e))
     for e in ("base64", "quoted-printable")
 ]
-ALL = [*READINGS, *other_decodings("base64"), *other_decodings("quoted-printable")]
+LINE_FEEDS = [found for e in ("quoted-printable", "8bit") if (found := with_line_feeds(e))]
+ALL = [*READINGS, *other_decodings("base64"), *other_decodings("quoted-printable"), *LINE_FEEDS]
 
 
 def is_sound_whole(octets: bytes, encoding: str) -> bool:
@@ -151,6 +152,7 @@ QUOTED = [b"=%02X" % octet for octet in TEXT]
         ("stray signs dropped with one digit", b"=0".join([b"", *QUOTED])),
         ("stray signs dropped with one digit", b"= ".join([b"", *QUOTED])),
         ("stray signs dropped with one digit", b"=\t".join([b"", *QUOTED])),
+        ("stray signs dropped with one digit", b"=0X=0==0\r\n" + TEXT[1:].replace(b"P", b"=0P")),
         ("illegal escapes dropped", b"=0X".join([b"", *QUOTED])),
         ("illegal escapes dropped", b"=0a".join([b"", *QUOTED])),
         ("illegal escapes dropped", b"=zz".join([b"", *QUOTED])),
@@ -174,6 +176,18 @@ def test_t_mime_17_lower_case_digits_can_be_kept() -> None:
 def test_quoted_printable_reads_what_another_library_wrote() -> None:
     text = bytes(range(256)) * 3
     assert decode_transfer(quopri.encodestring(text, quotetabs=True), "quoted-printable") == text
+
+
+def test_line_ends_can_be_line_feeds() -> None:
+    found = [decoding.decode(b"a\r\nb=0D=0A=\r\n\r\r\n\r") for decoding in LINE_FEEDS]
+    assert found == [b"a\nb\r\n\r\n\r", b"a\nb=0D=0A=\n\r\n\r"]
+    assert with_line_feeds("base64") is None and with_line_feeds("x-uuencode") is None
+    assert other("quoted-printable", "illegal escapes dropped")(b"a\r\n=zz") == b"a\n"
+
+
+def test_t_mime_13_gzip64_is_base64() -> None:
+    assert [decoding.decode(ENCODED) for decoding in other_decodings("x-gzip64")] == [TEXT]
+    assert other_decodings("7bit") == () == other_decodings("x-unknown")
 
 
 @given(st.lists(st.sampled_from([b"Q", b"QUJD", b"=", b"==", b"-", b"\r\n", b"#"])))
@@ -202,8 +216,10 @@ def test_pieces_are_the_whole(decoding: Decoding, tokens: list[bytes], before: i
         patch.setattr(chunks, "CHUNK_OCTETS", 16)
         found = list(decoding.chunks(b"=" * before + octets + b"=4", before, before + len(octets)))
     assert b"" not in found
-    # In a line that is longer than a piece, doubled signs may be cut apart.
-    if decoding.name != "doubled signs" or all(len(line) < 16 for line in octets.split(b"\n")):
+    # In a line that is longer than a piece, what those take together may be cut apart.
+    if decoding.name not in ("doubled signs", "stray signs dropped with one digit") or all(
+        len(line) < 16 for line in octets.split(b"\n")
+    ):
         assert b"".join(found) == whole
 
 
@@ -214,7 +230,8 @@ def test_what_is_sound_is_read_alike(octets: bytes, encoding: str) -> None:
     ours = decode_transfer(text, encoding)
     assert ours == octets
     unlike = {"line by line", "rest of a line skipped", "padding as zeros", "lines joined"}
-    assert all(decoding.decode(text) == ours for decoding in other_decodings(encoding) if decoding.name not in unlike)
+    alike = {ours, ours.replace(b"\r\n", b"\n")} if encoding == "quoted-printable" else {ours}
+    assert {decoding.decode(text) for decoding in other_decodings(encoding) if decoding.name not in unlike} <= alike
 
 
 def test_a_body_is_read_from_a_file_piece_by_piece() -> None:
@@ -234,14 +251,14 @@ def test_a_body_is_read_from_a_file_piece_by_piece() -> None:
 @pytest.mark.parametrize(
     "octets",
     [
-        b"=" * 1_000_000,
-        b"= " * 500_000,
-        b" " * 1_000_000,
-        b"QQ==" * 250_000,
-        b"Q=" * 500_000,
-        b"\n" * 1_000_000,
-        b"=4" * 500_000,
-        b"= \t" * 300_000,
+        b"=" * 300_000,
+        b"= " * 150_000,
+        b" " * 300_000,
+        b"QQ==" * 75_000,
+        b"Q=" * 150_000,
+        b"\n" * 300_000,
+        b"=4" * 150_000,
+        b"= \t" * 100_000,
     ],
     ids=lambda octets: repr(octets[:4]),
 )
