@@ -16,7 +16,7 @@ _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 _BLANKS_AT_LINE_END = (b" \r\n", b" \n", b"\t\r\n", b"\t\n")
 _STRAY_SIGN = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
 _STRAY_OR_LOWER_CASE = re.compile(rb"=(?![0-9A-F]{2}|\r?\n)")
-_STRAY_WITH_DIGIT = re.compile(rb"=[0-9A-Fa-f \t](?![0-9A-Fa-f])")
+_STRAY_WITH_NEXT = re.compile(rb"=(?![0-9A-Fa-f]{2})[^=\r\n]")
 _STRAY_WITH_BOTH = re.compile(rb"=(?![0-9A-F]{2}|\r?\n)[^=\r\n]{0,2}")
 _ANY_BREAK = re.compile(rb"=[ \t]*+(?:\r*+\n|\r)")
 
@@ -44,9 +44,9 @@ def without_signs(octets: Octets, start: int, end: int) -> Iterator[bytes]:
     return _read(octets, start, end, lambda text: _STRAY_SIGN.sub(b"", _with_line_feeds(text)))
 
 
-def without_digits(octets: Octets, start: int, end: int) -> Iterator[bytes]:
-    """It goes first, together with one digit or blank behind it. Line ends are line feeds."""
-    return _read(octets, start, end, lambda text: _STRAY_SIGN.sub(b"", _STRAY_WITH_DIGIT.sub(b"", _with_line_feeds(text))))
+def without_next(octets: Octets, start: int, end: int) -> Iterator[bytes]:
+    """It goes first, together with the digit, blank or letter behind it. Line ends are line feeds."""
+    return _read(octets, start, end, lambda text: _STRAY_SIGN.sub(b"", _STRAY_WITH_NEXT.sub(b"", _with_line_feeds(text))))
 
 
 def without_escapes(octets: Octets, start: int, end: int) -> Iterator[bytes]:

@@ -37,7 +37,7 @@ _BASE64 = (
 )
 _QUOTED_PRINTABLE = (
     Decoding("stray signs dropped", quoted_printable.without_signs),
-    Decoding("stray signs dropped with one digit", quoted_printable.without_digits),
+    Decoding("stray signs dropped with the next character", quoted_printable.without_next),
     Decoding("illegal escapes dropped", quoted_printable.without_escapes),
     Decoding("lower-case digits kept", quoted_printable.upper_case_only),
     Decoding("doubled signs", quoted_printable.with_doubled_signs),

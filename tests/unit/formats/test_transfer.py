@@ -6,6 +6,7 @@ import mmap
 import quopri
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -149,10 +150,12 @@ QUOTED = [b"=%02X" % octet for octet in TEXT]
     [
         ("stray signs dropped", b"=".join(QUOTED)),
         ("stray signs dropped", b"".join(b"%c" % octet if octet in b"aceA5" else b"=%c" % octet for octet in TEXT)),
-        ("stray signs dropped with one digit", b"=0".join([b"", *QUOTED])),
-        ("stray signs dropped with one digit", b"= ".join([b"", *QUOTED])),
-        ("stray signs dropped with one digit", b"=\t".join([b"", *QUOTED])),
-        ("stray signs dropped with one digit", b"=0X=0==0\r\n" + TEXT[1:].replace(b"P", b"=0P")),
+        ("stray signs dropped with the next character", b"=0".join([b"", *QUOTED])),
+        ("stray signs dropped with the next character", b"= ".join([b"", *QUOTED])),
+        ("stray signs dropped with the next character", b"=\t".join([b"", *QUOTED])),
+        ("stray signs dropped with the next character", b"=0X=0==0\r\n" + TEXT[1:].replace(b"P", b"=0P")),
+        ("stray signs dropped with the next character", b"".join(b"=z%c" % octet for octet in TEXT)),
+        ("stray signs dropped with the next character", b"".join(b"= %c" % octet for octet in TEXT)),
         ("illegal escapes dropped", b"=0X".join([b"", *QUOTED])),
         ("illegal escapes dropped", b"=0a".join([b"", *QUOTED])),
         ("illegal escapes dropped", b"=zz".join([b"", *QUOTED])),
@@ -217,7 +220,7 @@ def test_pieces_are_the_whole(decoding: Decoding, tokens: list[bytes], before: i
         found = list(decoding.chunks(b"=" * before + octets + b"=4", before, before + len(octets)))
     assert b"" not in found
     # In a line that is longer than a piece, what those take together may be cut apart.
-    if decoding.name not in ("doubled signs", "stray signs dropped with one digit") or all(
+    if decoding.name not in ("doubled signs", "stray signs dropped with the next character") or all(
         len(line) < 16 for line in octets.split(b"\n")
     ):
         assert b"".join(found) == whole
@@ -246,6 +249,24 @@ def test_a_body_is_read_from_a_file_piece_by_piece() -> None:
             assert b"".join(found) == TEXT * 50_000
             assert max(map(len, found)) <= chunks.CHUNK_OCTETS
             assert b"".join(decode_chunks(octets, 13, len(octets), "8bit")) == body
+
+
+def test_memory_does_not_grow_with_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small objects made of one piece may weigh many times as much, but not as much as the body."""
+    monkeypatch.setattr(chunks, "CHUNK_OCTETS", 16 * 1024)
+    lines = [base64.b64encode(TEXT[:42]) + b"==\r\n"] * 1000
+    with tempfile.TemporaryFile() as file:
+        for _ in range(12):
+            file.writelines(lines)
+        file.flush()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
+            assert len(octets) > 40 * chunks.CHUNK_OCTETS
+            for decoding in ALL:
+                tracemalloc.start()
+                assert sum(map(len, decoding.chunks(octets, 0, len(octets)))) > 20 * chunks.CHUNK_OCTETS
+                _, peak = tracemalloc.get_traced_memory()
+                tracemalloc.stop()
+                assert peak < 20 * chunks.CHUNK_OCTETS, decoding.name
 
 
 @pytest.mark.parametrize(
