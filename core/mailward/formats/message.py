@@ -12,6 +12,7 @@ from functools import cached_property
 
 from mailward.formats import budgets, oddities
 from mailward.formats.filenames import extension_of
+from mailward.formats.dates import DateTime, read_date
 from mailward.formats.header import FieldView
 from mailward.formats.html import html_to_text
 from mailward.formats.lines import LineFacts, line_facts
@@ -112,6 +113,12 @@ class MessageView:
             return ""
         msg_id = _MESSAGE_ID.search(found.text)
         return msg_id.group() if msg_id else found.text
+
+    @cached_property
+    def date(self) -> DateTime | None:
+        """What the Date field says; None when there is none, or nothing that can be taken for a date (RFC 5322 section 3.3)."""
+        found = self.field("Date")
+        return read_date(found.value) if found else None
 
     def addresses(self, name: str) -> AddressList:
         """The address list of the first field of this name, groups kept; empty when there is none."""

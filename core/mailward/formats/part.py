@@ -10,7 +10,7 @@ from mailward.formats.filenames import filenames
 from mailward.formats.header import FieldView, fields_of, first_field
 from mailward.formats.octets import Octets
 from mailward.formats.parameters import Parameterised, parse_parameterised, strip_comments
-from mailward.formats.transfer import decode_transfer
+from mailward.formats.transfer import decode_chunks, decode_transfer
 
 MESSAGE_TYPES = frozenset({"message/rfc822", "message/global"})
 IDENTITY = frozenset({"7bit", "8bit", "binary"})
@@ -223,6 +223,10 @@ class PartView:
     def decode(self) -> bytes:
         """The content, transfer encoding undone as leniently as any client does it."""
         return decode_transfer(self.body_octets, self.encoding)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The same in pieces, made while they are taken, for content of any size."""
+        return decode_chunks(self._octets, self.body_start, self.end, self.encoding)
 
     @cached_property
     def text(self) -> str:

@@ -2,7 +2,6 @@
 
 import re
 
-from mailward.formats.dates import read_date
 from mailward.formats.mailboxes import Mailbox
 from mailward.formats.message import MessageView
 
@@ -36,6 +35,4 @@ def mailbox_key(mailboxes: tuple[Mailbox, ...]) -> str:
 
 def sent_date(view: MessageView, internal_date: int) -> int:
     """The Date field as seconds since 1970 UTC; the internal date when it is missing or is none (RFC 5256 section 2.2)."""
-    field = view.field("Date")
-    date = read_date(field.value) if field else None
-    return internal_date if date is None else date.at_s
+    return internal_date if view.date is None else view.date.at_s
