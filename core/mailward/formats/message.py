@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mailward.formats import budgets, oddities
-from mailward.formats.filenames import extension_of
 from mailward.formats.dates import DateTime, read_date
+from mailward.formats.filenames import extension_of
 from mailward.formats.header import FieldView
 from mailward.formats.html import html_to_text
 from mailward.formats.lines import LineFacts, line_facts
