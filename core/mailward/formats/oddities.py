@@ -13,6 +13,7 @@ from mailward.formats.anomalies import MIME_SINGLETONS, SINGLETONS, duplicate
 from mailward.formats.dates import read_date
 from mailward.formats.inline_files import has_inline_file
 from mailward.formats.octets import find
+from mailward.formats.parameters import strip_comments
 from mailward.formats.transfer import is_sound
 from mailward.formats.words import read_words
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from mailward.formats.message import MessageView
     from mailward.formats.part import PartView
 
-_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
-_TYPE = re.compile(r"[!#$%&'*+\-.0-9a-z^_`{|}~]+[ \t]*/[ \t]*[!#$%&'*+\-.0-9a-z^_`{|}~]+")
+_TOKEN = rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
+_TYPE = re.compile(rb"%b/%b[ \t]*(?:;|\Z)" % (_TOKEN, _TOKEN))
+"""RFC 2045 section 5.1 in the form that all readers take alike: no comment, and no blank before the subtype."""
+_ENCODING = re.compile(rb"[^:]*:[ \t]*(?:7bit|8bit|binary|base64|quoted-printable)\r?\n?", re.IGNORECASE)
+"""RFC 2045 section 6.1 likewise: some readers do not know base64 with a blank or a comment behind it, or on a folded line."""
 _SHOWN = ("From", "Sender", "Reply-To", "Subject")
 """What a message list shows, or where an answer goes to."""
 
@@ -43,12 +47,14 @@ def of_part(part: "PartView") -> set[str]:
         found.add("MALFORMED_FIELD")
     counts = Counter(field.name.lower() for field in part.fields)
     found |= {duplicate(name) for name in MIME_SINGLETONS if counts[name.lower()] > 1}
-    declared = part.declared_type
-    if (declared.value or declared.received) and _TYPE.fullmatch(declared.value.strip()) is None:
+    declared = part.field("Content-Type")
+    if declared and _TYPE.match(declared.value) is None:
         found.add("MALFORMED_CONTENT_TYPE")
     encoding = part.field("Content-Transfer-Encoding")
-    if encoding and (encoding.value.lower() != part.encoding.encode() or part.encoding not in _ENCODINGS):
+    if encoding and _ENCODING.fullmatch(encoding.raw) is None:
         found.add("MALFORMED_ENCODING")
+    if part.parent is not None and not _header_ends(part):
+        found.add("HEADER_WITHOUT_END")
     if part.is_multipart:
         found.update(_of_multipart(part))
     elif not part.children:
@@ -59,11 +65,33 @@ def of_part(part: "PartView") -> set[str]:
     return found
 
 
+def _header_ends(part: "PartView") -> bool:
+    """Whether an empty line ends the header, which may be the line end of a delimiter; some readers read on beyond that."""
+    octets, at = part.buffer, part.body_start
+    # Where the delimiter comes right behind it, the empty line is the delimiter's own.
+    tail = bytes(octets[max(part.start, at - 3) : at])
+    if tail.endswith((b"\n\r\n", b"\n\n")) or (at - part.start <= 2 and tail in (b"\r\n", b"\n")):
+        return True
+    return (not tail or tail.endswith(b"\n")) and octets[at : at + 2].startswith((b"\r\n", b"\n"))
+
+
 def _of_multipart(part: "PartView") -> Iterator[str]:
     if part.encoding not in ("7bit", "8bit", "binary"):
         # RFC 2045 section 6.4 forbids it, and readers differ: most take the body as it stands.
         yield "ENCODED_MULTIPART"
-    if part.epilogue_start is not None and part.boundary is not None:
+    if part.boundary is None:
+        return
+    declared = part.field("Content-Type")
+    if declared and (part.boundary not in declared.raw or strip_comments(declared.value) != declared.value):
+        # It is folded, in pieces, encoded or behind a comment: most readers find another one or none.
+        yield "AMBIGUOUS_BOUNDARY"
+    above = part.parent
+    while above is not None:
+        if above.boundary is not None and (part.boundary.startswith(above.boundary) or above.boundary.startswith(part.boundary)):
+            yield "NESTED_BOUNDARY"
+            break
+        above = above.parent
+    if part.epilogue_start is not None:
         line = b"\n--" + part.boundary
         if find(part.buffer, line, part.epilogue_start - 1, part.end) >= 0:
             yield "PARTS_AFTER_CLOSE"
