@@ -1,6 +1,7 @@
 """What the pages tell a reader to type is typed here: the commands of each page, in its order, against a real server."""
 
 import mailbox
+import json
 import os
 import re
 import shutil
@@ -216,6 +217,26 @@ def test_a_verdict_is_explained_as_the_page_says(tmp_path: Path) -> None:
         for _ in range(4):
             assert queue_id in reader.types("explain")
         assert re.match("(ACCEPT|JUNK) ", reader.types("scan"))
+        reader.is_through()
+
+
+def test_a_message_is_looked_into_as_the_page_says(tmp_path: Path) -> None:
+    with server() as made:
+        (tmp_path / "message.eml").write_bytes(
+            b"From: ann@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+            b"--b\r\n\r\nhello\r\n--b\r\nContent-Transfer-Encoding: base64\r\n"
+            b'Content-Disposition: attachment; filename="a.bin"\r\n\r\nAA.AA\r\n--b--\r\n'
+        )
+        reader = Reader("how-to/see-how-a-message-is-read.md", made, tmp_path)
+        told = reader.types("message inspect")
+        assert "From: ann@example.org" in told
+        assert "a.bin" in told
+        assert re.search(r"BROKEN_BASE64: .*\(part 2\)", told)
+        assert re.match(r"[A-Z]+ ", reader.types("scan"))
+        assert re.search(r"^2 .*base64.* at \d+, body \d+-\d+$", reader.types("message inspect"), re.MULTILINE)
+        seen = json.loads(reader.types("message inspect"))
+        assert [part["content_type"] for part in seen["parts"]] == ["multipart/mixed", "text/plain", "text/plain"]
+        assert [(anomaly["name"], anomaly["parts"]) for anomaly in seen["anomalies"]] == [("BROKEN_BASE64", ["2"])]
         reader.is_through()
 
 
