@@ -21,7 +21,9 @@ def _words(path: Path) -> set[str]:
     return {value for value in constants if isinstance(value, str) and _NAME.fullmatch(value)}
 
 
-@pytest.mark.parametrize("name", [name for name in ANOMALIES if not name.startswith("DUPLICATE_") or name == "DUPLICATE_PARAMETER"])
+@pytest.mark.parametrize(
+    "name", [name for name in ANOMALIES if not name.startswith("DUPLICATE_") or name == "DUPLICATE_PARAMETER"]
+)
 def test_an_anomaly_is_found_somewhere(name: str) -> None:
     assert any(name in _words(path) for path in FORMATS.glob("*.py") if path.name != "anomalies.py")
 

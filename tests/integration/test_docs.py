@@ -1,7 +1,7 @@
 """What the pages tell a reader to type is typed here: the commands of each page, in its order, against a real server."""
 
-import mailbox
 import json
+import mailbox
 import os
 import re
 import shutil
