@@ -1,25 +1,25 @@
-"""How does IMAP describe and cut a message? ENVELOPE, BODY, BODYSTRUCTURE and sections (RFC 9051 section 7.5.2, RFC 3501).
+"""How does IMAP describe a message? ENVELOPE, BODY and BODYSTRUCTURE (RFC 9051 section 7.5.2, RFC 3501 section 7.4.2).
 
 What is made here is stored at delivery and sent as it stands, so it is 7-bit (UTF-8 in a header is written as encoded-words),
 always of the grammar, and complete: no encoding, parameter value or boundary is ever NIL, every multipart has a part.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
 
-from mailward.formats.header import FieldView, first_field, split_header
-from mailward.formats.mailboxes import AddressList, Group, Mailbox, read_address_list
+from mailward.formats.continuations import Received, in_ascii, joined
+from mailward.formats.header import FieldView, first_field
+from mailward.formats.mailboxes import Group, Mailbox, read_address_list
 from mailward.formats.message import MessageView
+from mailward.formats.octets import Octets
 from mailward.formats.parameters import strip_comments
 from mailward.formats.part import PartView
 from mailward.formats.words import decode_words, encode_words
 
-SectionKind = Literal["", "HEADER", "TEXT", "MIME", "HEADER.FIELDS", "HEADER.FIELDS.NOT"]
-
 _NIL = b"NIL"
 _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}")
 _LANGUAGE = re.compile(rb"[A-Za-z0-9-]+")
+_COUNTED_OCTETS = 1024 * 1024
 
 
 def envelope(view: MessageView) -> bytes:
@@ -29,60 +29,40 @@ def envelope(view: MessageView) -> bytes:
 
 def bodystructure(view: MessageView) -> bytes:
     """The parenthesised BODYSTRUCTURE of the message, with all extension data."""
-    return _structure(view.root, extended=True)
+    return structures(view)[1]
 
 
 def body(view: MessageView) -> bytes:
     """The parenthesised BODY of the message: BODYSTRUCTURE without extension data."""
-    return _structure(view.root, extended=False)
+    return structures(view)[0]
 
 
-def section(view: MessageView, path: Sequence[int], kind: SectionKind, names: Iterable[str] = ()) -> bytes:
-    """The octets of BODY[path.kind]; b"" for what the message does not have (RFC 9051 section 6.4.5).
-
-    path: part numbers counted from 1, () for the message itself. names: field names for the two kinds that take some.
-    """
-    part = _part_at(view.root, path)
-    if part is None:
-        return b""
-    if not path:
-        whole, header, text = bytes(view.octets) if kind == "" else b"", part.header_octets, part.body_octets
-    elif kind == "MIME":
-        return part.header_octets
-    elif kind == "":
-        return part.body_octets
-    elif part.is_message:
-        whole, header, text = b"", part.children[0].header_octets, part.children[0].body_octets
-    else:
-        return b""
-    if kind in ("", "MIME"):
-        return whole
-    if kind == "TEXT":
-        return text
-    return header if kind == "HEADER" else _some_fields(header, names, wanted=kind == "HEADER.FIELDS")
-
-
-def _part_at(root: PartView, path: Sequence[int]) -> PartView | None:
-    """The part with this number. The numbers below a message/rfc822 are those of the message in it."""
-    part = root
-    for place, number in enumerate(path):
-        holder = part.children[0] if place and part.is_message else part
-        if holder.is_multipart:
-            if not 1 <= number <= len(holder.children):
-                return None
-            part = holder.children[number - 1]
-        elif number == 1 and (place == 0 or part.is_message):
-            part = holder
+def structures(view: MessageView) -> tuple[bytes, bytes]:
+    """BODY and BODYSTRUCTURE. Children first, by a walk in reverse order instead of recursion."""
+    parts = list(view.root.walk())
+    lines = _lines_of(view.octets, parts)
+    made: dict[PartView, tuple[bytes, bytes]] = {}
+    for part in reversed(parts):
+        children = [made.pop(child) for child in part.children]
+        plain, extended = [child[0] for child in children], [child[1] for child in children]
+        extension = b" " + b" ".join(_extension(part))
+        if part.is_multipart:
+            start = b" " + string(part.content_type.partition("/")[2].encode("latin-1"))
+            parameters = b" " + _parameters(part.type_octets)
+            made[part] = (
+                b"(" + b"".join(plain) + start + b")",
+                b"(" + b"".join(extended) + start + parameters + extension + b")",
+            )
         else:
-            return None
-    return part
-
-
-def _some_fields(header: bytes, names: Iterable[str], *, wanted: bool) -> bytes:
-    listed = {name.lower() for name in names}
-    fields, empty_line = split_header(header)
-    chosen = [raw for raw in fields if (FieldView.of(raw).name.lower() in listed) == wanted]
-    return b"".join(chosen) + (empty_line or b"\r\n")
+            basic, md5 = _basic(part), b" " + _field_string(part.fields, "Content-MD5")
+            # RFC 9051 section 9: media-text and media-message are followed by body-fld-lines.
+            end = b" %d" % lines[part] if part in lines else b""
+            about = b" " + _envelope(part.children[0].fields) + b" " if children else b""
+            made[part] = (
+                b"(" + basic + about + b"".join(plain) + end + b")",
+                b"(" + basic + about + b"".join(extended) + end + md5 + extension + b")",
+            )
+    return made[view.root]
 
 
 def string(octets: bytes) -> bytes:
@@ -94,7 +74,7 @@ def string(octets: bytes) -> bytes:
 
 def seven_bit(octets: bytes) -> bytes:
     """The octets without line ends and NULs; what is not ASCII as encoded-words, since IMAP without UTF8=ACCEPT is 7-bit."""
-    octets = octets.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")
+    octets = octets.translate(None, b"\r\n\0")
     if octets.isascii():
         return octets
     return " ".join(encode_words(decode_words(octets))).encode("ascii")
@@ -115,9 +95,11 @@ def _envelope(fields: Sequence[FieldView]) -> bytes:
 
 
 def _addresses(fields: Sequence[FieldView], name: str) -> bytes:
-    found = first_field(fields, name)
-    listed = read_address_list(found.value) if found else AddressList(())
-    written = b"".join(_group(entry) if isinstance(entry, Group) else _address(entry) for entry in listed.entries)
+    """All fields of the name are one list (RFC 5322 section 4.5.3), so that no author is out of sight (T-HDR-05)."""
+    wanted = name.lower()
+    lists = [read_address_list(field.value) for field in fields if field.name.lower() == wanted]
+    entries = (entry for listed in lists for entry in listed.entries)
+    written = b"".join(_group(entry) if isinstance(entry, Group) else _address(entry) for entry in entries)
     return b"(" + written + b")" if written else _NIL
 
 
@@ -133,24 +115,25 @@ def _address(mailbox: Mailbox) -> bytes:
     return b"(" + b" ".join((name, _NIL, local_part, domain)) + b")"
 
 
-def _structure(part: PartView, *, extended: bool) -> bytes:
-    """Children first, by a walk in reverse order instead of recursion."""
-    made: dict[PartView, bytes] = {}
-    for each in reversed(list(part.walk())):
-        children = [made.pop(child) for child in each.children]
-        made[each] = _multipart(each, children, extended) if each.is_multipart else _single(each, children, extended)
-    return made[part]
+def _lines_of(octets: Octets, parts: Iterable[PartView]) -> Mapping[PartView, int]:
+    """How many line ends the body of each text and message has. Each octet is looked at once, however deep messages nest."""
+    counted = [part for part in parts if part.is_message or part.content_type.startswith("text/")]
+    offsets = sorted({offset for part in counted for offset in (part.body_start, part.end)})
+    before: dict[int, int] = {}
+    at, lines = next(iter(offsets), 0), 0
+    for offset in offsets:
+        while at < offset:
+            stop = min(offset, at + _COUNTED_OCTETS)
+            lines += octets[at:stop].count(b"\n")
+            at = stop
+        before[offset] = lines
+    return {part: before[part.end] - before[part.body_start] for part in counted}
 
 
-def _multipart(part: PartView, children: list[bytes], extended: bool) -> bytes:
-    subtype = string(part.content_type.partition("/")[2].encode("latin-1"))
-    extension = b" " + b" ".join((_parameters(part.type_octets), *_extension(part))) if extended else b""
-    return b"(" + b"".join(children) + b" " + subtype + extension + b")"
-
-
-def _single(part: PartView, children: list[bytes], extended: bool) -> bytes:
+def _basic(part: PartView) -> bytes:
+    """What the description of every leaf and attached message begins with."""
     main_type, _, subtype = part.content_type.partition("/")
-    fields = [
+    fields = (
         string(main_type.encode("latin-1")),
         string(subtype.encode("latin-1")),
         _parameters(_with_charset(part)),
@@ -158,25 +141,19 @@ def _single(part: PartView, children: list[bytes], extended: bool) -> bytes:
         _field_string(part.fields, "Content-Description"),
         string(part.encoding.upper().encode("ascii")),
         b"%d" % part.size_octets,
-    ]
-    if part.is_message:
-        fields += [_envelope(part.children[0].fields), children[0]]
-    if part.is_message or main_type == "text":
-        fields.append(b"%d" % part.body_octets.count(b"\n"))
-    if extended:
-        fields += [_field_string(part.fields, "Content-MD5"), *_extension(part)]
-    return b"(" + b" ".join(fields) + b")"
+    )
+    return b" ".join(fields)
 
 
-def _with_charset(part: PartView) -> tuple[tuple[bytes, bytes], ...]:
+def _with_charset(part: PartView) -> Received:
     """The parameters as received; text that names no charset has the one of RFC 2045 section 5.2."""
     if part.content_type.startswith("text/") and "charset" not in part.parameters:
         return (*part.type_octets, (b"charset", b"us-ascii"))
     return part.type_octets
 
 
-def _parameters(received: Iterable[tuple[bytes, bytes]]) -> bytes:
-    pairs = [string(seven_bit(name)) + b" " + string(seven_bit(value)) for name, value in received if name]
+def _parameters(received: Received) -> bytes:
+    pairs = [string(seven_bit(name)) + b" " + string(value) for name, value in map(in_ascii, joined(received)) if name]
     return b"(" + b" ".join(pairs) + b")" if pairs else _NIL
 
 
@@ -184,9 +161,8 @@ def _extension(part: PartView) -> tuple[bytes, bytes, bytes]:
     """Disposition, language and location: what follows in the extension data of every kind of part."""
     disposition = _NIL
     if part.disposition:
-        disposition = (
-            b"(" + string(seven_bit(part.disposition.encode("latin-1"))) + b" " + _parameters(part.disposition_octets) + b")"
-        )
+        kind = string(seven_bit(part.disposition.encode("latin-1")))
+        disposition = b"(" + kind + b" " + _parameters(part.disposition_octets) + b")"
     language = _NIL
     found = part.field("Content-Language")
     if found is not None and (tags := _LANGUAGE.findall(strip_comments(found.value))):

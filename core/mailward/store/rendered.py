@@ -31,14 +31,15 @@ def render(op: Append) -> Rendered:
     view = MessageView(op.octets)
     internal_date = int(op.internal_date.timestamp())
     headers = view.header_octets
+    body, bodystructure = imap.structures(view)
     return Rendered(
         record=int.from_bytes(os.urandom(8), "little") >> 1,
         header_octets=len(headers),
         internal_date=internal_date,
         sent_date=sent_date(view, internal_date),
         envelope=imap.envelope(view),
-        bodystructure=imap.bodystructure(view),
-        body=imap.body(view),
+        bodystructure=bodystructure,
+        body=body,
         headers=headers,
         subject_key=base_subject(view.subject),
         from_key=mailbox_key(view.authors),

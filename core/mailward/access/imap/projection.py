@@ -1,6 +1,6 @@
 """HEADER.FIELDS of a stored header block, in two passes of a regular expression: this is what most clients ask of every message.
 
-Only for blocks whose every line is a sound field; what is not gets the one reading of `formats.imap`, which this must equal.
+Only for blocks whose every line is a sound field; what is not gets the one reading of `formats.sections`, which this must equal.
 """
 
 import re

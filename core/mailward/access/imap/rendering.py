@@ -14,8 +14,8 @@ import structlog
 
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected, taken
-from mailward.formats.imap import section
 from mailward.formats.message import MessageView
+from mailward.formats.sections import section
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.fetch import FetchItems, Section
 from mailward.store.base import AccountStore, Column

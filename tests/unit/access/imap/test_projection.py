@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.access.imap.projection import projection
-from mailward.formats.imap import section
 from mailward.formats.message import MessageView
+from mailward.formats.sections import section
 
 NAMES = st.lists(st.sampled_from(["From", "to", "Subject", "X-A", "X", "Date", "Fro"]), min_size=1, max_size=4).map(tuple)
 SOUND = (
