@@ -58,9 +58,12 @@ class Disk:
             octets += more
         return octets
 
-    def map(self, fd: int) -> mmap.mmap:
-        """The whole file, read-only and by demand; valid after `close`. Raises ValueError for an empty file."""
-        return mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
+    def map(self, fd: int, offset: int = 0, length: int = 0) -> mmap.mmap:
+        """The file, read-only and by demand; valid after `close`. Raises ValueError for what is not in the file.
+
+        offset: a multiple of mmap.ALLOCATIONGRANULARITY. length: 0 for all that follows.
+        """
+        return mmap.mmap(fd, length, offset=offset, access=mmap.ACCESS_READ)
 
     def size(self, fd: int) -> int:
         """The length of the file in octets."""

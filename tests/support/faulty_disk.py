@@ -136,10 +136,10 @@ class FaultyDisk(Disk):
             self._step("read", self._open[fd][1])
             return super().read(fd, offset, length)
 
-    def map(self, fd: int) -> mmap.mmap:
+    def map(self, fd: int, offset: int = 0, length: int = 0) -> mmap.mmap:
         with self._lock:
             self._step("map", self._open[fd][1])
-            return super().map(fd)
+            return super().map(fd, offset, length)
 
     def truncate(self, fd: int, size_octets: int) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ All calls block and are safe from any thread; callers on an event loop run them 
 when it returns, the changes are durable. Flags are names ("\\Seen", "$Junk"); UIDs, MODSEQ as RFC 9051 and 7162 have them.
 """
 
+import mmap
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -210,6 +211,10 @@ class AccountStore(Protocol):
 
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
         """Octets of a stored message. Raises StorageError when they are damaged."""
+        ...
+
+    def octets(self, message: int) -> bytes | mmap.mmap:
+        """The whole of a stored message, mapped into memory when it is large. Raises StorageError when it is damaged."""
         ...
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:

@@ -5,6 +5,7 @@ calling thread, then one thread leads all that wait (groupcommit) under a lock f
 Connections and locks do not survive a fork: open stores after it.
 """
 
+import mmap
 import re
 import sqlite3
 import threading
@@ -178,13 +179,19 @@ class EmbeddedAccount:
             yield from rows
 
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
+        return self._packs.read(self._locator(message), offset, length)
+
+    def octets(self, message: int) -> bytes | mmap.mmap:
+        return self._packs.octets(self._locator(message))
+
+    def _locator(self, message: int) -> Locator:
         with self._reading() as connection:
             row = connection.execute(
                 "SELECT pack, pack_offset, record, size_octets FROM message WHERE id = ?", (message,)
             ).fetchone()
         if row is None:
             raise StorageError(f"{self._folder}: there is no message {message}", permanent=True)
-        return self._packs.read(Locator(*row), offset, length)
+        return Locator(*row)
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         if not ops:

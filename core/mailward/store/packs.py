@@ -2,13 +2,16 @@
 
 A record is a fixed header, the octets as they go over the wire, and the rescue fields (mailbox name and flags at the
 time), from which folders can be rebuilt when the database is lost. Records never change; what a crash leaves at the
-end of a pack belongs to no message and is passed over, since the database says where each record begins.
+end of a pack belongs to no message and is passed over, since the database says where each record begins. Octets of a
+large message begin where a page does, so that they can be mapped instead of being held in memory.
 """
 
+import contextlib
+import mmap
 import struct
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,8 @@ HEADER_OCTETS = _FIELDS.size + _CHECK.size
 _FULL_OCTETS = 64 * 1024 * 1024
 _MOST_IDLE_DESCRIPTORS = 8
 _MOST_VERIFIED = 10_000
+_MAPPED_OCTETS = 256 * 1024
+"""Messages from this size on are mapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,9 @@ class Packs:
             locators: list[Locator] = []
             buffers: list[bytes] = []
             for record in records:
-                parts = record.buffers()
-                locators.append(Locator(pack, offset, record.id, len(record.octets)))
+                gap = -(offset + HEADER_OCTETS) % mmap.ALLOCATIONGRANULARITY if len(record.octets) >= _MAPPED_OCTETS else 0
+                parts = (bytes(gap), *record.buffers())
+                locators.append(Locator(pack, offset + gap, record.id, len(record.octets)))
                 offset += sum(map(len, parts))
                 buffers += parts
             self._disk.write(fd, buffers)
@@ -116,18 +122,42 @@ class Packs:
         except OSError as error:
             raise StorageError(f"{self._path(locator.pack)}: {error}") from error
 
+    def octets(self, locator: Locator) -> bytes | mmap.mmap:
+        """The whole message, mapped when it is large. Raises StorageError as `read` does."""
+        start = locator.offset + HEADER_OCTETS
+        if locator.size_octets < _MAPPED_OCTETS or start % mmap.ALLOCATIONGRANULARITY:
+            return self.read(locator, 0, None)
+        try:
+            with self._open(locator.pack) as fd:
+                header = self._disk.read(fd, locator.offset, HEADER_OCTETS)
+                mapped = self._disk.map(fd, start, locator.size_octets)
+        except (OSError, ValueError) as error:
+            # ValueError: the pack ends before the message does.
+            raise StorageError(f"{self._path(locator.pack)}: {error}", permanent=isinstance(error, ValueError)) from error
+        self._check(locator, header, mapped)
+        return mapped
+
     def _read_whole(self, locator: Locator) -> bytes:
         found = self._read_at(locator.pack, locator.offset, HEADER_OCTETS + locator.size_octets)
         octets = found[HEADER_OCTETS:]
+        self._check(locator, found[:HEADER_OCTETS], octets)
+        return octets
+
+    def _check(self, locator: Locator, header: bytes, octets: bytes | mmap.mmap) -> None:
         if len(octets) == locator.size_octets:
-            magic, version, _, record, size_octets, _, crc, _ = _FIELDS.unpack_from(found)
+            magic, version, _, record, size_octets, _, crc, _ = _FIELDS.unpack_from(header)
             if (magic, version, record, size_octets) == (_MAGIC, _VERSION, locator.record, locator.size_octets) and (
                 zlib.crc32(octets) == crc
             ):
-                return octets
+                return
         raise StorageError(f"{self._path(locator.pack)}: the record at {locator.offset} is damaged", permanent=True)
 
     def _read_at(self, pack: int, offset: int, length: int) -> bytes:
+        with self._open(pack) as fd:
+            return self._disk.read(fd, offset, length)
+
+    @contextlib.contextmanager
+    def _open(self, pack: int) -> Iterator[int]:
         fd = self._take(pack)
         if fd is None:
             # For reading too, since an append may take this descriptor next.
@@ -135,10 +165,9 @@ class Packs:
             if fd < 0:
                 raise StorageError(f"{self._path(pack)} is missing", permanent=True)
         try:
-            octets = self._disk.read(fd, offset, length)
+            yield fd
         finally:
             self._give_back(pack, fd)
-        return octets
 
     def drop(self, pack: int) -> None:
         """Remove a pack that no message is in any more."""

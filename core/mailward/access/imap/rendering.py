@@ -15,7 +15,7 @@ import structlog
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected, taken
 from mailward.formats.message import MessageView
-from mailward.formats.sections import section
+from mailward.formats.sections import section, section_spans
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.fetch import FetchItems, Section
 from mailward.store.base import AccountStore, Column
@@ -129,7 +129,7 @@ class Plan:
         return b"".join([template % take(row) for row in rows])
 
     def _in_chunks(self, store: AccountStore, row: Row) -> Iterator[bytes]:
-        """The answer of one message that has to be read; nothing large is held whole but for parts of a multipart."""
+        """The answer of one message that has to be read; nothing large is held whole."""
         message, size, header = int(row[_MESSAGE]), int(row[self._size]), int(row[self._header])
         view: MessageView | None = None
         held, begun = b"* %d FETCH (" % int(row[_NUMBER]), False
@@ -137,17 +137,20 @@ class Plan:
             for part in self._parts:
                 if isinstance(part, _Field):
                     held += part.template % part.value(row)
-                elif part.path:
-                    view = view or MessageView(store.read(message))
-                    held += part.label + b" " + _answer(view, part)
                 else:
-                    low, high = _window(part, header if part.kind == "TEXT" else 0, size)
-                    held += part.label + b" {%d}\r\n" % (high - low)
-                    for at in range(low, high, CHUNK_OCTETS):
-                        held += _read(store, message, at, min(high - at, CHUNK_OCTETS))
-                        if len(held) >= CHUNK_OCTETS:
-                            yield held
-                            held, begun = b"", True
+                    if part.path:
+                        view = view or MessageView(store.octets(message))
+                        spans, read = section_spans(view, part.path, part.kind, part.names, part.partial), _slicer(view)
+                    else:
+                        spans = (_window(part, header if part.kind == "TEXT" else 0, size),)
+                        read = partial(_read, store, message)
+                    held += part.label + b" {%d}\r\n" % sum(end - start for start, end in spans)
+                    for start, end in spans:
+                        for at in range(start, end, CHUNK_OCTETS):
+                            held += read(at, min(end - at, CHUNK_OCTETS))
+                            if len(held) >= CHUNK_OCTETS:
+                                yield held
+                                held, begun = b"", True
                 held += b" "
         except StorageError as error:
             if begun:
@@ -181,16 +184,12 @@ def _from_headers(item: Section, headers: Value) -> bytes:
         octets = project(headers) if project is not None else None
         if octets is not None:
             return b"{%d}\r\n%b" % (len(octets), octets)
-    return _answer(MessageView(headers), item)
-
-
-def _answer(view: MessageView, item: Section) -> bytes:
-    """A section as a literal. Out of range is the empty string, not an error (RFC 3501 section 6.4.5)."""
-    octets = section(view, item.path, item.kind, item.names)
-    if item.partial is not None:
-        start, length = item.partial
-        octets = octets[start : start + length]
+    octets = section(MessageView(headers), (), item.kind, item.names, item.partial)
     return b"{%d}\r\n%b" % (len(octets), octets)
+
+
+def _slicer(view: MessageView) -> Callable[[int, int], bytes]:
+    return lambda at, length: view.octets[at : at + length]
 
 
 def internal_date(seconds: Value) -> bytes:

@@ -118,7 +118,7 @@ class Search:
     def _in_body(self, key: Text, message: int) -> bool:
         wanted = _folded(key.text)
         try:
-            view = MessageView(self._store.read(message))
+            view = MessageView(self._store.octets(message))
         except StorageError as error:
             log.error("unreadable message", message=message, error=str(error))
             return False

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from mailward.access.imap.copy import set_text
 from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId
 from mailward.store.base import Append
 from mailward.store.embedded import EmbeddedAccount
 from support.imap import APPEND_OCTETS, Client, Office, settle
@@ -243,6 +245,38 @@ async def test_t_imap_09_large_messages_are_sent_in_pieces(office: Office) -> No
     assert max(sizes) < 600_000
     assert (await client.ok("FETCH 1 BODY.PEEK[TEXT]<300000.400000>"))[0].count(b"x") > 389_000
     assert (await client.ok("FETCH 1 BODY.PEEK[]<0.4294967295>"))[0].startswith(b"* 1 FETCH (BODY[]<0> {%d}\r\n" % len(large))
+
+
+async def test_t_imap_09_a_part_of_a_large_message_is_never_in_memory(office: Office) -> None:
+    client = await Client(office).login()
+    lines = (b"x" * 76 + b"\r\n") * 100_000
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: in it\r\nX: y\r\n\r\n"
+    message = head + lines + b"--b\r\n\r\n" + lines + lines + b"--b--\r\n"
+    account = office.store.open(AccountId("alice"))
+    account.apply([Append(account.mailbox("INBOX").id, message, datetime(2026, 11, 2, tzinfo=UTC), ())])
+    await client.ok("SELECT INBOX")
+    size = len(lines) * 2 - 2
+    sent: list[bytes] = []
+
+    async def noting(octets: bytes) -> None:
+        if len(octets) < 1000:
+            client.wire.sent += octets
+        elif not sent:
+            sent.append(octets[:100])
+        client.wire.news.set()
+
+    tracemalloc.start()
+    try:
+        with patch.object(client.wire, "send", noting):
+            await client.command("FETCH 1 BODY.PEEK[2]")
+        assert tracemalloc.get_traced_memory()[1] < size / 5
+    finally:
+        tracemalloc.stop()
+    assert sent[0].startswith(b"* 1 FETCH (BODY[2] {%d}\r\nxxx" % size)
+    (reply,) = await client.ok("FETCH 1 (BODY.PEEK[2]<76.4> BODY.PEEK[1.HEADER.FIELDS (SUBJECT)]<2.4> BODY.PEEK[2]<15599996.9>)")
+    assert reply == (
+        b"* 1 FETCH (BODY[2]<76> {4}\r\n\r\nxx BODY[1.HEADER.FIELDS (SUBJECT)]<2> {4}\r\nbjec BODY[2]<15599996> {2}\r\nxx)"
+    )
 
 
 async def test_t_imap_15_append_keeps_octets_or_says_no(office: Office) -> None:

@@ -1,6 +1,7 @@
 """What a session does to the store and what it does not; who may hold a maildrop; what a client is told when things fail."""
 
 import asyncio
+import mmap
 import subprocess
 import sys
 import threading
@@ -72,6 +73,9 @@ class _WatchedAccount:
         if "read" in self._watch.fails or ("later" in self._watch.fails and offset):
             raise StorageError("damaged", permanent=True)
         return self._account.read(message, offset, length)
+
+    def octets(self, message: int) -> bytes | mmap.mmap:
+        return self._account.octets(message)
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         self._watch.is_asked.set()
