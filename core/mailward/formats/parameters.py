@@ -145,8 +145,9 @@ def _careful(value: bytes) -> Parameterised:
     if not is_closed:
         problems.add("MALFORMED_PARAMETER")
     text, spaced = b"".join(around), b" ".join(around)
-    head, received = _split(text.strip(), problems)
-    if len(around) > 1 and _split(spaced.strip(), set()) != (head, received):
+    # RFC 5322 section 3.2.2: a comment stands between words, so it ends one. An unfolded value has no line feed of its own.
+    head, received = _split(b"\n".join(around).strip(), problems)
+    if len(around) > 1 and _split(text.strip(), set()) != (head, received):
         problems.add("SPLIT_WORD")
     readings = _preferred(received, problems)
     parameters = {name: found[0].text for name, found in readings.items()}
@@ -189,9 +190,11 @@ def _split(value: bytes, problems: set[str]) -> tuple[bytes, list[tuple[bytes, b
             problems.add("TOO_MANY_PARAMETERS")
             break
         is_bare = content is None
-        rest = ((bare if is_bare else behind) or b"").strip()
+        rest = ((bare if is_bare else behind) or b"").strip().partition(b"\n")[0].rstrip()
         if not (_TOKEN.fullmatch(name) and found.group().startswith(b";") and closing != b"" and is_bare == bool(rest)):
             problems.add("MALFORMED_PARAMETER")
+        if content is None and bare is None:
+            continue  # RFC 2045 section 5.1: a name alone is no parameter
         text = rest if is_bare else unquoted(content) + rest
         received.append((name.lower(), text))
     return b"".join(head.split()), received

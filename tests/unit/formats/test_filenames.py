@@ -45,7 +45,7 @@ def test_t_mime_23_names_of_both_fields_the_disposition_first() -> None:
         (b'filename="b".exe"', 'b.exe"', {"b.exe"}),
         (b"filename='b.exe'", "'b.exe'", {"b.exe"}),
         (b"filename=b.exe(.gif)", "b.exe", {"b.exe(.gif)"}),
-        (b"filename=b.e(.gif)xe", "b.exe", {"b.e(.gif)xe"}),
+        (b"filename=b.e(.gif)xe", "b.e", {"b.exe", "b.e(.gif)xe"}),
         (b"filename=b\\;.exe", "b\\", {"b;.exe"}),
         (b'filename="b;.exe"', "b;.exe", set()),
         (b"filename=b.exe\0.txt", "b.exe.txt", {"b.exe"}),
