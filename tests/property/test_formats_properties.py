@@ -5,7 +5,6 @@ import string
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mailward.formats import imap
 from mailward.formats.address import parse_forward_path, parse_mailbox, parse_reverse_path
 from mailward.formats.authres import authentication_results, forged_indexes
 from mailward.formats.domains import AddressSyntaxError
@@ -13,11 +12,9 @@ from mailward.formats.edits import render
 from mailward.formats.header import FieldView, fold_field, split_header
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
-from mailward.formats.sections import section
 from mailward.formats.words import decode_words, encode_words
 from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader
 from mailward.model.evidence import AuthResult
-from support.imap_data import parse_imap
 
 # Octets that look like mail now and then: pieces that parsers care about, mixed with anything.
 _PIECES = st.sampled_from(
@@ -98,16 +95,6 @@ def test_any_octets_give_a_view_that_answers(octets: bytes) -> None:
             assert part.start >= end or part.depth == 0
             end = part.start
     assert forged_indexes(view, "mx.example.org") is not None
-
-
-@given(MAIL)
-def test_any_octets_have_a_valid_imap_structure(octets: bytes) -> None:
-    view = MessageView(octets)
-    for made in (imap.envelope(view), imap.body(view), imap.bodystructure(view)):
-        assert made.isascii()
-        assert len(parse_imap(made)) == 1
-    assert section(view, (), "HEADER") + section(view, (), "TEXT") == octets
-    assert section(view, (1,), "") in octets
 
 
 @given(MAIL)

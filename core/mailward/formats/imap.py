@@ -95,7 +95,7 @@ def _envelope(fields: Sequence[FieldView]) -> bytes:
 
 
 def _addresses(fields: Sequence[FieldView], name: str) -> bytes:
-    """All fields of the name are one list (RFC 5322 section 4.5.3), so that no author is out of sight (T-HDR-05)."""
+    """All fields of the name are one list (RFC 5322 section 4.5.3), so that no author is out of sight (T-HDR-01)."""
     wanted = name.lower()
     lists = [read_address_list(field.value) for field in fields if field.name.lower() == wanted]
     entries = (entry for listed in lists for entry in listed.entries)

@@ -1,11 +1,14 @@
-"""ENVELOPE, BODY, BODYSTRUCTURE and sections: RFC 3501 and 9051 sections 6.4.5, 7.5.2, 8."""
+"""ENVELOPE, BODY and BODYSTRUCTURE: RFC 3501 and 9051 sections 7.4.2, 7.5.2 and 8."""
+
+import re
+import time
 
 import pytest
 
 from mailward.formats import imap
 from mailward.formats.message import MessageView
-from mailward.formats.sections import SectionKind, section
-from support.imap_data import folded, parse_imap
+from support.imap_data import Data, folded, parse_imap
+from support.imap_structure import numbered
 
 # RFC 3501 section 8 and RFC 9051 section 8: the message of the sample connection (its body is not shown there)
 GRAY = (
@@ -39,7 +42,7 @@ def _lines(*lines: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-# The shape of the part numbering example in RFC 3501 section 6.4.5
+# A multipart in a multipart, and messages in both
 NESTED = MessageView(
     _lines(
         "Subject: outer",
@@ -90,48 +93,6 @@ NESTED = MessageView(
 )
 
 
-@pytest.mark.parametrize(
-    ("path", "kind", "expected"),
-    [
-        ((1,), "", b"1"),
-        ((2,), "", b"2"),
-        ((3,), "HEADER", b"Subject: third\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"),
-        ((3,), "MIME", b"Content-Type: message/rfc822\r\nContent-Description: an attached message\r\n\r\n"),
-        ((3, 1), "", b"3.1"),
-        ((3, 2), "", b"3.2"),
-        ((4, 1), "", b"4.1"),
-        ((4, 1), "MIME", b"Content-Type: image/gif\r\nContent-ID: <gif@example.org>\r\n\r\n"),
-        ((4, 2), "HEADER", b"Subject: fourth\r\nX-Two: 2\r\n\r\n"),
-        ((4, 2), "TEXT", b"4.2.1"),
-        ((4, 2, 1), "", b"4.2.1"),
-        ((4, 2), "", b"Subject: fourth\r\nX-Two: 2\r\n\r\n4.2.1"),
-        ((5,), "", b""),
-        ((0,), "", b""),
-        ((1, 1), "", b""),
-        ((1,), "TEXT", b""),
-        ((4, 2, 1, 1), "", b""),
-        ((4, 2, 2), "", b""),
-    ],
-)
-def test_rfc_3501_section_6_4_5_part_numbers(path: tuple[int, ...], kind: SectionKind, expected: bytes) -> None:
-    assert section(NESTED, path, kind) == expected
-
-
-def test_sections_of_the_whole_message() -> None:
-    assert section(NESTED, (), "") == NESTED.octets
-    assert section(NESTED, (), "HEADER") + section(NESTED, (), "TEXT") == NESTED.octets
-    assert section(NESTED, (), "HEADER.FIELDS", ("SUBJECT", "X-None")) == b"Subject: outer\r\n\r\n"
-    assert section(NESTED, (), "HEADER.FIELDS.NOT", ("subject",)) == b"Content-Type: multipart/mixed; boundary=a\r\n\r\n"
-    assert section(NESTED, (4, 2), "HEADER.FIELDS", ("x-two",)) == b"X-Two: 2\r\n\r\n"
-
-
-def test_a_message_of_one_part_is_part_1() -> None:
-    view = MessageView(b"Subject: x\r\n\r\nbody\r\n")
-    assert section(view, (1,), "") == b"body\r\n"
-    assert section(view, (1,), "MIME") == b"Subject: x\r\n\r\n"
-    assert section(view, (2,), "") == b""
-
-
 def test_rfc_9051_section_7_5_2_the_structure_of_a_nested_message() -> None:
     text = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7BIT" %d 0 NIL NIL NIL NIL)'
     octet_stream = b'("application" "octet-stream" NIL NIL NIL "7BIT" %d NIL NIL NIL NIL)'
@@ -153,6 +114,93 @@ def test_rfc_9051_section_7_5_2_the_structure_of_a_nested_message() -> None:
         ]
     )
     assert parse_imap(imap.bodystructure(NESTED)) == parse_imap(expected)
+
+
+def test_rfc_9051_section_7_5_2_a_text_of_48_lines() -> None:
+    view = MessageView(
+        b"Content-Type: text/plain; charset=US-ASCII\r\n\r\n" + b"x" * 45 + b"\r\n" * 2 + b"%045d\r\n" % 0 * 46 + b"y" * 68
+    )
+    expected = b'("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 2279 48)'
+    assert folded(parse_imap(imap.body(view))) == folded(parse_imap(expected))
+
+
+def test_rfc_9051_section_7_5_2_a_text_and_a_text_attachment() -> None:
+    view = MessageView(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=US-ASCII\r\n\r\n"
+        + b"%048d\r\n" % 0 * 22
+        + b"%050d\r\n" % 0
+        + b"\r\n--b\r\nContent-Type: text/plain; charset=US-ASCII; name=cc.diff\r\n"
+        b"Content-ID: <960723163407.20117h@cac.washington.edu>\r\nContent-Description: Compiler diff\r\n"
+        b"Content-Transfer-Encoding: BASE64\r\n\r\n" + b"%060d\r\n" % 0 * 73 + b"%028d" % 0 + b"\r\n--b--\r\n"
+    )
+    expected = (
+        b'(("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 1152 23)("TEXT" "PLAIN" ("CHARSET" "US-ASCII" "NAME" "cc.diff")'
+        b' "<960723163407.20117h@cac.washington.edu>" "Compiler diff" "BASE64" 4554 73) "MIXED")'
+    )
+    assert folded(parse_imap(imap.body(view))) == folded(parse_imap(expected))
+
+
+def _envelope(*fields: bytes) -> list[Data]:
+    (data,) = parse_imap(imap.envelope(MessageView(b"\r\n".join((*fields, b"", b"")))))
+    assert isinstance(data, list)
+    return data
+
+
+def test_t_hdr_01_every_author_is_in_the_envelope() -> None:
+    found = _envelope(b"From: a@one.test", b"To: x@three.test", b"From: B <b@two.test>", b"To: y@three.test")
+    a, b = [None, None, b"a", b"one.test"], [b"B", None, b"b", b"two.test"]
+    assert found[2:5] == [[a, b]] * 3
+    assert found[5] == [[None, None, b"x", b"three.test"], [None, None, b"y", b"three.test"]]
+
+
+def test_rfc_9051_section_7_5_2_absent_is_nil_and_empty_is_the_empty_string() -> None:
+    assert _envelope(b"X: y") == [None] * 10
+    assert _envelope(b"Date:", b"Subject: ", b"From:", b"Sender: ", b"Message-ID:", b"In-Reply-To:") == [
+        *(b"", b"", None, None, None, None, None, None, b"", b""),
+    ]
+
+
+def test_rfc_9051_section_7_5_2_an_empty_sender_is_the_from() -> None:
+    found = _envelope(b"From: a@b.test", b"Sender: ", b"Reply-To: Team:;")
+    assert found[2] == found[3] == [[None, None, b"a", b"b.test"]]
+    assert found[4] == [[None, None, b"Team", None], [None, None, None, None]]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        (b'text/x; name*0=a; name*1="b c"', [b"name", b"ab c"]),
+        (b"text/x; name*1=b; name*0=a", [b"name", b"ab"]),
+        # RFC 2231 section 4.1: the example
+        (
+            b"text/x; title*0*=us-ascii'en'This%20is%20even%20more%20; title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"",
+            [b"title*", b"us-ascii'en'This%20is%20even%20more%20%2A%2A%2Afun%2A%2A%2A%20isn%27t%20it!"],
+        ),
+        (b"text/x; name*0=a%; name*1*=%41", [b"name*", b"''a%25%41"]),
+        (b"text/x; name*1=a; name*2=b", [b"name*1", b"a", b"name*2", b"b"]),
+        (b"text/x; name*0=a; name*2=b", [b"name*0", b"a", b"name*2", b"b"]),
+        (b"text/x; name*0=a; name*0=b", [b"name*0", b"a", b"name*0", b"b"]),
+        (b"text/x; name*00=a", [b"name*00", b"a"]),
+        (b"text/x; name*=utf-8''a%20", [b"name*", b"utf-8''a%20"]),
+        (b'text/x; name="\xc3\xa9 \'"', [b"name*", b"utf-8''%C3%A9%20%27"]),
+        (b"text/x; name=\xe9", [b"name*", b"''%E9"]),
+        (b"text/x; name*=latin-1''\xe9%20", [b"name*", b"latin-1''%E9%20"]),
+    ],
+)
+def test_rfc_2231_section_6_parameters_of_sections_are_joined(content_type: bytes, expected: list[bytes]) -> None:
+    view = MessageView(b"Content-Type: %b; charset=x\r\nContent-Disposition: inline%b\r\n\r\n" % (content_type, content_type[6:]))
+    (data,) = parse_imap(imap.bodystructure(view))
+    assert isinstance(data, list)
+    assert data[2] == [*expected, b"charset", b"x"]
+    assert data[9] == [b"inline", expected]
+
+
+def test_t_imap_11_the_lines_of_nested_messages_are_counted_once() -> None:
+    octets = b"Content-Type: message/rfc822\r\n\r\n" * 31 + b"\r\n" + b"x\r\n" * 400_000
+    started = time.perf_counter()
+    made = imap.bodystructure(MessageView(octets))
+    assert time.perf_counter() - started < 2
+    assert re.findall(rb" ([0-9]+) NIL NIL NIL NIL\)", made) == [b"%d" % (400_000 + n) for n in (0, *range(1, 62, 2))]
 
 
 def test_all_extension_fields() -> None:
@@ -198,32 +246,8 @@ def test_t_imap_11_and_19_hostile_structures_are_seven_bit_and_of_the_grammar(oc
         assert b"\0" not in made
         (data,) = parse_imap(made)
         assert isinstance(data, list)
-    _assert_body(parse_imap(imap.bodystructure(view))[0])
-
-
-def _assert_body(data: object) -> None:
-    """RFC 9051 section 9: body-type-mpart is one or more bodies and a string; the others begin with two strings."""
-    assert isinstance(data, list)
-    if isinstance(data[0], list):
-        children = [each for each in data if isinstance(each, list)][
-            : next(i for i, each in enumerate(data) if isinstance(each, bytes))
-        ]
-        for child in children:
-            _assert_body(child)
-        return
-    assert isinstance(data[0], bytes)
-    assert isinstance(data[1], bytes)
-    assert data[0] != b"multipart"
-    assert data[2] is None or all(isinstance(each, bytes) for each in data[2])
-    assert isinstance(data[5], bytes)
-    assert data[5]
-    assert isinstance(data[6], int)
-    if (data[0], data[1]) == (b"message", b"rfc822"):
-        assert len(data[7]) == 10
-        _assert_body(data[8])
-        assert isinstance(data[9], int)
-    elif data[0] == b"text":
-        assert isinstance(data[7], int)
+    described = numbered(parse_imap(imap.bodystructure(view))[0], extended=True)
+    assert all(items["encoding"] for items in described.values() if items["type"] != b"multipart")
 
 
 def test_groups_in_an_envelope() -> None:
