@@ -1,26 +1,35 @@
-"""What text would a person see in this HTML?
+"""What text would a person see in this HTML, and where could it lead?
 
 The parser is quadratic in nesting depth (100,000 nested elements take 25 s), so size and depth are bounded before it runs;
-past the bounds the tags are cut out by a linear pattern, so that no text escapes a filter.
+past the bounds the tags are cut out by a linear pattern, so that no text and no link escapes a filter. One tree gives both
+results: each link is marked in the tree, and its text lies between its marks in the text of the whole.
 """
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from itertools import chain, islice
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-MAX_CHARACTERS = 2_000_000
-"""HTML after this is not read."""
-MAX_DEPTH = 1000
+from mailward.formats.budgets import HTML_CHARACTERS, HTML_DEPTH, LINK_TEXT_CHARACTERS, LINKS
+from mailward.formats.links import Link, LinkKind, base_of, resolved
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)[^>]*+>?")
 _MARKUP = re.compile(r"<(?:!--.*?(?:-->|\Z)|[^>]*+>?)", re.DOTALL)
+_LEADING = re.compile(
+    r"""\b(href|src|action|formaction|background|data|poster)\s*=\s*("[^"]*+"|'[^']*+'|[^\s>"']++)""", re.IGNORECASE
+)
+"""An attribute that leads somewhere, in HTML that is not parsed."""
 _VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
 _SELF_ENDING = frozenset(("p", "li", "td", "th", "tr", "option", "dt", "dd"))
 """Elements whose end tag is often left out; one directly inside its like ends that."""
 _FORMATTING = frozenset(("a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"))
 """Elements that the parser opens again after an end tag of another has closed them, which is quadratic in their number."""
-_UNSEEN = "script,style,title,template,noscript,head"
+_UNSEEN = "script,style,title,template,head"
+"""Not noscript: no mail client runs scripts, so what is in it is seen."""
 _BLOCKS = (
     "address,article,aside,blockquote,br,dd,div,dl,dt,footer,form,h1,h2,h3,h4,h5,h6,header,hr,li,main,nav,ol,option,p,pre,section,"
     "table,td,th,tr,ul"
@@ -28,15 +37,54 @@ _BLOCKS = (
 _BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
 _LINES = re.compile(r" ?\n[ \n]*")
 
+_LOADS = "meta[http-equiv],[src],[srcset],[poster],[background],object[data],link[href],image,use,[style*='url(' i],style"
+_REFRESH = re.compile(r"\s*+[\d.]*+\s*+[;,]?\s*+(?:url\s*+=\s*+)?(\S.*)", re.IGNORECASE | re.DOTALL)
+_CANDIDATE = re.compile(r"[\s,]*+(\S*[^\s,])(?:,+|\s[^,]*+|$)")
+"""One image of a srcset that does not end in commas or blanks: its address, then its size."""
+_STYLE_URL = re.compile(r"""\burl\(\s*["']?([^"')\s]+)|@import\s+["']([^"']+)""", re.IGNORECASE)
+
+# No text of a tree holds NUL: the parser makes U+FFFD of it, however it is written, and raw ones are taken out before.
+_MARK = re.compile("\0(.)", re.DOTALL)
+_LINK_OPENS, _LINK_ENDS, _UNSEEN_OPENS, _UNSEEN_ENDS = "\0<", "\0>", "\0(", "\0)"
+
+
+@dataclass(frozen=True, slots=True)
+class Html:
+    """text: one line a block, blanks collapsed, scripts and styles left out. links: in order, each once.
+
+    is_cut: there is more than was read; has_more_links: there are more than LINKS.
+    """
+
+    text: str
+    links: tuple[Link, ...]
+    is_cut: bool = False
+    has_more_links: bool = False
+
+
+def read_html(html: str) -> Html:
+    """The text and the links of HTML. Never raises."""
+    is_cut = len(html) > HTML_CHARACTERS
+    html = html[:HTML_CHARACTERS].replace("\0", "")
+    if _depth_is_bounded(html):
+        text, found = _read_tree(LexborHTMLParser(html))
+    else:
+        text, found = unescape(_MARKUP.sub(" ", html)), _links_of_markup(html)
+    links = tuple(islice(dict.fromkeys(link for link in found if link.url and link.url[0] != "#"), LINKS + 1))
+    return Html(_tidy(text), links[:LINKS], is_cut, len(links) > LINKS)
+
 
 def html_to_text(html: str) -> str:
     """The text of HTML: one line a block, blanks collapsed, scripts and styles left out. Never raises."""
-    html = html[:MAX_CHARACTERS]
-    return _tidy(_seen_text(html) if _depth_is_bounded(html) else _MARKUP.sub(" ", html))
+    return read_html(html).text
+
+
+def html_links(html: str) -> tuple[Link, ...]:
+    """The links of HTML in order, each once, at most LINKS. Never raises."""
+    return read_html(html).links
 
 
 def _depth_is_bounded(html: str) -> bool:
-    if html.count("<") <= MAX_DEPTH:
+    if html.count("<") <= HTML_DEPTH:
         return True
     open_names: list[str] = []
     counts: Counter[str] = Counter()
@@ -50,28 +98,124 @@ def _depth_is_bounded(html: str) -> bool:
                 continue  # it ends its like and takes its place
             open_names.append(name)
             counts[name] += 1
-            if len(open_names) > MAX_DEPTH:
+            if len(open_names) > HTML_DEPTH:
                 return False
         elif counts[name]:  # an end tag of nothing open closes nothing
             while (closed := open_names.pop()) != name:
                 counts[closed] -= 1
                 reopened += closed in _FORMATTING
             counts[name] -= 1
-            if reopened > MAX_DEPTH:
+            if reopened > HTML_DEPTH:
                 return False
     return True
 
 
-def _seen_text(html: str) -> str:
-    tree = LexborHTMLParser(html.replace("\0", ""))
-    if tree.body is None:
-        return ""
-    for node in tree.body.css(_UNSEEN):
-        node.decompose()
-    for node in tree.body.css(_BLOCKS):
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """An element that leads somewhere, before its text is known. place: its number among the marked elements, or -1."""
+
+    url: str
+    kind: LinkKind
+    place: int = -1
+
+
+def _read_tree(tree: LexborHTMLParser) -> tuple[str, Iterator[Link]]:
+    base = base_of(_attributes(tree.css_first("base[href]")).get("href", ""))
+    loaded = [Link(resolved(url, base), "", kind) for kind, url in _loads(tree)]
+    body = tree.body
+    if body is None:
+        return "", iter(loaded)
+    # Nothing is taken out of the tree: an element inside one that is gone is memory that is free.
+    for node in body.css(_UNSEEN):
+        node.insert_before(_UNSEEN_OPENS)
+        node.insert_after(_UNSEEN_ENDS)
+    for node in body.css(_BLOCKS):
         node.insert_before("\n")
         node.insert_after("\n")
-    return tree.body.text()
+    for node in body.css("img[alt]"):
+        # Images of strangers are not shown until a person asks for them; this is.
+        node.insert_before(f" {_attributes(node)['alt']} ")
+    leads = list(_leads(body))
+    text, texts = _seen(body.text())
+    found = [
+        Link(resolved(url, base), _one_line(shown if place is None else texts[place]), kind) for kind, url, shown, place in leads
+    ]
+    return text, chain(found, loaded)
+
+
+def _leads(body: LexborNode) -> Iterator[tuple[LinkKind, str, str, int | None]]:
+    """What a person could follow: kind, address, and the text that is seen or its number among the texts between marks."""
+    marked = 0
+    for node in body.css("a,area,form[action],button[formaction],input[formaction]"):
+        attributes, tag = _attributes(node), node.tag
+        if tag in ("a", "button"):
+            url = attributes.get("formaction" if tag == "button" else "href") or attributes.get("xlink:href", "")
+            if url:
+                node.insert_before(_LINK_OPENS)
+                node.insert_after(_LINK_ENDS)
+                yield "followed" if tag == "a" else "submitted", url, "", marked
+                marked += 1
+        elif tag == "area":
+            yield "followed", attributes.get("href", ""), attributes.get("alt", ""), None
+        else:
+            yield "submitted", attributes.get("formaction" if tag == "input" else "action", ""), attributes.get("value", ""), None
+
+
+def _loads(tree: LexborHTMLParser) -> Iterator[tuple[LinkKind, str]]:
+    """What leads somewhere or is fetched without a click."""
+    for node in tree.css(_LOADS):
+        attributes, tag = _attributes(node), node.tag
+        if tag == "meta":
+            refresh = _REFRESH.match(attributes.get("content", ""))
+            if refresh and attributes.get("http-equiv", "").strip().lower() == "refresh":
+                yield "refreshed", refresh.group(1).strip().strip("\"'")
+        urls = [attributes.get(name, "") for name in ("src", "poster", "background")]
+        if tag in ("link", "image", "use"):
+            urls += [attributes.get("href", ""), attributes.get("xlink:href", "")]
+        if tag == "object":
+            urls.append(attributes.get("data", ""))
+        urls += _CANDIDATE.findall(attributes.get("srcset", "").strip(", \t\r\n\f"))
+        style = attributes.get("style", "") + (node.text() if tag == "style" else "")
+        urls += [url or name for url, name in _STYLE_URL.findall(style)]
+        yield from (("loaded", url) for url in urls if url)
+
+
+def _attributes(node: LexborNode | None) -> dict[str, str]:
+    return {name: value or "" for name, value in node.attributes.items()} if node is not None else {}
+
+
+def _seen(marked: str) -> tuple[str, list[str]]:
+    """The text without marks and what they hide, and the text of each link in the order in which they open."""
+    seen: list[str] = []
+    spans: list[tuple[int, int]] = []
+    open_links: list[int] = []
+    length = hidden = 0
+    pieces = _MARK.split(marked)
+    for place, piece in enumerate(pieces):
+        if place % 2 == 0:
+            if not hidden:
+                seen.append(piece)
+                length += len(piece)
+        elif piece == "<":
+            open_links.append(len(spans))
+            spans.append((length, length))
+        elif piece == ">":
+            number = open_links.pop()
+            spans[number] = spans[number][0], length
+        else:
+            hidden += 1 if piece == "(" else -1
+    text = "".join(seen)
+    return text, [text[start : min(end, start + 4 * LINK_TEXT_CHARACTERS)] for start, end in spans]
+
+
+def _links_of_markup(html: str) -> Iterator[Link]:
+    for found in _LEADING.finditer(html):
+        kind: LinkKind = "followed" if found.group(1).lower() == "href" else "loaded"
+        yield Link(resolved(unescape(found.group(2)).strip("\"'")), "", kind)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:LINK_TEXT_CHARACTERS]
 
 
 def _tidy(text: str) -> str:
