@@ -58,6 +58,7 @@ def duplicate(name: str) -> str:
 ANOMALIES: Mapping[str, Anomaly] = {
     "AMBIGUOUS_BOUNDARY": Anomaly("structure", "Not all readers take the same boundary, or any at all"),
     "ADDRESS_IN_NAME": Anomaly("author", "The name of an author shows an address of another domain than the author's"),
+    "AMBIGUOUS_CHARSET": Anomaly("content", "A text says something else in another charset that readers may take it for"),
     "BARE_CR": Anomaly("lines", "A carriage return stands without a line feed behind it"),
     "BARE_LF": Anomaly("lines", "A line feed stands without a carriage return before it"),
     "BOUNDARY_WITHOUT_MULTIPART": Anomaly("structure", "A part that is no multipart has a boundary"),
@@ -92,8 +93,10 @@ ANOMALIES: Mapping[str, Anomaly] = {
     "NUL": Anomaly("lines", "The message holds a NUL octet"),
     "PARTS_AFTER_CLOSE": Anomaly("structure", "Parts go on after the close delimiter"),
     "SPLIT_WORD": Anomaly("structure", "A comment stands inside a word, which only some readers put together"),
+    "TEXT_TOO_BIG": Anomaly("budget", "A text is longer than is read"),
     "TOO_MANY_ADDRESSES": Anomaly("budget", "From names more mailboxes than are read"),
     "TOO_MANY_FIELDS": Anomaly("budget", "The header has more fields than are read"),
+    "TOO_MANY_LINKS": Anomaly("budget", "There are more links than are read"),
     "TOO_MANY_PARAMETERS": Anomaly("budget", "A field has more parameters, or readings of them, than are kept"),
     "TOO_MANY_WORDS": Anomaly("budget", "A name or a Subject has more encoded-words than are read"),
     "UNCLOSED_MULTIPART": Anomaly("structure", "A multipart has no close delimiter"),

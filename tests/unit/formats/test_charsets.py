@@ -1,6 +1,12 @@
 """Charsets: a list of our own (T-HDR-17, T-MIME-26)."""
 
-from mailward.formats.charsets import decode_charset
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailward.formats.charsets import _CODECS, OVERLONG, codec_of, decode_charset
 
 
 def test_charsets_come_from_a_list_of_our_own() -> None:
@@ -9,3 +15,45 @@ def test_charsets_come_from_a_list_of_our_own() -> None:
     assert decode_charset(b"+ADw-script+AD4-", "utf-7") == "+ADw-script+AD4-"
     assert decode_charset(b"caf\xc3\xa9", "no-such") == "café"
     assert decode_charset(b"caf\xe9", "") == "café"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        (" 'Windows-1251' ", "cp1251"),
+        ("iso8859-2", "iso-8859-2"),
+        ("ks_c_5601-1987", "cp949"),
+        ("gb2312", "gb18030"),
+        ("ascii", "utf-8"),
+        ("utf-7", None),
+        ("idna", None),
+        ("unicode_escape", None),
+        ("zip", None),
+        ("cp037", None),
+        ("utf-8-overlong", None),
+        ("x" * 9999, None),
+        ("", None),
+    ],
+)
+def test_t_hdr_17_names_of_charsets(name: str, codec: str | None) -> None:
+    assert codec_of(name) == codec
+
+
+def test_a_byte_order_mark_is_no_text_and_names_the_order() -> None:
+    assert decode_charset(b"\xef\xbb\xbfx", "utf-8") == "x"
+    assert decode_charset("\ufeffxy".encode("utf-16-be"), "utf-16") == "xy"
+    assert decode_charset("\ufeffxy".encode("utf-16-le"), "utf-16") == "xy"
+    assert decode_charset("xy".encode("utf-16-be"), "utf-16") == decode_charset("xy".encode("utf-16-le"), "utf-16") == "xy"
+
+
+@given(st.binary(max_size=200), st.sampled_from([*_CODECS, OVERLONG, "no-such"]))
+def test_any_octets_are_read(octets: bytes, charset: str) -> None:
+    assert isinstance(decode_charset(octets, charset), str)
+
+
+@pytest.mark.parametrize("charset", sorted({*_CODECS.values(), OVERLONG}))
+@pytest.mark.parametrize("unit", [b"\xff", b"\x1b$", b"\x81", b"\xc0", b"\x0e", b"a\xe3"])
+def test_broken_octets_are_read_in_linear_time(charset: str, unit: bytes) -> None:
+    begun = time.process_time()
+    decode_charset(unit * 200_000, charset)
+    assert time.process_time() - begun < 1
