@@ -19,7 +19,7 @@ from mailward.api.services import (
     Secrets,
     Services,
 )
-from mailward.api.views import EnvelopeView, Evidence, MessageView, PartView, SessionView, TextPart
+from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartView, SessionView, TextPart
 from mailward.formats.domains import normalise_domain
 from mailward.formats.network import normal_ip, source_of
 from mailward.model.address import Address, ForwardPath, ReversePath
@@ -54,6 +54,7 @@ __all__ = [
     "ForwardPath",
     "Identity",
     "KeyValue",
+    "Link",
     "Log",
     "LoginAttempt",
     "LoginOutcome",

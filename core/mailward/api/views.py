@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mailward.api.plugin import Facts, Finding
-from mailward.formats.message import MessageView, PartView, TextPart
+from mailward.formats.message import Link, MessageView, PartView, TextPart
 from mailward.model.envelope import Envelope
 from mailward.model.evidence import AuthResult
 from mailward.model.session import Session
@@ -49,4 +49,4 @@ class Evidence:
         return tuple(result for _, finding in self.findings for result in finding.auth)
 
 
-__all__ = ["EnvelopeView", "Evidence", "MessageView", "PartView", "SessionView", "TextPart"]
+__all__ = ["EnvelopeView", "Evidence", "Link", "MessageView", "PartView", "SessionView", "TextPart"]

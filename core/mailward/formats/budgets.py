@@ -44,11 +44,11 @@ URL_CHARACTERS = 4096
 """One link; of a longer one this much is kept."""
 LINK_TEXT_CHARACTERS = 500
 """The text that a person sees in place of a link; of a longer one this much is kept."""
-HTML_CHARACTERS = 2_000_000
+HTML_CHARACTERS = 4_000_000
 """HTML of one part."""
 HTML_DEPTH = 1000
 """Elements inside elements; HTML that is nested deeper is not parsed, its tags are cut out."""
-TEXT_OCTETS = 8 * 1024 * 1024
+TEXT_OCTETS = 16 * 1024 * 1024
 """A part that is read as text, transfer encoding undone."""
 INLINE_FILES = 200
 """Files that stand in the text of one part, as uuencode or yEnc."""

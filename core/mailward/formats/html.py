@@ -50,27 +50,24 @@ _LINK_OPENS, _LINK_ENDS, _UNSEEN_OPENS, _UNSEEN_ENDS = "\0<", "\0>", "\0(", "\0)
 
 @dataclass(frozen=True, slots=True)
 class Html:
-    """text: one line a block, blanks collapsed, scripts and styles left out. links: in order, each once.
+    """text: one line a block, blanks collapsed, scripts and styles left out. links: each once, at most LINKS and one more.
 
-    is_cut: there is more than was read; has_more_links: there are more than LINKS.
+    First among the links is what a person could follow, then what is loaded; each in order.
     """
 
     text: str
     links: tuple[Link, ...]
-    is_cut: bool = False
-    has_more_links: bool = False
 
 
 def read_html(html: str) -> Html:
     """The text and the links of HTML. Never raises."""
-    is_cut = len(html) > HTML_CHARACTERS
     html = html[:HTML_CHARACTERS].replace("\0", "")
     if _depth_is_bounded(html):
         text, found = _read_tree(LexborHTMLParser(html))
     else:
         text, found = unescape(_MARKUP.sub(" ", html)), _links_of_markup(html)
     links = tuple(islice(dict.fromkeys(link for link in found if link.url and link.url[0] != "#"), LINKS + 1))
-    return Html(_tidy(text), links[:LINKS], is_cut, len(links) > LINKS)
+    return Html(_tidy(text), links)
 
 
 def html_to_text(html: str) -> str:
@@ -79,8 +76,8 @@ def html_to_text(html: str) -> str:
 
 
 def html_links(html: str) -> tuple[Link, ...]:
-    """The links of HTML in order, each once, at most LINKS. Never raises."""
-    return read_html(html).links
+    """The links of HTML, each once, at most LINKS. Never raises."""
+    return read_html(html).links[:LINKS]
 
 
 def _depth_is_bounded(html: str) -> bool:

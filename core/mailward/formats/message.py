@@ -7,34 +7,23 @@ is never guessed away silently: both leave a name in `anomalies`, about which a 
 import mmap
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from mailward.formats import budgets, oddities
 from mailward.formats.dates import DateTime, read_date
 from mailward.formats.filenames import extension_of
 from mailward.formats.header import FieldView
-from mailward.formats.html import html_to_text
 from mailward.formats.lines import LineFacts, line_facts
+from mailward.formats.links import Link
 from mailward.formats.mailboxes import AddressList, Mailbox, read_address_list
 from mailward.formats.mime import index
 from mailward.formats.octets import Octets
 from mailward.formats.part import IDENTITY, PartView
+from mailward.formats.texts import TEXT_TYPES, TextPart, links_of, problems_of
 
-__all__ = ["FieldView", "Mailbox", "MessageView", "PartView", "TextPart"]
+__all__ = ["FieldView", "Link", "Mailbox", "MessageView", "PartView", "TextPart"]
 
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
-
-
-@dataclass(frozen=True, eq=False)
-class TextPart:
-    """A part that people read: `text` is plain, made from HTML where the part is HTML."""
-
-    part: PartView
-
-    @cached_property
-    def text(self) -> str:
-        return html_to_text(self.part.text) if self.part.content_type == "text/html" else self.part.text
 
 
 class MessageView:
@@ -161,11 +150,15 @@ class MessageView:
 
     @cached_property
     def _texts(self) -> tuple[TextPart, ...]:
-        return tuple(TextPart(part) for part in self.parts() if part.content_type in ("text/plain", "text/html"))
+        return tuple(TextPart(part) for part in self.parts() if part.content_type in TEXT_TYPES)
 
     def texts(self) -> Iterator[TextPart]:
         """The text/plain and text/html parts, whatever their disposition; clients show attached text too."""
         return iter(self._texts)
+
+    def links(self) -> Iterator[Link]:
+        """Where the texts lead, of each alternative, each link once, at most 2,000."""
+        return iter(links_of(self._texts))
 
     def attachments(self) -> Iterator[PartView]:
         """The parts that a client would offer to save: neither multipart nor plain reading text."""
@@ -183,12 +176,12 @@ class MessageView:
     @cached_property
     def anomalies(self) -> tuple[str, ...]:
         """The names of everything about which two readers of this message could differ, sorted."""
-        return tuple(sorted(oddities.of_message(self)))
+        return tuple(sorted(oddities.of_message(self) | problems_of(self._texts)))
 
 
 def is_attachment(part: PartView) -> bool:
     """A leaf or an attached message that is not simply text to be read."""
     if part.is_multipart:
         return False
-    is_text = part.content_type in ("text/plain", "text/html") and part.disposition != "attachment" and part.filename is None
+    is_text = part.content_type in TEXT_TYPES and part.disposition != "attachment" and part.filename is None
     return not is_text
