@@ -20,7 +20,7 @@ from mailward.formats.links import Link, LinkKind, base_of, resolved
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)[^>]*+>?")
 _MARKUP = re.compile(r"<(?:!--.*?(?:-->|\Z)|[^>]*+>?)", re.DOTALL)
 _LEADING = re.compile(
-    r"""\b(href|src|action|formaction|background|data|poster)\s*=\s*("[^"]*+"|'[^']*+'|[^\s>"']++)""", re.IGNORECASE
+    r"""\b(href|src|action|formaction|background|data|poster)\s*=\s*("[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)""", re.IGNORECASE
 )
 """An attribute that leads somewhere, in HTML that is not parsed."""
 _VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
@@ -38,6 +38,10 @@ _BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
 _LINES = re.compile(r" ?\n[ \n]*")
 
 _LOADS = "meta[http-equiv],[src],[srcset],[poster],[background],object[data],link[href],image,use,[style*='url(' i],style"
+_RAW = "title,textarea,noframes,noembed,iframe,xmp,style"
+"""What stands in these is text to a browser, and markup to a client that only drops such tags."""
+_CONDITIONAL = re.compile(r"<!--\[if\b[^>]{0,200}>(.*?)(?:<!\[endif\]|\Z)", re.IGNORECASE | re.DOTALL)
+"""A comment that Outlook reads."""
 _REFRESH = re.compile(r"\s*+[\d.]*+\s*+[;,]?\s*+(?:url\s*+=\s*+)?(\S.*)", re.IGNORECASE | re.DOTALL)
 _CANDIDATE = re.compile(r"[\s,]*+(\S*[^\s,])(?:,+|\s[^,]*+|$)")
 """One image of a srcset that does not end in commas or blanks: its address, then its size."""
@@ -63,9 +67,12 @@ def read_html(html: str) -> Html:
     """The text and the links of HTML. Never raises."""
     html = html[:HTML_CHARACTERS].replace("\0", "")
     if _depth_is_bounded(html):
-        text, found = _read_tree(LexborHTMLParser(html))
+        tree = LexborHTMLParser(html)
+        veiled = list(_veiled_links(tree, html))
+        text, seen = _read_tree(tree)
+        found = [*seen, *veiled]
     else:
-        text, found = unescape(_MARKUP.sub(" ", html)), _links_of_markup(html)
+        text, found = unescape(_MARKUP.sub(" ", html)), list(_links_of_markup(html))
     links = tuple(islice(dict.fromkeys(link for link in found if link.url and link.url[0] != "#"), LINKS + 1))
     return Html(_tidy(text), links)
 
@@ -205,10 +212,21 @@ def _seen(marked: str) -> tuple[str, list[str]]:
     return text, [text[start : min(end, start + 4 * LINK_TEXT_CHARACTERS)] for start, end in spans]
 
 
+def _veiled_links(tree: LexborHTMLParser, html: str) -> Iterator[Link]:
+    """The links of markup that only some clients take for markup."""
+    raw = [node.text() for node in tree.css(_RAW)]
+    templates = [node.html or "" for node in tree.css("template")]
+    conditional = [found.group(1) for found in _CONDITIONAL.finditer(html)]
+    for markup in (*raw, *templates, *conditional):
+        if "<" in markup:
+            yield from _links_of_markup(markup)
+
+
 def _links_of_markup(html: str) -> Iterator[Link]:
     for found in _LEADING.finditer(html):
         kind: LinkKind = "followed" if found.group(1).lower() == "href" else "loaded"
-        yield Link(resolved(unescape(found.group(2)).strip("\"'")), "", kind)
+        value = found.group(2)
+        yield Link(resolved(unescape(value[1:-1] if value[0] in "\"'" else value)), "", kind)
 
 
 def _one_line(text: str) -> str:

@@ -92,6 +92,20 @@ def test_the_text_of_a_link_cannot_be_moved_by_text_that_looks_like_a_mark() -> 
     assert found.text == "<x>\ufffd<seen>\ufffd) after"
 
 
+@pytest.mark.parametrize(
+    "veil", ["<textarea>", "<noframes>", "<title>", "<xmp>", "<iframe>", "<template>", "<!--[if gte mso 9]>"]
+)
+def test_links_are_found_where_only_some_clients_see_markup(veil: str) -> None:
+    html = f'{veil}<a class=x href="https://e.example/?a&amp;b">x</a><img src=\'https://e.example/i\'><a href=3Dx">'
+    veiled = [
+        Link("https://e.example/?a&b", "", "followed"),
+        Link("https://e.example/i", "", "loaded"),
+        Link('3Dx"', "", "followed"),
+    ]
+    assert list(html_links(html)) == veiled
+    assert html_links(f"<!-- {html[len(veil) :]} -->") == ()
+
+
 def test_beyond_the_budgets_reading_ends() -> None:
     html = "".join(f"<a href=https://e.example/{n}>x</a>" for n in range(LINKS + 5))
     assert len(html_links(html)) == LINKS
@@ -123,6 +137,11 @@ def test_html_nested_too_deep_gives_up_neither_text_nor_links() -> None:
         "href = ",
         "&#0;",
         "\0<",
+        "<!--[if ",
+        "<!--[if a]>",
+        "<template>",
+        "<textarea>",
+        "<template><a href=x></template>",
     ],
 )
 def test_t_dos_10_hostile_html_is_read_in_linear_time(unit: str) -> None:
