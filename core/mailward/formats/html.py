@@ -38,7 +38,7 @@ _BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
 _LINES = re.compile(r" ?\n[ \n]*")
 
 _LOADS = "meta[http-equiv],[src],[srcset],[poster],[background],object[data],link[href],image,use,[style*='url(' i],style"
-_RAW = "title,textarea,noframes,noembed,iframe,xmp,style"
+_RAW = "title,textarea,noframes,noembed,iframe,xmp,plaintext,style,script"
 """What stands in these is text to a browser, and markup to a client that only drops such tags."""
 _CONDITIONAL = re.compile(r"<!--\[if\b[^>]{0,200}>(.*?)(?:<!\[endif\]|\Z)", re.IGNORECASE | re.DOTALL)
 """A comment that Outlook reads."""
@@ -217,9 +217,10 @@ def _veiled_links(tree: LexborHTMLParser, html: str) -> Iterator[Link]:
     raw = [node.text() for node in tree.css(_RAW)]
     templates = [node.html or "" for node in tree.css("template")]
     conditional = [found.group(1) for found in _CONDITIONAL.finditer(html)]
-    for markup in (*raw, *templates, *conditional):
-        if "<" in markup:
-            yield from _links_of_markup(markup)
+    # Nothing in a frameset but frames is in the tree.
+    whole = [html] if tree.css_first("frameset") is not None else []
+    for markup in (*raw, *templates, *conditional, *whole):
+        yield from _links_of_markup(markup)
 
 
 def _links_of_markup(html: str) -> Iterator[Link]:

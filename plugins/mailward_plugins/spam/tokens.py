@@ -60,8 +60,8 @@ def _all_tokens(message: MessageView) -> Iterator[str]:
         text = part.text[:room]
         room -= len(text)
         yield from _text_tokens(text)
-        if part.part.content_type == "text/html" and room > 0:
-            yield from _markup_tokens(part.part.text[:_HTML_CHARACTERS])
+        if part.is_html and room > 0:
+            yield from _markup_tokens(part.source[:_HTML_CHARACTERS])
         if room <= 0:
             break
 

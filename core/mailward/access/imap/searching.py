@@ -122,7 +122,7 @@ class Search:
         except StorageError as error:
             log.error("unreadable message", message=message, error=str(error))
             return False
-        if any(wanted in _folded(text.text) or wanted in _folded(text.part.text) for text in view.texts()):
+        if any(wanted in _folded(text.text) or wanted in _folded(text.source) for text in view.texts()):
             return True
         return any(wanted in _in_lines(part.header_octets) for part in view.parts() if part is not view.root)
 
