@@ -29,12 +29,15 @@ _BEFORE_QUERY = re.compile(r"[^?#]*+")
 _AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*+:)?//([^/?#]*+)")
 _NUMBER = re.compile(r"0x[0-9a-f]{0,16}|[0-9]{1,16}")
 
-_WRITTEN = re.compile(
-    r"<(?:URL:)?\s*((?:https?|ftp)://[^<>\"]{1,4096})>"  # RFC 3986 appendix C: may go over several lines
-    r"|(?:(?:https?|ftp)://|\bmailto:(?=[^\s@]{1,64}@)|(?<![\w.@/-])www\.(?=\w))[^\s<>\"“”«»]+"
-    r"|(?<![\w.@/:=-])(?:[a-z0-9][a-z0-9-]{0,62}\.){1,8}[a-z]{2,24}/[^\s<>\"“”«»]+",
-    re.IGNORECASE,
-)
+_SIGN = re.compile(r"[:/wW](?:(?<=:)(?=//)|(?<=[oO]:)|(?<=[^\W\d_]/)(?=\w)|(?<=[wW])[wW]{2}\.(?=\w))")
+"""Where an address may be: found fast, then looked at closely."""
+_REST = re.compile(r"[^\s<>\"\u201c\u201d\xab\xbb]+")
+_ENCLOSED = re.compile(r"([^<>\"]{1,4096})>")
+"""An address in angle brackets may go over several lines (RFC 3986 appendix C)."""
+_OPENED = re.compile(r"<(?:URL:)?\Z", re.IGNORECASE)
+_MAILBOX = re.compile(r"[^\s@]{1,64}@")
+_DOMAIN_BEFORE = re.compile(r"(?<![\w.@/:=-])(?:[a-z0-9][a-z0-9-]{0,62}\.){1,8}[a-z]{2,24}\Z", re.IGNORECASE)
+_DOMAIN_CHARACTERS = 128
 _AFTER = ".,;:!?'*_~|`\u2019\u2026"
 """Punctuation that belongs to the sentence."""
 _PAIRS = {")": "(", "]": "[", "}": "{"}
@@ -160,9 +163,37 @@ def text_links(text: str) -> tuple[Link, ...]:
 
 def written_links(text: str) -> Iterator[Link]:
     """As `text_links`, without a limit."""
-    for found in _WRITTEN.finditer(text):
-        url = _unfolded(found.group(1)) if found.group(1) else _without_punctuation(found.group())
-        yield Link(_with_scheme(url), url, "written")
+    end = 0
+    for sign in _SIGN.finditer(text):
+        if sign.start() < end:
+            continue
+        start = _start_of_address(text, sign.start(), end)
+        if start is None:
+            continue
+        enclosed = _ENCLOSED.match(text, start) if _OPENED.search(text, max(0, start - 5), start) else None
+        found = enclosed or _REST.match(text, start)
+        if found is not None:
+            end = found.end()
+            url = _unfolded(enclosed[1]) if enclosed else _without_punctuation(found.group())
+            yield Link(_with_scheme(url), url, "written")
+
+
+def _start_of_address(text: str, place: int, least: int) -> int | None:
+    """Where the address starts that has this ":", "/" or "www." at a place; None when there is none."""
+    sign = text[place]
+    if sign == ":" and text.startswith("//", place + 1):
+        word = text[max(least, place - 5) : place].lower()
+        return next((place - len(scheme) for scheme in ("https", "http", "ftp") if word.endswith(scheme)), None)
+    if sign == ":":
+        is_mail = text[max(least, place - 6) : place].lower() == "mailto" and not text[place - 7 : place - 6].isalnum()
+        return place - 6 if is_mail and _MAILBOX.match(text, place + 1) else None
+    if sign == "/":
+        if "." not in text[max(least, place - 25) : place]:
+            return None
+        least = max(least, place - _DOMAIN_CHARACTERS)
+        domain = _DOMAIN_BEFORE.search(text, max(least, text.rfind(" ", least, place), text.rfind("\n", least, place)), place)
+        return domain.start() if domain else None
+    return None if place and (text[place - 1].isalnum() or text[place - 1] in "_.@/-") else place
 
 
 def _unfolded(url: str) -> str:

@@ -137,6 +137,10 @@ def test_t_hdr_24_only_web_and_mail_are_offered(value: str, urls: list[str] | No
         "\u2019",
         "a.bc/d ",
         "x@",
+        "a.b/",
+        "wwww.w",
+        "o:",
+        "a.b-/x",
     ],
 )
 def test_hostile_text_is_read_in_linear_time(unit: str) -> None:
