@@ -56,8 +56,8 @@ def duplicate(name: str) -> str:
 
 
 ANOMALIES: Mapping[str, Anomaly] = {
-    "AMBIGUOUS_BOUNDARY": Anomaly("structure", "Not all readers take the same boundary, or any at all"),
     "ADDRESS_IN_NAME": Anomaly("author", "The name of an author shows an address of another domain than the author's"),
+    "AMBIGUOUS_BOUNDARY": Anomaly("structure", "Not all readers take the same boundary, or any at all"),
     "AMBIGUOUS_CHARSET": Anomaly("content", "A text says something else in another charset that readers may take it for"),
     "BARE_CR": Anomaly("lines", "A carriage return stands without a line feed behind it"),
     "BARE_LF": Anomaly("lines", "A line feed stands without a carriage return before it"),

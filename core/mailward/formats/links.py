@@ -132,7 +132,7 @@ def resolved(url: str, base: str = "") -> str:
     if not base or not url or url.startswith("#"):
         return url
     try:
-        return urljoin(base, slashed)[:URL_CHARACTERS]
+        return urljoin(base, slashed)[:URL_CHARACTERS].strip(_EDGES)
     except ValueError:
         return url
 

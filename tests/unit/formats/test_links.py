@@ -21,6 +21,7 @@ from mailward.formats.links import Link, canonical_host, list_links, resolved, t
         ("Java\tScript:alert(1)", "https://f.example/", "javascript:alert(1)"),
         ("data:text/html;base64,AA\\", "", "data:text/html;base64,AA\\"),
         ("x", "", "x"),
+        ("x ;", "https://f.example/", "https://f.example/x"),
         ("//[", "https://f.example/", "https://["),
         ("[x]:", "https://[", "[x]:"),
         ("https://e.example/" + "x" * 9000, "", ("https://e.example/" + "x" * 9000)[:URL_CHARACTERS]),
