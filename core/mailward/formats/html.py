@@ -68,7 +68,7 @@ def read_html(html: str) -> Html:
     html = html[:HTML_CHARACTERS].replace("\0", "")
     if _depth_is_bounded(html):
         tree = LexborHTMLParser(html)
-        veiled = list(_veiled_links(tree, html))
+        veiled = list(_veiled_links(tree, html))  # before marks are put into the tree
         text, seen = _read_tree(tree)
         found = [*seen, *veiled]
     else:
@@ -112,15 +112,6 @@ def _depth_is_bounded(html: str) -> bool:
             if reopened > HTML_DEPTH:
                 return False
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Lead:
-    """An element that leads somewhere, before its text is known. place: its number among the marked elements, or -1."""
-
-    url: str
-    kind: LinkKind
-    place: int = -1
 
 
 def _read_tree(tree: LexborHTMLParser) -> tuple[str, Iterator[Link]]:

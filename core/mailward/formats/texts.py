@@ -12,11 +12,8 @@ from mailward.formats.flowed import unflow
 from mailward.formats.html import Html, read_html
 from mailward.formats.links import Link, written_links
 from mailward.formats.part import PartView
-from mailward.formats.transfer import decode_transfer
 
 TEXT_TYPES = ("text/plain", "text/html")
-_MOST_ENCODED = 3
-"""Octets that stand for one at most, but for line ends: "=20"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +91,13 @@ class TextPart:
         return read_html(self.source)
 
     def _octets(self) -> bytes:
-        """The content; what is longer than is read stays where it is, in a file perhaps."""
-        part = self.part
-        stop = min(part.end, part.body_start + _MOST_ENCODED * (TEXT_OCTETS + 1))
-        return decode_transfer(bytes(part.buffer[part.body_start : stop]), part.encoding)[: TEXT_OCTETS + 1]
+        """The content, and one octet more than is read when there are more; the rest stays where it is, in a file perhaps."""
+        found = bytearray()
+        for chunk in self.part.chunks():
+            found += chunk
+            if len(found) > TEXT_OCTETS:
+                break
+        return bytes(found[: TEXT_OCTETS + 1])
 
     @cached_property
     def _source(self) -> _Source:
