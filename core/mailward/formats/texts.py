@@ -78,7 +78,7 @@ class TextPart:
     @cached_property
     def most_links(self) -> int:
         """A number that the links do not exceed, found without looking for them."""
-        signs = ("<", ",", "(", "@") if self.is_html else ("/", ":", ".")
+        signs = ("=", ",", "(", "@") if self.is_html else ("/", ":", ".")
         return sum(self.source.count(sign) for sign in signs)
 
     @cached_property

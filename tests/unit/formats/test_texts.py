@@ -123,6 +123,8 @@ def test_links_of_all_parts_count_together_and_once() -> None:
     assert "TOO_MANY_LINKS" not in alternatives(*same).anomalies
     view = alternatives(*same, ("text/html", "".join(f"<img src=https://e.example/{n}>" for n in range(half))))
     assert "TOO_MANY_LINKS" in view.anomalies and len(list(view.links())) == LINKS
+    script = alternatives(("text/html", "<script>" + "".join(f"x.src='https://e.example/{n}';" for n in range(LINKS + 1))))
+    assert "TOO_MANY_LINKS" in script.anomalies
     one = alternatives(("text/html", "".join(f"<a href=https://e.example/{n}>x</a>" for n in range(LINKS + 1))))
     assert "TOO_MANY_LINKS" in one.anomalies and len(only(one).links) == LINKS
 
