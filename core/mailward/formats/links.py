@@ -210,6 +210,10 @@ def _without_punctuation(url: str) -> str:
     return url[:end]
 
 
+LIST_FIELDS = ("List-Help", "List-Unsubscribe", "List-Subscribe", "List-Post", "List-Owner", "List-Archive")
+"""RFC 2369 section 3."""
+
+
 def list_links(value: str) -> tuple[Link, ...]:
     """The addresses of a List-Unsubscribe or another List- field in order of preference (RFC 2369 section 2)."""
     found = islice(_LISTED.finditer(value), LINKS)

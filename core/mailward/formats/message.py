@@ -14,7 +14,7 @@ from mailward.formats.dates import DateTime, read_date
 from mailward.formats.filenames import extension_of
 from mailward.formats.header import FieldView
 from mailward.formats.lines import LineFacts, line_facts
-from mailward.formats.links import Link
+from mailward.formats.links import LIST_FIELDS, Link, list_links
 from mailward.formats.mailboxes import AddressList, Mailbox, read_address_list
 from mailward.formats.mime import index
 from mailward.formats.octets import Octets
@@ -157,8 +157,9 @@ class MessageView:
         return iter(self._texts)
 
     def links(self) -> Iterator[Link]:
-        """Where the texts lead, of each alternative, each link once, at most 2,000."""
-        return iter(links_of(self._texts))
+        """Where the texts lead, of each alternative, each link once, at most 2,000; then where the List- fields do (RFC 2369)."""
+        yield from links_of(self._texts)
+        yield from (link for name in LIST_FIELDS for field in self.all(name) for link in list_links(field.text))
 
     def attachments(self) -> Iterator[PartView]:
         """The parts that a client would offer to save: neither multipart nor plain reading text."""

@@ -147,3 +147,10 @@ def test_of_a_text_in_a_file_only_the_budget_is_read() -> None:
             begun = time.process_time()
             assert len(only(MessageView(mapped)).text) <= TEXT_OCTETS
             assert time.process_time() - begun < 5
+
+
+def test_t_hdr_24_links_of_list_fields_are_named_as_such() -> None:
+    view = MessageView(b"List-Unsubscribe: <https://lists.example/u>, <mailto:u@lists.example>\r\n\r\nhttps://e.example/x\r\n")
+    assert [(link.kind, link.host) for link in view.links()] == [
+        ("written", "e.example"), ("listed", "lists.example"), ("listed", "lists.example"),
+    ]  # fmt: skip
