@@ -133,7 +133,7 @@ def header_end(octets: Octets, start: int = 0, end: int | None = None) -> int:
     near = min(start + _NEAR_OCTETS, end)
     for limit in (near, end):
         crlf = find(octets, b"\n\r\n", start, limit)
-        bare = find(octets, b"\n\n", start, limit if crlf < 0 else crlf)
+        bare = find(octets, b"\n\n", start, limit if crlf < 0 else crlf + 1)  # they may share a line feed
         if bare >= 0:
             return bare + 2
         if crlf >= 0:

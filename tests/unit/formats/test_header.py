@@ -15,6 +15,12 @@ def test_a_message_that_starts_with_an_empty_line_has_no_field() -> None:
     assert split_header(b"\r\n") == ([], b"\r\n")
 
 
+def test_the_first_of_two_empty_lines_ends_the_header_whatever_their_line_ends() -> None:
+    for empty_line in (b"\n", b"\r\n"):
+        for body in (b"\n", b"\r\n", b"\n\r\n", b"x"):
+            assert header_end(b"A: 1\r\n" + empty_line + body) == len(b"A: 1\r\n" + empty_line)
+
+
 def test_a_message_without_an_empty_line_is_all_header() -> None:
     assert header_end(b"A: 1\r\nB: 2") == 10
     assert split_header(b"A: 1\r\nB: 2") == ([b"A: 1\r\n", b"B: 2"], b"")
