@@ -176,6 +176,9 @@ class _Index:
         """Close every part above this place in the stack."""
         while len(self._stack) > place + 1:
             part = self._stack.pop()
+            above = self._stack[-1] if self._stack else None
+            if above is not None and above.is_message:  # a header cut by a delimiter has no message below it
+                part.start = min(part.start, max(end, above.start))
             # The line end before a delimiter belongs to it, even where it ends the part's header.
             part.end = end if end > part.start else part.start
             if part.body_start > part.end:

@@ -248,3 +248,10 @@ def test_t_mime_23_24_names_of_attachments() -> None:
     )
     assert view.root.filenames == ("b\u202etxt.scr", "c.js::$DATA", "c.js", "a.pdf.EXE. ")
     assert view.attachment_types == ("application/octet-stream", "exe", "js", "scr")
+
+
+def test_a_message_whose_header_a_delimiter_cuts_lies_inside_its_part() -> None:
+    octets = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n--b--\r\n"
+    _, part, inner = MessageView(octets).root.walk()
+    assert part.octets == b"Content-Type: message/rfc822"
+    assert part.start <= inner.start == inner.end == part.end
