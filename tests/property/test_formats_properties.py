@@ -9,10 +9,11 @@ from mailward.formats.address import parse_forward_path, parse_mailbox, parse_re
 from mailward.formats.authres import authentication_results, forged_indexes
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render
-from mailward.formats.header import FieldView, fold_field, split_header
+from mailward.formats.header import FieldView, split_header
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
 from mailward.formats.words import decode_words, encode_words
+from mailward.formats.writing import fold_field
 from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader
 from mailward.model.evidence import AuthResult
 

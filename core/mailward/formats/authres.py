@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 import authres
 
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
-from mailward.formats.header import LINE_OCTETS, FieldView, split_header
+from mailward.formats.header import FieldView, split_header
 from mailward.formats.message import MessageView
 from mailward.formats.parameters import strip_comments
+from mailward.formats.writing import LINE_OCTETS
 from mailward.model.evidence import AuthResult
 
 MAX_VALUE_CHARACTERS = 300

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Literal
 
-from mailward.formats.header import fold_field, header_end, split_header
+from mailward.formats.header import header_end, split_header
 from mailward.formats.text import one_line
+from mailward.formats.writing import fold_field
 
 MAX_HEADER_OCTETS = 64 << 10
 """How much of the original's header block goes back."""

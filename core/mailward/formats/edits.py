@@ -1,14 +1,11 @@
 """What does a message look like after the edits recorded for it? Octets that no edit names stay as they were received."""
 
-import re
 from collections.abc import Sequence
 
-from mailward.formats.header import LINE_OCTETS, FieldView, fold_field, header_end, split_header
+from mailward.formats.header import FieldView, header_end, split_header
 from mailward.formats.octets import Octets
-from mailward.formats.words import encode_words
+from mailward.formats.writing import fold_field, with_prefix
 from mailward.model.edits import AddHeader, PrefixSubject, RecordedEdit, RemoveFieldAt, RemoveHeader
-
-_VALUE = re.compile(rb"[^:]*:[ \t]*")
 
 
 def render(octets: Octets, edits: Sequence[RecordedEdit]) -> bytes:
@@ -50,23 +47,4 @@ def _with_prefix(fields: list[tuple[int | None, bytes]], prefix: str) -> list[tu
     is_subject = [FieldView.of(raw).name.lower() == "subject" for _, raw in fields]
     if not any(is_subject):
         return [(None, fold_field("Subject", prefix)), *fields]
-    return [(place, _prefixed(raw, prefix) if found else raw) for (place, raw), found in zip(fields, is_subject, strict=True)]
-
-
-def _prefixed(raw: bytes, prefix: str) -> bytes:
-    found = _VALUE.match(raw)
-    if found is None:  # a line that says Subject and has no colon
-        return raw
-    value = raw[found.end() :]
-    starts_with_word = value.startswith(b"=?")
-    if prefix.isascii() and prefix.isprintable() and "=?" not in prefix:
-        text = prefix if prefix.endswith(" ") or not starts_with_word else prefix + " "
-        written = text.encode("ascii")
-    else:
-        # Blanks between two encoded-words are not shown, those before plain text are (RFC 2047 section 6.2).
-        text = prefix if starts_with_word else prefix.rstrip(" ")
-        written = "\r\n ".join(encode_words(text)).encode("ascii") + b" "
-    first_line = value.partition(b"\n")[0].strip()
-    if first_line and written.endswith(b" ") and found.end() + len(written.rpartition(b"\n")[2]) + len(first_line) > LINE_OCTETS:
-        written = written[:-1] + b"\r\n "
-    return raw[: found.end()] + written + value
+    return [(place, with_prefix(raw, prefix) if found else raw) for (place, raw), found in zip(fields, is_subject, strict=True)]

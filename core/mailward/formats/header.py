@@ -9,19 +9,12 @@ from collections.abc import Iterable
 from itertools import islice
 
 from mailward.formats.octets import Octets, find
-from mailward.formats.words import decode_words, encode_words
+from mailward.formats.words import decode_words
 
 _FIELD = re.compile(rb"((?:([!-9;-~]++):)?[^\n]*+(?:\n(?:[ \t][^\n]*+(?:\n|\Z))*)?)")
 """A field with its folded lines; the second group is its name where that is sound."""
-_FIELD_NAME = re.compile(r"[!-9;-~]+")
-_WORD = re.compile(r"[ \t]+[^ \t]+|^[^ \t]+")
 _BLANKS = bytes(range(33)) + b"\x7f"
 _NEAR_OCTETS = 64 * 1024
-
-LINE_OCTETS = 78
-"""RFC 5322 section 2.1.1: lines should not be longer."""
-MAX_LINE_OCTETS = 998
-"""RFC 5322 section 2.1.1: lines must not be longer."""
 
 
 class FieldView:
@@ -141,26 +134,3 @@ def header_end(octets: Octets, start: int = 0, end: int | None = None) -> int:
         if limit == end:
             break
     return end
-
-
-def fold_field(name: str, value: str) -> bytes:
-    """One header field as octets, its line end included, folded at blanks near 78 octets.
-
-    A value that is not plain ASCII, or could not be folded below 998 octets, is sent as encoded-words (RFC 2047).
-    Raises ValueError when the name is no field name, or the value holds CR, LF or NUL.
-    """
-    if not _FIELD_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not a header field name (RFC 5322 section 3.6.8)")
-    if any(c in value for c in "\r\n\0"):
-        raise ValueError(f"the value of {name} holds CR, LF or NUL")
-    value = value.strip(" \t")
-    words = _WORD.findall(value)
-    if not all(" " <= c <= "~" or c == "\t" for c in value) or max(map(len, words), default=0) > MAX_LINE_OCTETS - len(name) - 2:
-        words = [" " + word if number else word for number, word in enumerate(encode_words(value))]
-    lines = [f"{name}:{' ' if words else ''}"]
-    for number, word in enumerate(words):
-        if number and len(lines[-1]) + len(word) > LINE_OCTETS:
-            lines.append(word)
-        else:
-            lines[-1] += word
-    return "\r\n".join(lines).encode("ascii") + b"\r\n"

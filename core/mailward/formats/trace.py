@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
-from mailward.formats.header import LINE_OCTETS, split_header
+from mailward.formats.header import split_header
 from mailward.formats.message import MessageView
+from mailward.formats.writing import LINE_OCTETS
 from mailward.model.address import ReversePath
 from mailward.model.ids import QueueId
 from mailward.model.session import Session

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailward.formats.header import FieldView, fold_field, header_end, split_header
+from mailward.formats.header import FieldView, header_end, split_header
 
 
 def test_a_block_is_its_fields_and_its_empty_line() -> None:
@@ -39,30 +39,3 @@ def test_t_hdr_02_a_hidden_from_is_from_and_malformed(raw: bytes) -> None:
 def test_a_field_is_unfolded_and_trimmed_but_not_decoded() -> None:
     field = FieldView.of(b"Subject:  =?utf-8?q?a?=\r\n\tb  \r\n")
     assert (field.value, field.text) == (b"=?utf-8?q?a?=\tb", "a\tb")
-
-
-def test_a_long_value_is_folded_at_blanks() -> None:
-    folded = fold_field("References", " ".join(f"<{n:030}@example.org>" for n in range(5)))
-    lines = folded.split(b"\r\n")
-    assert all(len(line) <= 78 for line in lines)
-    assert all(line.startswith(b" ") for line in lines[1:-1])
-    assert lines[-1] == b""
-
-
-def test_text_that_is_not_ascii_becomes_encoded_words() -> None:
-    folded = fold_field("X-Note", "grün " * 40)
-    assert folded.isascii()
-    assert all(len(line) <= 78 for line in folded.split(b"\r\n"))
-    assert FieldView.of(folded).text == ("grün " * 40).strip()
-
-
-@pytest.mark.parametrize("value", ["a\r\nBcc: x@example.org", "a\nb", "a\rb", "a\0b"])
-def test_t_hdr_11_a_value_with_a_line_end_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match="CR, LF or NUL"):
-        fold_field("X-Note", value)
-
-
-@pytest.mark.parametrize("name", ["", "X Note", "X:", "X\r\nY", "Grün"])
-def test_t_hdr_11_a_name_that_is_no_field_name_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="field name"):
-        fold_field(name, "x")
