@@ -69,7 +69,7 @@ def edits(
 
 def signed(message: bytes = MESSAGE, **options: DkimSettings) -> bytes:
     """As it leaves: the plugin's answer read and rendered by the core."""
-    made: tuple[Edit, ...] = read_edits(edits(message, **options))  # type: ignore[arg-type]
+    made: tuple[Edit, ...] = read_edits(edits(message, **options), MessageView(message))  # type: ignore[arg-type]
     return render(message, made)
 
 

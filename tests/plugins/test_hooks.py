@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from mailward.api import Finding, MessageMoved, MessageView, Services
+from mailward.api import AddHeader, Finding, MessageMoved, MessageView, RemoveHeader, Services
+from mailward.formats.edits import render
 from mailward_plugins import antivirus, dkim, dmarc, spam, spf
 from mailward_plugins.antivirus.settings import AntivirusFacts, AntivirusSettings
 from mailward_plugins.dkim.settings import DkimFacts, DkimSettings
@@ -173,10 +174,17 @@ async def test_what_is_kept_holds_no_text(tmp_path: Path) -> None:
     assert b"confidential" not in kept and b"merger" not in kept and b"ann@" not in kept
 
 
+def test_t_hdr_23_a_spam_status_that_came_with_the_message_does_not_stay() -> None:
+    edits = spam.edit_message(evidence(spam=[Finding("BAYES_SPAM", "x", facts=SpamFacts(0.97, 100))]), SpamSettings())
+    assert edits is not None
+    view = MessageView(render(b"X-SPAM-STATUS: probability=0.0\r\n" + MESSAGE + b"\r\n", edits))
+    assert [field.value for field in view.all("X-Spam-Status")] == [b"probability=0.97; symbols=BAYES_SPAM"]
+
+
 def test_spam_header() -> None:
     seen = evidence(spam=[Finding("BAYES_SPAM", "x", facts=SpamFacts(0.97, 100)), Finding("MISSING_DATE", "y")])
-    edit = spam.edit_message(seen, SpamSettings())
-    assert edit is not None and (edit.name, edit.value) == ("X-Spam-Status", "probability=0.97; symbols=BAYES_SPAM,MISSING_DATE")
+    status = AddHeader("X-Spam-Status", "probability=0.97; symbols=BAYES_SPAM,MISSING_DATE")
+    assert spam.edit_message(seen, SpamSettings()) == (RemoveHeader("X-Spam-Status"), status)
     assert spam.edit_message(seen, SpamSettings(header=False)) is None
 
 

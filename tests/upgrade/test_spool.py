@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
+from mailward.delivery.mda import Copy
 from mailward.disk import Disk
+from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader
 from mailward.model.ids import QueueId
 from mailward.queue.spool import Spool
 from support.spooling import NOW
@@ -26,4 +28,21 @@ async def test_records_of_version_1_are_read(tmp_path: Path) -> None:
     }
     assert (first[1].text, first[1].next_at) == ("the store is not there", NOW.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
     assert [second[index].hold_reason for index in range(3)] == ["3 attempts ended with the process", "", ""]
+    await spool.close()
+
+
+async def test_items_of_version_2_are_read_with_their_edits(tmp_path: Path) -> None:
+    """Written by the release before edits of one field and of parts."""
+    folder = tmp_path / "spool"
+    shutil.copytree(Path(__file__).parent / "spool-2", folder)
+    spool = Spool(folder, Disk(), owner="queue")
+    adoption = spool.adopt()
+    (queue_id,) = adoption.items
+    item = spool.item(queue_id)
+    assert item.edits == (RemoveFieldAt(0), AddHeader("X-Score", "7.5 \u00fc"), RemoveHeader("X-Old"), PrefixSubject("[out] "))
+    assert (item.user, item.smtputf8, item.recipients[1].destination) == ("ann@example.org", True, "relay")
+    assert Copy(item, 0, spool.octets(queue_id)).render() == (
+        b"Return-Path: <a@example.net>\r\nReceived: from a by b; Sun, 1 Mar 2026 12:00:00 +0000\r\n"
+        b"X-Tag: own\r\nX-Score: =?utf-8?B?Ny41IMO8?=\r\nSubject: [out] old 2\r\n\r\nkept by release 2\r\n"
+    )
     await spool.close()

@@ -23,7 +23,7 @@ from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartVi
 from mailward.formats.domains import normalise_domain
 from mailward.formats.network import normal_ip, source_of
 from mailward.model.address import Address, ForwardPath, ReversePath
-from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
+from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.evidence import AuthResult
 from mailward.model.identity import Identity
 from mailward.model.session import Role, TlsFacts
@@ -63,12 +63,15 @@ __all__ = [
     "MessageMoved",
     "MessageView",
     "Origin",
+    "PartEncoding",
     "PartView",
     "Plugin",
     "PrefixSubject",
     "RecordType",
     "Relaying",
     "RemoveHeader",
+    "ReplaceHeader",
+    "ReplacePart",
     "Resolver",
     "ReversePath",
     "Role",

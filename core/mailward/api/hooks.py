@@ -175,7 +175,7 @@ def edit_message(
     """Propose changes to a message that was inspected; they hold for every recipient and are applied at delivery.
 
     Stage:    message, after all `inspect_message` hooks; one plugin after another. `evidence` holds everything found.
-    Return:   None, one Edit, or several. May be a coroutine function.
+    Return:   None, one Edit, or several (see Edits). May be a coroutine function.
     On error: as inspect_message; no edit of a failed plugin is applied.
     Used by:  spam.            Since: API 1.
     """
@@ -221,7 +221,7 @@ def edit_relay(relaying: Relaying, message: MessageView, settings: Settings, ser
     """Propose changes to the copy that leaves, above all signatures: `message` has all other edits already.
 
     Stage:    relay; before each outbound attempt; one plugin after another, each sees the changes of those before.
-    Return:   None, one Edit, or several. May be a coroutine function.
+    Return:   None, one Edit, or several (see Edits). May be a coroutine function.
     On error: as collect_tls_requirement.
     Used by:  dkim.            Since: API 1.
     """

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailward.formats.address import parse_mailbox
-from mailward.formats.edits import render
+from mailward.formats.edits import render_pieces
 from mailward.formats.message import MessageView
 from mailward.formats.trace import return_path_field
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
+from mailward.model.edits import RemoveHeader
 from mailward.model.errors import LocalError
 from mailward.model.ids import AccountId
 from mailward.quarantine import Held, Quarantine
@@ -41,8 +42,10 @@ class Copy:
         """The message as this recipient gets it: Return-Path, our trace fields, then the received octets with the edits."""
         sender = self.item.reverse_path
         reverse_path = ReversePath(parse_mailbox(sender)) if sender else NULL_REVERSE_PATH
-        edited = render(self.octets, (*self.item.edits, *self.recipient.edits))
-        return b"".join((return_path_field(reverse_path).encode("utf-8"), self.item.trace.encode("utf-8"), edited))
+        on_top = (return_path_field(reverse_path) + self.item.trace).encode("utf-8")
+        # Only the one that we write may be believed (RFC 5321 section 4.4).
+        edits = (RemoveHeader("Return-Path"), *self.item.edits, *self.recipient.edits)
+        return b"".join((on_top, *render_pieces(self.octets, edits)))
 
 
 class Mda:

@@ -23,7 +23,7 @@ from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Batch, Results
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
-from mailward.formats.edits import render
+from mailward.formats.edits import render_pieces
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
 from mailward.model.errors import HooksUnavailable, StorageError
 from mailward.protocol.smtp.outgoing import OutgoingMail, Result
@@ -253,8 +253,8 @@ class OutboundManager:
         try:
             self._decisions.add(item.decision)
             received = self._spool.octets(item.id)
-            edited = render(received, (*item.edits, *item.recipients[begun[0]].edits))
-            return begun, item.trace.encode("utf-8") + edited
+            edited = render_pieces(received, (*item.edits, *item.recipients[begun[0]].edits))
+            return begun, b"".join((item.trace.encode("utf-8"), *edited))
         except NotHere:
             return (), None
         except StorageError as error:

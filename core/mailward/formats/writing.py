@@ -14,7 +14,6 @@ MAX_LINE_OCTETS = 998
 
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _WORD = re.compile(r"[ \t]+[^ \t]+|^[^ \t]+")
-_BEFORE_VALUE = re.compile(rb"[^:]*:[ \t]*")
 
 
 def fold_field(name: str, value: str) -> bytes:
@@ -42,12 +41,10 @@ def fold_field(name: str, value: str) -> bytes:
 
 
 def with_prefix(raw: bytes, prefix: str) -> bytes:
-    """A field as received, with text put before its value. Raises ValueError when the text holds CR, LF or NUL."""
+    """A field as received, colon and all, with text put before its value. Raises ValueError when the text holds CR, LF or NUL."""
     refuse_line_ends("the prefix", prefix)
-    found = _BEFORE_VALUE.match(raw)
-    if found is None:  # a line that says Subject and has no colon
-        return raw
-    value = raw[found.end() :]
+    value = raw.partition(b":")[2].lstrip(b" \t")
+    before = raw.removesuffix(value)
     starts_with_word = value.startswith(b"=?")
     if prefix.isascii() and prefix.isprintable() and "=?" not in prefix:
         text = prefix if prefix.endswith(" ") or not starts_with_word else prefix + " "
@@ -57,9 +54,9 @@ def with_prefix(raw: bytes, prefix: str) -> bytes:
         text = prefix if starts_with_word else prefix.rstrip(" ")
         written = "\r\n ".join(encode_words(text)).encode("ascii") + b" "
     first_line = value.partition(b"\n")[0].strip()
-    if first_line and written.endswith(b" ") and found.end() + len(written.rpartition(b"\n")[2]) + len(first_line) > LINE_OCTETS:
+    if first_line and written.endswith(b" ") and len(before) + len(written.rpartition(b"\n")[2]) + len(first_line) > LINE_OCTETS:
         written = written[:-1] + b"\r\n "
-    return raw[: found.end()] + written + value
+    return before + written + value
 
 
 def refuse_line_ends(what: str, text: str) -> None:

@@ -16,8 +16,11 @@ from mailward.api.commands import AccountCommand
 from mailward.api.dns import DnsRecord
 from mailward.api.logins import FactorAnswer
 from mailward.api.plugin import Facts, Finding, Plugin, asked_verdict
+from mailward.formats.edits import part_of_number
+from mailward.formats.message import MessageView
+from mailward.formats.replacing import check_replacement
 from mailward.formats.text import clean
-from mailward.model.edits import AddHeader, Edit, PrefixSubject
+from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.evidence import AuthResult, FactValue
 from mailward.model.identity import Identity
 from mailward.model.tls import TlsLevel, TlsRequirement
@@ -33,6 +36,7 @@ MAX_AUTH_RESULTS = 50
 MAX_PROPERTY_CHARACTERS = 1000
 MAX_HEADER_CHARACTERS = 10_000
 MAX_PREFIX_CHARACTERS = 200
+MAX_CONTENT_OCTETS = 1024 * 1024
 MAX_NAME_CHARACTERS = 320
 MAX_COMMANDS = 50
 MAX_RECORDS = 100
@@ -60,11 +64,13 @@ def read_findings(answer: object, plugin: Plugin) -> tuple[Finding, ...]:
     return tuple(_finding(one, plugin) for one in _several(answer, Finding, MAX_FINDINGS, "a Finding, several, or None"))
 
 
-def read_edits(answer: object) -> tuple[Edit, ...]:
-    """The edits of an `edit_*` hook. Raises BadAnswer."""
+def read_edits(answer: object, message: MessageView) -> tuple[Edit, ...]:
+    """The edits of an `edit_*` hook that was given this message. Raises BadAnswer."""
     edits = _several(answer, get_args(Edit), MAX_EDITS, "an Edit, several, or None")
     for edit in edits:
-        _check_edit(edit)
+        _check_edit(edit, message)
+    if sum(len(edit.content) for edit in edits if isinstance(edit, ReplacePart)) > MAX_CONTENT_OCTETS:
+        raise BadAnswer(f"returned new parts of more than {MAX_CONTENT_OCTETS} octets")
     return tuple(edits)
 
 
@@ -257,17 +263,58 @@ def _auth(result: object) -> AuthResult:
     return AuthResult(result.method, result.result, tuple(properties), reason)
 
 
-def _check_edit(edit: Edit) -> None:
-    if isinstance(edit, PrefixSubject):
-        if not _is_clean(edit.prefix, MAX_PREFIX_CHARACTERS):
-            raise BadAnswer(f"returned a subject prefix with control characters or more than {MAX_PREFIX_CHARACTERS} others")
-        return
-    if not isinstance(edit.name, str) or not _FIELD_NAME.fullmatch(edit.name):
-        raise BadAnswer(f"returned {clean(repr(edit.name), 100)}, which cannot be a field name (RFC 5322 section 2.2)")
-    if edit.name.lower() in OWN_FIELDS:
-        raise BadAnswer(f"returned an edit of {edit.name}, which only the server writes")
-    if isinstance(edit, AddHeader) and not _is_clean(edit.value, MAX_HEADER_CHARACTERS):
-        raise BadAnswer(f"returned a value of {edit.name} with control characters or more than {MAX_HEADER_CHARACTERS} others")
+def _check_edit(edit: Edit, message: MessageView) -> None:
+    if type(edit) not in get_args(Edit):  # the queue could not read it back
+        raise BadAnswer(f"returned an edit of the class {type(edit).__name__[:60]}; subclasses cannot be used")
+    match edit:
+        case PrefixSubject(prefix):
+            if not _is_clean(prefix, MAX_PREFIX_CHARACTERS):
+                raise BadAnswer(f"returned a subject prefix with control characters or more than {MAX_PREFIX_CHARACTERS} others")
+        case ReplacePart():
+            _check_new_part(edit, message)
+        case AddHeader(name, value):
+            _check_field_name(name)
+            _check_field_value(name, value)
+        case ReplaceHeader(name, value, nth):
+            _check_field_name(name)
+            _check_field_value(name, value)
+            _check_place(name, nth)
+        case RemoveHeader(name, nth):
+            _check_field_name(name)
+            if nth is not None:
+                _check_place(name, nth)
+
+
+def _check_field_name(name: object) -> None:
+    if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
+        raise BadAnswer(f"returned {clean(repr(name), 100)}, which cannot be a field name (RFC 5322 section 2.2)")
+    if name.lower() in OWN_FIELDS:
+        raise BadAnswer(f"returned an edit of {name}, which only the server writes")
+
+
+def _check_field_value(name: str, value: object) -> None:
+    if not _is_clean(value, MAX_HEADER_CHARACTERS):
+        raise BadAnswer(f"returned a value of {name} with control characters or more than {MAX_HEADER_CHARACTERS} others")
+
+
+def _check_place(name: str, nth: object) -> None:
+    if type(nth) is not int or nth < 0:
+        raise BadAnswer(f"returned {clean(repr(nth), 40)} as the place of a {name} field; 0 or more was expected")
+
+
+def _check_new_part(edit: ReplacePart, message: MessageView) -> None:
+    texts = (edit.number, edit.content_type, "" if edit.disposition is None else edit.disposition)
+    if not all(_is_clean(text, MAX_PROPERTY_CHARACTERS) for text in texts) or type(edit.content) is not bytes:
+        raise BadAnswer("returned a new part whose number or fields are no plain text, or whose content is not bytes")
+    if edit.encoding not in get_args(PartEncoding):
+        wanted = " or ".join(get_args(PartEncoding))
+        raise BadAnswer(f"returned a new part in {clean(repr(edit.encoding), 60)}; {wanted} was expected")
+    try:
+        check_replacement(edit)
+    except ValueError as error:
+        raise BadAnswer(clean(f"returned a new part that cannot be written: {error}", MAX_TEXT)) from error
+    if part_of_number(message, edit.number) is None:
+        raise BadAnswer(f"returned a new part {clean(repr(edit.number), 60)}, and the message has none of this number to replace")
 
 
 def _is_clean(text: object, limit: int) -> bool:

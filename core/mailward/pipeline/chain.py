@@ -18,6 +18,7 @@ from mailward.api.plugin import Facts, Finding, Settings
 from mailward.api.relaying import UnsendableMessage
 from mailward.api.services import Services
 from mailward.api.views import Evidence
+from mailward.formats.message import MessageView
 from mailward.model.edits import Edit
 from mailward.model.errors import HooksUnavailable, PluginError
 from mailward.model.evidence import HookCall, StoredFinding
@@ -139,12 +140,16 @@ class Chain:
         return await self._inspect(hook, self.shadowed(hook), self._shadow_orders[hook], arguments, earlier, deadline)
 
     async def edit(
-        self, hook: str, arguments: Callable[[], Mapping[str, object]], deadline: float
+        self, hook: str, message: Callable[[], MessageView], arguments: Callable[[], Mapping[str, object]], deadline: float
     ) -> AsyncIterator[Called[tuple[Edit, ...]]]:
-        """Call an `edit_*` hook of all enforced plugins, one after another. arguments: asked before each of them, so that one
-        can see what came of the last one's edits."""
+        """Call an `edit_*` hook of all enforced plugins, one after another.
+
+        message, arguments: what each of them is given, asked for before its turn, so that one can see what came of the edits
+        of the last one.
+        """
         for one in self.enforced(hook):
-            yield await self.ask(one, hook, arguments(), read_edits, deadline)
+            view = message()
+            yield await self.ask(one, hook, {**arguments(), "message": view}, partial(read_edits, message=view), deadline)
 
     async def provide(
         self, hook: str, arguments: Mapping[str, object], read: Callable[[object], T | None], deadline: float

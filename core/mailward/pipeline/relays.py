@@ -37,10 +37,10 @@ class Relays:
     async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
         """The message as it leaves. octets: with all other edits made. Raises HooksUnavailable."""
 
-        def arguments() -> dict[str, object]:
-            return {"relaying": relaying, "message": MessageView(octets)}  # as the last plugin left it
+        def message() -> MessageView:
+            return MessageView(octets)  # as the last plugin left it
 
-        async for called in self._chain.edit("edit_relay", arguments, _deadline()):
+        async for called in self._chain.edit("edit_relay", message, lambda: {"relaying": relaying}, _deadline()):
             edits = self._chain.heed(called)
             if not edits:
                 continue

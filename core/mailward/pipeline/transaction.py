@@ -143,7 +143,7 @@ class Trial:
         def to_edit() -> dict[str, object]:
             return {**arguments, "evidence": bench.chain.evidence(earlier)}
 
-        edited = [called async for called in bench.chain.edit("edit_message", to_edit, deadline)]
+        edited = [called async for called in bench.chain.edit("edit_message", lambda: message, to_edit, deadline)]
         self._calls = (*self._calls, *edited)
         overtime = time.monotonic() >= deadline
         self._start_shadow("inspect_message", arguments)

@@ -7,8 +7,10 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping
+from typing import get_args
 
-from mailward.api import EnvelopeView, SessionView, hooks
+from mailward.api import Edit, EnvelopeView, PartEncoding, SessionView, hooks
+from mailward.pipeline.answers import MAX_CONTENT_OCTETS, MAX_EDITS
 from mailward.pipeline.plugins import spec_arguments
 from mailward.pipeline.stages import AUTH_STAGE_S, COMMAND_STAGE_S, MESSAGE_STAGE_S, PLACES, RELAY_STAGE_S, WATCHER_S
 
@@ -33,6 +35,17 @@ One call may take `timeout:` of the policy; all plugins of one hook together {AU
 """
 
 
+_EDITS = f"""
+## Edits
+
+What `edit_message` and `edit_relay` return. The server keeps them beside the message, whose octets stay as they were received,
+and applies them to each copy; octets that no edit names do not change. Fields and parts are counted in the message that the hook
+was given, so edits of other plugins do not move them. One answer may hold {MAX_EDITS} edits and {MAX_CONTENT_OCTETS >> 10} KiB of
+new content. `Received`, `Return-Path` and `Authentication-Results` are the server's. Whatever is edited inside a signed part, or
+of what a DKIM signature of the sender covers, breaks that signature.
+"""
+
+
 def answers(hook: str) -> Mapping[str, str]:
     """What the docstring of a specification says: "Stage" and the others -> text. Raises ValueError when one is missing."""
     text = inspect.getdoc(getattr(hooks, hook)) or ""
@@ -52,7 +65,7 @@ def users(hook: str) -> tuple[str, ...]:
 
 def page() -> str:
     """The whole page, as Markdown."""
-    return _HEAD + "".join(_row(hook) for hook in PLACES) + "".join(_section(hook) for hook in PLACES)
+    return _HEAD + "".join(_row(hook) for hook in PLACES) + "".join(_section(hook) for hook in PLACES) + _edits()
 
 
 def _row(hook: str) -> str:
@@ -68,14 +81,37 @@ def _section(hook: str) -> str:
     return f"\n## {hook}\n\n```python\ndef {hook}({signature})\n```\n\n{summary}\n\n{told}\n"
 
 
+def _edits() -> str:
+    return _EDITS + "".join(f"\n```python\n{_signature(edit)}\n```\n\n{_told(edit)}\n" for edit in get_args(Edit))
+
+
+def _signature(edit: type) -> str:
+    parameters = inspect.signature(edit).parameters.values()
+    return f"{edit.__name__}({', '.join(str(p.replace(annotation=_Written(_type(p.annotation)))) for p in parameters)})"
+
+
+def _told(edit: type) -> str:
+    return " ".join((inspect.getdoc(edit) or "").split())
+
+
+class _Written:
+    """An annotation that is shown as it stands here."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 def _type(annotation: object) -> str:
     if annotation in _NAMES:
         return _NAMES[annotation]
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
-_NAMES: Mapping[object, str] = {SessionView: "SessionView", EnvelopeView: "EnvelopeView"}
-"""These two are views by another name."""
+_NAMES: Mapping[object, str] = {SessionView: "SessionView", EnvelopeView: "EnvelopeView", PartEncoding: "PartEncoding"}
+"""These are known by another name."""
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from mailward.api import (
     MessageMoved,
     MessageView,
     Plugin,
+    RemoveHeader,
     Services,
     Symbol,
     hookimpl,
@@ -75,13 +76,14 @@ def _strength(found: float, begins: float, extreme: float) -> float:
 
 
 @hookimpl
-def edit_message(evidence: Evidence, settings: SpamSettings) -> AddHeader | None:
-    """Say in the header what was found, for people's own filters."""
+def edit_message(evidence: Evidence, settings: SpamSettings) -> tuple[RemoveHeader, AddHeader] | None:
+    """Say in the header what was found, for people's own filters; what the sender says of it there goes (T-HDR-23)."""
     if not settings.header:
         return None
     symbols = sorted({f.symbol for name, f in evidence.findings if name == "spam" and f.symbol})
     probability_text = evidence.value("spam", "probability") or "0.5"
-    return AddHeader("X-Spam-Status", f"probability={probability_text}; symbols={','.join(symbols) or 'none'}")
+    status = f"probability={probability_text}; symbols={','.join(symbols) or 'none'}"
+    return RemoveHeader("X-Spam-Status"), AddHeader("X-Spam-Status", status)
 
 
 @hookimpl

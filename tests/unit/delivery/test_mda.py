@@ -45,6 +45,14 @@ def test_final_delivery_puts_return_path_and_trace_on_top_and_renders_the_edits(
     ]
 
 
+def test_t_hdr_23_a_return_path_that_came_with_the_message_is_not_delivered(mda: Mda, store: EmbeddedStore) -> None:
+    octets = b"return-path: <boss@example.org>\r\nSubject: x\r\nReturn-Path : <boss@example.org>\r\n\r\nbody\r\n"
+    mda.deliver([Copy(item_for(octets, [QueuedRecipient("ann@example.org", "mailbox", account="ann")]), 0, octets)])
+    (delivered,) = contents(store.open(AccountId("ann")), "INBOX")
+    assert delivered.lower().count(b"return-path") == 1
+    assert delivered.startswith(b"Return-Path: <a@example.net>\r\n") and delivered.endswith(b"\r\nSubject: x\r\n\r\nbody\r\n")
+
+
 def test_the_null_reverse_path_is_written_empty(mda: Mda, store: EmbeddedStore) -> None:
     mda.deliver(
         [Copy(item_for(OCTETS, [QueuedRecipient("ann@example.org", "mailbox", account="ann")], reverse_path=""), 0, OCTETS)]

@@ -138,6 +138,23 @@ EDITS = {
     "a prefix that is none": "PrefixSubject(7)",
     "a forged result": "AddHeader('authentication-results', 'mx.example.org; spf=pass')",
     "a trace field removed": "RemoveHeader('Received')",
+    "one trace field removed": "RemoveHeader('received', 0)",
+    "a trace field replaced": "ReplaceHeader('Return-Path', '<a@example.net>')",
+    "a line end in a new value": "ReplaceHeader('Subject', 'b\\r\\nBcc: c@example.net')",
+    "a place before the first": "RemoveHeader('X-A', -1)",
+    "a place that is none": "ReplaceHeader('X-A', 'b', True)",
+    "a place that is a word": "RemoveHeader('X-A', '0')",
+    "a part that is not there": "ReplacePart('2', 'text/plain', b'')",
+    "a part without a number": "ReplacePart(1, 'text/plain', b'')",
+    "a content that is text": "ReplacePart('1', 'text/plain', 'new')",
+    "a content of 10 MB": "ReplacePart('1', 'text/plain', b'x' * 10_000_000)",
+    "an encoding that is none": "ReplacePart('1', 'text/plain', b'', 'binary')",
+    "an encoding that cannot be compared": "ReplacePart('1', 'text/plain', b'', ['base64'])",
+    "a multipart for a part": "ReplacePart('1', 'multipart/mixed; boundary=x', b'')",
+    "a line end in a type": "ReplacePart('1', 'text/plain;\\r\\n x=y', b'')",
+    "a type that is none": "ReplacePart('1', None, b'')",
+    "a line end in a disposition": "ReplacePart('1', 'text/plain', b'', disposition='inline\\r\\nX: y')",
+    "an edit of its own class": "type('Own', (PrefixSubject,), {})('x')",
 }
 
 

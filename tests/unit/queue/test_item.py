@@ -5,12 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader
+from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.evidence import HookCall, StoredFinding
-from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.item import ITEM_VERSION, QueuedRecipient, QueueItem
 from support.spooling import item_for
 
-EDITS = (AddHeader("X-Score", "7.5 \u00fc"), RemoveHeader("X-Old"), PrefixSubject("[out] "), RemoveFieldAt(3))
+EDITS = (
+    AddHeader("X-Score", "7.5 \u00fc"),
+    RemoveHeader("X-Old"),
+    RemoveHeader("X-Old", 2),
+    ReplaceHeader("Reply-To", "a@example.org", 1),
+    PrefixSubject("[out] "),
+    ReplacePart("1.2", "text/plain; charset=utf-8", b"gone\r\n", disposition="inline"),
+    ReplacePart("", "application/zip", bytes(range(256)), "base64"),
+    RemoveFieldAt(3),
+)
 CALL = HookCall(
     "spf", "1", "inspect_mail", "mail", 1.5, "ok", None, (StoredFinding("spf", "SPF_FAIL", "not a sender", 0.5, 1.25),)
 )
@@ -30,8 +39,8 @@ def test_an_item_with_everything_in_it_is_read_back_equal() -> None:
 
 def test_a_newer_version_is_refused() -> None:
     raw = json.loads(item_for(b"x").to_json())
-    with pytest.raises(ValueError, match="version 3"):
-        QueueItem.from_json(json.dumps({**raw, "version": 3}))
+    with pytest.raises(ValueError, match=f"version {ITEM_VERSION + 1}"):
+        QueueItem.from_json(json.dumps({**raw, "version": ITEM_VERSION + 1}))
 
 
 def test_an_item_of_the_release_before_is_read() -> None:
