@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mailward.formats.anomalies import ANOMALIES
 from mailward.formats.header import FieldView
 from mailward.formats.message import MessageView
 from mailward.formats.trace import count_received, received_field, return_path_field
@@ -65,3 +66,23 @@ def test_return_path() -> None:
 def test_t_relay_16_hops_are_counted_beyond_the_budget_of_fields() -> None:
     header = b"X: y\r\n" * 1200 + b"Received: a\r\nRECEIVED : b\r\nReceived-SPF: c\r\n"
     assert count_received(MessageView(header + b"\r\nReceived: body\r\n")) == 2
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b"Received: from localhost ([127.0.0.1]) by mx.example.test; Fri, 31 Dec 9999 23:59:59 +0000\r\n",
+        b"Received: from bank.example (unknown [10.0.0.1]) by mx.example.test with ESMTPSA id x; Thu, 99 Foo 2026\r\n",
+        b"Received: (((((((((((((((((((\r\n",
+        b"Received: " + b"from a " * 8000 + b"\r\n",
+        b"Received:\r\n",
+        b"Received: by \0mx; \xff\xfe\r\n",
+    ],
+)
+def test_t_hdr_22_forged_received_fields_only_count_as_hops(forged: bytes) -> None:
+    """Nothing is believed of a trace field that we did not write: not its client, not its date."""
+    view = MessageView(forged + b"From: a@example.org\r\n\r\nhi\r\n")
+    assert count_received(view) == 1
+    assert [str(mailbox.address) for mailbox in view.authors] == ["a@example.org"]
+    assert view.date is None
+    assert {ANOMALIES[name].kind for name in view.anomalies} <= {"lines", "header"}
