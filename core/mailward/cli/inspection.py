@@ -16,9 +16,17 @@ def as_text(message: MessageView) -> str:
     """Everything, readable first."""
     lines = message.lines
     head = f"{message.size_octets} octets, the longest line has {lines.longest_octets}"
-    sections = [("Fields", field_lines(message)), ("Parts", _tree_lines(message, places=False))]
+    sections = [("Fields", _field_lines(message) or ["none"]), ("Parts", _tree_lines(message, places=False))]
     sections += [("Anomalies", _anomaly_lines(message) or ["none"])]
     return "\n\n".join([head, *("\n".join([title, *(f"  {line}" for line in body)]) for title, body in sections)])
+
+
+def _field_lines(message: MessageView) -> list[str]:
+    """Those that are no field as they stand there."""
+    return [
+        f"(no field) {one_line(field.raw.decode('latin-1'), LINE_CHARACTERS)}" if field.is_malformed else line
+        for field, line in zip(message.fields, field_lines(message), strict=False)
+    ]
 
 
 def tree(message: MessageView) -> str:
