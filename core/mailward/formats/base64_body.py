@@ -43,18 +43,13 @@ def is_sound(octets: Octets, start: int, end: int) -> bool:
 
 
 def lenient(octets: Octets, start: int, end: int) -> Iterator[bytes]:
-    """Skips junk, takes url-safe letters for what they stand for, needs no padding, and starts anew behind any."""
-    carry = b""
-    for piece in pieces(octets, start, end):
-        letters = carry + piece.translate(_URL_SAFE, _NO_LETTERS_OF_EITHER)
-        *padded, carry = _PADDING.split(letters) if b"=" in letters else (letters,)
-        decoded = b"".join(map(_quads, padded))
-        whole = len(carry) & -4
-        if decoded := decoded + binascii.a2b_base64(carry[:whole]):
-            yield decoded
-        carry = carry[whole:]
-    if decoded := _quads(carry):
-        yield decoded
+    """Skips what is no letter, needs no padding, and starts anew behind any."""
+    return _anew(piece.translate(None, _NO_LETTERS_NOR_PADDING) for piece in pieces(octets, start, end))
+
+
+def url_safe(octets: Octets, start: int, end: int) -> Iterator[bytes]:
+    """The same, but takes url-safe letters (RFC 4648 section 5) for what they stand for; RFC 2045 has them ignored."""
+    return _anew(piece.translate(_URL_SAFE, _NO_LETTERS_OF_EITHER) for piece in pieces(octets, start, end))
 
 
 def without_padding(octets: Octets, start: int, end: int) -> Iterator[bytes]:
@@ -134,6 +129,21 @@ def _until_filled(octets: Octets, start: int, end: int) -> Iterator[bytes]:
             letters += len(text) - at
             padding = 0
         yield text.replace(b"=", b"")
+
+
+def _anew(texts: Iterator[bytes]) -> Iterator[bytes]:
+    """Decodes pieces that hold letters and padding; behind padding a new group begins."""
+    carry = b""
+    for text in texts:
+        letters = carry + text
+        *padded, carry = _PADDING.split(letters) if b"=" in letters else (letters,)
+        decoded = b"".join(map(_quads, padded))
+        whole = len(carry) & -4
+        if decoded := decoded + binascii.a2b_base64(carry[:whole]):
+            yield decoded
+        carry = carry[whole:]
+    if decoded := _quads(carry):
+        yield decoded
 
 
 def _joined(texts: Iterator[bytes]) -> Iterator[bytes]:

@@ -28,6 +28,7 @@ class Decoding:
 
 _USUAL: dict[str, Decoder] = {"base64": base64_body.lenient, "quoted-printable": quoted_printable.lenient}
 _BASE64 = (
+    Decoding("url-safe letters", base64_body.url_safe),
     Decoding("padding skipped", base64_body.without_padding),
     Decoding("ended by padding", base64_body.up_to_padding),
     Decoding("padding as zeros", base64_body.padding_as_zeros),

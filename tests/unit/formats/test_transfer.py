@@ -38,7 +38,8 @@ def other(encoding: str, name: str) -> Callable[[bytes], bytes]:
     "octets",
     [
         b".".join([ENCODED[:10], ENCODED[10:]]),
-        b"-#".join([ENCODED[:10], ENCODED[10:]]).replace(b"-", b"#"),
+        b"-_".join([ENCODED[:10], ENCODED[10:]]),
+        b"##".join([ENCODED[:10], ENCODED[10:]]),
         b"\r\n".join(ENCODED[i : i + 6] for i in range(0, len(ENCODED), 6)),
         ENCODED.rstrip(b"="),
         b"=".join([base64.b64encode(TEXT[:4]), base64.b64encode(TEXT[4:])]),
@@ -49,6 +50,7 @@ def other(encoding: str, name: str) -> Callable[[bytes], bytes]:
     ],
     ids=[
         "dots",
+        "hyphens",
         "hashes",
         "6 a line",
         "no padding",
@@ -63,8 +65,12 @@ def test_t_mime_16_base64_with_noise(octets: bytes) -> None:
     assert decode_transfer(octets, "base64").startswith(TEXT)
 
 
-def test_t_mime_16_url_safe_letters() -> None:
-    assert decode_transfer(base64.urlsafe_b64encode(b"\xfb\xff\xfe~~"), "base64") == b"\xfb\xff\xfe~~"
+def test_t_mime_16_url_safe_letters_are_ignored_and_read_beside_that() -> None:
+    """RFC 2045 section 6.8: what is not in the table must be ignored."""
+    octets = base64.urlsafe_b64encode(b"\xfb\xff\xfe~~")
+    assert decode_transfer(octets, "base64") == base64.b64decode(octets.translate(None, b"-_") + b"==") == b"~~"
+    assert other("base64", "url-safe letters")(octets) == b"\xfb\xff\xfe~~"
+    assert not is_sound_whole(octets, "base64")
 
 
 def lines_of(octets: bytes, size: int) -> list[bytes]:
