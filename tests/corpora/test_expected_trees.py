@@ -103,7 +103,7 @@ def _rest_of_a_group(statement: Statement) -> bool:
 
 RULES = {
     "no field": Rule(
-        "RFC 5322 2.1: the header is separated from the body by an empty line; what is no field before that stays in sight",
+        "RFC 5322 2.1: the header is separated from the body by an empty line; what is no field before that is kept as a malformed one",
         _no_field,
     ),
     "without parts": Rule(
