@@ -13,9 +13,10 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tests")]
 
 import imap
+import parse
 import smtp
 
-PARTS = {"smtp": smtp.run, "imap": imap.run}
+PARTS = {"parse": parse.run, "smtp": smtp.run, "imap": imap.run}
 
 
 def main() -> None:
