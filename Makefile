@@ -4,8 +4,9 @@ VENV = $(shell $(PLACE) venv)
 RUN = $(shell $(PLACE) run)
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
+FUZZ_S ?= 300
 
-.PHONY: help run environment dev test lint check bench clean
+.PHONY: help run environment dev test lint check bench fuzz clean
 
 help:
 	@echo "make run     a demo server on loopback ports (2025 SMTP, 2143 IMAP, ...), with one account"
@@ -13,6 +14,7 @@ help:
 	@echo "make lint    ruff, mypy --strict, import layers"
 	@echo "make check   lint and test"
 	@echo "make bench   benchmarks beside Postfix and Dovecot"
+	@echo "make fuzz    coverage-guided fuzzing of the message parser; FUZZ_S=60 says for how many seconds"
 	@echo "make clean   remove the virtual environment and the demo folder"
 
 environment:
@@ -39,6 +41,9 @@ check: lint test
 bench: dev
 	@contrib/dev/test-packages.sh
 	PATH="$(BIN):$$PATH:/usr/sbin:/sbin" $(BIN)/python contrib/bench/run.py
+
+fuzz: dev
+	$(BIN)/python contrib/fuzz/message.py -max_total_time=$(FUZZ_S) "$(RUN)/fuzz"
 
 clean:
 	rm -rf "$(VENV)" "$(RUN)" run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

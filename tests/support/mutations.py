@@ -6,6 +6,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from hypothesis import strategies as st
+
 
 class Dice(Protocol):
     def below(self, limit: int) -> int:
@@ -113,3 +115,15 @@ _CHANGES = (
     _insert_token, _insert_token, _insert_in_line, _insert_in_line, _insert_in_line, _drop_line, _repeat_line, _move_line,
     _line_of_other, _change_octet, _drop_octets, _swap_case, _cut,
 )  # fmt: skip
+
+
+@st.composite
+def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
+    """One of the messages, changed."""
+    octets = seeds[draw(st.integers(0, len(seeds) - 1))]
+
+    class Drawn:
+        def below(self, limit: int) -> int:
+            return draw(st.integers(0, limit - 1)) if limit > 1 else 0
+
+    return mutate(octets, seeds, Drawn())
