@@ -145,7 +145,8 @@ class _Index:
     def _find(self, line: bytes, start: int, end: int) -> int:
         found = find(self._octets, line, start, end)
         while self._is_deep and found >= 0 and self._rest_of_line(found + len(line)) not in _EXACT:
-            found = find(self._octets, line, found + 1, end)
+            self._delimiters += 1
+            found = find(self._octets, line, found + 1, end) if self._delimiters < budgets.DELIMITERS else -1
         return found
 
     def _rest_of_line(self, start: int) -> bytes:
