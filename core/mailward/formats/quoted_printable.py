@@ -8,10 +8,12 @@ import binascii
 import re
 from collections.abc import Callable, Iterator
 
-from mailward.formats.chunks import line_cut, line_pieces
+from mailward.formats.chunks import line_cut, line_pieces, pieces
 from mailward.formats.octets import Octets
 
-_UNSOUND = re.compile(rb"=(?![0-9A-F]{2}|[ \t]*+(?:\r?\n|\Z))")
+_UNSOUND_SIGN = re.compile(rb"=(?![0-9A-F]{2}|\r?\n|\Z)")
+_ALLOWED = bytes([*b"\t\r\n", *range(32, 127)])
+"""RFC 2045 section 6.7: what may stand in the encoded text."""
 _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 _BLANKS_AT_LINE_END = (b" \r\n", b" \n", b"\t\r\n", b"\t\n")
 _STRAY_SIGN = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
@@ -22,11 +24,14 @@ _ANY_BREAK = re.compile(rb"=[ \t]*+(?:\r*+\n|\r)")
 
 
 def is_sound(octets: Octets, start: int, end: int) -> bool:
-    """Every equals sign begins an escape of two hexadecimal digits or a soft line break.
+    """Every equals sign begins an escape of two hexadecimal digits or ends its line, and nothing stands there but ASCII text.
 
-    Readers differ about any other, and about lower-case digits, which RFC 2045 section 6.7 rule 1 forbids.
+    Readers differ about any other sign, about lower-case digits, which RFC 2045 section 6.7 rule 1 forbids, about blanks behind
+    the sign of a soft line break, and about octets that had to be encoded: some leave those out.
     """
-    return _UNSOUND.search(octets, start, end) is None
+    if _UNSOUND_SIGN.search(octets, start, end) is not None:
+        return False
+    return not any(piece.translate(None, _ALLOWED) for piece in pieces(octets, start, end))
 
 
 def lenient(octets: Octets, start: int, end: int) -> Iterator[bytes]:
