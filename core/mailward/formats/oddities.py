@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mailward.formats import budgets
 from mailward.formats.anomalies import MIME_SINGLETONS, SINGLETONS, duplicate
 from mailward.formats.dates import read_date
+from mailward.formats.header import FieldView
 from mailward.formats.inline_files import has_inline_file
 from mailward.formats.octets import find
 from mailward.formats.parameters import strip_comments
@@ -26,6 +27,7 @@ _TYPE = re.compile(rb"%b/%b[ \t]*(?:;|\Z)" % (_TOKEN, _TOKEN))
 """RFC 2045 section 5.1 in the form that all readers take alike: no comment, and no blank before the subtype."""
 _ENCODING = re.compile(rb"[^:]*:[ \t]*(?:7bit|8bit|binary|base64|quoted-printable)\r?\n?", re.IGNORECASE)
 """RFC 2045 section 6.1 likewise: some readers do not know base64 with a blank or a comment behind it, or on a folded line."""
+_FIELD_IN_FOLD = re.compile(rb"\n[ \t]+content-[a-z-]+[ \t]*:", re.IGNORECASE)
 _SHOWN = ("From", "Sender", "Reply-To", "Subject")
 """What a message list shows, or where an answer goes to."""
 
@@ -45,6 +47,8 @@ def of_part(part: "PartView") -> set[str]:
     found = set(part.declared_type.problems | part.declared_disposition.problems | part.header_problems)
     if any(field.is_malformed for field in part.fields):
         found.add("MALFORMED_FIELD")
+    if any(_hides_mime_field(field, part.parent is not None) for field in part.fields):
+        found.add("HIDDEN_MIME_FIELD")
     counts = Counter(field.name.lower() for field in part.fields)
     found |= {duplicate(name) for name in MIME_SINGLETONS if counts[name.lower()] > 1}
     declared = part.field("Content-Type")
@@ -65,6 +69,14 @@ def of_part(part: "PartView") -> set[str]:
     return found
 
 
+def _hides_mime_field(field: FieldView, is_in_part: bool) -> bool:
+    """Whether some reader could see another field of MIME here: behind a name that is none or has a comment, or on a folded line."""
+    name = field.name.lower()
+    if field.is_malformed:
+        return is_in_part or "content-" in name
+    return name.startswith("content-") and ("(" in name or _FIELD_IN_FOLD.search(field.raw) is not None)
+
+
 def _header_ends(part: "PartView") -> bool:
     """Whether an empty line ends the header, which may be the line end of a delimiter; some readers read on beyond that."""
     octets, at = part.buffer, part.body_start
@@ -82,8 +94,7 @@ def _of_multipart(part: "PartView") -> Iterator[str]:
     if part.boundary is None:
         return
     declared = part.field("Content-Type")
-    if declared and (part.boundary not in declared.raw or strip_comments(declared.value) != declared.value):
-        # It is folded, in pieces, encoded or behind a comment: most readers find another one or none.
+    if declared and not _is_plain_boundary(part.boundary, declared.raw):
         yield "AMBIGUOUS_BOUNDARY"
     above = part.parent
     while above is not None:
@@ -97,11 +108,20 @@ def _of_multipart(part: "PartView") -> Iterator[str]:
             yield "PARTS_AFTER_CLOSE"
 
 
+def _is_plain_boundary(boundary: bytes, raw: bytes) -> bool:
+    """Whether it stands right behind its name, not folded, in pieces, encoded or near a comment: others find another or none."""
+    at = raw.lower().find(b"boundary=")
+    behind = raw[at + len(b"boundary=") :]
+    return at >= 0 and behind.startswith((boundary, b'"' + boundary + b'"')) and strip_comments(raw) == raw
+
+
 def _of_leaf(part: "PartView") -> Iterator[str]:
     if not is_sound(part.buffer, part.body_start, part.end, part.encoding):
         yield "BROKEN_BASE64" if part.encoding == "base64" else "BROKEN_QUOTED_PRINTABLE"
     if part.content_type.startswith("text/") and has_inline_file(part.buffer, part.body_start, part.end):
         yield "INLINE_FILE"
+    if part.content_type in ("message/partial", "message/external-body"):
+        yield "PARTIAL_MESSAGE"
     if "boundary" in part.parameters and not part.declared_type.value.startswith("multipart/"):
         yield "BOUNDARY_WITHOUT_MULTIPART"
 

@@ -129,7 +129,7 @@ def test_an_encoded_attached_message_is_opened_too(encoding: str, encode: object
         ),
         (("Content-Type: text/plain", "Content-Type: text/html", "", "x"), ["x"], "DUPLICATE_CONTENT_TYPE"),
         (("Content-Type: text", "", "x"), ["x"], "MALFORMED_CONTENT_TYPE"),
-        (("Content-Type : text/html", "", "<p>x"), ["x"], "MALFORMED_FIELD"),
+        (("Content-Type : text/html", "", "<p>x"), ["x"], "HIDDEN_MIME_FIELD MALFORMED_FIELD"),
         (("Content-Transfer-Encoding: b ase64", "", "x"), ["x"], "MALFORMED_ENCODING"),
         (("Content-Transfer-Encoding: (c)base64", "", "eA=="), ["x"], "MALFORMED_ENCODING"),
         (('Content-Transfer-Encoding: "base64"', "", "eA=="), ["x"], "MALFORMED_ENCODING"),
