@@ -70,7 +70,7 @@ def of_part(part: "PartView") -> set[str]:
 
 
 def _hides_mime_field(field: FieldView, is_in_part: bool) -> bool:
-    """Whether some reader could see another field of MIME here: behind a name that is none or has a comment, or on a folded line."""
+    """Whether some reader could see another field of MIME: behind a bad name or one with a comment, or on a folded line."""
     name = field.name.lower()
     if field.is_malformed:
         return is_in_part or "content-" in name
