@@ -97,7 +97,9 @@ def fast(octets: bytes) -> Node:
 
 
 def _of_fast(part: fast_mail_parser.PyMimePart) -> Node:
-    return Node(part.content_type.lower(), None, part.content, tuple(_of_fast(child) for child in part.children))
+    # It groups the fields by their names, and decodes the values.
+    fields = tuple((name.lower(), _even(value.encode())) for name, values in part.headers.items() for value in values)
+    return Node(part.content_type.lower(), fields, part.content, tuple(_of_fast(child) for child in part.children))
 
 
 READERS: dict[str, Callable[[bytes], Node]] = {"stdlib": stdlib, "fast": fast}
@@ -110,8 +112,10 @@ def differences(reader: str, we: Node, they: Node) -> Iterator[Disagreement]:
         place, a, b = waiting.pop()
         if a.content_type != b.content_type:
             yield Disagreement(reader, "type", place, a.content_type, b.content_type)
-        if a.fields is not None and b.fields is not None and a.fields != b.fields:
-            yield Disagreement(reader, "fields", place, *_first_difference(a.fields, b.fields))
+        if a.fields is not None and b.fields is not None:
+            x, y = (a.fields, b.fields) if reader == "stdlib" else _comparable(a.fields, b.fields)
+            if x != y:
+                yield Disagreement(reader, "fields", place, *_first_difference(x, y))
         if len(a.children) != len(b.children):
             yield Disagreement(reader, "tree", place, a.shape(), b.shape())
             continue
@@ -130,6 +134,16 @@ def _same(we: Node, theirs: bytes) -> bool:
 
 def _lines(octets: bytes) -> bytes:
     return _BLANKS_AT_LINE_END.sub(b"", octets.replace(b"\r\n", b"\n")).rstrip(b"\n")
+
+
+def _comparable(we: Fields, they: Fields) -> tuple[Fields, Fields]:
+    """Sorted, since the order is not told; of values that they may have decoded nothing but that they are there."""
+    decoded = {name for name, value in we if b"=?" in value or not value.isascii()}
+
+    def evened(fields: Fields) -> Fields:
+        return tuple(sorted((name, b"" if name in decoded else value) for name, value in fields))
+
+    return evened(we), evened(they)
 
 
 def _first_difference(a: Fields, b: Fields) -> tuple[object, object]:
