@@ -94,6 +94,8 @@ def _around_comments(value: bytes) -> tuple[list[bytes], bool]:
 
 def parse_parameterised(value: bytes) -> Parameterised:
     """Read an unfolded field value of the form `value; name=value ...`. Never raises."""
+    if len(value) > budgets.PARAMETERISED_OCTETS:
+        return _careful(value)
     found = _cached(value) if len(value) <= _CACHED_OCTETS else _ordinary(value)
     return found or _careful(value)
 
@@ -141,6 +143,8 @@ def _careful(value: bytes) -> Parameterised:
     text = value[: budgets.PARAMETERISED_OCTETS]
     if len(text) < len(value):
         problems.add("TOO_MANY_PARAMETERS")
+        # What others read there is most likely the first or the last of a name.
+        value = text + value[max(len(text), len(value) - len(text)) :]
     around, is_closed = _around_comments(text)
     if not is_closed:
         problems.add("MALFORMED_PARAMETER")
