@@ -73,6 +73,12 @@ HOSTILE: dict[str, Maker] = {
     "t_mime_20_nested_in_turns": _nested(
         lambda n: b"Content-Type: multipart/digest; boundary=b%d\r\n\r\n--b%d\r\nContent-Type: message/rfc822\r\n\r\n" % (n, n)
     ),
+    "t_mime_20_nested_and_a_long_body": lambda size: _filled(
+        _TOP + b"".join(b"Content-Type: multipart/mixed; boundary=%d.\r\n\r\n--%d.\r\n" % (n, n) for n in range(31)) + b"\r\n",
+        b"a line of text that is none of theirs\r\n",
+        b"",
+        size,
+    ),
     "t_mime_20_nested_and_closed": lambda size: b"".join(
         [
             _TOP,

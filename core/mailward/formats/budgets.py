@@ -60,6 +60,8 @@ ENCODED_MESSAGE_OCTETS = 16 * 1024 * 1024
 """An encoded message/rfc822 that is opened."""
 DELIMITERS = 2 * PARTS
 """Delimiter lines of a message: each part has one and each multipart one more."""
+DELIMITERS_LOOKED_AT = 5 * PARTS
+"""Lines that begin as a delimiter line of a deeply nested multipart does, and are none."""
 _SOME_PARTS = 100
 _PART_OCTETS = 500
 """On average no honest mail of more than a few parts has smaller ones: a header alone is not much less."""
