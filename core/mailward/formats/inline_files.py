@@ -77,12 +77,17 @@ def find_inline_files(octets: Octets, start: int, end: int) -> tuple[InlineFile,
 
 def _files(octets: Octets, start: int, end: int) -> Iterator[InlineFile]:
     begun = _FIRST_LINE.match(octets, start, end) or _BEGIN.search(octets, start, end)
+    talk = 0
     while begun is not None:
         # The line end behind a first line can be the one before the next.
         following = _BEGIN.search(octets, max(begun.end() - 1, start), end)
         found = _file(octets, begun, following.start() + 1 if following else end)
         if found is not None:
             yield found
+        elif (talk := talk + 1) == INLINE_FILES:
+            # Nobody talks of so many files: from here on it is one.
+            yield InlineFile("uuencode", "", begun.start(), begun.start(), end, end)
+            return
         begun = following
 
 

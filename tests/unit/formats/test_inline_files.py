@@ -112,6 +112,13 @@ def test_t_mime_18_talk_about_a_file_is_none() -> None:
         assert not has_inline_file(text, 0, len(text))
 
 
+def test_t_mime_18_talk_about_very_many_files_is_one() -> None:
+    text = b"begin 644 x\nno\n" * 5000
+    (file,) = find_inline_files(text, 0, len(text))
+    assert (file.start, file.end) == (199 * 15 - 1, len(text))
+    assert has_inline_file(text, 0, len(text))
+
+
 def test_t_mime_18_names_are_text_whatever_their_octets() -> None:
     assert [name for _, name, _ in found_in(uu(b"x", b"\xff\xfe") + uu(b"x", "ä".encode()))] == ["ÿþ", "ä"]
 
