@@ -110,3 +110,8 @@ ANOMALIES: Mapping[str, Anomaly] = {
 def hide_content(names: Iterable[str]) -> tuple[str, ...]:
     """Those of the names because of which another reader may find other content, in their order."""
     return tuple(name for name in names if ANOMALIES[name].hides_content)
+
+
+def is_suspicious(names: Iterable[str]) -> bool:
+    """Other readings are worth the search: another reader may find other content, or end lines and headers elsewhere."""
+    return any(name == "BARE_CR" or ANOMALIES[name].hides_content for name in names)

@@ -58,6 +58,16 @@ ENCODED_MESSAGES = 3
 """An encoded message/rfc822 inside another one, and so on: each level is decoded into memory."""
 ENCODED_MESSAGE_OCTETS = 16 * 1024 * 1024
 """An encoded message/rfc822 that is opened."""
+READINGS = 500
+"""Ways in which the parts of one message may be read; what is declared comes first."""
+READING_TIMES = 8
+"""What is decoded beside the declared reading, as multiples of the message's size."""
+READING_OCTETS = 1024 * 1024
+"""That much is decoded beside the declared reading of any message, however small."""
+BLOCKS = 4000
+"""Pieces between lines of two hyphens that are looked at."""
+BOUNDARIES = 24
+"""Boundaries that are tried beside each other, those that fields name first."""
 DELIMITERS = 2 * PARTS
 """Delimiter lines of a message: each part has one and each multipart one more."""
 DELIMITERS_LOOKED_AT = 5 * PARTS

@@ -1,0 +1,90 @@
+"""What is taken out of an opaquely signed S/MIME object (RFC 5652), whatever its lengths look like."""
+
+import datetime
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.x509.oid import NameOID
+
+from mailward.formats.cms import Cms, read_cms
+
+CONTENT = b"Content-Type: text/plain\r\n\r\nsigned\r\n"
+SIGNED = bytes.fromhex("06092a864886f70d010702")
+DATA = bytes.fromhex("06092a864886f70d010701")
+
+
+@pytest.fixture(scope="module")
+def signer() -> pkcs7.PKCS7SignatureBuilder:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "signer.example")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    return pkcs7.PKCS7SignatureBuilder().add_signer(certificate, key, hashes.SHA256())
+
+
+def value(tag: int, content: bytes) -> bytes:
+    """A definite length in the long form."""
+    return bytes([tag, 0x84]) + len(content).to_bytes(4, "big") + content
+
+
+def open_ended(tag: int, content: bytes) -> bytes:
+    """An indefinite length (X.690 section 8.1.3.6)."""
+    return bytes([tag, 0x80]) + content + b"\0\0"
+
+
+def test_t_mime_29_the_content_of_an_opaque_signature_comes_out(signer: pkcs7.PKCS7SignatureBuilder) -> None:
+    made = signer.set_data(CONTENT).sign(serialization.Encoding.DER, [pkcs7.PKCS7Options.Binary])
+    assert read_cms(made) == Cms("signed", CONTENT)
+
+
+def test_a_detached_signature_has_no_content(signer: pkcs7.PKCS7SignatureBuilder) -> None:
+    options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
+    assert read_cms(signer.set_data(CONTENT).sign(serialization.Encoding.DER, options)) == Cms("signed")
+
+
+@pytest.mark.parametrize("wrap", [value, open_ended])
+def test_content_in_pieces_and_lengths_of_both_kinds(wrap) -> None:  # type: ignore[no-untyped-def]
+    pieces = wrap(0x24, b"".join(value(0x04, CONTENT[at : at + 7]) for at in range(0, len(CONTENT), 7)))
+    info = wrap(0x30, DATA + wrap(0xA0, pieces))
+    data = wrap(0x30, b"\x02\x01\x01" + wrap(0x31, b"") + info + wrap(0x31, b""))
+    assert read_cms(wrap(0x30, SIGNED + wrap(0xA0, data))) == Cms("signed", CONTENT)
+
+
+def test_encrypted_objects_are_called_so() -> None:
+    assert read_cms(value(0x30, bytes.fromhex("06092a864886f70d010703") + value(0xA0, b""))).kind == "encrypted"
+    assert read_cms(value(0x30, bytes.fromhex("060b2a864886f70d0109100117") + value(0xA0, b""))).kind == "encrypted"
+
+
+@pytest.mark.parametrize("octets", [b"", b"\x30", b"\x30\x80", b"\x30\xff" + b"\xff" * 20, b"\x30\x85", b"hello", b"\x1f" * 9])
+def test_what_is_no_cms_has_no_content(octets: bytes) -> None:
+    assert read_cms(octets) == Cms("other")
+
+
+def test_t_mime_29_a_cut_off_object_gives_what_is_there(signer: pkcs7.PKCS7SignatureBuilder) -> None:
+    made = signer.set_data(CONTENT).sign(serialization.Encoding.DER, [pkcs7.PKCS7Options.Binary])
+    for end in range(len(made)):
+        assert CONTENT.startswith(read_cms(made[:end]).content)
+
+
+def test_t_mime_29_deep_nesting_costs_no_more_than_its_size() -> None:
+    def seconds(depth: int) -> float:
+        octets = value(0x30, SIGNED + value(0xA0, value(0x30, value(0x30, DATA + value(0xA0, b"\x24\x80" * depth)))))
+        started = time.perf_counter()
+        assert read_cms(octets).kind == "signed"
+        return time.perf_counter() - started
+
+    seconds(1000)
+    assert seconds(200_000) < 20 * max(seconds(20_000), 0.005)
