@@ -19,7 +19,9 @@ from mailward.formats.mailboxes import AddressList, Mailbox, read_address_list
 from mailward.formats.mime import index
 from mailward.formats.octets import Octets
 from mailward.formats.part import IDENTITY, PartView
+from mailward.formats.readings import Readings
 from mailward.formats.texts import TEXT_TYPES, TextPart, links_of, problems_of
+from mailward.formats.union import readings_of
 
 __all__ = ["FieldView", "Link", "Mailbox", "MessageView", "PartView", "TextPart"]
 
@@ -160,6 +162,14 @@ class MessageView:
         """Where the texts lead, of each alternative, each link once, at most 2,000; then where the List- fields do (RFC 2369)."""
         yield from links_of(self._texts)
         yield from (link for name in LIST_FIELDS for field in self.all(name) for link in list_links(field.text))
+
+    @cached_property
+    def _readings(self) -> Readings:
+        return readings_of(self, MessageView)
+
+    def readings(self) -> Readings:
+        """Every way in which some reader may read the parts, bounded: the declared content first. For scanners."""
+        return self._readings
 
     def attachments(self) -> Iterator[PartView]:
         """The parts that a client would offer to save: neither multipart nor plain reading text."""

@@ -1,0 +1,235 @@
+"""In how many ways can this message be read? (T-MIME-01..19, 28, 29)
+
+First what its header declares: the content of each leaf, of opened messages, S/MIME objects, TNEF and files in the text. For
+honest mail that is all. Where anomalies say that another reader may find other parts or other octets, every plausible reading
+follows: other transfer encodings, boundaries, ends of headers, and what looks encoded without regard to structure. What comes in
+fragments (message/partial) or lies elsewhere (message/external-body) is never put together here.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from typing import Protocol
+
+from mailward.formats.anomalies import is_suspicious
+from mailward.formats.blocks import Block, blocks_of, body_starts, looks_like_part
+from mailward.formats.budgets import ENCODED_MESSAGE_OCTETS, ENCODED_MESSAGES, READING_OCTETS
+from mailward.formats.cms import read_cms
+from mailward.formats.hidden import Span, base64_runs, gaps, has_base64_line, has_escapes, has_hidden_field, named_encodings
+from mailward.formats.inline_files import find_inline_files
+from mailward.formats.octets import Octets
+from mailward.formats.parameters import parse_parameterised
+from mailward.formats.part import PartView
+from mailward.formats.readings import BLANKS, ENCODED, Body, Gathering, Header, Readings, trimmed
+from mailward.formats.tnef import read_tnef
+from mailward.formats.transfer import is_sound, other_decodings
+
+_PARAMETER_OCTETS = 1024
+_CMS_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+
+
+class Message(Protocol):
+    """What is asked of a message."""
+
+    @property
+    def octets(self) -> Octets: ...
+    @property
+    def header_octets(self) -> bytes: ...
+    @property
+    def anomalies(self) -> tuple[str, ...]: ...
+    @property
+    def root(self) -> PartView: ...
+    def parts(self) -> Iterator[PartView]: ...
+
+
+Opener = Callable[[bytes], Message]
+"""Makes a message of octets."""
+_Inner = tuple[str, bytes]
+"""A message inside another one: how its parts are called, its octets."""
+
+
+def readings_of(message: Message, opened: Opener) -> Readings:
+    """Every reading of a message and of the messages that have to be decoded to be seen."""
+    gathering = Gathering(len(message.octets))
+    waiting = [(message, "", 0)]
+    while waiting:
+        each, within, level = waiting.pop()
+        gathering.keep(each.octets)
+        for label, octets in _Reader(each, within, gathering, opened).read():
+            if level < ENCODED_MESSAGES:
+                waiting.append((opened(octets), label, level + 1))
+            else:
+                gathering.is_cut = True
+    return gathering.readings()
+
+
+class _Reader:
+    """Reads one message that lies in one buffer."""
+
+    def __init__(self, message: Message, within: str, gathering: Gathering, opened: Opener) -> None:
+        self._octets = message.octets
+        self._within = within
+        self._gathering = gathering
+        self._opened = opened
+        self._parts = [part for part in message.parts() if part.buffer is message.octets]
+        self._leaves = [part for part in self._parts if not part.is_multipart and not part.children]
+        self._headers = [message.header_octets, *(part.header_octets for part in self._parts[1:])]
+        self._anomalies = message.anomalies
+        self._shown = sorted(Span(p.body_start, p.end) for p in self._leaves if p.encoding not in ENCODED)
+
+    def read(self) -> Iterator[_Inner]:
+        """Add the declared readings, and the others if there is a reason for them. Yields what must be opened to go on."""
+        for part in self._leaves:
+            self._gathering.add_declared(self._body_of(part), _declared_as(part), part.encoding)
+            yield from self._look_into(part)
+        for part in self._parts:
+            if part.encoding in ENCODED and (part.is_multipart or part.is_message or _claims_parts(part)):
+                yield from self._opened_encoded(part)
+        if self._is_suspicious():
+            self._add_others()
+        else:
+            self._add_runs([span for span in self._shown if has_base64_line(self._octets, span)])
+
+    def _is_suspicious(self) -> bool:
+        """The line at the top that mbox files have is no field, but no reader takes it for more."""
+        odd = (f for part in self._parts if "MALFORMED_FIELD" in part.problems for f in part.fields if f.is_malformed)
+        return (
+            is_suspicious(self._anomalies)
+            or any(not f.raw.startswith(b"From ") for f in odd)
+            or any(map(has_hidden_field, self._headers))
+        )
+
+    def _body_of(self, part: PartView) -> Body:
+        header = Header(self._within + part.number, part.content_type, part.filenames)
+        return Body(header, part.buffer, part.body_start, part.end)
+
+    def _look_into(self, part: PartView) -> Iterator[_Inner]:
+        name = next(iter(part.filenames), "").lower()
+        number = self._within + part.number
+        if part.content_type in _CMS_TYPES or name.endswith(".p7m"):
+            cms = read_cms(self._decoded(part))
+            self._gathering.has_encrypted = self._gathering.has_encrypted or cms.kind == "encrypted"
+            if cms.content:
+                yield f"{number} signed, ", cms.content
+        elif part.content_type in _TNEF_TYPES or name == "winmail.dat":
+            self._add_tnef(number, self._decoded(part))
+        elif part.content_type == "application/pgp-encrypted":
+            self._gathering.has_encrypted = True
+        elif part.content_type.startswith("text/"):
+            self._add_inline_files(part)
+
+    def _add_tnef(self, number: str, octets: bytes) -> None:
+        self._gathering.keep(octets)
+        for file in read_tnef(octets).files:
+            header = Header(f"{number} TNEF", file.type or "application/octet-stream", (file.name,) if file.name else ())
+            self._gathering.add(Body(header, octets, file.start, file.end), "out of TNEF", "7bit")
+
+    def _add_inline_files(self, part: PartView) -> None:
+        octets, start, end = part.buffer, part.body_start, part.end
+        if part.encoding in ENCODED:
+            if part.size_octets > READING_OCTETS:
+                return  # no text that somebody reads
+            octets = part.decode()
+            start, end = 0, len(octets)
+        for file in find_inline_files(octets, start, end):
+            header = Header(self._within + part.number, filenames=(file.name,) if file.name else ())
+            size, chunks = file.end - file.start, partial(file.chunks, octets)
+            self._gathering.add_chunks(header, f"{file.kind} in the text", size, chunks, is_rival=True)
+
+    def _opened_encoded(self, part: PartView) -> Iterator[_Inner]:
+        """RFC 2045 section 6.4 forbids it, yet readers decode it: a multipart or a message with a transfer encoding."""
+        octets = self._decoded(part)
+        declared = part.field("Content-Type")
+        if not part.is_message and declared is not None:
+            octets = declared.raw + b"\r\n" + octets
+        yield f"{self._within}{part.number} decoded, ", octets
+
+    def _decoded(self, part: PartView) -> bytes:
+        """The whole content; b"" when it is too much to be looked into."""
+        if part.size_octets > ENCODED_MESSAGE_OCTETS:
+            self._gathering.is_cut = True
+        elif self._gathering.spend(part.size_octets):
+            return part.decode()
+        return b""
+
+    def _add_others(self) -> None:
+        octets, body_start = self._octets, len(self._headers[0])
+        for part in self._parts:
+            is_leaf = not part.is_multipart and not part.children
+            self._add_decodings(self._body_of(part), part.header_octets, is_rival=is_leaf, as_it_stands=is_leaf)
+            if _is_undecided(part):
+                self._gathering.add(self._body_of(part), "as it stands", "7bit", is_rival=not self._is_shown(self._body_of(part)))
+        decoded = [Span(part.body_start, part.end) for part in self._leaves if part.encoding == "base64"]
+        self._add_runs(gaps(0, len(octets), decoded))
+        decoded = [Span(part.body_start, part.end) for part in self._leaves if part.encoding == "quoted-printable"]
+        if has_escapes(octets, gaps(body_start, len(octets), decoded)):
+            whole = Header(f"{self._within}all of it", "message/rfc822")
+            self._gathering.add(Body(whole, octets, 0, len(octets)), "quoted-printable", "quoted-printable")
+        known = {trimmed(octets, part.start, part.end) for part in self._parts if part.is_multipart or part.children}
+        blocks = blocks_of(octets, body_start, chain.from_iterable(map(_boundaries, self._headers)))
+        self._gathering.is_cut = self._gathering.is_cut or blocks.is_cut
+        self._add_block(Block(0, len(octets), b""), is_part=False)
+        for block in blocks.found:
+            if trimmed(octets, block.start, block.end) not in known:
+                self._add_block(block, is_part=looks_like_part(octets, block))
+
+    def _add_block(self, block: Block, *, is_part: bool) -> None:
+        for body_start in body_starts(self._octets, block):
+            header_octets = bytes(self._octets[block.start : body_start])
+            root = self._opened(header_octets.strip(BLANKS) + b"\r\n\r\n").root
+            header = Header(f"{self._within}octets {block.start} to {block.end}", root.content_type, root.filenames)
+            body = Body(header, self._octets, body_start, block.end)
+            self._add_decodings(body, header_octets, is_rival=is_part)
+
+    def _add_decodings(self, body: Body, header_octets: bytes, *, is_rival: bool, as_it_stands: bool = True) -> None:
+        """A body under every encoding that its header names to somebody, in every way that clients are known for."""
+        for encoding in named_encodings(header_octets) or ("7bit",):
+            if encoding == "7bit":
+                if as_it_stands:
+                    self._gathering.add(body, "as it stands", encoding, is_rival=is_rival and not self._is_shown(body))
+                continue
+            if encoding in ENCODED:
+                self._gathering.add(body, f"as {encoding}", encoding, is_rival=is_rival)
+            if encoding not in ENCODED or not is_sound(body.octets, body.start, body.end, encoding):
+                for other in other_decodings(encoding):
+                    self._gathering.add(body, f"as {encoding}, {other.name}", encoding, other, is_rival=is_rival)
+
+    def _is_shown(self, body: Body) -> bool:
+        """The declared readings show these octets as they stand, if only as part of a longer text."""
+        start, end = trimmed(body.octets, body.start, body.end)
+        return any(span.start <= start and end <= span.end for span in self._shown)
+
+    def _add_runs(self, spans: "Iterator[Span] | list[Span]") -> None:
+        for run in base64_runs(self._octets, spans):
+            header = Header(f"{self._within}octets {run.start} to {run.end}")
+            self._gathering.add(Body(header, self._octets, run.start, run.end), "base64 that no header names", "base64")
+
+
+def _declared_as(part: PartView) -> str:
+    return f"as {part.encoding}" if part.encoding in ENCODED else "as it stands"
+
+
+def _is_undecided(part: PartView) -> bool:
+    """Another reader may well take the body as it stands: the field about it is odd, or says what must not be said of it."""
+    odd = part.problems & {"MALFORMED_ENCODING", "DUPLICATE_CONTENT_TRANSFER_ENCODING"}
+    if odd or (part.encoding in ENCODED and _claims_parts(part)):
+        return True
+    return any(field.is_malformed and field.name.lower().startswith("content-") for field in part.fields)
+
+
+def _claims_parts(part: PartView) -> bool:
+    """It is read as text only because its body, as it stands, has no parts."""
+    declared = part.field("Content-Type")
+    return declared is not None and declared.value.lower().startswith((b"multipart/", b"message/"))
+
+
+def _boundaries(header: bytes) -> Iterator[bytes]:
+    """Every boundary that some reader finds in a header: at each place where the word stands (T-MIME-04)."""
+    lowered, position = header.lower(), 0
+    while (position := lowered.find(b"boundary", position)) >= 0:
+        rest = header[position : position + _PARAMETER_OCTETS].replace(b"\r", b"").replace(b"\n", b"")
+        position += len(b"boundary")
+        found = parse_parameterised(b"x/y; " + rest).boundary
+        if found is not None:
+            yield found
