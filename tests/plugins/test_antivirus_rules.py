@@ -17,9 +17,11 @@ import pytest
 from mailward.api import MessageView
 from mailward_plugins.antivirus import _finding
 from mailward_plugins.antivirus.instream import ScanReply, parse_reply, scan
-from mailward_plugins.antivirus.rules import Octets, ScanOutcome, plan, scan_all
+from mailward_plugins.antivirus.rules import ScanOutcome, scan_all
 from mailward_plugins.antivirus.settings import AntivirusFacts, AntivirusSettings
+from mailward_plugins.antivirus.streams import PIECE_OCTETS, Feed, streams_of
 from support.clamd_server import EICAR, STREAM_LIMIT_OCTETS, ClamdServer
+from support.plugin_services import run_blocking
 
 QUICK = {"connect_limit": timedelta(seconds=1), "idle_limit": timedelta(seconds=1), "reply_limit": timedelta(seconds=0.3)}
 
@@ -58,7 +60,12 @@ def settings(server: ClamdServer, **changes: object) -> AntivirusSettings:
 
 async def examine(message: bytes, chosen: AntivirusSettings) -> ScanOutcome:
     view = MessageView(message)
-    return await scan_all(plan(view, chosen.max_octets, chosen.max_parts), lambda octets: scan(octets, chosen))
+    return await scan_all(view, lambda pieces: scan(pieces, chosen), run_blocking, chosen.max_octets, chosen.max_parts)
+
+
+async def pieces_of(octets: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(octets), PIECE_OCTETS):
+        yield octets[start : start + PIECE_OCTETS]
 
 
 TEXT = part("text/plain", b"hello\r\n")
@@ -98,7 +105,7 @@ async def test_t_av_02_encrypted_archives_are_reported(clamd_server: ClamdServer
 @pytest.mark.parametrize("size_octets", [STREAM_LIMIT_OCTETS + 1, 5 * STREAM_LIMIT_OCTETS])
 async def test_t_av_10_beyond_clamds_limit_is_not_scanned_never_clean(clamd_server: ClamdServer, size_octets: int) -> None:
     for socket_name in (clamd_server.socket_path, clamd_server.address):
-        assert await scan(b"x" * size_octets, AntivirusSettings(socket=socket_name)) == ScanReply(is_complete=False)
+        assert await scan(pieces_of(b"x" * size_octets), AntivirusSettings(socket=socket_name)) == ScanReply(is_complete=False)
 
 
 async def test_t_av_11_our_own_limits_are_partial_and_small_parts_still_scanned(clamd_server: ClamdServer) -> None:
@@ -110,13 +117,37 @@ async def test_t_av_11_our_own_limits_are_partial_and_small_parts_still_scanned(
     assert "parts" in (await examine(many, settings(clamd_server, max_parts=50))).left_out
 
 
-def test_what_is_scanned_is_bounded_and_nothing_twice() -> None:
+async def test_nothing_is_scanned_twice() -> None:
     view = MessageView(mail(multipart(*[base64_part(b"same" * 1000)] * 150)))
-    assert len(plan(view, 25_000_000, 200).streams) == 2
+    feed = Feed(run_blocking, 25_000_000)
+    opened = [await feed.open(stream) for stream in streams_of(view)]
+    assert len([pieces for pieces in opened if pieces is not None]) == 2
+
+
+async def test_what_is_scanned_is_bounded_in_time() -> None:
+    async def clean(pieces: AsyncIterator[bytes]) -> ScanReply:
+        async for _ in pieces:
+            pass
+        return ScanReply()
+
     started = time.monotonic()
-    plan(MessageView(mail(TEXT + b"QUJD\r\n" * 200_000)), 25_000_000, 200)
-    plan(MessageView(mail(TEXT + b"word " * 200_000)), 25_000_000, 200)
-    assert time.monotonic() - started < 3
+    for body in (b"QUJD\r\n" * 200_000, b"word " * 200_000, b"--x\r\n\r\n" * 100_000):
+        await scan_all(MessageView(mail(TEXT + body)), clean, run_blocking, 25_000_000, 500)
+    assert time.monotonic() - started < 10
+
+
+async def test_a_big_attachment_is_never_held_whole() -> None:
+    largest = 0
+
+    async def measure(pieces: AsyncIterator[bytes]) -> ScanReply:
+        nonlocal largest
+        async for piece in pieces:
+            largest = max(largest, len(piece))
+        return ScanReply()
+
+    big = mail(multipart(TEXT, base64_part(b"0123456789" * 1_000_000)))
+    outcome = await scan_all(MessageView(big), measure, run_blocking, 25_000_000, 500)
+    assert not outcome.left_out and PIECE_OCTETS <= largest <= 2 * PIECE_OCTETS
 
 
 async def test_concurrent_scans_do_not_mix(clamd_server: ClamdServer) -> None:
@@ -182,7 +213,7 @@ async def test_t_av_10_a_clamd_that_dies_or_sleeps_is_an_error(tmp_path: Path) -
         async with fake_clamd(tmp_path, handler) as chosen:
             started = time.monotonic()
             with pytest.raises(clamd.ClamdError):
-                await scan(b"x" * 3_000_000, chosen)
+                await scan(pieces_of(b"x" * 3_000_000), chosen)
             assert time.monotonic() - started < 3
 
 
@@ -192,7 +223,7 @@ async def test_no_clamd_is_an_error(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
     for name in (str(tmp_path / "none.ctl"), f"127.0.0.1:{port}", f"[::1]:{port}", "nonsense", "host.example:3310"):
         with pytest.raises(clamd.ConnectionError):
-            await scan(b"x", AntivirusSettings(socket=name, **QUICK))
+            await scan(pieces_of(b"x"), AntivirusSettings(socket=name, **QUICK))
 
 
 async def test_a_full_backlog_ends_at_the_connect_limit(tmp_path: Path) -> None:
@@ -202,7 +233,7 @@ async def test_a_full_backlog_ends_at_the_connect_limit(tmp_path: Path) -> None:
         server.listen(0)
         started = time.monotonic()
         results = await asyncio.gather(
-            *(scan(b"x", AntivirusSettings(socket=path, **QUICK)) for _ in range(4)), return_exceptions=True
+            *(scan(pieces_of(b"x"), AntivirusSettings(socket=path, **QUICK)) for _ in range(4)), return_exceptions=True
         )
     assert all(isinstance(result, clamd.ClamdError) for result in results) and time.monotonic() - started < 4
 
@@ -216,8 +247,8 @@ async def test_findings_in_the_words_of_the_policy() -> None:
 
 
 async def test_heuristics_about_limits_are_no_virus() -> None:
-    async def answer(octets: Octets) -> ScanReply:
+    async def answer(pieces: AsyncIterator[bytes]) -> ScanReply:
         return ScanReply("Heuristics.Limits.Exceeded.MaxFileSize")
 
-    outcome = await scan_all(plan(MessageView(mail(TEXT)), 1000, 10), answer)
+    outcome = await scan_all(MessageView(mail(TEXT)), answer, run_blocking, 1000, 10)
     assert not outcome.virus and "limits" in outcome.left_out

@@ -19,7 +19,8 @@ from mailward.api.services import (
     Secrets,
     Services,
 )
-from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartView, SessionView, TextPart
+from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartView, Reading, Readings, SessionView, TextPart
+from mailward.formats.anomalies import ANOMALIES, Anomaly
 from mailward.formats.domains import normalise_domain
 from mailward.formats.network import normal_ip, source_of
 from mailward.model.address import Address, ForwardPath, ReversePath
@@ -30,10 +31,12 @@ from mailward.model.session import Role, TlsFacts
 from mailward.model.tls import TlsLevel, TlsRequirement
 
 __all__ = [
+    "ANOMALIES",
     "API_VERSION",
     "AccountCommand",
     "AddHeader",
     "Address",
+    "Anomaly",
     "Asked",
     "AuthResult",
     "Clock",
@@ -67,6 +70,8 @@ __all__ = [
     "PartView",
     "Plugin",
     "PrefixSubject",
+    "Reading",
+    "Readings",
     "RecordType",
     "Relaying",
     "RemoveHeader",

@@ -1,11 +1,12 @@
 """Antivirus: clamd looks at the message and at everything in it."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from weakref import WeakKeyDictionary
 
 from mailward.api import Finding, MessageView, Plugin, Services, Symbol, hookimpl
 from mailward_plugins.antivirus.instream import ScanReply, scan
-from mailward_plugins.antivirus.rules import Octets, ScanOutcome, plan, scan_all
+from mailward_plugins.antivirus.rules import ScanOutcome, scan_all
 from mailward_plugins.antivirus.settings import AntivirusFacts, AntivirusSettings
 from mailward_plugins.antivirus.testfile import look_for_test_file
 
@@ -32,14 +33,14 @@ async def inspect_message(message: MessageView, settings: AntivirusSettings, ser
     """One finding. No clear answer of the scanner is an exception, so that the policy's `on_error` decides."""
     slots = _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(settings.connections))
 
-    async def bounded_scan(octets: Octets) -> ScanReply:
+    async def bounded_scan(pieces: AsyncIterator[bytes]) -> ScanReply:
         if settings.engine == "test-file":
-            return look_for_test_file(octets)
+            return await look_for_test_file(pieces)
         async with slots:
-            return await scan(octets, settings)
+            return await scan(pieces, settings)
 
-    planned = await services.run_blocking(lambda: plan(message, settings.max_octets, settings.max_parts))
-    return _finding(await scan_all(planned, bounded_scan), NO_SCANNER if settings.engine == "test-file" else "clean")
+    outcome = await scan_all(message, bounded_scan, services.run_blocking, settings.max_octets, settings.max_parts)
+    return _finding(outcome, NO_SCANNER if settings.engine == "test-file" else "clean")
 
 
 def _finding(outcome: ScanOutcome, otherwise: str = "clean") -> Finding:

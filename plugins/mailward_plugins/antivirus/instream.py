@@ -6,8 +6,8 @@ can then still be read, which a stream transport would have thrown away.
 
 import asyncio
 import ipaddress
-import mmap
 import socket
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,7 +15,6 @@ import clamd
 
 from mailward_plugins.antivirus.settings import AntivirusSettings
 
-_CHUNK_OCTETS = 1 << 18
 _REPLY_LIMIT_OCTETS = 4096
 _TOO_BIG = "INSTREAM size limit exceeded. ERROR"
 
@@ -28,15 +27,18 @@ class ScanReply:
     is_complete: bool = True
 
 
-async def scan(octets: bytes | mmap.mmap, settings: AntivirusSettings) -> ScanReply:
-    """Have the octets scanned. Raises clamd.ClamdError when there is no clear answer, for whatever reason."""
+async def scan(pieces: AsyncIterator[bytes], settings: AntivirusSettings) -> ScanReply:
+    """Have a stream scanned that comes in pieces, none of them empty.
+
+    Raises clamd.ClamdError when there is no clear answer, for whatever reason, and what taking the pieces raises.
+    """
     try:
         connection = await _connect(settings)
     except (OSError, ValueError) as error:
         raise clamd.ConnectionError(f"clamd at {settings.socket} cannot be reached: {error or type(error).__name__}") from None
     with connection:
         try:
-            await _send(connection, octets, settings.idle_limit)
+            await _send(connection, pieces, settings.idle_limit)
             return parse_reply(await _receive(connection, settings.reply_limit))
         except OSError as error:  # TimeoutError is one, too
             raise clamd.ConnectionError(f"clamd at {settings.socket}: {error or type(error).__name__}") from None
@@ -77,15 +79,15 @@ async def _connect(settings: AntivirusSettings) -> socket.socket:
     return connection
 
 
-async def _send(connection: socket.socket, octets: bytes | mmap.mmap, idle_limit: timedelta) -> None:
+async def _send(connection: socket.socket, pieces: AsyncIterator[bytes], idle_limit: timedelta) -> None:
     """The command and the data in pieces; ends early when clamd stops listening, as it says why in its answer."""
     loop = asyncio.get_running_loop()
     head = b"zINSTREAM\0"
     try:
-        for start in range(0, len(octets), _CHUNK_OCTETS):
-            piece = octets[start : start + _CHUNK_OCTETS]
+        async for piece in pieces:
             async with asyncio.timeout(idle_limit.total_seconds()):
-                await loop.sock_sendall(connection, head + len(piece).to_bytes(4, "big") + piece)
+                await loop.sock_sendall(connection, head + len(piece).to_bytes(4, "big"))
+                await loop.sock_sendall(connection, piece)
             head = b""
         async with asyncio.timeout(idle_limit.total_seconds()):
             await loop.sock_sendall(connection, head + bytes(4))

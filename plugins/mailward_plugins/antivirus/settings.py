@@ -13,7 +13,7 @@ class AntivirusSettings(Settings):
 
     socket: path of clamd's unix socket, or "127.0.0.1:3310", "[::1]:3310".
 
-    max_octets: nothing larger is sent; keep it at or below clamd's StreamMaxLength. max_parts: decoded parts scanned per message.
+    max_octets: nothing larger is sent; keep it at or below clamd's StreamMaxLength. max_parts: readings of parts scanned per message.
     connections: scans at the same time per process. connect_limit, idle_limit, reply_limit: for reaching clamd, for one piece of
     data to be taken, and for its answer.
     """
@@ -21,7 +21,7 @@ class AntivirusSettings(Settings):
     engine: Literal["clamd", "test-file"] = "clamd"
     socket: str = "/run/clamav/clamd.ctl"
     max_octets: int = 25_000_000
-    max_parts: int = 200
+    max_parts: int = 500
     connections: int = 8
     connect_limit: timedelta = timedelta(seconds=3)
     idle_limit: timedelta = timedelta(seconds=10)
