@@ -85,7 +85,7 @@ def test_what_is_found_at_mail(mail_from: str, tls: TlsFacts | None, facts: Encr
 
 def preset(direction: Direction) -> tuple[Policy, PluginHost]:
     host = PluginHost()
-    names = ("antivirus", "encryption", "spf", "dkim", "dmarc", "spam")
+    names = ("ambiguity", "antivirus", "encryption", "spf", "dkim", "dmarc", "spam")
     stages = {"spf": "mail", "encryption": "mail"}
     return load_preset(direction, host.enable(names), stages=stages), host  # type: ignore[arg-type]
 

@@ -80,6 +80,12 @@ class EncryptionFacts(Facts):
     satisfied: bool = False
 
 
+@dataclass(frozen=True)
+class AmbiguityFacts(Facts):
+    mime: bool = False
+    author: bool = False
+
+
 PLUGINS = {
     "accounts": Plugin(1, "passwords"),
     "totp": Plugin(1, "codes"),
@@ -88,6 +94,7 @@ PLUGINS = {
     "spf": Plugin(1, "SPF", facts=SpfFacts, symbols={"SPF_FAIL": Symbol(2.5, "fails"), "SPF_PASS": Symbol(-0.2, "passes")}),
     "dkim": Plugin(1, "DKIM", facts=DkimFacts, symbols={"DKIM_PASS": Symbol(-0.2, "holds")}),
     "dmarc": Plugin(1, "DMARC", facts=DmarcFacts, symbols={"DMARC_FAIL": Symbol(1.0, "fails")}),
+    "ambiguity": Plugin(1, "readers", facts=AmbiguityFacts, symbols={"AMBIGUOUS_MIME": Symbol(4.0, "differs")}),
     "antivirus": Plugin(
         1, "clamd", settings=AntivirusSettings, facts=AntivirusFacts, symbols={"VIRUS_FOUND": Symbol(20.0, "malware")}
     ),

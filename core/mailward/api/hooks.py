@@ -164,7 +164,7 @@ def inspect_message(
     Stage:    message; once per message, for the union of its recipients, before the reply to the end of DATA.
     Return:   None, one Finding, or several. May be a coroutine function.
     On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail, 451 4.3.0).
-    Used by:  dkim, dmarc, antivirus, spam.            Since: API 1.
+    Used by:  dkim, dmarc, antivirus, ambiguity, spam.           Since: API 1.
     """
 
 

@@ -120,8 +120,8 @@ def test_plugins_that_are_off_or_missing_and_optional_leave_their_rules_out(tmp_
         "version: 1\nextends: mailward/inbound\nplugins: {spam: {mode: off}, dkim: {optional: true}, dmarc: {optional: true}}\n"
         "scores: {BAYES_SPAM: 3}\n"
     )
-    present = {name: PLUGINS[name] for name in ("antivirus", "encryption", "spf")}
-    assert plugins_named(path) == ("encryption", "antivirus", "spf", "dkim", "dmarc")
+    present = {name: PLUGINS[name] for name in ("ambiguity", "antivirus", "encryption", "spf")}
+    assert plugins_named(path) == ("encryption", "antivirus", "ambiguity", "spf", "dkim", "dmarc")
     policy = load_policy(path, present, stages=STAGES)
     assert [rule.name for rule in policy.view(BOB).rules] == ["must-be-encrypted", "infected"]
     assert [problem.path for problem in policy.warnings] == ["plugins.dkim", "plugins.dmarc", "scores.BAYES_SPAM", "rules[2]"]
