@@ -21,7 +21,7 @@ import pytest
 from mailward.api import MessageView
 from mailward_plugins.ambiguity.rules import observe, rivals
 from mailward_plugins.antivirus.instream import scan
-from mailward_plugins.antivirus.rules import scan_all
+from mailward_plugins.antivirus.rules import ScanOutcome, scan_all
 from mailward_plugins.antivirus.settings import AntivirusSettings
 from mailward_plugins.antivirus.streams import PIECE_OCTETS
 from support.clamd_server import ClamdServer
@@ -66,6 +66,11 @@ READERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
     "fast-mail-parser": by_fast_mail_parser,
     "blind": by_blind_scan,
 }
+
+
+async def examined(octets: bytes, chosen: AntivirusSettings) -> ScanOutcome:
+    message = MessageView(crlf(octets))
+    return await scan_all(message, lambda pieces: scan(pieces, chosen), run_blocking, chosen.max_octets, chosen.max_parts)
 
 
 class Clamd:
@@ -135,9 +140,7 @@ async def test_hidden_payloads_are_refused_by_the_plugin(clamd: Clamd) -> None:
     """All together: the whole message, streams, budgets and all. A payload id names how plain the message is: 3 is plain."""
     missed = []
     for name, octets in evasions().items():
-        message = MessageView(crlf(octets))
-        chosen = clamd.settings
-        outcome = await scan_all(message, lambda pieces: scan(pieces, chosen), run_blocking, chosen.max_octets, chosen.max_parts)
+        outcome = await examined(octets, clamd.settings)
         assert outcome.virus or not outcome.left_out
         if not outcome.virus:
             validity = _PAYLOAD_ID.search(octets)
@@ -148,10 +151,8 @@ async def test_hidden_payloads_are_refused_by_the_plugin(clamd: Clamd) -> None:
 
 @pytest.mark.parametrize("archive", ["av-samples/messages.tar.xz", "mime-evasion/hide-filename.d.tar.xz"])
 async def test_odd_messages_are_scanned_whole(clamd: Clamd, archive: str) -> None:
-    chosen = clamd.settings
     for octets in corpus_members(*archive.split("/")).values():
-        message = MessageView(crlf(octets))
-        outcome = await scan_all(message, lambda pieces: scan(pieces, chosen), run_blocking, chosen.max_octets, chosen.max_parts)
+        outcome = await examined(octets, clamd.settings)
         assert "ways" not in outcome.left_out and "parts" not in outcome.left_out
 
 

@@ -19,10 +19,11 @@ from mailward.api.services import (
     Secrets,
     Services,
 )
-from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartView, Reading, Readings, SessionView, TextPart
+from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartView, SessionView, TextPart
 from mailward.formats.anomalies import ANOMALIES, Anomaly
 from mailward.formats.domains import normalise_domain
 from mailward.formats.network import normal_ip, source_of
+from mailward.formats.readings import Reading, Readings
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.evidence import AuthResult

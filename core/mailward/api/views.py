@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from mailward.api.plugin import Facts, Finding
 from mailward.formats.message import Link, MessageView, PartView, TextPart
-from mailward.formats.readings import Reading, Readings
 from mailward.model.envelope import Envelope
 from mailward.model.evidence import AuthResult
 from mailward.model.session import Session

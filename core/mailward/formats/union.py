@@ -25,6 +25,8 @@ from mailward.formats.tnef import read_tnef
 from mailward.formats.transfer import is_sound, other_decodings
 
 _PARAMETER_OCTETS = 1024
+_PLACES = 64
+"""At so many places of one header a boundary is looked for; those of further ones are guessed from their lines."""
 _CMS_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 
@@ -227,9 +229,10 @@ def _claims_parts(part: PartView) -> bool:
 def _boundaries(header: bytes) -> Iterator[bytes]:
     """Every boundary that some reader finds in a header: at each place where the word stands (T-MIME-04)."""
     lowered, position = header.lower(), 0
-    while (position := lowered.find(b"boundary", position)) >= 0:
+    for _ in range(_PLACES):
+        position = lowered.find(b"boundary", position)
+        if position < 0:
+            return
         rest = header[position : position + _PARAMETER_OCTETS].replace(b"\r", b"").replace(b"\n", b"")
         position += len(b"boundary")
-        found = parse_parameterised(b"x/y; " + rest).boundary
-        if found is not None:
-            yield found
+        yield from parse_parameterised(b"multipart/mixed; " + rest).boundaries

@@ -67,7 +67,8 @@ def _of_mime(known: Mapping[str, Anomaly], readings: Readings) -> Observation | 
         first = different[0]
         more = f" and in {len(different) - 1} other ways" if len(different) > 1 else ""
         reason = f" ({_sentences(known, names)})" if names else ""
-        return Observation("AMBIGUOUS_MIME", f"{_place(first)}: other readers find other content, {first.how}{more}{reason}", "quarantine")
+        text = f"{_place(first)}: other readers find other content, {first.how}{more}{reason}"
+        return Observation("AMBIGUOUS_MIME", text, "quarantine")
     return Observation("ODD_MIME", f"{_sentences(known, names)}; all readings agree") if names else None
 
 

@@ -13,9 +13,9 @@ class AntivirusSettings(Settings):
 
     socket: path of clamd's unix socket, or "127.0.0.1:3310", "[::1]:3310".
 
-    max_octets: nothing larger is sent; keep it at or below clamd's StreamMaxLength. max_parts: readings of parts scanned per message.
-    connections: scans at the same time per process. connect_limit, idle_limit, reply_limit: for reaching clamd, for one piece of
-    data to be taken, and for its answer.
+    max_octets: nothing larger is sent; keep it at or below clamd's StreamMaxLength. max_parts: readings of parts that are scanned
+    of one message. connections: scans at the same time per process. connect_limit, idle_limit, reply_limit: for reaching clamd,
+    for one piece of data to be taken, and for its answer.
     """
 
     engine: Literal["clamd", "test-file"] = "clamd"

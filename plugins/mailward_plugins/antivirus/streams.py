@@ -20,7 +20,7 @@ class TooMuch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One thing to scan. size_octets: no less than there is. is_declared: not one more guess. is_message: all of it, as received."""
+    """One thing to scan. size_octets: no less than there is. is_declared: not a guess. is_message: all of it, as received."""
 
     name: str
     size_octets: int
