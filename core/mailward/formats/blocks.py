@@ -57,15 +57,15 @@ def blocks_of(octets: Octets, body_start: int, declared: Iterable[bytes]) -> Blo
             break
         places = _delimiters(octets, body_start, boundary) if boundary in known else iter(guesses[boundary])
         cut = list(_between(octets, body_start, places, boundary))
-        if boundary in known or any(looks_like_part(octets, block) for block in cut[1:]):
+        if boundary in known or any(looks_like_part(octets, block.start, block.end) for block in cut[1:]):
             found += cut[: BLOCKS - len(found)]
             is_cut = is_cut or len(found) == BLOCKS
     return Blocks(tuple(found), is_cut or guesses_are_cut)
 
 
-def looks_like_part(octets: Octets, block: Block) -> bool:
-    """Its first octets are a header that says something about content."""
-    head = bytes(octets[block.start : min(block.end, block.start + _HEAD_OCTETS)]).lstrip(_BLANKS)
+def looks_like_part(octets: Octets, start: int, end: int) -> bool:
+    """The first octets are a header that says something about content."""
+    head = bytes(octets[start : min(end, start + _HEAD_OCTETS)]).lstrip(_BLANKS)
     return _FIELD_LINE.match(head) is not None and _MENTIONS_CONTENT.search(head) is not None
 
 

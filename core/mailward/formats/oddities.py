@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mailward.formats import budgets
 from mailward.formats.anomalies import MIME_SINGLETONS, SINGLETONS, duplicate
+from mailward.formats.blocks import looks_like_part
 from mailward.formats.dates import read_date
 from mailward.formats.header import FieldView
 from mailward.formats.inline_files import has_inline_file
@@ -30,6 +31,8 @@ _ENCODING = re.compile(rb"[^:]*:[ \t]*(?:7bit|8bit|binary|base64|quoted-printabl
 _FIELD_IN_FOLD = re.compile(rb"\n[ \t]+content-[a-z-]+[ \t]*:", re.IGNORECASE)
 _SHOWN = ("From", "Sender", "Reply-To", "Subject")
 """What a message list shows, or where an answer goes to."""
+_FIELDS_AGAIN = re.compile(rb"\s*content-(?:type|transfer-encoding|disposition)[ \t]*:", re.IGNORECASE)
+_SAMPLE_OCTETS = 256
 
 
 def of_header_block(part: "PartView") -> Iterator[str]:
@@ -106,6 +109,9 @@ def _of_multipart(part: "PartView") -> Iterator[str]:
         line = b"\n--" + part.boundary
         if find(part.buffer, line, part.epilogue_start - 1, part.end) >= 0:
             yield "PARTS_AFTER_CLOSE"
+    aside = ((part.body_start, part.preamble_end), (part.epilogue_start, part.end))
+    if any(looks_like_part(part.buffer, start, end) for start, end in aside if start is not None and end is not None):
+        yield "PART_OUTSIDE"
 
 
 def _is_plain_boundary(boundary: bytes, raw: bytes) -> bool:
@@ -116,6 +122,8 @@ def _is_plain_boundary(boundary: bytes, raw: bytes) -> bool:
 
 
 def _of_leaf(part: "PartView") -> Iterator[str]:
+    if _FIELDS_AGAIN.match(bytes(part.buffer[part.body_start : min(part.end, part.body_start + _SAMPLE_OCTETS)])):
+        yield "FIELDS_IN_BODY"
     if not is_sound(part.buffer, part.body_start, part.end, part.encoding):
         yield "BROKEN_BASE64" if part.encoding == "base64" else "BROKEN_QUOTED_PRINTABLE"
     if part.content_type.startswith("text/") and has_inline_file(part.buffer, part.body_start, part.end):

@@ -174,7 +174,7 @@ class _Reader:
         self._add_block(Block(0, len(octets), b""), is_part=False)
         for block in blocks.found:
             if trimmed(octets, block.start, block.end) not in known:
-                self._add_block(block, is_part=looks_like_part(octets, block))
+                self._add_block(block, is_part=looks_like_part(octets, block.start, block.end))
 
     def _add_block(self, block: Block, *, is_part: bool) -> None:
         for body_start in body_starts(self._octets, block):

@@ -72,10 +72,10 @@ def test_t_mime_15_where_a_body_may_start(head: bytes, body: bytes) -> None:
 
 
 def test_what_looks_like_a_part() -> None:
-    assert looks_like_part(PART, Block(0, len(PART), b""))
-    assert looks_like_part(b"\0Con\0tent-Type: x", Block(0, 17, b""))
-    assert not looks_like_part(b"dear content: hello", Block(0, 4, b""))
-    assert not looks_like_part(b"no field here\r\n", Block(0, 15, b""))
+    assert looks_like_part(PART, 0, len(PART))
+    assert looks_like_part(b"\0Con\0tent-Type: x", 0, 17)
+    assert not looks_like_part(b"dear content: hello", 0, 4)
+    assert not looks_like_part(b"no field here\r\n", 0, 15)
 
 
 @pytest.mark.parametrize(
