@@ -78,6 +78,12 @@ def test_t_mime_01_to_18_the_sentence_names_the_part_and_what_differs(octets: by
     assert facts(octets).mime
 
 
+def test_t_mime_26_a_text_that_says_something_else_in_another_charset() -> None:
+    body = b'<meta charset="utf-16le">' + "hello".encode("utf-16-le") + b"+ADw-script+AD4-"
+    found = findings(mail(b"Content-Type: text/html; charset=utf-7\r\n", body))["AMBIGUOUS_MIME"]
+    assert found.asks == "quarantine" and "charset" in found.text
+
+
 def test_an_odd_structure_that_reads_alike_alarms_nobody() -> None:
     octets = multipart(b"Content-Type: text/plain\r\n\r\nhello\r\n", FILE, end=b"")
     assert [(each.symbol, each.asks) for each in findings(octets).values()] == [("ODD_MIME", None)]

@@ -109,11 +109,18 @@ ANOMALIES: Mapping[str, Anomaly] = {
 }
 
 
+_STRUCTURE_BEYOND = frozenset({"BARE_CR", "FIELD_TOO_BIG", "HEADER_BLOCK_TOO_BIG", "MIME_DEEP", "MIME_PARTS"}) | frozenset(
+    {"TOO_MANY_FIELDS", "TOO_MANY_PARAMETERS"}
+)
+"""Beside what hides content: because of these a reader may go on where we stop."""
+
+
 def hide_content(names: Iterable[str]) -> tuple[str, ...]:
     """Those of the names because of which another reader may find other content, in their order."""
     return tuple(name for name in names if ANOMALIES[name].hides_content)
 
 
 def is_suspicious(names: Iterable[str]) -> bool:
-    """Other readings are worth the search: another reader may find other content, or end lines and headers elsewhere."""
-    return any(name == "BARE_CR" or ANOMALIES[name].hides_content for name in names)
+    """Other readings are worth the search: another reader may find other octets in a part, read on where we stop, or end lines
+    elsewhere."""
+    return any(name in _STRUCTURE_BEYOND or (ANOMALIES[name].hides_content and name != "AMBIGUOUS_CHARSET") for name in names)

@@ -34,6 +34,7 @@ _BLANKS = b" \t\r\x0b\x0c\0:"
 _BLANKS_OCTETS = 256
 _RUN = re.compile(rb"[A-Za-z0-9+/=\r\n]{60,}+")
 _BASE64_LINE = re.compile(rb"\n[A-Za-z0-9+/]{60,}+={0,2}[\r\n]")
+_LONG_LINE = re.compile(rb"[\r\n][A-Za-z0-9+/]{40}")
 _QP_ESCAPE = re.compile(rb"=[0-9A-Fa-f]{2}")
 _CONTROLS = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _ESCAPED_CONTROLS = re.compile(rb"=(?:0[0-8BCEFbcef]|1[0-9A-Fa-f])")
@@ -89,6 +90,10 @@ def base64_runs(octets: Octets, spans: Iterable[Span]) -> Iterator[Span]:
         for found in _RUN.finditer(octets, span.start, span.end):
             if len(found.group().translate(None, b"\r\n=")) >= _LETTERS_OF_A_RUN:
                 yield Span(found.start(), found.end())
+                # A word before it would shift the letters, so they are read from the first long line on, too.
+                line = _LONG_LINE.search(found.group())
+                if line is not None:
+                    yield Span(found.start() + line.start() + 1, found.end())
 
 
 def has_escapes(octets: Octets, spans: Iterable[Span]) -> bool:

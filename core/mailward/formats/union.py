@@ -25,7 +25,7 @@ from mailward.formats.tnef import read_tnef
 from mailward.formats.transfer import is_sound, other_decodings
 
 _PARAMETER_OCTETS = 1024
-_PLACES = 64
+_PLACES = 16
 """At so many places of one header a boundary is looked for; those of further ones are guessed from their lines."""
 _CMS_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})

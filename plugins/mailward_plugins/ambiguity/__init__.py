@@ -13,7 +13,7 @@ plugin = Plugin(
         "ODD_MIME": Symbol(0.5, "The structure breaks a rule, though all readings agree"),
         "AMBIGUOUS_AUTHOR": Symbol(4.0, "From names different authors to different readers"),
         "MISSING_AUTHOR": Symbol(2.0, "From names nobody"),
-        "ODD_AUTHOR": Symbol(1.0, "From breaks the rules, though all readings agree"),
+        "ODD_AUTHOR": Symbol(1.0, "From is odd, though all readings agree on the author"),
         "DUPLICATE_FIELD": Symbol(0.5, "A header field stands more than once that may stand once"),
         "BEYOND_BUDGET": Symbol(3.0, "The message is larger or deeper than is read"),
         "MESSAGE_FRAGMENT": Symbol(2.0, "It is a piece of a message, or says where its content lies"),

@@ -13,7 +13,8 @@ from mailward.api import ANOMALIES, Anomaly, Asked, MessageView, Reading, Readin
 _BLANKS = b" \t\r\n"
 _FRAGMENTS = frozenset({"message/partial", "message/external-body"})
 _REFUSED_SIZES = frozenset({"FIELD_TOO_BIG", "HEADER_BLOCK_TOO_BIG", "TOO_MANY_FIELDS"})
-_HARMLESS_SIZES = frozenset({"TOO_MANY_ADDRESSES"})
+_HARMLESS_SIZES = frozenset({"TEXT_TOO_BIG", "TOO_MANY_ADDRESSES", "TOO_MANY_LINKS", "TOO_MANY_WORDS"})
+_CHARSET_DIFFERS = "AMBIGUOUS_CHARSET"
 _AUTHOR_TWICE = "DUPLICATE_FROM"
 _AUTHOR_DIFFERS = frozenset({"FROM_AMBIGUOUS", "MULTIPLE_FROM_DOMAINS"})
 _SENTENCES = 3
@@ -69,6 +70,8 @@ def _of_mime(known: Mapping[str, Anomaly], readings: Readings) -> Observation | 
         reason = f" ({_sentences(known, names)})" if names else ""
         text = f"{_place(first)}: other readers find other content, {first.how}{more}{reason}"
         return Observation("AMBIGUOUS_MIME", text, "quarantine")
+    if _CHARSET_DIFFERS in names:
+        return Observation("AMBIGUOUS_MIME", known[_CHARSET_DIFFERS].sentence, "quarantine")
     return Observation("ODD_MIME", f"{_sentences(known, names)}; all readings agree") if names else None
 
 

@@ -70,7 +70,8 @@ def test_t_mime_12_a_field_hidden_in_another_one(header: bytes, expected: bool) 
 
 def test_runs_of_base64_are_found_and_words_are_not() -> None:
     text = b"Some words here, and a/path/of/some/length\r\n" + b"QUJD" * 15 + b"\r\n" + b"QUJD" * 5 + b"\r\nend of it."
-    (run,) = base64_runs(text, [Span(0, len(text))])
+    run, from_its_line = base64_runs(text, [Span(0, len(text))])
+    assert text[from_its_line.start :].startswith(b"QUJD") and from_its_line.end == run.end
     assert b"QUJD" * 15 + b"\r\n" + b"QUJD" * 5 in text[run.start : run.end]
     assert has_base64_line(text, Span(0, len(text)))
     assert not has_base64_line(b"words\r\n" * 100, Span(0, 700))

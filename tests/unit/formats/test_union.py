@@ -222,6 +222,16 @@ def test_binary_content_whose_line_ends_were_changed_on_the_way() -> None:
     assert octets in [content(r) for r in readings(message)]
 
 
+def test_t_mime_20_a_payload_deeper_than_parts_are_read() -> None:
+    nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (depth, depth) for depth in range(150))
+    assert shows(TOP + nested + FILE)
+
+
+def test_t_mime_21_a_payload_behind_more_parts_than_are_read() -> None:
+    assert shows(multipart(*[b"\r\n"] * 30_000, FILE))
+    assert shows(multipart(*[b"\r\n"] * 30_000, FILE.replace(b"base64", b"x"), declared=b"boundary=X"))
+
+
 def test_what_is_beyond_the_budget_is_said() -> None:
     body = b"".join(b"--%d\r\n" % number + FILE for number in range(3000))
     found = readings(TOP + b"Content-Type: multipart/mixed; boundary=X; boundary=Y\r\n\r\n" + body)
