@@ -17,7 +17,7 @@ def as_text(message: MessageView) -> str:
     lines = message.lines
     head = f"{message.size_octets} octets, the longest line has {lines.longest_octets}"
     sections = [("Fields", _field_lines(message) or ["none"]), ("Parts", _tree_lines(message, places=False))]
-    sections += [("Anomalies", _anomaly_lines(message) or ["none"])]
+    sections += [("Anomalies", _anomaly_lines(message) or ["none"]), ("Readings", _reading_lines(message))]
     return "\n\n".join([head, *("\n".join([title, *(f"  {line}" for line in body)]) for title, body in sections)])
 
 
@@ -73,6 +73,16 @@ def _anomaly_lines(message: MessageView) -> list[str]:
     return lines
 
 
+def _reading_lines(message: MessageView) -> list[str]:
+    readings = message.readings()
+    lines = []
+    for reading in readings:
+        names = f", {', '.join(one_line(name) for name in reading.filenames)}" if reading.filenames else ""
+        rival = "; another reader may show this instead" if reading.is_rival else ""
+        lines.append(f"{reading.part or 'the message itself'}: {reading.how}, {one_line(reading.content_type)}{names}{rival}")
+    return [*lines, "more than the budget allows"] if readings.is_cut else lines or ["none"]
+
+
 def as_json(message: MessageView) -> dict[str, Any]:
     """The same for programs; texts are decoded, places are offsets in octets."""
     return {
@@ -100,6 +110,18 @@ def as_json(message: MessageView) -> dict[str, Any]:
             }
             for name, numbers in _anomalies(message)
         ],
+        "readings": [
+            {
+                "part": reading.part,
+                "how": reading.how,
+                "content_type": reading.content_type,
+                "filenames": list(reading.filenames),
+                "is_declared": reading.is_declared,
+                "is_rival": reading.is_rival,
+            }
+            for reading in message.readings()
+        ],
+        "readings_cut": message.readings().is_cut,
     }
 
 
