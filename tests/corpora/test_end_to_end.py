@@ -24,6 +24,7 @@ version: 1
 extends: mailward/inbound
 plugins:
   antivirus: {engine: test-file}
+  ambiguity: {heed: false}
 limits: {junk: 900, quarantine: 950, reject: 990}
 rules:
   - {name: take-everything, when: "true", then: accept}
