@@ -102,7 +102,7 @@ def test_an_odd_structure_that_reads_alike_alarms_nobody() -> None:
         ("T-HDR-04", b"From: a@example.net, b@example.net\r\n", None, None),
         ("T-HDR-05", b"From: team: a@evil.example, b@bank.example;\r\n", "AMBIGUOUS_AUTHOR", "quarantine"),
         ("T-HDR-05", b"From: x:;\r\n", "MISSING_AUTHOR", "quarantine"),
-        ("T-HDR-05", b"", "MISSING_AUTHOR", "quarantine"),
+        ("T-HDR-05", b"", "MISSING_AUTHOR", None),
         ("T-HDR-07", b"From: <any@evil.example>admin@legit.example\r\n", "AMBIGUOUS_AUTHOR", "quarantine"),
         ("T-HDR-07", b"From: <admin@legit.example>\\,<x@evil.example>\r\n", "AMBIGUOUS_AUTHOR", "quarantine"),
     ],

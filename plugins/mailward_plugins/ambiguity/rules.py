@@ -89,7 +89,8 @@ def _of_author(known: Mapping[str, Anomaly], message: MessageView) -> Observatio
     if _AUTHOR_DIFFERS & set(names) or any(field.is_malformed for field in message.all("From")):
         return Observation("AMBIGUOUS_AUTHOR", _sentences(known, names), "quarantine")
     if "MISSING_FROM" in names:
-        return Observation("MISSING_AUTHOR", _sentences(known, names), "quarantine")
+        # Without a From there is nobody to be taken for somebody else; an empty group shows a name (T-HDR-05).
+        return Observation("MISSING_AUTHOR", _sentences(known, names), "quarantine" if message.all("From") else None)
     return Observation("ODD_AUTHOR", _sentences(known, names)) if names else None
 
 
