@@ -12,7 +12,7 @@ plugin = Plugin(
         "AMBIGUOUS_MIME": Symbol(4.0, "A part has other content for another reader"),
         "ODD_MIME": Symbol(0.5, "The structure breaks a rule, though all readings agree"),
         "AMBIGUOUS_AUTHOR": Symbol(4.0, "From names different authors to different readers"),
-        "MISSING_AUTHOR": Symbol(2.0, "From names nobody"),
+        "MISSING_AUTHOR": Symbol(0.0, "From names nobody; dmarc and spam have points for it"),
         "ODD_AUTHOR": Symbol(1.0, "From is odd, though all readings agree on the author"),
         "DUPLICATE_FIELD": Symbol(0.5, "A header field stands more than once that may stand once"),
         "BEYOND_BUDGET": Symbol(3.0, "The message is larger or deeper than is read"),
