@@ -177,12 +177,14 @@ class MessageView:
 
     @cached_property
     def attachment_types(self) -> tuple[str, ...]:
-        """Extensions of every name an attachment might be shown with, and its media type, lower case, sorted."""
-        found = set()
-        for part in self.attachments():
-            found.add(part.content_type)
-            found |= {extension for name in part.filenames if (extension := extension_of(name))}
-        return tuple(sorted(found))
+        """Extensions of every name a file might be shown with, and the media types of attachments, lower case, sorted.
+
+        Files in the text, in a winmail.dat and in other readings of a part are among them (T-MIME-18, T-MIME-23, T-MIME-28).
+        """
+        names = {name for part in self.attachments() for name in part.filenames}
+        names |= {name for reading in self.readings() for name in reading.filenames}
+        types = {part.content_type for part in self.attachments()}
+        return tuple(sorted(types | {extension for name in names if (extension := extension_of(name))}))
 
     @cached_property
     def anomalies(self) -> tuple[str, ...]:

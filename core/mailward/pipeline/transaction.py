@@ -29,7 +29,7 @@ from mailward.policy import Policy, RecipientFacts, Ruling, combine
 from mailward.policy.ruling import with_id
 from mailward.policy.stages import Stage
 
-LARGE_OCTETS = 128 * 1024
+LARGE_OCTETS = 16 * 1024
 """From here on a message is parsed in a thread (design section 7)."""
 
 SHADOW_GRACE_S = 1.0

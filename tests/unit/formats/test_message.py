@@ -147,3 +147,8 @@ def test_t_dos_nested_html_takes_bounded_time(tag: str) -> None:
     view = MessageView(b"Content-Type: text/html\r\n\r\n" + tag.encode() * 100_000 + b"<p>END</p>")
     assert len([part.text for part in view.texts()]) == 1
     assert time.perf_counter() - started < 3
+
+
+def test_t_mime_18_a_file_in_the_text_counts_among_the_attachment_types() -> None:
+    view = MessageView(b"From: a@b.example\r\n\r\nsee\r\nbegin 644 x.exe\r\n#86)C\r\n`\r\nend\r\n")
+    assert view.attachment_types == ("exe",)
