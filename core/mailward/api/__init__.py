@@ -22,6 +22,9 @@ from mailward.api.services import (
 from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartView, SessionView, TextPart
 from mailward.formats.anomalies import ANOMALIES, Anomaly
 from mailward.formats.domains import normalise_domain
+from mailward.formats.header import FieldView
+from mailward.formats.lines import LineFacts
+from mailward.formats.mailboxes import AddressList, Mailbox
 from mailward.formats.network import normal_ip, source_of
 from mailward.formats.readings import Reading, Readings
 from mailward.model.address import Address, ForwardPath, ReversePath
@@ -37,6 +40,7 @@ __all__ = [
     "AccountCommand",
     "AddHeader",
     "Address",
+    "AddressList",
     "Anomaly",
     "Asked",
     "AuthResult",
@@ -53,16 +57,19 @@ __all__ = [
     "Evidence",
     "FactorAnswer",
     "Facts",
+    "FieldView",
     "Finding",
     "Findings",
     "ForwardPath",
     "Identity",
     "KeyValue",
+    "LineFacts",
     "Link",
     "Log",
     "LoginAttempt",
     "LoginOutcome",
     "LoginProtocol",
+    "Mailbox",
     "MessageClassified",
     "MessageMoved",
     "MessageView",

@@ -24,6 +24,7 @@ class Evidence:
     """What a hook may know of the work of others: earlier stages, and the plugins it names in `needs` and `after`.
 
     facts_by_plugin: the Facts instance of each such plugin. findings: (plugin name, finding) in the order they came.
+    status: "ok", "off", "shadow", "skipped" or "failed" of each such plugin.
     """
 
     facts_by_plugin: Mapping[str, Facts] = field(default_factory=dict)

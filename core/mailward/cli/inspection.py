@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from mailward.cli.reading import LINE_CHARACTERS, attachment_names, field_lines
+from mailward.cli.reading import LINE_CHARACTERS, attachment_names, field_line
 from mailward.formats.anomalies import ANOMALIES
 from mailward.formats.message import MessageView
 from mailward.formats.part import PartView
@@ -12,7 +12,7 @@ from mailward.formats.text import one_line
 _HIDES = "; another reader may find other content"
 
 
-def as_text(message: MessageView) -> str:
+def report_as_text(message: MessageView) -> str:
     """Everything, readable first."""
     lines = message.lines
     head = f"{message.size_octets} octets, the longest line has {lines.longest_octets}"
@@ -22,10 +22,10 @@ def as_text(message: MessageView) -> str:
 
 
 def _field_lines(message: MessageView) -> list[str]:
-    """Those that are no field as they stand there."""
+    """Every field, for what is hidden may be hidden behind many; those that are none as they stand there."""
     return [
-        f"(no field) {one_line(field.raw.decode('latin-1'), LINE_CHARACTERS)}" if field.is_malformed else line
-        for field, line in zip(message.fields, field_lines(message), strict=False)
+        f"(no field) {one_line(field.raw.decode('latin-1'), LINE_CHARACTERS)}" if field.is_malformed else field_line(field)
+        for field in message.fields
     ]
 
 
@@ -83,7 +83,7 @@ def _reading_lines(message: MessageView) -> list[str]:
     return [*lines, "more than the budget allows"] if readings.is_cut else lines or ["none"]
 
 
-def as_json(message: MessageView) -> dict[str, Any]:
+def report_as_json(message: MessageView) -> dict[str, Any]:
     """The same for programs; texts are decoded, places are offsets in octets."""
     return {
         "size_octets": message.size_octets,

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mailward.cli.inspection import as_json as inspection_as_json
-from mailward.cli.inspection import as_text, tree
+from mailward.cli.inspection import report_as_json, report_as_text, tree
 from mailward.cli.options import JsonOption
 from mailward.cli.output import show
 from mailward.cli.reading import message_file
@@ -39,4 +38,4 @@ def inspect_command(
       mailward message inspect - --json < message.eml
     """
     message = MessageView(message_file(file))
-    show(lambda: tree(message) if only_tree else as_text(message), inspection_as_json(message), as_json=as_json)
+    show(lambda: tree(message) if only_tree else report_as_text(message), lambda: report_as_json(message), as_json=as_json)

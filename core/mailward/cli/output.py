@@ -24,9 +24,9 @@ CONFIGURATION = 78
 
 
 def show(text: str | Callable[[], str], data: object, *, as_json: bool) -> None:
-    """Print the answer of a command in the form that was asked for. data: what `json` can write."""
+    """Print the answer of a command in the form that was asked for. data: what `json` can write, or what makes it."""
     if as_json:
-        typer.echo(_json(data))
+        typer.echo(_json(data() if callable(data) else data))
     else:
         typer.echo(plain(text() if callable(text) else text))
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from mailward.cli.output import NO_INPUT, fail, warn
-from mailward.formats.message import MessageView
+from mailward.formats.message import FieldView, MessageView
 from mailward.formats.part import PartView
 from mailward.formats.text import one_line
 
@@ -17,7 +17,11 @@ LINE_CHARACTERS = 200
 
 def field_lines(message: MessageView) -> list[str]:
     """The header, one line a field."""
-    return [f"{one_line(field.name)}: {one_line(field.text, LINE_CHARACTERS)}" for field in message.fields[:MOST_FIELDS]]
+    return [field_line(field) for field in message.fields[:MOST_FIELDS]]
+
+
+def field_line(field: FieldView) -> str:
+    return f"{one_line(field.name)}: {one_line(field.text, LINE_CHARACTERS)}"
 
 
 def text_lines(message: MessageView) -> list[str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mailward.formats.budgets import BLOCKS, BOUNDARIES, BOUNDARY_OCTETS, PART_HEADER_OCTETS
+from mailward.formats.budgets import BLOCK_HEADER_OCTETS, BLOCKS, BOUNDARIES, BOUNDARY_OCTETS
 from mailward.formats.octets import Octets, find
 
 _HYPHENS = re.compile(rb"(?:\A|[\r\n])[ \t\0\x0b\x0c]*+--([^\r\n]*+)")
@@ -72,7 +72,7 @@ def looks_like_part(octets: Octets, start: int, end: int) -> bool:
 def body_starts(octets: Octets, block: Block) -> tuple[int, ...]:
     """Where the body of a block may start: behind an empty line of any kind, behind a second one when the first stands between
     fields, and at the first line that is no field (T-MIME-15)."""
-    head = bytes(octets[block.start : min(block.end, block.start + PART_HEADER_OCTETS)])
+    head = bytes(octets[block.start : min(block.end, block.start + BLOCK_HEADER_OCTETS)])
     found: list[int] = []
     fields_at = 0
     if head[:1] in (b"\r", b"\n"):

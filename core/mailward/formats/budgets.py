@@ -5,15 +5,13 @@ the message. The numbers lie far above honest mail and low enough that the work 
 """
 
 HEADER_OCTETS = 256 * 1024
-"""The header block of a message."""
+"""The header block of a message or a part."""
 FIELD_OCTETS = 64 * 1024
 """One header field, folded lines included."""
 FIELDS = 1000
-"""Header fields of a message."""
-PART_HEADER_OCTETS = 64 * 1024
-"""The header block of a part."""
-PART_FIELDS = 200
-"""Header fields of a part."""
+"""Header fields of a message or a part."""
+BLOCK_HEADER_OCTETS = 64 * 1024
+"""The header of a block that another reader may take for a part."""
 PARTS = 2000
 """Parts of a message, those of attached messages included; of a small message fewer, see `parts_of`."""
 DEPTH = 32
@@ -26,7 +24,7 @@ PARAMETERS = 64
 """Parameters of one field (RFC 2045 section 5.1)."""
 SECTIONS = 32
 """Sections of one parameter (RFC 2231 section 3)."""
-READINGS = 32
+PARAMETER_READINGS = 32
 """Readings of one parameter, where readers differ."""
 MAILBOXES = 2000
 """Mailboxes of one address list (RFC 5322 section 3.4)."""
@@ -51,7 +49,7 @@ HTML_DEPTH = 1000
 TEXT_OCTETS = 16 * 1024 * 1024
 """A part that is read as text, transfer encoding undone."""
 INLINE_FILES = 200
-"""Files that stand in the text of one part, as uuencode or yEnc."""
+"""Files that stand in the text of one part, as uuencode, base64, yEnc or BinHex."""
 TNEF_FILES = 500
 """Files of one winmail.dat, those of messages inside it included."""
 ENCODED_MESSAGES = 3

@@ -5,7 +5,6 @@ is never guessed away silently: both leave a name in `anomalies`, about which a 
 """
 
 import mmap
-import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -13,6 +12,7 @@ from mailward.formats import budgets, oddities
 from mailward.formats.dates import DateTime, read_date
 from mailward.formats.filenames import extension_of
 from mailward.formats.header import FieldView
+from mailward.formats.identifiers import read_identifiers
 from mailward.formats.lines import LineFacts, line_facts
 from mailward.formats.links import LIST_FIELDS, Link, list_links
 from mailward.formats.mailboxes import AddressList, Mailbox, read_address_list
@@ -24,8 +24,6 @@ from mailward.formats.texts import TEXT_TYPES, TextPart, links_of, problems_of
 from mailward.formats.union import readings_of
 
 __all__ = ["FieldView", "Link", "Mailbox", "MessageView", "PartView", "TextPart"]
-
-_MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 
 
 class MessageView:
@@ -98,12 +96,14 @@ class MessageView:
 
     @property
     def message_id(self) -> str:
-        """The Message-ID with its angle brackets, "" when there is none. Opaque: two messages may share it."""
+        """The Message-ID as "<left@right>"; "" when there is none, the text as it stands where it is no identifier.
+
+        Opaque: two messages may share it.
+        """
         found = self.field("Message-ID")
         if found is None:
             return ""
-        msg_id = _MESSAGE_ID.search(found.text)
-        return msg_id.group() if msg_id else found.text
+        return next(iter(read_identifiers(found.value).ids), found.text)
 
     @cached_property
     def date(self) -> DateTime | None:

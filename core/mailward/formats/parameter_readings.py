@@ -94,7 +94,7 @@ def other_readings(texts: Sequence[bytes], name: str, known: Sequence[Reading]) 
     seen: set[bytes | str] = {reading.text.strip() if is_name else reading.octets for reading in known}
     others = []
     for reading in _candidates(texts, name):
-        if len(seen) >= budgets.READINGS:
+        if len(seen) >= budgets.PARAMETER_READINGS:
             break
         key = reading.text.strip() if is_name else reading.octets
         if key not in seen and not (is_name and not key):

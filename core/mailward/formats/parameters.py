@@ -158,8 +158,8 @@ def _careful(value: bytes) -> Parameterised:
     for name in DECIDING:
         if others := other_readings((text, spaced, value), name, readings.get(name, ())):
             readings[name] = [*readings.get(name, ()), *others]
-            if len(readings[name]) >= budgets.READINGS:
-                problems.add("TOO_MANY_PARAMETERS")
+        if len(readings.get(name, ())) >= budgets.PARAMETER_READINGS:
+            problems.add("TOO_MANY_PARAMETERS")
     boundaries = tuple(dict.fromkeys(reading.octets for reading in readings.get("boundary", ())))
     boundary = boundaries[0] if "boundary" in parameters else None
     # Many readers take an empty one for none, do not know RFC 2231 there, or stop at what is malformed.

@@ -30,17 +30,15 @@ def parameterised_of(fields: Iterable[FieldView], name: str) -> Parameterised:
     return parse_parameterised(found.value) if found else _NOTHING
 
 
-def content_type_of(declared: Parameterised, default: str) -> tuple[str, bool]:
-    """The media type as "type/subtype", and whether the field kept to the grammar (RFC 2045 section 5.1).
+def content_type_of(declared: Parameterised, default: str) -> str:
+    """The media type as "type/subtype" (RFC 2045 section 5.1).
 
-    No field: the default, which is sound. Something that starts like a type: that. Anything else: text/plain.
+    No field: the default. Something that starts like a type: that. Anything else: text/plain.
     """
     if not declared.value and not declared.received:
-        return default, True
+        return default
     found = _TYPE.match(declared.value)
-    if found is None:
-        return "text/plain", False
-    return f"{found.group(1)}/{found.group(2)}", found.end() == len(declared.value.rstrip())
+    return f"{found.group(1)}/{found.group(2)}" if found else "text/plain"
 
 
 def transfer_encoding_of(fields: Iterable[FieldView]) -> str:
@@ -113,7 +111,7 @@ class PartView:
     def content_type(self) -> str:
         """ "text/plain"; in lower case; what it is read as, which is text/plain for a multipart that cannot be split."""
         if self._content_type is None:
-            self._content_type = content_type_of(self.declared_type, self._default_type)[0]
+            self._content_type = content_type_of(self.declared_type, self._default_type)
         return self._content_type
 
     @content_type.setter

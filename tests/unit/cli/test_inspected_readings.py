@@ -1,6 +1,6 @@
 """`mailward message inspect` lists what scanners are given."""
 
-from mailward.cli.inspection import as_json, as_text
+from mailward.cli.inspection import report_as_json, report_as_text
 from mailward.formats.message import MessageView
 
 TWO_WAYS = (
@@ -10,13 +10,18 @@ TWO_WAYS = (
 
 
 def test_the_declared_reading_and_its_rival_are_listed() -> None:
-    text = as_text(MessageView(TWO_WAYS))
+    text = report_as_text(MessageView(TWO_WAYS))
     assert "the message itself: as it stands, application/octet-stream, a.exe\n" in text
     assert "the message itself: as base64, application/octet-stream, a.exe; another reader may show this instead" in text
 
 
 def test_programs_get_the_same() -> None:
-    found = as_json(MessageView(TWO_WAYS))
+    found = report_as_json(MessageView(TWO_WAYS))
     first, second = found["readings"][:2]
     assert first["is_declared"] and not first["is_rival"] and second["is_rival"] and second["how"] == "as base64"
     assert found["readings_cut"] is False
+
+
+def test_a_field_behind_very_many_is_shown() -> None:
+    view = MessageView(b"X: y\r\n" * 150 + b"From: a@b.example\r\n\r\n")
+    assert "  From: a@b.example" in report_as_text(view).splitlines()

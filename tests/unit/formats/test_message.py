@@ -152,3 +152,16 @@ def test_t_dos_nested_html_takes_bounded_time(tag: str) -> None:
 def test_t_mime_18_a_file_in_the_text_counts_among_the_attachment_types() -> None:
     view = MessageView(b"From: a@b.example\r\n\r\nsee\r\nbegin 644 x.exe\r\n#86)C\r\n`\r\nend\r\n")
     assert view.attachment_types == ("exe",)
+
+
+@pytest.mark.parametrize(
+    ("value", "message_id"),
+    [
+        (b"<a@b.example>", "<a@b.example>"),
+        (b'(<x@y.example>) <"a"@b.example>', "<a@b.example>"),
+        (b"foo bar", "foo bar"),
+        (b"", ""),
+    ],
+)
+def test_t_hdr_21_the_message_id_is_an_identifier_and_no_comment(value: bytes, message_id: str) -> None:
+    assert MessageView(b"Message-ID: " + value + b"\r\n\r\n").message_id == message_id
