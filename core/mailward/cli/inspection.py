@@ -9,6 +9,7 @@ from mailward.formats.message import MessageView
 from mailward.formats.part import PartView
 from mailward.formats.text import one_line
 
+_MOST_READINGS = 60
 _HIDES = "; another reader may find other content"
 
 
@@ -80,7 +81,11 @@ def _reading_lines(message: MessageView) -> list[str]:
         names = f", {', '.join(one_line(name) for name in reading.filenames)}" if reading.filenames else ""
         rival = "; another reader may show this instead" if reading.is_rival else ""
         lines.append(f"{reading.part or 'the message itself'}: {reading.how}, {one_line(reading.content_type)}{names}{rival}")
-    return [*lines, "more than the budget allows"] if readings.is_cut else lines or ["none"]
+    seen = list(dict.fromkeys(lines))
+    shown = seen[:_MOST_READINGS] + (
+        [f"... and {len(seen) - _MOST_READINGS} more, see --json"] if len(seen) > _MOST_READINGS else []
+    )
+    return [*shown, "more than the budget allows"] if readings.is_cut else shown or ["none"]
 
 
 def report_as_json(message: MessageView) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def report_as_json(message: MessageView) -> dict[str, Any]:
             }
             for field in message.fields
         ],
-        "parts": [_part_as_json(part) for part in message.parts()],
+        "parts": tree_as_json(message),
         "anomalies": [
             {
                 "name": name,
@@ -123,6 +128,11 @@ def report_as_json(message: MessageView) -> dict[str, Any]:
         ],
         "readings_cut": message.readings().is_cut,
     }
+
+
+def tree_as_json(message: MessageView) -> list[dict[str, Any]]:
+    """The parts alone."""
+    return [_part_as_json(part) for part in message.parts()]
 
 
 def _part_as_json(part: PartView) -> dict[str, Any]:

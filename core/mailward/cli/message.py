@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mailward.cli.inspection import report_as_json, report_as_text, tree
+from mailward.cli.inspection import report_as_json, report_as_text, tree, tree_as_json
 from mailward.cli.options import JsonOption
 from mailward.cli.output import show
 from mailward.cli.reading import message_file
@@ -38,4 +38,7 @@ def inspect_command(
       mailward message inspect - --json < message.eml
     """
     message = MessageView(message_file(file))
-    show(lambda: tree(message) if only_tree else report_as_text(message), lambda: report_as_json(message), as_json=as_json)
+    if only_tree:
+        show(lambda: tree(message), lambda: tree_as_json(message), as_json=as_json)
+    else:
+        show(lambda: report_as_text(message), lambda: report_as_json(message), as_json=as_json)

@@ -6,7 +6,7 @@ Also the other way: a file given on the command line, as the message it stands f
 import sys
 from pathlib import Path
 
-from mailward.cli.output import NO_INPUT, fail, warn
+from mailward.cli.output import NO_INPUT, fail, tell, warn
 from mailward.formats.message import FieldView, MessageView
 from mailward.formats.part import PartView
 from mailward.formats.text import one_line
@@ -47,7 +47,10 @@ def message_file(file: str) -> bytes:
     except OSError as error:
         fail(f"cannot read {file}: {error.strerror}", NO_INPUT)
     if b"\r\n" not in octets:
-        octets = octets.replace(b"\n", b"\r\n")  # files on disk often have LF line ends; a message in SMTP never has
+        # Files on disk often have LF line ends; a message in SMTP never has.
+        if b"\n" in octets:
+            tell(f"{file} has LF line ends and is read as SMTP carries it, with CRLF")
+        octets = octets.replace(b"\n", b"\r\n")
     message = MessageView(octets)
     if not any(message.all(name) for name in ("From", "Date", "Received", "Message-ID")):
         warn(f"{file} looks like no message: it has no From, Date, Received or Message-ID field")

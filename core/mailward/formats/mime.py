@@ -31,6 +31,7 @@ class _Index:
         self._boundaries = OpenBoundaries(octets)
         self._most_parts = budgets.parts_of(self._end)
         self._parts = self._delimiters = 0
+        self._is_cut = False
 
     def read(self) -> PartView:
         self._open_parts(0, "text/plain")
@@ -38,6 +39,7 @@ class _Index:
         while (line := self._boundaries.next_line()) < self._end:
             if self._parts >= self._most_parts or self._delimiters >= budgets.DELIMITERS:
                 root.note("MIME_PARTS")
+                self._is_cut = True  # what is still open may well be closed behind
                 break
             self._delimiters += 1
             self._take(line)
@@ -124,7 +126,7 @@ class _Index:
         if not part.children:
             part.note("MULTIPART_WITHOUT_PARTS")
             part.content_type = "text/plain"
-        elif problem:
+        elif problem and not self._is_cut:
             part.note(problem)
 
     def _line_end_before(self, line: int) -> int:

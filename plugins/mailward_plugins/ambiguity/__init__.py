@@ -35,5 +35,5 @@ def inspect_message(message: MessageView) -> list[Finding]:
         encrypted="ENCRYPTED_CONTENT" in symbols,
     )
     if not observed:
-        return [Finding(None, "everybody reads it alike", facts=facts)]
+        return [Finding(None, "no reader finds other parts or authors in it", facts=facts)]
     return [Finding(each.symbol, each.text, facts=facts, asks=each.asks) for each in observed]
