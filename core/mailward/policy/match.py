@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import cel
 
+from mailward.formats.anomalies import ANOMALIES
 from mailward.model.evidence import FactValue
+from mailward.policy.anomaly_names import unknown_anomalies
 from mailward.policy.facts import NOT_YET, FactSpec, Vocabulary, cleaned, known_in, nearest
 from mailward.policy.stages import STAGES, Stage, latest
 
@@ -113,6 +115,7 @@ def compile_condition(
         *_unknown_facts(tokens, words, vocabulary),
         *_unequal_types(tokens, words, vocabulary),
         *_unknown_symbols(tokens, vocabulary),
+        *(ConditionProblem(f"no anomaly is called '{name}'", nearest(name, ANOMALIES)) for name in unknown_anomalies(source)),
     ]
     names = frozenset(name for name, _ in words.facts)
     if not problems and any(name.partition(".")[0] in vocabulary.missing for name in names):
