@@ -229,9 +229,7 @@ def _preferred(received: Sequence[tuple[bytes, bytes]], problems: set[str]) -> d
                 problems.add("TOO_MANY_PARAMETERS")
     for name, parts in sections.items():
         # A section is missing, where some readers stop, or the charset is, or stands in another one than the first.
-        if max(parts) >= len(parts) or any(
-            part.is_encoded and bool(part.number) == bool(_CHARSET.match(part.octets)) for part in parts.values()
-        ):
+        if max(parts) >= len(parts) or not all(map(_charset_is_in_place, parts.values())):
             problems.add("MALFORMED_PARAMETER")
         extended.setdefault(name, []).append(joined([parts[number] for number in sorted(parts)]))
     if any(len({reading.octets for reading in found}) > 1 for found in simple.values()):

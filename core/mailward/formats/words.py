@@ -128,11 +128,3 @@ def encode_words(text: str) -> list[str]:
 def percent_decoded(value: bytes) -> bytes:
     """The octets of an RFC 2231 value, percent escapes undone."""
     return _PERCENT_ESCAPE.sub(lambda found: bytes.fromhex(found.group(1).decode()), value)
-
-
-def decode_extended(value: bytes) -> str:
-    """The text of an RFC 2231 extended value: charset'language'percent-encoded."""
-    charset, quote, rest = value.partition(b"'")
-    if not quote or b"'" not in rest:
-        return printable(decode_charset(percent_decoded(value), ""))
-    return printable(decode_charset(percent_decoded(rest.partition(b"'")[2]), charset.decode("latin-1")))

@@ -5,7 +5,7 @@ from base64 import b64encode
 
 import pytest
 
-from mailward.formats.words import Words, decode_extended, decode_words, encode_words, read_words
+from mailward.formats.words import Words, decode_words, encode_words, read_words
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,3 @@ def test_words_written_are_read_back(text: str) -> None:
     words = encode_words(text)
     assert all(len(word) <= 75 for word in words)
     assert decode_words(" ".join(words).encode()) == text.replace("\r\n", "")
-
-
-def test_an_extended_value() -> None:
-    # RFC 2231 section 4
-    assert decode_extended(b"us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A") == "This is ***fun***"
-    assert decode_extended(b"''b%00ad") == "bad"
-    assert decode_extended(b"no quotes %41") == "no quotes A"
