@@ -7,7 +7,7 @@ import pytest
 
 from mailward.formats.inline_files import find_inline_files
 from mailward.formats.tnef import read_tnef
-from mailward.formats.transfer import decode_transfer, other_decodings, with_line_feeds
+from mailward.formats.transfer import decode_transfer, other_decodings
 from support.corpora import corpus_members
 from support.mail import crlf
 
@@ -77,5 +77,5 @@ def readings(body: bytes) -> list[bytes]:
     found = []
     for encoding in ("7bit", "base64", "quoted-printable", "uuencode", "yenc"):
         found.append(decode_transfer(body, encoding))
-        found += [decoding.decode(body) for decoding in (*other_decodings(encoding), with_line_feeds(encoding)) if decoding]
+        found += [decoding.decode(body) for decoding in other_decodings(encoding)]
     return found

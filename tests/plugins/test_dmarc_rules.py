@@ -2,11 +2,30 @@
 
 import pytest
 
+from mailward.formats.message import MessageView
 from mailward_plugins.dmarc.record import Policy, Record, parse_record
-from mailward_plugins.dmarc.rules import DmarcOutcome, Identifier, evaluate, walk_names
+from mailward_plugins.dmarc.rules import DmarcOutcome, Identifier, author_domains, evaluate, walk_names
 from support.fake_dns import TIMEOUT, FakeDns
 
 DKIM, SPF = "dkim", "spf"
+
+
+@pytest.mark.parametrize(
+    ("author", "domains"),
+    [
+        ("Chief <ceo@bank.example>", {"bank.example"}),
+        ("Chief <ceo@bank.example.>", {"bank.example"}),
+        ("Chief <ceo@bank.example", {"bank.example"}),
+        ("ceo@bank.example.,", {"bank.example"}),
+        ("Chief <the..ceo@bank.example>", {"bank.example"}),
+        ("a@evil.example, Chief <ceo@bank.example.>", {"evil.example", "bank.example"}),
+        ("Chief <ceo@" + "x" * 300 + ".example.>", set()),
+        ("Chief", set()),
+    ],
+)
+def test_t_hdr_07_t_dmarc_the_domain_that_people_see_is_asked(author: str, domains: set[str]) -> None:
+    """An address that breaks a rule is an address all the same to those who read it."""
+    assert author_domains(MessageView(f"From: {author}\r\n\r\n".encode())) == domains
 
 
 async def judge(author: str, records: dict[str, str], *identifiers: Identifier) -> DmarcOutcome:

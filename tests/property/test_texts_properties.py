@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mailward.formats.flowed import unflow
 from mailward.formats.html import read_html
-from mailward.formats.links import Link, resolved, text_links
+from mailward.formats.links import Link, resolved, written_links
 from mailward.formats.message import MessageView
 
 _OPENERS = (
@@ -93,7 +93,7 @@ def test_an_address_once_resolved_stays(url: str, base: str) -> None:
 
 @given(st.text(st.sampled_from("a.:/<>@w \n()ht\u0660\ud800%[]"), max_size=60))
 def test_any_text_is_read(text: str) -> None:
-    assert all(link.url and link.text for link in text_links(text))
+    assert all(link.url and link.text for link in written_links(text))
     unflow(text)
 
 

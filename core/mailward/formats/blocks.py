@@ -9,6 +9,7 @@ boundary, of which there is a bounded number.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from mailward.formats.budgets import BLOCK_HEADER_OCTETS, BLOCKS, BOUNDARIES, BOUNDARY_OCTETS
 from mailward.formats.octets import Octets, find
@@ -55,12 +56,24 @@ def blocks_of(octets: Octets, body_start: int, declared: Iterable[bytes]) -> Blo
         if count >= BOUNDARIES or len(found) >= BLOCKS:
             is_cut = True
             break
-        places = _delimiters(octets, body_start, boundary) if boundary in known else iter(guesses[boundary])
-        cut = list(_between(octets, body_start, places, boundary))
+        places = list(islice(_delimiters(octets, body_start, boundary), BLOCKS)) if boundary in known else guesses[boundary]
+        cut = list(_between(octets, body_start, iter(places), boundary))
+        exact = [place for place in places if _is_whole_line(octets, *place)]
+        if boundary in known and len(exact) < len(places):
+            # Some readers want a delimiter line to hold nothing else; to them any other line belongs to the part.
+            cut += _between(octets, body_start, iter(exact), boundary)
         if boundary in known or any(looks_like_part(octets, block.start, block.end) for block in cut[1:]):
             found += cut[: BLOCKS - len(found)]
             is_cut = is_cut or len(found) == BLOCKS
     return Blocks(tuple(found), is_cut or guesses_are_cut)
+
+
+def _is_whole_line(octets: Octets, start: int, after: int) -> bool:
+    """Whether nothing but blanks, or the two hyphens that close, stands with a boundary in its line."""
+    rest = bytes(octets[after : after + BOUNDARY_OCTETS])
+    line, newline, _ = rest.partition(b"\n")
+    is_seen_whole = bool(newline) or len(rest) < BOUNDARY_OCTETS
+    return octets[start - 1 : start] in (b"\n", b"\r") and is_seen_whole and line.strip(_BLANKS) in (b"", b"--")
 
 
 def looks_like_part(octets: Octets, start: int, end: int) -> bool:

@@ -36,10 +36,14 @@ _REFUSED = {
     ),
     **dict.fromkeys(("hz", "hz-gb", "hz-gb-2312", "hzgb"), re.compile(rb"~\{")),
     **dict.fromkeys(("iso-2022-cn", "iso-2022-cn-ext"), re.compile(rb"\x1b")),
-    **dict.fromkeys(("utf-32", "utf-32le", "utf-32be", "utf32", "ucs-4", "iso-10646-ucs-4", "scsu"), re.compile(rb"\S")),
+    **dict.fromkeys(("unicode-escape", "raw-unicode-escape", "string-escape"), re.compile(rb"\\[uUxN0-7]")),
+    **dict.fromkeys(
+        ("utf-32", "utf-32-le", "utf-32-be", "u32", "utf-32le", "utf-32be", "utf32", "ucs-4", "iso-10646-ucs-4", "scsu"),
+        re.compile(rb"\S"),
+    ),
 }
 """Charsets that are not read because they serve to hide ASCII, with the octets that mean something else in them."""
-_EBCDIC = re.compile(r"(?:cp|ibm|csibm|ccsid|ebcdic-?)-?[a-z0-9-]{1,20}")
+_EBCDIC = re.compile(r"(?:cp|ibm|csibm|ccsid|ebcdic-?)-?[a-z0-9-]{1,20}|\d{3,5}")
 
 _ESCAPING = frozenset({"iso-2022-jp", "iso-2022-jp-1", "iso-2022-jp-2", "iso-2022-kr"})
 _NOT_ASCII = re.compile(r"[^\0\x21-\x7e]+")
@@ -121,7 +125,7 @@ def _guessed(octets: bytes, known: list[str]) -> Iterator[str]:
 
 
 def _is_refused(name: str, octets: bytes) -> bool:
-    name = name.strip(" \t\"'").lower()
+    name = name.strip(" \t\"'").lower().replace("_", "-")
     if not name or codec_of(name):
         return False
     meaning = _REFUSED.get(name)

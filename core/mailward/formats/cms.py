@@ -16,6 +16,8 @@ _ENCRYPTED = frozenset(
 _COMPRESSED = bytes.fromhex("2a864886f70d0109100109")
 _PIECES = 100_000
 _DEPTH = 16
+_HEAD_OCTETS = 32
+"""Within so many octets from the start stands what kind of object it is."""
 
 CmsKind = Literal["signed", "encrypted", "compressed", "other"]
 
@@ -30,10 +32,14 @@ class _Value(NamedTuple):
 
 
 class Cms(NamedTuple):
-    """kind: by the content type. content: the signed octets; b"" when they are not inside, or the form is broken."""
+    """kind: by the content type. content: the signed octets; b"" when they are not inside, or the form is broken.
+
+    is_cut: there is content that was not read, because it is compressed or in too many pieces.
+    """
 
     kind: CmsKind
     content: bytes = b""
+    is_cut: bool = False
 
 
 def read_cms(octets: bytes) -> Cms:
@@ -48,29 +54,29 @@ def read_cms(octets: bytes) -> Cms:
     if name in _ENCRYPTED:
         return Cms("encrypted")
     if name == _COMPRESSED:
-        return Cms("compressed")
+        return Cms("compressed", is_cut=True)
     if name != _SIGNED:
         return Cms("other")
-    return Cms("signed", _signed_content(octets, kind.after, outer.end))
+    return Cms("signed", *_signed_content(octets, kind.after, outer.end))
 
 
-def _signed_content(octets: bytes, position: int, end: int) -> bytes:
-    """SignedData: version, digest algorithms, then the content info whose second value is the content."""
+def _signed_content(octets: bytes, position: int, end: int) -> tuple[bytes, bool]:
+    """SignedData: version, digest algorithms, then the content info whose second value is the content. And whether it is cut."""
     inside = _value(octets, position, end)
     data = _value(octets, inside.start, inside.end) if inside and inside.tag == _EXPLICIT_0 else None
     if data is None or data.tag != _SEQUENCE:
-        return b""
+        return b"", False
     for value in _values(octets, data.start, data.end):
         if value.tag == _SEQUENCE:
             members = list(_values(octets, value.start, value.end, limit=2))
             if len(members) == 2 and members[0].tag == _OID and members[1].tag == _EXPLICIT_0:
                 return _octet_string(octets, members[1].start, members[1].end)
-            return b""
-    return b""
+            return b"", False
+    return b"", False
 
 
-def _octet_string(octets: bytes, start: int, end: int) -> bytes:
-    """An OCTET STRING, whole or in pieces (X.690 section 8.7)."""
+def _octet_string(octets: bytes, start: int, end: int) -> tuple[bytes, bool]:
+    """An OCTET STRING, whole or in pieces (X.690 section 8.7), and whether there are too many of them."""
     pieces, waiting, count = [], [(start, end)], 0
     while waiting and count < _PIECES:
         start, end = waiting.pop()
@@ -83,7 +89,12 @@ def _octet_string(octets: bytes, start: int, end: int) -> bytes:
             pieces.append(octets[value.start : value.end])
         elif value.tag == _OCTETS_IN_PIECES:
             waiting.append((value.start, value.end))
-    return b"".join(pieces)
+    return b"".join(pieces), bool(waiting)
+
+
+def is_cms(octets: bytes) -> bool:
+    """Whether octets that begin so are a CMS object of a kind that holds something, whatever they are called."""
+    return octets[:1] == b"\x30" and any(name in octets[:_HEAD_OCTETS] for name in (_SIGNED, _COMPRESSED, *_ENCRYPTED))
 
 
 def _values(octets: bytes, start: int, end: int, limit: int = 100) -> Iterator[_Value]:

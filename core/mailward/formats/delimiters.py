@@ -183,5 +183,7 @@ class OpenBoundaries:
         return line in lines.all or (line.endswith(b"--") and line[:-2] in lines.all)
 
     def _rest_of_line(self, start: int, more_octets: int = 0) -> bytes:
-        """What stands behind a boundary, without blanks; a boundary's length of it is enough."""
-        return self._octets[start : start + budgets.BOUNDARY_OCTETS + more_octets].partition(b"\n")[0].rstrip(_BLANKS)
+        """What stands behind a boundary, without blanks; they stay where the line is longer than is looked at, for it goes on."""
+        length = budgets.BOUNDARY_OCTETS + more_octets
+        line, newline, _ = self._octets[start : start + length].partition(b"\n")
+        return line.rstrip(_BLANKS) if newline or start + length >= self._end else line

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from mailward.formats.header import header_end
 from mailward.formats.message import MessageView
 from mailward.formats.octets import Octets
-from mailward.formats.part import IDENTITY, PartView
+from mailward.formats.part import PartView
 from mailward.formats.replacing import new_body, new_part, put_content_fields
 from mailward.formats.rewriting import HeaderBlock
+from mailward.formats.transfer import IDENTITY
 from mailward.model.edits import (
     AddHeader,
     PrefixSubject,

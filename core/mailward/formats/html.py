@@ -1,6 +1,7 @@
 """What text would a person see in this HTML, and where could it lead?
 
-The parser is quadratic in nesting depth (100,000 nested elements take 25 s), so size and depth are bounded before it runs;
+The parser is quadratic in nesting depth (100,000 nested elements take 25 s) and in the attributes of one element, so both and
+the size are bounded before it runs;
 past the bounds the tags are cut out by a linear pattern, so that no text and no link escapes a filter. One tree gives both
 results: each link is marked in the tree, and its text lies between its marks in the text of the whole.
 """
@@ -18,6 +19,10 @@ from mailward.formats.budgets import HTML_CHARACTERS, HTML_DEPTH, LINK_TEXT_CHAR
 from mailward.formats.links import Link, LinkKind, base_of, resolved
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)[^>]*+>?")
+_MANY_ATTRIBUTES = re.compile(
+    r"""<[a-zA-Z][^\s/>]*+(?:[\s/=]*+(?:"[^"]*+"|"(?![^"]*+")|'[^']*+'|'(?![^']*+')|[^\s/=>"']++)){200}"""
+)
+"""A start tag with more names and values than honest mail has in one. Each can be taken in one way only, so this is linear."""
 _MARKUP = re.compile(r"<(?:!--.*?(?:-->|\Z)|[^>]*+>?)", re.DOTALL)
 _LEADING = re.compile(
     r"""\b(href|src|action|formaction|background|data|poster)\s*=\s*("[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)""", re.IGNORECASE
@@ -66,7 +71,7 @@ class Html:
 def read_html(html: str) -> Html:
     """The text and the links of HTML. Never raises."""
     html = html[:HTML_CHARACTERS].replace("\0", "")
-    if _depth_is_bounded(html):
+    if _is_bounded(html):
         tree = LexborHTMLParser(html)
         veiled = list(_veiled_links(tree, html))  # before marks are put into the tree
         text, seen = _read_tree(tree)
@@ -77,14 +82,9 @@ def read_html(html: str) -> Html:
     return Html(_tidy(text), links)
 
 
-def html_to_text(html: str) -> str:
-    """The text of HTML: one line a block, blanks collapsed, scripts and styles left out. Never raises."""
-    return read_html(html).text
-
-
-def html_links(html: str) -> tuple[Link, ...]:
-    """The links of HTML, each once, at most LINKS. Never raises."""
-    return read_html(html).links[:LINKS]
+def _is_bounded(html: str) -> bool:
+    """Whether elements are nested, and have attributes, no more than the parser can bear: it is quadratic in both."""
+    return _depth_is_bounded(html) and _MANY_ATTRIBUTES.search(html) is None
 
 
 def _depth_is_bounded(html: str) -> bool:

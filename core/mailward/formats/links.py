@@ -153,16 +153,11 @@ def _with_scheme(url: str) -> str:
     return resolved(url) if named and (named.group(1).lower() in _WEB or url.lower().startswith("mailto:")) else f"http://{url}"
 
 
-def text_links(text: str) -> tuple[Link, ...]:
-    """The addresses written in plain text, in order, each once, at most LINKS: those that clients let a person follow.
+def written_links(text: str) -> Iterator[Link]:
+    """The addresses written in plain text, in order, as often as they stand there: those that clients let a person follow.
 
     Found are http, https, ftp and mailto, "www." without a scheme, and a domain with a path.
     """
-    return tuple(islice(dict.fromkeys(written_links(text)), LINKS))
-
-
-def written_links(text: str) -> Iterator[Link]:
-    """As `text_links`, without a limit."""
     end = 0
     for sign in _SIGN.finditer(text):
         if sign.start() < end:

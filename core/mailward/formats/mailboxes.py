@@ -118,6 +118,14 @@ class AddressList:
         found = self.domains_of_any_reader
         return len(found) > 1 and (self.is_malformed or found != {address.domain for address in self.addresses})
 
+    @property
+    def shows_other_domains(self) -> bool:
+        """Is there a mailbox without an address, and does the list name or show several domains? Nobody can tell which counts."""
+        if all(mailbox.address is not None for mailbox in self.mailboxes):
+            return False
+        shown = frozenset[str]().union(*(mailbox.domains_in_name for mailbox in self.mailboxes))
+        return len(shown | self.domains_of_any_reader) > 1
+
 
 def read_address_list(value: bytes) -> AddressList:
     """Everything in an unfolded address list: mailboxes, groups, and whether it kept to the grammar. Never raises."""

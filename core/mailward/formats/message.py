@@ -18,9 +18,10 @@ from mailward.formats.links import LIST_FIELDS, Link, list_links
 from mailward.formats.mailboxes import AddressList, Mailbox, read_address_list
 from mailward.formats.mime import index
 from mailward.formats.octets import Octets
-from mailward.formats.part import IDENTITY, PartView
+from mailward.formats.part import PartView
 from mailward.formats.readings import Readings
 from mailward.formats.texts import TEXT_TYPES, TextPart, links_of, problems_of
+from mailward.formats.transfer import IDENTITY
 from mailward.formats.union import readings_of
 
 __all__ = ["FieldView", "Link", "Mailbox", "MessageView", "PartView", "TextPart"]

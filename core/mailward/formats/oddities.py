@@ -5,24 +5,24 @@ Asked for after the tree is made, and only then are bodies read; all of it is li
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from mailward.formats import budgets
 from mailward.formats.anomalies import MIME_SINGLETONS, SINGLETONS, duplicate
 from mailward.formats.blocks import looks_like_part
 from mailward.formats.dates import read_date
-from mailward.formats.header import FieldView
+from mailward.formats.header import FieldView, first_field
 from mailward.formats.inline_files import has_inline_file
-from mailward.formats.octets import find
-from mailward.formats.parameters import strip_comments
-from mailward.formats.transfer import is_sound
+from mailward.formats.lines import LineFacts
+from mailward.formats.mailboxes import AddressList, Mailbox
+from mailward.formats.octets import Octets, find
+from mailward.formats.parameters import Parameterised, strip_comments
+from mailward.formats.transfer import IDENTITY, is_sound
 from mailward.formats.words import read_words
 
-if TYPE_CHECKING:
-    from mailward.formats.message import MessageView
-    from mailward.formats.part import PartView
-
+FRAGMENT_TYPES = frozenset({"message/partial", "message/external-body"})
+"""A piece of a message, or a place where one lies (RFC 2046 sections 5.2.2 and 5.2.3); never put together or fetched."""
 _TOKEN = rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
 _TYPE = re.compile(rb"%b/%b[ \t]*(?:;|\Z)" % (_TOKEN, _TOKEN))
 """RFC 2045 section 5.1 in the form that all readers take alike: no comment, and no blank before the subtype."""
@@ -35,7 +35,59 @@ _FIELDS_AGAIN = re.compile(rb"\s*content-(?:type|transfer-encoding|disposition)[
 _SAMPLE_OCTETS = 256
 
 
-def of_header_block(part: "PartView") -> Iterator[str]:
+class Part(Protocol):
+    """What is asked of a part."""
+
+    start: int
+    body_start: int
+    end: int
+    preamble_end: int | None
+    epilogue_start: int | None
+
+    @property
+    def parent(self) -> "Part | None": ...
+    @property
+    def children(self) -> Sequence["Part"]: ...
+    @property
+    def buffer(self) -> Octets: ...
+    @property
+    def fields(self) -> tuple[FieldView, ...]: ...
+    @property
+    def declared_type(self) -> Parameterised: ...
+    @property
+    def declared_disposition(self) -> Parameterised: ...
+    @property
+    def header_problems(self) -> frozenset[str]: ...
+    @property
+    def problems(self) -> frozenset[str]: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def boundary(self) -> bytes | None: ...
+    @property
+    def is_multipart(self) -> bool: ...
+
+
+class Message(Protocol):
+    """What is asked of a message."""
+
+    @property
+    def lines(self) -> LineFacts: ...
+    @property
+    def header_octets(self) -> bytes: ...
+    @property
+    def fields(self) -> tuple[FieldView, ...]: ...
+    @property
+    def author_lists(self) -> tuple[AddressList, ...]: ...
+    @property
+    def authors(self) -> tuple[Mailbox, ...]: ...
+    def all(self, name: str) -> tuple[FieldView, ...]: ...
+    def parts(self) -> Iterator[Part]: ...
+
+
+def of_header_block(part: Part) -> Iterator[str]:
     """What of its header is beyond the budgets, and so not read."""
     if part.body_start - part.start > budgets.HEADER_OCTETS:
         yield "HEADER_BLOCK_TOO_BIG"
@@ -45,7 +97,7 @@ def of_header_block(part: "PartView") -> Iterator[str]:
         yield "FIELD_TOO_BIG"
 
 
-def of_part(part: "PartView") -> set[str]:
+def of_part(part: Part) -> set[str]:
     """What is odd in one part: its header, the encoding of its body, and where its delimiter lines stand."""
     found = set(part.declared_type.problems | part.declared_disposition.problems | part.header_problems)
     if any(field.is_malformed for field in part.fields):
@@ -54,10 +106,10 @@ def of_part(part: "PartView") -> set[str]:
         found.add("HIDDEN_MIME_FIELD")
     counts = Counter(field.name.lower() for field in part.fields)
     found |= {duplicate(name) for name in MIME_SINGLETONS if counts[name.lower()] > 1}
-    declared = part.field("Content-Type")
+    declared = first_field(part.fields, "Content-Type")
     if declared and _TYPE.match(declared.value) is None:
         found.add("MALFORMED_CONTENT_TYPE")
-    encoding = part.field("Content-Transfer-Encoding")
+    encoding = first_field(part.fields, "Content-Transfer-Encoding")
     if encoding and _ENCODING.fullmatch(encoding.raw) is None:
         found.add("MALFORMED_ENCODING")
     if part.parent is not None and not _header_ends(part):
@@ -66,7 +118,7 @@ def of_part(part: "PartView") -> set[str]:
         found.update(_of_multipart(part))
     elif not part.children:
         found.update(_of_leaf(part))
-    elif part.encoding not in ("7bit", "8bit", "binary"):
+    elif part.encoding not in IDENTITY:
         # RFC 2046 section 5.2.1 forbids it, yet clients open it.
         found.add("ENCODED_MESSAGE")
     return found
@@ -80,7 +132,7 @@ def _hides_mime_field(field: FieldView, is_in_part: bool) -> bool:
     return name.startswith("content-") and ("(" in name or _FIELD_IN_FOLD.search(field.raw) is not None)
 
 
-def _header_ends(part: "PartView") -> bool:
+def _header_ends(part: Part) -> bool:
     """Whether an empty line ends the header, which may be the line end of a delimiter; some readers read on beyond that."""
     octets, at = part.buffer, part.body_start
     # Where the delimiter comes right behind it, the empty line is the delimiter's own.
@@ -90,13 +142,13 @@ def _header_ends(part: "PartView") -> bool:
     return (not tail or tail.endswith(b"\n")) and octets[at : at + 2].startswith((b"\r\n", b"\n"))
 
 
-def _of_multipart(part: "PartView") -> Iterator[str]:
-    if part.encoding not in ("7bit", "8bit", "binary"):
+def _of_multipart(part: Part) -> Iterator[str]:
+    if part.encoding not in IDENTITY:
         # RFC 2045 section 6.4 forbids it, and readers differ: most take the body as it stands.
         yield "ENCODED_MULTIPART"
     if part.boundary is None:
         return
-    declared = part.field("Content-Type")
+    declared = first_field(part.fields, "Content-Type")
     if declared and not _is_plain_boundary(part.boundary, declared.raw):
         yield "AMBIGUOUS_BOUNDARY"
     above = part.parent
@@ -121,20 +173,20 @@ def _is_plain_boundary(boundary: bytes, raw: bytes) -> bool:
     return at >= 0 and behind.startswith((boundary, b'"' + boundary + b'"')) and strip_comments(raw) == raw
 
 
-def _of_leaf(part: "PartView") -> Iterator[str]:
+def _of_leaf(part: Part) -> Iterator[str]:
     if _FIELDS_AGAIN.match(bytes(part.buffer[part.body_start : min(part.end, part.body_start + _SAMPLE_OCTETS)])):
         yield "FIELDS_IN_BODY"
     if not is_sound(part.buffer, part.body_start, part.end, part.encoding):
         yield "BROKEN_BASE64" if part.encoding == "base64" else "BROKEN_QUOTED_PRINTABLE"
     if part.content_type.startswith("text/") and has_inline_file(part.buffer, part.body_start, part.end):
         yield "INLINE_FILE"
-    if part.content_type in ("message/partial", "message/external-body"):
+    if part.content_type in FRAGMENT_TYPES:
         yield "PARTIAL_MESSAGE"
-    if "boundary" in part.parameters and not part.declared_type.value.startswith("multipart/"):
+    if "boundary" in part.declared_type.parameters and not part.declared_type.value.startswith("multipart/"):
         yield "BOUNDARY_WITHOUT_MULTIPART"
 
 
-def of_message(view: "MessageView") -> set[str]:
+def of_message(view: Message) -> set[str]:
     """What is odd in a message: its lines, its header, its authors, and every part of it."""
     lines = view.lines
     found = {name for name, there in (("BARE_CR", lines.bare_cr), ("BARE_LF", lines.bare_lf), ("NUL", lines.nul)) if there}
@@ -144,7 +196,7 @@ def of_message(view: "MessageView") -> set[str]:
     return found
 
 
-def _of_header(view: "MessageView") -> Iterator[str]:
+def _of_header(view: Message) -> Iterator[str]:
     if view.lines.eight_bit and not view.header_octets.isascii():
         yield "HEADER_8BIT"
     if view.fields and view.fields[0].raw[:1] in (b" ", b"\t"):
@@ -159,13 +211,13 @@ def _of_header(view: "MessageView") -> Iterator[str]:
             yield "MALFORMED_DATE"
 
 
-def _of_authors(view: "MessageView") -> Iterator[str]:
+def _of_authors(view: Message) -> Iterator[str]:
     lists = view.author_lists
     if not view.authors:
         yield "MISSING_FROM"
     if any(addresses.is_malformed for addresses in lists) or any(field.is_malformed for field in view.all("From")):
         yield "MALFORMED_FROM"
-    if any(addresses.has_ambiguous_domains for addresses in lists):
+    if any(addresses.has_ambiguous_domains or addresses.shows_other_domains for addresses in lists):
         yield "FROM_AMBIGUOUS"
     if len({mailbox.address.domain for mailbox in view.authors if mailbox.address}) > 1:
         yield "MULTIPLE_FROM_DOMAINS"

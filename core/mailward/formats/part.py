@@ -13,8 +13,6 @@ from mailward.formats.parameters import Parameterised, parse_parameterised, stri
 from mailward.formats.transfer import decode_chunks, decode_transfer
 
 MESSAGE_TYPES = frozenset({"message/rfc822", "message/global"})
-IDENTITY = frozenset({"7bit", "8bit", "binary"})
-"""Transfer encodings in which the body is the content (RFC 2045 section 6.2)."""
 _TYPE = re.compile(r"([!#$%&'*+\-.0-9a-z^_`{|}~]+)[ \t]*/[ \t]*([!#$%&'*+\-.0-9a-z^_`{|}~]+)")
 _MECHANISM = re.compile(
     rb"[\s\"]*(?:(7bit|8bit|binary|base64|quoted-printable)(?![A-Za-z0-9])|([!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+))", re.IGNORECASE

@@ -59,11 +59,6 @@ def without_escapes(octets: Octets, start: int, end: int) -> Iterator[bytes]:
     return _read(octets, start, end, lambda text: _STRAY_WITH_BOTH.sub(b"", _with_line_feeds(text)))
 
 
-def with_line_feeds(octets: Octets, start: int, end: int) -> Iterator[bytes]:
-    """As the lenient reading, but line ends are line feeds."""
-    return _read(octets, start, end, lambda text: _literally(_with_line_feeds(text)))
-
-
 def with_doubled_signs(octets: Octets, start: int, end: int) -> Iterator[bytes]:
     """As Python's own decoder does it: two equals signs are one, blanks stay, and a soft break ends at the next line feed."""
     for piece in line_pieces(octets, start, end):

@@ -14,8 +14,6 @@ from mailward.formats.hidden import is_binary
 from mailward.formats.octets import Octets
 from mailward.formats.transfer import Decoder, Decoding, decode_chunks
 
-ENCODED = frozenset({"base64", "quoted-printable"})
-"""The transfer encodings that change octets (RFC 2045 section 6.2)."""
 BLANKS = b" \t\r\n\0\x0b\x0c"
 _EDGE_OCTETS = 4096
 _PIECE_OCTETS = 64 * 1024

@@ -11,6 +11,11 @@ from mailward.formats import base64_body, old_encodings, quoted_printable
 from mailward.formats.chunks import pieces
 from mailward.formats.octets import Octets
 
+IDENTITY = frozenset({"7bit", "8bit", "binary"})
+"""Transfer encodings in which the body is the content (RFC 2045 section 6.2)."""
+ENCODED = frozenset({"base64", "quoted-printable"})
+"""Those in which it is not."""
+
 Decoder = Callable[[Octets, int, int], Iterator[bytes]]
 """Octets, start and end of the body -> what it stands for, piece by piece, no piece empty."""
 
@@ -91,24 +96,3 @@ def other_decodings(encoding: str) -> tuple[Decoding, ...]:
     if encoding == "quoted-printable":
         return _QUOTED_PRINTABLE
     return next((decodings for names, decodings in _OLD if encoding.removeprefix("x-").startswith(names)), ())
-
-
-def with_line_feeds(encoding: str) -> Decoding | None:
-    """The usual decoding, but line ends of the body become line feeds; None for an encoding in which they do not count.
-
-    In a file that is no text a line feed may have become CRLF on the way; clients on Unix turn it back.
-    """
-    if encoding == "quoted-printable":
-        return Decoding("line feeds", quoted_printable.with_line_feeds)
-    return None if encoding == "base64" or other_decodings(encoding) else Decoding("line feeds", _with_line_feeds)
-
-
-def _with_line_feeds(octets: Octets, start: int, end: int) -> Iterator[bytes]:
-    carry = b""
-    for piece in pieces(octets, start, end):
-        text = carry + piece
-        carry = b"\r" if text.endswith(b"\r") else b""
-        if text := text[: len(text) - len(carry)].replace(b"\r\n", b"\n"):
-            yield text
-    if carry:
-        yield carry

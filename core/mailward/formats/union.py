@@ -13,21 +13,28 @@ from typing import Protocol
 
 from mailward.formats.anomalies import is_suspicious
 from mailward.formats.blocks import Block, blocks_of, body_starts, looks_like_part
-from mailward.formats.budgets import ENCODED_MESSAGE_OCTETS, ENCODED_MESSAGES, READING_OCTETS
-from mailward.formats.cms import read_cms
+from mailward.formats.budgets import ENCODED_MESSAGE_OCTETS, ENCODED_MESSAGES, TEXT_OCTETS
+from mailward.formats.charsets import WIDE, codec_of, decode_charset
+from mailward.formats.cms import is_cms, read_cms
 from mailward.formats.hidden import Span, base64_runs, gaps, has_base64_line, has_escapes, has_hidden_field, named_encodings
 from mailward.formats.inline_files import find_inline_files
-from mailward.formats.octets import Octets
+from mailward.formats.octets import Octets, find
+from mailward.formats.oddities import FRAGMENT_TYPES
 from mailward.formats.parameters import parse_parameterised
 from mailward.formats.part import PartView
-from mailward.formats.readings import BLANKS, ENCODED, Body, Gathering, Header, Readings, trimmed
-from mailward.formats.tnef import read_tnef
-from mailward.formats.transfer import is_sound, other_decodings
+from mailward.formats.readings import BLANKS, Body, Gathering, Header, Readings, trimmed
+from mailward.formats.tnef import is_tnef, read_tnef
+from mailward.formats.transfer import ENCODED, decode_chunks, is_sound, other_decodings
 
 _PARAMETER_OCTETS = 1024
 _PLACES = 16
 """At so many places of one header a boundary is looked for; those of further ones are guessed from their lines."""
+_ALL_PLACES = 256
+"""Of a message. Each is read in all the ways there are."""
+_HEAD_OCTETS = 96
+"""Encoded octets, enough to tell how the content begins."""
 _CMS_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_PGP = b"-----BEGIN PGP MESSAGE-----"
 _TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 
 
@@ -107,33 +114,55 @@ class _Reader:
         return Body(header, part.buffer, part.body_start, part.end)
 
     def _look_into(self, part: PartView) -> Iterator[_Inner]:
-        name = next(iter(part.filenames), "").lower()
+        names = [name.lower() for name in part.filenames]
         number = self._within + part.number
-        if part.content_type in _CMS_TYPES or name.endswith(".p7m"):
-            cms = read_cms(self._decoded(part))
-            self._gathering.has_encrypted = self._gathering.has_encrypted or cms.kind == "encrypted"
-            if cms.content:
-                yield f"{number} signed, ", cms.content
-        elif part.content_type in _TNEF_TYPES or name == "winmail.dat":
+        # Readers go by the type, by one of the names, or by how the content begins (T-MIME-23).
+        head_end = min(part.end, part.body_start + _HEAD_OCTETS)
+        head = next(decode_chunks(part.buffer, part.body_start, head_end, part.encoding), b"")
+        if part.content_type in _CMS_TYPES or is_cms(head) or any(name.endswith((".p7m", ".p7z")) for name in names):
+            yield from self._opened_cms(number, self._decoded(part))
+        elif part.content_type in _TNEF_TYPES or is_tnef(head) or "winmail.dat" in names:
             self._add_tnef(number, self._decoded(part))
         elif part.content_type == "application/pgp-encrypted":
             self._gathering.has_encrypted = True
         elif part.content_type.startswith("text/"):
-            self._add_inline_files(part)
+            self._add_text(part)
+        elif part.content_type.startswith("message/") and part.content_type not in FRAGMENT_TYPES:
+            # message/news, reports: some readers open whatever is called a message.
+            yield f"{number} as message, ", self._decoded(part)
+
+    def _opened_cms(self, number: str, octets: bytes) -> Iterator[_Inner]:
+        cms = read_cms(octets)
+        self._gathering.has_encrypted = self._gathering.has_encrypted or cms.kind == "encrypted"
+        self._gathering.is_cut = self._gathering.is_cut or cms.is_cut
+        if cms.content:
+            yield f"{number} signed, ", cms.content
 
     def _add_tnef(self, number: str, octets: bytes) -> None:
         self._gathering.keep(octets)
-        for file in read_tnef(octets).files:
-            header = Header(f"{number} TNEF", file.type or "application/octet-stream", (file.name,) if file.name else ())
-            self._gathering.add(Body(header, octets, file.start, file.end), "out of TNEF", "7bit")
+        tnef = read_tnef(octets)
+        self._gathering.is_cut = self._gathering.is_cut or tnef.is_cut
+        for file in tnef.files:
+            header = Header(f"{number} TNEF", file.type or "application/octet-stream", file.names)
+            if file.is_packed:
+                self._gathering.add_chunks(header, "out of TNEF", file.end - file.start, partial(file.chunks, octets))
+            else:
+                self._gathering.add(Body(header, octets, file.start, file.end), "out of TNEF", "7bit")
 
-    def _add_inline_files(self, part: PartView) -> None:
+    def _add_text(self, part: PartView) -> None:
+        """What a text holds beside what its octets are: files, and the text itself where ASCII is not written as ASCII."""
         octets, start, end = part.buffer, part.body_start, part.end
         if part.encoding in ENCODED:
-            if part.size_octets > READING_OCTETS:
-                return  # no text that somebody reads
-            octets = part.decode()
+            if part.size_octets > ENCODED_MESSAGE_OCTETS and (part.filenames or part.disposition == "attachment"):
+                return  # readers offer to save it, and look for nothing in it
+            octets = self._decoded(part)
             start, end = 0, len(octets)
+        if find(octets, _PGP, start, end) >= 0:
+            self._gathering.has_encrypted = True
+        if codec_of(part.charset) in WIDE:
+            header = Header(self._within + part.number, part.content_type, part.filenames)
+            chunks = partial(_as_utf_8, octets, start, end, part.charset)
+            self._gathering.add_chunks(header, f"as text in {codec_of(part.charset)}", end - start, chunks)
         for file in find_inline_files(octets, start, end):
             header = Header(self._within + part.number, filenames=(file.name,) if file.name else ())
             size, chunks = file.end - file.start, partial(file.chunks, octets)
@@ -169,8 +198,9 @@ class _Reader:
             whole = Header(f"{self._within}all of it", "message/rfc822")
             self._gathering.add(Body(whole, octets, 0, len(octets)), "quoted-printable", "quoted-printable")
         known = {trimmed(octets, part.start, part.end) for part in self._parts if part.is_multipart or part.children}
-        blocks = blocks_of(octets, body_start, chain.from_iterable(map(_boundaries, self._headers)))
-        self._gathering.is_cut = self._gathering.is_cut or blocks.is_cut
+        places = [place for header in self._headers for place in _boundary_places(header)]
+        blocks = blocks_of(octets, body_start, chain.from_iterable(map(_boundaries, places[:_ALL_PLACES])))
+        self._gathering.is_cut = self._gathering.is_cut or blocks.is_cut or len(places) > _ALL_PLACES
         self._add_block(Block(0, len(octets), b""), is_part=False)
         for block in blocks.found:
             if trimmed(octets, block.start, block.end) not in known:
@@ -208,6 +238,10 @@ class _Reader:
             self._gathering.add(Body(header, self._octets, run.start, run.end), "base64 that no header names", "base64")
 
 
+def _as_utf_8(octets: Octets, start: int, end: int, charset: str) -> Iterator[bytes]:
+    yield decode_charset(bytes(octets[start : min(end, start + TEXT_OCTETS)]), charset).encode("utf-8", "replace")
+
+
 def _declared_as(part: PartView) -> str:
     return f"as {part.encoding}" if part.encoding in ENCODED else "as it stands"
 
@@ -226,13 +260,17 @@ def _claims_parts(part: PartView) -> bool:
     return declared is not None and declared.value.lower().startswith((b"multipart/", b"message/"))
 
 
-def _boundaries(header: bytes) -> Iterator[bytes]:
-    """Every boundary that some reader finds in a header: at each place where the word stands (T-MIME-04)."""
+def _boundary_places(header: bytes) -> Iterator[bytes]:
+    """What follows at each place of a header where the word stands (T-MIME-04)."""
     lowered, position = header.lower(), 0
     for _ in range(_PLACES):
         position = lowered.find(b"boundary", position)
         if position < 0:
             return
-        rest = header[position : position + _PARAMETER_OCTETS].replace(b"\r", b"").replace(b"\n", b"")
+        yield header[position : position + _PARAMETER_OCTETS].replace(b"\r", b"").replace(b"\n", b"")
         position += len(b"boundary")
-        yield from parse_parameterised(b"multipart/mixed; " + rest).boundaries
+
+
+def _boundaries(place: bytes) -> tuple[bytes, ...]:
+    """Every boundary that some reader finds there."""
+    return parse_parameterised(b"multipart/mixed; " + place).boundaries

@@ -4,7 +4,7 @@ import asyncio
 
 from mailward.api import Asked, AuthResult, Evidence, Finding, MessageView, Plugin, Services, Symbol, hookimpl
 from mailward_plugins.dmarc.record import Policy
-from mailward_plugins.dmarc.rules import DmarcOutcome, Identifier, evaluate
+from mailward_plugins.dmarc.rules import DmarcOutcome, Identifier, author_domains, evaluate
 from mailward_plugins.dmarc.settings import DmarcFacts, DmarcSettings
 
 plugin = Plugin(
@@ -29,11 +29,11 @@ _ASKS: dict[Policy, Asked] = {Policy.REJECT: "reject", Policy.QUARANTINE: "quara
 @hookimpl(needs=("spf", "dkim"))
 async def inspect_message(message: MessageView, evidence: Evidence, settings: DmarcSettings, services: Services) -> Finding:
     """One finding; it asks for what the author's domain asks for, which counts where the policy heeds this plugin."""
-    domains = sorted({author.address.domain for author in message.authors if author.address is not None})
+    domains = sorted(author_domains(message))
     if len(domains) > 1:
         # RFC 9989 leaves such mail out, and `From: a@evil, ceo@bank` must not pass by: no domain vouches for another.
         return _odd("DMARC_SEVERAL_AUTHORS", f"From names authors of several domains: {', '.join(domains)}"[:300], "permerror")
-    if not domains or len(message.authors) > sum(author.address is not None for author in message.authors):
+    if not domains:
         return _odd("DMARC_NO_AUTHOR", "From is missing or not readable", "permerror")
     if domains[0].startswith("["):
         return _odd("DMARC_NO_AUTHOR", "From holds an address literal", "none")

@@ -3,12 +3,14 @@
 The organisational domain is found by the DNS tree walk (section 4.10), so no list of public suffixes is needed.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mailward.api import DnsTemporaryError, Resolver
+from mailward.api import DnsTemporaryError, MessageView, Resolver
 from mailward_plugins.dmarc.record import Policy, Record, only_record
 
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_][a-z0-9_-]{0,62}\.)*[a-z0-9_][a-z0-9_-]{0,62}")
 _WALK_LABELS = 7
 """Section 4.10 step 3: names of eight labels or more are cut to this at once; so a walk asks eight questions at most."""
 
@@ -40,6 +42,21 @@ class DmarcOutcome:
 class _Found:
     domain: str
     record: Record
+
+
+def author_domains(message: MessageView) -> set[str]:
+    """The domains of the authors; where one has no address, all domains that some reader finds in that From.
+
+    `ceo@bank.example.` is of bank.example to the people who see it, so that domain must not be left unasked (T-HDR-07). What
+    cannot be a domain is left out.
+    """
+    domains: set[str] = set()
+    for addresses in message.author_lists:
+        if all(author.address is not None for author in addresses.mailboxes):
+            domains |= {address.domain for address in addresses.addresses}
+        else:
+            domains |= {domain for domain in addresses.domains_of_any_reader if _DOMAIN.fullmatch(domain)}
+    return domains
 
 
 async def evaluate(author_domain: str, identifiers: Sequence[Identifier], resolver: Resolver) -> DmarcOutcome:

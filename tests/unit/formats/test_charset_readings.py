@@ -68,6 +68,11 @@ def test_t_mime_26_disagreement_about_ascii_is_seen(octets: bytes, declared: str
     ("octets", "declared"),
     [
         (b"+ADw-script+AD4-", "utf-7"),
+        (b"+ADw-script+AD4-", "utf_7"),
+        (b"\\x3cscript>", "unicode_escape"),
+        (b"\\u003cscript>", "raw_unicode_escape"),
+        ("<script>".encode("utf-32"), "utf_32"),
+        ("<script>".encode("cp037"), "037"),
         (b"+ADw-script+AD4-", "UNICODE-1-1-UTF-7"),
         (META % b"utf-7" + b"+ADw-script+AD4-", "us-ascii"),
         (META % b"UTF-7" + b"+ADw-script+AD4-", ""),

@@ -10,11 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
-from mailward.formats.cms import Cms, read_cms
+from mailward.formats.cms import Cms, is_cms, read_cms
+from support.ber import DATA, SIGNED, open_ended, signed, value
 
 CONTENT = b"Content-Type: text/plain\r\n\r\nsigned\r\n"
-SIGNED = bytes.fromhex("06092a864886f70d010702")
-DATA = bytes.fromhex("06092a864886f70d010701")
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +32,6 @@ def signer() -> pkcs7.PKCS7SignatureBuilder:
         .sign(key, hashes.SHA256())
     )
     return pkcs7.PKCS7SignatureBuilder().add_signer(certificate, key, hashes.SHA256())
-
-
-def value(tag: int, content: bytes) -> bytes:
-    """A definite length in the long form."""
-    return bytes([tag, 0x84]) + len(content).to_bytes(4, "big") + content
-
-
-def open_ended(tag: int, content: bytes) -> bytes:
-    """An indefinite length (X.690 section 8.1.3.6)."""
-    return bytes([tag, 0x80]) + content + b"\0\0"
 
 
 def test_t_mime_29_the_content_of_an_opaque_signature_comes_out(signer: pkcs7.PKCS7SignatureBuilder) -> None:
@@ -88,3 +77,19 @@ def test_t_mime_29_deep_nesting_costs_no_more_than_its_size() -> None:
 
     seconds(1000)
     assert seconds(200_000) < 20 * max(seconds(20_000), 0.005)
+
+
+def test_t_mime_29_content_in_too_many_pieces_is_said_to_be_cut() -> None:
+    many = signed(value(0x24, b"\x04\x00" * 100_001 + value(0x04, CONTENT)))
+    assert read_cms(many) == Cms("signed", b"", is_cut=True)
+    assert read_cms(signed(value(0x24, value(0x04, CONTENT[:5]) + value(0x04, CONTENT[5:])))) == Cms("signed", CONTENT)
+
+
+def test_t_mime_29_what_is_compressed_was_not_read() -> None:
+    compressed = value(0x30, bytes.fromhex("060b2a864886f70d0109100109") + value(0xA0, value(0x30, b"\x02\x01\x00")))
+    assert read_cms(compressed) == Cms("compressed", is_cut=True)
+
+
+def test_t_mime_23_it_is_known_by_how_it_begins() -> None:
+    assert is_cms(signed(value(0x04, CONTENT))[:96]) and is_cms(open_ended(0x30, SIGNED + value(0xA0, b"")))
+    assert not is_cms(value(0x30, DATA)) and not is_cms(b"0 is how this text begins") and not is_cms(b"")

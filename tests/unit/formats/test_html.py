@@ -5,7 +5,7 @@ import time
 import pytest
 
 from mailward.formats.budgets import HTML_CHARACTERS, LINK_TEXT_CHARACTERS, LINKS
-from mailward.formats.html import html_links, html_to_text, read_html
+from mailward.formats.html import read_html
 from mailward.formats.links import Link
 
 
@@ -25,7 +25,7 @@ from mailward.formats.links import Link
     ],
 )
 def test_text_is_what_is_seen(html: str, text: str | None) -> None:
-    found = html_to_text(html)
+    found = read_html(html).text
     assert text is None or found == text
 
 
@@ -82,7 +82,7 @@ def test_text_is_what_is_seen(html: str, text: str | None) -> None:
     ],
 )
 def test_links_are_what_is_followed_or_loaded(html: str, links: list[Link]) -> None:
-    assert list(html_links(html)) == links
+    assert list(read_html(html).links[:LINKS]) == links
 
 
 def test_the_text_of_a_link_cannot_be_moved_by_text_that_looks_like_a_mark() -> None:
@@ -102,13 +102,13 @@ def test_links_are_found_where_only_some_clients_see_markup(veil: str) -> None:
         Link("https://e.example/i", "", "loaded"),
         Link('3Dx"', "", "followed"),
     ]
-    assert list(html_links(html)) == veiled
-    assert html_links(f"<!-- {html[len(veil) :]} -->") == ()
+    assert list(read_html(html).links[:LINKS]) == veiled
+    assert read_html(f"<!-- {html[len(veil) :]} -->").links[:LINKS] == ()
 
 
 def test_beyond_the_budgets_reading_ends() -> None:
     html = "".join(f"<a href=https://e.example/{n}>x</a>" for n in range(LINKS + 5))
-    assert len(html_links(html)) == LINKS
+    assert len(read_html(html).links[:LINKS]) == LINKS
     many = read_html(html)
     assert len(many.links) == LINKS + 1
     long = read_html(f"<a href=https://e.example>{'x' * 2000}</a>" + " " * HTML_CHARACTERS + "cut")
@@ -162,3 +162,18 @@ def test_t_dos_10_a_long_attribute_is_read_in_linear_time(element: str, filler: 
     begun = time.process_time()
     read_html(element.format(filler * (400_000 // len(filler))))
     assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize("attribute", ["a{0}", "a{0}=1", 'a{0}="<b>"', "a{0}='>'", "=a{0}", 'a{0}"', "a{0}/"])
+def test_t_dos_10_very_many_attributes_take_linear_time(attribute: str) -> None:
+    """The parser compares each attribute of an element with all before it."""
+    html = "<p>seen</p><a href=https://e.example/ " + " ".join(attribute.format(n) for n in range(100_000)) + ">link</a>"
+    begun = time.process_time()
+    found = read_html(html)
+    assert time.process_time() - begun < 4
+    assert "seen" in found.text and any(link.url == "https://e.example/" for link in found.links)
+
+
+def test_a_tag_with_many_attributes_and_honest_ones_are_told_apart() -> None:
+    html = "<p " + " ".join(f'data-{n}="a > b"' for n in range(90)) + ">seen <b>too</b></p>"
+    assert read_html(html).text == "seen too"

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from mailward.formats.budgets import LINKS, URL_CHARACTERS
-from mailward.formats.links import Link, canonical_host, list_links, resolved, text_links
+from mailward.formats.budgets import URL_CHARACTERS
+from mailward.formats.links import Link, canonical_host, list_links, resolved, written_links
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,11 @@ def test_the_host_that_a_text_names(text: str, host: str) -> None:
     ],
 )
 def test_addresses_in_plain_text(text: str, urls: list[str]) -> None:
-    assert [link.url for link in text_links(text)] == urls
+    assert list(dict.fromkeys(link.url for link in written_links(text))) == urls
 
 
 def test_a_written_link_has_its_own_text() -> None:
-    assert text_links("HTTP://E.example/x.") == (Link("http://E.example/x", "HTTP://E.example/x", "written"),)
-
-
-def test_no_more_links_than_the_budget() -> None:
-    assert len(text_links(" ".join(f"https://e.example/{n}" for n in range(LINKS + 9)))) == LINKS
+    assert tuple(written_links("HTTP://E.example/x.")) == (Link("http://E.example/x", "HTTP://E.example/x", "written"),)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +144,7 @@ def test_hostile_text_is_read_in_linear_time(unit: str) -> None:
     def work_s(octets: int) -> float:
         text = unit * (octets // len(unit))
         begun = time.process_time()
-        text_links(text)
+        list(written_links(text))
         return time.process_time() - begun
 
     assert work_s(800_000) < 12 * max(work_s(200_000), 0.02)

@@ -10,34 +10,11 @@ from hypothesis import strategies as st
 from mailward.formats.budgets import DEPTH, TNEF_FILES
 from mailward.formats.lzfu import unpack_rtf
 from mailward.formats.tnef import is_tnef, read_tnef
+from support.tnef import attachment, attribute, packed, padded, properties, sized
 
 HEAD = b"\x78\x9f\x3e\x22\x01\x00"
 MESSAGE_IID = bytes.fromhex("0703020000000000c000000000000046")
 STORAGE_IID = bytes.fromhex("0b00000000000000c000000000000046")
-
-
-def attribute(tag: int, data: bytes, level: int = 2) -> bytes:
-    return struct.pack("<BII", level, tag, len(data)) + data + struct.pack("<H", sum(data) & 0xFFFF)
-
-
-def padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)
-
-
-def sized(kind: int, tag: int, *values: bytes) -> bytes:
-    return struct.pack("<HHI", kind, tag, len(values)) + b"".join(
-        struct.pack("<I", len(value)) + padded(value) for value in values
-    )
-
-
-def properties(*found: bytes) -> bytes:
-    return struct.pack("<I", len(found)) + b"".join(found)
-
-
-def attachment(title: bytes, content: bytes | None, *found: bytes) -> bytes:
-    data = b"" if content is None else attribute(0x0006800F, content)
-    described = attribute(0x00069005, properties(*found)) if found else b""
-    return attribute(0x00069002, bytes(14)) + data + attribute(0x00018010, title + b"\0") + described
 
 
 def listed(octets: bytes) -> list[tuple[str, str, bytes]]:
@@ -183,12 +160,6 @@ def test_t_mime_28_reading_is_linear(octets: bytes) -> None:
     started = time.perf_counter()
     read_tnef(octets)
     assert time.perf_counter() - started < 3
-
-
-def packed(tokens: bytes, literal: bytes = b"") -> bytes:
-    """Compressed RTF: the given runs, and then octets that stand for themselves."""
-    body = tokens + b"".join(b"\0" + literal[at : at + 8] for at in range(0, len(literal), 8))
-    return struct.pack("<II4sI", len(body) + 12, 1000, b"LZFu", 0) + body
 
 
 def unpacked(octets: bytes) -> bytes:

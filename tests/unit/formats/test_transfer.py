@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.formats import chunks
-from mailward.formats.transfer import Decoding, decode_chunks, decode_transfer, is_sound, other_decodings, with_line_feeds
+from mailward.formats.transfer import Decoding, decode_chunks, decode_transfer, is_sound, other_decodings
 
 TEXT = b"X5O!P%@AP is a text that a scanner must see"
 ENCODED = base64.b64encode(TEXT)
@@ -22,8 +22,7 @@ READINGS = [
     Decoding("usual", lambda octets, start, end, e=e: decode_chunks(octets, start, end, e))
     for e in ("base64", "quoted-printable")
 ]
-LINE_FEEDS = [found for e in ("quoted-printable", "8bit") if (found := with_line_feeds(e))]
-ALL = [*READINGS, *other_decodings("base64"), *other_decodings("quoted-printable"), *LINE_FEEDS]
+ALL = [*READINGS, *other_decodings("base64"), *other_decodings("quoted-printable")]
 
 
 def is_sound_whole(octets: bytes, encoding: str) -> bool:
@@ -185,13 +184,6 @@ def test_t_mime_17_lower_case_digits_can_be_kept() -> None:
 def test_quoted_printable_reads_what_another_library_wrote() -> None:
     text = bytes(range(256)) * 3
     assert decode_transfer(quopri.encodestring(text, quotetabs=True), "quoted-printable") == text
-
-
-def test_line_ends_can_be_line_feeds() -> None:
-    found = [decoding.decode(b"a\r\nb=0D=0A=\r\n\r\r\n\r") for decoding in LINE_FEEDS]
-    assert found == [b"a\nb\r\n\r\n\r", b"a\nb=0D=0A=\n\r\n\r"]
-    assert with_line_feeds("base64") is None and with_line_feeds("x-uuencode") is None
-    assert other("quoted-printable", "illegal escapes dropped")(b"a\r\n=zz") == b"a\n"
 
 
 def test_t_mime_13_gzip64_is_base64() -> None:

@@ -1,9 +1,10 @@
 """Every way in which the parts of a message may be read: each trick of T-MIME leaves the payload in at least one reading."""
 
+import binascii
 import mmap
 import time
 import tracemalloc
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from mailward.formats.budgets import READING_OCTETS, READING_TIMES, READINGS
 from mailward.formats.message import MessageView
 from mailward.formats.readings import Reading, Readings
+from support.ber import signed, value
+from support.tnef import attribute, packed, properties, sized
 
 PAYLOAD = b"MZ\x90\x00 the payload that nobody should miss, whatever the structure says \x00\xff"
 BASE64 = b64encode(PAYLOAD)
@@ -304,3 +307,82 @@ def test_a_mapped_message_is_never_held_whole(tmp_path: Path) -> None:
         tracemalloc.stop()
         assert size == 400 * 1000 * 57 and peak < 8 * 1024 * 1024
         del message, reading
+
+
+@pytest.mark.parametrize("junk", [b"!", b" !", b" " * 210 + b"!", b"-- !", b" " * 3000 + b"x"])
+def test_t_mime_09_a_delimiter_line_with_junk_is_one_to_some_readers_only(junk: bytes) -> None:
+    """Where others go on in the part, the base64 goes on behind that line."""
+    head, tail = LINES[:40], LINES[40:]
+    found = multipart(
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + head + b"\r\n--....", boundary=b"....", declared=b'boundary="...."'
+    )
+    octets = found.removesuffix(b"--....--\r\n") + junk + b"\r\n\r\n" + tail + b"\r\n--....--\r\n"
+    view = MessageView(octets)
+    assert {"DELIMITER_WITH_JUNK", "PARTS_AFTER_CLOSE"} & set(view.anomalies)
+    assert any(PAYLOAD in content(reading) and reading.is_rival for reading in view.readings())
+
+
+@pytest.mark.parametrize("kind", [b"news", b"http", b"feedback-report", b"x-unknown"])
+def test_t_mime_14_whatever_is_called_a_message_is_opened(kind: bytes) -> None:
+    short = b"\r\n".join(BASE64[at : at + 40] for at in range(0, len(BASE64), 40))
+    inner = b"Subject: y\r\nContent-Transfer-Encoding: base64\r\n\r\n" + short + b"\r\n"
+    assert shows(TOP + b"Content-Type: message/" + kind + b"\r\n\r\n" + inner)
+    assert shows(multipart(TEXT, b"Content-Type: message/" + kind + b"\r\n\r\n" + inner))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Content-Type: application/octet-stream; name=smime.p7m\r\nContent-Disposition: attachment; filename=x.bin",
+        b"Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=s.p7m; filename*=utf-8''x.bin",
+        b"Content-Type: application/pkcs7-signature; name=smime.p7s",
+        b"Content-Type: image/png",
+    ],
+)
+def test_t_mime_23_29_a_signed_object_is_opened_whatever_it_is_called(header: bytes) -> None:
+    encoded = b64encode(signed(value(0x04, FILE)))
+    lines = b"\r\n".join(encoded[at : at + 72] for at in range(0, len(encoded), 72))
+    assert shows(TOP + header + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + lines + b"\r\n")
+
+
+def test_t_mime_29_a_signed_object_that_was_not_read_to_its_end_cuts_the_readings() -> None:
+    encoded = b64encode(signed(value(0x24, b"\x04\x00" * 100_001 + value(0x04, FILE))))
+    lines = b"\r\n".join(encoded[at : at + 72] for at in range(0, len(encoded), 72))
+    octets = TOP + b"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n" + lines
+    assert readings(octets).is_cut
+
+
+@pytest.mark.parametrize("name", [b"winmail.dat", b"x.bin"])
+def test_t_mime_28_packed_text_of_a_tnef_is_unpacked(name: bytes) -> None:
+    rtf = packed(b"", b"{\\rtf1 " + PAYLOAD + b"}")
+    encoded = b64encode(b"\x78\x9f\x3e\x22\0\0" + attribute(0x69003, properties(sized(0x102, 0x1009, rtf)), 1))
+    header = b"Content-Type: application/octet-stream; name=" + name + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    assert shows(TOP + header + encoded + b"\r\n")
+
+
+@pytest.mark.parametrize("lines", [10, 40_000])
+def test_t_mime_18_a_file_in_a_long_encoded_text_is_found(lines: int) -> None:
+    uu = b"".join(binascii.b2a_uu(PAYLOAD[at : at + 45]) for at in range(0, len(PAYLOAD), 45))
+    text = (
+        b"an honest line of text, one of many\r\n" * lines + b"begin 644 a.exe\r\n" + uu.replace(b"\n", b"\r\n") + b"`\r\nend\r\n"
+    )
+    encoded = encodebytes(text).replace(b"\n", b"\r\n")
+    assert shows(TOP + b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded)
+
+
+def test_t_mime_26_wide_text_is_read_as_text() -> None:
+    encoded = encodebytes("<script>the payload</script>".encode("utf-16")).replace(b"\n", b"\r\n")
+    octets = TOP + b"Content-Type: text/plain; charset=utf-16\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded
+    assert shows(octets, b"<script>the payload</script>")
+
+
+def test_t_mime_29_armoured_text_is_encrypted() -> None:
+    assert readings(TOP + b"\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ==\r\n-----END PGP MESSAGE-----\r\n").has_encrypted
+
+
+def test_t_mime_01_very_many_odd_boundaries_cut_the_readings() -> None:
+    part = b"--a\r\nContent-Type: multipart/mixed;" + b";boundary=\\\"'x" * 16 + b"\r\n\r\n"
+    octets = TOP + b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + part * 100
+    begun = time.process_time()
+    assert readings(octets).is_cut
+    assert time.process_time() - begun < 3
