@@ -126,7 +126,7 @@ class Client:
             case DataAsked():
                 self._content = b""
                 return START_MAIL_INPUT
-            case MessageAsked(size_octets):
+            case MessageAsked(size_octets, _):
                 assert size_octets == len(self._content)
                 self.messages.append(self._content)
                 return REJECTED if b"REJECT" in self._content else reply(250, "2.0.0", "Accepted")

@@ -12,7 +12,6 @@ import structlog
 
 from mailward.api.services import Clock, RunBlocking
 from mailward.auth.exchange import Authenticator
-from mailward.formats.lines import LineCounter
 from mailward.formats.message import MessageView
 from mailward.intake.accepting import Mail, queue_item
 from mailward.intake.authenticating import SessionLogins
@@ -81,7 +80,6 @@ class _Transaction:
     envelope: Envelope
     destinations: list[Destination] = field(default_factory=list)
     incoming: Incoming | None = None
-    lines: LineCounter = field(default_factory=LineCounter)
     write_error: Exception | None = None
 
 
@@ -119,7 +117,7 @@ class Reception:
                 case DataAsked():
                     return self._data()
                 case MessageAsked():
-                    return await self._message()
+                    return await self._message(event)
                 case AuthAsked() | AuthResponse():
                     return await self._login(event)
         except (StorageError, OSError) as error:
@@ -220,11 +218,10 @@ class Reception:
             return
         try:
             transaction.incoming.write(octets)
-            transaction.lines.feed(octets)
         except (StorageError, OSError) as error:
             transaction.write_error = error
 
-    async def _message(self) -> Reply:
+    async def _message(self, event: MessageAsked) -> Reply:
         """The end of data. The transaction is over with it, whatever comes of the message (T-STATE-01, T-STATE-02)."""
         transaction, self._transaction = self._open(), None
         incoming = transaction.incoming
@@ -233,7 +230,7 @@ class Reception:
         try:
             if transaction.write_error is not None:
                 raise transaction.write_error
-            answer, item = await self._judge(transaction, MessageView(incoming.octets, transaction.lines.facts))
+            answer, item = await self._judge(transaction, MessageView(incoming.octets, event.lines))
             if item is not None:
                 await incoming.commit(item)
         except BaseException:

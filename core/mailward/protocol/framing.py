@@ -7,9 +7,10 @@ machines that use these two readers. Nothing here raises on anything a peer can 
 import enum
 from dataclasses import dataclass
 
+from mailward.formats.lines import LineCounter, LineFacts
+
 END_OF_DATA = b"\r\n.\r\n"
 _CRLF = b"\r\n"
-_NUL = b"\0"
 
 
 class LineFault(enum.Enum):
@@ -105,15 +106,24 @@ class ContentReader:
         # Mail data begins at the start of a line: the CRLF of the DATA command counts for the first dot (RFC 5321 4.1.1.4).
         self._held = _CRLF
         self._not_content = 2  # octets at the front of _held that belong to the command
-        self._line_octets = 0  # of the line that has not ended yet
-        self._faults: set[ContentFault] = set()
+        self._lines = LineCounter()
         self.size_octets = 0
         """Octets of content handed out or passed over, after dot-unstuffing."""
 
     @property
+    def lines(self) -> LineFacts:
+        """What the content so far says of its lines."""
+        return self._lines.facts
+
+    @property
     def fault(self) -> ContentFault | None:
         """The gravest fault so far: the same however the stream was cut into chunks."""
-        return next((fault for fault in ContentFault if fault in self._faults), None)
+        lines = self._lines
+        if lines.bare_cr or lines.bare_lf:
+            return ContentFault.BARE_NEWLINE
+        if lines.nul:
+            return ContentFault.NUL
+        return ContentFault.LINE_TOO_LONG if lines.longest_octets + len(_CRLF) > self._line_limit else None
 
     def read(self, octets: bytes) -> tuple[bytes, bytes | None]:
         """(content, rest): content in order, b"" when there is none; rest is None until the end of data was seen.
@@ -130,30 +140,11 @@ class ContentReader:
             content, self._held = stream[:kept], stream[kept:]
         if not content:
             return b"", rest
-        # Each CR and LF is half of a CRLF, and there is no NUL, exactly when taking all three away takes two octets a CRLF.
-        if len(content) - len(content.translate(None, b"\r\n\0")) != 2 * content.count(_CRLF):
-            if _NUL in content:
-                self._faults.add(ContentFault.NUL)
-            if content.count(b"\r") + content.count(b"\n") != 2 * content.count(_CRLF):
-                self._faults.add(ContentFault.BARE_NEWLINE)
         content = content.replace(b"\r\n.", _CRLF)[self._not_content :]
         self._not_content = 0
         self.size_octets += len(content)
-        if self._has_long_line(content):
-            self._faults.add(ContentFault.LINE_TOO_LONG)
-        return (b"" if self._faults else content), rest
-
-    def _has_long_line(self, content: bytes) -> bool:
-        """Looks at one newline in each stretch of the limit's length, not at every line."""
-        start = -self._line_octets  # where the line at the front of `content` began
-        while len(content) - start > self._line_limit:
-            newline = content.rfind(b"\n", max(start, 0), max(start + self._line_limit, 0))
-            if newline < 0:
-                return True
-            start = newline + 1
-        newline = content.rfind(b"\n")
-        self._line_octets = len(content) - newline - 1 if newline >= 0 else self._line_octets + len(content)
-        return False
+        self._lines.feed(content)
+        return (b"" if self.fault else content), rest
 
 
 def _possible_start_of_end(stream: bytes) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailward.formats.lines import LineFacts
 from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
 from mailward.protocol.framing import ContentFault, ContentReader
 from mailward.protocol.smtp.events import Fault
@@ -42,6 +43,11 @@ class MailData:
     def size_octets(self) -> int:
         """So far, dot-stuffing undone."""
         return self._reader.size_octets
+
+    @property
+    def lines(self) -> LineFacts:
+        """What the content says of its lines."""
+        return self._reader.lines
 
     def read(self, octets: bytes) -> Piece:
         content, rest = self._reader.read(octets)

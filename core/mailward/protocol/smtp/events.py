@@ -6,6 +6,7 @@
 import enum
 from dataclasses import dataclass, field
 
+from mailward.formats.lines import LineFacts
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.envelope import MailParameters
 from mailward.model.reply import Reply
@@ -48,9 +49,13 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class MessageAsked:
-    """The end of data was reached: what becomes of the message? The transaction ends with the reply, whatever it is."""
+    """The end of data was reached: what becomes of the message? The transaction ends with the reply, whatever it is.
+
+    lines: what passed by while the content came, so that nobody has to look at all of it again.
+    """
 
     size_octets: int
+    lines: LineFacts
 
 
 @dataclass(frozen=True, slots=True)

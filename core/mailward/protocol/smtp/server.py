@@ -204,7 +204,7 @@ class SmtpServer(Dialogue):
         self._content = None
         self._lines.feed(piece.rest)
         if piece.fault is None:
-            self._waiting = MessageAsked(data.size_octets)
+            self._waiting = MessageAsked(data.size_octets, data.lines)
             events.append(self._waiting)
             return
         fault, answer = piece.fault
