@@ -42,6 +42,7 @@ _FEW_ESCAPES = 3
 _SAMPLE_OCTETS = 4096
 _LETTERS_OF_A_RUN = 48
 """Shorter runs of base64 are words and names."""
+_ENOUGH_LETTERS = re.compile(rb"(?:[\r\n=]*+[A-Za-z0-9+/]){%d}" % _LETTERS_OF_A_RUN)
 
 
 class Span(NamedTuple):
@@ -88,12 +89,13 @@ def base64_runs(octets: Octets, spans: Iterable[Span]) -> Iterator[Span]:
     """Where base64 stands for at least 36 octets, within these spans."""
     for span in spans:
         for found in _RUN.finditer(octets, span.start, span.end):
-            if len(found.group().translate(None, b"\r\n=")) >= _LETTERS_OF_A_RUN:
-                yield Span(found.start(), found.end())
+            start, end = found.span()
+            if _ENOUGH_LETTERS.match(octets, start, end):
+                yield Span(start, end)
                 # A word before it would shift the letters, so they are read from the first long line on, too.
-                line = _LONG_LINE.search(found.group())
+                line = _LONG_LINE.search(octets, start, end)
                 if line is not None:
-                    yield Span(found.start() + line.start() + 1, found.end())
+                    yield Span(line.start() + 1, end)
 
 
 def has_escapes(octets: Octets, spans: Iterable[Span]) -> bool:
