@@ -15,7 +15,7 @@ from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.item import QueueItem
 from mailward.queue.jobs import Commit
-from mailward.queue.segment import PART_SUFFIX, OpenRecipient
+from mailward.queue.segment import ATTEMPTS_TO_CREATE, PART_SUFFIX, OpenRecipient
 from mailward.queue.writer import complete
 
 
@@ -71,11 +71,15 @@ class Incoming:
         self._chunks = []
 
     def _open_part(self) -> None:
-        path = self._folder / f"{self.id}{PART_SUFFIX}"
-        self._fd = self._disk.create_exclusive(path)
-        self.part = path
-        if not self._disk.lock(self._fd):  # a recovery saw it before it was locked
-            raise StorageError(f"spool: {path.name} was taken for a leftover")
+        """A file of our own. One that a recovery saw before it was locked is the recovery's to delete, and another takes its place."""
+        for attempt in range(ATTEMPTS_TO_CREATE):
+            path = self._folder / f"{self.id}{f'.{attempt}' if attempt else ''}{PART_SUFFIX}"
+            fd = self._disk.create_exclusive(path)
+            if self._disk.lock(fd):
+                self._fd, self.part = fd, path
+                return
+            self._disk.close(fd)
+        raise StorageError(f"spool: {self.id}{PART_SUFFIX} was taken for a leftover {ATTEMPTS_TO_CREATE} times")
 
     @property
     def octets(self) -> bytes | mmap.mmap:

@@ -21,13 +21,10 @@ from mailward.queue.incoming import drop_part
 from mailward.queue.jobs import Barrier, Commit, Job, Leave, Mark
 from mailward.queue.record import HEADER_OCTETS, MARK_OCTETS, Kind, pack_header
 from mailward.queue.recover import remove_files
-from mailward.queue.segment import SEGMENT_SUFFIX, Entry, OpenRecipient, Segment, stem_of
+from mailward.queue.segment import ATTEMPTS_TO_CREATE, SEGMENT_SUFFIX, Entry, OpenRecipient, Segment, stem_of
 from mailward.queue.writer import complete
 
 log = structlog.get_logger("mailward.queue")
-
-ATTEMPTS_TO_CREATE = 3
-"""A recovery may take a segment for a leftover in the moment between its making and its lock."""
 
 
 class SegmentLog:

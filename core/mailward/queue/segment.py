@@ -15,6 +15,9 @@ LARGE_SUFFIX = ".msg"
 PART_SUFFIX = ".part"
 """A large message that is still being received; its writer holds its lock."""
 
+ATTEMPTS_TO_CREATE = 3
+"""A recovery may take a file for a leftover in the moment between its making and its lock."""
+
 _STEM = re.compile(r"(?P<owner>.+)-(?P<mark>[0-9a-f]{16})")
 
 

@@ -11,6 +11,7 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.queue.item import QueueItem
+from mailward.queue.recover import free_segments
 from mailward.queue.spool import NotHere, Spool
 from support.faulty_disk import FaultyDisk
 from support.spooling import NOW, commit, flush, item_for
@@ -300,3 +301,41 @@ async def test_released_together_they_share_a_segment(tmp_path: Path) -> None:
     assert set(other.adopt().items) == {item.id for item in items}
     await spool.close()
     await other.close()
+
+
+class _RecoveredBetween(Disk):
+    """Another process looks for leftovers in the moment between the making of a file and its lock.
+
+    cuts_in: how often. holds: it still has the lock when we ask for ours; otherwise the file is deleted by then.
+    """
+
+    def __init__(self, cuts_in: int, *, holds: bool) -> None:
+        self._left, self._holds = cuts_in, holds
+        self._theirs: list[int] = []
+
+    def create_exclusive(self, path: Path) -> int:
+        fd = super().create_exclusive(path)
+        if path.suffix == ".part" and self._left:
+            self._left -= 1
+            if self._holds:
+                self._theirs.append(self.open_existing(path))
+                assert self.lock(self._theirs[-1])
+            else:
+                list(free_segments(path.parent, Disk(), ()))
+        return fd
+
+
+@pytest.mark.parametrize("holds", [True, False])
+async def test_a_recovery_that_takes_a_large_message_for_a_leftover_costs_nothing(tmp_path: Path, holds: bool) -> None:
+    spool = spool_at(tmp_path, disk=_RecoveredBetween(2, holds=holds))
+    octets = b"a line\r\n" * 100_000
+    item = await commit(spool, octets)
+    assert spool.octets(item.id) == octets
+    await spool.close()
+
+
+async def test_a_large_message_that_cannot_have_a_file_of_its_own_is_refused(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path, disk=_RecoveredBetween(9, holds=False))
+    with pytest.raises(StorageError, match="leftover 3 times"):
+        await commit(spool, b"a line\r\n" * 100_000)
+    await spool.close()
