@@ -93,3 +93,7 @@ class Ledger:
     def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
         self.records.setdefault(record.id, record)
         self.events += [(record.id, event) for event in events]
+
+    def add_all(self, happened: Sequence[tuple[DecisionRecord, tuple[LaterEvent, ...]]]) -> None:
+        for record, events in happened:
+            self.add(record, events)

@@ -147,6 +147,9 @@ def test_html_nested_too_deep_gives_up_neither_text_nor_links() -> None:
 def test_t_dos_10_hostile_html_is_read_in_linear_time(unit: str) -> None:
     def work_s(octets: int) -> float:
         html = unit * (octets // len(unit)) + "' ><p>seen"
+        return min(once_s(html) for _ in range(3))
+
+    def once_s(html: str) -> float:
         begun = time.process_time()
         read_html(html)
         return time.process_time() - begun
