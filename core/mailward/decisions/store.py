@@ -4,6 +4,7 @@ It may lose its last second at a power cut (synchronous=NORMAL): a record of acc
 until it has been copied here, and refusals may lose that much (design section 5).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -34,13 +35,18 @@ class DecisionStore:
 
     def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
         """Keep a record and what is already known to have happened. A record that is here already stays as it is."""
+        self.add_all([(record, events)])
+
+    def add_all(self, happened: Sequence[tuple[DecisionRecord, tuple[LaterEvent, ...]]]) -> None:
+        """The same for many, all of them or none."""
+        rows = [(record.id, record.received_at, record.message_id, record.to_json()) for record, _ in happened]
         with self._database.write() as connection:
-            row = (record.id, record.received_at, record.message_id, record.to_json())
-            if connection.execute("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)", row).rowcount:
-                rows = [(r.recipient.lower(), record.received_at, record.id) for r in record.recipients]
-                connection.executemany("INSERT OR IGNORE INTO recipient VALUES (?, ?, ?)", rows)
-            for event in events:
-                connection.execute(_ADD_EVENT, (record.id, event.at, event.recipient, event.text, record.id))
+            for (record, events), row in zip(happened, rows, strict=True):
+                if connection.execute("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)", row).rowcount:
+                    recipients = [(r.recipient.lower(), record.received_at, record.id) for r in record.recipients]
+                    connection.executemany("INSERT OR IGNORE INTO recipient VALUES (?, ?, ?)", recipients)
+                for event in events:
+                    connection.execute(_ADD_EVENT, (record.id, event.at, event.recipient, event.text, record.id))
 
     def add_event(self, id: QueueId, event: LaterEvent) -> None:
         """Note what happened to a message later."""

@@ -210,7 +210,7 @@ class DeliveryManager:
                 continue  # held, dropped or under way meanwhile
             try:
                 if task.item.id not in octets:
-                    octets[task.item.id] = self._spool.octets(task.item.id)
+                    octets[task.item.id] = b"" if task.recipient.route == "discard" else self._spool.octets(task.item.id)
                 copies.append((task, Copy(task.item, task.index, octets[task.item.id])))
             except NotHere:
                 continue
@@ -234,17 +234,18 @@ class DeliveryManager:
                 log.exception("delivery failed unforeseen", id=copies[0][0].item.id)
             self._failed(copies[0][0], str(error) or type(error).__name__)
             return
-        for (task, _), outcome in zip(copies, outcomes, strict=True):
-            self._delivered(task, outcome)
+        self._delivered([(task, outcome) for (task, _), outcome in zip(copies, outcomes, strict=True)])
 
-    def _delivered(self, task: _Task, outcome: str) -> None:
+    def _delivered(self, served: Sequence[tuple[_Task, str]]) -> None:
         try:
-            self._record(task, outcome)
+            self._record(served)
         except StorageError as error:  # the item holds the record until it is kept; the delivery key prevents a second copy
-            self._failed(task, f"{outcome}; the decision record could not be kept: {error}")
+            for task, outcome in served:
+                self._failed(task, f"{outcome}; the decision record could not be kept: {error}")
             return
-        self._spool.done(task.item.id, task.index, outcome)
-        log.info("delivered", id=task.item.id, rcpt=task.recipient.forward_path, outcome=outcome)
+        for task, outcome in served:
+            self._spool.done(task.item.id, task.index, outcome)
+            log.info("delivered", id=task.item.id, rcpt=task.recipient.forward_path, outcome=outcome)
 
     def _failed(self, task: _Task, text: str) -> None:
         state = self._spool.open_recipients(task.item.id).get(task.index)
@@ -257,11 +258,13 @@ class DeliveryManager:
         tell = log.error if failures >= ALARM_AFTER else log.warning
         tell("delivery failed", id=task.item.id, rcpt=task.recipient.forward_path, attempt=failures, problem=text)
         try:
-            self._record(task, f"attempt {failures} failed, next after {utc_text(next_at)}: {text}")
+            self._record([(task, f"attempt {failures} failed, next after {utc_text(next_at)}: {text}")])
         except StorageError as error:
             log.warning("decision event lost", id=task.item.id, problem=str(error))
 
-    def _record(self, task: _Task, text: str) -> None:
-        """Copy the decision record out of the item, which may be gone soon, and add what happened."""
-        event = LaterEvent(utc_text(self._clock.now()), task.recipient.forward_path, text)
-        self._decisions.add(task.item.decision, (event,))
+    def _record(self, happened: Sequence[tuple[_Task, str]]) -> None:
+        """Copy the decision records out of the items, which may be gone soon, and add what happened."""
+        at = utc_text(self._clock.now())
+        self._decisions.add_all(
+            [(task.item.decision, (LaterEvent(at, task.recipient.forward_path, text),)) for task, text in happened]
+        )

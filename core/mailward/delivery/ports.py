@@ -1,7 +1,7 @@
 """What delivery asks of others: connections, requirements, signatures, reports, records. Implemented above, given by `app`."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -110,6 +110,10 @@ class Decisions(Protocol):
 
     def add(self, record: DecisionRecord, events: tuple[LaterEvent, ...] = ()) -> None:
         """Keep the record, unless it is there, and the events. Raises StorageError."""
+        ...
+
+    def add_all(self, happened: Sequence[tuple[DecisionRecord, tuple[LaterEvent, ...]]]) -> None:
+        """The same for many, all of them or none. Raises StorageError."""
         ...
 
 

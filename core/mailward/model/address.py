@@ -3,6 +3,7 @@
 Values only: octets and text become addresses in `formats.address`, which owns the grammar and the A-label rules.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -27,12 +28,13 @@ class Address:
         return self.local_part.isascii() and self.domain.isascii()
 
 
-_ATEXT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
+_DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 
 
 def quote_local_part(local_part: str) -> str:
     """The local-part as a Dot-string where it is one, else as a Quoted-string (RFC 5321 section 4.1.2)."""
-    if all(atom and all(c in _ATEXT or not c.isascii() for c in atom) for atom in local_part.split(".")):
+    if _DOT_STRING.fullmatch(local_part):
         return local_part
     return '"' + local_part.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

@@ -4,7 +4,7 @@ A `QueueId` is made once, at the start of a mail transaction, and names that mes
 reply, the log, the Received field, the queue, the decision record and the delivery key.
 """
 
-import os
+import random
 import threading
 import time
 from typing import NewType
@@ -23,25 +23,21 @@ _last = 0
 
 
 def _base32(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, rest = divmod(number, 32)
-        digits.append(_ALPHABET[rest])
-    return "".join(reversed(digits))
+    return "".join([_ALPHABET[number >> shift & 31] for shift in range(5 * (width - 1), -1, -5)])
 
 
 def new_queue_id() -> QueueId:
     """A new id of 16 characters that sorts by time within a process.
 
-    Eleven characters of microseconds since 1970, five of randomness (two processes may share a microsecond).
+    Eleven characters of microseconds since 1970, five of randomness (two processes may share a microsecond). Not a secret.
     """
     global _last
     with _lock:
         _last = max(_last + 1, time.time_ns() // 1000)
         stamp = _last
-    return QueueId(_base32(stamp, 11) + _base32(int.from_bytes(os.urandom(4), "big"), 5))
+    return QueueId(_base32(stamp, 11) + _base32(random.getrandbits(25), 5))
 
 
 def new_session_id() -> SessionId:
-    """A new id for one connection, ten random characters."""
-    return SessionId(_base32(int.from_bytes(os.urandom(7), "big"), 10))
+    """A new id for one connection, ten random characters. Not a secret."""
+    return SessionId(_base32(random.getrandbits(50), 10))

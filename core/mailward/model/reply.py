@@ -31,7 +31,9 @@ class Reply:
         out = []
         last = len(self.lines) - 1
         for number, line in enumerate(self.lines):
-            text = "".join(c if " " <= c <= "~" else "?" for c in prefix + line)
+            text = prefix + line
+            if not (text.isascii() and text.isprintable()):
+                text = "".join(c if " " <= c <= "~" else "?" for c in text)
             out.append(f"{self.code}{' ' if number == last else '-'}{text[:506]}\r\n")
         return "".join(out).encode("ascii")
 

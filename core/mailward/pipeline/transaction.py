@@ -168,10 +168,10 @@ class Trial:
         )
 
     def _early(self, session: Session, envelope: Envelope, recipient: RecipientFacts | None, stage: Stage) -> Reply | None:
-        facts = session_facts(session) | envelope_facts(envelope)
-        ruling = self._floor_of_failures() or self._bench.policy.judge(
-            facts, self._bench.evidence(self._calls), recipient, stage=stage
-        )
+        ruling, policy = self._floor_of_failures(), self._bench.policy
+        if ruling is None and policy.may_end_at(stage):
+            facts = session_facts(session) | envelope_facts(envelope)
+            ruling = policy.judge(facts, self._bench.evidence(self._calls), recipient, stage=stage)
         if ruling is None or ruling.verdict not in (Verdict.REJECT, Verdict.TEMPFAIL):
             return None
         self._refused = ruling

@@ -6,6 +6,7 @@ It does no I/O but one stat call a list file.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from mailward.model.errors import Problem
@@ -16,7 +17,7 @@ from mailward.policy.facts import Vocabulary
 from mailward.policy.lists import Lists
 from mailward.policy.match import Group, make_context, variable
 from mailward.policy.ruling import RecipientFacts, Ruling
-from mailward.policy.stages import Stage
+from mailward.policy.stages import STAGES, Stage
 from mailward.policy.tests import PolicyTest, TestResult, run_test
 from mailward.policy.values import Limit, Override, PluginPolicy, Rule, View
 
@@ -51,7 +52,7 @@ class Policy:
     @property
     def hash(self) -> str:
         """Seven hex digits of all files read, lists as they are now."""
-        return sha256(self.files_digest + self.lists.digest).hexdigest()[:7]
+        return _hash(self.files_digest + self.lists.digest)
 
     def view(self, recipient: RecipientFacts | None) -> View:
         """Rules and limits as they hold for this recipient; None: at the mail stage, without overrides."""
@@ -62,6 +63,18 @@ class Policy:
         if view is None:
             view = self._views[chosen] = self._make_view([self.overrides[i] for i in chosen])
         return view
+
+    def may_end_at(self, stage: Stage) -> bool:
+        """Could a rule of anybody's end a transaction at this stage, before the last one? Cheaper than to judge."""
+        return stage in self._early_stages
+
+    @cached_property
+    def _early_stages(self) -> frozenset[Stage]:
+        rules = (*self.rules, *self.preset_rules, *(rule for override in self.overrides for rule in override.rules))
+        first = min(
+            (STAGES.index(rule.stage) for rule in rules if rule.then is not None and not rule.shadow), default=len(STAGES)
+        )
+        return frozenset(STAGES[first:])
 
     def case(self, facts: Mapping[str, FactValue], evidence: EvidenceSet) -> "Case":
         """One message, to be judged for several recipients: what they share is prepared once."""
@@ -100,6 +113,11 @@ class Policy:
         in_force = [limit for limit in limits.values() if limit.points < math.inf]
         ordered = sorted(in_force, key=lambda limit: -limit.verdict.strength)
         return View(tuple(rules.values()), tuple(ordered), tuple(override.name for override in overrides))
+
+
+@lru_cache(maxsize=64)
+def _hash(digests: bytes) -> str:
+    return sha256(digests).hexdigest()[:7]
 
 
 def _add(rules: dict[str, Rule], more: tuple[Rule, ...], hidden: set[str] | frozenset[str]) -> None:

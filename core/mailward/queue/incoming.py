@@ -71,7 +71,7 @@ class Incoming:
         self._chunks = []
 
     def _open_part(self) -> None:
-        """A file of our own. One that a recovery saw before it was locked is the recovery's to delete, and another takes its place."""
+        """A file of our own; one that a recovery saw before it was locked is the recovery's, and another takes its place."""
         for attempt in range(ATTEMPTS_TO_CREATE):
             path = self._folder / f"{self.id}{f'.{attempt}' if attempt else ''}{PART_SUFFIX}"
             fd = self._disk.create_exclusive(path)
