@@ -18,7 +18,7 @@ DEPTH = 32
 """Parts inside parts; the message itself is at depth 0."""
 BOUNDARY_OCTETS = 200
 """RFC 2046 section 5.1.1 allows 70."""
-PARAMETERISED_OCTETS = 4 * 1024
+PARAMETERISED_OCTETS = 8 * 1024
 """A value with parameters that is not ordinary. Of what is behind only as much at the end is searched for those that decide."""
 PARAMETERS = 64
 """Parameters of one field (RFC 2045 section 5.1)."""
