@@ -28,7 +28,7 @@ run: environment
 
 test: dev
 	@contrib/dev/test-packages.sh
-	PATH="$(BIN):$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest --hypothesis-profile=ci $(PYTEST_ARGS)
+	PATH="$(BIN):$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --hypothesis-profile=ci $(PYTEST_ARGS)
 
 lint: dev
 	$(BIN)/ruff check core plugins tests contrib
