@@ -201,6 +201,58 @@ def test_t_smtp_08_every_octet_in_its_own_segment(start: Start, desk: Post) -> N
     assert [octets for _, octets in desk.spool.items] == [b".x\r\n", b"two\r\n", b"three\r\n"]
 
 
+CHUNKED = ("EHLO c.example.net", "MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>")
+
+
+def test_a_large_message_in_chunks_and_segments_of_any_size(start: Start, desk: Post) -> None:
+    message = b"From: a@example.net\r\n\r\n" + (b"." * 70 + b"\r\n") * 40_000
+    chunks = [message[at : at + 300_007] for at in range(0, len(message), 300_007)]
+    stream = b"".join(b"BDAT %d%s\r\n%s" % (len(c), b" LAST" * (c is chunks[-1]), c) for c in chunks)
+    with start().connect() as client:
+        read_reply(client)
+        assert "250-CHUNKING" in say(client, "EHLO c.example.net")
+        say(client, *CHUNKED[1:])
+        for at in range(0, len(stream), 70_001):
+            client.sendall(stream[at : at + 70_001])
+        assert [read_reply(client)[:9] for _ in chunks] == ["250 2.0.0"] * len(chunks)
+    assert [octets for _, octets in desk.spool.items] == [message]
+
+
+def test_t_smtp_18_tls_that_ends_in_a_chunk_ends_the_connection_and_the_message(start: Start, desk: Post) -> None:
+    service = start()
+    with service.connect() as plain:
+        read_reply(plain)
+        say(plain, "EHLO c.example.net", "STARTTLS")
+        client = trusting().wrap_socket(plain, suppress_ragged_eofs=True)
+        say(client, *CHUNKED)
+        client.sendall(b"BDAT 100 LAST\r\nSubject: half\r\n")
+        client.setblocking(False)
+        with pytest.raises((ssl.SSLWantReadError, ssl.SSLZeroReturnError)):
+            client.unwrap()  # our close_notify
+        raw = socket.socket(fileno=client.detach())
+        raw.settimeout(20)
+        try:
+            raw.sendall(b"x" * 85 + b"RSET\r\nNOOP\r\n")
+            while raw.recv(4096):
+                pass
+        except ConnectionError:
+            pass
+        raw.close()
+    service.run(_gone(service))
+    assert (desk.spool.items, desk.spool.open) == ([], 0)
+
+
+@pytest.mark.parametrize("sent", [0, 1, 14, 15, 16, 40])
+def test_t_state_08_a_client_lost_in_a_chunk_leaves_nothing(start: Start, desk: Post, sent: int) -> None:
+    service = start(tls=False)
+    with service.connect() as client:
+        read_reply(client)
+        say(client, *CHUNKED)
+        client.sendall((b"BDAT 40 LAST\r\n" + b"x" * 40)[:sent])
+    service.run(_gone(service))
+    assert (desk.spool.items, desk.spool.open) == ([], 0)
+
+
 def test_t_state_08_a_client_lost_at_any_octet_leaves_nothing(start: Start, desk: Post) -> None:
     service = start(tls=False)
     session = "".join(f"{line}\r\n" for line in OPEN).encode()

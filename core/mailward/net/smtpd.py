@@ -24,7 +24,7 @@ from mailward.net.listening import SocketListener
 from mailward.net.tls import tls_facts
 from mailward.protocol.smtp.events import Asked, Event, TlsAsked
 from mailward.protocol.smtp.server import SmtpServer
-from mailward.protocol.smtp.states import Limits, State
+from mailward.protocol.smtp.states import Limits
 
 log = structlog.get_logger("mailward.smtp")
 
@@ -152,7 +152,7 @@ class SmtpConnection(_Unsearched, SMTP):
 
     def _expect_input(self) -> None:
         settings = self._settings
-        if self._machine.state is not State.DATA:
+        if not self._machine.reads_content:
             self._data_began = None
             self._deadline = self.loop.time() + settings.command_s
         elif self._data_began is None:

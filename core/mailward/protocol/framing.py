@@ -59,6 +59,12 @@ class LineReader:
     def feed(self, octets: bytes) -> None:
         self._buffer += octets
 
+    def take(self) -> bytes:
+        """All octets that wait, when they are no lines."""
+        octets = bytes(self._buffer)
+        self._buffer.clear()
+        return octets
+
     def next(self) -> Line | None:
         """The next line, None until more octets arrive."""
         end = self._buffer.find(b"\n")
@@ -94,6 +100,15 @@ class ContentFault(enum.Enum):
     LINE_TOO_LONG = "a line longer than the limit"
 
 
+def fault_of(lines: LineCounter | LineFacts, line_limit_octets: int) -> ContentFault | None:
+    """The gravest fault of content with these lines. line_limit_octets: the CRLF included."""
+    if lines.bare_cr or lines.bare_lf:
+        return ContentFault.BARE_NEWLINE
+    if lines.nul:
+        return ContentFault.NUL
+    return ContentFault.LINE_TOO_LONG if lines.longest_octets + len(_CRLF) > line_limit_octets else None
+
+
 class ContentReader:
     """Reads mail data up to its end: undoes dot-stuffing, finds CR LF . CR LF and what looks like it but is not.
 
@@ -118,12 +133,7 @@ class ContentReader:
     @property
     def fault(self) -> ContentFault | None:
         """The gravest fault so far: the same however the stream was cut into chunks."""
-        lines = self._lines
-        if lines.bare_cr or lines.bare_lf:
-            return ContentFault.BARE_NEWLINE
-        if lines.nul:
-            return ContentFault.NUL
-        return ContentFault.LINE_TOO_LONG if lines.longest_octets + len(_CRLF) > self._line_limit else None
+        return fault_of(self._lines, self._line_limit)
 
     def read(self, octets: bytes) -> tuple[bytes, bytes | None]:
         """(content, rest): content in order, b"" when there is none; rest is None until the end of data was seen.

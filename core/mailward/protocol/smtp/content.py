@@ -1,10 +1,13 @@
-"""What becomes of mail data as it comes: content to hand on, an end, or a fault with its reply (RFC 5321 section 4.1.1.4)."""
+"""What becomes of mail data as it comes: content to hand on, an end, or a fault with its reply.
 
-from dataclasses import dataclass
+RFC 5321 section 4.1.1.4 for DATA, RFC 3030 section 2 for BDAT.
+"""
 
-from mailward.formats.lines import LineFacts
+from dataclasses import dataclass, replace
+
+from mailward.formats.lines import LineCounter, LineFacts
 from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
-from mailward.protocol.framing import ContentFault, ContentReader
+from mailward.protocol.framing import ContentFault, ContentReader, fault_of
 from mailward.protocol.smtp.events import Fault
 from mailward.protocol.smtp.states import Limits
 
@@ -60,3 +63,54 @@ class MailData:
         if excess > 0:
             return Piece(b"", rest, fault or _TOO_BIG)
         return Piece(content, rest, fault)
+
+
+class Chunks:
+    """The chunks of one message: octets by number, nothing stuffed. Each is handed on as it comes.
+
+    size_octets: of the chunks that have come or are coming. count: of them. is_last: the message ends with this one.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._counter = LineCounter()
+        self._left = 0
+        self.size_octets = self.count = 0
+        self.is_last = False
+
+    def begin(self, size_octets: int, *, is_last: bool) -> None:
+        """The next octets are of a further chunk."""
+        self._left = size_octets
+        self.size_octets += size_octets
+        self.count += 1
+        self.is_last = is_last
+
+    @property
+    def lines(self) -> LineFacts:
+        """What the content says of its lines."""
+        return self._counter.facts
+
+    def read(self, octets: bytes) -> Piece:
+        content, rest = octets[: self._left], octets[self._left :]
+        self._left -= len(content)
+        self._counter.feed(content)
+        found = fault_of(self.lines if self.is_last and not self._left else self._counter, self._limits.content_line_octets)
+        if self._left:
+            return Piece(b"" if found else content, None)
+        if found is None:
+            return Piece(content, rest)
+        fault, answer = _FAULTS[found]
+        return Piece(b"", rest, (fault, replace(answer, closes=False)))  # where commands go on is certain
+
+
+class Skipped:
+    """A chunk that nobody wants. answer: what is said behind it."""
+
+    def __init__(self, size_octets: int, answer: Reply) -> None:
+        self._left = size_octets
+        self.answer = answer
+
+    def read(self, octets: bytes) -> Piece:
+        rest = octets[self._left :]
+        self._left -= len(octets) - len(rest)
+        return Piece(b"", None if self._left else rest)

@@ -32,7 +32,7 @@ class Dialogue:
 
     @property
     def in_transaction(self) -> bool:
-        return self.state in (State.MAIL, State.RCPT, State.DATA)
+        return self.state in (State.MAIL, State.RCPT, State.DATA, State.CHUNKS)
 
     def data_to_send(self) -> bytes:
         """Replies not yet fetched, in order."""

@@ -37,7 +37,12 @@ class RcptAsked:
 
 @dataclass(frozen=True, slots=True)
 class DataAsked:
-    """DATA with at least one forward-path: a 354 lets the content come, a refusal ends the transaction."""
+    """DATA or a first BDAT with at least one forward-path: a 354 lets the content come, a refusal ends the transaction.
+
+    chunked: it is BDAT, whose content comes without waiting; a positive answer is not sent.
+    """
+
+    chunked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

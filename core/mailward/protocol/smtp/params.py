@@ -13,9 +13,11 @@ from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.envelope import BodyType, MailParameters
 from mailward.model.errors import PeerError
 from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
+from mailward.protocol.smtp.server_replies import BDAT_SYNTAX
 
 _PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # RFC 3461 section 4
+_CHUNK = re.compile(rb"([0-9]{1,20})( +LAST)?", re.IGNORECASE)
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 3: at most 20 digits
 
 UTF8_ADDRESS = reply(553, "5.6.7", "That address needs the SMTPUTF8 parameter of MAIL")
@@ -64,6 +66,17 @@ def parse_rcpt(argument: bytes, *, extended: bool, smtputf8: bool) -> ForwardPat
     if not smtputf8 and not text[: len(text) - len(rest)].isascii():
         raise RefusedError(UTF8_ADDRESS)
     return path
+
+
+def parse_bdat(argument: bytes) -> tuple[int, bool]:
+    """The argument of BDAT, b"1000 LAST": octets, and whether it is the last chunk (RFC 3030 section 2).
+
+    Raises RefusedError, whose reply closes: nobody knows how many octets follow.
+    """
+    found = _CHUNK.fullmatch(argument)
+    if found is None:
+        raise RefusedError(BDAT_SYNTAX)
+    return int(found[1]), found[2] is not None
 
 
 def _after_keyword(argument: bytes, keyword: bytes, syntax: str) -> bytes:

@@ -2,7 +2,8 @@
 
 No I/O and no clock. `receive_data` returns events; an `Asked` event pauses the machine until `decide`, and input that
 was pipelined behind it stays in the buffer. Whatever octets come, the outcome is an event or a reply. The states and
-legal moves are the tables in `states.py`; who may send what to whom is decided by the caller (`intake.reception`).
+legal moves are the tables in `states.py`, mail transactions in `transaction.py`; who may send what to whom is decided by the
+caller (`intake.reception`).
 
 Octets behind a command after which the client must wait (EHLO, DATA, STARTTLS, AUTH and the lines of its exchange; any
 command where PIPELINING was not offered) end the connection: that is how smuggled commands look (RFC 2920 section 3.1,
@@ -12,19 +13,16 @@ RFC 3207 section 5).
 from collections.abc import Callable
 
 from mailward.model.errors import LocalError
-from mailward.model.reply import SHUTTING_DOWN, TOO_MANY_RECIPIENTS, Reply, reply
+from mailward.model.reply import SHUTTING_DOWN, Reply, reply
 from mailward.protocol.framing import LineFault, LineReader
 from mailward.protocol.smtp import server_replies as replies
 from mailward.protocol.smtp.auth import challenge_line, parse_auth, parse_response
-from mailward.protocol.smtp.content import MailData
-from mailward.protocol.smtp.dialogue import Dialogue
 from mailward.protocol.smtp.events import (
     Answer,
     Asked,
     AuthAsked,
     AuthChallenge,
     AuthResponse,
-    Content,
     DataAsked,
     Event,
     Fault,
@@ -35,11 +33,10 @@ from mailward.protocol.smtp.events import (
     Quit,
     RcptAsked,
     TlsAsked,
-    TransactionDropped,
 )
-from mailward.protocol.smtp.params import RefusedError, parse_mail, parse_rcpt
-from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
+from mailward.protocol.smtp.params import RefusedError
 from mailward.protocol.smtp.states import NEEDS_LOGIN, TAKEN_IN, Limits, State
+from mailward.protocol.smtp.transaction import MailTransactions
 
 _OTHER_PROTOCOLS = frozenset(
     b"GET POST PUT HEAD OPTIONS CONNECT DELETE PATCH TRACE HOST: USER-AGENT: CONTENT-TYPE: REFERER: CONTENT-LENGTH:".split()
@@ -52,7 +49,7 @@ _LONGEST_NAME = 255
 _LOGIN_FAILED = 535
 
 
-class SmtpServer(Dialogue):
+class SmtpServer(MailTransactions):
     """One connection.
 
     hostname: our name in greeting and EHLO. offer_starttls: False once TLS is on, or without a certificate. tls: on from the
@@ -68,20 +65,15 @@ class SmtpServer(Dialogue):
         tls: bool = False,
         mechanisms: tuple[str, ...] | None = None,
     ) -> None:
-        super().__init__(limits)
+        longest = limits.command_line_octets if mechanisms is None else max(limits.command_line_octets, limits.auth_line_octets)
+        super().__init__(limits, LineReader(longest, limits.endless_line_octets))
         self._hostname = hostname
         self._offer_starttls = offer_starttls
         self._tls = tls
         self._mechanisms = mechanisms
         self._authenticated = False
-        longest = limits.command_line_octets if mechanisms is None else max(limits.command_line_octets, limits.auth_line_octets)
-        self._lines = LineReader(longest, limits.endless_line_octets)
-        self._content: MailData | None = None
-        self._waiting: Asked | None = None
+        self._takes_auth = mechanisms is not None
         self._draining = False
-        self._extended = False
-        self._smtputf8 = False
-        self._recipients = 0
         self._long_lines = 0
         self.last_verb = "connect"
         """The last command that was recognised, for the log line of a lost connection."""
@@ -108,8 +100,8 @@ class SmtpServer(Dialogue):
         events: list[Event] = []
         if self.state is State.CLOSED:
             return events
-        if self._content is not None and self._waiting is None:
-            self._read_content(self._content, octets, events)
+        if self.reads_content:
+            events += self._read_content(octets)
         else:
             self._lines.feed(octets)
         self._read_lines(events)
@@ -125,11 +117,11 @@ class SmtpServer(Dialogue):
             return events
         if self._lines and (
             isinstance(event, AuthAsked | AuthResponse)
-            or (isinstance(event, DataAsked) and isinstance(answer, Reply) and answer.code == START_MAIL_INPUT.code)
+            or (isinstance(event, DataAsked) and not event.chunked and isinstance(answer, Reply) and answer.is_positive)
         ):
             return self._fault(Fault.PIPELINING, replies.OUT_OF_STEP)
         if isinstance(answer, Reply):
-            self._carry_out(event, answer)
+            events += self._carry_out(event, answer)
         else:
             self._challenge(event, answer)
         events += self._ahead_without_leave()
@@ -160,7 +152,7 @@ class SmtpServer(Dialogue):
 
     # --- decisions ---
 
-    def _carry_out(self, event: Asked, answer: Reply) -> None:
+    def _carry_out(self, event: Asked, answer: Reply) -> list[Event]:
         match event:
             case MailAsked(parameters=parameters) if answer.is_positive:
                 self._move(State.MAIL)
@@ -168,10 +160,9 @@ class SmtpServer(Dialogue):
             case RcptAsked() if answer.is_positive:
                 self._move(State.RCPT)
                 self._recipients += 1
-            case DataAsked() if answer.is_positive:
-                self._move(State.DATA)
-                self._content = MailData(self._limits)
-            case DataAsked() | MessageAsked():
+            case DataAsked():
+                return self._begin_content(event, answer)
+            case MessageAsked():
                 self._end_transaction()
                 self._junk = 0
             case AuthAsked() | AuthResponse():
@@ -181,6 +172,7 @@ class SmtpServer(Dialogue):
             case TlsAsked():
                 self._move(State.GREETED)
         self._answer(answer)
+        return []
 
     def _challenge(self, event: Asked, answer: AuthChallenge) -> None:
         """The exchange goes on; the next line is the client's response."""
@@ -188,42 +180,11 @@ class SmtpServer(Dialogue):
             raise LocalError(f"a challenge is no answer to {type(event).__name__}")
         self._out += challenge_line(answer.octets)
 
-    # --- mail data ---
-
-    def _read_content(self, data: MailData, octets: bytes, events: list[Event]) -> None:
-        piece = data.read(octets)
-        if piece.rest is None and piece.fault is not None:
-            events += self._fault(*piece.fault)
-            if not self.is_closed:
-                self._move(State.CLOSED)
-            return
-        if piece.content:
-            events.append(Content(piece.content))
-        if piece.rest is None:
-            return
-        self._content = None
-        self._lines.feed(piece.rest)
-        if piece.fault is None:
-            self._waiting = MessageAsked(data.size_octets, data.lines)
-            events.append(self._waiting)
-            return
-        fault, answer = piece.fault
-        events.append(TransactionDropped(fault.value))
-        self._end_transaction()
-        events += self._fault(fault, answer)
-        events += self._ahead_without_leave()
-
-    def _end_transaction(self) -> None:
-        self._move(State.GREETED)
-        self._content = None
-        self._recipients = 0
-        self._smtputf8 = False
-
     # --- command lines ---
 
     def _read_lines(self, events: list[Event]) -> None:
         self._close_if_drained()
-        while self._waiting is None and self.state not in (State.CONNECTED, State.DATA, State.CLOSED):
+        while self._waiting is None and self._content is None and self.state not in (State.CONNECTED, State.CLOSED):
             if self._errs_too_often:
                 events += self._fault(Fault.TOO_MANY_ERRORS, replies.TOO_MANY_ERRORS)
             elif self._lines.first_octet == _TLS_RECORD:
@@ -271,7 +232,8 @@ class SmtpServer(Dialogue):
         if verb in _JUNK:
             self._junk += 1
         refusal = self._out_of_place(verb)
-        return handler(self, argument) if refusal is None else self._refuse(refusal)
+        # What is wrong with BDAT is said behind its octets.
+        return handler(self, argument) if refusal is None or verb == b"BDAT" else self._refuse(refusal)
 
     def _out_of_place(self, verb: bytes) -> Reply | None:
         """Why this command cannot be taken now, None when it can."""
@@ -282,6 +244,9 @@ class SmtpServer(Dialogue):
         if verb in TAKEN_IN and self.state not in TAKEN_IN[verb]:
             return replies.NO_RECIPIENTS if verb == b"DATA" and self.state is State.MAIL else replies.OUT_OF_ORDER
         return None
+
+    def _bdat(self, argument: bytes) -> list[Event]:
+        return self._chunk_comes(argument, self._out_of_place(b"BDAT"))
 
     def _ehlo(self, argument: bytes) -> list[Event]:
         return self._hello(argument, extended=True)
@@ -302,44 +267,10 @@ class SmtpServer(Dialogue):
 
     def _extensions(self) -> tuple[str, ...]:
         size = f"SIZE {self._limits.message_octets}"
-        always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
+        always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES")
         starttls = ("STARTTLS",) if self._offer_starttls else ()
         auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()
         return (*always, *starttls, *auth)
-
-    def _mail(self, argument: bytes) -> list[Event]:
-        limit = self._limits.message_octets
-        try:
-            path, parameters = parse_mail(
-                argument, extended=self._extended, size_limit_octets=limit, auth=self._mechanisms is not None
-            )
-        except RefusedError as refused:
-            return self._refuse(refused.reply)
-        return self._ask(MailAsked(path, parameters))
-
-    def _rcpt(self, argument: bytes) -> list[Event]:
-        if self._recipients >= self._limits.recipients:
-            return self._refuse(TOO_MANY_RECIPIENTS)
-        try:
-            return self._ask(RcptAsked(parse_rcpt(argument, extended=self._extended, smtputf8=self._smtputf8)))
-        except RefusedError as refused:
-            return self._refuse(refused.reply)
-
-    def _data(self, argument: bytes) -> list[Event]:
-        return self._refuse(replies.NO_ARGUMENT) if argument else self._ask(DataAsked())
-
-    def _bdat(self, argument: bytes) -> list[Event]:
-        """CHUNKING is not offered, and a client that uses it anyway may already be sending octets that are no commands."""
-        return self._fault(Fault.PIPELINING, replies.NO_CHUNKING)
-
-    def _rset(self, argument: bytes) -> list[Event]:
-        if argument:
-            return self._refuse(replies.NO_ARGUMENT)
-        self._send(replies.OK)
-        if not self.in_transaction:
-            return []
-        self._end_transaction()
-        return [TransactionDropped("RSET")]
 
     def _noop(self, argument: bytes) -> list[Event]:
         self._send(replies.OK)
@@ -400,16 +331,6 @@ class SmtpServer(Dialogue):
             return self._refuse(refused.reply)
 
     # --- small steps ---
-
-    def _ask(self, event: Asked) -> list[Event]:
-        self._waiting = event
-        return [event]
-
-    def _ahead_without_leave(self) -> list[Event]:
-        """Behind a reply that took its time: has a client that was not offered PIPELINING sent more already?"""
-        if not self._lines or self._extended or self.is_closed:
-            return []
-        return self._fault(Fault.PIPELINING, replies.OUT_OF_STEP)
 
     def _close_if_drained(self) -> None:
         if self._draining and self._waiting is None and self.state in _IDLE:

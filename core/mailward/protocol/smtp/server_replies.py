@@ -5,7 +5,7 @@ from mailward.model.reply import reply
 START_MAIL_INPUT = reply(354, None, "Start mail input; end with <CRLF>.<CRLF>")
 OK = reply(250, "2.0.0", "OK")
 BYE = reply(221, "2.0.0", "Goodbye", closes=True)
-HELP = reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS AUTH QUIT")
+HELP = reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH QUIT")
 CANNOT_VERIFY = reply(252, "2.5.0", "Send some mail, it will be tried")
 
 SYNTAX = reply(500, "5.5.2", "Syntax error")
@@ -23,6 +23,9 @@ BARE_LF = reply(500, "5.5.2", "Lines end in CRLF", closes=True)
 LONG_LINE = reply(500, "5.5.2", "Command line too long")
 
 NO_CHUNKING = reply(502, "5.5.1", "Command not offered", closes=True)
+BDAT_SYNTAX = reply(501, "5.5.4", "Syntax: BDAT octets [LAST]", closes=True)
+TOO_MANY_CHUNKS = reply(421, "4.7.0", "Too many chunks", closes=True)
+TOO_BIG_TO_SKIP = reply(552, "5.3.4", "Message is larger than this server accepts", closes=True)
 OUT_OF_STEP = reply(554, "5.5.0", "You must wait for the reply", closes=True)
 TOO_EARLY = reply(554, "5.5.1", "You must wait for the greeting", closes=True)
 TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors", closes=True)

@@ -13,6 +13,7 @@ class State(enum.Enum):
     MAIL = "a reverse-path, no forward-path yet"
     RCPT = "at least one forward-path"
     DATA = "mail data is coming"
+    CHUNKS = "chunks have come, the last one has not"
     TLS = "between STARTTLS and the handshake"
     AUTH = "in an exchange that AUTH began"
     CLOSED = "over"
@@ -24,7 +25,8 @@ MOVES: dict[State, frozenset[State]] = {
     State.GREETED: frozenset({State.GREETED, State.MAIL, State.TLS, State.AUTH, State.CLOSED}),
     State.MAIL: frozenset({State.RCPT, State.GREETED, State.CLOSED}),
     State.RCPT: frozenset({State.RCPT, State.DATA, State.GREETED, State.CLOSED}),
-    State.DATA: frozenset({State.GREETED, State.CLOSED}),
+    State.DATA: frozenset({State.CHUNKS, State.GREETED, State.CLOSED}),
+    State.CHUNKS: frozenset({State.DATA, State.GREETED, State.CLOSED}),
     State.TLS: frozenset({State.START, State.GREETED, State.CLOSED}),
     State.AUTH: frozenset({State.GREETED, State.CLOSED}),
     State.CLOSED: frozenset(),
@@ -37,12 +39,13 @@ TAKEN_IN: dict[bytes, frozenset[State]] = {
     b"MAIL": _GREETED,
     b"RCPT": _IN_TRANSACTION,
     b"DATA": frozenset({State.RCPT}),
+    b"BDAT": frozenset({State.RCPT, State.CHUNKS}),
     b"STARTTLS": _GREETED,
     b"AUTH": _GREETED,
 }
 """Commands bound to a state; every other command is taken in any state that reads commands (RFC 5321 section 4.1.4)."""
 
-NEEDS_LOGIN = frozenset({b"MAIL", b"RCPT", b"DATA", b"VRFY"})
+NEEDS_LOGIN = frozenset({b"MAIL", b"RCPT", b"DATA", b"BDAT", b"VRFY"})
 """Commands that a submission listener takes only from who has logged in (RFC 4954 section 6, reply 530; RFC 6409 section 4.3)."""
 
 
@@ -59,5 +62,6 @@ class Limits:
     failed_logins: int = 5  # 421 4.7.0 and close
     junk_commands: int = 100  # without a message in between: 421 4.7.0 and close
     message_octets: int = 52_428_800  # 552 5.3.4, at MAIL by SIZE or at the end of data
-    excess_octets: int = 52_428_800  # how much of a too big message is read and thrown away: 552 5.3.4 and close
+    excess_octets: int = 52_428_800  # how much of a too big message, or of chunks nobody wants, is read away: 552 5.3.4 and close
+    chunks: int = 20_000  # of one message: 421 4.7.0 and close
     content_line_octets: int = 1_048_576  # 552 5.3.4 at the end of data
