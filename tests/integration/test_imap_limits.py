@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mailward.net.admission import Admission
+from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.imapd import ImapSettings
 from support.imap_server import LOGIN, MESSAGE, ImapServer, read_until
 
@@ -63,7 +63,7 @@ def test_an_idling_session_is_ended_too(start: Start) -> None:
 
 
 def test_connections_of_one_address_are_counted(start: Start) -> None:
-    server = start(admission=Admission(per_address=2))
+    server = start(admission=Admission(AdmissionLimits(per_address=2)))
     with server.raw() as first, server.raw() as second, server.raw() as third:
         assert first.recv(5) == second.recv(5) == b"* OK "
         assert rest(third) == b"* BYE Too many connections from your address\r\n"

@@ -21,10 +21,12 @@ def _mutt(arguments: list[str], folder: Path, limit_s: float = 60.0) -> tuple[in
     os.close(terminal)
     shown = b""
     deadline = time.monotonic() + limit_s
+    output = select.poll()
+    output.register(controller, select.POLLIN)
     try:
         while process.poll() is None:
             assert time.monotonic() < deadline, shown[-2000:]
-            if select.select([controller], [], [], 0.1)[0]:
+            if output.poll(100):
                 try:
                     shown += os.read(controller, 65536)
                 except OSError:  # the terminal is gone with mutt

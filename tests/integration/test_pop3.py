@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.net.admission import Admission
+from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.pop3d import Pop3Settings
 from mailward.store.base import Append
 from support.pop3 import PASSWORD
@@ -262,7 +262,7 @@ def test_a_silent_session_is_ended_without_a_word_and_deletes_nothing(start: Sta
 
 
 def test_connections_of_one_address_are_counted(start: Start) -> None:
-    server = start(admission=Admission(per_address=2))
+    server = start(admission=Admission(AdmissionLimits(per_address=2)))
     with server.raw() as first, server.raw() as second, server.raw() as third:
         assert first.recv(3) == second.recv(3) == b"+OK"
         assert rest(third) == b"-ERR [SYS/TEMP] Too many connections from your address\r\n"

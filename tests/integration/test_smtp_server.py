@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from mailward.net.admission import Admission
+from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.smtpd import SmtpSettings
 from mailward.protocol.smtp.states import Limits
 from support.smtp_reception import Post
@@ -339,7 +339,7 @@ def test_data_that_drips_is_ended_and_data_that_flows_earns_time(start: Start, d
 
 
 def test_connections_of_one_address_are_limited_and_given_back(start: Start) -> None:
-    service = start(admission=Admission(total=10, per_address=2))
+    service = start(admission=Admission(AdmissionLimits(total=10, per_address=2)))
     with service.connect() as one, service.connect() as two:
         assert read_reply(one).startswith("220") and read_reply(two).startswith("220")
         with service.connect() as three:

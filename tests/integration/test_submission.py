@@ -12,7 +12,7 @@ import pytest
 
 from mailward.auth.authenticator import MECHANISMS
 from mailward.model.session import Role
-from mailward.net.admission import Admission
+from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.smtpd import SmtpSettings
 from support.smtp_reception import Post
 from support.smtp_service import Service, Start, read_all, read_reply, say, trusting
@@ -192,7 +192,7 @@ def test_a_client_that_owes_a_response_is_silent(start: Start) -> None:
 
 
 def test_a_client_lost_during_its_login_gives_its_place_back(start: Start, desk: Post) -> None:
-    service = start(implicit_tls=True, admission=Admission(total=1, per_address=1))
+    service = start(implicit_tls=True, admission=Admission(AdmissionLimits(total=1, per_address=1)))
 
     async def hold() -> None:
         desk.logins.book.gate = asyncio.Event()

@@ -13,6 +13,7 @@ from typing import TypeVar
 from mailward.decisions.store import DecisionStore
 from mailward.directory.directory import Directory
 from mailward.formats.message import MessageView
+from mailward.intake.allowances import Allowances, HourlyLimits
 from mailward.intake.reception import Desk, Reception
 from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
@@ -188,7 +189,7 @@ class Post:
     logins: PlainAuthenticator
 
 
-def post(folder: Path) -> Post:
+def post(folder: Path, strangers: HourlyLimits | None = None, accounts: HourlyLimits | None = None) -> Post:
     """example.org with alice (alias postmaster) and bob, void.example routed to nowhere; 1 GB of disk, 1 MB wanted.
 
     Their passwords are "secret" and "hidden".
@@ -214,6 +215,7 @@ def post(folder: Path) -> Post:
         on_committed=told.append,
         free_octets=lambda: free[0],
         least_free_octets=10**6,
+        allowances=Allowances(strangers or HourlyLimits(), accounts or HourlyLimits()),
     )
     return Post(desk, spool, judge, decisions, told, free, logins)
 

@@ -27,12 +27,13 @@ from mailward.delivery.passes import Passes
 from mailward.delivery.reporting import SpooledReports
 from mailward.directory import CredentialStore, Directory
 from mailward.disk import Disk
+from mailward.intake.allowances import Allowances, HourlyLimits
 from mailward.intake.reception import Desk as ReceptionDesk
 from mailward.intake.reception import Reception
 from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
 from mailward.model.session import Role, Session
-from mailward.net.admission import Admission
+from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.authd import AuthServer, RemoteAuthenticator
 from mailward.net.imapd import ImapListener, ImapSettings
 from mailward.net.pop3d import Pop3Listener, Pop3Settings
@@ -70,7 +71,21 @@ def _context(listener: Listener, config: Config, contexts: list[ssl.SSLContext])
 def _admissions(config: Config, *protocols: str) -> dict[str, Admission]:
     """Connections are counted per protocol: strangers cannot take the users' places."""
     limits = config.limits
-    return {name: Admission(total=limits.connections, per_address=limits.connections_per_address) for name in protocols}
+    admission = AdmissionLimits(
+        total=limits.connections,
+        per_address=limits.connections_per_address,
+        per_network=limits.connections_per_network,
+        per_minute=limits.connections_per_minute,
+        exempt=limits.exempt,
+    )
+    return {name: Admission(admission) for name in protocols}
+
+
+def _allowances(config: Config) -> Allowances:
+    limits = config.limits
+    strangers = HourlyLimits(limits.messages_per_hour, limits.recipients_per_hour, limits.octets_per_hour)
+    accounts = HourlyLimits(limits.account_messages_per_hour, limits.account_recipients_per_hour)
+    return Allowances(strangers, accounts, limits.exempt)
 
 
 class _Delivering:
@@ -126,6 +141,7 @@ class SmtpRole:
             on_committed=delivering.manager.offer,
             free_octets=lambda: disk.free_octets(config.data),
             least_free_octets=config.limits.free_disk_octets,
+            allowances=_allowances(config),
         )
 
         def reception(session: Session) -> Reception:

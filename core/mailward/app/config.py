@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mailward.delivery.outbound import OutboundLimits
-from mailward.delivery.route import Network, StaticHop
+from mailward.delivery.route import StaticHop
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.duration import parse_duration
+from mailward.formats.network import Network
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.policy.nodes import Node, parse
 
@@ -50,12 +51,22 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in octets; connections counted per protocol."""
+    """Sizes in octets; connections counted per protocol; what is counted per hour, of one stranger's address or of one account,
+    0 for no limit. exempt: networks whose hosts are not counted one by one.
+    """
 
     message_octets: int = 25_000_000
     connections: int = 1000
     connections_per_address: int = 20
+    connections_per_network: int = 40
+    connections_per_minute: int = 120
+    messages_per_hour: int = 0
+    recipients_per_hour: int = 0
+    octets_per_hour: int = 10_000_000_000
+    account_messages_per_hour: int = 500
+    account_recipients_per_hour: int = 2000
     free_disk_octets: int = 256 * 1024 * 1024
+    exempt: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +224,13 @@ class _Reader:
         if node is None:
             return Limits()
         self._known(node, "limits")
-        most = 1 << 40
-        return Limits(**{name: self._number(node, name, getattr(Limits(), name), 1, most) for name in KEYS["limits"]})
+        usual, most = Limits(), 1 << 40
+        numbers = {
+            name: self._number(node, name, getattr(usual, name), 0 if name.endswith(("_hour", "_minute")) else 1, most)
+            for name in KEYS["limits"]
+            if name != "exempt"
+        }
+        return Limits(**numbers, exempt=tuple(self._network(item) for item in self._list(node, "exempt")))
 
     def _listeners(self, root: Node) -> tuple[Listener, ...]:
         node = root.at("listeners")

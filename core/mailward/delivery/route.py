@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailward.api.services import DnsTemporaryError, Resolver
+from mailward.formats.network import Network
 from mailward.model.reply import Reply, reply
 
 MOST_HOSTS = 10
@@ -22,7 +23,6 @@ NO_ADDRESS = reply(550, "5.4.4", "No mail host of the domain has an address")
 NOT_PUBLIC = reply(550, "5.4.4", "The mail hosts of the domain have no public address")
 LOOP = reply(554, "5.4.6", "The domain's best mail host is this server, which does not serve it")
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 NEVER_PUBLIC: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)

@@ -14,6 +14,7 @@ from mailward.api.services import Clock, RunBlocking
 from mailward.auth.exchange import Authenticator
 from mailward.formats.message import MessageView
 from mailward.intake.accepting import Mail, queue_item
+from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import CoreRefusal, RecordBudget, core_refusal, refused_by_core
@@ -53,7 +54,7 @@ class Desk:
 
     judge: gives the judge of today for a session's role; a reload swaps it, transactions under way keep theirs.
     authenticator, rights: for submission. on_committed: told of each item once it is durable. free_octets: free space where the
-    spool lies; under `least_free_octets` MAIL gets 452.
+    spool lies; under `least_free_octets` MAIL gets 452. allowances: how much may be sent in an hour.
     """
 
     hostname: str
@@ -68,6 +69,7 @@ class Desk:
     on_committed: Callable[[QueueItem], None]
     free_octets: Callable[[], int]
     least_free_octets: int
+    allowances: Allowances
     refusals: RecordBudget = field(default_factory=RecordBudget)
 
 
@@ -160,6 +162,9 @@ class Reception:
             if not desk.rights.may_send_from(session.identity, event.reverse_path):
                 self._log("reverse-path refused", account=session.identity.account, reverse_path=str(event.reverse_path))
                 return await self._refused_by_core(Envelope(event.reverse_path), "", NOT_YOUR_REVERSE_PATH)
+        excess = desk.allowances.message(session)
+        if excess is not None:
+            return await self._refused_by_core(Envelope(event.reverse_path), "", excess)
         announced = event.parameters.size_octets or 0
         if desk.free_octets() < desk.least_free_octets + announced:
             log.warning("disk nearly full", session=self.session.id)
@@ -177,6 +182,9 @@ class Reception:
         destination = self._desk.guard.destination(event.forward_path, self.session.identity)
         if isinstance(destination, CoreRefusal):
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), destination)
+        excess = self._desk.allowances.recipient(self.session)
+        if excess is not None:
+            return await self._refused_by_core(transaction.envelope, str(event.forward_path), excess)
         refusal = await transaction.trial.rcpt(self.session, transaction.envelope, destination.facts)
         if refusal is not None:
             # An id of its own: the record of the transaction's other recipients comes under the transaction's.
@@ -214,6 +222,7 @@ class Reception:
 
     def _write(self, octets: bytes) -> None:
         transaction = self._open()
+        self._desk.allowances.content(self.session, len(octets))
         if transaction.incoming is None or transaction.write_error is not None:
             return
         try:

@@ -83,7 +83,7 @@ class SocketListener(abc.ABC):
                 await asyncio.sleep(_PAUSE_S)
                 continue
             peer = normal_ip(address[0])
-            if not self._handshakes.enter(peer):
+            if self._handshakes.enter(peer) is not None:
                 client.close()
                 continue
             task = loop.create_task(self._shake_hands(client, peer, context))

@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP, TLSSetupException
 from mailward.formats.network import normal_ip
 from mailward.intake.reception import Reception
 from mailward.model.ids import new_session_id
-from mailward.model.reply import LOCAL_ERROR, SHUTTING_DOWN, TIMED_OUT, TOO_MANY_CONNECTIONS, Reply
+from mailward.model.reply import LOCAL_ERROR, NO_ROOM, SHUTTING_DOWN, TIMED_OUT, TOO_MANY_CONNECTIONS, Reply
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.listening import SocketListener
@@ -31,7 +31,8 @@ log = structlog.get_logger("mailward.smtp")
 
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:
-    """One listener. command_s: wait for a command; data_octets_per_s: credit that mail data earns on top of it.
+    """One listener. command_s: wait for a command; stress_command_s: for a stranger's while places are few; data_octets_per_s:
+    credit that mail data earns on top of it. tarpit_s: what a stranger who makes error after error waits for each reply.
 
     mechanisms: of SASL, on submission listeners; None where nobody can log in. buffer_octets: input kept while a decision is
     awaited; past it, reading stops. implicit_tls: TLS from the first octet.
@@ -44,9 +45,11 @@ class SmtpSettings:
     limits: Limits = field(default_factory=Limits)
     implicit_tls: bool = False
     command_s: float = 60.0
+    stress_command_s: float = 10.0
     data_octets_per_s: float = 500.0
     session_s: float = 1800.0
     handshake_s: float = 10.0
+    tarpit_s: float = 1.0
     buffer_octets: int = 256 * 1024
 
 
@@ -95,6 +98,7 @@ class SmtpConnection(_Unsearched, SMTP):
         now = self.loop.time()
         self._session_end = now + settings.session_s
         self._deadline = min(now + settings.command_s, self._session_end)
+        self._in_line = False  # part of a command has come
         self._data_began: float | None = None
         self._data_octets = 0
 
@@ -151,16 +155,32 @@ class SmtpConnection(_Unsearched, SMTP):
         self._timeout_handle = self.loop.call_at(min(max(self._deadline, now + 0.01), latest), self._look_at_deadline)
 
     def _expect_input(self) -> None:
-        settings = self._settings
-        if not self._machine.reads_content:
+        settings, now = self._settings, self.loop.time()
+        was_in_line, self._in_line = self._in_line, not self._machine.reads_content and self._machine.buffered_octets > 0
+        if self._machine.reads_content:
+            if self._data_began is None:
+                self._data_began, self._data_octets = now, 0
+            self._deadline = self._data_began + self._patience_s + self._data_octets / settings.data_octets_per_s
+        elif not (was_in_line and self._in_line):  # a command that drips in earns no time (T-DOS-01)
             self._data_began = None
-            self._deadline = self.loop.time() + settings.command_s
-        elif self._data_began is None:
-            self._data_began, self._data_octets = self.loop.time(), 0
-            self._deadline = self._data_began + settings.command_s
-        else:
-            self._deadline = self._data_began + settings.command_s + self._data_octets / settings.data_octets_per_s
+            self._deadline = now + self._patience_s
         self._deadline = min(self._deadline, self._session_end)
+        if self._timeout_handle is not None and self._deadline < self._timeout_handle.when():
+            self._reset_timeout()
+
+    @property
+    def _patience_s(self) -> float:
+        """How long a command is waited for; under stress less, but for who has logged in."""
+        is_known = self._reception is not None and self._reception.session.identity is not None
+        hurried = self._listener.admission.is_stressed and not is_known
+        return min(self._settings.command_s, self._settings.stress_command_s) if hurried else self._settings.command_s
+
+    def hurry(self) -> None:
+        """Stress has begun: whoever has not logged in and says nothing makes room soon."""
+        if self._reception is None or self._reception.session.identity is None:
+            self._machine.hurry()
+            self._deadline = min(self._deadline, self.loop.time() + self._patience_s)
+            self._reset_timeout()
 
     # --- draining ---
 
@@ -178,12 +198,15 @@ class SmtpConnection(_Unsearched, SMTP):
 
     async def _handle_client(self) -> None:
         peer = self._peer_ip()
-        admitted = peer is not None and self._listener.admission.enter(peer)
+        excess = None if peer is None else self._listener.admission.enter(peer)
+        admitted = peer is not None and excess is None
         try:
-            if peer is not None and admitted:
+            if excess is not None:
+                if excess.is_news:
+                    log.info("connection refused", peer=peer, limit=excess.limit, value=excess.value, source=excess.source)
+                self._machine.close(TOO_MANY_CONNECTIONS if excess.source else NO_ROOM)
+            elif peer is not None:
                 await self._converse(peer)
-            else:
-                self._machine.close(TOO_MANY_CONNECTIONS)
             await self._flush()
         except ConnectionError:
             log.info("lost connection", peer=peer, after=self._machine.last_verb)
@@ -209,6 +232,8 @@ class SmtpConnection(_Unsearched, SMTP):
             new_session_id(), settings.role, settings.listener, peer, datetime.now(UTC), tls=tls_facts(self.transport)
         )
         reception = self._reception = self._listener.reception_factory(session)
+        if self._listener.admission.is_stressed:
+            self._machine.hurry()
         await asyncio.sleep(0)  # what an early talker sent comes in now
         if self._inbox:
             self._machine.receive_data(self._take())
@@ -259,6 +284,8 @@ class SmtpConnection(_Unsearched, SMTP):
             if self._inbox and self._machine.buffered_octets < self._settings.buffer_octets:
                 self._machine.receive_data(self._take())
             events = self._machine.decide(answer)
+        if self._machine.is_annoying and reception.session.identity is None and self._last_reply is None:
+            await asyncio.sleep(self._settings.tarpit_s)
         await self._flush()
 
     async def _start_tls(self, reception: Reception) -> list[Event]:
@@ -333,9 +360,14 @@ class SmtpListener(SocketListener):
         self.settings = settings
         self.reception_factory = reception_factory
         self.connections: dict[SmtpConnection, asyncio.Task[None]] = {}
+        admission.on_stress.append(self._hurry)
 
     def make_connection(self) -> SmtpConnection:
         return SmtpConnection(self)
+
+    def _hurry(self) -> None:
+        for connection in tuple(self.connections):
+            connection.hurry()
 
     async def close(self, grace_s: float = 30.0) -> None:
         """Stop accepting, let open transactions end within grace_s, say 421 to the rest; decisions under way are awaited."""

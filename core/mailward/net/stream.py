@@ -266,7 +266,10 @@ class StreamListener(SocketListener):
         task.add_done_callback(lambda _: self._sessions.pop(session, None))
 
     async def _serve(self, session: Session, connection: StreamConnection, peer: str) -> None:
-        if not self.admission.enter(peer):
+        excess = self.admission.enter(peer)
+        if excess is not None:
+            if excess.is_news:
+                self.log.info("connection refused", peer=peer, limit=excess.limit, value=excess.value, source=excess.source)
             try:
                 await connection.send(self.too_many)
             except (ConnectionError, TimeoutError):

@@ -1,5 +1,6 @@
 """mailward.yaml: every mistake with its place, all of them at once."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,29 @@ def test_a_whole_configuration(folder: Path) -> None:
 def test_a_mistake_is_shown_with_its_place(folder: Path, wrong: str, right: str, said: str) -> None:
     found = _problems(folder, GOOD.replace(wrong, right))
     assert any(problem.startswith(said) for problem in found), found
+
+
+def test_limits_as_the_page_about_abusers_writes_them(folder: Path) -> None:
+    page = Path(__file__).parents[3] / "docs/how-to/keep-abusers-out.md"
+    (block,) = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    path = folder / "mailward.yaml"
+    path.write_text(GOOD.replace("limits: {connections: 7}\n", block))
+    assert [str(network) for network in load_config(path).limits.exempt] == ["192.0.2.0/28", "2001:db8:5::/48"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ("{messages_per_hour: -1}", "limits.messages_per_hour"),
+        ("{connections: 0}", "a whole number from 1 to"),
+        ("{exempt: [192.0.2.1/24]}", "'192.0.2.1/24' is no network"),
+        ("{exempt: 192.0.2.0/24}", "a list was expected"),
+        ("{mesages_per_hour: 1}", "Did you mean 'messages_per_hour'?"),
+    ],
+)
+def test_mistakes_of_limits_are_told(folder: Path, limits: str, said: str) -> None:
+    [problem] = _problems(folder, GOOD.replace("{connections: 7}", limits))
+    assert said in problem and problem.startswith("mailward.yaml:11:")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Where an SMTP server connection stands and what it has said: state, replies not yet sent, errors counted."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from mailward.model.errors import LocalError
 from mailward.model.reply import TOO_MANY_RECIPIENTS, Reply
 from mailward.protocol.smtp.events import Event, Fault, Faulted
 from mailward.protocol.smtp.states import MOVES, Limits, State
+
+_STRESS_ERRORS, _STRESS_JUNK = 1, 5
 
 
 @lru_cache(maxsize=512)
@@ -34,11 +37,21 @@ class Dialogue:
     def in_transaction(self) -> bool:
         return self.state in (State.MAIL, State.RCPT, State.DATA, State.CHUNKS)
 
+    @property
+    def is_annoying(self) -> bool:
+        """So many errors that the client may wait for its replies."""
+        return self._errors > self._limits.errors // 2
+
     def data_to_send(self) -> bytes:
         """Replies not yet fetched, in order."""
         octets = bytes(self._out)
         self._out.clear()
         return octets
+
+    def hurry(self) -> None:
+        """Bear fewer errors from now on: there is no room for those who make them (Postfix calls it stress)."""
+        few = replace(self._limits, errors=_STRESS_ERRORS, junk_commands=_STRESS_JUNK)
+        self._limits = few if self._limits.errors > _STRESS_ERRORS else self._limits
 
     def close(self, answer: Reply) -> None:
         """Send a last reply and end the connection, whatever is under way."""

@@ -1,0 +1,84 @@
+"""How much may a stranger or an account send? Counted in this process, in bounded memory; what is over is deferred.
+
+A stranger is an address (IPv6: a /64). Mail from networks that are exempt, and from this machine, is not counted.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from mailward.formats.network import Network, is_in, is_own, source_of
+from mailward.intake.refusing import CoreRefusal
+from mailward.model.reply import reply
+from mailward.model.session import Session
+from mailward.services.rates import Rates
+
+_HOUR_S = 3600.0
+
+log = structlog.get_logger("mailward.smtp")
+
+
+@dataclass(frozen=True, slots=True)
+class HourlyLimits:
+    """Of one stranger or account in an hour; 0 for none. octets: of content, that of messages broken off among it (T-DOS-05)."""
+
+    messages: int = 0
+    recipients: int = 0
+    octets: int = 0
+
+
+TOO_MANY_MESSAGES = CoreRefusal("messages per hour", reply(450, "4.7.1", "Too many messages, please try again later"))
+TOO_MANY_RECIPIENTS = CoreRefusal("recipients per hour", reply(450, "4.7.1", "Too many recipients, please try again later"))
+TOO_MANY_OCTETS = CoreRefusal("octets per hour", reply(450, "4.7.1", "Too much mail, please try again later"))
+
+
+class Allowances:
+    """What is left of the limits. strangers: of who has not logged in. accounts: of each account."""
+
+    def __init__(self, strangers: HourlyLimits, accounts: HourlyLimits, exempt: Sequence[Network] = ()) -> None:
+        self._exempt = tuple(exempt)
+        self._strangers, self._accounts = _Spent(strangers), _Spent(accounts)
+
+    def message(self, session: Session) -> CoreRefusal | None:
+        """A transaction begins: why it may not."""
+        spent, source = self._of(session)
+        if spent is None:
+            return None
+        now = time.monotonic()
+        if spent.octets.is_spent(source, now):
+            return _reached(TOO_MANY_OCTETS, source)
+        return None if spent.messages.take(source, now) else _reached(TOO_MANY_MESSAGES, source)
+
+    def recipient(self, session: Session) -> CoreRefusal | None:
+        """A recipient who would be taken: why not now."""
+        spent, source = self._of(session)
+        if spent is None or spent.recipients.take(source, time.monotonic()):
+            return None
+        return _reached(TOO_MANY_RECIPIENTS, source)
+
+    def content(self, session: Session, octets: int) -> None:
+        """So much content has come, whatever becomes of it."""
+        spent, source = self._of(session)
+        if spent is not None:
+            spent.octets.charge(source, time.monotonic(), octets)
+
+    def _of(self, session: Session) -> "tuple[_Spent | None, str]":
+        if session.identity is not None:
+            return self._accounts, session.identity.account
+        if is_own(session.peer_ip) or is_in(session.peer_ip, self._exempt):
+            return None, ""
+        return self._strangers, source_of(session.peer_ip)
+
+
+class _Spent:
+    def __init__(self, limits: HourlyLimits) -> None:
+        self.messages = Rates(limits.messages, _HOUR_S)
+        self.recipients = Rates(limits.recipients, _HOUR_S)
+        self.octets = Rates(limits.octets, _HOUR_S)
+
+
+def _reached(refusal: CoreRefusal, source: str) -> CoreRefusal:
+    log.info("limit reached", limit=refusal.name, source=source)
+    return refusal

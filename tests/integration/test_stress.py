@@ -1,0 +1,159 @@
+"""Crowds: very many connections, clients that drip, strangers who make errors. Whoever has logged in is served all the time."""
+
+import asyncio
+import contextlib
+import re
+import resource
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailward.model.session import Role
+from mailward.net.admission import Admission, AdmissionLimits
+from mailward.net.smtpd import SmtpSettings
+from mailward.protocol.smtp.states import Limits
+from support.server import Server, server
+from support.smtp_service import Start, read_all, read_reply, say, trusting
+
+CROWD = 10_000
+
+
+@pytest.fixture
+def settings() -> SmtpSettings:
+    return SmtpSettings(hostname="mx.example.org")
+
+
+def test_t_dos_01_a_command_that_drips_in_is_ended_and_one_that_is_whole_earns_time(start: Start) -> None:
+    service = start(tls=False, command_s=1.0)
+    with service.connect() as client:
+        read_reply(client)
+        begun = time.monotonic()
+        for _ in range(6):
+            client.sendall(b"NOOP\r\n")
+            assert read_reply(client).startswith("250")
+            time.sleep(0.3)
+        assert time.monotonic() - begun > 1.5
+        client.setblocking(False)
+        begun = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - begun < 10:
+                with contextlib.suppress(BlockingIOError):
+                    if not client.recv(100):
+                        break
+                client.send(b"N")
+                time.sleep(0.1)
+        assert time.monotonic() - begun < 5
+
+
+def test_who_makes_error_after_error_waits_for_the_replies(start: Start) -> None:
+    service = start(tls=False, tarpit_s=0.2, limits=Limits(errors=6))
+    with service.connect() as client:
+        read_reply(client)
+        say(client, "EHLO c.example.net")
+        took = []
+        for _ in range(6):
+            begun = time.monotonic()
+            say(client, "RUBBISH")
+            took.append(time.monotonic() - begun)
+        assert max(took[:3]) < 0.2 <= min(took[3:])
+
+
+def test_under_stress_idle_strangers_make_room_and_who_has_logged_in_stays(start: Start) -> None:
+    admission = Admission(AdmissionLimits(total=10, per_address=100, per_network=100))
+    service = start(implicit_tls=True, admission=admission, role=Role.SUBMISSION, mechanisms=("PLAIN",), stress_command_s=1.0)
+    with contextlib.ExitStack() as stack:
+
+        def connect() -> ssl.SSLSocket:
+            client = trusting().wrap_socket(service.connect())
+            stack.callback(client.close)
+            read_reply(client)
+            return client
+
+        known = connect()
+        say(known, "EHLO c.example.net")
+        assert say(known, "AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldA==").startswith("235")
+        strangers = [connect() for _ in range(7)]
+        begun = time.monotonic()
+        for stranger in strangers:
+            assert read_all(stranger).startswith("421 4.4.2")
+        assert time.monotonic() - begun < 8
+        assert say(known, "NOOP").startswith("250")
+        assert not admission.is_stressed
+
+
+@contextlib.contextmanager
+def _many_descriptors() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _rss_octets(pid: int) -> int:
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+async def _drip(port: int, number: int, until: asyncio.Event, connected: "asyncio.Queue[int]") -> None:
+    """One connection from an address of its own neighbourhood: an octet of a command each second."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setblocking(False)
+        client.bind((f"127.{1 + number // 2560}.{number // 10 % 256}.{1 + number % 10}", 0))
+        await loop.sock_connect(client, ("127.0.0.1", port))
+        await loop.sock_recv(client, 100)
+        connected.put_nowait(number)
+        with contextlib.suppress(ConnectionError):
+            while not until.is_set():
+                await loop.sock_sendall(client, b"N")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(until.wait(), 1.0)
+
+
+def _submit(target: Server) -> float:
+    """Seconds for a login over TLS and a message."""
+    begun = time.monotonic()
+    with smtplib.SMTP_SSL("127.0.0.1", target.port("submissions"), context=trusting(), timeout=30) as client:
+        client.login(target.demo, target.password(target.demo))
+        client.sendmail(target.demo, [target.demo], f"From: {target.demo}\r\n\r\nx\r\n".encode())
+    return time.monotonic() - begun
+
+
+@pytest.mark.timeout(180)
+def test_t_dos_01_t_dos_02_t_dos_06_ten_thousand_dripping_connections_keep_nobody_out() -> None:
+    with _many_descriptors(), server(policy="version: 1\nplugins: {}\n", start=False) as target:
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > CROWD + 1000, "this test needs as many open files: ulimit -Hn"
+        target.config.write_text(target.config.read_text() + f"limits: {{connections: {2 * CROWD}}}\n")
+        target.start()
+        took, octets = asyncio.run(_crowd(target))
+        assert "worker killed" not in target.log()
+    print(f"{octets / 1024:.0f} KiB a connection; a message submitted meanwhile took {min(took):.2f} to {max(took):.2f} s")
+    assert octets < 64 * 1024
+    assert min(took) < 1
+
+
+async def _crowd(target: Server) -> tuple[list[float], float]:
+    assert target.process is not None
+    [worker] = re.findall(r"role=smtp pid=(\d+)", target.log())
+    before = _rss_octets(int(worker))
+    until, connected, crowd = asyncio.Event(), asyncio.Queue[int](), []
+    for number in range(CROWD):
+        crowd.append(asyncio.create_task(_drip(target.port("mx"), number, until, connected)))
+        if number % 100 == 0:
+            await asyncio.sleep(0.02)
+    async with asyncio.timeout(90):
+        for _ in range(CROWD):
+            await connected.get()
+    await asyncio.sleep(2)
+    took = [await asyncio.to_thread(_submit, target) for _ in range(3)]
+    octets = (_rss_octets(int(worker)) - before) / CROWD
+    until.set()
+    await asyncio.gather(*crowd, return_exceptions=True)
+    return took, octets

@@ -1,0 +1,78 @@
+"""Who may connect: counts per address and network, new connections a minute, and what happens when places get few."""
+
+import ipaddress
+
+import pytest
+
+from mailward.net.admission import Admission, AdmissionLimits, Excess
+
+
+def limits_of(excess: list[Excess | None]) -> list[str]:
+    return ["" if one is None else one.limit for one in excess]
+
+
+def test_t_dos_02_places_per_address_and_per_network() -> None:
+    admission = Admission(AdmissionLimits(total=100, per_address=2, per_network=3, per_minute=0))
+    addresses = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1"]
+    assert limits_of([admission.enter(ip) for ip in addresses]) == [
+        *("", "", "connections_per_address", "", "connections_per_network", "")
+    ]
+    admission.leave("192.0.2.1")
+    assert admission.enter("192.0.2.3") is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "limit"),
+    [
+        ("2001:db8::1", "2001:db8::2", "connections_per_address"),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", "connections_per_network"),
+        ("2001:db8:1::1", "2001:db8:2::1", ""),
+    ],
+)
+def test_an_ipv6_64_is_one_address_and_a_48_one_network(first: str, second: str, limit: str) -> None:
+    admission = Admission(
+        AdmissionLimits(per_address=1, per_network=1 if limit != "connections_per_address" else 9, per_minute=0)
+    )
+    assert admission.enter(first) is None
+    assert limits_of([admission.enter(second)]) == [limit]
+
+
+def test_t_dos_02_new_connections_a_minute_count_though_they_are_closed_at_once() -> None:
+    admission = Admission(AdmissionLimits(per_minute=5))
+    for _ in range(5):
+        assert admission.enter("192.0.2.1") is None
+        admission.leave("192.0.2.1")
+    assert admission.enter("192.0.2.1") == Excess("connections_per_minute", 5, "192.0.2.1")
+    assert admission.enter("192.0.2.2") is None
+    for _ in range(50):
+        assert admission.enter("127.0.0.1") is None
+        admission.leave("127.0.0.1")
+
+
+def test_exempt_networks_are_counted_in_the_total_alone() -> None:
+    exempt = (ipaddress.ip_network("192.0.2.0/24"),)
+    admission = Admission(AdmissionLimits(total=10, per_address=1, per_network=1, per_minute=1, exempt=exempt))
+    assert limits_of([admission.enter("192.0.2.1") for _ in range(11)]) == [*[""] * 10, "connections"]
+
+
+def test_t_dos_15_a_source_is_worth_one_line_a_minute() -> None:
+    admission = Admission(AdmissionLimits(per_address=1, per_minute=0))
+    admission.enter("192.0.2.1")
+    news = [excess.is_news for _ in range(1000) if (excess := admission.enter("192.0.2.1"))]
+    assert news == [True] + [False] * 999
+
+
+def test_stress_begins_when_most_places_are_taken_and_ends_well_below() -> None:
+    told: list[bool] = []
+    admission = Admission(AdmissionLimits(total=10, per_address=100, per_network=100))
+    admission.on_stress.append(lambda: told.append(admission.is_stressed))
+    for _ in range(8):
+        admission.enter("192.0.2.1")
+    assert admission.is_stressed and told == [True]
+    for _ in range(2):
+        admission.leave("192.0.2.1")
+        admission.enter("192.0.2.1")
+    assert told == [True]
+    for _ in range(3):
+        admission.leave("192.0.2.1")
+    assert not admission.is_stressed
