@@ -27,6 +27,7 @@ need fetchmail fetchmail
 need mpop mpop
 need thunderbird thunderbird
 need opendkim opendkim
+need haproxy haproxy
 need setpriv util-linux
 [ "$(id -u)" != 0 ] || need debootstrap debootstrap
 if perl -MNet::SSLeay -e 1 2>/dev/null; then

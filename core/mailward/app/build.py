@@ -157,6 +157,7 @@ class SmtpRole:
                 mechanisms=self._authenticator.mechanisms if is_submission else None,
                 limits=Limits(message_octets=config.limits.message_octets),
                 implicit_tls=listener.tls == "implicit",
+                proxies=listener.proxy_from,
             )
             context = _context(listener, config, self._contexts)
             started = SmtpListener(settings, reception, context, admissions[listener.protocol])
@@ -224,10 +225,10 @@ class AccessRole:
             implicit = listener.tls == "implicit"
             started: StreamListener
             if listener.protocol == "imap":
-                imap = ImapSettings(listener=listener.name, implicit_tls=implicit)
+                imap = ImapSettings(listener=listener.name, implicit_tls=implicit, proxies=listener.proxy_from)
                 started = ImapListener(imap, imap_desk, context, admission)
             else:
-                pop3 = Pop3Settings(listener=listener.name, implicit_tls=implicit)
+                pop3 = Pop3Settings(listener=listener.name, implicit_tls=implicit, proxies=listener.proxy_from)
                 started = Pop3Listener(pop3, pop3_desk, context, admission)
             await started.serve(sock)
             self._listeners.append(started)

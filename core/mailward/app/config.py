@@ -32,13 +32,17 @@ _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<por
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port. tls: none, starttls (offered) or implicit (from the first octet)."""
+    """One port. tls: none, starttls (offered) or implicit (from the first octet).
+
+    proxy_from: the load balancers in front of it; empty where clients come by themselves.
+    """
 
     name: str
     protocol: str
     address: str
     port: int
     tls: str
+    proxy_from: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
-    "listeners.NAME": ("protocol", "address", "port", "tls"),
+    "listeners.NAME": ("protocol", "address", "port", "tls", "proxy_from"),
     "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks"),
     "limits": tuple(Limits.__dataclass_fields__),
 }  # fmt: skip
@@ -251,11 +255,9 @@ class _Reader:
                     "nobody could log in without TLS",
                     "Write starttls or implicit.",
                 )
-            found.append(
-                Listener(
-                    name, protocol, self._text(item, "address", "127.0.0.1"), self._number(item, "port", None, 1, 65535), tls
-                )
-            )
+            address, port = self._text(item, "address", "127.0.0.1"), self._number(item, "port", None, 1, 65535)
+            proxies = tuple(self._network(network) for network in self._list(item, "proxy_from"))
+            found.append(Listener(name, protocol, address, port, tls, proxies))
         return tuple(found)
 
     def _routes(self, root: Node) -> dict[str, StaticHop | None]:

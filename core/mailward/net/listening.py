@@ -1,7 +1,8 @@
 """A listening socket: what is alike for every protocol, from the first connection to the end.
 
 With TLS from the first octet, clients are accepted by us and counted before their handshake: `create_server` tells of a client
-only behind it, so that silent ones could take every file descriptor (T-TLS-13).
+only behind it, so that silent ones could take every file descriptor (T-TLS-13). Behind a load balancer we accept them, too,
+because the PROXY header comes before everything else.
 """
 
 import abc
@@ -9,11 +10,14 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Sequence
 
 import structlog
 
-from mailward.formats.network import normal_ip
+from mailward.formats.network import Network, is_in, normal_ip
+from mailward.model.errors import PeerError
 from mailward.net.admission import Admission
+from mailward.protocol.proxy import octets_to_read, read_proxy_header
 
 _BACKLOG = 512
 _PAUSE_S = 1.0
@@ -22,15 +26,25 @@ log = structlog.get_logger("mailward.net")
 
 
 class SocketListener(abc.ABC):
-    """One listening socket. admission: shared by listeners that count together. implicit_tls: TLS from the first octet."""
+    """One listening socket. admission: shared by listeners that count together. implicit_tls: TLS from the first octet.
+
+    proxies: the networks of load balancers, whose PROXY header says who the client is; then nobody else is served (T-RELAY-10).
+    """
 
     def __init__(
-        self, tls_context: ssl.SSLContext | None, admission: Admission, *, implicit_tls: bool, handshake_s: float
+        self,
+        tls_context: ssl.SSLContext | None,
+        admission: Admission,
+        *,
+        implicit_tls: bool,
+        handshake_s: float,
+        proxies: Sequence[Network] = (),
     ) -> None:
         self.tls_context = tls_context
         self.admission = admission
         self._implicit_tls = tls_context if implicit_tls else None
         self._handshake_s = handshake_s
+        self._proxies = tuple(proxies)
         self._handshakes = admission.twin()
         self._shaking: set[asyncio.Task[None]] = set()
         self._sock: socket.socket | None = None
@@ -38,8 +52,8 @@ class SocketListener(abc.ABC):
         self._accepting: asyncio.Task[None] | None = None
 
     @abc.abstractmethod
-    def make_connection(self) -> asyncio.Protocol:
-        """One for each client that connects."""
+    def make_connection(self, peer_ip: str | None = None) -> asyncio.Protocol:
+        """One for each client that connects. peer_ip: where it is not the address of the socket's other end."""
 
     @abc.abstractmethod
     async def close(self) -> None:
@@ -49,12 +63,12 @@ class SocketListener(abc.ABC):
         """Accept on a socket that is bound already, until `close`."""
         loop = asyncio.get_running_loop()
         self._sock = sock
-        if self._implicit_tls is None:
+        if self._implicit_tls is None and not self._proxies:
             self._server = await loop.create_server(self.make_connection, sock=sock, backlog=_BACKLOG)
         else:
             sock.listen(_BACKLOG)
             sock.setblocking(False)
-            self._accepting = loop.create_task(self._accept(sock, self._implicit_tls))
+            self._accepting = loop.create_task(self._accept(sock))
 
     @property
     def port(self) -> int:
@@ -71,7 +85,7 @@ class SocketListener(abc.ABC):
                 task.cancel()
             self._sock.close()
 
-    async def _accept(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+    async def _accept(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -82,22 +96,42 @@ class SocketListener(abc.ABC):
                 log.error("no client can be accepted", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            peer = normal_ip(address[0])
-            if self._handshakes.enter(peer) is not None:
-                client.close()
-                continue
-            task = loop.create_task(self._shake_hands(client, peer, context))
+            task = loop.create_task(self._welcome(client, normal_ip(address[0])))
             self._shaking.add(task)
             task.add_done_callback(self._shaking.discard)
 
-    async def _shake_hands(self, client: socket.socket, peer: str, context: ssl.SSLContext) -> None:
+    async def _welcome(self, client: socket.socket, peer: str) -> None:
+        """From the accepted socket to a connection. peer: the other end of the socket."""
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self.make_connection, client, ssl=context, ssl_handshake_timeout=self._handshake_s
-            )
-        except (OSError, ssl.SSLError) as error:
+            client.setblocking(False)
+            proxied = await self._client_of(client, peer) if self._proxies else None
+            if self._handshakes.enter(proxied or peer) is None:
+                try:
+                    await self._connect(client, proxied)
+                    return
+                finally:
+                    self._handshakes.leave(proxied or peer)
+        except PeerError as error:
+            log.warning("connection refused", peer=peer, why=str(error))
+        except (OSError, ssl.SSLError, TimeoutError) as error:
             log.info("handshake failed", peer=peer, why=str(error) or type(error).__name__)
-            with contextlib.suppress(OSError):
-                client.close()
-        finally:
-            self._handshakes.leave(peer)
+        with contextlib.suppress(OSError):
+            client.close()
+
+    async def _connect(self, client: socket.socket, proxied: str | None) -> None:
+        tls = {} if self._implicit_tls is None else {"ssl": self._implicit_tls, "ssl_handshake_timeout": self._handshake_s}
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: self.make_connection(proxied), client, **tls)  # type: ignore[arg-type]
+
+    async def _client_of(self, client: socket.socket, peer: str) -> str | None:
+        """Whom the load balancer speaks for; None for itself. Raises PeerError, TimeoutError, OSError."""
+        if not is_in(peer, self._proxies):
+            raise PeerError("it is no load balancer of this listener's proxy_from")
+        octets = b""
+        async with asyncio.timeout(self._handshake_s):
+            while (header := read_proxy_header(octets)) is None:
+                more = await asyncio.get_running_loop().sock_recv(client, octets_to_read(octets))
+                if not more:
+                    raise PeerError("gone before its PROXY header ended")
+                octets += more
+        return None if header.address is None else normal_ip(header.address)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
-from mailward.formats.network import normal_ip
+from mailward.formats.network import Network, normal_ip
 from mailward.intake.reception import Reception
 from mailward.model.ids import new_session_id
 from mailward.model.reply import LOCAL_ERROR, NO_ROOM, SHUTTING_DOWN, TIMED_OUT, TOO_MANY_CONNECTIONS, Reply
@@ -35,7 +35,7 @@ class SmtpSettings:
     credit that mail data earns on top of it. tarpit_s: what a stranger who makes error after error waits for each reply.
 
     mechanisms: of SASL, on submission listeners; None where nobody can log in. buffer_octets: input kept while a decision is
-    awaited; past it, reading stops. implicit_tls: TLS from the first octet.
+    awaited; past it, reading stops. implicit_tls: TLS from the first octet. proxies: as in `SocketListener`.
     """
 
     hostname: str
@@ -51,6 +51,7 @@ class SmtpSettings:
     handshake_s: float = 10.0
     tarpit_s: float = 1.0
     buffer_octets: int = 256 * 1024
+    proxies: tuple[Network, ...] = ()
 
 
 class _Unsearched:
@@ -66,7 +67,7 @@ _NO_HANDLER = _Unsearched()
 class SmtpConnection(_Unsearched, SMTP):
     """One client."""
 
-    def __init__(self, listener: "SmtpListener") -> None:
+    def __init__(self, listener: "SmtpListener", proxied_ip: str | None = None) -> None:
         settings = listener.settings
         super().__init__(
             _NO_HANDLER,
@@ -79,6 +80,7 @@ class SmtpConnection(_Unsearched, SMTP):
         )
         self._listener = listener
         self._settings = settings
+        self._proxied_ip = proxied_ip
         self._machine = SmtpServer(
             settings.hostname,
             settings.limits,
@@ -343,7 +345,7 @@ class SmtpConnection(_Unsearched, SMTP):
     def _peer_ip(self) -> str | None:
         """None when the client is gone before we looked."""
         name = self.transport.get_extra_info("peername") if self.transport is not None else None
-        return normal_ip(name[0]) if name else None
+        return (self._proxied_ip or normal_ip(name[0])) if name else None
 
 
 class SmtpListener(SocketListener):
@@ -356,14 +358,20 @@ class SmtpListener(SocketListener):
         tls_context: ssl.SSLContext | None,
         admission: Admission,
     ) -> None:
-        super().__init__(tls_context, admission, implicit_tls=settings.implicit_tls, handshake_s=settings.handshake_s)
+        super().__init__(
+            tls_context,
+            admission,
+            implicit_tls=settings.implicit_tls,
+            handshake_s=settings.handshake_s,
+            proxies=settings.proxies,
+        )
         self.settings = settings
         self.reception_factory = reception_factory
         self.connections: dict[SmtpConnection, asyncio.Task[None]] = {}
         admission.on_stress.append(self._hurry)
 
-    def make_connection(self) -> SmtpConnection:
-        return SmtpConnection(self)
+    def make_connection(self, peer_ip: str | None = None) -> SmtpConnection:
+        return SmtpConnection(self, peer_ip)
 
     def _hurry(self) -> None:
         for connection in tuple(self.connections):

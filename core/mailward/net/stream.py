@@ -13,7 +13,7 @@ from typing import Protocol, cast
 import structlog
 
 from mailward.access.connection import Connection
-from mailward.formats.network import normal_ip
+from mailward.formats.network import Network, normal_ip
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
@@ -27,6 +27,7 @@ class StreamSettings:
     """One listener. login_s: from the connection until somebody is logged in; idle_s: the longest silence afterwards.
 
     buffer_octets: input kept while a command is carried out. output_octets: unsent output before we wait for the client.
+    proxies: as in `SocketListener`.
     """
 
     listener: str
@@ -37,6 +38,7 @@ class StreamSettings:
     write_s: float = 120.0
     buffer_octets: int = 256 * 1024
     output_octets: int = 512 * 1024
+    proxies: tuple[Network, ...] = ()
 
 
 class Session(Protocol):
@@ -69,8 +71,9 @@ class Session(Protocol):
 class StreamConnection(asyncio.Protocol):
     """One client's socket; see `access.connection.Connection`."""
 
-    def __init__(self, owner: "StreamListener") -> None:
+    def __init__(self, owner: "StreamListener", proxied_ip: str | None = None) -> None:
         self._owner = owner
+        self._proxied_ip = proxied_ip
         self._settings = owner.settings
         self._transport: asyncio.Transport | None = None
         self._inbox: list[bytes] = []
@@ -183,7 +186,7 @@ class StreamConnection(asyncio.Protocol):
     @property
     def peer_ip(self) -> str | None:
         name = self._transport.get_extra_info("peername") if self._transport is not None else None
-        return normal_ip(name[0]) if name else None
+        return (self._proxied_ip or normal_ip(name[0])) if name else None
 
     def close(self) -> None:
         if self._transport is not None:
@@ -219,7 +222,13 @@ class StreamListener(SocketListener):
     too_many: bytes
 
     def __init__(self, settings: StreamSettings, tls_context: ssl.SSLContext | None, admission: Admission, log_name: str) -> None:
-        super().__init__(tls_context, admission, implicit_tls=settings.implicit_tls, handshake_s=settings.handshake_s)
+        super().__init__(
+            tls_context,
+            admission,
+            implicit_tls=settings.implicit_tls,
+            handshake_s=settings.handshake_s,
+            proxies=settings.proxies,
+        )
         self.settings = settings
         self.log = structlog.get_logger(log_name)
         self._sessions: dict[Session, asyncio.Task[None]] = {}
@@ -229,8 +238,8 @@ class StreamListener(SocketListener):
     def open_session(self, connection: Connection, peer_ip: str) -> Session:
         """A session for a client that has just connected."""
 
-    def make_connection(self) -> StreamConnection:
-        return StreamConnection(self)
+    def make_connection(self, peer_ip: str | None = None) -> StreamConnection:
+        return StreamConnection(self, peer_ip)
 
     @property
     def sessions(self) -> tuple[asyncio.Task[None], ...]:
