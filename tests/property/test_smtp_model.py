@@ -71,11 +71,16 @@ class Reference:
 
     def content(self, octets: bytes) -> int:
         self.end()
+        octets = self.kept(octets)
         if octets == UNSOUND:
             self.is_open = False
             return 550
         self.taken.append(octets)
         return 554 if octets == REFUSED else 250
+
+    def kept(self, octets: bytes) -> bytes:
+        """What becomes of a stray LF: a space where somebody submits."""
+        return octets.replace(b"\n\nMAIL", b"\n MAIL") if self.is_submission else octets
 
     def bdat(self, octets: bytes, *, last: bool) -> int:
         if self.hello != "EHLO":
@@ -85,7 +90,7 @@ class Reference:
             return refusal
         if not self.recipients:
             return 503
-        whole = (self.chunked or b"") + octets
+        whole = (self.chunked or b"") + self.kept(octets)
         if len(whole) > LIMITS.message_octets:
             self.end()
             return 552

@@ -1,6 +1,7 @@
 """Where lines and messages end, for every way a stream can be cut into chunks."""
 
 import itertools
+import re
 import time
 
 import pytest
@@ -15,9 +16,11 @@ AWKWARD = st.lists(
 ).map(b"".join)
 
 
-def read(stream: bytes, cuts: list[int], line_limit: int = 1000) -> tuple[bytes, bytes | None, ContentFault | None, int]:
+def read(
+    stream: bytes, cuts: list[int], line_limit: int = 1000, *, mends: bool = False
+) -> tuple[bytes, bytes | None, ContentFault | None, int]:
     """Content (of a message without fault), rest, fault and size when the stream comes in the given pieces."""
-    reader = ContentReader(line_limit)
+    reader = ContentReader(line_limit, mends=mends)
     content = b""
     places = sorted({0, len(stream), *(c for c in cuts if c < len(stream))})
     for start, end in itertools.pairwise(places):
@@ -121,6 +124,24 @@ def test_any_chunking_gives_what_the_line_by_line_reading_gives(body: bytes, cut
         assert fault is (ContentFault.NUL if b"\0" in wanted else None)
         assert (rest, size) == (wanted_rest, len(wanted))
         assert content == (b"" if fault else wanted)
+
+
+@given(AWKWARD, st.lists(st.integers(0, 80), max_size=12))
+@example(b"a\n.\nb", [4])
+@example(b"a\n.\r", [4])
+@example(b"\n.", [1, 3])
+def test_t_smtp_09_mended_content_is_sound_and_a_look_alike_is_still_a_fault_at_any_cut(body: bytes, cuts: list[int]) -> None:
+    stream = body + b"\r\n.\r\nREST"
+    content, rest, fault, size = whole = read(stream, [], mends=True)
+    for other in (read(stream, cuts, mends=True), read(stream, list(range(len(stream))), mends=True)):
+        assert other[1:] == whole[1:] and (fault or other[0] == content)
+    sent = stream[: len(stream) - len(rest or b"") - 3]
+    looks_alike = re.search(rb"(?:\A|[\r\n])\0*\.\0*(?:\r|\n)", sent) is not None
+    assert (fault is ContentFault.BARE_NEWLINE) is looks_alike
+    if fault is None:
+        assert not set(content.replace(b"\r\n", b"")) & set(b"\r\n\0")
+        assert size == len(content)
+        assert content.translate(None, b" \r\n.") == sent.translate(None, b" \r\n.")
 
 
 @given(st.lists(st.integers(0, 25), max_size=12), st.lists(st.integers(0, 200), max_size=8))

@@ -5,12 +5,18 @@ machines that use these two readers. Nothing here raises on anything a peer can 
 """
 
 import enum
+import re
 from dataclasses import dataclass
 
 from mailward.formats.lines import LineCounter, LineFacts
 
 END_OF_DATA = b"\r\n.\r\n"
 _CRLF = b"\r\n"
+
+
+_STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_LOOK_ALIKE_OCTETS = 8
+_LOOK_ALIKE = re.compile(rb"[\r\n]\0*\.\0*[\r\n]")
 
 
 class LineFault(enum.Enum):
@@ -114,10 +120,15 @@ class ContentReader:
 
     Works on whole chunks, never line by line. After the first fault nothing more is handed out, while the real end of
     data is still looked for: a look-alike must not end anything.
+
+    mends: a CR or LF outside a CRLF becomes a space, unless it helps a lone dot to look like the end of data (T-SMTP-09).
     """
 
-    def __init__(self, line_limit_octets: int) -> None:
+    def __init__(self, line_limit_octets: int, *, mends: bool = False) -> None:
         self._line_limit = line_limit_octets
+        self._mends = mends
+        self._has_stray = self._has_look_alike = False
+        self._before = b""  # the end of the content that was mended last
         # Mail data begins at the start of a line: the CRLF of the DATA command counts for the first dot (RFC 5321 4.1.1.4).
         self._held = _CRLF
         self._not_content = 2  # octets at the front of _held that belong to the command
@@ -133,7 +144,7 @@ class ContentReader:
     @property
     def fault(self) -> ContentFault | None:
         """The gravest fault so far: the same however the stream was cut into chunks."""
-        return fault_of(self._lines, self._line_limit)
+        return ContentFault.BARE_NEWLINE if self._has_look_alike else fault_of(self._lines, self._line_limit)
 
     def read(self, octets: bytes) -> tuple[bytes, bytes | None]:
         """(content, rest): content in order, b"" when there is none; rest is None until the end of data was seen.
@@ -150,11 +161,34 @@ class ContentReader:
             content, self._held = stream[:kept], stream[kept:]
         if not content:
             return b"", rest
+        if self._mends:
+            content = self._mended(content)
         content = content.replace(b"\r\n.", _CRLF)[self._not_content :]
         self._not_content = 0
         self.size_octets += len(content)
         self._lines.feed(content)
         return (b"" if self.fault else content), rest
+
+    def _mended(self, content: bytes) -> bytes:
+        if has_stray(content):
+            self._has_stray = True
+        if not self._has_stray:
+            return content
+        if _LOOK_ALIKE.search(self._before + content):
+            self._has_look_alike = True
+        self._before = (self._before + content)[-_LOOK_ALIKE_OCTETS:]
+        return mended(content)
+
+
+def has_stray(octets: bytes) -> bool:
+    """A CR or LF that is not half of a CRLF."""
+    line_ends = octets.count(_CRLF)
+    return octets.count(b"\r") != line_ends or octets.count(b"\n") != line_ends
+
+
+def mended(octets: bytes) -> bytes:
+    """With a space for each of them."""
+    return _STRAY.sub(b" ", octets)
 
 
 def _possible_start_of_end(stream: bytes) -> int:

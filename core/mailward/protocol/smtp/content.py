@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mailward.formats.lines import LineCounter, LineFacts
 from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
-from mailward.protocol.framing import ContentFault, ContentReader, fault_of
+from mailward.protocol.framing import ContentFault, ContentReader, fault_of, has_stray, mended
 from mailward.protocol.smtp.events import Fault
 from mailward.protocol.smtp.states import Limits
 
@@ -36,11 +36,11 @@ class Piece:
 
 
 class MailData:
-    """The data of one message, within limits."""
+    """The data of one message, within limits. mends: as in `ContentReader`."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, mends: bool = False) -> None:
         self._limits = limits
-        self._reader = ContentReader(limits.content_line_octets)
+        self._reader = ContentReader(limits.content_line_octets, mends=mends)
 
     @property
     def size_octets(self) -> int:
@@ -69,10 +69,13 @@ class Chunks:
     """The chunks of one message: octets by number, nothing stuffed. Each is handed on as it comes.
 
     size_octets: of the chunks that have come or are coming. count: of them. is_last: the message ends with this one.
+    mends: a CR or LF outside a CRLF becomes a space.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, mends: bool = False) -> None:
         self._limits = limits
+        self._mends = mends
+        self._held = b""  # a CR whose LF may come with the next octets
         self._counter = LineCounter()
         self._left = 0
         self.size_octets = self.count = 0
@@ -93,6 +96,8 @@ class Chunks:
     def read(self, octets: bytes) -> Piece:
         content, rest = octets[: self._left], octets[self._left :]
         self._left -= len(content)
+        if self._mends:
+            content = self._mended(content, is_end=self.is_last and not self._left)
         self._counter.feed(content)
         found = fault_of(self.lines if self.is_last and not self._left else self._counter, self._limits.content_line_octets)
         if self._left:
@@ -101,6 +106,12 @@ class Chunks:
             return Piece(content, rest)
         fault, answer = _FAULTS[found]
         return Piece(b"", rest, (fault, replace(answer, closes=False)))  # where commands go on is certain
+
+    def _mended(self, content: bytes, *, is_end: bool) -> bytes:
+        content, self._held = self._held + content, b""
+        if content.endswith(b"\r") and not is_end:
+            content, self._held = content[:-1], b"\r"
+        return mended(content) if has_stray(content) else content
 
 
 class Skipped:

@@ -72,7 +72,7 @@ class SmtpServer(MailTransactions):
         self._tls = tls
         self._mechanisms = mechanisms
         self._authenticated = False
-        self._takes_auth = mechanisms is not None
+        self._is_submission = mechanisms is not None
         self._draining = False
         self._long_lines = 0
         self.last_verb = "connect"
@@ -266,8 +266,8 @@ class SmtpServer(MailTransactions):
         return [Greeted(name, extended)]
 
     def _extensions(self) -> tuple[str, ...]:
-        size = f"SIZE {self._limits.message_octets}"
-        always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES")
+        size, limits = f"SIZE {self._limits.message_octets}", f"LIMITS RCPTMAX={self._limits.recipients}"
+        always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", limits)
         starttls = ("STARTTLS",) if self._offer_starttls else ()
         auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()
         return (*always, *starttls, *auth)
@@ -277,7 +277,9 @@ class SmtpServer(MailTransactions):
         return []
 
     def _help(self, argument: bytes) -> list[Event]:
-        self._send(replies.HELP)
+        starttls = ("STARTTLS",) if self._offer_starttls else ()
+        auth = ("AUTH",) if self._mechanisms and self._tls else ()
+        self._send(reply(214, "2.0.0", " ".join((*replies.COMMANDS, *starttls, *auth))))
         return []
 
     def _vrfy(self, argument: bytes) -> list[Event]:

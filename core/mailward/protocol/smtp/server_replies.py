@@ -5,7 +5,8 @@ from mailward.model.reply import reply
 START_MAIL_INPUT = reply(354, None, "Start mail input; end with <CRLF>.<CRLF>")
 OK = reply(250, "2.0.0", "OK")
 BYE = reply(221, "2.0.0", "Goodbye", closes=True)
-HELP = reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH QUIT")
+COMMANDS = ("EHLO", "HELO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "HELP", "VRFY", "QUIT")
+"""Those that HELP names on every listener."""
 CANNOT_VERIFY = reply(252, "2.5.0", "Send some mail, it will be tried")
 
 SYNTAX = reply(500, "5.5.2", "Syntax error")

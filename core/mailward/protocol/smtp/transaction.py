@@ -32,7 +32,7 @@ class MailTransactions(Dialogue):
         super().__init__(limits)
         self._lines = lines
         self._extended = False
-        self._takes_auth = False
+        self._is_submission = False
         self._waiting: Asked | None = None
         self._content: MailData | Chunks | Skipped | None = None
         self._chunks: Chunks | None = None
@@ -51,7 +51,7 @@ class MailTransactions(Dialogue):
     def _mail(self, argument: bytes) -> list[Event]:
         limit = self._limits.message_octets
         try:
-            path, parameters = parse_mail(argument, extended=self._extended, size_limit_octets=limit, auth=self._takes_auth)
+            path, parameters = parse_mail(argument, extended=self._extended, size_limit_octets=limit, auth=self._is_submission)
         except RefusedError as refused:
             return self._refuse(refused.reply)
         return self._ask(MailAsked(path, parameters))
@@ -97,13 +97,13 @@ class MailTransactions(Dialogue):
         if not event.chunked:
             if answer.is_positive:
                 self._move(State.DATA)
-                self._content = MailData(self._limits)
+                self._content = MailData(self._limits, mends=self._is_submission)
             else:
                 self._end_transaction()
             self._answer(answer)
             return []
         if answer.is_positive:
-            self._chunks = Chunks(self._limits)
+            self._chunks = Chunks(self._limits, mends=self._is_submission)
             return self._begin_chunk(self._chunks)
         self._end_transaction()
         return self._skip(self._chunk[0], answer)
