@@ -39,6 +39,18 @@ def cpu_s(pid: int) -> float:
     return total / TICKS
 
 
+def peak_octets(pid: int) -> int:
+    """The most memory that each process of a tree ever had at once, added up; what they share is counted in each."""
+    total = 0
+    for member in tree(pid):
+        try:
+            lines = Path(f"/proc/{member}/status").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One server. run: does the work of a cell once and returns seconds. pid: whose tree's CPU is counted."""

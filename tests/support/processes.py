@@ -40,6 +40,10 @@ class RunningProgram:
         with log.open("wb") as output:
             self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait_until(self, ready: Callable[[], bool], limit_s: float = 20.0) -> None:
         """Returns when `ready()` is true; fails the test with the program's output when that takes too long or it ended."""
         deadline = time.monotonic() + limit_s
