@@ -4,8 +4,11 @@ import asyncio
 import ipaddress
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
 
 from mailward.model.errors import ConfigError
 from mailward.model.session import TlsFacts
@@ -30,8 +33,19 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
 def renew_certificates(contexts: Iterable[ssl.SSLContext], certificate: Path, key: Path) -> None:
     """Use these files from the next handshake on, without a restart. Raises ConfigError, and then nothing has changed."""
     server_context(certificate, key)  # a pair that does not fit is found before any live context is touched
+    _check_not_expired(certificate)
     for context in contexts:
         _load(context, certificate, key)
+
+
+def _check_not_expired(certificate: Path) -> None:
+    """A file that was put back, or never renewed, must not take the place of one that may still be good (T-TLS-26)."""
+    try:
+        expires_at = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"certificate {certificate} cannot be read: {error}") from error
+    if expires_at < datetime.now(UTC):
+        raise ConfigError(f"certificate {certificate} expired on {expires_at:%Y-%m-%d}; the one in use stays")
 
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

@@ -1,0 +1,114 @@
+"""What reaches the door of a whole server: verdicts that must not stick, look-alikes of the end on every listener, guessing."""
+
+import base64
+import smtplib
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from mailward.testing import Scan
+from support.clamd_server import EICAR
+from support.server import Server, server
+from support.smtp_service import read_all, read_reply, say, trusting
+
+POLICY = """\
+version: 1
+plugins: {antivirus: {engine: test-file}}
+rules:
+  - {name: friend, when: 'message.subject == "from a friend"', then: accept}
+  - {name: infected, when: 'antivirus.infected', then: reject}
+"""
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Server]:
+    with server(policy=POLICY) as made:
+        yield made
+
+
+def _mail(subject: str, body: bytes) -> bytes:
+    return f"From: a@sender.invalid\r\nSubject: {subject}\r\n\r\n".encode() + body + b"\r\n"
+
+
+def test_t_state_02_the_verdict_on_one_message_is_not_the_next_ones(target: Server) -> None:
+    with smtplib.SMTP("127.0.0.1", target.port("mx"), timeout=30) as client:
+        for _ in range(2):
+            assert client.sendmail("a@sender.invalid", [target.demo], _mail("from a friend", b"hello")) == {}
+            with pytest.raises(smtplib.SMTPDataError) as refused:
+                client.sendmail("a@sender.invalid", [target.demo], _mail("from nobody", EICAR))
+            assert refused.value.smtp_code == 554
+        assert client.sendmail("a@sender.invalid", [target.demo], _mail("from anybody", b"clean")) == {}
+
+
+def test_t_state_01_behind_a_refused_message_there_is_no_transaction(target: Server) -> None:
+    with socket.create_connection(("127.0.0.1", target.port("mx")), 30) as client:
+        read_reply(client)
+        say(client, "EHLO c.example.net", "MAIL FROM:<a@sender.invalid>", f"RCPT TO:<{target.demo}>", "DATA")
+        client.sendall(_mail("x", EICAR) + b".\r\n")
+        assert read_reply(client).startswith("554")
+        assert say(client, f"RCPT TO:<{target.demo}>").startswith("503")
+        assert say(client, "DATA").startswith("503")
+
+
+@pytest.mark.parametrize("listener", ["mx", "submission", "submissions"])
+@pytest.mark.parametrize("look_alike", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n"], ids=repr)
+def test_t_smtp_02_03_05_10_look_alikes_of_the_end_are_no_end_on_any_listener(
+    target: Server, listener: str, look_alike: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", target.port(listener)), 30) as plain:
+        client = trusting().wrap_socket(plain) if listener == "submissions" else plain
+        read_reply(client)
+        say(client, "EHLO c.example.net")
+        sender = "a@sender.invalid"
+        if listener != "mx":
+            if listener == "submission":
+                say(client, "STARTTLS")
+                client = trusting().wrap_socket(plain)
+                say(client, "EHLO c.example.net")
+            sender = target.demo
+            secret = base64.b64encode(f"\0{sender}\0{target.password(sender)}".encode()).decode()
+            assert say(client, f"AUTH PLAIN {secret}").startswith("235")
+        say(client, f"MAIL FROM:<{sender}>", f"RCPT TO:<{target.demo}>", "DATA")
+        smuggled = f"MAIL FROM:<{sender}>\r\nRCPT TO:<{target.demo}>\r\nDATA\r\nSubject: smuggled\r\n\r\n".encode()
+        client.sendall(f"From: {sender}\r\n\r\nhello".encode() + look_alike + smuggled + b"\r\n.\r\n")
+        assert read_all(client).startswith("550 5.5.2")
+        client.close()
+    assert not any(b"smuggled" in octets for octets in target.messages())
+
+
+def test_t_dos_04_commands_that_move_nothing_end_the_session(target: Server) -> None:
+    with socket.create_connection(("127.0.0.1", target.port("mx")), 30) as client:
+        read_reply(client)
+        client.sendall(b"EHLO c.example.net\r\n" + b"")
+        read_reply(client)
+        client.sendall(b"NOOP\r\nRSET\r\nHELP\r\nVRFY <x@y.example>\r\n" * 100)
+        said = read_all(client)
+        assert said.endswith("421 4.7.0 Too many errors\r\n") and said.count("\r\n") <= 102
+
+
+def test_t_relay_18_nobody_learns_who_is_here_but_by_the_recipients_of_mail(target: Server) -> None:
+    with socket.create_connection(("127.0.0.1", target.port("mx")), 30) as client:
+        read_reply(client)
+        say(client, "EHLO c.example.net")
+        known, unknown = say(client, f"VRFY <{target.demo}>"), say(client, "VRFY <nobody@example.test>")
+        assert known == unknown and known.startswith("252")
+        assert say(client, "EXPN staff").startswith("502")
+        say(client, "MAIL FROM:<a@sender.invalid>")
+        for number in range(20):
+            assert say(client, f"RCPT TO:<guess{number}@{target.domain}>").startswith("550 5.1.1")
+        assert read_reply(client).startswith("421 4.7.0")
+
+
+@pytest.mark.parametrize("lines", [1, 10_000])
+def test_t_smtp_27_a_from_line_of_an_mbox_is_no_field_and_is_counted(scan: Scan, lines: int) -> None:
+    result = scan(
+        "From a@b Mon Jan  1 00:00:00 2026\r\n" * lines + "From: a@example.net\r\nSubject: x\r\n\r\nbody\r\n", plugins=[]
+    )
+    assert "MALFORMED_FIELD" in result.record.facts["message.anomalies"]
+    assert result.record.size_octets > 35 * lines
+
+
+def test_t_smtp_28_a_header_ends_where_no_field_stands_for_everybody_alike(scan: Scan) -> None:
+    result = scan("From: a@example.net\r\nSubject: x\r\nno field at all\r\nX-After: y\r\n\r\nbody\r\n", plugins=[])
+    assert "MALFORMED_FIELD" in result.record.facts["message.anomalies"]
