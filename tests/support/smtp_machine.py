@@ -7,7 +7,7 @@ from mailward.auth.exchange import Exchange, LoginPeer
 from mailward.intake.authenticating import answer_of
 from mailward.model.errors import LoginUnavailable
 from mailward.model.ids import AccountId
-from mailward.model.reply import NO_SUCH_USER, REJECTED, RELAY_DENIED, reply
+from mailward.model.reply import LOCAL_ERROR, NO_SUCH_USER, REJECTED, RELAY_DENIED, reply
 from mailward.protocol.smtp.events import (
     Answer,
     Asked,
@@ -20,6 +20,7 @@ from mailward.protocol.smtp.events import (
     MailAsked,
     MessageAsked,
     RcptAsked,
+    RecipientReplies,
     TlsAsked,
     TransactionDropped,
 )
@@ -34,10 +35,10 @@ LIMITS = Limits(message_octets=10_000, excess_octets=5_000)
 
 
 def machine(listener: str = "mx", limits: Limits = LIMITS) -> SmtpServer:
-    """The machine of a listener: mx, submission (STARTTLS) or submissions (TLS from the first octet)."""
+    """The machine of a listener: mx, lmtp, submission (STARTTLS) or submissions (TLS from the first octet)."""
     tls = listener == "submissions"
-    mechanisms = None if listener == "mx" else ("PLAIN", "LOGIN", "SCRAM-SHA-256")
-    return SmtpServer("mx.example.org", limits, offer_starttls=not tls, tls=tls, mechanisms=mechanisms)
+    mechanisms = None if listener in ("mx", "lmtp") else ("PLAIN", "LOGIN", "SCRAM-SHA-256")
+    return SmtpServer("mx.example.org", limits, offer_starttls=not tls, tls=tls, mechanisms=mechanisms, lmtp=listener == "lmtp")
 
 
 def password_of(name: str) -> tuple[AccountId, str] | None:
@@ -60,7 +61,8 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
 class Client:
     """Feeds octets, answers what the machine asks, keeps replies, events and the messages that were taken or rejected.
 
-    example.org is ours, "nobody" is not there; a message that holds REJECT is rejected. alice's password is "secret", "user" has
+    example.org is ours, "nobody" is not there; a message that holds REJECT is rejected, one that holds EACH by recipients with
+    "no" in their names, and put off by those with "later". alice's password is "secret", "user" has
     the one of RFC 7677, nobody can tell about "unavailable".
     """
 
@@ -72,6 +74,7 @@ class Client:
         self.events: list[Event] = []
         self.messages: list[bytes] = []
         self._content = b""
+        self._taken: list[str] = []
         self.wants_tls = False
         if greet:
             self._carry_out(machine.greet())
@@ -118,17 +121,23 @@ class Client:
     def _decide(self, event: Asked) -> Answer:
         match event:
             case MailAsked():
+                self._taken = []
                 return reply(250, "2.1.0", "OK")
             case RcptAsked(path):
                 if path.address.domain not in ("example.org", ""):
                     return RELAY_DENIED
-                return NO_SUCH_USER if path.address.local_part.lower() == "nobody" else reply(250, "2.1.5", "OK")
+                if path.address.local_part.lower() == "nobody":
+                    return NO_SUCH_USER
+                self._taken.append(path.address.local_part)
+                return reply(250, "2.1.5", "OK")
             case DataAsked():
                 self._content = b""
                 return START_MAIL_INPUT
             case MessageAsked(size_octets, _):
                 assert size_octets == len(self._content)
                 self.messages.append(self._content)
+                if b"EACH" in self._content:
+                    return self._each()
                 return REJECTED if b"REJECT" in self._content else reply(250, "2.0.0", "Accepted")
             case AuthAsked(mechanism, initial):
                 self._exchange = self.logins.begin(LoginPeer("smtp", "submission", "192.0.2.1", None), mechanism)
@@ -138,3 +147,10 @@ class Client:
                 return answer_of(at_once(self._exchange.step(octets)))
             case TlsAsked():
                 raise AssertionError("not decided here")
+
+    def _each(self) -> RecipientReplies:
+        each = tuple(
+            REJECTED if "no" in name else LOCAL_ERROR if "later" in name else reply(250, "2.0.0", "Accepted")
+            for name in self._taken
+        )
+        return RecipientReplies(each, min(each, key=lambda answer: answer.code // 100))

@@ -25,7 +25,8 @@ from mailward.model.evidence import AuthResult
 from mailward.model.ids import QueueId, SessionId
 from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply, reply
 from mailward.model.session import Role, Session, TlsFacts
-from mailward.policy.ruling import RecipientFacts, accepted
+from mailward.model.verdict import Source, Verdict
+from mailward.policy.ruling import RecipientFacts, Ruling, accepted, separate
 from mailward.protocol.smtp.events import Asked, Event
 from mailward.protocol.smtp.states import Limits
 from mailward.queue.item import QueueItem
@@ -47,11 +48,15 @@ class Judged:
     recipient_edits: tuple[tuple[RecordedEdit, ...], ...]
     auth_results: tuple[AuthResult, ...]
     record: DecisionRecord
+    replies: tuple[Reply, ...] = ()
 
 
 @dataclass
 class WordTrial:
-    """The verdict is the first of these words that the message holds; one of `later@` recipients is deferred at RCPT."""
+    """The verdict is the first of these words that the message holds; one of `later@` recipients is deferred at RCPT.
+
+    Where each recipient gets a reply, the words hold for bob alone.
+    """
 
     seen: list[str]
 
@@ -80,12 +85,30 @@ class WordTrial:
             raise RuntimeError("a secret that the peer must not see")
         words = ("reject", "tempfail", "quarantine", "junk", "discard")
         verdict = next((word for word in words if word.upper().encode() in octets), "accept")
+        if session.lmtp or envelope.parameters.prdr:
+            return self._each(queue_id, session, envelope, recipients, message, Verdict(verdict))
         answers = {"reject": REJECTED, "tempfail": LOCAL_ERROR}
         answer = answers.get(verdict, accepted(queue_id))
         decisions = tuple(RecipientDecision(r.address, verdict, 1.5, "rule", "words", "inbound.yaml:1:1") for r in recipients)
         record = _record(queue_id, session, envelope, message, decisions, answer)
         spf = AuthResult("spf", "pass", (("smtp.mailfrom", "example.net"),))
         return Judged(answer, decisions, (AddHeader("X-Seen", "yes"),), tuple(() for _ in recipients), (spf,), record)
+
+    def _each(
+        self,
+        queue_id: QueueId,
+        session: Session,
+        envelope: Envelope,
+        recipients: Sequence[RecipientFacts],
+        message: MessageView,
+        word: Verdict,
+    ) -> Judged:
+        source = Source("rule", "words", "inbound.yaml:1:1")
+        outcome = separate(
+            [Ruling(r.address, word if r.local_part == "bob" else Verdict.ACCEPT, 1.5, source) for r in recipients], queue_id
+        )
+        record = _record(queue_id, session, envelope, message, outcome.decisions, outcome.reply)
+        return Judged(outcome.reply, outcome.decisions, (), tuple(() for _ in recipients), (), record, outcome.replies)
 
 
 def _record(
@@ -223,10 +246,10 @@ def post(folder: Path, strangers: HourlyLimits | None = None, accounts: HourlyLi
 class Talk:
     """Machine and reception joined as the adapter joins them, without a socket. On a submission listener TLS is on."""
 
-    def __init__(self, desk: Post, role: Role = Role.MX) -> None:
-        listener = "mx" if role is Role.MX else "submissions"
+    def __init__(self, desk: Post, role: Role = Role.MX, *, lmtp: bool = False) -> None:
+        listener = "lmtp" if lmtp else "mx" if role is Role.MX else "submissions"
         tls = None if role is Role.MX else TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
-        session = Session(SessionId("s"), role, listener, "192.0.2.1", datetime(2026, 1, 2, tzinfo=UTC), tls=tls)
+        session = Session(SessionId("s"), role, listener, "192.0.2.1", datetime(2026, 1, 2, tzinfo=UTC), tls=tls, lmtp=lmtp)
         self.machine = machine(listener, Limits())
         self.reception = Reception(desk.desk, session)
         self.machine.greet()

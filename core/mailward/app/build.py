@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mailward.access.imap.session import Desk as ImapDesk
 from mailward.access.pop3.leases import Leases
@@ -81,6 +82,12 @@ def _admissions(config: Config, *protocols: str) -> dict[str, Admission]:
     return {name: Admission(admission) for name in protocols}
 
 
+def _admission_of_servers(config: Config) -> Admission:
+    """Where the clients are a few mail servers, with many connections each."""
+    total = config.limits.connections
+    return Admission(AdmissionLimits(total=total, per_address=total, per_network=total, per_minute=0))
+
+
 def _allowances(config: Config) -> Allowances:
     limits = config.limits
     strangers = HourlyLimits(limits.messages_per_hour, limits.recipients_per_hour, limits.octets_per_hour)
@@ -147,16 +154,18 @@ class SmtpRole:
         def reception(session: Session) -> Reception:
             return Reception(desk, session)
 
-        admissions = _admissions(config, "smtp", "submission")
+        admissions = _admissions(config, "smtp", "submission") | {"lmtp": _admission_of_servers(config)}
         for listener, sock in self._bound:
-            is_submission = listener.protocol == "submission"
+            is_submission, is_lmtp = listener.protocol == "submission", listener.protocol == "lmtp"
+            limits = Limits(message_octets=config.limits.message_octets)
             settings = SmtpSettings(
                 hostname=config.hostname,
                 listener=listener.name,
                 role=Role.SUBMISSION if is_submission else Role.MX,
                 mechanisms=self._authenticator.mechanisms if is_submission else None,
-                limits=Limits(message_octets=config.limits.message_octets),
+                limits=replace(limits, errors=limits.recipients) if is_lmtp else limits,  # refused recipients are the client's
                 implicit_tls=listener.tls == "implicit",
+                lmtp=is_lmtp,
                 proxies=listener.proxy_from,
             )
             context = _context(listener, config, self._contexts)

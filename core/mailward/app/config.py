@@ -21,20 +21,23 @@ from mailward.formats.network import Network
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.policy.nodes import Node, parse
 
-Protocol = Literal["smtp", "submission", "imap", "pop3"]
+Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3"]
 ListenerTls = Literal["none", "starttls", "implicit"]
 
 CONFIG_VERSION = 1
 DEFAULT_DNS = "127.0.0.1:53"
+LONGEST_SOCKET_PATH = 107
+"""sun_path of unix(7), without its last octet."""
+_MODE = re.compile(r"0?[0-7]{3}")
 _HOST = re.compile(r"smtp:(?:\[(?P<literal>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port. tls: none, starttls (offered) or implicit (from the first octet).
+    """One port, or one unix socket. tls: none, starttls (offered) or implicit (from the first octet).
 
-    proxy_from: the load balancers in front of it; empty where clients come by themselves.
+    unix: the socket, None for a port. proxy_from: the load balancers in front of it; empty where clients come by themselves.
     """
 
     name: str
@@ -43,6 +46,22 @@ class Listener:
     port: int
     tls: str
     proxy_from: tuple[Network, ...] = ()
+    unix: "UnixSocket | None" = None
+
+    def __str__(self) -> str:
+        """Where it listens, for people."""
+        return f"{self.address} port {self.port}" if self.unix is None else str(self.unix.path)
+
+
+@dataclass(frozen=True, slots=True)
+class UnixSocket:
+    """A listening socket with a path. mode: who may connect, as chmod takes it. owner: "user", "user:group" or ":group", "" for
+    the user the server runs as.
+    """
+
+    path: Path
+    mode: int
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +112,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
-    "listeners.NAME": ("protocol", "address", "port", "tls", "proxy_from"),
+    "listeners.NAME": ("protocol", "address", "port", "tls", "socket", "mode", "owner", "proxy_from"),
     "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks"),
     "limits": tuple(Limits.__dataclass_fields__),
 }  # fmt: skip
@@ -243,22 +262,45 @@ class _Reader:
                 root, "listeners", "at least one listener was expected", "mx: {protocol: smtp, address: 0.0.0.0, port: 25}"
             )
             return ()
-        found = []
-        for name, item in node.mapping.items():
-            self._known(item, "listeners.NAME", name)
-            protocol = self._word(item, "protocol", get_args(Protocol), None)
-            tls = self._word(item, "tls", get_args(ListenerTls), "starttls")
-            if protocol == "submission" and tls == "none":
-                self._wrong(
-                    item.at("tls") or item,
-                    f"listeners.{name}.tls",
-                    "nobody could log in without TLS",
-                    "Write starttls or implicit.",
-                )
-            address, port = self._text(item, "address", "127.0.0.1"), self._number(item, "port", None, 1, 65535)
-            proxies = tuple(self._network(network) for network in self._list(item, "proxy_from"))
-            found.append(Listener(name, protocol, address, port, tls, proxies))
-        return tuple(found)
+        return tuple(self._listener(name, item) for name, item in node.mapping.items())
+
+    def _listener(self, name: str, item: Node) -> Listener:
+        self._known(item, "listeners.NAME", name)
+        protocol = self._word(item, "protocol", get_args(Protocol), None)
+        unix = self._unix_socket(name, item, protocol)
+        tls = self._word(item, "tls", get_args(ListenerTls), "starttls" if unix is None else "none")
+        if protocol == "submission" and tls == "none":
+            self._wrong(
+                item.at("tls") or item, f"listeners.{name}.tls", "nobody could log in without TLS", "Write starttls or implicit."
+            )
+        proxies = tuple(self._network(network) for network in self._list(item, "proxy_from"))
+        if unix is not None:
+            return Listener(name, protocol, "", 0, tls, proxies, unix)
+        address, port = self._text(item, "address", "127.0.0.1"), self._number(item, "port", None, 1, 65535)
+        if protocol == "lmtp" and port == 25:
+            self._wrong(item.at("port") or item, f"listeners.{name}.port", "LMTP must not be on port 25 (RFC 2033 section 5)")
+        return Listener(name, protocol, address, port, tls, proxies)
+
+    def _unix_socket(self, name: str, item: Node, protocol: str) -> UnixSocket | None:
+        where = item.at("socket")
+        if where is None:
+            for key in ("mode", "owner"):
+                if item.at(key) is not None:
+                    self._wrong(item.at(key) or item, f"listeners.{name}.{key}", "only a unix socket has it", "Add socket: PATH.")
+            return None
+        if protocol != "lmtp":
+            self._wrong(where, f"listeners.{name}.socket", "only lmtp can listen on a unix socket")
+        for key in ("address", "port", "tls", "proxy_from"):
+            if item.at(key) is not None:
+                self._wrong(item.at(key) or item, f"listeners.{name}.{key}", "a unix socket has none", "Leave it out.")
+        path = self._path(self._text(item, "socket", None))
+        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+            self._wrong(where, f"listeners.{name}.socket", f"the path is longer than {LONGEST_SOCKET_PATH} octets")
+        mode = self._text(item, "mode", "0600")
+        if not _MODE.fullmatch(mode):
+            self._wrong(item.at("mode") or item, f"listeners.{name}.mode", f"'{mode}' is no mode", 'Write "0660", in quotes.')
+            mode = "0600"
+        return UnixSocket(path, int(mode, 8), self._text(item, "owner", ""))
 
     def _routes(self, root: Node) -> dict[str, StaticHop | None]:
         node = root.at("routes")

@@ -16,9 +16,10 @@ import uvloop
 
 from mailward.app.build import AccessRole, AuthRole, BoundListener, QueueRole, SmtpRole
 from mailward.app.config import Config, load_config
-from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, bind, reload_signal_heeded
+from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, reload_signal_heeded
 from mailward.app.readiness import check_ready, ready_config, reloaded, settings_waiting
 from mailward.app.serving import serving_lock
+from mailward.app.sockets import listen
 from mailward.app.users import drop_privileges, service_user
 from mailward.model.errors import ConfigError
 
@@ -33,7 +34,7 @@ def serve(config_file: Path) -> int:
     config = load_config(config_file)
     _allow_open_files()
     user = service_user(config)
-    bound = [(listener, bind(listener.address, listener.port)) for listener in config.listeners]
+    bound = [(listener, listen(listener, user)) for listener in config.listeners]
     if user is not None:
         drop_privileges(user)
     check_ready(config)
@@ -58,12 +59,12 @@ def _supervisor(config: Config, bound: Sequence[BoundListener]) -> Supervisor:
 
     roles = [
         worker("auth", lambda config, _: AuthRole(config)),
-        worker("smtp", SmtpRole, "smtp", "submission"),
+        worker("smtp", SmtpRole, "smtp", "submission", "lmtp"),
         worker("access", AccessRole, "imap", "pop3"),
         worker("queue", lambda config, _: QueueRole(config)),
     ]
     for listener, _ in bound:
-        log.info("listening", listener=listener.name, protocol=listener.protocol, address=listener.address, port=listener.port)
+        log.info("listening", listener=listener.name, protocol=listener.protocol, at=str(listener))
     return Supervisor(roles, check_reload=check_reload)
 
 

@@ -295,7 +295,8 @@ def commands_command(
     """
     settings = config_of(config, quiet=True)
     for listener in settings.listeners:
-        bind(listener.address, listener.port).close()
+        if listener.unix is None:
+            bind(listener.address, listener.port).close()
     login = _first_account(settings)
     kept = settings.folder / f"secrets/{login}.password"
     password = kept.read_text(encoding="utf-8").strip() if os.access(kept, os.R_OK) else "(the one you set)"
@@ -304,10 +305,7 @@ def commands_command(
     option = "" if settings.path in found_anyway else f" -c {settings.path}"
     text = (
         f"\n  account      {login}\n  password     {password}\n"
-        + "".join(
-            f"  {item.name:<12} {item.protocol} on {item.address} port {item.port}, tls {item.tls}\n"
-            for item in settings.listeners
-        )
+        + "".join(f"  {item.name:<12} {item.protocol} on {item}, tls {item.tls}\n" for item in settings.listeners)
         + "\nIn a second terminal, in this folder:\n\n"
         + "".join(f"  {command} {rest}{option}\n" for rest in commands)
         + "\nCtrl-C stops the server.\n"

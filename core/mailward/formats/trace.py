@@ -14,7 +14,14 @@ from mailward.model.session import Session
 
 _RECEIVED = re.compile(rb"received[ \t]*:", re.IGNORECASE)
 _TLS_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_UTF8_PROTOCOLS = {"ESMTP": "UTF8SMTP", "ESMTPS": "UTF8SMTPS", "ESMTPA": "UTF8SMTPA", "ESMTPSA": "UTF8SMTPSA"}
+_UTF8_PROTOCOLS = {
+    "ESMTP": "UTF8SMTP",
+    "ESMTPS": "UTF8SMTPS",
+    "ESMTPA": "UTF8SMTPA",
+    "ESMTPSA": "UTF8SMTPSA",
+    "LMTP": "UTF8LMTP",
+    "LMTPS": "UTF8LMTPS",
+}
 """RFC 6531 section 4.3."""
 
 

@@ -50,7 +50,12 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
         size_octets=mail.message.size_octets,
         trace=results + received,
         edits=own_edits + tuple(judgement.edits),
-        recipients=tuple(_queued(destination, decision, edits) for destination, decision, edits in rows),
+        recipients=tuple(
+            _queued(destination, decision, edits)
+            for destination, decision, edits in rows
+            # With LMTP and PRDR others of the same message were refused, each by its own reply.
+            if Verdict(decision.verdict) not in (Verdict.REJECT, Verdict.TEMPFAIL)
+        ),
         decision=judgement.record,
         smtputf8=utf8,
         origin="submission" if submitted else "inbound",

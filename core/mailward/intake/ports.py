@@ -55,10 +55,16 @@ class Spool(Protocol):
 
 
 class Judgement(Protocol):
-    """What the policy made of one message. recipients and recipient_edits: in the order the recipients were given."""
+    """What the policy made of one message. recipients and recipient_edits: in the order the recipients were given.
+
+    reply: positive when anybody gets the message. replies: one for each recipient, where the peer takes them; else empty.
+    """
 
     @property
     def reply(self) -> Reply: ...
+
+    @property
+    def replies(self) -> tuple[Reply, ...]: ...
 
     @property
     def recipients(self) -> tuple[RecipientDecision, ...]: ...

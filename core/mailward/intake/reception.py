@@ -18,7 +18,7 @@ from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import CoreRefusal, RecordBudget, core_refusal, refused_by_core
-from mailward.intake.relaying import Destination, RelayGuard
+from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import Envelope
@@ -40,6 +40,7 @@ from mailward.protocol.smtp.events import (
     MailAsked,
     MessageAsked,
     RcptAsked,
+    RecipientReplies,
     TransactionDropped,
 )
 from mailward.protocol.smtp.server_replies import LOGIN_FIRST, START_MAIL_INPUT
@@ -81,6 +82,7 @@ class _Transaction:
     trial: Trial
     envelope: Envelope
     destinations: list[Destination] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)  # for each RCPT that was taken, the place of its destination
     incoming: Incoming | None = None
     write_error: Exception | None = None
 
@@ -180,6 +182,8 @@ class Reception:
     async def _rcpt(self, event: RcptAsked) -> Reply:
         transaction = self._open()
         destination = self._desk.guard.destination(event.forward_path, self.session.identity)
+        if not isinstance(destination, CoreRefusal) and self.session.lmtp and destination.account is None:
+            destination = NO_RELAY  # LMTP is the last hop (RFC 2033 section 1)
         if isinstance(destination, CoreRefusal):
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), destination)
         excess = self._desk.allowances.recipient(self.session)
@@ -193,6 +197,7 @@ class Reception:
             forward_paths = (*transaction.envelope.forward_paths, event.forward_path)
             transaction.envelope = replace(transaction.envelope, forward_paths=forward_paths)
             transaction.destinations.append(destination)
+        transaction.taken.append(transaction.envelope.forward_paths.index(event.forward_path))
         return reply(250, "2.1.5", "OK")
 
     async def _refused_early(
@@ -230,7 +235,7 @@ class Reception:
         except (StorageError, OSError) as error:
             transaction.write_error = error
 
-    async def _message(self, event: MessageAsked) -> Reply:
+    async def _message(self, event: MessageAsked) -> Answer:
         """The end of data. The transaction is over with it, whatever comes of the message (T-STATE-01, T-STATE-02)."""
         transaction, self._transaction = self._open(), None
         incoming = transaction.incoming
@@ -251,25 +256,27 @@ class Reception:
             self._tell_committed(item)
         return answer
 
-    async def _judge(self, transaction: _Transaction, message: MessageView) -> tuple[Reply, QueueItem | None]:
+    async def _judge(self, transaction: _Transaction, message: MessageView) -> tuple[Answer, QueueItem | None]:
         """The reply, and the item to commit before it may be sent; None when the message is not taken."""
         at = self._desk.clock.now()
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
         refusal = self._core_refusal(message)
         if refusal is not None:
-            answer = with_id(refusal.reply, mail.id)
+            refused = with_id(refusal.reply, mail.id)
             addresses = [destination.facts.address for destination in mail.destinations]
-            record = refused_by_core(mail.id, at, mail.session, mail.envelope, addresses, refusal, answer, message)
+            record = refused_by_core(mail.id, at, mail.session, mail.envelope, addresses, refusal, refused, message)
             self._log_verdicts(record)
             await self._keep(record)
-            return answer, None
+            return refused, None
         facts = [destination.facts for destination in mail.destinations]
         judgement = await transaction.trial.message(mail.id, mail.session, mail.envelope, facts, message)
         self._log_verdicts(judgement.record)
+        each = tuple(judgement.replies[place] for place in transaction.taken) if judgement.replies else ()
+        answer: Answer = RecipientReplies(each, judgement.reply) if each else judgement.reply
         if judgement.reply.is_positive:
-            return judgement.reply, queue_item(mail, judgement, self._desk.hostname)
+            return answer, queue_item(mail, judgement, self._desk.hostname)
         await self._keep(judgement.record)
-        return judgement.reply, None
+        return answer, None
 
     def _core_refusal(self, message: MessageView) -> CoreRefusal | None:
         refusal, identity = core_refusal(message), self.session.identity

@@ -15,11 +15,15 @@ class BodyType(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class MailParameters:
-    """What MAIL said beside the reverse-path. size_octets is the client's estimate (RFC 1870), None when not given."""
+    """What MAIL said beside the reverse-path. size_octets is the client's estimate (RFC 1870), None when not given.
+
+    prdr: the client wants a reply for each recipient (draft-hall-prdr).
+    """
 
     size_octets: int | None = None
     body: BodyType = BodyType.SEVEN_BIT
     smtputf8: bool = False
+    prdr: bool = False
 
 
 @dataclass(frozen=True, slots=True)

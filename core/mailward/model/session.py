@@ -28,7 +28,8 @@ class Session:
     """One connection. Frozen: the adapter makes a new value when something becomes known.
 
     peer_ip: text form without zone; IPv4-mapped IPv6 addresses are already IPv4.
-    helo: the name given in EHLO or HELO, None before either. extended: the greeting was EHLO. identity: who has logged in.
+    helo: the name given in EHLO, HELO or LHLO, None before. extended: it was not HELO. identity: who has logged in. lmtp: the
+    protocol is LMTP, by which only mail for mailboxes here is taken.
     """
 
     id: SessionId
@@ -40,10 +41,11 @@ class Session:
     extended: bool = False
     tls: TlsFacts | None = None
     identity: Identity | None = None
+    lmtp: bool = False
 
     @property
     def with_protocol(self) -> str:
-        """The WITH value of the Received field (RFC 3848): SMTP, ESMTP, ESMTPS, ESMTPA or ESMTPSA."""
+        """The WITH value of the Received field (RFC 3848): SMTP, ESMTP or LMTP; behind these two S for TLS, A for a login."""
         if not self.extended:
             return "SMTP"
-        return "ESMTP" + ("S" if self.tls else "") + ("A" if self.identity else "")
+        return ("LMTP" if self.lmtp else "ESMTP") + ("S" if self.tls else "") + ("A" if self.identity else "")

@@ -2,7 +2,7 @@
 
 With TLS from the first octet, clients are accepted by us and counted before their handshake: `create_server` tells of a client
 only behind it, so that silent ones could take every file descriptor (T-TLS-13). Behind a load balancer we accept them, too,
-because the PROXY header comes before everything else.
+because the PROXY header comes before everything else; and on unix sockets, whose clients have no address.
 """
 
 import abc
@@ -21,6 +21,8 @@ from mailward.protocol.proxy import octets_to_read, read_proxy_header
 
 _BACKLOG = 512
 _PAUSE_S = 1.0
+_UNIX_PEER = "127.0.0.1"
+"""What stands for the address of a client on a unix socket."""
 
 log = structlog.get_logger("mailward.net")
 
@@ -63,7 +65,7 @@ class SocketListener(abc.ABC):
         """Accept on a socket that is bound already, until `close`."""
         loop = asyncio.get_running_loop()
         self._sock = sock
-        if self._implicit_tls is None and not self._proxies:
+        if self._implicit_tls is None and not self._proxies and sock.family != socket.AF_UNIX:
             self._server = await loop.create_server(self.make_connection, sock=sock, backlog=_BACKLOG)
         else:
             sock.listen(_BACKLOG)
@@ -96,7 +98,8 @@ class SocketListener(abc.ABC):
                 log.error("no client can be accepted", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            task = loop.create_task(self._welcome(client, normal_ip(address[0])))
+            peer = _UNIX_PEER if sock.family == socket.AF_UNIX else normal_ip(address[0])
+            task = loop.create_task(self._welcome(client, peer))
             self._shaking.add(task)
             task.add_done_callback(self._shaking.discard)
 
@@ -104,7 +107,7 @@ class SocketListener(abc.ABC):
         """From the accepted socket to a connection. peer: the other end of the socket."""
         try:
             client.setblocking(False)
-            proxied = await self._client_of(client, peer) if self._proxies else None
+            proxied = await self._client_of(client, peer)
             if self._handshakes.enter(proxied or peer) is None:
                 try:
                     await self._connect(client, proxied)
@@ -124,7 +127,14 @@ class SocketListener(abc.ABC):
         await loop.connect_accepted_socket(lambda: self.make_connection(proxied), client, **tls)  # type: ignore[arg-type]
 
     async def _client_of(self, client: socket.socket, peer: str) -> str | None:
-        """Whom the load balancer speaks for; None for itself. Raises PeerError, TimeoutError, OSError."""
+        """Who the client is when the socket does not say it: of whom the load balancer speaks, unless of itself.
+
+        Raises PeerError, TimeoutError, OSError.
+        """
+        if client.family == socket.AF_UNIX:
+            return peer
+        if not self._proxies:
+            return None
         if not is_in(peer, self._proxies):
             raise PeerError("it is no load balancer of this listener's proxy_from")
         octets = b""

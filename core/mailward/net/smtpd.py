@@ -35,7 +35,7 @@ class SmtpSettings:
     credit that mail data earns on top of it. tarpit_s: what a stranger who makes error after error waits for each reply.
 
     mechanisms: of SASL, on submission listeners; None where nobody can log in. buffer_octets: input kept while a decision is
-    awaited; past it, reading stops. implicit_tls: TLS from the first octet. proxies: as in `SocketListener`.
+    awaited; past it, reading stops. implicit_tls: TLS from the first octet. proxies: as in `SocketListener`. lmtp: the protocol.
     """
 
     hostname: str
@@ -44,6 +44,7 @@ class SmtpSettings:
     mechanisms: tuple[str, ...] | None = None
     limits: Limits = field(default_factory=Limits)
     implicit_tls: bool = False
+    lmtp: bool = False
     command_s: float = 60.0
     stress_command_s: float = 10.0
     data_octets_per_s: float = 500.0
@@ -87,6 +88,7 @@ class SmtpConnection(_Unsearched, SMTP):
             offer_starttls=listener.tls_context is not None and not settings.implicit_tls,
             tls=settings.implicit_tls,
             mechanisms=settings.mechanisms,
+            lmtp=settings.lmtp,
         )
         self._reception: Reception | None = None
         self._inbox: list[bytes] = []
@@ -231,7 +233,13 @@ class SmtpConnection(_Unsearched, SMTP):
         assert self.transport is not None
         settings = self._settings
         session = Session(
-            new_session_id(), settings.role, settings.listener, peer, datetime.now(UTC), tls=tls_facts(self.transport)
+            new_session_id(),
+            settings.role,
+            settings.listener,
+            peer,
+            datetime.now(UTC),
+            tls=tls_facts(self.transport),
+            lmtp=settings.lmtp,
         )
         reception = self._reception = self._listener.reception_factory(session)
         if self._listener.admission.is_stressed:
@@ -345,7 +353,7 @@ class SmtpConnection(_Unsearched, SMTP):
     def _peer_ip(self) -> str | None:
         """None when the client is gone before we looked."""
         name = self.transport.get_extra_info("peername") if self.transport is not None else None
-        return (self._proxied_ip or normal_ip(name[0])) if name else None
+        return None if name is None else self._proxied_ip or normal_ip(name[0])
 
 
 class SmtpListener(SocketListener):

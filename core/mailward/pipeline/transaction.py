@@ -26,7 +26,7 @@ from mailward.pipeline.facts import envelope_facts, message_facts, session_facts
 from mailward.pipeline.gathering import gather
 from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import Policy, RecipientFacts, Ruling, combine
-from mailward.policy.ruling import with_id
+from mailward.policy.ruling import separate, with_id
 from mailward.policy.stages import Stage
 
 LARGE_OCTETS = 16 * 1024
@@ -43,7 +43,10 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What becomes of one message. recipients, recipient_edits: in the order given. edits: hold for every recipient."""
+    """What becomes of one message. recipients, recipient_edits: in the order given. edits: hold for every recipient.
+
+    replies: one for each recipient, in the order given, where the peer takes them (LMTP, PRDR); else empty.
+    """
 
     reply: Reply
     recipients: tuple[RecipientDecision, ...]
@@ -51,6 +54,7 @@ class Judgement:
     recipient_edits: tuple[tuple[Edit, ...], ...]
     auth_results: tuple[AuthResult, ...]
     record: DecisionRecord
+    replies: tuple[Reply, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,8 @@ class Trial:
         for ruling in rulings:
             for alarm in ruling.alarms:
                 _log.error("policy_alarm", id=queue_id, rcpt=ruling.recipient, alarm=alarm)
-        outcome = combine(rulings, queue_id)
+        takes_each = session.lmtp or envelope.parameters.prdr
+        outcome = separate(rulings, queue_id) if takes_each else combine(rulings, queue_id)
         failed = {called.call.plugin for called in self._calls if called.failed}
         return Judgement(
             reply=outcome.reply,
@@ -165,6 +170,7 @@ class Trial:
             recipient_edits=tuple(ruling.edits for ruling in outcome.rulings),
             auth_results=evidence.auth_results,
             record=self._record(queue_id, session, envelope, message, facts, evidence, outcome.decisions, outcome.reply),
+            replies=outcome.replies,
         )
 
     def _early(self, session: Session, envelope: Envelope, recipient: RecipientFacts | None, stage: Stage) -> Reply | None:

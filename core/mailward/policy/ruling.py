@@ -88,10 +88,14 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One reply for all recipients, and their rulings as that reply leaves them, in the order given."""
+    """One reply for all recipients, and their rulings as that reply leaves them, in the order given.
+
+    replies: one for each recipient, when each can get its own; empty otherwise.
+    """
 
     reply: Reply
     rulings: tuple[Ruling, ...]
+    replies: tuple[Reply, ...] = ()
 
     @property
     def decisions(self) -> tuple[RecipientDecision, ...]:
@@ -114,6 +118,16 @@ def combine(rulings: Sequence[Ruling], id: str = "") -> Outcome:
         return Outcome(with_id(first.reply or REJECTED, id), _all_as(Verdict.REJECT, rulings))
     kept = tuple(_as(Verdict.QUARANTINE, r) if r.verdict is Verdict.REJECT else r for r in rulings)
     return Outcome(accepted(id), kept)
+
+
+def separate(rulings: Sequence[Ruling], id: str = "") -> Outcome:
+    """A reply for each of at least one ruling, which all stay as they are (LMTP, PRDR).
+
+    The common reply is positive when anybody gets the message, else the first temporary one, else the first.
+    """
+    usual = {Verdict.TEMPFAIL: LOCAL_ERROR, Verdict.REJECT: REJECTED}
+    replies = tuple(with_id(r.reply or usual[r.verdict], id) if r.verdict in usual else accepted(id) for r in rulings)
+    return Outcome(min(replies, key=lambda answer: answer.code // 100), tuple(rulings), replies)
 
 
 def accepted(id: str) -> Reply:

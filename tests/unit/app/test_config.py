@@ -152,3 +152,36 @@ def test_the_file_is_found_by_environment_and_then_by_place(folder: Path, monkey
     monkeypatch.setenv("MAILWARD_CONFIG", str(folder / "absent.yaml"))
     with pytest.raises(ConfigError, match=r"absent\.yaml"):
         find_config(None)
+
+
+@pytest.mark.parametrize(
+    ("listener", "said"),
+    [
+        ("{protocol: lmtp, port: 25}", "port: LMTP must not be on port 25"),
+        ("{protocol: smtp, socket: s}", "socket: only lmtp can listen on a unix socket"),
+        ("{protocol: lmtp, socket: s, port: 24}", "port: a unix socket has none"),
+        ("{protocol: lmtp, socket: s, tls: starttls}", "tls: a unix socket has none"),
+        ("{protocol: lmtp, socket: s, mode: 0660}", "mode: text was expected"),
+        ('{protocol: lmtp, socket: s, mode: "0999"}', "mode: '0999' is no mode"),
+        ('{protocol: lmtp, port: 24, mode: "0600"}', "mode: only a unix socket has it"),
+        (f"{{protocol: lmtp, socket: {'s' * 200}}}", "socket: the path is longer than 107 octets"),
+    ],
+)
+def test_wrong_doors_for_mail_servers(folder: Path, listener: str, said: str) -> None:
+    (problem,) = _problems(folder, GOOD.replace("routes:", f"  door: {listener}\nroutes:"))
+    assert re.match(r"mailward\.yaml:8:\d+  listeners\.door\.", problem) or "text was expected" in problem, problem
+    assert said in problem
+
+
+def test_pages_example_of_doors_is_read(folder: Path) -> None:
+    page = Path(__file__).parents[3] / "docs/how-to/behind-another-mail-server.md"
+    unix, port = re.findall(r"```yaml\n(listeners:\n.*\n)(?:limits:\n.*\n)?```", page.read_text())
+    path = folder / "mailward.yaml"
+    path.write_text(re.sub(r"listeners:\n(  .*\n)+", unix + port.removeprefix("listeners:\n"), GOOD))
+    first, second = load_config(path).listeners
+    assert first.unix is not None and (first.unix.mode, first.unix.owner, str(first)) == (
+        0o660,
+        ":postfix",
+        "/run/mailward/lmtp.sock",
+    )
+    assert (second.protocol, str(second), second.tls) == ("lmtp", "10.0.0.5 port 2424", "starttls")

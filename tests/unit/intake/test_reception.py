@@ -250,3 +250,56 @@ async def test_one_greppable_line_a_recipient(desk: Post, talk: Talk) -> None:
     ]
     assert verdicts[0]["id"] == desk.spool.items[0][0].id
     assert not any("hello" in str(line) for line in lines)
+
+
+async def test_lmtp_gives_each_recipient_its_own_fate(desk: Post) -> None:
+    talk = Talk(desk, lmtp=True)
+    rcpts = ["RCPT TO:<alice@example.org>", "RCPT TO:<bob@example.org>", "RCPT TO:<alice@example.org>"]
+    replies = await talk.say("LHLO c.example.net", "MAIL FROM:<a@example.net>", *rcpts, "DATA")
+    assert replies[-1].startswith("354")
+    replies = await talk.say(b"Subject: REJECT\r\n\r\nx\r\n.\r\n")
+    assert [line[:9] for line in replies] == ["250 2.0.0", "554 5.7.1", "250 2.0.0"]
+    ((item, _),) = desk.spool.items
+    assert [recipient.forward_path for recipient in item.recipients] == ["alice@example.org"]
+    assert [(d.recipient, d.verdict) for d in item.decision.recipients] == [
+        ("alice@example.org", "accept"),
+        ("bob@example.org", "reject"),
+    ]
+    assert "with LMTP" in item.trace.replace("\r\n\t", " ")
+
+
+async def test_lmtp_message_that_nobody_takes_is_not_queued(desk: Post) -> None:
+    talk = Talk(desk, lmtp=True)
+    await talk.say("LHLO c.example.net", "MAIL FROM:<a@example.net>", "RCPT TO:<bob@example.org>", "DATA")
+    assert [line[:9] for line in await talk.say(b"Subject: TEMPFAIL\r\n\r\nx\r\n.\r\n")] == ["451 4.3.0"]
+    assert desk.spool.items == []
+    assert desk.spool.open == 0
+
+
+async def test_lmtp_failure_of_ours_defers_each(desk: Post) -> None:
+    desk.spool.errors["commit"] = StorageError("no")
+    talk = Talk(desk, lmtp=True)
+    rcpts = ["RCPT TO:<alice@example.org>", "RCPT TO:<bob@example.org>"]
+    await talk.say("LHLO c.example.net", "MAIL FROM:<a@example.net>", *rcpts, "DATA")
+    assert [line[:9] for line in await talk.say(b"Subject: x\r\n\r\nx\r\n.\r\n")] == ["451 4.3.0", "451 4.3.0"]
+
+
+async def test_lmtp_takes_mail_for_mailboxes_here_only(desk: Post) -> None:
+    talk = Talk(desk, lmtp=True)
+    await talk.say("LHLO c.example.net", "MAIL FROM:<a@example.net>")
+    for rcpt, answer in (
+        ("x@gateway.example", "554 5.7.1"),
+        ("x@elsewhere.example", "554 5.7.1"),
+        ("carol@example.org", "550 5.1.1"),
+    ):
+        assert (await talk.say(f"RCPT TO:<{rcpt}>"))[0].startswith(answer)
+
+
+async def test_prdr_gives_each_recipient_its_own_fate(desk: Post) -> None:
+    talk = Talk(desk)
+    rcpts = ["RCPT TO:<alice@example.org>", "RCPT TO:<bob@example.org>"]
+    await talk.say("EHLO c.example.net", "MAIL FROM:<a@example.net> PRDR", *rcpts, "DATA")
+    replies = await talk.say(b"Subject: TEMPFAIL\r\n\r\nx\r\n.\r\n")
+    assert [line[:9] for line in replies] == ["353 A rep", "250 2.0.0", "451 4.3.0", "250 2.0.0"]
+    ((item, _),) = desk.spool.items
+    assert [recipient.forward_path for recipient in item.recipients] == ["alice@example.org"]

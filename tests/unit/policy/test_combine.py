@@ -5,6 +5,7 @@ import pytest
 from mailward.model.reply import LOCAL_ERROR, REJECTED, reply
 from mailward.model.verdict import Source, Verdict
 from mailward.policy import Ruling, combine
+from mailward.policy.ruling import separate
 
 REPLIES = {Verdict.REJECT: REJECTED, Verdict.TEMPFAIL: LOCAL_ERROR}
 
@@ -49,3 +50,23 @@ def test_the_id_is_in_every_reply() -> None:
 def test_the_heeded_rejection_speaks() -> None:
     virus = Ruling("b", Verdict.REJECT, 0.0, Source("rule"), reply=reply(554, "5.7.1", "Eicar"), heeded=True)
     assert combine([ruling("reject", "a"), virus]).reply.lines == ("Eicar",)
+
+
+@pytest.mark.parametrize(
+    ("words", "codes", "common"),
+    [
+        ("accept", (250,), 250),
+        ("accept junk quarantine discard", (250, 250, 250, 250), 250),
+        ("reject accept tempfail", (554, 250, 451), 250),
+        ("heeded accept", (554, 250), 250),
+        ("reject tempfail", (554, 451), 451),
+        ("reject reject", (554, 554), 554),
+    ],
+)
+def test_reply_for_each_recipient(words: str, codes: tuple[int, ...], common: int) -> None:
+    rulings = [ruling(word, f"{number}@example.org") for number, word in enumerate(words.split())]
+    outcome = separate(rulings, "an-id")
+    assert tuple(answer.code for answer in outcome.replies) == codes
+    assert outcome.reply.code == common
+    assert all("an-id" in str(answer) for answer in (*outcome.replies, outcome.reply))
+    assert outcome.rulings == tuple(rulings)

@@ -115,11 +115,12 @@ class Chunks:
 
 
 class Skipped:
-    """A chunk that nobody wants. answer: what is said behind it."""
+    """A chunk that nobody wants. answer: what is said behind it, so many times."""
 
-    def __init__(self, size_octets: int, answer: Reply) -> None:
+    def __init__(self, size_octets: int, answer: Reply, times: int) -> None:
         self._left = size_octets
         self.answer = answer
+        self.times = times
 
     def read(self, octets: bytes) -> Piece:
         rest = octets[self._left :]

@@ -127,9 +127,20 @@ class AuthChallenge:
     octets: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class RecipientReplies:
+    """A decision on a message of LMTP or PRDR. each: one reply for each RCPT that was taken, in that order.
+
+    overall: what PRDR says behind them, positive when anybody gets the message.
+    """
+
+    each: tuple[Reply, ...]
+    overall: Reply
+
+
 Asked = MailAsked | RcptAsked | DataAsked | MessageAsked | TlsAsked | AuthAsked | AuthResponse
 
-Answer = Reply | AuthChallenge
+Answer = Reply | AuthChallenge | RecipientReplies
 """What `SmtpServer.decide` takes."""
 
 Event = Asked | Greeted | Content | TransactionDropped | Faulted | Quit

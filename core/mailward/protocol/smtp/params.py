@@ -32,10 +32,12 @@ class RefusedError(PeerError):
         self.reply = answer
 
 
-def parse_mail(argument: bytes, *, extended: bool, size_limit_octets: int, auth: bool) -> tuple[ReversePath, MailParameters]:
+def parse_mail(
+    argument: bytes, *, extended: bool, size_limit_octets: int, auth: bool, prdr: bool = False
+) -> tuple[ReversePath, MailParameters]:
     """The argument of MAIL, b"FROM:<a@example.net> SIZE=1000".
 
-    extended: the session was opened by EHLO, without which no parameter is known. auth: AUTH is among them.
+    extended: the session was opened by EHLO, without which no parameter is known. auth: AUTH is among them; prdr: so is PRDR.
     Raises RefusedError.
     """
     text = _after_keyword(argument, b"FROM:", "MAIL FROM:<reverse-path> [parameters]")
@@ -47,6 +49,8 @@ def parse_mail(argument: bytes, *, extended: bool, size_limit_octets: int, auth:
     for name, value in _split(rest, extended=extended):
         if name == "AUTH" and auth:
             _check_auth(value)
+        elif name == "PRDR" and prdr and value is None:
+            parameters = replace(parameters, prdr=True)
         else:
             parameters = _mail_parameter(parameters, name, value, size_limit_octets)
     if not parameters.smtputf8 and not text[: len(text) - len(rest)].isascii():

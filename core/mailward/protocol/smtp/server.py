@@ -1,4 +1,5 @@
-"""The server side of SMTP as a machine: commands in, events and replies out (RFC 5321 sections 3 and 4.1; RFC 4954).
+"""The server side of SMTP and LMTP as a machine: commands in, events and replies out (RFC 5321 sections 3 and 4.1; RFC 4954;
+RFC 2033).
 
 No I/O and no clock. `receive_data` returns events; an `Asked` event pauses the machine until `decide`, and input that
 was pipelined behind it stays in the buffer. Whatever octets come, the outcome is an event or a reply. The states and
@@ -32,6 +33,7 @@ from mailward.protocol.smtp.events import (
     MessageAsked,
     Quit,
     RcptAsked,
+    RecipientReplies,
     TlsAsked,
 )
 from mailward.protocol.smtp.params import RefusedError
@@ -42,8 +44,8 @@ _OTHER_PROTOCOLS = frozenset(
     b"GET POST PUT HEAD OPTIONS CONNECT DELETE PATCH TRACE HOST: USER-AGENT: CONTENT-TYPE: REFERER: CONTENT-LENGTH:".split()
 )
 _TLS_RECORD = 0x16
-_LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"DATA", b"STARTTLS", b"AUTH"})
-_JUNK = frozenset({b"EHLO", b"HELO", b"NOOP", b"RSET", b"VRFY", b"EXPN", b"HELP", b"AUTH"})
+_LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"LHLO", b"DATA", b"STARTTLS", b"AUTH"})
+_JUNK = frozenset({b"EHLO", b"HELO", b"LHLO", b"NOOP", b"RSET", b"VRFY", b"EXPN", b"HELP", b"AUTH"})
 _IDLE = frozenset({State.CONNECTED, State.START, State.GREETED, State.AUTH})
 _LONGEST_NAME = 255
 _LOGIN_FAILED = 535
@@ -54,6 +56,7 @@ class SmtpServer(MailTransactions):
 
     hostname: our name in greeting and EHLO. offer_starttls: False once TLS is on, or without a certificate. tls: on from the
     first octet. mechanisms: of a submission listener, where nothing is sent without a login; None where nobody logs in.
+    lmtp: the protocol is LMTP.
     """
 
     def __init__(
@@ -64,9 +67,12 @@ class SmtpServer(MailTransactions):
         offer_starttls: bool,
         tls: bool = False,
         mechanisms: tuple[str, ...] | None = None,
+        lmtp: bool = False,
     ) -> None:
         longest = limits.command_line_octets if mechanisms is None else max(limits.command_line_octets, limits.auth_line_octets)
-        super().__init__(limits, LineReader(longest, limits.endless_line_octets))
+        offer_prdr = mechanisms is None and not lmtp
+        super().__init__(limits, LineReader(longest, limits.endless_line_octets), lmtp=lmtp, offer_prdr=offer_prdr)
+        self._commands = _LMTP_COMMANDS if lmtp else _COMMANDS
         self._hostname = hostname
         self._offer_starttls = offer_starttls
         self._tls = tls
@@ -87,7 +93,7 @@ class SmtpServer(MailTransactions):
         if self._lines:
             return self._fault(Fault.PREGREET, replies.TOO_EARLY)
         self._move(State.START)
-        self._send(greeting or reply(220, None, f"{self._hostname} ESMTP"))
+        self._send(greeting or reply(220, None, f"{self._hostname} {'LMTP' if self._lmtp else 'ESMTP'}"))
         return []
 
     @property
@@ -120,10 +126,12 @@ class SmtpServer(MailTransactions):
             or (isinstance(event, DataAsked) and not event.chunked and isinstance(answer, Reply) and answer.is_positive)
         ):
             return self._fault(Fault.PIPELINING, replies.OUT_OF_STEP)
-        if isinstance(answer, Reply):
+        if isinstance(answer, AuthChallenge):
+            self._challenge(event, answer)
+        elif isinstance(answer, Reply):
             events += self._carry_out(event, answer)
         else:
-            self._challenge(event, answer)
+            self._answer_each(event, answer)
         events += self._ahead_without_leave()
         self._read_lines(events)
         return events
@@ -163,8 +171,8 @@ class SmtpServer(MailTransactions):
             case DataAsked():
                 return self._begin_content(event, answer)
             case MessageAsked():
-                self._end_transaction()
-                self._junk = 0
+                self._answer_message(answer)
+                return []
             case AuthAsked() | AuthResponse():
                 self._move(State.GREETED)
                 self._authenticated = answer.is_positive
@@ -173,6 +181,11 @@ class SmtpServer(MailTransactions):
                 self._move(State.GREETED)
         self._answer(answer)
         return []
+
+    def _answer_each(self, event: Asked, answers: RecipientReplies) -> None:
+        if not isinstance(event, MessageAsked):
+            raise LocalError(f"a reply for each recipient is no answer to {type(event).__name__}")
+        self._answer_message(answers)
 
     def _challenge(self, event: Asked, answer: AuthChallenge) -> None:
         """The exchange goes on; the next line is the client's response."""
@@ -225,7 +238,7 @@ class SmtpServer(MailTransactions):
             return self._refuse(replies.NO_NUL)
         if b"\r" in line:
             return self._refuse(replies.SYNTAX)
-        handler = _COMMANDS.get(verb)
+        handler = self._commands.get(verb)
         if handler is None:
             return self._refuse(replies.UNKNOWN if verb else replies.SYNTAX)
         self.last_verb = verb.decode("ascii")
@@ -238,11 +251,13 @@ class SmtpServer(MailTransactions):
     def _out_of_place(self, verb: bytes) -> Reply | None:
         """Why this command cannot be taken now, None when it can."""
         if verb in TAKEN_IN and self.state is State.START:
-            return replies.GREET_FIRST
+            return replies.LHLO_FIRST if self._lmtp else replies.GREET_FIRST
         if verb in NEEDS_LOGIN and self._mechanisms is not None and not self._authenticated:
             return replies.LOGIN_FIRST if self._tls else replies.STARTTLS_FIRST
         if verb in TAKEN_IN and self.state not in TAKEN_IN[verb]:
-            return replies.NO_RECIPIENTS if verb == b"DATA" and self.state is State.MAIL else replies.OUT_OF_ORDER
+            if verb == b"DATA" and self.state is State.MAIL:
+                return replies.LMTP_NO_RECIPIENTS if self._lmtp else replies.NO_RECIPIENTS
+            return replies.OUT_OF_ORDER
         return None
 
     def _bdat(self, argument: bytes) -> list[Event]:
@@ -268,18 +283,20 @@ class SmtpServer(MailTransactions):
     def _extensions(self) -> tuple[str, ...]:
         size, limits = f"SIZE {self._limits.message_octets}", f"LIMITS RCPTMAX={self._limits.recipients}"
         always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", limits)
+        prdr = ("PRDR",) if self._offer_prdr else ()
         starttls = ("STARTTLS",) if self._offer_starttls else ()
         auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()
-        return (*always, *starttls, *auth)
+        return (*always, *prdr, *starttls, *auth)
 
     def _noop(self, argument: bytes) -> list[Event]:
         self._send(replies.OK)
         return []
 
     def _help(self, argument: bytes) -> list[Event]:
+        hello = ("LHLO",) if self._lmtp else ("EHLO", "HELO")
         starttls = ("STARTTLS",) if self._offer_starttls else ()
         auth = ("AUTH",) if self._mechanisms and self._tls else ()
-        self._send(reply(214, "2.0.0", " ".join((*replies.COMMANDS, *starttls, *auth))))
+        self._send(reply(214, "2.0.0", " ".join((*hello, *replies.COMMANDS, *starttls, *auth))))
         return []
 
     def _vrfy(self, argument: bytes) -> list[Event]:
@@ -355,3 +372,6 @@ _COMMANDS: dict[bytes, Callable[[SmtpServer, bytes], list[Event]]] = {
     b"QUIT": SmtpServer._quit,
     b"STARTTLS": SmtpServer._starttls,
 }
+_LMTP_COMMANDS = {verb: handler for verb, handler in _COMMANDS.items() if verb not in (b"EHLO", b"HELO", b"AUTH")}
+_LMTP_COMMANDS[b"LHLO"] = SmtpServer._ehlo
+"""RFC 2033 section 4.1: LHLO takes the place of HELO and EHLO. Nobody logs in."""

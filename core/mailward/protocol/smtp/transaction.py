@@ -1,5 +1,5 @@
 """The mail transactions of one connection: MAIL, RCPT, then the message by DATA or in chunks by BDAT (RFC 5321 section 3.3;
-RFC 3030).
+RFC 3030). With LMTP, and PRDR, the message gets a reply for each recipient (RFC 2033 section 4.2).
 
 Chunks follow their command without waiting for a reply, so wherever BDAT cannot be taken its octets are read and thrown away:
 none of them may ever be taken for a command (T-SMTP-15, T-SMTP-16).
@@ -19,6 +19,7 @@ from mailward.protocol.smtp.events import (
     MailAsked,
     MessageAsked,
     RcptAsked,
+    RecipientReplies,
     TransactionDropped,
 )
 from mailward.protocol.smtp.params import RefusedError, parse_bdat, parse_mail, parse_rcpt
@@ -26,11 +27,13 @@ from mailward.protocol.smtp.states import Limits, State
 
 
 class MailTransactions(Dialogue):
-    """For `SmtpServer` to build on. lines: the input that is not content."""
+    """For `SmtpServer` to build on. lines: the input that is not content. lmtp: the protocol is LMTP."""
 
-    def __init__(self, limits: Limits, lines: LineReader) -> None:
+    def __init__(self, limits: Limits, lines: LineReader, *, lmtp: bool, offer_prdr: bool) -> None:
         super().__init__(limits)
         self._lines = lines
+        self._lmtp = lmtp
+        self._offer_prdr = offer_prdr
         self._extended = False
         self._is_submission = False
         self._waiting: Asked | None = None
@@ -51,7 +54,9 @@ class MailTransactions(Dialogue):
     def _mail(self, argument: bytes) -> list[Event]:
         limit = self._limits.message_octets
         try:
-            path, parameters = parse_mail(argument, extended=self._extended, size_limit_octets=limit, auth=self._is_submission)
+            path, parameters = parse_mail(
+                argument, extended=self._extended, size_limit_octets=limit, auth=self._is_submission, prdr=self._offer_prdr
+            )
         except RefusedError as refused:
             return self._refuse(refused.reply)
         return self._ask(MailAsked(path, parameters))
@@ -65,7 +70,10 @@ class MailTransactions(Dialogue):
             return self._refuse(refused.reply)
 
     def _data(self, argument: bytes) -> list[Event]:
-        return self._refuse(replies.NO_ARGUMENT) if argument else self._ask(DataAsked())
+        if argument:
+            return self._refuse(replies.NO_ARGUMENT)
+        self._chunk = (0, True)  # all of it in one piece
+        return self._ask(DataAsked())
 
     def _chunk_comes(self, argument: bytes, refusal: Reply | None) -> list[Event]:
         """BDAT. refusal: why it cannot be taken now."""
@@ -105,8 +113,32 @@ class MailTransactions(Dialogue):
         if answer.is_positive:
             self._chunks = Chunks(self._limits, mends=self._is_submission)
             return self._begin_chunk(self._chunks)
+        times = self._times
         self._end_transaction()
-        return self._skip(self._chunk[0], answer)
+        return self._skip(self._chunk[0], answer, times)
+
+    def _answer_message(self, answer: Reply | RecipientReplies) -> None:
+        """The message was decided, which ends the transaction."""
+        times = self._times
+        self._end_transaction()
+        self._junk = 0
+        if isinstance(answer, Reply):
+            self._repeat(answer, times - 1)
+            self._answer(answer)
+            return
+        each = answer.each if self._lmtp else (replies.EACH_RECIPIENT, *answer.each, answer.overall)
+        for one in each[:-1]:
+            self._send(one)
+        self._answer(each[-1])
+
+    @property
+    def _times(self) -> int:
+        """How often a reply to the whole message is said: with LMTP to each recipient, unless further chunks may follow."""
+        return max(self._recipients, 1) if self._lmtp and self._chunk[1] else 1
+
+    def _repeat(self, answer: Reply, times: int) -> None:
+        for _ in range(times):
+            self._send(answer)
 
     def _end_transaction(self) -> None:
         self._move(State.GREETED)
@@ -119,8 +151,9 @@ class MailTransactions(Dialogue):
     def _begin_chunk(self, chunks: Chunks) -> list[Event]:
         size_octets, is_last = self._chunk
         if chunks.size_octets + size_octets > self._limits.message_octets:
+            times = self._times
             self._end_transaction()
-            return [TransactionDropped(Fault.TOO_BIG.value), *self._skip(size_octets, MESSAGE_TOO_BIG)]
+            return [TransactionDropped(Fault.TOO_BIG.value), *self._skip(size_octets, MESSAGE_TOO_BIG, times)]
         if chunks.count >= self._limits.chunks:
             return self._fault(Fault.TOO_MANY_ERRORS, replies.TOO_MANY_CHUNKS)
         chunks.begin(size_octets, is_last=is_last)
@@ -128,12 +161,12 @@ class MailTransactions(Dialogue):
         self._content = chunks
         return self._read_content(self._lines.take())
 
-    def _skip(self, size_octets: int, answer: Reply) -> list[Event]:
-        """Read a chunk away and then say why."""
+    def _skip(self, size_octets: int, answer: Reply, times: int = 1) -> list[Event]:
+        """Read a chunk away and then say why, so many times."""
         self._skipped_octets += size_octets
         if self._skipped_octets > self._limits.excess_octets:
             return self._fault(Fault.TOO_BIG, replies.TOO_BIG_TO_SKIP)
-        self._content = Skipped(size_octets, answer)
+        self._content = Skipped(size_octets, answer, times)
         return self._read_content(self._lines.take())
 
     def _read_content(self, octets: bytes) -> list[Event]:
@@ -149,9 +182,11 @@ class MailTransactions(Dialogue):
         self._content = None
         self._lines.feed(piece.rest)
         if isinstance(data, Skipped):
+            self._repeat(data.answer, data.times - 1)
             return self._refuse(data.answer)
         if piece.fault is not None:
             fault, answer = piece.fault
+            self._repeat(answer, self._times - 1)
             self._end_transaction()
             events += [TransactionDropped(fault.value), *self._fault(fault, answer)]
             return [*events, *self._ahead_without_leave()]
