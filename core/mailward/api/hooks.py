@@ -151,7 +151,7 @@ def inspect_mail(
     Stage:    mail; once per mail transaction, after syntax (RFC 5321 section 4.1.1.2). `envelope` has no forward-path yet.
     Return:   None, one Finding, or several. May be a coroutine function.
     On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail, 451 4.3.0).
-    Used by:  spf, encryption.            Since: API 1.
+    Used by:  spf, encryption, dnsbl.            Since: API 1.
     """
 
 
@@ -164,7 +164,7 @@ def inspect_message(
     Stage:    message; once per message, for the union of its recipients, before the reply to the end of DATA.
     Return:   None, one Finding, or several. May be a coroutine function.
     On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail, 451 4.3.0).
-    Used by:  dkim, dmarc, antivirus, ambiguity, spam.           Since: API 1.
+    Used by:  dkim, dmarc, antivirus, ambiguity, spam, greylist.           Since: API 1.
     """
 
 
