@@ -432,7 +432,7 @@ def test_t_dkim_16_any_message_that_intake_takes_is_signed_and_verifies(header: 
     body = body.translate(None, b"\r\n\0")
     message = b"From: Ann <ann@example.org>\r\n" + b"".join(header) + b"\r\n" + body + b"\r\n"
     view = MessageView(message)
-    assume(core_refusal(view) is None and SubmissionRights(Anns()).refusal(ANN, view) is None)
+    assume(core_refusal(view, "mx.example.org") is None and SubmissionRights(Anns()).refusal(ANN, view) is None)
     sent = signed(b"Received: by mail.example.org; Mon, 2 Nov 2026 10:00:00 +0000\r\n" + message)
     made = sent[: sent.index(b"Received: by mail.example.org")]
     assert made.count(b"DKIM-Signature: ") == 2
@@ -445,7 +445,7 @@ def test_t_dkim_16_any_message_that_intake_takes_is_signed_and_verifies(header: 
 def test_t_dkim_16_the_largest_header_that_intake_takes_is_signed_with_what_is_added(count: int) -> None:
     fields = b"From: ann@example.org\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"x" * 200) for n in range(count))
     view = MessageView(fields + b"\r\nhi\r\n")
-    assert core_refusal(view) is None and SubmissionRights(Anns()).refusal(ANN, view) is None
+    assert core_refusal(view, "mx.example.org") is None and SubmissionRights(Anns()).refusal(ANN, view) is None
     assert dkimpy_says(signed(b"X-Added: 1\r\n" * 90 + bytes(view.octets))) == [True, True]
 
 

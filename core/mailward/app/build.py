@@ -149,6 +149,7 @@ class SmtpRole:
             free_octets=lambda: disk.free_octets(config.data),
             least_free_octets=config.limits.free_disk_octets,
             allowances=_allowances(config),
+            null_recipients=config.limits.null_sender_recipients,
         )
 
         def reception(session: Session) -> Reception:

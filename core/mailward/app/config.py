@@ -86,6 +86,7 @@ class Limits:
     messages_per_hour: int = 0
     recipients_per_hour: int = 0
     octets_per_hour: int = 10_000_000_000
+    null_sender_recipients: int = 0
     account_messages_per_hour: int = 500
     account_recipients_per_hour: int = 2000
     free_disk_octets: int = 256 * 1024 * 1024
@@ -249,7 +250,9 @@ class _Reader:
         self._known(node, "limits")
         usual, most = Limits(), 1 << 40
         numbers = {
-            name: self._number(node, name, getattr(usual, name), 0 if name.endswith(("_hour", "_minute")) else 1, most)
+            name: self._number(
+                node, name, getattr(usual, name), 0 if name.endswith(("_hour", "_minute", "_recipients")) else 1, most
+            )
             for name in KEYS["limits"]
             if name != "exempt"
         }

@@ -60,6 +60,14 @@ def count_received(view: MessageView) -> int:
     return sum(_RECEIVED.match(raw) is not None for raw in split_header(view.header_octets)[0])
 
 
+def count_received_by(view: MessageView, hostname: str) -> int:
+    """How many of them the host of this name wrote, in the form of `received_field`: how often the message was there."""
+    written = re.compile(
+        rb"received[ \t]*:.*[ \t\n]by[ \t]" + re.escape(hostname.encode()) + rb"[ \t\r]", re.IGNORECASE | re.DOTALL
+    )
+    return sum(written.match(raw) is not None for raw in split_header(view.header_octets)[0])
+
+
 def _literal(ip: str) -> str:
     return f"[IPv6:{ip}]" if ":" in ip else f"[{ip}]"
 

@@ -17,9 +17,10 @@ from mailward.intake.accepting import Mail, queue_item
 from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
-from mailward.intake.refusing import CoreRefusal, RecordBudget, core_refusal, refused_by_core
+from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, RecordBudget, core_refusal, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
+from mailward.model.address import ForwardPath
 from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import Envelope
 from mailward.model.errors import LocalError, StorageError
@@ -56,6 +57,7 @@ class Desk:
     judge: gives the judge of today for a session's role; a reload swaps it, transactions under way keep theirs.
     authenticator, rights: for submission. on_committed: told of each item once it is durable. free_octets: free space where the
     spool lies; under `least_free_octets` MAIL gets 452. allowances: how much may be sent in an hour.
+    null_recipients: of one message from the null reverse-path, 0 for any number.
     """
 
     hostname: str
@@ -71,6 +73,7 @@ class Desk:
     free_octets: Callable[[], int]
     least_free_octets: int
     allowances: Allowances
+    null_recipients: int = 0
     refusals: RecordBudget = field(default_factory=RecordBudget)
 
 
@@ -186,6 +189,8 @@ class Reception:
             destination = NO_RELAY  # LMTP is the last hop (RFC 2033 section 1)
         if isinstance(destination, CoreRefusal):
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), destination)
+        if self._is_one_too_many_for_null(transaction.envelope, event.forward_path):
+            return await self._refused_by_core(transaction.envelope, str(event.forward_path), SEVERAL_FOR_NULL)
         excess = self._desk.allowances.recipient(self.session)
         if excess is not None:
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), excess)
@@ -199,6 +204,12 @@ class Reception:
             transaction.destinations.append(destination)
         transaction.taken.append(transaction.envelope.forward_paths.index(event.forward_path))
         return reply(250, "2.1.5", "OK")
+
+    def _is_one_too_many_for_null(self, envelope: Envelope, forward_path: ForwardPath) -> bool:
+        """Reports have one recipient (RFC 3464 section 2); a message from <> for many is spam made up as one (T-RELAY-14)."""
+        if envelope.reverse_path.address is not None or not self._desk.null_recipients:
+            return False
+        return len({*envelope.forward_paths, forward_path}) > self._desk.null_recipients
 
     async def _refused_early(
         self, transaction: _Transaction, id: QueueId, refusal: Reply, recipient: RecipientFacts | None = None
@@ -279,7 +290,7 @@ class Reception:
         return answer, None
 
     def _core_refusal(self, message: MessageView) -> CoreRefusal | None:
-        refusal, identity = core_refusal(message), self.session.identity
+        refusal, identity = core_refusal(message, self._desk.hostname), self.session.identity
         if refusal is None and identity is not None:
             return self._desk.rights.refusal(identity, message)
         return refusal

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailward.formats.message import MessageView
-from mailward.formats.trace import count_received
+from mailward.formats.trace import count_received, count_received_by
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.envelope import Envelope
 from mailward.model.ids import QueueId
@@ -19,6 +19,11 @@ from mailward.model.verdict import Verdict
 
 MAX_HOPS = 100
 """RFC 5321 section 6.3: at least 100."""
+MAX_PASSES = 3
+"""A message that was here so often is in a loop: sent from here, come back from a list and forwarded once more makes three.
+
+Our own Received fields are the token. Whoever forges them keeps only his own message out, so they need no signature.
+"""
 HEADER_BUDGETS = frozenset({"HEADER_BLOCK_TOO_BIG", "FIELD_TOO_BIG", "TOO_MANY_FIELDS"})
 
 
@@ -49,14 +54,19 @@ class CoreRefusal:
 
 
 TOO_MANY_HOPS = CoreRefusal("hops", reply(554, "5.4.6", "Too many hops, this message is going in circles"))
+LOOP = CoreRefusal("loop", reply(554, "5.4.6", "This message has been here before, it is going in circles"))
+SEVERAL_FOR_NULL = CoreRefusal("null reverse-path", reply(550, "5.5.3", "A message from <> is for fewer recipients"))
 HEADER_TOO_BIG = CoreRefusal("header", reply(554, "5.6.0", "The header of this message is larger than this server accepts"))
 
 
-def core_refusal(message: MessageView) -> CoreRefusal | None:
-    """Why this message cannot be judged, None when it can."""
+def core_refusal(message: MessageView, hostname: str) -> CoreRefusal | None:
+    """Why this message is not even judged, None when it is. hostname: ours."""
     if HEADER_BUDGETS & message.root.header_problems:
         return HEADER_TOO_BIG
-    return TOO_MANY_HOPS if count_received(message) > MAX_HOPS else None
+    hops = count_received(message)
+    if hops > MAX_HOPS:
+        return TOO_MANY_HOPS
+    return LOOP if hops >= MAX_PASSES and count_received_by(message, hostname) >= MAX_PASSES else None
 
 
 def refused_by_core(

@@ -8,7 +8,7 @@ import pytest
 from mailward.formats.anomalies import ANOMALIES
 from mailward.formats.header import FieldView
 from mailward.formats.message import MessageView
-from mailward.formats.trace import count_received, received_field, return_path_field
+from mailward.formats.trace import count_received, count_received_by, received_field, return_path_field
 from mailward.model.address import NULL_REVERSE_PATH, Address, ReversePath
 from mailward.model.ids import QueueId, SessionId
 from mailward.model.session import Role, Session, TlsFacts
@@ -66,6 +66,30 @@ def test_return_path() -> None:
 def test_t_relay_16_hops_are_counted_beyond_the_budget_of_fields() -> None:
     header = b"X: y\r\n" * 1200 + b"Received: a\r\nRECEIVED : b\r\nReceived-SPF: c\r\n"
     assert count_received(MessageView(header + b"\r\nReceived: body\r\n")) == 2
+
+
+@pytest.mark.parametrize(
+    "for_path", [None, "bob@example.org", "a-local-part-so-long-that-the-field-is-folded-before-it@example.org"]
+)
+@pytest.mark.parametrize("helo", ["client.example.net", "a-name-so-long.that-the-field-is-folded.in-front-of-ours.example.net"])
+def test_t_relay_15_our_own_hops_are_known_by_the_field_we_write(helo: str, for_path: str | None) -> None:
+    field = _received(replace(SESSION, helo=helo), for_path)
+    hostname = "mx.example.org"
+    view = MessageView((field * 2 + "Received: from a by other.example with SMTP id 1; x\r\n" + field).encode() + b"\r\nhi\r\n")
+    assert count_received_by(view, hostname.upper()) == 3
+    assert count_received_by(view, "x" + hostname) == count_received_by(view, hostname[:-1]) == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "from by.mx.example.org (x) by other.example with SMTP id 1; x",
+        "from a (by-mx.example.org) by mx.example.org.evil.example with SMTP; x",
+        "from a standby mx.example.org with SMTP; x",
+    ],
+)
+def test_hops_of_others_are_not_ours(other: str) -> None:
+    assert count_received_by(MessageView(f"Received: {other}\r\n\r\nhi\r\n".encode()), "mx.example.org") == 0
 
 
 @pytest.mark.parametrize(

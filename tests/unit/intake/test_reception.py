@@ -200,7 +200,7 @@ async def test_too_little_disk_defers_at_mail(desk: Post, talk: Talk) -> None:
     assert [line[:9] for line in replies[-2:]] == ["452 4.3.1", "250 2.1.0"]
 
 
-async def test_too_many_hops(desk: Post, talk: Talk) -> None:
+async def test_t_relay_15_16_too_many_hops(desk: Post, talk: Talk) -> None:
     received = b"Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\n"
     assert (await talk.send(received * 100 + MESSAGE)).startswith("250")
     assert (await talk.send(received * 101 + MESSAGE)).startswith("554 5.4.6")
@@ -208,6 +208,31 @@ async def test_too_many_hops(desk: Post, talk: Talk) -> None:
     assert record is not None
     assert (record.recipients[0].source_kind, record.recipients[0].source_name) == ("core", "hops")
     assert desk.spool.open == 0
+
+
+async def test_t_relay_15_a_message_that_was_here_three_times_is_in_a_loop(desk: Post, talk: Talk) -> None:
+    message = MESSAGE
+    for _ in range(3):
+        assert (await talk.send(message)).startswith("250")
+        message = desk.spool.items[-1][0].trace.encode() + b"Received: from us by a.list.example; x\r\n" + message
+    assert (await talk.send(message)).startswith("554 5.4.6 This message has been here before")
+    record = desk.decisions.last()
+    assert record is not None and record.recipients[0].source_name == "loop"
+    assert len(desk.spool.items) == 3 and desk.spool.open == 0
+
+
+async def test_t_relay_14_reports_are_taken_for_as_many_recipients_as_the_admin_says(desk: Post) -> None:
+    both = ("RCPT TO:<alice@example.org>", "RCPT TO:<bob@example.org>")
+    hello = ("EHLO c.example.net", "MAIL FROM:<>")
+    assert [line[:3] for line in (await Talk(desk).say(*hello, *both))[-2:]] == ["250", "250"]
+    desk.desk = replace(desk.desk, null_recipients=1)
+    said = await Talk(desk).say(*hello, *both, both[0], "RSET", "MAIL FROM:<a@example.net>", *both)
+    assert [line[:9] for line in said[-7:]] == [
+        "250 2.1.5", "550 5.5.3", "250 2.1.5", "250 2.0.0", "250 2.1.0", "250 2.1.5", "250 2.1.5",
+    ]  # fmt: skip
+    record = desk.decisions.last()
+    assert record is not None and record.recipients[0].source_name == "null reverse-path"
+    assert record.recipients[0].recipient == "bob@example.org"
 
 
 @pytest.mark.parametrize(
