@@ -96,7 +96,7 @@ def test_limits_as_the_page_about_abusers_writes_them(folder: Path) -> None:
 
 def test_listeners_as_the_page_about_load_balancers_writes_them(folder: Path) -> None:
     page = Path(__file__).parents[3] / "docs/how-to/behind-a-load-balancer.md"
-    (block,) = re.findall(r"```yaml\n(limits:.*?)```", page.read_text(), re.DOTALL)
+    (block,) = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
     path = folder / "mailward.yaml"
     path.write_text(re.sub(r"listeners:\n(  .*\n)+", block, GOOD))
     assert [[str(network) for network in one.proxy_from] for one in load_config(path).listeners] == [["10.0.0.2/32"]] * 2
