@@ -5,7 +5,8 @@ from pathlib import Path
 
 from mailward.delivery.mda import Copy
 from mailward.disk import Disk
-from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader
+from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader, ReplaceHeader, ReplacePart
+from mailward.model.envelope import RcptParameters
 from mailward.model.ids import QueueId
 from mailward.queue.spool import Spool
 from support.spooling import NOW
@@ -45,4 +46,18 @@ async def test_items_of_version_2_are_read_with_their_edits(tmp_path: Path) -> N
         b"Return-Path: <a@example.net>\r\nReceived: from a by b; Sun, 1 Mar 2026 12:00:00 +0000\r\n"
         b"X-Tag: own\r\nX-Score: =?utf-8?B?Ny41IMO8?=\r\nSubject: [out] old 2\r\n\r\nkept by release 2\r\n"
     )
+    await spool.close()
+
+
+async def test_items_of_version_3_are_read_as_those_of_senders_who_asked_nothing(tmp_path: Path) -> None:
+    """Written by the release before DSN (RFC 3461)."""
+    folder = tmp_path / "spool"
+    shutil.copytree(Path(__file__).parent / "spool-3", folder)
+    spool = Spool(folder, Disk(), owner="queue")
+    (queue_id,) = spool.adopt().items
+    item = spool.item(queue_id)
+    assert (item.ret, item.envelope_id, [r.parameters for r in item.recipients]) == ("", "", [RcptParameters()] * 2)
+    assert item.recipients[0].edits == (ReplaceHeader("Subject", "new", 1),) and item.user == "ann@example.org"
+    assert item.edits == (ReplacePart("", "text/plain", b"gone\r\n"),)
+    assert spool.octets(queue_id) == b"Subject: old 3\r\n\r\nkept by release 3\r\n"
     await spool.close()

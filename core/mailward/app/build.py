@@ -96,17 +96,19 @@ def _allowances(config: Config) -> Allowances:
 
 
 class _Delivering:
-    """What both roles that deliver need: store, quarantine, decisions, spool, manager."""
+    """What both roles that deliver need: store, quarantine, decisions, spool, manager, reports."""
 
-    def __init__(self, config: Config, owner: str) -> None:
-        disk = Disk()
+    def __init__(self, config: Config, owner: str, directory: Directory) -> None:
+        disk, clock = Disk(), SystemClock()
         self.hints = Hints(config.data / "hints")
         self.store = EmbeddedStore(config.data / "accounts", disk, self.hints)
         self.quarantine = Quarantine(config.data / "quarantine", disk)
         self.decisions = DecisionStore(config.decisions_file)
         self.spool = Spool(config.data / "spool", disk, owner=owner)
         self.mda = Mda(self.store, self.quarantine)
-        self.manager = DeliveryManager(self.spool, self.mda, self.decisions, SystemClock())
+        self.agenda = Agenda(self.spool, clock)
+        self.reports = SpooledReports(self.spool, self.agenda, directory, config.hostname)
+        self.manager = DeliveryManager(self.spool, self.mda, self.decisions, clock, reports=self.reports)
 
     async def stop(self) -> None:
         await self.manager.stop()
@@ -128,7 +130,7 @@ class SmtpRole:
         self._directory = Directory(config.directory_file)
         self._authenticator = RemoteAuthenticator(config.auth_socket)
         self._blocking = BlockingPool(2)  # the core's own, so that no plugin's stuck thread can hold up a reply
-        self._delivering = _Delivering(config, f"smtp{os.getpid()}")
+        self._delivering = _Delivering(config, f"smtp{os.getpid()}", self._directory)
         self._listeners: list[SmtpListener] = []
         self._contexts: list[ssl.SSLContext] = []
 
@@ -305,20 +307,19 @@ class QueueRole:
         self._services = PluginServices(config)
         self._rules = self._make_rules(config)
         self._directory = Directory(config.directory_file)
-        self._delivering = delivering = _Delivering(config, f"queue{os.getpid()}")
+        self._delivering = delivering = _Delivering(config, f"queue{os.getpid()}", self._directory)
         spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
-        self._agenda = Agenda(spool, clock)
         self._outbound = OutboundManager(
             spool,
             make_relay(config),
             lambda: self._rules,
-            SpooledReports(spool, self._agenda, self._directory, config.hostname),
+            delivering.reports,
             decisions,
             clock,
             limits=config.outbound.limits,
         )
-        self._passes = Passes(self._agenda, (delivering.manager, self._outbound))
-        control = QueueControl(spool, self._agenda, decisions, delivering.mda, clock)
+        self._passes = Passes(delivering.agenda, (delivering.manager, self._outbound))
+        control = QueueControl(spool, delivering.agenda, decisions, delivering.mda, clock)
         self._calls = QueueServer(config.queue_socket, control)
 
     def _make_rules(self, config: Config) -> Relays:

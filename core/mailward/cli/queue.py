@@ -234,9 +234,17 @@ def _shown(message: WaitingMessage, record: DecisionRecord | None, now: datetime
         f"{message.id}   {_size(message.size_octets)}, received {received} ({message.origin}{by})",
         f"  from  <{message.reverse_path}>",
     ]
+    if message.envelope_id:
+        lines.append(f"        the sender calls it {message.envelope_id}")
+    if message.ret:
+        lines.append(f"        when it fails, the sender gets back {'all of it' if message.ret == 'FULL' else 'its header'}")
     for recipient in message.recipients:
         lines += ["", f"  to    <{recipient.forward_path}>   {recipient.state}, route {recipient.route}"]
         lines.append(f"        next attempt {_next(recipient, now)}; failed so far: {recipient.failures}")
+        if recipient.notify:
+            lines.append(f"        the sender wants to hear of: {recipient.notify.replace(',', ', ').lower()}")
+        if recipient.original_recipient:
+            lines.append(f"        first addressed to {recipient.original_recipient}")
         if recipient.words:
             lines.append(f"        last answer: {recipient.words}")
     if record is not None:

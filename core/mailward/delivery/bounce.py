@@ -23,6 +23,19 @@ MAX_SUBJECT = 100
 MAX_TOLD = 100
 """Recipients that are described for people; all are in the part for programs."""
 
+MAX_RETURNED_OCTETS = 10 << 20
+"""Of a message that goes back whole because its sender wants that (RET=FULL)."""
+
+_HEADLINES = {"failed": "Not delivered", "delayed": "Delayed", "delivered": "Delivered", "relayed": "Passed on"}
+_INTRODUCTIONS = {
+    "failed": ("It could not be delivered to these recipients, and will not be tried again:",),
+    "delayed": ("It could not be delivered yet to these recipients:",),
+    "delivered": ("You asked to be told: it is in the mailboxes of these recipients:",),
+    "relayed": (
+        "You asked to be told: it was passed on to the mail servers of these recipients,",
+        "which do not report deliveries, so you will hear no more of it when all goes well:",
+    ),
+}
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 
 _ADVICE = {
@@ -68,6 +81,7 @@ def _is_proven(record: DecisionRecord) -> bool:
 def report(
     item: QueueItem,
     octets: bytes,
+    action: Action,
     fates: Mapping[int, Fate],
     retry_until: datetime | None = None,
     *,
@@ -77,13 +91,12 @@ def report(
     at: datetime,
     id: QueueId,
 ) -> Report:
-    """The report that mail could not be delivered, or is late and will be tried until `retry_until`.
+    """The report that mail could not be delivered, was, or is late and will be tried until `retry_until`.
 
-    octets: the message as received; only its header goes back. fates: by index in the item, how the attempt that ended at `at`
-    went. to: the reverse-path with the way to it. from_domain: the domain the report comes from. id: new, of the report.
-    Whether there may be one is for `no_report_reason` to say.
+    octets: the message as received. fates: by index in the item, how the attempt that ended at `at` went. to: the reverse-path
+    with the way to it. from_domain: the domain the report comes from. id: new, of the report. Whether there may be one is for
+    `no_report_reason` to say.
     """
-    action: Action = "failed" if retry_until is None else "delayed"
     told = [(item.recipients[index].forward_path, fate) for index, fate in fates.items()]
     message = MessageView(octets)
     message_id = f"<{id}@{from_domain}>"
@@ -94,13 +107,13 @@ def report(
         subject=_subject(action, told),
         at=at,
         message_id=message_id,
-        text=_text(item, one_line(message.subject, MAX_SUBJECT), told, hostname, retry_until),
+        text=_text(item, one_line(message.subject, MAX_SUBJECT), action, told, hostname, retry_until),
         arrival_at=datetime.fromisoformat(item.received_at),
-        statuses=[
-            RecipientStatus(path, action, fate.status, fate.words, fate.remote_mta, at, retry_until) for path, fate in told
-        ],
+        statuses=[_status(item.recipients[index], action, fate, at, retry_until) for index, fate in fates.items()],
         original=octets,
         references=message.message_id if _MESSAGE_ID.fullmatch(message.message_id) else "",
+        envelope_id=item.envelope_id,
+        is_full=action == "failed" and item.ret == "FULL" and _may_go_back(octets, to),
     ).to_octets()
     decision = RecipientDecision(to.forward_path, "accept", 0.0, "core", f"delivery report ({action}) about {item.id}", "")
     record = DecisionRecord(
@@ -128,27 +141,39 @@ def report(
     return Report(made, written)
 
 
+def _may_go_back(octets: bytes, to: QueuedRecipient) -> bool:
+    """Can all of the message return? What is 8-bit only into a mailbox here: a report must not fail for what it carries."""
+    return len(octets) <= MAX_RETURNED_OCTETS and (octets.isascii() or to.route == "mailbox")
+
+
+def _status(
+    recipient: QueuedRecipient, action: Action, fate: Fate, at: datetime, retry_until: datetime | None
+) -> RecipientStatus:
+    original = recipient.parameters.original_recipient
+    return RecipientStatus(
+        recipient.forward_path, action, fate.status, fate.words, fate.remote_mta, at, retry_until, original_recipient=original
+    )
+
+
 _Told = Sequence[tuple[str, Fate]]
 """Forward-paths, and what became of each."""
 
 
 def _subject(action: Action, told: _Told) -> str:
     more = f" and {len(told) - 1} more" if len(told) > 1 else ""
-    what = "Not delivered" if action == "failed" else "Delayed"
-    return f"{what}: your mail to {told[0][0]}{more}"
+    return f"{_HEADLINES[action]}: your mail to {told[0][0]}{more}"
 
 
-def _text(item: QueueItem, subject: str, told: _Told, hostname: str, retry_until: datetime | None) -> str:
+def _text(item: QueueItem, subject: str, action: Action, told: _Told, hostname: str, retry_until: datetime | None) -> str:
     mail = f'your mail "{subject}"' if subject else "your mail"
     received = _spoken(datetime.fromisoformat(item.received_at))
-    lines = [f"This is the mail server {hostname}. It has {mail}", f"since {received}.", ""]
-    if retry_until is None:
-        lines.append("It could not be delivered to these recipients, and will not be tried again:")
-    else:
-        lines.append("It could not be delivered yet to these recipients:")
+    verb = "has" if action in ("failed", "delayed") else "had"
+    lines = [f"This is the mail server {hostname}. It {verb} {mail}", f"since {received}.", "", *_INTRODUCTIONS[action]]
     for path, fate in told[:MAX_TOLD]:
-        lines += ["", f"  {one_line(path)}", f"    {_said(fate)}"]
-        if retry_until is None:
+        lines += ["", f"  {one_line(path)}"]
+        if action != "delivered":
+            lines.append(f"    {_said(fate)}")
+        if action == "failed":
             lines.append(f"    {_advice(fate.status)}")
     if len(told) > MAX_TOLD:
         lines += ["", f"and {len(told) - MAX_TOLD} more."]

@@ -53,7 +53,7 @@ class Selection:
 class WaitingRecipient:
     """A recipient for whom something is still to be done. failures: attempts that failed. next_at: "" for at once or never.
 
-    reason: why it is held. words: how the last attempt ended.
+    reason: why it is held. words: how the last attempt ended. notify: "SUCCESS,DELAY", "" when the client did not say.
     """
 
     index: int
@@ -64,6 +64,8 @@ class WaitingRecipient:
     failures: int
     next_at: str
     words: str
+    notify: str
+    original_recipient: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class WaitingMessage:
     size_octets: int
     origin: str
     user: str
+    ret: str
+    envelope_id: str
     recipients: tuple[WaitingRecipient, ...]
 
 
@@ -259,6 +263,8 @@ def _message(item: QueueItem, states: dict[int, OpenRecipient]) -> WaitingMessag
         size_octets=item.size_octets,
         origin=item.origin,
         user=item.user,
+        ret=item.ret,
+        envelope_id=item.envelope_id,
         recipients=tuple(_recipient(item, index, state) for index, state in sorted(states.items())),
     )
 
@@ -274,4 +280,6 @@ def _recipient(item: QueueItem, index: int, state: OpenRecipient) -> WaitingReci
         failures=state.failures,
         next_at="" if state.hold_reason else state.next_at,
         words=one_line(state.text, MAX_WORDS),
+        notify=",".join(recipient.parameters.notify),
+        original_recipient=recipient.parameters.original_recipient,
     )

@@ -9,7 +9,8 @@ from mailward.protocol.smtp.outgoing import Result
 class Fate:
     """status: enhanced code. words: the reply, or ours. remote_mta: who said them, "" for us.
 
-    text: for the log, `explain` and the journal. is_ours: the failure is a fault of this server.
+    text: for the log, `explain` and the journal. is_ours: the failure is a fault of this server. reports_there: `remote_mta`
+    will tell the sender of the delivery, when that is wanted.
     """
 
     result: Result
@@ -18,6 +19,7 @@ class Fate:
     remote_mta: str
     text: str
     is_ours: bool = False
+    reports_there: bool = False
 
     @property
     def given_up(self) -> "Fate":
@@ -28,6 +30,11 @@ class Fate:
 def local_problem(text: str) -> Fate:
     """A failure of our own, which an admin must mend. What it is in particular is not for the sender."""
     return Fate(Result.TEMPORARY, "4.3.0", "A fault of this mail server kept it from sending the mail", "", text, is_ours=True)
+
+
+def delivered(text: str) -> Fate:
+    """It is in a mailbox here."""
+    return Fate(Result.ACCEPTED, "2.0.0", "", "", text)
 
 
 def unsendable(reason: str) -> Fate:

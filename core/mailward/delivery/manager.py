@@ -1,8 +1,9 @@
 """Who makes which local delivery when: the first in the worker that took the mail, all others in the queue process.
 
 Work waits in one lane for each account (or other route), so that copies for one account share a transaction of the
-store, and one slow account holds up nobody. A fixed number of threads serves the lanes in turn. Whatever goes wrong in
-an attempt, the recipient stays in the spool; the journal there, not the memory here, is what counts.
+store, and one slow account holds up nobody. Who wants to hear of a delivery (RFC 3461) hears it from the queue process, in
+one report about a message, so such a message has a lane of its own there. A fixed number of threads serves the lanes in
+turn. Whatever goes wrong in an attempt, the recipient stays in the spool; the journal there, not the memory here, is what counts.
 """
 
 import asyncio
@@ -17,9 +18,10 @@ from typing import Protocol
 import structlog
 
 from mailward.api.services import Clock
+from mailward.delivery.fate import Fate, delivered
 from mailward.delivery.handover import HandOver
 from mailward.delivery.mda import Copy
-from mailward.delivery.ports import Decisions
+from mailward.delivery.ports import Decisions, Reports
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
@@ -40,7 +42,7 @@ ROUTES = ("mailbox", "quarantine", "discard")
 log = structlog.get_logger("mailward.delivery")
 
 Lane = tuple[str, str]
-"""Route and account."""
+"""Route and account, or "told" and the id of a message."""
 
 SUSPECTS: Lane = ("suspect", "")
 """Recipients whose last attempt began and never ended: one at a time, when nothing else is under way (T-Q-08)."""
@@ -68,11 +70,11 @@ class _Task:
 
     @property
     def lane(self) -> Lane:
-        return (self.recipient.route, self.recipient.account)
+        return ("told", self.item.id) if _is_told(self.recipient) else (self.recipient.route, self.recipient.account)
 
 
 class DeliveryManager:
-    """One for each process that delivers. chance: randomness, from 0 up to 1."""
+    """One for each process that delivers. chance: randomness, from 0 up to 1. reports: for what is delivered in passes."""
 
     def __init__(
         self,
@@ -81,9 +83,12 @@ class DeliveryManager:
         decisions: Decisions,
         clock: Clock,
         *,
+        reports: Reports | None = None,
         threads: int = THREADS,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        self._reports = reports
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._spool = spool
         self._mda = mda
         self._decisions = decisions
@@ -102,7 +107,8 @@ class DeliveryManager:
 
     def offer(self, item: QueueItem) -> None:
         """Deliver a message that was just committed to this process's spool. Returns at once; safe from any thread."""
-        tasks = [_Task(item, index) for index, recipient in enumerate(item.recipients) if recipient.route in ROUTES]
+        ours = [n for n, recipient in enumerate(item.recipients) if recipient.route in ROUTES and not _is_told(recipient)]
+        tasks = [_Task(item, index) for index in ours]
         if tasks and len(tasks) < len(item.recipients):
             with self._state:
                 self._with_others[item.id] = len(tasks)
@@ -125,6 +131,7 @@ class DeliveryManager:
 
     async def run_pass(self, agenda: Agenda) -> None:
         """Begin what is due, without waiting for how it goes."""
+        self._loop = asyncio.get_running_loop()
         due = await asyncio.to_thread(agenda.take, ROUTES)
         self._queue([_Task(d.item, d.index, agenda) for d in due if not d.is_suspect])
         self._queue([_Task(d.item, d.index, agenda) for d in due if d.is_suspect], SUSPECTS)
@@ -203,7 +210,7 @@ class DeliveryManager:
         """Serve recipients of one lane and journal how it went for each."""
         adopted = [(task.item.id, task.index) for task in tasks if task.agenda]
         begun = self._spool.begin_attempts(adopted) if adopted else frozenset()
-        copies: list[tuple[_Task, Copy]] = []
+        copies: dict[Lane, list[tuple[_Task, Copy]]] = defaultdict(list)
         octets: dict[QueueId, bytes] = {}
         for task in tasks:
             if task.agenda and (task.item.id, task.index) not in begun:
@@ -211,7 +218,8 @@ class DeliveryManager:
             try:
                 if task.item.id not in octets:
                     octets[task.item.id] = b"" if task.recipient.route == "discard" else self._spool.octets(task.item.id)
-                copies.append((task, Copy(task.item, task.index, octets[task.item.id])))
+                account = (task.recipient.route, task.recipient.account)
+                copies[account].append((task, Copy(task.item, task.index, octets[task.item.id])))
             except NotHere:
                 continue
             except StorageError as error:
@@ -219,33 +227,45 @@ class DeliveryManager:
                     set_aside(self._spool, task.item.id, error)
                 else:
                     self._failed(task, str(error))
-        if copies:
-            self._deliver(copies)
+        self._delivered([pair for some in copies.values() for pair in self._deliver(some)])
 
-    def _deliver(self, copies: Sequence[tuple[_Task, Copy]]) -> None:
+    def _deliver(self, copies: Sequence[tuple[_Task, Copy]]) -> list[tuple[_Task, str]]:
+        """Copies of one account or other route. Returns what became of those that are through."""
         try:
             outcomes = self._mda.deliver([copy for _, copy in copies])
         except Exception as error:
             if len(copies) > 1:  # one of them may be the reason; the others need not wait for it
-                for pair in copies:
-                    self._deliver([pair])
-                return
+                return [through for pair in copies for through in self._deliver([pair])]
             if not isinstance(error, StorageError):
                 log.exception("delivery failed unforeseen", id=copies[0][0].item.id)
             self._failed(copies[0][0], str(error) or type(error).__name__)
-            return
-        self._delivered([(task, outcome) for (task, _), outcome in zip(copies, outcomes, strict=True)])
+            return []
+        return [(task, outcome) for (task, _), outcome in zip(copies, outcomes, strict=True)]
 
     def _delivered(self, served: Sequence[tuple[_Task, str]]) -> None:
+        if not served:
+            return
         try:
             self._record(served)
+            self._tell(served)
         except StorageError as error:  # the item holds the record until it is kept; the delivery key prevents a second copy
             for task, outcome in served:
-                self._failed(task, f"{outcome}; the decision record could not be kept: {error}")
+                self._failed(task, f"{outcome}; that could not be noted or told: {error}")
             return
         for task, outcome in served:
             self._spool.done(task.item.id, task.index, outcome)
             log.info("delivered", id=task.item.id, rcpt=task.recipient.forward_path, outcome=outcome)
+
+    def _tell(self, served: Sequence[tuple[_Task, str]]) -> None:
+        """Report deliveries to senders who asked for that. A crash before the marks repeats the report, not the delivery."""
+        told: dict[QueueId, tuple[QueueItem, dict[int, Fate]]] = {}
+        for task, outcome in served:
+            if _is_told(task.recipient):
+                told.setdefault(task.item.id, (task.item, {}))[1][task.index] = delivered(outcome)
+        for item, fates in told.values():
+            if self._reports is not None and self._loop is not None:
+                telling = self._reports.tell(item, "delivered", fates, self._clock.now())
+                asyncio.run_coroutine_threadsafe(telling, self._loop).result()
 
     def _failed(self, task: _Task, text: str) -> None:
         state = self._spool.open_recipients(task.item.id).get(task.index)
@@ -268,3 +288,8 @@ class DeliveryManager:
         self._decisions.add_all(
             [(task.item.decision, (LaterEvent(at, task.recipient.forward_path, text),)) for task, text in happened]
         )
+
+
+def _is_told(recipient: QueuedRecipient) -> bool:
+    """Does the sender want to hear of the delivery?"""
+    return recipient.route == "mailbox" and recipient.parameters.wants("SUCCESS")

@@ -194,7 +194,8 @@ class OutboundManager:
             await self._results.end(batch, dict.fromkeys(begun, fate))
             return hop
         sender = ReversePath(parse_mailbox(item.reverse_path)) if item.reverse_path else NULL_REVERSE_PATH
-        mail = OutgoingMail(sender, tuple(paths), octets, item.smtputf8)
+        said = {path: item.recipients[indexes[0]].parameters for path, indexes in paths.items()}
+        mail = OutgoingMail(sender, tuple(paths), octets, item.smtputf8, item.ret, item.envelope_id, said)
         talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirement, hop))
         self._talks.add(talk)
         try:

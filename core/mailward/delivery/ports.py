@@ -8,6 +8,7 @@ from typing import Protocol
 from mailward.api.relaying import Relaying
 from mailward.delivery.fate import Fate
 from mailward.delivery.route import Target
+from mailward.formats.dsn import Action
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, LaterEvent
 from mailward.model.errors import MailwardError
@@ -120,10 +121,12 @@ class Decisions(Protocol):
 class Reports(Protocol):
     """Tells the sender."""
 
-    async def tell(self, item: QueueItem, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None) -> None:
-        """These recipients, by their index in the item, will not get it, or not yet when it is tried until `retry_until`.
+    async def tell(
+        self, item: QueueItem, action: Action, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
+    ) -> None:
+        """What became of these recipients, by their index in the item, as far as the sender wants to hear it.
 
-        Returns when that is certain: after a crash it may be told twice, never not at all. at: when the attempt ended.
-        Raises StorageError.
+        at: when the attempt ended. retry_until: of what is delayed. Returns when the report is certain: after a crash it may be
+        told twice, never not at all. Raises StorageError.
         """
         ...

@@ -115,7 +115,8 @@ def _fate(outcome: Outcome, hop: Hop) -> Fate:
     words = one_line(str(outcome.reply) if outcome.by_peer else " ".join(outcome.reply.lines))
     way = f"{hop.target} {f'over {hop.tls.version}' if hop.tls else 'in clear'}"
     text = f"relayed to {way}: {words}" if outcome.result is Result.ACCEPTED else f"{way}: {words}"
-    return Fate(outcome.result, _status(outcome.reply), words, hop.target.host if outcome.by_peer else "", text)
+    mta = hop.target.host if outcome.by_peer else ""
+    return Fate(outcome.result, _status(outcome.reply), words, mta, text, reports_there=outcome.reports_there)
 
 
 def _tell_all(attempt: Attempt, mail: OutgoingMail, result: Result, why: Reply) -> None:

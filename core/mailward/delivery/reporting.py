@@ -11,11 +11,15 @@ from mailward.delivery.fate import Fate
 from mailward.delivery.ports import Directory
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
+from mailward.formats.dsn import Action
+from mailward.model.envelope import Notify
 from mailward.model.ids import new_queue_id
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 
+_NEWS: dict[Action, Notify] = {"failed": "FAILURE", "delayed": "DELAY", "delivered": "SUCCESS", "relayed": "SUCCESS"}
+"""The word of NOTIFY that asks for it."""
 REPORTED_ROUTES = ("mailbox", "relay")
 """What our own policy keeps back gets no report (T-RELAY-13)."""
 
@@ -31,8 +35,10 @@ class SpooledReports:
         self._directory = directory
         self._hostname = hostname
 
-    async def tell(self, item: QueueItem, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None) -> None:
-        told = {index: fate for index, fate in fates.items() if item.recipients[index].route in REPORTED_ROUTES}
+    async def tell(
+        self, item: QueueItem, action: Action, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
+    ) -> None:
+        told = {index: fate for index, fate in fates.items() if _is_told(item.recipients[index], action)}
         to = self._way_to_sender(item) if told else None
         if to is None:
             return
@@ -40,6 +46,7 @@ class SpooledReports:
         made = report(
             item,
             octets,
+            action,
             told,
             retry_until,
             to=to,
@@ -51,7 +58,7 @@ class SpooledReports:
         incoming = self._spool.begin(made.item.id, kept=True)
         incoming.write(made.octets)
         await incoming.commit(made.item)
-        log.info("report", id=made.item.id, about=item.id, to=to.forward_path)
+        log.info("report", id=made.item.id, action=action, about=item.id, to=to.forward_path)
         self._agenda.plan(made.item.id, 0)
 
     def _way_to_sender(self, item: QueueItem) -> QueuedRecipient | None:
@@ -76,3 +83,7 @@ class SpooledReports:
         """That of the reverse-path when it is ours: there the report is signed, and believed."""
         domain = item.reverse_path.rpartition("@")[2]
         return domain if self._directory.is_local_domain(domain) else self._hostname
+
+
+def _is_told(recipient: QueuedRecipient, action: Action) -> bool:
+    return recipient.route in REPORTED_ROUTES and recipient.parameters.wants(_NEWS[action])

@@ -74,8 +74,12 @@ class Results:
         now = self._clock.now()
         item = batch.item
         of = {result: [n for n, fate in fates.items() if fate.result is result] for result in Result}
-        if accepted := of[Result.ACCEPTED]:
-            await asyncio.to_thread(self._spool.finish, [(item.id, index, fates[index].text) for index in accepted])
+        accepted = of[Result.ACCEPTED]
+        told = [n for n in accepted if item.recipients[n].parameters.wants("SUCCESS") and not fates[n].reports_there]
+        if through := [n for n in accepted if n not in told]:
+            await asyncio.to_thread(self._spool.finish, [(item.id, index, fates[index].text) for index in through])
+        if told:
+            await self._tell_relayed(batch, told, fates, now)
         given_up = [index for index in of[Result.TEMPORARY] if self._is_given_up(item, index, now)]
         fates = {**fates, **{index: fates[index].given_up for index in given_up}}
         lost = sorted(of[Result.PERMANENT] + given_up)
@@ -99,9 +103,20 @@ class Results:
         failures = 1 if state is None else state.failures + 1
         return is_given_up(now, datetime.fromisoformat(item.received_at), failures, self._give_up_after_s)
 
+    async def _tell_relayed(self, batch: Batch, told: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
+        """The next server reports no deliveries, so that this is the last its sender can hear (RFC 3461 section 5.2.2).
+
+        The report comes before the mark, since with the mark the message may go; what cannot be told is marked all the same.
+        """
+        try:
+            await self._reports.tell(batch.item, "relayed", {index: fates[index] for index in told}, now)
+        except StorageError as error:
+            log.error("report not sent", id=batch.item.id, problem=str(error))
+        await asyncio.to_thread(self._spool.finish, [(batch.item.id, index, fates[index].text) for index in told])
+
     async def _tell_failed(self, batch: Batch, lost: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
         """The report is certain before the recipients are marked; a crash in between tells the sender twice, not never."""
-        await self._reports.tell(batch.item, {index: fates[index] for index in lost}, now)
+        await self._reports.tell(batch.item, "failed", {index: fates[index] for index in lost}, now)
         await asyncio.to_thread(self._spool.finish, [(batch.item.id, index, fates[index].text) for index in lost])
 
     async def _tell_late(self, batch: Batch, waiting: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
@@ -118,7 +133,7 @@ class Results:
         if late:
             until = received_at + timedelta(seconds=self._give_up_after_s)
             try:
-                await self._reports.tell(batch.item, late, now, until)
+                await self._reports.tell(batch.item, "delayed", late, now, until)
             except StorageError as error:  # the mail itself matters more
                 log.error("delay notice not sent", id=batch.item.id, problem=str(error))
 

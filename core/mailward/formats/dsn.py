@@ -1,4 +1,4 @@
-"""How is a delivery status notification written? (RFC 3464; RFC 6522; RFC 6533)
+"""How is a delivery status notification written? (RFC 3461 section 6; RFC 3464; RFC 6522; RFC 6533)
 
 What another server said is a stranger's text: it is cut to one line of printable characters, so that it cannot add a field
 or a part. A report is 7-bit whatever it tells of, because nobody hears of a report that cannot travel; only a report to an
@@ -26,7 +26,14 @@ _REPLY = re.compile(r"[245][0-9]{2}(?:[ -]|\Z)")
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _SPECIAL = re.compile(r"[^!-~]|[\\+=]")
 
-Action = Literal["failed", "delayed"]
+Action = Literal["failed", "delayed", "delivered", "relayed"]
+"""What is told (RFC 3464 section 2.3.3)."""
+
+
+EIGHT_BIT = b"Content-Transfer-Encoding: 8bit\r\n"
+
+_CLASS = {"failed": 5, "delayed": 4, "delivered": 2, "relayed": 2}
+"""First digit of a status (RFC 3463 section 2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class RecipientStatus:
     """The fields of one recipient (RFC 3464 section 2.3), as values; "" and None leave a field out.
 
     status: enhanced ("5.1.1"); anything else is told as x.0.0. diagnostic: the reply of `remote_mta`, or our own words when no
-    server replied.
+    server replied. original_recipient: as in `RcptParameters`.
     """
 
     final_recipient: str
@@ -44,6 +51,7 @@ class RecipientStatus:
     remote_mta: str = ""
     last_attempt_at: datetime | None = None
     will_retry_until: datetime | None = None
+    original_recipient: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class DeliveryReport:
 
     text: the part for people, lines ended by "\\n". message_id: of the report, references: of the original or "", both with
     their angle brackets. arrival_at: when the original was received. original: it, or at least its header block.
+    envelope_id: the sender's ENVID. is_full: all of the original goes back, 8-bit if it is, not its header alone.
     """
 
     hostname: str
@@ -65,16 +74,23 @@ class DeliveryReport:
     statuses: Sequence[RecipientStatus]
     original: bytes
     references: str = ""
+    envelope_id: str = ""
+    is_full: bool = False
 
     def to_octets(self) -> bytes:
         """The whole message, CRLF line ends, no line above 998 octets."""
-        parts = [_text_part(self.text), self._status_part(), _header_part(self.original)]
+        original = _whole_part(self.original) if self.is_full else _header_part(self.original)
+        parts = [_text_part(self.text), self._status_part(), original]
         boundary = "=_report"
         while any(boundary.encode("ascii") in part for part in parts):
             boundary += "_"
         delimiter = f"--{boundary}\r\n".encode("ascii")
         body = b"".join(delimiter + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode("ascii")
         return self._header(boundary) + b"\r\n" + body
+
+    @property
+    def is_seven_bit(self) -> bool:
+        return not self.is_full or self.original.isascii()
 
     def _header(self, boundary: str) -> bytes:
         return b"".join(
@@ -89,11 +105,14 @@ class DeliveryReport:
                 fold_field("Auto-Submitted", "auto-replied"),  # RFC 3834 section 5
                 fold_field("MIME-Version", "1.0"),
                 fold_field("Content-Type", f'multipart/report; report-type=delivery-status; boundary="{boundary}"'),
+                b"" if self.is_seven_bit else EIGHT_BIT,
             ]
         )
 
     def _status_part(self) -> bytes:
-        groups = [fold_field("Reporting-MTA", f"dns; {self.hostname}") + fold_field("Arrival-Date", _date(self.arrival_at))]
+        about = fold_field("Original-Envelope-Id", one_line(self.envelope_id)) if self.envelope_id.strip() else b""
+        about += fold_field("Reporting-MTA", f"dns; {self.hostname}") + fold_field("Arrival-Date", _date(self.arrival_at))
+        groups = [about]
         groups += [_recipient_fields(status) for status in self.statuses]
         return b"Content-Type: message/delivery-status\r\n\r\n" + b"\r\n".join(groups)
 
@@ -114,8 +133,11 @@ def is_reply(words: str) -> bool:
 def _recipient_fields(status: RecipientStatus) -> bytes:
     words = one_line(status.diagnostic)
     kind = "smtp" if status.remote_mta and is_reply(words) else "x-mailward"
-    enhanced = status.status if _STATUS.fullmatch(status.status) else ("4.0.0" if status.action == "delayed" else "5.0.0")
+    digit = _CLASS[status.action]
+    enhanced = status.status if _STATUS.fullmatch(status.status) else f"{digit}.0.0"
+    kind_of_address, _, address = status.original_recipient.partition(";")
     values = {
+        "Original-Recipient": one_line(f"{kind_of_address}; {address}") if address.strip() else "",
         "Final-Recipient": typed_address(status.final_recipient),
         "Action": status.action,
         "Status": enhanced,
@@ -144,6 +166,12 @@ def _header_part(original: bytes) -> bytes:
     if octets and not octets.endswith(b"\r\n"):
         octets += b"\r\n"
     return _encoded("message/global-headers" if _is_utf8_beyond_ascii(octets) else "text/rfc822-headers", octets)
+
+
+def _whole_part(original: bytes) -> bytes:
+    """The message as it came: no transfer encoding may be put around it (RFC 2046 section 5.2.1, RFC 6532 section 3.7)."""
+    kind = b"message/global" if _is_utf8_beyond_ascii(original[: header_end(original)]) else b"message/rfc822"
+    return b"Content-Type: " + kind + b"\r\n" + (b"" if original.isascii() else EIGHT_BIT) + b"\r\n" + original
 
 
 def _is_utf8_beyond_ascii(octets: bytes) -> bool:

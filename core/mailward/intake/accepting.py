@@ -1,6 +1,7 @@
 """What is written down about a message at the moment it is answered for: trace fields, edits, and a route per recipient."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailward.formats.authres import authentication_results, forged_indexes
@@ -9,9 +10,9 @@ from mailward.formats.trace import received_field
 from mailward.intake.mending import mended
 from mailward.intake.ports import Judgement
 from mailward.intake.relaying import Destination
-from mailward.model.decision import RecipientDecision, utc_text
+from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.edits import RecordedEdit, RemoveFieldAt
-from mailward.model.envelope import Envelope
+from mailward.model.envelope import Envelope, RcptParameters
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict
@@ -42,7 +43,8 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
     own_edits: tuple[RecordedEdit, ...] = tuple(RemoveFieldAt(index) for index in forged_indexes(mail.message, hostname))
     if submitted:
         own_edits += mended(mail.message, mail.id, mail.at, hostname)
-    rows = zip(mail.destinations, judgement.recipients, judgement.recipient_edits, strict=True)
+    said = mail.envelope.rcpt_parameters
+    rows = zip(mail.destinations, said, judgement.recipients, judgement.recipient_edits, strict=True)
     return QueueItem(
         id=mail.id,
         received_at=utc_text(mail.at),
@@ -51,19 +53,41 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
         trace=results + received,
         edits=own_edits + tuple(judgement.edits),
         recipients=tuple(
-            _queued(destination, decision, edits)
-            for destination, decision, edits in rows
+            _queued(destination, parameters, decision, edits)
+            for destination, parameters, decision, edits in rows
             # With LMTP and PRDR others of the same message were refused, each by its own reply.
             if Verdict(decision.verdict) not in (Verdict.REJECT, Verdict.TEMPFAIL)
         ),
-        decision=judgement.record,
+        decision=_with_wishes(judgement.record, said),
         smtputf8=utf8,
         origin="submission" if submitted else "inbound",
         user="" if mail.session.identity is None else mail.session.identity.user,
+        ret=mail.envelope.parameters.ret,
+        envelope_id=mail.envelope.parameters.envelope_id,
     )
 
 
-def _queued(destination: Destination, decision: RecipientDecision, edits: tuple[RecordedEdit, ...]) -> QueuedRecipient:
+def _with_wishes(record: DecisionRecord, said: Sequence[RcptParameters]) -> DecisionRecord:
+    """What the sender wants to hear of each recipient, beside its verdict, for `explain`."""
+    if not any(parameters.notify or parameters.original_recipient for parameters in said):
+        return record
+    pairs = zip(record.recipients, said, strict=True)
+    told = tuple(replace(one, actions=one.actions + _wishes(parameters)) for one, parameters in pairs)
+    return replace(record, recipients=told)
+
+
+def _wishes(parameters: RcptParameters) -> tuple[str, ...]:
+    told = []
+    if parameters.notify:
+        told.append(f"the sender wants to hear of: {', '.join(parameters.notify).lower()}")
+    if parameters.original_recipient:
+        told.append(f"first addressed to {parameters.original_recipient}")
+    return tuple(told)
+
+
+def _queued(
+    destination: Destination, parameters: RcptParameters, decision: RecipientDecision, edits: tuple[RecordedEdit, ...]
+) -> QueuedRecipient:
     """accept and junk go where the forward-path leads; quarantine keeps a copy, as discard does (a rule may not lose mail).
 
     There is no Junk mailbox behind a relay, so junk means accept there.
@@ -82,6 +106,7 @@ def _queued(destination: Destination, decision: RecipientDecision, edits: tuple[
         edits=edits,
         reason=reason,
         destination=destination.route,
+        parameters=parameters,
     )
 
 

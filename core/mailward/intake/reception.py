@@ -199,8 +199,7 @@ class Reception:
             # An id of its own: the record of the transaction's other recipients comes under the transaction's.
             return await self._refused_early(transaction, new_queue_id(), refusal, destination.facts)
         if event.forward_path not in transaction.envelope.forward_paths:
-            forward_paths = (*transaction.envelope.forward_paths, event.forward_path)
-            transaction.envelope = replace(transaction.envelope, forward_paths=forward_paths)
+            transaction.envelope = transaction.envelope.with_recipient(event.forward_path, event.parameters)
             transaction.destinations.append(destination)
         transaction.taken.append(transaction.envelope.forward_paths.index(event.forward_path))
         return reply(250, "2.1.5", "OK")

@@ -1,7 +1,8 @@
 """The SMTP envelope of one mail transaction (RFC 5321 section 2.3.1)."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from mailward.model.address import ForwardPath, ReversePath
 
@@ -13,23 +14,56 @@ class BodyType(enum.Enum):
     EIGHT_BIT_MIME = "8BITMIME"
 
 
+Ret = Literal["", "FULL", "HDRS"]
+"""The RET parameter of MAIL: how much of a message comes back with a report of failure; "" when not given (RFC 3461)."""
+
+Notify = Literal["NEVER", "SUCCESS", "FAILURE", "DELAY"]
+"""The words of the NOTIFY parameter of RCPT (RFC 3461)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MailParameters:
     """What MAIL said beside the reverse-path. size_octets is the client's estimate (RFC 1870), None when not given.
 
-    prdr: the client wants a reply for each recipient (draft-hall-prdr).
+    prdr: the client wants a reply for each recipient (draft-hall-prdr). envelope_id: ENVID, printable ASCII, "" when not given.
     """
 
     size_octets: int | None = None
     body: BodyType = BodyType.SEVEN_BIT
     smtputf8: bool = False
+    ret: Ret = ""
+    envelope_id: str = ""
     prdr: bool = False
 
 
 @dataclass(frozen=True, slots=True)
+class RcptParameters:
+    """What RCPT said beside the forward-path (RFC 3461). notify: in the order of `Notify`, none when not given.
+
+    original_recipient: ORCPT, "rfc822;bob@example.org", printable ASCII; of the type utf-8 in the form of RFC 6533 that is so.
+    """
+
+    notify: tuple[Notify, ...] = ()
+    original_recipient: str = ""
+
+    def wants(self, news: Notify) -> bool:
+        """Is the sender to hear of it? Of failures and delays also when the client said nothing (RFC 3461 section 4.1)."""
+        return news in self.notify if self.notify else news in ("FAILURE", "DELAY")
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
-    """Reverse-path and the forward-paths accepted so far, in the order of their RCPT commands."""
+    """Reverse-path and the forward-paths accepted so far, in the order of their RCPT commands.
+
+    rcpt_parameters: of each forward-path.
+    """
 
     reverse_path: ReversePath
     forward_paths: tuple[ForwardPath, ...] = ()
     parameters: MailParameters = field(default_factory=MailParameters)
+    rcpt_parameters: tuple[RcptParameters, ...] = ()
+
+    def with_recipient(self, forward_path: ForwardPath, parameters: RcptParameters) -> "Envelope":
+        """The envelope after one more RCPT."""
+        rcpt_parameters = (*self.rcpt_parameters, parameters)
+        return replace(self, forward_paths=(*self.forward_paths, forward_path), rcpt_parameters=rcpt_parameters)

@@ -12,10 +12,12 @@ from typing import Any, get_args
 from mailward.api.relaying import Origin
 from mailward.model.decision import DecisionRecord
 from mailward.model.edits import RecordedEdit
+from mailward.model.envelope import RcptParameters, Ret
 from mailward.model.ids import QueueId
 
-ITEM_VERSION = 3
-"""2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts. Items of 1 and 2 are read."""
+ITEM_VERSION = 4
+"""2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
+(RFC 3461). Items of 1 to 3 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 
@@ -27,6 +29,7 @@ class QueuedRecipient:
     route: "mailbox" (account's mailbox `folder`), "relay" (to another server), "quarantine" or "discard" (keeps nothing).
     edits: this recipient's own, applied after the item's common ones. reason: for the quarantine, in plain words.
     destination: the route that the forward-path has without the verdict; a release from the quarantine takes it.
+    parameters: what RCPT said of reports.
     """
 
     forward_path: str
@@ -37,6 +40,7 @@ class QueuedRecipient:
     edits: tuple[RecordedEdit, ...] = ()
     reason: str = ""
     destination: str = "mailbox"
+    parameters: RcptParameters = field(default_factory=RcptParameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class QueueItem:
     """One accepted message. trace: the fields we put on top (Received, Authentication-Results), CRLF line ends, as text.
 
     received_at: ISO 8601 in UTC. edits: hold for every recipient and refer to the message as received. origin: as in
-    `api.relaying`. user: the address of the account that submitted it, "" for none.
+    `api.relaying`. user: the address of the account that submitted it, "" for none. ret, envelope_id: as in `MailParameters`.
     """
 
     id: QueueId
@@ -58,6 +62,8 @@ class QueueItem:
     smtputf8: bool = False
     origin: Origin = "inbound"
     user: str = ""
+    ret: Ret = ""
+    envelope_id: str = ""
     version: int = field(default=ITEM_VERSION)
 
     def to_json(self) -> str:
@@ -72,10 +78,7 @@ class QueueItem:
         if version not in range(1, ITEM_VERSION + 1):
             raise ValueError(f"queue item of version {version}, this release reads 1 to {ITEM_VERSION}")
         raw["edits"] = tuple(_edit_from_raw(e) for e in raw["edits"])
-        raw["recipients"] = tuple(
-            QueuedRecipient(**{**r, "flags": tuple(r["flags"]), "edits": tuple(_edit_from_raw(e) for e in r["edits"])})
-            for r in raw["recipients"]
-        )
+        raw["recipients"] = tuple(_recipient_from_raw(r) for r in raw["recipients"])
         raw["decision"] = DecisionRecord.from_json(json.dumps(raw["decision"]))
         return cls(**raw)
 
@@ -89,6 +92,16 @@ def _to_raw(value: object) -> dict[str, object] | str:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, default=_to_raw)
+
+
+def _recipient_from_raw(raw: dict[str, Any]) -> QueuedRecipient:
+    said = raw.get("parameters", {})
+    values = {
+        "flags": tuple(raw["flags"]),
+        "edits": tuple(_edit_from_raw(e) for e in raw["edits"]),
+        "parameters": RcptParameters(**{**said, "notify": tuple(said.get("notify", ()))}),
+    }
+    return QueuedRecipient(**{**raw, **values})
 
 
 def _edit_from_raw(raw: dict[str, Any]) -> RecordedEdit:

@@ -5,6 +5,7 @@ whole and octet by octet.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
+from mailward.model.envelope import RcptParameters
 from mailward.model.errors import LocalError
 from mailward.protocol.framing import ContentReader
 from mailward.protocol.smtp.client import SmtpClient
@@ -348,6 +350,33 @@ def test_parameters_are_given_when_they_are_offered_and_needed() -> None:
             ("RCPT TO:<jörg@example.net>\r\n".encode(), b"250 ok\r\n"),
         ]
     )
+
+
+ASKED = {
+    "rfc822": RcptParameters(("SUCCESS", "DELAY"), "rfc822;Bob+x=1 y@example.com"),
+    "utf8": RcptParameters(("NEVER",), "utf-8;j\\x{FC}rgen@example.com"),
+}
+
+
+@pytest.mark.parametrize("offers", [True, False])
+def test_t_relay_19_dsn_is_passed_on_where_it_is_offered_and_as_xtext(driver: Driver, offers: bool) -> None:
+    driver.play([*OPENING, (EHLO, b"250-mx.example.net\r\n250 " + (b"DSN" if offers else b"HELP") + b"\r\n")])
+    sent = mail("b@example.net", "c@example.net")
+    said = dict(zip(sent.forward_paths, ASKED.values(), strict=True))
+    driver.send(replace(sent, ret="HDRS", envelope_id="a+b=c d", rcpt_parameters=said))
+    first, second, third = (b" RET=HDRS ENVID=a+2Bb+3Dc+20d", b" NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob+2Bx+3D1+20y@example.com",
+        b" NOTIFY=NEVER ORCPT=utf-8;j\\x{FC}rgen@example.com") if offers else (b"", b"", b"")  # fmt: skip
+    driver.play(
+        [
+            (b"MAIL FROM:<a@example.org>" + first + b"\r\n", b"250 ok\r\n"),
+            (b"RCPT TO:<b@example.net>" + second + b"\r\n", b"250 ok\r\n"),
+            (b"RCPT TO:<c@example.net>" + third + b"\r\n", b"550 no\r\n"),
+            (b"DATA\r\n", b"354 go\r\n"),
+            (STUFFED, b"250 ok\r\n"),
+        ]
+    )
+    (ended,) = [event for event in driver.events if isinstance(event, TransactionEnded)]
+    assert [outcome.reports_there for outcome in ended.outcomes] == [offers, False]
 
 
 def test_only_the_recipient_that_needs_smtputf8_fails_for_lack_of_it() -> None:

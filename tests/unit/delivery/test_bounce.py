@@ -9,8 +9,10 @@ from email.message import EmailMessage
 import pytest
 
 from mailward.cli.decisions import record_as_text
-from mailward.delivery.bounce import Report, no_report_reason, report
+from mailward.delivery.bounce import MAX_RETURNED_OCTETS, Report, no_report_reason, report
 from mailward.delivery.fate import Fate
+from mailward.formats.dsn import Action
+from mailward.model.envelope import Ret
 from mailward.model.ids import QueueId
 from mailward.protocol.smtp.outgoing import Result
 from mailward.queue.item import QueuedRecipient, QueueItem
@@ -35,7 +37,7 @@ def fate(status: str = "5.1.1", words: str = "550 5.1.1 No such user", mta: str 
 
 def failure(about: QueueItem, *fates: Fate, to: QueuedRecipient = TO) -> Report:
     told = dict(enumerate(fates or (fate(),)))
-    return report(about, OCTETS, told, to=to, hostname="mx.example.org", from_domain="example.org", at=NOW, id=ID)
+    return report(about, OCTETS, "failed", told, to=to, hostname="mx.example.org", from_domain="example.org", at=NOW, id=ID)
 
 
 def parsed(made: Report) -> tuple[EmailMessage, str]:
@@ -70,7 +72,9 @@ def test_a_delay_says_that_nothing_need_be_done_and_until_when() -> None:
     about = item()
     until = NOW + timedelta(days=5)
     fates = {0: fate("4.4.1", "connection timed out", "")}
-    made = report(about, OCTETS, fates, until, to=TO, hostname="mx.example.org", from_domain="mx.example.org", at=NOW, id=ID)
+    made = report(
+        about, OCTETS, "delayed", fates, until, to=TO, hostname="mx.example.org", from_domain="mx.example.org", at=NOW, id=ID
+    )
     message, text = parsed(made)
     assert message["Subject"] == "Delayed: your mail to user0@example.net"
     assert message["From"] == "Mail delivery <postmaster@mx.example.org>"
@@ -132,3 +136,23 @@ def test_a_message_with_very_many_recipients_is_told_in_short() -> None:
     assert text.count("said:") == 100 and "and 200 more." in text
     assert made.octets.count(b"Final-Recipient:") == 300
     assert datetime.fromisoformat(made.item.received_at) == NOW.astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("action", "ret", "octets", "route", "whole"),
+    [
+        ("failed", "FULL", OCTETS, "relay", True),
+        ("failed", "HDRS", OCTETS, "mailbox", False),
+        ("failed", "", OCTETS, "mailbox", False),
+        ("delayed", "FULL", OCTETS, "mailbox", False),  # RFC 3461 section 4.3: only failures bring content back
+        ("relayed", "FULL", OCTETS, "mailbox", False),
+        ("failed", "FULL", OCTETS + b"\xe4\r\n", "mailbox", True),
+        ("failed", "FULL", OCTETS + b"\xe4\r\n", "relay", False),
+        ("failed", "FULL", OCTETS + b"x" * MAX_RETURNED_OCTETS, "mailbox", False),
+    ],
+)
+def test_ret_decides_what_comes_back_with_a_failure(action: Action, ret: Ret, octets: bytes, route: str, whole: bool) -> None:
+    about = replace(item(), ret=ret)
+    way = {"to": replace(TO, route=route), "hostname": "mx.example.org", "from_domain": "example.org", "at": NOW, "id": ID}
+    made = report(about, octets, action, {0: fate()}, **way)  # type: ignore[arg-type]
+    assert (octets.partition(b"\r\n\r\n")[2] in made.octets) == whole

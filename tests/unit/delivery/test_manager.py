@@ -2,16 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from mailward.delivery.fate import Fate
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Copy
 from mailward.delivery.passes import Passes
 from mailward.disk import Disk
 from mailward.model.decision import DecisionRecord, LaterEvent
+from mailward.model.envelope import RcptParameters
 from mailward.model.errors import StorageError
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
@@ -296,3 +300,43 @@ async def test_a_local_failure_does_not_keep_the_others_from_being_relayed(tmp_p
     assert queue.adopt().items == (item.id,)
     assert {index: state.failures for index, state in queue.open_recipients(item.id).items()} == {0: 1, 1: 0}
     await end(manager, spool, queue)
+
+
+class Told:
+    """Reports that only remembers; failing: the first call raises."""
+
+    def __init__(self, *, failing: bool = False) -> None:
+        self.failing = failing
+        self.told: list[tuple[str, list[int]]] = []
+
+    async def tell(
+        self, item: QueueItem, action: str, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
+    ) -> None:
+        if self.failing:
+            self.failing = False
+            raise StorageError("the spool is not there")
+        self.told.append((action, sorted(fates)))
+
+
+async def test_deliveries_somebody_wants_to_hear_of_are_told_together_by_the_queue_process(tmp_path: Path) -> None:
+    """RFC 3461: one report about a message, and it is certain before the recipients are marked."""
+    spool, queue = spools(tmp_path)
+    ledger, clock, told = Ledger(), Clock(), Told(failing=True)
+    first = manager_of(spool, ledger, clock)
+    second = DeliveryManager(queue, ledger, ledger, clock, reports=told, chance=lambda: 0.5)
+    agenda = agenda_of(queue, clock)
+    asked = [replace(to(name), parameters=RcptParameters(("SUCCESS",))) for name in ("ann", "bob")]
+    item = await commit(spool, b"to three", [*asked, to("eve")])
+    first.offer(item)
+    first.wait_idle()
+    flush(spool)
+    assert ledger.batches == [[f"{item.id}:2"]]
+    await first.stop()  # what it leaves to others gathers no longer
+    for _ in range(2):
+        clock.seconds += 100.0
+        await Passes(agenda, (second,)).run_once()
+        await asyncio.to_thread(second.wait_idle)
+        flush(queue)
+    assert told.told == [("delivered", [0, 1])] and set(ledger.kept) == {f"{item.id}:{n}" for n in range(3)}
+    assert not queue.ids()
+    await end(second, queue, spool)

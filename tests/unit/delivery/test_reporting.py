@@ -10,6 +10,8 @@ import pytest
 from mailward.delivery.fate import Fate
 from mailward.delivery.reporting import SpooledReports
 from mailward.disk import Disk
+from mailward.formats.dsn import Action
+from mailward.model.envelope import Notify, RcptParameters
 from mailward.protocol.smtp.outgoing import Result
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
@@ -29,8 +31,11 @@ class Desk:
         self.agenda = Agenda(self.spool, Clock(), lambda: 0.0)
         self.reports = SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org")
 
-    async def put(self, *routes: str, reverse_path: str = SENDER, origin: str = "submission") -> QueueItem:
-        recipients = [QueuedRecipient(f"user{n}@example.net", route) for n, route in enumerate(routes)]
+    async def put(
+        self, *routes: str, reverse_path: str = SENDER, origin: str = "submission", notify: tuple[Notify, ...] = ()
+    ) -> QueueItem:
+        said = RcptParameters(notify)
+        recipients = [QueuedRecipient(f"user{n}@example.net", route, parameters=said) for n, route in enumerate(routes)]
         item = replace(item_for(OCTETS, recipients, reverse_path=reverse_path), origin=origin)  # type: ignore[arg-type]
         incoming = self.spool.begin(item.id, kept=True)
         incoming.write(OCTETS)
@@ -51,7 +56,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 async def test_a_report_is_due_at_once_from_the_null_reverse_path(desk: Desk) -> None:
-    await desk.reports.tell(await desk.put("relay"), {0: NO}, NOW)
+    await desk.reports.tell(await desk.put("relay"), "failed", {0: NO}, NOW)
     ((sender, to, octets),) = desk.due()
     assert (sender, to) == ("", QueuedRecipient(SENDER, "mailbox", "ann"))
     assert "From: Mail delivery <postmaster@example.org>\r\n" in octets
@@ -60,7 +65,7 @@ async def test_a_report_is_due_at_once_from_the_null_reverse_path(desk: Desk) ->
 
 async def test_a_delay_is_told_to_another_server_in_the_name_of_the_host(desk: Desk) -> None:
     item = await desk.put("relay", reverse_path="bob@example.com")
-    await desk.reports.tell(item, {0: NO}, NOW, NOW + timedelta(days=5))
+    await desk.reports.tell(item, "delayed", {0: NO}, NOW, NOW + timedelta(days=5))
     ((_, to, octets),) = desk.due()
     assert to == QueuedRecipient("bob@example.com", "relay")
     assert "From: Mail delivery <postmaster@mail.example.org>\r\n" in octets and "Action: delayed\r\n" in octets
@@ -68,9 +73,9 @@ async def test_a_delay_is_told_to_another_server_in_the_name_of_the_host(desk: D
 
 @pytest.mark.parametrize("route", ["quarantine", "discard"])
 async def test_t_relay_13_what_our_own_policy_keeps_back_gets_no_report(desk: Desk, route: str) -> None:
-    await desk.reports.tell(await desk.put(route), {0: NO}, NOW)
+    await desk.reports.tell(await desk.put(route), "failed", {0: NO}, NOW)
     assert desk.due() == []
-    await desk.reports.tell(await desk.put(route, "relay"), {0: NO, 1: NO}, NOW)
+    await desk.reports.tell(await desk.put(route, "relay"), "failed", {0: NO, 1: NO}, NOW)
     ((_, _, octets),) = desk.due()
     assert "Final-Recipient: rfc822; user1@example.net\r\n" in octets and "user0" not in octets
 
@@ -86,5 +91,31 @@ async def test_t_relay_13_what_our_own_policy_keeps_back_gets_no_report(desk: De
     ],
 )
 async def test_t_q_12_nobody_is_told_where_nobody_may_be(desk: Desk, reverse_path: str, origin: str) -> None:
-    await desk.reports.tell(await desk.put("relay", reverse_path=reverse_path, origin=origin), {0: NO}, NOW)
+    await desk.reports.tell(await desk.put("relay", reverse_path=reverse_path, origin=origin), "failed", {0: NO}, NOW)
+    assert desk.due() == []
+
+
+@pytest.mark.parametrize(
+    ("notify", "told"),
+    [
+        ((), {"failed", "delayed"}),
+        (("NEVER",), set()),
+        (("FAILURE",), {"failed"}),
+        (("DELAY",), {"delayed"}),
+        (("SUCCESS",), {"delivered", "relayed"}),
+        (("SUCCESS", "FAILURE", "DELAY"), {"failed", "delayed", "delivered", "relayed"}),
+    ],
+)
+async def test_only_what_the_sender_asked_for_is_told(desk: Desk, notify: tuple[Notify, ...], told: set[Action]) -> None:
+    """RFC 3461 section 4.1; without NOTIFY, failures and delays."""
+    actions: tuple[Action, ...] = ("failed", "delayed", "delivered", "relayed")
+    for action in actions:
+        await desk.reports.tell(await desk.put("relay", notify=notify), action, {0: NO}, NOW)
+    assert {octets.partition("Action: ")[2].partition("\r\n")[0] for _, _, octets in desk.due()} == told
+
+
+@pytest.mark.parametrize(("reverse_path", "origin"), [("", "submission"), (SENDER, "inbound"), (SENDER, "report")])
+async def test_t_q_12_success_is_not_told_either_where_nobody_may_be(desk: Desk, reverse_path: str, origin: str) -> None:
+    item = await desk.put("mailbox", reverse_path=reverse_path, origin=origin, notify=("SUCCESS",))
+    await desk.reports.tell(item, "delivered", {0: NO}, NOW)
     assert desk.due() == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.formats.dsn import DeliveryReport, RecipientStatus, typed_address
+from mailward.formats.dsn import Action, DeliveryReport, RecipientStatus, typed_address
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORIGINAL = b"From: a@example.org\r\nTo: b@example.net\r\nSubject: Lunch\r\nMessage-ID: <1@example.org>\r\n\r\nsecret body\r\n"
@@ -174,3 +174,34 @@ def test_t_hdr_11_any_original_and_any_words_give_a_sound_message(original: byte
     assert isinstance(message, EmailMessage)
     assert len(list(message.iter_parts())) == 3
     assert octets.isascii()
+
+
+def test_original_names_stand_before_our_own_as_rfc_3464_has_them() -> None:
+    """RFC 3461 section 6.3: what the sender's ENVID and ORCPT said, xtext undone."""
+    asked = replace(STATUS, original_recipient="rfc822;Bob+tax@Example.COM")
+    _, _, groups, _ = read(replace(REPORT, envelope_id="QQ+1", statuses=[asked, STATUS]))
+    assert groups[0]["Original-Envelope-Id"] == "QQ+1"
+    assert groups[1]["Original-Recipient"] == "rfc822; Bob+tax@Example.COM" and groups[1].keys()[0] == "Original-Recipient"
+    assert "Original-Recipient" not in groups[2]
+
+
+@pytest.mark.parametrize(("action", "status"), [("delivered", "2.0.0"), ("relayed", "2.0.0"), ("delayed", "4.0.0")])
+def test_a_status_that_is_none_is_told_by_its_class(action: Action, status: str) -> None:
+    _, _, groups, _ = read(replace(REPORT, statuses=[replace(STATUS, action=action, status="?")]))
+    assert (groups[1]["Action"], groups[1]["Status"]) == (action, status)
+
+
+@pytest.mark.parametrize(
+    ("original", "kind", "encoding"),
+    [
+        (b"Subject: x\r\n\r\n--=_report\r\nplain\r\n", "message/rfc822", None),
+        ("Subject: x\r\n\r\nsch\u00f6n\r\n".encode(), "message/rfc822", "8bit"),
+        ("Subject: sch\u00f6n\r\n\r\nx\r\n".encode(), "message/global", "8bit"),
+    ],
+)
+def test_a_whole_original_goes_back_octet_by_octet(original: bytes, kind: str, encoding: str | None) -> None:
+    report = replace(REPORT, original=original, is_full=True)
+    message, *_, part = read(report)
+    assert part.get_content_type() == kind
+    assert message["Content-Transfer-Encoding"] == part["Content-Transfer-Encoding"] == encoding
+    assert b"\r\n\r\n" + original + b"\r\n--" in report.to_octets()

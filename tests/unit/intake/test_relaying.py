@@ -22,7 +22,7 @@ def guard(tmp_path: Path) -> RelayGuard:
 
 def rcpt(guard: RelayGuard, path: str) -> Destination | Reply:
     try:
-        found = guard.destination(parse_rcpt(b"TO:" + path.encode(), extended=True, smtputf8=True), None)
+        found = guard.destination(parse_rcpt(b"TO:" + path.encode(), extended=True, smtputf8=True)[0], None)
     except RefusedError as refused:
         return refused.reply
     return found.reply if isinstance(found, CoreRefusal) else found
@@ -153,6 +153,6 @@ def test_t_relay_01_a_route_for_all_domains_opens_no_relay(tmp_path: Path) -> No
 
 
 def test_who_has_logged_in_may_send_anywhere(guard: RelayGuard) -> None:
-    path = parse_rcpt(b"TO:<x@outside.example>", extended=True, smtputf8=False)
+    path, _ = parse_rcpt(b"TO:<x@outside.example>", extended=True, smtputf8=False)
     found = guard.destination(path, Identity(AccountId("a1"), "alice@example.org"))
     assert isinstance(found, Destination) and found.route == "relay"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader, ReplaceHeader, ReplacePart
+from mailward.model.envelope import RcptParameters
 from mailward.model.evidence import HookCall, StoredFinding
 from mailward.queue.item import ITEM_VERSION, QueuedRecipient, QueueItem
 from support.spooling import item_for
@@ -20,18 +21,21 @@ EDITS = (
     ReplacePart("", "application/zip", bytes(range(256)), "base64"),
     RemoveFieldAt(3),
 )
+ASKED = RcptParameters(("SUCCESS", "DELAY"), "rfc822;j@example.org")
 CALL = HookCall(
     "spf", "1", "inspect_mail", "mail", 1.5, "ok", None, (StoredFinding("spf", "SPF_FAIL", "not a sender", 0.5, 1.25),)
 )
 
 
 def test_an_item_with_everything_in_it_is_read_back_equal() -> None:
-    recipient = QueuedRecipient("j\u00fcrgen@example.org", "mailbox", "j", "Junk", ("$Junk",), EDITS, "limits.junk 5")
+    recipient = QueuedRecipient(
+        "j\u00fcrgen@example.org", "mailbox", "j", "Junk", ("$Junk",), EDITS, "limits.junk 5", parameters=ASKED
+    )
     item = item_for(b"x", [recipient, QueuedRecipient("b@example.org", "discard")])
     decision = replace(
         item.decision, calls=(CALL,), facts={"dkim.domains": ("a.example", "b.example"), "score": 1.5, "x.y": True}
     )
-    item = replace(item, edits=EDITS, decision=decision, smtputf8=True)
+    item = replace(item, edits=EDITS, decision=decision, smtputf8=True, ret="FULL", envelope_id="a+b c")
     text = item.to_json()
     assert text.isascii() and "\n" not in text
     assert QueueItem.from_json(text) == item

@@ -1,4 +1,4 @@
-"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2920, 3207, 6152, 6531).
+"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2920, 3207, 3461, 6152, 6531).
 
 The caller feeds octets and takes octets; what the server's replies mean comes out as events. Whatever octets arrive, the
 outcome is one of these events, and each recipient of a transaction has exactly one outcome at its end. Nothing but what
@@ -6,8 +6,9 @@ outcome is one of these events, and each recipient of a transaction has exactly 
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mailward.formats.xtext import encode_xtext
 from mailward.model.address import ForwardPath
 from mailward.model.errors import LocalError, PeerError
 from mailward.model.reply import Reply, reply
@@ -91,7 +92,7 @@ class SmtpClient:
         paths = tuple(path for path in dict.fromkeys(mail.forward_paths) if path not in outcomes)
         plan = deque([] if self._is_clean else [(Step.RSET, command(b"RSET"))])
         plan.append((Step.MAIL, self._mail_command(mail)))
-        plan += [(Step.RCPT, command(b"RCPT TO:<", str(path).encode("utf-8"), b">")) for path in paths]
+        plan += [(Step.RCPT, self._rcpt_command(mail, path)) for path in paths]
         plan.append((Step.DATA, command(b"DATA")))
         self._transaction = _Transaction(mail, paths, outcomes, plan)
         self._move(State.TRANSACTION)
@@ -236,7 +237,7 @@ class SmtpClient:
     def _settle(self, transaction: _Transaction, answer: Reply) -> None:
         """The same for all recipients that were accepted."""
         for path in transaction.accepted:
-            transaction.outcomes[path] = _outcome(path, answer)
+            transaction.outcomes[path] = replace(_outcome(path, answer), reports_there=self.extensions.dsn)
 
     def _go_on(self, transaction: _Transaction) -> None:
         """Send what may be sent now: everything with PIPELINING, else one command when no reply is due."""
@@ -295,7 +296,23 @@ class SmtpClient:
             parameters += b" BODY=8BITMIME"
         if mail.common_part_needs_smtputf8 or not all(path.address.is_ascii for path in mail.forward_paths):
             parameters += b" SMTPUTF8" if offered.smtputf8 else b""
+        if offered.dsn and mail.ret:
+            parameters += b" RET=" + mail.ret.encode("ascii")
+        if offered.dsn and mail.envelope_id:
+            parameters += b" ENVID=" + encode_xtext(mail.envelope_id).encode("ascii")
         return command(b"MAIL FROM:<", str(mail.reverse_path).encode("utf-8"), b">", parameters)
+
+    def _rcpt_command(self, mail: OutgoingMail, path: ForwardPath) -> bytes:
+        said = mail.rcpt_parameters.get(path)
+        parameters = ""
+        if self.extensions.dsn and said is not None:
+            if said.notify:
+                parameters += f" NOTIFY={','.join(said.notify)}"
+            if said.original_recipient:
+                kind, _, address = said.original_recipient.partition(";")
+                safe = address if kind.lower() == "utf-8" else encode_xtext(address)  # what is safe in itself: RFC 6533 section 3
+                parameters += f" ORCPT={kind};{safe}"
+        return command(b"RCPT TO:<", str(path).encode("utf-8"), b">", parameters.encode("ascii"))
 
     def _ask(self, step: Step, line: bytes) -> None:
         self._out += command(line)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mailward.formats.lines import LineFacts
 from mailward.model.address import ForwardPath, ReversePath
-from mailward.model.envelope import MailParameters
+from mailward.model.envelope import MailParameters, RcptParameters
 from mailward.model.reply import Reply
 
 
@@ -33,6 +33,7 @@ class RcptAsked:
     """RCPT with sound syntax: take this forward-path?"""
 
     forward_path: ForwardPath
+    parameters: RcptParameters = field(default_factory=RcptParameters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@
 """
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mailward.formats.header import header_end
 from mailward.model.address import ForwardPath, ReversePath
+from mailward.model.envelope import RcptParameters, Ret
 from mailward.model.reply import Reply, reply
 from mailward.protocol.smtp.wire import is_sound
 
@@ -21,12 +23,18 @@ SMTPUTF8_NOT_TAKEN = reply(
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """octets: CRLF line ends, not dot-stuffed. smtputf8: it was submitted so, and its header may be UTF-8 (RFC 6531)."""
+    """octets: CRLF line ends, not dot-stuffed. smtputf8: it was submitted so, and its header may be UTF-8 (RFC 6531).
+
+    ret, envelope_id, rcpt_parameters: what its sender wants to hear, for a server that offers DSN (RFC 3461 section 5.2.1).
+    """
 
     reverse_path: ReversePath
     forward_paths: tuple[ForwardPath, ...]
     octets: bytes
     smtputf8: bool = False
+    ret: Ret = ""
+    envelope_id: str = ""
+    rcpt_parameters: Mapping[ForwardPath, RcptParameters] = field(default_factory=dict)
 
     @property
     def is_eight_bit(self) -> bool:
@@ -48,6 +56,7 @@ class Extensions:
     size_octets: int | None = None
     eight_bit_mime: bool = False
     smtputf8: bool = False
+    dsn: bool = False
     pipelining: bool = False
     starttls: bool = False
 
@@ -62,6 +71,7 @@ class Extensions:
             size_octets=_size(offered["SIZE"]) if "SIZE" in offered else None,
             eight_bit_mime="8BITMIME" in offered,
             smtputf8="SMTPUTF8" in offered,
+            dsn="DSN" in offered,
             pipelining="PIPELINING" in offered,
             starttls="STARTTLS" in offered,
         )
@@ -83,12 +93,16 @@ class Result(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one forward-path. reply: the peer's words, or ours when by_peer is False."""
+    """What became of one forward-path. reply: the peer's words, or ours when by_peer is False.
+
+    reports_there: the peer offers DSN, so that it is for it to tell the sender of a delivery.
+    """
 
     forward_path: ForwardPath
     result: Result
     reply: Reply
     by_peer: bool = True
+    reports_there: bool = False
 
 
 def unfit(mail: OutgoingMail, extensions: Extensions) -> dict[ForwardPath, Outcome]:

@@ -1,26 +1,36 @@
 """What stands behind MAIL FROM: and RCPT TO: (RFC 5321 section 4.1.2; RFC 1870 SIZE, RFC 6152 BODY, RFC 6531
-SMTPUTF8, RFC 4954 AUTH).
+SMTPUTF8, RFC 4954 AUTH, RFC 3461 RET, ENVID, NOTIFY and ORCPT).
 
 Paths are read by `formats.address`; here they are split from the parameters, and the parameters become values.
 """
 
 import re
 from dataclasses import replace
+from typing import get_args
 
 from mailward.formats.address import parse_forward_path, parse_reverse_path
 from mailward.formats.domains import AddressSyntaxError
+from mailward.formats.xtext import XTEXT, decode_xtext, utf8_address_xtext
 from mailward.model.address import ForwardPath, ReversePath
-from mailward.model.envelope import BodyType, MailParameters
+from mailward.model.envelope import BodyType, MailParameters, Notify, RcptParameters
 from mailward.model.errors import PeerError
 from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
 from mailward.protocol.smtp.server_replies import BDAT_SYNTAX
 
-_PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # RFC 3461 section 4
+_PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\x80-\xff]+))?")
 _CHUNK = re.compile(rb"([0-9]{1,20})( +LAST)?", re.IGNORECASE)
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 3: at most 20 digits
 
+MAX_ENVELOPE_ID = 100
+MAX_ORIGINAL_RECIPIENT = 500
+"""Octets of ENVID and ORCPT as they are sent (RFC 3461 sections 4.2 and 4.4)."""
+_ADDRESS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+
 UTF8_ADDRESS = reply(553, "5.6.7", "That address needs the SMTPUTF8 parameter of MAIL")
+ENVID_SYNTAX = reply(501, "5.5.4", f"ENVID wants at most {MAX_ENVELOPE_ID} octets of xtext")
+ORCPT_SYNTAX = reply(
+    501, "5.5.4", f"ORCPT wants a type, a semicolon, and an address as xtext, {MAX_ORIGINAL_RECIPIENT} octets in all"
+)
 NO_PARAMETERS_IN_HELO = reply(555, "5.5.4", "Parameters need a session opened by EHLO")
 
 
@@ -58,18 +68,22 @@ def parse_mail(
     return path, parameters
 
 
-def parse_rcpt(argument: bytes, *, extended: bool, smtputf8: bool) -> ForwardPath:
-    """The argument of RCPT, b"TO:<b@example.org>". smtputf8: MAIL of this transaction said so. Raises RefusedError."""
+def parse_rcpt(argument: bytes, *, extended: bool, smtputf8: bool) -> tuple[ForwardPath, RcptParameters]:
+    """The argument of RCPT, b"TO:<b@example.org> NOTIFY=NEVER". smtputf8: MAIL of this transaction said so.
+
+    Raises RefusedError.
+    """
     text = _after_keyword(argument, b"TO:", "RCPT TO:<forward-path>")
     try:
         path, rest = parse_forward_path(text, smtputf8=not text.isascii())
     except AddressSyntaxError as error:
         raise RefusedError(reply(553, "5.1.3", f"Forward-path: {error}")) from error
-    for name, _ in _split(rest, extended=extended):
-        raise RefusedError(reply(555, "5.5.4", f"RCPT has no parameter {name} here"))
+    parameters = RcptParameters()
+    for name, value in _split(rest, extended=extended):
+        parameters = _rcpt_parameter(parameters, name, value or "", smtputf8=smtputf8)
     if not smtputf8 and not text[: len(text) - len(rest)].isascii():
         raise RefusedError(UTF8_ADDRESS)
-    return path
+    return path, parameters
 
 
 def parse_bdat(argument: bytes) -> tuple[int, bool]:
@@ -106,13 +120,16 @@ def _split(rest: bytes, *, extended: bool) -> list[tuple[str, str | None]]:
         name = match[1].decode("ascii").upper()
         if name in found:
             raise RefusedError(reply(501, "5.5.4", f"Parameter {name} is given twice"))
-        found[name] = None if match[2] is None else match[2].decode("ascii")
+        try:
+            found[name] = None if match[2] is None else match[2].decode("utf-8")  # RFC 6531 section 3.3: beyond ASCII too
+        except UnicodeDecodeError as error:
+            raise RefusedError(reply(501, "5.5.4", "A parameter is malformed")) from error
     return list(found.items())
 
 
 def _check_auth(value: str | None) -> None:
     """AUTH names who submitted the message elsewhere (RFC 4954 section 5). It is read and ignored."""
-    if value is None or not (value == "<>" or _XTEXT.fullmatch(value)):
+    if not value or not (value == "<>" or XTEXT.fullmatch(value)):
         raise RefusedError(reply(501, "5.5.4", "AUTH wants <> or a mailbox as xtext"))
 
 
@@ -132,4 +149,47 @@ def _mail_parameter(parameters: MailParameters, name: str, value: str | None, si
         if value is not None:
             raise RefusedError(reply(501, "5.5.4", "SMTPUTF8 takes no value"))
         return replace(parameters, smtputf8=True)
+    if name == "RET":
+        match (value or "").upper():
+            case "FULL" | "HDRS" as ret:
+                return replace(parameters, ret=ret)
+        raise RefusedError(reply(501, "5.5.4", "RET wants FULL or HDRS"))
+    if name == "ENVID":
+        if not value or len(value) > MAX_ENVELOPE_ID:
+            raise RefusedError(ENVID_SYNTAX)
+        return replace(parameters, envelope_id=_decoded(value, ENVID_SYNTAX))
     raise RefusedError(reply(555, "5.5.4", f"MAIL has no parameter {name} here"))
+
+
+def _rcpt_parameter(parameters: RcptParameters, name: str, value: str, *, smtputf8: bool) -> RcptParameters:
+    if name == "NOTIFY":
+        words = value.upper().split(",")
+        notify = tuple(word for word in get_args(Notify) if word in words)
+        if len(notify) != len(words) or ("NEVER" in notify and len(notify) > 1):
+            raise RefusedError(reply(501, "5.5.4", "NOTIFY wants NEVER, or some of SUCCESS,FAILURE,DELAY once each"))
+        return replace(parameters, notify=notify)
+    if name == "ORCPT":
+        return replace(parameters, original_recipient=_original_recipient(value, smtputf8=smtputf8))
+    raise RefusedError(reply(555, "5.5.4", f"RCPT has no parameter {name} here"))
+
+
+def _original_recipient(value: str, *, smtputf8: bool) -> str:
+    """ORCPT with its xtext undone; of the type utf-8 as RFC 6533 section 3 has it, UTF-8 itself only with SMTPUTF8."""
+    kind, _, text = value.partition(";")
+    if not _ADDRESS_TYPE.fullmatch(kind) or not text or len(value.encode("utf-8")) > MAX_ORIGINAL_RECIPIENT:
+        raise RefusedError(ORCPT_SYNTAX)
+    if kind.lower() != "utf-8":
+        return f"{kind};{_decoded(text, ORCPT_SYNTAX)}"
+    if not (smtputf8 or text.isascii()):
+        raise RefusedError(UTF8_ADDRESS)
+    try:
+        return f"{kind};{utf8_address_xtext(text)}"
+    except ValueError as error:
+        raise RefusedError(ORCPT_SYNTAX) from error
+
+
+def _decoded(xtext: str, refusal: Reply) -> str:
+    try:
+        return decode_xtext(xtext)
+    except ValueError as error:
+        raise RefusedError(refusal) from error

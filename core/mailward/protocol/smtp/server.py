@@ -282,7 +282,7 @@ class SmtpServer(MailTransactions):
 
     def _extensions(self) -> tuple[str, ...]:
         size, limits = f"SIZE {self._limits.message_octets}", f"LIMITS RCPTMAX={self._limits.recipients}"
-        always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", limits)
+        always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES", limits)
         prdr = ("PRDR",) if self._offer_prdr else ()
         starttls = ("STARTTLS",) if self._offer_starttls else ()
         auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()

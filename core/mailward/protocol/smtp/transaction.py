@@ -65,7 +65,7 @@ class MailTransactions(Dialogue):
         if self._recipients >= self._limits.recipients:
             return self._refuse(TOO_MANY_RECIPIENTS)
         try:
-            return self._ask(RcptAsked(parse_rcpt(argument, extended=self._extended, smtputf8=self._smtputf8)))
+            return self._ask(RcptAsked(*parse_rcpt(argument, extended=self._extended, smtputf8=self._smtputf8)))
         except RefusedError as refused:
             return self._refuse(refused.reply)
 

@@ -1,0 +1,35 @@
+"""How does text travel in an SMTP parameter? (RFC 3461 section 4, xtext; RFC 6533 section 3, utf-8-addr-xtext)"""
+
+import re
+
+XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
+_ESCAPED = re.compile(r"\+([0-9A-F]{2})")
+_TO_ESCAPE = re.compile(r"[^!-*,-<>-~]")
+_UTF8_XTEXT = re.compile(r"(?:[!-*,-<>-\[\]-~]|\\x\{(?:0[1-9A-F]|[1-9A-F][0-9A-F]{1,5})\})+")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def decode_xtext(text: str) -> str:
+    """Printable ASCII out of xtext. Raises ValueError for what is no xtext, or stands for anything but printable ASCII."""
+    if not XTEXT.fullmatch(text):
+        raise ValueError("not xtext")
+    decoded = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    if not (decoded.isascii() and decoded.isprintable()):
+        raise ValueError("xtext of octets that are not printable ASCII")
+    return decoded
+
+
+def encode_xtext(text: str) -> str:
+    """Printable ASCII as xtext: "+", "=" and the space are written in hexadecimal."""
+    return _TO_ESCAPE.sub(lambda found: f"+{ord(found[0]):02X}", text)
+
+
+def utf8_address_xtext(text: str) -> str:
+    """An address of type utf-8 in the form that is safe everywhere: what is beyond ASCII is written "\\x{HEX}".
+
+    text: in that form, or as UTF-8. Raises ValueError.
+    """
+    safe = _BEYOND_ASCII.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", text)
+    if not _UTF8_XTEXT.fullmatch(safe):
+        raise ValueError("not a utf-8 address as RFC 6533 writes it")
+    return safe
