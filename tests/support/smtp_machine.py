@@ -23,6 +23,7 @@ from mailward.protocol.smtp.events import (
     RecipientReplies,
     TlsAsked,
     TransactionDropped,
+    XclientAsked,
 )
 from mailward.protocol.smtp.server import SmtpServer
 from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
@@ -35,10 +36,15 @@ LIMITS = Limits(message_octets=10_000, excess_octets=5_000)
 
 
 def machine(listener: str = "mx", limits: Limits = LIMITS) -> SmtpServer:
-    """The machine of a listener: mx, lmtp, submission (STARTTLS) or submissions (TLS from the first octet)."""
+    """The machine of a listener: mx, lmtp, submission (STARTTLS) or submissions (TLS from the first octet); trusted: mx, for a peer
+    that may use XCLIENT.
+    """
     tls = listener == "submissions"
-    mechanisms = None if listener in ("mx", "lmtp") else ("PLAIN", "LOGIN", "SCRAM-SHA-256")
-    return SmtpServer("mx.example.org", limits, offer_starttls=not tls, tls=tls, mechanisms=mechanisms, lmtp=listener == "lmtp")
+    mechanisms = None if listener in ("mx", "lmtp", "trusted") else ("PLAIN", "LOGIN", "SCRAM-SHA-256")
+    made = SmtpServer("mx.example.org", limits, offer_starttls=not tls, tls=tls, mechanisms=mechanisms, lmtp=listener == "lmtp")
+    if listener == "trusted":
+        made.trust_xclient()
+    return made
 
 
 def password_of(name: str) -> tuple[AccountId, str] | None:
@@ -145,6 +151,8 @@ class Client:
             case AuthResponse(octets):
                 assert self._exchange is not None
                 return answer_of(at_once(self._exchange.step(octets)))
+            case XclientAsked():
+                return reply(250, None, "OK")
             case TlsAsked():
                 raise AssertionError("not decided here")
 

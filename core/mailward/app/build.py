@@ -169,6 +169,7 @@ class SmtpRole:
                 limits=replace(limits, errors=limits.recipients) if is_lmtp else limits,  # refused recipients are the client's
                 implicit_tls=listener.tls == "implicit",
                 lmtp=is_lmtp,
+                xclient_from=listener.xclient_from,
                 proxies=listener.proxy_from,
             )
             context = _context(listener, config, self._contexts)

@@ -38,6 +38,7 @@ class Listener:
     """One port, or one unix socket. tls: none, starttls (offered) or implicit (from the first octet).
 
     unix: the socket, None for a port. proxy_from: the load balancers in front of it; empty where clients come by themselves.
+    xclient_from: the mail servers that may say by XCLIENT whose mail they pass on.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Listener:
     tls: str
     proxy_from: tuple[Network, ...] = ()
     unix: "UnixSocket | None" = None
+    xclient_from: tuple[Network, ...] = ()
 
     def __str__(self) -> str:
         """Where it listens, for people."""
@@ -113,7 +115,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
-    "listeners.NAME": ("protocol", "address", "port", "tls", "socket", "mode", "owner", "proxy_from"),
+    "listeners.NAME": ("protocol", "address", "port", "tls", "socket", "mode", "owner", "proxy_from", "xclient_from"),
     "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks"),
     "limits": tuple(Limits.__dataclass_fields__),
 }  # fmt: skip
@@ -277,12 +279,15 @@ class _Reader:
                 item.at("tls") or item, f"listeners.{name}.tls", "nobody could log in without TLS", "Write starttls or implicit."
             )
         proxies = tuple(self._network(network) for network in self._list(item, "proxy_from"))
+        trusted = tuple(self._network(network) for network in self._list(item, "xclient_from"))
+        if trusted and protocol not in ("smtp", "submission", "lmtp"):
+            self._wrong(item.at("xclient_from") or item, f"listeners.{name}.xclient_from", f"{protocol} has no XCLIENT")
         if unix is not None:
-            return Listener(name, protocol, "", 0, tls, proxies, unix)
+            return Listener(name, protocol, "", 0, tls, proxies, unix, trusted)
         address, port = self._text(item, "address", "127.0.0.1"), self._number(item, "port", None, 1, 65535)
         if protocol == "lmtp" and port == 25:
             self._wrong(item.at("port") or item, f"listeners.{name}.port", "LMTP must not be on port 25 (RFC 2033 section 5)")
-        return Listener(name, protocol, address, port, tls, proxies)
+        return Listener(name, protocol, address, port, tls, proxies, xclient_from=trusted)
 
     def _unix_socket(self, name: str, item: Node, protocol: str) -> UnixSocket | None:
         where = item.at("socket")

@@ -140,6 +140,13 @@ class Reception:
         self.drop()
         self.session = replace(self.session, helo=None, extended=False, tls=facts, identity=None)
 
+    def client_named(self, peer_ip: str) -> None:
+        """The session is another client's from now on (XCLIENT)."""
+        self.drop()
+        self._log("client named", client=peer_ip)
+        self._logins = SessionLogins(self._desk.authenticator)
+        self.session = replace(self.session, peer_ip=peer_ip, helo=None, extended=False, identity=None)
+
     def drop(self) -> None:
         """End the transaction that is open, if any; its octets are forgotten. Also to be called when the connection is gone."""
         transaction, self._transaction = self._transaction, None

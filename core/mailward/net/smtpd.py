@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
-from mailward.formats.network import Network, normal_ip
+from mailward.formats.network import Network, is_in, normal_ip
 from mailward.intake.reception import Reception
 from mailward.model.ids import new_session_id
 from mailward.model.reply import LOCAL_ERROR, NO_ROOM, SHUTTING_DOWN, TIMED_OUT, TOO_MANY_CONNECTIONS, Reply
@@ -22,8 +22,9 @@ from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.listening import SocketListener
 from mailward.net.tls import tls_facts
-from mailward.protocol.smtp.events import Asked, Event, TlsAsked
+from mailward.protocol.smtp.events import Answer, Asked, Event, TlsAsked, XclientAsked
 from mailward.protocol.smtp.server import SmtpServer
+from mailward.protocol.smtp.server_replies import OK
 from mailward.protocol.smtp.states import Limits
 
 log = structlog.get_logger("mailward.smtp")
@@ -36,6 +37,7 @@ class SmtpSettings:
 
     mechanisms: of SASL, on submission listeners; None where nobody can log in. buffer_octets: input kept while a decision is
     awaited; past it, reading stops. implicit_tls: TLS from the first octet. proxies: as in `SocketListener`. lmtp: the protocol.
+    xclient_from: who may say by XCLIENT whose mail comes.
     """
 
     hostname: str
@@ -53,6 +55,7 @@ class SmtpSettings:
     tarpit_s: float = 1.0
     buffer_octets: int = 256 * 1024
     proxies: tuple[Network, ...] = ()
+    xclient_from: tuple[Network, ...] = ()
 
 
 class _Unsearched:
@@ -82,6 +85,7 @@ class SmtpConnection(_Unsearched, SMTP):
         self._listener = listener
         self._settings = settings
         self._proxied_ip = proxied_ip
+        self._counted_ip: str | None = None  # whose connection it counts as
         self._machine = SmtpServer(
             settings.hostname,
             settings.limits,
@@ -203,7 +207,7 @@ class SmtpConnection(_Unsearched, SMTP):
     async def _handle_client(self) -> None:
         peer = self._peer_ip()
         excess = None if peer is None else self._listener.admission.enter(peer)
-        admitted = peer is not None and excess is None
+        self._counted_ip = peer if excess is None else None
         try:
             if excess is not None:
                 if excess.is_news:
@@ -222,8 +226,8 @@ class SmtpConnection(_Unsearched, SMTP):
         finally:
             if self._reception is not None:
                 self._reception.drop()
-            if peer is not None and admitted:
-                self._listener.admission.leave(peer)
+            if self._counted_ip is not None:
+                self._listener.admission.leave(self._counted_ip)
             self._listener.connections.pop(self, None)
             if self._timeout_handle is not None:
                 self._timeout_handle.cancel()
@@ -244,6 +248,8 @@ class SmtpConnection(_Unsearched, SMTP):
         reception = self._reception = self._listener.reception_factory(session)
         if self._listener.admission.is_stressed:
             self._machine.hurry()
+        if is_in(peer, settings.xclient_from):
+            self._machine.trust_xclient()
         await asyncio.sleep(0)  # what an early talker sent comes in now
         if self._inbox:
             self._machine.receive_data(self._take())
@@ -290,13 +296,29 @@ class SmtpConnection(_Unsearched, SMTP):
             if isinstance(asked, TlsAsked):
                 events = await self._start_tls(reception)
                 continue
-            answer = await reception.answer(asked)
+            answer: Answer
+            if isinstance(asked, XclientAsked):
+                answer = self._client_named(reception, asked)
+            else:
+                answer = await reception.answer(asked)
             if self._inbox and self._machine.buffered_octets < self._settings.buffer_octets:
                 self._machine.receive_data(self._take())
             events = self._machine.decide(answer)
         if self._machine.is_annoying and reception.session.identity is None and self._last_reply is None:
             await asyncio.sleep(self._settings.tarpit_s)
         await self._flush()
+
+    def _client_named(self, reception: Reception, asked: XclientAsked) -> Reply:
+        """From now on the connection counts as the named client's."""
+        client_ip, admission = asked.client_ip or reception.session.peer_ip, self._listener.admission
+        if self._counted_ip is not None:
+            admission.leave(self._counted_ip)
+        excess = admission.enter(client_ip)
+        self._counted_ip = client_ip if excess is None else None
+        if excess is not None:
+            return TOO_MANY_CONNECTIONS if excess.source else NO_ROOM
+        reception.client_named(client_ip)
+        return OK
 
     async def _start_tls(self, reception: Reception) -> list[Event]:
         if self._inbox:

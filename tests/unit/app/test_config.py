@@ -158,6 +158,7 @@ def test_the_file_is_found_by_environment_and_then_by_place(folder: Path, monkey
     ("listener", "said"),
     [
         ("{protocol: lmtp, port: 25}", "port: LMTP must not be on port 25"),
+        ("{protocol: imap, port: 24, xclient_from: [192.0.2.0/24]}", "xclient_from: imap has no XCLIENT"),
         ("{protocol: smtp, socket: s}", "socket: only lmtp can listen on a unix socket"),
         ("{protocol: lmtp, socket: s, port: 24}", "port: a unix socket has none"),
         ("{protocol: lmtp, socket: s, tls: starttls}", "tls: a unix socket has none"),
@@ -175,13 +176,14 @@ def test_wrong_doors_for_mail_servers(folder: Path, listener: str, said: str) ->
 
 def test_pages_example_of_doors_is_read(folder: Path) -> None:
     page = Path(__file__).parents[3] / "docs/how-to/behind-another-mail-server.md"
-    unix, port = re.findall(r"```yaml\n(listeners:\n.*\n)(?:limits:\n.*\n)?```", page.read_text())
+    blocks = re.findall(r"```yaml\nlisteners:\n(.*\n)(?:limits:\n.*\n)?```", page.read_text())
     path = folder / "mailward.yaml"
-    path.write_text(re.sub(r"listeners:\n(  .*\n)+", unix + port.removeprefix("listeners:\n"), GOOD))
-    first, second = load_config(path).listeners
+    path.write_text(re.sub(r"listeners:\n(  .*\n)+", "listeners:\n" + "".join(blocks), GOOD))
+    first, second, third = load_config(path).listeners
     assert first.unix is not None and (first.unix.mode, first.unix.owner, str(first)) == (
         0o660,
         ":postfix",
         "/run/mailward/lmtp.sock",
     )
     assert (second.protocol, str(second), second.tls) == ("lmtp", "10.0.0.5 port 2424", "starttls")
+    assert [str(network) for network in third.xclient_from] == ["10.0.0.2/32"]

@@ -88,6 +88,16 @@ class AuthResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class XclientAsked:
+    """XCLIENT of a peer that may use it: shall the session be this client's? A positive answer is not sent: the greeting is.
+
+    client_ip: None when the peer does not know; then the address the session has stays.
+    """
+
+    client_ip: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionDropped:
     """RSET, EHLO or a fault ended the transaction without a message: forget every fact of it. why: for the log."""
 
@@ -139,7 +149,7 @@ class RecipientReplies:
     overall: Reply
 
 
-Asked = MailAsked | RcptAsked | DataAsked | MessageAsked | TlsAsked | AuthAsked | AuthResponse
+Asked = MailAsked | RcptAsked | DataAsked | MessageAsked | TlsAsked | AuthAsked | AuthResponse | XclientAsked
 
 Answer = Reply | AuthChallenge | RecipientReplies
 """What `SmtpServer.decide` takes."""

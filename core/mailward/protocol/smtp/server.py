@@ -35,16 +35,19 @@ from mailward.protocol.smtp.events import (
     RcptAsked,
     RecipientReplies,
     TlsAsked,
+    XclientAsked,
 )
 from mailward.protocol.smtp.params import RefusedError
 from mailward.protocol.smtp.states import NEEDS_LOGIN, TAKEN_IN, Limits, State
 from mailward.protocol.smtp.transaction import MailTransactions
+from mailward.protocol.smtp.xclient import KEYWORD as XCLIENT
+from mailward.protocol.smtp.xclient import parse_xclient
 
 _OTHER_PROTOCOLS = frozenset(
     b"GET POST PUT HEAD OPTIONS CONNECT DELETE PATCH TRACE HOST: USER-AGENT: CONTENT-TYPE: REFERER: CONTENT-LENGTH:".split()
 )
 _TLS_RECORD = 0x16
-_LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"LHLO", b"DATA", b"STARTTLS", b"AUTH"})
+_LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"LHLO", b"DATA", b"STARTTLS", b"AUTH", b"XCLIENT"})
 _JUNK = frozenset({b"EHLO", b"HELO", b"LHLO", b"NOOP", b"RSET", b"VRFY", b"EXPN", b"HELP", b"AUTH"})
 _IDLE = frozenset({State.CONNECTED, State.START, State.GREETED, State.AUTH})
 _LONGEST_NAME = 255
@@ -78,6 +81,7 @@ class SmtpServer(MailTransactions):
         self._tls = tls
         self._mechanisms = mechanisms
         self._authenticated = False
+        self._trusts_xclient = False
         self._is_submission = mechanisms is not None
         self._draining = False
         self._long_lines = 0
@@ -95,6 +99,10 @@ class SmtpServer(MailTransactions):
         self._move(State.START)
         self._send(greeting or reply(220, None, f"{self._hostname} {'LMTP' if self._lmtp else 'ESMTP'}"))
         return []
+
+    def trust_xclient(self) -> None:
+        """This peer may say by XCLIENT whose mail it passes on."""
+        self._trusts_xclient = True
 
     @property
     def buffered_octets(self) -> int:
@@ -179,6 +187,9 @@ class SmtpServer(MailTransactions):
                 self._failed_logins += answer.code == _LOGIN_FAILED
             case TlsAsked():
                 self._move(State.GREETED)
+            case XclientAsked() if answer.is_positive:
+                self._begin_anew()
+                return self.greet()
         self._answer(answer)
         return []
 
@@ -250,11 +261,12 @@ class SmtpServer(MailTransactions):
 
     def _out_of_place(self, verb: bytes) -> Reply | None:
         """Why this command cannot be taken now, None when it can."""
-        if verb in TAKEN_IN and self.state is State.START:
+        misplaced = verb in TAKEN_IN and self.state not in TAKEN_IN[verb]
+        if misplaced and self.state is State.START:
             return replies.LHLO_FIRST if self._lmtp else replies.GREET_FIRST
         if verb in NEEDS_LOGIN and self._mechanisms is not None and not self._authenticated:
             return replies.LOGIN_FIRST if self._tls else replies.STARTTLS_FIRST
-        if verb in TAKEN_IN and self.state not in TAKEN_IN[verb]:
+        if misplaced:
             if verb == b"DATA" and self.state is State.MAIL:
                 return replies.LMTP_NO_RECIPIENTS if self._lmtp else replies.NO_RECIPIENTS
             return replies.OUT_OF_ORDER
@@ -286,7 +298,8 @@ class SmtpServer(MailTransactions):
         prdr = ("PRDR",) if self._offer_prdr else ()
         starttls = ("STARTTLS",) if self._offer_starttls else ()
         auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()
-        return (*always, *prdr, *starttls, *auth)
+        xclient = (XCLIENT,) if self._trusts_xclient else ()
+        return (*always, *prdr, *starttls, *auth, *xclient)
 
     def _noop(self, argument: bytes) -> list[Event]:
         self._send(replies.OK)
@@ -323,6 +336,21 @@ class SmtpServer(MailTransactions):
             return self._refuse(replies.NO_ARGUMENT)
         self._move(State.TLS)
         return self._ask(TlsAsked())
+
+    # --- XCLIENT ---
+
+    def _xclient(self, argument: bytes) -> list[Event]:
+        if not self._trusts_xclient:
+            return self._refuse(replies.NOT_TRUSTED)
+        try:
+            return self._ask(parse_xclient(argument))
+        except RefusedError as refused:
+            return self._refuse(refused.reply)
+
+    def _begin_anew(self) -> None:
+        """Another client's session: nothing of the one before counts, but TLS."""
+        self._extended = self._authenticated = False
+        self._errors = self._junk = self._failed_logins = self._long_lines = 0
 
     # --- AUTH ---
 
@@ -371,6 +399,7 @@ _COMMANDS: dict[bytes, Callable[[SmtpServer, bytes], list[Event]]] = {
     b"AUTH": SmtpServer._auth,
     b"QUIT": SmtpServer._quit,
     b"STARTTLS": SmtpServer._starttls,
+    b"XCLIENT": SmtpServer._xclient,
 }
 _LMTP_COMMANDS = {verb: handler for verb, handler in _COMMANDS.items() if verb not in (b"EHLO", b"HELO", b"AUTH")}
 _LMTP_COMMANDS[b"LHLO"] = SmtpServer._ehlo

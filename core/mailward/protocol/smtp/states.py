@@ -21,8 +21,8 @@ class State(enum.Enum):
 
 MOVES: dict[State, frozenset[State]] = {
     State.CONNECTED: frozenset({State.START, State.CLOSED}),
-    State.START: frozenset({State.GREETED, State.CLOSED}),
-    State.GREETED: frozenset({State.GREETED, State.MAIL, State.TLS, State.AUTH, State.CLOSED}),
+    State.START: frozenset({State.START, State.GREETED, State.CLOSED}),
+    State.GREETED: frozenset({State.START, State.GREETED, State.MAIL, State.TLS, State.AUTH, State.CLOSED}),
     State.MAIL: frozenset({State.RCPT, State.GREETED, State.CLOSED}),
     State.RCPT: frozenset({State.RCPT, State.DATA, State.GREETED, State.CLOSED}),
     State.DATA: frozenset({State.CHUNKS, State.GREETED, State.CLOSED}),
@@ -42,6 +42,7 @@ TAKEN_IN: dict[bytes, frozenset[State]] = {
     b"BDAT": frozenset({State.RCPT, State.CHUNKS}),
     b"STARTTLS": _GREETED,
     b"AUTH": _GREETED,
+    b"XCLIENT": frozenset({State.START, State.GREETED}),
 }
 """Commands bound to a state; every other command is taken in any state that reads commands (RFC 5321 section 4.1.4)."""
 
