@@ -26,6 +26,7 @@ def _peers(desk: Post) -> list[str]:
 def test_each_client_that_is_named_has_a_session_of_its_own(start: Start, desk: Post) -> None:
     with start().connect() as client:
         read_reply(client)
+        assert say(client, "EHLO c.example.net").endswith("250 XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT\r\n")
         assert say(client, *MAIL).startswith("250 2.0.0")
         for address in ("203.0.113.9", "IPV6:2001:db8::9", "[UNAVAILABLE]"):
             assert say(client, f"XCLIENT NAME=[UNAVAILABLE] ADDR={address}").startswith("220 ")
