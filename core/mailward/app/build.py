@@ -43,6 +43,7 @@ from mailward.net.revoking import Revoking
 from mailward.net.smtpd import SmtpListener, SmtpSettings
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates, server_context
+from mailward.net.tracing import Traces, trace_server
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.events import Events
 from mailward.pipeline.judge import Judge, chain_of
@@ -133,6 +134,8 @@ class SmtpRole:
         self._delivering = _Delivering(config, f"smtp{os.getpid()}", self._directory)
         self._listeners: list[SmtpListener] = []
         self._contexts: list[ssl.SSLContext] = []
+        self._traces = Traces()
+        self._watching = trace_server(config.smtp_socket, self._traces)
 
     async def start(self) -> None:
         config, delivering = self._config, self._delivering
@@ -173,9 +176,10 @@ class SmtpRole:
                 proxies=listener.proxy_from,
             )
             context = _context(listener, config, self._contexts)
-            started = SmtpListener(settings, reception, context, admissions[listener.protocol])
+            started = SmtpListener(settings, reception, context, admissions[listener.protocol], self._traces)
             await started.serve(sock)
             self._listeners.append(started)
+        await self._watching.start()
 
     def reload(self, config: Config) -> None:
         """Transactions under way keep the old judge. Raises ConfigError, and then nothing has changed."""
@@ -188,6 +192,7 @@ class SmtpRole:
         return {role: make_judge(config, filters, self._services, role) for role in Role}
 
     async def stop(self) -> None:
+        await self._watching.close()
         for listener in self._listeners:
             await listener.close()
         await self._delivering.stop()

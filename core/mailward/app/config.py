@@ -173,6 +173,11 @@ class Config:
         return self.data / "run" / "queue.sock"
 
     @property
+    def smtp_socket(self) -> Path:
+        """Where the process that takes mail answers `mailward trace`."""
+        return self.data / "run" / "smtp.sock"
+
+    @property
     def decisions_file(self) -> Path:
         return self.data / "decisions.sqlite"
 

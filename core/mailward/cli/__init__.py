@@ -20,6 +20,7 @@ from mailward.cli import (
     reload,
     scan,
     serve,
+    trace,
     train,
     tryout,
 )
@@ -64,6 +65,7 @@ app.add_typer(queue.app, name="queue")
 app.add_typer(account.app, name="account")
 app.add_typer(domain.app, name="domain")
 app.add_typer(quarantine.app, name="quarantine")
+app.command("trace")(trace.trace_command)
 app.command("train")(train.train_command)
 
 

@@ -22,6 +22,7 @@ from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.listening import SocketListener
 from mailward.net.tls import tls_facts
+from mailward.net.tracing import ConnectionTrace, Traces
 from mailward.protocol.smtp.events import Answer, Asked, Event, TlsAsked, XclientAsked
 from mailward.protocol.smtp.server import SmtpServer
 from mailward.protocol.smtp.server_replies import OK
@@ -106,6 +107,7 @@ class SmtpConnection(_Unsearched, SMTP):
         now = self.loop.time()
         self._session_end = now + settings.session_s
         self._deadline = min(now + settings.command_s, self._session_end)
+        self._trace: ConnectionTrace | None = None
         self._in_line = False  # part of a command has come
         self._data_began: float | None = None
         self._data_octets = 0
@@ -210,6 +212,7 @@ class SmtpConnection(_Unsearched, SMTP):
         self._counted_ip = peer if excess is None else None
         try:
             if excess is not None:
+                self._watch(peer or "", "refused")
                 if excess.is_news:
                     log.info("connection refused", peer=peer, limit=excess.limit, value=excess.value, source=excess.source)
                 self._machine.close(TOO_MANY_CONNECTIONS if excess.source else NO_ROOM)
@@ -229,6 +232,8 @@ class SmtpConnection(_Unsearched, SMTP):
             if self._counted_ip is not None:
                 self._listener.admission.leave(self._counted_ip)
             self._listener.connections.pop(self, None)
+            if self._trace is not None:
+                self._trace.notes("closed" if self._machine.is_closed else "the client is gone")
             if self._timeout_handle is not None:
                 self._timeout_handle.cancel()
             self._close()
@@ -246,6 +251,9 @@ class SmtpConnection(_Unsearched, SMTP):
             lmtp=settings.lmtp,
         )
         reception = self._reception = self._listener.reception_factory(session)
+        self._watch(peer, session.id)
+        if self._trace is not None and session.tls is not None:
+            self._trace.notes(f"{session.tls.version} {session.tls.cipher}")
         if self._listener.admission.is_stressed:
             self._machine.hurry()
         if is_in(peer, settings.xclient_from):
@@ -342,6 +350,8 @@ class SmtpConnection(_Unsearched, SMTP):
         if facts is None:
             raise ConnectionResetError("gone after the handshake")
         reception.tls_started(facts)
+        if self._trace is not None:
+            self._trace.notes(f"{facts.version} {facts.cipher}")
         return events
 
     async def _flush(self) -> None:
@@ -353,6 +363,12 @@ class SmtpConnection(_Unsearched, SMTP):
             await self._writer.drain()
 
     # --- small steps ---
+
+    def _watch(self, peer: str, session: str) -> None:
+        """Let those see this connection who asked for it."""
+        traces = self._listener.traces
+        if traces.are_wanted:
+            self._trace = self._machine.watcher = traces.watcher(session, peer, self._settings.listener)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -387,6 +403,7 @@ class SmtpListener(SocketListener):
         reception_factory: Callable[[Session], Reception],
         tls_context: ssl.SSLContext | None,
         admission: Admission,
+        traces: Traces | None = None,
     ) -> None:
         super().__init__(
             tls_context,
@@ -397,6 +414,7 @@ class SmtpListener(SocketListener):
         )
         self.settings = settings
         self.reception_factory = reception_factory
+        self.traces = traces or Traces()
         self.connections: dict[SmtpConnection, asyncio.Task[None]] = {}
         admission.on_stress.append(self._hurry)
 

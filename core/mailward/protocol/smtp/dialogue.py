@@ -7,6 +7,7 @@ from mailward.model.errors import LocalError
 from mailward.model.reply import TOO_MANY_RECIPIENTS, Reply
 from mailward.protocol.smtp.events import Event, Fault, Faulted
 from mailward.protocol.smtp.states import MOVES, Limits, State
+from mailward.protocol.smtp.watching import Watcher, reply_lines
 
 _STRESS_ERRORS, _STRESS_JUNK = 1, 5
 
@@ -27,6 +28,8 @@ class Dialogue:
         self._junk = 0
         self._failed_logins = 0
         self.state = State.CONNECTED
+        self.watcher: Watcher | None = None
+        """Set by the adapter when somebody watches the connection."""
 
     @property
     def is_closed(self) -> bool:
@@ -66,6 +69,9 @@ class Dialogue:
 
     def _send(self, answer: Reply) -> None:
         self._out += _octets(answer)
+        if self.watcher is not None:
+            for line in reply_lines(answer):
+                self.watcher.server_says(line)
 
     def _answer(self, answer: Reply) -> None:
         """Send, count what is an error, close where the reply says so."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from mailward.model.errors import LocalError
 from mailward.model.reply import SHUTTING_DOWN, Reply, reply
-from mailward.protocol.framing import LineFault, LineReader
+from mailward.protocol.framing import Line, LineFault, LineReader
 from mailward.protocol.smtp import server_replies as replies
 from mailward.protocol.smtp.auth import challenge_line, parse_auth, parse_response
 from mailward.protocol.smtp.events import (
@@ -40,6 +40,7 @@ from mailward.protocol.smtp.events import (
 from mailward.protocol.smtp.params import RefusedError
 from mailward.protocol.smtp.states import NEEDS_LOGIN, TAKEN_IN, Limits, State
 from mailward.protocol.smtp.transaction import MailTransactions
+from mailward.protocol.smtp.watching import HIDDEN, shown
 from mailward.protocol.smtp.xclient import KEYWORD as XCLIENT
 from mailward.protocol.smtp.xclient import parse_xclient
 
@@ -203,6 +204,8 @@ class SmtpServer(MailTransactions):
         if not isinstance(event, AuthAsked | AuthResponse):
             raise LocalError(f"a challenge is no answer to {type(event).__name__}")
         self._out += challenge_line(answer.octets)
+        if self.watcher is not None:
+            self.watcher.server_says(f"334 {HIDDEN}")
 
     # --- command lines ---
 
@@ -215,11 +218,17 @@ class SmtpServer(MailTransactions):
                 events += self._fault(Fault.OTHER_PROTOCOL, replies.NOT_SMTP)
             elif (line := self._lines.next()) is None:
                 break
-            elif line.fault is not None:
-                events += self._bad_line(line.fault)
             else:
-                events += self._auth_response(line.octets) if self.state is State.AUTH else self._command(line.octets)
+                events += self._line(line)
             self._close_if_drained()
+
+    def _line(self, line: Line) -> list[Event]:
+        in_login = self.state is State.AUTH
+        if self.watcher is not None:
+            self.watcher.client_says(shown(line, _SHOWN, in_login=in_login))
+        if line.fault is not None:
+            return self._bad_line(line.fault)
+        return self._auth_response(line.octets) if in_login else self._command(line.octets)
 
     def _bad_line(self, fault: LineFault) -> list[Event]:
         if fault is LineFault.BARE_LF:
@@ -404,3 +413,5 @@ _COMMANDS: dict[bytes, Callable[[SmtpServer, bytes], list[Event]]] = {
 _LMTP_COMMANDS = {verb: handler for verb, handler in _COMMANDS.items() if verb not in (b"EHLO", b"HELO", b"AUTH")}
 _LMTP_COMMANDS[b"LHLO"] = SmtpServer._ehlo
 """RFC 2033 section 4.1: LHLO takes the place of HELO and EHLO. Nobody logs in."""
+
+_SHOWN = frozenset(_COMMANDS) | frozenset(_LMTP_COMMANDS) | _OTHER_PROTOCOLS

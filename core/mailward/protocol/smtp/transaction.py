@@ -174,6 +174,8 @@ class MailTransactions(Dialogue):
         if data is None:
             return []
         piece = data.read(octets)
+        if self.watcher is not None:
+            self.watcher.content_comes(len(octets) - len(piece.rest or b""))
         if piece.rest is None and piece.fault is not None:
             return self._give_up(piece)
         events: list[Event] = [Content(piece.content)] if piece.content else []

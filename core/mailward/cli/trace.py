@@ -1,0 +1,81 @@
+"""`mailward trace`: what clients say and what they are told, while it happens."""
+
+import ipaddress
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of
+from mailward.cli.output import NO_INPUT, USAGE, fail, tell
+from mailward.formats.network import Network
+from mailward.formats.text import plain
+from mailward.net.local import PeerAway, Refusal
+from mailward.net.tracing import Entry, trace
+
+
+def trace_command(
+    ip: Annotated[str | None, typer.Option(help="Connections of this address.")] = None,
+    network: Annotated[str | None, typer.Option(help="Connections of this network, as 192.0.2.0/24.")] = None,
+    listener: Annotated[str, typer.Option(help="Only those to this listener, by its name in mailward.yaml.")] = "",
+    lasting: Annotated[str, typer.Option("--for", help="End after 30s, 10m, 1h ...")] = "10m",
+    connections: Annotated[int, typer.Option(min=0, help="End after so many connections; 0 for any number.")] = 0,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print SMTP connections as they happen: C: what the client says, S: what it is told, *: what else is known.
+
+    Content is counted and not shown, and neither is what belongs to a login. Connections that are open already are not seen.
+    Ctrl-C ends it. With --json each entry is a line.
+
+    Examples:
+
+      mailward trace --ip 192.0.2.1
+
+      mailward trace --network 2001:db8::/32 --listener mx --for 1h
+
+      mailward trace --ip 192.0.2.1 --connections 1 --json
+    """
+    settings = config_of(config)
+    if listener and listener not in {one.name for one in settings.listeners}:
+        fail(f"no listener is called '{listener}': {', '.join(one.name for one in settings.listeners)}", USAGE)
+    watched = _network(ip, network)
+    tell(f"watching {watched}{f' on {listener}' if listener else ''} for {lasting}; Ctrl-C ends it")
+    try:
+        for entry in _until(trace(settings.smtp_socket, watched, listener, duration_of(lasting).total_seconds()), connections):
+            if isinstance(entry, int):
+                tell(f"{entry:,} entries were missed here: too much came at once")
+            else:
+                typer.echo(json.dumps(asdict(entry)) if as_json else plain(_line(entry)))
+    except KeyboardInterrupt:
+        return
+    except PeerAway as error:
+        fail(f"no server answers: {error}; start it: mailward serve -c {settings.path}", NO_INPUT)
+    except Refusal as error:
+        fail(str(error), NO_INPUT)
+
+
+def _until(entries: Iterator[Entry | int], connections: int) -> Iterator[Entry | int]:
+    """All of them, or those up to the end of so many connections."""
+    ended = 0
+    for entry in entries:
+        yield entry
+        if isinstance(entry, Entry) and entry.who == "*" and entry.text in ("closed", "the client is gone"):
+            ended += 1
+            if ended == connections:
+                return
+
+
+def _line(entry: Entry) -> str:
+    return f"{entry.at[11:-1]} {entry.session} {entry.peer} {entry.listener} {entry.who}: {entry.text}"
+
+
+def _network(ip: str | None, network: str | None) -> Network:
+    if (ip is None) == (network is None):
+        fail("one of --ip and --network was expected", USAGE)
+    try:
+        return ipaddress.ip_network(network or str(ipaddress.ip_address(ip or "")))
+    except ValueError as error:
+        fail(f"{error}", USAGE)
