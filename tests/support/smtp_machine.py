@@ -43,7 +43,7 @@ def machine(listener: str = "mx", limits: Limits = LIMITS) -> SmtpServer:
     mechanisms = None if listener in ("mx", "lmtp", "trusted") else ("PLAIN", "LOGIN", "SCRAM-SHA-256")
     made = SmtpServer("mx.example.org", limits, offer_starttls=not tls, tls=tls, mechanisms=mechanisms, lmtp=listener == "lmtp")
     if listener == "trusted":
-        made.trust_xclient()
+        made.trust_xclient(trusted=True)
     return made
 
 

@@ -256,8 +256,7 @@ class SmtpConnection(_Unsearched, SMTP):
             self._trace.notes(f"{session.tls.version} {session.tls.cipher}")
         if self._listener.admission.is_stressed:
             self._machine.hurry()
-        if is_in(peer, settings.xclient_from):
-            self._machine.trust_xclient()
+        self._machine.trust_xclient(trusted=is_in(peer, settings.xclient_from))
         await asyncio.sleep(0)  # what an early talker sent comes in now
         if self._inbox:
             self._machine.receive_data(self._take())
@@ -317,7 +316,10 @@ class SmtpConnection(_Unsearched, SMTP):
         await self._flush()
 
     def _client_named(self, reception: Reception, asked: XclientAsked) -> Reply:
-        """From now on the connection counts as the named client's."""
+        """From now on the connection is the named client's, and counts as that.
+
+        Its right to use XCLIENT among it: proxies that let octets through behind their own XCLIENT would let through the next.
+        """
         client_ip, admission = asked.client_ip or reception.session.peer_ip, self._listener.admission
         if self._counted_ip is not None:
             admission.leave(self._counted_ip)
@@ -325,6 +327,7 @@ class SmtpConnection(_Unsearched, SMTP):
         self._counted_ip = client_ip if excess is None else None
         if excess is not None:
             return TOO_MANY_CONNECTIONS if excess.source else NO_ROOM
+        self._machine.trust_xclient(trusted=asked.client_ip is not None and is_in(client_ip, self._settings.xclient_from))
         reception.client_named(client_ip)
         return OK
 

@@ -101,9 +101,9 @@ class SmtpServer(MailTransactions):
         self._send(greeting or reply(220, None, f"{self._hostname} {'LMTP' if self._lmtp else 'ESMTP'}"))
         return []
 
-    def trust_xclient(self) -> None:
-        """This peer may say by XCLIENT whose mail it passes on."""
-        self._trusts_xclient = True
+    def trust_xclient(self, *, trusted: bool) -> None:
+        """May the client say by XCLIENT whose mail it passes on? Not unless told here."""
+        self._trusts_xclient = trusted
 
     @property
     def buffered_octets(self) -> int:
