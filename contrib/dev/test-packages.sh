@@ -36,6 +36,40 @@ else
     printf '  %-14s missing (Debian package libnet-ssleay-perl)\n' "swaks's TLS"
     missing="$missing libnet-ssleay-perl"
 fi
+# Exim conflicts with Postfix, so it is unpacked below .cache; the libraries it needs are installed.
+unpacked=$(cd "$(dirname "$0")/../.." && pwd -P)/.cache/unpacked
+library() { # library, package
+    if ! PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -q "$1"; then
+        printf '  %-14s missing (Debian package %s)\n' "$1" "$2"
+        missing="$missing $2"
+    fi
+}
+library libgnutls-dane.so libgnutls-dane0
+library libidn.so libidn12
+library libnsl.so.2 libnsl2
+library libdb-5.3.so libdb5.3
+unpack() { # package
+    if [ -d "$unpacked/$1" ]; then
+        printf '  %-14s unpacked\n' "$1"
+        return
+    fi
+    if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+        echo "make test: unpack the Debian package $1 into $unpacked/$1 first (or run on Debian)" >&2
+        exit 1
+    fi
+    echo "unpacking: $1"
+    draft=$(mktemp -d)
+    if ! (cd "$draft" && { apt-get download -qq "$1" || { apt-get update -qq && apt-get download -qq "$1"; }; } >log 2>&1 && dpkg -x "$1"_*.deb files); then
+        cat "$draft/log" >&2
+        echo "make test: apt-get could not download $1" >&2
+        exit 1
+    fi
+    mkdir -p "$unpacked"
+    chmod 755 "$draft" "$draft/files"
+    mv "$draft/files" "$unpacked/$1"
+    rm -rf "$draft"
+}
+unpack exim4-daemon-light
 [ -n "$missing" ] || exit 0
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

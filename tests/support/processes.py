@@ -19,6 +19,14 @@ def program(name: str, package: str) -> str:
     return found
 
 
+def unpacked(package: str) -> Path:
+    """The folder of a Debian package that is unpacked and not installed, because it conflicts with one that is."""
+    folder = Path(__file__).parents[2] / ".cache/unpacked" / package
+    if not folder.is_dir():
+        pytest.fail(f"this test needs the Debian package {package} unpacked: contrib/dev/test-packages.sh does it")
+    return folder
+
+
 def free_port() -> int:
     """A loopback port that is free for TCP and UDP at this moment, below those that the system gives to clients meanwhile."""
     while True:

@@ -1,0 +1,70 @@
+"""A real Exim from Debian as a client: the peer that sends in chunks (BDAT) and asks for a reply per recipient (PRDR).
+
+Debian's mail transfer agents conflict, so it is unpacked beside the Postfix that is installed. It insists on a user of its own, who
+exists only where it runs: in a mount namespace with another /etc/passwd.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.processes import unpacked
+
+_USER = "Debian-exim:x:65533:65533::/nonexistent:/usr/sbin/nologin\n"
+_GROUP = "Debian-exim:x:65533:\n"
+
+
+class Exim:
+    """Sends to 127.0.0.1:`port`. transport: further lines of its smtp transport."""
+
+    def __init__(self, folder: Path, port: int, transport: tuple[str, ...] = ()) -> None:
+        if os.geteuid() != 0:
+            pytest.fail("a real Exim can only be run by root; run make test as root")
+        self._folder = folder
+        self._program = unpacked("exim4-daemon-light") / "usr/sbin/exim4"
+        (folder / "passwd").write_text(Path("/etc/passwd").read_text() + _USER)
+        (folder / "group").write_text(Path("/etc/group").read_text() + _GROUP)
+        for name in ("spool", "log"):
+            (folder / name).mkdir()
+            os.chown(folder / name, 65533, 65533)
+        extra = "".join(f"  {line}\n" for line in transport)
+        (folder / "conf").write_text(
+            f"""exim_path = {self._program}
+spool_directory = {folder}/spool
+log_file_path = {folder}/log/%slog
+primary_hostname = relay.example.net
+trusted_users = root
+log_selector = +all
+accept_8bitmime = true
+smtputf8_advertise_hosts = *
+begin routers
+out:
+  driver = manualroute
+  route_list = * 127.0.0.1
+  self = send
+  transport = out
+begin transports
+out:
+  driver = smtp
+  port = {port}
+  hosts_try_chunking = *
+{extra}
+"""
+        )
+        os.chown(folder / "conf", 0, 0)
+        (folder / "conf").chmod(0o644)
+
+    def send(self, message: bytes, sender: str, *recipients: str, options: tuple[str, ...] = ()) -> str:
+        """Deliver in the foreground; what its log says. message: CRLF or LF line ends."""
+        run = f'mount --bind {self._folder}/passwd /etc/passwd && mount --bind {self._folder}/group /etc/group && exec "$@"'
+        done = subprocess.run(
+            [shutil.which("unshare") or "unshare", "--mount", "sh", "-c", run, "sh", str(self._program), "-C",
+             str(self._folder / "conf"), "-odi", "-i", *options, "-f", sender, *recipients],
+            input=message, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        log = (self._folder / "log/mainlog").read_text(errors="replace") if (self._folder / "log/mainlog").exists() else ""
+        assert done.returncode == 0, f"{done.stdout!r} {done.stderr!r}\n{log}"
+        return log
