@@ -12,7 +12,7 @@ from mailward.access.pop3.session import Desk as Pop3Desk
 from mailward.app.config import Config, Listener
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
-from mailward.app.relaying import make_relay
+from mailward.app.relaying import make_questions, make_relay
 from mailward.app.watching import Watchers
 from mailward.auth.acquaintances import Acquaintances
 from mailward.auth.authenticator import ChainAuthenticator
@@ -33,6 +33,7 @@ from mailward.intake.reception import Desk as ReceptionDesk
 from mailward.intake.reception import Reception
 from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
+from mailward.intake.verifying import RecipientVerifier
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.authd import AuthServer, RemoteAuthenticator
@@ -96,6 +97,12 @@ def _allowances(config: Config) -> Allowances:
     return Allowances(strangers, accounts, limits.exempt)
 
 
+def _verifier(config: Config) -> RecipientVerifier | None:
+    if config.verify_recipients == "off":
+        return None
+    return RecipientVerifier(make_questions(config).ask, is_strict=config.verify_recipients == "strict")
+
+
 class _Delivering:
     """What both roles that deliver need: store, quarantine, decisions, spool, manager, reports."""
 
@@ -155,6 +162,7 @@ class SmtpRole:
             least_free_octets=config.limits.free_disk_octets,
             allowances=_allowances(config),
             null_recipients=config.limits.null_sender_recipients,
+            verifier=_verifier(config),
         )
 
         def reception(session: Session) -> Reception:

@@ -23,6 +23,8 @@ from mailward.policy.nodes import Node, parse
 
 Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3"]
 ListenerTls = Literal["none", "starttls", "implicit"]
+VERIFYING = ("off", "on", "strict")
+"""strict: a recipient who cannot be asked for now is deferred; on: he is taken."""
 
 CONFIG_VERSION = 1
 DEFAULT_DNS = "127.0.0.1:53"
@@ -111,7 +113,7 @@ class Outbound:
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
-        "outbound", "limits",
+        "verify_recipients", "outbound", "limits",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
@@ -127,7 +129,7 @@ class Config:
     """A checked configuration. path: the file. folder: where it lies.
 
     routes: domain, or "*" for all others -> None to discard, or where its mail goes. relay_domains: those whose mail is taken
-    from anybody though their mailboxes are elsewhere.
+    from anybody though their mailboxes are elsewhere. verify_recipients: one of VERIFYING, are they asked for there first?
     """
 
     path: Path
@@ -142,6 +144,7 @@ class Config:
     listeners: tuple[Listener, ...]
     routes: Mapping[str, StaticHop | None]
     relay_domains: frozenset[str]
+    verify_recipients: str
     outbound: Outbound
     limits: Limits
 
@@ -246,6 +249,7 @@ class _Reader:
             listeners=self._listeners(root),
             routes=self._routes(root),
             relay_domains=frozenset(self._domain(str(item.value), item) for item in self._list(root, "relay_domains")),
+            verify_recipients=self._word(root, "verify_recipients", VERIFYING, "off"),
             outbound=self._outbound(root),
             limits=self._limits(root),
         )

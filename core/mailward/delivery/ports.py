@@ -9,7 +9,7 @@ from mailward.api.relaying import Relaying
 from mailward.delivery.fate import Fate
 from mailward.delivery.route import Target
 from mailward.formats.dsn import Action
-from mailward.model.address import Address
+from mailward.model.address import Address, ForwardPath
 from mailward.model.decision import DecisionRecord, LaterEvent
 from mailward.model.errors import MailwardError
 from mailward.model.ids import AccountId
@@ -61,6 +61,10 @@ class Hop(Protocol):
 
     async def send(self, mail: OutgoingMail) -> tuple[Outcome, ...]:
         """One transaction; one outcome for each forward-path, in their order, whatever happens."""
+        ...
+
+    async def ask(self, forward_path: ForwardPath) -> Outcome:
+        """Would it take a report for this recipient? Accepted or permanent only by its own reply to RCPT."""
         ...
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, RecordBudget, core_refusal, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
+from mailward.intake.verifying import RecipientVerifier
 from mailward.model.address import ForwardPath
 from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import Envelope
@@ -57,7 +58,7 @@ class Desk:
     judge: gives the judge of today for a session's role; a reload swaps it, transactions under way keep theirs.
     authenticator, rights: for submission. on_committed: told of each item once it is durable. free_octets: free space where the
     spool lies; under `least_free_octets` MAIL gets 452. allowances: how much may be sent in an hour.
-    null_recipients: of one message from the null reverse-path, 0 for any number.
+    null_recipients: of one message from the null reverse-path, 0 for any number. verifier: of strangers' recipients elsewhere.
     """
 
     hostname: str
@@ -74,6 +75,7 @@ class Desk:
     least_free_octets: int
     allowances: Allowances
     null_recipients: int = 0
+    verifier: RecipientVerifier | None = None
     refusals: RecordBudget = field(default_factory=RecordBudget)
 
 
@@ -205,6 +207,10 @@ class Reception:
         if refusal is not None:
             # An id of its own: the record of the transaction's other recipients comes under the transaction's.
             return await self._refused_early(transaction, new_queue_id(), refusal, destination.facts)
+        if self._desk.verifier is not None and destination.route == "relay" and self.session.identity is None:
+            unverified = await self._desk.verifier.refusal(event.forward_path)
+            if unverified is not None:
+                return await self._refused_by_core(transaction.envelope, str(event.forward_path), unverified)
         if event.forward_path not in transaction.envelope.forward_paths:
             transaction.envelope = transaction.envelope.with_recipient(event.forward_path, event.parameters)
             transaction.destinations.append(destination)

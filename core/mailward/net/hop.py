@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.route import Target
+from mailward.model.address import ForwardPath
 from mailward.model.session import TlsFacts
 from mailward.model.tls import TlsLevel
 from mailward.net.tls import tls_facts
@@ -90,7 +91,14 @@ class SmtpHop:
             return machine.lost(Fault.TIMED_OUT)
 
     async def send(self, mail: OutgoingMail) -> tuple[Outcome, ...]:
-        events = self.machine.send(mail)
+        return await self._ended(self.machine.send(mail))
+
+    async def ask(self, forward_path: ForwardPath) -> Outcome:
+        (outcome,) = await self._ended(self.machine.ask(forward_path))
+        return outcome
+
+    async def _ended(self, events: list[Event]) -> tuple[Outcome, ...]:
+        """Go on until the transaction that these events are of has ended."""
         try:
             async with asyncio.timeout(self._timeouts.transaction_s):
                 while not events:

@@ -429,6 +429,26 @@ SAID = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("answer", "outcome"), [(b"250 2.1.5 ok", "accepted"), (b"550 5.1.1 nobody", "permanent"), (b"450 4.2.0 x", "temporary")]
+)
+def test_a_question_is_answered_by_rcpt_alone(driver: Driver, answer: bytes, outcome: str) -> None:
+    driver.play(PLAIN)
+    driver.events += driver.machine.ask(ForwardPath(parse_mailbox("b@example.net")))
+    driver.play([(b"MAIL FROM:<>\r\n", b"250 ok\r\n"), (b"RCPT TO:<b@example.net>\r\n", answer + b"\r\n")])
+    assert [result for result, _ in driver.outcomes()] == [outcome]
+    assert driver.machine.state is State.READY and not driver.machine.is_message_sent
+    driver.send(mail("c@example.net"))
+    driver.play([(b"RSET\r\n", b"250 ok\r\n")])
+
+
+def test_t_relay_20_a_refused_mail_is_no_answer_to_a_question(driver: Driver) -> None:
+    driver.play(PLAIN)
+    driver.events += driver.machine.ask(ForwardPath(parse_mailbox("b@example.net")))
+    driver.play([(b"MAIL FROM:<>\r\n", b"550 5.1.0 no\r\n")])
+    assert [result for result, _ in driver.outcomes()] == ["temporary"]
+
+
 def run(segments: list[bytes], tls: bool, *, octet_by_octet: bool) -> Iterator[object]:
     """Send what can be sent until the connection ends, and yield what may not depend on how the segments were cut."""
     driver = Driver(octet_by_octet=octet_by_octet)

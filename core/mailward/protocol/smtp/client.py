@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from mailward.formats.xtext import encode_xtext
-from mailward.model.address import ForwardPath
+from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
 from mailward.model.errors import LocalError, PeerError
 from mailward.model.reply import Reply, reply
 from mailward.protocol.smtp.client_states import (
@@ -33,7 +33,7 @@ from mailward.protocol.smtp.wire import NO_MAIL_DATA, command, mail_data
 
 @dataclass(slots=True)
 class _Transaction:
-    """paths: those the server is asked about. refusal: of MAIL. plan: what is still to be sent."""
+    """paths: those the server is asked about. refusal: of MAIL. plan: what is still to be sent. is_question: no message comes."""
 
     mail: OutgoingMail
     paths: tuple[ForwardPath, ...]
@@ -42,6 +42,7 @@ class _Transaction:
     accepted: list[ForwardPath] = field(default_factory=list)
     answered: int = 0
     refusal: Reply | None = None
+    is_question: bool = False
 
 
 class SmtpClient:
@@ -87,14 +88,22 @@ class SmtpClient:
 
     def send(self, mail: OutgoingMail) -> list[Event]:
         """Begin a transaction, which ends in `TransactionEnded`: at once when this server cannot take the message at all."""
+        return self._begin(mail, is_question=False)
+
+    def ask(self, forward_path: ForwardPath) -> list[Event]:
+        """Would the server take a report for this recipient? Ends as `send`, without a message; by its reply to RCPT alone."""
+        return self._begin(OutgoingMail(NULL_REVERSE_PATH, (forward_path,), b""), is_question=True)
+
+    def _begin(self, mail: OutgoingMail, *, is_question: bool) -> list[Event]:
         self._need(State.READY)
         outcomes = unfit(mail, self.extensions)
         paths = tuple(path for path in dict.fromkeys(mail.forward_paths) if path not in outcomes)
         plan = deque([] if self._is_clean else [(Step.RSET, command(b"RSET"))])
         plan.append((Step.MAIL, self._mail_command(mail)))
         plan += [(Step.RCPT, self._rcpt_command(mail, path)) for path in paths]
-        plan.append((Step.DATA, command(b"DATA")))
-        self._transaction = _Transaction(mail, paths, outcomes, plan)
+        if not is_question:
+            plan.append((Step.DATA, command(b"DATA")))
+        self._transaction = _Transaction(mail, paths, outcomes, plan, is_question=is_question)
         self._move(State.TRANSACTION)
         self.is_message_sent = False
         if not paths:
@@ -227,7 +236,7 @@ class SmtpClient:
     def _recipient_answered(self, transaction: _Transaction, answer: Reply, *, positive: bool) -> None:
         path = transaction.paths[transaction.answered]
         transaction.answered += 1
-        if positive:
+        if positive and not transaction.is_question:
             transaction.accepted.append(path)
         elif answer.code == 552:  # RFC 5321 section 4.5.3.1.10: too many recipients, said by an old server
             transaction.outcomes[path] = Outcome(path, Result.TEMPORARY, answer)
@@ -274,7 +283,7 @@ class SmtpClient:
         outcomes = []
         for path in transaction.mail.forward_paths:
             outcome = transaction.outcomes.get(path)
-            if outcome is None and transaction.refusal is not None:
+            if outcome is None and transaction.refusal is not None and not transaction.is_question:
                 outcome = _outcome(path, transaction.refusal)
             outcomes.append(outcome or Outcome(path, Result.TEMPORARY, otherwise, by_peer))
         return TransactionEnded(tuple(outcomes))
