@@ -5,6 +5,7 @@ import smtplib
 import socket
 import ssl
 
+import aiosmtplib
 import pytest
 
 from mailward.net.admission import Admission, AdmissionLimits
@@ -405,3 +406,15 @@ def test_an_unforeseen_failure_outside_reception_is_451_and_tells_nothing(start:
     service.listener.reception_factory = broken  # type: ignore[assignment]
     with service.connect() as client:
         assert read_all(client) == "451 4.3.0 Temporary local problem, please try again later\r\n"
+
+
+@pytest.mark.parametrize("how", ["plain", "starttls", "implicit"])
+async def test_aiosmtplib_delivers_octet_exact(start: Start, desk: Post, how: str) -> None:
+    service = start(implicit_tls=how == "implicit", tls=how != "plain")
+    secure = {"tls_context": trusting(), "use_tls": how == "implicit", "start_tls": how == "starttls"} if how != "plain" else {}
+    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=service.port, timeout=20, **secure)  # type: ignore[arg-type]
+    async with client:
+        for message in (MESSAGE, b"\r\n" + "ü".encode() * 400 + b"\r\n"):
+            errors, _ = await client.sendmail("a@example.net", ["alice@example.org", "bob@example.org"], message)
+            assert errors == {}
+    assert [octets for _, octets in desk.spool.items] == [MESSAGE, b"\r\n" + "ü".encode() * 400 + b"\r\n"]
