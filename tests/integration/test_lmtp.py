@@ -13,7 +13,7 @@ import pytest
 from support.postfix import Postfix, postfix
 from support.processes import free_port, program
 from support.server import Server, server
-from support.smtp_service import read_reply, say
+from support.smtp_service import read_all, read_reply, say
 
 POLICY = """\
 version: 1
@@ -104,10 +104,10 @@ def test_smtplib_delivers_by_lmtp(door: Door) -> None:
 
 
 @contextlib.contextmanager
-def _postfix(next_hop: str) -> Iterator[Postfix]:
-    with postfix(
-        9, "relayhost =", f"default_transport = {next_hop}", "lmtp_tls_security_level = may", "bounce_queue_lifetime = 0"
-    ) as made:
+def _postfix(next_hop: str, *settings: str) -> Iterator[Postfix]:
+    """Set up as docs/how-to/behind-another-mail-server.md says."""
+    ours = ("relayhost =", "relay_domains = example.test", f"relay_transport = {next_hop}", "lmtp_tls_security_level = may")
+    with postfix(9, *ours, *settings) as made:
         yield made
 
 
@@ -127,6 +127,35 @@ def test_postfix_hears_of_each_recipient(door: Door, where: str) -> None:
     for name in ("demo", "other"):
         door.target.until(lambda name=name: f"postfix {where}".encode() in door.subjects(name))
     assert door.subjects("strict") == door.subjects("later") == []
+
+
+def test_postfix_asks_which_recipients_there_are(door: Door) -> None:
+    ask = ("smtpd_recipient_restrictions = reject_unverified_recipient", "unverified_recipient_reject_code = 550")
+    with (
+        _postfix(f"lmtp:unix:{door.path}", *ask, "address_verify_poll_count = 10", "address_verify_map =") as sender,
+        smtplib.SMTP("127.0.0.1", sender.port) as client,
+    ):
+        client.ehlo()
+        client.mail("a@sender.invalid")
+        assert client.rcpt("demo@example.test")[0] == 250
+        assert client.rcpt("unknown@example.test")[0] == 550
+
+
+def test_many_unknown_recipients_are_no_error_of_the_server_that_asks(door: Door) -> None:
+    with door.unix() as client:
+        read_reply(client)
+        say(client, "LHLO c.example.net", "MAIL FROM:<a@sender.invalid>")
+        for number in range(50):
+            assert say(client, f"RCPT TO:<nobody{number}@example.test>").startswith("550 5.1.1")
+        assert say(client, "RCPT TO:<demo@example.test>").startswith("250 ")
+
+
+def test_t_tls_04_plain_text_behind_starttls_of_lmtp_is_never_carried_out(door: Door) -> None:
+    with socket.create_connection(("127.0.0.1", door.port), 20) as client:
+        read_reply(client)
+        say(client, "LHLO c.example.net")
+        client.sendall(b"STARTTLS\r\nMAIL FROM:<a@sender.invalid>\r\n")
+        assert read_all(client).startswith("554 5.5.0 ")
 
 
 def _fate(log: str, name: str) -> str:
