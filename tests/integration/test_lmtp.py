@@ -1,6 +1,7 @@
-"""LMTP with real clients: swaks, smtplib and a Postfix that delivers to us, each recipient with a fate of its own. And PRDR."""
+"""LMTP with real clients: swaks, smtplib and a Postfix that delivers to us, each recipient with a fate of its own. And PRDR, with Exim."""
 
 import contextlib
+import shutil
 import smtplib
 import socket
 import stat
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from support.exim import Exim
 from support.postfix import Postfix, postfix
 from support.processes import free_port, program
-from support.server import Server, server
+from support.server import Server, open_folder, server
 from support.smtp_service import read_all, read_reply, say
 
 POLICY = """\
@@ -180,3 +182,20 @@ def test_prdr_gives_each_recipient_a_reply(door: Door) -> None:
         ("later@example.test", "tempfail"),
         ("other@example.test", "accept"),
     ]
+
+
+def test_exim_hears_of_each_recipient_by_prdr(door: Door) -> None:
+    folder = open_folder("mailward-exim-")
+    try:
+        exim = Exim(folder, door.target.port("mx"), ("hosts_try_prdr = *",))
+        to = [f"{name}@example.test" for name in NAMES]
+        log = exim.send(MESSAGE.replace(b"to several", b"exim"), "a@sender.invalid", *to)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    marks = {"demo": "=>", "strict": "**", "unknown": "**", "later": "==", "other": "->"}
+    for name, mark in marks.items():
+        assert f" {mark} {name}@example.test " in log, log
+    assert "PRDR error after" in log and "554 5.7.1 Not for her" in log and "452 4.2.2 Full" in log
+    for name in ("demo", "other"):
+        door.target.until(lambda name=name: b"exim" in door.subjects(name))
+    assert door.subjects("strict") == door.subjects("later") == []
