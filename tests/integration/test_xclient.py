@@ -106,6 +106,18 @@ def test_what_is_sent_ahead_behind_xclient_ends_the_connection(start: Start) -> 
         assert read_all(client).startswith("554 5.5.0 ")
 
 
+def test_trace_of_the_named_client_shows_the_connection(start: Start) -> None:
+    service = start()
+    traces = service.listener.traces
+    began = service.run(traces.begin({"network": "203.0.113.0/24", "listener": "", "seconds": 60}))
+    with service.connect() as client:
+        read_reply(client)
+        say(client, "NOOP", "XCLIENT ADDR=203.0.113.9", "EHLO c.example.net")
+    seen = service.run(traces.more(began))["entries"]
+    assert ("203.0.113.9", "C", "EHLO c.example.net") in [(entry[2], *entry[4:]) for entry in seen]
+    assert "NOOP" not in [entry[5] for entry in seen]
+
+
 def test_swaks_names_a_client(start: Start, desk: Post) -> None:
     named = ["--xclient-addr", "203.0.113.9", "--xclient-name", "client.example", "--xclient-helo", "client.example"]
     mail = ["--from", "a@example.net", "--to", "alice@example.org"]

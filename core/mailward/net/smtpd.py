@@ -329,6 +329,9 @@ class SmtpConnection(_Unsearched, SMTP):
             return TOO_MANY_CONNECTIONS if excess.source else NO_ROOM
         self._machine.trust_xclient(trusted=asked.client_ip is not None and is_in(client_ip, self._settings.xclient_from))
         reception.client_named(client_ip)
+        if self._trace is not None:
+            self._trace.notes(f"now {client_ip}")
+        self._watch(client_ip, reception.session.id)
         return OK
 
     async def _start_tls(self, reception: Reception) -> list[Event]:
