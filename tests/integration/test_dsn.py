@@ -98,6 +98,13 @@ def test_ret_says_how_much_of_a_failed_message_comes_back(target: Server, ret: s
     assert (f"the body of {subject}" in message.as_string()) == whole
 
 
+def test_t_tls_25_mail_that_requires_tls_comes_back_as_its_header_when_it_cannot_leave(target: Server, plain_hop: Peer) -> None:
+    submit(target, "secret", ("bob@far.test",), ("REQUIRETLS", "RET=FULL"))
+    message = report_about(target, "secret")
+    assert "Status: 5.7.30\n" in fields(message) and "the body of" not in message.as_string()
+    assert not [taken for taken in plain_hop.taken if b"secret" in taken.octets]
+
+
 def test_nobody_hears_of_what_they_did_not_ask_for(target: Server) -> None:
     submit(target, "silent-never", ("nobody@far.test",), (), "NOTIFY=NEVER")
     submit(target, "silent-success", ("nobody@far.test",), (), "NOTIFY=SUCCESS")

@@ -326,6 +326,37 @@ async def test_t_tls_08_a_certificate_of_somebody_else_is_temporary_and_told_at_
             assert "does not name 127.0.0.1 or far.test" in " ".join(text.split())
 
 
+@pytest.mark.parametrize("octets", [b"Subject: x\r\n\r\nbody\r\n", b"TLS-Required: No\r\nSubject: x\r\n\r\nbody\r\n"])
+async def test_t_tls_25_mail_that_requires_tls_goes_only_where_that_is_promised(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, octets: bytes
+) -> None:
+    """RFC 8689; its header field is ignored beside the parameter (section 4.1)."""
+    names = ("sound.test", "silent.test", "somebody.else")
+    sound, unready, other = (throw_away_certificate(tmp_path_factory.mktemp("tls"), name) for name in names)
+    trusting = verifying_context()
+    for certificate in (sound, unready, other):
+        trusting.load_verify_locations(certificate[0])
+    connector = SmtpConnector("mail.example.org", timeouts=SHORT, verifying=trusting)
+    promise = ("8BITMIME", "REQUIRETLS")
+    with (
+        peer(certificate=sound, offers=promise) as good,
+        peer(certificate=unready) as silent,
+        peer(certificate=other, offers=promise) as stranger,
+        peer(offers=promise) as clear,
+    ):
+        routes = {"sound.test": good, "silent.test": silent, "stranger.test": stranger, "clear.test": clear}
+        async with office(tmp_path, routes, connector=connector) as made:
+            items = [await made.post(f"a@{domain}", octets=octets, require_tls=True) for domain in routes]
+            await made.work()
+            (mail,) = [line for line in good.lines if line.startswith("MAIL")]
+            assert mail == f"MAIL FROM:<{SENDER}> REQUIRETLS" and good.taken[0].tls
+            assert not silent.taken and not stranger.taken and not clear.taken
+            assert not [line for host in (silent, stranger, clear) for line in host.lines if line.startswith("MAIL")]
+            assert all(made.open(item) == {} for item in items)
+            told = [text for _, text in made.reports()]
+            assert len(told) == 3 and all("Status: 5.7.30" in text and "\nbody" not in text for text in told)
+
+
 async def test_a_clear_connection_is_not_used_for_mail_that_must_be_encrypted(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

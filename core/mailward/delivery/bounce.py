@@ -15,6 +15,7 @@ from mailward.formats.dsn import Action, DeliveryReport, RecipientStatus, is_rep
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.envelope import Ret
 from mailward.model.ids import QueueId
 from mailward.queue.item import QueuedRecipient, QueueItem
 
@@ -72,6 +73,11 @@ def no_report_reason(item: QueueItem) -> str:
     return ""
 
 
+def returned(item: QueueItem) -> Ret:
+    """RET as it is heeded: of mail that requires TLS no more than the header may go a way that it has not proven (T-TLS-25)."""
+    return "HDRS" if item.ret and item.require_tls else item.ret
+
+
 def _is_proven(record: DecisionRecord) -> bool:
     facts = record.facts
     aligned = facts.get("author.domain") == facts.get("mail_from.domain")
@@ -113,7 +119,7 @@ def report(
         original=octets,
         references=message.message_id if _MESSAGE_ID.fullmatch(message.message_id) else "",
         envelope_id=item.envelope_id,
-        is_full=action == "failed" and item.ret == "FULL" and _may_go_back(octets, to),
+        is_full=action == "failed" and returned(item) == "FULL" and _may_go_back(octets, to),
     ).to_octets()
     decision = RecipientDecision(to.forward_path, "accept", 0.0, "core", f"delivery report ({action}) about {item.id}", "")
     record = DecisionRecord(

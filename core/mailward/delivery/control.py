@@ -80,6 +80,7 @@ class WaitingMessage:
     user: str
     ret: str
     envelope_id: str
+    require_tls: bool
     recipients: tuple[WaitingRecipient, ...]
 
 
@@ -265,6 +266,7 @@ def _message(item: QueueItem, states: dict[int, OpenRecipient]) -> WaitingMessag
         user=item.user,
         ret=item.ret,
         envelope_id=item.envelope_id,
+        require_tls=item.require_tls,
         recipients=tuple(_recipient(item, index, state) for index, state in sorted(states.items())),
     )
 

@@ -111,6 +111,7 @@ class Mda:
             origin=copy.item.origin,
             user=copy.item.user,
             smtputf8=copy.item.smtputf8,
+            require_tls=copy.item.require_tls,
         )
         return self._quarantine.add(held, octets)
 

@@ -17,6 +17,7 @@ import structlog
 
 from mailward.api.relaying import Relaying
 from mailward.api.services import Clock
+from mailward.delivery.bounce import returned
 from mailward.delivery.fate import Fate, local_problem, unsendable
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules
 from mailward.delivery.relay import Attempt, Relay
@@ -195,7 +196,8 @@ class OutboundManager:
             return hop
         sender = ReversePath(parse_mailbox(item.reverse_path)) if item.reverse_path else NULL_REVERSE_PATH
         said = {path: item.recipients[indexes[0]].parameters for path, indexes in paths.items()}
-        mail = OutgoingMail(sender, tuple(paths), octets, item.smtputf8, item.ret, item.envelope_id, said)
+        ret = returned(item)
+        mail = OutgoingMail(sender, tuple(paths), octets, item.smtputf8, ret, item.envelope_id, said, item.require_tls)
         talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirement, hop))
         self._talks.add(talk)
         try:

@@ -21,11 +21,15 @@ from mailward.queue.item import QueueItem
 
 
 class HostFault(enum.Enum):
-    """Why a host could not be used. NO_TLS: it is needed and not offered. TLS: the handshake or the certificate failed."""
+    """Why a host could not be used. NO_TLS: it is needed and not offered. TLS: the handshake or the certificate failed.
+
+    NO_REQUIRETLS: the message needs it, and it is not offered.
+    """
 
     UNREACHABLE = "unreachable"
     NO_TLS = "no TLS offered"
     TLS = "TLS failed"
+    NO_REQUIRETLS = "no REQUIRETLS offered"
 
 
 class HostFailed(MailwardError):
@@ -48,6 +52,9 @@ class Hop(Protocol):
 
     @property
     def level(self) -> TlsLevel: ...
+
+    @property
+    def offers_requiretls(self) -> bool: ...
 
     @property
     def is_usable(self) -> bool:

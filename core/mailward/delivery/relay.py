@@ -12,9 +12,11 @@ from mailward.delivery.route import NoRoute, Router, Target
 from mailward.formats.text import one_line
 from mailward.model.address import ForwardPath
 from mailward.model.reply import Reply, reply
-from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.model.tls import TlsLevel, TlsRequirement, strictest
 from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail, Result
 
+SENDERS_REQUIREMENT = TlsRequirement(TlsLevel.VERIFIED, "its sender requires it, REQUIRETLS")
+"""RFC 8689 section 4.2.1."""
 MOST_TRANSACTIONS = 2
 """With so many hosts of a domain a message is begun in one attempt, when they want it later."""
 
@@ -40,7 +42,9 @@ class Relay:
     async def attempt(self, domain: str, mail: OutgoingMail, requirement: TlsRequirement, hop: Hop | None) -> Attempt:
         """hop: a connection to the domain left by an attempt before; it is used, or closed."""
         attempt = Attempt()
-        if hop is not None and hop.is_usable and hop.level.strength >= requirement.level.strength:
+        if mail.require_tls:
+            requirement = strictest([SENDERS_REQUIREMENT, requirement])
+        if hop is not None and hop.is_usable and _is_fit(hop, mail, requirement):
             attempt.hop = hop
             waiting = await _send(attempt, hop, mail)
             if hop.is_usable or hop.may_have_arrived or not waiting:
@@ -70,6 +74,10 @@ class Relay:
             except HostFailed as failure:
                 failures.append((target, failure))
                 continue
+            if not _is_fit(hop, mail, requirement):
+                await hop.close()
+                failures.append((target, HostFailed(HostFault.NO_REQUIRETLS, "the server does not offer REQUIRETLS")))
+                continue
             attempt.hop = hop
             waiting = await _send(attempt, hop, mail)
             transactions += 1
@@ -85,11 +93,14 @@ class Relay:
     def _unreached(
         self, attempt: Attempt, mail: OutgoingMail, failures: Sequence[tuple[Target, HostFailed]], requirement: TlsRequirement
     ) -> None:
-        """No host was good enough. Only where every one of them lacks STARTTLS will waiting not help."""
+        """No host was good enough. Waiting will not help where each of them lacks STARTTLS, or what REQUIRETLS wants."""
         faults = {failure.fault for _, failure in failures}
         target, failure = failures[-1]
         words = f"{target}: {failure}"
-        if faults == {HostFault.NO_TLS}:
+        if mail.require_tls and HostFault.UNREACHABLE not in faults:
+            text = f"The sender requires verified TLS and REQUIRETLS, and no mail host of the domain has both: {words}"
+            _tell_all(attempt, mail, Result.PERMANENT, reply(550, "5.7.30", text))
+        elif faults == {HostFault.NO_TLS}:
             text = f"Encryption is required ({requirement.why}) and no mail host of the domain offers STARTTLS"
             _tell_all(attempt, mail, Result.PERMANENT, reply(550, "5.7.10", text))
         elif HostFault.TLS in faults and HostFault.UNREACHABLE not in faults:
@@ -101,6 +112,10 @@ class Relay:
                 words = f"{target} does not take mail now: {said}"
             _tell_all(attempt, mail, Result.TEMPORARY, reply(451, "4.4.1", words))
             attempt.is_domain_down = faults == {HostFault.UNREACHABLE}
+
+
+def _is_fit(hop: Hop, mail: OutgoingMail, requirement: TlsRequirement) -> bool:
+    return hop.level.strength >= requirement.level.strength and (hop.offers_requiretls or not mail.require_tls)
 
 
 async def _send(attempt: Attempt, hop: Hop, mail: OutgoingMail) -> tuple[ForwardPath, ...]:

@@ -112,6 +112,7 @@ class Release:
             recipients=(QueuedRecipient(held.recipient, "relay"),),
             decision=_lost_record(held) if record is None else record.with_events(()),
             smtputf8=held.smtputf8,
+            require_tls=held.require_tls,
             origin=held.origin,
             user=held.user,
         )

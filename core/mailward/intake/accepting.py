@@ -1,6 +1,5 @@
 """What is written down about a message at the moment it is answered for: trace fields, edits, and a route per recipient."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -58,26 +57,28 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
             # With LMTP and PRDR others of the same message were refused, each by its own reply.
             if Verdict(decision.verdict) not in (Verdict.REJECT, Verdict.TEMPFAIL)
         ),
-        decision=_with_wishes(judgement.record, said),
+        decision=_with_wishes(judgement.record, mail.envelope),
         smtputf8=utf8,
         origin="submission" if submitted else "inbound",
         user="" if mail.session.identity is None else mail.session.identity.user,
         ret=mail.envelope.parameters.ret,
         envelope_id=mail.envelope.parameters.envelope_id,
+        require_tls=mail.envelope.parameters.require_tls,
     )
 
 
-def _with_wishes(record: DecisionRecord, said: Sequence[RcptParameters]) -> DecisionRecord:
-    """What the sender wants to hear of each recipient, beside its verdict, for `explain`."""
-    if not any(parameters.notify or parameters.original_recipient for parameters in said):
+def _with_wishes(record: DecisionRecord, envelope: Envelope) -> DecisionRecord:
+    """What the sender wants for each recipient, beside its verdict, for `explain`."""
+    said, require_tls = envelope.rcpt_parameters, envelope.parameters.require_tls
+    if not require_tls and not any(parameters.notify or parameters.original_recipient for parameters in said):
         return record
     pairs = zip(record.recipients, said, strict=True)
-    told = tuple(replace(one, actions=one.actions + _wishes(parameters)) for one, parameters in pairs)
+    told = tuple(replace(one, actions=one.actions + _wishes(parameters, require_tls=require_tls)) for one, parameters in pairs)
     return replace(record, recipients=told)
 
 
-def _wishes(parameters: RcptParameters) -> tuple[str, ...]:
-    told = []
+def _wishes(parameters: RcptParameters, *, require_tls: bool) -> tuple[str, ...]:
+    told = ["the sender requires verified TLS on all its way (REQUIRETLS)"] if require_tls else []
     if parameters.notify:
         told.append(f"the sender wants to hear of: {', '.join(parameters.notify).lower()}")
     if parameters.original_recipient:

@@ -26,6 +26,7 @@ class MailParameters:
     """What MAIL said beside the reverse-path. size_octets is the client's estimate (RFC 1870), None when not given.
 
     prdr: the client wants a reply for each recipient (draft-hall-prdr). envelope_id: ENVID, printable ASCII, "" when not given.
+    require_tls: it goes on only over verified TLS to servers that promise the same (REQUIRETLS, RFC 8689).
     """
 
     size_octets: int | None = None
@@ -34,6 +35,7 @@ class MailParameters:
     ret: Ret = ""
     envelope_id: str = ""
     prdr: bool = False
+    require_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,10 @@ class SmtpHop:
         self._timeouts = timeouts
 
     @property
+    def offers_requiretls(self) -> bool:
+        return self.tls is not None and self.machine.extensions.requiretls
+
+    @property
     def is_usable(self) -> bool:
         return self.machine.state is State.READY and not self._wire.ended and not self._wire
 

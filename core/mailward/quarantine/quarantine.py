@@ -18,8 +18,8 @@ from mailward.model.decision import utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 
-_VERSION = 2
-"""2 adds what a release needs to know, and what became of an entry."""
+_VERSION = 3
+"""2 adds what a release needs to know, and what became of an entry; 3 whether it may leave only by way of REQUIRETLS."""
 _ADDED = (
     "route TEXT NOT NULL DEFAULT 'mailbox'",
     "reverse_path TEXT NOT NULL DEFAULT ''",
@@ -31,16 +31,20 @@ _ADDED = (
     "releasing TEXT NOT NULL DEFAULT ''",
     "ended TEXT NOT NULL DEFAULT ''",
 )
+_ADDED_IN_3 = "require_tls INTEGER NOT NULL DEFAULT 0"
 _SCHEMA = f"""
 CREATE TABLE held (
   delivery_key TEXT PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL, recipient TEXT NOT NULL, reason TEXT NOT NULL,
-  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, {", ".join(_ADDED)}
+  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, {", ".join(_ADDED)}, {_ADDED_IN_3}
 ) WITHOUT ROWID;
 CREATE INDEX held_by_time ON held (held_at);
 """
 # Form 1 said only in words what a message was held for; the mail in it was all for mailboxes here.
 _KNOWN_INFECTED = "UPDATE held SET infected = 1 WHERE reason LIKE '%infected%' OR reason LIKE '%antivirus%'"
-_UPGRADES = {1: "; ".join([*(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED), _KNOWN_INFECTED])}
+_UPGRADES = {
+    1: "; ".join([*(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED), _KNOWN_INFECTED]),
+    2: f"ALTER TABLE held ADD COLUMN {_ADDED_IN_3}",
+}
 _REMEMBERED = timedelta(days=30)
 """Longer than any queue keeps a message."""
 
@@ -52,7 +56,7 @@ class Held:
     index: the recipient's place in the queue item; copies kept anew have that and a multiple of all recipients.
 
     route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
-    origin, user, smtputf8: as of the queue item. subject: for people.
+    origin, user, smtputf8, require_tls: as of the queue item. subject: for people.
     """
 
     delivery_key: str
@@ -69,6 +73,7 @@ class Held:
     origin: Origin = "inbound"
     user: str = ""
     smtputf8: bool = False
+    require_tls: bool = False
 
 
 _COLUMNS = ", ".join("number" if field.name == "index" else field.name for field in fields(Held))
@@ -168,5 +173,5 @@ class Quarantine:
         return self._folder / f"{held.id}-{held.index}.eml"
 
 
-def _held(row: tuple[str, str, int, str, str, str, int, str, str, str, int, Origin, str, int]) -> Held:
-    return Held(row[0], QueueId(row[1]), *row[2:10], bool(row[10]), row[11], row[12], bool(row[13]))
+def _held(row: tuple[str, str, int, str, str, str, int, str, str, str, int, Origin, str, int, int]) -> Held:
+    return Held(row[0], QueueId(row[1]), *row[2:10], bool(row[10]), row[11], row[12], bool(row[13]), bool(row[14]))

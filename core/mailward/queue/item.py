@@ -17,7 +17,7 @@ from mailward.model.ids import QueueId
 
 ITEM_VERSION = 4
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
-(RFC 3461). Items of 1 to 3 are read."""
+(RFC 3461) and of TLS (RFC 8689). Items of 1 to 3 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 
@@ -48,7 +48,8 @@ class QueueItem:
     """One accepted message. trace: the fields we put on top (Received, Authentication-Results), CRLF line ends, as text.
 
     received_at: ISO 8601 in UTC. edits: hold for every recipient and refer to the message as received. origin: as in
-    `api.relaying`. user: the address of the account that submitted it, "" for none. ret, envelope_id: as in `MailParameters`.
+    `api.relaying`. user: the address of the account that submitted it, "" for none. ret, envelope_id,
+    require_tls: as in `MailParameters`.
     """
 
     id: QueueId
@@ -64,6 +65,7 @@ class QueueItem:
     user: str = ""
     ret: Ret = ""
     envelope_id: str = ""
+    require_tls: bool = False
     version: int = field(default=ITEM_VERSION)
 
     def to_json(self) -> str:

@@ -379,6 +379,16 @@ def test_t_relay_19_dsn_is_passed_on_where_it_is_offered_and_as_xtext(driver: Dr
     assert [outcome.reports_there for outcome in ended.outcomes] == [offers, False]
 
 
+def test_t_tls_25_requiretls_is_given_and_without_it_nothing_is_sent(driver: Driver) -> None:
+    driver.play([*OPENING, (EHLO, b"250-mx.example.net\r\n250 REQUIRETLS\r\n")])
+    driver.send(replace(mail(), require_tls=True))
+    assert driver.written() == b"MAIL FROM:<a@example.org> REQUIRETLS\r\n"
+    without = Driver()
+    without.play(PLAIN)
+    without.send(replace(mail(), require_tls=True))
+    assert without.written() == b"" and without.outcomes()[0][1].startswith("550 5.7.30")
+
+
 def test_only_the_recipient_that_needs_smtputf8_fails_for_lack_of_it() -> None:
     driver = Driver()
     driver.play(PLAIN)

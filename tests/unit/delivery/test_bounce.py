@@ -156,3 +156,10 @@ def test_ret_decides_what_comes_back_with_a_failure(action: Action, ret: Ret, oc
     way = {"to": replace(TO, route=route), "hostname": "mx.example.org", "from_domain": "example.org", "at": NOW, "id": ID}
     made = report(about, octets, action, {0: fate()}, **way)  # type: ignore[arg-type]
     assert (octets.partition(b"\r\n\r\n")[2] in made.octets) == whole
+
+
+def test_t_tls_25_of_mail_that_requires_tls_only_the_header_comes_back() -> None:
+    about = replace(item(), ret="FULL", require_tls=True)
+    way = {"to": TO, "hostname": "mx.example.org", "from_domain": "example.org", "at": NOW, "id": ID}
+    made = report(about, OCTETS, "failed", {0: fate()}, **way)  # type: ignore[arg-type]
+    assert b"text/rfc822-headers" in made.octets and b"\r\nHi\r\n" not in made.octets

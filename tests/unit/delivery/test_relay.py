@@ -38,6 +38,7 @@ class FakeHop:
         self.tls = TlsFacts("TLSv1.3", "x") if level is not TlsLevel.OPPORTUNISTIC else None
         self.level = level
         self.is_usable = True
+        self.offers_requiretls = "requiretls" in answers
         self.may_have_arrived = arrived
         self.sent: list[tuple[ForwardPath, ...]] = []
         self._answers = answers
@@ -77,14 +78,18 @@ class FakeConnector:
 
 
 async def attempt(
-    connector: FakeConnector, requirement: TlsRequirement = ANY, *paths: ForwardPath, hop: FakeHop | None = None
+    connector: FakeConnector,
+    requirement: TlsRequirement = ANY,
+    *paths: ForwardPath,
+    hop: FakeHop | None = None,
+    require_tls: bool = False,
 ) -> Attempt:
     zone = FakeZone()
     zone.add("example.net", "MX", *(f"{n} {host}" for n, host in enumerate(connector.hosts)))
     for n, host in enumerate(connector.hosts):
         zone.add(host, "A", f"9.9.9.{n}")
     relay = Relay(Router(zone, hostname="mail.example.org", routes={}), connector)
-    mail = OutgoingMail(NULL_REVERSE_PATH, paths or (PATH,), MAIL.octets)
+    mail = OutgoingMail(NULL_REVERSE_PATH, paths or (PATH,), MAIL.octets, require_tls=require_tls)
     return await relay.attempt("example.net", mail, requirement, hop)
 
 
@@ -182,3 +187,38 @@ async def test_what_routing_says_is_told_as_our_own_words() -> None:
     relay = Relay(Router(FakeZone(), hostname="mail.example.org", routes={}), FakeConnector({}))
     found = await relay.attempt("example.net", MAIL, ANY, None)
     assert found.fates[PATH].status == "5.1.2" and not found.fates[PATH].words[0].isdigit()
+
+
+PROMISES = {"*": GOOD, "requiretls": GOOD}
+BUSY_PROMISES = {"*": BUSY, "requiretls": GOOD}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "result", "code"),
+    [
+        ([NO_TLS, BAD_TLS, GOOD, PROMISES], Result.ACCEPTED, "2.0.0"),
+        ([GOOD], Result.PERMANENT, "5.7.30"),
+        ([NO_TLS], Result.PERMANENT, "5.7.30"),
+        ([BAD_TLS, GOOD], Result.PERMANENT, "5.7.30"),
+        ([GOOD, DOWN], Result.TEMPORARY, "4.4.1"),
+        ([DOWN, GOOD], Result.TEMPORARY, "4.4.1"),
+        ([BUSY_PROMISES, GOOD], Result.TEMPORARY, "4.3.0"),
+    ],
+)
+async def test_t_tls_25_mail_that_requires_tls_is_given_up_only_when_no_host_of_the_domain_may_have_it(
+    hosts: list[HostFailed | Reply | Mapping[str, Reply]], result: Result, code: str
+) -> None:
+    connector = FakeConnector({f"mx{n}.test": host for n, host in enumerate(hosts)})
+    found = await attempt(connector, require_tls=True)
+    assert (found.fates[PATH].result, found.fates[PATH].status) == (result, code)
+    assert {level for _, level in connector.asked} == {TlsLevel.VERIFIED} and len(connector.asked) == len(hosts)
+    assert all(hop.offers_requiretls or not hop.sent for hop in connector.hops.values())
+
+
+@pytest.mark.parametrize(("answers", "level"), [({"*": GOOD}, TlsLevel.VERIFIED), (PROMISES, TlsLevel.REQUIRED)])
+async def test_t_tls_25_a_connection_made_for_other_mail_is_not_used_when_it_is_not_fit(
+    answers: Mapping[str, Reply], level: TlsLevel
+) -> None:
+    old = FakeHop(Target("old.test", "9.9.9.9", 25), answers, level, breaks=False, arrived=False)
+    found = await attempt(FakeConnector({"mx1.test": PROMISES}), hop=old, require_tls=True)
+    assert not old.sent and not old.is_usable and found.fates[PATH].result is Result.ACCEPTED

@@ -99,7 +99,9 @@ async def test_t_q_10_cut_short_and_repeated_it_makes_one_copy_in_one_mailbox(
 
 
 async def test_mail_for_another_server_becomes_a_queue_item_as_it_would_have_been(place: Place, tmp_path: Path) -> None:
-    held = replace(place.hold("ann@gateway.example", "relay"), origin="submission", user="bob@example.org", smtputf8=True)
+    held = replace(
+        place.hold("ann@gateway.example", "relay"), origin="submission", user="bob@example.org", smtputf8=True, require_tls=True
+    )
     released = await place.release.release(held)
     await place.close()
     keeper = Spool(tmp_path / "spool", Disk(), owner="queue")
@@ -107,6 +109,7 @@ async def test_mail_for_another_server_becomes_a_queue_item_as_it_would_have_bee
     item = keeper.item(queue_id)
     assert released.outcome == f"released by admin to the queue as {queue_id}" and queue_id != held.id
     assert (item.reverse_path, item.origin, item.user, item.smtputf8) == ("a@example.net", "submission", "bob@example.org", True)
+    assert item.require_tls, "T-TLS-25: a release does not loosen it"
     assert [(r.forward_path, r.route) for r in item.recipients] == [("ann@gateway.example", "relay")]
     assert item.decision.id == held.id, "what becomes of it is told under the id that people know"
     copy = Copy(item, 0, keeper.octets(queue_id))

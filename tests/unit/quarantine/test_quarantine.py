@@ -183,7 +183,7 @@ PRAGMA user_version = 2;
 """
 
 
-def test_t_q_14_the_form_on_disk_is_as_it_was(tmp_path: Path) -> None:
+def test_t_q_14_an_entry_of_form_2_is_read_and_new_ones_stand_beside_it(tmp_path: Path) -> None:
     folder = tmp_path / "quarantine"
     folder.mkdir(mode=0o700)
     connection = sqlite3.connect(folder / "index.sqlite")
@@ -192,7 +192,9 @@ def test_t_q_14_the_form_on_disk_is_as_it_was(tmp_path: Path) -> None:
     quarantine = Quarantine(folder, Disk())
     assert quarantine.find(QueueId("a1"), 1) == (replace(_held(1), size_octets=22),)
     assert quarantine.read("a1:1") == OCTETS
-    quarantine.add(_held(7), OCTETS)
+    assert (folder / "index.sqlite.form-2").exists()
+    quarantine.add(replace(_held(7), require_tls=True), OCTETS)
+    assert [held.require_tls for held in quarantine.find(QueueId("a1"))] == [False, True]
     rows = connection.execute("SELECT delivery_key, number FROM held ORDER BY number").fetchall()
     assert rows == [("a1:1", 1), ("a1:7", 7)] and (folder / "a1-7.eml").exists()
     connection.close()

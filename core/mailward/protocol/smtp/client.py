@@ -1,4 +1,4 @@
-"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2920, 3207, 3461, 6152, 6531).
+"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2920, 3207, 3461, 6152, 6531, 8689).
 
 The caller feeds octets and takes octets; what the server's replies mean comes out as events. Whatever octets arrive, the
 outcome is one of these events, and each recipient of a transaction has exactly one outcome at its end. Nothing but what
@@ -305,6 +305,8 @@ class SmtpClient:
             parameters += b" BODY=8BITMIME"
         if mail.common_part_needs_smtputf8 or not all(path.address.is_ascii for path in mail.forward_paths):
             parameters += b" SMTPUTF8" if offered.smtputf8 else b""
+        if mail.require_tls:
+            parameters += b" REQUIRETLS"
         if offered.dsn and mail.ret:
             parameters += b" RET=" + mail.ret.encode("ascii")
         if offered.dsn and mail.envelope_id:

@@ -16,6 +16,7 @@ from mailward.protocol.smtp.wire import is_sound
 MALFORMED_CONTENT = reply(554, "5.6.0", "The message holds NUL, or CR or LF outside a line end")
 TOO_BIG_THERE = reply(552, "5.3.4", "The message is larger than the next server takes")
 EIGHT_BIT_NOT_TAKEN = reply(554, "5.6.3", "The message has 8-bit content and the next server does not offer 8BITMIME")
+REQUIRETLS_NOT_TAKEN = reply(550, "5.7.30", "The sender requires REQUIRETLS and the next server does not offer it")
 SMTPUTF8_NOT_TAKEN = reply(
     553, "5.6.7", "An internationalized address or header field, and the next server does not offer SMTPUTF8"
 )
@@ -26,6 +27,7 @@ class OutgoingMail:
     """octets: CRLF line ends, not dot-stuffed. smtputf8: it was submitted so, and its header may be UTF-8 (RFC 6531).
 
     ret, envelope_id, rcpt_parameters: what its sender wants to hear, for a server that offers DSN (RFC 3461 section 5.2.1).
+    require_tls: only to a server that offers REQUIRETLS; the caller sees to it that the connection is verified (RFC 8689).
     """
 
     reverse_path: ReversePath
@@ -35,6 +37,7 @@ class OutgoingMail:
     ret: Ret = ""
     envelope_id: str = ""
     rcpt_parameters: Mapping[ForwardPath, RcptParameters] = field(default_factory=dict)
+    require_tls: bool = False
 
     @property
     def is_eight_bit(self) -> bool:
@@ -59,6 +62,7 @@ class Extensions:
     dsn: bool = False
     pipelining: bool = False
     starttls: bool = False
+    requiretls: bool = False
 
     @classmethod
     def of(cls, lines: tuple[str, ...]) -> "Extensions":
@@ -74,6 +78,7 @@ class Extensions:
             dsn="DSN" in offered,
             pipelining="PIPELINING" in offered,
             starttls="STARTTLS" in offered,
+            requiretls="REQUIRETLS" in offered,
         )
 
 
@@ -119,6 +124,8 @@ def unfit(mail: OutgoingMail, extensions: Extensions) -> dict[ForwardPath, Outco
 def _common_reason(mail: OutgoingMail, extensions: Extensions) -> Reply | None:
     if not is_sound(mail.octets):
         return MALFORMED_CONTENT
+    if mail.require_tls and not extensions.requiretls:
+        return REQUIRETLS_NOT_TAKEN
     if extensions.size_octets and len(mail.octets) > extensions.size_octets:
         return TOO_BIG_THERE
     if mail.common_part_needs_smtputf8 and not extensions.smtputf8:

@@ -1,5 +1,5 @@
 """What stands behind MAIL FROM: and RCPT TO: (RFC 5321 section 4.1.2; RFC 1870 SIZE, RFC 6152 BODY, RFC 6531
-SMTPUTF8, RFC 4954 AUTH, RFC 3461 RET, ENVID, NOTIFY and ORCPT).
+SMTPUTF8, RFC 4954 AUTH, RFC 3461 RET, ENVID, NOTIFY and ORCPT, RFC 8689 REQUIRETLS).
 
 Paths are read by `formats.address`; here they are split from the parameters, and the parameters become values.
 """
@@ -43,11 +43,12 @@ class RefusedError(PeerError):
 
 
 def parse_mail(
-    argument: bytes, *, extended: bool, size_limit_octets: int, auth: bool, prdr: bool = False
+    argument: bytes, *, extended: bool, size_limit_octets: int, auth: bool, prdr: bool = False, tls: bool = False
 ) -> tuple[ReversePath, MailParameters]:
     """The argument of MAIL, b"FROM:<a@example.net> SIZE=1000".
 
-    extended: the session was opened by EHLO, without which no parameter is known. auth: AUTH is among them; prdr: so is PRDR.
+    extended: the session was opened by EHLO, without which no parameter is known. auth: AUTH is among them; prdr: so is PRDR;
+    tls: so is REQUIRETLS.
     Raises RefusedError.
     """
     text = _after_keyword(argument, b"FROM:", "MAIL FROM:<reverse-path> [parameters]")
@@ -61,6 +62,10 @@ def parse_mail(
             _check_auth(value)
         elif name == "PRDR" and prdr and value is None:
             parameters = replace(parameters, prdr=True)
+        elif name == "REQUIRETLS" and tls:
+            if value is not None:
+                raise RefusedError(reply(501, "5.5.4", "REQUIRETLS takes no value"))
+            parameters = replace(parameters, require_tls=True)
         else:
             parameters = _mail_parameter(parameters, name, value, size_limit_octets)
     if not parameters.smtputf8 and not text[: len(text) - len(rest)].isascii():

@@ -308,7 +308,8 @@ class SmtpServer(MailTransactions):
         starttls = ("STARTTLS",) if self._offer_starttls else ()
         auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()
         xclient = (XCLIENT,) if self._trusts_xclient else ()
-        return (*always, *prdr, *starttls, *auth, *xclient)
+        requiretls = ("REQUIRETLS",) if self._tls else ()
+        return (*always, *prdr, *starttls, *requiretls, *auth, *xclient)
 
     def _noop(self, argument: bytes) -> list[Event]:
         self._send(replies.OK)

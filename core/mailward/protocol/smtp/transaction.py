@@ -35,6 +35,7 @@ class MailTransactions(Dialogue):
         self._lmtp = lmtp
         self._offer_prdr = offer_prdr
         self._extended = False
+        self._tls = False
         self._is_submission = False
         self._waiting: Asked | None = None
         self._content: MailData | Chunks | Skipped | None = None
@@ -55,7 +56,12 @@ class MailTransactions(Dialogue):
         limit = self._limits.message_octets
         try:
             path, parameters = parse_mail(
-                argument, extended=self._extended, size_limit_octets=limit, auth=self._is_submission, prdr=self._offer_prdr
+                argument,
+                extended=self._extended,
+                size_limit_octets=limit,
+                auth=self._is_submission,
+                prdr=self._offer_prdr,
+                tls=self._tls,
             )
         except RefusedError as refused:
             return self._refuse(refused.reply)
