@@ -148,7 +148,9 @@ async def test_mail_of_our_own_users_is_asked_about_nowhere(tmp_path: Path, fake
     settings = DnsblSettings(addresses={"bl.test": ()})
     given = replace(services(tmp_path), resolver=fake_zone)
     submission = replace(session("192.0.2.9"), role=Role.SUBMISSION)
-    assert await dnsbl.inspect_mail(submission, envelope("a@example.net"), settings, given) is None
+    lmtp = replace(session("192.0.2.9"), lmtp=True)
+    for ours in (submission, lmtp):
+        assert await dnsbl.inspect_mail(ours, envelope("a@example.net"), settings, given) is None
     assert fake_zone.asked == []
 
 

@@ -2,20 +2,22 @@
 
 import random
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from mailward.api import KeyValue
+from mailward.api import KeyValue, Role
 from mailward.model.errors import PolicyError
 from mailward.services.kv import SqliteKeyValue
 from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, Scan
 from mailward_plugins import dnsbl, greylist, spf
 from mailward_plugins.greylist import table as tables
 from mailward_plugins.greylist.rules import keys_of, source_of_mail
-from mailward_plugins.greylist.settings import GreylistFacts
+from mailward_plugins.greylist.settings import GreylistFacts, GreylistSettings
 from mailward_plugins.greylist.table import CHOICES, Entry, Table
+from support.plugin_services import envelope, evidence, services, session
 
 MAIL = "From: a@example.net\nSubject: hi\n\nhello\n"
 RULE = {
@@ -135,6 +137,13 @@ def test_a_domain_that_lets_everybody_in_vouches_for_nobody(send: Sender, fake_z
 @pytest.mark.parametrize("ip", ["127.0.0.1", "10.0.0.1", "::1", "fd00::1"])
 def test_our_own_machines_are_not_delayed(scan: Scan, ip: str) -> None:
     assert scan(MAIL, [greylist], ip=ip).facts("greylist") == GreylistFacts()
+
+
+async def test_users_and_servers_of_ours_are_not_delayed(tmp_path: Path) -> None:
+    given, settings = services(tmp_path), GreylistSettings(exempt=())
+    user, lmtp = replace(session(), role=Role.SUBMISSION), replace(session(), lmtp=True)
+    for ours in (user, lmtp):
+        assert await greylist.inspect_message(ours, envelope("a@example.net"), evidence(), settings, given) is None
 
 
 def test_networks_and_domains_that_are_exempt(scan: Scan, clock: FakeClock, fake_zone: FakeZone) -> None:

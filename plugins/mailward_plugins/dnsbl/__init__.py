@@ -29,8 +29,8 @@ async def inspect_mail(
     session: SessionView, envelope: EnvelopeView, settings: DnsblSettings, services: Services
 ) -> list[Finding] | None:
     """One finding for each listing and each list that failed; none when nothing is asked or nothing found."""
-    if session.role is Role.SUBMISSION or session.identity is not None:
-        return None
+    if session.role is Role.SUBMISSION or session.identity is not None or session.lmtp:
+        return None  # a user, or a server of ours
     questions = list(_questions(session, envelope, settings))
     found = await Lookup(services.resolver).ask(questions, settings.time_limit.total_seconds())
     for one in found:

@@ -21,8 +21,8 @@ async def inspect_message(
     session: SessionView, envelope: EnvelopeView, evidence: Evidence, settings: GreylistSettings, services: Services
 ) -> Finding | None:
     """One finding, of which only an early message's has a symbol; None where nothing is remembered."""
-    if session.role is Role.SUBMISSION or session.identity is not None:
-        return None
+    if session.role is Role.SUBMISSION or session.identity is not None or session.lmtp:
+        return None  # a user, or a server of ours
     try:
         peer = normal_ip(session.peer_ip)
     except ValueError:
