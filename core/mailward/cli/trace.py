@@ -42,9 +42,11 @@ def trace_command(
     if listener and listener not in {one.name for one in settings.listeners}:
         fail(f"no listener is called '{listener}': {', '.join(one.name for one in settings.listeners)}", USAGE)
     watched = _network(ip, network)
-    tell(f"watching {watched}{f' on {listener}' if listener else ''} for {lasting}; Ctrl-C ends it")
+    seconds = duration_of(lasting).total_seconds()
     try:
-        for entry in _until(trace(settings.smtp_socket, watched, listener, duration_of(lasting).total_seconds()), connections):
+        entries = trace(settings.smtp_socket, watched, listener, seconds)
+        tell(f"watching {watched}{f' on {listener}' if listener else ''} for {lasting}; Ctrl-C ends it")
+        for entry in _until(entries, connections):
             if isinstance(entry, int):
                 tell(f"{entry:,} entries were missed here: too much came at once")
             else:

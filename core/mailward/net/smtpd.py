@@ -374,7 +374,11 @@ class SmtpConnection(_Unsearched, SMTP):
         """Let those see this connection who asked for it."""
         traces = self._listener.traces
         if traces.are_wanted:
-            self._trace = self._machine.watcher = traces.watcher(session, peer, self._settings.listener)
+            found = traces.watcher(session, peer, self._settings.listener)
+            if self._trace is None:
+                self._trace = self._machine.watcher = found
+            else:  # whoever watches the proxy sees the connection to its end
+                self._trace.joined_by(found)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

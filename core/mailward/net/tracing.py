@@ -55,6 +55,8 @@ class _Trace:
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, entry: Entry) -> None:
+        if self.is_over:
+            return
         if len(self.entries) >= MOST_ENTRIES:
             self.missed += 1
             return
@@ -131,6 +133,12 @@ class ConnectionTrace:
     def content_comes(self, octets: int) -> None:
         self._content_octets += octets
 
+    def joined_by(self, other: "ConnectionTrace | None") -> None:
+        """The connection has become another client's, whom others watch."""
+        if other is not None:
+            self._traces = [*self._traces, *(trace for trace in other._traces if trace not in self._traces)]
+            self._who = other._who
+
     def notes(self, text: str) -> None:
         """What is neither said by the client nor by the server."""
         self._add("*", text)
@@ -150,13 +158,17 @@ def trace_server(path: Path, traces: Traces) -> LocalServer:
 
 
 def trace(path: Path, network: Network, listener: str, seconds: float) -> Iterator[Entry | int]:
-    """What happens, as it happens; a number says how many entries were missed here. Blocking, for the command line.
+    """What happens from now on, as it happens; a number says how many entries were missed here. Blocking, for the command line.
 
     listener: its name, "" for any. Raises PeerAway and Refusal.
     """
     begun = call_once(path, "begin", {"network": str(network), "listener": listener, "seconds": seconds})
+    return _fetched(path, str(begun["trace"]))
+
+
+def _fetched(path: Path, name: str) -> Iterator[Entry | int]:
     while True:
-        answer = cast(dict[str, Any], call_once(path, "more", {"trace": begun["trace"]}))
+        answer = cast(dict[str, Any], call_once(path, "more", {"trace": name}))
         yield from (Entry(*row) for row in answer["entries"])
         if answer["missed"]:
             yield int(answer["missed"])

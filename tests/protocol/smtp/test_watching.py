@@ -55,6 +55,11 @@ LOGINS = [
     ["AUTH NONSENSE " + SECRET, SECRET],
     [SECRET],
     ["PASS secret"],
+    ["AUTH PLAIN\t" + SECRET],
+    ["AUTH " + SECRET],
+    ["AUTH PLAIN=" + SECRET],
+    ["AUTH\tPLAIN " + SECRET],
+    ["AUTHPLAIN " + SECRET],
     ["AUTH PLAIN " + SECRET, "AUTH PLAIN " + SECRET],
 ]
 

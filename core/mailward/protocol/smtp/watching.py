@@ -11,6 +11,10 @@ from mailward.protocol.framing import Line
 
 HIDDEN = "<hidden>"
 _MOST_CHARACTERS = 1000
+_MECHANISMS = frozenset(
+    b"PLAIN LOGIN CRAM-MD5 DIGEST-MD5 EXTERNAL XOAUTH2 OAUTHBEARER GSSAPI NTLM"
+    b" SCRAM-SHA-1 SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-256-PLUS".split()
+)
 
 
 class Watcher(Protocol):
@@ -37,6 +41,8 @@ def shown(line: Line, verbs: Container[bytes], *, in_login: bool) -> str:
         return f"<{len(line.octets):,} octets that are no command>"
     if verb.upper() == b"AUTH":
         mechanism, _, initial = argument.strip().partition(b" ")
+        if mechanism.upper() not in _MECHANISMS:  # a client may leave it out, or what stands between it and the password
+            return f"AUTH {HIDDEN}" if argument.strip() else "AUTH"
         return " ".join(("AUTH", _escaped(mechanism), *((HIDDEN,) if initial else ())))
     return _escaped(line.octets)
 
