@@ -88,6 +88,20 @@ async def test_a_forwarded_message_passes_by_its_signature(tmp_path: Path) -> No
         (b"From: ann@example.net\r\nFrom: ceo@bank.example\r\n", "DMARC_SEVERAL_AUTHORS", "permerror"),
         (b"", "DMARC_NO_AUTHOR", "permerror"),
         (b"From: nobody at all\r\n", "DMARC_NO_AUTHOR", "permerror"),
+        *(
+            (b"From: " + shown + b"\r\n", "DMARC_UNREADABLE_AUTHOR", "permerror")
+            for shown in (
+                *(
+                    b'"ceo@bank.example"',
+                    b'"ceo@bank.example" <>',
+                    b"(ceo@bank.example) <>",
+                    b"=?utf-8?q?ceo=40bank.example?= <>",
+                ),
+                *("CEO <ceo@bank.example\u200e>".encode(), "<ceo@\u200ebank.example>".encode(), b"ceo@bank.example\xa0"),
+                *(b'ceo@"bank.example"', b'ceo"@bank.example', b"ceo@-bank.example", "ceo\uff20bank.example".encode()),
+                b"ceo@" + b"l" * 64 + b".bank.example",
+            )
+        ),
         (b"From: a@[192.0.2.1]\r\n", "DMARC_NO_AUTHOR", "none"),
         (b"From: =?utf-8?q?B?= <x@b\xc3\xbccher.example>\r\n", "DMARC_NONE", "none"),
     ],

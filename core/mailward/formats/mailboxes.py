@@ -55,7 +55,7 @@ class Mailbox:
     @property
     def domains_in_name(self) -> frozenset[str]:
         """The domains of the addresses that the display name shows to people (T-HDR-08)."""
-        return frozenset(comparable_domain(found[1] or found[2]) for found in _DOMAIN_IN_NAME.finditer(self.display_name))
+        return _domains_in(self.display_name)
 
     @property
     def has_other_address_in_name(self) -> bool:
@@ -69,6 +69,11 @@ class Group:
 
     name_octets: bytes
     mailboxes: tuple[Mailbox, ...]
+
+    @property
+    def has_other_address_in_name(self) -> bool:
+        """Does its name, which people see as an author's, show an address of another domain than its mailboxes'?"""
+        return not _domains_in(decode_words(self.name_octets)) <= {m.address.domain for m in self.mailboxes if m.address}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +125,20 @@ class AddressList:
 
     @property
     def shows_other_domains(self) -> bool:
-        """Is there a mailbox without an address, and does the list name or show several domains? Nobody can tell which counts."""
+        """Does a group pass for an author, or does a list with a mailbox that has no address name or show several domains?
+
+        Nobody can tell which of them counts.
+        """
+        if any(isinstance(entry, Group) and entry.has_other_address_in_name for entry in self.entries):
+            return True
         if all(mailbox.address is not None for mailbox in self.mailboxes):
             return False
         shown = frozenset[str]().union(*(mailbox.domains_in_name for mailbox in self.mailboxes))
         return len(shown | self.domains_of_any_reader) > 1
+
+
+def _domains_in(shown: str) -> frozenset[str]:
+    return frozenset(comparable_domain(found[1] or found[2]) for found in _DOMAIN_IN_NAME.finditer(shown))
 
 
 def read_address_list(value: bytes) -> AddressList:

@@ -13,7 +13,7 @@ from mailward.api import ANOMALIES, Anomaly, Asked, MessageView, Reading, Readin
 _BLANKS = b" \t\r\n"
 _FRAGMENTS = frozenset({"message/partial", "message/external-body"})
 _REFUSED_SIZES = frozenset({"FIELD_TOO_BIG", "HEADER_BLOCK_TOO_BIG", "TOO_MANY_FIELDS"})
-_HARMLESS_SIZES = frozenset({"TEXT_TOO_BIG", "TOO_MANY_ADDRESSES", "TOO_MANY_LINKS", "TOO_MANY_WORDS"})
+_HARMLESS_SIZES = frozenset({"TEXT_TOO_BIG", "TOO_MANY_LINKS", "TOO_MANY_WORDS"})
 _CHARSET_DIFFERS = "AMBIGUOUS_CHARSET"
 _AUTHOR_TWICE = "DUPLICATE_FROM"
 _AUTHOR_DIFFERS = frozenset({"FROM_AMBIGUOUS", "MULTIPLE_FROM_DOMAINS"})

@@ -4,7 +4,7 @@ import asyncio
 
 from mailward.api import Asked, AuthResult, Evidence, Finding, MessageView, Plugin, Services, Symbol, hookimpl
 from mailward_plugins.dmarc.record import Policy
-from mailward_plugins.dmarc.rules import DmarcOutcome, Identifier, author_domains, evaluate
+from mailward_plugins.dmarc.rules import DmarcOutcome, Identifier, author_domains, evaluate, shows_address
 from mailward_plugins.dmarc.settings import DmarcFacts, DmarcSettings
 
 plugin = Plugin(
@@ -19,6 +19,7 @@ plugin = Plugin(
         "DMARC_TEMPERROR": Symbol(0.0, "The policy or an aligned check could not be fetched now"),
         "DMARC_PERMERROR": Symbol(0.5, "The policy record is not usable"),
         "DMARC_NO_AUTHOR": Symbol(3.0, "From is missing or holds no address, so DMARC cannot be asked"),
+        "DMARC_UNREADABLE_AUTHOR": Symbol(5.0, "From shows people an address, and there is no domain to ask"),
         "DMARC_SEVERAL_AUTHORS": Symbol(5.0, "From names authors of several domains, which DMARC does not cover"),
     },
 )
@@ -33,6 +34,8 @@ async def inspect_message(message: MessageView, evidence: Evidence, settings: Dm
     if len(domains) > 1:
         # RFC 9989 leaves such mail out, and `From: a@evil, ceo@bank` must not pass by: no domain vouches for another.
         return _odd("DMARC_SEVERAL_AUTHORS", f"From names authors of several domains: {', '.join(domains)}"[:300], "permerror")
+    if not domains and shows_address(message):
+        return _odd("DMARC_UNREADABLE_AUTHOR", "From shows an address whose domain cannot be asked", "permerror")
     if not domains:
         return _odd("DMARC_NO_AUTHOR", "From is missing or not readable", "permerror")
     if domains[0].startswith("["):
@@ -60,7 +63,7 @@ def _identifiers(evidence: Evidence) -> list[Identifier]:
 
 def _odd(symbol: str, text: str, result: str) -> Finding:
     auth = AuthResult("dmarc", result, (), text)
-    asks: Asked | None = "quarantine" if symbol == "DMARC_SEVERAL_AUTHORS" else None
+    asks: Asked | None = "quarantine" if symbol in ("DMARC_SEVERAL_AUTHORS", "DMARC_UNREADABLE_AUTHOR") else None
     return Finding(symbol, text, facts=DmarcFacts(result=result), asks=asks, auth=(auth,))
 
 

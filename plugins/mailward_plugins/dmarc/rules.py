@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from mailward.api import DnsTemporaryError, MessageView, Resolver
 from mailward_plugins.dmarc.record import Policy, Record, only_record
 
+_AT = re.compile("[@\uff20\ufe6b]")
+"""And what looks like it."""
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_][a-z0-9_-]{0,62}\.)*[a-z0-9_][a-z0-9_-]{0,62}")
 _WALK_LABELS = 7
 """Section 4.10 step 3: names of eight labels or more are cut to this at once; so a walk asks eight questions at most."""
@@ -57,6 +59,11 @@ def author_domains(message: MessageView) -> set[str]:
         else:
             domains |= {domain for domain in addresses.domains_of_any_reader if _DOMAIN.fullmatch(domain)}
     return domains
+
+
+def shows_address(message: MessageView) -> bool:
+    """Does From show people something like an address? `"ceo@bank.example" <>` is one to them, whatever the grammar says."""
+    return any(_AT.search(field.text) or _AT.search(field.value.decode("latin-1")) for field in message.all("From"))
 
 
 async def evaluate(author_domain: str, identifiers: Sequence[Identifier], resolver: Resolver) -> DmarcOutcome:

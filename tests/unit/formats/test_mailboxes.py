@@ -253,3 +253,20 @@ def test_the_plain_pattern_and_the_tokens_read_the_same() -> None:
     wanted = [m for m in by_token.mailboxes if m.local_part_octets != b"d"]
     assert list(plain.mailboxes) == wanted
     assert not by_token.is_malformed
+
+
+@pytest.mark.parametrize(
+    "name", [b'"ceo@bank.example"', b"=?utf-8?q?ceo=40bank.example?=", b"ceo at ceo\xef\xbc\xa0bank.example"]
+)
+def test_t_hdr_08_a_group_whose_name_shows_an_address_passes_for_an_author(name: bytes) -> None:
+    assert read_address_list(name + b": a@evil.example;").shows_other_domains
+    assert read_address_list(name + b":;").shows_other_domains
+
+
+def test_an_honest_group_shows_nobody_else() -> None:
+    for value in (
+        b"undisclosed-recipients:;",
+        b"Staff: ann@example.org, bob@example.org;",
+        b'"ann@example.org": ann@example.org;',
+    ):
+        assert not read_address_list(value).shows_other_domains
