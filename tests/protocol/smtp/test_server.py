@@ -286,7 +286,7 @@ def outcome(client: Client) -> tuple[list[str], list[Event], list[bytes], bool]:
 def must_wait(client: Client, stream: bytes, replies_before: int) -> bool:
     """Whether a client that has sent this much has to wait for its reply, so that a chunk may not go on."""
     verb = stream.removesuffix(b"\r\n").rpartition(b"\n")[2].partition(b" ")[0].upper()
-    last_in_group = verb in (b"EHLO", b"HELO", b"DATA", b"STARTTLS", b"AUTH")
+    last_in_group = verb in (b"EHLO", b"HELO", b"LHLO", b"DATA", b"STARTTLS", b"AUTH", b"XCLIENT")
     return len(client.replies) > replies_before and (last_in_group or not client.machine._extended)
 
 

@@ -3,8 +3,8 @@ RFC 2033).
 
 No I/O and no clock. `receive_data` returns events; an `Asked` event pauses the machine until `decide`, and input that
 was pipelined behind it stays in the buffer. Whatever octets come, the outcome is an event or a reply. The states and
-legal moves are the tables in `states.py`, mail transactions in `transaction.py`; who may send what to whom is decided by the
-caller (`intake.reception`).
+legal moves are the tables in `states.py`, what opens a session is in `session.py` and what sends mail in `transaction.py`; who
+may send what to whom is decided by the caller (`intake.reception`).
 
 Octets behind a command after which the client must wait (EHLO, DATA, STARTTLS, AUTH and the lines of its exchange; any
 command where PIPELINING was not offered) end the connection: that is how smuggled commands look (RFC 2920 section 3.1,
@@ -15,9 +15,8 @@ from collections.abc import Callable
 
 from mailward.model.errors import LocalError
 from mailward.model.reply import SHUTTING_DOWN, Reply, reply
-from mailward.protocol.framing import Line, LineFault, LineReader
+from mailward.protocol.framing import Line, LineFault
 from mailward.protocol.smtp import server_replies as replies
-from mailward.protocol.smtp.auth import challenge_line, parse_auth, parse_response
 from mailward.protocol.smtp.events import (
     Answer,
     Asked,
@@ -28,7 +27,6 @@ from mailward.protocol.smtp.events import (
     Event,
     Fault,
     Faulted,
-    Greeted,
     MailAsked,
     MessageAsked,
     Quit,
@@ -37,12 +35,9 @@ from mailward.protocol.smtp.events import (
     TlsAsked,
     XclientAsked,
 )
-from mailward.protocol.smtp.params import RefusedError
+from mailward.protocol.smtp.session import SessionCommands
 from mailward.protocol.smtp.states import NEEDS_LOGIN, TAKEN_IN, Limits, State
-from mailward.protocol.smtp.transaction import MailTransactions
-from mailward.protocol.smtp.watching import HIDDEN, shown
-from mailward.protocol.smtp.xclient import KEYWORD as XCLIENT
-from mailward.protocol.smtp.xclient import parse_xclient
+from mailward.protocol.smtp.watching import shown
 
 _OTHER_PROTOCOLS = frozenset(
     b"GET POST PUT HEAD OPTIONS CONNECT DELETE PATCH TRACE HOST: USER-AGENT: CONTENT-TYPE: REFERER: CONTENT-LENGTH:".split()
@@ -55,7 +50,7 @@ _LONGEST_NAME = 255
 _LOGIN_FAILED = 535
 
 
-class SmtpServer(MailTransactions):
+class SmtpServer(SessionCommands):
     """One connection.
 
     hostname: our name in greeting and EHLO. offer_starttls: False once TLS is on, or without a certificate. tls: on from the
@@ -73,17 +68,8 @@ class SmtpServer(MailTransactions):
         mechanisms: tuple[str, ...] | None = None,
         lmtp: bool = False,
     ) -> None:
-        longest = limits.command_line_octets if mechanisms is None else max(limits.command_line_octets, limits.auth_line_octets)
-        offer_prdr = mechanisms is None and not lmtp
-        super().__init__(limits, LineReader(longest, limits.endless_line_octets), lmtp=lmtp, offer_prdr=offer_prdr)
+        super().__init__(hostname, limits, offer_starttls=offer_starttls, tls=tls, mechanisms=mechanisms, lmtp=lmtp)
         self._commands = _LMTP_COMMANDS if lmtp else _COMMANDS
-        self._hostname = hostname
-        self._offer_starttls = offer_starttls
-        self._tls = tls
-        self._mechanisms = mechanisms
-        self._authenticated = False
-        self._trusts_xclient = False
-        self._is_submission = mechanisms is not None
         self._draining = False
         self._long_lines = 0
         self.last_verb = "connect"
@@ -100,10 +86,6 @@ class SmtpServer(MailTransactions):
         self._move(State.START)
         self._send(greeting or reply(220, None, f"{self._hostname} {'LMTP' if self._lmtp else 'ESMTP'}"))
         return []
-
-    def trust_xclient(self, *, trusted: bool) -> None:
-        """May the client say by XCLIENT whose mail it passes on? Not unless told here."""
-        self._trusts_xclient = trusted
 
     @property
     def buffered_octets(self) -> int:
@@ -199,14 +181,6 @@ class SmtpServer(MailTransactions):
             raise LocalError(f"a reply for each recipient is no answer to {type(event).__name__}")
         self._answer_message(answers)
 
-    def _challenge(self, event: Asked, answer: AuthChallenge) -> None:
-        """The exchange goes on; the next line is the client's response."""
-        if not isinstance(event, AuthAsked | AuthResponse):
-            raise LocalError(f"a challenge is no answer to {type(event).__name__}")
-        self._out += challenge_line(answer.octets)
-        if self.watcher is not None:
-            self.watcher.server_says(f"334 {HIDDEN}")
-
     # --- command lines ---
 
     def _read_lines(self, events: list[Event]) -> None:
@@ -284,42 +258,8 @@ class SmtpServer(MailTransactions):
     def _bdat(self, argument: bytes) -> list[Event]:
         return self._chunk_comes(argument, self._out_of_place(b"BDAT"))
 
-    def _ehlo(self, argument: bytes) -> list[Event]:
-        return self._hello(argument, extended=True)
-
-    def _helo(self, argument: bytes) -> list[Event]:
-        return self._hello(argument, extended=False)
-
-    def _hello(self, argument: bytes, *, extended: bool) -> list[Event]:
-        name = argument.decode("ascii", "replace")
-        if not name or len(name) > _LONGEST_NAME or not name.isascii() or not name.isprintable() or " " in name:
-            return self._refuse(replies.NAME_WANTED)
-        if self.state is State.START:
-            self._move(State.GREETED)
-        self._end_transaction()
-        self._extended = extended
-        self._send(Reply(250, None, self._extensions()) if extended else reply(250, None, self._hostname))
-        return [Greeted(name, extended)]
-
-    def _extensions(self) -> tuple[str, ...]:
-        size, limits = f"SIZE {self._limits.message_octets}", f"LIMITS RCPTMAX={self._limits.recipients}"
-        always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES", limits)
-        prdr = ("PRDR",) if self._offer_prdr else ()
-        starttls = ("STARTTLS",) if self._offer_starttls else ()
-        auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()
-        xclient = (XCLIENT,) if self._trusts_xclient else ()
-        requiretls = ("REQUIRETLS",) if self._tls else ()
-        return (*always, *prdr, *starttls, *requiretls, *auth, *xclient)
-
     def _noop(self, argument: bytes) -> list[Event]:
         self._send(replies.OK)
-        return []
-
-    def _help(self, argument: bytes) -> list[Event]:
-        hello = ("LHLO",) if self._lmtp else ("EHLO", "HELO")
-        starttls = ("STARTTLS",) if self._offer_starttls else ()
-        auth = ("AUTH",) if self._mechanisms and self._tls else ()
-        self._send(reply(214, "2.0.0", " ".join((*hello, *replies.COMMANDS, *starttls, *auth))))
         return []
 
     def _vrfy(self, argument: bytes) -> list[Event]:
@@ -336,58 +276,6 @@ class SmtpServer(MailTransactions):
             return self._refuse(replies.NO_ARGUMENT)
         self._answer(replies.BYE)
         return [Quit()]
-
-    def _starttls(self, argument: bytes) -> list[Event]:
-        if self._tls:
-            return self._refuse(replies.TLS_IS_ON)
-        if not self._offer_starttls or not self._extended:
-            return self._refuse(replies.NOT_OFFERED)
-        if argument:
-            return self._refuse(replies.NO_ARGUMENT)
-        self._move(State.TLS)
-        return self._ask(TlsAsked())
-
-    # --- XCLIENT ---
-
-    def _xclient(self, argument: bytes) -> list[Event]:
-        if not self._trusts_xclient:
-            return self._refuse(replies.NOT_TRUSTED)
-        try:
-            return self._ask(parse_xclient(argument))
-        except RefusedError as refused:
-            return self._refuse(refused.reply)
-
-    def _begin_anew(self) -> None:
-        """Another client's session: nothing of the one before counts, but TLS."""
-        self._extended = self._authenticated = False
-        self._errors = self._junk = self._failed_logins = self._long_lines = 0
-
-    # --- AUTH ---
-
-    def _auth(self, argument: bytes) -> list[Event]:
-        if self._mechanisms is None or not self._extended:
-            return self._refuse(replies.NOT_OFFERED)
-        if not self._tls:
-            return self._refuse(replies.AUTH_NEEDS_TLS)
-        if self._authenticated:
-            return self._refuse(replies.AUTH_ONCE)
-        try:
-            asked = parse_auth(argument, self._mechanisms)
-        except RefusedError as refused:
-            return self._refuse(refused.reply)
-        self._move(State.AUTH)
-        return self._ask(asked)
-
-    def _auth_response(self, line: bytes) -> list[Event]:
-        if self._lines:
-            return self._fault(Fault.PIPELINING, replies.OUT_OF_STEP)
-        try:
-            return self._ask(parse_response(line))
-        except RefusedError as refused:
-            self._move(State.GREETED)
-            return self._refuse(refused.reply)
-
-    # --- small steps ---
 
     def _close_if_drained(self) -> None:
         if self._draining and self._waiting is None and self.state in _IDLE:
