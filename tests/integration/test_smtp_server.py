@@ -9,6 +9,7 @@ import aiosmtplib
 import pytest
 
 from mailward.net.admission import Admission, AdmissionLimits
+from mailward.net.patience import PatienceLimits
 from mailward.net.smtpd import SmtpSettings
 from mailward.protocol.smtp.states import Limits
 from support.smtp_reception import Post
@@ -306,12 +307,12 @@ def test_a_client_that_says_all_and_shuts_down_its_side_gets_its_replies(start: 
 
 
 def test_a_silent_client_is_told_why_it_is_dropped(start: Start) -> None:
-    with start(command_s=0.05).connect() as client:
+    with start(patience=PatienceLimits(command_s=0.05)).connect() as client:
         assert read_all(client).splitlines()[1:] == ["421 4.4.2 Timed out waiting for input"]
 
 
 def test_a_session_ends_however_busy_it_is(start: Start) -> None:
-    with start(session_s=0.2, command_s=0.05, limits=Limits(junk_commands=10**9)).connect() as client:
+    with start(patience=PatienceLimits(session_s=0.2, command_s=0.05), limits=Limits(junk_commands=10**9)).connect() as client:
         read_reply(client)
         answer = ""
         while not answer.startswith("421"):
@@ -320,7 +321,7 @@ def test_a_session_ends_however_busy_it_is(start: Start) -> None:
 
 
 def test_data_that_drips_is_ended_and_data_that_flows_earns_time(start: Start, desk: Post) -> None:
-    service = start(command_s=0.1, data_octets_per_s=10_000.0)
+    service = start(patience=PatienceLimits(command_s=0.1, data_octets_per_s=10_000.0))
     with service.connect() as client:
         read_reply(client)
         say(client, *OPEN)

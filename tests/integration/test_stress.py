@@ -15,6 +15,7 @@ import pytest
 
 from mailward.model.session import Role
 from mailward.net.admission import Admission, AdmissionLimits
+from mailward.net.patience import PatienceLimits
 from mailward.net.smtpd import SmtpSettings
 from mailward.protocol.smtp.states import Limits
 from support.server import Server, server
@@ -29,7 +30,7 @@ def settings() -> SmtpSettings:
 
 
 def test_t_dos_01_a_command_that_drips_in_is_ended_and_one_that_is_whole_earns_time(start: Start) -> None:
-    service = start(tls=False, command_s=1.0)
+    service = start(tls=False, patience=PatienceLimits(command_s=1.0))
     with service.connect() as client:
         read_reply(client)
         begun = time.monotonic()
@@ -65,7 +66,13 @@ def test_who_makes_error_after_error_waits_for_the_replies(start: Start) -> None
 
 def test_under_stress_idle_strangers_make_room_and_who_has_logged_in_stays(start: Start) -> None:
     admission = Admission(AdmissionLimits(total=10, per_address=100, per_network=100))
-    service = start(implicit_tls=True, admission=admission, role=Role.SUBMISSION, mechanisms=("PLAIN",), stress_command_s=1.0)
+    service = start(
+        implicit_tls=True,
+        admission=admission,
+        role=Role.SUBMISSION,
+        mechanisms=("PLAIN",),
+        patience=PatienceLimits(stress_command_s=1.0),
+    )
     with contextlib.ExitStack() as stack:
 
         def connect() -> ssl.SSLSocket:

@@ -13,6 +13,7 @@ import pytest
 from mailward.auth.authenticator import MECHANISMS
 from mailward.model.session import Role
 from mailward.net.admission import Admission, AdmissionLimits
+from mailward.net.patience import PatienceLimits
 from mailward.net.smtpd import SmtpSettings
 from support.smtp_reception import Post
 from support.smtp_service import Service, Start, read_all, read_reply, say, trusting
@@ -162,7 +163,7 @@ def test_guessing_ends_the_session(start: Start, desk: Post) -> None:
 
 
 def test_a_login_that_takes_long_is_no_silence_of_the_client(start: Start, desk: Post) -> None:
-    service = start(command_s=0.2, implicit_tls=True)
+    service = start(patience=PatienceLimits(command_s=0.2), implicit_tls=True)
 
     async def hold() -> None:
         desk.logins.book.gate = asyncio.Event()
@@ -184,7 +185,7 @@ def test_a_login_that_takes_long_is_no_silence_of_the_client(start: Start, desk:
 
 
 def test_a_client_that_owes_a_response_is_silent(start: Start) -> None:
-    service = start(command_s=0.2, implicit_tls=True)
+    service = start(patience=PatienceLimits(command_s=0.2), implicit_tls=True)
     with trusting().wrap_socket(service.connect()) as client:
         read_reply(client)
         assert say(client, "EHLO c.example.net", "AUTH LOGIN").startswith("334 ")

@@ -21,6 +21,7 @@ from mailward.model.reply import LOCAL_ERROR, NO_ROOM, SHUTTING_DOWN, TIMED_OUT,
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.listening import SocketListener
+from mailward.net.patience import Patience, PatienceLimits
 from mailward.net.tls import tls_facts
 from mailward.net.tracing import ConnectionTrace, Traces
 from mailward.protocol.smtp.events import Answer, Asked, Event, TlsAsked, XclientAsked
@@ -33,8 +34,7 @@ log = structlog.get_logger("mailward.smtp")
 
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:
-    """One listener. command_s: wait for a command; stress_command_s: for a stranger's while places are few; data_octets_per_s:
-    credit that mail data earns on top of it. tarpit_s: what a stranger who makes error after error waits for each reply.
+    """One listener. tarpit_s: what a stranger who makes error after error waits for each reply.
 
     mechanisms: of SASL, on submission listeners; None where nobody can log in. buffer_octets: input kept while a decision is
     awaited; past it, reading stops. implicit_tls: TLS from the first octet. proxies: as in `SocketListener`. lmtp: the protocol.
@@ -48,10 +48,7 @@ class SmtpSettings:
     limits: Limits = field(default_factory=Limits)
     implicit_tls: bool = False
     lmtp: bool = False
-    command_s: float = 60.0
-    stress_command_s: float = 10.0
-    data_octets_per_s: float = 500.0
-    session_s: float = 1800.0
+    patience: PatienceLimits = field(default_factory=PatienceLimits)
     handshake_s: float = 10.0
     tarpit_s: float = 1.0
     buffer_octets: int = 256 * 1024
@@ -104,13 +101,8 @@ class SmtpConnection(_Unsearched, SMTP):
         self._last_reply: Reply | None = None  # set from outside: say this and end
         self._plain_is_over = False
         self._over_tls = settings.implicit_tls
-        now = self.loop.time()
-        self._session_end = now + settings.session_s
-        self._deadline = min(now + settings.command_s, self._session_end)
+        self._patience = Patience(settings.patience, self.loop.time())
         self._trace: ConnectionTrace | None = None
-        self._in_line = False  # part of a command has come
-        self._data_began: float | None = None
-        self._data_octets = 0
 
     # --- what asyncio and aiosmtpd call ---
 
@@ -150,46 +142,40 @@ class SmtpConnection(_Unsearched, SMTP):
         """aiosmtpd's timer: one of ours that looks at the deadline, and is not moved with every command."""
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
-        self._timeout_handle = self.loop.call_at(self._deadline, self._look_at_deadline)
+        self._timeout_handle = self.loop.call_at(self._patience.deadline, self._look_at_deadline)
 
     # --- deadlines ---
 
     def _look_at_deadline(self) -> None:
-        now = self.loop.time()
-        if self._waiter is not None and now >= self._deadline:
+        now, deadline = self.loop.time(), self._patience.deadline
+        if self._waiter is not None and now >= deadline:
             self.say_and_end(TIMED_OUT)
-        elif now >= self._deadline and self._paused:  # type: ignore[attr-defined]
+        elif now >= deadline and self._paused:  # type: ignore[attr-defined]
             self._abort()  # the client does not read its replies
             return
-        latest = now + self._settings.command_s
-        self._timeout_handle = self.loop.call_at(min(max(self._deadline, now + 0.01), latest), self._look_at_deadline)
+        latest = now + self._settings.patience.command_s
+        self._timeout_handle = self.loop.call_at(min(max(deadline, now + 0.01), latest), self._look_at_deadline)
 
     def _expect_input(self) -> None:
-        settings, now = self._settings, self.loop.time()
-        was_in_line, self._in_line = self._in_line, not self._machine.reads_content and self._machine.buffered_octets > 0
-        if self._machine.reads_content:
-            if self._data_began is None:
-                self._data_began, self._data_octets = now, 0
-            self._deadline = self._data_began + self._patience_s + self._data_octets / settings.data_octets_per_s
-        elif not (was_in_line and self._in_line):  # a command that drips in earns no time (T-DOS-01)
-            self._data_began = None
-            self._deadline = now + self._patience_s
-        self._deadline = min(self._deadline, self._session_end)
-        if self._timeout_handle is not None and self._deadline < self._timeout_handle.when():
+        now, machine, patience = self.loop.time(), self._machine, self._patience
+        hurried = self._listener.admission.is_stressed and not self._is_known
+        if machine.reads_content:
+            patience.expect_content(now, hurried=hurried)
+        else:
+            patience.expect_command(now, has_begun=machine.buffered_octets > 0, hurried=hurried)
+        if self._timeout_handle is not None and patience.deadline < self._timeout_handle.when():
             self._reset_timeout()
 
     @property
-    def _patience_s(self) -> float:
-        """How long a command is waited for; under stress less, but for who has logged in."""
-        is_known = self._reception is not None and self._reception.session.identity is not None
-        hurried = self._listener.admission.is_stressed and not is_known
-        return min(self._settings.command_s, self._settings.stress_command_s) if hurried else self._settings.command_s
+    def _is_known(self) -> bool:
+        """Somebody has logged in."""
+        return self._reception is not None and self._reception.session.identity is not None
 
     def hurry(self) -> None:
         """Stress has begun: whoever has not logged in and says nothing makes room soon."""
-        if self._reception is None or self._reception.session.identity is None:
+        if not self._is_known:
             self._machine.hurry()
-            self._deadline = min(self._deadline, self.loop.time() + self._patience_s)
+            self._patience.hurry(self.loop.time())
             self._reset_timeout()
 
     # --- draining ---
@@ -289,7 +275,7 @@ class SmtpConnection(_Unsearched, SMTP):
         if self._reading_paused and self.transport is not None:
             self._reading_paused = False
             self.transport.resume_reading()  # type: ignore[attr-defined]
-        self._data_octets += len(octets)
+        self._patience.octets_came(len(octets))
         return octets
 
     async def _carry_out(self, reception: Reception, events: list[Event]) -> None:
