@@ -133,7 +133,7 @@ def _submit(target: Server) -> float:
     return time.monotonic() - begun
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_t_dos_01_t_dos_02_t_dos_06_ten_thousand_dripping_connections_keep_nobody_out() -> None:
     with _many_descriptors(), server(policy="version: 1\nplugins: {}\n", start=False) as target:
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > CROWD + 1000, "this test needs as many open files: ulimit -Hn"
@@ -143,7 +143,7 @@ def test_t_dos_01_t_dos_02_t_dos_06_ten_thousand_dripping_connections_keep_nobod
         assert "worker killed" not in target.log()
     print(f"{octets / 1024:.0f} KiB a connection; a message submitted meanwhile took {min(took):.2f} to {max(took):.2f} s")
     assert octets < 64 * 1024
-    assert min(took) < 1
+    assert sorted(took)[1] < 1, took
 
 
 async def _crowd(target: Server) -> tuple[list[float], float]:
@@ -155,7 +155,7 @@ async def _crowd(target: Server) -> tuple[list[float], float]:
         crowd.append(asyncio.create_task(_drip(target.port("mx"), number, until, connected)))
         if number % 100 == 0:
             await asyncio.sleep(0.02)
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(150):
         for _ in range(CROWD):
             await connected.get()
     await asyncio.sleep(2)

@@ -39,6 +39,7 @@ class Allowances:
 
     def __init__(self, strangers: HourlyLimits, accounts: HourlyLimits, exempt: Sequence[Network] = ()) -> None:
         self._exempt = tuple(exempt)
+        self._told = Rates(1, 60.0)
         self._strangers, self._accounts = _Spent(strangers), _Spent(accounts)
 
     def message(self, session: Session) -> CoreRefusal | None:
@@ -48,15 +49,15 @@ class Allowances:
             return None
         now = time.monotonic()
         if spent.octets.is_spent(source, now):
-            return _reached(TOO_MANY_OCTETS, source)
-        return None if spent.messages.take(source, now) else _reached(TOO_MANY_MESSAGES, source)
+            return self._reached(TOO_MANY_OCTETS, spent.limits.octets, source)
+        return None if spent.messages.take(source, now) else self._reached(TOO_MANY_MESSAGES, spent.limits.messages, source)
 
     def recipient(self, session: Session) -> CoreRefusal | None:
         """A recipient who would be taken: why not now."""
         spent, source = self._of(session)
         if spent is None or spent.recipients.take(source, time.monotonic()):
             return None
-        return _reached(TOO_MANY_RECIPIENTS, source)
+        return self._reached(TOO_MANY_RECIPIENTS, spent.limits.recipients, source)
 
     def content(self, session: Session, octets: int) -> None:
         """So much content has come, whatever becomes of it."""
@@ -71,14 +72,15 @@ class Allowances:
             return None, ""
         return self._strangers, source_of(session.peer_ip)
 
+    def _reached(self, refusal: CoreRefusal, value: int, source: str) -> CoreRefusal:
+        if self._told.take(source, time.monotonic()):  # once a minute is enough (T-DOS-15)
+            log.info("limit reached", limit=refusal.name, value=value, source=source)
+        return refusal
+
 
 class _Spent:
     def __init__(self, limits: HourlyLimits) -> None:
+        self.limits = limits
         self.messages = Rates(limits.messages, _HOUR_S)
         self.recipients = Rates(limits.recipients, _HOUR_S)
         self.octets = Rates(limits.octets, _HOUR_S)
-
-
-def _reached(refusal: CoreRefusal, source: str) -> CoreRefusal:
-    log.info("limit reached", limit=refusal.name, source=source)
-    return refusal

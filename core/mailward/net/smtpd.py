@@ -312,6 +312,8 @@ class SmtpConnection(_Unsearched, SMTP):
         excess = admission.enter(client_ip)
         self._counted_ip = client_ip if excess is None else None
         if excess is not None:
+            if excess.is_news:
+                log.info("connection refused", peer=client_ip, limit=excess.limit, value=excess.value, source=excess.source)
             return TOO_MANY_CONNECTIONS if excess.source else NO_ROOM
         self._machine.trust_xclient(trusted=asked.client_ip is not None and is_in(client_ip, self._settings.xclient_from))
         reception.client_named(client_ip)

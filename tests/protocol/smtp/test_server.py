@@ -66,6 +66,18 @@ def test_t_smtp_22_octets_behind_a_command_that_must_be_last_end_the_connection(
     assert client.replies == ["554 5.5.0 You must wait for the reply"]
 
 
+def test_under_stress_a_stranger_may_make_one_error_and_who_logs_in_as_many_as_ever() -> None:
+    for secret, replies in (("AGFsaWNlAHdyb25n", ["535", "500", "421"]), ("AGFsaWNlAHNlY3JldA==", ["235", "500", "500", "500"])):
+        client = Client(machine("submissions"))
+        client.machine.hurry()
+        client.send(b"EHLO c.example.net\r\n")
+        client.replies.clear()
+        client.send(f"AUTH PLAIN {secret}\r\n".encode())
+        for _ in range(3):
+            client.send(b"RUBBISH\r\n")
+        assert [line[:3] for line in client.replies] == replies
+
+
 def test_t_tls_01_octets_that_come_while_the_handshake_is_under_way_never_count() -> None:
     client = greeted()
     client.send(b"STARTTLS\r\n")

@@ -22,7 +22,7 @@ class Dialogue:
     """The server's side of what is said, for `SmtpServer` to build on."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self._limits = self._usual_limits = limits
         self._out = bytearray()
         self._errors = 0
         self._junk = 0
@@ -53,8 +53,13 @@ class Dialogue:
 
     def hurry(self) -> None:
         """Bear fewer errors from now on: there is no room for those who make them (Postfix calls it stress)."""
-        few = replace(self._limits, errors=_STRESS_ERRORS, junk_commands=_STRESS_JUNK)
-        self._limits = few if self._limits.errors > _STRESS_ERRORS else self._limits
+        usual = self._usual_limits
+        errors, junk = min(usual.errors, _STRESS_ERRORS), min(usual.junk_commands, _STRESS_JUNK)
+        self._limits = replace(usual, errors=errors, junk_commands=junk)
+
+    def _relax(self) -> None:
+        """The client is known now."""
+        self._limits = self._usual_limits
 
     def close(self, answer: Reply) -> None:
         """Send a last reply and end the connection, whatever is under way."""

@@ -167,6 +167,8 @@ class SmtpServer(SessionCommands):
             case AuthAsked() | AuthResponse():
                 self._move(State.GREETED)
                 self._authenticated = answer.is_positive
+                if answer.is_positive:
+                    self._relax()
                 self._failed_logins += answer.code == _LOGIN_FAILED
             case TlsAsked():
                 self._move(State.GREETED)
