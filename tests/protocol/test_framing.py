@@ -131,13 +131,14 @@ def test_any_chunking_gives_what_the_line_by_line_reading_gives(body: bytes, cut
 @example(b"a\n.\r", [4])
 @example(b"\n.", [1, 3])
 @example(b".\0", [])
+@example(b"a\r", [2, 3])
 def test_t_smtp_09_mended_content_is_sound_and_a_look_alike_is_still_a_fault_at_any_cut(body: bytes, cuts: list[int]) -> None:
     stream = body + b"\r\n.\r\nREST"
     content, rest, fault, size = whole = read(stream, [], mends=True)
     for other in (read(stream, cuts, mends=True), read(stream, list(range(len(stream))), mends=True)):
         assert other[1:] == whole[1:] and (fault or other[0] == content)
     sent = stream[: len(stream) - len(rest or b"") - 3]
-    looks_alike = re.search(rb"(?:\A|[\r\n])\0*\.\0*(?:\r|\n)", sent) is not None
+    looks_alike = re.search(rb"(?:\A|[\r\n])\0*\.\0*(?:\r|\n)|\r\r\n\Z", sent) is not None
     # With NUL about the dot it is refused for that.
     assert fault in ((ContentFault.BARE_NEWLINE, ContentFault.NUL) if looks_alike else (None, ContentFault.NUL))
     if fault is None:

@@ -31,6 +31,11 @@ def show(text: str | Callable[[], str], data: object, *, as_json: bool) -> None:
         typer.echo(plain(text() if callable(text) else text))
 
 
+def show_entry(text: str, data: object, *, as_json: bool) -> None:
+    """One line of an answer that goes on: plain, or JSON in ASCII without line ends."""
+    typer.echo(json.dumps(data) if as_json else plain(text))
+
+
 def fail(text: str, code: int) -> NoReturn:
     """End the command with a plain line on standard error."""
     warn(text)

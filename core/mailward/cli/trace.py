@@ -1,7 +1,6 @@
 """`mailward trace`: what clients say and what they are told, while it happens."""
 
 import ipaddress
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -9,9 +8,8 @@ from typing import Annotated
 import typer
 
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of
-from mailward.cli.output import NO_INPUT, USAGE, fail, tell
+from mailward.cli.output import NO_INPUT, USAGE, fail, show_entry, tell
 from mailward.formats.network import Network
-from mailward.formats.text import plain
 from mailward.net.local import PeerAway, Refusal
 from mailward.net.tracing import Entry, trace
 
@@ -50,7 +48,7 @@ def trace_command(
             if isinstance(entry, int):
                 tell(f"{entry:,} entries were missed here: too much came at once")
             else:
-                typer.echo(json.dumps(asdict(entry)) if as_json else plain(_line(entry)))
+                show_entry(_line(entry), asdict(entry), as_json=as_json)
     except KeyboardInterrupt:
         return
     except PeerAway as error:

@@ -162,19 +162,20 @@ class ContentReader:
         if not content:
             return b"", rest
         if self._mends:
-            content = self._mended(content)
+            content = self._mended(content, is_end=rest is not None)
         content = content.replace(b"\r\n.", _CRLF)[self._not_content :]
         self._not_content = 0
         self.size_octets += len(content)
         self._lines.feed(content)
         return (b"" if self.fault else content), rest
 
-    def _mended(self, content: bytes) -> bytes:
+    def _mended(self, content: bytes, *, is_end: bool) -> bytes:
         if has_stray(content):
             self._has_stray = True
         if not self._has_stray:
             return content
-        if _LOOK_ALIKE.search(self._before + content):
+        # Some readers take CR CR LF for a line end and others do not, so before the end of data that is no space (T-SMTP-05).
+        if _LOOK_ALIKE.search(self._before + content) or (is_end and (self._before + content).endswith(b"\r\r\n")):
             self._has_look_alike = True
         self._before = (self._before + content)[-_LOOK_ALIKE_OCTETS:]
         return mended(content)
