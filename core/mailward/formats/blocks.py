@@ -21,6 +21,8 @@ _EMPTY_LINE_OF_CR = re.compile(rb"\r[ \t\0\x0b\x0c]*+\r(?!\n)")
 _FIELD_LINE = re.compile(rb"[ \t\0\x0b\x0c]*+(?:[!-9;-~][ -9;-~\t\0]{0,76})?:")
 _LINE = re.compile(rb"([ \t]?)([^\n]*+)(?:\n|\Z)")
 _BLANKS = b" \t\r\n\0\x0b\x0c"
+_TAKEN_BLANKS = b" \t\r\n"
+"""What all readers pass over behind a boundary; with others behind it, the line is a part's own to some."""
 _MENTIONS_CONTENT = re.compile(rb"c[^a-z]{0,3}o[^a-z]{0,3}n[^a-z]{0,3}t[^a-z]{0,3}e[^a-z]{0,3}n[^a-z]{0,3}t", re.IGNORECASE)
 _BODY_STARTS = 4
 _HEAD_OCTETS = 4096
@@ -73,7 +75,7 @@ def _is_whole_line(octets: Octets, start: int, after: int) -> bool:
     rest = bytes(octets[after : after + BOUNDARY_OCTETS])
     line, newline, _ = rest.partition(b"\n")
     is_seen_whole = bool(newline) or len(rest) < BOUNDARY_OCTETS
-    return octets[start - 1 : start] in (b"\n", b"\r") and is_seen_whole and line.strip(_BLANKS) in (b"", b"--")
+    return octets[start - 1 : start] in (b"\n", b"\r") and is_seen_whole and line.strip(_TAKEN_BLANKS) in (b"", b"--")
 
 
 def looks_like_part(octets: Octets, start: int, end: int) -> bool:

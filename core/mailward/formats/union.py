@@ -6,6 +6,7 @@ follows: other transfer encodings, boundaries, ends of headers, and what looks e
 fragments (message/partial) or lies elsewhere (message/external-body) is never put together here.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
@@ -14,19 +15,21 @@ from typing import Protocol
 from mailward.formats.anomalies import is_suspicious
 from mailward.formats.blocks import Block, blocks_of, body_starts, looks_like_part
 from mailward.formats.budgets import ENCODED_MESSAGE_OCTETS, ENCODED_MESSAGES, TEXT_OCTETS
-from mailward.formats.charsets import WIDE, codec_of, decode_charset
 from mailward.formats.cms import is_cms, read_cms
 from mailward.formats.hidden import Span, base64_runs, gaps, has_base64_line, has_escapes, has_hidden_field, named_encodings
+from mailward.formats.hidden_texts import hidden_texts, undone
 from mailward.formats.inline_files import find_inline_files
 from mailward.formats.octets import Octets, find
 from mailward.formats.oddities import FRAGMENT_TYPES
-from mailward.formats.parameters import parse_parameterised
+from mailward.formats.parameters import parse_parameterised, strip_comments
 from mailward.formats.part import PartView
 from mailward.formats.readings import BLANKS, Body, Gathering, Header, Readings, trimmed
 from mailward.formats.tnef import is_tnef, read_tnef
 from mailward.formats.transfer import ENCODED, decode_chunks, is_sound, other_decodings
 
 _PARAMETER_OCTETS = 1024
+_NOT_IN_TYPE = re.compile(rb'[\s"\0]+')
+_MOST_TYPES = 4
 _PLACES = 16
 """At so many places of one header a boundary is looked for; those of further ones are guessed from their lines."""
 _ALL_PLACES = 256
@@ -117,18 +120,34 @@ class _Reader:
         names = [name.lower() for name in part.filenames]
         number = self._within + part.number
         # Readers go by the type, by one of the names, or by how the content begins (T-MIME-23).
-        head_end = min(part.end, part.body_start + _HEAD_OCTETS)
-        head = next(decode_chunks(part.buffer, part.body_start, head_end, part.encoding), b"")
+        head_start, _ = trimmed(part.buffer, part.body_start, part.end)
+        head = next(decode_chunks(part.buffer, head_start, min(part.end, head_start + _HEAD_OCTETS), part.encoding), b"")
         if part.content_type in _CMS_TYPES or is_cms(head) or any(name.endswith((".p7m", ".p7z")) for name in names):
             yield from self._opened_cms(number, self._decoded(part))
-        elif part.content_type in _TNEF_TYPES or is_tnef(head) or "winmail.dat" in names:
+        if part.content_type in _TNEF_TYPES or is_tnef(head) or "winmail.dat" in names:
             self._add_tnef(number, self._decoded(part))
-        elif part.content_type == "application/pgp-encrypted":
+        if part.content_type == "application/pgp-encrypted":
             self._gathering.has_encrypted = True
-        elif part.content_type.startswith("text/"):
+        if part.content_type.startswith("text/"):
             self._add_text(part)
-        elif part.content_type.startswith("message/") and part.content_type not in FRAGMENT_TYPES:
+        if part.content_type.startswith("message/") and part.content_type not in FRAGMENT_TYPES:
             # message/news, reports: some readers open whatever is called a message.
+            yield f"{number} as message, ", self._decoded(part)
+        yield from self._opened_as_others_say(part, number)
+
+    def _opened_as_others_say(self, part: PartView, number: str) -> Iterator[_Inner]:
+        """To readers that take another Content-Type than the first one, or a name that says message (T-MIME-10)."""
+        fields = [field for field in part.fields if field.name.lower() == "content-type"]
+        for field in fields[1:_MOST_TYPES]:
+            said = _type_of(field.value)
+            if said.startswith(b"text/"):
+                self._add_text(part)
+            elif said.startswith(b"multipart/"):
+                yield f"{number} as another type, ", field.raw + b"\r\n" + self._decoded(part)
+            elif said.startswith(b"message/"):
+                yield f"{number} as another type, ", self._decoded(part)
+        is_named = any(name.lower().endswith(".eml") for name in part.filenames)
+        if part.encoding in ENCODED and (is_named or (fields and _type_of(fields[0].value).endswith(b"/rfc822"))):
             yield f"{number} as message, ", self._decoded(part)
 
     def _opened_cms(self, number: str, octets: bytes) -> Iterator[_Inner]:
@@ -136,6 +155,9 @@ class _Reader:
         self._gathering.has_encrypted = self._gathering.has_encrypted or cms.kind == "encrypted"
         self._gathering.is_cut = self._gathering.is_cut or cms.is_cut
         if cms.content:
+            self._gathering.keep(cms.content)
+            content = Body(Header(f"{number} signed"), cms.content, 0, len(cms.content))
+            self._gathering.add(content, "out of the signature", "7bit")
             yield f"{number} signed, ", cms.content
 
     def _add_tnef(self, number: str, octets: bytes) -> None:
@@ -159,10 +181,12 @@ class _Reader:
             start, end = 0, len(octets)
         if find(octets, _PGP, start, end) >= 0:
             self._gathering.has_encrypted = True
-        if codec_of(part.charset) in WIDE:
+        charsets = [value.decode("latin-1") for name, value in part.type_octets if name.lower().startswith(b"charset")]
+        for form in hidden_texts(bytes(octets[start : min(end, start + TEXT_OCTETS)]), charsets):
             header = Header(self._within + part.number, part.content_type, part.filenames)
-            chunks = partial(_as_utf_8, octets, start, end, part.charset)
-            self._gathering.add_chunks(header, f"as text in {codec_of(part.charset)}", end - start, chunks)
+            chunks = partial(_undone, octets, start, end, form)
+            most_octets = 2 * (end - start)  # a letter of two octets may take three in UTF-8
+            self._gathering.add_chunks(header, f"as text in {form}", most_octets, chunks)
         for file in find_inline_files(octets, start, end):
             header = Header(self._within + part.number, filenames=(file.name,) if file.name else ())
             size, chunks = file.end - file.start, partial(file.chunks, octets)
@@ -202,6 +226,9 @@ class _Reader:
         blocks = blocks_of(octets, body_start, chain.from_iterable(map(_boundaries, places[:_ALL_PLACES])))
         self._gathering.is_cut = self._gathering.is_cut or blocks.is_cut or len(places) > _ALL_PLACES
         self._add_block(Block(0, len(octets), b""), is_part=False)
+        for part in self._parts:
+            if part.parent is not None and part.parent.is_message:  # no delimiter stands above its header
+                self._add_block(Block(part.start, part.end, b""), is_part=True)
         for block in blocks.found:
             if trimmed(octets, block.start, block.end) not in known:
                 self._add_block(block, is_part=looks_like_part(octets, block.start, block.end))
@@ -238,8 +265,8 @@ class _Reader:
             self._gathering.add(Body(header, self._octets, run.start, run.end), "base64 that no header names", "base64")
 
 
-def _as_utf_8(octets: Octets, start: int, end: int, charset: str) -> Iterator[bytes]:
-    yield decode_charset(bytes(octets[start : min(end, start + TEXT_OCTETS)]), charset).encode("utf-8", "replace")
+def _undone(octets: Octets, start: int, end: int, form: str) -> Iterator[bytes]:
+    yield undone(bytes(octets[start : min(end, start + TEXT_OCTETS)]), form)
 
 
 def _declared_as(part: PartView) -> str:
@@ -257,7 +284,12 @@ def _is_undecided(part: PartView) -> bool:
 def _claims_parts(part: PartView) -> bool:
     """It is read as text only because its body, as it stands, has no parts."""
     declared = part.field("Content-Type")
-    return declared is not None and declared.value.lower().startswith((b"multipart/", b"message/"))
+    return declared is not None and _type_of(declared.value).startswith((b"multipart/", b"message/"))
+
+
+def _type_of(value: bytes) -> bytes:
+    """The media type as the most forgiving reader takes it: comments, quotes and blanks aside, in lower case."""
+    return _NOT_IN_TYPE.sub(b"", strip_comments(value[:_PARAMETER_OCTETS])).lower()
 
 
 def _boundary_places(header: bytes) -> Iterator[bytes]:

@@ -1,0 +1,106 @@
+"""What readers show that go by another type, name, line or charset than we do: it is among the readings for scanners."""
+
+import base64
+
+import pytest
+
+from mailward.formats.message import MessageView
+
+MARK = b"this text is what a scanner must see, however it is hidden from it"
+TOP = b"From: a@example.net\r\nMIME-Version: 1.0\r\n"
+LEAF = b"Content-Type: application/octet-stream; name=a.com\r\nContent-Transfer-Encoding: "
+
+
+def encoded(octets: bytes) -> bytes:
+    return base64.encodebytes(octets).replace(b"\n", b"\r\n")
+
+
+def multipart(*parts: bytes) -> bytes:
+    body = b"".join(b"--BBB\r\n" + part + b"\r\n" for part in parts)
+    return TOP + b"Content-Type: multipart/mixed; boundary=BBB\r\n\r\n" + body + b"--BBB--\r\n"
+
+
+def is_seen(octets: bytes) -> bool:
+    return any(MARK in b"".join(reading.chunks()) for reading in MessageView(octets).readings())
+
+
+@pytest.mark.parametrize("junk", [b"", b"\x0c\r\n"])
+@pytest.mark.parametrize("type", [b"message/rfc822", b"message/news"])
+def test_t_mime_15_an_attached_header_that_ends_at_a_line_that_is_no_field(type: bytes, junk: bytes) -> None:
+    spaced = b" ".join(encoded(MARK).replace(b"\r\n", b"")[at : at + 4] for at in range(0, 200, 4)).rstrip()
+    inner = LEAF + b"base64\r\n" + junk + spaced + b"\r\n"
+    assert is_seen(multipart(b"Content-Type: text/plain\r\n\r\nhi", b"Content-Type: " + type + b"\r\n\r\n" + inner))
+
+
+@pytest.mark.parametrize("line", [b"--_._\x0c", b"--_._\x0b", b"--_._\0", b"--_._--\x0c", b"--_._\x0c--"])
+def test_t_mime_09_a_line_that_is_a_delimiter_to_some_readers_alone(line: bytes) -> None:
+    whole = encoded(MARK).replace(b"\r\n", b"")
+    content = whole[:40] + b"\r\n" + line + b"\r\n\r\n" + whole[40:]
+    part = b'Content-Type: multipart/mixed; boundary="_._"\r\n\r\n--_._\r\n' + LEAF + b"base64\r\n\r\n" + content
+    assert is_seen(TOP + part + b"\r\n--_._--\r\n")
+
+
+@pytest.mark.parametrize("name", [b"a.p7m", b"a.p7z", b"winmail.dat", b"a.txt"])
+def test_t_mime_23_a_name_adds_a_look_and_replaces_none(name: bytes) -> None:
+    text = encoded(MARK.decode().encode("utf-16"))
+    head = b"Content-Type: text/plain; charset=utf-16; name=" + name + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    assert is_seen(TOP + head + text)
+    message = encoded(LEAF + b"base64\r\n\r\n" + encoded(MARK))
+    head = b"Content-Type: message/news; name=" + name + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    assert is_seen(TOP + head + message)
+
+
+@pytest.mark.parametrize("first", [b"application/octet-stream", b"text/plain", b"image/png"])
+@pytest.mark.parametrize(
+    ("second", "content"),
+    [
+        (b"message/rfc822", LEAF + b"base64\r\n\r\n" + encoded(MARK)),
+        (b"multipart/mixed; boundary=x", b"--x\r\n" + LEAF + b"base64\r\n\r\n" + encoded(MARK) + b"--x--\r\n"),
+        (b"text/plain; charset=utf-16le", MARK.decode().encode("utf-16le")),
+    ],
+)
+def test_t_mime_10_the_second_content_type_opens_as_well(first: bytes, second: bytes, content: bytes) -> None:
+    head = b"Content-Type: " + first + b"\r\nContent-Type: " + second + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    assert is_seen(TOP + head + encoded(content))
+    assert is_seen(multipart(head + encoded(content)))
+
+
+@pytest.mark.parametrize(
+    "type",
+    [
+        *(b"multipart /mixed; boundary=x", b"(c)multipart/mixed; boundary=x", b'"multipart/mixed"; boundary=x'),
+        *(b'"message/rfc822"', b"application/rfc822", b"text/rfc822", b"application/octet-stream; name=x.eml"),
+    ],
+)
+def test_t_mime_12_a_type_that_is_oddly_written_and_encoded(type: bytes) -> None:
+    inner = LEAF + b"base64\r\n\r\n" + encoded(MARK)
+    content = b"--x\r\n" + inner + b"--x--\r\n" if b"multipart" in type else inner
+    head = b"Content-Type: " + type + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    assert is_seen(multipart(head + encoded(content)))
+
+
+_FAR = "\u4e2d" * 900
+"""So much that no zero stands near the beginning."""
+_TEXT = MARK.decode()
+
+
+@pytest.mark.parametrize(
+    ("charset", "octets"),
+    [
+        *((name, (_FAR + _TEXT).encode("utf-16-le")) for name in ("utf_16_le", "utf-16-le", "UTF16-LE", "csUTF16LE", "ucs2", "")),
+        ("utf-16-be", (_FAR + _TEXT).encode("utf-16-be")),
+        ("us-ascii; charset=utf-16le", _TEXT.encode("utf-16-le")),
+        *((name, _TEXT.encode("utf-32-le")) for name in ("csUTF32", "x-utf-32", "")),
+        *((name, b"+AHQ-" + MARK[1:]) for name in ("csUTF7", "x-utf-7", "unicode-1-1-utf7", "us-ascii; charset=utf-7")),
+        *((name, MARK[:10] + b"\x1b(B" + MARK[10:]) for name in ("iso-2022-jp", "iso-2022-jp-3", "iso-2022-kr", "")),
+        ("iso-2022-kr", MARK[:10] + b"\x0e\x0f" + MARK[10:]),
+    ],
+)
+@pytest.mark.parametrize("type", ["text/plain", "text/html"])
+def test_t_mime_26_ascii_that_is_not_written_as_ascii(type: str, charset: str, octets: bytes) -> None:
+    head = f"Content-Type: {type}; charset={charset}" if charset else f"Content-Type: {type}"
+    assert is_seen(TOP + head.encode() + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(octets))
+
+
+def test_a_plain_text_has_one_reading() -> None:
+    assert len(MessageView(TOP + b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + "für\r\n".encode()).readings()) == 1
