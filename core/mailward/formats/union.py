@@ -230,7 +230,9 @@ class _Reader:
             if part.parent is not None and part.parent.is_message:  # no delimiter stands above its header
                 self._add_block(Block(part.start, part.end, b""), is_part=True)
         for block in blocks.found:
-            if trimmed(octets, block.start, block.end) not in known:
+            span = trimmed(octets, block.start, block.end)
+            if span not in known:  # boundaries that begin alike cut the same blocks
+                known.add(span)
                 self._add_block(block, is_part=looks_like_part(octets, block.start, block.end))
 
     def _add_block(self, block: Block, *, is_part: bool) -> None:
