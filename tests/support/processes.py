@@ -1,5 +1,6 @@
 """How do tests start real servers? Free loopback ports, a wait for readiness, and a clean end of what was started."""
 
+import os
 import random
 import shutil
 import socket
@@ -27,16 +28,27 @@ def unpacked(package: str) -> Path:
     return folder
 
 
+_GIVEN: set[int] = set()
+
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+"""Each of the test processes that run beside each other takes its ports from a range of its own, below those of the system's clients:
+servers of ours from 10,000 on, others from 20,000 on."""
+_PORTS = range(20000 + 3000 * WORKER, 23000 + 3000 * WORKER)
+
+
 def free_port() -> int:
-    """A loopback port that is free for TCP and UDP at this moment, below those that the system gives to clients meanwhile."""
+    """A loopback port that is free for TCP and UDP at this moment, and that was not given to anybody before."""
     while True:
-        port = random.randrange(20000, 32000)
+        port = random.choice(_PORTS)
+        if port in _GIVEN:
+            continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             try:
                 tcp.bind(("127.0.0.1", port))
                 udp.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _GIVEN.add(port)
             return port
 
 

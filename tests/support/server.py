@@ -21,6 +21,8 @@ from typing import Any
 
 import pyotp
 
+from support.processes import WORKER
+
 COMMAND = str(Path(sys.executable).with_name("mailward"))
 STARTUP_S = 30.0
 PASSWORD = "correct horse battery staple"
@@ -37,7 +39,7 @@ def open_folder(prefix: str = "mailward-test-") -> Path:
 def free_offset() -> int:
     """A port offset whose ports are all free now, below those that the system gives to clients meanwhile."""
     for _ in range(200):
-        offset = random.randrange(10000, 31000)
+        offset = random.randrange(10000 + 2000 * WORKER, 10900 + 2000 * WORKER)
         with contextlib.ExitStack() as stack:
             try:
                 for port in PORTS.values():
