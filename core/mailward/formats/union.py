@@ -16,6 +16,7 @@ from mailward.formats.anomalies import is_suspicious
 from mailward.formats.blocks import Block, blocks_of, body_starts, looks_like_part
 from mailward.formats.budgets import ENCODED_MESSAGE_OCTETS, ENCODED_MESSAGES, TEXT_OCTETS
 from mailward.formats.cms import is_cms, read_cms
+from mailward.formats.filenames import extension_of
 from mailward.formats.hidden import Span, base64_runs, gaps, has_base64_line, has_escapes, has_hidden_field, named_encodings
 from mailward.formats.hidden_texts import hidden_texts, undone
 from mailward.formats.inline_files import find_inline_files
@@ -34,8 +35,10 @@ _PLACES = 16
 """At so many places of one header a boundary is looked for; those of further ones are guessed from their lines."""
 _ALL_PLACES = 256
 """Of a message. Each is read in all the ways there are."""
-_HEAD_OCTETS = 96
-"""Encoded octets, enough to tell how the content begins."""
+_HEAD_OCTETS = 128
+"""Encoded octets, of honest mail enough to tell how the content begins."""
+_TOLD_OCTETS = 32
+"""Of the content, enough to tell."""
 _CMS_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _PGP = b"-----BEGIN PGP MESSAGE-----"
 _TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
@@ -117,14 +120,12 @@ class _Reader:
         return Body(header, part.buffer, part.body_start, part.end)
 
     def _look_into(self, part: PartView) -> Iterator[_Inner]:
-        names = [name.lower() for name in part.filenames]
         number = self._within + part.number
         # Readers go by the type, by one of the names, or by how the content begins (T-MIME-23).
-        head_start, _ = trimmed(part.buffer, part.body_start, part.end)
-        head = next(decode_chunks(part.buffer, head_start, min(part.end, head_start + _HEAD_OCTETS), part.encoding), b"")
-        if part.content_type in _CMS_TYPES or is_cms(head) or any(name.endswith((".p7m", ".p7z")) for name in names):
+        head = _beginning(part)
+        if part.content_type in _CMS_TYPES or is_cms(head) or _has_extension(part, "p7m", "p7z"):
             yield from self._opened_cms(number, self._decoded(part))
-        if part.content_type in _TNEF_TYPES or is_tnef(head) or "winmail.dat" in names:
+        if part.content_type in _TNEF_TYPES or is_tnef(head) or any(name.lower() == "winmail.dat" for name in part.filenames):
             self._add_tnef(number, self._decoded(part))
         if part.content_type == "application/pgp-encrypted":
             self._gathering.has_encrypted = True
@@ -146,7 +147,7 @@ class _Reader:
                 yield f"{number} as another type, ", field.raw + b"\r\n" + self._decoded(part)
             elif said.startswith(b"message/"):
                 yield f"{number} as another type, ", self._decoded(part)
-        is_named = any(name.lower().endswith(".eml") for name in part.filenames)
+        is_named = _has_extension(part, "eml")
         if part.encoding in ENCODED and (is_named or (fields and _type_of(fields[0].value).endswith(b"/rfc822"))):
             yield f"{number} as message, ", self._decoded(part)
 
@@ -269,6 +270,22 @@ class _Reader:
 
 def _undone(octets: Octets, start: int, end: int, form: str) -> Iterator[bytes]:
     yield undone(bytes(octets[start : min(end, start + TEXT_OCTETS)]), form)
+
+
+def _beginning(part: PartView) -> bytes:
+    """The first octets of the content. What decoders skip may stand before them at any length, so then all is gone through."""
+    start, _ = trimmed(part.buffer, part.body_start, part.end)
+    for end in dict.fromkeys((min(part.end, start + _HEAD_OCTETS), part.end)):
+        head = b""
+        for chunk in decode_chunks(part.buffer, start, end, part.encoding):
+            head += chunk
+            if len(head) >= _TOLD_OCTETS:
+                return head
+    return head
+
+
+def _has_extension(part: PartView, *extensions: str) -> bool:
+    return any(extension_of(name) in extensions for name in part.filenames)
 
 
 def _declared_as(part: PartView) -> str:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from mailward.formats.message import MessageView
+from support import ber
 
 MARK = b"this text is what a scanner must see, however it is hidden from it"
 TOP = b"From: a@example.net\r\nMIME-Version: 1.0\r\n"
@@ -71,6 +72,7 @@ def test_t_mime_10_the_second_content_type_opens_as_well(first: bytes, second: b
     [
         *(b"multipart /mixed; boundary=x", b"(c)multipart/mixed; boundary=x", b'"multipart/mixed"; boundary=x'),
         *(b'"message/rfc822"', b"application/rfc822", b"text/rfc822", b"application/octet-stream; name=x.eml"),
+        *(b'application/octet-stream; name="x.EML "', b'application/octet-stream; name="x.eml."'),
     ],
 )
 def test_t_mime_12_a_type_that_is_oddly_written_and_encoded(type: bytes) -> None:
@@ -78,6 +80,14 @@ def test_t_mime_12_a_type_that_is_oddly_written_and_encoded(type: bytes) -> None
     content = b"--x\r\n" + inner + b"--x--\r\n" if b"multipart" in type else inner
     head = b"Content-Type: " + type + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     assert is_seen(multipart(head + encoded(content)))
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n" * 60, b"\r\n" * 3000, b" " * 5000 + b"\r\n", b"!!!!\r\n" * 30, b"!" * 90])
+@pytest.mark.parametrize("type", [b"application/octet-stream", b"application/ms-tnef"])
+def test_t_mime_23_content_is_known_by_its_beginning_whatever_says_nothing_before_it(type: bytes, before: bytes) -> None:
+    signed = encoded(ber.signed(ber.value(0x24, b"".join(ber.value(4, MARK[at : at + 7]) for at in range(0, len(MARK), 7)))))
+    head = b"Content-Type: " + type + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    assert is_seen(multipart(head + before + signed))
 
 
 _FAR = "\u4e2d" * 900
