@@ -87,8 +87,8 @@ def binhex_name(octets: Octets, start: int, end: int) -> bytes:
 
 def _uu(octets: Octets, start: int, end: int, *, is_length_kept: bool) -> Iterator[bytes]:
     for piece in line_pieces(octets, start, end):
-        lines = (line.rstrip(b"\r") for line in piece.split(b"\n"))
-        if decoded := b"".join([_uu_line(line, is_length_kept) for line in lines if len(line) > 1]):
+        # A CR alone ends a line too, as it does to Python's own decoder.
+        if decoded := b"".join([_uu_line(line, is_length_kept) for line in piece.splitlines() if len(line) > 1]):
             yield decoded
 
 

@@ -1,6 +1,7 @@
 """What readers show that go by another type, name, line or charset than we do: it is among the readings for scanners."""
 
 import base64
+import binascii
 import time
 
 import pytest
@@ -88,6 +89,12 @@ def test_t_mime_23_content_is_known_by_its_beginning_whatever_says_nothing_befor
     signed = encoded(ber.signed(ber.value(0x24, b"".join(ber.value(4, MARK[at : at + 7]) for at in range(0, len(MARK), 7)))))
     head = b"Content-Type: " + type + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     assert is_seen(multipart(head + before + signed))
+
+
+def test_t_mime_18_lines_of_uuencoding_that_end_in_cr_alone() -> None:
+    lines = [binascii.b2a_uu(MARK[at : at + 45]).rstrip(b"\n") for at in range(0, len(MARK), 45)]
+    content = b"\r".join([b"begin 644 a.com", *lines, b"`", b"end"])
+    assert is_seen(multipart(LEAF + b"x-uuencode\r\n\r\n" + content))
 
 
 _FAR = "\u4e2d" * 900
