@@ -7,7 +7,18 @@ ASCII it is only letters that suffer; where they do not, one reader sees a tag o
 import re
 from collections.abc import Iterator
 
-from mailward.formats.charsets import OVERLONG, UTF_8, UTF_16, WESTERN, WIDE, byte_order, codec_of, decode_charset, has_overlong
+from mailward.formats.charsets import (
+    OVERLONG,
+    UTF_8,
+    UTF_16,
+    WESTERN,
+    WIDE,
+    byte_order,
+    codec_of,
+    decode_charset,
+    has_overlong,
+    refused_family,
+)
 
 META_OCTETS = 4096
 """HTML says what charset it has near its beginning; browsers look at 1,024 octets."""
@@ -20,32 +31,18 @@ _META = re.compile(
 _JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\([IJ])")
 _KOREAN = b"\x1b$)C"
 
-_REFUSED = {
-    **dict.fromkeys(
-        (
-            "utf-7",
-            "utf7",
-            "u7",
-            "unicode-1-1-utf-7",
-            "csunicode11utf7",
-            "utf-7-imap",
-            "x-unicode-2-0-utf-7",
-            "x-imap4-modified-utf7",
-        ),
-        re.compile(rb"[+&][A-Za-z0-9+/,]{2}"),
-    ),
-    **dict.fromkeys(("hz", "hz-gb", "hz-gb-2312", "hzgb"), re.compile(rb"~\{")),
-    **dict.fromkeys(("iso-2022-cn", "iso-2022-cn-ext"), re.compile(rb"\x1b")),
-    **dict.fromkeys(("unicode-escape", "raw-unicode-escape", "string-escape"), re.compile(rb"\\[uUxN0-7]")),
-    **dict.fromkeys(
-        ("utf-32", "utf-32-le", "utf-32-be", "u32", "utf-32le", "utf-32be", "utf32", "ucs-4", "iso-10646-ucs-4", "scsu"),
-        re.compile(rb"\S"),
-    ),
+_MEANING = {
+    "utf-7-imap": re.compile(rb"&[A-Za-z0-9+,]{2}"),
+    "utf-7": re.compile(rb"[+&][A-Za-z0-9+/,]{2}"),
+    "hz": re.compile(rb"~[{}~\n]"),
+    "iso-2022-cn": re.compile(rb"\x1b"),
+    "unicode-escape": re.compile(rb"\\[uUxN0-7]"),
+    "utf-32": re.compile(rb"\S"),
+    "ebcdic": re.compile(rb"\S"),
 }
-"""Charsets that are not read because they serve to hide ASCII, with the octets that mean something else in them."""
-_EBCDIC = re.compile(r"(?:cp|ibm|csibm|ccsid|ebcdic-?)-?[a-z0-9-]{1,20}|\d{3,5}")
+"""The octets that mean something else than ASCII in each of the families that are refused."""
 
-_ESCAPING = frozenset({"iso-2022-jp", "iso-2022-jp-1", "iso-2022-jp-2", "iso-2022-kr"})
+_ESCAPING = frozenset({*(f"iso-2022-jp{suffix}" for suffix in ("", "-1", "-2", "-3", "-2004", "-ext")), "iso-2022-kr"})
 _NOT_ASCII = re.compile(r"[^\0\x21-\x7e]+")
 
 
@@ -63,7 +60,7 @@ def charset_readings(octets: bytes, declared: str, is_html: bool) -> tuple[str, 
 
 def is_ambiguous(octets: bytes, declared: str, is_html: bool, readings: tuple[str, ...]) -> bool:
     """Whether readers who take the octets for different charsets see different ASCII: other words, other markup."""
-    if _is_refused(declared, octets) or (is_html and _is_refused(_in_markup(octets).lower(), octets)):
+    if _is_refused(declared, octets) or (is_html and _is_refused(charset_in_markup(octets), octets)):
         return True
     # The others have ASCII in common: at most a letter is lost beside a misread one, never a bracket or a quote.
     if len(readings) < 2 or not {*WIDE, *_ESCAPING, OVERLONG}.intersection(readings):
@@ -86,13 +83,14 @@ def _marked(octets: bytes) -> str | None:
     return byte_order(octets) if octets.startswith((b"\xff\xfe", b"\xfe\xff")) else None
 
 
-def _in_markup(octets: bytes) -> str:
+def charset_in_markup(octets: bytes) -> str:
+    """The name that HTML or XML gives to its own charset; "" when there is none."""
     found = _META.search(octets[:META_OCTETS])
     return (found.group(1) or found.group(2)).decode("ascii") if found else ""
 
 
 def _in_html(octets: bytes) -> str | None:
-    codec = _declared(octets, _in_markup(octets))
+    codec = _declared(octets, charset_in_markup(octets))
     return UTF_8 if codec in WIDE else codec  # it was read as ASCII
 
 
@@ -125,10 +123,5 @@ def _guessed(octets: bytes, known: list[str]) -> Iterator[str]:
 
 
 def _is_refused(name: str, octets: bytes) -> bool:
-    name = name.strip(" \t\"'").lower().replace("_", "-")
-    if not name or codec_of(name):
-        return False
-    meaning = _REFUSED.get(name)
-    if meaning is None:
-        return _EBCDIC.fullmatch(name) is not None and not octets.isspace() and octets != b""
-    return meaning.search(octets) is not None
+    family = refused_family(name)
+    return family is not None and _MEANING[family].search(octets) is not None

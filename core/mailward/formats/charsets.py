@@ -17,6 +17,18 @@ OVERLONG = "utf-8-overlong"
 WIDE = frozenset({UTF_16, "utf-16le", "utf-16be"})
 """Codecs in which the octets of ASCII text do not stand for themselves; RFC 2047 section 2 has no place for them."""
 
+REFUSED = {
+    "utf-7-imap": re.compile(r"^(?=.*imap).*utf7"),
+    "utf-7": re.compile(r"utf7|^u7$"),
+    "hz": re.compile(r"^(?:x|cs)?hz"),
+    "iso-2022-cn": re.compile(r"iso2022cn"),
+    "unicode-escape": re.compile(r"unicodeescape|^stringescape$"),
+    "utf-32": re.compile(r"utf32|ucs4|^u32$|^scsu$"),
+    "ebcdic": re.compile(r"^(?:cs)?(?:cp|ibm|ccsid|ebcdic)[a-z0-9]{1,20}$|^[0-9]{3,5}$"),
+}
+"""Families of charsets that are not read because they serve to hide ASCII, with what their names look like as keys."""
+
+_NOT_IN_KEY = re.compile(r"[^a-z0-9]+")
 _OVERLONG_FORM = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}")
 
 
@@ -37,8 +49,7 @@ def _families() -> Iterable[tuple[str, Iterable[str]]]:
         yield f"cp{number}", names
     as_windows = {1: WESTERN, 9: "cp1254", 11: "cp874"}
     for number in (*range(1, 12), *range(13, 17)):
-        codec = as_windows.get(number, f"iso-8859-{number}")
-        yield codec, (f"iso-8859-{number}", f"iso8859-{number}", f"iso_8859-{number}", f"iso8859_{number}", f"iso-8859_{number}")
+        yield as_windows.get(number, f"iso-8859-{number}"), (f"iso-8859-{number}", f"8859-{number}")
     yield "iso-8859-2", ("latin2", "l2", "csisolatin2", "iso-ir-101")
     yield "iso-8859-3", ("latin3", "l3", "csisolatin3", "iso-ir-109")
     yield "iso-8859-4", ("latin4", "l4", "csisolatin4", "iso-ir-110")
@@ -58,29 +69,42 @@ def _families() -> Iterable[tuple[str, Iterable[str]]]:
     yield "mac-cyrillic", ("x-mac-cyrillic", "x-mac-ukrainian")
     yield "gbk", ("x-gbk", "cp936", "ms936", "windows-936")
     yield "gb18030", ("gb2312", "gb_2312", "gb_2312-80", "csgb2312", "euc-cn", "chinese", "iso-ir-58", "gb-2312")
-    yield "big5hkscs", ("big5-hkscs", "big-5", "x-x-big5")
-    yield "big5", ("csbig5", "cn-big5")
-    yield "cp932", ("shift-jis", "sjis", "x-sjis", "windows-31j", "ms_kanji", "csshiftjis", "ms932")
-    yield "shift_jis", ()
+    yield "big5hkscs", ("x-x-big5",)
+    yield "big5", ("cn-big5",)
+    yield "cp932", ("shift-jis", "sjis", "windows-31j", "ms_kanji", "ms932")
     yield "euc-jp", ("x-euc-jp", "x-euc", "eucjp", "cseucpkdfmtjapanese")
-    yield "iso-2022-jp", ("csiso2022jp",)
-    yield "iso-2022-jp-1", ()
-    yield "iso-2022-jp-2", ()
+    for suffix in ("", "-1", "-2", "-3", "-2004", "-ext"):
+        yield f"iso-2022-jp{suffix}", ()
     yield "iso-2022-kr", ("csiso2022kr",)
     yield "euc-kr", ("cseuckr", "euckr")
     yield "cp949", ("ks_c_5601-1987", "ks_c_5601", "ks_c_5601-1989", "ksc5601", "ksc_5601", "korean", "windows-949", "uhc")
     yield "johab", ("cp1361",)
 
 
-_CODECS = {name: codec for codec, names in _families() for name in (codec, *names)}
+def _key(charset: str) -> str:
+    """What readers compare of a name: letters and digits (Unicode Technical Standard 22 section 1.4)."""
+    return _NOT_IN_KEY.sub("", charset.lower())
+
+
+_CODECS = {_key(name): codec for codec, names in _families() for name in (codec, *names)}
 
 
 def codec_of(charset: str) -> str | None:
-    """The codec that reads a charset of this name, compared without case; None when it is not in the list.
+    """The codec that reads a charset of this name; None when it is not in the list.
 
-    The name of a codec is itself such a name.
+    Names are the same that have the same letters and digits, whether "cs" (RFC 2978 section 2.3) or "x-" stands before them or
+    not. The name of a codec is itself such a name.
     """
-    return _CODECS.get(charset.strip(" \t\"'").lower())
+    key = _key(charset)
+    return _CODECS.get(key) or _CODECS.get(key.removeprefix("cs")) or _CODECS.get(key.removeprefix("x"))
+
+
+def refused_family(charset: str) -> str | None:
+    """Which of REFUSED this is, however it is spelt; None for what `codec_of` reads and for what nobody knows."""
+    if codec_of(charset) is not None:
+        return None
+    key = _key(charset)
+    return next((family for family, names in REFUSED.items() if names.search(key)), None)
 
 
 def decode_charset(octets: bytes, charset: str) -> str:

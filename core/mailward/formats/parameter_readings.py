@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from mailward.formats import budgets
-from mailward.formats.charsets import decode_charset
+from mailward.formats.charsets import WIDE, codec_of, decode_charset
 from mailward.formats.words import decode_words, percent_decoded, printable
 
 DECIDING = ("boundary", "filename", "name")
@@ -35,7 +35,6 @@ _END = re.compile(rb";[ \t]*(?:[^\s;=\"()]+[ \t]*=|;|\Z)")
 _STOP = re.compile(rb'[\s"(),/:;<=>?@\[\\\]\x00]')
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 _WIDE_WORD = re.compile(rb"=\?utf-?16(?:le|be)?(?=[?*])", re.IGNORECASE)
-_WIDE = re.compile(rb"utf-?16(?:le|be)?", re.IGNORECASE)
 _BLANKS = b" \t\r\n"
 
 
@@ -76,7 +75,7 @@ def joined(sections: Sequence[Section], are_encoded: bool = False) -> Reading:
             charset, _, text = text.split(b"'", 2)
         octets.append(percent_decoded(text))
     whole = b"".join(octets)
-    if _WIDE.fullmatch(charset) and b"\0" in whole:
+    if codec_of(charset.decode("latin-1")) in WIDE and b"\0" in whole:
         # Few say in which order the octets are, and a boundary is ASCII anyway.
         order = b"utf-16be" if whole.startswith(b"\0") else b"utf-16le"
         return Reading(whole.replace(b"\0", b""), printable(decode_charset(whole, order.decode())))

@@ -183,6 +183,7 @@ class _Reader:
         if find(octets, _PGP, start, end) >= 0:
             self._gathering.has_encrypted = True
         charsets = [value.decode("latin-1") for name, value in part.type_octets if name.lower().startswith(b"charset")]
+        charsets.append(part.charset)  # RFC 2231: it may be encoded, or come in pieces
         for form in hidden_texts(bytes(octets[start : min(end, start + TEXT_OCTETS)]), charsets):
             header = Header(self._within + part.number, part.content_type, part.filenames)
             chunks = partial(_undone, octets, start, end, form)

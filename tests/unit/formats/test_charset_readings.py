@@ -33,7 +33,9 @@ JAPANESE = "\u65e5\u672c".encode("iso-2022-jp")
         (META % b"utf-16" + b"x", "", True, ("utf-8",)),
         (b"<?xml version='1.0' encoding='koi8-r'?>\xef", "", True, ("koi8-r",)),
         (JAPANESE, "iso-2022-jp", False, ("iso-2022-jp",)),
-        ("\u65e5\u672c".encode("shift_jis"), "shift_jis", False, ("shift_jis",)),
+        (JAPANESE, "iso-2022-jp-3", False, ("iso-2022-jp-3",)),
+        ("<b>".encode("utf-16-le"), "utf_16_le", False, ("utf-16le",)),
+        ("\u65e5\u672c".encode("shift_jis"), "shift_jis", False, ("cp932",)),
         (META % b"gb18030" + "<i>\u4f60\u597d\xe9</i>".encode(), "utf-8", True, ("utf-8", "gb18030")),
         ("<b>".encode("utf-16-le"), "utf-16", False, ("utf-16le",)),
         ("<b>".encode("utf-16-be"), "utf-16be", False, ("utf-16be",)),
@@ -56,6 +58,8 @@ def test_readings_are_ordered_and_agree_on_ascii(octets: bytes, declared: str, i
         (b"\xc0\xbcscript\xe0\x80\xbe \xf0\x80\x80\xaf", "utf-8", True, "<script> /"),
         (JAPANESE, "", False, "\u65e5\u672c"),
         ("<script>".encode("utf-16-le"), "utf-16be", True, "<script>"),
+        (("\u4e2d" * 900 + "<script>").encode("utf-16-le"), "utf_16_le", True, "<script>"),
+        (("\u4e2d" * 900 + "<script>").encode("utf-16-be"), "csUTF16BE", True, "<script>"),
     ],
 )
 def test_t_mime_26_disagreement_about_ascii_is_seen(octets: bytes, declared: str, is_html: bool, seen: str) -> None:
@@ -77,6 +81,10 @@ def test_t_mime_26_disagreement_about_ascii_is_seen(octets: bytes, declared: str
         (META % b"utf-7" + b"+ADw-script+AD4-", "us-ascii"),
         (META % b"UTF-7" + b"+ADw-script+AD4-", ""),
         (b"~{<:~}", "hz-gb-2312"),
+        (b"<scr~\nipt>", "HZ_GB2312"),
+        *((b"+ADw-script+AD4-", name) for name in ("csUTF7", "x-utf-7", "unicode-1-1-utf7", "unicode-2-0-utf-7")),
+        (b"&ADw-script&AD4-", "utf7-imap"),
+        (META % b"x-utf-7" + b"+ADw-script+AD4-", ""),
         ("<script>".encode("cp037"), "cp037"),
         ("<script>".encode("cp500"), "IBM500"),
         ("<script>".encode("utf-32"), "utf-32"),
@@ -91,6 +99,12 @@ def test_t_mime_26_utf_7_and_its_like_are_refused(octets: bytes, declared: str) 
 @pytest.mark.parametrize("declared", ["utf-7", "hz", "x-unknown", "cp037", "utf-32"])
 def test_a_refused_charset_that_hides_nothing_is_no_matter(declared: str) -> None:
     octets = b"" if declared in ("cp037", "utf-32") else b"Dear all, 1 + 1 = 2"
+    assert not is_ambiguous(octets, declared, False, charset_readings(octets, declared, False))
+
+
+@pytest.mark.parametrize("declared", ["8859-1", "ISO_8859_1", "x-cp20936", "x-cp50220", "cp-1252", "646"])
+def test_names_that_honest_senders_give_are_not_refused(declared: str) -> None:
+    octets = "Gr\xfc\xdfe".encode("latin-1")
     assert not is_ambiguous(octets, declared, False, charset_readings(octets, declared, False))
 
 

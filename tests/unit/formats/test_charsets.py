@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.formats.charsets import _CODECS, OVERLONG, codec_of, decode_charset
+from mailward.formats.charsets import _CODECS, OVERLONG, codec_of, decode_charset, refused_family
 
 
 def test_charsets_come_from_a_list_of_our_own() -> None:
@@ -25,7 +25,15 @@ def test_charsets_come_from_a_list_of_our_own() -> None:
         ("ks_c_5601-1987", "cp949"),
         ("gb2312", "gb18030"),
         ("ascii", "utf-8"),
+        *((name, "utf-16le") for name in ("utf_16_le", "utf-16-le", "UTF16-LE", "csUTF16LE", "x-utf-16le", "ucs2", "UCS_2")),
+        *((name, "utf-16be") for name in ("utf_16_be", "UTF16-BE", "csUTF16BE")),
+        *((name, "iso-2022-jp-3") for name in ("iso-2022-jp-3", "ISO2022_JP_3")),
+        ("csISO2022JP2", "iso-2022-jp-2"),
+        ("iso2022jp-ext", "iso-2022-jp-ext"),
+        ("shift_jis", "cp932"),
         ("utf-7", None),
+        ("cs", None),
+        ("x", None),
         ("idna", None),
         ("unicode_escape", None),
         ("zip", None),
@@ -37,6 +45,13 @@ def test_charsets_come_from_a_list_of_our_own() -> None:
 )
 def test_t_hdr_17_names_of_charsets(name: str, codec: str | None) -> None:
     assert codec_of(name) == codec
+
+
+@pytest.mark.parametrize("unit", ["imap", "utf7", "cs", "x", "-", "1", "cp", "hz", "\u0130"])
+def test_t_hdr_17_a_long_name_is_looked_up_in_linear_time(unit: str) -> None:
+    begun = time.process_time()
+    refused_family(unit * (1_000_000 // len(unit)))
+    assert time.process_time() - begun < 1
 
 
 def test_a_byte_order_mark_is_no_text_and_names_the_order() -> None:

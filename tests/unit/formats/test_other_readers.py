@@ -112,12 +112,41 @@ _TEXT = MARK.decode()
         *((name, b"+AHQ-" + MARK[1:]) for name in ("csUTF7", "x-utf-7", "unicode-1-1-utf7", "us-ascii; charset=utf-7")),
         *((name, MARK[:10] + b"\x1b(B" + MARK[10:]) for name in ("iso-2022-jp", "iso-2022-jp-3", "iso-2022-kr", "")),
         ("iso-2022-kr", MARK[:10] + b"\x0e\x0f" + MARK[10:]),
+        *((name, b"&AHQ-" + MARK[1:]) for name in ("utf7-imap", "x-imap4-modified-utf7")),
+        ("hz-gb-2312", MARK[:10] + b"~\n" + MARK[10:]),
+        ("hz", MARK[:10] + b"~{~}" + MARK[10:]),
+        *((name, _TEXT.encode("cp037")) for name in ("cp037", "ibm037", "ebcdic-us", "037")),
+        ("utf-8", b"\xc1\xb4" + MARK[1:]),
     ],
 )
 @pytest.mark.parametrize("type", ["text/plain", "text/html"])
 def test_t_mime_26_ascii_that_is_not_written_as_ascii(type: str, charset: str, octets: bytes) -> None:
     head = f"Content-Type: {type}; charset={charset}" if charset else f"Content-Type: {type}"
     assert is_seen(TOP + head.encode() + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(octets))
+
+
+@pytest.mark.parametrize("parameter", ["charset*=us-ascii''utf%2D7", "charset*0=ut; charset*1=f-7"])
+def test_t_mime_26_a_charset_whose_name_is_encoded_or_in_pieces(parameter: str) -> None:
+    head = f"Content-Type: text/plain; {parameter}\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    assert is_seen(TOP + head.encode() + encoded(b"+AHQ-" + MARK[1:]))
+
+
+@pytest.mark.parametrize("name", [b"utf-7", b"x-utf-7", b"csUTF7"])
+def test_t_mime_26_a_charset_that_the_markup_names(name: bytes) -> None:
+    head = b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    assert is_seen(TOP + head + encoded(b"<meta charset=" + name + b">+AHQ-" + MARK[1:]))
+
+
+def test_t_mime_26_links_of_a_text_in_a_charset_of_an_odd_spelling() -> None:
+    head = b"Content-Type: text/plain; charset=utf_16_le\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    text = encoded((_FAR + " http://hidden.example/").encode("utf-16-le"))
+    assert [link.url for link in MessageView(TOP + head + text).links()] == ["http://hidden.example/"]
+
+
+@pytest.mark.parametrize("charset", ["euc-kr", "iso-8859-1", "koi8-r", "shift_jis"])
+def test_a_text_of_letters_has_one_reading(charset: str) -> None:
+    head = f"Content-Type: text/plain; charset={charset}\r\n\r\n".encode()
+    assert len(MessageView(TOP + head + bytes(range(0xC0, 0xDF)) * 2 + b"\xc0\xbc\xc1\xb4\r\n").readings()) == 1
 
 
 def test_a_plain_text_has_one_reading() -> None:
