@@ -65,7 +65,8 @@ const until = async ready => { for (let n = 0; n < 100 && !ready(); n++) await p
 
 
 @contextlib.contextmanager
-def _thunderbird() -> Iterator[Marionette]:
+def _thunderbird() -> Iterator[tuple[Marionette, Path]]:
+    """What steers it, and the log of what it says over IMAP."""
     profile = Path(tempfile.mkdtemp(prefix="mailward-thunderbird-"))
     port = free_port()
     (profile / "user.js").write_text(USER_JS.replace("PORT", str(port)))
@@ -73,7 +74,11 @@ def _thunderbird() -> Iterator[Marionette]:
     with (profile / "output.log").open("wb") as output:
         process = subprocess.Popen(
             [program("thunderbird", "thunderbird"), *arguments],
-            env={**os.environ, "HOME": str(profile), "MOZ_HEADLESS": "1"}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env={
+                **os.environ, "HOME": str(profile), "MOZ_HEADLESS": "1",
+                "MOZ_LOG": "IMAP:4,sync", "MOZ_LOG_FILE": str(profile / "imap"),
+            },
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 60
@@ -85,7 +90,7 @@ def _thunderbird() -> Iterator[Marionette]:
         client = Marionette("127.0.0.1", port=port)
         client.start_session()
         client.timeout.script = 90
-        yield client
+        yield client, profile / "imap.moz_log"
     finally:
         process.terminate()
         process.wait(30)
@@ -96,8 +101,13 @@ def _send(target: Server, subject: str) -> None:
     assert target.send(f"{head}Message-ID: <{subject}@sender.invalid>\r\n\r\nthe text of {subject}\r\n".encode())[0] == 250
 
 
+def _is_idling(log: Path) -> bool:
+    said = [line for line in log.read_text(errors="replace").splitlines() if "S-INBOX:SendData: " in line]
+    return bool(said) and said[-1].endswith(" IDLE")
+
+
 def test_thunderbird_reads_flags_moves_deletes_and_idles() -> None:
-    with server() as target, _thunderbird() as thunderbird:
+    with server() as target, _thunderbird() as (thunderbird, log):
         password, _ = target.give_second_factor("demo@example.test")
         for subject in ("one", "two", "three"):
             _send(target, subject)
@@ -112,6 +122,10 @@ def test_thunderbird_reads_flags_moves_deletes_and_idles() -> None:
             assert {"Archive", "Drafts", "Junk", "Sent", "Trash"} <= {
                 name.replace("Archives", "Archive") for name in done["folders"]
             }
+            deadline = time.monotonic() + 60
+            while not _is_idling(log):  # it begins two seconds after its last command, to whose reply news would be nothing to it
+                assert time.monotonic() < deadline, "Thunderbird does not idle"
+                time.sleep(0.2)
             _send(target, "four")  # nobody asks for it: IDLE tells
             heard = "return [...window.mailwardInbox.messages].some(message => message.subject == 'four')"
             deadline = time.monotonic() + 30
