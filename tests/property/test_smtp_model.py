@@ -28,24 +28,28 @@ class Reference:
     user: bool = False
     recipients: int | None = None
     chunked: bytes | None = None
+    binary: bool = False
     taken: list[bytes] = field(default_factory=list)
     is_open: bool = True
 
     def end(self) -> None:
         self.recipients = self.chunked = None
+        self.binary = False
 
     def locked(self) -> int | None:
         """The refusal of whoever may send nothing yet."""
         return 530 if self.is_submission and not self.user else None
 
-    def mail(self) -> int:
+    def mail(self, body: bytes = b"") -> int:
         if self.hello is None:
             return 503
         if refusal := self.locked():
             return refusal
+        if self.hello == "HELO" and body and self.recipients is None:
+            return 555
         if self.recipients is not None:
             return 503
-        self.recipients = 0
+        self.recipients, self.binary = 0, b"BINARY" in body
         return 250
 
     def rcpt(self, path: bytes) -> int:
@@ -67,6 +71,8 @@ class Reference:
             return refusal
         if self.recipients is None or self.chunked is not None:
             return 503
+        if self.binary and self.recipients:
+            return 503
         return 354 if self.recipients else 554
 
     def content(self, octets: bytes) -> int:
@@ -80,7 +86,7 @@ class Reference:
 
     def kept(self, octets: bytes) -> bytes:
         """What becomes of a stray LF: a space where somebody submits."""
-        return octets.replace(b"\n\nMAIL", b"\n MAIL") if self.is_submission else octets
+        return octets.replace(b"\n\nMAIL", b"\n MAIL") if self.is_submission and not self.binary else octets
 
     def bdat(self, octets: bytes, *, last: bool) -> int:
         if self.hello != "EHLO":
@@ -94,7 +100,7 @@ class Reference:
         if len(whole) > LIMITS.message_octets:
             self.end()
             return 552
-        if UNSOUND in whole:
+        if UNSOUND in whole and not self.binary:
             self.end()
             return 550
         if not last:
@@ -139,9 +145,9 @@ class Dialogue(RuleBasedStateMachine):
         self.say(verb.encode() + b" client.example.net\r\n", 250)
 
     @precondition(lambda self: self.reference.is_open)
-    @rule()
-    def mail(self) -> None:
-        self.say(b"MAIL FROM:<a@example.net>\r\n", self.reference.mail())
+    @rule(body=st.sampled_from([b"", b"", b" BODY=8BITMIME", b" BODY=BINARYMIME"]))
+    def mail(self, body: bytes) -> None:
+        self.say(b"MAIL FROM:<a@example.net>" + body + b"\r\n", self.reference.mail(body))
 
     @precondition(lambda self: self.reference.is_open)
     @rule(path=st.sampled_from([GOOD, GOOD, UNKNOWN, ELSEWHERE]))

@@ -12,10 +12,12 @@ import structlog
 
 from mailward.api.services import Clock, RunBlocking
 from mailward.auth.exchange import Authenticator
+from mailward.formats.lines import LineFacts
 from mailward.formats.message import MessageView
 from mailward.intake.accepting import Mail, queue_item
 from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
+from mailward.intake.binary import is_in_lines, write_in_lines
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, RecordBudget, core_refusal, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
@@ -23,7 +25,7 @@ from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
 from mailward.model.address import ForwardPath
 from mailward.model.decision import DecisionRecord
-from mailward.model.envelope import Envelope
+from mailward.model.envelope import BodyType, Envelope
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId, new_queue_id
 from mailward.model.reply import INSUFFICIENT_STORAGE, LOCAL_ERROR, Reply, reply
@@ -90,6 +92,7 @@ class _Transaction:
     taken: list[int] = field(default_factory=list)  # for each RCPT that was taken, the place of its destination
     incoming: Incoming | None = None
     write_error: Exception | None = None
+    refusal: CoreRefusal | None = None  # of its content, whatever its fields are
 
 
 class Reception:
@@ -261,29 +264,48 @@ class Reception:
     async def _message(self, event: MessageAsked) -> Answer:
         """The end of data. The transaction is over with it, whatever comes of the message (T-STATE-01, T-STATE-02)."""
         transaction, self._transaction = self._open(), None
-        incoming = transaction.incoming
-        if incoming is None:
+        if transaction.incoming is None:
             raise LocalError("end of data without DATA")
         try:
             if transaction.write_error is not None:
                 raise transaction.write_error
-            answer, item = await self._judge(transaction, MessageView(incoming.octets, event.lines))
+            lines = event.lines
+            if transaction.envelope.parameters.body is BodyType.BINARY_MIME and not is_in_lines(lines):
+                lines = await self._convert(transaction, transaction.incoming, lines)
+            answer, item = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))
             if item is not None:
-                await incoming.commit(item)
+                await transaction.incoming.commit(item)
         except BaseException:
-            incoming.abort()
+            transaction.incoming.abort()
             raise
         if item is None:
-            incoming.abort()
+            transaction.incoming.abort()
         else:
             self._tell_committed(item)
         return answer
+
+    async def _convert(self, transaction: _Transaction, received: Incoming, lines: LineFacts) -> LineFacts:
+        """Put the message in lines in the place of the one received, under an id of its own; what is known of them."""
+        id = new_queue_id()
+        written = self._desk.spool.begin(id)
+        try:
+            outcome = await write_in_lines(MessageView(received.octets, lines), written, self._desk.run_blocking)
+        except BaseException:
+            written.abort()
+            raise
+        if isinstance(outcome, CoreRefusal):
+            written.abort()
+            transaction.refusal = outcome
+            return lines
+        received.abort()
+        transaction.id, transaction.incoming = id, written
+        return outcome
 
     async def _judge(self, transaction: _Transaction, message: MessageView) -> tuple[Answer, QueueItem | None]:
         """The reply, and the item to commit before it may be sent; None when the message is not taken."""
         at = self._desk.clock.now()
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
-        refusal = self._core_refusal(message)
+        refusal = transaction.refusal or self._core_refusal(message)
         if refusal is not None:
             refused = with_id(refusal.reply, mail.id)
             addresses = [destination.facts.address for destination in mail.destinations]

@@ -56,6 +56,9 @@ class CoreRefusal:
 TOO_MANY_HOPS = CoreRefusal("hops", reply(554, "5.4.6", "Too many hops, this message is going in circles"))
 LOOP = CoreRefusal("loop", reply(554, "5.4.6", "This message has been here before, it is going in circles"))
 SEVERAL_FOR_NULL = CoreRefusal("null reverse-path", reply(550, "5.5.3", "A message from <> is for fewer recipients"))
+BINARY_ELSEWHERE = CoreRefusal(
+    "binary content", reply(554, "5.6.0", "Binary content stands outside of a part whose transfer encoding says so")
+)
 HEADER_TOO_BIG = CoreRefusal("header", reply(554, "5.6.0", "The header of this message is larger than this server accepts"))
 
 

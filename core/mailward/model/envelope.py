@@ -8,10 +8,11 @@ from mailward.model.address import ForwardPath, ReversePath
 
 
 class BodyType(enum.Enum):
-    """The BODY parameter of MAIL (RFC 6152)."""
+    """The BODY parameter of MAIL (RFC 6152, RFC 3030)."""
 
     SEVEN_BIT = "7BIT"
     EIGHT_BIT_MIME = "8BITMIME"
+    BINARY_MIME = "BINARYMIME"
 
 
 Ret = Literal["", "FULL", "HDRS"]

@@ -1,8 +1,8 @@
 """Dialogues in the RFCs' own C:/S: form, each run whole (a segment a group of C: lines) and octet by octet.
 
 C: a line with its CRLF. C! octets with Python escapes, no CRLF. C* N text: N such lines. S: a line of a reply; "..." at its
-end stands for any rest, and for any further lines after "250-...". M: a line of the message just taken; M! an empty message.
-`tls`: the handshake happens here. `closed`: the machine wants the connection closed. `listener NAME`, at the top: mx unless given.
+end stands for any rest, and for any further lines after "250-...". M: a line of the message just taken; M! an empty message;
+B: all of its octets with Python escapes. `tls`: the handshake happens here. `closed`: the machine wants the connection closed. `listener NAME`, at the top: mx unless given.
 """
 
 from pathlib import Path
@@ -45,6 +45,8 @@ def test_transcript(path: Path, octet_by_octet: bool) -> None:
                     client.messages.pop(0)
             case "M!":
                 assert client.messages.pop(0) == b""
+            case "B:":
+                assert client.messages.pop(0) == text.encode().decode("unicode_escape").encode("latin-1")
             case "tls":
                 client.shake_hands()
             case "closed":

@@ -328,3 +328,58 @@ async def test_prdr_gives_each_recipient_its_own_fate(desk: Post) -> None:
     assert [line[:9] for line in replies] == ["353 A rep", "250 2.0.0", "451 4.3.0", "250 2.0.0"]
     ((item, _),) = desk.spool.items
     assert [recipient.forward_path for recipient in item.recipients] == ["alice@example.org"]
+
+
+BINARY = b"From: a@example.net\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n\x89PNG\r\n\x1a\n\0\0"
+
+
+async def send_binary(talk: Talk, octets: bytes) -> str:
+    opening = ("EHLO c.example.net", "MAIL FROM:<a@example.net> BODY=BINARYMIME", "RCPT TO:<alice@example.org>")
+    await talk.say(*opening)
+    return (await talk.say(b"BDAT %d LAST\r\n" % len(octets) + octets))[-1]
+
+
+async def test_t_smtp_19_binary_content_is_in_lines_before_anybody_sees_it(desk: Post, talk: Talk) -> None:
+    answer = await send_binary(talk, BINARY)
+    [(item, octets)] = desk.spool.items
+    assert answer == f"250 2.0.0 Accepted, id {item.id}" and item.decision.id == item.id
+    assert octets.endswith(b"Content-Transfer-Encoding: base64\r\nMIME-Version: 1.0\r\n\r\niVBORw0KGgoAAA==\r\n")
+    assert item.size_octets == len(octets) and desk.spool.open == 0
+
+
+async def test_t_smtp_19_what_is_in_lines_stays_as_it_came_for_its_signatures(desk: Post, talk: Talk) -> None:
+    octets = b"DKIM-Signature: v=1\r\nContent-Transfer-Encoding: binary\r\n\r\n\x89 text\r\n"
+    assert (await send_binary(talk, octets)).startswith("250")
+    assert desk.spool.items[0][1] == octets and desk.spool.aborted == 0
+
+
+@pytest.mark.parametrize(
+    ("octets", "refusal"),
+    [
+        (b"Subject: x\r\n\r\ntext\nREJECT\0", "554 5.6.0 Binary content stands outside"),
+        (b"Subject: x\0\r\nContent-Transfer-Encoding: binary\r\n\r\n\0", "554 5.6.0 Binary content stands outside"),
+        (
+            b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\r\n--b--\r\n",
+            "554 5.6.3 Binary content that cannot be converted",
+        ),
+    ],
+)
+async def test_t_smtp_19_binary_content_that_cannot_be_converted_is_refused_and_recorded(
+    desk: Post, talk: Talk, octets: bytes, refusal: str
+) -> None:
+    answer = await send_binary(talk, octets)
+    assert answer.startswith(refusal)
+    record = desk.decisions.last()
+    assert record is not None
+    assert (record.recipients[0].verdict, record.recipients[0].source_name, record.reply) == ("reject", "binary content", answer)
+    assert not desk.spool.items and desk.spool.open == 0
+    assert (await send_binary(talk, BINARY)).startswith("250"), "nothing of it is carried over"
+
+
+@pytest.mark.parametrize("call", ["write", "commit"])
+async def test_a_disk_that_fails_while_content_is_converted_is_451_and_leaves_nothing(desk: Post, talk: Talk, call: str) -> None:
+    opening = ("EHLO c.example.net", "MAIL FROM:<a@example.net> BODY=BINARYMIME", "RCPT TO:<alice@example.org>")
+    await talk.say(*opening, b"BDAT %d\r\n" % len(BINARY) + BINARY)
+    desk.spool.errors[call] = StorageError("disk")
+    assert (await talk.say("BDAT 0 LAST"))[-1].startswith("451 4.3.0")
+    assert not desk.spool.items and desk.spool.open == 0

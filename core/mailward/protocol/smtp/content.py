@@ -69,12 +69,14 @@ class Chunks:
     """The chunks of one message: octets by number, nothing stuffed. Each is handed on as it comes.
 
     size_octets: of the chunks that have come or are coming. count: of them. is_last: the message ends with this one.
-    mends: a CR or LF outside a CRLF becomes a space.
+    is_binary: octets are no lines, and all are taken as they are (RFC 3030 section 3). mends: a CR or LF outside a CRLF becomes a
+    space.
     """
 
-    def __init__(self, limits: Limits, *, mends: bool = False) -> None:
+    def __init__(self, limits: Limits, *, is_binary: bool = False, mends: bool = False) -> None:
         self._limits = limits
-        self._mends = mends
+        self._is_binary = is_binary
+        self._mends = mends and not is_binary
         self._held = b""  # a CR whose LF may come with the next octets
         self._counter = LineCounter()
         self._left = 0
@@ -99,13 +101,16 @@ class Chunks:
         if self._mends:
             content = self._mended(content, is_end=self.is_last and not self._left)
         self._counter.feed(content)
-        found = fault_of(self.lines if self.is_last and not self._left else self._counter, self._limits.content_line_octets)
+        found = None if self._is_binary else self._fault()
         if self._left:
             return Piece(b"" if found else content, None)
         if found is None:
             return Piece(content, rest)
         fault, answer = _FAULTS[found]
         return Piece(b"", rest, (fault, replace(answer, closes=False)))  # where commands go on is certain
+
+    def _fault(self) -> ContentFault | None:
+        return fault_of(self.lines if self.is_last and not self._left else self._counter, self._limits.content_line_octets)
 
     def _mended(self, content: bytes, *, is_end: bool) -> bytes:
         content, self._held = self._held + content, b""

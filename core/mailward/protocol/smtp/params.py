@@ -1,4 +1,4 @@
-"""What stands behind MAIL FROM: and RCPT TO: (RFC 5321 section 4.1.2; RFC 1870 SIZE, RFC 6152 BODY, RFC 6531
+"""What stands behind MAIL FROM: and RCPT TO: (RFC 5321 section 4.1.2; RFC 1870 SIZE, RFC 6152 and 3030 BODY, RFC 6531
 SMTPUTF8, RFC 4954 AUTH, RFC 3461 RET, ENVID, NOTIFY and ORCPT, RFC 8689 REQUIRETLS).
 
 Paths are read by `formats.address`; here they are split from the parameters, and the parameters become values.
@@ -149,7 +149,7 @@ def _mail_parameter(parameters: MailParameters, name: str, value: str | None, si
         try:
             return replace(parameters, body=BodyType((value or "").upper()))
         except ValueError as error:
-            raise RefusedError(reply(501, "5.5.4", "BODY wants 7BIT or 8BITMIME")) from error
+            raise RefusedError(reply(501, "5.5.4", "BODY wants 7BIT, 8BITMIME or BINARYMIME")) from error
     if name == "SMTPUTF8":
         if value is not None:
             raise RefusedError(reply(501, "5.5.4", "SMTPUTF8 takes no value"))

@@ -13,6 +13,7 @@ RFC 3207 section 5).
 
 from collections.abc import Callable
 
+from mailward.model.envelope import BodyType
 from mailward.model.errors import LocalError
 from mailward.model.reply import SHUTTING_DOWN, Reply, reply
 from mailward.protocol.framing import Line, LineFault
@@ -156,6 +157,7 @@ class SmtpServer(SessionCommands):
             case MailAsked(parameters=parameters) if answer.is_positive:
                 self._move(State.MAIL)
                 self._smtputf8 = parameters.smtputf8
+                self._is_binary = parameters.body is BodyType.BINARY_MIME
             case RcptAsked() if answer.is_positive:
                 self._move(State.RCPT)
                 self._recipients += 1

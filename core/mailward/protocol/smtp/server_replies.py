@@ -30,6 +30,7 @@ LONG_LINE = reply(500, "5.5.2", "Command line too long")
 
 NO_CHUNKING = reply(502, "5.5.1", "Command not offered", closes=True)
 BDAT_SYNTAX = reply(501, "5.5.4", "Syntax: BDAT octets [LAST]", closes=True)
+BINARY_BY_BDAT = reply(503, "5.5.1", "Binary content comes by BDAT")
 TOO_MANY_CHUNKS = reply(421, "4.7.0", "Too many chunks", closes=True)
 TOO_BIG_TO_SKIP = reply(552, "5.3.4", "Message is larger than this server accepts", closes=True)
 OUT_OF_STEP = reply(554, "5.5.0", "You must wait for the reply", closes=True)

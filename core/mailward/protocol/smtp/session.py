@@ -26,6 +26,7 @@ from mailward.protocol.smtp.xclient import KEYWORD as XCLIENT
 from mailward.protocol.smtp.xclient import parse_xclient
 
 _LONGEST_NAME = 255
+_LATER = ("CHUNKING", "BINARYMIME", "DSN", "ENHANCEDSTATUSCODES")
 
 
 class SessionCommands(MailTransactions):
@@ -75,7 +76,7 @@ class SessionCommands(MailTransactions):
 
     def _extensions(self) -> tuple[str, ...]:
         size, limits = f"SIZE {self._limits.message_octets}", f"LIMITS RCPTMAX={self._limits.recipients}"
-        always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES", limits)
+        always = (self._hostname, "PIPELINING", size, "8BITMIME", "SMTPUTF8", *_LATER, limits)
         prdr = ("PRDR",) if self._offer_prdr else ()
         starttls = ("STARTTLS",) if self._offer_starttls else ()
         auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()

@@ -43,7 +43,7 @@ class MailTransactions(Dialogue):
         self._chunk = (0, False)  # what the last BDAT said: octets, whether it is the last
         self._skipped_octets = 0
         self._recipients = 0
-        self._smtputf8 = False
+        self._smtputf8 = self._is_binary = False
 
     @property
     def reads_content(self) -> bool:
@@ -78,6 +78,8 @@ class MailTransactions(Dialogue):
     def _data(self, argument: bytes) -> list[Event]:
         if argument:
             return self._refuse(replies.NO_ARGUMENT)
+        if self._is_binary:
+            return self._refuse(replies.BINARY_BY_BDAT)
         self._chunk = (0, True)  # all of it in one piece
         return self._ask(DataAsked())
 
@@ -117,7 +119,7 @@ class MailTransactions(Dialogue):
             self._answer(answer)
             return []
         if answer.is_positive:
-            self._chunks = Chunks(self._limits, mends=self._is_submission)
+            self._chunks = Chunks(self._limits, is_binary=self._is_binary, mends=self._is_submission)
             return self._begin_chunk(self._chunks)
         times = self._times
         self._end_transaction()
@@ -150,7 +152,7 @@ class MailTransactions(Dialogue):
         self._move(State.GREETED)
         self._content = self._chunks = None
         self._recipients = 0
-        self._smtputf8 = False
+        self._smtputf8 = self._is_binary = False
 
     # --- content ---
 
