@@ -63,12 +63,6 @@ def scram(to: Server, password: str, name: str = ADDRESS) -> str:
         client.shutdown()
 
 
-def workers(of: Server, role: str) -> list[int]:
-    """Process ids of all workers of a role that were ever started."""
-    lines = [line for line in (of.folder / "server.log").read_text().splitlines() if 'event="worker started"' in line]
-    return [int(line.split("pid=")[1].split()[0]) for line in lines if f"role={role} " in line]
-
-
 def test_mechanisms_are_offered_under_tls_alone(running: Server) -> None:
     assert {"AUTH=PLAIN", "AUTH=SCRAM-SHA-256"} <= set(connect(running).capabilities)
     clear = imaplib.IMAP4("127.0.0.1", running.port("imap"), timeout=60)
@@ -301,8 +295,8 @@ def test_the_other_processes_never_hold_a_hash(running: Server) -> None:
     database.close()
     needle = password_hash.encode()[-43:]
     for role in ("smtp", "access"):
-        assert needle not in memory(workers(running, role)[-1]), role
-    assert needle in memory(workers(running, "auth")[-1]), "and this is how it would be found"
+        assert all(needle not in memory(pid) for pid in running.worker_pids(role)), role
+    assert needle in memory(running.worker_pids("auth")[-1]), "and this is how it would be found"
 
 
 def memory(pid: int) -> bytes:
@@ -325,17 +319,17 @@ def test_without_the_auth_process_logins_wait_and_it_comes_back() -> None:
     with server() as one:
         assert answer(one, PASSWORD) == "OK"
         client = connect(one)
-        (pid,) = workers(one, "auth")
+        (pid,) = one.worker_pids("auth")
         os.kill(pid, signal.SIGSTOP)
         os.kill(pid, signal.SIGKILL)
         assert answer(one, PASSWORD) == "OK", "it waits for the next one"
-        assert len(workers(one, "auth")) == 2
+        assert len(one.worker_pids("auth")) == 2
         assert client.login(ADDRESS, PASSWORD)[0] == "OK", "a session from before goes on"
         client.shutdown()
         socket = one.folder / "data/run/auth.sock"
         socket.rename(socket.with_name("away.sock"))
-        os.kill(workers(one, "access")[-1], signal.SIGKILL)  # so that its connection to the socket is gone too
-        one.until(lambda: len(workers(one, "access")) == 2 and can_connect(one))
+        os.kill(one.worker_pids("access")[-1], signal.SIGKILL)  # so that its connection to the socket is gone too
+        one.until(lambda: len(one.worker_pids("access")) == 2 and can_connect(one))
         assert "[UNAVAILABLE]" in answer(one, PASSWORD) and "[UNAVAILABLE]" in scram(one, PASSWORD)
         socket.with_name("away.sock").rename(socket)
         assert answer(one, PASSWORD) == "OK"

@@ -159,7 +159,7 @@ async def _gone(service: Service) -> None:
     """Returns when every connection has ended and given back its place."""
     while service.listener.connections:
         await asyncio.wait(service.listener.connections.values())
-    assert service.listener.admission._count == 0
+    assert service.listener.admission.count == 0
 
 
 def test_t_tls_18_a_connection_cut_in_data_leaves_nothing(start: Start, desk: Post) -> None:

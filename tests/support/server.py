@@ -5,6 +5,7 @@ import imaplib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import smtplib
@@ -21,6 +22,7 @@ from typing import Any
 
 import pyotp
 
+from mailward.app.config import load_config
 from support.processes import WORKER
 
 COMMAND = str(Path(sys.executable).with_name("mailward"))
@@ -118,6 +120,7 @@ class Server:
 
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
+            begun = log.tell()
             self.process = subprocess.Popen(
                 [self.command, "serve", "-c", str(self.config)],
                 stdout=log,
@@ -126,6 +129,14 @@ class Server:
                 start_new_session=True,
             )
         self.wait_ready()
+        self.until(lambda: self._lines("worker ready", begun) == self._lines("worker started", begun))
+
+    def _lines(self, event: str, begun: int) -> int:
+        return self.log_octets()[begun:].count(f'event="{event}"'.encode())
+
+    def worker_pids(self, role: str) -> list[int]:
+        """Of all workers of a role that were ever started, the latest last."""
+        return [int(pid) for pid in re.findall(rb'event="worker started" role=%b pid=(\d+)' % role.encode(), self.log_octets())]
 
     def wait_ready(self) -> None:
         """Until SMTP and IMAP both greet."""
@@ -170,7 +181,8 @@ class Server:
         assert self.process is not None
         seen = (self.folder / "server.log").stat().st_size
         self.process.send_signal(signal.SIGHUP)
-        wanted = 4 if expect == "reloaded" else 1  # each worker reports for itself; a refusal comes from the supervisor
+        # Each worker reports for itself; a refusal comes from the supervisor.
+        wanted = 3 + load_config(self.config).smtp_processes if expect == "reloaded" else 1
         deadline = time.monotonic() + 20
         while (self.folder / "server.log").read_bytes()[seen:].count(expect.encode()) < wanted:
             assert time.monotonic() < deadline, self.log()

@@ -1,9 +1,10 @@
 """All wiring: which object gets which. One class a worker role, with `start`, `stop` and `reload`."""
 
+import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mailward.access.imap.session import Desk as ImapDesk
@@ -35,7 +36,7 @@ from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
 from mailward.model.session import Role, Session
-from mailward.net.admission import Admission, AdmissionLimits
+from mailward.net.admission import Admission, AdmissionLimits, watch_for_stress
 from mailward.net.authd import AuthServer, RemoteAuthenticator
 from mailward.net.imapd import ImapListener, ImapSettings
 from mailward.net.pop3d import Pop3Listener, Pop3Settings
@@ -43,7 +44,7 @@ from mailward.net.queued import QueueServer
 from mailward.net.revoking import Revoking
 from mailward.net.smtpd import SmtpListener, SmtpSettings
 from mailward.net.stream import StreamListener
-from mailward.net.tls import renew_certificates, server_context
+from mailward.net.tls import renew_certificates, server_context, use_certificate
 from mailward.net.tracing import Traces, trace_server
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.events import Events
@@ -57,21 +58,21 @@ from mailward.queue.spool import Spool
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
 from mailward.services.kv import SqliteKeyValue
+from mailward.services.shared import Seats
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 
 BoundListener = tuple[Listener, socket.socket]
 
 
-def _context(listener: Listener, config: Config, contexts: list[ssl.SSLContext]) -> ssl.SSLContext | None:
-    """The TLS context of one listener, noted in `contexts` so that its certificate can be renewed."""
-    if listener.tls == "none":
-        return None
-    contexts.append(server_context(config.tls.certificate, config.tls.key))
-    return contexts[-1]
+def _contexts(listeners: Iterable[Listener], config: Config) -> dict[str, ssl.SSLContext]:
+    """The TLS contexts of those that have TLS, by name. One each: a ticket of one service is good on no other."""
+    return {
+        listener.name: server_context(config.tls.certificate, config.tls.key) for listener in listeners if listener.tls != "none"
+    }
 
 
-def _admissions(config: Config, *protocols: str) -> dict[str, Admission]:
+def _admissions(config: Config, protocols: Sequence[str], seats: Seats | None = None) -> dict[str, Admission]:
     """Connections are counted per protocol: strangers cannot take the users' places."""
     limits = config.limits
     admission = AdmissionLimits(
@@ -81,13 +82,13 @@ def _admissions(config: Config, *protocols: str) -> dict[str, Admission]:
         per_minute=limits.connections_per_minute,
         exempt=limits.exempt,
     )
-    return {name: Admission(admission) for name in protocols}
+    return {name: Admission(admission, seats) for name in protocols}
 
 
-def _admission_of_servers(config: Config) -> Admission:
+def _admission_of_servers(config: Config, seats: Seats) -> Admission:
     """Where the clients are a few mail servers, with many connections each."""
     total = config.limits.connections
-    return Admission(AdmissionLimits(total=total, per_address=total, per_network=total, per_minute=0))
+    return Admission(AdmissionLimits(total=total, per_address=total, per_network=total, per_minute=0), seats)
 
 
 def _allowances(config: Config) -> Allowances:
@@ -95,6 +96,21 @@ def _allowances(config: Config) -> Allowances:
     strangers = HourlyLimits(limits.messages_per_hour, limits.recipients_per_hour, limits.octets_per_hour)
     accounts = HourlyLimits(limits.account_messages_per_hour, limits.account_recipients_per_hour)
     return Allowances(strangers, accounts, limits.exempt)
+
+
+SMTP_PROTOCOLS = ("smtp", "submission", "lmtp")
+
+
+class SmtpShared:
+    """What the processes that take mail have in common, made before they are forked: what they count, and the keys of their
+    TLS tickets, so that a client is known again by whichever it meets."""
+
+    def __init__(self, config: Config) -> None:
+        self.seats = Seats(config.smtp_processes)
+        self.admissions = _admissions(config, ("smtp", "submission"), self.seats)
+        self.admissions["lmtp"] = _admission_of_servers(config, self.seats)
+        self.allowances = _allowances(config)
+        self.contexts = _contexts([one for one in config.listeners if one.protocol in SMTP_PROTOCOLS], config)
 
 
 def _verifier(config: Config) -> RecipientVerifier | None:
@@ -128,10 +144,16 @@ class _Delivering:
 
 
 class SmtpRole:
-    """Takes mail from strangers and from users who log in, judges it, and makes the first attempt at delivery."""
+    """Takes mail from strangers and from users who log in, judges it, and makes the first attempt at delivery.
 
-    def __init__(self, config: Config, bound: Sequence[BoundListener]) -> None:
+    One of several processes that do so. seat: which of them.
+    """
+
+    def __init__(self, config: Config, bound: Sequence[BoundListener], shared: SmtpShared, seat: int) -> None:
+        shared.seats.take(seat)
+        use_certificate(shared.contexts.values(), config.tls.certificate, config.tls.key)  # newer than the fork, perhaps
         self._config = config
+        self._shared = shared
         self._bound = bound
         self._services = PluginServices(config)
         self._judges = self._make_judges(config)
@@ -140,9 +162,9 @@ class SmtpRole:
         self._blocking = BlockingPool(2)  # the core's own, so that no plugin's stuck thread can hold up a reply
         self._delivering = _Delivering(config, f"smtp{os.getpid()}", self._directory)
         self._listeners: list[SmtpListener] = []
-        self._contexts: list[ssl.SSLContext] = []
         self._traces = Traces()
-        self._watching = trace_server(config.smtp_socket, self._traces)
+        self._watching = trace_server(config.smtp_sockets[seat], self._traces)
+        self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         config, delivering = self._config, self._delivering
@@ -160,7 +182,7 @@ class SmtpRole:
             on_committed=delivering.manager.offer,
             free_octets=lambda: disk.free_octets(config.data),
             least_free_octets=config.limits.free_disk_octets,
-            allowances=_allowances(config),
+            allowances=self._shared.allowances,
             null_recipients=config.limits.null_sender_recipients,
             verifier=_verifier(config),
         )
@@ -168,7 +190,7 @@ class SmtpRole:
         def reception(session: Session) -> Reception:
             return Reception(desk, session)
 
-        admissions = _admissions(config, "smtp", "submission") | {"lmtp": _admission_of_servers(config)}
+        admissions = self._shared.admissions
         for listener, sock in self._bound:
             is_submission, is_lmtp = listener.protocol == "submission", listener.protocol == "lmtp"
             limits = Limits(message_octets=config.limits.message_octets)
@@ -183,16 +205,17 @@ class SmtpRole:
                 xclient_from=listener.xclient_from,
                 proxies=listener.proxy_from,
             )
-            context = _context(listener, config, self._contexts)
+            context = self._shared.contexts.get(listener.name)
             started = SmtpListener(settings, reception, context, admissions[listener.protocol], self._traces)
             await started.serve(sock)
             self._listeners.append(started)
+        self._looking = asyncio.create_task(watch_for_stress(admissions.values()))
         await self._watching.start()
 
     def reload(self, config: Config) -> None:
         """Transactions under way keep the old judge. Raises ConfigError, and then nothing has changed."""
         judges = self._make_judges(config)
-        renew_certificates(self._contexts, config.tls.certificate, config.tls.key)
+        renew_certificates(self._shared.contexts.values(), config.tls.certificate, config.tls.key)
         self._judges = judges
 
     def _make_judges(self, config: Config) -> dict[Role, Judge]:
@@ -203,6 +226,8 @@ class SmtpRole:
         await self._watching.close()
         for listener in self._listeners:
             await listener.close()
+        if self._looking is not None:
+            self._looking.cancel()
         await self._delivering.stop()
         await self._authenticator.close()
         self._blocking.close()
@@ -225,7 +250,7 @@ class AccessRole:
         self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
         self._listeners: list[StreamListener] = []
         self._revoking = Revoking(self._authenticator, self._listeners)
-        self._contexts: list[ssl.SSLContext] = []
+        self._contexts = _contexts([listener for listener, _ in bound], config)
 
     def _make_chain(self, config: Config) -> Chain:
         filters = load_filters(config)
@@ -245,9 +270,9 @@ class AccessRole:
         )
         leases = Leases(config.data / "pop3", Disk())
         pop3_desk = Pop3Desk(self._store, self._authenticator, leases, config.hostname)
-        admissions = _admissions(config, "imap", "pop3")
+        admissions = _admissions(config, ("imap", "pop3"))
         for listener, sock in self._bound:
-            context, admission = _context(listener, config, self._contexts), admissions[listener.protocol]
+            context, admission = self._contexts.get(listener.name), admissions[listener.protocol]
             implicit = listener.tls == "implicit"
             started: StreamListener
             if listener.protocol == "imap":
@@ -263,7 +288,7 @@ class AccessRole:
     def reload(self, config: Config) -> None:
         """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
         chain = self._make_chain(config)
-        renew_certificates(self._contexts, config.tls.certificate, config.tls.key)
+        renew_certificates(self._contexts.values(), config.tls.certificate, config.tls.key)
         self._chain = chain
 
     async def stop(self) -> None:

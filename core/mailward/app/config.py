@@ -110,16 +110,21 @@ class Outbound:
     private_networks: tuple[Network, ...] = ()
 
 
+MOST_PROCESSES = 64
+MOST_USUAL_PROCESSES = 4
+"""Of a role, where the configuration does not say how many: one for each processor, as far as that."""
+
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
-        "verify_recipients", "outbound", "limits",
+        "verify_recipients", "outbound", "limits", "processes",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
     "listeners.NAME": ("protocol", "address", "port", "tls", "socket", "mode", "owner", "proxy_from", "xclient_from"),
     "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks"),
     "limits": tuple(Limits.__dataclass_fields__),
+    "processes": ("smtp",),
 }  # fmt: skip
 """Every key there is, by the mapping it stands in; NAME is the admin's own word. Those of `routes` are domains."""
 
@@ -130,6 +135,7 @@ class Config:
 
     routes: domain, or "*" for all others -> None to discard, or where its mail goes. relay_domains: those whose mail is taken
     from anybody though their mailboxes are elsewhere. verify_recipients: one of VERIFYING, are they asked for there first?
+    smtp_processes: how many take mail.
     """
 
     path: Path
@@ -147,6 +153,7 @@ class Config:
     verify_recipients: str
     outbound: Outbound
     limits: Limits
+    smtp_processes: int
 
     @property
     def directory_file(self) -> Path:
@@ -176,9 +183,9 @@ class Config:
         return self.data / "run" / "queue.sock"
 
     @property
-    def smtp_socket(self) -> Path:
-        """Where the process that takes mail answers `mailward trace`."""
-        return self.data / "run" / "smtp.sock"
+    def smtp_sockets(self) -> tuple[Path, ...]:
+        """Where the processes that take mail answer `mailward trace`."""
+        return tuple(self.data / "run" / f"smtp{number}.sock" for number in range(self.smtp_processes))
 
     @property
     def decisions_file(self) -> Path:
@@ -252,7 +259,15 @@ class _Reader:
             verify_recipients=self._word(root, "verify_recipients", VERIFYING, "off"),
             outbound=self._outbound(root),
             limits=self._limits(root),
+            smtp_processes=self._smtp_processes(root),
         )
+
+    def _smtp_processes(self, root: Node) -> int:
+        node, usual = root.at("processes"), min(len(os.sched_getaffinity(0)), MOST_USUAL_PROCESSES)
+        if node is None:
+            return usual
+        self._known(node, "processes")
+        return self._number(node, "smtp", usual, 1, MOST_PROCESSES)
 
     def _limits(self, root: Node) -> Limits:
         node = root.at("limits")

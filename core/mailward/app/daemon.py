@@ -1,4 +1,4 @@
-"""The supervisor: binds the ports, gives up root, and keeps one process a role alive.
+"""The supervisor: binds the ports, gives up root, and keeps the workers alive.
 
 It answers: which processes are there, who started them, and what happens on SIGTERM, SIGHUP or a crash. What a role
 does is `app.roles`; what it is made of is `app.build`. The supervisor itself has no event loop and touches no mail.
@@ -44,7 +44,7 @@ class Lifeline:
 
 @dataclass(frozen=True, slots=True)
 class RoleSpec:
-    """A worker role: its name and the function that runs it to its end in a process of its own."""
+    """A worker: its role's name, which others may share, and the function that runs it to its end in a process of its own."""
 
     name: str
     main: Callable[[Lifeline], None]
@@ -67,7 +67,7 @@ class _Restart:
 
 
 class Supervisor:
-    """Runs one worker for each role until SIGTERM or SIGINT. `run` returns the exit code."""
+    """Runs one process for each of `roles` until SIGTERM or SIGINT. `run` returns the exit code."""
 
     def __init__(self, roles: Sequence[RoleSpec], *, check_reload: Callable[[], None]) -> None:
         """check_reload: raises ConfigError when the configuration on disk cannot be used; then workers keep the old one."""
@@ -75,7 +75,7 @@ class Supervisor:
         self._check_reload = check_reload
         self._workers: dict[int, Worker] = {}
         self._restarts: list[_Restart] = []
-        self._crashes: dict[str, int] = {}
+        self._crashes: dict[RoleSpec, int] = {}
         self._selector = selectors.DefaultSelector()
         self._parent_read, self._parent_write = os.pipe()
         self._stopping_since: float | None = None
@@ -191,11 +191,11 @@ class Supervisor:
             if self._stopping_since is not None:
                 continue
             now = time.monotonic()
-            name = worker.role.name
-            self._crashes[name] = 0 if now - worker.started_at > 60 else self._crashes.get(name, 0) + 1
-            delay_s = RESTART_DELAYS_S[min(self._crashes[name], len(RESTART_DELAYS_S)) - 1] if self._crashes[name] else 0.0
-            log.warning("worker ended", role=name, pid=pid, code=os.waitstatus_to_exitcode(status), restart_in_s=delay_s)
-            self._restarts.append(_Restart(worker.role, now + delay_s))
+            role = worker.role
+            self._crashes[role] = crashes = 0 if now - worker.started_at > 60 else self._crashes.get(role, 0) + 1
+            delay_s = RESTART_DELAYS_S[min(crashes, len(RESTART_DELAYS_S)) - 1] if crashes else 0.0
+            log.warning("worker ended", role=role.name, pid=pid, code=os.waitstatus_to_exitcode(status), restart_in_s=delay_s)
+            self._restarts.append(_Restart(role, now + delay_s))
 
     def _restart_due(self) -> None:
         if self._stopping_since is not None:

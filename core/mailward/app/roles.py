@@ -1,7 +1,8 @@
 """What each worker process does: `smtp` takes mail and delivers it to mailboxes, `access` serves it, `queue` relays it to other
 servers and finishes what others left, `auth` checks logins for the others.
 
-One command starts them all; each has its own process, so that whoever takes octets from strangers never holds passwords.
+One command starts them all; each has its own process, so that whoever takes octets from strangers never holds passwords. `smtp`
+may have several, which accept from the same sockets and count together.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from mailward.app.build import AccessRole, AuthRole, BoundListener, QueueRole, SmtpRole
+from mailward.app.build import SMTP_PROTOCOLS, AccessRole, AuthRole, BoundListener, QueueRole, SmtpRole, SmtpShared
 from mailward.app.config import Config, load_config
 from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, reload_signal_heeded
 from mailward.app.readiness import check_ready, ready_config, reloaded, settings_waiting
@@ -55,11 +56,16 @@ def _supervisor(config: Config, bound: Sequence[BoundListener]) -> Supervisor:
 
     def worker(name: str, make: Make, *protocols: str) -> RoleSpec:
         """protocols: of the listeners that are its own."""
-        return RoleSpec(name, lambda lifeline: _run(lifeline, running, bound, protocols, make))
+        return RoleSpec(name, lambda lifeline: _run(name, lifeline, running, bound, protocols, make))
+
+    shared = SmtpShared(config)
+
+    def smtp(seat: int) -> RoleSpec:
+        return worker("smtp", lambda config, own: SmtpRole(config, own, shared, seat), *SMTP_PROTOCOLS)
 
     roles = [
         worker("auth", lambda config, _: AuthRole(config)),
-        worker("smtp", SmtpRole, "smtp", "submission", "lmtp"),
+        *(smtp(seat) for seat in range(config.smtp_processes)),
         worker("access", AccessRole, "imap", "pop3"),
         worker("queue", lambda config, _: QueueRole(config)),
     ]
@@ -81,13 +87,15 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _run(lifeline: Lifeline, config: Config, bound: Sequence[BoundListener], protocols: Collection[str], make: Make) -> None:
+def _run(
+    name: str, lifeline: Lifeline, config: Config, bound: Sequence[BoundListener], protocols: Collection[str], make: Make
+) -> None:
     _close_others(bound, protocols)
     own = [pair for pair in bound if pair[0].protocol in protocols]
-    uvloop.run(_main(lifeline, config, own, make))
+    uvloop.run(_main(name, lifeline, config, own, make))
 
 
-async def _main(lifeline: Lifeline, config: Config, own: Sequence[BoundListener], make: Make) -> None:
+async def _main(name: str, lifeline: Lifeline, config: Config, own: Sequence[BoundListener], make: Make) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -99,6 +107,7 @@ async def _main(lifeline: Lifeline, config: Config, own: Sequence[BoundListener]
     await role.start()
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(role, config.path))
     reload_signal_heeded()
+    log.info("worker ready", role=name)
     try:
         await stop.wait()
         await role.stop()

@@ -42,7 +42,7 @@ def trace_command(
     watched = _network(ip, network)
     seconds = duration_of(lasting).total_seconds()
     try:
-        entries = trace(settings.smtp_socket, watched, listener, seconds)
+        entries = trace(settings.smtp_sockets, watched, listener, seconds)
         tell(f"watching {watched}{f' on {listener}' if listener else ''} for {lasting}; Ctrl-C ends it")
         for entry in _until(entries, connections):
             if isinstance(entry, int):

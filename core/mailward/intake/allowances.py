@@ -1,4 +1,4 @@
-"""How much may a stranger or an account send? Counted in this process, in bounded memory; what is over is deferred.
+"""How much may a stranger or an account send? Counted by all processes together, in bounded memory; what is over is deferred.
 
 A stranger is an address (IPv6: a /64). Mail from networks that are exempt, and from this machine, is not counted.
 """

@@ -1,11 +1,11 @@
-"""May one more connection come from this address? Counted for all listeners that share one `Admission`.
+"""May one more connection come from this address? Counted for all listeners that share one `Admission`, in all processes.
 
 When most places are taken the server is under stress: who has not logged in gets less time and fewer errors, until there is room
 again. So a crowd of idle strangers makes room by itself, and nobody who is known is sent away.
 """
 
-from collections import Counter
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -13,11 +13,14 @@ import structlog
 
 from mailward.formats.network import Network, is_in, is_own, network_of, source_of
 from mailward.services.rates import Rates
+from mailward.services.shared import OpenCounts, Seats
 
 log = structlog.get_logger("mailward.net")
 
 STRESS_BEGINS, STRESS_ENDS = 0.8, 0.6
 """Shares of all places."""
+_ALL = "*"
+_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,59 +51,112 @@ class Excess:
 
 
 class Admission:
-    """Limits on connections of one protocol. An IPv6 /64 counts as one address, a /24 or a /48 as one network."""
+    """Limits on connections of one protocol. An IPv6 /64 counts as one address, a /24 or a /48 as one network.
 
-    def __init__(self, limits: AdmissionLimits | None = None) -> None:
+    seats: the processes that serve it together. Clients in their first handshake are counted beside the others, and by the same
+    limits, so that silent ones are not without number (T-TLS-13).
+    """
+
+    def __init__(self, limits: AdmissionLimits | None = None, seats: Seats | None = None) -> None:
         """on_stress: what is called when stress begins."""
         self.limits = limits or AdmissionLimits()
         self.is_stressed = False
         self.on_stress: list[Callable[[], None]] = []
-        self._open: Counter[str] = Counter()
-        self._networks: Counter[str] = Counter()
-        self._count = 0
+        seats = seats or Seats()
+        self._open = _Places(self.limits, seats)
+        self._shaking = _Places(self.limits, seats)
         self._new = Rates(self.limits.per_minute, 60.0)
         self._told = Rates(1, 60.0)
 
-    def twin(self) -> "Admission":
-        """Another count with the same limits, but none on new connections."""
-        return Admission(replace(self.limits, per_minute=0))
+    @property
+    def count(self) -> int:
+        """Connections that are open."""
+        return self._open.count
 
     def enter(self, ip: str) -> Excess | None:
         """None when the connection may stay; `leave` must then be called once. Else the limit that it would exceed."""
-        limits, source, network = self.limits, source_of(ip), network_of(ip)
-        excess = None
-        if self._count >= limits.total:
-            excess = Excess("connections", limits.total)
-        elif not is_in(ip, limits.exempt):
-            if self._open[source] >= limits.per_address:
-                excess = Excess("connections_per_address", limits.per_address, source)
-            elif self._networks[network] >= limits.per_network:
-                excess = Excess("connections_per_network", limits.per_network, network)
-            elif not is_own(ip) and not self._new.take(source, monotonic()):
-                excess = Excess("connections_per_minute", limits.per_minute, source)
+        excess = self._open.excess(ip) or self._too_many_new(ip)
         if excess is not None:
             return replace(excess, is_news=self._told.take(excess.source, monotonic()))
-        self._open[source] += 1
-        self._networks[network] += 1
-        self._count += 1
-        self._look_for_stress()
+        self._open.enter(ip)
+        self.look_for_stress()
         return None
 
     def leave(self, ip: str) -> None:
-        self._count -= 1
-        for counter, key in ((self._open, source_of(ip)), (self._networks, network_of(ip))):
-            counter[key] -= 1
-            if not counter[key]:
-                del counter[key]
-        self._look_for_stress()
+        self._open.leave(ip)
+        self.look_for_stress()
 
-    def _look_for_stress(self) -> None:
-        share = self._count / self.limits.total
+    def enter_handshake(self, ip: str) -> Excess | None:
+        """The same for a client that is no connection yet, and `leave_handshake`."""
+        excess = self._shaking.excess(ip)
+        if excess is None:
+            self._shaking.enter(ip)
+        return excess
+
+    def leave_handshake(self, ip: str) -> None:
+        self._shaking.leave(ip)
+
+    def _too_many_new(self, ip: str) -> Excess | None:
+        limits, source = self.limits, source_of(ip)
+        if is_own(ip) or is_in(ip, limits.exempt) or self._new.take(source, monotonic()):
+            return None
+        return Excess("connections_per_minute", limits.per_minute, source)
+
+    def look_for_stress(self) -> None:
+        """Other processes fill the places too: to be called now and then where nobody comes or goes."""
+        count = self.count
+        share = count / self.limits.total
         if not self.is_stressed and share >= STRESS_BEGINS:
             self.is_stressed = True
-            log.warning("stress begins", connections=self._count, limit=self.limits.total)
+            log.warning("stress begins", connections=count, limit=self.limits.total)
             for hurry in self.on_stress:
                 hurry()
         elif self.is_stressed and share < STRESS_ENDS:
             self.is_stressed = False
-            log.warning("stress ends", connections=self._count, limit=self.limits.total)
+            log.warning("stress ends", connections=count, limit=self.limits.total)
+
+
+class _Places:
+    """Who is there."""
+
+    def __init__(self, limits: AdmissionLimits, seats: Seats) -> None:
+        self._limits = limits
+        room = 2 * limits.total + 1024  # so that more than one group holds fall together once in a million
+        self._addresses, self._networks = OpenCounts(room, seats), OpenCounts(room, seats)
+
+    @property
+    def count(self) -> int:
+        return self._addresses.of(_ALL)
+
+    def excess(self, ip: str) -> Excess | None:
+        """The limit that one more of this address would exceed."""
+        limits = self._limits
+        if self.count >= limits.total:
+            return Excess("connections", limits.total)
+        if is_in(ip, limits.exempt):
+            return None
+        source, network = source_of(ip), network_of(ip)
+        if self._addresses.of(source) >= limits.per_address:
+            return Excess("connections_per_address", limits.per_address, source)
+        if self._networks.of(network) >= limits.per_network:
+            return Excess("connections_per_network", limits.per_network, network)
+        return None
+
+    def enter(self, ip: str) -> None:
+        for counts, name in self._names(ip):
+            counts.open(name)
+
+    def leave(self, ip: str) -> None:
+        for counts, name in self._names(ip):
+            counts.close(name)
+
+    def _names(self, ip: str) -> tuple[tuple[OpenCounts, str], ...]:
+        return (self._addresses, _ALL), (self._addresses, source_of(ip)), (self._networks, network_of(ip))
+
+
+async def watch_for_stress(admissions: Iterable[Admission]) -> None:
+    """Notice what other processes let in, until cancelled."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        for admission in admissions:
+            admission.look_for_stress()

@@ -47,7 +47,6 @@ class SocketListener(abc.ABC):
         self._implicit_tls = tls_context if implicit_tls else None
         self._handshake_s = handshake_s
         self._proxies = tuple(proxies)
-        self._handshakes = admission.twin()
         self._shaking: set[asyncio.Task[None]] = set()
         self._sock: socket.socket | None = None
         self._server: asyncio.Server | None = None
@@ -108,12 +107,12 @@ class SocketListener(abc.ABC):
         try:
             client.setblocking(False)
             proxied = await self._client_of(client, peer)
-            if self._handshakes.enter(proxied or peer) is None:
+            if self.admission.enter_handshake(proxied or peer) is None:
                 try:
                     await self._connect(client, proxied)
                     return
                 finally:
-                    self._handshakes.leave(proxied or peer)
+                    self.admission.leave_handshake(proxied or peer)
         except PeerError as error:
             log.warning("connection refused", peer=peer, why=str(error))
         except (OSError, ssl.SSLError, TimeoutError) as error:

@@ -34,6 +34,11 @@ def renew_certificates(contexts: Iterable[ssl.SSLContext], certificate: Path, ke
     """Use these files from the next handshake on, without a restart. Raises ConfigError, and then nothing has changed."""
     server_context(certificate, key)  # a pair that does not fit is found before any live context is touched
     _check_not_expired(certificate)
+    use_certificate(contexts, certificate, key)
+
+
+def use_certificate(contexts: Iterable[ssl.SSLContext], certificate: Path, key: Path) -> None:
+    """The same, without a look at the old one's merits: what is in use already may be as old as it is. Raises ConfigError."""
     for context in contexts:
         _load(context, certificate, key)
 

@@ -12,15 +12,18 @@ import contextlib
 import ipaddress
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from time import monotonic
 from typing import Any, cast
 
 from mailward.formats.network import Network
 from mailward.model.decision import utc_text
+from mailward.model.errors import MailwardError
 from mailward.net.local import LocalServer, Refusal, Values, call_once
 
 MOST_ENTRIES = 5000
@@ -157,20 +160,42 @@ def trace_server(path: Path, traces: Traces) -> LocalServer:
     return LocalServer(path, {"begin": traces.begin, "more": traces.more})
 
 
-def trace(path: Path, network: Network, listener: str, seconds: float) -> Iterator[Entry | int]:
+def trace(paths: Sequence[Path], network: Network, listener: str, seconds: float) -> Iterator[Entry | int]:
     """What happens from now on, as it happens; a number says how many entries were missed here. Blocking, for the command line.
 
-    listener: its name, "" for any. Raises PeerAway and Refusal.
+    paths: of every process that takes mail. listener: its name, "" for any. Raises PeerAway, of one of them too, and Refusal.
     """
-    begun = call_once(path, "begin", {"network": str(network), "listener": listener, "seconds": seconds})
-    return _fetched(path, str(begun["trace"]))
+    wanted = {"network": str(network), "listener": listener, "seconds": seconds}
+    return _fetched([(path, str(call_once(path, "begin", wanted)["trace"])) for path in paths])
 
 
-def _fetched(path: Path, name: str) -> Iterator[Entry | int]:
-    while True:
-        answer = cast(dict[str, Any], call_once(path, "more", {"trace": name}))
-        yield from (Entry(*row) for row in answer["entries"])
-        if answer["missed"]:
-            yield int(answer["missed"])
-        if answer["is_over"]:
-            return
+def _fetched(begun: Sequence[tuple[Path, str]]) -> Iterator[Entry | int]:
+    fetched: SimpleQueue[Entry | int | MailwardError | None] = SimpleQueue()
+    for path, name in begun:
+        Thread(target=_fetch, args=(path, name, fetched), daemon=True).start()
+    under_way = len(begun)
+    while under_way:
+        one = fetched.get()
+        if isinstance(one, MailwardError):
+            raise one
+        if one is None:
+            under_way -= 1
+        else:
+            yield one
+
+
+def _fetch(path: Path, name: str, fetched: "SimpleQueue[Entry | int | MailwardError | None]") -> None:
+    """All that one process sees; None behind it."""
+    try:
+        is_over = False
+        while not is_over:
+            answer = cast(dict[str, Any], call_once(path, "more", {"trace": name}))
+            for row in answer["entries"]:
+                fetched.put(Entry(*row))
+            if answer["missed"]:
+                fetched.put(int(answer["missed"]))
+            is_over = answer["is_over"]
+    except MailwardError as error:
+        fetched.put(error)
+    else:
+        fetched.put(None)
