@@ -28,6 +28,8 @@ need mpop mpop
 need thunderbird thunderbird
 need opendkim opendkim
 need haproxy haproxy
+need openssl openssl
+need npm npm
 need setpriv util-linux
 [ "$(id -u)" != 0 ] || need debootstrap debootstrap
 if perl -MNet::SSLeay -e 1 2>/dev/null; then
@@ -36,7 +38,7 @@ else
     printf '  %-14s missing (Debian package libnet-ssleay-perl)\n' "swaks's TLS"
     missing="$missing libnet-ssleay-perl"
 fi
-# Exim conflicts with Postfix, so it is unpacked below .cache; the libraries it needs are installed.
+# Exim and OpenSMTPD conflict with Postfix, so they are unpacked below .cache; the libraries they need are installed.
 unpacked=$(cd "$(dirname "$0")/../.." && pwd -P)/.cache/unpacked
 library() { # library, package
     if ! PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -q "$1"; then
@@ -48,6 +50,7 @@ library libgnutls-dane.so libgnutls-dane0
 library libidn.so libidn12
 library libnsl.so.2 libnsl2
 library libdb-5.3.so libdb5.3
+library libevent-2.1.so.7 libevent-2.1-7
 unpack() { # package
     if [ -d "$unpacked/$1" ]; then
         printf '  %-14s unpacked\n' "$1"
@@ -70,7 +73,35 @@ unpack() { # package
     rm -rf "$draft"
 }
 unpack exim4-daemon-light
-[ -n "$missing" ] || exit 0
+unpack opensmtpd
+# Haraka comes by npm; the date settles the versions of what it needs, which run on the Node.js of Debian 12 (18).
+haraka=3.1.1
+haraka_before=2026-03-01
+install_haraka() {
+    place=$(dirname "$unpacked")/haraka
+    if [ "$(cat "$place/version" 2>/dev/null)" = "$haraka $haraka_before" ]; then
+        printf '  %-14s %s\n' Haraka "$haraka"
+        return
+    fi
+    echo "installing: Haraka $haraka (npm)"
+    draft=$(mktemp -d)
+    if ! npm install --prefix "$draft" --before="$haraka_before" --omit=optional --ignore-scripts --no-package-lock --no-audit --no-fund \
+        "Haraka@$haraka" >"$draft/log" 2>&1; then
+        tail -20 "$draft/log" >&2
+        echo "make test: npm could not install Haraka $haraka; is its registry reachable (npm ping)?" >&2
+        exit 1
+    fi
+    rm -f "$draft/log"
+    echo "$haraka $haraka_before" >"$draft/version"
+    mkdir -p "$(dirname "$place")"
+    rm -rf "$place"
+    chmod 755 "$draft"
+    mv "$draft" "$place"
+}
+if [ -z "$missing" ]; then
+    install_haraka
+    exit 0
+fi
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "make test: install these Debian packages first (or run as root on Debian): $missing" >&2
@@ -93,3 +124,4 @@ if ! apt-get install -y -qq --no-install-recommends $missing >"$log" 2>&1; then
     exit 1
 fi
 rm -f "$log"
+install_haraka
