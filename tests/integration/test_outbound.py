@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+from mailward.delivery.control import QueueControl, Selection
+from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import OutboundLimits
+from mailward.model.decision import utc_text
 from mailward.model.errors import StorageError
 from mailward.model.tls import TlsLevel
 from mailward.net.connect import SmtpConnector
@@ -438,3 +441,39 @@ async def test_held_and_dropped_mail_is_not_sent(tmp_path: Path) -> None:
             made.agenda.plan(held.id, 0)
             await made.work()
             assert [taken.forward_paths for taken in far.taken] == [("held@far.test",)]
+
+
+async def test_held_mail_never_leaves_early_whatever_is_ordered_and_outlives_a_restart(tmp_path: Path) -> None:
+    """RFC 4865: its time begins when it is released, and so do those of the delay notice and the end of all attempts."""
+    clock = Clock()
+    limits = OutboundLimits(give_up_after_s=5 * DAY_S, delay_notice_after_s=4 * 3600.0)
+    until = utc_text(clock.now() + timedelta(days=6))
+    with peer({"CONNECT": BUSY}) as far:
+        async with office(tmp_path, {"far.test": far}, clock=clock, limits=limits) as made:
+            item = await made.post("a@far.test", hold_until=until)
+            await made.work()
+            assert made.spool.retry_now([(item.id, 0)])
+            made.agenda.plan(item.id, 0)
+            await made.later(5.9 * DAY_S)
+            assert far.connections == 0
+        async with office(tmp_path, {"far.test": far}, clock=clock, limits=limits) as made:
+            made.agenda.adopt()
+            await made.work()
+            control = QueueControl(made.spool, made.agenda, made.ledger, NoKeeper(), clock)
+            (message,) = control.list(Selection()).messages
+            assert (message.hold_until, message.recipients[0].next_at, message.recipients[0].failures) == (until, until, 0)
+            clock.seconds = 6 * DAY_S - 1
+            await made.work()
+            assert far.connections == 0
+            await made.later(1)
+            assert far.connections == 1 and made.open(item) == {0: 1} and not made.reports()
+            far.answers.clear()
+            await made.later(3600)
+            assert [taken.forward_paths for taken in far.taken] == [("a@far.test",)]
+
+
+class NoKeeper:
+    """Nothing is dropped here."""
+
+    def keep(self, copy: Copy, reason: str) -> None:
+        raise AssertionError(reason)

@@ -104,15 +104,13 @@ class Office:
         octets: bytes = b"Subject: x\r\n\r\nbody\r\n",
         sender: str = SENDER,
         origin: Origin = "submission",
-        smtputf8: bool = False,
-        require_tls: bool = False,
+        **said: object,
     ) -> QueueItem:
-        """One message, received now."""
+        """One message, received now. said: fields of the item."""
         made = item_for(octets, [QueuedRecipient(path, "relay") for path in to], queue_id=new_queue_id(), reverse_path=sender)
         raw = {name: getattr(made, name) for name in QueueItem.__slots__}
         received_at = self.clock.now().astimezone(UTC).isoformat()
-        new = {"origin": origin, "received_at": received_at, "smtputf8": smtputf8, "require_tls": require_tls}
-        item = QueueItem(**{**raw, **new})
+        item = QueueItem(**{**raw, "origin": origin, "received_at": received_at, **said})
         incoming = self.spool.begin(item.id, kept=True)
         incoming.write(octets)
         await incoming.commit(item)

@@ -1,6 +1,7 @@
 """Drives the SMTP server machine as the adapter does, with a directory of one domain and a policy of one word."""
 
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from mailward.auth.exchange import Exchange, LoginPeer
@@ -32,6 +33,7 @@ from support.plain_book import PlainAuthenticator
 
 T = TypeVar("T")
 
+OPENED_AT = datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC)
 LIMITS = Limits(message_octets=10_000, excess_octets=5_000)
 
 
@@ -41,7 +43,15 @@ def machine(listener: str = "mx", limits: Limits = LIMITS) -> SmtpServer:
     """
     tls = listener == "submissions"
     mechanisms = None if listener in ("mx", "lmtp", "trusted") else ("PLAIN", "LOGIN", "SCRAM-SHA-256")
-    made = SmtpServer("mx.example.org", limits, offer_starttls=not tls, tls=tls, mechanisms=mechanisms, lmtp=listener == "lmtp")
+    made = SmtpServer(
+        "mx.example.org",
+        limits,
+        offer_starttls=not tls,
+        tls=tls,
+        mechanisms=mechanisms,
+        lmtp=listener == "lmtp",
+        opened_at=OPENED_AT,
+    )
     if listener == "trusted":
         made.trust_xclient(trusted=True)
     return made

@@ -61,3 +61,17 @@ async def test_items_of_version_3_are_read_as_those_of_senders_who_asked_nothing
     assert item.edits == (ReplacePart("", "text/plain", b"gone\r\n"),)
     assert spool.octets(queue_id) == b"Subject: old 3\r\n\r\nkept by release 3\r\n"
     await spool.close()
+
+
+async def test_items_of_version_4_are_read_as_those_of_senders_who_set_no_time(tmp_path: Path) -> None:
+    """Written by the release before FUTURERELEASE (RFC 4865)."""
+    folder = tmp_path / "spool"
+    shutil.copytree(Path(__file__).parent / "spool-4", folder)
+    spool = Spool(folder, Disk(), owner="queue")
+    (queue_id,) = spool.adopt().items
+    item = spool.item(queue_id)
+    assert (item.ret, item.envelope_id, item.require_tls, item.user) == ("HDRS", "QQ+1", True, "ann@example.org")
+    assert item.recipients[0].parameters == RcptParameters(("SUCCESS", "DELAY"), "rfc822;old@example.com")
+    assert item.hold_until == "" and item.available_at == NOW
+    assert spool.octets(queue_id) == b"Subject: old 4\r\n\r\nkept by release 4\r\n"
+    await spool.close()

@@ -238,6 +238,8 @@ def _shown(message: WaitingMessage, record: DecisionRecord | None, now: datetime
         lines.append(f"        the sender calls it {message.envelope_id}")
     if message.require_tls:
         lines.append("        the sender requires verified TLS on all its way (REQUIRETLS)")
+    if message.hold_until:
+        lines.append(f"        held by its sender until {_moment(message.hold_until, now)} (FUTURERELEASE)")
     if message.ret:
         lines.append(f"        when it fails, the sender gets back {'all of it' if message.ret == 'FULL' else 'its header'}")
     for recipient in message.recipients:

@@ -81,6 +81,7 @@ class WaitingMessage:
     ret: str
     envelope_id: str
     require_tls: bool
+    hold_until: str
     recipients: tuple[WaitingRecipient, ...]
 
 
@@ -267,6 +268,7 @@ def _message(item: QueueItem, states: dict[int, OpenRecipient]) -> WaitingMessag
         ret=item.ret,
         envelope_id=item.envelope_id,
         require_tls=item.require_tls,
+        hold_until=item.hold_until,
         recipients=tuple(_recipient(item, index, state) for index, state in sorted(states.items())),
     )
 
@@ -280,7 +282,7 @@ def _recipient(item: QueueItem, index: int, state: OpenRecipient) -> WaitingReci
         state="held" if state.hold_reason else "waiting" if state.waiting else "under way",
         reason=state.hold_reason,
         failures=state.failures,
-        next_at="" if state.hold_reason else state.next_at,
+        next_at="" if state.hold_reason else max(state.next_at, item.hold_until),
         words=one_line(state.text, MAX_WORDS),
         notify=",".join(recipient.parameters.notify),
         original_recipient=recipient.parameters.original_recipient,

@@ -108,6 +108,8 @@ class DeliveryManager:
     def offer(self, item: QueueItem) -> None:
         """Deliver a message that was just committed to this process's spool. Returns at once; safe from any thread."""
         ours = [n for n, recipient in enumerate(item.recipients) if recipient.route in ROUTES and not _is_told(recipient)]
+        if item.hold_until:
+            ours = []
         tasks = [_Task(item, index) for index in ours]
         if tasks and len(tasks) < len(item.recipients):
             with self._state:

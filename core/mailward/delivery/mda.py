@@ -5,7 +5,6 @@ It may be called again for the same recipient after a crash: store and quarantin
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from mailward.formats.address import parse_mailbox
 from mailward.formats.edits import render_pieces
@@ -78,8 +77,7 @@ class Mda:
                 mailbox = store.mailbox(folder)
             except NoSuchMailbox:  # the person has removed it; the mail must be findable all the same
                 mailbox, folder = store.mailbox(FALLBACK_MAILBOX), f"{FALLBACK_MAILBOX} (there is no mailbox {folder})"
-            received_at = datetime.fromisoformat(copy.item.received_at)
-            appends.append(Append(mailbox.id, copy.render(), received_at, copy.recipient.flags, copy.delivery_key))
+            appends.append(Append(mailbox.id, copy.render(), copy.item.available_at, copy.recipient.flags, copy.delivery_key))
             outcomes.append(f"delivered to {folder}")
         store.apply(appends)
         return tuple(outcomes)

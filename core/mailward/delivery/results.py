@@ -48,7 +48,7 @@ class Batch:
 
 
 class Results:
-    """give_up_after_s, delay_notice_after_s: since the message was received. chance: randomness, from 0 up to 1."""
+    """give_up_after_s, delay_notice_after_s: since its delivery could begin. chance: randomness, from 0 up to 1."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Results:
     def _is_given_up(self, item: QueueItem, index: int, now: datetime) -> bool:
         state = self._spool.open_recipients(item.id).get(index)
         failures = 1 if state is None else state.failures + 1
-        return is_given_up(now, datetime.fromisoformat(item.received_at), failures, self._give_up_after_s)
+        return is_given_up(now, item.available_at, failures, self._give_up_after_s)
 
     async def _tell_relayed(self, batch: Batch, told: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
         """The next server reports no deliveries, so that this is the last its sender can hear (RFC 3461 section 5.2.2).
@@ -120,7 +120,7 @@ class Results:
         await asyncio.to_thread(self._spool.finish, [(batch.item.id, index, fates[index].text) for index in lost])
 
     async def _tell_late(self, batch: Batch, waiting: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
-        received_at = datetime.fromisoformat(batch.item.received_at)
+        available_at = batch.item.available_at
         states = self._spool.open_recipients(batch.item.id)
         late = {}
         for index in waiting:
@@ -128,10 +128,10 @@ class Results:
             if state is None:
                 continue
             due_at = datetime.fromisoformat(state.next_at) if state.next_at else None
-            if is_notice_due(now, received_at, state.failures, due_at, self._delay_notice_after_s):
+            if is_notice_due(now, available_at, state.failures, due_at, self._delay_notice_after_s):
                 late[index] = fates[index]
         if late:
-            until = received_at + timedelta(seconds=self._give_up_after_s)
+            until = available_at + timedelta(seconds=self._give_up_after_s)
             try:
                 await self._reports.tell(batch.item, "delayed", late, now, until)
             except StorageError as error:  # the mail itself matters more
@@ -141,13 +141,12 @@ class Results:
         """Journal failed attempts and plan the next ones, by their number or in `wait_s`. Returns what to tell of them."""
         item, now = batch.item, self._clock.now()
         states = self._spool.open_recipients(item.id)
-        received_at = datetime.fromisoformat(item.received_at)
         told = {}
         for index in indexes:
             if index not in states:
                 continue
             failures = states[index].failures + 1
-            usual_s = relay_delay_s(now, received_at, failures, self._chance(), self._delay_notice_after_s)
+            usual_s = relay_delay_s(now, item.available_at, failures, self._chance(), self._delay_notice_after_s)
             delay_s = usual_s if wait_s is None else wait_s
             next_at = now + timedelta(seconds=delay_s)
             self._spool.failed_attempt(item.id, index, fate.text, next_at)

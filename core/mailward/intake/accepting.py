@@ -9,9 +9,10 @@ from mailward.formats.trace import received_field
 from mailward.intake.mending import mended
 from mailward.intake.ports import Judgement
 from mailward.intake.relaying import Destination
+from mailward.intake.scheduling import hold_until
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.edits import RecordedEdit, RemoveFieldAt
-from mailward.model.envelope import Envelope, RcptParameters
+from mailward.model.envelope import Envelope, MailParameters, RcptParameters
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict
@@ -57,28 +58,42 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
             # With LMTP and PRDR others of the same message were refused, each by its own reply.
             if Verdict(decision.verdict) not in (Verdict.REJECT, Verdict.TEMPFAIL)
         ),
-        decision=_with_wishes(judgement.record, mail.envelope),
+        decision=_with_wishes(judgement.record, mail),
         smtputf8=utf8,
         origin="submission" if submitted else "inbound",
         user="" if mail.session.identity is None else mail.session.identity.user,
         ret=mail.envelope.parameters.ret,
         envelope_id=mail.envelope.parameters.envelope_id,
         require_tls=mail.envelope.parameters.require_tls,
+        hold_until=hold_until(mail.envelope.parameters, mail.at),
     )
 
 
-def _with_wishes(record: DecisionRecord, envelope: Envelope) -> DecisionRecord:
+def _with_wishes(record: DecisionRecord, mail: Mail) -> DecisionRecord:
     """What the sender wants for each recipient, beside its verdict, for `explain`."""
-    said, require_tls = envelope.rcpt_parameters, envelope.parameters.require_tls
-    if not require_tls and not any(parameters.notify or parameters.original_recipient for parameters in said):
+    of_all, said = _wishes_for_all(mail.envelope.parameters, mail.at), mail.envelope.rcpt_parameters
+    if not of_all and not any(parameters.notify or parameters.original_recipient for parameters in said):
         return record
     pairs = zip(record.recipients, said, strict=True)
-    told = tuple(replace(one, actions=one.actions + _wishes(parameters, require_tls=require_tls)) for one, parameters in pairs)
+    told = tuple(replace(one, actions=one.actions + of_all + _wishes(parameters)) for one, parameters in pairs)
     return replace(record, recipients=told)
 
 
-def _wishes(parameters: RcptParameters, *, require_tls: bool) -> tuple[str, ...]:
-    told = ["the sender requires verified TLS on all its way (REQUIRETLS)"] if require_tls else []
+def _wishes_for_all(parameters: MailParameters, at: datetime) -> tuple[str, ...]:
+    told = []
+    if parameters.require_tls:
+        told.append("the sender requires verified TLS on all its way (REQUIRETLS)")
+    if held := hold_until(parameters, at):
+        told.append(f"held by its sender until {held} (FUTURERELEASE)")
+    if parameters.ret:
+        told.append(f"when it fails, the sender gets back {'all of it' if parameters.ret == 'FULL' else 'its header'}")
+    if parameters.envelope_id:
+        told.append(f"the sender calls it {parameters.envelope_id}")
+    return tuple(told)
+
+
+def _wishes(parameters: RcptParameters) -> tuple[str, ...]:
+    told = []
     if parameters.notify:
         told.append(f"the sender wants to hear of: {', '.join(parameters.notify).lower()}")
     if parameters.original_recipient:

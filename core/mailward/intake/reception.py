@@ -21,6 +21,7 @@ from mailward.intake.binary import is_in_lines, write_in_lines
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, RecordBudget, core_refusal, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
+from mailward.intake.scheduling import untimely
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
 from mailward.model.address import ForwardPath
@@ -179,6 +180,9 @@ class Reception:
             if not desk.rights.may_send_from(session.identity, event.reverse_path):
                 self._log("reverse-path refused", account=session.identity.account, reverse_path=str(event.reverse_path))
                 return await self._refused_by_core(Envelope(event.reverse_path), "", NOT_YOUR_REVERSE_PATH)
+        late = untimely(event.parameters, desk.clock.now())
+        if late is not None:
+            return late
         excess = desk.allowances.message(session)
         if excess is not None:
             return await self._refused_by_core(Envelope(event.reverse_path), "", excess)
@@ -275,6 +279,8 @@ class Reception:
             answer, item = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))
             if item is not None:
                 await transaction.incoming.commit(item)
+                if item.hold_until:  # nobody who delivers it would keep the record for a long time
+                    await self._keep(item.decision)
         except BaseException:
             transaction.incoming.abort()
             raise
@@ -330,7 +336,7 @@ class Reception:
         return refusal
 
     async def _keep(self, record: DecisionRecord) -> None:
-        """Store the record of a refusal. Its loss changes no answer: the sender keeps the message."""
+        """Store a record. Its loss changes no answer: of a refusal the sender keeps the message, of others the item has it."""
         try:
             await self._desk.run_blocking(lambda: self._desk.decisions.add(record))
         except (StorageError, OSError) as error:

@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
 from mailward.model.address import ForwardPath, ReversePath
@@ -28,6 +29,7 @@ class MailParameters:
 
     prdr: the client wants a reply for each recipient (draft-hall-prdr). envelope_id: ENVID, printable ASCII, "" when not given.
     require_tls: it goes on only over verified TLS to servers that promise the same (REQUIRETLS, RFC 8689).
+    hold_for_s, hold_until: not to be delivered before, by HOLDFOR from its reception on or by HOLDUNTIL, in UTC (RFC 4865).
     """
 
     size_octets: int | None = None
@@ -37,6 +39,8 @@ class MailParameters:
     envelope_id: str = ""
     prdr: bool = False
     require_tls: bool = False
+    hold_for_s: int | None = None
+    hold_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ class SmtpConnection(_Unsearched, SMTP):
             tls=settings.implicit_tls,
             mechanisms=settings.mechanisms,
             lmtp=settings.lmtp,
+            opened_at=datetime.now(UTC),
         )
         self._reception: Reception | None = None
         self._inbox: list[bytes] = []

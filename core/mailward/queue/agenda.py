@@ -93,6 +93,10 @@ class Agenda:
                         self.again(queue_id, index, route, FIRST_DELAY_S)
                     continue
                 item, states = items[queue_id]
+                held_s = remaining_s(self._clock.now(), item.available_at)
+                if held_s > 0 and item.hold_until:  # whoever wants it tried at once (RFC 4865 section 3)
+                    self.again(queue_id, index, route, held_s)
+                    continue
                 if index in states and not states[index].hold_reason:
                     found.append(Due(item, index, states[index].begun > 0))
         return found

@@ -7,6 +7,7 @@ misreads mail (docs/decisions).
 import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, get_args
 
 from mailward.api.relaying import Origin
@@ -15,9 +16,9 @@ from mailward.model.edits import RecordedEdit
 from mailward.model.envelope import RcptParameters, Ret
 from mailward.model.ids import QueueId
 
-ITEM_VERSION = 4
+ITEM_VERSION = 5
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
-(RFC 3461) and of TLS (RFC 8689). Items of 1 to 3 are read."""
+(RFC 3461) and of TLS (RFC 8689); 5 when it may go (RFC 4865). Items of 1 to 4 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 
@@ -49,7 +50,7 @@ class QueueItem:
 
     received_at: ISO 8601 in UTC. edits: hold for every recipient and refer to the message as received. origin: as in
     `api.relaying`. user: the address of the account that submitted it, "" for none. ret, envelope_id,
-    require_tls: as in `MailParameters`.
+    require_tls: as in `MailParameters`. hold_until: ISO 8601 in UTC, no delivery begins before; "" for at once.
     """
 
     id: QueueId
@@ -66,7 +67,14 @@ class QueueItem:
     ret: Ret = ""
     envelope_id: str = ""
     require_tls: bool = False
+    hold_until: str = ""
     version: int = field(default=ITEM_VERSION)
+
+    @property
+    def available_at(self) -> datetime:
+        """From when on it may be delivered: received, and released by its sender (RFC 4865)."""
+        received_at = datetime.fromisoformat(self.received_at)
+        return max(received_at, datetime.fromisoformat(self.hold_until)) if self.hold_until else received_at
 
     def to_json(self) -> str:
         """One line."""

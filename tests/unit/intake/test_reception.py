@@ -11,7 +11,7 @@ import structlog
 from mailward.intake.refusing import RecordBudget
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
-from mailward.model.session import TlsFacts
+from mailward.model.session import Role, TlsFacts
 from support.smtp_reception import Post, Talk, post
 
 
@@ -383,3 +383,18 @@ async def test_a_disk_that_fails_while_content_is_converted_is_451_and_leaves_no
     desk.spool.errors[call] = StorageError("disk")
     assert (await talk.say("BDAT 0 LAST"))[-1].startswith("451 4.3.0")
     assert not desk.spool.items and desk.spool.open == 0
+
+
+async def test_when_held_mail_may_go_is_in_its_item_and_its_record_is_kept_at_once(desk: Post) -> None:
+    talk = Talk(desk, Role.SUBMISSION)
+    await talk.say("EHLO c.example.net", "AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldA==")
+    over = await talk.say("MAIL FROM:<alice@example.org> HOLDUNTIL=2026-01-02T03:04:05Z")
+    assert over == ["501 5.5.4 HOLDUNTIL names a moment that is over"]
+    for parameter, until in (("HOLDFOR=90", "03:05:35"), ("HOLDUNTIL=2026-01-02T05:00:00+01:00", "04:00:00")):
+        await talk.say(f"MAIL FROM:<alice@example.org> {parameter}", "RCPT TO:<bob@example.org>", "DATA")
+        assert (await talk.say(b"From: alice@example.org\r\n\r\nhi\r\n.\r\n"))[-1].startswith("250")
+        (item, _) = desk.spool.items[-1]
+        assert item.hold_until == f"2026-01-02T{until}.000Z" and desk.told[-1] is item
+        record = desk.decisions.get(item.id)
+        assert record is not None
+        assert f"held by its sender until {item.hold_until} (FUTURERELEASE)" in record.recipients[0].actions

@@ -11,7 +11,8 @@ from mailward.model.address import Address
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.reply import NO_SUCH_USER, RELAY_DENIED, Reply
-from mailward.protocol.smtp.params import RefusedError, parse_rcpt
+from mailward.protocol.smtp.params import parse_rcpt
+from mailward.protocol.smtp.refused import RefusedError
 from support.smtp_reception import post
 
 

@@ -13,9 +13,10 @@ from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.xtext import XTEXT, decode_xtext, utf8_address_xtext
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.envelope import BodyType, MailParameters, Notify, RcptParameters
-from mailward.model.errors import PeerError
 from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
+from mailward.protocol.smtp.refused import RefusedError
 from mailward.protocol.smtp.server_replies import BDAT_SYNTAX
+from mailward.protocol.smtp.submitting import Submitting
 
 _PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\x80-\xff]+))?")
 _CHUNK = re.compile(rb"([0-9]{1,20})( +LAST)?", re.IGNORECASE)
@@ -34,21 +35,20 @@ ORCPT_SYNTAX = reply(
 NO_PARAMETERS_IN_HELO = reply(555, "5.5.4", "Parameters need a session opened by EHLO")
 
 
-class RefusedError(PeerError):
-    """A command that cannot be carried out as it stands; `reply` is the answer."""
-
-    def __init__(self, answer: Reply) -> None:
-        super().__init__(str(answer), answer.to_octets())
-        self.reply = answer
-
-
 def parse_mail(
-    argument: bytes, *, extended: bool, size_limit_octets: int, auth: bool, prdr: bool = False, tls: bool = False
+    argument: bytes,
+    *,
+    extended: bool,
+    size_limit_octets: int,
+    auth: bool,
+    prdr: bool = False,
+    tls: bool = False,
+    submitting: Submitting | None = None,
 ) -> tuple[ReversePath, MailParameters]:
     """The argument of MAIL, b"FROM:<a@example.net> SIZE=1000".
 
     extended: the session was opened by EHLO, without which no parameter is known. auth: AUTH is among them; prdr: so is PRDR;
-    tls: so is REQUIRETLS.
+    tls: so is REQUIRETLS. submitting: what else is taken from users.
     Raises RefusedError.
     """
     text = _after_keyword(argument, b"FROM:", "MAIL FROM:<reverse-path> [parameters]")
@@ -66,6 +66,8 @@ def parse_mail(
             if value is not None:
                 raise RefusedError(reply(501, "5.5.4", "REQUIRETLS takes no value"))
             parameters = replace(parameters, require_tls=True)
+        elif submitting is not None and (found := submitting.parameter(parameters, name, value or "")) is not None:
+            parameters = found
         else:
             parameters = _mail_parameter(parameters, name, value, size_limit_octets)
     if not parameters.smtputf8 and not text[: len(text) - len(rest)].isascii():

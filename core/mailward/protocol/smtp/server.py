@@ -12,6 +12,7 @@ RFC 3207 section 5).
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 from mailward.model.envelope import BodyType
 from mailward.model.errors import LocalError
@@ -56,7 +57,7 @@ class SmtpServer(SessionCommands):
 
     hostname: our name in greeting and EHLO. offer_starttls: False once TLS is on, or without a certificate. tls: on from the
     first octet. mechanisms: of a submission listener, where nothing is sent without a login; None where nobody logs in.
-    lmtp: the protocol is LMTP.
+    lmtp: the protocol is LMTP. opened_at: aware, from when on a submitted message may be held; None where none may be.
     """
 
     def __init__(
@@ -68,8 +69,11 @@ class SmtpServer(SessionCommands):
         tls: bool = False,
         mechanisms: tuple[str, ...] | None = None,
         lmtp: bool = False,
+        opened_at: datetime | None = None,
     ) -> None:
-        super().__init__(hostname, limits, offer_starttls=offer_starttls, tls=tls, mechanisms=mechanisms, lmtp=lmtp)
+        super().__init__(
+            hostname, limits, offer_starttls=offer_starttls, tls=tls, mechanisms=mechanisms, lmtp=lmtp, opened_at=opened_at
+        )
         self._commands = _LMTP_COMMANDS if lmtp else _COMMANDS
         self._draining = False
         self._long_lines = 0

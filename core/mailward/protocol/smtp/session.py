@@ -3,6 +3,8 @@
 What is learnt here holds until the session begins anew: behind a handshake, and when another client is named.
 """
 
+from datetime import datetime
+
 from mailward.model.errors import LocalError
 from mailward.model.reply import Reply, reply
 from mailward.protocol.framing import LineReader
@@ -18,8 +20,9 @@ from mailward.protocol.smtp.events import (
     Greeted,
     TlsAsked,
 )
-from mailward.protocol.smtp.params import RefusedError
+from mailward.protocol.smtp.refused import RefusedError
 from mailward.protocol.smtp.states import Limits, State
+from mailward.protocol.smtp.submitting import Submitting
 from mailward.protocol.smtp.transaction import MailTransactions
 from mailward.protocol.smtp.watching import HIDDEN
 from mailward.protocol.smtp.xclient import KEYWORD as XCLIENT
@@ -30,7 +33,7 @@ _LATER = ("CHUNKING", "BINARYMIME", "DSN", "ENHANCEDSTATUSCODES")
 
 
 class SessionCommands(MailTransactions):
-    """For `SmtpServer` to build on. hostname, offer_starttls, tls, mechanisms, lmtp: as there."""
+    """For `SmtpServer` to build on. hostname, offer_starttls, tls, mechanisms, lmtp, opened_at: as there."""
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class SessionCommands(MailTransactions):
         tls: bool,
         mechanisms: tuple[str, ...] | None,
         lmtp: bool,
+        opened_at: datetime | None,
     ) -> None:
         longest = limits.command_line_octets if mechanisms is None else max(limits.command_line_octets, limits.auth_line_octets)
         offer_prdr = mechanisms is None and not lmtp
@@ -52,6 +56,7 @@ class SessionCommands(MailTransactions):
         self._authenticated = False
         self._trusts_xclient = False
         self._is_submission = mechanisms is not None
+        self._submitting = Submitting(limits.hold_s, opened_at) if self._is_submission and opened_at is not None else None
 
     def trust_xclient(self, *, trusted: bool) -> None:
         """May the client say by XCLIENT whose mail it passes on? Not unless told here."""
@@ -82,7 +87,8 @@ class SessionCommands(MailTransactions):
         auth = (" ".join(("AUTH", *self._mechanisms)),) if self._mechanisms and self._tls else ()
         xclient = (XCLIENT,) if self._trusts_xclient else ()
         requiretls = ("REQUIRETLS",) if self._tls else ()
-        return (*always, *prdr, *starttls, *requiretls, *auth, *xclient)
+        submitting = self._submitting.keywords if self._submitting is not None and self._tls else ()
+        return (*always, *prdr, *starttls, *requiretls, *submitting, *auth, *xclient)
 
     def _help(self, argument: bytes) -> list[Event]:
         hello = ("LHLO",) if self._lmtp else ("EHLO", "HELO")

@@ -65,4 +65,5 @@ class Limits:
     message_octets: int = 52_428_800  # 552 5.3.4, at MAIL by SIZE or at the end of data
     excess_octets: int = 52_428_800  # how much of a too big message, or of chunks nobody wants, is read away: 552 5.3.4 and close
     chunks: int = 20_000  # of one message: 421 4.7.0 and close
+    hold_s: int = 30 * 86_400  # how long a submitted message may be held: 501 5.5.4
     content_line_octets: int = 1_048_576  # 552 5.3.4 at the end of data

@@ -22,8 +22,10 @@ from mailward.protocol.smtp.events import (
     RecipientReplies,
     TransactionDropped,
 )
-from mailward.protocol.smtp.params import RefusedError, parse_bdat, parse_mail, parse_rcpt
+from mailward.protocol.smtp.params import parse_bdat, parse_mail, parse_rcpt
+from mailward.protocol.smtp.refused import RefusedError
 from mailward.protocol.smtp.states import Limits, State
+from mailward.protocol.smtp.submitting import Submitting
 
 
 class MailTransactions(Dialogue):
@@ -37,6 +39,7 @@ class MailTransactions(Dialogue):
         self._extended = False
         self._tls = False
         self._is_submission = False
+        self._submitting: Submitting | None = None
         self._waiting: Asked | None = None
         self._content: MailData | Chunks | Skipped | None = None
         self._chunks: Chunks | None = None
@@ -62,6 +65,7 @@ class MailTransactions(Dialogue):
                 auth=self._is_submission,
                 prdr=self._offer_prdr,
                 tls=self._tls,
+                submitting=self._submitting,
             )
         except RefusedError as refused:
             return self._refuse(refused.reply)

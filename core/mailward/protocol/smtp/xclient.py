@@ -9,7 +9,7 @@ import re
 
 from mailward.formats.network import normal_ip
 from mailward.protocol.smtp.events import XclientAsked
-from mailward.protocol.smtp.params import RefusedError
+from mailward.protocol.smtp.refused import RefusedError
 from mailward.protocol.smtp.server_replies import XCLIENT_SYNTAX
 
 KEYWORD = "XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT"

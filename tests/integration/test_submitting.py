@@ -1,0 +1,65 @@
+"""What users ask of their mail behind MAIL FROM:, on a running server: when it goes."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from support.relayed import QUIET, relay_to
+from support.server import Server, server
+from support.smtp_peer import Peer, peer
+
+DEMO = "demo@example.test"
+HOLD_S = 15
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[Peer]:
+    with peer() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def target(far: Peer) -> Iterator[Server]:
+    with server(policy=QUIET, start=False) as made:
+        relay_to(made, {"far.test": far.port})
+        made.start()
+        yield made
+
+
+def submit(made: Server, subject: str, to: tuple[str, ...], *parameters: str) -> str:
+    """The id it has."""
+    letter = f"From: {DEMO}\r\nTo: someone@far.test\r\nSubject: {subject}\r\n\r\nthe body of {subject}\r\n".encode()
+    with made.submission() as client:
+        assert client.mail(DEMO, list(parameters))[0] == 250
+        for path in to:
+            assert client.rcpt(path)[0] == 250
+        code, text = client.data(letter)
+    assert code == 250
+    return text.decode().rpartition(" ")[2]
+
+
+def test_held_mail_comes_when_its_sender_said_and_not_before_even_behind_a_restart(target: Server, far: Peer) -> None:
+    before = time.monotonic()
+    id = submit(target, "held", (DEMO, "bob@far.test"), f"HOLDFOR={HOLD_S}", "ENVID=x+2By", "RET=HDRS")
+    target.until(lambda: [message["id"] for message in target.json("queue", "list")] == [id])
+    assert target.json("queue", "list")[0]["recipients"][0]["next_at"] == target.json("queue", "show", id)["hold_until"]
+    assert "held by its sender until" in target.run("queue", "show", id).stdout
+    target.run("queue", "retry", id)
+    told = target.run("explain", id).stdout
+    assert "(FUTURERELEASE)" in told and "the sender calls it x+y" in told and "gets back its header" in told
+    target.kill_all()
+    target.start()
+    (taken,) = far.wait_for(1)
+    assert taken.at - before >= HOLD_S and b"Subject: held" in taken.octets
+    assert [b"Subject: held" in octets for octets in target.wait_for(1)] == [True]
+
+
+def test_a_moment_that_is_over_is_refused_and_strangers_cannot_ask(target: Server) -> None:
+    with target.submission() as client:
+        assert client.has_extn("futurerelease")
+        assert client.mail(DEMO, ["HOLDUNTIL=2020-01-01T00:00:00Z"])[0] == 501
+    with target.smtp() as client:
+        client.ehlo()
+        assert not client.has_extn("futurerelease")
+        assert client.mail("a@far.test", ["HOLDFOR=60"]) == (555, b"5.5.4 MAIL has no parameter HOLDFOR here")
