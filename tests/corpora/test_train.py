@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.app.config import load_config
+from mailward.app.config_file import load_config
 from mailward.app.scanning import ScanInput, scan
 from mailward.model.address import NULL_REVERSE_PATH
 from support.corpora import corpus, corpus_members

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mailward.app.config import load_config
+from mailward.app.config_file import load_config
 from support.server import Server, server
 from support.smtp_service import read_reply, say, trusting
 

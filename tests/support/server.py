@@ -22,7 +22,7 @@ from typing import Any
 
 import pyotp
 
-from mailward.app.config import load_config
+from mailward.app.config_file import load_config
 from support.processes import WORKER
 
 COMMAND = str(Path(sys.executable).with_name("mailward"))

@@ -4,7 +4,8 @@ import os
 from dataclasses import fields, replace
 from pathlib import Path
 
-from mailward.app.config import Config, load_config
+from mailward.app.config import Config
+from mailward.app.config_file import load_config
 from mailward.app.filters import load_filters
 from mailward.model.errors import ConfigError
 from mailward.net.tls import server_context

@@ -15,8 +15,13 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from mailward.app.build import SMTP_PROTOCOLS, AccessRole, AuthRole, BoundListener, QueueRole, SmtpRole, SmtpShared
-from mailward.app.config import Config, load_config
+from mailward.app.build.access import AccessRole
+from mailward.app.build.auth import AuthRole
+from mailward.app.build.common import BoundListener
+from mailward.app.build.queue import QueueRole
+from mailward.app.build.smtp import SMTP_PROTOCOLS, SmtpRole, SmtpShared
+from mailward.app.config import Config
+from mailward.app.config_file import load_config
 from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, reload_signal_heeded
 from mailward.app.readiness import check_ready, ready_config, reloaded, settings_waiting
 from mailward.app.serving import serving_lock

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from mailward.app.config import Config, find_config, load_config
+from mailward.app.config import Config
+from mailward.app.config_file import find_config, load_config
 from mailward.app.users import drop_privileges, service_user
 from mailward.auth.passwords import MAX_PASSWORD_OCTETS, MIN_PASSWORD_LENGTH, make_password
 from mailward.cli.output import NO_INPUT, USAGE, fail, tell

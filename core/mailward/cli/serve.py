@@ -2,7 +2,7 @@
 
 import typer
 
-from mailward.app.config import find_config
+from mailward.app.config_file import find_config
 from mailward.app.logs import configure_logs
 from mailward.app.roles import serve
 from mailward.cli.options import ConfigOption

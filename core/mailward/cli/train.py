@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mailward.api.hooks import MessageClassified
-from mailward.app.config import Config, find_config, load_config
+from mailward.app.config import Config
+from mailward.app.config_file import find_config, load_config
 from mailward.app.learning import Learning
 from mailward.app.mailfiles import MailReader
 from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of

@@ -1,4 +1,4 @@
-"""What reception needs from the parts below it, as Protocols; `app/build.py` hands the objects in."""
+"""What reception needs from the parts below it, as Protocols; `app/build` hands the objects in."""
 
 import mmap
 from collections.abc import Sequence

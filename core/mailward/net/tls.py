@@ -30,15 +30,14 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def renew_certificates(contexts: Iterable[ssl.SSLContext], certificate: Path, key: Path) -> None:
-    """Use these files from the next handshake on, without a restart. Raises ConfigError, and then nothing has changed."""
+def renew_certificates(contexts: Iterable[ssl.SSLContext], certificate: Path, key: Path, *, if_expired: bool = False) -> None:
+    """Use these files from the next handshake on, without a restart. Raises ConfigError, and then nothing has changed.
+
+    if_expired: even if the certificate is out of date.
+    """
     server_context(certificate, key)  # a pair that does not fit is found before any live context is touched
-    _check_not_expired(certificate)
-    use_certificate(contexts, certificate, key)
-
-
-def use_certificate(contexts: Iterable[ssl.SSLContext], certificate: Path, key: Path) -> None:
-    """The same, without a look at the old one's merits: what is in use already may be as old as it is. Raises ConfigError."""
+    if not if_expired:
+        _check_not_expired(certificate)
     for context in contexts:
         _load(context, certificate, key)
 

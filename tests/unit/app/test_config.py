@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mailward.app.config import StaticHop, find_config, load_config
+from mailward.app.config import StaticHop
+from mailward.app.config_file import find_config, load_config
 from mailward.model.errors import ConfigError, PolicyError
 
 GOOD = """\

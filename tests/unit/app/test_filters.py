@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.app.config import load_config
+from mailward.app.config_file import load_config
 from mailward.app.filters import load_filters
 from mailward.model.errors import PolicyError
 

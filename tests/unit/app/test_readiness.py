@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailward.app.certificate import self_signed
-from mailward.app.config import load_config
+from mailward.app.config_file import load_config
 from mailward.app.readiness import ready_config, reloaded, settings_waiting
 from mailward.model.errors import ConfigError
 from support.installation import installation

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.app.config import load_config
+from mailward.app.config_file import load_config
 from mailward.app.relaying import make_relay
 from mailward.delivery.route import LOOP
 from mailward.formats.address import parse_mailbox

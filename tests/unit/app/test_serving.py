@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.app.config import load_config
+from mailward.app.config_file import load_config
 from mailward.app.serving import serving_lock, signal_server
 from mailward.model.errors import ConfigError
 from support.installation import installation
@@ -16,7 +16,7 @@ from support.installation import installation
 SERVE = """
 import signal, sys, os
 from pathlib import Path
-from mailward.app.config import load_config
+from mailward.app.config_file import load_config
 from mailward.app.serving import serving_lock
 signal.signal(signal.SIGHUP, lambda *_: print("told", flush=True))
 with serving_lock(load_config(Path(sys.argv[1]))):

@@ -1,0 +1,92 @@
+"""The wiring of the process that serves mail over IMAP and POP3."""
+
+from collections.abc import Sequence
+
+from mailward.access.imap.session import Desk as ImapDesk
+from mailward.access.pop3.leases import Leases
+from mailward.access.pop3.session import Desk as Pop3Desk
+from mailward.app.build.common import BoundListener, admissions_of, tls_contexts
+from mailward.app.config import Config
+from mailward.app.filters import load_filters
+from mailward.app.judging import PluginServices
+from mailward.app.watching import Watchers
+from mailward.disk import Disk
+from mailward.net.authd import RemoteAuthenticator
+from mailward.net.imapd import ImapListener, ImapSettings
+from mailward.net.pop3d import Pop3Listener, Pop3Settings
+from mailward.net.revoking import Revoking
+from mailward.net.stream import StreamListener
+from mailward.net.tls import renew_certificates
+from mailward.pipeline.chain import Chain
+from mailward.pipeline.events import Events
+from mailward.pipeline.judge import chain_of
+from mailward.store.changes import Hints
+from mailward.store.embedded import EmbeddedStore
+
+
+class AccessRole:
+    """Serves mail over IMAP and POP3."""
+
+    def __init__(self, config: Config, bound: Sequence[BoundListener]) -> None:
+        self._config = config
+        self._bound = bound
+        self._services = PluginServices(config)
+        self._chain = self._make_chain(config)
+        self._events = Events(lambda: self._chain)
+        self._authenticator = RemoteAuthenticator(config.auth_socket)
+        self._hints = Hints(config.data / "hints")
+        self._watchers = Watchers()
+        self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
+        self._listeners: list[StreamListener] = []
+        self._revoking = Revoking(self._authenticator, self._listeners)
+        self._contexts = tls_contexts([listener for listener, _ in bound], config)
+
+    def _make_chain(self, config: Config) -> Chain:
+        filters = load_filters(config)
+        return chain_of(filters.policies["inbound"], filters.host, self._services.of)
+
+    async def start(self) -> None:
+        config = self._config
+        self._hints.listen(self._watchers.changed)
+        self._watchers.start()
+        imap_desk = ImapDesk(
+            store=self._store,
+            authenticator=self._authenticator,
+            watch=self._watchers.watch,
+            moved=self._events.moved,
+            hostname=config.hostname,
+            append_octets=config.limits.message_octets,
+        )
+        leases = Leases(config.data / "pop3", Disk())
+        pop3_desk = Pop3Desk(self._store, self._authenticator, leases, config.hostname)
+        admissions = admissions_of(config, ("imap", "pop3"))
+        for listener, sock in self._bound:
+            context, admission = self._contexts.get(listener.name), admissions[listener.protocol]
+            implicit = listener.tls == "implicit"
+            started: StreamListener
+            if listener.protocol == "imap":
+                imap = ImapSettings(listener=listener.name, implicit_tls=implicit, proxies=listener.proxy_from)
+                started = ImapListener(imap, imap_desk, context, admission)
+            else:
+                pop3 = Pop3Settings(listener=listener.name, implicit_tls=implicit, proxies=listener.proxy_from)
+                started = Pop3Listener(pop3, pop3_desk, context, admission)
+            await started.serve(sock)
+            self._listeners.append(started)
+        self._revoking.start()
+
+    def reload(self, config: Config) -> None:
+        """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
+        chain = self._make_chain(config)
+        renew_certificates(self._contexts.values(), config.tls.certificate, config.tls.key)
+        self._chain = chain
+
+    async def stop(self) -> None:
+        await self._revoking.stop()
+        for listener in self._listeners:
+            await listener.close()
+        await self._events.stop()
+        self._watchers.stop()
+        await self._authenticator.close()
+        self._services.close()
+        self._store.close()
+        self._hints.close()

@@ -1,0 +1,68 @@
+"""What several roles are made of."""
+
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
+
+from mailward.app.config import Config, Listener
+from mailward.decisions import DecisionStore
+from mailward.delivery.manager import DeliveryManager
+from mailward.delivery.mda import Mda
+from mailward.delivery.reporting import SpooledReports
+from mailward.directory import Directory
+from mailward.disk import Disk
+from mailward.net.admission import Admission, AdmissionLimits
+from mailward.net.tls import server_context
+from mailward.quarantine import Quarantine
+from mailward.queue.agenda import Agenda
+from mailward.queue.spool import Spool
+from mailward.services.clock import SystemClock
+from mailward.services.shared import Seats
+from mailward.store.changes import Hints
+from mailward.store.embedded import EmbeddedStore
+
+BoundListener = tuple[Listener, socket.socket]
+
+
+def tls_contexts(listeners: Iterable[Listener], config: Config) -> dict[str, ssl.SSLContext]:
+    """The TLS contexts of those that have TLS, by name. One each: a ticket of one service is good on no other."""
+    return {
+        listener.name: server_context(config.tls.certificate, config.tls.key) for listener in listeners if listener.tls != "none"
+    }
+
+
+def admissions_of(config: Config, protocols: Sequence[str], seats: Seats | None = None) -> dict[str, Admission]:
+    """Connections are counted per protocol: strangers cannot take the users' places."""
+    limits = config.limits
+    admission = AdmissionLimits(
+        total=limits.connections,
+        per_address=limits.connections_per_address,
+        per_network=limits.connections_per_network,
+        per_minute=limits.connections_per_minute,
+        exempt=limits.exempt,
+    )
+    return {name: Admission(admission, seats) for name in protocols}
+
+
+class Delivering:
+    """What both roles that deliver need: store, quarantine, decisions, spool, manager, reports."""
+
+    def __init__(self, config: Config, owner: str, directory: Directory) -> None:
+        disk, clock = Disk(), SystemClock()
+        self.hints = Hints(config.data / "hints")
+        self.store = EmbeddedStore(config.data / "accounts", disk, self.hints)
+        self.quarantine = Quarantine(config.data / "quarantine", disk)
+        self.decisions = DecisionStore(config.decisions_file)
+        self.spool = Spool(config.data / "spool", disk, owner=owner)
+        self.mda = Mda(self.store, self.quarantine)
+        self.agenda = Agenda(self.spool, clock)
+        self.reports = SpooledReports(self.spool, self.agenda, directory, config.hostname)
+        self.manager = DeliveryManager(self.spool, self.mda, self.decisions, clock, reports=self.reports)
+
+    async def stop(self) -> None:
+        await self.manager.stop()
+        await self.spool.close()
+        self.store.close()
+        self.quarantine.close()
+        self.decisions.close()
+        self.hints.close()

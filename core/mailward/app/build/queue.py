@@ -1,0 +1,60 @@
+"""The wiring of the process that relays mail and finishes what others left."""
+
+import os
+
+from mailward.app.build.common import Delivering
+from mailward.app.config import Config
+from mailward.app.filters import load_filters
+from mailward.app.judging import PluginServices
+from mailward.app.relaying import make_relay
+from mailward.delivery.control import QueueControl
+from mailward.delivery.outbound import OutboundManager
+from mailward.delivery.passes import Passes
+from mailward.directory import Directory
+from mailward.net.queued import QueueServer
+from mailward.pipeline.relays import Relays
+from mailward.services.clock import SystemClock
+
+
+class QueueRole:
+    """Relays what is for others, finishes what a dead or failed worker left in the spool, and answers `mailward queue`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._services = PluginServices(config)
+        self._rules = self._make_rules(config)
+        self._directory = Directory(config.directory_file)
+        self._delivering = delivering = Delivering(config, f"queue{os.getpid()}", self._directory)
+        spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
+        self._outbound = OutboundManager(
+            spool,
+            make_relay(config),
+            lambda: self._rules,
+            delivering.reports,
+            decisions,
+            clock,
+            limits=config.outbound.limits,
+        )
+        self._passes = Passes(delivering.agenda, (delivering.manager, self._outbound))
+        control = QueueControl(spool, delivering.agenda, decisions, delivering.mda, clock)
+        self._calls = QueueServer(config.queue_socket, control)
+
+    def _make_rules(self, config: Config) -> Relays:
+        filters = load_filters(config)
+        return Relays(filters.policies["outbound"], filters.host, self._services.of)
+
+    async def start(self) -> None:
+        self._passes.start()
+        await self._calls.start()
+
+    def reload(self, config: Config) -> None:
+        """Attempts under way keep the old rules. Raises ConfigError, and then nothing has changed."""
+        self._rules = self._make_rules(config)
+
+    async def stop(self) -> None:
+        await self._calls.close()
+        await self._passes.stop()
+        await self._outbound.stop()
+        await self._delivering.stop()
+        self._services.close()
+        self._directory.close()

@@ -1,0 +1,228 @@
+"""mailward.yaml: found, read and checked.
+
+The file is read by the same YAML reader as policies, so a mistake is reported as file:line:column, all of them at once.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import get_args
+
+from mailward.app.config import (
+    CONFIG_VERSION,
+    DEFAULT_DNS,
+    KEYS,
+    LONGEST_SOCKET_PATH,
+    MOST_PROCESSES,
+    MOST_USUAL_PROCESSES,
+    VERIFYING,
+    Config,
+    Limits,
+    Listener,
+    ListenerTls,
+    Outbound,
+    Protocol,
+    TlsFiles,
+    UnixSocket,
+)
+from mailward.app.config_values import ValueReader
+from mailward.delivery.outbound import OutboundLimits
+from mailward.delivery.route import StaticHop
+from mailward.model.errors import ConfigError, PolicyError, Problem
+from mailward.policy.nodes import Node, parse
+
+_MODE = re.compile(r"0?[0-7]{3}")
+_HOST = re.compile(r"smtp:(?:\[(?P<literal>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
+_SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
+
+
+def find_config(given: Path | None) -> Path:
+    """The configuration file to use, absolute and without links. Raises ConfigError when there is none."""
+    if given is not None:
+        if given.is_file():
+            return given.resolve()
+        raise ConfigError(f"there is no configuration file {given}")
+    named = os.environ.get("MAILWARD_CONFIG")
+    if named:
+        if Path(named).is_file():
+            return Path(named).resolve()
+        raise ConfigError(f"$MAILWARD_CONFIG names {named}, which does not exist")
+    for candidate in (Path("mailward.yaml"), Path("run/mailward.yaml"), Path("/etc/mailward/mailward.yaml")):
+        if candidate.is_file():
+            return candidate.resolve()
+    raise ConfigError("no mailward.yaml here, in ./run or in /etc/mailward; make one with mailward quickstart, or use -c FILE")
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file. Raises PolicyError with every problem, or ConfigError when it cannot be read."""
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    root, problems = parse(octets, str(path))
+    if root is None or problems:
+        raise PolicyError(problems or [Problem(f"{path}:1:1", "", "the file is empty")])
+    reader = _Reader(path.parent)
+    try:
+        config = reader.config(root, path)
+    except PermissionError as error:
+        user = root.at("user")
+        whom = f"root or as {user.value}" if user is not None else "the user who runs the server"
+        raise ConfigError(f"{error.filename} cannot be read by uid {os.geteuid()}; run this as {whom}") from error
+    if reader.problems:
+        raise PolicyError(reader.problems)
+    return config
+
+
+class _Reader(ValueReader):
+    """What stands under each key."""
+
+    def config(self, root: Node, path: Path) -> Config:
+        self.known(root, "")
+        if self.number(root, "version", None, 1, CONFIG_VERSION) != CONFIG_VERSION:
+            self.wrong(root, "version", f"this release reads version {CONFIG_VERSION}")
+        tls = root.at("tls") or Node({}, root.file, root.line, root.column)
+        self.known(tls, "tls")
+        return Config(
+            path=path,
+            folder=self.folder,
+            hostname=self.domain(self.text(root, "hostname", None), root.at("hostname") or root),
+            user=self.text(root, "user", "") or None,
+            data=self.path(self.text(root, "data", "data")),
+            policies=self.path(self.text(root, "policies", "policies")),
+            plugins=self.path(self.text(root, "plugins", "plugins")),
+            tls=TlsFiles(self.file(tls, "certificate"), self.file(tls, "key")),
+            dns_servers=self._servers(root),
+            listeners=self._listeners(root),
+            routes=self._routes(root),
+            relay_domains=frozenset(self.domain(str(item.value), item) for item in self.items_of(root, "relay_domains")),
+            verify_recipients=self.word(root, "verify_recipients", VERIFYING, "off"),
+            outbound=self._outbound(root),
+            limits=self._limits(root),
+            smtp_processes=self._smtp_processes(root),
+        )
+
+    def _smtp_processes(self, root: Node) -> int:
+        node, usual = root.at("processes"), min(len(os.sched_getaffinity(0)), MOST_USUAL_PROCESSES)
+        if node is None:
+            return usual
+        self.known(node, "processes")
+        return self.number(node, "smtp", usual, 1, MOST_PROCESSES)
+
+    def _limits(self, root: Node) -> Limits:
+        node = root.at("limits")
+        if node is None:
+            return Limits()
+        self.known(node, "limits")
+        usual, most = Limits(), 1 << 40
+        numbers = {
+            name: self.number(
+                node, name, getattr(usual, name), 0 if name.endswith(("_hour", "_minute", "_recipients")) else 1, most
+            )
+            for name in KEYS["limits"]
+            if name != "exempt"
+        }
+        return Limits(**numbers, exempt=tuple(self.network(item) for item in self.items_of(node, "exempt")))
+
+    def _listeners(self, root: Node) -> tuple[Listener, ...]:
+        node = root.at("listeners")
+        if node is None or not node.mapping:
+            self.wrong(
+                root, "listeners", "at least one listener was expected", "mx: {protocol: smtp, address: 0.0.0.0, port: 25}"
+            )
+            return ()
+        return tuple(self._listener(name, item) for name, item in node.mapping.items())
+
+    def _listener(self, name: str, item: Node) -> Listener:
+        self.known(item, "listeners.NAME", name)
+        protocol = self.word(item, "protocol", get_args(Protocol), None)
+        unix = self._unix_socket(name, item, protocol)
+        tls = self.word(item, "tls", get_args(ListenerTls), "starttls" if unix is None else "none")
+        if protocol == "submission" and tls == "none":
+            self.wrong(
+                item.at("tls") or item, f"listeners.{name}.tls", "nobody could log in without TLS", "Write starttls or implicit."
+            )
+        proxies = tuple(self.network(network) for network in self.items_of(item, "proxy_from"))
+        trusted = tuple(self.network(network) for network in self.items_of(item, "xclient_from"))
+        if trusted and protocol not in ("smtp", "submission", "lmtp"):
+            self.wrong(item.at("xclient_from") or item, f"listeners.{name}.xclient_from", f"{protocol} has no XCLIENT")
+        if unix is not None:
+            return Listener(name, protocol, "", 0, tls, proxies, unix, trusted)
+        address, port = self.text(item, "address", "127.0.0.1"), self.number(item, "port", None, 1, 65535)
+        if protocol == "lmtp" and port == 25:
+            self.wrong(item.at("port") or item, f"listeners.{name}.port", "LMTP must not be on port 25 (RFC 2033 section 5)")
+        return Listener(name, protocol, address, port, tls, proxies, xclient_from=trusted)
+
+    def _unix_socket(self, name: str, item: Node, protocol: str) -> UnixSocket | None:
+        where = item.at("socket")
+        if where is None:
+            for key in ("mode", "owner"):
+                if item.at(key) is not None:
+                    self.wrong(item.at(key) or item, f"listeners.{name}.{key}", "only a unix socket has it", "Add socket: PATH.")
+            return None
+        if protocol != "lmtp":
+            self.wrong(where, f"listeners.{name}.socket", "only lmtp can listen on a unix socket")
+        for key in ("address", "port", "tls", "proxy_from"):
+            if item.at(key) is not None:
+                self.wrong(item.at(key) or item, f"listeners.{name}.{key}", "a unix socket has none", "Leave it out.")
+        path = self.path(self.text(item, "socket", None))
+        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+            self.wrong(where, f"listeners.{name}.socket", f"the path is longer than {LONGEST_SOCKET_PATH} octets")
+        mode = self.text(item, "mode", "0600")
+        if not _MODE.fullmatch(mode):
+            self.wrong(item.at("mode") or item, f"listeners.{name}.mode", f"'{mode}' is no mode", 'Write "0660", in quotes.')
+            mode = "0600"
+        return UnixSocket(path, int(mode, 8), self.text(item, "owner", ""))
+
+    def _routes(self, root: Node) -> dict[str, StaticHop | None]:
+        node = root.at("routes")
+        found: dict[str, StaticHop | None] = {}
+        for domain, item in (node.mapping if node is not None else {}).items():
+            match = _HOST.fullmatch(str(item.value))
+            if match is None and item.value != "discard":
+                self.wrong(
+                    item, "", "a route is discard or smtp:HOST:PORT", "Write smtp:mx.example.net:25 or smtp:[192.0.2.1]:25."
+                )
+            name = domain if domain == "*" else self.domain(domain, item)
+            found[name] = (
+                None if match is None else StaticHop(match["literal"] or match["name"].lower(), int(match["port"] or 25))
+            )
+        return found
+
+    def _outbound(self, root: Node) -> Outbound:
+        node = root.at("outbound")
+        if node is None:
+            return Outbound()
+        self.known(node, "outbound")
+        usual = Outbound()
+        limits = OutboundLimits(
+            give_up_after_s=self.duration(node, "give_up_after", usual.limits.give_up_after_s),
+            delay_notice_after_s=self.duration(node, "delay_notice_after", usual.limits.delay_notice_after_s),
+            connections_per_domain=self.number(node, "connections_per_domain", usual.limits.connections_per_domain, 1, 100),
+        )
+        return Outbound(
+            limits=limits,
+            port=self.number(node, "port", usual.port, 1, 65535),
+            source=self._source(node),
+            private_networks=tuple(self.network(item) for item in self.items_of(node, "private_networks")),
+        )
+
+    def _source(self, node: Node) -> tuple[str, ...]:
+        found = tuple(self.address(item) for item in self.items_of(node, "source"))
+        if len({":" in address for address in found}) < len(found):
+            self.wrong(node.at("source") or node, "source", "at most one IPv4 and one IPv6 address were expected")
+        return found
+
+    def _servers(self, root: Node) -> tuple[tuple[str, int], ...]:
+        dns = root.at("dns")
+        if dns is not None:
+            self.known(dns, "dns")
+        listed = root.at("dns", "servers")
+        found = []
+        for text, node in [(item.value, item) for item in listed.items] if listed is not None else [(DEFAULT_DNS, root)]:
+            match = _SERVER.fullmatch(str(text))
+            if match is None:
+                self.wrong(node, "", f"'{text}' is no name server", 'Write "192.0.2.53:53" or "[2001:db8::53]:53", in quotes.')
+            else:
+                found.append((match["six"] or match["four"], int(match["port"])))
+        return tuple(found)
