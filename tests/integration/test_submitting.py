@@ -1,5 +1,6 @@
-"""What users ask of their mail behind MAIL FROM:, on a running server: when it goes."""
+"""What users ask of their mail behind MAIL FROM:, on a running server: when it goes, by when it is there, what leaves first."""
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -63,3 +64,19 @@ def test_a_moment_that_is_over_is_refused_and_strangers_cannot_ask(target: Serve
         client.ehlo()
         assert not client.has_extn("futurerelease")
         assert client.mail("a@far.test", ["HOLDFOR=60"]) == (555, b"5.5.4 MAIL has no parameter HOLDFOR here")
+
+
+def test_time_and_priority_show_where_mail_waits_and_go_on_to_servers_that_heed_them(target: Server, far: Peer) -> None:
+    """RFC 2852, RFC 6710: an account may lower the priority of its mail, and raise it as far as the admin says, here not at all."""
+    with target.submission() as client:
+        assert client.has_extn("deliverby") and client.has_extn("mt-priority")
+        assert client.mail(DEMO, ["MT-PRIORITY=5"]) == (250, b"2.3.6 0 is the new priority")
+    id = submit(target, "timed", ("bob@far.test",), "HOLDFOR=3000", "BY=3600;RT", "MT-PRIORITY=-4")
+    target.until(lambda: id in [message["id"] for message in target.json("queue", "list")])
+    shown, told = target.run("queue", "show", id).stdout, target.run("explain", id).stdout
+    assert all("else it comes back (DELIVERBY)" in text and "priority -4 (MT-PRIORITY)" in text for text in (shown, told))
+    before = len(far.taken)
+    far.offers = (*far.offers, "DELIVERBY", "MT-PRIORITY")
+    submit(target, "soon", ("bob@far.test",), "BY=3600;R", "MT-PRIORITY=-4")
+    far.wait(lambda: len(far.taken) > before)
+    assert any(re.fullmatch(r"MAIL FROM:<demo@example.test>.* BY=3[56]\d\d;R MT-PRIORITY=-4", line) for line in far.lines)

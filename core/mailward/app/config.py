@@ -64,7 +64,8 @@ class TlsFiles:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Sizes in octets; connections counted per protocol; what is counted per hour, of one stranger's address or of one account,
-    0 for no limit. exempt: networks whose hosts are not counted one by one.
+    0 for no limit. account_priority: the highest MT-PRIORITY of an account. exempt: networks whose hosts are not counted one by
+    one.
     """
 
     message_octets: int = 25_000_000
@@ -78,6 +79,7 @@ class Limits:
     null_sender_recipients: int = 0
     account_messages_per_hour: int = 500
     account_recipients_per_hour: int = 2000
+    account_priority: int = 0
     free_disk_octets: int = 256 * 1024 * 1024
     exempt: tuple[Network, ...] = ()
 

@@ -117,7 +117,11 @@ class _Reader(ValueReader):
         usual, most = Limits(), 1 << 40
         numbers = {
             name: self.number(
-                node, name, getattr(usual, name), 0 if name.endswith(("_hour", "_minute", "_recipients")) else 1, most
+                node,
+                name,
+                getattr(usual, name),
+                0 if name.endswith(("_hour", "_minute", "_recipients", "_priority")) else 1,
+                9 if name.endswith("_priority") else most,
             )
             for name in KEYS["limits"]
             if name != "exempt"

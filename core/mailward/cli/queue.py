@@ -240,6 +240,11 @@ def _shown(message: WaitingMessage, record: DecisionRecord | None, now: datetime
         lines.append("        the sender requires verified TLS on all its way (REQUIRETLS)")
     if message.hold_until:
         lines.append(f"        held by its sender until {_moment(message.hold_until, now)} (FUTURERELEASE)")
+    if message.deliver_by:
+        late = "it comes back" if message.by_mode == "R" else "its sender hears that it is late"
+        lines.append(f"        to be delivered by {_moment(message.deliver_by, now)}, else {late} (DELIVERBY)")
+    if message.priority:
+        lines.append(f"        its sender gives it priority {message.priority} (MT-PRIORITY)")
     if message.ret:
         lines.append(f"        when it fails, the sender gets back {'all of it' if message.ret == 'FULL' else 'its header'}")
     for recipient in message.recipients:

@@ -32,6 +32,7 @@ _INTRODUCTIONS = {
     "failed": ("It could not be delivered to these recipients, and will not be tried again:",),
     "delayed": ("It could not be delivered yet to these recipients:",),
     "delivered": ("You asked to be told: it is in the mailboxes of these recipients:",),
+    "on its way": ("You asked to be told: it was passed on to the mail servers of these recipients:",),
     "relayed": (
         "You asked to be told: it was passed on to the mail servers of these recipients,",
         "which do not report deliveries, so you will hear no more of it when all goes well:",
@@ -119,6 +120,7 @@ def report(
         original=octets,
         references=message.message_id if _MESSAGE_ID.fullmatch(message.message_id) else "",
         envelope_id=item.envelope_id,
+        deliver_by_at=datetime.fromisoformat(item.deliver_by) if item.deliver_by else None,
         is_full=action == "failed" and returned(item) == "FULL" and _may_go_back(octets, to),
     ).to_octets()
     decision = RecipientDecision(to.forward_path, "accept", 0.0, "core", f"delivery report ({action}) about {item.id}", "")
@@ -173,8 +175,9 @@ def _subject(action: Action, told: _Told) -> str:
 def _text(item: QueueItem, subject: str, action: Action, told: _Told, hostname: str, retry_until: datetime | None) -> str:
     mail = f'your mail "{subject}"' if subject else "your mail"
     received = _spoken(datetime.fromisoformat(item.received_at))
+    kind = "on its way" if action == "relayed" and item.by_mode else action
     verb = "has" if action in ("failed", "delayed") else "had"
-    lines = [f"This is the mail server {hostname}. It {verb} {mail}", f"since {received}.", "", *_INTRODUCTIONS[action]]
+    lines = [f"This is the mail server {hostname}. It {verb} {mail}", f"since {received}.", "", *_INTRODUCTIONS[kind]]
     for path, fate in told[:MAX_TOLD]:
         lines += ["", f"  {one_line(path)}"]
         if action != "delivered":

@@ -82,6 +82,9 @@ class WaitingMessage:
     envelope_id: str
     require_tls: bool
     hold_until: str
+    deliver_by: str
+    by_mode: str
+    priority: int
     recipients: tuple[WaitingRecipient, ...]
 
 
@@ -269,6 +272,9 @@ def _message(item: QueueItem, states: dict[int, OpenRecipient]) -> WaitingMessag
         envelope_id=item.envelope_id,
         require_tls=item.require_tls,
         hold_until=item.hold_until,
+        deliver_by=item.deliver_by,
+        by_mode=item.by_mode,
+        priority=item.priority,
         recipients=tuple(_recipient(item, index, state) for index, state in sorted(states.items())),
     )
 

@@ -10,7 +10,7 @@ class Fate:
     """status: enhanced code. words: the reply, or ours. remote_mta: who said them, "" for us.
 
     text: for the log, `explain` and the journal. is_ours: the failure is a fault of this server. reports_there: `remote_mta`
-    will tell the sender of the delivery, when that is wanted.
+    will tell the sender of the delivery, when that is wanted; times_there: and that it is late, or return it (RFC 2852).
     """
 
     result: Result
@@ -20,6 +20,7 @@ class Fate:
     text: str
     is_ours: bool = False
     reports_there: bool = False
+    times_there: bool = False
 
     @property
     def given_up(self) -> "Fate":
@@ -41,3 +42,9 @@ def unsendable(reason: str) -> Fate:
     """The fault is in the message itself."""
     words = f"This mail server cannot send the message as it is: {reason}"
     return Fate(Result.PERMANENT, "5.6.0", words, "", words)
+
+
+def too_late(deadline: str) -> Fate:
+    """Its sender does not want it delivered any more (RFC 2852, mode R). deadline: ISO 8601."""
+    words = f"It could not be delivered by {deadline}, as its sender wants"
+    return Fate(Result.PERMANENT, "5.4.7", words, "", words)

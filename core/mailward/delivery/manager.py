@@ -13,21 +13,23 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
 from mailward.api.services import Clock
-from mailward.delivery.fate import Fate, delivered
+from mailward.delivery.fate import Fate, delivered, too_late
 from mailward.delivery.handover import HandOver
 from mailward.delivery.mda import Copy
 from mailward.delivery.ports import Decisions, Reports
+from mailward.formats.dsn import Action
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda, set_aside
 from mailward.queue.item import QueuedRecipient, QueueItem
-from mailward.queue.schedule import ALARM_AFTER, delay_s, next_attempt_at
+from mailward.queue.schedule import ALARM_AFTER, delay_s
 from mailward.queue.spool import NotHere, Spool
 
 THREADS = 4
@@ -67,6 +69,9 @@ class _Task:
     @property
     def recipient(self) -> QueuedRecipient:
         return self.item.recipients[self.index]
+
+    def is_too_late(self, now: datetime) -> bool:
+        return self.recipient.route == "mailbox" and self.item.returns_at is not None and now >= self.item.returns_at
 
     @property
     def lane(self) -> Lane:
@@ -217,6 +222,9 @@ class DeliveryManager:
         for task in tasks:
             if task.agenda and (task.item.id, task.index) not in begun:
                 continue  # held, dropped or under way meanwhile
+            if task.agenda and task.is_too_late(self._clock.now()):
+                self._return(task)
+                continue
             try:
                 if task.item.id not in octets:
                     octets[task.item.id] = b"" if task.recipient.route == "discard" else self._spool.octets(task.item.id)
@@ -230,6 +238,18 @@ class DeliveryManager:
                 else:
                     self._failed(task, str(error))
         self._delivered([pair for some in copies.values() for pair in self._deliver(some)])
+
+    def _return(self, task: _Task) -> None:
+        """The time that its sender gave is over (RFC 2852, mode R). The report is certain before the mark."""
+        fate = too_late(task.item.deliver_by)
+        try:
+            self._report(task.item, "failed", {task.index: fate})
+            self._record([(task, f"failed: {fate.text}")])
+            self._spool.finish([(task.item.id, task.index, fate.text)])
+        except StorageError as error:
+            self._failed(task, f"{fate.text}; that could not be noted or told: {error}")
+            return
+        log.warning("not delivered", id=task.item.id, rcpt=task.recipient.forward_path, how=fate.text)
 
     def _deliver(self, copies: Sequence[tuple[_Task, Copy]]) -> list[tuple[_Task, str]]:
         """Copies of one account or other route. Returns what became of those that are through."""
@@ -265,18 +285,23 @@ class DeliveryManager:
             if _is_told(task.recipient):
                 told.setdefault(task.item.id, (task.item, {}))[1][task.index] = delivered(outcome)
         for item, fates in told.values():
-            if self._reports is not None and self._loop is not None:
-                telling = self._reports.tell(item, "delivered", fates, self._clock.now())
-                asyncio.run_coroutine_threadsafe(telling, self._loop).result()
+            self._report(item, "delivered", fates)
+
+    def _report(self, item: QueueItem, action: Action, fates: dict[int, Fate]) -> None:
+        if self._reports is not None and self._loop is not None:
+            telling = self._reports.tell(item, action, fates, self._clock.now())
+            asyncio.run_coroutine_threadsafe(telling, self._loop).result()
 
     def _failed(self, task: _Task, text: str) -> None:
         state = self._spool.open_recipients(task.item.id).get(task.index)
         failures = 1 if state is None else state.failures + 1
-        chance = self._chance()
-        next_at = next_attempt_at(self._clock.now(), failures, chance)
+        now, wait_s = self._clock.now(), delay_s(failures, self._chance())
+        if task.item.returns_at is not None and task.item.returns_at > now:
+            wait_s = min(wait_s, (task.item.returns_at - now).total_seconds())
+        next_at = now + timedelta(seconds=wait_s)
         self._spool.failed_attempt(task.item.id, task.index, text, next_at)
         if task.agenda:
-            task.agenda.again(task.item.id, task.index, task.recipient.route, delay_s(failures, chance))
+            task.agenda.again(task.item.id, task.index, task.recipient.route, wait_s)
         tell = log.error if failures >= ALARM_AFTER else log.warning
         tell("delivery failed", id=task.item.id, rcpt=task.recipient.forward_path, attempt=failures, problem=text)
         try:

@@ -11,6 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -18,7 +19,7 @@ import structlog
 from mailward.api.relaying import Relaying
 from mailward.api.services import Clock
 from mailward.delivery.bounce import returned
-from mailward.delivery.fate import Fate, local_problem, unsendable
+from mailward.delivery.fate import Fate, local_problem, too_late, unsendable
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules
 from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Batch, Results
@@ -26,9 +27,11 @@ from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render_pieces
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
+from mailward.model.envelope import DeliverBy
 from mailward.model.errors import HooksUnavailable, StorageError
 from mailward.protocol.smtp.outgoing import OutgoingMail, Result
 from mailward.queue.agenda import Agenda, Due, set_aside
+from mailward.queue.item import QueueItem
 from mailward.queue.spool import NotHere, Spool
 
 SUSPECTS = "(suspects)"
@@ -84,6 +87,7 @@ class OutboundManager:
         self._rules = rules
         self._decisions = decisions
         self._limits = limits or OutboundLimits()
+        self._clock = clock
         self._results = Results(
             spool,
             reports,
@@ -105,6 +109,8 @@ class OutboundManager:
             self._lane(batch.domain).waiting.append(batch)
         for batch in _batches(agenda, [d for d in due if d.is_suspect], 1):
             self._lane(SUSPECTS).waiting.append(batch)
+        for lane in self._lanes.values():
+            lane.waiting = deque(sorted(lane.waiting, key=_by_priority))
         self._start()
 
     async def idle(self) -> None:
@@ -128,12 +134,14 @@ class OutboundManager:
         return self._lanes.setdefault(name, _Lane(name))
 
     def _start(self) -> None:
-        """Give lanes their connections, by turns, the one that waited longest first."""
+        """Give lanes their connections, by turns: that of the highest priority, then the one that waited longest first."""
         if self._stopping:
             return
-        for lane in list(self._lanes.values()):
+        for lane in sorted(
+            (lane for lane in self._lanes.values() if lane.waiting), key=lambda lane: _by_priority(lane.waiting[0])
+        ):
             most = 1 if lane.name == SUSPECTS else min(lane.allowed, self._limits.connections_per_domain)
-            if lane.waiting and lane.workers < most and len(self._workers) < self._limits.connections:
+            if lane.workers < most and len(self._workers) < self._limits.connections:
                 lane.workers += 1
                 worker = asyncio.get_running_loop().create_task(self._serve(lane))
                 self._workers.add(worker)
@@ -194,10 +202,25 @@ class OutboundManager:
             fate = unsendable(error.reason) if error.permanent else local_problem(f"outbound rules failed: {error}")
             await self._results.end(batch, dict.fromkeys(begun, fate))
             return hop
+        now = self._clock.now()
+        if item.returns_at is not None and now >= item.returns_at:
+            await self._results.end(batch, dict.fromkeys(begun, too_late(item.deliver_by)))
+            return hop
         sender = ReversePath(parse_mailbox(item.reverse_path)) if item.reverse_path else NULL_REVERSE_PATH
         said = {path: item.recipients[indexes[0]].parameters for path, indexes in paths.items()}
         ret = returned(item)
-        mail = OutgoingMail(sender, tuple(paths), octets, item.smtputf8, ret, item.envelope_id, said, item.require_tls)
+        mail = OutgoingMail(
+            sender,
+            tuple(paths),
+            octets,
+            item.smtputf8,
+            ret,
+            item.envelope_id,
+            said,
+            item.require_tls,
+            _left(item, now),
+            item.priority,
+        )
         talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirement, hop))
         self._talks.add(talk)
         try:
@@ -265,6 +288,19 @@ class OutboundManager:
                 return begun, local_problem(str(error))
             set_aside(self._spool, item.id, error)
             return (), None
+
+
+def _by_priority(batch: Batch) -> int:
+    return -batch.item.priority
+
+
+def _left(item: QueueItem, now: datetime) -> DeliverBy | None:
+    """What is left of the time for its delivery (RFC 2852 section 4.1.4); in mode R there is some."""
+    if not item.by_mode:
+        return None
+    left_s = int((datetime.fromisoformat(item.deliver_by) - now).total_seconds())
+    returns = item.by_mode == "R"
+    return DeliverBy(max(left_s, 1) if returns else left_s, returns, item.by_trace)
 
 
 def _batches(agenda: Agenda, due: Sequence[Due], most: int) -> list[Batch]:

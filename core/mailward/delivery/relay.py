@@ -131,7 +131,15 @@ def _fate(outcome: Outcome, hop: Hop) -> Fate:
     way = f"{hop.target} {f'over {hop.tls.version}' if hop.tls else 'in clear'}"
     text = f"relayed to {way}: {words}" if outcome.result is Result.ACCEPTED else f"{way}: {words}"
     mta = hop.target.host if outcome.by_peer else ""
-    return Fate(outcome.result, _status(outcome.reply), words, mta, text, reports_there=outcome.reports_there)
+    return Fate(
+        outcome.result,
+        _status(outcome.reply),
+        words,
+        mta,
+        text,
+        reports_there=outcome.reports_there,
+        times_there=outcome.times_there,
+    )
 
 
 def _tell_all(attempt: Attempt, mail: OutgoingMail, result: Result, why: Reply) -> None:

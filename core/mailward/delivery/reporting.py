@@ -38,7 +38,7 @@ class SpooledReports:
     async def tell(
         self, item: QueueItem, action: Action, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
     ) -> None:
-        told = {index: fate for index, fate in fates.items() if _is_told(item.recipients[index], action)}
+        told = {index: fate for index, fate in fates.items() if _is_told(item, item.recipients[index], action)}
         to = self._way_to_sender(item) if told else None
         if to is None:
             return
@@ -85,5 +85,7 @@ class SpooledReports:
         return domain if self._directory.is_local_domain(domain) else self._hostname
 
 
-def _is_told(recipient: QueuedRecipient, action: Action) -> bool:
-    return recipient.route in REPORTED_ROUTES and recipient.parameters.wants(_NEWS[action])
+def _is_told(item: QueueItem, recipient: QueuedRecipient, action: Action) -> bool:
+    said = recipient.parameters
+    wanted = said.wants(_NEWS[action]) or (action == "relayed" and item.by_mode != "" and said.notify != ("NEVER",))
+    return recipient.route in REPORTED_ROUTES and wanted

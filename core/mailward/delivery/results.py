@@ -6,7 +6,7 @@ sends at most the messages under way a second time (T-Q-10), and never one that 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -75,13 +75,13 @@ class Results:
         item = batch.item
         of = {result: [n for n, fate in fates.items() if fate.result is result] for result in Result}
         accepted = of[Result.ACCEPTED]
-        told = [n for n in accepted if item.recipients[n].parameters.wants("SUCCESS") and not fates[n].reports_there]
+        told = [n for n in accepted if _is_relaying_told(item, n, fates[n])]
         if through := [n for n in accepted if n not in told]:
             await asyncio.to_thread(self._spool.finish, [(item.id, index, fates[index].text) for index in through])
         if told:
             await self._tell_relayed(batch, told, fates, now)
         given_up = [index for index in of[Result.TEMPORARY] if self._is_given_up(item, index, now)]
-        fates = {**fates, **{index: fates[index].given_up for index in given_up}}
+        fates = {**fates, **{index: _given_up(item, fates[index], now) for index in given_up}}
         lost = sorted(of[Result.PERMANENT] + given_up)
         waiting = [index for index in of[Result.TEMPORARY] if index not in given_up]
         events = {index: fates[index].text for index in accepted}
@@ -99,6 +99,8 @@ class Results:
         await self._record(item, events)
 
     def _is_given_up(self, item: QueueItem, index: int, now: datetime) -> bool:
+        if item.returns_at is not None and now >= item.returns_at:
+            return True
         state = self._spool.open_recipients(item.id).get(index)
         failures = 1 if state is None else state.failures + 1
         return is_given_up(now, item.available_at, failures, self._give_up_after_s)
@@ -128,14 +130,20 @@ class Results:
             if state is None:
                 continue
             due_at = datetime.fromisoformat(state.next_at) if state.next_at else None
-            if is_notice_due(now, available_at, state.failures, due_at, self._delay_notice_after_s):
-                late[index] = fates[index]
+            if is_notice_due(now, available_at, state.failures, due_at, self._notice_after_s(batch.item)):
+                late[index] = replace(fates[index], status="4.4.7") if batch.item.by_mode == "N" else fates[index]
         if late:
             until = available_at + timedelta(seconds=self._give_up_after_s)
             try:
                 await self._reports.tell(batch.item, "delayed", late, now, until)
             except StorageError as error:  # the mail itself matters more
                 log.error("delay notice not sent", id=batch.item.id, problem=str(error))
+
+    def _notice_after_s(self, item: QueueItem) -> float:
+        """When its sender hears that it is late: at the moment that he set, else as always (RFC 2852, mode N)."""
+        if item.by_mode != "N":
+            return self._delay_notice_after_s
+        return (datetime.fromisoformat(item.deliver_by) - item.available_at).total_seconds()
 
     def defer(self, batch: Batch, indexes: Iterable[int], fate: Fate, *, wait_s: float | None = None) -> dict[int, str]:
         """Journal failed attempts and plan the next ones, by their number or in `wait_s`. Returns what to tell of them."""
@@ -146,7 +154,9 @@ class Results:
             if index not in states:
                 continue
             failures = states[index].failures + 1
-            usual_s = relay_delay_s(now, item.available_at, failures, self._chance(), self._delay_notice_after_s)
+            usual_s = relay_delay_s(now, item.available_at, failures, self._chance(), self._notice_after_s(item))
+            if item.returns_at is not None and item.returns_at > now:  # it is to go back then, and not when its turn comes
+                usual_s = min(usual_s, (item.returns_at - now).total_seconds())
             delay_s = usual_s if wait_s is None else wait_s
             next_at = now + timedelta(seconds=delay_s)
             self._spool.failed_attempt(item.id, index, fate.text, next_at)
@@ -163,3 +173,17 @@ class Results:
             await asyncio.to_thread(self._decisions.add, item.decision, events)
         except StorageError as error:
             log.warning("decision events lost", id=item.id, problem=str(error))
+
+
+def _is_relaying_told(item: QueueItem, index: int, fate: Fate) -> bool:
+    """Of a delivery that nobody else will tell of (RFC 3461); of one whose time nobody else keeps, and where the way is traced,
+    unless the sender wants to hear nothing at all (RFC 2852 sections 4.1.4 and 4.1.4.2)."""
+    said = item.recipients[index].parameters
+    if said.wants("SUCCESS") and not fate.reports_there:
+        return True
+    return said.notify != ("NEVER",) and (item.by_trace or (item.by_mode == "N" and not fate.times_there))
+
+
+def _given_up(item: QueueItem, fate: Fate, now: datetime) -> Fate:
+    is_late = item.returns_at is not None and now >= item.returns_at
+    return replace(fate.given_up, status="5.4.7") if is_late else fate.given_up

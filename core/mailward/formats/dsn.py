@@ -60,7 +60,8 @@ class DeliveryReport:
 
     text: the part for people, lines ended by "\\n". message_id: of the report, references: of the original or "", both with
     their angle brackets. arrival_at: when the original was received. original: it, or at least its header block.
-    envelope_id: the sender's ENVID. is_full: all of the original goes back, 8-bit if it is, not its header alone.
+    envelope_id: the sender's ENVID. deliver_by_at: by when it was to be delivered (RFC 2852). is_full: all of the original goes
+    back, 8-bit if it is, not its header alone.
     """
 
     hostname: str
@@ -75,6 +76,7 @@ class DeliveryReport:
     original: bytes
     references: str = ""
     envelope_id: str = ""
+    deliver_by_at: datetime | None = None
     is_full: bool = False
 
     def to_octets(self) -> bytes:
@@ -112,6 +114,7 @@ class DeliveryReport:
     def _status_part(self) -> bytes:
         about = fold_field("Original-Envelope-Id", one_line(self.envelope_id)) if self.envelope_id.strip() else b""
         about += fold_field("Reporting-MTA", f"dns; {self.hostname}") + fold_field("Arrival-Date", _date(self.arrival_at))
+        about += fold_field("Deliver-By-Date", _date(self.deliver_by_at)) if self.deliver_by_at else b""
         groups = [about]
         groups += [_recipient_fields(status) for status in self.statuses]
         return b"Content-Type: message/delivery-status\r\n\r\n" + b"\r\n".join(groups)

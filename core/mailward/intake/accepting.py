@@ -9,7 +9,7 @@ from mailward.formats.trace import received_field
 from mailward.intake.mending import mended
 from mailward.intake.ports import Judgement
 from mailward.intake.relaying import Destination
-from mailward.intake.scheduling import hold_until
+from mailward.intake.scheduling import deliver_by, hold_until
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.edits import RecordedEdit, RemoveFieldAt
 from mailward.model.envelope import Envelope, MailParameters, RcptParameters
@@ -43,7 +43,7 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
     own_edits: tuple[RecordedEdit, ...] = tuple(RemoveFieldAt(index) for index in forged_indexes(mail.message, hostname))
     if submitted:
         own_edits += mended(mail.message, mail.id, mail.at, hostname)
-    said = mail.envelope.rcpt_parameters
+    said, by = mail.envelope.rcpt_parameters, mail.envelope.parameters.deliver_by
     rows = zip(mail.destinations, said, judgement.recipients, judgement.recipient_edits, strict=True)
     return QueueItem(
         id=mail.id,
@@ -66,6 +66,10 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
         envelope_id=mail.envelope.parameters.envelope_id,
         require_tls=mail.envelope.parameters.require_tls,
         hold_until=hold_until(mail.envelope.parameters, mail.at),
+        deliver_by=deliver_by(mail.envelope.parameters, mail.at),
+        by_mode="" if by is None else "R" if by.returns else "N",
+        by_trace=by is not None and by.traces,
+        priority=mail.envelope.parameters.priority,
     )
 
 
@@ -85,6 +89,11 @@ def _wishes_for_all(parameters: MailParameters, at: datetime) -> tuple[str, ...]
         told.append("the sender requires verified TLS on all its way (REQUIRETLS)")
     if held := hold_until(parameters, at):
         told.append(f"held by its sender until {held} (FUTURERELEASE)")
+    if parameters.deliver_by is not None:
+        late = "it comes back" if parameters.deliver_by.returns else "its sender hears that it is late"
+        told.append(f"to be delivered by {deliver_by(parameters, at)}, else {late} (DELIVERBY)")
+    if parameters.priority:
+        told.append(f"its sender gives it priority {parameters.priority} (MT-PRIORITY)")
     if parameters.ret:
         told.append(f"when it fails, the sender gets back {'all of it' if parameters.ret == 'FULL' else 'its header'}")
     if parameters.envelope_id:

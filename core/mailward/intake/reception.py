@@ -61,7 +61,8 @@ class Desk:
     judge: gives the judge of today for a session's role; a reload swaps it, transactions under way keep theirs.
     authenticator, rights: for submission. on_committed: told of each item once it is durable. free_octets: free space where the
     spool lies; under `least_free_octets` MAIL gets 452. allowances: how much may be sent in an hour.
-    null_recipients: of one message from the null reverse-path, 0 for any number. verifier: of strangers' recipients elsewhere.
+    null_recipients: of one message from the null reverse-path, 0 for any number. account_priority: the
+    highest a user may ask for. verifier: of strangers' recipients elsewhere.
     """
 
     hostname: str
@@ -78,6 +79,7 @@ class Desk:
     least_free_octets: int
     allowances: Allowances
     null_recipients: int = 0
+    account_priority: int = 0
     verifier: RecipientVerifier | None = None
     refusals: RecordBudget = field(default_factory=RecordBudget)
 
@@ -190,12 +192,15 @@ class Reception:
         if desk.free_octets() < desk.least_free_octets + announced:
             log.warning("disk nearly full", session=self.session.id)
             return INSUFFICIENT_STORAGE
-        envelope = Envelope(event.reverse_path, parameters=event.parameters)
+        parameters = replace(event.parameters, priority=min(event.parameters.priority, desk.account_priority))
+        envelope = Envelope(event.reverse_path, parameters=parameters)
         transaction = _Transaction(new_queue_id(), desk.judge(session.role).begin(session), envelope)
         refusal = await transaction.trial.mail(self.session, envelope)
         if refusal is not None:
             return await self._refused_early(transaction, transaction.id, refusal)
         self._transaction = transaction
+        if parameters.priority != event.parameters.priority:  # RFC 6710 section 4.1
+            return reply(250, "2.3.6", f"{parameters.priority} is the new priority")
         return reply(250, "2.1.0", "OK")
 
     async def _rcpt(self, event: RcptAsked) -> Reply:

@@ -1,4 +1,4 @@
-"""When is a submitted message to go, by what its sender said behind MAIL FROM:? (RFC 4865)"""
+"""When is a submitted message to go, by what its sender said behind MAIL FROM:? (RFC 4865, RFC 2852)"""
 
 from datetime import datetime, timedelta
 
@@ -7,13 +7,15 @@ from mailward.model.envelope import MailParameters
 from mailward.model.reply import Reply, reply
 
 PAST_RELEASE = reply(501, "5.5.4", "HOLDUNTIL names a moment that is over")
+BACK_BEFORE_RELEASE = reply(501, "5.5.4", "BY ends before the message may go")
 
 
 def untimely(parameters: MailParameters, now: datetime) -> Reply | None:
     """Why the message cannot go when its sender wants it to, None when it can."""
     if parameters.hold_until is not None and parameters.hold_until <= now:
         return PAST_RELEASE
-    return None
+    returns = parameters.deliver_by is not None and parameters.deliver_by.returns
+    return BACK_BEFORE_RELEASE if returns and deliver_by(parameters, now) <= hold_until(parameters, now) else None
 
 
 def hold_until(parameters: MailParameters, at: datetime) -> str:
@@ -21,3 +23,8 @@ def hold_until(parameters: MailParameters, at: datetime) -> str:
     if parameters.hold_for_s is not None:
         return utc_text(at + timedelta(seconds=parameters.hold_for_s))
     return "" if parameters.hold_until is None else utc_text(parameters.hold_until)
+
+
+def deliver_by(parameters: MailParameters, at: datetime) -> str:
+    """By when it is to be delivered, as of a queue item; at: when it was received."""
+    return "" if parameters.deliver_by is None else utc_text(at + timedelta(seconds=parameters.deliver_by.within_s))

@@ -24,12 +24,28 @@ Notify = Literal["NEVER", "SUCCESS", "FAILURE", "DELAY"]
 
 
 @dataclass(frozen=True, slots=True)
+class DeliverBy:
+    """The BY parameter of MAIL (RFC 2852). within_s: seconds for the delivery, below 0 when they are over.
+
+    returns: what comes too late goes back (mode R); else its sender hears of it (mode N). traces: and of each relaying (T).
+    """
+
+    within_s: int
+    returns: bool
+    traces: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.within_s};{'R' if self.returns else 'N'}{'T' if self.traces else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class MailParameters:
     """What MAIL said beside the reverse-path. size_octets is the client's estimate (RFC 1870), None when not given.
 
     prdr: the client wants a reply for each recipient (draft-hall-prdr). envelope_id: ENVID, printable ASCII, "" when not given.
     require_tls: it goes on only over verified TLS to servers that promise the same (REQUIRETLS, RFC 8689).
     hold_for_s, hold_until: not to be delivered before, by HOLDFOR from its reception on or by HOLDUNTIL, in UTC (RFC 4865).
+    priority: MT-PRIORITY, from -9 to 9 (RFC 6710).
     """
 
     size_octets: int | None = None
@@ -41,6 +57,8 @@ class MailParameters:
     require_tls: bool = False
     hold_for_s: int | None = None
     hold_until: datetime | None = None
+    deliver_by: DeliverBy | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

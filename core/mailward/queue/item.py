@@ -8,7 +8,7 @@ import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from mailward.api.relaying import Origin
 from mailward.model.decision import DecisionRecord
@@ -18,7 +18,8 @@ from mailward.model.ids import QueueId
 
 ITEM_VERSION = 5
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
-(RFC 3461) and of TLS (RFC 8689); 5 when it may go (RFC 4865). Items of 1 to 4 are read."""
+(RFC 3461) and of TLS (RFC 8689); 5 when it is to go (RFC 4865, 2852,
+6710). Items of 1 to 4 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 
@@ -51,6 +52,8 @@ class QueueItem:
     received_at: ISO 8601 in UTC. edits: hold for every recipient and refer to the message as received. origin: as in
     `api.relaying`. user: the address of the account that submitted it, "" for none. ret, envelope_id,
     require_tls: as in `MailParameters`. hold_until: ISO 8601 in UTC, no delivery begins before; "" for at once.
+    deliver_by: ISO 8601 in UTC, "" for no such moment; what is late comes back (by_mode "R"), or its sender hears of it ("N");
+    by_trace: and of relaying (RFC 2852). priority: before mail of lower ones (RFC 6710).
     """
 
     id: QueueId
@@ -68,6 +71,10 @@ class QueueItem:
     envelope_id: str = ""
     require_tls: bool = False
     hold_until: str = ""
+    deliver_by: str = ""
+    by_mode: Literal["", "R", "N"] = ""
+    by_trace: bool = False
+    priority: int = 0
     version: int = field(default=ITEM_VERSION)
 
     @property
@@ -75,6 +82,11 @@ class QueueItem:
         """From when on it may be delivered: received, and released by its sender (RFC 4865)."""
         received_at = datetime.fromisoformat(self.received_at)
         return max(received_at, datetime.fromisoformat(self.hold_until)) if self.hold_until else received_at
+
+    @property
+    def returns_at(self) -> datetime | None:
+        """From when on it is not delivered any more, but goes back to its sender; None for no such moment (RFC 2852)."""
+        return datetime.fromisoformat(self.deliver_by) if self.by_mode == "R" else None
 
     def to_json(self) -> str:
         """One line."""

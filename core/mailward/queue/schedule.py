@@ -25,11 +25,6 @@ def delay_s(failures: int, chance: float, first_s: float = FIRST_DELAY_S) -> flo
     return doubled * (1 - JITTER + 2 * JITTER * chance)
 
 
-def next_attempt_at(now: datetime, failures: int, chance: float) -> datetime:
-    """The moment of the next attempt."""
-    return now + timedelta(seconds=delay_s(failures, chance))
-
-
 def remaining_s(now: datetime, next_at: datetime) -> float:
     """How long to wait for a stored moment: never negative and never above the longest delay.
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
-from mailward.model.envelope import RcptParameters
+from mailward.model.envelope import DeliverBy, RcptParameters
 from mailward.model.errors import LocalError
 from mailward.protocol.framing import ContentReader
 from mailward.protocol.smtp.client import SmtpClient
@@ -496,3 +496,39 @@ def test_t_net_07_any_octets_give_only_documented_outcomes_whole_or_octet_by_oct
         whole = list(run(segments, tls, octet_by_octet=False))
         assert whole == list(run(segments, tls, octet_by_octet=True))
         assert whole[-1] is State.ENDED
+
+
+@pytest.mark.parametrize(
+    ("offered", "by", "said"),
+    [
+        (b"DELIVERBY", DeliverBy(60, True, True), b" BY=60;RT"),
+        (b"DELIVERBY 50", DeliverBy(60, True), b" BY=60;R"),
+        (b"DELIVERBY 240", DeliverBy(-60, False), b" BY=-60;N"),
+        (b"HELP", DeliverBy(60, False, True), b""),
+    ],
+)
+def test_what_is_left_of_its_time_is_passed_on_where_it_is_kept(offered: bytes, by: DeliverBy, said: bytes) -> None:
+    """RFC 2852 section 4.1.4."""
+    driver = Driver()
+    driver.play([*OPENING, (EHLO, b"250-mx.example.net\r\n250 " + offered + b"\r\n")])
+    driver.send(replace(mail(), deliver_by=by))
+    assert driver.written() == b"MAIL FROM:<a@example.org>" + said + b"\r\n"
+
+
+@pytest.mark.parametrize(("offered", "refusal"), [(b"HELP", "554 5.3.3"), (b"DELIVERBY 61", "554 5.4.7")])
+def test_what_is_to_come_back_when_late_goes_to_no_server_that_would_not_return_it(offered: bytes, refusal: str) -> None:
+    """RFC 2852 section 4.1.4.2."""
+    driver = Driver()
+    driver.play([*OPENING, (EHLO, b"250-mx.example.net\r\n250 " + offered + b"\r\n")])
+    driver.send(replace(mail(), deliver_by=DeliverBy(60, True)))
+    assert driver.written() == b"" and driver.outcomes()[0][1].startswith(refusal)
+
+
+@pytest.mark.parametrize(
+    ("offered", "priority", "said"), [(b"MT-PRIORITY MIXER", -4, b" MT-PRIORITY=-4"), (b"MT-PRIORITY", 0, b""), (b"HELP", 3, b"")]
+)
+def test_a_priority_is_passed_on_where_it_is_offered(offered: bytes, priority: int, said: bytes) -> None:
+    driver = Driver()
+    driver.play([*OPENING, (EHLO, b"250-mx.example.net\r\n250 " + offered + b"\r\n")])
+    driver.send(replace(mail(), priority=priority))
+    assert driver.written() == b"MAIL FROM:<a@example.org>" + said + b"\r\n"

@@ -398,3 +398,31 @@ async def test_when_held_mail_may_go_is_in_its_item_and_its_record_is_kept_at_on
         record = desk.decisions.get(item.id)
         assert record is not None
         assert f"held by its sender until {item.hold_until} (FUTURERELEASE)" in record.recipients[0].actions
+
+
+async def test_time_and_priority_are_in_the_item_the_priority_no_higher_than_the_admin_lets_accounts_ask(desk: Post) -> None:
+    desk.desk = replace(desk.desk, account_priority=3)
+    talk = Talk(desk, Role.SUBMISSION)
+    await talk.say("EHLO c.example.net", "AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldA==")
+    mail = "MAIL FROM:<alice@example.org>"
+    assert await talk.say(f"{mail} MT-PRIORITY=9 BY=60;RT") == ["250 2.3.6 3 is the new priority"]
+    await talk.say("RCPT TO:<bob@example.org>", "DATA")
+    # What the header says of priority is a stranger's word, whoever submits it (RFC 6758).
+    octets = b"From: alice@example.org\r\nMT-Priority: 9\r\n\r\nhi\r\n.\r\n"
+    assert (await talk.say(octets))[-1].startswith("250")
+    assert await talk.say(f"{mail} MT-PRIORITY=-4 BY=-60;N") == ["250 2.1.0 OK"]
+    await talk.say("RCPT TO:<bob@example.org>", "DATA", octets)
+    assert await talk.say(f"{mail} BY=60;R HOLDFOR=60") == ["501 5.5.4 BY ends before the message may go"]
+    assert await talk.say(mail) == ["250 2.1.0 OK"]
+    await talk.say("RCPT TO:<bob@example.org>", "DATA", octets)
+    assert [(i.priority, i.deliver_by, i.by_mode, i.by_trace) for i, _ in desk.spool.items] == [
+        (3, "2026-01-02T03:05:05.000Z", "R", True),
+        (-4, "2026-01-02T03:03:05.000Z", "N", False),
+        (0, "", "", False),
+    ]
+    told = [item.decision.recipients[0].actions for item, _ in desk.spool.items]
+    assert told[0] == (
+        "to be delivered by 2026-01-02T03:05:05.000Z, else it comes back (DELIVERBY)",
+        "its sender gives it priority 3 (MT-PRIORITY)",
+    )
+    assert told[2] == ()

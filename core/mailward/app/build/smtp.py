@@ -119,6 +119,7 @@ class SmtpRole:
             least_free_octets=config.limits.free_disk_octets,
             allowances=self._shared.allowances,
             null_recipients=config.limits.null_sender_recipients,
+            account_priority=config.limits.account_priority,
             verifier=_verifier(config),
         )
 

@@ -1,4 +1,4 @@
-"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2920, 3207, 3461, 6152, 6531, 8689).
+"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2852, 2920, 3207, 3461, 6152, 6531, 6710, 8689).
 
 The caller feeds octets and takes octets; what the server's replies mean comes out as events. Whatever octets arrive, the
 outcome is one of these events, and each recipient of a transaction has exactly one outcome at its end. Nothing but what
@@ -245,8 +245,10 @@ class SmtpClient:
 
     def _settle(self, transaction: _Transaction, answer: Reply) -> None:
         """The same for all recipients that were accepted."""
+        offered = self.extensions
+        times = offered.deliver_by_s is not None
         for path in transaction.accepted:
-            transaction.outcomes[path] = replace(_outcome(path, answer), reports_there=self.extensions.dsn)
+            transaction.outcomes[path] = replace(_outcome(path, answer), reports_there=offered.dsn, times_there=times)
 
     def _go_on(self, transaction: _Transaction) -> None:
         """Send what may be sent now: everything with PIPELINING, else one command when no reply is due."""
@@ -307,6 +309,10 @@ class SmtpClient:
             parameters += b" SMTPUTF8" if offered.smtputf8 else b""
         if mail.require_tls:
             parameters += b" REQUIRETLS"
+        if offered.deliver_by_s is not None and mail.deliver_by is not None:
+            parameters += b" BY=" + str(mail.deliver_by).encode("ascii")
+        if offered.mt_priority and mail.priority:
+            parameters += b" MT-PRIORITY=%d" % mail.priority
         if offered.dsn and mail.ret:
             parameters += b" RET=" + mail.ret.encode("ascii")
         if offered.dsn and mail.envelope_id:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mailward.formats.header import header_end
 from mailward.model.address import ForwardPath, ReversePath
-from mailward.model.envelope import RcptParameters, Ret
+from mailward.model.envelope import DeliverBy, RcptParameters, Ret
 from mailward.model.reply import Reply, reply
 from mailward.protocol.smtp.wire import is_sound
 
@@ -17,6 +17,10 @@ MALFORMED_CONTENT = reply(554, "5.6.0", "The message holds NUL, or CR or LF outs
 TOO_BIG_THERE = reply(552, "5.3.4", "The message is larger than the next server takes")
 EIGHT_BIT_NOT_TAKEN = reply(554, "5.6.3", "The message has 8-bit content and the next server does not offer 8BITMIME")
 REQUIRETLS_NOT_TAKEN = reply(550, "5.7.30", "The sender requires REQUIRETLS and the next server does not offer it")
+DELIVERBY_NOT_TAKEN = reply(
+    554, "5.3.3", "Its sender wants it back when it is late, and the next server does not offer DELIVERBY"
+)
+TOO_LITTLE_TIME = reply(554, "5.4.7", "Its sender wants it back when it is late, and the next server asks for more time")
 SMTPUTF8_NOT_TAKEN = reply(
     553, "5.6.7", "An internationalized address or header field, and the next server does not offer SMTPUTF8"
 )
@@ -28,6 +32,7 @@ class OutgoingMail:
 
     ret, envelope_id, rcpt_parameters: what its sender wants to hear, for a server that offers DSN (RFC 3461 section 5.2.1).
     require_tls: only to a server that offers REQUIRETLS; the caller sees to it that the connection is verified (RFC 8689).
+    deliver_by: what is left of its time; in mode R only to a server that keeps it (RFC 2852). priority: for one that offers it.
     """
 
     reverse_path: ReversePath
@@ -38,6 +43,8 @@ class OutgoingMail:
     envelope_id: str = ""
     rcpt_parameters: Mapping[ForwardPath, RcptParameters] = field(default_factory=dict)
     require_tls: bool = False
+    deliver_by: DeliverBy | None = None
+    priority: int = 0
 
     @property
     def is_eight_bit(self) -> bool:
@@ -54,7 +61,10 @@ class OutgoingMail:
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """What an EHLO reply offers, as far as we use it. size_octets: None when SIZE is not offered, 0 for no fixed limit."""
+    """What an EHLO reply offers, as far as we use it. size_octets: None when SIZE is not offered, 0 for no fixed limit.
+
+    deliver_by_s: the least time that the server takes in mode R, None without DELIVERBY.
+    """
 
     size_octets: int | None = None
     eight_bit_mime: bool = False
@@ -63,6 +73,8 @@ class Extensions:
     pipelining: bool = False
     starttls: bool = False
     requiretls: bool = False
+    deliver_by_s: int | None = None
+    mt_priority: bool = False
 
     @classmethod
     def of(cls, lines: tuple[str, ...]) -> "Extensions":
@@ -72,18 +84,20 @@ class Extensions:
             keyword, _, rest = line.strip().partition(" ")
             offered.setdefault(keyword.upper(), rest.split())
         return cls(
-            size_octets=_size(offered["SIZE"]) if "SIZE" in offered else None,
+            size_octets=_number(offered["SIZE"]) if "SIZE" in offered else None,
             eight_bit_mime="8BITMIME" in offered,
             smtputf8="SMTPUTF8" in offered,
             dsn="DSN" in offered,
             pipelining="PIPELINING" in offered,
             starttls="STARTTLS" in offered,
             requiretls="REQUIRETLS" in offered,
+            deliver_by_s=_number(offered["DELIVERBY"]) if "DELIVERBY" in offered else None,
+            mt_priority="MT-PRIORITY" in offered,
         )
 
 
-def _size(parameters: list[str]) -> int:
-    """RFC 1870 section 3: at most 20 digits; anything else tells us nothing."""
+def _number(parameters: list[str]) -> int:
+    """RFC 1870 section 3: at most 20 digits; anything else tells us nothing, as 0 does."""
     text = parameters[0] if parameters else "0"
     return int(text) if text.isdecimal() and text.isascii() and len(text) <= 20 else 0
 
@@ -100,7 +114,7 @@ class Result(enum.Enum):
 class Outcome:
     """What became of one forward-path. reply: the peer's words, or ours when by_peer is False.
 
-    reports_there: the peer offers DSN, so that it is for it to tell the sender of a delivery.
+    reports_there: the peer offers DSN, so that it is for it to tell the sender of a delivery. times_there: it offers DELIVERBY.
     """
 
     forward_path: ForwardPath
@@ -108,6 +122,7 @@ class Outcome:
     reply: Reply
     by_peer: bool = True
     reports_there: bool = False
+    times_there: bool = False
 
 
 def unfit(mail: OutgoingMail, extensions: Extensions) -> dict[ForwardPath, Outcome]:
@@ -126,6 +141,11 @@ def _common_reason(mail: OutgoingMail, extensions: Extensions) -> Reply | None:
         return MALFORMED_CONTENT
     if mail.require_tls and not extensions.requiretls:
         return REQUIRETLS_NOT_TAKEN
+    if mail.deliver_by is not None and mail.deliver_by.returns:
+        if extensions.deliver_by_s is None:
+            return DELIVERBY_NOT_TAKEN
+        if mail.deliver_by.within_s < extensions.deliver_by_s:
+            return TOO_LITTLE_TIME
     if extensions.size_octets and len(mail.octets) > extensions.size_octets:
         return TOO_BIG_THERE
     if mail.common_part_needs_smtputf8 and not extensions.smtputf8:
