@@ -162,6 +162,91 @@ def test_t_tls_08_opportunistic_mail_goes_in_clear_where_tls_does_not_work(
 
 
 @pytest.mark.parametrize(
+    "offer",
+    [b"250 mx STARTTLS\r\n", b"250-mx\r\n250 XSTARTTLS\r\n", b"250-mx\r\n250 STARTTLSX\r\n", b"250-mx\r\n250 AUTH STARTTLS\r\n"],
+    ids=["greeting", "prefix", "suffix", "argument"],
+)
+@pytest.mark.parametrize("level", TlsLevel)
+def test_t_tls_08_what_only_looks_like_an_offer_is_none(loop_name: str, offer: bytes, level: TlsLevel) -> None:
+    with peer({"EHLO": offer}) as other:
+        if level is TlsLevel.OPPORTUNISTIC:
+            assert run(exchange(other, level), loop_name)[0] == ACCEPTED
+        else:
+            with pytest.raises(HostFailed, match="does not offer STARTTLS"):
+                run(exchange(other, level), loop_name)
+        assert "STARTTLS" not in other.verbs() and ("MAIL" in other.verbs()) == (level is TlsLevel.OPPORTUNISTIC)
+
+
+@pytest.mark.parametrize("keyword", [b"starttls", b"StartTls", b"STARTTLS with a parameter"])
+def test_t_tls_08_an_offer_may_be_spelt_in_any_way(loop_name: str, certificate: tuple[Path, Path], keyword: bytes) -> None:
+    with peer({"EHLO": b"250-mx\r\n250 " + keyword + b"\r\n"}, certificate=certificate) as other:
+        results, hop = run(exchange(other, TlsLevel.REQUIRED), loop_name)
+        assert results == ACCEPTED and hop.tls is not None
+
+
+NO_GO = [
+    b"250 go\r\n",
+    b"354 go\r\n",
+    b"150 go\r\n",
+    b"220 go\n",
+    b"220go\r\n",
+    b"220-go\r\n250 go\r\n",
+    b"go\r\n",
+    b"221 bye\r\n",
+    HANG,
+]
+
+
+@pytest.mark.parametrize("said", NO_GO, ids=repr)
+@pytest.mark.parametrize("level", TlsLevel)
+def test_t_tls_08_an_answer_to_starttls_that_is_no_220_starts_nothing(
+    loop_name: str, certificate: tuple[Path, Path], level: TlsLevel, said: bytes
+) -> None:
+    """Where TLS must be, no word of the mail is said; where it need not, it goes in clear at most."""
+    with peer({"STARTTLS": said}, certificate=certificate) as other:
+        try:
+            _, hop = run(exchange(other, level, timeouts=SHORT), loop_name)
+        except HostFailed:
+            assert "MAIL" not in other.verbs()
+        else:
+            assert level is TlsLevel.OPPORTUNISTIC and hop.tls is None
+        assert not other.taken or level is TlsLevel.OPPORTUNISTIC
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"220 mx\r\n250 mx\r\n", b"220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n"], ids=["250", "220"]
+)
+@pytest.mark.parametrize("level", TlsLevel)
+def test_t_tls_06_answers_that_come_with_the_greeting_answer_nothing(
+    loop_name: str, certificate: tuple[Path, Path], greeting: bytes, level: TlsLevel
+) -> None:
+    with peer({"CONNECT": greeting}, certificate=certificate) as other:
+        try:
+            results, _ = run(exchange(other, level, timeouts=SHORT), loop_name)
+        except HostFailed:
+            assert "MAIL" not in other.verbs()
+        else:
+            assert level is TlsLevel.OPPORTUNISTIC and Result.ACCEPTED not in results
+        assert "STARTTLS" not in other.verbs() and not other.taken
+
+
+def test_t_tls_09_starttls_is_not_asked_for_again_under_tls(loop_name: str, certificate: tuple[Path, Path]) -> None:
+    with peer({"EHLO-TLS": b"250-mx\r\n250 STARTTLS\r\n"}, certificate=certificate) as other:
+        results, hop = run(exchange(other, TlsLevel.REQUIRED), loop_name)
+        assert results == ACCEPTED and hop.tls is not None and other.verbs().count("STARTTLS") == 1
+
+
+@pytest.mark.parametrize("said", [b"421 4.3.2 closing\r\n", b"no SMTP\r\n", CLOSE, HANG], ids=repr)
+def test_t_tls_08_trouble_behind_the_handshake_is_no_reason_to_go_in_clear_where_tls_must_be(
+    loop_name: str, certificate: tuple[Path, Path], said: bytes
+) -> None:
+    with peer({"EHLO-TLS": said}, certificate=certificate) as other:
+        with pytest.raises(HostFailed):
+            run(exchange(other, TlsLevel.REQUIRED, timeouts=SHORT), loop_name)
+        assert other.connections == 1 and "MAIL" not in other.verbs()
+
+
+@pytest.mark.parametrize(
     ("host", "domain", "proven"),
     [
         ("mx.example.net", "example.net", True),
