@@ -12,6 +12,7 @@ from support.smtp_peer import Peer, peer
 
 DEMO = "demo@example.test"
 HOLD_S = 15
+SEALED = "version: 1\nextends: mailward/outbound\nplugins: {encryption: {domains: {sealed.test: required}}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +24,15 @@ def far() -> Iterator[Peer]:
 @pytest.fixture(scope="module")
 def target(far: Peer) -> Iterator[Server]:
     with server(policy=QUIET, start=False) as made:
-        relay_to(made, {"far.test": far.port})
+        relay_to(made, {"far.test": far.port, "sealed.test": far.port})
+        (made.folder / "policies/outbound.yaml").write_text(SEALED)
         made.start()
         yield made
 
 
-def submit(made: Server, subject: str, to: tuple[str, ...], *parameters: str) -> str:
+def submit(made: Server, subject: str, to: tuple[str, ...], *parameters: str, field: str = "X: y") -> str:
     """The id it has."""
-    letter = f"From: {DEMO}\r\nTo: someone@far.test\r\nSubject: {subject}\r\n\r\nthe body of {subject}\r\n".encode()
+    letter = f"{field}\r\nFrom: {DEMO}\r\nTo: someone@far.test\r\nSubject: {subject}\r\n\r\nthe body of {subject}\r\n".encode()
     with made.submission() as client:
         assert client.mail(DEMO, list(parameters))[0] == 250
         for path in to:
@@ -80,3 +82,14 @@ def test_time_and_priority_show_where_mail_waits_and_go_on_to_servers_that_heed_
     submit(target, "soon", ("bob@far.test",), "BY=3600;R", "MT-PRIORITY=-4")
     far.wait(lambda: len(far.taken) > before)
     assert any(re.fullmatch(r"MAIL FROM:<demo@example.test>.* BY=3[56]\d\d;R MT-PRIORITY=-4", line) for line in far.lines)
+
+
+def test_t_tls_24_a_user_lets_a_message_go_in_clear_that_the_policy_would_keep_back(target: Server, far: Peer) -> None:
+    """RFC 8689 section 5; the next server has no TLS."""
+    open_id = submit(target, "in clear", ("bob@sealed.test",), field="TLS-Required: No")
+    sealed_id = submit(target, "sealed", ("bob@sealed.test",))
+    far.wait(lambda: any(b"Subject: in clear" in taken.octets for taken in far.taken))
+    target.until(lambda: "encryption is required" in target.run("explain", sealed_id, check=False).stdout.lower())
+    assert not any(b"Subject: sealed" in taken.octets for taken in far.taken)
+    target.until(lambda: "in clear: 250" in target.run("explain", open_id, check=False).stdout)
+    assert "the sender lets it go without TLS (TLS-Required: No)" in target.run("explain", open_id).stdout

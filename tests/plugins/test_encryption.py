@@ -135,6 +135,15 @@ async def test_outbound_asks_by_the_domain_the_mail_goes_to(domain: str, level: 
     assert (wanted.level, wanted.why) == (level, why)
 
 
+@pytest.mark.parametrize(("heeds", "level"), [(True, TlsLevel.OPPORTUNISTIC), (False, TlsLevel.REQUIRED)])
+async def test_a_user_may_let_mail_go_without_tls_where_the_admin_heeds_that(heeds: bool, level: TlsLevel) -> None:
+    """RFC 8689 section 5."""
+    settings = {"domains": DOMAINS, "heed_senders": heeds}
+    policy, host = made_policy("outbound", ["encryption"], {"encryption": settings}, {})
+    relaying = Relaying(QueueId("a" * 16), "bank.example", "submission", "a@b.example", "a@b.example", (), tls_optional=True)
+    assert (await Relays(policy, host, services).tls_requirement(relaying)).level is level
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [

@@ -19,7 +19,8 @@ class Relaying:
     """One message on its way to one domain.
 
     domain: A-labels in lower case, of every forward-path in this attempt. user: the address of the account that submitted it,
-    "" for none; its right to the author address was checked then. reverse_path: "" for the null reverse-path.
+    "" for none; its right to the author address was checked then. reverse_path: "" for the null reverse-path. tls_optional: the
+    user lets it go without TLS (the field TLS-Required: No, RFC 8689 section 5), whatever the other domain asks for.
     """
 
     id: QueueId
@@ -28,3 +29,4 @@ class Relaying:
     user: str
     reverse_path: str
     forward_paths: tuple[str, ...]
+    tls_optional: bool = False

@@ -238,6 +238,8 @@ def _shown(message: WaitingMessage, record: DecisionRecord | None, now: datetime
         lines.append(f"        the sender calls it {message.envelope_id}")
     if message.require_tls:
         lines.append("        the sender requires verified TLS on all its way (REQUIRETLS)")
+    if message.tls_optional:
+        lines.append("        the sender lets it go without TLS (TLS-Required: No)")
     if message.hold_until:
         lines.append(f"        held by its sender until {_moment(message.hold_until, now)} (FUTURERELEASE)")
     if message.deliver_by:

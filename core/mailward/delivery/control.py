@@ -81,6 +81,7 @@ class WaitingMessage:
     ret: str
     envelope_id: str
     require_tls: bool
+    tls_optional: bool
     hold_until: str
     deliver_by: str
     by_mode: str
@@ -271,6 +272,7 @@ def _message(item: QueueItem, states: dict[int, OpenRecipient]) -> WaitingMessag
         ret=item.ret,
         envelope_id=item.envelope_id,
         require_tls=item.require_tls,
+        tls_optional=item.tls_optional,
         hold_until=item.hold_until,
         deliver_by=item.deliver_by,
         by_mode=item.by_mode,

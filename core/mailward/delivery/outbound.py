@@ -194,7 +194,8 @@ class OutboundManager:
             fate = Fate(Result.PERMANENT, "5.1.3", f"not an address that mail can be sent to: {error}", "", str(error))
             await self._results.end(batch, dict.fromkeys(begun, fate))
             return hop
-        relaying = Relaying(item.id, batch.domain, item.origin, item.user, item.reverse_path, tuple(map(str, paths)))
+        forward_paths = tuple(map(str, paths))
+        relaying = Relaying(item.id, batch.domain, item.origin, item.user, item.reverse_path, forward_paths, item.tls_optional)
         try:
             requirement = await self._rules().tls_requirement(relaying)
             octets = await self._rules().edits(relaying, octets)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from mailward.formats.authres import authentication_results, forged_indexes
 from mailward.formats.message import MessageView
+from mailward.formats.parameters import strip_comments
 from mailward.formats.trace import received_field
 from mailward.intake.mending import mended
 from mailward.intake.ports import Judgement
@@ -12,7 +13,7 @@ from mailward.intake.relaying import Destination
 from mailward.intake.scheduling import deliver_by, hold_until
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.edits import RecordedEdit, RemoveFieldAt
-from mailward.model.envelope import Envelope, MailParameters, RcptParameters
+from mailward.model.envelope import Envelope, RcptParameters
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict
@@ -65,6 +66,7 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
         ret=mail.envelope.parameters.ret,
         envelope_id=mail.envelope.parameters.envelope_id,
         require_tls=mail.envelope.parameters.require_tls,
+        tls_optional=_waives_tls(mail),
         hold_until=hold_until(mail.envelope.parameters, mail.at),
         deliver_by=deliver_by(mail.envelope.parameters, mail.at),
         by_mode="" if by is None else "R" if by.returns else "N",
@@ -75,7 +77,7 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
 
 def _with_wishes(record: DecisionRecord, mail: Mail) -> DecisionRecord:
     """What the sender wants for each recipient, beside its verdict, for `explain`."""
-    of_all, said = _wishes_for_all(mail.envelope.parameters, mail.at), mail.envelope.rcpt_parameters
+    of_all, said = _wishes_for_all(mail), mail.envelope.rcpt_parameters
     if not of_all and not any(parameters.notify or parameters.original_recipient for parameters in said):
         return record
     pairs = zip(record.recipients, said, strict=True)
@@ -83,8 +85,19 @@ def _with_wishes(record: DecisionRecord, mail: Mail) -> DecisionRecord:
     return replace(record, recipients=told)
 
 
-def _wishes_for_all(parameters: MailParameters, at: datetime) -> tuple[str, ...]:
+def _waives_tls(mail: Mail) -> bool:
+    """Does a user let it go without TLS? REQUIRETLS counts for more, and strangers have no say in how we send (RFC 8689)."""
+    if mail.session.role is not Role.SUBMISSION or mail.envelope.parameters.require_tls:
+        return False
+    fields = mail.message.all("TLS-Required")
+    return len(fields) == 1 and strip_comments(fields[0].value).strip().lower() == b"no"
+
+
+def _wishes_for_all(mail: Mail) -> tuple[str, ...]:
+    parameters, at = mail.envelope.parameters, mail.at
     told = []
+    if _waives_tls(mail):
+        told.append("the sender lets it go without TLS (TLS-Required: No)")
     if parameters.require_tls:
         told.append("the sender requires verified TLS on all its way (REQUIRETLS)")
     if held := hold_until(parameters, at):

@@ -51,7 +51,8 @@ class QueueItem:
 
     received_at: ISO 8601 in UTC. edits: hold for every recipient and refer to the message as received. origin: as in
     `api.relaying`. user: the address of the account that submitted it, "" for none. ret, envelope_id,
-    require_tls: as in `MailParameters`. hold_until: ISO 8601 in UTC, no delivery begins before; "" for at once.
+    require_tls: as in `MailParameters`. tls_optional: as in `api.relaying`.
+    hold_until: ISO 8601 in UTC, no delivery begins before; "" for at once.
     deliver_by: ISO 8601 in UTC, "" for no such moment; what is late comes back (by_mode "R"), or its sender hears of it ("N");
     by_trace: and of relaying (RFC 2852). priority: before mail of lower ones (RFC 6710).
     """
@@ -70,6 +71,7 @@ class QueueItem:
     ret: Ret = ""
     envelope_id: str = ""
     require_tls: bool = False
+    tls_optional: bool = False
     hold_until: str = ""
     deliver_by: str = ""
     by_mode: Literal["", "R", "N"] = ""

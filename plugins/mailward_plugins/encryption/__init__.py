@@ -38,8 +38,8 @@ def inspect_mail(session: SessionView, envelope: EnvelopeView, settings: Encrypt
 
 @hookimpl(inline=True)
 def collect_tls_requirement(relaying: Relaying, settings: EncryptionSettings) -> TlsRequirement | None:
-    """By the domain the mail goes to."""
+    """By the domain the mail goes to; nothing is asked for where a user lets his mail go without TLS (RFC 8689 section 5)."""
     level, entry = level_of(relaying.domain, settings)
-    if level == "opportunistic":
+    if level == "opportunistic" or (relaying.tls_optional and settings.heed_senders):
         return None
     return TlsRequirement(TlsLevel(level), f"the outbound policy says of encryption: {entry}: {level}")

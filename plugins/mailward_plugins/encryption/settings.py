@@ -14,11 +14,13 @@ class EncryptionSettings(Settings):
     """domains: level by domain; `.example.org` is for every domain below it. default: for all others.
 
     opportunistic: encrypted where the other side can. required: never in clear. verified: and the other server proves its name
-    (of those who connect to us none does, so there it is the same as required).
+    (of those who connect to us none does, so there it is the same as required). heed_senders: a user's word that a message may go
+    without TLS counts.
     """
 
     default: Level = "opportunistic"
     domains: Mapping[str, Level] = field(default_factory=dict)
+    heed_senders: bool = True
 
     def __post_init__(self) -> None:
         """Raises ValueError for a key that is no domain."""

@@ -426,3 +426,28 @@ async def test_time_and_priority_are_in_the_item_the_priority_no_higher_than_the
         "its sender gives it priority 3 (MT-PRIORITY)",
     )
     assert told[2] == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "parameters", "waives"),
+    [
+        ("TLS-Required: No", "", True),
+        ("tls-required: (as he asked) no", "", True),
+        ("TLS-Required: No", "REQUIRETLS", False),
+        ("TLS-Required: Yes", "", False),
+        ("TLS-Required: No\r\nTLS-Required: No", "", False),
+        ("X: y", "", False),
+    ],
+)
+async def test_t_tls_24_only_a_user_lets_mail_go_without_tls_and_only_by_one_plain_word(
+    desk: Post, fields: str, parameters: str, waives: bool
+) -> None:
+    """RFC 8689 section 5."""
+    octets = f"From: alice@example.org\r\n{fields}\r\n\r\nhi\r\n.\r\n".encode()
+    user, stranger = Talk(desk, Role.SUBMISSION), Talk(desk)
+    await user.say("EHLO c.example.net", "AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldA==")
+    await user.say(f"MAIL FROM:<alice@example.org> {parameters}", "RCPT TO:<bob@example.org>", "DATA", octets)
+    await stranger.say("EHLO c.example.net", "MAIL FROM:<a@example.net>", "RCPT TO:<x@gateway.example>", "DATA", octets)
+    assert [item.tls_optional for item, _ in desk.spool.items] == [waives, False]
+    told = [item.decision.recipients[0].actions for item, _ in desk.spool.items]
+    assert ["the sender lets it go without TLS (TLS-Required: No)" in actions for actions in told] == [waives, False]
