@@ -98,6 +98,23 @@ def test_mutt_to_a_to_b_to_mbsync_signed_checked_and_encrypted(world: World, tmp
     assert re.search(r"relayed to .*TLSv1\.[23].*250", world.a.run("explain", queue_id).stdout)
 
 
+@pytest.mark.parametrize("body", [b"", b"x", b".", b"..\r\n", b".a\r\n.", b"...\r\n.\r\n..", b"no end"], ids=repr)
+def test_t_smtp_14_dots_and_ends_arrive_as_they_were_signed(world: World, body: bytes) -> None:
+    """In one chunk from the client, so that a body may end without CRLF; with dots stuffed to the next server, which gives it one."""
+    subject = f"octets {body.hex()}."
+    octets = _mail(subject, "demo@b.test", "").removesuffix(b"\r\n") + b"\r\n" + body
+    with world.a.submission("demo@a.test") as client:
+        client.mail("demo@a.test")
+        client.rcpt("demo@b.test")
+        client.send(b"BDAT %d LAST\r\n%s" % (len(octets), octets))
+        assert client.getreply()[0] == 250
+    world.b.until(lambda: any(subject.encode() in octets for octets in world.b.messages(account="demo@b.test")))
+    (arrived,) = [octets for octets in world.b.messages(account="demo@b.test") if subject.encode() in octets]
+    header, _, rest = arrived.partition(b"\r\n\r\n")
+    assert rest == (body if body.endswith(b"\r\n") or not body else body + b"\r\n")
+    assert " ".join(header.decode().split()).count("dkim=pass") == 2
+
+
 def test_postfix_gets_and_gives_mail_signed_and_encrypted(world: World, tmp_path: Path) -> None:
     with _postfix_at_home(world, tls=True) as (relay, mail):
         msmtp_sends(world.a, tmp_path, "demo@a.test", PASSWORD, "someone@p.test", _mail("to Postfix", "someone@p.test"))

@@ -242,5 +242,7 @@ class Dialogue(RuleBasedStateMachine):
         self.say(b"QUIT\r\n", 221)
 
 
-TestTStateTen = Dialogue.TestCase
-TestTStateTen.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+test_t_state_10_any_order_of_commands_gets_the_replies_of_the_reference = Dialogue.TestCase
+test_t_state_10_any_order_of_commands_gets_the_replies_of_the_reference.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None
+)

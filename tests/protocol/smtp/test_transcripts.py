@@ -5,17 +5,25 @@ end stands for any rest, and for any further lines after "250-...". M: a line of
 B: all of its octets with Python escapes. `tls`: the handshake happens here. `closed`: the machine wants the connection closed. `listener NAME`, at the top: mx unless given.
 """
 
+import re
 from pathlib import Path
 
 import pytest
 
 from support.smtp_machine import Client, machine
 
+
+def _name(path: Path) -> str:
+    """The file's, behind the threats that its first line names."""
+    threats = re.findall(r"T-[A-Z]+-\d+", path.read_text(encoding="utf-8").partition("\n")[0])
+    return "-".join([*(threat.lower().replace("-", "_") for threat in threats), path.stem])
+
+
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 
 
 @pytest.mark.parametrize("octet_by_octet", [False, True], ids=["whole", "octets"])
-@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=_name)
 def test_transcript(path: Path, octet_by_octet: bool) -> None:
     client = Client(machine())
     segment = b""

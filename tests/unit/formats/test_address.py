@@ -93,7 +93,7 @@ def test_t_relay_02_to_05_the_local_part_is_opaque_and_the_domain_has_one_spelli
         b"<a@" + b"b." * 130 + b"test>",
     ],
 )
-def test_t_relay_05_06_and_smtp_13_refused(octets: bytes) -> None:
+def test_t_relay_05_06_t_smtp_13_what_is_no_path_is_refused(octets: bytes) -> None:
     for smtputf8 in (False, True):
         with pytest.raises(AddressSyntaxError):
             parse_forward_path(octets, smtputf8=smtputf8)
