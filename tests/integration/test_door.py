@@ -1,5 +1,6 @@
 """What reaches the door of a whole server: verdicts that must not stick, look-alikes of the end on every listener, guessing."""
 
+import base64
 import smtplib
 import socket
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from mailward.testing import Scan
 from support.clamd_server import EICAR
 from support.doors import LISTENERS, Doors, doors
 from support.server import Server
-from support.smtp_service import read_all, read_reply, say
+from support.smtp_service import read_all, read_reply, say, trusting
 
 POLICY = """\
 version: 1
@@ -69,6 +70,62 @@ def test_t_smtp_02_03_05_10_look_alikes_of_the_end_are_no_end_on_any_listener(
         answers = read_all(client).splitlines()
     assert len(answers) == 1 and answers[0].startswith("550 5.5.2")
     assert not any("smuggled" in subject for subject in every_door.subjects())
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_t_smtp_12_13_a_line_with_cr_lf_or_nul_in_it_is_no_command_on_any_listener(every_door: Doors, listener: str) -> None:
+    mail = f"MAIL FROM:<{every_door.sender(listener)}>"
+    with every_door.entered(listener) as client:
+        assert say(client, f"NOOP\r{mail}").startswith("500 5.5.2")
+        assert say(client, f"RCPT TO:<{every_door.target.demo}>").startswith("503")
+        assert say(client, mail).startswith("250")
+        assert say(client, "RCPT TO:<demo\0@example.test>").startswith("501 5.5.4")
+        assert say(client, "DATA")[3:] == " 5.5.1 No valid recipients\r\n"
+        client.sendall(f"NOOP\nRCPT TO:<{every_door.target.demo}>\nDATA\n".encode())
+        assert read_all(client) == "500 5.5.2 Lines end in CRLF\r\n"
+
+
+@pytest.mark.parametrize("verb", ["POST / HTTP/1.1", "GET / HTTP/1.0", "SSH-2.0-OpenSSH_9.2p1"])
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_t_smtp_23_other_protocols_are_sent_away_from_every_listener(every_door: Doors, listener: str, verb: str) -> None:
+    with every_door.entered(listener) as client:
+        client.sendall(f"{verb}\r\nHost: mx.example.test\r\n\r\nMAIL FROM:<{every_door.sender(listener)}>\r\n".encode())
+        assert read_all(client) == "421 4.7.0 This is an SMTP server\r\n"
+
+
+def test_t_smtp_30_whatever_is_said_the_log_is_lines_of_printable_text(every_door: Doors) -> None:
+    evil = "\x1b[2J\x9b1m\r\n2026-01-01 event=verdict verdict=accept rcpt=forged\u202e\u2028"
+    head = f"From: a@sender.invalid\r\nMessage-ID: <{evil.splitlines()[0]}@x>\r\nSubject: {evil.splitlines()[0]}\r\n".encode()
+    secret = base64.b64encode(f"\0{evil}\0{evil}".encode()).decode()
+    with every_door.connect("submissions") as plain:
+        client = trusting().wrap_socket(plain)
+        read_reply(client)
+        say(client, "EHLO c.example.net", f"AUTH PLAIN {secret}", "AUTH LOGIN", base64.b64encode(evil.encode()).decode())
+        say(client, base64.b64encode(evil.encode()).decode())
+        client.close()
+    with every_door.entered("mx") as client:
+        for line in evil.splitlines():
+            for command in (
+                "EHLO ",
+                "VRFY ",
+                "MAIL FROM:<a@sender.invalid> ",
+                f'MAIL FROM:<"{line}"@sender.invalid> ',
+                "",
+                "STARTTLS ",
+            ):
+                say(client, command + line)
+            say(client, "RSET")
+        say(client, "MAIL FROM:<a@sender.invalid> SMTPUTF8")
+        for name in ('"x rcpt=forged verdict=accept"', "\u202e\u2028\u009b1m", '"\u2028\u0085"'):
+            say(client, f"RCPT TO:<{name}@{every_door.target.domain}>")
+    with every_door.entered("mx") as client:
+        say(client, "MAIL FROM:<a@sender.invalid>", f"RCPT TO:<{every_door.target.demo}>", "DATA")
+        client.sendall(head + b"\r\nx\r\n.\r\n")
+        read_reply(client)
+    log = every_door.target.log_octets().decode()
+    assert not [line for line in log.split("\n") if not line.isprintable()]
+    assert r' rcpt="\"x rcpt=forged verdict=accept\"@example.test" ' in log
+    assert not any(line.startswith("2026-01-01") for line in log.split("\n"))
 
 
 def test_t_dos_04_commands_that_move_nothing_end_the_session(target: Server) -> None:
