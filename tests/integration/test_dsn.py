@@ -15,6 +15,12 @@ from support.server import Server, server
 from support.smtp_peer import Peer, peer
 
 DEMO = "demo@example.test"
+KEEPING = """\
+version: 1
+extends: mailward/submission
+plugins: {antivirus: {engine: test-file}}
+rules: [{name: keep, when: 'message.subject.startsWith("kept")', then: quarantine}]
+"""
 NOBODY = {"RCPT nobody@far.test": b"550 5.1.1 nobody of that name\r\n"}
 
 
@@ -30,6 +36,7 @@ def target(plain_hop: Peer) -> Iterator[Server]:
     with server(policy=QUIET, start=False) as made:
         made.add_account("eve@example.test")
         relay_to(made, {"far.test": plain_hop.port})
+        (made.folder / "policies/submission.yaml").write_text(KEEPING)
         made.start()
         yield made
 
@@ -152,3 +159,22 @@ def test_the_queue_shows_what_the_sender_wants_to_hear() -> None:
 def _waiting(made: Server) -> str:
     found = made.json("queue", "list")
     return str(found[0]["id"]) if found else "none"
+
+
+@pytest.mark.parametrize(
+    ("to", "headline"),
+    [("eve@example.test", "Delivered: your mail to eve@example.test"), ("bob@far.test", "Passed on: your mail to bob@far.test")],
+)
+def test_what_was_asked_of_reports_holds_behind_a_release_from_the_quarantine(target: Server, to: str, headline: str) -> None:
+    subject = f"kept for {to}"
+    submit(target, subject, (to,), ("ENVID=QQ+2B2", "RET=HDRS"), "NOTIFY=SUCCESS", "ORCPT=rfc822;Old+2Bname@example.com")
+    target.until(lambda: subject in target.run("quarantine", "list").stdout)
+    assert not _reports(target, subject)
+    (held,) = [held for held in target.json("quarantine", "list") if held["subject"] == subject]
+    told = target.run("explain", held["id"].partition(":")[0]).stdout
+    assert "the sender calls it QQ+2" in told and "gets back its header" in told and "wants to hear of: success" in told
+    target.run("quarantine", "release", held["id"])
+    message = report_about(target, subject)
+    assert message["Subject"] == headline
+    text = fields(message)
+    assert "Original-Envelope-Id: QQ+2\n" in text and "Original-Recipient: rfc822; Old+name@example.com\n" in text

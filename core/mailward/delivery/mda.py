@@ -110,6 +110,16 @@ class Mda:
             user=copy.item.user,
             smtputf8=copy.item.smtputf8,
             require_tls=copy.item.require_tls,
+            ret=copy.item.ret,
+            envelope_id=copy.item.envelope_id,
+            notify=",".join(copy.recipient.parameters.notify),
+            original_recipient=copy.recipient.parameters.original_recipient,
+            tls_optional=copy.item.tls_optional,
+            hold_until=copy.item.hold_until,
+            deliver_by=copy.item.deliver_by,
+            by_mode=copy.item.by_mode,
+            by_trace=copy.item.by_trace,
+            priority=copy.item.priority,
         )
         return self._quarantine.add(held, octets)
 

@@ -1,13 +1,13 @@
 """What becomes of a quarantined message that an admin releases or drops?
 
 Where a release leads is written down before it begins, and a mailbox takes its delivery key only once: killed at any moment and
-begun again, it ends with one copy in one mailbox. A release to a relay is a new queue item whose id is kept in the same way, so
-a crash may add one copy at most, as with every relay.
+begun again, it ends with one copy in one mailbox. A release to a relay, or to a mailbox whose sender wants to hear of it, is a
+new queue item whose id is kept in the same way: a crash adds at most one copy on another server, as with every relay.
 """
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, get_args
 
 from mailward.api.services import Clock
 from mailward.delivery.ports import Mailboxes
@@ -16,7 +16,8 @@ from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.edits import RemoveFieldAt
-from mailward.model.ids import QueueId, new_queue_id
+from mailward.model.envelope import Notify, RcptParameters
+from mailward.model.ids import AccountId, QueueId, new_queue_id
 from mailward.quarantine import Held, Quarantine
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
@@ -70,8 +71,13 @@ class Release:
         if held.infected and not even_infected:
             raise Infected(f"it carries malware ({held.reason})")
         octets = await asyncio.to_thread(self._quarantine.read, held.delivery_key)
+        said = _said(held)
         if to is None and held.route == "relay":
-            released = await self._to_relay(held, octets)
+            released = await self._to_queue(held, octets, QueuedRecipient(held.recipient, "relay", parameters=said))
+        elif to is None and held.route == "mailbox" and said.wants("SUCCESS"):  # who reports deliveries is the queue
+            account = await asyncio.to_thread(self._account, _address(held.recipient), held.recipient)
+            queued = QueuedRecipient(held.recipient, "mailbox", account, parameters=said)
+            released = await self._to_queue(held, octets, queued)
         else:
             released = await asyncio.to_thread(self._to_mailbox, held, octets, to)
         await asyncio.to_thread(self._end, held, released.outcome)
@@ -88,9 +94,7 @@ class Release:
         address = to or _address(held.recipient)
         if to is None and held.route == "discard":
             raise NoMailbox(f"mail for {held.recipient} is discarded by its route")
-        account = None if address is None else self._mailboxes.resolve(address)
-        if account is None:
-            raise NoMailbox(f"{address or held.recipient} is nobody's mailbox here")
+        account = self._account(address, held.recipient)
         self._lead(held, f"mailbox {account}")
         store = self._store.open(account)
         received_at = self._clock.now()  # for its reader it comes now, and is to stand among the new
@@ -98,7 +102,14 @@ class Release:
         store.apply([Append(store.mailbox("INBOX").id, octets, received_at, delivery_key=key)])
         return Released(f"released by admin into INBOX of {address}", account, octets)
 
-    async def _to_relay(self, held: Held, octets: bytes) -> Released:
+    def _account(self, address: Address | None, recipient: str) -> AccountId:
+        """Whose mailbox it is. recipient: for people. Raises NoMailbox."""
+        account = None if address is None else self._mailboxes.resolve(address)
+        if account is None:
+            raise NoMailbox(f"{address or recipient} is nobody's mailbox here")
+        return account
+
+    async def _to_queue(self, held: Held, octets: bytes, recipient: QueuedRecipient) -> Released:
         target = await asyncio.to_thread(self._lead, held, f"relay {new_queue_id()}")
         queue_id = QueueId(target.partition(" ")[2])
         record = await asyncio.to_thread(self._decisions.get, held.id)
@@ -109,17 +120,25 @@ class Release:
             size_octets=len(octets),
             trace="",  # it has the fields of its reception
             edits=(RemoveFieldAt(0),),  # Return-Path is written at final delivery only (RFC 5321 section 4.4)
-            recipients=(QueuedRecipient(held.recipient, "relay"),),
+            recipients=(recipient,),
             decision=_lost_record(held) if record is None else record.with_events(()),
             smtputf8=held.smtputf8,
             require_tls=held.require_tls,
             origin=held.origin,
             user=held.user,
+            ret=held.ret,
+            envelope_id=held.envelope_id,
+            tls_optional=held.tls_optional,
+            hold_until=held.hold_until,
+            deliver_by=held.deliver_by,
+            by_mode=held.by_mode,
+            by_trace=held.by_trace,
+            priority=held.priority,
         )
         incoming = self._spool.begin(queue_id)
         incoming.write(octets)
         await incoming.commit(item)
-        return Released(f"released by admin to the queue as {queue_id}", "", octets)
+        return Released(f"released by admin to the queue as {queue_id}", recipient.account, octets)
 
     def _lead(self, held: Held, target: str) -> str:
         """Where the release leads: here, or where one that was cut short led. Raises NotReleased when these differ."""
@@ -138,6 +157,12 @@ class Release:
         known = {(event.recipient, event.text) for event in record.events} if record else set()
         if (held.recipient, outcome) not in known:
             self._decisions.add_event(held.id, LaterEvent(utc_text(self._clock.now()), held.recipient, outcome))
+
+
+def _said(held: Held) -> RcptParameters:
+    """What RCPT said (RFC 3461)."""
+    notify = tuple(word for word in get_args(Notify) if word in held.notify.split(","))
+    return RcptParameters(notify, held.original_recipient)
 
 
 def _address(forward_path: str) -> Address | None:

@@ -9,17 +9,19 @@ import contextlib
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mailward.api.relaying import Origin
 from mailward.database import Database
 from mailward.disk import Disk
 from mailward.model.decision import utc_text
+from mailward.model.envelope import Ret
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 
-_VERSION = 3
-"""2 adds what a release needs to know, and what became of an entry; 3 whether it may leave only by way of REQUIRETLS."""
+_VERSION = 4
+"""2 adds what a release needs to know, and what became of an entry; 3 whether it may leave only by way of REQUIRETLS; 4
+what else its sender asked for behind MAIL FROM: and RCPT TO:."""
 _ADDED = (
     "route TEXT NOT NULL DEFAULT 'mailbox'",
     "reverse_path TEXT NOT NULL DEFAULT ''",
@@ -32,10 +34,22 @@ _ADDED = (
     "ended TEXT NOT NULL DEFAULT ''",
 )
 _ADDED_IN_3 = "require_tls INTEGER NOT NULL DEFAULT 0"
+_ADDED_IN_4 = (
+    "ret TEXT NOT NULL DEFAULT ''",
+    "envelope_id TEXT NOT NULL DEFAULT ''",
+    "notify TEXT NOT NULL DEFAULT ''",
+    "original_recipient TEXT NOT NULL DEFAULT ''",
+    "tls_optional INTEGER NOT NULL DEFAULT 0",
+    "hold_until TEXT NOT NULL DEFAULT ''",
+    "deliver_by TEXT NOT NULL DEFAULT ''",
+    "by_mode TEXT NOT NULL DEFAULT ''",
+    "by_trace INTEGER NOT NULL DEFAULT 0",
+    "priority INTEGER NOT NULL DEFAULT 0",
+)
 _SCHEMA = f"""
 CREATE TABLE held (
   delivery_key TEXT PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL, recipient TEXT NOT NULL, reason TEXT NOT NULL,
-  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, {", ".join(_ADDED)}, {_ADDED_IN_3}
+  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, {", ".join(_ADDED)}, {_ADDED_IN_3}, {", ".join(_ADDED_IN_4)}
 ) WITHOUT ROWID;
 CREATE INDEX held_by_time ON held (held_at);
 """
@@ -44,6 +58,7 @@ _KNOWN_INFECTED = "UPDATE held SET infected = 1 WHERE reason LIKE '%infected%' O
 _UPGRADES = {
     1: "; ".join([*(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED), _KNOWN_INFECTED]),
     2: f"ALTER TABLE held ADD COLUMN {_ADDED_IN_3}",
+    3: "; ".join(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED_IN_4),
 }
 _REMEMBERED = timedelta(days=30)
 """Longer than any queue keeps a message."""
@@ -56,7 +71,8 @@ class Held:
     index: the recipient's place in the queue item; copies kept anew have that and a multiple of all recipients.
 
     route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
-    origin, user, smtputf8, require_tls: as of the queue item. subject: for people.
+    subject: for people. notify: NOTIFY as RCPT has it, "" when not given; original_recipient: as in `RcptParameters`. All else as
+    of the queue item.
     """
 
     delivery_key: str
@@ -74,6 +90,16 @@ class Held:
     user: str = ""
     smtputf8: bool = False
     require_tls: bool = False
+    ret: Ret = ""
+    envelope_id: str = ""
+    notify: str = ""
+    original_recipient: str = ""
+    tls_optional: bool = False
+    hold_until: str = ""
+    deliver_by: str = ""
+    by_mode: Literal["", "R", "N"] = ""
+    by_trace: bool = False
+    priority: int = 0
 
 
 _COLUMNS = ", ".join("number" if field.name == "index" else field.name for field in fields(Held))
@@ -173,5 +199,8 @@ class Quarantine:
         return self._folder / f"{held.id}-{held.index}.eml"
 
 
-def _held(row: tuple[str, str, int, str, str, str, int, str, str, str, int, Origin, str, int, int]) -> Held:
-    return Held(row[0], QueueId(row[1]), *row[2:10], bool(row[10]), row[11], row[12], bool(row[13]), bool(row[14]))
+def _held(row: tuple[Any, ...]) -> Held:
+    """SQLite knows no truth values."""
+    columns = zip(fields(Held), row, strict=True)
+    values: dict[str, Any] = {field.name: bool(value) if field.type is bool else value for field, value in columns}
+    return Held(**values)

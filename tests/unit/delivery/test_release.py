@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from mailward.delivery.mda import Copy
+from mailward.delivery.mda import Copy, Mda
 from mailward.delivery.release import Infected, NoMailbox, NotReleased
 from mailward.disk import Disk
 from mailward.formats.address import parse_mailbox
 from mailward.formats.edits import render
+from mailward.model.envelope import RcptParameters
+from mailward.queue.item import QueuedRecipient
 from mailward.queue.spool import Spool
 from support.releasing import OCTETS, Place
+from support.spooling import item_for
 
 
 @pytest.fixture
@@ -117,6 +120,47 @@ async def test_mail_for_another_server_becomes_a_queue_item_as_it_would_have_bee
     assert leaving == b"Received: from a by b; Sun, 1 Mar 2026 12:00:00 +0000\r\n" + OCTETS
     assert Place(tmp_path).quarantine.list() == ()
     await keeper.close()
+
+
+WISHES = {
+    "ret": "HDRS",
+    "envelope_id": "QQ+1",
+    "tls_optional": True,
+    "hold_until": "2026-03-02T12:00:00.000Z",
+    "deliver_by": "2026-03-03T12:00:00.000Z",
+    "by_mode": "R",
+    "by_trace": True,
+    "priority": -4,
+}
+ASKED = RcptParameters(("SUCCESS", "DELAY"), "rfc822;old@example.com")
+
+
+@pytest.mark.parametrize(("path", "route"), [("ann@gateway.example", "relay"), ("ann@example.org", "mailbox")])
+async def test_what_its_sender_asked_for_goes_on_with_it(place: Place, tmp_path: Path, path: str, route: str) -> None:
+    ann = place.account("ann@example.org")
+    recipient = QueuedRecipient(path, "quarantine", reason="odd", destination=route, parameters=ASKED)
+    item = replace(item_for(OCTETS, [recipient]), **WISHES)  # type: ignore[arg-type]
+    Mda(place.store, place.quarantine).deliver([Copy(item, 0, OCTETS)])
+    (held,) = place.quarantine.find(item.id)
+    released = await place.release.release(held)
+    assert released.account == (ann if route == "mailbox" else "") and place.inbox(ann) == [], "the queue delivers and reports"
+    await place.close()
+    keeper = Spool(tmp_path / "spool", Disk(), owner="queue")
+    (queue_id,) = keeper.adopt().items
+    found = keeper.item(queue_id)
+    assert {name: getattr(found, name) for name in WISHES} == WISHES
+    assert found.recipients == (QueuedRecipient(path, route, released.account, parameters=ASKED),)
+    await keeper.close()
+
+
+@pytest.mark.parametrize("notify", [(), ("FAILURE",), ("NEVER",)])
+async def test_whose_sender_wants_no_word_of_it_is_in_the_mailbox_at_once(place: Place, notify: tuple[str, ...]) -> None:
+    ann = place.account("ann@example.org")
+    said = RcptParameters(notify)  # type: ignore[arg-type]
+    item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "quarantine", reason="odd", parameters=said)])
+    Mda(place.store, place.quarantine).deliver([Copy(item, 0, OCTETS)])
+    await place.release.release(place.quarantine.find(item.id)[0])
+    assert len(place.inbox(ann)) == 1
 
 
 async def test_t_q_10_a_release_to_the_queue_cut_short_and_repeated_is_one_item(

@@ -198,3 +198,22 @@ def test_t_q_14_an_entry_of_form_2_is_read_and_new_ones_stand_beside_it(tmp_path
     rows = connection.execute("SELECT delivery_key, number FROM held ORDER BY number").fetchall()
     assert rows == [("a1:1", 1), ("a1:7", 7)] and (folder / "a1-7.eml").exists()
     connection.close()
+
+
+def test_t_q_14_an_entry_of_form_3_is_one_of_a_sender_who_asked_for_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "quarantine"
+    folder.mkdir(mode=0o700)
+    connection = sqlite3.connect(folder / "index.sqlite")
+    connection.executescript(FORM_2)
+    connection.executescript(
+        "ALTER TABLE held ADD COLUMN require_tls INTEGER NOT NULL DEFAULT 0; UPDATE held SET require_tls = 1; PRAGMA user_version = 3;"
+    )
+    quarantine = Quarantine(folder, Disk())
+    assert quarantine.find(QueueId("a1"), 1) == (replace(_held(1), size_octets=22, require_tls=True),)
+    assert (folder / "index.sqlite.form-3").exists()
+    asked = replace(
+        _held(7), ret="FULL", notify="SUCCESS,DELAY", original_recipient="rfc822;x@y", by_mode="N", priority=-9, by_trace=True
+    )
+    quarantine.add(asked, OCTETS)
+    assert quarantine.find(QueueId("a1"), 7) == (asked,)
+    connection.close()
