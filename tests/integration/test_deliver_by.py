@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailward.delivery.manager import DeliveryManager
+from mailward.delivery.mda import Copy
+from mailward.delivery.outbound import OutboundLimits
 from mailward.delivery.reporting import SpooledReports
 from mailward.model.decision import utc_text
 from mailward.model.envelope import RcptParameters
@@ -25,8 +27,8 @@ HOUR = {"deliver_by": utc_text(Clock().now() + timedelta(hours=1))}
 
 
 @contextlib.asynccontextmanager
-async def office(folder: Path, routes: Mapping[str, Peer]) -> AsyncIterator[Office]:
-    made = Office(folder, routes)
+async def office(folder: Path, routes: Mapping[str, Peer], limits: OutboundLimits | None = None) -> AsyncIterator[Office]:
+    made = Office(folder, routes, limits=limits)
     try:
         yield made
     finally:
@@ -108,7 +110,7 @@ async def test_a_server_that_keeps_time_is_told_how_late_it_is_and_traced_mail_i
 
 async def test_mail_of_higher_priority_leaves_first(tmp_path: Path) -> None:
     with peer(offers=("MT-PRIORITY", "8BITMIME")) as far:
-        async with office(tmp_path, {"far.test": far}) as made:
+        async with office(tmp_path, {"far.test": far}, OutboundLimits(connections_per_domain=1)) as made:
             for number in (0, -4, 3, -4, 9):
                 await made.post("a@far.test", octets=f"Subject: {number}\r\n\r\n".encode(), priority=number)
             await made.work()
@@ -148,4 +150,47 @@ async def test_mail_for_a_mailbox_here_goes_back_too_when_it_is_late(tmp_path: P
         await work()
         assert made.open(item) == {}
         assert "Status: 5.4.7\r\n" in made.reports()[0][1]
+        await manager.stop()
+
+
+class Noted:
+    """Takes everything, and keeps to whom it was."""
+
+    def __init__(self) -> None:
+        self.served: list[str] = []
+
+    def deliver(self, copies: Sequence[Copy]) -> tuple[str, ...]:
+        self.served += [copy.recipient.forward_path for copy in copies]
+        return tuple("done" for _ in copies)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_the_policy_keeps_back_is_in_the_quarantine_though_its_sender_wants_it_held(
+    tmp_path: Path, at_once: bool
+) -> None:
+    """By whoever took it, and by the queue process behind a crash; the others wait (RFC 4865)."""
+    async with office(tmp_path, {}) as made:
+        noted = Noted()
+        manager = DeliveryManager(made.spool, noted, made.ledger, made.clock, chance=lambda: 0.5)
+        to = [
+            QueuedRecipient("bob@example.org", "mailbox", "bob"),
+            QueuedRecipient("eve@example.org", "quarantine", reason="odd"),
+        ]
+        item = replace(item_for(b"Subject: x\r\n\r\n", to), hold_until=HOUR["deliver_by"])
+        incoming = made.spool.begin(item.id, kept=True)
+        incoming.write(b"Subject: x\r\n\r\n")
+        await incoming.commit(item)
+        if at_once:
+            manager.offer(item)
+            await asyncio.to_thread(manager.wait_idle)
+            flush(made.spool)
+            assert noted.served == ["eve@example.org"]
+        for index in (0, 1):
+            made.agenda.plan(item.id, index)
+        for at, served in ((0, ["eve@example.org"]), (3599, ["eve@example.org"]), (3600, ["eve@example.org", "bob@example.org"])):
+            made.clock.seconds = at
+            await manager.run_pass(made.agenda)
+            await asyncio.to_thread(manager.wait_idle)
+            flush(made.spool)
+            assert noted.served == served
         await manager.stop()

@@ -114,7 +114,7 @@ class DeliveryManager:
         """Deliver a message that was just committed to this process's spool. Returns at once; safe from any thread."""
         ours = [n for n, recipient in enumerate(item.recipients) if recipient.route in ROUTES and not _is_told(recipient)]
         if item.hold_until:
-            ours = []
+            ours = [n for n in ours if item.recipients[n].route == "quarantine"]
         tasks = [_Task(item, index) for index in ours]
         if tasks and len(tasks) < len(item.recipients):
             with self._state:

@@ -137,9 +137,10 @@ class OutboundManager:
         """Give lanes their connections, by turns: that of the highest priority, then the one that waited longest first."""
         if self._stopping:
             return
-        for lane in sorted(
-            (lane for lane in self._lanes.values() if lane.waiting), key=lambda lane: _by_priority(lane.waiting[0])
-        ):
+        lanes = [lane for lane in self._lanes.values() if lane.waiting]
+        if any(lane.waiting[0].item.priority for lane in lanes):
+            lanes.sort(key=lambda lane: _by_priority(lane.waiting[0]))
+        for lane in lanes:
             most = 1 if lane.name == SUSPECTS else min(lane.allowed, self._limits.connections_per_domain)
             if lane.workers < most and len(self._workers) < self._limits.connections:
                 lane.workers += 1
