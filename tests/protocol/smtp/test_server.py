@@ -1,6 +1,7 @@
 """Threats and limits of the SMTP server machine, and the property that cutting the stream changes nothing."""
 
 import itertools
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -188,6 +189,19 @@ def test_t_smtp_26_a_message_far_over_the_limit_is_not_read_to_its_end() -> None
     assert client.replies == ["552 5.3.4 Message is larger than this server accepts"]
     assert faults(client) == [Fault.TOO_BIG]
     assert sum(len(e.octets) for e in client.events if isinstance(e, Content)) <= LIMITS.message_octets
+
+
+def test_t_smtp_25_an_over_long_line_of_content_is_read_to_its_end_in_little_memory() -> None:
+    client = in_data(limits=Limits())
+    tracemalloc.start()
+    for _ in range(50 * 15):  # just below the limit of the whole message
+        client.send(b"a" * 65_536)
+        client.events.clear()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20 and not client.replies, "of which the test itself keeps the first megabyte"
+    client.send(b"\r\n.\r\nNOOP\r\n")
+    assert client.replies == ["552 5.3.4 A line of the message is too long", "250 2.0.0 OK"]
 
 
 @pytest.mark.parametrize("octets", [b"a\r\n\0.\r\nMAIL\r\n.\r\n", b"a\0b\r\n.\r\n"])
