@@ -7,16 +7,22 @@ _ESCAPED = re.compile(r"\+([0-9A-F]{2})")
 _TO_ESCAPE = re.compile(r"[^!-*,-<>-~]")
 _UTF8_XTEXT = re.compile(r"(?:[!-*,-<>-\[\]-~]|\\x\{(?:0[1-9A-F]|[1-9A-F][0-9A-F]{1,5})\})+")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_NOT_SAFE = re.compile(r"[^!-*,-<>-\[\]-~]")
 
 
 def decode_xtext(text: str) -> str:
     """Printable ASCII out of xtext. Raises ValueError for what is no xtext, or stands for anything but printable ASCII."""
-    if not XTEXT.fullmatch(text):
-        raise ValueError("not xtext")
-    decoded = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    decoded = _octets(text)
     if not (decoded.isascii() and decoded.isprintable()):
         raise ValueError("xtext of octets that are not printable ASCII")
     return decoded
+
+
+def _octets(text: str) -> str:
+    """What xtext stands for, a character an octet."""
+    if not XTEXT.fullmatch(text):
+        raise ValueError("not xtext")
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def encode_xtext(text: str) -> str:
@@ -33,3 +39,11 @@ def utf8_address_xtext(text: str) -> str:
     if not _UTF8_XTEXT.fullmatch(safe):
         raise ValueError("not a utf-8 address as RFC 6533 writes it")
     return safe
+
+
+def utf8_address_of_octets(text: str) -> str:
+    """The same of an address whose UTF-8 was written octet by octet as xtext, as Postfix does. Raises ValueError."""
+    address = _octets(text).encode("latin-1").decode("utf-8")
+    if not address.isprintable():
+        raise ValueError("xtext of characters that are not printable")
+    return _NOT_SAFE.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", address)

@@ -10,7 +10,7 @@ from typing import get_args
 
 from mailward.formats.address import parse_forward_path, parse_reverse_path
 from mailward.formats.domains import AddressSyntaxError
-from mailward.formats.xtext import XTEXT, decode_xtext, utf8_address_xtext
+from mailward.formats.xtext import XTEXT, decode_xtext, utf8_address_of_octets, utf8_address_xtext
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.envelope import BodyType, MailParameters, Notify, RcptParameters
 from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
@@ -26,6 +26,7 @@ MAX_ENVELOPE_ID = 100
 MAX_ORIGINAL_RECIPIENT = 500
 """Octets of ENVID and ORCPT as they are sent (RFC 3461 sections 4.2 and 4.4)."""
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_OCTETS_BEYOND_ASCII = re.compile(r"\+[89A-F][0-9A-F]")
 
 UTF8_ADDRESS = reply(553, "5.6.7", "That address needs the SMTPUTF8 parameter of MAIL")
 ENVID_SYNTAX = reply(501, "5.5.4", f"ENVID wants at most {MAX_ENVELOPE_ID} octets of xtext")
@@ -181,18 +182,23 @@ def _rcpt_parameter(parameters: RcptParameters, name: str, value: str, *, smtput
 
 
 def _original_recipient(value: str, *, smtputf8: bool) -> str:
-    """ORCPT with its xtext undone; of the type utf-8 as RFC 6533 section 3 has it, UTF-8 itself only with SMTPUTF8."""
+    """ORCPT with its xtext undone; of the type utf-8 as RFC 6533 section 3 has it, UTF-8 itself only with SMTPUTF8.
+
+    Postfix says rfc822 of every address its client gave without ORCPT, UTF-8 or not; what is beyond ASCII is of the type utf-8.
+    """
     kind, _, text = value.partition(";")
     if not _ADDRESS_TYPE.fullmatch(kind) or not text or len(value.encode("utf-8")) > MAX_ORIGINAL_RECIPIENT:
         raise RefusedError(ORCPT_SYNTAX)
-    if kind.lower() != "utf-8":
-        return f"{kind};{_decoded(text, ORCPT_SYNTAX)}"
-    if not (smtputf8 or text.isascii()):
-        raise RefusedError(UTF8_ADDRESS)
     try:
-        return f"{kind};{utf8_address_xtext(text)}"
+        if kind.lower() == "utf-8":
+            if not (smtputf8 or text.isascii()):
+                raise RefusedError(UTF8_ADDRESS)
+            return f"{kind};{utf8_address_xtext(text)}"
+        if kind.lower() == "rfc822" and _OCTETS_BEYOND_ASCII.search(text):
+            return f"utf-8;{utf8_address_of_octets(text)}"
     except ValueError as error:
         raise RefusedError(ORCPT_SYNTAX) from error
+    return f"{kind};{_decoded(text, ORCPT_SYNTAX)}"
 
 
 def _decoded(xtext: str, refusal: Reply) -> str:
