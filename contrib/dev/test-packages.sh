@@ -38,6 +38,12 @@ else
     printf '  %-14s missing (Debian package libnet-ssleay-perl)\n' "swaks's TLS"
     missing="$missing libnet-ssleay-perl"
 fi
+if ls /usr/lib/*/sasl2/libplain.so >/dev/null 2>&1; then
+    printf '  %-14s %s\n' "Postfix's SASL" "PLAIN"
+else
+    printf '  %-14s missing (Debian package libsasl2-modules)\n' "Postfix's SASL"
+    missing="$missing libsasl2-modules"
+fi
 # Exim and OpenSMTPD conflict with Postfix, so they are unpacked below .cache; the libraries they need are installed.
 unpacked=$(cd "$(dirname "$0")/../.." && pwd -P)/.cache/unpacked
 library() { # library, package
