@@ -18,9 +18,9 @@ _GROUP = "Debian-exim:x:65533:\n"
 
 
 class Exim:
-    """Sends to 127.0.0.1:`port`. transport: further lines of its smtp transport."""
+    """Sends to 127.0.0.1:`port`. transport: further lines of its smtp transport. login: name and password, for PLAIN."""
 
-    def __init__(self, folder: Path, port: int, transport: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, port: int, transport: tuple[str, ...] = (), login: tuple[str, str] | None = None) -> None:
         if os.geteuid() != 0:
             pytest.fail("a real Exim can only be run by root; run make test as root")
         self._folder = folder
@@ -31,6 +31,9 @@ class Exim:
             (folder / name).mkdir()
             os.chown(folder / name, 65533, 65533)
         extra = "".join(f"  {line}\n" for line in transport)
+        if login is not None:
+            extra += "  hosts_require_auth = *\nbegin authenticators\nplain:\n  driver = plaintext\n  public_name = PLAIN\n"
+            extra += f"  client_send = ^{login[0]}^{login[1]}\n"
         (folder / "conf").write_text(
             f"""exim_path = {self._program}
 spool_directory = {folder}/spool
@@ -39,7 +42,9 @@ primary_hostname = relay.example.net
 trusted_users = root
 log_selector = +all
 accept_8bitmime = true
-smtputf8_advertise_hosts = *
+smtputf8_advertise_hosts = * : :
+dsn_advertise_hosts = * : :
+acl_smtp_rcpt = accept
 begin routers
 out:
   driver = manualroute
@@ -59,11 +64,18 @@ out:
 
     def send(self, message: bytes, sender: str, *recipients: str, options: tuple[str, ...] = ()) -> str:
         """Deliver in the foreground; what its log says. message: CRLF or LF line ends."""
+        return self._run(message, "-odi", "-i", *options, "-f", sender, *recipients)
+
+    def hear(self, dialogue: bytes) -> str:
+        """The same of what an SMTP client says to it (a mail with parameters, say) without waiting for replies."""
+        return self._run(dialogue, "-odi", "-bs")
+
+    def _run(self, octets: bytes, *arguments: str) -> str:
         run = f'mount --bind {self._folder}/passwd /etc/passwd && mount --bind {self._folder}/group /etc/group && exec "$@"'
         done = subprocess.run(
             [shutil.which("unshare") or "unshare", "--mount", "sh", "-c", run, "sh", str(self._program), "-C",
-             str(self._folder / "conf"), "-odi", "-i", *options, "-f", sender, *recipients],
-            input=message, capture_output=True, timeout=60, check=False,
+             str(self._folder / "conf"), *arguments],
+            input=octets, capture_output=True, timeout=60, check=False,
         )  # fmt: skip
         log = (self._folder / "log/mainlog").read_text(errors="replace") if (self._folder / "log/mainlog").exists() else ""
         assert done.returncode == 0, f"{done.stdout!r} {done.stderr!r}\n{log}"
