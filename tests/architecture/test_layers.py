@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -31,6 +32,13 @@ def test_every_import_goes_down_and_plugins_reach_only_the_api() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_bundled_plugin_is_kept_apart_from_the_others() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (apart,) = [contract["modules"] for contract in contracts if contract["type"] == "independence"]
+    plugins = {path.parent.name for path in PACKAGES["mailward_plugins"].glob("*/__init__.py")}
+    assert set(apart) == {f"mailward_plugins.{name}" for name in plugins}
 
 
 # A child that imports one module is forked off an interpreter that has imported nothing of ours; what others wrote is loaded

@@ -73,7 +73,7 @@ async def test_a_lost_client_does_not_cancel_the_handler() -> None:
 
 def test_starttls_is_the_method_we_call() -> None:
     source = inspect.getsource(SMTP.smtp_STARTTLS)
-    assert "220 Ready to start TLS" in source
+    assert "await self.push('220 Ready to start TLS')" in source  # whose place our `push` takes
     assert "_original_transport.set_protocol(self._tls_protocol)" in source
     assert "TLSSetupException" in source
     assert list(inspect.signature(SMTP.smtp_STARTTLS).parameters) == ["self", "arg"]

@@ -50,7 +50,8 @@ def test_a_login_and_a_message_as_people_read_them(target: Server) -> None:
         shown, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     texts = [line.split(" ", 4)[4] for line in shown.splitlines()]
-    assert "*: TLSv1.3 TLS_AES_256_GCM_SHA384" in texts
+    granted = texts.index("S: 220 2.0.0 Ready to start TLS")
+    assert texts[granted + 1] == "*: TLSv1.3 TLS_AES_256_GCM_SHA384"
     assert any(text.startswith("C: AUTH ") and text.endswith("<hidden>") for text in texts)
     assert any(text.startswith("C: <") and text.endswith("octets of content>") for text in texts)
     assert any(text.startswith("S: 250 2.0.0 Accepted, id ") for text in texts)

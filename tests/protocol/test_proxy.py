@@ -36,8 +36,6 @@ HEADERS = [
     (version_2(0, 0x00, b""), None),
     (version_2(0, 0x11, FOUR), None),
     (version_2(1, 0x00, b""), None),
-    (version_2(1, 0x12, FOUR), None),
-    (version_2(1, 0x31, b"\0" * 216), None),
 ]  # fmt: skip
 
 
@@ -70,6 +68,7 @@ def test_a_header_is_read_to_its_end_and_no_further(octets: bytes, address: str 
         b"PROXY UNKNOWN " + b"x" * 100,
         *(version_2(1, 0x11, FOUR, version=1), version_2(2, 0x11, FOUR), version_2(1, 0x11, FOUR[:11]), version_2(1, 0x21, FOUR)),
         version_2(1, 0x11, FOUR, length=MOST_OCTETS),
+        *(version_2(1, 0x12, FOUR), version_2(1, 0x31, b"\0" * 216), version_2(1, 0x41, FOUR)),
         *(SIGNATURE[:11] + b"\x0b", b"\r\n\r\n\0\r\nQUIT\r\n"),
     ],
 )

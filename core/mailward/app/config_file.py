@@ -79,8 +79,8 @@ class _Reader(ValueReader):
 
     def config(self, root: Node, path: Path) -> Config:
         self.known(root, "")
-        if self.number(root, "version", None, 1, CONFIG_VERSION) != CONFIG_VERSION:
-            self.wrong(root, "version", f"this release reads version {CONFIG_VERSION}")
+        if self.number(root, "version", None, 1, 1 << 30) != CONFIG_VERSION:
+            self.wrong(root.at("version") or root, "version", f"this release reads version {CONFIG_VERSION}")
         tls = root.at("tls") or Node({}, root.file, root.line, root.column)
         self.known(tls, "tls")
         return Config(

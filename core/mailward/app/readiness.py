@@ -10,6 +10,8 @@ from mailward.app.filters import load_filters
 from mailward.model.errors import ConfigError
 from mailward.net.tls import server_context
 
+_KEYS = {"dns_servers": "dns", "smtp_processes": "processes"}
+"""Of fields that go by another name than their key of mailward.yaml."""
 RELOADED = ("policies", "plugins", "tls")
 """The settings that a reload brings into force; what they name is read again too."""
 
@@ -40,7 +42,7 @@ def check_ready(config: Config) -> None:
 
 def settings_waiting(running: Config, wanted: Config) -> tuple[str, ...]:
     """The keys of mailward.yaml that were changed and need a restart."""
-    keys = {field.name: "dns" if field.name == "dns_servers" else field.name for field in fields(Config)}
+    keys = {field.name: _KEYS.get(field.name, field.name) for field in fields(Config)}
     return tuple(key for name, key in keys.items() if name not in RELOADED and getattr(running, name) != getattr(wanted, name))
 
 

@@ -32,13 +32,17 @@ from mailward.model.errors import ConfigError
 log = structlog.get_logger("mailward.worker")
 
 WorkerRole = AuthRole | SmtpRole | AccessRole | QueueRole
+_PROTOCOLS_OF_A_WORKER = 3
+_OTHER_FILES = 250
+"""Spool, store, databases, sockets between the processes."""
+
 Make = Callable[[Config, Sequence[BoundListener]], WorkerRole]
 
 
 def serve(config_file: Path) -> int:
     """Run the whole server in the foreground. Returns the exit code; raises ConfigError before anything is started."""
     config = load_config(config_file)
-    _allow_open_files()
+    _allow_open_files(config)
     user = service_user(config)
     bound = [(listener, listen(listener, user)) for listener in config.listeners]
     if user is not None:
@@ -86,10 +90,15 @@ def _close_others(bound: Sequence[BoundListener], protocols: Collection[str]) ->
             listening.close()
 
 
-def _allow_open_files() -> None:
+def _allow_open_files(config: Config) -> None:
     """As many as we may: each client is one, and so are spool, store and databases."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = _PROTOCOLS_OF_A_WORKER * config.limits.connections + _OTHER_FILES
+    if hard < wanted:  # all clients may meet in one process
+        log.warning(
+            "clients may find no place", open_files=hard, wanted=wanted, mend="raise ulimit -Hn, or lower limits.connections"
+        )
 
 
 def _run(

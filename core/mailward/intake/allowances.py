@@ -53,7 +53,7 @@ class Allowances:
         return None if spent.messages.take(source, now) else self._reached(TOO_MANY_MESSAGES, spent.limits.messages, source)
 
     def recipient(self, session: Session) -> CoreRefusal | None:
-        """A recipient who would be taken: why not now."""
+        """A recipient whom the core would take, though a policy may not: why not now."""
         spent, source = self._of(session)
         if spent is None or spent.recipients.take(source, time.monotonic()):
             return None

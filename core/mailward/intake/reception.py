@@ -5,6 +5,7 @@ a message leaves here only after the spool's `commit` returned; whatever fails b
 """
 
 import errno
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +20,7 @@ from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.binary import is_in_lines, write_in_lines
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
-from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, RecordBudget, core_refusal, refused_by_core
+from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, core_refusal, record_budget, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
 from mailward.intake.scheduling import untimely
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
@@ -50,6 +51,7 @@ from mailward.protocol.smtp.events import (
 )
 from mailward.protocol.smtp.server_replies import LOGIN_FIRST, START_MAIL_INPUT
 from mailward.queue.item import QueueItem
+from mailward.services.rates import Rates
 
 log = structlog.get_logger("mailward.smtp")
 
@@ -81,7 +83,7 @@ class Desk:
     null_recipients: int = 0
     account_priority: int = 0
     verifier: RecipientVerifier | None = None
-    refusals: RecordBudget = field(default_factory=RecordBudget)
+    recorded: Rates = field(default_factory=record_budget)
 
 
 @dataclass(slots=True)
@@ -212,7 +214,8 @@ class Reception:
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), destination)
         if self._is_one_too_many_for_null(transaction.envelope, event.forward_path):
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), SEVERAL_FOR_NULL)
-        excess = self._desk.allowances.recipient(self.session)
+        is_new = event.forward_path not in transaction.envelope.forward_paths
+        excess = self._desk.allowances.recipient(self.session) if is_new else None
         if excess is not None:
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), excess)
         refusal = await transaction.trial.rcpt(self.session, transaction.envelope, destination.facts)
@@ -223,7 +226,7 @@ class Reception:
             unverified = await self._desk.verifier.refusal(event.forward_path)
             if unverified is not None:
                 return await self._refused_by_core(transaction.envelope, str(event.forward_path), unverified)
-        if event.forward_path not in transaction.envelope.forward_paths:
+        if is_new:
             transaction.envelope = transaction.envelope.with_recipient(event.forward_path, event.parameters)
             transaction.destinations.append(destination)
         transaction.taken.append(transaction.envelope.forward_paths.index(event.forward_path))
@@ -241,8 +244,7 @@ class Reception:
         """The policy's refusal of MAIL or RCPT with its id, after it was recorded."""
         answer = with_id(refusal, id)
         record = transaction.trial.refusal(id, self.session, transaction.envelope, answer, recipient)
-        self._log_verdicts(record)
-        await self._keep(record)
+        await self._keep_within_budget(record)
         return answer
 
     async def _refused_by_core(self, envelope: Envelope, recipient: str, refusal: CoreRefusal) -> Reply:
@@ -250,10 +252,13 @@ class Reception:
         id = new_queue_id()
         answer = with_id(refusal.reply, id)
         record = refused_by_core(id, self._desk.clock.now(), self.session, envelope, [recipient], refusal, answer)
-        self._log_verdicts(record)
-        if self._desk.refusals.take(self._desk.clock.now()):
-            await self._keep(record)
+        await self._keep_within_budget(record)
         return answer
+
+    async def _keep_within_budget(self, record: DecisionRecord) -> None:
+        self._log_verdicts(record)
+        if self._desk.recorded.take(record.direction, time.monotonic()):
+            await self._keep(record)
 
     def _data(self) -> Reply:
         transaction = self._open()

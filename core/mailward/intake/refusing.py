@@ -16,6 +16,7 @@ from mailward.model.ids import QueueId
 from mailward.model.reply import Reply, reply
 from mailward.model.session import Session
 from mailward.model.verdict import Verdict
+from mailward.services.rates import Rates
 
 MAX_HOPS = 100
 """RFC 5321 section 6.3: at least 100."""
@@ -24,25 +25,14 @@ MAX_PASSES = 3
 
 Our own Received fields are the token. Whoever forges them keeps only his own message out, so they need no signature.
 """
+RECORDED_A_MINUTE = 600
 HEADER_BUDGETS = frozenset({"HEADER_BLOCK_TOO_BIG", "FIELD_TOO_BIG", "TOO_MANY_FIELDS"})
 
 
-class RecordBudget:
+def record_budget() -> Rates:
     """So many refusals of MAIL and RCPT are recorded in a minute, and the log has them all: strangers must not fill the disk by
     guessing at addresses (T-DOS-03)."""
-
-    def __init__(self, a_minute: int = 600) -> None:
-        self._a_minute = a_minute
-        self._minute = ""
-        self._taken = 0
-
-    def take(self, now: datetime) -> bool:
-        """May one more be recorded?"""
-        minute = now.isoformat(timespec="minutes")
-        if minute != self._minute:
-            self._minute, self._taken = minute, 0
-        self._taken += 1
-        return self._taken <= self._a_minute
+    return Rates(RECORDED_A_MINUTE, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +76,7 @@ def refused_by_core(
 
     recipients: addresses, [""] at MAIL. answer: the reply as it is sent. message: None before there is one.
     """
-    reject = Verdict.REJECT.value
+    verdict = (Verdict.TEMPFAIL if answer.code < 500 else Verdict.REJECT).value
     return DecisionRecord(
         id=id,
         received_at=utc_text(at),
@@ -96,7 +86,7 @@ def refused_by_core(
         message_id="" if message is None else message.message_id,
         size_octets=0 if message is None else message.size_octets,
         recipients=tuple(
-            RecipientDecision(address, reject, 0.0, "core", refusal.name, "", floor=reject) for address in recipients
+            RecipientDecision(address, verdict, 0.0, "core", refusal.name, "", floor=verdict) for address in recipients
         ),
         reply=str(answer),
     )

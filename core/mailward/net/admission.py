@@ -6,7 +6,7 @@ again. So a crowd of idle strangers makes room by itself, and nobody who is know
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 
 import structlog
@@ -39,15 +39,11 @@ class AdmissionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """A limit that is reached. limit: its name in the settings. source: whose connections were counted, "" for everybody's.
-
-    is_news: nothing was said of this source for a minute, so it is worth a line in the log (T-DOS-15).
-    """
+    """A limit that is reached. limit: its name in the settings. source: whose connections were counted, "" for everybody's."""
 
     limit: str
     value: int
     source: str = ""
-    is_news: bool = True
 
 
 class Admission:
@@ -77,7 +73,7 @@ class Admission:
         """None when the connection may stay; `leave` must then be called once. Else the limit that it would exceed."""
         excess = self._open.excess(ip) or self._too_many_new(ip)
         if excess is not None:
-            return replace(excess, is_news=self._told.take(excess.source, monotonic()))
+            return self._refused(ip, excess)
         self._open.enter(ip)
         self.look_for_stress()
         return None
@@ -89,9 +85,10 @@ class Admission:
     def enter_handshake(self, ip: str) -> Excess | None:
         """The same for a client that is no connection yet, and `leave_handshake`."""
         excess = self._shaking.excess(ip)
-        if excess is None:
-            self._shaking.enter(ip)
-        return excess
+        if excess is not None:
+            return self._refused(ip, excess)
+        self._shaking.enter(ip)
+        return None
 
     def leave_handshake(self, ip: str) -> None:
         self._shaking.leave(ip)
@@ -101,6 +98,15 @@ class Admission:
         if is_own(ip) or is_in(ip, limits.exempt) or self._new.take(source, monotonic()):
             return None
         return Excess("connections_per_minute", limits.per_minute, source)
+
+    def _refused(self, ip: str, excess: Excess) -> Excess:
+        if self.is_news(excess.source):
+            log.info("connection refused", peer=ip, limit=excess.limit, value=excess.value, source=excess.source)
+        return excess
+
+    def is_news(self, source: str) -> bool:
+        """Was nothing said of this source for a minute? Then it is worth a line in the log (T-DOS-15)."""
+        return self._told.take(source, monotonic())
 
     def look_for_stress(self) -> None:
         """Other processes fill the places too: to be called now and then where nobody comes or goes."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from mailward.formats.network import Network, is_in, normal_ip
+from mailward.formats.network import Network, is_in, normal_ip, source_of
 from mailward.model.errors import PeerError
 from mailward.net.admission import Admission
 from mailward.protocol.proxy import octets_to_read, read_proxy_header
@@ -114,7 +114,8 @@ class SocketListener(abc.ABC):
                 finally:
                     self.admission.leave_handshake(proxied or peer)
         except PeerError as error:
-            log.warning("connection refused", peer=peer, why=str(error))
+            if self.admission.is_news(source_of(peer)):
+                log.warning("connection refused", peer=peer, why=str(error))
         except (OSError, ssl.SSLError, TimeoutError) as error:
             log.info("handshake failed", peer=peer, why=str(error) or type(error).__name__)
         with contextlib.suppress(OSError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 class PatienceLimits:
     """command_s: for a command. stress_command_s: the same for a stranger while places are few. session_s: for everything.
 
+    RFC 5321 section 4.5.3.2.7 would wait five minutes for a command; servers that strangers can fill do not.
     data_octets_per_s: the credit that content earns on top of command_s.
     """
 

@@ -169,8 +169,8 @@ class SmtpConnection(_Unsearched, SMTP):
 
     @property
     def _is_known(self) -> bool:
-        """Somebody has logged in."""
-        return self._reception is not None and self._reception.session.identity is not None
+        """Somebody has logged in, or it is a mail server of ours that delivers by LMTP."""
+        return self._settings.lmtp or (self._reception is not None and self._reception.session.identity is not None)
 
     def hurry(self) -> None:
         """Stress has begun: whoever has not logged in and says nothing makes room soon."""
@@ -200,8 +200,6 @@ class SmtpConnection(_Unsearched, SMTP):
         try:
             if excess is not None:
                 self._watch(peer or "", "refused")
-                if excess.is_news:
-                    log.info("connection refused", peer=peer, limit=excess.limit, value=excess.value, source=excess.source)
                 self._machine.close(TOO_MANY_CONNECTIONS if excess.source else NO_ROOM)
             elif peer is not None:
                 await self._converse(peer)
@@ -241,7 +239,7 @@ class SmtpConnection(_Unsearched, SMTP):
         self._watch(peer, session.id)
         if self._trace is not None and session.tls is not None:
             self._trace.notes(f"{session.tls.version} {session.tls.cipher}")
-        if self._listener.admission.is_stressed:
+        if self._listener.admission.is_stressed and not self._is_known:
             self._machine.hurry()
         self._machine.trust_xclient(trusted=is_in(peer, settings.xclient_from))
         await asyncio.sleep(0)  # what an early talker sent comes in now
@@ -298,7 +296,7 @@ class SmtpConnection(_Unsearched, SMTP):
             if self._inbox and self._machine.buffered_octets < self._settings.buffer_octets:
                 self._machine.receive_data(self._take())
             events = self._machine.decide(answer)
-        if self._machine.is_annoying and reception.session.identity is None and self._last_reply is None:
+        if self._machine.is_annoying and not self._is_known and self._last_reply is None:
             await asyncio.sleep(self._settings.tarpit_s)
         await self._flush()
 
@@ -313,15 +311,20 @@ class SmtpConnection(_Unsearched, SMTP):
         excess = admission.enter(client_ip)
         self._counted_ip = client_ip if excess is None else None
         if excess is not None:
-            if excess.is_news:
-                log.info("connection refused", peer=client_ip, limit=excess.limit, value=excess.value, source=excess.source)
             return TOO_MANY_CONNECTIONS if excess.source else NO_ROOM
         self._machine.trust_xclient(trusted=asked.client_ip is not None and is_in(client_ip, self._settings.xclient_from))
         reception.client_named(client_ip)
+        if admission.is_stressed:
+            self._machine.hurry()
         if self._trace is not None:
             self._trace.notes(f"now {client_ip}")
         self._watch(client_ip, reception.session.id)
         return OK
+
+    async def push(self, status: object) -> None:
+        """aiosmtpd would answer STARTTLS here; the machine's reply has its enhanced code, and traces show it."""
+        self._machine.ready_for_tls()
+        await self._flush()
 
     async def _start_tls(self, reception: Reception) -> list[Event]:
         if self._inbox:
@@ -338,6 +341,8 @@ class SmtpConnection(_Unsearched, SMTP):
                 peer=reception.session.peer_ip,
                 why=repr(error.__cause__ or error),
             )
+            if self._trace is not None:
+                self._trace.notes("the handshake failed")
             self._abort()
             raise ConnectionResetError("no TLS") from error
         events = self._machine.tls_started()

@@ -277,8 +277,6 @@ class StreamListener(SocketListener):
     async def _serve(self, session: Session, connection: StreamConnection, peer: str) -> None:
         excess = self.admission.enter(peer)
         if excess is not None:
-            if excess.is_news:
-                self.log.info("connection refused", peer=peer, limit=excess.limit, value=excess.value, source=excess.source)
             try:
                 await connection.send(self.too_many)
             except (ConnectionError, TimeoutError):

@@ -25,6 +25,7 @@ _V1_BEGINS = b"PROXY "
 _V2_BEGINS = b"\r\n\r\n\0\r\nQUIT\n"
 _V2_HEAD = struct.Struct("!12sBBH")
 _LOCAL, _PROXY = 0, 1
+_UNSPECIFIED = 0x00
 _STREAM = {0x11: (4, 12), 0x21: (16, 36)}
 """TCP over IPv4 and over IPv6: octets of one address, of both with their ports."""
 
@@ -91,8 +92,10 @@ def _version_2(octets: bytes) -> ProxyHeader | None:
         raise PeerError("a PROXY header that is too long")
     if len(octets) < size_octets:
         return None
-    if command == _LOCAL or family not in _STREAM:
+    if command == _LOCAL or family == _UNSPECIFIED:
         return ProxyHeader(size_octets, None)
+    if family not in _STREAM:  # a client without an address must not pass for the balancer, which may be trusted with more
+        raise PeerError("a PROXY header of another family than TCP over IPv4 or IPv6")
     one, both = _STREAM[family]
     if length < both:
         raise PeerError("a PROXY header that is too short for its addresses")

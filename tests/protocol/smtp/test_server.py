@@ -79,6 +79,30 @@ def test_under_stress_a_stranger_may_make_one_error_and_who_logs_in_as_many_as_e
         assert [line[:3] for line in client.replies] == replies
 
 
+@pytest.mark.parametrize("recipients", [("no", "pat"), ("pat", "no")])
+def test_refusals_of_single_recipients_are_not_the_error_of_the_server_that_delivers_by_lmtp(recipients: tuple[str, str]) -> None:
+    client = Client(machine("lmtp", Limits(errors=2)))
+    client.send(b"LHLO c\r\n")
+    for _ in range(6):
+        client.replies.clear()
+        client.send(
+            b"MAIL FROM:<>\r\n" + b"".join(b"RCPT TO:<%b@example.org>\r\n" % r.encode() for r in recipients) + b"DATA\r\n"
+        )
+        client.send(b"EACH\r\n.\r\n")
+        assert sorted(line[:3] for line in client.replies[-2:]) == ["250", "554"]
+    client.send(b"NOOP\r\n")
+    assert client.replies[-1] == "250 2.0.0 OK"
+
+
+def test_behind_xclient_nothing_of_the_session_before_counts() -> None:
+    client = Client(machine("trusted", Limits(errors=3, long_lines=2)))
+    for _ in range(3):
+        client.send(b"EHLO c.example.net\r\n")
+        client.send(b"RUBBISH\r\nRUBBISH\r\n" + b"x" * 3000 + b"\r\n")
+        client.send(b"XCLIENT ADDR=192.0.2.7\r\n")
+        assert client.replies[-1].startswith("220 ")
+
+
 def test_t_tls_01_octets_that_come_while_the_handshake_is_under_way_never_count() -> None:
     client = greeted()
     client.send(b"STARTTLS\r\n")

@@ -64,7 +64,7 @@ def test_a_whole_configuration(folder: Path) -> None:
     ("wrong", "right", "said"),
     [
         ("hostname: MX.Example.test", "hostnam: x.test", "mailward.yaml:2:1  hostnam: no such key\n    Did you mean 'hostname'?"),
-        ("version: 1", "version: 2", "mailward.yaml:1:10  version: a whole number from 1 to 1 was expected"),
+        ("version: 1", "version: 2", "mailward.yaml:1:10  version: this release reads version 1"),
         ("port: 2025", "port: 99999", "mailward.yaml:6:52  port: a whole number from 1 to 65535 was expected"),
         (
             "tls: implicit",

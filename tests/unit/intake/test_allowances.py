@@ -15,12 +15,15 @@ MAIL = ("MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>", "DATA", b"Su
 
 
 async def test_t_dos_03_messages_of_one_address_are_limited(tmp_path: Path) -> None:
-    talk = Talk(post(tmp_path, strangers=HourlyLimits(messages=2)))
+    desk = post(tmp_path, strangers=HourlyLimits(messages=2))
+    talk = Talk(desk)
     await talk.say("EHLO c.example.net")
     for _ in range(2):
         assert (await talk.say(*MAIL))[-1].startswith("250 2.0.0")
     [answer] = await talk.say(MAIL[0])
     assert answer.startswith("450 4.7.1 Too many messages, please try again later (id ")
+    record = desk.decisions.last()
+    assert record is not None and [decision.verdict for decision in record.recipients] == ["tempfail"]
     assert [line[:3] for line in await talk.say(*MAIL[1:3])] == ["503", "503"]
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mailward.intake.refusing import RecordBudget
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, TlsFacts
+from mailward.services.rates import Rates
 from support.smtp_reception import Post, Talk, post
 
 
@@ -140,7 +140,7 @@ async def test_what_the_core_refuses_at_rcpt_has_an_id_of_its_own_and_a_record(
 
 
 async def test_t_dos_03_guesses_at_addresses_do_not_fill_the_disk(desk: Post) -> None:
-    talk = Talk(replace(desk, desk=replace(desk.desk, refusals=RecordBudget(a_minute=5))))
+    talk = Talk(replace(desk, desk=replace(desk.desk, recorded=Rates(5, 60.0))))
     replies = await talk.say(
         "EHLO c.example.net", "MAIL FROM:<a@example.net>", *(f"RCPT TO:<n{n}@example.org>" for n in range(15))
     )

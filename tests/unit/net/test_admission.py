@@ -3,6 +3,7 @@
 import ipaddress
 
 import pytest
+from structlog.testing import capture_logs
 
 from mailward.net.admission import Admission, AdmissionLimits, Excess
 
@@ -58,8 +59,21 @@ def test_exempt_networks_are_counted_in_the_total_alone() -> None:
 def test_t_dos_15_a_source_is_worth_one_line_a_minute() -> None:
     admission = Admission(AdmissionLimits(per_address=1, per_minute=0))
     admission.enter("192.0.2.1")
-    news = [excess.is_news for _ in range(1000) if (excess := admission.enter("192.0.2.1"))]
-    assert news == [True] + [False] * 999
+    with capture_logs() as lines:
+        assert all(admission.enter("192.0.2.1") for _ in range(1000))
+    line = {"event": "connection refused", "log_level": "info", "peer": "192.0.2.1"}
+    assert lines == [line | {"limit": "connections_per_address", "value": 1, "source": "192.0.2.1"}]
+
+
+def test_t_tls_13_clients_in_a_handshake_have_places_of_their_own_and_are_told_of_in_the_log() -> None:
+    admission = Admission(AdmissionLimits(per_address=2, per_minute=0))
+    assert admission.enter("192.0.2.1") is None
+    assert [admission.enter_handshake("192.0.2.1") for _ in range(2)] == [None, None]
+    with capture_logs() as lines:
+        assert admission.enter_handshake("192.0.2.1") == Excess("connections_per_address", 2, "192.0.2.1")
+    assert [line["event"] for line in lines] == ["connection refused"]
+    admission.leave_handshake("192.0.2.1")
+    assert admission.enter_handshake("192.0.2.1") is None and admission.count == 1
 
 
 def test_stress_begins_when_most_places_are_taken_and_ends_well_below() -> None:

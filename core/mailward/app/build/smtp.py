@@ -18,6 +18,7 @@ from mailward.disk import Disk
 from mailward.intake.allowances import Allowances, HourlyLimits
 from mailward.intake.reception import Desk as ReceptionDesk
 from mailward.intake.reception import Reception
+from mailward.intake.refusing import record_budget
 from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
@@ -48,6 +49,7 @@ class SmtpShared:
         self.admissions = admissions_of(config, ("smtp", "submission"), self.seats)
         self.admissions["lmtp"] = _admission_of_servers(config, self.seats)
         self.allowances = _allowances(config)
+        self.recorded = record_budget()
         self.contexts = tls_contexts([one for one in config.listeners if one.protocol in SMTP_PROTOCOLS], config)
 
 
@@ -118,6 +120,7 @@ class SmtpRole:
             free_octets=lambda: disk.free_octets(config.data),
             least_free_octets=config.limits.free_disk_octets,
             allowances=self._shared.allowances,
+            recorded=self._shared.recorded,
             null_recipients=config.limits.null_sender_recipients,
             account_priority=config.limits.account_priority,
             verifier=_verifier(config),

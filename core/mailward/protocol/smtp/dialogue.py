@@ -25,8 +25,7 @@ class Dialogue:
         self._limits = self._usual_limits = limits
         self._out = bytearray()
         self._errors = 0
-        self._junk = 0
-        self._failed_logins = 0
+        self._junk = self._long_lines = self._failed_logins = 0
         self.state = State.CONNECTED
         self.watcher: Watcher | None = None
         """Set by the adapter when somebody watches the connection."""

@@ -48,7 +48,6 @@ _TLS_RECORD = 0x16
 _LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"LHLO", b"DATA", b"STARTTLS", b"AUTH", b"XCLIENT"})
 _JUNK = frozenset({b"EHLO", b"HELO", b"LHLO", b"NOOP", b"RSET", b"VRFY", b"EXPN", b"HELP", b"AUTH"})
 _IDLE = frozenset({State.CONNECTED, State.START, State.GREETED, State.AUTH})
-_LONGEST_NAME = 255
 _LOGIN_FAILED = 535
 
 
@@ -76,7 +75,6 @@ class SmtpServer(SessionCommands):
         )
         self._commands = _LMTP_COMMANDS if lmtp else _COMMANDS
         self._draining = False
-        self._long_lines = 0
         self.last_verb = "connect"
         """The last command that was recognised, for the log line of a lost connection."""
 
@@ -131,6 +129,10 @@ class SmtpServer(SessionCommands):
         events += self._ahead_without_leave()
         self._read_lines(events)
         return events
+
+    def ready_for_tls(self) -> None:
+        """STARTTLS is granted: what follows the reply is the handshake."""
+        self._send(replies.READY_FOR_TLS)
 
     def tls_started(self) -> list[Event]:
         """The handshake is done: everything learnt before it is forgotten (RFC 3207 section 4.2)."""

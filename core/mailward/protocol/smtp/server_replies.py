@@ -2,6 +2,7 @@
 
 from mailward.model.reply import reply
 
+READY_FOR_TLS = reply(220, "2.0.0", "Ready to start TLS")
 START_MAIL_INPUT = reply(354, None, "Start mail input; end with <CRLF>.<CRLF>")
 OK = reply(250, "2.0.0", "OK")
 BYE = reply(221, "2.0.0", "Goodbye", closes=True)

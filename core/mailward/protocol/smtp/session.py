@@ -119,8 +119,9 @@ class SessionCommands(MailTransactions):
 
     def _begin_anew(self) -> None:
         """Another client's session: nothing of the one before counts, but TLS."""
+        self._relax()  # whoever was in a hurry, or was known
         self._extended = self._authenticated = False
-        self._errors = self._junk = self._failed_logins = self._long_lines = 0
+        self._errors = self._junk = self._long_lines = self._failed_logins = self._skipped_octets = 0
 
     # --- AUTH ---
 

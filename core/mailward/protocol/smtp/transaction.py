@@ -138,10 +138,17 @@ class MailTransactions(Dialogue):
             self._repeat(answer, times - 1)
             self._answer(answer)
             return
-        each = answer.each if self._lmtp else (replies.EACH_RECIPIENT, *answer.each, answer.overall)
-        for one in each[:-1]:
+        if self._lmtp:  # whom the servers that relay to us send mail to is not their error
+            self._answer_each_recipient(answer.each)
+        else:
+            self._answer_each_recipient((replies.EACH_RECIPIENT, *answer.each))
+            self._answer(answer.overall)
+
+    def _answer_each_recipient(self, each: tuple[Reply, ...]) -> None:
+        for one in each:
             self._send(one)
-        self._answer(each[-1])
+        if any(one.closes for one in each):
+            self._move(State.CLOSED)
 
     @property
     def _times(self) -> int:
