@@ -8,7 +8,8 @@ from mailward.auth.exchange import Exchange, LoginPeer
 from mailward.intake.authenticating import answer_of
 from mailward.model.errors import LoginUnavailable
 from mailward.model.ids import AccountId
-from mailward.model.reply import LOCAL_ERROR, NO_SUCH_USER, REJECTED, RELAY_DENIED, reply
+from mailward.model.replies import LOCAL_ERROR, REJECTED, RELAY_DENIED, START_MAIL_INPUT, UNKNOWN_RECIPIENT
+from mailward.model.reply import reply
 from mailward.protocol.smtp.events import (
     Answer,
     Asked,
@@ -27,7 +28,6 @@ from mailward.protocol.smtp.events import (
     XclientAsked,
 )
 from mailward.protocol.smtp.server import SmtpServer
-from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
 from mailward.protocol.smtp.states import Limits
 from support.plain_book import PlainAuthenticator
 
@@ -143,7 +143,7 @@ class Client:
                 if path.address.domain not in ("example.org", ""):
                     return RELAY_DENIED
                 if path.address.local_part.lower() == "nobody":
-                    return NO_SUCH_USER
+                    return UNKNOWN_RECIPIENT
                 self._taken.append(path.address.local_part)
                 return reply(250, "2.1.5", "OK")
             case DataAsked():

@@ -23,7 +23,8 @@ from mailward.model.edits import AddHeader, RecordedEdit
 from mailward.model.envelope import Envelope
 from mailward.model.evidence import AuthResult
 from mailward.model.ids import QueueId, SessionId
-from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply, reply
+from mailward.model.replies import LOCAL_ERROR, REJECTED
+from mailward.model.reply import Reply, reply
 from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Source, Verdict
 from mailward.policy.ruling import RecipientFacts, Ruling, accepted, separate
@@ -135,6 +136,7 @@ def _record(
 
 @dataclass
 class WordJudge:
+    replies: dict[str, str] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     trials: int = 0
     roles: list[Role] = field(default_factory=list)

@@ -11,7 +11,7 @@ import structlog
 
 from mailward.formats.network import Network, is_in, is_own, source_of
 from mailward.intake.refusing import CoreRefusal
-from mailward.model.reply import reply
+from mailward.model import replies
 from mailward.model.session import Session
 from mailward.services.rates import Rates
 
@@ -29,9 +29,9 @@ class HourlyLimits:
     octets: int = 0
 
 
-TOO_MANY_MESSAGES = CoreRefusal("messages per hour", reply(450, "4.7.1", "Too many messages, please try again later"))
-TOO_MANY_RECIPIENTS = CoreRefusal("recipients per hour", reply(450, "4.7.1", "Too many recipients, please try again later"))
-TOO_MANY_OCTETS = CoreRefusal("octets per hour", reply(450, "4.7.1", "Too much mail, please try again later"))
+TOO_MANY_MESSAGES = CoreRefusal("messages per hour", replies.MESSAGES_PER_HOUR)
+TOO_MANY_RECIPIENTS = CoreRefusal("recipients per hour", replies.RECIPIENTS_PER_HOUR)
+TOO_MANY_OCTETS = CoreRefusal("octets per hour", replies.OCTETS_PER_HOUR)
 
 
 class Allowances:

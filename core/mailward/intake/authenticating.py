@@ -1,20 +1,18 @@
 """Who logs in on this connection? The steps of a login become answers of SMTP (RFC 4954 sections 4 and 6)."""
 
 from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step
+from mailward.model import replies
 from mailward.model.errors import LocalError, LoginUnavailable
 from mailward.model.identity import Identity
-from mailward.model.reply import Reply, reply
+from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.protocol.smtp.events import Answer, AuthAsked, AuthChallenge, AuthResponse
 
-AUTHENTICATED = reply(235, "2.7.0", "Authentication successful")
 REFUSALS = {
-    "failed": reply(535, "5.7.8", "Authentication credentials invalid"),
-    "malformed": reply(501, "5.5.2", "The response is not of this mechanism"),
-    "unavailable": reply(454, "4.7.0", "Temporary authentication failure, please try again later"),
+    "failed": replies.LOGIN_FAILED,
+    "malformed": replies.LOGIN_MALFORMED,
+    "unavailable": replies.LOGIN_UNAVAILABLE,
 }
-NO_LONGER_GOOD = reply(421, "4.7.0", "The password of this session is no longer good", closes=True)
-UNDECIDED = reply(451, "4.7.0", "Logins cannot be checked at the moment, please try again later")
 
 
 def answer_of(step: Step) -> Answer:
@@ -23,7 +21,7 @@ def answer_of(step: Step) -> Answer:
         case Challenge(octets):
             return AuthChallenge(octets)
         case Accepted():
-            return AUTHENTICATED
+            return replies.AUTHENTICATED
         case Refused(reason):
             return REFUSALS[reason]
 
@@ -52,6 +50,6 @@ class SessionLogins:
     async def refusal(self, identity: Identity) -> Reply | None:
         """Why somebody who has logged in on this connection may go on no longer; None when all is well (T-2FA-06)."""
         try:
-            return NO_LONGER_GOOD if await self._authenticator.revoked((identity,)) else None
+            return replies.LOGIN_NO_LONGER_GOOD if await self._authenticator.revoked((identity,)) else None
         except LoginUnavailable:
-            return UNDECIDED
+            return replies.LOGIN_UNDECIDED

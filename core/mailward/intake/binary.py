@@ -9,7 +9,7 @@ from mailward.formats.lines import LineCounter, LineFacts
 from mailward.formats.message import MessageView
 from mailward.intake.ports import Incoming
 from mailward.intake.refusing import BINARY_ELSEWHERE, CoreRefusal
-from mailward.model.reply import reply
+from mailward.model.replies import BINARY_NOT_CONVERTED
 from mailward.protocol.framing import fault_of
 from mailward.protocol.smtp.states import Limits
 
@@ -32,5 +32,5 @@ async def write_in_lines(message: MessageView, incoming: Incoming, run_blocking:
             counter.feed(piece)
             incoming.write(piece)
     except ValueError as error:
-        return CoreRefusal("binary content", reply(554, "5.6.3", f"Binary content that cannot be converted: {error}"))
+        return CoreRefusal("binary content", BINARY_NOT_CONVERTED.filled(problem=error))
     return counter.facts if is_in_lines(counter.facts) else BINARY_ELSEWHERE

@@ -1,7 +1,7 @@
 """What reception needs from the parts below it, as Protocols; `app/build` hands the objects in."""
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mailward.formats.message import MessageView
@@ -101,6 +101,11 @@ class Trial(Protocol):
 
 
 class Judge(Protocol):
+    @property
+    def replies(self) -> Mapping[str, str]:
+        """The admin's words for the replies of `model.replies`, by name."""
+        ...
+
     def begin(self, session: Session) -> Trial:
         """A fresh trial; nothing of an earlier transaction is in it."""
         ...

@@ -6,7 +6,7 @@ a message leaves here only after the spool's `commit` returned; whatever fails b
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -30,7 +30,16 @@ from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import BodyType, Envelope
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId, new_queue_id
-from mailward.model.reply import INSUFFICIENT_STORAGE, LOCAL_ERROR, Reply, reply
+from mailward.model.replies import (
+    INSUFFICIENT_STORAGE,
+    LOCAL_ERROR,
+    LOGIN_FIRST,
+    MAIL_OK,
+    NEW_PRIORITY,
+    RCPT_OK,
+    START_MAIL_INPUT,
+)
+from mailward.model.reply import Reply
 from mailward.model.session import Role, Session, TlsFacts
 from mailward.policy.ruling import RecipientFacts, with_id
 from mailward.protocol.smtp.events import (
@@ -49,7 +58,6 @@ from mailward.protocol.smtp.events import (
     RecipientReplies,
     TransactionDropped,
 )
-from mailward.protocol.smtp.server_replies import LOGIN_FIRST, START_MAIL_INPUT
 from mailward.queue.item import QueueItem
 from mailward.services.rates import Rates
 
@@ -202,8 +210,8 @@ class Reception:
             return await self._refused_early(transaction, transaction.id, refusal)
         self._transaction = transaction
         if parameters.priority != event.parameters.priority:  # RFC 6710 section 4.1
-            return reply(250, "2.3.6", f"{parameters.priority} is the new priority")
-        return reply(250, "2.1.0", "OK")
+            return NEW_PRIORITY.filled(priority=parameters.priority)
+        return MAIL_OK
 
     async def _rcpt(self, event: RcptAsked) -> Reply:
         transaction = self._open()
@@ -230,7 +238,7 @@ class Reception:
             transaction.envelope = transaction.envelope.with_recipient(event.forward_path, event.parameters)
             transaction.destinations.append(destination)
         transaction.taken.append(transaction.envelope.forward_paths.index(event.forward_path))
-        return reply(250, "2.1.5", "OK")
+        return RCPT_OK
 
     def _is_one_too_many_for_null(self, envelope: Envelope, forward_path: ForwardPath) -> bool:
         """Reports have one recipient (RFC 3464 section 2); a message from <> for many is spam made up as one (T-RELAY-14)."""
@@ -242,7 +250,7 @@ class Reception:
         self, transaction: _Transaction, id: QueueId, refusal: Reply, recipient: RecipientFacts | None = None
     ) -> Reply:
         """The policy's refusal of MAIL or RCPT with its id, after it was recorded."""
-        answer = with_id(refusal, id)
+        answer = with_id(refusal, id, self._texts)
         record = transaction.trial.refusal(id, self.session, transaction.envelope, answer, recipient)
         await self._keep_within_budget(record)
         return answer
@@ -250,7 +258,7 @@ class Reception:
     async def _refused_by_core(self, envelope: Envelope, recipient: str, refusal: CoreRefusal) -> Reply:
         """The same for what the core refuses at MAIL (no recipient: "") or RCPT."""
         id = new_queue_id()
-        answer = with_id(refusal.reply, id)
+        answer = with_id(refusal.reply, id, self._texts)
         record = refused_by_core(id, self._desk.clock.now(), self.session, envelope, [recipient], refusal, answer)
         await self._keep_within_budget(record)
         return answer
@@ -323,7 +331,7 @@ class Reception:
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
         refusal = transaction.refusal or self._core_refusal(message)
         if refusal is not None:
-            refused = with_id(refusal.reply, mail.id)
+            refused = with_id(refusal.reply, mail.id, self._texts)
             addresses = [destination.facts.address for destination in mail.destinations]
             record = refused_by_core(mail.id, at, mail.session, mail.envelope, addresses, refusal, refused, message)
             self._log_verdicts(record)
@@ -360,6 +368,11 @@ class Reception:
             log.exception("delivery was not told", id=item.id)
 
     # --- small steps ---
+
+    @property
+    def _texts(self) -> Mapping[str, str]:
+        """The admin's words for replies."""
+        return self._desk.judge(self.session.role).replies
 
     def _open(self) -> _Transaction:
         if self._transaction is None:

@@ -10,10 +10,11 @@ from datetime import datetime
 
 from mailward.formats.message import MessageView
 from mailward.formats.trace import count_received, count_received_by
+from mailward.model import replies
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.envelope import Envelope
 from mailward.model.ids import QueueId
-from mailward.model.reply import Reply, reply
+from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Verdict
 from mailward.services.rates import Rates
@@ -43,13 +44,11 @@ class CoreRefusal:
     reply: Reply
 
 
-TOO_MANY_HOPS = CoreRefusal("hops", reply(554, "5.4.6", "Too many hops, this message is going in circles"))
-LOOP = CoreRefusal("loop", reply(554, "5.4.6", "This message has been here before, it is going in circles"))
-SEVERAL_FOR_NULL = CoreRefusal("null reverse-path", reply(550, "5.5.3", "A message from <> is for fewer recipients"))
-BINARY_ELSEWHERE = CoreRefusal(
-    "binary content", reply(554, "5.6.0", "Binary content stands outside of a part whose transfer encoding says so")
-)
-HEADER_TOO_BIG = CoreRefusal("header", reply(554, "5.6.0", "The header of this message is larger than this server accepts"))
+TOO_MANY_HOPS = CoreRefusal("hops", replies.TOO_MANY_HOPS)
+LOOP = CoreRefusal("loop", replies.LOOP)
+SEVERAL_FOR_NULL = CoreRefusal("null reverse-path", replies.SEVERAL_FOR_NULL)
+BINARY_ELSEWHERE = CoreRefusal("binary content", replies.BINARY_ELSEWHERE)
+HEADER_TOO_BIG = CoreRefusal("header", replies.HEADER_TOO_BIG)
 
 
 def core_refusal(message: MessageView, hostname: str) -> CoreRefusal | None:

@@ -13,10 +13,10 @@ from mailward.intake.refusing import CoreRefusal
 from mailward.model.address import ForwardPath
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.model.reply import NO_SUCH_USER, RELAY_DENIED
+from mailward.model.replies import RELAY_DENIED, UNKNOWN_RECIPIENT
 from mailward.policy.ruling import RecipientFacts
 
-UNKNOWN_MAILBOX = CoreRefusal("unknown mailbox", NO_SUCH_USER)
+UNKNOWN_MAILBOX = CoreRefusal("unknown mailbox", UNKNOWN_RECIPIENT)
 NO_RELAY = CoreRefusal("relay guard", RELAY_DENIED)
 
 

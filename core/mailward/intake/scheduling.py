@@ -4,10 +4,8 @@ from datetime import datetime, timedelta
 
 from mailward.model.decision import utc_text
 from mailward.model.envelope import MailParameters
-from mailward.model.reply import Reply, reply
-
-PAST_RELEASE = reply(501, "5.5.4", "HOLDUNTIL names a moment that is over")
-BACK_BEFORE_RELEASE = reply(501, "5.5.4", "BY ends before the message may go")
+from mailward.model.replies import BACK_BEFORE_RELEASE, PAST_RELEASE
+from mailward.model.reply import Reply
 
 
 def untimely(parameters: MailParameters, now: datetime) -> Reply | None:

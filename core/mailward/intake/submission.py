@@ -15,13 +15,11 @@ from mailward.formats.mailboxes import Mailbox, read_address_list
 from mailward.formats.message import MessageView
 from mailward.intake.ports import Directory
 from mailward.intake.refusing import HEADER_TOO_BIG, CoreRefusal
+from mailward.model import replies
 from mailward.model.address import Address, ReversePath
 from mailward.model.identity import Identity
-from mailward.model.reply import reply
 
-NOT_YOUR_REVERSE_PATH = CoreRefusal(
-    "reverse-path", reply(553, "5.7.1", "This reverse-path does not belong to the account that logged in")
-)
+NOT_YOUR_REVERSE_PATH = CoreRefusal("reverse-path", replies.NOT_YOUR_REVERSE_PATH)
 
 ONCE = (*SINGLETONS, "Content-Type", "Content-Transfer-Encoding", "Content-Disposition")
 """RFC 5322 section 3.6 and RFC 2045: readers, and our signature, would take different ones of several."""
@@ -74,14 +72,14 @@ class SubmissionRights:
 def unreadable(name: str) -> CoreRefusal:
     """Readers could find different authors in it."""
     needs = "The message needs one From field with" if name == "From" else f"The {name} field must hold"
-    return CoreRefusal("author", reply(550, "5.6.0", f"{needs} exactly one address"))
+    return CoreRefusal("author", replies.UNREADABLE_AUTHOR.filled(needs=needs))
 
 
 def not_yours(name: str) -> CoreRefusal:
-    return CoreRefusal("author", reply(550, "5.7.1", f"The address in {name} does not belong to the account that logged in"))
+    return CoreRefusal("author", replies.NOT_YOUR_AUTHOR.filled(field=name))
 
 
-AUTHORS_TOO_LONG = CoreRefusal("author", reply(550, "5.6.0", f"From and Sender are longer than {MAX_AUTHOR_OCTETS} octets"))
+AUTHORS_TOO_LONG = CoreRefusal("author", replies.AUTHORS_TOO_LONG.filled(octets=MAX_AUTHOR_OCTETS))
 
 
 def header_refusal(message: MessageView) -> CoreRefusal | None:
@@ -90,12 +88,12 @@ def header_refusal(message: MessageView) -> CoreRefusal | None:
         line = field.name or field.raw.partition(b"\n")[0].strip().decode("latin-1")
         shown = _NOT_SHOWN.sub("?", line[:_MOST_SHOWN]) or "?"
         if field.is_malformed:
-            return CoreRefusal("field", reply(550, "5.6.0", f"The header line '{shown}' is not a name, a colon and a value"))
+            return CoreRefusal("field", replies.MALFORMED_FIELD.filled(line=shown))
         if _CONTROL.search(field.raw):
-            return CoreRefusal("field", reply(550, "5.6.0", f"The {shown} field holds a control character"))
+            return CoreRefusal("field", replies.CONTROL_IN_FIELD.filled(field=shown))
     for name in ONCE:
         if len(message.all(name)) > 1:
-            return CoreRefusal("field", reply(550, "5.6.0", f"The message has more than one {name} field"))
+            return CoreRefusal("field", replies.FIELD_TWICE.filled(field=name))
     return None
 
 

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from mailward.intake.refusing import CoreRefusal
+from mailward.model import replies
 from mailward.model.address import ForwardPath
-from mailward.model.reply import NO_SUCH_USER, reply
 
 YES_S, NO_S, UNKNOWN_S = 12 * 3600.0, 3600.0, 60.0
 """How long an answer holds, give or take a fifth, so that not all are asked again at once."""
@@ -21,10 +21,8 @@ MOST_KEPT = 100_000
 MOST_ASKED = 20
 """At the same time; who comes then is told as if the next hop had not answered."""
 
-REFUSED_THERE = CoreRefusal("recipient verification", NO_SUCH_USER)
-NOT_VERIFIED = CoreRefusal(
-    "recipient verification", reply(450, "4.1.1", "This recipient cannot be verified now, try again later")
-)
+REFUSED_THERE = CoreRefusal("recipient verification", replies.UNKNOWN_RECIPIENT)
+NOT_VERIFIED = CoreRefusal("recipient verification", replies.NOT_VERIFIED)
 
 Ask = Callable[[ForwardPath], Awaitable[bool | None]]
 """True: the next hop takes mail for it. False: it does not, for good. None: not known now."""

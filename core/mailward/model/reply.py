@@ -1,6 +1,7 @@
-"""SMTP replies (RFC 5321 section 4.2) with enhanced status codes (RFC 3463), and the named replies we use."""
+"""SMTP replies (RFC 5321 section 4.2) with enhanced status codes (RFC 3463)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,12 +10,15 @@ class Reply:
 
     code: three digits. enhanced: "5.7.1", or None where RFC 2034 wants none (greeting, EHLO, 3xx).
     lines: printable ASCII, without code and line end. closes: the server ends the connection after it.
+    name: in the table of `replies`, by which an admin can word it; "" when its text is certain. values: what its words may name.
     """
 
     code: int
     enhanced: str | None
     lines: tuple[str, ...]
     closes: bool = False
+    name: str = field(default="", compare=False)
+    values: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def is_positive(self) -> bool:
@@ -24,6 +28,16 @@ class Reply:
         """One line for people and logs: "554 5.7.1 text"."""
         head = str(self.code) if self.enhanced is None else f"{self.code} {self.enhanced}"
         return f"{head} {' '.join(self.lines)}"
+
+    def filled(self, **values: object) -> "Reply":
+        """The same with values in the place of the names in braces."""
+        texts = {name: str(value) for name, value in values.items()}
+        return replace(self, lines=tuple(line.format_map(texts) for line in self.lines), values=tuple(texts.items()))
+
+    def worded(self, texts: Mapping[str, str]) -> "Reply":
+        """The reply with its text certain: the admin's for its name, if there is one, else its own."""
+        text = texts.get(self.name) if self.name else None
+        return self if text is None else replace(self, lines=(text.format_map(dict(self.values)),), name="")
 
     def to_octets(self) -> bytes:
         """The reply as sent, every line at most 512 octets (RFC 5321 section 4.5.3.1.5), anything unprintable as '?'."""
@@ -41,16 +55,3 @@ class Reply:
 def reply(code: int, enhanced: str | None, text: str, *, closes: bool = False) -> Reply:
     """A reply of one line."""
     return Reply(code, enhanced, (text,), closes)
-
-
-LOCAL_ERROR = reply(451, "4.3.0", "Temporary local problem, please try again later")
-TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "Too many recipients")
-INSUFFICIENT_STORAGE = reply(452, "4.3.1", "Insufficient system storage, please try again later")
-MESSAGE_TOO_BIG = reply(552, "5.3.4", "Message is larger than this server accepts")
-NO_SUCH_USER = reply(550, "5.1.1", "No such mailbox here")
-RELAY_DENIED = reply(554, "5.7.1", "Relaying is not permitted here")
-REJECTED = reply(554, "5.7.1", "Message rejected by policy")
-SHUTTING_DOWN = reply(421, "4.3.2", "Service is shutting down, please try again later", closes=True)
-TOO_MANY_CONNECTIONS = reply(421, "4.7.0", "Too many connections from your address", closes=True)
-NO_ROOM = reply(421, "4.3.2", "Too many connections, please try again later", closes=True)
-TIMED_OUT = reply(421, "4.4.2", "Timed out waiting for input", closes=True)

@@ -7,7 +7,7 @@ behind its final dot must not cancel a commit. tests/integration/test_aiosmtpd_c
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,7 +17,8 @@ from aiosmtpd.smtp import SMTP, TLSSetupException
 from mailward.formats.network import Network, is_in, normal_ip
 from mailward.intake.reception import Reception
 from mailward.model.ids import new_session_id
-from mailward.model.reply import LOCAL_ERROR, NO_ROOM, SHUTTING_DOWN, TIMED_OUT, TOO_MANY_CONNECTIONS, Reply
+from mailward.model.replies import LOCAL_ERROR, NO_ROOM, OK, SHUTTING_DOWN, TIMED_OUT, TOO_MANY_CONNECTIONS
+from mailward.model.reply import Reply
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission
 from mailward.net.listening import SocketListener
@@ -26,7 +27,6 @@ from mailward.net.tls import tls_facts
 from mailward.net.tracing import ConnectionTrace, Traces
 from mailward.protocol.smtp.events import Answer, Asked, Event, TlsAsked, XclientAsked
 from mailward.protocol.smtp.server import SmtpServer
-from mailward.protocol.smtp.server_replies import OK
 from mailward.protocol.smtp.states import Limits
 
 log = structlog.get_logger("mailward.smtp")
@@ -93,6 +93,7 @@ class SmtpConnection(_Unsearched, SMTP):
             lmtp=settings.lmtp,
             opened_at=datetime.now(UTC),
         )
+        self._machine.texts = listener.texts(settings.role)
         self._reception: Reception | None = None
         self._inbox: list[bytes] = []
         self._inbox_octets = 0
@@ -399,7 +400,7 @@ class SmtpConnection(_Unsearched, SMTP):
 
 
 class SmtpListener(SocketListener):
-    """One listening socket and its clients."""
+    """One listening socket and its clients. texts: the admin's words for replies, as they are today."""
 
     def __init__(
         self,
@@ -408,6 +409,7 @@ class SmtpListener(SocketListener):
         tls_context: ssl.SSLContext | None,
         admission: Admission,
         traces: Traces | None = None,
+        texts: Callable[[Role], Mapping[str, str]] = lambda role: {},
     ) -> None:
         super().__init__(
             tls_context,
@@ -418,6 +420,7 @@ class SmtpListener(SocketListener):
         )
         self.settings = settings
         self.reception_factory = reception_factory
+        self.texts = texts
         self.traces = traces or Traces()
         self.connections: dict[SmtpConnection, asyncio.Task[None]] = {}
         admission.on_stress.append(self._hurry)

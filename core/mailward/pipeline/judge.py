@@ -1,6 +1,6 @@
 """Who judges? One policy with its plugins, ready to try any number of mail transactions at once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from mailward.api.services import Clock, Services
 from mailward.model.session import Session
@@ -51,6 +51,11 @@ class Judge:
         self.hostname = hostname
         enabled = tuple(enabled_plugins(policy, host, services_of))
         self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s)
+
+    @property
+    def replies(self) -> Mapping[str, str]:
+        """The admin's words for the replies of `model.replies`, by name."""
+        return self.policy.replies
 
     def begin(self, session: Session) -> Trial:
         """A fresh trial for one mail transaction; nothing of an earlier one is in it."""

@@ -18,7 +18,8 @@ from mailward.model.envelope import Envelope
 from mailward.model.errors import LocalError
 from mailward.model.evidence import AuthResult, EvidenceSet, FactValue
 from mailward.model.ids import QueueId
-from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply
+from mailward.model.replies import LOCAL_ERROR, REJECTED
+from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
 from mailward.pipeline.chain import Called, Calls, Chain
@@ -161,7 +162,7 @@ class Trial:
             for alarm in ruling.alarms:
                 _log.error("policy_alarm", id=queue_id, rcpt=ruling.recipient, alarm=alarm)
         takes_each = session.lmtp or envelope.parameters.prdr
-        outcome = separate(rulings, queue_id) if takes_each else combine(rulings, queue_id)
+        outcome = (separate if takes_each else combine)(rulings, queue_id, bench.policy.replies)
         failed = {called.call.plugin for called in self._calls if called.failed}
         return Judgement(
             reply=outcome.reply,
@@ -222,7 +223,7 @@ class Trial:
     ) -> Judgement:
         source = Source("core", "an unforeseen error; the log has it under this id")
         decisions = tuple(Ruling(r.address, Verdict.TEMPFAIL, 0.0, source).decision() for r in recipients)
-        reply = with_id(LOCAL_ERROR, queue_id)
+        reply = with_id(LOCAL_ERROR, queue_id, self._bench.policy.replies)
         evidence = EvidenceSet(tuple(called.call for called in self._calls))
         record = self._record(queue_id, session, envelope, message, {}, evidence, decisions, reply)
         return Judgement(reply, decisions, (), tuple(() for _ in recipients), (), record)

@@ -15,6 +15,7 @@ from mailward.api.plugin import Plugin
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.model.errors import Problem
+from mailward.model.replies import REPLIES
 from mailward.model.verdict import Verdict
 from mailward.policy.cases import policy_tests
 from mailward.policy.directions import RULES, Direction
@@ -27,6 +28,7 @@ from mailward.policy.schema import LimitKeys, ListKeys, OverrideKeys, Points, va
 from mailward.policy.settings import plugin_policy
 from mailward.policy.stages import Stage
 from mailward.policy.tests import PolicyTest
+from mailward.policy.texts import TextError, wording
 from mailward.policy.values import Limit, Override, PluginPolicy, Rule
 
 _LIMITS: tuple[Literal["junk", "quarantine", "reject"], ...] = ("junk", "quarantine", "reject")
@@ -55,6 +57,7 @@ class Parts(TypedDict):
     lists: Lists
     vocabulary: Vocabulary
     needed: Group
+    replies: Mapping[str, str]
     tests: tuple[PolicyTest, ...]
     warnings: tuple[Problem, ...]
 
@@ -98,6 +101,7 @@ def check(
         lists=lists,
         vocabulary=vocabulary,
         needed=_needed(everything, vocabulary),
+        replies=_replies(layers, problems),
         tests=_tests(layers, vocabulary, below | {rule.name for rule in everything}, problems),
         warnings=tuple(warnings),
     )
@@ -138,7 +142,7 @@ def _entries(layers: Sequence[Layer]) -> dict[str, Node]:
 
 
 def _check_shapes(root: Node, problems: list[Problem]) -> None:
-    for name in ("lists", "plugins", "scores", "limits"):
+    for name in ("lists", "plugins", "scores", "limits", "replies"):
         section = root.at(name)
         if section is not None and section.value is not None and not isinstance(section.value, dict):
             problems.append(Problem(section.where, name, "a mapping was expected"))
@@ -247,6 +251,23 @@ def _weights(
             elif points is not None:
                 weights[name] = points
     return weights
+
+
+def _replies(layers: Sequence[Layer], problems: list[Problem]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for name, node in merged([layer.root.at("replies") for layer in layers]).items():
+        path = f"replies.{name}"
+        text = validate(str, node, path, problems)
+        if name not in REPLIES:
+            hint = nearest(name, REPLIES) or "docs/reference/replies.md has them all."
+            place = next(layer.root.where_of(["replies", name]) for layer in layers if layer.root.at("replies", name) is not None)
+            problems.append(Problem(place, path, f"no reply is called '{name}'", hint))
+        elif text is not None:
+            try:
+                texts[name] = wording(text, REPLIES[name])
+            except TextError as error:
+                problems.append(Problem(node.where, path, str(error)))
+    return texts
 
 
 def _limits(roots: Sequence[Node], path: str, base: Sequence[Limit], problems: list[Problem]) -> tuple[Limit, ...]:

@@ -12,7 +12,8 @@ import cel
 
 from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
 from mailward.model.evidence import EvidenceSet, FactValue, StoredFinding
-from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply, reply
+from mailward.model.replies import DEFERRED, LOCAL_ERROR, REJECTED
+from mailward.model.reply import Reply
 from mailward.model.verdict import Source, Verdict
 from mailward.policy.match import ConditionFailed
 from mailward.policy.ruling import Ruling
@@ -30,7 +31,6 @@ from mailward.policy.values import (
     View,
 )
 
-DEFERRED = reply(451, "4.7.1", "Deferred by policy, please try again later")
 Lookup = Callable[[str], FactValue]
 
 

@@ -35,6 +35,7 @@ class DirectionRules:
 _MESSAGES = DirectionRules(("mail", "rcpt", "message"), frozenset(Verdict), {}, frozenset({"enforce", "shadow", "off"}))
 _ONLY_PLUGINS = "An outbound policy only has `plugins:`. Judge mail in submission.yaml, before it is taken."
 _NO_RECIPIENT = "A login has no recipient; write `rules:`."
+_NOT_SAID = "Word the replies of a login in submission.yaml."
 
 RULES: Mapping[Direction, DirectionRules] = {
     "inbound": _MESSAGES,
@@ -42,13 +43,13 @@ RULES: Mapping[Direction, DirectionRules] = {
     "outbound": DirectionRules(
         (),
         frozenset({Verdict.TEMPFAIL, Verdict.ACCEPT}),
-        dict.fromkeys(("scores", "limits", "rules", "overrides", "tests", "lists"), _ONLY_PLUGINS),
+        dict.fromkeys(("scores", "limits", "rules", "overrides", "tests", "lists", "replies"), _ONLY_PLUGINS),
         frozenset({"enforce", "off"}),
     ),
     "access": DirectionRules(
         ("auth",),
         frozenset({Verdict.REJECT, Verdict.TEMPFAIL, Verdict.ACCEPT}),
-        {"overrides": _NO_RECIPIENT},
+        {"overrides": _NO_RECIPIENT, "replies": _NOT_SAID},
         frozenset({"enforce", "off"}),
     ),
 }

@@ -30,6 +30,7 @@ class Policy:
 
     plugins: every plugin it names, by name, in the order of the files. rules: of this file; preset_rules: of what it extends;
     removed: names of preset rules that this file turns off. weights: points of every known symbol at strength 1.
+    replies: the admin's words for replies, by the names of `model.replies`.
     warnings: what does not hinder but should be known. tests: all of them, the live ones too. files_digest: of the YAML read.
     """
 
@@ -44,6 +45,7 @@ class Policy:
     lists: Lists
     vocabulary: Vocabulary
     needed: Group
+    replies: Mapping[str, str]
     tests: tuple[PolicyTest, ...]
     warnings: tuple[Problem, ...]
     files_digest: bytes

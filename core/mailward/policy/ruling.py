@@ -3,14 +3,17 @@
 Values and one pure function; who decides a single ruling is `decide`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mailward.model.address import ForwardPath
 from mailward.model.decision import RecipientDecision
 from mailward.model.edits import Edit
-from mailward.model.reply import LOCAL_ERROR, REJECTED, Reply
+from mailward.model.replies import ACCEPTED, LOCAL_ERROR, REJECTED
+from mailward.model.reply import Reply
 from mailward.model.verdict import Source, Verdict
+
+_OWN_WORDS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,44 +105,49 @@ class Outcome:
         return tuple(ruling.decision() for ruling in self.rulings)
 
 
-def combine(rulings: Sequence[Ruling], id: str = "") -> Outcome:
-    """One reply for at least one ruling; `id` is put into its text when it is not empty.
+def combine(rulings: Sequence[Ruling], id: str = "", texts: Mapping[str, str] = _OWN_WORDS) -> Outcome:
+    """One reply for at least one ruling; `id` is put into its text when it is not empty. texts: as in `with_id`.
 
     Any tempfail: 451 and nobody gets it. All reject, or one heeded rejection: 5xx for all. Else 250, and copies whose
     rejection can no longer be said go to the quarantine: never a bounce (RFC 5321 section 6.1 leaves no other way).
     """
     deferred = [r for r in rulings if r.verdict is Verdict.TEMPFAIL]
     if deferred:
-        return Outcome(with_id(deferred[0].reply or LOCAL_ERROR, id), _all_as(Verdict.TEMPFAIL, rulings))
+        return Outcome(with_id(deferred[0].reply or LOCAL_ERROR, id, texts), _all_as(Verdict.TEMPFAIL, rulings))
     rejected = [r for r in rulings if r.verdict is Verdict.REJECT]
     heeded = [r for r in rejected if r.heeded]
     if rejected and (heeded or len(rejected) == len(rulings)):
         first = (heeded or rejected)[0]
-        return Outcome(with_id(first.reply or REJECTED, id), _all_as(Verdict.REJECT, rulings))
+        return Outcome(with_id(first.reply or REJECTED, id, texts), _all_as(Verdict.REJECT, rulings))
     kept = tuple(_as(Verdict.QUARANTINE, r) if r.verdict is Verdict.REJECT else r for r in rulings)
-    return Outcome(accepted(id), kept)
+    return Outcome(accepted(id, texts), kept)
 
 
-def separate(rulings: Sequence[Ruling], id: str = "") -> Outcome:
+def separate(rulings: Sequence[Ruling], id: str = "", texts: Mapping[str, str] = _OWN_WORDS) -> Outcome:
     """A reply for each of at least one ruling, which all stay as they are (LMTP, PRDR).
 
     The common reply is positive when anybody gets the message, else the first temporary one, else the first.
     """
     usual = {Verdict.TEMPFAIL: LOCAL_ERROR, Verdict.REJECT: REJECTED}
-    replies = tuple(with_id(r.reply or usual[r.verdict], id) if r.verdict in usual else accepted(id) for r in rulings)
+    replies = tuple(
+        with_id(r.reply or usual[r.verdict], id, texts) if r.verdict in usual else accepted(id, texts) for r in rulings
+    )
     return Outcome(min(replies, key=lambda answer: answer.code // 100), tuple(rulings), replies)
 
 
-def accepted(id: str) -> Reply:
+def accepted(id: str, texts: Mapping[str, str] = _OWN_WORDS) -> Reply:
     """The reply of a message that was taken."""
-    return Reply(250, "2.0.0", (f"Accepted, id {id}" if id else "Accepted",))
+    taken = ACCEPTED.worded(texts)
+    return replace(taken, lines=(f"{taken.lines[0]}, id {id}",), name="") if id else taken
 
 
-def with_id(reply: Reply, id: str) -> Reply:
-    """The same reply with the id at the end of its last line, so that the peer's postmaster can name it to ours."""
-    if not id:
-        return reply
-    return replace(reply, lines=(*reply.lines[:-1], f"{reply.lines[-1]} (id {id})"))
+def with_id(reply: Reply, id: str, texts: Mapping[str, str] = _OWN_WORDS) -> Reply:
+    """The reply in the admin's words, the id at the end of its last line, so that the peer's postmaster can name it to ours.
+
+    texts: by the names of `model.replies`.
+    """
+    said = reply.worded(texts)
+    return replace(said, lines=(*said.lines[:-1], f"{said.lines[-1]} (id {id})"), name="") if id else said
 
 
 def _all_as(verdict: Verdict, rulings: Sequence[Ruling]) -> tuple[Ruling, ...]:

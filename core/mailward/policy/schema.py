@@ -241,6 +241,8 @@ class PolicyKeys:
     rules: tuple[RuleKeys, ...] = ()
     """The first enforced rule with `then` that matches decides."""
     overrides: tuple[OverrideKeys, ...] = ()
+    replies: Mapping[str, str] = field(default_factory=dict)
+    """Texts of the core's own replies, by name."""
     tests: tuple[TestKeys, ...] = ()
 
 

@@ -13,6 +13,8 @@ from mailward.model.reply import Reply
 from mailward.model.verdict import Verdict
 
 MAX_TEXT = 200
+MAX_WORDING = 400
+"""Of the core's own replies: code, enhanced code and id fit beside it into 512 octets (RFC 5321 section 4.5.3.1.5)."""
 _BRACE = re.compile(r"\{([^{}]*)\}")
 _REPLY = re.compile(r"([0-9]{3}) ([245]\.[0-9]{1,3}\.[0-9]{1,3}) (.+)")
 _PRINTABLE = re.compile(r"[ -~]*")
@@ -76,6 +78,18 @@ def reply_text(text: str, verdict: Verdict) -> ReplyText:
     if not codes.fullmatch(code) or enhanced[0] != code[0]:
         raise TextError(f'the code {code} {enhanced} does not fit {verdict.value}; "{_EXAMPLES[verdict]}" does')
     return ReplyText(int(code), enhanced, template(rest))
+
+
+def wording(text: str, of: Reply) -> str:
+    """An admin's text for a reply of the core, with `{names}` of that reply's own values only. Raises TextError."""
+    if not text.strip() or not _PRINTABLE.fullmatch(text):
+        raise TextError("printable ASCII on one line was expected")
+    if len(text) > MAX_WORDING:
+        raise TextError(f"the text has {len(text)} characters; at most {MAX_WORDING} fit into a reply with its code and id")
+    own = _BRACE.findall(of.lines[0])
+    if set(_BRACE.findall(text)) - set(own) or re.search(r"[{}]", _BRACE.sub("", text)):
+        raise TextError(f"this reply can fill in {', '.join(f'{{{name}}}' for name in own) or 'nothing'}, and no other brace")
+    return text
 
 
 def shown(value: FactValue) -> str:

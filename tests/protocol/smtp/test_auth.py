@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailward.model.errors import LocalError
-from mailward.model.reply import SHUTTING_DOWN, reply
+from mailward.model.replies import SHUTTING_DOWN
+from mailward.model.reply import reply
 from mailward.protocol.smtp.events import AuthAsked, AuthChallenge, AuthResponse, Fault, Faulted
 from mailward.protocol.smtp.states import Limits, State
 from support.smtp_machine import LIMITS, Client, machine

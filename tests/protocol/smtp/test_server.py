@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailward.model.errors import LocalError
-from mailward.model.reply import SHUTTING_DOWN, Reply, reply
+from mailward.model.replies import SHUTTING_DOWN, START_MAIL_INPUT
+from mailward.model.reply import Reply, reply
 from mailward.protocol.smtp.events import Content, DataAsked, Event, Fault, Faulted, MessageAsked, TlsAsked
-from mailward.protocol.smtp.server_replies import START_MAIL_INPUT
 from mailward.protocol.smtp.states import MOVES, Limits, State
 from support.smtp_machine import LIMITS, Client, machine
 

@@ -10,7 +10,8 @@ from mailward.intake.relaying import Destination, RelayGuard
 from mailward.model.address import Address
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.model.reply import NO_SUCH_USER, RELAY_DENIED, Reply
+from mailward.model.replies import RELAY_DENIED, UNKNOWN_RECIPIENT
+from mailward.model.reply import Reply
 from mailward.protocol.smtp.params import parse_rcpt
 from mailward.protocol.smtp.refused import RefusedError
 from support.smtp_reception import post
@@ -64,7 +65,7 @@ def test_t_relay_01_03_other_domains_are_refused(guard: RelayGuard, path: str) -
 def test_t_relay_02_04_07_08_09_the_local_part_is_opaque(guard: RelayGuard, path: str) -> None:
     answer = rcpt(guard, path)
     assert isinstance(answer, Reply)
-    assert answer is NO_SUCH_USER or answer.code == 553
+    assert answer is UNKNOWN_RECIPIENT or answer.code == 553
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from mailward.formats.edits import render
 from mailward.formats.message import MessageView
 from mailward.intake.refusing import HEADER_TOO_BIG
 from mailward.intake.submission import ONCE, _only_address
+from mailward.model.replies import LOGIN_FIRST
 from mailward.model.session import Role, TlsFacts
 from mailward.protocol.smtp.events import MailAsked
 from mailward.protocol.smtp.params import parse_mail
-from mailward.protocol.smtp.server_replies import LOGIN_FIRST
 from support.smtp_reception import Post, Talk, post
 
 HELLO = b"Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n"

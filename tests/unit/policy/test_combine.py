@@ -2,7 +2,8 @@
 
 import pytest
 
-from mailward.model.reply import LOCAL_ERROR, REJECTED, reply
+from mailward.model.replies import LOCAL_ERROR, REJECTED
+from mailward.model.reply import reply
 from mailward.model.verdict import Source, Verdict
 from mailward.policy import Ruling, combine
 from mailward.policy.ruling import separate

@@ -40,5 +40,5 @@ def test_the_examples_make_a_policy(tmp_path: Path) -> None:
         whole |= yaml.safe_load(example)
     path = tmp_path / "inbound.yaml"
     path.write_text(yaml.safe_dump(whole, sort_keys=False))
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
     assert all(result.passed for result in load_policy(path, PLUGINS, stages=STAGES).run_tests())

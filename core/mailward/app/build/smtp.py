@@ -3,7 +3,7 @@
 import asyncio
 import os
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -145,11 +145,14 @@ class SmtpRole:
                 proxies=listener.proxy_from,
             )
             context = self._shared.contexts.get(listener.name)
-            started = SmtpListener(settings, reception, context, admissions[listener.protocol], self._traces)
+            started = SmtpListener(settings, reception, context, admissions[listener.protocol], self._traces, self._texts)
             await started.serve(sock)
             self._listeners.append(started)
         self._looking = asyncio.create_task(watch_for_stress(admissions.values()))
         await self._watching.start()
+
+    def _texts(self, role: Role) -> Mapping[str, str]:
+        return self._judges[role].replies
 
     def reload(self, config: Config) -> None:
         """Transactions under way keep the old judge. Raises ConfigError, and then nothing has changed."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
+from mailward.model.replies import AUTH_CANCELLED, AUTH_NO_BASE64, AUTH_NO_MECHANISM, AUTH_SYNTAX
 from mailward.protocol.sasl import NoResponseError, encode, initial_response, response
 from mailward.protocol.smtp.events import AuthAsked, AuthResponse
 from mailward.protocol.smtp.refused import RefusedError
-from mailward.protocol.smtp.server_replies import AUTH_CANCELLED, AUTH_NO_BASE64, AUTH_NO_MECHANISM, AUTH_SYNTAX
 
 
 def parse_auth(argument: bytes, mechanisms: Collection[str]) -> AuthAsked:

@@ -6,19 +6,17 @@ RFC 5321 section 4.1.1.4 for DATA, RFC 3030 section 2 for BDAT.
 from dataclasses import dataclass, replace
 
 from mailward.formats.lines import LineCounter, LineFacts
-from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
+from mailward.model import replies
+from mailward.model.reply import Reply
 from mailward.protocol.framing import ContentFault, ContentReader, fault_of, has_stray, mended
 from mailward.protocol.smtp.events import Fault
 from mailward.protocol.smtp.states import Limits
 
-_TOO_BIG = (Fault.TOO_BIG, MESSAGE_TOO_BIG)
+_TOO_BIG = (Fault.TOO_BIG, replies.MESSAGE_TOO_BIG)
 _FAULTS = {
-    ContentFault.BARE_NEWLINE: (
-        Fault.SMUGGLING,
-        reply(550, "5.5.2", "The message holds CR or LF outside a CRLF", closes=True),
-    ),
-    ContentFault.NUL: (Fault.NUL, reply(554, "5.6.0", "The message holds an octet of value 0", closes=True)),
-    ContentFault.LINE_TOO_LONG: (Fault.TOO_BIG, reply(552, "5.3.4", "A line of the message is too long")),
+    ContentFault.BARE_NEWLINE: (Fault.SMUGGLING, replies.BARE_NEWLINE),
+    ContentFault.NUL: (Fault.NUL, replies.NUL_IN_MESSAGE),
+    ContentFault.LINE_TOO_LONG: (Fault.TOO_BIG, replies.LONG_LINE_IN_MESSAGE),
 }
 
 

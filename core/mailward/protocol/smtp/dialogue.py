@@ -1,10 +1,12 @@
 """Where an SMTP server connection stands and what it has said: state, replies not yet sent, errors counted."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
 from mailward.model.errors import LocalError
-from mailward.model.reply import TOO_MANY_RECIPIENTS, Reply
+from mailward.model.replies import TOO_MANY_RECIPIENTS
+from mailward.model.reply import Reply
 from mailward.protocol.smtp.events import Event, Fault, Faulted
 from mailward.protocol.smtp.states import MOVES, Limits, State
 from mailward.protocol.smtp.watching import Watcher, reply_lines
@@ -27,6 +29,8 @@ class Dialogue:
         self._errors = 0
         self._junk = self._long_lines = self._failed_logins = 0
         self.state = State.CONNECTED
+        self.texts: Mapping[str, str] = {}
+        """The admin's words for replies, by the names of `model.replies`; set by the adapter."""
         self.watcher: Watcher | None = None
         """Set by the adapter when somebody watches the connection."""
 
@@ -72,6 +76,7 @@ class Dialogue:
         self.state = to
 
     def _send(self, answer: Reply) -> None:
+        answer = answer.worded(self.texts)
         self._out += _octets(answer)
         if self.watcher is not None:
             for line in reply_lines(answer):

@@ -11,11 +11,11 @@ from typing import get_args
 from mailward.formats.address import parse_forward_path, parse_reverse_path
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.xtext import XTEXT, decode_xtext, utf8_address_of_octets, utf8_address_xtext
+from mailward.model import replies
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.envelope import BodyType, MailParameters, Notify, RcptParameters
-from mailward.model.reply import MESSAGE_TOO_BIG, Reply, reply
-from mailward.protocol.smtp.refused import RefusedError
-from mailward.protocol.smtp.server_replies import BDAT_SYNTAX
+from mailward.model.reply import Reply
+from mailward.protocol.smtp.refused import RefusedError, wrong_value
 from mailward.protocol.smtp.submitting import Submitting
 
 _PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\x80-\xff]+))?")
@@ -28,12 +28,8 @@ MAX_ORIGINAL_RECIPIENT = 500
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _OCTETS_BEYOND_ASCII = re.compile(r"\+[89A-F][0-9A-F]")
 
-UTF8_ADDRESS = reply(553, "5.6.7", "That address needs the SMTPUTF8 parameter of MAIL")
-ENVID_SYNTAX = reply(501, "5.5.4", f"ENVID wants at most {MAX_ENVELOPE_ID} octets of xtext")
-ORCPT_SYNTAX = reply(
-    501, "5.5.4", f"ORCPT wants a type, a semicolon, and an address as xtext, {MAX_ORIGINAL_RECIPIENT} octets in all"
-)
-NO_PARAMETERS_IN_HELO = reply(555, "5.5.4", "Parameters need a session opened by EHLO")
+ENVID_SYNTAX = wrong_value("ENVID", f"wants at most {MAX_ENVELOPE_ID} octets of xtext")
+ORCPT_SYNTAX = wrong_value("ORCPT", f"wants a type, a semicolon, and an address as xtext, {MAX_ORIGINAL_RECIPIENT} octets in all")
 
 
 def parse_mail(
@@ -56,7 +52,7 @@ def parse_mail(
     try:
         path, rest = parse_reverse_path(text, smtputf8=not text.isascii())
     except AddressSyntaxError as error:
-        raise RefusedError(reply(553, "5.1.7", f"Reverse-path: {error}")) from error
+        raise RefusedError(replies.BAD_REVERSE_PATH.filled(problem=error)) from error
     parameters = MailParameters()
     for name, value in _split(rest, extended=extended):
         if name == "AUTH" and auth:
@@ -65,14 +61,14 @@ def parse_mail(
             parameters = replace(parameters, prdr=True)
         elif name == "REQUIRETLS" and tls:
             if value is not None:
-                raise RefusedError(reply(501, "5.5.4", "REQUIRETLS takes no value"))
+                raise RefusedError(wrong_value("REQUIRETLS", "takes no value"))
             parameters = replace(parameters, require_tls=True)
         elif submitting is not None and (found := submitting.parameter(parameters, name, value or "")) is not None:
             parameters = found
         else:
             parameters = _mail_parameter(parameters, name, value, size_limit_octets)
     if not parameters.smtputf8 and not text[: len(text) - len(rest)].isascii():
-        raise RefusedError(UTF8_ADDRESS)
+        raise RefusedError(replies.UTF8_ADDRESS)
     return path, parameters
 
 
@@ -85,12 +81,12 @@ def parse_rcpt(argument: bytes, *, extended: bool, smtputf8: bool) -> tuple[Forw
     try:
         path, rest = parse_forward_path(text, smtputf8=not text.isascii())
     except AddressSyntaxError as error:
-        raise RefusedError(reply(553, "5.1.3", f"Forward-path: {error}")) from error
+        raise RefusedError(replies.BAD_FORWARD_PATH.filled(problem=error)) from error
     parameters = RcptParameters()
     for name, value in _split(rest, extended=extended):
         parameters = _rcpt_parameter(parameters, name, value or "", smtputf8=smtputf8)
     if not smtputf8 and not text[: len(text) - len(rest)].isascii():
-        raise RefusedError(UTF8_ADDRESS)
+        raise RefusedError(replies.UTF8_ADDRESS)
     return path, parameters
 
 
@@ -101,13 +97,13 @@ def parse_bdat(argument: bytes) -> tuple[int, bool]:
     """
     found = _CHUNK.fullmatch(argument)
     if found is None:
-        raise RefusedError(BDAT_SYNTAX)
+        raise RefusedError(replies.BDAT_SYNTAX)
     return int(found[1]), found[2] is not None
 
 
 def _after_keyword(argument: bytes, keyword: bytes, syntax: str) -> bytes:
     if argument[: len(keyword)].upper() != keyword:
-        raise RefusedError(reply(501, "5.5.4", f"Syntax: {syntax}"))
+        raise RefusedError(replies.PATH_SYNTAX.filled(syntax=syntax))
     # A space before the path is not in the grammar, but so common that refusing it would refuse mail (RFC 5321 4.1.1.2).
     return argument[len(keyword) :].removeprefix(b" ").rstrip(b" ")
 
@@ -117,56 +113,56 @@ def _split(rest: bytes, *, extended: bool) -> list[tuple[str, str | None]]:
     if not rest:
         return []
     if not rest.startswith(b" "):
-        raise RefusedError(reply(501, "5.5.4", "A space was expected behind the path"))
+        raise RefusedError(replies.SPACE_WANTED)
     if not extended:
-        raise RefusedError(NO_PARAMETERS_IN_HELO)
+        raise RefusedError(replies.NO_PARAMETERS_IN_HELO)
     found: dict[str, str | None] = {}
     for word in rest.split():
         match = _PARAMETER.fullmatch(word)
         if match is None:
-            raise RefusedError(reply(501, "5.5.4", "A parameter is malformed"))
+            raise RefusedError(replies.MALFORMED_PARAMETER)
         name = match[1].decode("ascii").upper()
         if name in found:
-            raise RefusedError(reply(501, "5.5.4", f"Parameter {name} is given twice"))
+            raise RefusedError(replies.PARAMETER_TWICE.filled(parameter=name))
         try:
             found[name] = None if match[2] is None else match[2].decode("utf-8")  # RFC 6531 section 3.3: beyond ASCII too
         except UnicodeDecodeError as error:
-            raise RefusedError(reply(501, "5.5.4", "A parameter is malformed")) from error
+            raise RefusedError(replies.MALFORMED_PARAMETER) from error
     return list(found.items())
 
 
 def _check_auth(value: str | None) -> None:
     """AUTH names who submitted the message elsewhere (RFC 4954 section 5). It is read and ignored."""
     if not value or not (value == "<>" or XTEXT.fullmatch(value)):
-        raise RefusedError(reply(501, "5.5.4", "AUTH wants <> or a mailbox as xtext"))
+        raise RefusedError(wrong_value("AUTH", "wants <> or a mailbox as xtext"))
 
 
 def _mail_parameter(parameters: MailParameters, name: str, value: str | None, size_limit_octets: int) -> MailParameters:
     if name == "SIZE":
         if value is None or not _SIZE.fullmatch(value):
-            raise RefusedError(reply(501, "5.5.4", "SIZE wants a number of octets"))
+            raise RefusedError(wrong_value("SIZE", "wants a number of octets"))
         if int(value) > size_limit_octets:
-            raise RefusedError(MESSAGE_TOO_BIG)
+            raise RefusedError(replies.MESSAGE_TOO_BIG)
         return replace(parameters, size_octets=int(value))
     if name == "BODY":
         try:
             return replace(parameters, body=BodyType((value or "").upper()))
         except ValueError as error:
-            raise RefusedError(reply(501, "5.5.4", "BODY wants 7BIT, 8BITMIME or BINARYMIME")) from error
+            raise RefusedError(wrong_value("BODY", "wants 7BIT, 8BITMIME or BINARYMIME")) from error
     if name == "SMTPUTF8":
         if value is not None:
-            raise RefusedError(reply(501, "5.5.4", "SMTPUTF8 takes no value"))
+            raise RefusedError(wrong_value("SMTPUTF8", "takes no value"))
         return replace(parameters, smtputf8=True)
     if name == "RET":
         match (value or "").upper():
             case "FULL" | "HDRS" as ret:
                 return replace(parameters, ret=ret)
-        raise RefusedError(reply(501, "5.5.4", "RET wants FULL or HDRS"))
+        raise RefusedError(wrong_value("RET", "wants FULL or HDRS"))
     if name == "ENVID":
         if not value or len(value) > MAX_ENVELOPE_ID:
             raise RefusedError(ENVID_SYNTAX)
         return replace(parameters, envelope_id=_decoded(value, ENVID_SYNTAX))
-    raise RefusedError(reply(555, "5.5.4", f"MAIL has no parameter {name} here"))
+    raise RefusedError(replies.UNKNOWN_PARAMETER.filled(command="MAIL", parameter=name))
 
 
 def _rcpt_parameter(parameters: RcptParameters, name: str, value: str, *, smtputf8: bool) -> RcptParameters:
@@ -174,11 +170,11 @@ def _rcpt_parameter(parameters: RcptParameters, name: str, value: str, *, smtput
         words = value.upper().split(",")
         notify = tuple(word for word in get_args(Notify) if word in words)
         if len(notify) != len(words) or ("NEVER" in notify and len(notify) > 1):
-            raise RefusedError(reply(501, "5.5.4", "NOTIFY wants NEVER, or some of SUCCESS,FAILURE,DELAY once each"))
+            raise RefusedError(wrong_value("NOTIFY", "wants NEVER, or some of SUCCESS,FAILURE,DELAY once each"))
         return replace(parameters, notify=notify)
     if name == "ORCPT":
         return replace(parameters, original_recipient=_original_recipient(value, smtputf8=smtputf8))
-    raise RefusedError(reply(555, "5.5.4", f"RCPT has no parameter {name} here"))
+    raise RefusedError(replies.UNKNOWN_PARAMETER.filled(command="RCPT", parameter=name))
 
 
 def _original_recipient(value: str, *, smtputf8: bool) -> str:
@@ -192,7 +188,7 @@ def _original_recipient(value: str, *, smtputf8: bool) -> str:
     try:
         if kind.lower() == "utf-8":
             if not (smtputf8 or text.isascii()):
-                raise RefusedError(UTF8_ADDRESS)
+                raise RefusedError(replies.UTF8_ADDRESS)
             return f"{kind};{utf8_address_xtext(text)}"
         if kind.lower() == "rfc822" and _OCTETS_BEYOND_ASCII.search(text):
             return f"utf-8;{utf8_address_of_octets(text)}"

@@ -14,11 +14,12 @@ RFC 3207 section 5).
 from collections.abc import Callable
 from datetime import datetime
 
+from mailward.model import replies
 from mailward.model.envelope import BodyType
 from mailward.model.errors import LocalError
-from mailward.model.reply import SHUTTING_DOWN, Reply, reply
+from mailward.model.replies import SHUTTING_DOWN
+from mailward.model.reply import Reply, reply
 from mailward.protocol.framing import Line, LineFault
-from mailward.protocol.smtp import server_replies as replies
 from mailward.protocol.smtp.events import (
     Answer,
     Asked,

@@ -5,10 +5,10 @@ What is learnt here holds until the session begins anew: behind a handshake, and
 
 from datetime import datetime
 
+from mailward.model import replies
 from mailward.model.errors import LocalError
 from mailward.model.reply import Reply, reply
 from mailward.protocol.framing import LineReader
-from mailward.protocol.smtp import server_replies as replies
 from mailward.protocol.smtp.auth import challenge_line, parse_auth, parse_response
 from mailward.protocol.smtp.events import (
     Asked,
@@ -29,6 +29,8 @@ from mailward.protocol.smtp.xclient import KEYWORD as XCLIENT
 from mailward.protocol.smtp.xclient import parse_xclient
 
 _LONGEST_NAME = 255
+_HELP = ("MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "HELP", "VRFY", "QUIT")
+"""The commands that HELP names on every listener."""
 _LATER = ("CHUNKING", "BINARYMIME", "DSN", "ENHANCEDSTATUSCODES")
 
 
@@ -94,7 +96,7 @@ class SessionCommands(MailTransactions):
         hello = ("LHLO",) if self._lmtp else ("EHLO", "HELO")
         starttls = ("STARTTLS",) if self._offer_starttls else ()
         auth = ("AUTH",) if self._mechanisms and self._tls else ()
-        self._send(reply(214, "2.0.0", " ".join((*hello, *replies.COMMANDS, *starttls, *auth))))
+        self._send(reply(214, "2.0.0", " ".join((*hello, *_HELP, *starttls, *auth))))
         return []
 
     def _starttls(self, argument: bytes) -> list[Event]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from mailward.model.envelope import DeliverBy, MailParameters
-from mailward.model.reply import reply
-from mailward.protocol.smtp.refused import RefusedError
+from mailward.model.replies import HOLD_TWICE
+from mailward.protocol.smtp.refused import RefusedError, wrong_value
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -39,7 +39,7 @@ class Submitting:
         """The parameters with this one; None when it is none of ours. Raises RefusedError."""
         match name:
             case "HOLDFOR" | "HOLDUNTIL" if parameters.hold_for_s is not None or parameters.hold_until is not None:
-                raise RefusedError(reply(501, "5.5.4", "HOLDFOR and HOLDUNTIL exclude each other"))
+                raise RefusedError(HOLD_TWICE)
             case "HOLDFOR":
                 return replace(parameters, hold_for_s=self._seconds(value))
             case "HOLDUNTIL":
@@ -48,13 +48,13 @@ class Submitting:
                 return replace(parameters, deliver_by=_deliver_by(value))
             case "MT-PRIORITY":
                 if not _PRIORITY.fullmatch(value):
-                    raise RefusedError(reply(501, "5.5.4", "MT-PRIORITY wants a number from -9 to 9"))
+                    raise RefusedError(wrong_value("MT-PRIORITY", "wants a number from -9 to 9"))
                 return replace(parameters, priority=int(value))
         return None
 
     def _seconds(self, value: str) -> int:
         if not _SECONDS.fullmatch(value) or not 0 < int(value) <= self.hold_s:
-            raise RefusedError(reply(501, "5.5.4", f"HOLDFOR wants from 1 to {self.hold_s} seconds"))
+            raise RefusedError(wrong_value("HOLDFOR", f"wants from 1 to {self.hold_s} seconds"))
         return int(value)
 
     def _moment(self, value: str) -> datetime:
@@ -63,15 +63,15 @@ class Submitting:
         except ValueError:
             moment = None
         if moment is None or moment > self.latest:
-            raise RefusedError(reply(501, "5.5.4", f"HOLDUNTIL wants a moment up to {self.latest:%Y-%m-%dT%H:%M:%SZ}"))
+            raise RefusedError(wrong_value("HOLDUNTIL", f"wants a moment up to {self.latest:%Y-%m-%dT%H:%M:%SZ}"))
         return moment.astimezone(UTC)
 
 
 def _deliver_by(value: str) -> DeliverBy:
     found = _BY.fullmatch(value)
     if found is None:
-        raise RefusedError(reply(501, "5.5.4", "BY wants seconds, a semicolon, and R or N, behind which T may stand"))
+        raise RefusedError(wrong_value("BY", "wants seconds, a semicolon, and R or N, behind which T may stand"))
     deliver_by = DeliverBy(int(found[1]), found[2].upper() == "R", bool(found[3]))
     if deliver_by.returns and deliver_by.within_s <= 0:  # RFC 2852 section 4
-        raise RefusedError(reply(501, "5.5.4", "BY in mode R wants more than 0 seconds"))
+        raise RefusedError(wrong_value("BY", "in mode R wants more than 0 seconds"))
     return deliver_by

@@ -5,9 +5,10 @@ Chunks follow their command without waiting for a reply, so wherever BDAT cannot
 none of them may ever be taken for a command (T-SMTP-15, T-SMTP-16).
 """
 
-from mailward.model.reply import MESSAGE_TOO_BIG, TOO_MANY_RECIPIENTS, Reply, reply
+from mailward.model import replies
+from mailward.model.replies import MESSAGE_TOO_BIG, TOO_MANY_RECIPIENTS
+from mailward.model.reply import Reply
 from mailward.protocol.framing import LineReader
-from mailward.protocol.smtp import server_replies as replies
 from mailward.protocol.smtp.content import Chunks, MailData, Piece, Skipped
 from mailward.protocol.smtp.dialogue import Dialogue
 from mailward.protocol.smtp.events import (
@@ -213,7 +214,7 @@ class MailTransactions(Dialogue):
             return [*events, *self._ahead_without_leave()]
         if isinstance(data, Chunks) and not data.is_last:
             self._move(State.CHUNKS)
-            self._send(reply(250, "2.0.0", f"{self._chunk[0]} octets received"))
+            self._send(replies.CHUNK_OK.filled(octets=self._chunk[0]))
             return events
         return [*events, *self._ask(MessageAsked(data.size_octets, data.lines))]
 

@@ -8,9 +8,9 @@ import ipaddress
 import re
 
 from mailward.formats.network import normal_ip
+from mailward.model.replies import XCLIENT_SYNTAX
 from mailward.protocol.smtp.events import XclientAsked
 from mailward.protocol.smtp.refused import RefusedError
-from mailward.protocol.smtp.server_replies import XCLIENT_SYNTAX
 
 KEYWORD = "XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT"
 _ATTRIBUTES = frozenset(KEYWORD.split()[1:])
