@@ -22,6 +22,7 @@ need curl curl
 need postfix postfix
 need smtp-source postfix
 need dovecot dovecot-imapd
+need /usr/lib/dovecot/lmtp dovecot-lmtpd
 need mutt mutt
 need fetchmail fetchmail
 need mpop mpop

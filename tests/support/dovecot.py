@@ -4,23 +4,25 @@ import contextlib
 import getpass
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.processes import RunningProgram, free_port, program
+from support.processes import RunningProgram, free_port, greets, program
 
 USER = "demo@example.test"
 PASSWORD = "correct horse battery staple"
 
 
 class Dovecot:
-    """Serves IMAP without TLS on `port`, mail in mdbox format, every write synced."""
+    """Serves IMAP without TLS on `port`, every write synced. lmtp: it takes mail on `lmtp_socket`, too."""
 
-    def __init__(self, folder: Path, mail_format: str) -> None:
+    def __init__(self, folder: Path, mail_format: str, *, lmtp: bool) -> None:
         dovecot = program("dovecot", "dovecot-imapd")
+        if lmtp:
+            program("/usr/lib/dovecot/lmtp", "dovecot-lmtpd")
         self.port = free_port()
+        self.lmtp_socket = folder / "run/lmtp"
         self._config = folder / "dovecot.conf"
         self._log = folder / "dovecot.log"
         user = "mailward" if os.geteuid() == 0 else getpass.getuser()
@@ -33,7 +35,7 @@ class Dovecot:
             f"""base_dir = {folder / "run"}
 state_dir = {folder / "state"}
 log_path = /dev/stderr
-protocols = imap
+protocols = imap{" lmtp" if lmtp else ""}
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
@@ -66,25 +68,19 @@ service anvil {{
 """
         )
         self._process = RunningProgram([dovecot, "-F", "-c", str(self._config)], self._log)
-        self._process.wait_until(self._greets)
+        self._process.wait_until(lambda: greets(self.port, b"* OK"))
         self.pid = int((folder / "run/master.pid").read_text())
-
-    def _greets(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 2) as probe:
-            probe.settimeout(5)
-            return probe.recv(100).startswith(b"* OK")
-        return False
 
     def stop(self) -> None:
         self._process.stop()
 
 
 @contextlib.contextmanager
-def dovecot(mail_format: str = "mdbox") -> Iterator[Dovecot]:
+def dovecot(mail_format: str = "mdbox", *, lmtp: bool = False) -> Iterator[Dovecot]:
     """A running Dovecot with an empty mailbox."""
     folder = Path(tempfile.mkdtemp(prefix="mailward-dovecot-"))
     folder.chmod(0o755)
-    made = Dovecot(folder, mail_format)
+    made = Dovecot(folder, mail_format, lmtp=lmtp)
     try:
         yield made
     finally:

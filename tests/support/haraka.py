@@ -7,13 +7,12 @@ import contextlib
 import json
 import shutil
 import smtplib
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from support.processes import RunningProgram, free_port, program
+from support.processes import RunningProgram, free_port, greets, program
 from support.server import open_folder
 
 PROGRAM = Path(__file__).parents[2] / ".cache/haraka/node_modules/Haraka/bin/haraka"
@@ -55,13 +54,7 @@ class Haraka:
         for name, text in settings.items():
             (folder / "config" / name).write_text(text)
         self._process = RunningProgram([program("node", "npm"), str(PROGRAM), "-c", str(folder)], folder / "log")
-        self._process.wait_until(self._greets, limit_s=60)
-
-    def _greets(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 2) as probe:
-            probe.settimeout(5)
-            return probe.recv(100).startswith(b"220")
-        return False
+        self._process.wait_until(lambda: greets(self.port), limit_s=60)
 
     def send(self, octets: bytes, sender: str, *to: str, mail: tuple[str, ...] = ()) -> None:
         """Hand it a message. mail: parameters of that command."""

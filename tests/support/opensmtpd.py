@@ -9,13 +9,12 @@ import os
 import shutil
 import signal
 import smtplib
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.processes import RunningProgram, free_port, program, unpacked
+from support.processes import RunningProgram, free_port, greets, program, unpacked
 from support.server import open_folder
 
 _USERS = "opensmtpd:x:65531:65531::/var/lib/opensmtpd/empty:/usr/sbin/nologin\nopensmtpq:x:65532:65532::/:/usr/sbin/nologin\n"
@@ -55,7 +54,7 @@ class OpenSmtpd:
         self._process = RunningProgram(
             [program("unshare", "util-linux"), *arguments, str(folder), str(certificate), str(daemon)], folder / "log"
         )
-        self._process.wait_until(lambda: all(map(_greets, self.ports.values())))
+        self._process.wait_until(lambda: all(map(greets, self.ports.values())))
 
     def send(
         self, route: str, octets: bytes, sender: str, *to: str, mail: tuple[str, ...] = (), rcpt: tuple[str, ...] = ()
@@ -71,12 +70,6 @@ class OpenSmtpd:
         """All at once: its process namespace ends with its first process, which heeds no polite signal."""
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.stop()
-
-
-def _greets(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as probe:
-        return probe.recv(100).startswith(b"220")
-    return False
 
 
 @contextlib.contextmanager

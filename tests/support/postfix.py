@@ -6,7 +6,6 @@ It has its own configuration, queue and ports; Postfix insists on being started 
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.processes import free_port, program
+from support.processes import free_port, greets, program
 
 START_LIMIT_S = 20.0
 
@@ -73,7 +72,7 @@ queue_run_delay = 5s
         )
         self._run("start")
         deadline = time.monotonic() + START_LIMIT_S
-        while not self._greets():
+        while not greets(self.port):
             if time.monotonic() > deadline:
                 pytest.fail(f"Postfix did not start:\n{self.log()}")
             time.sleep(0.05)
@@ -97,12 +96,6 @@ queue_run_delay = 5s
         )
         if done.returncode != 0:
             pytest.fail(f"postfix {command}: {done.stdout}{done.stderr}")
-
-    def _greets(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 2) as probe:
-            probe.settimeout(5)
-            return probe.recv(100).startswith(b"220")
-        return False
 
     def queued(self) -> int:
         """How many messages are still in its queue."""

@@ -1,5 +1,6 @@
 """How do tests start real servers? Free loopback ports, a wait for readiness, and a clean end of what was started."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -26,6 +27,13 @@ def unpacked(package: str) -> Path:
     if not folder.is_dir():
         pytest.fail(f"this test needs the Debian package {package} unpacked: contrib/dev/test-packages.sh does it")
     return folder
+
+
+def greets(port: int, greeting: bytes = b"220") -> bool:
+    """A server on this loopback port has begun to talk."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as probe:
+        return probe.recv(100).startswith(greeting)
+    return False
 
 
 _GIVEN: set[int] = set()
