@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from measure import Subject, compare
+from measure import Report, Subject, compare
 
 from support import dovecot as peer
 from support.server import PASSWORD, Server, server
@@ -71,31 +71,31 @@ def message(number: int) -> bytes:
     ).encode()
 
 
-def run(rounds: int) -> None:
+def run(rounds: int, report: Report) -> None:
     with server() as mailward, peer.dovecot() as other:
         assert mailward.process is not None
         clients = {
-            "mailward": (mailward.process.pid, _mailward(mailward)),
-            "dovecot": (other.pid, Client(other.port)),
+            "mailward": ((mailward.process.pid,), _mailward(mailward)),
+            "dovecot": ((other.pid,), Client(other.port)),
         }
         appended = {name: 0 for name in clients}
 
-        def append(name: str, client: Client) -> float:
+        def append(name: str, client: Client) -> dict[str, float]:
             begun = time.perf_counter()
             for _ in range(MESSAGES // rounds):
                 client.command("APPEND INBOX", message(appended[name]))
                 appended[name] += 1
-            return time.perf_counter() - begun
+            return {"messages": time.perf_counter() - begun}
 
         subjects = [Subject(n, p, lambda n=n, c=c: append(n, c)) for n, (p, c) in clients.items()]  # type: ignore[misc]
-        compare("APPEND, synced each, 1 session", subjects, rounds, MESSAGES // rounds)
+        compare(report, "APPEND, synced each, 1 session", subjects, rounds, MESSAGES // rounds)
         for _, client in clients.values():
             client.command("SELECT INBOX")
         for command, count in FETCHES:
             subjects = [Subject(n, p, lambda c=c: _timed(c, command)) for n, (p, c) in clients.items()]  # type: ignore[misc]  # noqa: B023
             for subject in subjects:
                 subject.run()
-            compare(command[:34], subjects, rounds, count)
+            compare(report, command[:34], subjects, rounds, count)
 
 
 def _mailward(target: Server) -> Client:
@@ -103,7 +103,7 @@ def _mailward(target: Server) -> Client:
     return Client(target.port("imap"), tls=lambda plain: context.wrap_socket(plain, server_hostname="localhost"))
 
 
-def _timed(client: Client, command: str) -> float:
+def _timed(client: Client, command: str) -> dict[str, float]:
     begun = time.perf_counter()
     client.command(command)
-    return time.perf_counter() - begun
+    return {"messages": time.perf_counter() - begun}

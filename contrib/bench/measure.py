@@ -1,81 +1,90 @@
-"""What the benchmarks share: CPU time of process trees, and how figures are printed."""
+"""What the benchmarks share: servers measured in turns, and how the figures are printed: a table, or an object of JSON a line."""
 
-import os
+import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def tree(pid: int) -> set[int]:
-    """A process and all its descendants."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry.name))
-    found, todo = set(), [pid]
-    while todo:
-        current = todo.pop()
-        found.add(current)
-        todo += children.get(current, [])
-    return found
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds used so far by a process, its descendants, and those of them that have ended and were waited for."""
-    total = 0
-    for member in tree(pid):
-        try:
-            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += sum(int(value) for value in fields[11:15])
-    return total / TICKS
-
-
-def peak_octets(pid: int) -> int:
-    """The most memory that each process of a tree ever had at once, added up; what they share is counted in each."""
-    total = 0
-    for member in tree(pid):
-        try:
-            lines = Path(f"/proc/{member}/status").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    return total
+from processes import cpu_s, wait_until_idle
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One server. run: does the work of a cell once and returns seconds. pid: whose tree's CPU is counted."""
+    """One server in one cell. pids: of its first processes. run: does the work once, and returns seconds by what was reached.
+
+    The last of them is what servers are compared by: {"accepted": 1.2, "readable": 1.9}.
+    """
 
     name: str
-    pid: int
-    run: Callable[[], float]
+    pids: tuple[int, ...]
+    run: Callable[[], Mapping[str, float]]
 
 
-def compare(cell: str, subjects: Sequence[Subject], rounds: int, count: int) -> None:
-    """Measure each subject in turn, `rounds` times, and print rates and the ratio of the first to each other one."""
-    rates: dict[str, list[float]] = {s.name: [] for s in subjects}
-    cpu: dict[str, list[float]] = {s.name: [] for s in subjects}
-    for _ in range(rounds):
-        for subject in subjects:
-            before = cpu_s(subject.pid)
-            seconds = subject.run()
-            rates[subject.name].append(count / seconds)
-            cpu[subject.name].append((cpu_s(subject.pid) - before) / count * 1000)
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Figures of several rounds."""
+
+    rounds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.rounds)
+
+    def text(self, digits: int) -> str:
+        return f"{self.median:,.{digits}f} [{min(self.rounds):,.{digits}f}-{max(self.rounds):,.{digits}f}]"
+
+    def raw(self) -> dict[str, object]:
+        return {"median": self.median, "low": min(self.rounds), "high": max(self.rounds), "rounds": self.rounds}
+
+
+class Report:
+    """Where figures go."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._part = ""
+
+    def part(self, name: str) -> None:
+        self._part = name
+        if not self._as_json:
+            print(f"\n== {name}", flush=True)
+
+    def table(self, cell: str, rows: Mapping[str, Mapping[str, Spread]], digits: Mapping[str, int]) -> None:
+        """One cell: for each server its figures by name. digits: behind the point, of each figure, in the order of the columns."""
+        if self._as_json:
+            for server, figures in rows.items():
+                raw = {name: spread.raw() for name, spread in figures.items()}
+                print(json.dumps({"part": self._part, "cell": cell, "server": server} | raw), flush=True)
+            return
+        names = [name for name in digits if any(name in figures for figures in rows.values())]
+        print(f"\n  {cell:<36}" + "".join(f"{name:>26}" for name in names))
+        for server, figures in rows.items():
+            texts = [figures[name].text(digits[name]) if name in figures else "" for name in names]
+            print(f"    {server:<34}" + "".join(f"{text:>26}" for text in texts), flush=True)
+
+
+def compare(report: Report, cell: str, subjects: Sequence[Subject], rounds: int, count: int) -> None:
+    """Measure the subjects in turns, every other round backwards, and report their rates, processor time and ratios.
+
+    count: of what one run does. A ratio is the first subject's rate divided by another's of the same round. Processor time is
+    counted until a server is idle again, so what it leaves for later counts.
+    """
+    seconds: dict[str, list[Mapping[str, float]]] = {subject.name: [] for subject in subjects}
+    used: dict[str, list[float]] = {subject.name: [] for subject in subjects}
+    for number in range(rounds):
+        for subject in subjects if number % 2 == 0 else reversed(subjects):
+            before_s = cpu_s(subject.pids)
+            seconds[subject.name].append(subject.run())
+            wait_until_idle(subject.pids)
+            used[subject.name].append(cpu_s(subject.pids) - before_s)
     first = subjects[0].name
-    for subject in subjects:
-        own = rates[subject.name]
-        ratios = [a / b for a, b in zip(rates[first], own, strict=True)]
-        versus = "" if subject.name == first else f"   {first} is {statistics.median(ratios):.2f} times as fast"
-        print(
-            f"  {cell:<34} {subject.name:<10} {statistics.median(own):>10.0f}/s [{min(own):.0f}-{max(own):.0f}]"
-            f"   CPU {statistics.median(cpu[subject.name]):.3f} s per 1000{versus}"
-        )
+    rows: dict[str, dict[str, Spread]] = {}
+    for name, runs in seconds.items():
+        rows[name] = {f"{reached}/s": Spread(tuple(count / run[reached] for run in runs)) for reached in runs[0]}
+        rows[name]["CPU s per 1000"] = Spread(tuple(s / count * 1000 for s in used[name]))
+        if name != first:
+            deciding = list(runs[0])[-1]
+            ratios = [theirs[deciding] / ours[deciding] for ours, theirs in zip(seconds[first], runs, strict=True)]
+            rows[name][f"{first} to it"] = Spread(tuple(ratios))
+    rates = [f"{reached}/s" for runs in seconds.values() for reached in runs[0]]
+    report.table(cell, rows, {name: 0 for name in rates} | {"CPU s per 1000": 2, f"{first} to it": 2})

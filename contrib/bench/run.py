@@ -1,11 +1,12 @@
-"""Benchmarks: Mailward and its peers side by side in one run, alternating, medians and ratios.
+"""Benchmarks: Mailward and its peers side by side in one run, alternating, medians with lowest and highest, and ratios.
 
-`make bench` runs all of it (a few minutes); `python contrib/bench/run.py smtp --rounds 5` a part. Only ratios of one run
-count: the same cell moves by up to two between runs of a busy machine. Nothing here fails on a slow figure.
+`make bench` runs all of it; `make bench BENCH_ARGS="smtp --rounds 3"` a part. Only ratios of one run count: the same cell moves by
+up to two between runs of a busy machine. Nothing here fails on a slow figure.
 """
 
 import argparse
 import datetime
+import os
 import platform
 import sys
 from pathlib import Path
@@ -14,23 +15,43 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tes
 
 import imap
 import parse
+import profiling
 import smtp
+from measure import Report
 
-PARTS = {"parse": parse.run, "smtp": smtp.run, "imap": imap.run}
+COMPARED = {"smtp": smtp.run, "imap": imap.run}
+PARTS = ("parse", *COMPARED)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"which: {', '.join(PARTS)} (default: all)")
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"which: {', '.join(PARTS)} (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each cell is measured on each server (default 3)")
+    parser.add_argument("--json", action="store_true", help=f"an object a line in place of tables; {' and '.join(COMPARED)} only")
+    parser.add_argument("--profile", action="store_true", help="not how fast smtp is, but what takes its time")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    cores = len(__import__("os").sched_getaffinity(0))
-    print(f"{datetime.date.today()}, {platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}")
+    if options.rounds < 1:
+        parser.error("--rounds is at least 1")
+    if options.json and "parse" in options.parts:
+        parser.error(f"--json: parse has tables only; name {' or '.join(COMPARED)}")
+    if options.profile and list(options.parts) != ["smtp"]:
+        parser.error("--profile is for smtp: run.py smtp --profile")
+    cores = len(os.sched_getaffinity(0))
+    if not options.json:
+        print(
+            f"{datetime.date.today()}, {platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}"
+        )
+    report = Report(as_json=options.json)
     for part in options.parts:
-        print(f"\n== {part}")
-        PARTS[part](options.rounds)
+        report.part(part)
+        if options.profile:
+            profiling.run()
+        elif part == "parse":
+            parse.run(options.rounds)
+        else:
+            COMPARED[part](options.rounds, report)
 
 
 if __name__ == "__main__":
