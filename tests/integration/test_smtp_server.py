@@ -1,9 +1,11 @@
 """SMTP over real sockets and real TLS, on asyncio's loop and on uvloop."""
 
 import asyncio
+import ipaddress
 import smtplib
 import socket
 import ssl
+import time
 
 import aiosmtplib
 import pytest
@@ -183,6 +185,28 @@ def test_t_smtp_21_an_early_talker_gets_no_service(start: Start, desk: Post) -> 
             client.sendall(b"EHLO early.example.net\r\n")
             early += read_reply(client).startswith("554 5.5.1")
     assert early > 0  # octets that lost the race against our accept are not early
+
+
+def test_t_smtp_21_who_cannot_wait_for_a_late_greeting_is_sent_away_at_once(start: Start) -> None:
+    service = start(greet_delay_s=20.0)
+    with service.connect() as client:
+        begun = time.monotonic()
+        client.sendall(b"EHLO early.example.net\r\n")
+        assert read_all(client) == "554 5.5.1 You must wait for the greeting\r\n"
+        assert time.monotonic() - begun < 10
+    with service.connect():
+        pass  # gone before it was greeted
+    service.run(_gone(service))
+
+
+def test_a_late_greeting_comes_after_its_time_and_at_once_to_hosts_that_are_exempt(start: Start) -> None:
+    exempt = Admission(AdmissionLimits(exempt=(ipaddress.ip_network("127.0.0.0/8"),)))
+    for admission, least_s, most_s in ((None, 1.0, 20.0), (exempt, 0.0, 0.9)):
+        with start(greet_delay_s=1.0, admission=admission).connect() as client:
+            begun = time.monotonic()
+            assert read_reply(client).startswith("220 ")
+            assert least_s <= time.monotonic() - begun < most_s
+            assert say(client, "EHLO c.example.net").startswith("250")
 
 
 def test_t_smtp_08_every_octet_in_its_own_segment(start: Start, desk: Post) -> None:

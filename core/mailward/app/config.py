@@ -25,7 +25,7 @@ class Listener:
     """One port, or one unix socket. tls: none, starttls (offered) or implicit (from the first octet).
 
     unix: the socket, None for a port. proxy_from: the load balancers in front of it; empty where clients come by themselves.
-    xclient_from: the mail servers that may say by XCLIENT whose mail they pass on.
+    xclient_from: the mail servers that may say by XCLIENT whose mail they pass on. greet_delay_s: how late it greets.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Listener:
     proxy_from: tuple[Network, ...] = ()
     unix: "UnixSocket | None" = None
     xclient_from: tuple[Network, ...] = ()
+    greet_delay_s: float = 0.0
 
     def __str__(self) -> str:
         """Where it listens, for people."""
@@ -108,7 +109,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
-    "listeners.NAME": ("protocol", "address", "port", "tls", "socket", "mode", "owner", "proxy_from", "xclient_from"),
+    "listeners.NAME": ("protocol", "address", "port", "tls", "socket", "mode", "owner", "proxy_from", "xclient_from",
+                       "greet_delay"),
     "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks"),
     "limits": tuple(Limits.__dataclass_fields__),
     "processes": ("smtp",),

@@ -31,6 +31,8 @@ from mailward.delivery.route import StaticHop
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.policy.nodes import Node, parse
 
+MOST_GREET_DELAY_S = 30.0
+"""Well within the five minutes that clients wait for a greeting (RFC 5321 section 4.5.3.2.1), and within the minute we wait."""
 _MODE = re.compile(r"0?[0-7]{3}")
 _HOST = re.compile(r"smtp:(?:\[(?P<literal>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
@@ -150,12 +152,16 @@ class _Reader(ValueReader):
         trusted = tuple(self.network(network) for network in self.items_of(item, "xclient_from"))
         if trusted and protocol not in ("smtp", "submission", "lmtp"):
             self.wrong(item.at("xclient_from") or item, f"listeners.{name}.xclient_from", f"{protocol} has no XCLIENT")
+        greet_delay_s = self.duration(item, "greet_delay", 0.0)
+        if greet_delay_s and (protocol != "smtp" or greet_delay_s > MOST_GREET_DELAY_S):
+            text = f"only smtp listeners may greet late, by {MOST_GREET_DELAY_S:g} s at most"
+            self.wrong(item.at("greet_delay") or item, f"listeners.{name}.greet_delay", text)
         if unix is not None:
             return Listener(name, protocol, "", 0, tls, proxies, unix, trusted)
         address, port = self.text(item, "address", "127.0.0.1"), self.number(item, "port", None, 1, 65535)
         if protocol == "lmtp" and port == 25:
             self.wrong(item.at("port") or item, f"listeners.{name}.port", "LMTP must not be on port 25 (RFC 2033 section 5)")
-        return Listener(name, protocol, address, port, tls, proxies, xclient_from=trusted)
+        return Listener(name, protocol, address, port, tls, proxies, xclient_from=trusted, greet_delay_s=greet_delay_s)
 
     def _unix_socket(self, name: str, item: Node, protocol: str) -> UnixSocket | None:
         where = item.at("socket")

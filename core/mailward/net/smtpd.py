@@ -6,6 +6,7 @@ behind its final dot must not cancel a commit. tests/integration/test_aiosmtpd_c
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ class SmtpSettings:
 
     mechanisms: of SASL, on submission listeners; None where nobody can log in. buffer_octets: input kept while a decision is
     awaited; past it, reading stops. implicit_tls: TLS from the first octet. proxies: as in `SocketListener`. lmtp: the protocol.
-    xclient_from: who may say by XCLIENT whose mail comes.
+    xclient_from: who may say by XCLIENT whose mail comes. greet_delay_s: how late strangers are greeted, so that those who cannot
+    wait show themselves.
     """
 
     hostname: str
@@ -54,6 +56,7 @@ class SmtpSettings:
     buffer_octets: int = 256 * 1024
     proxies: tuple[Network, ...] = ()
     xclient_from: tuple[Network, ...] = ()
+    greet_delay_s: float = 0.0
 
 
 class _Unsearched:
@@ -244,6 +247,7 @@ class SmtpConnection(_Unsearched, SMTP):
             self._machine.hurry()
         self._machine.trust_xclient(trusted=is_in(peer, settings.xclient_from))
         await asyncio.sleep(0)  # what an early talker sent comes in now
+        await self._wait_before_greeting(peer)
         if self._inbox:
             self._machine.receive_data(self._take())
         await self._carry_out(reception, self._machine.greet())
@@ -257,16 +261,29 @@ class SmtpConnection(_Unsearched, SMTP):
                 log.info("lost connection", session=session.id, peer=peer, after=self._machine.last_verb)
                 return
 
+    async def _wait_before_greeting(self, peer: str) -> None:
+        """Until the client cannot wait any longer, at most (T-SMTP-21). Not when places are few: waiting takes one."""
+        admission = self._listener.admission
+        if not self._settings.greet_delay_s or admission.is_stressed or is_in(peer, admission.limits.exempt):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.greet_delay_s):
+                await self._until_woken()
+
     async def _receive(self) -> bytes:
         """All that came in, b"" when something else is to be looked at: the end, a deadline, draining."""
         if not self._inbox and not self._ended and self._last_reply is None:
             self._expect_input()
+            await self._until_woken()
+        return self._take()
+
+    async def _until_woken(self) -> None:
+        if not self._inbox and not self._ended and self._last_reply is None:
             self._waiter = self.loop.create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._take()
 
     def _take(self) -> bytes:
         octets = self._inbox[0] if len(self._inbox) == 1 else b"".join(self._inbox)

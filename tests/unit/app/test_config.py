@@ -65,6 +65,16 @@ def test_a_whole_configuration(folder: Path) -> None:
     [
         ("hostname: MX.Example.test", "hostnam: x.test", "mailward.yaml:2:1  hostnam: no such key\n    Did you mean 'hostname'?"),
         ("version: 1", "version: 2", "mailward.yaml:1:10  version: this release reads version 1"),
+        (
+            "port: 2025",
+            "port: 2025, greet_delay: 31s",
+            "mailward.yaml:6:71  listeners.mx.greet_delay: only smtp listeners may greet late, by 30 s at most",
+        ),
+        (
+            "tls: implicit",
+            "tls: implicit, greet_delay: 2s",
+            "mailward.yaml:7:83  listeners.imaps.greet_delay: only smtp listeners may greet late, by 30 s at most",
+        ),
         ("port: 2025", "port: 99999", "mailward.yaml:6:52  port: a whole number from 1 to 65535 was expected"),
         (
             "tls: implicit",

@@ -143,6 +143,7 @@ class SmtpRole:
                 lmtp=is_lmtp,
                 xclient_from=listener.xclient_from,
                 proxies=listener.proxy_from,
+                greet_delay_s=listener.greet_delay_s,
             )
             context = self._shared.contexts.get(listener.name)
             started = SmtpListener(settings, reception, context, admissions[listener.protocol], self._traces, self._texts)
