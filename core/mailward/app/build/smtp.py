@@ -33,9 +33,13 @@ from mailward.pipeline.judge import Judge
 from mailward.protocol.smtp.states import Limits
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
+from mailward.services.kept import kept_for
 from mailward.services.shared import Seats
 
 log = structlog.get_logger("mailward.worker")
+
+_LOOK_AT_DISK_S = 1.0
+"""A disk that fills is noticed so late; `limits.free_disk_octets` has room for that."""
 
 SMTP_PROTOCOLS = ("smtp", "submission", "lmtp")
 
@@ -117,7 +121,7 @@ class SmtpRole:
             clock=SystemClock(),
             run_blocking=self._blocking,
             on_committed=delivering.manager.offer,
-            free_octets=lambda: disk.free_octets(config.data),
+            free_octets=kept_for(_LOOK_AT_DISK_S, lambda: disk.free_octets(config.data)),
             least_free_octets=config.limits.free_disk_octets,
             allowances=self._shared.allowances,
             recorded=self._shared.recorded,
