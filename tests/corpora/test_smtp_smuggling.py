@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.net.smtpd import SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
 from support.corpora import corpus
 from support.doors import LISTENERS, Doors, doors
 from support.smtp_reception import Post, post

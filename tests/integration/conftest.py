@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailward.net.admission import Admission
-from mailward.net.smtpd import SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
 from support.clamd_server import clamd_server
 from support.dns_server import dns_server
 from support.smtp_reception import Post, post

@@ -1,4 +1,4 @@
-"""What our adapter relies on inside aiosmtpd and asyncio. A failure here means: look at net/smtpd.py before upgrading."""
+"""What our adapter relies on inside aiosmtpd and asyncio. A failure here means: look at net/smtp_connection.py before upgrading."""
 
 import asyncio
 import inspect
@@ -7,7 +7,8 @@ from importlib.metadata import version
 from aiosmtpd.smtp import SMTP
 
 from mailward.net.admission import Admission
-from mailward.net.smtpd import SmtpConnection, SmtpListener, SmtpSettings
+from mailward.net.smtp_connection import SmtpConnection, SmtpSettings
+from mailward.net.smtpd import SmtpListener
 
 
 class RecordingTransport(asyncio.Transport):

@@ -12,7 +12,7 @@ import pytest
 
 from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.patience import PatienceLimits
-from mailward.net.smtpd import SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
 from mailward.protocol.smtp.states import Limits
 from support.smtp_reception import Post
 from support.smtp_service import Service, Start, read_all, read_reply, say, trusting

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailward.disk import Disk
-from mailward.net.smtpd import SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
 from mailward.queue.spool import Spool
 from support.smtp_reception import post
 from support.smtp_service import running

@@ -15,7 +15,7 @@ import pytest
 from mailward.model.session import Role
 from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.patience import PatienceLimits
-from mailward.net.smtpd import SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
 from mailward.protocol.smtp.states import Limits
 from support.server import Server, server
 from support.smtp_service import Start, read_all, read_reply, say, trusting

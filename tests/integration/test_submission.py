@@ -14,7 +14,7 @@ from mailward.auth.authenticator import MECHANISMS
 from mailward.model.session import Role
 from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.patience import PatienceLimits
-from mailward.net.smtpd import SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
 from support.smtp_reception import Post
 from support.smtp_service import Service, Start, read_all, read_reply, say, trusting
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from mailward.disk import Disk
 from mailward.net.admission import Admission, AdmissionLimits
-from mailward.net.smtpd import SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
 from mailward.queue.spool import Spool
 from support.smtp_reception import Post
 from support.smtp_service import Service, Start, read_reply, trusting

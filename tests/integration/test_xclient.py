@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from mailward.net.admission import Admission, AdmissionLimits
-from mailward.net.smtpd import SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
 from support.processes import program
 from support.smtp_reception import Post
 from support.smtp_service import Start, read_all, read_reply, say, trusting

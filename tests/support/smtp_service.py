@@ -18,7 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from mailward.intake.reception import Reception
 from mailward.net.admission import Admission
-from mailward.net.smtpd import SmtpListener, SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
+from mailward.net.smtpd import SmtpListener
 from mailward.net.tls import server_context
 from support.smtp_reception import Post
 

@@ -26,7 +26,8 @@ from mailward.model.errors import ConfigError
 from mailward.model.session import Role, Session
 from mailward.net.admission import Admission, AdmissionLimits, watch_for_stress
 from mailward.net.authd import RemoteAuthenticator
-from mailward.net.smtpd import SmtpListener, SmtpSettings
+from mailward.net.smtp_connection import SmtpSettings
+from mailward.net.smtpd import SmtpListener
 from mailward.net.tls import renew_certificates
 from mailward.net.tracing import Traces, trace_server
 from mailward.pipeline.judge import Judge
