@@ -59,12 +59,12 @@ class Submitting:
 
     def _moment(self, value: str) -> datetime:
         try:
-            moment = datetime.fromisoformat(value.upper()) if _MOMENT.fullmatch(value) else None
-        except ValueError:
+            moment = datetime.fromisoformat(value.upper()).astimezone(UTC) if _MOMENT.fullmatch(value) else None
+        except (ValueError, OverflowError):  # the latter where UTC has no such year
             moment = None
         if moment is None or moment > self.latest:
             raise RefusedError(wrong_value("HOLDUNTIL", f"wants a moment up to {self.latest:%Y-%m-%dT%H:%M:%SZ}"))
-        return moment.astimezone(UTC)
+        return moment
 
 
 def _deliver_by(value: str) -> DeliverBy:
