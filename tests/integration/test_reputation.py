@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +87,14 @@ def test_mail_that_looks_odd_is_deferred_once_and_taken_on_retry(target: Server)
     answer = swaks(target, "127.0.0.4", "a@odd.example")
     assert answer.startswith("250 2.0.0 Accepted")
     assert "has come back after the delay" in explained(target, answer)
+
+
+def test_a_scan_is_not_remembered_as_a_first_try(target: Server, tmp_path: Path) -> None:
+    (tmp_path / "m.eml").write_text("From: a@scan.example\r\nSubject: x\r\n\r\nx\r\n")
+    arguments = ("--ip", "203.0.113.9", "--mail-from", "a@scan.example", "--rcpt", "demo@example.test")
+    for _ in range(2):
+        shown = target.run("scan", str(tmp_path / "m.eml"), *arguments, check=False).stdout
+        assert "for the first time" in shown
 
 
 def test_ordinary_mail_is_not_delayed(target: Server) -> None:

@@ -12,12 +12,17 @@ from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.resolver import DnsResolver
 from mailward.services.secrets import FolderSecrets
+from mailward.services.unkept import UnkeptKeyValue
 
 
 class PluginServices:
-    """The services of every plugin of one process; key-value files are opened when a plugin is first served."""
+    """The services of every plugin of one process; key-value files are opened when a plugin is first served.
 
-    def __init__(self, config: Config, credentials: Credentials | None = None) -> None:
+    keeps: False when nothing that a plugin writes may outlive this.
+    """
+
+    def __init__(self, config: Config, credentials: Credentials | None = None, *, keeps: bool = True) -> None:
+        self._keeps = keeps
         self._config = config
         self._blocking = BlockingPool()
         self._resolver = DnsResolver(config.dns_servers)
@@ -31,7 +36,7 @@ class PluginServices:
         return Services(
             self._resolver,
             SystemClock(),
-            self._kept[plugin],
+            self._kept[plugin] if self._keeps else UnkeptKeyValue(self._kept[plugin]),
             PluginLog(plugin),
             self._blocking,
             FolderSecrets(self._config.secrets / plugin),

@@ -46,7 +46,7 @@ class Scanned:
 
 async def scan(config: Config, given: ScanInput, filters: Filters | None = None, role: Role = Role.MX) -> Scanned:
     """Judge a message as listeners of this role would. Raises ConfigError when policy or plugins cannot be used."""
-    services = PluginServices(config)
+    services = PluginServices(config, keeps=False)
     try:
         judge = make_judge(config, filters or load_filters(config), services, role)
         session = Session(

@@ -21,4 +21,7 @@ def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
     pid = signal_server(settings, signal.SIGHUP)
     if pid is None:
         fail(f"no server runs on {settings.data}; start it: mailward serve -c {settings.path}", NO_INPUT)
-    show(f"process {pid} was told to reload; its log says how it went", {"pid": pid}, as_json=as_json)
+    told = (
+        f"process {pid} was told to reload policies, plugins and certificate; its log says how it went and what needs a restart"
+    )
+    show(told, {"pid": pid}, as_json=as_json)

@@ -141,9 +141,19 @@ class QueueControl:
     # Acting
 
     def retry(self, selection: Selection, after: str = "") -> Ordered:
-        """Make the next attempt at once; not for what is held."""
+        """Make the next attempt at once; not for what is held, be it by its sender (RFC 4865)."""
         selected, following = self._page(selection, after)
-        return self._carried_out(selected, following, self._spool.retry_now, "it is held; release it first")
+        now = self._clock.now()
+        early = {
+            id: f"its sender wants it to wait until {item.hold_until}"
+            for id, (item, _) in selected.items()
+            if item.hold_until and item.available_at > now
+        }
+
+        def order(recipients: Sequence[Recipient]) -> frozenset[Recipient]:
+            return self._spool.retry_now([recipient for recipient in recipients if recipient[0] not in early])
+
+        return self._carried_out(selected, following, order, "it is held; release it first", failures=early)
 
     def hold(self, selection: Selection, reason: str, after: str = "") -> Ordered:
         """Make no further attempt until it is released."""

@@ -49,15 +49,15 @@ class Allowances:
             return None
         now = time.monotonic()
         if spent.octets.is_spent(source, now):
-            return self._reached(TOO_MANY_OCTETS, spent.limits.octets, source)
-        return None if spent.messages.take(source, now) else self._reached(TOO_MANY_MESSAGES, spent.limits.messages, source)
+            return self._reached(TOO_MANY_OCTETS, spent.limits.octets, session)
+        return None if spent.messages.take(source, now) else self._reached(TOO_MANY_MESSAGES, spent.limits.messages, session)
 
     def recipient(self, session: Session) -> CoreRefusal | None:
         """A recipient whom the core would take, though a policy may not: why not now."""
         spent, source = self._of(session)
         if spent is None or spent.recipients.take(source, time.monotonic()):
             return None
-        return self._reached(TOO_MANY_RECIPIENTS, spent.limits.recipients, source)
+        return self._reached(TOO_MANY_RECIPIENTS, spent.limits.recipients, session)
 
     def content(self, session: Session, octets: int) -> None:
         """So much content has come, whatever becomes of it."""
@@ -72,9 +72,12 @@ class Allowances:
             return None, ""
         return self._strangers, source_of(session.peer_ip)
 
-    def _reached(self, refusal: CoreRefusal, value: int, source: str) -> CoreRefusal:
+    def _reached(self, refusal: CoreRefusal, value: int, session: Session) -> CoreRefusal:
+        identity = session.identity
+        source = source_of(session.peer_ip) if identity is None else identity.user
         if self._told.take(source, time.monotonic()):  # once a minute is enough (T-DOS-15)
-            log.info("limit reached", limit=refusal.name, value=value, source=source)
+            key = refusal.name.replace(" ", "_")  # as mailward.yaml has it
+            log.info("limit reached", limit=key if identity is None else f"account_{key}", value=value, source=source)
         return refusal
 
 

@@ -17,6 +17,7 @@ MAX_WORDING = 400
 """Of the core's own replies: code, enhanced code and id fit beside it into 512 octets (RFC 5321 section 4.5.3.1.5)."""
 _BRACE = re.compile(r"\{([^{}]*)\}")
 _REPLY = re.compile(r"([0-9]{3}) ([245]\.[0-9]{1,3}\.[0-9]{1,3}) (.+)")
+_CODE = re.compile(r"\s*[2-5][0-9]{2}(?:[ -]|$)|\s*[245]\.[0-9]{1,3}\.[0-9]{1,3}(?: |$)")
 _PRINTABLE = re.compile(r"[ -~]*")
 _CODES = {Verdict.REJECT: re.compile(r"5(?:[05][0-9]|30)"), Verdict.TEMPFAIL: re.compile(r"4[5][0-9]")}
 _EXAMPLES = {Verdict.REJECT: "554 5.7.1 Text", Verdict.TEMPFAIL: "451 4.7.1 Text"}
@@ -86,9 +87,12 @@ def wording(text: str, of: Reply) -> str:
         raise TextError("printable ASCII on one line was expected")
     if len(text) > MAX_WORDING:
         raise TextError(f"the text has {len(text)} characters; at most {MAX_WORDING} fit into a reply with its code and id")
+    if _CODE.match(text):
+        raise TextError("the code stays the server's; write the text alone")
     own = _BRACE.findall(of.lines[0])
     if set(_BRACE.findall(text)) - set(own) or re.search(r"[{}]", _BRACE.sub("", text)):
-        raise TextError(f"this reply can fill in {', '.join(f'{{{name}}}' for name in own) or 'nothing'}, and no other brace")
+        names = ", ".join(f"{{{name}}}" for name in own)
+        raise TextError(f"braces may only hold what this reply fills in: {names}" if own else "this reply fills in no braces")
     return text
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,14 @@ class Bench:
     manager: DeliveryManager
     control: QueueControl
 
-    async def put(self, *forward_paths: str, reverse_path: str = "a@example.net", octets: bytes = b"mail") -> QueueItem:
-        """A message that a worker left behind."""
+    async def put(
+        self, *forward_paths: str, reverse_path: str = "a@example.net", octets: bytes = b"mail", hold_s: int = 0
+    ) -> QueueItem:
+        """A message that a worker left behind. hold_s: so long its sender wants it held."""
         recipients = [QueuedRecipient(path, "mailbox", account=path) for path in forward_paths]
         item = replace(item_for(octets, recipients, reverse_path=reverse_path), received_at=module.utc_text(self.clock.now()))
+        if hold_s:
+            item = replace(item, hold_until=module.utc_text(self.clock.now() + timedelta(seconds=hold_s)))
         worker = Spool(self.folder, Disk(), owner="smtp")
         incoming = worker.begin(item.id)
         incoming.write(octets)
@@ -149,6 +154,13 @@ async def test_what_is_held_is_not_tried_until_it_is_released(bench: Bench) -> N
         "released",
         "delivered to INBOX",
     ]
+
+
+async def test_retry_says_that_mail_waits_for_as_long_as_its_sender_wants(bench: Bench) -> None:
+    item = await bench.put("ann@example.org", hold_s=3600)
+    assert done(bench.control.retry(Selection())) == [("ann@example.org", f"its sender wants it to wait until {item.hold_until}")]
+    await bench.run()
+    assert bench.tried() == []
 
 
 async def test_retry_does_not_wait_for_the_time_of_the_next_attempt(bench: Bench) -> None:

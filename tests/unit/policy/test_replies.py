@@ -46,10 +46,21 @@ def test_what_strangers_send_is_filled_in_and_never_read(tmp_path: Path) -> None
         ('accepted: "caf\u00e9"', "inbound.yaml:3:13  replies.accepted: printable ASCII on one line was expected"),
         ('accepted: "a\\nb"', "inbound.yaml:3:13  replies.accepted: printable ASCII on one line was expected"),
         (f'accepted: "{"x" * 401}"', "inbound.yaml:3:13  replies.accepted: the text has 401 characters"),
-        ('accepted: "{id}"', "inbound.yaml:3:13  replies.accepted: this reply can fill in nothing, and no other brace"),
-        ('path_syntax: "{syntax.__class__}"', "inbound.yaml:3:16  replies.path_syntax: this reply can fill in {syntax}"),
-        ('path_syntax: "{syntax!r}"', "inbound.yaml:3:16  replies.path_syntax: this reply can fill in {syntax}"),
-        ('path_syntax: "{syntax"', "inbound.yaml:3:16  replies.path_syntax: this reply can fill in {syntax}"),
+        ('accepted: "250 Thank you"', "inbound.yaml:3:13  replies.accepted: the code stays the server's; write the text alone"),
+        ('accepted: "2.0.0 Thank you"', "inbound.yaml:3:13  replies.accepted: the code stays the server's; write the text alone"),
+        ('accepted: "{id}"', "inbound.yaml:3:13  replies.accepted: this reply fills in no braces"),
+        (
+            'path_syntax: "{syntax.__class__}"',
+            "inbound.yaml:3:16  replies.path_syntax: braces may only hold what this reply fills in: {syntax}",
+        ),
+        (
+            'path_syntax: "{syntax!r}"',
+            "inbound.yaml:3:16  replies.path_syntax: braces may only hold what this reply fills in: {syntax}",
+        ),
+        (
+            'path_syntax: "{syntax"',
+            "inbound.yaml:3:16  replies.path_syntax: braces may only hold what this reply fills in: {syntax}",
+        ),
         ("accepted: [x]", "inbound.yaml:3:13  replies.accepted: text was expected"),
     ],
 )
