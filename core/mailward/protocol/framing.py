@@ -6,7 +6,7 @@ machines that use these two readers. Nothing here raises on anything a peer can 
 
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailward.formats.lines import LineCounter, LineFacts
 
@@ -19,6 +19,9 @@ _LOOK_ALIKE_OCTETS = 8
 _LOOK_ALIKE = re.compile(rb"[\r\n]\0*\.\0*[\r\n]")
 
 
+_BEGINNING_OCTETS = 8
+
+
 class LineFault(enum.Enum):
     """Why something that stands where a command line should be is none."""
 
@@ -29,10 +32,14 @@ class LineFault(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line without its CRLF; it may still hold a bare CR or a NUL. fault: the octets are not kept then."""
+    """One line without its CRLF; it may still hold a bare CR or a NUL. fault: the octets are not kept then.
+
+    beginning: of an over-long line, its first octets, which tell what it would have been.
+    """
 
     octets: bytes
     fault: LineFault | None = None
+    beginning: bytes = field(default=b"", compare=False)
 
 
 class LineReader:
@@ -48,6 +55,7 @@ class LineReader:
         self._buffer = bytearray()
         self._skipping = False
         self._skipped = 0
+        self._beginning = b""
 
     def __bool__(self) -> bool:
         """True while octets wait to be read, be it part of a line only."""
@@ -84,9 +92,10 @@ class LineReader:
 
     def _pass_over(self, end: int) -> Line | None:
         """An over-long line, whose LF is at `end` (-1: not here yet). It is reported where it ends, in step with the peer."""
-        self._skipping = True
+        if not self._skipping:
+            self._skipping, self._beginning = True, bytes(self._buffer[:_BEGINNING_OCTETS])
         if self._skipped + (len(self._buffer) if end < 0 else end) > self._endless:
-            return Line(b"", LineFault.ENDLESS)
+            return Line(b"", LineFault.ENDLESS, self._beginning)
         if end < 0:
             # The last octet stays: it may be the CR of the CRLF that ends the line.
             self._skipped += len(self._buffer) - 1
@@ -95,7 +104,7 @@ class LineReader:
         is_bare = self._buffer[end - 1] != _CRLF[0]
         del self._buffer[: end + 1]
         self._skipping, self._skipped = False, 0
-        return Line(b"", LineFault.BARE_LF if is_bare else LineFault.TOO_LONG)
+        return Line(b"", LineFault.BARE_LF if is_bare else LineFault.TOO_LONG, self._beginning)
 
 
 class ContentFault(enum.Enum):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.protocol.smtp.events import Content, Fault, Faulted, TransactionDropped
+from mailward.protocol.smtp.events import Content, Fault, Faulted, MailAsked, TransactionDropped
 from mailward.protocol.smtp.states import Limits
 from support.smtp_machine import LIMITS, Client, machine
 
@@ -29,6 +29,28 @@ def opened(limits: Limits = LIMITS) -> Client:
 
 def faults(client: Client) -> list[Fault]:
     return [event.fault for event in client.events if isinstance(event, Faulted)]
+
+
+@pytest.mark.parametrize("octet_by_octet", [False, True])
+@pytest.mark.parametrize("transaction", [b"", OPENING])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"BDAT 39" + b" " * 3000 + b" LAST", b"bdat 39" + b" " * 20_000 + b" LAST", b"BDAT 39\0 LAST", b"BDAT 39\r LAST"),
+        *(b"BDAT\t39 LAST", b"BDAT39", b"bdat\0 39", b"BDATA 39"),
+    ],
+    ids=lambda line: repr(line[:12]) + str(len(line)),
+)
+def test_t_smtp_16_octets_behind_a_chunk_command_that_cannot_be_read_are_no_commands(
+    line: bytes, transaction: bytes, octet_by_octet: bool
+) -> None:
+    client = greeted()
+    client.send(transaction)
+    client.replies.clear()
+    client.events.clear()
+    client.send(line + b"\r\nRSET\r\nMAIL FROM:<ceo@victim.example>\r\n", octet_by_octet=octet_by_octet)
+    assert client.replies == ["501 5.5.4 Syntax: BDAT octets [LAST]"]
+    assert client.machine.is_closed and not [event for event in client.events if isinstance(event, MailAsked)]
 
 
 @pytest.mark.parametrize(

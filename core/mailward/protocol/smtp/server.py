@@ -211,6 +211,8 @@ class SmtpServer(SessionCommands):
         in_login = self.state is State.AUTH
         if self.watcher is not None:
             self.watcher.client_says(shown(line, _SHOWN, in_login=in_login))
+        if line.fault is LineFault.TOO_LONG and not in_login and _announces_chunk(line.beginning):
+            return self._refuse(replies.BDAT_SYNTAX)
         if line.fault is not None:
             return self._bad_line(line.fault)
         return self._auth_response(line.octets) if in_login else self._command(line.octets)
@@ -237,6 +239,9 @@ class SmtpServer(SessionCommands):
             return self._fault(Fault.OTHER_PROTOCOL, replies.NOT_SMTP)
         if self._lines and (not self._extended or verb in _LAST_IN_GROUP) and verb != b"QUIT":
             return self._fault(Fault.TLS_INJECTION if verb == b"STARTTLS" else Fault.PIPELINING, replies.OUT_OF_STEP)
+        is_odd = verb != b"BDAT" or len(line) + 2 > self._limits.command_line_octets or b"\0" in line or b"\r" in line
+        if is_odd and _announces_chunk(line):
+            return self._refuse(replies.BDAT_SYNTAX)
         if len(line) + 2 > self._limits.command_line_octets and verb != b"AUTH":
             return self._bad_line(LineFault.TOO_LONG)
         if b"\0" in line:
@@ -291,6 +296,11 @@ class SmtpServer(SessionCommands):
     def _close_if_drained(self) -> None:
         if self._draining and self._waiting is None and self.state in _IDLE:
             self._answer(SHUTTING_DOWN)
+
+
+def _announces_chunk(line: bytes) -> bool:
+    """Octets follow that are no commands; where the line cannot be read, nobody knows how many (T-SMTP-15)."""
+    return line[:4].upper() == b"BDAT"
 
 
 _COMMANDS: dict[bytes, Callable[[SmtpServer, bytes], list[Event]]] = {
