@@ -297,8 +297,6 @@ class Reception:
             answer, item = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))
             if item is not None:
                 await transaction.incoming.commit(item)
-                if item.hold_until:  # nobody who delivers it would keep the record for a long time
-                    await self._keep(item.decision)
         except BaseException:
             transaction.incoming.abort()
             raise
@@ -306,6 +304,8 @@ class Reception:
             transaction.incoming.abort()
         else:
             self._tell_committed(item)
+            if item.hold_until:  # nobody who delivers it would keep the record for a long time
+                await self._keep(item.decision)
         return answer
 
     async def _convert(self, transaction: _Transaction, received: Incoming, lines: LineFacts) -> LineFacts:
@@ -359,6 +359,8 @@ class Reception:
             await self._desk.run_blocking(lambda: self._desk.decisions.add(record))
         except (StorageError, OSError) as error:
             log.error("decision record lost", id=record.id, error=str(error))
+        except Exception:
+            log.exception("decision record lost", id=record.id)
 
     def _tell_committed(self, item: QueueItem) -> None:
         try:

@@ -197,5 +197,5 @@ def _fetch(path: Path, name: str, fetched: "SimpleQueue[Entry | int | MailwardEr
             is_over = answer["is_over"]
     except MailwardError as error:
         fetched.put(error)
-    else:
+    finally:
         fetched.put(None)

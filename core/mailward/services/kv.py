@@ -38,12 +38,12 @@ class SqliteKeyValue:
 
     async def put_many(self, values: Mapping[bytes, bytes]) -> None:
         """Set all of them in one transaction."""
-        _check(values)
+        check_sizes(values)
         await asyncio.to_thread(self._put, dict(values))
 
     async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]]) -> None:
         """Add to counters, all in one transaction, never below zero; a missing one counts as zeros."""
-        _check(amounts)
+        check_sizes(amounts)
         await asyncio.to_thread(self._add, dict(amounts))
 
     async def counters(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
@@ -53,7 +53,7 @@ class SqliteKeyValue:
 
     async def change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
         """Set or delete a value if it is still `expected`; synced when it returns True."""
-        _check({key: value or b""})
+        check_sizes({key: value or b""})
         return await asyncio.to_thread(self._change, key, expected, value)
 
     def _change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
@@ -99,7 +99,8 @@ def _portions(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield keys[start : start + _KEYS_A_QUERY]
 
 
-def _check(values: Mapping[bytes, bytes | tuple[int, ...]]) -> None:
+def check_sizes(values: Mapping[bytes, bytes | tuple[int, ...]]) -> None:
+    """Raises ValueError for a key or value that is not kept."""
     for key, value in values.items():
         if len(key) > MAX_KEY_OCTETS:
             raise ValueError(f"a key of {len(key)} octets; at most {MAX_KEY_OCTETS} are kept")

@@ -451,3 +451,18 @@ async def test_t_tls_24_only_a_user_lets_mail_go_without_tls_and_only_by_one_pla
     assert [item.tls_optional for item, _ in desk.spool.items] == [waives, False]
     told = [item.decision.recipients[0].actions for item, _ in desk.spool.items]
     assert ["the sender lets it go without TLS (TLS-Required: No)" in actions for actions in told] == [waives, False]
+
+
+async def test_what_happens_to_the_record_of_held_mail_behind_its_commit_changes_no_answer(
+    desk: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(record: object) -> None:
+        raise RuntimeError("the pool is closed")
+
+    monkeypatch.setattr(desk.decisions, "add", broken)
+    talk = Talk(desk, Role.SUBMISSION)
+    await talk.say("EHLO c.example.net", "AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldA==")
+    head = b"From: alice@example.org\r\n" + MESSAGE.partition(b"\r\n")[2]
+    replies = await talk.say("MAIL FROM:<alice@example.org> HOLDFOR=60", "RCPT TO:<bob@example.org>", "DATA", head + b".\r\n")
+    [(item, _)] = desk.spool.items
+    assert replies[-1] == f"250 2.0.0 Accepted, id {item.id}" and item.hold_until
