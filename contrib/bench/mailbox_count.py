@@ -34,11 +34,11 @@ class ImapCount:
         self._socket.close()
 
     def __call__(self) -> int:
-        count = _exists(self._command("NOOP"), self._count)
-        if count > self._count:
-            self._command(f"FETCH {count} (BODY.PEEK[])")
-            self._count = count
-        return count
+        told = _exists(self._command("NOOP"), self._count)
+        while told > self._count:  # what comes during the FETCH is told in its response, and only there
+            self._count = told
+            told = _exists(self._command(f"FETCH {told} (BODY.PEEK[])"), told)
+        return self._count
 
     def _command(self, text: str) -> bytes:
         """The whole response."""
