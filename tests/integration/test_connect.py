@@ -13,7 +13,7 @@ from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.route import Target
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
-from mailward.model.tls import TlsLevel
+from mailward.model.tls import TlsLevel, TlsResult
 from mailward.net.connect import SmtpConnector
 from mailward.net.hop import SmtpHop, Timeouts
 from mailward.net.tls import verifying_context
@@ -79,7 +79,8 @@ ACCEPTED = [Result.ACCEPTED, Result.ACCEPTED]
 def test_a_message_arrives_as_it_was_and_the_connection_ends_with_quit(loop_name: str) -> None:
     with peer() as other:
         results, hop = run(exchange(other), loop_name)
-        assert results == ACCEPTED and hop.tls is None
+        assert results == ACCEPTED and hop.tls is None and hop.sending_ip == "127.0.0.1"
+        assert hop.setback is not None and hop.setback.result is TlsResult.STARTTLS_NOT_SUPPORTED
         (taken,) = other.taken
         assert taken.octets == MAIL.octets and taken.forward_paths == ("b@example.net", "c@example.net")
         assert other.verbs() == ["EHLO", "MAIL", "RCPT", "RCPT", "DATA", "QUIT"]
@@ -127,6 +128,7 @@ def test_t_tls_06_octets_behind_the_220_reach_nobody(
     with peer(answers, certificate=certificate, offers=()) as other:
         if delay_s and level is TlsLevel.OPPORTUNISTIC:
             results, hop = run(exchange(other, level, timeouts=SHORT), loop_name)
+            assert hop.setback is not None and hop.setback.result is TlsResult.VALIDATION_FAILURE
             assert results == ACCEPTED and hop.tls is None and hop.machine.extensions.size_octets is None
             assert other.connections == 2
             return
@@ -267,7 +269,8 @@ def test_a_verified_certificate_names_the_host_or_the_domain(
         else:
             with pytest.raises(HostFailed, match="does not name") as failed:
                 run(work, "asyncio")
-            assert failed.value.fault is HostFault.TLS
+            assert failed.value.fault is HostFault.TLS and failed.value.result is TlsResult.CERTIFICATE_HOST_MISMATCH
+            assert failed.value.sending_ip == "127.0.0.1"
 
 
 @pytest.mark.parametrize(("domain", "proven"), [("example.net", False), ("mx.example.net", True)])

@@ -15,7 +15,7 @@ from mailward.model.errors import MailwardError
 from mailward.model.ids import AccountId
 from mailward.model.reply import Reply
 from mailward.model.session import TlsFacts
-from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
 from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail
 from mailward.queue.item import QueueItem
 
@@ -33,12 +33,17 @@ class HostFault(enum.Enum):
 
 
 class HostFailed(MailwardError):
-    """No transaction with this target now. reply: what it said, when that is why."""
+    """No transaction with this target now. reply: what it said, when that is why. result: what a TLS report says of it.
 
-    def __init__(self, fault: HostFault, text: str, reply: Reply | None = None) -> None:
+    sending_ip: of the connection that was made, "" when there was none.
+    """
+
+    def __init__(self, fault: HostFault, text: str, reply: Reply | None = None, result: TlsResult | None = None) -> None:
         super().__init__(text)
         self.fault = fault
         self.reply = reply
+        self.result = result
+        self.sending_ip = ""
 
 
 class Hop(Protocol):
@@ -52,6 +57,16 @@ class Hop(Protocol):
 
     @property
     def level(self) -> TlsLevel: ...
+
+    @property
+    def setback(self) -> HostFailed | None:
+        """Why it is not protected as well as the host's offer promised, None when it is."""
+        ...
+
+    @property
+    def sending_ip(self) -> str:
+        """Our address on it."""
+        ...
 
     @property
     def offers_requiretls(self) -> bool: ...

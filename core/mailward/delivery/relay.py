@@ -12,7 +12,7 @@ from mailward.delivery.route import NoRoute, Router, Target
 from mailward.formats.text import one_line
 from mailward.model.address import ForwardPath
 from mailward.model.reply import Reply, reply
-from mailward.model.tls import TlsLevel, TlsRequirement, strictest
+from mailward.model.tls import TlsLevel, TlsRequirement, TlsSession, strictest
 from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail, Result
 
 SENDERS_REQUIREMENT = TlsRequirement(TlsLevel.VERIFIED, "its sender requires it, REQUIRETLS")
@@ -24,12 +24,13 @@ MOST_TRANSACTIONS = 2
 @dataclass(slots=True)
 class Attempt:
     """fates: by forward-path. hop: the connection, when it can take another message. is_domain_down: no host could be talked to
-    at all, so that other mail for the domain need not find that out again.
+    at all, so that other mail for the domain need not find that out again. sessions: the connections that were tried.
     """
 
     fates: dict[ForwardPath, Fate] = field(default_factory=dict)
     hop: Hop | None = None
     is_domain_down: bool = False
+    sessions: list[TlsSession] = field(default_factory=list)
 
 
 class Relay:
@@ -73,7 +74,10 @@ class Relay:
                 hop = await self._connector.connect(target, domain, requirement.level)
             except HostFailed as failure:
                 failures.append((target, failure))
+                if failure.result is not None:
+                    attempt.sessions.append(_session(target, requirement, failure.sending_ip, None, failure))
                 continue
+            attempt.sessions.append(_session(target, requirement, hop.sending_ip, hop.level, hop.setback))
             if not _is_fit(hop, mail, requirement):
                 await hop.close()
                 failures.append((target, HostFailed(HostFault.NO_REQUIRETLS, "the server does not offer REQUIRETLS")))
@@ -116,6 +120,13 @@ class Relay:
 
 def _is_fit(hop: Hop, mail: OutgoingMail, requirement: TlsRequirement) -> bool:
     return hop.level.strength >= requirement.level.strength and (hop.offers_requiretls or not mail.require_tls)
+
+
+def _session(
+    target: Target, requirement: TlsRequirement, sending_ip: str, level: TlsLevel | None, wrong: HostFailed | None
+) -> TlsSession:
+    result, detail = (None, "") if wrong is None else (wrong.result, str(wrong))
+    return TlsSession(requirement.policy, target.host, target.address, sending_ip, level, result, detail)
 
 
 async def _send(attempt: Attempt, hop: Hop, mail: OutgoingMail) -> tuple[ForwardPath, ...]:

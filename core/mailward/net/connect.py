@@ -14,11 +14,14 @@ import structlog
 
 from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.route import Target
-from mailward.model.tls import TlsLevel
+from mailward.model.tls import TlsLevel, TlsResult
 from mailward.net.hop import SmtpHop, Timeouts
 from mailward.net.tls import any_peer_context, proves_name, verifying_context
 from mailward.net.wire import Wire
 from mailward.protocol.smtp.client_states import Broken, Event, State, TlsReady, TlsRefused
+
+NOT_OFFERED = "the server does not offer STARTTLS"
+X509_V_ERR_CERT_HAS_EXPIRED = 10  # as OpenSSL numbers it
 
 log = structlog.get_logger("mailward.outbound")
 
@@ -47,7 +50,9 @@ class SmtpConnector:
             if failure.fault is not HostFault.TLS or level is not TlsLevel.OPPORTUNISTIC:
                 raise
             log.warning("handshake failed, going in clear", host=target.host, address=target.address, problem=str(failure))
-            return await self._connect(target, domain, None)
+            hop = await self._connect(target, domain, None)
+            hop.setback = failure
+            return hop
 
     async def _connect(self, target: Target, domain: str, level: TlsLevel | None) -> SmtpHop:
         """level: None goes in clear."""
@@ -56,6 +61,10 @@ class SmtpConnector:
             await self._opened(hop)
             if level is not None:
                 await self._protect(hop, domain, level)
+        except HostFailed as failure:
+            failure.sending_ip = hop.sending_ip
+            hop.abort()
+            raise
         except BaseException:
             hop.abort()
             raise
@@ -89,13 +98,17 @@ class SmtpConnector:
         if not hop.machine.extensions.starttls:
             if needed:
                 await hop.close()
-                raise HostFailed(HostFault.NO_TLS, "the server does not offer STARTTLS")
+                raise HostFailed(HostFault.NO_TLS, NOT_OFFERED, result=TlsResult.STARTTLS_NOT_SUPPORTED)
+            hop.setback = HostFailed(HostFault.NO_TLS, NOT_OFFERED, result=TlsResult.STARTTLS_NOT_SUPPORTED)
             return
         hop.machine.start_tls()
         for event in _usable(await hop.converse()):
             match event:
-                case TlsRefused(answer) if needed:
-                    raise HostFailed(HostFault.TLS, f"the server offers STARTTLS and refuses it: {answer}", answer)
+                case TlsRefused(answer):
+                    text = f"the server offers STARTTLS and refuses it: {answer}"
+                    hop.setback = HostFailed(HostFault.TLS, text, answer, TlsResult.STARTTLS_NOT_SUPPORTED)
+                    if needed:
+                        raise hop.setback
                 case TlsReady():
                     await self._shake_hands(hop, domain, level)
 
@@ -106,10 +119,14 @@ class SmtpConnector:
         try:
             await hop.shake_hands(self._verifying if verified else self._any_peer, server_name)
         except ssl.SSLCertVerificationError as error:
-            raise HostFailed(HostFault.TLS, f"its certificate is not trusted: {error.verify_message}") from None
+            expired = error.verify_code == X509_V_ERR_CERT_HAS_EXPIRED
+            result = TlsResult.CERTIFICATE_EXPIRED if expired else TlsResult.CERTIFICATE_NOT_TRUSTED
+            text = f"its certificate is not trusted: {error.verify_message}"
+            raise HostFailed(HostFault.TLS, text, result=result) from None
         except (OSError, TimeoutError) as error:
             reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-            raise HostFailed(HostFault.TLS, f"the TLS handshake failed: {reason}") from None
+            text = f"the TLS handshake failed: {reason}"
+            raise HostFailed(HostFault.TLS, text, result=TlsResult.VALIDATION_FAILURE) from None
         hop.level = level if level is not TlsLevel.OPPORTUNISTIC else TlsLevel.REQUIRED
         if verified:
             self._check_name(hop, domain)
@@ -122,7 +139,8 @@ class SmtpConnector:
         if hop.ssl_object and any(proves_name(hop.ssl_object, name) for name in names):
             return
         why = "" if hop.target.is_trusted else f" (that {hop.target.host} serves it is not proven by DNSSEC)"
-        raise HostFailed(HostFault.TLS, f"its certificate does not name {' or '.join(names)}{why}")
+        text = f"its certificate does not name {' or '.join(names)}{why}"
+        raise HostFailed(HostFault.TLS, text, result=TlsResult.CERTIFICATE_HOST_MISMATCH)
 
 
 def _usable(events: list[Event]) -> list[Event]:

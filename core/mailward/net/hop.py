@@ -54,9 +54,16 @@ class SmtpHop:
         self.target = target
         self.level = TlsLevel.OPPORTUNISTIC
         self.tls: TlsFacts | None = None
+        self.setback: HostFailed | None = None
         self.machine = SmtpClient(hostname)
         self._wire = wire
         self._timeouts = timeouts
+
+    @property
+    def sending_ip(self) -> str:
+        transport = self._wire.transport
+        name = transport.get_extra_info("sockname") if transport is not None else None
+        return str(name[0]) if name else ""
 
     @property
     def offers_requiretls(self) -> bool:

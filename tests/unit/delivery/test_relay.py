@@ -11,7 +11,7 @@ from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
 from mailward.model.reply import Reply, reply
 from mailward.model.session import TlsFacts
-from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.model.tls import NO_POLICY, TlsLevel, TlsRequirement, TlsResult, TlsSession
 from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail, Result
 from mailward.testing.fakes import FakeZone
 
@@ -26,8 +26,8 @@ BUSY = reply(451, "4.3.0", "busy")
 NO = reply(550, "5.1.1", "nobody")
 LOST = reply(451, "4.4.2", "lost")
 DOWN = HostFailed(HostFault.UNREACHABLE, "no connection: Connection refused")
-NO_TLS = HostFailed(HostFault.NO_TLS, "the server does not offer STARTTLS")
-BAD_TLS = HostFailed(HostFault.TLS, "its certificate is not trusted: expired")
+NO_TLS = HostFailed(HostFault.NO_TLS, "the server does not offer STARTTLS", result=TlsResult.STARTTLS_NOT_SUPPORTED)
+BAD_TLS = HostFailed(HostFault.TLS, "its certificate is not trusted: expired", result=TlsResult.CERTIFICATE_EXPIRED)
 
 
 class FakeHop:
@@ -38,6 +38,8 @@ class FakeHop:
         self.tls = TlsFacts("TLSv1.3", "x") if level is not TlsLevel.OPPORTUNISTIC else None
         self.level = level
         self.is_usable = True
+        self.setback = None if self.tls else NO_TLS
+        self.sending_ip = "9.9.8.1"
         self.offers_requiretls = "requiretls" in answers
         self.may_have_arrived = arrived
         self.sent: list[tuple[ForwardPath, ...]] = []
@@ -162,6 +164,18 @@ async def test_t_tls_08_where_one_host_may_yet_be_good_enough_the_mail_waits(hos
     found = await attempt(FakeConnector(hosts), NEEDED)
     assert found.fates[PATH].result is Result.TEMPORARY and found.fates[PATH].status == status
     assert not found.is_domain_down  # other mail may go without
+
+
+async def test_an_attempt_says_of_each_connection_how_it_was_protected_and_what_was_wrong() -> None:
+    """RFC 8460 section 4; one to a host that cannot be reached is none."""
+    required, expired = TlsLevel.REQUIRED, TlsResult.CERTIFICATE_EXPIRED
+    found = await attempt(FakeConnector({"mx1.test": DOWN, "mx2.test": BAD_TLS, "mx3.test": GOOD}), NEEDED)
+    assert found.sessions == [
+        TlsSession(NO_POLICY, "mx2.test", "9.9.9.1", "", None, expired, str(BAD_TLS)),
+        TlsSession(NO_POLICY, "mx3.test", "9.9.9.2", "9.9.8.1", required),
+    ]
+    (clear,) = (await attempt(FakeConnector({"mx1.test": GOOD}))).sessions
+    assert (clear.level, clear.result) == (TlsLevel.OPPORTUNISTIC, TlsResult.STARTTLS_NOT_SUPPORTED)
 
 
 async def test_a_connection_that_is_there_is_used_when_it_is_good_enough() -> None:
