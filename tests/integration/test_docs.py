@@ -154,6 +154,11 @@ def test_the_queue_is_looked_after_as_the_page_says(tmp_path: Path) -> None:
         shown = re.findall(r"^\$ .*\n(.*\n).*\n\n(.*)\n```", page_text(page), re.MULTILINE)
         listed = reader.types("queue list").splitlines()
         assert [tuple(line.split() for line in pair) for pair in shown] == [(listed[0].split(), listed[-1].split())]
+        counted = reader.types("queue list --by domain").splitlines()
+        assert counted[0].split() == blocks(page, "")[1].splitlines()[1].split() and counted[1].split()[:2] == [
+            "example.net",
+            "1",
+        ]
         assert "450 4.2.1 Try again later" in reader.types("queue show")
         reader.types("queue retry")
         made.until(lambda: attempts() == 2)
@@ -162,6 +167,8 @@ def test_the_queue_is_looked_after_as_the_page_says(tmp_path: Path) -> None:
         made.until(lambda: attempts() == 3)
         reader.types("queue drop", more="--yes")
         assert made.run("queue", "list").stdout == "nothing waits\n"
+        reader.types("queue retry --to example.net", code=66)
+        reader.types("queue drop --from bulk@example.org", more="--yes", code=66)
         reader.is_through()
 
 

@@ -61,15 +61,23 @@ def test_list_and_show_tell_who_waits_why_and_until_when(broken: Server) -> None
     id = put(broken)
     listed = broken.run("queue", "list", "--to", "example.test", "--from", "sender@sender.invalid").stdout
     head, row, *_ = listed.splitlines()
-    assert head.split() == ["ID", "AGE", "SIZE", "FROM", "TO", "TRIED", "NEXT", "LAST", "ANSWER"]
+    assert head.split() == ["ID", "AGE", "SIZE", "FROM", "TO", "STATUS", "TRIED", "NEXT", "WHY"]
     assert row.startswith(id) and "demo@example.test" in row
     assert (
         re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d \S+ \(in (\d+s|1m( \d+s)?)\)", row) and "Not a directory" in row
     ) or "accounts" in row
-    assert listed.endswith("waiting: 1 messages, 1 recipients, 0 of them held\n")
+    assert listed.endswith("1 messages, 1 recipients: 1 waiting\n")
+    counted = broken.run("queue", "list", "--by", "domain").stdout.splitlines()
+    assert counted[0].split()[:4] == ["DOMAIN", "RECIPIENTS", "HELD", "OLDEST"] and counted[1].split()[:3] == [
+        "example.test",
+        "1",
+        "-",
+    ]
+    (group,) = broken.json("queue", "list", "--by", "status", "--problem", "accounts")
+    assert (group["name"], group["recipients"], group["ages"]["300"]) == ("waiting", 1, 1)
     shown = broken.run("queue", "show", id).stdout
     assert "from  <sender@sender.invalid>" in shown and "to    <demo@example.test>   waiting, route mailbox" in shown
-    assert re.search(r"ago\)  demo@example\.test: attempt 1 failed, next after ", shown)
+    assert re.search(r"ago\)  attempt 1 failed, next after \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]", shown)
     assert "ACCEPT demo@example.test: score" in shown or "JUNK demo@example.test: score" in shown
     data = broken.json("queue", "show", id)
     assert isinstance(data, dict) and data["events"][0]["text"].startswith("attempt 1 failed") and data["verdicts"]
@@ -82,10 +90,12 @@ def test_t_q_11_a_hold_outlives_the_server_and_a_release_delivers_exactly_once(b
     (broken.folder / "data/accounts").unlink()
     broken.start()
     (held,) = until(broken, lambda found: len(found) == 1)
-    assert held["recipients"][0]["state"] == "held" and held["recipients"][0]["reason"] == "asked the sender"
+    listed = broken.run("queue", "list").stdout
+    assert "when released  held: asked the sender" in listed
+    assert held["recipients"][0]["status"] == "held" and held["recipients"][0]["reason"] == "asked the sender"
     refused = broken.run("queue", "retry", "--all", check=False)
     assert refused.returncode == 70 and "it is held; release it first" in refused.stdout
-    assert [message["id"] for message in waiting(broken, "--held")] == [id]
+    assert [message["id"] for message in waiting(broken, "--status", "held")] == [id]
     broken.run("queue", "release", id)
     until(broken, lambda found: not found)
     assert sum(len(broken.messages(name)) for name in ("INBOX", "Junk")) == 1
@@ -112,12 +122,15 @@ def test_drop_keeps_a_copy_and_explain_tells(broken: Server) -> None:
     ("arguments", "code", "said"),
     [
         (("list",), 0, "nothing waits"),
-        (("list", "--held"), 0, "nothing waits"),
+        (("list", "--status", "held"), 0, "nothing waits"),
         (("show", "0000000000000000"), 66, "nothing waits as 0000000000000000"),
         (("retry", "0000000000000000"), 66, "nothing waits that matches"),
         (("release", "--all"), 66, "nothing is held that matches"),
         (("drop", "0000000000000000", "--yes"), 66, "nothing waits that matches"),
-        (("retry",), 64, "say which: an ID, --to DOMAIN or --all"),
+        (("retry",), 64, "say which: an ID, --to, --from"),
+        (("drop", "--all", "--to", "example.net", "--yes"), 64, "say which"),
+        (("list", "--status", "lost"), 64, "--status takes one of: waiting, postponed, held, under way"),
+        (("list", "--by", "colour"), 64, "--by one of: domain, sender, status, answer"),
         (("hold", "0000000000000000", "--all"), 64, "say which"),
         (("list", "--to", "a b"), 64, "neither a domain nor an address"),
         (("list", "--older-than", "soon"), 64, "'soon' is no duration"),

@@ -2,7 +2,7 @@
 
 import json
 
-from mailward.cli.output import moment
+from mailward.cli.output import local_times, moment
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.evidence import HookCall
 
@@ -25,7 +25,7 @@ def record_as_text(record: DecisionRecord) -> str:
     lines += _calls(record)
     for recipient in record.recipients:
         prefix = f"  for {recipient.recipient}: " if len(record.recipients) > 1 else "  "
-        lines += [f"{prefix}{action}" for action in recipient.actions]
+        lines += [f"{prefix}{local_times(action)}" for action in recipient.actions]
         lines += [f"{prefix}shadow: {text}" for text in recipient.shadow]
     lines.append("")
     if record.id:  # that of a scan has none
@@ -36,7 +36,7 @@ def record_as_text(record: DecisionRecord) -> str:
     if record.message_id:
         lines.append(f"  message-id  {record.message_id}")
     lines.append(f"  {'reply      ' if record.id else 'would reply'} {record.reply}")
-    lines += [f"  later       {moment(event.at)}  {event.recipient}: {event.text}" for event in record.events]
+    lines += [f"  later       {moment(event.at)}  {event.recipient}: {local_times(event.text)}" for event in record.events]
     return "\n".join(lines)
 
 

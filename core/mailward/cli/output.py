@@ -8,6 +8,7 @@ command prints is printed here, and nothing leaves that a terminal obeys or that
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -21,6 +22,9 @@ USAGE = 64
 SOFTWARE = 70
 NO_INPUT = 66
 CONFIGURATION = 78
+
+_UTC_MOMENT = re.compile(r"\b(next after |until |by )(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
+"""In our own sentences; a moment in the words of another server stays as it said it."""
 
 
 def show(text: str | Callable[[], str], data: object, *, as_json: bool) -> None:
@@ -67,6 +71,17 @@ def moment(at: datetime | str) -> str:
     """A moment (aware, or the ISO 8601 of a record) in the time zone of this machine, which it names."""
     known = datetime.fromisoformat(at) if isinstance(at, str) else at
     return f"{known.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def local_times(text: str) -> str:
+    """A sentence of a record, its moments in the time zone of this machine."""
+    return _UTC_MOMENT.sub(lambda found: found[1] + moment(found[2]), text)
+
+
+def progress(done: int, total: int) -> None:
+    """How far long work has come: one line at the terminal that is written over, and nothing elsewhere."""
+    if sys.stderr.isatty():
+        print(f"{f'{done:,} of {total:,} ...' if done < total else '':<40}", end="\r", file=sys.stderr, flush=True)
 
 
 def _json(data: object) -> str:

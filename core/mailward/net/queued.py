@@ -1,21 +1,27 @@
 """The queue over the local socket: the process that has it answers, `mailward queue` asks. Both sides of the same few calls.
 
 list                        {"selection", "after"}            ->  the fields of a Page
+count                       {"selection", "after", "by"}      ->  the fields of a Counts
 retry, hold, release, drop  {"selection", "after", "reason"}  ->  the fields of an Ordered
 
-selection: the fields of a Selection. after: the `following` of the answer before, "" at first.
+selection: the fields of a Selection. after: `following` of the answer before, "" at first. A question about a long queue is so
+many calls that each of them is short; `told` hears after each how far it has come.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from mailward.delivery.control import Done, Ordered, Page, QueueControl, Selection, WaitingMessage, WaitingRecipient
+from mailward.delivery import calls
+from mailward.delivery.calls import By, Done, Group, Progress, Selection, WaitingMessage, WaitingRecipient
+from mailward.delivery.control import QueueControl
 from mailward.net.local import Handler, LocalServer, Values, call_once
 
 Order = Literal["retry", "hold", "release", "drop"]
+Told = Callable[[int, int], None]
+"""Hears of how many messages of the queue have been looked at, and how many there are."""
 
 
 class QueueServer:
@@ -24,6 +30,7 @@ class QueueServer:
     def __init__(self, path: Path, control: QueueControl) -> None:
         handlers: dict[str, Handler] = {
             "list": _handler(lambda selection, after, _: control.list(selection, after)),
+            "count": _handler(lambda selection, after, by: control.count(selection, cast(By, by), after), "by"),
             "retry": _handler(lambda selection, after, _: control.retry(selection, after)),
             "hold": _handler(lambda selection, after, reason: control.hold(selection, reason, after)),
             "release": _handler(lambda selection, after, _: control.release(selection, after)),
@@ -39,51 +46,64 @@ class QueueServer:
         await self._server.close()
 
 
-def pages(path: Path, selection: Selection) -> Iterator[Page]:
-    """What waits, a call for each page; blocking, for the command line. Raises PeerAway and Refusal."""
-    after = ""
-    while True:
-        page = _page(_call(path, "list", selection, after, ""))
-        yield page
-        after = page.following
-        if not after:
-            return
+def messages(path: Path, selection: Selection, told: Told) -> Iterator[WaitingMessage]:
+    """What waits, each message whole; blocking, for the command line. Raises PeerAway and Refusal."""
+    last: WaitingMessage | None = None
+    for answer in _calls(path, "list", selection, told):
+        for values in _list(answer["messages"]):
+            message = _message(_fields(values))
+            if last is not None and last.id == message.id:
+                last = replace(last, recipients=last.recipients + message.recipients)
+                continue
+            if last is not None:
+                yield last
+            last = message
+    if last is not None:
+        yield last
 
 
-def order(path: Path, name: Order, selection: Selection, reason: str = "") -> Iterator[Done]:
-    """Give an order: for whom it was carried out, a call for each page. Blocking, as `pages`. Raises PeerAway and Refusal."""
-    after = ""
-    while True:
-        ordered = _ordered(_call(path, name, selection, after, reason))
-        yield from ordered.recipients
-        after = ordered.following
-        if not after:
-            return
+def groups(path: Path, selection: Selection, by: By, told: Told) -> list[Group]:
+    """All of them, the largest first. Blocking, as `messages`."""
+    found: dict[str, Group] = {}
+    for answer in _calls(path, "count", selection, told, by=by):
+        for values in _list(answer["groups"]):
+            fields = _fields(values)
+            group = Group(**{**fields, "ages": tuple(fields["ages"])})
+            found[group.name] = found[group.name].joined(group) if group.name in found else group
+    return sorted(found.values(), key=lambda group: (-group.recipients, group.name))
 
 
-def _handler(call: Callable[[Selection, str, str], Page | Ordered]) -> Handler:
+def order(path: Path, name: Order, selection: Selection, told: Told, reason: str = "") -> Iterator[Done]:
+    """Give an order: for whom it was carried out. Blocking, as `messages`."""
+    for answer in _calls(path, name, selection, told, reason=reason):
+        yield from (Done(**_fields(done)) for done in _list(answer["recipients"]))
+
+
+def _handler(call: Callable[[Selection, str, str], calls.Page | calls.Counts | calls.Ordered], more: str = "reason") -> Handler:
     async def handle(values: Values) -> Values:
         selection = Selection(**_fields(values["selection"]))
-        return asdict(await asyncio.to_thread(call, selection, str(values["after"]), str(values["reason"])))
+        return asdict(await asyncio.to_thread(call, selection, str(values["after"]), str(values.get(more, ""))))
 
     return handle
 
 
-def _call(path: Path, name: str, selection: Selection, after: str, reason: str) -> Values:
-    return call_once(path, name, {"selection": asdict(selection), "after": after, "reason": reason})
-
-
-def _page(values: Values) -> Page:
-    return Page(tuple(_message(_fields(message)) for message in _list(values["messages"])), str(values["following"]))
+def _calls(path: Path, name: str, selection: Selection, told: Told, **more: str) -> Iterator[Values]:
+    """A call for each page."""
+    after, looked = "", 0
+    while True:
+        answer = call_once(path, name, {"selection": asdict(selection), "after": after, **more})
+        progress = Progress(**_fields(answer["progress"]))
+        looked += progress.looked
+        told(looked, progress.total)
+        yield answer
+        after = progress.following
+        if not after:
+            return
 
 
 def _message(values: dict[str, Any]) -> WaitingMessage:
     recipients = tuple(WaitingRecipient(**_fields(recipient)) for recipient in _list(values["recipients"]))
     return WaitingMessage(**{**values, "recipients": recipients})
-
-
-def _ordered(values: Values) -> Ordered:
-    return Ordered(tuple(Done(**_fields(done)) for done in _list(values["recipients"])), str(values["following"]))
 
 
 def _list(value: object) -> list[object]:

@@ -15,7 +15,7 @@ import pytest
 import typer
 
 import mailward.cli
-from mailward.cli.output import confirm, moment
+from mailward.cli.output import confirm, local_times, moment
 
 MAILWARD = Path(sys.executable).with_name("mailward")
 ESCAPE = '"a\\e[2Jb\\u202Ec"'
@@ -81,3 +81,17 @@ def test_and_without_one_nothing_is_done(capsys: pytest.CaptureFixture[str], mon
         confirm("Drop it?", yes=False)
     assert ended.value.exit_code == 64 and "add --yes" in capsys.readouterr().err
     confirm("Drop it?", yes=True)
+
+
+def test_a_sentence_of_a_record_names_its_moments_in_the_time_zone_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        said = "attempt 2 failed, next after 2026-07-01T10:00:00.000Z: 450 4.2.1 not before 2026-07-01T10:00:00Z"
+        told = "attempt 2 failed, next after 2026-07-01 12:00:00 CEST: 450 4.2.1 not before 2026-07-01T10:00:00Z"
+        assert local_times(said) == told
+        held = "held by its sender until 2026-01-02T00:00:00Z (FUTURERELEASE)"
+        assert local_times(held) == "held by its sender until 2026-01-02 01:00:00 CET (FUTURERELEASE)"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mailward.delivery import control as module
-from mailward.delivery.control import Ordered, QueueControl, Selection
+from mailward.delivery import selecting
+from mailward.delivery.calls import AGES_S, By, Group, Ordered, Selection
+from mailward.delivery.control import QueueControl
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Copy
 from mailward.delivery.passes import Passes
 from mailward.disk import Disk
+from mailward.model.decision import utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda
@@ -52,9 +54,9 @@ class Bench:
     ) -> QueueItem:
         """A message that a worker left behind. hold_s: so long its sender wants it held."""
         recipients = [QueuedRecipient(path, "mailbox", account=path) for path in forward_paths]
-        item = replace(item_for(octets, recipients, reverse_path=reverse_path), received_at=module.utc_text(self.clock.now()))
+        item = replace(item_for(octets, recipients, reverse_path=reverse_path), received_at=utc_text(self.clock.now()))
         if hold_s:
-            item = replace(item, hold_until=module.utc_text(self.clock.now() + timedelta(seconds=hold_s)))
+            item = replace(item, hold_until=utc_text(self.clock.now() + timedelta(seconds=hold_s)))
         worker = Spool(self.folder, Disk(), owner="smtp")
         incoming = worker.begin(item.id)
         incoming.write(octets)
@@ -76,7 +78,7 @@ class Bench:
 
     def states(self, **selection: object) -> list[tuple[str, str, int]]:
         page = self.control.list(Selection(**selection))  # type: ignore[arg-type]
-        return [(r.forward_path, r.state, r.failures) for message in page.messages for r in message.recipients]
+        return [(r.forward_path, r.status, r.failures) for message in page.messages for r in message.recipients]
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 def done(outcome: Ordered) -> list[tuple[str, str]]:
-    assert not outcome.following
+    assert not outcome.progress.following
     return [(recipient.forward_path, recipient.why_not) for recipient in outcome.recipients]
 
 
@@ -103,13 +105,13 @@ async def test_a_list_shows_envelope_state_failures_next_time_and_the_last_answe
     (message,) = bench.control.list(Selection()).messages
     assert (message.id, message.reverse_path, message.size_octets, message.origin) == (item.id, "a@example.net", 4, "inbound")
     ann, bob = message.recipients
-    assert (ann.state, ann.failures, ann.words, ann.next_at) == (
+    assert (ann.status, ann.failures, ann.words, ann.next_at) == (
         "waiting",
         1,
         "the store is not there",
         "2026-03-01T12:01:00.000Z",
     )
-    assert (bob.state, bob.failures, bob.reason, bob.next_at) == ("held", 0, "asked the sender", "")
+    assert (bob.status, bob.failures, bob.reason, bob.next_at) == ("held", 0, "asked the sender", "")
 
 
 @pytest.mark.parametrize(
@@ -121,12 +123,16 @@ async def test_a_list_shows_envelope_state_failures_next_time_and_the_last_answe
         ({"to": "Bob@example.com"}, ["bob@EXAMPLE.com"]),
         ({"to": "xample.org"}, []),
         ({"reverse_path": "A@example.net"}, ["ann@example.org", "bob@EXAMPLE.com"]),
+        ({"reverse_path": "example.NET"}, ["ann@example.org", "bob@EXAMPLE.com"]),
         ({"reverse_path": "<>"}, ["carl@example.org"]),
+        ({"problem": "WHY"}, ["bob@EXAMPLE.com"]),
+        ({"status": "waiting"}, ["ann@example.org", "carl@example.org"]),
+        ({"status": "postponed"}, []),
         ({"older_than_s": 30.0}, ["ann@example.org", "bob@EXAMPLE.com"]),
         ({"older_than_s": 90.0}, []),
-        ({"is_held": True}, ["bob@EXAMPLE.com"]),
+        ({"status": "held"}, ["bob@EXAMPLE.com"]),
         ({"id": "nothing"}, []),
-        ({"to": "example.org", "is_held": True}, []),
+        ({"to": "example.org", "status": "held"}, []),
     ],
 )
 async def test_selections(bench: Bench, selection: dict[str, object], found: list[str]) -> None:
@@ -158,7 +164,10 @@ async def test_what_is_held_is_not_tried_until_it_is_released(bench: Bench) -> N
 
 async def test_retry_says_that_mail_waits_for_as_long_as_its_sender_wants(bench: Bench) -> None:
     item = await bench.put("ann@example.org", hold_s=3600)
-    assert done(bench.control.retry(Selection())) == [("ann@example.org", f"its sender wants it to wait until {item.hold_until}")]
+    assert bench.states(status="postponed") == [("ann@example.org", "postponed", 0)]
+    ordered = bench.control.retry(Selection())
+    assert done(ordered) == [("ann@example.org", "its sender wants it to wait until")]
+    assert ordered.recipients[0].until == item.hold_until
     await bench.run()
     assert bench.tried() == []
 
@@ -217,26 +226,70 @@ async def test_t_q_08_a_poison_message_shows_as_held_and_can_be_released(bench: 
         bench.spool.adopt()
     agenda = Agenda(bench.spool, bench.clock, bench.clock.monotonic_s)
     control = QueueControl(bench.spool, agenda, bench.ledger, bench.kept, bench.clock)
-    ((recipient,),) = [message.recipients for message in control.list(Selection(is_held=True)).messages]
-    assert (recipient.state, recipient.reason) == ("held", "3 attempts ended with the process")
+    ((recipient,),) = [message.recipients for message in control.list(Selection(status="held")).messages]
+    assert (recipient.status, recipient.reason) == ("held", "3 attempts ended with the process")
     assert done(control.release(Selection(id=item.id))) == [("ann@example.org", "")]
     assert [due.item.id for due in agenda.take(("mailbox",))] == [item.id]
     await bench.spool.close()
 
 
 async def test_a_long_answer_comes_in_pages_that_may_divide_a_message(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAGE_RECIPIENTS", 4)
+    monkeypatch.setattr(selecting, "PAGE_RECIPIENTS", 4)
     items = [await bench.put(*(f"user{n}@example.org" for n in range(count))) for count in (3, 9, 1, 2)]
     found: list[tuple[QueueId, int]] = []
     after, pages = "", 0
     while True:
         page = bench.control.list(Selection(), after)
         found += [(message.id, r.index) for message in page.messages for r in message.recipients]
-        after, pages = page.following, pages + 1
+        after, pages = page.progress.following, pages + 1
         if not after:
             break
     assert found == [(item.id, index) for item in items for index in range(len(item.recipients))]
     assert pages == 4
-    after = bench.control.hold(Selection(), "why").following
-    assert len(bench.states(is_held=True)) == 4
+    after = bench.control.hold(Selection(), "why").progress.following
+    assert len(bench.states(status="held")) == 4
     assert bench.control.hold(Selection(), "why", after).recipients[0].id == items[1].id
+
+
+async def test_a_question_looks_at_so_many_messages_a_call_whether_it_finds_any_or_not(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selecting, "PAGE_MESSAGES", 2)
+    items = [await bench.put(path) for path in ("a@example.org", "b@example.org", "c@example.org", "d@example.net", "e@x.test")]
+    first = bench.control.list(Selection(to="example.net"))
+    assert (first.messages, first.progress.looked, first.progress.total) == ((), 2, 5)
+    second = bench.control.list(Selection(to="example.net"), first.progress.following)
+    assert [message.id for message in second.messages] == [items[3].id]
+    last = bench.control.list(Selection(to="example.net"), second.progress.following)
+    assert (last.messages, last.progress.looked, last.progress.following) == ((), 1, "")
+
+
+@pytest.mark.parametrize(
+    ("by", "found"),
+    [
+        ("domain", {("example.org", 2, 1), ("example.com", 1, 0)}),
+        ("sender", {("example.net", 2, 0), ("<>", 1, 1)}),
+        ("status", {("waiting", 2, 0), ("held", 1, 1)}),
+        ("answer", {("the store is not there", 2, 0), ("", 1, 1)}),
+    ],
+)
+async def test_what_waits_is_counted_by_what_it_has_in_common(bench: Bench, by: By, found: set[tuple[str, int, int]]) -> None:
+    bench.ledger.failing = {"ann@example.org", "bob@Example.com"}
+    await bench.put("ann@example.org", "bob@Example.com")
+    await bench.run()
+    late = await bench.put("carl@example.org", reverse_path="")
+    bench.control.hold(Selection(id=late.id), "not now")
+    groups = bench.control.count(Selection(), by).groups
+    assert {(group.name, group.recipients, group.held) for group in groups} == found
+
+
+async def test_a_group_tells_of_its_ages_and_of_the_one_that_waits_longest(bench: Bench) -> None:
+    bench.ledger.failing = {"ann@example.org"}
+    first = await bench.put("ann@example.org", "bob@example.org")
+    bench.control.hold(Selection(to="bob@example.org"), "not now")
+    await bench.run()
+    bench.clock.seconds += AGES_S[1]
+    await bench.put("carl@example.org")
+    (group,) = bench.control.count(Selection(), "domain").groups
+    assert group == Group("example.org", 3, 1, first.received_at, (1, 0, 2, 0, 0, 0), "the store is not there")
+    assert group.joined(group).ages == (2, 0, 4, 0, 0, 0)

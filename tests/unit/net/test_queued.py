@@ -1,20 +1,24 @@
 """The queue asked from another process: the same values as in it, page by page, and what happens when it is away."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from mailward.delivery import control as module
-from mailward.delivery.control import Done, QueueControl, Selection
+from mailward.delivery import selecting
+from mailward.delivery.calls import By, Done, Selection
+from mailward.delivery.control import QueueControl
 from mailward.delivery.mda import Copy
 from mailward.disk import Disk
+from mailward.model.envelope import RcptParameters
 from mailward.net import queued
 from mailward.net.local import PeerAway, Refusal, call_once
 from mailward.queue.agenda import Agenda
-from mailward.queue.item import QueueItem
+from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from support.spooling import Clock, Ledger, item_for
 
@@ -36,15 +40,17 @@ class Process:
         self.control = QueueControl(self.spool, agenda, Ledger(), Kept(), Clock())
         self.server = queued.QueueServer(self.path, self.control)
 
-    async def put(self, recipients: int) -> QueueItem:
-        item = item_for(b"mail", recipients)
+    async def put(
+        self, recipients: Sequence[QueuedRecipient] | int, reverse_path: str = "a@example.net", envelope_id: str = ""
+    ) -> QueueItem:
+        item = replace(item_for(b"mail", recipients, reverse_path=reverse_path), envelope_id=envelope_id)
         incoming = self.spool.begin(item.id, kept=True)
         incoming.write(b"mail")
         await incoming.commit(item)
         return item
 
     async def order(self, name: queued.Order, selection: Selection, reason: str = "") -> list[Done]:
-        return await asyncio.to_thread(lambda: list(queued.order(self.path, name, selection, reason)))
+        return await asyncio.to_thread(lambda: list(queued.order(self.path, name, selection, untold, reason)))
 
 
 @pytest.fixture
@@ -56,22 +62,62 @@ async def process(tmp_path: Path) -> AsyncIterator[Process]:
     await made.spool.close()
 
 
-async def test_a_page_arrives_as_it_was_made(process: Process) -> None:
+def untold(looked: int, total: int) -> None:
+    """Nobody wants to know how far it is."""
+
+
+async def test_a_message_arrives_as_it_was_made(process: Process) -> None:
     await process.put(2)
     process.control.hold(Selection(to="user1@example.org"), "a reason of two words: \N{SNOWMAN}")
-    found = await asyncio.to_thread(lambda: list(queued.pages(process.path, Selection())))
-    assert found == [process.control.list(Selection())]
+    found = await asyncio.to_thread(lambda: list(queued.messages(process.path, Selection(), untold)))
+    assert tuple(found) == process.control.list(Selection()).messages
 
 
 async def test_all_that_a_selection_says_is_heard(process: Process) -> None:
     await process.put(2)
-    for selection in (Selection(older_than_s=0.5), Selection(reverse_path="<>"), Selection(is_held=True), Selection(id="x")):
-        (page,) = await asyncio.to_thread(lambda chosen: list(queued.pages(process.path, chosen)), selection)
-        assert page == process.control.list(selection)
+    for selection in (
+        Selection(older_than_s=0.5),
+        Selection(reverse_path="<>"),
+        Selection(status="held"),
+        Selection(problem="full"),
+        Selection(id="x"),
+    ):
+        found = await asyncio.to_thread(lambda chosen: list(queued.messages(process.path, chosen, untold)), selection)
+        assert tuple(found) == process.control.list(selection).messages == ()
+
+
+async def test_t_q_17_a_long_queue_comes_in_many_answers_and_each_message_whole(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selecting, "PAGE_RECIPIENTS", 4)
+    monkeypatch.setattr(selecting, "PAGE_MESSAGES", 2)
+    items = [await process.put(count) for count in (3, 9, 1, 2, 1)]
+    heard: list[tuple[int, int]] = []
+    told = lambda looked, total: heard.append((looked, total))  # noqa: E731
+    found = await asyncio.to_thread(lambda: list(queued.messages(process.path, Selection(), told)))
+    assert [(message.id, len(message.recipients)) for message in found] == [(i.id, len(i.recipients)) for i in items]
+    assert len(heard) > 3 and heard == sorted(heard) and heard[-1] == (5, 5)
+    (group,) = await asyncio.to_thread(lambda: queued.groups(process.path, Selection(), "domain", untold))
+    assert (group.name, group.recipients, sum(group.ages)) == ("example.org", 16, 16)
+    assert await asyncio.to_thread(lambda: list(queued.messages(process.path, Selection(to="elsewhere"), untold))) == []
+
+
+async def test_no_answer_is_longer_than_a_line_of_the_socket_may_be(process: Process) -> None:
+    """Strangers choose the paths, the parameters and the words of the last answer."""
+    wide = "\N{SNOWMAN}" * 80
+    said = RcptParameters(("FAILURE",), "utf-8;" + "x" * 490)
+    for number in range(300):
+        recipients = [QueuedRecipient(f"{wide}{number}@example.org", "relay", parameters=said)]
+        item = await process.put(recipients, f"{wide}@example.net", "e" * 100)
+        process.spool.failed_attempt(item.id, 0, f"{number}" + wide * 10, datetime(2026, 3, 1, tzinfo=UTC))
+    assert len(await process.order("hold", Selection(), wide * 10)) == 300
+    for key in get_args(By):
+        assert await asyncio.to_thread(lambda by: len(queued.groups(process.path, Selection(), by, untold)), key) in (1, 300)
+    assert len(await asyncio.to_thread(lambda: list(queued.messages(process.path, Selection(), untold)))) == 300
 
 
 async def test_orders_are_carried_out_to_their_end(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAGE_RECIPIENTS", 4)
+    monkeypatch.setattr(selecting, "PAGE_RECIPIENTS", 4)
     item = await process.put(10)
     everybody = [Done(item.id, f"user{n}@example.org", "") for n in range(10)]
     assert await process.order("hold", Selection(), "why") == everybody
@@ -84,7 +130,7 @@ async def test_orders_are_carried_out_to_their_end(process: Process, monkeypatch
 
 async def test_no_answer_is_an_error_and_so_is_a_selection_of_another_release(process: Process, tmp_path: Path) -> None:
     with pytest.raises(PeerAway):
-        list(queued.pages(tmp_path / "none.sock", Selection()))
+        list(queued.messages(tmp_path / "none.sock", Selection(), untold))
     other: Any = {"selection": {"colour": "red"}, "after": "", "reason": ""}
     with pytest.raises(Refusal):
         await asyncio.to_thread(call_once, process.path, "list", other)
