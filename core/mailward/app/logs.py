@@ -5,11 +5,17 @@ what it prints to standard output is its answer.
 """
 
 import logging
+import re
 import sys
+from datetime import UTC, datetime
 
 import structlog
 
 from mailward.formats.text import plain
+from mailward.model.decision import utc_text
+
+_BARE = re.compile(r"[!#-<>-\[\]-~]*")
+"""What needs neither quotes nor escapes: printable ASCII without blanks, quotes, "=" and backslashes."""
 
 
 def configure_logs(*, serving: bool) -> None:
@@ -19,21 +25,30 @@ def configure_logs(*, serving: bool) -> None:
         stream=stream, force=True, level=logging.WARNING, format="level=%(levelname)s logger=%(name)s event=%(message)r"
     )
     structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _without_what_acts,
-            structlog.processors.LogfmtRenderer(
-                key_order=["timestamp", "level", "event", "id"], drop_missing=True, bool_as_flag=False
-            ),
-        ],
+        processors=[structlog.processors.format_exc_info, _line],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if serving else logging.WARNING),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=serving,
     )
 
 
-def _without_what_acts(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _line(_: object, level: str, event: structlog.typing.EventDict) -> str:
+    """logfmt: what it is and of which message first."""
+    first = {name: event.pop(name) for name in ("event", "id") if name in event}
+    pairs = [f"{name}={_text(value)}" for name, value in (*first.items(), *event.items())]
+    return " ".join((f"timestamp={utc_text(datetime.now(UTC))}", f"level={level}", *pairs))
+
+
+def _text(value: object) -> str:
     """Whoever reads the log on a terminal obeys no stranger, whichever text of his an event quotes (T-SMTP-30)."""
-    return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
+    text = str(value)
+    if _BARE.fullmatch(text):
+        return text
+    text = plain(text)
+    quotes = any(sign in text for sign in ' ="')
+    if quotes:
+        text = text.replace("\\", "\\\\")
+    text = text.replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"' if quotes else text
