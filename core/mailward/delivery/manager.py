@@ -3,7 +3,8 @@
 Work waits in one lane for each account (or other route), so that copies for one account share a transaction of the
 store, and one slow account holds up nobody. Who wants to hear of a delivery (RFC 3461) hears it from the queue process, in
 one report about a message, so such a message has a lane of its own there. A fixed number of threads serves the lanes in
-turn. Whatever goes wrong in an attempt, the recipient stays in the spool; the journal there, not the memory here, is what counts.
+turn, and one more notes what became of everybody, in one transaction for all that was delivered in a moment. Whatever goes wrong
+in an attempt, the recipient stays in the spool; the journal there, not the memory here, is what counts.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from mailward.queue.agenda import Agenda, set_aside
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.schedule import ALARM_AFTER, delay_s
 from mailward.queue.spool import NotHere, Spool
+from mailward.queue.writer import GroupWriter
 
 THREADS = 4
 MOST_COPIES = 32
@@ -38,8 +40,10 @@ MOST_COPY_OCTETS = 8 << 20
 """How much is delivered to one account in one transaction."""
 MOST_WAITING = 10_000
 """Above so many recipients waiting in memory, further mail is left on the disk to the queue process."""
-ROUTES = ("mailbox", "quarantine", "discard")
-"""What `Mda` serves."""
+DISCARD = "discard"
+"""The route on which there is nothing to deliver, and so nothing to wait for."""
+ROUTES = ("mailbox", "quarantine", DISCARD)
+"""What is served here."""
 
 log = structlog.get_logger("mailward.delivery")
 
@@ -78,6 +82,10 @@ class _Task:
         return ("told", self.item.id) if _is_told(self.recipient) else (self.recipient.route, self.recipient.account)
 
 
+_Served = tuple[_Task, str]
+"""Who is through, and what became of the copy, in plain words."""
+
+
 class DeliveryManager:
     """One for each process that delivers. chance: randomness, from 0 up to 1. reports: for what is delivered in passes."""
 
@@ -100,10 +108,12 @@ class DeliveryManager:
         self._clock = clock
         self._chance = chance
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="delivery")
+        self._notes: GroupWriter[_Served] = GroupWriter(self._note, "delivered")
         self._state = threading.Condition()
         self._lanes: dict[Lane, deque[_Task]] = defaultdict(deque)
         self._busy: set[Lane] = set()
         self._waiting = 0
+        self._unnoted = 0
         self._stopping = False
         self._hand_over = HandOver(spool)
         self._with_others: dict[QueueId, int] = {}  # messages that somebody else must finish: recipients that are still ours
@@ -127,12 +137,13 @@ class DeliveryManager:
         with self._state:
             self._stopping = True
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._notes.close)
         self._hand_over.flush()
 
     def wait_idle(self) -> None:
-        """Block until nothing is waiting or under way."""
+        """Block until nothing is waiting or under way, and everything is noted."""
         with self._state:
-            self._state.wait_for(lambda: not self._busy and not self._waiting)
+            self._state.wait_for(lambda: not self._busy and not self._waiting and not self._unnoted)
 
     # The queue process
 
@@ -148,8 +159,10 @@ class DeliveryManager:
     def _queue(self, tasks: Sequence[_Task], lane: Lane | None = None) -> bool:
         """Put tasks into their lanes, or all into one. False when there is no room for them."""
         with self._state:
-            if self._stopping or (self._waiting > MOST_WAITING and not any(task.agenda for task in tasks)):
+            if self._stopping or (self._waiting + self._unnoted > MOST_WAITING and not any(task.agenda for task in tasks)):
                 return False
+            self._to_be_noted([(task, "discarded by route") for task in tasks if task.recipient.route == DISCARD])
+            tasks = [task for task in tasks if task.recipient.route != DISCARD]
             for task in tasks:
                 self._lanes[lane or task.lane].append(task)
             self._waiting += len(tasks)
@@ -167,21 +180,31 @@ class DeliveryManager:
     def _serve(self, lane: Lane) -> None:
         """One batch of one lane, in a thread; the lane then goes to the end of the line."""
         tasks = self._take(lane)
+        served: list[_Served] = []
         try:
-            self._attempt(tasks)
+            served = self._attempt(tasks)
+            if lane == SUSPECTS:  # before the next of them, which may end the process: then this one must not be suspected again
+                self._write_down(served)
+                served = []
         except Exception:
-            # The recipients stay open in the spool; after a restart, or once adopted, they are tried again.
-            log.exception("delivery failed unforeseen", ids=sorted({task.item.id for task in tasks}))
-            for task in tasks:
-                self._leave(task.item.id)
+            log.exception("delivery failed unforeseen", ids=_ids(tasks))
+            self._forsake(tasks)
         finally:
             with self._state:
                 self._busy.discard(lane)
+                self._to_be_noted(served)
+                delivered = {(task.item.id, task.index) for task, _ in served}
                 for task in tasks:
-                    self._through(task.item.id)
+                    if (task.item.id, task.index) not in delivered:
+                        self._through(task.item.id)
                 self._start(lane)
                 self._start(SUSPECTS)
                 self._state.notify_all()
+
+    def _forsake(self, tasks: Sequence[_Task]) -> None:
+        """The recipients stay open in the spool; after a restart, or once adopted, they are tried again."""
+        for task in tasks:
+            self._leave(task.item.id)
 
     def _through(self, queue_id: QueueId) -> None:
         """One of our recipients is served or left; with the last one the others' turn comes. Called with the lock held."""
@@ -213,8 +236,8 @@ class DeliveryManager:
 
     # Attempts
 
-    def _attempt(self, tasks: Sequence[_Task]) -> None:
-        """Serve recipients of one lane and journal how it went for each."""
+    def _attempt(self, tasks: Sequence[_Task]) -> list[_Served]:
+        """Serve recipients of one lane and journal for whom it failed. Returns the others."""
         adopted = [(task.item.id, task.index) for task in tasks if task.agenda]
         begun = self._spool.begin_attempts(adopted) if adopted else frozenset()
         copies: dict[Lane, list[tuple[_Task, Copy]]] = defaultdict(list)
@@ -227,7 +250,7 @@ class DeliveryManager:
                 continue
             try:
                 if task.item.id not in octets:
-                    octets[task.item.id] = b"" if task.recipient.route == "discard" else self._spool.octets(task.item.id)
+                    octets[task.item.id] = self._spool.octets(task.item.id)
                 account = (task.recipient.route, task.recipient.account)
                 copies[account].append((task, Copy(task.item, task.index, octets[task.item.id])))
             except NotHere:
@@ -237,7 +260,7 @@ class DeliveryManager:
                     set_aside(self._spool, task.item.id, error)
                 else:
                     self._failed(task, str(error))
-        self._delivered([pair for some in copies.values() for pair in self._deliver(some)])
+        return [pair for some in copies.values() for pair in self._deliver(some)]
 
     def _return(self, task: _Task) -> None:
         """The time that its sender gave is over (RFC 2852, mode R). The report is certain before the mark."""
@@ -251,7 +274,7 @@ class DeliveryManager:
             return
         log.warning("not delivered", id=task.item.id, rcpt=task.recipient.forward_path, how=fate.text)
 
-    def _deliver(self, copies: Sequence[tuple[_Task, Copy]]) -> list[tuple[_Task, str]]:
+    def _deliver(self, copies: Sequence[tuple[_Task, Copy]]) -> list[_Served]:
         """Copies of one account or other route. Returns what became of those that are through."""
         try:
             outcomes = self._mda.deliver([copy for _, copy in copies])
@@ -264,9 +287,28 @@ class DeliveryManager:
             return []
         return [(task, outcome) for (task, _), outcome in zip(copies, outcomes, strict=True)]
 
-    def _delivered(self, served: Sequence[tuple[_Task, str]]) -> None:
-        if not served:
-            return
+    # Notes
+
+    def _to_be_noted(self, served: Sequence[_Served]) -> None:
+        """Called with the lock held. What is not noted before the end of this process is delivered once more, in vain."""
+        if served and self._notes.submit(served, urgent=False):
+            self._unnoted += len(served)
+
+    def _note(self, served: Sequence[_Served]) -> None:
+        """Write down what became of recipients who are through, and let go of their messages."""
+        try:
+            self._write_down(served)
+        except Exception:
+            tasks = [task for task, _ in served]
+            log.exception("deliveries not noted, unforeseen", ids=_ids(tasks))
+            self._forsake(tasks)
+        with self._state:
+            self._unnoted -= len(served)
+            for task, _ in served:
+                self._through(task.item.id)
+            self._state.notify_all()
+
+    def _write_down(self, served: Sequence[_Served]) -> None:
         try:
             self._record(served)
             self._tell(served)
@@ -278,7 +320,7 @@ class DeliveryManager:
             self._spool.done(task.item.id, task.index, outcome)
             log.info("delivered", id=task.item.id, rcpt=task.recipient.forward_path, outcome=outcome)
 
-    def _tell(self, served: Sequence[tuple[_Task, str]]) -> None:
+    def _tell(self, served: Sequence[_Served]) -> None:
         """Report deliveries to senders who asked for that. A crash before the marks repeats the report, not the delivery."""
         told: dict[QueueId, tuple[QueueItem, dict[int, Fate]]] = {}
         for task, outcome in served:
@@ -309,12 +351,16 @@ class DeliveryManager:
         except StorageError as error:
             log.warning("decision event lost", id=task.item.id, problem=str(error))
 
-    def _record(self, happened: Sequence[tuple[_Task, str]]) -> None:
+    def _record(self, happened: Sequence[_Served]) -> None:
         """Copy the decision records out of the items, which may be gone soon, and add what happened."""
         at = utc_text(self._clock.now())
         self._decisions.add_all(
             [(task.item.decision, (LaterEvent(at, task.recipient.forward_path, text),)) for task, text in happened]
         )
+
+
+def _ids(tasks: Sequence[_Task]) -> list[QueueId]:
+    return sorted({task.item.id for task in tasks})
 
 
 def _is_told(recipient: QueuedRecipient) -> bool:

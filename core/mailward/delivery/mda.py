@@ -64,8 +64,6 @@ class Mda:
             return self._to_mailboxes(AccountId(copies[0].recipient.account), copies)
         if route == "quarantine":
             return tuple(self._to_quarantine(copy) for copy in copies)
-        if route == "discard":
-            return tuple("discarded by route" for _ in copies)
         raise LocalError(f"{copies[0].delivery_key}: no route is called '{route}'")
 
     def _to_mailboxes(self, account: AccountId, copies: Sequence[Copy]) -> tuple[str, ...]:

@@ -64,6 +64,55 @@ async def test_an_accepted_message_is_delivered_recorded_and_gone(tmp_path: Path
     assert not list((tmp_path / "spool").iterdir())
 
 
+async def test_what_is_discarded_is_recorded_and_gone_and_nobody_delivers_it(tmp_path: Path) -> None:
+    spool, _ = spools(tmp_path)
+    ledger = Ledger()
+    manager = manager_of(spool, ledger)
+    items = [await commit(spool, b"hello", [to("ann", "discard"), to("bob", "discard")]) for _ in range(3)]
+    for item in items:
+        manager.offer(item)
+    manager.wait_idle()
+    flush(spool)
+    assert not ledger.kept
+    assert ledger.records == {item.id: item.decision for item in items}
+    assert [event.text for _, event in ledger.events] == ["discarded by route"] * 6
+    assert not spool.ids()
+    await end(manager, spool)
+
+
+class SlowNotes(Ledger):
+    """Holds the first transaction of records until four copies are delivered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transactions = 0
+        self._four = threading.Event()
+
+    def deliver(self, copies: Sequence[Copy]) -> tuple[str, ...]:
+        outcomes = super().deliver(copies)
+        if len(self.kept) == 4:
+            self._four.set()
+        return outcomes
+
+    def add_all(self, happened: Sequence[tuple[DecisionRecord, tuple[LaterEvent, ...]]]) -> None:
+        assert self._four.wait(30)
+        self.transactions += 1
+        super().add_all(happened)
+
+
+async def test_deliveries_are_noted_together_and_nobody_waits_for_the_notes(tmp_path: Path) -> None:
+    spool, _ = spools(tmp_path)
+    ledger = SlowNotes()
+    manager = manager_of(spool, ledger, threads=1)
+    items = [await commit(spool, b"hello", [to(name)]) for name in ("ann", "bob", "eve", "joe")]
+    for item in items:
+        manager.offer(item)
+    manager.wait_idle()
+    assert set(ledger.records) == {item.id for item in items}
+    assert ledger.transactions <= 2
+    await end(manager, spool)
+
+
 class Gate(Ledger):
     """Holds the first delivery until it is opened."""
 
