@@ -16,17 +16,19 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tes
 import imap
 import parse
 import profiling
+import queue_start
 import smtp
 from measure import Report
 
 COMPARED = {"smtp": smtp.run, "imap": imap.run}
-PARTS = ("parse", *COMPARED)
+PARTS = ("parse", "queue", *COMPARED)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"which: {', '.join(PARTS)} (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each cell is measured on each server (default 3)")
+    parser.add_argument("--items", type=int, default=100_000, help="how long the queue is in the part queue (default 100000)")
     parser.add_argument("--json", action="store_true", help=f"an object a line in place of tables; {' and '.join(COMPARED)} only")
     parser.add_argument("--profile", action="store_true", help="not how fast smtp is, but what takes its time")
     options = parser.parse_args()
@@ -34,8 +36,8 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if options.rounds < 1:
         parser.error("--rounds is at least 1")
-    if options.json and "parse" in options.parts:
-        parser.error(f"--json: parse has tables only; name {' or '.join(COMPARED)}")
+    if options.json and set(options.parts) - set(COMPARED):
+        parser.error(f"--json: the other parts have no table; name {' or '.join(COMPARED)}")
     if options.profile and list(options.parts) != ["smtp"]:
         parser.error("--profile is for smtp: run.py smtp --profile")
     cores = len(os.sched_getaffinity(0))
@@ -50,6 +52,8 @@ def main() -> None:
             profiling.run()
         elif part == "parse":
             parse.run(options.rounds)
+        elif part == "queue":
+            queue_start.run(options.rounds, options.items)
         else:
             COMPARED[part](options.rounds, report)
 

@@ -86,6 +86,17 @@ class Disk:
         finally:
             os.close(fd)
 
+    def doubt(self, fd: int) -> None:
+        """Note on the open file that writing to it failed: for whoever opens it next, as long as the kernel has it in memory.
+
+        After a power cut the note may be gone, and what is read then is what the medium holds. (The mode bit has no other use.)
+        """
+        os.fchmod(fd, 0o700)
+
+    def is_doubted(self, fd: int) -> bool:
+        """Whether somebody noted that writing to this file failed."""
+        return bool(os.fstat(fd).st_mode & 0o100)
+
     def lock(self, fd: int) -> bool:
         """Take the exclusive lock (flock), without waiting; it ends with `close` or with the process, even on SIGKILL.
 

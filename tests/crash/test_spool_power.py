@@ -159,10 +159,19 @@ def test_t_q_04_05_06_error_at_every_file_call(tmp_path: Path, error: int, for_g
         assert not files_left(folder), (call, disk.trace[call - 1 : call], files_left(folder))
 
 
-@pytest.mark.parametrize("how", get_args(Survival))
-def test_t_q_01_power_cut_at_every_file_call_of_an_adoption(tmp_path: Path, how: Survival) -> None:
+def left_to_adopt(tmp_path: Path, doubted: bool) -> tuple[Life, Path]:
+    """What a worker left that was killed at its last call. doubted: writing failed before, so its mail is to move."""
     life = run_life(tmp_path / "first" / "spool", worker := FaultyDisk(stop_at=number_of_calls(tmp_path)))
     left = worker.survivors(tmp_path / "first" / "spool", tmp_path / "first-left", "written")
+    for segment in left.glob("*.seg"):
+        segment.chmod(0o700 if doubted else 0o600)
+    return life, left
+
+
+@pytest.mark.parametrize("doubted", [False, True], ids=["in place", "moved"])
+@pytest.mark.parametrize("how", get_args(Survival))
+def test_t_q_01_power_cut_at_every_file_call_of_an_adoption(tmp_path: Path, how: Survival, doubted: bool) -> None:
+    life, left = left_to_adopt(tmp_path, doubted)
     before = dict(life.ledger.kept)
     call = 0
     while True:
@@ -181,10 +190,10 @@ def test_t_q_01_power_cut_at_every_file_call_of_an_adoption(tmp_path: Path, how:
     assert call > 20
 
 
+@pytest.mark.parametrize("doubted", [False, True], ids=["in place", "moved"])
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
-def test_t_q_05_error_at_every_file_call_of_an_adoption(tmp_path: Path, error: int) -> None:
-    life = run_life(tmp_path / "first" / "spool", worker := FaultyDisk(stop_at=number_of_calls(tmp_path)))
-    left = worker.survivors(tmp_path / "first" / "spool", tmp_path / "first-left", "written")
+def test_t_q_05_error_at_every_file_call_of_an_adoption(tmp_path: Path, error: int, doubted: bool) -> None:
+    life, left = left_to_adopt(tmp_path, doubted)
     before = dict(life.ledger.kept)
     call = 0
     while True:
@@ -209,4 +218,4 @@ def test_t_q_04_after_a_failed_sync_the_file_is_never_written_or_synced_again(tm
         failed, name = disk.trace[call - 1] if call <= len(disk.trace) else ("", "")  # batches differ from run to run
         if failed in ("sync", "write") and name.endswith(".seg"):
             later = {what for what, where in disk.trace[call:] if where == name}
-            assert later <= {"truncate", "unlink", "read"}, (call, later)
+            assert later <= {"truncate", "doubt", "unlink", "read"}, (call, later)

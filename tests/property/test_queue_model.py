@@ -118,11 +118,13 @@ class QueueModel(RuleBasedStateMachine):
         for recipient in expected:
             del self.model[recipient]
 
-    @rule()
+    @rule(doubted=st.booleans())
     @precondition(lambda self: self.model)
-    def restart(self) -> None:
-        """The process ends, with whatever attempts are under way, and another takes over."""
+    def restart(self, doubted: bool) -> None:
+        """The process ends, with whatever attempts are under way, and another takes over: where the mail lies, or by moving it."""
         asyncio.run(self.spool.close())
+        for segment in (self.folder / "spool").glob("*.seg"):
+            segment.chmod(0o700 if doubted else 0o600)
         self.spool = self._opened()
         for state in self.model.values():
             state.under_way = False

@@ -146,6 +146,11 @@ class FaultyDisk(Disk):
             self._step("truncate", self._open[fd][1])
             super().truncate(fd, size_octets)
 
+    def doubt(self, fd: int) -> None:
+        with self._lock:
+            self._step("doubt", self._open[fd][1])
+            super().doubt(fd)
+
     def sync(self, fd: int) -> None:
         with self._lock:
             file, path = self._open[fd]

@@ -41,16 +41,18 @@ class Passes:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._running
 
-    async def run_once(self) -> None:
-        """One pass."""
-        await asyncio.to_thread(self._agenda.adopt)
+    async def run_once(self) -> bool:
+        """One pass. Returns whether there may be more to take over: a long queue is taken over in steps, and served meanwhile."""
+        is_more = await asyncio.to_thread(self._agenda.adopt)
         for manager in self._managers:
             await manager.run_pass(self._agenda)
+        return is_more
 
     async def _run(self) -> None:
         while True:
+            is_more = False
             try:
-                await self.run_once()
+                is_more = await self.run_once()
             except Exception:  # whatever one pass met, the mail is in the spool and the next pass comes
                 log.exception("pass over the spool failed")
-            await asyncio.sleep(ADOPT_EVERY_S)
+            await asyncio.sleep(0 if is_more else ADOPT_EVERY_S)

@@ -46,8 +46,8 @@ class Agenda:
         self._adopting = threading.Lock()
         self._by_route: defaultdict[str, DueIndex] = defaultdict(DueIndex)
 
-    def adopt(self) -> None:
-        """Take over what is free. Blocks for the disk."""
+    def adopt(self) -> bool:
+        """Take over what is free, or some of it. Blocks for the disk. Returns whether there may be more."""
         with self._adopting:
             adoption = self._spool.adopt()
         for report in adoption.reports:
@@ -57,6 +57,7 @@ class Agenda:
                 if state.hold_reason:
                     log.error("held", id=queue_id, index=index, reason=state.hold_reason)
                 self._plan(queue_id, index, state)
+        return adoption.is_more
 
     def plan(self, queue_id: QueueId, index: int) -> None:
         """Go by what the journal says now, when somebody has changed it: released, or due at once."""

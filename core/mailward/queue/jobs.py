@@ -1,13 +1,13 @@
 """What the spool's writer thread can be asked to do; each value is one job, done in the order they were handed in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailward.disk import Octets
 from mailward.model.ids import QueueId
 from mailward.queue.record import Kind
-from mailward.queue.segment import OpenRecipient
+from mailward.queue.segment import Entry, OpenRecipient, Segment
 from mailward.queue.writer import Waiter
 
 
@@ -15,8 +15,8 @@ from mailward.queue.writer import Waiter
 class Commit:
     """Make a message ours. meta: the queue item. body: its octets, [] for a large one, whose file is `large`.
 
-    part_fd: descriptor of the file being received, -1 when it belongs to a segment that is being adopted.
-    finished: recipients that need nothing any more (adoption).
+    part_fd: descriptor of the file being received, -1 when it belongs to another segment.
+    finished: recipients that need nothing any more.
     """
 
     id: QueueId
@@ -64,4 +64,25 @@ class Barrier:
     waiter: Waiter
 
 
-Job = Commit | Mark | Leave | Barrier
+@dataclass(slots=True, eq=False)
+class Take:
+    """Make a free segment ours where it lies. taken: the messages that are ours now; not those that were already."""
+
+    segment: Segment
+    entries: Sequence[Entry]
+    taken: list[QueueId] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Compact:
+    """Move what is open in segments that are worn, or mostly finished, or too many, and delete them. At most `octets` of it.
+
+    is_more: set when there is more to move. failed: set when it could not be written.
+    """
+
+    octets: int
+    is_more: bool = False
+    failed: bool = False
+
+
+Job = Take | Compact | Commit | Mark | Leave | Barrier

@@ -5,11 +5,9 @@ It decides what a failed write means. The segment is abandoned: cut back to what
 """
 
 import contextlib
-import json
 import os
 import threading
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -17,9 +15,11 @@ import structlog
 from mailward.disk import Disk, Octets
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
+from mailward.queue.compaction import move, worth_moving
 from mailward.queue.incoming import drop_part
-from mailward.queue.jobs import Barrier, Commit, Job, Leave, Mark
-from mailward.queue.record import HEADER_OCTETS, MARK_OCTETS, Kind, pack_header
+from mailward.queue.jobs import Barrier, Commit, Compact, Job, Leave, Mark, Take
+from mailward.queue.journal import encode, may_be, note, state_marks
+from mailward.queue.record import MARK_OCTETS, Kind, pack_header
 from mailward.queue.recover import remove_files
 from mailward.queue.segment import ATTEMPTS_TO_CREATE, SEGMENT_SUFFIX, Entry, OpenRecipient, Segment, stem_of
 from mailward.queue.writer import complete
@@ -39,6 +39,8 @@ class SegmentLog:
         self._owner = owner
         self._segment_octets = segment_octets
         self._current: Segment | None = None
+        self._segments: set[Segment] = set()
+        self._emptied: list[Segment] = []
         self.entries: dict[QueueId, Entry] = {}
         self.closing = threading.Lock()
 
@@ -49,10 +51,15 @@ class SegmentLog:
         try:
             if commits:
                 self._commit(commits)
+            for job in jobs:
+                if isinstance(job, Take):
+                    self._take(job)
             self._journal(marks)
             for job in jobs:
                 if isinstance(job, Leave):
                     self._leave(job.id)
+                elif isinstance(job, Compact):
+                    self._compact(job)
             complete([job.waiter for job in jobs if isinstance(job, Barrier)], None)
         except BaseException as error:  # noqa: BLE001  # a waiter left without an answer would wait for ever
             log.critical("spool writer failed", error=repr(error))
@@ -64,8 +71,13 @@ class SegmentLog:
     def close(self) -> None:
         """Give up all segments; those with open messages stay for whoever adopts them."""
         self._seal()
-        for segment in {entry.segment for entry in self.entries.values()}:
+        self._remove_emptied()
+        for segment in [*self._segments, *self._emptied]:
             self._hand_over(segment)
+
+    def names(self) -> frozenset[str]:
+        """Of the files of all our segments."""
+        return frozenset(segment.path.name for segment in (*tuple(self._segments), *tuple(self._emptied)))
 
     # Committing
 
@@ -101,29 +113,23 @@ class SegmentLog:
         for job in commits:
             kind = Kind.MESSAGE if job.large is None else Kind.LARGE
             header = pack_header(segment.mark, kind, job.meta, job.body_octets, job.body_crc)
-            state = [record for mark in _state_marks(job) for record in _encode(segment.mark, mark, job.open.get(mark.index))]
+            state = [record for mark in state_marks(job) for record in encode(segment.mark, mark, job.open.get(mark.index))]
             buffers += [header, job.meta, *job.body, *state]
+            is_large, recipients = job.large is not None, len(job.open) + len(job.finished)
             entries.append(
-                Entry(
-                    job.id,
-                    segment,
-                    offset + HEADER_OCTETS,
-                    len(job.meta),
-                    zlib.crc32(job.meta),
-                    job.body_octets,
-                    job.body_crc,
-                    job.large is not None,
-                    job.adopted,
-                    job.open,
-                )
+                Entry(job.id, segment, offset, len(job.meta), job.body_octets, is_large, job.adopted, recipients, job.open)
             )
             offset += len(header) + len(job.meta) + sum(map(len, job.body)) + sum(map(len, state))
         self._disk.write(segment.fd, buffers)
         self._disk.sync(segment.fd)
         segment.size_octets = offset
         for entry in entries:
-            self.entries[entry.id] = segment.entries[entry.id] = entry
-            segment.claims += len(entry.open)
+            self._add(segment, entry)
+
+    def _add(self, segment: Segment, entry: Entry) -> None:
+        self.entries[entry.id] = segment.entries[entry.id] = entry
+        segment.open_octets += entry.record_octets
+        segment.claims += sum(recipient.claimed for recipient in entry.open.values())
 
     def _create(self) -> Segment:
         for _ in range(ATTEMPTS_TO_CREATE):
@@ -134,6 +140,7 @@ class SegmentLog:
                 if self._disk.lock(fd):
                     self._disk.sync_folder(self._folder)
                     self._current = Segment(path, mark, fd)
+                    self._segments.add(self._current)
                     return self._current
             except OSError:
                 with contextlib.suppress(OSError):
@@ -165,9 +172,9 @@ class SegmentLog:
             entry = self.entries.get(mark.id)
             if entry is None or mark.index not in entry.open or (mark.id, mark.index) in finished:
                 continue
-            if not _may_be(mark, entry, entry.open[mark.index]):
+            if not may_be(mark, entry, entry.open[mark.index]):
                 continue
-            _note(entry, mark)
+            note(entry, mark)
             if mark.kind == Kind.DONE:
                 finished.add((mark.id, mark.index))
             by_segment.setdefault(entry.segment, []).append((entry, mark))
@@ -180,7 +187,7 @@ class SegmentLog:
     def _append_marks(self, segment: Segment, found: Sequence[tuple[Entry, Mark]]) -> None:
         if segment.abandoned:
             return
-        records = [record for entry, mark in found for record in _encode(segment.mark, mark, entry.open[mark.index])]
+        records = [record for entry, mark in found for record in encode(segment.mark, mark, entry.open[mark.index])]
         try:
             self._disk.write(segment.fd, records)
             if any(mark.synced or (entry.large and mark.kind == Kind.DONE) for entry, mark in found):
@@ -209,8 +216,8 @@ class SegmentLog:
 
     def _finish(self, entry: Entry) -> None:
         """Forget a message for whom nothing is to be done any more."""
-        self.entries.pop(entry.id, None)
-        entry.segment.entries.pop(entry.id, None)
+        del self.entries[entry.id]
+        _forget(entry)
         if entry.large and not entry.segment.abandoned:
             with contextlib.suppress(OSError):  # whoever retires the segment drops it
                 self._disk.unlink(entry.segment.large_path(entry.id))
@@ -230,6 +237,58 @@ class SegmentLog:
             recipient.claimed = recipient.waiting = False
             segment.claims -= 1
 
+    # Segments of others, and the rest of our own
+
+    def _take(self, job: Take) -> None:
+        segment = job.segment
+        self._segments.add(segment)
+        for entry in job.entries:
+            if entry.id in self.entries:  # a crash came between the two steps of a move
+                self._journal([Mark(Kind.DONE, entry.id, index) for index in entry.finished])
+            else:
+                self._add(segment, entry)
+                job.taken.append(entry.id)
+        self._retire_if_idle(segment)
+
+    def _compact(self, job: Compact) -> None:
+        """Copies are safe in our segment before the old one goes. A message that is damaged stays where it is."""
+        self._remove_emptied()
+        worn = worth_moving([segment for segment in self._segments if segment.sealed], self._segment_octets)
+        entries = [entry for segment in worn for entry in segment.entries.values()]
+        moving: list[Commit] = []
+        size_octets = 0
+        for entry in entries:
+            if size_octets >= job.octets:
+                job.is_more = True
+                break
+            copied = move(entry, self._disk)
+            if copied is not None:
+                moving.append(copied)
+                size_octets += entry.record_octets
+        old = [self.entries[copied.id] for copied in moving]
+        if moving:
+            self._commit(moving)
+        for entry in old:
+            if self.entries[entry.id] is entry:
+                job.failed = True
+                return
+            _forget(entry)
+        for segment in worn:
+            self._retire_if_idle(segment)
+
+    def _remove_emptied(self) -> None:
+        """Delete segments whose mail is elsewhere now. Until that succeeds they stay locked, or it would be found again."""
+        left = []
+        for segment in self._emptied:
+            try:
+                remove_files(segment, self._disk)
+            except OSError as error:
+                log.warning("spool segment not removed, trying again", segment=segment.path.name, error=str(error))
+                left.append(segment)
+            else:
+                self._close(segment)
+        self._emptied = left
+
     # The end of a segment
 
     def _seal(self) -> None:
@@ -247,6 +306,8 @@ class SegmentLog:
         # Where this fails, too, a scan finds the torn tail, or whole mail nobody acknowledged.
         with contextlib.suppress(BaseException):
             self._disk.truncate(segment.fd, segment.size_octets)
+        with contextlib.suppress(BaseException):
+            self._disk.doubt(segment.fd)
         for entry in segment.entries.values():
             for recipient in entry.open.values():
                 if recipient.waiting:
@@ -258,75 +319,28 @@ class SegmentLog:
             return
         if segment.entries:
             log.info("spool segment handed over", segment=segment.path.name, open=len(segment.entries))
+            self._hand_over(segment)
         else:
-            with contextlib.suppress(OSError):  # a scan finds nothing open in it and deletes it
-                remove_files(segment.path, self._disk)
-        self._hand_over(segment)
+            self._segments.discard(segment)
+            self._emptied.append(segment)
+            self._remove_emptied()
 
     def _hand_over(self, segment: Segment) -> None:
         for queue_id in segment.entries:
             del self.entries[queue_id]
         segment.entries.clear()
+        self._segments.discard(segment)
+        self._close(segment)
+
+    def _close(self, segment: Segment) -> None:
         with self.closing:
             if segment.fd >= 0:
                 self._disk.close(segment.fd)
                 segment.fd = -1
 
 
-def _state_marks(job: Commit) -> Iterable[Mark]:
-    """The journal an adopted message brings along."""
-    for index in job.finished:
-        yield Mark(Kind.DONE, job.id, index)
-    for index, state in job.open.items():
-        if state.failures:
-            yield Mark(Kind.FAILED, job.id, index, state.text, state.next_at)
-        elif state.begun:
-            yield Mark(Kind.BEGUN, job.id, index)
-        if state.held:
-            yield Mark(Kind.HELD, job.id, index)
-
-
-def _may_be(mark: Mark, entry: Entry, recipient: OpenRecipient) -> bool:
-    """Does the state allow what the mark says? Decided here, where all marks meet in one order, so that nobody can race."""
-    if mark.kind == Kind.BEGUN:
-        return not recipient.hold_reason and (recipient.waiting or not entry.adopted)
-    if mark.kind == Kind.DUE and recipient.hold_reason:
-        return False
-    return recipient.waiting or not mark.if_idle
-
-
-def _note(entry: Entry, mark: Mark) -> None:
-    """Bring the state to what the mark says, before it is written."""
-    recipient = entry.open[mark.index]
-    match mark.kind:
-        case Kind.BEGUN:
-            recipient.begun += 1
-            recipient.waiting = False
-        case Kind.FAILED:
-            recipient.begun = 0
-            recipient.failures += 1
-            recipient.next_at = mark.next_at
-            recipient.text = mark.text
-            recipient.waiting = entry.adopted
-        case Kind.HELD:
-            recipient.held = mark.text
-        case Kind.RELEASED:
-            recipient.held = recipient.next_at = ""
-            if recipient.waiting:  # an attempt under way must still be counted
-                recipient.begun = 0
-        case Kind.DUE:
-            recipient.next_at = ""
-
-
-def _encode(mark_octets: bytes, mark: Mark, state: OpenRecipient | None) -> tuple[bytes, bytes]:
-    raw: dict[str, str | int] = {"id": mark.id, "index": mark.index}
-    if mark.kind == Kind.DONE:
-        raw["text"] = mark.text
-    elif state is not None:
-        raw["begun"] = state.begun
-        if mark.kind == Kind.FAILED:
-            raw.update(failures=state.failures, next_at=state.next_at, text=state.text)
-        elif mark.kind != Kind.BEGUN:
-            raw.update(next_at=state.next_at, held=state.held)
-    meta = json.dumps(raw, separators=(",", ":")).encode("ascii")
-    return pack_header(mark_octets, mark.kind, meta), meta
+def _forget(entry: Entry) -> None:
+    """Its segment has this message no more."""
+    del entry.segment.entries[entry.id]
+    entry.segment.open_octets -= entry.record_octets
+    entry.segment.claims -= sum(recipient.claimed for recipient in entry.open.values())

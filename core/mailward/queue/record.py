@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailward.disk import Octets
 
@@ -34,6 +35,19 @@ class Kind(enum.IntEnum):
     HELD = 6  # no attempt before it is released
     RELEASED = 7  # its next attempt is due at once, whatever held it
     DUE = 8  # its next attempt is due at once
+
+
+_KINDS = {int(kind): kind for kind in Kind}
+
+
+class Header(NamedTuple):
+    """What the header of a record says of its two parts: their lengths in octets and their checksums (CRC-32)."""
+
+    kind: Kind
+    meta_octets: int
+    body_octets: int
+    meta_crc: int
+    body_crc: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,18 @@ def pack_header(mark: bytes, kind: Kind, meta: bytes, body_octets: int = 0, body
     """The header that goes before `meta` and the body."""
     fields = _FIELDS.pack(mark, RECORD_VERSION, kind, 0, len(meta), body_octets, zlib.crc32(meta), body_crc)
     return fields + _CHECK.pack(zlib.crc32(fields))
+
+
+def unpack_header(octets: Octets, mark: bytes) -> Header | None:
+    """The header at the beginning of these octets; None when there is none, or a damaged one. Raises NewerVersion."""
+    if len(octets) < HEADER_OCTETS:
+        return None
+    found_mark, version, kind, _, *lengths_and_crcs = _FIELDS.unpack_from(octets)
+    if found_mark != mark or _CHECK.unpack_from(octets, _FIELDS.size)[0] != zlib.crc32(octets[: _FIELDS.size]):
+        return None
+    if version > RECORD_VERSION or kind not in _KINDS:
+        raise NewerVersion(f"record version {version}, kind {kind}; this release reads up to version {RECORD_VERSION}")
+    return Header(_KINDS[kind], *lengths_and_crcs)
 
 
 def scan(segment: Octets, mark: bytes) -> Iterator[Record | DamagedRange]:
@@ -113,22 +139,17 @@ def _next_record(view: memoryview, searchable: bytes | bytearray, start: int, ma
 
 
 def _read(view: memoryview, offset: int, mark: bytes) -> Record | _Bad:
-    header = view[offset : offset + HEADER_OCTETS]
-    if len(header) < HEADER_OCTETS:
-        return _Bad.TORN
-    fields = header[: _FIELDS.size]
-    found_mark, version, kind, _, meta_octets, body_octets, meta_crc, body_crc = _FIELDS.unpack(fields)
-    if found_mark != mark or _CHECK.unpack(header[_FIELDS.size :])[0] != zlib.crc32(fields):
-        return _Bad.TORN if not any(view[offset:]) else _Bad.DAMAGED  # zeros: length written, octets not
-    if version > RECORD_VERSION or kind not in Kind.__members__.values():
-        raise NewerVersion(f"record version {version}, kind {kind}; this release reads up to version {RECORD_VERSION}")
+    header = unpack_header(view[offset : offset + HEADER_OCTETS], mark)
+    if header is None:
+        torn = len(view) - offset < HEADER_OCTETS or not any(view[offset:])  # zeros: length written, octets not
+        return _Bad.TORN if torn else _Bad.DAMAGED
+    kind, meta_octets, body_octets, meta_crc, body_crc = header
     meta_at = offset + HEADER_OCTETS
-    end = meta_at + meta_octets + (0 if kind == Kind.LARGE else body_octets)
+    body_at = meta_at + meta_octets
+    end = body_at if kind is Kind.LARGE else body_at + body_octets
     if end > len(view):
         return _Bad.TORN
-    meta = bytes(view[meta_at : meta_at + meta_octets])
-    if zlib.crc32(meta) != meta_crc:
+    meta = bytes(view[meta_at:body_at])
+    if zlib.crc32(meta) != meta_crc or (end > body_at and zlib.crc32(view[body_at:end]) != body_crc):
         return _Bad.DAMAGED
-    if kind != Kind.LARGE and zlib.crc32(view[meta_at + meta_octets : end]) != body_crc:
-        return _Bad.DAMAGED
-    return Record(Kind(kind), offset, end, meta, body_octets, body_crc)
+    return Record(kind, offset, end, meta, body_octets, body_crc)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailward.model.ids import QueueId
+from mailward.queue.record import HEADER_OCTETS
 from mailward.queue.schedule import HOLD_AFTER
 
 SEGMENT_SUFFIX = ".seg"
@@ -55,6 +56,12 @@ class OpenRecipient:
     waiting: bool = False
     held: str = ""
 
+    def copy(self) -> "OpenRecipient":
+        """As it is now."""
+        return OpenRecipient(
+            self.route, self.failures, self.begun, self.next_at, self.text, self.claimed, self.waiting, self.held
+        )
+
     @property
     def hold_reason(self) -> str:
         """Why no attempt is made before it is released, "" when attempts are made (T-Q-08)."""
@@ -65,18 +72,21 @@ class OpenRecipient:
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """A segment this process writes to or has messages in. size_octets: what is in it for certain.
+    """A segment this process writes to or has messages in. size_octets: what is in it for certain; open_octets: of messages
+    that are not finished.
 
     sealed: nothing is committed to it any more. abandoned: writing failed, so its journal is not written either.
-    claims: of all its open recipients.
+    worn: damaged or abandoned by somebody else, so its messages move to another one. claims: of all its open recipients.
     """
 
     path: Path
     mark: bytes
     fd: int
     size_octets: int = 0
+    open_octets: int = 0
     sealed: bool = False
     abandoned: bool = False
+    worn: bool = False
     claims: int = 0
     entries: dict[QueueId, "Entry"] = field(default_factory=dict)
 
@@ -87,15 +97,27 @@ class Segment:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One committed message. adopted: it came from another segment, and this process keeps it until it is finished."""
+    """One committed message. offset: of its record. recipients: of the item, finished ones too.
+
+    adopted: this process keeps it until it is finished. A queue has a million of these: what the record says is not kept here.
+    """
 
     id: QueueId
     segment: Segment
-    meta_offset: int
+    offset: int
     meta_octets: int
-    meta_crc: int
     body_octets: int
-    body_crc: int
     large: bool
     adopted: bool
+    recipients: int
     open: dict[int, OpenRecipient]
+
+    @property
+    def record_octets(self) -> int:
+        """Of header, item and what of the message is in the segment."""
+        return HEADER_OCTETS + self.meta_octets + (0 if self.large else self.body_octets)
+
+    @property
+    def finished(self) -> tuple[int, ...]:
+        """The recipients who need nothing more."""
+        return tuple(index for index in range(self.recipients) if index not in self.open)

@@ -3,15 +3,15 @@
 Each process appends to segments of its own, guarded by a lock that ends with the process. One thread writes: all
 messages that wait share one write and one sync (`writer`, `log`). The journal of what was done goes to the same segment
 and is not synced, since a recipient who is served twice is told apart by the store's delivery_key. What a process
-cannot finish it leaves on the disk by closing the segment; the queue process takes free segments over (`adopt`).
+cannot finish it leaves on the disk by closing the segment; the queue process takes free segments over where they lie (`adopt`).
 """
 
 import asyncio
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -21,27 +21,35 @@ from mailward.disk import Disk
 from mailward.model.decision import utc_text
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId
+from mailward.queue.compaction import MOST_SEGMENTS
 from mailward.queue.incoming import Incoming
 from mailward.queue.item import QueueItem
-from mailward.queue.jobs import Barrier, Commit, Job, Leave, Mark
+from mailward.queue.jobs import Barrier, Commit, Compact, Job, Leave, Mark, Take
 from mailward.queue.log import SegmentLog
-from mailward.queue.record import Kind
-from mailward.queue.recover import FreeSegment, RecoveredItem, Report, free_segments, give_back, keep_corrupt, remove
-from mailward.queue.segment import LARGE_SUFFIX, Entry, OpenRecipient
+from mailward.queue.record import HEADER_OCTETS, Header, Kind, unpack_header
+from mailward.queue.recover import Report, drop_leftovers, free_segments, keep_corrupt
+from mailward.queue.segment import LARGE_SUFFIX, Entry, OpenRecipient, Segment
 from mailward.queue.writer import GroupWriter
 
 SEGMENT_OCTETS = 64 << 20
 IN_MEMORY_OCTETS = 256 << 10
-ADOPTION_OCTETS = 8 << 20
-"""How much adopted mail is moved with one sync."""
+ADOPTED_AT_ONCE = 64
+"""Segments of one pass; and of full ones as many as there is octets in one."""
+MOVED_OCTETS = 8 << 20
+"""How much is moved to another segment with one sync."""
 PASSES_BETWEEN_TRIES = 600
-"""A segment that must be left as it is, is looked at again after so many passes."""
+"""A segment that must be left as it is, is looked at again after so many passes, and so are files that are left over."""
+PASSES_BETWEEN_MOVES = 240
+PASSES_AFTER_FAILURE = 20
+"""After so many passes mail is moved out of segments that are not worth keeping."""
 
 log = structlog.get_logger("mailward.queue")
 
 
 Recipient = tuple[QueueId, int]
 """A recipient of a message, by its place in the item."""
+_Read = tuple[Header | None, bytes]
+"""What a record's header says, None when that is damaged, and the octets of a part as they are on the disk."""
 
 
 class NotHere(StorageError):
@@ -50,10 +58,14 @@ class NotHere(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What one pass over the folder found. items: messages that are ours now. reports: each thing is told once."""
+    """What one pass over the folder found. items: messages that are ours now. reports: each thing is told once.
+
+    is_more: another pass would find more.
+    """
 
     items: tuple[QueueId, ...]
     reports: tuple[Report, ...]
+    is_more: bool
 
 
 class Spool:
@@ -83,8 +95,11 @@ class Spool:
         self._in_memory_octets = in_memory_octets
         self._log = SegmentLog(folder, disk, owner, segment_octets)
         self._writer: GroupWriter[Job] = GroupWriter(self._log.perform, f"spool-{owner}")
+        self._segment_octets = segment_octets
         self._left: dict[str, int] = {}
-        self._emptied: list[FreeSegment] = []
+        self._passes_to_sweep = 0
+        self._passes_to_move = PASSES_BETWEEN_MOVES
+        self._move_failed = False
 
     # Reception
 
@@ -103,16 +118,15 @@ class Spool:
 
     def item(self, queue_id: QueueId) -> QueueItem:
         """The queue item. Raises NotHere or StorageError, permanent when it is damaged."""
-        return QueueItem.from_json(self._meta(self._entry(queue_id)).decode("ascii"))
+        header, meta = self._read(queue_id, self._meta)
+        if header is None or zlib.crc32(meta) != header.meta_crc:
+            raise StorageError(f"spool: {queue_id}: its queue item is damaged", permanent=True)
+        return QueueItem.from_json(meta.decode("ascii"))
 
     def octets(self, queue_id: QueueId) -> bytes:
         """The message as received. Raises NotHere or StorageError, permanent when it is damaged."""
-        entry = self._entry(queue_id)
-        try:
-            octets = self._read(entry)
-        except OSError as error:
-            raise StorageError(f"spool: {queue_id}: {error}") from error
-        if len(octets) != entry.body_octets or zlib.crc32(octets) != entry.body_crc:
+        header, octets = self._read(queue_id, self._body)
+        if header is None or len(octets) != header.body_octets or zlib.crc32(octets) != header.body_crc:
             raise StorageError(f"spool: {queue_id}: its octets are damaged", permanent=True)
         return octets
 
@@ -121,7 +135,7 @@ class Spool:
         entry = self._log.entries.get(queue_id)
         if entry is None:
             return {}
-        return {index: replace(recipient) for index, recipient in list(entry.open.items())}
+        return {index: recipient.copy() for index, recipient in list(entry.open.items())}
 
     def ids(self) -> Sequence[QueueId]:
         """Of all messages of this process that are not finished, sorted."""
@@ -133,29 +147,34 @@ class Spool:
             raise NotHere(f"spool: {queue_id} is not here")
         return entry
 
-    def _meta(self, entry: Entry) -> bytes:
-        try:
-            meta = self._read_segment(entry, entry.meta_offset, entry.meta_octets)
-        except OSError as error:
-            raise StorageError(f"spool: {entry.id}: {error}") from error
-        if zlib.crc32(meta) != entry.meta_crc:
-            raise StorageError(f"spool: {entry.id}: its queue item is damaged", permanent=True)
-        return meta
-
-    def _read(self, entry: Entry) -> bytes:
-        if entry.large:
-            fd = self._disk.open_read(entry.segment.large_path(entry.id))
+    def _read(self, queue_id: QueueId, read: Callable[[Entry], _Read]) -> _Read:
+        """What `read` finds of a message, which may move to another segment meanwhile."""
+        while True:
+            entry = self._entry(queue_id)
             try:
-                return self._disk.read(fd, 0, entry.body_octets)
-            finally:
-                self._disk.close(fd)
-        return self._read_segment(entry, entry.meta_offset + entry.meta_octets, entry.body_octets)
+                return read(entry)
+            except OSError as error:
+                if self._log.entries.get(queue_id) is entry:
+                    raise StorageError(f"spool: {queue_id}: {error}") from error
 
-    def _read_segment(self, entry: Entry, offset: int, length: int) -> bytes:
+    def _meta(self, entry: Entry) -> _Read:
+        octets = self._read_record(entry, HEADER_OCTETS + entry.meta_octets)
+        return unpack_header(octets, entry.segment.mark), octets[HEADER_OCTETS:]
+
+    def _body(self, entry: Entry) -> _Read:
+        octets = self._read_record(entry, entry.record_octets)
+        header = unpack_header(octets, entry.segment.mark)
+        if not entry.large:
+            return header, octets[HEADER_OCTETS + entry.meta_octets :]
+        fd = self._disk.open_read(entry.segment.large_path(entry.id))
+        try:
+            return header, self._disk.read(fd, 0, entry.body_octets)
+        finally:
+            self._disk.close(fd)
+
+    def _read_record(self, entry: Entry, length: int) -> bytes:
         with self._log.closing:
-            if entry.segment.fd < 0:
-                raise NotHere(f"spool: {entry.id} was handed over")
-            return self._disk.read(entry.segment.fd, offset, length)
+            return self._disk.read(entry.segment.fd, entry.offset, length)  # EBADF once it is closed
 
     # The journal
 
@@ -206,131 +225,94 @@ class Spool:
         """Write what waits and give up all segments; what is open stays for the queue process."""
         await asyncio.to_thread(self._writer.close)
         self._log.close()
-        for segment in self._emptied:
-            if not self._removed(segment):
-                give_back(segment, self._disk)
 
     def _mark(self, marks: Sequence[Mark]) -> None:
         self._writer.submit(marks, urgent=False)
 
     def _order(self, marks: Sequence[Mark]) -> frozenset[Recipient]:
         """Write marks, and return the recipients of those that could be."""
-        written: Future[None] = Future()
-        if not self._writer.submit([*marks, Barrier(written)], urgent=True):
-            raise StorageError("spool: it is closed")
-        written.result()
+        self._perform(marks)
         return frozenset((mark.id, mark.index) for mark in marks if mark.applied)
+
+    def _perform(self, jobs: Sequence[Job]) -> None:
+        done: Future[None] = Future()
+        if not self._writer.submit([*jobs, Barrier(done)], urgent=True):
+            raise StorageError("spool: it is closed")
+        done.result()
 
     # Recovery
 
     def adopt(self) -> Adoption:
-        """Take over what has no owner any more. Blocks; one thread at a time.
+        """Take over what has no owner any more, or some of it. Blocks; one thread at a time.
 
         What cannot be taken now stays, with a line in the log, and is tried again in a later pass.
         """
         items: list[QueueId] = []
         reports: list[Report] = []
-        self._emptied = [segment for segment in self._emptied if not self._removed(segment)]
         self._left = {name: passes - 1 for name, passes in self._left.items() if passes > 1}
+        seen = 0
         try:
-            for segment in free_segments(self._folder, self._disk, self._left):
-                reports += segment.reports
-                if segment.readable:
-                    items += self._adopt(segment)
+            self._sweep()
+            for free in free_segments(self._folder, self._disk, {*self._left, *self._log.names()}):
+                reports += free.reports
+                if free.entries is None:
+                    self._left[free.segment.path.name] = PASSES_BETWEEN_TRIES
+                    self._disk.close(free.segment.fd)
                 else:
-                    self._left[segment.path.name] = PASSES_BETWEEN_TRIES
-                    give_back(segment, self._disk)
+                    items += self._adopt(free.segment, free.entries)
+                seen += max(1, ADOPTED_AT_ONCE * free.segment.size_octets // self._segment_octets)
+                if seen >= ADOPTED_AT_ONCE:
+                    break
         except OSError as error:
             log.error("spool folder not searched to its end", error=str(error))
-        return Adoption(tuple(items), tuple(reports))
+        self._move()
+        return Adoption(tuple(items), tuple(reports), is_more=seen >= ADOPTED_AT_ONCE)
 
-    def _adopt(self, segment: FreeSegment) -> list[QueueId]:
-        """Move what is open in it into a segment of ours, then delete it."""
-        moved: list[QueueId] = []
-        failure: StorageError | None = None
-        for items in _batches(segment.items):
-            jobs = []
-            for item in items:
-                if item.id in self._log.entries:  # a crash or an error came between the two steps of an earlier adoption
-                    self._mark([Mark(Kind.DONE, item.id, index) for index in item.finished])
-                else:
-                    jobs.append(_move(segment, item))
-            done: Future[None] = Future()
-            if not self._writer.submit([*jobs, Barrier(done)], urgent=True):
-                failure = StorageError("spool: it is closed")
-                break
-            done.result()
-            moved += [job.id for job in jobs if job.id in self._log.entries]
-            failure = next((error for job in jobs if (error := _error(job)) is not None), failure)
-        if failure is not None:
-            log.warning("spool segment not adopted, left for later", segment=segment.path.name, error=str(failure))
-            give_back(segment, self._disk)
-        elif not self._removed(segment):
-            self._emptied.append(segment)
-        return moved
+    def _sweep(self) -> None:
+        self._passes_to_sweep -= 1
+        if self._passes_to_sweep < 0:
+            drop_leftovers(self._folder, self._disk)
+            self._passes_to_sweep = PASSES_BETWEEN_TRIES
 
-    def _removed(self, segment: FreeSegment) -> bool:
-        """Delete a segment whose mail is ours now. Until that succeeds it stays locked, or its mail would be found again."""
+    def _adopt(self, segment: Segment, entries: Sequence[Entry]) -> list[QueueId]:
+        job = Take(segment, entries)
         try:
-            remove(segment, self._disk)
-        except FileNotFoundError:  # gone at an earlier try that failed later
-            pass
-        except OSError as error:
-            log.warning("spool segment not removed, trying again", segment=segment.path.name, error=str(error))
-            return False
-        give_back(segment, self._disk)
-        return True
+            self._perform([job])
+        except StorageError as error:
+            log.warning("spool segment not adopted, left for later", segment=segment.path.name, error=str(error))
+            if segment.path.name not in self._log.names():
+                self._disk.close(segment.fd)
+        if segment.worn:
+            self._passes_to_move = 0
+        return job.taken
+
+    def _move(self) -> None:
+        """Empty the segments that are not worth keeping."""
+        self._passes_to_move -= 1
+        if self._passes_to_move > 0 and (self._move_failed or len(self._log.names()) <= MOST_SEGMENTS):
+            return
+        job = Compact(MOVED_OCTETS, is_more=True)
+        while job.is_more and not job.failed:
+            job = Compact(MOVED_OCTETS)
+            try:
+                self._perform([job])
+            except StorageError:
+                return
+        self._move_failed = job.failed
+        self._passes_to_move = PASSES_AFTER_FAILURE if job.failed else PASSES_BETWEEN_MOVES
 
     def set_aside(self, queue_id: QueueId, reason: str) -> Report:
         """Copy a message that cannot be read to `corrupt/` and end the work on it (T-Q-13). Raises StorageError."""
         entry = self._entry(queue_id)
         try:
             try:
-                octets = self._read(entry)
+                _, octets = self._body(entry)
             except FileNotFoundError:
                 octets = b""
-            meta = self._read_segment(entry, entry.meta_offset, entry.meta_octets)
+            _, meta = self._meta(entry)
             kept = keep_corrupt(self._folder, self._disk, f"{queue_id}.json", [meta])
             keep_corrupt(self._folder, self._disk, f"{queue_id}{LARGE_SUFFIX}", [octets])
         except OSError as error:
             raise StorageError(f"spool: {queue_id}: {error}") from error
         self._mark([Mark(Kind.DONE, queue_id, index, reason) for index in list(entry.open)])
         return Report(entry.segment.path.name, f"{queue_id}: {reason}", kept)
-
-
-def _adopted(state: OpenRecipient) -> OpenRecipient:
-    return replace(state, claimed=True, waiting=True)
-
-
-def _move(segment: FreeSegment, item: RecoveredItem) -> Commit:
-    """The job that makes an item of a free segment ours."""
-    return Commit(
-        item.id,
-        item.meta,
-        [] if item.octets is None else [item.octets],
-        item.body_octets,
-        item.body_crc,
-        {index: _adopted(state) for index, state in item.open.items()},
-        Future(),
-        large=segment.large_path(item.id) if item.octets is None else None,
-        finished=item.finished,
-        adopted=True,
-    )
-
-
-def _error(job: Commit) -> StorageError | None:
-    """Why a job that was performed failed, None when it did not."""
-    failure = job.waiter.exception() if isinstance(job.waiter, Future) else None
-    return failure if isinstance(failure, StorageError) else None
-
-
-def _batches(items: Sequence[RecoveredItem]) -> list[list[RecoveredItem]]:
-    batches: list[list[RecoveredItem]] = []
-    size_octets = ADOPTION_OCTETS
-    for item in items:
-        if size_octets >= ADOPTION_OCTETS:
-            batches.append([])
-            size_octets = 0
-        batches[-1].append(item)
-        size_octets += len(item.octets or b"")
-    return batches

@@ -1,0 +1,132 @@
+"""Taking over what others left: where it lies, or, where that is not worth it, by moving it."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from mailward.disk import Disk
+from mailward.model.errors import StorageError
+from mailward.queue.compaction import MOST_SEGMENTS
+from mailward.queue.spool import Spool
+from support.faulty_disk import FaultyDisk
+from support.spooling import NOW, commit, flush
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted((folder / "spool").glob("*.seg"))
+
+
+async def left(folder: Path, count: int, octets: bytes = b"x" * 2000, **limits: int) -> list[str]:
+    """Messages in segments without an owner."""
+    spool = Spool(folder / "spool", Disk(), owner="smtp", **limits)
+    ids = [(await commit(spool, octets)).id for _ in range(count)]
+    await spool.close()
+    return list(ids)
+
+
+async def test_what_is_taken_over_is_not_written_again_and_its_journal_goes_on_where_it_is(tmp_path: Path) -> None:
+    ids = await left(tmp_path, 20)
+    (segment,) = segments(tmp_path)
+    before = segment.read_bytes()
+    disk = FaultyDisk()
+    queue = Spool(tmp_path / "spool", disk, owner="queue")
+    assert list(queue.adopt().items) == ids
+    assert {call for call, _ in disk.trace} <= {"listdir", "open_existing", "lock", "read"}
+    assert segments(tmp_path) == [segment] and segment.read_bytes() == before
+    queue.done(ids[0], 0, "delivered")
+    queue.failed_attempt(ids[1], 0, "no room", NOW)
+    flush(queue)
+    assert segment.read_bytes().startswith(before)
+    await queue.close()
+    other = Spool(tmp_path / "spool", Disk(), owner="other")
+    assert list(other.adopt().items) == ids[1:] and other.open_recipients(ids[1])[0].text == "no room"
+    await other.close()
+
+
+async def test_t_q_03_a_torn_tail_is_taken_off_before_the_journal_goes_on(tmp_path: Path) -> None:
+    ids = await left(tmp_path, 3)
+    (segment,) = segments(tmp_path)
+    whole = segment.read_bytes()
+    segment.write_bytes(whole + whole[:1000])
+    queue = Spool(tmp_path / "spool", Disk(), owner="queue")
+    assert list(queue.adopt().items) == ids
+    queue.done(ids[0], 0, "delivered")
+    flush(queue)
+    await queue.close()
+    other = Spool(tmp_path / "spool", Disk(), owner="other")
+    adoption = other.adopt()
+    assert list(adoption.items) == ids[1:] and not adoption.reports
+    await other.close()
+
+
+class _NoSync(Disk):
+    """Syncing fails once it is told so."""
+
+    fails = False
+
+    def sync(self, fd: int) -> None:
+        if self.fails:
+            raise OSError(errno.EIO, "the medium is bad")
+        super().sync(fd)
+
+
+async def test_t_q_04_a_segment_that_could_not_be_synced_is_moved_and_never_appended_to(tmp_path: Path) -> None:
+    worker = Spool(tmp_path / "spool", disk := _NoSync(), owner="smtp")
+    first = await commit(worker, b"first")
+    disk.fails = True
+    with pytest.raises(StorageError, match="medium"):
+        await commit(worker, b"second")
+    await worker.close()
+    (segment,) = segments(tmp_path)
+    queue = Spool(tmp_path / "spool", watched := FaultyDisk(), owner="queue")
+    assert queue.adopt().items == (first.id,)
+    assert {call for call, name in watched.trace if name == segment.name} == {"open_existing", "lock", "read", "unlink"}
+    assert not segment.exists() and queue.octets(first.id) == b"first"
+    await queue.close()
+
+
+async def test_many_small_segments_become_few(tmp_path: Path) -> None:
+    ids = [id for _ in range(3 * MOST_SEGMENTS) for id in await left(tmp_path, 1)]
+    queue = Spool(tmp_path / "spool", Disk(), owner="queue")
+    adopted = []
+    while (adoption := queue.adopt()).is_more:
+        assert len(adoption.items) <= MOST_SEGMENTS
+        adopted += adoption.items
+    assert sorted([*adopted, *adoption.items]) == sorted(ids)
+    assert len(segments(tmp_path)) <= MOST_SEGMENTS + 1
+    assert all(queue.octets(queue_id) == b"x" * 2000 for queue_id in queue.ids())
+    await queue.close()
+
+
+async def test_a_segment_that_is_mostly_finished_is_emptied_in_time(tmp_path: Path) -> None:
+    ids = await left(tmp_path, 40, segment_octets=200_000)
+    (segment,) = segments(tmp_path)
+    queue = Spool(tmp_path / "spool", Disk(), owner="queue", segment_octets=200_000)
+    queue.adopt()
+    queue.failed_attempt(ids[0], 0, "no room", NOW)
+    queue.begin_attempts([(ids[1], 0)])
+    for queue_id in ids[2:]:
+        queue.done(queue_id, 0, "delivered")
+    flush(queue)
+    size_octets = segment.stat().st_size
+    for _ in range(400):
+        queue.adopt()
+    (moved,) = segments(tmp_path)
+    assert moved != segment and moved.stat().st_size < size_octets / 4
+    assert queue.open_recipients(ids[0])[0].failures == 1
+    assert not queue.open_recipients(ids[1])[0].waiting  # its attempt is still under way
+    queue.done(ids[1], 0, "delivered")
+    flush(queue)
+    assert queue.ids() == [ids[0]]
+    await queue.close()
+
+
+async def test_t_q_17_a_long_queue_is_taken_over_in_steps(tmp_path: Path) -> None:
+    ids = await left(tmp_path, 100, segment_octets=20_000)
+    queue = Spool(tmp_path / "spool", Disk(), owner="queue", segment_octets=20_000)
+    steps = [queue.adopt()]
+    while steps[-1].is_more:
+        steps.append(queue.adopt())
+    assert len(steps) > 5 and sorted(id for step in steps for id in step.items) == sorted(ids)
+    await queue.close()
