@@ -28,8 +28,8 @@ from mailward.app.config import (
 from mailward.app.config_values import ValueReader
 from mailward.delivery.outbound import OutboundLimits
 from mailward.delivery.route import StaticHop
+from mailward.formats.yaml_nodes import Node, parse
 from mailward.model.errors import ConfigError, PolicyError, Problem
-from mailward.policy.nodes import Node, parse
 
 MOST_GREET_DELAY_S = 30.0
 """Well within the five minutes that clients wait for a greeting (RFC 5321 section 4.5.3.2.1), and within the minute we wait."""

@@ -9,8 +9,8 @@ from mailward.app.config import KEYS
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.duration import parse_duration
 from mailward.formats.network import Network
+from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
-from mailward.policy.nodes import Node
 
 
 class ValueReader:

@@ -1,34 +1,67 @@
 """The `mailward` command: one file a subcommand, wired together here."""
 
 import sys
-from typing import Annotated, cast
+from importlib import import_module
+from typing import Annotated, Any, cast
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
 from mailward import __version__
 from mailward.app.logs import configure_logs
-from mailward.cli import (
-    account,
-    domain,
-    explain,
-    message,
-    plugins,
-    policy,
-    quarantine,
-    queue,
-    quickstart,
-    reload,
-    scan,
-    serve,
-    trace,
-    train,
-    tryout,
-)
 from mailward.cli.output import CONFIGURATION, SOFTWARE, USAGE, show, warn
 from mailward.model.errors import ConfigError, MailwardError
 
+COMMANDS = {
+    "quickstart": "quickstart:quickstart_command",
+    "serve": "serve:serve_command",
+    "reload": "reload:reload_command",
+    "scan": "scan:scan_command",
+    "message": "message:app",
+    "explain": "explain:explain_command",
+    "try": "tryout:app",
+    "policy": "policy:app",
+    "plugins": "plugins:app",
+    "queue": "queue:app",
+    "account": "account:app",
+    "domain": "domain:app",
+    "quarantine": "quarantine:app",
+    "trace": "trace:trace_command",
+    "train": "train:train_command",
+}
+"""Name of a subcommand -> the module here and the function or group in it."""
+
+
+class Commands(TyperGroup):
+    """Imports a subcommand when it is asked for: what a command does not use need not be waited for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = _load(cmd_name)
+        return self.commands[cmd_name]
+
+
+def _load(name: str) -> Any:
+    module, _, member_name = COMMANDS[name].partition(":")
+    member = getattr(import_module(f"mailward.cli.{module}"), member_name)
+    holder = typer.Typer(add_completion=False, rich_markup_mode=None)
+    holder.callback()(lambda: None)  # without it, typer makes a group of one command into that command
+    if isinstance(member, typer.Typer):
+        holder.add_typer(member, name=name)
+    else:
+        holder.command(name)(member)
+    return cast("TyperGroup", typer.main.get_command(holder)).commands[name]
+
+
 app = typer.Typer(
     name="mailward",
+    cls=Commands,
     help="A mail server whose every verdict is made by plugins under a policy, and explained.",
     no_args_is_help=True,
     add_completion=False,
@@ -50,23 +83,6 @@ def _options(
     ] = False,
 ) -> None:
     configure_logs(serving=False)
-
-
-app.command("quickstart")(quickstart.quickstart_command)
-app.command("serve")(serve.serve_command)
-app.command("reload")(reload.reload_command)
-app.command("scan")(scan.scan_command)
-app.add_typer(message.app, name="message")
-app.command("explain")(explain.explain_command)
-app.add_typer(tryout.app, name="try")
-app.add_typer(policy.app, name="policy")
-app.add_typer(plugins.app, name="plugins")
-app.add_typer(queue.app, name="queue")
-app.add_typer(account.app, name="account")
-app.add_typer(domain.app, name="domain")
-app.add_typer(quarantine.app, name="quarantine")
-app.command("trace")(trace.trace_command)
-app.command("train")(train.train_command)
 
 
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])

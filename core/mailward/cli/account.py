@@ -7,7 +7,7 @@ import typer
 from mailward.app.domains import serve_domain
 from mailward.auth.credentials import set_password
 from mailward.cli import alias, app_password
-from mailward.cli.account_plugins import AccountGroup
+from mailward.cli.account_group import AccountGroup
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,

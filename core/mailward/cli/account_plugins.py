@@ -1,7 +1,7 @@
 """`mailward account <plugin> ...`: the commands that plugins bring, shown and called like the server's own.
 
 Which there are the configuration says, and its policies; where none can be read, the shipped presets, so that `--help` always
-works. Nothing of this is loaded before somebody asks for a command that is not the server's own, or for the list of all.
+works.
 """
 
 import asyncio
@@ -24,52 +24,18 @@ from mailward.directory import Account
 from mailward.model.errors import ConfigError
 from mailward.pipeline.collecting import Collected, Collecting
 
-PRESETS_ONLY = "mailward.presets_only"
-"""In a context's `meta`: no configuration is looked for, so that the page of all commands is the same everywhere."""
 
-_CONFIG = "mailward.config"
-
-
-class AccountGroup(TyperGroup):
-    """A group whose further members are plugins'."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Looks ahead for -c: it says which plugins there are, and stands behind the command."""
-        ctx.meta[_CONFIG] = _named_config(args)
-        return super().resolve_command(ctx, args)
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *(name for name in _groups(ctx) if name not in self.commands)]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return super().get_command(ctx, cmd_name) or _groups(ctx).get(cmd_name)
+def plugin_groups(config: Path | None, *, presets_only: bool) -> Mapping[str, TyperGroup]:
+    """plugin -> its commands. config: the file named by -c; presets_only: no configuration is looked for."""
+    filters = preset_filters() if presets_only else _filters(config)
+    return {one.plugin: _group(one) for one in _sound(asyncio.run(_collecting(filters).commands())) if one.values}
 
 
-def _named_config(args: list[str]) -> Path | None:
-    for index, word in enumerate(args):
-        if word in ("-c", "--config") and index + 1 < len(args):
-            return Path(args[index + 1])
-        if word.startswith("--config="):
-            return Path(word.removeprefix("--config="))
-    return None
-
-
-def _groups(ctx: Any) -> Mapping[str, TyperGroup]:
-    """plugin -> its commands, made once a context."""
-    found: Mapping[str, TyperGroup] | None = ctx.meta.get(__name__)
-    if found is None:
-        collected = asyncio.run(_collecting(_filters(ctx)).commands())
-        found = ctx.meta[__name__] = {one.plugin: _group(one) for one in _sound(collected) if one.values}
-    return found
-
-
-def _filters(ctx: Any) -> Filters:
-    if not ctx.meta.get(PRESETS_ONLY):
-        try:
-            return load_filters(config_of(ctx.meta.get(_CONFIG), quiet=True))
-        except ConfigError:
-            pass  # the command itself says what is wrong, when it is called
-    return preset_filters()
+def _filters(config: Path | None) -> Filters:
+    try:
+        return load_filters(config_of(config, quiet=True))
+    except ConfigError:
+        return preset_filters()  # the command itself says what is wrong, when it is called
 
 
 def _collecting(filters: Filters) -> Collecting:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
+from mailward.formats.yaml_nodes import Node
 from mailward.model.address import Address
 from mailward.model.errors import Problem
 from mailward.model.evidence import FactValue
@@ -11,7 +12,6 @@ from mailward.model.verdict import Verdict
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import FactSpec, Vocabulary, nearest
 from mailward.policy.match import unknown_fact
-from mailward.policy.nodes import Node
 from mailward.policy.schema import MessageKeys, TestKeys, found, validate
 from mailward.policy.tests import SYMBOLS, Expected, PolicyTest, TestMessage
 

@@ -14,6 +14,7 @@ from typing import Literal, TypedDict
 from mailward.api.plugin import Plugin
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.model.replies import REPLIES
 from mailward.model.verdict import Verdict
@@ -22,7 +23,6 @@ from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import Vocabulary, nearest
 from mailward.policy.lists import Lists, ListSource
 from mailward.policy.match import Group, group
-from mailward.policy.nodes import Node
 from mailward.policy.rules import Compiler
 from mailward.policy.schema import LimitKeys, ListKeys, OverrideKeys, Points, validate
 from mailward.policy.settings import plugin_policy

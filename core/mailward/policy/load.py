@@ -5,12 +5,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from mailward.api.plugin import Plugin
+from mailward.formats.yaml_nodes import MAX_OCTETS, Node, parse
 from mailward.model.errors import PolicyError, Problem
 from mailward.policy import check, presets
 from mailward.policy.check import Layer
 from mailward.policy.directions import DIRECTIONS, Direction
 from mailward.policy.facts import nearest
-from mailward.policy.nodes import MAX_OCTETS, Node, parse
 from mailward.policy.policy import Policy
 from mailward.policy.schema import PolicyKeys, validate
 from mailward.policy.stages import Stage

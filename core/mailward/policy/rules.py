@@ -4,13 +4,13 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
+from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
 from mailward.policy.directions import RULES
 from mailward.policy.facts import Vocabulary, nearest
 from mailward.policy.lists import Lists
 from mailward.policy.match import Condition, compile_condition, unknown_fact
-from mailward.policy.nodes import Node
 from mailward.policy.schema import ActionKeys, HeaderKeys, RuleKeys, validate
 from mailward.policy.stages import STAGES, Stage, latest
 from mailward.policy.texts import ReplyText, Template, TextError, reply_text, template

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError, WithJsonSchema
 
 from mailward.formats.duration import DURATION_PATTERN, parse_duration
+from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.policy.facts import nearest, type_name
-from mailward.policy.nodes import Node
 
 VERSION = 1
 

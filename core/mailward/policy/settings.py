@@ -12,11 +12,11 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_h
 from pydantic import ConfigDict, Strict
 
 from mailward.api.plugin import Plugin, Settings
+from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import nearest
-from mailward.policy.nodes import Node
 from mailward.policy.schema import CORE_KEYS, Duration, PluginKeys, validate
 from mailward.policy.values import PluginPolicy
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailward.formats.yaml_nodes import parse
 from mailward.model.errors import PolicyError
 from mailward.policy import load_policy
 from mailward.policy.facts import Vocabulary
 from mailward.policy.match import compile_condition
-from mailward.policy.nodes import parse
 from support.small_plugins import PLUGINS, STAGES
 
 VOCABULARY = Vocabulary("inbound", PLUGINS, STAGES)

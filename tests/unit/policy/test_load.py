@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mailward.formats.yaml_nodes import parse, scalar
 from mailward.model.errors import PolicyError
 from mailward.model.verdict import Verdict
 from mailward.policy import Policy, RecipientFacts, eicar, live_message, load_policy, plugins_named
-from mailward.policy.nodes import parse, scalar
 from mailward.policy.schema import json_schema
 from support.small_plugins import PLUGINS, STAGES, AntivirusSettings, Depth, EncryptionSettings, evidence, finding
 

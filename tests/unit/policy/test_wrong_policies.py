@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mailward.formats.yaml_nodes import MAX_OCTETS, parse
 from mailward.model.errors import PolicyError
 from mailward.policy import load_policy
-from mailward.policy.nodes import MAX_OCTETS, parse
 from support.small_plugins import PLUGINS, STAGES
 
 WRONG = sorted((Path(__file__).parent / "wrong").glob("*.yaml"))
