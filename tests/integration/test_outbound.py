@@ -221,7 +221,7 @@ async def test_a_report_that_cannot_be_written_leaves_the_recipient_open(tmp_pat
             def no_directory(domain: str) -> bool:
                 raise OSError("the directory is not there")
 
-            made.manager._results._reports._directory.resolve = no_directory  # type: ignore[attr-defined]
+            made.directory.resolve = no_directory  # type: ignore[method-assign]
             await made.work()
             assert made.open(item) == {0: 1} and not made.reports()
 

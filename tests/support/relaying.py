@@ -79,6 +79,7 @@ class Office:
         self.clock = clock or Clock()
         self.ledger = Ledger()
         self.rules = FakeRules()
+        self.directory = FakeDirectory()
         self.spool = Spool(folder / "spool", Disk(), owner="queue")
         self.agenda = Agenda(self.spool, self.clock, self.clock.monotonic_s)
         router = Router(
@@ -86,15 +87,17 @@ class Office:
             hostname="mail.example.org",
             routes={domain: StaticHop(peer.address, peer.port) for domain, peer in routes.items()},
         )
+        self.relay = Relay(router, connector or SmtpConnector("mail.example.org", timeouts=SHORT))
         self.manager = OutboundManager(
             self.spool,
-            Relay(router, connector or SmtpConnector("mail.example.org", timeouts=SHORT)),
+            self.relay,
             lambda: self.rules,
-            SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org"),
+            SpooledReports(self.spool, self.agenda, self.directory, "mail.example.org"),
             self.ledger,
             self.clock,
             limits=limits,
             chance=lambda: 0.5,
+            monotonic_s=self.clock.monotonic_s,
         )
         self.passes = Passes(self.agenda, (self.manager,))
 

@@ -1,74 +1,86 @@
-"""Who is relayed when: lanes per domain, connections within their limits, each attempt and each result in the journal.
+"""Who is relayed when: what is due goes into the lanes of its next hops, lanes get connections within the limits.
 
-The recipients of one message in one domain travel together. A lane's connection serves its messages one after another; a
-second one is made when there is more to do and the first worked. A slow domain holds its own connections and nobody else's.
-The journal has the attempt before it begins, and the end of a recipient right after the reply: a crash between the two
-sends at most the messages under way a second time (T-Q-10), and never one that is marked (T-Q-11).
+Three kinds of connections are counted apart. Those that answer are limited, since they cost work. Those whose server has been
+silent for a moment cost next to nothing, and so have a far larger limit: a tenth of dead hosts, each of which takes half
+a minute to find out, must not hold up the rest (T-Q-16). And those to a host that was dead the last time have a small limit
+of their own.
 """
 
 import asyncio
+import contextlib
+import enum
 import random
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-import structlog
-
-from mailward.api.relaying import Relaying
 from mailward.api.services import Clock
-from mailward.delivery.bounce import returned
-from mailward.delivery.fate import Fate, local_problem, too_late, unsendable
+from mailward.delivery.attempts import Attempts
+from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules
-from mailward.delivery.relay import Attempt, Relay
-from mailward.delivery.results import ROUTE, Batch, Results
-from mailward.formats.address import parse_mailbox
-from mailward.formats.domains import AddressSyntaxError
-from mailward.formats.edits import render_pieces
-from mailward.model.address import NULL_REVERSE_PATH, ReversePath
-from mailward.model.envelope import DeliverBy
-from mailward.model.errors import HooksUnavailable, StorageError
-from mailward.protocol.smtp.outgoing import OutgoingMail, Result
-from mailward.queue.agenda import Agenda, Due, set_aside
+from mailward.delivery.relay import Relay
+from mailward.delivery.results import ROUTE, Results
+from mailward.queue.agenda import Agenda, Due
 from mailward.queue.item import QueueItem
-from mailward.queue.spool import NotHere, Spool
+from mailward.queue.spool import Spool
 
 SUSPECTS = "(suspects)"
 """The lane of recipients whose last attempt began and never ended: one at a time, of whatever domain (T-Q-08)."""
-
-log = structlog.get_logger("mailward.outbound")
+MOST_A_PASS = 2_000
+"""Recipients that one pass takes from the agenda, so that it is soon over however many are due."""
+MOST_ITEMS = 5_000
+"""While more batches wait than this, the items of further ones are read again when their turn comes."""
+LOOKUPS = 200
+"""Domains whose next hop is looked up at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboundLimits:
     """give_up_after_s: then it bounces. delay_notice_after_s: then its sender hears that it is still tried.
 
-    connections: at the same time, over all domains. recipients: of one transaction (RFC 5321 section 4.5.3.1.8).
-    messages: over one connection, before another lane gets its turn. grace_s: for attempts under way when the server stops.
+    connections_per_domain: at the same time, to one next hop. connections: to all, while their servers answer; silent: beside
+    them, to servers that have let `patience_s` go by; doubtful: to those that could not be reached the last time.
+    recipients: of one transaction (RFC 5321 section 4.5.3.1.8). messages: over one connection. turn_s: for one connection,
+    while others wait for it. grace_s: for attempts under way when the server stops.
     """
 
     give_up_after_s: float = 5 * 86400.0
     delay_notice_after_s: float = 4 * 3600.0
     connections_per_domain: int = 5
     connections: int = 50
+    silent: int = 500
+    doubtful: int = 50
+    patience_s: float = 1.0
     recipients: int = 100
     messages: int = 100
+    turn_s: float = 2.0
     grace_s: float = 20.0
 
 
-@dataclass(slots=True)
-class _Lane:
-    """allowed: connections at once; grows while they work, and is one again after a failure."""
+class Kind(enum.Enum):
+    """Among which connections one is counted."""
 
-    name: str
-    waiting: deque[Batch] = field(default_factory=deque)
-    workers: int = 0
-    allowed: int = 1
+    ANSWERING = "answering"
+    SILENT = "silent"
+    DOUBTFUL = "doubtful"
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """Serves a lane over one connection. works: something has gone well over it."""
+
+    lane: Lane
+    kind: Kind
+    works: bool = False
 
 
 class OutboundManager:
-    """Belongs to the loop of the queue process. rules: those of today, since a reload swaps them."""
+    """Belongs to the loop of the queue process. rules: those of today, since a reload swaps them.
+
+    monotonic_s: a clock that never jumps.
+    """
 
     def __init__(
         self,
@@ -81,14 +93,12 @@ class OutboundManager:
         *,
         limits: OutboundLimits | None = None,
         chance: Callable[[], float] = random.random,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._spool = spool
         self._relay = relay
-        self._rules = rules
-        self._decisions = decisions
         self._limits = limits or OutboundLimits()
         self._clock = clock
-        self._results = Results(
+        results = Results(
             spool,
             reports,
             decisions,
@@ -97,224 +107,219 @@ class OutboundManager:
             delay_notice_after_s=self._limits.delay_notice_after_s,
             chance=chance,
         )
-        self._lanes: dict[str, _Lane] = {}
-        self._workers: set[asyncio.Task[None]] = set()
-        self._talks: set[asyncio.Task[Attempt]] = set()
+        self._attempts = Attempts(spool, relay, rules, results, decisions, clock)
+        self._lanes = Lanes(self._limits.connections_per_domain, monotonic_s, chance)
+        self._batches = 0  # in the lanes
+        self._unsorted: dict[str, list[_Arrival]] = {}  # by domain, while its next hop is looked up
+        self._few_lookups = asyncio.Semaphore(LOOKUPS)
+        self._lookups: set[asyncio.Task[None]] = set()
+        self._open = dict.fromkeys(Kind, 0)
+        self._most = {
+            Kind.ANSWERING: self._limits.connections,
+            Kind.SILENT: self._limits.silent,
+            Kind.DOUBTFUL: self._limits.doubtful,
+        }
+        self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def run_pass(self, agenda: Agenda) -> None:
         """Begin what is due."""
-        due = await asyncio.to_thread(agenda.take, (ROUTE,))
-        for batch in _batches(agenda, [d for d in due if not d.is_suspect], self._limits.recipients):
-            self._lane(batch.domain).waiting.append(batch)
-        for batch in _batches(agenda, [d for d in due if d.is_suspect], 1):
-            self._lane(SUSPECTS).waiting.append(batch)
-        for lane in self._lanes.values():
-            lane.waiting = deque(sorted(lane.waiting, key=_by_priority))
+        due = await asyncio.to_thread(agenda.take, (ROUTE,), MOST_A_PASS)
+        for batch in _batches([one for one in due if not one.is_suspect], self._limits.recipients):
+            self._sort(_Arrival(agenda, batch))
+        for batch in _batches([one for one in due if one.is_suspect], 1):
+            self._put(SUSPECTS, _Arrival(agenda, batch))
         self._start()
 
     async def idle(self) -> None:
         """Returns when nothing is waiting or under way."""
-        while self._workers:
-            await asyncio.wait(self._workers)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def stop(self) -> None:
         """Let attempts under way end; after a while they are interrupted. What waits stays in the spool."""
         self._stopping = True
-        if self._workers:
-            _, late = await asyncio.wait(self._workers, timeout=self._limits.grace_s)
-            for talk in self._talks:
-                talk.cancel()
+        for lookup in self._lookups:
+            lookup.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self._limits.grace_s)
+            self._attempts.interrupt()
             if late:
                 await asyncio.wait(late)
 
-    # Lanes
+    # From the agenda into the lanes
 
-    def _lane(self, name: str) -> _Lane:
-        return self._lanes.setdefault(name, _Lane(name))
-
-    def _start(self) -> None:
-        """Give lanes their connections, by turns: that of the highest priority, then the one that waited longest first."""
-        if self._stopping:
+    def _sort(self, arrival: "_Arrival") -> None:
+        """Into the lane of its next hop, once that is known."""
+        others = self._unsorted.get(arrival.domain)
+        if others is not None:
+            others.append(arrival)
             return
-        lanes = [lane for lane in self._lanes.values() if lane.waiting]
-        if any(lane.waiting[0].item.priority for lane in lanes):
-            lanes.sort(key=lambda lane: _by_priority(lane.waiting[0]))
-        for lane in lanes:
-            most = 1 if lane.name == SUSPECTS else min(lane.allowed, self._limits.connections_per_domain)
-            if lane.workers < most and len(self._workers) < self._limits.connections:
-                lane.workers += 1
-                worker = asyncio.get_running_loop().create_task(self._serve(lane))
-                self._workers.add(worker)
-                worker.add_done_callback(partial(self._served, lane))
+        self._unsorted[arrival.domain] = [arrival]
+        lookup = self._begin(self._look_up(arrival.domain))
+        self._lookups.add(lookup)
+        lookup.add_done_callback(self._lookups.discard)
 
-    def _served(self, lane: _Lane, worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
-        lane.workers -= 1
-        if not lane.workers:
-            del self._lanes[lane.name]
-            if lane.waiting:
-                self._lanes[lane.name] = lane  # at the end of the line
+    async def _look_up(self, domain: str) -> None:
+        async with self._few_lookups:
+            key = await self._relay.next_hop(domain)
+        for arrival in self._unsorted.pop(domain):
+            self._put(key, arrival)
         self._start()
 
-    async def _serve(self, lane: _Lane) -> None:
+    def _put(self, key: Key, arrival: "_Arrival") -> None:
+        """Into a lane, or back into the agenda while the next hop is left alone."""
+        if arrival.is_ordered:
+            self._lanes.forgive(key)
+        rest_s = 0.0 if self._is_over(arrival.item) else self._lanes.rest_s(key)
+        if rest_s:
+            for index in arrival.indexes:
+                arrival.agenda.again(arrival.item.id, index, ROUTE, rest_s)
+            return
+        item = arrival.item if self._batches < MOST_ITEMS else None
+        self._batches += 1
+        waiting = Waiting(arrival.agenda, arrival.item.id, arrival.domain, arrival.indexes, arrival.turn, item)
+        self._lanes.add(key, waiting, alone=key == SUSPECTS)
+
+    def _is_over(self, item: QueueItem) -> bool:
+        """Is it to go back to its sender, for which nobody needs to be reached?"""
+        return item.returns_at is not None and self._clock.now() >= item.returns_at
+
+    # Connections
+
+    def _start(self) -> None:
+        """Give lanes their connections."""
+        if self._stopping:
+            return
+        for kind in (Kind.ANSWERING, Kind.DOUBTFUL):
+            while self._open[kind] < self._most[kind]:
+                lane = self._lanes.next(doubtful=kind is Kind.DOUBTFUL)
+                if lane is None:
+                    break
+                worker = _Worker(lane, kind)
+                self._open[kind] += 1
+                self._begin(self._serve(worker)).add_done_callback(partial(self._served, worker))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _served(self, worker: _Worker, task: asyncio.Task[None]) -> None:
+        self._open[worker.kind] -= 1
+        worker.lane.working -= worker.works
+        self._lanes.ended(worker.lane)
+        self._start()
+
+    async def _serve(self, worker: _Worker) -> None:
         """One connection's worth of messages."""
         hop: Hop | None = None
-        domain = ""
+        began = time.monotonic()
         for _ in range(self._limits.messages):
-            if not lane.waiting or self._stopping:
+            waiting = None if self._stopping else worker.lane.take()
+            if waiting is None:
                 break
-            batch = lane.waiting.popleft()
-            if hop is not None and batch.domain != domain:
-                await hop.close()
-                hop = None
-            domain = batch.domain
-            try:
-                hop = await self._attempt(lane, batch, hop)
-            except Exception:
-                log.exception("relaying failed unforeseen", id=batch.item.id, domain=batch.domain)
-                await self._failed_unforeseen(batch)
+            self._batches -= 1
+            hop = await self._attempt(worker, waiting, hop)
+            if hop is None and worker.lane.workers > worker.lane.allowed:
+                break
+            if self._is_wanted(worker) and time.monotonic() - began > self._limits.turn_s:
+                break
         if hop is not None:
             await hop.close()
 
-    # Attempts
+    def _is_wanted(self, worker: _Worker) -> bool:
+        """Would its place go to another lane?"""
+        return self._open[worker.kind] >= self._most[worker.kind] and self._lanes.is_wanted(doubtful=worker.kind is Kind.DOUBTFUL)
 
-    async def _attempt(self, lane: _Lane, batch: Batch, hop: Hop | None) -> Hop | None:
-        """One attempt for one batch, in the journal from its beginning to its end."""
-        begun, octets = await asyncio.to_thread(self._begin, batch)
-        if octets is None:
-            return hop
-        batch = Batch(batch.agenda, batch.item, batch.domain, begun)
-        if isinstance(octets, Fate):
-            await self._results.end(batch, dict.fromkeys(begun, octets))
-            return hop
-        item = batch.item
-        try:
-            paths = batch.paths()
-        except AddressSyntaxError as error:  # no parser of ours lets one through; a later release may be stricter
-            fate = Fate(Result.PERMANENT, "5.1.3", f"not an address that mail can be sent to: {error}", "", str(error))
-            await self._results.end(batch, dict.fromkeys(begun, fate))
-            return hop
-        forward_paths = tuple(map(str, paths))
-        relaying = Relaying(item.id, batch.domain, item.origin, item.user, item.reverse_path, forward_paths, item.tls_optional)
-        try:
-            requirement = await self._rules().tls_requirement(relaying)
-            octets = await self._rules().edits(relaying, octets)
-        except HooksUnavailable as error:  # mail must not leave unsigned or less protected, whatever a plugin raises
-            fate = unsendable(error.reason) if error.permanent else local_problem(f"outbound rules failed: {error}")
-            await self._results.end(batch, dict.fromkeys(begun, fate))
-            return hop
-        now = self._clock.now()
-        if item.returns_at is not None and now >= item.returns_at:
-            await self._results.end(batch, dict.fromkeys(begun, too_late(item.deliver_by)))
-            return hop
-        sender = ReversePath(parse_mailbox(item.reverse_path)) if item.reverse_path else NULL_REVERSE_PATH
-        said = {path: item.recipients[indexes[0]].parameters for path, indexes in paths.items()}
-        ret = returned(item)
-        mail = OutgoingMail(
-            sender,
-            tuple(paths),
-            octets,
-            item.smtputf8,
-            ret,
-            item.envelope_id,
-            said,
-            item.require_tls,
-            _left(item, now),
-            item.priority,
+    async def _attempt(self, worker: _Worker, waiting: Waiting, hop: Hop | None) -> Hop | None:
+        """Returns the connection when it can take another message."""
+        lane = worker.lane
+        attempt = await self._attempts.make(
+            waiting, hop, talking=self._patience(worker), others_work=lambda: lane.working > worker.works
         )
-        talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirement, hop))
-        self._talks.add(talk)
-        try:
-            attempt = await talk
-        except asyncio.CancelledError:
-            self._results.defer(batch, begun, local_problem("interrupted: the server was stopped"), wait_s=0.0)
+        left = hop if attempt is None else attempt.hop
+        if left is not None and left.is_usable:
+            if attempt is not None:
+                lane.working += not worker.works
+                worker.works = True
+                self._lanes.worked(lane)
+                self._start()
+            return left
+        if left is not None:
+            await left.close()
+        lane.working -= worker.works
+        worker.works = False
+        if attempt is None or lane.key == SUSPECTS:
             return None
-        finally:
-            self._talks.discard(talk)
-        try:
-            fates = {index: attempt.fates[path] for path, indexes in paths.items() for index in indexes}
-            await self._results.end(batch, fates)
-            return await self._after(lane, attempt)
-        except BaseException:
-            if attempt.hop is not None:
-                await attempt.hop.close()
-            raise
-
-    async def _failed_unforeseen(self, batch: Batch) -> None:
-        """As any failure of our own; but when it is telling the sender that fails, the mail must wait all the same."""
-        problem = local_problem("an unforeseen failure, see the log")
-        try:
-            await self._results.end(batch, dict.fromkeys(batch.indexes, problem))
-        except Exception as error:  # noqa: BLE001  whatever it is, the mail must wait
-            log.error("the sender cannot be told", id=batch.item.id, problem=str(error))
-            self._results.defer(batch, batch.indexes, problem)
-
-    async def _after(self, lane: _Lane, attempt: Attempt) -> Hop | None:
-        """What the attempt says about the domain."""
-        hop = attempt.hop
-        if hop is not None and hop.is_usable:
-            lane.allowed += 1
-            self._start()
-            return hop
-        lane.allowed = 1
-        if hop is not None:
-            await hop.close()
-        if attempt.is_domain_down and lane.name != SUSPECTS:
-            # What waits for the same hosts shares the failure to reach them, else each would find it out at its own pace.
+        if attempt.is_domain_down and not lane.working:
             (fate, *_) = attempt.fates.values()
-            waiting, lane.waiting = lane.waiting, deque()
-            for batch in waiting:
-                await self._results.end(batch, dict.fromkeys(batch.indexes, fate))
+            sharing = self._lanes.down(lane)
+            self._batches -= len(sharing)
+            await self._attempts.fail(sharing, fate)
+        else:
+            self._lanes.broke(lane)
         return None
 
-    def _begin(self, batch: Batch) -> tuple[tuple[int, ...], bytes | Fate | None]:
-        """In a thread: the journal knows of the attempt, the decision record is kept, the octets are there; or why they are not.
-
-        The record is kept before, so that after the reply nothing but the journal stands between the peer's 250 and our mark.
-        """
-        item = batch.item
-        allowed = self._spool.begin_attempts([(item.id, index) for index in batch.indexes])
-        begun = tuple(index for index in batch.indexes if (item.id, index) in allowed)
-        if not begun:  # held, dropped or under way meanwhile
-            return (), None
+    @contextlib.contextmanager
+    def _patience(self, worker: _Worker) -> Iterator[None]:
+        """While its server lets us wait for long, a connection is not counted among those that answer."""
+        if worker.kind is not Kind.ANSWERING:
+            yield
+            return
+        patience = asyncio.get_running_loop().call_later(self._limits.patience_s, self._recount, worker, Kind.SILENT)
         try:
-            self._decisions.add(item.decision)
-            received = self._spool.octets(item.id)
-            edited = render_pieces(received, (*item.edits, *item.recipients[begun[0]].edits))
-            return begun, b"".join((item.trace.encode("utf-8"), *edited))
-        except NotHere:
-            return (), None
-        except StorageError as error:
-            if not error.permanent:
-                return begun, local_problem(str(error))
-            set_aside(self._spool, item.id, error)
-            return (), None
+            yield
+        finally:
+            patience.cancel()
+            self._recount(worker, Kind.ANSWERING)
+
+    def _recount(self, worker: _Worker, kind: Kind) -> None:
+        if worker.kind is kind or (kind is Kind.SILENT and self._open[kind] >= self._most[kind]):
+            return
+        self._open[worker.kind] -= 1
+        self._open[kind] += 1
+        worker.kind = kind
+        self._start()
 
 
-def _by_priority(batch: Batch) -> int:
-    return -batch.item.priority
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """Recipients that are due and travel together."""
+
+    agenda: Agenda
+    due: Sequence[Due]
+
+    @property
+    def item(self) -> QueueItem:
+        return self.due[0].item
+
+    @property
+    def domain(self) -> str:
+        return _domain(self.due[0])
+
+    @property
+    def indexes(self) -> tuple[int, ...]:
+        return tuple(one.index for one in self.due)
+
+    @property
+    def turn(self) -> Turn:
+        """Each user for themselves; so do all reports together, and all mail from outside."""
+        return self.item.priority, self.item.user or self.item.origin
+
+    @property
+    def is_ordered(self) -> bool:
+        return any(one.is_ordered for one in self.due)
 
 
-def _left(item: QueueItem, now: datetime) -> DeliverBy | None:
-    """What is left of the time for its delivery (RFC 2852 section 4.1.4); in mode R there is some."""
-    if not item.by_mode:
-        return None
-    left_s = int((datetime.fromisoformat(item.deliver_by) - now).total_seconds())
-    returns = item.by_mode == "R"
-    return DeliverBy(max(left_s, 1) if returns else left_s, returns, item.by_trace)
+def _domain(due: Due) -> str:
+    return due.item.recipients[due.index].forward_path.rpartition("@")[2]
 
 
-def _batches(agenda: Agenda, due: Sequence[Due], most: int) -> list[Batch]:
+def _batches(due: Sequence[Due], most: int) -> list[list[Due]]:
     """Recipients together that one transaction can serve."""
     groups: dict[tuple[str, str, object], list[Due]] = {}
     for one in due:
-        recipient = one.item.recipients[one.index]
-        domain = recipient.forward_path.rpartition("@")[2]
-        groups.setdefault((one.item.id, domain, recipient.edits), []).append(one)
-    batches = []
-    for (_, domain, _), group in groups.items():
-        for start in range(0, len(group), most):
-            some = group[start : start + most]
-            batches.append(Batch(agenda, some[0].item, domain, tuple(one.index for one in some)))
-    return batches
+        groups.setdefault((one.item.id, _domain(one), one.item.recipients[one.index].edits), []).append(one)
+    return [group[start : start + most] for group in groups.values() for start in range(0, len(group), most)]

@@ -47,10 +47,15 @@ class HostFailed(MailwardError):
 
 
 class Hop(Protocol):
-    """One connection that has got as far as its first transaction. tls: None in clear. level: what it fulfils."""
+    """One connection that has got as far as its first transaction. domain: whose mail it was made for. tls: None in clear.
+    level: what it fulfils.
+    """
 
     @property
     def target(self) -> Target: ...
+
+    @property
+    def domain(self) -> str: ...
 
     @property
     def tls(self) -> TlsFacts | None: ...

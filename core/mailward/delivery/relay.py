@@ -3,7 +3,7 @@
 RFC 5321 section 5.1. Nothing is journalled here: whoever calls does that, before and after.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailward.delivery.fate import Fate
@@ -40,12 +40,17 @@ class Relay:
         self._router = router
         self._connector = connector
 
+    async def next_hop(self, domain: str) -> Hashable:
+        """What tells the hosts of a domain from others': the same for all domains that are served at the same addresses."""
+        route = await self._router.find(domain)
+        return domain if isinstance(route, NoRoute) else frozenset((target.address, target.port) for target in route)
+
     async def attempt(self, domain: str, mail: OutgoingMail, requirement: TlsRequirement, hop: Hop | None) -> Attempt:
-        """hop: a connection to the domain left by an attempt before; it is used, or closed."""
+        """hop: a connection left by an attempt before; it is used, or closed."""
         attempt = Attempt()
         if mail.require_tls:
             requirement = strictest([SENDERS_REQUIREMENT, requirement])
-        if hop is not None and hop.is_usable and _is_fit(hop, mail, requirement):
+        if hop is not None and _is_fit(hop, mail, requirement) and await self._serves(hop, domain, requirement):
             attempt.hop = hop
             waiting = await _send(attempt, hop, mail)
             if hop.is_usable or hop.may_have_arrived or not waiting:
@@ -63,6 +68,15 @@ class Relay:
         else:
             await self._try_hosts(attempt, route, domain, mail, requirement)
         return attempt
+
+    async def _serves(self, hop: Hop, domain: str, requirement: TlsRequirement) -> bool:
+        """A connection made for one domain is good for another of the same host, but where it must prove to be the domain's."""
+        if hop.domain == domain:
+            return True
+        if requirement.level is TlsLevel.VERIFIED:
+            return False
+        route = await self._router.find(domain)
+        return not isinstance(route, NoRoute) and hop.target in route
 
     async def _try_hosts(
         self, attempt: Attempt, targets: Sequence[Target], domain: str, mail: OutgoingMail, requirement: TlsRequirement
@@ -119,6 +133,8 @@ class Relay:
 
 
 def _is_fit(hop: Hop, mail: OutgoingMail, requirement: TlsRequirement) -> bool:
+    if not hop.is_usable:
+        return False
     return hop.level.strength >= requirement.level.strength and (hop.offers_requiretls or not mail.require_tls)
 
 

@@ -56,7 +56,7 @@ class SmtpConnector:
 
     async def _connect(self, target: Target, domain: str, level: TlsLevel | None) -> SmtpHop:
         """level: None goes in clear."""
-        hop = SmtpHop(target, await self._open(target), self._hostname, self._timeouts)
+        hop = SmtpHop(target, domain, await self._open(target), self._hostname, self._timeouts)
         try:
             await self._opened(hop)
             if level is not None:

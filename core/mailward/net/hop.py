@@ -50,8 +50,9 @@ class Timeouts:
 class SmtpHop:
     """Implements `delivery.ports.Hop`."""
 
-    def __init__(self, target: Target, wire: Wire, hostname: str, timeouts: Timeouts) -> None:
+    def __init__(self, target: Target, domain: str, wire: Wire, hostname: str, timeouts: Timeouts) -> None:
         self.target = target
+        self.domain = domain
         self.level = TlsLevel.OPPORTUNISTIC
         self.tls: TlsFacts | None = None
         self.setback: HostFailed | None = None

@@ -28,12 +28,13 @@ log = structlog.get_logger("mailward.queue")
 @dataclass(frozen=True, slots=True)
 class Due:
     """A recipient whose attempt is due. is_suspect: the last one began and never ended, so try it when nothing else is under
-    way that its failure could take along (T-Q-08).
+    way that its failure could take along (T-Q-08). is_ordered: by hand, after it failed.
     """
 
     item: QueueItem
     index: int
     is_suspect: bool
+    is_ordered: bool = False
 
 
 class Agenda:
@@ -75,12 +76,14 @@ class Agenda:
         """Let a recipient be due after so many seconds."""
         self._by_route[route].add(self._monotonic_s() + delay_s, queue_id, index)
 
-    def take(self, routes: Collection[str]) -> list[Due]:
-        """What is due on these routes, the earliest first; each is given out once, until it is planned again. Blocks."""
+    def take(self, routes: Collection[str], most: int | None = None) -> list[Due]:
+        """What is due on these routes, the earliest first, so many at most of each; each is given out once, until it is planned
+        again. Blocks.
+        """
         found = []
         items: dict[QueueId, tuple[QueueItem, dict[int, OpenRecipient]]] = {}
         for route in routes:
-            for queue_id, index in self._by_route[route].take(self._monotonic_s()):
+            for queue_id, index in self._by_route[route].take(self._monotonic_s(), most):
                 try:
                     if queue_id not in items:
                         items[queue_id] = (self._spool.item(queue_id), self._spool.open_recipients(queue_id))
@@ -99,8 +102,9 @@ class Agenda:
                 if held_s > 0 and item.hold_until and route != "quarantine":
                     self.again(queue_id, index, route, held_s)
                     continue
-                if index in states and not states[index].hold_reason:
-                    found.append(Due(item, index, states[index].begun > 0))
+                state = states.get(index)
+                if state is not None and not state.hold_reason:
+                    found.append(Due(item, index, state.begun > 0, state.failures > 0 and not state.next_at))
         return found
 
 

@@ -20,11 +20,11 @@ class DueIndex:
             self._times[queue_id, index] = due_s
             heapq.heappush(self._heap, (due_s, queue_id, index))
 
-    def take(self, now_s: float) -> list[tuple[QueueId, int]]:
-        """Remove and return what is due by now, the earliest first."""
-        due = []
+    def take(self, now_s: float, most: int | None = None) -> list[tuple[QueueId, int]]:
+        """Remove and return what is due by now, the earliest first, so many at most."""
+        due: list[tuple[QueueId, int]] = []
         with self._lock:
-            while self._heap and self._heap[0][0] <= now_s:
+            while self._heap and self._heap[0][0] <= now_s and (most is None or len(due) < most):
                 due_s, queue_id, index = heapq.heappop(self._heap)
                 if self._times.get((queue_id, index)) == due_s:
                     del self._times[queue_id, index]

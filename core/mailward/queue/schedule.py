@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 FIRST_DELAY_S = 60.0
 FIRST_RELAY_DELAY_S = 300.0
 LONGEST_DELAY_S = 3600.0
+FIRST_REST_S = 60.0
+LONGEST_REST_S = 900.0
 JITTER = 0.2
 """Delays vary by this much of themselves, so that what failed together does not return together."""
 ALARM_AFTER = 5
@@ -23,6 +25,14 @@ def delay_s(failures: int, chance: float, first_s: float = FIRST_DELAY_S) -> flo
     """Seconds to wait after so many failures (at least 1), doubling from `first_s` to an hour. chance: from 0 up to 1."""
     doubled = min(first_s * 2.0 ** min(failures - 1, 30), LONGEST_DELAY_S)
     return doubled * (1 - JITTER + 2 * JITTER * chance)
+
+
+def rest_s(failures: int, chance: float) -> float:
+    """Seconds for which a next hop that could not be reached, so often in succession, is left alone by mail that comes meanwhile.
+
+    Shorter than `relay_delay_s`, so that what waits for its next attempt finds the rest over.
+    """
+    return min(FIRST_REST_S * 2.0 ** min(failures - 1, 30), LONGEST_REST_S) * (1 - JITTER + 2 * JITTER * chance)
 
 
 def remaining_s(now: datetime, next_at: datetime) -> float:

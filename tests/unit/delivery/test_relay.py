@@ -35,6 +35,7 @@ class FakeHop:
 
     def __init__(self, target: Target, answers: Mapping[str, Reply], level: TlsLevel, *, breaks: bool, arrived: bool) -> None:
         self.target = target
+        self.domain = "example.net"
         self.tls = TlsFacts("TLSv1.3", "x") if level is not TlsLevel.OPPORTUNISTIC else None
         self.level = level
         self.is_usable = True

@@ -1,0 +1,232 @@
+"""One attempt for one batch, in the journal from its beginning to its end.
+
+The journal has the attempt before it begins, and the end of a recipient right after the reply: a crash between the two
+sends at most the messages under way a second time (T-Q-10), and never one that is marked (T-Q-11).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+import structlog
+
+from mailward.api.relaying import Relaying
+from mailward.api.services import Clock
+from mailward.delivery.bounce import returned
+from mailward.delivery.fate import Fate, local_problem, too_late, unsendable
+from mailward.delivery.lanes import Waiting
+from mailward.delivery.ports import Decisions, Hop, Rules
+from mailward.delivery.relay import Attempt, Relay
+from mailward.delivery.results import ROUTE, Batch, Results
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
+from mailward.formats.edits import render_pieces
+from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
+from mailward.model.envelope import DeliverBy
+from mailward.model.errors import HooksUnavailable, StorageError
+from mailward.protocol.smtp.outgoing import OutgoingMail, Result
+from mailward.queue.agenda import set_aside
+from mailward.queue.item import QueueItem
+from mailward.queue.schedule import FIRST_DELAY_S
+from mailward.queue.spool import NotHere, Spool
+
+ONE_TOO_MANY_S = 1.0
+"""When a host refuses one more connection than those that work, what was to go over it waits so long for one of these."""
+
+log = structlog.get_logger("mailward.outbound")
+
+
+class Attempts:
+    """Belongs to one event loop. rules: those of today, since a reload swaps them."""
+
+    def __init__(
+        self, spool: Spool, relay: Relay, rules: Callable[[], Rules], results: Results, decisions: Decisions, clock: Clock
+    ) -> None:
+        self._spool = spool
+        self._relay = relay
+        self._rules = rules
+        self._results = results
+        self._decisions = decisions
+        self._clock = clock
+        self._talks: set[asyncio.Task[Attempt]] = set()
+
+    def interrupt(self) -> None:
+        """End those under way; what is in them is tried again after the next start."""
+        for talk in self._talks:
+            talk.cancel()
+
+    async def make(
+        self, waiting: Waiting, hop: Hop | None, *, talking: AbstractContextManager[None], others_work: Callable[[], bool]
+    ) -> Attempt | None:
+        """What came of the attempt, journalled already; None when it was interrupted, or ended before anybody was asked.
+
+        hop: a connection left by an attempt before; used or closed, but for None, which leaves it as it is. talking: entered
+        while others let us wait. others_work: do other connections to this next hop work? Then it is not down when one more
+        cannot be made.
+        """
+        try:
+            begun = await asyncio.to_thread(self._begin, waiting)
+        except Exception:
+            log.exception("attempt not begun", id=waiting.id, domain=waiting.domain)
+            _again(waiting)
+            return None
+        if begun is None:
+            return None
+        batch, octets = begun
+        try:
+            return await self._made(batch, octets, hop, talking, others_work)
+        except Exception:
+            log.exception("relaying failed unforeseen", id=batch.item.id, domain=batch.domain)
+            await self._failed_unforeseen(batch)
+            return None
+
+    async def fail(self, sharing: Sequence[Waiting], fate: Fate) -> None:
+        """What waits for a next hop that could not be reached shares that failure."""
+        for waiting in sharing:
+            item = waiting.item or await asyncio.to_thread(self._item, waiting)
+            if item is None:
+                continue
+            batch = Batch(waiting.agenda, item, waiting.domain, waiting.indexes)
+            try:
+                await self._results.end(batch, dict.fromkeys(batch.indexes, fate))
+            except Exception:
+                log.exception("relaying failed unforeseen", id=item.id, domain=batch.domain)
+                await self._failed_unforeseen(batch)
+
+    async def _made(
+        self,
+        batch: Batch,
+        octets: bytes | Fate,
+        hop: Hop | None,
+        talking: AbstractContextManager[None],
+        others_work: Callable[[], bool],
+    ) -> Attempt | None:
+        if isinstance(octets, Fate):
+            await self._ended(batch, octets)
+            return None
+        try:
+            paths = batch.paths()
+        except AddressSyntaxError as error:  # no parser of ours lets one through; a later release may be stricter
+            text = f"not an address that mail can be sent to: {error}"
+            await self._ended(batch, Fate(Result.PERMANENT, "5.1.3", text, "", str(error)))
+            return None
+        item = batch.item
+        if item.returns_at is not None and self._clock.now() >= item.returns_at:
+            await self._ended(batch, too_late(item.deliver_by))
+            return None
+        forward_paths = tuple(map(str, paths))
+        relaying = Relaying(item.id, batch.domain, item.origin, item.user, item.reverse_path, forward_paths, item.tls_optional)
+        try:
+            requirement = await self._rules().tls_requirement(relaying)
+            octets = await self._rules().edits(relaying, octets)
+        except HooksUnavailable as error:  # mail must not leave unsigned or less protected, whatever a plugin raises
+            fate = unsendable(error.reason) if error.permanent else local_problem(f"outbound rules failed: {error}")
+            await self._ended(batch, fate)
+            return None
+        mail = _outgoing(item, paths, octets, self._clock.now())
+        talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirement, hop))
+        self._talks.add(talk)
+        try:
+            with talking:
+                attempt = await talk
+        except asyncio.CancelledError:
+            self._results.defer(batch, batch.indexes, local_problem("interrupted: the server was stopped"), wait_s=0.0)
+            return None
+        finally:
+            self._talks.discard(talk)
+        try:
+            fates = {index: attempt.fates[path] for path, indexes in paths.items() for index in indexes}
+            if attempt.is_domain_down and others_work():
+                self._results.defer(batch, fates, next(iter(fates.values())), wait_s=ONE_TOO_MANY_S)
+            else:
+                await self._results.end(batch, fates)
+        except BaseException:
+            if attempt.hop is not None:
+                await attempt.hop.close()
+            raise
+        return attempt
+
+    async def _ended(self, batch: Batch, fate: Fate) -> None:
+        """Without anybody being asked."""
+        await self._results.end(batch, dict.fromkeys(batch.indexes, fate))
+
+    async def _failed_unforeseen(self, batch: Batch) -> None:
+        """As any failure of our own; but when it is telling the sender that fails, the mail must wait all the same."""
+        problem = local_problem("an unforeseen failure, see the log")
+        try:
+            await self._results.end(batch, dict.fromkeys(batch.indexes, problem))
+        except Exception as error:  # noqa: BLE001  whatever it is, the mail must wait
+            log.error("the sender cannot be told", id=batch.item.id, problem=str(error))
+            self._results.defer(batch, batch.indexes, problem)
+
+    # In a thread
+
+    def _begin(self, waiting: Waiting) -> tuple[Batch, bytes | Fate] | None:
+        """The journal knows of the attempt, the decision record is kept, the octets are there; or why they are not.
+
+        The record is kept before, so that after the reply nothing but the journal stands between the peer's 250 and our mark.
+        """
+        item = waiting.item or self._item(waiting)
+        if item is None:
+            return None
+        allowed = self._spool.begin_attempts([(item.id, index) for index in waiting.indexes])
+        begun = tuple(index for index in waiting.indexes if (item.id, index) in allowed)
+        if not begun:  # held, dropped or under way meanwhile
+            return None
+        batch = Batch(waiting.agenda, item, waiting.domain, begun)
+        try:
+            self._decisions.add(item.decision)
+            received = self._spool.octets(item.id)
+            edited = render_pieces(received, (*item.edits, *item.recipients[begun[0]].edits))
+            return batch, b"".join((item.trace.encode("utf-8"), *edited))
+        except NotHere:
+            return None
+        except StorageError as error:
+            if not error.permanent:
+                return batch, local_problem(str(error))
+            set_aside(self._spool, item.id, error)
+            return None
+
+    def _item(self, waiting: Waiting) -> QueueItem | None:
+        """None when it is gone, damaged, or cannot be read now and is planned again."""
+        try:
+            return self._spool.item(waiting.id)
+        except NotHere:
+            return None
+        except StorageError as error:
+            if error.permanent:
+                set_aside(self._spool, waiting.id, error)
+            else:
+                log.error("queue item not readable, trying again", id=waiting.id, problem=str(error))
+                _again(waiting)
+            return None
+
+
+def _again(waiting: Waiting) -> None:
+    for index in waiting.indexes:
+        waiting.agenda.again(waiting.id, index, ROUTE, FIRST_DELAY_S)
+
+
+def _outgoing(item: QueueItem, paths: dict[ForwardPath, list[int]], octets: bytes, now: datetime) -> OutgoingMail:
+    return OutgoingMail(
+        ReversePath(parse_mailbox(item.reverse_path)) if item.reverse_path else NULL_REVERSE_PATH,
+        tuple(paths),
+        octets,
+        item.smtputf8,
+        returned(item),
+        item.envelope_id,
+        {path: item.recipients[indexes[0]].parameters for path, indexes in paths.items()},
+        item.require_tls,
+        _left(item, now),
+        item.priority,
+    )
+
+
+def _left(item: QueueItem, now: datetime) -> DeliverBy | None:
+    """What is left of the time for its delivery (RFC 2852 section 4.1.4); in mode R there is some."""
+    if not item.by_mode:
+        return None
+    left_s = int((datetime.fromisoformat(item.deliver_by) - now).total_seconds())
+    returns = item.by_mode == "R"
+    return DeliverBy(max(left_s, 1) if returns else left_s, returns, item.by_trace)

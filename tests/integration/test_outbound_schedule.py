@@ -1,0 +1,195 @@
+"""Which mail gets a connection when, with real connections: the dead and the slow, many senders, many domains on one host."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from mailward.delivery import outbound
+from mailward.delivery.outbound import OutboundLimits
+from mailward.model.tls import TlsLevel
+from mailward.net.connect import SmtpConnector
+from mailward.net.tls import verifying_context
+from support.relaying import SHORT, Office
+from support.silence import black_hole
+from support.smtp_peer import HANG, OK, Peer, peer
+from support.smtp_service import throw_away_certificate
+
+
+class Place:
+    """Where a route leads that is no peer."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address, self.port = address, port
+
+
+@contextlib.asynccontextmanager
+async def office(folder: Path, routes: Mapping[str, Peer | Place], **settings: object) -> AsyncIterator[Office]:
+    made = Office(folder, routes, **settings)  # type: ignore[arg-type]
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def test_t_q_16_hosts_that_never_answer_take_no_connection_from_those_that_do(tmp_path: Path) -> None:
+    """Twenty dead destinations to two connections: without a count of their own they would hold both for fifty seconds."""
+    limits = OutboundLimits(connections=2, patience_s=0.05, grace_s=0.1)
+    with contextlib.ExitStack() as stack:
+        dead = {f"dead{n}.test": Place(*stack.enter_context(black_hole(f"127.0.1.{n + 1}"))) for n in range(20)}
+        good = stack.enter_context(peer())
+        async with office(tmp_path, {**dead, "*": good}, limits=limits) as made:
+            for domain in dead:
+                await made.post(f"a@{domain}")
+            for n in range(40):
+                await made.post(f"a@good{n}.test")
+            began = time.monotonic()
+            await made.passes.run_once()
+            await asyncio.to_thread(good.wait_for, 40)
+            assert time.monotonic() - began < SHORT.connect_s
+            assert good.most_open <= 2 + 1
+
+
+async def test_t_q_15_what_waits_for_a_host_that_was_down_comes_back_over_one_connection_at_first(tmp_path: Path) -> None:
+    with peer({"CONNECT": b"421 4.3.2 closed today\r\n"}) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            for _ in range(30):
+                await made.post("a@far.test")
+            await made.work()
+            assert far.connections == 1
+            late = await made.post("late@far.test")
+            await made.work()
+            assert far.connections == 1 and made.open(late) == {0: 0}  # it was left alone, and nothing is held against the mail
+            open_at_first: list[int] = []
+
+            def count(other: Peer) -> bytes:
+                open_at_first.append(other.open_now)
+                return OK
+
+            far.answers = {"MAIL": count}
+            await made.later(600)
+            assert len(far.taken) == 31 and not made.spool.ids()
+            assert open_at_first[0] == 1 and far.most_open <= 5
+
+
+async def test_an_order_by_hand_reaches_a_host_that_is_left_alone(tmp_path: Path) -> None:
+    with peer({"CONNECT": b"421 4.3.2 closed today\r\n"}) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            item = await made.post("a@far.test")
+            await made.work()
+            far.answers = {}
+            made.spool.retry_now([(item.id, 0)])
+            made.agenda.plan(item.id, 0)
+            await made.work()
+            assert len(far.taken) == 1
+
+
+async def test_a_host_that_refuses_more_connections_than_one_gets_all_over_that_one(tmp_path: Path) -> None:
+    """And what was to go over a refused connection waits for a second, not for the next attempt of a host that is down."""
+
+    def one_only(other: Peer) -> bytes:
+        return b"421 4.7.0 too many connections\r\n" if other.open_now > 1 else b"220 mx.example.net ESMTP\r\n"
+
+    with peer({"CONNECT": one_only}) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            for _ in range(30):
+                await made.post("a@far.test")
+            await made.work()
+            refused = far.connections - len({taken.connection for taken in far.taken})
+            assert 1 <= refused <= 8  # ever fewer are tried, the more often one is refused
+            assert len(far.taken) >= 30 - refused
+            for _ in range(refused):
+                await made.later(2)
+            assert len(far.taken) == 30 and not made.spool.ids()
+
+
+async def test_domains_on_one_host_share_its_connections(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"*": far}, limits=OutboundLimits(connections_per_domain=2)) as made:
+            for n in range(60):
+                await made.post(f"a@domain{n}.test")
+            await made.work()
+            assert len(far.taken) == 60 and far.most_open <= 2 and far.connections <= 4
+
+
+async def test_t_tls_a_connection_that_proved_one_domain_serves_no_other(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    certificate = throw_away_certificate(tmp_path_factory.mktemp("tls"), "one.test")
+    trusting = verifying_context()
+    trusting.load_verify_locations(certificate[0])
+    connector = SmtpConnector("mail.example.org", timeouts=SHORT, verifying=trusting)
+    with peer(certificate=certificate) as far:
+        limits = OutboundLimits(connections_per_domain=1)
+        async with office(tmp_path, {"*": far}, limits=limits, connector=connector) as made:
+            made.rules.levels = {"one.test": TlsLevel.VERIFIED, "two.test": TlsLevel.VERIFIED}
+            one, two, three = [await made.post(f"a@{name}.test") for name in ("one", "two", "three")]
+            await made.work()
+            assert made.open(one) == {} and made.open(three) == {}
+            assert made.open(two) == {0: 1} and "does not name" in made.events(two)[0]
+            assert {taken.forward_paths for taken in far.taken} == {("a@one.test",), ("a@three.test",)}
+
+
+async def test_one_message_passes_the_thousand_of_another_sender(tmp_path: Path) -> None:
+    with peer() as far:
+        limits = OutboundLimits(connections=1, connections_per_domain=1)
+        async with office(tmp_path, {"*": far}, limits=limits) as made:
+            for n in range(200):
+                await made.post(f"x{n}@far.test", user="ann@example.org")
+            await made.post("bobs@far.test", user="bob@example.org")
+            await made.post("report@far.test", sender="", origin="report")
+            await made.work()
+            order = [taken.forward_paths[0] for taken in far.taken]
+            assert len(order) == 202
+            assert order.index("bobs@far.test") < 3 and order.index("report@far.test") < 3
+
+
+async def test_a_connection_gives_way_when_others_wait(tmp_path: Path) -> None:
+    with peer() as busy, peer() as other:
+        limits = OutboundLimits(connections=1, turn_s=0.0)
+        async with office(tmp_path, {"busy.test": busy, "other.test": other}, limits=limits) as made:
+            for _ in range(20):
+                await made.post("a@busy.test")
+            await made.post("a@other.test")
+            await made.work()
+            assert len(busy.taken) == 20 and other.taken[0].at < busy.taken[5].at
+
+
+async def test_t_q_17_more_than_a_pass_takes_leaves_in_the_next_ones_and_items_stay_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "MOST_A_PASS", 7)
+    monkeypatch.setattr(outbound, "MOST_ITEMS", 3)
+    with peer() as far:
+        async with office(tmp_path, {"*": far}) as made:
+            for _ in range(20):
+                await made.post("a@far.test")
+            for expected in (7, 14, 20):
+                await made.work()
+                assert len(far.taken) == expected
+            assert not made.spool.ids()
+
+
+async def test_a_stop_ends_lookups_and_leaves_their_mail_in_the_spool(tmp_path: Path) -> None:
+    with peer({"MAIL": HANG}) as far:
+        made = Office(tmp_path, {"*": far}, limits=OutboundLimits(grace_s=0.1))
+        begun, over = asyncio.Event(), asyncio.Event()
+
+        async def never(domain: str) -> str:
+            begun.set()
+            await over.wait()
+            return domain
+
+        made.relay.next_hop = never  # type: ignore[method-assign]
+        item = await made.post("a@far.test")
+        await made.passes.run_once()
+        await begun.wait()
+        await made.close()
+        again = Office(tmp_path, {"*": far})
+        far.answers = {}
+        await again.work()
+        assert len(far.taken) == 1 and again.open(item) == {}
+        await again.close()
