@@ -89,7 +89,10 @@ def test_it_ends_by_its_time_and_says_so_when_there_is_no_server(target: Server)
     assert 1.5 < time.monotonic() - begun < 20
     refused = target.run("trace", "--ip", "192.0.2.1", "--listener", "mxx", check=False)
     assert refused.returncode == 64 and "no listener is called 'mxx'" in refused.stderr
-    assert target.run("trace", check=False).returncode == 64
+    other = target.run("trace", "--ip", "192.0.2.1", "--listener", "imap", check=False)
+    assert other.returncode == 64 and "'imap' does not speak SMTP or LMTP; those that can be watched: mx" in other.stderr
+    nobody = target.run("trace", check=False)
+    assert nobody.returncode == 64 and "say whose connections: --ip" in nobody.stderr
     assert target.run("trace", "--ip", "nonsense", check=False).returncode == 64
 
 

@@ -10,6 +10,8 @@ from mailward.delivery.route import StaticHop
 from mailward.formats.network import Network
 
 Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3"]
+SMTP_PROTOCOLS = ("smtp", "submission", "lmtp")
+"""Those by which mail comes in."""
 ListenerTls = Literal["none", "starttls", "implicit"]
 VERIFYING = ("off", "on", "strict")
 """strict: a recipient who cannot be asked for now is deferred; on: he is taken."""

@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from datetime import timedelta
 from enum import Enum
@@ -11,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from mailward.api.plugin import Plugin
+from mailward.api.plugin import Facts, Plugin, Settings
 from mailward.app.config import Config
 from mailward.formats.duration import duration_text
 from mailward.model.errors import ConfigError, PluginError, PolicyError, Problem
@@ -124,11 +125,26 @@ def _check_second_factor(policy: Policy, found: Iterable[LoadedPlugin], file: st
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A fact or a setting of a plugin. kind: the type of a fact ("text"), the default of a setting as a policy writes it.
+
+    meaning: as the plugin's author wrote it, "" for nothing.
+    """
+
+    name: str
+    kind: str
+    meaning: str
+
+
+STATUS = Word("status", "text", "ok, off, shadow, skipped or failed")
+"""What every plugin has."""
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """A plugin as `mailward plugins` shows it. modes: what the policies that name it say, none when no policy does.
 
-    facts: ("result", "text") pairs. settings: ("timeout", default as a policy writes it) pairs. problem: why it cannot be used,
-    or "".
+    problem: why it cannot be used, or "".
     """
 
     name: str
@@ -136,8 +152,8 @@ class Known:
     origin: str
     problem: str
     plugin: Plugin | None
-    facts: tuple[tuple[str, str], ...] = ()
-    settings: tuple[tuple[str, str], ...] = ()
+    facts: tuple[Word, ...] = ()
+    settings: tuple[Word, ...] = ()
     hooks: tuple[str, ...] = ()
 
 
@@ -186,18 +202,29 @@ def _known(host: PluginHost, available: Available, modes: Mapping[Direction, str
     except PluginError as error:
         return Known(available.name, modes, available.origin, str(error), None)
     plugin = loaded.declaration
-    facts = [(f.name, type_name(_default(f))) for f in fields(plugin.facts)]
-    settings = [(f.name, _as_written(_default(f))) for f in fields(plugin.settings)]
+    facts = _words(plugin.facts, type_name)
+    settings = _words(plugin.settings, _as_written)
     return Known(
         available.name,
         modes,
         available.origin,
         "",
         plugin,
-        (*facts, ("status", type_name(""))),
-        tuple(settings),
+        (*facts, STATUS),
+        settings,
         tuple(loaded.implementations),
     )
+
+
+def _words(kind: type[Facts | Settings], written: Callable[[object], str]) -> tuple[Word, ...]:
+    """Its fields, with what its docstring says of each: "name: meaning. other_name: meaning.", as bundled plugins have it."""
+    meanings: dict[str, str] = {}
+    for paragraph in (kind.__doc__ or "").split("\n\n"):
+        text = " ".join(paragraph.split())
+        marks = list(re.finditer(r"(?:^|(?<=[.;] ))((?:[a-z_0-9]+, )*[a-z_0-9]+): ", text))
+        for mark, end in zip(marks, [*(mark.start() for mark in marks[1:]), len(text)], strict=False):
+            meanings.update(dict.fromkeys(mark[1].split(", "), text[mark.end() : end].strip(" .;")))
+    return tuple(Word(f.name, written(_default(f)), meanings.get(f.name, "")) for f in fields(kind))
 
 
 def _default(field: Field[Any]) -> object:

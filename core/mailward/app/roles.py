@@ -19,8 +19,8 @@ from mailward.app.build.access import AccessRole
 from mailward.app.build.auth import AuthRole
 from mailward.app.build.common import BoundListener
 from mailward.app.build.queue import QueueRole
-from mailward.app.build.smtp import SMTP_PROTOCOLS, SmtpRole, SmtpShared
-from mailward.app.config import Config
+from mailward.app.build.smtp import SmtpRole, SmtpShared
+from mailward.app.config import SMTP_PROTOCOLS, Config
 from mailward.app.config_file import load_config
 from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, reload_signal_heeded
 from mailward.app.readiness import check_ready, ready_config, reloaded, settings_waiting

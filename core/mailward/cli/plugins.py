@@ -35,7 +35,7 @@ def info_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a plugin's symbols, facts, settings and hooks: the words a policy can use.
+    """Print a plugin's symbols, facts, settings and hooks with their meanings: the words a policy can use.
 
     Example: mailward plugins info spf
     """
@@ -70,9 +70,9 @@ def _text(known: Known, wrong: Sequence[Direction]) -> str:
         table([(f"  {name}", f"{s.points:+.1f}", s.description) for name, s in known.plugin.symbols.items()]) or "  none"
     )
     lines += ["", "facts (in conditions):"]
-    lines.append(table([(f"  {known.name}.{name}", kind) for name, kind in known.facts]))
+    lines.append(table([(f"  {known.name}.{fact.name}", fact.kind, fact.meaning) for fact in known.facts]))
     lines += ["", "settings (under `plugins:`):"]
-    lines.append(table([(f"  {name}", default) for name, default in known.settings]) or "  none")
+    lines.append(table([(f"  {setting.name}", setting.kind, setting.meaning) for setting in known.settings]) or "  none")
     lines += ["", f"hooks: {', '.join(known.hooks)}"]
     return "\n".join(lines)
 
@@ -86,8 +86,8 @@ def _data(known: Known) -> dict[str, object]:
         "problem": known.problem,
         "summary": plugin.summary if plugin else "",
         "symbols": {n: {"points": s.points, "description": s.description} for n, s in plugin.symbols.items()} if plugin else {},
-        "facts": dict(known.facts),
-        "settings": dict(known.settings),
+        "facts": {fact.name: {"type": fact.kind, "meaning": fact.meaning} for fact in known.facts},
+        "settings": {setting.name: {"default": setting.kind, "meaning": setting.meaning} for setting in known.settings},
         "hooks": list(known.hooks),
     }
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mailward.app.config import SMTP_PROTOCOLS
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of
 from mailward.cli.output import NO_INPUT, USAGE, fail, show_entry, tell
 from mailward.formats.network import Network
@@ -15,9 +16,9 @@ from mailward.net.tracing import Entry, trace
 
 
 def trace_command(
-    ip: Annotated[str | None, typer.Option(help="Connections of this address.")] = None,
+    ip: Annotated[str | None, typer.Option(help="Connections of this address; this or --network is needed.")] = None,
     network: Annotated[str | None, typer.Option(help="Connections of this network, as 192.0.2.0/24.")] = None,
-    listener: Annotated[str, typer.Option(help="Only those to this listener, by its name in mailward.yaml.")] = "",
+    listener: Annotated[str, typer.Option(help="Only those to this SMTP or LMTP listener, by its name in mailward.yaml.")] = "",
     lasting: Annotated[str, typer.Option("--for", help="End after 30s, 10m, 1h ...")] = "10m",
     connections: Annotated[int, typer.Option(min=0, help="End after so many connections; 0 for any number.")] = 0,
     config: ConfigOption = None,
@@ -37,8 +38,11 @@ def trace_command(
       mailward trace --ip 192.0.2.1 --connections 1 --json
     """
     settings = config_of(config)
-    if listener and listener not in {one.name for one in settings.listeners}:
-        fail(f"no listener is called '{listener}': {', '.join(one.name for one in settings.listeners)}", USAGE)
+    traced = [one.name for one in settings.listeners if one.protocol in SMTP_PROTOCOLS]
+    if listener and listener not in traced:
+        is_other = listener in {one.name for one in settings.listeners}
+        what = f"the listener '{listener}' does not speak SMTP or LMTP" if is_other else f"no listener is called '{listener}'"
+        fail(f"{what}; those that can be watched: {', '.join(traced)}", USAGE)
     watched = _network(ip, network)
     seconds = duration_of(lasting).total_seconds()
     try:
@@ -74,7 +78,7 @@ def _line(entry: Entry) -> str:
 
 def _network(ip: str | None, network: str | None) -> Network:
     if (ip is None) == (network is None):
-        fail("one of --ip and --network was expected", USAGE)
+        fail("say whose connections: --ip 192.0.2.1, or --network 192.0.2.0/24; everybody's: --network ::/0 or 0.0.0.0/0", USAGE)
     try:
         return ipaddress.ip_network(network or str(ipaddress.ip_address(ip or "")))
     except ValueError as error:

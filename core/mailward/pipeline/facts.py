@@ -28,6 +28,13 @@ def session_facts(session: Session) -> dict[str, FactValue]:
     return facts
 
 
+def in_words(value: FactValue) -> str:
+    """A fact as people read it in a decision record; "" for what is not so or not there."""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
 def login_facts(attempt: LoginAttempt) -> dict[str, FactValue]:
     """peer, tls, listener and login. Not the name: nobody has proved it yet, and people type passwords into its field."""
     return {

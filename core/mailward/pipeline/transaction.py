@@ -23,7 +23,7 @@ from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
 from mailward.pipeline.chain import Called, Calls, Chain
-from mailward.pipeline.facts import envelope_facts, message_facts, session_facts
+from mailward.pipeline.facts import envelope_facts, in_words, message_facts, session_facts
 from mailward.pipeline.gathering import gather
 from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import Policy, RecipientFacts, Ruling, combine
@@ -244,7 +244,7 @@ class Trial:
             id=queue_id,
             received_at=utc_text(self._bench.clock.now()),
             direction=self._bench.policy.direction,
-            session={name: str(value) for name, value in session_facts(session).items()},
+            session={name: in_words(value) for name, value in session_facts(session).items()},
             reverse_path=str(envelope.reverse_path),
             message_id="" if message is None else message.message_id,
             size_octets=0 if message is None else message.size_octets,

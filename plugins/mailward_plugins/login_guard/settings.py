@@ -11,7 +11,7 @@ MOST_NAMES = 1000
 
 @dataclass(frozen=True)
 class GuardSettings(Settings):
-    """names: so many distinct names tried in vain from one network within `window` are spraying.
+    """names: so many distinct names tried in vain from one network within `window` are spraying. window: that time.
 
     trusted: networks that are never counted, beside loopback: an office behind one address, a webmail server.
     """

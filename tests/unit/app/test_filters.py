@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailward.app.config_file import load_config
-from mailward.app.filters import load_filters
+from mailward.app.filters import known_plugins, load_filters
 from mailward.model.errors import PolicyError
 
 CONFIG = """\
@@ -48,3 +48,13 @@ def test_the_preset_asks_and_who_wants_none_says_so(folder: Path, access: str | 
     if access is not None:
         (folder / "policies/access.yaml").write_text(access)
     assert load_filters(load_config(folder / "mailward.yaml")).policies["access"].direction == "access"
+
+
+def test_every_fact_and_setting_of_a_bundled_plugin_has_a_meaning_for_who_writes_a_policy(folder: Path) -> None:
+    config = load_config(folder / "mailward.yaml")
+    found, wrong = known_plugins(config)
+    assert not wrong and len(found) > 8
+    told = {word.name: word.meaning for known in found for word in known.facts if known.name == "dmarc"}
+    assert told["domain"] == 'the author\'s (From), "" when there is not exactly one'
+    assert told["status"] == "ok, off, shadow, skipped or failed"
+    assert [f"{known.name}.{word.name}" for known in found for word in (*known.facts, *known.settings) if not word.meaning] == []

@@ -15,8 +15,10 @@ from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.envelope import Envelope
 from mailward.model.errors import PluginError
+from mailward.model.evidence import FactValue
 from mailward.model.ids import QueueId, SessionId
 from mailward.model.session import Role, Session
+from mailward.pipeline.facts import in_words
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import RecipientFacts, load_policy
@@ -279,3 +281,10 @@ async def test_plugins_that_are_off_or_absent_and_optional_are_not_called(tmp_pa
     judge = make_judge(tmp_path, [off], {"off": {"mode": "off"}})
     judgement = await judge.begin(session).message(ID, session, TO_BOB, [BOB], MessageView(MAIL.encode()))
     assert (judgement.reply.code, judgement.record.calls) == (250, ())
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(True, "yes"), (False, ""), ((), ""), (("staff", "vip"), "staff, vip"), ("TLSv1.3", "TLSv1.3"), (3, "3")]
+)
+def test_a_record_tells_facts_in_words(value: FactValue, words: str) -> None:
+    assert in_words(value) == words

@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from mailward.app.build.common import BoundListener, Delivering, admissions_of, tls_contexts
-from mailward.app.config import Config
+from mailward.app.config import SMTP_PROTOCOLS, Config
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices, make_judge
 from mailward.app.relaying import make_questions
@@ -41,8 +41,6 @@ log = structlog.get_logger("mailward.worker")
 
 _LOOK_AT_DISK_S = 1.0
 """A disk that fills is noticed so late; `limits.free_disk_octets` has room for that."""
-
-SMTP_PROTOCOLS = ("smtp", "submission", "lmtp")
 
 
 class SmtpShared:
