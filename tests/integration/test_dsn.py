@@ -3,12 +3,17 @@
 import email
 import email.policy
 import re
+import smtplib
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import pytest
 
+from mailward.formats.dsn import DeliveryReport, RecipientStatus
+from mailward.formats.dsn_reading import read_report
+from mailward.formats.message import MessageView
 from support.postfix import postfix
 from support.relayed import QUIET, relay_to
 from support.server import Server, server
@@ -141,6 +146,47 @@ def test_postfix_is_given_the_parameters_and_hands_them_on() -> None:
         assert "RET=HDRS" in mail and "ENVID=a+2Bb+3Dc" in mail
         assert "NOTIFY=SUCCESS,DELAY" in rcpt and "ORCPT=rfc822;Bob+2Bx@example.com" in rcpt
         assert not _reports(made, "far"), "the report is Postfix's to send"
+
+
+def test_what_postfix_reports_of_mail_that_went_to_it_is_told_by_explain() -> None:
+    """It takes the mail, finds that its own next hop refuses the recipient, and writes to the sender in its own form."""
+    with server(policy=QUIET, start=False) as made, peer({"RCPT": b"550 5.1.1 nobody of that name\r\n"}) as last:
+        here = f"transport_maps = inline:{{example.test=smtp:[127.0.0.1]:{made.port('mx')}}}"
+        with postfix(last.port, here) as hop:
+            relay_to(made, {"far.test": hop.port})
+            made.start()
+            submit(made, "to-postfix", ("bob@far.test",), ("RET=HDRS",), "NOTIFY=FAILURE", "ORCPT=rfc822;bob@far.test")
+            message = report_about(made, "to-postfix")
+            assert "Reporting-MTA: dns; relay.example.net" in fields(message), "the report is Postfix's own"
+            id = made.run("explain", "--to", "bob@far.test").stdout.split()[0]
+            made.until(lambda: "reported by relay.example.net: failed 5.1.1: 550 5.1.1 nobody" in made.run("explain", id).stdout)
+
+
+@pytest.mark.parametrize("to", ["a@far.test", "\u044f@far.test"])
+def test_what_we_report_comes_through_a_real_postfix_and_is_read_as_it_was_written(to: str) -> None:
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    original = "From: a@far.test\r\nSubject: sch\u00f6n\r\nMessage-ID: <1@far.test>\r\n\r\nbody\r\n".encode()
+    status = RecipientStatus("\u7528@c.test", "failed", "5.1.1", "550 5.1.1 \u7528 is nobody", "mx.c.test")
+    written = DeliveryReport(
+        "mx.example.test",
+        "postmaster@example.test",
+        to,
+        "Not delivered",
+        at,
+        "<2@example.test>",
+        "words\n",
+        at,
+        [status],
+        original,
+    ).to_octets()
+    options = [] if to.isascii() else ["SMTPUTF8", "BODY=8BITMIME"]
+    with peer() as last, postfix(last.port) as hop:
+        with smtplib.SMTP("127.0.0.1", hop.port, local_hostname="mx.example.test", timeout=30) as client:
+            assert client.sendmail("", [to], written, options) == {}
+        last.wait_for(1)
+        (taken,) = last.taken
+        assert taken.reverse_path == "" and taken.octets.endswith(written.partition(b"\r\n\r\n")[2])
+        assert read_report(MessageView(taken.octets)) == read_report(MessageView(written)) is not None
 
 
 def test_the_queue_shows_what_the_sender_wants_to_hear() -> None:

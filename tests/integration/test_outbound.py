@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -11,14 +12,17 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mailward.delivery.control import QueueControl, Selection
+from mailward.delivery.calls import Selection
+from mailward.delivery.control import QueueControl
 from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import OutboundLimits
 from mailward.model.decision import utc_text
+from mailward.model.envelope import Notify, RcptParameters
 from mailward.model.errors import StorageError
 from mailward.model.tls import TlsLevel
 from mailward.net.connect import SmtpConnector
 from mailward.net.tls import verifying_context
+from mailward.queue.item import QueuedRecipient
 from mailward.queue.schedule import LEAST_ATTEMPTS
 from support.relaying import SENDER, SHORT, Office
 from support.smtp_peer import CLOSE, HANG, OK, Peer, peer
@@ -205,12 +209,54 @@ async def test_a_permanent_refusal_is_told_at_once_and_a_report_is_never_reporte
             ((report, text),) = made.reports()
             assert (report.recipients[0].route, report.recipients[0].forward_path) == ("relay", "s@elsewhere.test")
             assert "550 5.1.1 nobody" in text
-            await made.work()  # the report goes out, is refused, and that is the end
+            await made.work()  # the report goes out, is refused, and the postmaster alone hears of that
             assert far.lines.count("RCPT TO:<s@elsewhere.test>") == 1 and "MAIL FROM:<> SIZE" in " ".join(far.lines)
-            assert not made.spool.ids()
+            ((notice, text),) = made.reports()
+            assert [(r.route, r.account) for r in notice.recipients] == [("mailbox", "ann")] and notice.reverse_path == ""
+            assert "It wrote a report about mail, and the report cannot be delivered" in text
+            made.spool.drop([(notice.id, 0)], "read")
             null = await made.post("a@far.test", sender="")
             await made.work()
             assert made.open(null) == {} and not made.reports()
+
+
+WISHES: tuple[tuple[Notify, ...], ...] = (
+    (), ("NEVER",), ("SUCCESS",), ("FAILURE",), ("DELAY",), ("SUCCESS", "FAILURE"), ("DELAY", "FAILURE"), ("SUCCESS", "FAILURE", "DELAY"),
+)  # fmt: skip
+DSN = ("DSN", "PIPELINING")
+LATER = OutboundLimits(delay_notice_after_s=0)
+
+
+@pytest.mark.parametrize(
+    ("offers", "answer", "sender", "action", "asks"),
+    [
+        pytest.param(DSN, OK, SENDER, "", None, id="5.2.1-a-hop-with-dsn-tells-itself"),
+        pytest.param((), OK, SENDER, "relayed", "SUCCESS", id="5.2.2-a-hop-without-dsn"),
+        pytest.param(DSN, NOBODY, SENDER, "failed", "FAILURE", id="5.2.6-a-hop-with-dsn-refuses"),
+        pytest.param((), NOBODY, SENDER, "failed", "FAILURE", id="5.2.6-a-hop-without-dsn-refuses"),
+        pytest.param((), BUSY, SENDER, "delayed", "DELAY", id="5.2.5-it-is-late"),
+        pytest.param((), OK, "", "", None, id="the-null-reverse-path-relayed"),
+        pytest.param((), NOBODY, "", "", None, id="the-null-reverse-path-failed"),
+        pytest.param((), BUSY, "", "", None, id="the-null-reverse-path-late"),
+    ],
+)
+async def test_rfc_3461_each_recipient_is_told_of_as_its_notify_says(
+    tmp_path: Path, offers: tuple[str, ...], answer: bytes, sender: str, action: str, asks: str | None
+) -> None:
+    """Of one message with every NOTIFY there is. asks: the word that asks for the action; without NOTIFY, DELAY and FAILURE do."""
+    everybody = {f"r{number}@far.test": wish for number, wish in enumerate(WISHES)}
+    with peer({"RCPT": answer}, offers=offers) as far:
+        async with office(tmp_path, {"far.test": far}, limits=LATER) as made:
+            recipients = tuple(
+                QueuedRecipient(path, "relay", parameters=RcptParameters(wish)) for path, wish in everybody.items()
+            )
+            await made.post(*everybody, sender=sender, recipients=recipients)
+            await made.work()
+            told = [(re.findall(r"(?m)^Final-Recipient: rfc822; (\S+)\r\nAction: (\w+)\r$", text)) for _, text in made.reports()]
+            wanted = [path for path, wish in everybody.items() if asks in wish or (not wish and asks in ("FAILURE", "DELAY"))]
+            assert told == ([[(path, action) for path in wanted]] if wanted else [])
+            asked = [line.partition(" NOTIFY=")[2] for line in far.lines if line.startswith("RCPT")]
+            assert asked == [",".join(wish) if offers else "" for wish in WISHES]
 
 
 async def test_a_report_that_cannot_be_written_leaves_the_recipient_open(tmp_path: Path) -> None:

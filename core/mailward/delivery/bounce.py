@@ -105,25 +105,82 @@ def report(
     `no_report_reason` to say.
     """
     told = [(item.recipients[index].forward_path, fate) for index, fate in fates.items()]
+    text = _text(item, one_line(MessageView(octets).subject, MAX_SUBJECT), action, told, hostname, retry_until)
+    statuses = [_status(item.recipients[index], action, fate, at, retry_until) for index, fate in fates.items()]
+    is_full = action == "failed" and returned(item) == "FULL" and _may_go_back(octets, to)
+    why = f"delivery report ({action}) about {item.id}"
+    return _made(item, octets, statuses, _subject(action, told), text, why, to, hostname, from_domain, at, id, is_full=is_full)
+
+
+def lost_report(
+    item: QueueItem,
+    octets: bytes,
+    fates: Mapping[int, Fate],
+    others: int,
+    *,
+    to: QueuedRecipient,
+    hostname: str,
+    at: datetime,
+    id: QueueId,
+) -> Report:
+    """What the postmaster is told of a report that could not be delivered (T-Q-12).
+
+    item: the report. others: such reports since the postmaster was told last. to: the postmaster's mailbox.
+    """
+    told = [(item.recipients[index].forward_path, fate) for index, fate in fates.items()]
+    lines = [f"This is the mail server {hostname}. It wrote a report about mail, and the report cannot be delivered:"]
+    for path, fate in told:
+        lines += ["", f"  {one_line(path)}", f"    {_said(fate)}"]
+    lines += [
+        "",
+        "Nobody else is told. One such report is no reason to do anything. Many mean that mail is sent here",
+        "in the names of others.",
+    ]
+    if others:
+        lines += ["", f"{others} more could not be delivered since the notice before this one; the log has them."]
+    lines += ["", f"The report's number here is {item.id}: mailward explain {item.id}", ""]
+    statuses = [_status(item.recipients[index], "failed", fate, at, None) for index, fate in fates.items()]
+    subject = f"Nobody told: a report to {told[0][0]} cannot be delivered"
+    return _made(
+        item, octets, statuses, subject, "\n".join(lines), f"about the lost report {item.id}", to, hostname, hostname, at, id
+    )
+
+
+def _made(
+    item: QueueItem,
+    octets: bytes,
+    statuses: Sequence[RecipientStatus],
+    subject: str,
+    text: str,
+    why: str,
+    to: QueuedRecipient,
+    hostname: str,
+    from_domain: str,
+    at: datetime,
+    id: QueueId,
+    *,
+    is_full: bool = False,
+) -> Report:
+    """The report as a message with its queue item."""
     message = MessageView(octets)
     message_id = f"<{id}@{from_domain}>"
     written = DeliveryReport(
         hostname=hostname,
         sender=f"postmaster@{from_domain}",
         recipient=to.forward_path,
-        subject=_subject(action, told),
+        subject=subject,
         at=at,
         message_id=message_id,
-        text=_text(item, one_line(message.subject, MAX_SUBJECT), action, told, hostname, retry_until),
+        text=text,
         arrival_at=datetime.fromisoformat(item.received_at),
-        statuses=[_status(item.recipients[index], action, fate, at, retry_until) for index, fate in fates.items()],
+        statuses=statuses,
         original=octets,
         references=message.message_id if _MESSAGE_ID.fullmatch(message.message_id) else "",
         envelope_id=item.envelope_id,
         deliver_by_at=datetime.fromisoformat(item.deliver_by) if item.deliver_by else None,
-        is_full=action == "failed" and returned(item) == "FULL" and _may_go_back(octets, to),
+        is_full=is_full,
     ).to_octets()
-    decision = RecipientDecision(to.forward_path, "accept", 0.0, "core", f"delivery report ({action}) about {item.id}", "")
+    decision = RecipientDecision(to.forward_path, "accept", 0.0, "core", why, "")
     record = DecisionRecord(
         id=id,
         received_at=utc_text(at),

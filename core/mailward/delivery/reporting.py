@@ -1,27 +1,33 @@
 """Delivery reports on their way: written by `bounce`, put into the spool, and from there delivered like any other mail."""
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
 
-from mailward.delivery.bounce import no_report_reason, report
+from mailward.delivery.bounce import Report, lost_report, no_report_reason, report
 from mailward.delivery.fate import Fate
 from mailward.delivery.ports import Directory
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.dsn import Action
+from mailward.model.address import Address
 from mailward.model.envelope import Notify
 from mailward.model.ids import new_queue_id
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
+from mailward.services.rates import Rates
 
 _NEWS: dict[Action, Notify] = {"failed": "FAILURE", "delayed": "DELAY", "delivered": "SUCCESS", "relayed": "SUCCESS"}
 """The word of NOTIFY that asks for it."""
 REPORTED_ROUTES = ("mailbox", "relay")
 """What our own policy keeps back gets no report (T-RELAY-13)."""
+
+LOST_TOLD_AN_HOUR = 3
+"""Reports of ours that could not be delivered, of which the postmaster is told."""
 
 log = structlog.get_logger("mailward.delivery")
 
@@ -29,16 +35,29 @@ log = structlog.get_logger("mailward.delivery")
 class SpooledReports:
     """Implements `delivery.ports.Reports` in the queue process, whose own spool takes the reports."""
 
-    def __init__(self, spool: Spool, agenda: Agenda, directory: Directory, hostname: str) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        agenda: Agenda,
+        directory: Directory,
+        hostname: str,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._spool = spool
         self._agenda = agenda
         self._directory = directory
         self._hostname = hostname
+        self._monotonic_s = monotonic_s
+        self._notices = Rates(LOST_TOLD_AN_HOUR, 3600.0, sources=1)
+        self._untold = 0
 
     async def tell(
         self, item: QueueItem, action: Action, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
     ) -> None:
         told = {index: fate for index, fate in fates.items() if _is_told(item, item.recipients[index], action)}
+        if told and item.origin == "report" and action == "failed":
+            await self._tell_postmaster(item, told, at)
+            return
         to = self._way_to_sender(item) if told else None
         if to is None:
             return
@@ -55,10 +74,26 @@ class SpooledReports:
             at=at,
             id=new_queue_id(),
         )
+        await self._send(made, action, item)
+
+    async def _tell_postmaster(self, item: QueueItem, told: Mapping[int, Fate], at: datetime) -> None:
+        """A report of ours was lost. It is not bounced; a few an hour are told (T-Q-12)."""
+        account = self._directory.resolve(Address("postmaster", ""))
+        if account is None or not self._notices.take("", self._monotonic_s()):
+            self._untold += 1
+            log.warning("report lost", id=item.id, to=item.recipients[0].forward_path)
+            return
+        to = QueuedRecipient(f"postmaster@{self._hostname}", "mailbox", account)
+        octets = await asyncio.to_thread(self._spool.octets, item.id)
+        made = lost_report(item, octets, told, self._untold, to=to, hostname=self._hostname, at=at, id=new_queue_id())
+        self._untold = 0
+        await self._send(made, "lost", item)
+
+    async def _send(self, made: Report, action: str, item: QueueItem) -> None:
         incoming = self._spool.begin(made.item.id, kept=True)
         incoming.write(made.octets)
         await incoming.commit(made.item)
-        log.info("report", id=made.item.id, action=action, about=item.id, to=to.forward_path)
+        log.info("report", id=made.item.id, action=action, about=item.id, to=made.item.recipients[0].forward_path)
         self._agenda.plan(made.item.id, 0)
 
     def _way_to_sender(self, item: QueueItem) -> QueuedRecipient | None:

@@ -2,7 +2,7 @@
 
 What another server said is a stranger's text: it is cut to one line of printable characters, so that it cannot add a field
 or a part. A report is 7-bit whatever it tells of, because nobody hears of a report that cannot travel; only a report to an
-internationalized address has that address in UTF-8.
+internationalized address, which goes by SMTPUTF8 or not at all, has addresses and words as they are.
 """
 
 import binascii
@@ -17,6 +17,8 @@ from mailward.formats.header import header_end, split_header
 from mailward.formats.text import one_line
 from mailward.formats.writing import fold_field
 
+MAX_LINE_UTF8 = 998 // 4
+"""Characters that fit into a line in any case."""
 MAX_HEADER_OCTETS = 64 << 10
 """How much of the original's header block goes back."""
 
@@ -91,8 +93,13 @@ class DeliveryReport:
         return self._header(boundary) + b"\r\n" + body
 
     @property
+    def is_international(self) -> bool:
+        """Does it go by SMTPUTF8, since its recipient has an address beyond ASCII? (RFC 6533 section 4)"""
+        return not self.recipient.isascii()
+
+    @property
     def is_seven_bit(self) -> bool:
-        return not self.is_full or self.original.isascii()
+        return (not self.is_full or self.original.isascii()) and self._status_part().isascii()
 
     def _header(self, boundary: str) -> bytes:
         return b"".join(
@@ -116,16 +123,18 @@ class DeliveryReport:
         about += fold_field("Reporting-MTA", f"dns; {self.hostname}") + fold_field("Arrival-Date", _date(self.arrival_at))
         about += fold_field("Deliver-By-Date", _date(self.deliver_by_at)) if self.deliver_by_at else b""
         groups = [about]
-        groups += [_recipient_fields(status) for status in self.statuses]
-        return b"Content-Type: message/delivery-status\r\n\r\n" + b"\r\n".join(groups)
+        groups += [_recipient_fields(status, is_international=self.is_international) for status in self.statuses]
+        octets = b"\r\n".join(groups)
+        kind = b"message/global-delivery-status" if self.is_international else b"message/delivery-status"
+        return b"Content-Type: " + kind + b"\r\n" + (b"" if octets.isascii() else EIGHT_BIT) + b"\r\n" + octets
 
 
-def typed_address(address: str) -> str:
-    """An address with its type: rfc822, or utf-8 in the form that is safe in seven bits (RFC 6533 section 3)."""
+def typed_address(address: str, *, is_international: bool = False) -> str:
+    """An address with its type: rfc822, or utf-8, as it is or in the form that is safe in seven bits (RFC 6533 section 3)."""
     address = one_line(address)
     if address.isascii():
         return f"rfc822; {address}"
-    return "utf-8; " + _SPECIAL.sub(_escaped, address)
+    return "utf-8; " + (address if is_international else _SPECIAL.sub(_escaped, address))
 
 
 def is_reply(words: str) -> bool:
@@ -133,7 +142,8 @@ def is_reply(words: str) -> bool:
     return _REPLY.match(words) is not None
 
 
-def _recipient_fields(status: RecipientStatus) -> bytes:
+def _recipient_fields(status: RecipientStatus, *, is_international: bool) -> bytes:
+    said = _short if is_international else _seven_bit
     words = one_line(status.diagnostic)
     kind = "smtp" if status.remote_mta and is_reply(words) else "x-mailward"
     digit = _CLASS[status.action]
@@ -141,15 +151,25 @@ def _recipient_fields(status: RecipientStatus) -> bytes:
     kind_of_address, _, address = status.original_recipient.partition(";")
     values = {
         "Original-Recipient": one_line(f"{kind_of_address}; {address}") if address.strip() else "",
-        "Final-Recipient": typed_address(status.final_recipient),
+        "Final-Recipient": typed_address(status.final_recipient, is_international=is_international),
         "Action": status.action,
         "Status": enhanced,
-        "Remote-MTA": f"dns; {_seven_bit(one_line(status.remote_mta))}" if status.remote_mta else "",
-        "Diagnostic-Code": f"{kind}; {_seven_bit(words)}" if words else "",
+        "Remote-MTA": f"dns; {said(one_line(status.remote_mta))}" if status.remote_mta else "",
+        "Diagnostic-Code": f"{kind}; {said(words)}" if words else "",
         "Last-Attempt-Date": _date(status.last_attempt_at),
         "Will-Retry-Until": _date(status.will_retry_until),
     }
-    return b"".join(fold_field(name, value) for name, value in values.items() if value)
+    return b"".join(_field(name, value) for name, value in values.items() if value)
+
+
+def _field(name: str, value: str) -> bytes:
+    """Beyond ASCII it is written as it is, which only an international report has."""
+    return fold_field(name, value) if value.isascii() else f"{name}: {value}\r\n".encode()
+
+
+def _short(text: str) -> str:
+    """So that no line of UTF-8 is too long (RFC 5322 section 2.1.1)."""
+    return one_line(text, MAX_LINE_UTF8 - 40)
 
 
 def _text_part(text: str) -> bytes:

@@ -6,6 +6,7 @@ XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _ESCAPED = re.compile(r"\+([0-9A-F]{2})")
 _TO_ESCAPE = re.compile(r"[^!-*,-<>-~]")
 _UTF8_XTEXT = re.compile(r"(?:[!-*,-<>-\[\]-~]|\\x\{(?:0[1-9A-F]|[1-9A-F][0-9A-F]{1,5})\})+")
+_EMBEDDED = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _NOT_SAFE = re.compile(r"[^!-*,-<>-\[\]-~]")
 
@@ -47,3 +48,13 @@ def utf8_address_of_octets(text: str) -> str:
     if not address.isprintable():
         raise ValueError("xtext of characters that are not printable")
     return _NOT_SAFE.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", address)
+
+
+def utf8_address_read(text: str) -> str:
+    """The address that utf-8-addr-xtext stands for; what is no code point stays as it is written."""
+    return _EMBEDDED.sub(_code_point, text)
+
+
+def _code_point(found: re.Match[str]) -> str:
+    number = int(found[1], 16)
+    return chr(number) if number <= 0x10FFFF and not 0xD800 <= number <= 0xDFFF else found[0]

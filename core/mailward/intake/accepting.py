@@ -7,7 +7,7 @@ from mailward.formats.authres import authentication_results, forged_indexes
 from mailward.formats.message import MessageView
 from mailward.formats.parameters import strip_comments
 from mailward.formats.trace import received_field
-from mailward.intake.mending import mended
+from mailward.intake.mending import mended, own_message_id
 from mailward.intake.ports import Judgement
 from mailward.intake.relaying import Destination
 from mailward.intake.scheduling import deliver_by, hold_until
@@ -42,7 +42,10 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
     submitted = mail.session.role is Role.SUBMISSION
     results = authentication_results(hostname, judgement.auth_results) if judgement.auth_results or not submitted else ""
     own_edits: tuple[RecordedEdit, ...] = tuple(RemoveFieldAt(index) for index in forged_indexes(mail.message, hostname))
+    record = judgement.record
     if submitted:
+        if not mail.message.all("Message-ID"):
+            record = replace(record, message_id=own_message_id(mail.id, hostname))  # others will call it so
         own_edits += mended(mail.message, mail.id, mail.at, hostname)
     said, by = mail.envelope.rcpt_parameters, mail.envelope.parameters.deliver_by
     rows = zip(mail.destinations, said, judgement.recipients, judgement.recipient_edits, strict=True)
@@ -59,7 +62,7 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
             # With LMTP and PRDR others of the same message were refused, each by its own reply.
             if Verdict(decision.verdict) not in (Verdict.REJECT, Verdict.TEMPFAIL)
         ),
-        decision=_with_wishes(judgement.record, mail),
+        decision=_with_wishes(record, mail),
         smtputf8=utf8,
         origin="submission" if submitted else "inbound",
         user="" if mail.session.identity is None else mail.session.identity.user,

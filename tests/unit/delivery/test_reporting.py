@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailward.delivery.fate import Fate
-from mailward.delivery.reporting import SpooledReports
+from mailward.delivery.reporting import LOST_TOLD_AN_HOUR, SpooledReports
 from mailward.disk import Disk
 from mailward.formats.dsn import Action
 from mailward.model.envelope import Notify, RcptParameters
@@ -29,7 +29,8 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.spool = Spool(folder, Disk(), owner="queue")
         self.agenda = Agenda(self.spool, Clock(), lambda: 0.0)
-        self.reports = SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org")
+        self.now_s = 0.0
+        self.reports = SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org", lambda: self.now_s)
 
     async def put(
         self, *routes: str, reverse_path: str = SENDER, origin: str = "submission", notify: tuple[Notify, ...] = ()
@@ -84,7 +85,6 @@ async def test_t_relay_13_what_our_own_policy_keeps_back_gets_no_report(desk: De
     ("reverse_path", "origin"),
     [
         ("", "submission"),
-        (SENDER, "report"),
         (SENDER, "inbound"),
         ("nobody@example.org", "submission"),
         ("no address", "inbound"),
@@ -118,4 +118,28 @@ async def test_only_what_the_sender_asked_for_is_told(desk: Desk, notify: tuple[
 async def test_t_q_12_success_is_not_told_either_where_nobody_may_be(desk: Desk, reverse_path: str, origin: str) -> None:
     item = await desk.put("mailbox", reverse_path=reverse_path, origin=origin, notify=("SUCCESS",))
     await desk.reports.tell(item, "delivered", {0: NO}, NOW)
+    assert desk.due() == []
+
+
+async def test_t_q_12_the_postmaster_hears_of_a_few_lost_reports_an_hour_and_how_many_more_there_were(desk: Desk) -> None:
+    for _ in range(LOST_TOLD_AN_HOUR + 4):
+        lost = await desk.put("relay", reverse_path="", origin="report")
+        await desk.reports.tell(lost, "failed", {0: NO}, NOW)
+    told = desk.due()
+    assert len(told) == LOST_TOLD_AN_HOUR
+    assert all(to == QueuedRecipient("postmaster@mail.example.org", "mailbox", "ann") for _, to, _ in told)
+    assert {sender for sender, _, _ in told} == {""}
+    assert "Subject: Nobody told: a report to user0@example.net cannot be delivered" in told[0][2]
+    assert "mx.example.net said: 550 5.1.1 nobody" in told[0][2] and "more could not" not in told[0][2]
+    desk.now_s = 3600.0
+    await desk.reports.tell(await desk.put("relay", reverse_path="", origin="report"), "failed", {0: NO}, NOW)
+    ((_, _, octets),) = desk.due()
+    assert "4 more could not be delivered since the notice before this one" in octets
+
+
+@pytest.mark.parametrize("action", ["delayed", "delivered", "relayed"])
+async def test_t_q_12_of_a_report_that_is_not_lost_nobody_hears(desk: Desk, action: Action) -> None:
+    await desk.reports.tell(
+        await desk.put("relay", reverse_path="", origin="report", notify=("SUCCESS", "DELAY")), action, {0: NO}, NOW
+    )
     assert desk.due() == []

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from mailward.app.config import Config, Listener
 from mailward.decisions import DecisionStore
+from mailward.delivery.hearing import Hearing
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Mda
 from mailward.delivery.reporting import SpooledReports
@@ -57,7 +58,8 @@ class Delivering:
         self.mda = Mda(self.store, self.quarantine)
         self.agenda = Agenda(self.spool, clock)
         self.reports = SpooledReports(self.spool, self.agenda, directory, config.hostname)
-        self.manager = DeliveryManager(self.spool, self.mda, self.decisions, clock, reports=self.reports)
+        hearing = Hearing(self.mda, self.decisions, clock)
+        self.manager = DeliveryManager(self.spool, hearing, self.decisions, clock, reports=self.reports)
 
     async def stop(self) -> None:
         await self.manager.stop()
