@@ -69,6 +69,14 @@ class KeyValue(Protocol):
         """The counters of those keys that exist."""
         ...
 
+    async def find(self, prefix: bytes, *, after: bytes = b"", limit: int = 1000) -> Mapping[bytes, bytes]:
+        """The first values whose keys begin with `prefix` and stand behind `after`, in the order of their keys."""
+        ...
+
+    async def remove(self, first: bytes, end: bytes) -> None:
+        """Forget all values and counters whose keys are `first` or behind it, and before `end`."""
+        ...
+
     async def change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
         """Set a value if it is still what the caller believes (None: it does not exist); durable when it returns True.
 

@@ -51,6 +51,14 @@ class SqliteKeyValue:
         found = await asyncio.to_thread(self._read, "counter", keys)
         return {key: _unpack(value) for key, value in found.items()}
 
+    async def find(self, prefix: bytes, *, after: bytes = b"", limit: int = 1000) -> Mapping[bytes, bytes]:
+        """The first values whose keys begin with `prefix` and stand behind `after`, in the order of their keys."""
+        return await asyncio.to_thread(self._find, prefix, after, limit)
+
+    async def remove(self, first: bytes, end: bytes) -> None:
+        """Forget all values and counters whose keys are `first` or behind it, and before `end`."""
+        await asyncio.to_thread(self._remove, first, end)
+
     async def change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
         """Set or delete a value if it is still `expected`; synced when it returns True."""
         check_sizes({key: value or b""})
@@ -75,6 +83,17 @@ class SqliteKeyValue:
                 marks = ",".join("?" * len(some))
                 found.update(connection.execute(f"SELECT key, value FROM {table} WHERE key IN ({marks})", some))  # noqa: S608
         return found
+
+    def _find(self, prefix: bytes, after: bytes, limit: int) -> dict[bytes, bytes]:
+        behind_all = prefix + b"\xff" * (MAX_KEY_OCTETS + 1)
+        query = "SELECT key, value FROM value WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+        with self._database.read() as connection:
+            return dict(connection.execute(query, (after, prefix, behind_all, limit)))
+
+    def _remove(self, first: bytes, end: bytes) -> None:
+        with self._database.write() as connection:
+            for table in ("value", "counter"):
+                connection.execute(f"DELETE FROM {table} WHERE key >= ? AND key < ?", (first, end))  # noqa: S608
 
     def _put(self, values: Mapping[bytes, bytes]) -> None:
         with self._database.write() as connection:

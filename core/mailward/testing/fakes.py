@@ -99,6 +99,15 @@ class MemoryKeyValue:
     async def counters(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
         return {key: self.counts[key] for key in keys if key in self.counts}
 
+    async def find(self, prefix: bytes, *, after: bytes = b"", limit: int = 1000) -> Mapping[bytes, bytes]:
+        found = sorted(key for key in self.values if key.startswith(prefix) and key > after)
+        return {key: self.values[key] for key in found[:limit]}
+
+    async def remove(self, first: bytes, end: bytes) -> None:
+        for kept in (self.values, self.counts):
+            for key in [key for key in kept if first <= key < end]:
+                del kept[key]
+
     async def change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
         if self.values.get(key) != expected:
             return False

@@ -50,3 +50,20 @@ async def test_what_is_too_long_is_refused(kv: SqliteKeyValue) -> None:
         await kv.put_many({b"k" * 257: b""})
     with pytest.raises(ValueError, match="at most 65536"):
         await kv.put_many({b"k": b"v" * 65537})
+
+
+async def test_keys_are_found_by_how_they_begin_in_order_and_page_by_page(kv: SqliteKeyValue) -> None:
+    await kv.put_many({b"s/2": b"b", b"s/1": b"a", b"s": b"", b"s0": b"", b"s/\xff\xff": b"c", b"t": b""})
+    assert list((await kv.find(b"s/")).items()) == [(b"s/1", b"a"), (b"s/2", b"b"), (b"s/\xff\xff", b"c")]
+    assert await kv.find(b"s/", limit=1) == {b"s/1": b"a"}
+    assert await kv.find(b"s/", after=b"s/1", limit=1) == {b"s/2": b"b"}
+    assert await kv.find(b"s/", after=b"s/\xff\xff") == {}
+    assert len(await kv.find(b"")) == 6
+
+
+async def test_a_range_of_keys_is_removed_with_its_counters(kv: SqliteKeyValue) -> None:
+    await kv.put_many({b"s/1": b"a", b"s/2": b"b", b"s/3": b"c"})
+    await kv.add_many({b"s/1": (1,), b"s/3": (3,)})
+    await kv.remove(b"s/", b"s/3")
+    assert await kv.find(b"s/") == {b"s/3": b"c"}
+    assert await kv.counters([b"s/1", b"s/3"]) == {b"s/3": (3,)}
