@@ -19,7 +19,7 @@ from mailward.delivery.outbound import OutboundLimits
 from mailward.model.decision import utc_text
 from mailward.model.envelope import Notify, RcptParameters
 from mailward.model.errors import StorageError
-from mailward.model.tls import TlsLevel
+from mailward.model.tls import TlsLevel, TlsResult
 from mailward.net.connect import SmtpConnector
 from mailward.net.tls import verifying_context
 from mailward.queue.item import QueuedRecipient
@@ -523,3 +523,30 @@ class NoKeeper:
 
     def keep(self, copy: Copy, reason: str) -> None:
         raise AssertionError(reason)
+
+
+async def test_whoever_watches_hears_of_each_attempt_once_it_is_in_the_journal(tmp_path: Path) -> None:
+    certificate = throw_away_certificate(tmp_path, "mx.near.test")
+    with peer(certificate=certificate) as near, peer({"RCPT": NOBODY}) as far:
+        async with office(tmp_path, {"near.test": near, "far.test": far}) as made:
+            item = await made.post("a@near.test", "b@far.test")
+            await made.work()
+            by_domain = {attempt.relaying.domain: attempt for attempt in made.attempts}
+            assert len(made.attempts) == 2 and not made.spool.open_recipients(item.id)
+            (good,), (bad,) = by_domain["near.test"].sessions, by_domain["far.test"].sessions
+            assert (good.level, good.result, good.receiving_ip) == (TlsLevel.REQUIRED, None, "127.0.0.1")
+            assert (bad.level, bad.result) == (TlsLevel.OPPORTUNISTIC, TlsResult.STARTTLS_NOT_SUPPORTED)
+            (taken,), (refused,) = by_domain["near.test"].outcomes, by_domain["far.test"].outcomes
+            assert (taken.forward_path, taken.result) == ("a@near.test", "accepted")
+            assert (refused.result, refused.status, refused.words) == ("permanent", "5.1.1", "550 5.1.1 nobody")
+            assert all(attempt.at == made.clock.now() for attempt in made.attempts)
+
+
+async def test_a_message_over_a_connection_that_is_there_tells_of_no_new_one(tmp_path: Path) -> None:
+    with peer() as near:
+        async with office(tmp_path, {"near.test": near}) as made:
+            for _ in range(3):
+                await made.post("a@near.test")
+            await made.work()
+            told = [len(attempt.sessions) for attempt in made.attempts]
+            assert len(told) == 3 and 0 in told and sum(told) == near.connections

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
 
-from mailward.api.relaying import Origin, Relaying
+from mailward.api.relaying import Origin, Relaying, RelayingAttempt
 from mailward.delivery.outbound import OutboundLimits, OutboundManager
 from mailward.delivery.passes import Passes
 from mailward.delivery.ports import Connector
@@ -98,7 +98,9 @@ class Office:
             limits=limits,
             chance=lambda: 0.5,
             monotonic_s=self.clock.monotonic_s,
+            attempted=lambda attempt: self.attempts.append(attempt),
         )
+        self.attempts: list[RelayingAttempt] = []
         self.passes = Passes(self.agenda, (self.manager,))
 
     async def post(

@@ -99,6 +99,7 @@ PLUGINS = {
         1, "clamd", settings=AntivirusSettings, facts=AntivirusFacts, symbols={"VIRUS_FOUND": Symbol(20.0, "malware")}
     ),
     "spam": Plugin(1, "words", facts=SpamFacts, symbols={"BAYES_SPAM": Symbol(6.0, "spam"), "BAYES_HAM": Symbol(-3.0, "ham")}),
+    "tlsrpt": Plugin(1, "TLS reports"),
     "acme_dlp": Plugin(1, "cards", settings=DlpSettings, facts=DlpFacts, symbols={"ACME_DLP_CARDS": Symbol(3.0, "cards")}),
 }
 

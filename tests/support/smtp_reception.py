@@ -154,11 +154,6 @@ class MemoryIncoming:
     def __init__(self, spool: "MemorySpool") -> None:
         self._spool = spool
         self._parts: list[bytes] = []
-        self._ended = False
-
-    @property
-    def is_on_disk(self) -> bool:
-        return self._spool.is_large
 
     @property
     def octets(self) -> bytes:
@@ -177,17 +172,12 @@ class MemoryIncoming:
         self._spool.items.append((item, self.octets))
 
     def abort(self) -> None:
-        if not self._ended:
-            self._ended = True
-            self._spool.open -= 1
-            self._spool.aborted += 1
+        self._spool.open -= 1
+        self._spool.aborted += 1
 
 
 class MemorySpool:
-    """errors: call name -> what it raises. gate: commits wait for it. open: messages begun and neither committed nor aborted.
-
-    is_large: every message is on the disk before its end.
-    """
+    """errors: call name -> what it raises. gate: commits wait for it. open: messages begun and neither committed nor aborted."""
 
     def __init__(self) -> None:
         self.items: list[tuple[QueueItem, bytes]] = []
@@ -196,7 +186,6 @@ class MemorySpool:
         self.committing = asyncio.Event()
         self.open = 0
         self.aborted = 0
-        self.is_large = False
 
     def begin(self, id: QueueId, /) -> MemoryIncoming:
         self.fail("begin")

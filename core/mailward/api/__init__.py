@@ -1,11 +1,20 @@
 """All that a plugin may import from Mailward (API version 1). `__all__` is the contract."""
 
-from mailward.api.commands import AccountCommand, CommandAnswer, CommandCall, CommandFailed
+from mailward.api.commands import (
+    AccountCommand,
+    CommandAnswer,
+    CommandCall,
+    CommandFailed,
+    CommandGroup,
+    CommandOption,
+    ServerCall,
+    ServerCommand,
+)
 from mailward.api.dns import DnsRecord
 from mailward.api.hooks import MessageClassified, MessageMoved, hookimpl
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, LoginProtocol, Secret
 from mailward.api.plugin import API_VERSION, Asked, Facts, Finding, Findings, Plugin, Settings, Symbol
-from mailward.api.relaying import Origin, Relaying, UnsendableMessage
+from mailward.api.relaying import Origin, Relaying, RelayingAttempt, RelayOutcome, UnsendableMessage
 from mailward.api.services import (
     Clock,
     Credentials,
@@ -22,6 +31,7 @@ from mailward.api.services import (
 from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartView, SessionView, TextPart
 from mailward.formats.anomalies import ANOMALIES, Anomaly
 from mailward.formats.domains import normalise_domain
+from mailward.formats.duration import parse_duration
 from mailward.formats.header import FieldView
 from mailward.formats.lines import LineFacts
 from mailward.formats.mailboxes import AddressList, Mailbox
@@ -32,7 +42,7 @@ from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, R
 from mailward.model.evidence import AuthResult
 from mailward.model.identity import Identity
 from mailward.model.session import Role, TlsFacts
-from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.model.tls import PolicyType, TlsLevel, TlsPolicy, TlsRequirement, TlsResult, TlsSession
 
 __all__ = [
     "ANOMALIES",
@@ -48,6 +58,8 @@ __all__ = [
     "CommandAnswer",
     "CommandCall",
     "CommandFailed",
+    "CommandGroup",
+    "CommandOption",
     "Credentials",
     "DnsAnswer",
     "DnsRecord",
@@ -77,11 +89,14 @@ __all__ = [
     "PartEncoding",
     "PartView",
     "Plugin",
+    "PolicyType",
     "PrefixSubject",
     "Reading",
     "Readings",
     "RecordType",
+    "RelayOutcome",
     "Relaying",
+    "RelayingAttempt",
     "RemoveHeader",
     "ReplaceHeader",
     "ReplacePart",
@@ -91,6 +106,8 @@ __all__ = [
     "RunBlocking",
     "Secret",
     "Secrets",
+    "ServerCall",
+    "ServerCommand",
     "Services",
     "SessionView",
     "Settings",
@@ -98,10 +115,14 @@ __all__ = [
     "TextPart",
     "TlsFacts",
     "TlsLevel",
+    "TlsPolicy",
     "TlsRequirement",
+    "TlsResult",
+    "TlsSession",
     "UnsendableMessage",
     "hookimpl",
     "normal_ip",
     "normalise_domain",
+    "parse_duration",
     "source_of",
 ]

@@ -10,11 +10,11 @@ from typing import Any, Literal, TypeVar, overload
 
 import pluggy
 
-from mailward.api.commands import AccountCommand
+from mailward.api.commands import AccountCommand, ServerCommand
 from mailward.api.dns import DnsRecord
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
 from mailward.api.plugin import Findings, Settings
-from mailward.api.relaying import Relaying
+from mailward.api.relaying import Relaying, RelayingAttempt
 from mailward.api.services import Services
 from mailward.api.views import EnvelopeView, Evidence, MessageView, SessionView
 from mailward.model.edits import Edit
@@ -228,13 +228,24 @@ def edit_relay(relaying: Relaying, message: MessageView, settings: Settings, ser
 
 
 @hookspec
-def collect_commands(settings: Settings) -> Iterable[AccountCommand] | None:
-    """Offer subcommands of `mailward account`.
+def on_attempt(attempt: RelayingAttempt, settings: Settings, services: Services) -> None:
+    """An attempt to hand a message to another domain's servers has ended, well or not.
+
+    Stage:    relay; after each outbound attempt, once its results are in the journal, off the critical path.
+    Return:   ignored. May be a coroutine function.
+    On error: logged; the attempt stands.
+    Used by:  tlsrpt.            Since: API 1.
+    """
+
+
+@hookspec
+def collect_commands(settings: Settings) -> Iterable[AccountCommand | ServerCommand] | None:
+    """Offer subcommands of `mailward account`, and of the groups of commands that take more.
 
     Stage:    life; when a command of a plugin, or the list of all commands, is asked for.
     Return:   the commands, or None.
     On error: the command line says so and works without them.
-    Used by:  totp.            Since: API 1.
+    Used by:  totp, tlsrpt.            Since: API 1.
     """
 
 

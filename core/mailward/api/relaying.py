@@ -1,9 +1,11 @@
 """What the hooks around an outbound attempt are given."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from mailward.model.ids import QueueId
+from mailward.model.tls import TlsSession
 
 
 class UnsendableMessage(Exception):
@@ -30,3 +32,25 @@ class Relaying:
     reverse_path: str
     forward_paths: tuple[str, ...]
     tls_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOutcome:
+    """What an attempt came to for one forward-path. status: enhanced (RFC 3463). words: of the other server's reply, or ours."""
+
+    forward_path: str
+    result: Literal["accepted", "temporary", "permanent"]
+    status: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayingAttempt:
+    """One attempt that has ended. at: when, in UTC. sessions: the connections that were made or tried for it, in their order;
+    none where the message went over one that was there already, or no host could be talked to.
+    """
+
+    relaying: Relaying
+    at: datetime
+    sessions: tuple[TlsSession, ...]
+    outcomes: tuple[RelayOutcome, ...]

@@ -27,6 +27,7 @@ COMMANDS = {
     "account": "account:app",
     "domain": "domain:app",
     "quarantine": "quarantine:app",
+    "tls": "tls:app",
     "trace": "trace:trace_command",
     "train": "train:train_command",
 }

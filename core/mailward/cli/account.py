@@ -7,7 +7,6 @@ import typer
 from mailward.app.domains import serve_domain
 from mailward.auth.credentials import set_password
 from mailward.cli import alias, app_password
-from mailward.cli.account_group import AccountGroup
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,
@@ -25,6 +24,7 @@ from mailward.cli.options import (
     parsed_address,
 )
 from mailward.cli.output import SOFTWARE, USAGE, confirm, fail, show, table
+from mailward.cli.plugin_group import AccountGroup
 from mailward.directory import Directory, DirectoryError
 from mailward.model.address import Address
 from mailward.net.authd import unlock

@@ -1,67 +1,45 @@
-"""`mailward account <plugin> ...`: the commands that plugins bring, shown and called like the server's own.
-
-Which there are the configuration says, and its policies; where none can be read, the shipped presets, so that `--help` always
-works.
-"""
+"""`mailward account <plugin> ...`: the commands about one account that plugins bring."""
 
 import asyncio
 import inspect
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 import typer.main
 from typer.core import TyperGroup
 
-from mailward.api import AccountCommand, CommandAnswer, CommandFailed, Services
+from mailward.api import AccountCommand, CommandAnswer, CommandFailed
 from mailward.app.config import Config
-from mailward.app.filters import Filters, load_filters, preset_filters
+from mailward.app.filters import Filters, load_filters
 from mailward.app.judging import PluginServices
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of
-from mailward.cli.output import CONFIGURATION, SOFTWARE, fail, show, warn
+from mailward.cli.output import CONFIGURATION, SOFTWARE, fail, show
+from mailward.cli.plugin_commands import plugin_commands, sound
+from mailward.cli.plugin_group import Members
 from mailward.directory import Account
-from mailward.model.errors import ConfigError
-from mailward.pipeline.collecting import Collected, Collecting
+from mailward.pipeline.collecting import Collecting
 
 
-def plugin_groups(config: Path | None, *, presets_only: bool) -> Mapping[str, TyperGroup]:
-    """plugin -> its commands. config: the file named by -c; presets_only: no configuration is looked for."""
-    filters = preset_filters() if presets_only else _filters(config)
-    return {one.plugin: _group(one) for one in _sound(asyncio.run(_collecting(filters).commands())) if one.values}
+def members(_: str, config: Path | None, *, presets_only: bool) -> Members:
+    """plugin -> its commands. config, presets_only: as for `plugin_commands`."""
+    found = plugin_commands(config, presets_only=presets_only)
+    own = {one.plugin: [command for command in one.values if isinstance(command, AccountCommand)] for one in found}
+    return {plugin: _group(plugin, commands) for plugin, commands in own.items() if commands}
 
 
-def _filters(config: Path | None) -> Filters:
-    try:
-        return load_filters(config_of(config, quiet=True))
-    except ConfigError:
-        return preset_filters()  # the command itself says what is wrong, when it is called
-
-
-def _collecting(filters: Filters) -> Collecting:
-    """For asking which commands there are; that hook is given no services."""
-    return Collecting(filters.policies, filters.host, lambda _: cast(Services, None))
-
-
-def _sound(collected: Iterable[Collected[AccountCommand]]) -> Iterable[Collected[AccountCommand]]:
-    for one in collected:
-        if one.problem:
-            warn(f"the commands of the plugin '{one.plugin}' are left out: {one.problem}")
-        else:
-            yield one
-
-
-def _group(collected: Collected[AccountCommand]) -> TyperGroup:
+def _group(plugin: str, commands: Iterable[AccountCommand]) -> TyperGroup:
     app = typer.Typer(
-        name=collected.plugin,
-        help=f"Commands of the plugin {collected.plugin}.",
+        name=plugin,
+        help=f"Commands of the plugin {plugin}.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
     )
     app.callback()(lambda: None)
-    for command in collected.values:
-        app.command(command.name, help=command.help)(_function(collected.plugin, command))
+    for command in commands:
+        app.command(command.name, help=command.help)(_function(plugin, command))
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     return group
@@ -104,8 +82,8 @@ async def _answer(
     filters: Filters, services: PluginServices, plugin: str, name: str, account: Account, arguments: Mapping[str, str]
 ) -> CommandAnswer:
     collecting = Collecting(filters.policies, filters.host, services.of)
-    for one in _sound(await collecting.commands()):
+    for one in sound(await collecting.commands()):
         for command in one.values:
-            if (one.plugin, command.name) == (plugin, name):
+            if isinstance(command, AccountCommand) and (one.plugin, command.name) == (plugin, name):
                 return await collecting.run(plugin, command, account.id, account.address, arguments)
     fail(f"no policy enables the plugin '{plugin}' with a command '{name}'", CONFIGURATION)

@@ -4,7 +4,7 @@ import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from mailward.cli.account_group import PRESETS_ONLY
+from mailward.cli.plugin_group import PRESETS_ONLY
 
 HEAD = """\
 # Commands

@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from typing import Literal
 
 import structlog
 
-from mailward.api.relaying import Relaying
+from mailward.api.relaying import Relaying, RelayingAttempt, RelayOutcome
 from mailward.api.services import Clock
 from mailward.delivery.bounce import returned
 from mailward.delivery.fate import Fate, local_problem, too_late, unsendable
@@ -34,14 +35,29 @@ from mailward.queue.spool import NotHere, Spool
 ONE_TOO_MANY_S = 1.0
 """When a host refuses one more connection than those that work, what was to go over it waits so long for one of these."""
 
+_WORDS: dict[Result, Literal["accepted", "temporary", "permanent"]] = {
+    Result.ACCEPTED: "accepted",
+    Result.TEMPORARY: "temporary",
+    Result.PERMANENT: "permanent",
+}
+
 log = structlog.get_logger("mailward.outbound")
 
 
 class Attempts:
-    """Belongs to one event loop. rules: those of today, since a reload swaps them."""
+    """Belongs to one event loop. rules: those of today, since a reload swaps them. attempted: hears of each attempt in which
+    somebody was asked, once its results are in the journal.
+    """
 
     def __init__(
-        self, spool: Spool, relay: Relay, rules: Callable[[], Rules], results: Results, decisions: Decisions, clock: Clock
+        self,
+        spool: Spool,
+        relay: Relay,
+        rules: Callable[[], Rules],
+        results: Results,
+        decisions: Decisions,
+        clock: Clock,
+        attempted: Callable[[RelayingAttempt], None],
     ) -> None:
         self._spool = spool
         self._relay = relay
@@ -49,6 +65,7 @@ class Attempts:
         self._results = results
         self._decisions = decisions
         self._clock = clock
+        self._attempted = attempted
         self._talks: set[asyncio.Task[Attempt]] = set()
 
     def interrupt(self) -> None:
@@ -141,6 +158,7 @@ class Attempts:
                 self._results.defer(batch, fates, next(iter(fates.values())), wait_s=ONE_TOO_MANY_S)
             else:
                 await self._results.end(batch, fates)
+            self._attempted(_told(relaying, self._clock.now(), attempt))
         except BaseException:
             if attempt.hop is not None:
                 await attempt.hop.close()
@@ -201,6 +219,12 @@ class Attempts:
                 log.error("queue item not readable, trying again", id=waiting.id, problem=str(error))
                 _again(waiting)
             return None
+
+
+def _told(relaying: Relaying, at: datetime, attempt: Attempt) -> RelayingAttempt:
+    fates = attempt.fates.items()
+    outcomes = tuple(RelayOutcome(str(path), _WORDS[fate.result], fate.status, fate.words) for path, fate in fates)
+    return RelayingAttempt(relaying, at, tuple(attempt.sessions), outcomes)
 
 
 def _again(waiting: Waiting) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from mailward.api.relaying import RelayingAttempt
 from mailward.api.services import Clock
 from mailward.delivery.attempts import Attempts
 from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
@@ -79,7 +80,7 @@ class _Worker:
 class OutboundManager:
     """Belongs to the loop of the queue process. rules: those of today, since a reload swaps them.
 
-    monotonic_s: a clock that never jumps.
+    monotonic_s: a clock that never jumps. attempted: as in `Attempts`.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class OutboundManager:
         limits: OutboundLimits | None = None,
         chance: Callable[[], float] = random.random,
         monotonic_s: Callable[[], float] = time.monotonic,
+        attempted: Callable[[RelayingAttempt], None] = lambda _: None,
     ) -> None:
         self._relay = relay
         self._limits = limits or OutboundLimits()
@@ -107,7 +109,7 @@ class OutboundManager:
             delay_notice_after_s=self._limits.delay_notice_after_s,
             chance=chance,
         )
-        self._attempts = Attempts(spool, relay, rules, results, decisions, clock)
+        self._attempts = Attempts(spool, relay, rules, results, decisions, clock, attempted)
         self._lanes = Lanes(self._limits.connections_per_domain, monotonic_s, chance)
         self._batches = 0  # in the lanes
         self._unsorted: dict[str, list[_Arrival]] = {}  # by domain, while its next hop is looked up

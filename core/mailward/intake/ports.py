@@ -35,11 +35,6 @@ class Incoming(Protocol):
         """The whole message, after the last `write`."""
         ...
 
-    @property
-    def is_on_disk(self) -> bool:
-        """It is too large to wait for its end in memory."""
-        ...
-
     def write(self, octets: bytes) -> None:
         """Append. Raises StorageError."""
         ...
@@ -49,7 +44,7 @@ class Incoming(Protocol):
         ...
 
     def abort(self) -> None:
-        """Forget the message; twice is no error."""
+        """Forget the message."""
         ...
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TypeVar, get_args
 
-from mailward.api.commands import AccountCommand
+from mailward.api.commands import AccountCommand, CommandGroup, CommandOption, ServerCommand
 from mailward.api.dns import DnsRecord
 from mailward.api.logins import FactorAnswer
 from mailward.api.plugin import Facts, Finding, Plugin, asked_verdict
@@ -109,22 +109,33 @@ def read_requirement(answer: object) -> TlsRequirement | None:
     return replace(wanted, why=clean(wanted.why, MAX_TEXT))
 
 
-def read_commands(answer: object) -> tuple[AccountCommand, ...]:
+def read_commands(answer: object) -> tuple[AccountCommand | ServerCommand, ...]:
     """The answer of `collect_commands`. Raises BadAnswer."""
-    commands = _several(answer, AccountCommand, MAX_COMMANDS, "an AccountCommand, several, or None")
+    wanted = "an AccountCommand, a ServerCommand, several, or None"
+    commands = _several(answer, (AccountCommand, ServerCommand), MAX_COMMANDS, wanted)
     for command in commands:
         words_fit = _matches(_COMMAND, command.name) and isinstance(command.help, str) and command.help
         if not words_fit or not inspect.iscoroutinefunction(command.run):
             raise BadAnswer(f"returned a command {clean(repr(command.name), 60)} without a plain name, help or an async run")
-        if not isinstance(command.arguments, Mapping):
-            raise BadAnswer(f"returned arguments of {command.name} that are no mapping")
-        if TAKEN & set(command.arguments):
-            raise BadAnswer(f"returned an argument of {command.name} with a name of the server's own: {', '.join(sorted(TAKEN))}")
-        if not all(_matches(_ARGUMENT, name) and isinstance(text, str) for name, text in command.arguments.items()):
-            raise BadAnswer(f"returned an argument of {command.name} that is no plain name with a text")
-    if len({command.name for command in commands}) < len(commands):
+        _check_arguments(command)
+    if len({(getattr(command, "group", ""), command.name) for command in commands}) < len(commands):
         raise BadAnswer("returned two commands of one name")
     return tuple(commands)
+
+
+def _check_arguments(command: AccountCommand | ServerCommand) -> None:
+    of_server = isinstance(command, ServerCommand)
+    arguments: object = command.options if isinstance(command, ServerCommand) else command.arguments
+    if isinstance(command, ServerCommand) and command.group not in get_args(CommandGroup):
+        raise BadAnswer(f"returned a command of a group that takes none; {', '.join(get_args(CommandGroup))} was expected")
+    if not isinstance(arguments, Mapping):
+        raise BadAnswer(f"returned arguments of {command.name} that are no mapping")
+    if TAKEN & set(arguments):
+        raise BadAnswer(f"returned an argument of {command.name} with a name of the server's own: {', '.join(sorted(TAKEN))}")
+    for name, said in arguments.items():
+        fits = isinstance(said, CommandOption) and isinstance(said.help, str) if of_server else isinstance(said, str)
+        if not _matches(_ARGUMENT, name) or not fits:
+            raise BadAnswer(f"returned an argument of {command.name} that is no plain name with a text")
 
 
 def read_records(answer: object) -> tuple[DnsRecord, ...]:

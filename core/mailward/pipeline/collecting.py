@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mailward.api.commands import AccountCommand, CommandAnswer, CommandCall
+from mailward.api.commands import AccountCommand, CommandAnswer, CommandCall, ServerCall, ServerCommand
 from mailward.api.dns import DnsRecord
 from mailward.model.address import Address
 from mailward.model.ids import AccountId
@@ -43,14 +43,19 @@ class Collecting:
                         self._enabled.setdefault(one.name, one)
         self._chain = Chain(self._enabled.values())
 
-    async def commands(self) -> tuple[Collected[AccountCommand], ...]:
-        """The subcommands of `mailward account` that plugins bring."""
+    async def commands(self) -> tuple[Collected[AccountCommand | ServerCommand], ...]:
+        """The subcommands that plugins bring."""
         return _collected(await self._chain.collect("collect_commands", {}, read_commands, _deadline(), tolerant=True))
 
     async def dns_records(self, domain: str) -> tuple[Collected[DnsRecord], ...]:
         """The DNS records that this domain should publish for the plugins' work."""
         arguments = {"domain": domain}
         return _collected(await self._chain.collect("collect_dns_records", arguments, read_records, _deadline(), tolerant=True))
+
+    async def run_server(self, plugin: str, command: ServerCommand, options: Mapping[str, str]) -> CommandAnswer:
+        """As `run`, for a command that is about no account."""
+        one = self._enabled[plugin]
+        return await command.run(ServerCall(options, one.settings, one.services))
 
     async def run(
         self, plugin: str, command: AccountCommand, account: AccountId, address: Address, arguments: Mapping[str, str]

@@ -8,6 +8,7 @@ import structlog
 
 from mailward.api.hooks import MessageClassified, MessageMoved
 from mailward.api.logins import LoginAttempt, LoginOutcome
+from mailward.api.relaying import RelayingAttempt
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.stages import WATCHER_S
 
@@ -44,6 +45,10 @@ class Events:
     def login_ended(self, attempt: LoginAttempt, outcome: LoginOutcome) -> None:
         """An attempt to log in was answered."""
         self._note("on_auth", {"attempt": attempt, "outcome": outcome})
+
+    def attempted(self, attempt: RelayingAttempt) -> None:
+        """An outbound attempt has ended."""
+        self._note("on_attempt", {"attempt": attempt})
 
     async def drain(self) -> None:
         """Let everybody hear of everything; no plugin takes longer than its limit."""

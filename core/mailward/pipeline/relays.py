@@ -20,18 +20,18 @@ from mailward.policy import Policy
 
 
 class Relays:
-    """Immutable: a reload makes a new one. policy: of the direction outbound.
+    """Immutable: a reload makes a new one. policy: of the direction outbound. chain: its plugins.
 
     Raises PluginError when the enabled plugins cannot work together.
     """
 
     def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf) -> None:
-        self._chain = chain_of(policy, host, services_of)
+        self.chain = chain_of(policy, host, services_of)
 
     async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
         """The strictest that any plugin asks for. Raises HooksUnavailable."""
         arguments = {"relaying": relaying}
-        calls = await self._chain.collect("collect_tls_requirement", arguments, read_requirement, _deadline())
+        calls = await self.chain.collect("collect_tls_requirement", arguments, read_requirement, _deadline())
         return strictest(called.value for called in calls if called.value is not None)
 
     async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
@@ -40,8 +40,8 @@ class Relays:
         def message() -> MessageView:
             return MessageView(octets)  # as the last plugin left it
 
-        async for called in self._chain.edit("edit_relay", message, lambda: {"relaying": relaying}, _deadline()):
-            edits = self._chain.heed(called)
+        async for called in self.chain.edit("edit_relay", message, lambda: {"relaying": relaying}, _deadline()):
+            edits = self.chain.heed(called)
             if not edits:
                 continue
             try:

@@ -44,6 +44,7 @@ PLACES = {
         HookPlace("edit_message", "message"),
         HookPlace("collect_tls_requirement", "relay"),
         HookPlace("edit_relay", "relay"),
+        HookPlace("on_attempt", "relay"),
         HookPlace("on_moved", "access"),
         HookPlace("on_classified", "access"),
         HookPlace("collect_commands", "life"),

@@ -233,6 +233,9 @@ async def test_t_plug_03_collect_commands_that_fails_takes_no_others_away(fault:
         "AccountCommand('hello', '', run)", "AccountCommand('hello', 'x', print)", "AccountCommand('hello', 'x', run, {'config': 'x'})",
         "AccountCommand('hello', 'x', run, {'a-b': 'x'})", "AccountCommand('hello', 'x', run, {'a': 7})",
         "AccountCommand('hello', 'x', run, 'word')", "[AccountCommand('hello', 'x', run)] * 2",
+        "ServerCommand('queue', 'hello', 'x', run)", "ServerCommand('tls', 'hello', 'x', run, {'a': 'text'})",
+        "ServerCommand(7, 'hello', 'x', run)", "ServerCommand('tls', 'hello', 'x', run, {'json': CommandOption(7, 'domain')})",
+        "ServerCommand('tls', 'hello', 'x', run, {'config': CommandOption('x', 'domain')})",
     ],
 )  # fmt: skip
 async def test_t_plug_03_a_command_that_cannot_be_offered_is_told(answer: str) -> None:

@@ -12,6 +12,7 @@ from mailward.delivery.outbound import OutboundManager
 from mailward.delivery.passes import Passes
 from mailward.directory import Directory
 from mailward.net.queued import QueueServer
+from mailward.pipeline.events import Events
 from mailward.pipeline.relays import Relays
 from mailward.services.clock import SystemClock
 
@@ -23,6 +24,7 @@ class QueueRole:
         self._config = config
         self._services = PluginServices(config)
         self._rules = self._make_rules(config)
+        self._events = Events(lambda: self._rules.chain)
         self._directory = Directory(config.directory_file)
         self._delivering = delivering = Delivering(config, f"queue{os.getpid()}", self._directory)
         spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
@@ -34,6 +36,7 @@ class QueueRole:
             decisions,
             clock,
             limits=config.outbound.limits,
+            attempted=self._events.attempted,
         )
         self._passes = Passes(delivering.agenda, (delivering.manager, self._outbound))
         control = QueueControl(spool, delivering.agenda, decisions, delivering.mda, clock)
@@ -55,6 +58,7 @@ class QueueRole:
         await self._calls.close()
         await self._passes.stop()
         await self._outbound.stop()
+        await self._events.stop()
         await self._delivering.stop()
         self._services.close()
         self._directory.close()
