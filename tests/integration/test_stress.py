@@ -70,7 +70,7 @@ def test_under_stress_idle_strangers_make_room_and_who_has_logged_in_stays(start
         admission=admission,
         role=Role.SUBMISSION,
         mechanisms=("PLAIN",),
-        patience=PatienceLimits(stress_command_s=1.0),
+        patience=PatienceLimits(stress_s=1.0),
     )
     with contextlib.ExitStack() as stack:
 
@@ -90,6 +90,26 @@ def test_under_stress_idle_strangers_make_room_and_who_has_logged_in_stays(start
         assert time.monotonic() - begun < 8
         assert say(known, "NOOP").startswith("250")
         assert not admission.is_stressed
+
+
+@pytest.mark.parametrize("announced", [b"DATA", b"BDAT 30000000"])
+def test_t_dos_01_under_stress_what_strangers_have_sent_buys_them_no_silence(start: Start, announced: bytes) -> None:
+    admission = Admission(AdmissionLimits(total=5, per_address=100, per_network=100))
+    service = start(tls=False, admission=admission, patience=PatienceLimits(stress_s=1.0))
+    with contextlib.ExitStack() as stack:
+        strangers = [stack.enter_context(service.connect()) for _ in range(4)]
+        for stranger in strangers:
+            read_reply(stranger)
+            for command in ("EHLO c.example.net", "MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>"):
+                say(stranger, command)
+            stranger.sendall(announced + b"\r\n")
+            if announced == b"DATA":
+                read_reply(stranger)
+            stranger.sendall((b"x" * 998 + b"\r\n") * 500)  # a thousand seconds' worth, were it all counted
+        begun = time.monotonic()
+        for stranger in strangers:
+            assert "421 4.4.2" in read_all(stranger)
+        assert time.monotonic() - begun < 20
 
 
 @contextlib.contextmanager

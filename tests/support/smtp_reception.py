@@ -154,6 +154,11 @@ class MemoryIncoming:
     def __init__(self, spool: "MemorySpool") -> None:
         self._spool = spool
         self._parts: list[bytes] = []
+        self._ended = False
+
+    @property
+    def is_on_disk(self) -> bool:
+        return self._spool.is_large
 
     @property
     def octets(self) -> bytes:
@@ -172,12 +177,17 @@ class MemoryIncoming:
         self._spool.items.append((item, self.octets))
 
     def abort(self) -> None:
-        self._spool.open -= 1
-        self._spool.aborted += 1
+        if not self._ended:
+            self._ended = True
+            self._spool.open -= 1
+            self._spool.aborted += 1
 
 
 class MemorySpool:
-    """errors: call name -> what it raises. gate: commits wait for it. open: messages begun and neither committed nor aborted."""
+    """errors: call name -> what it raises. gate: commits wait for it. open: messages begun and neither committed nor aborted.
+
+    is_large: every message is on the disk before its end.
+    """
 
     def __init__(self) -> None:
         self.items: list[tuple[QueueItem, bytes]] = []
@@ -186,6 +196,7 @@ class MemorySpool:
         self.committing = asyncio.Event()
         self.open = 0
         self.aborted = 0
+        self.is_large = False
 
     def begin(self, id: QueueId, /) -> MemoryIncoming:
         self.fail("begin")

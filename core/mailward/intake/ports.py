@@ -35,6 +35,11 @@ class Incoming(Protocol):
         """The whole message, after the last `write`."""
         ...
 
+    @property
+    def is_on_disk(self) -> bool:
+        """It is too large to wait for its end in memory."""
+        ...
+
     def write(self, octets: bytes) -> None:
         """Append. Raises StorageError."""
         ...
@@ -44,7 +49,7 @@ class Incoming(Protocol):
         ...
 
     def abort(self) -> None:
-        """Forget the message."""
+        """Forget the message; twice is no error."""
         ...
 
 

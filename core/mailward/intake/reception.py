@@ -280,8 +280,11 @@ class Reception:
             return
         try:
             transaction.incoming.write(octets)
+            if transaction.incoming.is_on_disk and self._desk.free_octets() < self._desk.least_free_octets:
+                raise OSError(errno.ENOSPC, "the disk fills up while mail comes in")
         except (StorageError, OSError) as error:
             transaction.write_error = error
+            transaction.incoming.abort()  # its octets are on the disk, and more may come for a long time
 
     async def _message(self, event: MessageAsked) -> Answer:
         """The end of data. The transaction is over with it, whatever comes of the message (T-STATE-01, T-STATE-02)."""

@@ -304,7 +304,7 @@ class SmtpConnection(_Unsearched, SMTP):
         if self._reading_paused and self.transport is not None:
             self._reading_paused = False
             self.transport.resume_reading()  # type: ignore[attr-defined]
-        self._patience.octets_came(len(octets))
+        self._patience.octets_came(len(octets), self.loop.time())
         return octets
 
     async def _carry_out(self, reception: Reception, events: list[Event]) -> None:

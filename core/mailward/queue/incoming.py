@@ -51,6 +51,11 @@ class Incoming:
         self._octets: bytes | mmap.mmap | None = None
         self._ended = False
 
+    @property
+    def is_on_disk(self) -> bool:
+        """It outgrew the memory it may take."""
+        return self.part is not None
+
     def write(self, octets: bytes) -> None:
         """Append to the message. Raises StorageError; then the message can only be aborted."""
         if self._octets is not None or self._ended:

@@ -200,6 +200,16 @@ async def test_too_little_disk_defers_at_mail(desk: Post, talk: Talk) -> None:
     assert [line[:9] for line in replies[-2:]] == ["452 4.3.1", "250 2.1.0"]
 
 
+async def test_a_disk_that_fills_up_while_a_large_message_comes_in_gets_its_room_back_at_once(desk: Post, talk: Talk) -> None:
+    await talk.say("EHLO c.example.net", "MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>", "DATA")
+    desk.spool.is_large = True
+    desk.free_octets[0] = 100
+    await talk.say(MESSAGE)
+    assert desk.spool.open == 0
+    assert (await talk.say(MESSAGE + b".\r\n"))[-1].startswith("452 4.3.1")
+    assert desk.spool.items == []
+
+
 async def test_t_relay_15_16_too_many_hops(desk: Post, talk: Talk) -> None:
     received = b"Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\n"
     assert (await talk.send(received * 100 + MESSAGE)).startswith("250")
