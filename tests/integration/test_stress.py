@@ -112,6 +112,32 @@ def test_t_dos_01_under_stress_what_strangers_have_sent_buys_them_no_silence(sta
         assert time.monotonic() - begun < 20
 
 
+def test_t_dos_02_a_crowd_that_comes_again_and_again_keeps_nobody_out_who_was_here_before() -> None:
+    def logged_in(target: Server, port: str) -> smtplib.SMTP:
+        here = ("127.0.0.9", 0)
+        client: smtplib.SMTP
+        if port == "submissions":
+            client = smtplib.SMTP_SSL("127.0.0.1", target.port(port), timeout=30, source_address=here, context=trusting())
+        else:
+            client = smtplib.SMTP("127.0.0.1", target.port(port), timeout=30, source_address=here)
+            client.starttls(context=trusting())
+        client.login(target.demo, target.password(target.demo))
+        return client
+
+    with server(policy="version: 1\nplugins: {}\n", start=False) as target, contextlib.ExitStack() as stack:
+        target.config.write_text(target.config.read_text() + "limits: {connections: 20}\nprocesses: {smtp: 2}\n")
+        target.start()
+        logged_in(target, "submissions").quit()
+        crowd = [stack.enter_context(socket.socket()) for _ in range(40)]
+        for number, stranger in enumerate(crowd):
+            stranger.bind((f"127.1.{number}.1", 0))
+            stranger.connect(("127.0.0.1", target.port("submission" if number % 2 else "submissions")))
+        answers = [stranger.recv(200) for stranger in crowd[1::2]]
+        assert sum(answer.startswith(b"421 4.3.2") for answer in answers) >= 2
+        for port in ("submission", "submissions"):
+            logged_in(target, port).quit()
+
+
 @contextlib.contextmanager
 def _many_descriptors() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

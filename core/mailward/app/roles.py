@@ -28,6 +28,7 @@ from mailward.app.serving import serving_lock
 from mailward.app.sockets import listen
 from mailward.app.users import drop_privileges, service_user
 from mailward.model.errors import ConfigError
+from mailward.services.known import KnownSources
 
 log = structlog.get_logger("mailward.worker")
 
@@ -67,15 +68,16 @@ def _supervisor(config: Config, bound: Sequence[BoundListener]) -> Supervisor:
         """protocols: of the listeners that are its own."""
         return RoleSpec(name, lambda lifeline: _run(name, lifeline, running, bound, protocols, make))
 
-    shared = SmtpShared(config)
+    known = KnownSources()
+    shared = SmtpShared(config, known)
 
     def smtp(seat: int) -> RoleSpec:
         return worker("smtp", lambda config, own: SmtpRole(config, own, shared, seat), *SMTP_PROTOCOLS)
 
     roles = [
-        worker("auth", lambda config, _: AuthRole(config)),
+        worker("auth", lambda config, _: AuthRole(config, known)),
         *(smtp(seat) for seat in range(config.smtp_processes)),
-        worker("access", AccessRole, "imap", "pop3"),
+        worker("access", lambda config, own: AccessRole(config, own, known), "imap", "pop3"),
         worker("queue", lambda config, _: QueueRole(config)),
     ]
     for listener, _ in bound:

@@ -24,6 +24,7 @@ from mailward.formats.network import source_of
 from mailward.model.errors import HooksUnavailable, LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
+from mailward.services.known import KnownSources
 
 MAX_NAME_OCTETS = 320
 """The longest mailbox name there can be: 64 octets, "@" and 255 (RFC 5321 section 4.5.3.1)."""
@@ -44,7 +45,7 @@ class LoginChain:
 
     hooks: asked at each login, so that a reload can replace them; a login under way keeps its own. told: hears how each attempt
     ended (hook on_auth); it returns at once. acquaintances: of earlier runs; without them a restart makes everybody a stranger.
-    monotonic and sleep: given by tests; by default the system's.
+    known: is told from where a login was accepted. monotonic and sleep: given by tests; by default the system's.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class LoginChain:
         kept: KeptLogins,
         *,
         acquaintances: Acquaintances | None = None,
+        known: KnownSources | None = None,
         limits: FailureLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -62,6 +64,7 @@ class LoginChain:
         self._told = told
         self._kept = kept
         self._acquaintances = acquaintances
+        self._known = known
         self._failures = Failures(limits)
         self._gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._monotonic = monotonic
@@ -86,6 +89,8 @@ class LoginChain:
                     self._failures.failed(key, network, self._monotonic())
                 else:
                     await self._remember(key, network)
+                    if self._known is not None:
+                        self._known.add(attempt.peer_ip, self._monotonic())
         result: Literal["accepted", "refused"] = "refused" if identity is None else "accepted"
         self._end(attempt, account, LoginOutcome(result, identity, why))
         if identity is None:

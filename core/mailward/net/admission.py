@@ -1,7 +1,8 @@
 """May one more connection come from this address? Counted for all listeners that share one `Admission`, in all processes.
 
 When most places are taken the server is under stress: who has not logged in gets less time and fewer errors, until there is room
-again. So a crowd of idle strangers makes room by itself, and nobody who is known is sent away.
+again. So a crowd of idle strangers makes room by itself, and nobody who is known is sent away. Where people log in, the last
+places are for those who come from where somebody has logged in before.
 """
 
 import asyncio
@@ -12,13 +13,14 @@ from time import monotonic
 import structlog
 
 from mailward.formats.network import Network, is_in, is_own, network_of, source_of
+from mailward.services.known import KnownSources
 from mailward.services.rates import Rates
 from mailward.services.shared import OpenCounts, Seats
 
 log = structlog.get_logger("mailward.net")
 
-STRESS_BEGINS, STRESS_ENDS = 0.8, 0.6
-"""Shares of all places."""
+STRESS_BEGINS, STRESS_ENDS, STRANGERS = 0.8, 0.6, 0.9
+"""Shares of all places; the last one is what strangers may take."""
 _ALL = "*"
 _LOOK_S = 1.0
 
@@ -49,18 +51,20 @@ class Excess:
 class Admission:
     """Limits on connections of one protocol. An IPv6 /64 counts as one address, a /24 or a /48 as one network.
 
-    seats: the processes that serve it together. Clients in their first handshake are counted beside the others, and by the same
-    limits, so that silent ones are not without number (T-TLS-13).
+    seats: the processes that serve it together. known: from where people have logged in; None where nobody does. Clients in their
+    first handshake are counted beside the others, and by the same limits, so that silent ones are not without number (T-TLS-13).
     """
 
-    def __init__(self, limits: AdmissionLimits | None = None, seats: Seats | None = None) -> None:
+    def __init__(
+        self, limits: AdmissionLimits | None = None, seats: Seats | None = None, known: KnownSources | None = None
+    ) -> None:
         """on_stress: what is called when stress begins."""
         self.limits = limits or AdmissionLimits()
         self.is_stressed = False
         self.on_stress: list[Callable[[], None]] = []
         seats = seats or Seats()
-        self._open = _Places(self.limits, seats)
-        self._shaking = _Places(self.limits, seats)
+        self._open = _Places(self.limits, seats, known)
+        self._shaking = _Places(self.limits, seats, known)
         self._new = Rates(self.limits.per_minute, 60.0)
         self._told = Rates(1, 60.0)
 
@@ -125,8 +129,9 @@ class Admission:
 class _Places:
     """Who is there."""
 
-    def __init__(self, limits: AdmissionLimits, seats: Seats) -> None:
+    def __init__(self, limits: AdmissionLimits, seats: Seats, known: KnownSources | None) -> None:
         self._limits = limits
+        self._known = known
         room = 2 * limits.total + 1024  # so that more than one group holds fall together once in a million
         self._addresses, self._networks = OpenCounts(room, seats), OpenCounts(room, seats)
 
@@ -137,7 +142,7 @@ class _Places:
     def excess(self, ip: str) -> Excess | None:
         """The limit that one more of this address would exceed."""
         limits = self._limits
-        if self.count >= limits.total:
+        if self.count >= (limits.total if self._known is None or ip in self._known else limits.total * STRANGERS):
             return Excess("connections", limits.total)
         if is_in(ip, limits.exempt):
             return None

@@ -1,11 +1,13 @@
 """Who may connect: counts per address and network, new connections a minute, and what happens when places get few."""
 
 import ipaddress
+from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
 
 from mailward.net.admission import Admission, AdmissionLimits, Excess
+from mailward.services.known import KnownSources
 
 
 def limits_of(excess: list[Excess | None]) -> list[str]:
@@ -90,3 +92,15 @@ def test_stress_begins_when_most_places_are_taken_and_ends_well_below() -> None:
     for _ in range(3):
         admission.leave("192.0.2.1")
     assert not admission.is_stressed
+
+
+@pytest.mark.parametrize("enter", [Admission.enter, Admission.enter_handshake])
+def test_t_dos_02_the_last_places_are_for_those_who_have_logged_in_before(
+    enter: Callable[[Admission, str], Excess | None],
+) -> None:
+    known = KnownSources()
+    known.add("2001:db8::1", 1.0)
+    admission = Admission(AdmissionLimits(total=10, per_minute=0), known=known)
+    strangers = [enter(admission, f"198.51.{n}.1") for n in range(12)]
+    assert limits_of(strangers) == [""] * 9 + ["connections"] * 3
+    assert limits_of([enter(admission, "2001:db8::2") for _ in range(2)]) == ["", "connections"]

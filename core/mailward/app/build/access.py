@@ -20,6 +20,7 @@ from mailward.net.tls import renew_certificates
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.events import Events
 from mailward.pipeline.judge import chain_of
+from mailward.services.known import KnownSources
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 
@@ -27,8 +28,10 @@ from mailward.store.embedded import EmbeddedStore
 class AccessRole:
     """Serves mail over IMAP and POP3."""
 
-    def __init__(self, config: Config, bound: Sequence[BoundListener]) -> None:
+    def __init__(self, config: Config, bound: Sequence[BoundListener], known: KnownSources) -> None:
+        """known: from where people have logged in."""
         self._config = config
+        self._known = known
         self._bound = bound
         self._services = PluginServices(config)
         self._chain = self._make_chain(config)
@@ -59,7 +62,7 @@ class AccessRole:
         )
         leases = Leases(config.data / "pop3", Disk())
         pop3_desk = Pop3Desk(self._store, self._authenticator, leases, config.hostname)
-        admissions = admissions_of(config, ("imap", "pop3"))
+        admissions = admissions_of(config, ("imap", "pop3"), self._known)
         for listener, sock in self._bound:
             context, admission = self._contexts.get(listener.name), admissions[listener.protocol]
             implicit = listener.tls == "implicit"

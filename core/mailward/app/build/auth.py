@@ -13,13 +13,15 @@ from mailward.net.authd import AuthServer
 from mailward.pipeline.events import Events
 from mailward.pipeline.logins import Logins
 from mailward.services.clock import SystemClock
+from mailward.services.known import KnownSources
 from mailward.services.kv import SqliteKeyValue
 
 
 class AuthRole:
     """Checks logins for all protocols; the only role that reads passwords, app passwords and what proves a second factor."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, known: KnownSources) -> None:
+        """known: what is told of each login that is accepted."""
         self._store = CredentialStore(config.directory_file)
         self._passwords = PasswordChecker()
         kept = KeptCredentials(self._store, self._passwords, SystemClock())
@@ -28,7 +30,7 @@ class AuthRole:
         self._events = Events(lambda: self._logins.chain)
         self._remembered = SqliteKeyValue(config.data / "logins.sqlite")
         acquaintances = Acquaintances(self._remembered)
-        chain = LoginChain(lambda: self._logins, self._events.login_ended, kept, acquaintances=acquaintances)
+        chain = LoginChain(lambda: self._logins, self._events.login_ended, kept, acquaintances=acquaintances, known=known)
         self._server = AuthServer(config.auth_socket, ChainAuthenticator(chain, kept), chain)
 
     def _make_logins(self, config: Config) -> Logins:

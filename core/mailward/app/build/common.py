@@ -18,6 +18,7 @@ from mailward.quarantine import Quarantine
 from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
 from mailward.services.clock import SystemClock
+from mailward.services.known import KnownSources
 from mailward.services.shared import Seats
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
@@ -32,8 +33,10 @@ def tls_contexts(listeners: Iterable[Listener], config: Config) -> dict[str, ssl
     }
 
 
-def admissions_of(config: Config, protocols: Sequence[str], seats: Seats | None = None) -> dict[str, Admission]:
-    """Connections are counted per protocol: strangers cannot take the users' places."""
+def admissions_of(
+    config: Config, protocols: Sequence[str], known: KnownSources | None, seats: Seats | None = None
+) -> dict[str, Admission]:
+    """Connections are counted per protocol: strangers cannot take the users' places. known: None where nobody logs in."""
     limits = config.limits
     admission = AdmissionLimits(
         total=limits.connections,
@@ -42,7 +45,7 @@ def admissions_of(config: Config, protocols: Sequence[str], seats: Seats | None 
         per_minute=limits.connections_per_minute,
         exempt=limits.exempt,
     )
-    return {name: Admission(admission, seats) for name in protocols}
+    return {name: Admission(admission, seats, known) for name in protocols}
 
 
 class Delivering:

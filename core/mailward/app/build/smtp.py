@@ -35,6 +35,7 @@ from mailward.protocol.smtp.states import Limits
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
 from mailward.services.kept import kept_for
+from mailward.services.known import KnownSources
 from mailward.services.shared import Seats
 
 log = structlog.get_logger("mailward.worker")
@@ -47,9 +48,10 @@ class SmtpShared:
     """What the processes that take mail have in common, made before they are forked: what they count, and the keys of their
     TLS tickets, so that a client is known again by whichever it meets."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, known: KnownSources) -> None:
         self.seats = Seats(config.smtp_processes)
-        self.admissions = admissions_of(config, ("smtp", "submission"), self.seats)
+        self.admissions = admissions_of(config, ["smtp"], None, self.seats)
+        self.admissions |= admissions_of(config, ["submission"], known, self.seats)
         self.admissions["lmtp"] = _admission_of_servers(config, self.seats)
         self.allowances = _allowances(config)
         self.recorded = record_budget()
