@@ -25,6 +25,7 @@ from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.proof import Proof, ScramKeys
 from mailward.protocol.scram import ITERATIONS, SALT_OCTETS, scram_keys
+from mailward.services.known import KnownSources
 
 USE_NOTED_EVERY = timedelta(minutes=10)
 """How exactly it is known when an app password was last used; a client that polls must not cost a write each time."""
@@ -38,8 +39,12 @@ log = structlog.get_logger("mailward.auth")
 class KeptCredentials:
     """`mailward.api.Credentials` in the process that checks logins, and the chain's `KeptLogins`."""
 
-    def __init__(self, store: CredentialStore, passwords: PasswordChecker, clock: Clock) -> None:
+    def __init__(
+        self, store: CredentialStore, passwords: PasswordChecker, clock: Clock, known: KnownSources | None = None
+    ) -> None:
+        """known: from where somebody has logged in before."""
         self._store = store
+        self._known = known
         self._passwords = passwords
         self._clock = clock
         self._fake_salt_key = store.fake_salt_key()
@@ -64,7 +69,8 @@ class KeptCredentials:
                 return await self._used(kept, right[0])
         password_hash = None if kept is None else kept.password_hash
         try:
-            is_right = await self._passwords.check(password_hash, password)
+            from_known = self._known is not None and attempt.peer_ip in self._known
+            is_right = await self._passwords.check(password_hash, password, from_known=from_known)
         except TooManyWaitingError:
             raise LoginUnavailable("too many logins wait for their turn") from None
         if kept is None or password_hash is None or not is_right:

@@ -1,7 +1,8 @@
 """Is this the account's password? Argon2id, and the same work whether or not the account exists (OWASP's first parameters).
 
 Hashing takes tens of milliseconds of a core and 19 MiB, so it runs in a pool with as many threads as there are cores, and
-only so many may wait for one: a flood of logins must not become a flood of memory.
+only so many may wait for one: a flood of logins must not become a flood of memory. Those who come from where somebody has logged
+in before have a thread of their own: they wait for no crowd of strangers.
 """
 
 import asyncio
@@ -61,10 +62,29 @@ class TooManyWaitingError(Exception):
     """The pool's queue is full; say "try again later", which tells nothing about any account."""
 
 
+class _Line:
+    """Threads, and how many wait for them at most."""
+
+    def __init__(self, workers: int, max_waiting: int, name: str) -> None:
+        self.pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._waiting = 0
+        self._max_waiting = max_waiting
+
+    async def run(self, work: Callable[[], bool]) -> bool:
+        """Raises TooManyWaitingError."""
+        if self._waiting >= self._max_waiting:
+            raise TooManyWaitingError
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.pool, work)
+        finally:
+            self._waiting -= 1
+
+
 class PasswordChecker:
     """Checks passwords off the event loop.
 
-    workers: threads, by default one a core. max_waiting: checks that may wait for a thread.
+    workers: threads for strangers, by default one a core. max_waiting: checks that may wait for a thread, in either line.
     A password that was remembered stays known for REMEMBER_S under a keyed hash that dies with the process: webmail logs in at
     every click. The key covers the stored hash (its `password_id`), so a changed password is heeded at once (T-AUTH-10).
     """
@@ -76,29 +96,22 @@ class PasswordChecker:
         max_waiting: int = 256,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="password")
-        self._waiting = 0
-        self._max_waiting = max_waiting
+        self._strangers = _Line(workers or os.cpu_count() or 1, max_waiting, "password")
+        self._known_peers = _Line(1, max_waiting, "known-password")
         self._clock = clock
         self._known: OrderedDict[bytes, float] = OrderedDict()
         self._key = os.urandom(32)
         self._dummy = hash_password(os.urandom(16).hex())
 
-    async def check(self, password_hash: str | None, password: str) -> bool:
+    async def check(self, password_hash: str | None, password: str, *, from_known: bool = False) -> bool:
         """True when it is the password. None, for an account that does not exist, costs what a wrong password costs.
 
-        Raises TooManyWaitingError.
+        from_known: somebody has logged in from there before. Raises TooManyWaitingError.
         """
-        loop = asyncio.get_running_loop()
         if password_hash is not None and self._known.get(self._digest(password_id(password_hash), password), 0.0) > self._clock():
             return True
-        if self._waiting >= self._max_waiting:
-            raise TooManyWaitingError
-        self._waiting += 1
-        try:
-            return await loop.run_in_executor(self._pool, self._work, password_hash, password)
-        finally:
-            self._waiting -= 1
+        line = self._known_peers if from_known else self._strangers
+        return await line.run(lambda: self._work(password_hash, password))
 
     def remember(self, credential: str, password: str) -> None:
         """It was right for the hash of this `password_id`, and a login was accepted for it alone.
@@ -110,7 +123,8 @@ class PasswordChecker:
             self._known.popitem(last=False)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for line in (self._strangers, self._known_peers):
+            line.pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, password_hash: str | None, password: str) -> bool:
         is_right = None if password_hash is None else _compared(password_hash, password)

@@ -220,7 +220,7 @@ async def test_a_directory_that_cannot_be_read_refuses_nobody(bench: Bench) -> N
 
 
 async def test_a_flood_is_told_to_come_back(bench: Bench) -> None:
-    bench.passwords._max_waiting = 0
+    bench.passwords._strangers._max_waiting = 0
     assert await bench.plain("right") == Refused("unavailable")
     assert await bench.scram("right") == Accepted(bench.alice), "hashes nothing slow"
 

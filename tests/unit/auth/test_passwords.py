@@ -91,3 +91,15 @@ async def test_a_flood_is_told_to_come_back() -> None:
     results = await asyncio.gather(*(checker.check(None, "x") for _ in range(5)), return_exceptions=True)
     assert sum(isinstance(r, TooManyWaitingError) for r in results) == 3
     checker.close()
+
+
+async def test_t_dos_01_who_was_here_before_waits_for_no_crowd_of_strangers() -> None:
+    checker = PasswordChecker(workers=1, max_waiting=200)
+    right = hash_password("correct horse")
+    crowd = [asyncio.create_task(checker.check(None, f"guess {n}")) for n in range(100)]
+    await asyncio.sleep(0)
+    assert await checker.check(right, "correct horse", from_known=True)
+    assert sum(one.done() for one in crowd) < 50
+    for one in crowd:
+        one.cancel()
+    checker.close()

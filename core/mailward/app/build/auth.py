@@ -24,7 +24,7 @@ class AuthRole:
         """known: what is told of each login that is accepted."""
         self._store = CredentialStore(config.directory_file)
         self._passwords = PasswordChecker()
-        kept = KeptCredentials(self._store, self._passwords, SystemClock())
+        kept = KeptCredentials(self._store, self._passwords, SystemClock(), known)
         self._services = PluginServices(config, kept)
         self._logins = self._make_logins(config)
         self._events = Events(lambda: self._logins.chain)
