@@ -19,14 +19,14 @@ def test_a_domain_that_is_not_served_is_not_taken_on_by_a_typo() -> None:
 def test_what_was_added_can_be_removed_again() -> None:
     with server(start=False) as target:
         target.add_account("bob@second.test")
-        target.run("account", "alias", "add", "sales@second.test", "demo@example.test")
+        target.run("account", "address", "add", "sales@second.test", "demo@example.test")
         assert "bob@second.test" in target.run("domain", "remove", "second.test", "--yes", check=False).stderr
         removed = target.run("account", "remove", "bob@second.test", "--yes").stdout
         assert removed == "account bob@second.test removed\nit never had any mail\n"
 
         assert "add --yes" in target.run("domain", "remove", "second.test", check=False).stderr
         gone = target.json("domain", "remove", "second.test", "--yes")
-        assert gone["aliases"] == ["sales@second.test"]
+        assert gone["addresses"] == ["sales@second.test"]
         assert gone["keys"] == str(target.folder / "secrets/dkim/second.test")
         assert len(list((target.folder / "secrets/dkim/second.test").glob("*.pem"))) == 2
         assert [entry["domain"] for entry in target.json("domain", "list")] == ["example.test"]
@@ -36,7 +36,7 @@ def test_who_becomes_postmaster_by_a_removal_is_said() -> None:
     with server(start=False) as target:
         target.add_account("bob@second.test")
         removed = target.run("account", "remove", "demo@example.test", "--yes").stdout
-        assert "its aliases too: abuse@example.test, postmaster@example.test" in removed
+        assert "its further addresses too: abuse@example.test, postmaster@example.test" in removed
         assert "postmaster@example.test now goes to bob@second.test" in removed
         assert "postmaster@second.test now goes to nobody" in target.run("account", "remove", "bob@second.test", "--yes").stdout
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_made_is_said_before_a_password_is_asked_for() -> None:
     with server(start=False) as target:
         for address, reason in (
             ("demo@example.test", "is taken"),
-            ("abuse@example.test", "an alias"),
+            ("abuse@example.test", "a further address"),
             ("x@far.test", "not served"),
         ):
             refused = target.run("account", "add", address, check=False)

@@ -80,9 +80,9 @@ def test_a_server_is_set_up_as_the_page_says(tmp_path: Path) -> None:
         assert "phone" in reader.types("account app-password list")
         assert "revoked" in reader.types("account app-password revoke")
         assert "unlocked" in reader.types("account unlock")
-        reader.types("account alias add")
-        assert re.search(r"(?m)^sales@example.org +bob@example.org$", reader.types("account alias list"))
-        reader.types("account alias remove")
+        reader.types("account address add")
+        assert re.search(r"(?m)^sales@example.org +bob@example.org$", reader.types("account address list"))
+        reader.types("account address remove")
         assert "its mail stays in" in reader.types("account remove bob@example.org")
         assert "postmaster@example.com goes to alice@example.org" in reader.types("domain add")
         reader.types("account add carol@example.com", more="--password-stdin", answer=TYPED_PASSWORD)
@@ -280,3 +280,21 @@ def test_the_page_of_commands_is_what_the_commands_say() -> None:
     from mailward.cli.reference import page
 
     assert (DOCS / "reference/cli.md").read_text() == page(app), "run: python -m mailward.cli.reference >docs/reference/cli.md"
+
+
+def test_mail_is_forwarded_as_the_page_says(tmp_path: Path) -> None:
+    with server(domain="example.org", start=False) as made:
+        for account in ("alice@example.org", "bob@example.org", "carol@example.com"):
+            made.add_account(account)
+        made.run("account", "remove", "carol@example.com", "--yes")
+        reader = Reader("how-to/forward-mail.md", made, tmp_path, "mailward explain last")
+        assert reader.types("alias add sales@") == "sales@example.org leads to alice@example.org, bob@example.org\n"
+        assert "sales@example.org" in reader.types("alias list")
+        assert "the mailbox of bob@example.org by sales@example.org" in reader.types("alias show")
+        reader.types("account address add info@")
+        assert reader.types("alias add ann@") == "ann@example.org leads to ann@example.net\n"
+        reader.types("alias add @example.org")
+        reader.types("alias add @example.com")
+        assert "list of alice@example.org, only members may post" in reader.types("alias add team@")
+        assert reader.types("alias remove") == "alias sales@example.org removed\n"
+        reader.is_through()

@@ -22,7 +22,7 @@ BODIES = {
 @pytest.fixture(scope="module")
 def target() -> Iterator[Server]:
     with server(policy="version: 1\nplugins: {}\n") as made:
-        made.run("account", "alias", "add", "jörg@example.test", made.demo)
+        made.run("account", "address", "add", "jörg@example.test", made.demo)
         yield made
 
 

@@ -28,7 +28,7 @@ def target(lmtp_port: int) -> Iterator[Server]:
     with server(policy="version: 1\nplugins: {}\n", start=False) as made:
         made.configure("listeners:\n", f"listeners:\n  lmtp: {{protocol: lmtp, port: {lmtp_port}}}\n")
         made.add_account(CLEAR)
-        made.run("account", "alias", "add", "jörg@example.test", "demo@example.test")
+        made.run("account", "address", "add", "jörg@example.test", "demo@example.test")
         made.start()
         yield made
 

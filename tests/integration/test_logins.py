@@ -104,7 +104,7 @@ def test_t_auth_03_04_refusals_look_alike(running: Server) -> None:
 
 def test_t_auth_10_a_removed_account_is_nobodys_at_once(running: Server) -> None:
     running.add_account("gone@example.test")
-    running.run("account", "alias", "add", "leaving@example.test", "gone@example.test")
+    running.run("account", "address", "add", "leaving@example.test", "gone@example.test")
     made = cast(dict[str, str], running.json("account", "app-password", "add", "gone@example.test", "phone"))
     for name in ("gone@example.test", "leaving@example.test"):
         assert answer(running, PASSWORD, name) == answer(running, made["password"], name) == "OK"
@@ -136,9 +136,9 @@ def test_rfc_5321_4_5_1_postmaster_of_every_domain_is_taken(running: Server) -> 
             assert client.docmd("RCPT", f"TO:<{recipient}>")[0] == 250, recipient
     running.run("try", "send", "--to", "postmaster@own.test")
     assert len(running.wait_for(1, account="carl@hosted.test")) == 1
-    listed = cast(list[dict[str, object]], running.json("account", "alias", "list"))
-    assert {"alias": "abuse@own.test", "address": "carl@hosted.test", "given": True} in listed
-    assert {"alias": "abuse@aaa.test", "address": ADDRESS, "given": False} in listed
+    listed = cast(list[dict[str, object]], running.json("account", "address", "list"))
+    assert {"further": "abuse@own.test", "address": "carl@hosted.test", "given": True} in listed
+    assert {"further": "abuse@aaa.test", "address": ADDRESS, "given": False} in listed
 
 
 def test_t_2fa_06_app_passwords(running: Server) -> None:

@@ -36,9 +36,9 @@ ROUTES = {
 @pytest.fixture(scope="module")
 def target() -> Iterator[Server]:
     with server(policy="version: 1\nplugins: {}\n") as made:
-        made.run("account", "alias", "add", "jörg@example.test", made.demo)
+        made.run("account", "address", "add", "jörg@example.test", made.demo)
         for name in NAMES:
-            made.run("account", "alias", "add", name, made.demo)
+            made.run("account", "address", "add", name, made.demo)
         yield made
 
 

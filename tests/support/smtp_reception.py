@@ -234,7 +234,7 @@ def post(folder: Path, strangers: HourlyLimits | None = None, accounts: HourlyLi
     directory.add_domain("example.org")
     account = directory.add_account(Address("alice", "example.org"))
     bob = directory.add_account(Address("bob", "example.org"))
-    directory.add_alias(Address("postmaster", "example.org"), account)
+    directory.add_address(Address("postmaster", "example.org"), account)
     spool, judge, told, free = MemorySpool(), WordJudge(), [], [10**9]
     logins = PlainAuthenticator({"alice@example.org": (account, "secret"), "bob@example.org": (bob, "hidden")}.get)
     decisions = DecisionStore(folder / "decisions.sqlite")

@@ -19,4 +19,4 @@ def serve_domain(directory: Directory, keys: SigningKeys, name: str) -> tuple[st
 def give_roles(directory: Directory, domain: str, account: AccountId) -> None:
     """Let postmaster and abuse of a served domain be this account. Raises DirectoryError when one is another's."""
     for role in ROLES:
-        directory.add_alias(Address(role, domain), account)
+        directory.add_address(Address(role, domain), account)

@@ -25,6 +25,7 @@ COMMANDS = {
     "plugins": "plugins:app",
     "queue": "queue:app",
     "account": "account:app",
+    "alias": "alias:app",
     "domain": "domain:app",
     "quarantine": "quarantine:app",
     "tls": "tls:app",

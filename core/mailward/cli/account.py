@@ -6,7 +6,7 @@ import typer
 
 from mailward.app.domains import serve_domain
 from mailward.auth.credentials import set_password
-from mailward.cli import alias, app_password
+from mailward.cli import account_address, app_password
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,
@@ -33,7 +33,7 @@ from mailward.services.signing_keys import SigningKeys
 
 app = typer.Typer(cls=AccountGroup, help="Who has a mailbox here.", no_args_is_help=True)
 app.add_typer(app_password.app, name="app-password")
-app.add_typer(alias.app, name="alias")
+app.add_typer(account_address.app, name="address")
 
 
 @app.command("add")
@@ -94,7 +94,7 @@ def _check_free(directory: Directory, mailbox: Address) -> None:
 def remove_command(
     address: AddressArgument, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Remove an account with its aliases and all its passwords. Its mail stays as a folder that the answer names.
+    """Remove an account with its further addresses and all its passwords. Its mail stays as a folder that the answer names.
 
     A running server refuses its logins, and mail to it, at once.
 
@@ -106,7 +106,7 @@ def remove_command(
         fail(f"{address} is no account but goes to {account.address}; nothing was removed", USAGE)
     confirm(f"Remove the account {account.address}?", yes=yes)
     with opened_directory(settings) as directory:
-        gone = [alias.address for alias in directory.aliases() if alias.account == account]
+        gone = [one.address for one in directory.further_addresses() if one.account == account]
         before = _postmasters(directory)
         directory.remove_account(account.id)
         after = _postmasters(directory)
@@ -114,10 +114,15 @@ def remove_command(
     mail = folder if folder.exists() else None
     lines = [f"account {account.address} removed"]
     if gone:
-        lines.append(f"its aliases too: {', '.join(map(str, gone))}")
+        lines.append(f"its further addresses too: {', '.join(map(str, gone))}")
     lines.append(f"its mail stays in {mail}; delete that folder when nobody needs it" if mail else "it never had any mail")
     lines += [f"postmaster@{domain} now goes to {to or 'nobody'}" for domain, to in after.items() if to != before[domain]]
-    data = {"address": str(account.address), "id": account.id, "aliases": [*map(str, gone)], "mail": str(mail) if mail else None}
+    data = {
+        "address": str(account.address),
+        "id": account.id,
+        "addresses": [*map(str, gone)],
+        "mail": str(mail) if mail else None,
+    }
     show("\n".join(lines), data, as_json=as_json)
 
 

@@ -1,77 +1,151 @@
-"""`mailward account alias`: further addresses of an account, and whose postmaster and abuse of each domain are."""
+"""`mailward alias`: addresses that lead to others, here and on other servers; lists and catch-alls among them."""
 
 from typing import Annotated
 
 import typer
 
-from mailward.cli.options import (
-    AddressArgument,
-    ConfigOption,
-    JsonOption,
-    account_of,
-    config_of,
-    opened_directory,
-    parsed_address,
-)
+from mailward.cli.options import ConfigOption, JsonOption, config_of, opened_directory, parsed_address, parsed_domain
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
-from mailward.directory import ROLES, Alias, DirectoryError
+from mailward.directory import Alias, Directory, DirectoryError, Way
+from mailward.directory.aliases import shown
 from mailward.model.address import Address
 
-app = typer.Typer(help="Further addresses of an account.", no_args_is_help=True)
-AliasArgument = Annotated[str, typer.Argument(help="The further address, for example sales@example.org.")]
+app = typer.Typer(help="Addresses that lead to others: aliases, forwards, lists, catch-alls.", no_args_is_help=True)
+AliasArgument = Annotated[
+    str, typer.Argument(help="The address, for example sales@example.org; @example.org for all that is nobody's there.")
+]
+TargetsArgument = Annotated[
+    list[str], typer.Argument(help="Where it leads: addresses here or on other servers; @example.org to keep the local-part.")
+]
+ListOption = Annotated[
+    str | None, typer.Option("--list", metavar="OWNER", help="Make it a list: this account gets the reports, not who posted.")
+]
+MembersOption = Annotated[bool, typer.Option("--members-only", help="With --list: only its members and its owner may post.")]
 
 
 @app.command("add")
-def add_command(alias: AliasArgument, address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Let a further address mean an account: its mail comes there, and its user may send by it and log in with it.
+def add_command(
+    address: AliasArgument,
+    targets: TargetsArgument,
+    owner: ListOption = None,
+    members_only: MembersOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let an address lead to one or several others; what is an alias already leads there from now on. Counts at once.
 
-    Example: mailward account alias add sales@example.org alice@example.org
+    Unlike a further address of an account (mailward account address), it lends nobody its name: users send by their own.
+
+    Examples:
+
+      mailward alias add sales@example.org alice@example.org bob@example.org
+
+      mailward alias add ann@example.org ann@example.net
+
+      mailward alias add @example.org alice@example.org
+
+      mailward alias add @example.com @example.org
+
+      mailward alias add team@example.org alice@example.org bob@example.org --list alice@example.org --members-only
     """
-    further = parsed_address(alias)
-    settings = config_of(config)
-    account = account_of(settings, address)
-    with opened_directory(settings) as directory:
+    if members_only and owner is None:
+        fail("--members-only goes with --list OWNER", USAGE)
+    alias = Alias(
+        _address_or_domain(address),
+        tuple(map(_address_or_domain, targets)),
+        None if owner is None else parsed_address(owner),
+        members_only,
+    )
+    with opened_directory(config_of(config)) as directory:
         try:
-            directory.add_alias(further, account.id)
+            directory.add_alias(alias)
         except DirectoryError as error:
             fail(str(error), USAGE)
-    show(f"{further} goes to {account.address}", {"alias": str(further), "address": str(account.address)}, as_json=as_json)
+    show(_line(alias), _data(alias), as_json=as_json)
 
 
 @app.command("list")
 def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print every alias, and who has postmaster and abuse of the domains that gave them to nobody.
+    """Print every alias and where it leads.
 
-    Example: mailward account alias list
+    Example: mailward alias list
     """
     with opened_directory(config_of(config)) as directory:
-        given = directory.aliases()
-        taken = {str(one).lower() for one in [*(a.address for a in given), *(a.address for a in directory.accounts())]}
-        roles = [Address(role, domain) for domain in directory.domains() for role in ROLES]
-        found = [(role, directory.account(role)) for role in roles if str(role) not in taken]
-    implied = [Alias(role, account) for role, account in found if account is not None]
-    rows = [(str(one.address), str(one.account.address), "") for one in given]
-    rows += [(str(one.address), str(one.account.address), "until it is given to somebody") for one in implied]
-    data = [
-        {"alias": str(one.address), "address": str(one.account.address), "given": is_given}
-        for some, is_given in ((given, True), (implied, False))
-        for one in some
-    ]
-    show(table(rows) if rows else "no aliases", data, as_json=as_json)
+        found = directory.aliases()
+    rows = [(alias.name, ", ".join(map(shown, alias.targets)), _kind(alias)) for alias in found]
+    show(table(rows) if rows else "no aliases", [_data(alias) for alias in found], as_json=as_json)
+
+
+@app.command("show")
+def show_command(
+    address: Annotated[str, typer.Argument(help="Any address.")], config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Say where mail for an address goes in the end, and by which aliases.
+
+    Example: mailward alias show sales@example.org
+    """
+    asked = parsed_address(address)
+    with opened_directory(config_of(config)) as directory:
+        ways = directory.expand(asked)
+        lines = [_way_line(way, directory) for way in ways]
+        data = [
+            {
+                "address": str(way.address),
+                "account": None if way.account is None else _account(way, directory),
+                "through": [alias.name for alias in way.through],
+                "reverse_path": None if way.owner is None else str(way.owner),
+            }
+            for way in ways
+        ]
+    if not ways:
+        fail(f"{asked} is nobody's address here; mail for it is refused", NO_INPUT)
+    show("\n".join(lines), data, as_json=as_json)
 
 
 @app.command("remove")
-def remove_command(alias: AliasArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Take a further address away again. A running server heeds it at once.
+def remove_command(address: AliasArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Take an alias away. Mail that was taken before still goes where it led.
 
-    Example: mailward account alias remove sales@example.org
+    Example: mailward alias remove sales@example.org
     """
-    further = parsed_address(alias)
+    alias = _address_or_domain(address)
     with opened_directory(config_of(config)) as directory:
         try:
-            directory.remove_alias(further)
+            directory.remove_alias(alias)
         except DirectoryError as error:
             fail(str(error), NO_INPUT)
-        heir = directory.account(further)
-    text = f"alias {further} removed" + (f"; it goes to {heir.address} now" if heir else "")
-    show(text, {"alias": str(further)}, as_json=as_json)
+    show(f"alias {shown(alias)} removed", {"alias": shown(alias)}, as_json=as_json)
+
+
+def _address_or_domain(text: str) -> Address:
+    return Address("", parsed_domain(text[1:])) if text.startswith("@") else parsed_address(text)
+
+
+def _line(alias: Alias) -> str:
+    kind = _kind(alias)
+    return f"{alias.name} leads to {', '.join(map(shown, alias.targets))}" + (f" ({kind})" if kind else "")
+
+
+def _kind(alias: Alias) -> str:
+    if alias.owner is None:
+        return ""
+    return f"list of {alias.owner}" + (", only members may post" if alias.members_only else "")
+
+
+def _data(alias: Alias) -> dict[str, object]:
+    return {
+        "alias": alias.name,
+        "targets": [shown(target) for target in alias.targets],
+        "owner": None if alias.owner is None else str(alias.owner),
+        "members_only": alias.members_only,
+    }
+
+
+def _way_line(way: Way, directory: Directory) -> str:
+    end = f"the mailbox of {_account(way, directory)}" if way.account is not None else f"{way.address}, on another server"
+    through = f" by {' -> '.join(alias.name for alias in way.through)}" if way.through else ""
+    return f"{end}{through}" + (f", reports to {way.owner}" if way.owner else "")
+
+
+def _account(way: Way, directory: Directory) -> str:
+    return next(str(account.address) for account in directory.accounts() if account.id == way.account)

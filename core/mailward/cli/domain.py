@@ -49,7 +49,7 @@ def add_command(
             try:
                 give_roles(directory, name, account.id)
             except DirectoryError as error:
-                fail(f"{error}; take it away first: mailward account alias remove", USAGE)
+                fail(f"{error}; take it away first: mailward account address remove", USAGE)
         reader = directory.account(Address("postmaster", name))
     records = _records(settings, name)
     whose = f"postmaster@{name} goes to {reader.address}" if reader else "nobody reads its postmaster until there is an account"
@@ -77,7 +77,8 @@ def remove_command(
     name = _served(settings, domain)
     confirm(f"Serve {name} no longer?", yes=yes)
     with opened_directory(settings) as directory:
-        gone = [str(alias.address) for alias in directory.aliases() if alias.address.domain == name]
+        gone = [str(one.address) for one in directory.further_addresses() if one.address.domain == name]
+        gone += [one.name for one in directory.aliases() if one.address.domain == name]
         try:
             directory.remove_domain(name)
         except DirectoryError as error:
@@ -85,10 +86,10 @@ def remove_command(
     keys = settings.dkim_keys / name
     lines = [f"{name} is served no longer; take its records out of DNS"]
     if gone:
-        lines.append(f"its aliases too: {', '.join(gone)}")
+        lines.append(f"what leads from it to accounts and elsewhere too: {', '.join(gone)}")
     if keys.exists():
         lines.append(f"its keys stay in {keys}; delete that folder when no mail of it waits any more")
-    show("\n".join(lines), {"domain": name, "aliases": gone, "keys": str(keys) if keys.exists() else None}, as_json=as_json)
+    show("\n".join(lines), {"domain": name, "addresses": gone, "keys": str(keys) if keys.exists() else None}, as_json=as_json)
 
 
 @app.command("list")

@@ -132,8 +132,8 @@ class Attempts:
         if item.returns_at is not None and self._clock.now() >= item.returns_at:
             await self._ended(batch, too_late(item.deliver_by))
             return None
-        forward_paths = tuple(map(str, paths))
-        relaying = Relaying(item.id, batch.domain, item.origin, item.user, item.reverse_path, forward_paths, item.tls_optional)
+        forward_paths, reverse_path = tuple(map(str, paths)), item.reverse_path_of(batch.indexes[0])
+        relaying = Relaying(item.id, batch.domain, item.origin, item.user, reverse_path, forward_paths, item.tls_optional)
         try:
             requirement = await self._rules().tls_requirement(relaying)
             octets = await self._rules().edits(relaying, octets)
@@ -233,8 +233,9 @@ def _again(waiting: Waiting) -> None:
 
 
 def _outgoing(item: QueueItem, paths: dict[ForwardPath, list[int]], octets: bytes, now: datetime) -> OutgoingMail:
+    (reverse_path,) = {item.reverse_path_of(index) for indexes in paths.values() for index in indexes}
     return OutgoingMail(
-        ReversePath(parse_mailbox(item.reverse_path)) if item.reverse_path else NULL_REVERSE_PATH,
+        ReversePath(parse_mailbox(reverse_path)) if reverse_path else NULL_REVERSE_PATH,
         tuple(paths),
         octets,
         item.smtputf8,

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Recipients of one message that travel together: one domain, the same edits.
+    """Recipients of one message that travel together: one domain, the same edits and reverse-path.
 
     item: None while so many wait that their items stay on the disk.
     """

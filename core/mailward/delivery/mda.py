@@ -39,7 +39,7 @@ class Copy:
 
     def render(self) -> bytes:
         """The message as this recipient gets it: Return-Path, our trace fields, then the received octets with the edits."""
-        sender = self.item.reverse_path
+        sender = self.item.reverse_path_of(self.index)
         reverse_path = ReversePath(parse_mailbox(sender)) if sender else NULL_REVERSE_PATH
         on_top = (return_path_field(reverse_path) + self.item.trace).encode("utf-8")
         # Only the one that we write may be believed (RFC 5321 section 4.4).
@@ -101,7 +101,7 @@ class Mda:
             held_at=copy.item.received_at,
             size_octets=len(octets),
             route=copy.recipient.destination,
-            reverse_path=copy.item.reverse_path,
+            reverse_path=copy.item.reverse_path_of(copy.index),
             subject=MessageView(octets).subject,
             infected=copy.item.decision.is_infected,
             origin=copy.item.origin,

@@ -321,7 +321,8 @@ def _domain(due: Due) -> str:
 
 def _batches(due: Sequence[Due], most: int) -> list[list[Due]]:
     """Recipients together that one transaction can serve."""
-    groups: dict[tuple[str, str, object], list[Due]] = {}
+    groups: dict[tuple[str, str, object, str | None], list[Due]] = {}
     for one in due:
-        groups.setdefault((one.item.id, _domain(one), one.item.recipients[one.index].edits), []).append(one)
+        recipient = one.item.recipients[one.index]
+        groups.setdefault((one.item.id, _domain(one), recipient.edits, recipient.reverse_path), []).append(one)
     return [group[start : start + most] for group in groups.values() for start in range(0, len(group), most)]

@@ -54,13 +54,25 @@ class SpooledReports:
     async def tell(
         self, item: QueueItem, action: Action, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
     ) -> None:
-        told = {index: fate for index, fate in fates.items() if _is_told(item, item.recipients[index], action)}
-        if told and item.origin == "report" and action == "failed":
-            await self._tell_postmaster(item, told, at)
-            return
-        to = self._way_to_sender(item) if told else None
-        if to is None:
-            return
+        told: dict[QueuedRecipient | None, dict[int, Fate]] = {}
+        for index, fate in fates.items():
+            if _is_told(item, item.recipients[index], action):
+                told.setdefault(self._owner(item.recipients[index]), {})[index] = fate
+        for owner, some in told.items():
+            if item.origin == "report" and action == "failed":
+                await self._tell_postmaster(item, some, at)
+            elif (to := owner or self._way_to_sender(item)) is not None:
+                await self._tell(item, action, some, at, retry_until, to)
+
+    async def _tell(
+        self,
+        item: QueueItem,
+        action: Action,
+        told: Mapping[int, Fate],
+        at: datetime,
+        retry_until: datetime | None,
+        to: QueuedRecipient,
+    ) -> None:
         octets = await asyncio.to_thread(self._spool.octets, item.id)
         made = report(
             item,
@@ -70,7 +82,7 @@ class SpooledReports:
             retry_until,
             to=to,
             hostname=self._hostname,
-            from_domain=self._from_domain(item),
+            from_domain=self._from_domain(to.forward_path),
             at=at,
             id=new_queue_id(),
         )
@@ -96,6 +108,12 @@ class SpooledReports:
         log.info("report", id=made.item.id, action=action, about=item.id, to=made.item.recipients[0].forward_path)
         self._agenda.plan(made.item.id, 0)
 
+    def _owner(self, recipient: QueuedRecipient) -> QueuedRecipient | None:
+        """Who hears of a copy that a list made: its owner, whatever is known of who posted (RFC 5321 section 3.9.2)."""
+        path = recipient.reverse_path
+        account = self._directory.resolve(parse_mailbox(path)) if path else None
+        return None if path is None or account is None else QueuedRecipient(path, "mailbox", account)
+
     def _way_to_sender(self, item: QueueItem) -> QueuedRecipient | None:
         """How a report gets to the reverse-path; None when nobody is told."""
         reason = no_report_reason(item)
@@ -114,9 +132,9 @@ class SpooledReports:
         log.warning("nobody is told", id=item.id, reason=reason)
         return None
 
-    def _from_domain(self, item: QueueItem) -> str:
+    def _from_domain(self, reverse_path: str) -> str:
         """That of the reverse-path when it is ours: there the report is signed, and believed."""
-        domain = item.reverse_path.rpartition("@")[2]
+        domain = reverse_path.rpartition("@")[2]
         return domain if self._directory.is_local_domain(domain) else self._hostname
 
 

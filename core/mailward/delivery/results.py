@@ -31,7 +31,7 @@ log = structlog.get_logger("mailward.outbound")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Recipients of one message that travel together: one domain, the same edits."""
+    """Recipients of one message that travel together: one domain, the same edits and reverse-path."""
 
     agenda: Agenda
     item: QueueItem

@@ -1,7 +1,8 @@
-"""Who has a mailbox here: domains, accounts, aliases; and, apart from them, the credentials to log in with."""
+"""Who has a mailbox here: domains, accounts, aliases, lists; and, apart from them, the credentials to log in with."""
 
+from mailward.directory.aliases import Alias, Way
 from mailward.directory.credentials import AppPassword, Credential, CredentialStore, password_id
-from mailward.directory.directory import ROLES, Account, Alias, Directory, DirectoryError
+from mailward.directory.directory import ROLES, Account, Directory, DirectoryError, FurtherAddress
 
 __all__ = [
     "ROLES",
@@ -12,5 +13,7 @@ __all__ = [
     "CredentialStore",
     "Directory",
     "DirectoryError",
+    "FurtherAddress",
+    "Way",
     "password_id",
 ]

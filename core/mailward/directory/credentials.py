@@ -73,7 +73,7 @@ class CredentialStore:
         self._database.close()
 
     def account_of(self, login: str) -> AccountId | None:
-        """Whose login name this is: an account's address or an alias, without case. Subaddresses are none."""
+        """Whose login name this is: an account's address, its own or a further one, without case. Subaddresses are none."""
         with self._database.read() as connection:
             return _account(connection, login)
 

@@ -8,11 +8,13 @@ logins are checked against is `credentials`' business.
 import secrets
 import sqlite3
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mailward.directory.aliases import MOST_ENDS, MOST_STEPS, Alias, Meaning, NoEnd, Way, circle, expand, shown
 from mailward.directory.schema import open_file
+from mailward.formats.address import parse_mailbox
 from mailward.model.address import Address
 from mailward.model.errors import MailwardError
 from mailward.model.ids import AccountId
@@ -35,8 +37,8 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Alias:
-    """A further address of an account."""
+class FurtherAddress:
+    """A further address of an account: its user may send by it and log in with it."""
 
     address: Address
     account: Account
@@ -48,13 +50,29 @@ _Addresses = Mapping[tuple[str, str], AccountId]
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """given: what was given to accounts; by_address: that, and the roles that were not."""
+    """given: what was given to accounts; by_address: that, and the roles that were not. aliases: by local-part and domain."""
 
     version: int
     domains: tuple[str, ...]
     accounts: tuple[Account, ...]
     given: _Addresses
     by_address: _Addresses
+    aliases: Mapping[tuple[str, str], Alias]
+
+    def meaning(self, address: Address) -> Meaning:
+        """What an address means by itself, without following an alias."""
+        exact, domain = _key(address)
+        if domain and domain not in self.domains:
+            return NoEnd.ELSEWHERE
+        base = exact.partition("+")[0]
+        known: Sequence[Mapping[tuple[str, str], AccountId | Alias]] = (self.given, self.aliases)
+        for some, name in (*((one, exact) for one in known), *((one, base) for one in known)):
+            if name and (name, domain) in some:
+                return some[name, domain]
+        role = self.by_address.get((exact, domain)) or self.by_address.get((base, domain))
+        if role is not None:
+            return role
+        return self.aliases.get(("", domain), NoEnd.NOBODY)
 
 
 class Directory:
@@ -99,15 +117,28 @@ class Directory:
         found = self.resolve(address)
         return next((account for account in self.accounts() if account.id == found), None)
 
-    def aliases(self) -> tuple[Alias, ...]:
+    def further_addresses(self) -> tuple[FurtherAddress, ...]:
         """What was given to accounts beside their own addresses, by domain and local-part."""
         copy = self._copy()
         accounts = {account.id: account for account in copy.accounts}
         return tuple(
-            Alias(Address(local_part, domain), accounts[account])
+            FurtherAddress(Address(local_part, domain), accounts[account])
             for (local_part, domain), account in sorted(copy.given.items(), key=lambda item: item[0][::-1])
             if _key(accounts[account].address) != (local_part, domain)
         )
+
+    def aliases(self) -> tuple[Alias, ...]:
+        """By domain and local-part, a catch-all before the others of its domain."""
+        found = self._copy().aliases
+        return tuple(found[key] for key in sorted(found, key=lambda key: key[::-1]))
+
+    def expand(self, address: Address) -> tuple[Way, ...]:
+        """Everywhere that mail for an address goes in the end; () when it is nobody's here.
+
+        An account's address counts before an alias, both before a subaddress of either, roles that were given to nobody before a
+        catch-all. An address of a domain that is not ours is its own end, elsewhere.
+        """
+        return expand(address, self._copy().meaning)
 
     def check_free(self, address: Address) -> None:
         """Can this address be given to an account? Raises DirectoryError as `add_account` does."""
@@ -137,7 +168,7 @@ class Directory:
         return account
 
     def remove_account(self, account: AccountId) -> None:
-        """Forget an account with its aliases and everything it could log in with. Its mail is not the directory's.
+        """Forget an account with its further addresses and everything it could log in with. Its mail is not the directory's.
 
         Raises DirectoryError when there is none.
         """
@@ -149,18 +180,22 @@ class Directory:
         self._forget()
 
     def remove_domain(self, name: str) -> None:
-        """Serve a domain no longer; aliases in it go. Raises DirectoryError while it has accounts, and when it is not served."""
+        """Serve a domain no longer; further addresses and aliases in it go.
+
+        Raises DirectoryError while it has accounts, and when it is not served.
+        """
         with self._database.write() as connection:
             left = connection.execute("SELECT local_part FROM account WHERE domain = ? ORDER BY number", (name,)).fetchall()
             if left:
                 which = ", ".join(f"{local_part}@{name}" for (local_part,) in left[:3]) + (" ..." if len(left) > 3 else "")
                 raise DirectoryError(f"the domain {name} still has accounts; remove them first: {which}")
-            connection.execute("DELETE FROM address WHERE domain = ?", (name,))
+            for table in ("address", "alias_target", "alias"):
+                connection.execute(f"DELETE FROM {table} WHERE domain = ?", (name,))  # noqa: S608 - names of ours
             if connection.execute("DELETE FROM domain WHERE name = ?", (name,)).rowcount == 0:
                 raise DirectoryError(f"the domain {name} is not served here")
         self._forget()
 
-    def add_alias(self, address: Address, account: AccountId) -> None:
+    def add_address(self, address: Address, account: AccountId) -> None:
         """Let a further address mean an account; one that is the account's already stays as it is.
 
         Raises DirectoryError as `add_account` does.
@@ -175,15 +210,39 @@ class Directory:
             connection.execute("INSERT INTO address VALUES (?, ?, ?)", (*_key(address), account))
         self._forget()
 
-    def remove_alias(self, address: Address) -> None:
+    def remove_address(self, address: Address) -> None:
         """Raises DirectoryError when it is none: nobody's, or an account's own address."""
         with self._database.write() as connection:
             found = _owner(connection, address)
             if found is None:
-                raise DirectoryError(f"there is no alias {address}")
+                raise DirectoryError(f"{address} is no further address of an account")
             if _key(found.address) == _key(address):
-                raise DirectoryError(f"{address} is no alias but an account's own address")
+                raise DirectoryError(f"{address} is no further address but an account's own")
             connection.execute("DELETE FROM address WHERE local_part = ? AND domain = ?", _key(address))
+        self._forget()
+
+    def add_alias(self, alias: Alias) -> None:
+        """Let an address of a served domain lead to others; what was an alias already leads there from now on.
+
+        Raises DirectoryError when the address is an account's, the domain unknown, a target nobody's, the owner no account's, or
+        when it would go in a circle.
+        """
+        key = _key(alias.address)
+        _check_alias(alias, self._copy())
+        with self._database.write() as connection:
+            _check_free(connection, alias.address, but_alias=True)
+            _delete_alias(connection, key)
+            owner = None if alias.owner is None else str(alias.owner)
+            connection.execute("INSERT INTO alias VALUES (?, ?, ?, ?)", (*key, owner, alias.members_only))
+            rows = [(*key, target) for target in dict.fromkeys(map(shown, alias.targets))]
+            connection.executemany("INSERT INTO alias_target (local_part, domain, target) VALUES (?, ?, ?)", rows)
+        self._forget()
+
+    def remove_alias(self, address: Address) -> None:
+        """Raises DirectoryError when it is none."""
+        with self._database.write() as connection:
+            if not _delete_alias(connection, _key(address)):
+                raise DirectoryError(f"there is no alias {shown(address)}")
         self._forget()
 
     def _forget(self) -> None:
@@ -200,9 +259,10 @@ class Directory:
             domains = tuple(name for (name,) in connection.execute("SELECT name FROM domain ORDER BY name"))
             rows = connection.execute("SELECT id, local_part, domain FROM account ORDER BY number").fetchall()
             addresses = connection.execute("SELECT local_part, domain, account FROM address").fetchall()
+            aliases = _aliases(connection)
         accounts = tuple(Account(AccountId(row[0]), Address(row[1], row[2])) for row in rows)
         given = {(local_part, domain): AccountId(account) for local_part, domain, account in addresses}
-        made = _Copy(version, domains, accounts, given, _roles(domains, accounts, given) | given)
+        made = _Copy(version, domains, accounts, given, _roles(domains, accounts, given) | given, aliases)
         with self._lock:
             self._kept = made
         return made
@@ -221,13 +281,19 @@ def _key(address: Address) -> tuple[str, str]:
     return address.local_part.lower(), address.domain
 
 
-def _check_free(connection: sqlite3.Connection, address: Address) -> None:
+def _check_free(connection: sqlite3.Connection, address: Address, *, but_alias: bool = False) -> None:
+    """but_alias: may it be an alias?"""
     if connection.execute("SELECT 1 FROM domain WHERE name = ?", (address.domain,)).fetchone() is None:
         raise DirectoryError(f"the domain {address.domain} is not served here")
     owner = _owner(connection, address)
     if owner is not None:
         is_own = _key(owner.address) == _key(address)
-        raise DirectoryError(f"{address} is taken: it is {'the' if is_own else 'an alias of the'} account {owner.address}")
+        raise DirectoryError(
+            f"{address} is taken: it is {'the' if is_own else 'a further address of the'} account {owner.address}"
+        )
+    alias = connection.execute("SELECT 1 FROM alias WHERE local_part = ? AND domain = ?", _key(address)).fetchone()
+    if alias is not None and not but_alias:
+        raise DirectoryError(f"{address} is taken: it is an alias; mailward alias remove takes it away")
 
 
 def _owner(connection: sqlite3.Connection, address: Address) -> Account | None:
@@ -238,3 +304,48 @@ def _owner(connection: sqlite3.Connection, address: Address) -> Account | None:
         _key(address),
     ).fetchone()
     return None if row is None else Account(AccountId(row[0]), Address(row[1], row[2]))
+
+
+def _aliases(connection: sqlite3.Connection) -> dict[tuple[str, str], Alias]:
+    targets: dict[tuple[str, str], list[Address]] = {}
+    for local_part, domain, target in connection.execute("SELECT local_part, domain, target FROM alias_target ORDER BY number"):
+        targets.setdefault((local_part, domain), []).append(_stored(target))
+    rows = connection.execute("SELECT local_part, domain, owner, members_only FROM alias")
+    return {
+        (local_part, domain): Alias(
+            Address(local_part, domain),
+            tuple(targets[local_part, domain]),
+            None if owner is None else _stored(owner),
+            bool(members),
+        )
+        for local_part, domain, owner, members in rows
+    }
+
+
+def _stored(text: str) -> Address:
+    """What `shown` wrote."""
+    return Address("", text[1:]) if text.startswith("@") else parse_mailbox(text)
+
+
+def _delete_alias(connection: sqlite3.Connection, key: tuple[str, str]) -> bool:
+    connection.execute("DELETE FROM alias_target WHERE local_part = ? AND domain = ?", key)
+    return connection.execute("DELETE FROM alias WHERE local_part = ? AND domain = ?", key).rowcount > 0
+
+
+def _check_alias(alias: Alias, copy: _Copy) -> None:
+    """Raises DirectoryError for what could not work."""
+    if not 0 < len(alias.targets) <= MOST_ENDS:
+        raise DirectoryError(f"{alias.name} needs 1 to {MOST_ENDS} addresses that it leads to")
+    changed = replace(copy, aliases={**copy.aliases, _key(alias.address): alias})
+    for target in alias.targets:
+        if not target.local_part and target.domain not in copy.domains:
+            raise DirectoryError(f"{shown(target)} is not served here; a whole domain can lead to one of this server only")
+        if target.local_part and changed.meaning(target) is NoEnd.NOBODY:
+            raise DirectoryError(f"{target} is nobody's address here; mailward account list and mailward alias list show them")
+    if alias.owner is not None and not isinstance(copy.meaning(alias.owner), str):
+        raise DirectoryError(f"{alias.owner} is no account's address, so it cannot own a list")
+    way = circle(alias, changed.meaning)
+    if way:
+        steps = " -> ".join(step.name for step in way)
+        why = "in a circle" if way[0].address == way[-1].address else f"over more than {MOST_STEPS} aliases"
+        raise DirectoryError(f"{alias.name} would lead {why}: {steps}")

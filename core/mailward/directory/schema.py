@@ -5,8 +5,8 @@ from pathlib import Path
 from mailward.database import Database
 from mailward.protocol.scram import ITERATIONS, SALT_OCTETS
 
-VERSION = 2
-"""1: accounts with a password hash each. 2: credentials in tables of their own, with SCRAM keys and app passwords."""
+VERSION = 3
+"""1: accounts with a password hash each. 2: credentials in tables of their own, with SCRAM keys and app passwords. 3: aliases."""
 
 _CREDENTIALS = """
 CREATE TABLE credential (
@@ -23,6 +23,17 @@ CREATE TABLE fake_salt (key BLOB NOT NULL);
 INSERT INTO fake_salt VALUES (randomblob(32));
 """
 
+_ALIASES = """
+CREATE TABLE alias (
+  local_part TEXT NOT NULL, domain TEXT NOT NULL REFERENCES domain, owner TEXT, members_only INTEGER NOT NULL,
+  PRIMARY KEY (local_part, domain)
+) WITHOUT ROWID;
+CREATE TABLE alias_target (
+  number INTEGER PRIMARY KEY, local_part TEXT NOT NULL, domain TEXT NOT NULL, target TEXT NOT NULL,
+  UNIQUE (local_part, domain, target), FOREIGN KEY (local_part, domain) REFERENCES alias
+);
+"""
+
 _SCHEMA = f"""
 CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE account (
@@ -32,14 +43,15 @@ CREATE TABLE address (
   local_part TEXT NOT NULL, domain TEXT NOT NULL REFERENCES domain, account TEXT NOT NULL REFERENCES account (id),
   PRIMARY KEY (local_part, domain)
 ) WITHOUT ROWID;
-{_CREDENTIALS}"""
+{_CREDENTIALS}{_ALIASES}"""
 
 _UPGRADES = {
     1: f"""{_CREDENTIALS}
 INSERT INTO credential (account, scram_salt, scram_iterations, password_hash)
 SELECT id, randomblob({SALT_OCTETS}), {ITERATIONS}, password_hash FROM account;
 ALTER TABLE account DROP COLUMN password_hash
-"""  # noqa: S608 - constants of ours
+""",  # noqa: S608 - constants of ours
+    2: _ALIASES,
 }
 
 

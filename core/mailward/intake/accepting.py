@@ -1,5 +1,6 @@
 """What is written down about a message at the moment it is answered for: trace fields, edits, and a route per recipient."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -9,15 +10,21 @@ from mailward.formats.parameters import strip_comments
 from mailward.formats.trace import received_field
 from mailward.intake.mending import mended, own_message_id
 from mailward.intake.ports import Judgement
-from mailward.intake.relaying import Destination
+from mailward.intake.refusing import LOOP, CoreRefusal
+from mailward.intake.relaying import Destination, End
 from mailward.intake.scheduling import deliver_by, hold_until
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
-from mailward.model.edits import RecordedEdit, RemoveFieldAt
+from mailward.model.edits import AddHeader, RecordedEdit, RemoveFieldAt
 from mailward.model.envelope import Envelope, RcptParameters
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict
 from mailward.queue.item import QueuedRecipient, QueueItem
+
+DELIVERED_TO = "Delivered-To"
+"""Names the alias that forwarded a message, for whoever gets it, and for us if it comes back (RFC 9228)."""
+MOST_TOLD = 20
+"""Ends of one alias that the decision record names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,12 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
         size_octets=mail.message.size_octets,
         trace=results + received,
         edits=own_edits + tuple(judgement.edits),
-        recipients=tuple(
-            _queued(destination, parameters, decision, edits)
+        recipients=_each_once(
+            (end, _queued(destination, end, parameters, decision, edits))
             for destination, parameters, decision, edits in rows
             # With LMTP and PRDR others of the same message were refused, each by its own reply.
             if Verdict(decision.verdict) not in (Verdict.REJECT, Verdict.TEMPFAIL)
+            for end in destination.ends
         ),
         decision=_with_wishes(record, mail),
         smtputf8=utf8,
@@ -79,12 +87,13 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
 
 
 def _with_wishes(record: DecisionRecord, mail: Mail) -> DecisionRecord:
-    """What the sender wants for each recipient, beside its verdict, for `explain`."""
-    of_all, said = _wishes_for_all(mail), mail.envelope.rcpt_parameters
-    if not of_all and not any(parameters.notify or parameters.original_recipient for parameters in said):
+    """What the sender wants for each recipient, and where aliases lead, beside its verdict, for `explain`."""
+    of_all = _wishes_for_all(mail)
+    pairs = zip(mail.destinations, mail.envelope.rcpt_parameters, strict=True)
+    each = [of_all + _wishes(parameters) + _led(destination) for destination, parameters in pairs]
+    if not any(each):
         return record
-    pairs = zip(record.recipients, said, strict=True)
-    told = tuple(replace(one, actions=one.actions + of_all + _wishes(parameters)) for one, parameters in pairs)
+    told = tuple(replace(one, actions=one.actions + said) for one, said in zip(record.recipients, each, strict=True))
     return replace(record, recipients=told)
 
 
@@ -126,29 +135,82 @@ def _wishes(parameters: RcptParameters) -> tuple[str, ...]:
     return tuple(told)
 
 
+def _led(destination: Destination) -> tuple[str, ...]:
+    if not destination.ends[0].is_expanded:
+        return ()
+    paths = [end.path for end in destination.ends]
+    more = f" and {len(paths) - MOST_TOLD} more" if len(paths) > MOST_TOLD else ""
+    return (f"leads to {', '.join(paths[:MOST_TOLD])}{more}",)
+
+
 def _queued(
-    destination: Destination, parameters: RcptParameters, decision: RecipientDecision, edits: tuple[RecordedEdit, ...]
+    destination: Destination, end: End, parameters: RcptParameters, decision: RecipientDecision, edits: tuple[RecordedEdit, ...]
 ) -> QueuedRecipient:
     """accept and junk go where the forward-path leads; quarantine keeps a copy, as discard does (a rule may not lose mail).
 
-    There is no Junk mailbox behind a relay, so junk means accept there.
+    There is no Junk mailbox behind a relay, so junk means accept there. What an alias would send to another server is kept
+    instead: whoever forwards spam is taken for its sender.
     """
     verdict = Verdict(decision.verdict)
-    if verdict in (Verdict.QUARANTINE, Verdict.DISCARD):
+    if verdict in (Verdict.QUARANTINE, Verdict.DISCARD) or (verdict is Verdict.JUNK and end.is_forward):
         route, reason = "quarantine", reason_text(decision)
     else:
-        route, reason = destination.route, ""
+        route, reason = end.route, ""
     return QueuedRecipient(
-        forward_path=destination.facts.address,
+        forward_path=end.path,
         route=route,
-        account=destination.account or "",
-        folder="Junk" if verdict is Verdict.JUNK and destination.account else decision.folder or "INBOX",
+        account=end.account or "",
+        folder="Junk" if verdict is Verdict.JUNK and end.account else decision.folder or "INBOX",
         flags=decision.flags,
-        edits=edits,
+        edits=(*edits, AddHeader(DELIVERED_TO, destination.facts.address)) if end.is_forward else edits,
         reason=reason,
-        destination=destination.route,
-        parameters=parameters,
+        destination=end.route,
+        parameters=_passed_on(parameters, destination, end),
+        reverse_path=end.owner or None,
     )
+
+
+def _passed_on(parameters: RcptParameters, destination: Destination, end: End) -> RcptParameters:
+    """What was said for the forward-path, for one of its ends (RFC 3461 section 5.2.7).
+
+    A list has received it, so that its members' reports are its owner's; of several ends one alone tells of success.
+    """
+    if not end.is_expanded:
+        return parameters
+    address = destination.facts.address
+    original = parameters.original_recipient or (f"rfc822;{address}" if address.isascii() else "")
+    if end.owner:
+        return RcptParameters(original_recipient=original)
+    notify = parameters.notify if end is destination.ends[0] else tuple(one for one in parameters.notify if one != "SUCCESS")
+    return RcptParameters(notify or (("NEVER",) if parameters.notify else ()), original)
+
+
+def _each_once(queued: Iterable[tuple[End, QueuedRecipient]]) -> tuple[QueuedRecipient, ...]:
+    """Who is there already, by another forward-path, gets no second copy through an alias."""
+    rows = tuple(queued)
+    seen = {_place(recipient) for end, recipient in rows if not end.is_expanded}
+    kept = []
+    for end, recipient in rows:
+        if end.is_expanded:
+            if _place(recipient) in seen:
+                continue
+            seen.add(_place(recipient))
+        kept.append(recipient)
+    return tuple(kept)
+
+
+def _place(recipient: QueuedRecipient) -> tuple[str, str, str]:
+    whose = recipient.account or recipient.forward_path.lower()
+    return recipient.route, whose, recipient.folder
+
+
+def forward_refusal(message: MessageView, destinations: Sequence[Destination]) -> CoreRefusal | None:
+    """Was the message forwarded by one of these aliases before? Then it goes in circles between servers (T-RELAY-15)."""
+    passed = {field.value.decode("utf-8", "replace").strip().lower() for field in message.all(DELIVERED_TO)}
+    if not passed:
+        return None
+    asked = {one.facts.address.lower() for one in destinations if any(end.is_forward for end in one.ends)}
+    return LOOP if asked & passed else None
 
 
 def reason_text(decision: RecipientDecision) -> str:

@@ -4,6 +4,7 @@ import mmap
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from mailward.directory.aliases import Way
 from mailward.formats.message import MessageView
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, RecipientDecision
@@ -18,12 +19,16 @@ from mailward.queue.item import QueueItem
 
 
 class Directory(Protocol):
-    """Which domains and mailboxes are ours. Both calls are quick and may raise StorageError."""
+    """Which domains and mailboxes are ours. All calls are quick and may raise StorageError."""
 
     def is_local_domain(self, domain: str) -> bool: ...
 
     def resolve(self, address: Address) -> AccountId | None:
-        """Whose mailbox the address means, None when nobody's."""
+        """Whose mailbox the address means, None when nobody's. Aliases mean nobody's."""
+        ...
+
+    def expand(self, address: Address) -> tuple[Way, ...]:
+        """Everywhere that mail for an address goes in the end; () when it is nobody's here."""
         ...
 
 

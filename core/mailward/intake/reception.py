@@ -15,7 +15,7 @@ from mailward.api.services import Clock, RunBlocking
 from mailward.auth.exchange import Authenticator
 from mailward.formats.lines import LineFacts
 from mailward.formats.message import MessageView
-from mailward.intake.accepting import Mail, queue_item
+from mailward.intake.accepting import Mail, forward_refusal, queue_item
 from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.binary import is_in_lines, write_in_lines
@@ -215,8 +215,9 @@ class Reception:
 
     async def _rcpt(self, event: RcptAsked) -> Reply:
         transaction = self._open()
-        destination = self._desk.guard.destination(event.forward_path, self.session.identity)
-        if not isinstance(destination, CoreRefusal) and self.session.lmtp and destination.account is None:
+        reverse_path = transaction.envelope.reverse_path
+        destination = self._desk.guard.destination(event.forward_path, self.session.identity, reverse_path)
+        if not isinstance(destination, CoreRefusal) and self.session.lmtp and not destination.facts.is_local:
             destination = NO_RELAY  # LMTP is the last hop (RFC 2033 section 1)
         if isinstance(destination, CoreRefusal):
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), destination)
@@ -230,7 +231,7 @@ class Reception:
         if refusal is not None:
             # An id of its own: the record of the transaction's other recipients comes under the transaction's.
             return await self._refused_early(transaction, new_queue_id(), refusal, destination.facts)
-        if self._desk.verifier is not None and destination.route == "relay" and self.session.identity is None:
+        if self._desk.verifier is not None and not destination.facts.is_local and self.session.identity is None:
             unverified = await self._desk.verifier.refusal(event.forward_path)
             if unverified is not None:
                 return await self._refused_by_core(transaction.envelope, str(event.forward_path), unverified)
@@ -332,7 +333,7 @@ class Reception:
         """The reply, and the item to commit before it may be sent; None when the message is not taken."""
         at = self._desk.clock.now()
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
-        refusal = transaction.refusal or self._core_refusal(message)
+        refusal = transaction.refusal or self._core_refusal(message) or forward_refusal(message, mail.destinations)
         if refusal is not None:
             refused = with_id(refusal.reply, mail.id, self._texts)
             addresses = [destination.facts.address for destination in mail.destinations]

@@ -1,33 +1,55 @@
 """May this forward-path be taken here, and what is it then? Core code, so that no plugin can open a relay.
 
-A forward-path is taken when its domain is ours and the directory knows the mailbox, when the admin listed its domain among
-`relay_domains`, or when somebody who has logged in asks.
+A forward-path is taken when its domain is ours and the directory knows where it leads, when the admin listed its domain among
+`relay_domains`, or when somebody who has logged in asks. An alias is followed to its ends here, at reception (RFC 5321 section
+3.9): what is done is written down before the 250, and a later change of the alias moves no mail that was taken.
 The local-part is opaque: "%", "!" and quoted "@" in it mean nothing (RFC 5321 section 2.3.11).
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from mailward.directory.aliases import Alias, Way
 from mailward.intake.ports import Directory
 from mailward.intake.refusing import CoreRefusal
-from mailward.model.address import ForwardPath
+from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.model.replies import RELAY_DENIED, UNKNOWN_RECIPIENT
+from mailward.model.replies import MEMBERS_ONLY, RELAY_DENIED, UNKNOWN_RECIPIENT
 from mailward.policy.ruling import RecipientFacts
 
 UNKNOWN_MAILBOX = CoreRefusal("unknown mailbox", UNKNOWN_RECIPIENT)
 NO_RELAY = CoreRefusal("relay guard", RELAY_DENIED)
+NO_MEMBER = CoreRefusal("list", MEMBERS_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where one copy goes. path: its forward-path. route: as `QueuedRecipient.route`. account: None without a mailbox behind it.
+
+    is_expanded: an alias led there. owner: of the list that did, whose address is the copy's reverse-path; "" for no list, and
+    for the null reverse-path, since reports answer no reports.
+    """
+
+    path: str
+    route: str
+    account: AccountId | None = None
+    is_expanded: bool = False
+    owner: str = ""
+
+    @property
+    def is_forward(self) -> bool:
+        """Does an alias send it on to another server?"""
+        return self.is_expanded and self.account is None
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A forward-path that was taken. route: as `QueuedRecipient.route`; account: None when no mailbox stands behind it."""
+    """A forward-path that was taken, and everywhere it leads: one end, or as many as its alias has."""
 
     forward_path: ForwardPath
     facts: RecipientFacts
-    route: str
-    account: AccountId | None = None
+    ends: tuple[End, ...]
 
 
 class RelayGuard:
@@ -40,16 +62,45 @@ class RelayGuard:
         self._relay_domains = frozenset(relay_domains)
         self._discarded = frozenset(discarded)
 
-    def destination(self, forward_path: ForwardPath, identity: Identity | None) -> Destination | CoreRefusal:
+    def destination(
+        self, forward_path: ForwardPath, identity: Identity | None, reverse_path: ReversePath
+    ) -> Destination | CoreRefusal:
         """What the forward-path is here, or the refusal. Raises StorageError when the directory cannot be read."""
         address = forward_path.address
         # Only the bare <postmaster> comes without a domain; it is always ours (RFC 5321 section 4.5.1).
         if not address.domain or self._directory.is_local_domain(address.domain):
-            account = self._directory.resolve(address)
-            if account is None:
-                return UNKNOWN_MAILBOX
-            return Destination(forward_path, RecipientFacts.of(forward_path), "mailbox", account)
+            return self._here(forward_path, reverse_path)
         if identity is None and address.domain not in self._relay_domains:
             return NO_RELAY
-        route = "discard" if self._discarded & {address.domain, "*"} else "relay"
-        return Destination(forward_path, RecipientFacts.of(forward_path, is_local=False), route)
+        facts = RecipientFacts.of(forward_path, is_local=False)
+        return Destination(forward_path, facts, (End(facts.address, self._route(address.domain)),))
+
+    def _here(self, forward_path: ForwardPath, reverse_path: ReversePath) -> Destination | CoreRefusal:
+        ways = self._directory.expand(forward_path.address)
+        if not ways:
+            return UNKNOWN_MAILBOX
+        facts = RecipientFacts.of(forward_path)
+        if not ways[0].through:
+            return Destination(forward_path, facts, (End(facts.address, "mailbox", ways[0].account),))
+        if ways[0].through[0].members_only and not self._is_member(reverse_path, ways[0].through[0], ways):
+            return NO_MEMBER
+        return Destination(forward_path, facts, tuple(self._end(way, reverse_path) for way in ways))
+
+    def _end(self, way: Way, reverse_path: ReversePath) -> End:
+        route = "mailbox" if way.account is not None else self._route(way.address.domain)
+        owner = "" if way.owner is None or reverse_path.is_null else str(way.owner)
+        return End(str(way.address), route, way.account, is_expanded=True, owner=owner)
+
+    def _route(self, domain: str) -> str:
+        return "discard" if self._discarded & {domain, "*"} else "relay"
+
+    def _is_member(self, reverse_path: ReversePath, alias: Alias, ways: tuple[Way, ...]) -> bool:
+        """By the reverse-path, which is worth as much as filters prove of it."""
+        sender = reverse_path.address
+        if sender is None:
+            return False
+        account = self._directory.resolve(sender)
+        if account is None:
+            return str(sender).lower() in {str(way.address).lower() for way in ways if way.account is None}
+        owner = None if alias.owner is None else self._directory.resolve(alias.owner)
+        return account == owner or account in {way.account for way in ways}

@@ -16,10 +16,10 @@ from mailward.model.edits import RecordedEdit
 from mailward.model.envelope import RcptParameters, Ret
 from mailward.model.ids import QueueId
 
-ITEM_VERSION = 5
+ITEM_VERSION = 6
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
 (RFC 3461) and of TLS (RFC 8689); 5 when it is to go (RFC 4865, 2852,
-6710). Items of 1 to 4 are read."""
+6710); 6 a reverse-path of a recipient's own. Items of 1 to 5 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 
@@ -31,7 +31,7 @@ class QueuedRecipient:
     route: "mailbox" (account's mailbox `folder`), "relay" (to another server), "quarantine" or "discard" (keeps nothing).
     edits: this recipient's own, applied after the item's common ones. reason: for the quarantine, in plain words.
     destination: the route that the forward-path has without the verdict; a release from the quarantine takes it.
-    parameters: what RCPT said of reports.
+    parameters: what RCPT said of reports. reverse_path: what its copy has instead of the item's; None for that.
     """
 
     forward_path: str
@@ -43,6 +43,7 @@ class QueuedRecipient:
     reason: str = ""
     destination: str = "mailbox"
     parameters: RcptParameters = field(default_factory=RcptParameters)
+    reverse_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,11 @@ class QueueItem:
     def returns_at(self) -> datetime | None:
         """From when on it is not delivered any more, but goes back to its sender; None for no such moment (RFC 2852)."""
         return datetime.fromisoformat(self.deliver_by) if self.by_mode == "R" else None
+
+    def reverse_path_of(self, index: int) -> str:
+        """What the copy for this recipient has, "" for the null reverse-path."""
+        own = self.recipients[index].reverse_path
+        return self.reverse_path if own is None else own
 
     def to_json(self) -> str:
         """One line."""

@@ -39,7 +39,7 @@ class Bench:
         directory = Directory(path)
         directory.add_domain("example.org")
         self.account = directory.add_account(Address("Alice", "example.org"))
-        directory.add_alias(Address("a", "example.org"), self.account)
+        directory.add_address(Address("a", "example.org"), self.account)
         directory.close()
         self.store = CredentialStore(path)
         set_password(self.store, self.account, "right")

@@ -54,11 +54,11 @@ def test_rfc_5321_4_5_1_postmaster_and_abuse_of_every_domain_are_somebodys(direc
             assert directory.resolve(Address(role, domain)) == alice
     assert directory.resolve(POSTMASTER) == alice
 
-    directory.add_alias(Address("postmaster", "aaa.example"), bob)
+    directory.add_address(Address("postmaster", "aaa.example"), bob)
     assert directory.resolve(Address("postmaster", "aaa.example")) == bob
     assert directory.resolve(POSTMASTER) == directory.resolve(Address("abuse", "aaa.example")) == alice
 
-    directory.add_alias(Address("postmaster", "example.org"), bob)  # the server's own: what was given to nobody follows
+    directory.add_address(Address("postmaster", "example.org"), bob)  # the server's own: what was given to nobody follows
     assert directory.resolve(POSTMASTER) == directory.resolve(Address("abuse", "aaa.example")) == bob
     directory.remove_account(alice)
     assert directory.resolve(Address("abuse", "example.org")) == bob
@@ -69,28 +69,28 @@ def test_an_account_may_be_called_postmaster(directory: Directory) -> None:
     directory.add_account(ALICE)
     own = directory.add_account(Address("Postmaster", "example.org"))
     assert directory.resolve(POSTMASTER) == own
-    assert directory.aliases() == ()
+    assert directory.further_addresses() == ()
 
 
-def test_aliases_are_listed_and_removed(directory: Directory) -> None:
+def test_further_addresses_are_listed_and_removed(directory: Directory) -> None:
     account = directory.add_account(ALICE)
-    directory.add_alias(Address("Sales", "example.org"), account)
-    directory.add_alias(Address("sales", "example.org"), account)  # is its already
-    (alias,) = directory.aliases()
-    assert (str(alias.address), alias.account.id) == ("sales@example.org", account)
-    with pytest.raises(DirectoryError, match="is taken: it is an alias of the account Alice@"):
+    directory.add_address(Address("Sales", "example.org"), account)
+    directory.add_address(Address("sales", "example.org"), account)  # is its already
+    (further,) = directory.further_addresses()
+    assert (str(further.address), further.account.id) == ("sales@example.org", account)
+    with pytest.raises(DirectoryError, match="is taken: it is a further address of the account Alice@"):
         directory.add_account(Address("sales", "example.org"))
-    directory.remove_alias(Address("SALES", "example.org"))
-    assert directory.aliases() == () and directory.resolve(Address("sales", "example.org")) is None
-    with pytest.raises(DirectoryError, match="no alias sales@"):
-        directory.remove_alias(Address("sales", "example.org"))
-    with pytest.raises(DirectoryError, match="own address"):
-        directory.remove_alias(ALICE)
+    directory.remove_address(Address("SALES", "example.org"))
+    assert directory.further_addresses() == () and directory.resolve(Address("sales", "example.org")) is None
+    with pytest.raises(DirectoryError, match=r"sales@example\.org is no further address"):
+        directory.remove_address(Address("sales", "example.org"))
+    with pytest.raises(DirectoryError, match="an account's own"):
+        directory.remove_address(ALICE)
 
 
 def test_t_auth_10_of_a_removed_account_nothing_is_left(directory: Directory, tmp_path: Path) -> None:
     account, other = directory.add_account(ALICE), directory.add_account(Address("bob", "example.org"))
-    directory.add_alias(Address("sales", "example.org"), account)
+    directory.add_address(Address("sales", "example.org"), account)
     directory.remove_account(account)
     assert [a.id for a in directory.accounts()] == [other]
     assert directory.resolve(ALICE) is None and directory.resolve(Address("sales", "example.org")) is None
@@ -103,16 +103,16 @@ def test_t_auth_10_of_a_removed_account_nothing_is_left(directory: Directory, tm
         directory.remove_account(account)
 
 
-def test_a_domain_goes_with_its_aliases_once_it_has_no_accounts(directory: Directory) -> None:
+def test_a_domain_goes_with_its_further_addresses_once_it_has_no_accounts(directory: Directory) -> None:
     account = directory.add_account(ALICE)
     directory.add_domain("example.net")
-    directory.add_alias(Address("sales", "example.net"), account)
+    directory.add_address(Address("sales", "example.net"), account)
     with pytest.raises(DirectoryError, match="still has accounts; remove them first: Alice@"):
         directory.remove_domain("example.org")
     assert directory.resolve(ALICE) == account
     directory.remove_domain("example.net")
     assert directory.domains() == ("example.org",)
-    assert directory.resolve(Address("sales", "example.net")) is None and directory.aliases() == ()
+    assert directory.resolve(Address("sales", "example.net")) is None and directory.further_addresses() == ()
     with pytest.raises(DirectoryError, match="not served"):
         directory.remove_domain("example.net")
 
@@ -122,9 +122,9 @@ def test_what_cannot_be_done_is_said(directory: Directory) -> None:
     with pytest.raises(DirectoryError, match="is taken: it is the account"):
         directory.add_account(Address("ALICE", "example.org"))
     with pytest.raises(DirectoryError, match="is not served"):
-        directory.add_alias(Address("x", "example.net"), account)
+        directory.add_address(Address("x", "example.net"), account)
     with pytest.raises(DirectoryError, match="no account"):
-        directory.add_alias(Address("x", "example.org"), AccountId("nobody"))
+        directory.add_address(Address("x", "example.org"), AccountId("nobody"))
 
 
 def test_another_connection_sees_a_change_at_once(directory: Directory, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from mailward.directory.directory import Directory
 from mailward.intake.refusing import CoreRefusal
 from mailward.intake.relaying import Destination, RelayGuard
-from mailward.model.address import Address
+from mailward.model.address import Address, ReversePath
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.replies import RELAY_DENIED, UNKNOWN_RECIPIENT
@@ -15,6 +15,8 @@ from mailward.model.reply import Reply
 from mailward.protocol.smtp.params import parse_rcpt
 from mailward.protocol.smtp.refused import RefusedError
 from support.smtp_reception import post
+
+STRANGER = ReversePath(Address("ann", "elsewhere.example"))
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def guard(tmp_path: Path) -> RelayGuard:
 
 def rcpt(guard: RelayGuard, path: str) -> Destination | Reply:
     try:
-        found = guard.destination(parse_rcpt(b"TO:" + path.encode(), extended=True, smtputf8=True)[0], None)
+        found = guard.destination(parse_rcpt(b"TO:" + path.encode(), extended=True, smtputf8=True)[0], None, STRANGER)
     except RefusedError as refused:
         return refused.reply
     return found.reply if isinstance(found, CoreRefusal) else found
@@ -111,7 +113,8 @@ def test_t_relay_05_our_names_and_addresses_are_no_domains_of_ours(guard: RelayG
 def test_our_mailboxes_in_any_spelling(guard: RelayGuard, path: str) -> None:
     found = rcpt(guard, path)
     assert isinstance(found, Destination)
-    assert found.route == "mailbox" and found.account and found.facts.is_local and found.facts.domain == "example.org"
+    (end,) = found.ends
+    assert end.route == "mailbox" and end.account and found.facts.is_local and found.facts.domain == "example.org"
 
 
 def test_the_tag_is_a_fact(guard: RelayGuard) -> None:
@@ -138,14 +141,14 @@ def test_t_relay_05_a_u_label_is_its_a_label(tmp_path: Path) -> None:
 def test_a_routed_domain_is_taken_without_a_mailbox(guard: RelayGuard) -> None:
     found = rcpt(guard, "<anything@void.example>")
     assert isinstance(found, Destination)
-    assert (found.route, found.account, found.facts.is_local) == ("discard", None, False)
+    assert (found.ends[0].route, found.ends[0].account, found.facts.is_local) == ("discard", None, False)
     assert rcpt(guard, "<x@sub.void.example>") is RELAY_DENIED
 
 
 def test_a_relay_domain_is_taken_from_anybody_and_goes_on(guard: RelayGuard) -> None:
     found = rcpt(guard, "<anything@gateway.example>")
     assert isinstance(found, Destination)
-    assert (found.route, found.account, found.facts.is_local) == ("relay", None, False)
+    assert (found.ends[0].route, found.ends[0].account, found.facts.is_local) == ("relay", None, False)
 
 
 def test_t_relay_01_a_route_for_all_domains_opens_no_relay(tmp_path: Path) -> None:
@@ -156,5 +159,5 @@ def test_t_relay_01_a_route_for_all_domains_opens_no_relay(tmp_path: Path) -> No
 
 def test_who_has_logged_in_may_send_anywhere(guard: RelayGuard) -> None:
     path, _ = parse_rcpt(b"TO:<x@outside.example>", extended=True, smtputf8=False)
-    found = guard.destination(path, Identity(AccountId("a1"), "alice@example.org"))
-    assert isinstance(found, Destination) and found.route == "relay"
+    found = guard.destination(path, Identity(AccountId("a1"), "alice@example.org"), STRANGER)
+    assert isinstance(found, Destination) and found.ends[0].route == "relay"
