@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from mailward.app.memory import before_forking
 from mailward.model.errors import ConfigError
 
 HEARTBEAT_S = 1.0
@@ -88,6 +89,7 @@ class Supervisor:
         for handled in HANDLED:
             signal.signal(handled, lambda *_: None)
         self._selector.register(wakeup_read, selectors.EVENT_READ)
+        before_forking()
         for role in self._roles:
             self._start(role)
         while self._workers or (self._restarts and self._stopping_since is None):

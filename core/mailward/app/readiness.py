@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mailward.app.config import Config
 from mailward.app.config_file import load_config
-from mailward.app.filters import load_filters
+from mailward.app.filters import Filters, load_filters
 from mailward.model.errors import ConfigError
 from mailward.net.tls import server_context
 
@@ -26,7 +26,7 @@ def ready_config(path: Path) -> Config:
     return config
 
 
-def check_ready(config: Config) -> None:
+def check_ready(config: Config) -> Filters:
     """Refuse what others could read or write (T-PRIV-04) and what cannot be used, and say so before any mail is taken."""
     if not config.data.is_dir():
         raise ConfigError(f"the data folder {config.data} does not exist; make it, or run mailward quickstart")
@@ -37,7 +37,7 @@ def check_ready(config: Config) -> None:
     if config.tls.key.stat().st_mode & 0o077:
         raise ConfigError(f"the private key {config.tls.key} is open to others; run: chmod 600 {config.tls.key}")
     server_context(config.tls.certificate, config.tls.key)
-    load_filters(config)
+    return load_filters(config)
 
 
 def settings_waiting(running: Config, wanted: Config) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ from mailward.app.build.smtp import SmtpRole, SmtpShared
 from mailward.app.config import SMTP_PROTOCOLS, Config
 from mailward.app.config_file import load_config
 from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, reload_signal_heeded
+from mailward.app.filters import Filters, load_filters
+from mailward.app.memory import give_back_what_is_free
 from mailward.app.readiness import check_ready, ready_config, reloaded, settings_waiting
 from mailward.app.serving import serving_lock
 from mailward.app.sockets import listen
@@ -37,7 +39,7 @@ _PROTOCOLS_OF_A_WORKER = 3
 _OTHER_FILES = 250
 """Spool, store, databases, sockets between the processes."""
 
-Make = Callable[[Config, Sequence[BoundListener]], WorkerRole]
+Make = Callable[[Config, Filters, Sequence[BoundListener]], WorkerRole]
 
 
 def serve(config_file: Path) -> int:
@@ -48,37 +50,39 @@ def serve(config_file: Path) -> int:
     bound = [(listener, listen(listener, user)) for listener in config.listeners]
     if user is not None:
         drop_privileges(user)
-    check_ready(config)
+    filters = check_ready(config)
     with serving_lock(config):
-        return _supervisor(config, bound).run()
+        return _supervisor(config, filters, bound).run()
 
 
-def _supervisor(config: Config, bound: Sequence[BoundListener]) -> Supervisor:
+def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]) -> Supervisor:
+    """filters: made before all workers, which so share their memory."""
     running = config  # a worker that is started again starts with what the last reload brought
 
     def check_reload() -> None:
-        nonlocal running
+        nonlocal running, filters
         wanted = ready_config(config.path)
         waiting = settings_waiting(config, wanted)
         if waiting:
             log.warning("changed settings wait for a restart", settings=", ".join(waiting))
         running = reloaded(config, wanted)
+        filters = load_filters(running)
 
     def worker(name: str, make: Make, *protocols: str) -> RoleSpec:
         """protocols: of the listeners that are its own."""
-        return RoleSpec(name, lambda lifeline: _run(name, lifeline, running, bound, protocols, make))
+        return RoleSpec(name, lambda lifeline: _run(name, lifeline, running, filters, bound, protocols, make))
 
     known = KnownSources()
     shared = SmtpShared(config, known)
 
     def smtp(seat: int) -> RoleSpec:
-        return worker("smtp", lambda config, own: SmtpRole(config, own, shared, seat), *SMTP_PROTOCOLS)
+        return worker("smtp", lambda config, filters, own: SmtpRole(config, filters, own, shared, seat), *SMTP_PROTOCOLS)
 
     roles = [
-        worker("auth", lambda config, _: AuthRole(config, known)),
+        worker("auth", lambda config, filters, _: AuthRole(config, filters, known)),
         *(smtp(seat) for seat in range(config.smtp_processes)),
-        worker("access", lambda config, own: AccessRole(config, own, known), "imap", "pop3"),
-        worker("queue", lambda config, _: QueueRole(config)),
+        worker("access", lambda config, filters, own: AccessRole(config, filters, own, known), "imap", "pop3"),
+        worker("queue", lambda config, filters, _: QueueRole(config, filters)),
     ]
     for listener, _ in bound:
         log.info("listening", listener=listener.name, protocol=listener.protocol, at=str(listener))
@@ -104,14 +108,21 @@ def _allow_open_files(config: Config) -> None:
 
 
 def _run(
-    name: str, lifeline: Lifeline, config: Config, bound: Sequence[BoundListener], protocols: Collection[str], make: Make
+    name: str,
+    lifeline: Lifeline,
+    config: Config,
+    filters: Filters,
+    bound: Sequence[BoundListener],
+    protocols: Collection[str],
+    make: Make,
 ) -> None:
+    give_back_what_is_free()
     _close_others(bound, protocols)
     own = [pair for pair in bound if pair[0].protocol in protocols]
-    uvloop.run(_main(name, lifeline, config, own, make))
+    uvloop.run(_main(name, lifeline, config.path, lambda: make(config, filters, own)))
 
 
-async def _main(name: str, lifeline: Lifeline, config: Config, own: Sequence[BoundListener], make: Make) -> None:
+async def _main(name: str, lifeline: Lifeline, path: Path, make: Callable[[], WorkerRole]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -119,9 +130,9 @@ async def _main(name: str, lifeline: Lifeline, config: Config, own: Sequence[Bou
     os.set_blocking(lifeline.parent_fd, False)
     loop.add_reader(lifeline.parent_fd, _supervisor_gone, loop, lifeline.parent_fd, stop)
     beat = asyncio.create_task(_beat(lifeline.alive_fd))
-    role = make(config, own)
+    role = make()
     await role.start()
-    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(role, config.path))
+    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(role, path))
     reload_signal_heeded()
     log.info("worker ready", role=name)
     try:

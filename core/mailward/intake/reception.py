@@ -22,6 +22,7 @@ from mailward.intake.binary import is_in_lines, write_in_lines
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, core_refusal, record_budget, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
+from mailward.intake.room import Room
 from mailward.intake.scheduling import untimely
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
@@ -72,7 +73,7 @@ class Desk:
     authenticator, rights: for submission. on_committed: told of each item once it is durable. free_octets: free space where the
     spool lies; under `least_free_octets` MAIL gets 452. allowances: how much may be sent in an hour.
     null_recipients: of one message from the null reverse-path, 0 for any number. account_priority: the
-    highest a user may ask for. verifier: of strangers' recipients elsewhere.
+    highest a user may ask for. verifier: of strangers' recipients elsewhere. room: for the messages that are judged.
     """
 
     hostname: str
@@ -92,6 +93,7 @@ class Desk:
     account_priority: int = 0
     verifier: RecipientVerifier | None = None
     recorded: Rates = field(default_factory=record_budget)
+    room: Room = field(default_factory=Room)
 
 
 @dataclass(slots=True)
@@ -296,11 +298,12 @@ class Reception:
             if transaction.write_error is not None:
                 raise transaction.write_error
             lines = event.lines
-            if transaction.envelope.parameters.body is BodyType.BINARY_MIME and not is_in_lines(lines):
-                lines = await self._convert(transaction, transaction.incoming, lines)
-            answer, item = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))
-            if item is not None:
-                await transaction.incoming.commit(item)
+            async with self._desk.room.with_place_for(event.size_octets):
+                if transaction.envelope.parameters.body is BodyType.BINARY_MIME and not is_in_lines(lines):
+                    lines = await self._convert(transaction, transaction.incoming, lines)
+                answer, item = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))
+                if item is not None:
+                    await transaction.incoming.commit(item)
         except BaseException:
             transaction.incoming.abort()
             raise

@@ -53,7 +53,7 @@ class SmtpSettings:
     patience: PatienceLimits = field(default_factory=PatienceLimits)
     handshake_s: float = 10.0
     tarpit_s: float = 1.0
-    buffer_octets: int = 256 * 1024
+    buffer_octets: int = 64 * 1024
     proxies: tuple[Network, ...] = ()
     xclient_from: tuple[Network, ...] = ()
     greet_delay_s: float = 0.0

@@ -132,6 +132,8 @@ class Incoming:
         except asyncio.CancelledError:
             done.add_done_callback(self._forsaken)
             raise
+        finally:
+            self._give_back()
 
     def _sync_and_submit(self, job: Commit) -> None:
         """The large file first, on a thread of its own, so that it holds up nobody else's commit."""
@@ -152,7 +154,13 @@ class Incoming:
         if not self._ended:
             self._ended = True
             self._chunks = []
+            self._give_back()
             self._drop_part()
+
+    def _give_back(self) -> None:
+        """The memory that a map of the message takes; who still reads it gets it from the file again."""
+        if isinstance(self._octets, mmap.mmap):
+            self._octets.madvise(mmap.MADV_DONTNEED)
 
     def _open(self, item: QueueItem) -> dict[int, OpenRecipient]:
         return {n: OpenRecipient(recipient.route, waiting=self._kept) for n, recipient in enumerate(item.recipients)}

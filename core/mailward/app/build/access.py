@@ -7,7 +7,7 @@ from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.session import Desk as Pop3Desk
 from mailward.app.build.common import BoundListener, admissions_of, tls_contexts
 from mailward.app.config import Config
-from mailward.app.filters import load_filters
+from mailward.app.filters import Filters, load_filters
 from mailward.app.judging import PluginServices
 from mailward.app.watching import Watchers
 from mailward.disk import Disk
@@ -28,13 +28,13 @@ from mailward.store.embedded import EmbeddedStore
 class AccessRole:
     """Serves mail over IMAP and POP3."""
 
-    def __init__(self, config: Config, bound: Sequence[BoundListener], known: KnownSources) -> None:
+    def __init__(self, config: Config, filters: Filters, bound: Sequence[BoundListener], known: KnownSources) -> None:
         """known: from where people have logged in."""
         self._config = config
         self._known = known
         self._bound = bound
         self._services = PluginServices(config)
-        self._chain = self._make_chain(config)
+        self._chain = self._make_chain(filters)
         self._events = Events(lambda: self._chain)
         self._authenticator = RemoteAuthenticator(config.auth_socket)
         self._hints = Hints(config.data / "hints")
@@ -44,8 +44,7 @@ class AccessRole:
         self._revoking = Revoking(self._authenticator, self._listeners)
         self._contexts = tls_contexts([listener for listener, _ in bound], config)
 
-    def _make_chain(self, config: Config) -> Chain:
-        filters = load_filters(config)
+    def _make_chain(self, filters: Filters) -> Chain:
         return chain_of(filters.policies["inbound"], filters.host, self._services.of)
 
     async def start(self) -> None:
@@ -79,7 +78,7 @@ class AccessRole:
 
     def reload(self, config: Config) -> None:
         """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
-        chain = self._make_chain(config)
+        chain = self._make_chain(load_filters(config))
         renew_certificates(self._contexts.values(), config.tls.certificate, config.tls.key)
         self._chain = chain
 

@@ -1,7 +1,7 @@
 """The wiring of the process that checks logins."""
 
 from mailward.app.config import Config
-from mailward.app.filters import load_filters
+from mailward.app.filters import Filters, load_filters
 from mailward.app.judging import PluginServices
 from mailward.auth.acquaintances import Acquaintances
 from mailward.auth.authenticator import ChainAuthenticator
@@ -20,21 +20,20 @@ from mailward.services.kv import SqliteKeyValue
 class AuthRole:
     """Checks logins for all protocols; the only role that reads passwords, app passwords and what proves a second factor."""
 
-    def __init__(self, config: Config, known: KnownSources) -> None:
+    def __init__(self, config: Config, filters: Filters, known: KnownSources) -> None:
         """known: what is told of each login that is accepted."""
         self._store = CredentialStore(config.directory_file)
         self._passwords = PasswordChecker()
         kept = KeptCredentials(self._store, self._passwords, SystemClock(), known)
         self._services = PluginServices(config, kept)
-        self._logins = self._make_logins(config)
+        self._logins = self._make_logins(filters)
         self._events = Events(lambda: self._logins.chain)
         self._remembered = SqliteKeyValue(config.data / "logins.sqlite")
         acquaintances = Acquaintances(self._remembered)
         chain = LoginChain(lambda: self._logins, self._events.login_ended, kept, acquaintances=acquaintances, known=known)
         self._server = AuthServer(config.auth_socket, ChainAuthenticator(chain, kept), chain)
 
-    def _make_logins(self, config: Config) -> Logins:
-        filters = load_filters(config)
+    def _make_logins(self, filters: Filters) -> Logins:
         return Logins(filters.policies["access"], filters.host, self._services.of)
 
     async def start(self) -> None:
@@ -42,7 +41,7 @@ class AuthRole:
 
     def reload(self, config: Config) -> None:
         """Attempts under way keep the old plugins. Raises ConfigError, and then nothing has changed."""
-        self._logins = self._make_logins(config)
+        self._logins = self._make_logins(load_filters(config))
 
     async def stop(self) -> None:
         await self._server.close()

@@ -4,7 +4,7 @@ import os
 
 from mailward.app.build.common import Delivering
 from mailward.app.config import Config
-from mailward.app.filters import load_filters
+from mailward.app.filters import Filters, load_filters
 from mailward.app.judging import PluginServices
 from mailward.app.relaying import make_relay
 from mailward.delivery.control import QueueControl
@@ -20,10 +20,10 @@ from mailward.services.clock import SystemClock
 class QueueRole:
     """Relays what is for others, finishes what a dead or failed worker left in the spool, and answers `mailward queue`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, filters: Filters) -> None:
         self._config = config
         self._services = PluginServices(config)
-        self._rules = self._make_rules(config)
+        self._rules = self._make_rules(filters)
         self._events = Events(lambda: self._rules.chain)
         self._directory = Directory(config.directory_file)
         self._delivering = delivering = Delivering(config, f"queue{os.getpid()}", self._directory)
@@ -42,8 +42,7 @@ class QueueRole:
         control = QueueControl(spool, delivering.agenda, decisions, delivering.mda, clock)
         self._calls = QueueServer(config.queue_socket, control)
 
-    def _make_rules(self, config: Config) -> Relays:
-        filters = load_filters(config)
+    def _make_rules(self, filters: Filters) -> Relays:
         return Relays(filters.policies["outbound"], filters.host, self._services.of)
 
     async def start(self) -> None:
@@ -52,7 +51,7 @@ class QueueRole:
 
     def reload(self, config: Config) -> None:
         """Attempts under way keep the old rules. Raises ConfigError, and then nothing has changed."""
-        self._rules = self._make_rules(config)
+        self._rules = self._make_rules(load_filters(config))
 
     async def stop(self) -> None:
         await self._calls.close()

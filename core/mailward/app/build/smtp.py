@@ -10,7 +10,7 @@ import structlog
 
 from mailward.app.build.common import BoundListener, Delivering, admissions_of, tls_contexts
 from mailward.app.config import SMTP_PROTOCOLS, Config
-from mailward.app.filters import load_filters
+from mailward.app.filters import Filters, load_filters
 from mailward.app.judging import PluginServices, make_judge
 from mailward.app.relaying import make_questions
 from mailward.directory import Directory
@@ -91,14 +91,14 @@ class SmtpRole:
     One of several processes that do so. seat: which of them.
     """
 
-    def __init__(self, config: Config, bound: Sequence[BoundListener], shared: SmtpShared, seat: int) -> None:
+    def __init__(self, config: Config, filters: Filters, bound: Sequence[BoundListener], shared: SmtpShared, seat: int) -> None:
         shared.seats.take(seat)
         _renew_if_possible(shared.contexts.values(), config)
         self._config = config
         self._shared = shared
         self._bound = bound
         self._services = PluginServices(config)
-        self._judges = self._make_judges(config)
+        self._judges = self._make_judges(filters)
         self._directory = Directory(config.directory_file)
         self._authenticator = RemoteAuthenticator(config.auth_socket)
         self._blocking = BlockingPool(2)  # the core's own, so that no plugin's stuck thread can hold up a reply
@@ -162,13 +162,12 @@ class SmtpRole:
 
     def reload(self, config: Config) -> None:
         """Transactions under way keep the old judge. Raises ConfigError, and then nothing has changed."""
-        judges = self._make_judges(config)
+        judges = self._make_judges(load_filters(config))
         renew_certificates(self._shared.contexts.values(), config.tls.certificate, config.tls.key)
         self._judges = judges
 
-    def _make_judges(self, config: Config) -> dict[Role, Judge]:
-        filters = load_filters(config)
-        return {role: make_judge(config, filters, self._services, role) for role in Role}
+    def _make_judges(self, filters: Filters) -> dict[Role, Judge]:
+        return {role: make_judge(self._config, filters, self._services, role) for role in Role}
 
     async def stop(self) -> None:
         await self._watching.close()

@@ -1,0 +1,27 @@
+"""How little memory do the processes of the server take? What they are forked from is shared, and what is free goes back."""
+
+import contextlib
+import ctypes
+import gc
+
+_M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
+"""mallopt(3), of glibc."""
+_TRIM_OCTETS = 1 << 20
+
+
+def before_forking() -> None:
+    """Collections of garbage write into every object they look at: from here on they look at younger ones only, so that what
+    was there before stays shared."""
+    gc.collect()
+    gc.freeze()
+
+
+def give_back_what_is_free() -> None:
+    """One heap for all threads, of which only one runs at a time anyway, and no end of it is kept that is free.
+
+    glibc would keep a heap for each thread that ever read a large message.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_ARENA_MAX, 1)
+        libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_OCTETS)

@@ -1,0 +1,85 @@
+"""Messages wait for room before they are judged, and small ones do not."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from mailward.intake.room import SMALL_OCTETS, Room
+
+LARGE = SMALL_OCTETS + 1
+
+
+async def settle() -> None:
+    """Until every task has come as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class Judging:
+    """Messages that are judged until they are let go."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.inside: list[str] = []
+        self._ends: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def begin(self, name: str, octets: int) -> None:
+        self._ends[name] = asyncio.Event()
+        self._tasks[name] = asyncio.create_task(self._judge(name, octets))
+        await settle()
+
+    async def _judge(self, name: str, octets: int) -> None:
+        async with self._room.with_place_for(octets):
+            self.inside.append(name)
+            await self._ends[name].wait()
+            self.inside.remove(name)
+
+    async def end(self, name: str) -> None:
+        self._ends[name].set()
+        await settle()
+
+    async def cancel(self, name: str) -> None:
+        self._tasks[name].cancel()
+        await settle()
+
+
+async def test_only_so_many_octets_are_judged_at_once() -> None:
+    judging = Judging(Room(3 * LARGE))
+    for name in "abcd":
+        await judging.begin(name, LARGE)
+    assert judging.inside == ["a", "b", "c"]
+    await judging.end("b")
+    assert judging.inside == ["a", "c", "d"]
+
+
+async def test_a_small_message_waits_for_nobody() -> None:
+    judging = Judging(Room(LARGE))
+    await judging.begin("a", LARGE)
+    await judging.begin("b", SMALL_OCTETS)
+    assert judging.inside == ["a", "b"]
+
+
+async def test_a_message_larger_than_the_room_has_it_for_itself_and_is_not_passed() -> None:
+    judging = Judging(Room(2 * LARGE))
+    await judging.begin("a", LARGE)
+    await judging.begin("huge", 100 * LARGE)
+    await judging.begin("b", LARGE)
+    assert judging.inside == ["a"]
+    await judging.end("a")
+    assert judging.inside == ["huge"]
+    await judging.end("huge")
+    assert judging.inside == ["b"]
+
+
+async def test_who_gives_up_waiting_or_fails_leaves_no_place_taken() -> None:
+    room = Room(LARGE)
+    judging = Judging(room)
+    await judging.begin("a", LARGE)
+    await judging.begin("b", LARGE)
+    await judging.begin("c", LARGE)
+    await judging.cancel("b")  # while it waits
+    await judging.cancel("a")  # while it is judged
+    assert judging.inside[-1] == "c"
+    await judging.end("c")
+    async with AsyncExitStack() as stack, asyncio.timeout(30):
+        await stack.enter_async_context(room.with_place_for(LARGE))
