@@ -17,10 +17,11 @@ import imap
 import parse
 import profiling
 import queue_start
+import relay
 import smtp
 from measure import Report
 
-COMPARED = {"smtp": smtp.run, "imap": imap.run}
+COMPARED = {"smtp": smtp.run, "imap": imap.run, "relay": relay.run}
 PARTS = ("parse", "queue", *COMPARED)
 
 
@@ -29,6 +30,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"which: {', '.join(PARTS)} (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each cell is measured on each server (default 3)")
     parser.add_argument("--items", type=int, default=100_000, help="how long the queue is in the part queue (default 100000)")
+    parser.add_argument(
+        "--full", action="store_true", help=f"relay {relay.FULL.messages} messages to {relay.FULL.destinations} destinations"
+    )
     parser.add_argument("--json", action="store_true", help=f"an object a line in place of tables; {' and '.join(COMPARED)} only")
     parser.add_argument("--profile", action="store_true", help="not how fast smtp is, but what takes its time")
     options = parser.parse_args()
@@ -54,6 +58,8 @@ def main() -> None:
             parse.run(options.rounds)
         elif part == "queue":
             queue_start.run(options.rounds, options.items)
+        elif part == "relay":
+            relay.run(options.rounds, report, relay.FULL if options.full else relay.USUAL)
         else:
             COMPARED[part](options.rounds, report)
 

@@ -82,6 +82,13 @@ def postfix_discard() -> Iterator[Side]:
 
 
 @contextlib.contextmanager
+def postfix_for_relaying(next_port: int) -> Iterator[tuple[int, int]]:
+    """Its port and its first process. It relays everything to a port on loopback, and takes mail no slower when its queue is full."""
+    with postfix(next_port, *_POSTFIX, "in_flow_delay = 0") as made:
+        yield made.port, _master(made)
+
+
+@contextlib.contextmanager
 def postfix_maildir() -> Iterator[Side]:
     """Its virtual delivery agent; a message counts as readable once its file is in the Maildir, without any IMAP."""
     with _folder("mailward-maildir-") as folder:

@@ -20,6 +20,7 @@ from mailward.delivery.lanes import Waiting
 from mailward.delivery.ports import Decisions, Hop, Rules
 from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Batch, Results
+from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render_pieces
@@ -32,6 +33,8 @@ from mailward.queue.item import QueueItem
 from mailward.queue.schedule import FIRST_DELAY_S
 from mailward.queue.spool import NotHere, Spool
 
+TOGETHER = 100
+"""Batches whose common failure is noted in one go."""
 ONE_TOO_MANY_S = 1.0
 """When a host refuses one more connection than those that work, what was to go over it waits so long for one of these."""
 
@@ -66,6 +69,7 @@ class Attempts:
         self._decisions = decisions
         self._clock = clock
         self._attempted = attempted
+        self._beginning = Together(self._begin)
         self._talks: set[asyncio.Task[Attempt]] = set()
 
     def interrupt(self) -> None:
@@ -83,7 +87,7 @@ class Attempts:
         cannot be made.
         """
         try:
-            begun = await asyncio.to_thread(self._begin, waiting)
+            begun = await self._beginning.ask(waiting)
         except Exception:
             log.exception("attempt not begun", id=waiting.id, domain=waiting.domain)
             _again(waiting)
@@ -100,16 +104,22 @@ class Attempts:
 
     async def fail(self, sharing: Sequence[Waiting], fate: Fate) -> None:
         """What waits for a next hop that could not be reached shares that failure."""
-        for waiting in sharing:
-            item = waiting.item or await asyncio.to_thread(self._item, waiting)
-            if item is None:
-                continue
-            batch = Batch(waiting.agenda, item, waiting.domain, waiting.indexes)
-            try:
-                await self._results.end(batch, dict.fromkeys(batch.indexes, fate))
-            except Exception:
-                log.exception("relaying failed unforeseen", id=item.id, domain=batch.domain)
-                await self._failed_unforeseen(batch)
+        for start in range(0, len(sharing), TOGETHER):
+            some = sharing[start : start + TOGETHER]
+            items = await asyncio.to_thread(self._items, some)
+            failed = [
+                Batch(waiting.agenda, item, waiting.domain, waiting.indexes)
+                for waiting, item in zip(some, items, strict=True)
+                if item is not None
+            ]
+            await asyncio.gather(*(self._fail(batch, fate) for batch in failed))
+
+    async def _fail(self, batch: Batch, fate: Fate) -> None:
+        try:
+            await self._results.end(batch, dict.fromkeys(batch.indexes, fate))
+        except Exception:
+            log.exception("relaying failed unforeseen", id=batch.item.id, domain=batch.domain)
+            await self._failed_unforeseen(batch)
 
     async def _made(
         self,
@@ -180,23 +190,32 @@ class Attempts:
 
     # In a thread
 
-    def _begin(self, waiting: Waiting) -> tuple[Batch, bytes | Fate] | None:
-        """The journal knows of the attempt, the decision record is kept, the octets are there; or why they are not.
+    def _begin(self, some: Sequence[Waiting]) -> list[tuple[Batch, bytes | Fate] | None]:
+        """The journal knows of the attempts, the decision records are kept, the octets are there; or why they are not.
 
-        The record is kept before, so that after the reply nothing but the journal stands between the peer's 250 and our mark.
+        The records are kept before, so that after the reply nothing but the journal stands between the peer's 250 and our mark.
         """
-        item = waiting.item or self._item(waiting)
-        if item is None:
-            return None
-        allowed = self._spool.begin_attempts([(item.id, index) for index in waiting.indexes])
-        begun = tuple(index for index in waiting.indexes if (item.id, index) in allowed)
-        if not begun:  # held, dropped or under way meanwhile
-            return None
-        batch = Batch(waiting.agenda, item, waiting.domain, begun)
+        items = self._items(some)
+        allowed = self._spool.begin_attempts(
+            [(item.id, index) for item, waiting in zip(items, some, strict=True) if item for index in waiting.indexes]
+        )
+        batches: list[Batch | None] = []
+        for item, waiting in zip(items, some, strict=True):
+            begun = tuple(index for index in waiting.indexes if (waiting.id, index) in allowed)
+            # None of them: held, dropped or under way meanwhile.
+            batches.append(Batch(waiting.agenda, item, waiting.domain, begun) if item and begun else None)
         try:
-            self._decisions.add(item.decision)
+            self._decisions.add_all([(batch.item.decision, ()) for batch in batches if batch])
+        except StorageError as error:
+            problem = local_problem(str(error))
+            return [(batch, problem) if batch else None for batch in batches]
+        return [self._rendered(batch) if batch else None for batch in batches]
+
+    def _rendered(self, batch: Batch) -> tuple[Batch, bytes | Fate] | None:
+        item = batch.item
+        try:
             received = self._spool.octets(item.id)
-            edited = render_pieces(received, (*item.edits, *item.recipients[begun[0]].edits))
+            edited = render_pieces(received, (*item.edits, *item.recipients[batch.indexes[0]].edits))
             return batch, b"".join((item.trace.encode("utf-8"), *edited))
         except NotHere:
             return None
@@ -205,6 +224,9 @@ class Attempts:
                 return batch, local_problem(str(error))
             set_aside(self._spool, item.id, error)
             return None
+
+    def _items(self, some: Sequence[Waiting]) -> list[QueueItem | None]:
+        return [waiting.item or self._item(waiting) for waiting in some]
 
     def _item(self, waiting: Waiting) -> QueueItem | None:
         """None when it is gone, damaged, or cannot be read now and is planned again."""

@@ -4,7 +4,6 @@ The end of a recipient is marked right after the reply, before anything else is 
 sends at most the messages under way a second time (T-Q-10), and never one that is marked (T-Q-11).
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,10 +13,12 @@ import structlog
 from mailward.api.services import Clock
 from mailward.delivery.fate import Fate
 from mailward.delivery.ports import Decisions, Reports
+from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import ForwardPath
-from mailward.model.decision import LaterEvent, utc_text
+from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.errors import StorageError
+from mailward.model.ids import QueueId
 from mailward.protocol.smtp.outgoing import Result
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueueItem
@@ -68,6 +69,8 @@ class Results:
         self._give_up_after_s = give_up_after_s
         self._delay_notice_after_s = delay_notice_after_s
         self._chance = chance
+        self._finishing = Together(self._finish)
+        self._recording = Together(self._add_events)
 
     async def end(self, batch: Batch, fates: dict[int, Fate]) -> None:
         """Journal what became of each recipient: first those that are through, then those that never will be, then the rest."""
@@ -77,7 +80,7 @@ class Results:
         accepted = of[Result.ACCEPTED]
         told = [n for n in accepted if _is_relaying_told(item, n, fates[n])]
         if through := [n for n in accepted if n not in told]:
-            await asyncio.to_thread(self._spool.finish, [(item.id, index, fates[index].text) for index in through])
+            await self._finishing.ask([(item.id, index, fates[index].text) for index in through])
         if told:
             await self._tell_relayed(batch, told, fates, now)
         given_up = [index for index in of[Result.TEMPORARY] if self._is_given_up(item, index, now)]
@@ -114,12 +117,12 @@ class Results:
             await self._reports.tell(batch.item, "relayed", {index: fates[index] for index in told}, now)
         except StorageError as error:
             log.error("report not sent", id=batch.item.id, problem=str(error))
-        await asyncio.to_thread(self._spool.finish, [(batch.item.id, index, fates[index].text) for index in told])
+        await self._finishing.ask([(batch.item.id, index, fates[index].text) for index in told])
 
     async def _tell_failed(self, batch: Batch, lost: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
         """The report is certain before the recipients are marked; a crash in between tells the sender twice, not never."""
         await self._reports.tell(batch.item, "failed", {index: fates[index] for index in lost}, now)
-        await asyncio.to_thread(self._spool.finish, [(batch.item.id, index, fates[index].text) for index in lost])
+        await self._finishing.ask([(batch.item.id, index, fates[index].text) for index in lost])
 
     async def _tell_late(self, batch: Batch, waiting: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
         available_at = batch.item.available_at
@@ -170,9 +173,19 @@ class Results:
         at = utc_text(self._clock.now())
         events = tuple(LaterEvent(at, item.recipients[index].forward_path, text) for index, text in texts.items())
         try:
-            await asyncio.to_thread(self._decisions.add, item.decision, events)
+            await self._recording.ask((item.decision, events))
         except StorageError as error:
             log.warning("decision events lost", id=item.id, problem=str(error))
+
+    # In a thread
+
+    def _finish(self, several: Sequence[Sequence[tuple[QueueId, int, str]]]) -> Sequence[None]:
+        self._spool.finish([one for some in several for one in some])
+        return [None] * len(several)
+
+    def _add_events(self, several: Sequence[tuple[DecisionRecord, tuple[LaterEvent, ...]]]) -> Sequence[None]:
+        self._decisions.add_all(several)
+        return [None] * len(several)
 
 
 def _is_relaying_told(item: QueueItem, index: int, fate: Fate) -> bool:
