@@ -31,6 +31,8 @@ need opendkim opendkim
 need haproxy haproxy
 need openssl openssl
 need npm npm
+need gcc gcc
+[ -e /usr/include/stdio.h ] || { printf '  %-14s missing (Debian package %s)\n' 'C headers' libc6-dev; missing="$missing libc6-dev"; }
 need setpriv util-linux
 [ "$(id -u)" != 0 ] || need debootstrap debootstrap
 if perl -MNet::SSLeay -e 1 2>/dev/null; then
