@@ -53,24 +53,25 @@ class Agenda:
             adoption = self._spool.adopt()
         for report in adoption.reports:
             log.error("spool damaged", file=report.name, problem=report.text, kept=report.kept)
+        now = self._clock.now()
         for queue_id in adoption.items:
             for index, state in self._spool.open_recipients(queue_id).items():
                 if state.hold_reason:
                     log.error("held", id=queue_id, index=index, reason=state.hold_reason)
-                self._plan(queue_id, index, state)
+                self._plan(queue_id, index, state, now)
         return adoption.is_more
 
     def plan(self, queue_id: QueueId, index: int) -> None:
         """Go by what the journal says now, when somebody has changed it: released, or due at once."""
         state = self._spool.open_recipients(queue_id).get(index)
         if state is not None and state.waiting:
-            self._plan(queue_id, index, state)
+            self._plan(queue_id, index, state, self._clock.now())
 
-    def _plan(self, queue_id: QueueId, index: int, state: OpenRecipient) -> None:
+    def _plan(self, queue_id: QueueId, index: int, state: OpenRecipient, now: datetime) -> None:
         if not state.hold_reason:
             # One that never came to its end has no time of its own: the others must not wait for it, nor it for them.
             at = datetime.fromisoformat(state.next_at) if state.next_at and not state.begun else None
-            self.again(queue_id, index, state.route, 0.0 if at is None else remaining_s(self._clock.now(), at))
+            self.again(queue_id, index, state.route, 0.0 if at is None else remaining_s(now, at))
 
     def again(self, queue_id: QueueId, index: int, route: str, delay_s: float) -> None:
         """Let a recipient be due after so many seconds."""

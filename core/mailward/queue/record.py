@@ -50,8 +50,7 @@ class Header(NamedTuple):
     body_crc: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One whole record of a segment. offset: of its header. end: of the octet after it.
 
     body_octets, body_crc: of the message; for LARGE the message is not between offset and end.
