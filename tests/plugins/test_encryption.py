@@ -26,7 +26,7 @@ from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.relays import Relays
 from mailward.policy import Direction, Policy, RecipientFacts, load_preset
 from mailward.testing import FakeClock, FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets
-from mailward.testing.fakes import RunDirectly
+from mailward.testing.fakes import RunDirectly, SentMail
 from mailward.testing.policies import made_policy
 from mailward_plugins.encryption import inspect_mail
 from mailward_plugins.encryption.rules import level_of
@@ -43,7 +43,9 @@ TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 def services(_: str) -> Services:
     credentials: Credentials = FakeCredentials()
-    return Services(FakeZone(), FakeClock(), MemoryKeyValue(), MemoryLog(), RunDirectly(), MemorySecrets(), credentials)
+    return Services(
+        FakeZone(), FakeClock(), MemoryKeyValue(), MemoryLog(), RunDirectly(), MemorySecrets(), credentials, SentMail()
+    )
 
 
 def session(role: Role = Role.MX, tls: TlsFacts | None = None) -> SessionView:
@@ -142,6 +144,13 @@ async def test_a_user_may_let_mail_go_without_tls_where_the_admin_heeds_that(hee
     policy, host = made_policy("outbound", ["encryption"], {"encryption": settings}, {})
     relaying = Relaying(QueueId("a" * 16), "bank.example", "submission", "a@b.example", "a@b.example", (), tls_optional=True)
     assert (await Relays(policy, host, services).tls_requirement(relaying)).level is level
+
+
+async def test_t_tls_24_a_report_goes_though_tls_fails_whatever_is_said_of_users() -> None:
+    """RFC 8460 section 3."""
+    policy, host = made_policy("outbound", ["encryption"], {"encryption": {"domains": DOMAINS, "heed_senders": False}}, {})
+    relaying = Relaying(QueueId("a" * 16), "bank.example", "report", "", "", (), tls_optional=True)
+    assert (await Relays(policy, host, services).tls_requirement(relaying)).level is TlsLevel.OPPORTUNISTIC
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from mailward.api import (
     CommandAnswer,
     PolicyType,
-    Relaying,
-    RelayingAttempt,
     ServerCall,
     Services,
     TlsLevel,
@@ -21,14 +19,13 @@ from mailward.api import (
     TlsResult,
     TlsSession,
 )
-from mailward.model.ids import QueueId
 from mailward.model.tls import NO_POLICY
 from mailward.services.kv import SqliteKeyValue
 from mailward.testing import FakeClock, MemoryKeyValue
 from mailward_plugins.tlsrpt import collect_commands, history, on_attempt
 from mailward_plugins.tlsrpt.forecast import forecast
 from mailward_plugins.tlsrpt.settings import TlsrptSettings
-from support.plugin_services import services
+from support.plugin_services import attempt, services
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 DAY = date(2026, 11, 27)
@@ -46,14 +43,6 @@ CLEAR = TlsSession(
 NAMELESS = replace(GOOD, mx_host="mx3.example.net", unproven="its certificate has expired")
 STS = TlsPolicy(PolicyType.STS, "example.net", ("version: STSv1", "mode: enforce"), ("*.example.net",))
 REFUSED = TlsSession(STS, "mx4.example.net", "192.0.2.4", "198.51.100.1", None, TlsResult.CERTIFICATE_EXPIRED, "it has expired")
-
-
-def attempt(
-    *sessions: TlsSession, domain: str = "example.net", at: datetime = NOON, tls_optional: bool = False
-) -> RelayingAttempt:
-    path = (f"b@{domain}",)
-    relaying = Relaying(QueueId("a" * 16), domain, "submission", "a@example.org", "a@example.org", path, tls_optional)
-    return RelayingAttempt(relaying, at, sessions, ())
 
 
 async def kept(kv: MemoryKeyValue | SqliteKeyValue, since: date = DAY, until: date = DAY) -> list[history.Row]:

@@ -6,13 +6,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from mailward.api import Address, EnvelopeView, Evidence, Facts, Finding, ReversePath, Role, Services, SessionView
-from mailward.model.ids import new_session_id
+from mailward.api import (
+    Address,
+    EnvelopeView,
+    Evidence,
+    Facts,
+    Finding,
+    Relaying,
+    RelayingAttempt,
+    ReversePath,
+    Role,
+    Services,
+    SessionView,
+    TlsSession,
+)
+from mailward.model.ids import QueueId, new_session_id
 from mailward.services.credentials import NoCredentials
 from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.secrets import FolderSecrets
-from mailward.testing import FakeClock
+from mailward.testing import FakeClock, SentMail
 from support.fake_dns import FakeDns
 
 T = TypeVar("T")
@@ -32,7 +45,19 @@ def services(folder: Path, zone: Mapping[str, Mapping[str, Sequence[str]]] | Non
         run_blocking=run_blocking,
         secrets=FolderSecrets(folder / "secrets"),
         credentials=NoCredentials(),
+        submit=SentMail(),
     )
+
+
+def attempt(
+    *sessions: TlsSession,
+    domain: str = "example.net",
+    at: datetime = datetime(2026, 11, 27, 12, tzinfo=UTC),
+    tls_optional: bool = False,
+) -> RelayingAttempt:
+    path = (f"b@{domain}",)
+    relaying = Relaying(QueueId("a" * 16), domain, "submission", "a@example.org", "a@example.org", path, tls_optional)
+    return RelayingAttempt(relaying, at, sessions, ())
 
 
 def session(peer_ip: str = "192.0.2.1", helo: str = "mail.example.net") -> SessionView:

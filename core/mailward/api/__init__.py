@@ -27,6 +27,7 @@ from mailward.api.services import (
     RunBlocking,
     Secrets,
     Services,
+    Submit,
 )
 from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartView, SessionView, TextPart
 from mailward.formats.anomalies import ANOMALIES, Anomaly
@@ -111,6 +112,7 @@ __all__ = [
     "Services",
     "SessionView",
     "Settings",
+    "Submit",
     "Symbol",
     "TextPart",
     "TlsFacts",

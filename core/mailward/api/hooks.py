@@ -6,6 +6,7 @@ pure `def` may be marked `@hookimpl(inline=True)`. `needs` and `after` order the
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, TypeVar, overload
 
 import pluggy
@@ -234,6 +235,19 @@ def on_attempt(attempt: RelayingAttempt, settings: Settings, services: Services)
     Stage:    relay; after each outbound attempt, once its results are in the journal, off the critical path.
     Return:   ignored. May be a coroutine function.
     On error: logged; the attempt stands.
+    Used by:  tlsrpt.            Since: API 1.
+    """
+
+
+@hookspec
+def on_day(day: date, settings: Settings, services: Services) -> None:
+    """A day (UTC) has ended: time for what is done once a day, such as reports.
+
+    Stage:    life; in the process that has the queue, some minutes after midnight or after the next start, under
+              policies/outbound.yaml. For each of the last days that the plugin was enabled, in their order.
+    Return:   ignored. May be a coroutine function.
+    On error: logged, and asked for the same day again after ten minutes; so too after a crash. What it does twice must do no
+              harm: `services.submit` sends once for each key.
     Used by:  tlsrpt.            Since: API 1.
     """
 

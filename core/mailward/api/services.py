@@ -107,6 +107,23 @@ class Credentials(Protocol):
         ...
 
 
+class Submit(Protocol):
+    """Sends mail in the server's own name; only the process that has the queue can."""
+
+    async def __call__(
+        self, forward_path: str, octets: bytes, *, key: str, not_before: datetime | None = None, tls_optional: bool = False
+    ) -> bool:
+        """Put a message into the queue, durable when it returns. False when there was one of this key before.
+
+        octets: header and body with CRLF line ends; signed on its way where its author's domain has a key. key: of all calls with
+        the same one a single message comes, whatever crashes in between. not_before: aware. tls_optional: it goes in clear where
+        TLS cannot be had, whatever the policies ask for. It comes from the null reverse-path, and nobody hears when it is lost.
+        Raises ValueError for what is no address, or none of ours in a domain of ours; StorageError; LocalError in any other
+        process.
+        """
+        ...
+
+
 class Secrets(Protocol):
     """Private keys and other secret files of one plugin: below `secrets/<plugin>/` beside mailward.yaml."""
 
@@ -133,3 +150,4 @@ class Services:
     run_blocking: RunBlocking
     secrets: Secrets
     credentials: Credentials
+    submit: Submit

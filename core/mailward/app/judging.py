@@ -1,6 +1,8 @@
 """A judge and what its plugins may use, for whoever judges: the server, `mailward scan`, live tests."""
 
-from mailward.api.services import Credentials, Services
+from collections.abc import Callable
+
+from mailward.api.services import Credentials, Services, Submit
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.model.session import Role
@@ -12,21 +14,30 @@ from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.resolver import DnsResolver
 from mailward.services.secrets import FolderSecrets
+from mailward.services.submit import NoSubmit
 from mailward.services.unkept import UnkeptKeyValue
 
 
 class PluginServices:
     """The services of every plugin of one process; key-value files are opened when a plugin is first served.
 
-    keeps: False when nothing that a plugin writes may outlive this.
+    keeps: False when nothing that a plugin writes may outlive this. submit_of: by what a plugin sends mail, where it can.
     """
 
-    def __init__(self, config: Config, credentials: Credentials | None = None, *, keeps: bool = True) -> None:
+    def __init__(
+        self,
+        config: Config,
+        credentials: Credentials | None = None,
+        *,
+        keeps: bool = True,
+        submit_of: Callable[[str], Submit] | None = None,
+    ) -> None:
         self._keeps = keeps
         self._config = config
         self._blocking = BlockingPool()
         self._resolver = DnsResolver(config.dns_servers)
         self._credentials = credentials or NoCredentials()
+        self._submit_of = submit_of
         self._kept: dict[str, SqliteKeyValue] = {}
 
     def of(self, plugin: str) -> Services:
@@ -41,6 +52,7 @@ class PluginServices:
             self._blocking,
             FolderSecrets(self._config.secrets / plugin),
             self._credentials,
+            self._submit_of(plugin) if self._submit_of else NoSubmit(),
         )
 
     def close(self) -> None:

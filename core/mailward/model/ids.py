@@ -7,6 +7,7 @@ reply, the log, the Received field, the queue, the decision record and the deliv
 import random
 import threading
 import time
+from hashlib import blake2b
 from typing import NewType
 
 SessionId = NewType("SessionId", str)
@@ -36,6 +37,11 @@ def new_queue_id() -> QueueId:
         _last = max(_last + 1, time.time_ns() // 1000)
         stamp = _last
     return QueueId(_base32(stamp, 11) + _base32(random.getrandbits(25), 5))
+
+
+def queue_id_for(text: str) -> QueueId:
+    """The id of the one message that is ever made for this text."""
+    return QueueId(_base32(int.from_bytes(blake2b(text.encode("utf-8"), digest_size=10).digest()), 16))
 
 
 def new_session_id() -> SessionId:

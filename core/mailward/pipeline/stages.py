@@ -20,6 +20,9 @@ RELAY_STAGE_S = 60.0
 LIFE_STAGE_S = 10.0
 """One `collect_*` hook that a command or the start of the server waits for."""
 
+DAY_S = 120.0
+"""What a plugin does at the end of a day; past it, it is asked again."""
+
 WATCHER_S = 60.0
 """One call of an `on_*` hook, which nobody waits for."""
 
@@ -47,6 +50,7 @@ PLACES = {
         HookPlace("on_attempt", "relay"),
         HookPlace("on_moved", "access"),
         HookPlace("on_classified", "access"),
+        HookPlace("on_day", "life"),
         HookPlace("collect_commands", "life"),
         HookPlace("collect_dns_records", "life"),
     )

@@ -4,7 +4,7 @@ No server, no network, no waiting.
 pytest finds the fixtures `scan`, `login`, `fake_zone` and `clock` by itself once Mailward is installed.
 """
 
-from mailward.testing.fakes import FakeClock, FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets
+from mailward.testing.fakes import FakeClock, FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets, SentMail
 from mailward.testing.logins import Login
 from mailward.testing.scanning import Scan, ScanResult
 
@@ -18,4 +18,5 @@ __all__ = [
     "MemorySecrets",
     "Scan",
     "ScanResult",
+    "SentMail",
 ]

@@ -145,6 +145,20 @@ class FakeCredentials:
 
 
 @dataclass
+class SentMail:
+    """`mailward.api.Submit` that remembers. sent: key -> (forward-path, octets, not_before, tls_optional)."""
+
+    sent: dict[str, tuple[str, bytes, datetime | None, bool]] = field(default_factory=dict)
+
+    async def __call__(
+        self, forward_path: str, octets: bytes, *, key: str, not_before: datetime | None = None, tls_optional: bool = False
+    ) -> bool:
+        is_new = key not in self.sent
+        self.sent.setdefault(key, (forward_path, octets, not_before, tls_optional))
+        return is_new
+
+
+@dataclass
 class MemoryLog:
     """`mailward.api.Log` that remembers. events: (level, event, values)."""
 

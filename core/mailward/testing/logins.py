@@ -11,7 +11,16 @@ from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.pipeline.events import Events
 from mailward.pipeline.logins import Logins
-from mailward.testing.fakes import FakeClock, FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets, RunDirectly
+from mailward.testing.fakes import (
+    FakeClock,
+    FakeCredentials,
+    FakeZone,
+    MemoryKeyValue,
+    MemoryLog,
+    MemorySecrets,
+    RunDirectly,
+    SentMail,
+)
 from mailward.testing.policies import Named, Settings, made_policy
 
 TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
@@ -73,7 +82,7 @@ class Login:
     def _services(self, name: str, credentials: FakeCredentials) -> Services:
         kv = self.kv.setdefault(name, MemoryKeyValue())
         log = self.log.setdefault(name, MemoryLog())
-        return Services(FakeZone(), self._clock, kv, log, RunDirectly(), MemorySecrets(), credentials)
+        return Services(FakeZone(), self._clock, kv, log, RunDirectly(), MemorySecrets(), credentials, SentMail())
 
 
 class _Nobody:

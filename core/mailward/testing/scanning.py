@@ -34,6 +34,7 @@ from mailward.testing.fakes import (
     MemoryLog,
     MemorySecrets,
     RunDirectly,
+    SentMail,
 )
 from mailward.testing.policies import Named, made_policy
 
@@ -138,7 +139,7 @@ class Scan:
     def _services(self, name: str) -> Services:
         kv = self.kv.setdefault(name, MemoryKeyValue())
         log = self.log.setdefault(name, MemoryLog())
-        return Services(self._zone, self._clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials())
+        return Services(self._zone, self._clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail())
 
 
 def _octets(mail: bytes | str) -> bytes:

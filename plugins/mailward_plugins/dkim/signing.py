@@ -25,8 +25,8 @@ OVERSIGNED = (
 )  # fmt: skip
 """What readers show, sort or decode by, and what stands at most once."""
 
-SIGNED = ("List-Unsubscribe", "List-Unsubscribe-Post")
-"""Signed as often as they occur: readers act on them only when they are signed (RFC 8058 section 4)."""
+SIGNED = ("List-Unsubscribe", "List-Unsubscribe-Post", "TLS-Report-Domain", "TLS-Report-Submitter")
+"""Signed as often as they occur: readers act on them only when they are signed (RFC 8058 section 4, RFC 8460 section 5.3)."""
 MOST_SIGNED = 8
 """Of one name: with more of them (RFC 2369 section 2 allows one) none is signed, and none acted on."""
 

@@ -38,8 +38,10 @@ def inspect_mail(session: SessionView, envelope: EnvelopeView, settings: Encrypt
 
 @hookimpl(inline=True)
 def collect_tls_requirement(relaying: Relaying, settings: EncryptionSettings) -> TlsRequirement | None:
-    """By the domain the mail goes to; nothing is asked for where a user lets his mail go without TLS (RFC 8689 section 5)."""
+    """By the domain the mail goes to; nothing is asked for where a user lets his mail go without TLS (RFC 8689 section 5), nor of
+    reports, which tell that TLS fails (RFC 8460 section 3).
+    """
     level, entry = level_of(relaying.domain, settings)
-    if level == "opportunistic" or (relaying.tls_optional and settings.heed_senders):
+    if level == "opportunistic" or (relaying.tls_optional and (settings.heed_senders or relaying.origin == "report")):
         return None
     return TlsRequirement(TlsLevel(level), f"the outbound policy says of encryption: {entry}: {level}")

@@ -15,7 +15,7 @@ from mailward.pipeline.logins import Logins
 from mailward.pipeline.relays import Relays
 from mailward.policy import Direction
 from mailward.testing import FakeClock, FakeCredentials, FakeZone, Login, MemoryKeyValue, MemoryLog, MemorySecrets
-from mailward.testing.fakes import RunDirectly
+from mailward.testing.fakes import RunDirectly, SentMail
 from mailward.testing.policies import made_policy
 from support.plugin_modules import plugin_module
 
@@ -49,7 +49,9 @@ def hook(name: str, argument: str, body: str, way: str = "") -> str:
 
 
 def services(_: str) -> Services:
-    return Services(FakeZone(), FakeClock(), MemoryKeyValue(), MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials())
+    return Services(
+        FakeZone(), FakeClock(), MemoryKeyValue(), MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail()
+    )
 
 
 def logins(bodies: dict[str, str], keys: dict[str, object] | None = None) -> Logins:

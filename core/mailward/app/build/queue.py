@@ -10,11 +10,14 @@ from mailward.app.relaying import make_relay
 from mailward.delivery.control import QueueControl
 from mailward.delivery.outbound import OutboundManager
 from mailward.delivery.passes import Passes
+from mailward.delivery.submitting import PluginMail
 from mailward.directory import Directory
 from mailward.net.queued import QueueServer
+from mailward.pipeline.days import Days
 from mailward.pipeline.events import Events
 from mailward.pipeline.relays import Relays
 from mailward.services.clock import SystemClock
+from mailward.services.kv import SqliteKeyValue
 
 
 class QueueRole:
@@ -22,12 +25,15 @@ class QueueRole:
 
     def __init__(self, config: Config, filters: Filters) -> None:
         self._config = config
-        self._services = PluginServices(config)
-        self._rules = self._make_rules(filters)
-        self._events = Events(lambda: self._rules.chain)
         self._directory = Directory(config.directory_file)
         self._delivering = delivering = Delivering(config, f"queue{os.getpid()}", self._directory)
         spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
+        mail = PluginMail(spool, delivering.agenda, self._directory, decisions, clock)
+        self._services = PluginServices(config, submit_of=mail.of)
+        self._rules = self._make_rules(filters)
+        self._events = Events(lambda: self._rules.chain)
+        self._days_told = SqliteKeyValue(config.data / "days.sqlite")
+        self._days = Days(lambda: self._rules.chain, self._days_told, clock)
         self._outbound = OutboundManager(
             spool,
             make_relay(config),
@@ -48,16 +54,19 @@ class QueueRole:
     async def start(self) -> None:
         self._passes.start()
         await self._calls.start()
+        self._days.start()
 
     def reload(self, config: Config) -> None:
         """Attempts under way keep the old rules. Raises ConfigError, and then nothing has changed."""
         self._rules = self._make_rules(load_filters(config))
 
     async def stop(self) -> None:
+        await self._days.stop()
         await self._calls.close()
         await self._passes.stop()
         await self._outbound.stop()
         await self._events.stop()
         await self._delivering.stop()
         self._services.close()
+        self._days_told.close()
         self._directory.close()

@@ -1,0 +1,107 @@
+"""Mail that plugins send in the server's own name, such as reports: into the queue like delivery reports, once for each key.
+
+The id of such a message is made of its key. What is in the spool, or has begun to leave it and so has a decision record, is
+not put there again: a plugin that was interrupted may simply do its work once more.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from mailward.api.services import Clock, Submit
+from mailward.delivery.ports import Directory
+from mailward.formats.address import parse_mailbox
+from mailward.formats.message import MessageView
+from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.envelope import RcptParameters
+from mailward.model.ids import QueueId, queue_id_for
+from mailward.queue.agenda import Agenda
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.spool import Spool
+
+log = structlog.get_logger("mailward.delivery")
+
+
+class KnownDecisions(Protocol):
+    """Which messages have begun to leave the spool?"""
+
+    def get(self, id: QueueId) -> DecisionRecord | None:
+        """May raise StorageError."""
+        ...
+
+
+class PluginMail:
+    """Belongs to the queue process and its loop."""
+
+    def __init__(self, spool: Spool, agenda: Agenda, directory: Directory, decisions: KnownDecisions, clock: Clock) -> None:
+        self._spool = spool
+        self._agenda = agenda
+        self._directory = directory
+        self._decisions = decisions
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+
+    def of(self, plugin: str) -> Submit:
+        """What one plugin sends by."""
+
+        async def submit(
+            forward_path: str, octets: bytes, *, key: str, not_before: datetime | None = None, tls_optional: bool = False
+        ) -> bool:
+            to = self._way_to(forward_path)
+            async with self._one_at_a_time:
+                id = queue_id_for(f"{plugin}\0{key}")
+                if await asyncio.to_thread(self._is_known, id):
+                    return False
+                item = _item(id, plugin, to, octets, self._clock.now(), not_before, tls_optional)
+                incoming = self._spool.begin(id, kept=True)
+                incoming.write(octets)
+                await incoming.commit(item)
+            log.info("mail of a plugin", id=id, plugin=plugin, to=forward_path)
+            self._agenda.plan(id, 0)
+            return True
+
+        return submit
+
+    def _is_known(self, id: QueueId) -> bool:
+        return bool(self._spool.open_recipients(id)) or self._decisions.get(id) is not None
+
+    def _way_to(self, forward_path: str) -> QueuedRecipient:
+        address = parse_mailbox(forward_path)
+        silent = RcptParameters(notify=("NEVER",))
+        account = self._directory.resolve(address)
+        if account is not None:
+            return QueuedRecipient(forward_path, "mailbox", account, parameters=silent)
+        if self._directory.is_local_domain(address.domain):
+            raise ValueError(f"{forward_path} is no mailbox here")
+        return QueuedRecipient(f"{address.local_part}@{address.domain}", "relay", parameters=silent)
+
+
+def _item(
+    id: QueueId, plugin: str, to: QueuedRecipient, octets: bytes, at: datetime, not_before: datetime | None, tls_optional: bool
+) -> QueueItem:
+    record = DecisionRecord(
+        id=id,
+        received_at=utc_text(at),
+        direction="outbound",
+        reverse_path="",
+        message_id=MessageView(octets).message_id,
+        size_octets=len(octets),
+        recipients=(RecipientDecision(to.forward_path, "accept", 0.0, "core", f"sent by the plugin {plugin}", ""),),
+        reply="none: the server wrote it itself",
+    )
+    return QueueItem(
+        id=id,
+        received_at=record.received_at,
+        reverse_path="",
+        size_octets=len(octets),
+        trace="",
+        edits=(),
+        recipients=(to,),
+        decision=record,
+        smtputf8=not to.forward_path.isascii(),
+        origin="report",
+        tls_optional=tls_optional,
+        hold_until=not_before.astimezone(UTC).isoformat() if not_before is not None else "",
+    )

@@ -1,0 +1,81 @@
+"""Which plugins have not yet been told that a day has ended? `on_day`, for each day until the plugin has done its work.
+
+What is kept is the last day that a plugin was told of, so days that end while the server is down are told after the next start.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import structlog
+
+from mailward.api.services import Clock, KeyValue
+from mailward.model.errors import StorageError
+from mailward.pipeline.chain import Chain, Enabled
+from mailward.pipeline.stages import DAY_S
+
+MOST_DAYS = 7
+"""So many days that are over are told; of what was before, nobody wants to hear."""
+FIRST_AFTER_S = 5.0
+"""After the start, when what a dead process left in the spool has been taken over."""
+EVERY_S = 600.0
+
+_ONE = timedelta(days=1)
+
+_log = structlog.get_logger()
+
+
+class Days:
+    """chain: asked each time, so that a reload brings its plugins. kept: plugin -> the last day it has been told of."""
+
+    def __init__(self, chain: Callable[[], Chain], kept: KeyValue, clock: Clock) -> None:
+        self._chain = chain
+        self._kept = kept
+        self._clock = clock
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._running = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """What is interrupted is told again."""
+        if self._running is not None:
+            self._running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._running
+
+    async def tell_due(self) -> None:
+        """Tell every plugin of the days that have ended since it was told. Raises StorageError."""
+        chain = self._chain()
+        yesterday = self._clock.now().date() - _ONE
+        for one in chain.enforced("on_day"):
+            await self._tell(chain, one, yesterday)
+
+    async def _tell(self, chain: Chain, one: Enabled, yesterday: date) -> None:
+        key = one.name.encode("ascii")
+        mark = (await self._kept.get_many([key])).get(key)
+        told = None if mark is None else date.fromisoformat(mark.decode("ascii"))
+        if told is None or told > yesterday:  # its first day has not ended; or the clock was wrong, and is set back
+            await self._kept.change(key, mark, _written(yesterday))
+            return
+        day = max(told + _ONE, yesterday - (MOST_DAYS - 1) * _ONE)
+        while day <= yesterday:
+            if not await chain.watch(one, "on_day", {"day": day}, time.monotonic() + DAY_S):
+                return
+            await self._kept.change(key, mark, _written(day))
+            mark, day = _written(day), day + _ONE
+
+    async def _run(self) -> None:
+        await asyncio.sleep(FIRST_AFTER_S)
+        while True:
+            try:
+                await self.tell_due()
+            except StorageError as error:
+                _log.error("days_not_told", problem=str(error))
+            await asyncio.sleep(EVERY_S)
+
+
+def _written(day: date) -> bytes:
+    return day.isoformat().encode("ascii")
