@@ -28,6 +28,7 @@ need fetchmail fetchmail
 need mpop mpop
 need thunderbird thunderbird
 need opendkim opendkim
+need postsrsd postsrsd
 need haproxy haproxy
 need openssl openssl
 need npm npm

@@ -13,6 +13,7 @@ from typing import TypeVar
 from mailward.decisions.store import DecisionStore
 from mailward.directory.directory import Directory
 from mailward.formats.message import MessageView
+from mailward.formats.srs import Srs
 from mailward.intake.allowances import Allowances, HourlyLimits
 from mailward.intake.reception import Desk, Reception
 from mailward.intake.relaying import RelayGuard
@@ -36,6 +37,7 @@ from support.plain_book import PlainAuthenticator
 from support.smtp_machine import machine
 
 T = TypeVar("T")
+SRS = Srs([b"a key"], lambda: 20_000)
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -241,7 +243,7 @@ def post(folder: Path, strangers: HourlyLimits | None = None, accounts: HourlyLi
     desk = Desk(
         hostname="mx.example.org",
         judge=judge.of,
-        guard=RelayGuard(directory, {"void.example", "gateway.example"}, {"void.example"}),
+        guard=RelayGuard(directory, SRS, {"void.example", "gateway.example"}, {"void.example"}),
         rights=SubmissionRights(directory),
         authenticator=logins,
         spool=spool,

@@ -14,6 +14,7 @@ from mailward.directory import CredentialStore, Directory
 from mailward.model.address import Address
 from mailward.model.errors import ConfigError
 from mailward.services.signing_keys import SigningKeys
+from mailward.services.srs_keys import srs_keys
 
 CLAMD_SOCKETS = (Path("/run/clamav/clamd.ctl"), Path("/var/run/clamav/clamd.ctl"))
 
@@ -76,6 +77,7 @@ def quickstart(plan: Plan) -> Result:
     _write(plan.folder / "policies/submission.yaml", _submission_policy(scanner).encode(), 0o644)
     _write(plan.folder / "plugins/README.md", DROP_INS.encode(), 0o644)
 
+    srs_keys(plan.folder / "secrets")
     password = plan.password or make_password()
     directory_file = plan.folder / "data/directory.sqlite"
     with closing(Directory(directory_file)) as directory, closing(CredentialStore(directory_file)) as credentials:

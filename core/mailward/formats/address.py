@@ -1,6 +1,7 @@
 """Is this a mailbox of the envelope, and which? SMTP paths (RFC 5321 section 4.1.2; RFC 6531 section 3.3).
 
-The grammar is strict and has the length limits of RFC 5321 section 4.5.3.1. Address lists of header fields have a looser
+The grammar is strict. A local-part may be as long as the path lets it: rewritten and personal reverse-paths of real servers are
+longer than the 64 octets of RFC 5321 section 4.5.3.1.1, which wants at least these. Address lists of header fields have a looser
 grammar of their own in `mailboxes`; both make the same `Address` values, through the same domains.
 """
 
@@ -9,8 +10,6 @@ import re
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
 
-MAX_LOCAL_PART_OCTETS = 64
-"""RFC 5321 section 4.5.3.1.1."""
 MAX_MAILBOX_OCTETS = 254
 """RFC 5321 section 4.5.3.1.3: a path of 256 octets, less its angle brackets."""
 
@@ -49,8 +48,6 @@ def parse_mailbox(text: str) -> Address:
         raise AddressSyntaxError("the local-part is malformed" if "@" in text else "the domain is missing")
     dot_string, quoted = found.groups()
     local_part = dot_string if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted[1:-1])
-    if len(found.group().encode("utf-8", "replace")) > MAX_LOCAL_PART_OCTETS:
-        raise AddressSyntaxError("the local-part is longer than 64 octets")
     domain = text[found.end() + 1 :]
     if not _DOMAIN_CHARACTERS.fullmatch(domain):
         raise AddressSyntaxError("the domain is malformed")

@@ -166,7 +166,7 @@ def _queued(
         reason=reason,
         destination=end.route,
         parameters=_passed_on(parameters, destination, end),
-        reverse_path=end.owner or None,
+        reverse_path=end.reverse_path,
     )
 
 
@@ -179,7 +179,7 @@ def _passed_on(parameters: RcptParameters, destination: Destination, end: End) -
         return parameters
     address = destination.facts.address
     original = parameters.original_recipient or (f"rfc822;{address}" if address.isascii() else "")
-    if end.owner:
+    if end.is_list:
         return RcptParameters(original_recipient=original)
     notify = parameters.notify if end is destination.ends[0] else tuple(one for one in parameters.notify if one != "SUCCESS")
     return RcptParameters(notify or (("NEVER",) if parameters.notify else ()), original)

@@ -2,7 +2,8 @@
 
 A forward-path is taken when its domain is ours and the directory knows where it leads, when the admin listed its domain among
 `relay_domains`, or when somebody who has logged in asks. An alias is followed to its ends here, at reception (RFC 5321 section
-3.9): what is done is written down before the 250, and a later change of the alias moves no mail that was taken.
+3.9): what is done is written down before the 250, and a later change of the alias moves no mail that was taken. What it sends to
+another server gets a reverse-path of ours, and reports that come back to that are sent on to the sender, and nothing else is.
 The local-part is opaque: "%", "!" and quoted "@" in it mean nothing (RFC 5321 section 2.3.11).
 """
 
@@ -10,16 +11,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from mailward.directory.aliases import Alias, Way
+from mailward.formats.srs import Srs, is_rewritten
 from mailward.intake.ports import Directory
 from mailward.intake.refusing import CoreRefusal
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.model.replies import MEMBERS_ONLY, RELAY_DENIED, UNKNOWN_RECIPIENT
+from mailward.model.replies import MEMBERS_ONLY, RELAY_DENIED, REPORTS_ONLY, UNKNOWN_RECIPIENT
 from mailward.policy.ruling import RecipientFacts
 
 UNKNOWN_MAILBOX = CoreRefusal("unknown mailbox", UNKNOWN_RECIPIENT)
 NO_RELAY = CoreRefusal("relay guard", RELAY_DENIED)
+NO_REPORT = CoreRefusal("rewritten address", REPORTS_ONLY)
 NO_MEMBER = CoreRefusal("list", MEMBERS_ONLY)
 
 
@@ -27,15 +30,16 @@ NO_MEMBER = CoreRefusal("list", MEMBERS_ONLY)
 class End:
     """Where one copy goes. path: its forward-path. route: as `QueuedRecipient.route`. account: None without a mailbox behind it.
 
-    is_expanded: an alias led there. owner: of the list that did, whose address is the copy's reverse-path; "" for no list, and
-    for the null reverse-path, since reports answer no reports.
+    is_expanded: an alias led there; is_list: one with an owner, who hears what fails. reverse_path: what the copy has instead of
+    the message's, None for that. The null reverse-path stays, since reports answer no reports.
     """
 
     path: str
     route: str
     account: AccountId | None = None
     is_expanded: bool = False
-    owner: str = ""
+    is_list: bool = False
+    reverse_path: str | None = None
 
     @property
     def is_forward(self) -> bool:
@@ -54,11 +58,12 @@ class Destination:
 
 class RelayGuard:
     """relay_domains: taken from anybody though their mailboxes are elsewhere. discarded: domains whose mail is kept nowhere, "*"
-    for all that are not ours. All in A-labels and lower case.
+    for all that are not ours. All in A-labels and lower case. srs: makes the reverse-paths of what is forwarded.
     """
 
-    def __init__(self, directory: Directory, relay_domains: Collection[str], discarded: Collection[str] = ()) -> None:
+    def __init__(self, directory: Directory, srs: Srs, relay_domains: Collection[str], discarded: Collection[str] = ()) -> None:
         self._directory = directory
+        self._srs = srs
         self._relay_domains = frozenset(relay_domains)
         self._discarded = frozenset(discarded)
 
@@ -76,7 +81,10 @@ class RelayGuard:
         return Destination(forward_path, facts, (End(facts.address, self._route(address.domain)),))
 
     def _here(self, forward_path: ForwardPath, reverse_path: ReversePath) -> Destination | CoreRefusal:
-        ways = self._directory.expand(forward_path.address)
+        asked = forward_path.address
+        if is_rewritten(asked):
+            return self._returning(forward_path, reverse_path)
+        ways = self._directory.expand(asked)
         if not ways:
             return UNKNOWN_MAILBOX
         facts = RecipientFacts.of(forward_path)
@@ -84,12 +92,36 @@ class RelayGuard:
             return Destination(forward_path, facts, (End(facts.address, "mailbox", ways[0].account),))
         if ways[0].through[0].members_only and not self._is_member(reverse_path, ways[0].through[0], ways):
             return NO_MEMBER
-        return Destination(forward_path, facts, tuple(self._end(way, reverse_path) for way in ways))
+        return Destination(forward_path, facts, tuple(self._end(way, asked.domain, reverse_path) for way in ways))
 
-    def _end(self, way: Way, reverse_path: ReversePath) -> End:
-        route = "mailbox" if way.account is not None else self._route(way.address.domain)
-        owner = "" if way.owner is None or reverse_path.is_null else str(way.owner)
-        return End(str(way.address), route, way.account, is_expanded=True, owner=owner)
+    def _returning(self, forward_path: ForwardPath, reverse_path: ReversePath) -> Destination | CoreRefusal:
+        """A report about mail that was forwarded, on its way to the sender."""
+        original = self._srs.original(forward_path.address)
+        ways = () if original is None else self._directory.expand(original)
+        if not ways:
+            return UNKNOWN_MAILBOX
+        if not reverse_path.is_null:
+            return NO_REPORT
+        ends = tuple(self._end(way, "", reverse_path) for way in ways)
+        return Destination(forward_path, RecipientFacts.of(forward_path), ends)
+
+    def _end(self, way: Way, domain: str, reverse_path: ReversePath) -> End:
+        """domain: of the alias."""
+        if way.account is not None:
+            route, rewritten = "mailbox", None
+        else:
+            route, rewritten = self._route(way.address.domain), self._rewritten(reverse_path, domain)
+        is_list = way.owner is not None and not reverse_path.is_null
+        path = str(way.owner) if is_list else rewritten
+        return End(str(way.address), route, way.account, is_expanded=True, is_list=is_list, reverse_path=path)
+
+    def _rewritten(self, reverse_path: ReversePath, domain: str) -> str | None:
+        """None where the sender's own is right: SPF lets us send for domains of ours."""
+        sender = reverse_path.address
+        if sender is None or self._directory.is_local_domain(sender.domain):
+            return None
+        made = self._srs.forwarded(sender, domain)
+        return None if made is None else str(made)
 
     def _route(self, domain: str) -> str:
         return "discard" if self._discarded & {domain, "*"} else "relay"

@@ -88,7 +88,7 @@ def test_t_relay_02_to_05_the_local_part_is_opaque_and_the_domain_has_one_spelli
         b"",
         b"<",
         b"<x@local.test",
-        b"<" + b"a" * 65 + b"@local.test>",
+        b"<" + b"a" * 244 + b"@local.test>",
         b"<a@" + b"b" * 64 + b".test>",
         b"<a@" + b"b." * 130 + b"test>",
     ],
@@ -129,6 +129,12 @@ def test_t_relay_05_one_spelling_for_u_labels(text: str, domain: str) -> None:
 def test_no_domain(text: str) -> None:
     with pytest.raises(AddressSyntaxError):
         normalise_domain(text)
+
+
+def test_longer_local_parts_of_real_reverse_paths_are_taken_within_a_path() -> None:
+    assert parse_mailbox(f"{'a' * 242}@example.org").local_part == "a" * 242
+    with pytest.raises(AddressSyntaxError, match="longer than 254"):
+        parse_mailbox(f"{'a' * 243}@example.org")
 
 
 def test_the_longest_local_part_and_domain_are_taken() -> None:

@@ -10,7 +10,7 @@ from mailward.model.address import Address
 from mailward.model.edits import AddHeader
 from mailward.model.session import Role
 from mailward.queue.item import QueuedRecipient, QueueItem
-from support.smtp_reception import Post, Talk, post
+from support.smtp_reception import SRS, Post, Talk, post
 
 MESSAGE = b"From: a@example.net\r\nSubject: hi\r\nMessage-ID: <1@example.net>\r\n\r\nhello\r\n"
 ALICE, BOB, ANN = "alice@example.org", "bob@example.org", "ann@far.example"
@@ -47,7 +47,9 @@ async def test_an_alias_becomes_a_recipient_for_each_end(desk: Desk) -> None:
         (ALICE, "mailbox", True), (BOB, "mailbox", True), (ANN, "relay", False),
     ]  # fmt: skip
     assert {r.parameters.original_recipient for r in item.recipients} == {"rfc822;sales@example.org"}
-    assert {r.reverse_path for r in item.recipients} == {None} and item.reverse_path == "a@example.net"
+    assert alice.reverse_path is bob.reverse_path is None and item.reverse_path == "a@example.net"
+    rewritten = SRS.forwarded(at("a@example.net"), "example.org")
+    assert ann.reverse_path == str(rewritten)
     assert ann.edits == (AddHeader("Delivered-To", "sales@example.org"),) and not alice.edits
     (decision,) = item.decision.recipients
     assert decision.recipient == "sales@example.org" and f"leads to {ALICE}, {BOB}, {ANN}" in decision.actions

@@ -14,7 +14,7 @@ from mailward.model.replies import RELAY_DENIED, UNKNOWN_RECIPIENT
 from mailward.model.reply import Reply
 from mailward.protocol.smtp.params import parse_rcpt
 from mailward.protocol.smtp.refused import RefusedError
-from support.smtp_reception import post
+from support.smtp_reception import SRS, post
 
 STRANGER = ReversePath(Address("ann", "elsewhere.example"))
 
@@ -133,7 +133,7 @@ def test_t_relay_05_a_u_label_is_its_a_label(tmp_path: Path) -> None:
     directory = Directory(tmp_path / "directory.sqlite")
     directory.add_domain("xn--bcher-kva.example")
     directory.add_account(Address("alice", "xn--bcher-kva.example"))
-    guard = RelayGuard(directory, ())
+    guard = RelayGuard(directory, SRS, ())
     for path in ("<alice@bücher.example>", "<alice@xn--bcher-kva.example>", "<alice@BÜCHER.example>"):
         assert isinstance(rcpt(guard, path), Destination)
 
@@ -153,7 +153,7 @@ def test_a_relay_domain_is_taken_from_anybody_and_goes_on(guard: RelayGuard) -> 
 
 def test_t_relay_01_a_route_for_all_domains_opens_no_relay(tmp_path: Path) -> None:
     directory = Directory(tmp_path / "directory.sqlite")
-    guard = RelayGuard(directory, (), {"*"})
+    guard = RelayGuard(directory, SRS, (), {"*"})
     assert rcpt(guard, "<x@outside.example>") is RELAY_DENIED
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from mailward.app.judging import PluginServices, make_judge
 from mailward.app.relaying import make_questions
 from mailward.directory import Directory
 from mailward.disk import Disk
+from mailward.formats.srs import Srs
 from mailward.intake.allowances import Allowances, HourlyLimits
 from mailward.intake.reception import Desk as ReceptionDesk
 from mailward.intake.reception import Reception
@@ -37,6 +39,7 @@ from mailward.services.clock import SystemClock
 from mailward.services.kept import kept_for
 from mailward.services.known import KnownSources
 from mailward.services.shared import Seats
+from mailward.services.srs_keys import srs_keys
 
 log = structlog.get_logger("mailward.worker")
 
@@ -56,6 +59,15 @@ class SmtpShared:
         self.allowances = _allowances(config)
         self.recorded = record_budget()
         self.contexts = tls_contexts([one for one in config.listeners if one.protocol in SMTP_PROTOCOLS], config)
+        self.srs = _srs(config)
+
+
+def _srs(config: Config) -> Srs:
+    try:
+        keys = srs_keys(config.secrets)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"forwarded mail cannot get a reverse-path: {error}") from error
+    return Srs(keys, lambda: int(time.time() // 86400))
 
 
 def _admission_of_servers(config: Config, seats: Seats) -> Admission:
@@ -114,7 +126,7 @@ class SmtpRole:
         desk = ReceptionDesk(
             hostname=config.hostname,
             judge=lambda role: self._judges[role],
-            guard=RelayGuard(self._directory, config.relay_domains, config.discarded_domains),
+            guard=RelayGuard(self._directory, self._shared.srs, config.relay_domains, config.discarded_domains),
             rights=SubmissionRights(self._directory),
             authenticator=self._authenticator,
             spool=delivering.spool,
