@@ -13,7 +13,7 @@ from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.route import Target
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
-from mailward.model.tls import TlsLevel, TlsResult
+from mailward.model.tls import ANY_PEER, TlsLevel, TlsRequirement, TlsResult
 from mailward.net.connect import SmtpConnector
 from mailward.net.hop import SmtpHop, Timeouts
 from mailward.net.tls import verifying_context
@@ -67,7 +67,7 @@ async def exchange(
     is_trusted: bool = True,
 ) -> tuple[list[Result], SmtpHop]:
     connector = SmtpConnector("mail.example.org", verifying=verifying, timeouts=timeouts)
-    hop = await connector.connect(target(other, host, is_trusted=is_trusted), domain, level)
+    hop = await connector.connect(target(other, host, is_trusted=is_trusted), domain, TlsRequirement(level, "the test says so"))
     results = [outcome.result for outcome in await hop.send(mail)]
     await hop.close()
     return results, hop
@@ -88,7 +88,7 @@ def test_a_message_arrives_as_it_was_and_the_connection_ends_with_quit(loop_name
 
 def test_several_messages_use_one_connection(loop_name: str) -> None:
     async def work(other: Peer) -> None:
-        hop = await SmtpConnector("mail.example.org").connect(target(other), "example.net", TlsLevel.OPPORTUNISTIC)
+        hop = await SmtpConnector("mail.example.org").connect(target(other), "example.net", ANY_PEER)
         for _ in range(5):
             assert [outcome.result for outcome in await hop.send(MAIL)] == ACCEPTED
             assert hop.is_usable
@@ -350,7 +350,7 @@ def test_one_recipient_of_two_is_refused(loop_name: str) -> None:
 def test_the_source_address_is_used() -> None:
     async def work(other: Peer) -> str:
         connector = SmtpConnector("mail.example.org", source=("127.0.0.9",))
-        hop = await connector.connect(target(other), "example.net", TlsLevel.OPPORTUNISTIC)
+        hop = await connector.connect(target(other), "example.net", ANY_PEER)
         transport = hop._wire.transport
         assert transport is not None
         name: str = transport.get_extra_info("sockname")[0]

@@ -421,13 +421,13 @@ async def test_a_clear_connection_is_not_used_for_mail_that_must_be_encrypted(
             await made.post("open@far.test")
             secret = await made.post("secret@far.test")
 
-            ordinary = made.rules.tls_requirement
+            ordinary = made.rules.tls_requirements
 
-            async def stricter(relaying):  # type: ignore[no-untyped-def]
+            async def stricter(relaying, host):  # type: ignore[no-untyped-def]
                 made.rules.levels["far.test"] = TlsLevel.REQUIRED if relaying.id == secret.id else TlsLevel.OPPORTUNISTIC
-                return await ordinary(relaying)
+                return await ordinary(relaying, host)
 
-            made.rules.tls_requirement = stricter  # type: ignore[method-assign]
+            made.rules.tls_requirements = stricter  # type: ignore[method-assign]
             await made.work()
             assert {taken.forward_paths[0]: taken.tls for taken in far.taken} == {"open@far.test": False, "secret@far.test": True}
 

@@ -9,6 +9,7 @@ from mailward.api import (
     Credentials,
     EnvelopeView,
     Finding,
+    MailHost,
     Relaying,
     ReversePath,
     Role,
@@ -21,11 +22,12 @@ from mailward.formats.message import MessageView
 from mailward.model.address import ForwardPath
 from mailward.model.errors import PolicyError
 from mailward.model.ids import QueueId, new_session_id
+from mailward.model.tls import protection_of
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.relays import Relays
 from mailward.policy import Direction, Policy, RecipientFacts, load_preset
-from mailward.testing import FakeClock, FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets
+from mailward.testing import FakeClock, FakeCredentials, FakeHttp, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets
 from mailward.testing.fakes import RunDirectly, SentMail
 from mailward.testing.policies import made_policy
 from mailward_plugins.encryption import inspect_mail
@@ -44,7 +46,15 @@ TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 def services(_: str) -> Services:
     credentials: Credentials = FakeCredentials()
     return Services(
-        FakeZone(), FakeClock(), MemoryKeyValue(), MemoryLog(), RunDirectly(), MemorySecrets(), credentials, SentMail()
+        FakeZone(),
+        FakeClock(),
+        MemoryKeyValue(),
+        MemoryLog(),
+        RunDirectly(),
+        MemorySecrets(),
+        credentials,
+        SentMail(),
+        FakeHttp(),
     )
 
 
@@ -127,13 +137,13 @@ async def test_inbound_refuses_by_the_senders_domain(tmp_path: Path, domain: str
     [
         ("bank.example", TlsLevel.REQUIRED, "the outbound policy says of encryption: bank.example: required"),
         ("a.bank.example", TlsLevel.VERIFIED, "the outbound policy says of encryption: .bank.example: verified"),
-        ("else.example", TlsLevel.OPPORTUNISTIC, "nobody asks for TLS"),
+        ("else.example", TlsLevel.OPPORTUNISTIC, "the outbound policy says of encryption: default: opportunistic"),
     ],
 )
 async def test_outbound_asks_by_the_domain_the_mail_goes_to(domain: str, level: TlsLevel, why: str) -> None:
     policy, host = made_policy("outbound", ["encryption"], {"encryption": {"domains": DOMAINS}}, {})
     relaying = Relaying(QueueId("a" * 16), domain, "submission", "alice@example.org", "alice@example.org", (f"bob@{domain}",))
-    wanted = await Relays(policy, host, services).tls_requirement(relaying)
+    wanted = protection_of(await Relays(policy, host, services).tls_requirements(relaying, MailHost("mx.test", 25))).floor
     assert (wanted.level, wanted.why) == (level, why)
 
 
@@ -143,14 +153,16 @@ async def test_a_user_may_let_mail_go_without_tls_where_the_admin_heeds_that(hee
     settings = {"domains": DOMAINS, "heed_senders": heeds}
     policy, host = made_policy("outbound", ["encryption"], {"encryption": settings}, {})
     relaying = Relaying(QueueId("a" * 16), "bank.example", "submission", "a@b.example", "a@b.example", (), tls_optional=True)
-    assert (await Relays(policy, host, services).tls_requirement(relaying)).level is level
+    asked = await Relays(policy, host, services).tls_requirements(relaying, MailHost("mx.test", 25))
+    assert protection_of(asked).floor.level is level
 
 
 async def test_t_tls_24_a_report_goes_though_tls_fails_whatever_is_said_of_users() -> None:
     """RFC 8460 section 3."""
     policy, host = made_policy("outbound", ["encryption"], {"encryption": {"domains": DOMAINS, "heed_senders": False}}, {})
     relaying = Relaying(QueueId("a" * 16), "bank.example", "report", "", "", (), tls_optional=True)
-    assert (await Relays(policy, host, services).tls_requirement(relaying)).level is TlsLevel.OPPORTUNISTIC
+    asked = await Relays(policy, host, services).tls_requirements(relaying, MailHost("mx.test", 25))
+    assert protection_of(asked).floor.level is TlsLevel.OPPORTUNISTIC
 
 
 @pytest.mark.parametrize(
@@ -160,6 +172,10 @@ async def test_t_tls_24_a_report_goes_though_tls_fails_whatever_is_said_of_users
         ({"domains": {"bank.example": True}}, "plugins.encryption.domains.bank.example"),
         ({"domains": ["bank.example"]}, "plugins.encryption.domains: a mapping was expected"),
         ({"domains": {"a b": "required"}}, "'a b' is no domain"),
+        ({"bypass": {"a.example": {"until": "soon", "reason": "x"}}}, "a.example.until: a day such as 2026-12-01 was expected"),
+        ({"bypass": {"a.example": {"until": "2026-12-01"}}}, "a.example.reason: the key 'reason' is missing"),
+        ({"bypass": {"a.example": {"until": "2026-12-01", "reason": "x", "y": 1}}}, "there is no key 'y' here"),
+        ({"bypass": {"a b": {"until": "2026-12-01", "reason": "x"}}}, "'a b' is no domain"),
         ({"default": "maybe"}, "plugins.encryption.default: opportunistic, required or verified was expected, 'maybe' was found"),
     ],
 )

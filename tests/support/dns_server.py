@@ -20,6 +20,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.query
+import dns.rdata
 import dns.rdataset
 import dns.rdatatype
 import dns.zone
@@ -53,9 +54,12 @@ class DnsServer:
         self._unbound = RunningProgram([unbound, "-d", "-c", str(folder / "unbound.conf")], folder / "unbound.log")
         self._unbound.wait_until(lambda: self._serves(self.address))
 
-    def publish(self, zone: str, records: str, *, signed: bool = False) -> None:
-        """Add or replace a zone; records in master-file form, names relative to it; the SOA and NS records are added."""
-        self._make_zone(zone, records, signed=signed)
+    def publish(self, zone: str, records: str, *, signed: bool = False, forged: str = "") -> None:
+        """Add or replace a zone; records in master-file form, names relative to it; the SOA and NS records are added.
+
+        forged: a record that takes the place of those of its name and type after the zone was signed.
+        """
+        self._make_zone(zone, records, signed=signed, forged=forged)
         self._nsd.stop()
         self._nsd = self._start_nsd()
         flush = [self._control, "-c", str(self._folder / "unbound.conf"), "flush_zone", "."]
@@ -72,7 +76,7 @@ class DnsServer:
         nsd.wait_until(lambda: self._serves(self.authority))
         return nsd
 
-    def _make_zone(self, name: str, records: str, *, signed: bool, wrong: bool = False) -> None:
+    def _make_zone(self, name: str, records: str, *, signed: bool, wrong: bool = False, forged: str = "") -> None:
         self._serial += 1
         zone = dns.zone.from_text(_HEAD.format(serial=self._serial) + records, origin=name, relativize=False)
         self._ds.pop(name, None)
@@ -82,6 +86,10 @@ class DnsServer:
             _sign(zone, key)
             ds = dns.dnssec.make_ds(zone.origin or dns.name.root, _dnskey(announced), dns.dnssectypes.DSDigest.SHA256)
             self._ds[name] = dns.rdataset.from_rdata(300, ds)
+        if forged:
+            owner, kind, data = forged.split(" ", 2)
+            rdata = dns.rdata.from_text("IN", kind, data, origin=zone.origin, relativize=False)
+            zone.replace_rdataset(owner, dns.rdataset.from_rdata(300, rdata))
         self._zones[name] = zone
 
     def _root(self) -> dns.zone.Zone:

@@ -25,7 +25,7 @@ from mailward.services.credentials import NoCredentials
 from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.secrets import FolderSecrets
-from mailward.testing import FakeClock, SentMail
+from mailward.testing import FakeClock, FakeHttp, SentMail
 from support.fake_dns import FakeDns
 
 T = TypeVar("T")
@@ -46,6 +46,7 @@ def services(folder: Path, zone: Mapping[str, Mapping[str, Sequence[str]]] | Non
         secrets=FolderSecrets(folder / "secrets"),
         credentials=NoCredentials(),
         submit=SentMail(),
+        http=FakeHttp(),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
 
-from mailward.api.relaying import Origin, Relaying, RelayingAttempt
+from mailward.api.relaying import MailHost, Origin, Relaying, RelayingAttempt
 from mailward.delivery.outbound import OutboundLimits, OutboundManager
 from mailward.delivery.passes import Passes
 from mailward.delivery.ports import Connector
@@ -41,11 +41,11 @@ class FakeRules:
         self.unsendable: set[str] = set()
         self.asked: list[Relaying] = []
 
-    async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
+    async def tls_requirements(self, relaying: Relaying, host: MailHost) -> tuple[TlsRequirement, ...]:
         self.asked.append(relaying)
         if relaying.domain in self.failing:
             raise HooksUnavailable("acme", "collect_tls_requirement", "a secret of the admin's")
-        return TlsRequirement(self.levels.get(relaying.domain, TlsLevel.OPPORTUNISTIC), "the test says so")
+        return (TlsRequirement(self.levels.get(relaying.domain, TlsLevel.OPPORTUNISTIC), "the test says so"),)
 
     async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
         if relaying.domain in self.unsendable:

@@ -14,12 +14,15 @@ from mailward.api.dns import DnsRecord
 from mailward.api.hooks import MessageClassified, MessageMoved, hookimpl
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, LoginProtocol, Secret
 from mailward.api.plugin import API_VERSION, Asked, Facts, Finding, Findings, Plugin, Settings, Symbol
-from mailward.api.relaying import Origin, Relaying, RelayingAttempt, RelayOutcome, UnsendableMessage
+from mailward.api.relaying import MailHost, Origin, Relaying, RelayingAttempt, RelayOutcome, UnsendableMessage
 from mailward.api.services import (
     Clock,
     Credentials,
     DnsAnswer,
     DnsTemporaryError,
+    Http,
+    HttpAnswer,
+    HttpFailed,
     KeyValue,
     Log,
     RecordType,
@@ -43,7 +46,7 @@ from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, R
 from mailward.model.evidence import AuthResult
 from mailward.model.identity import Identity
 from mailward.model.session import Role, TlsFacts
-from mailward.model.tls import PolicyType, TlsLevel, TlsPolicy, TlsRequirement, TlsResult, TlsSession
+from mailward.model.tls import PolicyType, Tlsa, TlsLevel, TlsPolicy, TlsRequirement, TlsResult, TlsSession
 
 __all__ = [
     "ANOMALIES",
@@ -74,6 +77,9 @@ __all__ = [
     "Finding",
     "Findings",
     "ForwardPath",
+    "Http",
+    "HttpAnswer",
+    "HttpFailed",
     "Identity",
     "KeyValue",
     "LineFacts",
@@ -82,6 +88,7 @@ __all__ = [
     "LoginAttempt",
     "LoginOutcome",
     "LoginProtocol",
+    "MailHost",
     "Mailbox",
     "MessageClassified",
     "MessageMoved",
@@ -121,6 +128,7 @@ __all__ = [
     "TlsRequirement",
     "TlsResult",
     "TlsSession",
+    "Tlsa",
     "UnsendableMessage",
     "hookimpl",
     "normal_ip",

@@ -15,7 +15,7 @@ from mailward.api.commands import AccountCommand, ServerCommand
 from mailward.api.dns import DnsRecord
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
 from mailward.api.plugin import Findings, Settings
-from mailward.api.relaying import Relaying, RelayingAttempt
+from mailward.api.relaying import MailHost, Relaying, RelayingAttempt
 from mailward.api.services import Services
 from mailward.api.views import EnvelopeView, Evidence, MessageView, SessionView
 from mailward.model.edits import Edit
@@ -205,11 +205,13 @@ def on_classified(classified: MessageClassified, settings: Settings, services: S
 
 
 @hookspec
-def collect_tls_requirement(relaying: Relaying, settings: Settings, services: Services) -> TlsRequirement | None:
-    """Say how well the connection to this domain must be protected; of all answers the strictest holds.
+def collect_tls_requirement(
+    relaying: Relaying, host: MailHost, settings: Settings, services: Services
+) -> TlsRequirement | Iterable[TlsRequirement] | None:
+    """Say how well the connection to this host of the domain must be protected; of all answers the strictest holds.
 
-    Stage:    relay; before each outbound attempt, under policies/outbound.yaml.
-    Return:   a TlsRequirement, or None for no wish. May be a coroutine function.
+    Stage:    relay; before a message goes to a host, for each host that is tried, under policies/outbound.yaml.
+    Return:   None for no wish, one TlsRequirement, or several. May be a coroutine function.
     On error: exception, time limit or wrong type: the message stays queued and is tried later, with an alarm, and
               bounces in the end; UnsendableMessage: it bounces at once. With `on_error: accept` the attempt goes on without
               this plugin.

@@ -22,8 +22,8 @@ Asked = Literal["reject", "tempfail", "quarantine", "junk"]
 class Settings:
     """Base of a plugin's settings: a frozen dataclass whose fields are the keys under `plugins: {name: ...}`.
 
-    Types: bool, int, float, str, `datetime.timedelta` (written 30s, 5m, 2h), an enum, a Literal, tuples of these, and
-    `Mapping[str, ...]` to one of these (with `field(default_factory=dict)`).
+    Types: bool, int, float, str, `datetime.timedelta` (written 30s, 5m, 2h), `datetime.date` (2026-12-01), an enum, a Literal,
+    a frozen dataclass of these, tuples of these, and `Mapping[str, ...]` to one of these (with `field(default_factory=dict)`).
     Every field needs a default. Names of the core's own keys (mode, timeout, on_error ...) are refused.
     """
 

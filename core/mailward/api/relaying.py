@@ -17,6 +17,20 @@ Origin = Literal["submission", "inbound", "report"]
 
 
 @dataclass(frozen=True, slots=True)
+class MailHost:
+    """One host that a message may go to.
+
+    name: A-labels in lower case; the IP address of one without a name. is_certain: that it serves the domain is the word of
+    the admin or of DNSSEC. is_routed: the admin names it, not DNS.
+    """
+
+    name: str
+    port: int
+    is_certain: bool = False
+    is_routed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Relaying:
     """One message on its way to one domain.
 

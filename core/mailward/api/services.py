@@ -10,7 +10,7 @@ from mailward.model.identity import Identity
 
 T = TypeVar("T")
 
-RecordType = Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF"]
+RecordType = Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF", "TLSA"]
 
 
 class DnsTemporaryError(Exception):
@@ -22,8 +22,9 @@ class DnsAnswer:
     """The answer to one question.
 
     status: "found", "nodata" (the name exists, the type does not) or "nxdomain".
-    records: A, AAAA, PTR, CNAME as text without trailing dot; MX as "10 mx.example.net"; TXT as latin-1 text of all strings
-    of a record joined, one entry a record. authenticated: the resolver validated it by DNSSEC and is a trusted one.
+    records: A, AAAA, PTR, CNAME as text without trailing dot; MX as "10 mx.example.net"; TLSA as "3 1 1 " and hexadecimal
+    digits; TXT as latin-1 text of all strings of a record joined, one entry a record. authenticated: the resolver validated it
+    by DNSSEC and is a trusted one.
     """
 
     status: Literal["found", "nodata", "nxdomain"]
@@ -36,6 +37,31 @@ class Resolver(Protocol):
 
     async def resolve(self, name: str, record_type: RecordType) -> DnsAnswer:
         """The answer for `name`. Raises DnsTemporaryError; a name that cannot exist counts as nxdomain."""
+        ...
+
+
+class HttpFailed(Exception):
+    """There is no answer that may be used. is_certificate: because the server does not prove its name."""
+
+    def __init__(self, text: str, *, is_certificate: bool = False) -> None:
+        super().__init__(text)
+        self.is_certificate = is_certificate
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """content_type: "text/plain" without parameters, in lower case, "" when it is not said."""
+
+    status: int
+    content_type: str
+    octets: bytes
+
+
+class Http(Protocol):
+    """The web, for what strangers name: https alone, public addresses alone, no redirects, no proxies, no compression."""
+
+    async def get(self, url: str, *, limit_octets: int, limit_s: float) -> HttpAnswer:
+        """The answer, whatever its status; limits for all of it. Raises HttpFailed."""
         ...
 
 
@@ -151,3 +177,4 @@ class Services:
     secrets: Secrets
     credentials: Credentials
     submit: Submit
+    http: Http

@@ -10,6 +10,7 @@ from mailward.pipeline.judge import Judge
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
 from mailward.services.credentials import NoCredentials
+from mailward.services.http import PublicHttp
 from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.resolver import DnsResolver
@@ -36,6 +37,7 @@ class PluginServices:
         self._config = config
         self._blocking = BlockingPool()
         self._resolver = DnsResolver(config.dns_servers)
+        self._http = PublicHttp(self._resolver, allowed=config.outbound.private_networks)
         self._credentials = credentials or NoCredentials()
         self._submit_of = submit_of
         self._kept: dict[str, SqliteKeyValue] = {}
@@ -53,6 +55,7 @@ class PluginServices:
             FolderSecrets(self._config.secrets / plugin),
             self._credentials,
             self._submit_of(plugin) if self._submit_of else NoSubmit(),
+            self._http,
         )
 
     def close(self) -> None:

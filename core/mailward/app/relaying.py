@@ -1,5 +1,6 @@
 """The way out: routes from the configuration and DNS, connections as the configuration wants them."""
 
+from mailward.api.services import Resolver
 from mailward.app.config import Config
 from mailward.delivery.asking import RecipientQuestions
 from mailward.delivery.relay import Relay
@@ -11,21 +12,23 @@ from mailward.services.resolver import DnsResolver
 
 def make_relay(config: Config) -> Relay:
     """For one event loop."""
-    return Relay(_router(config), _connector(config))
+    return Relay(make_router(config, DnsResolver(config.dns_servers)), make_connector(config))
 
 
 def make_questions(config: Config) -> RecipientQuestions:
     """For one event loop."""
-    return RecipientQuestions(_router(config), _connector(config))
+    return RecipientQuestions(make_router(config, DnsResolver(config.dns_servers)), make_connector(config))
 
 
-def _connector(config: Config) -> SmtpConnector:
+def make_connector(config: Config) -> SmtpConnector:
+    """As the configuration wants connections."""
     return SmtpConnector(config.hostname, source=config.outbound.source)
 
 
-def _router(config: Config) -> Router:
+def make_router(config: Config, resolver: Resolver) -> Router:
+    """For one event loop."""
     return Router(
-        DnsResolver(config.dns_servers),
+        resolver,
         hostname=config.hostname,
         routes={domain: hop for domain, hop in config.routes.items() if hop is not None},
         port=config.outbound.port,

@@ -8,7 +8,7 @@ from mailward.delivery.ports import Connector, HostFailed
 from mailward.delivery.route import NoRoute, Router
 from mailward.formats.text import one_line
 from mailward.model.address import ForwardPath
-from mailward.model.tls import TlsLevel
+from mailward.model.tls import ANY_PEER
 from mailward.protocol.smtp.outgoing import Outcome, Result
 
 LIMIT_S = 20.0
@@ -45,7 +45,7 @@ class RecipientQuestions:
             return None
         for target in route[:MOST_HOSTS]:
             try:
-                hop = await self._connector.connect(target, domain, TlsLevel.OPPORTUNISTIC)
+                hop = await self._connector.connect(target, domain, ANY_PEER)
             except HostFailed as failure:
                 why = f"{target}: {failure}"
                 continue

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -144,19 +145,22 @@ class Attempts:
             return None
         forward_paths, reverse_path = tuple(map(str, paths)), item.reverse_path_of(batch.indexes[0])
         relaying = Relaying(item.id, batch.domain, item.origin, item.user, reverse_path, forward_paths, item.tls_optional)
+        rules = self._rules()
         try:
-            requirement = await self._rules().tls_requirement(relaying)
-            octets = await self._rules().edits(relaying, octets)
-        except HooksUnavailable as error:  # mail must not leave unsigned or less protected, whatever a plugin raises
-            fate = unsendable(error.reason) if error.permanent else local_problem(f"outbound rules failed: {error}")
-            await self._ended(batch, fate)
+            octets = await rules.edits(relaying, octets)
+        except HooksUnavailable as error:
+            await self._ended(batch, _unruled(error))
             return None
         mail = _outgoing(item, paths, octets, self._clock.now())
-        talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirement, hop))
+        requirements = partial(rules.tls_requirements, relaying)
+        talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirements, hop))
         self._talks.add(talk)
         try:
             with talking:
                 attempt = await talk
+        except HooksUnavailable as error:
+            await self._ended(batch, _unruled(error))
+            return None
         except asyncio.CancelledError:
             self._results.defer(batch, batch.indexes, local_problem("interrupted: the server was stopped"), wait_s=0.0)
             return None
@@ -252,6 +256,11 @@ def _told(relaying: Relaying, at: datetime, attempt: Attempt) -> RelayingAttempt
 def _again(waiting: Waiting) -> None:
     for index in waiting.indexes:
         waiting.agenda.again(waiting.id, index, ROUTE, FIRST_DELAY_S)
+
+
+def _unruled(error: HooksUnavailable) -> Fate:
+    """Mail must not leave unsigned or less protected, whatever a plugin raises."""
+    return unsendable(error.reason) if error.permanent else local_problem(f"outbound rules failed: {error}")
 
 
 def _outgoing(item: QueueItem, paths: dict[ForwardPath, list[int]], octets: bytes, now: datetime) -> OutgoingMail:

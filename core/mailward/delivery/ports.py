@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from mailward.api.relaying import Relaying
+from mailward.api.relaying import MailHost, Relaying
 from mailward.delivery.fate import Fate
 from mailward.delivery.route import Target
 from mailward.formats.dsn import Action
@@ -48,7 +48,7 @@ class HostFailed(MailwardError):
 
 class Hop(Protocol):
     """One connection that has got as far as its first transaction. domain: whose mail it was made for. tls: None in clear.
-    level: what it fulfils.
+    level: what it fulfils. requirement: what it was made for.
     """
 
     @property
@@ -62,6 +62,9 @@ class Hop(Protocol):
 
     @property
     def level(self) -> TlsLevel: ...
+
+    @property
+    def requirement(self) -> TlsRequirement: ...
 
     @property
     def setback(self) -> HostFailed | None:
@@ -102,18 +105,16 @@ class Hop(Protocol):
 class Connector(Protocol):
     """Makes connections."""
 
-    async def connect(self, target: Target, domain: str, level: TlsLevel) -> Hop:
-        """A connection that fulfils the level; for VERIFIED the certificate names the domain, or the host where
-        that is trusted. Raises HostFailed.
-        """
+    async def connect(self, target: Target, domain: str, requirement: TlsRequirement) -> Hop:
+        """A connection that fulfils the requirement; its `testing` is not looked at. Raises HostFailed."""
         ...
 
 
 class Rules(Protocol):
     """What policies/outbound.yaml and its plugins say. Both calls raise HooksUnavailable."""
 
-    async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
-        """How well the connection must be protected."""
+    async def tls_requirements(self, relaying: Relaying, host: MailHost) -> Sequence[TlsRequirement]:
+        """How well the connection to this host must be protected; the strictest holds."""
         ...
 
     async def edits(self, relaying: Relaying, octets: bytes) -> bytes:

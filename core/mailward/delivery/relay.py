@@ -3,20 +3,25 @@
 RFC 5321 section 5.1. Nothing is journalled here: whoever calls does that, before and after.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
+from mailward.api.relaying import MailHost
 from mailward.delivery.fate import Fate
 from mailward.delivery.ports import Connector, Hop, HostFailed, HostFault
 from mailward.delivery.route import NoRoute, Router, Target
 from mailward.formats.text import one_line
 from mailward.model.address import ForwardPath
+from mailward.model.errors import HooksUnavailable
 from mailward.model.reply import Reply, reply
-from mailward.model.tls import TlsLevel, TlsRequirement, TlsSession, strictest
+from mailward.model.tls import PolicyType, Protection, TlsLevel, TlsRequirement, TlsResult, TlsSession, protection_of
 from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail, Result
 
 SENDERS_REQUIREMENT = TlsRequirement(TlsLevel.VERIFIED, "its sender requires it, REQUIRETLS")
 """RFC 8689 section 4.2.1."""
+Requirements = Callable[[MailHost], Awaitable[Sequence[TlsRequirement]]]
+"""How well must the connection to a host be protected? Raises HooksUnavailable."""
+
 MOST_TRANSACTIONS = 2
 """With so many hosts of a domain a message is begun in one attempt, when they want it later."""
 
@@ -33,6 +38,15 @@ class Attempt:
     sessions: list[TlsSession] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a target was of no use, and what was required of it."""
+
+    target: Target
+    requirement: TlsRequirement
+    why: HostFailed
+
+
 class Relay:
     """Shared by all attempts."""
 
@@ -45,12 +59,13 @@ class Relay:
         route = await self._router.find(domain)
         return domain if isinstance(route, NoRoute) else frozenset((target.address, target.port) for target in route)
 
-    async def attempt(self, domain: str, mail: OutgoingMail, requirement: TlsRequirement, hop: Hop | None) -> Attempt:
-        """hop: a connection left by an attempt before; it is used, or closed."""
+    async def attempt(self, domain: str, mail: OutgoingMail, requirements: Requirements, hop: Hop | None) -> Attempt:
+        """hop: a connection left by an attempt before; it is used, or closed.
+
+        Raises HooksUnavailable before anything was sent.
+        """
         attempt = Attempt()
-        if mail.require_tls:
-            requirement = strictest([SENDERS_REQUIREMENT, requirement])
-        if hop is not None and _is_fit(hop, mail, requirement) and await self._serves(hop, domain, requirement):
+        if hop is not None and hop.is_usable and await self._serves(hop, domain, mail, requirements):
             attempt.hop = hop
             waiting = await _send(attempt, hop, mail)
             if hop.is_usable or hop.may_have_arrived or not waiting:
@@ -66,35 +81,38 @@ class Relay:
             _tell_all(attempt, mail, result, route.reply)
             attempt.is_domain_down = not route.permanent
         else:
-            await self._try_hosts(attempt, route, domain, mail, requirement)
+            await self._try_hosts(attempt, route, domain, mail, requirements)
         return attempt
 
-    async def _serves(self, hop: Hop, domain: str, requirement: TlsRequirement) -> bool:
+    async def _serves(self, hop: Hop, domain: str, mail: OutgoingMail, requirements: Requirements) -> bool:
         """A connection made for one domain is good for another of the same host, but where it must prove to be the domain's."""
-        if hop.domain == domain:
-            return True
-        if requirement.level is TlsLevel.VERIFIED:
-            return False
-        route = await self._router.find(domain)
-        return not isinstance(route, NoRoute) and hop.target in route
+        is_own = hop.domain == domain
+        if not is_own:
+            route = await self._router.find(domain)
+            if isinstance(route, NoRoute) or hop.target not in route:
+                return False
+        protection = await _protection(hop.target, mail, requirements)
+        return (is_own or protection.floor.level is not TlsLevel.VERIFIED) and _is_fit(hop, mail, protection)
 
     async def _try_hosts(
-        self, attempt: Attempt, targets: Sequence[Target], domain: str, mail: OutgoingMail, requirement: TlsRequirement
+        self, attempt: Attempt, targets: Sequence[Target], domain: str, mail: OutgoingMail, requirements: Requirements
     ) -> None:
-        failures: list[tuple[Target, HostFailed]] = []
+        failures: list[_Failure] = []
         transactions = 0
         for target in targets:
             try:
-                hop = await self._connector.connect(target, domain, requirement.level)
+                protection = await _protection(target, mail, requirements)
+            except HooksUnavailable:
+                if attempt.fates:  # of those that wait, too: they have what the host before said
+                    return
+                raise
+            try:
+                hop = await self._connect(attempt, target, domain, protection)
+                if not _is_fit(hop, mail, protection):
+                    await hop.close()
+                    raise HostFailed(HostFault.NO_REQUIRETLS, "the server does not offer REQUIRETLS")
             except HostFailed as failure:
-                failures.append((target, failure))
-                if failure.result is not None:
-                    attempt.sessions.append(_session(target, requirement, failure.sending_ip, None, failure))
-                continue
-            attempt.sessions.append(_session(target, requirement, hop.sending_ip, hop.level, hop.setback))
-            if not _is_fit(hop, mail, requirement):
-                await hop.close()
-                failures.append((target, HostFailed(HostFault.NO_REQUIRETLS, "the server does not offer REQUIRETLS")))
+                failures.append(_Failure(target, protection.floor, failure))
                 continue
             attempt.hop = hop
             waiting = await _send(attempt, hop, mail)
@@ -106,43 +124,87 @@ class Relay:
             await hop.close()
             attempt.hop = None
         if not transactions:
-            self._unreached(attempt, mail, failures, requirement)
+            _unreached(attempt, mail, failures)
 
-    def _unreached(
-        self, attempt: Attempt, mail: OutgoingMail, failures: Sequence[tuple[Target, HostFailed]], requirement: TlsRequirement
-    ) -> None:
-        """No host was good enough. Waiting will not help where each of them lacks STARTTLS, or what REQUIRETLS wants."""
-        faults = {failure.fault for _, failure in failures}
-        target, failure = failures[-1]
-        words = f"{target}: {failure}"
-        if mail.require_tls and HostFault.UNREACHABLE not in faults:
-            text = f"The sender requires verified TLS and REQUIRETLS, and no mail host of the domain has both: {words}"
-            _tell_all(attempt, mail, Result.PERMANENT, reply(550, "5.7.30", text))
-        elif faults == {HostFault.NO_TLS}:
-            text = f"Encryption is required ({requirement.why}) and no mail host of the domain offers STARTTLS"
-            _tell_all(attempt, mail, Result.PERMANENT, reply(550, "5.7.10", text))
-        elif HostFault.TLS in faults and HostFault.UNREACHABLE not in faults:
-            why = f" ({requirement.why})" if requirement.level is not TlsLevel.OPPORTUNISTIC else ""
-            _tell_all(attempt, mail, Result.TEMPORARY, reply(450, "4.7.5", f"No sound TLS{why}: {words}"))
+    async def _connect(self, attempt: Attempt, target: Target, domain: str, protection: Protection) -> Hop:
+        """A connection as the floor wants it, after the tested requirement was tried. Raises HostFailed."""
+        floor, tested = protection.floor, protection.tested
+        failed: HostFailed | None = None
+        if tested is not None:
+            try:
+                hop = await self._reach(target, domain, tested)
+            except HostFailed as failure:
+                if failure.result is None:
+                    raise
+                failed = failure
+            else:
+                attempt.sessions.append(_session(target, tested, hop))
+                return hop
+        try:
+            hop = await self._reach(target, domain, floor)
+        except HostFailed as failure:
+            if failure.result is not None:
+                attempt.sessions.append(_session(target, floor, None, failure))
+            raise
+        if tested is not None and failed is not None:
+            attempt.sessions.append(_session(target, tested, hop, failed))
         else:
-            said = failure.reply
-            if said is not None and failure.fault is HostFault.UNREACHABLE:
-                words = f"{target} does not take mail now: {said}"
-            _tell_all(attempt, mail, Result.TEMPORARY, reply(451, "4.4.1", words))
-            attempt.is_domain_down = faults == {HostFault.UNREACHABLE}
+            attempt.sessions.append(_session(target, floor, hop))
+        return hop
+
+    async def _reach(self, target: Target, domain: str, requirement: TlsRequirement) -> Hop:
+        if requirement.is_barred:
+            raise HostFailed(HostFault.TLS, requirement.why, result=requirement.problem)
+        return await self._connector.connect(target, domain, requirement)
 
 
-def _is_fit(hop: Hop, mail: OutgoingMail, requirement: TlsRequirement) -> bool:
-    if not hop.is_usable:
-        return False
-    return hop.level.strength >= requirement.level.strength and (hop.offers_requiretls or not mail.require_tls)
+async def _protection(target: Target, mail: OutgoingMail, requirements: Requirements) -> Protection:
+    asked = await requirements(target.mail_host)
+    return protection_of([*asked, SENDERS_REQUIREMENT] if mail.require_tls else asked)
 
 
-def _session(
-    target: Target, requirement: TlsRequirement, sending_ip: str, level: TlsLevel | None, wrong: HostFailed | None
-) -> TlsSession:
+def _session(target: Target, requirement: TlsRequirement, hop: Hop | None, failure: HostFailed | None = None) -> TlsSession:
+    wrong = failure or (hop.setback if hop is not None else None)
     result, detail = (None, "") if wrong is None else (wrong.result, str(wrong))
+    if failure is None and requirement.problem is not None:
+        result, detail = requirement.problem, requirement.why
+    sending_ip = hop.sending_ip if hop is not None else failure.sending_ip if failure is not None else ""
+    level = None if hop is None else hop.level
     return TlsSession(requirement.policy, target.host, target.address, sending_ip, level, result, detail)
+
+
+def _unreached(attempt: Attempt, mail: OutgoingMail, failures: Sequence[_Failure]) -> None:
+    """No host was good enough. Waiting will not help where each of them lacks STARTTLS and only our own admin wants it, or what
+    REQUIRETLS wants; where the domain itself has published that it has TLS, somebody is in between (RFC 7672 section 2.2).
+    """
+    faults = {failure.why.fault for failure in failures}
+    last = failures[-1]
+    target, failure, requirement = last.target, last.why, last.requirement
+    words = f"{target}: {failure}"
+    is_published = any(one.requirement.policy.type is not PolicyType.NONE for one in failures)
+    is_dns_at_fault = any(one.why.result is TlsResult.DNSSEC_INVALID for one in failures)
+    if mail.require_tls and HostFault.UNREACHABLE not in faults and not is_dns_at_fault:
+        text = f"The sender requires verified TLS and REQUIRETLS, and no mail host of the domain has both: {words}"
+        _tell_all(attempt, mail, Result.PERMANENT, reply(550, "5.7.30", text))
+    elif faults == {HostFault.NO_TLS} and not is_published:
+        text = f"Encryption is required ({requirement.why}) and no mail host of the domain offers STARTTLS"
+        _tell_all(attempt, mail, Result.PERMANENT, reply(550, "5.7.10", text))
+    elif HostFault.UNREACHABLE not in faults:
+        is_said = requirement.level is TlsLevel.OPPORTUNISTIC or str(failure) == requirement.why
+        why = "" if is_said else f" ({requirement.why})"
+        _tell_all(attempt, mail, Result.TEMPORARY, reply(450, "4.7.5", f"No sound TLS{why}: {words}"))
+    else:
+        said = failure.reply
+        if said is not None and failure.fault is HostFault.UNREACHABLE:
+            words = f"{target} does not take mail now: {said}"
+        _tell_all(attempt, mail, Result.TEMPORARY, reply(451, "4.4.1", words))
+        attempt.is_domain_down = faults == {HostFault.UNREACHABLE}
+
+
+def _is_fit(hop: Hop, mail: OutgoingMail, protection: Protection) -> bool:
+    floor = protection.floor
+    strength, precedence = hop.requirement.rank
+    return (max(strength, hop.level.strength), precedence) >= floor.rank and (hop.offers_requiretls or not mail.require_tls)
 
 
 async def _send(attempt: Attempt, hop: Hop, mail: OutgoingMail) -> tuple[ForwardPath, ...]:
@@ -155,7 +217,7 @@ async def _send(attempt: Attempt, hop: Hop, mail: OutgoingMail) -> tuple[Forward
 
 def _fate(outcome: Outcome, hop: Hop) -> Fate:
     words = one_line(str(outcome.reply) if outcome.by_peer else " ".join(outcome.reply.lines))
-    way = f"{hop.target} {f'over {hop.tls.version}' if hop.tls else 'in clear'}"
+    way = f"{hop.target} {_protected(hop)}"
     text = f"relayed to {way}: {words}" if outcome.result is Result.ACCEPTED else f"{way}: {words}"
     mta = hop.target.host if outcome.by_peer else ""
     return Fate(
@@ -167,6 +229,15 @@ def _fate(outcome: Outcome, hop: Hop) -> Fate:
         reports_there=outcome.reports_there,
         times_there=outcome.times_there,
     )
+
+
+def _protected(hop: Hop) -> str:
+    if hop.tls is None:
+        return "in clear"
+    return f"over {hop.tls.version}{_PROVEN[hop.requirement.policy.type] if hop.level is TlsLevel.VERIFIED else ''}"
+
+
+_PROVEN = {PolicyType.TLSA: ", verified by DANE", PolicyType.STS: ", verified by MTA-STS", PolicyType.NONE: ", verified"}
 
 
 def _tell_all(attempt: Attempt, mail: OutgoingMail, result: Result, why: Reply) -> None:

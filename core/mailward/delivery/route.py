@@ -4,13 +4,13 @@
 it may not lead to this server itself, nor into a network that is not public unless the admin named that.
 """
 
-import ipaddress
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mailward.api.relaying import MailHost
 from mailward.api.services import DnsTemporaryError, Resolver
-from mailward.formats.network import Network
+from mailward.formats.network import Network, is_public, parsed_ip
 from mailward.model.reply import Reply, reply
 
 MOST_HOSTS = 10
@@ -23,19 +23,6 @@ NO_ADDRESS = reply(550, "5.4.4", "No mail host of the domain has an address")
 NOT_PUBLIC = reply(550, "5.4.4", "The mail hosts of the domain have no public address")
 LOOP = reply(554, "5.4.6", "The domain's best mail host is this server, which does not serve it")
 
-
-NEVER_PUBLIC: tuple[Network, ...] = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "192.88.99.0/24",  # 6to4 relays, deprecated (RFC 7526)
-        "fec0::/10",  # site-local, deprecated (RFC 3879)
-        "3fff::/20",  # documentation (RFC 9637)
-        "64:ff9b:1::/48",  # translation within a network (RFC 8215)
-    )
-)
-"""What `ipaddress` takes for global in some releases of Python."""
-TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
-"""An IPv4 address is in its last 32 bits (RFC 6052); servers without IPv4 reach others by it."""
 
 Chance = Callable[[], float]
 
@@ -53,13 +40,19 @@ class Target:
     """One address to try. host: the name it has there; the address itself for none.
 
     is_trusted: that this host is the right one is the admin's word, the address's own, or DNSSEC's; then a certificate that
-    proves it is enough. Else DNS could have named anybody's.
+    proves it is enough. Else DNS could have named anybody's. is_routed: the admin named it.
     """
 
     host: str
     address: str
     port: int
     is_trusted: bool = False
+    is_routed: bool = False
+
+    @property
+    def mail_host(self) -> MailHost:
+        """As plugins see it."""
+        return MailHost(self.host, self.port, self.is_trusted, self.is_routed)
 
     def __str__(self) -> str:
         return f"[{self.address}]" if self.host == self.address else f"{self.host} [{self.address}]"
@@ -120,13 +113,13 @@ class Router:
             return NoRoute(reply(451, "4.4.3", f"DNS gives no usable answer: {error}"), permanent=False)
 
     async def _static(self, hop: StaticHop) -> tuple[Target, ...] | NoRoute:
-        if _address(hop.host) is not None:
-            return (Target(hop.host, hop.host, hop.port, is_trusted=True),)
+        if parsed_ip(hop.host) is not None:
+            return (Target(hop.host, hop.host, hop.port, is_trusted=True, is_routed=True),)
         addresses = await self._addresses(hop.host)
         if not addresses:
             # The admin's own word, and perhaps a slip of the pen: mail waits until it is mended.
             return NoRoute(reply(451, "4.4.4", f"The routed host {hop.host} has no address"), permanent=False)
-        return tuple(Target(hop.host, address, hop.port, is_trusted=True) for address in addresses[:MOST_TARGETS])
+        return tuple(Target(hop.host, one, hop.port, is_trusted=True, is_routed=True) for one in addresses[:MOST_TARGETS])
 
     def _literal(self, address: str) -> tuple[Target, ...] | NoRoute:
         if self._is_ours(address):
@@ -179,7 +172,7 @@ class Router:
 
     async def _addresses(self, host: str) -> list[str]:
         """IPv6 and IPv4 by turns. An IP address where a name belongs has none (RFC 5321 section 5.1: names only)."""
-        if _address(host) is not None:
+        if parsed_ip(host) is not None:
             return []
         failure: DnsTemporaryError | None = None
         kinds: list[Sequence[str]] = []
@@ -209,34 +202,5 @@ def in_order(records: Sequence[Mx], chance: Chance) -> tuple[Mx, ...]:
     return tuple(sorted(records, key=lambda record: (record.preference, chance())))
 
 
-def is_public(address: str, allowed: Sequence[Network] = ()) -> bool:
-    """May an address found in DNS be connected to?"""
-    parsed = _address(address)
-    if parsed is None:
-        return False
-    reached = _within(parsed)
-    if any(parsed in network or reached in network for network in allowed):
-        return True
-    if any(reached in network for network in NEVER_PUBLIC):
-        return False
-    return reached.is_global and not reached.is_multicast and not reached.is_reserved
-
-
-def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IPv4 address that an IPv6 address stands for, or itself."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address in TRANSLATED:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
-
-
 def _preference(records: Sequence[Mx], target: Target) -> int:
     return min(record.preference for record in records if record.host == target.host)
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None

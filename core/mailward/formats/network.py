@@ -4,7 +4,21 @@ import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+NEVER_PUBLIC: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "192.88.99.0/24",  # 6to4 relays, deprecated (RFC 7526)
+        "fec0::/10",  # site-local, deprecated (RFC 3879)
+        "3fff::/20",  # documentation (RFC 9637)
+        "64:ff9b:1::/48",  # translation within a network (RFC 8215)
+    )
+)
+"""What `ipaddress` takes for global in some releases of Python."""
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""An IPv4 address is in its last 32 bits (RFC 6052); servers without IPv4 reach others by it."""
 
 
 @lru_cache(maxsize=4096)
@@ -47,3 +61,33 @@ def is_in(peer_ip: str, networks: Sequence[Network]) -> bool:
 def is_own(peer_ip: str) -> bool:
     """An address that only this machine can come from."""
     return peer_ip == "::1" or peer_ip.startswith("127.")
+
+
+def is_public(address: str, allowed: Sequence[Network] = ()) -> bool:
+    """May an address found in DNS be connected to? allowed: networks that are not public and yet may be."""
+    parsed = parsed_ip(address)
+    if parsed is None:
+        return False
+    reached = _within(parsed)
+    if any(parsed in network or reached in network for network in allowed):
+        return True
+    if any(reached in network for network in NEVER_PUBLIC):
+        return False
+    return reached.is_global and not reached.is_multicast and not reached.is_reserved
+
+
+def _within(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address stands for, or itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in TRANSLATED:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def parsed_ip(text: str) -> Address | None:
+    """None for what is no IP address."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -1,7 +1,7 @@
 """How well must a connection be protected, who wants it so, and what came of it? The strictest of several requirements wins."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -82,18 +82,69 @@ class TlsSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Tlsa:
+    """A TLSA record that can be used with SMTP (RFC 6698 section 2.1; RFC 7672 section 3.1).
+
+    usage: 2 for an authority's certificate, 3 for the server's own. selector: 0 the whole certificate, 1 its public key.
+    matching: 0 for the octets themselves, 1 for SHA2-256, 2 for SHA2-512. data: those octets.
+    """
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TlsRequirement:
-    """why: one plain sentence that ends up in the log, in `explain` and in a bounce. policy: what others published that asks
-    for it.
+    """How well the connection to one host must be protected.
+
+    why: one plain sentence that ends up in the log, in `explain` and in a bounce. policy: what others published that asks for
+    it. Of VERIFIED: tlsa: the certificate must fit one of these, and then nothing else counts but, for usage 2, its names;
+    names: it must have one of them, and the first is the one asked for; () stands for the domain, and for the host where that
+    is certain. problem: what is wrong with the policy itself: a host that must be verified gets no mail then. testing: it is
+    tried and told, and mail goes on by what else is required (RFC 8461 section 5).
     """
 
     level: TlsLevel
     why: str
     policy: TlsPolicy = NO_POLICY
+    tlsa: tuple[Tlsa, ...] = ()
+    names: tuple[str, ...] = ()
+    problem: TlsResult | None = None
+    testing: bool = False
+
+    @property
+    def is_barred(self) -> bool:
+        """Nothing can meet it now, so that the host gets no mail."""
+        return self.level is TlsLevel.VERIFIED and self.problem is not None
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Of two requirements for one host that with the higher rank holds: the stricter one; of equals DANE before MTA-STS
+        (RFC 8461 section 2), MTA-STS before one that nothing published asks for.
+        """
+        return self.level.strength, _PRECEDENCE[self.policy.type]
 
 
-def strictest(requirements: Iterable[TlsRequirement]) -> TlsRequirement:
-    """The one to keep; opportunistic when there is none. Of equals the first."""
-    return max(
-        requirements, key=lambda r: r.level.strength, default=TlsRequirement(TlsLevel.OPPORTUNISTIC, "nobody asks for TLS")
-    )
+_PRECEDENCE = {PolicyType.TLSA: 2, PolicyType.STS: 1, PolicyType.NONE: 0}
+ANY_PEER = TlsRequirement(TlsLevel.OPPORTUNISTIC, "nobody asks for TLS")
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What holds for one host. floor: no mail goes with less. tested: a higher one that is tried first, None for none."""
+
+    floor: TlsRequirement
+    tested: TlsRequirement | None = None
+
+
+def protection_of(requirements: Sequence[TlsRequirement]) -> Protection:
+    """The requirement that holds of several, of equals the first; opportunistic when there is none."""
+    floor = _highest([one for one in requirements if not one.testing])
+    tested = _highest([one for one in requirements if one.testing])
+    return Protection(floor, tested if tested.rank > floor.rank else None)
+
+
+def _highest(requirements: Sequence[TlsRequirement]) -> TlsRequirement:
+    return max(requirements, key=lambda one: one.rank, default=ANY_PEER)

@@ -1,4 +1,4 @@
-"""How is a connection to a next hop made, and how well is it protected? (RFC 3207; RFC 8996; RFC 9325)
+"""How is a connection to a next hop made, and how well is it protected? (RFC 3207; RFC 7672; RFC 8461; RFC 8996; RFC 9325)
 
 Opportunistic TLS takes any certificate, since it would go in clear otherwise; a handshake that fails is followed by a second
 connection in clear to the same host, as Postfix does at level `may`. Required and verified connections never go in clear.
@@ -9,14 +9,16 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from datetime import UTC, datetime
 
 import structlog
 
 from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.route import Target
-from mailward.model.tls import TlsLevel, TlsResult
+from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
+from mailward.net.dane import NotProven, prove
 from mailward.net.hop import SmtpHop, Timeouts
-from mailward.net.tls import any_peer_context, proves_name, verifying_context
+from mailward.net.tls import any_peer_context, peer_chain, proves_name, verifying_context
 from mailward.net.wire import Wire
 from mailward.protocol.smtp.client_states import Broken, Event, State, TlsReady, TlsRefused
 
@@ -43,24 +45,25 @@ class SmtpConnector:
         self._any_peer = any_peer_context()
         self._verifying = verifying or verifying_context()
 
-    async def connect(self, target: Target, domain: str, level: TlsLevel) -> SmtpHop:
+    async def connect(self, target: Target, domain: str, requirement: TlsRequirement) -> SmtpHop:
         try:
-            return await self._connect(target, domain, level)
+            hop = await self._connect(target, domain, requirement)
         except HostFailed as failure:
-            if failure.fault is not HostFault.TLS or level is not TlsLevel.OPPORTUNISTIC:
+            if failure.fault is not HostFault.TLS or requirement.level is not TlsLevel.OPPORTUNISTIC:
                 raise
             log.warning("handshake failed, going in clear", host=target.host, address=target.address, problem=str(failure))
             hop = await self._connect(target, domain, None)
             hop.setback = failure
-            return hop
+        hop.requirement = requirement
+        return hop
 
-    async def _connect(self, target: Target, domain: str, level: TlsLevel | None) -> SmtpHop:
-        """level: None goes in clear."""
+    async def _connect(self, target: Target, domain: str, requirement: TlsRequirement | None) -> SmtpHop:
+        """requirement: None goes in clear."""
         hop = SmtpHop(target, domain, await self._open(target), self._hostname, self._timeouts)
         try:
             await self._opened(hop)
-            if level is not None:
-                await self._protect(hop, domain, level)
+            if requirement is not None:
+                await self._protect(hop, domain, requirement)
         except HostFailed as failure:
             failure.sending_ip = hop.sending_ip
             hop.abort()
@@ -93,13 +96,13 @@ class SmtpConnector:
         while hop.machine.state is State.OPENING:
             _usable(await hop.converse())
 
-    async def _protect(self, hop: SmtpHop, domain: str, level: TlsLevel) -> None:
-        needed = level is not TlsLevel.OPPORTUNISTIC
+    async def _protect(self, hop: SmtpHop, domain: str, requirement: TlsRequirement) -> None:
+        needed = requirement.level is not TlsLevel.OPPORTUNISTIC
         if not hop.machine.extensions.starttls:
+            hop.setback = HostFailed(HostFault.NO_TLS, NOT_OFFERED, result=TlsResult.STARTTLS_NOT_SUPPORTED)
             if needed:
                 await hop.close()
-                raise HostFailed(HostFault.NO_TLS, NOT_OFFERED, result=TlsResult.STARTTLS_NOT_SUPPORTED)
-            hop.setback = HostFailed(HostFault.NO_TLS, NOT_OFFERED, result=TlsResult.STARTTLS_NOT_SUPPORTED)
+                raise hop.setback
             return
         hop.machine.start_tls()
         for event in _usable(await hop.converse()):
@@ -110,14 +113,15 @@ class SmtpConnector:
                     if needed:
                         raise hop.setback
                 case TlsReady():
-                    await self._shake_hands(hop, domain, level)
+                    await self._shake_hands(hop, domain, requirement)
 
-    async def _shake_hands(self, hop: SmtpHop, domain: str, level: TlsLevel) -> None:
-        verified = level is TlsLevel.VERIFIED
-        host = hop.target.host
+    async def _shake_hands(self, hop: SmtpHop, domain: str, requirement: TlsRequirement) -> None:
+        verified = requirement.level is TlsLevel.VERIFIED
+        by_authorities = verified and not requirement.tlsa
+        host = requirement.names[0] if requirement.names else hop.target.host
         server_name = None if host == hop.target.address else host
         try:
-            await hop.shake_hands(self._verifying if verified else self._any_peer, server_name)
+            await hop.shake_hands(self._verifying if by_authorities else self._any_peer, server_name)
         except ssl.SSLCertVerificationError as error:
             expired = error.verify_code == X509_V_ERR_CERT_HAS_EXPIRED
             result = TlsResult.CERTIFICATE_EXPIRED if expired else TlsResult.CERTIFICATE_NOT_TRUSTED
@@ -127,20 +131,31 @@ class SmtpConnector:
             reason = getattr(error, "reason", None) or str(error) or type(error).__name__
             text = f"the TLS handshake failed: {reason}"
             raise HostFailed(HostFault.TLS, text, result=TlsResult.VALIDATION_FAILURE) from None
-        hop.level = level if level is not TlsLevel.OPPORTUNISTIC else TlsLevel.REQUIRED
-        if verified:
-            self._check_name(hop, domain)
+        hop.level = requirement.level if requirement.level is not TlsLevel.OPPORTUNISTIC else TlsLevel.REQUIRED
+        if by_authorities:
+            _check_name(hop, domain, requirement)
+        elif verified:
+            _check_records(hop, requirement)
         await self._opened(hop)
 
-    @staticmethod
-    def _check_name(hop: SmtpHop, domain: str) -> None:
-        """A host that only an unsigned answer of DNS named proves nothing by its own name."""
-        names = dict.fromkeys((hop.target.host, domain) if hop.target.is_trusted else (domain,))
-        if hop.ssl_object and any(proves_name(hop.ssl_object, name) for name in names):
-            return
-        why = "" if hop.target.is_trusted else f" (that {hop.target.host} serves it is not proven by DNSSEC)"
-        text = f"its certificate does not name {' or '.join(names)}{why}"
-        raise HostFailed(HostFault.TLS, text, result=TlsResult.CERTIFICATE_HOST_MISMATCH)
+
+def _check_name(hop: SmtpHop, domain: str, requirement: TlsRequirement) -> None:
+    """A host that only an unsigned answer of DNS named proves nothing by its own name, unless the requirement says so."""
+    is_certain = hop.target.is_trusted or bool(requirement.names)
+    names = requirement.names or tuple(dict.fromkeys((hop.target.host, domain) if is_certain else (domain,)))
+    if hop.ssl_object and any(proves_name(hop.ssl_object, name) for name in names):
+        return
+    why = "" if is_certain else f" (that {hop.target.host} serves it is not proven by DNSSEC)"
+    text = f"its certificate does not name {' or '.join(names)}{why}"
+    raise HostFailed(HostFault.TLS, text, result=TlsResult.CERTIFICATE_HOST_MISMATCH)
+
+
+def _check_records(hop: SmtpHop, requirement: TlsRequirement) -> None:
+    chain = peer_chain(hop.ssl_object) if hop.ssl_object else ()
+    try:
+        prove(chain, requirement.tlsa, requirement.names, datetime.now(UTC))
+    except NotProven as error:
+        raise HostFailed(HostFault.TLS, str(error), result=error.result) from None
 
 
 def _usable(events: list[Event]) -> list[Event]:

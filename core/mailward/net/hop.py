@@ -8,7 +8,7 @@ from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.route import Target
 from mailward.model.address import ForwardPath
 from mailward.model.session import TlsFacts
-from mailward.model.tls import TlsLevel
+from mailward.model.tls import ANY_PEER, TlsLevel, TlsRequirement
 from mailward.net.tls import tls_facts
 from mailward.net.wire import Wire
 from mailward.protocol.smtp.client import SmtpClient
@@ -54,6 +54,7 @@ class SmtpHop:
         self.target = target
         self.domain = domain
         self.level = TlsLevel.OPPORTUNISTIC
+        self.requirement: TlsRequirement = ANY_PEER
         self.tls: TlsFacts | None = None
         self.setback: HostFailed | None = None
         self.machine = SmtpClient(hostname)

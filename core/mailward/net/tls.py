@@ -87,6 +87,18 @@ def verifying_context() -> ssl.SSLContext:
     return context
 
 
+def peer_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The certificates that the peer sent, in DER, its own first; nobody has checked them."""
+    if hasattr(tls, "get_unverified_chain"):  # Python 3.13
+        return tuple(tls.get_unverified_chain() or ())
+    inner: Any = tls._sslobj  # type: ignore[attr-defined]
+    return tuple(certificate.public_bytes(_DER) for certificate in inner.get_unverified_chain() or ())
+
+
+_DER = 2
+"""`_ssl.ENCODING_DER`."""
+
+
 def proves_name(tls: ssl.SSLObject, name: str) -> bool:
     """Does the verified certificate name this host, domain or IP address? (RFC 9525: subjectAltName only)"""
     certificate: Mapping[str, Any] = tls.getpeercert() or {}

@@ -23,7 +23,7 @@ from mailward.formats.text import clean
 from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.evidence import AuthResult, FactValue
 from mailward.model.identity import Identity
-from mailward.model.tls import TlsLevel, TlsRequirement
+from mailward.model.tls import Tlsa, TlsLevel, TlsPolicy, TlsRequirement, TlsResult
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ MAX_HEADER_CHARACTERS = 10_000
 MAX_PREFIX_CHARACTERS = 200
 MAX_CONTENT_OCTETS = 1024 * 1024
 MAX_NAME_CHARACTERS = 320
+MAX_REQUIREMENTS = 20
 MAX_COMMANDS = 50
 MAX_RECORDS = 100
 MAX_RECORD_CHARACTERS = 8000
@@ -99,14 +100,17 @@ def read_factor(answer: object) -> FactorAnswer | None:
     return None
 
 
-def read_requirement(answer: object) -> TlsRequirement | None:
-    """The answer of `collect_tls_requirement`, its text cleaned. Raises BadAnswer."""
-    wanted = _one(answer, TlsRequirement, "a TlsRequirement or None")
-    if wanted is None:
-        return None
-    if not isinstance(wanted.level, TlsLevel) or not isinstance(wanted.why, str):
-        raise BadAnswer("returned a TlsRequirement without a TlsLevel or without a reason")
-    return replace(wanted, why=clean(wanted.why, MAX_TEXT))
+def read_requirements(answer: object) -> tuple[TlsRequirement, ...]:
+    """The answer of `collect_tls_requirement`, its texts cleaned. Raises BadAnswer."""
+    wanted = _several(answer, TlsRequirement, MAX_REQUIREMENTS, "a TlsRequirement, several, or None")
+    for one in wanted:
+        if not isinstance(one.level, TlsLevel) or not isinstance(one.why, str):
+            raise BadAnswer("returned a TlsRequirement without a TlsLevel or without a reason")
+        if not isinstance(one.policy, TlsPolicy) or not all(isinstance(record, Tlsa) for record in one.tlsa):
+            raise BadAnswer("returned a TlsRequirement whose policy is no TlsPolicy or whose tlsa are no Tlsa")
+        if not all(isinstance(name, str) for name in one.names) or not isinstance(one.problem, TlsResult | None):
+            raise BadAnswer("returned a TlsRequirement whose names are no text or whose problem is no TlsResult")
+    return tuple(replace(one, why=clean(one.why, MAX_TEXT)) for one in wanted)
 
 
 def read_commands(answer: object) -> tuple[AccountCommand | ServerCommand, ...]:

@@ -7,12 +7,12 @@ or returns it where the failure is permanent.
 import asyncio
 import time
 
-from mailward.api.relaying import Relaying
+from mailward.api.relaying import MailHost, Relaying
 from mailward.formats.edits import render
 from mailward.formats.message import MessageView
 from mailward.model.errors import HooksUnavailable
-from mailward.model.tls import TlsRequirement, strictest
-from mailward.pipeline.answers import read_requirement
+from mailward.model.tls import TlsRequirement
+from mailward.pipeline.answers import read_requirements
 from mailward.pipeline.judge import ServicesOf, chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import RELAY_STAGE_S
@@ -28,11 +28,11 @@ class Relays:
     def __init__(self, policy: Policy, host: PluginHost, services_of: ServicesOf) -> None:
         self.chain = chain_of(policy, host, services_of)
 
-    async def tls_requirement(self, relaying: Relaying) -> TlsRequirement:
-        """The strictest that any plugin asks for. Raises HooksUnavailable."""
-        arguments = {"relaying": relaying}
-        calls = await self.chain.collect("collect_tls_requirement", arguments, read_requirement, _deadline())
-        return strictest(called.value for called in calls if called.value is not None)
+    async def tls_requirements(self, relaying: Relaying, host: MailHost) -> tuple[TlsRequirement, ...]:
+        """What any plugin asks for. Raises HooksUnavailable."""
+        arguments = {"relaying": relaying, "host": host}
+        calls = await self.chain.collect("collect_tls_requirement", arguments, read_requirements, _deadline())
+        return tuple(requirement for called in calls for requirement in called.value or ())
 
     async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
         """The message as it leaves. octets: with all other edits made. Raises HooksUnavailable."""

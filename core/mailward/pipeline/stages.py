@@ -14,7 +14,7 @@ COMMAND_STAGE_S = 60.0
 AUTH_STAGE_S = 30.0
 """All plugins of one hook around one login together."""
 
-RELAY_STAGE_S = 60.0
+RELAY_STAGE_S = 120.0
 """All plugins of one hook around one outbound attempt together; past it the attempt is made later."""
 
 LIFE_STAGE_S = 10.0

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -31,6 +31,13 @@ def _duration(value: object) -> timedelta:
         raise ValueError(f"{error}; {found(value)} was found") from None
 
 
+def _day(value: object) -> date:
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError(f"a day such as 2026-12-01 was expected, {found(value)} was found") from None
+
+
 def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -46,6 +53,7 @@ def _empty_for_nothing(value: object) -> object:
 Duration = Annotated[
     timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$"})
 ]
+Day = Annotated[date, BeforeValidator(_day)]
 OneOrMany = Annotated[
     tuple[str, ...],
     BeforeValidator(_one_or_many),

@@ -3,13 +3,13 @@
 import enum
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field, fields, make_dataclass
-from datetime import timedelta
+from dataclasses import field, fields, is_dataclass, make_dataclass
+from datetime import date, timedelta
 from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, Strict
+from pydantic import AfterValidator, ConfigDict, Strict
 
 from mailward.api.plugin import Plugin, Settings
 from mailward.formats.yaml_nodes import Node
@@ -17,7 +17,7 @@ from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import nearest
-from mailward.policy.schema import CORE_KEYS, Duration, PluginKeys, validate
+from mailward.policy.schema import CORE_KEYS, Day, Duration, PluginKeys, validate
 from mailward.policy.values import PluginPolicy
 
 MAX_TIMEOUT_S = 120.0
@@ -134,9 +134,15 @@ def _checked_form(settings: Any) -> Any:
 
 
 def _strict(hint: Any) -> Any:
-    """The same type without lax conversions, and with timedelta written as 30s."""
+    """The same type without lax conversions, with timedelta written as 30s and date as 2026-12-01."""
     if hint is timedelta:
         return Duration
+    if hint is date:
+        return Day
+    if is_dataclass(hint):
+        made: Any = hint
+        names = [member.name for member in fields(hint)]
+        return Annotated[_checked_form(made), AfterValidator(lambda one: made(**{name: getattr(one, name) for name in names}))]
     if hint in (bool, int, float, str):
         return Annotated[hint, Strict()]
     if isinstance(hint, type) and issubclass(hint, enum.Enum):

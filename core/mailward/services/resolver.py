@@ -1,7 +1,8 @@
 """How is a DNS question answered? Through explicit recursive servers, with a cache that merges questions in flight.
 
 DNSSEC is validated by the recursive server (RFC 4035 section 4.9.3): the AD bit is believed only from a loopback address,
-since anybody on a longer way could set it.
+since anybody on a longer way could set it. Where there is such a server no other is asked: what it has found to be bogus, or
+cannot find out, must not come from a server that does not look.
 """
 
 import asyncio
@@ -16,9 +17,12 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
-from dns.rdata import Rdata
+import dns.wire
+from dns.rdata import GenericRdata, Rdata
 from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.txtbase import TXTBase
 
 from mailward.api.services import DnsAnswer, DnsTemporaryError, RecordType
@@ -45,7 +49,8 @@ class DnsResolver:
     """
 
     def __init__(self, servers: Sequence[tuple[str, int]], timeout_s: float = 5.0, *, cache_entries: int = 20_000) -> None:
-        self._servers = tuple((host, port, ipaddress.ip_address(host).is_loopback) for host, port in servers)
+        known = tuple((host, port, ipaddress.ip_address(host).is_loopback) for host, port in servers)
+        self._servers = tuple(one for one in known if one[2]) or known
         self._timeout_s = timeout_s
         self._cache_entries = cache_entries
         self._cache: OrderedDict[tuple[dns.name.Name, str], _Cached] = OrderedDict()
@@ -130,7 +135,11 @@ _LASTING = ("SERVFAIL", "REFUSED", "FORMERR", "NOTIMP", "CNAME chain")
 
 
 def _name(text: str) -> dns.name.Name | None:
-    """The absolute name, None when no such name can exist. Every octet but the dot is literal: no escapes, no IDNA."""
+    """The absolute name, None when no such name can exist; "." is the root. Every octet but the dot is literal: no escapes, no
+    IDNA.
+    """
+    if text == ".":
+        return dns.name.root
     try:
         labels = [label.encode("ascii").lower() for label in text.removesuffix(".").split(".")]
         return dns.name.Name([*labels, b""])
@@ -152,8 +161,23 @@ def _read(response: dns.message.Message, record_type: RecordType, trusted: bool)
         # RFC 2308 section 5: without a SOA a negative answer is not cached.
         ttl_s = float(chain.minimum_ttl) if any(r.rdtype == dns.rdatatype.SOA for r in response.authority) else 0.0
         return DnsAnswer("nxdomain" if rcode == dns.rcode.NXDOMAIN else "nodata", (), authenticated), ttl_s
-    records = tuple(_text(rdata) for rdata in list(chain.answer)[:_RECORDS_LIMIT])
+    readable = [rdata for rdata in chain.answer if not (isinstance(rdata, GenericRdata) and len(rdata.data) < 3)]
+    records = tuple(_text(rdata) for rdata in readable[:_RECORDS_LIMIT])
     return DnsAnswer("found", records, authenticated), float(chain.minimum_ttl)
+
+
+def _tlsa(
+    cls: type[TLSA],
+    rdclass: dns.rdataclass.RdataClass,
+    rdtype: dns.rdatatype.RdataType,
+    parser: dns.wire.Parser,
+    origin: dns.name.Name | None = None,
+) -> GenericRdata:
+    """Any octets: one record that dnspython finds wrong would take the whole answer with it (T-TLS-19)."""
+    return GenericRdata(rdclass, rdtype, parser.get_remaining())
+
+
+TLSA.from_wire_parser = classmethod(_tlsa)  # type: ignore[method-assign, assignment]
 
 
 def _text(rdata: Rdata) -> str:
@@ -161,4 +185,7 @@ def _text(rdata: Rdata) -> str:
         return b"".join(rdata.strings).decode("latin-1")
     if isinstance(rdata, MX):
         return f"{rdata.preference} {rdata.exchange.to_text(omit_final_dot=True)}"
+    if isinstance(rdata, GenericRdata) and rdata.rdtype == dns.rdatatype.TLSA:
+        usage, selector, matching = rdata.data[:3]
+        return f"{usage} {selector} {matching} {rdata.data[3:].hex()}"
     return rdata.to_text().removesuffix(".")

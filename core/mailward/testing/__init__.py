@@ -4,13 +4,23 @@ No server, no network, no waiting.
 pytest finds the fixtures `scan`, `login`, `fake_zone` and `clock` by itself once Mailward is installed.
 """
 
-from mailward.testing.fakes import FakeClock, FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets, SentMail
+from mailward.testing.fakes import (
+    FakeClock,
+    FakeCredentials,
+    FakeHttp,
+    FakeZone,
+    MemoryKeyValue,
+    MemoryLog,
+    MemorySecrets,
+    SentMail,
+)
 from mailward.testing.logins import Login
 from mailward.testing.scanning import Scan, ScanResult
 
 __all__ = [
     "FakeClock",
     "FakeCredentials",
+    "FakeHttp",
     "FakeZone",
     "Login",
     "MemoryKeyValue",

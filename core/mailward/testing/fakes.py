@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from mailward.api import DnsAnswer, DnsTemporaryError, Identity, LoginAttempt, RecordType, Secret
+from mailward.api import DnsAnswer, DnsTemporaryError, HttpAnswer, HttpFailed, Identity, LoginAttempt, RecordType, Secret
 from mailward.model.ids import AccountId
 
 T = TypeVar("T")
@@ -169,6 +169,26 @@ class MemoryLog:
 
     def warning(self, event: str, **values: str | int | float | bool | None) -> None:
         self.events.append(("warning", event, dict(values)))
+
+
+class FakeHttp:
+    """`mailward.api.Http` that knows what the test says; all else cannot be reached. pages: URL -> answer, or why there is none.
+
+    asked: the URLs so far.
+    """
+
+    def __init__(self, pages: Mapping[str, HttpAnswer | HttpFailed] | None = None) -> None:
+        self.pages = dict(pages or {})
+        self.asked: list[str] = []
+
+    async def get(self, url: str, *, limit_octets: int, limit_s: float) -> HttpAnswer:
+        self.asked.append(url)
+        found = self.pages.get(url, HttpFailed("nothing is there"))
+        if isinstance(found, HttpFailed):
+            raise found
+        if len(found.octets) > limit_octets:
+            raise HttpFailed(f"it has more than {limit_octets} octets")
+        return found
 
 
 class RunDirectly:

@@ -14,6 +14,7 @@ from mailward.pipeline.logins import Logins
 from mailward.testing.fakes import (
     FakeClock,
     FakeCredentials,
+    FakeHttp,
     FakeZone,
     MemoryKeyValue,
     MemoryLog,
@@ -82,7 +83,7 @@ class Login:
     def _services(self, name: str, credentials: FakeCredentials) -> Services:
         kv = self.kv.setdefault(name, MemoryKeyValue())
         log = self.log.setdefault(name, MemoryLog())
-        return Services(FakeZone(), self._clock, kv, log, RunDirectly(), MemorySecrets(), credentials, SentMail())
+        return Services(FakeZone(), self._clock, kv, log, RunDirectly(), MemorySecrets(), credentials, SentMail(), FakeHttp())
 
 
 class _Nobody:

@@ -29,6 +29,7 @@ from mailward.policy import RecipientFacts
 from mailward.testing.fakes import (
     FakeClock,
     FakeCredentials,
+    FakeHttp,
     FakeZone,
     MemoryKeyValue,
     MemoryLog,
@@ -139,7 +140,9 @@ class Scan:
     def _services(self, name: str) -> Services:
         kv = self.kv.setdefault(name, MemoryKeyValue())
         log = self.log.setdefault(name, MemoryLog())
-        return Services(self._zone, self._clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail())
+        return Services(
+            self._zone, self._clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail(), FakeHttp()
+        )
 
 
 def _octets(mail: bytes | str) -> bytes:

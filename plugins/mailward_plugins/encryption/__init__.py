@@ -3,15 +3,19 @@
 from mailward.api import (
     EnvelopeView,
     Finding,
+    MailHost,
     Plugin,
     Relaying,
+    Services,
     SessionView,
     Symbol,
     TlsLevel,
     TlsRequirement,
     hookimpl,
 )
-from mailward_plugins.encryption.rules import level_of
+from mailward_plugins.encryption.dane import dane_requirement
+from mailward_plugins.encryption.mta_sts import sts_requirement
+from mailward_plugins.encryption.rules import level_of, own_requirement
 from mailward_plugins.encryption.settings import EncryptionFacts, EncryptionSettings
 
 plugin = Plugin(
@@ -36,12 +40,23 @@ def inspect_mail(session: SessionView, envelope: EnvelopeView, settings: Encrypt
     return Finding(None, "in clear", facts=facts)
 
 
-@hookimpl(inline=True)
-def collect_tls_requirement(relaying: Relaying, settings: EncryptionSettings) -> TlsRequirement | None:
-    """By the domain the mail goes to; nothing is asked for where a user lets his mail go without TLS (RFC 8689 section 5), nor of
-    reports, which tell that TLS fails (RFC 8460 section 3).
+@hookimpl
+async def collect_tls_requirement(
+    relaying: Relaying, host: MailHost, settings: EncryptionSettings, services: Services
+) -> list[TlsRequirement]:
+    """What the admin says of the domain the mail goes to, and what the domain itself has published.
+
+    Nothing is asked for where a user lets his mail go without TLS (RFC 8689 section 5), or a bypass holds; nor of reports,
+    which tell that TLS fails (RFC 8460 section 3).
     """
-    level, entry = level_of(relaying.domain, settings)
-    if level == "opportunistic" or (relaying.tls_optional and (settings.heed_senders or relaying.origin == "report")):
-        return None
-    return TlsRequirement(TlsLevel(level), f"the outbound policy says of encryption: {entry}: {level}")
+    if relaying.tls_optional and (settings.heed_senders or relaying.origin == "report"):
+        return [TlsRequirement(TlsLevel.OPPORTUNISTIC, "its sender lets it go without TLS, TLS-Required: No")]
+    own, is_bypass = own_requirement(relaying.domain, settings, services.clock.now().date())
+    if is_bypass:
+        services.log.warning("encryption bypassed", domain=relaying.domain, host=host.name, why=own.why)
+        return [own]
+    by_dane = await dane_requirement(host, relaying.domain, services.resolver) if settings.dane else None
+    found = [own] if by_dane is None else [own, by_dane]
+    if settings.mta_sts and (by_dane is None or by_dane.level is not TlsLevel.VERIFIED):  # RFC 8461 section 2: DANE comes first
+        found.append(await sts_requirement(host, relaying.domain, services))
+    return found

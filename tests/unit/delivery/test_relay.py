@@ -4,21 +4,34 @@ from collections.abc import Mapping
 
 import pytest
 
+from mailward.api.relaying import MailHost
 from mailward.delivery.ports import HostFailed, HostFault
-from mailward.delivery.relay import Attempt, Relay
+from mailward.delivery.relay import Attempt, Relay, Requirements
 from mailward.delivery.route import Router, Target
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
+from mailward.model.errors import HooksUnavailable
 from mailward.model.reply import Reply, reply
 from mailward.model.session import TlsFacts
-from mailward.model.tls import NO_POLICY, TlsLevel, TlsRequirement, TlsResult, TlsSession
+from mailward.model.tls import (
+    ANY_PEER,
+    NO_POLICY,
+    PolicyType,
+    Protection,
+    TlsLevel,
+    TlsPolicy,
+    TlsRequirement,
+    TlsResult,
+    TlsSession,
+    protection_of,
+)
 from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail, Result
 from mailward.testing.fakes import FakeZone
 
 PATH = ForwardPath(parse_mailbox("b@example.net"))
 OTHER = ForwardPath(parse_mailbox("c@example.net"))
 MAIL = OutgoingMail(NULL_REVERSE_PATH, (PATH,), b"Subject: x\r\n\r\n")
-ANY = TlsRequirement(TlsLevel.OPPORTUNISTIC, "nobody asks for TLS")
+ANY = ANY_PEER
 NEEDED = TlsRequirement(TlsLevel.REQUIRED, "policies/outbound.yaml wants it")
 
 GOOD = reply(250, "2.0.0", "taken")
@@ -33,7 +46,11 @@ BAD_TLS = HostFailed(HostFault.TLS, "its certificate is not trusted: expired", r
 class FakeHop:
     """Answers every message alike. may_have_arrived: as the test says."""
 
-    def __init__(self, target: Target, answers: Mapping[str, Reply], level: TlsLevel, *, breaks: bool, arrived: bool) -> None:
+    def __init__(
+        self, target: Target, answers: Mapping[str, Reply], requirement: TlsRequirement, *, breaks: bool, arrived: bool
+    ) -> None:
+        level = requirement.level
+        self.requirement = requirement
         self.target = target
         self.domain = "example.net"
         self.tls = TlsFacts("TLSv1.3", "x") if level is not TlsLevel.OPPORTUNISTIC else None
@@ -69,14 +86,14 @@ class FakeConnector:
         self.asked: list[tuple[str, TlsLevel]] = []
         self.hops: dict[str, FakeHop] = {}
 
-    async def connect(self, target: Target, domain: str, level: TlsLevel) -> FakeHop:
-        self.asked.append((target.host, level))
+    async def connect(self, target: Target, domain: str, requirement: TlsRequirement) -> FakeHop:
+        self.asked.append((target.host, requirement.level))
         found = self.hosts[target.host]
         if isinstance(found, HostFailed):
             raise found
         answers = {"*": found} if isinstance(found, Reply) else found
         breaks = answers["*"] is LOST
-        self.hops[target.host] = FakeHop(target, answers, level, breaks=breaks, arrived="arrived" in answers)
+        self.hops[target.host] = FakeHop(target, answers, requirement, breaks=breaks, arrived="arrived" in answers)
         return self.hops[target.host]
 
 
@@ -86,6 +103,7 @@ async def attempt(
     *paths: ForwardPath,
     hop: FakeHop | None = None,
     require_tls: bool = False,
+    requirements: Requirements | None = None,
 ) -> Attempt:
     zone = FakeZone()
     zone.add("example.net", "MX", *(f"{n} {host}" for n, host in enumerate(connector.hosts)))
@@ -93,7 +111,11 @@ async def attempt(
         zone.add(host, "A", f"9.9.9.{n}")
     relay = Relay(Router(zone, hostname="mail.example.org", routes={}), connector)
     mail = OutgoingMail(NULL_REVERSE_PATH, paths or (PATH,), MAIL.octets, require_tls=require_tls)
-    return await relay.attempt("example.net", mail, requirement, hop)
+
+    async def asked(host: MailHost) -> tuple[TlsRequirement, ...]:
+        return (requirement,)
+
+    return await relay.attempt("example.net", mail, requirements or asked, hop)
 
 
 async def test_hosts_are_tried_in_order_until_one_takes_it() -> None:
@@ -191,16 +213,20 @@ async def test_a_connection_that_is_there_is_used_when_it_is_good_enough() -> No
 
 async def test_a_connection_that_ends_between_two_messages_is_replaced() -> None:
     connector = FakeConnector({"mx1.test": GOOD})
-    old = FakeHop(Target("mx1.test", "9.9.9.0", 25), {"*": LOST}, TlsLevel.OPPORTUNISTIC, breaks=True, arrived=False)
+    old = FakeHop(Target("mx1.test", "9.9.9.0", 25), {"*": LOST}, ANY, breaks=True, arrived=False)
     found = await attempt(connector, hop=old)
     assert found.fates[PATH].result is Result.ACCEPTED and len(old.sent) == 1
-    arrived = FakeHop(Target("mx1.test", "9.9.9.0", 25), {"*": LOST}, TlsLevel.OPPORTUNISTIC, breaks=True, arrived=True)
+    arrived = FakeHop(Target("mx1.test", "9.9.9.0", 25), {"*": LOST}, ANY, breaks=True, arrived=True)
     assert (await attempt(connector, hop=arrived)).fates[PATH].result is Result.TEMPORARY
 
 
 async def test_what_routing_says_is_told_as_our_own_words() -> None:
     relay = Relay(Router(FakeZone(), hostname="mail.example.org", routes={}), FakeConnector({}))
-    found = await relay.attempt("example.net", MAIL, ANY, None)
+
+    async def asked(host: MailHost) -> tuple[TlsRequirement, ...]:
+        return ()
+
+    found = await relay.attempt("example.net", MAIL, asked, None)
     assert found.fates[PATH].status == "5.1.2" and not found.fates[PATH].words[0].isdigit()
 
 
@@ -234,6 +260,75 @@ async def test_t_tls_25_mail_that_requires_tls_is_given_up_only_when_no_host_of_
 async def test_t_tls_25_a_connection_made_for_other_mail_is_not_used_when_it_is_not_fit(
     answers: Mapping[str, Reply], level: TlsLevel
 ) -> None:
-    old = FakeHop(Target("old.test", "9.9.9.9", 25), answers, level, breaks=False, arrived=False)
+    old = FakeHop(Target("old.test", "9.9.9.9", 25), answers, TlsRequirement(level, "x"), breaks=False, arrived=False)
     found = await attempt(FakeConnector({"mx1.test": PROMISES}), hop=old, require_tls=True)
     assert not old.sent and not old.is_usable and found.fates[PATH].result is Result.ACCEPTED
+
+
+def required(level: TlsLevel, kind: PolicyType = PolicyType.NONE, **said: object) -> TlsRequirement:
+    return TlsRequirement(level, f"{kind.value} {level.value}", TlsPolicy(kind), **said)  # type: ignore[arg-type]
+
+
+DANE = required(TlsLevel.VERIFIED, PolicyType.TLSA)
+DANE_BROKEN = required(TlsLevel.VERIFIED, PolicyType.TLSA, problem=TlsResult.DNSSEC_INVALID)
+DANE_UNUSABLE = required(TlsLevel.REQUIRED, PolicyType.TLSA, problem=TlsResult.TLSA_INVALID)
+STS = required(TlsLevel.VERIFIED, PolicyType.STS, names=("mx.test",))
+STS_TESTING = required(TlsLevel.VERIFIED, PolicyType.STS, testing=True)
+ADMIN = required(TlsLevel.VERIFIED)
+
+
+@pytest.mark.parametrize(
+    ("asked", "floor", "tested"),
+    [
+        ([], ANY, None),
+        ([ANY, NEEDED, ADMIN], ADMIN, None),
+        ([STS, DANE], DANE, None),
+        ([ADMIN, STS, DANE_BROKEN], DANE_BROKEN, None),
+        ([STS, DANE_UNUSABLE], STS, None),
+        ([ANY, DANE_UNUSABLE], DANE_UNUSABLE, None),
+        ([ADMIN, STS], STS, None),
+        ([ANY, STS_TESTING], ANY, STS_TESTING),
+        ([NEEDED, STS_TESTING], NEEDED, STS_TESTING),
+        ([DANE, STS_TESTING], DANE, None),
+    ],
+)
+def test_t_tls_21_the_strictest_holds_and_dane_before_mta_sts(
+    asked: list[TlsRequirement], floor: TlsRequirement, tested: TlsRequirement | None
+) -> None:
+    """RFC 8461 section 2: that an MTA-STS policy is met never makes up for DANE that is not."""
+    for order in (asked, asked[::-1]):
+        assert protection_of(order) == Protection(floor, tested)
+
+
+async def test_t_tls_22_what_is_only_tested_is_told_and_never_keeps_mail_back() -> None:
+    connector = FakeConnector({"mx1.test": GOOD})
+    ordinary = connector.connect
+
+    async def strict(target: Target, domain: str, requirement: TlsRequirement) -> FakeHop:
+        if requirement is STS_TESTING:
+            raise BAD_TLS
+        return await ordinary(target, domain, requirement)
+
+    connector.connect = strict  # type: ignore[method-assign]
+    found = await attempt(connector, STS_TESTING)
+    assert found.fates[PATH].result is Result.ACCEPTED
+    (session,) = found.sessions
+    assert (session.policy.type, session.result) == (PolicyType.STS, TlsResult.CERTIFICATE_EXPIRED)
+    again = await attempt(connector, STS_TESTING, hop=connector.hops["mx1.test"])
+    assert again.hop is found.hop and not again.sessions
+
+
+async def test_t_q_11_a_plugin_that_fails_between_two_hosts_loses_no_outcome() -> None:
+    connector = FakeConnector({"mx1.test": {"*": BUSY, str(OTHER): GOOD}, "mx2.test": GOOD})
+    asked: list[str] = []
+
+    async def once(host: MailHost) -> tuple[TlsRequirement, ...]:
+        asked.append(host.name)
+        if len(asked) > 1:
+            raise HooksUnavailable("acme", "collect_tls_requirement", "it broke")
+        return ()
+
+    found = await attempt(connector, ANY, PATH, OTHER, requirements=once)
+    assert (found.fates[PATH].result, found.fates[OTHER].result) == (Result.TEMPORARY, Result.ACCEPTED)
+    with pytest.raises(HooksUnavailable):
+        await attempt(connector, ANY, PATH, requirements=once)

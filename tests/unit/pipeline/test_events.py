@@ -11,7 +11,7 @@ from mailward.pipeline.judge import chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import load_policy
 from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog
-from mailward.testing.fakes import FakeCredentials, MemorySecrets, RunDirectly, SentMail
+from mailward.testing.fakes import FakeCredentials, FakeHttp, MemorySecrets, RunDirectly, SentMail
 from support.plugin_modules import plugin_module
 
 MOVED = MessageMoved("bob", "INBOX", "Junk", b"Subject: x\r\n\r\n", False, True, False)
@@ -22,7 +22,9 @@ def made_chain(folder: Path, body: str, kv: MemoryKeyValue, **keys: object) -> C
     host = PluginHost(modules={"learner": plugin_module("learner", body)})
     file = folder / "inbound.yaml"
     file.write_text(yaml.safe_dump({"version": 1, "plugins": {"learner": keys}}))
-    services = Services(FakeZone(), FakeClock(), kv, MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail())
+    services = Services(
+        FakeZone(), FakeClock(), kv, MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail(), FakeHttp()
+    )
     return chain_of(load_policy(file, host.enable(["learner"])), host, lambda _: services)
 
 

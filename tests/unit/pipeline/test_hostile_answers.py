@@ -6,15 +6,16 @@ import time
 
 import pytest
 
-from mailward.api import Identity, LoginAttempt, LoginOutcome, Relaying, Secret, Services, TlsLevel
+from mailward.api import Identity, LoginAttempt, LoginOutcome, MailHost, Relaying, Secret, Services, TlsLevel
 from mailward.model.errors import HooksUnavailable
 from mailward.model.ids import AccountId, QueueId
+from mailward.model.tls import protection_of
 from mailward.pipeline.collecting import Collecting
 from mailward.pipeline.events import Events
 from mailward.pipeline.logins import Logins
 from mailward.pipeline.relays import Relays
 from mailward.policy import Direction
-from mailward.testing import FakeClock, FakeCredentials, FakeZone, Login, MemoryKeyValue, MemoryLog, MemorySecrets
+from mailward.testing import FakeClock, FakeCredentials, FakeHttp, FakeZone, Login, MemoryKeyValue, MemoryLog, MemorySecrets
 from mailward.testing.fakes import RunDirectly, SentMail
 from mailward.testing.policies import made_policy
 from support.plugin_modules import plugin_module
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 
 ATTEMPT = LoginAttempt("imap", "test", "192.0.2.1", None, "PLAIN", "bob")
 BOB = Identity(AccountId("bob"), "bob@example.org")
+HOST = MailHost("mx.far.test", 25)
 RELAYING = Relaying(QueueId("a" * 16), "example.net", "submission", "bob@example.org", "bob@example.org", ("eve@example.net",))
 MAIL = b"From: bob@example.org\r\n\r\ntext\r\n"
 QUICK = {"timeout": "100ms"}
@@ -50,7 +52,15 @@ def hook(name: str, argument: str, body: str, way: str = "") -> str:
 
 def services(_: str) -> Services:
     return Services(
-        FakeZone(), FakeClock(), MemoryKeyValue(), MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail()
+        FakeZone(),
+        FakeClock(),
+        MemoryKeyValue(),
+        MemoryLog(),
+        RunDirectly(),
+        MemorySecrets(),
+        FakeCredentials(),
+        SentMail(),
+        FakeHttp(),
     )
 
 
@@ -167,17 +177,24 @@ async def test_t_plug_03_collect_tls_requirement_that_fails_keeps_the_mail(fault
     good = hook("collect_tls_requirement", "", "return TlsRequirement(TlsLevel.REQUIRED, 'good')")
     bodies = {"bad": hook("collect_tls_requirement", "relaying", body, way), "good": good}
     with pytest.raises(HooksUnavailable) as error:
-        await relays(bodies).tls_requirement(RELAYING)
+        await relays(bodies).tls_requirements(RELAYING, HOST)
     assert reason in str(error.value)
-    assert (await relays(bodies, {"on_error": "accept"}).tls_requirement(RELAYING)).level is TlsLevel.REQUIRED
+    (one,) = await relays(bodies, {"on_error": "accept"}).tls_requirements(RELAYING, HOST)
+    assert one.level is TlsLevel.REQUIRED
 
 
 @pytest.mark.parametrize(
-    "answer", ["TlsRequirement('verified', 'x')", "TlsRequirement(TlsLevel.REQUIRED, None)", "TlsLevel.VERIFIED"]
-)
+    "answer",
+    [
+        "TlsRequirement('verified', 'x')", "TlsRequirement(TlsLevel.REQUIRED, None)", "TlsLevel.VERIFIED",
+        "TlsRequirement(TlsLevel.VERIFIED, 'x', policy='sts')", "TlsRequirement(TlsLevel.VERIFIED, 'x', tlsa=('3 1 1',))",
+        "TlsRequirement(TlsLevel.VERIFIED, 'x', names=(b'mx',))", "TlsRequirement(TlsLevel.VERIFIED, 'x', problem='sts')",
+        "[TlsRequirement(TlsLevel.VERIFIED, 'x')] * 100",
+    ],
+)  # fmt: skip
 async def test_t_plug_03_a_requirement_of_wrong_types_is_none(answer: str) -> None:
     with pytest.raises(HooksUnavailable):
-        await relays({"bad": hook("collect_tls_requirement", "relaying", f"return {answer}")}).tls_requirement(RELAYING)
+        await relays({"bad": hook("collect_tls_requirement", "relaying", f"return {answer}")}).tls_requirements(RELAYING, HOST)
 
 
 async def test_the_strictest_requirement_wins_and_its_reason_is_cleaned() -> None:
@@ -186,7 +203,7 @@ async def test_the_strictest_requirement_wins_and_its_reason_is_cleaned() -> Non
         name: hook("collect_tls_requirement", "relaying", body.format(level, name))
         for name, level in (("aaa", "REQUIRED"), ("bbb", "VERIFIED"), ("ccc", "OPPORTUNISTIC"))
     }
-    wanted = await relays(bodies).tls_requirement(RELAYING)
+    wanted = protection_of(await relays(bodies).tls_requirements(RELAYING, HOST)).floor
     assert (wanted.level, wanted.why) == (TlsLevel.VERIFIED, "because  of bbb")
 
 

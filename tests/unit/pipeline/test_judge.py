@@ -23,7 +23,7 @@ from mailward.pipeline.judge import Judge
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import RecipientFacts, load_policy
 from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog, Scan
-from mailward.testing.fakes import FakeCredentials, MemorySecrets, RunDirectly, SentMail
+from mailward.testing.fakes import FakeCredentials, FakeHttp, MemorySecrets, RunDirectly, SentMail
 from support.plugin_modules import plugin_module
 
 MAIL = "From: Ann <a@example.net>\nMessage-ID: <1@example.net>\nSubject: hello\n\ntext\n"
@@ -51,7 +51,15 @@ def make_judge(
     file.write_text(yaml.safe_dump({"version": 1, **keys, "plugins": entries}))
     host = PluginHost(modules={p.__name__: p for p in plugins})
     services = Services(
-        FakeZone(), FakeClock(), MemoryKeyValue(), MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail()
+        FakeZone(),
+        FakeClock(),
+        MemoryKeyValue(),
+        MemoryLog(),
+        RunDirectly(),
+        MemorySecrets(),
+        FakeCredentials(),
+        SentMail(),
+        FakeHttp(),
     )
     policy = load_policy(file, host.enable(p.__name__ for p in plugins))
     return Judge(policy, host, lambda _: services, hostname="mx", clock=FakeClock(), message_stage_s=message_stage_s)
