@@ -169,6 +169,36 @@ def test_the_queue_is_looked_after_as_the_page_says(tmp_path: Path) -> None:
         assert made.run("queue", "list").stdout == "nothing waits\n"
         reader.types("queue retry --to example.net", code=66)
         reader.types("queue drop --from bulk@example.org", more="--yes", code=66)
+
+        reader.types("queue hold --to example.net --future")
+        code, text = made.submit(mail("later"), "bob@example.net", account=made.demo)
+        made.until(lambda: "held: they are moving" in made.run("queue", "list").stdout)
+        with peer() as second:
+            reader.stands_for = {
+                "mx2.example.net:25": f"127.0.0.1:{second.port}",
+                "ID": text.rpartition(" ")[2],
+                "192.0.2.7": "127.0.0.2",
+            }
+            assert f"mail to example.net goes to 127.0.0.1:{second.port}" in reader.types("queue reroute --to example.net")
+            assert "goes to 127.0.0.2:25" in reader.types("queue reroute ID")
+            shown = page_text(page).partition("$ mailward queue orders\n")[2].splitlines()[:3]
+            told = reader.types("queue orders").splitlines()
+            assert told[0].split() == shown[0].split()
+            assert [line.partition("mailward")[2] for line in told[1:3]] == [line.partition("mailward")[2] for line in shown[1:3]]
+            assert "rerouted to 127.0.0.2:25" in made.run("queue", "show", reader.stands_for["ID"]).stdout
+            blocked = made.run("queue", "release", reader.stands_for["ID"], check=False)
+            assert blocked.returncode == 70 and "an order that stands holds it: mailward queue orders" in blocked.stdout
+            made.run("queue", "reroute", reader.stands_for["ID"], "--clear")
+            made.terminate()
+            made.start()
+            made.until(lambda: bool(made.json("queue", "list")))
+            assert (
+                "no longer held when it comes: mail to example.net" in made.run("queue", "release", "--to", "example.net").stderr
+            )
+            second.wait_for(1)
+            made.run("queue", "reroute", "--to", "example.net", "--clear")
+            assert made.run("queue", "orders").stdout == "no orders stand\n"
+            assert "released" in reader.types("explain ID")
         reader.is_through()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mailward.delivery.calls import Selection
+from mailward.delivery.calls import Selection, StandingOrder
 from mailward.delivery.control import QueueControl
 from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import OutboundLimits
@@ -505,7 +505,7 @@ async def test_held_mail_never_leaves_early_whatever_is_ordered_and_outlives_a_r
         async with office(tmp_path, {"far.test": far}, clock=clock, limits=limits) as made:
             made.agenda.adopt()
             await made.work()
-            control = QueueControl(made.spool, made.agenda, made.ledger, NoKeeper(), clock)
+            control = QueueControl(made.spool, made.agenda, made.ledger, NoKeeper(), made.standing, clock)
             (message,) = control.list(Selection()).messages
             assert (message.hold_until, message.recipients[0].next_at, message.recipients[0].failures) == (until, until, 0)
             clock.seconds = 6 * DAY_S - 1
@@ -550,3 +550,42 @@ async def test_a_message_over_a_connection_that_is_there_tells_of_no_new_one(tmp
             await made.work()
             told = [len(attempt.sessions) for attempt in made.attempts]
             assert len(told) == 3 and 0 in told and sum(told) == near.connections
+
+
+async def test_rerouted_mail_goes_to_the_other_host_and_back_though_connections_are_kept(tmp_path: Path) -> None:
+    """While one connection of a lane is in use, each message goes where the orders of its moment say."""
+    with peer(address="127.0.0.1") as usual, peer(address="127.0.0.2") as other:
+        async with office(tmp_path, {"far.test": usual}) as made:
+            elsewhere = StandingOrder(to="far.test", host=other.address, port=other.port)
+            await made.post("a@far.test", octets=b"Subject: 1\r\n\r\n")
+            await made.work()
+            made.standing.stand(elsewhere)
+            for number in (2, 3):
+                await made.post("a@far.test", octets=b"Subject: %d\r\n\r\n" % number)
+            await made.work()
+            alone = await made.post("a@far.test", octets=b"Subject: 4\r\n\r\n")
+            made.standing.stand(StandingOrder(id=alone.id, host=usual.address, port=usual.port, at=utc_text(made.clock.now())))
+            await made.work()
+            made.standing.lift(Selection(), is_reroute=True)
+            await made.post("a@far.test", octets=b"Subject: 5\r\n\r\n")
+            await made.work()
+            subjects = [[re.findall(rb"Subject: (\d)", taken.octets)[0] for taken in each.taken] for each in (usual, other)]
+            assert subjects == [[b"1", b"4", b"5"], [b"2", b"3"]]
+
+
+async def test_mail_that_comes_while_an_order_holds_it_waits_until_that_is_taken_back(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"far.test": far, "near.test": far}) as made:
+            made.standing.stand(StandingOrder(to="far.test", reason="they are moving"))
+            item = await made.post("a@far.test", "b@near.test")
+            await made.work()
+            assert [taken.forward_paths for taken in far.taken] == [("b@near.test",)]
+            assert made.spool.open_recipients(item.id)[0].held == "they are moving"
+            assert made.events(item)[0] == "held: they are moving"
+            control = QueueControl(made.spool, made.agenda, made.ledger, NoKeeper(), made.standing, made.clock)
+            (refused,) = control.release(Selection(id=item.id)).recipients
+            assert refused.why_not == "an order that stands holds it: mailward queue orders"
+            control.lift(Selection(to="far.test"), is_reroute=False)
+            control.release(Selection(to="far.test"))
+            await made.work()
+            assert len(far.taken) == 2 and not made.spool.ids()

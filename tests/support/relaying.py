@@ -12,6 +12,7 @@ from mailward.delivery.ports import Connector
 from mailward.delivery.relay import Relay
 from mailward.delivery.reporting import SpooledReports
 from mailward.delivery.route import Router, StaticHop
+from mailward.delivery.standing import StandingOrders
 from mailward.disk import Disk
 from mailward.model.address import Address
 from mailward.model.errors import HooksUnavailable
@@ -82,6 +83,7 @@ class Office:
         self.directory = FakeDirectory()
         self.spool = Spool(folder / "spool", Disk(), owner="queue")
         self.agenda = Agenda(self.spool, self.clock, self.clock.monotonic_s)
+        self.standing = StandingOrders(folder / "orders.json", Disk(), self.clock)
         router = Router(
             zone or FakeZone(),
             hostname="mail.example.org",
@@ -94,6 +96,7 @@ class Office:
             lambda: self.rules,
             SpooledReports(self.spool, self.agenda, self.directory, "mail.example.org"),
             self.ledger,
+            self.standing,
             self.clock,
             limits=limits,
             chance=lambda: 0.5,

@@ -174,6 +174,11 @@ class Config:
         return self.data / "run" / "queue.sock"
 
     @property
+    def standing_orders(self) -> Path:
+        """What an admin ordered for mail to come."""
+        return self.data / "queue-orders.json"
+
+    @property
     def smtp_sockets(self) -> tuple[Path, ...]:
         """Where the processes that take mail answer `mailward trace`."""
         return tuple(self.data / "run" / f"smtp{number}.sock" for number in range(self.smtp_processes))

@@ -1,5 +1,6 @@
 """`mailward queue`: what waits, and what an admin may do with it. The queue process does it; this asks and prints."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,10 +11,10 @@ from typing import Annotated, get_args
 
 import typer
 
-from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of, opened_decisions
-from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, confirm, fail, progress, show, warn
-from mailward.cli.queue_text import counted, group_data, listed, ordered, shown
-from mailward.delivery.calls import By, Selection, Status
+from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of, opened_decisions, parsed_domain
+from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, confirm, fail, progress, show, tell, warn
+from mailward.cli.queue_text import counted, group_data, listed, ordered, shown, standing_text, whose_mail
+from mailward.delivery.calls import By, Selection, StandingOrder, Status
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.model.ids import QueueId
 from mailward.net import queued
@@ -144,6 +145,7 @@ def hold_command(
     older_than: AgeOption = None,
     all_: AllOption = False,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks into the queue.")] = "by the administrator",
+    future: Annotated[bool, typer.Option("--future", help="Also what comes yet for other servers, with --to or --from.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -153,11 +155,20 @@ def hold_command(
 
       mailward queue hold 01k9w3c5v7q2x8ab --reason "asked the sender"
 
-      mailward queue hold --to example.net
+      mailward queue hold --to example.net --future --reason "they are moving"
 
       mailward queue hold --from bulk@example.org
     """
-    _order("hold", _selection(id, to, reverse_path, problem, older_than, all_), "held", config, as_json=as_json, reason=reason)
+    if future:
+        if (to is None and reverse_path is None) or any(value is not None for value in (id, problem, older_than)):
+            fail("--future takes --to, --from or both, and nothing else", USAGE)
+        settings = config_of(config, quiet=True)
+        with _asking():
+            path, sender = _domain_or_address(to), _reverse_path(reverse_path)
+            queued.stand(settings.queue_socket, StandingOrder(to=path, reverse_path=sender, reason=reason))
+        tell("it stands until it is taken back by 'mailward queue release' with the same --to and --from")
+    selection = _selection(id, to, reverse_path, problem, older_than, all_)
+    _order("hold", selection, "held", config, as_json=as_json, reason=reason, may_be_none=future)
 
 
 @app.command("release")
@@ -173,6 +184,8 @@ def release_command(
 ) -> None:
     """Let what is held go on, at once: what 'hold' holds, and what the server holds since each attempt killed a process.
 
+    An order to hold what comes yet is taken back by the same --to and --from that gave it, and every one by --all.
+
     Examples:
 
       mailward queue release 01k9w3c5v7q2x8ab
@@ -181,7 +194,68 @@ def release_command(
 
       mailward queue release --all
     """
-    _order("release", _selection(id, to, reverse_path, problem, older_than, all_), "released", config, as_json=as_json)
+    selection = _selection(id, to, reverse_path, problem, older_than, all_)
+    with _asking():
+        lifted = queued.lift(config_of(config, quiet=True).queue_socket, selection, is_reroute=False)
+    for order in lifted:
+        tell(f"no longer held when it comes: {whose_mail(order)}")
+    _order("release", selection, "released", config, as_json=as_json, may_be_none=bool(lifted))
+
+
+@app.command("reroute")
+def reroute_command(
+    id: OptionalId = None,
+    to: Annotated[str | None, typer.Option(help="All mail to this domain, what comes yet too.")] = None,
+    via: Annotated[str | None, typer.Option(help="Where to send it: HOST, HOST:PORT, or an address, [2001:db8::1]:25.")] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Let it go where it would again; without ID and --to, all of it.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send one message, or all mail to a domain, to another host than DNS and the configuration say, until --clear.
+
+    The policy's demands on encryption stay; a certificate that must be proven is that of the host named here.
+
+    Examples:
+
+      mailward queue reroute 01k9w3c5v7q2x8ab --via mx2.example.net
+
+      mailward queue reroute --to example.net --via 192.0.2.7:2525
+
+      mailward queue reroute --to example.net --clear
+    """
+    if clear == (via is not None) or (id is not None and to is not None) or (id is None and to is None and not clear):
+        fail("say what and where to: an ID or --to DOMAIN, and --via HOST[:PORT] or --clear", USAGE)
+    settings = config_of(config)
+    domain = "" if to is None else parsed_domain(to)
+    with _asking():
+        if via is None:
+            orders = queued.lift(settings.queue_socket, Selection(id=id or "", to=domain), is_reroute=True)
+            if not orders:
+                fail("no such mail is rerouted", NO_INPUT)
+        else:
+            host, port = _host_and_port(via)
+            orders = [StandingOrder(id=id or "", to=domain, host=host, port=port)]
+            if id is not None and not list(queued.messages(settings.queue_socket, Selection(id=id), progress)):
+                fail(f"nothing waits as {id}", NO_INPUT)
+            queued.stand(settings.queue_socket, orders[0])
+    lines = [f"{whose_mail(order)} goes {'where it would again' if clear else f'to {order.via}'}" for order in orders]
+    what = f" {id}" if id is not None else f" --to {domain}" if domain else ""
+    lines.append(f"what waits goes there at its next attempt; at once by: mailward queue retry{what or ' --all'}")
+    show("\n".join(lines), [asdict(order) for order in orders], as_json=as_json)
+
+
+@app.command("orders")
+def orders_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print the orders that hold for mail to come, and how each is taken back: 'hold --future' and 'reroute'.
+
+    Example: mailward queue orders
+    """
+    settings = config_of(config)
+    with _asking():
+        orders = queued.standing(settings.queue_socket)
+    show(lambda: standing_text(orders), [asdict(order) for order in orders], as_json=as_json)
 
 
 @app.command("drop")
@@ -231,6 +305,15 @@ def _selection(
     )
 
 
+def _host_and_port(text: str) -> tuple[str, int]:
+    """As `--via` has them."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)|([0-9A-Fa-f:]+:[0-9A-Fa-f:]*))(?::([0-9]{1,5}))?", text)
+    port = 25 if found is None else int(found[4] or 25)
+    if found is None or not 0 < port < 65536:
+        fail(f"'{text}' is no host: HOST, HOST:PORT, 192.0.2.1:25 or [2001:db8::1]:25 was expected", USAGE)
+    return (found[1] or found[2] or found[3]).lower(), port
+
+
 def _reverse_path(text: str | None) -> str:
     return "<>" if text == "<>" else _domain_or_address(text)
 
@@ -257,13 +340,22 @@ def _asking(instead: str = "") -> Iterator[None]:
         fail(f"the server refused: {error}", SOFTWARE)
 
 
-def _order(name: queued.Order, selection: Selection, done: str, path: Path | None, *, as_json: bool, reason: str = "") -> None:
-    """Give an order and say for whom it was carried out."""
+def _order(
+    name: queued.Order,
+    selection: Selection,
+    done: str,
+    path: Path | None,
+    *,
+    as_json: bool,
+    reason: str = "",
+    may_be_none: bool = False,
+) -> None:
+    """Give an order and say for whom it was carried out. may_be_none: something else was done already."""
     settings = config_of(path)
     with _asking():
         answers = list(queued.order(settings.queue_socket, name, selection, progress, reason))
-    if not answers:
+    if not answers and not may_be_none:
         fail(f"nothing {'is held' if name == 'release' else 'waits'} that matches", NO_INPUT)
-    show(lambda: ordered(answers, done), [asdict(answer) for answer in answers], as_json=as_json)
-    if all(answer.why_not for answer in answers):
+    show(lambda: ordered(answers, done) or "none of it waits now", [asdict(answer) for answer in answers], as_json=as_json)
+    if answers and all(answer.why_not for answer in answers):
         raise typer.Exit(SOFTWARE)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mailward.cli.decisions import source_text
 from mailward.cli.output import local_times, moment, table
-from mailward.delivery.calls import AGES_S, By, Done, Group, WaitingMessage, WaitingRecipient
+from mailward.delivery.calls import AGES_S, By, Done, Group, StandingOrder, WaitingMessage, WaitingRecipient
 from mailward.model.decision import DecisionRecord, LaterEvent
 
 LISTED_WORDS = 80
@@ -66,6 +66,29 @@ def ordered(answers: Sequence[Done], done: str) -> str:
     return table([(f"{count:,} recipients", text) for text, count in Counter(said).most_common()])
 
 
+def whose_mail(order: StandingOrder) -> str:
+    """What an order is about."""
+    if order.id:
+        return order.id
+    said = [f"mail to {order.to}" if order.to else "mail", f"from {order.reverse_path}" if order.reverse_path else ""]
+    return " ".join(part for part in said if part)
+
+
+def standing_text(orders: Sequence[StandingOrder]) -> str:
+    """A line for each order."""
+    if not orders:
+        return "no orders stand"
+    rows = [("SINCE", "WHAT", "ORDER", "TAKEN BACK BY")]
+    for order in orders:
+        mail = order.id or " ".join(
+            f"--{name} {value}" for name, value in (("to", order.to), ("from", order.reverse_path)) if value
+        )
+        done = f"goes to {order.via}" if order.host else f"held: {order.reason}"
+        back = f"mailward queue reroute {mail} --clear" if order.host else f"mailward queue release {mail}"
+        rows.append((moment(order.at), whose_mail(order), done, back))
+    return table(rows)
+
+
 def shown(message: WaitingMessage, record: DecisionRecord | None, now: datetime) -> str:
     """All about one message."""
     received = _moment(message.received_at, now)
@@ -111,6 +134,8 @@ def _about(recipient: WaitingRecipient, now: datetime) -> list[str]:
     said = [f"next attempt {_next(recipient, now)}; failed so far: {recipient.failures}"]
     if recipient.reason:
         said.insert(0, f"held: {recipient.reason}")
+    if recipient.via:
+        said.append(f"rerouted to {recipient.via}")
     if recipient.notify:
         said.append(f"the sender wants to hear of: {recipient.notify.replace(',', ', ').lower()}")
     if recipient.original_recipient:
@@ -129,7 +154,8 @@ def _attempts(record: DecisionRecord, forward_path: str, now: datetime) -> list[
 def _why(recipient: WaitingRecipient) -> str:
     """What keeps it here."""
     reasons = {"held": f"held: {recipient.reason}", "postponed": "its sender wants it later"}
-    return "; ".join(part for part in (reasons.get(recipient.status, ""), recipient.words) if part)
+    rerouted = f"rerouted to {recipient.via}" if recipient.via else ""
+    return "; ".join(part for part in (reasons.get(recipient.status, ""), rerouted, recipient.words) if part)
 
 
 def _why_not(answer: Done) -> str:

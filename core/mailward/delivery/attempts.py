@@ -18,7 +18,7 @@ from mailward.api.services import Clock
 from mailward.delivery.bounce import returned
 from mailward.delivery.fate import Fate, local_problem, too_late, unsendable
 from mailward.delivery.lanes import Waiting
-from mailward.delivery.ports import Decisions, Hop, Rules
+from mailward.delivery.ports import Decisions, Hop, Rules, Standing
 from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Batch, Results
 from mailward.delivery.together import Together
@@ -60,6 +60,7 @@ class Attempts:
         rules: Callable[[], Rules],
         results: Results,
         decisions: Decisions,
+        standing: Standing,
         clock: Clock,
         attempted: Callable[[RelayingAttempt], None],
     ) -> None:
@@ -68,6 +69,7 @@ class Attempts:
         self._rules = rules
         self._results = results
         self._decisions = decisions
+        self._standing = standing
         self._clock = clock
         self._attempted = attempted
         self._beginning = Together(self._begin)
@@ -151,9 +153,10 @@ class Attempts:
         except HooksUnavailable as error:
             await self._ended(batch, _unruled(error))
             return None
+        via = self._standing.route(item, batch.domain)
         mail = _outgoing(item, paths, octets, self._clock.now())
         requirements = partial(rules.tls_requirements, relaying)
-        talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirements, hop))
+        talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirements, hop, via))
         self._talks.add(talk)
         try:
             with talking:

@@ -11,10 +11,23 @@ from types import MappingProxyType
 from typing import Protocol
 
 from mailward.api.services import Clock
-from mailward.delivery.calls import AGES_S, By, Counts, Done, Group, Ordered, Page, Selection, WaitingMessage, WaitingRecipient
+from mailward.delivery.calls import (
+    AGES_S,
+    By,
+    Counts,
+    Done,
+    Group,
+    Ordered,
+    Page,
+    Selection,
+    StandingOrder,
+    WaitingMessage,
+    WaitingRecipient,
+)
 from mailward.delivery.mda import Copy
 from mailward.delivery.ports import Decisions
 from mailward.delivery.selecting import Found, Selected, Selecting, status_of
+from mailward.delivery.standing import StandingOrders
 from mailward.formats.text import one_line
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
@@ -46,11 +59,14 @@ _Order = Callable[[Sequence[Recipient]], frozenset[Recipient]]
 class QueueControl:
     """All calls block. Safe from any thread. after: `progress.following` of the call before, "" at first."""
 
-    def __init__(self, spool: Spool, agenda: Agenda, decisions: Decisions, keeper: Keeper, clock: Clock) -> None:
+    def __init__(
+        self, spool: Spool, agenda: Agenda, decisions: Decisions, keeper: Keeper, standing: StandingOrders, clock: Clock
+    ) -> None:
         self._spool = spool
         self._agenda = agenda
         self._decisions = decisions
         self._keeper = keeper
+        self._standing = standing
         self._clock = clock
         self._selecting = Selecting(spool, clock)
 
@@ -60,7 +76,7 @@ class QueueControl:
         """The selected recipients with their messages."""
         found = self._selecting.page(selection, after)
         now = self._clock.now()
-        messages = tuple(_message(item, states, now) for item, states in found.selected.values())
+        messages = tuple(self._message(item, states, now) for item, states in found.selected.values())
         return Page(messages, found.progress)
 
     def count(self, selection: Selection, by: By, after: str = "") -> Counts:
@@ -69,11 +85,27 @@ class QueueControl:
         now = self._clock.now()
         groups: dict[str, Group] = {}
         for item, states in found.selected.values():
-            for recipient in _message(item, states, now).recipients:
+            for recipient in self._message(item, states, now).recipients:
                 name = _name(item, recipient, by)
                 one = _group_of_one(name, item, recipient, now)
                 groups[name] = groups[name].joined(one) if name in groups else one
         return Counts(tuple(groups.values()), found.progress)
+
+    # Orders that stand
+
+    @property
+    def standing(self) -> tuple[StandingOrder, ...]:
+        """All of them, the oldest first."""
+        return self._standing.all
+
+    def stand(self, order: StandingOrder) -> None:
+        """Give an order for what waits and for what comes yet; for what waits it holds from the next attempt on."""
+        reason = one_line(order.reason, MAX_REASON) or "by the administrator"
+        self._standing.stand(replace(order, reason=reason, at=utc_text(self._clock.now())))
+
+    def lift(self, selection: Selection, *, is_reroute: bool) -> tuple[StandingOrder, ...]:
+        """Take back those for just this mail, or all of the kind; what is held stays so until it is released."""
+        return self._standing.lift(selection, is_reroute=is_reroute)
 
     # Acting
 
@@ -105,7 +137,17 @@ class QueueControl:
     def release(self, selection: Selection, after: str = "") -> Ordered:
         """Make the next attempt at once, whoever held it; of what is not held nothing is changed."""
         found = self._selecting.page(replace(selection, status="held"), after)
-        return self._carried_out(found, self._spool.release, "it is finished", event="released")
+        kept = {
+            (id, index)
+            for id, (item, states) in found.selected.items()
+            for index, state in states.items()
+            if state.route == "relay" and self._standing.hold_reason(item, item.recipients[index].forward_path)
+        }
+
+        def order(recipients: Sequence[Recipient]) -> frozenset[Recipient]:
+            return self._spool.release([recipient for recipient in recipients if recipient not in kept])
+
+        return self._carried_out(found, order, "an order that stands holds it: mailward queue orders", event="released")
 
     def drop(self, selection: Selection, reason: str, after: str = "") -> Ordered:
         """End the work on it. A copy goes to the quarantine first, so that nothing is lost by a slip of the hand."""
@@ -157,6 +199,42 @@ class QueueControl:
             done.append(Done(id, found.selected[id][0].recipients[index].forward_path, *told))
         return Ordered(tuple(done), found.progress)
 
+    def _message(self, item: QueueItem, states: dict[int, OpenRecipient], now: datetime) -> WaitingMessage:
+        return WaitingMessage(
+            id=item.id,
+            received_at=item.received_at,
+            reverse_path=item.reverse_path,
+            size_octets=item.size_octets,
+            origin=item.origin,
+            user=item.user,
+            ret=item.ret,
+            envelope_id=item.envelope_id,
+            require_tls=item.require_tls,
+            tls_optional=item.tls_optional,
+            hold_until=item.hold_until,
+            deliver_by=item.deliver_by,
+            by_mode=item.by_mode,
+            priority=item.priority,
+            recipients=tuple(self._recipient(item, index, state, now) for index, state in sorted(states.items())),
+        )
+
+    def _recipient(self, item: QueueItem, index: int, state: OpenRecipient, now: datetime) -> WaitingRecipient:
+        recipient = item.recipients[index]
+        rerouted = self._standing.route(item, recipient.forward_path.rpartition("@")[2]) if state.route == "relay" else None
+        return WaitingRecipient(
+            index=index,
+            forward_path=recipient.forward_path,
+            route=recipient.route,
+            status=status_of(item, state, now),
+            reason=state.hold_reason,
+            failures=state.failures,
+            next_at="" if state.hold_reason else max(state.next_at, item.hold_until),
+            words=one_line(state.text, MAX_WORDS),
+            via="" if rerouted is None else StandingOrder(host=rerouted.host, port=rerouted.port).via,
+            notify=",".join(recipient.parameters.notify),
+            original_recipient=recipient.parameters.original_recipient,
+        )
+
 
 def _name(item: QueueItem, recipient: WaitingRecipient, by: By) -> str:
     if by == "domain":
@@ -171,39 +249,3 @@ def _group_of_one(name: str, item: QueueItem, recipient: WaitingRecipient, now: 
     place = sum(age_s >= limit_s for limit_s in AGES_S)
     ages = tuple(int(place == each) for each in range(len(AGES_S) + 1))
     return Group(name, 1, int(recipient.status == "held"), item.received_at, ages, recipient.words[:COUNTED_WORDS])
-
-
-def _message(item: QueueItem, states: dict[int, OpenRecipient], now: datetime) -> WaitingMessage:
-    return WaitingMessage(
-        id=item.id,
-        received_at=item.received_at,
-        reverse_path=item.reverse_path,
-        size_octets=item.size_octets,
-        origin=item.origin,
-        user=item.user,
-        ret=item.ret,
-        envelope_id=item.envelope_id,
-        require_tls=item.require_tls,
-        tls_optional=item.tls_optional,
-        hold_until=item.hold_until,
-        deliver_by=item.deliver_by,
-        by_mode=item.by_mode,
-        priority=item.priority,
-        recipients=tuple(_recipient(item, index, state, now) for index, state in sorted(states.items())),
-    )
-
-
-def _recipient(item: QueueItem, index: int, state: OpenRecipient, now: datetime) -> WaitingRecipient:
-    recipient = item.recipients[index]
-    return WaitingRecipient(
-        index=index,
-        forward_path=recipient.forward_path,
-        route=recipient.route,
-        status=status_of(item, state, now),
-        reason=state.hold_reason,
-        failures=state.failures,
-        next_at="" if state.hold_reason else max(state.next_at, item.hold_until),
-        words=one_line(state.text, MAX_WORDS),
-        notify=",".join(recipient.parameters.notify),
-        original_recipient=recipient.parameters.original_recipient,
-    )

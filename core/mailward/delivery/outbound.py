@@ -16,16 +16,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import structlog
+
 from mailward.api.relaying import RelayingAttempt
 from mailward.api.services import Clock
 from mailward.delivery.attempts import Attempts
 from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
-from mailward.delivery.ports import Decisions, Hop, Reports, Rules
+from mailward.delivery.ports import Decisions, Hop, Reports, Rules, Standing
 from mailward.delivery.relay import Relay
 from mailward.delivery.results import ROUTE, Results
+from mailward.delivery.route import StaticHop
+from mailward.model.decision import LaterEvent, utc_text
+from mailward.model.errors import StorageError
 from mailward.queue.agenda import Agenda, Due
 from mailward.queue.item import QueueItem
+from mailward.queue.schedule import FIRST_DELAY_S
 from mailward.queue.spool import Spool
+
+log = structlog.get_logger("mailward.outbound")
 
 SUSPECTS = "(suspects)"
 """The lane of recipients whose last attempt began and never ended: one at a time, of whatever domain (T-Q-08)."""
@@ -90,6 +98,7 @@ class OutboundManager:
         rules: Callable[[], Rules],
         reports: Reports,
         decisions: Decisions,
+        standing: Standing,
         clock: Clock,
         *,
         limits: OutboundLimits | None = None,
@@ -97,7 +106,10 @@ class OutboundManager:
         monotonic_s: Callable[[], float] = time.monotonic,
         attempted: Callable[[RelayingAttempt], None] = lambda _: None,
     ) -> None:
+        self._spool = spool
         self._relay = relay
+        self._decisions = decisions
+        self._standing = standing
         self._limits = limits or OutboundLimits()
         self._clock = clock
         results = Results(
@@ -109,10 +121,11 @@ class OutboundManager:
             delay_notice_after_s=self._limits.delay_notice_after_s,
             chance=chance,
         )
-        self._attempts = Attempts(spool, relay, rules, results, decisions, clock, attempted)
+        self._attempts = Attempts(spool, relay, rules, results, decisions, standing, clock, attempted)
         self._lanes = Lanes(self._limits.connections_per_domain, monotonic_s, chance)
         self._batches = 0  # in the lanes
-        self._unsorted: dict[str, list[_Arrival]] = {}  # by domain, while its next hop is looked up
+        # By domain, or what an order sends elsewhere, while the next hop is looked up.
+        self._unsorted: dict[tuple[str, StaticHop | None], list[_Arrival]] = {}
         self._few_lookups = asyncio.Semaphore(LOOKUPS)
         self._lookups: set[asyncio.Task[None]] = set()
         self._open = dict.fromkeys(Kind, 0)
@@ -126,12 +139,35 @@ class OutboundManager:
 
     async def run_pass(self, agenda: Agenda) -> None:
         """Begin what is due."""
-        due = await asyncio.to_thread(agenda.take, (ROUTE,), MOST_A_PASS)
+        due = await asyncio.to_thread(self._take, agenda)
         for batch in _batches([one for one in due if not one.is_suspect], self._limits.recipients):
             self._sort(_Arrival(agenda, batch))
         for batch in _batches([one for one in due if one.is_suspect], 1):
             self._put(SUSPECTS, _Arrival(agenda, batch))
         self._start()
+
+    def _take(self, agenda: Agenda) -> list[Due]:
+        """What is due and is not held by an order that stands; what an admin wants tried now is not. In a thread."""
+        due = agenda.take((ROUTE,), MOST_A_PASS)
+        reasons = [
+            "" if one.is_ordered else self._standing.hold_reason(one.item, one.item.recipients[one.index].forward_path)
+            for one in due
+        ]
+        for reason in {reason for reason in reasons if reason}:
+            self._hold([one for one, why in zip(due, reasons, strict=True) if why == reason], reason, agenda)
+        return [one for one, reason in zip(due, reasons, strict=True) if not reason]
+
+    def _hold(self, due: Sequence[Due], reason: str, agenda: Agenda) -> None:
+        at = utc_text(self._clock.now())
+        try:
+            self._spool.hold([(one.item.id, one.index) for one in due], reason)
+            self._decisions.add_all(
+                [(o.item.decision, (LaterEvent(at, o.item.recipients[o.index].forward_path, f"held: {reason}"),)) for o in due]
+            )
+        except StorageError as error:
+            log.error("not held as ordered, trying again", problem=str(error))
+            for one in due:
+                agenda.again(one.item.id, one.index, ROUTE, FIRST_DELAY_S)
 
     async def idle(self) -> None:
         """Returns when nothing is waiting or under way."""
@@ -153,19 +189,20 @@ class OutboundManager:
 
     def _sort(self, arrival: "_Arrival") -> None:
         """Into the lane of its next hop, once that is known."""
-        others = self._unsorted.get(arrival.domain)
+        way = (arrival.domain, self._standing.route(arrival.item, arrival.domain))
+        others = self._unsorted.get(way)
         if others is not None:
             others.append(arrival)
             return
-        self._unsorted[arrival.domain] = [arrival]
-        lookup = self._begin(self._look_up(arrival.domain))
+        self._unsorted[way] = [arrival]
+        lookup = self._begin(self._look_up(*way))
         self._lookups.add(lookup)
         lookup.add_done_callback(self._lookups.discard)
 
-    async def _look_up(self, domain: str) -> None:
+    async def _look_up(self, domain: str, via: StaticHop | None) -> None:
         async with self._few_lookups:
-            key = await self._relay.next_hop(domain)
-        for arrival in self._unsorted.pop(domain):
+            key = await self._relay.next_hop(domain, via)
+        for arrival in self._unsorted.pop((domain, via)):
             self._put(key, arrival)
         self._start()
 

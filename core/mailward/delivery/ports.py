@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mailward.api.relaying import MailHost, Relaying
 from mailward.delivery.fate import Fate
-from mailward.delivery.route import Target
+from mailward.delivery.route import StaticHop, Target
 from mailward.formats.dsn import Action
 from mailward.model.address import Address, ForwardPath
 from mailward.model.decision import DecisionRecord, LaterEvent
@@ -127,6 +127,18 @@ class Mailboxes(Protocol):
 
     def resolve(self, address: Address) -> AccountId | None:
         """Whose mailbox the address means, None when nobody's. May raise StorageError."""
+        ...
+
+
+class Standing(Protocol):
+    """What an admin ordered for mail to other servers."""
+
+    def route(self, item: QueueItem, domain: str) -> StaticHop | None:
+        """Where to send it instead, None when it goes where it would."""
+        ...
+
+    def hold_reason(self, item: QueueItem, forward_path: str) -> str:
+        """Why it is to be held, "" when it is not."""
         ...
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from mailward.api.relaying import MailHost
 from mailward.delivery.fate import Fate
 from mailward.delivery.ports import Connector, Hop, HostFailed, HostFault
-from mailward.delivery.route import NoRoute, Router, Target
+from mailward.delivery.route import NoRoute, Router, StaticHop, Target
 from mailward.formats.text import one_line
 from mailward.model.address import ForwardPath
 from mailward.model.errors import HooksUnavailable
@@ -54,18 +54,20 @@ class Relay:
         self._router = router
         self._connector = connector
 
-    async def next_hop(self, domain: str) -> Hashable:
+    async def next_hop(self, domain: str, via: StaticHop | None = None) -> Hashable:
         """What tells the hosts of a domain from others': the same for all domains that are served at the same addresses."""
-        route = await self._router.find(domain)
-        return domain if isinstance(route, NoRoute) else frozenset((target.address, target.port) for target in route)
+        route = await self._router.find(domain, via)
+        return (domain, via) if isinstance(route, NoRoute) else frozenset((target.address, target.port) for target in route)
 
-    async def attempt(self, domain: str, mail: OutgoingMail, requirements: Requirements, hop: Hop | None) -> Attempt:
-        """hop: a connection left by an attempt before; it is used, or closed.
+    async def attempt(
+        self, domain: str, mail: OutgoingMail, requirements: Requirements, hop: Hop | None, via: StaticHop | None = None
+    ) -> Attempt:
+        """hop: a connection left by an attempt before; it is used, or closed. via: as for `Router.find`.
 
         Raises HooksUnavailable before anything was sent.
         """
         attempt = Attempt()
-        if hop is not None and hop.is_usable and await self._serves(hop, domain, mail, requirements):
+        if hop is not None and hop.is_usable and await self._serves(hop, domain, mail, requirements, via):
             attempt.hop = hop
             waiting = await _send(attempt, hop, mail)
             if hop.is_usable or hop.may_have_arrived or not waiting:
@@ -75,7 +77,7 @@ class Relay:
         if hop is not None:
             await hop.close()
             attempt.hop = None
-        route = await self._router.find(domain)
+        route = await self._router.find(domain, via)
         if isinstance(route, NoRoute):
             result = Result.PERMANENT if route.permanent else Result.TEMPORARY
             _tell_all(attempt, mail, result, route.reply)
@@ -84,11 +86,14 @@ class Relay:
             await self._try_hosts(attempt, route, domain, mail, requirements)
         return attempt
 
-    async def _serves(self, hop: Hop, domain: str, mail: OutgoingMail, requirements: Requirements) -> bool:
-        """A connection made for one domain is good for another of the same host, but where it must prove to be the domain's."""
+    async def _serves(self, hop: Hop, domain: str, mail: OutgoingMail, requirements: Requirements, via: StaticHop | None) -> bool:
+        """A connection made for one domain is good for another of the same host, but where it must prove to be the domain's.
+
+        One that an order made is good for what still is to go there.
+        """
         is_own = hop.domain == domain
-        if not is_own:
-            route = await self._router.find(domain)
+        if not is_own or via is not None or hop.target.is_ordered:
+            route = await self._router.find(domain, via)
             if isinstance(route, NoRoute) or hop.target not in route:
                 return False
         protection = await _protection(hop.target, mail, requirements)

@@ -40,7 +40,8 @@ class Target:
     """One address to try. host: the name it has there; the address itself for none.
 
     is_trusted: that this host is the right one is the admin's word, the address's own, or DNSSEC's; then a certificate that
-    proves it is enough. Else DNS could have named anybody's. is_routed: the admin named it.
+    proves it is enough. Else DNS could have named anybody's. is_routed: the admin named it; is_ordered: by an order for the time
+    being.
     """
 
     host: str
@@ -48,6 +49,7 @@ class Target:
     port: int
     is_trusted: bool = False
     is_routed: bool = False
+    is_ordered: bool = False
 
     @property
     def mail_host(self) -> MailHost:
@@ -99,12 +101,15 @@ class Router:
         self._allowed = allowed
         self._chance = chance
 
-    async def find(self, domain: str) -> tuple[Target, ...] | NoRoute:
-        """The addresses to try, in this order. domain: A-labels in lower case, or an address literal."""
+    async def find(self, domain: str, via: StaticHop | None = None) -> tuple[Target, ...] | NoRoute:
+        """The addresses to try, in this order. domain: A-labels in lower case, or an address literal.
+
+        via: where an admin's order sends it, whatever configuration and DNS say.
+        """
         try:
-            static = self._routes.get(domain) or self._routes.get("*")
+            static = via or self._routes.get(domain) or self._routes.get("*")
             if static is not None:
-                return await self._static(static)
+                return await self._static(static, is_ordered=via is not None)
             if domain.startswith("["):
                 literal = domain[1:-1].removeprefix("IPv6:")
                 return self._literal(literal)
@@ -112,14 +117,15 @@ class Router:
         except DnsTemporaryError as error:
             return NoRoute(reply(451, "4.4.3", f"DNS gives no usable answer: {error}"), permanent=False)
 
-    async def _static(self, hop: StaticHop) -> tuple[Target, ...] | NoRoute:
+    async def _static(self, hop: StaticHop, *, is_ordered: bool) -> tuple[Target, ...] | NoRoute:
         if parsed_ip(hop.host) is not None:
-            return (Target(hop.host, hop.host, hop.port, is_trusted=True, is_routed=True),)
+            return (Target(hop.host, hop.host, hop.port, is_trusted=True, is_routed=True, is_ordered=is_ordered),)
         addresses = await self._addresses(hop.host)
         if not addresses:
             # The admin's own word, and perhaps a slip of the pen: mail waits until it is mended.
             return NoRoute(reply(451, "4.4.4", f"The routed host {hop.host} has no address"), permanent=False)
-        return tuple(Target(hop.host, one, hop.port, is_trusted=True, is_routed=True) for one in addresses[:MOST_TARGETS])
+        found = addresses[:MOST_TARGETS]
+        return tuple(Target(hop.host, one, hop.port, is_trusted=True, is_routed=True, is_ordered=is_ordered) for one in found)
 
     def _literal(self, address: str) -> tuple[Target, ...] | NoRoute:
         if self._is_ours(address):

@@ -77,14 +77,14 @@ class Selecting:
                 item = self._spool.item(queue_id)
             except StorageError:  # finished meanwhile, or damaged: then the next attempt reports it and sets it aside
                 continue
-            if item.received_at > latest or not _is_from(item, selection.reverse_path):
+            if item.received_at > latest or not is_from(item, selection.reverse_path):
                 continue
             first = after_index + 1 if queue_id == after_id else 0
             states = {
                 index: state
                 for index, state in self._spool.open_recipients(queue_id).items()
                 if index >= first
-                and _is_in(item.recipients[index].forward_path, selection.to)
+                and is_in(item.recipients[index].forward_path, selection.to)
                 and selection.status in ("", status_of(item, state, now))
                 and _has(state, selection.problem)
             }
@@ -101,12 +101,13 @@ def status_of(item: QueueItem, state: OpenRecipient, now: datetime) -> Status:
     return "postponed" if item.hold_until and item.available_at > now and state.route != "quarantine" else "waiting"
 
 
-def _is_from(item: QueueItem, wanted: str) -> bool:
-    return not wanted or (not item.reverse_path if wanted == "<>" else _is_in(item.reverse_path, wanted))
+def is_from(item: QueueItem, wanted: str) -> bool:
+    """Does it come from this address, or domain? "<>": from the null reverse-path; "": from anybody."""
+    return not wanted or (not item.reverse_path if wanted == "<>" else is_in(item.reverse_path, wanted))
 
 
-def _is_in(path: str, wanted: str) -> bool:
-    """Is it this address, or of this domain?"""
+def is_in(path: str, wanted: str) -> bool:
+    """Is it this address, or of this domain? "": whichever."""
     path, wanted = path.lower(), wanted.lower()
     return not wanted or (path == wanted if "@" in wanted else path.rpartition("@")[2] == wanted)
 

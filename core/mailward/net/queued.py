@@ -3,19 +3,22 @@
 list                        {"selection", "after"}            ->  the fields of a Page
 count                       {"selection", "after", "by"}      ->  the fields of a Counts
 retry, hold, release, drop  {"selection", "after", "reason"}  ->  the fields of an Ordered
+standing                    {}                                ->  {"orders": the fields of each StandingOrder}
+stand                       {"order": its fields}             ->  {}
+lift                        {"selection", "is_reroute"}       ->  {"orders": those taken back}
 
 selection: the fields of a Selection. after: `following` of the answer before, "" at first. A question about a long queue is so
 many calls that each of them is short; `told` hears after each how far it has come.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from mailward.delivery import calls
-from mailward.delivery.calls import By, Done, Group, Progress, Selection, WaitingMessage, WaitingRecipient
+from mailward.delivery.calls import By, Done, Group, Progress, Selection, StandingOrder, WaitingMessage, WaitingRecipient
 from mailward.delivery.control import QueueControl
 from mailward.net.local import Handler, LocalServer, Values, call_once
 
@@ -35,6 +38,13 @@ class QueueServer:
             "hold": _handler(lambda selection, after, reason: control.hold(selection, reason, after)),
             "release": _handler(lambda selection, after, _: control.release(selection, after)),
             "drop": _handler(lambda selection, after, reason: control.drop(selection, reason, after)),
+            "standing": _blocking(lambda _: _orders(control.standing)),
+            "stand": _blocking(lambda values: _stand(control, values)),
+            "lift": _blocking(
+                lambda values: _orders(
+                    control.lift(Selection(**_fields(values["selection"])), is_reroute=values["is_reroute"] is True)
+                )
+            ),
         }
         self._server = LocalServer(path, handlers)
 
@@ -77,6 +87,41 @@ def order(path: Path, name: Order, selection: Selection, told: Told, reason: str
     """Give an order: for whom it was carried out. Blocking, as `messages`."""
     for answer in _calls(path, name, selection, told, reason=reason):
         yield from (Done(**_fields(done)) for done in _list(answer["recipients"]))
+
+
+def standing(path: Path) -> list[StandingOrder]:
+    """Orders that hold for mail to come. Blocking, as `messages`."""
+    return _read_orders(call_once(path, "standing", {}))
+
+
+def stand(path: Path, order: StandingOrder) -> None:
+    """Give one. Blocking, as `messages`."""
+    call_once(path, "stand", {"order": asdict(order)})
+
+
+def lift(path: Path, selection: Selection, *, is_reroute: bool) -> list[StandingOrder]:
+    """Take back those for just this mail, or all; they are returned. Blocking, as `messages`."""
+    return _read_orders(call_once(path, "lift", {"selection": asdict(selection), "is_reroute": is_reroute}))
+
+
+def _blocking(call: Callable[[Values], Values]) -> Handler:
+    async def handle(values: Values) -> Values:
+        return await asyncio.to_thread(call, values)
+
+    return handle
+
+
+def _stand(control: QueueControl, values: Values) -> Values:
+    control.stand(StandingOrder(**_fields(values["order"])))
+    return {}
+
+
+def _orders(orders: Sequence[StandingOrder]) -> Values:
+    return {"orders": [asdict(order) for order in orders]}
+
+
+def _read_orders(values: Values) -> list[StandingOrder]:
+    return [StandingOrder(**_fields(order)) for order in _list(values["orders"])]
 
 
 def _handler(call: Callable[[Selection, str, str], calls.Page | calls.Counts | calls.Ordered], more: str = "reason") -> Handler:

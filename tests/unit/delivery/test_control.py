@@ -13,6 +13,7 @@ from mailward.delivery.control import QueueControl
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Copy
 from mailward.delivery.passes import Passes
+from mailward.delivery.standing import StandingOrders
 from mailward.disk import Disk
 from mailward.model.decision import utc_text
 from mailward.model.errors import StorageError
@@ -87,7 +88,16 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     spool = Spool(tmp_path / "spool", Disk(), owner="queue")
     agenda = Agenda(spool, clock, clock.monotonic_s)
     manager = DeliveryManager(spool, ledger, ledger, clock, chance=lambda: 0.5)
-    yield Bench(tmp_path / "spool", clock, ledger, kept, spool, agenda, manager, QueueControl(spool, agenda, ledger, kept, clock))
+    yield Bench(
+        tmp_path / "spool",
+        clock,
+        ledger,
+        kept,
+        spool,
+        agenda,
+        manager,
+        QueueControl(spool, agenda, ledger, kept, StandingOrders(tmp_path / "orders.json", Disk(), clock), clock),
+    )
     await manager.stop()
     await spool.close()
 
@@ -225,7 +235,9 @@ async def test_t_q_08_a_poison_message_shows_as_held_and_can_be_released(bench: 
         bench.spool = Spool(bench.folder, Disk(), owner="queue")
         bench.spool.adopt()
     agenda = Agenda(bench.spool, bench.clock, bench.clock.monotonic_s)
-    control = QueueControl(bench.spool, agenda, bench.ledger, bench.kept, bench.clock)
+    control = QueueControl(
+        bench.spool, agenda, bench.ledger, bench.kept, StandingOrders(tmp_path / "orders.json", Disk(), bench.clock), bench.clock
+    )
     ((recipient,),) = [message.recipients for message in control.list(Selection(status="held")).messages]
     assert (recipient.status, recipient.reason) == ("held", "3 attempts ended with the process")
     assert done(control.release(Selection(id=item.id))) == [("ann@example.org", "")]

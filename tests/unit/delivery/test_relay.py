@@ -7,7 +7,7 @@ import pytest
 from mailward.api.relaying import MailHost
 from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.relay import Attempt, Relay, Requirements
-from mailward.delivery.route import Router, Target
+from mailward.delivery.route import Router, StaticHop, Target
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
 from mailward.model.errors import HooksUnavailable
@@ -104,6 +104,7 @@ async def attempt(
     hop: FakeHop | None = None,
     require_tls: bool = False,
     requirements: Requirements | None = None,
+    via: StaticHop | None = None,
 ) -> Attempt:
     zone = FakeZone()
     zone.add("example.net", "MX", *(f"{n} {host}" for n, host in enumerate(connector.hosts)))
@@ -115,7 +116,7 @@ async def attempt(
     async def asked(host: MailHost) -> tuple[TlsRequirement, ...]:
         return (requirement,)
 
-    return await relay.attempt("example.net", mail, requirements or asked, hop)
+    return await relay.attempt("example.net", mail, requirements or asked, hop, via)
 
 
 async def test_hosts_are_tried_in_order_until_one_takes_it() -> None:
@@ -209,6 +210,18 @@ async def test_a_connection_that_is_there_is_used_when_it_is_good_enough() -> No
     assert len(connector.asked) == 1 and len(hop.sent) == 2
     found = await attempt(connector, NEEDED, hop=hop)
     assert not hop.is_usable and found.hop is not hop and len(connector.asked) == 2
+
+
+async def test_a_connection_that_an_order_made_is_used_only_while_the_order_stands() -> None:
+    via = StaticHop("9.9.9.7", 25)
+    target = Target("9.9.9.7", "9.9.9.7", 25, is_trusted=True, is_routed=True, is_ordered=True)
+    connector = FakeConnector({"mx1.test": GOOD, "9.9.9.7": GOOD})
+    ordered = FakeHop(target, {"*": GOOD}, ANY, breaks=False, arrived=False)
+    assert (await attempt(connector, hop=ordered, via=via)).hop is ordered and len(ordered.sent) == 1
+    found = await attempt(connector, hop=ordered)
+    assert found.hop is connector.hops["mx1.test"] and not ordered.is_usable and len(ordered.sent) == 1
+    back = await attempt(connector, hop=connector.hops["mx1.test"], via=via)
+    assert back.hop is connector.hops["9.9.9.7"] and not connector.hops["mx1.test"].is_usable
 
 
 async def test_a_connection_that_ends_between_two_messages_is_replaced() -> None:

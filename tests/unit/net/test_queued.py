@@ -13,6 +13,7 @@ from mailward.delivery import selecting
 from mailward.delivery.calls import By, Done, Selection
 from mailward.delivery.control import QueueControl
 from mailward.delivery.mda import Copy
+from mailward.delivery.standing import StandingOrders
 from mailward.disk import Disk
 from mailward.model.envelope import RcptParameters
 from mailward.net import queued
@@ -37,7 +38,9 @@ class Process:
         self.path = folder / "run" / "queue.sock"
         self.spool = Spool(folder / "spool", Disk(), owner="queue")
         agenda = Agenda(self.spool, Clock(), lambda: 0.0)
-        self.control = QueueControl(self.spool, agenda, Ledger(), Kept(), Clock())
+        self.control = QueueControl(
+            self.spool, agenda, Ledger(), Kept(), StandingOrders(folder / "orders.json", Disk(), Clock()), Clock()
+        )
         self.server = queued.QueueServer(self.path, self.control)
 
     async def put(

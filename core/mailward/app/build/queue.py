@@ -10,8 +10,10 @@ from mailward.app.relaying import make_relay
 from mailward.delivery.control import QueueControl
 from mailward.delivery.outbound import OutboundManager
 from mailward.delivery.passes import Passes
+from mailward.delivery.standing import StandingOrders
 from mailward.delivery.submitting import PluginMail
 from mailward.directory import Directory
+from mailward.disk import Disk
 from mailward.net.queued import QueueServer
 from mailward.pipeline.days import Days
 from mailward.pipeline.events import Events
@@ -34,18 +36,20 @@ class QueueRole:
         self._events = Events(lambda: self._rules.chain)
         self._days_told = SqliteKeyValue(config.data / "days.sqlite")
         self._days = Days(lambda: self._rules.chain, self._days_told, clock)
+        standing = StandingOrders(config.standing_orders, Disk(), clock)
         self._outbound = OutboundManager(
             spool,
             make_relay(config),
             lambda: self._rules,
             delivering.reports,
             decisions,
+            standing,
             clock,
             limits=config.outbound.limits,
             attempted=self._events.attempted,
         )
         self._passes = Passes(delivering.agenda, (delivering.manager, self._outbound))
-        control = QueueControl(spool, delivering.agenda, decisions, delivering.mda, clock)
+        control = QueueControl(spool, delivering.agenda, decisions, delivering.mda, standing, clock)
         self._calls = QueueServer(config.queue_socket, control)
 
     def _make_rules(self, filters: Filters) -> Relays:
