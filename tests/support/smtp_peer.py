@@ -187,6 +187,17 @@ class _Dialogue:
         taken = Taken(self.reverse_path, tuple(self.forward_paths), message, self.over_tls, at, self.number)
         self.say("MESSAGE", b"250 2.0.0 taken\r\n", taken)
 
+    def do_bdat(self, rest: str) -> None:
+        """The one chunk of a message."""
+        count, last = rest.split(" ")
+        assert last == "LAST"
+        while len(self.buffer) < int(count):
+            self.more()
+        octets, self.buffer = self.buffer[: int(count)], self.buffer[int(count) :]
+        at = time.monotonic()
+        taken = Taken(self.reverse_path, tuple(self.forward_paths), octets, self.over_tls, at, self.number)
+        self.say("MESSAGE", b"250 2.0.0 taken\r\n", taken)
+
     def do_rset(self, rest: str) -> None:
         self.forward_paths = []
         self.say("RSET", OK)

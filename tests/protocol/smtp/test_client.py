@@ -31,7 +31,7 @@ from mailward.protocol.smtp.client_states import (
     TransactionEnded,
 )
 from mailward.protocol.smtp.outgoing import Extensions, Outcome, OutgoingMail, Result
-from mailward.protocol.smtp.wire import mail_data
+from mailward.protocol.smtp.wire import last_chunk, mail_data
 
 OPENING = [(b"", b"220 mx.example.net ESMTP\r\n")]
 EHLO = b"EHLO mail.example.org\r\n"
@@ -117,6 +117,58 @@ def test_with_pipelining_the_envelope_is_one_group_and_a_second_message_follows(
         driver.play([(GROUP, b"250 ok\r\n250 ok\r\n451 4.2.2 full\r\n354 go\r\n"), (STUFFED, b"250 ok\r\n")])
         assert driver.outcomes() == [("accepted", "250 ok"), ("temporary", "451 4.2.2 full")]
         assert driver.machine.state is State.READY
+
+
+CHUNKING = [*OPENING, (EHLO, b"250-mx.example.net\r\n250-PIPELINING\r\n250 CHUNKING\r\n")]
+ENVELOPE = b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nRCPT TO:<c@example.net>\r\n"
+CHUNK = b"BDAT 23 LAST\r\n" + CONTENT
+
+
+def test_with_chunking_the_message_goes_as_it_is_in_one_chunk_once_somebody_takes_it(driver: Driver) -> None:
+    """RFC 3030 section 2; no dot is doubled."""
+    driver.play(CHUNKING)
+    for _ in range(2):
+        driver.send(mail("b@example.net", "c@example.net"))
+        driver.play([(ENVELOPE, b"250 ok\r\n250 ok\r\n451 4.2.2 full\r\n"), (CHUNK, b"250 ok\r\n")])
+        assert driver.outcomes() == [("accepted", "250 ok"), ("temporary", "451 4.2.2 full")]
+
+
+def test_with_chunking_and_no_recipient_nothing_is_sent(driver: Driver) -> None:
+    driver.play(CHUNKING)
+    driver.send(mail("b@example.net", "c@example.net"))
+    driver.play([(ENVELOPE, b"250 ok\r\n550 5.1.1 no\r\n550 5.1.1 no\r\n"), (b"", b"")])
+    assert driver.outcomes() == [("permanent", "550 5.1.1 no")] * 2 and driver.machine.state is State.READY
+    driver.send(mail())
+    assert driver.written().startswith(b"RSET\r\nMAIL")
+
+
+def test_with_chunking_and_without_pipelining_each_command_waits(driver: Driver) -> None:
+    driver.play([*OPENING, (EHLO, b"250-mx.example.net\r\n250 CHUNKING\r\n")])
+    driver.send(mail(octets=b"no line end"))
+    driver.play([(b"MAIL FROM:<a@example.org>\r\n", b"250 ok\r\n"), (b"RCPT TO:<b@example.net>\r\n", b"250 ok\r\n")])
+    driver.play([(b"BDAT 13 LAST\r\nno line end\r\n", b"250 ok\r\n")])
+    assert driver.outcomes() == [("accepted", "250 ok")]
+
+
+@pytest.mark.parametrize(("said", "result"), [(b"552 5.3.4 too big", "permanent"), (b"452 4.3.1 disk", "temporary")])
+def test_a_refused_chunk_counts_for_those_that_were_taken_and_is_reset(driver: Driver, said: bytes, result: str) -> None:
+    driver.play(CHUNKING)
+    driver.send(mail("b@example.net", "c@example.net"))
+    driver.play([(ENVELOPE, b"250 ok\r\n250 ok\r\n550 5.1.1 no\r\n"), (CHUNK, said + b"\r\n")])
+    assert [kind for kind, _ in driver.outcomes()] == [result, "permanent"]
+    driver.send(mail())
+    assert driver.written().startswith(b"RSET\r\nMAIL")
+
+
+def test_t_net_07_a_reply_within_a_chunk_accepts_nothing() -> None:
+    driver = Driver(limits=ClientLimits(piece_octets=20))
+    driver.play(CHUNKING)
+    driver.send(mail("b@example.net", "c@example.net"))
+    driver.play([(ENVELOPE, b"250 ok\r\n250 ok\r\n250 ok\r\n")])
+    assert driver.machine.data_to_send() == CHUNK[:20] and not driver.machine.is_message_sent
+    driver.hear(b"250 ok\r\n")
+    assert driver.broken().fault is Fault.EARLY and driver.written() == b""
+    assert [kind for kind, _ in driver.outcomes()] == ["temporary", "temporary"]
 
 
 def test_a_354_after_no_recipient_was_taken_gets_a_single_dot(driver: Driver) -> None:
@@ -428,12 +480,14 @@ def test_t_smtp_09_what_is_sent_is_read_back_as_the_same_message(parts: list[byt
     content, rest = ContentReader(10_000).read(mail_data(octets))
     assert rest == b""
     assert content == (octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n")
+    command, _, chunk = last_chunk(octets).partition(b"\r\n")
+    assert (command, chunk) == (b"BDAT %d LAST" % len(content), content)
 
 
 SAID = st.lists(
     st.sampled_from(
         [b"250 ok\r\n", b"250-a\r\n", b"220 hi\r\n", b"354 go\r\n", b"550 5.1.1 no\r\n", b"451 later\r\n", b"421 bye\r\n",
-         b"250-PIPELINING\r\n", b"250 STARTTLS\r\n", b"250 SIZE 9\r\n", b"2", b"\r\n", b"\n", b"\xff\x00", b"x" * 5000]
+         b"250-PIPELINING\r\n", b"250 STARTTLS\r\n", b"250 SIZE 9\r\n", b"250 CHUNKING\r\n", b"2", b"\r\n", b"\n", b"\xff\x00", b"x" * 5000]
     ) | st.binary(max_size=6),
     max_size=12,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2852, 2920, 3207, 3461, 6152, 6531, 6710, 8689).
+"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2852, 2920, 3030, 3207, 3461, 6152, 6531, 6710, 8689).
 
 The caller feeds octets and takes octets; what the server's replies mean comes out as events. Whatever octets arrive, the
 outcome is one of these events, and each recipient of a transaction has exactly one outcome at its end. Nothing but what
@@ -28,7 +28,7 @@ from mailward.protocol.smtp.client_states import (
 )
 from mailward.protocol.smtp.outgoing import Extensions, Outcome, OutgoingMail, Result, unfit
 from mailward.protocol.smtp.replies import ReplyReader
-from mailward.protocol.smtp.wire import NO_MAIL_DATA, command, mail_data
+from mailward.protocol.smtp.wire import NO_MAIL_DATA, command, last_chunk, mail_data
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class SmtpClient:
         plan.append((Step.MAIL, self._mail_command(mail)))
         plan += [(Step.RCPT, self._rcpt_command(mail, path)) for path in paths]
         if not is_question:
-            plan.append((Step.DATA, command(b"DATA")))
+            plan.append((Step.MESSAGE, b"") if self.extensions.chunking else (Step.DATA, command(b"DATA")))
         self._transaction = _Transaction(mail, paths, outcomes, plan, is_question=is_question)
         self._move(State.TRANSACTION)
         self.is_message_sent = False
@@ -229,9 +229,9 @@ class SmtpClient:
                 self._settle(transaction, answer)
             case Step.MESSAGE:
                 self._settle(transaction, answer)
-                self._is_clean = True
+                self._is_clean = positive or not self.extensions.chunking  # RFC 3030 section 2: RSET after a failed BDAT
         self._go_on(transaction)
-        return [] if self._due else self._finish()
+        return [] if self._due or self._content else self._finish()
 
     def _recipient_answered(self, transaction: _Transaction, answer: Reply, *, positive: bool) -> None:
         path = transaction.paths[transaction.answered]
@@ -251,11 +251,19 @@ class SmtpClient:
             transaction.outcomes[path] = replace(_outcome(path, answer), reports_there=offered.dsn, times_there=times)
 
     def _go_on(self, transaction: _Transaction) -> None:
-        """Send what may be sent now: everything with PIPELINING, else one command when no reply is due."""
+        """Send what may be sent now: everything with PIPELINING, else one command when no reply is due.
+
+        A chunk comes when it is known that somebody takes it. It is the whole message: what a peer says within it ends it anyway.
+        """
         while transaction.plan and (self.extensions.pipelining or not self._due):
             step, octets = transaction.plan[0]
-            if step is Step.DATA and not self._due and not transaction.accepted:
+            if step in (Step.DATA, Step.MESSAGE) and not self._due and not transaction.accepted:
                 transaction.plan.clear()
+                return
+            if step is Step.MESSAGE:
+                if not self._due:
+                    transaction.plan.clear()
+                    self._content, self._sent_octets = last_chunk(transaction.mail.octets), 0
                 return
             transaction.plan.popleft()
             self._due.append(step)

@@ -75,6 +75,7 @@ class Extensions:
     requiretls: bool = False
     deliver_by_s: int | None = None
     mt_priority: bool = False
+    chunking: bool = False
 
     @classmethod
     def of(cls, lines: tuple[str, ...]) -> "Extensions":
@@ -93,6 +94,7 @@ class Extensions:
             requiretls="REQUIRETLS" in offered,
             deliver_by_s=_number(offered["DELIVERBY"]) if "DELIVERBY" in offered else None,
             mt_priority="MT-PRIORITY" in offered,
+            chunking="CHUNKING" in offered,
         )
 
 

@@ -33,3 +33,11 @@ def mail_data(octets: bytes) -> bytes:
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed
     return stuffed + (b".\r\n" if not stuffed or stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
+
+
+def last_chunk(octets: bytes) -> bytes:
+    """Sound octets as the one chunk of a message, its command before it (RFC 3030 section 2). It ends as mail data would."""
+    if not is_sound(octets):
+        raise LocalError("SMTP client: a message that is not sound cannot be sent")
+    end = b"" if not octets or octets.endswith(b"\r\n") else b"\r\n"
+    return b"".join((b"BDAT %d LAST\r\n" % (len(octets) + len(end)), octets, end))
