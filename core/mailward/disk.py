@@ -139,7 +139,16 @@ class Disk:
                 os.mkdir(folder, 0o700)  # noqa: PTH102
             except FileExistsError:  # another process was quicker
                 continue
-            self.sync_folder(folder.parent)
+            try:
+                self.sync_folder(folder.parent)
+            except OSError:
+                with contextlib.suppress(OSError):  # else the next caller would take its name for synced
+                    self.rmdir(folder)
+                raise
+
+    def rmdir(self, folder: Path) -> None:
+        """Remove an empty folder. Durable after `sync_folder`."""
+        os.rmdir(folder)  # noqa: PTH106
 
     def listdir(self, folder: Path) -> list[str]:
         """The names in the folder, sorted. Raises FileNotFoundError."""

@@ -69,6 +69,29 @@ async def test_t_q_09_a_live_owner_keeps_its_segments(tmp_path: Path) -> None:
     await other.close()
 
 
+async def test_t_q_09_a_stopped_worker_keeps_what_it_has_and_goes_on_with_it(tmp_path: Path) -> None:
+    child = worker("commit", tmp_path)
+    assert child.stdout is not None
+    try:
+        acknowledged = [child.stdout.readline().split()[0] for _ in range(20)]
+        child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        queue = Spool(tmp_path / "spool", Disk(), owner="queue")
+        for _ in range(20):
+            assert not queue.adopt().items
+        child.send_signal(signal.SIGCONT)
+        acknowledged += [child.stdout.readline().split()[0] for _ in range(200)]
+    finally:
+        child.kill()
+    acknowledged += [words[0] for line in child.stdout if len(words := line.split()) == 2]
+    child.wait()
+    adopted: list[str] = []
+    while (adoption := queue.adopt()).items:
+        adopted += adoption.items
+    assert set(acknowledged) <= set(adopted) and len(adopted) == len(set(adopted))
+    await queue.close()
+
+
 async def test_t_q_09_two_queue_processes_share_no_message(tmp_path: Path) -> None:
     committed = set()
     for number in range(12):

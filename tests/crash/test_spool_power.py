@@ -211,6 +211,21 @@ def test_t_q_05_error_at_every_file_call_of_an_adoption(tmp_path: Path, error: i
     assert call > 20
 
 
+def test_t_q_04_what_a_failed_sync_has_lost_was_not_acknowledged(tmp_path: Path) -> None:
+    """The sync fails once, life goes on, and then the power is cut."""
+    failed = 0
+    for call in range(1, number_of_calls(tmp_path) + 1):
+        disk = FaultyDisk(fail_at=call)
+        life = run_life(tmp_path / f"{call}" / "spool", disk)
+        if not disk.trace[call - 1 : call] or not disk.trace[call - 1][0].startswith("sync"):
+            continue
+        failed += 1
+        folder = disk.survivors(tmp_path / f"{call}" / "spool", tmp_path / f"{call}-left", "synced")
+        recover(folder, life)
+        life.check()
+    assert failed > 8
+
+
 def test_t_q_04_after_a_failed_sync_the_file_is_never_written_or_synced_again(tmp_path: Path) -> None:
     for call in range(1, number_of_calls(tmp_path) + 1):
         disk = FaultyDisk(fail_at=call)

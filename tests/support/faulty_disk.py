@@ -1,7 +1,8 @@
 """A disk that fails, stops or forgets at a chosen file call, and shows what a power cut would have left.
 
 Every call that changes something is counted from 1. The model keeps, beside the real files, what is durable: octets
-since their last `sync`, names since their last `sync_folder`.
+since their last `sync`, names since their last `sync_folder`. What a failed sync should have made durable never becomes so: a
+kernel drops such pages and calls the next sync a success (T-Q-04).
 """
 
 import errno
@@ -43,6 +44,8 @@ class FaultyDisk(Disk):
         self._durable: dict[Path, int] = {}
         self._synced: dict[int, bytes] = {}
         self._open: dict[int, tuple[int, Path]] = {}
+        self._dropped: dict[int, list[tuple[int, int]]] = {}
+        self._dropped_names: set[tuple[Path, int]] = set()
 
     # The model
 
@@ -51,10 +54,13 @@ class FaultyDisk(Disk):
         names = self._durable if how == "synced" else self._live
         (target / folder.name).mkdir(parents=True)
         for path, file in names.items():
-            if not path.is_relative_to(folder):
+            if not path.is_relative_to(folder) or path == folder or file < 0:
+                continue
+            above = path.relative_to(folder).parents[:-1]  # folders have names, too
+            if how == "synced" and not all(folder / name in self._durable for name in above):
                 continue
             new = target / folder.name / path.relative_to(folder)
-            new.parent.mkdir(exist_ok=True)
+            new.parent.mkdir(parents=True, exist_ok=True)
             new.write_bytes(self._left(path, file, how))
         return target / folder.name
 
@@ -145,6 +151,10 @@ class FaultyDisk(Disk):
         with self._lock:
             self._step("truncate", self._open[fd][1])
             super().truncate(fd, size_octets)
+            file = self._open[fd][0]
+            self._dropped[file] = [
+                (start, min(end, size_octets)) for start, end in self._dropped.get(file, []) if start < size_octets
+            ]
 
     def doubt(self, fd: int) -> None:
         with self._lock:
@@ -154,15 +164,29 @@ class FaultyDisk(Disk):
     def sync(self, fd: int) -> None:
         with self._lock:
             file, path = self._open[fd]
-            self._step("sync", path)
+            size_octets = os.fstat(fd).st_size
+            try:
+                self._step("sync", path)
+            except OSError:
+                self._dropped.setdefault(file, []).append((len(self._synced.get(file, b"")), size_octets))
+                raise
             super().sync(fd)
-            self._synced[file] = os.pread(fd, os.fstat(fd).st_size, 0)
+            octets = bytearray(os.pread(fd, size_octets, 0))
+            for start, end in self._dropped.get(file, []):
+                octets[start:end] = bytes(end - start)
+            self._synced[file] = bytes(octets)
 
     def sync_folder(self, folder: Path) -> None:
         with self._lock:
-            self._step("sync_folder", folder)
+            here = {(path, file) for path, file in self._live.items() if path.parent == folder}
+            here |= {(path, -path.stat().st_ino) for path in folder.iterdir() if path.is_dir()}
+            try:
+                self._step("sync_folder", folder)
+            except OSError:
+                self._dropped_names |= here - set(self._durable.items())
+                raise
             self._durable = {path: file for path, file in self._durable.items() if path.parent != folder}
-            self._durable.update({path: file for path, file in self._live.items() if path.parent == folder})
+            self._durable.update(here - self._dropped_names)
 
     def lock(self, fd: int) -> bool:
         with self._lock:
@@ -189,6 +213,12 @@ class FaultyDisk(Disk):
             self._step("unlink", path)
             super().unlink(path)
             del self._live[path]
+
+    def rmdir(self, folder: Path) -> None:
+        with self._lock:
+            self._step("rmdir", folder)
+            super().rmdir(folder)
+            self._dropped_names = {(path, file) for path, file in self._dropped_names if path != folder}
 
     def listdir(self, folder: Path) -> list[str]:
         with self._lock:

@@ -100,11 +100,21 @@ class Packs:
             self._disk.mkdir(self._folder)
             fd = self._disk.open_append(path)
             if self._disk.size(fd) == 0:
-                self._disk.sync_folder(self._folder)
+                self._sync_name(path, fd)
         if self._disk.size(fd) < _FULL_OCTETS:
             return fd
         self._give_back(pack, fd)
         return None
+
+    def _sync_name(self, path: Path, fd: int) -> None:
+        """Make the name of a new pack durable, or take it away: what has failed once must not seem to work the next time."""
+        try:
+            self._disk.sync_folder(self._folder)
+        except OSError:
+            self._disk.close(fd)
+            with contextlib.suppress(OSError):
+                self._disk.unlink(path)
+            raise
 
     def read(self, locator: Locator, offset: int, length: int | None) -> bytes:
         """Octets of the message, checked against its CRC. Raises StorageError, permanent when they are damaged."""
