@@ -69,7 +69,7 @@ async def test_t_q_09_a_live_owner_keeps_its_segments(tmp_path: Path) -> None:
     await other.close()
 
 
-async def test_t_q_09_a_stopped_worker_keeps_what_it_has_and_goes_on_with_it(tmp_path: Path) -> None:
+def test_t_q_09_a_stopped_worker_keeps_what_it_has_and_goes_on_with_it(tmp_path: Path) -> None:
     child = worker("commit", tmp_path)
     assert child.stdout is not None
     try:
@@ -89,7 +89,7 @@ async def test_t_q_09_a_stopped_worker_keeps_what_it_has_and_goes_on_with_it(tmp
     while (adoption := queue.adopt()).items:
         adopted += adoption.items
     assert set(acknowledged) <= set(adopted) and len(adopted) == len(set(adopted))
-    await queue.close()
+    asyncio.run(queue.close())
 
 
 async def test_t_q_09_two_queue_processes_share_no_message(tmp_path: Path) -> None:
