@@ -1,17 +1,18 @@
-"""A real Exim from Debian as a client: the peer that sends in chunks (BDAT) and asks for a reply per recipient (PRDR).
+"""A real Exim from Debian, as a client and as a server: the peer that sends in chunks (BDAT) and asks for a reply per recipient (PRDR).
 
 Debian's mail transfer agents conflict, so it is unpacked beside the Postfix that is installed. It insists on a user of its own, who
 exists only where it runs: in a mount namespace with another /etc/passwd.
 """
 
+import contextlib
 import os
-import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.processes import unpacked
+from support.processes import RunningProgram, free_port, greets, program, unpacked
 
 _USER = "Debian-exim:x:65533:65533::/nonexistent:/usr/sbin/nologin\n"
 _GROUP = "Debian-exim:x:65533:\n"
@@ -70,13 +71,27 @@ out:
         """The same of what an SMTP client says to it (a mail with parameters, say) without waiting for replies."""
         return self._run(dialogue, "-odi", "-bs")
 
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[int]:
+        """As a server; its port."""
+        port = free_port()
+        running = RunningProgram(self._command("-bdf", "-oX", str(port)), self._folder / "daemon.log")
+        try:
+            running.wait_until(lambda: greets(port))
+            yield port
+        finally:
+            running.stop()
+
+    def log(self) -> str:
+        path = self._folder / "log/mainlog"
+        return path.read_text(errors="replace") if path.exists() else ""
+
     def _run(self, octets: bytes, *arguments: str) -> str:
+        done = subprocess.run(self._command(*arguments), input=octets, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, f"{done.stdout!r} {done.stderr!r}\n{self.log()}"
+        return self.log()
+
+    def _command(self, *arguments: str) -> list[str]:
         run = f'mount --bind {self._folder}/passwd /etc/passwd && mount --bind {self._folder}/group /etc/group && exec "$@"'
-        done = subprocess.run(
-            [shutil.which("unshare") or "unshare", "--mount", "sh", "-c", run, "sh", str(self._program), "-C",
-             str(self._folder / "conf"), *arguments],
-            input=octets, capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
-        log = (self._folder / "log/mainlog").read_text(errors="replace") if (self._folder / "log/mainlog").exists() else ""
-        assert done.returncode == 0, f"{done.stdout!r} {done.stderr!r}\n{log}"
-        return log
+        configured = (str(self._program), "-C", str(self._folder / "conf"))
+        return [program("unshare", "util-linux"), "--mount", "sh", "-c", run, "sh", *configured, *arguments]
