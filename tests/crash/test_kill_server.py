@@ -4,13 +4,14 @@ Each message goes to two mailboxes and into the quarantine, some to another serv
 CRASH_KILLS says how often to kill (`make crash`).
 """
 
+import contextlib
 import os
 import random
 import signal
 import smtplib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -22,6 +23,7 @@ from support.server import Server, server
 from support.smtp_peer import Peer, peer
 
 KILLS = int(os.environ.get("CRASH_KILLS", "40"))
+STOPS = 4
 SENDERS = 4
 MAILBOXES = ("demo@example.test", "second@example.test")
 HELD = "demo+held@example.test"
@@ -120,31 +122,55 @@ def quarantined(target: Server) -> Iterable[Copy]:
         kept.close()
 
 
-def until_all_arrived(target: Server, ends: Callable[[], list[Copy]], log: ClientLog, limit_s: float) -> Findings:
-    """Mail in whose attempts a process died three times is held for the admin to look at (T-Q-08), who lets it go."""
+def until_all_arrived(target: Server, far: Peer, log: ClientLog, limit_s: float) -> Findings:
+    """The findings once nothing is missing, or when the time is over.
+
+    Mail in whose attempts a process died three times is held for the admin to look at (T-Q-08), who lets it go."""
     deadline = time.monotonic() + limit_s
-    while (findings := judge(log, ends())).lost and time.monotonic() < deadline:
+    while True:
+        findings = judge(log, [*relayed(far), *delivered(target), *quarantined(target)])
+        if not findings.lost or time.monotonic() > deadline:
+            return findings
         target.run("queue", "release", "--all", check=False)
         time.sleep(1)
-    return findings
 
 
-@pytest.mark.timeout(1200 + 30 * KILLS)
-def test_t_q_01_10_kill_9_loses_nothing_doubles_nothing_here_and_no_filter_is_left_out() -> None:
-    chance = random.Random(20261124)
+@contextlib.contextmanager
+def campaign() -> Iterator[tuple[Server, Peer, ClientLog]]:
+    """A server with two accounts, another one that it relays to, and the oracle's log."""
     with peer() as far, server(policy=POLICY, start=False) as target:
         (target.folder / "plugins/judged.py").write_text(JUDGED)
         relay_to(target, {"far.test": far.port, "sender.invalid": far.port}, "connections_per_domain: 1")
         target.start()
         target.add_account(MAILBOXES[1])
-        log = ClientLog(target.folder / "clients.log")
+        yield target, far, ClientLog(target.folder / "clients.log")
+
+
+@pytest.mark.timeout(600)
+def test_t_q_20_stopped_under_load_it_ends_in_time_loses_nothing_and_doubles_nothing_anywhere() -> None:
+    with campaign() as (target, far, log):
+        load = Load(target, log)
+        for _ in range(STOPS):
+            load.start()
+            time.sleep(0.5)
+            assert target.terminate() == 0
+            load.stop()
+            assert b"did not drain" not in target.log_octets()
+            target.start()
+        findings = until_all_arrived(target, far, log, 180)
+        findings.require(why=target.log())
+        assert findings.acknowledged > STOPS, "the load was too small to prove anything"
+
+
+@pytest.mark.timeout(1200 + 30 * KILLS)
+def test_t_q_01_10_kill_9_loses_nothing_doubles_nothing_here_and_no_filter_is_left_out() -> None:
+    chance = random.Random(20261124)
+    with campaign() as (target, far, log):
         load = Load(target, log)
         kills = 0
         while kills < KILLS:
             kills += one_round(target, load, chance)
-        findings = until_all_arrived(
-            target, lambda: [*relayed(far), *delivered(target), *quarantined(target)], log, 180 + 0.1 * KILLS
-        )
+        findings = until_all_arrived(target, far, log, 180 + 0.1 * KILLS)
         findings.require(most_extra=kills, why=target.log())
         assert findings.acknowledged > kills, "the load was too small to prove anything"
         sent, told = log.read()
