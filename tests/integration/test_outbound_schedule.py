@@ -171,15 +171,32 @@ async def test_t_q_17_more_than_a_pass_takes_leaves_in_the_next_ones_and_items_s
             assert not made.spool.ids()
 
 
+async def test_a_lookup_that_fails_unforeseen_leaves_no_mail_behind(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"*": far}) as made:
+            usual = made.relay.next_hop
+
+            async def broken(*_: object) -> object:
+                raise RuntimeError("a defect")
+
+            made.relay.next_hop = broken  # type: ignore[method-assign]
+            await made.post("a@far.test")
+            await made.work()
+            made.relay.next_hop = usual  # type: ignore[method-assign]
+            await made.post("b@far.test")
+            await made.work()
+            assert len(far.taken) == 2 and not made.spool.ids()
+
+
 async def test_a_stop_ends_lookups_and_leaves_their_mail_in_the_spool(tmp_path: Path) -> None:
     with peer({"MAIL": HANG}) as far:
         made = Office(tmp_path, {"*": far}, limits=OutboundLimits(grace_s=0.1))
         begun, over = asyncio.Event(), asyncio.Event()
 
-        async def never(domain: str) -> str:
+        async def never(*_: object) -> object:
             begun.set()
             await over.wait()
-            return domain
+            return "far"
 
         made.relay.next_hop = never  # type: ignore[method-assign]
         item = await made.post("a@far.test")

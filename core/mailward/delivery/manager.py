@@ -39,7 +39,7 @@ MOST_COPIES = 32
 MOST_COPY_OCTETS = 8 << 20
 """How much is delivered to one account in one transaction."""
 MOST_WAITING = 10_000
-"""Above so many recipients waiting in memory, further mail is left on the disk to the queue process."""
+"""Above so many recipients waiting in memory, further mail is left on the disk: to the queue process, or to its next pass."""
 DISCARD = "discard"
 """The route on which there is nothing to deliver, and so nothing to wait for."""
 ROUTES = ("mailbox", "quarantine", DISCARD)
@@ -148,9 +148,13 @@ class DeliveryManager:
     # The queue process
 
     async def run_pass(self, agenda: Agenda) -> None:
-        """Begin what is due, without waiting for how it goes."""
+        """Begin what is due, without waiting for how it goes; what there is no room for in memory is left to a later pass."""
         self._loop = asyncio.get_running_loop()
-        due = await asyncio.to_thread(agenda.take, ROUTES)
+        with self._state:
+            room = MOST_WAITING - self._waiting - self._unnoted
+        if room <= 0:
+            return
+        due = await asyncio.to_thread(agenda.take, ROUTES, room)
         self._queue([_Task(d.item, d.index, agenda) for d in due if not d.is_suspect])
         self._queue([_Task(d.item, d.index, agenda) for d in due if d.is_suspect], SUSPECTS)
 

@@ -200,8 +200,12 @@ class OutboundManager:
         lookup.add_done_callback(self._lookups.discard)
 
     async def _look_up(self, domain: str, via: StaticHop | None) -> None:
-        async with self._few_lookups:
-            key = await self._relay.next_hop(domain, via)
+        key: Key = (domain, via)
+        try:
+            async with self._few_lookups:
+                key = await self._relay.next_hop(domain, via)
+        except Exception:  # an attempt meets the same, and then its mail waits
+            log.exception("next hop not found, unforeseen", domain=domain)
         for arrival in self._unsorted.pop((domain, via)):
             self._put(key, arrival)
         self._start()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mailward.delivery import manager as manager_module
 from mailward.delivery.fate import Fate
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Copy
@@ -301,6 +302,23 @@ async def test_the_queue_process_serves_what_a_dead_worker_left_by_itself(tmp_pa
     manager.wait_idle()
     assert f"{item.id}:0" in ledger.kept
     await passes.stop()
+    await end(manager, queue)
+
+
+async def test_t_q_17_no_more_of_a_long_queue_is_in_memory_than_has_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manager_module, "MOST_WAITING", 5)
+    spool, queue = spools(tmp_path)
+    for _ in range(12):
+        await commit(spool, b"left", [to("ann")])
+    await spool.close()
+    ledger = Ledger()
+    manager, agenda = manager_of(queue, ledger), agenda_of(queue)
+    agenda.adopt()
+    for kept in (5, 10, 12):
+        await manager.run_pass(agenda)
+        manager.wait_idle()
+        flush(queue)
+        assert (len(ledger.kept), len(queue.ids())) == (kept, 12 - kept)
     await end(manager, queue)
 
 
