@@ -1,11 +1,7 @@
 """`mailward alias` on a running server: it counts at once, filters come first, and circles between servers end in a bounce."""
 
-import contextlib
-import re
-from collections.abc import Iterator
-
 from support.dns_server import DnsServer
-from support.relayed import QUIET, relay_to
+from support.relayed import QUIET, relay_to, two_servers
 from support.server import Server, server
 from support.smtp_peer import peer
 
@@ -48,23 +44,6 @@ def test_a_list_tells_its_owner_of_what_fails() -> None:
         (report,) = made.wait_for(1)
         assert b"ann@far.test" in report and b"Original-Recipient: rfc822; team@example.test" in report
         assert "MAIL FROM:<demo@example.test>" in " ".join(far.lines)
-
-
-@contextlib.contextmanager
-def two_servers(dns_server: DnsServer) -> Iterator[tuple[Server, Server]]:
-    """one.test and two.test, each with a route to the other and what it publishes in DNS."""
-    with (
-        server(policy=QUIET, start=False, domain="one.test") as one,
-        server(policy=QUIET, start=False, domain="two.test") as two,
-    ):
-        for here, there in ((one, two), (two, one)):
-            text = re.sub(r"servers: \[.*\]", 'servers: ["{}:{}"]'.format(*dns_server.address), here.config.read_text())
-            here.config.write_text(text)
-            here.configure("routes: {}", f'routes: {{{there.domain}: "smtp:[127.0.0.1]:{there.port("mx")}"}}')
-            records = [f"{r['name']} {r['type']} {r['value']}" for r in here.json("domain", "dns", here.domain)]
-            dns_server.publish(here.domain, "\n".join([*records, f"mx.{here.domain}. A 127.0.0.1"]) + "\n")
-            here.start()
-        yield one, two
 
 
 def test_t_relay_15_a_circle_of_two_servers_ends_in_a_report(dns_server: DnsServer) -> None:

@@ -165,7 +165,7 @@ def inspect_message(
     Stage:    message; once per message, for the union of its recipients, before the reply to the end of DATA.
     Return:   None, one Finding, or several. May be a coroutine function.
     On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail, 451 4.3.0).
-    Used by:  dkim, dmarc, antivirus, ambiguity, spam, greylist.           Since: API 1.
+    Used by:  dkim, dmarc, antivirus, ambiguity, spam, greylist, tlsrpt.           Since: API 1.
     """
 
 
@@ -272,5 +272,5 @@ def collect_dns_records(domain: str, settings: Settings, services: Services) -> 
     Stage:    life; for `mailward domain dns`, `quickstart` and the like.
     Return:   the records, or None. May be a coroutine function.
     On error: the command says so and prints the others.
-    Used by:  dkim.            Since: API 1.
+    Used by:  dkim, tlsrpt.            Since: API 1.
     """

@@ -1,6 +1,7 @@
-"""`mailward tls forecast`: what the history says, in plain words."""
+"""`mailward tls forecast` and `reports`: what is known, in plain words."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 
 from mailward.api import (
@@ -13,6 +14,8 @@ from mailward.api import (
 )
 from mailward_plugins.tlsrpt.forecast import Forecast, Host, forecast
 from mailward_plugins.tlsrpt.history import first_day, rows
+from mailward_plugins.tlsrpt.reading import Failure
+from mailward_plugins.tlsrpt.received import Kept, reports
 
 DEFAULT_SINCE = "30d"
 ASKED = (TlsLevel.REQUIRED, TlsLevel.VERIFIED)
@@ -83,6 +86,69 @@ def _data(found: Forecast) -> Mapping[str, object]:
     }
 
 
+MEANINGS = {
+    "starttls-not-supported": "our server did not offer STARTTLS",
+    "certificate-host-mismatch": "the certificate did not name our server",
+    "certificate-expired": "the certificate had expired",
+    "certificate-not-trusted": "the certificate was of no authority that they trust",
+    "validation-failure": "TLS failed for a reason of its own",
+    "tlsa-invalid": "our TLSA records were wrong",
+    "dnssec-invalid": "our DNSSEC was wrong",
+    "dane-required": "they want DANE, and we do not have it",
+    "sts-policy-fetch-error": "our MTA-STS policy could not be fetched",
+    "sts-policy-invalid": "our MTA-STS policy was wrong",
+    "sts-webpki-invalid": "the web server of our MTA-STS policy could not prove its name",
+}
+"""Result types (RFC 8460 section 4.3), from the side that is told of them."""
+
+
+async def _reports(call: ServerCall) -> CommandAnswer:
+    period, domain = call.options.get("since", DEFAULT_SINCE), call.options.get("domain", "")
+    today = call.services.clock.now().date()
+    since = today - min(parse_duration(period), timedelta(days=36_500))
+    found = [kept async for kept in reports(call.services.kv, since) if domain in ("", kept.domain)]
+    data = {"since": since.isoformat(), "reports": [_report_data(kept) for kept in found]}
+    if not found:
+        about = f" about {domain}" if domain else ""
+        return CommandAnswer(f"no reports{about} in the last {period}", data)
+    return CommandAnswer("\n".join(line for kept in found for line in _report_lines(kept)), data)
+
+
+def _report_lines(kept: Kept) -> Sequence[str]:
+    policies = kept.report.policies
+    well, failed = sum(policy.successful for policy in policies), sum(policy.failed for policy in policies)
+    who = f"{kept.report.organization or kept.submitter} ({kept.submitter})"
+    lines = [f"{kept.report.end.date()}  {kept.domain}  {who}: {_count(well, 'connection')} went well, {failed} failed"]
+    for policy in policies:
+        told = sum(failure.count for failure in policy.failures)
+        lines += [f"  {failure.count}: {_why(failure)}" for failure in policy.failures]
+        if policy.failed > told:
+            lines.append(f"  {policy.failed - told}: no reason was told")
+    return lines
+
+
+def _why(failure: Failure) -> str:
+    known = MEANINGS.get(failure.result)
+    what = f"{known} ({failure.result})" if known else failure.result or "no reason was told"
+    where = f" at {failure.mx_host}" if failure.mx_host else f" at {failure.receiving_ip}" if failure.receiving_ip else ""
+    whence = f" from {failure.sending_ip}" if failure.sending_ip else ""
+    return f"{what}{where}{whence}{f': {failure.reason}' if failure.reason else ''}"
+
+
+def _report_data(kept: Kept) -> Mapping[str, object]:
+    report = kept.report
+    return {
+        "domain": kept.domain,
+        "submitter": kept.submitter,
+        "organization": report.organization,
+        "contact": report.contact,
+        "id": report.id,
+        "begin": report.begin.isoformat(),
+        "end": report.end.isoformat(),
+        "policies": [asdict(policy) for policy in report.policies],
+    }
+
+
 COMMANDS = (
     ServerCommand(
         "tls",
@@ -93,6 +159,17 @@ COMMANDS = (
         _forecast,
         {
             "require": CommandOption("The domain that mail goes to.", "domain", required=True),
+            "since": CommandOption(f"Only the last 12h, 7d ...; else {DEFAULT_SINCE}.", "duration"),
+        },
+    ),
+    ServerCommand(
+        "tls",
+        "reports",
+        "Say what others report of their connections to us: how many went well, how many failed, and why.\n\n"
+        "Example: mailward tls reports --domain example.org --since 7d",
+        _reports,
+        {
+            "domain": CommandOption("Only reports about this domain of ours.", "domain"),
             "since": CommandOption(f"Only the last 12h, 7d ...; else {DEFAULT_SINCE}.", "duration"),
         },
     ),

@@ -1,0 +1,91 @@
+"""The reports of others that are kept: by the day they are about, each once, bounded in number and age."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+
+from mailward.api import KeyValue
+from mailward_plugins.tlsrpt.reading import MAX_FAILURES, Failure, Policy, Received
+
+MOST_A_DAY = 1000
+"""Reports that are kept about one day."""
+MOST_OCTETS = 60_000
+"""Of one as it is kept."""
+AHEAD = timedelta(days=2)
+"""A report about a later day than this from now is of somebody whose clock, or mind, is wrong."""
+
+_REPORTS = b"report/"
+_SIZES = b"reports/"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """submitter: the domain whose signature the report bore. domain: ours, to whose address it came."""
+
+    submitter: str
+    domain: str
+    report: Received
+
+
+async def keep(kv: KeyValue, kept: Kept, now: datetime, keep_for: timedelta) -> str:
+    """Keep a report. Returns why it was not, "" when it is, now or from before."""
+    day = kept.report.end.date()
+    oldest = now.date() - keep_for
+    if day < oldest:
+        return f"it is about {day.isoformat()}, of which nothing is kept any more"
+    if day > (now + AHEAD).date():
+        return f"it is about {day.isoformat()}, which is still to come"
+    same = "\0".join((kept.submitter, kept.domain, kept.report.id))
+    key = _REPORTS + _day(day) + b"/" + sha256(same.encode("utf-8", "replace")).hexdigest()[:32].encode("ascii")
+    if await kv.get_many([key]):
+        return ""
+    size_key = _SIZES + _day(day)
+    number = (await kv.counters([size_key])).get(size_key, (0,))[0]
+    if number >= MOST_A_DAY:
+        return f"{MOST_A_DAY} reports about its day are kept already"
+    if not number:
+        for kind in (_REPORTS, _SIZES):
+            await kv.remove(kind, kind + _day(oldest))
+    await kv.put_many({key: _written(kept)})
+    await kv.add_many({size_key: (1,)})
+    return ""
+
+
+async def reports(kv: KeyValue, since: date) -> AsyncIterator[Kept]:
+    """Those about `since` and the days after it, the oldest first."""
+    after = _REPORTS + _day(since)
+    while found := await kv.find(_REPORTS, after=after, limit=100):
+        for key, value in found.items():
+            yield _read(value)
+            after = key
+
+
+def _day(day: date) -> bytes:
+    return day.isoformat().encode("ascii")
+
+
+def _written(kept: Kept) -> bytes:
+    """Of so many failures as there is room for, those that happened most."""
+    room = MAX_FAILURES
+    while True:
+        values = asdict(kept)
+        values["report"]["begin"], values["report"]["end"] = kept.report.begin.isoformat(), kept.report.end.isoformat()
+        for policy in values["report"]["policies"]:
+            policy["failures"] = policy["failures"][:room]
+        octets = json.dumps(values, separators=(",", ":")).encode("ascii")
+        if len(octets) <= MOST_OCTETS or not room:
+            return octets
+        room //= 2
+
+
+def _read(value: bytes) -> Kept:
+    values = json.loads(value)
+    raw = values["report"]
+    policies = tuple(
+        Policy(**{**policy, "failures": tuple(Failure(**failure) for failure in policy["failures"])})
+        for policy in raw["policies"]
+    )
+    begin, end = datetime.fromisoformat(raw["begin"]), datetime.fromisoformat(raw["end"])
+    return Kept(values["submitter"], values["domain"], Received(**{**raw, "begin": begin, "end": end, "policies": policies}))
