@@ -207,6 +207,9 @@ class SegmentLog:
             del entry.open[mark.index]
             if not entry.open:
                 self._finish(entry)
+        elif mark.kind == Kind.BEGUN and not mark.applied:  # no attempt begins, so whoever takes the segment over makes it
+            recipient.begun -= 1
+            self._drop_claim(entry.segment, recipient)
         elif mark.kind == Kind.FAILED:
             if entry.adopted and not entry.segment.abandoned:
                 return

@@ -97,6 +97,7 @@ class Spool:
         self._writer: GroupWriter[Job] = GroupWriter(self._log.perform, f"spool-{owner}")
         self._segment_octets = segment_octets
         self._left: dict[str, int] = {}
+        self._to_move: list[QueueId] = []
         self._passes_to_sweep = 0
         self._passes_to_move = PASSES_BETWEEN_MOVES
         self._move_failed = False
@@ -258,6 +259,8 @@ class Spool:
                 if free.entries is None:
                     self._left[free.segment.path.name] = PASSES_BETWEEN_TRIES
                     self._disk.close(free.segment.fd)
+                elif free.segment.abandoned:  # nothing can be noted of its mail before it has moved
+                    self._to_move += self._adopt(free.segment, free.entries)
                 else:
                     items += self._adopt(free.segment, free.entries)
                 seen += max(1, ADOPTED_AT_ONCE * free.segment.size_octets // self._segment_octets)
@@ -266,7 +269,7 @@ class Spool:
         except OSError as error:
             log.error("spool folder not searched to its end", error=str(error))
         self._move()
-        return Adoption(tuple(items), tuple(reports), is_more=seen >= ADOPTED_AT_ONCE)
+        return Adoption((*items, *self._moved()), tuple(reports), is_more=seen >= ADOPTED_AT_ONCE)
 
     def _sweep(self) -> None:
         self._passes_to_sweep -= 1
@@ -300,6 +303,16 @@ class Spool:
                 return
         self._move_failed = job.failed
         self._passes_to_move = PASSES_AFTER_FAILURE if job.failed else PASSES_BETWEEN_MOVES
+
+    def _moved(self) -> list[QueueId]:
+        """What was in segments that cannot be written, and is now in one that can."""
+        waiting, self._to_move = self._to_move, []
+        moved: list[QueueId] = []
+        for queue_id in waiting:
+            entry = self._log.entries.get(queue_id)
+            if entry is not None:
+                (self._to_move if entry.segment.abandoned else moved).append(queue_id)
+        return moved
 
     def set_aside(self, queue_id: QueueId, reason: str) -> Report:
         """Copy a message that cannot be read to `corrupt/` and end the work on it (T-Q-13). Raises StorageError."""

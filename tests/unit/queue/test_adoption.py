@@ -1,14 +1,16 @@
 """Taking over what others left: where it lies, or, where that is not worth it, by moving it."""
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from mailward.disk import Disk
+from mailward.disk import Disk, Octets
 from mailward.model.errors import StorageError
+from mailward.model.ids import QueueId
 from mailward.queue.compaction import MOST_SEGMENTS
-from mailward.queue.spool import Spool
+from mailward.queue.spool import PASSES_AFTER_FAILURE, Spool
 from support.faulty_disk import FaultyDisk
 from support.spooling import NOW, commit, flush
 
@@ -17,12 +19,12 @@ def segments(folder: Path) -> list[Path]:
     return sorted((folder / "spool").glob("*.seg"))
 
 
-async def left(folder: Path, count: int, octets: bytes = b"x" * 2000, **limits: int) -> list[str]:
+async def left(folder: Path, count: int, octets: bytes = b"x" * 2000, **limits: int) -> list[QueueId]:
     """Messages in segments without an owner."""
     spool = Spool(folder / "spool", Disk(), owner="smtp", **limits)
     ids = [(await commit(spool, octets)).id for _ in range(count)]
     await spool.close()
-    return list(ids)
+    return ids
 
 
 async def test_what_is_taken_over_is_not_written_again_and_its_journal_goes_on_where_it_is(tmp_path: Path) -> None:
@@ -60,15 +62,27 @@ async def test_t_q_03_a_torn_tail_is_taken_off_before_the_journal_goes_on(tmp_pa
     await other.close()
 
 
-class _NoSync(Disk):
-    """Syncing fails once it is told so."""
+class _Failing(Disk):
+    """Writing and syncing fails while it is told so."""
 
     fails = False
+
+    def write(self, fd: int, buffers: Sequence[Octets]) -> None:
+        if self.fails:
+            raise OSError(errno.ENOSPC, "the medium is full")
+        super().write(fd, buffers)
 
     def sync(self, fd: int) -> None:
         if self.fails:
             raise OSError(errno.EIO, "the medium is bad")
         super().sync(fd)
+
+
+class _NoSync(_Failing):
+    """Only syncing fails."""
+
+    def write(self, fd: int, buffers: Sequence[Octets]) -> None:
+        Disk.write(self, fd, buffers)
 
 
 async def test_t_q_04_a_segment_that_could_not_be_synced_is_moved_and_never_appended_to(tmp_path: Path) -> None:
@@ -83,6 +97,20 @@ async def test_t_q_04_a_segment_that_could_not_be_synced_is_moved_and_never_appe
     assert queue.adopt().items == (first.id,)
     assert {call for call, name in watched.trace if name == segment.name} == {"open_existing", "lock", "read", "unlink"}
     assert not segment.exists() and queue.octets(first.id) == b"first"
+    await queue.close()
+
+
+async def test_t_q_05_mail_of_which_no_attempt_could_be_noted_is_tried_again_by_the_same_process(tmp_path: Path) -> None:
+    (first,) = await left(tmp_path, 1)
+    queue = Spool(tmp_path / "spool", disk := _Failing(), owner="queue")
+    assert queue.adopt().items == (first,)
+    disk.fails = True
+    assert queue.begin_attempts([(first, 0)]) == frozenset()
+    assert not any(queue.adopt().items for _ in range(3))  # it cannot move yet
+    disk.fails = False
+    assert [item for _ in range(PASSES_AFTER_FAILURE) for item in queue.adopt().items] == [first]
+    assert queue.open_recipients(first)[0].begun == 0
+    assert queue.begin_attempts([(first, 0)]) == {(first, 0)}
     await queue.close()
 
 
