@@ -12,7 +12,9 @@ from mailward.model.tls import PolicyType, TlsLevel, TlsResult
 from mailward.net.tls import verifying_context
 from mailward.services.http import PublicHttp
 from mailward.testing import FakeClock, FakeZone, MemoryKeyValue
+from mailward_plugins.encryption import on_day
 from mailward_plugins.encryption.mta_sts import book_of
+from mailward_plugins.encryption.settings import EncryptionSettings
 from support.certificates import Authority, Issued
 from support.https_server import Page, Web, web
 from support.private_relay import PrivateRelay, fate_of
@@ -263,6 +265,29 @@ async def test_a_policy_is_fetched_anew_once_a_day_and_nobody_waits_for_it(world
     await book_of(relay.services).idle()
     assert world.site.asked == [FETCH, FETCH]
     world.site.released.clear()
+
+
+async def test_a_policy_is_fetched_anew_before_it_ends_though_no_mail_goes(world: World) -> None:
+    """RFC 8461 section 10.2: else whoever waits long enough finds no policy."""
+    world.serve(policy(HOST, max_age=3 * 86_400))
+    relay = world.relay()
+    await relay.send(DOMAIN)
+
+    async def a_day_ends() -> None:
+        world.clock.advance(timedelta(days=1))
+        await on_day(EncryptionSettings(), relay.services)
+        await book_of(relay.services).idle()
+
+    for n in range(1, 61):
+        await a_day_ends()
+        assert len(world.site.asked) == 1 + n
+    world.zone.add(f"_mta-sts.{DOMAIN}", "TXT", "gone")
+    with peer() as clear:
+        assert fate_of(await world.relay(clear).send(DOMAIN))[0] == "TEMPORARY" and not clear.taken
+    world.clock.advance(timedelta(days=60))
+    for _ in range(4):
+        await a_day_ends()
+    assert len(world.site.asked) == 61 and not world.kept.values
 
 
 async def test_a_fetch_that_failed_is_not_tried_again_at_once(world: World) -> None:

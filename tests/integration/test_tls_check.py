@@ -14,6 +14,8 @@ from support.reader import DOCS, Reader, blocks
 from support.server import Server, server
 from support.smtp_peer import Peer, peer
 
+pytestmark = pytest.mark.timeout(300)  # many commands
+
 FAR = "127.0.0.2"
 """Not an address of ours: that is 127.0.0.1 alone."""
 WRONG = "00" * 32
@@ -118,6 +120,7 @@ def test_mail_is_kept_private_as_the_page_says(world: World, tmp_path: Path) -> 
     assert "has a bypass for example.net until 2099-12-01: their key changed, they know" in text_of(world, "example.net")
     reader.types("queue retry --to example.net", code=66)
     assert "bypass" in reader.types("plugins info encryption")
+    assert "_mta-sts.example.org.\tIN\tTXT" in reader.types("domain dns example.org")
     reader.is_through()
 
 

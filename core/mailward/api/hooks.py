@@ -250,7 +250,7 @@ def on_day(day: date, settings: Settings, services: Services) -> None:
     Return:   ignored. May be a coroutine function.
     On error: logged, and asked for the same day again after ten minutes; so too after a crash. What it does twice must do no
               harm: `services.submit` sends once for each key.
-    Used by:  tlsrpt.            Since: API 1.
+    Used by:  tlsrpt, encryption.            Since: API 1.
     """
 
 

@@ -1,7 +1,12 @@
 """The DNS records a domain should publish so that others can send it mail and trust what it says."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailward.api.dns import DnsRecord
 from mailward.api.services import DnsTemporaryError, Resolver
@@ -40,6 +45,41 @@ def domain_records(domain: str, hostname: str) -> tuple[DnsRecord, ...]:
     )
 
 
+def privacy_records(domain: str, hostname: str, certificate: Path) -> tuple[DnsRecord, ...]:
+    """By which others can know that mail for the domain must come encrypted. certificate: of this server, in PEM.
+
+    Its TLSA record only where the host is in the domain's own zone.
+    """
+    policy = ("version: STSv1", "mode: testing", f"mx: {hostname}", "max_age: 604800")
+    policy_id = hashlib.sha256("".join(policy).encode()).hexdigest()[:20]
+    where = f"https://mta-sts.{domain}/.well-known/mta-sts.txt"
+    records = [
+        DnsRecord(
+            f"_mta-sts.{domain}.",
+            "TXT",
+            f'"v=STSv1; id={policy_id}"',
+            f"only once {where} serves these lines as text/plain: {' | '.join(policy)}; a new id with every change (RFC 8461)",
+        )
+    ]
+    key = _key_digest(certificate) if hostname == domain or hostname.endswith(f".{domain}") else ""
+    if key:
+        why = (
+            "others prove this server by its key, if the zone is signed; a renewed certificate keeps the key, or the record of "
+            "the next key is published first (RFC 7672)"
+        )
+        records.append(DnsRecord(f"_25._tcp.{hostname}.", "TLSA", f"3 1 1 {key}", why))
+    return tuple(records)
+
+
+def _key_digest(certificate: Path) -> str:
+    """SHA2-256 of the public key, "" when the file cannot be read: whoever starts the server is told."""
+    try:
+        key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    except (OSError, ValueError):
+        return ""
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
 async def all_records(config: Config, domain: str) -> Records:
     """The domain's own and what the enabled plugins add. Raises ConfigError when policies or plugins cannot be used."""
     filters = load_filters(config)
@@ -49,7 +89,9 @@ async def all_records(config: Config, domain: str) -> Records:
     finally:
         services.close()
     return Records(
-        domain_records(domain, config.hostname) + tuple(record for one in collected for record in one.values),
+        domain_records(domain, config.hostname)
+        + privacy_records(domain, config.hostname, config.tls.certificate)
+        + tuple(record for one in collected for record in one.values),
         tuple(f"{one.plugin}: {one.problem}" for one in collected if one.problem),
     )
 

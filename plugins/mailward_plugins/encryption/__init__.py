@@ -14,7 +14,7 @@ from mailward.api import (
     hookimpl,
 )
 from mailward_plugins.encryption.dane import dane_requirement
-from mailward_plugins.encryption.mta_sts import sts_requirement
+from mailward_plugins.encryption.mta_sts import book_of, sts_requirement
 from mailward_plugins.encryption.rules import level_of, own_requirement
 from mailward_plugins.encryption.settings import EncryptionFacts, EncryptionSettings
 
@@ -38,6 +38,13 @@ def inspect_mail(session: SessionView, envelope: EnvelopeView, settings: Encrypt
     if facts.required:
         return Finding("ENCRYPTION_MISSING", f"in clear, though the policy says {entry}: {level}", facts=facts)
     return Finding(None, "in clear", facts=facts)
+
+
+@hookimpl
+async def on_day(settings: EncryptionSettings, services: Services) -> None:
+    """MTA-STS policies are fetched anew before they are over, whether or not mail goes to their domains today."""
+    if settings.mta_sts:
+        book_of(services).renew(services)
 
 
 @hookimpl

@@ -1,13 +1,13 @@
 """Which MTA-STS policy does a domain have now? Asked in DNS, fetched over HTTPS, kept between restarts (RFC 8461 section 3).
 
 A policy that is kept holds to the end of its max_age whatever DNS or the web say meanwhile, since whoever could silence them
-would turn it off otherwise; it is fetched anew once a day while mail goes to the domain.
+would turn it off otherwise. It is fetched anew once a day, as long as mail goes to the domain now and then.
 """
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from mailward.api import DnsTemporaryError, HttpFailed, KeyValue, Services, TlsResult
@@ -19,18 +19,24 @@ LIMIT_OCTETS = 64_000
 LIMIT_S = 60.0
 """Of a fetch (section 3.3)."""
 FRESH_FOR = timedelta(days=1)
+USED_FOR = timedelta(days=60)
+"""So long after the last mail for its domain a policy is still fetched anew."""
 FAILED_FOR = timedelta(minutes=5)
 """A fetch that failed is not tried again before (section 3.3)."""
 _MOST = 10_000
+_PREFIX = b"sts:"
+_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A policy as it was fetched. id: that announced it then."""
+    """A policy as it was fetched. id: that announced it then. used_on: the last day on which mail went by it."""
 
     id: str
     fetched_at: datetime
+    used_on: date
     policy: StsPolicy
+    octets: bytes
 
     @property
     def expires_at(self) -> datetime:
@@ -55,6 +61,7 @@ class StsBook:
         self._known: OrderedDict[str, Kept | None] = OrderedDict()
         self._failures: OrderedDict[str, Failure] = OrderedDict()
         self._fetching: dict[str, asyncio.Task[None]] = {}
+        self._renewal: asyncio.Task[None] | None = None
 
     async def policy(self, domain: str, services: Services) -> tuple[Kept | None, Failure | None]:
         """What holds now, and what went wrong when it was last asked for."""
@@ -62,6 +69,8 @@ class StsBook:
         kept = await self._load(domain)
         if kept is not None and kept.expires_at <= now:
             kept = None
+        if kept is not None and kept.used_on != now.date():
+            await self._keep(domain, replace(kept, used_on=now.date()))
         try:
             answer = await services.resolver.resolve(f"_mta-sts.{domain}", "TXT")
         except DnsTemporaryError as error:
@@ -77,8 +86,34 @@ class StsBook:
         found = self._known.get(domain)
         return found if found is not None and found.expires_at > now else None, self._failures.get(domain)
 
+    def renew(self, services: Services) -> None:
+        """Begin to fetch anew what is kept and was used lately, and to forget what is over."""
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.get_running_loop().create_task(self._renew_all(services))
+
+    async def _renew_all(self, services: Services) -> None:
+        after = b""
+        while found := await self._kv.find(_PREFIX, after=after, limit=_AT_ONCE):
+            after = max(found)
+            await asyncio.gather(*(self._renew(key.removeprefix(_PREFIX).decode(), services) for key in found))
+
+    async def _renew(self, domain: str, services: Services) -> None:
+        now, kept = services.clock.now(), await self._load(domain)
+        if kept is None or kept.expires_at <= now:
+            key = _PREFIX + domain.encode()
+            await self._kv.remove(key, key + b"\0")
+            self._known.pop(domain, None)
+        elif now - kept.fetched_at >= FRESH_FOR and now.date() - kept.used_on <= USED_FOR:
+            try:
+                records = (await services.resolver.resolve(f"_mta-sts.{domain}", "TXT")).records
+            except DnsTemporaryError:
+                records = ()
+            await self._fetch(domain, announced_id(records) or kept.id, services)
+
     async def idle(self) -> None:
         """Returns when nothing is being fetched."""
+        if self._renewal is not None:
+            await self._renewal
         while self._fetching:
             await asyncio.wait(self._fetching.values())
 
@@ -101,7 +136,8 @@ class StsBook:
         now = services.clock.now()
         try:
             octets = await _fetched(domain, services)
-            kept = Kept(announced, now, read_policy(octets))
+            last = self._known.get(domain)
+            kept = Kept(announced, now, last.used_on if last is not None else now.date(), read_policy(octets), octets)
         except HttpFailed as error:
             result = TlsResult.STS_WEBPKI_INVALID if error.is_certificate else TlsResult.STS_POLICY_FETCH_ERROR
             failure = Failure(result, str(error), now, announced)
@@ -109,16 +145,19 @@ class StsBook:
             failure = Failure(TlsResult.STS_POLICY_INVALID, str(error), now, announced)
         else:
             self._failures.pop(domain, None)
-            _put(self._known, domain, kept)
-            head = f"{announced} {now.astimezone(UTC).isoformat()}\n".encode()
-            await self._kv.put_many({domain.encode(): head + octets})
+            await self._keep(domain, kept)
             return
         services.log.warning("MTA-STS policy not fetched", domain=domain, problem=failure.text)
         _put(self._failures, domain, failure)
 
+    async def _keep(self, domain: str, kept: Kept) -> None:
+        _put(self._known, domain, kept)
+        head = f"{kept.id} {kept.fetched_at.astimezone(UTC).isoformat()} {kept.used_on}\n".encode()
+        await self._kv.put_many({_PREFIX + domain.encode(): head + kept.octets})
+
     async def _load(self, domain: str) -> Kept | None:
         if domain not in self._known:
-            key = domain.encode()
+            key = _PREFIX + domain.encode()
             value = (await self._kv.get_many([key])).get(key)
             _put(self._known, domain, None if value is None else _read(value))
         self._known.move_to_end(domain)
@@ -138,9 +177,9 @@ async def _fetched(domain: str, services: Services) -> bytes:
 
 def _read(value: bytes) -> Kept | None:
     head, _, octets = value.partition(b"\n")
-    known, _, at = head.decode().partition(" ")
+    known, at, used_on = head.decode().split(" ")
     try:
-        return Kept(known, datetime.fromisoformat(at), read_policy(octets))
+        return Kept(known, datetime.fromisoformat(at), date.fromisoformat(used_on), read_policy(octets), octets)
     except PolicyInvalid:  # a later release may be stricter
         return None
 
