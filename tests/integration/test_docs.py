@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyotp
 
+from mailward.app.config_file import load_config
 from support.dns_server import DnsServer
 from support.reader import DOCS, Reader, blocks, page_text
 from support.relayed import relay_to
@@ -295,6 +296,8 @@ def test_every_setting_of_the_configuration_is_described() -> None:
     assert set(meanings) == expected | {"listeners.NAME", "routes.DOMAIN"}
     for key in KEYS["listeners.NAME"]:
         assert f"`{key}`" in meanings["listeners.NAME"]
+    for key in KEYS["routes.NAME"]:
+        assert f"`{key}`" in meanings["routes.DOMAIN"]
 
 
 def test_links_between_pages_lead_somewhere() -> None:
@@ -327,4 +330,20 @@ def test_mail_is_forwarded_as_the_page_says(tmp_path: Path) -> None:
         reader.types("alias add @example.com")
         assert "list of alice@example.org, only members may post" in reader.types("alias add team@")
         assert reader.types("alias remove") == "alias sales@example.org removed\n"
+        reader.is_through()
+
+
+def test_the_smarthost_page_is_a_configuration_and_its_command_works(tmp_path: Path) -> None:
+    with server(domain="example.org", start=False) as made:
+        smarthost, ways_out = blocks("how-to/send-by-a-smarthost.md", "yaml")
+        plain = re.sub(r"^routes: .*\n", "", made.config.read_text(), flags=re.MULTILINE)
+        for block in (smarthost, ways_out):
+            made.config.write_text(plain + block)
+            load_config(made.config)
+        refused = made.run("serve", check=False)
+        assert refused.returncode == 78 and "192.0.2.25 is no address of this machine" in refused.stderr
+        made.config.write_text(plain + smarthost)
+        made.run("domain", "list")
+        reader = Reader("how-to/send-by-a-smarthost.md", made, tmp_path, "mailward queue list")
+        assert reader.reads("queue retry") == "mailward queue retry --all"
         reader.is_through()

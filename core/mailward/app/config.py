@@ -90,6 +90,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """How mail leaves. port: of every host found by MX. source: addresses to connect from, at most one of each kind.
+    hostname: our name there, "" for the server's own.
 
     private_networks: those that are not public and that MX records may lead to all the same.
     """
@@ -97,6 +98,7 @@ class Outbound:
     limits: OutboundLimits = field(default_factory=OutboundLimits)
     port: int = 25
     source: tuple[str, ...] = ()
+    hostname: str = ""
     private_networks: tuple[Network, ...] = ()
 
 
@@ -113,7 +115,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "dns": ("servers",),
     "listeners.NAME": ("protocol", "address", "port", "tls", "socket", "mode", "owner", "proxy_from", "xclient_from",
                        "greet_delay"),
-    "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "private_networks"),
+    "routes.NAME": ("host", "port", "tls", "level", "user", "password", "source", "hostname"),
+    "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "hostname",
+                 "private_networks"),
     "limits": tuple(Limits.__dataclass_fields__),
     "processes": ("smtp",),
 }  # fmt: skip
@@ -163,6 +167,11 @@ class Config:
     @property
     def secrets(self) -> Path:
         return self.folder / "secrets"
+
+    @property
+    def route_secrets(self) -> Path:
+        """Where the passwords of smarthosts are, a file each."""
+        return self.secrets / "routes"
 
     @property
     def dkim_keys(self) -> Path:

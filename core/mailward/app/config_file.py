@@ -27,14 +27,16 @@ from mailward.app.config import (
 )
 from mailward.app.config_values import ValueReader
 from mailward.delivery.outbound import OutboundLimits
-from mailward.delivery.route import StaticHop
+from mailward.delivery.route import Login, StaticHop
 from mailward.formats.yaml_nodes import Node, parse
 from mailward.model.errors import ConfigError, PolicyError, Problem
+from mailward.model.tls import TlsLevel
 
 MOST_GREET_DELAY_S = 30.0
 """Well within the five minutes that clients wait for a greeting (RFC 5321 section 4.5.3.2.1), and within the minute we wait."""
 _MODE = re.compile(r"0?[0-7]{3}")
 _HOST = re.compile(r"smtp:(?:\[(?P<literal>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
+_LONG_HOST = re.compile(r"\[?[0-9a-fA-F:.]+\]?|[A-Za-z0-9._-]+")
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -188,16 +190,53 @@ class _Reader(ValueReader):
         node = root.at("routes")
         found: dict[str, StaticHop | None] = {}
         for domain, item in (node.mapping if node is not None else {}).items():
-            match = _HOST.fullmatch(str(item.value))
-            if match is None and item.value != "discard":
-                self.wrong(
-                    item, "", "a route is discard or smtp:HOST:PORT", "Write smtp:mx.example.net:25 or smtp:[192.0.2.1]:25."
-                )
             name = domain if domain == "*" else self.domain(domain, item)
-            found[name] = (
-                None if match is None else StaticHop(match["literal"] or match["name"].lower(), int(match["port"] or 25))
-            )
+            found[name] = self._long_route(domain, item) if isinstance(item.value, dict) else self._short_route(item)
         return found
+
+    def _short_route(self, item: Node) -> StaticHop | None:
+        match = _HOST.fullmatch(str(item.value))
+        if match is None and item.value != "discard":
+            self.wrong(
+                item,
+                "",
+                "a route is discard, smtp:HOST:PORT or a mapping with host",
+                "Write smtp:mx.example.net:25 or smtp:[192.0.2.1]:25.",
+            )
+        return None if match is None else StaticHop(match["literal"] or match["name"].lower(), int(match["port"] or 25))
+
+    def _long_route(self, domain: str, item: Node) -> StaticHop:
+        """Each password is asked to be safe: no login without TLS, and with the host's proof unless the admin says otherwise."""
+        self.known(item, "routes.NAME", domain)
+        host = _LONG_HOST.fullmatch(self.text(item, "host", None))
+        if host is None and item.at("host") is not None:
+            self.wrong(item.at("host") or item, f"routes.{domain}.host", "a name or an address was expected")
+        is_implicit = self.word(item, "tls", ("starttls", "implicit"), "starttls") == "implicit"
+        user, secret = self.text(item, "user", ""), self.text(item, "password", "")
+        if bool(user) is not bool(secret):
+            self.wrong(
+                item, f"routes.{domain}", "user and password go together", "password: NAME is the file secrets/routes/NAME."
+            )
+        usual = TlsLevel.VERIFIED if user else TlsLevel.REQUIRED if is_implicit else TlsLevel.OPPORTUNISTIC
+        level = self.word(item, "level", tuple(one.value for one in TlsLevel), usual.value)
+        if level == TlsLevel.OPPORTUNISTIC.value and (user or is_implicit):
+            self.wrong(
+                item.at("level") or item, f"routes.{domain}.level", "no login goes in clear", "Write required or verified."
+            )
+        return StaticHop(
+            host.group().strip("[]").lower() if host is not None else "",
+            self.number(item, "port", 465 if is_implicit else 587 if user else 25, 1, 65535),
+            is_implicit,
+            TlsLevel(level) if level in {one.value for one in TlsLevel} else usual,
+            Login(user, secret) if user else None,
+            self._source(item),
+            self._name(item),
+        )
+
+    def _name(self, node: Node) -> str:
+        """Our name in EHLO, "" when not given."""
+        text = self.text(node, "hostname", "")
+        return self.domain(text, node.at("hostname") or node) if text else ""
 
     def _outbound(self, root: Node) -> Outbound:
         node = root.at("outbound")
@@ -214,6 +253,7 @@ class _Reader(ValueReader):
             limits=limits,
             port=self.number(node, "port", usual.port, 1, 65535),
             source=self._source(node),
+            hostname=self._name(node),
             private_networks=tuple(self.network(item) for item in self.items_of(node, "private_networks")),
         )
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from mailward.app.config import Config
 from mailward.app.config_file import load_config
 from mailward.app.filters import Filters, load_filters
+from mailward.app.relaying import passwords
 from mailward.model.errors import ConfigError
+from mailward.net.own_addresses import is_of_this_host
 from mailward.net.tls import server_context
 
 _KEYS = {"dns_servers": "dns", "smtp_processes": "processes"}
@@ -37,7 +39,24 @@ def check_ready(config: Config) -> Filters:
     if config.tls.key.stat().st_mode & 0o077:
         raise ConfigError(f"the private key {config.tls.key} is open to others; run: chmod 600 {config.tls.key}")
     server_context(config.tls.certificate, config.tls.key)
+    _check_ways_out(config)
     return load_filters(config)
+
+
+def _check_ways_out(config: Config) -> None:
+    """Addresses to connect from are this machine's, and passwords of smarthosts can be read."""
+    password = passwords(config)
+    hops = {f"routes.{domain}": hop for domain, hop in config.routes.items() if hop is not None}
+    for key, addresses in [("outbound", config.outbound.source), *((key, hop.source) for key, hop in hops.items())]:
+        for address in addresses:
+            if not is_of_this_host(address):
+                raise ConfigError(f"{config.path}: {key}.source: {address} is no address of this machine")
+    for key, hop in hops.items():
+        if hop.login is not None:
+            try:
+                password(hop.login.secret)
+            except (OSError, ValueError) as error:
+                raise ConfigError(f"{config.path}: {key}.password: {error}; write it into that file, mode 0600") from error
 
 
 def settings_waiting(running: Config, wanted: Config) -> tuple[str, ...]:

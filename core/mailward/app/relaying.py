@@ -1,5 +1,7 @@
 """The way out: routes from the configuration and DNS, connections as the configuration wants them."""
 
+from collections.abc import Callable
+
 from mailward.api.services import Resolver
 from mailward.app.config import Config
 from mailward.delivery.asking import RecipientQuestions
@@ -8,6 +10,7 @@ from mailward.delivery.route import Router
 from mailward.net.connect import SmtpConnector
 from mailward.net.own_addresses import OwnAddresses
 from mailward.services.resolver import DnsResolver
+from mailward.services.secrets import FolderSecrets
 
 
 def make_relay(config: Config) -> Relay:
@@ -22,7 +25,21 @@ def make_questions(config: Config) -> RecipientQuestions:
 
 def make_connector(config: Config) -> SmtpConnector:
     """As the configuration wants connections."""
-    return SmtpConnector(config.hostname, source=config.outbound.source)
+    own = config.outbound
+    return SmtpConnector(own.hostname or config.hostname, source=own.source, password=passwords(config))
+
+
+def passwords(config: Config) -> Callable[[str], str]:
+    """What a smarthost's secret holds: the first line of its file. Raises OSError, ValueError."""
+    secrets = FolderSecrets(config.route_secrets)
+
+    def password(name: str) -> str:
+        lines = secrets.read(name).decode("utf-8").splitlines()
+        if not lines or not lines[0]:
+            raise ValueError(f"{config.route_secrets / name} is empty")
+        return lines[0]
+
+    return password
 
 
 def make_router(config: Config, resolver: Resolver) -> Router:

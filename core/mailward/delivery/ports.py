@@ -23,13 +23,14 @@ from mailward.queue.item import QueueItem
 class HostFault(enum.Enum):
     """Why a host could not be used. NO_TLS: it is needed and not offered. TLS: the handshake or the certificate failed.
 
-    NO_REQUIRETLS: the message needs it, and it is not offered.
+    NO_REQUIRETLS: the message needs it, and it is not offered. LOGIN: it does not let us in, or we have nothing to log in with.
     """
 
     UNREACHABLE = "unreachable"
     NO_TLS = "no TLS offered"
     TLS = "TLS failed"
     NO_REQUIRETLS = "no REQUIRETLS offered"
+    LOGIN = "login failed"
 
 
 class HostFailed(MailwardError):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailward.api.relaying import MailHost
-from mailward.delivery.fate import Fate
+from mailward.delivery.fate import Fate, local_problem
 from mailward.delivery.ports import Connector, Hop, HostFailed, HostFault
 from mailward.delivery.route import NoRoute, Router, StaticHop, Target
 from mailward.formats.text import one_line
@@ -22,6 +22,8 @@ SENDERS_REQUIREMENT = TlsRequirement(TlsLevel.VERIFIED, "its sender requires it,
 Requirements = Callable[[MailHost], Awaitable[Sequence[TlsRequirement]]]
 """How well must the connection to a host be protected? Raises HooksUnavailable."""
 
+LOGIN_WANTED = 530
+"""RFC 4954 section 6."""
 MOST_TRANSACTIONS = 2
 """With so many hosts of a domain a message is begun in one attempt, when they want it later."""
 
@@ -57,7 +59,11 @@ class Relay:
     async def next_hop(self, domain: str, via: StaticHop | None = None) -> Hashable:
         """What tells the hosts of a domain from others': the same for all domains that are served at the same addresses."""
         route = await self._router.find(domain, via)
-        return (domain, via) if isinstance(route, NoRoute) else frozenset((target.address, target.port) for target in route)
+        return (
+            (domain, via)
+            if isinstance(route, NoRoute)
+            else frozenset((target.address, target.port, target.static) for target in route)
+        )
 
     async def attempt(
         self, domain: str, mail: OutgoingMail, requirements: Requirements, hop: Hop | None, via: StaticHop | None = None
@@ -164,7 +170,7 @@ class Relay:
 
 
 async def _protection(target: Target, mail: OutgoingMail, requirements: Requirements) -> Protection:
-    asked = await requirements(target.mail_host)
+    asked = [*target.requirements, *await requirements(target.mail_host)]
     return protection_of([*asked, SENDERS_REQUIREMENT] if mail.require_tls else asked)
 
 
@@ -188,7 +194,12 @@ def _unreached(attempt: Attempt, mail: OutgoingMail, failures: Sequence[_Failure
     words = f"{target}: {failure}"
     is_published = any(one.requirement.policy.type is not PolicyType.NONE for one in failures)
     is_dns_at_fault = any(one.why.result is TlsResult.DNSSEC_INVALID for one in failures)
-    if mail.require_tls and HostFault.UNREACHABLE not in faults and not is_dns_at_fault:
+    if _wants_login(target) and failure.fault is not HostFault.UNREACHABLE:
+        # A smarthost is the admin's choice: whatever is wrong can be mended there, and no mail is at fault.
+        for path in mail.forward_paths:
+            attempt.fates[path] = local_problem(words)
+        attempt.is_domain_down = True
+    elif mail.require_tls and HostFault.UNREACHABLE not in faults and not is_dns_at_fault:
         text = f"The sender requires verified TLS and REQUIRETLS, and no mail host of the domain has both: {words}"
         _tell_all(attempt, mail, Result.PERMANENT, reply(550, "5.7.30", text))
     elif faults == {HostFault.NO_TLS} and not is_published:
@@ -204,6 +215,10 @@ def _unreached(attempt: Attempt, mail: OutgoingMail, failures: Sequence[_Failure
             words = f"{target} does not take mail now: {said}"
         _tell_all(attempt, mail, Result.TEMPORARY, reply(451, "4.4.1", words))
         attempt.is_domain_down = faults == {HostFault.UNREACHABLE}
+
+
+def _wants_login(target: Target) -> bool:
+    return target.static is not None and target.static.login is not None
 
 
 def _is_fit(hop: Hop, mail: OutgoingMail, protection: Protection) -> bool:
@@ -224,6 +239,8 @@ def _fate(outcome: Outcome, hop: Hop) -> Fate:
     words = one_line(str(outcome.reply) if outcome.by_peer else " ".join(outcome.reply.lines))
     way = f"{hop.target} {_protected(hop)}"
     text = f"relayed to {way}: {words}" if outcome.result is Result.ACCEPTED else f"{way}: {words}"
+    if outcome.by_peer and outcome.reply.code == LOGIN_WANTED and hop.target.static is not None:
+        return local_problem(f"{way} wants a login, or another one than its route has: {words}")
     mta = hop.target.host if outcome.by_peer else ""
     return Fate(
         outcome.result,

@@ -12,6 +12,7 @@ from mailward.api.relaying import MailHost
 from mailward.api.services import DnsTemporaryError, Resolver
 from mailward.formats.network import Network, is_public, parsed_ip
 from mailward.model.reply import Reply, reply
+from mailward.model.tls import TlsLevel, TlsRequirement
 
 MOST_HOSTS = 10
 MOST_TARGETS = 10
@@ -28,11 +29,28 @@ Chance = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """How we log in. secret: the name of the file that holds the password."""
+
+    user: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class StaticHop:
-    """Where an admin sends a domain's mail. host: a name, whose addresses are looked up (no MX), or an address."""
+    """Where an admin sends a domain's mail. host: a name, whose addresses are looked up (no MX), or an address.
+
+    is_implicit: TLS from the first octet. level: how well the connection is protected at least. login: for a smarthost.
+    source: addresses to connect from, at most one of each kind, () for the usual. hostname: our name there, "" for the usual.
+    """
 
     host: str
     port: int
+    is_implicit: bool = False
+    level: TlsLevel = TlsLevel.OPPORTUNISTIC
+    login: Login | None = None
+    source: tuple[str, ...] = ()
+    hostname: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,7 @@ class Target:
 
     is_trusted: that this host is the right one is the admin's word, the address's own, or DNSSEC's; then a certificate that
     proves it is enough. Else DNS could have named anybody's. is_routed: the admin named it; is_ordered: by an order for the time
-    being.
+    being. static: how the admin wants connections there.
     """
 
     host: str
@@ -50,6 +68,14 @@ class Target:
     is_trusted: bool = False
     is_routed: bool = False
     is_ordered: bool = False
+    static: StaticHop | None = None
+
+    @property
+    def requirements(self) -> tuple[TlsRequirement, ...]:
+        """What the route itself asks for. Whoever is to hear a password proves his own name, not that of the mail's domain."""
+        if self.static is None or self.static.level is TlsLevel.OPPORTUNISTIC:
+            return ()
+        return (TlsRequirement(self.static.level, "its route wants that", names=(self.host,)),)
 
     @property
     def mail_host(self) -> MailHost:
@@ -119,13 +145,15 @@ class Router:
 
     async def _static(self, hop: StaticHop, *, is_ordered: bool) -> tuple[Target, ...] | NoRoute:
         if parsed_ip(hop.host) is not None:
-            return (Target(hop.host, hop.host, hop.port, is_trusted=True, is_routed=True, is_ordered=is_ordered),)
+            return (Target(hop.host, hop.host, hop.port, is_trusted=True, is_routed=True, is_ordered=is_ordered, static=hop),)
         addresses = await self._addresses(hop.host)
         if not addresses:
             # The admin's own word, and perhaps a slip of the pen: mail waits until it is mended.
             return NoRoute(reply(451, "4.4.4", f"The routed host {hop.host} has no address"), permanent=False)
-        found = addresses[:MOST_TARGETS]
-        return tuple(Target(hop.host, one, hop.port, is_trusted=True, is_routed=True, is_ordered=is_ordered) for one in found)
+        return tuple(
+            Target(hop.host, address, hop.port, is_trusted=True, is_routed=True, is_ordered=is_ordered, static=hop)
+            for address in addresses[:MOST_TARGETS]
+        )
 
     def _literal(self, address: str) -> tuple[Target, ...] | NoRoute:
         if self._is_ours(address):

@@ -9,18 +9,20 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 
 from mailward.delivery.ports import HostFailed, HostFault
-from mailward.delivery.route import Target
+from mailward.delivery.route import Login, Target
 from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
 from mailward.net.dane import NotProven, prove
 from mailward.net.hop import SmtpHop, Timeouts
 from mailward.net.tls import any_peer_context, peer_chain, proves_name, verifying_context
 from mailward.net.wire import Wire
-from mailward.protocol.smtp.client_states import Broken, Event, State, TlsReady, TlsRefused
+from mailward.protocol.sasl_client import choose
+from mailward.protocol.smtp.client_states import Broken, Event, LoginRefused, State, TlsReady, TlsRefused
 
 NOT_OFFERED = "the server does not offer STARTTLS"
 X509_V_ERR_CERT_HAS_EXPIRED = 10  # as OpenSSL numbers it
@@ -29,7 +31,10 @@ log = structlog.get_logger("mailward.outbound")
 
 
 class SmtpConnector:
-    """Implements `delivery.ports.Connector`. source: addresses to connect from, at most one of each kind."""
+    """Implements `delivery.ports.Connector`. source: addresses to connect from, at most one of each kind.
+
+    password: what a secret of a smarthost holds; raises OSError or ValueError.
+    """
 
     def __init__(
         self,
@@ -38,14 +43,18 @@ class SmtpConnector:
         source: tuple[str, ...] = (),
         timeouts: Timeouts | None = None,
         verifying: ssl.SSLContext | None = None,
+        password: Callable[[str], str] | None = None,
     ) -> None:
         self._hostname = hostname
+        self._password = password or _no_secret
         self._source = {ipaddress.ip_address(address).version: address for address in source}
         self._timeouts = timeouts or Timeouts()
         self._any_peer = any_peer_context()
         self._verifying = verifying or verifying_context()
 
     async def connect(self, target: Target, domain: str, requirement: TlsRequirement) -> SmtpHop:
+        # Of equals the route's own: it says whose name must be proven.
+        requirement = max([*target.requirements, requirement], key=lambda one: one.rank)
         try:
             hop = await self._connect(target, domain, requirement)
         except HostFailed as failure:
@@ -59,11 +68,18 @@ class SmtpConnector:
 
     async def _connect(self, target: Target, domain: str, requirement: TlsRequirement | None) -> SmtpHop:
         """requirement: None goes in clear."""
-        hop = SmtpHop(target, domain, await self._open(target), self._hostname, self._timeouts)
+        static = target.static
+        hostname = self._hostname if static is None or not static.hostname else static.hostname
+        hop = SmtpHop(target, domain, await self._open(target), hostname, self._timeouts)
         try:
-            await self._opened(hop)
-            if requirement is not None:
-                await self._protect(hop, domain, requirement)
+            if static is not None and static.is_implicit and requirement is not None:
+                await self._shake_hands(hop, domain, requirement)
+            else:
+                await self._opened(hop)
+                if requirement is not None:
+                    await self._protect(hop, domain, requirement)
+            if static is not None and static.login is not None:
+                await self._log_in(hop, static.login)
         except HostFailed as failure:
             failure.sending_ip = hop.sending_ip
             hop.abort()
@@ -75,7 +91,8 @@ class SmtpConnector:
 
     async def _open(self, target: Target) -> Wire:
         version = ipaddress.ip_address(target.address).version
-        source = self._source.get(version)
+        own = target.static.source if target.static is not None else ()
+        source = next((address for address in own if ipaddress.ip_address(address).version == version), self._source.get(version))
         try:
             async with asyncio.timeout(self._timeouts.connect_s):
                 _, wire = await asyncio.get_running_loop().create_connection(
@@ -138,6 +155,25 @@ class SmtpConnector:
             _check_records(hop, requirement)
         await self._opened(hop)
 
+    async def _log_in(self, hop: SmtpHop, login: Login) -> None:
+        """The password is read each time, so that a new one counts at once. It is never said in clear."""
+        if hop.tls is None:
+            raise HostFailed(HostFault.LOGIN, "there is no TLS to log in under")
+        try:
+            password = self._password(login.secret)
+        except (OSError, ValueError) as error:
+            raise _no_login(hop, login, f"its password cannot be read: {error}") from None
+        offered = hop.machine.extensions.auth
+        mechanism = choose(offered, login.user, password)
+        if mechanism is None:
+            raise _no_login(
+                hop, login, f"the server offers no way to log in that is known here (AUTH {' '.join(sorted(offered))})"
+            )
+        hop.machine.log_in(mechanism)
+        for event in _usable(await hop.converse()):
+            if isinstance(event, LoginRefused):
+                raise _no_login(hop, login, f"the server refuses the login: {event.text}")
+
 
 def _check_name(hop: SmtpHop, domain: str, requirement: TlsRequirement) -> None:
     """A host that only an unsigned answer of DNS named proves nothing by its own name, unless the requirement says so."""
@@ -156,6 +192,15 @@ def _check_records(hop: SmtpHop, requirement: TlsRequirement) -> None:
         prove(chain, requirement.tlsa, requirement.names, datetime.now(UTC))
     except NotProven as error:
         raise HostFailed(HostFault.TLS, str(error), result=error.result) from None
+
+
+def _no_secret(name: str) -> str:
+    raise FileNotFoundError(f"there is no secret {name}")
+
+
+def _no_login(hop: SmtpHop, login: Login, problem: str) -> HostFailed:
+    log.error("no login at a smarthost", host=str(hop.target), user=login.user, secret=login.secret, problem=problem)
+    return HostFailed(HostFault.LOGIN, f"no login as {login.user}: {problem}")
 
 
 def _usable(events: list[Event]) -> list[Event]:

@@ -125,7 +125,7 @@ class SmtpHop:
         return ended.outcomes
 
     async def shake_hands(self, context: ssl.SSLContext, server_name: str | None) -> None:
-        """TLS after the 220. Raises OSError (an ssl.SSLError among them), TimeoutError or HostFailed; then it is over."""
+        """TLS after the 220, or at once. Raises OSError (so ssl.SSLError), TimeoutError or HostFailed; then it is over."""
         old, new = self._wire, Wire()
         if old or old.transport is None:
             raise HostFailed(HostFault.UNREACHABLE, Fault.INJECTION.value)
@@ -142,7 +142,8 @@ class SmtpHop:
         new.connection_made(transport)
         self._wire = new
         self.tls = tls_facts(transport)
-        self.machine.tls_started()
+        if self.machine.state is State.HANDSHAKE:
+            self.machine.tls_started()
 
     @property
     def ssl_object(self) -> ssl.SSLObject | None:

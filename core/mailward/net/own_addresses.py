@@ -14,10 +14,11 @@ class OwnAddresses:
         self._everywhere = any(address.is_unspecified for address in addresses)
 
     def __call__(self, address: str) -> bool:
-        return address in self._exact or (self._everywhere and _is_of_this_host(address))
+        return address in self._exact or (self._everywhere and is_of_this_host(address))
 
 
-def _is_of_this_host(address: str) -> bool:
+def is_of_this_host(address: str) -> bool:
+    """Can it be connected from, and listened at?"""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

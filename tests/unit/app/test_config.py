@@ -7,7 +7,9 @@ import pytest
 
 from mailward.app.config import StaticHop
 from mailward.app.config_file import find_config, load_config
+from mailward.delivery.route import Login
 from mailward.model.errors import ConfigError, PolicyError
+from mailward.model.tls import TlsLevel
 
 GOOD = """\
 version: 1
@@ -86,7 +88,7 @@ def test_a_whole_configuration(folder: Path) -> None:
             "protocol: submission, port: 2993, tls: none",
             "mailward.yaml:7:50  listeners.imaps.tls: nobody could log in without TLS\n    Write starttls or implicit.",
         ),
-        ("discard", "bounce", "mailward.yaml:8:29  a route is discard or smtp:HOST:PORT"),
+        ("discard", "bounce", "mailward.yaml:8:29  a route is discard, smtp:HOST:PORT or a mapping"),
         ('"127.0.0.1:5300"', "dns.example", "mailward.yaml:4:17  'dns.example' is no name server\n    Write"),
         ("key: k.pem", "key: other.pem", "mailward.yaml:3:32  tls.key: there is no file"),
         ("connections: 7", "connections: many", "mailward.yaml:11:23  connections: a whole number"),
@@ -198,3 +200,36 @@ def test_pages_example_of_doors_is_read(folder: Path) -> None:
     )
     assert (second.protocol, str(second), second.tls) == ("lmtp", "10.0.0.5 port 2424", "starttls")
     assert [str(network) for network in third.xclient_from] == ["10.0.0.2/32"]
+
+
+def test_a_smarthost_is_safe_unless_the_admin_says_otherwise(folder: Path) -> None:
+    path = folder / "mailward.yaml"
+    host = "host: Smtp.Provider.example, user: me@provider.example, password: provider"
+    path.write_text(
+        GOOD.replace('"*": "smtp:relay.example.net"', f'"*": {{{host}}}, a.example: {{host: "[::1]", tls: implicit}}')
+    )
+    routes = load_config(path).routes
+    assert routes["*"] == StaticHop(
+        "smtp.provider.example", 587, level=TlsLevel.VERIFIED, login=Login("me@provider.example", "provider")
+    )
+    assert routes["a.example"] == StaticHop("::1", 465, is_implicit=True, level=TlsLevel.REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [
+        ("{host: h.example, user: me, password: p, level: opportunistic}", "no login goes in clear"),
+        ("{host: h.example, tls: implicit, level: opportunistic}", "no login goes in clear"),
+        ("{host: h.example, user: me}", "user and password go together"),
+        ("{host: h.example, password: p}", "user and password go together"),
+        ("{user: me, password: p}", "the key 'host' is missing"),
+        ("{host: 'a b'}", "a name or an address was expected"),
+        ("{host: h.example, tls: none}", "one of starttls, implicit was expected"),
+        ("{host: h.example, prot: 1}", "Did you mean 'port'?"),
+        ("{host: h.example, source: [192.0.2.1, 192.0.2.2]}", "at most one IPv4 and one IPv6"),
+        ("smtps:h.example", "a route is discard, smtp:HOST:PORT or a mapping"),
+    ],
+)
+def test_a_route_that_could_not_work_is_said(folder: Path, route: str, said: str) -> None:
+    problems = _problems(folder, GOOD.replace('"smtp:relay.example.net"', route))
+    assert len(problems) == 1 and said in problems[0], problems

@@ -214,7 +214,7 @@ async def test_a_connection_that_is_there_is_used_when_it_is_good_enough() -> No
 
 async def test_a_connection_that_an_order_made_is_used_only_while_the_order_stands() -> None:
     via = StaticHop("9.9.9.7", 25)
-    target = Target("9.9.9.7", "9.9.9.7", 25, is_trusted=True, is_routed=True, is_ordered=True)
+    target = Target("9.9.9.7", "9.9.9.7", 25, is_trusted=True, is_routed=True, is_ordered=True, static=via)
     connector = FakeConnector({"mx1.test": GOOD, "9.9.9.7": GOOD})
     ordered = FakeHop(target, {"*": GOOD}, ANY, breaks=False, arrived=False)
     assert (await attempt(connector, hop=ordered, via=via)).hop is ordered and len(ordered.sent) == 1

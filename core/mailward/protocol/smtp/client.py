@@ -1,4 +1,4 @@
-"""The relaying side of SMTP as a machine without I/O (RFC 5321, 1870, 2852, 2920, 3030, 3207, 3461, 6152, 6531, 6710, 8689).
+"""The relaying side of SMTP without I/O (RFC 5321, 1870, 2852, 2920, 3030, 3207, 3461, 4954, 6152, 6531, 6710, 8689).
 
 The caller feeds octets and takes octets; what the server's replies mean comes out as events. Whatever octets arrive, the
 outcome is one of these events, and each recipient of a transaction has exactly one outcome at its end. Nothing but what
@@ -12,6 +12,8 @@ from mailward.formats.xtext import encode_xtext
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
 from mailward.model.errors import LocalError, PeerError
 from mailward.model.reply import Reply, reply
+from mailward.protocol.sasl import NoResponseError, SaslError, encode, response
+from mailward.protocol.sasl_client import ClientMechanism
 from mailward.protocol.smtp.client_states import (
     MOVES,
     Broken,
@@ -19,6 +21,8 @@ from mailward.protocol.smtp.client_states import (
     Closed,
     Event,
     Fault,
+    LoggedIn,
+    LoginRefused,
     Ready,
     State,
     Step,
@@ -57,6 +61,8 @@ class SmtpClient:
         self._sent_octets = 0
         self._due: deque[Step] = deque([Step.GREETING])
         self._transaction: _Transaction | None = None
+        self._mechanism: ClientMechanism | None = None
+        self._login_problem = ""
         self._is_clean = True  # no transaction is left open on the server
         self.state = State.OPENING
         self.extensions = Extensions()
@@ -85,6 +91,14 @@ class SmtpClient:
         self.extensions = Extensions()
         self._replies = ReplyReader(self._limits.replies)
         self._ask(Step.EHLO, b"EHLO " + self._hostname.encode("utf-8"))
+
+    def log_in(self, mechanism: ClientMechanism) -> None:
+        """Only under TLS. Ends in `LoggedIn`, `LoginRefused` or `Broken`."""
+        self._need(State.READY)
+        self._move(State.LOGIN)
+        self._mechanism, first = mechanism, mechanism.first()
+        said = b"" if first is None else b" " + (encode(first) or b"=")
+        self._ask(Step.AUTH, b"AUTH " + mechanism.name.encode("ascii") + said)
 
     def send(self, mail: OutgoingMail) -> list[Event]:
         """Begin a transaction, which ends in `TransactionEnded`: at once when this server cannot take the message at all."""
@@ -179,6 +193,8 @@ class SmtpClient:
                 return self._introduced(step, answer)
             case Step.STARTTLS:
                 return self._tls_answered(answer)
+            case Step.AUTH:
+                return self._login_answered(answer)
         assert self._transaction is not None
         return self._answered(self._transaction, step, answer)
 
@@ -207,6 +223,26 @@ class SmtpClient:
             return self._break(Fault.UNEXPECTED, reply=answer)
         self._move(State.READY)
         return [TlsRefused(answer)]
+
+    def _login_answered(self, answer: Reply) -> list[Event]:
+        """RFC 4954 section 4. With 235 the name is known; that the server knows the password is for the mechanism to say."""
+        assert self._mechanism is not None
+        if answer.code == 334:
+            try:
+                octets = self._mechanism.respond(response(answer.lines[0].encode("ascii")))
+            except (SaslError, NoResponseError) as error:
+                self._login_problem = str(error)
+                self._ask(Step.AUTH, b"*")
+            else:
+                self._ask(Step.AUTH, encode(octets))
+            return []
+        if answer.code < 300 and self._mechanism.is_done and not self._login_problem:
+            self._move(State.READY)
+            return [LoggedIn()]
+        if answer.code < 400:
+            return self._break(Fault.UNEXPECTED, self._login_problem or "a success without the proof that belongs to it")
+        self._move(State.READY)
+        return [LoginRefused(self._login_problem or str(answer))]
 
     def _answered(self, transaction: _Transaction, step: Step, answer: Reply) -> list[Event]:
         """One reply of a transaction. What follows a refused MAIL in the same group is answered too, and means nothing."""

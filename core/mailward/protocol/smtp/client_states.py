@@ -15,6 +15,7 @@ class State(enum.Enum):
     READY = "no transaction"
     STARTTLS = "STARTTLS was sent"
     HANDSHAKE = "between the 220 and the end of the handshake"
+    LOGIN = "AUTH was sent"
     TRANSACTION = "a message is on its way"
     QUITTING = "QUIT was sent"
     ENDED = "over"
@@ -22,9 +23,10 @@ class State(enum.Enum):
 
 MOVES: dict[State, frozenset[State]] = {
     State.OPENING: frozenset({State.READY, State.ENDED}),
-    State.READY: frozenset({State.STARTTLS, State.TRANSACTION, State.QUITTING, State.ENDED}),
+    State.READY: frozenset({State.STARTTLS, State.LOGIN, State.TRANSACTION, State.QUITTING, State.ENDED}),
     State.STARTTLS: frozenset({State.HANDSHAKE, State.READY, State.ENDED}),
     State.HANDSHAKE: frozenset({State.OPENING, State.ENDED}),
+    State.LOGIN: frozenset({State.READY, State.ENDED}),
     State.TRANSACTION: frozenset({State.READY, State.ENDED}),
     State.QUITTING: frozenset({State.ENDED}),
     State.ENDED: frozenset(),
@@ -38,6 +40,7 @@ class Step(enum.Enum):
     EHLO = "EHLO"
     HELO = "HELO"
     STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
     RSET = "RSET"
     MAIL = "MAIL"
     RCPT = "RCPT"
@@ -79,6 +82,18 @@ class TlsRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The server knows who we are, and has proved itself where the mechanism lets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused:
+    """No transaction is to be begun. text: what the server said, or what is wrong with it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionEnded:
     """One outcome for each forward-path, in their order."""
 
@@ -102,7 +117,7 @@ class Closed:
     """QUIT was answered, or the server closed while we waited for that."""
 
 
-Event = Ready | TlsReady | TlsRefused | TransactionEnded | Broken | Closed
+Event = Ready | TlsReady | TlsRefused | LoggedIn | LoginRefused | TransactionEnded | Broken | Closed
 
 
 @dataclass(frozen=True, slots=True)

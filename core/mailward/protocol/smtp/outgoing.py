@@ -63,7 +63,7 @@ class OutgoingMail:
 class Extensions:
     """What an EHLO reply offers, as far as we use it. size_octets: None when SIZE is not offered, 0 for no fixed limit.
 
-    deliver_by_s: the least time that the server takes in mode R, None without DELIVERBY.
+    deliver_by_s: the least time that the server takes in mode R, None without DELIVERBY. auth: its SASL mechanisms.
     """
 
     size_octets: int | None = None
@@ -76,6 +76,7 @@ class Extensions:
     deliver_by_s: int | None = None
     mt_priority: bool = False
     chunking: bool = False
+    auth: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, lines: tuple[str, ...]) -> "Extensions":
@@ -95,6 +96,7 @@ class Extensions:
             deliver_by_s=_number(offered["DELIVERBY"]) if "DELIVERBY" in offered else None,
             mt_priority="MT-PRIORITY" in offered,
             chunking="CHUNKING" in offered,
+            auth=frozenset(word.upper() for word in offered.get("AUTH", ())),
         )
 
 
