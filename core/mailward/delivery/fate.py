@@ -44,6 +44,12 @@ def unsendable(reason: str) -> Fate:
     return Fate(Result.PERMANENT, "5.6.0", words, "", words)
 
 
+def removed() -> Fate:
+    """Its account is no more."""
+    words = "There is no such mailbox here any more"
+    return Fate(Result.PERMANENT, "5.1.1", words, "", words)
+
+
 def too_late(deadline: str) -> Fate:
     """Its sender does not want it delivered any more (RFC 2852, mode R). deadline: ISO 8601."""
     words = f"It could not be delivered by {deadline}, as its sender wants"

@@ -20,14 +20,14 @@ from typing import Protocol
 import structlog
 
 from mailward.api.services import Clock
-from mailward.delivery.fate import Fate, delivered, too_late
+from mailward.delivery.fate import Fate, delivered, removed, too_late
 from mailward.delivery.handover import HandOver
 from mailward.delivery.mda import Copy
 from mailward.delivery.ports import Decisions, Reports
 from mailward.formats.dsn import Action
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
-from mailward.model.ids import QueueId
+from mailward.model.ids import AccountId, QueueId
 from mailward.queue.agenda import Agenda, set_aside
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.schedule import ALARM_AFTER, delay_s
@@ -87,7 +87,10 @@ _Served = tuple[_Task, str]
 
 
 class DeliveryManager:
-    """One for each process that delivers. chance: randomness, from 0 up to 1. reports: for what is delivered in passes."""
+    """One for each process that delivers. chance: randomness, from 0 up to 1. reports: for what is delivered in passes.
+
+    has_account: is there such an account still?
+    """
 
     def __init__(
         self,
@@ -97,10 +100,12 @@ class DeliveryManager:
         clock: Clock,
         *,
         reports: Reports | None = None,
+        has_account: Callable[[AccountId], bool] = lambda account: True,
         threads: int = THREADS,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._reports = reports
+        self._has_account = has_account
         self._loop: asyncio.AbstractEventLoop | None = None
         self._spool = spool
         self._mda = mda
@@ -250,7 +255,13 @@ class DeliveryManager:
             if task.agenda and (task.item.id, task.index) not in begun:
                 continue  # held, dropped or under way meanwhile
             if task.agenda and task.is_too_late(self._clock.now()):
-                self._return(task)
+                self._return(task, too_late(task.item.deliver_by))
+                continue
+            if not self._is_there(task.recipient):
+                if task.agenda:
+                    self._return(task, removed())
+                else:
+                    self._leave(task.item.id)  # the queue process tells the sender
                 continue
             try:
                 if task.item.id not in octets:
@@ -266,9 +277,12 @@ class DeliveryManager:
                     self._failed(task, str(error))
         return [pair for some in copies.values() for pair in self._deliver(some)]
 
-    def _return(self, task: _Task) -> None:
-        """The time that its sender gave is over (RFC 2852, mode R). The report is certain before the mark."""
-        fate = too_late(task.item.deliver_by)
+    def _is_there(self, recipient: QueuedRecipient) -> bool:
+        """An account may be removed while mail for it waits (T-Q-18). Raises StorageError."""
+        return recipient.route != "mailbox" or self._has_account(AccountId(recipient.account))
+
+    def _return(self, task: _Task, fate: Fate) -> None:
+        """It is never delivered. The report is certain before the mark."""
         try:
             self._report(task.item, "failed", {task.index: fate})
             self._record([(task, f"failed: {fate.text}")])

@@ -55,6 +55,7 @@ class _Copy:
     version: int
     domains: tuple[str, ...]
     accounts: tuple[Account, ...]
+    ids: frozenset[AccountId]
     given: _Addresses
     by_address: _Addresses
     aliases: Mapping[tuple[str, str], Alias]
@@ -103,6 +104,10 @@ class Directory:
     def accounts(self) -> tuple[Account, ...]:
         """All accounts in the order they were made."""
         return self._copy().accounts
+
+    def has_account(self, account: AccountId) -> bool:
+        """Is there still such an account?"""
+        return account in self._copy().ids
 
     def resolve(self, address: Address) -> AccountId | None:
         """Whose mailbox an address means, None when nobody's.
@@ -262,7 +267,15 @@ class Directory:
             aliases = _aliases(connection)
         accounts = tuple(Account(AccountId(row[0]), Address(row[1], row[2])) for row in rows)
         given = {(local_part, domain): AccountId(account) for local_part, domain, account in addresses}
-        made = _Copy(version, domains, accounts, given, _roles(domains, accounts, given) | given, aliases)
+        made = _Copy(
+            version,
+            domains,
+            accounts,
+            frozenset(one.id for one in accounts),
+            given,
+            _roles(domains, accounts, given) | given,
+            aliases,
+        )
         with self._lock:
             self._kept = made
         return made

@@ -407,3 +407,31 @@ async def test_deliveries_somebody_wants_to_hear_of_are_told_together_by_the_que
     assert told.told == [("delivered", [0, 1])] and set(ledger.kept) == {f"{item.id}:{n}" for n in range(3)}
     assert not queue.ids()
     await end(second, queue, spool)
+
+
+async def test_t_q_18_mail_for_an_account_that_was_removed_meanwhile_goes_back(tmp_path: Path) -> None:
+    """By the queue process, which tells the sender; the others get theirs, and nothing is written for nobody."""
+    spool, queue = spools(tmp_path)
+    ledger, clock, told = Ledger(), Clock(), Told()
+    there = {"ann", "bob"}
+    first = DeliveryManager(spool, ledger, ledger, clock, has_account=there.__contains__)
+    second = DeliveryManager(queue, ledger, ledger, clock, reports=told, has_account=there.__contains__)
+    agenda = agenda_of(queue, clock)
+    item = await commit(spool, b"to both", [to("ann"), to("bob")])
+    there.remove("ann")
+    first.offer(item)
+    first.wait_idle()
+    await first.stop()
+    flush(spool)
+    assert told.told == [] and not any(key.endswith(":0") for key in ledger.kept)
+    for _ in range(10):
+        clock.seconds += 100.0
+        await Passes(agenda, (second,)).run_once()
+        await asyncio.to_thread(second.wait_idle)
+        flush(queue)
+    assert told.told == [("failed", [0])] and set(ledger.kept) == {f"{item.id}:1"}
+    assert ("ann@example.org", "failed: There is no such mailbox here any more") in {
+        (event.recipient, event.text) for _, event in ledger.events
+    }
+    assert not queue.ids()
+    await end(second, queue, spool)

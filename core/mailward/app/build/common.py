@@ -62,7 +62,9 @@ class Delivering:
         self.agenda = Agenda(self.spool, clock)
         self.reports = SpooledReports(self.spool, self.agenda, directory, config.hostname)
         hearing = Hearing(self.mda, self.decisions, clock)
-        self.manager = DeliveryManager(self.spool, hearing, self.decisions, clock, reports=self.reports)
+        self.manager = DeliveryManager(
+            self.spool, hearing, self.decisions, clock, reports=self.reports, has_account=directory.has_account
+        )
 
     async def stop(self) -> None:
         await self.manager.stop()
