@@ -4,6 +4,7 @@ Everything depends on whether an answer was proven: one that was not is worth no
 for that host, since whoever could suppress it would otherwise turn DANE off (RFC 7672 section 2.1).
 """
 
+import ipaddress
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -28,6 +29,8 @@ async def dane_requirement(host: MailHost, domain: str, resolver: Resolver) -> T
 async def _look_up(host: MailHost, domain: str, resolver: Resolver) -> TlsRequirement:
     if not host.is_certain:
         return _none(f"DANE: that {host.name} serves {domain} is not proven by DNSSEC")
+    if _is_address(host.name):
+        return _none(f"DANE: {host.name} is an address, of which DNS has no records")
     bases = await _bases(host.name, resolver)
     if not bases:
         return _none(f"DANE: the address of {host.name} is not proven by DNSSEC")
@@ -39,6 +42,14 @@ async def _look_up(host: MailHost, domain: str, resolver: Resolver) -> TlsRequir
             names = tuple(dict.fromkeys((base, host.name, *(() if host.is_routed else (domain,)))))
             return _of(name, base, answer.records, names)
     return _none(f"DANE: _{host.port}._tcp.{bases[0]} has no TLSA records")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 async def _bases(host: str, resolver: Resolver) -> tuple[str, ...]:
