@@ -22,6 +22,9 @@ _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")
 _MAILBOX = re.compile(r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*)?@[A-Za-z0-9.-]+")
 _CLEAN_CLAIM = re.compile(r"\s*([A-Za-z0-9._-]+)(?:\s+\d+)?\s*")
+_NAME = b"authentication-results:"
+_NOT_IN_NAMES = bytes(range(33)) + b"\x7f"
+"""What `FieldView` leaves out of a name."""
 _HIDERS = str.maketrans("", "", '"\\' + "".join(map(chr, range(32))) + "\x7f")
 
 
@@ -83,8 +86,11 @@ def forged_indexes(view: MessageView, authserv_id: str) -> tuple[int, ...]:
     Places count from 0 at the top, as in `RemoveFieldAt`. A first line that begins with a blank is among them whatever it
     says: below a field of ours it would become the end of that field.
     """
+    header = view.header_octets
+    if not header.startswith((b" ", b"\t")) and _NAME not in header.translate(None, _NOT_IN_NAMES).lower():
+        return ()  # most messages
     own = authserv_id.lower().rstrip(".")
-    fields = (FieldView.of(raw) for raw in split_header(view.header_octets)[0])
+    fields = (FieldView.of(raw) for raw in split_header(header)[0])
     return tuple(
         index
         for index, field in enumerate(fields)

@@ -6,6 +6,7 @@ no utf-7, no codec that is no charset (zip, idna, unicode_escape). Linear in the
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 UTF_8 = "utf-8"
 UTF_16 = "utf-16"
@@ -89,6 +90,7 @@ def _key(charset: str) -> str:
 _CODECS = {_key(name): codec for codec, names in _families() for name in (codec, *names)}
 
 
+@lru_cache(maxsize=256)
 def codec_of(charset: str) -> str | None:
     """The codec that reads a charset of this name; None when it is not in the list.
 
@@ -99,6 +101,7 @@ def codec_of(charset: str) -> str | None:
     return _CODECS.get(key) or _CODECS.get(key.removeprefix("cs")) or _CODECS.get(key.removeprefix("x"))
 
 
+@lru_cache(maxsize=256)
 def refused_family(charset: str) -> str | None:
     """Which of REFUSED this is, however it is spelt; None for what `codec_of` reads and for what nobody knows."""
     if codec_of(charset) is not None:

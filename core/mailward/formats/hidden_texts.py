@@ -21,7 +21,7 @@ _MAY_BE_WIDE = re.compile(r"16|ucs.?2|unicode", re.IGNORECASE)
 
 def hidden_texts(octets: bytes, charsets: Iterable[str]) -> Iterator[str]:
     """The forms of text in which the octets may be read, as `undone` names them. charsets: every name the part gives."""
-    names = [*charsets, charset_in_markup(octets)]
+    names = {*charsets, charset_in_markup(octets)}
     families = {refused_family(name) for name in names}
     if b"\0" in octets or any(map(_is_wide, names)):
         yield from ("utf-16-le", "utf-16-be")

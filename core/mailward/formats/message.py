@@ -6,13 +6,13 @@ is never guessed away silently: both leave a name in `anomalies`, about which a 
 
 import mmap
 from collections.abc import Iterator
-from functools import cached_property
 
 from mailward.formats import budgets, oddities
 from mailward.formats.dates import DateTime, read_date
 from mailward.formats.filenames import extension_of
 from mailward.formats.header import FieldView
 from mailward.formats.identifiers import read_identifiers
+from mailward.formats.kept import kept
 from mailward.formats.lines import LineFacts, line_facts
 from mailward.formats.links import LIST_FIELDS, Link, list_links
 from mailward.formats.mailboxes import AddressList, Mailbox, read_address_list
@@ -53,7 +53,7 @@ class MessageView:
             self._lines = line_facts(self._octets)
         return self._lines
 
-    @cached_property
+    @kept
     def root(self) -> PartView:
         """The message as a part: its body is the body of the message."""
         return index(self._octets)
@@ -73,13 +73,18 @@ class MessageView:
         """The header fields in order, at most 1,000 and of the first 256 KiB."""
         return self.root.fields
 
-    @cached_property
+    @kept
     def _fields_by_name(self) -> dict[str, tuple[FieldView, ...]]:
         found: dict[str, tuple[FieldView, ...]] = {}
         for field in self.fields:
             name = field.name.lower()
             found[name] = (*found.get(name, ()), field)
         return found
+
+    @property
+    def repeated_names(self) -> Iterator[str]:
+        """Of the fields that are there more than once, in lower case."""
+        return (name for name, found in self._fields_by_name.items() if len(found) > 1)
 
     def field(self, name: str) -> FieldView | None:
         """The first field of this name, compared without case; None when there is none."""
@@ -106,7 +111,7 @@ class MessageView:
             return ""
         return next(iter(read_identifiers(found.value).ids), found.text)
 
-    @cached_property
+    @kept
     def date(self) -> DateTime | None:
         """What the Date field says; None when there is none, or nothing that can be taken for a date (RFC 5322 section 3.3)."""
         found = self.field("Date")
@@ -117,17 +122,17 @@ class MessageView:
         found = self.field(name)
         return read_address_list(found.value) if found else AddressList(())
 
-    @cached_property
+    @kept
     def author_lists(self) -> tuple[AddressList, ...]:
         """What every From names."""
         return tuple(read_address_list(field.value) for field in self.all("From"))
 
-    @property
+    @kept
     def authors(self) -> tuple[Mailbox, ...]:
         """The mailboxes of From; of every From when there are several, for no reader may be trusted to take one of them."""
         return tuple(mailbox for addresses in self.author_lists for mailbox in addresses.mailboxes)
 
-    @cached_property
+    @kept
     def recipients_in_header(self) -> tuple[Mailbox, ...]:
         """The mailboxes of To and Cc."""
         fields = (*self.all("To"), *self.all("Cc"))
@@ -137,7 +142,7 @@ class MessageView:
         """Every part depth first, the root first, attached messages opened, those with a transfer encoding too."""
         return iter(self._parts)
 
-    @cached_property
+    @kept
     def _parts(self) -> tuple[PartView, ...]:
         found: list[PartView] = []
         waiting = [(self.root, 0)]
@@ -151,7 +156,7 @@ class MessageView:
                 waiting.extend((child, encoded) for child in reversed(part.children))
         return tuple(found)
 
-    @cached_property
+    @kept
     def _texts(self) -> tuple[TextPart, ...]:
         return tuple(TextPart(part) for part in self.parts() if part.content_type in TEXT_TYPES)
 
@@ -164,7 +169,7 @@ class MessageView:
         yield from links_of(self._texts)
         yield from (link for name in LIST_FIELDS for field in self.all(name) for link in list_links(field.text))
 
-    @cached_property
+    @kept
     def _readings(self) -> Readings:
         return readings_of(self, MessageView)
 
@@ -176,7 +181,7 @@ class MessageView:
         """The parts that a client would offer to save: neither multipart nor plain reading text."""
         return (part for part in self.parts() if is_attachment(part))
 
-    @cached_property
+    @kept
     def attachment_types(self) -> tuple[str, ...]:
         """Extensions of every name a file might be shown with, and the media types of attachments, lower case, sorted.
 
@@ -187,7 +192,7 @@ class MessageView:
         types = {part.content_type for part in self.attachments()}
         return tuple(sorted(types | {extension for name in names if (extension := extension_of(name))}))
 
-    @cached_property
+    @kept
     def anomalies(self) -> tuple[str, ...]:
         """The names of everything about which two readers of this message could differ, sorted."""
         return tuple(sorted(oddities.of_message(self) | problems_of(self._texts)))

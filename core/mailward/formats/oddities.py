@@ -33,6 +33,8 @@ _SHOWN = ("From", "Sender", "Reply-To", "Subject")
 """What a message list shows, or where an answer goes to."""
 _FIELDS_AGAIN = re.compile(rb"\s*content-(?:type|transfer-encoding|disposition)[ \t]*:", re.IGNORECASE)
 _SAMPLE_OCTETS = 256
+_SINGLETONS = {name.lower(): duplicate(name) for name in SINGLETONS}
+_MIME_SINGLETONS = {name.lower(): duplicate(name) for name in MIME_SINGLETONS}
 
 
 class Part(Protocol):
@@ -83,6 +85,8 @@ class Message(Protocol):
     def author_lists(self) -> tuple[AddressList, ...]: ...
     @property
     def authors(self) -> tuple[Mailbox, ...]: ...
+    @property
+    def repeated_names(self) -> Iterator[str]: ...
     def all(self, name: str) -> tuple[FieldView, ...]: ...
     def parts(self) -> Iterator[Part]: ...
 
@@ -104,8 +108,8 @@ def of_part(part: Part) -> set[str]:
         found.add("MALFORMED_FIELD")
     if any(_hides_mime_field(field, part.parent is not None) for field in part.fields):
         found.add("HIDDEN_MIME_FIELD")
-    counts = Counter(field.name.lower() for field in part.fields)
-    found |= {duplicate(name) for name in MIME_SINGLETONS if counts[name.lower()] > 1}
+    names = [name for field in part.fields if (name := field.name.lower()) in _MIME_SINGLETONS]
+    found |= {_MIME_SINGLETONS[name] for name, count in Counter(names).items() if count > 1}
     declared = first_field(part.fields, "Content-Type")
     if declared and _TYPE.match(declared.value) is None:
         found.add("MALFORMED_CONTENT_TYPE")
@@ -202,7 +206,7 @@ def _of_header(view: Message) -> Iterator[str]:
     if view.fields and view.fields[0].raw[:1] in (b" ", b"\t"):
         # Whatever is put above it would swallow this line.
         yield "LEADING_CONTINUATION"
-    yield from (duplicate(name) for name in SINGLETONS if len(view.all(name)) > 1)
+    yield from (_SINGLETONS[name] for name in view.repeated_names if name in _SINGLETONS)
     for name in _SHOWN:
         for field in view.all(name):
             yield from read_words(field.value).problems

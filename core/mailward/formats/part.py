@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
 
 from mailward.formats import budgets, oddities
 from mailward.formats.charsets import decode_charset
 from mailward.formats.filenames import filenames
 from mailward.formats.header import FieldView, fields_of, first_field
+from mailward.formats.kept import kept
 from mailward.formats.octets import Octets
 from mailward.formats.parameters import Parameterised, parse_parameterised, strip_comments
 from mailward.formats.transfer import decode_chunks, decode_transfer
@@ -150,7 +150,7 @@ class PartView:
         """The length of the body as received."""
         return self.end - self.body_start
 
-    @cached_property
+    @kept
     def fields(self) -> tuple[FieldView, ...]:
         """The header fields in order, within the budgets."""
         stop = min(self.body_start, self.start + budgets.HEADER_OCTETS)
@@ -160,12 +160,12 @@ class PartView:
         """The first field of this name, compared without case; None when there is none."""
         return first_field(self.fields, name)
 
-    @cached_property
+    @kept
     def declared_type(self) -> Parameterised:
         """What the first Content-Type says."""
         return parameterised_of(self.fields, "Content-Type")
 
-    @cached_property
+    @kept
     def declared_disposition(self) -> Parameterised:
         """What the first Content-Disposition says (RFC 2183)."""
         return parameterised_of(self.fields, "Content-Disposition")
@@ -201,7 +201,7 @@ class PartView:
         """In lower case; "" when the part does not say."""
         return self.declared_type.parameters.get("charset", "").lower()
 
-    @cached_property
+    @kept
     def encoding(self) -> str:
         """The Content-Transfer-Encoding in lower case, "7bit" when the part does not say."""
         return transfer_encoding_of(self.fields)
@@ -211,7 +211,7 @@ class PartView:
         """The name most clients show; None when there is none. It is a stranger's text: never use it as a path."""
         return next(iter(self.filenames), None)
 
-    @cached_property
+    @kept
     def filenames(self) -> tuple[str, ...]:
         """Every name that some client may show (T-MIME-23), the likeliest first."""
         return filenames(self.declared_disposition, self.declared_type)
@@ -224,17 +224,17 @@ class PartView:
         """The same in pieces, made while they are taken, for content of any size."""
         return decode_chunks(self._octets, self.body_start, self.end, self.encoding)
 
-    @cached_property
+    @kept
     def text(self) -> str:
         """The content in the charset the part names; of any type, HTML stays HTML."""
         return decode_charset(self.decode(), self.charset)
 
-    @cached_property
+    @kept
     def header_problems(self) -> frozenset[str]:
         """What of the header is beyond the budgets, and so not read."""
         return frozenset(oddities.of_header_block(self))
 
-    @cached_property
+    @kept
     def problems(self) -> frozenset[str]:
         """What in this part two readers could take differently: MALFORMED_FIELD, DUPLICATE_CONTENT_TYPE, BROKEN_BASE64 ..."""
         return frozenset(self._noted) | oddities.of_part(self)

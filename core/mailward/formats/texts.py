@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 
 from mailward.formats.budgets import HTML_CHARACTERS, LINKS, TEXT_OCTETS
@@ -10,6 +9,7 @@ from mailward.formats.charset_readings import charset_readings, is_ambiguous
 from mailward.formats.charsets import decode_charset
 from mailward.formats.flowed import unflow
 from mailward.formats.html import Html, read_html
+from mailward.formats.kept import kept
 from mailward.formats.links import Link, written_links
 from mailward.formats.part import PartView
 
@@ -36,7 +36,7 @@ class TextPart:
     def is_html(self) -> bool:
         return self.part.content_type == "text/html"
 
-    @cached_property
+    @kept
     def text(self) -> str:
         """What a person sees: plain, made from HTML where the part is HTML, flowed lines joined (RFC 3676)."""
         if self.is_html:
@@ -63,30 +63,30 @@ class TextPart:
         octets = self._octets()[:TEXT_OCTETS]
         return iter(dict.fromkeys(decode_charset(octets, charset) for charset in self.charsets))
 
-    @cached_property
+    @kept
     def links(self) -> tuple[Link, ...]:
         """Where the part leads, in order, each once, at most LINKS."""
         return self.links_and_one[:LINKS]
 
-    @cached_property
+    @kept
     def problems(self) -> frozenset[str]:
         """AMBIGUOUS_CHARSET and TEXT_TOO_BIG; links are counted for the whole message."""
         is_cut = self._source.is_cut or (self.is_html and len(self.source) > HTML_CHARACTERS)
         found = {"AMBIGUOUS_CHARSET": self._source.is_ambiguous, "TEXT_TOO_BIG": is_cut}
         return frozenset(name for name, is_there in found.items() if is_there)
 
-    @cached_property
+    @kept
     def most_links(self) -> int:
         """A number that the links do not exceed, or one beyond LINKS; found without looking for them."""
         signs = ("=", ",", "(", "@") if self.is_html else ("/", ":", ".")
         return sum(_count(self.source, sign) for sign in signs)
 
-    @cached_property
+    @kept
     def links_and_one(self) -> tuple[Link, ...]:
         """The links, and one more when there are more than LINKS."""
         return self._html.links if self.is_html else tuple(islice(dict.fromkeys(written_links(self.text)), LINKS + 1))
 
-    @cached_property
+    @kept
     def _html(self) -> Html:
         return read_html(self.source)
 
@@ -100,7 +100,7 @@ class TextPart:
                 break
         return b"".join(found)[: TEXT_OCTETS + 1]
 
-    @cached_property
+    @kept
     def _source(self) -> _Source:
         octets = self._octets()
         is_cut = len(octets) > TEXT_OCTETS

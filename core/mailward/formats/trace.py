@@ -12,7 +12,7 @@ from mailward.model.address import ReversePath
 from mailward.model.ids import QueueId
 from mailward.model.session import Session
 
-_RECEIVED = re.compile(rb"received[ \t]*:", re.IGNORECASE)
+_RECEIVED = re.compile(rb"(?:\A|(?<=\n))received[ \t]*:", re.IGNORECASE)
 _TLS_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UTF8_PROTOCOLS = {
     "ESMTP": "UTF8SMTP",
@@ -57,7 +57,7 @@ def return_path_field(reverse_path: ReversePath) -> str:
 
 def count_received(view: MessageView) -> int:
     """How many Received fields the message has, beyond any budget: how often it was relayed (RFC 5321 section 6.3)."""
-    return sum(_RECEIVED.match(raw) is not None for raw in split_header(view.header_octets)[0])
+    return len(_RECEIVED.findall(view.header_octets))
 
 
 def count_received_by(view: MessageView, hostname: str) -> int:

@@ -19,12 +19,15 @@ Uid = NewType("Uid", int)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no letters that people confuse when they read an id aloud."""
 
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+
 _lock = threading.Lock()
 _last = 0
 
 
 def _base32(number: int, width: int) -> str:
-    return "".join([_ALPHABET[number >> shift & 31] for shift in range(5 * (width - 1), -1, -5)])
+    """width: even."""
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(5 * (width - 2), -1, -10)])
 
 
 def new_queue_id() -> QueueId:
@@ -36,7 +39,7 @@ def new_queue_id() -> QueueId:
     with _lock:
         _last = max(_last + 1, time.time_ns() // 1000)
         stamp = _last
-    return QueueId(_base32(stamp, 11) + _base32(random.getrandbits(25), 5))
+    return QueueId(_base32(stamp << 25 | random.getrandbits(25), 16))
 
 
 def queue_id_for(text: str) -> QueueId:
