@@ -21,6 +21,9 @@ TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 """An IPv4 address is in its last 32 bits (RFC 6052); servers without IPv4 reach others by it."""
 
 
+_address = lru_cache(maxsize=4096)(ipaddress.ip_address)
+
+
 @lru_cache(maxsize=4096)
 def normal_ip(text: str) -> str:
     """A peer address without zone; an IPv4 address mapped into IPv6 as IPv4 (RFC 4291 section 2.5.5.2). Raises ValueError."""
@@ -54,7 +57,7 @@ def is_in(peer_ip: str, networks: Sequence[Network]) -> bool:
     """Does the address lie in one of the networks?"""
     if not networks:
         return False
-    address = ipaddress.ip_address(peer_ip)
+    address = _address(peer_ip)
     return any(address in network for network in networks)
 
 

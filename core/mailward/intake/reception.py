@@ -204,7 +204,9 @@ class Reception:
         if desk.free_octets() < desk.least_free_octets + announced:
             log.warning("disk nearly full", session=self.session.id)
             return INSUFFICIENT_STORAGE
-        parameters = replace(event.parameters, priority=min(event.parameters.priority, desk.account_priority))
+        parameters = event.parameters
+        if parameters.priority > desk.account_priority:
+            parameters = replace(parameters, priority=desk.account_priority)
         envelope = Envelope(event.reverse_path, parameters=parameters)
         transaction = _Transaction(new_queue_id(), desk.judge(session.role).begin(session), envelope)
         refusal = await transaction.trial.mail(self.session, envelope)

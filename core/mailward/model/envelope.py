@@ -1,7 +1,7 @@
 """The SMTP envelope of one mail transaction (RFC 5321 section 2.3.1)."""
 
 import enum
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -90,5 +90,5 @@ class Envelope:
 
     def with_recipient(self, forward_path: ForwardPath, parameters: RcptParameters) -> "Envelope":
         """The envelope after one more RCPT."""
-        rcpt_parameters = (*self.rcpt_parameters, parameters)
-        return replace(self, forward_paths=(*self.forward_paths, forward_path), rcpt_parameters=rcpt_parameters)
+        forward_paths, rcpt_parameters = (*self.forward_paths, forward_path), (*self.rcpt_parameters, parameters)
+        return Envelope(self.reverse_path, forward_paths, self.parameters, rcpt_parameters)

@@ -84,7 +84,8 @@ class Admission:
 
     def leave(self, ip: str) -> None:
         self._open.leave(ip)
-        self.look_for_stress()
+        if self.is_stressed:
+            self.look_for_stress()
 
     def enter_handshake(self, ip: str) -> Excess | None:
         """The same for a client that is no connection yet, and `leave_handshake`."""

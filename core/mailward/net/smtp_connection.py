@@ -390,7 +390,8 @@ class SmtpConnection(_Unsearched, SMTP):
             if self._writer.is_closing():
                 raise ConnectionResetError("gone before the reply")  # writing on would be RuntimeError on uvloop
             self._writer.write(octets)
-            await self._writer.drain()
+            if self._paused:  # type: ignore[attr-defined]  # the client does not read its replies
+                await self._writer.drain()
 
     # --- small steps ---
 

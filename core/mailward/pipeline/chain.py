@@ -113,15 +113,20 @@ class Chain:
         self._orders = {hook: _order(hook, enforced) for hook in PLACES}
         # A shadowed plugin may look at anybody's work; nobody who counts may look at its.
         self._shadow_orders = {hook: _order(hook, self._enabled.values()) for hook in PLACES}
+        self._enforced = {hook: self._in(order, "enforce") for hook, order in self._orders.items()}
+        self._shadowed = {hook: self._in(order, "shadow") for hook, order in self._shadow_orders.items()}
+
+    def _in(self, order: Order, mode: str) -> tuple[Enabled, ...]:
+        found = (self._enabled[name] for name in order.sequence)
+        return tuple(one for one in found if one.mode == mode)
 
     def enforced(self, hook: str) -> tuple[Enabled, ...]:
         """Those whose answers count, in order."""
-        return tuple(self._enabled[name] for name in self._orders[hook].sequence)
+        return self._enforced[hook]
 
     def shadowed(self, hook: str) -> tuple[Enabled, ...]:
         """Those that only look, in order."""
-        found = (self._enabled[name] for name in self._shadow_orders[hook].sequence)
-        return tuple(one for one in found if one.mode == "shadow")
+        return self._shadowed[hook]
 
     async def inspect(
         self, hook: str, arguments: Mapping[str, object], earlier: Calls, deadline: float

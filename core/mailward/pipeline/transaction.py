@@ -163,14 +163,15 @@ class Trial:
                 _log.error("policy_alarm", id=queue_id, rcpt=ruling.recipient, alarm=alarm)
         takes_each = session.lmtp or envelope.parameters.prdr
         outcome = (separate if takes_each else combine)(rulings, queue_id, bench.policy.replies)
+        decisions = outcome.decisions
         failed = {called.call.plugin for called in self._calls if called.failed}
         return Judgement(
             reply=outcome.reply,
-            recipients=outcome.decisions,
+            recipients=decisions,
             edits=tuple(edit for called in edited if called.call.plugin not in failed for edit in called.value or ()),
             recipient_edits=tuple(ruling.edits for ruling in outcome.rulings),
             auth_results=evidence.auth_results,
-            record=self._record(queue_id, session, envelope, message, facts, evidence, outcome.decisions, outcome.reply),
+            record=self._record(queue_id, session, envelope, message, facts, evidence, decisions, outcome.reply),
             replies=outcome.replies,
         )
 

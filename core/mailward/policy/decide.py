@@ -305,6 +305,8 @@ def _words(action: object) -> str:
 
 def with_points(evidence: EvidenceSet, weights: Mapping[str, float]) -> EvidenceSet:
     """The same evidence with every finding's points filled in, for the decision record."""
+    if not evidence.calls:
+        return evidence
     calls = tuple(
         replace(call, findings=tuple(replace(finding, points=_rounded(points_of(finding, weights))) for finding in call.findings))
         for call in evidence.calls
