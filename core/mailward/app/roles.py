@@ -65,8 +65,8 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
         waiting = settings_waiting(config, wanted)
         if waiting:
             log.warning("changed settings wait for a restart", settings=", ".join(waiting))
-        running = reloaded(config, wanted)
-        filters = load_filters(running)
+        now = reloaded(config, wanted)
+        filters, running = load_filters(now), now
 
     def worker(name: str, make: Make, *protocols: str) -> RoleSpec:
         """protocols: of the listeners that are its own."""
