@@ -18,6 +18,7 @@ from mailward.net.connect import SmtpConnector
 from mailward.net.hop import SmtpHop, Timeouts
 from mailward.net.tls import verifying_context
 from mailward.protocol.smtp.outgoing import OutgoingMail, Result
+from support.certificates import Authority
 from support.smtp_peer import CLOSE, HANG, OK, Peer, peer
 from support.smtp_service import throw_away_certificate
 
@@ -381,3 +382,34 @@ def test_nothing_answers_slowly_for_ever() -> None:
     with peer({"RCPT": later, "MAIL": later, "MESSAGE": later}, offers=()) as other:
         results, _ = run(exchange(other, timeouts=slow), "uvloop")
         assert results == [Result.TEMPORARY, Result.TEMPORARY]
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "trusts", "said"),
+    [
+        (("mx.example.net",), 1, True, ""),
+        (("*.example.net",), 1, True, ""),
+        (("mx.else.test",), 1, True, "its certificate does not name mx.example.net or example.net"),
+        (("mx.example.net",), -1, True, "its certificate has expired"),
+        (("mx.example.net",), 1, False, "no authority that is trusted here vouches for its certificate"),
+    ],
+)
+def test_of_a_connection_that_wants_no_proof_it_is_known_whether_there_would_be_one(
+    loop_name: str, tmp_path: Path, names: tuple[str, ...], days: int, trusts: bool, said: str
+) -> None:
+    """As a connection that wants proof finds it, which is tried too."""
+    authority = Authority(tmp_path)
+    issued = authority.issue(*names, days=days)
+    trusted = verifying_context()
+    if trusts:
+        trusted.load_verify_locations(authority.file)
+    with peer(certificate=(issued.certificate, issued.key)) as other:
+        results, hop = run(exchange(other, verifying=trusted), loop_name)
+        assert results == ACCEPTED and hop.level is TlsLevel.REQUIRED
+        assert hop.unproven is not None and hop.unproven.startswith(said) and bool(hop.unproven) is bool(said)
+        if said:
+            with pytest.raises(HostFailed):
+                run(exchange(other, TlsLevel.VERIFIED, verifying=trusted), loop_name)
+        else:
+            _, hop = run(exchange(other, TlsLevel.VERIFIED, verifying=trusted), loop_name)
+            assert hop.level is TlsLevel.VERIFIED and hop.unproven is None

@@ -217,6 +217,14 @@ async def test_who_asks_gets_a_report_of_the_day_once_and_others_none(tmp_path: 
         assert report["policies"][0]["summary"]["total-successful-session-count"] == 1
 
 
+async def test_of_a_next_hop_that_the_admin_named_nobody_is_told(tmp_path: Path) -> None:
+    zone = FakeZone({("_smtp._tls.a.example", "TXT"): ["v=TLSRPTv1; rua=mailto:r@a.example"]})
+    made, sent = own(tmp_path, zone)
+    await on_attempt(attempt(replace(GOOD, is_routed=True), domain="a.example"), SETTINGS, made)
+    await on_day(DAY, SETTINGS, made)
+    assert not sent.sent
+
+
 async def test_nothing_is_sent_before_somebody_is_named_as_sender(tmp_path: Path) -> None:
     zone = FakeZone({("_smtp._tls.a.example", "TXT"): ["v=TLSRPTv1; rua=mailto:r@a.example"]})
     made, sent = own(tmp_path, zone)

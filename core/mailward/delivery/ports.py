@@ -73,6 +73,11 @@ class Hop(Protocol):
         ...
 
     @property
+    def unproven(self) -> str | None:
+        """As in `TlsSession`."""
+        ...
+
+    @property
     def sending_ip(self) -> str:
         """Our address on it."""
         ...

@@ -181,7 +181,9 @@ def _session(target: Target, requirement: TlsRequirement, hop: Hop | None, failu
         result, detail = requirement.problem, requirement.why
     sending_ip = hop.sending_ip if hop is not None else failure.sending_ip if failure is not None else ""
     level = None if hop is None else hop.level
-    return TlsSession(requirement.policy, target.host, target.address, sending_ip, level, result, detail)
+    unproven = None if hop is None else hop.unproven
+    ips = (target.address, sending_ip)
+    return TlsSession(requirement.policy, target.host, *ips, level, result, detail, unproven, target.is_routed)
 
 
 def _unreached(attempt: Attempt, mail: OutgoingMail, failures: Sequence[_Failure]) -> None:

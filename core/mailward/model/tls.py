@@ -68,7 +68,8 @@ class TlsSession:
     policy: the one that was applied. level: what the connection fulfilled, opportunistic in clear; None when it was not used for
     mail. result: what was wrong, None when it was all that the policy asks for; mail may have gone all the same. detail: in
     plain words. sending_ip: "" when it never came to a connection. unproven: of an encrypted one that nobody asked for proof,
-    why the server would not have proven its name; "" when it would have, None when that is not known.
+    why the server would not have proven its name; "" when it would have, None when that is not known. is_routed: the admin named
+    the host, so that it is nobody else's business.
     """
 
     policy: TlsPolicy
@@ -79,6 +80,7 @@ class TlsSession:
     result: TlsResult | None = None
     detail: str = ""
     unproven: str | None = None
+    is_routed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

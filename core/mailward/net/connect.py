@@ -9,15 +9,16 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
+from cryptography import x509
 
 from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.route import Login, Target
 from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
-from mailward.net.dane import NotProven, prove
+from mailward.net.dane import NotProven, authorities_of, prove, why_unproven
 from mailward.net.hop import SmtpHop, Timeouts
 from mailward.net.tls import any_peer_context, peer_chain, proves_name, verifying_context
 from mailward.net.wire import Wire
@@ -51,6 +52,7 @@ class SmtpConnector:
         self._timeouts = timeouts or Timeouts()
         self._any_peer = any_peer_context()
         self._verifying = verifying or verifying_context()
+        self._trusted: Sequence[x509.Certificate] | None = None
 
     async def connect(self, target: Target, domain: str, requirement: TlsRequirement) -> SmtpHop:
         # Of equals the route's own: it says whose name must be proven.
@@ -153,6 +155,9 @@ class SmtpConnector:
             _check_name(hop, domain, requirement)
         elif verified:
             _check_records(hop, requirement)
+        elif hop.ssl_object:
+            names, _ = _names(hop, domain, requirement)
+            hop.unproven = why_unproven(peer_chain(hop.ssl_object), self._authorities(), names, datetime.now(UTC))
         await self._opened(hop)
 
     async def _log_in(self, hop: SmtpHop, login: Login) -> None:
@@ -174,11 +179,22 @@ class SmtpConnector:
             if isinstance(event, LoginRefused):
                 raise _no_login(hop, login, f"the server refuses the login: {event.text}")
 
+    def _authorities(self) -> Sequence[x509.Certificate]:
+        if self._trusted is None:
+            self._trusted = authorities_of(self._verifying.get_ca_certs(binary_form=True))
+        return self._trusted
+
+
+def _names(hop: SmtpHop, domain: str, requirement: TlsRequirement) -> tuple[Sequence[str], bool]:
+    """Those of which the certificate must have one, and whether the host's own is among them: one that only an unsigned answer of
+    DNS named proves nothing by its own name, unless the requirement says so.
+    """
+    is_certain = hop.target.is_trusted or bool(requirement.names)
+    return requirement.names or tuple(dict.fromkeys((hop.target.host, domain) if is_certain else (domain,))), is_certain
+
 
 def _check_name(hop: SmtpHop, domain: str, requirement: TlsRequirement) -> None:
-    """A host that only an unsigned answer of DNS named proves nothing by its own name, unless the requirement says so."""
-    is_certain = hop.target.is_trusted or bool(requirement.names)
-    names = requirement.names or tuple(dict.fromkeys((hop.target.host, domain) if is_certain else (domain,)))
+    names, is_certain = _names(hop, domain, requirement)
     if hop.ssl_object and any(proves_name(hop.ssl_object, name) for name in names):
         return
     why = "" if is_certain else f" (that {hop.target.host} serves it is not proven by DNSSEC)"

@@ -57,6 +57,7 @@ class SmtpHop:
         self.requirement: TlsRequirement = ANY_PEER
         self.tls: TlsFacts | None = None
         self.setback: HostFailed | None = None
+        self.unproven: str | None = None
         self.machine = SmtpClient(hostname)
         self._wire = wire
         self._timeouts = timeouts

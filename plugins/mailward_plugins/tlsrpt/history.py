@@ -131,6 +131,7 @@ def _written(row: Row) -> bytes:
         "result": session.result.value if session.result else None,
         "detail": session.detail,
         "unproven": session.unproven,
+        "is_routed": session.is_routed,
         "last_at": row.last_at.astimezone(UTC).isoformat(timespec="seconds"),
     }
     return json.dumps(values, separators=(",", ":")).encode("ascii")
@@ -148,5 +149,6 @@ def _read(day: date, value: bytes, counted: int) -> Row:
         TlsResult(values["result"]) if values["result"] else None,
         values["detail"],
         values["unproven"],
+        values.get("is_routed", False),
     )
     return Row(day, values["domain"], session, counted, datetime.fromisoformat(values["last_at"]))

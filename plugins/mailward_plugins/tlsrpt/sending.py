@@ -20,6 +20,8 @@ async def send_reports(day: date, settings: TlsrptSettings, services: Services) 
     """Raises NotAllSent. What was sent before is not sent again."""
     by_domain: dict[str, list[Row]] = {}
     async for row in rows(services.kv, day, day):
+        if row.session.is_routed:  # a next hop of ours, of which the domain knows nothing
+            continue
         by_domain.setdefault(row.domain, []).append(row)
     over_at = datetime.combine(day, time(), UTC) + timedelta(days=1)
     unasked = 0

@@ -57,6 +57,7 @@ class FakeHop:
         self.level = level
         self.is_usable = True
         self.setback = None if self.tls else NO_TLS
+        self.unproven: str | None = None
         self.sending_ip = "9.9.8.1"
         self.offers_requiretls = "requiretls" in answers
         self.may_have_arrived = arrived
