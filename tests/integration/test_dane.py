@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dns.flags
@@ -15,8 +16,11 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
+from mailward.api import DnsTemporaryError, MailHost
 from mailward.model.tls import PolicyType, TlsLevel, TlsResult
 from mailward.services.resolver import DnsResolver
+from mailward.testing import FakeZone
+from mailward_plugins.encryption.dane import dane_requirement
 from support.certificates import Authority, Issued
 from support.dns_server import DnsServer
 from support.postfix import Postfix, postfix
@@ -151,7 +155,7 @@ async def test_t_tls_20_a_resolver_that_is_not_on_loopback_proves_nothing(world:
     class FarResolver(DnsResolver):
         async def resolve(self, name, record_type):  # type: ignore[no-untyped-def]
             answer = await super().resolve(name, record_type)
-            return type(answer)(answer.status, answer.records, False)
+            return replace(answer, authenticated=False)
 
     zone = world.zone("far-resolver.dane.test", f"3 1 1 {WRONG}")
     relay = PrivateRelay(FarResolver([world.dns.address]), world.receiver.port)
@@ -241,6 +245,37 @@ async def test_t_tls_20_the_records_are_those_of_the_expanded_name_or_else_of_th
     world.dns.publish("half.dane.test", f"@ IN MX 10 mail.half.dane.test.\n{alias}", signed=True)
     attempt = await world.relay().send("half.dane.test")
     assert "verified by DANE" in fate_of(attempt)[2] and attempt.sessions[0].policy.domain == "mail.half.dane.test"
+
+
+async def test_a_route_to_an_address_needs_no_dns() -> None:
+    """Nor does a host whose name server knows addresses alone, as long as they are not proven (RFC 7672 section 2.2.2)."""
+    zone = FakeZone()
+    zone.fail("127.0.0.1", "A")
+    assert (await dane_requirement(MailHost("127.0.0.1", 25, True, True), "far.test", zone)).level is TlsLevel.OPPORTUNISTIC
+    zone.add("mx.far.test", "A", "192.0.2.1")
+    for kind in ("CNAME", "TLSA"):
+        zone.fail("mx.far.test" if kind == "CNAME" else "_25._tcp.mx.far.test", kind)  # type: ignore[arg-type]
+    assert (await dane_requirement(MailHost("mx.far.test", 25, True), "far.test", zone)).level is TlsLevel.OPPORTUNISTIC
+    zone.authenticated.add("mx.far.test")
+    found = await dane_requirement(MailHost("mx.far.test", 25, True), "far.test", zone)
+    assert (found.level, found.problem) == (TlsLevel.VERIFIED, TlsResult.DNSSEC_INVALID)
+
+
+async def test_t_tls_20_where_a_resolver_is_on_loopback_no_other_is_asked() -> None:
+    """What it has found to be bogus must not come from one that does not look."""
+    asked = []
+
+    class Bogus(DnsResolver):
+        async def _exchange(self, query, host, port):  # type: ignore[no-untyped-def]
+            asked.append(host)
+            raise DnsTemporaryError("SERVFAIL")
+
+    with pytest.raises(DnsTemporaryError):
+        await Bogus([("192.0.2.53", 53), ("127.0.0.1", 53)]).resolve("mx.test", "TLSA")
+    assert set(asked) == {"127.0.0.1"}
+    with pytest.raises(DnsTemporaryError):
+        await Bogus([("192.0.2.53", 53)]).resolve("mx.test", "TLSA")
+    assert set(asked) == {"127.0.0.1", "192.0.2.53"}
 
 
 async def test_a_bypass_ends_on_its_day(world: World) -> None:

@@ -24,12 +24,13 @@ class DnsAnswer:
     status: "found", "nodata" (the name exists, the type does not) or "nxdomain".
     records: A, AAAA, PTR, CNAME as text without trailing dot; MX as "10 mx.example.net"; TLSA as "3 1 1 " and hexadecimal
     digits; TXT as latin-1 text of all strings of a record joined, one entry a record. authenticated: the resolver validated it
-    by DNSSEC and is a trusted one.
+    by DNSSEC and is a trusted one. canonical_name: where aliases (CNAME) led to, in lower case; "" when the name is none.
     """
 
     status: Literal["found", "nodata", "nxdomain"]
     records: tuple[str, ...] = ()
     authenticated: bool = False
+    canonical_name: str = ""
 
 
 class Resolver(Protocol):

@@ -163,7 +163,9 @@ def _read(response: dns.message.Message, record_type: RecordType, trusted: bool)
         return DnsAnswer("nxdomain" if rcode == dns.rcode.NXDOMAIN else "nodata", (), authenticated), ttl_s
     readable = [rdata for rdata in chain.answer if not (isinstance(rdata, GenericRdata) and len(rdata.data) < 3)]
     records = tuple(_text(rdata) for rdata in readable[:_RECORDS_LIMIT])
-    return DnsAnswer("found", records, authenticated), float(chain.minimum_ttl)
+    asked = response.question[0].name
+    alias_to = "" if chain.canonical_name == asked else chain.canonical_name.to_text(omit_final_dot=True).lower()
+    return DnsAnswer("found", records, authenticated, alias_to), float(chain.minimum_ttl)
 
 
 def _tlsa(

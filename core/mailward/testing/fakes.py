@@ -46,7 +46,8 @@ class FakeZone:
             if isinstance(found, type):
                 raise DnsTemporaryError(f"no usable answer for {asked} {record_type}")
             if found:
-                return DnsAnswer("found", tuple(found), _plain(name) in self.authenticated)
+                alias_to = "" if asked == _plain(name) else asked
+                return DnsAnswer("found", tuple(found), _plain(name) in self.authenticated, alias_to)
             alias = self._records.get((asked, "CNAME"))
             if record_type == "CNAME" or not alias or isinstance(alias, type):
                 break

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from mailward.api import DnsTemporaryError, MailHost, PolicyType, Resolver, Tlsa, TlsLevel, TlsPolicy, TlsRequirement, TlsResult
 
 _DIGEST_OCTETS = {1: 32, 2: 64}
-_MOST_ALIASES = 8
 
 
 async def dane_requirement(host: MailHost, domain: str, resolver: Resolver) -> TlsRequirement:
@@ -27,6 +26,8 @@ async def dane_requirement(host: MailHost, domain: str, resolver: Resolver) -> T
 
 
 async def _look_up(host: MailHost, domain: str, resolver: Resolver) -> TlsRequirement:
+    if _is_address(host.name):
+        return _none(f"DANE: {host.name} is an address and no name")
     if not host.is_certain:
         return _none(f"DANE: that {host.name} serves {domain} is not proven by DNSSEC")
     if _is_address(host.name):
@@ -60,18 +61,12 @@ async def _bases(host: str, resolver: Resolver) -> tuple[str, ...]:
     answers = [await resolver.resolve(host, kind) for kind in ("A", "AAAA")]
     found = [answer for answer in answers if answer.status == "found"]
     is_secure = bool(found) and all(answer.authenticated for answer in found)
-    alias = await resolver.resolve(host, "CNAME")
-    if alias.status != "found":
-        return (host,) if is_secure else ()
-    if not is_secure:
-        return (host,) if alias.authenticated else ()
-    name = host
-    for _ in range(_MOST_ALIASES):
-        if alias.status != "found":
-            break
-        name = alias.records[0].lower()
-        alias = await resolver.resolve(name, "CNAME")
-    return (name, host)
+    expanded = next((answer.canonical_name for answer in found if answer.canonical_name), "")
+    if is_secure:
+        return (expanded, host) if expanded else (host,)
+    if expanded and (await resolver.resolve(host, "CNAME")).authenticated:
+        return (host,)
+    return ()
 
 
 def _of(name: str, base: str, records: Sequence[str], names: tuple[str, ...]) -> TlsRequirement:
@@ -111,6 +106,14 @@ def _read(text: str) -> Tlsa | None:
     except Exception:  # noqa: BLE001  the octets of a stranger: whatever is wrong with them, they are of no use
         return None
     return record
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _none(why: str) -> TlsRequirement:
