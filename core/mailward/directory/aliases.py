@@ -65,10 +65,17 @@ class NoEnd(Enum):
 
 Meaning = AccountId | Alias | NoEnd
 LookUp = Callable[[Address], Meaning]
+MayPass = Callable[[Alias, Address], bool]
+"""May this mail go on through an alias, met under this address?"""
 
 
-def expand(asked: Address, look_up: LookUp) -> tuple[Way, ...]:
-    """Every end once, in the order of the targets; () when the address is nobody's."""
+def anybody(alias: Alias, address: Address) -> bool:
+    """Every alias may be passed."""
+    return True
+
+
+def expand(asked: Address, look_up: LookUp, may_pass: MayPass = anybody) -> tuple[Way, ...]:
+    """Every end once, in the order of the targets; () when the address is nobody's, or no way may be passed."""
     found: dict[AccountId | Address, Way] = {}
     passed: set[Address] = set()
     waiting: list[tuple[Address, tuple[Alias, ...]]] = [(asked, ())]
@@ -81,7 +88,7 @@ def expand(asked: Address, look_up: LookUp) -> tuple[Way, ...]:
                 found.setdefault(address, Way(address, None, through))
             case Alias() as alias:
                 key = Address(address.local_part.lower(), address.domain)
-                if key not in passed and len(through) < MOST_STEPS:
+                if key not in passed and len(through) < MOST_STEPS and may_pass(alias, address):
                     passed.add(key)
                     waiting += [(end, (*through, alias)) for end in reversed(_ends(alias, address))]
             case account:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mailward.directory.aliases import MOST_ENDS, MOST_STEPS, Alias, Meaning, NoEnd, Way, circle, expand, shown
+from mailward.directory.aliases import MOST_ENDS, MOST_STEPS, Alias, MayPass, Meaning, NoEnd, Way, anybody, circle, expand, shown
 from mailward.directory.schema import open_file
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import Address
@@ -137,13 +137,13 @@ class Directory:
         found = self._copy().aliases
         return tuple(found[key] for key in sorted(found, key=lambda key: key[::-1]))
 
-    def expand(self, address: Address) -> tuple[Way, ...]:
-        """Everywhere that mail for an address goes in the end; () when it is nobody's here.
+    def expand(self, address: Address, may_pass: MayPass = anybody) -> tuple[Way, ...]:
+        """Everywhere that mail for an address goes in the end; () when it is nobody's here, or no way may be passed.
 
         An account's address counts before an alias, both before a subaddress of either, roles that were given to nobody before a
         catch-all. An address of a domain that is not ours is its own end, elsewhere.
         """
-        return expand(address, self._copy().meaning)
+        return expand(address, self._copy().meaning, may_pass)
 
     def check_free(self, address: Address) -> None:
         """Can this address be given to an account? Raises DirectoryError as `add_account` does."""

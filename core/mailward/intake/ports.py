@@ -4,7 +4,7 @@ import mmap
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from mailward.directory.aliases import Way
+from mailward.directory.aliases import MayPass, Way
 from mailward.formats.message import MessageView
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, RecipientDecision
@@ -27,8 +27,8 @@ class Directory(Protocol):
         """Whose mailbox the address means, None when nobody's. Aliases mean nobody's."""
         ...
 
-    def expand(self, address: Address) -> tuple[Way, ...]:
-        """Everywhere that mail for an address goes in the end; () when it is nobody's here."""
+    def expand(self, address: Address, may_pass: MayPass = ..., /) -> tuple[Way, ...]:
+        """Everywhere that mail for an address goes in the end, of those ways that pass no alias but those that may be passed."""
         ...
 
 

@@ -14,7 +14,7 @@ from mailward.directory.aliases import Alias, Way
 from mailward.formats.srs import Srs, is_rewritten
 from mailward.intake.ports import Directory
 from mailward.intake.refusing import CoreRefusal
-from mailward.model.address import ForwardPath, ReversePath
+from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.replies import MEMBERS_ONLY, RELAY_DENIED, REPORTS_ONLY, UNKNOWN_RECIPIENT
@@ -84,14 +84,20 @@ class RelayGuard:
         asked = forward_path.address
         if is_rewritten(asked):
             return self._returning(forward_path, reverse_path)
-        ways = self._directory.expand(asked)
+        refused: list[Alias] = []
+
+        def may_pass(alias: Alias, address: Address) -> bool:
+            if alias.members_only and not self._is_member(reverse_path, alias, address):
+                refused.append(alias)
+                return False
+            return True
+
+        ways = self._directory.expand(asked, may_pass)
         if not ways:
-            return UNKNOWN_MAILBOX
+            return NO_MEMBER if refused else UNKNOWN_MAILBOX
         facts = RecipientFacts.of(forward_path)
         if not ways[0].through:
             return Destination(forward_path, facts, (End(facts.address, "mailbox", ways[0].account),))
-        if ways[0].through[0].members_only and not self._is_member(reverse_path, ways[0].through[0], ways):
-            return NO_MEMBER
         return Destination(forward_path, facts, tuple(self._end(way, asked.domain, reverse_path) for way in ways))
 
     def _returning(self, forward_path: ForwardPath, reverse_path: ReversePath) -> Destination | CoreRefusal:
@@ -126,11 +132,12 @@ class RelayGuard:
     def _route(self, domain: str) -> str:
         return "discard" if self._discarded & {domain, "*"} else "relay"
 
-    def _is_member(self, reverse_path: ReversePath, alias: Alias, ways: tuple[Way, ...]) -> bool:
-        """By the reverse-path, which is worth as much as filters prove of it."""
+    def _is_member(self, reverse_path: ReversePath, alias: Alias, address: Address) -> bool:
+        """By the reverse-path, which is worth as much as filters prove of it. address: by which the alias was met."""
         sender = reverse_path.address
         if sender is None:
             return False
+        ways = self._directory.expand(address)
         account = self._directory.resolve(sender)
         if account is None:
             return str(sender).lower() in {str(way.address).lower() for way in ways if way.account is None}

@@ -7,6 +7,7 @@ lead into a network of our own (SSRF, DNS rebinding).
 import socket
 import ssl
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -38,6 +39,7 @@ class PublicHttp:
     async def get(self, url: str, *, limit_octets: int, limit_s: float) -> HttpAnswer:
         if not url.startswith("https://"):
             raise HttpFailed("only https is fetched")
+        self._names.check(urlsplit(url).hostname or "")
         connector = aiohttp.TCPConnector(resolver=self._names, ssl=self._tls or _system_tls(), force_close=True)
         try:
             async with (
@@ -83,6 +85,12 @@ class _PublicNames(AbstractResolver):
         self._resolver = resolver
         self._allowed = allowed
         self._port = port
+
+    def check(self, host: str) -> None:
+        """Nobody resolves an address that stands in the place of a name. Raises HttpFailed when it may not be reached."""
+        looks_like_one = ":" in host or host.rpartition(".")[2].isdigit()  # no top-level domain is all digits
+        if looks_like_one and not is_public(host, self._allowed):
+            raise HttpFailed(f"its address {host} is not public")
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
         found: list[ResolveResult] = []

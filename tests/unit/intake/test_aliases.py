@@ -130,6 +130,25 @@ async def test_nobody_else_may_post_to_members(desk: Desk, stranger: str) -> Non
     assert answers[-1].startswith("550 5.7.2"), answers
 
 
+@pytest.mark.parametrize("way", ["team@example.com", "all@example.org", "team+x@example.org"])
+async def test_no_other_alias_leads_past_the_members(desk: Desk, way: str) -> None:
+    desk.directory.add_domain("example.com")
+    desk.alias("team@example.org", BOB, ANN, owner=BOB, members_only=True)
+    desk.alias("@example.com", "@example.org")
+    desk.alias("all@example.org", "team@example.org")
+    answers = await desk.talk.say("EHLO c", "MAIL FROM:<a@example.net>", f"RCPT TO:<{way}>")
+    assert answers[-1].startswith("550 5.7.2"), answers
+    assert (await Talk(desk.post).send(MESSAGE, way, mail_from=BOB)).startswith("250")
+
+
+async def test_mail_goes_to_those_it_reaches_without_the_members_list(desk: Desk) -> None:
+    desk.alias("team@example.org", BOB, owner=BOB, members_only=True)
+    desk.alias("all@example.org", "team@example.org", ALICE)
+    assert (await desk.talk.send(MESSAGE, "all@example.org", mail_from="a@example.net")).startswith("250")
+    item, _ = desk.taken()
+    assert [recipient.forward_path for recipient in item.recipients] == [ALICE]
+
+
 async def test_a_forward_is_no_open_relay_t_relay_01(desk: Desk) -> None:
     desk.alias("sales@example.org", ANN)
     answers = await desk.talk.say("EHLO c", "MAIL FROM:<a@example.net>", f"RCPT TO:<{ANN}>", "RCPT TO:<x@far.example>")
