@@ -22,7 +22,7 @@ from mailward.intake.binary import is_in_lines, write_in_lines
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, core_refusal, record_budget, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
-from mailward.intake.room import Room
+from mailward.intake.room import NoRoomError, Room
 from mailward.intake.scheduling import untimely
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
@@ -39,6 +39,7 @@ from mailward.model.replies import (
     NEW_PRIORITY,
     RCPT_OK,
     START_MAIL_INPUT,
+    TOO_BUSY,
 )
 from mailward.model.reply import Reply
 from mailward.model.session import Role, Session, TlsFacts
@@ -147,6 +148,9 @@ class Reception:
                     return await self._message(event)
                 case AuthAsked() | AuthResponse():
                     return await self._login(event)
+        except NoRoomError:
+            log.warning("message not judged, others took too long", session=self.session.id)
+            return TOO_BUSY
         except (StorageError, OSError) as error:
             log.error("storage failed", session=self.session.id, at=type(event).__name__, error=str(error))
             return _storage_reply(error)

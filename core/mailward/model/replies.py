@@ -32,6 +32,7 @@ OUT_OF_STEP = _reply("out_of_step", 554, "5.5.0", "You must wait for the reply",
 TOO_MANY_ERRORS = _reply("too_many_errors", 421, "4.7.0", "Too many errors", closes=True)
 NOT_SMTP = _reply("not_smtp", 421, "4.7.0", "This is an SMTP server", closes=True)
 LOCAL_ERROR = _reply("local_error", 451, "4.3.0", "Temporary local problem, please try again later")
+TOO_BUSY = _reply("too_busy", 451, "4.3.2", "Too many messages at once, please try again later")
 BYE = _reply("bye", 221, "2.0.0", "Goodbye", closes=True)
 
 # --- commands ---

@@ -3,7 +3,9 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from mailward.intake.room import SMALL_OCTETS, Room
+import pytest
+
+from mailward.intake.room import SMALL_OCTETS, NoRoomError, Room
 
 LARGE = SMALL_OCTETS + 1
 
@@ -83,3 +85,14 @@ async def test_who_gives_up_waiting_or_fails_leaves_no_place_taken() -> None:
     await judging.end("c")
     async with AsyncExitStack() as stack, asyncio.timeout(30):
         await stack.enter_async_context(room.with_place_for(LARGE))
+
+
+async def test_who_has_waited_long_is_told_to_come_again_and_takes_no_place() -> None:
+    room = Room(LARGE, wait_s=0.01)
+    async with room.with_place_for(LARGE):
+        for _ in range(2):
+            with pytest.raises(NoRoomError):
+                async with room.with_place_for(LARGE):
+                    raise AssertionError("there was no room")
+    async with room.with_place_for(LARGE):
+        pass
