@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import structlog
@@ -270,6 +271,35 @@ async def test_a_report_that_cannot_be_written_leaves_the_recipient_open(tmp_pat
             made.directory.resolve = no_directory  # type: ignore[method-assign]
             await made.work()
             assert made.open(item) == {0: 1} and not made.reports()
+
+
+def _breaks(*_: object) -> NoReturn:
+    raise ValueError("nobody thought of this")
+
+
+@pytest.mark.parametrize("broken", ["the report", "the record", "the mark", "the watcher"])
+async def test_t_q_11_what_a_server_has_taken_is_never_sent_again_whatever_fails_afterwards(tmp_path: Path, broken: str) -> None:
+    with peer({"RCPT b@far.test": BUSY}) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            said = tuple(QueuedRecipient(f"{who}@far.test", "relay", parameters=RcptParameters(("SUCCESS",))) for who in "ab")
+            item = await made.post("a@far.test", "b@far.test", recipients=said)
+            match broken:
+                case "the report":
+                    made.directory.resolve = _breaks  # type: ignore[method-assign]
+                case "the record":
+                    add_all = made.ledger.add_all
+                    made.ledger.add_all = lambda all: add_all(all) if not all[0][1] else _breaks()  # type: ignore[method-assign]
+                case "the mark":
+                    made.spool.finish = _breaks  # type: ignore[method-assign]
+                case "the watcher":
+                    made.manager._attempts._attempted = _breaks
+            await made.work()
+            assert made.open(item) == {1: 1}
+            far.answers = {}
+            for _ in range(3):
+                await made.later(4000)
+            assert [taken.forward_paths for taken in far.taken] == [("a@far.test",), ("b@far.test",)]
+            assert made.open(item) == {}
 
 
 async def test_rules_that_fail_keep_the_mail_until_they_work_again(tmp_path: Path) -> None:

@@ -175,25 +175,34 @@ class Attempts:
                 self._results.defer(batch, fates, next(iter(fates.values())), wait_s=ONE_TOO_MANY_S)
             else:
                 await self._results.end(batch, fates)
-            self._attempted(_told(relaying, self._clock.now(), attempt))
+            self._tell(_told(relaying, self._clock.now(), attempt))
         except BaseException:
             if attempt.hop is not None:
                 await attempt.hop.close()
             raise
         return attempt
 
+    def _tell(self, attempt: RelayingAttempt) -> None:
+        try:
+            self._attempted(attempt)
+        except Exception:  # what came of it is in the journal, whoever watches
+            log.exception("attempt not told", id=attempt.relaying.id)
+
     async def _ended(self, batch: Batch, fate: Fate) -> None:
         """Without anybody being asked."""
         await self._results.end(batch, dict.fromkeys(batch.indexes, fate))
 
     async def _failed_unforeseen(self, batch: Batch) -> None:
-        """As any failure of our own; but when it is telling the sender that fails, the mail must wait all the same."""
+        """As any failure of our own, of those that nobody has taken yet; but when it is telling the sender that fails, the mail
+        must wait all the same."""
         problem = local_problem("an unforeseen failure, see the log")
+        still_open = self._spool.open_recipients(batch.item.id)
+        left = [index for index in batch.rest if index in still_open]
         try:
-            await self._results.end(batch, dict.fromkeys(batch.indexes, problem))
+            await self._results.end(batch, dict.fromkeys(left, problem))
         except Exception as error:  # noqa: BLE001  whatever it is, the mail must wait
             log.error("the sender cannot be told", id=batch.item.id, problem=str(error))
-            self._results.defer(batch, batch.indexes, problem)
+            self._results.defer(batch, left, problem)
 
     # In a thread
 

@@ -5,7 +5,7 @@ sends at most the messages under way a second time (T-Q-10), and never one that 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -32,12 +32,21 @@ log = structlog.get_logger("mailward.outbound")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Recipients of one message that travel together: one domain, the same edits and reverse-path."""
+    """Recipients of one message that travel together: one domain, the same edits and reverse-path.
+
+    accepted: those that a server has taken. Nothing else becomes of them, whatever fails from then on.
+    """
 
     agenda: Agenda
     item: QueueItem
     domain: str
     indexes: tuple[int, ...]
+    accepted: set[int] = field(default_factory=set)
+
+    @property
+    def rest(self) -> tuple[int, ...]:
+        """Of whom nobody has said 250."""
+        return tuple(index for index in self.indexes if index not in self.accepted)
 
     def paths(self) -> dict[ForwardPath, list[int]]:
         """By forward-path, since one may be there twice. Raises AddressSyntaxError."""
@@ -78,11 +87,7 @@ class Results:
         item = batch.item
         of = {result: [n for n, fate in fates.items() if fate.result is result] for result in Result}
         accepted = of[Result.ACCEPTED]
-        told = [n for n in accepted if _is_relaying_told(item, n, fates[n])]
-        if through := [n for n in accepted if n not in told]:
-            await self._finishing.ask([(item.id, index, fates[index].text) for index in through])
-        if told:
-            await self._tell_relayed(batch, told, fates, now)
+        await self._take(batch, {index: fates[index] for index in accepted}, now)
         given_up = [index for index in of[Result.TEMPORARY] if self._is_given_up(item, index, now)]
         fates = {**fates, **{index: _given_up(item, fates[index], now) for index in given_up}}
         lost = sorted(of[Result.PERMANENT] + given_up)
@@ -108,16 +113,37 @@ class Results:
         failures = 1 if state is None else state.failures + 1
         return is_given_up(now, item.available_at, failures, self._give_up_after_s)
 
-    async def _tell_relayed(self, batch: Batch, told: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
+    async def _take(self, batch: Batch, fates: dict[int, Fate], now: datetime) -> None:
+        """Mark those that a server has taken. From here on nothing that fails makes us send to them again."""
+        batch.accepted.update(fates)
+        told = {index: fate for index, fate in fates.items() if _is_relaying_told(batch.item, index, fate)}
+        await self._mark_taken(batch.item, {index: fate for index, fate in fates.items() if index not in told})
+        if told:
+            await self._tell_relayed(batch.item, told, now)
+            await self._mark_taken(batch.item, told)
+
+    async def _tell_relayed(self, item: QueueItem, told: dict[int, Fate], now: datetime) -> None:
         """The next server reports no deliveries, so that this is the last its sender can hear (RFC 3461 section 5.2.2).
 
         The report comes before the mark, since with the mark the message may go; what cannot be told is marked all the same.
         """
         try:
-            await self._reports.tell(batch.item, "relayed", {index: fates[index] for index in told}, now)
+            await self._reports.tell(item, "relayed", told, now)
         except StorageError as error:
-            log.error("report not sent", id=batch.item.id, problem=str(error))
-        await self._finishing.ask([(batch.item.id, index, fates[index].text) for index in told])
+            log.error("report not sent", id=item.id, problem=str(error))
+        except Exception:
+            log.exception("report not sent, unforeseen", id=item.id)
+
+    async def _mark_taken(self, item: QueueItem, fates: dict[int, Fate]) -> None:
+        if not fates:
+            return
+        marks = [(item.id, index, fate.text) for index, fate in fates.items()]
+        try:
+            await self._finishing.ask(marks)
+        except Exception:  # of others who asked at the same time, or of the thread: the mark itself can still be made
+            log.exception("marked without knowing that it outlives this process", id=item.id)
+            for mark in marks:
+                self._spool.done(*mark)
 
     async def _tell_failed(self, batch: Batch, lost: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
         """The report is certain before the recipients are marked; a crash in between tells the sender twice, not never."""
@@ -141,6 +167,8 @@ class Results:
                 await self._reports.tell(batch.item, "delayed", late, now, until)
             except StorageError as error:  # the mail itself matters more
                 log.error("delay notice not sent", id=batch.item.id, problem=str(error))
+            except Exception:
+                log.exception("delay notice not sent, unforeseen", id=batch.item.id)
 
     def _notice_after_s(self, item: QueueItem) -> float:
         """When its sender hears that it is late: at the moment that he set, else as always (RFC 2852, mode N)."""
@@ -176,6 +204,8 @@ class Results:
             await self._recording.ask((item.decision, events))
         except StorageError as error:
             log.warning("decision events lost", id=item.id, problem=str(error))
+        except Exception:  # the attempt is in the journal: nothing of it may be counted again
+            log.exception("decision events lost, unforeseen", id=item.id)
 
     # In a thread
 
