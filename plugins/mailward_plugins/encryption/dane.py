@@ -30,8 +30,6 @@ async def _look_up(host: MailHost, domain: str, resolver: Resolver) -> TlsRequir
         return _none(f"DANE: {host.name} is an address and no name")
     if not host.is_certain:
         return _none(f"DANE: that {host.name} serves {domain} is not proven by DNSSEC")
-    if _is_address(host.name):
-        return _none(f"DANE: {host.name} is an address, of which DNS has no records")
     bases = await _bases(host.name, resolver)
     if not bases:
         return _none(f"DANE: the address of {host.name} is not proven by DNSSEC")
@@ -43,14 +41,6 @@ async def _look_up(host: MailHost, domain: str, resolver: Resolver) -> TlsRequir
             names = tuple(dict.fromkeys((base, host.name, *(() if host.is_routed else (domain,)))))
             return _of(name, base, answer.records, names)
     return _none(f"DANE: _{host.port}._tcp.{bases[0]} has no TLSA records")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 async def _bases(host: str, resolver: Resolver) -> tuple[str, ...]:
