@@ -72,7 +72,10 @@ async def take(delivering: Delivering, log: ClientLog, accounts: dict[str, str],
 
 
 async def live(config: Config, log: ClientLog, accounts: dict[str, str]) -> None:
-    directory = Directory(config.directory_file)
+    try:
+        directory = Directory(config.directory_file)
+    except StorageError as error:
+        raise CannotStart("smtp") from error
     worker = start(config, "smtp", directory)
     await asyncio.gather(*(take(worker, log, accounts, f"token-{n}", 10 + n) for n in range(3)))
     await take(worker, log, accounts, "token-large", LARGE_LINES)
@@ -134,7 +137,7 @@ def in_child(folder: Path, what: str, fault: dict[str, object] | None) -> int:
     arm(config.data, Fault(**fault), trace=folder / "trace")  # type: ignore[arg-type]
     try:
         asyncio.run(live(config, log, accounts))
-    except (CannotStart, StorageError):
+    except CannotStart:
         return REFUSED
     return 0
 
