@@ -1,5 +1,6 @@
 """Faults beneath the C library, for one process: it is killed at its n-th file call, or the call fails. See faults.c."""
 
+import atexit
 import ctypes
 import enum
 import errno
@@ -46,7 +47,9 @@ def library() -> Path:
     compiler = shutil.which("gcc")
     if compiler is None:
         pytest.fail("this test needs gcc: apt-get install --no-install-recommends gcc libc6-dev")
-    made = Path(tempfile.mkdtemp(prefix="mailward-faults-")) / "faults.so"
+    folder = tempfile.mkdtemp(prefix="mailward-faults-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = Path(folder) / "faults.so"
     command = [compiler, "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(made), str(_SOURCE), "-ldl"]
     subprocess.run(command, check=True, timeout=60)
     return made
