@@ -131,10 +131,14 @@ def test_keys_are_made_and_changed_as_the_page_says(tmp_path: Path, dns_server: 
         reader.types("account add", more="--password-stdin", answer=TYPED_PASSWORD)
         assert added.endswith(reader.types("domain dns"))
         old = re.findall(r"(?m)^example\.org +(\S+), (\S+)$", reader.types("domain list"))
-        reader.types("domain dkim example.org --rotate")
+        reader.types("domain key rotate example.org")
+        reader.types("domain dns example.org --check", code=1)
         dns_server.publish("example.org", made.run("domain", "dns", "example.org").stdout)
-        assert "these keys sign now" in reader.types("domain dkim example.org --activate")
-        assert reader.types("domain dkim example.org --retire").startswith(f"; deleted: {', '.join(old[0])};")
+        assert "these keys sign now" in reader.types("domain key activate example.org")
+        reader.types("domain key retire example.org", code=70)
+        listed = reader.types("domain key list example.org")
+        assert all(re.search(rf"(?m)^{selector} +signed before", listed) for selector in old[0])
+        assert reader.types("domain key retire example.org --now").startswith(f"deleted: {', '.join(old[0])};")
         reader.is_through()
 
 

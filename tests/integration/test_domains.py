@@ -1,5 +1,6 @@
 """`mailward domain`, as an admin types it: a domain is added, its keys are published in real DNS, changed and put away."""
 
+import json
 import re
 
 from support.dns_server import DnsServer, dns_server
@@ -28,22 +29,27 @@ def test_keys_are_changed_only_once_dns_has_the_new_ones(dns_server: DnsServer) 
         assert len(first) == 2
         publish(target, dns_server, domain)
 
-        nothing_waits = target.run("domain", "dkim", domain, "--activate", check=False)
-        assert nothing_waits.returncode == 66 and "--rotate first" in nothing_waits.stderr
+        nothing_waits = target.run("domain", "key", "activate", domain, check=False)
+        assert nothing_waits.returncode == 66 and "domain key rotate" in nothing_waits.stderr
 
-        rotated = target.json("domain", "dkim", domain, "--rotate")
+        rotated = target.json("domain", "key", "rotate", domain)
         assert isinstance(rotated, dict)
         assert rotated["sign"] == first and len(rotated["wait"]) == 2 and len(rotated["records"]) == 4
 
-        too_early = target.run("domain", "dkim", domain, "--activate", check=False)
+        too_early = target.run("domain", "key", "activate", domain, check=False)
         assert too_early.returncode == 70 and too_early.stderr.count("not in DNS") == 2
         publish(target, dns_server, domain)
-        activated = target.json("domain", "dkim", domain, "--activate")
+        activated = target.json("domain", "key", "activate", domain)
         assert isinstance(activated, dict)
         assert activated["sign"] == rotated["wait"] and len(activated["records"]) == 4
 
-        target.run("domain", "dkim", domain, "--retire")
-        shown = target.json("domain", "dkim", domain)
+        too_soon = target.run("domain", "key", "retire", domain, check=False)
+        assert too_soon.returncode == 70 and "too soon: until" in too_soon.stderr and "--now" in too_soon.stderr
+        listed = target.run("domain", "key", "list", domain).stdout
+        assert listed.count("signed before") == 2 and f": mailward domain key retire {domain}" in listed
+        retired = target.run("domain", "key", "retire", domain, "--now").stdout
+        assert all(f"{selector}._domainkey.{domain}." in retired for selector in first)
+        shown = target.json("domain", "key", "list", domain)
         assert isinstance(shown, dict)
         assert shown["sign"] == rotated["wait"] and len(shown["records"]) == 2
 
@@ -52,12 +58,31 @@ def test_a_record_that_says_something_else_does_not_count(dns_server: DnsServer)
     with server(start=False) as target:
         ask_here(target, dns_server)
         target.run("domain", "add", "wrong.test")
-        target.run("domain", "dkim", "wrong.test", "--rotate")
+        target.run("domain", "key", "rotate", "wrong.test")
         lines = target.run("domain", "dns", "wrong.test").stdout
         dns_server.publish("wrong.test", re.sub(r"p=\S{8}", "p=AAAAAAAA", lines))
-        refused = target.run("domain", "dkim", "wrong.test", "--activate", check=False)
+        refused = target.run("domain", "key", "activate", "wrong.test", check=False)
         assert refused.returncode == 70 and "DNS shows something else" in refused.stderr
-        assert "sign now" in target.run("domain", "dkim", "wrong.test", "--activate", "--unchecked").stdout
+        assert "sign now" in target.run("domain", "key", "activate", "wrong.test", "--unchecked").stdout
+
+
+def test_the_records_of_a_domain_are_compared_with_real_dns(dns_server: DnsServer) -> None:
+    with server(start=False) as target:
+        ask_here(target, dns_server)
+        target.run("domain", "add", "compared.test")
+        lines = target.run("domain", "dns", "compared.test").stdout
+        dns_server.publish("compared.test", re.sub(r"(?m)^(; .*\n)r\S+_domainkey.*\n|p=none; ", "", lines))
+        done = target.run("domain", "dns", "compared.test", "--check", check=False)
+        assert done.returncode == 1
+        assert "_domainkey.compared.test. TXT: not in DNS, add it" in done.stdout
+        assert "_dmarc.compared.test. TXT: DNS shows something else, v=DMARC1; rua=" in done.stdout
+        states = {
+            (one["name"].partition(".compared")[0], one["type"]): one["state"]
+            for one in json.loads(target.run("domain", "dns", "compared.test", "--check", "--json", check=False).stdout)
+        }
+        assert states["compared.test.", "MX"] == states["compared.test.", "TXT"] == "published"
+        assert {state for (_, kind), state in states.items() if kind == "SRV"} == {"published"}
+        assert [state for (name, _), state in states.items() if name.startswith("e")] == ["published"]
 
 
 def test_every_domain_has_keys_whichever_way_it_came() -> None:
@@ -86,16 +111,16 @@ def test_a_broken_key_does_not_pass_for_a_plugin_that_is_off() -> None:
     with server(start=False) as target:
         for key in (target.folder / "secrets/dkim/example.test").glob("r*.pem"):
             key.chmod(0o644)
-        done = target.run("domain", "dkim", "example.test", check=False)
+        done = target.run("domain", "key", "list", "example.test", check=False)
         assert done.returncode == 70
         assert "chmod" in done.stderr and "waits in the queue" in done.stderr and "not enabled" not in done.stderr
 
 
 def test_nothing_to_do_is_said() -> None:
     with server(start=False) as target:
-        assert target.run("domain", "dkim", "example.test", "--retire").stdout.startswith("; no older keys, so none is deleted\n")
-        first = target.json("domain", "dkim", "example.test", "--rotate")
-        second = target.run("domain", "dkim", "example.test", "--rotate").stdout
+        assert target.run("domain", "key", "retire", "example.test").stdout == "no key has signed before, so none is deleted\n"
+        first = target.json("domain", "key", "rotate", "example.test")
+        second = target.run("domain", "key", "rotate", "example.test").stdout
         assert "so no new ones were made" in second and all(selector in second for selector in first["wait"])
 
 
@@ -104,8 +129,6 @@ def test_wrong_usage() -> None:
         for arguments, code in (
             (["domain", "add", "[192.0.2.1]"], 64),
             (["domain", "add", "no domain"], 64),
-            (["domain", "dkim", "elsewhere.test"], 66),
-            (["domain", "dkim", "example.test", "--rotate", "--retire"], 64),
-            (["domain", "dkim", "example.test", "--unchecked"], 64),
+            (["domain", "key", "list", "elsewhere.test"], 66),
         ):
             assert target.run(*arguments, check=False).returncode == code, arguments

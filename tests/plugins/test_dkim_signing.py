@@ -312,7 +312,7 @@ def test_waiting_and_former_keys_do_not_sign_and_are_published() -> None:
     assert [key.selector for key in signing_keys("example.org", MemorySecrets(files))] == ["r202611"]
     assert sorted(records(files)) == [f"r2026{month}._domainkey.example.org" for month in (10, 11, 12)]
     whys = {record.name[:7]: record.why for record in dns_records("example.org", MemorySecrets(files))}
-    assert "--activate" in whys["r202612"] and "--retire" in whys["r202610"]
+    assert "key activate example.org" in whys["r202612"] and "key retire example.org" in whys["r202610"]
     broken = {**files, "example.org/next/r202612.pem": b"", "example.org/old/r202610.pem": b""}
     assert [key.selector for key in signing_keys("example.org", MemorySecrets(broken))] == ["r202611"]
 

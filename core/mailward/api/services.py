@@ -10,7 +10,7 @@ from mailward.model.identity import Identity
 
 T = TypeVar("T")
 
-RecordType = Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF", "TLSA"]
+RecordType = Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF", "TLSA", "SRV"]
 
 
 class DnsTemporaryError(Exception):

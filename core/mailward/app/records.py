@@ -4,16 +4,19 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailward.api.dns import DnsRecord
-from mailward.api.services import DnsTemporaryError, Resolver
+from mailward.api.services import DnsTemporaryError, RecordType, Resolver
 from mailward.app.config import Config
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices
 from mailward.pipeline.collecting import Collecting
+
+_LOOKED_UP: tuple[RecordType, ...] = ("MX", "TXT", "SRV", "TLSA", "CNAME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +99,57 @@ async def all_records(config: Config, domain: str) -> Records:
     )
 
 
-async def unpublished(records: Iterable[DnsRecord], resolver: Resolver) -> list[str]:
-    """A sentence for each of these TXT records that DNS does not show; blanks make no difference."""
-    found = []
-    for record in records:
-        try:
-            answer = await resolver.resolve(record.name, "TXT")
-        except DnsTemporaryError as error:
-            found.append(f"{record.name}: {error}")
-            continue
-        wanted = _without_blanks(record.value.replace('"', ""))
-        if all(_without_blanks(text) != wanted for text in answer.records):
-            found.append(f"{record.name}: {'DNS shows something else' if answer.records else 'not in DNS'}")
-    return found
+State = Literal["published", "missing", "different", "not looked at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A record beside what DNS shows. said: what it shows instead, or why it could not be asked."""
+
+    record: DnsRecord
+    state: State
+    said: str = ""
+
+    def __str__(self) -> str:
+        """A sentence for people."""
+        sentences: dict[State, str] = {
+            "published": "in DNS",
+            "missing": "not in DNS, add it",
+            "different": f"DNS shows something else, {self.said}",
+            "not looked at": f"not looked at: {self.said}",
+        }
+        return f"{self.record.name} {self.record.type}: {sentences[self.state]}"
+
+
+async def compared(records: Iterable[DnsRecord], resolver: Resolver) -> list[Compared]:
+    """What DNS shows of these records; blanks, quotes and case of names make no difference."""
+    return [await _compared(record, resolver) for record in records]
+
+
+async def _compared(record: DnsRecord, resolver: Resolver) -> Compared:
+    kind = next((kind for kind in _LOOKED_UP if kind == record.type), None)
+    if kind is None:
+        return Compared(record, "not looked at", f"{record.type} records are not asked for")
+    try:
+        answer = await resolver.resolve(record.name, kind)
+    except DnsTemporaryError as error:
+        return Compared(record, "not looked at", str(error))
+    wanted = _plain(record.value, kind)
+    shown = [text for text in answer.records if kind != "TXT" or _version(text) == _version(record.value)]
+    if wanted in [_plain(text, kind) for text in shown]:
+        return Compared(record, "published")
+    return Compared(record, "different", shown[0]) if shown else Compared(record, "missing")
+
+
+def _version(text: str) -> str:
+    """By what the TXT records of one name are told apart: v=spf1, v=DMARC1."""
+    return text.strip('"').replace(";", " ").split(" ")[0].lower()
+
+
+def _plain(text: str, kind: RecordType) -> str:
+    if kind == "TXT":
+        return _without_blanks(text.replace('"', ""))
+    return " ".join(word.lower().rstrip(".") for word in text.split()).rstrip()
 
 
 def _without_blanks(text: str) -> str:

@@ -3,12 +3,14 @@
     secrets/dkim/<domain>/<selector>.pem         signs
     secrets/dkim/<domain>/next/<selector>.pem    waits until its DNS record is published
     secrets/dkim/<domain>/old/<selector>.pem     signed before; its record stays for mail on its way
+    secrets/dkim/<domain>/old/since              when the last of these was replaced, ISO 8601
 
 Where a file lies says what it does, so a change of keys is a rename, holds at once, and needs no restart. What goes into DNS is
 the plugin's business (`collect_dns_records`).
 """
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +23,11 @@ from mailward.model.errors import MailwardError
 RSA_BITS = 2048
 """RFC 8301 section 3.2; a record of more bits no longer fits what many DNS panels take."""
 
+KEPT_FOR = timedelta(days=7)
+"""So long the records of former keys are needed: others try mail on its way for five days or so (RFC 5321 section 4.5.4.1)."""
+
 _SUFFIX = ".pem"
+_SINCE = "since"
 
 
 class SigningKeyError(MailwardError):
@@ -31,9 +37,10 @@ class SigningKeyError(MailwardError):
 class SigningKeys:
     """The keys of all domains. folder: `secrets/dkim` beside mailward.yaml."""
 
-    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._folder = folder
         self._disk = disk or Disk()
+        self._now = now
 
     def selectors(self, domain: str) -> tuple[str, ...]:
         """Those that sign, sorted."""
@@ -42,6 +49,20 @@ class SigningKeys:
     def waiting(self, domain: str) -> tuple[str, ...]:
         """Those that wait to sign, sorted."""
         return self._in(self._folder / domain / "next")
+
+    def former(self, domain: str) -> tuple[str, ...]:
+        """Those that signed before, sorted."""
+        return self._in(self._folder / domain / "old")
+
+    def retires_at(self, domain: str) -> datetime | None:
+        """From when on the former ones are needed no longer; None when there are none, or when that is not known."""
+        if not self.former(domain):
+            return None
+        try:
+            since = self._disk.read_whole(self._folder / domain / "old" / _SINCE)
+            return datetime.fromisoformat(since.decode("ascii")) + KEPT_FOR
+        except (FileNotFoundError, ValueError):
+            return None
 
     def ensure(self, domain: str) -> tuple[str, ...]:
         """The selectors that sign; a pair is made for a domain that has none."""
@@ -59,13 +80,20 @@ class SigningKeys:
         own = self._folder / domain
         before, new = self.selectors(domain), self.waiting(domain)
         if not new:
-            raise SigningKeyError(f"no key of {domain} waits; make new ones with --rotate first")
+            raise SigningKeyError(f"no key of {domain} waits; make new ones first: mailward domain key rotate {domain}")
         self._move(new, own / "next", own)
+        self._disk.mkdir(own / "old")
+        self._disk.write_whole(own / "old" / _SINCE, [self._now().isoformat().encode("ascii")])
         self._move(before, own, own / "old")
         return new
 
-    def retire(self, domain: str) -> tuple[str, ...]:
-        """Delete the keys that signed before; their selectors."""
+    def retire(self, domain: str, *, early: bool = False) -> tuple[str, ...]:
+        """Delete the keys that signed before; their selectors. Raises SigningKeyError when it is too soon, unless `early`."""
+        at = self.retires_at(domain)
+        if at is not None and self._now() < at and not early:
+            raise SigningKeyError(
+                f"too soon: until {at:%Y-%m-%d %H:%M} UTC others may check mail on its way with the former keys"
+            )
         folder = self._folder / domain / "old"
         found = self._in(folder)
         for selector in found:
@@ -105,6 +133,6 @@ class SigningKeys:
         """202611, or 202611-2 and so on: a selector never stands for two keys, or cached records would be wrong."""
         own = self._folder / domain
         used = {*self._in(own), *self._in(own / "next"), *self._in(own / "old")}
-        month = f"{datetime.now(UTC):%Y%m}"
+        month = f"{self._now():%Y%m}"
         names = (month if number == 1 else f"{month}-{number}" for number in count(1))
         return next(name for name in names if not used & {f"r{name}", f"e{name}"})

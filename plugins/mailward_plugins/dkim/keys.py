@@ -146,7 +146,8 @@ def _strings(text: str) -> str:
 def _why(key: DomainKey) -> str:
     name = "RSA" if key.private.algorithm == "rsa-sha256" else "Ed25519"
     if key.state == "next":
-        return f"the {name} key that will sign; once this is published: mailward domain dkim {key.domain} --activate"
+        return f"the {name} key that will sign; add this record, then: mailward domain key activate {key.domain}"
     if key.state == "old":
-        return f"the {name} key that signed before; a week after the change: mailward domain dkim {key.domain} --retire"
+        command = f"mailward domain key retire {key.domain}"
+        return f"the {name} key that signed before; the record may go a week after the change, by: {command}"
     return f"others check the {name} signatures of the domain's mail with it (RFC 6376)"

@@ -2,6 +2,7 @@
 
 import re
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,8 @@ def test_a_key_of_the_admins_own_is_enough(folder: Path) -> None:
 
 
 def test_a_change_of_keys_in_three_steps(folder: Path) -> None:
-    keys = SigningKeys(folder)
+    clock = [datetime(2026, 11, 20, tzinfo=UTC)]
+    keys = SigningKeys(folder, now=lambda: clock[0])
     first = keys.ensure(DOMAIN)
     second = keys.rotate(DOMAIN)
     assert not set(first) & set(second)
@@ -59,8 +61,16 @@ def test_a_change_of_keys_in_three_steps(folder: Path) -> None:
     assert (keys.selectors(DOMAIN), keys.waiting(DOMAIN)) == (first, second)
     assert keys.activate(DOMAIN) == second
     assert (keys.selectors(DOMAIN), keys.waiting(DOMAIN)) == (second, ())
-    assert files(folder) == sorted([*(f"{DOMAIN}/{s}.pem" for s in second), *(f"{DOMAIN}/old/{s}.pem" for s in first)])
+    assert files(folder) == sorted(
+        [*(f"{DOMAIN}/{s}.pem" for s in second), *(f"{DOMAIN}/old/{s}.pem" for s in first), f"{DOMAIN}/old/since"]
+    )
     assert not set(keys.rotate(DOMAIN)) & {*first, *second}, "a selector never stands for two keys"
+    assert keys.retires_at(DOMAIN) == datetime(2026, 11, 27, tzinfo=UTC)
+    clock[0] += timedelta(days=6)
+    with pytest.raises(SigningKeyError, match="too soon: until 2026-11-27 00:00 UTC"):
+        keys.retire(DOMAIN)
+    assert keys.former(DOMAIN) == first
+    clock[0] += timedelta(days=1)
     assert keys.retire(DOMAIN) == first
     assert keys.retire(DOMAIN) == ()
     assert keys.selectors(DOMAIN) == second
@@ -69,7 +79,7 @@ def test_a_change_of_keys_in_three_steps(folder: Path) -> None:
 def test_nothing_is_put_away_while_no_key_waits(folder: Path) -> None:
     keys = SigningKeys(folder)
     first = keys.ensure(DOMAIN)
-    with pytest.raises(SigningKeyError, match="--rotate first"):
+    with pytest.raises(SigningKeyError, match="domain key rotate"):
         keys.activate(DOMAIN)
     assert keys.selectors(DOMAIN) == first
 
@@ -110,11 +120,11 @@ def test_a_crash_while_keys_are_made_leaves_no_half_key(folder: Path, calls: int
         assert load_pem_private_key((folder / DOMAIN / f"{selector}.pem").read_bytes(), None)
 
 
-@pytest.mark.parametrize("calls", range(4))
+@pytest.mark.parametrize("calls", range(8))
 def test_a_crash_while_keys_change_leaves_keys_that_sign(folder: Path, calls: int) -> None:
     keys = SigningKeys(folder)
     everything = {*keys.ensure(DOMAIN), *keys.rotate(DOMAIN)}
     with pytest.raises(OSError, match="stopped"):
         SigningKeys(folder, StoppingDisk(calls)).activate(DOMAIN)
     assert keys.selectors(DOMAIN)
-    assert len(files(folder)) == len(everything), "no key is lost"
+    assert sum(name.endswith(".pem") for name in files(folder)) == len(everything), "no key is lost"
