@@ -145,6 +145,34 @@ async def test_one_message_passes_the_thousand_of_another_sender(tmp_path: Path)
             assert order.index("bobs@far.test") < 3 and order.index("report@far.test") < 3
 
 
+async def test_a_connection_is_kept_for_the_next_message(tmp_path: Path) -> None:
+    with peer() as far:
+        limits = OutboundLimits(connections_per_domain=1)
+        async with office(tmp_path, {"*": far}, limits=limits, linger_s=600) as made:
+            for count in range(1, 6):
+                await made.post(f"a@domain{count}.test")
+                await made.passes.run_once()
+                await asyncio.to_thread(far.wait_for, count)
+            assert far.connections == 1
+
+
+async def test_a_connection_that_the_server_ends_meanwhile_is_made_anew(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"*": far}, linger_s=600) as made:
+            await made.post("a@far.test")
+            await made.passes.run_once()
+            await asyncio.to_thread(far.wait_for, 1)
+            far.hang_up()
+            item = await made.post("a@far.test")
+            await made.passes.run_once()
+            await asyncio.to_thread(far.wait_for, 2)
+            assert far.connections == 2
+        again = Office(tmp_path, {"*": far})
+        await again.work()
+        assert again.open(item) == {} and len(far.taken) == 2
+        await again.close()
+
+
 async def test_a_connection_gives_way_when_others_wait(tmp_path: Path) -> None:
     with peer() as busy, peer() as other:
         limits = OutboundLimits(connections=1, turn_s=0.0)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class FakeDirectory:
 
 
 class Office:
-    """One queue process. routes: domain -> peer."""
+    """One queue process. routes: domain -> peer. linger_s: for how long it keeps a connection when there is nothing to send."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Office:
         connector: Connector | None = None,
         zone: FakeZone | None = None,
         clock: Clock | None = None,
+        linger_s: float = 0.0,
     ) -> None:
         self.clock = clock or Clock()
         self.ledger = Ledger()
@@ -98,7 +100,7 @@ class Office:
             self.ledger,
             self.standing,
             self.clock,
-            limits=limits,
+            limits=replace(limits or OutboundLimits(), linger_s=linger_s),
             chance=lambda: 0.5,
             monotonic_s=self.clock.monotonic_s,
             attempted=lambda attempt: self.attempts.append(attempt),

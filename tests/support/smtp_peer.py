@@ -89,6 +89,10 @@ class Peer:
             self.changed.notify_all()
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End all connections."""
         for client in list(self._clients):
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)

@@ -88,7 +88,8 @@ class Lane:
     """Mail for one next hop. most: connections at once, however well it goes; allowed: by how it went. step: messages that must
     go well before one more is allowed; gained: of these, since the last one.
 
-    workers: connections that it has now, or tries to make; working: those of them over which something has gone well. in_line:
+    workers: connections that it has now, or tries to make; working: those of them over which something has gone well; idle:
+    those that are kept for the next message, so that no other is made for it. in_line:
     senders in whose turn it stands in the line for a connection.
     """
 
@@ -100,12 +101,13 @@ class Lane:
     gained: int = 0
     workers: int = 0
     working: int = 0
+    idle: int = 0
     waiting: _Turns[Waiting] = field(default_factory=_Turns)
     in_line: set[Turn] = field(default_factory=set)
 
     @property
     def has_room(self) -> bool:
-        return self.workers < self.allowed
+        return self.workers < self.allowed and not self.idle
 
     def take(self) -> Waiting | None:
         """The next one."""
@@ -169,6 +171,11 @@ class Lanes:
             self._line_up(lane, lane.waiting.all())
         elif self._lanes.get(lane.key) is lane:
             del self._lanes[lane.key]
+
+    def resumed(self, lane: Lane) -> None:
+        """One of its connections is idle no more."""
+        lane.idle -= 1
+        self._line_up(lane, lane.waiting.all())
 
     def _line_up(self, lane: Lane, turns: list[Turn]) -> None:
         if lane.has_room:

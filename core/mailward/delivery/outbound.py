@@ -50,7 +50,8 @@ class OutboundLimits:
     """give_up_after_s: then it bounces. delay_notice_after_s: then its sender hears that it is still tried.
 
     connections_per_domain: at the same time, to one next hop. connections: to all, while their servers answer; silent: beside
-    them, to servers that have let `patience_s` go by; doubtful: to those that could not be reached the last time.
+    them, to servers that have let `patience_s` go by; idle: that are kept for `linger_s` for the next message; doubtful: to
+    those that could not be reached the last time.
     recipients: of one transaction (RFC 5321 section 4.5.3.1.8). messages: over one connection. turn_s: for one connection,
     while others wait for it. grace_s: for attempts under way when the server stops.
     """
@@ -60,8 +61,10 @@ class OutboundLimits:
     connections_per_domain: int = 5
     connections: int = 50
     silent: int = 500
+    idle: int = 100
     doubtful: int = 50
     patience_s: float = 1.0
+    linger_s: float = 2.0
     recipients: int = 100
     messages: int = 100
     turn_s: float = 2.0
@@ -73,6 +76,7 @@ class Kind(enum.Enum):
 
     ANSWERING = "answering"
     SILENT = "silent"
+    IDLE = "idle"
     DOUBTFUL = "doubtful"
 
 
@@ -132,8 +136,10 @@ class OutboundManager:
         self._most = {
             Kind.ANSWERING: self._limits.connections,
             Kind.SILENT: self._limits.silent,
+            Kind.IDLE: self._limits.idle,
             Kind.DOUBTFUL: self._limits.doubtful,
         }
+        self._idle: dict[Key, set[asyncio.Future[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -170,7 +176,7 @@ class OutboundManager:
                 agenda.again(one.item.id, one.index, ROUTE, FIRST_DELAY_S)
 
     async def idle(self) -> None:
-        """Returns when nothing is waiting or under way."""
+        """Returns when nothing is waiting or under way, and no connection is kept."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -179,6 +185,8 @@ class OutboundManager:
         self._stopping = True
         for lookup in self._lookups:
             lookup.cancel()
+        for idle in [idle for some in self._idle.values() for idle in some if not idle.done()]:
+            idle.set_result(None)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self._limits.grace_s)
             self._attempts.interrupt()
@@ -223,6 +231,10 @@ class OutboundManager:
         self._batches += 1
         waiting = Waiting(arrival.agenda, arrival.item.id, arrival.domain, arrival.indexes, arrival.turn, item)
         self._lanes.add(key, waiting, alone=key == SUSPECTS)
+        for idle in self._idle.get(key, ()):
+            if not idle.done():
+                idle.set_result(None)
+                break
 
     def _is_over(self, item: QueueItem) -> bool:
         """Is it to go back to its sender, for which nobody needs to be reached?"""
@@ -261,6 +273,8 @@ class OutboundManager:
         began = time.monotonic()
         for _ in range(self._limits.messages):
             waiting = None if self._stopping else worker.lane.take()
+            if waiting is None and hop is not None:
+                waiting = await self._more(worker)
             if waiting is None:
                 break
             self._batches -= 1
@@ -271,6 +285,25 @@ class OutboundManager:
                 break
         if hop is not None:
             await hop.close()
+
+    async def _more(self, worker: _Worker) -> Waiting | None:
+        """Keep the connection for a moment, as long as there are not too many of them: what comes for it meanwhile."""
+        if self._stopping or worker.kind is not Kind.ANSWERING or self._open[Kind.IDLE] >= self._most[Kind.IDLE]:
+            return None
+        lane = worker.lane
+        idle = asyncio.get_running_loop().create_future()
+        kept = self._idle.setdefault(lane.key, set())
+        kept.add(idle)
+        lane.idle += 1
+        self._recount(worker, Kind.IDLE)
+        await asyncio.wait([idle], timeout=self._limits.linger_s)
+        kept.discard(idle)
+        if not kept:
+            self._idle.pop(lane.key, None)
+        waiting = None if self._stopping else lane.take()
+        self._lanes.resumed(lane)
+        self._recount(worker, Kind.ANSWERING)
+        return waiting
 
     def _is_wanted(self, worker: _Worker) -> bool:
         """Would its place go to another lane?"""
@@ -319,7 +352,7 @@ class OutboundManager:
             self._recount(worker, Kind.ANSWERING)
 
     def _recount(self, worker: _Worker, kind: Kind) -> None:
-        if worker.kind is kind or (kind is Kind.SILENT and self._open[kind] >= self._most[kind]):
+        if worker.kind is kind or (kind is not Kind.ANSWERING and self._open[kind] >= self._most[kind]):
             return
         self._open[worker.kind] -= 1
         self._open[kind] += 1

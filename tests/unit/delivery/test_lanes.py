@@ -111,6 +111,20 @@ def test_t_q_15_a_next_hop_that_is_down_is_left_alone_ever_longer_and_begins_wit
     assert scene.lanes.next(doubtful=False) is lane and scene.lanes.next(doubtful=False) is None
 
 
+def test_no_connection_is_made_while_one_is_kept_for_the_next_message() -> None:
+    scene = Scene()
+    scene.mail("far")
+    lane = scene.lanes.next(doubtful=False)
+    assert lane is not None and lane.take()
+    scene.lanes.worked(lane)
+    lane.idle += 1
+    first, second = scene.mail("far"), scene.mail("far", "bob")
+    assert scene.lanes.next(doubtful=False) is None
+    scene.lanes.resumed(lane)
+    assert scene.lanes.next(doubtful=False) is lane
+    assert {one.id for one in (lane.take(), lane.take()) if one} == {first, second}
+
+
 def test_an_order_by_hand_ends_the_rest() -> None:
     scene = Scene()
     scene.mail("far")
