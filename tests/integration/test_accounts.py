@@ -20,9 +20,14 @@ def test_what_was_added_can_be_removed_again() -> None:
     with server(start=False) as target:
         target.add_account("bob@second.test")
         target.run("account", "address", "add", "sales@second.test", "demo@example.test")
+        target.run("alias", "add", "shop@example.test", "bob@second.test")
         assert "bob@second.test" in target.run("domain", "remove", "second.test", "--yes", check=False).stderr
         removed = target.run("account", "remove", "bob@second.test", "--yes").stdout
-        assert removed == "account bob@second.test removed\nit never had any mail\n"
+        assert removed.splitlines() == [
+            "account bob@second.test removed",
+            "aliases that lead to nobody now: shop@example.test",
+            "it never had any mail",
+        ]
 
         assert "add --yes" in target.run("domain", "remove", "second.test", check=False).stderr
         gone = target.json("domain", "remove", "second.test", "--yes")

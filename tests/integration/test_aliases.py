@@ -82,3 +82,22 @@ def test_what_cannot_be_is_said_and_what_is_can_be_shown() -> None:
             "the mailbox of demo@example.test by sales@example.test -> @example.test",
         ]
         assert made.run("alias", "show", "x@nobody.test").stdout == "x@nobody.test, on another server\n"
+
+
+def test_spam_for_a_forward_waits_in_the_quarantine_and_leaves_with_our_reverse_path_when_released() -> None:
+    policy = QUIET + "rules: [{name: odd, when: 'message.subject.contains(\"an order\")', then: junk}]\n"
+    with server(policy=policy, start=False) as made, peer() as far:
+        relay_to(made, {"far.test": far.port})
+        made.start()
+        made.run("alias", "add", "sales@example.test", "demo@example.test", "ann@far.test")
+        assert made.send(MAIL, to=["sales@example.test"])[0] == 250
+        made.wait_for(1, "Junk")
+        made.until(lambda: bool(made.json("quarantine", "list")))
+        (held,) = made.json("quarantine", "list")
+        assert held["recipient"] == "ann@far.test" and not far.taken
+        (shown,) = made.json("quarantine", "show", held["id"])
+        assert shown["verdict"] == "junk"
+        made.run("quarantine", "release", held["id"])
+        (sent,) = far.wait_for(1)
+        assert sent.forward_paths == ("ann@far.test",) and sent.reverse_path.startswith("SRS0=")
+        assert b"Delivered-To: sales@example.test\r\n" in sent.octets

@@ -96,7 +96,7 @@ def remove_command(
 ) -> None:
     """Remove an account with its further addresses and all its passwords. Its mail stays as a folder that the answer names.
 
-    A running server refuses its logins, and mail to it, at once.
+    A running server refuses its logins, and mail to it, at once. Mail that waits for it goes back to its sender.
 
     Example: mailward account remove bob@example.org --yes
     """
@@ -110,17 +110,21 @@ def remove_command(
         before = _postmasters(directory)
         directory.remove_account(account.id)
         after = _postmasters(directory)
+        orphans = [one.name for one in directory.aliases() if one.address.local_part and not directory.expand(one.address)]
     folder = settings.data / "accounts" / account.id
     mail = folder if folder.exists() else None
     lines = [f"account {account.address} removed"]
     if gone:
         lines.append(f"its further addresses too: {', '.join(map(str, gone))}")
+    if orphans:
+        lines.append(f"aliases that lead to nobody now: {', '.join(orphans)}")
     lines.append(f"its mail stays in {mail}; delete that folder when nobody needs it" if mail else "it never had any mail")
     lines += [f"postmaster@{domain} now goes to {to or 'nobody'}" for domain, to in after.items() if to != before[domain]]
     data = {
         "address": str(account.address),
         "id": account.id,
         "addresses": [*map(str, gone)],
+        "orphans": orphans,
         "mail": str(mail) if mail else None,
     }
     show("\n".join(lines), data, as_json=as_json)

@@ -203,8 +203,9 @@ def _data(held: Held) -> dict[str, object]:
 
 
 def _decision(held: Held, record: DecisionRecord | None) -> RecipientDecision | None:
-    """Why it is here, as far as the decision store knows."""
-    return next((d for d in record.recipients if d.recipient == held.recipient), None) if record else None
+    """Why it is here, as far as the decision store knows. What an alias led to was judged under the alias."""
+    names = (held.recipient, held.original_recipient.partition(";")[2])
+    return next((d for name in names for d in record.recipients if d.recipient == name), None) if record else None
 
 
 def _judged(held: Held, record: DecisionRecord | None) -> dict[str, object]:
