@@ -175,7 +175,7 @@ async def test_a_connection_that_the_server_ends_meanwhile_is_made_anew(tmp_path
 
 async def test_a_connection_gives_way_when_others_wait(tmp_path: Path) -> None:
     with peer() as busy, peer() as other:
-        limits = OutboundLimits(connections=1, turn_s=0.0)
+        limits = OutboundLimits(connections=1, turn=2)
         async with office(tmp_path, {"busy.test": busy, "other.test": other}, limits=limits) as made:
             for _ in range(20):
                 await made.post("a@busy.test")

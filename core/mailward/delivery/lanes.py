@@ -21,6 +21,8 @@ MOST_REMEMBERED = 50_000
 """Next hops that could not be reached; of more the one that failed the longest ago is forgotten."""
 
 LONGEST_STEP = 128
+FEW = 2
+"""Messages that wait for each connection there is, and are no reason for another."""
 
 Key = Hashable
 """What tells one next hop from another."""
@@ -89,7 +91,7 @@ class Lane:
     go well before one more is allowed; gained: of these, since the last one.
 
     workers: connections that it has now, or tries to make; working: those of them over which something has gone well; idle:
-    those that are kept for the next message, so that no other is made for it. in_line:
+    those that are kept for the next message, so that no other is made for it. count: of what waits. in_line:
     senders in whose turn it stands in the line for a connection.
     """
 
@@ -102,16 +104,21 @@ class Lane:
     workers: int = 0
     working: int = 0
     idle: int = 0
+    count: int = 0
     waiting: _Turns[Waiting] = field(default_factory=_Turns)
     in_line: set[Turn] = field(default_factory=set)
 
     @property
     def has_room(self) -> bool:
-        return self.workers < self.allowed and not self.idle
+        """For one connection more, which is worth it only for a few messages."""
+        return self.workers < self.allowed and not self.idle and self.count > FEW * self.workers
 
     def take(self) -> Waiting | None:
         """The next one."""
-        return self.waiting.take()[1] if self.waiting else None
+        if not self.waiting:
+            return None
+        self.count -= 1
+        return self.waiting.take()[1]
 
 
 @dataclass(slots=True)
@@ -145,6 +152,7 @@ class Lanes:
         if lane is None:
             lane = self._lanes[key] = Lane(key, 1 if alone else self._most, is_doubtful=key in self._failing)
         lane.waiting.add(waiting.turn, waiting)
+        lane.count += 1
         self._line_up(lane, [waiting.turn])
 
     def next(self, *, doubtful: bool) -> Lane | None:

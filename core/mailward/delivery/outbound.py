@@ -52,8 +52,8 @@ class OutboundLimits:
     connections_per_domain: at the same time, to one next hop. connections: to all, while their servers answer; silent: beside
     them, to servers that have let `patience_s` go by; idle: that are kept for `linger_s` for the next message; doubtful: to
     those that could not be reached the last time.
-    recipients: of one transaction (RFC 5321 section 4.5.3.1.8). messages: over one connection. turn_s: for one connection,
-    while others wait for it. grace_s: for attempts under way when the server stops.
+    recipients: of one transaction (RFC 5321 section 4.5.3.1.8). messages: over one connection; turn: while others wait for its
+    place. grace_s: for attempts under way when the server stops.
     """
 
     give_up_after_s: float = 5 * 86400.0
@@ -67,7 +67,7 @@ class OutboundLimits:
     linger_s: float = 2.0
     recipients: int = 100
     messages: int = 100
-    turn_s: float = 2.0
+    turn: int = 10
     grace_s: float = 20.0
 
 
@@ -270,8 +270,7 @@ class OutboundManager:
     async def _serve(self, worker: _Worker) -> None:
         """One connection's worth of messages."""
         hop: Hop | None = None
-        began = time.monotonic()
-        for _ in range(self._limits.messages):
+        for count in range(1, self._limits.messages + 1):
             waiting = None if self._stopping else worker.lane.take()
             if waiting is None and hop is not None:
                 waiting = await self._more(worker)
@@ -281,7 +280,7 @@ class OutboundManager:
             hop = await self._attempt(worker, waiting, hop)
             if hop is None and worker.lane.workers > worker.lane.allowed:
                 break
-            if self._is_wanted(worker) and time.monotonic() - began > self._limits.turn_s:
+            if count >= self._limits.turn and self._is_wanted(worker):
                 break
         if hop is not None:
             await hop.close()

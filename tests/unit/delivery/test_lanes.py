@@ -118,11 +118,23 @@ def test_no_connection_is_made_while_one_is_kept_for_the_next_message() -> None:
     assert lane is not None and lane.take()
     scene.lanes.worked(lane)
     lane.idle += 1
-    first, second = scene.mail("far"), scene.mail("far", "bob")
+    waiting = {scene.mail("far"), scene.mail("far", "bob"), scene.mail("far")}
     assert scene.lanes.next(doubtful=False) is None
     scene.lanes.resumed(lane)
     assert scene.lanes.next(doubtful=False) is lane
-    assert {one.id for one in (lane.take(), lane.take()) if one} == {first, second}
+    assert {one.id for one in iter(lane.take, None)} == waiting
+
+
+def test_a_message_or_two_are_no_reason_for_a_second_connection() -> None:
+    scene = Scene()
+    for _ in range(3):
+        scene.mail("far")
+    lane = scene.lanes.next(doubtful=False)
+    assert lane is not None and lane.take()
+    scene.lanes.worked(lane)
+    assert scene.lanes.next(doubtful=False) is None
+    scene.mail("far")
+    assert scene.lanes.next(doubtful=False) is lane
 
 
 def test_an_order_by_hand_ends_the_rest() -> None:
