@@ -20,7 +20,10 @@ def relay_to(made: Server, routes: dict[str, int], *outbound: str) -> None:
 
 @contextlib.contextmanager
 def two_servers(dns_server: DnsServer, prepare: Callable[[Server], None] = lambda _: None) -> Iterator[tuple[Server, Server]]:
-    """one.test and two.test, each with a route to the other and what it publishes in DNS. prepare: called with each before it starts."""
+    """one.test and two.test, each with a route to the other and what it publishes in DNS.
+
+    prepare: called with each before both start, two first, so that what one sends at once arrives.
+    """
     with (
         server(policy=QUIET, start=False, domain="one.test") as one,
         server(policy=QUIET, start=False, domain="two.test") as two,
@@ -32,6 +35,6 @@ def two_servers(dns_server: DnsServer, prepare: Callable[[Server], None] = lambd
             records = [f"{r['name']} {r['type']} {r['value']}" for r in here.json("domain", "dns", here.domain)]
             dns_server.publish(here.domain, "\n".join([*records, f"mx.{here.domain}. A 127.0.0.1"]) + "\n")
             prepare(here)
-        for here in (one, two):
+        for here in (two, one):
             here.start()
         yield one, two
