@@ -5,6 +5,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,18 +18,21 @@ from mailward.delivery.calls import Selection, StandingOrder
 from mailward.delivery.control import QueueControl
 from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import OutboundLimits
+from mailward.delivery.route import Target
 from mailward.model.decision import utc_text
 from mailward.model.envelope import Notify, RcptParameters
 from mailward.model.errors import StorageError
-from mailward.model.tls import TlsLevel, TlsResult
+from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
 from mailward.net.connect import SmtpConnector
+from mailward.net.hop import SmtpHop
 from mailward.net.tls import verifying_context
 from mailward.queue.item import QueuedRecipient
 from mailward.queue.schedule import LEAST_ATTEMPTS
+from mailward.testing.fakes import FakeZone
 from support.relaying import SENDER, SHORT, Office
 from support.smtp_peer import CLOSE, HANG, OK, Peer, peer
 from support.smtp_service import throw_away_certificate
-from support.spooling import Clock
+from support.spooling import Clock, flush
 
 DAY_S = 86400.0
 BUSY = b"451 4.3.0 busy\r\n"
@@ -619,3 +623,40 @@ async def test_mail_that_comes_while_an_order_holds_it_waits_until_that_is_taken
             control.release(Selection(to="far.test"))
             await made.work()
             assert len(far.taken) == 2 and not made.spool.ids()
+
+
+@pytest.mark.parametrize("end", ["a stop", "a failure"])
+async def test_t_q_10_what_one_host_has_taken_is_in_the_journal_before_another_is_tried(tmp_path: Path, end: str) -> None:
+    trying, failing = asyncio.Event(), asyncio.Event()
+
+    class Silent(SmtpConnector):
+        """The second host never answers; the first is the peer."""
+
+        async def connect(self, target: Target, domain: str, requirement: TlsRequirement) -> SmtpHop:
+            if target.host == "mx2.far.test":
+                trying.set()
+                await failing.wait()
+                raise ValueError("nobody thought of this")
+            return await super().connect(replace(target, address=first.address, port=first.port), domain, requirement)
+
+    zone = FakeZone()
+    zone.add("far.test", "MX", "1 mx1.far.test", "2 mx2.far.test")
+    zone.add("mx1.far.test", "A", "9.9.9.1")
+    zone.add("mx2.far.test", "A", "9.9.9.2")
+    limits = OutboundLimits(grace_s=0.01)
+    with peer({"RCPT b@far.test": BUSY}) as first:
+        connector = Silent("mail.example.org", timeouts=SHORT)
+        async with office(tmp_path, {}, zone=zone, connector=connector, limits=limits) as made:
+            item = await made.post("a@far.test", "b@far.test")
+            await made.passes.run_once()
+            async with asyncio.timeout(10):
+                await trying.wait()
+            assert made.open(item) == {1: 0}
+            if end == "a stop":
+                await made.manager.stop()
+            else:
+                failing.set()
+                await made.manager.idle()
+            flush(made.spool)
+            assert made.open(item) == {1: 1}
+            assert made.events(item)[0].startswith("relayed to mx1.far.test")

@@ -67,7 +67,11 @@ class PrivateRelay:
         path = ForwardPath(parse_mailbox(f"bob@{domain}"))
         mail = OutgoingMail(SENDER, (path,), b"Subject: to " + domain.encode() + b"\r\n\r\nx\r\n", require_tls=require_tls)
         requirements = partial(self.rules.tls_requirements, self.relaying(domain, tls_optional=tls_optional))
-        attempt = await self._relay.attempt(domain, mail, requirements, None)
+
+        async def taken(_: object) -> None:
+            pass
+
+        attempt = await self._relay.attempt(domain, mail, requirements, taken, None)
         if attempt.hop is not None:
             await attempt.hop.close()
         return attempt

@@ -5,7 +5,7 @@ sends at most the messages under way a second time (T-Q-10), and never one that 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
@@ -156,7 +156,8 @@ class Attempts:
         via = self._standing.route(item, batch.domain)
         mail = _outgoing(item, paths, octets, self._clock.now())
         requirements = partial(rules.tls_requirements, relaying)
-        talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirements, hop, via))
+        taken = partial(self._taken, batch, paths)
+        talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirements, taken, hop, via))
         self._talks.add(talk)
         try:
             with talking:
@@ -165,12 +166,12 @@ class Attempts:
             await self._ended(batch, _unruled(error))
             return None
         except asyncio.CancelledError:
-            self._results.defer(batch, batch.indexes, local_problem("interrupted: the server was stopped"), wait_s=0.0)
+            self._results.defer(batch, batch.rest, local_problem("interrupted: the server was stopped"), wait_s=0.0)
             return None
         finally:
             self._talks.discard(talk)
         try:
-            fates = {index: attempt.fates[path] for path, indexes in paths.items() for index in indexes}
+            fates = _by_index(paths, attempt.fates)
             if attempt.is_domain_down and others_work():
                 self._results.defer(batch, fates, next(iter(fates.values())), wait_s=ONE_TOO_MANY_S)
             else:
@@ -181,6 +182,15 @@ class Attempts:
                 await attempt.hop.close()
             raise
         return attempt
+
+    async def _taken(self, batch: Batch, paths: Mapping[ForwardPath, Sequence[int]], fates: Mapping[ForwardPath, Fate]) -> None:
+        """In the journal, even if we are interrupted meanwhile, before another host is tried."""
+        ending = asyncio.get_running_loop().create_task(self._results.end(batch, _by_index(paths, fates)))
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await ending
+            raise
 
     def _tell(self, attempt: RelayingAttempt) -> None:
         try:
@@ -257,6 +267,10 @@ class Attempts:
                 log.error("queue item not readable, trying again", id=waiting.id, problem=str(error))
                 _again(waiting)
             return None
+
+
+def _by_index(paths: Mapping[ForwardPath, Sequence[int]], fates: Mapping[ForwardPath, Fate]) -> dict[int, Fate]:
+    return {index: fates[path] for path, indexes in paths.items() if path in fates for index in indexes}
 
 
 def _told(relaying: Relaying, at: datetime, attempt: Attempt) -> RelayingAttempt:

@@ -1,9 +1,9 @@
 """One message on its way to one domain: which hosts are tried, and what that means for each recipient.
 
-RFC 5321 section 5.1. Nothing is journalled here: whoever calls does that, before and after.
+RFC 5321 section 5.1. Nothing is journalled here: whoever calls does that, before and after, and between two hosts.
 """
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailward.api.relaying import MailHost
@@ -21,6 +21,8 @@ SENDERS_REQUIREMENT = TlsRequirement(TlsLevel.VERIFIED, "its sender requires it,
 """RFC 8689 section 4.2.1."""
 Requirements = Callable[[MailHost], Awaitable[Sequence[TlsRequirement]]]
 """How well must the connection to a host be protected? Raises HooksUnavailable."""
+Taken = Callable[[Mapping[ForwardPath, Fate]], Awaitable[None]]
+"""Hears of those that one host has taken before the next one is tried for the others, which may last."""
 
 LOGIN_WANTED = 530
 """RFC 4954 section 6."""
@@ -66,7 +68,13 @@ class Relay:
         )
 
     async def attempt(
-        self, domain: str, mail: OutgoingMail, requirements: Requirements, hop: Hop | None, via: StaticHop | None = None
+        self,
+        domain: str,
+        mail: OutgoingMail,
+        requirements: Requirements,
+        taken: Taken,
+        hop: Hop | None,
+        via: StaticHop | None = None,
     ) -> Attempt:
         """hop: a connection left by an attempt before; it is used, or closed. via: as for `Router.find`.
 
@@ -89,7 +97,7 @@ class Relay:
             _tell_all(attempt, mail, result, route.reply)
             attempt.is_domain_down = not route.permanent
         else:
-            await self._try_hosts(attempt, route, domain, mail, requirements)
+            await self._try_hosts(attempt, route, domain, mail, requirements, taken)
         return attempt
 
     async def _serves(self, hop: Hop, domain: str, mail: OutgoingMail, requirements: Requirements, via: StaticHop | None) -> bool:
@@ -106,7 +114,13 @@ class Relay:
         return (is_own or protection.floor.level is not TlsLevel.VERIFIED) and _is_fit(hop, mail, protection)
 
     async def _try_hosts(
-        self, attempt: Attempt, targets: Sequence[Target], domain: str, mail: OutgoingMail, requirements: Requirements
+        self,
+        attempt: Attempt,
+        targets: Sequence[Target],
+        domain: str,
+        mail: OutgoingMail,
+        requirements: Requirements,
+        taken: Taken,
     ) -> None:
         failures: list[_Failure] = []
         transactions = 0
@@ -131,6 +145,7 @@ class Relay:
             unclear = hop.may_have_arrived and not hop.is_usable
             if not waiting or unclear or transactions == MOST_TRANSACTIONS or target is targets[-1]:
                 return
+            await taken({path: fate for path, fate in attempt.fates.items() if fate.result is Result.ACCEPTED})
             mail = replace(mail, forward_paths=waiting)
             await hop.close()
             attempt.hop = None

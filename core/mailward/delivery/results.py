@@ -82,9 +82,13 @@ class Results:
         self._recording = Together(self._add_events)
 
     async def end(self, batch: Batch, fates: dict[int, Fate]) -> None:
-        """Journal what became of each recipient: first those that are through, then those that never will be, then the rest."""
+        """Journal what became of each recipient: first those that are through, then those that never will be, then the rest.
+
+        More than once for one attempt where a server has taken some of them, and another one is tried for the others.
+        """
         now = self._clock.now()
         item = batch.item
+        fates = {index: fate for index, fate in fates.items() if index not in batch.accepted}
         of = {result: [n for n, fate in fates.items() if fate.result is result] for result in Result}
         accepted = of[Result.ACCEPTED]
         await self._take(batch, {index: fates[index] for index in accepted}, now)

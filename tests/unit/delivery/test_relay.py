@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pytest
 
 from mailward.api.relaying import MailHost
+from mailward.delivery.fate import Fate
 from mailward.delivery.ports import HostFailed, HostFault
-from mailward.delivery.relay import Attempt, Relay, Requirements
+from mailward.delivery.relay import Attempt, Relay, Requirements, Taken
 from mailward.delivery.route import Router, StaticHop, Target
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
@@ -98,6 +99,10 @@ class FakeConnector:
         return self.hops[target.host]
 
 
+async def nobody_listens(fates: Mapping[ForwardPath, Fate]) -> None:
+    pass
+
+
 async def attempt(
     connector: FakeConnector,
     requirement: TlsRequirement = ANY,
@@ -106,6 +111,7 @@ async def attempt(
     require_tls: bool = False,
     requirements: Requirements | None = None,
     via: StaticHop | None = None,
+    taken: Taken | None = None,
 ) -> Attempt:
     zone = FakeZone()
     zone.add("example.net", "MX", *(f"{n} {host}" for n, host in enumerate(connector.hosts)))
@@ -117,7 +123,7 @@ async def attempt(
     async def asked(host: MailHost) -> tuple[TlsRequirement, ...]:
         return (requirement,)
 
-    return await relay.attempt("example.net", mail, requirements or asked, hop, via)
+    return await relay.attempt("example.net", mail, requirements or asked, taken or nobody_listens, hop, via)
 
 
 async def test_hosts_are_tried_in_order_until_one_takes_it() -> None:
@@ -145,6 +151,18 @@ async def test_only_those_that_wait_go_to_the_next_host() -> None:
     assert connector.hops["mx2.test"].sent == [(PATH,)]
     assert (found.fates[PATH].result, found.fates[OTHER].result) == (Result.ACCEPTED, Result.PERMANENT)
     assert found.fates[OTHER].remote_mta == "mx1.test"
+
+
+async def test_t_q_10_what_one_host_has_taken_is_told_before_the_next_is_tried() -> None:
+    connector = FakeConnector({"mx1.test": {"*": BUSY, str(OTHER): GOOD}, "mx2.test": GOOD})
+    heard: list[tuple[list[ForwardPath], int]] = []
+
+    async def taken(fates: Mapping[ForwardPath, Fate]) -> None:
+        heard.append((list(fates), len(connector.asked)))
+
+    found = await attempt(connector, ANY, PATH, OTHER, taken=taken)
+    assert heard == [([OTHER], 1)]
+    assert {fate.result for fate in found.fates.values()} == {Result.ACCEPTED} and len(connector.asked) == 2
 
 
 async def test_a_message_that_may_have_arrived_is_not_given_to_another_host_at_once() -> None:
@@ -240,7 +258,7 @@ async def test_what_routing_says_is_told_as_our_own_words() -> None:
     async def asked(host: MailHost) -> tuple[TlsRequirement, ...]:
         return ()
 
-    found = await relay.attempt("example.net", MAIL, asked, None)
+    found = await relay.attempt("example.net", MAIL, asked, nobody_listens, None)
     assert found.fates[PATH].status == "5.1.2" and not found.fates[PATH].words[0].isdigit()
 
 
