@@ -20,6 +20,7 @@ from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import OutboundLimits
 from mailward.delivery.route import Target
 from mailward.model.decision import utc_text
+from mailward.model.edits import AddHeader
 from mailward.model.envelope import Notify, RcptParameters
 from mailward.model.errors import StorageError
 from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
@@ -660,3 +661,55 @@ async def test_t_q_10_what_one_host_has_taken_is_in_the_journal_before_another_i
             flush(made.spool)
             assert made.open(item) == {1: 1}
             assert made.events(item)[0].startswith("relayed to mx1.far.test")
+
+
+@pytest.mark.parametrize("wrong", ["an edit that cannot be made", "a record", "octets that cannot be set aside", "the beginning"])
+async def test_t_q_13_what_is_wrong_with_one_message_holds_up_no_other_and_is_tried_again(tmp_path: Path, wrong: str) -> None:
+    with peer() as near, peer() as far:
+        async with office(tmp_path, {"near.test": near, "far.test": far}) as made:
+            edits = (AddHeader("Bad name", "v"),) if wrong == "an edit that cannot be made" else ()
+            bad = await made.post("a@near.test", octets=b"Subject: bad\r\n\r\n", edits=edits)
+            good = await made.post("b@far.test")
+            match wrong:
+                case "a record":
+                    add_all = made.ledger.add_all
+                    made.ledger.add_all = lambda all: (  # type: ignore[method-assign]
+                        _breaks() if any(record.id == bad.id for record, _ in all) else add_all(all)
+                    )
+                case "octets that cannot be set aside":
+                    (segment,) = (tmp_path / "spool").glob("*.seg")
+                    with segment.open("r+b") as file:
+                        file.seek(segment.read_bytes().index(b"Subject: bad"))
+                        file.write(b"s")
+                    made.spool.set_aside = _breaks  # type: ignore[method-assign]
+                case "the beginning":
+                    begin_attempts = made.spool.begin_attempts
+                    made.spool.begin_attempts = lambda some: _breaks(begin_attempts(some)) if some else begin_attempts(some)  # type: ignore[method-assign]
+            await made.work()
+            if wrong == "the beginning":
+                assert made.open(bad) == {0: 1} and made.open(good) == {0: 1}
+                made.spool.begin_attempts = begin_attempts  # type: ignore[method-assign]
+                await made.later(120)
+                assert len(near.taken) == 1
+            else:
+                assert made.open(bad) == {0: 1}
+                await made.later(700)
+                assert made.open(bad) == {0: 2} and not near.taken
+            assert made.open(good) == {} and len(far.taken) == 1
+
+
+async def test_what_an_admin_holds_meanwhile_shares_no_failure_of_its_next_hop(tmp_path: Path) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            tried, other, held = [await made.post(f"{who}@far.test") for who in "abc"]
+
+            def hold(_: Peer) -> bytes:
+                made.spool.hold([(held.id, 0)], "an admin")
+                return b"421 4.3.2 closed today\r\n"
+
+            far.answers = {"CONNECT": hold}
+            await made.work()
+            assert (made.open(tried), made.open(other), made.open(held)) == ({0: 1}, {0: 1}, {0: 0})
+            far.answers = {}
+            await made.later(700)
+            assert made.open(tried) == made.open(other) == {} and made.open(held) == {0: 0}

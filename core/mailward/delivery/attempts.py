@@ -7,7 +7,7 @@ sends at most the messages under way a second time (T-Q-10), and never one that 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
@@ -38,6 +38,7 @@ TOGETHER = 100
 """Batches whose common failure is noted in one go."""
 ONE_TOO_MANY_S = 1.0
 """When a host refuses one more connection than those that work, what was to go over it waits so long for one of these."""
+UNFORESEEN = local_problem("an unforeseen failure, see the log")
 
 _WORDS: dict[Result, Literal["accepted", "temporary", "permanent"]] = {
     Result.ACCEPTED: "accepted",
@@ -93,7 +94,7 @@ class Attempts:
             begun = await self._beginning.ask(waiting)
         except Exception:
             log.exception("attempt not begun", id=waiting.id, domain=waiting.domain)
-            _again(waiting)
+            self._put_off(waiting)
             return None
         if begun is None:
             return None
@@ -102,20 +103,30 @@ class Attempts:
             return await self._made(batch, octets, hop, talking, others_work)
         except Exception:
             log.exception("relaying failed unforeseen", id=batch.item.id, domain=batch.domain)
+            if hop is not None:  # nobody knows how far the last transaction over it came
+                await hop.close()
             await self._failed_unforeseen(batch)
             return None
 
     async def fail(self, sharing: Sequence[Waiting], fate: Fate) -> None:
-        """What waits for a next hop that could not be reached shares that failure."""
+        """What waits for a next hop that could not be reached shares that failure, but for what is held meanwhile."""
         for start in range(0, len(sharing), TOGETHER):
             some = sharing[start : start + TOGETHER]
-            items = await asyncio.to_thread(self._items, some)
-            failed = [
-                Batch(waiting.agenda, item, waiting.domain, waiting.indexes)
-                for waiting, item in zip(some, items, strict=True)
-                if item is not None
-            ]
-            await asyncio.gather(*(self._fail(batch, fate) for batch in failed))
+            try:
+                begun = await asyncio.to_thread(self._begun, some)
+            except Exception:
+                log.exception("failure not shared", domains=sorted({waiting.domain for waiting in some}))
+                for waiting in some:
+                    self._put_off(waiting)
+            else:
+                await asyncio.gather(*(self._fail(batch, fate) for batch in begun if batch))
+
+    def _put_off(self, waiting: Waiting) -> None:
+        """It may be that an attempt has begun, as far as the journal knows; and only the end of one makes another possible."""
+        next_at = self._clock.now() + timedelta(seconds=FIRST_DELAY_S)
+        for index in waiting.indexes:
+            self._spool.failed_attempt(waiting.id, index, UNFORESEEN.text, next_at)
+        _again(waiting)
 
     async def _fail(self, batch: Batch, fate: Fate) -> None:
         try:
@@ -205,14 +216,13 @@ class Attempts:
     async def _failed_unforeseen(self, batch: Batch) -> None:
         """As any failure of our own, of those that nobody has taken yet; but when it is telling the sender that fails, the mail
         must wait all the same."""
-        problem = local_problem("an unforeseen failure, see the log")
         still_open = self._spool.open_recipients(batch.item.id)
         left = [index for index in batch.rest if index in still_open]
         try:
-            await self._results.end(batch, dict.fromkeys(left, problem))
+            await self._results.end(batch, dict.fromkeys(left, UNFORESEEN))
         except Exception as error:  # noqa: BLE001  whatever it is, the mail must wait
             log.error("the sender cannot be told", id=batch.item.id, problem=str(error))
-            self._results.defer(batch, left, problem)
+            self._results.defer(batch, left, UNFORESEEN)
 
     # In a thread
 
@@ -220,7 +230,14 @@ class Attempts:
         """The journal knows of the attempts, the decision records are kept, the octets are there; or why they are not.
 
         The records are kept before, so that after the reply nothing but the journal stands between the peer's 250 and our mark.
+        Once the journal knows, each has an answer of its own: what is wrong with one is no reason for the others to wait.
         """
+        batches = self._begun(some)
+        problems = iter(self._keep([batch for batch in batches if batch]))
+        return [self._rendered(batch, next(problems)) if batch else None for batch in batches]
+
+    def _begun(self, some: Sequence[Waiting]) -> list[Batch | None]:
+        """None for what is held, dropped or under way meanwhile."""
         items = self._items(some)
         allowed = self._spool.begin_attempts(
             [(item.id, index) for item, waiting in zip(items, some, strict=True) if item for index in waiting.indexes]
@@ -228,16 +245,25 @@ class Attempts:
         batches: list[Batch | None] = []
         for item, waiting in zip(items, some, strict=True):
             begun = tuple(index for index in waiting.indexes if (waiting.id, index) in allowed)
-            # None of them: held, dropped or under way meanwhile.
             batches.append(Batch(waiting.agenda, item, waiting.domain, begun) if item and begun else None)
-        try:
-            self._decisions.add_all([(batch.item.decision, ()) for batch in batches if batch])
-        except StorageError as error:
-            problem = local_problem(str(error))
-            return [(batch, problem) if batch else None for batch in batches]
-        return [self._rendered(batch) if batch else None for batch in batches]
+        return batches
 
-    def _rendered(self, batch: Batch) -> tuple[Batch, bytes | Fate] | None:
+    def _keep(self, batches: Sequence[Batch]) -> list[Fate | None]:
+        """The decision records. Why one could not be kept, for each."""
+        try:
+            self._decisions.add_all([(batch.item.decision, ()) for batch in batches])
+        except StorageError as error:
+            return [local_problem(str(error))] * len(batches)
+        except Exception:
+            if len(batches) > 1:  # one of them may be the reason; the others need not wait for it
+                return [problem for batch in batches for problem in self._keep([batch])]
+            log.exception("decision record not kept", id=batches[0].item.id)
+            return [UNFORESEEN]
+        return [None] * len(batches)
+
+    def _rendered(self, batch: Batch, problem: Fate | None) -> tuple[Batch, bytes | Fate] | None:
+        if problem is not None:
+            return batch, problem
         item = batch.item
         try:
             received = self._spool.octets(item.id)
@@ -246,10 +272,12 @@ class Attempts:
         except NotHere:
             return None
         except StorageError as error:
-            if not error.permanent:
-                return batch, local_problem(str(error))
-            set_aside(self._spool, item.id, error)
-            return None
+            if error.permanent and set_aside(self._spool, item.id, error):
+                return None
+            return batch, local_problem(str(error))
+        except Exception:
+            log.exception("message not rendered", id=item.id)
+            return batch, UNFORESEEN
 
     def _items(self, some: Sequence[Waiting]) -> list[QueueItem | None]:
         return [waiting.item or self._item(waiting) for waiting in some]
@@ -261,12 +289,13 @@ class Attempts:
         except NotHere:
             return None
         except StorageError as error:
-            if error.permanent:
-                set_aside(self._spool, waiting.id, error)
-            else:
-                log.error("queue item not readable, trying again", id=waiting.id, problem=str(error))
-                _again(waiting)
-            return None
+            if error.permanent and set_aside(self._spool, waiting.id, error):
+                return None
+            log.error("queue item not readable, trying again", id=waiting.id, problem=str(error))
+        except Exception:
+            log.exception("queue item not read", id=waiting.id)
+        _again(waiting)  # nothing has begun
+        return None
 
 
 def _by_index(paths: Mapping[ForwardPath, Sequence[int]], fates: Mapping[ForwardPath, Fate]) -> dict[int, Fate]:

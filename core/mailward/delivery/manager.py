@@ -211,9 +211,15 @@ class DeliveryManager:
                 self._state.notify_all()
 
     def _forsake(self, tasks: Sequence[_Task]) -> None:
-        """The recipients stay open in the spool; after a restart, or once adopted, they are tried again."""
+        """The recipients stay open in the spool: a worker leaves them to the queue process, which tries them again later."""
         for task in tasks:
-            self._leave(task.item.id)
+            if task.agenda is None:
+                self._leave(task.item.id)
+                continue
+            try:
+                self._failed(task, "an unforeseen failure, see the log")
+            except Exception:  # the others must not wait for a restart because of it
+                log.exception("failure not noted", id=task.item.id)
 
     def _through(self, queue_id: QueueId) -> None:
         """One of our recipients is served or left; with the last one the others' turn comes. Called with the lock held."""
@@ -271,9 +277,7 @@ class DeliveryManager:
             except NotHere:
                 continue
             except StorageError as error:
-                if error.permanent:
-                    set_aside(self._spool, task.item.id, error)
-                else:
+                if not error.permanent or not set_aside(self._spool, task.item.id, error):
                     self._failed(task, str(error))
         return [pair for some in copies.values() for pair in self._deliver(some)]
 

@@ -91,9 +91,7 @@ class Agenda:
                 except NotHere:
                     continue
                 except StorageError as error:
-                    if error.permanent:
-                        set_aside(self._spool, queue_id, error)
-                    else:
+                    if not error.permanent or not set_aside(self._spool, queue_id, error):
                         log.error("queue item not readable, trying again", id=queue_id, problem=str(error))
                         self.again(queue_id, index, route, FIRST_DELAY_S)
                     continue
@@ -109,13 +107,17 @@ class Agenda:
         return found
 
 
-def set_aside(spool: Spool, queue_id: QueueId, error: StorageError) -> None:
-    """The spool's copy is damaged: keep what is left, tell the admin, and let the others flow (T-Q-13)."""
+def set_aside(spool: Spool, queue_id: QueueId, error: StorageError) -> bool:
+    """The spool's copy is damaged: keep what is left, tell the admin, and let the others flow (T-Q-13).
+
+    False when that could not be done; then it waits like anything else that cannot be read.
+    """
     try:
         report = spool.set_aside(queue_id, str(error))
     except NotHere:
-        return
-    except StorageError as failure:
+        return True
+    except Exception as failure:  # noqa: BLE001  whatever it is, the message is still there and must be tried again
         log.error("damaged message could not be set aside", id=queue_id, problem=str(failure))
-        return
+        return False
     log.error("damaged message set aside", id=queue_id, problem=report.text, kept=report.kept)
+    return True

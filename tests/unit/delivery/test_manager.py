@@ -435,3 +435,30 @@ async def test_t_q_18_mail_for_an_account_that_was_removed_meanwhile_goes_back(t
     }
     assert not queue.ids()
     await end(second, queue, spool)
+
+
+@pytest.mark.parametrize("broken", ["the notes", "the octets", "the beginning"])
+async def test_what_fails_unforeseen_in_the_queue_process_is_tried_again_without_a_restart(tmp_path: Path, broken: str) -> None:
+    spool, queue = spools(tmp_path)
+    item = await commit(spool, b"x", [to("ann")])
+    await spool.close()
+    ledger, clock = Ledger(), Clock()
+    manager, agenda = manager_of(queue, ledger, clock), agenda_of(queue, clock)
+    holder, name = {
+        "the notes": (ledger, "add_all"),
+        "the octets": (queue, "octets"),
+        "the beginning": (queue, "begin_attempts"),
+    }[broken]
+    works = getattr(holder, name)
+    setattr(holder, name, raising(ValueError("nobody thought of this")))
+    await Passes(agenda, (manager,)).run_once()
+    manager.wait_idle()
+    setattr(holder, name, works)
+    flush(queue)
+    assert queue.open_recipients(item.id)[0].failures == 1
+    clock.seconds += 100.0
+    await Passes(agenda, (manager,)).run_once()
+    manager.wait_idle()
+    flush(queue)
+    assert not queue.ids() and ledger.kept == {f"{item.id}:0": b"x"}
+    await end(manager, queue)
