@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterable
 from concurrent.futures import Future
 
-from mailward.disk import Disk
 from mailward.queue.jobs import Commit
 from mailward.queue.record import HEADER_OCTETS, unpack_header
 from mailward.queue.segment import Entry, Segment
@@ -29,13 +28,9 @@ def worth_moving(sealed: Iterable[Segment], segment_octets: int) -> list[Segment
     return picked + small[: max(0, len(segments) - len(picked) - MOST_SEGMENTS)]
 
 
-def move(entry: Entry, disk: Disk) -> Commit | None:
-    """The job that copies a message; None when it cannot be read, and so must stay where it is. Raises NewerVersion."""
+def move(entry: Entry, octets: bytes) -> Commit | None:
+    """The job that copies a message; None when it is damaged. octets: of its record. Raises NewerVersion."""
     segment = entry.segment
-    try:
-        octets = disk.read(segment.fd, entry.offset, entry.record_octets)
-    except OSError:
-        return None
     header = unpack_header(octets, segment.mark)
     if header is None or len(octets) != entry.record_octets:
         return None

@@ -20,7 +20,7 @@ from mailward.queue.incoming import drop_part
 from mailward.queue.jobs import Barrier, Commit, Compact, Job, Leave, Mark, Take
 from mailward.queue.journal import encode, may_be, note, state_marks
 from mailward.queue.record import MARK_OCTETS, Kind, pack_header
-from mailward.queue.recover import remove_files
+from mailward.queue.recover import keep_corrupt, remove_files
 from mailward.queue.segment import ATTEMPTS_TO_CREATE, SEGMENT_SUFFIX, Entry, OpenRecipient, Segment, stem_of
 from mailward.queue.writer import complete
 
@@ -41,6 +41,7 @@ class SegmentLog:
         self._current: Segment | None = None
         self._segments: set[Segment] = set()
         self._emptied: list[Segment] = []
+        self._unwritten: set[tuple[QueueId, int]] = set()  # ends that no journal has, for when their message is found again
         self.entries: dict[QueueId, Entry] = {}
         self.closing = threading.Lock()
 
@@ -200,9 +201,13 @@ class SegmentLog:
         """What follows from a mark that is written."""
         recipient = entry.open[mark.index]
         mark.applied = not entry.segment.abandoned
+        if mark.applied:
+            self._unwritten.discard((entry.id, mark.index))
         if mark.synced and not mark.applied:
             return
         if mark.kind == Kind.DONE:
+            if not mark.applied:
+                self._unwritten.add((entry.id, mark.index))
             self._drop_claim(entry.segment, recipient)
             del entry.open[mark.index]
             if not entry.open:
@@ -245,39 +250,101 @@ class SegmentLog:
     def _take(self, job: Take) -> None:
         segment = job.segment
         self._segments.add(segment)
+        ended: list[Mark] = []
         for entry in job.entries:
             if entry.id in self.entries:  # a crash came between the two steps of a move
-                self._journal([Mark(Kind.DONE, entry.id, index) for index in entry.finished])
+                ended += [Mark(Kind.DONE, entry.id, index) for index in entry.finished]
             else:
                 self._add(segment, entry)
                 job.taken.append(entry.id)
+                ended += [Mark(Kind.DONE, *end) for end in self._unwritten if end[0] == entry.id]
+        self._journal(ended)  # when all are here: a segment without open messages is deleted
         self._retire_if_idle(segment)
 
     def _compact(self, job: Compact) -> None:
-        """Copies are safe in our segment before the old one goes. A message that is damaged stays where it is."""
+        """Copies are safe in our segment before the old one goes, and where it does not go its journal says that they moved.
+
+        A message that is damaged stays where it is, or is put away where that place cannot be kept.
+        """
         self._remove_emptied()
         worn = worth_moving([segment for segment in self._segments if segment.sealed], self._segment_octets)
-        entries = [entry for segment in worn for entry in segment.entries.values()]
         moving: list[Commit] = []
         size_octets = 0
-        for entry in entries:
-            if size_octets >= job.octets:
-                job.is_more = True
-                break
-            copied = move(entry, self._disk)
-            if copied is not None:
-                moving.append(copied)
-                size_octets += entry.record_octets
+        for segment in worn:
+            copies, is_all = self._copies(segment, job.octets - size_octets)
+            job.is_more |= not is_all
+            moving += copies
+            size_octets += sum(self.entries[copied.id].record_octets for copied in copies)
         old = [self.entries[copied.id] for copied in moving]
         if moving:
             self._commit(moving)
+        moved: dict[Segment, list[Entry]] = {}
         for entry in old:
             if self.entries[entry.id] is entry:
                 job.failed = True
                 return
             _forget(entry)
+            moved.setdefault(entry.segment, []).append(entry)
+        for segment, gone in moved.items():
+            if segment.entries:
+                self._note_moved(segment, gone)
         for segment in worn:
             self._retire_if_idle(segment)
+        for segment, gone in moved.items():
+            if segment in self._emptied:
+                self._note_moved(segment, gone)
+
+    def _copies(self, segment: Segment, most_octets: int) -> tuple[list[Commit], bool]:
+        """The jobs that move its messages, and whether that is all of them for now.
+
+        An abandoned journal cannot say what has moved, so out of such a segment all goes at once, what is damaged to `corrupt/`.
+        """
+        copies: list[Commit] = []
+        damaged: list[tuple[Entry, bytes]] = []
+        size_octets = 0
+        for entry in segment.entries.values():
+            if size_octets >= most_octets and not segment.abandoned:
+                return copies, False
+            try:
+                octets = self._disk.read(segment.fd, entry.offset, entry.record_octets)
+            except OSError as error:
+                log.error("a message cannot be read, it moves later", segment=segment.path.name, id=entry.id, error=str(error))
+                if segment.abandoned:
+                    return [], True
+                continue
+            copied = move(entry, octets)
+            if copied is None:
+                damaged.append((entry, octets))
+            else:
+                copies.append(copied)
+                size_octets += entry.record_octets
+        return (copies, True) if not segment.abandoned or self._put_away(segment, damaged) else ([], True)
+
+    def _put_away(self, segment: Segment, damaged: Sequence[tuple[Entry, bytes]]) -> bool:
+        """Keep what cannot be read for an admin and forget it. False when it could not be kept."""
+        for entry, octets in damaged:
+            try:
+                kept = keep_corrupt(self._folder, self._disk, f"{segment.path.stem}-{entry.offset}.bin", [octets])
+            except OSError as error:
+                log.error("a damaged message keeps a spool segment", segment=segment.path.name, id=entry.id, error=str(error))
+                return False
+            log.error("a damaged message was put away", segment=segment.path.name, id=entry.id, kept=kept)
+        for entry, _ in damaged:
+            self._finish(entry)
+        return True
+
+    def _note_moved(self, segment: Segment, entries: Sequence[Entry]) -> None:
+        """What has moved is not found in its old place again, where it would be relayed a second time."""
+        if segment.abandoned:
+            return
+        marks = [Mark(Kind.DONE, entry.id, index, "moved") for entry in entries for index in entry.open]
+        records = [record for mark in marks for record in encode(segment.mark, mark, None)]
+        try:
+            self._disk.write(segment.fd, records)
+            self._disk.sync(segment.fd)
+            segment.size_octets += sum(map(len, records))
+        except OSError as error:
+            self._abandon(segment, error)
 
     def _remove_emptied(self) -> None:
         """Delete segments whose mail is elsewhere now. Until that succeeds they stay locked, or it would be found again."""

@@ -44,7 +44,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class FreeSegment:
-    """A segment without an owner, locked by us. entries: None when it must be left as it is."""
+    """A segment without an owner, locked by us. entries: None when it must be left as it is; fd -1 when it cannot be opened."""
 
     segment: Segment
     reports: tuple[Report, ...]
@@ -141,6 +141,8 @@ def _take(path: Path, disk: Disk) -> FreeSegment | None:
         fd = disk.open_existing(path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return FreeSegment(Segment(path, b"", -1), (Report(path.name, f"left as it is: {error}"),), None)
     segment = Segment(path, mark_of(path) or b"", fd, sealed=True)
     try:
         if not disk.lock(fd):

@@ -258,7 +258,8 @@ class Spool:
                 reports += free.reports
                 if free.entries is None:
                     self._left[free.segment.path.name] = PASSES_BETWEEN_TRIES
-                    self._disk.close(free.segment.fd)
+                    if free.segment.fd >= 0:
+                        self._disk.close(free.segment.fd)
                 elif free.segment.abandoned:  # nothing can be noted of its mail before it has moved
                     self._to_move += self._adopt(free.segment, free.entries)
                 else:

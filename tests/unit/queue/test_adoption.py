@@ -10,7 +10,7 @@ from mailward.disk import Disk, Octets
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.compaction import MOST_SEGMENTS
-from mailward.queue.spool import PASSES_AFTER_FAILURE, Spool
+from mailward.queue.spool import PASSES_AFTER_FAILURE, PASSES_BETWEEN_MOVES, Spool
 from support.faulty_disk import FaultyDisk
 from support.spooling import NOW, commit, flush
 
@@ -157,4 +157,86 @@ async def test_t_q_17_a_long_queue_is_taken_over_in_steps(tmp_path: Path) -> Non
     while steps[-1].is_more:
         steps.append(queue.adopt())
     assert len(steps) > 5 and sorted(id for step in steps for id in step.items) == sorted(ids)
+    await queue.close()
+
+
+async def test_t_q_10_what_moved_out_of_a_segment_that_stays_is_not_found_in_it_again(tmp_path: Path) -> None:
+    ids = await left(tmp_path, 40, segment_octets=200_000)
+    (segment,) = segments(tmp_path)
+    queue = Spool(tmp_path / "spool", Disk(), owner="queue", segment_octets=200_000)
+    queue.adopt()
+    queue.hold([(ids[0], 0)], "an admin's wish")
+    octets = segment.read_bytes()
+    segment.write_bytes(octets.replace(b"x" * 50, b"y" * 50, 1))  # of the first message, which therefore cannot move
+    for queue_id in ids[3:]:
+        queue.done(queue_id, 0, "delivered")
+    flush(queue)
+    for _ in range(PASSES_BETWEEN_MOVES + 1):
+        queue.adopt()
+    assert len(segments(tmp_path)) == 2
+    for queue_id in ids[1:3]:
+        queue.begin_attempts([(queue_id, 0)])
+        queue.finish([(queue_id, 0, "relayed")])
+    await queue.close()
+    other = Spool(tmp_path / "spool", Disk(), owner="other")
+    assert not set(other.adopt().items) & set(ids[1:])
+    await other.close()
+
+
+async def test_t_q_13_a_damaged_message_keeps_no_other_back_where_no_journal_can_be_written(tmp_path: Path) -> None:
+    ids = await left(tmp_path, 4)
+    (segment,) = segments(tmp_path)
+    segment.write_bytes(segment.read_bytes().replace(b"x" * 50, b"y" * 50, 1))
+    disk = Disk()
+    fd = disk.open_existing(segment)
+    disk.doubt(fd)
+    disk.close(fd)
+    queue = Spool(tmp_path / "spool", disk, owner="queue")
+    found = list(queue.adopt().items)
+    for _ in range(3):
+        found += queue.adopt().items
+    assert found == ids[1:]
+    assert list(queue.begin_attempts([(queue_id, 0) for queue_id in ids[1:]])) != []
+    assert len(list((tmp_path / "spool" / "corrupt").iterdir())) == 1
+    await queue.close()
+
+
+class _Barred(Disk):
+    def open_existing(self, path: Path) -> int:
+        if path.name.startswith("barred"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return super().open_existing(path)
+
+
+async def test_a_segment_that_cannot_be_opened_keeps_no_other_back(tmp_path: Path) -> None:
+    ids = await left(tmp_path, 2)
+    (tmp_path / "spool" / "barred-0011223344556677.seg").write_bytes(b"")
+    queue = Spool(tmp_path / "spool", _Barred(), owner="queue")
+    adoption = queue.adopt()
+    assert list(adoption.items) == ids
+    assert [report.name for report in adoption.reports] == ["barred-0011223344556677.seg"]
+    assert queue.adopt().reports == ()
+    await queue.close()
+
+
+class _Full(Disk):
+    is_full = False
+
+    def write(self, fd: int, buffers: Sequence[Octets]) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(fd, buffers)
+
+
+async def test_t_q_11_an_end_that_no_journal_has_counts_when_its_message_is_taken_over_again(tmp_path: Path) -> None:
+    ids = await left(tmp_path, 2)
+    disk = _Full()
+    queue = Spool(tmp_path / "spool", disk, owner="queue")
+    queue.adopt()
+    queue.begin_attempts([(ids[0], 0)])
+    disk.is_full = True
+    queue.finish([(ids[0], 0, "relayed")])
+    disk.is_full = False
+    found = [queue_id for _ in range(PASSES_BETWEEN_MOVES + 1) for queue_id in queue.adopt().items]
+    assert found and queue.ids() == [ids[1]]
     await queue.close()
