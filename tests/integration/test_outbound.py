@@ -713,3 +713,46 @@ async def test_what_an_admin_holds_meanwhile_shares_no_failure_of_its_next_hop(t
             far.answers = {}
             await made.later(700)
             assert made.open(tried) == made.open(other) == {} and made.open(held) == {0: 0}
+
+
+@pytest.mark.parametrize("meanwhile", ["a stop", "an order", "an order just before", "a report that fails", "a failure before"])
+async def test_the_delay_notice_comes_once_whatever_happens_at_its_moment(tmp_path: Path, meanwhile: str) -> None:
+    limits = OutboundLimits(delay_notice_after_s=4_000, grace_s=0.01)
+    with peer({"RCPT": BUSY}) as far:
+        async with office(tmp_path, {"far.test": far}, limits=limits) as made:
+            item = await made.post("a@far.test")
+            for moment in (0, 400, 1000, 2500):
+                await made.later(moment - made.clock.seconds)
+            match meanwhile:
+                case "a stop":
+                    far.answers = {"RCPT": HANG}
+                    made.clock.seconds = 4_001
+                    asked = far.verbs().count("RCPT")
+                    await made.passes.run_once()
+                    await asyncio.to_thread(far.wait, lambda: far.verbs().count("RCPT") > asked)
+                    made.manager._attempts.interrupt()
+                    await made.manager.idle()
+                    far.answers = {"RCPT": BUSY}
+                case "an order" | "an order just before":
+                    made.clock.seconds = 4_001 if meanwhile == "an order" else 3_999
+                    made.spool.retry_now([(item.id, 0)])
+                    made.agenda.plan(item.id, 0)
+                    if meanwhile == "an order just before":  # and it takes a while
+
+                        def slow(_: Peer) -> bytes:
+                            made.clock.seconds = 4_100
+                            return BUSY
+
+                        far.answers = {"RCPT": slow}
+                case "a report that fails":
+                    resolve, made.directory.resolve = made.directory.resolve, _breaks  # type: ignore[method-assign]
+                    await made.later(1_600)
+                    made.directory.resolve = resolve  # type: ignore[method-assign]
+                case "a failure before":
+                    octets, made.spool.octets = made.spool.octets, _breaks  # type: ignore[method-assign]
+                    await made.later(1_600)
+                    made.spool.octets = octets  # type: ignore[method-assign]
+            for _ in range(5):
+                await made.work()
+                await made.later(4_000)
+            assert [re.findall("Action: (.*)\r", text) for _, text in made.reports()] == [["delayed"]]

@@ -20,7 +20,7 @@ from mailward.delivery.fate import Fate, local_problem, too_late, unsendable
 from mailward.delivery.lanes import Waiting
 from mailward.delivery.ports import Decisions, Hop, Rules, Standing
 from mailward.delivery.relay import Attempt, Relay
-from mailward.delivery.results import ROUTE, Batch, Results
+from mailward.delivery.results import LATE, ROUTE, Batch, Results
 from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
@@ -124,8 +124,10 @@ class Attempts:
     def _put_off(self, waiting: Waiting) -> None:
         """It may be that an attempt has begun, as far as the journal knows; and only the end of one makes another possible."""
         next_at = self._clock.now() + timedelta(seconds=FIRST_DELAY_S)
-        for index in waiting.indexes:
-            self._spool.failed_attempt(waiting.id, index, UNFORESEEN.text, next_at)
+        states = self._spool.open_recipients(waiting.id)
+        for index in set(waiting.indexes) & states.keys():
+            late = LATE if states[index].text.startswith(LATE) else ""
+            self._spool.failed_attempt(waiting.id, index, late + UNFORESEEN.text, next_at)
         _again(waiting)
 
     async def _fail(self, batch: Batch, fate: Fate) -> None:

@@ -26,6 +26,7 @@ from mailward.delivery.calls import (
 )
 from mailward.delivery.mda import Copy
 from mailward.delivery.ports import Decisions
+from mailward.delivery.results import LATE
 from mailward.delivery.selecting import Found, Selected, Selecting, status_of
 from mailward.delivery.standing import StandingOrders
 from mailward.formats.text import one_line
@@ -229,7 +230,7 @@ class QueueControl:
             reason=state.hold_reason,
             failures=state.failures,
             next_at="" if state.hold_reason else max(state.next_at, item.hold_until),
-            words=one_line(state.text, MAX_WORDS),
+            words=one_line(state.text.removeprefix(LATE), MAX_WORDS),
             via="" if rerouted is None else StandingOrder(host=rerouted.host, port=rerouted.port).via,
             notify=",".join(recipient.parameters.notify),
             original_recipient=recipient.parameters.original_recipient,

@@ -22,10 +22,14 @@ from mailward.model.ids import QueueId
 from mailward.protocol.smtp.outgoing import Result
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueueItem
-from mailward.queue.schedule import ALARM_AFTER, is_given_up, is_notice_due, relay_delay_s
+from mailward.queue.schedule import ALARM_AFTER, is_given_up, relay_delay_s
 from mailward.queue.spool import Spool
 
 ROUTE = "relay"
+LATE = "late; "
+"""In the journal the text of a failed attempt begins with it, from the delay notice on. So there is one notice, whichever attempt
+may send it, and however many are interrupted or ordered by hand. No server can say it: its name comes before its words.
+"""
 
 log = structlog.get_logger("mailward.outbound")
 
@@ -101,9 +105,9 @@ class Results:
             await self._tell_failed(batch, lost, fates, now)
             events.update({n: f"{'given up' if n in given_up else 'failed'}: {fates[n].text}" for n in lost})
         if waiting:
-            await self._tell_late(batch, waiting, fates, now)
+            knowing = await self._tell_late(batch, waiting, fates, now)
             for index in waiting:
-                events.update(self.defer(batch, [index], fates[index]))
+                events.update(self.defer(batch, [index], fates[index], is_told=index in knowing))
         for index, text in events.items():
             tell = log.info if index in accepted else log.warning
             rcpt = item.recipients[index].forward_path
@@ -154,25 +158,28 @@ class Results:
         await self._reports.tell(batch.item, "failed", {index: fates[index] for index in lost}, now)
         await self._finishing.ask([(batch.item.id, index, fates[index].text) for index in lost])
 
-    async def _tell_late(self, batch: Batch, waiting: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
+    async def _tell_late(self, batch: Batch, waiting: Sequence[int], fates: dict[int, Fate], now: datetime) -> frozenset[int]:
+        """The first failed attempt that is late enough sends the notice. Returns for whom that was done."""
         available_at = batch.item.available_at
+        if (now - available_at).total_seconds() < self._notice_after_s(batch.item):
+            return frozenset()
         states = self._spool.open_recipients(batch.item.id)
-        late = {}
-        for index in waiting:
-            state = states.get(index)
-            if state is None:
-                continue
-            due_at = datetime.fromisoformat(state.next_at) if state.next_at else None
-            if is_notice_due(now, available_at, state.failures, due_at, self._notice_after_s(batch.item)):
-                late[index] = replace(fates[index], status="4.4.7") if batch.item.by_mode == "N" else fates[index]
-        if late:
-            until = available_at + timedelta(seconds=self._give_up_after_s)
-            try:
+        late = {
+            index: replace(fates[index], status="4.4.7") if batch.item.by_mode == "N" else fates[index]
+            for index in waiting
+            if index in states and not states[index].text.startswith(LATE)
+        }
+        until = available_at + timedelta(seconds=self._give_up_after_s)
+        try:
+            if late:
                 await self._reports.tell(batch.item, "delayed", late, now, until)
-            except StorageError as error:  # the mail itself matters more
-                log.error("delay notice not sent", id=batch.item.id, problem=str(error))
-            except Exception:
-                log.exception("delay notice not sent, unforeseen", id=batch.item.id)
+        except StorageError as error:  # the mail itself matters more
+            log.error("delay notice not sent, trying again", id=batch.item.id, problem=str(error))
+            return frozenset()
+        except Exception:
+            log.exception("delay notice not sent, unforeseen", id=batch.item.id)
+            return frozenset()
+        return frozenset(late)
 
     def _notice_after_s(self, item: QueueItem) -> float:
         """When its sender hears that it is late: at the moment that he set, else as always (RFC 2852, mode N)."""
@@ -180,7 +187,9 @@ class Results:
             return self._delay_notice_after_s
         return (datetime.fromisoformat(item.deliver_by) - item.available_at).total_seconds()
 
-    def defer(self, batch: Batch, indexes: Iterable[int], fate: Fate, *, wait_s: float | None = None) -> dict[int, str]:
+    def defer(
+        self, batch: Batch, indexes: Iterable[int], fate: Fate, *, wait_s: float | None = None, is_told: bool = False
+    ) -> dict[int, str]:
         """Journal failed attempts and plan the next ones, by their number or in `wait_s`. Returns what to tell of them."""
         item, now = batch.item, self._clock.now()
         states = self._spool.open_recipients(item.id)
@@ -194,7 +203,8 @@ class Results:
                 usual_s = min(usual_s, (item.returns_at - now).total_seconds())
             delay_s = usual_s if wait_s is None else wait_s
             next_at = now + timedelta(seconds=delay_s)
-            self._spool.failed_attempt(item.id, index, fate.text, next_at)
+            is_late = is_told or states[index].text.startswith(LATE)
+            self._spool.failed_attempt(item.id, index, (LATE if is_late else "") + fate.text, next_at)
             batch.agenda.again(item.id, index, ROUTE, delay_s)
             told[index] = f"attempt {failures} failed, next after {utc_text(next_at)}: {fate.text}"
             if failures >= ALARM_AFTER and fate.is_ours:

@@ -5,7 +5,7 @@ repeated ever more slowly, and after `ALARM_AFTER` failures every further one is
 Relaying is given up after a time, but never before a few attempts were made, whatever the clock says (T-Q-07).
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 FIRST_DELAY_S = 60.0
 FIRST_RELAY_DELAY_S = 300.0
@@ -46,18 +46,6 @@ def remaining_s(now: datetime, next_at: datetime) -> float:
 def is_given_up(now: datetime, received_at: datetime, failures: int, after_s: float) -> bool:
     """Is it time to stop relaying a message, after so many failures?"""
     return failures >= LEAST_ATTEMPTS and (now - received_at).total_seconds() >= after_s
-
-
-def is_notice_due(now: datetime, received_at: datetime, failures_before: int, due_at: datetime | None, after_s: float) -> bool:
-    """Is this failed attempt the first one that is late enough for a delay notice?
-
-    due_at: for when the attempt was planned; None when it was ordered by hand, which never makes a notice. `relay_delay_s` plans
-    an attempt at the moment of the notice, so the first one that was planned for no later time is the one.
-    """
-    notice_at = received_at + timedelta(seconds=after_s)
-    if now < notice_at:
-        return False
-    return failures_before == 0 or (due_at is not None and due_at <= notice_at)
 
 
 def relay_delay_s(now: datetime, received_at: datetime, failures: int, chance: float, notice_after_s: float) -> float:
