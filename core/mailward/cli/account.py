@@ -108,7 +108,10 @@ def remove_command(
     with opened_directory(settings) as directory:
         gone = [one.address for one in directory.further_addresses() if one.account == account]
         before = _postmasters(directory)
-        directory.remove_account(account.id)
+        try:
+            directory.remove_account(account.id)
+        except DirectoryError as error:
+            fail(str(error), USAGE)
         after = _postmasters(directory)
         orphans = [one.name for one in directory.aliases() if one.address.local_part and not directory.expand(one.address)]
     folder = settings.data / "accounts" / account.id

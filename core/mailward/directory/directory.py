@@ -175,9 +175,12 @@ class Directory:
     def remove_account(self, account: AccountId) -> None:
         """Forget an account with its further addresses and everything it could log in with. Its mail is not the directory's.
 
-        Raises DirectoryError when there is none.
+        Raises DirectoryError when there is none, and while it owns a list: its reports would go to whoever posts.
         """
         with self._database.write() as connection:
+            owned = [alias.name for alias in _aliases(connection).values() if _is_owned(connection, alias, account)]
+            if owned:
+                raise DirectoryError(f"the account owns {_some(owned)}; give the list another owner, or remove it first")
             for table in ("app_password", "credential", "address"):
                 connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - names of ours
             if connection.execute("DELETE FROM account WHERE id = ?", (account,)).rowcount == 0:
@@ -187,13 +190,17 @@ class Directory:
     def remove_domain(self, name: str) -> None:
         """Serve a domain no longer; further addresses and aliases in it go.
 
-        Raises DirectoryError while it has accounts, and when it is not served.
+        Raises DirectoryError while it has accounts, while aliases of other domains lead into it, whose mail would begin to leave
+        for elsewhere, and when it is not served.
         """
         with self._database.write() as connection:
             left = connection.execute("SELECT local_part FROM account WHERE domain = ? ORDER BY number", (name,)).fetchall()
             if left:
-                which = ", ".join(f"{local_part}@{name}" for (local_part,) in left[:3]) + (" ..." if len(left) > 3 else "")
-                raise DirectoryError(f"the domain {name} still has accounts; remove them first: {which}")
+                accounts = [f"{local_part}@{name}" for (local_part,) in left]
+                raise DirectoryError(f"the domain {name} still has accounts; remove them first: {_some(accounts)}")
+            leading = [alias.name for alias in _aliases(connection).values() if _leads_into(alias, name)]
+            if leading:
+                raise DirectoryError(f"aliases lead into {name}; change or remove them first: {_some(leading)}")
             for table in ("address", "alias_target", "alias"):
                 connection.execute(f"DELETE FROM {table} WHERE domain = ?", (name,))  # noqa: S608 - names of ours
             if connection.execute("DELETE FROM domain WHERE name = ?", (name,)).rowcount == 0:
@@ -317,6 +324,19 @@ def _owner(connection: sqlite3.Connection, address: Address) -> Account | None:
         _key(address),
     ).fetchone()
     return None if row is None else Account(AccountId(row[0]), Address(row[1], row[2]))
+
+
+def _is_owned(connection: sqlite3.Connection, alias: Alias, account: AccountId) -> bool:
+    owner = None if alias.owner is None else _owner(connection, alias.owner)
+    return owner is not None and owner.id == account
+
+
+def _leads_into(alias: Alias, domain: str) -> bool:
+    return alias.address.domain != domain and any(target.domain == domain for target in alias.targets)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _aliases(connection: sqlite3.Connection) -> dict[tuple[str, str], Alias]:

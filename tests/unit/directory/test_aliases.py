@@ -160,6 +160,27 @@ def test_the_aliases_of_a_domain_go_with_it(book: Book, tmp_path: Path) -> None:
     assert book.directory.aliases() == ()
 
 
+def test_a_domain_that_aliases_of_others_lead_into_stays(book: Book) -> None:
+    book.add("x@example.com", ALICE)
+    book.add("y@example.org", "x@example.com")
+    book.add("@example.org", "@example.com")
+    with pytest.raises(DirectoryError, match=r"aliases lead into example\.com.*: @example\.org, y@example\.org"):
+        book.directory.remove_domain("example.com")
+    book.directory.remove_alias(at("y@example.org"))
+    book.directory.remove_alias(Address("", "example.org"))
+    book.directory.remove_domain("example.com")
+
+
+def test_an_account_that_owns_a_list_stays(book: Book) -> None:
+    book.add("team@example.org", BOB, owner=ALICE)
+    found = book.directory.account(at(ALICE))
+    assert found is not None
+    with pytest.raises(DirectoryError, match=r"owns team@example\.org"):
+        book.directory.remove_account(found.id)
+    book.directory.remove_alias(at("team@example.org"))
+    book.directory.remove_account(found.id)
+
+
 NAMES = [f"n{n}@x.example" for n in range(8)]
 
 
