@@ -85,23 +85,43 @@ async def test_an_order_by_hand_reaches_a_host_that_is_left_alone(tmp_path: Path
             assert len(far.taken) == 1
 
 
+def _one_only(other: Peer) -> bytes:
+    return b"421 4.7.0 too many connections\r\n" if other.open_now > 1 else b"220 mx.example.net ESMTP\r\n"
+
+
 async def test_a_host_that_refuses_more_connections_than_one_gets_all_over_that_one(tmp_path: Path) -> None:
-    """And what was to go over a refused connection waits for a second, not for the next attempt of a host that is down."""
-
-    def one_only(other: Peer) -> bytes:
-        return b"421 4.7.0 too many connections\r\n" if other.open_now > 1 else b"220 mx.example.net ESMTP\r\n"
-
-    with peer({"CONNECT": one_only}) as far:
+    """And what was to go over a refused connection has not failed: it goes first over the one that works."""
+    with peer({"CONNECT": _one_only}) as far:
         async with office(tmp_path, {"far.test": far}) as made:
-            for _ in range(30):
-                await made.post("a@far.test")
+            items = [await made.post("a@far.test") for _ in range(30)]
             await made.work()
             refused = far.connections - len({taken.connection for taken in far.taken})
             assert 1 <= refused <= 8  # ever fewer are tried, the more often one is refused
-            assert len(far.taken) >= 30 - refused
-            for _ in range(refused):
-                await made.later(2)
             assert len(far.taken) == 30 and not made.spool.ids()
+            assert all(event.startswith("relayed") for item in items for event in made.events(item))
+
+
+async def test_what_was_put_back_when_the_server_stops_is_left_to_the_next_start(tmp_path: Path) -> None:
+    with peer({"CONNECT": _one_only}) as far:
+        limits = OutboundLimits(grace_s=0.1)
+        made = Office(tmp_path, {"far.test": far}, limits=limits)
+
+        def hang_on_the_second(other: Peer) -> bytes:
+            return HANG if other.taken else OK
+
+        far.answers["MAIL"] = hang_on_the_second
+        items = [await made.post("a@far.test") for _ in range(20)]
+        await made.passes.run_once()
+        await asyncio.to_thread(far.wait, lambda: far.connections > 1)
+        await made.close()
+        far.answers = {}
+        again = Office(tmp_path, {"far.test": far})
+        again.agenda.adopt()
+        states = [state for item in items for state in again.spool.open_recipients(item.id).values()]
+        assert len(states) == 20 - len(far.taken) and all(state.begun == 0 for state in states)
+        await again.work()
+        assert len(far.taken) == 20 and not again.spool.ids()
+        await again.close()
 
 
 async def test_domains_on_one_host_share_its_connections(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ sends at most the messages under way a second time (T-Q-10), and never one that 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -36,8 +37,7 @@ from mailward.queue.spool import NotHere, Spool
 
 TOGETHER = 100
 """Batches whose common failure is noted in one go."""
-ONE_TOO_MANY_S = 1.0
-"""When a host refuses one more connection than those that work, what was to go over it waits so long for one of these."""
+INTERRUPTED = local_problem("interrupted: the server was stopped")
 UNFORESEEN = local_problem("an unforeseen failure, see the log")
 
 _WORDS: dict[Result, Literal["accepted", "temporary", "permanent"]] = {
@@ -81,14 +81,26 @@ class Attempts:
         for talk in self._talks:
             talk.cancel()
 
+    def interrupted(self, waiting: Waiting) -> None:
+        """One that was put back, and that no connection takes any more before this process ends."""
+        if waiting.item is not None:
+            batch = Batch(waiting.agenda, waiting.item, waiting.domain, waiting.indexes)
+            self._results.defer(batch, batch.indexes, INTERRUPTED, wait_s=0.0)
+
     async def make(
-        self, waiting: Waiting, hop: Hop | None, *, talking: AbstractContextManager[None], others_work: Callable[[], bool]
+        self,
+        waiting: Waiting,
+        hop: Hop | None,
+        *,
+        talking: AbstractContextManager[None],
+        others_work: Callable[[], bool],
+        put_back: Callable[[Waiting], None],
     ) -> Attempt | None:
         """What came of the attempt, journalled already; None when it was interrupted, or ended before anybody was asked.
 
         hop: a connection left by an attempt before; used or closed, but for None, which leaves it as it is. talking: entered
         while others let us wait. others_work: do other connections to this next hop work? Then it is not down when one more
-        cannot be made.
+        cannot be made: no attempt has failed, and put_back is called with what goes on over one of these.
         """
         try:
             begun = await self._beginning.ask(waiting)
@@ -100,7 +112,7 @@ class Attempts:
             return None
         batch, octets = begun
         try:
-            return await self._made(batch, octets, hop, talking, others_work)
+            return await self._made(waiting, batch, octets, hop, talking, others_work, put_back)
         except Exception:
             log.exception("relaying failed unforeseen", id=batch.item.id, domain=batch.domain)
             if hop is not None:  # nobody knows how far the last transaction over it came
@@ -139,11 +151,13 @@ class Attempts:
 
     async def _made(
         self,
+        waiting: Waiting,
         batch: Batch,
         octets: bytes | Fate,
         hop: Hop | None,
         talking: AbstractContextManager[None],
         others_work: Callable[[], bool],
+        put_back: Callable[[Waiting], None],
     ) -> Attempt | None:
         if isinstance(octets, Fate):
             await self._ended(batch, octets)
@@ -179,14 +193,16 @@ class Attempts:
             await self._ended(batch, _unruled(error))
             return None
         except asyncio.CancelledError:
-            self._results.defer(batch, batch.rest, local_problem("interrupted: the server was stopped"), wait_s=0.0)
+            self._results.defer(batch, batch.rest, INTERRUPTED, wait_s=0.0)
             return None
         finally:
             self._talks.discard(talk)
         try:
             fates = _by_index(paths, attempt.fates)
             if attempt.is_domain_down and others_work():
-                self._results.defer(batch, fates, next(iter(fates.values())), wait_s=ONE_TOO_MANY_S)
+                left = tuple(index for index, fate in fates.items() if fate.result is Result.TEMPORARY)
+                await self._results.end(batch, {index: fate for index, fate in fates.items() if index not in left})
+                put_back(replace(waiting, indexes=left, item=batch.item, is_begun=True))
             else:
                 await self._results.end(batch, fates)
             self._tell(_told(relaying, self._clock.now(), attempt))
@@ -242,11 +258,16 @@ class Attempts:
         """None for what is held, dropped or under way meanwhile."""
         items = self._items(some)
         allowed = self._spool.begin_attempts(
-            [(item.id, index) for item, waiting in zip(items, some, strict=True) if item for index in waiting.indexes]
+            [
+                (item.id, index)
+                for item, waiting in zip(items, some, strict=True)
+                if item and not waiting.is_begun
+                for index in waiting.indexes
+            ]
         )
         batches: list[Batch | None] = []
         for item, waiting in zip(items, some, strict=True):
-            begun = tuple(index for index in waiting.indexes if (waiting.id, index) in allowed)
+            begun = tuple(index for index in waiting.indexes if waiting.is_begun or (waiting.id, index) in allowed)
             batches.append(Batch(waiting.agenda, item, waiting.domain, begun) if item and begun else None)
         return batches
 

@@ -8,7 +8,7 @@ take none from the living (T-Q-15, T-Q-16).
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -36,7 +36,8 @@ T = TypeVar("T")
 class Waiting:
     """Recipients of one message that travel together: one domain, the same edits and reverse-path.
 
-    item: None while so many wait that their items stay on the disk.
+    item: None while so many wait that their items stay on the disk. is_begun: its attempt has, as the journal knows, and goes on
+    over another connection.
     """
 
     agenda: Agenda
@@ -45,6 +46,7 @@ class Waiting:
     indexes: tuple[int, ...]
     turn: Turn
     item: QueueItem | None = None
+    is_begun: bool = False
 
 
 class _Turns(Generic[T]):
@@ -64,6 +66,14 @@ class _Turns(Generic[T]):
 
     def add(self, turn: Turn, one: T) -> None:
         self._levels.setdefault(turn[0], OrderedDict()).setdefault(turn[1], deque()).append(one)
+
+    def put_back(self, turn: Turn, one: T) -> None:
+        """It is the next of its priority."""
+        self._levels.setdefault(turn[0], OrderedDict()).setdefault(turn[1], deque()).appendleft(one)
+        self.prefer(turn)
+
+    def __iter__(self) -> Iterator[T]:
+        return (one for senders in self._levels.values() for queue in senders.values() for one in queue)
 
     def take(self) -> tuple[Turn, T]:
         """Only while there is something."""
@@ -154,6 +164,16 @@ class Lanes:
         lane.waiting.add(waiting.turn, waiting)
         lane.count += 1
         self._line_up(lane, [waiting.turn])
+
+    def put_back(self, lane: Lane, waiting: Waiting) -> None:
+        """Its connection was one too many: it is the first to go over another one of this lane."""
+        lane.waiting.put_back(waiting.turn, waiting)
+        lane.count += 1
+        self._line_up(lane, [waiting.turn])
+
+    def begun(self) -> list[Waiting]:
+        """What was put back and waits still."""
+        return [waiting for lane in self._lanes.values() for waiting in lane.waiting if waiting.is_begun]
 
     def next(self, *, doubtful: bool) -> Lane | None:
         """A lane that gets a connection more, of those in doubt or of the others; None when none wants it. It ends by `ended`."""

@@ -192,6 +192,8 @@ class OutboundManager:
             self._attempts.interrupt()
             if late:
                 await asyncio.wait(late)
+        for waiting in self._lanes.begun():
+            self._attempts.interrupted(waiting)
 
     # From the agenda into the lanes
 
@@ -231,6 +233,15 @@ class OutboundManager:
         self._batches += 1
         waiting = Waiting(arrival.agenda, arrival.item.id, arrival.domain, arrival.indexes, arrival.turn, item)
         self._lanes.add(key, waiting, alone=key == SUSPECTS)
+        self._wake(key)
+
+    def _put_back(self, lane: Lane, waiting: Waiting) -> None:
+        self._batches += 1
+        self._lanes.put_back(lane, waiting)
+        self._wake(lane.key)
+
+    def _wake(self, key: Key) -> None:
+        """One of the connections that are kept for the next message has it now."""
         for idle in self._idle.get(key, ()):
             if not idle.done():
                 idle.set_result(None)
@@ -312,7 +323,11 @@ class OutboundManager:
         """Returns the connection when it can take another message."""
         lane = worker.lane
         attempt = await self._attempts.make(
-            waiting, hop, talking=self._patience(worker), others_work=lambda: lane.working > worker.works
+            waiting,
+            hop,
+            talking=self._patience(worker),
+            others_work=lambda: lane.working > worker.works,
+            put_back=partial(self._put_back, lane),
         )
         left = hop if attempt is None else attempt.hop
         if left is not None and left.is_usable:

@@ -93,6 +93,8 @@ class Results:
         now = self._clock.now()
         item = batch.item
         fates = {index: fate for index, fate in fates.items() if index not in batch.accepted}
+        if not fates:
+            return
         of = {result: [n for n, fate in fates.items() if fate.result is result] for result in Result}
         accepted = of[Result.ACCEPTED]
         await self._take(batch, {index: fates[index] for index in accepted}, now)
