@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailward.delivery import outbound
-from mailward.delivery.outbound import OutboundLimits
+from mailward.delivery.outbound import Kind, OutboundLimits
 from mailward.model.tls import TlsLevel
 from mailward.net.connect import SmtpConnector
 from mailward.net.tls import verifying_context
@@ -256,3 +257,35 @@ async def test_a_stop_ends_lookups_and_leaves_their_mail_in_the_spool(tmp_path: 
         await again.work()
         assert len(far.taken) == 1 and again.open(item) == {}
         await again.close()
+
+
+async def test_t_q_16_servers_that_were_silent_and_answer_all_at_once_get_no_more_connections_than_others(tmp_path: Path) -> None:
+    limits = OutboundLimits(connections=2, connections_per_domain=1, patience_s=0.01)
+    answer = threading.Event()
+
+    def late(_: Peer) -> bytes:
+        answer.wait(30)
+        return OK
+
+    with contextlib.ExitStack() as stack:
+        slow = {f"slow{n}.test": stack.enter_context(peer({"MAIL": late}, address=f"127.0.1.{n + 1}")) for n in range(10)}
+        async with office(tmp_path, slow, limits=limits) as made:
+            for domain in slow:
+                for _ in range(5):
+                    await made.post(f"a@{domain}")
+            most, start = 0, made.manager._start
+
+            def count() -> None:
+                nonlocal most
+                most = max(most, made.manager._open[Kind.ANSWERING])
+                start()
+
+            made.manager._start = count  # type: ignore[method-assign]
+            await made.passes.run_once()
+            for far in slow.values():
+                await asyncio.to_thread(far.wait, lambda far=far: "MAIL" in far.verbs())  # type: ignore[misc]
+            answer.set()
+            async with asyncio.timeout(30):
+                await made.manager.idle()
+            assert most == 2 and not made.spool.ids()
+            assert all(len(far.taken) == 5 for far in slow.values())

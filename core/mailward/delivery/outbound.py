@@ -291,6 +291,8 @@ class OutboundManager:
             hop = await self._attempt(worker, waiting, hop)
             if hop is None and worker.lane.workers > worker.lane.allowed:
                 break
+            if worker.kind in (Kind.SILENT, Kind.IDLE):  # it answers now, and there is no place for it among those that do
+                break
             if count >= self._limits.turn and self._is_wanted(worker):
                 break
         if hop is not None:
@@ -310,9 +312,9 @@ class OutboundManager:
         kept.discard(idle)
         if not kept:
             self._idle.pop(lane.key, None)
-        waiting = None if self._stopping else lane.take()
+        is_possible = self._recount(worker, Kind.ANSWERING) and not self._stopping
+        waiting = lane.take() if is_possible else None
         self._lanes.resumed(lane)
-        self._recount(worker, Kind.ANSWERING)
         return waiting
 
     def _is_wanted(self, worker: _Worker) -> bool:
@@ -365,13 +367,17 @@ class OutboundManager:
             patience.cancel()
             self._recount(worker, Kind.ANSWERING)
 
-    def _recount(self, worker: _Worker, kind: Kind) -> None:
-        if worker.kind is kind or (kind is not Kind.ANSWERING and self._open[kind] >= self._most[kind]):
-            return
+    def _recount(self, worker: _Worker, kind: Kind) -> bool:
+        """False when there are enough of this kind."""
+        if worker.kind is kind:
+            return True
+        if self._open[kind] >= self._most[kind]:
+            return False
         self._open[worker.kind] -= 1
         self._open[kind] += 1
         worker.kind = kind
         self._start()
+        return True
 
 
 @dataclass(frozen=True, slots=True)
