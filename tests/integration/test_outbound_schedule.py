@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -14,6 +15,7 @@ from mailward.delivery.outbound import Kind, OutboundLimits
 from mailward.model.tls import TlsLevel
 from mailward.net.connect import SmtpConnector
 from mailward.net.tls import verifying_context
+from mailward.queue.item import QueueItem
 from support.relaying import SHORT, Office
 from support.silence import black_hole
 from support.smtp_peer import HANG, OK, Peer, peer
@@ -289,3 +291,27 @@ async def test_t_q_16_servers_that_were_silent_and_answer_all_at_once_get_no_mor
                 await made.manager.idle()
             assert most == 2 and not made.spool.ids()
             assert all(len(far.taken) == 5 for far in slow.values())
+
+
+async def test_t_q_17_while_next_hops_are_looked_up_the_items_of_a_long_queue_stay_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "MOST_ITEMS", 5)
+    found = asyncio.Event()
+    with peer() as far:
+        async with office(tmp_path, {"*": far}) as made:
+            next_hop = made.relay.next_hop
+
+            async def slow(*way: object) -> object:
+                await found.wait()
+                return await next_hop(*way)  # type: ignore[arg-type]
+
+            made.relay.next_hop = slow  # type: ignore[method-assign, assignment]
+            ids = {(await made.post(f"a@domain{n}.test")).id for n in range(30)}
+            for _ in range(2):  # the second one finds nothing, and nothing is left of what the first one has read
+                await made.passes.run_once()
+            gc.collect()
+            assert sum(isinstance(one, QueueItem) and one.id in ids for one in gc.get_objects()) <= 5
+            found.set()
+            await made.manager.idle()
+            assert len(far.taken) == 30

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -127,7 +128,7 @@ class OutboundManager:
         )
         self._attempts = Attempts(spool, relay, rules, results, decisions, standing, clock, attempted)
         self._lanes = Lanes(self._limits.connections_per_domain, monotonic_s, chance)
-        self._batches = 0  # in the lanes
+        self._batches = 0  # in the lanes, or on their way there
         # By domain, or what an order sends elsewhere, while the next hop is looked up.
         self._unsorted: dict[tuple[str, StaticHop | None], list[_Arrival]] = {}
         self._few_lookups = asyncio.Semaphore(LOOKUPS)
@@ -147,9 +148,10 @@ class OutboundManager:
         """Begin what is due."""
         due = await asyncio.to_thread(self._take, agenda)
         for batch in _batches([one for one in due if not one.is_suspect], self._limits.recipients):
-            self._sort(_Arrival(agenda, batch))
+            way = (_domain(batch[0]), self._standing.route(batch[0].item, _domain(batch[0])))
+            self._sort(way, self._arrival(agenda, batch))
         for batch in _batches([one for one in due if one.is_suspect], 1):
-            self._put(SUSPECTS, _Arrival(agenda, batch))
+            self._put(SUSPECTS, self._arrival(agenda, batch))
         self._start()
 
     def _take(self, agenda: Agenda) -> list[Due]:
@@ -197,9 +199,17 @@ class OutboundManager:
 
     # From the agenda into the lanes
 
-    def _sort(self, arrival: "_Arrival") -> None:
+    def _arrival(self, agenda: Agenda, due: Sequence[Due]) -> "_Arrival":
+        """Of so many that wait, for their turn or for a look-up, the items stay on the disk."""
+        item = due[0].item
+        indexes = tuple(one.index for one in due)
+        kept = item if self._batches < MOST_ITEMS else None
+        self._batches += 1
+        waiting = Waiting(agenda, item.id, _domain(due[0]), indexes, _turn(item), kept)
+        return _Arrival(waiting, any(one.is_ordered for one in due), item.returns_at)
+
+    def _sort(self, way: tuple[str, StaticHop | None], arrival: "_Arrival") -> None:
         """Into the lane of its next hop, once that is known."""
-        way = (arrival.domain, self._standing.route(arrival.item, arrival.domain))
         others = self._unsorted.get(way)
         if others is not None:
             others.append(arrival)
@@ -224,14 +234,13 @@ class OutboundManager:
         """Into a lane, or back into the agenda while the next hop is left alone."""
         if arrival.is_ordered:
             self._lanes.forgive(key)
-        rest_s = 0.0 if self._is_over(arrival.item) else self._lanes.rest_s(key)
+        waiting = arrival.waiting
+        rest_s = 0.0 if self._is_over(arrival) else self._lanes.rest_s(key)
         if rest_s:
-            for index in arrival.indexes:
-                arrival.agenda.again(arrival.item.id, index, ROUTE, rest_s)
+            self._batches -= 1
+            for index in waiting.indexes:
+                waiting.agenda.again(waiting.id, index, ROUTE, rest_s)
             return
-        item = arrival.item if self._batches < MOST_ITEMS else None
-        self._batches += 1
-        waiting = Waiting(arrival.agenda, arrival.item.id, arrival.domain, arrival.indexes, arrival.turn, item)
         self._lanes.add(key, waiting, alone=key == SUSPECTS)
         self._wake(key)
 
@@ -247,9 +256,9 @@ class OutboundManager:
                 idle.set_result(None)
                 break
 
-    def _is_over(self, item: QueueItem) -> bool:
+    def _is_over(self, arrival: "_Arrival") -> bool:
         """Is it to go back to its sender, for which nobody needs to be reached?"""
-        return item.returns_at is not None and self._clock.now() >= item.returns_at
+        return arrival.returns_at is not None and self._clock.now() >= arrival.returns_at
 
     # Connections
 
@@ -382,31 +391,16 @@ class OutboundManager:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """Recipients that are due and travel together."""
+    """What is due and travels together. is_ordered: one of them, by hand. returns_at: as in its item."""
 
-    agenda: Agenda
-    due: Sequence[Due]
+    waiting: Waiting
+    is_ordered: bool
+    returns_at: datetime | None
 
-    @property
-    def item(self) -> QueueItem:
-        return self.due[0].item
 
-    @property
-    def domain(self) -> str:
-        return _domain(self.due[0])
-
-    @property
-    def indexes(self) -> tuple[int, ...]:
-        return tuple(one.index for one in self.due)
-
-    @property
-    def turn(self) -> Turn:
-        """Each user for themselves; so do all reports together, and all mail from outside."""
-        return self.item.priority, self.item.user or self.item.origin
-
-    @property
-    def is_ordered(self) -> bool:
-        return any(one.is_ordered for one in self.due)
+def _turn(item: QueueItem) -> Turn:
+    """Each user for themselves; so do all reports together, and all mail from outside."""
+    return item.priority, item.user or item.origin
 
 
 def _domain(due: Due) -> str:
