@@ -730,7 +730,8 @@ async def test_the_delay_notice_comes_once_whatever_happens_at_its_moment(tmp_pa
                     asked = far.verbs().count("RCPT")
                     await made.passes.run_once()
                     await asyncio.to_thread(far.wait, lambda: far.verbs().count("RCPT") > asked)
-                    made.manager._attempts.interrupt()
+                    for talk in made.manager._attempts._talks:
+                        talk.cancel()
                     await made.manager.idle()
                     far.answers = {"RCPT": BUSY}
                 case "an order" | "an order just before":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.delivery import outbound
+from mailward.delivery import attempts, outbound
 from mailward.delivery.outbound import Kind, OutboundLimits
 from mailward.model.tls import TlsLevel
 from mailward.net.connect import SmtpConnector
@@ -20,6 +20,7 @@ from support.relaying import SHORT, Office
 from support.silence import black_hole
 from support.smtp_peer import HANG, OK, Peer, peer
 from support.smtp_service import throw_away_certificate
+from support.spooling import flush
 
 
 class Place:
@@ -315,3 +316,50 @@ async def test_t_q_17_while_next_hops_are_looked_up_the_items_of_a_long_queue_st
             found.set()
             await made.manager.idle()
             assert len(far.taken) == 30
+
+
+async def test_t_q_17_large_messages_are_in_memory_as_far_as_there_is_room_and_keep_no_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "ROOM_OCTETS", 25_000)
+    monkeypatch.setattr(attempts, "SMALL_OCTETS", 1_000)
+    large = b"Subject: large\r\n\r\n" + b"x" * 10_000 + b"\r\n"
+    limits = OutboundLimits(connections=3, patience_s=0.01, grace_s=0.01)
+    answer = threading.Event()
+
+    def late(_: Peer) -> bytes:
+        answer.wait(30)
+        return OK
+
+    with contextlib.ExitStack() as stack:
+        slow = {f"slow{n}.test": stack.enter_context(peer({"MAIL": late}, address=f"127.0.1.{n + 1}")) for n in range(8)}
+        good = stack.enter_context(peer())
+        async with office(tmp_path, {**slow, "*": good}, limits=limits) as made:
+            items = [await made.post(f"a@{domain}", octets=large) for domain in slow]
+            await made.passes.run_once()
+            small = [await made.post(f"a@good{n}.test") for n in range(5)]
+            await made.passes.run_once()
+            await asyncio.to_thread(good.wait_for, 5)
+            assert sum(item.size_octets for item in small) < 1_000
+            states = [made.spool.open_recipients(item.id)[0] for item in items]
+            assert sum(not state.waiting for state in states) == 2
+            answer.set()
+            async with asyncio.timeout(30):
+                await made.manager.idle()
+            assert all(len(far.taken) == 1 for far in slow.values())
+            assert not made.spool.ids()
+
+
+async def test_what_waits_for_room_when_the_server_stops_is_left_to_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "ROOM_OCTETS", 10)
+    monkeypatch.setattr(attempts, "SMALL_OCTETS", 0)
+    with peer({"MAIL": HANG}) as one, peer({"MAIL": HANG}) as other:
+        async with office(tmp_path, {"one.test": one, "other.test": other}, limits=OutboundLimits(grace_s=0.01)) as made:
+            items = [await made.post("a@one.test"), await made.post("a@other.test")]
+            await made.passes.run_once()
+            await asyncio.to_thread(one.wait, lambda: "MAIL" in one.verbs())
+            await made.manager.stop()
+            flush(made.spool)
+            assert [made.open(item) for item in items] == [{0: 1}, {0: 0}] and not other.lines

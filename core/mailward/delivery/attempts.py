@@ -5,6 +5,7 @@ sends at most the messages under way a second time (T-Q-10), and never one that 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from mailward.delivery.lanes import Waiting
 from mailward.delivery.ports import Decisions, Hop, Rules, Standing
 from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import LATE, ROUTE, Batch, Results
+from mailward.delivery.room import Room
 from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
@@ -35,6 +37,9 @@ from mailward.queue.item import QueueItem
 from mailward.queue.schedule import FIRST_DELAY_S
 from mailward.queue.spool import NotHere, Spool
 
+ROOM_OCTETS = 256 << 20
+SMALL_OCTETS = 256 << 10
+"""Of larger messages so many octets are under way at once, however many connections there are; smaller ones always."""
 TOGETHER = 100
 """Batches whose common failure is noted in one go."""
 INTERRUPTED = local_problem("interrupted: the server was stopped")
@@ -75,15 +80,18 @@ class Attempts:
         self._attempted = attempted
         self._beginning = Together(self._begin)
         self._talks: set[asyncio.Task[Attempt]] = set()
+        self._room = Room(ROOM_OCTETS, SMALL_OCTETS)
+        self._ending = False
 
     def interrupt(self) -> None:
         """End those under way; what is in them is tried again after the next start."""
+        self._ending = True
         for talk in self._talks:
             talk.cancel()
 
     def interrupted(self, waiting: Waiting) -> None:
-        """One that was put back, and that no connection takes any more before this process ends."""
-        if waiting.item is not None:
+        """One that no connection takes any more before this process ends. Only what has begun must be told so."""
+        if waiting.is_begun and waiting.item is not None:
             batch = Batch(waiting.agenda, waiting.item, waiting.domain, waiting.indexes)
             self._results.defer(batch, batch.indexes, INTERRUPTED, wait_s=0.0)
 
@@ -92,16 +100,32 @@ class Attempts:
         waiting: Waiting,
         hop: Hop | None,
         *,
-        talking: AbstractContextManager[None],
+        patience: Callable[[], AbstractContextManager[None]],
         others_work: Callable[[], bool],
         put_back: Callable[[Waiting], None],
     ) -> Attempt | None:
         """What came of the attempt, journalled already; None when it was interrupted, or ended before anybody was asked.
 
-        hop: a connection left by an attempt before; used or closed, but for None, which leaves it as it is. talking: entered
+        hop: a connection left by an attempt before; used or closed, but for None, which leaves it as it is. patience: entered
         while others let us wait. others_work: do other connections to this next hop work? Then it is not down when one more
         cannot be made: no attempt has failed, and put_back is called with what goes on over one of these.
         """
+        async with contextlib.AsyncExitStack() as room:
+            with patience():
+                await room.enter_async_context(self._room.of(waiting.octets))
+            if self._ending:
+                self.interrupted(waiting)
+                return None
+            return await self._make(waiting, hop, patience, others_work, put_back)
+
+    async def _make(
+        self,
+        waiting: Waiting,
+        hop: Hop | None,
+        patience: Callable[[], AbstractContextManager[None]],
+        others_work: Callable[[], bool],
+        put_back: Callable[[Waiting], None],
+    ) -> Attempt | None:
         try:
             begun = await self._beginning.ask(waiting)
         except Exception:
@@ -112,7 +136,7 @@ class Attempts:
             return None
         batch, octets = begun
         try:
-            return await self._made(waiting, batch, octets, hop, talking, others_work, put_back)
+            return await self._made(waiting, batch, octets, hop, patience, others_work, put_back)
         except Exception:
             log.exception("relaying failed unforeseen", id=batch.item.id, domain=batch.domain)
             if hop is not None:  # nobody knows how far the last transaction over it came
@@ -155,7 +179,7 @@ class Attempts:
         batch: Batch,
         octets: bytes | Fate,
         hop: Hop | None,
-        talking: AbstractContextManager[None],
+        patience: Callable[[], AbstractContextManager[None]],
         others_work: Callable[[], bool],
         put_back: Callable[[Waiting], None],
     ) -> Attempt | None:
@@ -187,7 +211,7 @@ class Attempts:
         talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirements, taken, hop, via))
         self._talks.add(talk)
         try:
-            with talking:
+            with patience():
                 attempt = await talk
         except HooksUnavailable as error:
             await self._ended(batch, _unruled(error))

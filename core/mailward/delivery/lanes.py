@@ -36,8 +36,8 @@ T = TypeVar("T")
 class Waiting:
     """Recipients of one message that travel together: one domain, the same edits and reverse-path.
 
-    item: None while so many wait that their items stay on the disk. is_begun: its attempt has, as the journal knows, and goes on
-    over another connection.
+    octets: of the message. item: None while so many wait that their items stay on the disk. is_begun: its attempt has, as the
+    journal knows, and goes on over another connection.
     """
 
     agenda: Agenda
@@ -45,6 +45,7 @@ class Waiting:
     domain: str
     indexes: tuple[int, ...]
     turn: Turn
+    octets: int = 0
     item: QueueItem | None = None
     is_begun: bool = False
 

@@ -205,7 +205,7 @@ class OutboundManager:
         indexes = tuple(one.index for one in due)
         kept = item if self._batches < MOST_ITEMS else None
         self._batches += 1
-        waiting = Waiting(agenda, item.id, _domain(due[0]), indexes, _turn(item), kept)
+        waiting = Waiting(agenda, item.id, _domain(due[0]), indexes, _turn(item), item.size_octets, kept)
         return _Arrival(waiting, any(one.is_ordered for one in due), item.returns_at)
 
     def _sort(self, way: tuple[str, StaticHop | None], arrival: "_Arrival") -> None:
@@ -336,7 +336,7 @@ class OutboundManager:
         attempt = await self._attempts.make(
             waiting,
             hop,
-            talking=self._patience(worker),
+            patience=partial(self._patience, worker),
             others_work=lambda: lane.working > worker.works,
             put_back=partial(self._put_back, lane),
         )
@@ -365,7 +365,7 @@ class OutboundManager:
 
     @contextlib.contextmanager
     def _patience(self, worker: _Worker) -> Iterator[None]:
-        """While its server lets us wait for long, a connection is not counted among those that answer."""
+        """While its server lets us wait for long, or there is no room, a connection is not counted among those that answer."""
         if worker.kind is not Kind.ANSWERING:
             yield
             return
