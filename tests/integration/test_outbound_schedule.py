@@ -363,3 +363,20 @@ async def test_what_waits_for_room_when_the_server_stops_is_left_to_the_next_sta
             await made.manager.stop()
             flush(made.spool)
             assert [made.open(item) for item in items] == [{0: 1}, {0: 0}] and not other.lines
+
+
+async def test_t_q_16_a_domain_that_led_elsewhere_a_moment_ago_takes_nobody_down_with_it(tmp_path: Path) -> None:
+    """Its MX named somebody else's host, so its mail stands in that host's lane; now it names one that refuses connections."""
+    with peer() as far:
+        async with office(tmp_path, {"far.test": far, "evil.test": Place("127.0.9.9", 1)}) as made:
+            found = made.relay.next_hop
+
+            async def stale(domain: str, via: object = None) -> object:
+                return await found("far.test" if domain == "evil.test" else domain)
+
+            made.relay.next_hop = stale  # type: ignore[method-assign, assignment]
+            evil = await made.post("a@evil.test")
+            good = [await made.post("a@far.test") for _ in range(5)]
+            await made.work()
+            assert len(far.taken) == 5 and all(made.open(item) == {} for item in good)
+            assert made.open(evil) == {0: 1}

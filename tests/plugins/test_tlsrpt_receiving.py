@@ -30,7 +30,7 @@ from mailward.testing import FakeClock, MemoryKeyValue
 from mailward_plugins.dkim.settings import DkimFacts
 from mailward_plugins.tlsrpt import collect_commands, collect_dns_records, inspect_message
 from mailward_plugins.tlsrpt.reading import MAX_FAILURES, MAX_OCTETS, Unreadable, read, read_part, report_part
-from mailward_plugins.tlsrpt.received import MOST_A_DAY, MOST_OCTETS, Kept, keep, reports
+from mailward_plugins.tlsrpt.received import MOST_A_DAY, MOST_OCTETS, MOST_OF_ONE, Kept, keep, reports
 from mailward_plugins.tlsrpt.record import parse_record
 from mailward_plugins.tlsrpt.report import mail
 from mailward_plugins.tlsrpt.settings import TlsrptFacts, TlsrptSettings
@@ -208,9 +208,18 @@ async def test_a_report_that_comes_twice_is_kept_once_and_read_back_as_it_was() 
 
 async def test_t_dmarc_10_a_flood_of_reports_about_a_day_is_bounded() -> None:
     kv = MemoryKeyValue()
-    answers = [await keep(kv, kept(number), AT, YEAR) for number in range(MOST_A_DAY + 5)]
-    assert [answer for answer in answers if answer] == [f"{MOST_A_DAY} reports about its day are kept already"] * 5
+    answers = [
+        await keep(kv, replace(kept(number), submitter=f"s{number}.example"), AT, YEAR) for number in range(MOST_A_DAY + 5)
+    ]
+    assert [answer.split(",")[0] for answer in answers if answer] == [f"{MOST_A_DAY} reports about its day"] * 5
     assert len(await all_kept(kv)) == MOST_A_DAY
+
+
+async def test_t_tls_24_who_sends_many_reports_shuts_nobody_out() -> None:
+    kv = MemoryKeyValue()
+    answers = [await keep(kv, replace(kept(n), submitter=f"s{n}.evil.example"), AT, YEAR) for n in range(MOST_OF_ONE + 5)]
+    assert [answer for answer in answers if answer] == [f"{MOST_OF_ONE} reports about its day came from evil.example already"] * 5
+    assert await keep(kv, kept(), AT, YEAR) == ""
 
 
 async def test_reports_about_days_far_away_are_not_kept_and_old_ones_go() -> None:

@@ -352,8 +352,8 @@ class OutboundManager:
             await left.close()
         lane.working -= worker.works
         worker.works = False
-        if attempt is None or lane.key == SUSPECTS:
-            return None
+        if attempt is None or lane.key == SUSPECTS or attempt.next_hop not in (None, lane.key):
+            return None  # DNS says something else of its domain by now, which is no word about the others in this lane
         if attempt.is_domain_down and not lane.working:
             (fate, *_) = attempt.fates.values()
             sharing = self._lanes.down(lane)

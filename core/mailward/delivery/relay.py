@@ -33,12 +33,14 @@ MOST_TRANSACTIONS = 2
 @dataclass(slots=True)
 class Attempt:
     """fates: by forward-path. hop: the connection, when it can take another message. is_domain_down: no host could be talked to
-    at all, so that other mail for the domain need not find that out again. sessions: the connections that were tried.
+    at all, so that other mail for the domain need not find that out again. next_hop: where the domain's mail went now, as
+    `Relay.next_hop` says it; None when that was not looked up. sessions: the connections that were tried.
     """
 
     fates: dict[ForwardPath, Fate] = field(default_factory=dict)
     hop: Hop | None = None
     is_domain_down: bool = False
+    next_hop: Hashable = None
     sessions: list[TlsSession] = field(default_factory=list)
 
 
@@ -60,12 +62,7 @@ class Relay:
 
     async def next_hop(self, domain: str, via: StaticHop | None = None) -> Hashable:
         """What tells the hosts of a domain from others': the same for all domains that are served at the same addresses."""
-        route = await self._router.find(domain, via)
-        return (
-            (domain, via)
-            if isinstance(route, NoRoute)
-            else frozenset((target.address, target.port, target.static) for target in route)
-        )
+        return _next_hop(domain, via, await self._router.find(domain, via))
 
     async def attempt(
         self,
@@ -92,6 +89,7 @@ class Relay:
             await hop.close()
             attempt.hop = None
         route = await self._router.find(domain, via)
+        attempt.next_hop = _next_hop(domain, via, route)
         if isinstance(route, NoRoute):
             result = Result.PERMANENT if route.permanent else Result.TEMPORARY
             _tell_all(attempt, mail, result, route.reply)
@@ -111,7 +109,10 @@ class Relay:
             if isinstance(route, NoRoute) or hop.target not in route:
                 return False
         protection = await _protection(hop.target, mail, requirements)
-        return (is_own or protection.floor.level is not TlsLevel.VERIFIED) and _is_fit(hop, mail, protection)
+        floor = protection.floor
+        if floor.is_barred or (floor.tlsa and floor.tlsa != hop.requirement.tlsa):
+            return False
+        return (is_own or floor.level is not TlsLevel.VERIFIED) and _is_fit(hop, mail, protection)
 
     async def _try_hosts(
         self,
@@ -182,6 +183,12 @@ class Relay:
         if requirement.is_barred:
             raise HostFailed(HostFault.TLS, requirement.why, result=requirement.problem)
         return await self._connector.connect(target, domain, requirement)
+
+
+def _next_hop(domain: str, via: StaticHop | None, route: Sequence[Target] | NoRoute) -> Hashable:
+    if isinstance(route, NoRoute):
+        return (domain, via)
+    return frozenset((target.address, target.port, target.static) for target in route)
 
 
 async def _protection(target: Target, mail: OutgoingMail, requirements: Requirements) -> Protection:

@@ -4,6 +4,7 @@
 it may not lead to this server itself, nor into a network that is not public unless the admin named that.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from mailward.model.tls import TlsLevel, TlsRequirement
 MOST_HOSTS = 10
 MOST_TARGETS = 10
 """How many hosts are looked up, and how many addresses tried, in one attempt (T-RELAY-17)."""
+
+HOSTS_S = 10.0
+"""How long is waited for the addresses of all hosts together, so that nobody's name servers hold up other mail."""
 
 NULL_MX = reply(556, "5.1.10", "The domain does not accept mail (null MX)")
 NO_SUCH_DOMAIN = reply(550, "5.1.2", "The domain does not exist in DNS, or has neither MX nor address records")
@@ -178,15 +182,20 @@ class Router:
         targets: list[Target] = []
         refused = False
         failure: DnsTemporaryError | None = None
+        deadline = asyncio.get_running_loop().time() + HOSTS_S
         own = next((record.preference for record in records if record.host == self._hostname), None)
         for record in records:
             if (own is not None and record.preference >= own) or len(targets) >= MOST_TARGETS:
                 break
             try:
-                addresses = await self._addresses(record.host)
+                async with asyncio.timeout_at(deadline):
+                    addresses = await self._addresses(record.host)
             except DnsTemporaryError as error:
                 failure = error
                 continue
+            except TimeoutError:
+                failure = DnsTemporaryError(f"the addresses of its hosts take longer than {HOSTS_S:g} s")
+                break
             if any(self._is_ours(address) for address in addresses):
                 own = record.preference
                 targets = [target for target in targets if _preference(records, target) < own]
@@ -210,11 +219,14 @@ class Router:
             return []
         failure: DnsTemporaryError | None = None
         kinds: list[Sequence[str]] = []
-        for kind in ("AAAA", "A"):
-            try:
-                kinds.append((await self._resolver.resolve(host, kind)).records)
-            except DnsTemporaryError as error:
-                failure = error
+        both = (self._resolver.resolve(host, "AAAA"), self._resolver.resolve(host, "A"))
+        for answer in await asyncio.gather(*both, return_exceptions=True):
+            if isinstance(answer, DnsTemporaryError):
+                failure = answer
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                kinds.append(answer.records)
         found = [records[place] for place in range(max(map(len, kinds), default=0)) for records in kinds if place < len(records)]
         if not found and failure is not None:
             raise failure

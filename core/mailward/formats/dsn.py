@@ -6,11 +6,13 @@ internationalized address, which goes by SMTPUTF8 or not at all, has addresses a
 """
 
 import binascii
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from itertools import count
 from typing import Literal
 
 from mailward.formats.header import header_end, split_header
@@ -85,9 +87,7 @@ class DeliveryReport:
         """The whole message, CRLF line ends, no line above 998 octets."""
         original = _whole_part(self.original) if self.is_full else _header_part(self.original)
         parts = [_text_part(self.text), self._status_part(), original]
-        boundary = "=_report"
-        while any(boundary.encode("ascii") in part for part in parts):
-            boundary += "_"
+        boundary = next(one for one in _boundaries(self.message_id) if not any(one.encode("ascii") in part for part in parts))
         delimiter = f"--{boundary}\r\n".encode("ascii")
         body = b"".join(delimiter + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode("ascii")
         return self._header(boundary) + b"\r\n" + body
@@ -189,6 +189,12 @@ def _header_part(original: bytes) -> bytes:
     if octets and not octets.endswith(b"\r\n"):
         octets += b"\r\n"
     return _encoded("message/global-headers" if _is_utf8_beyond_ascii(octets) else "text/rfc822-headers", octets)
+
+
+def _boundaries(message_id: str) -> Iterator[str]:
+    """Made from what no writer of the returned message could know, so the first one will do (RFC 2046 section 5.1.1)."""
+    for number in count():
+        yield f"=_{hashlib.sha256(f'{number} {message_id}'.encode()).hexdigest()[:32]}"
 
 
 def _whole_part(original: bytes) -> bytes:

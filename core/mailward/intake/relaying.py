@@ -101,13 +101,19 @@ class RelayGuard:
         return Destination(forward_path, facts, tuple(self._end(way, asked.domain, reverse_path) for way in ways))
 
     def _returning(self, forward_path: ForwardPath, reverse_path: ReversePath) -> Destination | CoreRefusal:
-        """A report about mail that was forwarded, on its way to the sender."""
-        original = self._srs.original(forward_path.address)
-        ways = () if original is None else self._directory.expand(original)
-        if not ways:
-            return UNKNOWN_MAILBOX
+        """A report about mail that was forwarded, on its way to the sender.
+
+        Whether the address is one that we made, nobody learns who sends no report. Senders of ours are never rewritten, so none
+        is meant: whoever splits the parts of an address of his elsewhere gains nobody's mailbox here.
+        """
         if not reverse_path.is_null:
             return NO_REPORT
+        original = self._srs.original(forward_path.address)
+        if original is None or self._directory.is_local_domain(original.domain):
+            return UNKNOWN_MAILBOX
+        ways = self._directory.expand(original)
+        if not ways:
+            return UNKNOWN_MAILBOX
         ends = tuple(self._end(way, "", reverse_path) for way in ways)
         return Destination(forward_path, RecipientFacts.of(forward_path), ends)
 

@@ -11,9 +11,14 @@ from mailward_plugins.tlsrpt.reading import MAX_FAILURES, Failure, Policy, Recei
 
 MOST_A_DAY = 1000
 """Reports that are kept about one day."""
+MOST_OF_ONE = 10
+"""Of these, about one domain of ours and from domains that end alike: real submitters send one a day, and whoever makes many must
+not shut them out."""
+MOST_OCTETS_A_DAY = 5_000_000
+"""Of all that are kept about one day."""
 MOST_OCTETS = 60_000
 """Of one as it is kept."""
-AHEAD = timedelta(days=2)
+AHEAD = timedelta(days=1)
 """A report about a later day than this from now is of somebody whose clock, or mind, is wrong."""
 
 _REPORTS = b"report/"
@@ -41,15 +46,20 @@ async def keep(kv: KeyValue, kept: Kept, now: datetime, keep_for: timedelta) -> 
     key = _REPORTS + _day(day) + b"/" + sha256(same.encode("utf-8", "replace")).hexdigest()[:32].encode("ascii")
     if await kv.get_many([key]):
         return ""
-    size_key = _SIZES + _day(day)
-    number = (await kv.counters([size_key])).get(size_key, (0,))[0]
-    if number >= MOST_A_DAY:
-        return f"{MOST_A_DAY} reports about its day are kept already"
+    octets, alike = _written(kept), ".".join(kept.submitter.split(".")[-2:])
+    all_key = _SIZES + _day(day)
+    alike_key = all_key + f"/{alike}/{kept.domain}".encode("ascii", "replace")
+    counters = await kv.counters([all_key, alike_key])
+    number, size_octets = counters.get(all_key, (0, 0))
+    if number >= MOST_A_DAY or size_octets + len(octets) > MOST_OCTETS_A_DAY:
+        return f"{number} reports about its day, of {size_octets} octets, are kept already"
+    if counters.get(alike_key, (0,))[0] >= MOST_OF_ONE:
+        return f"{MOST_OF_ONE} reports about its day came from {alike} already"
     if not number:
         for kind in (_REPORTS, _SIZES):
             await kv.remove(kind, kind + _day(oldest))
-    await kv.put_many({key: _written(kept)})
-    await kv.add_many({size_key: (1,)})
+    await kv.put_many({key: octets})
+    await kv.add_many({all_key: (1, len(octets)), alike_key: (1,)})
     return ""
 
 

@@ -1,9 +1,12 @@
 """Where mail goes next, from answers of DNS (RFC 5321 section 5.1; RFC 7505; T-RELAY-17)."""
 
+import asyncio
 import ipaddress
 
 import pytest
 
+from mailward.api.services import DnsAnswer, RecordType
+from mailward.delivery import route
 from mailward.delivery.route import (
     LOOP,
     MOST_TARGETS,
@@ -238,3 +241,28 @@ async def test_hosts_that_nobody_else_named_are_trusted() -> None:
     assert await trusted(router(FakeZone()), "[9.9.9.9]") == {True}
     assert await trusted(router(FakeZone(), routes={"*": StaticHop("127.0.0.1", 25)})) == {True}
     assert await trusted(router(zone(), routes={"*": StaticHop("mx1.example.net", 25)})) == {True}
+
+
+class _Silent(FakeZone):
+    """Name servers of slow hosts never answer."""
+
+    async def resolve(self, name: str, record_type: RecordType) -> DnsAnswer:
+        if name.startswith("slow") and record_type in ("A", "AAAA"):
+            await asyncio.Event().wait()
+        return await super().resolve(name, record_type)
+
+
+@pytest.mark.parametrize("first", ["mx1", "slow0"])
+async def test_t_q_16_name_servers_that_never_answer_hold_up_a_look_up_for_a_bounded_time(
+    monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    monkeypatch.setattr(route, "HOSTS_S", 0.1)
+    made = _Silent()
+    made.add("example.net", "MX", f"5 {first}.example.net", *(f"10 slow{n}.example.net" for n in range(9)))
+    made.add("mx1.example.net", "A", "9.9.1.1")
+    async with asyncio.timeout(10):
+        if first == "mx1":
+            assert await hosts(router(made)) == ["mx1.example.net [9.9.1.1]"]
+        else:
+            refused = await refusal(router(made))
+            assert not refused.permanent and "take longer than" in str(refused.reply)

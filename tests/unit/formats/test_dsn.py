@@ -3,6 +3,7 @@
 import email
 import email.policy
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage, Message
@@ -217,3 +218,19 @@ def test_a_whole_original_goes_back_octet_by_octet(original: bytes, kind: str, e
     assert part.get_content_type() == kind
     assert message["Content-Transfer-Encoding"] == part["Content-Transfer-Encoding"] == encoding
     assert b"\r\n\r\n" + original + b"\r\n--" in report.to_octets()
+
+
+def test_t_dos_01_whatever_the_original_holds_a_report_is_made_at_once_with_a_short_boundary() -> None:
+    original = b"Subject: x\r\n\r\n" + b"=_" + b"report" + b"_" * 900_000 + b"\r\n"
+    begun = time.process_time()
+    octets = replace(REPORT, original=original, is_full=True).to_octets()
+    assert time.process_time() - begun < 5
+    boundary = email.message_from_bytes(octets).get_boundary()
+    assert boundary is not None and len(boundary) <= 70 and boundary.encode() not in original
+
+
+def test_a_boundary_that_stands_in_the_original_is_not_taken() -> None:
+    first = email.message_from_bytes(REPORT.to_octets()).get_boundary()
+    assert first is not None
+    again = replace(REPORT, original=b"Subject: x\r\n\r\n--" + first.encode() + b"\r\n", is_full=True)
+    assert email.message_from_bytes(again.to_octets()).get_boundary() != first

@@ -167,3 +167,18 @@ async def test_lmtp_takes_mail_for_aliases_too(desk: Desk) -> None:
     talk = Talk(desk.post, lmtp=True)
     answers = await talk.say("LHLO c", "MAIL FROM:<a@example.net>", "RCPT TO:<sales@example.org>", "RCPT TO:<x@gateway.example>")
     assert answers[-2:] == ["250 2.1.5 OK", answers[-1]] and answers[-1].startswith("554")
+
+
+async def test_t_relay_01_a_rewritten_address_split_elsewhere_reaches_nobody_here(desk: Desk) -> None:
+    """The hash is postsrsd's, over the parts without what stands between them."""
+    desk.alias("sales@example.org", ANN)
+    assert (await desk.talk.send(MESSAGE, "sales@example.org", mail_from="gbob@example.or")).startswith("250")
+    item, _ = desk.taken()
+    made = item.reverse_path_of(0)
+    assert "=example.or=gbob@" in made
+    forged = made.replace("=example.or=gbob@", "=example.org=bob@")
+    for address in (forged, made):
+        answers = await Talk(desk.post).say("EHLO c", "MAIL FROM:<a@example.net>", f"RCPT TO:<{address}>")
+        assert answers[-1].startswith("550 5.7.1"), answers
+    answers = await Talk(desk.post).say("EHLO c", "MAIL FROM:<>", f"RCPT TO:<{forged}>", f"RCPT TO:<{made}>")
+    assert [answer[:9] for answer in answers[-2:]] == ["550 5.1.1", "250 2.1.5"]
