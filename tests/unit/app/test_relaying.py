@@ -9,7 +9,6 @@ from mailward.app.relaying import make_relay
 from mailward.delivery.route import LOOP
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
-from mailward.model.tls import TlsLevel, TlsRequirement
 from mailward.protocol.smtp.outgoing import OutgoingMail
 
 CONFIG = """\
@@ -29,5 +28,9 @@ async def test_t_relay_17_mail_for_the_address_of_an_smtp_listener_is_a_loop(tmp
     relay = make_relay(load_config(tmp_path / "mailward.yaml"))
     path = ForwardPath(parse_mailbox(f"a@[{address}]"))
     mail = OutgoingMail(NULL_REVERSE_PATH, (path,), b"x\r\n")
-    found = await relay.attempt(f"[{address}]", mail, TlsRequirement(TlsLevel.OPPORTUNISTIC, ""), None)
+
+    async def nothing(_: object) -> tuple[()]:
+        return ()
+
+    found = await relay.attempt(f"[{address}]", mail, nothing, nothing, None)
     assert (found.fates[path].status == LOOP.enhanced) is loops
