@@ -80,3 +80,12 @@ def test_a_success_after_we_gave_up_is_none() -> None:
     assert machine.data_to_send() == b"*\r\n"
     (event,) = said(machine, b"235 2.7.0 welcome\r\n")
     assert isinstance(event, Broken)
+
+
+def test_a_server_that_goes_on_asking_after_we_gave_up_is_left() -> None:
+    machine = ready()
+    machine.log_in(PlainClient("ann", "secret"))
+    machine.data_to_send()
+    assert said(machine, b"334 more\r\n") == [] and machine.data_to_send() == b"*\r\n"
+    (event,) = said(machine, b"334 still more\r\n")
+    assert isinstance(event, Broken) and machine.state is State.ENDED

@@ -227,7 +227,7 @@ class SmtpClient:
     def _login_answered(self, answer: Reply) -> list[Event]:
         """RFC 4954 section 4. With 235 the name is known; that the server knows the password is for the mechanism to say."""
         assert self._mechanism is not None
-        if answer.code == 334:
+        if answer.code == 334 and not self._login_problem:  # behind our "*" nothing is left to ask
             try:
                 octets = self._mechanism.respond(response(answer.lines[0].encode("ascii")))
             except (SaslError, NoResponseError) as error:
