@@ -30,6 +30,8 @@ def test_what_was_added_can_be_removed_again() -> None:
         ]
 
         assert "add --yes" in target.run("domain", "remove", "second.test", check=False).stderr
+        assert "shop@example.test" in target.run("domain", "remove", "second.test", "--yes", check=False).stderr
+        target.run("alias", "remove", "shop@example.test")
         gone = target.json("domain", "remove", "second.test", "--yes")
         assert gone["addresses"] == ["sales@second.test"]
         assert gone["keys"] == str(target.folder / "secrets/dkim/second.test")
