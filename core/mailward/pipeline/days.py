@@ -74,6 +74,8 @@ class Days:
                 await self.tell_due()
             except StorageError as error:
                 _log.error("days_not_told", problem=str(error))
+            except Exception:  # noqa: BLE001  a day that is not told now is told in a later round
+                _log.exception("days_not_told")
             await asyncio.sleep(EVERY_S)
 
 
