@@ -1,30 +1,44 @@
 """tlsrpt: who wants reports, what is in them, and how they travel (RFC 8460)."""
 
+import asyncio
 import gzip
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.policy import SMTP
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from mailward.api import DnsTemporaryError, PolicyType, Services, TlsLevel, TlsPolicy, TlsResult, TlsSession
+from mailward.api import (
+    DnsAnswer,
+    DnsTemporaryError,
+    PolicyType,
+    RecordType,
+    Services,
+    TlsLevel,
+    TlsPolicy,
+    TlsResult,
+    TlsSession,
+)
 from mailward.formats.message import MessageView
 from mailward.model.errors import PolicyError
 from mailward.model.tls import NO_POLICY
-from mailward.testing import FakeClock, FakeZone, SentMail
+from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog, SentMail
 from mailward.testing.policies import made_policy
-from mailward_plugins.tlsrpt import on_attempt, on_day
+from mailward_plugins.tlsrpt import on_attempt, on_day, sending
 from mailward_plugins.tlsrpt.history import Row
 from mailward_plugins.tlsrpt.record import Rua, parse_record, rua_of
 from mailward_plugins.tlsrpt.report import build, delay, mail
 from mailward_plugins.tlsrpt.sending import NotAllSent
 from mailward_plugins.tlsrpt.settings import TlsrptSettings
 from support.plugin_services import attempt, services
+
+T = TypeVar("T")
 
 DAY = date(2026, 11, 27)
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -57,9 +71,9 @@ def test_a_record_says_where_reports_go(text: str, rua: Rua) -> None:
     assert parse_record(text) == rua
 
 
-def test_t_tls_24_of_a_thousand_addresses_ten_are_heeded() -> None:
+def test_t_tls_24_of_a_thousand_addresses_three_are_heeded() -> None:
     many = ",".join(f"mailto:a{number}@b.example" for number in range(1000))
-    assert len(parse_record(f"v=TLSRPTv1; rua={many}").addresses) == 10
+    assert len(parse_record(f"v=TLSRPTv1; rua={many}").addresses) == 3
 
 
 async def test_what_is_no_such_record_does_not_count_and_of_two_neither_does() -> None:
@@ -246,6 +260,89 @@ async def test_name_servers_that_fail_are_asked_again_and_given_up_at_noon(tmp_p
     zone.add("_smtp._tls.slow.example", "TXT", "v=TLSRPTv1; rua=mailto:r@slow.example")
     await on_day(DAY, SETTINGS, made)
     assert [to for to, *_ in sent.sent.values()] == ["r@a.example", "r@slow.example"]
+
+
+async def asked_for(made: Services, zone: FakeZone, rua: str, *domains: str) -> None:
+    for domain in domains:
+        zone.add(f"_smtp._tls.{domain}", "TXT", f"v=TLSRPTv1; rua=mailto:{rua.format(domain)}")
+        await on_attempt(attempt(GOOD, domain=domain), SETTINGS, made)
+
+
+async def test_t_tls_24_a_stranger_with_many_domains_cannot_flood_a_receiver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_FROM_OTHERS", 3)
+    zone = FakeZone()
+    made, sent = own(tmp_path, zone)
+    made = replace(made, kv=MemoryKeyValue(), log=MemoryLog())
+    await asked_for(made, zone, "x@a.victim.example", *(f"d{number}.attacker.test" for number in range(10)))
+    await asked_for(made, zone, "x@b.victim.example", *(f"e{number}.attacker.test" for number in range(10)))
+    await asked_for(made, zone, "own@victim.example", *(f"f{number}.victim.example" for number in range(5)))
+    await on_attempt(attempt(GOOD, domain="d7.attacker.test"), SETTINGS, made)
+    for _ in range(2):  # after a restart no more
+        await on_day(DAY, SETTINGS, made)
+    to = [to for to, *_ in sent.sent.values()]
+    assert len(to) == 8 and to.count("own@victim.example") == 5  # what it gets about itself is not limited by what strangers do
+    assert "2026-11-27 d7.attacker.test x@a.victim.example" in sent.sent  # who has most mail comes first
+    assert isinstance(made.log, MemoryLog)
+    assert made.log.events[0] == ("warning", "reports_left_out", {"day": "2026-11-27", "reports": 17})
+
+
+async def test_t_tls_24_all_reports_of_a_day_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "MOST_A_DAY", 4)
+    zone = FakeZone()
+    made, sent = own(tmp_path, zone)
+    made = replace(made, kv=MemoryKeyValue())
+    await asked_for(made, zone, "r@{}", *(f"d{number}.test" for number in range(10)))
+    for _ in range(2):
+        await on_day(DAY, SETTINGS, made)
+    assert len(sent.sent) == 4
+    await on_attempt(attempt(GOOD, domain="d1.test", at=AFTER), SETTINGS, made)
+    await on_day(AFTER.date(), SETTINGS, made)
+    assert len(sent.sent) == 5
+
+
+async def test_name_servers_that_let_us_wait_hold_up_nobody_else(tmp_path: Path) -> None:
+    zone = FakeZone()
+    made, sent = own(tmp_path, zone)
+    made = replace(made, kv=MemoryKeyValue())
+    await asked_for(made, zone, "r@{}", *(f"slow{number}.test" for number in range(sending.AT_ONCE - 1)), "quick.test")
+    answering, at_once, most_at_once = asyncio.Event(), 0, 0
+
+    class Slow(FakeZone):
+        async def resolve(self, name: str, record_type: RecordType) -> DnsAnswer:
+            nonlocal at_once, most_at_once
+            if "slow" in name:
+                at_once += 1
+                most_at_once = max(most_at_once, at_once)
+                await answering.wait()
+                at_once -= 1
+            return await zone.resolve(name, record_type)
+
+    async def submit(forward_path: str, octets: bytes, **more: Any) -> bool:
+        if forward_path == "r@quick.test":
+            answering.set()
+        return await sent(forward_path, octets, **more)
+
+    async with asyncio.timeout(10):
+        await on_day(DAY, SETTINGS, replace(made, resolver=Slow(), submit=submit))
+    assert next(iter(sent.sent.values()))[0] == "r@quick.test" and len(sent.sent) == sending.AT_ONCE
+    assert most_at_once <= sending.AT_ONCE
+
+
+async def test_reports_are_made_off_the_event_loop(tmp_path: Path) -> None:
+    zone = FakeZone()
+    made, sent = own(tmp_path, zone)
+    await asked_for(made, zone, "r@{}", "a.example")
+    lent: list[object] = []
+
+    async def run_blocking(function: Callable[[], T]) -> T:
+        found = await asyncio.to_thread(function)
+        lent.append(found)
+        return found
+
+    await on_day(DAY, SETTINGS, replace(made, run_blocking=run_blocking))
+    assert [octets for _, octets, *_ in sent.sent.values()] == lent
 
 
 async def test_t_tls_24_a_report_is_not_reported_about(tmp_path: Path) -> None:

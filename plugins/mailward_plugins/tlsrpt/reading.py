@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from mailward.api import MessageView, PartView
 
 MAX_MAIL_OCTETS = 2 << 20
-MAX_OCTETS = 4 << 20
+MAX_OCTETS = 1 << 20
 """Of a report once it is decompressed (T-DMARC-10, T-DOS-13)."""
+MAX_VALUES = 30_000
+"""Objects, lists and their members, counted before any of them is made: each takes far more memory than octets."""
 MAX_POLICIES = 50
 MAX_FAILURES = 200
 """Kinds of failure that are kept, over all policies; the sums count all."""
@@ -81,6 +83,8 @@ def read(octets: bytes) -> Received:
     """A report as JSON. Raises Unreadable."""
     if len(octets) > MAX_OCTETS:
         raise Unreadable(f"it has more than {MAX_OCTETS >> 20} MiB")
+    if sum(map(octets.count, (b"{", b"[", b","))) > MAX_VALUES:
+        raise Unreadable(f"it has more than {MAX_VALUES} values")
     try:
         found = json.loads(octets)
     except (ValueError, RecursionError):  # a number of more than 4300 digits is a ValueError, too

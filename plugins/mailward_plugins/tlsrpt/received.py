@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from mailward.api import KeyValue
 from mailward_plugins.tlsrpt.reading import MAX_FAILURES, Failure, Policy, Received
+from mailward_plugins.tlsrpt.trust import alike
 
 MOST_A_DAY = 1000
 """Reports that are kept about one day."""
@@ -46,15 +47,15 @@ async def keep(kv: KeyValue, kept: Kept, now: datetime, keep_for: timedelta) -> 
     key = _REPORTS + _day(day) + b"/" + sha256(same.encode("utf-8", "replace")).hexdigest()[:32].encode("ascii")
     if await kv.get_many([key]):
         return ""
-    octets, alike = _written(kept), ".".join(kept.submitter.split(".")[-2:])
+    octets, sender = _written(kept), alike(kept.submitter)
     all_key = _SIZES + _day(day)
-    alike_key = all_key + f"/{alike}/{kept.domain}".encode("ascii", "replace")
+    alike_key = all_key + f"/{sender}/{kept.domain}".encode("ascii", "replace")
     counters = await kv.counters([all_key, alike_key])
     number, size_octets = counters.get(all_key, (0, 0))
     if number >= MOST_A_DAY or size_octets + len(octets) > MOST_OCTETS_A_DAY:
         return f"{number} reports about its day, of {size_octets} octets, are kept already"
     if counters.get(alike_key, (0,))[0] >= MOST_OF_ONE:
-        return f"{MOST_OF_ONE} reports about its day came from {alike} already"
+        return f"{MOST_OF_ONE} reports about its day came from {sender} already"
     if not number:
         for kind in (_REPORTS, _SIZES):
             await kv.remove(kind, kind + _day(oldest))

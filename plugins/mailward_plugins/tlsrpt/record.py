@@ -7,7 +7,8 @@ from urllib.parse import unquote
 from mailward.api import Resolver
 
 MOST_RUA = 10
-"""Addresses of a record that are heeded (T-TLS-24)."""
+MOST_ADDRESSES = 3
+"""URIs of a record that are looked at, and addresses of these that get a report (T-TLS-24)."""
 
 _VERSION = "v=TLSRPTv1"
 _DELIMITER = re.compile(r"[ \t]*;[ \t]*")
@@ -38,7 +39,7 @@ def parse_record(text: str) -> Rua:
             uris = _COMMA.split(value)[:MOST_RUA]
             addresses = [address for uri in uris if (address := _address(uri))]
             others = [uri for uri in uris if uri.lower().startswith("https:")]
-            return Rua(tuple(dict.fromkeys(addresses)), tuple(others))
+            return Rua(tuple(dict.fromkeys(addresses))[:MOST_ADDRESSES], tuple(others))
     return Rua()
 
 

@@ -13,7 +13,7 @@ from mailward.api import TlsPolicy
 from mailward_plugins.tlsrpt.history import Row
 from mailward_plugins.tlsrpt.settings import TlsrptSettings
 
-MOST_FAILURES = 2000
+MOST_FAILURES = 1000
 """Kinds of failure that one report tells; all are in its sums."""
 
 Report = dict[str, object]
