@@ -90,7 +90,7 @@ class LoginChain:
                 else:
                     await self._remember(key, network)
                     if self._known is not None:
-                        self._known.add(attempt.peer_ip, self._monotonic())
+                        self._known.add(attempt.peer_ip, identity.account, self._monotonic())
         result: Literal["accepted", "refused"] = "refused" if identity is None else "accepted"
         self._end(attempt, account, LoginOutcome(result, identity, why))
         if identity is None:

@@ -99,7 +99,7 @@ def test_t_dos_02_the_last_places_are_for_those_who_have_logged_in_before(
     enter: Callable[[Admission, str], Excess | None],
 ) -> None:
     known = KnownSources()
-    known.add("2001:db8::1", 1.0)
+    known.add("2001:db8::1", "alice", 1.0)
     admission = Admission(AdmissionLimits(total=10, per_minute=0), known=known)
     strangers = [enter(admission, f"198.51.{n}.1") for n in range(12)]
     assert limits_of(strangers) == [""] * 9 + ["connections"] * 3
