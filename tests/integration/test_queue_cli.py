@@ -132,6 +132,8 @@ def test_drop_keeps_a_copy_and_explain_tells(broken: Server) -> None:
         (("list", "--status", "lost"), 64, "--status takes one of: waiting, postponed, held, under way"),
         (("list", "--by", "colour"), 64, "--by one of: domain, sender, status, answer"),
         (("hold", "0000000000000000", "--all"), 64, "say which"),
+        (("hold", "--future", "--to", "example.net", "--all"), 64, "say which"),
+        (("hold", "--future", "--all"), 64, "--future takes --to, --from or both"),
         (("list", "--to", "a b"), 64, "neither a domain nor an address"),
         (("list", "--older-than", "soon"), 64, "'soon' is no duration"),
     ],
@@ -139,6 +141,7 @@ def test_drop_keeps_a_copy_and_explain_tells(broken: Server) -> None:
 def test_exit_codes(running: Server, arguments: tuple[str, ...], code: int, said: str) -> None:
     done = running.run("queue", *arguments, check=False)
     assert done.returncode == code and said in done.stdout + done.stderr
+    assert running.json("queue", "orders") == []  # what is wrong leaves nothing behind
 
 
 def test_a_server_that_is_not_running_is_told_plainly() -> None:

@@ -159,15 +159,15 @@ def hold_command(
 
       mailward queue hold --from bulk@example.org
     """
+    selection = _selection(id, to, reverse_path, problem, older_than, all_)  # before any order is given: it may be a usage error
     if future:
-        if (to is None and reverse_path is None) or any(value is not None for value in (id, problem, older_than)):
+        if not (selection.to or selection.reverse_path) or any(value is not None for value in (id, problem, older_than)):
             fail("--future takes --to, --from or both, and nothing else", USAGE)
         settings = config_of(config, quiet=True)
         with _asking():
-            path, sender = _domain_or_address(to), _reverse_path(reverse_path)
-            queued.stand(settings.queue_socket, StandingOrder(to=path, reverse_path=sender, reason=reason))
+            order = StandingOrder(to=selection.to, reverse_path=selection.reverse_path, reason=reason)
+            queued.stand(settings.queue_socket, order)
         tell("it stands until it is taken back by 'mailward queue release' with the same --to and --from")
-    selection = _selection(id, to, reverse_path, problem, older_than, all_)
     _order("hold", selection, "held", config, as_json=as_json, reason=reason, may_be_none=future)
 
 
