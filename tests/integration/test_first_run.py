@@ -33,17 +33,15 @@ Type = Callable[[str], "subprocess.CompletedProcess[str]"]
 """Types one line in the second terminal."""
 
 
-def wait_served(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    """Until all listeners answer; what was printed till then."""
+def wait_told(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    """Until it is printed what to type, at which time nothing listens yet; what was printed till then."""
     deadline = time.monotonic() + READY_S
     while True:
         printed = log.read_text(errors="replace")
         assert process.poll() is None and time.monotonic() < deadline, printed[-3000:]
-        with contextlib.suppress(OSError):
-            for port in PORTS:
-                socket.create_connection(("127.0.0.1", port), 2).close()
+        if "Ctrl-C stops the server." in printed:
             return printed
-        time.sleep(0.2)
+        time.sleep(0.02)
 
 
 def lines_to_type(printed: str) -> list[str]:
@@ -113,7 +111,7 @@ if os.geteuid() == 0:
         log = machine.root.parent / "log"
         process = machine.start("make run", log, user=user, cwd=place)
         try:
-            follow(wait_served(process, log), lambda line: machine.run(line, user=user, cwd=place))
+            follow(wait_told(process, log), lambda line: machine.run(line, user=user, cwd=place))
             interrupt(process)
             ended(process)
             assert "Traceback" not in log.read_text(errors="replace")
@@ -159,7 +157,7 @@ else:
             )
 
         try:
-            follow(wait_served(process, log), type_in)
+            follow(wait_told(process, log), type_in)
             interrupt(process)
             ended(process)
         finally:

@@ -7,11 +7,13 @@ import re
 import secrets
 import smtplib
 import ssl
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -38,6 +40,11 @@ OUTSIDER = "try@sender.invalid"
 """A sender that can exist nowhere (RFC 2606 section 2), so no check ever asks somebody's name servers about it."""
 
 TIMEOUT_S = 150
+
+STARTING_S = 5.0
+"""For so long a port may be closed: whoever types the command right after starting the server is not told that it does not run."""
+
+T = TypeVar("T")
 
 _ID = re.compile(r"\bid ([0-9a-z]{16})\b")
 _HINT_FOR_LOGINS = "An account with a second factor needs an app password here: mailward account app-password add ADDRESS NAME"
@@ -156,7 +163,7 @@ def _deliver(
 ) -> tuple[bool, str]:
     """Whether the server took the mail, and its reply. password: None to send without a login."""
     try:
-        with _connect(config, listener) as client:
+        with _once_it_listens(lambda: _connect(config, listener)) as client:
             client.ehlo_or_helo_if_needed()
             if password is not None:
                 _log_in(client, sender, password)
@@ -182,6 +189,17 @@ def _log_in(client: smtplib.SMTP, account: str, password: str) -> None:
     code, text = client.docmd("AUTH", f"PLAIN {credentials}")
     if code != 235:
         raise smtplib.SMTPAuthenticationError(code, text)
+
+
+def _once_it_listens(connect: Callable[[], T]) -> T:
+    deadline = time.monotonic() + STARTING_S
+    while True:
+        try:
+            return connect()
+        except ConnectionRefusedError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _connect(config: Config, listener: Listener) -> smtplib.SMTP:
@@ -219,14 +237,7 @@ def read_command(
     password = _password(settings, login, given)
     listener = _listener(settings, "imap", ("implicit", "starttls"))
     try:
-        if listener.tls == "implicit":
-            client: imaplib.IMAP4 = imaplib.IMAP4_SSL(
-                _host(listener), listener.port, ssl_context=_context(settings), timeout=TIMEOUT_S
-            )
-        else:
-            client = imaplib.IMAP4(_host(listener), listener.port, timeout=TIMEOUT_S)
-            client.starttls(_context(settings))
-        with client:
+        with _once_it_listens(lambda: _connect_to_imap(settings, listener)) as client:
             client.login(login, password)
             count, newest = _newest(client, mailbox)
     except imaplib.IMAP4.error as error:
@@ -257,6 +268,14 @@ def read_command(
         },
         as_json=as_json,
     )
+
+
+def _connect_to_imap(config: Config, listener: Listener) -> imaplib.IMAP4:
+    if listener.tls == "implicit":
+        return imaplib.IMAP4_SSL(_host(listener), listener.port, ssl_context=_context(config), timeout=TIMEOUT_S)
+    client = imaplib.IMAP4(_host(listener), listener.port, timeout=TIMEOUT_S)
+    client.starttls(_context(config))
+    return client
 
 
 def _said(error: imaplib.IMAP4.error) -> str:
