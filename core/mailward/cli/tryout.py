@@ -42,7 +42,7 @@ OUTSIDER = "try@sender.invalid"
 TIMEOUT_S = 150
 
 STARTING_S = 5.0
-"""For so long a port may be closed: whoever types the command right after starting the server is not told that it does not run."""
+"""For so long a port may be closed: whoever starts the server and types the command at once is not told that it does not run."""
 
 T = TypeVar("T")
 
