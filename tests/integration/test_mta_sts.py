@@ -13,8 +13,8 @@ from mailward.net.tls import verifying_context
 from mailward.services.http import PublicHttp
 from mailward.testing import FakeClock, FakeZone, MemoryKeyValue
 from mailward_plugins.encryption import on_day
-from mailward_plugins.encryption.mta_sts import book_of
 from mailward_plugins.encryption.settings import EncryptionSettings
+from mailward_plugins.encryption.sts_book import StsBook
 from support.certificates import Authority, Issued
 from support.https_server import Page, Web, web
 from support.private_relay import PrivateRelay, fate_of
@@ -60,12 +60,6 @@ class World:
         http = PublicHttp(self.zone, allowed=allowed, tls=web_tls, port=self.site.port)
         port = (far or self.far).port
         return PrivateRelay(self.zone, port, settings, verifying=smtp_tls, http=http, kept=self.kept, clock=self.clock)
-
-    def restart(self) -> None:
-        """Only what is kept outlives it."""
-        values = self.kept.values
-        self.kept = MemoryKeyValue()
-        self.kept.values.update(values)
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +234,6 @@ async def test_a_policy_outlives_the_process_and_ends_with_its_max_age(world: Wo
     assert "verified by MTA-STS" in fate_of(await world.relay().send(DOMAIN))[2]
     world.zone.add(f"_mta-sts.{DOMAIN}", "TXT", "something else")
     world.clock.advance(timedelta(minutes=59))
-    world.restart()
     assert "verified by MTA-STS" in fate_of(await world.relay().send(DOMAIN))[2]
     world.clock.advance(timedelta(minutes=2))
     assert "over TLSv1.3: 250" in fate_of(await world.relay().send(DOMAIN))[2]
@@ -262,7 +255,7 @@ async def test_a_policy_is_fetched_anew_once_a_day_and_nobody_waits_for_it(world
     world.site.pages[FETCH].hangs = True
     assert "verified by MTA-STS" in fate_of(await relay.send(DOMAIN))[2]
     world.site.released.set()
-    await book_of(relay.services).idle()
+    await relay.services.memory.of(StsBook).idle()
     assert world.site.asked == [FETCH, FETCH]
     world.site.released.clear()
 
@@ -276,7 +269,7 @@ async def test_a_policy_is_fetched_anew_before_it_ends_though_no_mail_goes(world
     async def a_day_ends() -> None:
         world.clock.advance(timedelta(days=1))
         await on_day(EncryptionSettings(), relay.services)
-        await book_of(relay.services).idle()
+        await relay.services.memory.of(StsBook).idle()
 
     for n in range(1, 61):
         await a_day_ends()
@@ -292,11 +285,12 @@ async def test_a_policy_is_fetched_anew_before_it_ends_though_no_mail_goes(world
 
 async def test_a_fetch_that_failed_is_not_tried_again_at_once(world: World) -> None:
     world.site.pages.clear()
+    relay = world.relay()
     for _ in range(3):
-        await world.relay().send(DOMAIN)
+        await relay.send(DOMAIN)
     assert world.site.asked == [FETCH]
     world.clock.advance(timedelta(minutes=6))
-    await world.relay().send(DOMAIN)
+    await relay.send(DOMAIN)
     assert world.site.asked == [FETCH, FETCH]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailward_plugins.encryption.sts_policy import LONGEST_S, PolicyInvalid, announced_id, read_policy
+from mailward_plugins.encryption.sts_policy import LONGEST_S, MOST_LINES, MOST_MX, PolicyInvalid, announced_id, read_policy
 
 EXAMPLE = b"""version: STSv1\r
 mode: enforce\r
@@ -77,6 +77,13 @@ def test_t_tls_22_what_is_doubled_unknown_or_too_long(change: tuple[bytes, bytes
 def test_t_tls_22_a_policy_that_says_something_else_is_none(change: tuple[bytes, bytes]) -> None:
     with pytest.raises(PolicyInvalid):
         read_policy(EXAMPLE.replace(*change))
+
+
+@pytest.mark.parametrize("more", ["mx: a.example\r\n" * MOST_MX, "x-y: z\r\n" * MOST_LINES])
+def test_t_tls_22_a_policy_of_thousands_of_lines_is_none(more: str) -> None:
+    with pytest.raises(PolicyInvalid, match="more than"):
+        read_policy(EXAMPLE + more.encode())
+    assert len(read_policy(EXAMPLE + more.encode()[: len(more) // 2]).mx_hosts) >= 3
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """What a plugin may ask the server for. A hook that names the argument `services` gets one `Services` value."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, cast
 
 from mailward.api.logins import LoginAttempt, Secret
 from mailward.model.identity import Identity
@@ -166,9 +166,22 @@ class Secrets(Protocol):
         ...
 
 
+class Memory:
+    """What a plugin keeps in memory between two calls of its hooks; a reload of the policy forgets nothing."""
+
+    def __init__(self) -> None:
+        self._kept: dict[object, object] = {}
+
+    def of(self, make: Callable[[], T]) -> T:
+        """The one thing of this kind in this process, made when it is first asked for: `services.memory.of(Book)`."""
+        if make not in self._kept:
+            self._kept[make] = make()
+        return cast(T, self._kept[make])
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one plugin may use; `kv`, `log` and `secrets` are its own."""
+    """What one plugin may use; `kv`, `log`, `secrets` and `memory` are its own."""
 
     resolver: Resolver
     clock: Clock
@@ -179,3 +192,4 @@ class Services:
     credentials: Credentials
     submit: Submit
     http: Http
+    memory: Memory = field(default_factory=Memory)

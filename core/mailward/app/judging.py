@@ -40,16 +40,22 @@ class PluginServices:
         self._http = PublicHttp(self._resolver, allowed=config.outbound.private_networks)
         self._credentials = credentials or NoCredentials()
         self._submit_of = submit_of
-        self._kept: dict[str, SqliteKeyValue] = {}
+        self._kept: list[SqliteKeyValue] = []
+        self._made: dict[str, Services] = {}
 
     def of(self, plugin: str) -> Services:
-        """What one plugin may use."""
-        if plugin not in self._kept:
-            self._kept[plugin] = SqliteKeyValue(self._config.data / "plugins" / f"{plugin}.sqlite")
+        """What one plugin may use; always the same, so that it can keep something in memory."""
+        if plugin not in self._made:
+            self._made[plugin] = self._make(plugin)
+        return self._made[plugin]
+
+    def _make(self, plugin: str) -> Services:
+        kept = SqliteKeyValue(self._config.data / "plugins" / f"{plugin}.sqlite")
+        self._kept.append(kept)
         return Services(
             self._resolver,
             SystemClock(),
-            self._kept[plugin] if self._keeps else UnkeptKeyValue(self._kept[plugin]),
+            kept if self._keeps else UnkeptKeyValue(kept),
             PluginLog(plugin),
             self._blocking,
             FolderSecrets(self._config.secrets / plugin),
@@ -59,7 +65,7 @@ class PluginServices:
         )
 
     def close(self) -> None:
-        for kept in self._kept.values():
+        for kept in self._kept:
             kept.close()
         self._blocking.close()
 

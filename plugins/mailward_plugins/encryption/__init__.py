@@ -14,9 +14,10 @@ from mailward.api import (
     hookimpl,
 )
 from mailward_plugins.encryption.dane import dane_requirement
-from mailward_plugins.encryption.mta_sts import book_of, sts_requirement
+from mailward_plugins.encryption.mta_sts import sts_requirement
 from mailward_plugins.encryption.rules import level_of, own_requirement
 from mailward_plugins.encryption.settings import EncryptionFacts, EncryptionSettings
+from mailward_plugins.encryption.sts_book import StsBook
 
 plugin = Plugin(
     api=1,
@@ -43,8 +44,7 @@ def inspect_mail(session: SessionView, envelope: EnvelopeView, settings: Encrypt
 @hookimpl
 async def on_day(settings: EncryptionSettings, services: Services) -> None:
     """MTA-STS policies are fetched anew before they are over, whether or not mail goes to their domains today."""
-    if settings.mta_sts:
-        book_of(services).renew(services)
+    services.memory.of(StsBook).tidy(services, renew=settings.mta_sts)
 
 
 @hookimpl

@@ -1,26 +1,14 @@
 """What does a domain's MTA-STS policy ask of the connection to one of its hosts? (RFC 8461 sections 4 and 5)"""
 
-from weakref import WeakKeyDictionary
-
-from mailward.api import KeyValue, MailHost, PolicyType, Services, TlsLevel, TlsPolicy, TlsRequirement, TlsResult
+from mailward.api import MailHost, PolicyType, Services, TlsLevel, TlsPolicy, TlsRequirement, TlsResult
 from mailward_plugins.encryption.sts_book import StsBook
-
-_books: WeakKeyDictionary[KeyValue, StsBook] = WeakKeyDictionary()
-"""What is known of policies lives as long as where they are kept: a reload of the policy forgets nothing."""
-
-
-def book_of(services: Services) -> StsBook:
-    """The one book of this plugin in this process."""
-    if services.kv not in _books:
-        _books[services.kv] = StsBook(services.kv)
-    return _books[services.kv]
 
 
 async def sts_requirement(host: MailHost, domain: str, services: Services) -> TlsRequirement:
     """domain: where the mail goes."""
     if host.is_routed or domain.startswith("["):
         return _none("MTA-STS: it is not for hosts that an admin or an address names")
-    kept, failure = await book_of(services).policy(domain, services)
+    kept, failure = await services.memory.of(StsBook).policy(domain, services)
     if kept is None and failure is None:
         return _none(f"MTA-STS: {domain} has no policy")
     if kept is None and failure is not None:

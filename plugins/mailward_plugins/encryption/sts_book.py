@@ -1,19 +1,17 @@
 """Which MTA-STS policy does a domain have now? Asked in DNS, fetched over HTTPS, kept between restarts (RFC 8461 section 3).
 
 A policy that is kept holds to the end of its max_age whatever DNS or the web say meanwhile, since whoever could silence them
-would turn it off otherwise. It is fetched anew once a day, as long as mail goes to the domain now and then.
+would turn it off otherwise. It is fetched anew once a day, as long as mail goes to the domain now and then. There may be as many
+policies as strangers have domains, so both memory and disk have a limit: the one that was used the longest ago gives way.
 """
 
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeVar
 
-from mailward.api import DnsTemporaryError, HttpFailed, KeyValue, Services, TlsResult
+from mailward.api import DnsTemporaryError, HttpFailed, Services, TlsResult
 from mailward_plugins.encryption.sts_policy import PolicyInvalid, StsPolicy, announced_id, read_policy
-
-T = TypeVar("T")
 
 LIMIT_OCTETS = 64_000
 LIMIT_S = 60.0
@@ -23,7 +21,12 @@ USED_FOR = timedelta(days=60)
 """So long after the last mail for its domain a policy is still fetched anew."""
 FAILED_FOR = timedelta(minutes=5)
 """A fetch that failed is not tried again before (section 3.3)."""
-_MOST = 10_000
+MOST_OCTETS = 16 << 20
+"""Of the policies in memory, as they are counted: what one takes beside its own octets among it."""
+MOST_KEPT_OCTETS = 64 << 20
+"""On the disk at the end of a day."""
+MOST_FAILURES = 10_000
+_TAKEN_BESIDE = 1024
 _PREFIX = b"sts:"
 _AT_ONCE = 10
 
@@ -56,21 +59,22 @@ class Failure:
 class StsBook:
     """The policies that one plugin keeps. Belongs to one event loop."""
 
-    def __init__(self, kv: KeyValue) -> None:
-        self._kv = kv
+    def __init__(self) -> None:
         self._known: OrderedDict[str, Kept | None] = OrderedDict()
+        self._known_octets = 0
         self._failures: OrderedDict[str, Failure] = OrderedDict()
-        self._fetching: dict[str, asyncio.Task[None]] = {}
-        self._renewal: asyncio.Task[None] | None = None
+        self._fetching: dict[str, asyncio.Task[Kept | None]] = {}
+        self._tidying: asyncio.Task[None] | None = None
 
     async def policy(self, domain: str, services: Services) -> tuple[Kept | None, Failure | None]:
         """What holds now, and what went wrong when it was last asked for."""
         now = services.clock.now()
-        kept = await self._load(domain)
+        kept = await self._load(domain, services)
         if kept is not None and kept.expires_at <= now:
             kept = None
         if kept is not None and kept.used_on != now.date():
-            await self._keep(domain, replace(kept, used_on=now.date()))
+            kept = replace(kept, used_on=now.date())
+            await self._keep(domain, kept, services)
         try:
             answer = await services.resolver.resolve(f"_mta-sts.{domain}", "TXT")
         except DnsTemporaryError as error:
@@ -80,64 +84,74 @@ class StsBook:
             return kept, None
         if kept is not None and kept.id == announced:
             if now - kept.fetched_at >= min(FRESH_FOR, timedelta(seconds=kept.policy.max_age_s / 2)):
-                self._fetch(domain, announced, services)  # nobody waits for it
+                self._fetch(domain, announced, now.date(), services)  # nobody waits for it
             return kept, self._failures.get(domain)
-        await asyncio.shield(self._fetch(domain, announced, services))
-        found = self._known.get(domain)
+        fetched = await asyncio.shield(self._fetch(domain, announced, now.date(), services))
+        found = fetched or kept
         return found if found is not None and found.expires_at > now else None, self._failures.get(domain)
 
-    def renew(self, services: Services) -> None:
-        """Begin to fetch anew what is kept and was used lately, and to forget what is over."""
-        if self._renewal is None or self._renewal.done():
-            self._renewal = asyncio.get_running_loop().create_task(self._renew_all(services))
+    def tidy(self, services: Services, *, renew: bool) -> None:
+        """Begin to forget what is over, or one too many. renew: and to fetch anew what was used lately."""
+        if self._tidying is None or self._tidying.done():
+            self._tidying = asyncio.get_running_loop().create_task(self._tidy(services, renew))
 
-    async def _renew_all(self, services: Services) -> None:
+    async def _tidy(self, services: Services, renew: bool) -> None:
+        last_used: list[tuple[date, str, int]] = []
         after = b""
-        while found := await self._kv.find(_PREFIX, after=after, limit=_AT_ONCE):
+        while found := await services.kv.find(_PREFIX, after=after, limit=_AT_ONCE):
             after = max(found)
-            await asyncio.gather(*(self._renew(key.removeprefix(_PREFIX).decode(), services) for key in found))
+            domains = [key.removeprefix(_PREFIX).decode() for key in found]
+            left = await asyncio.gather(*(self._tidied(domain, services, renew) for domain in domains))
+            last_used += [(kept.used_on, domain, len(kept.octets)) for kept, domain in zip(left, domains, strict=True) if kept]
+        too_many = sum(octets + _TAKEN_BESIDE for *_, octets in last_used) - MOST_KEPT_OCTETS
+        for _, domain, octets in sorted(last_used):
+            if too_many <= 0:
+                break
+            too_many -= octets + _TAKEN_BESIDE
+            services.log.warning("MTA-STS policy forgotten, there are too many", domain=domain)
+            await self._forget(domain, services)
 
-    async def _renew(self, domain: str, services: Services) -> None:
-        now, kept = services.clock.now(), await self._load(domain)
+    async def _tidied(self, domain: str, services: Services, renew: bool) -> Kept | None:
+        """What is left of it."""
+        now, kept = services.clock.now(), await self._load(domain, services)
         if kept is None or kept.expires_at <= now:
-            key = _PREFIX + domain.encode()
-            await self._kv.remove(key, key + b"\0")
-            self._known.pop(domain, None)
-        elif now - kept.fetched_at >= FRESH_FOR and now.date() - kept.used_on <= USED_FOR:
-            try:
-                records = (await services.resolver.resolve(f"_mta-sts.{domain}", "TXT")).records
-            except DnsTemporaryError:
-                records = ()
-            await self._fetch(domain, announced_id(records) or kept.id, services)
+            await self._forget(domain, services)
+            return None
+        if not renew or now - kept.fetched_at < FRESH_FOR or now.date() - kept.used_on > USED_FOR:
+            return kept
+        try:
+            records = (await services.resolver.resolve(f"_mta-sts.{domain}", "TXT")).records
+        except DnsTemporaryError:
+            records = ()
+        return await self._fetch(domain, announced_id(records) or kept.id, kept.used_on, services) or kept
 
     async def idle(self) -> None:
         """Returns when nothing is being fetched."""
-        if self._renewal is not None:
-            await self._renewal
+        if self._tidying is not None:
+            await self._tidying
         while self._fetching:
             await asyncio.wait(self._fetching.values())
 
-    def _fetch(self, domain: str, announced: str, services: Services) -> asyncio.Future[None]:
-        """One fetch of a domain at a time, whoever wants it."""
+    def _fetch(self, domain: str, announced: str, used_on: date, services: Services) -> asyncio.Future[Kept | None]:
+        """One fetch of a domain at a time, whoever wants it; None when it fails."""
         loop = asyncio.get_running_loop()
         failure = self._failures.get(domain)
         if failure is not None and failure.id == announced and services.clock.now() - failure.at < FAILED_FOR:
-            done: asyncio.Future[None] = loop.create_future()
+            done: asyncio.Future[Kept | None] = loop.create_future()
             done.set_result(None)
             return done
         task = self._fetching.get(domain)
         if task is None:
-            task = loop.create_task(self._fetch_now(domain, announced, services))
+            task = loop.create_task(self._fetch_now(domain, announced, used_on, services))
             self._fetching[domain] = task
             task.add_done_callback(lambda _: self._fetching.pop(domain, None))
         return task
 
-    async def _fetch_now(self, domain: str, announced: str, services: Services) -> None:
+    async def _fetch_now(self, domain: str, announced: str, used_on: date, services: Services) -> Kept | None:
         now = services.clock.now()
         try:
             octets = await _fetched(domain, services)
-            last = self._known.get(domain)
-            kept = Kept(announced, now, last.used_on if last is not None else now.date(), read_policy(octets), octets)
+            kept = Kept(announced, now, used_on, read_policy(octets), octets)
         except HttpFailed as error:
             result = TlsResult.STS_WEBPKI_INVALID if error.is_certificate else TlsResult.STS_POLICY_FETCH_ERROR
             failure = Failure(result, str(error), now, announced)
@@ -145,23 +159,50 @@ class StsBook:
             failure = Failure(TlsResult.STS_POLICY_INVALID, str(error), now, announced)
         else:
             self._failures.pop(domain, None)
-            await self._keep(domain, kept)
-            return
+            await self._keep(domain, kept, services)
+            return kept
         services.log.warning("MTA-STS policy not fetched", domain=domain, problem=failure.text)
-        _put(self._failures, domain, failure)
+        self._failures[domain] = failure
+        self._failures.move_to_end(domain)
+        if len(self._failures) > MOST_FAILURES:
+            self._failures.popitem(last=False)
+        return None
 
-    async def _keep(self, domain: str, kept: Kept) -> None:
-        _put(self._known, domain, kept)
+    async def _keep(self, domain: str, kept: Kept, services: Services) -> None:
+        self._remember(domain, kept)
         head = f"{kept.id} {kept.fetched_at.astimezone(UTC).isoformat()} {kept.used_on}\n".encode()
-        await self._kv.put_many({_PREFIX + domain.encode(): head + kept.octets})
+        await services.kv.put_many({_PREFIX + domain.encode(): head + kept.octets})
 
-    async def _load(self, domain: str) -> Kept | None:
-        if domain not in self._known:
-            key = _PREFIX + domain.encode()
-            value = (await self._kv.get_many([key])).get(key)
-            _put(self._known, domain, None if value is None else _read(value))
-        self._known.move_to_end(domain)
-        return self._known[domain]
+    async def _load(self, domain: str, services: Services) -> Kept | None:
+        if domain in self._known:
+            self._known.move_to_end(domain)
+            return self._known[domain]
+        key = _PREFIX + domain.encode()
+        value = (await services.kv.get_many([key])).get(key)
+        kept = None if value is None else _read(value)
+        if domain in self._known:  # it was fetched while this was read
+            return self._known[domain]
+        self._remember(domain, kept)
+        return kept
+
+    async def _forget(self, domain: str, services: Services) -> None:
+        key = _PREFIX + domain.encode()
+        await services.kv.remove(key, key + b"\0")
+        if domain in self._known:
+            self._known_octets -= _taken(self._known.pop(domain))
+
+    def _remember(self, domain: str, kept: Kept | None) -> None:
+        if domain in self._known:
+            self._known_octets -= _taken(self._known.pop(domain))
+        self._known[domain] = kept
+        self._known_octets += _taken(kept)
+        while self._known_octets > MOST_OCTETS:
+            self._known_octets -= _taken(self._known.popitem(last=False)[1])
+
+
+def _taken(kept: Kept | None) -> int:
+    """How much of the memory it is counted for: its octets, and about twice as much for what was read in them."""
+    return _TAKEN_BESIDE + (0 if kept is None else 3 * len(kept.octets))
 
 
 async def _fetched(domain: str, services: Services) -> bytes:
@@ -182,10 +223,3 @@ def _read(value: bytes) -> Kept | None:
         return Kept(known, datetime.fromisoformat(at), date.fromisoformat(used_on), read_policy(octets), octets)
     except PolicyInvalid:  # a later release may be stricter
         return None
-
-
-def _put(entries: OrderedDict[str, T], domain: str, value: T) -> None:
-    entries[domain] = value
-    entries.move_to_end(domain)
-    while len(entries) > _MOST:
-        entries.popitem(last=False)

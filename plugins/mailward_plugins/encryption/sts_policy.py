@@ -10,6 +10,9 @@ from mailward.api import normalise_domain
 Mode = Literal["enforce", "testing", "none"]
 LONGEST_S = 31_557_600
 """A policy is kept for a year at most."""
+MOST_MX = 200
+MOST_LINES = 500
+"""Of a policy; who needs more hosts has names below one that a star stands before."""
 
 _RECORD = re.compile(r"v=STSv1[ \t]*;(.*)", re.DOTALL)
 _ID = re.compile(r"[A-Za-z0-9]{1,32}")
@@ -51,14 +54,18 @@ def read_policy(octets: bytes) -> StsPolicy:
         text = octets.decode("utf-8")
     except UnicodeDecodeError:
         raise PolicyInvalid("it is no UTF-8") from None
+    if text.count("\n") > MOST_LINES:
+        raise PolicyInvalid(f"it has more than {MOST_LINES} lines")
     lines = tuple(line.removesuffix("\r") for line in text.split("\n") if line.strip())
     values: dict[str, str] = {}
-    hosts = []
+    hosts: list[str] = []
     for line in lines:
         key, colon, value = line.partition(":")
         if not colon or "\r" in line:
             raise PolicyInvalid(f"the line '{line[:60]}' is no key with a value")
         if key.strip() == "mx":
+            if len(hosts) == MOST_MX:
+                raise PolicyInvalid(f"it names more than {MOST_MX} mx")
             hosts.append(_pattern(value.strip()))
         else:
             values.setdefault(key.strip(), value.strip())

@@ -49,7 +49,7 @@ async def keep(kv: KeyValue, kept: Kept, now: datetime, keep_for: timedelta) -> 
         return ""
     octets, sender = _written(kept), alike(kept.submitter)
     all_key = _SIZES + _day(day)
-    alike_key = all_key + f"/{sender}/{kept.domain}".encode("ascii", "replace")
+    alike_key = all_key + b"/" + sha256(f"{sender}/{kept.domain}".encode("utf-8", "replace")).hexdigest()[:32].encode("ascii")
     counters = await kv.counters([all_key, alike_key])
     number, size_octets = counters.get(all_key, (0, 0))
     if number >= MOST_A_DAY or size_octets + len(octets) > MOST_OCTETS_A_DAY:
