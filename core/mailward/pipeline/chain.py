@@ -24,6 +24,7 @@ from mailward.model.errors import HooksUnavailable, PluginError
 from mailward.model.evidence import HookCall, StoredFinding
 from mailward.model.verdict import Verdict
 from mailward.pipeline.answers import BadAnswer, describe, read_edits, read_findings
+from mailward.pipeline.breaker import Breaker
 from mailward.pipeline.order import Order, OrderError, arrange
 from mailward.pipeline.plugins import Implementation, LoadedPlugin
 from mailward.pipeline.stages import PLACES
@@ -97,6 +98,7 @@ class _Worker:
     """Where one plugin's calls run."""
 
     threads: DaemonThreads
+    breaker: Breaker
     abandoned: "set[asyncio.Task[object]]" = field(default_factory=set)
 
 
@@ -108,7 +110,7 @@ class Chain:
 
     def __init__(self, enabled: Iterable[Enabled]) -> None:
         self._enabled = {one.name: one for one in enabled}
-        self._workers = {name: _Worker(DaemonThreads(name)) for name in self._enabled}
+        self._workers = {name: _Worker(DaemonThreads(name), Breaker(name)) for name in self._enabled}
         enforced = [one for one in self._enabled.values() if one.mode == "enforce"]
         self._orders = {hook: _order(hook, enforced) for hook in PLACES}
         # A shadowed plugin may look at anybody's work; nobody who counts may look at its.
@@ -269,7 +271,19 @@ class Chain:
         left_s = deadline - started
         if left_s <= 0:
             return _Answer(error="no time was left for it; the other plugins of this stage used it up")
-        return await self._run(one, implementation, values, read, min(one.timeout_s, left_s))
+        breaker = self._workers[one.name].breaker
+        if refusal := breaker.refusal():
+            return _Answer(error=refusal)
+        try:
+            answer = await self._run(one, implementation, values, read, min(one.timeout_s, left_s))
+        except BaseException:
+            breaker.given_up()
+            raise
+        if answer.error is None or answer.is_final:
+            breaker.succeeded()
+        else:
+            breaker.failed(time.monotonic() - started)
+        return answer
 
     async def _run(
         self,
