@@ -52,6 +52,13 @@ class Allowances:
             return self._reached(TOO_MANY_OCTETS, spent.limits.octets, session)
         return None if spent.messages.take(source, now) else self._reached(TOO_MANY_MESSAGES, spent.limits.messages, session)
 
+    def further_recipient(self, session: Session) -> CoreRefusal | None:
+        """Is nothing left for one more, so that there is no need to find out who it is? Not counted."""
+        spent, source = self._of(session)
+        if spent is None or spent.recipients.would_take(source, time.monotonic()):
+            return None
+        return self._reached(TOO_MANY_RECIPIENTS, spent.limits.recipients, session)
+
     def recipient(self, session: Session) -> CoreRefusal | None:
         """A recipient whom the core would take, though a policy may not: why not now."""
         spent, source = self._of(session)

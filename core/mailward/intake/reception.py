@@ -223,15 +223,18 @@ class Reception:
 
     async def _rcpt(self, event: RcptAsked) -> Reply:
         transaction = self._open()
-        reverse_path = transaction.envelope.reverse_path
-        destination = self._desk.guard.destination(event.forward_path, self.session.identity, reverse_path)
-        if not isinstance(destination, CoreRefusal) and self.session.lmtp and not destination.facts.is_local:
-            destination = NO_RELAY  # LMTP is the last hop (RFC 2033 section 1)
+        known = transaction.envelope.forward_paths
+        is_new = event.forward_path not in known
+        excess = self._desk.allowances.further_recipient(self.session) if is_new else None
+        if excess is not None:  # before a long alias is followed
+            return await self._refused_by_core(transaction.envelope, str(event.forward_path), excess)
+        destination = (
+            self._destination(event.forward_path) if is_new else transaction.destinations[known.index(event.forward_path)]
+        )
         if isinstance(destination, CoreRefusal):
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), destination)
         if self._is_one_too_many_for_null(transaction.envelope, event.forward_path):
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), SEVERAL_FOR_NULL)
-        is_new = event.forward_path not in transaction.envelope.forward_paths
         excess = self._desk.allowances.recipient(self.session) if is_new else None
         if excess is not None:
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), excess)
@@ -248,6 +251,12 @@ class Reception:
             transaction.destinations.append(destination)
         transaction.taken.append(transaction.envelope.forward_paths.index(event.forward_path))
         return RCPT_OK
+
+    def _destination(self, forward_path: ForwardPath) -> Destination | CoreRefusal:
+        found = self._desk.guard.destination(forward_path, self.session.identity, self._open().envelope.reverse_path)
+        if isinstance(found, Destination) and self.session.lmtp and not found.facts.is_local:
+            return NO_RELAY  # LMTP is the last hop (RFC 2033 section 1)
+        return found
 
     def _is_one_too_many_for_null(self, envelope: Envelope, forward_path: ForwardPath) -> bool:
         """Reports have one recipient (RFC 3464 section 2); a message from <> for many is spam made up as one (T-RELAY-14)."""

@@ -7,7 +7,7 @@ another server gets a reverse-path of ours, and reports that come back to that a
 The local-part is opaque: "%", "!" and quoted "@" in it mean nothing (RFC 5321 section 2.3.11).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mailward.directory.aliases import Alias, Way
@@ -98,7 +98,7 @@ class RelayGuard:
         facts = RecipientFacts.of(forward_path)
         if not ways[0].through:
             return Destination(forward_path, facts, (End(facts.address, "mailbox", ways[0].account),))
-        return Destination(forward_path, facts, tuple(self._end(way, asked.domain, reverse_path) for way in ways))
+        return Destination(forward_path, facts, self._ends(ways, asked.domain, reverse_path))
 
     def _returning(self, forward_path: ForwardPath, reverse_path: ReversePath) -> Destination | CoreRefusal:
         """A report about mail that was forwarded, on its way to the sender.
@@ -114,18 +114,19 @@ class RelayGuard:
         ways = self._directory.expand(original)
         if not ways:
             return UNKNOWN_MAILBOX
-        ends = tuple(self._end(way, "", reverse_path) for way in ways)
-        return Destination(forward_path, RecipientFacts.of(forward_path), ends)
+        return Destination(forward_path, RecipientFacts.of(forward_path), self._ends(ways, "", reverse_path))
 
-    def _end(self, way: Way, domain: str, reverse_path: ReversePath) -> End:
-        """domain: of the alias."""
-        if way.account is not None:
-            route, rewritten = "mailbox", None
-        else:
-            route, rewritten = self._route(way.address.domain), self._rewritten(reverse_path, domain)
-        is_list = way.owner is not None and not reverse_path.is_null
-        path = str(way.owner) if is_list else rewritten
-        return End(str(way.address), route, way.account, is_expanded=True, is_list=is_list, reverse_path=path)
+    def _ends(self, ways: Sequence[Way], domain: str, reverse_path: ReversePath) -> tuple[End, ...]:
+        """domain: of the alias. There may be a thousand of them, which is why what they share is made once."""
+        rewritten = None if all(way.account is not None for way in ways) else self._rewritten(reverse_path, domain)
+        ends = []
+        for way in ways:
+            is_here = way.account is not None
+            owner = None if reverse_path.is_null else way.owner
+            path = (None if is_here else rewritten) if owner is None else str(owner)
+            route = "mailbox" if is_here else self._route(way.address.domain)
+            ends.append(End(str(way.address), route, way.account, is_expanded=True, is_list=owner is not None, reverse_path=path))
+        return tuple(ends)
 
     def _rewritten(self, reverse_path: ReversePath, domain: str) -> str | None:
         """None where the sender's own is right: SPF lets us send for domains of ours."""

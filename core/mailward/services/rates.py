@@ -28,6 +28,10 @@ class Rates:
         self._full_until.put(source, until)
         return True
 
+    def would_take(self, source: str, now_s: float) -> bool:
+        """Might it, once more? Nothing is counted."""
+        return not self._limit or self._until(source, now_s, 1) <= now_s + self._period_s + _ROUNDING_S
+
     def is_spent(self, source: str, now_s: float) -> bool:
         """Is there nothing left for now?"""
         return self._limit > 0 and self._until(source, now_s, 0) >= now_s + self._period_s - _ROUNDING_S

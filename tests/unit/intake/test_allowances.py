@@ -3,10 +3,13 @@
 import ipaddress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailward.intake.allowances import Allowances, HourlyLimits
+from mailward.intake.relaying import RelayGuard
+from mailward.model.address import ForwardPath
 from mailward.model.ids import SessionId
 from mailward.model.session import Role, Session
 from support.smtp_reception import Talk, post
@@ -36,6 +39,28 @@ async def test_t_dos_03_recipients_of_one_address_are_limited_and_the_others_get
     replies = await talk.say("DATA", b"Subject: x\r\n\r\nbody\r\n.\r\n")
     assert replies[-1].startswith("250 2.0.0")
     assert [recipient.forward_path for item, _ in desk.spool.items for recipient in item.recipients] == ["alice@example.org"]
+
+
+async def test_t_dos_03_nobody_is_looked_up_for_who_has_nothing_left_nor_twice_in_a_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address may be an alias with a thousand ends."""
+    desk = post(tmp_path, strangers=HourlyLimits(recipients=2))
+    asked: list[str] = []
+    look_up = RelayGuard.destination
+
+    def counted(guard: RelayGuard, forward_path: ForwardPath, *more: Any) -> object:
+        asked.append(str(forward_path))
+        return look_up(guard, forward_path, *more)
+
+    monkeypatch.setattr(RelayGuard, "destination", counted)
+    talk = Talk(desk)
+    await talk.say("EHLO c.example.net", "MAIL FROM:<a@example.net>")
+    answers = await talk.say(*["RCPT TO:<alice@example.org>"] * 5)
+    assert [answer[:3] for answer in answers] == ["250"] * 5 and asked == ["alice@example.org"]
+    answers = await talk.say("RCPT TO:<nobody@example.org>", *["RCPT TO:<bob@example.org>", "RCPT TO:<nobody@example.org>"])
+    assert [answer[:3] for answer in answers] == ["550", "250", "450"]
+    assert asked == ["alice@example.org", "nobody@example.org", "bob@example.org"]
 
 
 async def test_t_dos_05_messages_that_are_broken_off_count_by_their_octets(tmp_path: Path) -> None:
