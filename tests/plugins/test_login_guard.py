@@ -47,7 +47,7 @@ def test_t_auth_02_an_account_of_ones_own_forgives_nothing(login: Login) -> None
 
 def test_t_auth_02_the_alarm_is_raised_once(login: Login) -> None:
     spray(login, 9)
-    alarms = [values for _, event, values in login.log["login_guard"].events if event == "login_spraying"]
+    alarms = [values for _, event, values in login.services.log["login_guard"].events if event == "login_spraying"]
     assert alarms == [{"network": "192.0.2.7", "names": 5, "protocol": "imap"}]
 
 
@@ -78,7 +78,7 @@ def test_loopback_and_what_is_trusted_are_never_counted(login: Login, ip: str) -
 
 def test_names_are_not_kept_in_clear(login: Login) -> None:
     login("hunter2-typed-into-the-wrong-field", "x", PLUGINS, settings=GUARD)
-    kept = b"".join(login.kv["login_guard"].values.values())
+    kept = b"".join(login.services.kv["login_guard"].values.values())
     assert b"192.0.2.1" in kept
     assert b"hunter2" not in kept
 

@@ -46,7 +46,7 @@ def log() -> MemoryLog:
 @pytest.fixture
 def secret(login: Login, clock: FakeClock, log: MemoryLog) -> str:
     """Alice has enrolled and confirmed, a minute ago."""
-    kv = login.kv.setdefault("totp", MemoryKeyValue())
+    kv = login.services.kv["totp"]
     made = str(command("enrol", kv, clock, log).data["secret"])
     command("confirm", kv, clock, log, code=code_at(made, clock))
     clock.advance(timedelta(minutes=1))
@@ -78,7 +78,7 @@ def test_a_login_needs_the_code_and_says_so_to_the_log_alone(login: Login, clock
 
 
 def test_a_second_enrolment_says_that_the_first_still_holds(login: Login, clock: FakeClock, log: MemoryLog, secret: str) -> None:
-    kv = login.kv["totp"]
+    kv = login.services.kv["totp"]
     again = command("enrol", kv, clock, log)
     assert "the secret from before stays in force" in again.text
     assert attempt(login, code_at(secret, clock)) == "password and second factor"
@@ -104,7 +104,7 @@ def test_t_2fa_01_a_code_is_good_once_and_no_earlier_one_after_it(login: Login, 
 
 
 def test_t_2fa_01_the_code_that_confirmed_is_used(login: Login, clock: FakeClock, log: MemoryLog) -> None:
-    kv = login.kv.setdefault("totp", MemoryKeyValue())
+    kv = login.services.kv["totp"]
     secret = str(command("enrol", kv, clock, log).data["secret"])
     code = code_at(secret, clock)
     command("confirm", kv, clock, log, code=code)
@@ -268,7 +268,7 @@ def test_t_2fa_05_what_is_no_code_is_wrong_and_nothing_worse(code: str) -> None:
 def test_t_2fa_08_recovery_codes_are_good_once_and_kept_as_hashes(
     login: Login, clock: FakeClock, secret: str, log: MemoryLog
 ) -> None:
-    kv = login.kv["totp"]
+    kv = login.services.kv["totp"]
     codes = command("recovery", kv, clock, log).data["recovery_codes"]
     assert isinstance(codes, list) and len(set(codes)) == 10
     assert not any(
@@ -284,7 +284,7 @@ def test_t_2fa_08_recovery_codes_are_good_once_and_kept_as_hashes(
 
 
 def test_nothing_changes_before_it_is_confirmed(login: Login, clock: FakeClock, log: MemoryLog) -> None:
-    kv = login.kv.setdefault("totp", MemoryKeyValue())
+    kv = login.services.kv["totp"]
     first = command("enrol", kv, clock, log)
     assert attempt(login, None) == "password"
     with pytest.raises(CommandFailed, match="not the code for now"):
@@ -296,7 +296,7 @@ def test_nothing_changes_before_it_is_confirmed(login: Login, clock: FakeClock, 
 def test_the_secret_in_force_stays_until_the_new_one_is_confirmed(
     login: Login, clock: FakeClock, secret: str, log: MemoryLog
 ) -> None:
-    kv = login.kv["totp"]
+    kv = login.services.kv["totp"]
     newer = str(command("enrol", kv, clock, log).data["secret"])
     assert attempt(login, code_at(secret, clock)) == "password and second factor"
     clock.advance(timedelta(minutes=1))
@@ -307,15 +307,15 @@ def test_the_secret_in_force_stays_until_the_new_one_is_confirmed(
 
 
 def test_off_forgets_everything(login: Login, clock: FakeClock, secret: str, log: MemoryLog) -> None:
-    command("off", login.kv["totp"], clock, log)
-    assert login.kv["totp"].values == {}
+    command("off", login.services.kv["totp"], clock, log)
+    assert login.services.kv["totp"].values == {}
     assert attempt(login, None) == "password"
     with pytest.raises(CommandFailed, match="has no second factor"):
-        command("off", login.kv["totp"], clock, log)
+        command("off", login.services.kv["totp"], clock, log)
     with pytest.raises(CommandFailed, match="has no second factor"):
-        command("recovery", login.kv["totp"], clock, log)
+        command("recovery", login.services.kv["totp"], clock, log)
     with pytest.raises(CommandFailed, match="nothing waits to be confirmed"):
-        command("confirm", login.kv["totp"], clock, log, code="123456")
+        command("confirm", login.services.kv["totp"], clock, log, code="123456")
 
 
 def test_the_uri_is_what_authenticator_apps_read(clock: FakeClock, log: MemoryLog) -> None:
@@ -330,8 +330,8 @@ def test_secrets_and_codes_are_never_logged(login: Login, clock: FakeClock, secr
     code = code_at(secret, clock)
     attempt(login, code)
     attempt(login, "123456")
-    command("recovery", login.kv["totp"], clock, log)
-    told = repr(log.events) + repr(login.log["totp"].events)
+    command("recovery", login.services.kv["totp"], clock, log)
+    told = repr(log.events) + repr(login.services.log["totp"].events)
     assert "second_factor_refused" in told and "totp_recovery_renewed" in told
     assert secret not in told and code not in told and "123456" not in told
     assert secret not in repr(Enrolment(secret=secret, pending=secret))

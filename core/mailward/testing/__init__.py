@@ -1,9 +1,10 @@
-"""What authors of plugins test with: the fixtures `scan` and `login`, and fakes of the services.
+"""What authors of plugins test with: fixtures, makers of what hooks are given, and fakes of the services.
 
-No server, no network, no waiting.
-pytest finds the fixtures `scan`, `login`, `fake_zone` and `clock` by itself once Mailward is installed.
+No server, no network, no waiting. pytest finds the fixtures `scan`, `login`, `call_hook`, `fake_services`, `fake_zone` and
+`clock` by itself once Mailward is installed.
 """
 
+from mailward.testing.calling import CallHook, HookFailed
 from mailward.testing.fakes import (
     FakeClock,
     FakeCredentials,
@@ -15,13 +16,34 @@ from mailward.testing.fakes import (
     SentMail,
 )
 from mailward.testing.logins import Login
+from mailward.testing.making import (
+    make_attempt,
+    make_classified,
+    make_day,
+    make_envelope,
+    make_evidence,
+    make_host,
+    make_identity,
+    make_login,
+    make_mail,
+    make_message,
+    make_moved,
+    make_outcome,
+    make_relaying,
+    make_secret,
+    make_session,
+)
 from mailward.testing.scanning import Scan, ScanResult
+from mailward.testing.world import FakeServices
 
 __all__ = [
+    "CallHook",
     "FakeClock",
     "FakeCredentials",
     "FakeHttp",
+    "FakeServices",
     "FakeZone",
+    "HookFailed",
     "Login",
     "MemoryKeyValue",
     "MemoryLog",
@@ -29,4 +51,19 @@ __all__ = [
     "Scan",
     "ScanResult",
     "SentMail",
+    "make_attempt",
+    "make_classified",
+    "make_day",
+    "make_envelope",
+    "make_evidence",
+    "make_host",
+    "make_identity",
+    "make_login",
+    "make_mail",
+    "make_message",
+    "make_moved",
+    "make_outcome",
+    "make_relaying",
+    "make_secret",
+    "make_session",
 ]

@@ -2,9 +2,11 @@
 
 import pytest
 
+from mailward.testing.calling import CallHook
 from mailward.testing.fakes import FakeClock, FakeZone
 from mailward.testing.logins import Login
 from mailward.testing.scanning import Scan
+from mailward.testing.world import FakeServices
 
 
 @pytest.fixture
@@ -20,12 +22,24 @@ def fake_zone() -> FakeZone:
 
 
 @pytest.fixture
-def scan(fake_zone: FakeZone, clock: FakeClock) -> Scan:
-    """Judge a message: `scan(mail, plugins=[acme_dlp]).findings["ACME_DLP_CARDS"]`. It uses `fake_zone` and `clock`."""
-    return Scan(fake_zone, clock)
+def fake_services(fake_zone: FakeZone, clock: FakeClock) -> FakeServices:
+    """Every service, faked; `fake_services.kv["acme_dlp"].values` is what a plugin has kept."""
+    return FakeServices(fake_zone, clock)
 
 
 @pytest.fixture
-def login(clock: FakeClock) -> Login:
+def scan(fake_services: FakeServices) -> Scan:
+    """Judge a message: `scan(mail, plugins=[acme_dlp]).findings["ACME_DLP_CARDS"]`."""
+    return Scan(fake_services)
+
+
+@pytest.fixture
+def login(fake_services: FakeServices) -> Login:
     """Try to log in: `login("bob", "secret", plugins=["accounts", acme_login], passwords={"bob": "secret"}).result`."""
-    return Login(clock)
+    return Login(fake_services)
+
+
+@pytest.fixture
+def call_hook(fake_services: FakeServices) -> CallHook:
+    """Call one hook of one plugin: `call_hook(acme_dlp, "inspect_mail", session=make_session("203.0.113.7"))`."""
+    return CallHook(fake_services)

@@ -4,40 +4,27 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
-from mailward.api import LoginAttempt, LoginOutcome, LoginProtocol, Secret, Services, TlsFacts
+from mailward.api import LoginAttempt, LoginOutcome, LoginProtocol, Secret, TlsFacts
 from mailward.auth.chain import LoginChain
 from mailward.model.errors import LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.pipeline.events import Events
 from mailward.pipeline.logins import Logins
-from mailward.testing.fakes import (
-    FakeClock,
-    FakeCredentials,
-    FakeHttp,
-    FakeZone,
-    MemoryKeyValue,
-    MemoryLog,
-    MemorySecrets,
-    RunDirectly,
-    SentMail,
-)
+from mailward.testing.making import TLS, make_login
 from mailward.testing.policies import Named, Settings, made_policy
-
-TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+from mailward.testing.world import FakeServices
 
 
 class Login:
-    """Call it with a name and a password. What plugins keep (`kv`, `log`) stays between the calls of one test, by plugin name.
+    """Call it with a name and a password. services: around the plugins, and what they keep from call to call.
 
     The steps are the server's: policy, identity, second factor (not for app passwords), then everybody is told. Each call has a
     counter of failures of its own, so that no test has to wait.
     """
 
-    def __init__(self, clock: FakeClock | None = None) -> None:
-        self._clock = clock or FakeClock()
-        self.kv: dict[str, MemoryKeyValue] = {}
-        self.log: dict[str, MemoryLog] = {}
+    def __init__(self, services: FakeServices | None = None) -> None:
+        self.services = services or FakeServices()
 
     def __call__(
         self,
@@ -56,15 +43,17 @@ class Login:
     ) -> LoginOutcome:
         """How one attempt ends.
 
-        code: what stands behind the password. passwords: those that the plugin accounts knows, by login name. settings: {plugin:
-        keys as in the policy, heed included}. policy: further keys of access.yaml. Raises PluginError and PolicyError.
+        code: what stands behind the password. passwords: those that the plugin accounts knows from now on, by login name.
+        settings: {plugin: keys as in the policy, heed included}. policy: further keys of access.yaml. Raises PluginError and
+        PolicyError.
         """
         checked, host = made_policy("access", plugins, settings or {}, policy or {})
-        credentials = FakeCredentials(passwords)
-        attempt = LoginAttempt(protocol, "test", ip, tls, mechanism, name)
+        if passwords is not None:
+            self.services.credentials.passwords = dict(passwords)
+        attempt = make_login(name, ip=ip, protocol=protocol, mechanism=mechanism, tls=tls)
 
         async def run() -> LoginOutcome:
-            logins = Logins(checked, host, lambda plugin: self._services(plugin, credentials))
+            logins = Logins(checked, host, self.services.of)
             events = Events(lambda: logins.chain)
             outcomes: list[LoginOutcome] = []
 
@@ -79,11 +68,6 @@ class Login:
             return outcomes[0]
 
         return asyncio.run(run())
-
-    def _services(self, name: str, credentials: FakeCredentials) -> Services:
-        kv = self.kv.setdefault(name, MemoryKeyValue())
-        log = self.log.setdefault(name, MemoryLog())
-        return Services(FakeZone(), self._clock, kv, log, RunDirectly(), MemorySecrets(), credentials, SentMail(), FakeHttp())
 
 
 class _Nobody:

@@ -21,8 +21,8 @@ def made_policy(
     direction: Direction, plugins: Sequence[Named], settings: Settings, keys: Mapping[str, object]
 ) -> tuple[Policy, PluginHost]:
     """The checked policy and the host of its plugins. keys: of the file, beside `plugins`. Raises PluginError and PolicyError."""
-    modules = {_name(one): one for one in plugins if isinstance(one, ModuleType)}
-    names = [_name(one) for one in plugins]
+    modules = {name_of(one): one for one in plugins if isinstance(one, ModuleType)}
+    names = [name_of(one) for one in plugins]
     host = PluginHost(modules=modules)
     declarations = host.enable(names)
     stages = stages_of(direction, (host.load(name) for name in names))
@@ -33,5 +33,6 @@ def made_policy(
         return load_policy(file, declarations, stages=stages), host
 
 
-def _name(plugin: Named) -> str:
+def name_of(plugin: Named) -> str:
+    """The word by which a policy names it."""
     return plugin if isinstance(plugin, str) else plugin.__name__.rpartition(".")[2]

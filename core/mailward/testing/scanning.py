@@ -4,19 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mailward.api import (
-    Address,
-    Edit,
-    EnvelopeView,
-    Facts,
-    Finding,
-    ForwardPath,
-    MessageMoved,
-    MessageView,
-    ReversePath,
-    Services,
-)
-from mailward.formats.address import parse_mailbox
+from mailward.api import Address, Edit, EnvelopeView, Facts, Finding, ForwardPath, MessageView
 from mailward.model.decision import DecisionRecord
 from mailward.model.evidence import HookCall
 from mailward.model.ids import new_queue_id, new_session_id
@@ -26,18 +14,9 @@ from mailward.pipeline.events import Events
 from mailward.pipeline.judge import Judge, chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import RecipientFacts
-from mailward.testing.fakes import (
-    FakeClock,
-    FakeCredentials,
-    FakeHttp,
-    FakeZone,
-    MemoryKeyValue,
-    MemoryLog,
-    MemorySecrets,
-    RunDirectly,
-    SentMail,
-)
+from mailward.testing.making import as_octets, make_envelope, make_moved
 from mailward.testing.policies import Named, made_policy
+from mailward.testing.world import FakeServices
 
 
 @dataclass(frozen=True)
@@ -70,13 +49,10 @@ class ScanResult:
 
 
 class Scan:
-    """Call it with a message. What plugins keep (`kv`, `log`) stays between the calls of one test, by plugin name."""
+    """Call it with a message. services: what is around the plugins; what they keep stays between the calls of one test."""
 
-    def __init__(self, zone: FakeZone | None = None, clock: FakeClock | None = None) -> None:
-        self._zone = zone or FakeZone()
-        self._clock = clock or FakeClock()
-        self.kv: dict[str, MemoryKeyValue] = {}
-        self.log: dict[str, MemoryLog] = {}
+    def __init__(self, services: FakeServices | None = None) -> None:
+        self.services = services or FakeServices()
 
     def __call__(
         self,
@@ -97,11 +73,10 @@ class Scan:
         policy: further keys of a policy file, such as {"limits": {"junk": 5}}. Raises PluginError and PolicyError.
         """
         judge, host = self._judge(plugins, settings or {}, policy or {})
-        paths = tuple(ForwardPath(parse_mailbox(one)) for one in ([rcpt] if isinstance(rcpt, str) else rcpt))
-        envelope = EnvelopeView(ReversePath(parse_mailbox(mail_from) if mail_from else None), paths)
-        at = self._clock.now()
+        envelope = make_envelope(mail_from, rcpt)
+        at = self.services.clock.now()
         session = Session(new_session_id(), Role.MX, "test", ip, at, helo=helo, extended=helo is not None)
-        return asyncio.run(_scan(judge, host, session, envelope, MessageView(_octets(mail))))
+        return asyncio.run(_scan(judge, host, session, envelope, MessageView(as_octets(mail))))
 
     def moved(
         self,
@@ -115,10 +90,10 @@ class Scan:
     ) -> None:
         """Tell the plugins that a person moved this message. Raises AssertionError when one of them failed."""
         policy, host = made_policy("inbound", plugins, settings or {}, {})
-        moved = MessageMoved(account, source, target, _octets(mail), source == "Junk", target == "Junk", target == "Trash")
+        moved = make_moved(mail, source=source, target=target, account=account)
 
         async def tell() -> int:
-            chain = chain_of(policy, host, self._services)
+            chain = chain_of(policy, host, self.services.of)
             events = Events(lambda: chain)
             events.moved(moved)
             await events.drain()
@@ -134,20 +109,8 @@ class Scan:
         policy: Mapping[str, object],
     ) -> tuple[Judge, PluginHost]:
         checked, host = made_policy("inbound", plugins, settings, policy)
-        judge = Judge(checked, host, self._services, hostname="mx.example.org", clock=self._clock)
+        judge = Judge(checked, host, self.services.of, hostname="mx.example.org", clock=self.services.clock)
         return judge, host
-
-    def _services(self, name: str) -> Services:
-        kv = self.kv.setdefault(name, MemoryKeyValue())
-        log = self.log.setdefault(name, MemoryLog())
-        return Services(
-            self._zone, self._clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail(), FakeHttp()
-        )
-
-
-def _octets(mail: bytes | str) -> bytes:
-    octets = mail.encode("utf-8") if isinstance(mail, str) else mail
-    return octets if b"\r\n" in octets else octets.replace(b"\n", b"\r\n")
 
 
 async def _scan(judge: Judge, host: PluginHost, session: Session, envelope: EnvelopeView, message: MessageView) -> ScanResult:

@@ -214,4 +214,4 @@ def test_a_watcher_that_fails_is_counted_and_nothing_else(scan: Scan, fault: str
     )
     with pytest.raises(AssertionError, match="on_moved failed"):
         scan.moved(MAIL, [bad, kept], settings={"bad": {"timeout": "100ms"}})
-    assert scan.kv["kept"].values == {b"at": b"Junk"}
+    assert scan.services.kv["kept"].values == {b"at": b"Junk"}
