@@ -15,6 +15,7 @@ from mailward.model.decision import DecisionRecord
 from mailward.model.edits import RecordedEdit
 from mailward.model.envelope import RcptParameters, Ret
 from mailward.model.ids import QueueId
+from mailward.queue.record import NewerVersion
 
 ITEM_VERSION = 6
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
@@ -113,6 +114,22 @@ class QueueItem:
         return cls(**raw)
 
 
+def id_and_routes(text: str) -> tuple[QueueId, list[str]]:
+    """Of what `to_json` wrote, what a start must know of a million items: the id, and the route of each recipient.
+
+    Raises NewerVersion, and ValueError, KeyError or TypeError for anything else.
+    """
+    at = text.find(_RECIPIENTS)
+    if at < 0 or not text.startswith(_ID) or not text.endswith(_VERSION):  # written by another release
+        raw = _decode(text)[0]
+        if raw["version"] > ITEM_VERSION:
+            raise NewerVersion(f"queue item of version {raw['version']}; this release reads version {ITEM_VERSION}")
+        return raw["id"], [recipient["route"] for recipient in raw["recipients"]]
+    # Within a string a quote has a backslash before it, and of all fields before the recipients none has a field of this name.
+    recipients = _decode(text, at + len(_RECIPIENTS) - 1)[0]
+    return QueueId(text[len(_ID) : text.index('"', len(_ID))]), [recipient["route"] for recipient in recipients]
+
+
 def _to_raw(value: object) -> dict[str, object] | str:
     """The fields of any of our dataclasses; edits say which they are. `asdict` would copy, at five times the cost."""
     if isinstance(value, bytes):  # the content of a new part
@@ -121,6 +138,10 @@ def _to_raw(value: object) -> dict[str, object] | str:
     return {"kind": type(value).__name__, **fields} if type(value).__name__ in _EDIT_KINDS else fields
 
 
+_ID = '{"id":"'
+_RECIPIENTS = ',"recipients":['
+_VERSION = f',"version":{ITEM_VERSION}}}'
+_decode = json.JSONDecoder().raw_decode
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, default=_to_raw)
 
 

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mailward.disk import Octets
-
 RECORD_VERSION = 2
 """2 adds the kinds HELD, RELEASED and DUE; records of version 1 are read."""
 MARK_OCTETS = 8
 
-_FIELDS = struct.Struct(">8sBBHIQII")  # mark, version, kind, unused, meta length, body length, meta crc, body crc
+_FIELDS = ">8sBBHIQII"  # mark, version, kind, unused, meta length, body length, meta crc, body crc
+_CHECKED = struct.Struct(_FIELDS)
 _CHECK = struct.Struct(">I")  # checksum of the fields before it
-HEADER_OCTETS = _FIELDS.size + _CHECK.size
+_HEADER = struct.Struct(_FIELDS + "I")
+HEADER_OCTETS = _HEADER.size
 
 
 class Kind(enum.IntEnum):
@@ -38,6 +38,8 @@ class Kind(enum.IntEnum):
 
 
 _KINDS = {int(kind): kind for kind in Kind}
+_LARGE = Kind.LARGE
+"""Looked up once: there are millions of records, and until Python 3.12 a look-up in an enum runs code."""
 
 
 class Header(NamedTuple):
@@ -83,41 +85,39 @@ class NewerVersion(Exception):
 
 def pack_header(mark: bytes, kind: Kind, meta: bytes, body_octets: int = 0, body_crc: int = 0) -> bytes:
     """The header that goes before `meta` and the body."""
-    fields = _FIELDS.pack(mark, RECORD_VERSION, kind, 0, len(meta), body_octets, zlib.crc32(meta), body_crc)
+    fields = _CHECKED.pack(mark, RECORD_VERSION, kind, 0, len(meta), body_octets, zlib.crc32(meta), body_crc)
     return fields + _CHECK.pack(zlib.crc32(fields))
 
 
-def unpack_header(octets: Octets, mark: bytes) -> Header | None:
-    """The header at the beginning of these octets; None when there is none, or a damaged one. Raises NewerVersion."""
-    if len(octets) < HEADER_OCTETS:
+def unpack_header(octets: bytes, mark: bytes, offset: int = 0) -> Header | None:
+    """The header that begins at `offset`; None when there is none, or a damaged one. Raises NewerVersion."""
+    if len(octets) - offset < HEADER_OCTETS:
         return None
-    found_mark, version, kind, _, *lengths_and_crcs = _FIELDS.unpack_from(octets)
-    if found_mark != mark or _CHECK.unpack_from(octets, _FIELDS.size)[0] != zlib.crc32(octets[: _FIELDS.size]):
+    found_mark, version, kind, _, meta_octets, body_octets, meta_crc, body_crc, check = _HEADER.unpack_from(octets, offset)
+    if found_mark != mark or check != zlib.crc32(octets[offset : offset + _CHECKED.size]):
         return None
     if version > RECORD_VERSION or kind not in _KINDS:
         raise NewerVersion(f"record version {version}, kind {kind}; this release reads up to version {RECORD_VERSION}")
-    return Header(_KINDS[kind], *lengths_and_crcs)
+    return Header(_KINDS[kind], meta_octets, body_octets, meta_crc, body_crc)
 
 
-def scan(segment: Octets, mark: bytes) -> Iterator[Record | DamagedRange]:
+def scan(segment: bytes, mark: bytes) -> Iterator[Record | DamagedRange]:
     """All records in order, with the damaged ranges between them.
 
     A tail that merely ends too early is what a crash leaves of a write that was never acknowledged, and is passed over.
     Raises NewerVersion.
     """
-    view = memoryview(segment)
-    searchable = segment if isinstance(segment, bytes | bytearray) else bytes(segment)
     offset = 0
-    while offset < len(view):
-        found = _read(view, offset, mark)
+    while offset < len(segment):
+        found = _read(segment, offset, mark)
         if isinstance(found, Record):
             yield found
             offset = found.end
             continue
-        following = _next_record(view, searchable, offset + 1, mark)
+        following = _next_record(segment, offset + 1, mark)
         if following is None:
             if found is _Bad.DAMAGED:
-                yield DamagedRange(offset, len(view))
+                yield DamagedRange(offset, len(segment))
             return
         yield DamagedRange(offset, following)
         offset = following
@@ -128,27 +128,27 @@ class _Bad(enum.Enum):
     DAMAGED = enum.auto()
 
 
-def _next_record(view: memoryview, searchable: bytes | bytearray, start: int, mark: bytes) -> int | None:
+def _next_record(segment: bytes, start: int, mark: bytes) -> int | None:
     """Where the next whole record begins, None when there is none."""
-    while (start := searchable.find(mark, start)) >= 0:
-        if isinstance(_read(view, start, mark), Record):
+    while (start := segment.find(mark, start)) >= 0:
+        if isinstance(_read(segment, start, mark), Record):
             return start
         start += 1
     return None
 
 
-def _read(view: memoryview, offset: int, mark: bytes) -> Record | _Bad:
-    header = unpack_header(view[offset : offset + HEADER_OCTETS], mark)
+def _read(segment: bytes, offset: int, mark: bytes) -> Record | _Bad:
+    header = unpack_header(segment, mark, offset)
     if header is None:
-        torn = len(view) - offset < HEADER_OCTETS or not any(view[offset:])  # zeros: length written, octets not
+        torn = len(segment) - offset < HEADER_OCTETS or not any(memoryview(segment)[offset:])  # zeros: length written, octets not
         return _Bad.TORN if torn else _Bad.DAMAGED
     kind, meta_octets, body_octets, meta_crc, body_crc = header
     meta_at = offset + HEADER_OCTETS
     body_at = meta_at + meta_octets
-    end = body_at if kind is Kind.LARGE else body_at + body_octets
-    if end > len(view):
+    end = body_at if kind is _LARGE else body_at + body_octets
+    if end > len(segment):
         return _Bad.TORN
-    meta = bytes(view[meta_at:body_at])
-    if zlib.crc32(meta) != meta_crc or (end > body_at and zlib.crc32(view[body_at:end]) != body_crc):
+    meta = segment[meta_at:body_at]
+    if zlib.crc32(meta) != meta_crc or (end > body_at and zlib.crc32(memoryview(segment)[body_at:end]) != body_crc):
         return _Bad.DAMAGED
     return Record(kind, offset, end, meta, body_octets, body_crc)

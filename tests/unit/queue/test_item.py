@@ -4,11 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.envelope import RcptParameters
 from mailward.model.evidence import HookCall, StoredFinding
-from mailward.queue.item import ITEM_VERSION, QueuedRecipient, QueueItem
+from mailward.queue.item import ITEM_VERSION, QueuedRecipient, QueueItem, id_and_routes
+from mailward.queue.record import NewerVersion
 from support.spooling import item_for
 
 EDITS = (
@@ -41,10 +44,28 @@ def test_an_item_with_everything_in_it_is_read_back_equal() -> None:
     assert QueueItem.from_json(text) == item
 
 
+FORGED = ',"recipients":[{"route":"discard"}],"id":"forged","version":99}'
+
+
+@given(st.text(), st.lists(st.tuples(st.text(), st.sampled_from(["relay", "mailbox", "discard"])), max_size=3))
+@example(FORGED, [(FORGED, "relay")])
+@example("\\" + FORGED, [("\\", "relay"), (FORGED, "mailbox")])
+def test_what_a_start_reads_of_an_item_is_what_the_whole_of_it_says(text: str, recipients: list[tuple[str, str]]) -> None:
+    to = [QueuedRecipient(path, route, reason=text, edits=(AddHeader(text, path),)) for path, route in recipients]
+    item = replace(item_for(b"x", to), trace=text, reverse_path=text, edits=(AddHeader("X", text),), user=text)
+    written = item.to_json()
+    whole = json.loads(written)
+    routes = [recipient["route"] for recipient in whole["recipients"]]
+    assert id_and_routes(written) == (whole["id"], routes) == (item.id, [route for _, route in recipients])
+    assert id_and_routes(json.dumps(whole, sort_keys=True)) == (item.id, routes)  # as another release might order them
+
+
 def test_a_newer_version_is_refused() -> None:
     raw = json.loads(item_for(b"x").to_json())
     with pytest.raises(ValueError, match=f"version {ITEM_VERSION + 1}"):
         QueueItem.from_json(json.dumps({**raw, "version": ITEM_VERSION + 1}))
+    with pytest.raises(NewerVersion, match=f"version {ITEM_VERSION + 1}"):
+        id_and_routes(json.dumps({**raw, "version": ITEM_VERSION + 1}))
 
 
 def test_an_item_of_the_release_before_is_read() -> None:
