@@ -33,7 +33,7 @@ POLICY = QUIET + "  judged: {}\nrules: [{name: hold, when: recipient.tag == 'hel
 JUDGED = f"""\
 from mailward.api import AddHeader, MessageView, Plugin, hookimpl
 
-plugin = Plugin(api=1, summary="Marks what was judged")
+plugin = Plugin(api=1, summary="Marks what was judged", capabilities=("body", "edits"))
 
 @hookimpl
 def edit_message(message: MessageView) -> AddHeader:

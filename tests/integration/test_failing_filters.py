@@ -11,7 +11,7 @@ from support.server import Server, server
 HEAD = """\
 import asyncio, time
 from mailward.api import Finding, MessageView, Plugin, Symbol, hookimpl
-plugin = Plugin(api=1, summary="A filter for a test", symbols={"SEEN": Symbol(1.0, "seen")})
+plugin = Plugin(api=1, summary="A filter for a test", symbols={"SEEN": Symbol(1.0, "seen")}, capabilities=("body",))
 
 @hookimpl
 """

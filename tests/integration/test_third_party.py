@@ -161,7 +161,7 @@ def test_t_plug_02_two_plugins_of_one_name_are_refused(environment: Environment)
 
 WORKS = """\
 from mailward.api import Finding, MessageView, Plugin, Symbol, hookimpl
-plugin = Plugin(api=1, summary="A filter for a test", symbols={"SEEN": Symbol(1.0, "seen")})
+plugin = Plugin(api=1, summary="A filter for a test", symbols={"SEEN": Symbol(1.0, "seen")}, capabilities=("body",))
 
 @hookimpl
 def inspect_message(message: MessageView) -> Finding:

@@ -99,7 +99,7 @@ def test_where_nobody_learns_it_says_so(letters: Path) -> None:
 
 def test_a_plugin_that_fails_is_told_apart_and_named(made: Server, letters: Path) -> None:
     (made.folder / "plugins/broken.py").write_text(
-        "from mailward.api import Plugin, hookimpl\nplugin = Plugin(api=1, summary='x')\n\n"
+        "from mailward.api import Plugin, hookimpl\nplugin = Plugin(api=1, summary='x', capabilities=('body',))\n\n"
         "@hookimpl\ndef on_classified(classified):\n    raise ValueError('no memory')\n"
     )
     made.policy("version: 1\nplugins: {broken: {}}\n")

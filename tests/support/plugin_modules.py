@@ -15,7 +15,13 @@ class OwnFacts(Facts):
     share: float = 0.0
     names: tuple[str, ...] = ()
 
-plugin = Plugin(api=1, summary="made by a test", facts=OwnFacts, symbols={"SEEN": Symbol(2.0, "It was seen")})
+plugin = Plugin(
+    api=1,
+    summary="made by a test",
+    facts=OwnFacts,
+    symbols={"SEEN": Symbol(2.0, "It was seen")},
+    capabilities=("body", "edits", "network", "files", "credentials"),
+)
 """
 
 

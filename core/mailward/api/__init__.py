@@ -13,7 +13,7 @@ from mailward.api.commands import (
 from mailward.api.dns import DnsRecord
 from mailward.api.hooks import MessageClassified, MessageMoved, hookimpl
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, LoginProtocol, Secret
-from mailward.api.plugin import API_VERSION, Asked, Facts, Finding, Findings, Plugin, Settings, Symbol
+from mailward.api.plugin import API_VERSION, Asked, Capability, Facts, Finding, Findings, Plugin, Settings, Symbol
 from mailward.api.relaying import MailHost, Origin, Relaying, RelayingAttempt, RelayOutcome, UnsendableMessage
 from mailward.api.services import (
     Clock,
@@ -59,6 +59,7 @@ __all__ = [
     "Anomaly",
     "Asked",
     "AuthResult",
+    "Capability",
     "Clock",
     "CommandAnswer",
     "CommandCall",

@@ -36,6 +36,16 @@ class Facts:
     """
 
 
+Capability = Literal["body", "edits", "network", "files", "credentials"]
+"""What a plugin may do beyond looking at session and envelope.
+
+body: see what people wrote, that is name `message`, `moved` or `classified`. edits: propose changes (`edit_*` hooks).
+network: ask or send by `resolver`, `http` and `submit`, and open sockets. files: read and write files by itself.
+credentials: see what proves a name and say who it is (`secret`, `code`, `provide_*` hooks, `services.credentials`), and read
+private keys (`services.secrets`).
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """A named observation a plugin can make. points: its default weight in the score at strength 1; may be negative."""
@@ -72,6 +82,7 @@ class Plugin:
     """The declaration every plugin module carries under the name `plugin`.
 
     api: the version of `mailward.api` it was written for (1). summary: one line for `mailward plugins list`.
+    capabilities: all it needs; a hook or a service that needs another one is refused. Admins read them before they enable it.
     """
 
     api: int
@@ -80,6 +91,7 @@ class Plugin:
     facts: type[Facts] = Facts
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     version: str = "0"
+    capabilities: tuple[Capability, ...] = ()
 
     def problems(self) -> list[str]:
         """What is wrong with this declaration, in plain words; empty when it is sound."""
@@ -91,6 +103,7 @@ class Plugin:
             for name in self.symbols
             if not SYMBOL_NAME.fullmatch(name)
         ]
+        found += _capability_problems(self.capabilities)
         found += _class_problems(self.facts, Facts, "facts") + _class_problems(self.settings, Settings, "settings")
         if found:
             return found
@@ -102,6 +115,13 @@ class Plugin:
             if not _can_be_fact(f.default)
         ]
         return found
+
+
+def _capability_problems(declared: object) -> list[str]:
+    known = get_args(Capability)
+    if not isinstance(declared, tuple):
+        return ['capabilities must be a tuple: capabilities=("body",)']
+    return [f"there is no capability {name!r}; {', '.join(known)} were expected" for name in declared if name not in known]
 
 
 def _class_problems(declared: type[Facts] | type[Settings], base: type, what: str) -> list[str]:

@@ -155,6 +155,7 @@ class Known:
     facts: tuple[Word, ...] = ()
     settings: tuple[Word, ...] = ()
     hooks: tuple[str, ...] = ()
+    version: str = ""
 
 
 def known_plugins(config: Config) -> tuple[tuple[Known, ...], tuple[Direction, ...]]:
@@ -213,6 +214,7 @@ def _known(host: PluginHost, available: Available, modes: Mapping[Direction, str
         (*facts, STATUS),
         settings,
         tuple(loaded.implementations),
+        loaded.version,
     )
 
 

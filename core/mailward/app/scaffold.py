@@ -42,6 +42,7 @@ plugin = Plugin(
     settings=${prefix}Settings,
     facts=${prefix}Facts,
     symbols={"$symbol": Symbol(1.0, "The subject is long")},
+    capabilities=("body",),
 )
 
 

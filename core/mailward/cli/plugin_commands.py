@@ -4,8 +4,9 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from mailward.api import AccountCommand, ServerCommand, Services
 from mailward.app.filters import Filters, load_filters, preset_filters
@@ -16,11 +17,15 @@ from mailward.pipeline.collecting import Collected, Collecting
 
 PluginCommands = Collected[AccountCommand | ServerCommand]
 
+_NONE: dict[str, Any] = {service.name: None for service in fields(Services)}
+_NO_SERVICES = Services(**_NONE)
+"""That hook is given none."""
+
 
 def plugin_commands(config: Path | None, *, presets_only: bool) -> Iterator[PluginCommands]:
     """config: the file named by -c. presets_only: no configuration is looked for."""
     filters = preset_filters() if presets_only else _filters(config)
-    collecting = Collecting(filters.policies, filters.host, lambda _: cast(Services, None))  # that hook is given no services
+    collecting = Collecting(filters.policies, filters.host, lambda _: _NO_SERVICES)
     return sound(asyncio.run(collecting.commands()))
 
 

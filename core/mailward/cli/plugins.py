@@ -35,7 +35,7 @@ def info_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a plugin's symbols, facts, settings and hooks with their meanings: the words a policy can use.
+    """Print a plugin's symbols, facts and settings with their meanings, its hooks, and what it may do (its capabilities).
 
     Example: mailward plugins info spf
     """
@@ -74,6 +74,8 @@ def _text(known: Known, wrong: Sequence[Direction]) -> str:
     lines += ["", "settings (under `plugins:`):"]
     lines.append(table([(f"  {setting.name}", setting.kind, setting.meaning) for setting in known.settings]) or "  none")
     lines += ["", f"hooks: {', '.join(known.hooks)}"]
+    lines.append(f"capabilities: {', '.join(known.plugin.capabilities) or 'none'}")
+    lines.append(f"version: {known.version}")
     return "\n".join(lines)
 
 
@@ -89,6 +91,8 @@ def _data(known: Known) -> dict[str, object]:
         "facts": {fact.name: {"type": fact.kind, "meaning": fact.meaning} for fact in known.facts},
         "settings": {setting.name: {"default": setting.kind, "meaning": setting.meaning} for setting in known.settings},
         "hooks": list(known.hooks),
+        "capabilities": list(plugin.capabilities) if plugin else [],
+        "version": known.version,
     }
 
 

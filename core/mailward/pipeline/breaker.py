@@ -55,7 +55,7 @@ class Breaker:
         self._opened: _Opened | None = None
 
     def refusal(self) -> str | None:
-        """Why the plugin is not asked now; None to go on. Once the back-off is over, one call goes on and the others wait for it."""
+        """Why the plugin is not asked now; None to go on. Once the back-off is over, one call goes on, and is heard out first."""
         opened = self._opened
         if opened is None:
             return None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from mailward.api.services import Clock, Services
 from mailward.model.session import Session
+from mailward.pipeline.capabilities import limited
 from mailward.pipeline.chain import Chain, Enabled
 from mailward.pipeline.gathering import unset_facts
 from mailward.pipeline.plugins import PluginHost
@@ -20,9 +21,9 @@ def enabled_plugins(policy: Policy, host: PluginHost, services_of: ServicesOf) -
     for name, entry in policy.plugins.items():
         if entry.mode == "off" or entry.declaration is None:
             continue
-        yield Enabled(
-            host.load(name), entry.settings, services_of(name), entry.timeout_s, entry.mode, entry.order, entry.on_error
-        )
+        plugin = host.load(name)
+        services = limited(services_of(name), name, plugin.declaration.capabilities)
+        yield Enabled(plugin, entry.settings, services, entry.timeout_s, entry.mode, entry.order, entry.on_error)
 
 
 def chain_of(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Chain:

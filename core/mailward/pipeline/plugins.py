@@ -24,6 +24,7 @@ from mailward.api.hooks import PROJECT, HookOptions, options_of
 from mailward.api.plugin import PLUGIN_NAME, Plugin
 from mailward.model.errors import PluginError
 from mailward.pipeline import dropins
+from mailward.pipeline.capabilities import undeclared
 from mailward.pipeline.stages import PLACES
 from mailward.policy import RULES, Direction, Stage
 
@@ -185,6 +186,8 @@ class PluginHost:
                 problems += wrong
                 if not wrong:
                     implementations[attribute] = _implementation(attribute, function)
+        if not problems:
+            problems += undeclared(declaration.capabilities, {name: one.arguments for name, one in implementations.items()})
         if not implementations and not problems:
             problems.append(f"it implements no hook; the hooks are {', '.join(PLACES)}")
         if problems:

@@ -2,7 +2,9 @@
 
 from mailward.api import Identity, LoginAttempt, Plugin, Secret, Services, hookimpl
 
-plugin = Plugin(api=1, summary="Logs in the accounts of this server by their passwords and app passwords")
+plugin = Plugin(
+    api=1, summary="Logs in the accounts of this server by their passwords and app passwords", capabilities=("credentials",)
+)
 
 
 @hookimpl

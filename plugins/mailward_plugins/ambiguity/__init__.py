@@ -19,6 +19,7 @@ plugin = Plugin(
         "MESSAGE_FRAGMENT": Symbol(2.0, "It is a piece of a message, or says where its content lies"),
         "ENCRYPTED_CONTENT": Symbol(0.0, "Only the recipient can read it, so no scanner did"),
     },
+    capabilities=("body",),
 )
 
 

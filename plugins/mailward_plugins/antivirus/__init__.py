@@ -20,6 +20,7 @@ plugin = Plugin(
         "AV_ENCRYPTED": Symbol(2.0, "The message carries something encrypted that the scanner cannot look into"),
         "AV_PARTIAL": Symbol(1.0, "Not everything was scanned"),
     },
+    capabilities=("body", "network"),
 )
 
 NO_SCANNER = "not scanned: no scanner is set up, only the EICAR test file is looked for"

@@ -35,6 +35,7 @@ plugin = Plugin(
         "DKIM_STALE": Symbol(0.5, "A signature holds but is old: the message may be a replay"),
         "DKIM_MANY": Symbol(1.0, "More signatures than are checked"),
     },
+    capabilities=("body", "edits", "network", "credentials"),
 )
 
 _MOST_TELLING = ("pass", "fail", "temperror", "policy", "permerror", "neutral")

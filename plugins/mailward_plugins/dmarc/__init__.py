@@ -22,6 +22,7 @@ plugin = Plugin(
         "DMARC_UNREADABLE_AUTHOR": Symbol(5.0, "From shows people an address, and there is no domain to ask"),
         "DMARC_SEVERAL_AUTHORS": Symbol(5.0, "From names authors of several domains, which DMARC does not cover"),
     },
+    capabilities=("body", "network"),
 )
 
 _ASKS: dict[Policy, Asked] = {Policy.REJECT: "reject", Policy.QUARANTINE: "quarantine"}

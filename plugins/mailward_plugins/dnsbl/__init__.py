@@ -19,6 +19,7 @@ plugin = Plugin(
         "DNSBL_ALLOWED": Symbol(-2.0, "An allowlist lists the peer's address"),
         "DNSBL_FAILED": Symbol(0.0, "A list gave no usable answer"),
     },
+    capabilities=("network",),
 )
 
 _SYMBOLS: dict[Kind, str] = {"address": "DNSBL_ADDRESS", "domain": "DNSBL_DOMAIN", "allow": "DNSBL_ALLOWED"}

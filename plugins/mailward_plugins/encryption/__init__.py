@@ -25,6 +25,7 @@ plugin = Plugin(
     settings=EncryptionSettings,
     facts=EncryptionFacts,
     symbols={"ENCRYPTION_MISSING": Symbol(0.0, "Mail that must come encrypted comes in clear")},
+    capabilities=("network",),
 )
 
 

@@ -39,6 +39,7 @@ plugin = Plugin(
         "HTML_ONLY": Symbol(0.5, "HTML text only"),
         "GTUBE": Symbol(1000.0, "The GTUBE test string"),
     },
+    capabilities=("body", "edits"),
 )
 
 TOTALS = b"totals"

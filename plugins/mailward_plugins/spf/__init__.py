@@ -19,6 +19,7 @@ plugin = Plugin(
         "SPF_TEMPERROR": Symbol(0.0, "The SPF record could not be evaluated now"),
         "SPF_PLUSALL": Symbol(4.0, "The SPF record authorises the whole Internet, so its pass means nothing"),
     },
+    capabilities=("network",),
 )
 
 

@@ -28,6 +28,7 @@ plugin = Plugin(
     summary="Remembers how well connections to others were protected, reports it to them, and takes in their reports",
     settings=TlsrptSettings,
     facts=TlsrptFacts,
+    capabilities=("body", "network"),
 )
 
 

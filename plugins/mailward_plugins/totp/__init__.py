@@ -8,7 +8,12 @@ from mailward_plugins.totp.enrolment import Enrolment, judge
 from mailward_plugins.totp.keeping import change, kept
 from mailward_plugins.totp.settings import TotpSettings
 
-plugin = Plugin(api=1, summary="One-time codes from an authenticator app as a second factor", settings=TotpSettings)
+plugin = Plugin(
+    api=1,
+    summary="One-time codes from an authenticator app as a second factor",
+    settings=TotpSettings,
+    capabilities=("credentials",),
+)
 
 
 @hookimpl

@@ -66,6 +66,21 @@ WRONG = {
         HOOK + "@dataclass(frozen=True)\nclass F(Facts):\n    n: object = None\nplugin = Plugin(api=1, summary='', facts=F)\n",
         "the fact 'n' has the default None",
     ),
+    "a capability nobody knows": (
+        HOOK + "plugin = Plugin(api=1, summary='', capabilities=('body', 'root'))\n",
+        "there is no capability 'root'; body, edits, network, files, credentials were expected",
+    ),
+    "a capability alone": (HOOK + "plugin = Plugin(api=1, summary='', capabilities='body')\n", "must be a tuple"),
+    "the body undeclared": (
+        HOOK + "plugin = Plugin(api=1, summary='')\n",
+        r"inspect_message needs 'body'; write capabilities=\('body',\) in its Plugin",
+    ),
+    "several undeclared": (
+        "@hookimpl\ndef edit_message(message): ...\n@hookimpl\ndef provide_identity(): ...\n"
+        "plugin = Plugin(api=1, summary='', capabilities=('network',))\n",
+        r"edit_message needs 'body' and 'edits', provide_identity needs 'credentials'; "
+        r"write capabilities=\('body', 'edits', 'network', 'credentials',\)",
+    ),
     "the core's fact": (
         HOOK + "@dataclass(frozen=True)\nclass F(Facts):\n    status: str = ''\nplugin = Plugin(api=1, summary='', facts=F)\n",
         "the fact name 'status' belongs to the core",
@@ -94,7 +109,7 @@ def test_a_name_that_nobody_has_gets_the_nearest() -> None:
 
 SOURCE = """
 from mailward.api import Finding, Plugin, hookimpl
-plugin = Plugin(api=1, summary="dropped in")
+plugin = Plugin(api=1, summary="dropped in", capabilities=("body",))
 
 @hookimpl
 def inspect_message(message):
