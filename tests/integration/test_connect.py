@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
 from mailward.model.tls import ANY_PEER, TlsLevel, TlsRequirement, TlsResult
 from mailward.net.connect import SmtpConnector
+from mailward.net.crowd import Crowd
 from mailward.net.hop import SmtpHop, Timeouts
 from mailward.net.tls import verifying_context
 from mailward.protocol.smtp.outgoing import OutgoingMail, Result
@@ -413,3 +415,30 @@ def test_of_a_connection_that_wants_no_proof_it_is_known_whether_there_would_be_
         else:
             _, hop = run(exchange(other, TlsLevel.VERIFIED, verifying=trusted), loop_name)
             assert hop.level is TlsLevel.VERIFIED and hop.unproven is None
+
+
+def test_t_q_16_a_network_has_no_more_connections_than_its_share(loop_name: str) -> None:
+    """However many domains and addresses are there; what ended, or was never made, takes no place."""
+
+    async def work() -> None:
+        connector = SmtpConnector("mail.example.org", timeouts=SHORT, crowd=Crowd(3))
+        with peer() as far, peer({"CONNECT": HANG}) as tarpit:
+            crowd = [await connector.connect(target(far), f"d{n}.test", ANY_PEER) for n in range(3)]
+            for other in (replace(target(far), address="127.0.0.9"), target(tarpit)):
+                with pytest.raises(HostFailed, match="3 connections to its network are open already") as failure:
+                    await connector.connect(other, "more.test", ANY_PEER)
+                assert failure.value.fault is HostFault.UNREACHABLE
+            chosen = await connector.connect(replace(target(far), is_routed=True), "chosen.test", ANY_PEER)
+            await crowd.pop().close()
+            crowd[0].abort()
+            crowd[0].abort()
+            for _ in range(4):
+                with pytest.raises(HostFailed, match="no reply in time"):
+                    await connector.connect(target(tarpit), "slow.test", ANY_PEER)
+                with pytest.raises(HostFailed, match="no connection"):
+                    await connector.connect(replace(target(far), port=1), "closed.test", ANY_PEER)
+            crowd += [await connector.connect(target(far), "new.test", ANY_PEER) for _ in range(2)]
+            for hop in (*crowd, chosen):
+                await hop.close()
+
+    run(work(), loop_name)

@@ -16,6 +16,7 @@ from mailward.model.tls import TlsLevel
 from mailward.net.connect import SmtpConnector
 from mailward.net.tls import verifying_context
 from mailward.queue.item import QueueItem
+from mailward.testing import FakeZone
 from support.relaying import SHORT, Office
 from support.silence import black_hole
 from support.smtp_peer import HANG, OK, Peer, peer
@@ -53,6 +54,50 @@ async def test_t_q_16_hosts_that_never_answer_take_no_connection_from_those_that
             await made.passes.run_once()
             await asyncio.to_thread(good.wait_for, 40)
             assert all(made.open(item) == {0: 0} for item in unreachable)
+
+
+async def test_t_q_16_the_silent_hosts_of_one_sender_take_no_connection_from_others(tmp_path: Path) -> None:
+    """He has more of them than there are places for the silent and for those that answer together."""
+    limits = OutboundLimits(connections=10, silent=10, patience_s=0.01, grace_s=0.1)
+    connector = SmtpConnector("mail.example.org", timeouts=replace(SHORT, connect_s=600))
+    with contextlib.ExitStack() as stack:
+        dead = {f"dead{n}.test": Place(*stack.enter_context(black_hole(f"127.0.1.{n + 1}"))) for n in range(40)}
+        good = stack.enter_context(peer())
+        async with office(tmp_path, {**dead, "*": good}, limits=limits, connector=connector) as made:
+            for domain in dead:
+                await made.post(f"a@{domain}", user="eve@example.org")
+            places, start, is_full = made.manager._places, made.manager._start, asyncio.Event()
+
+            def watched() -> None:
+                start()
+                if places[Kind.SILENT].taken == places[Kind.ANSWERING].taken == 8:
+                    is_full.set()
+
+            made.manager._start = watched  # type: ignore[method-assign]
+            await made.passes.run_once()
+            async with asyncio.timeout(30):
+                await is_full.wait()
+            for n in range(20):
+                await made.post(f"a@good{n}.test", user="bob@example.org")
+            await made.passes.run_once()
+            await asyncio.to_thread(good.wait_for, 20)
+            assert places[Kind.SILENT].taken >= 8
+
+
+async def test_t_q_15_a_domain_whose_name_servers_failed_is_not_looked_up_again_at_once(tmp_path: Path) -> None:
+    zone = FakeZone()
+    zone.fail("far.test", "MX")
+    async with office(tmp_path, {}, zone=zone) as made:
+        first = await made.post("a@far.test")
+        await made.work()
+        asked = len(zone.asked)
+        items = [await made.post("a@far.test") for _ in range(5)]
+        await made.work()
+        assert len(zone.asked) == asked and all(made.open(item) == {0: 0} for item in items)
+        made.spool.retry_now([(first.id, 0)])
+        made.agenda.plan(first.id, 0)
+        await made.work()
+        assert len(zone.asked) > asked
 
 
 async def test_t_q_15_what_waits_for_a_host_that_was_down_comes_back_over_one_connection_at_first(tmp_path: Path) -> None:
@@ -280,7 +325,7 @@ async def test_t_q_16_servers_that_were_silent_and_answer_all_at_once_get_no_mor
 
             def count() -> None:
                 nonlocal most
-                most = max(most, made.manager._open[Kind.ANSWERING])
+                most = max(most, made.manager._places[Kind.ANSWERING].taken)
                 start()
 
             made.manager._start = count  # type: ignore[method-assign]

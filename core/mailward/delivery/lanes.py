@@ -29,7 +29,15 @@ Key = Hashable
 Turn = tuple[int, str]
 """A priority and a sender."""
 
+May = Callable[[str], bool]
+"""Is there a place for this sender?"""
+
 T = TypeVar("T")
+
+
+def everybody(sender: str) -> bool:
+    """There is one for all of them."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class Waiting:
     is_begun: bool = False
 
 
-class _Turns(Generic[T]):
+class Turns(Generic[T]):
     """A queue for each turn. Next is the highest priority, and of that the sender whose last turn is the longest ago."""
 
     def __init__(self) -> None:
@@ -76,11 +84,14 @@ class _Turns(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return (one for senders in self._levels.values() for queue in senders.values() for one in queue)
 
-    def take(self) -> tuple[Turn, T]:
-        """Only while there is something."""
-        priority = max(self._levels)
+    def next(self, may: May = everybody) -> Turn | None:
+        """Whose turn it is, of those who may; None when it is nobody's."""
+        return next(((p, who) for p in sorted(self._levels, reverse=True) for who in self._levels[p] if may(who)), None)
+
+    def take(self, turn: Turn) -> tuple[Turn, T]:
+        """The first of those whose turn it is."""
+        priority, sender = turn
         senders = self._levels[priority]
-        sender = next(iter(senders))
         queue = senders[sender]
         one = queue.popleft()
         if queue:
@@ -116,8 +127,13 @@ class Lane:
     working: int = 0
     idle: int = 0
     count: int = 0
-    waiting: _Turns[Waiting] = field(default_factory=_Turns)
+    waiting: Turns[Waiting] = field(default_factory=Turns)
     in_line: set[Turn] = field(default_factory=set)
+
+    @property
+    def sender(self) -> str:
+        """Whose message is the next one, "" for nobody's."""
+        return (self.waiting.next() or (0, ""))[1]
 
     @property
     def has_room(self) -> bool:
@@ -126,10 +142,11 @@ class Lane:
 
     def take(self) -> Waiting | None:
         """The next one."""
-        if not self.waiting:
+        turn = self.waiting.next()
+        if turn is None:
             return None
         self.count -= 1
-        return self.waiting.take()[1]
+        return self.waiting.take(turn)[1]
 
 
 @dataclass(slots=True)
@@ -148,7 +165,7 @@ class Lanes:
         self._monotonic_s = monotonic_s
         self._chance = chance
         self._lanes: dict[Key, Lane] = {}
-        self._lines: dict[bool, _Turns[Lane]] = {False: _Turns(), True: _Turns()}
+        self._lines: dict[bool, Turns[Lane]] = {False: Turns(), True: Turns()}
         self._failing: OrderedDict[Key, _Failing] = OrderedDict()
 
     def __bool__(self) -> bool:
@@ -176,11 +193,13 @@ class Lanes:
         """What was put back and waits still."""
         return [waiting for lane in self._lanes.values() for waiting in lane.waiting if waiting.is_begun]
 
-    def next(self, *, doubtful: bool) -> Lane | None:
-        """A lane that gets a connection more, of those in doubt or of the others; None when none wants it. It ends by `ended`."""
+    def next(self, may: May = everybody, *, doubtful: bool) -> Lane | None:
+        """A lane that gets a connection more, of those in doubt or of the others, in the turn of a sender who may have one; None
+        when none wants it. It ends by `ended`.
+        """
         line = self._lines[doubtful]
-        while line:
-            turn, lane = line.take()
+        while (found := line.next(may)) is not None:
+            turn, lane = line.take(found)
             lane.in_line.discard(turn)
             if lane.is_doubtful is doubtful and turn in lane.waiting and lane.has_room:
                 lane.workers += 1
@@ -254,6 +273,10 @@ class Lanes:
         """How long this next hop is still left alone; 0.0 when it is not."""
         known = self._failing.get(key)
         return max(0.0, known.until_s - self._monotonic_s()) if known is not None else 0.0
+
+    def reached(self, key: Key) -> None:
+        """It is in doubt no more."""
+        self._failing.pop(key, None)
 
     def forgive(self, key: Key) -> None:
         """Somebody wants it tried now."""

@@ -3,7 +3,7 @@
 Three kinds of connections are counted apart. Those that answer are limited, since they cost work. Those whose server has been
 silent for a moment cost next to nothing, and so have a far larger limit: a tenth of dead hosts, each of which takes half
 a minute to find out, must not hold up the rest (T-Q-16). And those to a host that was dead the last time have a small limit
-of their own.
+of their own. Of each kind, and of look-ups, one sender has only a share.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules, Standing
 from mailward.delivery.relay import Relay
 from mailward.delivery.results import ROUTE, Results
-from mailward.delivery.route import StaticHop
+from mailward.delivery.searches import Searches, Way
+from mailward.delivery.shares import Shares
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.queue.agenda import Agenda, Due
@@ -42,8 +43,6 @@ MOST_A_PASS = 2_000
 """Recipients that one pass takes from the agenda, so that it is soon over however many are due."""
 MOST_ITEMS = 5_000
 """While more batches wait than this, the items of further ones are read again when their turn comes."""
-LOOKUPS = 200
-"""Domains whose next hop is looked up at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +82,11 @@ class Kind(enum.Enum):
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """Serves a lane over one connection. works: something has gone well over it."""
+    """Serves a lane over one connection. sender: of the message that is on its way. works: something has gone well over it."""
 
     lane: Lane
     kind: Kind
+    sender: str
     works: bool = False
 
 
@@ -129,16 +129,12 @@ class OutboundManager:
         self._attempts = Attempts(spool, relay, rules, results, decisions, standing, clock, attempted)
         self._lanes = Lanes(self._limits.connections_per_domain, monotonic_s, chance)
         self._batches = 0  # in the lanes, or on their way there
-        # By domain, or what an order sends elsewhere, while the next hop is looked up.
-        self._unsorted: dict[tuple[str, StaticHop | None], list[_Arrival]] = {}
-        self._few_lookups = asyncio.Semaphore(LOOKUPS)
-        self._lookups: set[asyncio.Task[None]] = set()
-        self._open = dict.fromkeys(Kind, 0)
-        self._most = {
-            Kind.ANSWERING: self._limits.connections,
-            Kind.SILENT: self._limits.silent,
-            Kind.IDLE: self._limits.idle,
-            Kind.DOUBTFUL: self._limits.doubtful,
+        self._searches: Searches[_Arrival] = Searches(lambda way: relay.next_hop(*way), self._found, self._begin)
+        self._places = {
+            Kind.ANSWERING: Shares(self._limits.connections),
+            Kind.SILENT: Shares(self._limits.silent),
+            Kind.IDLE: Shares(self._limits.idle),
+            Kind.DOUBTFUL: Shares(self._limits.doubtful),
         }
         self._idle: dict[Key, set[asyncio.Future[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -185,8 +181,7 @@ class OutboundManager:
     async def stop(self) -> None:
         """Let attempts under way end; after a while they are interrupted. What waits stays in the spool."""
         self._stopping = True
-        for lookup in self._lookups:
-            lookup.cancel()
+        self._searches.stop()
         for idle in [idle for some in self._idle.values() for idle in some if not idle.done()]:
             idle.set_result(None)
         if self._tasks:
@@ -208,25 +203,19 @@ class OutboundManager:
         waiting = Waiting(agenda, item.id, _domain(due[0]), indexes, _turn(item), item.size_octets, kept)
         return _Arrival(waiting, any(one.is_ordered for one in due), item.returns_at)
 
-    def _sort(self, way: tuple[str, StaticHop | None], arrival: "_Arrival") -> None:
-        """Into the lane of its next hop, once that is known."""
-        others = self._unsorted.get(way)
-        if others is not None:
-            others.append(arrival)
+    def _sort(self, way: Way, arrival: "_Arrival") -> None:
+        """Into the lane of its next hop, once that is known; not now where looking for it failed a moment ago."""
+        if arrival.is_ordered:
+            self._lanes.forgive(way)
+        if self._lanes.rest_s(way):
+            self._put(way, arrival)
             return
-        self._unsorted[way] = [arrival]
-        lookup = self._begin(self._look_up(*way))
-        self._lookups.add(lookup)
-        lookup.add_done_callback(self._lookups.discard)
+        self._searches.add(way, arrival.waiting.turn, arrival)
 
-    async def _look_up(self, domain: str, via: StaticHop | None) -> None:
-        key: Key = (domain, via)
-        try:
-            async with self._few_lookups:
-                key = await self._relay.next_hop(domain, via)
-        except Exception:  # an attempt meets the same, and then its mail waits
-            log.exception("next hop not found, unforeseen", domain=domain)
-        for arrival in self._unsorted.pop((domain, via)):
+    def _found(self, way: Way, key: Key, arrivals: "Sequence[_Arrival]") -> None:
+        if key != way:
+            self._lanes.reached(way)
+        for arrival in arrivals:
             self._put(key, arrival)
         self._start()
 
@@ -267,12 +256,13 @@ class OutboundManager:
         if self._stopping:
             return
         for kind in (Kind.ANSWERING, Kind.DOUBTFUL):
-            while self._open[kind] < self._most[kind]:
-                lane = self._lanes.next(doubtful=kind is Kind.DOUBTFUL)
+            places = self._places[kind]
+            while places.are_left:
+                lane = self._lanes.next(places.may, doubtful=kind is Kind.DOUBTFUL)
                 if lane is None:
                     break
-                worker = _Worker(lane, kind)
-                self._open[kind] += 1
+                worker = _Worker(lane, kind, lane.sender)
+                places.take(worker.sender)
                 self._begin(self._serve(worker)).add_done_callback(partial(self._served, worker))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -282,7 +272,7 @@ class OutboundManager:
         return task
 
     def _served(self, worker: _Worker, task: asyncio.Task[None]) -> None:
-        self._open[worker.kind] -= 1
+        self._places[worker.kind].free(worker.sender)
         worker.lane.working -= worker.works
         self._lanes.ended(worker.lane)
         self._start()
@@ -297,6 +287,9 @@ class OutboundManager:
             if waiting is None:
                 break
             self._batches -= 1
+            self._places[worker.kind].free(worker.sender)
+            worker.sender = waiting.turn[1]
+            self._places[worker.kind].take(worker.sender)
             hop = await self._attempt(worker, waiting, hop)
             if hop is None and worker.lane.workers > worker.lane.allowed:
                 break
@@ -309,7 +302,7 @@ class OutboundManager:
 
     async def _more(self, worker: _Worker) -> Waiting | None:
         """Keep the connection for a moment, as long as there are not too many of them: what comes for it meanwhile."""
-        if self._stopping or worker.kind is not Kind.ANSWERING or self._open[Kind.IDLE] >= self._most[Kind.IDLE]:
+        if self._stopping or worker.kind is not Kind.ANSWERING or not self._places[Kind.IDLE].may(worker.sender):
             return None
         lane = worker.lane
         idle = asyncio.get_running_loop().create_future()
@@ -328,7 +321,8 @@ class OutboundManager:
 
     def _is_wanted(self, worker: _Worker) -> bool:
         """Would its place go to another lane?"""
-        return self._open[worker.kind] >= self._most[worker.kind] and self._lanes.is_wanted(doubtful=worker.kind is Kind.DOUBTFUL)
+        is_full = not self._places[worker.kind].may(worker.sender)
+        return is_full and self._lanes.is_wanted(doubtful=worker.kind is Kind.DOUBTFUL)
 
     async def _attempt(self, worker: _Worker, waiting: Waiting, hop: Hop | None) -> Hop | None:
         """Returns the connection when it can take another message."""
@@ -377,13 +371,13 @@ class OutboundManager:
             self._recount(worker, Kind.ANSWERING)
 
     def _recount(self, worker: _Worker, kind: Kind) -> bool:
-        """False when there are enough of this kind."""
+        """False when there are enough of this kind, or enough of its sender."""
         if worker.kind is kind:
             return True
-        if self._open[kind] >= self._most[kind]:
+        if not self._places[kind].may(worker.sender):
             return False
-        self._open[worker.kind] -= 1
-        self._open[kind] += 1
+        self._places[worker.kind].free(worker.sender)
+        self._places[kind].take(worker.sender)
         worker.kind = kind
         self._start()
         return True

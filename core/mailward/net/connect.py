@@ -18,6 +18,7 @@ from cryptography import x509
 from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.route import Login, Target
 from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
+from mailward.net.crowd import Crowd
 from mailward.net.dane import NotProven, authorities_of, prove, why_unproven
 from mailward.net.hop import SmtpHop, Timeouts
 from mailward.net.tls import any_peer_context, peer_chain, proves_name, verifying_context
@@ -34,7 +35,7 @@ log = structlog.get_logger("mailward.outbound")
 class SmtpConnector:
     """Implements `delivery.ports.Connector`. source: addresses to connect from, at most one of each kind.
 
-    password: what a secret of a smarthost holds; raises OSError or ValueError.
+    crowd: counts connections to hosts that DNS named. password: what a secret of a smarthost holds; raises OSError or ValueError.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class SmtpConnector:
         timeouts: Timeouts | None = None,
         verifying: ssl.SSLContext | None = None,
         password: Callable[[str], str] | None = None,
+        crowd: Crowd | None = None,
     ) -> None:
         self._hostname = hostname
+        self._crowd = crowd or Crowd()
         self._password = password or _no_secret
         self._source = {ipaddress.ip_address(address).version: address for address in source}
         self._timeouts = timeouts or Timeouts()
@@ -72,7 +75,13 @@ class SmtpConnector:
         """requirement: None goes in clear."""
         static = target.static
         hostname = self._hostname if static is None or not static.hostname else static.hostname
-        hop = SmtpHop(target, domain, await self._open(target), hostname, self._timeouts)
+        leave = _nothing if target.is_routed else self._crowd.enter(target.address)
+        try:
+            wire = await self._open(target)
+        except BaseException:
+            leave()
+            raise
+        hop = SmtpHop(target, domain, wire, hostname, self._timeouts, leave)
         try:
             if static is not None and static.is_implicit and requirement is not None:
                 await self._shake_hands(hop, domain, requirement)
@@ -208,6 +217,10 @@ def _check_records(hop: SmtpHop, requirement: TlsRequirement) -> None:
         prove(chain, requirement.tlsa, requirement.names, datetime.now(UTC))
     except NotProven as error:
         raise HostFailed(HostFault.TLS, str(error), result=error.result) from None
+
+
+def _nothing() -> None:
+    """An admin's own hosts are not counted."""
 
 
 def _no_secret(name: str) -> str:

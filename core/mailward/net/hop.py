@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailward.delivery.ports import HostFailed, HostFault
@@ -48,9 +49,11 @@ class Timeouts:
 
 
 class SmtpHop:
-    """Implements `delivery.ports.Hop`."""
+    """Implements `delivery.ports.Hop`. left: called when it is over, perhaps more than once."""
 
-    def __init__(self, target: Target, domain: str, wire: Wire, hostname: str, timeouts: Timeouts) -> None:
+    def __init__(
+        self, target: Target, domain: str, wire: Wire, hostname: str, timeouts: Timeouts, left: Callable[[], None]
+    ) -> None:
         self.target = target
         self.domain = domain
         self.level = TlsLevel.OPPORTUNISTIC
@@ -61,6 +64,7 @@ class SmtpHop:
         self.machine = SmtpClient(hostname)
         self._wire = wire
         self._timeouts = timeouts
+        self._left = left
 
     @property
     def sending_ip(self) -> str:
@@ -154,11 +158,14 @@ class SmtpHop:
         return found
 
     async def close(self) -> None:
-        if self.is_usable:
-            self.machine.quit()
-            await self.converse()
-        self.abort()
+        try:
+            if self.is_usable:
+                self.machine.quit()
+                await self.converse()
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """End the connection now."""
         self._wire.abort()
+        self._left()

@@ -56,6 +56,17 @@ def test_one_message_waits_for_no_more_than_a_turn_of_a_sender_with_thousands_of
     assert bobs in first and behind in first
 
 
+def test_t_q_16_a_sender_who_has_his_share_lets_the_next_one_pass() -> None:
+    scene = Scene()
+    for n in range(100):
+        scene.mail(f"host{n}", "eve", priority=3)
+    bobs = scene.mail("elsewhere", "bob")
+    lane = scene.lanes.next(lambda sender: sender != "eve", doubtful=False)
+    assert lane is not None and lane.sender == "bob" and (taken := lane.take()) is not None and taken.id == bobs
+    assert scene.lanes.next(lambda sender: sender != "eve", doubtful=False) is None
+    assert len(scene.serve(100)) == 100
+
+
 def test_higher_priorities_go_first_in_a_lane_and_between_lanes() -> None:
     scene = Scene()
     usual = [scene.mail(f"host{n}") for n in range(3)]
