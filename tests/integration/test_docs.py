@@ -184,13 +184,13 @@ def test_the_queue_is_looked_after_as_the_page_says(tmp_path: Path) -> None:
                 "ID": text.rpartition(" ")[2],
                 "192.0.2.7": "127.0.0.2",
             }
-            assert f"mail to example.net goes to 127.0.0.1:{second.port}" in reader.types("queue reroute --to example.net")
-            assert "goes to 127.0.0.2:25" in reader.types("queue reroute ID")
+            assert f"mail to example.net goes to smtp:[127.0.0.1]:{second.port}" in reader.types("queue reroute --to example.net")
+            assert "goes to smtp:[127.0.0.2]:25" in reader.types("queue reroute ID")
             shown = page_text(page).partition("$ mailward queue orders\n")[2].splitlines()[:3]
             told = reader.types("queue orders").splitlines()
             assert told[0].split() == shown[0].split()
             assert [line.partition("mailward")[2] for line in told[1:3]] == [line.partition("mailward")[2] for line in shown[1:3]]
-            assert "rerouted to 127.0.0.2:25" in made.run("queue", "show", reader.stands_for["ID"]).stdout
+            assert "rerouted to smtp:[127.0.0.2]:25" in made.run("queue", "show", reader.stands_for["ID"]).stdout
             blocked = made.run("queue", "release", reader.stands_for["ID"], check=False)
             assert blocked.returncode == 70 and "an order that stands holds it: mailward queue orders" in blocked.stdout
             made.run("queue", "reroute", reader.stands_for["ID"], "--clear")

@@ -591,7 +591,7 @@ async def test_rerouted_mail_goes_to_the_other_host_and_back_though_connections_
     """While one connection of a lane is in use, each message goes where the orders of its moment say."""
     with peer(address="127.0.0.1") as usual, peer(address="127.0.0.2") as other:
         async with office(tmp_path, {"far.test": usual}) as made:
-            elsewhere = StandingOrder(to="far.test", host=other.address, port=other.port)
+            elsewhere = StandingOrder(to="far.test", via=f"smtp:[{other.address}]:{other.port}")
             await made.post("a@far.test", octets=b"Subject: 1\r\n\r\n")
             await made.work()
             made.standing.stand(elsewhere)
@@ -599,7 +599,9 @@ async def test_rerouted_mail_goes_to_the_other_host_and_back_though_connections_
                 await made.post("a@far.test", octets=b"Subject: %d\r\n\r\n" % number)
             await made.work()
             alone = await made.post("a@far.test", octets=b"Subject: 4\r\n\r\n")
-            made.standing.stand(StandingOrder(id=alone.id, host=usual.address, port=usual.port, at=utc_text(made.clock.now())))
+            made.standing.stand(
+                StandingOrder(id=alone.id, via=f"smtp:[{usual.address}]:{usual.port}", at=utc_text(made.clock.now()))
+            )
             await made.work()
             made.standing.lift(Selection(), is_reroute=True)
             await made.post("a@far.test", octets=b"Subject: 5\r\n\r\n")

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mailward.delivery.route import LOOP, NO_ADDRESS, NO_SUCH_DOMAIN, NOT_PUBLIC, NULL_MX, NoRoute, Router, StaticHop
+from mailward.delivery.route import LOOP, NO_ADDRESS, NO_SUCH_DOMAIN, NOT_PUBLIC, NULL_MX, NoRoute, Router
+from mailward.delivery.static_hop import StaticHop
 from mailward.services.resolver import DnsResolver
 from support.dns_server import DnsServer
 

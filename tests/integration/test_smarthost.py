@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from mailward.delivery.ports import HostFailed
-from mailward.delivery.route import Login, StaticHop, Target
+from mailward.delivery.route import Target
+from mailward.delivery.static_hop import Login, StaticHop
 from mailward.model.tls import TlsLevel, TlsRequirement
 from mailward.net.connect import SmtpConnector
 from mailward.protocol import sasl_client

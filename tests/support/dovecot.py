@@ -11,11 +11,28 @@ from pathlib import Path
 from support.processes import RunningProgram, free_port, greets, program
 
 USER = "demo@example.test"
+FULL = "full@example.test"
+"""Whose mailbox takes nothing any more."""
 PASSWORD = "correct horse battery staple"
+_LMTP = """\
+mail_plugins = quota
+plugin {{
+  quota = count:User
+  quota_vsizes = yes
+}}
+service lmtp {{
+  unix_listener lmtp {{
+    mode = 0666
+  }}
+  inet_listener lmtp {{
+    port = {port}
+  }}
+}}
+"""
 
 
 class Dovecot:
-    """Serves IMAP without TLS on `port`, every write synced. lmtp: it takes mail on `lmtp_socket`, too."""
+    """Serves IMAP without TLS on `port`, every write synced. lmtp: it takes mail on `lmtp_socket` and `lmtp_port`, too."""
 
     def __init__(self, folder: Path, mail_format: str, *, lmtp: bool) -> None:
         dovecot = program("dovecot", "dovecot-imapd")
@@ -23,6 +40,7 @@ class Dovecot:
             program("/usr/lib/dovecot/lmtp", "dovecot-lmtpd")
         self.port = free_port()
         self.lmtp_socket = folder / "run/lmtp"
+        self.lmtp_port = free_port()
         self._config = folder / "dovecot.conf"
         self._log = folder / "dovecot.log"
         user = "mailward" if os.geteuid() == 0 else getpass.getuser()
@@ -30,7 +48,8 @@ class Dovecot:
             (folder / name).mkdir()
         if os.geteuid() == 0:
             shutil.chown(folder / "mail", user, user)
-        (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
+        full = f"{FULL}:{{PLAIN}}{PASSWORD}::::::userdb_quota_rule=*:bytes=1\n"
+        (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}::::::\n{full}")
         self._config.write_text(
             f"""base_dir = {folder / "run"}
 state_dir = {folder / "state"}
@@ -42,7 +61,7 @@ disable_plaintext_auth = no
 default_internal_user = {user if os.geteuid() else "dovecot"}
 default_login_user = {user if os.geteuid() else "dovenull"}
 first_valid_uid = 1
-mail_location = {mail_format}:{folder / "mail"}
+mail_location = {mail_format}:{folder / "mail"}/%u
 mail_fsync = always
 mail_max_userip_connections = 1000
 passdb {{
@@ -50,8 +69,9 @@ passdb {{
   args = scheme=PLAIN username_format=%u {folder / "users"}
 }}
 userdb {{
-  driver = static
-  args = uid={user} gid={user} home={folder / "mail"}
+  driver = passwd-file
+  args = username_format=%u {folder / "users"}
+  default_fields = uid={user} gid={user} home={folder / "mail"}/%u
 }}
 service imap-login {{
   chroot =
@@ -65,7 +85,7 @@ service imap-login {{
 service anvil {{
   chroot =
 }}
-"""
+{_LMTP.format(port=self.lmtp_port) if lmtp else ""}"""
         )
         self._process = RunningProgram([dovecot, "-F", "-c", str(self._config)], self._log)
         self._process.wait_until(lambda: greets(self.port, b"* OK"))

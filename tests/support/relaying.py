@@ -12,8 +12,9 @@ from mailward.delivery.passes import Passes
 from mailward.delivery.ports import Connector
 from mailward.delivery.relay import Relay
 from mailward.delivery.reporting import SpooledReports
-from mailward.delivery.route import Router, StaticHop
+from mailward.delivery.route import Router
 from mailward.delivery.standing import StandingOrders
+from mailward.delivery.static_hop import StaticHop
 from mailward.disk import Disk
 from mailward.model.address import Address
 from mailward.model.errors import HooksUnavailable
@@ -65,13 +66,17 @@ class FakeDirectory:
         return AccountId("ann") if str(address) == SENDER or address == Address("postmaster", "") else None
 
 
+def _static(way: Peer | StaticHop) -> StaticHop:
+    return way if isinstance(way, StaticHop) else StaticHop(way.address, way.port)
+
+
 class Office:
-    """One queue process. routes: domain -> peer. linger_s: for how long it keeps a connection when there is nothing to send."""
+    """One queue process. routes: domain -> peer, or its next hop. linger_s: for how long it keeps a connection when there is nothing to send."""
 
     def __init__(
         self,
         folder: Path,
-        routes: Mapping[str, Peer],
+        routes: Mapping[str, Peer | StaticHop],
         *,
         limits: OutboundLimits | None = None,
         connector: Connector | None = None,
@@ -89,7 +94,7 @@ class Office:
         router = Router(
             zone or FakeZone(),
             hostname="mail.example.org",
-            routes={domain: StaticHop(peer.address, peer.port) for domain, peer in routes.items()},
+            routes={domain: _static(way) for domain, way in routes.items()},
         )
         self.relay = Relay(router, connector or SmtpConnector("mail.example.org", timeouts=SHORT))
         self.manager = OutboundManager(

@@ -1,7 +1,7 @@
 """A mail host on loopback that behaves, or misbehaves, as it is told at each step: real sockets, real TLS, a thread each.
 
 answers: what it says instead of its usual reply, by step: CONNECT, EHLO, EHLO-TLS (after the handshake), HELO, STARTTLS, MAIL,
-RCPT, "RCPT path", DATA, MESSAGE (the end of data), RSET, QUIT. Octets are said as they are; CLOSE hangs up; HANG says nothing
+RCPT, "RCPT path", DATA, MESSAGE (the end of data; with LMTP for each recipient, or "MESSAGE path"), RSET, QUIT. Octets are said as they are; CLOSE hangs up; HANG says nothing
 until the client has gone; a function is called with the peer and gives any of these.
 """
 
@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 CLOSE = b"<close>"
@@ -47,11 +47,13 @@ class Peer:
         address: str = "127.0.0.1",
         port: int = 0,
         reads_mail_data: bool = True,
+        is_lmtp: bool = False,
     ) -> None:
         self.answers: dict[str, Answer] = dict(answers or {})
         self.offers = offers
         self.name = name
         self.reads_mail_data = reads_mail_data
+        self.is_lmtp = is_lmtp
         self.taken: list[Taken] = []
         self.lines: list[str] = []
         self.first_octets_at: list[float] = []
@@ -189,7 +191,7 @@ class _Dialogue:
         octets = self.read_until(b"\r\n.\r\n", start=b"\r\n")
         message = (octets + b"\r\n").replace(b"\r\n.", b"\r\n")[2:]
         taken = Taken(self.reverse_path, tuple(self.forward_paths), message, self.over_tls, at, self.number)
-        self.say("MESSAGE", b"250 2.0.0 taken\r\n", taken)
+        self.end_message(taken)
 
     def do_bdat(self, rest: str) -> None:
         """The one chunk of a message."""
@@ -200,7 +202,18 @@ class _Dialogue:
         octets, self.buffer = self.buffer[: int(count)], self.buffer[int(count) :]
         at = time.monotonic()
         taken = Taken(self.reverse_path, tuple(self.forward_paths), octets, self.over_tls, at, self.number)
-        self.say("MESSAGE", b"250 2.0.0 taken\r\n", taken)
+        self.end_message(taken)
+
+    def end_message(self, taken: Taken) -> None:
+        if not self.peer.is_lmtp:
+            self.say("MESSAGE", b"250 2.0.0 taken\r\n", taken)
+            return
+        for path in taken.forward_paths:
+            step = f"MESSAGE {path}" if f"MESSAGE {path}" in self.peer.answers else "MESSAGE"
+            self.say(step, b"250 2.0.0 taken\r\n", replace(taken, forward_paths=(path,)))
+
+    def do_lhlo(self, rest: str) -> None:
+        self.do_ehlo(rest)
 
     def do_rset(self, rest: str) -> None:
         self.forward_paths = []

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from mailward.delivery.outbound import OutboundLimits
-from mailward.delivery.route import StaticHop
+from mailward.delivery.static_hop import StaticHop
 from mailward.formats.network import Network
 
 Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3"]
@@ -18,8 +18,6 @@ VERIFYING = ("off", "on", "strict")
 
 CONFIG_VERSION = 1
 DEFAULT_DNS = "127.0.0.1:53"
-LONGEST_SOCKET_PATH = 107
-"""sun_path of unix(7), without its last octet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "dns": ("servers",),
     "listeners.NAME": ("protocol", "address", "port", "tls", "socket", "mode", "owner", "proxy_from", "xclient_from",
                        "greet_delay"),
-    "routes.NAME": ("host", "port", "tls", "level", "user", "password", "source", "hostname"),
+    "routes.NAME": ("host", "protocol", "port", "tls", "level", "user", "password", "source", "hostname"),
     "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "hostname",
                  "private_networks"),
     "limits": tuple(Limits.__dataclass_fields__),

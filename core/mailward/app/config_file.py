@@ -12,7 +12,6 @@ from mailward.app.config import (
     CONFIG_VERSION,
     DEFAULT_DNS,
     KEYS,
-    LONGEST_SOCKET_PATH,
     MOST_PROCESSES,
     MOST_USUAL_PROCESSES,
     VERIFYING,
@@ -27,7 +26,8 @@ from mailward.app.config import (
 )
 from mailward.app.config_values import ValueReader
 from mailward.delivery.outbound import OutboundLimits
-from mailward.delivery.route import Login, StaticHop
+from mailward.delivery.static_hop import FORMS, LMTP_PORT, Login, StaticHop, checked_port, parse_hop
+from mailward.formats.network import LONGEST_SOCKET_PATH
 from mailward.formats.yaml_nodes import Node, parse
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.model.tls import TlsLevel
@@ -35,7 +35,6 @@ from mailward.model.tls import TlsLevel
 MOST_GREET_DELAY_S = 30.0
 """Well within the five minutes that clients wait for a greeting (RFC 5321 section 4.5.3.2.1), and within the minute we wait."""
 _MODE = re.compile(r"0?[0-7]{3}")
-_HOST = re.compile(r"smtp:(?:\[(?P<literal>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
 _LONG_HOST = re.compile(r"\[?[0-9a-fA-F:.]+\]?|[A-Za-z0-9._-]+")
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 
@@ -195,15 +194,13 @@ class _Reader(ValueReader):
         return found
 
     def _short_route(self, item: Node) -> StaticHop | None:
-        match = _HOST.fullmatch(str(item.value))
-        if match is None and item.value != "discard":
-            self.wrong(
-                item,
-                "",
-                "a route is discard, smtp:HOST:PORT or a mapping with host",
-                "Write smtp:mx.example.net:25 or smtp:[192.0.2.1]:25.",
-            )
-        return None if match is None else StaticHop(match["literal"] or match["name"].lower(), int(match["port"] or 25))
+        if item.value == "discard":
+            return None
+        try:
+            return parse_hop(str(item.value))
+        except ValueError as error:
+            self.wrong(item, "", str(error), f"A route is discard, {FORMS}, or a mapping with host.")
+            return None
 
     def _long_route(self, domain: str, item: Node) -> StaticHop:
         """Each password is asked to be safe: no login without TLS, and with the host's proof unless the admin says otherwise."""
@@ -211,6 +208,7 @@ class _Reader(ValueReader):
         host = _LONG_HOST.fullmatch(self.text(item, "host", None))
         if host is None and item.at("host") is not None:
             self.wrong(item.at("host") or item, f"routes.{domain}.host", "a name or an address was expected")
+        is_lmtp = self.word(item, "protocol", ("smtp", "lmtp"), "smtp") == "lmtp"
         is_implicit = self.word(item, "tls", ("starttls", "implicit"), "starttls") == "implicit"
         user, secret = self.text(item, "user", ""), self.text(item, "password", "")
         if bool(user) is not bool(secret):
@@ -223,14 +221,21 @@ class _Reader(ValueReader):
             self.wrong(
                 item.at("level") or item, f"routes.{domain}.level", "no login goes in clear", "Write required or verified."
             )
+        usual_port = LMTP_PORT if is_lmtp else 465 if is_implicit else 587 if user else 25
+        port = self.number(item, "port", usual_port, 1, 65535)
+        try:
+            checked_port(port, is_lmtp=is_lmtp)
+        except ValueError as error:
+            self.wrong(item.at("port") or item, f"routes.{domain}.port", str(error))
         return StaticHop(
             host.group().strip("[]").lower() if host is not None else "",
-            self.number(item, "port", 465 if is_implicit else 587 if user else 25, 1, 65535),
+            port,
             is_implicit,
             TlsLevel(level) if level in {one.value for one in TlsLevel} else usual,
             Login(user, secret) if user else None,
             self._source(item),
             self._name(item),
+            is_lmtp,
         )
 
     def _name(self, node: Node) -> str:

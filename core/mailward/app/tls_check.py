@@ -82,7 +82,7 @@ async def check_domain(config: Config, domain: str, *, connect: bool) -> DomainC
 
 async def _check(rules: Relays, relaying: Relaying, targets: Sequence[Target], connector: Connector | None) -> HostCheck:
     host = targets[0].mail_host
-    requirements = await rules.tls_requirements(relaying, host)
+    requirements = () if targets[0].is_socket else await rules.tls_requirements(relaying, host)
     protection = protection_of(requirements)
     attempt = None if connector is None else partial(_try, connector, relaying.domain, protection)
     tried = () if attempt is None else tuple([await attempt(target) for target in targets])

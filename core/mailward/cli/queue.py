@@ -1,6 +1,5 @@
 """`mailward queue`: what waits, and what an admin may do with it. The queue process does it; this asks and prints."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of,
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, confirm, fail, progress, show, tell, warn
 from mailward.cli.queue_text import counted, group_data, listed, ordered, shown, standing_text, whose_mail
 from mailward.delivery.calls import By, Selection, StandingOrder, Status
+from mailward.delivery.static_hop import FORMS, parse_hop
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.model.ids import QueueId
 from mailward.net import queued
@@ -206,7 +206,7 @@ def release_command(
 def reroute_command(
     id: OptionalId = None,
     to: Annotated[str | None, typer.Option(help="All mail to this domain, what comes yet too.")] = None,
-    via: Annotated[str | None, typer.Option(help="Where to send it: HOST, HOST:PORT, or an address, [2001:db8::1]:25.")] = None,
+    via: Annotated[str | None, typer.Option(help=f"Where to send it, as in `routes`: {FORMS}.")] = None,
     clear: Annotated[
         bool, typer.Option("--clear", help="Let it go where it would again; without ID and --to, all of it.")
     ] = False,
@@ -219,14 +219,14 @@ def reroute_command(
 
     Examples:
 
-      mailward queue reroute 01k9w3c5v7q2x8ab --via mx2.example.net
+      mailward queue reroute 01k9w3c5v7q2x8ab --via smtp:mx2.example.net
 
-      mailward queue reroute --to example.net --via 192.0.2.7:2525
+      mailward queue reroute --to example.net --via smtp:[192.0.2.7]:2525
 
       mailward queue reroute --to example.net --clear
     """
     if clear == (via is not None) or (id is not None and to is not None) or (id is None and to is None and not clear):
-        fail("say what and where to: an ID or --to DOMAIN, and --via HOST[:PORT] or --clear", USAGE)
+        fail("say what and where to: an ID or --to DOMAIN, and --via smtp:HOST[:PORT] or --clear", USAGE)
     settings = config_of(config)
     domain = "" if to is None else parsed_domain(to)
     with _asking():
@@ -235,8 +235,7 @@ def reroute_command(
             if not orders:
                 fail("no such mail is rerouted", NO_INPUT)
         else:
-            host, port = _host_and_port(via)
-            orders = [StandingOrder(id=id or "", to=domain, host=host, port=port)]
+            orders = [StandingOrder(id=id or "", to=domain, via=_next_hop(via))]
             if id is not None and not list(queued.messages(settings.queue_socket, Selection(id=id), progress)):
                 fail(f"nothing waits as {id}", NO_INPUT)
             queued.stand(settings.queue_socket, orders[0])
@@ -305,13 +304,12 @@ def _selection(
     )
 
 
-def _host_and_port(text: str) -> tuple[str, int]:
-    """As `--via` has them."""
-    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)|([0-9A-Fa-f:]+:[0-9A-Fa-f:]*))(?::([0-9]{1,5}))?", text)
-    port = 25 if found is None else int(found[4] or 25)
-    if found is None or not 0 < port < 65536:
-        fail(f"'{text}' is no host: HOST, HOST:PORT, 192.0.2.1:25 or [2001:db8::1]:25 was expected", USAGE)
-    return (found[1] or found[2] or found[3]).lower(), port
+def _next_hop(text: str) -> str:
+    """As standing orders have it."""
+    try:
+        return str(parse_hop(text))
+    except ValueError as error:
+        fail(f"--via: {error}", USAGE)
 
 
 def _reverse_path(text: str | None) -> str:

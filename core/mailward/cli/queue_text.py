@@ -83,8 +83,8 @@ def standing_text(orders: Sequence[StandingOrder]) -> str:
         mail = order.id or " ".join(
             f"--{name} {value}" for name, value in (("to", order.to), ("from", order.reverse_path)) if value
         )
-        done = f"goes to {order.via}" if order.host else f"held: {order.reason}"
-        back = f"mailward queue reroute {mail} --clear" if order.host else f"mailward queue release {mail}"
+        done = f"goes to {order.via}" if order.via else f"held: {order.reason}"
+        back = f"mailward queue reroute {mail} --clear" if order.via else f"mailward queue release {mail}"
         rows.append((moment(order.at), whose_mail(order), done, back))
     return table(rows)
 

@@ -36,24 +36,18 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class StandingOrder:
-    """What holds for mail to other servers that waits or comes yet: a reroute when it has a host, else a hold.
+    """What holds for mail to other servers that waits or comes yet: a reroute when it has a `via`, else a hold.
 
     id: one message alone (reroutes). to: a domain, of holds an address too. reverse_path: likewise (holds); both "" for any.
-    host: a name or an address. at: when it was given.
+    via: the next hop, as `parse_hop` reads it. at: when it was given.
     """
 
     id: str = ""
     to: str = ""
     reverse_path: str = ""
-    host: str = ""
-    port: int = 25
+    via: str = ""
     reason: str = ""
     at: str = ""
-
-    @property
-    def via(self) -> str:
-        """Host and port as people write them."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +55,7 @@ class WaitingRecipient:
     """A recipient for whom something is still to be done. failures: attempts that failed. next_at: "" for at once or never.
 
     reason: why it is held. words: how the last attempt ended. notify: "SUCCESS,DELAY", "" when the client did not say.
-    via: the host and port it is rerouted to, "" when it goes where it would.
+    via: the next hop it is rerouted to, "" when it goes where it would.
     """
 
     index: int

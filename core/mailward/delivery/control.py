@@ -231,7 +231,7 @@ class QueueControl:
             failures=state.failures,
             next_at="" if state.hold_reason else max(state.next_at, item.hold_until),
             words=one_line(state.text.removeprefix(LATE), MAX_WORDS),
-            via="" if rerouted is None else StandingOrder(host=rerouted.host, port=rerouted.port).via,
+            via="" if rerouted is None else str(rerouted),
             notify=",".join(recipient.parameters.notify),
             original_recipient=recipient.parameters.original_recipient,
         )

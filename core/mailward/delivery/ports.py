@@ -7,7 +7,8 @@ from typing import Protocol
 
 from mailward.api.relaying import MailHost, Relaying
 from mailward.delivery.fate import Fate
-from mailward.delivery.route import StaticHop, Target
+from mailward.delivery.route import Target
+from mailward.delivery.static_hop import StaticHop
 from mailward.formats.dsn import Action
 from mailward.model.address import Address, ForwardPath
 from mailward.model.decision import DecisionRecord, LaterEvent

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from mailward.api.relaying import MailHost
 from mailward.delivery.fate import Fate, local_problem
 from mailward.delivery.ports import Connector, Hop, HostFailed, HostFault
-from mailward.delivery.route import NoRoute, Router, StaticHop, Target
+from mailward.delivery.route import NoRoute, Router, Target
+from mailward.delivery.static_hop import StaticHop
 from mailward.formats.text import one_line
 from mailward.model.address import ForwardPath
 from mailward.model.errors import HooksUnavailable
@@ -192,7 +193,7 @@ def _next_hop(domain: str, via: StaticHop | None, route: Sequence[Target] | NoRo
 
 
 async def _protection(target: Target, mail: OutgoingMail, requirements: Requirements) -> Protection:
-    asked = [*target.requirements, *await requirements(target.mail_host)]
+    asked = [*target.requirements, *(() if target.is_socket else await requirements(target.mail_host))]
     return protection_of([*asked, SENDERS_REQUIREMENT] if mail.require_tls else asked)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mailward.api.relaying import MailHost
 from mailward.api.services import DnsTemporaryError, Resolver
+from mailward.delivery.static_hop import StaticHop
 from mailward.formats.network import Network, is_public, parsed_ip
 from mailward.model.reply import Reply, reply
 from mailward.model.tls import TlsLevel, TlsRequirement
@@ -33,33 +34,8 @@ Chance = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """How we log in. secret: the name of the file that holds the password."""
-
-    user: str
-    secret: str
-
-
-@dataclass(frozen=True, slots=True)
-class StaticHop:
-    """Where an admin sends a domain's mail. host: a name, whose addresses are looked up (no MX), or an address.
-
-    is_implicit: TLS from the first octet. level: how well the connection is protected at least. login: for a smarthost.
-    source: addresses to connect from, at most one of each kind, () for the usual. hostname: our name there, "" for the usual.
-    """
-
-    host: str
-    port: int
-    is_implicit: bool = False
-    level: TlsLevel = TlsLevel.OPPORTUNISTIC
-    login: Login | None = None
-    source: tuple[str, ...] = ()
-    hostname: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
-    """One address to try. host: the name it has there; the address itself for none.
+    """One address to try. host: the name it has there; the address itself for none. Of a unix socket the address is the path.
 
     is_trusted: that this host is the right one is the admin's word, the address's own, or DNSSEC's; then a certificate that
     proves it is enough. Else DNS could have named anybody's. is_routed: the admin named it; is_ordered: by an order for the time
@@ -73,6 +49,15 @@ class Target:
     is_routed: bool = False
     is_ordered: bool = False
     static: StaticHop | None = None
+
+    @property
+    def is_lmtp(self) -> bool:
+        return self.static is not None and self.static.is_lmtp
+
+    @property
+    def is_socket(self) -> bool:
+        """Nothing that goes there leaves this machine."""
+        return self.static is not None and self.static.is_socket
 
     @property
     def requirements(self) -> tuple[TlsRequirement, ...]:
@@ -148,8 +133,9 @@ class Router:
             return NoRoute(reply(451, "4.4.3", f"DNS gives no usable answer: {error}"), permanent=False)
 
     async def _static(self, hop: StaticHop, *, is_ordered: bool) -> tuple[Target, ...] | NoRoute:
-        if parsed_ip(hop.host) is not None:
-            return (Target(hop.host, hop.host, hop.port, is_trusted=True, is_routed=True, is_ordered=is_ordered, static=hop),)
+        if hop.is_socket or parsed_ip(hop.host) is not None:
+            host = self._hostname if hop.is_socket else hop.host
+            return (Target(host, hop.host, hop.port, is_trusted=True, is_routed=True, is_ordered=is_ordered, static=hop),)
         addresses = await self._addresses(hop.host)
         if not addresses:
             # The admin's own word, and perhaps a slip of the pen: mail waits until it is mended.

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from mailward.delivery.lanes import Key, Turn, Turns
-from mailward.delivery.route import StaticHop
+from mailward.delivery.static_hop import StaticHop
 from mailward.delivery.shares import Shares
 
 LOOKUPS = 200

@@ -14,13 +14,13 @@ import structlog
 
 from mailward.api.services import Clock
 from mailward.delivery.calls import Selection, StandingOrder
-from mailward.delivery.route import StaticHop
 from mailward.delivery.selecting import is_from, is_in
+from mailward.delivery.static_hop import StaticHop, parse_hop
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.queue.item import QueueItem
 
-VERSION = 1
+VERSION = 2
 KEPT = timedelta(days=60)
 """A reroute of one message goes after this time: by then no mail waits any more."""
 
@@ -44,9 +44,9 @@ class StandingOrders:
 
     def route(self, item: QueueItem, domain: str) -> StaticHop | None:
         """Where to send it instead; what is said of the message goes before what is said of the domain."""
-        found = [order for order in self._orders if order.host and (order.id == item.id if order.id else order.to == domain)]
+        found = [order for order in self._orders if order.via and (order.id == item.id if order.id else order.to == domain)]
         best = next((order for order in found if order.id), found[0] if found else None)
-        return None if best is None else StaticHop(best.host, best.port)
+        return None if best is None else parse_hop(best.via)
 
     def hold_reason(self, item: QueueItem, forward_path: str) -> str:
         """Why it is to be held; "" when it is not."""
@@ -54,7 +54,7 @@ class StandingOrders:
             (
                 order.reason
                 for order in self._orders
-                if not order.host and is_in(forward_path, order.to) and is_from(item, order.reverse_path)
+                if not order.via and is_in(forward_path, order.to) and is_from(item, order.reverse_path)
             ),
             "",
         )
@@ -69,7 +69,7 @@ class StandingOrders:
 
         def is_meant(order: StandingOrder) -> bool:
             mail = (order.id, order.to.lower(), order.reverse_path.lower())
-            return bool(order.host) == is_reroute and (selection == Selection() or mail == meant)
+            return bool(order.via) == is_reroute and (selection == Selection() or mail == meant)
 
         lifted = tuple(order for order in self._orders if is_meant(order))
         if lifted:
@@ -91,14 +91,25 @@ class StandingOrders:
     def _read(self) -> tuple[StandingOrder, ...]:
         try:
             raw = json.loads(self._disk.read_whole(self._path))
-            if raw["version"] != VERSION:
+            if raw["version"] not in (1, VERSION):
                 raise ValueError(f"it is of version {raw['version']}, this release reads {VERSION}")
-            return tuple(StandingOrder(**order) for order in raw["orders"])
+            orders = tuple(StandingOrder(**_with_via(order)) for order in raw["orders"])
+            for order in orders:
+                if order.via:
+                    parse_hop(order.via)
+            return orders
         except FileNotFoundError:
             return ()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StorageError(f"{self._path}: {error}; mend it or move it away", permanent=True) from error
 
 
+def _with_via(order: dict[str, str | int]) -> dict[str, str]:
+    """Version 1 had host and port."""
+    fields = {name: str(value) for name, value in order.items() if name not in ("host", "port")}
+    host = order.get("host")
+    return fields | {"via": f"smtp:{f'[{host}]' if ':' in str(host) else host}:{order['port']}"} if host else fields
+
+
 def _same_mail(one: StandingOrder, other: StandingOrder) -> bool:
-    return (bool(one.host), one.id, one.to, one.reverse_path) == (bool(other.host), other.id, other.to, other.reverse_path)
+    return (bool(one.via), one.id, one.to, one.reverse_path) == (bool(other.via), other.id, other.to, other.reverse_path)

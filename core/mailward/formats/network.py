@@ -7,6 +7,9 @@ from functools import lru_cache
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+LONGEST_SOCKET_PATH = 107
+"""sun_path of unix(7), without its last octet."""
+
 NEVER_PUBLIC: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (

@@ -16,7 +16,8 @@ import structlog
 from cryptography import x509
 
 from mailward.delivery.ports import HostFailed, HostFault
-from mailward.delivery.route import Login, Target
+from mailward.delivery.route import Target
+from mailward.delivery.static_hop import Login
 from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
 from mailward.net.crowd import Crowd
 from mailward.net.dane import NotProven, authorities_of, prove, why_unproven
@@ -101,22 +102,29 @@ class SmtpConnector:
         return hop
 
     async def _open(self, target: Target) -> Wire:
-        version = ipaddress.ip_address(target.address).version
-        own = target.static.source if target.static is not None else ()
-        source = next((address for address in own if ipaddress.ip_address(address).version == version), self._source.get(version))
         try:
             async with asyncio.timeout(self._timeouts.connect_s):
-                _, wire = await asyncio.get_running_loop().create_connection(
-                    Wire,
-                    target.address,
-                    target.port,
-                    family=socket.AF_INET if version == 4 else socket.AF_INET6,
-                    local_addr=(source, 0) if source else None,
-                )
+                if target.is_socket:
+                    _, wire = await asyncio.get_running_loop().create_unix_connection(Wire, target.address)
+                else:
+                    wire = await self._open_inet(target)
         except TimeoutError:
             raise HostFailed(HostFault.UNREACHABLE, f"no connection within {self._timeouts.connect_s:g} s") from None
         except OSError as error:
             raise HostFailed(HostFault.UNREACHABLE, f"no connection: {error.strerror or error}") from None
+        return wire
+
+    async def _open_inet(self, target: Target) -> Wire:
+        version = ipaddress.ip_address(target.address).version
+        own = target.static.source if target.static is not None else ()
+        source = next((address for address in own if ipaddress.ip_address(address).version == version), self._source.get(version))
+        _, wire = await asyncio.get_running_loop().create_connection(
+            Wire,
+            target.address,
+            target.port,
+            family=socket.AF_INET if version == 4 else socket.AF_INET6,
+            local_addr=(source, 0) if source else None,
+        )
         return wire
 
     async def _opened(self, hop: SmtpHop) -> None:

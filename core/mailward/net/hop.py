@@ -61,7 +61,7 @@ class SmtpHop:
         self.tls: TlsFacts | None = None
         self.setback: HostFailed | None = None
         self.unproven: str | None = None
-        self.machine = SmtpClient(hostname)
+        self.machine = SmtpClient(hostname, is_lmtp=target.is_lmtp)
         self._wire = wire
         self._timeouts = timeouts
         self._left = left

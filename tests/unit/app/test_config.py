@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mailward.app.config import StaticHop
 from mailward.app.config_file import find_config, load_config
-from mailward.delivery.route import Login
+from mailward.delivery.static_hop import Login, StaticHop
 from mailward.model.errors import ConfigError, PolicyError
 from mailward.model.tls import TlsLevel
 
@@ -88,7 +87,11 @@ def test_a_whole_configuration(folder: Path) -> None:
             "protocol: submission, port: 2993, tls: none",
             "mailward.yaml:7:50  listeners.imaps.tls: nobody could log in without TLS\n    Write starttls or implicit.",
         ),
-        ("discard", "bounce", "mailward.yaml:8:29  a route is discard, smtp:HOST:PORT or a mapping"),
+        (
+            "discard",
+            "bounce",
+            "mailward.yaml:8:29  'bounce' is no next hop: smtp:HOST:PORT, lmtp:HOST:PORT or lmtp:unix:/PATH was expected",
+        ),
         ('"127.0.0.1:5300"', "dns.example", "mailward.yaml:4:17  'dns.example' is no name server\n    Write"),
         ("key: k.pem", "key: other.pem", "mailward.yaml:3:32  tls.key: there is no file"),
         ("connections: 7", "connections: many", "mailward.yaml:11:23  connections: a whole number"),
@@ -215,6 +218,15 @@ def test_a_smarthost_is_safe_unless_the_admin_says_otherwise(folder: Path) -> No
     assert routes["a.example"] == StaticHop("::1", 465, is_implicit=True, level=TlsLevel.REQUIRED)
 
 
+def test_a_route_by_lmtp_is_on_port_24_or_a_socket(folder: Path) -> None:
+    path = folder / "mailward.yaml"
+    ways = '"lmtp:unix:/run/dovecot/lmtp", a.example: {host: store.example, protocol: lmtp, level: verified}'
+    path.write_text(GOOD.replace('"smtp:relay.example.net"', ways))
+    routes = load_config(path).routes
+    assert routes["*"] == StaticHop("/run/dovecot/lmtp", 0, is_lmtp=True)
+    assert routes["a.example"] == StaticHop("store.example", 24, level=TlsLevel.VERIFIED, is_lmtp=True)
+
+
 @pytest.mark.parametrize(
     ("route", "said"),
     [
@@ -227,7 +239,10 @@ def test_a_smarthost_is_safe_unless_the_admin_says_otherwise(folder: Path) -> No
         ("{host: h.example, tls: none}", "one of starttls, implicit was expected"),
         ("{host: h.example, prot: 1}", "Did you mean 'port'?"),
         ("{host: h.example, source: [192.0.2.1, 192.0.2.2]}", "at most one IPv4 and one IPv6"),
-        ("smtps:h.example", "a route is discard, smtp:HOST:PORT or a mapping"),
+        ("smtps:h.example", "A route is discard, smtp:HOST:PORT, lmtp:HOST:PORT or lmtp:unix:/PATH, or a mapping"),
+        ('"lmtp:[192.0.2.1]:25"', "LMTP must not be on port 25 (RFC 2033 section 5)"),
+        ("{host: h.example, protocol: lmtp, port: 25}", "LMTP must not be on port 25 (RFC 2033 section 5)"),
+        ("{host: h.example, protocol: imap}", "one of smtp, lmtp was expected"),
     ],
 )
 def test_a_route_that_could_not_work_is_said(folder: Path, route: str, said: str) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mailward.delivery.asking import RecipientQuestions
-from mailward.delivery.route import Router, StaticHop
+from mailward.delivery.route import Router
+from mailward.delivery.static_hop import StaticHop
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import ForwardPath
 from mailward.net.connect import SmtpConnector

@@ -8,7 +8,8 @@ from mailward.api.relaying import MailHost
 from mailward.delivery.fate import Fate
 from mailward.delivery.ports import HostFailed, HostFault
 from mailward.delivery.relay import Attempt, Relay, Requirements, Taken
-from mailward.delivery.route import Router, StaticHop, Target
+from mailward.delivery.route import Router, Target
+from mailward.delivery.static_hop import StaticHop
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
 from mailward.model.errors import HooksUnavailable

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mailward.delivery.calls import Selection, StandingOrder
-from mailward.delivery.route import StaticHop
 from mailward.delivery.standing import KEPT, StandingOrders
+from mailward.delivery.static_hop import StaticHop
 from mailward.disk import Disk
 from mailward.model.decision import utc_text
 from mailward.model.errors import StorageError
@@ -16,7 +16,7 @@ from support.spooling import NOW, Clock, item_for
 AT = utc_text(NOW)
 ITEM = item_for(b"x", reverse_path="Ann@Example.org")
 HOLD = StandingOrder(to="far.test", reason="they are moving", at=AT)
-REROUTE = StandingOrder(to="far.test", host="mx2.far.test", port=2525, at=AT)
+REROUTE = StandingOrder(to="far.test", via="smtp:mx2.far.test:2525", at=AT)
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def orders(path: Path, clock: Clock | None = None) -> StandingOrders:
 
 def test_orders_outlive_the_process_and_a_later_one_for_the_same_mail_takes_the_place(path: Path) -> None:
     made = orders(path)
-    for order in (HOLD, REROUTE, StandingOrder(to="far.test", host="mx3.far.test", at=AT)):
+    for order in (HOLD, REROUTE, StandingOrder(to="far.test", via="smtp:mx3.far.test:25", at=AT)):
         made.stand(order)
-    assert orders(path).all == made.all == (HOLD, StandingOrder(to="far.test", host="mx3.far.test", at=AT))
+    assert orders(path).all == made.all == (HOLD, StandingOrder(to="far.test", via="smtp:mx3.far.test:25", at=AT))
 
 
 def test_what_is_said_of_a_message_goes_before_what_is_said_of_its_domain(path: Path) -> None:
@@ -41,7 +41,7 @@ def test_what_is_said_of_a_message_goes_before_what_is_said_of_its_domain(path: 
     made.stand(REROUTE)
     assert made.route(ITEM, "far.test") == StaticHop("mx2.far.test", 2525)
     assert made.route(ITEM, "sub.far.test") is None
-    made.stand(StandingOrder(id=ITEM.id, host="192.0.2.7", at=AT))
+    made.stand(StandingOrder(id=ITEM.id, via="smtp:[192.0.2.7]:25", at=AT))
     assert made.route(ITEM, "far.test") == made.route(ITEM, "other.test") == StaticHop("192.0.2.7", 25)
 
 
@@ -80,17 +80,33 @@ def test_an_order_is_taken_back_by_what_it_is_about_or_with_all_of_its_kind(path
 def test_a_reroute_of_a_message_goes_when_no_mail_waits_so_long(path: Path) -> None:
     clock = Clock()
     made = orders(path, clock)
-    made.stand(StandingOrder(id=ITEM.id, host="192.0.2.7", at=AT))
+    made.stand(StandingOrder(id=ITEM.id, via="smtp:[192.0.2.7]:25", at=AT))
     clock.seconds += (KEPT + timedelta(days=1)).total_seconds()
     made.stand(HOLD)
     assert made.all == (HOLD,)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b'{"version": 2, "orders": []}', b'{"version": 1, "orders": [{"colour": "red"}]}']
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"version": 3, "orders": []}',
+        b'{"version": 2, "orders": [{"colour": "red"}]}',
+        b'{"version": 2, "orders": [{"via": "x"}]}',
+    ],
 )
 def test_orders_that_cannot_be_read_stop_the_start_rather_than_being_forgotten(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(StorageError, match=r"orders\.json.*mend it or move it away"):
         orders(path)
+
+
+def test_orders_of_the_form_before_go_on(path: Path) -> None:
+    path.parent.mkdir()
+    old = """{"version": 1, "orders": [{"id": "", "to": "far.test", "reverse_path": "", "host": "2001:db8::7", "port": 2525,
+        "reason": "x", "at": "2026-11-27T12:00:00Z"}, {"to": "x.test", "host": "", "port": 25, "reason": "they are moving"}]}"""
+    path.write_text(old)
+    reroute, hold = orders(path).all
+    assert reroute.via == "smtp:[2001:db8::7]:2525" and (hold.via, hold.reason) == ("", "they are moving")

@@ -1,4 +1,5 @@
-"""The relaying side of SMTP without I/O (RFC 5321, 1870, 2852, 2920, 3030, 3207, 3461, 4954, 6152, 6531, 6710, 8689).
+"""The relaying side of SMTP and LMTP without I/O (RFC 5321, 1870, 2033, 2852, 2920, 3030, 3207, 3461, 4954, 6152, 6531,
+6710, 8689).
 
 The caller feeds octets and takes octets; what the server's replies mean comes out as events. Whatever octets arrive, the
 outcome is one of these events, and each recipient of a transaction has exactly one outcome at its end. Nothing but what
@@ -6,6 +7,7 @@ outcome is one of these events, and each recipient of a transaction has exactly 
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from mailward.formats.xtext import encode_xtext
@@ -37,23 +39,31 @@ from mailward.protocol.smtp.wire import NO_MAIL_DATA, command, last_chunk, mail_
 
 @dataclass(slots=True)
 class _Transaction:
-    """paths: those the server is asked about. refusal: of MAIL. plan: what is still to be sent. is_question: no message comes."""
+    """paths: those the server is asked about. refusal: of MAIL. plan: what is still to be sent. is_question: no message comes.
+
+    unsettled: of those that were accepted, whose reply to the message has not come.
+    """
 
     mail: OutgoingMail
     paths: tuple[ForwardPath, ...]
     outcomes: dict[ForwardPath, Outcome]
     plan: deque[tuple[Step, bytes]]
     accepted: list[ForwardPath] = field(default_factory=list)
+    unsettled: deque[ForwardPath] = field(default_factory=deque)
     answered: int = 0
     refusal: Reply | None = None
     is_question: bool = False
 
 
 class SmtpClient:
-    """One connection. hostname: our name for EHLO. extensions: what the server offers now, nothing before `Ready`."""
+    """One connection. hostname: our name for EHLO. extensions: what the server offers now, nothing before `Ready`.
 
-    def __init__(self, hostname: str, limits: ClientLimits | None = None) -> None:
+    is_lmtp: LHLO, and behind the message a reply for each recipient that was accepted (RFC 2033).
+    """
+
+    def __init__(self, hostname: str, limits: ClientLimits | None = None, *, is_lmtp: bool = False) -> None:
         self._hostname = hostname
+        self._is_lmtp = is_lmtp
         self._limits = limits or ClientLimits()
         self._replies = ReplyReader(self._limits.replies)
         self._out = bytearray()
@@ -90,7 +100,7 @@ class SmtpClient:
         self._move(State.OPENING)
         self.extensions = Extensions()
         self._replies = ReplyReader(self._limits.replies)
-        self._ask(Step.EHLO, b"EHLO " + self._hostname.encode("utf-8"))
+        self._introduce()
 
     def log_in(self, mechanism: ClientMechanism) -> None:
         """Only under TLS. Ends in `LoggedIn`, `LoginRefused` or `Broken`."""
@@ -141,7 +151,7 @@ class SmtpClient:
             self._sent_octets += self._limits.piece_octets
             if self._sent_octets >= len(self._content):
                 self._content = b""
-                self._due.append(Step.MESSAGE)
+                self._await_replies_to_message()
                 self.is_message_sent = True
         out = bytes(self._out)
         self._out.clear()
@@ -201,11 +211,14 @@ class SmtpClient:
     def _greeted(self, answer: Reply) -> list[Event]:
         if answer.code != 220:
             return self._break(Fault.REFUSED, reply=answer)
-        self._ask(Step.EHLO, b"EHLO " + self._hostname.encode("utf-8"))
+        self._introduce()
         return []
 
+    def _introduce(self) -> None:
+        self._ask(Step.EHLO, (b"LHLO " if self._is_lmtp else b"EHLO ") + self._hostname.encode("utf-8"))
+
     def _introduced(self, step: Step, answer: Reply) -> list[Event]:
-        if step is Step.EHLO and answer.code >= 500:  # RFC 5321 section 3.2
+        if step is Step.EHLO and answer.code >= 500 and not self._is_lmtp:  # RFC 5321 section 3.2
             self._ask(Step.HELO, b"HELO " + self._hostname.encode("utf-8"))
             return []
         if answer.code >= 300:
@@ -259,12 +272,19 @@ class SmtpClient:
                 self._recipient_answered(transaction, answer, positive=positive)
             case Step.DATA if answer.code < 400:
                 wanted = bool(transaction.accepted)
+                if self._is_lmtp and not wanted:  # RFC 2033 section 4.2: 503; nothing says what the end of no data would bring
+                    return self._break(Fault.UNEXPECTED, reply=answer)
                 self._content, self._sent_octets = (mail_data(transaction.mail.octets) if wanted else NO_MAIL_DATA), 0
                 return []
             case Step.DATA if transaction.accepted:
-                self._settle(transaction, answer)
+                self._settle(transaction, transaction.accepted, answer)
+            case Step.MESSAGE if self._is_lmtp:
+                self._settle(transaction, [transaction.unsettled.popleft()], answer)
+                if not transaction.unsettled and (another := self._replies.next()) is not None:
+                    return self._one_too_many(transaction, another)
+                self._is_clean = not self.extensions.chunking
             case Step.MESSAGE:
-                self._settle(transaction, answer)
+                self._settle(transaction, transaction.accepted, answer)
                 self._is_clean = positive or not self.extensions.chunking  # RFC 3030 section 2: RSET after a failed BDAT
         self._go_on(transaction)
         return [] if self._due or self._content else self._finish()
@@ -279,11 +299,26 @@ class SmtpClient:
         else:
             transaction.outcomes[path] = _outcome(path, answer)
 
-    def _settle(self, transaction: _Transaction, answer: Reply) -> None:
-        """The same for all recipients that were accepted."""
+    def _await_replies_to_message(self) -> None:
+        """One, or with LMTP one for each recipient that was accepted, in their order (RFC 2033 section 4.2)."""
+        assert self._transaction is not None
+        if self._is_lmtp:
+            self._transaction.unsettled.extend(self._transaction.accepted)
+        self._due.extend([Step.MESSAGE] * (len(self._transaction.accepted) if self._is_lmtp else 1))
+
+    def _one_too_many(self, transaction: _Transaction, another: Reply) -> list[Event]:
+        """With more replies than recipients nobody knows which is whose, and none is believed. 421 may come at any time."""
+        if another.code == 421:
+            return self._break(Fault.CLOSING, reply=another)
+        for path in transaction.accepted:
+            del transaction.outcomes[path]
+        return self._break(Fault.MISCOUNTED)
+
+    def _settle(self, transaction: _Transaction, paths: Iterable[ForwardPath], answer: Reply) -> None:
+        """The same for each of these recipients."""
         offered = self.extensions
         times = offered.deliver_by_s is not None
-        for path in transaction.accepted:
+        for path in paths:
             transaction.outcomes[path] = replace(_outcome(path, answer), reports_there=offered.dsn, times_there=times)
 
     def _go_on(self, transaction: _Transaction) -> None:

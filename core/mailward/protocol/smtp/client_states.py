@@ -1,4 +1,4 @@
-"""The states of one SMTP client connection, the legal moves between them, what is awaited, and what the machine tells."""
+"""The states of one SMTP or LMTP client connection, the legal moves between them, what is awaited, and what the machine tells."""
 
 import enum
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Step(enum.Enum):
     """What a reply can be awaited for; RFC 5321 section 4.5.3.2 gives each its time."""
 
     GREETING = "the greeting"
-    EHLO = "EHLO"
+    EHLO = "EHLO"  # LHLO with LMTP
     HELO = "HELO"
     STARTTLS = "STARTTLS"
     AUTH = "AUTH"
@@ -57,6 +57,7 @@ class Fault(enum.Enum):
     MALFORMED = "what came is no sound reply"
     UNEXPECTED = "a reply that does not answer the command"
     EARLY = "a reply before anything was asked"
+    MISCOUNTED = "more replies to the message than recipients"
     INJECTION = "plain text behind the 220 of STARTTLS"
     REFUSED = "the server refuses to talk to us"
     CLOSING = "the server closes the connection"
