@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from mailward.delivery.lanes import Key, Turn, Turns
-from mailward.delivery.static_hop import StaticHop
 from mailward.delivery.shares import Shares
+from mailward.delivery.static_hop import StaticHop
 
 LOOKUPS = 200
 """At the same time."""
