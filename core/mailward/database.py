@@ -1,5 +1,6 @@
 """How every SQLite file is opened: modes, durability, schema version. One answer for store, quarantine, directory and the rest.
 
+A transaction is on the medium when it has ended (synchronous=FULL), but for those that say that they need not be.
 SQLite locks between processes by polling, so whoever writes much takes a lock of its own first (the store does).
 Connections do not survive a fork: open after it.
 """
@@ -12,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 from mailward.model.errors import StorageError
 
@@ -37,7 +37,6 @@ def connect(
     *,
     schema: str,
     version: int,
-    synchronous: Literal["FULL", "NORMAL"],
     cache_kibibytes: int = 2048,
     upgrades: Mapping[int, str] = MappingProxyType({}),
 ) -> sqlite3.Connection:
@@ -56,7 +55,7 @@ def connect(
             path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         try:
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA cache_size = -{int(cache_kibibytes)}")
             connection.execute("PRAGMA temp_store = MEMORY")
             if _version(connection, path, version, upgrades) < version:
@@ -106,6 +105,7 @@ def _bring_up(connection: sqlite3.Connection, path: Path, schema: str, version: 
             statements = schema
         else:
             _snapshot(connection, path.with_name(f"{path.name}.form-{found}"))
+            os.fsync(folder)
             statements = "; ".join(upgrades[step].strip().rstrip(";") for step in range(found, version))
         try:
             connection.executescript(f"BEGIN IMMEDIATE; {statements}; PRAGMA user_version = {int(version)}; COMMIT")
@@ -153,13 +153,12 @@ class Database:
         *,
         schema: str,
         version: int,
-        synchronous: Literal["FULL", "NORMAL"] = "FULL",
         upgrades: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
-        """schema, version, synchronous, upgrades: see `connect`."""
+        """schema, version, upgrades: see `connect`."""
         self._path = path
         self._lock = threading.Lock()
-        self._connection = connect(path, schema=schema, version=version, synchronous=synchronous, upgrades=upgrades)
+        self._connection = connect(path, schema=schema, version=version, upgrades=upgrades)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -169,14 +168,20 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """The connection inside one write transaction, durable (as `synchronous` says) when the block has ended."""
+        """The connection inside one write transaction, durable when the block has ended."""
         with self._lock, storage_errors(str(self._path)), transaction(self._connection):
             yield self._connection
 
-    def sync(self) -> None:
-        """What was written is on the medium when this returns, also with synchronous NORMAL."""
+    @contextmanager
+    def write_unsynced(self) -> Iterator[sqlite3.Connection]:
+        """The same for what a power cut may cost until `write`, or SQLite itself, syncs the file. A kill costs nothing."""
         with self._lock, storage_errors(str(self._path)):
-            self._connection.execute("PRAGMA wal_checkpoint(FULL)")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with transaction(self._connection):
+                    yield self._connection
+            finally:
+                self._connection.execute("PRAGMA synchronous = FULL")
 
     def close(self) -> None:
         """No further use; the WAL is folded into the file when this was the last process."""

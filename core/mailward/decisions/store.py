@@ -1,9 +1,10 @@
 """The embedded store of decision records, one SQLite file that all processes write.
 
-It may lose its last second at a power cut (synchronous=NORMAL): a record of accepted mail stands in the synced queue item
-until it has been copied here, and refusals may lose that much (design section 5).
+A record of accepted mail stands in the synced queue item until it is synced here, so it outlives a power cut; refusals, whose
+senders keep the mail, and what happened to a message after its record came may lose the last half minute.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ class DecisionStore:
     """All calls block for a moment and are safe from any thread. They raise StorageError."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, schema=_SCHEMA, version=_VERSION, synchronous="NORMAL")
+        self._database = Database(path, schema=_SCHEMA, version=_VERSION)
 
     def close(self) -> None:
         self._database.close()
@@ -38,21 +39,22 @@ class DecisionStore:
         self.add_all([(record, events)])
 
     def add_all(self, happened: Sequence[tuple[DecisionRecord, tuple[LaterEvent, ...]]]) -> None:
-        """The same for many, all of them or none."""
+        """The same for many, all of them or none. Records are synced, and events that come with a new one."""
         known = self._known([record.id for record, _ in happened])
-        rows = {
-            record.id: (record.id, record.received_at, record.message_id, record.to_json())
-            for record, _ in happened
-            if record.id not in known
-        }
-        with self._database.write() as connection:
+        new = {record.id: record.to_json() for record, _ in happened if record.id not in known}
+        writing = self._database.write if new else self._database.write_unsynced
+        with writing() as connection:
             for record, events in happened:
-                row = rows.get(record.id)
-                if row and connection.execute("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)", row).rowcount:
-                    recipients = [(r.recipient.lower(), record.received_at, record.id) for r in record.recipients]
-                    connection.executemany("INSERT OR IGNORE INTO recipient VALUES (?, ?, ?)", recipients)
+                if record.id in new:
+                    _insert(connection, record, new[record.id])
                 for event in events:
                     connection.execute(_ADD_EVENT, (record.id, event.at, event.recipient, event.text, record.id))
+
+    def add_refused(self, record: DecisionRecord) -> None:
+        """Keep the record of mail that was not taken; a power cut may cost it."""
+        json = record.to_json()
+        with self._database.write_unsynced() as connection:
+            _insert(connection, record, json)
 
     def _known(self, ids: Sequence[QueueId]) -> frozenset[QueueId]:
         """Those whose records are here: writing one as JSON takes as long as all the rest of adding an event to it."""
@@ -61,7 +63,7 @@ class DecisionStore:
 
     def add_event(self, id: QueueId, event: LaterEvent) -> None:
         """Note what happened to a message later."""
-        with self._database.write() as connection:
+        with self._database.write_unsynced() as connection:
             connection.execute(_ADD_EVENT, (id, event.at, event.recipient, event.text, id))
 
     def get(self, id: QueueId) -> DecisionRecord | None:
@@ -98,6 +100,13 @@ class DecisionStore:
                 for id, _ in rows
             }  # fmt: skip
         return tuple(DecisionRecord.from_json(text).with_events(events[id]) for id, text in rows)
+
+
+def _insert(connection: sqlite3.Connection, record: DecisionRecord, json: str) -> None:
+    row = (record.id, record.received_at, record.message_id, json)
+    if connection.execute("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)", row).rowcount:
+        recipients = [(r.recipient.lower(), record.received_at, record.id) for r in record.recipients]
+        connection.executemany("INSERT OR IGNORE INTO recipient VALUES (?, ?, ?)", recipients)
 
 
 _ADD_EVENT = "INSERT INTO event SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM event WHERE id = ?"

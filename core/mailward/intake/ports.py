@@ -123,5 +123,9 @@ class Judge(Protocol):
 
 class Decisions(Protocol):
     def add(self, record: DecisionRecord) -> None:
-        """Keep a record. Blocks for a moment; raises StorageError."""
+        """Keep the record of mail that was taken. Blocks for the disk; raises StorageError."""
+        ...
+
+    def add_refused(self, record: DecisionRecord) -> None:
+        """Keep the record of mail that was not taken. Blocks for a moment; raises StorageError."""
         ...

@@ -284,7 +284,7 @@ class Reception:
     async def _keep_within_budget(self, record: DecisionRecord) -> None:
         self._log_verdicts(record)
         if self._desk.recorded.take(record.direction, time.monotonic()):
-            await self._keep(record)
+            await self._keep(record, self._desk.decisions.add_refused)
 
     def _data(self) -> Reply:
         transaction = self._open()
@@ -327,7 +327,7 @@ class Reception:
         else:
             self._tell_committed(item)
             if item.hold_until:  # nobody who delivers it would keep the record for a long time
-                await self._keep(item.decision)
+                await self._keep(item.decision, self._desk.decisions.add)
         return answer
 
     async def _convert(self, transaction: _Transaction, received: Incoming, lines: LineFacts) -> LineFacts:
@@ -357,7 +357,7 @@ class Reception:
             addresses = [destination.facts.address for destination in mail.destinations]
             record = refused_by_core(mail.id, at, mail.session, mail.envelope, addresses, refusal, refused, message)
             self._log_verdicts(record)
-            await self._keep(record)
+            await self._keep(record, self._desk.decisions.add_refused)
             return refused, None
         facts = [destination.facts for destination in mail.destinations]
         judgement = await transaction.trial.message(mail.id, mail.session, mail.envelope, facts, message)
@@ -366,7 +366,7 @@ class Reception:
         answer: Answer = RecipientReplies(each, judgement.reply) if each else judgement.reply
         if judgement.reply.is_positive:
             return answer, queue_item(mail, judgement, self._desk.hostname)
-        await self._keep(judgement.record)
+        await self._keep(judgement.record, self._desk.decisions.add_refused)
         return answer, None
 
     def _core_refusal(self, message: MessageView) -> CoreRefusal | None:
@@ -375,10 +375,10 @@ class Reception:
             return self._desk.rights.refusal(identity, message)
         return refusal
 
-    async def _keep(self, record: DecisionRecord) -> None:
+    async def _keep(self, record: DecisionRecord, keep: Callable[[DecisionRecord], None]) -> None:
         """Store a record. Its loss changes no answer: of a refusal the sender keeps the message, of others the item has it."""
         try:
-            await self._desk.run_blocking(lambda: self._desk.decisions.add(record))
+            await self._desk.run_blocking(lambda: keep(record))
         except (StorageError, OSError) as error:
             log.error("decision record lost", id=record.id, error=str(error))
         except Exception:

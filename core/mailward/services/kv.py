@@ -1,8 +1,8 @@
 """Small durable values of plugins: one SQLite file a plugin, shared by all processes, each call in a thread.
 
 Counters are rows of signed 64-bit integers packed into one value, so a token filter reads three hundred of them in one query.
-synchronous=NORMAL: the last second may be lost at a power cut, which costs a filter a lesson and nobody a mail; what `change`
-has set is synced, since it may say that a one-time code was used.
+The last half minute may be lost at a power cut, which costs a filter a lesson and nobody a mail; what `change` has set is synced,
+since it may say that a one-time code was used.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class SqliteKeyValue:
     """`mailward.api.KeyValue` of one plugin. Raises StorageError; ValueError for keys or values that are too long."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, schema=_SCHEMA, version=_VERSION, synchronous="NORMAL")
+        self._database = Database(path, schema=_SCHEMA, version=_VERSION)
 
     def close(self) -> None:
         self._database.close()
@@ -73,7 +73,6 @@ class SqliteKeyValue:
                 connection.execute("DELETE FROM value WHERE key = ?", (key,))
             else:
                 connection.execute("INSERT OR REPLACE INTO value VALUES (?, ?)", (key, value))
-        self._database.sync()
         return True
 
     def _read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -91,16 +90,16 @@ class SqliteKeyValue:
             return dict(connection.execute(query, (after, prefix, behind_all, limit)))
 
     def _remove(self, first: bytes, end: bytes) -> None:
-        with self._database.write() as connection:
+        with self._database.write_unsynced() as connection:
             for table in ("value", "counter"):
                 connection.execute(f"DELETE FROM {table} WHERE key >= ? AND key < ?", (first, end))  # noqa: S608
 
     def _put(self, values: Mapping[bytes, bytes]) -> None:
-        with self._database.write() as connection:
+        with self._database.write_unsynced() as connection:
             connection.executemany("INSERT OR REPLACE INTO value VALUES (?, ?)", list(values.items()))
 
     def _add(self, amounts: Mapping[bytes, tuple[int, ...]]) -> None:
-        with self._database.write() as connection:
+        with self._database.write_unsynced() as connection:
             rows = []
             for some in _portions(list(amounts)):
                 marks = ",".join("?" * len(some))

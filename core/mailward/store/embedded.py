@@ -251,7 +251,7 @@ class EmbeddedAccount:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             self._opening(self)
-            connection = connect(self._folder / "index.sqlite", schema=SCHEMA, version=VERSION, synchronous="FULL")
+            connection = connect(self._folder / "index.sqlite", schema=SCHEMA, version=VERSION)
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
         try:
             yield connection
