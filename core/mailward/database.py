@@ -51,6 +51,7 @@ def connect(
     with storage_errors(str(path)):
         if not path.exists():
             _make_file(path)
+        was_left = _log_of(path).exists()
         connection = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
@@ -60,10 +61,32 @@ def connect(
             connection.execute("PRAGMA temp_store = MEMORY")
             if _version(connection, path, version, upgrades) < version:
                 _bring_up(connection, path, schema, version, upgrades)
+            if was_left:
+                _settle(path)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _settle(path: Path) -> None:
+    """Sync what a killed process has committed to the log and not synced: whoever reads it acts on it, and SQLite syncs it only
+    with the next commit. Its name, too. (No locks are on the log that closing a descriptor could drop.)"""
+    with suppress(FileNotFoundError):  # whoever used it has ended meanwhile, and synced all
+        log = os.open(_log_of(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(log)
+        finally:
+            os.close(log)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _version(connection: sqlite3.Connection, path: Path, ours: int, upgrades: Mapping[int, str]) -> int:

@@ -1,9 +1,9 @@
 """A program for the crash tests, with faults.so preloaded: from commit to mailbox and quarantine, in real files and databases.
 
 It reads orders as lines of JSON and carries out each in a fork of itself, so that a fault costs no start of Python:
-live FOLDER FAULT: take mail as a worker does, deliver some of it, hand over the rest, take over and deliver that; with a fault.
-mend FOLDER: a queue process without faults delivers what is left, and writes what is at each end to FOLDER/ends.
-It answers with a line of JSON: the exit code, negative for a signal.
+live FOLDER FAULT JOURNAL: take mail as a worker does, deliver some of it, hand over the rest, take over and deliver that; with a fault.
+mend FOLDER null JOURNAL: a queue process without faults delivers what is left, and writes what is at each end to FOLDER/ends.
+With a journal, power.so writes down what changes in the data folder. It answers with a line of JSON: the exit code, negative for a signal.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from mailward.app.build.common import Delivering
@@ -21,6 +23,7 @@ from mailward.directory import Directory
 from mailward.formats.address import parse_mailbox
 from mailward.model.errors import StorageError
 from mailward.queue.item import QueuedRecipient
+from support import power
 from support.faults import Fault, arm
 from support.oracle import ClientLog, token_of
 from support.spooling import flush, item_for
@@ -57,6 +60,7 @@ async def take(delivering: Delivering, log: ClientLog, accounts: dict[str, str],
     octets = log.sending(token, lines, [*accounts, HELD])
     recipients = [QueuedRecipient(address, "mailbox", account=account) for address, account in accounts.items()]
     item = item_for(octets, [*recipients, QueuedRecipient(HELD, "quarantine", reason="a test")])
+    item = replace(item, decision=replace(item.decision, message_id=token))
     incoming = delivering.spool.begin(item.id)
     try:
         incoming.write(octets[:100_000])
@@ -98,7 +102,7 @@ async def serve(queue: Delivering, passes: int) -> None:
     await queue.stop()
 
 
-async def mend(config: Config, accounts: dict[str, str], ends: Path) -> None:
+async def mend(config: Config, accounts: dict[str, str], tokens: Iterable[str], ends: Path) -> None:
     directory = Directory(config.directory_file)
     queue = Delivering(config, "mender", directory)
     for _ in range(3):
@@ -118,22 +122,25 @@ async def mend(config: Config, accounts: dict[str, str], ends: Path) -> None:
     found += [("quarantine", held.recipient, queue.quarantine.read(held.delivery_key)) for held in queue.quarantine.list()]
     open_recipients = [str(queue_id) for queue_id in queue.spool.ids()]
     lines = [json.dumps([end, to, token_of(octets), octets.decode("latin-1")]) for end, to, octets in found]
-    ends.write_text("\n".join([json.dumps(open_recipients), *lines]))
+    explained = [token for token in tokens if queue.decisions.find(message_id=token)]
+    ends.write_text("\n".join([json.dumps({"open": open_recipients, "explained": explained}), *lines]))
     await queue.stop()
     directory.close()
 
 
-def in_child(folder: Path, what: str, fault: dict[str, object] | None) -> int:
+def in_child(folder: Path, what: str, fault: dict[str, object] | None, journal: Path | None) -> int:
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
     config = load_config(folder / "mail/mailward.yaml")
     accounts = addresses(config)
+    log = ClientLog(folder / "log", journal)
+    if journal is not None:
+        power.record(config.data, journal)
     if what == "mend":
-        asyncio.run(mend(config, accounts, folder / "ends"))
+        asyncio.run(mend(config, accounts, log.read()[0], folder / "ends"))
         return 0
     assert fault is not None
-    log = ClientLog(folder / "log")
     arm(config.data, Fault(**fault), trace=folder / "trace")  # type: ignore[arg-type]
     try:
         asyncio.run(live(config, log, accounts))
@@ -144,12 +151,12 @@ def in_child(folder: Path, what: str, fault: dict[str, object] | None) -> int:
 
 def main() -> None:
     for line in sys.stdin:
-        what, folder, fault = json.loads(line)
+        what, folder, fault, journal = json.loads(line)
         child = os.fork()
         if child == 0:
             code = 70
             try:
-                code = in_child(Path(folder), what, fault)
+                code = in_child(Path(folder), what, fault, journal and Path(journal))
             except BaseException:
                 import traceback
 

@@ -5,90 +5,18 @@ these, and every so many of all calls; `make crash` meets all of them, with ever
 """
 
 import errno
-import json
 import os
-import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from support.faults import Action, Fault, library
-from support.oracle import ClientLog, Copy, Findings, judge
+from support.faults import Action, Fault
+from support.lives import RECIPIENTS, Lives
 from support.server import server
 
-ROOT = Path(__file__).parents[2]
 IS_LONG = "CRASH_KILLS" in os.environ
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EROFS)
 SHORT_STEP = 24
-REFUSED = 3
-KILLED = -9
-RECIPIENTS = 18
-"""Of all messages of a life; see local_life.py."""
-
-
-class Lives:
-    """Runs lives in copies of one installation, in a process that has the faults preloaded."""
-
-    def __init__(self, template: Path, folder: Path) -> None:
-        self._template = template
-        self._folder = folder
-        path = os.pathsep.join(str(ROOT / name) for name in ("core", "plugins", "tests"))
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("local_life.py"))],
-            env={**os.environ, "PYTHONPATH": path, "LD_PRELOAD": str(library())},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.names = self._names()
-
-    def _order(self, *order: object) -> int:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        code: int = json.loads(self._process.stdout.readline())
-        return code
-
-    def _fresh(self) -> Path:
-        folder = self._folder / "life"
-        if folder.exists():
-            shutil.rmtree(folder)
-        shutil.copytree(self._template, folder / "mail")
-        return folder
-
-    def _names(self) -> list[str]:
-        """What each call of a life without faults is called: the call and the kind of file."""
-        folder = self._fresh()
-        assert self._order("live", str(folder), {}) == 0, (folder / "output").read_text()
-        return [_kind(line) for line in (folder / "trace").read_text().splitlines()]
-
-    def run(self, fault: Fault) -> Findings:
-        """One life with a fault, then mending; nothing may be wrong after it."""
-        folder = self._fresh()
-        raw = {"action": fault.action, "at": fault.at, "error": fault.error, "for_good": fault.for_good}
-        code = self._order("live", str(folder), raw)
-        killed = fault.action in (Action.KILL, Action.TEAR)
-        assert code in ((0, KILLED) if killed else (0, REFUSED)), (str(fault), (folder / "output").read_text()[-6000:])
-        assert self._order("mend", str(folder), None) == 0, (str(fault), (folder / "output").read_text()[-6000:])
-        still_open, *found = map(json.loads, (folder / "ends").read_text().splitlines())
-        assert not still_open, (str(fault), still_open)
-        copies = [Copy(end, to, token, octets.encode("latin-1")) for end, to, token, octets in found]
-        return judge(ClientLog(folder / "log"), copies, marked=False).require(why=str(fault))
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(20)
-
-
-def _kind(line: str) -> str:
-    """A line of the trace without what differs from run to run."""
-    call, _, path = line.partition(" ")
-    return f"{call} {re.sub(r'[0-9a-z]{16}|[0-9]+', '*', path)}"
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-_SOURCE = Path(__file__).with_name("faults.c")
-
 
 class Action(enum.IntEnum):
     """What happens at the call."""
@@ -41,16 +39,23 @@ class Fault:
         return f"{self.action.name}{error} at {self.at}{' and after' if self.for_good else ''}"
 
 
-@functools.cache
 def library() -> Path:
     """The library to preload, compiled for this run of the tests."""
+    return compiled("faults", "-ldl")
+
+
+@functools.cache
+def compiled(name: str, *libraries: str) -> Path:
+    """What the C file of this name beside us makes."""
     compiler = shutil.which("gcc")
     if compiler is None:
         pytest.fail("this test needs gcc: apt-get install --no-install-recommends gcc libc6-dev")
     folder = tempfile.mkdtemp(prefix="mailward-faults-")
+    Path(folder).chmod(0o755)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    made = Path(folder) / "faults.so"
-    command = [compiler, "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(made), str(_SOURCE), "-ldl"]
+    made = Path(folder) / f"{name}.so"
+    source = Path(__file__).with_name(f"{name}.c")
+    command = [compiler, "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(made), str(source), *libraries]
     subprocess.run(command, check=True, timeout=60)
     return made
 

@@ -56,10 +56,14 @@ class Sent:
 
 
 class ClientLog:
-    """What clients did and heard, in a file of lines that several processes may append to."""
+    """What clients did and heard, in a file of lines that several processes may append to.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    journal: of power.c, for runs whose power is cut afterwards: how far it had come when 250 was heard is noted.
+    """
+
+    def __init__(self, path: Path, journal: Path | None = None) -> None:
+        self.path = path
+        self._journal = journal
         path.touch()
 
     def sending(self, token: str, lines: int, recipients: Sequence[str]) -> bytes:
@@ -69,23 +73,23 @@ class ClientLog:
 
     def acknowledged(self, token: str) -> None:
         """250 was heard."""
-        self._note({"acknowledged": token})
+        self._note({"acknowledged": token, "at": 0 if self._journal is None else self._journal.stat().st_size})
 
     def _note(self, what: dict[str, object]) -> None:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         try:
             os.write(descriptor, json.dumps(what).encode() + b"\n")
         finally:
             os.close(descriptor)
 
-    def read(self) -> tuple[dict[str, Sent], set[str]]:
-        """All that was sent, by token, and the tokens that were acknowledged."""
+    def read(self, cut_at: int | None = None) -> tuple[dict[str, Sent], set[str]]:
+        """All that was sent, by token, and the tokens that were acknowledged; cut_at: when the journal was not longer than this."""
         sent, acknowledged = {}, set()
-        for line in self._path.read_text().splitlines():
+        for line in self.path.read_text().splitlines():
             raw = json.loads(line)
             if "sent" in raw:
                 sent[raw["sent"]] = Sent(raw["sent"], raw["lines"], tuple(raw["to"]))
-            else:
+            elif cut_at is None or raw["at"] <= cut_at:
                 acknowledged.add(raw["acknowledged"])
         return sent, acknowledged
 
@@ -120,9 +124,9 @@ class Findings:
         return self
 
 
-def judge(log: ClientLog, copies: Iterable[Copy], *, marked: bool = True) -> Findings:
-    """Compare. marked: whether filters were there to leave their mark."""
-    sent, acknowledged = log.read()
+def judge(log: ClientLog, copies: Iterable[Copy], *, marked: bool = True, cut_at: int | None = None) -> Findings:
+    """Compare. marked: whether filters were there to leave their mark. cut_at: as in `ClientLog.read`."""
+    sent, acknowledged = log.read(cut_at)
     findings = Findings(acknowledged=sum(len(sent[token].recipients) for token in acknowledged))
     counts: Counter[tuple[str, str, End]] = Counter()
     for copy in copies:
