@@ -3,11 +3,14 @@
 A report comes from the null reverse-path, and none is made about mail that came from it, so that reports never answer reports
 (RFC 5321 section 4.5.5; T-Q-12). Mail of strangers gets one only when its reverse-path was proven, because a forged one
 belongs to somebody who sent nothing; what our own policy keeps back gets none (T-RELAY-13).
+
+Where an alias leads is told to users of this server alone: whoever else wrote to it hears of the address that he wrote to, and
+nothing of what the server behind it said (RFC 3464 section 4.2).
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mailward.delivery.fate import Fate
@@ -38,6 +41,13 @@ _INTRODUCTIONS = {
         "which do not report deliveries, so you will hear no more of it when all goes well:",
     ),
 }
+_BEHIND: dict[Action, str] = {
+    "failed": "The address leads on to another one, which does not take the mail",
+    "delayed": "The address leads on to another one, which cannot be reached yet",
+    "delivered": "",
+    "relayed": "",
+}
+"""What is said of a place that is not for the sender to know."""
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 
 _ADVICE = {
@@ -104,12 +114,28 @@ def report(
     with the way to it. from_domain: the domain the report comes from. id: new, of the report. Whether there may be one is for
     `no_report_reason` to say.
     """
-    told = [(item.recipients[index].forward_path, fate) for index, fate in fates.items()]
+    about = [(item.recipients[index], fate) for index, fate in fates.items()]
+    if to.route != "mailbox":
+        about = _as_asked(about, action)
+    told = [(recipient.forward_path, fate) for recipient, fate in about]
     text = _text(item, one_line(MessageView(octets).subject, MAX_SUBJECT), action, told, hostname, retry_until)
-    statuses = [_status(item.recipients[index], action, fate, at, retry_until) for index, fate in fates.items()]
+    statuses = [_status(recipient, action, fate, at, retry_until) for recipient, fate in about]
     is_full = action == "failed" and returned(item) == "FULL" and _may_go_back(octets, to)
     why = f"delivery report ({action}) about {item.id}"
     return _made(item, octets, statuses, _subject(action, told), text, why, to, hostname, from_domain, at, id, is_full=is_full)
+
+
+def _as_asked(about: Sequence[tuple[QueuedRecipient, Fate]], action: Action) -> list[tuple[QueuedRecipient, Fate]]:
+    """The same by the addresses that were asked for, each once."""
+    seen: dict[str, tuple[QueuedRecipient, Fate]] = {}
+    for recipient, fate in about:
+        if not recipient.asked:
+            seen.setdefault(recipient.forward_path, (recipient, fate))
+            continue
+        words = _BEHIND[action]
+        kept = replace(fate, words=words, remote_mta="", text=words)
+        seen.setdefault(recipient.asked, (replace(recipient, forward_path=recipient.asked), kept))
+    return list(seen.values())
 
 
 def lost_report(

@@ -162,11 +162,12 @@ def _queued(
         account=end.account or "",
         folder="Junk" if verdict is Verdict.JUNK and end.account else decision.folder or "INBOX",
         flags=decision.flags,
-        edits=(*edits, AddHeader(DELIVERED_TO, destination.facts.address)) if end.is_forward else edits,
+        edits=(*edits, AddHeader(DELIVERED_TO, end.alias)) if end.is_forward else edits,
         reason=reason,
         destination=end.route,
         parameters=_passed_on(parameters, destination, end),
         reverse_path=end.reverse_path,
+        asked=destination.facts.address if end.is_expanded else "",
     )
 
 
@@ -209,8 +210,8 @@ def forward_refusal(message: MessageView, destinations: Sequence[Destination]) -
     passed = {field.value.decode("utf-8", "replace").strip().lower() for field in message.all(DELIVERED_TO)}
     if not passed:
         return None
-    asked = {one.facts.address.lower() for one in destinations if any(end.is_forward for end in one.ends)}
-    return LOOP if asked & passed else None
+    aliases = {end.alias.lower() for one in destinations for end in one.ends if end.is_forward}
+    return LOOP if aliases & passed else None
 
 
 def reason_text(decision: RecipientDecision) -> str:

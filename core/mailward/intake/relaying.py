@@ -30,16 +30,21 @@ NO_MEMBER = CoreRefusal("list", MEMBERS_ONLY)
 class End:
     """Where one copy goes. path: its forward-path. route: as `QueuedRecipient.route`. account: None without a mailbox behind it.
 
-    is_expanded: an alias led there; is_list: one with an owner, who hears what fails. reverse_path: what the copy has instead of
-    the message's, None for that. The null reverse-path stays, since reports answer no reports.
+    alias: the address of the one that led there, or what a catch-all was asked for; "" for none. is_list: it, or one behind it,
+    has an owner, who hears what fails. reverse_path: what the copy has instead of the message's, None for that. The null
+    reverse-path stays, since reports answer no reports.
     """
 
     path: str
     route: str
     account: AccountId | None = None
-    is_expanded: bool = False
+    alias: str = ""
     is_list: bool = False
     reverse_path: str | None = None
+
+    @property
+    def is_expanded(self) -> bool:
+        return bool(self.alias)
 
     @property
     def is_forward(self) -> bool:
@@ -98,7 +103,7 @@ class RelayGuard:
         facts = RecipientFacts.of(forward_path)
         if not ways[0].through:
             return Destination(forward_path, facts, (End(facts.address, "mailbox", ways[0].account),))
-        return Destination(forward_path, facts, self._ends(ways, asked.domain, reverse_path))
+        return Destination(forward_path, facts, self._ends(ways, asked, reverse_path, asked.domain))
 
     def _returning(self, forward_path: ForwardPath, reverse_path: ReversePath) -> Destination | CoreRefusal:
         """A report about mail that was forwarded, on its way to the sender.
@@ -114,18 +119,20 @@ class RelayGuard:
         ways = self._directory.expand(original)
         if not ways:
             return UNKNOWN_MAILBOX
-        return Destination(forward_path, RecipientFacts.of(forward_path), self._ends(ways, "", reverse_path))
+        return Destination(forward_path, RecipientFacts.of(forward_path), self._ends(ways, forward_path.address, reverse_path))
 
-    def _ends(self, ways: Sequence[Way], domain: str, reverse_path: ReversePath) -> tuple[End, ...]:
-        """domain: of the alias. There may be a thousand of them, which is why what they share is made once."""
+    def _ends(self, ways: Sequence[Way], asked: Address, reverse_path: ReversePath, domain: str = "") -> tuple[End, ...]:
+        """domain: that rewritten addresses are in. There may be a thousand of them, which is why what they share is made once."""
         rewritten = None if all(way.account is not None for way in ways) else self._rewritten(reverse_path, domain)
+        first = next((way.through[0].address for way in ways if way.through), asked)
+        alias = str(first if first.local_part else asked)  # so that another +tag is no other alias
         ends = []
         for way in ways:
             is_here = way.account is not None
             owner = None if reverse_path.is_null else way.owner
             path = (None if is_here else rewritten) if owner is None else str(owner)
             route = "mailbox" if is_here else self._route(way.address.domain)
-            ends.append(End(str(way.address), route, way.account, is_expanded=True, is_list=owner is not None, reverse_path=path))
+            ends.append(End(str(way.address), route, way.account, alias, is_list=owner is not None, reverse_path=path))
         return tuple(ends)
 
     def _rewritten(self, reverse_path: ReversePath, domain: str) -> str | None:

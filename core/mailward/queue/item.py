@@ -17,10 +17,10 @@ from mailward.model.envelope import RcptParameters, Ret
 from mailward.model.ids import QueueId
 from mailward.queue.record import NewerVersion
 
-ITEM_VERSION = 6
+ITEM_VERSION = 7
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
 (RFC 3461) and of TLS (RFC 8689); 5 when it is to go (RFC 4865, 2852,
-6710); 6 a reverse-path of a recipient's own. Items of 1 to 5 are read."""
+6710); 6 a reverse-path of a recipient's own; 7 the address that was asked for. Items of 1 to 6 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 
@@ -33,6 +33,7 @@ class QueuedRecipient:
     edits: this recipient's own, applied after the item's common ones. reason: for the quarantine, in plain words.
     destination: the route that the forward-path has without the verdict; a release from the quarantine takes it.
     parameters: what RCPT said of reports. reverse_path: what its copy has instead of the item's; None for that.
+    asked: the address that RCPT named, where an alias led from there to here; "" where none did.
     """
 
     forward_path: str
@@ -45,6 +46,7 @@ class QueuedRecipient:
     destination: str = "mailbox"
     parameters: RcptParameters = field(default_factory=RcptParameters)
     reverse_path: str | None = None
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,36 @@ def test_a_failure_tells_in_plain_words_what_happened_and_what_to_do() -> None:
     ]
 
 
+def forwarded(*, action: Action = "failed", to: QueuedRecipient) -> Report:
+    """About an alias with two ends that fail, and another recipient."""
+    about = item("relay", "mailbox", "relay")
+    hidden = [replace(recipient, asked="sales@example.org") for recipient in about.recipients[:2]]
+    about = replace(about, recipients=(*hidden, about.recipients[2]))
+    fates = {n: fate(words=f"550 5.1.1 <user{n}@example.net> is unknown to me") for n in range(3)}
+    return report(about, OCTETS, action, fates, to=to, hostname="mx.example.org", from_domain="example.org", at=NOW, id=ID)
+
+
+@pytest.mark.parametrize("action", ["failed", "delayed", "relayed", "delivered"])
+def test_rfc_3464_4_2_a_stranger_hears_of_the_address_he_wrote_to_and_not_where_it_leads(action: Action) -> None:
+    stranger = QueuedRecipient("a@stranger.test", "relay")
+    octets = forwarded(action=action, to=stranger).octets.split(b"message/rfc822")[0]
+    assert b"user0@" not in octets and b"user1@" not in octets and octets.count(b"Final-Recipient: ") == 2
+    assert b"Final-Recipient: rfc822; sales@example.org\r\n" in octets
+    assert b"Final-Recipient: rfc822; user2@example.net\r\n" in octets and octets.count(b"Remote-MTA") == 1
+    if action == "failed":
+        _, text = parsed(forwarded(to=stranger))
+        assert text.splitlines()[5:8] == [
+            "  sales@example.org",
+            "    The address leads on to another one, which does not take the mail",
+            "    Check how the address is spelled, or ask for another one.",
+        ]
+
+
+def test_a_user_of_this_server_hears_where_an_alias_leads() -> None:
+    octets = forwarded(to=TO).octets
+    assert octets.count(b"Final-Recipient: rfc822; user") == 3 and octets.count(b"is unknown to me") >= 3
+
+
 def test_a_delay_says_that_nothing_need_be_done_and_until_when() -> None:
     about = item()
     until = NOW + timedelta(days=5)

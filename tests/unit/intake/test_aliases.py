@@ -91,6 +91,24 @@ async def test_t_relay_15_what_an_alias_has_forwarded_before_is_refused(desk: De
     assert (await desk.talk.send(looped, ALICE)).startswith("250")
 
 
+async def test_t_relay_15_another_tag_is_no_other_alias(desk: Desk) -> None:
+    desk.alias("sales@example.org", ANN)
+    assert (await desk.talk.send(MESSAGE, "Sales+1@example.org")).startswith("250")
+    _, (ann,) = desk.taken()
+    assert ann.edits == (AddHeader("Delivered-To", "sales@example.org"),) and ann.asked == "Sales+1@example.org"
+    looped = b"Delivered-To: sales@example.org\r\n" + MESSAGE
+    assert (await desk.talk.send(looped, "sales+2@example.org")).startswith("554 5.4.6")
+
+
+async def test_t_relay_15_what_a_catch_all_forwards_bears_the_address_it_was_for(desk: Desk) -> None:
+    desk.alias("@example.org", ANN)
+    await desk.talk.send(MESSAGE, "any+thing@example.org")
+    _, (ann,) = desk.taken()
+    assert ann.edits == (AddHeader("Delivered-To", "any+thing@example.org"),)
+    looped = b"Delivered-To: any+thing@example.org\r\n" + MESSAGE
+    assert (await desk.talk.send(looped, "any+thing@example.org")).startswith("554 5.4.6")
+
+
 async def test_rfc_3461_5_2_7_of_several_ends_one_tells_of_success(desk: Desk) -> None:
     desk.alias("sales@example.org", ALICE, BOB)
     rcpt = "RCPT TO:<sales@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@example.net"
