@@ -35,7 +35,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueueItem
-from mailward.queue.segment import OpenRecipient
+from mailward.queue.recipient import OpenRecipient
 from mailward.queue.spool import Recipient, Spool
 
 MAX_WORDS = 300

@@ -12,7 +12,7 @@ from mailward.model.decision import utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.item import QueueItem
-from mailward.queue.segment import OpenRecipient
+from mailward.queue.recipient import OpenRecipient
 from mailward.queue.spool import Spool
 
 PAGE_RECIPIENTS = 100

@@ -20,8 +20,8 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.index import DueIndex
 from mailward.queue.item import QueueItem
+from mailward.queue.recipient import OpenRecipient
 from mailward.queue.schedule import FIRST_DELAY_S, remaining_s
-from mailward.queue.segment import OpenRecipient
 from mailward.queue.spool import NotHere, Spool
 
 log = structlog.get_logger("mailward.queue")

@@ -44,9 +44,7 @@ def move(entry: Entry, octets: bytes) -> Commit | None:
         [] if entry.large else [body],
         header.body_octets,
         header.body_crc,
-        entry.open,
+        entry.states,
         Future(),
         large=segment.large_path(entry.id) if entry.large else None,
-        finished=entry.finished,
-        adopted=entry.adopted,
     )

@@ -15,7 +15,8 @@ from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.item import QueueItem
 from mailward.queue.jobs import Commit
-from mailward.queue.segment import ATTEMPTS_TO_CREATE, PART_SUFFIX, OpenRecipient
+from mailward.queue.recipient import OpenRecipient, State
+from mailward.queue.segment import ATTEMPTS_TO_CREATE, PART_SUFFIX
 from mailward.queue.writer import complete
 
 
@@ -112,7 +113,7 @@ class Incoming:
         meta = item.to_json().encode("ascii")
         if isinstance(octets, bytes):
             crc, states = self.body_crc, self._open(item)
-            self._submit(Commit(self.id, meta, [octets], len(octets), crc, states, (loop, done), adopted=self._kept))
+            self._submit(Commit(self.id, meta, [octets], len(octets), crc, states, (loop, done)))
         else:
             job = Commit(
                 self.id,
@@ -124,7 +125,6 @@ class Incoming:
                 (loop, done),
                 large=self.part,
                 part_fd=self._fd,
-                adopted=self._kept,
             )
             loop.run_in_executor(None, self._sync_and_submit, job)
         try:
@@ -162,8 +162,9 @@ class Incoming:
         if isinstance(self._octets, mmap.mmap):
             self._octets.madvise(mmap.MADV_DONTNEED)
 
-    def _open(self, item: QueueItem) -> dict[int, OpenRecipient]:
-        return {n: OpenRecipient(recipient.route, waiting=self._kept) for n, recipient in enumerate(item.recipients)}
+    def _open(self, item: QueueItem) -> list[OpenRecipient]:
+        state = State.WAITING if self._kept else State.ACCEPTED
+        return [OpenRecipient(recipient.route, state) for recipient in item.recipients]
 
     def _drop_part(self) -> None:
         if self.part is not None:

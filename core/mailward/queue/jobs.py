@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mailward.disk import Octets
 from mailward.model.ids import QueueId
+from mailward.queue.recipient import OpenRecipient
 from mailward.queue.record import Kind
-from mailward.queue.segment import Entry, OpenRecipient, Segment
+from mailward.queue.segment import Entry, Segment
 from mailward.queue.writer import Waiter
 
 
@@ -15,8 +16,7 @@ from mailward.queue.writer import Waiter
 class Commit:
     """Make a message ours. meta: the queue item. body: its octets, [] for a large one, whose file is `large`.
 
-    part_fd: descriptor of the file being received, -1 when it belongs to another segment.
-    finished: recipients that need nothing any more.
+    states: of its recipients. part_fd: descriptor of the file being received, -1 when it belongs to another segment.
     """
 
     id: QueueId
@@ -24,12 +24,10 @@ class Commit:
     body: Sequence[Octets]
     body_octets: int
     body_crc: int
-    open: dict[int, OpenRecipient]
+    states: list[OpenRecipient]
     waiter: Waiter
     large: Path | None = None
     part_fd: int = -1
-    finished: tuple[int, ...] = ()
-    adopted: bool = False
 
 
 @dataclass(slots=True, eq=False)

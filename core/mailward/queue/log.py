@@ -18,13 +18,17 @@ from mailward.model.ids import QueueId
 from mailward.queue.compaction import move, worth_moving
 from mailward.queue.incoming import drop_part
 from mailward.queue.jobs import Barrier, Commit, Compact, Job, Leave, Mark, Take
-from mailward.queue.journal import encode, may_be, note, state_marks
+from mailward.queue.journal import encode, marked, state_marks
+from mailward.queue.recipient import FINISHED, OpenRecipient, State
 from mailward.queue.record import MARK_OCTETS, Kind, pack_header
 from mailward.queue.recover import keep_corrupt, remove_files
-from mailward.queue.segment import ATTEMPTS_TO_CREATE, SEGMENT_SUFFIX, Entry, OpenRecipient, Segment, stem_of
+from mailward.queue.segment import ATTEMPTS_TO_CREATE, SEGMENT_SUFFIX, Entry, Segment, stem_of
 from mailward.queue.writer import complete
 
 log = structlog.get_logger("mailward.queue")
+
+_Marked = tuple[Entry, Mark, OpenRecipient]
+"""A mark that may be written, and what it makes of its recipient."""
 
 
 class SegmentLog:
@@ -114,12 +118,11 @@ class SegmentLog:
         for job in commits:
             kind = Kind.MESSAGE if job.large is None else Kind.LARGE
             header = pack_header(segment.mark, kind, job.meta, job.body_octets, job.body_crc)
-            state = [record for mark in state_marks(job) for record in encode(segment.mark, mark, job.open.get(mark.index))]
+            state = [record for mark in state_marks(job) for record in encode(segment.mark, mark, job.states[mark.index])]
             buffers += [header, job.meta, *job.body, *state]
-            is_large, recipients = job.large is not None, len(job.open) + len(job.finished)
-            entries.append(
-                Entry(job.id, segment, offset, len(job.meta), job.body_octets, is_large, job.adopted, recipients, job.open)
-            )
+            open_count = sum(recipient.is_open for recipient in job.states)
+            is_large = job.large is not None
+            entries.append(Entry(job.id, segment, offset, len(job.meta), job.body_octets, is_large, job.states, open_count))
             offset += len(header) + len(job.meta) + sum(map(len, job.body)) + sum(map(len, state))
         self._disk.write(segment.fd, buffers)
         self._disk.sync(segment.fd)
@@ -130,7 +133,7 @@ class SegmentLog:
     def _add(self, segment: Segment, entry: Entry) -> None:
         self.entries[entry.id] = segment.entries[entry.id] = entry
         segment.open_octets += entry.record_octets
-        segment.claims += sum(recipient.claimed for recipient in entry.open.values())
+        segment.claims += entry.claims
 
     def _create(self) -> Segment:
         for _ in range(ATTEMPTS_TO_CREATE):
@@ -167,60 +170,49 @@ class SegmentLog:
     # The journal
 
     def _journal(self, marks: Sequence[Mark]) -> None:
-        by_segment: dict[Segment, list[tuple[Entry, Mark]]] = {}
-        finished = set()
+        by_segment: dict[Segment, list[_Marked]] = {}
+        becoming: dict[tuple[QueueId, int], OpenRecipient] = {}
         for mark in marks:
             entry = self.entries.get(mark.id)
-            if entry is None or mark.index not in entry.open or (mark.id, mark.index) in finished:
+            if entry is None or mark.index >= len(entry.states):
                 continue
-            if not may_be(mark, entry, entry.open[mark.index]):
-                continue
-            note(entry, mark)
-            if mark.kind == Kind.DONE:
-                finished.add((mark.id, mark.index))
-            by_segment.setdefault(entry.segment, []).append((entry, mark))
+            recipient = marked(becoming.get((mark.id, mark.index), entry.states[mark.index]), mark)
+            if recipient is not None:
+                becoming[mark.id, mark.index] = recipient
+                by_segment.setdefault(entry.segment, []).append((entry, mark, recipient))
         for segment, found in by_segment.items():
             self._append_marks(segment, found)
-            for entry, mark in found:
-                self._apply(entry, mark)
+            for entry, mark, recipient in found:
+                self._apply(entry, mark, recipient)
             self._retire_if_idle(segment)
 
-    def _append_marks(self, segment: Segment, found: Sequence[tuple[Entry, Mark]]) -> None:
+    def _append_marks(self, segment: Segment, found: Sequence[_Marked]) -> None:
         if segment.abandoned:
             return
-        records = [record for entry, mark in found for record in encode(segment.mark, mark, entry.open[mark.index])]
+        records = [record for _, mark, recipient in found for record in encode(segment.mark, mark, recipient)]
         try:
             self._disk.write(segment.fd, records)
-            if any(mark.synced or (entry.large and mark.kind == Kind.DONE) for entry, mark in found):
+            if any(mark.synced or (entry.large and mark.kind == Kind.DONE) for entry, mark, _ in found):
                 self._disk.sync(segment.fd)  # the file of a large message goes next; a journal without this mark would miss it
             segment.size_octets += sum(map(len, records))
         except OSError as error:
             self._abandon(segment, error)
 
-    def _apply(self, entry: Entry, mark: Mark) -> None:
-        """What follows from a mark that is written."""
-        recipient = entry.open[mark.index]
+    def _apply(self, entry: Entry, mark: Mark, recipient: OpenRecipient) -> None:
+        """What follows from a mark that is written. That an attempt has ended is so, written or not."""
         mark.applied = not entry.segment.abandoned
         if mark.applied:
             self._unwritten.discard((entry.id, mark.index))
-        if mark.synced and not mark.applied:
+        elif mark.synced or mark.kind not in (Kind.DONE, Kind.FAILED):
             return
+        entry.put(mark.index, recipient if mark.applied else recipient.left())
         if mark.kind == Kind.DONE:
             if not mark.applied:
                 self._unwritten.add((entry.id, mark.index))
-            self._drop_claim(entry.segment, recipient)
-            del entry.open[mark.index]
-            if not entry.open:
+            if not entry.open_count:
                 self._finish(entry)
-        elif mark.kind == Kind.BEGUN and not mark.applied:  # no attempt begins, so whoever takes the segment over makes it
-            recipient.begun -= 1
-            self._drop_claim(entry.segment, recipient)
-        elif mark.kind == Kind.FAILED:
-            if entry.adopted and not entry.segment.abandoned:
-                return
-            self._drop_claim(entry.segment, recipient)
-            if entry.segment is self._current:
-                self._seal()
+        elif recipient.state is State.LEFT and entry.segment is self._current:
+            self._seal()
 
     def _finish(self, entry: Entry) -> None:
         """Forget a message for whom nothing is to be done any more."""
@@ -234,16 +226,11 @@ class SegmentLog:
         entry = self.entries.get(queue_id)
         if entry is None:
             return
-        for recipient in entry.open.values():
-            self._drop_claim(entry.segment, recipient)
+        for index, recipient in enumerate(entry.states):
+            entry.put(index, recipient.left())
         if entry.segment is self._current:
             self._seal()
         self._retire_if_idle(entry.segment)
-
-    def _drop_claim(self, segment: Segment, recipient: OpenRecipient) -> None:
-        if recipient.claimed:
-            recipient.claimed = recipient.waiting = False
-            segment.claims -= 1
 
     # Segments of others, and the rest of our own
 
@@ -253,7 +240,7 @@ class SegmentLog:
         ended: list[Mark] = []
         for entry in job.entries:
             if entry.id in self.entries:  # a crash came between the two steps of a move
-                ended += [Mark(Kind.DONE, entry.id, index) for index in entry.finished]
+                ended += [Mark(Kind.DONE, entry.id, index) for index, one in enumerate(entry.states) if not one.is_open]
             else:
                 self._add(segment, entry)
                 job.taken.append(entry.id)
@@ -337,8 +324,8 @@ class SegmentLog:
         """What has moved is not found in its old place again, where it would be relayed a second time."""
         if segment.abandoned:
             return
-        marks = [Mark(Kind.DONE, entry.id, index, "moved") for entry in entries for index in entry.open]
-        records = [record for mark in marks for record in encode(segment.mark, mark, None)]
+        marks = [Mark(Kind.DONE, entry.id, index, "moved") for entry in entries for index in entry.open_recipients()]
+        records = [record for mark in marks for record in encode(segment.mark, mark, FINISHED)]
         try:
             self._disk.write(segment.fd, records)
             self._disk.sync(segment.fd)
@@ -379,9 +366,9 @@ class SegmentLog:
         with contextlib.suppress(BaseException):
             self._disk.doubt(segment.fd)
         for entry in segment.entries.values():
-            for recipient in entry.open.values():
+            for index, recipient in enumerate(entry.states):
                 if recipient.waiting:
-                    self._drop_claim(segment, recipient)
+                    entry.put(index, recipient.left())
 
     def _retire_if_idle(self, segment: Segment) -> None:
         """Close a sealed segment nobody here will act on; delete it when nothing in it is open."""
@@ -413,4 +400,4 @@ def _forget(entry: Entry) -> None:
     """Its segment has this message no more."""
     del entry.segment.entries[entry.id]
     entry.segment.open_octets -= entry.record_octets
-    entry.segment.claims -= sum(recipient.claimed for recipient in entry.open.values())
+    entry.segment.claims -= entry.claims

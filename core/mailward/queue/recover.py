@@ -6,6 +6,7 @@ read, is left as it is: nothing that was acknowledged is deleted.
 """
 
 import contextlib
+import functools
 import json
 import sys
 from collections.abc import Container, Iterator, Sequence
@@ -16,8 +17,9 @@ from mailward.disk import Disk, Octets
 from mailward.model.ids import QueueId
 from mailward.queue.item import id_and_routes
 from mailward.queue.journal import replay
+from mailward.queue.recipient import OpenRecipient, State
 from mailward.queue.record import HEADER_OCTETS, DamagedRange, Kind, NewerVersion, Record, scan
-from mailward.queue.segment import LARGE_SUFFIX, PART_SUFFIX, SEGMENT_SUFFIX, Entry, OpenRecipient, Segment, mark_of
+from mailward.queue.segment import LARGE_SUFFIX, PART_SUFFIX, SEGMENT_SUFFIX, Entry, Segment, mark_of
 
 CORRUPT_FOLDER = "corrupt"
 
@@ -69,10 +71,13 @@ def read_segment(octets: bytes, segment: Segment) -> Contents:
             else:
                 raw, _ = _decode(text)
                 if (known := entries.get(raw["id"])) is not None:
-                    replay(known.open, found.kind, raw)
+                    replay(known.states, found.kind, raw)
         except (ValueError, KeyError, TypeError):
             unreadable.append(found)
-    return Contents(tuple(entry for entry in entries.values() if entry.open), tuple(damaged), tuple(unreadable), end)
+    for entry in entries.values():
+        entry.states = [recipient.taken_over() for recipient in entry.states]
+        entry.open_count = sum([recipient.is_open for recipient in entry.states])
+    return Contents(tuple(entry for entry in entries.values() if entry.open_count), tuple(damaged), tuple(unreadable), end)
 
 
 _MESSAGES = (Kind.MESSAGE, Kind.LARGE)
@@ -81,7 +86,7 @@ _decode = json.JSONDecoder().raw_decode  # half the time of `loads`
 
 def _entry(record: Record, text: str, segment: Segment) -> Entry:
     queue_id, routes = id_and_routes(text)
-    states = {index: OpenRecipient(sys.intern(route), waiting=True) for index, route in enumerate(routes)}
+    states = [_untried(route) for route in routes]
     return Entry(
         queue_id,
         segment,
@@ -89,10 +94,15 @@ def _entry(record: Record, text: str, segment: Segment) -> Entry:
         len(record.meta),
         record.body_octets,
         record.kind == Kind.LARGE,
-        True,
-        len(states),
         states,
+        len(states),
     )
+
+
+@functools.cache
+def _untried(route: str) -> OpenRecipient:
+    """One value for all recipients of whom the journal says nothing."""
+    return OpenRecipient(sys.intern(route), State.WAITING)
 
 
 def free_segments(folder: Path, disk: Disk, skip: Container[str]) -> Iterator[FreeSegment]:

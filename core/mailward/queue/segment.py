@@ -1,4 +1,4 @@
-"""What a spool knows in memory of its segments, of the messages in them and of what is still to be done for each.
+"""What a spool knows in memory of its segments and of the messages in them.
 
 Values only; the rules are in `spool`, and only its writer thread changes them once a message is committed.
 """
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailward.model.ids import QueueId
+from mailward.queue.recipient import CLAIMED, OpenRecipient
 from mailward.queue.record import HEADER_OCTETS
-from mailward.queue.schedule import HOLD_AFTER
 
 SEGMENT_SUFFIX = ".seg"
 LARGE_SUFFIX = ".msg"
@@ -36,38 +36,6 @@ def mark_of(segment: Path) -> bytes | None:
 def large_name(stem: str, queue_id: QueueId) -> str:
     """The file name of a large message that is committed."""
     return f"{stem}.{queue_id}{LARGE_SUFFIX}"
-
-
-@dataclass(slots=True)
-class OpenRecipient:
-    """A recipient for whom something is still to be done.
-
-    route: as in its `QueuedRecipient`. failures: attempts that ended badly. begun: attempts that began and did not end.
-    next_at: ISO 8601 in UTC, "" for now. text: how the last one ended. claimed: this process means to act on it. waiting:
-    claimed, but no attempt is under way. held: why an admin holds it, "" when none does.
-    """
-
-    route: str
-    failures: int = 0
-    begun: int = 0
-    next_at: str = ""
-    text: str = ""
-    claimed: bool = True
-    waiting: bool = False
-    held: str = ""
-
-    def copy(self) -> "OpenRecipient":
-        """As it is now."""
-        return OpenRecipient(
-            self.route, self.failures, self.begun, self.next_at, self.text, self.claimed, self.waiting, self.held
-        )
-
-    @property
-    def hold_reason(self) -> str:
-        """Why no attempt is made before it is released, "" when attempts are made (T-Q-08)."""
-        if self.held or self.begun < HOLD_AFTER or not self.waiting:
-            return self.held
-        return f"{self.begun} attempts ended with the process"
 
 
 @dataclass(slots=True, eq=False)
@@ -97,9 +65,10 @@ class Segment:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One committed message. offset: of its record. recipients: of the item, finished ones too.
+    """One committed message. offset: of its record. states: of all its recipients, in the order of the item; open_count: of
+    those who are not finished.
 
-    adopted: this process keeps it until it is finished. A queue has a million of these: what the record says is not kept here.
+    A queue has a million of these: what the record says is not kept here.
     """
 
     id: QueueId
@@ -108,9 +77,8 @@ class Entry:
     meta_octets: int
     body_octets: int
     large: bool
-    adopted: bool
-    recipients: int
-    open: dict[int, OpenRecipient]
+    states: list[OpenRecipient]
+    open_count: int
 
     @property
     def record_octets(self) -> int:
@@ -118,6 +86,16 @@ class Entry:
         return HEADER_OCTETS + self.meta_octets + (0 if self.large else self.body_octets)
 
     @property
-    def finished(self) -> tuple[int, ...]:
-        """The recipients who need nothing more."""
-        return tuple(index for index in range(self.recipients) if index not in self.open)
+    def claims(self) -> int:
+        """On how many recipients this process means to act."""
+        return sum([recipient.state in CLAIMED for recipient in self.states])
+
+    def open_recipients(self) -> dict[int, OpenRecipient]:
+        """Those that are not finished, by their index."""
+        return {index: recipient for index, recipient in enumerate(self.states) if recipient.is_open}
+
+    def put(self, index: int, recipient: OpenRecipient) -> None:
+        """Change what is to be done for one, and what is counted of it."""
+        before, self.states[index] = self.states[index], recipient
+        self.open_count += recipient.is_open - before.is_open
+        self.segment.claims += (recipient.state in CLAIMED) - (before.state in CLAIMED)

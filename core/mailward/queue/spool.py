@@ -26,9 +26,10 @@ from mailward.queue.incoming import Incoming
 from mailward.queue.item import QueueItem
 from mailward.queue.jobs import Barrier, Commit, Compact, Job, Leave, Mark, Take
 from mailward.queue.log import SegmentLog
+from mailward.queue.recipient import OpenRecipient
 from mailward.queue.record import HEADER_OCTETS, Header, Kind, unpack_header
 from mailward.queue.recover import Report, drop_leftovers, free_segments, keep_corrupt
-from mailward.queue.segment import LARGE_SUFFIX, Entry, OpenRecipient, Segment
+from mailward.queue.segment import LARGE_SUFFIX, Entry, Segment
 from mailward.queue.writer import GroupWriter
 
 SEGMENT_OCTETS = 64 << 20
@@ -132,11 +133,9 @@ class Spool:
         return octets
 
     def open_recipients(self, queue_id: QueueId) -> dict[int, OpenRecipient]:
-        """Copies of the states by index; {} when the message is finished or not here. A mark shows once it is written."""
+        """The states by index; {} when the message is finished or not here. A mark shows once it is written."""
         entry = self._log.entries.get(queue_id)
-        if entry is None:
-            return {}
-        return {index: recipient.copy() for index, recipient in list(entry.open.items())}
+        return {} if entry is None else entry.open_recipients()
 
     def ids(self) -> Sequence[QueueId]:
         """Of all messages of this process that are not finished, sorted."""
@@ -328,5 +327,5 @@ class Spool:
             keep_corrupt(self._folder, self._disk, f"{queue_id}{LARGE_SUFFIX}", [octets])
         except OSError as error:
             raise StorageError(f"spool: {queue_id}: {error}") from error
-        self._mark([Mark(Kind.DONE, queue_id, index, reason) for index in list(entry.open)])
+        self._mark([Mark(Kind.DONE, queue_id, index, reason) for index in entry.open_recipients()])
         return Report(entry.segment.path.name, f"{queue_id}: {reason}", kept)
