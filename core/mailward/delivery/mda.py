@@ -101,7 +101,7 @@ class Mda:
             held_at=copy.item.received_at,
             size_octets=len(octets),
             route=copy.recipient.destination,
-            reverse_path=copy.item.reverse_path_of(copy.index),
+            reverse_path=copy.item.reverse_path,
             subject=MessageView(octets).subject,
             infected=copy.item.decision.is_infected,
             origin=copy.item.origin,
@@ -118,6 +118,8 @@ class Mda:
             by_mode=copy.item.by_mode,
             by_trace=copy.item.by_trace,
             priority=copy.item.priority,
+            own_reverse_path=copy.recipient.reverse_path,
+            asked=copy.recipient.asked,
         )
         return self._quarantine.add(held, octets)
 

@@ -71,13 +71,11 @@ class Release:
         if held.infected and not even_infected:
             raise Infected(f"it carries malware ({held.reason})")
         octets = await asyncio.to_thread(self._quarantine.read, held.delivery_key)
-        said = _said(held)
         if to is None and held.route == "relay":
-            released = await self._to_queue(held, octets, QueuedRecipient(held.recipient, "relay", parameters=said))
-        elif to is None and held.route == "mailbox" and said.wants("SUCCESS"):  # who reports deliveries is the queue
+            released = await self._to_queue(held, octets, _recipient(held, "relay"))
+        elif to is None and held.route == "mailbox" and _said(held).wants("SUCCESS"):  # who reports deliveries is the queue
             account = await asyncio.to_thread(self._account, _address(held.recipient), held.recipient)
-            queued = QueuedRecipient(held.recipient, "mailbox", account, parameters=said)
-            released = await self._to_queue(held, octets, queued)
+            released = await self._to_queue(held, octets, _recipient(held, "mailbox", account))
         else:
             released = await asyncio.to_thread(self._to_mailbox, held, octets, to)
         await asyncio.to_thread(self._end, held, released.outcome)
@@ -157,6 +155,12 @@ class Release:
         known = {(event.recipient, event.text) for event in record.events} if record else set()
         if (held.recipient, outcome) not in known:
             self._decisions.add_event(held.id, LaterEvent(utc_text(self._clock.now()), held.recipient, outcome))
+
+
+def _recipient(held: Held, route: str, account: str = "") -> QueuedRecipient:
+    """As it was before it was kept."""
+    said, path = _said(held), held.own_reverse_path
+    return QueuedRecipient(held.recipient, route, account, parameters=said, reverse_path=path, asked=held.asked)
 
 
 def _said(held: Held) -> RcptParameters:

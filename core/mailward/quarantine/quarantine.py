@@ -19,9 +19,9 @@ from mailward.model.envelope import Ret
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 
-_VERSION = 4
+_VERSION = 5
 """2 adds what a release needs to know, and what became of an entry; 3 whether it may leave only by way of REQUIRETLS; 4
-what else its sender asked for behind MAIL FROM: and RCPT TO:."""
+what else its sender asked for behind MAIL FROM: and RCPT TO:; 5 what an alias made of the envelope."""
 _ADDED = (
     "route TEXT NOT NULL DEFAULT 'mailbox'",
     "reverse_path TEXT NOT NULL DEFAULT ''",
@@ -46,10 +46,12 @@ _ADDED_IN_4 = (
     "by_trace INTEGER NOT NULL DEFAULT 0",
     "priority INTEGER NOT NULL DEFAULT 0",
 )
+_ADDED_IN_5 = ("own_reverse_path TEXT", "asked TEXT NOT NULL DEFAULT ''")
 _SCHEMA = f"""
 CREATE TABLE held (
   delivery_key TEXT PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL, recipient TEXT NOT NULL, reason TEXT NOT NULL,
-  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, {", ".join(_ADDED)}, {_ADDED_IN_3}, {", ".join(_ADDED_IN_4)}
+  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, {", ".join(_ADDED)}, {_ADDED_IN_3}, {", ".join(_ADDED_IN_4)},
+  {", ".join(_ADDED_IN_5)}
 ) WITHOUT ROWID;
 CREATE INDEX held_by_time ON held (held_at);
 """
@@ -59,6 +61,7 @@ _UPGRADES = {
     1: "; ".join([*(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED), _KNOWN_INFECTED]),
     2: f"ALTER TABLE held ADD COLUMN {_ADDED_IN_3}",
     3: "; ".join(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED_IN_4),
+    4: "; ".join(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED_IN_5),
 }
 _REMEMBERED = timedelta(days=30)
 """Longer than any queue keeps a message."""
@@ -71,8 +74,8 @@ class Held:
     index: the recipient's place in the queue item; copies kept anew have that and a multiple of all recipients.
 
     route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
-    subject: for people. notify: NOTIFY as RCPT has it, "" when not given; original_recipient: as in `RcptParameters`. All else as
-    of the queue item.
+    subject: for people. notify: NOTIFY as RCPT has it, "" when not given; original_recipient: as in `RcptParameters`.
+    own_reverse_path, asked: the recipient's, as in `QueuedRecipient`. All else as of the queue item.
     """
 
     delivery_key: str
@@ -100,6 +103,8 @@ class Held:
     by_mode: Literal["", "R", "N"] = ""
     by_trace: bool = False
     priority: int = 0
+    own_reverse_path: str | None = None
+    asked: str = ""
 
 
 _COLUMNS = ", ".join("number" if field.name == "index" else field.name for field in fields(Held))

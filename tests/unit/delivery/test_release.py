@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mailward.delivery.bounce import no_report_reason
 from mailward.delivery.mda import Copy, Mda
 from mailward.delivery.release import Infected, NoMailbox, NotReleased
 from mailward.disk import Disk
@@ -133,6 +134,29 @@ WISHES = {
     "priority": -4,
 }
 ASKED = RcptParameters(("SUCCESS", "DELAY"), "rfc822;old@example.com")
+
+
+async def test_a_forward_that_is_released_goes_as_it_would_have_and_its_sender_hears_when_it_fails(place: Place) -> None:
+    """Its own reverse-path is an address of this server that nobody reads; reports go to the sender's."""
+    path = "SRS0=aaaa=AA=stranger.test=carl@example.org"
+    kept = QueuedRecipient(
+        "ann@gateway.example",
+        "quarantine",
+        reason="rule odd",
+        destination="relay",
+        reverse_path=path,
+        asked="sales@example.org",
+    )
+    item = replace(item_for(OCTETS, [kept]), reverse_path="carl@stranger.test")
+    item = replace(item, decision=replace(item.decision, facts={"spf.result": "pass"}))
+    place.decisions.add(item.decision)
+    Mda(place.store, place.quarantine).deliver([Copy(item, 0, OCTETS)])
+    (held,) = place.quarantine.find(item.id)
+    assert held.reverse_path == "carl@stranger.test"
+    await place.release.release(held)
+    (queued,) = [place.spool.item(queue_id) for queue_id in place.spool.ids()]
+    assert (queued.reverse_path, queued.reverse_path_of(0)) == ("carl@stranger.test", path)
+    assert queued.recipients[0].asked == "sales@example.org" and no_report_reason(queued) == ""
 
 
 @pytest.mark.parametrize(("path", "route"), [("ann@gateway.example", "relay"), ("ann@example.org", "mailbox")])
