@@ -82,7 +82,11 @@ class DecisionRecord:
     @classmethod
     def from_json(cls, text: str) -> "DecisionRecord":
         """The record that `to_json` wrote. Raises ValueError for a newer version or anything else."""
-        raw: dict[str, Any] = json.loads(text)
+        return cls.from_raw(json.loads(text))
+
+    @classmethod
+    def from_raw(cls, raw: dict[str, Any]) -> "DecisionRecord":
+        """The same from what JSON says, which is used up."""
         if raw.get("version") != RECORD_VERSION:
             raise ValueError(f"decision record of version {raw.get('version')}, this release reads {RECORD_VERSION}")
         raw["calls"] = tuple(

@@ -112,7 +112,7 @@ class QueueItem:
             raise ValueError(f"queue item of version {version}, this release reads 1 to {ITEM_VERSION}")
         raw["edits"] = tuple(_edit_from_raw(e) for e in raw["edits"])
         raw["recipients"] = tuple(_recipient_from_raw(r) for r in raw["recipients"])
-        raw["decision"] = DecisionRecord.from_json(json.dumps(raw["decision"]))
+        raw["decision"] = DecisionRecord.from_raw(raw["decision"])
         return cls(**raw)
 
 
