@@ -56,15 +56,23 @@ ANN = Identity(AccountId("ann"), "ann@example.org")
 NOW = datetime(2026, 11, 2, 10, 0, tzinfo=UTC)
 
 
+async def at_once(function: Callable[[], list[AddHeader]]) -> list[AddHeader]:
+    return function()
+
+
 def services(files: dict[str, bytes] | None = None) -> Services:
-    made = SimpleNamespace(secrets=MemorySecrets(FILES if files is None else files), clock=FakeClock(NOW), log=MemoryLog())
+    secrets = MemorySecrets(FILES if files is None else files)
+    made = SimpleNamespace(secrets=secrets, clock=FakeClock(NOW), log=MemoryLog(), run_blocking=at_once)
     return cast(Services, made)
 
 
 def edits(
     message: bytes = MESSAGE, relaying: Relaying = SUBMITTED, given: Services | None = None, wanted: DkimSettings | None = None
 ) -> list[AddHeader]:
-    return dkim.edit_relay(relaying, MessageView(message), wanted or DkimSettings(), given or services())
+    signing = dkim.edit_relay(relaying, MessageView(message), wanted or DkimSettings(), given or services())
+    with pytest.raises(StopIteration) as end:  # nothing in it waits
+        signing.send(None)
+    return end.value.value
 
 
 def signed(message: bytes = MESSAGE, **options: DkimSettings) -> bytes:
