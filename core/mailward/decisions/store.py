@@ -4,6 +4,7 @@ A record of accepted mail stands in the synced queue item until it is synced her
 senders keep the mail, and what happened to a message after its record came may lose the last half minute.
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -44,22 +45,22 @@ class DecisionStore:
         new = {record.id: record.to_json() for record, _ in happened if record.id not in known}
         writing = self._database.write if new else self._database.write_unsynced
         with writing() as connection:
-            for record, events in happened:
+            for record, _ in happened:
                 if record.id in new:
                     _insert(connection, record, new[record.id])
-                for event in events:
-                    connection.execute(_ADD_EVENT, (record.id, event.at, event.recipient, event.text, record.id))
+            added = [(record.id, e.at, e.recipient, e.text, record.id) for record, events in happened for e in events]
+            connection.executemany(_ADD_EVENT, added)
 
     def add_refused(self, record: DecisionRecord) -> None:
         """Keep the record of mail that was not taken; a power cut may cost it."""
-        json = record.to_json()
+        written = record.to_json()
         with self._database.write_unsynced() as connection:
-            _insert(connection, record, json)
+            _insert(connection, record, written)
 
     def _known(self, ids: Sequence[QueueId]) -> frozenset[QueueId]:
         """Those whose records are here: writing one as JSON takes as long as all the rest of adding an event to it."""
         with self._database.read() as connection:
-            return frozenset(id for id in ids if connection.execute("SELECT 1 FROM record WHERE id = ?", (id,)).fetchone())
+            return frozenset(id for (id,) in connection.execute(_KNOWN, (json.dumps(ids),)))
 
     def add_event(self, id: QueueId, event: LaterEvent) -> None:
         """Note what happened to a message later."""
@@ -102,12 +103,13 @@ class DecisionStore:
         return tuple(DecisionRecord.from_json(text).with_events(events[id]) for id, text in rows)
 
 
-def _insert(connection: sqlite3.Connection, record: DecisionRecord, json: str) -> None:
-    row = (record.id, record.received_at, record.message_id, json)
+def _insert(connection: sqlite3.Connection, record: DecisionRecord, written: str) -> None:
+    row = (record.id, record.received_at, record.message_id, written)
     if connection.execute("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)", row).rowcount:
         recipients = [(r.recipient.lower(), record.received_at, record.id) for r in record.recipients]
         connection.executemany("INSERT OR IGNORE INTO recipient VALUES (?, ?, ?)", recipients)
 
 
+_KNOWN = "SELECT id FROM record WHERE id IN (SELECT value FROM json_each(?))"
 _ADD_EVENT = "INSERT INTO event SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM event WHERE id = ?"
 _EVENTS = "SELECT at, recipient, text FROM event WHERE id = ? ORDER BY number"

@@ -11,7 +11,7 @@ import asyncio
 import random
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -290,7 +290,7 @@ class DeliveryManager:
         try:
             self._report(task.item, "failed", {task.index: fate})
             self._record([(task, f"failed: {fate.text}")])
-            self._spool.finish([(task.item.id, task.index, fate.text)])
+            self._on_loop(self._spool.finish([(task.item.id, task.index, fate.text)]))
         except StorageError as error:
             self._failed(task, f"{fate.text}; that could not be noted or told: {error}")
             return
@@ -353,8 +353,12 @@ class DeliveryManager:
 
     def _report(self, item: QueueItem, action: Action, fates: dict[int, Fate]) -> None:
         if self._reports is not None and self._loop is not None:
-            telling = self._reports.tell(item, action, fates, self._clock.now())
-            asyncio.run_coroutine_threadsafe(telling, self._loop).result()
+            self._on_loop(self._reports.tell(item, action, fates, self._clock.now()))
+
+    def _on_loop(self, work: Coroutine[object, object, None]) -> None:
+        """Done when this returns."""
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _failed(self, task: _Task, text: str) -> None:
         state = self._spool.open_recipients(task.item.id).get(task.index)

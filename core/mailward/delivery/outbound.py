@@ -23,6 +23,7 @@ from mailward.api.relaying import RelayingAttempt
 from mailward.api.services import Clock
 from mailward.delivery.attempts import Attempts
 from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
+from mailward.delivery.noting import Noting
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules, Standing
 from mailward.delivery.relay import Relay
 from mailward.delivery.results import ROUTE, Results
@@ -117,10 +118,11 @@ class OutboundManager:
         self._standing = standing
         self._limits = limits or OutboundLimits()
         self._clock = clock
+        self._noting = Noting(decisions)
         results = Results(
             spool,
             reports,
-            decisions,
+            self._noting,
             clock,
             give_up_after_s=self._limits.give_up_after_s,
             delay_notice_after_s=self._limits.delay_notice_after_s,
@@ -174,9 +176,10 @@ class OutboundManager:
                 agenda.again(one.item.id, one.index, ROUTE, FIRST_DELAY_S)
 
     async def idle(self) -> None:
-        """Returns when nothing is waiting or under way, and no connection is kept."""
+        """Returns when nothing is waiting or under way, no connection is kept, and what happened is noted."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await self._noting.noted()
 
     async def stop(self) -> None:
         """Let attempts under way end; after a while they are interrupted. What waits stays in the spool."""
@@ -191,6 +194,7 @@ class OutboundManager:
                 await asyncio.wait(late)
         for waiting in self._lanes.begun():
             self._attempts.interrupted(waiting)
+        await self._noting.noted()
 
     # From the agenda into the lanes
 

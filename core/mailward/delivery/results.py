@@ -12,13 +12,12 @@ import structlog
 
 from mailward.api.services import Clock
 from mailward.delivery.fate import Fate
-from mailward.delivery.ports import Decisions, Reports
-from mailward.delivery.together import Together
+from mailward.delivery.noting import Noting
+from mailward.delivery.ports import Reports
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import ForwardPath
-from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
+from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
-from mailward.model.ids import QueueId
 from mailward.protocol.smtp.outgoing import Result
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueueItem
@@ -68,7 +67,7 @@ class Results:
         self,
         spool: Spool,
         reports: Reports,
-        decisions: Decisions,
+        noting: Noting,
         clock: Clock,
         *,
         give_up_after_s: float,
@@ -77,13 +76,11 @@ class Results:
     ) -> None:
         self._spool = spool
         self._reports = reports
-        self._decisions = decisions
+        self._noting = noting
         self._clock = clock
         self._give_up_after_s = give_up_after_s
         self._delay_notice_after_s = delay_notice_after_s
         self._chance = chance
-        self._finishing = Together(self._finish)
-        self._recording = Together(self._add_events)
 
     async def end(self, batch: Batch, fates: dict[int, Fate]) -> None:
         """Journal what became of each recipient: first those that are through, then those that never will be, then the rest.
@@ -114,7 +111,10 @@ class Results:
             tell = log.info if index in accepted else log.warning
             rcpt = item.recipients[index].forward_path
             tell("relayed" if index in accepted else "not relayed", id=item.id, rcpt=rcpt, how=text)
-        await self._record(item, events)
+        at = utc_text(self._clock.now())
+        self._noting.note(
+            item.decision, tuple(LaterEvent(at, item.recipients[index].forward_path, text) for index, text in events.items())
+        )
 
     def _is_given_up(self, item: QueueItem, index: int, now: datetime) -> bool:
         if item.returns_at is not None and now >= item.returns_at:
@@ -149,8 +149,8 @@ class Results:
             return
         marks = [(item.id, index, fate.text) for index, fate in fates.items()]
         try:
-            await self._finishing.ask(marks)
-        except Exception:  # of others who asked at the same time, or of the thread: the mark itself can still be made
+            await self._spool.finish(marks)
+        except Exception:  # of others who were marked at the same time: the mark itself can still be made
             log.exception("marked without knowing that it outlives this process", id=item.id)
             for mark in marks:
                 self._spool.done(*mark)
@@ -158,7 +158,7 @@ class Results:
     async def _tell_failed(self, batch: Batch, lost: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
         """The report is certain before the recipients are marked; a crash in between tells the sender twice, not never."""
         await self._reports.tell(batch.item, "failed", {index: fates[index] for index in lost}, now)
-        await self._finishing.ask([(batch.item.id, index, fates[index].text) for index in lost])
+        await self._spool.finish([(batch.item.id, index, fates[index].text) for index in lost])
 
     async def _tell_late(self, batch: Batch, waiting: Sequence[int], fates: dict[int, Fate], now: datetime) -> frozenset[int]:
         """The first failed attempt that is late enough sends the notice. Returns for whom that was done."""
@@ -212,26 +212,6 @@ class Results:
             if failures >= ALARM_AFTER and fate.is_ours:
                 log.error("relaying fails for a reason of our own", id=item.id, attempt=failures, problem=fate.text)
         return told
-
-    async def _record(self, item: QueueItem, texts: dict[int, str]) -> None:
-        at = utc_text(self._clock.now())
-        events = tuple(LaterEvent(at, item.recipients[index].forward_path, text) for index, text in texts.items())
-        try:
-            await self._recording.ask((item.decision, events))
-        except StorageError as error:
-            log.warning("decision events lost", id=item.id, problem=str(error))
-        except Exception:  # the attempt is in the journal: nothing of it may be counted again
-            log.exception("decision events lost, unforeseen", id=item.id)
-
-    # In a thread
-
-    def _finish(self, several: Sequence[Sequence[tuple[QueueId, int, str]]]) -> Sequence[None]:
-        self._spool.finish([one for some in several for one in some])
-        return [None] * len(several)
-
-    def _add_events(self, several: Sequence[tuple[DecisionRecord, tuple[LaterEvent, ...]]]) -> Sequence[None]:
-        self._decisions.add_all(several)
-        return [None] * len(several)
 
 
 def _is_relaying_told(item: QueueItem, index: int, fate: Fate) -> bool:

@@ -70,7 +70,7 @@ class Adoption:
 
 
 class Spool:
-    """One process's view of the spool folder. Safe from any thread; `commit` belongs to an event loop.
+    """One process's view of the spool folder. Safe from any thread; `commit` and `finish` belong to an event loop.
 
     owner: letters, digits, "-" and "_", for people who look into the folder. Nothing is opened before the first commit,
     so a spool may be made before forking. Raises StorageError.
@@ -113,8 +113,7 @@ class Spool:
         return Incoming(queue_id, self._folder, self._disk, self._in_memory_octets, self._submit_commit, self.leave, kept=kept)
 
     def _submit_commit(self, job: Commit) -> None:
-        if not self._writer.submit([job], urgent=True):
-            raise StorageError("spool: it is closed")
+        self._submit([job])
 
     # Reading
 
@@ -213,9 +212,12 @@ class Spool:
         """
         return self._order([Mark(Kind.DONE, *recipient, text, if_idle=True, synced=True) for recipient in recipients])
 
-    def finish(self, recipients: Sequence[tuple[QueueId, int, str]]) -> None:
+    async def finish(self, recipients: Sequence[tuple[QueueId, int, str]]) -> None:
         """As `done`, but returns when that would outlive this process: for what cannot be told apart when it is done twice."""
-        self._order([Mark(Kind.DONE, queue_id, index, text) for queue_id, index, text in recipients])
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
+        self._submit([*(Mark(Kind.DONE, *recipient) for recipient in recipients), Barrier((loop, written))])
+        await written
 
     def leave(self, *queue_ids: QueueId) -> None:
         """Leave the messages to the queue process."""
@@ -236,9 +238,12 @@ class Spool:
 
     def _perform(self, jobs: Sequence[Job]) -> None:
         done: Future[None] = Future()
-        if not self._writer.submit([*jobs, Barrier(done)], urgent=True):
-            raise StorageError("spool: it is closed")
+        self._submit([*jobs, Barrier(done)])
         done.result()
+
+    def _submit(self, jobs: Sequence[Job]) -> None:
+        if not self._writer.submit(jobs, urgent=True):
+            raise StorageError("spool: it is closed")
 
     # Recovery
 

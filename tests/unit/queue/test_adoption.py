@@ -176,7 +176,7 @@ async def test_t_q_10_what_moved_out_of_a_segment_that_stays_is_not_found_in_it_
     assert len(segments(tmp_path)) == 2
     for queue_id in ids[1:3]:
         queue.begin_attempts([(queue_id, 0)])
-        queue.finish([(queue_id, 0, "relayed")])
+        await queue.finish([(queue_id, 0, "relayed")])
     await queue.close()
     other = Spool(tmp_path / "spool", Disk(), owner="other")
     assert not set(other.adopt().items) & set(ids[1:])
@@ -235,7 +235,7 @@ async def test_t_q_11_an_end_that_no_journal_has_counts_when_its_message_is_take
     queue.adopt()
     queue.begin_attempts([(ids[0], 0)])
     disk.is_full = True
-    queue.finish([(ids[0], 0, "relayed")])
+    await queue.finish([(ids[0], 0, "relayed")])
     disk.is_full = False
     found = [queue_id for _ in range(PASSES_BETWEEN_MOVES + 1) for queue_id in queue.adopt().items]
     assert found and queue.ids() == [ids[1]]

@@ -268,7 +268,7 @@ async def test_t_q_05_a_write_the_kernel_cuts_short_is_refused_and_the_next_mess
 async def test_t_q_10_what_is_finished_stays_finished_when_the_process_dies_at_once(tmp_path: Path) -> None:
     spool = spool_at(tmp_path)
     item = await commit(spool, b"x", 2)
-    spool.finish([(item.id, 0, "relayed to mx.example.net")])
+    await spool.finish([(item.id, 0, "relayed to mx.example.net")])
     (segment,) = (tmp_path / "spool").glob("*.seg")
     octets = segment.read_bytes()  # what another process would find now
     await spool.close()
