@@ -16,9 +16,12 @@ from support.server import server
 from support.smtp_peer import peer
 
 KEYS = (b"the first key", b"an older key")
+DAY = int(time.time() // 86_400) % 1024
+TT = "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[part] for part in (DAY >> 5, DAY & 31))
+"""Today, as those write it who rewrite addresses."""
 SENDERS = [
-    "ann@example.net", "Ann.Lee+news@Mail.Example.NET", "x=y@example.net", "SRS0=HHHH=TT=example.com=bob@first.example",
-    "SRS0+HHHH=TT=example.com=bob@first.example", "SRS1=HHHH=first.example==HHHH=TT=example.com=bob@second.example",
+    "ann@example.net", "Ann.Lee+news@Mail.Example.NET", "x=y@example.net", f"SRS0=HHHH={TT}=example.com=bob@first.example",
+    f"SRS0+HHHH={TT}=example.com=bob@first.example", f"SRS1=HHHH=first.example==HHHH={TT}=example.com=bob@second.example",
     "bounces-0102018c2f7d3a5e-8a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9-000000@eu-west-1.amazonses.example",
 ]  # fmt: skip
 

@@ -74,6 +74,15 @@ def test_what_was_rewritten_before_leads_straight_to_the_first_that_did() -> Non
     assert srs("first").original(first) == ANN
 
 
+def test_t_relay_01_what_was_rewritten_twice_is_good_no_longer_than_what_was_rewritten_once() -> None:
+    """SRS1 has no day of its own; the one in it is of another server, whose clock may be ahead."""
+    second = made(made(ANN, "first.example", "first"), "second.example", "second")
+    third = made(second, "third.example", "third")
+    for address, key in ((second, "second"), (third, "third")):
+        assert all(srs(key, day=DAY + days).original(address) for days in (-1, 0, VALID_DAYS))
+        assert not any(srs(key, day=DAY + days).original(address) for days in (-2, VALID_DAYS + 1, 500))
+
+
 def test_what_would_be_no_address_is_not_made() -> None:
     assert srs().forwarded(Address("a" * 230, "example.net"), "example.org") is None
 
