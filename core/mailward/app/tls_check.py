@@ -12,11 +12,12 @@ from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices
 from mailward.app.relaying import make_connector, make_router
 from mailward.delivery.ports import Connector, HostFailed
+from mailward.delivery.reaching import reach
 from mailward.delivery.route import NoRoute, Target
 from mailward.model.errors import HooksUnavailable
 from mailward.model.ids import new_queue_id
 from mailward.model.session import TlsFacts
-from mailward.model.tls import Protection, TlsRequirement, TlsResult, protection_of
+from mailward.model.tls import Protection, TlsRequirement, TlsResult, TlsSession, protection_of
 from mailward.pipeline.relays import Relays
 from mailward.services.resolver import DnsResolver
 
@@ -90,18 +91,15 @@ async def _check(rules: Relays, relaying: Relaying, targets: Sequence[Target], c
 
 
 async def _try(connector: Connector, domain: str, protection: Protection, target: Target) -> Tried:
-    wanted = protection.tested or protection.floor
-    if wanted.is_barred:
-        return Tried(target.address, None, wanted.problem, wanted.why, wanted is not protection.floor)
+    """As an attempt does it."""
+    sessions: list[TlsSession] = []
     try:
-        hop = await connector.connect(target, domain, wanted)
+        hop = await reach(connector, target, domain, protection, sessions)
     except HostFailed as failure:
-        return Tried(
-            target.address, None, failure.result, str(failure), wanted is not protection.floor and failure.result is not None
-        )
-    tls, setback = hop.tls, hop.setback
+        return Tried(target.address, None, failure.result, str(failure), is_used=False)
+    tls, (session,) = hop.tls, sessions
     await hop.close()
-    return Tried(target.address, tls, setback.result if setback else None, str(setback or ""), True)
+    return Tried(target.address, tls, session.result, session.detail, is_used=True)
 
 
 async def _notes(config: Config, resolver: Resolver) -> tuple[str, ...]:

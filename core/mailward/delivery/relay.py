@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from mailward.api.relaying import MailHost
 from mailward.delivery.fate import Fate, local_problem
 from mailward.delivery.ports import Connector, Hop, HostFailed, HostFault
+from mailward.delivery.reaching import reach
 from mailward.delivery.route import NoRoute, Router, Target
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.text import one_line
@@ -134,7 +135,7 @@ class Relay:
                     return
                 raise
             try:
-                hop = await self._connect(attempt, target, domain, protection)
+                hop = await reach(self._connector, target, domain, protection, attempt.sessions)
                 if not _is_fit(hop, mail, protection):
                     await hop.close()
                     raise HostFailed(HostFault.NO_REQUIRETLS, "the server does not offer REQUIRETLS")
@@ -154,37 +155,6 @@ class Relay:
         if not transactions:
             _unreached(attempt, mail, failures)
 
-    async def _connect(self, attempt: Attempt, target: Target, domain: str, protection: Protection) -> Hop:
-        """A connection as the floor wants it, after the tested requirement was tried. Raises HostFailed."""
-        floor, tested = protection.floor, protection.tested
-        failed: HostFailed | None = None
-        if tested is not None:
-            try:
-                hop = await self._reach(target, domain, tested)
-            except HostFailed as failure:
-                if failure.result is None:
-                    raise
-                failed = failure
-            else:
-                attempt.sessions.append(_session(target, tested, hop))
-                return hop
-        try:
-            hop = await self._reach(target, domain, floor)
-        except HostFailed as failure:
-            if failure.result is not None:
-                attempt.sessions.append(_session(target, floor, None, failure))
-            raise
-        if tested is not None and failed is not None:
-            attempt.sessions.append(_session(target, tested, hop, failed))
-        else:
-            attempt.sessions.append(_session(target, floor, hop))
-        return hop
-
-    async def _reach(self, target: Target, domain: str, requirement: TlsRequirement) -> Hop:
-        if requirement.is_barred:
-            raise HostFailed(HostFault.TLS, requirement.why, result=requirement.problem)
-        return await self._connector.connect(target, domain, requirement)
-
 
 def _next_hop(domain: str, via: StaticHop | None, route: Sequence[Target] | NoRoute) -> Hashable:
     if isinstance(route, NoRoute):
@@ -195,18 +165,6 @@ def _next_hop(domain: str, via: StaticHop | None, route: Sequence[Target] | NoRo
 async def _protection(target: Target, mail: OutgoingMail, requirements: Requirements) -> Protection:
     asked = [*target.requirements, *(() if target.is_socket else await requirements(target.mail_host))]
     return protection_of([*asked, SENDERS_REQUIREMENT] if mail.require_tls else asked)
-
-
-def _session(target: Target, requirement: TlsRequirement, hop: Hop | None, failure: HostFailed | None = None) -> TlsSession:
-    wrong = failure or (hop.setback if hop is not None else None)
-    result, detail = (None, "") if wrong is None else (wrong.result, str(wrong))
-    if failure is None and requirement.problem is not None:
-        result, detail = requirement.problem, requirement.why
-    sending_ip = hop.sending_ip if hop is not None else failure.sending_ip if failure is not None else ""
-    level = None if hop is None else hop.level
-    unproven = None if hop is None else hop.unproven
-    ips = (target.address, sending_ip)
-    return TlsSession(requirement.policy, target.host, *ips, level, result, detail, unproven, target.is_routed)
 
 
 def _unreached(attempt: Attempt, mail: OutgoingMail, failures: Sequence[_Failure]) -> None:
