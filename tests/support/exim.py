@@ -21,7 +21,15 @@ _GROUP = "Debian-exim:x:65533:\n"
 class Exim:
     """Sends to 127.0.0.1:`port`. transport: further lines of its smtp transport. login: name and password, for PLAIN."""
 
-    def __init__(self, folder: Path, port: int, transport: tuple[str, ...] = (), login: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        transport: tuple[str, ...] = (),
+        login: tuple[str, str] | None = None,
+        *,
+        offers_8bitmime: bool = True,
+    ) -> None:
         if os.geteuid() != 0:
             pytest.fail("a real Exim can only be run by root; run make test as root")
         self._folder = folder
@@ -42,7 +50,7 @@ log_file_path = {folder}/log/%slog
 primary_hostname = relay.example.net
 trusted_users = root
 log_selector = +all
-accept_8bitmime = true
+accept_8bitmime = {str(offers_8bitmime).lower()}
 smtputf8_advertise_hosts = * : :
 dsn_advertise_hosts = * : :
 acl_smtp_rcpt = accept

@@ -71,7 +71,10 @@ class PrivateRelay:
         async def taken(_: object) -> None:
             pass
 
-        attempt = await self._relay.attempt(domain, mail, requirements, taken, None)
+        async def seven_bits() -> bytes:
+            raise ValueError
+
+        attempt = await self._relay.attempt(domain, mail, requirements, taken, seven_bits, None)
         if attempt.hop is not None:
             await attempt.hop.close()
         return attempt

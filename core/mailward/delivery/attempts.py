@@ -28,6 +28,7 @@ from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render_pieces
+from mailward.formats.seven_bit import in_seven_bits
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
 from mailward.model.envelope import DeliverBy
 from mailward.model.errors import HooksUnavailable, StorageError
@@ -200,15 +201,18 @@ class Attempts:
         relaying = Relaying(item.id, batch.domain, item.origin, item.user, reverse_path, forward_paths, item.tls_optional)
         rules = self._rules()
         try:
-            octets = await rules.edits(relaying, octets)
+            leaving = await rules.edits(relaying, octets)
         except HooksUnavailable as error:
             await self._ended(batch, _unruled(error))
             return None
         via = self._standing.route(item, batch.domain)
-        mail = _outgoing(item, paths, octets, self._clock.now())
+        mail = _outgoing(item, paths, leaving, self._clock.now())
         requirements = partial(rules.tls_requirements, relaying)
         taken = partial(self._taken, batch, paths)
-        talk = asyncio.get_running_loop().create_task(self._relay.attempt(batch.domain, mail, requirements, taken, hop, via))
+        seven_bits = partial(_in_seven_bits, rules, relaying, octets)
+        talk = asyncio.get_running_loop().create_task(
+            self._relay.attempt(batch.domain, mail, requirements, taken, seven_bits, hop, via)
+        )
         self._talks.add(talk)
         try:
             with patience():
@@ -343,6 +347,16 @@ class Attempts:
             log.exception("queue item not read", id=waiting.id)
         _again(waiting)  # nothing has begun
         return None
+
+
+async def _in_seven_bits(rules: Rules, relaying: Relaying, octets: bytes) -> bytes:
+    """The message for a server without 8BITMIME: signed as it leaves, whatever signatures of others it had (decision 0011)."""
+    try:
+        converted = await asyncio.to_thread(in_seven_bits, octets)
+    except ValueError as error:
+        log.warning("not converted to seven bits", id=relaying.id, problem=str(error))
+        raise
+    return await rules.edits(relaying, converted)
 
 
 def _by_index(paths: Mapping[ForwardPath, Sequence[int]], fates: Mapping[ForwardPath, Fate]) -> dict[int, Fate]:

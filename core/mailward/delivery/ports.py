@@ -96,6 +96,10 @@ class Hop(Protocol):
         """Was the last message written to its end, whatever was answered?"""
         ...
 
+    def wants_seven_bits(self, mail: OutgoingMail) -> bool:
+        """Would it take this message but for its 8-bit content?"""
+        ...
+
     async def send(self, mail: OutgoingMail) -> tuple[Outcome, ...]:
         """One transaction; one outcome for each forward-path, in their order, whatever happens."""
         ...

@@ -3,6 +3,7 @@
 RFC 5321 section 5.1. Nothing is journalled here: whoever calls does that, before and after, and between two hosts.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +26,8 @@ Requirements = Callable[[MailHost], Awaitable[Sequence[TlsRequirement]]]
 """How well must the connection to a host be protected? Raises HooksUnavailable."""
 Taken = Callable[[Mapping[ForwardPath, Fate]], Awaitable[None]]
 """Hears of those that one host has taken before the next one is tried for the others, which may last."""
+SevenBits = Callable[[], Awaitable[bytes]]
+"""The message in seven bits, ready to leave. Raises ValueError when it has no such form, and HooksUnavailable."""
 
 LOGIN_WANTED = 530
 """RFC 4954 section 6."""
@@ -72,6 +75,7 @@ class Relay:
         mail: OutgoingMail,
         requirements: Requirements,
         taken: Taken,
+        seven_bits: SevenBits,
         hop: Hop | None,
         via: StaticHop | None = None,
     ) -> Attempt:
@@ -82,7 +86,7 @@ class Relay:
         attempt = Attempt()
         if hop is not None and hop.is_usable and await self._serves(hop, domain, mail, requirements, via):
             attempt.hop = hop
-            waiting = await _send(attempt, hop, mail)
+            waiting = await _send(attempt, hop, mail, seven_bits)
             if hop.is_usable or hop.may_have_arrived or not waiting:
                 return attempt
             # The server ended the connection between two messages, as it may: this attempt has not begun yet.
@@ -97,7 +101,7 @@ class Relay:
             _tell_all(attempt, mail, result, route.reply)
             attempt.is_domain_down = not route.permanent
         else:
-            await self._try_hosts(attempt, route, domain, mail, requirements, taken)
+            await self._try_hosts(attempt, route, domain, mail, requirements, taken, seven_bits)
         return attempt
 
     async def _serves(self, hop: Hop, domain: str, mail: OutgoingMail, requirements: Requirements, via: StaticHop | None) -> bool:
@@ -124,6 +128,7 @@ class Relay:
         mail: OutgoingMail,
         requirements: Requirements,
         taken: Taken,
+        seven_bits: SevenBits,
     ) -> None:
         failures: list[_Failure] = []
         transactions = 0
@@ -143,7 +148,14 @@ class Relay:
                 failures.append(_Failure(target, protection.floor, failure))
                 continue
             attempt.hop = hop
-            waiting = await _send(attempt, hop, mail)
+            try:
+                waiting = await _send(attempt, hop, mail, seven_bits)
+            except HooksUnavailable:
+                await hop.close()
+                attempt.hop = None
+                if attempt.fates:
+                    return
+                raise
             transactions += 1
             unclear = hop.may_have_arrived and not hop.is_usable
             if not waiting or unclear or transactions == MOST_TRANSACTIONS or target is targets[-1]:
@@ -210,17 +222,21 @@ def _is_fit(hop: Hop, mail: OutgoingMail, protection: Protection) -> bool:
     return (max(strength, hop.level.strength), precedence) >= floor.rank and (hop.offers_requiretls or not mail.require_tls)
 
 
-async def _send(attempt: Attempt, hop: Hop, mail: OutgoingMail) -> tuple[ForwardPath, ...]:
-    """One transaction. Returns the recipients that have to wait."""
+async def _send(attempt: Attempt, hop: Hop, mail: OutgoingMail, seven_bits: SevenBits) -> tuple[ForwardPath, ...]:
+    """One transaction. Returns the recipients that have to wait. What has no form that the server takes is refused by us."""
+    is_converted = False
+    if hop.wants_seven_bits(mail):
+        with contextlib.suppress(ValueError):
+            mail, is_converted = replace(mail, octets=await seven_bits()), True
     outcomes = await hop.send(mail)
     for outcome in outcomes:
-        attempt.fates[outcome.forward_path] = _fate(outcome, hop)
+        attempt.fates[outcome.forward_path] = _fate(outcome, hop, is_converted=is_converted)
     return tuple(outcome.forward_path for outcome in outcomes if outcome.result is Result.TEMPORARY)
 
 
-def _fate(outcome: Outcome, hop: Hop) -> Fate:
+def _fate(outcome: Outcome, hop: Hop, *, is_converted: bool) -> Fate:
     words = one_line(str(outcome.reply) if outcome.by_peer else " ".join(outcome.reply.lines))
-    way = f"{hop.target} {_protected(hop)}"
+    way = f"{hop.target} {_protected(hop)}{', in seven bits' if is_converted else ''}"
     text = f"relayed to {way}: {words}" if outcome.result is Result.ACCEPTED else f"{way}: {words}"
     if outcome.by_peer and outcome.reply.code == LOGIN_WANTED and hop.target.static is not None:
         return local_problem(f"{way} wants a login, or another one than its route has: {words}")

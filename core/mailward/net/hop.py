@@ -14,7 +14,7 @@ from mailward.net.tls import tls_facts
 from mailward.net.wire import Wire
 from mailward.protocol.smtp.client import SmtpClient
 from mailward.protocol.smtp.client_states import Event, Fault, State, Step, TransactionEnded
-from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail
+from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail, wants_seven_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,9 @@ class SmtpHop:
     @property
     def may_have_arrived(self) -> bool:
         return self.machine.is_message_sent
+
+    def wants_seven_bits(self, mail: OutgoingMail) -> bool:
+        return wants_seven_bits(mail, self.machine.extensions)
 
     async def converse(self) -> list[Event]:
         """Write what the machine wants and read until it tells something."""

@@ -32,5 +32,5 @@ async def test_t_relay_17_mail_for_the_address_of_an_smtp_listener_is_a_loop(tmp
     async def nothing(_: object) -> tuple[()]:
         return ()
 
-    found = await relay.attempt(f"[{address}]", mail, nothing, nothing, None)
+    found = await relay.attempt(f"[{address}]", mail, nothing, nothing, nothing, None)
     assert (found.fates[path].status == LOOP.enhanced) is loops

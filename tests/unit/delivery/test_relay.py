@@ -7,7 +7,7 @@ import pytest
 from mailward.api.relaying import MailHost
 from mailward.delivery.fate import Fate
 from mailward.delivery.ports import HostFailed, HostFault
-from mailward.delivery.relay import Attempt, Relay, Requirements, Taken
+from mailward.delivery.relay import Attempt, Relay, Requirements, SevenBits, Taken
 from mailward.delivery.route import Router, Target
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.address import parse_mailbox
@@ -67,6 +67,9 @@ class FakeHop:
         self._answers = answers
         self._breaks = breaks
 
+    def wants_seven_bits(self, mail: OutgoingMail) -> bool:
+        return mail.is_eight_bit
+
     async def send(self, mail: OutgoingMail) -> tuple[Outcome, ...]:
         self.sent.append(mail.forward_paths)
         self.is_usable = not self._breaks
@@ -104,6 +107,10 @@ async def nobody_listens(fates: Mapping[ForwardPath, Fate]) -> None:
     pass
 
 
+async def not_asked() -> bytes:
+    raise AssertionError
+
+
 async def attempt(
     connector: FakeConnector,
     requirement: TlsRequirement = ANY,
@@ -113,18 +120,22 @@ async def attempt(
     requirements: Requirements | None = None,
     via: StaticHop | None = None,
     taken: Taken | None = None,
+    octets: bytes = MAIL.octets,
+    seven_bits: SevenBits | None = None,
 ) -> Attempt:
     zone = FakeZone()
     zone.add("example.net", "MX", *(f"{n} {host}" for n, host in enumerate(connector.hosts)))
     for n, host in enumerate(connector.hosts):
         zone.add(host, "A", f"9.9.9.{n}")
     relay = Relay(Router(zone, hostname="mail.example.org", routes={}), connector)
-    mail = OutgoingMail(NULL_REVERSE_PATH, paths or (PATH,), MAIL.octets, require_tls=require_tls)
+    mail = OutgoingMail(NULL_REVERSE_PATH, paths or (PATH,), octets, require_tls=require_tls)
 
     async def asked(host: MailHost) -> tuple[TlsRequirement, ...]:
         return (requirement,)
 
-    return await relay.attempt("example.net", mail, requirements or asked, taken or nobody_listens, hop, via)
+    return await relay.attempt(
+        "example.net", mail, requirements or asked, taken or nobody_listens, seven_bits or not_asked, hop, via
+    )
 
 
 async def test_hosts_are_tried_in_order_until_one_takes_it() -> None:
@@ -259,7 +270,7 @@ async def test_what_routing_says_is_told_as_our_own_words() -> None:
     async def asked(host: MailHost) -> tuple[TlsRequirement, ...]:
         return ()
 
-    found = await relay.attempt("example.net", MAIL, asked, nobody_listens, None)
+    found = await relay.attempt("example.net", MAIL, asked, nobody_listens, not_asked, None)
     assert found.fates[PATH].status == "5.1.2" and not found.fates[PATH].words[0].isdigit()
 
 
@@ -365,3 +376,35 @@ async def test_t_q_11_a_plugin_that_fails_between_two_hosts_loses_no_outcome() -
     assert (found.fates[PATH].result, found.fates[OTHER].result) == (Result.TEMPORARY, Result.ACCEPTED)
     with pytest.raises(HooksUnavailable):
         await attempt(connector, ANY, PATH, requirements=once)
+
+
+EIGHT_BIT = "Subject: x\r\n\r\n\u00fcber\r\n".encode()
+
+
+async def test_what_a_host_does_not_take_in_eight_bits_is_made_ready_for_it_again() -> None:
+    async def seven_bits() -> bytes:
+        return b"Subject: x\r\n\r\n=C3=BCber\r\n"
+
+    connector = FakeConnector({"mx1.test": GOOD})
+    found = await attempt(connector, octets=EIGHT_BIT, seven_bits=seven_bits)
+    assert found.fates[PATH].text == "relayed to mx1.test [9.9.9.0] in clear, in seven bits: 250 2.0.0 taken"
+
+
+async def test_what_has_no_form_in_seven_bits_is_for_the_host_to_refuse() -> None:
+    async def seven_bits() -> bytes:
+        raise ValueError("a signature")
+
+    connector = FakeConnector({"mx1.test": NO})
+    found = await attempt(connector, octets=EIGHT_BIT, seven_bits=seven_bits)
+    assert found.fates[PATH].text == "mx1.test [9.9.9.0] in clear: 550 5.1.1 nobody"
+
+
+async def test_a_converted_message_that_cannot_be_signed_is_not_sent_and_its_connection_is_closed() -> None:
+    async def seven_bits() -> bytes:
+        raise HooksUnavailable("dkim", "edit_relay", "no key")
+
+    connector = FakeConnector({"mx1.test": GOOD})
+    with pytest.raises(HooksUnavailable):
+        await attempt(connector, octets=EIGHT_BIT, seven_bits=seven_bits)
+    hop = connector.hops["mx1.test"]
+    assert hop.sent == [] and not hop.is_usable

@@ -15,7 +15,9 @@ from mailward.protocol.smtp.wire import is_sound
 
 MALFORMED_CONTENT = reply(554, "5.6.0", "The message holds NUL, or CR or LF outside a line end")
 TOO_BIG_THERE = reply(552, "5.3.4", "The message is larger than the next server takes")
-EIGHT_BIT_NOT_TAKEN = reply(554, "5.6.3", "The message has 8-bit content and the next server does not offer 8BITMIME")
+EIGHT_BIT_NOT_TAKEN = reply(
+    554, "5.6.3", "The message has 8-bit content that cannot be converted, and the next server does not offer 8BITMIME"
+)
 REQUIRETLS_NOT_TAKEN = reply(550, "5.7.30", "The sender requires REQUIRETLS and the next server does not offer it")
 DELIVERBY_NOT_TAKEN = reply(
     554, "5.3.3", "Its sender wants it back when it is late, and the next server does not offer DELIVERBY"
@@ -140,6 +142,11 @@ def unfit(mail: OutgoingMail, extensions: Extensions) -> dict[ForwardPath, Outco
     return found
 
 
+def wants_seven_bits(mail: OutgoingMail, extensions: Extensions) -> bool:
+    """Is its 8-bit content the one reason why this server cannot be given the message?"""
+    return _common_reason(mail, extensions) is EIGHT_BIT_NOT_TAKEN
+
+
 def _common_reason(mail: OutgoingMail, extensions: Extensions) -> Reply | None:
     if not is_sound(mail.octets):
         return MALFORMED_CONTENT
@@ -154,5 +161,5 @@ def _common_reason(mail: OutgoingMail, extensions: Extensions) -> Reply | None:
         return TOO_BIG_THERE
     if mail.common_part_needs_smtputf8 and not extensions.smtputf8:
         return SMTPUTF8_NOT_TAKEN
-    # RFC 6152 section 3: without the extension, convert or return. We do not convert, since that breaks signatures.
+    # RFC 6152 section 3: without the extension, convert or return. What comes here could not be converted.
     return EIGHT_BIT_NOT_TAKEN if mail.is_eight_bit and not extensions.eight_bit_mime else None
