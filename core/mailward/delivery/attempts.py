@@ -23,7 +23,6 @@ from mailward.delivery.lanes import Waiting
 from mailward.delivery.ports import Decisions, Hop, Rules, Standing
 from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import LATE, ROUTE, Batch, Results
-from mailward.delivery.room import Room
 from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
@@ -37,10 +36,10 @@ from mailward.queue.agenda import set_aside
 from mailward.queue.item import QueueItem
 from mailward.queue.schedule import FIRST_DELAY_S
 from mailward.queue.spool import NotHere, Spool
+from mailward.services.room import SMALL_OCTETS, Room
 
 ROOM_OCTETS = 256 << 20
-SMALL_OCTETS = 256 << 10
-"""Of larger messages so many octets are under way at once, however many connections there are; smaller ones always."""
+"""Of large messages so many octets are under way at once, however many connections there are."""
 TOGETHER = 100
 """Batches whose common failure is noted in one go."""
 INTERRUPTED = local_problem("interrupted: the server was stopped")
@@ -81,7 +80,7 @@ class Attempts:
         self._attempted = attempted
         self._beginning = Together(self._begin)
         self._talks: set[asyncio.Task[Attempt]] = set()
-        self._room = Room(ROOM_OCTETS, SMALL_OCTETS)
+        self._room = Room(ROOM_OCTETS, small_octets=SMALL_OCTETS)
         self._ending = False
 
     def interrupt(self) -> None:

@@ -22,7 +22,6 @@ from mailward.intake.binary import is_in_lines, write_in_lines
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, core_refusal, record_budget, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
-from mailward.intake.room import NoRoomError, Room
 from mailward.intake.scheduling import untimely
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
@@ -62,8 +61,15 @@ from mailward.protocol.smtp.events import (
 )
 from mailward.queue.item import QueueItem
 from mailward.services.rates import Rates
+from mailward.services.room import NoRoomError, Room
 
 log = structlog.get_logger("mailward.smtp")
+
+JUDGED_OCTETS = 8 << 20
+"""Of large messages so much is judged at once, in one process."""
+JUDGING_WAIT_S = 120.0
+"""Together with the time for judging it is well within the ten minutes that a client waits (RFC 5321 section 4.5.3.2.6): one that
+gives up sends its message a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ class Desk:
     account_priority: int = 0
     verifier: RecipientVerifier | None = None
     recorded: Rates = field(default_factory=record_budget)
-    room: Room = field(default_factory=Room)
+    room: Room = field(default_factory=lambda: Room(JUDGED_OCTETS, wait_s=JUDGING_WAIT_S))
 
 
 @dataclass(slots=True)
@@ -313,7 +319,7 @@ class Reception:
             if transaction.write_error is not None:
                 raise transaction.write_error
             lines = event.lines
-            async with self._desk.room.with_place_for(event.size_octets):
+            async with self._desk.room.of(event.size_octets):
                 if transaction.envelope.parameters.body is BodyType.BINARY_MIME and not is_in_lines(lines):
                     lines = await self._convert(transaction, transaction.incoming, lines)
                 answer, item = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mailward.intake.room import SMALL_OCTETS, Room
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, TlsFacts
 from mailward.services.rates import Rates
+from mailward.services.room import SMALL_OCTETS, Room
 from support.smtp_reception import Post, Talk, post
 
 
@@ -214,7 +214,7 @@ async def test_a_disk_that_fills_up_while_a_large_message_comes_in_gets_its_room
 async def test_a_message_that_finds_no_room_is_put_off(desk: Post) -> None:
     room = Room(SMALL_OCTETS + 1, wait_s=0.01)
     talk = Talk(replace(desk, desk=replace(desk.desk, room=room)))
-    async with room.with_place_for(SMALL_OCTETS + 1):
+    async with room.of(SMALL_OCTETS + 1):
         assert (await talk.send(MESSAGE + b"x" * 70 + (b"\r\n" + b"x" * 70) * 5000 + b"\r\n")).startswith("451 4.3.2")
     assert desk.spool.items == [] and desk.spool.open == 0
 
