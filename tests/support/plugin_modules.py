@@ -1,10 +1,11 @@
 """Plugins written in a test, as modules."""
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 HEAD = """
-import asyncio, sys, threading, time
+import asyncio, dataclasses, sys, threading, time
 from dataclasses import dataclass
 from mailward.api import *
 
@@ -31,4 +32,13 @@ def plugin_module(name: str, body: str, *, head: str = HEAD) -> ModuleType:
     module.__file__ = f"{name}.py"
     sys.modules[name] = module
     exec(compile(head + body, f"{name}.py", "exec"), module.__dict__)
+    return module
+
+
+def plugin_file(folder: Path, name: str, body: str, *, head: str = HEAD) -> ModuleType:
+    """The same, in a file, from which another process can load it."""
+    module = plugin_module(name, body, head=head)
+    file = folder / f"{name}.py"
+    file.write_text(head + body, encoding="utf-8")
+    module.__file__ = str(file)
     return module

@@ -144,7 +144,7 @@ STATUS = Word("status", "text", "ok, off, shadow, skipped or failed")
 class Known:
     """A plugin as `mailward plugins` shows it. modes: what the policies that name it say, none when no policy does.
 
-    problem: why it cannot be used, or "".
+    problem: why it cannot be used, or "". isolated: the policies that give it a process of its own.
     """
 
     name: str
@@ -156,6 +156,7 @@ class Known:
     settings: tuple[Word, ...] = ()
     hooks: tuple[str, ...] = ()
     version: str = ""
+    isolated: tuple[Direction, ...] = ()
 
 
 def known_plugins(config: Config) -> tuple[tuple[Known, ...], tuple[Direction, ...]]:
@@ -172,7 +173,7 @@ def known_plugins(config: Config) -> tuple[tuple[Known, ...], tuple[Direction, .
             unread = f"not read before a policy names it; mailward plugins info {available.name} reads it"
             found.append(Known(available.name, modes, available.origin, available.problem or unread, None))
         else:
-            found.append(_known(host, available, modes))
+            found.append(_known(host, available, modes, _isolated(policies, available.name)))
     return tuple(found), wrong
 
 
@@ -181,7 +182,7 @@ def known_plugin(config: Config, name: str) -> tuple[Known | None, tuple[Directi
     host = PluginHost(config.plugins)
     available = next((one for one in host.available() if one.name == name), None)
     policies, wrong = _sound_policies(config, host)
-    return None if available is None else _known(host, available, _modes(policies, name)), wrong
+    return None if available is None else _known(host, available, _modes(policies, name), _isolated(policies, name)), wrong
 
 
 def _sound_policies(config: Config, host: PluginHost) -> tuple[Mapping[Direction, Policy], tuple[Direction, ...]]:
@@ -197,7 +198,11 @@ def _modes(policies: Mapping[Direction, Policy], name: str) -> dict[Direction, s
     return {direction: policy.plugins[name].mode for direction, policy in policies.items() if name in policy.plugins}
 
 
-def _known(host: PluginHost, available: Available, modes: Mapping[Direction, str]) -> Known:
+def _isolated(policies: Mapping[Direction, Policy], name: str) -> tuple[Direction, ...]:
+    return tuple(direction for direction, policy in policies.items() if name in policy.plugins and policy.plugins[name].isolated)
+
+
+def _known(host: PluginHost, available: Available, modes: Mapping[Direction, str], isolated: tuple[Direction, ...]) -> Known:
     try:
         loaded = host.load(available.name)
     except PluginError as error:
@@ -215,6 +220,7 @@ def _known(host: PluginHost, available: Available, modes: Mapping[Direction, str
         settings,
         tuple(loaded.implementations),
         loaded.version,
+        isolated,
     )
 
 

@@ -76,6 +76,7 @@ def _text(known: Known, wrong: Sequence[Direction]) -> str:
     lines += ["", f"hooks: {', '.join(known.hooks)}"]
     lines.append(f"capabilities: {', '.join(known.plugin.capabilities) or 'none'}")
     lines.append(f"version: {known.version}")
+    lines.append(f"isolation: {'process in ' + ', '.join(known.isolated) if known.isolated else 'none'}")
     return "\n".join(lines)
 
 
@@ -93,6 +94,7 @@ def _data(known: Known) -> dict[str, object]:
         "hooks": list(known.hooks),
         "capabilities": list(plugin.capabilities) if plugin else [],
         "version": known.version,
+        "isolated": list(known.isolated),
     }
 
 

@@ -8,7 +8,7 @@ the call a failed one instead.
 import inspect
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TypeVar, get_args
 
@@ -150,6 +150,24 @@ def read_records(answer: object) -> tuple[DnsRecord, ...]:
         if not all(_is_clean(text, MAX_RECORD_CHARACTERS) for text in texts) or not record.name.endswith("."):
             raise BadAnswer("returned a DnsRecord with control characters, or with a name that does not end in a dot")
     return tuple(records)
+
+
+def reader_of(hook: str) -> "Callable[..., object]":
+    """What reads the answer of a hook: called with it, plugin= and message= (None where the hook has none). Raises BadAnswer."""
+    if hook.startswith("inspect_"):
+        return lambda answer, plugin, message: read_findings(answer, plugin)
+    if hook.startswith("edit_"):
+        return lambda answer, plugin, message: _edits(answer, message)
+    if hook.startswith("on_"):
+        return lambda answer, plugin, message: None
+    reader = _READERS[hook]
+    return lambda answer, plugin, message: reader(answer)
+
+
+def _edits(answer: object, message: MessageView | None) -> tuple[Edit, ...]:
+    if message is not None:
+        return read_edits(answer, message)
+    return tuple(_several(answer, get_args(Edit), MAX_EDITS, "an Edit, several, or None"))
 
 
 def flat_facts(plugin: str, facts: Facts) -> dict[str, FactValue]:
@@ -334,3 +352,12 @@ def _check_new_part(edit: ReplacePart, message: MessageView) -> None:
 
 def _is_clean(text: object, limit: int) -> bool:
     return isinstance(text, str) and clean(text, limit) == text
+
+
+_READERS: Mapping[str, Callable[[object], object]] = {
+    "provide_identity": read_identity,
+    "provide_second_factor": read_factor,
+    "collect_tls_requirement": read_requirements,
+    "collect_commands": read_commands,
+    "collect_dns_records": read_records,
+}

@@ -25,6 +25,7 @@ from mailward.model.evidence import HookCall, StoredFinding
 from mailward.model.verdict import Verdict
 from mailward.pipeline.answers import BadAnswer, describe, read_edits, read_findings
 from mailward.pipeline.breaker import Breaker
+from mailward.pipeline.isolation.process import Crashed, HookFailed, IsolatedPlugin
 from mailward.pipeline.order import Order, OrderError, arrange
 from mailward.pipeline.plugins import Implementation, LoadedPlugin
 from mailward.pipeline.stages import PLACES
@@ -32,6 +33,9 @@ from mailward.pipeline.threads import AllStuck, DaemonThreads, Escaped
 
 MAX_ABANDONED = 8
 """Coroutines of one plugin that were given up and still run; from here on its next calls fail at once."""
+
+CRASH_COST_S = 4.0
+"""What a process that ended costs, in the breaker's budget: another one must be started."""
 
 _log = structlog.get_logger()
 
@@ -43,7 +47,7 @@ T_co = TypeVar("T_co", covariant=True)
 class Enabled:
     """One plugin as a policy uses it. place: among those that edit, lowest first. timeout_s: limit of each of its calls.
 
-    on_error: what a failed call counts as.
+    on_error: what a failed call counts as. isolated: it runs in a process of its own.
     """
 
     plugin: LoadedPlugin
@@ -53,6 +57,7 @@ class Enabled:
     mode: Literal["enforce", "shadow"] = "enforce"
     place: int = 0
     on_error: Verdict = Verdict.TEMPFAIL
+    isolated: bool = False
 
     @property
     def name(self) -> str:
@@ -86,11 +91,15 @@ Calls = Sequence[Called[object]]
 
 @dataclass(frozen=True, slots=True)
 class _Answer(Generic[T]):
-    """What a guarded call came to. error: why there is no value. is_final: nor will there ever be one for this message."""
+    """What a guarded call came to. error: why there is no value. is_final: nor will there ever be one for this message.
+
+    cost_s: what the failure costs beyond the time it took.
+    """
 
     value: T | None = None
     error: str | None = None
     is_final: bool = False
+    cost_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -99,6 +108,7 @@ class _Worker:
 
     threads: DaemonThreads
     breaker: Breaker
+    process: IsolatedPlugin | None
     abandoned: "set[asyncio.Task[object]]" = field(default_factory=set)
 
 
@@ -110,7 +120,7 @@ class Chain:
 
     def __init__(self, enabled: Iterable[Enabled]) -> None:
         self._enabled = {one.name: one for one in enabled}
-        self._workers = {name: _Worker(DaemonThreads(name), Breaker(name)) for name in self._enabled}
+        self._workers = {name: _worker(one) for name, one in self._enabled.items()}
         enforced = [one for one in self._enabled.values() if one.mode == "enforce"]
         self._orders = {hook: _order(hook, enforced) for hook in PLACES}
         # A shadowed plugin may look at anybody's work; nobody who counts may look at its.
@@ -121,6 +131,12 @@ class Chain:
     def _in(self, order: Order, mode: str) -> tuple[Enabled, ...]:
         found = (self._enabled[name] for name in order.sequence)
         return tuple(one for one in found if one.mode == mode)
+
+    def close(self) -> None:
+        """End the processes of its plugins; one that is asked again gets another."""
+        for worker in self._workers.values():
+            if worker.process is not None:
+                worker.process.close()
 
     def enforced(self, hook: str) -> tuple[Enabled, ...]:
         """Those whose answers count, in order."""
@@ -275,15 +291,34 @@ class Chain:
         if refusal := breaker.refusal():
             return _Answer(error=refusal)
         try:
-            answer = await self._run(one, implementation, values, read, min(one.timeout_s, left_s))
+            answer = await self._limited(one, implementation, values, read, deadline)
         except BaseException:
             breaker.given_up()
             raise
         if answer.error is None or answer.is_final:
             breaker.succeeded()
         else:
-            breaker.failed(time.monotonic() - started)
+            breaker.failed(time.monotonic() - started + answer.cost_s)
         return answer
+
+    async def _limited(
+        self,
+        one: Enabled,
+        implementation: Implementation,
+        values: Mapping[str, object],
+        read: Callable[[object], T],
+        deadline: float,
+    ) -> _Answer[T]:
+        """The limit of a call begins when there is somebody to call."""
+        process = self._workers[one.name].process
+        if process is not None and not process.is_ready:
+            try:
+                await asyncio.wait_for(process.ready(), deadline - time.monotonic())
+            except Crashed as error:
+                return _Answer(error=str(error), cost_s=CRASH_COST_S)
+            except TimeoutError:
+                return _Answer(error="the time of its stage ran out before its process was ready")
+        return await self._run(one, implementation, values, read, min(one.timeout_s, max(0.0, deadline - time.monotonic())))
 
     async def _run(
         self,
@@ -295,12 +330,14 @@ class Chain:
     ) -> _Answer[T]:
         worker = self._workers[one.name]
         function = implementation.function
-        if implementation.way == "inline":
+        if implementation.way == "inline" and worker.process is None:
             return _guarded(function, values, read)
         if len(worker.abandoned) >= MAX_ABANDONED:
             return _Answer(error=f"{MAX_ABANDONED} earlier calls never came back; nothing is asked of it until one does")
         task: asyncio.Task[_Answer[T]]
-        if implementation.way == "thread":
+        if worker.process is not None:
+            task = asyncio.create_task(_in_process(worker.process, implementation.hook, values, read))
+        elif implementation.way == "thread":
             task = asyncio.create_task(_in_thread(worker.threads, partial(_guarded, function, values, read)))
         else:
             task = asyncio.create_task(_awaited(function, values, read))
@@ -316,6 +353,11 @@ class Chain:
             own = limit_s == one.timeout_s
             return _Answer(error=f"it took longer than its limit of {limit_s:g} s" if own else "the time of its stage ran out")
         return _Answer(error="it cancelled itself") if task.cancelled() else task.result()
+
+
+def _worker(one: Enabled) -> _Worker:
+    process = IsolatedPlugin(one.plugin, one.settings, one.services) if one.isolated else None
+    return _Worker(DaemonThreads(one.name), Breaker(one.name), process)
 
 
 def _recorded(one: Enabled, hook: str, duration_s: float, error: str | None) -> HookCall:
@@ -369,6 +411,20 @@ async def _awaited(function: Callable[..., object], values: Mapping[str, object]
         raise
     except BaseException as error:  # noqa: BLE001  as above; SystemExit in a task would end the loop itself
         return _failure(error, function)
+
+
+async def _in_process(
+    process: IsolatedPlugin, hook: str, values: Mapping[str, object], read: Callable[[object], T]
+) -> _Answer[T]:
+    own = ("settings", "services")  # it has its own
+    try:
+        return _Answer(read(await process.call(hook, {name: value for name, value in values.items() if name not in own})))
+    except Crashed as error:
+        return _Answer(error=str(error), cost_s=CRASH_COST_S)
+    except HookFailed as error:
+        return _Answer(error=str(error), is_final=error.is_final)
+    except BadAnswer as error:
+        return _Answer(error=f"it {error}")
 
 
 async def _in_thread(threads: DaemonThreads, job: Callable[[], _Answer[T]]) -> _Answer[T]:

@@ -37,13 +37,22 @@ def names_in(folder: Path) -> tuple[str, ...]:
     return tuple(entry.stem for entry in entries if entry.suffix == ".py" and PLUGIN_NAME.fullmatch(entry.stem))
 
 
-def load(folder: Path, name: str, *, service_uid: int) -> ModuleType:
-    """The module `<folder>/<name>.py`, run. Raises PluginError when it may not be run; its own errors come as they are."""
+def read(folder: Path, name: str, *, service_uid: int) -> tuple[bytes, Path]:
+    """The text of `<folder>/<name>.py` and its whole path. Raises PluginError when it may not be run."""
     path = Path.cwd() / folder / f"{name}.py"  # not resolve(): that would follow the links we are here to refuse
-    source = _read_trusted(path, name, {0, service_uid})
-    module = ModuleType(f"mailward_dropin_{name}")
-    module.__file__ = str(path)
-    code = compile(source, str(path), "exec", dont_inherit=True)
+    return _read_trusted(path, name, {0, service_uid}), path
+
+
+def module_name(name: str) -> str:
+    """Under which a drop-in is among the modules."""
+    return f"mailward_dropin_{name}"
+
+
+def run(source: bytes, file: str, name: str) -> ModuleType:
+    """The module of this text, run. file: where it was read. name: the module's. Its own errors come as they are."""
+    module = ModuleType(name)
+    module.__file__ = file
+    code = compile(source, file, "exec", dont_inherit=True)
     sys.modules[module.__name__] = module  # dataclasses look up string annotations there
     try:
         exec(code, module.__dict__)  # noqa: S102  running the checked file is what this function is for

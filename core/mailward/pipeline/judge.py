@@ -23,7 +23,7 @@ def enabled_plugins(policy: Policy, host: PluginHost, services_of: ServicesOf) -
             continue
         plugin = host.load(name)
         services = limited(services_of(name), name, plugin.declaration.capabilities)
-        yield Enabled(plugin, entry.settings, services, entry.timeout_s, entry.mode, entry.order, entry.on_error)
+        yield Enabled(plugin, entry.settings, services, entry.timeout_s, entry.mode, entry.order, entry.on_error, entry.isolated)
 
 
 def chain_of(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Chain:
@@ -57,6 +57,10 @@ class Judge:
     def replies(self) -> Mapping[str, str]:
         """The admin's words for the replies of `model.replies`, by name."""
         return self.policy.replies
+
+    def close(self) -> None:
+        """End the processes of its plugins, where nobody judges by it any more."""
+        self._bench.chain.close()
 
     def begin(self, session: Session) -> Trial:
         """A fresh trial for one mail transaction; nothing of an earlier one is in it."""

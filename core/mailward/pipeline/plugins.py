@@ -48,6 +48,15 @@ class Implementation:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """How another process gets the same module: by its name, or by the text it was made of. file: where that was read."""
+
+    module: str
+    file: str = ""
+    text: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedPlugin:
     """A plugin that was imported and checked. origin: "acme-dlp 1.2" or the path of a drop-in."""
 
@@ -56,6 +65,7 @@ class LoadedPlugin:
     version: str
     origin: str
     implementations: Mapping[str, Implementation]
+    source: Source
 
 
 def stages_of(direction: Direction, plugins: Iterable[LoadedPlugin]) -> dict[str, Stage]:
@@ -82,7 +92,7 @@ class Available:
 class _Candidate:
     origin: str
     version: str
-    load: Callable[[], object]
+    load: Callable[[], tuple[object, Source]]
 
 
 class PluginHost:
@@ -141,14 +151,14 @@ class PluginHost:
         if self._dropins_folder is not None:
             folder = self._dropins_folder
             for name in dropins.names_in(folder):
-                load = partial(dropins.load, folder, name, service_uid=self._service_uid)
+                load = partial(_dropped_in, folder, name, self._service_uid)
                 found.setdefault(name, []).append(_Candidate(str(folder / f"{name}.py"), "", load))
         for point in _entry_points():
             if point.name in modules:
                 continue  # a test hands in its own version of an installed plugin
             version = point.dist.version if point.dist else ""
             origin = f"{point.dist.name} {version}" if point.dist else point.value
-            found.setdefault(point.name, []).append(_Candidate(origin, version, point.load))
+            found.setdefault(point.name, []).append(_Candidate(origin, version, partial(_installed, point)))
         return found
 
     def _load(self, name: str) -> LoadedPlugin:
@@ -159,15 +169,15 @@ class PluginHost:
             raise PluginError(name, clash)
         candidate = found[0]
         try:
-            module = candidate.load()
+            module, source = candidate.load()
         except (KeyboardInterrupt, PluginError):
             raise
         except BaseException as error:
             # A foreign module may do anything while it is imported, sys.exit included; that is its failure, not ours.
             raise PluginError(name, f"cannot be loaded from {candidate.origin}: {type(error).__name__}: {error}") from error
-        return self._check(name, module, candidate)
+        return self._check(name, module, source, candidate)
 
-    def _check(self, name: str, module: object, candidate: _Candidate) -> LoadedPlugin:
+    def _check(self, name: str, module: object, source: Source, candidate: _Candidate) -> LoadedPlugin:
         declaration = getattr(module, "plugin", None)
         if not isinstance(module, ModuleType) or not isinstance(declaration, Plugin):
             raise PluginError(name, f"{candidate.origin}: its module must carry `plugin = Plugin(api=1, ...)`")
@@ -197,11 +207,24 @@ class PluginHost:
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginError(name, str(error)) from error
         version = declaration.version if declaration.version != "0" or not candidate.version else candidate.version
-        return LoadedPlugin(name, declaration, version, candidate.origin, implementations)
+        return LoadedPlugin(name, declaration, version, candidate.origin, implementations, source)
 
 
-def _given(module: ModuleType) -> ModuleType:
-    return module
+def _given(module: ModuleType) -> tuple[ModuleType, Source]:
+    file = Path(module.__file__ or "")
+    if module.__spec__ is None and file.is_file():
+        return module, Source(module.__name__, str(file), file.read_bytes())
+    return module, Source(module.__name__)
+
+
+def _installed(point: metadata.EntryPoint) -> tuple[object, Source]:
+    return point.load(), Source(point.module)
+
+
+def _dropped_in(folder: Path, name: str, service_uid: int) -> tuple[ModuleType, Source]:
+    text, path = dropins.read(folder, name, service_uid=service_uid)
+    module = dropins.module_name(name)
+    return dropins.run(text, str(path), module), Source(module, str(path), text)
 
 
 def _entry_points() -> list[metadata.EntryPoint]:

@@ -94,8 +94,8 @@ class PluginKeys:
     """Its place among the plugins that edit, the lowest first."""
     share: str | None = None
     """Not available yet."""
-    isolation: str | None = None
-    """Not available yet."""
+    isolation: Literal["none", "process"] = "none"
+    """process: it runs in a process of its own, held to what it declares."""
 
 
 CORE_KEYS = frozenset(key.name for key in fields(PluginKeys))

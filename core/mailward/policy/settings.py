@@ -23,7 +23,7 @@ from mailward.policy.values import PluginPolicy
 MAX_TIMEOUT_S = 120.0
 """The message stage as a whole takes no longer (design section 7)."""
 
-_NOT_YET = ("share", "isolation")
+_NOT_YET = ("share",)
 _NO_KEY = re.compile(r"there is no key '(.*)' here", re.DOTALL)
 
 
@@ -67,6 +67,7 @@ def plugin_policy(
         settings=settings,
         declaration=declaration,
         where=entry.where,
+        isolated=keys.isolation == "process",
     )
 
 

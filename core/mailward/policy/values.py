@@ -19,7 +19,7 @@ class PluginPolicy:
 
     timeout_s: limit of one hook call. on_error: what a failed call counts as. heed: what its findings ask for counts.
     optional: it may be missing. order: place among the plugins that edit, lowest first. declaration: None when it is missing.
-    where: "file:line:column" of its entry.
+    where: "file:line:column" of its entry. isolated: it runs in a process of its own.
     """
 
     name: str
@@ -32,6 +32,7 @@ class PluginPolicy:
     settings: Settings
     declaration: Plugin | None
     where: str
+    isolated: bool = False
 
     @property
     def counts(self) -> bool:

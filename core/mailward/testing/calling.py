@@ -60,13 +60,6 @@ ORDINARY: Mapping[object, Callable[[], object]] = {
 they depend on the plugin.
 """
 
-_READ: Mapping[str, Callable[[object], object]] = {
-    "provide_identity": answers.read_identity,
-    "provide_second_factor": answers.read_factor,
-    "collect_tls_requirement": answers.read_requirements,
-    "collect_commands": answers.read_commands,
-    "collect_dns_records": answers.read_records,
-}
 _DIRECTIONS: Mapping[str, Direction] = {"auth": "access", "relay": "outbound", "life": "outbound"}
 
 
@@ -103,7 +96,10 @@ class CallHook:
             raise TypeError(
                 f"{hook} has no argument {', '.join(sorted(unknown))}; its arguments are {', '.join(spec_arguments(hook))}"
             )
-        return asyncio.run(_ask(chain, name, hook, {"evidence": chain.evidence(()), **known, **given}))
+        try:
+            return asyncio.run(_ask(chain, name, hook, {"evidence": chain.evidence(()), **known, **given}))
+        finally:
+            chain.close()
 
 
 def made_chain(
@@ -136,17 +132,8 @@ def argument_types(hook: str) -> dict[str, object]:
 
 def reader_of(hook: str, declaration: Plugin, arguments: Mapping[str, object]) -> Callable[[object], object]:
     """The server's check of an answer; it returns the answer in the server's form and raises BadAnswer."""
-    family = hook.partition("_")[0]
     message = arguments.get("message")
-    if family == "inspect":
-        return partial(answers.read_findings, plugin=declaration)
-    if family == "edit" and isinstance(message, MessageView):
-        return partial(answers.read_edits, message=message)
-    return _nothing if family == "on" else _READ[hook]
-
-
-def _nothing(_: object) -> None:
-    return None
+    return partial(answers.reader_of(hook), plugin=declaration, message=message if isinstance(message, MessageView) else None)
 
 
 async def _ask(chain: Chain, name: str, hook: str, arguments: Mapping[str, object]) -> object:

@@ -76,7 +76,10 @@ class Scan:
         envelope = make_envelope(mail_from, rcpt)
         at = self.services.clock.now()
         session = Session(new_session_id(), Role.MX, "test", ip, at, helo=helo, extended=helo is not None)
-        return asyncio.run(_scan(judge, host, session, envelope, MessageView(as_octets(mail))))
+        try:
+            return asyncio.run(_scan(judge, host, session, envelope, MessageView(as_octets(mail))))
+        finally:
+            judge.close()
 
     def moved(
         self,

@@ -1,0 +1,313 @@
+"""A plugin in a process of its own, as the worker sees it: started when it is first called, started again after it has ended.
+
+What the process sends is read as data, checked like any answer, and bounded; a process that sends anything else is killed. When
+one ends, whatever for, the calls that were under way have failed. It never outlives the worker: its socket closes, and the kernel
+kills it (PR_SET_PDEATHSIG).
+"""
+
+import asyncio
+import contextlib
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+import structlog
+
+from mailward.api.commands import CommandAnswer, CommandCall, CommandFailed, ServerCall
+from mailward.api.plugin import Settings
+from mailward.api.services import Services
+from mailward.formats.text import clean
+from mailward.pipeline.isolation.answering import answer, log, told
+from mailward.pipeline.isolation.values import BadValue, Packing, Unpacking
+from mailward.pipeline.isolation.wire import MAX_FROM_PLUGIN_OCTETS, BadFrame, Frame, FrameReader, frame
+from mailward.pipeline.plugins import LoadedPlugin
+
+T = TypeVar("T")
+
+START_S = 20.0
+"""So long a process may take until it is ready; a call's own limit begins then."""
+GRACE_S = 1.0
+"""So long a call that was cancelled may take to end; then the process is killed."""
+MAX_ASKED_AT_ONCE = 200
+MAX_FRAMES_A_CALL = 20_000
+"""Frames that a process may send between two of its answers."""
+
+_log = structlog.get_logger()
+
+
+class Crashed(Exception):
+    """The process has ended, or could not be started; the text says how."""
+
+
+class HookFailed(Exception):
+    """The hook failed in its process; the text says how. is_final: for a fault of the message itself."""
+
+    def __init__(self, text: str, *, is_final: bool = False) -> None:
+        super().__init__(text)
+        self.is_final = is_final
+
+
+class IsolatedPlugin:
+    """One plugin of one policy in one worker. services: those it has declared."""
+
+    def __init__(self, plugin: LoadedPlugin, settings: Settings, services: Services) -> None:
+        self._plugin = plugin
+        self._settings = pickle.dumps(settings)  # now: a reload may bring another class of this name
+        self._services = services
+        self._connection: _Connection | None = None
+        self._starting: asyncio.Task[_Connection] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Its process can be called at once."""
+        return self._connection is not None and not self._connection.ended
+
+    async def ready(self) -> None:
+        """Return when its process can be called. Raises Crashed."""
+        if not self.is_ready:
+            if self._starting is None or self._starting.done():
+                self._starting = asyncio.get_running_loop().create_task(self._start())
+            self._connection = await asyncio.shield(self._starting)
+
+    async def call(self, hook: str, values: Mapping[str, object]) -> object:
+        """What the hook answers, not yet checked. Raises Crashed and HookFailed. Call `ready` before."""
+        return await self._connected().call(["call", hook], values, self._run)
+
+    def close(self) -> None:
+        """End its process. It may be used again."""
+        if self._connection is not None:
+            self._connection.end()
+
+    def _connected(self) -> "_Connection":
+        if self._connection is None or self._connection.ended:
+            raise Crashed("its process has just ended")
+        return self._connection
+
+    async def _start(self) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            ours.setblocking(False)
+            process = _started(theirs.fileno())
+        connection = _Connection(self._plugin, self._services, process)
+        weakref.finalize(self, connection.end)
+        await loop.create_connection(lambda: connection, sock=ours)
+        await connection.begin(self._settings)
+        _log.info("plugin_process_started", plugin=self._plugin.name, pid=process.pid)
+        return connection
+
+    def _run(self, index: int) -> Callable[..., Any]:
+        """What runs a command that the plugin has in its process."""
+
+        async def run(call: CommandCall | ServerCall) -> CommandAnswer:
+            await self.ready()
+            of_account = isinstance(call, CommandCall)
+            values: dict[str, object] = (
+                {"account": call.account, "address": call.address, "arguments": call.arguments}
+                if isinstance(call, CommandCall)
+                else {"options": call.options}
+            )
+            answered = await self._connected().call(["run", index], values, None)
+            if not isinstance(answered, CommandAnswer):
+                raise CommandFailed(f"the {'account' if of_account else 'server'} command gave no answer")
+            return answered
+
+        return run
+
+
+class _Connection(asyncio.Protocol):
+    """One process from its start to its end."""
+
+    def __init__(self, plugin: LoadedPlugin, services: Services, process: "subprocess.Popen[bytes]") -> None:
+        self._plugin = plugin
+        self._services = services
+        self._process = process
+        self._own_facts = plugin.declaration.facts
+        self._reader = FrameReader(MAX_FROM_PLUGIN_OCTETS)
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._calls: dict[int, _Call] = {}
+        self._asked: set[asyncio.Task[None]] = set()
+        self._transport: asyncio.Transport | None = None
+        self._last = 0
+        self._frames = 0
+        self._why = ""
+        self.ended = False
+
+    def end(self, why: str = "") -> None:
+        """Kill the process. why: for those who wait for it, "" when it was not its fault."""
+        self._why = self._why or why
+        self.ended = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def begin(self, settings: bytes) -> None:
+        """Tell the process what to load. Raises Crashed when it is not ready in time."""
+        plugin = self._plugin
+        source = plugin.source
+        arguments = {name: list(one.arguments) for name, one in plugin.implementations.items()}
+        capabilities = list(plugin.declaration.capabilities)
+        self._send(["load", source.module, source.file, capabilities, arguments], [source.text, settings])
+        try:
+            await asyncio.wait_for(asyncio.shield(self._ready), START_S)
+        except TimeoutError:
+            self.end(f"its process was not ready within {START_S:g} s")
+            raise Crashed(self._why) from None
+
+    async def call(
+        self, what: list[object], values: Mapping[str, object], command: "Callable[[int], Callable[..., Any]] | None"
+    ) -> object:
+        loop = asyncio.get_running_loop()
+        self._last += 1
+        number, packing = self._last, Packing(self._own_facts)
+        word, which = what
+        packed = packing.pack(dict(values))
+        call = self._calls[number] = _Call(loop.create_future(), packing.kept, command)
+        self._send([word, number, which, self._services.clock.now().timestamp(), packed], packing.blobs)
+        try:
+            return await call.future
+        except asyncio.CancelledError:
+            if number in self._calls and not self.ended:
+                self._send(["cancel", number])
+                loop.call_later(GRACE_S, self._kill_unless_over, number)
+            raise
+
+    def _kill_unless_over(self, number: int) -> None:
+        if number in self._calls and not self.ended:
+            self.end("it was killed, since another of its calls did not end when it was cancelled")
+
+    def _send(self, fields: list[object], blobs: "list[bytes] | tuple[()]" = ()) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.writelines(frame(fields, blobs))
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for one in self._reader.feed(data):
+                self._take(one)
+        except (BadFrame, BadValue) as error:
+            self.end(clean(f"it was killed, since it sent {error}", 300))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended = True
+        task = asyncio.get_running_loop().create_task(self._buried())
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+
+    async def _buried(self) -> None:
+        """Fail what was under way, with the reason that the system has."""
+        code = await asyncio.to_thread(_waited, self._process)
+        why = self._why or f"its process ended ({code})"
+        if not self._ready.done():
+            self._ready.set_exception(Crashed(why))
+        for call in self._calls.values():
+            if not call.future.done():
+                call.future.set_exception(Crashed(why))
+        self._calls.clear()
+
+    def _take(self, given: Frame) -> None:
+        self._frames += 1
+        if self._frames > MAX_FRAMES_A_CALL:
+            raise BadFrame("frames without end")
+        match given.fields:
+            case ["ready"] if not self._ready.done():
+                self._ready.set_result(None)
+            case ["broken", str(text)] if not self._ready.done():
+                self._why = clean(f"its process cannot load it: {text}", 400)
+            case ["done", int(number), value] if number in self._calls:
+                self._frames = 0
+                self._answered(number, value, given)
+            case ["failed", int(number), str(kind), str(text)] if number in self._calls:
+                self._frames = 0
+                self._failed(number, kind, clean(text, 400))
+            case ["ask", int(number), str(service), str(method), arguments, named]:
+                self._asks(number, service, method, arguments, named, given)
+            case ["log", str(level), str(event), dict(values)]:
+                log(self._services, level, event, values)
+            case _:
+                raise BadFrame("a frame that nobody waits for")
+
+    def _answered(self, number: int, value: object, given: Frame) -> None:
+        call = self._calls.pop(number)
+        if call.future.done():
+            return
+        unpacking = Unpacking(self._own_facts, given.blobs, command=call.command)
+        try:
+            call.future.set_result(unpacking.unpack(value))
+        except BadValue as error:
+            call.future.set_exception(HookFailed(clean(f"it returned no value of the API: {error}", 300)))
+
+    def _failed(self, number: int, kind: str, text: str) -> None:
+        call = self._calls.pop(number)
+        if not call.future.done():
+            failure = CommandFailed(text) if kind == "command" else HookFailed(text, is_final=kind == "final")
+            call.future.set_exception(failure)
+        if kind == "memory":  # what it keeps leaves too little for the next call
+            self.end("its process was out of memory")
+
+    def _asks(self, number: int, service: str, method: str, arguments: object, named: object, given: Frame) -> None:
+        if len(self._asked) >= MAX_ASKED_AT_ONCE:
+            raise BadFrame(f"more than {MAX_ASKED_AT_ONCE} questions at once")
+        # A handle stands for what this worker kept in one of the calls under way: the proof of a login.
+        kept = [one for call in self._calls.values() for one in call.kept]
+        unpacking = Unpacking(self._own_facts, given.blobs, kept=kept)
+        work = self._answer(number, service, method, unpacking.unpack(arguments), unpacking.unpack(named))
+        task = asyncio.get_running_loop().create_task(work)
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+
+    async def _answer(self, number: int, service: str, method: str, arguments: Any, named: Any) -> None:
+        packing = Packing(self._own_facts)
+        try:
+            if not isinstance(arguments, tuple) or not isinstance(named, dict):
+                raise TypeError("arguments that are none")
+            value = packing.pack(await answer(self._services, service, method, arguments, named))
+        except Exception as error:  # noqa: BLE001  whatever a service raises, the plugin gets
+            packing = Packing(self._own_facts)
+            self._send(["answer", number, False, packing.pack(told(error))], packing.blobs)
+        else:
+            self._send(["answer", number, True, value], packing.blobs)
+
+
+class _Call:
+    """One call under way. kept: what its handles stand for."""
+
+    __slots__ = ("command", "future", "kept")
+
+    def __init__(
+        self, future: "asyncio.Future[object]", kept: list[object], command: "Callable[[int], Callable[..., Any]] | None"
+    ) -> None:
+        self.future = future
+        self.kept = kept
+        self.command = command
+
+
+def _started(fd: int) -> "subprocess.Popen[bytes]":
+    """A fresh interpreter, no fork of this process: it has threads. It inherits the socket and nothing else."""
+    command = [sys.executable, "-I", "-B", "-m", "mailward.pipeline.isolation.child", str(fd), str(os.getpid())]
+    null = subprocess.DEVNULL
+    return subprocess.Popen(command, env={"LANG": "C.UTF-8"}, cwd="/", stdin=null, stdout=null, stderr=null, pass_fds=(fd,))  # noqa: S603
+
+
+def _waited(process: "subprocess.Popen[bytes]") -> str:
+    """How it ended, in words; killed when it does not within a second of closing its socket."""
+    try:
+        code = process.wait(1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

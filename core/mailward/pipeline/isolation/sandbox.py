@@ -1,0 +1,170 @@
+"""What may the process of a plugin do? As little as its capabilities ask for, held to by the kernel (Linux).
+
+Limits of memory and files everywhere; that no privilege is gained, no program started, no process made, traced or signalled
+by seccomp (x86-64 and arm64); sockets only with `network`, by seccomp; files only with `files`, by Landlock (Linux 5.13): without
+it only what Python itself is made of can be read, and nothing written.
+"""
+
+import ctypes
+import os
+import platform
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+MEMORY_OCTETS = 768 * 1024 * 1024
+"""All that a plugin's process may have for itself (RLIMIT_DATA)."""
+OPEN_FILES = 256
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+_EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_ACCESS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+# Numbers of system calls: (AUDIT_ARCH, name -> number).
+_X86_64 = {
+    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kill": 62, "tkill": 200, "tgkill": 234,
+    "rt_sigqueueinfo": 129, "pidfd_open": 434, "pidfd_send_signal": 424, "pidfd_getfd": 438, "execve": 59, "execveat": 322,
+    "fork": 57, "vfork": 58, "clone": 56, "clone3": 435, "io_uring_setup": 425, "socket": 41, "socketpair": 53,
+    "connect": 42, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "mount": 165, "unshare": 272, "setns": 308,
+    "keyctl": 250, "chroot": 161, "prlimit64": 302, "init_module": 175, "finit_module": 313, "kexec_load": 246,
+    "reboot": 169, "prctl": 157, "open_by_handle_at": 304,
+}  # fmt: skip
+_AARCH64 = {
+    "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "kill": 129, "tkill": 130, "tgkill": 131,
+    "rt_sigqueueinfo": 138, "pidfd_open": 434, "pidfd_send_signal": 424, "pidfd_getfd": 438, "execve": 221,
+    "execveat": 281, "clone": 220, "clone3": 435, "io_uring_setup": 425, "socket": 198, "socketpair": 199, "connect": 203,
+    "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "mount": 40, "unshare": 97, "setns": 268, "keyctl": 219,
+    "chroot": 51, "prlimit64": 261, "init_module": 105, "finit_module": 273, "kexec_load": 104, "reboot": 142,
+    "prctl": 167, "open_by_handle_at": 265,
+}  # fmt: skip
+_MACHINES = {"x86_64": (0xC000003E, _X86_64), "aarch64": (0xC00000B7, _AARCH64)}
+
+_ALWAYS = (
+    "ptrace", "process_vm_readv", "process_vm_writev", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "pidfd_open",
+    "pidfd_send_signal", "pidfd_getfd", "execve", "execveat", "fork", "vfork", "io_uring_setup", "bpf", "perf_event_open",
+    "userfaultfd", "mount", "unshare", "setns", "keyctl", "chroot", "init_module", "finit_module", "kexec_load", "reboot",
+    "open_by_handle_at",
+)  # fmt: skip
+_NETWORK = ("socket", "connect")
+_EPERM, _ENOSYS = 1, 38
+_CLONE_THREAD = 0x00010000
+_ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+
+
+def die_with_parent(parent: int) -> None:
+    """End with the worker, however it ends. Exits when it is gone already."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def confine(capabilities: Collection[str], readable: Iterable[str]) -> tuple[str, ...]:
+    """Give up all that these capabilities do not need, for this process and its threads to come; it cannot be undone.
+
+    readable: folders that Python modules are in. Returns what could not be enforced on this system, in plain words.
+    """
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_OCTETS, MEMORY_OCTETS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    missing = []
+    if "files" not in capabilities and not _landlock(readable):
+        missing.append("files: the kernel has no Landlock")
+    if not _seccomp("network" in capabilities):
+        missing.append("network, processes: no seccomp filter for this machine")
+    return tuple(missing)
+
+
+def _landlock(readable: Iterable[str]) -> bool:
+    abi = _libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, 1)
+    if abi < 1:
+        return False
+    handled = _ACCESS_BY_ABI[min(abi, 3)]
+    attributes = struct.pack("=Q", handled)
+    rules = _libc.syscall(_LANDLOCK_CREATE_RULESET, attributes, len(attributes), 0)
+    if rules < 0:
+        return False
+    try:
+        for path in readable:
+            _allow_reading(rules, path)
+        return bool(_libc.syscall(_LANDLOCK_RESTRICT_SELF, rules, 0) == 0)
+    finally:
+        os.close(rules)
+
+
+def _allow_reading(rules: int, path: str) -> None:
+    try:
+        target = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        access = _EXECUTE | _READ_FILE | (_READ_DIR if Path(path).is_dir() else 0)
+        _libc.syscall(_LANDLOCK_ADD_RULE, rules, 1, struct.pack("=Qi", access, target), 0)
+    finally:
+        os.close(target)
+
+
+def _seccomp(network: bool) -> bool:
+    machine = _MACHINES.get(platform.machine())
+    if machine is None:
+        return False
+    arch, numbers = machine
+    denied = [numbers[name] for name in (*_ALWAYS, *(() if network else _NETWORK)) if name in numbers]
+    program = [
+        _load(4),  # seccomp_data.arch
+        _equal(arch, 1, 0),
+        _give(_KILL),
+        _load(0),  # seccomp_data.nr
+        _jump_at_least(0x40000000, 0, 1),  # the x32 numbers
+        _give(_KILL),
+    ]
+    for number in denied:
+        program += [_equal(number, 0, 1), _give(_ERRNO | _EPERM)]
+    # A thread is made by clone with CLONE_THREAD; clone3 keeps its flags in memory, so libc is told that there is none.
+    program += [_equal(numbers["clone3"], 0, 1), _give(_ERRNO | _ENOSYS)]
+    # Each looks at the first argument: a new thread only, limits of the process itself only, and the death signal stays.
+    program += _if_called(numbers["clone"], _bit(_CLONE_THREAD, 1, 0))
+    program += _if_called(numbers["prlimit64"], _equal(0, 1, 0))
+    program += _if_called(numbers["prctl"], _equal(_PR_SET_PDEATHSIG, 0, 1))
+    program.append(_give(_ALLOW))
+    code = b"".join(program)
+    kept = ctypes.create_string_buffer(code, len(code))
+    filter_ = struct.pack("HxxxxxxP", len(program), ctypes.addressof(kept))
+    return bool(_libc.prctl(_PR_SET_SECCOMP, 2, ctypes.c_char_p(filter_), 0, 0) == 0)
+
+
+def _if_called(number: int, test: bytes) -> list[bytes]:
+    """Of this call: test skips one instruction when its first argument may be, else EPERM."""
+    return [_equal(number, 0, 4), _load(16), test, _give(_ERRNO | _EPERM), _give(_ALLOW)]
+
+
+def _load(offset: int) -> bytes:
+    return struct.pack("=HBBI", 0x20, 0, 0, offset)
+
+
+def _equal(value: int, then: int, otherwise: int) -> bytes:
+    return struct.pack("=HBBI", 0x15, then, otherwise, value)
+
+
+def _jump_at_least(value: int, then: int, otherwise: int) -> bytes:
+    return struct.pack("=HBBI", 0x35, then, otherwise, value)
+
+
+def _bit(value: int, then: int, otherwise: int) -> bytes:
+    return struct.pack("=HBBI", 0x45, then, otherwise, value)
+
+
+def _give(value: int) -> bytes:
+    return struct.pack("=HBBI", 0x06, 0, 0, value)
+
+
+def of_python() -> list[str]:
+    """The folders and files that the interpreter, its modules and its libraries are in."""
+    system = ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl", "/dev/null", "/dev/urandom"]
+    return [*dict.fromkeys([*system, sys.prefix, sys.base_prefix, *(path for path in sys.path if path)])]

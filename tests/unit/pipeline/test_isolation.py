@@ -1,0 +1,349 @@
+"""A plugin in a process of its own: it works as anywhere else, reaches nothing it has not declared, and leaves nothing behind."""
+
+import asyncio
+import gc
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import TypeVar
+
+import pytest
+
+from mailward.api import AccountCommand, Address, CommandCall, CommandFailed, HttpAnswer, HttpFailed, Secret
+from mailward.model.ids import AccountId
+from mailward.pipeline.chain import Chain
+from mailward.testing import CallHook, Scan
+from mailward.testing.calling import made_chain, ordinary_arguments
+from mailward.testing.making import make_envelope
+from mailward.testing.world import FakeServices
+from support.plugin_modules import HEAD, plugin_file
+
+T = TypeVar("T")
+
+OWN = {"isolation": "process"}
+MAIL = "From: a@example.net\nSubject: hello\n\ntext\n"
+
+
+def found(folder: Path, body: str, services: FakeServices | None = None, head: str = HEAD) -> str:
+    """The text of the finding that this body of `inspect_message` comes to, in its own process."""
+    text = f"@hookimpl\nasync def inspect_message(session, envelope, message, evidence, settings, services):\n{body}\n"
+    module = plugin_file(folder, "own", text, head=head)
+    (finding,) = CallHook(services)(module, "inspect_message", settings=OWN)
+    return str(finding.text)
+
+
+def tried(folder: Path, statement: str, *capabilities: str) -> str:
+    """What comes of a statement in the process of a plugin that has declared just these."""
+    head = f"from mailward.api import *\nplugin = Plugin(api=1, summary='x', capabilities={('body', *capabilities)!r})\n"
+    body = (
+        "    import ctypes, os, signal, socket, subprocess\n"
+        f"    try:\n        {statement}\n        said = 'done'\n"
+        "    except BaseException as error:\n        said = type(error).__name__\n"
+        "    return Finding(None, said)"
+    )
+    return found(folder, body, head=head)
+
+
+def test_arguments_and_answer_are_what_they_are_in_the_server(tmp_path: Path) -> None:
+    body = (
+        "    assert (session.peer_ip, session.helo) == ('192.0.2.1', 'mail.example.net'), session\n"
+        "    assert str(envelope.reverse_path) == 'sender@example.net', envelope\n"
+        "    assert [str(path) for path in envelope.forward_paths] == ['recipient@example.org']\n"
+        "    assert services.clock.now().isoformat().startswith('2026-01-01T12:00:0')\n"
+        "    assert type(settings) is Settings\n"
+        "    return Finding('SEEN', message.subject, strength=0.5, auth=(AuthResult('x-own', 'pass'),))"
+    )
+    assert found(tmp_path, body) == "Lunch"
+
+
+def test_facts_of_other_plugins_are_seen(tmp_path: Path, scan: Scan) -> None:
+    other = plugin_file(
+        tmp_path, "other", "@hookimpl\ndef inspect_mail():\n    return Finding(None, 'x', facts=OwnFacts(word='w'))\n"
+    )
+    own = plugin_file(
+        tmp_path,
+        "own",
+        "@hookimpl\ndef inspect_message(evidence):\n"
+        "    return Finding('SEEN', evidence.value('other', 'word') + str(evidence.values('other', 'names')))\n",
+    )
+    assert scan(MAIL, plugins=[other, own], settings={"own": OWN}).findings["SEEN"].text == "w()"
+
+
+def test_every_service_answers(tmp_path: Path) -> None:
+    services = FakeServices()
+    services.zone.add("example.net", "TXT", "v=spf1 -all")
+    services.zone.fail("broken.example", "TXT")
+    services.http.pages["https://example.net/"] = HttpAnswer(200, "text/plain", b"page")
+    services.http.pages["https://bad.example/"] = HttpFailed("another name", is_certificate=True)
+    services.secrets["own"].files["key"] = b"\x00secret"
+    body = dedent("""
+        said = [(await services.resolver.resolve("example.net", "TXT")).records]
+        try:
+            await services.resolver.resolve("broken.example", "TXT")
+        except DnsTemporaryError:
+            said.append("later")
+        said.append((await services.http.get("https://example.net/", limit_octets=9, limit_s=1)).octets)
+        try:
+            await services.http.get("https://bad.example/", limit_octets=9, limit_s=1)
+        except HttpFailed as error:
+            said.append((str(error), error.is_certificate))
+        said += [services.secrets.names(), services.secrets.read("key")]
+        try:
+            services.secrets.read("none")
+        except FileNotFoundError:
+            said.append("missing")
+        await services.kv.put_many({b"a": b"1"})
+        said += [await services.kv.get_many([b"a", b"b"]), await services.kv.change(b"a", b"2", None)]
+        await services.kv.add_many({b"n": (1, 2)})
+        said += [await services.kv.counters([b"n"]), await services.kv.find(b"", limit=5)]
+        said.append(await services.submit("bob@example.org", b"mail", key="k"))
+        said.append(await services.run_blocking(lambda: 7))
+        services.log.warning("told", number=3)
+        return Finding(None, repr(said))
+    """)
+    text = found(tmp_path, "".join(f"    {line}\n" for line in body.splitlines()), services)
+    assert text == repr(
+        [
+            ("v=spf1 -all",), "later", b"page", ("another name", True), ("key",), b"\x00secret", "missing",
+            {b"a": b"1"}, False, {b"n": (1, 2)}, {b"a": b"1"}, True, 7,
+        ]
+    )  # fmt: skip
+    assert services.log["own"].events == [("warning", "told", {"number": 3})]
+
+
+def test_the_proof_of_a_login_never_leaves_the_server(tmp_path: Path) -> None:
+    class Proof:
+        def is_of(self, _: object) -> bool:
+            return True
+
+    checked: list[Secret] = []
+
+    class Credentials:
+        async def check(self, _: object, secret: Secret) -> None:
+            checked.append(secret)
+
+    services = FakeServices()
+    services.credentials = Credentials()  # type: ignore[assignment]
+    text = "@hookimpl\nasync def provide_identity(attempt, secret, services):\n    return await services.credentials.check(attempt, secret)\n"
+    proof = Proof()
+    CallHook(services)(plugin_file(tmp_path, "own", text), "provide_identity", settings=OWN, secret=Secret(None, proof))
+    assert checked[0].proof is proof
+
+
+def test_a_command_runs_in_the_process_that_brought_it(tmp_path: Path) -> None:
+    text = (
+        "import os\nasync def hello(call):\n    if call.arguments['word'] == 'no':\n        raise CommandFailed('not today')\n"
+        "    return CommandAnswer(f'{call.arguments[\"word\"]} {call.address}', {'pid': os.getpid()})\n"
+        "@hookimpl\ndef collect_commands():\n    return AccountCommand('hello', 'Say hello.', hello, {'word': 'A word.'})\n"
+    )
+
+    async def told(chain: Chain) -> None:
+        (called,) = await chain.collect("collect_commands", {}, lambda answer: answer, time.monotonic() + 60)
+        (command,) = called.value or ()
+        assert isinstance(command, AccountCommand)
+        one = chain.enforced("collect_commands")[0]
+
+        def call(word: str) -> CommandCall:
+            return CommandCall(AccountId("a"), Address("bob", "example.org"), {"word": word}, one.settings, one.services)
+
+        answer = await command.run(call("hi"))
+        assert answer.text == "hi bob@example.org"
+        assert answer.data["pid"] != os.getpid()
+        with pytest.raises(CommandFailed, match="not today"):
+            await command.run(call("no"))
+
+    with_chain(tmp_path, text, "collect_commands", told)
+
+
+def with_chain(folder: Path, body: str, hook: str, use: Callable[[Chain], Awaitable[T]], **settings: object) -> T:
+    """What `use` makes of a chain of one isolated plugin."""
+
+    async def used() -> T:
+        chain = made_chain([plugin_file(folder, "own", body)], FakeServices(), hook, {"own": {**OWN, **settings}})
+        try:
+            return await use(chain)
+        finally:
+            chain.close()
+
+    return asyncio.run(used())
+
+
+async def asked(chain: Chain, hook: str) -> object:
+    """The answer of the one plugin, or why there is none."""
+    (one,) = chain.enforced(hook)
+    arguments = {"evidence": chain.evidence(()), **ordinary_arguments(hook)}
+    called = await chain.ask(one, hook, arguments, lambda answer: answer, time.monotonic() + 60)
+    return called.call.error or called.value
+
+
+# What it may do
+
+
+REFUSED = {
+    "a socket": "socket.socket()",
+    "a connection": "socket.create_connection(('127.0.0.1', 9))",
+    "a program": "subprocess.run(['/bin/true'])",
+    "a fork": "os.fork()",
+    "a signal to the server": "os.kill(os.getppid(), 0)",
+    "the server's memory": "open(f'/proc/{os.getppid()}/mem', 'rb')",
+    "the server's environment": "open(f'/proc/{os.getppid()}/environ', 'rb')",
+    "a file of the system": "open('/etc/passwd')",
+    "a new file": "open('/tmp/made-by-a-plugin', 'w')",
+    "a folder": "os.listdir('/')",
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_t_plug_14_what_is_not_declared_the_system_refuses(tmp_path: Path, what: str) -> None:
+    assert tried(tmp_path, REFUSED[what]) == "PermissionError"
+    assert not Path("/tmp/made-by-a-plugin").exists()
+
+
+def test_t_plug_14_sockets_are_for_those_that_declare_the_network(tmp_path: Path) -> None:
+    assert tried(tmp_path, "socket.socket().close()", "network") == "done"
+    assert tried(tmp_path, f"open({str(tmp_path / 'x')!r}, 'w')", "network") == "PermissionError"
+
+
+def test_files_are_for_those_that_declare_them(tmp_path: Path) -> None:
+    assert tried(tmp_path, f"open({str(tmp_path / 'x')!r}, 'w').write('seen')", "files") == "done"
+    assert (tmp_path / "x").read_text() == "seen"
+    assert tried(tmp_path, "socket.socket()", "files") == "PermissionError"
+
+
+@pytest.mark.parametrize("declared", [(), ("files", "network", "credentials")])
+def test_t_plug_10_the_server_is_out_of_reach_for_everybody(tmp_path: Path, declared: tuple[str, ...]) -> None:
+    assert tried(tmp_path, "os.kill(os.getppid(), 0)", *declared) == "PermissionError"
+    ptrace = "assert ctypes.CDLL(None, use_errno=True).ptrace(16, os.getppid(), 0, 0) == 0"
+    assert tried(tmp_path, ptrace, *declared) == "AssertionError"
+
+
+def test_nothing_of_the_servers_is_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILWARD_SECRET", "x")
+    with (tmp_path / "open").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        body = (
+            "    import os\n    known = {}\n    for fd in range(3, 256):\n        try:\n            known[fd] = os.fstat(fd).st_ino\n"
+            "        except OSError: pass\n"
+            f"    return Finding(None, str(({os.fstat(file.fileno()).st_ino} in known.values(), sorted(os.environ))))"
+        )
+        text = found(tmp_path, body)
+    assert text.startswith("(False, ")
+    assert "MAILWARD_SECRET" not in text
+
+
+def test_t_plug_03_memory_has_a_limit_and_the_next_call_gets_a_fresh_process(tmp_path: Path) -> None:
+    text = (
+        "kept = []\n@hookimpl\ndef inspect_mail():\n    for _ in range(4):\n        kept.append(b'x' * (100 << 20))\n"
+        "    return Finding(None, str(len(kept)))\n"
+    )
+
+    async def several(chain: Chain) -> list[object]:
+        return [str(await asked(chain, "inspect_mail")) for _ in range(3)]
+
+    first, second, third = with_chain(tmp_path, text, "inspect_mail", several)
+    assert "text='4'" in str(first)
+    assert "MemoryError" in str(second)
+    assert "text='4'" in str(third)
+
+
+# How it ends
+
+
+def test_a_call_that_heeds_its_cancellation_costs_nobody_the_process(tmp_path: Path) -> None:
+    text = (
+        "import os\ncalls = []\n@hookimpl\nasync def inspect_mail():\n    calls.append(1)\n    if len(calls) == 1:\n"
+        "        await asyncio.Event().wait()\n    return Finding(None, str(len(calls)))\n"
+    )
+
+    async def twice(chain: Chain) -> list[str]:
+        return [str(await asked(chain, "inspect_mail")) for _ in range(2)]
+
+    first, second = with_chain(tmp_path, text, "inspect_mail", twice, timeout="300ms")
+    assert "longer than its limit" in first
+    assert "text='2'" in second
+
+
+def test_calls_under_way_fail_when_the_process_ends(tmp_path: Path) -> None:
+    text = (
+        "import os\n@hookimpl\nasync def inspect_mail(envelope):\n    if envelope.reverse_path.is_null:\n        os._exit(9)\n"
+        "    await asyncio.Event().wait()\n"
+    )
+
+    async def at_once(chain: Chain) -> list[object]:
+        (one,) = chain.enforced("inspect_mail")
+        ordinary = {"evidence": chain.evidence(()), **ordinary_arguments("inspect_mail")}
+        asks = [{**ordinary, "envelope": make_envelope(sender)} for sender in ("a@example.net", "b@example.net", "")]
+        called = await asyncio.gather(
+            *(chain.ask(one, "inspect_mail", each, lambda answer: answer, time.monotonic() + 60) for each in asks)
+        )
+        return [each.call.error for each in called]
+
+    assert with_chain(tmp_path, text, "inspect_mail", at_once) == ["its process ended (exit code 9)"] * 3
+
+
+def test_a_plugin_that_cannot_be_loaded_there_says_why(tmp_path: Path) -> None:
+    text = (
+        "import os\nif os.environ.get('HOME') is None:\n    raise RuntimeError('no home')\n@hookimpl\ndef inspect_mail(): ...\n"
+    )
+
+    async def once(chain: Chain) -> object:
+        return await asked(chain, "inspect_mail")
+
+    assert with_chain(tmp_path, text, "inspect_mail", once) == "its process cannot load it: RuntimeError: no home"
+
+
+def test_t_plug_03_no_process_is_left_when_the_worker_is_killed(tmp_path: Path) -> None:
+    plugin_file(tmp_path, "own", "import os\n@hookimpl\nasync def inspect_mail():\n    return Finding(None, str(os.getpid()))\n")
+    program = dedent(f"""
+        import asyncio, sys, time
+        sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+        from pathlib import Path
+        from mailward.pipeline.plugins import PluginHost
+        from support.plugin_modules import plugin_file
+        from mailward.testing.calling import made_chain, ordinary_arguments
+        from mailward.testing.world import FakeServices
+
+        async def main():
+            text = Path({str(tmp_path / "own.py")!r}).read_text().partition("import os\\n@hook")[2]
+            own = plugin_file(Path({str(tmp_path)!r}), "own", "import os\\n@hook" + text)
+            chain = made_chain([own], FakeServices(), "inspect_mail", {{"own": {{"isolation": "process"}}}})
+            (one,) = chain.enforced("inspect_mail")
+            arguments = {{"evidence": chain.evidence(()), **ordinary_arguments("inspect_mail")}}
+            called = await chain.ask(one, "inspect_mail", arguments, lambda answer: answer, time.monotonic() + 60)
+            print(called.value[0].text, flush=True)
+            await asyncio.Event().wait()
+
+        asyncio.run(main())
+    """)
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        pid = next(int(line) for line in worker.stdout if line.strip().isdigit())
+        watched = os.pidfd_open(pid)
+        worker.send_signal(signal.SIGKILL)
+    try:
+        assert select.select([watched], [], [], 20)[0], "its process is still there"
+    finally:
+        os.close(watched)
+
+
+def test_a_chain_that_nobody_holds_any_more_takes_its_process_along(tmp_path: Path) -> None:
+    async def pid_of_a_dropped_chain() -> int:
+        module = plugin_file(
+            tmp_path, "own", "import os\n@hookimpl\ndef inspect_mail():\n    return Finding(None, str(os.getpid()))\n"
+        )
+        chain = made_chain([module], FakeServices(), "inspect_mail", {"own": OWN})
+        pid = int(str(await asked(chain, "inspect_mail")).partition("text='")[2].partition("'")[0])
+        watched = os.pidfd_open(pid)
+        del chain
+        gc.collect()
+        ended = await asyncio.to_thread(select.select, [watched], [], [], 20)
+        os.close(watched)
+        return len(ended[0])
+
+    assert asyncio.run(pid_of_a_dropped_chain()) == 1
