@@ -23,6 +23,9 @@ HEARTBEAT_S = 1.0
 """How often a worker's event loop proves that it is alive."""
 BLOCKED_AFTER_S = 5.0
 """A worker that has not done so for this long is killed; nothing acknowledged is lost by it."""
+LOOK_S = 1.0
+STOPPED_AFTER_S = 2.5
+"""A supervisor that has not looked for this long did not run itself: it knows of no heartbeat, nor whether workers could run."""
 STARTUP_S = 30.0
 DRAIN_S = 30.0
 """After SIGTERM, workers get this long to finish what they have begun."""
@@ -59,6 +62,7 @@ class Worker:
     started_at: float
     last_beat_at: float
     heard: bool = False
+    killed: bool = False
 
 
 @dataclass(slots=True)
@@ -80,6 +84,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._parent_read, self._parent_write = os.pipe()
         self._stopping_since: float | None = None
+        self._looked_at = 0.0
 
     def run(self) -> int:
         wakeup_read, wakeup_write = os.pipe()
@@ -92,8 +97,9 @@ class Supervisor:
         before_forking()
         for role in self._roles:
             self._start(role)
+        self._looked_at = time.monotonic()
         while self._workers or (self._restarts and self._stopping_since is None):
-            for key, _ in self._selector.select(timeout=0.2 if self._restarts else 1.0):
+            for key, _ in self._selector.select(timeout=0.2 if self._restarts else LOOK_S):
                 if key.fd == wakeup_read:
                     for number in os.read(wakeup_read, 64):
                         self._on_signal(number)
@@ -209,15 +215,21 @@ class Supervisor:
 
     def _kill_blocked(self) -> None:
         now = time.monotonic()
+        if now - self._looked_at > STOPPED_AFTER_S:
+            log.warning("supervisor did not run", for_s=round(now - self._looked_at, 1))
+            for worker in self._workers.values():
+                worker.last_beat_at = now
+        self._looked_at = now
         for worker in self._workers.values():
             limit_s = BLOCKED_AFTER_S if worker.heard else STARTUP_S
             blocked = now - worker.last_beat_at > limit_s
             overdue = self._stopping_since is not None and now - self._stopping_since > DRAIN_S
-            if blocked or overdue:
+            if (blocked or overdue) and not worker.killed:
                 log.error(
                     "worker killed", role=worker.role.name, pid=worker.pid, reason="blocked" if blocked else "did not drain"
                 )
                 os.kill(worker.pid, signal.SIGKILL)
+                worker.killed = True
 
 
 def reload_signal_heeded() -> None:
