@@ -5,7 +5,7 @@ RUN = $(shell $(PLACE) run)
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
 FUZZ_S ?= 300
-CRASH_KILLS ?= 10000
+KILLS ?= 10000
 BENCH_ARGS ?= --rounds 9
 
 .PHONY: help run environment dev test lint check bench crash fuzz clean
@@ -16,7 +16,7 @@ help:
 	@echo "make lint    ruff, mypy --strict, import layers"
 	@echo "make check   lint and test"
 	@echo "make bench   benchmarks beside Postfix, Haraka and Dovecot, nine rounds; BENCH_ARGS=\"smtp --rounds 3\" says which part"
-	@echo "make crash   the crash suite in its long form: $(CRASH_KILLS) kills under load and a fault at every file call, for hours; CRASH_KILLS=500"
+	@echo "make crash   the crash suite in its long form: $(KILLS) kills under load and a fault at every file call, for hours; KILLS=500 says how many"
 	@echo "make fuzz    coverage-guided fuzzing of the message parser; FUZZ_S=60 says for how many seconds"
 	@echo "make clean   remove the virtual environment and the demo folder"
 
@@ -47,7 +47,7 @@ bench: dev
 
 crash: dev
 	@contrib/dev/test-packages.sh
-	CRASH_KILLS=$(CRASH_KILLS) PATH="$(BIN):$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n auto --dist loadfile -rA tests/crash $(PYTEST_ARGS)
+	CRASH_KILLS=$(KILLS) PATH="$(BIN):$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n auto --dist loadfile -rA tests/crash $(PYTEST_ARGS)
 
 fuzz: dev
 	$(BIN)/python contrib/fuzz/message.py -max_total_time=$(FUZZ_S) "$(RUN)/fuzz"
