@@ -207,7 +207,7 @@ async def test_one_message_passes_the_thousand_of_another_sender(tmp_path: Path)
             for n in range(200):
                 await made.post(f"x{n}@far.test", user="ann@example.org")
             await made.post("bobs@far.test", user="bob@example.org")
-            await made.post("report@far.test", sender="", origin="report")
+            await made.post("report@far.test", sender="", origin="server")
             await made.work()
             order = [taken.forward_paths[0] for taken in far.taken]
             assert len(order) == 202

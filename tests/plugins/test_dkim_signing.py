@@ -262,7 +262,7 @@ def test_t_dkim_15_no_signature_for_what_is_not_ours(name: str, message: bytes, 
 
 def test_our_own_reports_are_signed_by_the_key_of_the_domain_above() -> None:
     report = MESSAGE.replace(b"ann@example.org", b"postmaster@mx.example.org")
-    values = [parse_signature(e.value.encode()) for e in edits(report, replace(SUBMITTED, origin="report", user=""))]
+    values = [parse_signature(e.value.encode()) for e in edits(report, replace(SUBMITTED, origin="server", user=""))]
     assert [value.domain for value in values] == ["example.org"] * 2
 
 

@@ -160,7 +160,7 @@ async def test_a_user_may_let_mail_go_without_tls_where_the_admin_heeds_that(hee
 async def test_t_tls_24_a_report_goes_though_tls_fails_whatever_is_said_of_users() -> None:
     """RFC 8460 section 3."""
     policy, host = made_policy("outbound", ["encryption"], {"encryption": {"domains": DOMAINS, "heed_senders": False}}, {})
-    relaying = Relaying(QueueId("a" * 16), "bank.example", "report", "", "", (), tls_optional=True)
+    relaying = Relaying(QueueId("a" * 16), "bank.example", "server", "", "", (), tls_optional=True)
     asked = await Relays(policy, host, services).tls_requirements(relaying, MailHost("mx.test", 25))
     assert protection_of(asked).floor.level is TlsLevel.OPPORTUNISTIC
 

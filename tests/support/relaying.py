@@ -154,7 +154,7 @@ class Office:
 
     def reports(self) -> Sequence[tuple[QueueItem, str]]:
         """Those that wait in the spool for somebody to deliver them."""
-        found = [item for item in map(self.spool.item, self.spool.ids()) if item.origin == "report"]
+        found = [item for item in map(self.spool.item, self.spool.ids()) if item.origin == "server"]
         return [(item, self.spool.octets(item.id).decode("utf-8")) for item in found]
 
     async def close(self) -> None:

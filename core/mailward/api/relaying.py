@@ -12,8 +12,8 @@ class UnsendableMessage(Exception):
     """For a plugin to raise: the fault is in the message itself, and trying again is of no use. Its sender gets the text."""
 
 
-Origin = Literal["submission", "inbound", "report"]
-"""Where a message came from: an authenticated user, another server, or our own delivery reports."""
+Origin = Literal["submission", "inbound", "server"]
+"""Where a message came from: an authenticated user, another server, or this one: its delivery reports and its plugins' mail."""
 
 
 @dataclass(frozen=True, slots=True)

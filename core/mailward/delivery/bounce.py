@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mailward.delivery.fate import Fate
+from mailward.delivery.own_mail import own_mail
 from mailward.formats.dsn import Action, DeliveryReport, RecipientStatus, is_reply
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
-from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import Ret
 from mailward.model.ids import QueueId
 from mailward.queue.item import QueuedRecipient, QueueItem
@@ -77,7 +78,7 @@ class Report:
 
 def no_report_reason(item: QueueItem) -> str:
     """Why the sender of a message is never sent a report, in plain words; "" when one may be sent."""
-    if not item.reverse_path or item.origin == "report":
+    if not item.reverse_path or item.origin == "server":
         return "it came from the null reverse-path"
     if item.origin == "inbound" and not _is_proven(item.decision):
         return "neither SPF nor DMARC proved its reverse-path"
@@ -206,29 +207,7 @@ def _made(
         deliver_by_at=datetime.fromisoformat(item.deliver_by) if item.deliver_by else None,
         is_full=is_full,
     ).to_octets()
-    decision = RecipientDecision(to.forward_path, "accept", 0.0, "core", why, "")
-    record = DecisionRecord(
-        id=id,
-        received_at=utc_text(at),
-        direction="outbound",
-        reverse_path="",
-        message_id=message_id,
-        size_octets=len(written),
-        recipients=(decision,),
-        reply="none: the server wrote it itself",
-    )
-    made = QueueItem(
-        id=id,
-        received_at=record.received_at,
-        reverse_path="",
-        size_octets=len(written),
-        trace="",
-        edits=(),
-        recipients=(to,),
-        decision=record,
-        smtputf8=not to.forward_path.isascii(),
-        origin="report",
-    )
+    made = own_mail(id, to, why=why, message_id=message_id, size_octets=len(written), at=at)
     return Report(made, written)
 
 

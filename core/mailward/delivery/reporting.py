@@ -59,7 +59,7 @@ class SpooledReports:
             if _is_told(item, item.recipients[index], action):
                 told.setdefault(self._owner(item.recipients[index]), {})[index] = fate
         for owner, some in told.items():
-            if item.origin == "report" and action == "failed":
+            if item.origin == "server" and action == "failed":
                 await self._tell_postmaster(item, some, at)
             elif (to := owner or self._way_to_sender(item)) is not None:
                 await self._tell(item, action, some, at, retry_until, to)

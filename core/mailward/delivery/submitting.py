@@ -5,20 +5,21 @@ not put there again: a plugin that was interrupted may simply do its work once m
 """
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 import structlog
 
 from mailward.api.services import Clock, Submit
+from mailward.delivery.own_mail import own_mail
 from mailward.delivery.ports import Directory
 from mailward.formats.address import parse_mailbox
 from mailward.formats.message import MessageView
-from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import RcptParameters
 from mailward.model.ids import QueueId, queue_id_for
 from mailward.queue.agenda import Agenda
-from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.item import QueuedRecipient
 from mailward.queue.spool import Spool
 
 log = structlog.get_logger("mailward.delivery")
@@ -54,7 +55,16 @@ class PluginMail:
                 id = queue_id_for(f"{plugin}\0{key}")
                 if await asyncio.to_thread(self._is_known, id):
                     return False
-                item = _item(id, plugin, to, octets, self._clock.now(), not_before, tls_optional)
+                item = own_mail(
+                    id,
+                    to,
+                    why=f"sent by the plugin {plugin}",
+                    message_id=MessageView(octets).message_id,
+                    size_octets=len(octets),
+                    at=self._clock.now(),
+                    tls_optional=tls_optional,
+                    not_before=not_before,
+                )
                 incoming = self._spool.begin(id, kept=True)
                 incoming.write(octets)
                 await incoming.commit(item)
@@ -76,32 +86,3 @@ class PluginMail:
         if self._directory.is_local_domain(address.domain):
             raise ValueError(f"{forward_path} is no mailbox here")
         return QueuedRecipient(f"{address.local_part}@{address.domain}", "relay", parameters=silent)
-
-
-def _item(
-    id: QueueId, plugin: str, to: QueuedRecipient, octets: bytes, at: datetime, not_before: datetime | None, tls_optional: bool
-) -> QueueItem:
-    record = DecisionRecord(
-        id=id,
-        received_at=utc_text(at),
-        direction="outbound",
-        reverse_path="",
-        message_id=MessageView(octets).message_id,
-        size_octets=len(octets),
-        recipients=(RecipientDecision(to.forward_path, "accept", 0.0, "core", f"sent by the plugin {plugin}", ""),),
-        reply="none: the server wrote it itself",
-    )
-    return QueueItem(
-        id=id,
-        received_at=record.received_at,
-        reverse_path="",
-        size_octets=len(octets),
-        trace="",
-        edits=(),
-        recipients=(to,),
-        decision=record,
-        smtputf8=not to.forward_path.isascii(),
-        origin="report",
-        tls_optional=tls_optional,
-        hold_until=not_before.astimezone(UTC).isoformat() if not_before is not None else "",
-    )

@@ -20,7 +20,8 @@ from mailward.queue.record import NewerVersion
 ITEM_VERSION = 7
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
 (RFC 3461) and of TLS (RFC 8689); 5 when it is to go (RFC 4865, 2852,
-6710); 6 a reverse-path of a recipient's own; 7 the address that was asked for. Items of 1 to 6 are read."""
+6710); 6 a reverse-path of a recipient's own; 7 the address that was asked for, and
+"server" for the origin "report". Items of 1 to 6 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 
@@ -110,6 +111,8 @@ class QueueItem:
         version = raw.pop("version", None)
         if version not in range(1, ITEM_VERSION + 1):
             raise ValueError(f"queue item of version {version}, this release reads 1 to {ITEM_VERSION}")
+        if raw.get("origin") == "report":
+            raw["origin"] = "server"
         raw["edits"] = tuple(_edit_from_raw(e) for e in raw["edits"])
         raw["recipients"] = tuple(_recipient_from_raw(r) for r in raw["recipients"])
         raw["decision"] = DecisionRecord.from_raw(raw["decision"])

@@ -45,7 +45,7 @@ def author_domain(relaying: Relaying, message: MessageView) -> str | None:
     Only what an authenticated user submitted (its right to the author address was checked then) and our own reports. There must
     be one From field with one mailbox: with more, readers differ about whose word the signature stands for.
     """
-    ours = relaying.origin == "report" or (relaying.origin == "submission" and relaying.user != "")
+    ours = relaying.origin == "server" or (relaying.origin == "submission" and relaying.user != "")
     fields = message.all("From")
     if not ours or len(fields) != 1 or fields[0].is_malformed or message.addresses("From").is_malformed:
         return None

@@ -57,7 +57,7 @@ async def collect_tls_requirement(
     Nothing is asked for where a user lets his mail go without TLS (RFC 8689 section 5), or a bypass holds; nor of reports,
     which tell that TLS fails (RFC 8460 section 3).
     """
-    if relaying.tls_optional and (settings.heed_senders or relaying.origin == "report"):
+    if relaying.tls_optional and (settings.heed_senders or relaying.origin == "server"):
         return [TlsRequirement(TlsLevel.OPPORTUNISTIC, "its sender lets it go without TLS, TLS-Required: No")]
     own, is_bypass = own_requirement(relaying.domain, settings, services.clock.now().date())
     if is_bypass:

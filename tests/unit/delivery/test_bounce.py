@@ -116,7 +116,7 @@ def test_the_item_of_a_report_has_the_null_reverse_path_and_explains_itself() ->
     about = item()
     written = failure(about)
     made = written.item
-    assert (made.id, made.reverse_path, made.origin, made.recipients, made.smtputf8) == (ID, "", "report", (TO,), False)
+    assert (made.id, made.reverse_path, made.origin, made.recipients, made.smtputf8) == (ID, "", "server", (TO,), False)
     assert QueueItem.from_json(made.to_json()) == made
     assert made.size_octets == len(written.octets)
     told = record_as_text(made.decision)
@@ -125,7 +125,7 @@ def test_the_item_of_a_report_has_the_null_reverse_path_and_explains_itself() ->
 
 def test_t_q_12_there_is_no_bounce_for_a_bounce() -> None:
     assert no_report_reason(item(reverse_path=""))
-    assert no_report_reason(item(origin="report"))
+    assert no_report_reason(item(origin="server"))
     assert no_report_reason(failure(item()).item)
     assert not no_report_reason(item())
 

@@ -72,7 +72,7 @@ def test_a_report_about_our_mail_is_an_event_of_it(place: Place) -> None:
         {"octets": report(), "to": "eve@example.org"},
         {"octets": report(), "reverse_path": "mallory@evil.test"},
         {"octets": report(), "route": "quarantine"},
-        {"octets": report(), "origin": "report"},
+        {"octets": report(), "origin": "server"},
         {"octets": b"Subject: x\r\n\r\nhello\r\n"},
     ],
 )

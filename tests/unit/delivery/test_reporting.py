@@ -114,7 +114,7 @@ async def test_only_what_the_sender_asked_for_is_told(desk: Desk, notify: tuple[
     assert {octets.partition("Action: ")[2].partition("\r\n")[0] for _, _, octets in desk.due()} == told
 
 
-@pytest.mark.parametrize(("reverse_path", "origin"), [("", "submission"), (SENDER, "inbound"), (SENDER, "report")])
+@pytest.mark.parametrize(("reverse_path", "origin"), [("", "submission"), (SENDER, "inbound"), (SENDER, "server")])
 async def test_t_q_12_success_is_not_told_either_where_nobody_may_be(desk: Desk, reverse_path: str, origin: str) -> None:
     item = await desk.put("mailbox", reverse_path=reverse_path, origin=origin, notify=("SUCCESS",))
     await desk.reports.tell(item, "delivered", {0: NO}, NOW)
@@ -123,7 +123,7 @@ async def test_t_q_12_success_is_not_told_either_where_nobody_may_be(desk: Desk,
 
 async def test_t_q_12_the_postmaster_hears_of_a_few_lost_reports_an_hour_and_how_many_more_there_were(desk: Desk) -> None:
     for _ in range(LOST_TOLD_AN_HOUR + 4):
-        lost = await desk.put("relay", reverse_path="", origin="report")
+        lost = await desk.put("relay", reverse_path="", origin="server")
         await desk.reports.tell(lost, "failed", {0: NO}, NOW)
     told = desk.due()
     assert len(told) == LOST_TOLD_AN_HOUR
@@ -132,7 +132,7 @@ async def test_t_q_12_the_postmaster_hears_of_a_few_lost_reports_an_hour_and_how
     assert "Subject: Nobody told: a report to user0@example.net cannot be delivered" in told[0][2]
     assert "mx.example.net said: 550 5.1.1 nobody" in told[0][2] and "more could not" not in told[0][2]
     desk.now_s = 3600.0
-    await desk.reports.tell(await desk.put("relay", reverse_path="", origin="report"), "failed", {0: NO}, NOW)
+    await desk.reports.tell(await desk.put("relay", reverse_path="", origin="server"), "failed", {0: NO}, NOW)
     ((_, _, octets),) = desk.due()
     assert "4 more could not be delivered since the notice before this one" in octets
 
@@ -140,6 +140,6 @@ async def test_t_q_12_the_postmaster_hears_of_a_few_lost_reports_an_hour_and_how
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed"])
 async def test_t_q_12_of_a_report_that_is_not_lost_nobody_hears(desk: Desk, action: Action) -> None:
     await desk.reports.tell(
-        await desk.put("relay", reverse_path="", origin="report", notify=("SUCCESS", "DELAY")), action, {0: NO}, NOW
+        await desk.put("relay", reverse_path="", origin="server", notify=("SUCCESS", "DELAY")), action, {0: NO}, NOW
     )
     assert desk.due() == []

@@ -41,7 +41,7 @@ async def test_it_leaves_from_the_null_reverse_path_and_nobody_is_to_hear_of_it(
         (taken,) = near.taken
         assert taken.octets == b"X-Signed: yes\r\n" + OCTETS and taken.reverse_path == ""
         (asked,) = office.rules.asked
-        assert (asked.origin, asked.tls_optional) == ("report", True)
+        assert (asked.origin, asked.tls_optional) == ("server", True)
         assert not office.spool.ids() and office.reports() == []
         await office.close()
 

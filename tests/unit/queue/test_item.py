@@ -73,3 +73,4 @@ def test_an_item_of_the_release_before_is_read() -> None:
     del raw["origin"], raw["user"]
     item = QueueItem.from_json(json.dumps({**raw, "version": 1}))
     assert (item.origin, item.user) == ("inbound", "")
+    assert QueueItem.from_json(json.dumps({**raw, "origin": "report", "version": 6})).origin == "server"
