@@ -6,16 +6,22 @@ import gc
 import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mailward.delivery import attempts, outbound
+from mailward.delivery.calls import Selection
+from mailward.delivery.control import QueueControl
+from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import Kind, OutboundLimits
+from mailward.model.decision import utc_text
 from mailward.model.tls import TlsLevel
 from mailward.net.connect import SmtpConnector
 from mailward.net.tls import verifying_context
 from mailward.queue.item import QueueItem
+from mailward.queue.schedule import FIRST_REST_S
 from mailward.testing import FakeZone
 from support.relaying import SHORT, Office
 from support.silence import black_hole
@@ -95,7 +101,7 @@ async def test_t_q_15_a_domain_whose_name_servers_failed_is_not_looked_up_again_
         await made.work()
         assert len(zone.asked) == asked and all(made.open(item) == {0: 0} for item in items)
         made.spool.retry_now([(first.id, 0)])
-        made.agenda.plan(first.id, 0)
+        made.agenda.plan(first.id, 0, is_ordered=True)
         await made.work()
         assert len(zone.asked) > asked
 
@@ -129,9 +135,62 @@ async def test_an_order_by_hand_reaches_a_host_that_is_left_alone(tmp_path: Path
             await made.work()
             far.answers = {}
             made.spool.retry_now([(item.id, 0)])
-            made.agenda.plan(item.id, 0)
+            made.agenda.plan(item.id, 0, is_ordered=True)
             await made.work()
             assert len(far.taken) == 1
+
+
+@pytest.mark.parametrize("order", ["retry", "hold and release"])
+async def test_an_order_by_hand_reaches_a_host_left_alone_for_mail_that_was_never_tried_too(tmp_path: Path, order: str) -> None:
+    """Decision 0020: what comes while the next hop is left alone is not tried; an admin's order ends that."""
+    with peer({"CONNECT": b"421 4.3.2 closed today\r\n"}) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            await made.post("first@far.test")
+            await made.work()
+            late = await made.post("late@far.test")
+            await made.work()
+            control = QueueControl(made.spool, made.agenda, made.ledger, NoKeeper(), made.standing, made.clock)
+            for expected in (1, 2):  # whether it fails again or was never tried
+                assert far.connections == expected
+                if order == "retry":
+                    control.retry(Selection(id=late.id))
+                else:
+                    control.hold(Selection(id=late.id), "a moment")
+                    control.release(Selection(id=late.id))
+                await made.work()
+                assert made.open(late) == {0: expected}
+
+
+async def test_what_waits_for_a_host_that_is_left_alone_says_so_and_goes_as_soon_as_another_message_got_through(
+    tmp_path: Path,
+) -> None:
+    with peer({"CONNECT": b"421 4.3.2 closed today\r\n"}) as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            first = await made.post("first@far.test")
+            await made.work()
+            late = await made.post("late@far.test")
+            await made.work()
+            control = QueueControl(made.spool, made.agenda, made.ledger, NoKeeper(), made.standing, made.clock)
+            (message,) = control.list(Selection(id=late.id, problem="closed today")).messages
+            (recipient,) = message.recipients
+            rest_until = utc_text(made.clock.now() + timedelta(seconds=FIRST_REST_S))
+            assert (recipient.next_at, recipient.failures, recipient.words) == (rest_until, 0, "")
+            assert "421 4.3.2 closed today" in recipient.left_alone
+            (group,) = control.count(Selection(), "answer").groups
+            assert group.recipients == 2 and "421 4.3.2 closed today" in group.name
+            far.answers = {}
+            control.retry(Selection(id=first.id))
+            await made.work()
+            await made.work()
+            assert [taken.forward_paths for taken in far.taken] == [("first@far.test",), ("late@far.test",)]
+            assert not made.spool.ids()
+
+
+class NoKeeper:
+    """Nothing is dropped here."""
+
+    def keep(self, copy: Copy, reason: str) -> None:
+        raise AssertionError(reason)
 
 
 def _one_only(other: Peer) -> bytes:

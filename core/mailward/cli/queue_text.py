@@ -140,6 +140,8 @@ def _about(recipient: WaitingRecipient, now: datetime) -> list[str]:
         said.append(f"the sender wants to hear of: {recipient.notify.replace(',', ', ').lower()}")
     if recipient.original_recipient:
         said.append(f"first addressed to {recipient.original_recipient}")
+    if recipient.left_alone:
+        said.append(f"its next hop is left alone until then, or until 'mailward queue retry', since: {recipient.left_alone}")
     if recipient.words:
         said.append(f"last answer: {recipient.words}")
     return said
@@ -155,7 +157,8 @@ def _why(recipient: WaitingRecipient) -> str:
     """What keeps it here."""
     reasons = {"held": f"held: {recipient.reason}", "postponed": "its sender wants it later"}
     rerouted = f"rerouted to {recipient.via}" if recipient.via else ""
-    return "; ".join(part for part in (reasons.get(recipient.status, ""), rerouted, recipient.words) if part)
+    words = f"next hop left alone after: {recipient.left_alone}" if recipient.left_alone else recipient.words
+    return "; ".join(part for part in (reasons.get(recipient.status, ""), rerouted, words) if part)
 
 
 def _why_not(answer: Done) -> str:

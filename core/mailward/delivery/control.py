@@ -69,7 +69,7 @@ class QueueControl:
         self._keeper = keeper
         self._standing = standing
         self._clock = clock
-        self._selecting = Selecting(spool, clock)
+        self._selecting = Selecting(spool, agenda, clock)
 
     # Looking
 
@@ -188,7 +188,7 @@ class QueueControl:
         recipients = [(queue_id, index) for queue_id, (_, states) in found.selected.items() for index in states]
         changed = order(recipients)
         for queue_id, index in changed:
-            self._agenda.plan(queue_id, index)
+            self._agenda.plan(queue_id, index, is_ordered=True)
         at = utc_text(self._clock.now())
         for queue_id, (item, states) in found.selected.items():
             paths = [item.recipients[index].forward_path for index in states if (queue_id, index) in changed]
@@ -221,6 +221,7 @@ class QueueControl:
 
     def _recipient(self, item: QueueItem, index: int, state: OpenRecipient, now: datetime) -> WaitingRecipient:
         recipient = item.recipients[index]
+        rest = self._agenda.resting(item.id, index, state.route)
         rerouted = self._standing.route(item, recipient.forward_path.rpartition("@")[2]) if state.route == "relay" else None
         return WaitingRecipient(
             index=index,
@@ -229,7 +230,8 @@ class QueueControl:
             status=status_of(item, state, now),
             reason=state.hold_reason,
             failures=state.failures,
-            next_at="" if state.hold_reason else max(state.next_at, item.hold_until),
+            next_at="" if state.hold_reason else max(state.next_at, item.hold_until, "" if rest is None else utc_text(rest[0])),
+            left_alone="" if state.hold_reason or rest is None else one_line(rest[1], MAX_WORDS),
             words=one_line(state.text.removeprefix(LATE), MAX_WORDS),
             via="" if rerouted is None else str(rerouted),
             notify=",".join(recipient.parameters.notify),
@@ -242,11 +244,16 @@ def _name(item: QueueItem, recipient: WaitingRecipient, by: By) -> str:
         return recipient.forward_path.rpartition("@")[2].lower()
     if by == "sender":
         return item.reverse_path.rpartition("@")[2].lower() or "<>"
-    return recipient.status if by == "status" else recipient.words[:COUNTED_WORDS]
+    return recipient.status if by == "status" else _last_words(recipient)
 
 
 def _group_of_one(name: str, item: QueueItem, recipient: WaitingRecipient, now: datetime) -> Group:
     age_s = (now - datetime.fromisoformat(item.received_at)).total_seconds()
     place = sum(age_s >= limit_s for limit_s in AGES_S)
     ages = tuple(int(place == each) for each in range(len(AGES_S) + 1))
-    return Group(name, 1, int(recipient.status == "held"), item.received_at, ages, recipient.words[:COUNTED_WORDS])
+    return Group(name, 1, int(recipient.status == "held"), item.received_at, ages, _last_words(recipient))
+
+
+def _last_words(recipient: WaitingRecipient) -> str:
+    """What an admin asks about first: why it is not tried, else how the last attempt ended."""
+    return (recipient.left_alone or recipient.words)[:COUNTED_WORDS]

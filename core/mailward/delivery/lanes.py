@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from mailward.model.ids import QueueId
-from mailward.queue.agenda import Agenda
+from mailward.queue.agenda import Agenda, Rest
 from mailward.queue.item import QueueItem
 from mailward.queue.schedule import rest_s
 
@@ -153,6 +153,7 @@ class Lane:
 class _Failing:
     """A next hop that could not be reached: how often in succession, and until when it is left alone."""
 
+    rest: Rest
     failures: int = 0
     until_s: float = 0.0
 
@@ -234,29 +235,35 @@ class Lanes:
 
     # How it went
 
-    def worked(self, lane: Lane) -> None:
-        """A message got its replies over a connection that is good for another: one more may be made, and nothing is in doubt."""
+    def worked(self, lane: Lane) -> Rest | None:
+        """A message got its replies over a connection that is good for another: one more may be made, and nothing is in doubt.
+
+        Returns the rest that is over with this.
+        """
         had_room = lane.has_room and not lane.is_doubtful
         lane.gained += 1
         if lane.gained >= lane.step:
             lane.gained = 0
             lane.allowed = min(lane.allowed + 1, lane.most)
-        if self._failing.pop(lane.key, None) is not None or lane.is_doubtful:
+        ended = self.reached(lane.key)
+        if ended is not None or lane.is_doubtful:
             lane.is_doubtful = False
             lane.in_line.clear()
         if not had_room:
             self._line_up(lane, lane.waiting.all())
+        return ended
 
     def broke(self, lane: Lane) -> None:
         """A connection broke, or one more than those that work was refused: half as many, and more again at half the pace."""
         lane.allowed = max(1, min(lane.allowed, lane.workers) // 2)
         lane.gained, lane.step = 0, min(lane.step * 2, LONGEST_STEP)
 
-    def down(self, lane: Lane) -> list[Waiting]:
+    def down(self, lane: Lane, words: str) -> list[Waiting]:
         """No host could be reached. Returns what waits, which shares the failure; what comes meanwhile is to wait `rest_s`."""
         lane.allowed = 1
         lane.gained = 0
-        known = self._failing.setdefault(lane.key, _Failing())
+        known = self._failing.setdefault(lane.key, _Failing(Rest(words)))
+        known.rest.words = words
         self._failing.move_to_end(lane.key)
         if len(self._failing) > MOST_REMEMBERED:
             self._failing.popitem(last=False)
@@ -269,14 +276,16 @@ class Lanes:
             waiting.append(one)
         return waiting
 
-    def rest_s(self, key: Key) -> float:
-        """How long this next hop is still left alone; 0.0 when it is not."""
+    def rest(self, key: Key) -> tuple[float, Rest] | None:
+        """For how many seconds this next hop is still left alone; None when it is not."""
         known = self._failing.get(key)
-        return max(0.0, known.until_s - self._monotonic_s()) if known is not None else 0.0
+        left_s = 0.0 if known is None else known.until_s - self._monotonic_s()
+        return None if known is None or left_s <= 0 else (left_s, known.rest)
 
-    def reached(self, key: Key) -> None:
-        """It is in doubt no more."""
-        self._failing.pop(key, None)
+    def reached(self, key: Key) -> Rest | None:
+        """It is in doubt no more. Returns the rest that is over with this."""
+        failing = self._failing.pop(key, None)
+        return None if failing is None else failing.rest
 
     def forgive(self, key: Key) -> None:
         """Somebody wants it tried now."""

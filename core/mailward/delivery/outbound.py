@@ -211,14 +211,15 @@ class OutboundManager:
         """Into the lane of its next hop, once that is known; not now where looking for it failed a moment ago."""
         if arrival.is_ordered:
             self._lanes.forgive(way)
-        if self._lanes.rest_s(way):
+        if self._lanes.rest(way) is not None:
             self._put(way, arrival)
             return
         self._searches.add(way, arrival.waiting.turn, arrival)
 
     def _found(self, way: Way, key: Key, arrivals: "Sequence[_Arrival]") -> None:
-        if key != way:
-            self._lanes.reached(way)
+        ended = self._lanes.reached(way) if key != way else None
+        if ended is not None:
+            arrivals[0].waiting.agenda.end(ended, ROUTE)
         for arrival in arrivals:
             self._put(key, arrival)
         self._start()
@@ -228,11 +229,11 @@ class OutboundManager:
         if arrival.is_ordered:
             self._lanes.forgive(key)
         waiting = arrival.waiting
-        rest_s = 0.0 if self._is_over(arrival) else self._lanes.rest_s(key)
-        if rest_s:
+        resting = None if self._is_over(arrival) else self._lanes.rest(key)
+        if resting is not None:
             self._batches -= 1
             for index in waiting.indexes:
-                waiting.agenda.again(waiting.id, index, ROUTE, rest_s)
+                waiting.agenda.rest(waiting.id, index, ROUTE, *resting)
             return
         self._lanes.add(key, waiting, alone=key == SUSPECTS)
         self._wake(key)
@@ -343,7 +344,9 @@ class OutboundManager:
             if attempt is not None:
                 lane.working += not worker.works
                 worker.works = True
-                self._lanes.worked(lane)
+                ended = self._lanes.worked(lane)
+                if ended is not None:
+                    waiting.agenda.end(ended, ROUTE)
                 self._start()
             return left
         if left is not None:
@@ -354,7 +357,7 @@ class OutboundManager:
             return None  # DNS says something else of its domain by now, which is no word about the others in this lane
         if attempt.is_domain_down and not lane.working:
             (fate, *_) = attempt.fates.values()
-            sharing = self._lanes.down(lane)
+            sharing = self._lanes.down(lane, fate.text)
             self._batches -= len(sharing)
             await self._attempts.fail(sharing, fate)
         else:

@@ -11,6 +11,7 @@ from mailward.formats.text import one_line
 from mailward.model.decision import utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
+from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueueItem
 from mailward.queue.recipient import OpenRecipient
 from mailward.queue.spool import Spool
@@ -34,8 +35,9 @@ class Found:
 class Selecting:
     """Safe from any thread."""
 
-    def __init__(self, spool: Spool, clock: Clock) -> None:
+    def __init__(self, spool: Spool, agenda: Agenda, clock: Clock) -> None:
         self._spool = spool
+        self._agenda = agenda
         self._clock = clock
         self._known: Sequence[QueueId] = ()
 
@@ -86,10 +88,18 @@ class Selecting:
                 if index >= first
                 and is_in(item.recipients[index].forward_path, selection.to)
                 and selection.status in ("", status_of(item, state, now))
-                and _has(state, selection.problem)
+                and self._has(queue_id, index, state, selection.problem)
             }
             if states:
                 yield item, states
+
+    def _has(self, queue_id: QueueId, index: int, state: OpenRecipient, problem: str) -> bool:
+        """Is this in what keeps it here?"""
+        wanted = problem.lower()
+        if wanted in one_line(state.text).lower() or wanted in state.hold_reason.lower():
+            return True
+        resting = self._agenda.resting(queue_id, index, state.route)
+        return resting is not None and wanted in one_line(resting[1]).lower()
 
 
 def status_of(item: QueueItem, state: OpenRecipient, now: datetime) -> Status:
@@ -110,8 +120,3 @@ def is_in(path: str, wanted: str) -> bool:
     """Is it this address, or of this domain? "": whichever."""
     path, wanted = path.lower(), wanted.lower()
     return not wanted or (path == wanted if "@" in wanted else path.rpartition("@")[2] == wanted)
-
-
-def _has(state: OpenRecipient, problem: str) -> bool:
-    wanted = problem.lower()
-    return wanted in one_line(state.text).lower() or wanted in state.hold_reason.lower()

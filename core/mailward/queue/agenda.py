@@ -10,8 +10,8 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -22,7 +22,7 @@ from mailward.queue.index import DueIndex
 from mailward.queue.item import QueueItem
 from mailward.queue.recipient import OpenRecipient
 from mailward.queue.schedule import FIRST_DELAY_S, remaining_s
-from mailward.queue.spool import NotHere, Spool
+from mailward.queue.spool import NotHere, Recipient, Spool
 
 log = structlog.get_logger("mailward.queue")
 
@@ -30,13 +30,21 @@ log = structlog.get_logger("mailward.queue")
 @dataclass(frozen=True, slots=True)
 class Due:
     """A recipient whose attempt is due. is_suspect: the last one began and never ended, so try it when nothing else is under
-    way that its failure could take along (T-Q-08). is_ordered: by hand, after it failed.
+    way that its failure could take along (T-Q-08). is_ordered: by hand.
     """
 
     item: QueueItem
     index: int
     is_suspect: bool
     is_ordered: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Rest:
+    """A next hop that is left alone for a while. words: why. waiting: who came meanwhile and waits for the end of it."""
+
+    words: str
+    waiting: set[Recipient] = field(default_factory=set)
 
 
 class Agenda:
@@ -48,6 +56,9 @@ class Agenda:
         self._monotonic_s = monotonic_s
         self._adopting = threading.Lock()
         self._by_route: defaultdict[str, DueIndex] = defaultdict(DueIndex)
+        self._changing = threading.Lock()
+        self._ordered: set[Recipient] = set()
+        self._resting: dict[Recipient, Rest] = {}
 
     def adopt(self) -> bool:
         """Take over what is free, or some of it. Blocks for the disk. Returns whether there may be more."""
@@ -66,10 +77,13 @@ class Agenda:
                 gc.freeze()
         return adoption.is_more
 
-    def plan(self, queue_id: QueueId, index: int) -> None:
-        """Go by what the journal says now, when somebody has changed it: released, or due at once."""
+    def plan(self, queue_id: QueueId, index: int, *, is_ordered: bool = False) -> None:
+        """Go by what the journal says now, when somebody has changed it: released, or due at once. is_ordered: by hand."""
         state = self._spool.open_recipients(queue_id).get(index)
         if state is not None and state.waiting:
+            if is_ordered and not state.hold_reason:
+                with self._changing:
+                    self._ordered.add((queue_id, index))
             self._plan(queue_id, index, state, self._clock.now())
 
     def _plan(self, queue_id: QueueId, index: int, state: OpenRecipient, now: datetime) -> None:
@@ -82,6 +96,38 @@ class Agenda:
         """Let a recipient be due after so many seconds."""
         self._by_route[route].add(self._monotonic_s() + delay_s, queue_id, index)
 
+    def rest(self, queue_id: QueueId, index: int, route: str, delay_s: float, rest: Rest) -> None:
+        """Let it be due after so many seconds, or when the rest ends before."""
+        with self._changing:
+            self._resting[queue_id, index] = rest
+            rest.waiting.add((queue_id, index))
+        self.again(queue_id, index, route, delay_s)
+
+    def end(self, rest: Rest, route: str) -> None:
+        """Whoever waits for the end of it is due."""
+        with self._changing:
+            waiting = list(rest.waiting)
+        for queue_id, index in waiting:
+            self.again(queue_id, index, route, 0.0)
+
+    def resting(self, queue_id: QueueId, index: int, route: str) -> tuple[datetime, str] | None:
+        """Until when its next hop is left alone, and why; None when it is not waiting for that."""
+        rest = self._resting.get((queue_id, index))
+        due_s = self._by_route[route].due_s(queue_id, index)
+        if rest is None or due_s is None:
+            return None
+        return self._clock.now() + timedelta(seconds=due_s - self._monotonic_s()), rest.words
+
+    def _taken(self, recipient: Recipient) -> bool:
+        """It waits no more, whatever for. Returns whether it was ordered by hand."""
+        with self._changing:
+            rest = self._resting.pop(recipient, None)
+            if rest is not None:
+                rest.waiting.discard(recipient)
+            is_ordered = recipient in self._ordered
+            self._ordered.discard(recipient)
+        return is_ordered
+
     def take(self, routes: Collection[str], most: int | None = None) -> list[Due]:
         """What is due on these routes, the earliest first, so many at most of each; each is given out once, until it is planned
         again. Blocks.
@@ -90,6 +136,7 @@ class Agenda:
         items: dict[QueueId, tuple[QueueItem, dict[int, OpenRecipient]]] = {}
         for route in routes:
             for queue_id, index in self._by_route[route].take(self._monotonic_s(), most):
+                is_ordered = self._taken((queue_id, index))
                 try:
                     if queue_id not in items:
                         items[queue_id] = (self._spool.item(queue_id), self._spool.open_recipients(queue_id))
@@ -108,7 +155,7 @@ class Agenda:
                     continue
                 state = states.get(index)
                 if state is not None and not state.hold_reason:
-                    found.append(Due(item, index, state.begun > 0, state.failures > 0 and not state.next_at))
+                    found.append(Due(item, index, state.begun > 0, is_ordered))
         return found
 
 

@@ -20,6 +20,10 @@ class DueIndex:
             self._times[queue_id, index] = due_s
             heapq.heappush(self._heap, (due_s, queue_id, index))
 
+    def due_s(self, queue_id: QueueId, index: int) -> float | None:
+        """The reading of the monotonic clock at which it is due, None when it has been taken."""
+        return self._times.get((queue_id, index))
+
     def take(self, now_s: float, most: int | None = None) -> list[tuple[QueueId, int]]:
         """Remove and return what is due by now, the earliest first, so many at most."""
         due: list[tuple[QueueId, int]] = []

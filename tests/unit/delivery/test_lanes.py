@@ -27,6 +27,10 @@ class Scene:
         self.lanes.add(key, Waiting(None, queue_id, key, (0,), (priority, sender)))  # type: ignore[arg-type]
         return queue_id
 
+    def rest_s(self, key: str) -> float:
+        resting = self.lanes.rest(key)
+        return 0.0 if resting is None else resting[0]
+
     def serve(self, places: int, *, doubtful: bool = False) -> list[QueueId]:
         """What goes first when so many connections are there, each of which takes one message."""
         found = []
@@ -107,11 +111,11 @@ def test_t_q_15_a_next_hop_that_is_down_is_left_alone_ever_longer_and_begins_wit
             scene.mail("far")
         lane = scene.lanes.next(doubtful=failures > 0)
         assert lane is not None and lane.take() and scene.lanes.next(doubtful=failures > 0) is None
-        assert len(scene.lanes.down(lane)) == 49
+        assert len(scene.lanes.down(lane, "refused")) == 49
         scene.lanes.ended(lane)
-        rests.append(scene.lanes.rest_s("far"))
+        rests.append(scene.rest_s("far"))
         scene.clock.seconds += rests[-1]
-        assert scene.lanes.rest_s("far") == 0
+        assert scene.rest_s("far") == 0
     assert rests == [60, 120, 240, 480, 900, 900, 900, 900] and rests[0] == FIRST_REST_S and rests[-1] == LONGEST_REST_S
     for _ in range(50):
         scene.mail("far")
@@ -153,10 +157,10 @@ def test_an_order_by_hand_ends_the_rest() -> None:
     scene.mail("far")
     lane = scene.lanes.next(doubtful=False)
     assert lane is not None
-    scene.lanes.down(lane)
-    assert scene.lanes.rest_s("far") > 0
+    scene.lanes.down(lane, "refused")
+    assert scene.rest_s("far") > 0
     scene.lanes.forgive("far")
-    assert scene.lanes.rest_s("far") == 0
+    assert scene.rest_s("far") == 0
 
 
 STEPS = st.lists(
@@ -195,7 +199,7 @@ def test_nothing_is_lost_or_given_out_twice_and_no_lane_has_too_many_connections
                 case "broke":
                     scene.lanes.broke(lane)
                 case "down":
-                    for one in scene.lanes.down(lane):
+                    for one in scene.lanes.down(lane, "refused"):
                         out(one.id)
                 case "ended":
                     busy.remove(lane)
