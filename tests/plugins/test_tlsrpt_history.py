@@ -91,6 +91,26 @@ async def test_a_day_has_room_for_so_many_rows_and_counts_the_rest(monkeypatch: 
     assert await history.left_out(kv, DAY) == 8
 
 
+async def test_t_dos_16_long_policies_have_a_limit_of_octets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MOST_OCTETS_A_DAY", 100_000)
+    kv = MemoryKeyValue()
+    policy = TlsPolicy(PolicyType.STS, "example.net", tuple(f"{n}" + "x" * 255 for n in range(50)), ("m" * 255,) * 50)
+    many = [replace(REFUSED, policy=policy, receiving_ip=f"192.0.2.{number}") for number in range(10)]
+    assert await history.count(kv, attempt(*many), KEEP) == 7
+    assert 70_000 < sum(map(len, kv.values.values())) <= 100_000
+    assert await history.count(kv, attempt(*many[:3]), KEEP) == 0
+    assert await history.left_out(kv, DAY) == 7
+    assert await history.count(kv, attempt(many[0], at=NOON + timedelta(days=1)), KEEP) == 0
+
+
+async def test_a_day_of_the_release_before_goes_on_being_counted() -> None:
+    kv = MemoryKeyValue()
+    await kv.add_many({b"sessions/2026-11-27": (3, 1)})
+    assert await history.count(kv, attempt(GOOD), KEEP) == 0
+    assert (await kv.counters([b"sessions/2026-11-27"]))[b"sessions/2026-11-27"][:2] == (4, 1)
+    assert await history.left_out(kv, DAY) == 1
+
+
 async def test_the_first_connection_of_a_day_lets_old_days_be_forgotten() -> None:
     kv = MemoryKeyValue()
     for days in range(6):

@@ -1,7 +1,7 @@
 """What became of the connections to other domains' servers, counted by UTC day: the source of reports and of forecasts.
 
-Connections that are alike are one row with a counter. A day has a limit of rows, so that whoever has many hosts or addresses
-cannot fill the disk; what is beyond it is counted as one.
+Connections that are alike are one row with a counter. A day has a limit of rows and of octets, so that whoever has many hosts,
+addresses or long policies cannot fill the disk; what is beyond it is counted as one.
 """
 
 import json
@@ -13,6 +13,7 @@ from hashlib import sha256
 from mailward.api import KeyValue, PolicyType, RelayingAttempt, TlsLevel, TlsPolicy, TlsResult, TlsSession
 
 MOST_ROWS_A_DAY = 20_000
+MOST_OCTETS_A_DAY = 32 << 20
 MOST_DETAIL = 200
 """Characters of the words about a failure that are kept."""
 MOST_STRING = 255
@@ -45,18 +46,18 @@ async def count(kv: KeyValue, attempt: RelayingAttempt, keep: timedelta) -> int:
     left_out = 0
     for session in attempt.sessions:
         row = Row(attempt.at.astimezone(UTC).date(), attempt.relaying.domain, _bounded(session), 0, attempt.at)
-        key = _key(row)
+        key, value = _key(row), _written(row)
         size_key = _SIZES + _day(row.day)
         if key not in await kv.get_many([key]):
-            rows = (await kv.counters([size_key])).get(size_key, (0,))[0]
-            if rows >= MOST_ROWS_A_DAY:
+            rows, _, octets = (*(await kv.counters([size_key])).get(size_key, ()), 0, 0, 0)[:3]
+            if rows >= MOST_ROWS_A_DAY or octets + len(value) > MOST_OCTETS_A_DAY:
                 left_out += 1
                 await kv.add_many({size_key: (0, 1)})
                 continue
             if not rows:
                 await forget_before(kv, row.day - keep)
-            await kv.add_many({size_key: (1,)})
-        await kv.put_many({key: _written(row)})
+            await kv.add_many({size_key: (1, 0, len(value))})
+        await kv.put_many({key: value})
         await kv.add_many({key: (1,)})
     return left_out
 
