@@ -1,7 +1,8 @@
 """`kill -9` of the queue process while it relays, again and again: nothing is lost, and little is sent twice.
 
 A kill can double what is between our dot and our mark: one message a connection. There are two: the domain's, limited to one
-here, and that of the suspects (recipients whose last attempt never ended).
+here, and that of the suspects (recipients whose last attempt never ended). By LMTP each recipient has a reply of its own, and a
+kill may fall between two of them.
 """
 
 import os
@@ -21,7 +22,6 @@ from support.smtp_peer import Peer, peer
 KILLS = 5
 MESSAGES = 400
 CONNECTIONS = 2
-TO = "b@far.test"
 
 
 def slowly(may_begin: threading.Event) -> Callable[[Peer], bytes]:
@@ -36,26 +36,31 @@ def slowly(may_begin: threading.Event) -> Callable[[Peer], bytes]:
 
 
 @pytest.mark.timeout(300)
-def test_t_q_10_kill_9_of_the_queue_process_loses_nothing_and_doubles_one_message_a_connection() -> None:
+@pytest.mark.parametrize(("protocol", "to"), [("smtp", ["b@far.test"]), ("lmtp", ["b@far.test", "c@far.test"])])
+def test_t_q_10_kill_9_of_the_queue_process_loses_nothing_and_doubles_one_message_a_connection(
+    protocol: str, to: list[str]
+) -> None:
+    count = MESSAGES // len(to)
+    copies_in_all = count * len(to)
     chance = random.Random(20261127)
     all_sent = threading.Event()
-    with peer({"MESSAGE": slowly(all_sent)}) as far, server(policy=QUIET, start=False) as made:
-        relay_to(made, {"far.test": far.port}, "connections_per_domain: 1")
+    with peer({"MESSAGE": slowly(all_sent)}, is_lmtp=protocol == "lmtp") as far, server(policy=QUIET, start=False) as made:
+        relay_to(made, {"far.test": far.port}, "connections_per_domain: 1", protocol=protocol)
         made.start()
         log = ClientLog(made.folder / "clients.log")
         with made.smtp() as client:
-            for n in range(MESSAGES):
-                client.sendmail("a@sender.invalid", [TO], log.sending(f"token-{n}", 1, [TO]))
+            for n in range(count):
+                client.sendmail("a@sender.invalid", to, log.sending(f"token-{n}", 1, to))
                 log.acknowledged(f"token-{n}")
         all_sent.set()
         kills = 0
-        while kills < KILLS and len(far.taken) < MESSAGES - 50:
+        while kills < KILLS and len(far.taken) < copies_in_all - 50:
             seen = len(far.taken)
             far.wait_for(seen + chance.randrange(5, 40), limit_s=60)
             os.kill(made.worker_pids("queue")[-1], signal.SIGKILL)
             kills += 1
-        far.wait(lambda: len({token_of(taken.octets) for taken in far.taken}) == MESSAGES, limit_s=120)
+        far.wait(lambda: len({(token_of(t.octets), *t.forward_paths) for t in far.taken}) == copies_in_all, limit_s=120)
         time.sleep(2)  # a copy too many would come now
         assert kills >= KILLS // 2
-        copies = [Copy("relayed", TO, token_of(taken.octets) or "", taken.octets) for taken in far.taken]
-        assert judge(log, copies, marked=False).require(most_extra=CONNECTIONS * kills).acknowledged == MESSAGES
+        copies = [Copy("relayed", path, token_of(t.octets) or "", t.octets) for t in far.taken for path in t.forward_paths]
+        assert judge(log, copies, marked=False).require(most_extra=CONNECTIONS * kills * len(to)).acknowledged == copies_in_all
