@@ -3,10 +3,13 @@
 import pytest
 
 from mailward.testing.calling import CallHook
+from mailward.testing.conformance.badge import pytest_terminal_summary
 from mailward.testing.fakes import FakeClock, FakeZone
 from mailward.testing.logins import Login
 from mailward.testing.scanning import Scan
 from mailward.testing.world import FakeServices
+
+__all__ = ["call_hook", "clock", "fake_services", "fake_zone", "login", "pytest_terminal_summary", "scan"]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from mailward.api import RunBlocking, Services
+from mailward.api import Memory, RunBlocking, Services
 from mailward.testing.fakes import (
     FakeClock,
     FakeCredentials,
@@ -17,7 +17,7 @@ from mailward.testing.fakes import (
 
 
 class FakeServices:
-    """zone, clock, http, credentials and sent are shared by all plugins; kv, log and secrets are each plugin's own, by name."""
+    """zone, clock, http, credentials and sent are shared by all plugins; kv, log, memory and secrets are each's own, by name."""
 
     def __init__(self, zone: FakeZone | None = None, clock: FakeClock | None = None) -> None:
         self.zone = zone or FakeZone()
@@ -28,6 +28,7 @@ class FakeServices:
         self.run_blocking: RunBlocking = RunDirectly()
         self.kv: defaultdict[str, MemoryKeyValue] = defaultdict(MemoryKeyValue)
         self.log: defaultdict[str, MemoryLog] = defaultdict(MemoryLog)
+        self.memory: defaultdict[str, Memory] = defaultdict(Memory)
         self.secrets: defaultdict[str, MemorySecrets] = defaultdict(MemorySecrets)
 
     def of(self, plugin: str) -> Services:
@@ -42,4 +43,5 @@ class FakeServices:
             credentials=self.credentials,
             submit=self.sent,
             http=self.http,
+            memory=self.memory[plugin],
         )

@@ -27,6 +27,12 @@ class AntivirusSettings(Settings):
     idle_limit: timedelta = timedelta(seconds=10)
     reply_limit: timedelta = timedelta(seconds=25)
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for what would scan nothing."""
+        for name in ("max_octets", "max_parts", "connections"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: 1 or more was expected")
+
 
 @dataclass(frozen=True)
 class AntivirusFacts(Facts):

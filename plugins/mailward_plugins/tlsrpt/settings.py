@@ -52,5 +52,5 @@ class TlsrptFacts(Facts):
 
 
 def _is_plain(local_part: str) -> bool:
-    """A dot-atom that needs no quotes anywhere (RFC 5321 section 4.1.2)."""
-    return bool(local_part) and all(c.isascii() and (c.isalnum() or c in ".-_+=") for c in local_part)
+    """A dot-atom that needs no quotes anywhere (RFC 5321 section 4.1.2), and no longer than one may be (4.5.3.1.1)."""
+    return 0 < len(local_part) <= 64 and all(c.isascii() and (c.isalnum() or c in ".-_+=") for c in local_part)
