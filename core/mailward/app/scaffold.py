@@ -1,4 +1,4 @@
-"""A plugin to start from: a pip package with one hook and its test, or one drop-in file.
+"""A plugin to start from, with one hook and its test: a pip package, or one drop-in file.
 
 The texts are here and not in a folder of templates, so that an installed wheel has them and type checkers see this file.
 """
@@ -57,8 +57,15 @@ def inspect_message(message: MessageView, settings: ${prefix}Settings) -> Findin
 TEST = Template('''\
 """Tests of $name, without a server: `scan` is a fixture that Mailward brings."""
 
-import $name
+${path}import $name
 from mailward.testing import Scan
+from mailward.testing.conformance import Conformance
+
+
+class TestConformance(Conformance):
+    """What the server relies on. The last line of pytest says how much of it is kept; it is made for the README."""
+
+    plugin = $name
 
 
 def test_a_long_subject_is_noticed(scan: Scan) -> None:
@@ -75,6 +82,14 @@ def test_the_admin_sets_the_length(scan: Scan) -> None:
     assert "$symbol" in result.findings
 ''')
 
+BESIDE = """\
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+"""
+
 PYPROJECT = Template("""\
 [build-system]
 requires = ["hatchling"]
@@ -88,11 +103,17 @@ readme = "README.md"
 requires-python = ">=3.11"
 dependencies = ["mailward"]
 
+[project.optional-dependencies]
+test = ["mailward[testing]"]
+
 [project.entry-points."mailward.plugins"]
 $name = "$name"
 
 [tool.hatch.build.targets.wheel]
 only-include = ["$name.py"]
+
+[tool.pytest.ini_options]
+pythonpath = ["."]
 """)
 
 README = Template("""\
@@ -100,22 +121,24 @@ README = Template("""\
 
 A filter for Mailward.
 
+    pip install '.[test]'    # in an environment of its own, to work on it
+    pytest                   # needs no server; its last line is for this page
     pip install .            # beside the server
-    pytest                   # its tests need no server
 
 Installed is not enabled: name it in a policy.
 
     plugins:
       $name: {longer_than: 200}
 
-`mailward scan message.eml` shows what it finds.
+`mailward scan message.eml --plugin $name` shows what it finds.
 """)
 
 
 def render_template(name: str, target: Path, *, drop_in: bool) -> list[Path]:
     """Write a new plugin below `target` and return the files made.
 
-    name: "acme_dlp" or, for a package, "acme-dlp" as well. A package gets a folder of that name; a drop-in is one file.
+    name: "acme_dlp" or, for a package, "acme-dlp" as well. A package gets a folder of that name; a drop-in is one file, and its
+    test is in a folder beside it, where no server looks.
     Raises ScaffoldError for a name that cannot be one, and rather than overwrite anything.
     """
     module = name.replace("-", "_")
@@ -126,9 +149,11 @@ def render_template(name: str, target: Path, *, drop_in: bool) -> list[Path]:
         "distribution": module.replace("_", "-"),
         "prefix": "".join(word.capitalize() for word in re.split("_+", module) if word),
         "symbol": f"{module.upper()}_LONG_SUBJECT",
+        "path": "",
     }
     if drop_in:
-        texts = {target / f"{module}.py": MODULE}
+        words["path"] = BESIDE
+        texts = {target / f"{module}.py": MODULE, target / "tests" / f"test_{module}.py": TEST}
     else:
         folder = target / words["distribution"]
         texts = {

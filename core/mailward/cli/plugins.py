@@ -105,7 +105,7 @@ def new_command(
     target: Annotated[Path, typer.Option(help="The folder to write into.")] = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Write a new plugin to start from: a pip package with one hook and its test, or one file.
+    """Write a new plugin to start from, with one hook and its tests: a pip package, or one file.
 
     Examples:
 

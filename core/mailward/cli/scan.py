@@ -1,17 +1,24 @@
 """`mailward scan`: the whole chain on a file, without a server; nothing is stored or delivered."""
 
 import asyncio
+import contextlib
 import ipaddress
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mailward.app.alone import config_of_nothing, filters_alone
+from mailward.app.config import Config
 from mailward.app.scanning import ScanInput, Scanned, scan
 from mailward.cli.decisions import record_as_json, record_as_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
 from mailward.cli.output import USAGE, fail, show
 from mailward.cli.reading import message_file
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
+from mailward.model.errors import ConfigError
 from mailward.model.verdict import Verdict
 
 EXIT_CODES = {Verdict.REJECT: 1, Verdict.QUARANTINE: 2, Verdict.TEMPFAIL: 3}
@@ -23,10 +30,16 @@ def scan_command(
     helo: Annotated[str | None, typer.Option(help="The name given in EHLO.")] = None,
     mail_from: Annotated[str | None, typer.Option(help="The reverse-path; '<>' for the null one.")] = None,
     rcpt: Annotated[list[str] | None, typer.Option(help="A recipient; may be given several times.")] = None,
+    plugin: Annotated[
+        str | None, typer.Option(help="Run this plugin alone, whatever the policy says: a name, or a file to drop in.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run every enabled filter on a message and print who said what, and what the policy makes of it.
+
+    With --plugin only that filter is run and those it needs, with the settings that the policy gives them if it names them.
+    That works without a server and without a configuration, too.
 
     Exits 0 for accept and junk, 1 reject, 2 quarantine, 3 tempfail; of several recipients' verdicts the strongest counts.
 
@@ -35,11 +48,12 @@ def scan_command(
       mailward scan message.eml
 
       mailward scan message.eml --ip 203.0.113.7 --helo mail.example.net --mail-from a@example.net --rcpt bob@example.org
+
+      mailward scan message.eml --plugin acme_dlp
     """
     if ip is not None:
         _checked_ip(ip)
     octets = message_file(file)
-    settings = config_of(config)
     given = ScanInput(
         octets=octets,
         ip=ip or "127.0.0.1",
@@ -47,11 +61,29 @@ def scan_command(
         reverse_path=_reverse_path(mail_from),
         forward_paths=tuple(_forward_path(address) for address in rcpt or ()),
     )
-    result = asyncio.run(scan(settings, given))
+    if plugin is None:
+        result = asyncio.run(scan(config_of(config), given))
+    else:
+        with _config_if_any(config) as settings:
+            result = asyncio.run(scan(settings, given, filters_alone(settings, plugin)))
     flags = (("--ip", ip), ("--helo", helo), ("--mail-from", mail_from), ("--rcpt", rcpt))
     missing = [name for name, value in flags if value is None]
     show(lambda: _text(result, missing), record_as_json(result.record), as_json=as_json)
     raise typer.Exit(EXIT_CODES.get(result.strongest, 0))
+
+
+@contextlib.contextmanager
+def _config_if_any(given: Path | None) -> Iterator[Config]:
+    """The server's, or that of none where there is none."""
+    try:
+        config = config_of(given)
+    except ConfigError:
+        if given is not None:
+            raise
+        with tempfile.TemporaryDirectory() as folder:
+            yield config_of_nothing(Path(folder))
+    else:
+        yield config
 
 
 def _text(result: Scanned, missing: list[str]) -> str:

@@ -1,14 +1,11 @@
 """A policy of a few plugins, made for one test."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import ModuleType
 
-import yaml
-
-from mailward.pipeline.plugins import PluginHost, stages_of
-from mailward.policy import Direction, Policy, load_policy
+from mailward.app.alone import policy_of
+from mailward.pipeline.plugins import PluginHost
+from mailward.policy import Direction, Policy
 
 Named = ModuleType | str
 """A plugin: its module, or the name of an installed one."""
@@ -24,13 +21,7 @@ def made_policy(
     modules = {name_of(one): one for one in plugins if isinstance(one, ModuleType)}
     names = [name_of(one) for one in plugins]
     host = PluginHost(modules=modules)
-    declarations = host.enable(names)
-    stages = stages_of(direction, (host.load(name) for name in names))
-    text = yaml.safe_dump({"version": 1, **keys, "plugins": {name: dict(settings.get(name, {})) for name in names}})
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{direction}.yaml"
-        file.write_text(text, encoding="utf-8")
-        return load_policy(file, declarations, stages=stages), host
+    return policy_of(direction, names, host, settings, keys), host
 
 
 def name_of(plugin: Named) -> str:

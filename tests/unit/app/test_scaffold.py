@@ -1,18 +1,22 @@
 """What `plugins new` writes is a plugin that works, and it never overwrites anything."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from mailward.app.scaffold import ScaffoldError, render_template
+from mailward.pipeline.dropins import names_in
 from mailward.pipeline.plugins import PluginHost
 
 
-def test_a_drop_in_is_one_file_that_loads(tmp_path: Path) -> None:
-    (written,) = render_template("acme_dlp", tmp_path, drop_in=True)
-    assert written == tmp_path / "acme_dlp.py"
+def test_a_drop_in_is_one_file_that_loads_and_its_test_lies_where_no_server_looks(tmp_path: Path) -> None:
+    written, test = render_template("acme_dlp", tmp_path, drop_in=True)
+    assert written == tmp_path / "acme_dlp.py" and test == tmp_path / "tests/test_acme_dlp.py"
+    assert "acme_dlp" in names_in(tmp_path) and "test_acme_dlp" not in names_in(tmp_path)
     namespace: dict[str, object] = {"__name__": "acme_dlp"}
     exec(compile(written.read_text(), str(written), "exec"), namespace)
     host = PluginHost(modules={"acme_dlp": _module(written)})
@@ -54,3 +58,15 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     render_template("acme_dlp", tmp_path, drop_in=True)
     with pytest.raises(ScaffoldError, match="exists already"):
         render_template("acme_dlp", tmp_path, drop_in=True)
+
+
+@pytest.mark.parametrize("drop_in", [True, False])
+def test_what_is_written_passes_its_own_tests_with_the_conformance_kit(tmp_path: Path, drop_in: bool) -> None:
+    written = render_template("acme_dlp", tmp_path, drop_in=drop_in)
+    folder = tmp_path if drop_in else written[0].parent
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "tests"],
+        cwd=folder, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert "acme_dlp: Mailward API 1 conformance: 14 of 14 passed" in done.stdout, done.stdout + done.stderr
+    assert "17 passed" in done.stdout
