@@ -139,7 +139,8 @@ class FaultyDisk(Disk):
 
     def read(self, fd: int, offset: int, length: int) -> bytes:
         with self._lock:
-            self._step("read", self._open[fd][1])
+            if fd in self._open:  # else it is closed, and the call says so
+                self._step("read", self._open[fd][1])
             return super().read(fd, offset, length)
 
     def map(self, fd: int, offset: int = 0, length: int = 0) -> mmap.mmap:

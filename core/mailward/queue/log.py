@@ -6,7 +6,6 @@ It decides what a failed write means. The segment is abandoned: cut back to what
 
 import contextlib
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,10 +31,7 @@ _Marked = tuple[Entry, Mark, OpenRecipient]
 
 
 class SegmentLog:
-    """The segments of one process. `perform` and `close` run in one thread; `entries` may be read from any.
-
-    closing: hold it while reading from a segment's descriptor.
-    """
+    """The segments of one process. `perform` and `close` run in one thread; `entries` may be read from any."""
 
     def __init__(self, folder: Path, disk: Disk, owner: str, segment_octets: int) -> None:
         self._folder = folder
@@ -47,7 +43,6 @@ class SegmentLog:
         self._emptied: list[Segment] = []
         self._unwritten: set[tuple[QueueId, int]] = set()  # ends that no journal has, for when their message is found again
         self.entries: dict[QueueId, Entry] = {}
-        self.closing = threading.Lock()
 
     def perform(self, jobs: Sequence[Job]) -> None:
         """Do them all, and tell every waiter how it ended. Never raises."""
@@ -390,10 +385,9 @@ class SegmentLog:
         self._close(segment)
 
     def _close(self, segment: Segment) -> None:
-        with self.closing:
-            if segment.fd >= 0:
-                self._disk.close(segment.fd)
-                segment.fd = -1
+        fd, segment.fd = segment.fd, -1  # in this order: whoever reads meanwhile sees afterwards that the number was not ours
+        if fd >= 0:
+            self._disk.close(fd)
 
 
 def _forget(entry: Entry) -> None:

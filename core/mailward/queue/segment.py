@@ -41,7 +41,8 @@ def large_name(stem: str, queue_id: QueueId) -> str:
 @dataclass(slots=True, eq=False)
 class Segment:
     """A segment this process writes to or has messages in. size_octets: what is in it for certain; open_octets: of messages
-    that are not finished.
+    that are not finished. fd: -1 once it is closed; whoever reads takes no lock, but looks afterwards whether `fd` is still what
+    it read from, since the number of a closed file may be another's.
 
     sealed: nothing is committed to it any more. abandoned: writing failed, so its journal is not written either.
     worn: damaged or abandoned by somebody else, so its messages move to another one. claims: of all its open recipients.

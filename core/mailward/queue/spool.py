@@ -7,46 +7,32 @@ cannot finish it leaves on the disk by closing the segment; the queue process ta
 """
 
 import asyncio
+import errno
+import os
 import re
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-
-import structlog
 
 from mailward.disk import Disk
 from mailward.model.decision import utc_text
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId
-from mailward.queue.compaction import MOST_SEGMENTS
+from mailward.queue.adopter import Adopter, Adoption
 from mailward.queue.incoming import Incoming
 from mailward.queue.item import QueueItem
-from mailward.queue.jobs import Barrier, Commit, Compact, Job, Leave, Mark, Take
+from mailward.queue.jobs import Barrier, Commit, Job, Leave, Mark
 from mailward.queue.log import SegmentLog
 from mailward.queue.recipient import OpenRecipient
 from mailward.queue.record import HEADER_OCTETS, Header, Kind, unpack_header
-from mailward.queue.recover import Report, drop_leftovers, free_segments, keep_corrupt
-from mailward.queue.segment import LARGE_SUFFIX, Entry, Segment
+from mailward.queue.recover import Report, keep_corrupt
+from mailward.queue.segment import LARGE_SUFFIX, Entry
 from mailward.queue.writer import GroupWriter
 
 SEGMENT_OCTETS = 64 << 20
 IN_MEMORY_OCTETS = 256 << 10
-ADOPTED_AT_ONCE = 64
-"""Segments of one pass; and of full ones as many as there is octets in one."""
-MOVED_OCTETS = 8 << 20
-"""How much is moved to another segment with one sync."""
-PASSES_BETWEEN_TRIES = 600
-"""A segment that must be left as it is, is looked at again after so many passes, and so are files that are left over."""
-PASSES_BETWEEN_MOVES = 240
-PASSES_AFTER_FAILURE = 20
-"""After so many passes mail is moved out of segments that are not worth keeping."""
-
-log = structlog.get_logger("mailward.queue")
-
-
 Recipient = tuple[QueueId, int]
 """A recipient of a message, by its place in the item."""
 _Read = tuple[Header | None, bytes]
@@ -55,18 +41,6 @@ _Read = tuple[Header | None, bytes]
 
 class NotHere(StorageError):
     """The message is finished, or another process has it now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Adoption:
-    """What one pass over the folder found. items: messages that are ours now. reports: each thing is told once.
-
-    is_more: another pass would find more.
-    """
-
-    items: tuple[QueueId, ...]
-    reports: tuple[Report, ...]
-    is_more: bool
 
 
 class Spool:
@@ -96,12 +70,7 @@ class Spool:
         self._in_memory_octets = in_memory_octets
         self._log = SegmentLog(folder, disk, owner, segment_octets)
         self._writer: GroupWriter[Job] = GroupWriter(self._log.perform, f"spool-{owner}")
-        self._segment_octets = segment_octets
-        self._left: dict[str, int] = {}
-        self._to_move: list[QueueId] = []
-        self._passes_to_sweep = 0
-        self._passes_to_move = PASSES_BETWEEN_MOVES
-        self._move_failed = False
+        self._adopter = Adopter(folder, disk, segment_octets, self._log, self._perform)
 
     # Reception
 
@@ -172,8 +141,11 @@ class Spool:
             self._disk.close(fd)
 
     def _read_record(self, entry: Entry, length: int) -> bytes:
-        with self._log.closing:
-            return self._disk.read(entry.segment.fd, entry.offset, length)  # EBADF once it is closed
+        fd = entry.segment.fd
+        octets = self._disk.read(fd, entry.offset, length)
+        if entry.segment.fd != fd:  # closed meanwhile, so its number may have been another file's
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return octets
 
     # The journal
 
@@ -248,76 +220,8 @@ class Spool:
     # Recovery
 
     def adopt(self) -> Adoption:
-        """Take over what has no owner any more, or some of it. Blocks; one thread at a time.
-
-        What cannot be taken now stays, with a line in the log, and is tried again in a later pass.
-        """
-        items: list[QueueId] = []
-        reports: list[Report] = []
-        self._left = {name: passes - 1 for name, passes in self._left.items() if passes > 1}
-        seen = 0
-        try:
-            self._sweep()
-            for free in free_segments(self._folder, self._disk, {*self._left, *self._log.names()}):
-                reports += free.reports
-                if free.entries is None:
-                    self._left[free.segment.path.name] = PASSES_BETWEEN_TRIES
-                    if free.segment.fd >= 0:
-                        self._disk.close(free.segment.fd)
-                elif free.segment.abandoned:  # nothing can be noted of its mail before it has moved
-                    self._to_move += self._adopt(free.segment, free.entries)
-                else:
-                    items += self._adopt(free.segment, free.entries)
-                seen += max(1, ADOPTED_AT_ONCE * free.segment.size_octets // self._segment_octets)
-                if seen >= ADOPTED_AT_ONCE:
-                    break
-        except OSError as error:
-            log.error("spool folder not searched to its end", error=str(error))
-        self._move()
-        return Adoption((*items, *self._moved()), tuple(reports), is_more=seen >= ADOPTED_AT_ONCE)
-
-    def _sweep(self) -> None:
-        self._passes_to_sweep -= 1
-        if self._passes_to_sweep < 0:
-            drop_leftovers(self._folder, self._disk)
-            self._passes_to_sweep = PASSES_BETWEEN_TRIES
-
-    def _adopt(self, segment: Segment, entries: Sequence[Entry]) -> list[QueueId]:
-        job = Take(segment, entries)
-        try:
-            self._perform([job])
-        except StorageError as error:
-            log.warning("spool segment not adopted, left for later", segment=segment.path.name, error=str(error))
-            if segment.path.name not in self._log.names():
-                self._disk.close(segment.fd)
-        if segment.worn:
-            self._passes_to_move = 0
-        return job.taken
-
-    def _move(self) -> None:
-        """Empty the segments that are not worth keeping."""
-        self._passes_to_move -= 1
-        if self._passes_to_move > 0 and (self._move_failed or len(self._log.names()) <= MOST_SEGMENTS):
-            return
-        job = Compact(MOVED_OCTETS, is_more=True)
-        while job.is_more and not job.failed:
-            job = Compact(MOVED_OCTETS)
-            try:
-                self._perform([job])
-            except StorageError:
-                return
-        self._move_failed = job.failed
-        self._passes_to_move = PASSES_AFTER_FAILURE if job.failed else PASSES_BETWEEN_MOVES
-
-    def _moved(self) -> list[QueueId]:
-        """What was in segments that cannot be written, and is now in one that can."""
-        waiting, self._to_move = self._to_move, []
-        moved: list[QueueId] = []
-        for queue_id in waiting:
-            entry = self._log.entries.get(queue_id)
-            if entry is not None:
-                (self._to_move if entry.segment.abandoned else moved).append(queue_id)
-        return moved
+        """Take over what has no owner any more, or some of it. Blocks; one thread at a time."""
+        return self._adopter.adopt()
 
     def set_aside(self, queue_id: QueueId, reason: str) -> Report:
         """Copy a message that cannot be read to `corrupt/` and end the work on it (T-Q-13). Raises StorageError."""

@@ -9,8 +9,9 @@ import pytest
 from mailward.disk import Disk, Octets
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
+from mailward.queue.adopter import PASSES_AFTER_FAILURE, PASSES_BETWEEN_MOVES
 from mailward.queue.compaction import MOST_SEGMENTS
-from mailward.queue.spool import PASSES_AFTER_FAILURE, PASSES_BETWEEN_MOVES, Spool
+from mailward.queue.spool import Spool
 from support.faulty_disk import FaultyDisk
 from support.spooling import NOW, commit, flush
 

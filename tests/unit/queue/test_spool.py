@@ -1,9 +1,11 @@
 """Commit, journal and adoption on a real file system."""
 
 import asyncio
+import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,36 @@ async def test_t_q_13_damage_under_our_feet_is_found_when_read_and_set_aside(tmp
         assert kept.with_suffix(".msg").stat().st_size == item.size_octets
     flush(spool)
     assert not spool.ids()
+    await spool.close()
+
+
+class _ClosedBeforeRead(Disk):
+    """Just before the first read something happens."""
+
+    def __init__(self, happens: Callable[[int], None]) -> None:
+        self._happens = [happens]
+
+    def read(self, fd: int, offset: int, length: int) -> bytes:
+        if self._happens:
+            self._happens.pop()(fd)
+        return super().read(fd, offset, length)
+
+
+async def test_t_q_13_what_is_read_while_its_segment_is_closed_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"another file " * 1000)
+
+    def close_and_reuse(fd: int) -> None:
+        with (tmp_path / "other").open("rb") as other:
+            spool.leave(item.id)
+            flush(spool)
+            numbers.append(os.dup2(other.fileno(), fd))
+
+    numbers: list[int] = []
+    spool = spool_at(tmp_path, disk=_ClosedBeforeRead(close_and_reuse))
+    item = await commit(spool, b"x" * 2000)
+    with pytest.raises(NotHere):
+        spool.octets(item.id)
+    os.close(*numbers)
     await spool.close()
 
 
