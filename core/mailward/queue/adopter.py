@@ -14,8 +14,8 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.compaction import MOST_SEGMENTS
 from mailward.queue.jobs import Compact, Job, Take
-from mailward.queue.log import SegmentLog
 from mailward.queue.recover import FreeSegment, Report, drop_leftovers, free_segments
+from mailward.queue.segments import Segments
 
 ADOPTED_AT_ONCE = 64
 """Segments of one pass; and of full ones as many as there is octets in one."""
@@ -46,7 +46,7 @@ class Adopter:
     """For one spool, one thread at a time. perform: has the writer thread do jobs, and returns when they are done."""
 
     def __init__(
-        self, folder: Path, disk: Disk, segment_octets: int, ours: SegmentLog, perform: Callable[[Sequence[Job]], None]
+        self, folder: Path, disk: Disk, segment_octets: int, ours: Segments, perform: Callable[[Sequence[Job]], None]
     ) -> None:
         self._folder = folder
         self._disk = disk

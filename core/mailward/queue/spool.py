@@ -29,6 +29,7 @@ from mailward.queue.recipient import OpenRecipient
 from mailward.queue.record import HEADER_OCTETS, Header, Kind, unpack_header
 from mailward.queue.recover import Report, keep_corrupt
 from mailward.queue.segment import LARGE_SUFFIX, Entry
+from mailward.queue.segments import Segments
 from mailward.queue.writer import GroupWriter
 
 SEGMENT_OCTETS = 64 << 20
@@ -68,9 +69,10 @@ class Spool:
         self._folder = folder
         self._disk = disk
         self._in_memory_octets = in_memory_octets
-        self._log = SegmentLog(folder, disk, owner, segment_octets)
-        self._writer: GroupWriter[Job] = GroupWriter(self._log.perform, f"spool-{owner}")
-        self._adopter = Adopter(folder, disk, segment_octets, self._log, self._perform)
+        self._segments = Segments(folder, disk, owner)
+        writing = SegmentLog(folder, disk, self._segments, segment_octets)
+        self._writer: GroupWriter[Job] = GroupWriter(writing.perform, f"spool-{owner}")
+        self._adopter = Adopter(folder, disk, segment_octets, self._segments, self._perform)
 
     # Reception
 
@@ -102,15 +104,15 @@ class Spool:
 
     def open_recipients(self, queue_id: QueueId) -> dict[int, OpenRecipient]:
         """The states by index; {} when the message is finished or not here. A mark shows once it is written."""
-        entry = self._log.entries.get(queue_id)
+        entry = self._segments.entries.get(queue_id)
         return {} if entry is None else entry.open_recipients()
 
     def ids(self) -> Sequence[QueueId]:
         """Of all messages of this process that are not finished, sorted."""
-        return sorted(self._log.entries)
+        return sorted(self._segments.entries)
 
     def _entry(self, queue_id: QueueId) -> Entry:
-        entry = self._log.entries.get(queue_id)
+        entry = self._segments.entries.get(queue_id)
         if entry is None:
             raise NotHere(f"spool: {queue_id} is not here")
         return entry
@@ -122,7 +124,7 @@ class Spool:
             try:
                 return read(entry)
             except OSError as error:
-                if self._log.entries.get(queue_id) is entry:
+                if self._segments.entries.get(queue_id) is entry:
                     raise StorageError(f"spool: {queue_id}: {error}") from error
 
     def _meta(self, entry: Entry) -> _Read:
@@ -198,7 +200,7 @@ class Spool:
     async def close(self) -> None:
         """Write what waits and give up all segments; what is open stays for the queue process."""
         await asyncio.to_thread(self._writer.close)
-        self._log.close()
+        self._segments.close()
 
     def _mark(self, marks: Sequence[Mark]) -> None:
         self._writer.submit(marks, urgent=False)
