@@ -66,12 +66,16 @@ class Agenda:
             adoption = self._spool.adopt()
             for report in adoption.reports:
                 log.error("spool damaged", file=report.name, problem=report.text, kept=report.kept)
-            now = self._clock.now()
+            now, now_s = self._clock.now(), self._monotonic_s()
+            by_route: defaultdict[str, list[tuple[float, QueueId, int]]] = defaultdict(list)
             for queue_id in adoption.items:
                 for index, state in self._spool.open_recipients(queue_id).items():
                     if state.hold_reason:
                         log.error("held", id=queue_id, index=index, reason=state.hold_reason)
-                    self._plan(queue_id, index, state, now)
+                    else:
+                        by_route[state.route].append((now_s + _wait_s(state, now), queue_id, index))
+            for route, dues in by_route.items():
+                self._by_route[route].add(dues)
             if adoption.is_more:  # a long queue: of its millions of values none is garbage before its message is finished
                 gc.collect()
                 gc.freeze()
@@ -80,21 +84,15 @@ class Agenda:
     def plan(self, queue_id: QueueId, index: int, *, is_ordered: bool = False) -> None:
         """Go by what the journal says now, when somebody has changed it: released, or due at once. is_ordered: by hand."""
         state = self._spool.open_recipients(queue_id).get(index)
-        if state is not None and state.waiting:
-            if is_ordered and not state.hold_reason:
+        if state is not None and state.waiting and not state.hold_reason:
+            if is_ordered:
                 with self._changing:
                     self._ordered.add((queue_id, index))
-            self._plan(queue_id, index, state, self._clock.now())
-
-    def _plan(self, queue_id: QueueId, index: int, state: OpenRecipient, now: datetime) -> None:
-        if not state.hold_reason:
-            # One that never came to its end has no time of its own: the others must not wait for it, nor it for them.
-            at = datetime.fromisoformat(state.next_at) if state.next_at and not state.begun else None
-            self.again(queue_id, index, state.route, 0.0 if at is None else remaining_s(now, at))
+            self.again(queue_id, index, state.route, _wait_s(state, self._clock.now()))
 
     def again(self, queue_id: QueueId, index: int, route: str, delay_s: float) -> None:
         """Let a recipient be due after so many seconds."""
-        self._by_route[route].add(self._monotonic_s() + delay_s, queue_id, index)
+        self._by_route[route].add([(self._monotonic_s() + delay_s, queue_id, index)])
 
     def rest(self, queue_id: QueueId, index: int, route: str, delay_s: float, rest: Rest) -> None:
         """Let it be due after so many seconds, or when the rest ends before."""
@@ -157,6 +155,13 @@ class Agenda:
                 if state is not None and not state.hold_reason:
                     found.append(Due(item, index, state.begun > 0, is_ordered))
         return found
+
+
+def _wait_s(state: OpenRecipient, now: datetime) -> float:
+    """How long until the next attempt. One that never came to its end has no time of its own: the others must not wait for it,
+    nor it for them.
+    """
+    return 0.0 if state.begun or not state.next_at else remaining_s(now, datetime.fromisoformat(state.next_at))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import heapq
 import threading
+from collections.abc import Iterable
 
 from mailward.model.ids import QueueId
 
@@ -14,11 +15,13 @@ class DueIndex:
         self._heap: list[tuple[float, QueueId, int]] = []
         self._times: dict[tuple[QueueId, int], float] = {}
 
-    def add(self, due_s: float, queue_id: QueueId, index: int) -> None:
-        """Note that a recipient is due at this reading of the monotonic clock."""
+    def add(self, dues: Iterable[tuple[float, QueueId, int]]) -> None:
+        """Note of recipients at which reading of the monotonic clock they are due."""
         with self._lock:
-            self._times[queue_id, index] = due_s
-            heapq.heappush(self._heap, (due_s, queue_id, index))
+            for due in dues:
+                due_s, queue_id, index = due
+                self._times[queue_id, index] = due_s
+                heapq.heappush(self._heap, due)
 
     def due_s(self, queue_id: QueueId, index: int) -> float | None:
         """The reading of the monotonic clock at which it is due, None when it has been taken."""

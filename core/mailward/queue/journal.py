@@ -2,12 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterable, MutableSequence
+from collections.abc import Iterable
 from typing import Any
 
 from mailward.queue.jobs import Commit, Mark
 from mailward.queue.recipient import FINISHED, IDLE, MOVES, TAKEN_OVER, OpenRecipient, State
 from mailward.queue.record import Kind, pack_header
+from mailward.queue.segment import Entry
 
 
 def state_marks(job: Commit) -> Iterable[Mark]:
@@ -63,16 +64,15 @@ def encode(mark_octets: bytes, mark: Mark, recipient: OpenRecipient) -> tuple[by
     return pack_header(mark_octets, mark.kind, meta), meta
 
 
-def replay(states: MutableSequence[OpenRecipient], kind: Kind, raw: dict[str, Any]) -> None:
+def replay(entry: Entry, kind: Kind, raw: dict[str, Any]) -> None:
     """Bring the states of a message to what one record of the journal says, as `marked` did before it was written."""
-    index = raw["index"]
-    if not 0 <= index < len(states):
-        return
-    was = states[index]
-    if not was.is_open:
+    index, states = raw["index"], entry.states
+    was = states[index] if 0 <= index < len(states) else FINISHED
+    if was is FINISHED:
         return
     if kind is _DONE:
         states[index] = FINISHED
+        entry.open_count -= 1
         return
     state = _moved(was.state, kind)
     begun = int(raw["begun"])

@@ -91,6 +91,12 @@ def pack_header(mark: bytes, kind: Kind, meta: bytes, body_octets: int = 0, body
 
 def unpack_header(octets: bytes, mark: bytes, offset: int = 0) -> Header | None:
     """The header that begins at `offset`; None when there is none, or a damaged one. Raises NewerVersion."""
+    fields = _unpack(octets, mark, offset)
+    return None if fields is None else Header(*fields)
+
+
+def _unpack(octets: bytes, mark: bytes, offset: int) -> tuple[Kind, int, int, int, int] | None:
+    """The fields of a `Header`."""
     if len(octets) - offset < HEADER_OCTETS:
         return None
     found_mark, version, kind, _, meta_octets, body_octets, meta_crc, body_crc, check = _HEADER.unpack_from(octets, offset)
@@ -98,7 +104,7 @@ def unpack_header(octets: bytes, mark: bytes, offset: int = 0) -> Header | None:
         return None
     if version > RECORD_VERSION or kind not in _KINDS:
         raise NewerVersion(f"record version {version}, kind {kind}; this release reads up to version {RECORD_VERSION}")
-    return Header(_KINDS[kind], meta_octets, body_octets, meta_crc, body_crc)
+    return _KINDS[kind], meta_octets, body_octets, meta_crc, body_crc
 
 
 def scan(segment: bytes, mark: bytes) -> Iterator[Record | DamagedRange]:
@@ -138,11 +144,11 @@ def _next_record(segment: bytes, start: int, mark: bytes) -> int | None:
 
 
 def _read(segment: bytes, offset: int, mark: bytes) -> Record | _Bad:
-    header = unpack_header(segment, mark, offset)
-    if header is None:
+    fields = _unpack(segment, mark, offset)
+    if fields is None:
         torn = len(segment) - offset < HEADER_OCTETS or not any(memoryview(segment)[offset:])  # zeros: length written, octets not
         return _Bad.TORN if torn else _Bad.DAMAGED
-    kind, meta_octets, body_octets, meta_crc, body_crc = header
+    kind, meta_octets, body_octets, meta_crc, body_crc = fields
     meta_at = offset + HEADER_OCTETS
     body_at = meta_at + meta_octets
     end = body_at if kind is _LARGE else body_at + body_octets

@@ -71,12 +71,11 @@ def read_segment(octets: bytes, segment: Segment) -> Contents:
             else:
                 raw, _ = _decode(text)
                 if (known := entries.get(raw["id"])) is not None:
-                    replay(known.states, found.kind, raw)
+                    replay(known, found.kind, raw)
         except (ValueError, KeyError, TypeError):
             unreadable.append(found)
     for entry in entries.values():
         entry.states = [recipient.taken_over() for recipient in entry.states]
-        entry.open_count = sum([recipient.is_open for recipient in entry.states])
     return Contents(tuple(entry for entry in entries.values() if entry.open_count), tuple(damaged), tuple(unreadable), end)
 
 

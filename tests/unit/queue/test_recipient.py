@@ -1,6 +1,7 @@
 """The one table of a recipient's states: what a process marks, and what the next one reads of its journal, is the same."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -12,6 +13,7 @@ from mailward.queue.journal import encode, marked, replay
 from mailward.queue.recipient import FINISHED, IDLE, MOVES, TAKEN_OVER, OpenRecipient, State
 from mailward.queue.record import Kind, Record, scan
 from mailward.queue.schedule import HOLD_AFTER
+from mailward.queue.segment import Entry, Segment
 
 ID = QueueId("01k9w3c5v7q2x8aa")
 SEGMENT = bytes.fromhex("8f3a5c7711d2e94b")
@@ -28,6 +30,10 @@ events = st.one_of(
     st.builds(mark, st.sampled_from(JOURNAL), st.sampled_from(["no", "asked"]), if_idle=st.booleans()), st.just(PROCESS_ENDS)
 )
 DIES = [mark(Kind.BEGUN), PROCESS_ENDS]
+
+
+def entry() -> Entry:
+    return Entry(ID, Segment(Path("x.seg"), SEGMENT, -1), 0, 0, 0, False, [WAITING], 1)
 
 
 def left(recipient: OpenRecipient, happens: list[Mark | None]) -> tuple[OpenRecipient, bytes]:
@@ -47,11 +53,12 @@ def left(recipient: OpenRecipient, happens: list[Mark | None]) -> tuple[OpenReci
 @example(State.WAITING, [*DIES * HOLD_AFTER, mark(Kind.RELEASED), mark(Kind.BEGUN), mark(Kind.HELD), mark(Kind.FAILED)])
 def test_t_q_08_the_next_process_knows_what_the_one_before_knew(first: State, happens: list[Mark | None]) -> None:
     known, journal = left(OpenRecipient("relay", first), happens)
-    states = [WAITING]
+    read = entry()
     for record in scan(journal, SEGMENT):
         assert isinstance(record, Record)
-        replay(states, record.kind, json.loads(record.meta))
-    assert states[0].taken_over() == known.taken_over()
+        replay(read, record.kind, json.loads(record.meta))
+    assert read.states[0].taken_over() == known.taken_over()
+    assert read.open_count == known.is_open
 
 
 @given(st.lists(events, max_size=30), st.sampled_from(JOURNAL), st.booleans())
@@ -85,6 +92,6 @@ def test_every_state_is_reached_and_none_is_left_for_ever_but_the_end() -> None:
 
 @pytest.mark.parametrize("raw", [{"index": 7}, {"index": -1}])
 def test_a_record_of_a_recipient_that_is_not_there_changes_nothing(raw: dict[str, int]) -> None:
-    states = [WAITING]
-    replay(states, Kind.DONE, raw)
-    assert states == [WAITING]
+    read = entry()
+    replay(read, Kind.DONE, raw)
+    assert read.states == [WAITING] and read.open_count == 1

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailward.model.ids import QueueId
 from mailward.queue.index import DueIndex
 from mailward.queue.schedule import (
     LEAST_ATTEMPTS,
@@ -36,7 +37,7 @@ def test_t_q_07_a_clock_jump_never_makes_mail_wait_longer_than_the_longest_delay
 def test_due_index_gives_the_earliest_first_and_each_once() -> None:
     index = DueIndex()
     for due_s in (30.0, 10.0, 20.0, 99.0):
-        index.add(due_s, f"id{due_s:.0f}", 0)  # type: ignore[arg-type]
+        index.add([(due_s, QueueId(f"id{due_s:.0f}"), 0)])
     assert index.take(30.0) == [("id10", 0), ("id20", 0), ("id30", 0)]
     assert index.take(30.0) == []
 
