@@ -128,7 +128,7 @@ class Config:
 
     routes: domain, or "*" for all others -> None to discard, or where its mail goes. relay_domains: those whose mail is taken
     from anybody though their mailboxes are elsewhere. verify_recipients: one of VERIFYING, are they asked for there first?
-    smtp_processes: how many take mail.
+    smtp_processes: how many take mail. isolated_plugins: no setting; those that the server itself gave a process of their own.
     """
 
     path: Path
@@ -147,6 +147,7 @@ class Config:
     outbound: Outbound
     limits: Limits
     smtp_processes: int
+    isolated_plugins: frozenset[str] = frozenset()
 
     @property
     def directory_file(self) -> Path:

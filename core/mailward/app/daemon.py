@@ -5,6 +5,7 @@ does is `app.roles`; what it is made of is `app.build`. The supervisor itself ha
 """
 
 import contextlib
+import faulthandler
 import os
 import selectors
 import signal
@@ -30,6 +31,11 @@ STARTUP_S = 30.0
 DRAIN_S = 30.0
 """After SIGTERM, workers get this long to finish what they have begun."""
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+TRACE_SIGNAL = signal.SIGUSR1
+"""On it a worker writes where each of its threads is, even when its loop is blocked."""
+TRACE_S = 0.5
+"""So long the supervisor waits for that."""
+TRACE_OCTETS = 60_000
 RESTART_DELAYS_S = (0.1, 0.5, 2.0, 5.0, 10.0)
 
 log = structlog.get_logger("mailward.supervisor")
@@ -59,6 +65,7 @@ class Worker:
     role: RoleSpec
     pid: int
     alive_fd: int
+    trace_fd: int
     started_at: float
     last_beat_at: float
     heard: bool = False
@@ -74,10 +81,17 @@ class _Restart:
 class Supervisor:
     """Runs one process for each of `roles` until SIGTERM or SIGINT. `run` returns the exit code."""
 
-    def __init__(self, roles: Sequence[RoleSpec], *, check_reload: Callable[[], None]) -> None:
-        """check_reload: raises ConfigError when the configuration on disk cannot be used; then workers keep the old one."""
+    def __init__(
+        self, roles: Sequence[RoleSpec], *, check_reload: Callable[[], None], blocked: Callable[[str], str] = lambda _: ""
+    ) -> None:
+        """check_reload: raises ConfigError when the configuration on disk cannot be used; then workers keep the old one.
+
+        blocked: told where a worker is that is about to be killed for a blocked loop ("" when it did not say), as `faulthandler`
+        writes it; returns whose fault it is, for the log.
+        """
         self._roles = roles
         self._check_reload = check_reload
+        self._blocked = blocked
         self._workers: dict[int, Worker] = {}
         self._restarts: list[_Restart] = []
         self._crashes: dict[RoleSpec, int] = {}
@@ -113,22 +127,26 @@ class Supervisor:
 
     def _start(self, role: RoleSpec) -> None:
         alive_read, alive_write = os.pipe()
+        trace_read, trace_write = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         # A SIGHUP that comes before the worker can heed it waits for it (`reload_signal_heeded`), instead of ending it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         pid = os.fork()
         if pid == 0:
-            self._become_worker(role, alive_read, alive_write)
+            os.close(trace_read)
+            self._become_worker(role, alive_read, alive_write, trace_write)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         os.close(alive_write)
+        os.close(trace_write)
         os.set_blocking(alive_read, False)
+        os.set_blocking(trace_read, False)
         now = time.monotonic()
-        self._workers[pid] = Worker(role, pid, alive_read, now, now)
+        self._workers[pid] = Worker(role, pid, alive_read, trace_read, now, now)
         self._selector.register(alive_read, selectors.EVENT_READ)
         log.info("worker started", role=role.name, pid=pid)
 
-    def _become_worker(self, role: RoleSpec, alive_read: int, alive_write: int) -> None:
+    def _become_worker(self, role: RoleSpec, alive_read: int, alive_write: int, trace_write: int) -> None:
         """In the child; never returns."""
         code = 70
         try:
@@ -138,7 +156,10 @@ class Supervisor:
             self._selector.close()
             for worker in self._workers.values():
                 os.close(worker.alive_fd)
+                os.close(worker.trace_fd)
             os.close(alive_read)
+            os.set_blocking(trace_write, False)
+            faulthandler.register(TRACE_SIGNAL, file=trace_write, all_threads=True)
             os.close(self._parent_write)
             role.main(Lifeline(alive_write, self._parent_read))
             code = 0
@@ -196,6 +217,7 @@ class Supervisor:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(worker.alive_fd)
             os.close(worker.alive_fd)
+            os.close(worker.trace_fd)
             if self._stopping_since is not None:
                 continue
             now = time.monotonic()
@@ -225,11 +247,31 @@ class Supervisor:
             blocked = now - worker.last_beat_at > limit_s
             overdue = self._stopping_since is not None and now - self._stopping_since > DRAIN_S
             if (blocked or overdue) and not worker.killed:
+                by = self._blocked(_whereabouts(worker)) if blocked else ""
                 log.error(
-                    "worker killed", role=worker.role.name, pid=worker.pid, reason="blocked" if blocked else "did not drain"
+                    "worker killed",
+                    role=worker.role.name,
+                    pid=worker.pid,
+                    reason="blocked" if blocked else "did not drain",
+                    **({"by": by} if by else {}),
                 )
                 os.kill(worker.pid, signal.SIGKILL)
                 worker.killed = True
+
+
+def _whereabouts(worker: Worker) -> str:
+    """Where the threads of a worker are, as `faulthandler` writes it; "" when it does not say."""
+    os.kill(worker.pid, TRACE_SIGNAL)
+    said = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(worker.trace_fd, selectors.EVENT_READ)
+        until = time.monotonic() + TRACE_S
+        while len(said) < TRACE_OCTETS and selector.select(until - time.monotonic()):
+            if not (more := os.read(worker.trace_fd, 4096)):
+                break
+            said += more
+            until = min(until, time.monotonic() + TRACE_S / 5)
+    return said.decode("utf-8", "replace")
 
 
 def reload_signal_heeded() -> None:

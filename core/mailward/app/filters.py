@@ -3,8 +3,8 @@
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -50,7 +50,14 @@ def load_filters(config: Config) -> Filters:
     """
     _check_inbound(config)
     host = PluginHost(config.plugins)
-    return Filters({direction: _load(config, direction, host) for direction in DIRECTIONS}, host)
+    policies = {direction: _load(config, direction, host) for direction in DIRECTIONS}
+    return Filters({direction: _isolated(policy, config.isolated_plugins) for direction, policy in policies.items()}, host)
+
+
+def _isolated(policy: Policy, names: Collection[str]) -> Policy:
+    """The same policy that gives these plugins processes of their own."""
+    moved = {name: replace(policy.plugins[name], isolated=True) for name in names if name in policy.plugins}
+    return replace(policy, plugins={**policy.plugins, **moved}) if moved else policy
 
 
 def _check_inbound(config: Config) -> None:
@@ -173,7 +180,7 @@ def known_plugins(config: Config) -> tuple[tuple[Known, ...], tuple[Direction, .
             unread = f"not read before a policy names it; mailward plugins info {available.name} reads it"
             found.append(Known(available.name, modes, available.origin, available.problem or unread, None))
         else:
-            found.append(_known(host, available, modes, _isolated(policies, available.name)))
+            found.append(_known(host, available, modes, _isolating(policies, available.name)))
     return tuple(found), wrong
 
 
@@ -182,7 +189,7 @@ def known_plugin(config: Config, name: str) -> tuple[Known | None, tuple[Directi
     host = PluginHost(config.plugins)
     available = next((one for one in host.available() if one.name == name), None)
     policies, wrong = _sound_policies(config, host)
-    return None if available is None else _known(host, available, _modes(policies, name), _isolated(policies, name)), wrong
+    return None if available is None else _known(host, available, _modes(policies, name), _isolating(policies, name)), wrong
 
 
 def _sound_policies(config: Config, host: PluginHost) -> tuple[Mapping[Direction, Policy], tuple[Direction, ...]]:
@@ -198,7 +205,7 @@ def _modes(policies: Mapping[Direction, Policy], name: str) -> dict[Direction, s
     return {direction: policy.plugins[name].mode for direction, policy in policies.items() if name in policy.plugins}
 
 
-def _isolated(policies: Mapping[Direction, Policy], name: str) -> tuple[Direction, ...]:
+def _isolating(policies: Mapping[Direction, Policy], name: str) -> tuple[Direction, ...]:
     return tuple(direction for direction, policy in policies.items() if name in policy.plugins and policy.plugins[name].isolated)
 
 

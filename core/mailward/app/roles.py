@@ -9,12 +9,15 @@ import asyncio
 import os
 import resource
 import signal
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 import uvloop
 
+from mailward.app.blocking import blocker
 from mailward.app.build.access import AccessRole
 from mailward.app.build.auth import AuthRole
 from mailward.app.build.common import BoundListener
@@ -31,10 +34,13 @@ from mailward.app.sockets import listen
 from mailward.app.users import drop_privileges, service_user
 from mailward.model.errors import ConfigError
 from mailward.services.known import KnownSources
+from mailward.services.shared import SharedNames
 
 log = structlog.get_logger("mailward.worker")
 
 WorkerRole = AuthRole | SmtpRole | AccessRole | QueueRole
+BLAMES = 2
+"""A plugin that has blocked so many workers gets a process of its own, until the server is started again."""
 _PROTOCOLS_OF_A_WORKER = 3
 _OTHER_FILES = 250
 """Spool, store, databases, sockets between the processes."""
@@ -58,6 +64,8 @@ def serve(config_file: Path) -> int:
 def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]) -> Supervisor:
     """filters: made before all workers, which so share their memory."""
     running = config  # a worker that is started again starts with what the last reload brought
+    blamed: Counter[str] = Counter()
+    isolated = SharedNames()
 
     def check_reload() -> None:
         nonlocal running, filters
@@ -65,12 +73,23 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
         waiting = settings_waiting(config, wanted)
         if waiting:
             log.warning("changed settings wait for a restart", settings=", ".join(waiting))
-        now = reloaded(config, wanted)
+        now = replace(reloaded(config, wanted), isolated_plugins=isolated.get())
         filters, running = load_filters(now), now
+
+    def blocked(whereabouts: str) -> str:
+        name = blocker(filters.host, whereabouts)
+        if name is None:
+            return ""
+        blamed[name] += 1
+        if blamed[name] == BLAMES:
+            isolated.add(name)
+            log.error("plugin moved to a process of its own", plugin=name, mend="write isolation: process in its policy")
+            os.kill(os.getpid(), signal.SIGHUP)  # so that every worker has it there
+        return f"plugin {name}"
 
     def worker(name: str, make: Make, *protocols: str) -> RoleSpec:
         """protocols: of the listeners that are its own."""
-        return RoleSpec(name, lambda lifeline: _run(name, lifeline, running, filters, bound, protocols, make))
+        return RoleSpec(name, lambda lifeline: _run(name, lifeline, running, isolated, filters, bound, protocols, make))
 
     known = KnownSources()
     shared = SmtpShared(config, known)
@@ -86,7 +105,7 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
     ]
     for listener, _ in bound:
         log.info("listening", listener=listener.name, protocol=listener.protocol, at=str(listener))
-    return Supervisor(roles, check_reload=check_reload)
+    return Supervisor(roles, check_reload=check_reload, blocked=blocked)
 
 
 def _close_others(bound: Sequence[BoundListener], protocols: Collection[str]) -> None:
@@ -111,6 +130,7 @@ def _run(
     name: str,
     lifeline: Lifeline,
     config: Config,
+    isolated: SharedNames,
     filters: Filters,
     bound: Sequence[BoundListener],
     protocols: Collection[str],
@@ -119,10 +139,10 @@ def _run(
     give_back_what_is_free()
     _close_others(bound, protocols)
     own = [pair for pair in bound if pair[0].protocol in protocols]
-    uvloop.run(_main(name, lifeline, config.path, lambda: make(config, filters, own)))
+    uvloop.run(_main(name, lifeline, config.path, isolated, lambda: make(config, filters, own)))
 
 
-async def _main(name: str, lifeline: Lifeline, path: Path, make: Callable[[], WorkerRole]) -> None:
+async def _main(name: str, lifeline: Lifeline, path: Path, isolated: SharedNames, make: Callable[[], WorkerRole]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -132,7 +152,7 @@ async def _main(name: str, lifeline: Lifeline, path: Path, make: Callable[[], Wo
     beat = asyncio.create_task(_beat(lifeline.alive_fd))
     role = make()
     await role.start()
-    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(role, path))
+    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(role, path, isolated))
     reload_signal_heeded()
     log.info("worker ready", role=name)
     try:
@@ -147,9 +167,9 @@ def _supervisor_gone(loop: asyncio.AbstractEventLoop, fd: int, stop: asyncio.Eve
     stop.set()
 
 
-def _reload(role: WorkerRole, path: Path) -> None:
+def _reload(role: WorkerRole, path: Path, isolated: SharedNames) -> None:
     try:
-        role.reload(load_config(path))
+        role.reload(replace(load_config(path), isolated_plugins=isolated.get()))
     except ConfigError as error:
         log.error("reload refused, the old configuration stays", problem=str(error))
     else:

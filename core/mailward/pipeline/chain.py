@@ -349,6 +349,8 @@ class Chain:
                 worker.abandoned.add(task)
                 task.add_done_callback(worker.abandoned.discard)
                 task.cancel()
+        if not done and worker.process is not None:
+            await asyncio.wait({task})  # it tells the process and ends at once; the next call must know
         if not done:
             own = limit_s == one.timeout_s
             return _Answer(error=f"it took longer than its limit of {limit_s:g} s" if own else "the time of its stage ran out")

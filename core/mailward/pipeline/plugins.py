@@ -8,6 +8,7 @@ and failures belong to `chain.py`.
 import difflib
 import inspect
 import os
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -128,6 +129,14 @@ class PluginHost:
         if name not in self._loaded:
             self._loaded[name] = self._load(name)
         return self._loaded[name]
+
+    def homes(self) -> dict[str, str]:
+        """Loaded plugin -> the file of its module, or the folder of its package: where its code is."""
+        found = {}
+        for name, one in self._loaded.items():
+            file = one.source.file or getattr(sys.modules.get(one.source.module), "__file__", None) or ""
+            found[name] = str(Path(file).parent) if Path(file).name == "__init__.py" else file
+        return {name: home for name, home in found.items() if home}
 
     def enable(self, names: Iterable[str], *, optional: Collection[str] = ()) -> Mapping[str, Plugin]:
         """Load the plugins a policy names; name -> declaration. Raises PluginError for the first that cannot be loaded.

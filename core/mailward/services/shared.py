@@ -86,3 +86,20 @@ class OpenCounts:
 
     def forget_own(self) -> None:
         self._tables[self._seats.own].clear()
+
+
+class SharedNames:
+    """A few words, written by one process and read by all that were forked after it was made."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+
+    def get(self) -> frozenset[str]:
+        return frozenset(self._memory[:].rstrip(b"\0").decode("ascii").split())
+
+    def add(self, name: str) -> None:
+        """Raises ValueError when there is no room."""
+        text = " ".join(sorted(self.get() | {name})).encode("ascii")
+        if len(text) > len(self._memory):
+            raise ValueError(f"no room for {name}")
+        self._memory[: len(text)] = text

@@ -269,6 +269,27 @@ def test_a_call_that_heeds_its_cancellation_costs_nobody_the_process(tmp_path: P
     assert "text='2'" in second
 
 
+def test_a_call_is_not_given_to_a_process_that_may_have_to_be_killed(tmp_path: Path) -> None:
+    text = (
+        "calls = []\n@hookimpl\nasync def inspect_mail(envelope):\n    if envelope.reverse_path.is_null:\n        time.sleep(60)\n"
+        "    return Finding(None, 'fine')\n"
+    )
+
+    async def one_after_another(chain: Chain) -> list[str]:
+        (one,) = chain.enforced("inspect_mail")
+        ordinary = {"evidence": chain.evidence(()), **ordinary_arguments("inspect_mail")}
+        said = []
+        for sender in ("", "a@example.net"):
+            arguments = {**ordinary, "envelope": make_envelope(sender)}
+            called = await chain.ask(one, "inspect_mail", arguments, lambda answer: answer, time.monotonic() + 60)
+            said.append(called.call.error or str(called.value))
+        return said
+
+    first, second = with_chain(tmp_path, text, "inspect_mail", one_after_another, timeout="500ms")
+    assert "longer than its limit" in first
+    assert "fine" in second
+
+
 def test_calls_under_way_fail_when_the_process_ends(tmp_path: Path) -> None:
     text = (
         "import os\n@hookimpl\nasync def inspect_mail(envelope):\n    if envelope.reverse_path.is_null:\n        os._exit(9)\n"

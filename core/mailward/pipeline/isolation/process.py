@@ -66,10 +66,13 @@ class IsolatedPlugin:
     @property
     def is_ready(self) -> bool:
         """Its process can be called at once."""
-        return self._connection is not None and not self._connection.ended
+        connection = self._connection
+        return connection is not None and not connection.ended and connection.settled.is_set()
 
     async def ready(self) -> None:
         """Return when its process can be called. Raises Crashed."""
+        if self._connection is not None and not self._connection.ended:
+            await self._connection.settled.wait()
         if not self.is_ready:
             if self._starting is None or self._starting.done():
                 self._starting = asyncio.get_running_loop().create_task(self._start())
@@ -137,12 +140,17 @@ class _Connection(asyncio.Protocol):
         self._last = 0
         self._frames = 0
         self._why = ""
+        self._cancelled: set[int] = set()
+        self.settled = asyncio.Event()
+        """Not while it is open whether a call that was cancelled ends, or the process with it."""
+        self.settled.set()
         self.ended = False
 
     def end(self, why: str = "") -> None:
         """Kill the process. why: for those who wait for it, "" when it was not its fault."""
         self._why = self._why or why
         self.ended = True
+        self.settled.set()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
@@ -173,6 +181,8 @@ class _Connection(asyncio.Protocol):
             return await call.future
         except asyncio.CancelledError:
             if number in self._calls and not self.ended:
+                self._cancelled.add(number)
+                self.settled.clear()
                 self._send(["cancel", number])
                 loop.call_later(GRACE_S, self._kill_unless_over, number)
             raise
@@ -199,6 +209,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = True
+        self.settled.set()
         task = asyncio.get_running_loop().create_task(self._buried())
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
@@ -237,7 +248,7 @@ class _Connection(asyncio.Protocol):
                 raise BadFrame("a frame that nobody waits for")
 
     def _answered(self, number: int, value: object, given: Frame) -> None:
-        call = self._calls.pop(number)
+        call = self._over(number)
         if call.future.done():
             return
         unpacking = Unpacking(self._own_facts, given.blobs, command=call.command)
@@ -246,8 +257,14 @@ class _Connection(asyncio.Protocol):
         except BadValue as error:
             call.future.set_exception(HookFailed(clean(f"it returned no value of the API: {error}", 300)))
 
+    def _over(self, number: int) -> "_Call":
+        self._cancelled.discard(number)
+        if not self._cancelled:
+            self.settled.set()
+        return self._calls.pop(number)
+
     def _failed(self, number: int, kind: str, text: str) -> None:
-        call = self._calls.pop(number)
+        call = self._over(number)
         if not call.future.done():
             failure = CommandFailed(text) if kind == "command" else HookFailed(text, is_final=kind == "final")
             call.future.set_exception(failure)
