@@ -110,12 +110,11 @@ class Attempts:
         while others let us wait. others_work: do other connections to this next hop work? Then it is not down when one more
         cannot be made: no attempt has failed, and put_back is called with what goes on over one of these.
         """
+        if not self._room.is_needed(waiting.octets):
+            return await self._make(waiting, hop, patience, others_work, put_back)
         async with contextlib.AsyncExitStack() as room:
             with patience():
                 await room.enter_async_context(self._room.of(waiting.octets))
-            if self._ending:
-                self.interrupted(waiting)
-                return None
             return await self._make(waiting, hop, patience, others_work, put_back)
 
     async def _make(
@@ -126,6 +125,9 @@ class Attempts:
         others_work: Callable[[], bool],
         put_back: Callable[[Waiting], None],
     ) -> Attempt | None:
+        if self._ending:
+            self.interrupted(waiting)
+            return None
         try:
             begun = await self._beginning.ask(waiting)
         except Exception:

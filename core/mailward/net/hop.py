@@ -1,6 +1,7 @@
 """One connection to a next hop: octets go between wire and machine, each reply has its time (RFC 5321 section 4.5.3.2)."""
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,8 +88,8 @@ class SmtpHop:
     def wants_seven_bits(self, mail: OutgoingMail) -> bool:
         return wants_seven_bits(mail, self.machine.extensions)
 
-    async def converse(self) -> list[Event]:
-        """Write what the machine wants and read until it tells something."""
+    async def converse(self, until: float = math.inf) -> list[Event]:
+        """Write what the machine wants and read until it tells something. until: time of the loop at which that must end."""
         loop = asyncio.get_running_loop()
         machine, wire = self.machine, self._wire
         since, replies = loop.time(), machine.replies
@@ -102,12 +103,10 @@ class SmtpHop:
                 elif wire.ended:
                     return machine.lost()
                 elif octets := machine.data_to_send():
-                    async with asyncio.timeout(self._timeouts.block_s):
-                        await wire.write(octets)
+                    await wire.write(octets, min(until, loop.time() + self._timeouts.block_s))
                     since = loop.time()
                 else:
-                    async with asyncio.timeout_at(since + self._timeouts.of(machine.awaits)):
-                        await wire.readable()
+                    await wire.readable(min(until, since + self._timeouts.of(machine.awaits)))
         except TimeoutError:
             return machine.lost(Fault.TIMED_OUT)
 
@@ -120,12 +119,10 @@ class SmtpHop:
 
     async def _ended(self, events: list[Event]) -> tuple[Outcome, ...]:
         """Go on until the transaction that these events are of has ended."""
+        until = asyncio.get_running_loop().time() + self._timeouts.transaction_s
         try:
-            async with asyncio.timeout(self._timeouts.transaction_s):
-                while not events:
-                    events = await self.converse()
-        except TimeoutError:
-            events = self.machine.lost(Fault.TIMED_OUT)
+            while not events:
+                events = await self.converse(until)
         finally:
             if self.machine.state is not State.READY:
                 self.abort()

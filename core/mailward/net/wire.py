@@ -1,7 +1,6 @@
 """The client's end of a connection as asyncio gives it: octets that came wait in an inbox, writing waits for room."""
 
 import asyncio
-from collections.abc import Callable
 from typing import cast
 
 _INBOX_OCTETS = 65_536
@@ -58,15 +57,17 @@ class Wire(asyncio.Protocol):
             self.transport.resume_reading()
         return octets
 
-    async def write(self, octets: bytes) -> None:
-        """Returns when there is room for more, or the connection ended."""
+    async def write(self, octets: bytes, until: float) -> None:
+        """Returns when there is room for more, or the connection ended. until: time of the loop. Raises TimeoutError."""
         if self.transport is not None and not self.ended:
             self.transport.write(octets)
-        await self._until(lambda: not self._is_full)
+        while self._is_full and not self.ended:
+            await self._something(until)
 
-    async def readable(self) -> None:
-        """Returns when octets wait or the connection ended."""
-        await self._until(lambda: bool(self._inbox))
+    async def readable(self, until: float) -> None:
+        """Returns when octets wait or the connection ended. until: time of the loop. Raises TimeoutError."""
+        while not self._inbox and not self.ended:
+            await self._something(until)
 
     def abort(self) -> None:
         """End it now."""
@@ -74,14 +75,23 @@ class Wire(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
-    async def _until(self, reached: Callable[[], bool]) -> None:
-        while not reached() and not self.ended:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+    async def _something(self, until: float) -> None:
+        """Wait until something happens here. Not asyncio.timeout: of the time that a reply costs, it took a large part."""
+        loop = asyncio.get_running_loop()
+        if until <= loop.time():  # however quickly octets that end nothing follow each other
+            raise TimeoutError
+        waiter = self._waiter = loop.create_future()
+        timer = loop.call_at(until, self._give_up, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _give_up(self, waiter: "asyncio.Future[None]") -> None:
+        if not waiter.done():
+            waiter.set_exception(TimeoutError())

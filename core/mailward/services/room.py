@@ -26,10 +26,14 @@ class Room:
         self._wait_s = wait_s
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def is_needed(self, octets: int) -> bool:
+        """False for what is small."""
+        return octets > self._small_octets
+
     @contextlib.asynccontextmanager
     async def of(self, octets: int) -> AsyncIterator[None]:
         """Enter once there is room for so many. Raises NoRoomError."""
-        needed = min(octets, self._all) if octets > self._small_octets else 0
+        needed = min(octets, self._all) if self.is_needed(octets) else 0
         if needed:
             await self._wait(needed)
         try:
