@@ -201,7 +201,8 @@ class Chain:
 
         Raises HooksUnavailable when one fails, unless `tolerant` or its `on_error` is accept.
         """
-        calls = await asyncio.gather(*(self.ask(one, hook, arguments, read, deadline) for one in self.enforced(hook)))
+        asked = [self.ask(one, hook, arguments, read, deadline) for one in self.enforced(hook)]
+        calls = await asyncio.gather(*asked) if len(asked) > 1 else [await one for one in asked]
         if not tolerant:
             for called in calls:
                 self.heed(called)

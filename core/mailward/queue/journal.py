@@ -10,6 +10,8 @@ from mailward.queue.recipient import FINISHED, IDLE, MOVES, TAKEN_OVER, OpenReci
 from mailward.queue.record import Kind, pack_header
 from mailward.queue.segment import Entry
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 
 def state_marks(job: Commit) -> Iterable[Mark]:
     """The journal that a message takes along when it moves."""
@@ -60,7 +62,7 @@ def encode(mark_octets: bytes, mark: Mark, recipient: OpenRecipient) -> tuple[by
             raw.update(failures=recipient.failures, next_at=recipient.next_at, text=recipient.text)
         elif mark.kind != Kind.BEGUN:
             raw.update(next_at=recipient.next_at, held=recipient.held)
-    meta = json.dumps(raw, separators=(",", ":")).encode("ascii")
+    meta = _ENCODER.encode(raw).encode("ascii")
     return pack_header(mark_octets, mark.kind, meta), meta
 
 

@@ -8,7 +8,7 @@ outcome is one of these events, and each recipient of a transaction has exactly 
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mailward.formats.xtext import encode_xtext
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
@@ -319,7 +319,7 @@ class SmtpClient:
         offered = self.extensions
         times = offered.deliver_by_s is not None
         for path in paths:
-            transaction.outcomes[path] = replace(_outcome(path, answer), reports_there=offered.dsn, times_there=times)
+            transaction.outcomes[path] = Outcome(path, _result(answer), answer, reports_there=offered.dsn, times_there=times)
 
     def _go_on(self, transaction: _Transaction) -> None:
         """Send what may be sent now: everything with PIPELINING, else one command when no reply is due.
@@ -425,6 +425,9 @@ class SmtpClient:
 
 
 def _outcome(path: ForwardPath, answer: Reply) -> Outcome:
+    return Outcome(path, _result(answer), answer)
+
+
+def _result(answer: Reply) -> Result:
     """By the first digit alone (RFC 5321 section 4.2.1)."""
-    result = (Result.ACCEPTED if answer.code < 300 else Result.TEMPORARY) if answer.code < 500 else Result.PERMANENT
-    return Outcome(path, result, answer)
+    return (Result.ACCEPTED if answer.code < 300 else Result.TEMPORARY) if answer.code < 500 else Result.PERMANENT

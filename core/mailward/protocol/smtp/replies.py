@@ -11,6 +11,7 @@ from mailward.model.reply import Reply
 from mailward.protocol.framing import LineReader
 
 _LINE = re.compile(r"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_PRINTABLE = bytes(octet if 0x20 <= octet <= 0x7E else ord("?") for octet in range(256))
 _ENHANCED = re.compile(r"([245])\.[0-9]{1,3}\.[0-9]{1,3}(?= |\Z)")
 
 
@@ -60,7 +61,7 @@ class ReplyReader:
 
 
 def _printable(octets: bytes) -> str:
-    return "".join(c if " " <= c <= "~" else "?" for c in octets.decode("latin-1"))
+    return octets.translate(_PRINTABLE).decode("ascii")
 
 
 def _reply(code: int, texts: list[str]) -> Reply:
