@@ -1,6 +1,6 @@
 """What is written down about a message at the moment it is answered for: trace fields, edits, and a route per recipient."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,7 +10,6 @@ from mailward.formats.parameters import strip_comments
 from mailward.formats.trace import received_field
 from mailward.intake.mending import mended, own_message_id
 from mailward.intake.ports import Judgement
-from mailward.intake.refusing import LOOP, CoreRefusal
 from mailward.intake.relaying import Destination, End
 from mailward.intake.scheduling import deliver_by, hold_until
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
@@ -22,6 +21,7 @@ from mailward.model.verdict import Verdict
 from mailward.queue.item import QueuedRecipient, QueueItem
 
 DELIVERED_TO = "Delivered-To"
+"""By which address an alias has forwarded a message (RFC 9228)."""
 """Names the alias that forwarded a message, for whoever gets it, and for us if it comes back (RFC 9228)."""
 MOST_TOLD = 20
 """Ends of one alias that the decision record names."""
@@ -162,7 +162,7 @@ def _queued(
         account=end.account or "",
         folder="Junk" if verdict is Verdict.JUNK and end.account else decision.folder or "INBOX",
         flags=decision.flags,
-        edits=(*edits, AddHeader(DELIVERED_TO, end.alias)) if end.is_forward else edits,
+        edits=(*edits, AddHeader(DELIVERED_TO, destination.facts.address)) if end.is_forward else edits,
         reason=reason,
         destination=end.route,
         parameters=_passed_on(parameters, destination, end),
@@ -203,15 +203,6 @@ def _each_once(queued: Iterable[tuple[End, QueuedRecipient]]) -> tuple[QueuedRec
 def _place(recipient: QueuedRecipient) -> tuple[str, str, str]:
     whose = recipient.account or recipient.forward_path.lower()
     return recipient.route, whose, recipient.folder
-
-
-def forward_refusal(message: MessageView, destinations: Sequence[Destination]) -> CoreRefusal | None:
-    """Was the message forwarded by one of these aliases before? Then it goes in circles between servers (T-RELAY-15)."""
-    passed = {field.value.decode("utf-8", "replace").strip().lower() for field in message.all(DELIVERED_TO)}
-    if not passed:
-        return None
-    aliases = {end.alias.lower() for one in destinations for end in one.ends if end.is_forward}
-    return LOOP if aliases & passed else None
 
 
 def reason_text(decision: RecipientDecision) -> str:

@@ -15,7 +15,7 @@ from mailward.api.services import Clock, RunBlocking
 from mailward.auth.exchange import Authenticator
 from mailward.formats.lines import LineFacts
 from mailward.formats.message import MessageView
-from mailward.intake.accepting import Mail, forward_refusal, queue_item
+from mailward.intake.accepting import DELIVERED_TO, Mail, queue_item
 from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.binary import is_in_lines, write_in_lines
@@ -357,7 +357,8 @@ class Reception:
         """The reply, and the item to commit before it may be sent; None when the message is not taken."""
         at = self._desk.clock.now()
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
-        refusal = transaction.refusal or self._core_refusal(message) or forward_refusal(message, mail.destinations)
+        passed = [field.value.decode("utf-8", "replace").strip() for field in message.all(DELIVERED_TO)]
+        refusal = transaction.refusal or self._core_refusal(message) or self._desk.guard.circle(mail.destinations, passed)
         if refusal is not None:
             refused = with_id(refusal.reply, mail.id, self._texts)
             addresses = [destination.facts.address for destination in mail.destinations]

@@ -11,14 +11,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mailward.directory.aliases import Alias, Way
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.srs import Srs, is_rewritten
 from mailward.intake.ports import Directory
-from mailward.intake.refusing import CoreRefusal
+from mailward.intake.refusing import LOOP, CoreRefusal
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.replies import MEMBERS_ONLY, RELAY_DENIED, REPORTS_ONLY, UNKNOWN_RECIPIENT
 from mailward.policy.ruling import RecipientFacts
+
+MOST_PASSED = 50
+"""Fields about earlier passes that are looked at; the latest stand first."""
 
 UNKNOWN_MAILBOX = CoreRefusal("unknown mailbox", UNKNOWN_RECIPIENT)
 NO_RELAY = CoreRefusal("relay guard", RELAY_DENIED)
@@ -30,7 +35,7 @@ NO_MEMBER = CoreRefusal("list", MEMBERS_ONLY)
 class End:
     """Where one copy goes. path: its forward-path. route: as `QueuedRecipient.route`. account: None without a mailbox behind it.
 
-    alias: the address of the one that led there, or what a catch-all was asked for; "" for none. is_list: it, or one behind it,
+    alias: the name of the one that led there, "@example.org" for a catch-all; "" for none. is_list: it, or one behind it,
     has an owner, who hears what fails. reverse_path: what the copy has instead of the message's, None for that. The null
     reverse-path stays, since reports answer no reports.
     """
@@ -85,6 +90,30 @@ class RelayGuard:
         facts = RecipientFacts.of(forward_path, is_local=False)
         return Destination(forward_path, facts, (End(facts.address, self._route(address.domain)),))
 
+    def circle(self, destinations: Sequence[Destination], delivered_to: Sequence[str]) -> CoreRefusal | None:
+        """Did an alias that forwards the message now do that before? Then it goes in circles between servers (T-RELAY-15).
+
+        delivered_to: what we, or others, wrote of that. Another +tag is no other alias, nor another address of a catch-all.
+        """
+        forwarding = {end.alias.lower() for one in destinations for end in one.ends if end.is_forward}
+        passed = (name for text in delivered_to[:MOST_PASSED] for name in self._aliases(text)) if forwarding else ()
+        return LOOP if any(name.lower() in forwarding for name in passed) else None
+
+    def _aliases(self, text: str) -> Sequence[str]:
+        """The name of the alias that an address is, beside itself."""
+        try:
+            address = parse_mailbox(text)
+        except AddressSyntaxError:
+            return ()
+        names = [text]
+
+        def first_alone(alias: Alias, _: Address) -> bool:
+            names.append(alias.name)
+            return False
+
+        self._directory.expand(address, first_alone)
+        return names
+
     def _here(self, forward_path: ForwardPath, reverse_path: ReversePath) -> Destination | CoreRefusal:
         asked = forward_path.address
         if is_rewritten(asked):
@@ -124,8 +153,7 @@ class RelayGuard:
     def _ends(self, ways: Sequence[Way], asked: Address, reverse_path: ReversePath, domain: str = "") -> tuple[End, ...]:
         """domain: that rewritten addresses are in. There may be a thousand of them, which is why what they share is made once."""
         rewritten = None if all(way.account is not None for way in ways) else self._rewritten(reverse_path, domain)
-        first = next((way.through[0].address for way in ways if way.through), asked)
-        alias = str(first if first.local_part else asked)  # so that another +tag is no other alias
+        alias = next((way.through[0].name for way in ways if way.through), str(asked))
         ends = []
         for way in ways:
             is_here = way.account is not None
