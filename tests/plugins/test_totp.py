@@ -216,6 +216,14 @@ def test_t_2fa_02_the_wait_grows_to_an_hour_and_survives_a_restart(tmp_path: Pat
     again.close()
 
 
+def test_t_q_07_a_wait_that_began_while_the_clock_was_ten_years_ahead_is_over_when_it_is_set_right() -> None:
+    enrolment, now, ahead_s = Enrolment(secret=SECRET), 1_000_000 * 30.0, 3653 * 86400.0
+    for _ in range(10):
+        enrolment, _ = judge(enrolment, "999999", now + ahead_s)
+    assert enrolment.blocked_until > now + ahead_s
+    assert judge(enrolment, pyotp.TOTP(SECRET).at(int(now)), now)[1] == "accepted"
+
+
 @pytest.mark.parametrize(
     ("drift_s", "answer"), [(-90, "refused"), (-30, "accepted"), (0, "accepted"), (30, "accepted"), (90, "refused")]
 )

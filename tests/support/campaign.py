@@ -8,7 +8,8 @@ import random
 import smtplib
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from mailward.disk import Disk
 from mailward.quarantine import Quarantine
@@ -111,9 +112,10 @@ def until_all_arrived(target: Server, far: Peer, log: ClientLog, limit_s: float)
 
 
 @contextlib.contextmanager
-def campaign() -> Iterator[tuple[Server, Peer, ClientLog]]:
-    """A server with two accounts, another one that it relays to, and the oracle's log."""
+def campaign(environment: Mapping[str, str] = MappingProxyType({})) -> Iterator[tuple[Server, Peer, ClientLog]]:
+    """A server with two accounts, another one that it relays to, and the oracle's log. environment: of the server."""
     with peer() as far, server(policy=POLICY, start=False) as target:
+        target.environment.update(environment)
         (target.folder / "plugins/judged.py").write_text(JUDGED)
         relay_to(target, {"far.test": far.port, "sender.invalid": far.port}, "connections_per_domain: 1")
         target.start()

@@ -57,7 +57,7 @@ def free_offset() -> int:
 class Server:
     """One installation in `folder`, with the account demo@DOMAIN. Stop it before removing the folder.
 
-    command: which `mailward` it is, of this environment unless given.
+    command: which `mailward` it is, of this environment unless given. environment: of it and of all commands, beside ours.
     """
 
     folder: Path
@@ -67,6 +67,7 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
     accounts: list[str] = field(default_factory=list)
     passwords: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def demo(self) -> str:
@@ -88,7 +89,7 @@ class Server:
 
     def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """One `mailward` command against this installation."""
-        environment = {**os.environ, "MAILWARD_CONFIG": str(self.config), "COLUMNS": "200"}
+        environment = {**os.environ, **self.environment, "MAILWARD_CONFIG": str(self.config), "COLUMNS": "200"}
         done = subprocess.run(
             [self.command, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=120, check=False
         )
@@ -126,6 +127,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
+                env={**os.environ, **self.environment},
                 start_new_session=True,
             )
         self.wait_ready()

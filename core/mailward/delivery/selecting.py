@@ -73,13 +73,13 @@ class Selecting:
         self, selection: Selection, ids: Sequence[QueueId], after_id: str, after_index: int
     ) -> Iterator[tuple[QueueItem, dict[int, OpenRecipient]]]:
         now = self._clock.now()
-        latest = utc_text(now - timedelta(seconds=selection.older_than_s))
+        latest = utc_text(now - timedelta(seconds=selection.older_than_s)) if selection.older_than_s else ""
         for queue_id in ids:
             try:
                 item = self._spool.item(queue_id)
             except StorageError:  # finished meanwhile, or damaged: then the next attempt reports it and sets it aside
                 continue
-            if item.received_at > latest or not is_from(item, selection.reverse_path):
+            if (latest and item.received_at > latest) or not is_from(item, selection.reverse_path):
                 continue
             first = after_index + 1 if queue_id == after_id else 0
             states = {

@@ -215,7 +215,7 @@ class EmbeddedAccount:
             return
         if changes.mailboxes:
             self._hints.publish(self.id)
-        if now_s - tidied_at >= _TIDY_EVERY_S:
+        if not 0 <= now_s - tidied_at < _TIDY_EVERY_S:  # in the future, where the clock was wrong
             self._tidy(now_s)
 
     def _tidy(self, now_s: int) -> None:

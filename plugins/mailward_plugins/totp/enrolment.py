@@ -63,7 +63,7 @@ class Enrolment:
 
 def judge(enrolment: Enrolment, code: str, now: float) -> tuple[Enrolment, FactorAnswer]:
     """What a code means, and what is to be kept afterwards. now: seconds since 1970."""
-    if now < enrolment.blocked_until:
+    if 0 < enrolment.blocked_until - now <= LONGEST_BLOCK_S:  # more only where the clock was wrong when it began
         return enrolment, "refused"
     step = step_of(enrolment.secret, code, now)
     if step is not None and step <= enrolment.last_step:

@@ -232,6 +232,21 @@ def test_an_expunged_message_can_be_read_for_a_day_and_its_copies_for_ever(tmp_p
     assert store.read(copied) == message(2)
 
 
+def test_t_q_07_a_clock_that_was_ten_years_ahead_once_keeps_nobody_from_tidying(tmp_path: Path) -> None:
+    now = [1_800_000_000.0 + 3653 * 86400]
+    store = EmbeddedStore(tmp_path, Disk(), NoHints(), now_s=lambda: now[0]).open(ALICE)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, message(1))])  # and tidies
+    now[0] = 1_800_000_000.0
+    store.apply([append(inbox, message(2))])
+    (_, gone) = store.view(inbox).messages
+    store.apply([Expunge(inbox, (Uid(2),))])
+    now[0] += 2 * GRACE_S
+    store.apply([Subscribe("INBOX", True)])
+    with pytest.raises(StorageError):
+        store.read(gone)
+
+
 class FailingDisk(Disk):
     """The medium refuses to sync while `fails` is set."""
 
