@@ -100,6 +100,22 @@ def test_a_hop_without_dsn_is_told_of_as_the_last_that_can_be_heard(target: Serv
     assert not [line for line in plain_hop.lines if re.search(r"NOTIFY|RET=|ENVID", line)]
 
 
+def test_of_an_alias_with_several_ends_the_sender_hears_that_it_was_expanded(target: Server, plain_hop: Peer) -> None:
+    """RFC 3464 section 2.3.3: not terminal; nobody learns who is behind it, but for those whom it does not reach."""
+    target.run("alias", "add", "all@example.test", "eve@example.test", "bob@far.test", "nobody@far.test")
+    submit(target, "expanded", ("all@example.test",), ("ENVID=QQ+2B1",), "NOTIFY=SUCCESS,FAILURE")
+    target.until(lambda: len(_reports(target, "expanded")) == 2)
+    told, failed = sorted((fields(message) for message in _reports(target, "expanded")), key=lambda text: "failed" in text)
+    assert (
+        "Final-Recipient: rfc822; all@example.test\nAction: expanded\nStatus: 2.0.0\n" in told
+        and "Original-Envelope-Id: QQ+1" in told
+    )
+    assert not re.search("eve|bob|nobody", told)
+    assert "Final-Recipient: rfc822; nobody@far.test\nAction: failed\n" in failed and "bob" not in failed
+    shown = target.run("explain", target.run("explain", "--to", "all@example.test").stdout.split()[0]).stdout
+    assert "an alias: passed on to those whom it stands for" in shown
+
+
 @pytest.mark.parametrize(("ret", "whole"), [("RET=FULL", True), ("RET=HDRS", False)])
 def test_ret_says_how_much_of_a_failed_message_comes_back(target: Server, ret: str, whole: bool) -> None:
     subject = f"failed-{ret[4:]}"

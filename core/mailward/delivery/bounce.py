@@ -31,11 +31,21 @@ MAX_TOLD = 100
 MAX_RETURNED_OCTETS = 10 << 20
 """Of a message that goes back whole because its sender wants that (RET=FULL)."""
 
-_HEADLINES = {"failed": "Not delivered", "delayed": "Delayed", "delivered": "Delivered", "relayed": "Passed on"}
+_HEADLINES: dict[Action, str] = {
+    "failed": "Not delivered",
+    "delayed": "Delayed",
+    "delivered": "Delivered",
+    "relayed": "Passed on",
+    "expanded": "Passed on",
+}
 _INTRODUCTIONS = {
     "failed": ("It could not be delivered to these recipients, and will not be tried again:",),
     "delayed": ("It could not be delivered yet to these recipients:",),
     "delivered": ("You asked to be told: it is in the mailboxes of these recipients:",),
+    "expanded": (
+        "You asked to be told: it was passed on to everybody whom these addresses stand for, and you will hear",
+        "of those whom it cannot reach:",
+    ),
     "on its way": ("You asked to be told: it was passed on to the mail servers of these recipients:",),
     "relayed": (
         "You asked to be told: it was passed on to the mail servers of these recipients,",
@@ -242,7 +252,7 @@ def _text(item: QueueItem, subject: str, action: Action, told: _Told, hostname: 
     lines = [f"This is the mail server {hostname}. It {verb} {mail}", f"since {received}.", "", *_INTRODUCTIONS[kind]]
     for path, fate in told[:MAX_TOLD]:
         lines += ["", f"  {one_line(path)}"]
-        if action != "delivered":
+        if action not in ("delivered", "expanded"):
             lines.append(f"    {_said(fate)}")
         if action == "failed":
             lines.append(f"    {_advice(fate.status)}")

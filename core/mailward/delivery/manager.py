@@ -42,7 +42,9 @@ MOST_WAITING = 10_000
 """Above so many recipients waiting in memory, further mail is left on the disk: to the queue process, or to its next pass."""
 DISCARD = "discard"
 """The route on which there is nothing to deliver, and so nothing to wait for."""
-ROUTES = ("mailbox", "quarantine", DISCARD)
+EXPANDED = "expanded"
+"""The route on which there is nothing but the sender to be told that an alias led to several ends (RFC 3464 section 2.3.3)."""
+ROUTES = ("mailbox", "quarantine", DISCARD, EXPANDED)
 """What is served here."""
 
 log = structlog.get_logger("mailward.delivery")
@@ -344,12 +346,13 @@ class DeliveryManager:
 
     def _tell(self, served: Sequence[_Served]) -> None:
         """Report deliveries to senders who asked for that. A crash before the marks repeats the report, not the delivery."""
-        told: dict[QueueId, tuple[QueueItem, dict[int, Fate]]] = {}
+        told: dict[tuple[QueueId, Action], tuple[QueueItem, dict[int, Fate]]] = {}
         for task, outcome in served:
             if _is_told(task.recipient):
-                told.setdefault(task.item.id, (task.item, {}))[1][task.index] = delivered(outcome)
-        for item, fates in told.values():
-            self._report(item, "delivered", fates)
+                action: Action = "expanded" if task.recipient.route == EXPANDED else "delivered"
+                told.setdefault((task.item.id, action), (task.item, {}))[1][task.index] = delivered(outcome)
+        for (_, action), (item, fates) in told.items():
+            self._report(item, action, fates)
 
     def _report(self, item: QueueItem, action: Action, fates: dict[int, Fate]) -> None:
         if self._reports is not None and self._loop is not None:
@@ -391,4 +394,4 @@ def _ids(tasks: Sequence[_Task]) -> list[QueueId]:
 
 def _is_told(recipient: QueuedRecipient) -> bool:
     """Does the sender want to hear of the delivery?"""
-    return recipient.route == "mailbox" and recipient.parameters.wants("SUCCESS")
+    return recipient.route in ("mailbox", EXPANDED) and recipient.parameters.wants("SUCCESS")

@@ -64,6 +64,8 @@ class Mda:
             return self._to_mailboxes(AccountId(copies[0].recipient.account), copies)
         if route == "quarantine":
             return tuple(self._to_quarantine(copy) for copy in copies)
+        if route == "expanded":
+            return ("an alias: passed on to those whom it stands for",) * len(copies)
         raise LocalError(f"{copies[0].delivery_key}: no route is called '{route}'")
 
     def _to_mailboxes(self, account: AccountId, copies: Sequence[Copy]) -> tuple[str, ...]:

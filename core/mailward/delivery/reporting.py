@@ -21,9 +21,15 @@ from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from mailward.services.rates import Rates
 
-_NEWS: dict[Action, Notify] = {"failed": "FAILURE", "delayed": "DELAY", "delivered": "SUCCESS", "relayed": "SUCCESS"}
+_NEWS: dict[Action, Notify] = {
+    "failed": "FAILURE",
+    "delayed": "DELAY",
+    "delivered": "SUCCESS",
+    "relayed": "SUCCESS",
+    "expanded": "SUCCESS",
+}
 """The word of NOTIFY that asks for it."""
-REPORTED_ROUTES = ("mailbox", "relay")
+REPORTED_ROUTES = ("mailbox", "relay", "expanded")
 """What our own policy keeps back gets no report (T-RELAY-13)."""
 
 LOST_TOLD_AN_HOUR = 3

@@ -30,13 +30,13 @@ _REPLY = re.compile(r"[245][0-9]{2}(?:[ -]|\Z)")
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _SPECIAL = re.compile(r"[^!-~]|[\\+=]")
 
-Action = Literal["failed", "delayed", "delivered", "relayed"]
+Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 """What is told (RFC 3464 section 2.3.3)."""
 
 
 EIGHT_BIT = b"Content-Transfer-Encoding: 8bit\r\n"
 
-_CLASS = {"failed": 5, "delayed": 4, "delivered": 2, "relayed": 2}
+_CLASS = {"failed": 5, "delayed": 4, "delivered": 2, "relayed": 2, "expanded": 2}
 """First digit of a status (RFC 3463 section 2)."""
 
 

@@ -55,7 +55,12 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
             record = replace(record, message_id=own_message_id(mail.id, hostname))  # others will call it so
         own_edits += mended(mail.message, mail.id, mail.at, hostname)
     said, by = mail.envelope.rcpt_parameters, mail.envelope.parameters.deliver_by
-    rows = zip(mail.destinations, said, judgement.recipients, judgement.recipient_edits, strict=True)
+    rows = [
+        row
+        for row in zip(mail.destinations, said, judgement.recipients, judgement.recipient_edits, strict=True)
+        # With LMTP and PRDR others of the same message were refused, each by its own reply.
+        if Verdict(row[2].verdict) not in (Verdict.REJECT, Verdict.TEMPFAIL)
+    ]
     return QueueItem(
         id=mail.id,
         received_at=utc_text(mail.at),
@@ -66,9 +71,12 @@ def queue_item(mail: Mail, judgement: Judgement, hostname: str) -> QueueItem:
         recipients=_each_once(
             (end, _queued(destination, end, parameters, decision, edits))
             for destination, parameters, decision, edits in rows
-            # With LMTP and PRDR others of the same message were refused, each by its own reply.
-            if Verdict(decision.verdict) not in (Verdict.REJECT, Verdict.TEMPFAIL)
             for end in destination.ends
+        )
+        + tuple(
+            _expansion(destination, parameters)
+            for destination, parameters, decision, _ in rows
+            if _is_expansion_told(destination, parameters, decision)
         ),
         decision=_with_wishes(record, mail),
         smtputf8=utf8,
@@ -165,25 +173,46 @@ def _queued(
         edits=(*edits, AddHeader(DELIVERED_TO, destination.facts.address)) if end.is_forward else edits,
         reason=reason,
         destination=end.route,
-        parameters=_passed_on(parameters, destination, end),
+        parameters=_passed_on(parameters, destination, end, decision),
         reverse_path=end.reverse_path,
         asked=destination.facts.address if end.is_expanded else "",
     )
 
 
-def _passed_on(parameters: RcptParameters, destination: Destination, end: End) -> RcptParameters:
+def _passed_on(parameters: RcptParameters, destination: Destination, end: End, decision: RecipientDecision) -> RcptParameters:
     """What was said for the forward-path, for one of its ends (RFC 3461 section 5.2.7).
 
-    A list has received it, so that its members' reports are its owner's; of several ends one alone tells of success.
+    A list has received it, so that its members' reports are its owner's; of several ends one at most tells of success.
     """
     if not end.is_expanded:
         return parameters
-    address = destination.facts.address
-    original = parameters.original_recipient or (f"rfc822;{address}" if address.isascii() else "")
+    original = _original(parameters, destination)
     if end.is_list:
         return RcptParameters(original_recipient=original)
-    notify = parameters.notify if end is destination.ends[0] else tuple(one for one in parameters.notify if one != "SUCCESS")
+    tells = end is destination.ends[0] and not _is_expansion_told(destination, parameters, decision)
+    notify = parameters.notify if tells else tuple(one for one in parameters.notify if one != "SUCCESS")
     return RcptParameters(notify or (("NEVER",) if parameters.notify else ()), original)
+
+
+def _original(parameters: RcptParameters, destination: Destination) -> str:
+    address = destination.facts.address
+    return parameters.original_recipient or (f"rfc822;{address}" if address.isascii() else "")
+
+
+def _is_expansion_told(destination: Destination, parameters: RcptParameters, decision: RecipientDecision) -> bool:
+    """Does its sender hear that an alias led to several ends (RFC 3464 section 2.3.3)? Not of spam, which is not forwarded."""
+    first, *others = destination.ends
+    is_alias = first.is_expanded and not first.is_list and bool(others)
+    return is_alias and parameters.wants("SUCCESS") and Verdict(decision.verdict) is Verdict.ACCEPT
+
+
+def _expansion(destination: Destination, parameters: RcptParameters) -> QueuedRecipient:
+    return QueuedRecipient(
+        destination.facts.address,
+        "expanded",
+        destination="discard",
+        parameters=RcptParameters(("SUCCESS",), _original(parameters, destination)),
+    )
 
 
 def _each_once(queued: Iterable[tuple[End, QueuedRecipient]]) -> tuple[QueuedRecipient, ...]:

@@ -20,8 +20,8 @@ from mailward.queue.record import NewerVersion
 ITEM_VERSION = 7
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
 (RFC 3461) and of TLS (RFC 8689); 5 when it is to go (RFC 4865, 2852,
-6710); 6 a reverse-path of a recipient's own; 7 the address that was asked for, and
-"server" for the origin "report". Items of 1 to 6 are read."""
+6710); 6 a reverse-path of a recipient's own; 7 the address that was asked for, the
+route "expanded", and "server" for the origin "report". Items of 1 to 6 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 
@@ -30,7 +30,8 @@ _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 class QueuedRecipient:
     """What is to be done for one forward-path.
 
-    route: "mailbox" (account's mailbox `folder`), "relay" (to another server), "quarantine" or "discard" (keeps nothing).
+    route: "mailbox" (account's mailbox `folder`), "relay" (to another server), "quarantine", "discard" (keeps nothing), or
+    "expanded": an alias that led to others of the recipients, of which the sender is to hear.
     edits: this recipient's own, applied after the item's common ones. reason: for the quarantine, in plain words.
     destination: the route that the forward-path has without the verdict; a release from the quarantine takes it.
     parameters: what RCPT said of reports. reverse_path: what its copy has instead of the item's; None for that.

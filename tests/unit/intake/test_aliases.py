@@ -8,6 +8,7 @@ from mailward.directory import Alias, Directory
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import Address
 from mailward.model.edits import AddHeader
+from mailward.model.envelope import RcptParameters
 from mailward.model.session import Role
 from mailward.queue.item import QueuedRecipient, QueueItem
 from support.smtp_reception import SRS, Post, Talk, post
@@ -122,13 +123,26 @@ async def test_t_relay_15_what_another_alias_or_server_has_forwarded_is_no_circl
     assert (await desk.talk.send(octets, "sales@example.org")).startswith("554 5.4.6")
 
 
-async def test_rfc_3461_5_2_7_of_several_ends_one_tells_of_success(desk: Desk) -> None:
+async def test_rfc_3464_2_3_3_of_several_ends_the_alias_tells_that_it_was_expanded(desk: Desk) -> None:
     desk.alias("sales@example.org", ALICE, BOB)
     rcpt = "RCPT TO:<sales@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@example.net"
     await desk.talk.say("EHLO c", "MAIL FROM:<a@example.net>", rcpt, "DATA", MESSAGE + b".\r\n")
-    _, (alice, bob) = desk.taken()
-    assert (alice.parameters.notify, bob.parameters.notify) == (("SUCCESS", "FAILURE"), ("FAILURE",))
+    _, (alice, bob, sales) = desk.taken()
+    assert (alice.parameters.notify, bob.parameters.notify) == (("FAILURE",), ("FAILURE",))
     assert alice.parameters.original_recipient == bob.parameters.original_recipient == "rfc822;first@example.net"
+    told = RcptParameters(("SUCCESS",), "rfc822;first@example.net")
+    assert (sales.forward_path, sales.route, sales.parameters) == ("sales@example.org", "expanded", told)
+
+
+@pytest.mark.parametrize(("ends", "notify"), [((ALICE,), "SUCCESS"), ((ALICE, BOB), "FAILURE"), ((ALICE, BOB), "NEVER")])
+async def test_nothing_is_told_of_an_alias_with_one_end_or_where_nobody_asked(
+    desk: Desk, ends: tuple[str, ...], notify: str
+) -> None:
+    desk.alias("sales@example.org", *ends)
+    rcpt = f"RCPT TO:<sales@example.org> NOTIFY={notify}"
+    await desk.talk.say("EHLO c", "MAIL FROM:<a@example.net>", rcpt, "DATA", MESSAGE + b".\r\n")
+    _, recipients = desk.taken()
+    assert [(one.route, one.parameters.notify) for one in recipients] == [("mailbox", (notify,))] * len(ends)
 
 
 async def test_rfc_5321_3_9_2_a_list_has_its_owner_as_reverse_path_and_its_own_reports(desk: Desk) -> None:
