@@ -36,11 +36,12 @@ def edit_message(message: MessageView) -> AddHeader:
 
 
 class Load:
-    """Clients that send until told to stop."""
+    """Clients that send until told to stop. far_share: of messages that go to another server too."""
 
-    def __init__(self, target: Server, log: ClientLog) -> None:
+    def __init__(self, target: Server, log: ClientLog, far_share: float = 0.3) -> None:
         self._target = target
         self._log = log
+        self._far_share = far_share
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -55,7 +56,7 @@ class Load:
 
     def _send(self, client: smtplib.SMTP) -> None:
         token = f"token-{random.getrandbits(64):016x}"
-        recipients = (*MAILBOXES, HELD, FAR) if random.random() < 0.3 else (*MAILBOXES, HELD)
+        recipients = (*MAILBOXES, HELD, FAR) if random.random() < self._far_share else (*MAILBOXES, HELD)
         octets = self._log.sending(token, random.choice((1, 20, 6000)), recipients)
         client.sendmail("sender@sender.invalid", recipients, octets)
         self._log.acknowledged(token)

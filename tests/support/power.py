@@ -168,6 +168,8 @@ class Medium:
     def play(self, entry: Entry) -> None:
         """The next change."""
         match entry.kind:
+            case "R" | "U" if entry.path not in self._live:
+                pass  # a socket: nobody wants one back
             case "C":
                 self._files[entry.file] = made = _File(bytearray())
                 self._name(entry.path, made)
