@@ -122,8 +122,6 @@ class OpenRecipient(NamedTuple):
 
     def taken_over(self) -> "OpenRecipient":
         """Another process has it now, and an attempt that was under way has died with the one before."""
-        if self.state is _WAITING and not self.begun and not self.held:  # as nearly all of a long queue
-            return self
         state = TAKEN_OVER.get(self.state, self.state)
         if state is _WAITING and (self.held or self.begun >= HOLD_AFTER):
             state = _HELD

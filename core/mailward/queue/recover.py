@@ -75,7 +75,9 @@ def read_segment(octets: bytes, segment: Segment) -> Contents:
         except (ValueError, KeyError, TypeError):
             unreadable.append(found)
     for entry in entries.values():
-        entry.states = [recipient.taken_over() for recipient in entry.states]
+        for index, recipient in enumerate(entry.states):
+            if recipient.begun or recipient.held:
+                entry.states[index] = recipient.taken_over()
     return Contents(tuple(entry for entry in entries.values() if entry.open_count), tuple(damaged), tuple(unreadable), end)
 
 
