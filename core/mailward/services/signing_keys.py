@@ -4,6 +4,7 @@
     secrets/dkim/<domain>/next/<selector>.pem    waits until its DNS record is published
     secrets/dkim/<domain>/old/<selector>.pem     signed before; its record stays for mail on its way
     secrets/dkim/<domain>/old/since              when the last of these was replaced, ISO 8601
+    secrets/dkim/<domain>/old/retired            selectors of deleted keys, a line each: none of them is given again
 
 Where a file lies says what it does, so a change of keys is a rename, holds at once, and needs no restart. What goes into DNS is
 the plugin's business (`collect_dns_records`).
@@ -28,6 +29,7 @@ KEPT_FOR = timedelta(days=7)
 
 _SUFFIX = ".pem"
 _SINCE = "since"
+_RETIRED = "retired"
 
 
 class SigningKeyError(MailwardError):
@@ -96,11 +98,20 @@ class SigningKeys:
             )
         folder = self._folder / domain / "old"
         found = self._in(folder)
+        if found:
+            lines = [f"{selector}\n" for selector in (*self._retired(domain), *found)]
+            self._disk.write_whole(folder / _RETIRED, ["".join(lines).encode("ascii")])
         for selector in found:
             self._disk.unlink(folder / f"{selector}{_SUFFIX}")
         if found:
             self._disk.sync_folder(folder)
         return found
+
+    def _retired(self, domain: str) -> tuple[str, ...]:
+        try:
+            return tuple(self._disk.read_whole(self._folder / domain / "old" / _RETIRED).decode("ascii").split())
+        except FileNotFoundError:
+            return ()
 
     def _in(self, folder: Path) -> tuple[str, ...]:
         try:
@@ -130,9 +141,11 @@ class SigningKeys:
         return tuple(sorted(pair))
 
     def _unused_month(self, domain: str) -> str:
-        """202611, or 202611-2 and so on: a selector never stands for two keys, or cached records would be wrong."""
+        """202611, or 202611-2 and so on: a selector never stands for two keys, or cached records would be wrong, and what a
+        stolen key signs would be believed as long as its record is found anywhere.
+        """
         own = self._folder / domain
-        used = {*self._in(own), *self._in(own / "next"), *self._in(own / "old")}
+        used = {*self._in(own), *self._in(own / "next"), *self._in(own / "old"), *self._retired(domain)}
         month = f"{self._now():%Y%m}"
         names = (month if number == 1 else f"{month}-{number}" for number in count(1))
         return next(name for name in names if not used & {f"r{name}", f"e{name}"})

@@ -76,6 +76,18 @@ def test_a_change_of_keys_in_three_steps(folder: Path) -> None:
     assert keys.selectors(DOMAIN) == second
 
 
+def test_t_dkim_06_a_withdrawn_selector_is_never_given_to_another_key(folder: Path) -> None:
+    """Others may have its record for a while, and believe what the stolen key signs."""
+    keys = SigningKeys(folder, now=lambda: datetime(2026, 11, 20, tzinfo=UTC))
+    given: list[str] = list(keys.ensure(DOMAIN))
+    for _ in range(3):
+        made = keys.rotate(DOMAIN)
+        assert not set(made) & set(given)
+        given += made
+        keys.activate(DOMAIN)
+        keys.retire(DOMAIN, early=True)
+
+
 def test_nothing_is_put_away_while_no_key_waits(folder: Path) -> None:
     keys = SigningKeys(folder)
     first = keys.ensure(DOMAIN)
