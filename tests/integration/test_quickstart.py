@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import mailward
 from support.server import COMMAND, open_folder
 
 ARGUMENTS = ("--domain", "example.test", "--account", "demo@example.test", "--port-offset", "30000")
@@ -55,3 +56,25 @@ def test_t_priv_05_root_follows_no_link_and_writes_nothing_as_root(folder: Path)
     assert quickstart(folder / "mail").returncode == 0
     service = pwd.getpwnam("mailward")
     assert {path.lstat().st_uid for path in (folder / "mail", *(folder / "mail").rglob("*"))} == {service.pw_uid}
+
+
+def test_root_hears_at_once_that_the_service_user_may_not_read_what_it_runs_from(folder: Path) -> None:
+    """As with a virtual environment of a Python below /root."""
+    if os.geteuid() != 0:
+        pytest.fail("only root can show what root does; run make test as root")
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "mailward").symlink_to(Path(mailward.__file__).parent)
+    done = subprocess.run(
+        [COMMAND, "quickstart", str(folder / "mail"), *ARGUMENTS],
+        env={**os.environ, "PYTHONPATH": str(closed)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert done.stderr.startswith(
+        f"mailward: user 'mailward' may not read {closed}/mailward/app/users.py, which Mailward runs from"
+    )
+    assert done.stderr.count("\n") == 1 and not list((folder / "mail").iterdir())

@@ -6,6 +6,7 @@ Commands too, since they load that user's drop-ins (which must never run as root
 import os
 import pwd
 from dataclasses import dataclass
+from pathlib import Path
 
 from mailward.app.config import Config
 from mailward.model.errors import ConfigError
@@ -21,7 +22,7 @@ class ServiceUser:
 
 
 def drop_privileges(user: ServiceUser) -> None:
-    """Become `user` for good. Raises ConfigError when root could be had back (T-PRIV-01)."""
+    """Become `user` for good. Raises ConfigError when root could be had back (T-PRIV-01), or it may not read what we run from."""
     os.setgroups([])
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
@@ -29,8 +30,19 @@ def drop_privileges(user: ServiceUser) -> None:
     try:
         os.setuid(0)
     except PermissionError:
+        _require_readable(user)
         return
     raise ConfigError(f"user '{user.name}' can become root again; Mailward does not serve with such a user")
+
+
+def _require_readable(user: ServiceUser) -> None:
+    """Python loads more of itself later, and where it may not, what fails then says nothing of the cause."""
+    for what, path in (("Python", Path(os.__file__)), ("Mailward", Path(__file__))):
+        if not os.access(path, os.R_OK):
+            raise ConfigError(
+                f"user '{user.name}' may not read {path}, which {what} runs from: it or a folder above it is closed to others; "
+                "install both where everybody may read, for example the virtual environment below /opt, with /usr/bin/python3"
+            )
 
 
 def service_user(config: Config) -> ServiceUser | None:
