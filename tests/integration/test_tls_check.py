@@ -88,6 +88,19 @@ def test_t_tls_20_what_would_keep_mail_back_is_an_exit_code(world: World) -> Non
     assert world.made.run("tls", "check", "a b", check=False).returncode == 64
 
 
+def test_t_tls_what_a_route_wants_counts_and_an_own_domain_has_no_way_out(world: World) -> None:
+    """A host that hears a password must prove its name, and whatever else `level` says holds for real mail, too."""
+    routes = f"""routes:
+  login.check.test: {{host: {FAR}, port: {world.far.port}, user: me, password: provider}}
+  level.check.test: {{host: {FAR}, port: {world.far.port}, level: required}}"""
+    world.made.config.write_text(re.sub(r"(?m)^routes: .*", routes, world.made.config.read_text()))
+    login, level = text_of(world, "login.check.test"), text_of(world, "level.check.test")
+    assert "mail goes  over TLS, verified by its certificate" in login and "because    its route wants that" in login
+    assert "mail goes  over TLS, whoever it is" in level and "because    its route wants that" in level
+    assert text_of(world, "example.org") == "example.org is served here: mail for it does not leave this server\n"
+    assert world.check("example.org")[1]["served_here"] is True
+
+
 def test_a_note_says_when_dane_is_off(world: World) -> None:
     zone = world.zone("off.check.test", f"3 1 1 {WRONG}")
     authority = f"{world.dns.authority[0]}:{world.dns.authority[1]}"

@@ -1,6 +1,7 @@
 """How would mail for a domain be protected now, and why? For `mailward tls check`."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -14,6 +15,7 @@ from mailward.app.relaying import make_connector, make_router
 from mailward.delivery.ports import Connector, HostFailed
 from mailward.delivery.reaching import reach
 from mailward.delivery.route import NoRoute, Target
+from mailward.directory import Directory
 from mailward.model.errors import HooksUnavailable
 from mailward.model.ids import new_queue_id
 from mailward.model.session import TlsFacts
@@ -51,10 +53,14 @@ class HostCheck:
 
 @dataclass(frozen=True, slots=True)
 class DomainCheck:
-    """no_route: why there is no host. notes: what an admin should know of this server. problem: which plugin failed."""
+    """is_own: it is served here, so its mail does not leave this server. no_route: why there is no host.
+
+    notes: what an admin should know of this server. problem: which plugin failed.
+    """
 
     domain: str
     hosts: tuple[HostCheck, ...] = ()
+    is_own: bool = False
     no_route: NoRoute | None = None
     notes: tuple[str, ...] = ()
     problem: str = ""
@@ -62,6 +68,9 @@ class DomainCheck:
 
 async def check_domain(config: Config, domain: str, *, connect: bool) -> DomainCheck:
     """domain: A-labels in lower case. connect: go as far as EHLO over TLS. Raises ConfigError. Nothing that is found is kept."""
+    with closing(Directory(config.directory_file)) as directory:
+        if directory.is_local_domain(domain):
+            return DomainCheck(domain, is_own=True)
     resolver = DnsResolver(config.dns_servers)
     notes = await _notes(config, resolver)
     route = await make_router(config, resolver).find(domain)
@@ -83,7 +92,8 @@ async def check_domain(config: Config, domain: str, *, connect: bool) -> DomainC
 
 async def _check(rules: Relays, relaying: Relaying, targets: Sequence[Target], connector: Connector | None) -> HostCheck:
     host = targets[0].mail_host
-    requirements = () if targets[0].is_socket else await rules.tls_requirements(relaying, host)
+    asked = () if targets[0].is_socket else await rules.tls_requirements(relaying, host)
+    requirements = (*targets[0].requirements, *asked)
     protection = protection_of(requirements)
     attempt = None if connector is None else partial(_try, connector, relaying.domain, protection)
     tried = () if attempt is None else tuple([await attempt(target) for target in targets])

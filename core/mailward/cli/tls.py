@@ -27,7 +27,8 @@ def check_command(
 ) -> None:
     """Say how mail for a domain would be protected now, for each of its hosts, and why.
 
-    Exits 1 when no host would get mail, 66 when the domain takes none. Nothing that is fetched for it is kept.
+    Exits 1 when no host would get mail, 66 when the domain takes none. Of a domain that is served
+    here it says just that. Nothing that is fetched for it is kept.
 
     Examples:
 
@@ -42,11 +43,13 @@ def check_command(
         fail(f"mail waits, since a plugin failed: {found.problem}", SOFTWARE)
     if found.no_route is not None:
         raise typer.Exit(NO_INPUT if found.no_route.permanent else 1)
-    if not any(host.gets_mail for host in found.hosts):
+    if not found.is_own and not any(host.gets_mail for host in found.hosts):
         raise typer.Exit(1)
 
 
 def _text(found: DomainCheck) -> str:
+    if found.is_own:
+        return f"{found.domain} is served here: mail for it does not leave this server"
     lines = [f"note: {note}" for note in found.notes]
     if found.no_route is not None:
         lines.append(f"{found.domain}: no host: {found.no_route.reply}")
@@ -92,6 +95,7 @@ def _tried(one: Tried) -> str:
 def _data(found: DomainCheck) -> dict[str, Any]:
     return {
         "domain": found.domain,
+        "served_here": found.is_own,
         "notes": found.notes,
         "no_route": None if found.no_route is None else str(found.no_route.reply),
         "problem": found.problem,
