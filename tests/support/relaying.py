@@ -27,7 +27,7 @@ from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from mailward.testing.fakes import FakeZone
 from support.smtp_peer import Peer
-from support.spooling import Clock, Ledger, flush, item_for
+from support.spooling import Clock, Kept, Ledger, flush, item_for
 
 SENDER = "ann@example.org"
 SHORT = Timeouts(
@@ -86,6 +86,7 @@ class Office:
     ) -> None:
         self.clock = clock or Clock()
         self.ledger = Ledger()
+        self.kept = Kept()
         self.rules = FakeRules()
         self.directory = FakeDirectory()
         self.spool = Spool(folder / "spool", Disk(), owner="queue")
@@ -101,7 +102,7 @@ class Office:
             self.spool,
             self.relay,
             lambda: self.rules,
-            SpooledReports(self.spool, self.agenda, self.directory, "mail.example.org"),
+            SpooledReports(self.spool, self.agenda, self.directory, self.kept, "mail.example.org"),
             self.ledger,
             self.standing,
             self.clock,

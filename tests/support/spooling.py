@@ -67,6 +67,16 @@ class Clock:
         return self.seconds
 
 
+class Kept:
+    """A quarantine that remembers. copies: their keys, and why they were kept."""
+
+    def __init__(self) -> None:
+        self.copies: list[tuple[str, str]] = []
+
+    def keep(self, copy: Copy, reason: str) -> None:
+        self.copies.append((copy.delivery_key, reason))
+
+
 class Ledger:
     """A deliverer that, like the store, keeps each delivery key once; and a memory of decisions.
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -49,6 +49,7 @@ ROUTES = ("mailbox", "quarantine", DISCARD, EXPANDED)
 
 log = structlog.get_logger("mailward.delivery")
 
+T = TypeVar("T")
 Lane = tuple[str, str]
 """Route and account, or "told" and the id of a message."""
 
@@ -290,8 +291,8 @@ class DeliveryManager:
     def _return(self, task: _Task, fate: Fate) -> None:
         """It is never delivered. The report is certain before the mark."""
         try:
-            self._report(task.item, "failed", {task.index: fate})
-            self._record([(task, f"failed: {fate.text}")])
+            kept = self._report(task.item, "failed", {task.index: fate})
+            self._record([(task, f"failed: {fate.text}; {kept}" if kept else f"failed: {fate.text}")])
             self._on_loop(self._spool.finish([(task.item.id, task.index, fate.text)]))
         except StorageError as error:
             self._failed(task, f"{fate.text}; that could not be noted or told: {error}")
@@ -354,14 +355,16 @@ class DeliveryManager:
         for (_, action), (item, fates) in told.items():
             self._report(item, action, fates)
 
-    def _report(self, item: QueueItem, action: Action, fates: dict[int, Fate]) -> None:
-        if self._reports is not None and self._loop is not None:
-            self._on_loop(self._reports.tell(item, action, fates, self._clock.now()))
+    def _report(self, item: QueueItem, action: Action, fates: dict[int, Fate]) -> str:
+        """Returns as `Reports.tell` does."""
+        if self._reports is None or self._loop is None:
+            return ""
+        return self._on_loop(self._reports.tell(item, action, fates, self._clock.now()))
 
-    def _on_loop(self, work: Coroutine[object, object, None]) -> None:
+    def _on_loop(self, work: Coroutine[object, object, T]) -> T:
         """Done when this returns."""
         assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _failed(self, task: _Task, text: str) -> None:
         state = self._spool.open_recipients(task.item.id).get(task.index)

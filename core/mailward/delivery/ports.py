@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mailward.api.relaying import MailHost, Relaying
 from mailward.delivery.fate import Fate
+from mailward.delivery.mda import Copy
 from mailward.delivery.route import Target
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.dsn import Action
@@ -173,15 +174,24 @@ class Decisions(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """What `Mda` does."""
+
+    def keep(self, copy: Copy, reason: str) -> None:
+        """Put a copy into the quarantine; durable when it returns. Raises StorageError."""
+        ...
+
+
 class Reports(Protocol):
     """Tells the sender."""
 
     async def tell(
         self, item: QueueItem, action: Action, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
-    ) -> None:
+    ) -> str:
         """What became of these recipients, by their index in the item, as far as the sender wants to hear it.
 
         at: when the attempt ended. retry_until: of what is delayed. Returns when the report is certain: after a crash it may be
-        told twice, never not at all. Raises StorageError.
+        told twice, never not at all. Of failures that nobody may be told, a copy is kept, and this says so; else it returns "".
+        Raises StorageError.
         """
         ...

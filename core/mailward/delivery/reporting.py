@@ -9,7 +9,8 @@ import structlog
 
 from mailward.delivery.bounce import Report, lost_report, no_report_reason, report
 from mailward.delivery.fate import Fate
-from mailward.delivery.ports import Directory
+from mailward.delivery.mda import Copy
+from mailward.delivery.ports import Directory, Keeper
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.dsn import Action
@@ -46,12 +47,14 @@ class SpooledReports:
         spool: Spool,
         agenda: Agenda,
         directory: Directory,
+        keeper: Keeper,
         hostname: str,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool
         self._agenda = agenda
         self._directory = directory
+        self._keeper = keeper
         self._hostname = hostname
         self._monotonic_s = monotonic_s
         self._notices = Rates(LOST_TOLD_AN_HOUR, 3600.0, sources=1)
@@ -59,16 +62,31 @@ class SpooledReports:
 
     async def tell(
         self, item: QueueItem, action: Action, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
-    ) -> None:
+    ) -> str:
         told: dict[QueuedRecipient | None, dict[int, Fate]] = {}
         for index, fate in fates.items():
             if _is_told(item, item.recipients[index], action):
                 told.setdefault(self._owner(item.recipients[index]), {})[index] = fate
+        kept = ""
         for owner, some in told.items():
             if item.origin == "server" and action == "failed":
                 await self._tell_postmaster(item, some, at)
-            elif (to := owner or self._way_to_sender(item)) is not None:
+                continue
+            to = owner or self._way_to_sender(item)
+            if not isinstance(to, str):
                 await self._tell(item, action, some, at, retry_until, to)
+                continue
+            log.warning("nobody is told", id=item.id, reason=to)
+            if action == "failed":
+                kept = f"nobody is told, since {to}; a copy is in quarantine"
+                await asyncio.to_thread(self._keep, item, some, to)
+        return kept
+
+    def _keep(self, item: QueueItem, fates: Mapping[int, Fate], why_untold: str) -> None:
+        """Neither sender nor recipient has it or hears of it, and nothing is lost in silence: an admin finds it."""
+        octets = self._spool.octets(item.id)
+        for index, fate in fates.items():
+            self._keeper.keep(Copy(item, index, octets), f"not delivered ({fate.text}), and nobody is told, since {why_untold}")
 
     async def _tell(
         self,
@@ -120,8 +138,8 @@ class SpooledReports:
         account = self._directory.resolve(parse_mailbox(path)) if path else None
         return None if path is None or account is None else QueuedRecipient(path, "mailbox", account)
 
-    def _way_to_sender(self, item: QueueItem) -> QueuedRecipient | None:
-        """How a report gets to the reverse-path; None when nobody is told."""
+    def _way_to_sender(self, item: QueueItem) -> QueuedRecipient | str:
+        """How a report gets to the reverse-path, or why nobody is told."""
         reason = no_report_reason(item)
         if not reason:
             try:
@@ -135,8 +153,7 @@ class SpooledReports:
                 if not self._directory.is_local_domain(address.domain):
                     return QueuedRecipient(item.reverse_path, "relay")
                 reason = "its reverse-path is no mailbox here"
-        log.warning("nobody is told", id=item.id, reason=reason)
-        return None
+        return reason
 
     def _from_domain(self, reverse_path: str) -> str:
         """That of the reverse-path when it is ours: there the report is signed, and believed."""

@@ -101,8 +101,9 @@ class Results:
         waiting = [index for index in of[Result.TEMPORARY] if index not in given_up]
         events = {index: fates[index].text for index in accepted}
         if lost:
-            await self._tell_failed(batch, lost, fates, now)
-            events.update({n: f"{'given up' if n in given_up else 'failed'}: {fates[n].text}" for n in lost})
+            kept = await self._tell_failed(batch, lost, fates, now)
+            also = f"; {kept}" if kept else ""
+            events.update({n: f"{'given up' if n in given_up else 'failed'}: {fates[n].text}{also}" for n in lost})
         if waiting:
             knowing = await self._tell_late(batch, waiting, fates, now)
             for index in waiting:
@@ -155,10 +156,14 @@ class Results:
             for mark in marks:
                 self._spool.done(*mark)
 
-    async def _tell_failed(self, batch: Batch, lost: Sequence[int], fates: dict[int, Fate], now: datetime) -> None:
-        """The report is certain before the recipients are marked; a crash in between tells the sender twice, not never."""
-        await self._reports.tell(batch.item, "failed", {index: fates[index] for index in lost}, now)
+    async def _tell_failed(self, batch: Batch, lost: Sequence[int], fates: dict[int, Fate], now: datetime) -> str:
+        """The report is certain before the recipients are marked; a crash in between tells the sender twice, not never.
+
+        Returns as `Reports.tell` does.
+        """
+        kept = await self._reports.tell(batch.item, "failed", {index: fates[index] for index in lost}, now)
         await self._spool.finish([(batch.item.id, index, fates[index].text) for index in lost])
+        return kept
 
     async def _tell_late(self, batch: Batch, waiting: Sequence[int], fates: dict[int, Fate], now: datetime) -> frozenset[int]:
         """The first failed attempt that is late enough sends the notice. Returns for whom that was done."""

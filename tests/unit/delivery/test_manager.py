@@ -378,11 +378,12 @@ class Told:
 
     async def tell(
         self, item: QueueItem, action: str, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
-    ) -> None:
+    ) -> str:
         if self.failing:
             self.failing = False
             raise StorageError("the spool is not there")
         self.told.append((action, sorted(fates)))
+        return ""
 
 
 async def test_deliveries_somebody_wants_to_hear_of_are_told_together_by_the_queue_process(tmp_path: Path) -> None:

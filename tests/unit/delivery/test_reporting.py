@@ -17,7 +17,7 @@ from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from support.relaying import SENDER, FakeDirectory
-from support.spooling import NOW, Clock, item_for
+from support.spooling import NOW, Clock, Kept, item_for
 
 OCTETS = b"Subject: x\r\n\r\nbody\r\n"
 NO = Fate(Result.PERMANENT, "5.1.1", "550 5.1.1 nobody", "mx.example.net", "")
@@ -30,7 +30,8 @@ class Desk:
         self.spool = Spool(folder, Disk(), owner="queue")
         self.agenda = Agenda(self.spool, Clock(), lambda: 0.0)
         self.now_s = 0.0
-        self.reports = SpooledReports(self.spool, self.agenda, FakeDirectory(), "mail.example.org", lambda: self.now_s)
+        self.kept = Kept()
+        self.reports = SpooledReports(self.spool, self.agenda, FakeDirectory(), self.kept, "mail.example.org", lambda: self.now_s)
 
     async def put(
         self, *routes: str, reverse_path: str = SENDER, origin: str = "submission", notify: tuple[Notify, ...] = ()
@@ -82,17 +83,32 @@ async def test_t_relay_13_what_our_own_policy_keeps_back_gets_no_report(desk: De
 
 
 @pytest.mark.parametrize(
-    ("reverse_path", "origin"),
+    ("reverse_path", "origin", "why"),
     [
-        ("", "submission"),
-        (SENDER, "inbound"),
-        ("nobody@example.org", "submission"),
-        ("no address", "inbound"),
+        ("", "submission", "it came from the null reverse-path"),
+        (SENDER, "inbound", "neither SPF nor DMARC proved its reverse-path"),
+        ("nobody@example.org", "submission", "its reverse-path is no mailbox here"),
+        ("no address", "inbound", "neither SPF nor DMARC proved its reverse-path"),
     ],
 )
-async def test_t_q_12_nobody_is_told_where_nobody_may_be(desk: Desk, reverse_path: str, origin: str) -> None:
-    await desk.reports.tell(await desk.put("relay", reverse_path=reverse_path, origin=origin), "failed", {0: NO}, NOW)
+async def test_t_q_12_nobody_is_told_where_nobody_may_be_and_a_copy_is_kept(
+    desk: Desk, reverse_path: str, origin: str, why: str
+) -> None:
+    """What is a forward that its target refuses is lost for everybody else."""
+    item = await desk.put("relay", reverse_path=reverse_path, origin=origin)
+    said = await desk.reports.tell(item, "failed", {0: replace(NO, text="refused by mx: 550 5.1.1 nobody")}, NOW)
     assert desk.due() == []
+    assert said == f"nobody is told, since {why}; a copy is in quarantine"
+    assert desk.kept.copies == [
+        (f"{item.id}:0", f"not delivered (refused by mx: 550 5.1.1 nobody), and nobody is told, since {why}")
+    ]
+
+
+async def test_nothing_is_kept_of_what_is_told_and_of_what_may_come_yet(desk: Desk) -> None:
+    assert await desk.reports.tell(await desk.put("relay"), "failed", {0: NO}, NOW) == ""
+    assert await desk.reports.tell(await desk.put("relay", origin="inbound"), "delayed", {0: NO}, NOW) == ""
+    assert await desk.reports.tell(await desk.put("relay", notify=("NEVER",)), "failed", {0: NO}, NOW) == ""
+    assert desk.kept.copies == []
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class Delivering:
         self.spool = Spool(config.data / "spool", disk, owner=owner)
         self.mda = Mda(self.store, self.quarantine)
         self.agenda = Agenda(self.spool, clock)
-        self.reports = SpooledReports(self.spool, self.agenda, directory, config.hostname)
+        self.reports = SpooledReports(self.spool, self.agenda, directory, self.mda, config.hostname)
         hearing = Hearing(self.mda, self.decisions, clock)
         self.manager = DeliveryManager(
             self.spool, hearing, self.decisions, clock, reports=self.reports, has_account=directory.has_account
