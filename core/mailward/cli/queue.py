@@ -10,6 +10,7 @@ from typing import Annotated, get_args
 
 import typer
 
+from mailward.cli.explain import noted
 from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of, opened_decisions, parsed_domain
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, confirm, fail, progress, show, tell, warn
 from mailward.cli.queue_text import counted, group_data, listed, ordered, shown, standing_text, whose_mail
@@ -102,6 +103,7 @@ def show_command(id: IdArgument, config: ConfigOption = None, as_json: JsonOptio
         messages = list(queued.messages(settings.queue_socket, Selection(id=id), progress))
     if not messages:
         fail(f"nothing waits as {id}; 'mailward explain {id}' may know what became of it", NO_INPUT)
+    noted(settings, id)
     with opened_decisions(settings) as decisions:
         record = decisions.get(QueueId(id))
     events = [] if record is None else [asdict(event) for event in record.events]

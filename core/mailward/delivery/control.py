@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Protocol
 
 from mailward.api.services import Clock
 from mailward.delivery.calls import (
@@ -25,7 +24,7 @@ from mailward.delivery.calls import (
     WaitingRecipient,
 )
 from mailward.delivery.mda import Copy
-from mailward.delivery.ports import Decisions
+from mailward.delivery.ports import Decisions, Keeper
 from mailward.delivery.results import LATE
 from mailward.delivery.selecting import Found, Selected, Selecting, status_of
 from mailward.delivery.standing import StandingOrders
@@ -36,7 +35,7 @@ from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueueItem
 from mailward.queue.recipient import OpenRecipient
-from mailward.queue.spool import Recipient, Spool
+from mailward.queue.spool import NotHere, Recipient, Spool
 
 MAX_WORDS = 300
 MAX_REASON = 200
@@ -44,14 +43,6 @@ MAX_REASON = 200
 COUNTED_RECIPIENTS = 500
 COUNTED_WORDS = 100
 """So that an answer fits into a line of the socket, even if every recipient is a group of its own."""
-
-
-class Keeper(Protocol):
-    """What `Mda` does."""
-
-    def keep(self, copy: Copy, reason: str) -> None:
-        """Put a copy into the quarantine; durable when it returns. Raises StorageError."""
-        ...
 
 
 _Order = Callable[[Sequence[Recipient]], frozenset[Recipient]]
@@ -91,6 +82,19 @@ class QueueControl:
                 one = _group_of_one(name, item, recipient, now)
                 groups[name] = groups[name].joined(one) if name in groups else one
         return Counts(tuple(groups.values()), found.progress)
+
+    def note(self, id: str) -> bool:
+        """See to it that the decision record of a message that waits is where `explain` looks: before the first attempt it stands
+        in its queue item alone. id: "" for the newest. False when there is none. Raises StorageError.
+        """
+        known = QueueId(id) if id else next(reversed(self._spool.ids()), None)
+        if known is None:
+            return False
+        try:
+            self._decisions.add(self._spool.item(known).decision)
+        except NotHere:
+            return False
+        return True
 
     # Orders that stand
 

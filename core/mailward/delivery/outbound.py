@@ -234,6 +234,8 @@ class OutboundManager:
             self._batches -= 1
             for index in waiting.indexes:
                 waiting.agenda.rest(waiting.id, index, ROUTE, *resting)
+            if waiting.item is not None:  # with its first attempt it would be findable, and that is not soon
+                self._noting.note(waiting.item.decision, ())
             return
         self._lanes.add(key, waiting, alone=key == SUSPECTS)
         self._wake(key)

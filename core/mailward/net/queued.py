@@ -3,6 +3,7 @@
 list                        {"selection", "after"}            ->  the fields of a Page
 count                       {"selection", "after", "by"}      ->  the fields of a Counts
 retry, hold, release, drop  {"selection", "after", "reason"}  ->  the fields of an Ordered
+note                        {"id"}                            ->  {"is_here"}
 standing                    {}                                ->  {"orders": the fields of each StandingOrder}
 stand                       {"order": its fields}             ->  {}
 lift                        {"selection", "is_reroute"}       ->  {"orders": those taken back}
@@ -38,6 +39,7 @@ class QueueServer:
             "hold": _handler(lambda selection, after, reason: control.hold(selection, reason, after)),
             "release": _handler(lambda selection, after, _: control.release(selection, after)),
             "drop": _handler(lambda selection, after, reason: control.drop(selection, reason, after)),
+            "note": _blocking(lambda values: {"is_here": control.note(str(values["id"]))}),
             "standing": _blocking(lambda _: _orders(control.standing)),
             "stand": _blocking(lambda values: _stand(control, values)),
             "lift": _blocking(
@@ -87,6 +89,11 @@ def order(path: Path, name: Order, selection: Selection, told: Told, reason: str
     """Give an order: for whom it was carried out. Blocking, as `messages`."""
     for answer in _calls(path, name, selection, told, reason=reason):
         yield from (Done(**_fields(done)) for done in _list(answer["recipients"]))
+
+
+def note(path: Path, id: str) -> bool:
+    """As `QueueControl.note`. Blocking, as `messages`."""
+    return call_once(path, "note", {"id": id})["is_here"] is True
 
 
 def standing(path: Path) -> list[StandingOrder]:

@@ -38,8 +38,9 @@ class Process:
         self.path = folder / "run" / "queue.sock"
         self.spool = Spool(folder / "spool", Disk(), owner="queue")
         agenda = Agenda(self.spool, Clock(), lambda: 0.0)
+        self.ledger = Ledger()
         self.control = QueueControl(
-            self.spool, agenda, Ledger(), Kept(), StandingOrders(folder / "orders.json", Disk(), Clock()), Clock()
+            self.spool, agenda, self.ledger, Kept(), StandingOrders(folder / "orders.json", Disk(), Clock()), Clock()
         )
         self.server = queued.QueueServer(self.path, self.control)
 
@@ -117,6 +118,16 @@ async def test_no_answer_is_longer_than_a_line_of_the_socket_may_be(process: Pro
     for key in get_args(By):
         assert await asyncio.to_thread(lambda by: len(queued.groups(process.path, Selection(), by, untold)), key) in (1, 300)
     assert len(await asyncio.to_thread(lambda: list(queued.messages(process.path, Selection(), untold)))) == 300
+
+
+async def test_the_decision_of_mail_that_was_never_tried_is_noted_when_somebody_asks_for_it(process: Process) -> None:
+    assert not await asyncio.to_thread(queued.note, process.path, "")
+    first, second = await process.put(1), await process.put(1)
+    assert await asyncio.to_thread(queued.note, process.path, first.id)
+    assert process.ledger.records == {first.id: first.decision}
+    assert await asyncio.to_thread(queued.note, process.path, "")  # the newest
+    assert process.ledger.records == {first.id: first.decision, second.id: second.decision}
+    assert not await asyncio.to_thread(queued.note, process.path, "nosuchid")
 
 
 async def test_orders_are_carried_out_to_their_end(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
