@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tests")]
 
+import hooks
 import imap
 import parse
 import profiling
@@ -22,7 +23,7 @@ import smtp
 from measure import Report
 
 COMPARED = {"smtp": smtp.run, "imap": imap.run, "relay": relay.run}
-PARTS = ("parse", "queue", *COMPARED)
+PARTS = ("parse", "hooks", "queue", *COMPARED)
 
 
 def main() -> None:
@@ -56,6 +57,8 @@ def main() -> None:
             profiling.run()
         elif part == "parse":
             parse.run(options.rounds)
+        elif part == "hooks":
+            hooks.run(options.rounds)
         elif part == "queue":
             queue_start.run(options.rounds, options.items)
         elif part == "relay":

@@ -62,6 +62,8 @@ class BadAnswer(Exception):
 
 def read_findings(answer: object, plugin: Plugin) -> tuple[Finding, ...]:
     """The findings of an `inspect_*` hook, text cleaned. Raises BadAnswer. Iterating may run the plugin's code."""
+    if answer is None:
+        return ()
     return tuple(_finding(one, plugin) for one in _several(answer, Finding, MAX_FINDINGS, "a Finding, several, or None"))
 
 

@@ -10,7 +10,8 @@ from mailward.api.dns import DnsRecord
 from mailward.model.address import Address
 from mailward.model.ids import AccountId
 from mailward.pipeline.answers import read_commands, read_records
-from mailward.pipeline.chain import Called, Chain, Enabled
+from mailward.pipeline.called import Called, Enabled
+from mailward.pipeline.chain import Chain
 from mailward.pipeline.judge import ServicesOf, enabled_plugins
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import LIFE_STAGE_S

@@ -13,7 +13,8 @@ import structlog
 
 from mailward.api.services import Clock, KeyValue
 from mailward.model.errors import StorageError
-from mailward.pipeline.chain import Chain, Enabled
+from mailward.pipeline.called import Enabled
+from mailward.pipeline.chain import Chain
 from mailward.pipeline.stages import DAY_S
 
 MOST_DAYS = 7

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.pipeline.answers import flat_facts
-from mailward.pipeline.chain import Calls, Enabled, facts_of, status_of
+from mailward.pipeline.called import Calls, Enabled, facts_of, status_of
 
 
 def unset_facts(enabled: Iterable[Enabled]) -> dict[str, FactValue]:

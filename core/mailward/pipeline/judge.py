@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from mailward.api.services import Clock, Services
 from mailward.model.session import Session
+from mailward.pipeline.called import Enabled
 from mailward.pipeline.capabilities import limited
-from mailward.pipeline.chain import Chain, Enabled
+from mailward.pipeline.chain import Chain
 from mailward.pipeline.gathering import unset_facts
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import MESSAGE_STAGE_S

@@ -22,7 +22,8 @@ from mailward.model.replies import LOCAL_ERROR, REJECTED
 from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
-from mailward.pipeline.chain import Called, Calls, Chain
+from mailward.pipeline.called import Called, Calls
+from mailward.pipeline.chain import Chain
 from mailward.pipeline.facts import envelope_facts, in_words, message_facts, session_facts
 from mailward.pipeline.gathering import gather
 from mailward.pipeline.stages import COMMAND_STAGE_S

@@ -18,7 +18,8 @@ import pytest
 
 from mailward.pipeline import breaker
 from mailward.pipeline.answers import reader_of
-from mailward.pipeline.chain import Called, Chain, Enabled
+from mailward.pipeline.called import Called, Enabled
+from mailward.pipeline.chain import Chain
 from mailward.pipeline.isolation import process
 from mailward.pipeline.plugins import spec_arguments
 from mailward.pipeline.stages import PLACES

@@ -18,7 +18,8 @@ from typing import Any, Generic, TypeVar
 from structlog.testing import capture_logs
 
 from mailward.api import AccountCommand, Evidence, Finding, MessageView, ServerCommand, Settings
-from mailward.pipeline.chain import Chain, Enabled
+from mailward.pipeline.called import Enabled
+from mailward.pipeline.chain import Chain
 from mailward.pipeline.judge import enabled_plugins
 from mailward.pipeline.plugins import Implementation, LoadedPlugin, PluginHost
 from mailward.testing.calling import LIMIT_S, direction_of, reader_of

@@ -1,0 +1,106 @@
+"""The plugins of a policy, and what became of their calls: plain values."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import structlog
+
+from mailward.api.plugin import Facts, Finding, Settings
+from mailward.api.services import Services
+from mailward.model.evidence import HookCall, StoredFinding
+from mailward.model.verdict import Verdict
+from mailward.pipeline.plugins import LoadedPlugin
+from mailward.pipeline.stages import PLACES
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Enabled:
+    """One plugin as a policy uses it. place: among those that edit, lowest first. timeout_s: limit of each of its calls.
+
+    on_error: what a failed call counts as. isolated: it runs in a process of its own.
+    """
+
+    plugin: LoadedPlugin
+    settings: Settings
+    services: Services
+    timeout_s: float
+    mode: Literal["enforce", "shadow"] = "enforce"
+    place: int = 0
+    on_error: Verdict = Verdict.TEMPFAIL
+    isolated: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.plugin.name
+
+
+@dataclass(slots=True)
+class Answer(Generic[T]):
+    """What a guarded call came to. error: why there is no value. is_final: nor will there ever be one for this message.
+
+    cost_s: what the failure costs beyond the time it took.
+    """
+
+    value: T | None = None
+    error: str | None = None
+    is_final: bool = False
+    cost_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Called(Generic[T_co]):
+    """One call that was made: `call` for the record; value: the checked answer, None when it failed or had none.
+
+    is_final: it failed for a fault of the message itself.
+    """
+
+    call: HookCall
+    value: T_co | None = None
+    is_final: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return self.call.error is not None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Those of an `inspect_*` hook."""
+        return tuple(entry for entry in self.value if isinstance(entry, Finding)) if isinstance(self.value, tuple) else ()
+
+
+Calls = Sequence[Called[object]]
+"""Of any hooks."""
+
+
+def recorded(one: Enabled, hook: str, duration_s: float, answer: Answer[T]) -> Called[T]:
+    """The call with its record; a failed one is told in the log. Findings are recorded for `inspect_*` hooks."""
+    stage, error, value = PLACES[hook].stage, answer.error, answer.value
+    if error is not None:
+        _log.warning("plugin_failed", plugin=one.name, hook=hook, stage=stage, mode=one.mode, reason=error)
+    status = "shadow" if one.mode == "shadow" else "ok" if error is None else "failed"
+    stored: tuple[StoredFinding, ...] = ()
+    if value and isinstance(value, tuple) and hook.startswith("inspect_"):
+        stored = tuple(StoredFinding(one.name, f.symbol, f.text, float(f.strength), asks=f.asks) for f in value)
+    took_ms = int(duration_s * 1_000_000) / 1000
+    call = HookCall(one.plugin.name, one.plugin.version, hook, stage, took_ms, status, error, stored)
+    return Called(call, value, answer.is_final)
+
+
+def facts_of(calls: Iterable[Called[object]]) -> dict[str, Facts]:
+    """The facts that were set, by plugin; a later call's replace an earlier one's."""
+    return {called.call.plugin: finding.facts for called in calls for finding in called.findings if finding.facts is not None}
+
+
+def status_of(calls: Iterable[Called[object]]) -> dict[str, str]:
+    """plugin -> "failed" when one of its calls failed, else what its calls say."""
+    status: dict[str, str] = {}
+    for called in calls:
+        if status.get(called.call.plugin) != "failed":
+            status[called.call.plugin] = called.call.status
+    return status

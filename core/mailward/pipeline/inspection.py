@@ -1,0 +1,150 @@
+"""One `inspect_*` hook of several plugins: concurrently as far as `needs` and `after` allow, each with what it may know.
+
+Inline hooks are called as soon as their turn comes; the others are begun and heard of later. There is one task for each call that
+waits for something, and none for waiting.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from mailward.api.plugin import Finding
+from mailward.api.views import Evidence
+from mailward.pipeline.answers import read_findings
+from mailward.pipeline.called import Answer, Called, Calls, Enabled, recorded
+from mailward.pipeline.caller import Call, Caller
+from mailward.pipeline.order import Order
+from mailward.pipeline.plugins import Implementation
+
+Read = Callable[[object], tuple[Finding, ...]]
+Found = Called[tuple[Finding, ...]]
+EvidenceOf = Callable[[Calls, frozenset[str]], Evidence]
+"""What may be seen of these calls, the facts of these plugins among it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One plugin's part. given: the arguments it names of those that the stage gives. own: its settings and services.
+
+    waits_for: plugins of the same hook. sees: those named in its `needs` and `after`.
+    """
+
+    name: str
+    one: Enabled
+    caller: Caller
+    made: Implementation
+    read: Read
+    given: tuple[str, ...]
+    own: Mapping[str, object]
+    waits_for: frozenset[str]
+    sees: frozenset[str]
+
+
+def slots(hook: str, plugins: Sequence[Enabled], callers: Mapping[str, Caller], order: Order) -> tuple[Slot, ...]:
+    """The parts of these plugins, in order. Of those it waits for, only these count."""
+    names = {one.name for one in plugins}
+    found = []
+    for one in plugins:
+        made = one.plugin.implementations[hook]
+        own: dict[str, object] = {"settings": one.settings, "services": one.services}
+        found.append(
+            Slot(
+                one.name,
+                one,
+                callers[one.name],
+                made,
+                partial(read_findings, plugin=one.plugin.declaration),
+                tuple(name for name in made.arguments if name not in own and name != "evidence"),
+                {name: value for name, value in own.items() if name in made.arguments},
+                order.waits_for[one.name] & names,
+                order.sees[one.name],
+            )
+        )
+    return tuple(found)
+
+
+class Inspection:
+    """One hook for one message. earlier: calls of former stages, which everybody may see."""
+
+    def __init__(
+        self,
+        hook: str,
+        parts: Sequence[Slot],
+        arguments: Mapping[str, object],
+        earlier: Calls,
+        evidence_of: EvidenceOf,
+        deadline: float,
+    ) -> None:
+        self._hook = hook
+        self._parts = parts
+        self._arguments = arguments
+        self._earlier = earlier
+        self._evidence_of = evidence_of
+        self._deadline = deadline
+        self._found: dict[str, Found] = {}
+        self._running: dict[str, Call] = {}
+        self._waiting: list[Slot] = []
+        self._all: asyncio.Future[None] | None = None
+
+    async def run(self) -> tuple[Found, ...]:
+        """One Called each, in order."""
+        try:
+            for part in self._parts:
+                if part.waits_for and not part.waits_for <= self._found.keys():
+                    self._waiting.append(part)
+                else:
+                    self._begin(part)
+            if len(self._found) < len(self._parts):
+                self._all = asyncio.get_running_loop().create_future()
+                await self._all
+        finally:
+            for call in self._running.values():
+                if not call.over:
+                    call.give_up()
+        return tuple([self._found[part.name] for part in self._parts])
+
+    def _begin(self, part: Slot) -> None:
+        one, given = part.one, self._arguments
+        options = part.made.options
+        if options.needs and (broken := self._broken_need(options.needs)):
+            self._found[part.name] = recorded(one, self._hook, 0.0, Answer(error=f"it needs '{broken}', which failed"))
+            return
+        values = {name: given[name] for name in part.given}
+        if part.own:
+            values.update(part.own)
+        if "evidence" in part.made.arguments:
+            values["evidence"] = self._evidence(part)
+        call = part.caller.begin(part.made, values, part.read, self._deadline, partial(self._ended, part))
+        if call is not None and part.name not in self._found:
+            self._running[part.name] = call
+
+    def _ended(self, part: Slot, answer: Answer[tuple[Finding, ...]], took_s: float) -> None:
+        self._found[part.name] = recorded(part.one, self._hook, took_s, answer)
+        self._running.pop(part.name, None)
+        if self._all is None:
+            return  # it is still being begun
+        try:
+            while ready := [part for part in self._waiting if part.waits_for <= self._found.keys()]:
+                self._waiting = [part for part in self._waiting if part not in ready]
+                for part in ready:
+                    self._begin(part)
+        except Exception as error:  # noqa: BLE001  nobody else would hear of it
+            if not self._all.done():
+                self._all.set_exception(error)
+        if len(self._found) == len(self._parts) and not self._all.done():
+            self._all.set_result(None)
+
+    def _evidence(self, part: Slot) -> Evidence:
+        known = [*self._earlier, *self._before(part)]
+        here = [called for called in known if called.call.hook != self._hook or called.call.plugin in part.sees]
+        names = {called.call.plugin for called in here if called.call.hook != self._hook}
+        return self._evidence_of(here, part.sees | names)
+
+    def _before(self, part: Slot) -> list[Found]:
+        return [self._found[other.name] for other in self._parts if other.name in part.waits_for]
+
+    def _broken_need(self, needs: Sequence[str]) -> str | None:
+        """A plugin that this one cannot do without and that failed: judging without it would be judging on nothing."""
+        known = [*self._earlier, *self._found.values()]
+        return next((called.call.plugin for called in known if called.failed and called.call.plugin in needs), None)
