@@ -120,8 +120,9 @@ def test_a_whole_server_in_front_of_dovecot_as_the_page_says(store: Dovecot) -> 
             client.rset()
             client.sendmail("a@sender.invalid", [USER], b"From: a@sender.invalid\r\nSubject: by the page\r\n\r\nx\r\n")
         made.until(lambda: any(b"Subject: by the page" in one for one in mailbox(store)))
+        assert f"mx.own.test  [{store.lmtp_socket}]" in made.run("tls", "check", "example.test", "--connect").stdout
         shown = made.run("explain", "last").stdout
-        assert "250 2.0.0 <demo@example.test>" in shown and f"[{store.lmtp_socket}] in clear" in shown
+        assert "250 2.0.0 <demo@example.test>" in shown and f"[{store.lmtp_socket}] within this machine" in shown
 
 
 async def test_a_socket_that_is_not_there_makes_mail_wait(tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ def _text(found: DomainCheck) -> str:
 
 def _host_lines(check: HostCheck) -> list[str]:
     floor, tested = check.protection.floor, check.protection.tested
-    lines = [f"{check.host.name} port {check.host.port}  [{', '.join(check.addresses)}]", f"  mail goes  {means(floor)}"]
+    port = f" port {check.host.port}" if check.host.port else ""  # a unix socket has none
+    lines = [f"{check.host.name}{port}  [{', '.join(check.addresses)}]", f"  mail goes  {means(floor)}"]
     if tested is not None:
         lines.append(f"  and first  {means(tested)}; what fails is only reported")
     lines += [f"  {'because' if one in (floor, tested) else 'beside':<9}  {one.why}" for one in check.requirements]

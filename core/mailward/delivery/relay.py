@@ -254,7 +254,7 @@ def _fate(outcome: Outcome, hop: Hop, *, is_converted: bool) -> Fate:
 
 def _protected(hop: Hop) -> str:
     if hop.tls is None:
-        return "in clear"
+        return "within this machine" if hop.target.is_socket else "in clear"
     return f"over {hop.tls.version}{_PROVEN[hop.requirement.policy.type] if hop.level is TlsLevel.VERIFIED else ''}"
 
 
