@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 from socket import create_connection
 
+import pytest
+
 from support.pop3 import Office
 from support.pop3_server import LOGIN
 
@@ -51,6 +53,7 @@ def talk(port: int, folder: Path, delay_s: float, child: "subprocess.Popen[str]"
     return said
 
 
+@pytest.mark.timeout(900)
 def test_t_pop_03_killed_in_the_middle_of_quit(tmp_path: Path) -> None:
     chance = random.Random(20261207)
     outcomes = []

@@ -180,7 +180,7 @@ def _address(forward_path: str) -> Address | None:
 
 
 def _lost_record(held: Held) -> DecisionRecord:
-    """What is left to say when the decision store has lost its last second."""
+    """What is left to say when the decision store has lost the record."""
     return DecisionRecord(
         id=held.id,
         received_at=held.held_at,
