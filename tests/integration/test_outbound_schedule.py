@@ -177,6 +177,7 @@ async def test_what_waits_for_a_host_that_is_left_alone_says_so_and_goes_as_soon
             assert (recipient.next_at, recipient.failures, recipient.words) == (rest_until, 0, "")
             assert late.id in made.ledger.records  # where `explain` looks
             assert "421 4.3.2 closed today" in recipient.left_alone
+            assert recipient.gives_up_at == utc_text(made.clock.now() + timedelta(days=5))
             (group,) = control.count(Selection(), "answer").groups
             assert group.recipients == 2 and "421 4.3.2 closed today" in group.name
             far.answers = {}

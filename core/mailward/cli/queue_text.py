@@ -132,6 +132,8 @@ def _wishes(message: WaitingMessage, now: datetime) -> list[str]:
 
 def _about(recipient: WaitingRecipient, now: datetime) -> list[str]:
     said = [f"next attempt {_next(recipient, now)}; failed so far: {recipient.failures}"]
+    if recipient.gives_up_at:
+        said.append(f"goes back to its sender {_moment(recipient.gives_up_at, now)}, if nobody takes it before")
     if recipient.reason:
         said.insert(0, f"held: {recipient.reason}")
     if recipient.via:

@@ -54,7 +54,8 @@ class StandingOrder:
 class WaitingRecipient:
     """A recipient for whom something is still to be done. failures: attempts that failed. next_at: "" for at once or never.
 
-    reason: why it is held. left_alone: why its next hop is not asked before next_at, "" when that is not what it waits for.
+    gives_up_at: by when it goes back to its sender, "" for never: what is for mailboxes here, and is held. reason: why it is
+    held. left_alone: why its next hop is not asked before next_at, "" when that is not what it waits for.
     words: how the last attempt ended. notify: "SUCCESS,DELAY", "" when the client did not say.
     via: the next hop it is rerouted to, "" when it goes where it would.
     """
@@ -66,6 +67,7 @@ class WaitingRecipient:
     reason: str
     failures: int
     next_at: str
+    gives_up_at: str
     left_alone: str
     words: str
     via: str

@@ -35,6 +35,7 @@ from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueueItem
 from mailward.queue.recipient import OpenRecipient
+from mailward.queue.schedule import GIVE_UP_AFTER_S, gives_up_at
 from mailward.queue.spool import NotHere, Recipient, Spool
 
 MAX_WORDS = 300
@@ -52,7 +53,14 @@ class QueueControl:
     """All calls block. Safe from any thread. after: `progress.following` of the call before, "" at first."""
 
     def __init__(
-        self, spool: Spool, agenda: Agenda, decisions: Decisions, keeper: Keeper, standing: StandingOrders, clock: Clock
+        self,
+        spool: Spool,
+        agenda: Agenda,
+        decisions: Decisions,
+        keeper: Keeper,
+        standing: StandingOrders,
+        clock: Clock,
+        give_up_after_s: float = GIVE_UP_AFTER_S,
     ) -> None:
         self._spool = spool
         self._agenda = agenda
@@ -60,6 +68,7 @@ class QueueControl:
         self._keeper = keeper
         self._standing = standing
         self._clock = clock
+        self._give_up_after_s = give_up_after_s
         self._selecting = Selecting(spool, agenda, clock)
 
     # Looking
@@ -235,12 +244,21 @@ class QueueControl:
             reason=state.hold_reason,
             failures=state.failures,
             next_at="" if state.hold_reason else max(state.next_at, item.hold_until, "" if rest is None else utc_text(rest[0])),
+            gives_up_at=self._gives_up_at(item, state, now),
             left_alone="" if state.hold_reason or rest is None else one_line(rest[1], MAX_WORDS),
             words=one_line(state.text.removeprefix(LATE), MAX_WORDS),
             via="" if rerouted is None else str(rerouted),
             notify=",".join(recipient.parameters.notify),
             original_recipient=recipient.parameters.original_recipient,
         )
+
+    def _gives_up_at(self, item: QueueItem, state: OpenRecipient, now: datetime) -> str:
+        if state.hold_reason:
+            return ""
+        if state.route != "relay":
+            return item.deliver_by if item.by_mode == "R" and state.route == "mailbox" else ""
+        at = gives_up_at(now, item.available_at, state.failures, self._give_up_after_s)
+        return utc_text(at if item.returns_at is None else min(at, item.returns_at))
 
 
 def _name(item: QueueItem, recipient: WaitingRecipient, by: By) -> str:

@@ -33,7 +33,7 @@ from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.queue.agenda import Agenda, Due
 from mailward.queue.item import QueueItem
-from mailward.queue.schedule import FIRST_DELAY_S
+from mailward.queue.schedule import FIRST_DELAY_S, GIVE_UP_AFTER_S
 from mailward.queue.spool import Spool
 
 log = structlog.get_logger("mailward.outbound")
@@ -57,7 +57,7 @@ class OutboundLimits:
     place. grace_s: for attempts under way when the server stops.
     """
 
-    give_up_after_s: float = 5 * 86400.0
+    give_up_after_s: float = GIVE_UP_AFTER_S
     delay_notice_after_s: float = 4 * 3600.0
     connections_per_domain: int = 5
     connections: int = 50

@@ -21,7 +21,7 @@ from mailward.model.errors import StorageError
 from mailward.protocol.smtp.outgoing import Result
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueueItem
-from mailward.queue.schedule import ALARM_AFTER, is_given_up, relay_delay_s
+from mailward.queue.schedule import ALARM_AFTER, gives_up_at, is_given_up, relay_delay_s
 from mailward.queue.spool import Spool
 
 ROUTE = "relay"
@@ -176,7 +176,8 @@ class Results:
             for index in waiting
             if index in states and not states[index].text.startswith(LATE)
         }
-        until = available_at + timedelta(seconds=self._give_up_after_s)
+        failures = min((states[index].failures + 1 for index in late), default=1)
+        until = gives_up_at(now, available_at, failures, self._give_up_after_s)
         try:
             if late:
                 await self._reports.tell(batch.item, "delayed", late, now, until)
@@ -205,7 +206,8 @@ class Results:
             if index not in states:
                 continue
             failures = states[index].failures + 1
-            usual_s = relay_delay_s(now, item.available_at, failures, self._chance(), self._notice_after_s(item))
+            moments_s = (self._notice_after_s(item), self._give_up_after_s)
+            usual_s = relay_delay_s(now, item.available_at, failures, self._chance(), *moments_s)
             if item.returns_at is not None and item.returns_at > now:  # it is to go back then, and not when its turn comes
                 usual_s = min(usual_s, (item.returns_at - now).total_seconds())
             delay_s = usual_s if wait_s is None else wait_s

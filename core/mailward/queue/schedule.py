@@ -5,7 +5,7 @@ repeated ever more slowly, and after `ALARM_AFTER` failures every further one is
 Relaying is given up after a time, but never before a few attempts were made, whatever the clock says (T-Q-07).
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 FIRST_DELAY_S = 60.0
 FIRST_RELAY_DELAY_S = 300.0
@@ -17,6 +17,8 @@ JITTER = 0.2
 ALARM_AFTER = 5
 HOLD_AFTER = 3
 """Attempts that began and never ended (the process died in them) before a recipient is held (T-Q-08)."""
+GIVE_UP_AFTER_S = 5 * 86400.0
+"""Where the configuration does not say."""
 LEAST_ATTEMPTS = 4
 """So often relaying is tried before it is given up: with their delays, more than half an hour on a clock that never jumps."""
 
@@ -48,8 +50,17 @@ def is_given_up(now: datetime, received_at: datetime, failures: int, after_s: fl
     return failures >= LEAST_ATTEMPTS and (now - received_at).total_seconds() >= after_s
 
 
-def relay_delay_s(now: datetime, received_at: datetime, failures: int, chance: float, notice_after_s: float) -> float:
-    """As `delay_s`, from five minutes, and never past the moment at which a delay notice is due."""
-    until_notice_s = (received_at - now).total_seconds() + notice_after_s
+def gives_up_at(now: datetime, received_at: datetime, failures: int, after_s: float) -> datetime:
+    """The moment by which relaying is given up, after so many failures: when its time is over, and a few attempts were made."""
+    attempts_s = sum(delay_s(number, 1.0, FIRST_RELAY_DELAY_S) for number in range(max(failures, 1), LEAST_ATTEMPTS))
+    return max(received_at + timedelta(seconds=after_s), now + timedelta(seconds=attempts_s))
+
+
+def relay_delay_s(
+    now: datetime, received_at: datetime, failures: int, chance: float, notice_after_s: float, give_up_after_s: float
+) -> float:
+    """As `delay_s`, from five minutes, and never past the moments at which a delay notice is due, or the last attempt."""
+    passed_s = (now - received_at).total_seconds()
+    moments_s = [notice_after_s] if failures < LEAST_ATTEMPTS else [notice_after_s, give_up_after_s]
     usual_s = delay_s(failures, chance, FIRST_RELAY_DELAY_S)
-    return min(usual_s, until_notice_s) if until_notice_s > 0 else usual_s
+    return min([usual_s, *(moment_s - passed_s for moment_s in moments_s if moment_s > passed_s)])

@@ -11,6 +11,7 @@ from mailward.queue.index import DueIndex
 from mailward.queue.schedule import (
     LEAST_ATTEMPTS,
     delay_s,
+    gives_up_at,
     is_given_up,
     relay_delay_s,
     remaining_s,
@@ -53,6 +54,23 @@ def test_t_q_07_relaying_is_given_up_after_its_time_and_a_few_attempts() -> None
 def test_an_attempt_is_planned_for_the_moment_of_the_delay_notice(notice_after_s: int, chance: float) -> None:
     now, tried_at = NOW, []
     for failures in range(1, 140):  # 48 minutes each at the least
-        now += timedelta(seconds=relay_delay_s(now, NOW, failures, chance, notice_after_s))
+        now += timedelta(seconds=relay_delay_s(now, NOW, failures, chance, notice_after_s, 5 * 86400.0))
         tried_at.append(now)
     assert NOW + timedelta(seconds=notice_after_s) in tried_at
+
+
+@given(st.integers(0, 5 * 86400), st.floats(0, 1, exclude_max=True))
+def test_mail_is_given_up_at_the_moment_that_is_told_and_with_an_attempt_then(after_s: int, chance: float) -> None:
+    now, failures, told = NOW, 0, []
+    while True:
+        failures += 1
+        if is_given_up(now, NOW, failures, after_s):
+            break
+        told.append(gives_up_at(now, NOW, failures, after_s))
+        now += timedelta(seconds=relay_delay_s(now, NOW, failures, chance, 4 * 3600.0, after_s))
+    assert all(now <= moment for moment in told)
+    if failures > LEAST_ATTEMPTS:
+        assert now == NOW + timedelta(seconds=after_s)
+        assert (
+            set(told) == {now} or after_s < 2520
+        )  # four attempts may take 42 minutes, and are promised with their longest delays

@@ -49,7 +49,9 @@ class QueueRole:
             attempted=self._events.attempted,
         )
         self._passes = Passes(delivering.agenda, (delivering.manager, self._outbound))
-        control = QueueControl(spool, delivering.agenda, decisions, delivering.mda, standing, clock)
+        control = QueueControl(
+            spool, delivering.agenda, decisions, delivering.mda, standing, clock, config.outbound.limits.give_up_after_s
+        )
         self._calls = QueueServer(config.queue_socket, control)
 
     def _make_rules(self, filters: Filters) -> Relays:
