@@ -1,11 +1,12 @@
 """The line at the end: how many of the checks did a plugin pass, and where?"""
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import pytest
 
 from mailward.api import API_VERSION
-from mailward.testing.conformance.checks import CHECK, MODE, MODES
+from mailward.testing.conformance.checks import CHECK, MODE, Mode
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -40,4 +41,4 @@ def _passed(checks: Mapping[str, bool]) -> str:
 
 
 def _where(modes: set[str]) -> str:
-    return " and ".join(mode for mode in MODES if mode in modes) or "nowhere run"
+    return " and ".join(mode for mode in get_args(Mode) if mode in modes) or "nowhere run"

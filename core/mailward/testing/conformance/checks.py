@@ -1,10 +1,11 @@
 """The checks of the conformance kit: what the server relies on, asked of one plugin. Each is one test of a class to subclass."""
 
 import asyncio
+import contextlib
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 from weakref import WeakKeyDictionary
 
 import pytest
@@ -21,8 +22,8 @@ from mailward.testing.conformance.wrongly import other_settings, tempting_values
 from mailward.testing.policies import Named
 from mailward.testing.world import FakeServices
 
-MODES = ("thread",)
-"""Where a plugin runs: in the process of the server."""
+Mode = Literal["thread", "process"]
+"""Where a plugin runs: in the process of the server, or in one of its own (`isolation: process`)."""
 
 MODE = "mailward_conformance_mode"
 CHECK = "mailward_conformance_check"
@@ -30,7 +31,7 @@ CHECK = "mailward_conformance_check"
 
 _KEPT: WeakKeyDictionary[type, dict[Any, Any]] = WeakKeyDictionary()
 """What several checks of one class look at is found out once."""
-_MOST_INTERRUPTIONS = 12
+_MOST_INTERRUPTIONS: Mapping[Mode, int] = {"thread": 12, "process": 2}
 _SHORT_S = 0.2
 _MOST_TOLD = 10
 _PATIENT_S = 8.0
@@ -40,30 +41,32 @@ class Conformance:
     """Subclass it and name the plugin; that is all. Fails with what is wrong, where, and how to mend it.
 
     plugin: its module, or the name of its entry point. settings: keys as in the policy, where the defaults cannot work without a
-    world around them. beside: plugins that it `needs`, unless given those of its hooks'. messages: more of
-    them, by name, for what only this filter looks at.
+    world around them. beside: plugins that it `needs`, unless given those of its hooks'. messages: more of them, by name,
+    for what only this filter looks at. modes: where it is to run.
     """
 
     plugin: ClassVar[Named]
     settings: ClassVar[Mapping[str, object]] = {}
     beside: ClassVar[Sequence[Named] | None] = None
     messages: ClassVar[Mapping[str, bytes]] = {}
+    modes: ClassVar[Sequence[Mode]] = get_args(Mode)
 
     def services(self) -> FakeServices:
         """What is around the plugin, fresh for each look at it. Override it to put in DNS records, pages or files."""
         return FakeServices()
 
-    @pytest.fixture(params=MODES)
-    def mode(self, request: pytest.FixtureRequest) -> str:
-        """Where the plugin runs in this test."""
-        mode: str = request.param
-        request.node.user_properties.append((MODE, mode))
-        return mode
+    @classmethod
+    def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
+        """The checks that ask for a mode are made in each of them."""
+        if "mode" in metafunc.fixturenames:
+            metafunc.parametrize("mode", cls.modes)
 
     @pytest.fixture(autouse=True)
     def _told(self, request: pytest.FixtureRequest) -> None:
         name = Subject(self.plugin).name
         request.node.user_properties.append((CHECK, f"{name} {request.node.originalname}"))
+        if "mode" in request.fixturenames:
+            request.node.user_properties.append((MODE, request.getfixturevalue("mode")))
 
     def test_its_declaration_is_sound(self) -> None:
         """It loads, says in a line what it does, and each symbol what it means."""
@@ -78,15 +81,15 @@ class Conformance:
                 problems.append(f"symbol {name} has {symbol.points} points, which no score can hold")
         _fail_for(problems)
 
-    def test_it_answers_to_ordinary_mail(self, mode: str) -> None:
+    def test_it_answers_to_ordinary_mail(self, mode: Mode) -> None:
         """Every hook, called with what comes every day, returns what its specification says."""
         self._expect_answers("ordinary", mode)
 
-    def test_it_answers_to_huge_mail(self, mode: str) -> None:
+    def test_it_answers_to_huge_mail(self, mode: Mode) -> None:
         """The same for messages of many megabytes, parts, fields and recipients, within the time of one call."""
         self._expect_answers("huge", mode)
 
-    def test_it_answers_to_hostile_mail(self, mode: str) -> None:
+    def test_it_answers_to_hostile_mail(self, mode: Mode) -> None:
         """The same for what is made to break parsers, terminals and slow patterns."""
         self._expect_answers("hostile", mode)
 
@@ -120,41 +123,48 @@ class Conformance:
         _fail_for(_different(first, again, "when it is asked again, with nothing kept from before,"))
         _fail_for(_different(first, self._alone()[0], "in another process"))
 
-    def test_it_serves_several_at_once(self, mode: str) -> None:
+    def test_it_serves_several_at_once(self, mode: Mode) -> None:
         """While one call waits, others are made; what one is about does not get into another."""
-        wanted = [case for hook in self._hooks() for case in list(cases(hook, "ordinary", self.messages))[:4]]
+        most = 4 if mode == "thread" else 2
+        wanted = [case for hook in self._hooks() for case in itertools.islice(cases(hook, "ordinary", self.messages), most)]
         rigs = [self._rig(mode=mode) for _ in wanted]
 
         async def together() -> list[Answer]:
-            start = asyncio.Barrier(len(wanted))
-            return list(await asyncio.gather(*(rig.answer(case, start) for rig, case in zip(rigs, wanted, strict=True))))
+            with contextlib.ExitStack() as ended:
+                for rig in rigs:
+                    ended.callback(rig.close)
+                start = asyncio.Barrier(len(wanted))
+                return list(await asyncio.gather(*(rig.answer(case, start) for rig, case in zip(rigs, wanted, strict=True))))
 
         async def alone() -> list[Answer]:
-            return [await self._rig(mode=mode).answer(case) for case in wanted]
+            return [answer for case in wanted for answer in await self._rig(mode=mode).answers([case])]
 
         one_by_one = {str(answer): answer.error or answer.form for answer in in_loop(alone)}
         at_once = {str(answer): answer.error or answer.form for answer in in_loop(together)}
         _fail_for(_different(one_by_one, at_once, "when others are made at the same time,"))
 
-    def test_it_stands_services_that_fail(self, mode: str) -> None:
+    def test_it_stands_services_that_fail(self, mode: Mode) -> None:
         """DNS, storage and the web fail some day. A call may fail with them, but it ends, and the next one works."""
         problems = []
         for case in self._first_cases():
             services = self.services()
             failing = Failing(services)
             rig = self._rig(services, mode=mode, limit_s=_PATIENT_S)
-            answer = in_loop(lambda rig=rig, case=case: rig.answer(case))  # type: ignore[misc]
-            if answer.error and (
-                "longer than its limit" in answer.error or answer.error.startswith(("SystemExit", "KeyboardInt"))
-            ):
+
+            async def twice(rig: Rig = rig, case: Case = case, failing: Failing = failing) -> tuple[Answer, Answer]:
+                with contextlib.closing(rig):
+                    first = await rig.answer(case)
+                    failing.mend()
+                    return first, await rig.answer(case)
+
+            answer, again = in_loop(twice)
+            if answer.error and (answer.is_late or answer.error.startswith(("SystemExit", "KeyboardInt"))):
                 problems.append(f"{answer} with services that fail: {answer.error}")
-            failing.mend()
-            answer = in_loop(lambda rig=rig, case=case: rig.answer(case))  # type: ignore[misc]
-            if answer.error:
-                problems.append(f"{answer} after the services work again: {answer.error}")
+            if again.error:
+                problems.append(f"{again} after the services work again: {again.error}")
         _fail_for(problems)
 
-    def test_it_can_be_cancelled(self, mode: str) -> None:
+    def test_it_can_be_cancelled(self, mode: Mode) -> None:
         """An async hook is cancelled at its limit, wherever it waits: then it ends at once, and the next call works."""
         problems: list[str] = []
         for case in self._first_cases():
@@ -163,12 +173,12 @@ class Conformance:
             services = self.services()
             counting = Counting(services)
             rig = self._rig(services, mode=mode)
-            in_loop(lambda rig=rig, case=case: rig.answer(case))  # type: ignore[misc]
-            for at in range(min(counting.calls, _MOST_INTERRUPTIONS)):
+            in_loop(lambda rig=rig, case=case: rig.answers([case]))  # type: ignore[misc]
+            for at in range(min(counting.calls, _MOST_INTERRUPTIONS[mode])):
                 problems += in_loop(lambda case=case, at=at: self._interrupted(case, at, mode))  # type: ignore[misc]
         _fail_for(problems)
 
-    def test_two_sets_of_settings_live_side_by_side(self, mode: str) -> None:
+    def test_two_sets_of_settings_live_side_by_side(self, mode: Mode) -> None:
         """At a reload the old plugin goes on for the mail under way, while the new one, with other settings, has begun."""
         other = self._other_settings()
         old, new = self._rig(mode=mode), self._rig(mode=mode, settings=other)
@@ -205,7 +215,7 @@ class Conformance:
 
     # What the checks are made of
 
-    def _subject(self, mode: str = "thread") -> Subject:
+    def _subject(self, mode: Mode = "thread") -> Subject:
         beside = self.beside
         if beside is None:
             hooks = Subject(self.plugin).loaded().implementations.values()
@@ -222,7 +232,7 @@ class Conformance:
         self,
         services: FakeServices | None = None,
         *,
-        mode: str = "thread",
+        mode: Mode = "thread",
         settings: Mapping[str, object] | None = None,
         limit_s: float | None = None,
     ) -> Rig:
@@ -260,7 +270,7 @@ class Conformance:
             return False
         return True
 
-    def _answers(self, kind: Kind, mode: str = "thread") -> Sequence[Answer]:
+    def _answers(self, kind: Kind, mode: Mode = "thread") -> Sequence[Answer]:
         """Asked once a class: the same calls are looked at in several ways."""
         kept: dict[tuple[str, str], list[Answer]] = _KEPT.setdefault(self.__class__, {})
         if (kind, mode) not in kept:
@@ -272,19 +282,19 @@ class Conformance:
         for kind in get_args(Kind):
             yield from self._answers(kind)
 
-    def _expect_answers(self, kind: Kind, mode: str) -> None:
+    def _expect_answers(self, kind: Kind, mode: Mode) -> None:
         """Symbols that are not declared have a check of their own."""
         _fail_for(f"{a}: {a.error}" for a in self._answers(kind, mode) if a.error and not a.undeclared)
 
-    async def _interrupted(self, case: Case, at: int, mode: str) -> list[str]:
+    async def _interrupted(self, case: Case, at: int, mode: Mode) -> list[str]:
         services = self.services()
         hanging = HangingAt(services, at)
         rig = self._rig(services, mode=mode, limit_s=_SHORT_S)
-        await rig.answer(case)
+        await rig.answers([case])
         if not await rig.is_at_rest():
             return [f"{case.hook} goes on after it was cancelled while it waited for {hanging.where}; let CancelledError pass"]
         hanging.mend()
-        answer = await self._rig(services, mode=mode).answer(case)
+        (answer,) = await self._rig(services, mode=mode).answers([case])
         return (
             [f"{answer} after one that was cancelled while it waited for {hanging.where}: {answer.error}"] if answer.error else []
         )

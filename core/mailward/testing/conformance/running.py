@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -21,7 +22,7 @@ from mailward.api import AccountCommand, Evidence, Finding, MessageView, ServerC
 from mailward.pipeline.called import Enabled
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.judge import enabled_plugins
-from mailward.pipeline.plugins import Implementation, LoadedPlugin, PluginHost
+from mailward.pipeline.plugins import Implementation, LoadedPlugin, PluginHost, Source
 from mailward.testing.calling import LIMIT_S, direction_of, reader_of
 from mailward.testing.conformance.blocking import watched
 from mailward.testing.conformance.cases import Case
@@ -34,6 +35,7 @@ STEP_S = 1.0
 """CPU time that an async hook may take between two awaits: so long nothing else of the process is served."""
 BLOCKED_S = 15.0
 """After so long without a turn of the loop, a plugin is said to block it for good. The server's limit is 5 s."""
+_MOST_LATE = 2
 _TURNS = 200
 """Of the loop, 10 ms each, in which what was cancelled has to come to its end."""
 
@@ -56,6 +58,11 @@ class Answer:
     undeclared: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
+
+    @property
+    def is_late(self) -> bool:
+        """It was given up at its limit."""
+        return self.error is not None and "longer than its limit" in self.error
 
     def __str__(self) -> str:
         return f"{self.case.hook} ({self.case.name})"
@@ -109,8 +116,19 @@ class Rig:
         return False
 
     async def answers(self, wanted: Iterable[Case]) -> list[Answer]:
-        """One after another."""
-        return [await self.answer(case) for case in wanted]
+        """One after another, of a plugin that hangs not all; then its processes end, which belong to this event loop."""
+        made: list[Answer] = []
+        with contextlib.closing(self):
+            for case in wanted:
+                made.append(await self.answer(case))
+                if sum(answer.is_late for answer in made) == _MOST_LATE:
+                    break
+        return made
+
+    def close(self) -> None:
+        """End its processes; whoever asks again gets others."""
+        for chain, _ in self._chains.values():
+            chain.close()
 
     async def answer(self, case: Case, together: asyncio.Barrier | None = None) -> Answer:
         """One call, by the server's own rules. together: made at the same moment as those of the others who wait there."""
@@ -148,7 +166,7 @@ class Rig:
         if direction not in self._chains:
             plugins = [*self._subject.beside, self._subject.plugin]
             policy, host = made_policy(direction, plugins, self._keys, {})
-            enabled = list(enabled_plugins(policy, host, self._services.of))
+            enabled = [_sent_as_text(one) for one in enabled_plugins(policy, host, self._services.of)]
             self._chains[direction] = Chain(enabled), next(one for one in enabled if one.name == self._subject.name)
         return self._chains[direction]
 
@@ -192,6 +210,14 @@ def _given_form(value: object) -> str:
     if isinstance(value, Settings):
         return repr({f.name: getattr(value, f.name) for f in fields(value)})
     return repr(value)
+
+
+def _sent_as_text(one: Enabled) -> Enabled:
+    """A single file is sent to its process as it stands: that need not be where installed modules are."""
+    file = Path(getattr(sys.modules.get(one.plugin.source.module), "__file__", None) or "")
+    if one.plugin.source.text or file.suffix != ".py" or file.name == "__init__.py":
+        return one
+    return replace(one, plugin=replace(one.plugin, source=Source(one.plugin.source.module, str(file), file.read_bytes())))
 
 
 def _inline(implementation: Implementation, seen: _Seen) -> Implementation:
