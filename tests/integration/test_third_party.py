@@ -1,7 +1,7 @@
 """Filters that others make: as a package installed by pip into an environment of its own, and as the same file dropped in.
 
-The package is what `mailward plugins new` writes; the environment holds this project's wheel, that package's wheel and nothing
-of the checkout.
+The packages are what `mailward plugins new` writes, what a reader of the tutorial types, and a bundled plugin that has moved out; the
+environment holds this project's wheel, theirs, and nothing of the checkout.
 """
 
 import json
@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from support.reader import blocks, page_text
 from support.server import COMMAND, Server, open_folder, server
 
 pytestmark = pytest.mark.timeout(300)  # the first test waits for the environment
@@ -80,7 +81,9 @@ def environment() -> Iterator[Environment]:
     pip = [folder / "venv/bin/python", "-m", "pip", "--disable-pip-version-check", "-q"]
     wheels = folder / "wheels"
     run(*pip, "wheel", "--no-deps", "-w", wheels, ROOT, folder / "acme-dlp", folder / "acme-spy", cwd=folder)
-    run(*pip, "install", "-c", ROOT / "constraints.txt", *sorted(wheels.glob("*.whl")), cwd=folder)
+    (own,) = wheels.glob("mailward-*.whl")
+    run(*pip, "install", "-c", ROOT / "constraints.txt", f"{own}[testing]", cwd=folder)
+    run(*pip, "install", "--no-deps", *sorted(wheels.glob("acme_*.whl")), cwd=folder)
     (site_packages,) = (folder / "venv/lib").glob("python*/site-packages")
     site_packages.chmod(0o777)  # the server's user is to be able to leave the trace of the import
     yield Environment(
@@ -155,6 +158,125 @@ def test_t_plug_02_two_plugins_of_one_name_are_refused(environment: Environment)
         assert refused.returncode == 78
         assert "two plugins have this name" in refused.stderr
         assert "acme-dlp 0.1.0" in refused.stderr and "plugins/acme_dlp.py" in refused.stderr
+
+
+# The tutorial
+
+PAGE = "tutorials/a-filter-as-a-package.md"
+
+
+def lines_of(block: str) -> list[str]:
+    return re.findall(r"^\$ (.*)$", block, re.MULTILINE)
+
+
+def test_the_tutorial_makes_a_package_and_the_same_file_dropped_in(environment: Environment, tmp_path: Path) -> None:
+    module, tests = blocks(PAGE, "python")
+    (policy,) = blocks(PAGE, "yaml")
+    new, pytest_alone, scan, build, install, enable, see, drop_in = map(lines_of, blocks(PAGE, "console"))
+    assert "pip install 'mailward[testing]'" in page_text(PAGE), "which the fixture has done, from a wheel"
+    work = open_folder()
+    with server(start=False, command=environment.command) as made:
+        made.start()
+        folder = work
+
+        def types(line: str, code: int = 0) -> str:
+            bin_folder = Path(environment.command).parent
+            done = subprocess.run(
+                ["sh", "-c", line.replace("/etc/mailward", str(made.folder))],
+                cwd=folder, capture_output=True, text=True, timeout=280, check=False,
+                env={"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(work), "MAILWARD_CONFIG": str(made.config), "COLUMNS": "200"},
+            )  # fmt: skip
+            assert done.returncode == code, f"{line}: exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+            return done.stdout
+
+        assert new[1] == "cd acme-cards"
+        types(new[0])
+        folder = work / "acme-cards"
+        (folder / "acme_cards.py").write_text(module)
+        (folder / "tests/test_acme_cards.py").write_text(tests)
+        tested = types(*pytest_alone)
+        assert re.search(r"(?m)^acme_cards: Mailward API 1 conformance: 14 of 14 passed, ", tested), tested
+        assert re.search(r"\d+ passed", tested) and "failed" not in tested
+        types(scan[0])
+        assert re.search(r"ACME_CARDS +\+3\.0", types(scan[1]))
+        types(*build)
+        types(install[0])
+        informed = types(install[1])
+        assert "acme-cards 0.1.0" in informed and "not enabled" in informed and "body" in informed
+        made.policy(policy)
+        assert "sound" in types(enable[0])
+        types(enable[1])
+        assert types(see[0], code=1).startswith("554 5.7.1 Please do not send card numbers by mail (1 found)")
+        explained = types(see[1])
+        assert "rule no-cards-by-mail (policies/inbound.yaml:6:5)" in explained
+        assert re.search(r"acme_cards .* ACME_CARDS +\+3\.0  1 payment-card numbers in the text", explained)
+        for line in drop_in[:3]:
+            types(line)
+        assert types(drop_in[3], code=1).startswith("554 5.7.1 Please do not send card numbers by mail (1 found)")
+        assert "plugins/acme_cards.py" in types(drop_in[4])
+    shutil.rmtree(work)
+
+
+# A bundled plugin that has moved out
+
+MOVED = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "mailward-greylist"
+version = "7.0"
+dependencies = ["mailward"]
+
+[project.entry-points."mailward.plugins"]
+greylist = "mailward_plugins.greylist"
+
+[tool.hatch.build.targets.wheel]
+packages = ["mailward_plugins"]
+"""
+GREYLISTS = """\
+version: 1
+extends: mailward/inbound
+plugins: {antivirus: {engine: test-file}, greylist: {exempt: []}}
+rules: [{name: come-again, when: greylist.early, then: tempfail, reply: "451 4.7.1 Come again in {greylist.wait_s} seconds"}]
+"""
+
+
+@pytest.fixture
+def without_greylist(environment: Environment) -> Iterator[str]:
+    """The command of an environment like that one, in which the plugin greylist is its own distribution and not bundled."""
+    folder = open_folder()
+    run(getattr(sys, "_base_executable", sys.executable), "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
+    source = next(Path(environment.command).parents[1].glob("lib/python*/site-packages"))
+    target = folder / "venv" / source.relative_to(Path(environment.command).parents[1])
+    shutil.rmtree(target)
+    shutil.copytree(source, target)
+    package = folder / "mailward-greylist"
+    shutil.move(target / "mailward_plugins/greylist", package / "mailward_plugins/greylist")
+    (package / "pyproject.toml").write_text(MOVED)
+    (points,) = target.glob("mailward-*.dist-info/entry_points.txt")
+    points.write_text("".join(line for line in points.read_text().splitlines(keepends=True) if not line.startswith("greylist")))
+    command = folder / "venv/bin/mailward"
+    command.write_text(f"#!{folder}/venv/bin/python\nfrom mailward.cli import main\nmain()\n")
+    command.chmod(0o755)
+    with server(policy=GREYLISTS, start=False, command=str(command)) as before:
+        assert "greylist" in before.run("policy", "check", check=False).stderr, "it is gone"
+    pip = [Path(environment.command).with_name("python"), "-m", "pip", "--disable-pip-version-check", "-q"]
+    run(*pip, "--python", folder / "venv/bin/python", "install", "--no-deps", package, cwd=folder)
+    yield str(command)
+    shutil.rmtree(folder)
+
+
+def test_a_bundled_plugin_moves_out_into_its_own_distribution_unchanged(without_greylist: str) -> None:
+    with server(policy=GREYLISTS, command=without_greylist) as made:
+        assert re.search(r"(?m)^greylist .*mailward-greylist 7\.0", made.run("plugins", "list").stdout)
+        code, text = made.send(b"From: a@sender.invalid\r\nTo: demo@example.test\r\nSubject: x\r\n\r\ntext\r\n")
+        assert code == 451 and text.startswith("4.7.1 Come again in 300 seconds"), text
+        record = json.loads(made.run("explain", "last", "--json").stdout)
+        (call,) = [call for call in record["calls"] if call["plugin"] == "greylist"]
+        assert (call["version"], call["findings"][0]["symbol"]) == ("7.0", "GREYLIST_EARLY")
+        assert made.run("policy", "check").returncode == 0
 
 
 # Drop-ins
