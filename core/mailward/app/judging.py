@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mailward.api.services import Credentials, Services, Submit
+from mailward.api.services import Credentials, Resolver, Services, Submit
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.model.session import Role
@@ -23,6 +23,7 @@ class PluginServices:
     """The services of every plugin of one process; key-value files are opened when a plugin is first served.
 
     keeps: False when nothing that a plugin writes may outlive this. submit_of: by what a plugin sends mail, where it can.
+    resolver: instead of one that asks the servers of the configuration.
     """
 
     def __init__(
@@ -32,11 +33,12 @@ class PluginServices:
         *,
         keeps: bool = True,
         submit_of: Callable[[str], Submit] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._keeps = keeps
         self._config = config
         self._blocking = BlockingPool()
-        self._resolver = DnsResolver(config.dns_servers)
+        self._resolver = resolver or DnsResolver(config.dns_servers)
         self._http = PublicHttp(self._resolver, allowed=config.outbound.private_networks)
         self._credentials = credentials or NoCredentials()
         self._submit_of = submit_of

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mailward.api.services import Resolver
 from mailward.app.config import Config
 from mailward.app.filters import Filters, load_filters
 from mailward.app.judging import PluginServices, make_judge
@@ -44,9 +45,14 @@ class Scanned:
     strongest: Verdict
 
 
-async def scan(config: Config, given: ScanInput, filters: Filters | None = None, role: Role = Role.MX) -> Scanned:
-    """Judge a message as listeners of this role would. Raises ConfigError when policy or plugins cannot be used."""
-    services = PluginServices(config, keeps=False)
+async def scan(
+    config: Config, given: ScanInput, filters: Filters | None = None, role: Role = Role.MX, resolver: Resolver | None = None
+) -> Scanned:
+    """Judge a message as listeners of this role would. resolver: instead of the server's own.
+
+    Raises ConfigError when policy or plugins cannot be used.
+    """
+    services = PluginServices(config, keeps=False, resolver=resolver)
     try:
         judge = make_judge(config, filters or load_filters(config), services, role)
         session = Session(

@@ -20,6 +20,7 @@ COMMANDS = {
     "scan": "scan:scan_command",
     "message": "message:app",
     "explain": "explain:explain_command",
+    "record": "record:record_command",
     "try": "tryout:app",
     "policy": "policy:app",
     "plugins": "plugins:app",

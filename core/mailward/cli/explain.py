@@ -37,7 +37,7 @@ def explain_command(
     settings = config_of(config)
     with opened_decisions(settings) as store:
         if which is not None and to is None:
-            record = _one(store, which, settings)
+            record = record_of(store, which, settings)
             show(lambda: record_as_text(record), record_as_json(record), as_json=as_json)
         elif to is not None or since is not None:
             found = store.find(recipient=to, since=None if since is None else datetime.now(UTC) - duration_of(since), limit=100)
@@ -56,7 +56,8 @@ def noted(config: Config, id: str) -> None:
         queued.note(config.queue_socket, id)
 
 
-def _one(store: DecisionStore, which: str, config: Config) -> DecisionRecord:
+def record_of(store: DecisionStore, which: str, config: Config) -> DecisionRecord:
+    """The record that these words mean; says so and ends the command when there is none."""
     if which == "last":
         noted(config, "")
         record = store.last()

@@ -135,6 +135,10 @@ class PartView:
         """The body as received, not decoded, without the line end before a delimiter."""
         return bytes(self._octets[self.body_start : self.end])
 
+    def between(self, start: int, end: int) -> bytes:
+        """Octets of what `start`, `body_start` and `end` are places in."""
+        return bytes(self._octets[start:end])
+
     @property
     def octets(self) -> bytes:
         """Header and body."""

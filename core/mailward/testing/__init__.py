@@ -33,6 +33,7 @@ from mailward.testing.making import (
     make_secret,
     make_session,
 )
+from mailward.testing.recorded import Recorded, recorded, recordings
 from mailward.testing.scanning import Scan, ScanResult
 from mailward.testing.world import FakeServices
 
@@ -48,6 +49,7 @@ __all__ = [
     "MemoryKeyValue",
     "MemoryLog",
     "MemorySecrets",
+    "Recorded",
     "Scan",
     "ScanResult",
     "SentMail",
@@ -66,4 +68,6 @@ __all__ = [
     "make_relaying",
     "make_secret",
     "make_session",
+    "recorded",
+    "recordings",
 ]

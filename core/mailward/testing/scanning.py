@@ -16,6 +16,7 @@ from mailward.pipeline.plugins import PluginHost
 from mailward.policy import RecipientFacts
 from mailward.testing.making import as_octets, make_envelope, make_moved
 from mailward.testing.policies import Named, made_policy
+from mailward.testing.recorded import Recorded
 from mailward.testing.world import FakeServices
 
 
@@ -80,6 +81,24 @@ class Scan:
             return asyncio.run(_scan(judge, host, session, envelope, MessageView(as_octets(mail))))
         finally:
             judge.close()
+
+    def replay(
+        self,
+        recorded: Recorded,
+        plugins: Sequence[Named] = (),
+        *,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+        policy: Mapping[str, object] | None = None,
+    ) -> ScanResult:
+        """Judge a message that `mailward record` saved, at that moment and with the DNS answers of then. Else as a call."""
+        self.services.zone, before = recorded.zone, self.services.zone
+        self.services.clock.set(recorded.at)
+        judge, host = self._judge(plugins, settings or {}, policy or {})
+        try:
+            return asyncio.run(_scan(judge, host, recorded.session, recorded.envelope, recorded.message))
+        finally:
+            judge.close()
+            self.services.zone = before
 
     def moved(
         self,

@@ -1,0 +1,112 @@
+"""Pseudonyms and masked messages: nobody's words are left, and what filters go by is."""
+
+import ipaddress
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailward.formats.masking import masked
+from mailward.formats.message import MessageView
+from mailward.formats.pseudonyms import Pseudonyms
+from mailward.testing import make_mail
+from support.hostile_mail import HOSTILE
+
+NAMES = Pseudonyms(b"a key of a test")
+
+
+def common_bits(a: str, b: str) -> int:
+    x, y = ipaddress.ip_address(a), ipaddress.ip_address(b)
+    return x.max_prefixlen - (int(x) ^ int(y)).bit_length()
+
+
+@given(st.ip_addresses(), st.ip_addresses())
+def test_addresses_keep_their_common_prefix_and_no_two_become_one(a: object, b: object) -> None:
+    one, other = ipaddress.ip_address(str(a)), ipaddress.ip_address(str(b))
+    if one.version != other.version or not (one.is_global and other.is_global):
+        return
+    assert common_bits(NAMES.ip(str(one)), NAMES.ip(str(other))) == common_bits(str(one), str(other))
+
+
+def test_private_addresses_stay_and_public_ones_do_not_become_private() -> None:
+    for text in ("127.0.0.1", "10.1.2.3", "192.168.0.1", "::1", "fe80::1", "no address"):
+        assert NAMES.ip(text) == text
+    public = [f"192.{number}.7.9" for number in range(0, 168, 7)]
+    names = Pseudonyms(b"k", public)
+    assert all(ipaddress.ip_address(names.ip(text)).is_global for text in public)
+    assert all(names.ip(text) != text for text in public)
+
+
+def test_domains_keep_who_is_below_whom_and_are_nobodys() -> None:
+    parent, child = NAMES.domain("acme-bank.com"), NAMES.domain("News.Acme-Bank.com")
+    assert child.endswith("." + parent) and parent.endswith(".com.example") and "acme" not in child.lower()
+    assert NAMES.domain("sel1._domainkey.acme-bank.com").endswith("._domainkey." + parent)
+    assert NAMES.mailbox("ann.lee@acme-bank.com").endswith("@" + parent)
+    assert re.fullmatch(r"[a-z]{3}\.[a-z]{3}@.*", NAMES.mailbox("ann.lee@acme-bank.com"))
+
+
+@pytest.mark.parametrize("ip", ["8.8.4.4", "2001:4860:4860::8888"])
+def test_names_made_of_addresses_follow_the_addresses(ip: str) -> None:
+    names = Pseudonyms(b"k", [ip])
+    moved = ipaddress.ip_address(names.ip(ip))
+    assert names.domain(ipaddress.ip_address(ip).reverse_pointer) == moved.reverse_pointer
+    if moved.version == 4:
+        backwards, forwards = ".".join(reversed(ip.split("."))), f"{ip}"
+        assert names.domain(f"{backwards}.bl.acme.org").startswith(".".join(reversed(str(moved).split("."))) + ".")
+        if backwards != forwards:
+            assert names.domain(f"{forwards}.exists.acme.org").startswith(str(moved) + ".")
+
+
+def test_an_spf_record_says_the_same_of_the_same_hosts() -> None:
+    made = NAMES.structure("v=spf1 ip4:198.50.100.0/24 include:_spf.acme.com mx:mail.acme.com -all")
+    network = ipaddress.ip_network(re.search(r"ip4:(\S+)", made)[1], strict=False)  # type: ignore[index]
+    assert ipaddress.ip_address(NAMES.ip("198.50.100.77")) in network
+    assert f"include:{NAMES.domain('_spf.acme.com')} mx:{NAMES.domain('mail.acme.com')} -all" in made
+
+
+SECRETS = ("Smith", "smith", "Rosalind", "4111", "Confidential", "acme", "passwort", "geheim", "Jülich")
+
+
+def test_nothing_of_what_people_wrote_is_left_and_the_structure_is() -> None:
+    mail = make_mail(
+        "Dear Rosalind,\nthe card is 4111 1111 1111 1111, see https://acme.com/geheim?u=smith\n-- \nSmith, Jülich\n",
+        author="Rosalind Smith <smith@acme.com>",
+        to="Bob Smith <bob.smith@acme.com>, undisclosed <x@acme.org>",
+        subject="Re: Confidential: Jülich, Smith",
+        html="<p>Dear <b title='Smith'>Rosalind</b>, <a href='https://acme.com/geheim'>passwort</a> &nbsp;</p>",
+        attach={"Smith-geheim.pdf": b"%PDF-1.7 Confidential Smith"},
+        fields={
+            "X-Mailer": "Smith Mailer 4111",
+            "Received": "from smith.acme.com ([8.8.4.4]) by mx.acme.com for <bob.smith@acme.com>",
+        },
+    )
+    made = masked(mail, NAMES)
+    before, after = MessageView(mail), MessageView(made)
+    everything = made + b"".join(part.decode() for part in after.parts() if not part.children) + after.subject.encode()
+    assert [word for word in SECRETS if word.encode() in everything] == []
+    assert [(p.number, p.content_type, p.encoding, p.charset) for p in after.parts()] == [
+        (p.number, p.content_type, p.encoding, p.charset) for p in before.parts()
+    ]
+    assert [f.name for f in after.fields] == [f.name for f in before.fields]
+    assert after.date == before.date and after.anomalies == before.anomalies
+    assert after.subject.startswith("Re: ") and len(after.subject.split()) == len(before.subject.split())
+    assert after.authors[0].address is not None and after.authors[0].address.domain == NAMES.domain("acme.com")
+    assert next(p for p in after.parts() if p.filename).filename.endswith(".pdf")  # type: ignore[union-attr]
+    assert next(p for p in after.parts() if p.filename).decode().startswith(b"%PDF-1.7")
+    assert "https://" in after.body_octets.decode("latin-1")
+
+
+def test_the_same_key_masks_alike_and_another_does_not() -> None:
+    mail = make_mail("Rosalind Smith\n")
+    assert masked(mail, Pseudonyms(b"one")) == masked(mail, Pseudonyms(b"one")) != masked(mail, Pseudonyms(b"two"))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_whatever_the_message_it_is_masked(name: str) -> None:
+    assert isinstance(masked(HOSTILE[name](20_000), NAMES), bytes)
+
+
+@given(st.binary(max_size=400))
+def test_no_octets_stop_it(octets: bytes) -> None:
+    masked(octets, NAMES)
