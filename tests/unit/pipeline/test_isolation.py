@@ -15,12 +15,12 @@ from typing import TypeVar
 
 import pytest
 
-from mailward.api import AccountCommand, Address, CommandCall, CommandFailed, HttpAnswer, HttpFailed, Secret
+from mailward.api import AccountCommand, Address, CommandCall, CommandFailed, HttpAnswer, HttpFailed, LoginAttempt, Secret
 from mailward.model.ids import AccountId
 from mailward.pipeline.chain import Chain
 from mailward.testing import CallHook, Scan
 from mailward.testing.calling import made_chain, ordinary_arguments
-from mailward.testing.making import make_envelope
+from mailward.testing.making import make_envelope, make_login
 from mailward.testing.world import FakeServices
 from support.plugin_modules import HEAD, plugin_file
 
@@ -117,23 +117,40 @@ def test_every_service_answers(tmp_path: Path) -> None:
     assert services.log["own"].events == [("warning", "told", {"number": 3})]
 
 
-def test_the_proof_of_a_login_never_leaves_the_server(tmp_path: Path) -> None:
+def test_t_plug_10_the_proof_of_a_login_stays_in_the_server_and_is_nobody_elses(tmp_path: Path) -> None:
     class Proof:
         def is_of(self, _: object) -> bool:
             return True
 
-    checked: list[Secret] = []
+    checked: dict[str, Secret] = {}
+    both = asyncio.Barrier(2)
 
     class Credentials:
-        async def check(self, _: object, secret: Secret) -> None:
-            checked.append(secret)
+        async def check(self, attempt: LoginAttempt, secret: Secret) -> None:
+            checked[attempt.name] = secret
+            await both.wait()  # so that both logins are under way
 
     services = FakeServices()
     services.credentials = Credentials()  # type: ignore[assignment]
-    text = "@hookimpl\nasync def provide_identity(attempt, secret, services):\n    return await services.credentials.check(attempt, secret)\n"
-    proof = Proof()
-    CallHook(services)(plugin_file(tmp_path, "own", text), "provide_identity", settings=OWN, secret=Secret(None, proof))
-    assert checked[0].proof is proof
+    text = (
+        "@hookimpl\nasync def provide_identity(attempt, secret, services):\n"
+        "    return await services.credentials.check(attempt, secret)\n"
+    )
+    proofs = {"bob": Proof(), "eve": Proof()}
+
+    async def both_log_in() -> None:
+        chain = made_chain([plugin_file(tmp_path, "own", text)], services, "provide_identity", {"own": OWN})
+        (one,) = chain.enforced("provide_identity")
+        asks = [{"attempt": make_login(name), "secret": Secret(None, proof)} for name, proof in proofs.items()]
+        deadline = time.monotonic() + 60
+        called = await asyncio.gather(
+            *(chain.ask(one, "provide_identity", each, lambda answer: answer, deadline) for each in asks)
+        )
+        assert [each.call.error for each in called] == [None, None]
+        chain.close()
+
+    asyncio.run(both_log_in())
+    assert {name: secret.proof for name, secret in checked.items()} == proofs
 
 
 def test_a_command_runs_in_the_process_that_brought_it(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ kills it (PR_SET_PDEATHSIG).
 
 import asyncio
 import contextlib
+import itertools
 import os
 import pickle
 import signal
@@ -62,6 +63,7 @@ class IsolatedPlugin:
         self._services = services
         self._connection: _Connection | None = None
         self._starting: asyncio.Task[_Connection] | None = None
+        self._at_the_end: weakref.finalize[Any, Any] | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -99,7 +101,9 @@ class IsolatedPlugin:
             ours.setblocking(False)
             process = _started(theirs.fileno())
         connection = _Connection(self._plugin, self._services, process)
-        weakref.finalize(self, connection.end)
+        if self._at_the_end is not None:
+            self._at_the_end.detach()  # of the process before
+        self._at_the_end = weakref.finalize(self, connection.end)
         await loop.create_connection(lambda: connection, sock=ours)
         await connection.begin(self._settings)
         _log.info("plugin_process_started", plugin=self._plugin.name, pid=process.pid)
@@ -138,6 +142,7 @@ class _Connection(asyncio.Protocol):
         self._asked: set[asyncio.Task[None]] = set()
         self._transport: asyncio.Transport | None = None
         self._last = 0
+        self._handles = itertools.count()
         self._frames = 0
         self._why = ""
         self._cancelled: set[int] = set()
@@ -172,7 +177,7 @@ class _Connection(asyncio.Protocol):
     ) -> object:
         loop = asyncio.get_running_loop()
         self._last += 1
-        number, packing = self._last, Packing(self._own_facts)
+        number, packing = self._last, Packing(self._own_facts, self._handles)
         word, which = what
         packed = packing.pack(dict(values))
         call = self._calls[number] = _Call(loop.create_future(), packing.kept, command)
@@ -275,7 +280,7 @@ class _Connection(asyncio.Protocol):
         if len(self._asked) >= MAX_ASKED_AT_ONCE:
             raise BadFrame(f"more than {MAX_ASKED_AT_ONCE} questions at once")
         # A handle stands for what this worker kept in one of the calls under way: the proof of a login.
-        kept = [one for call in self._calls.values() for one in call.kept]
+        kept = {handle: one for call in self._calls.values() for handle, one in call.kept.items()}
         unpacking = Unpacking(self._own_facts, given.blobs, kept=kept)
         work = self._answer(number, service, method, unpacking.unpack(arguments), unpacking.unpack(named))
         task = asyncio.get_running_loop().create_task(work)
@@ -301,7 +306,7 @@ class _Call:
     __slots__ = ("command", "future", "kept")
 
     def __init__(
-        self, future: "asyncio.Future[object]", kept: list[object], command: "Callable[[int], Callable[..., Any]] | None"
+        self, future: "asyncio.Future[object]", kept: dict[int, object], command: "Callable[[int], Callable[..., Any]] | None"
     ) -> None:
         self.future = future
         self.kept = kept

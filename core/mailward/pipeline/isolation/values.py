@@ -6,10 +6,11 @@ a `Foreign`, which says no more than the name of its class.
 """
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, make_dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -64,12 +65,14 @@ class Packing:
     """Values on their way out. own_facts: the class of the plugin itself. blobs: for the frame.
 
     kept: what stayed here, by the number of its handle. functions: those of commands, by their number.
+    numbers: where the numbers of handles come from; all that are good at one time must come from the same.
     """
 
-    def __init__(self, own_facts: type[Facts]) -> None:
+    def __init__(self, own_facts: type[Facts], numbers: Iterator[int] | None = None) -> None:
         self._own_facts = own_facts
+        self._numbers = count() if numbers is None else numbers
         self.blobs: list[bytes] = []
-        self.kept: list[object] = []
+        self.kept: dict[int, object] = {}
         self.functions: list[Callable[..., Any]] = []
 
     def pack(self, value: object) -> object:
@@ -106,8 +109,9 @@ class Packing:
         if callable(value) and not isinstance(value, type):
             self.functions.append(value)
             return ["c", len(self.functions) - 1]
-        self.kept.append(value)
-        return ["?", len(self.kept) - 1, type(value).__name__[:60]]
+        number = next(self._numbers)
+        self.kept[number] = value
+        return ["?", number, type(value).__name__[:60]]
 
     def _blob(self, word: str, octets: bytes) -> object:
         self.blobs.append(octets)
@@ -130,7 +134,7 @@ class Unpacking:
         own_facts: type[Facts],
         blobs: Sequence[bytes],
         *,
-        kept: Sequence[object] = (),
+        kept: Mapping[int, object] = MappingProxyType({}),
         command: Callable[[int], Callable[..., Any]] | None = None,
         trusted: bool = False,
     ) -> None:
@@ -184,7 +188,7 @@ class Unpacking:
                 return _foreign(name)
             case ["c", int(number)] if self._command is not None:
                 return self._command(number)
-            case ["h", int(number)] if number >= 0:
+            case ["h", int(number)]:
                 return self._kept[number]
             case ["?", int(number), str(name)]:
                 return Handle(number) if self._trusted else _foreign(name)

@@ -1,0 +1,96 @@
+"""Plugins in processes of their own in a whole server: they judge, crash and end, and mail is what it is with the others."""
+
+import os
+import select
+import smtplib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.server import Server, server
+
+FILTER = """\
+import os
+from mailward.api import Finding, MessageView, Plugin, Services, Symbol, hookimpl
+plugin = Plugin(api=1, summary="Watches", symbols={"SEEN": Symbol(0.0, "seen")}, capabilities=("body",))
+
+@hookimpl
+async def inspect_message(message: MessageView, services: Services) -> Finding:
+    await services.kv.add_many({b"seen": (1,)})
+    if message.subject == "crash":
+        os._exit(9)
+    if message.subject == "steal":
+        open(os.path.join(%r, "mailward.yaml")).read()
+    seen = await services.kv.counters([b"seen"])
+    services.log.info("watched", pid=os.getpid(), seen=seen[b"seen"][0])
+    return Finding("SEEN", f"seen by {os.getpid()}")
+"""
+POLICY = "version: 1\nplugins:\n  watcher: {isolation: process, timeout: 20s}\n  spam: {isolation: process}\n"
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Server]:
+    with server(policy=POLICY, start=False) as made:
+        (made.folder / "plugins/watcher.py").write_text(FILTER % str(made.folder))
+        made.start()
+        yield made
+
+
+def send(target: Server, subject: str) -> str:
+    octets = f"From: a@example.net\r\nSubject: {subject}\r\n\r\ntext\r\n"
+    with smtplib.SMTP("127.0.0.1", target.port("mx"), timeout=60) as client:
+        client.ehlo("mail.example.net")
+        client.mail("a@example.net")
+        client.rcpt(target.demo)
+        code, words = client.data(octets)
+    return f"{code} {words.decode()}"
+
+
+def test_a_message_is_judged_in_the_process_and_explained_as_ever(target: Server) -> None:
+    reply = send(target, "hello")
+    assert reply.startswith("250")
+    target.until(lambda: "seen by " in target.run("explain", "last").stdout)
+    pid = int(target.run("explain", "last").stdout.partition("seen by ")[2].split()[0])
+    assert pid not in target.worker_pids("smtp")
+    assert "mailward.pipeline.isolation.child" in Path(f"/proc/{pid}/cmdline").read_text()
+    assert Path(f"/proc/{pid}").stat().st_uid == Path(f"/proc/{target.worker_pids('smtp')[0]}").stat().st_uid
+
+
+def test_t_plug_03_a_crash_defers_its_message_and_no_other(target: Server) -> None:
+    assert send(target, "crash").startswith("451 4.3.0")
+    target.until(lambda: "its process ended (exit code 9)" in target.run("explain", "last").stdout)
+    assert send(target, "after the crash").startswith("250")
+
+
+def test_t_plug_14_the_servers_files_are_out_of_reach(target: Server) -> None:
+    assert send(target, "steal").startswith("451 4.3.0")
+    target.until(lambda: "PermissionError" in target.run("explain", "last").stdout)
+
+
+def test_what_a_policy_says_of_isolation_is_shown(target: Server) -> None:
+    assert "isolation: process in inbound" in target.run("plugins", "info", "watcher").stdout
+    assert target.json("plugins", "info", "watcher")["isolated"] == ["inbound"]
+    assert "isolation: none" in target.run("plugins", "info", "dkim").stdout
+
+
+def test_t_plug_12_after_a_reload_the_new_text_runs_and_the_old_process_is_gone(target: Server) -> None:
+    assert send(target, "before the reload").startswith("250")
+    target.until(lambda: "seen by " in target.run("explain", "last").stdout)
+    old = os.pidfd_open(int(target.run("explain", "last").stdout.partition("seen by ")[2].split()[0]))
+    file = target.folder / "plugins/watcher.py"
+    file.write_text(file.read_text().replace("seen by {", "looked at by {"))
+    target.reload()
+    assert send(target, "after the reload").startswith("250")
+    target.until(lambda: "looked at by " in target.run("explain", "last").stdout)
+    assert select.select([old], [], [], 30)[0]
+    os.close(old)
+
+
+def test_no_process_outlives_the_server(target: Server) -> None:
+    assert send(target, "last one").startswith("250")
+    target.until(lambda: "looked at by " in target.run("explain", "last").stdout)
+    watched = os.pidfd_open(int(target.run("explain", "last").stdout.partition("looked at by ")[2].split()[0]))
+    target.kill_all()
+    assert select.select([watched], [], [], 30)[0]
+    os.close(watched)
