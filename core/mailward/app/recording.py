@@ -113,7 +113,7 @@ async def recorded(config: Config, record: DecisionRecord, octets: bytes, key: b
         "session": {
             "role": role.value,
             "ip": names.ip(given.ip),
-            "helo": None if given.helo is None else names.structure(given.helo),
+            "helo": None if given.helo is None else names.host(given.helo),
             "tls": session.get("tls.version", ""),
             "user": names.mailbox(session["identity.user"]) if session.get("identity.user") else "",
         },
@@ -134,8 +134,7 @@ def _fact(name: str, value: FactValue, names: Pseudonyms) -> object:
         return [_fact(name, one, names) for one in value]
     if not isinstance(value, str) or name.endswith(_WORDS) or name in _WORDS:
         return value
-    made = names.structure(value)
-    return made if made != value else names.words(value)
+    return names.host(value)
 
 
 @dataclass(slots=True)
@@ -192,15 +191,13 @@ def _signed_anew(octets: bytes, passed: tuple[str, ...], names: Pseudonyms, zone
         key = rsa.generate_private_key(65537, 2048)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
         public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        domain, selector = names.domain(tags["d"].lower()), names.words(tags["s"])
+        domain, selector = names.domain(tags["d"].lower()), ".".join(map(names.label, tags["s"].lower().split(".")))
         fields = [name.strip().lower().encode() for name in tags.get("h", "from").split(":")]
         present = [
             name for name in dict.fromkeys(fields) if MessageView(message).all(name.decode()) and name != b"dkim-signature"
         ]
         message = dkim.sign(message, selector.encode(), domain.encode(), private, include_headers=present) + message
-        asked = names.domain(f"{tags['s'].lower()}._domainkey.{tags['d'].lower()}")
-        zone.pop(f"{asked} TXT", None)
-        zone[f"{selector.lower()}._domainkey.{domain} TXT"] = {"status": "found", "records": [f"v=DKIM1; p={_base64(public)}"]}
+        zone[f"{selector}._domainkey.{domain} TXT"] = {"status": "found", "records": [f"v=DKIM1; p={_base64(public)}"]}
     return message
 
 

@@ -8,7 +8,7 @@ A key makes the replacement; without it nobody can try whether a guess is right.
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from hashlib import blake2b
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -63,7 +63,7 @@ class Pseudonyms:
         labels = name.rstrip(".").split(".")
         head, labels = self._address_labels(labels)
         *others, top = labels or [""]
-        made = [label if label.lower() in _KEPT_LABELS or label.startswith("_") else self._label(label) for label in others]
+        made = [self.label(label) for label in others]
         tail = [top.lower(), SUFFIX] if top.lower() != "arpa" else [top.lower()]
         return ".".join([*head, *made, *tail]) + "." * name.endswith(".")
 
@@ -90,13 +90,26 @@ class Pseudonyms:
 
         return _TOKEN.sub(made, text)
 
-    def prose(self, text: str) -> str:
-        """A text of people: everything in it. A domain in it becomes what it becomes elsewhere."""
+    def prose(self, text: str, kept: Container[str] = ()) -> str:
+        """A text of people: everything in it but the words `kept`, in lower case. A domain becomes what it becomes elsewhere."""
+
+        def masked(part: str) -> str:
+            return _WORD.sub(lambda found: found[0] if found[0].lower() in kept else self.word(found[0]), part)
+
         made, at = [], 0
         for found in _TOKEN.finditer(text):
-            made += [self.words(text[at : found.start()]), self.structure(found[0])]
+            made += [masked(text[at : found.start()]), self.structure(found[0])]
             at = found.end()
-        return "".join([*made, self.words(text[at:])])
+        return "".join([*made, masked(text[at:])])
+
+    def host(self, text: str) -> str:
+        """What a client calls itself in HELO: a domain, an address literal, or any word."""
+        made = self.structure(text)
+        return made if made != text or text.startswith("[") else self.words(text)
+
+    def label(self, label: str) -> str:
+        """One label of a domain name, as in `domain`."""
+        return label if label.lower() in _KEPT_LABELS or label.startswith("_") else self._label(label)
 
     def _label(self, label: str) -> str:
         return _WORD.sub(lambda found: self.word(found[0].lower()), label.replace("xn--", "x"))

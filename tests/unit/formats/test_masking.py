@@ -1,5 +1,6 @@
 """Pseudonyms and masked messages: nobody's words are left, and what filters go by is."""
 
+import html
 import ipaddress
 import re
 
@@ -95,6 +96,58 @@ def test_nothing_of_what_people_wrote_is_left_and_the_structure_is() -> None:
     assert next(p for p in after.parts() if p.filename).filename.endswith(".pdf")  # type: ignore[union-attr]
     assert next(p for p in after.parts() if p.filename).decode().startswith(b"%PDF-1.7")
     assert "https://" in after.body_octets.decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Received: from LAPTOP-SMITH (rosalind [8.8.4.4]) (Authenticated sender: smith) by mx.acme.com id SMITH4111;\r\n Thu, 1 Jan 2026 12:00:00 +0000",
+        "Authentication-Results: mx.acme.com; spf=pass (Smith said so) smtp.mailfrom=acme.com",
+        'List-Id: "Rosalind\'s list" <list.acme.com>',
+        "Content-Type: text/plain; title=\"Smith Confidential\"; name*0*=utf-8''Smith%20; charset=utf-8",
+        "DKIM-Signature: v=1; a=rsa-sha256; d=acme.com; s=smith; h=from; bh=AAAA; b=BBBB",
+        "X-Unknown: =?utf-8?q?Smith?=",
+    ],
+)
+def test_a_field_says_nothing_of_whose_it_is(line: str) -> None:
+    made = masked(f"{line}\r\n\r\n".encode(), NAMES).decode("latin-1")
+    assert [word for word in SECRETS if word.lower() in made.lower()] == []
+    assert made.partition(":")[0] == line.partition(":")[0]
+
+
+def test_words_of_the_standards_stay() -> None:
+    made = masked(
+        b"Received: from a.acme.com by b.acme.com with ESMTPS id X1 for <x@acme.com>; Thu, 1 Jan 2026 12:00:00 +0000\r\n\r\n",
+        NAMES,
+    )
+    assert re.fullmatch(
+        rb"Received: from \S+ by \S+ with ESMTPS id \S+ for <\S+>; Thu, 1 Jan 2026 12:00:00 \+0000\r\n\r\n", made
+    ), made
+    signed = masked(b"DKIM-Signature: v=1; d=acme.com; s=s1; b=QUJD\r\n\r\n", NAMES)
+    assert f"d={NAMES.domain('acme.com')}; s={NAMES.label('s1')}; b=QUJD".encode() in signed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<smith@acme.com>",
+        "<rosalind smith>",
+        "<!-- Smith -->",
+        "<b Smith>",
+        "<a href=https://acme.com/smith>",
+        "&#83;mith",
+        "&#x53;&#x6d;&#x69;&#x74;&#x68;",
+        "< Smith",
+    ],
+)
+def test_what_only_looks_like_a_tag_is_no_hiding_place(text: str) -> None:
+    made = masked(f"Content-Type: text/html\r\n\r\n<p>{text}</p>\r\n".encode(), NAMES).decode("latin-1")
+    assert "smith" not in html.unescape(made).lower() and "acme" not in made.lower() and "<p>" in made and "</p>" in made
+
+
+def test_a_line_that_is_no_delimiter_is_masked() -> None:
+    made = masked(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n-- Smith\r\n--b\r\n\r\nx\r\n--b--\r\n-- Smith\r\n", NAMES)
+    assert b"Smith" not in made and b"\r\n--b\r\n" in made and b"\r\n--b--\r\n" in made
 
 
 def test_the_same_key_masks_alike_and_another_does_not() -> None:
