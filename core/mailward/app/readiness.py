@@ -1,6 +1,7 @@
 """Can the server run with what is on the disk now? One check for the start, every reload, and `mailward reload`."""
 
 import os
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from mailward.app.config import Config
 from mailward.app.config_file import load_config
 from mailward.app.filters import Filters, load_filters
 from mailward.app.relaying import passwords
+from mailward.directory import Directory
 from mailward.model.errors import ConfigError
 from mailward.net.own_addresses import is_of_this_host
 from mailward.net.tls import server_context
@@ -57,6 +59,12 @@ def _check_ways_out(config: Config) -> None:
                 password(hop.login.secret)
             except (OSError, ValueError) as error:
                 raise ConfigError(f"{config.path}: {key}.password: {error}; write it into that file, mode 0600") from error
+
+
+def idle_routes(config: Config) -> tuple[str, ...]:
+    """Domains whose route does nothing, since they are served here."""
+    with closing(Directory(config.directory_file)) as directory:
+        return tuple(domain for domain in config.routes if directory.is_local_domain(domain))
 
 
 def settings_waiting(running: Config, wanted: Config) -> tuple[str, ...]:

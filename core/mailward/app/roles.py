@@ -28,7 +28,7 @@ from mailward.app.config_file import load_config
 from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, reload_signal_heeded
 from mailward.app.filters import Filters, load_filters
 from mailward.app.memory import give_back_what_is_free
-from mailward.app.readiness import check_ready, ready_config, reloaded, settings_waiting
+from mailward.app.readiness import check_ready, idle_routes, ready_config, reloaded, settings_waiting
 from mailward.app.serving import serving_lock
 from mailward.app.sockets import listen
 from mailward.app.users import drop_privileges, service_user
@@ -57,6 +57,8 @@ def serve(config_file: Path) -> int:
     if user is not None:
         drop_privileges(user)
     filters = check_ready(config)
+    for domain in idle_routes(config):
+        log.warning("a route does nothing: the domain is served here", domain=domain)
     with serving_lock(config):
         return _supervisor(config, filters, bound).run()
 

@@ -2,10 +2,10 @@
 
 import signal
 
-from mailward.app.readiness import check_ready
+from mailward.app.readiness import check_ready, idle_routes
 from mailward.app.serving import signal_server
 from mailward.cli.options import ConfigOption, JsonOption, config_of
-from mailward.cli.output import NO_INPUT, fail, show
+from mailward.cli.output import NO_INPUT, fail, show, warn
 
 
 def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -18,10 +18,13 @@ def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
     """
     settings = config_of(config)
     check_ready(settings)
+    for domain in idle_routes(settings):
+        warn(f"routes.{domain} does nothing: the domain is served here, so its mail goes into mailboxes")
     pid = signal_server(settings, signal.SIGHUP)
     if pid is None:
         fail(f"no server runs on {settings.data}; start it: mailward serve -c {settings.path}", NO_INPUT)
     told = (
-        f"process {pid} was told to reload policies, plugins and certificate; its log says how it went and what needs a restart"
+        f"process {pid} was told to reload policies, plugins and certificate; its log says how it went; "
+        "what else was changed, such as routes, outbound and listeners, needs a restart"
     )
     show(told, {"pid": pid}, as_json=as_json)

@@ -1,12 +1,14 @@
 """What is checked before a start and before a reload, and which changes a reload does not bring."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from mailward.app.certificate import self_signed
 from mailward.app.config_file import load_config
-from mailward.app.readiness import ready_config, reloaded, settings_waiting
+from mailward.app.readiness import idle_routes, ready_config, reloaded, settings_waiting
+from mailward.directory import Directory
 from mailward.model.errors import ConfigError
 from support.installation import installation
 
@@ -36,6 +38,16 @@ def test_a_wrong_policy_is_refused(tmp_path: Path) -> None:
     (tmp_path / "policies/inbound.yaml").write_text("version: 1\nextends: mailward/inbound\nruls: []\n")
     with pytest.raises(ConfigError, match="rules"):
         ready_config(path)
+
+
+def test_a_route_for_a_domain_that_is_served_here_is_named(tmp_path: Path) -> None:
+    path = installation(tmp_path)
+    path.write_text(path.read_text().replace("routes: {}", 'routes: {example.org: "smtp:[192.0.2.1]:25", example.net: discard}'))
+    config = load_config(path)
+    assert idle_routes(config) == ()
+    with closing(Directory(config.directory_file)) as directory:
+        directory.add_domain("example.org")
+    assert idle_routes(config) == ("example.org",)
 
 
 def test_settings_that_need_a_restart_are_named_and_the_others_taken_over(tmp_path: Path) -> None:
