@@ -1,5 +1,6 @@
 """The DNS records a domain should publish so that others can send it mail and trust what it says."""
 
+import asyncio
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ class Compared:
 
 async def compared(records: Iterable[DnsRecord], resolver: Resolver) -> list[Compared]:
     """What DNS shows of these records; blanks, quotes and case of names make no difference."""
-    return [await _compared(record, resolver) for record in records]
+    return await asyncio.gather(*(_compared(record, resolver) for record in records))
 
 
 async def _compared(record: DnsRecord, resolver: Resolver) -> Compared:

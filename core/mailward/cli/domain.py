@@ -132,7 +132,10 @@ def dns_command(
         return
     found = asyncio.run(compared(records, DnsResolver(settings.dns_servers)))
     open_ = [one for one in found if one.state != "published"]
+    unknown = sum(one.state == "not looked at" for one in open_)
     lines = [f"{len(found) - len(open_)} of {len(found)} records are in DNS as they should be"]
+    if unknown:
+        lines[0] += f", {unknown} could not be looked at"
     lines += [f"\n; {one}\n{zone_lines([one.record])}" for one in open_]
     data = [{**fields, "state": one.state} for one, fields in zip(found, records_data(one.record for one in found), strict=True)]
     show("\n".join(lines), data, as_json=as_json)

@@ -72,8 +72,16 @@ def quickstart_command(
     rows += [("virus scanner", str(result.scanner) if result.scanner else "none found: only the EICAR test file is recognised")]
     text = "Mailward is set up.\n\n" + table([("  " + head, value) for head, value in rows])
     if next_steps:
-        records = table([("  " + r.name, r.type, r.value) for r in _records(result, name)])
-        text += f"\n\nPublish these DNS records:\n\n{records}\n\nThen start it:\n\n  mailward serve -c {result.config_file}"
+        found = _records(result, name)
+        now = table([("  " + r.name, r.type, r.value) for r in found if not _is_later(r)])
+        text += f"\n\nPublish these DNS records:\n\n{now}\n\n"
+        text += f"The name {plan.hostname} needs an address record, and its address should lead back to that name (PTR)."
+        if any(_is_later(record) for record in found):
+            text += (
+                "\nThe records by which others can know that mail must come encrypted are for later, once the certificate is "
+                f"the final one:\n\n  mailward domain dns {name}"
+            )
+        text += f"\n\nThen start it:\n\n  mailward serve -c {result.config_file}"
     data = {
         "config": str(result.config_file),
         "account": result.account,
@@ -83,6 +91,11 @@ def quickstart_command(
         "virus_scanner": str(result.scanner) if result.scanner else None,
     }
     show(text, data, as_json=as_json)
+
+
+def _is_later(record: DnsRecord) -> bool:
+    """What is published before its certificate, or the file that it announces, is in place makes others keep back their mail."""
+    return record.type == "TLSA" or record.name.startswith("_mta-sts.")
 
 
 def _records(result: Result, domain: str) -> tuple[DnsRecord, ...]:
