@@ -66,7 +66,7 @@ def test_list_and_show_tell_who_waits_why_and_until_when(broken: Server) -> None
     assert (
         re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d \S+ \(in (\d+s|1m( \d+s)?)\)", row) and "Not a directory" in row
     ) or "accounts" in row
-    assert listed.endswith("1 messages, 1 recipients: 1 waiting\n")
+    assert listed.endswith("1 message, 1 recipient: 1 waiting\n")
     counted = broken.run("queue", "list", "--by", "domain").stdout.splitlines()
     assert counted[0].split()[:4] == ["DOMAIN", "RECIPIENTS", "HELD", "OLDEST"] and counted[1].split()[:3] == [
         "example.test",
@@ -133,7 +133,8 @@ def test_drop_keeps_a_copy_and_explain_tells(broken: Server) -> None:
         (("list", "--by", "colour"), 64, "--by one of: domain, sender, status, answer"),
         (("hold", "0000000000000000", "--all"), 64, "say which"),
         (("hold", "--future", "--to", "example.net", "--all"), 64, "say which"),
-        (("hold", "--future", "--all"), 64, "--future takes --to, --from or both"),
+        (("hold", "--future", "--older-than", "1h"), 64, "--future takes --to, --from or both, or --all"),
+        (("reroute", "--to", "example.test", "--via", "smtp:mx.example.net"), 64, "example.test is served here"),
         (("list", "--to", "a b"), 64, "neither a domain nor an address"),
         (("list", "--older-than", "soon"), 64, "'soon' is no duration"),
     ],

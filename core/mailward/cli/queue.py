@@ -10,10 +10,20 @@ from typing import Annotated, get_args
 
 import typer
 
+from mailward.app.config import Config
 from mailward.cli.explain import noted
-from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of, opened_decisions, parsed_domain
+from mailward.cli.options import (
+    ConfigOption,
+    JsonOption,
+    YesOption,
+    config_of,
+    duration_of,
+    opened_decisions,
+    opened_directory,
+    parsed_domain,
+)
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, confirm, fail, progress, show, tell, warn
-from mailward.cli.queue_text import counted, group_data, listed, ordered, shown, standing_text, whose_mail
+from mailward.cli.queue_text import counted, group_data, listed, ordered, shown, standing_text, taken_back, whose_mail
 from mailward.delivery.calls import By, Selection, StandingOrder, Status
 from mailward.delivery.static_hop import FORMS, parse_hop
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
@@ -147,7 +157,9 @@ def hold_command(
     older_than: AgeOption = None,
     all_: AllOption = False,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks into the queue.")] = "by the administrator",
-    future: Annotated[bool, typer.Option("--future", help="Also what comes yet for other servers, with --to or --from.")] = False,
+    future: Annotated[
+        bool, typer.Option("--future", help="Also what comes yet for other servers, with --to, --from or --all.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -160,16 +172,18 @@ def hold_command(
       mailward queue hold --to example.net --future --reason "they are moving"
 
       mailward queue hold --from bulk@example.org
+
+      mailward queue hold --all --future --reason "our address is on a blocklist"
     """
     selection = _selection(id, to, reverse_path, problem, older_than, all_)  # before any order is given: it may be a usage error
     if future:
-        if not (selection.to or selection.reverse_path) or any(value is not None for value in (id, problem, older_than)):
-            fail("--future takes --to, --from or both, and nothing else", USAGE)
+        if any(value is not None for value in (id, problem, older_than)):
+            fail("--future takes --to, --from or both, or --all, and nothing else", USAGE)
         settings = config_of(config, quiet=True)
         with _asking():
             order = StandingOrder(to=selection.to, reverse_path=selection.reverse_path, reason=reason)
             queued.stand(settings.queue_socket, order)
-        tell("it stands until it is taken back by 'mailward queue release' with the same --to and --from")
+        tell(f"it stands until: {taken_back(order)}")
     _order("hold", selection, "held", config, as_json=as_json, reason=reason, may_be_none=future)
 
 
@@ -237,6 +251,8 @@ def reroute_command(
             if not orders:
                 fail("no such mail is rerouted", NO_INPUT)
         else:
+            if domain and _is_served(settings, domain):
+                fail(f"{domain} is served here, so its mail goes into mailboxes and not to another host", USAGE)
             orders = [StandingOrder(id=id or "", to=domain, via=_next_hop(via))]
             if id is not None and not list(queued.messages(settings.queue_socket, Selection(id=id), progress)):
                 fail(f"nothing waits as {id}", NO_INPUT)
@@ -304,6 +320,11 @@ def _selection(
         problem=problem or "",
         older_than_s=0.0 if older_than is None else duration_of(older_than).total_seconds(),
     )
+
+
+def _is_served(config: Config, domain: str) -> bool:
+    with opened_directory(config) as directory:
+        return directory.is_local_domain(domain)
 
 
 def _next_hop(text: str) -> str:

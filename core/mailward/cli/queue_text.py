@@ -10,7 +10,7 @@ from mailward.delivery.calls import AGES_S, By, Done, Group, StandingOrder, Wait
 from mailward.model.decision import DecisionRecord, LaterEvent
 
 LISTED_WORDS = 80
-"""Characters of the last answer in a list; 'show' has all."""
+"""Characters of what keeps it, in a list; 'show' has all."""
 LISTED_ORDERS = 50
 """Recipients of an order that are named; of more it is told how many."""
 SHOWN_EVENTS = 12
@@ -25,10 +25,10 @@ def listed(messages: Sequence[WaitingMessage], now: datetime) -> str:
     for message in messages:
         head = (message.id, _age(message.received_at, now), _size(message.size_octets), message.reverse_path or "<>")
         for recipient in message.recipients:
-            tail = (recipient.status, str(recipient.failures), _next(recipient, now), _why(recipient)[:LISTED_WORDS])
+            tail = (recipient.status, str(recipient.failures), _next(recipient, now), _cut(_why(recipient)))
             rows.append((*head, recipient.forward_path, *tail))
     statuses = Counter(recipient.status for message in messages for recipient in message.recipients)
-    total = f"{len(messages):,} messages, {statuses.total():,} recipients"
+    total = f"{_count(len(messages), 'message')}, {_count(statuses.total(), 'recipient')}"
     return f"{table(rows)}\n\n{total}: {', '.join(f'{count:,} {status}' for status, count in statuses.items())}"
 
 
@@ -41,8 +41,8 @@ def counted(groups: Sequence[Group], by: By, now: datetime) -> str:
     for group in groups:
         counts = (f"{count:,}" if count else "-" for count in (group.recipients, group.held))
         by_age = (f"{count:,}" if count else "-" for count in group.ages)
-        rows.append((group.name or "(none yet)", *counts, _age(group.oldest_at, now), *by_age, group.words[:LISTED_WORDS]))
-    return f"{table(rows)}\n\n{sum(group.recipients for group in groups):,} recipients"
+        rows.append((group.name or "(none yet)", *counts, _age(group.oldest_at, now), *by_age, _cut(group.words)))
+    return f"{table(rows)}\n\n{_count(sum(group.recipients for group in groups), 'recipient')}"
 
 
 def group_data(group: Group) -> dict[str, object]:
@@ -71,7 +71,7 @@ def whose_mail(order: StandingOrder) -> str:
     if order.id:
         return order.id
     said = [f"mail to {order.to}" if order.to else "mail", f"from {order.reverse_path}" if order.reverse_path else ""]
-    return " ".join(part for part in said if part)
+    return " ".join(part for part in said if part) if order.to or order.reverse_path else "all mail to other servers"
 
 
 def standing_text(orders: Sequence[StandingOrder]) -> str:
@@ -80,13 +80,16 @@ def standing_text(orders: Sequence[StandingOrder]) -> str:
         return "no orders stand"
     rows = [("SINCE", "WHAT", "ORDER", "TAKEN BACK BY")]
     for order in orders:
-        mail = order.id or " ".join(
-            f"--{name} {value}" for name, value in (("to", order.to), ("from", order.reverse_path)) if value
-        )
         done = f"goes to {order.via}" if order.via else f"held: {order.reason}"
-        back = f"mailward queue reroute {mail} --clear" if order.via else f"mailward queue release {mail}"
-        rows.append((moment(order.at), whose_mail(order), done, back))
+        rows.append((moment(order.at), whose_mail(order), done, taken_back(order)))
     return table(rows)
+
+
+def taken_back(order: StandingOrder) -> str:
+    """The command that ends it."""
+    said = [f"--{name} {value}" for name, value in (("to", order.to), ("from", order.reverse_path)) if value]
+    mail = order.id or " ".join(said) or "--all"
+    return f"mailward queue reroute {mail} --clear" if order.via else f"mailward queue release {mail}"
 
 
 def shown(message: WaitingMessage, record: DecisionRecord | None, now: datetime) -> str:
@@ -153,6 +156,16 @@ def _attempts(record: DecisionRecord, forward_path: str, now: datetime) -> list[
     events: list[LaterEvent] = [event for event in record.events if event.recipient == forward_path]
     left_out = [f"        {len(events) - SHOWN_EVENTS} earlier ones"] if len(events) > SHOWN_EVENTS else []
     return left_out + [f"        {_moment(event.at, now)}  {local_times(event.text)}" for event in events[-SHOWN_EVENTS:]]
+
+
+def _cut(words: str) -> str:
+    """Of long words the beginning, which says where, and the end, which says what."""
+    head = LISTED_WORDS // 3
+    return words if len(words) <= LISTED_WORDS else f"{words[:head]} ... {words[head + 5 - LISTED_WORDS :]}"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _why(recipient: WaitingRecipient) -> str:

@@ -110,3 +110,11 @@ def test_orders_of_the_form_before_go_on(path: Path) -> None:
     path.write_text(old)
     reroute, hold = orders(path).all
     assert reroute.via == "smtp:[2001:db8::7]:2525" and (hold.via, hold.reason) == ("", "they are moving")
+
+
+def test_an_order_for_all_mail_holds_whatever_comes_and_is_taken_back_with_all(path: Path) -> None:
+    made = orders(path)
+    made.stand(StandingOrder(reason="on a blocklist", at=AT))
+    assert made.hold_reason(ITEM, "a@far.test") == made.hold_reason(ITEM, "b@near.test") == "on a blocklist"
+    assert made.route(ITEM, "far.test") is None
+    assert len(made.lift(Selection(), is_reroute=False)) == 1 and made.hold_reason(ITEM, "a@far.test") == ""
