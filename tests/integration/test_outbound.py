@@ -340,6 +340,24 @@ async def test_t_q_08_a_failure_of_our_own_is_told_when_it_is_late_and_bounces_a
             assert any("a secret of the admin's" in event for event in made.events(item))
 
 
+async def test_the_last_word_of_the_other_server_is_told_though_a_fault_of_our_own_was_the_end(tmp_path: Path) -> None:
+    with peer({"RCPT": b"450 4.2.1 mailbox busy, come back\r\n"}) as far:
+        limits = OutboundLimits(give_up_after_s=DAY_S, delay_notice_after_s=2 * DAY_S)
+        async with office(tmp_path, {"far.test": far}, limits=limits) as made:
+            item = await made.post("a@far.test")
+            await made.work()
+            made.rules.failing.add("far.test")
+            await made.later(3600)
+            await made.later(3 * 3600)
+            text = made.spool.open_recipients(item.id)[0].text
+            assert text.startswith("here: outbound rules failed") and "mailbox busy, come back" in text
+            await made.later(DAY_S)
+            ((_, report),) = made.reports()
+            assert "450 4.2.1 mailbox busy, come back" in report.replace("\r\n    ", " ") and "Status: 5.3.0" in report
+            assert "secret" not in report
+            assert "before that: " in made.events(item)[-1] and "mailbox busy, come back" in made.events(item)[-1]
+
+
 async def test_t_dkim_16_a_fault_of_the_message_bounces_at_once(tmp_path: Path) -> None:
     with peer() as far:
         async with office(tmp_path, {"*": far}) as made:

@@ -22,7 +22,7 @@ from mailward.delivery.fate import Fate, local_problem, too_late, unsendable
 from mailward.delivery.lanes import Waiting
 from mailward.delivery.ports import Decisions, Hop, Rules, Standing
 from mailward.delivery.relay import Attempt, Relay
-from mailward.delivery.results import LATE, ROUTE, Batch, Results
+from mailward.delivery.results import LATE, ROUTE, Batch, Results, kept
 from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
@@ -165,7 +165,7 @@ class Attempts:
         states = self._spool.open_recipients(waiting.id)
         for index in set(waiting.indexes) & states.keys():
             late = LATE if states[index].text.startswith(LATE) else ""
-            self._spool.failed_attempt(waiting.id, index, late + UNFORESEEN.text, next_at)
+            self._spool.failed_attempt(waiting.id, index, late + kept(states[index].text, UNFORESEEN), next_at)
         _again(waiting)
 
     async def _fail(self, batch: Batch, fate: Fate) -> None:

@@ -29,6 +29,11 @@ LATE = "late; "
 """In the journal the text of a failed attempt begins with it, from the delay notice on. So there is one notice, whichever attempt
 may send it, and however many are interrupted or ordered by hand. No server can say it: its name comes before its words.
 """
+OURS = "here: "
+BEFORE = "; before that: "
+"""Then that of an attempt that failed by a fault of our own; and what the last attempt before those came to, which its sender may
+hear, and must: a fault of ours may be the last of many attempts, and explains none of the others.
+"""
 
 log = structlog.get_logger("mailward.outbound")
 
@@ -96,7 +101,7 @@ class Results:
         accepted = of[Result.ACCEPTED]
         await self._take(batch, {index: fates[index] for index in accepted}, now)
         given_up = [index for index in of[Result.TEMPORARY] if self._is_given_up(item, index, now)]
-        fates = {**fates, **{index: _given_up(item, fates[index], now) for index in given_up}}
+        fates = {**fates, **{index: self._given_up(item, index, fates[index], now) for index in given_up}}
         lost = sorted(of[Result.PERMANENT] + given_up)
         waiting = [index for index in of[Result.TEMPORARY] if index not in given_up]
         events = {index: fates[index].text for index in accepted}
@@ -123,6 +128,15 @@ class Results:
         state = self._spool.open_recipients(item.id).get(index)
         failures = 1 if state is None else state.failures + 1
         return is_given_up(now, item.available_at, failures, self._give_up_after_s)
+
+    def _given_up(self, item: QueueItem, index: int, fate: Fate, now: datetime) -> Fate:
+        is_late = item.returns_at is not None and now >= item.returns_at
+        told = replace(fate.given_up, status="5.4.7") if is_late else fate.given_up
+        state = self._spool.open_recipients(item.id).get(index)
+        before = _before(state.text) if state is not None and fate.is_ours else ""
+        return (
+            replace(told, words=f"{told.words}. Before that: {before}", text=f"{told.text}{BEFORE}{before}") if before else told
+        )
 
     async def _take(self, batch: Batch, fates: dict[int, Fate], now: datetime) -> None:
         """Mark those that a server has taken. From here on nothing that fails makes us send to them again."""
@@ -213,7 +227,7 @@ class Results:
             delay_s = usual_s if wait_s is None else wait_s
             next_at = now + timedelta(seconds=delay_s)
             is_late = is_told or states[index].text.startswith(LATE)
-            self._spool.failed_attempt(item.id, index, (LATE if is_late else "") + fate.text, next_at)
+            self._spool.failed_attempt(item.id, index, (LATE if is_late else "") + kept(states[index].text, fate), next_at)
             batch.agenda.again(item.id, index, ROUTE, delay_s)
             told[index] = f"attempt {failures} failed, next after {utc_text(next_at)}: {fate.text}"
             if failures >= ALARM_AFTER and fate.is_ours:
@@ -230,6 +244,15 @@ def _is_relaying_told(item: QueueItem, index: int, fate: Fate) -> bool:
     return said.notify != ("NEVER",) and (item.by_trace or (item.by_mode == "N" and not fate.times_there))
 
 
-def _given_up(item: QueueItem, fate: Fate, now: datetime) -> Fate:
-    is_late = item.returns_at is not None and now >= item.returns_at
-    return replace(fate.given_up, status="5.4.7") if is_late else fate.given_up
+def kept(earlier: str, fate: Fate) -> str:
+    """What the journal keeps of a failure, after what it has of those before."""
+    if not fate.is_ours:
+        return fate.text
+    before = _before(earlier)
+    return f"{OURS}{fate.text}{BEFORE}{before}" if before else f"{OURS}{fate.text}"
+
+
+def _before(text: str) -> str:
+    """Of what the journal has: how the last attempt failed that did not fail by us."""
+    said = text.removeprefix(LATE)
+    return said.partition(BEFORE)[2] if said.startswith(OURS) else said
