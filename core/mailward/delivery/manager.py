@@ -295,7 +295,8 @@ class DeliveryManager:
             self._record([(task, f"failed: {fate.text}; {kept}" if kept else f"failed: {fate.text}")])
             self._on_loop(self._spool.finish([(task.item.id, task.index, fate.text)]))
         except StorageError as error:
-            self._failed(task, f"{fate.text}; that could not be noted or told: {error}")
+            if not error.permanent or not set_aside(self._spool, task.item.id, error):
+                self._failed(task, f"{fate.text}; that could not be noted or told: {error}")
             return
         log.warning("not delivered", id=task.item.id, rcpt=task.recipient.forward_path, how=fate.text)
 

@@ -32,9 +32,9 @@ def reencoded(
 ) -> Iterator[bytes]:
     """The octets of the message.
 
-    choose: how a part without parts below it is to be written, None for as it is. called: the transfer encoding of what holds
-    parts that were written anew, where one of the outgrown ones is said there. Raises ValueError where a signature covers them
-    (RFC 1847 section 2.1), or not all parts are read.
+    choose: how a part without parts below it is to be written, None for as it is. called: where a part is written anew, the
+    transfer encoding of what holds it and of the other parts, in place of the outgrown ones that they say. Raises ValueError
+    where a signature covers what is to be written anew (RFC 1847 section 2.1), or not all parts are read.
     """
     octets = message.octets
     position = 0
@@ -52,10 +52,15 @@ def _changes(
 ) -> list[tuple[int, int, Iterable[bytes]]]:
     """Start, end, and what is to stand there: headers, and the bodies of the parts that are chosen."""
     above: dict[int, PartView] = {}
+    beside: list[PartView] = []
     changes: list[tuple[int, int, Iterable[bytes]]] = []
     for part in root.walk():
-        encoding = None if part.children else choose(part)
+        if part.children:
+            continue
+        encoding = choose(part)
         if encoding is None:
+            if may_be_encoded(part) and not _is_signed(part):
+                beside.append(part)
             continue
         holder = part.parent
         while holder is not None:
@@ -69,9 +74,18 @@ def _changes(
         changes.append((part.body_start, part.end, _WRITERS[encoding](part)))
     if changes and "MIME_PARTS" in root.problems:
         raise ValueError("it has more parts than are read")
-    # What holds nothing of the kind any more may not be called so (RFC 2045 section 6.4).
-    changes += [(p.start, p.body_start, [_header(p, called)]) for p in above.values() if p.encoding in outgrown]
-    return changes
+    if not changes:
+        return []
+    # What holds nothing of the kind any more may not be called so, nor what lies in it (RFC 2045 section 6.4).
+    outgrowing = [part for part in (*above.values(), *beside) if part.encoding in outgrown]
+    return [*changes, *((part.start, part.body_start, [_header(part, called)]) for part in outgrowing)]
+
+
+def _is_signed(part: PartView) -> bool:
+    holder = part.parent
+    while holder is not None and holder.content_type != "multipart/signed":
+        holder = holder.parent
+    return holder is not None
 
 
 def _header(part: PartView, encoding: str) -> bytes:

@@ -21,7 +21,6 @@ from mailward.model.verdict import Verdict
 from mailward.queue.item import QueuedRecipient, QueueItem
 
 DELIVERED_TO = "Delivered-To"
-"""By which address an alias has forwarded a message (RFC 9228)."""
 """Names the alias that forwarded a message, for whoever gets it, and for us if it comes back (RFC 9228)."""
 MOST_TOLD = 20
 """Ends of one alias that the decision record names."""

@@ -19,9 +19,8 @@ from mailward.queue.record import NewerVersion
 
 ITEM_VERSION = 7
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
-(RFC 3461) and of TLS (RFC 8689); 5 when it is to go (RFC 4865, 2852,
-6710); 6 a reverse-path of a recipient's own; 7 the address that was asked for, the
-route "expanded", and "server" for the origin "report". Items of 1 to 6 are read."""
+(RFC 3461) and of TLS (RFC 8689); 5 when it is to go (RFC 4865, 2852, 6710); 6 a reverse-path of a recipient's own; 7 the address
+that was asked for, the route "expanded", and "server" for the origin "report". Items of 1 to 6 are read."""
 
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 

@@ -1,6 +1,7 @@
 """What a spool knows in memory of its segments and of the messages in them.
 
-Values only; the rules are in `spool`, and only its writer thread changes them once a message is committed.
+Values only; the rules are in `segments`, `log` and `compaction`, and only the spool's writer thread changes them once a message
+is committed.
 """
 
 import re

@@ -271,6 +271,39 @@ async def test_t_q_13_a_damaged_message_is_set_aside_and_others_flow(tmp_path: P
     await end(manager, spool)
 
 
+class Reader:
+    """Tells nobody, but reads the message for it, as a report does."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    async def tell(
+        self, item: QueueItem, action: str, fates: Mapping[int, Fate], at: datetime, retry_until: datetime | None = None
+    ) -> str:
+        self._spool.octets(item.id)
+        return ""
+
+
+async def test_t_q_13_a_damaged_message_whose_account_is_gone_is_set_aside(tmp_path: Path) -> None:
+    spool, queue = spools(tmp_path)
+    damaged = await commit(spool, b"damaged message", [to("ann")])
+    await spool.close()
+    agenda = agenda_of(queue)
+    agenda.adopt()
+    (segment,) = (tmp_path / "spool").glob("*.seg")
+    with segment.open("r+b") as file:
+        file.seek(segment.read_bytes().index(b"damaged message"))
+        file.write(b"demaged message")
+    ledger = Ledger()
+    manager = DeliveryManager(queue, ledger, ledger, Clock(), reports=Reader(queue), has_account=lambda _: False)
+    await Passes(agenda, (manager,)).run_once()
+    await asyncio.to_thread(manager.wait_idle)
+    flush(queue)
+    assert (tmp_path / "spool/corrupt" / f"{damaged.id}.msg").read_bytes() == b"demaged message"
+    assert not queue.ids()
+    await end(manager, queue)
+
+
 async def test_what_waits_when_the_server_stops_is_left_to_the_next_start(tmp_path: Path) -> None:
     spool, queue = spools(tmp_path)
     gate = Gate()

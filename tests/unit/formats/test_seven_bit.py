@@ -54,6 +54,14 @@ def test_a_message_of_one_part_stands_for_the_same_octets(content: bytes) -> Non
     assert content.isascii() or (b"MIME-Version: 1.0\r\n" in made and b"X-Kept:  as it \r\n\tstands\r\n" in made)
 
 
+def test_no_part_is_called_8bit_within_one_that_is_not() -> None:
+    signed = multipart(TEXT + b"as it was signed\r\n", kind="signed", boundary="=_3")
+    made = in_seven_bits(multipart(TEXT + UMLAUTS, TEXT + b"plain\r\n", signed))
+    said = [part.encoding for part in MessageView(made).root.walk()]
+    assert said == ["7bit", "quoted-printable", "7bit", "8bit", "8bit"]  # (RFC 2045 section 6.4); what is signed stays
+    assert made.endswith(signed + b"\r\n--=_1--\r\n")
+
+
 def test_a_message_in_seven_bits_stays_octet_by_octet() -> None:
     for octets in (b"A: b\r\n\r\ntext\r\n", multipart(TEXT + b"x", kind="signed"), b"", b"no header\r\n"):
         assert in_seven_bits(octets) == octets
