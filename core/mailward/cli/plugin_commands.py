@@ -14,12 +14,13 @@ from mailward.cli.options import config_of
 from mailward.cli.output import warn
 from mailward.model.errors import ConfigError
 from mailward.pipeline.collecting import Collected, Collecting
+from mailward.services.clock import SystemClock
 
 PluginCommands = Collected[AccountCommand | ServerCommand]
 
 _NONE: dict[str, Any] = {service.name: None for service in fields(Services)}
-_NO_SERVICES = Services(**_NONE)
-"""That hook is given none."""
+_NO_SERVICES = Services(**{**_NONE, "clock": SystemClock()})
+"""That hook is given none; a plugin in a process of its own is told the time with each call."""
 
 
 def plugin_commands(config: Path | None, *, presets_only: bool) -> Iterator[PluginCommands]:

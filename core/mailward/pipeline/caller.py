@@ -180,7 +180,7 @@ class Call:
         if self.over:
             return
         self._timer.cancel()
-        answer = task.result()
+        answer = _answer_of(task)
         if answer.error is None:
             self._run()
         else:
@@ -189,7 +189,7 @@ class Call:
     def _ended(self, task: "asyncio.Task[Answer[Any]]") -> None:
         if not self.over:
             self._timer.cancel()
-            self._settle(Answer(error="it cancelled itself") if task.cancelled() else task.result())
+            self._settle(_answer_of(task))
 
     def _expired(self) -> None:
         if self.over:
@@ -209,6 +209,14 @@ class Call:
         took_s = time.monotonic() - self._started
         self._caller.heed(answer, took_s)
         self._done(answer, took_s)
+
+
+def _answer_of(task: "asyncio.Task[Answer[Any]]") -> Answer[Any]:
+    """Of one that has ended. An exception here is a fault of ours, and nobody else would hear of it."""
+    if task.cancelled():
+        return Answer(error="it cancelled itself")
+    error = task.exception()
+    return task.result() if error is None else Answer(error=describe(error))
 
 
 async def _started(process: IsolatedPlugin) -> Answer[Any]:

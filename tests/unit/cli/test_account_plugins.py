@@ -71,6 +71,20 @@ def test_a_command_without_a_configuration_says_what_is_missing(tmp_path: Path) 
     assert "No such command 'nosuch'" in run(tmp_path, "account", "nosuch", "x", code=64).stderr
 
 
+def test_commands_of_a_plugin_in_a_process_of_its_own_are_like_any(folder: Path) -> None:
+    policy = folder / "run/policies/access.yaml"
+    before = policy.read_text() if policy.exists() else None
+    policy.write_text("version: 1\nextends: mailward/access\nplugins:\n  totp: {isolation: process}\n")
+    try:
+        done = run(folder, "account", "totp", "status", "alice@example.org", "--json")
+        assert json.loads(done.stdout)["active"] is False
+        assert "Traceback" not in done.stderr
+        helped = run(folder, "account", "--help")
+        assert "totp" in helped.stdout and "Traceback" not in helped.stderr
+    finally:
+        policy.unlink() if before is None else policy.write_text(before)
+
+
 def test_the_way_of_a_second_factor(folder: Path) -> None:
     made = json.loads(run(folder, "account", "totp", "enrol", "alice@example.org", "--json").stdout)
     right = pyotp.TOTP(made["secret"]).now()

@@ -325,6 +325,53 @@ def test_calls_under_way_fail_when_the_process_ends(tmp_path: Path) -> None:
     assert with_chain(tmp_path, text, "inspect_mail", at_once) == ["its process ended (exit code 9)"] * 3
 
 
+def test_a_fault_of_the_server_ends_the_call_too(tmp_path: Path) -> None:
+    module = plugin_file(tmp_path, "own", "@hookimpl\nasync def inspect_mail(): ...\n")
+
+    async def without_a_clock() -> object:
+        services = FakeServices()
+        services.clock = None  # type: ignore[assignment]
+        chain = made_chain([module], services, "inspect_mail", {"own": OWN})
+        try:
+            return await asked(chain, "inspect_mail")
+        finally:
+            chain.close()
+
+    assert "AttributeError: 'NoneType' object has no attribute 'now'" in str(asyncio.run(without_a_clock()))
+
+
+LIES = {
+    "rubbish": (b"\xff" * 64, "a frame of"),
+    "a frame of 4 GB": (b"\x00\x00\x00\x01\xff\xff\xff\xff", "a frame of 4294967296 octets"),
+    "no JSON": (b"\x00\x00\x00\x03\x00\x00\x00\x00{x}", "a frame that is no list in JSON"),
+    "an answer nobody waits for": (
+        b"\x00\x00\x00\x15\x00\x00\x00\x00" + b'["done",77777,"x",[]]',
+        "a frame that nobody waits for",
+    ),
+    "a service nobody offers": (
+        b"\x00\x00\x00\x1f\x00\x00\x00\x00" + b'["ask",1,"os","system","x",{},[]',
+        "a frame that is no list",
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_t_plug_11_a_process_that_sends_anything_else_is_killed(tmp_path: Path, lie: str) -> None:
+    octets, reason = LIES[lie]
+    text = (
+        "import os, stat\n@hookimpl\nasync def inspect_mail():\n    for fd in range(3, 256):\n        try:\n"
+        f"            if stat.S_ISSOCK(os.fstat(fd).st_mode):\n                os.write(fd, {octets!r})\n"
+        "        except OSError:\n            pass\n    await asyncio.Event().wait()\n"
+    )
+
+    async def once(chain: Chain) -> object:
+        return await asked(chain, "inspect_mail")
+
+    said = str(with_chain(tmp_path, text, "inspect_mail", once, timeout="20s"))
+    assert said.startswith("it was killed, since it sent ")
+    assert reason in said
+
+
 def test_a_plugin_that_cannot_be_loaded_there_says_why(tmp_path: Path) -> None:
     text = (
         "import os\nif os.environ.get('HOME') is None:\n    raise RuntimeError('no home')\n@hookimpl\ndef inspect_mail(): ...\n"

@@ -35,6 +35,8 @@ START_S = 20.0
 """So long a process may take until it is ready; a call's own limit begins then."""
 GRACE_S = 1.0
 """So long a call that was cancelled may take to end; then the process is killed."""
+_POLL_S, _POLLS = 0.01, 100
+"""So often, and so many times, it is looked whether a process that has closed its socket has ended."""
 MAX_ASKED_AT_ONCE = 200
 MAX_FRAMES_A_CALL = 20_000
 """Frames that a process may send between two of its answers."""
@@ -215,14 +217,18 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = True
         self.settled.set()
-        task = asyncio.get_running_loop().create_task(self._buried())
-        self._asked.add(task)
-        task.add_done_callback(self._asked.discard)
+        self._bury(_POLLS)
 
-    async def _buried(self) -> None:
-        """Fail what was under way, with the reason that the system has."""
-        code = await asyncio.to_thread(_waited, self._process)
-        why = self._why or f"its process ended ({code})"
+    def _bury(self, polls: int) -> None:
+        """Fail what was under way, with the reason that the system has. By callbacks: a loop that is closed forgets them."""
+        code = self._process.poll()
+        if code is None and polls:
+            asyncio.get_running_loop().call_later(_POLL_S, self._bury, polls - 1)
+            return
+        if code is None:  # it has closed its socket and lives on
+            self._process.kill()
+            code = self._process.wait()
+        why = self._why or f"its process ended ({_ending(code)})"
         if not self._ready.done():
             self._ready.set_exception(Crashed(why))
         for call in self._calls.values():
@@ -320,13 +326,8 @@ def _started(fd: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, env={"LANG": "C.UTF-8"}, cwd="/", stdin=null, stdout=null, stderr=null, pass_fds=(fd,))  # noqa: S603
 
 
-def _waited(process: "subprocess.Popen[bytes]") -> str:
-    """How it ended, in words; killed when it does not within a second of closing its socket."""
-    try:
-        code = process.wait(1)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        code = process.wait()
+def _ending(code: int) -> str:
+    """How a process ended, in words."""
     if code >= 0:
         return f"exit code {code}"
     try:
