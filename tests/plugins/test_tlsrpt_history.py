@@ -168,6 +168,20 @@ async def test_other_domains_are_not_looked_at_and_the_worst_host_comes_first() 
     assert (await forecast(given_rows(CLEAR), "else.example", TlsLevel.REQUIRED)).hosts == ()
 
 
+async def test_a_host_that_an_admin_named_is_told_from_the_domains_own(tmp_path: Path) -> None:
+    own = services(tmp_path)
+    await on_attempt(attempt(CLEAR, replace(CLEAR, is_routed=True)), TlsrptSettings(), own)
+    answer = await say(own, require="example.net")
+    assert sum("mx2.example.net: 1 of 1" in line for line in answer.text.splitlines()) == 2
+    assert (
+        sum(
+            "mx2.example.net (which a route or a reroute names, not the domain): 1 of 1" in line
+            for line in answer.text.splitlines()
+        )
+        == 2
+    )
+
+
 async def say(own: Services, **options: str) -> CommandAnswer:
     command = next(command for command in collect_commands() if command.name == "forecast")
     return await command.run(ServerCall(options, TlsrptSettings(), own))

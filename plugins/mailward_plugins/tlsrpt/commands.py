@@ -61,7 +61,8 @@ def _told(level: TlsLevel, found: Forecast) -> Sequence[str]:
 
 def _line(host: Host) -> str:
     at = f"{host.last_failed_at.astimezone():%Y-%m-%d %H:%M %Z}" if host.last_failed_at else ""
-    return f"{host.mx_host}: {host.failing} of {host.connections}, last {at}: {host.reason}"
+    named = " (which a route or a reroute names, not the domain)" if host.is_routed else ""
+    return f"{host.mx_host}{named}: {host.failing} of {host.connections}, last {at}: {host.reason}"
 
 
 def _count(number: int, what: str) -> str:
@@ -75,6 +76,7 @@ def _data(found: Forecast) -> Mapping[str, object]:
         "hosts": [
             {
                 "host": host.mx_host,
+                "routed": host.is_routed,
                 "connections": host.connections,
                 "failing": host.failing,
                 "unknown": host.unknown,

@@ -15,9 +15,13 @@ Verdict = Literal["safe", "fails", "unknown"]
 
 @dataclass(slots=True)
 class Host:
-    """One host of the domain. connections: so many were looked at. failing: of them would have failed; reason: of the last."""
+    """One host that got mail for the domain. is_routed: a route or an order here named it, and not the domain.
+
+    connections: so many were looked at. failing: of them would have failed; reason: of the last.
+    """
 
     mx_host: str
+    is_routed: bool
     connections: int = 0
     failing: int = 0
     unknown: int = 0
@@ -46,11 +50,12 @@ class Forecast:
 
 async def forecast(rows: AsyncIterable[Row], domain: str, level: TlsLevel) -> Forecast:
     """What would have become of the mail for a domain at this level: required or verified."""
-    hosts: dict[str, Host] = {}
+    hosts: dict[tuple[str, bool], Host] = {}
     async for row in rows:
         if row.domain != domain:
             continue
-        host = hosts.setdefault(row.session.mx_host, Host(row.session.mx_host))
+        key = (row.session.mx_host, row.session.is_routed)
+        host = hosts.setdefault(key, Host(*key))
         host.connections += row.count
         verdict, reason = judge(row, level)
         if verdict == "unknown":
