@@ -58,7 +58,7 @@ def list_command(
     earliest = None if since is None else datetime.now(UTC) - duration_of(since)
     with opened_quarantine(config_of(config)) as quarantine:
         found = quarantine.list(recipient=to, since=earliest)
-    rows = [("ID", "KEPT SINCE", "RECIPIENT", "FROM", "", "WHY AND SUBJECT")]
+    rows = [("ID", "RECEIVED", "RECIPIENT", "FROM", "", "WHY AND SUBJECT")]
     rows += [
         (
             held.delivery_key,
@@ -230,7 +230,7 @@ def _text(held: Held, message: MessageView, record: DecisionRecord | None) -> st
         ("id", held.delivery_key),
         ("recipient", held.recipient),
         ("envelope", f"from <{one_line(held.reverse_path)}>, {held.size_octets} octets"),
-        ("kept since", moment(held.held_at)),
+        ("received", moment(held.held_at)),
         ("reason", one_line(held.reason)),
         ("leads to", {"mailbox": "a mailbox here", "relay": "another server"}.get(held.route, held.route)),
     ]
