@@ -58,7 +58,7 @@ def _check_ways_out(config: Config) -> None:
             try:
                 password(hop.login.secret)
             except (OSError, ValueError) as error:
-                raise ConfigError(f"{config.path}: {key}.password: {error}; write it into that file, mode 0600") from error
+                raise ConfigError(f"{config.path}: {key}.password: {error}") from error
 
 
 def idle_routes(config: Config) -> tuple[str, ...]:

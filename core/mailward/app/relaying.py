@@ -30,13 +30,21 @@ def make_connector(config: Config) -> SmtpConnector:
 
 
 def passwords(config: Config) -> Callable[[str], str]:
-    """What a smarthost's secret holds: the first line of its file. Raises OSError, ValueError."""
+    """What a smarthost's secret holds: the first line of its file. Raises OSError, ValueError that say what to do."""
     secrets = FolderSecrets(config.route_secrets)
 
     def password(name: str) -> str:
-        lines = secrets.read(name).decode("utf-8").splitlines()
+        path = config.route_secrets / name
+        try:
+            lines = secrets.read(name).decode("utf-8").splitlines()
+        except FileNotFoundError:
+            raise ValueError(f"there is no file {path}; write the password into it, mode 0600") from None
+        except PermissionError as error:
+            if error.strerror is None:  # its words say what to do
+                raise
+            raise ValueError(f"{path}: {error.strerror}; it must belong to the user that the server runs as") from None
         if not lines or not lines[0]:
-            raise ValueError(f"{config.route_secrets / name} is empty")
+            raise ValueError(f"{path} is empty; write the password into its first line")
         return lines[0]
 
     return password

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailward.app.config_file import load_config
-from mailward.app.relaying import make_relay
+from mailward.app.relaying import make_relay, passwords
 from mailward.delivery.route import LOOP
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
@@ -34,3 +34,22 @@ async def test_t_relay_17_mail_for_the_address_of_an_smtp_listener_is_a_loop(tmp
 
     found = await relay.attempt(f"[{address}]", mail, nothing, nothing, nothing, None)
     assert (found.fates[path].status == LOOP.enhanced) is loops
+
+
+def test_a_password_that_cannot_be_read_is_told_with_what_mends_it(tmp_path: Path) -> None:
+    (tmp_path / "pair.pem").write_text("x")
+    (tmp_path / "mailward.yaml").write_text(CONFIG)
+    password = passwords(load_config(tmp_path / "mailward.yaml"))
+    file = tmp_path / "secrets/routes/provider"
+    with pytest.raises(ValueError, match=f"^there is no file {file}; write the password into it, mode 0600$"):
+        password("provider")
+    file.parent.mkdir(parents=True)
+    file.touch(mode=0o600)
+    with pytest.raises(ValueError, match=f"^{file} is empty; write the password into its first line$"):
+        password("provider")
+    file.chmod(0o644)
+    with pytest.raises(PermissionError, match=f"^{file} is open to others; run: chmod 600 {file}$"):
+        password("provider")
+    file.chmod(0o600)
+    file.write_text("secret\n")
+    assert password("provider") == "secret"
