@@ -15,7 +15,17 @@ from typing import TypeVar
 
 import pytest
 
-from mailward.api import AccountCommand, Address, CommandCall, CommandFailed, HttpAnswer, HttpFailed, LoginAttempt, Secret
+from mailward.api import (
+    AccountCommand,
+    Address,
+    CommandCall,
+    CommandFailed,
+    DnsAnswer,
+    HttpAnswer,
+    HttpFailed,
+    LoginAttempt,
+    Secret,
+)
 from mailward.model.ids import AccountId
 from mailward.pipeline.chain import Chain
 from mailward.testing import CallHook, Scan
@@ -274,16 +284,32 @@ def test_t_plug_03_memory_has_a_limit_and_the_next_call_gets_a_fresh_process(tmp
 
 def test_a_call_that_heeds_its_cancellation_costs_nobody_the_process(tmp_path: Path) -> None:
     text = (
-        "import os\ncalls = []\n@hookimpl\nasync def inspect_mail():\n    calls.append(1)\n    if len(calls) == 1:\n"
-        "        await asyncio.Event().wait()\n    return Finding(None, str(len(calls)))\n"
+        "calls = []\n@hookimpl\nasync def inspect_mail(services):\n    calls.append(1)\n"
+        "    await services.resolver.resolve(f'{len(calls)}.example', 'TXT')\n    return Finding(None, str(len(calls)))\n"
     )
+    answers = asyncio.Event()
 
-    async def twice(chain: Chain) -> list[str]:
-        return [str(await asked(chain, "inspect_mail")) for _ in range(2)]
+    class SlowAtFirst:
+        async def resolve(self, name: str, _: str) -> DnsAnswer:
+            if name == "1.example":
+                await answers.wait()
+            return DnsAnswer("nodata")
 
-    first, second = with_chain(tmp_path, text, "inspect_mail", twice, timeout="300ms")
+    async def three_times() -> list[str]:
+        services = FakeServices()
+        services.zone = SlowAtFirst()  # type: ignore[assignment]
+        own = plugin_file(tmp_path, "own", text)
+        chain = made_chain([own], services, "inspect_mail", {"own": {**OWN, "timeout": "300ms"}})
+        said = [str(await asked(chain, "inspect_mail")) for _ in range(2)]
+        answers.set()  # of the first, which ended long ago: what comes next is read after it
+        said.append(str(await asked(chain, "inspect_mail")))
+        chain.close()
+        return said
+
+    first, second, third = asyncio.run(three_times())
     assert "longer than its limit" in first
     assert "text='2'" in second
+    assert "text='3'" in third
 
 
 def test_a_call_is_not_given_to_a_process_that_may_have_to_be_killed(tmp_path: Path) -> None:

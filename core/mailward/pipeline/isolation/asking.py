@@ -37,6 +37,7 @@ class Asking:
     def ask(self, service: str, method: str, *arguments: object, **named: object) -> Future[Any]:
         """The answer to come. Raises ValueError for what is too large to be sent."""
         future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # whoever asked may be cancelled; the answer comes nevertheless
         packing = Packing(self._own_facts)
         values, keywords = packing.pack(arguments), packing.pack(named)
         with self._lock:
