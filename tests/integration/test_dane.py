@@ -284,7 +284,7 @@ async def test_a_bypass_ends_on_its_day(world: World) -> None:
     attempt = await relay.send(zone)
     assert fate_of(attempt)[0] == "ACCEPTED"
     ((level, event, values),) = relay.log.events
-    assert (level, event) == ("warning", "encryption bypassed") and "they renew" in str(values["why"])
+    assert (level, event) == ("info", "encryption bypassed") and "they renew" in str(values["why"])
     after = world.relay(bypass={zone: {"until": "2025-12-31", "reason": "they renew"}})
     assert fate_of(await after.send(zone))[0] == "TEMPORARY"
     assert "its bypass ended on 2025-12-31" in (await after.asked(zone))[0].why

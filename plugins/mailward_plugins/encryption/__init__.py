@@ -61,7 +61,7 @@ async def collect_tls_requirement(
         return [TlsRequirement(TlsLevel.OPPORTUNISTIC, "its sender lets it go without TLS, TLS-Required: No")]
     own, is_bypass = own_requirement(relaying.domain, settings, services.clock.now().date())
     if is_bypass:
-        services.log.warning("encryption bypassed", domain=relaying.domain, host=host.name, why=own.why)
+        services.log.info("encryption bypassed", domain=relaying.domain, host=host.name, why=own.why)
         return [own]
     by_dane = await dane_requirement(host, relaying.domain, services.resolver) if settings.dane else None
     found = [own] if by_dane is None else [own, by_dane]
