@@ -5,6 +5,7 @@ import gc
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -52,7 +53,7 @@ def tried(folder: Path, statement: str, *capabilities: str) -> str:
     """What comes of a statement in the process of a plugin that has declared just these."""
     head = f"from mailward.api import *\nplugin = Plugin(api=1, summary='x', capabilities={('body', *capabilities)!r})\n"
     body = (
-        "    import ctypes, os, signal, socket, subprocess\n"
+        "    import asyncio, ctypes, os, signal, socket, subprocess\n"
         f"    try:\n        {statement}\n        said = 'done'\n"
         "    except BaseException as error:\n        said = type(error).__name__\n"
         "    return Finding(None, said)"
@@ -235,6 +236,36 @@ def test_t_plug_14_what_is_not_declared_the_system_refuses(tmp_path: Path, what:
 def test_t_plug_14_sockets_are_for_those_that_declare_the_network(tmp_path: Path) -> None:
     assert tried(tmp_path, "socket.socket().close()", "network") == "done"
     assert tried(tmp_path, f"open({str(tmp_path / 'x')!r}, 'w')", "network") == "PermissionError"
+
+
+PATHS = {
+    "a socket": "socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)",
+    "a pair of datagrams, to be connected anew": "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].connect(PATH)",
+    "a datagram from such a pair": "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', PATH)",
+    "a raw pair, which is one of datagrams": "socket.socketpair(socket.AF_UNIX, socket.SOCK_RAW)[0].sendto(b'x', PATH)",
+    "the kernel": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+}
+
+
+@pytest.mark.parametrize("declared", [(), ("network",), ("network", "files", "credentials")])
+@pytest.mark.parametrize("what", PATHS)
+def test_t_plug_14_a_socket_that_has_a_path_is_out_of_reach_for_everybody(
+    tmp_path: Path, what: str, declared: tuple[str, ...]
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+        ours.bind(str(tmp_path / "s"))
+        assert tried(tmp_path, PATHS[what].replace("PATH", repr(str(tmp_path / "s"))), *declared) == "PermissionError"
+
+
+def test_both_families_of_the_internet_are_for_those_that_declare_the_network(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as peer:
+        host, port = peer.getsockname()
+        assert tried(tmp_path, f"socket.create_connection(({host!r}, {port})).close()", "network") == "done"
+    assert tried(tmp_path, "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK).close()", "network") == "done"
+
+
+def test_an_event_loop_can_be_made_without_the_network(tmp_path: Path) -> None:
+    assert tried(tmp_path, "asyncio.new_event_loop().close()") == "done"
 
 
 def test_files_are_for_those_that_declare_them(tmp_path: Path) -> None:

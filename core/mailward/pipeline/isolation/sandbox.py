@@ -1,8 +1,11 @@
 """What may the process of a plugin do? As little as its capabilities ask for, held to by the kernel (Linux).
 
 Limits of memory and files everywhere; that no privilege is gained, no program started, no process made, traced or signalled
-by seccomp (x86-64 and arm64); sockets only with `network`, by seccomp; files only with `files`, by Landlock (Linux 5.13): without
-it only what Python itself is made of can be read, and nothing written.
+by seccomp (x86-64 and arm64); sockets only with `network`, and of the Internet only, by seccomp; files only with `files`, by
+Landlock (Linux 5.13): without it only what Python itself is made of can be read, and nothing written.
+
+Landlock keeps nobody from connecting to a socket that has a path, and those of the server itself let in whoever runs as its user:
+so no plugin has a socket of that family, but for pairs of streams, which event loops wake up by and which reach nothing else.
 """
 
 import ctypes
@@ -10,6 +13,7 @@ import os
 import platform
 import resource
 import signal
+import socket
 import struct
 import sys
 from collections.abc import Collection, Iterable
@@ -54,6 +58,8 @@ _ALWAYS = (
 _NETWORK = ("socket", "connect")
 _EPERM, _ENOSYS = 1, 38
 _CLONE_THREAD = 0x00010000
+_SOCKET_TYPE = 0xF
+"""The bits of a socket's type; the others are flags."""
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 
@@ -128,10 +134,13 @@ def _seccomp(network: bool) -> bool:
         program += [_equal(number, 0, 1), _give(_ERRNO | _EPERM)]
     # A thread is made by clone with CLONE_THREAD; clone3 keeps its flags in memory, so libc is told that there is none.
     program += [_equal(numbers["clone3"], 0, 1), _give(_ERRNO | _ENOSYS)]
-    # Each looks at the first argument: a new thread only, limits of the process itself only, and the death signal stays.
-    program += _if_called(numbers["clone"], _bit(_CLONE_THREAD, 1, 0))
-    program += _if_called(numbers["prlimit64"], _equal(0, 1, 0))
-    program += _if_called(numbers["prctl"], _equal(_PR_SET_PDEATHSIG, 0, 1))
+    # Each looks at one argument: new threads only, own limits only, the death signal stays, no socket has a path.
+    program += _if_called(numbers["clone"], 0, _bit(_CLONE_THREAD, 1, 0))
+    program += _if_called(numbers["prlimit64"], 0, _equal(0, 1, 0))
+    program += _if_called(numbers["prctl"], 0, _equal(_PR_SET_PDEATHSIG, 0, 1))
+    program += _if_called(numbers["socket"], 0, _equal(socket.AF_INET, 2, 0), _equal(socket.AF_INET6, 1, 0))
+    # A pair of datagrams could be connected anew, to any path.
+    program += _if_called(numbers["socketpair"], 1, _and(_SOCKET_TYPE), _equal(socket.SOCK_STREAM, 1, 0))
     program.append(_give(_ALLOW))
     code = b"".join(program)
     kept = ctypes.create_string_buffer(code, len(code))
@@ -139,9 +148,10 @@ def _seccomp(network: bool) -> bool:
     return bool(_libc.prctl(_PR_SET_SECCOMP, 2, ctypes.c_char_p(filter_), 0, 0) == 0)
 
 
-def _if_called(number: int, test: bytes) -> list[bytes]:
-    """Of this call: test skips one instruction when its first argument may be, else EPERM."""
-    return [_equal(number, 0, 4), _load(16), test, _give(_ERRNO | _EPERM), _give(_ALLOW)]
+def _if_called(number: int, argument: int, *tests: bytes) -> list[bytes]:
+    """Of this call: the last test skips one instruction when the argument of this index may be, else EPERM."""
+    test = [_load(16 + 8 * argument), *tests, _give(_ERRNO | _EPERM), _give(_ALLOW)]
+    return [_equal(number, 0, len(test)), *test]
 
 
 def _load(offset: int) -> bytes:
@@ -158,6 +168,10 @@ def _jump_at_least(value: int, then: int, otherwise: int) -> bytes:
 
 def _bit(value: int, then: int, otherwise: int) -> bytes:
     return struct.pack("=HBBI", 0x45, then, otherwise, value)
+
+
+def _and(value: int) -> bytes:
+    return struct.pack("=HBBI", 0x54, 0, 0, value)
 
 
 def _give(value: int) -> bytes:
