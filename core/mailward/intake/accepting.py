@@ -143,11 +143,13 @@ def _wishes(parameters: RcptParameters) -> tuple[str, ...]:
 
 
 def _led(destination: Destination) -> tuple[str, ...]:
-    if not destination.ends[0].is_expanded:
+    ends = destination.ends
+    if not ends[0].is_expanded:
         return ()
-    paths = [end.path for end in destination.ends]
-    more = f" and {len(paths) - MOST_TOLD} more" if len(paths) > MOST_TOLD else ""
-    return (f"leads to {', '.join(paths[:MOST_TOLD])}{more}",)
+    by = f"by {ends[0].alias} it " if ends[0].alias.startswith("@") else ""  # of other aliases the name is the address itself
+    told = [end.path if end.reverse_path is None else f"{end.path} (from <{end.reverse_path}>)" for end in ends[:MOST_TOLD]]
+    more = f" and {len(ends) - MOST_TOLD} more" if len(ends) > MOST_TOLD else ""
+    return (f"{by}leads to {', '.join(told)}{more}",)
 
 
 def _queued(
