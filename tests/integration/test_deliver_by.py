@@ -127,7 +127,7 @@ class FullMailbox:
 
 async def test_mail_for_a_mailbox_here_goes_back_too_when_it_is_late(tmp_path: Path) -> None:
     async with office(tmp_path, {}) as made:
-        reports = SpooledReports(made.spool, made.agenda, FakeDirectory(), made.kept, "mail.example.org")
+        reports = SpooledReports(made.spool, made.agenda, FakeDirectory(), made.kept, "mail.example.org", lambda: 1 << 40, 0)
         manager = DeliveryManager(made.spool, FullMailbox(), made.ledger, made.clock, reports=reports, chance=lambda: 0.5)
         plain = item_for(b"Subject: x\r\n\r\n", [QueuedRecipient("bob@example.org", "mailbox", "bob")], reverse_path=SENDER)
         item: QueueItem = replace(plain, origin="submission", by_mode="R", **HOUR)  # type: ignore[arg-type]

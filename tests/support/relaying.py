@@ -102,7 +102,7 @@ class Office:
             self.spool,
             self.relay,
             lambda: self.rules,
-            SpooledReports(self.spool, self.agenda, self.directory, self.kept, "mail.example.org"),
+            SpooledReports(self.spool, self.agenda, self.directory, self.kept, "mail.example.org", lambda: 1 << 40, 0),
             self.ledger,
             self.standing,
             self.clock,

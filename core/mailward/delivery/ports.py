@@ -191,7 +191,8 @@ class Reports(Protocol):
         """What became of these recipients, by their index in the item, as far as the sender wants to hear it.
 
         at: when the attempt ended. retry_until: of what is delayed. Returns when the report is certain: after a crash it may be
-        told twice, never not at all. Of failures that nobody may be told, a copy is kept, and this says so; else it returns "".
+        told twice, never not at all. Of failures that nobody may be told, a copy is kept, and this says so, or why it is not;
+        else it returns "".
         Raises StorageError.
         """
         ...

@@ -35,12 +35,17 @@ REPORTED_ROUTES = ("mailbox", "relay", "expanded")
 
 LOST_TOLD_AN_HOUR = 3
 """Reports of ours that could not be delivered, of which the postmaster is told."""
+UNTOLD_A_DAY_OCTETS = 1 << 30
+"""Of mail that is lost and that nobody is told of, so much is kept: strangers decide how much of it there is."""
 
 log = structlog.get_logger("mailward.delivery")
 
 
 class SpooledReports:
-    """Implements `delivery.ports.Reports` in the queue process, whose own spool takes the reports."""
+    """Implements `delivery.ports.Reports` in the queue process, whose own spool takes the reports.
+
+    free_octets: where the quarantine lies; copies of lost mail leave `least_free_octets` of them free.
+    """
 
     def __init__(
         self,
@@ -49,6 +54,8 @@ class SpooledReports:
         directory: Directory,
         keeper: Keeper,
         hostname: str,
+        free_octets: Callable[[], int],
+        least_free_octets: int,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool
@@ -56,7 +63,10 @@ class SpooledReports:
         self._directory = directory
         self._keeper = keeper
         self._hostname = hostname
+        self._free_octets = free_octets
+        self._least_free_octets = least_free_octets
         self._monotonic_s = monotonic_s
+        self._copies = Rates(UNTOLD_A_DAY_OCTETS, 86400.0, sources=1)
         self._notices = Rates(LOST_TOLD_AN_HOUR, 3600.0, sources=1)
         self._untold = 0
 
@@ -78,15 +88,28 @@ class SpooledReports:
                 continue
             log.warning("nobody is told", id=item.id, reason=to)
             if action == "failed":
-                kept = f"nobody is told, since {to}; a copy is in quarantine"
-                await asyncio.to_thread(self._keep, item, some, to)
+                kept = f"nobody is told, since {to}; {await asyncio.to_thread(self._keep, item, some, to)}"
         return kept
 
-    def _keep(self, item: QueueItem, fates: Mapping[int, Fate], why_untold: str) -> None:
-        """Neither sender nor recipient has it or hears of it, and nothing is lost in silence: an admin finds it."""
+    def _keep(self, item: QueueItem, fates: Mapping[int, Fate], why_untold: str) -> str:
+        """Neither sender nor recipient has it or hears of it, and nothing is lost in silence: an admin finds it. Within limits,
+        since a stranger can make as much of it as he likes; what was done, in plain words."""
         octets = self._spool.octets(item.id)
+        reason = self._why_no_copy(len(octets))
+        if reason:
+            log.error("no copy is kept of lost mail", id=item.id, reason=reason, recipients=len(fates), size=len(octets))
+            return f"no copy is kept, since {reason}"
         for index, fate in fates.items():
             self._keeper.keep(Copy(item, index, octets), f"not delivered ({fate.text}), and nobody is told, since {why_untold}")
+        return "a copy is in quarantine"
+
+    def _why_no_copy(self, octets: int) -> str:
+        """ "" when there may be one, which then counts."""
+        if self._free_octets() < self._least_free_octets + octets:
+            return "the disk would be left with less than limits.free_disk_octets"
+        if not self._copies.take("", self._monotonic_s(), octets):
+            return f"of such mail {UNTOLD_A_DAY_OCTETS >> 20} MiB a day are kept"
+        return ""
 
     async def _tell(
         self,

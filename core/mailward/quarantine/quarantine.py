@@ -1,4 +1,4 @@
-"""The embedded quarantine: one synced file a message and an index in SQLite.
+"""The embedded quarantine: one synced file a message, with a name for each recipient, and an index in SQLite.
 
 The file is durable before the index names it, and the index takes a delivery key only once; so a delivery that is done again
 after a crash changes nothing, and a file without an entry is only left over. An entry that was released or dropped stays for a
@@ -130,7 +130,8 @@ class Quarantine:
             if connection.execute("SELECT 1 FROM held WHERE delivery_key = ?", (held.delivery_key,)).fetchone():
                 return False
         try:
-            self._disk.write_whole(self._path(held), [octets])
+            if not self._share(held, octets):
+                self._disk.write_whole(self._path(held), [octets])
         except OSError as error:
             raise StorageError(f"{self._path(held)}: {error.strerror}") from error
         with self._database.write() as connection:
@@ -187,6 +188,22 @@ class Quarantine:
             self._remove(self._path(held))
         with self._database.write() as connection:
             connection.execute("DELETE FROM held WHERE ended != '' AND held_at < ?", (old,))
+
+    def _share(self, held: Held, octets: bytes) -> bool:
+        """Give the file of another recipient of this message one more name, when it holds the same: a thousand recipients fill
+        the disk no more than one does. False when there is none, or none that can have one more name."""
+        clause = "id = ? AND delivery_key != ? AND size_octets = ? AND ended = '' ORDER BY number DESC LIMIT 1"
+        for other in self._select(clause, held.id, held.delivery_key, len(octets)):
+            try:
+                if self._disk.read_whole(self._path(other)) != octets:
+                    return False
+                self._remove(self._path(held))  # left by a crash before the index took it
+                self._disk.link(self._path(other), self._path(held))
+            except OSError:  # it was released just now, or the file system has no second names
+                return False
+            self._disk.sync_folder(self._folder)
+            return True
+        return False
 
     def _select(self, clause: str, *values: str | int) -> tuple[Held, ...]:
         with self._database.read() as connection:

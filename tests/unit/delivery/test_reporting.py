@@ -6,9 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mailward.delivery.fate import Fate
-from mailward.delivery.reporting import LOST_TOLD_AN_HOUR, SpooledReports
+from mailward.delivery.reporting import LOST_TOLD_AN_HOUR, UNTOLD_A_DAY_OCTETS, SpooledReports
 from mailward.disk import Disk
 from mailward.formats.dsn import Action
 from mailward.model.envelope import Notify, RcptParameters
@@ -31,7 +32,17 @@ class Desk:
         self.agenda = Agenda(self.spool, Clock(), lambda: 0.0)
         self.now_s = 0.0
         self.kept = Kept()
-        self.reports = SpooledReports(self.spool, self.agenda, FakeDirectory(), self.kept, "mail.example.org", lambda: self.now_s)
+        self.free_octets = 1 << 40
+        self.reports = SpooledReports(
+            self.spool,
+            self.agenda,
+            FakeDirectory(),
+            self.kept,
+            "mail.example.org",
+            free_octets=lambda: self.free_octets,
+            least_free_octets=1 << 20,
+            monotonic_s=lambda: self.now_s,
+        )
 
     async def put(
         self, *routes: str, reverse_path: str = SENDER, origin: str = "submission", notify: tuple[Notify, ...] = ()
@@ -102,6 +113,30 @@ async def test_t_q_12_nobody_is_told_where_nobody_may_be_and_a_copy_is_kept(
     assert desk.kept.copies == [
         (f"{item.id}:0", f"not delivered (refused by mx: 550 5.1.1 nobody), and nobody is told, since {why}")
     ]
+
+
+async def test_t_q_12_copies_of_lost_mail_have_a_limit_a_day_and_their_absence_is_told(desk: Desk) -> None:
+    """Who makes mail that nobody is told of is anybody; what is not kept is said in the log and where `explain` finds it."""
+    desk.reports._copies.charge("", 0.0, UNTOLD_A_DAY_OCTETS - len(OCTETS))
+    for said in ("a copy is in quarantine", "no copy is kept, since of such mail 1024 MiB a day are kept"):
+        item = await desk.put("relay", "relay", origin="inbound")
+        with capture_logs() as logs:
+            assert (await desk.reports.tell(item, "failed", {0: NO, 1: NO}, NOW)).endswith(f"; {said}")
+        warned = [line["id"] for line in logs if line["event"] == "no copy is kept of lost mail"]
+        assert warned == ([item.id] if said.startswith("no") else [])
+    assert len(desk.kept.copies) == 2  # both recipients of the first, whose octets count once
+    desk.now_s = 86400.0
+    assert (await desk.reports.tell(item, "failed", {0: NO}, NOW)).endswith("a copy is in quarantine")
+
+
+async def test_t_q_12_copies_of_lost_mail_leave_the_disk_its_free_space(desk: Desk) -> None:
+    item = await desk.put("relay", origin="inbound")
+    desk.free_octets = (1 << 20) + len(OCTETS) - 1
+    said = await desk.reports.tell(item, "failed", {0: NO}, NOW)
+    assert said.endswith("no copy is kept, since the disk would be left with less than limits.free_disk_octets")
+    assert desk.kept.copies == []
+    desk.free_octets += 1
+    assert (await desk.reports.tell(item, "failed", {0: NO}, NOW)).endswith("a copy is in quarantine")
 
 
 async def test_nothing_is_kept_of_what_is_told_and_of_what_may_come_yet(desk: Desk) -> None:

@@ -45,6 +45,37 @@ def test_recipients_of_one_message_are_kept_apart(quarantine: Quarantine) -> Non
     assert len(quarantine.list()) == 2
 
 
+def test_t_q_12_a_message_is_on_the_disk_once_however_many_it_is_kept_for(quarantine: Quarantine, tmp_path: Path) -> None:
+    (tmp_path / "quarantine/a1-7.eml").write_bytes(b"left by a crash before the index took it")
+    for index in range(50):
+        assert quarantine.add(_held(index), OCTETS) is True
+    files = {(path.stat().st_ino, path.stat().st_nlink) for path in (tmp_path / "quarantine").glob("*.eml")}
+    assert [names for _, names in files] == [50]
+    quarantine.end("a1:0", "released", NOW)
+    quarantine.end("a1:49", "dropped", NOW)
+    assert [quarantine.read(held.delivery_key) for held in quarantine.find(QueueId("a1"))] == [OCTETS] * 48
+    for index in range(1, 49):
+        quarantine.end(f"a1:{index}", "dropped", NOW)
+    assert list((tmp_path / "quarantine").glob("*.eml")) == []
+
+
+def test_what_differs_by_recipient_is_not_shared(quarantine: Quarantine) -> None:
+    quarantine.add(_held(0), OCTETS)
+    quarantine.add(_held(1), OCTETS[::-1])
+    assert (quarantine.read("a1:0"), quarantine.read("a1:1")) == (OCTETS, OCTETS[::-1])
+
+
+def test_where_a_file_can_have_no_second_name_each_recipient_has_one(tmp_path: Path) -> None:
+    class OneName(Disk):
+        def link(self, old: Path, new: Path) -> None:
+            raise OSError(1, "Operation not permitted")
+
+    quarantine = Quarantine(tmp_path / "quarantine", OneName())
+    assert quarantine.add(_held(0), OCTETS) and quarantine.add(_held(1), OCTETS)
+    quarantine.end("a1:0", "dropped", NOW)
+    assert quarantine.read("a1:1") == OCTETS
+
+
 def test_a_draft_left_by_a_crash_is_no_obstacle(quarantine: Quarantine, tmp_path: Path) -> None:
     (tmp_path / "quarantine/a1-0.eml.new").write_bytes(b"half")
     assert quarantine.add(_held(), OCTETS) is True

@@ -60,7 +60,15 @@ class Delivering:
         self.spool = Spool(config.data / "spool", disk, owner=owner)
         self.mda = Mda(self.store, self.quarantine)
         self.agenda = Agenda(self.spool, clock)
-        self.reports = SpooledReports(self.spool, self.agenda, directory, self.mda, config.hostname)
+        self.reports = SpooledReports(
+            self.spool,
+            self.agenda,
+            directory,
+            self.mda,
+            config.hostname,
+            free_octets=lambda: disk.free_octets(config.data),
+            least_free_octets=config.limits.free_disk_octets,
+        )
         hearing = Hearing(self.mda, self.decisions, clock)
         self.manager = DeliveryManager(
             self.spool, hearing, self.decisions, clock, reports=self.reports, has_account=directory.has_account
