@@ -131,6 +131,13 @@ def test_it_runs_from_its_own_environment(installed: Server, environment: Enviro
     assert where.count("/site-packages/") == 2 and str(ROOT) not in where
 
 
+def test_one_plugin_looks_at_a_file_where_there_is_no_server(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "long.eml").write_bytes(f"From: a@sender.invalid\r\nSubject: {SUBJECT}\r\n\r\ntext\r\n".encode())
+    said = run(environment.command, "scan", "long.eml", "--plugin", "acme_dlp", cwd=tmp_path)
+    assert re.search(r"acme_dlp .* ACME_DLP_LONG_SUBJECT +\+1\.0  the subject has 160 characters", said)
+    assert [call for call in ("antivirus", "spf", "spam") if call in said] == []
+
+
 def test_the_same_file_dropped_in_decides_the_same(installed: Server, environment: Environment) -> None:
     with server(policy=POLICY, start=False) as made:
         (made.folder / "plugins/acme_dlp.py").write_text(environment.module)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,6 +15,8 @@ from mailward.cli.options import ConfigOption, config_of, opened_decisions
 from mailward.cli.output import NO_INPUT, USAGE, fail, tell, warn
 from mailward.cli.reading import message_file
 from mailward.model.decision import DecisionRecord
+from mailward.model.ids import QueueId
+from mailward.model.session import Role
 
 LOOK_EVERY_S = 0.5
 MOST = 1000
@@ -56,12 +59,11 @@ def record_command(
 
 
 def _print_next(config: Config, wanted: int) -> None:
+    begun, seen = datetime.now(UTC), set[QueueId]()
     with opened_decisions(config) as store:
-        last = store.last()
-        seen = {record.id for record in store.find(limit=MOST)} | ({last.id} if last else set())
         while wanted > 0:
             time.sleep(LOOK_EVERY_S)
-            for record in reversed(store.find(limit=MOST)):
+            for record in reversed(store.find(since=begun, limit=MOST)):
                 if record.id in seen or wanted == 0:
                     continue
                 if not record.events and not _is_refused(record):
@@ -76,10 +78,13 @@ def _is_refused(record: DecisionRecord) -> bool:
 
 
 def _print(config: Config, record: DecisionRecord, octets: bytes | None, *, hard: bool = True) -> bool:
-    if octets is None:
+    text = ""
+    if record.direction not in {role.value for role in Role}:
+        text = f"{record.id} came by no session: the server wrote it"
+    elif octets is None:
         octets = kept_message(config, record)
-    if octets is None:
-        text = f"of {record.id} no copy is here; --file MESSAGE gives it"
+        text = "" if octets is not None else f"of {record.id} no copy is here; --file MESSAGE gives it"
+    if octets is None or text:
         if hard:
             fail(text, NO_INPUT)
         warn(text)
