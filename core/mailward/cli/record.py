@@ -1,7 +1,6 @@
 """`mailward record`: real sessions as fixtures for the tests of filters, with everybody's names replaced."""
 
 import asyncio
-import json
 import time
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,7 +11,7 @@ from mailward.app.config import Config
 from mailward.app.recording import kept_message, recorded
 from mailward.cli.explain import record_of
 from mailward.cli.options import ConfigOption, config_of, opened_decisions
-from mailward.cli.output import NO_INPUT, USAGE, fail, tell, warn
+from mailward.cli.output import NO_INPUT, USAGE, fail, show, tell, warn
 from mailward.cli.reading import message_file
 from mailward.model.decision import DecisionRecord
 from mailward.model.ids import QueueId
@@ -92,6 +91,6 @@ def _print(config: Config, record: DecisionRecord, octets: bytes | None, *, hard
     made = asyncio.run(recorded(config, record, octets))
     for text in made.differs:
         warn(f"{record.id}: {text}")
-    typer.echo(json.dumps(made.data, indent=1, ensure_ascii=True))
+    show("", made.data, as_json=True)
     tell(f"recorded {record.id}; read it before you give it away")
     return True

@@ -261,7 +261,9 @@ def test_both_families_of_the_internet_are_for_those_that_declare_the_network(tm
     with socket.create_server(("127.0.0.1", 0)) as peer:
         host, port = peer.getsockname()
         assert tried(tmp_path, f"socket.create_connection(({host!r}, {port})).close()", "network") == "done"
-    assert tried(tmp_path, "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK).close()", "network") == "done"
+    assert (
+        tried(tmp_path, "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK).close()", "network") == "done"
+    )
 
 
 def test_an_event_loop_can_be_made_without_the_network(tmp_path: Path) -> None:
