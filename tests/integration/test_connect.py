@@ -427,7 +427,7 @@ def test_t_q_16_a_network_has_no_more_connections_than_its_share(loop_name: str)
             for other in (replace(target(far), address="127.0.0.9"), target(tarpit)):
                 with pytest.raises(HostFailed, match="3 connections to its network are open already") as failure:
                     await connector.connect(other, "more.test", ANY_PEER)
-                assert failure.value.fault is HostFault.UNREACHABLE
+                assert failure.value.fault is HostFault.CROWDED
             chosen = await connector.connect(replace(target(far), is_routed=True), "chosen.test", ANY_PEER)
             await crowd.pop().close()
             crowd[0].abort()

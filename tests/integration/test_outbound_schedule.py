@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,9 +16,12 @@ from mailward.delivery.calls import Selection
 from mailward.delivery.control import QueueControl
 from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import Kind, OutboundLimits
+from mailward.delivery.route import Target
 from mailward.model.decision import utc_text
-from mailward.model.tls import TlsLevel
+from mailward.model.tls import TlsLevel, TlsRequirement
 from mailward.net.connect import SmtpConnector
+from mailward.net.crowd import Crowd
+from mailward.net.hop import SmtpHop
 from mailward.net.tls import verifying_context
 from mailward.queue.item import QueueItem
 from mailward.queue.schedule import FIRST_REST_S
@@ -486,3 +489,91 @@ async def test_t_q_16_a_domain_that_led_elsewhere_a_moment_ago_takes_nobody_down
             await made.work()
             assert len(far.taken) == 5 and all(made.open(item) == {} for item in good)
             assert made.open(evil) == {0: 1}
+
+
+class FewToANetwork(SmtpConnector):
+    """Counts all hosts as those that DNS named. asked: the ports for which there was to be a connection."""
+
+    def __init__(self) -> None:
+        super().__init__("mail.example.org", timeouts=SHORT, crowd=Crowd(1))
+        self.asked: list[int] = []
+        self._more = asyncio.Event()
+
+    async def wait_for(self, port: int, times: int) -> None:
+        async with asyncio.timeout(30):
+            while self.asked.count(port) < times:
+                self._more.clear()
+                await self._more.wait()
+
+    async def connect(self, target: Target, domain: str, requirement: TlsRequirement) -> SmtpHop:
+        self.asked.append(target.port)
+        self._more.set()
+        return await super().connect(replace(target, is_routed=False), domain, requirement)
+
+
+@contextlib.asynccontextmanager
+async def crowded(folder: Path, limits: OutboundLimits) -> AsyncIterator[tuple[Office, FewToANetwork, Peer, Callable[[], None]]]:
+    """One message takes the only connection to the network, until what comes last is called. The peer is another host there."""
+    answer = threading.Event()
+
+    def late(_: Peer) -> bytes:
+        answer.wait(30)
+        return OK
+
+    with peer({"MAIL": late}) as busy, peer() as far:
+        connector = FewToANetwork()
+        try:
+            async with office(folder, {"busy.test": busy, "*": far}, limits=limits, connector=connector) as made:
+                await made.post("a@busy.test")
+                await made.passes.run_once()
+                await asyncio.to_thread(busy.wait, lambda: "MAIL" in busy.verbs())
+                yield made, connector, far, answer.set
+        finally:
+            answer.set()
+
+
+async def test_t_q_16_mail_that_our_own_limit_on_a_network_keeps_back_waits_and_has_not_failed(tmp_path: Path) -> None:
+    """Decision 0020: nobody was asked, so nobody is down, and nothing counts toward giving up."""
+    async with crowded(tmp_path, OutboundLimits(crowded_s=0.2)) as (made, connector, far, leave):
+        items = [await made.post(f"a@far{n}.test") for n in range(5)]
+        await made.passes.run_once()
+        await connector.wait_for(far.port, 2)
+        assert all(made.open(item) == {0: 0} for item in items) and not far.connections
+        leave()
+        late = await made.post("late@far.test")
+        await made.work()
+        assert len(far.taken) == 6 and not made.spool.ids()
+        assert all(event.startswith("relayed") for item in (*items, late) for event in made.events(item))
+        assert len(made.attempts) == 7  # of those that nobody was asked in no plugin hears
+
+
+async def test_t_q_16_a_network_that_stays_full_is_told_as_what_it_is_and_its_hosts_are_not_left_alone(tmp_path: Path) -> None:
+    async with crowded(tmp_path, OutboundLimits(crowded_s=0.0)) as (made, connector, far, leave):
+        item = await made.post("a@far.test")
+        await made.passes.run_once()
+        await connector.wait_for(far.port, outbound.MOST_CROWDED_OUT + 1)
+        leave()
+        await made.manager.idle()
+        assert connector.asked.count(far.port) == outbound.MOST_CROWDED_OUT + 1 and made.open(item) == {0: 1}
+        (event,) = made.events(item)
+        assert "1 connections to its network are open already" in event
+        other = await made.post("other@far.test")
+        await made.work()
+        assert made.open(other) == {} and made.open(item) == {0: 1}
+
+
+async def test_what_our_own_limit_keeps_back_when_the_server_stops_is_left_to_the_next_start(tmp_path: Path) -> None:
+    limits = OutboundLimits(crowded_s=600, grace_s=0.01)
+    async with crowded(tmp_path, limits) as (made, connector, far, leave):
+        items = [await made.post("a@far.test") for _ in range(3)]
+        await made.passes.run_once()
+        await connector.wait_for(far.port, 1)
+        leave()
+        await made.close()
+        again = Office(tmp_path, {"*": far})
+        again.agenda.adopt()
+        states = [state for item in items for state in again.spool.open_recipients(item.id).values()]
+        assert len(states) == 3 and all(state.begun == 0 for state in states)
+        await again.work()
+        assert sum(taken.forward_paths == ("a@far.test",) for taken in far.taken) == 3 and not again.spool.ids()
+        await again.close()

@@ -101,28 +101,28 @@ class Attempts:
         hop: Hop | None,
         *,
         patience: Callable[[], AbstractContextManager[None]],
-        others_work: Callable[[], bool],
+        goes_on: Callable[[Attempt], bool],
         put_back: Callable[[Waiting], None],
     ) -> Attempt | None:
         """What came of the attempt, journalled already; None when it was interrupted, or ended before anybody was asked.
 
         hop: a connection left by an attempt before; used or closed, but for None, which leaves it as it is. patience: entered
-        while others let us wait. others_work: do other connections to this next hop work? Then it is not down when one more
-        cannot be made: no attempt has failed, and put_back is called with what goes on over one of these.
+        while others let us wait. goes_on: was only this one connection not to be had? Then the attempt has not failed, and
+        put_back is called with what is left of it.
         """
         if not self._room.is_needed(waiting.octets):
-            return await self._make(waiting, hop, patience, others_work, put_back)
+            return await self._make(waiting, hop, patience, goes_on, put_back)
         async with contextlib.AsyncExitStack() as room:
             with patience():
                 await room.enter_async_context(self._room.of(waiting.octets))
-            return await self._make(waiting, hop, patience, others_work, put_back)
+            return await self._make(waiting, hop, patience, goes_on, put_back)
 
     async def _make(
         self,
         waiting: Waiting,
         hop: Hop | None,
         patience: Callable[[], AbstractContextManager[None]],
-        others_work: Callable[[], bool],
+        goes_on: Callable[[Attempt], bool],
         put_back: Callable[[Waiting], None],
     ) -> Attempt | None:
         if self._ending:
@@ -138,7 +138,7 @@ class Attempts:
             return None
         batch, octets = begun
         try:
-            return await self._made(waiting, batch, octets, hop, patience, others_work, put_back)
+            return await self._made(waiting, batch, octets, hop, patience, goes_on, put_back)
         except Exception:
             log.exception("relaying failed unforeseen", id=batch.item.id, domain=batch.domain)
             if hop is not None:  # nobody knows how far the last transaction over it came
@@ -182,7 +182,7 @@ class Attempts:
         octets: bytes | Fate,
         hop: Hop | None,
         patience: Callable[[], AbstractContextManager[None]],
-        others_work: Callable[[], bool],
+        goes_on: Callable[[Attempt], bool],
         put_back: Callable[[Waiting], None],
     ) -> Attempt | None:
         if isinstance(octets, Fate):
@@ -228,13 +228,15 @@ class Attempts:
             self._talks.discard(talk)
         try:
             fates = _by_index(paths, attempt.fates)
-            if attempt.is_domain_down and others_work():
+            if goes_on(attempt):
                 left = tuple(index for index, fate in fates.items() if fate.result is Result.TEMPORARY)
                 await self._results.end(batch, {index: fate for index, fate in fates.items() if index not in left})
-                put_back(replace(waiting, indexes=left, item=batch.item, is_begun=True))
+                crowded_out = waiting.crowded_out + attempt.is_crowded_out
+                put_back(replace(waiting, indexes=left, item=batch.item, is_begun=True, crowded_out=crowded_out))
             else:
                 await self._results.end(batch, fates)
-            self._tell(_told(relaying, self._clock.now(), attempt))
+            if attempt.sessions or not attempt.is_crowded_out:
+                self._tell(_told(relaying, self._clock.now(), attempt))
         except BaseException:
             if attempt.hop is not None:
                 await attempt.hop.close()

@@ -45,7 +45,7 @@ class Waiting:
     """Recipients of one message that travel together: one domain, the same edits and reverse-path.
 
     octets: of the message. item: None while so many wait that their items stay on the disk. is_begun: its attempt has, as the
-    journal knows, and goes on over another connection.
+    journal knows, and goes on over another connection. crowded_out: how often our own limit kept this attempt from its hosts.
     """
 
     agenda: Agenda
@@ -56,6 +56,7 @@ class Waiting:
     octets: int = 0
     item: QueueItem | None = None
     is_begun: bool = False
+    crowded_out: int = 0
 
 
 class Turns(Generic[T]):
@@ -113,8 +114,8 @@ class Lane:
     go well before one more is allowed; gained: of these, since the last one.
 
     workers: connections that it has now, or tries to make; working: those of them over which something has gone well; idle:
-    those that are kept for the next message, so that no other is made for it. count: of what waits. in_line:
-    senders in whose turn it stands in the line for a connection.
+    those that are kept for the next message, so that no other is made for it. count: of what waits. is_paused: it gets no
+    connection now. in_line: senders in whose turn it stands in the line for a connection.
     """
 
     key: Key
@@ -127,6 +128,7 @@ class Lane:
     working: int = 0
     idle: int = 0
     count: int = 0
+    is_paused: bool = False
     waiting: Turns[Waiting] = field(default_factory=Turns)
     in_line: set[Turn] = field(default_factory=set)
 
@@ -138,7 +140,7 @@ class Lane:
     @property
     def has_room(self) -> bool:
         """For one connection more, which is worth it only for a few messages."""
-        return self.workers < self.allowed and not self.idle and self.count > FEW * self.workers
+        return self.workers < self.allowed and not (self.idle or self.is_paused) and self.count > FEW * self.workers
 
     def take(self) -> Waiting | None:
         """The next one."""
@@ -185,7 +187,7 @@ class Lanes:
         self._line_up(lane, [waiting.turn])
 
     def put_back(self, lane: Lane, waiting: Waiting) -> None:
-        """Its connection was one too many: it is the first to go over another one of this lane."""
+        """Its connection was one too many: it is the first to go over another one of this lane, that is there or will be."""
         lane.waiting.put_back(waiting.turn, waiting)
         lane.count += 1
         self._line_up(lane, [waiting.turn])
@@ -224,6 +226,15 @@ class Lanes:
     def resumed(self, lane: Lane) -> None:
         """One of its connections is idle no more."""
         lane.idle -= 1
+        self._line_up(lane, lane.waiting.all())
+
+    def pause(self, lane: Lane) -> None:
+        """It gets no connection until `go_on`, and nothing of what waits in it is at fault."""
+        lane.is_paused = True
+
+    def go_on(self, lane: Lane) -> None:
+        """Its pause is over."""
+        lane.is_paused = False
         self._line_up(lane, lane.waiting.all())
 
     def _line_up(self, lane: Lane, turns: list[Turn]) -> None:

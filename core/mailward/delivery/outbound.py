@@ -25,7 +25,7 @@ from mailward.delivery.attempts import Attempts
 from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
 from mailward.delivery.noting import Noting
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules, Standing
-from mailward.delivery.relay import Relay
+from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Results
 from mailward.delivery.searches import Searches, Way
 from mailward.delivery.shares import Shares
@@ -42,6 +42,8 @@ SUSPECTS = "(suspects)"
 """The lane of recipients whose last attempt began and never ended: one at a time, of whatever domain (T-Q-08)."""
 MOST_A_PASS = 2_000
 """Recipients that one pass takes from the agenda, so that it is soon over however many are due."""
+MOST_CROWDED_OUT = 6
+"""With the pauses that double, some five minutes; then the attempt has failed, so that its sender hears of it when it is time."""
 MOST_ITEMS = 5_000
 """While more batches wait than this, the items of further ones are read again when their turn comes."""
 
@@ -52,7 +54,8 @@ class OutboundLimits:
 
     connections_per_domain: at the same time, to one next hop. connections: to all, while their servers answer; silent: beside
     them, to servers that have let `patience_s` go by; idle: that are kept for `linger_s` for the next message; doubtful: to
-    those that could not be reached the last time.
+    those that could not be reached the last time. crowded_s: the first pause of a lane whose networks have as many connections
+    as they may; each further one is twice as long.
     recipients: of one transaction (RFC 5321 section 4.5.3.1.8). messages: over one connection; turn: while others wait for its
     place. grace_s: for attempts under way when the server stops.
     """
@@ -66,6 +69,7 @@ class OutboundLimits:
     doubtful: int = 50
     patience_s: float = 1.0
     linger_s: float = 2.0
+    crowded_s: float = 5.0
     recipients: int = 100
     messages: int = 100
     turn: int = 10
@@ -140,6 +144,7 @@ class OutboundManager:
         }
         self._idle: dict[Key, set[asyncio.Future[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pauses: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def run_pass(self, agenda: Agenda) -> None:
@@ -185,6 +190,8 @@ class OutboundManager:
         """Let attempts under way end; after a while they are interrupted. What waits stays in the spool."""
         self._stopping = True
         self._searches.stop()
+        for pause in self._pauses:
+            pause.cancel()
         for idle in [idle for some in self._idle.values() for idle in some if not idle.done()]:
             idle.set_result(None)
         if self._tasks:
@@ -298,7 +305,7 @@ class OutboundManager:
             worker.sender = waiting.turn[1]
             self._places[worker.kind].take(worker.sender)
             hop = await self._attempt(worker, waiting, hop)
-            if hop is None and worker.lane.workers > worker.lane.allowed:
+            if hop is None and (worker.lane.is_paused or worker.lane.workers > worker.lane.allowed):
                 break
             if worker.kind in (Kind.SILENT, Kind.IDLE):  # it answers now, and there is no place for it among those that do
                 break
@@ -326,6 +333,20 @@ class OutboundManager:
         self._lanes.resumed(lane)
         return waiting
 
+    def _pause(self, lane: Lane, pause_s: float) -> None:
+        """No more connections are tried for it meanwhile. By then its network may have a place."""
+        if lane.is_paused or self._stopping:
+            return
+        self._lanes.pause(lane)
+        pause = self._begin(self._paused(lane, pause_s))
+        self._pauses.add(pause)
+        pause.add_done_callback(self._pauses.discard)
+
+    async def _paused(self, lane: Lane, pause_s: float) -> None:
+        await asyncio.sleep(pause_s)
+        self._lanes.go_on(lane)
+        self._start()
+
     def _is_wanted(self, worker: _Worker) -> bool:
         """Would its place go to another lane?"""
         is_full = not self._places[worker.kind].may(worker.sender)
@@ -338,7 +359,7 @@ class OutboundManager:
             waiting,
             hop,
             patience=partial(self._patience, worker),
-            others_work=lambda: lane.working > worker.works,
+            goes_on=partial(_goes_on, worker, waiting),
             put_back=partial(self._put_back, lane),
         )
         left = hop if attempt is None else attempt.hop
@@ -357,7 +378,9 @@ class OutboundManager:
         worker.works = False
         if attempt is None or lane.key == SUSPECTS or attempt.next_hop not in (None, lane.key):
             return None  # DNS says something else of its domain by now, which is no word about the others in this lane
-        if attempt.is_domain_down and not lane.working:
+        if attempt.is_crowded_out and not lane.working:
+            self._pause(lane, self._limits.crowded_s * 2**waiting.crowded_out)
+        elif attempt.is_domain_down and not lane.working:
             (fate, *_) = attempt.fates.values()
             sharing = self._lanes.down(lane, fate.text)
             self._batches -= len(sharing)
@@ -390,6 +413,13 @@ class OutboundManager:
         worker.kind = kind
         self._start()
         return True
+
+
+def _goes_on(worker: _Worker, waiting: Waiting, attempt: Attempt) -> bool:
+    """Over the other connections to this next hop that work; or later, when nobody was asked."""
+    if attempt.is_crowded_out:
+        return attempt.next_hop == worker.lane.key and waiting.crowded_out < MOST_CROWDED_OUT
+    return attempt.is_domain_down and worker.lane.working > worker.works
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class HostFault(enum.Enum):
     """Why a host could not be used. NO_TLS: it is needed and not offered. TLS: the handshake or the certificate failed.
 
     NO_REQUIRETLS: the message needs it, and it is not offered. LOGIN: it does not let us in, or we have nothing to log in with.
+    CROWDED: nobody was asked, since we have as many connections to its network as we allow ourselves.
     """
 
     UNREACHABLE = "unreachable"
@@ -33,6 +34,7 @@ class HostFault(enum.Enum):
     TLS = "TLS failed"
     NO_REQUIRETLS = "no REQUIRETLS offered"
     LOGIN = "login failed"
+    CROWDED = "too many connections of ours"
 
 
 class HostFailed(MailwardError):

@@ -38,13 +38,15 @@ MOST_TRANSACTIONS = 2
 @dataclass(slots=True)
 class Attempt:
     """fates: by forward-path. hop: the connection, when it can take another message. is_domain_down: no host could be talked to
-    at all, so that other mail for the domain need not find that out again. next_hop: where the domain's mail went now, as
-    `Relay.next_hop` says it; None when that was not looked up. sessions: the connections that were tried.
+    at all, so that other mail for the domain need not find that out again. is_crowded_out: no host was of use, and of one we do
+    not know, since our own limit kept us from it. next_hop: where the domain's mail went now, as `Relay.next_hop` says it; None
+    when that was not looked up. sessions: the connections that were tried.
     """
 
     fates: dict[ForwardPath, Fate] = field(default_factory=dict)
     hop: Hop | None = None
     is_domain_down: bool = False
+    is_crowded_out: bool = False
     next_hop: Hashable = None
     sessions: list[TlsSession] = field(default_factory=list)
 
@@ -187,9 +189,13 @@ def _unreached(attempt: Attempt, mail: OutgoingMail, failures: Sequence[_Failure
     last = failures[-1]
     target, failure, requirement = last.target, last.why, last.requirement
     words = f"{target}: {failure}"
+    crowded = next((one for one in failures if one.why.fault is HostFault.CROWDED), None)
     is_published = any(one.requirement.policy.type is not PolicyType.NONE for one in failures)
     is_dns_at_fault = any(one.why.result is TlsResult.DNSSEC_INVALID for one in failures)
-    if _wants_login(target) and failure.fault is not HostFault.UNREACHABLE:
+    if crowded is not None:  # whatever the others lack, this one may have
+        _tell_all(attempt, mail, Result.TEMPORARY, reply(451, "4.4.5", f"{crowded.target}: {crowded.why}"))
+        attempt.is_crowded_out = True
+    elif _wants_login(target) and failure.fault is not HostFault.UNREACHABLE:
         # A smarthost is the admin's choice: whatever is wrong can be mended there, and no mail is at fault.
         for path in mail.forward_paths:
             attempt.fates[path] = local_problem(words)

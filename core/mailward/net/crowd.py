@@ -22,7 +22,7 @@ class Crowd:
         network, one = network_of(address), object()
         others = self._open.setdefault(network, set())
         if len(others) >= self._most:
-            raise HostFailed(HostFault.UNREACHABLE, f"{self._most} connections to its network are open already")
+            raise HostFailed(HostFault.CROWDED, f"{self._most} connections to its network are open already")
         others.add(one)
         return partial(self._leave, network, one)
 

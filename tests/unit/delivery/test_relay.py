@@ -42,6 +42,7 @@ NO = reply(550, "5.1.1", "nobody")
 LOST = reply(451, "4.4.2", "lost")
 DOWN = HostFailed(HostFault.UNREACHABLE, "no connection: Connection refused")
 NO_TLS = HostFailed(HostFault.NO_TLS, "the server does not offer STARTTLS", result=TlsResult.STARTTLS_NOT_SUPPORTED)
+CROWDED = HostFailed(HostFault.CROWDED, "100 connections to its network are open already")
 BAD_TLS = HostFailed(HostFault.TLS, "its certificate is not trusted: expired", result=TlsResult.CERTIFICATE_EXPIRED)
 
 
@@ -219,6 +220,21 @@ async def test_t_tls_08_where_one_host_may_yet_be_good_enough_the_mail_waits(hos
     found = await attempt(FakeConnector(hosts), NEEDED)
     assert found.fates[PATH].result is Result.TEMPORARY and found.fates[PATH].status == status
     assert not found.is_domain_down  # other mail may go without
+
+
+@pytest.mark.parametrize("require_tls", [False, True])
+@pytest.mark.parametrize("others", [[], [DOWN], [NO_TLS], [BAD_TLS, DOWN]])
+async def test_t_q_16_a_host_that_our_own_limit_kept_us_from_is_neither_down_nor_without_tls(
+    others: list[HostFailed], require_tls: bool
+) -> None:
+    hosts = {f"mx{n}.test": host for n, host in enumerate([CROWDED, *others])}
+    found = await attempt(FakeConnector(hosts), NEEDED, require_tls=require_tls)
+    fate = found.fates[PATH]
+    assert found.is_crowded_out and not found.is_domain_down
+    assert (fate.result, fate.status) == (Result.TEMPORARY, "4.4.5")
+    assert fate.words == "mx0.test [9.9.9.0]: 100 connections to its network are open already"
+    found = await attempt(FakeConnector({**hosts, "last.test": GOOD}))
+    assert found.fates[PATH].result is Result.ACCEPTED and not found.is_crowded_out
 
 
 async def test_an_attempt_says_of_each_connection_how_it_was_protected_and_what_was_wrong() -> None:
