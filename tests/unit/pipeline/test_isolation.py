@@ -189,6 +189,32 @@ def test_a_command_runs_in_the_process_that_brought_it(tmp_path: Path) -> None:
     with_chain(tmp_path, text, "collect_commands", told)
 
 
+def test_a_command_is_never_run_by_another_process_than_brought_it(tmp_path: Path) -> None:
+    text = (
+        "import os\nasync def die(call):\n    os._exit(9)\n"
+        "@hookimpl\ndef collect_commands():\n    return AccountCommand('die', 'End it.', die)\n"
+    )
+
+    async def told(chain: Chain) -> None:
+        one = chain.enforced("collect_commands")[0]
+
+        async def brought() -> AccountCommand:
+            (called,) = await chain.collect("collect_commands", {}, lambda answer: answer, time.monotonic() + 60)
+            (command,) = called.value or ()
+            assert isinstance(command, AccountCommand)
+            return command
+
+        call = CommandCall(AccountId("a"), Address("bob", "example.org"), {}, one.settings, one.services)
+        command = await brought()
+        with pytest.raises(CommandFailed, match=r"its process ended \(exit code 9\)"):
+            await command.run(call)
+        await brought()
+        with pytest.raises(CommandFailed, match="its process has just ended"):
+            await command.run(call)
+
+    with_chain(tmp_path, text, "collect_commands", told)
+
+
 def with_chain(folder: Path, body: str, hook: str, use: Callable[[Chain], Awaitable[T]], **settings: object) -> T:
     """What `use` makes of a chain of one isolated plugin."""
 
@@ -397,6 +423,38 @@ def test_a_fault_of_the_server_ends_the_call_too(tmp_path: Path) -> None:
             chain.close()
 
     assert "AttributeError: 'NoneType' object has no attribute 'now'" in str(asyncio.run(without_a_clock()))
+
+
+@pytest.mark.parametrize("failing", ["socket.socketpair", "subprocess.Popen"])
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), RuntimeError("can't start new thread")])
+def test_t_plug_03_a_process_that_cannot_be_started_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: Exception
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    async def twice(chain: Chain) -> list[str]:
+        said = []
+        with monkeypatch.context() as patched:
+            patched.setattr(f"mailward.pipeline.isolation.process.{failing}", fails)
+            async with asyncio.timeout(20):
+                said.append(str(await asked(chain, "inspect_mail")))
+        return [*said, str(await asked(chain, "inspect_mail"))]
+
+    text = "@hookimpl\nasync def inspect_mail():\n    return Finding(None, 'works again')\n"
+    first, second = with_chain(tmp_path, text, "inspect_mail", twice)
+    assert first == f"{type(error).__name__}: {error}"
+    assert "works again" in second
+
+
+def test_t_plug_03_a_hook_that_fails_as_a_command_does_has_failed(tmp_path: Path) -> None:
+    text = "@hookimpl\nasync def inspect_mail():\n    raise CommandFailed('no command')\n"
+
+    async def once(chain: Chain) -> object:
+        async with asyncio.timeout(20):
+            return await asked(chain, "inspect_mail")
+
+    assert with_chain(tmp_path, text, "inspect_mail", once) == "no command"
 
 
 LIES = {

@@ -143,12 +143,11 @@ class Child:
         try:
             packing = Packing(self._declaration.facts)
             packed = packing.pack(value)
+            if packing.functions:  # before the worker knows of them
+                self._commands = packing.functions
             self.send(["done", number, packed], packing.blobs)
         except BaseException as error:  # noqa: BLE001  what cannot be packed is no answer
             self._failed(number, error, self._module)
-        else:
-            if packing.functions:
-                self._commands = packing.functions
 
     def _failed(self, number: int, error: BaseException, function: object) -> None:
         code = getattr(function, "__code__", None)

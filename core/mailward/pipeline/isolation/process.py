@@ -84,24 +84,25 @@ class IsolatedPlugin:
 
     async def call(self, hook: str, values: Mapping[str, object]) -> object:
         """What the hook answers, not yet checked. Raises Crashed and HookFailed. Call `ready` before."""
-        return await self._connected().call(["call", hook], values, self._run)
+        if self._connection is None:
+            raise Crashed("its process has never been started")
+        return await self._connection.call(hook, values)
 
     def close(self) -> None:
         """End its process. It may be used again."""
         if self._connection is not None:
             self._connection.end()
 
-    def _connected(self) -> "_Connection":
-        if self._connection is None or self._connection.ended:
-            raise Crashed("its process has just ended")
-        return self._connection
-
     async def _start(self) -> "_Connection":
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
-        with theirs:
-            ours.setblocking(False)
-            process = _started(theirs.fileno())
+        try:
+            with theirs:
+                ours.setblocking(False)
+                process = _started(theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
         connection = _Connection(self._plugin, self._services, process)
         if self._at_the_end is not None:
             self._at_the_end.detach()  # of the process before
@@ -110,24 +111,6 @@ class IsolatedPlugin:
         await connection.begin(self._settings)
         _log.info("plugin_process_started", plugin=self._plugin.name, pid=process.pid)
         return connection
-
-    def _run(self, index: int) -> Callable[..., Any]:
-        """What runs a command that the plugin has in its process."""
-
-        async def run(call: CommandCall | ServerCall) -> CommandAnswer:
-            await self.ready()
-            of_account = isinstance(call, CommandCall)
-            values: dict[str, object] = (
-                {"account": call.account, "address": call.address, "arguments": call.arguments}
-                if isinstance(call, CommandCall)
-                else {"options": call.options}
-            )
-            answered = await self._connected().call(["run", index], values, None)
-            if not isinstance(answered, CommandAnswer):
-                raise CommandFailed(f"the {'account' if of_account else 'server'} command gave no answer")
-            return answered
-
-        return run
 
 
 class _Connection(asyncio.Protocol):
@@ -174,15 +157,39 @@ class _Connection(asyncio.Protocol):
             self.end(f"its process was not ready within {START_S:g} s")
             raise Crashed(self._why) from None
 
-    async def call(
-        self, what: list[object], values: Mapping[str, object], command: "Callable[[int], Callable[..., Any]] | None"
-    ) -> object:
+    async def call(self, hook: str, values: Mapping[str, object]) -> object:
+        """Of a hook. Raises Crashed and HookFailed."""
+        return await self._request(["call", hook], values, is_command=False)
+
+    def _command(self, index: int) -> Callable[..., Any]:
+        """What runs a command that the plugin has in this process; in another its number stands for another one."""
+
+        async def run(call: CommandCall | ServerCall) -> CommandAnswer:
+            of_account = isinstance(call, CommandCall)
+            values: dict[str, object] = (
+                {"account": call.account, "address": call.address, "arguments": call.arguments}
+                if isinstance(call, CommandCall)
+                else {"options": call.options}
+            )
+            try:
+                answered = await self._request(["run", index], values, is_command=True)
+            except (Crashed, HookFailed) as error:
+                raise CommandFailed(str(error)) from error
+            if not isinstance(answered, CommandAnswer):
+                raise CommandFailed(f"the {'account' if of_account else 'server'} command gave no answer")
+            return answered
+
+        return run
+
+    async def _request(self, what: list[object], values: Mapping[str, object], *, is_command: bool) -> object:
+        if self.ended:
+            raise Crashed("its process has just ended")
         loop = asyncio.get_running_loop()
         self._last += 1
         number, packing = self._last, Packing(self._own_facts, self._handles)
         word, which = what
         packed = packing.pack(dict(values))
-        call = self._calls[number] = _Call(loop.create_future(), packing.kept, command)
+        call = self._calls[number] = _Call(loop.create_future(), packing.kept, is_command)
         self._send([word, number, which, self._services.clock.now().timestamp(), packed], packing.blobs)
         try:
             return await call.future
@@ -262,7 +269,7 @@ class _Connection(asyncio.Protocol):
         call = self._over(number)
         if call.future.done():
             return
-        unpacking = Unpacking(self._own_facts, given.blobs, command=call.command)
+        unpacking = Unpacking(self._own_facts, given.blobs, command=None if call.is_command else self._command)
         try:
             call.future.set_result(unpacking.unpack(value))
         except BadValue as error:
@@ -277,8 +284,8 @@ class _Connection(asyncio.Protocol):
     def _failed(self, number: int, kind: str, text: str) -> None:
         call = self._over(number)
         if not call.future.done():
-            failure = CommandFailed(text) if kind == "command" else HookFailed(text, is_final=kind == "final")
-            call.future.set_exception(failure)
+            refused = kind == "command" and call.is_command
+            call.future.set_exception(CommandFailed(text) if refused else HookFailed(text, is_final=kind == "final"))
         if kind == "memory":  # what it keeps leaves too little for the next call
             self.end("its process was out of memory")
 
@@ -309,14 +316,12 @@ class _Connection(asyncio.Protocol):
 class _Call:
     """One call under way. kept: what its handles stand for."""
 
-    __slots__ = ("command", "future", "kept")
+    __slots__ = ("future", "is_command", "kept")
 
-    def __init__(
-        self, future: "asyncio.Future[object]", kept: dict[int, object], command: "Callable[[int], Callable[..., Any]] | None"
-    ) -> None:
+    def __init__(self, future: "asyncio.Future[object]", kept: dict[int, object], is_command: bool) -> None:
         self.future = future
         self.kept = kept
-        self.command = command
+        self.is_command = is_command
 
 
 def _started(fd: int) -> "subprocess.Popen[bytes]":
