@@ -1,8 +1,10 @@
 """A plugin in a process of its own: it works as anywhere else, reaches nothing it has not declared, and leaves nothing behind."""
 
 import asyncio
+import errno
 import gc
 import os
+import platform
 import select
 import signal
 import socket
@@ -307,6 +309,77 @@ def test_t_plug_10_the_server_is_out_of_reach_for_everybody(tmp_path: Path, decl
     assert tried(tmp_path, "os.kill(os.getppid(), 0)", *declared) == "PermissionError"
     ptrace = "assert ctypes.CDLL(None, use_errno=True).ptrace(16, os.getppid(), 0, 0) == 0"
     assert tried(tmp_path, ptrace, *declared) == "AssertionError"
+
+
+NOT_OTHERS = {
+    # name: (x86-64, arm64, arguments that the kernel takes, or refuses by another error than EPERM)
+    "kill": (62, 129, "parent, 0"),
+    "tkill": (200, 130, "parent, 0"),
+    "tgkill": (234, 131, "parent, parent, 0"),
+    "rt_sigqueueinfo": (129, 138, "parent, 0, 0"),
+    "rt_tgsigqueueinfo": (297, 240, "parent, parent, 0, 0"),
+    "pidfd_open": (434, 434, "parent, 0"),
+    "pidfd_send_signal": (424, 424, "-1, 0, 0, 0"),
+    "pidfd_getfd": (438, 438, "-1, 0, 0"),
+    "fcntl F_SETOWN": (72, 25, "0, 8, parent"),
+    "fcntl F_SETSIG": (72, 25, "0, 10, 9"),
+    "fcntl F_SETOWN_EX": (72, 25, "0, 15, 0"),
+    "ioctl FIOSETOWN": (16, 29, "0, 0x8901, 0"),
+    "ioctl SIOCSPGRP": (16, 29, "0, 0x8902, 0"),
+    "ioctl TIOCSTI": (16, 29, "0, 0x5412, 0"),
+    "ptrace": (101, 117, "16, -1, 0, 0"),
+    "process_vm_readv": (310, 270, "-1, 0, 0, 0, 0, 0"),
+    "process_vm_writev": (311, 271, "-1, 0, 0, 0, 0, 0"),
+    "process_madvise": (440, 440, "-1, 0, 0, 0, 0"),
+    "process_mrelease": (448, 448, "-1, 0"),
+    "kcmp": (312, 272, "-1, -1, 0, 0, 0"),
+    "migrate_pages": (256, 238, "-1, 0, 0, 0"),
+    "move_pages": (279, 239, "-1, 0, 0, 0, 0, 0"),
+    "setpriority": (141, 140, "9, 0, 0"),
+    "sched_setparam": (142, 118, "-1, 0"),
+    "sched_setscheduler": (144, 119, "-1, 0, 0"),
+    "sched_setaffinity": (203, 122, "-1, 0, 0"),
+    "sched_setattr": (314, 274, "-1, 0, 0"),
+    "ioprio_set": (251, 30, "9, 0, 0"),
+    "execve": (59, 221, "0, 0, 0"),
+    "execveat": (322, 281, "-1, 0, 0, 0, 0"),
+    "io_uring_setup": (425, 425, "0, 0"),
+    "io_uring_enter": (426, 426, "-1, 0, 0, 0, 0, 0"),
+    "io_uring_register": (427, 427, "-1, 0, 0, 0"),
+    "add_key": (248, 217, "0, 0, 0, 0, 0"),
+    "request_key": (249, 218, "0, 0, 0, 0"),
+    "keyctl": (250, 219, "-1, 0, 0, 0, 0"),
+}
+
+
+@pytest.fixture(scope="module")
+def of_calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """What the kernel says to a plugin that has declared everything: 0 or an errno, by the name of the call."""
+    machine = {"x86_64": 0, "aarch64": 1}.get(platform.machine())
+    if machine is None:
+        pytest.skip("there is a filter of system calls for x86-64 and arm64 only")
+    calls = {**NOT_OTHERS, "fcntl F_GETFL": (72, 25, "0, 3, 0"), "ioctl FIONREAD": (16, 29, "0, 0x541b, 0")}
+    rows = "".join(f"        ({row[machine]}, {row[2]}),\n" for row in calls.values())
+    body = (
+        "    import ctypes, os\n    parent, libc = os.getppid(), ctypes.CDLL(None, use_errno=True)\n"
+        f"    calls = [\n{rows}    ]\n"
+        "    said = [ctypes.get_errno() if libc.syscall(*call) < 0 else 0 for call in calls]\n"
+        "    return Finding(None, ' '.join(map(str, said)))"
+    )
+    everything = ("body", "files", "network", "credentials")
+    head = f"from mailward.api import *\nplugin = Plugin(api=1, summary='x', capabilities={everything!r})\n"
+    said = found(tmp_path_factory.mktemp("calls"), body, head=head).split()
+    return dict(zip(calls, map(int, said), strict=True))
+
+
+@pytest.mark.parametrize("call", NOT_OTHERS)
+def test_t_plug_14_no_system_call_reaches_another_process(of_calls: dict[str, int], call: str) -> None:
+    assert of_calls[call] == errno.EPERM
+
+
+def test_harmless_forms_of_these_calls_are_left(of_calls: dict[str, int]) -> None:
+    assert of_calls["fcntl F_GETFL"] == 0
+    assert of_calls["ioctl FIONREAD"] != errno.EPERM
 
 
 def test_nothing_of_the_servers_is_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """What may the process of a plugin do? As little as its capabilities ask for, held to by the kernel (Linux).
 
-Limits of memory and files everywhere; that no privilege is gained, no program started, no process made, traced or signalled
-by seccomp (x86-64 and arm64); sockets only with `network`, and of the Internet only, by seccomp; files only with `files`, by
-Landlock (Linux 5.13): without it only what Python itself is made of can be read, and nothing written.
+Limits of memory and files everywhere; that no privilege is gained, no program started, no process made, and no other one traced,
+signalled or slowed down by seccomp (x86-64 and arm64); sockets only with `network`, and of the Internet only, by seccomp; files
+only with `files`, by Landlock (Linux 5.13): without it only what Python itself is made of can be read, and nothing written.
 
 Landlock keeps nobody from connecting to a socket that has a path, and those of the server itself let in whoever runs as its user:
 so no plugin has a socket of that family, but for pairs of streams, which event loops wake up by and which reach nothing else.
@@ -33,33 +33,45 @@ _libc = ctypes.CDLL(None, use_errno=True)
 # Numbers of system calls: (AUDIT_ARCH, name -> number).
 _X86_64 = {
     "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kill": 62, "tkill": 200, "tgkill": 234,
-    "rt_sigqueueinfo": 129, "pidfd_open": 434, "pidfd_send_signal": 424, "pidfd_getfd": 438, "execve": 59, "execveat": 322,
-    "fork": 57, "vfork": 58, "clone": 56, "clone3": 435, "io_uring_setup": 425, "socket": 41, "socketpair": 53,
-    "connect": 42, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "mount": 165, "unshare": 272, "setns": 308,
-    "keyctl": 250, "chroot": 161, "prlimit64": 302, "init_module": 175, "finit_module": 313, "kexec_load": 246,
-    "reboot": 169, "prctl": 157, "open_by_handle_at": 304,
+    "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "pidfd_open": 434, "pidfd_send_signal": 424, "pidfd_getfd": 438,
+    "process_madvise": 440, "process_mrelease": 448, "kcmp": 312, "migrate_pages": 256, "move_pages": 279, "setpriority": 141,
+    "sched_setparam": 142, "sched_setscheduler": 144, "sched_setaffinity": 203, "sched_setattr": 314, "ioprio_set": 251,
+    "execve": 59, "execveat": 322, "fork": 57, "vfork": 58, "clone": 56, "clone3": 435, "io_uring_setup": 425,
+    "io_uring_enter": 426, "io_uring_register": 427, "socket": 41, "socketpair": 53, "connect": 42, "fcntl": 72, "ioctl": 16,
+    "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "mount": 165, "unshare": 272, "setns": 308, "add_key": 248,
+    "request_key": 249, "keyctl": 250, "chroot": 161, "prlimit64": 302, "init_module": 175, "finit_module": 313,
+    "kexec_load": 246, "reboot": 169, "prctl": 157, "open_by_handle_at": 304,
 }  # fmt: skip
 _AARCH64 = {
     "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "kill": 129, "tkill": 130, "tgkill": 131,
-    "rt_sigqueueinfo": 138, "pidfd_open": 434, "pidfd_send_signal": 424, "pidfd_getfd": 438, "execve": 221,
-    "execveat": 281, "clone": 220, "clone3": 435, "io_uring_setup": 425, "socket": 198, "socketpair": 199, "connect": 203,
-    "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "mount": 40, "unshare": 97, "setns": 268, "keyctl": 219,
-    "chroot": 51, "prlimit64": 261, "init_module": 105, "finit_module": 273, "kexec_load": 104, "reboot": 142,
+    "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "pidfd_open": 434, "pidfd_send_signal": 424, "pidfd_getfd": 438,
+    "process_madvise": 440, "process_mrelease": 448, "kcmp": 272, "migrate_pages": 238, "move_pages": 239, "setpriority": 140,
+    "sched_setparam": 118, "sched_setscheduler": 119, "sched_setaffinity": 122, "sched_setattr": 274, "ioprio_set": 30,
+    "execve": 221, "execveat": 281, "clone": 220, "clone3": 435, "io_uring_setup": 425, "io_uring_enter": 426,
+    "io_uring_register": 427, "socket": 198, "socketpair": 199, "connect": 203, "fcntl": 25, "ioctl": 29, "bpf": 280,
+    "perf_event_open": 241, "userfaultfd": 282, "mount": 40, "unshare": 97, "setns": 268, "add_key": 217, "request_key": 218,
+    "keyctl": 219, "chroot": 51, "prlimit64": 261, "init_module": 105, "finit_module": 273, "kexec_load": 104, "reboot": 142,
     "prctl": 167, "open_by_handle_at": 265,
 }  # fmt: skip
 _MACHINES = {"x86_64": (0xC000003E, _X86_64), "aarch64": (0xC00000B7, _AARCH64)}
 
 _ALWAYS = (
-    "ptrace", "process_vm_readv", "process_vm_writev", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "pidfd_open",
-    "pidfd_send_signal", "pidfd_getfd", "execve", "execveat", "fork", "vfork", "io_uring_setup", "bpf", "perf_event_open",
-    "userfaultfd", "mount", "unshare", "setns", "keyctl", "chroot", "init_module", "finit_module", "kexec_load", "reboot",
-    "open_by_handle_at",
+    "ptrace", "process_vm_readv", "process_vm_writev", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
+    "pidfd_open", "pidfd_send_signal", "pidfd_getfd", "process_madvise", "process_mrelease", "kcmp", "migrate_pages",
+    "move_pages", "setpriority", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "sched_setattr", "ioprio_set",
+    "execve", "execveat", "fork", "vfork", "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "perf_event_open",
+    "userfaultfd", "mount", "unshare", "setns", "add_key", "request_key", "keyctl", "chroot", "init_module", "finit_module",
+    "kexec_load", "reboot", "open_by_handle_at",
 )  # fmt: skip
 _NETWORK = ("socket", "connect")
 _EPERM, _ENOSYS = 1, 38
 _CLONE_THREAD = 0x00010000
 _SOCKET_TYPE = 0xF
 """The bits of a socket's type; the others are flags."""
+_F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15
+"""By these the kernel itself sends any signal, SIGKILL included, to any process of the same user."""
+_FIOSETOWN, _SIOCSPGRP, _TIOCSTI = 0x8901, 0x8902, 0x5412
+"""The first two are F_SETOWN by other names; the third types into the terminal that the server was started from."""
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 
@@ -134,13 +146,16 @@ def _seccomp(network: bool) -> bool:
         program += [_equal(number, 0, 1), _give(_ERRNO | _EPERM)]
     # A thread is made by clone with CLONE_THREAD; clone3 keeps its flags in memory, so libc is told that there is none.
     program += [_equal(numbers["clone3"], 0, 1), _give(_ERRNO | _ENOSYS)]
-    # Each looks at one argument: new threads only, own limits only, the death signal stays, no socket has a path.
+    # Each looks at one argument: new threads only, own limits only, the death signal stays, no socket has a path, and the kernel
+    # sends no signals on its behalf.
     program += _if_called(numbers["clone"], 0, _bit(_CLONE_THREAD, 1, 0))
     program += _if_called(numbers["prlimit64"], 0, _equal(0, 1, 0))
-    program += _if_called(numbers["prctl"], 0, _equal(_PR_SET_PDEATHSIG, 0, 1))
+    program += _if_called(numbers["prctl"], 0, *_none_of(_PR_SET_PDEATHSIG))
     program += _if_called(numbers["socket"], 0, _equal(socket.AF_INET, 2, 0), _equal(socket.AF_INET6, 1, 0))
     # A pair of datagrams could be connected anew, to any path.
     program += _if_called(numbers["socketpair"], 1, _and(_SOCKET_TYPE), _equal(socket.SOCK_STREAM, 1, 0))
+    program += _if_called(numbers["fcntl"], 1, *_none_of(_F_SETOWN, _F_SETSIG, _F_SETOWN_EX))
+    program += _if_called(numbers["ioctl"], 1, *_none_of(_FIOSETOWN, _SIOCSPGRP, _TIOCSTI))
     program.append(_give(_ALLOW))
     code = b"".join(program)
     kept = ctypes.create_string_buffer(code, len(code))
@@ -152,6 +167,12 @@ def _if_called(number: int, argument: int, *tests: bytes) -> list[bytes]:
     """Of this call: the last test skips one instruction when the argument of this index may be, else EPERM."""
     test = [_load(16 + 8 * argument), *tests, _give(_ERRNO | _EPERM), _give(_ALLOW)]
     return [_equal(number, 0, len(test)), *test]
+
+
+def _none_of(*values: int) -> list[bytes]:
+    """Tests of `_if_called`: the argument is none of these."""
+    last = len(values) - 1
+    return [_equal(value, last - at, 1 if at == last else 0) for at, value in enumerate(values)]
 
 
 def _load(offset: int) -> bytes:
