@@ -430,7 +430,7 @@ async def test_t_q_17_while_next_hops_are_looked_up_the_items_of_a_long_queue_st
 async def test_t_q_17_large_messages_are_in_memory_as_far_as_there_is_room_and_keep_no_small_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "ROOM_OCTETS", 25_000)
+    monkeypatch.setattr(attempts, "ROOM_OCTETS", 45_000)  # of which one sender has half
     monkeypatch.setattr(attempts, "SMALL_OCTETS", 1_000)
     large = b"Subject: large\r\n\r\n" + b"x" * 10_000 + b"\r\n"
     limits = OutboundLimits(connections=3, patience_s=0.01, grace_s=0.01)
@@ -457,6 +457,36 @@ async def test_t_q_17_large_messages_are_in_memory_as_far_as_there_is_room_and_k
                 await made.manager.idle()
             assert all(len(far.taken) == 1 for far in slow.values())
             assert not made.spool.ids()
+
+
+async def test_t_q_16_large_mail_of_one_sender_to_slow_hosts_leaves_room_for_that_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "ROOM_OCTETS", 45_000)
+    monkeypatch.setattr(attempts, "SMALL_OCTETS", 1_000)
+    large = b"Subject: large\r\n\r\n" + b"x" * 10_000 + b"\r\n"
+    limits = OutboundLimits(connections=10, patience_s=0.01, grace_s=0.01)
+    answer = threading.Event()
+
+    def late(_: Peer) -> bytes:
+        answer.wait(30)
+        return OK
+
+    with contextlib.ExitStack() as stack:
+        slow = {f"slow{n}.test": stack.enter_context(peer({"MAIL": late}, address=f"127.0.1.{n + 1}")) for n in range(8)}
+        good = stack.enter_context(peer())
+        async with office(tmp_path, {**slow, "*": good}, limits=limits) as made:
+            for domain in slow:
+                await made.post(f"a@{domain}", octets=large, user="slow@example.org")
+            await made.passes.run_once()
+            await made.post("a@good.test", octets=large)
+            await made.passes.run_once()
+            await asyncio.to_thread(good.wait_for, 1)
+            assert not any(far.taken for far in slow.values())
+            answer.set()
+            async with asyncio.timeout(60):
+                await made.manager.idle()
+            assert all(len(far.taken) == 1 for far in slow.values())
 
 
 async def test_what_waits_for_room_when_the_server_stops_is_left_to_the_next_start(

@@ -39,7 +39,7 @@ from mailward.queue.spool import NotHere, Spool
 from mailward.services.room import SMALL_OCTETS, Room
 
 ROOM_OCTETS = 256 << 20
-"""Of large messages so many octets are under way at once, however many connections there are."""
+"""Of large messages so many octets are under way at once, however many connections there are; senders share them."""
 TOGETHER = 100
 """Batches whose common failure is noted in one go."""
 INTERRUPTED = local_problem("interrupted: the server was stopped")
@@ -114,7 +114,7 @@ class Attempts:
             return await self._make(waiting, hop, patience, goes_on, put_back)
         async with contextlib.AsyncExitStack() as room:
             with patience():
-                await room.enter_async_context(self._room.of(waiting.octets))
+                await room.enter_async_context(self._room.of(waiting.octets, waiting.turn[1]))
             return await self._make(waiting, hop, patience, goes_on, put_back)
 
     async def _make(

@@ -15,6 +15,7 @@ from mailward.api.services import Clock, RunBlocking
 from mailward.auth.exchange import Authenticator
 from mailward.formats.lines import LineFacts
 from mailward.formats.message import MessageView
+from mailward.formats.network import network_of
 from mailward.intake.accepting import DELIVERED_TO, Mail, queue_item
 from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
@@ -319,7 +320,7 @@ class Reception:
             if transaction.write_error is not None:
                 raise transaction.write_error
             lines = event.lines
-            async with self._desk.room.of(event.size_octets):
+            async with self._desk.room.of(event.size_octets, self._sharer):
                 if transaction.envelope.parameters.body is BodyType.BINARY_MIME and not is_in_lines(lines):
                     lines = await self._convert(transaction, transaction.incoming, lines)
                 answer, item = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))
@@ -399,6 +400,12 @@ class Reception:
             log.exception("delivery was not told", id=item.id)
 
     # --- small steps ---
+
+    @property
+    def _sharer(self) -> str:
+        """On whose account a message takes room: users are not in the way of each other where all come by one address."""
+        identity = self.session.identity
+        return network_of(self.session.peer_ip) if identity is None else identity.user
 
     @property
     def _texts(self) -> Mapping[str, str]:

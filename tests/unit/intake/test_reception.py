@@ -214,7 +214,7 @@ async def test_a_disk_that_fills_up_while_a_large_message_comes_in_gets_its_room
 async def test_a_message_that_finds_no_room_is_put_off(desk: Post) -> None:
     room = Room(SMALL_OCTETS + 1, wait_s=0.01)
     talk = Talk(replace(desk, desk=replace(desk.desk, room=room)))
-    async with room.of(SMALL_OCTETS + 1):
+    async with room.of(SMALL_OCTETS + 1, "other"):
         assert (await talk.send(MESSAGE + b"x" * 70 + (b"\r\n" + b"x" * 70) * 5000 + b"\r\n")).startswith("451 4.3.2")
     assert desk.spool.items == [] and desk.spool.open == 0
 

@@ -1,7 +1,8 @@
-"""Room for large messages: never more than there is, in the order of those who asked, and all of it comes back."""
+"""Room for large messages: never more than there is, the next for whoever has the least of it, and all of it comes back."""
 
 import asyncio
 import contextlib
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -29,12 +30,13 @@ class Judging:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def begin(self, name: str, octets: int) -> None:
+        """The sharer is the first letter of its name."""
         self._ends[name] = asyncio.Event()
         self._tasks[name] = asyncio.create_task(self._judge(name, octets))
         await settle()
 
     async def _judge(self, name: str, octets: int) -> None:
-        async with self._room.of(octets):
+        async with self._room.of(octets, name[0]):
             self.inside.append(name)
             await self._ends[name].wait()
             self.inside.remove(name)
@@ -87,18 +89,74 @@ async def test_who_gives_up_waiting_or_fails_leaves_no_place_taken() -> None:
     assert judging.inside[-1] == "c"
     await judging.end("c")
     async with contextlib.AsyncExitStack() as stack, asyncio.timeout(30):
-        await stack.enter_async_context(room.of(LARGE))
+        await stack.enter_async_context(room.of(LARGE, "z"))
 
 
 async def test_who_has_waited_long_is_told_to_come_again_and_takes_no_place() -> None:
     room = Room(LARGE, wait_s=0.01)
-    async with room.of(LARGE):
+    async with room.of(LARGE, "z"):
         for _ in range(2):
             with pytest.raises(NoRoomError):
-                async with room.of(LARGE):
+                async with room.of(LARGE, "z"):
                     raise AssertionError("there was no room")
-    async with room.of(LARGE):
+    async with room.of(LARGE, "z"):
         pass
+
+
+async def test_t_q_16_one_who_is_slow_leaves_half_of_the_room_and_goes_after_those_who_have_less() -> None:
+    judging = Judging(Room(4 * LARGE))
+    for name in ("a1", "a2", "a3", "a4", "b1", "b2"):
+        await judging.begin(name, LARGE)
+    assert judging.inside == ["a1", "a2", "b1"]  # what is left is for somebody new
+    await judging.begin("c1", 2 * LARGE)
+    assert judging.inside == ["a1", "a2", "b1"]
+    await judging.end("b1")
+    assert judging.inside == ["a1", "a2", "b2"]  # who has nothing goes before who has some, whoever asked first
+    await judging.end("a1")
+    assert judging.inside == ["a2", "b2", "c1"]
+    await judging.end("b2")
+    assert judging.inside == ["a2", "c1"]
+    await judging.end("c1")
+    assert judging.inside == ["a2", "a3"]
+    await judging.end("a2")
+    assert judging.inside == ["a3", "a4"]
+
+
+async def test_what_one_needs_who_has_nothing_is_kept_free_for_him() -> None:
+    judging = Judging(Room(4 * LARGE))
+    await judging.begin("a1", LARGE)
+    await judging.begin("b1", 4 * LARGE)
+    await judging.begin("c1", LARGE)
+    await judging.begin("a2", LARGE)
+    assert judging.inside == ["a1"]
+    await judging.end("a1")
+    assert judging.inside == ["b1"]
+    await judging.end("b1")
+    assert judging.inside == ["c1", "a2"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 150), st.sampled_from("abc"), st.integers(0, 3)), max_size=40))
+def test_t_q_16_no_sharer_has_more_than_was_left_for_others_and_nobody_is_forgotten(asked: list[tuple[int, str, int]]) -> None:
+    """Each: octets, whose, and for how many turns of the loop it is held."""
+    room, has, served = Room(ALL, small_octets=0), Counter[str](), 0
+
+    async def hold(octets: int, sharer: str, turns: int) -> None:
+        nonlocal served
+        async with room.of(octets, sharer):
+            is_first = not has[sharer]
+            has[sharer] += min(octets, ALL)
+            assert has.total() <= ALL and (is_first or not octets or has[sharer] <= ALL // 2)
+            served += 1
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            has[sharer] -= min(octets, ALL)
+
+    async def all_of_them() -> None:
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(hold(*one) for one in asked))
+
+    asyncio.run(all_of_them())
+    assert served == len(asked)
 
 
 @given(st.lists(st.tuples(st.integers(0, 150), st.booleans(), st.integers(0, 3)), max_size=40))
@@ -108,7 +166,7 @@ def test_t_q_17_no_more_than_there_is_room_for_is_held_and_nobody_is_forgotten(a
 
     async def hold(number: int, octets: int, turns: int) -> None:
         nonlocal held, most
-        async with room.of(octets):
+        async with room.of(octets, str(number)):
             counted = min(octets, ALL) if octets > SMALL else 0
             held += counted
             most = max(most, held)
@@ -130,7 +188,7 @@ def test_t_q_17_no_more_than_there_is_room_for_is_held_and_nobody_is_forgotten(a
             for task in tasks:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-            async with room.of(ALL):  # all of it came back
+            async with room.of(ALL, "z"):  # all of it came back
                 pass
 
     asyncio.run(all_of_them())
