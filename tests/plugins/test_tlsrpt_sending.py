@@ -302,6 +302,39 @@ async def test_t_tls_24_all_reports_of_a_day_have_a_limit(tmp_path: Path, monkey
     assert len(sent.sent) == 5
 
 
+async def test_t_tls_24_strangers_below_one_suffix_are_not_taken_for_the_receiver_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_FROM_OTHERS", 3)
+    zone = FakeZone()
+    made, sent = own(tmp_path, zone)
+    made = replace(made, kv=MemoryKeyValue())
+    await asked_for(
+        made, zone, "x@victim.duckdns.org", *(f"evil{number}.duckdns.org" for number in range(10)), "evilvictim.duckdns.org"
+    )
+    await asked_for(made, zone, "own@Victim.duckdns.org", "victim.duckdns.org", "a.victim.duckdns.org", "b.victim.duckdns.org")
+    await on_day(DAY, SETTINGS, made)
+    to = [to.lower() for to, *_ in sent.sent.values()]
+    assert (to.count("x@victim.duckdns.org"), to.count("own@victim.duckdns.org")) == (3, 3)
+
+
+async def test_t_tls_24_one_with_thousands_of_busy_domains_leaves_reports_to_everybody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_A_DAY", 10)
+    monkeypatch.setattr(sending, "MOST_ABOUT_ONE", 4)
+    zone = FakeZone()
+    made, sent = own(tmp_path, zone)
+    made = replace(made, kv=MemoryKeyValue())
+    for _ in range(2):
+        await asked_for(made, zone, "r@busy.test", *(f"d{number}.busy.test" for number in range(20)))
+    await asked_for(made, zone, "r@{}", "quiet.test", "calm.test")
+    for _ in range(2):
+        await on_day(DAY, SETTINGS, made)
+    to = [to for to, *_ in sent.sent.values()]
+    assert sorted(to) == ["r@busy.test"] * 4 + ["r@calm.test", "r@quiet.test"]
+
+
 async def test_name_servers_that_let_us_wait_hold_up_nobody_else(tmp_path: Path) -> None:
     zone = FakeZone()
     made, sent = own(tmp_path, zone)

@@ -21,7 +21,9 @@ AT_ONCE = 20
 """Domains whose name servers are asked at the same time, so that one that lets us wait holds up no other."""
 MOST_A_DAY = 5000
 MOST_FROM_OTHERS = 100
-"""Reports of a day to addresses in domains that end alike, about domains that do not."""
+"""Reports of a day to addresses in domains that end alike, about domains that are neither the address's own nor below it."""
+MOST_ABOUT_ONE = 200
+"""Reports of a day about domains that end alike, so that one with thousands of them leaves room for everybody else's."""
 COUNTED_FOR = timedelta(days=30)
 
 _SENT = b"sent/"
@@ -86,10 +88,13 @@ class _Sending:
 
     def _counters(self, domain: str, address: str) -> dict[bytes, int]:
         """Those that one more report counts in, each with its limit."""
-        ours, theirs = alike(domain), alike(address.rpartition("@")[2])
+        receiver = address.rpartition("@")[2].lower()
         all_key = _SENT + self._day.isoformat().encode("ascii")
-        one_key = all_key + b"/" + theirs.encode("ascii")[:200]
-        return {all_key: MOST_A_DAY} if ours == theirs else {all_key: MOST_A_DAY, one_key: MOST_FROM_OTHERS}
+        about_key = all_key + b"/about/" + alike(domain).encode("ascii")[:200]
+        counters = {all_key: MOST_A_DAY, about_key: MOST_ABOUT_ONE}
+        if domain != receiver and not domain.endswith(f".{receiver}"):  # names that end alike may be strangers' (duckdns.org)
+            counters[all_key + b"/" + alike(receiver).encode("ascii")[:200]] = MOST_FROM_OTHERS
+        return counters
 
     async def _submit(self, domain: str, some: Sequence[Row], address: str) -> bool:
         """Is it a new one?"""
