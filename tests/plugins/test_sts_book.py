@@ -81,6 +81,32 @@ async def test_what_was_used_the_longest_ago_gives_way_on_the_disk(world: World,
     assert await world.holds(book, "d7.example")
 
 
+async def test_t_tls_22_one_with_a_thousand_names_pushes_off_nobody_elses_policy(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sts_book, "MOST_KEPT_OCTETS", 6 * 1200)
+    book = StsBook()
+    ours = ["a.example", "b.example", "mail.c.example"]
+    for domain in (*ours, *(f"d{number}.evil.example" for number in range(50))):
+        world.publish(domain)
+        assert await world.holds(book, domain)
+        if domain == ours[-1]:
+            world.clock.advance(timedelta(days=1))  # his were all used after those
+    book.tidy(world.services, renew=False)
+    await book.idle()
+    assert set(ours) < set(world.on_disk) and len(world.on_disk) == 6
+
+
+async def test_t_tls_22_what_means_nothing_in_a_policy_takes_no_disk(world: World) -> None:
+    book = StsBook()
+    filler = "x-nothing: " + "x" * 30_000 + "\nmode: " + "y" * 30_000 + "\n" + "mx: mx.a.example\n" * 100
+    world.publish("a.example", more=filler)
+    assert await world.holds(book, "a.example")
+    (value,) = world.kv.values.values()
+    assert len(value) < 200
+    assert await world.holds(StsBook(), "a.example") and len(world.http.asked) == 1  # read back, not fetched anew
+
+
 async def test_where_mta_sts_is_off_policies_go_when_they_are_over_and_none_is_fetched(world: World) -> None:
     book = StsBook()
     world.publish("short.example", max_age=86_400)

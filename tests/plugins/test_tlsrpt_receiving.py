@@ -27,6 +27,7 @@ from mailward.api import (
     Services,
     TlsResult,
     TlsSession,
+    alike,
 )
 from mailward.model.tls import NO_POLICY
 from mailward.testing import FakeClock, MemoryKeyValue
@@ -38,7 +39,6 @@ from mailward_plugins.tlsrpt.received import MOST_A_DAY, MOST_OCTETS, MOST_OF_ON
 from mailward_plugins.tlsrpt.record import parse_record
 from mailward_plugins.tlsrpt.report import build, mail
 from mailward_plugins.tlsrpt.settings import TlsrptFacts, TlsrptSettings
-from mailward_plugins.tlsrpt.trust import alike
 from support.plugin_services import evidence, services
 
 AT = datetime(2016, 4, 2, 9, tzinfo=UTC)

@@ -35,7 +35,7 @@ from mailward.api.services import (
 )
 from mailward.api.views import EnvelopeView, Evidence, Link, MessageView, PartView, SessionView, TextPart
 from mailward.formats.anomalies import ANOMALIES, Anomaly
-from mailward.formats.domains import normalise_domain
+from mailward.formats.domains import alike, normalise_domain
 from mailward.formats.duration import parse_duration
 from mailward.formats.header import FieldView
 from mailward.formats.lines import LineFacts
@@ -133,6 +133,7 @@ __all__ = [
     "TlsSession",
     "Tlsa",
     "UnsendableMessage",
+    "alike",
     "hookimpl",
     "normal_ip",
     "normalise_domain",

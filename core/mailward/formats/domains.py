@@ -60,6 +60,16 @@ def comparable_domain(text: str) -> str:
         return text.strip(".").lower()
 
 
+def alike(domain: str) -> str:
+    """What names in one hand have in common, as far as can be told without a list: two labels, three below such as co.uk.
+
+    Strangers below a shared suffix (duckdns.org) have it in common, too: good for sharing out, not for trust.
+    """
+    labels = domain.lower().split(".")
+    is_shared = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
+    return ".".join(labels[-3 if is_shared else -2 :])
+
+
 def _normalise_literal(text: str) -> str:
     if not text.endswith("]") or not text.isascii():
         raise AddressSyntaxError("the address literal is not closed")

@@ -2,15 +2,18 @@
 
 A policy that is kept holds to the end of its max_age whatever DNS or the web say meanwhile, since whoever could silence them
 would turn it off otherwise. It is fetched anew once a day, as long as mail goes to the domain now and then. There may be as many
-policies as strangers have domains, so both memory and disk have a limit: the one that was used the longest ago gives way.
+policies as strangers have domains, so both memory and disk have a limit. In memory the one that was used the longest ago gives
+way, on the disk one of the hand that has most, so that nobody's thousand names push off the policies of others.
 """
 
 import asyncio
+import heapq
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from mailward.api import DnsTemporaryError, HttpFailed, Services, TlsResult
+from mailward.api import DnsTemporaryError, HttpFailed, Services, TlsResult, alike
 from mailward_plugins.encryption.sts_policy import PolicyInvalid, StsPolicy, announced_id, read_policy
 
 LIMIT_OCTETS = 64_000
@@ -33,13 +36,16 @@ _AT_ONCE = 10
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A policy as it was fetched. id: that announced it then. used_on: the last day on which mail went by it."""
+    """A policy that was fetched. id: that announced it then. used_on: the last day on which mail went by it."""
 
     id: str
     fetched_at: datetime
     used_on: date
     policy: StsPolicy
-    octets: bytes
+
+    @property
+    def octets(self) -> bytes:
+        return "\n".join(self.policy.lines).encode()
 
     @property
     def expires_at(self) -> datetime:
@@ -96,18 +102,16 @@ class StsBook:
             self._tidying = asyncio.get_running_loop().create_task(self._tidy(services, renew))
 
     async def _tidy(self, services: Services, renew: bool) -> None:
-        last_used: list[tuple[date, str, int]] = []
+        hands: dict[str, list[tuple[date, str, int]]] = {}
         after = b""
         while found := await services.kv.find(_PREFIX, after=after, limit=_AT_ONCE):
             after = max(found)
             domains = [key.removeprefix(_PREFIX).decode() for key in found]
             left = await asyncio.gather(*(self._tidied(domain, services, renew) for domain in domains))
-            last_used += [(kept.used_on, domain, len(kept.octets)) for kept, domain in zip(left, domains, strict=True) if kept]
-        too_many = sum(octets + _TAKEN_BESIDE for *_, octets in last_used) - MOST_KEPT_OCTETS
-        for _, domain, octets in sorted(last_used):
-            if too_many <= 0:
-                break
-            too_many -= octets + _TAKEN_BESIDE
+            for kept, domain in zip(left, domains, strict=True):
+                if kept:
+                    hands.setdefault(alike(domain), []).append((kept.used_on, domain, len(kept.octets) + _TAKEN_BESIDE))
+        for domain in _too_many(hands):
             services.log.warning("MTA-STS policy forgotten, there are too many", domain=domain)
             await self._forget(domain, services)
 
@@ -151,7 +155,7 @@ class StsBook:
         now = services.clock.now()
         try:
             octets = await _fetched(domain, services)
-            kept = Kept(announced, now, used_on, read_policy(octets), octets)
+            kept = Kept(announced, now, used_on, read_policy(octets))
         except HttpFailed as error:
             result = TlsResult.STS_WEBPKI_INVALID if error.is_certificate else TlsResult.STS_POLICY_FETCH_ERROR
             failure = Failure(result, str(error), now, announced)
@@ -200,6 +204,30 @@ class StsBook:
             self._known_octets -= _taken(self._known.popitem(last=False)[1])
 
 
+def _too_many(hands: dict[str, list[tuple[date, str, int]]]) -> Iterator[str]:
+    """Domains whose policies have to go: of the hand that has most by then, the one that was used the longest ago.
+
+    hands: what belongs together, each with the last day on which it was used, the domain and the octets. What a hand has counts in
+    powers of two, so that no policy goes for one line more.
+    """
+    has = {hand: sum(octets for *_, octets in some) for hand, some in hands.items()}
+    too_many = sum(has.values()) - MOST_KEPT_OCTETS
+    for some in hands.values():
+        some.sort(reverse=True)
+    most = [(-has[hand].bit_length(), some[-1], hand) for hand, some in hands.items()]
+    heapq.heapify(most)
+    while too_many > 0:
+        _, (_, domain, octets), hand = most[0]
+        hands[hand].pop()
+        has[hand] -= octets
+        too_many -= octets
+        yield domain
+        if hands[hand]:
+            heapq.heapreplace(most, (-has[hand].bit_length(), hands[hand][-1], hand))
+        else:
+            heapq.heappop(most)
+
+
 def _taken(kept: Kept | None) -> int:
     """How much of the memory it is counted for: its octets, and about twice as much for what was read in them."""
     return _TAKEN_BESIDE + (0 if kept is None else 3 * len(kept.octets))
@@ -220,6 +248,6 @@ def _read(value: bytes) -> Kept | None:
     head, _, octets = value.partition(b"\n")
     known, at, used_on = head.decode().split(" ")
     try:
-        return Kept(known, datetime.fromisoformat(at), date.fromisoformat(used_on), read_policy(octets), octets)
+        return Kept(known, datetime.fromisoformat(at), date.fromisoformat(used_on), read_policy(octets))
     except PolicyInvalid:  # a later release may be stricter
         return None

@@ -25,7 +25,10 @@ class PolicyInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StsPolicy:
-    """mx_hosts: A-labels in lower case; "*." before one stands for one label. max_age_s: how long it may be kept."""
+    """mx_hosts: A-labels in lower case; "*." before one stands for one label. max_age_s: how long it may be kept.
+
+    lines: what it says, without what means nothing; a policy again when they are read.
+    """
 
     mode: Mode
     mx_hosts: tuple[str, ...]
@@ -56,7 +59,7 @@ def read_policy(octets: bytes) -> StsPolicy:
         raise PolicyInvalid("it is no UTF-8") from None
     if text.count("\n") > MOST_LINES:
         raise PolicyInvalid(f"it has more than {MOST_LINES} lines")
-    lines = tuple(line.removesuffix("\r") for line in text.split("\n") if line.strip())
+    lines = [line.removesuffix("\r") for line in text.split("\n") if line.strip()]
     values: dict[str, str] = {}
     hosts: list[str] = []
     for line in lines:
@@ -78,7 +81,9 @@ def read_policy(octets: bytes) -> StsPolicy:
         raise PolicyInvalid("its max_age is no number of seconds")
     if mode != "none" and not hosts:
         raise PolicyInvalid("it names no mx")
-    return StsPolicy(cast(Mode, mode), tuple(hosts), min(int(max_age), LONGEST_S), lines)
+    hosts = list(dict.fromkeys(hosts))
+    said = ("version: STSv1", f"mode: {mode}", *(f"mx: {host}" for host in hosts), f"max_age: {max_age}")
+    return StsPolicy(cast(Mode, mode), tuple(hosts), min(int(max_age), LONGEST_S), said)
 
 
 def _pattern(text: str) -> str:

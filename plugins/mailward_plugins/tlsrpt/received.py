@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 
-from mailward.api import KeyValue
+from mailward.api import KeyValue, alike
 from mailward_plugins.tlsrpt.reading import MAX_FAILURES, Failure, Policy, Received
-from mailward_plugins.tlsrpt.trust import alike
 
 MOST_A_DAY = 1000
 """Reports that are kept about one day."""

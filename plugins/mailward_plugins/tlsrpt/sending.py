@@ -8,12 +8,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
-from mailward.api import DnsTemporaryError, Services
+from mailward.api import DnsTemporaryError, Services, alike
 from mailward_plugins.tlsrpt.history import Row, rows
 from mailward_plugins.tlsrpt.record import rua_of
 from mailward_plugins.tlsrpt.report import build, delay, mail
 from mailward_plugins.tlsrpt.settings import TlsrptSettings
-from mailward_plugins.tlsrpt.trust import alike
 
 PATIENCE = timedelta(hours=12)
 """So long after the end of the day name servers that fail are asked again; who has none that work by then gets no report."""

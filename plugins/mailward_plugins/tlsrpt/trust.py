@@ -24,10 +24,3 @@ def submitter_of(message: MessageView, evidence: Evidence) -> str:
     (author,) = authors
     signers = evidence.values("dkim", "domains")
     return author if any(author == signer or author.endswith(f".{signer}") for signer in signers) else ""
-
-
-def alike(domain: str) -> str:
-    """What names in one hand have in common, as far as can be told without a list: two labels, three below such as co.uk."""
-    labels = domain.lower().split(".")
-    is_shared = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
-    return ".".join(labels[-3 if is_shared else -2 :])
