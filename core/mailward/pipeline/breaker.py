@@ -43,7 +43,8 @@ class _Opened:
 class Breaker:
     """Of one plugin. now: monotonic seconds. Not for several threads at once.
 
-    Each call asks `refusal` first; when that is None it is made, and `succeeded`, `failed` or `given_up` follow.
+    Each call asks `refusal` first; when that is None it is made, and `succeeded`, `failed` or `given_up` follow. is_trial: what
+    `is_open` was when it was made. While it is open only the trial counts: the others began before, and tell of that time.
     """
 
     def __init__(self, plugin: str, now: Callable[[], float] = time.monotonic) -> None:
@@ -53,6 +54,10 @@ class Breaker:
         self._lost_s = 0.0  # all of them together
         self._succeeded = 0  # since the oldest of them
         self._opened: _Opened | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._opened is not None
 
     def refusal(self) -> str | None:
         """Why the plugin is not asked now; None to go on. Once the back-off is over, one call goes on, and is heard out first."""
@@ -66,20 +71,20 @@ class Breaker:
         opened.trying = True
         return None
 
-    def succeeded(self) -> None:
+    def succeeded(self, *, is_trial: bool) -> None:
         """The plugin answered, so it works."""
-        if self._failures:
-            self._succeeded += 1
-        if self._opened is not None:
+        if self._opened is None:
+            self._succeeded += bool(self._failures)
+        elif is_trial:
             self._opened = None
             self._forget()
             _log.warning("plugin_resumed", plugin=self._plugin)
 
-    def failed(self, took_s: float) -> None:
+    def failed(self, took_s: float, *, is_trial: bool) -> None:
         """The plugin did not answer, and somebody waited so long for nothing."""
         now, opened = self._now(), self._opened
         if opened is not None:
-            if opened.trying:
+            if is_trial:
                 self._open(now, opened.why, min(2 * opened.back_off_s, LONGEST_BACK_OFF_S))
             return
         failures = self._failures
@@ -94,9 +99,9 @@ class Breaker:
             self._forget()
             self._open(now, f"{count} calls failed within {WINDOW_S:g} s and took {lost_s:.0f} s together", FIRST_BACK_OFF_S)
 
-    def given_up(self) -> None:
+    def given_up(self, *, is_trial: bool) -> None:
         """The call ended without telling whether the plugin works: nobody wanted its answer any more."""
-        if self._opened is not None:
+        if self._opened is not None and is_trial:
             self._opened.trying = False
 
     def _open(self, now: float, why: str, back_off_s: float) -> None:

@@ -61,18 +61,19 @@ class Caller:
         if refusal := self._breaker.refusal():
             done(Answer(error=refusal), 0.0)
             return None
+        is_trial = self._breaker.is_open
         if made.way == "inline" and self._process is None:
             answer = _guarded(made.function, values, read)
             took_s = time.monotonic() - started
-            self.heed(answer, took_s)
+            self.heed(answer, took_s, is_trial=is_trial)
             done(answer, took_s)
             return None
         if len(self._abandoned) >= MAX_ABANDONED:
-            self._breaker.given_up()
+            self._breaker.given_up(is_trial=is_trial)
             error = f"{MAX_ABANDONED} earlier calls never came back; nothing is asked of it until one does"
             done(Answer(error=error), 0.0)
             return None
-        return Call(self, made, values, read, started, deadline, done)
+        return Call(self, made, values, read, started, deadline, done, is_trial=is_trial)
 
     async def call(
         self, made: Implementation, values: Mapping[str, object], read: Callable[[object], T], deadline: float
@@ -91,16 +92,16 @@ class Caller:
             if begun is not None and not begun.over:
                 begun.give_up()
 
-    def heed(self, answer: Answer[Any], took_s: float) -> None:
+    def heed(self, answer: Answer[Any], took_s: float, *, is_trial: bool) -> None:
         """Tell the breaker how a call ended."""
         if answer.error is None or answer.is_final:
-            self._breaker.succeeded()
+            self._breaker.succeeded(is_trial=is_trial)
         else:
-            self._breaker.failed(took_s + answer.cost_s)
+            self._breaker.failed(took_s + answer.cost_s, is_trial=is_trial)
 
-    def unheeded(self) -> None:
+    def unheeded(self, *, is_trial: bool) -> None:
         """Nobody wants to know how it ends."""
-        self._breaker.given_up()
+        self._breaker.given_up(is_trial=is_trial)
 
     def abandon(self, task: "asyncio.Task[Answer[Any]]") -> None:
         """Cancel it, and count it until it has ended."""
@@ -134,7 +135,7 @@ class Call:
     everybody.
     """
 
-    __slots__ = ("_arguments", "_caller", "_deadline", "_done", "_limit_s", "_started", "_task", "_timer", "over")
+    __slots__ = ("_arguments", "_caller", "_deadline", "_done", "_is_trial", "_limit_s", "_started", "_task", "_timer", "over")
 
     def __init__(
         self,
@@ -145,8 +146,11 @@ class Call:
         started: float,
         deadline: float,
         done: Done,
+        *,
+        is_trial: bool,
     ) -> None:
         self._caller = caller
+        self._is_trial = is_trial
         self._arguments = made, values, read
         self._started = started
         self._deadline = deadline
@@ -167,7 +171,7 @@ class Call:
         self.over = True
         self._timer.cancel()
         self._caller.abandon(self._task)
-        self._caller.unheeded()
+        self._caller.unheeded(is_trial=self._is_trial)
 
     def _run(self) -> None:
         made, values, read = self._arguments
@@ -207,7 +211,7 @@ class Call:
     def _settle(self, answer: Answer[Any]) -> None:
         self.over = True
         took_s = time.monotonic() - self._started
-        self._caller.heed(answer, took_s)
+        self._caller.heed(answer, took_s, is_trial=self._is_trial)
         self._done(answer, took_s)
 
 

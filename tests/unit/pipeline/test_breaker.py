@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from structlog.testing import capture_logs
 
 from mailward.pipeline import breaker as constants
 from mailward.pipeline.breaker import BUDGET_S, FEWEST_FAILURES, FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, WINDOW_S, Breaker
+from mailward.pipeline.called import Answer
+from mailward.pipeline.caller import Caller
 from mailward.pipeline.judge import chain_of
 from mailward.testing.policies import made_policy
 from support.plugin_modules import plugin_module
@@ -30,7 +32,7 @@ class Stand:
     def fail(self, times: int, took_s: float = LONG_S) -> None:
         for _ in range(times):
             assert self.breaker.refusal() is None
-            self.breaker.failed(took_s)
+            self.breaker.failed(took_s, is_trial=False)
 
     def opened(self) -> "Stand":
         self.fail(FEWEST_FAILURES)
@@ -65,7 +67,7 @@ def test_one_bad_message_of_many_does_not_open_it() -> None:
     for _ in range(100):
         stand.fail(1)
         for _ in range(2):
-            stand.breaker.succeeded()
+            stand.breaker.succeeded(is_trial=False)
     assert stand.breaker.refusal() is None
 
 
@@ -82,7 +84,7 @@ def test_one_call_tries_again_and_a_success_closes_it() -> None:
     stand.at += FIRST_BACK_OFF_S
     assert stand.breaker.refusal() is None
     assert "is tried with another call just now" in (stand.breaker.refusal() or "")
-    stand.breaker.succeeded()
+    stand.breaker.succeeded(is_trial=True)
     stand.fail(FEWEST_FAILURES - 1)
     assert stand.breaker.refusal() is None
 
@@ -94,7 +96,7 @@ def test_each_failed_trial_doubles_the_back_off_up_to_a_bound() -> None:
         while stand.breaker.refusal() is not None:
             stand.at += 0.5
         waited.append(stand.at - before)
-        stand.breaker.failed(1)
+        stand.breaker.failed(1, is_trial=True)
     assert waited[:4] == [5, 10, 20, 40]
     assert waited[-1] == LONGEST_BACK_OFF_S
 
@@ -103,14 +105,24 @@ def test_a_trial_that_nobody_waits_for_any_more_leaves_it_to_the_next() -> None:
     stand = Stand().opened()
     stand.at += FIRST_BACK_OFF_S
     assert stand.breaker.refusal() is None
-    stand.breaker.given_up()
+    stand.breaker.given_up(is_trial=True)
     assert stand.breaker.refusal() is None
 
 
-def test_calls_that_were_under_way_when_it_opened_change_nothing_by_failing() -> None:
+def test_calls_that_began_before_it_opened_change_nothing_however_they_end() -> None:
+    def ends(breaker: Breaker) -> None:
+        breaker.failed(60, is_trial=False)
+        breaker.succeeded(is_trial=False)
+        breaker.given_up(is_trial=False)
+
     stand = Stand().opened()
-    stand.breaker.failed(60)
+    ends(stand.breaker)
+    assert "is tried again in 5 s" in (stand.breaker.refusal() or "")
     stand.at += FIRST_BACK_OFF_S
+    assert stand.breaker.refusal() is None
+    ends(stand.breaker)
+    assert "is tried with another call just now" in (stand.breaker.refusal() or "")
+    stand.breaker.succeeded(is_trial=True)
     assert stand.breaker.refusal() is None
 
 
@@ -119,7 +131,7 @@ def test_opening_is_an_alarm_and_closing_is_told() -> None:
         stand = Stand().opened()
         stand.at += FIRST_BACK_OFF_S
         stand.breaker.refusal()
-        stand.breaker.succeeded()
+        stand.breaker.succeeded(is_trial=True)
     assert [(entry["event"], entry["log_level"], entry["plugin"]) for entry in logs] == [
         ("plugin_suspended", "error", "slow"),
         ("plugin_resumed", "warning", "slow"),
@@ -163,6 +175,37 @@ def test_t_plug_03_a_plugin_that_hangs_is_not_waited_for_for_ever(monkeypatch: p
     errors, texts = asyncio.run(errors_and_texts())
     assert errors == [*["it took longer than its limit of 0.02 s"] * (FEWEST_FAILURES + 1), None]
     assert texts == [*["always"] * (FEWEST_FAILURES + 1), "always", "works again"]
+
+
+def test_a_call_that_began_before_it_opened_is_not_taken_for_its_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "BUDGET_S", 0.05)
+    monkeypatch.setattr(constants, "FIRST_BACK_OFF_S", 3600.0)
+    slow = plugin_module(
+        "slow", SICK.replace("asked.append(1)", "asked.append(1)\n    if len(asked) == 1:\n        return await late()")
+    )
+    answers = asyncio.Event()
+    slow.__dict__["late"] = answers.wait
+    policy, host = made_policy("inbound", [slow], {"slow": {"timeout": "20ms"}}, {})
+
+    async def last_call() -> str | None:
+        chain = chain_of(policy, host, lambda _: memory_services())
+        (one,) = chain.enforced("inspect_message")
+        unbounded = replace(one, timeout_s=60.0)
+        caller = Caller(unbounded)
+        made = one.plugin.implementations["inspect_message"]
+
+        async def called(limit_s: float) -> Answer[object]:
+            return (await caller.call(made, {}, lambda answer: answer, time.monotonic() + limit_s))[0]
+
+        first = asyncio.create_task(called(60))
+        await asyncio.sleep(0)
+        for _ in range(FEWEST_FAILURES):
+            await called(0.02)
+        answers.set()
+        assert (await first).error is None
+        return (await called(60)).error
+
+    assert "is tried again in 3600 s" in (asyncio.run(last_call()) or "")
 
 
 def test_t_plug_03_what_is_not_asked_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
