@@ -44,13 +44,14 @@ class Enabled:
 class Answer(Generic[T]):
     """What a guarded call came to. error: why there is no value. is_final: nor will there ever be one for this message.
 
-    cost_s: what the failure costs beyond the time it took.
+    cost_s: what the failure costs beyond the time it took. is_suspect: its process ended, maybe by another call under way in it.
     """
 
     value: T | None = None
     error: str | None = None
     is_final: bool = False
     cost_s: float = 0.0
+    is_suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ thread make a failed one with a sentence that says why.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from mailward.pipeline.answers import BadAnswer, describe
 from mailward.pipeline.breaker import Breaker
 from mailward.pipeline.called import Answer, Enabled
 from mailward.pipeline.isolation.process import Crashed, HookFailed, IsolatedPlugin
+from mailward.pipeline.isolation.suspects import Suspects
 from mailward.pipeline.plugins import Implementation
 from mailward.pipeline.threads import AllStuck, DaemonThreads, Escaped
 
@@ -39,12 +40,15 @@ class Caller:
         self._threads = DaemonThreads(one.name)
         self._breaker = Breaker(one.name)
         self._process = IsolatedPlugin(one.plugin, one.settings, one.services) if one.isolated else None
+        self._suspects = Suspects(IsolatedPlugin(one.plugin, one.settings, one.services)) if one.isolated else None
         self._abandoned: set[asyncio.Task[Answer[Any]]] = set()
 
     def close(self) -> None:
-        """End its process, if it has one."""
+        """End its processes, if it has any."""
         if self._process is not None:
             self._process.close()
+        if self._suspects is not None:
+            self._suspects.close()
 
     def begin(
         self, made: Implementation, values: Mapping[str, object], read: Callable[[object], T], deadline: float, done: Done
@@ -125,6 +129,15 @@ class Caller:
             return loop.create_task(_in_thread(self._threads, partial(_guarded, made.function, values, read)))
         return loop.create_task(_awaited(made.function, values, read))
 
+    def task_alone(
+        self, made: Implementation, values: Mapping[str, object], read: Callable[[object], T]
+    ) -> "asyncio.Task[Answer[T]]":
+        """The same call once more, after all that are suspected with it."""
+        assert self._suspects is not None
+        limit_s = self._one.timeout_s
+        too_long = self.too_long(limit_s)
+        return asyncio.get_running_loop().create_task(_alone(self._suspects, made.hook, values, read, limit_s, too_long))
+
     @property
     def process(self) -> IsolatedPlugin | None:
         return self._process
@@ -191,9 +204,20 @@ class Call:
             self._settle(answer)
 
     def _ended(self, task: "asyncio.Task[Answer[Any]]") -> None:
-        if not self.over:
-            self._timer.cancel()
-            self._settle(_answer_of(task))
+        if self.over:
+            return
+        self._timer.cancel()
+        answer = _answer_of(task)
+        if answer.is_suspect:
+            self._run_alone()
+        else:
+            self._settle(answer)
+
+    def _run_alone(self) -> None:
+        self._limit_s = -1.0
+        self._task = self._caller.task_alone(*self._arguments)
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, self._deadline - time.monotonic()), self._expired)
+        self._task.add_done_callback(self._ended)
 
     def _expired(self) -> None:
         if self.over:
@@ -248,10 +272,29 @@ async def _awaited(function: Callable[..., Any], values: Mapping[str, object], r
 
 
 async def _in_process(process: IsolatedPlugin, hook: str, values: Mapping[str, object], read: Callable[[object], T]) -> Answer[T]:
+    return await _heard(process.call(hook, _sent(values)), read)
+
+
+async def _alone(
+    suspects: Suspects, hook: str, values: Mapping[str, object], read: Callable[[object], T], limit_s: float, too_long: str
+) -> Answer[T]:
     try:
-        return Answer(read(await process.call(hook, {name: value for name, value in values.items() if name not in _OWN})))
+        answer = await _heard(suspects.call(hook, _sent(values), limit_s), read)
+    except TimeoutError:
+        return Answer(error=too_long)
+    answer.is_suspect = False  # nobody else was there
+    return answer
+
+
+def _sent(values: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: value for name, value in values.items() if name not in _OWN}
+
+
+async def _heard(answering: Awaitable[object], read: Callable[[object], T]) -> Answer[T]:
+    try:
+        return Answer(read(await answering))
     except Crashed as error:
-        return Answer(error=str(error), cost_s=CRASH_COST_S)
+        return Answer(error=str(error), cost_s=CRASH_COST_S, is_suspect=error.others)
     except HookFailed as error:
         return Answer(error=str(error), is_final=error.is_final)
     except BadAnswer as error:

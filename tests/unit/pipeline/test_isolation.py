@@ -465,22 +465,49 @@ def test_a_call_is_not_given_to_a_process_that_may_have_to_be_killed(tmp_path: P
     assert "fine" in second
 
 
-def test_calls_under_way_fail_when_the_process_ends(tmp_path: Path) -> None:
-    text = (
-        "import os\n@hookimpl\nasync def inspect_mail(envelope):\n    if envelope.reverse_path.is_null:\n        os._exit(9)\n"
-        "    await asyncio.Event().wait()\n"
-    )
+HOSTILE = (
+    "import os\n@hookimpl\nasync def inspect_mail(envelope, services):\n"
+    "    name = str(envelope.reverse_path).encode()\n"
+    "    await services.kv.add_many({b'all': (1,), name: (1,)})\n"
+    "    counted = await services.kv.counters([b'all', name])\n"
+    "    if envelope.reverse_path.is_null:\n"
+    "        while (await services.kv.counters([b'all']))[b'all'][0] < OTHERS + 1: pass\n"
+    "        FATE\n"
+    "    if name != b'late@example.net' and counted[name][0] == 1:\n        await asyncio.Event().wait()\n"
+    "    return Finding(None, str(counted[name][0]))\n"
+)
+"""The null reverse-path meets its fate when all others are under way; those wait for ever at their first call, not at a second."""
 
-    async def at_once(chain: Chain) -> list[object]:
+
+def with_a_hostile_one(folder: Path, fate: str, others: int) -> tuple[list[str], str]:
+    """What the others and the hostile call come to, and then one more."""
+
+    async def at_once(chain: Chain) -> tuple[list[str], str]:
         (one,) = chain.enforced("inspect_mail")
         ordinary = {"evidence": chain.evidence(()), **ordinary_arguments("inspect_mail")}
-        asks = [{**ordinary, "envelope": make_envelope(sender)} for sender in ("a@example.net", "b@example.net", "")]
-        called = await asyncio.gather(
-            *(chain.ask(one, "inspect_mail", each, lambda answer: answer, time.monotonic() + 60) for each in asks)
-        )
-        return [each.call.error for each in called]
 
-    assert with_chain(tmp_path, text, "inspect_mail", at_once) == ["its process ended (exit code 9)"] * 3
+        async def told(sender: str) -> str:
+            asks = {**ordinary, "envelope": make_envelope(sender)}
+            called = await chain.ask(one, "inspect_mail", asks, lambda answer: answer, time.monotonic() + 60)
+            return called.call.error or "answered at call " + str(called.value).partition("text='")[2][0]
+
+        senders = [*(f"{number}@example.net" for number in range(others)), ""]
+        return await asyncio.gather(*map(told, senders)), await told("late@example.net")
+
+    return with_chain(
+        folder, HOSTILE.replace("OTHERS", str(others)).replace("FATE", fate), "inspect_mail", at_once, timeout="40s"
+    )
+
+
+def test_t_plug_03_a_call_that_ends_the_process_fails_and_no_other_and_the_plugin_stays(tmp_path: Path) -> None:
+    at_once, late = with_a_hostile_one(tmp_path, "os._exit(9)", 6)
+    assert at_once == [*["answered at call 2"] * 6, "its process ended (exit code 9)"]
+    assert late == "answered at call 1"
+
+
+def test_t_plug_03_a_call_that_uses_up_the_memory_fails_and_no_other(tmp_path: Path) -> None:
+    at_once, _ = with_a_hostile_one(tmp_path, "raise MemoryError('much')", 1)
+    assert at_once == ["answered at call 2", "MemoryError: much (line 28)"]
 
 
 def test_a_fault_of_the_server_ends_the_call_too(tmp_path: Path) -> None:

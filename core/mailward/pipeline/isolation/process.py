@@ -45,7 +45,11 @@ _log = structlog.get_logger()
 
 
 class Crashed(Exception):
-    """The process has ended, or could not be started; the text says how."""
+    """The process has ended, or could not be started; the text says how. others: other calls may have ended it."""
+
+    def __init__(self, text: str, *, others: bool = False) -> None:
+        super().__init__(text)
+        self.others = others
 
 
 class HookFailed(Exception):
@@ -130,6 +134,7 @@ class _Connection(asyncio.Protocol):
         self._handles = itertools.count()
         self._frames = 0
         self._why = ""
+        self._out_of_memory = False
         self._cancelled: set[int] = set()
         self.settled = asyncio.Event()
         """Not while it is open whether a call that was cancelled ends, or the process with it."""
@@ -183,7 +188,7 @@ class _Connection(asyncio.Protocol):
 
     async def _request(self, what: list[object], values: Mapping[str, object], *, is_command: bool) -> object:
         if self.ended:
-            raise Crashed("its process has just ended")
+            raise Crashed("its process has just ended", others=True)
         loop = asyncio.get_running_loop()
         self._last += 1
         number, packing = self._last, Packing(self._own_facts, self._handles)
@@ -238,9 +243,10 @@ class _Connection(asyncio.Protocol):
         why = self._why or f"its process ended ({_ending(code)})"
         if not self._ready.done():
             self._ready.set_exception(Crashed(why))
+        others = self._out_of_memory or len(self._calls) > 1
         for call in self._calls.values():
             if not call.future.done():
-                call.future.set_exception(Crashed(why))
+                call.future.set_exception(Crashed(why, others=others))
         self._calls.clear()
 
     def _take(self, given: Frame) -> None:
@@ -287,6 +293,7 @@ class _Connection(asyncio.Protocol):
             refused = kind == "command" and call.is_command
             call.future.set_exception(CommandFailed(text) if refused else HookFailed(text, is_final=kind == "final"))
         if kind == "memory":  # what it keeps leaves too little for the next call
+            self._out_of_memory = True
             self.end("its process was out of memory")
 
     def _asks(self, number: int, service: str, method: str, arguments: object, named: object, given: Frame) -> None:
