@@ -207,8 +207,8 @@ class StsBook:
 def _too_many(hands: dict[str, list[tuple[date, str, int]]]) -> Iterator[str]:
     """Domains whose policies have to go: of the hand that has most by then, the one that was used the longest ago.
 
-    hands: what belongs together, each with the last day on which it was used, the domain and the octets. What a hand has counts in
-    powers of two, so that no policy goes for one line more.
+    hands: what belongs together, each with the last day on which it was used, the domain and the octets. What a hand has counts
+    in powers of two, so that no policy goes for one line more.
     """
     has = {hand: sum(octets for *_, octets in some) for hand, some in hands.items()}
     too_many = sum(has.values()) - MOST_KEPT_OCTETS
