@@ -1,5 +1,6 @@
 """What a plugin may ask the server for. A hook that names the argument `services` gets one `Services` value."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -167,16 +168,23 @@ class Secrets(Protocol):
 
 
 class Memory:
-    """What a plugin keeps in memory between two calls of its hooks; a reload of the policy forgets nothing."""
+    """What a plugin keeps in memory between two calls of its hooks. Safe from any thread.
+
+    A reload of the policy forgets nothing that a package keeps. The file of a drop-in is run again, which makes other classes: what
+    it kept is forgotten.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[object, object] = {}
+        self._kept: dict[tuple[str, str], object] = {}
+        self._changing = threading.RLock()  # a kind may ask for another one while it is made
 
-    def of(self, make: Callable[[], T]) -> T:
+    def of(self, kind: type[T]) -> T:
         """The one thing of this kind in this process, made when it is first asked for: `services.memory.of(Book)`."""
-        if make not in self._kept:
-            self._kept[make] = make()
-        return cast(T, self._kept[make])
+        name = (kind.__module__, kind.__qualname__)
+        with self._changing:
+            if type(self._kept.get(name)) is not kind:
+                self._kept[name] = kind()
+            return cast(T, self._kept[name])
 
 
 @dataclass(frozen=True, slots=True)
