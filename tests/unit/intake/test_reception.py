@@ -212,11 +212,22 @@ async def test_a_disk_that_fills_up_while_a_large_message_comes_in_gets_its_room
 
 
 async def test_a_message_that_finds_no_room_is_put_off(desk: Post) -> None:
-    room = Room(SMALL_OCTETS + 1, wait_s=0.01)
+    room = Room(2 * SMALL_OCTETS + 2, wait_s=0.01)
     talk = Talk(replace(desk, desk=replace(desk.desk, room=room)))
-    async with room.of(SMALL_OCTETS + 1, "other"):
+    async with room.of(SMALL_OCTETS + 1, "other"), room.of(SMALL_OCTETS + 1, "another"):
         assert (await talk.send(MESSAGE + b"x" * 70 + (b"\r\n" + b"x" * 70) * 5000 + b"\r\n")).startswith("451 4.3.2")
     assert desk.spool.items == [] and desk.spool.open == 0
+
+
+async def test_t_dos_16_large_mail_of_one_network_leaves_room_for_that_of_another(desk: Post) -> None:
+    """As while filters wait for name servers of its sender that never answer."""
+    large = MESSAGE + b"x" * 70 + (b"\r\n" + b"x" * 70) * 5000 + b"\r\n"
+    room = Room(4 * SMALL_OCTETS, wait_s=0.01)
+    talk = Talk(replace(desk, desk=replace(desk.desk, room=room)))  # from 192.0.2.1
+    async with room.of(100 * SMALL_OCTETS, "192.0.2.0/24"):
+        assert (await talk.send(large)).startswith("451 4.3.2")
+    async with room.of(100 * SMALL_OCTETS, "198.51.100.0/24"):
+        assert (await talk.send(large)).startswith("250")
 
 
 async def test_t_relay_15_16_too_many_hops(desk: Post, talk: Talk) -> None:
