@@ -170,8 +170,8 @@ class Secrets(Protocol):
 class Memory:
     """What a plugin keeps in memory between two calls of its hooks. Safe from any thread.
 
-    A reload of the policy forgets nothing that a package keeps. The file of a drop-in is run again, which makes other classes: what
-    it kept is forgotten.
+    A reload of the policy forgets nothing that a package keeps. The file of a drop-in is run again, which makes other classes:
+    what it kept is forgotten.
     """
 
     def __init__(self) -> None:

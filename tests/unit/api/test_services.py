@@ -44,7 +44,7 @@ def test_what_a_drop_in_kept_goes_when_a_reload_runs_it_again() -> None:
 def test_two_threads_that_ask_for_the_first_time_get_the_same() -> None:
     memory = Memory()
     second = threading.Event()
-    made: list["Slow"] = []
+    made: list[object] = []
 
     class Slow:
         def __init__(self) -> None:
