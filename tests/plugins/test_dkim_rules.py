@@ -2,10 +2,13 @@
 
 import contextlib
 import time
+import tracemalloc
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import dkim
 import pytest
@@ -16,12 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
+from mailward.api import DnsAnswer, MessageView, RecordType
+from mailward_plugins.dkim import inspect_message
 from mailward_plugins.dkim.rules import Outcome, verify
 from mailward_plugins.dkim.safe import canonical_body
 from mailward_plugins.dkim.settings import DkimSettings
 from mailward_plugins.dkim.tags import TagError, parse_signature
 from support.fake_dns import TIMEOUT, FakeDns
 from support.mail import split
+from support.plugin_services import services
 
 MESSAGE = (
     b"From: Ann <ann@legit.test>\r\nTo: bob@example.org\r\nSubject: Lunch  today\r\nDate: Mon, 01 Jan 2024 00:00:00 +0000\r\n"
@@ -64,6 +70,27 @@ async def check(message: bytes, resolver: FakeDns | None = None, *, later: timed
 async def result(message: bytes, resolver: FakeDns | None = None, *, later: timedelta = timedelta()) -> tuple[str, str]:
     (outcome,) = await check(message, resolver, later=later)
     return outcome.result, outcome.reason
+
+
+async def test_t_dos_14_no_copy_of_the_body_is_held_while_a_name_server_lets_us_wait(tmp_path: Path) -> None:
+    signature = sign()[: -len(MESSAGE)]
+    message = MessageView(signature + MESSAGE + b"A long line, and then another one just as long as it.\r\n" * 80_000)
+    held: list[int] = []
+
+    class Waiting(FakeDns):
+        async def resolve(self, name: str, record_type: RecordType) -> DnsAnswer:
+            held.append(tracemalloc.get_traced_memory()[0])
+            return await super().resolve(name, record_type)
+
+    made = replace(services(tmp_path), resolver=Waiting({"sel._domainkey.legit.test": {"TXT": [record()]}}))
+    assert message.fields and message.authors  # read before
+    tracemalloc.start()
+    try:
+        (finding, *_) = await inspect_message(message, DkimSettings(), made)
+    finally:
+        tracemalloc.stop()
+    assert len(held) == 1 and held[0] < 1 << 20 < message.size_octets
+    assert finding.symbol == "DKIM_FAIL"  # the body was hashed all the same
 
 
 async def test_a_signature_holds_and_changes_break_it() -> None:

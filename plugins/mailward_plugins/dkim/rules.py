@@ -69,7 +69,7 @@ class _Candidate:
 
 async def verify(
     fields: Sequence[HeaderField],
-    body: bytes,
+    body: bytes | memoryview,
     author_domains: Sequence[str],
     resolver: Resolver,
     run: Callable[[Callable[[], list[Outcome]]], Awaitable[list[Outcome]]],
@@ -148,14 +148,14 @@ async def _fetch_keys(candidates: list[_Candidate], resolver: Resolver, settings
     return list(await asyncio.gather(*(fetch(candidate) for candidate in candidates)))
 
 
-def _verify_all(fields: Sequence[HeaderField], body: bytes, candidates: Sequence[_Candidate]) -> list[Outcome]:
-    body = to_crlf(body)
+def _verify_all(fields: Sequence[HeaderField], body: bytes | memoryview, candidates: Sequence[_Candidate]) -> list[Outcome]:
+    octets = to_crlf(bytes(body)) if any(candidate.key for candidate in candidates) else b""
     outcomes = []
     for candidate in candidates:
         if candidate.failure is not None:
             outcomes.append(candidate.failure)
         elif candidate.key is not None:
-            outcomes.append(_verify_one(fields, body, candidate, candidate.key))
+            outcomes.append(_verify_one(fields, octets, candidate, candidate.key))
     return outcomes
 
 

@@ -219,7 +219,7 @@ async def test_a_message_that_finds_no_room_is_put_off(desk: Post) -> None:
     assert desk.spool.items == [] and desk.spool.open == 0
 
 
-async def test_t_dos_16_large_mail_of_one_network_leaves_room_for_that_of_another(desk: Post) -> None:
+async def test_t_dos_14_large_mail_of_one_network_leaves_room_for_that_of_another(desk: Post) -> None:
     """As while filters wait for name servers of its sender that never answer."""
     large = MESSAGE + b"x" * 70 + (b"\r\n" + b"x" * 70) * 5000 + b"\r\n"
     room = Room(4 * SMALL_OCTETS, wait_s=0.01)

@@ -77,7 +77,7 @@ async def test_a_message_larger_than_half_of_the_room_counts_as_half_and_is_not_
     assert judging.inside == ["huge", "c"]
 
 
-async def test_t_dos_16_a_queue_of_huge_messages_is_not_in_the_way_of_somebody_elses_one() -> None:
+async def test_t_dos_14_a_queue_of_huge_messages_is_not_in_the_way_of_somebody_elses_one() -> None:
     judging = Judging(Room(2 * LARGE))
     for name in ("a1", "b1", "a2", "a3", "a4", "b2", "b3", "c1"):
         await judging.begin(name, 100 * LARGE)
