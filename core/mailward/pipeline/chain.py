@@ -55,6 +55,11 @@ class Chain:
         for caller in self._callers.values():
             caller.close()
 
+    def is_ready(self, one: Enabled) -> bool:
+        """It can be called at once: it needs no process of its own, or has one in which no call has yet to end."""
+        process = self._callers[one.name].process
+        return process is None or process.is_ready
+
     def enforced(self, hook: str) -> tuple[Enabled, ...]:
         """Those whose answers count, in order."""
         return self._enforced[hook]

@@ -47,6 +47,7 @@ class Bad:
     check: str
     source: str
     words: str
+    mode: str = "thread"
 
 
 BAD = {
@@ -138,6 +139,15 @@ BAD = {
         + "    except asyncio.CancelledError:\n        await asyncio.sleep(3600)\n",
         "goes on after it was cancelled while it waited for services.resolver.resolve",
     ),
+    "clutches": Bad(
+        "it_can_be_cancelled",
+        HEAD
+        + HOOK
+        + "    try:\n        await services.resolver.resolve('a.example', 'A')\n"
+        + "    except asyncio.CancelledError:\n        await asyncio.sleep(3600)\n",
+        "goes on after it was cancelled while it waited for services.resolver.resolve",
+        mode="process",
+    ),
     "locks": Bad(
         "it_can_be_cancelled",
         HEAD
@@ -188,7 +198,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, bad in BAD.items():
         (folder / f"{name}.py").write_text(bad.source)
         tests.append(f"import {name}\nclass Test{name.title()}(Conformance):\n    plugin = {name}\n")
-        mode = "[thread]" if "mode" in signature(getattr(Conformance, check_of(bad))).parameters else ""
+        mode = f"[{bad.mode}]" if "mode" in signature(getattr(Conformance, check_of(bad))).parameters else ""
         wanted.append(f"test_bad.py::Test{name.title()}::{check_of(bad)}{mode}")
     (folder / "test_bad.py").write_text("\n".join(tests))
     run_pytest(folder, "--junitxml=found.xml", *wanted)

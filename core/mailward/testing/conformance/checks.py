@@ -290,10 +290,18 @@ class Conformance:
         services = self.services()
         hanging = HangingAt(services, at)
         rig = self._rig(services, mode=mode, limit_s=_SHORT_S)
-        await rig.answers([case])
-        if not await rig.is_at_rest():
-            return [f"{case.hook} goes on after it was cancelled while it waited for {hanging.where}; let CancelledError pass"]
-        hanging.mend()
+        with contextlib.closing(rig):
+            await rig.answer(case)
+            if not await rig.is_at_rest(case.hook):
+                return [
+                    f"{case.hook} goes on after it was cancelled while it waited for {hanging.where}; let CancelledError pass"
+                ]
+            hanging.mend()
+            await rig.answer(case)  # behind the late answer
+            if not await rig.is_at_rest(case.hook):
+                return [
+                    f"{case.hook} does not live on when {hanging.where}, for which it waited when it was cancelled, answers late"
+                ]
         (answer,) = await self._rig(services, mode=mode).answers([case])
         return (
             [f"{answer} after one that was cancelled while it waited for {hanging.where}: {answer.error}"] if answer.error else []

@@ -83,14 +83,19 @@ class Failing(Counting):
 
 
 class HangingAt(Counting):
-    """The call of this number, from 0, never answers. where: which it was."""
+    """The call of this number, from 0, answers when all is mended, too late. where: which it was."""
 
     def __init__(self, services: FakeServices, at: int) -> None:
         super().__init__(services)
         self._at = at
+        self._mended = asyncio.Event()
         self.where = "a service"
 
     async def hold(self, name: str) -> None:
         if self.calls == self._at + 1:
             self.where = f"services.{name}"
-            await asyncio.Event().wait()
+            await self._mended.wait()
+
+    def mend(self) -> None:
+        super().mend()
+        self._mended.set()

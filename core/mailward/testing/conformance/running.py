@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from mailward.api import AccountCommand, Evidence, Finding, MessageView, ServerCommand, Settings
 from mailward.pipeline.called import Enabled
 from mailward.pipeline.chain import Chain
+from mailward.pipeline.isolation.process import START_S
 from mailward.pipeline.judge import enabled_plugins
 from mailward.pipeline.plugins import Implementation, LoadedPlugin, PluginHost, Source
 from mailward.testing.calling import LIMIT_S, direction_of, reader_of
@@ -107,10 +108,14 @@ class Rig:
         self._running: set[object] = set()
         self.hooks = tuple(self._made("inbound")[1].plugin.implementations.values())
 
-    async def is_at_rest(self) -> bool:
-        """Has every async hook come to its end, those that were given up as well? Waits for it a little."""
+    async def is_at_rest(self, hook: str) -> bool:
+        """Has every async hook come to its end, those that were given up as well, and no process with them? Waits a little.
+
+        hook: the one that was called last.
+        """
+        chain, one = self._made(direction_of(hook))
         for _ in range(_TURNS):
-            if not self._running:
+            if not self._running and chain.is_ready(one):
                 return True
             await asyncio.sleep(0.01)
         return False
@@ -145,7 +150,8 @@ class Rig:
             await together.wait()
         official = reader_of(case.hook, one.plugin.declaration, arguments)
         read = partial(_read, official=official, declared=one.plugin.declaration.symbols, seen=seen)
-        called = await chain.ask(one, case.hook, arguments, read, time.monotonic() + 2 * self._limit_s)
+        patience_s = 2 * self._limit_s + (START_S if self._subject.isolated else 0.0)
+        called = await chain.ask(one, case.hook, arguments, read, time.monotonic() + patience_s)
         after = await asyncio.to_thread(_forms, given)
         changed = tuple(name for name, form in before.items() if after[name] != form)
         return Answer(case, called.call.error, _form(called.value), tuple(seen.undeclared), changed, tuple(seen.blocking))
