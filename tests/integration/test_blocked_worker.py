@@ -34,12 +34,14 @@ def test_t_plug_03_a_blocked_loop_loses_no_acknowledged_mail_and_its_filter_is_m
         (target.folder / "plugins/blocker.py").write_text(FILTER)
         target.start()
         acknowledged = []
+        policy = target.folder / "policies/inbound.yaml"
+        policy.write_text("this is: [not a policy")  # somebody edits it just now
         for attempt in ("first", "second"):
             for number in range(5):
                 assert send(target, f"{attempt} {number}") == "250"
                 acknowledged.append(f"{attempt} {number}")
             assert send(target, "block") == "lost"
-        target.until(lambda: target.log_octets().count(b"reloaded") >= 4)  # the processes that take mail among them
+        target.until(lambda: target.log_octets().count(b"filters moved") >= 4)  # the processes that take mail among them
         assert send(target, "block") == "451"
         assert send(target, "after") == "250"
         acknowledged.append("after")

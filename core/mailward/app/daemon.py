@@ -31,6 +31,9 @@ STARTUP_S = 30.0
 DRAIN_S = 30.0
 """After SIGTERM, workers get this long to finish what they have begun."""
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+ISOLATE_SIGNAL = signal.SIGUSR2
+"""On it a worker gives the plugins that were moved processes of their own."""
+_HEEDED_LATER = {signal.SIGHUP, ISOLATE_SIGNAL}
 TRACE_SIGNAL = signal.SIGUSR1
 """On it a worker writes where each of its threads is, even when its loop is blocked."""
 TRACE_S = 0.5
@@ -130,13 +133,13 @@ class Supervisor:
         trace_read, trace_write = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
-        # A SIGHUP that comes before the worker can heed it waits for it (`reload_signal_heeded`), instead of ending it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        # A signal that comes before the worker can heed it waits for it (`signals_heeded`), instead of ending it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED_LATER)
         pid = os.fork()
         if pid == 0:
             os.close(trace_read)
             self._become_worker(role, alive_read, alive_write, trace_write)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED_LATER)
         os.close(alive_write)
         os.close(trace_write)
         os.set_blocking(alive_read, False)
@@ -177,11 +180,11 @@ class Supervisor:
     def _on_signal(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             if self._stopping_since is not None:
-                self._signal_all(signal.SIGKILL)
+                self.signal_workers(signal.SIGKILL)
                 return
             log.info("stopping")
             self._stopping_since = time.monotonic()
-            self._signal_all(signal.SIGTERM)
+            self.signal_workers(signal.SIGTERM)
         elif number == signal.SIGHUP:
             try:
                 self._check_reload()
@@ -189,9 +192,9 @@ class Supervisor:
                 log.error("reload refused, the old configuration stays", problem=str(error))
                 return
             log.info("reloading")
-            self._signal_all(signal.SIGHUP)
+            self.signal_workers(signal.SIGHUP)
 
-    def _signal_all(self, number: signal.Signals) -> None:
+    def signal_workers(self, number: signal.Signals) -> None:
         for pid in self._workers:
             os.kill(pid, number)
 
@@ -274,9 +277,9 @@ def _whereabouts(worker: Worker) -> str:
     return said.decode("utf-8", "replace")
 
 
-def reload_signal_heeded() -> None:
-    """Called by a worker that has its handler of SIGHUP in place: one that came before is handled now."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+def signals_heeded() -> None:
+    """Called by a worker that has its handlers of SIGHUP and ISOLATE_SIGNAL in place: what came before is handled now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED_LATER)
 
 
 def bind(address: str, port: int) -> socket.socket:

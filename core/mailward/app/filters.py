@@ -42,6 +42,10 @@ class Filters:
     policies: Mapping[Direction, Policy]
     host: PluginHost
 
+    def isolating(self, names: Collection[str]) -> "Filters":
+        """The same filters, with these plugins in processes of their own."""
+        return Filters({direction: _isolated(policy, names) for direction, policy in self.policies.items()}, self.host)
+
 
 def load_filters(config: Config) -> Filters:
     """The filters of a configuration. Raises ConfigError (PolicyError, PluginError) when any of it cannot be used.
@@ -51,7 +55,7 @@ def load_filters(config: Config) -> Filters:
     _check_inbound(config)
     host = PluginHost(config.plugins)
     policies = {direction: _load(config, direction, host) for direction in DIRECTIONS}
-    return Filters({direction: _isolated(policy, config.isolated_plugins) for direction, policy in policies.items()}, host)
+    return Filters(policies, host).isolating(config.isolated_plugins)
 
 
 def _isolated(policy: Policy, names: Collection[str]) -> Policy:

@@ -9,7 +9,8 @@ import asyncio
 import os
 import resource
 import signal
-from collections import Counter
+import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from mailward.app.build.queue import QueueRole
 from mailward.app.build.smtp import SmtpRole, SmtpShared
 from mailward.app.config import SMTP_PROTOCOLS, Config
 from mailward.app.config_file import load_config
-from mailward.app.daemon import HEARTBEAT_S, Lifeline, RoleSpec, Supervisor, reload_signal_heeded
+from mailward.app.daemon import HEARTBEAT_S, ISOLATE_SIGNAL, Lifeline, RoleSpec, Supervisor, signals_heeded
 from mailward.app.filters import Filters, load_filters
 from mailward.app.memory import give_back_what_is_free
 from mailward.app.readiness import check_ready, idle_routes, ready_config, reloaded, settings_waiting
@@ -40,7 +41,8 @@ log = structlog.get_logger("mailward.worker")
 
 WorkerRole = AuthRole | SmtpRole | AccessRole | QueueRole
 BLAMES = 2
-"""A plugin that has blocked so many workers gets a process of its own, until the server is started again."""
+BLAMED_FOR_S = 3600.0
+"""A plugin that has blocked so many workers within this time gets a process of its own, until the server is started again."""
 _PROTOCOLS_OF_A_WORKER = 3
 _OTHER_FILES = 250
 """Spool, store, databases, sockets between the processes."""
@@ -66,7 +68,7 @@ def serve(config_file: Path) -> int:
 def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]) -> Supervisor:
     """filters: made before all workers, which so share their memory."""
     running = config  # a worker that is started again starts with what the last reload brought
-    blamed: Counter[str] = Counter()
+    blamed: defaultdict[str, list[float]] = defaultdict(list)  # plugin -> when
     isolated = SharedNames()
 
     def check_reload() -> None:
@@ -79,14 +81,18 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
         filters, running = load_filters(now), now
 
     def blocked(whereabouts: str) -> str:
+        nonlocal running, filters
         name = blocker(filters.host, whereabouts)
         if name is None:
             return ""
-        blamed[name] += 1
-        if blamed[name] == BLAMES:
+        now = time.monotonic()
+        blamed[name] = [*(at for at in blamed[name] if at > now - BLAMED_FOR_S), now]
+        if len(blamed[name]) >= BLAMES:
+            # What is loaded, for what is on disk may be half written or wrong.
             isolated.add(name)
+            running, filters = replace(running, isolated_plugins=isolated.get()), filters.isolating(isolated.get())
+            supervisor.signal_workers(ISOLATE_SIGNAL)
             log.error("plugin moved to a process of its own", plugin=name, mend="write isolation: process in its policy")
-            os.kill(os.getpid(), signal.SIGHUP)  # so that every worker has it there
         return f"plugin {name}"
 
     def worker(name: str, make: Make, *protocols: str) -> RoleSpec:
@@ -107,7 +113,8 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
     ]
     for listener, _ in bound:
         log.info("listening", listener=listener.name, protocol=listener.protocol, at=str(listener))
-    return Supervisor(roles, check_reload=check_reload, blocked=blocked)
+    supervisor = Supervisor(roles, check_reload=check_reload, blocked=blocked)
+    return supervisor
 
 
 def _close_others(bound: Sequence[BoundListener], protocols: Collection[str]) -> None:
@@ -141,10 +148,13 @@ def _run(
     give_back_what_is_free()
     _close_others(bound, protocols)
     own = [pair for pair in bound if pair[0].protocol in protocols]
-    uvloop.run(_main(name, lifeline, config.path, isolated, lambda: make(config, filters, own)))
+    uvloop.run(_main(name, lifeline, config.path, isolated, filters, lambda: make(config, filters, own)))
 
 
-async def _main(name: str, lifeline: Lifeline, path: Path, isolated: SharedNames, make: Callable[[], WorkerRole]) -> None:
+async def _main(
+    name: str, lifeline: Lifeline, path: Path, isolated: SharedNames, filters: Filters, make: Callable[[], WorkerRole]
+) -> None:
+    """filters: those that the role is made with."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -154,8 +164,20 @@ async def _main(name: str, lifeline: Lifeline, path: Path, isolated: SharedNames
     beat = asyncio.create_task(_beat(lifeline.alive_fd))
     role = make()
     await role.start()
-    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(role, path, isolated))
-    reload_signal_heeded()
+
+    def reload() -> None:
+        nonlocal filters
+        filters = _reload(role, path, isolated) or filters
+
+    def isolate() -> None:
+        nonlocal filters
+        filters = filters.isolating(isolated.get())
+        role.use(filters)
+        log.info("filters moved", plugins=", ".join(sorted(isolated.get())))
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(ISOLATE_SIGNAL, isolate)
+    signals_heeded()
     log.info("worker ready", role=name)
     try:
         await stop.wait()
@@ -169,13 +191,17 @@ def _supervisor_gone(loop: asyncio.AbstractEventLoop, fd: int, stop: asyncio.Eve
     stop.set()
 
 
-def _reload(role: WorkerRole, path: Path, isolated: SharedNames) -> None:
+def _reload(role: WorkerRole, path: Path, isolated: SharedNames) -> Filters | None:
+    """The new filters; None when the old ones stay."""
     try:
-        role.reload(replace(load_config(path), isolated_plugins=isolated.get()))
+        config = replace(load_config(path), isolated_plugins=isolated.get())
+        filters = load_filters(config)
+        role.reload(config, filters)
     except ConfigError as error:
         log.error("reload refused, the old configuration stays", problem=str(error))
-    else:
-        log.info("reloaded")
+        return None
+    log.info("reloaded")
+    return filters
 
 
 async def _beat(fd: int) -> None:

@@ -28,7 +28,7 @@ def worker(line):
     while kind == "slow" and not os.path.exists(f"{folder}/go"):
         time.sleep(0.01)
     signal.signal(signal.SIGHUP, lambda *_: open(f"{folder}/hup", "w").close())
-    daemon.reload_signal_heeded()
+    daemon.signals_heeded()
     first = len(os.listdir(folder)) == 1
     while not stop:
         os.write(line.alive_fd, b".")

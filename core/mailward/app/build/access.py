@@ -7,7 +7,7 @@ from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.session import Desk as Pop3Desk
 from mailward.app.build.common import BoundListener, admissions_of, tls_contexts
 from mailward.app.config import Config
-from mailward.app.filters import Filters, load_filters
+from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
 from mailward.app.watching import Watchers
 from mailward.disk import Disk
@@ -76,11 +76,15 @@ class AccessRole:
             self._listeners.append(started)
         self._revoking.start()
 
-    def reload(self, config: Config) -> None:
+    def reload(self, config: Config, filters: Filters) -> None:
         """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
-        chain = self._make_chain(load_filters(config))
+        chain = self._make_chain(filters)
         renew_certificates(self._contexts.values(), config.tls.certificate, config.tls.key)
         self._chain = chain
+
+    def use(self, filters: Filters) -> None:
+        """The same, of the filters alone."""
+        self._chain = self._make_chain(filters)
 
     async def stop(self) -> None:
         await self._revoking.stop()

@@ -1,7 +1,7 @@
 """The wiring of the process that checks logins."""
 
 from mailward.app.config import Config
-from mailward.app.filters import Filters, load_filters
+from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
 from mailward.auth.acquaintances import Acquaintances
 from mailward.auth.authenticator import ChainAuthenticator
@@ -39,9 +39,13 @@ class AuthRole:
     async def start(self) -> None:
         await self._server.start()
 
-    def reload(self, config: Config) -> None:
-        """Attempts under way keep the old plugins. Raises ConfigError, and then nothing has changed."""
-        self._logins = self._make_logins(load_filters(config))
+    def reload(self, config: Config, filters: Filters) -> None:
+        """Attempts under way keep the old plugins. config: nothing of it is read again."""
+        self.use(filters)
+
+    def use(self, filters: Filters) -> None:
+        """The same, of the filters alone."""
+        self._logins = self._make_logins(filters)
 
     async def stop(self) -> None:
         await self._server.close()

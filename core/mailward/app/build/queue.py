@@ -4,7 +4,7 @@ import os
 
 from mailward.app.build.common import Delivering
 from mailward.app.config import Config
-from mailward.app.filters import Filters, load_filters
+from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
 from mailward.app.relaying import make_relay
 from mailward.delivery.control import QueueControl
@@ -62,9 +62,13 @@ class QueueRole:
         await self._calls.start()
         self._days.start()
 
-    def reload(self, config: Config) -> None:
-        """Attempts under way keep the old rules. Raises ConfigError, and then nothing has changed."""
-        self._rules = self._make_rules(load_filters(config))
+    def reload(self, config: Config, filters: Filters) -> None:
+        """Attempts under way keep the old rules. config: nothing of it is read again."""
+        self.use(filters)
+
+    def use(self, filters: Filters) -> None:
+        """The same, of the filters alone."""
+        self._rules = self._make_rules(filters)
 
     async def stop(self) -> None:
         await self._days.stop()

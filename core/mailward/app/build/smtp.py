@@ -11,7 +11,7 @@ import structlog
 
 from mailward.app.build.common import BoundListener, Delivering, admissions_of, tls_contexts
 from mailward.app.config import SMTP_PROTOCOLS, Config
-from mailward.app.filters import Filters, load_filters
+from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices, make_judge
 from mailward.app.relaying import make_questions
 from mailward.directory import Directory
@@ -172,11 +172,15 @@ class SmtpRole:
     def _texts(self, role: Role) -> Mapping[str, str]:
         return self._judges[role].replies
 
-    def reload(self, config: Config) -> None:
+    def reload(self, config: Config, filters: Filters) -> None:
         """Transactions under way keep the old judge. Raises ConfigError, and then nothing has changed."""
-        judges = self._make_judges(load_filters(config))
+        judges = self._make_judges(filters)
         renew_certificates(self._shared.contexts.values(), config.tls.certificate, config.tls.key)
         self._judges = judges
+
+    def use(self, filters: Filters) -> None:
+        """The same, of the filters alone."""
+        self._judges = self._make_judges(filters)
 
     def _make_judges(self, filters: Filters) -> dict[Role, Judge]:
         return {role: make_judge(self._config, filters, self._services, role) for role in Role}
