@@ -59,6 +59,8 @@ async def test_messages_are_in_the_mailbox_octet_for_octet(store: Dovecot, way: 
         items = [await made.post(USER, octets=head + body, sender="") for body in BODIES.values()]
         await made.work()
         assert all(made.open(item) == {} for item in items), [made.events(item) for item in items]
+        sessions = [session for attempt in made.attempts for session in attempt.sessions]
+        assert bool(sessions) is not way.is_socket  # what never leaves the machine is not in the history of TLS
     finally:
         await made.close()
     arrived = mailbox(store)

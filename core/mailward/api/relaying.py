@@ -61,7 +61,7 @@ class RelayOutcome:
 @dataclass(frozen=True, slots=True)
 class RelayingAttempt:
     """One attempt that has ended. at: when, in UTC. sessions: the connections that were made or tried for it, in their order;
-    none where the message went over one that was there already, or no host could be talked to.
+    none where the message went over one that was there already or over a unix socket, or no host could be talked to.
     """
 
     relaying: Relaying

@@ -40,7 +40,8 @@ class Attempt:
     """fates: by forward-path. hop: the connection, when it can take another message. is_domain_down: no host could be talked to
     at all, so that other mail for the domain need not find that out again. is_crowded_out: no host was of use, and of one we do
     not know, since our own limit kept us from it. next_hop: where the domain's mail went now, as `Relay.next_hop` says it; None
-    when that was not looked up. sessions: the connections that were tried.
+    when that was not looked up. sessions: the connections that were tried, but for those over a socket: they leave this machine
+    no more than the mail does, and no policy is asked what it wants of them.
     """
 
     fates: dict[ForwardPath, Fate] = field(default_factory=dict)
@@ -142,7 +143,8 @@ class Relay:
                     return
                 raise
             try:
-                hop = await reach(self._connector, target, domain, protection, attempt.sessions)
+                sessions: list[TlsSession] = [] if target.is_socket else attempt.sessions
+                hop = await reach(self._connector, target, domain, protection, sessions)
                 if not _is_fit(hop, mail, protection):
                     await hop.close()
                     raise HostFailed(HostFault.NO_REQUIRETLS, "the server does not offer REQUIRETLS")

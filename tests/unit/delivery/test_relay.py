@@ -249,6 +249,21 @@ async def test_an_attempt_says_of_each_connection_how_it_was_protected_and_what_
     assert (clear.level, clear.result) == (TlsLevel.OPPORTUNISTIC, TlsResult.STARTTLS_NOT_SUPPORTED)
 
 
+@pytest.mark.parametrize(
+    ("via", "level"),
+    [
+        (StaticHop("/run/dovecot/lmtp", 0, is_lmtp=True), TlsLevel.OPPORTUNISTIC),
+        (StaticHop("127.0.0.1", 24, is_lmtp=True), TlsLevel.REQUIRED),
+    ],
+)
+async def test_of_a_connection_over_a_socket_no_tls_is_asked_and_none_is_told(via: StaticHop, level: TlsLevel) -> None:
+    """Over a loopback address rules ask for TLS as anywhere, so what is told of it is what would become of the mail."""
+    connector = FakeConnector({"mail.example.org": GOOD, "127.0.0.1": GOOD})
+    found = await attempt(connector, NEEDED, via=via)
+    assert found.fates[PATH].result is Result.ACCEPTED and [asked for _, asked in connector.asked] == [level]
+    assert [session.level for session in found.sessions] == ([] if via.is_socket else [level])
+
+
 async def test_a_connection_that_is_there_is_used_when_it_is_good_enough() -> None:
     connector = FakeConnector({"mx1.test": GOOD})
     first = await attempt(connector)
