@@ -31,6 +31,9 @@ from mailward.api import (
 )
 from mailward.model.ids import AccountId
 from mailward.pipeline.chain import Chain
+from mailward.pipeline.isolation.answering import bounded
+from mailward.pipeline.isolation.pace import Pace
+from mailward.pipeline.isolation.wire import frame
 from mailward.testing import CallHook, Scan
 from mailward.testing.calling import made_chain, ordinary_arguments
 from mailward.testing.making import make_envelope, make_login
@@ -587,6 +590,96 @@ def test_t_plug_11_a_process_that_sends_anything_else_is_killed(tmp_path: Path, 
     said = str(with_chain(tmp_path, text, "inspect_mail", once, timeout="20s"))
     assert said.startswith("it was killed, since it sent ")
     assert reason in said
+
+
+# What it may have the worker do
+
+
+def test_more_questions_than_are_worked_on_at_once_wait_and_are_answered(tmp_path: Path) -> None:
+    body = (
+        "    asked = [services.kv.get_many([b'%d' % number]) for number in range(1000)]\n"
+        "    return Finding(None, str(len(await asyncio.gather(*asked))))"
+    )
+    assert found(tmp_path, body) == "1000"
+
+
+def test_t_plug_11_limits_that_a_worker_cannot_bear_are_lowered(tmp_path: Path) -> None:
+    services = FakeServices()
+    body = (
+        "    await services.kv.put_many({b'%04d' % number: b'x' for number in range(1500)})\n"
+        "    said = [len(await services.kv.find(b'', limit=limit)) for limit in (5, 10**9, -1)]\n"
+        "    try:\n        await services.kv.get_many([b'%d' % number for number in range(1001)])\n"
+        "    except ValueError as error:\n        said.append(str(error))\n"
+        "    return Finding(None, repr(said))"
+    )
+    text = found(tmp_path, body, services)
+    assert text == "[5, 1000, 0, '1001 keys; at most 1000 at once are looked up for a process']"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [((9, 1.0), (9, 1.0)), ((1 << 40, 1e9), (3 << 20, 60.0)), ((1, float("nan")), (1, 60.0)), ((1, 0.0), (1, 60.0))],
+)
+def test_t_plug_11_a_page_is_fetched_within_limits(given: tuple[int, float], kept: tuple[int, float]) -> None:
+    named = bounded("http", "get", ("https://example.net/",), {"limit_octets": given[0], "limit_s": given[1]})
+    assert (named["limit_octets"], named["limit_s"]) == kept
+
+
+def test_t_plug_11_an_answer_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    body = (
+        "    await services.kv.put_many({b'%d' % number: bytes(60_000) for number in range(60)})\n"
+        "    await services.kv.put_many({b'%d' % number: bytes(60_000) for number in range(60, 80)})\n"
+        "    try:\n        await services.kv.find(b'')\n"
+        "    except ValueError as error:\n        return Finding(None, str(error))"
+    )
+    assert found(tmp_path, body) == "an answer of 4800150 octets; at most 4194304 come at once: ask for less"
+
+
+def test_t_plug_11_log_lines_without_end_are_dropped_and_counted(tmp_path: Path) -> None:
+    services = FakeServices()
+    lines = 20_000
+    assert found(tmp_path, f"    for _ in range({lines}): services.log.info('x')\n    return Finding(None, 'y')", services) == "y"
+    written = [event for _, event, _ in services.log["own"].events]
+    assert 1000 <= written.count("x") < lines
+
+
+def test_t_plug_11_a_pace_is_kept() -> None:
+    clock = [0.0]
+    pace = Pace(10, 3, lambda: clock[0])
+    for _ in range(3):
+        assert pace.wait_s() == 0.0
+        pace.spend()
+    assert pace.wait_s() == pytest.approx(0.1)
+    clock[0] = 0.1
+    assert pace.wait_s() == pytest.approx(0.0)
+    clock[0] = 1000.0
+    for _ in range(3):
+        assert pace.wait_s() == 0.0
+        pace.spend()
+    assert pace.wait_s() > 0.0
+
+
+def test_t_plug_11_a_process_that_does_not_read_its_answers_is_killed(tmp_path: Path) -> None:
+    keys = 60
+    asks = b"".join(b"".join(frame(["ask", number, "kv", "find", ["t", ["b", 0]], ["d"]], [b"k"])) for number in range(1, 41))
+    text = (
+        "import os, stat\n@hookimpl(inline=True)\ndef inspect_mail():\n    for fd in range(3, 256):\n        try:\n"
+        f"            if stat.S_ISSOCK(os.fstat(fd).st_mode):\n                os.write(fd, {asks!r})\n"
+        "        except OSError:\n            pass\n    time.sleep(600)\n"
+    )
+
+    async def once() -> object:
+        services = FakeServices()
+        module = plugin_file(tmp_path, "own", text)
+        chain = made_chain([module], services, "inspect_mail", {"own": {**OWN, "timeout": "50s"}})
+        (one,) = chain.enforced("inspect_mail")
+        await one.services.kv.put_many({b"k%d" % number: bytes(60_000) for number in range(keys)})
+        try:
+            return await asked(chain, "inspect_mail")
+        finally:
+            chain.close()
+
+    assert asyncio.run(once()) == "it was killed, since it does not read what it has asked for"
 
 
 def test_a_plugin_that_cannot_be_loaded_there_says_why(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What may a plugin in a process of its own ask of the worker? The services it has declared, by plain values."""
 
+import asyncio
 import inspect
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import fields
 from typing import Any
 
@@ -18,7 +20,40 @@ ASKABLE: Mapping[str, frozenset[str]] = {
 }
 """Service -> its methods. The others are in the plugin's process itself."""
 
+AT_ONCE: Mapping[str, int] = {"http": 16, "kv": 4}
+"""Service -> questions of one process that are worked on at a time, where an answer may be large."""
+MAX_KEYS = 10_000
+MAX_FOUND = 1000
+MAX_FETCHED_OCTETS = 3 * 1024 * 1024
+MAX_FETCH_S = 60.0
+
 HERE = frozenset({field.name for field in fields(Services)}) - set(ASKABLE)
+
+
+class Bounds:
+    """What one process may have worked on at a time."""
+
+    def __init__(self) -> None:
+        self._turns = {service: asyncio.Semaphore(number) for service, number in AT_ONCE.items()}
+
+    def of(self, service: str) -> AbstractAsyncContextManager[None]:
+        """Entered when there is room for another question."""
+        return self._turns.get(service) or nullcontext()
+
+
+def bounded(service: str, method: str, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The named arguments, with limits that the worker can bear. Raises ValueError for more keys than are looked up at once."""
+    match service, method:
+        case "kv", "find":
+            return {**named, "limit": max(0, min(int(named.get("limit", MAX_FOUND)), MAX_FOUND))}
+        case "kv", "get_many" if len(arguments[0]) > MAX_FOUND:
+            raise ValueError(f"{len(arguments[0])} keys; at most {MAX_FOUND} at once are looked up for a process")
+        case "kv", "counters" if len(arguments[0]) > MAX_KEYS:
+            raise ValueError(f"{len(arguments[0])} keys; at most {MAX_KEYS} counters at once are looked up for a process")
+        case "http", "get":
+            octets, limit_s = min(int(named["limit_octets"]), MAX_FETCHED_OCTETS), float(named["limit_s"])
+            return {**named, "limit_octets": octets, "limit_s": limit_s if 0 < limit_s <= MAX_FETCH_S else MAX_FETCH_S}
+    return named
 
 
 async def answer(services: Services, service: str, method: str, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> object:

@@ -24,7 +24,8 @@ from mailward.api.commands import CommandAnswer, CommandCall, CommandFailed, Ser
 from mailward.api.plugin import Settings
 from mailward.api.services import Services
 from mailward.formats.text import clean
-from mailward.pipeline.isolation.answering import answer, log, told
+from mailward.pipeline.isolation.answering import Bounds, answer, bounded, log, told
+from mailward.pipeline.isolation.pace import Pace
 from mailward.pipeline.isolation.values import BadValue, Packing, Unpacking
 from mailward.pipeline.isolation.wire import MAX_FROM_PLUGIN_OCTETS, BadFrame, Frame, FrameReader, frame
 from mailward.pipeline.plugins import LoadedPlugin
@@ -38,8 +39,15 @@ GRACE_S = 1.0
 _POLL_S, _POLLS = 0.01, 100
 """So often, and so many times, it is looked whether a process that has closed its socket has ended."""
 MAX_ASKED_AT_ONCE = 200
-MAX_FRAMES_A_CALL = 20_000
-"""Frames that a process may send between two of its answers."""
+"""So many questions are under way; until one is answered, nothing more is read."""
+FRAMES_A_SECOND, FRAMES_AT_ONCE = 5000, 20_000
+"""What is read of one process; more has to wait."""
+LINES_A_SECOND, LINES_AT_ONCE = 100, 1000
+"""What one process may write into the log; more is dropped, and that is told."""
+MAX_ANSWER_OCTETS = 4 * 1024 * 1024
+"""One answer of a service."""
+MAX_UNREAD_OCTETS = 64 * 1024 * 1024
+"""Answers that a process has asked for and does not read; then it is killed."""
 
 _log = structlog.get_logger()
 
@@ -132,7 +140,11 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._last = 0
         self._handles = itertools.count()
-        self._frames = 0
+        self._frames = Pace(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        self._lines = Pace(LINES_A_SECOND, LINES_AT_ONCE)
+        self._lines_dropped = 0
+        self._unread_octets = 0
+        self._bounds = Bounds()
         self._why = ""
         self._out_of_memory = False
         self._cancelled: set[int] = set()
@@ -148,6 +160,9 @@ class _Connection(asyncio.Protocol):
         self.settled.set()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+        if self._transport is not None:
+            with contextlib.suppress(RuntimeError):  # of a loop that is closed
+                self._transport.resume_reading()  # or its end would not be seen
 
     async def begin(self, settings: bytes) -> None:
         """Tell the process what to load. Raises Crashed when it is not ready in time."""
@@ -218,6 +233,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(0)  # so that `resume_writing` says that all is on its way
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -225,6 +241,22 @@ class _Connection(asyncio.Protocol):
                 self._take(one)
         except (BadFrame, BadValue) as error:
             self.end(clean(f"it was killed, since it sent {error}", 300))
+        self._read_on_or_wait()
+
+    def resume_writing(self) -> None:
+        self._unread_octets = 0
+
+    def _read_on_or_wait(self) -> None:
+        """What is not read fills the socket, and the process has to wait."""
+        if self._transport is None or self.ended:
+            return
+        wait_s = self._frames.wait_s()
+        if wait_s:
+            asyncio.get_running_loop().call_later(wait_s, self._read_on_or_wait)
+        if wait_s or len(self._asked) >= MAX_ASKED_AT_ONCE:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = True
@@ -250,24 +282,20 @@ class _Connection(asyncio.Protocol):
         self._calls.clear()
 
     def _take(self, given: Frame) -> None:
-        self._frames += 1
-        if self._frames > MAX_FRAMES_A_CALL:
-            raise BadFrame("frames without end")
+        self._frames.spend()
         match given.fields:
             case ["ready"] if not self._ready.done():
                 self._ready.set_result(None)
             case ["broken", str(text)] if not self._ready.done():
                 self._why = clean(f"its process cannot load it: {text}", 400)
             case ["done", int(number), value] if number in self._calls:
-                self._frames = 0
                 self._answered(number, value, given)
             case ["failed", int(number), str(kind), str(text)] if number in self._calls:
-                self._frames = 0
                 self._failed(number, kind, clean(text, 400))
             case ["ask", int(number), str(service), str(method), arguments, named]:
                 self._asks(number, service, method, arguments, named, given)
             case ["log", str(level), str(event), dict(values)]:
-                log(self._services, level, event, values)
+                self._logs(level, event, values)
             case _:
                 raise BadFrame("a frame that nobody waits for")
 
@@ -297,27 +325,53 @@ class _Connection(asyncio.Protocol):
             self.end("its process was out of memory")
 
     def _asks(self, number: int, service: str, method: str, arguments: object, named: object, given: Frame) -> None:
-        if len(self._asked) >= MAX_ASKED_AT_ONCE:
-            raise BadFrame(f"more than {MAX_ASKED_AT_ONCE} questions at once")
         # A handle stands for what this worker kept in one of the calls under way: the proof of a login.
         kept = {handle: one for call in self._calls.values() for handle, one in call.kept.items()}
         unpacking = Unpacking(self._own_facts, given.blobs, kept=kept)
         work = self._answer(number, service, method, unpacking.unpack(arguments), unpacking.unpack(named))
         task = asyncio.get_running_loop().create_task(work)
         self._asked.add(task)
-        task.add_done_callback(self._asked.discard)
+        task.add_done_callback(self._has_answered)
+
+    def _has_answered(self, task: "asyncio.Task[None]") -> None:
+        self._asked.discard(task)
+        if len(self._asked) == MAX_ASKED_AT_ONCE - 1:
+            self._read_on_or_wait()
+
+    def _logs(self, level: str, event: str, values: Mapping[str, object]) -> None:
+        if self._lines.wait_s():
+            self._lines_dropped += 1
+            return
+        self._lines.spend()
+        if self._lines_dropped:
+            self._services.log.warning("log_lines_dropped", count=self._lines_dropped)
+            self._lines_dropped = 0
+        log(self._services, level, event, values)
 
     async def _answer(self, number: int, service: str, method: str, arguments: Any, named: Any) -> None:
         packing = Packing(self._own_facts)
         try:
             if not isinstance(arguments, tuple) or not isinstance(named, dict):
                 raise TypeError("arguments that are none")
-            value = packing.pack(await answer(self._services, service, method, arguments, named))
+            async with self._bounds.of(service):
+                answered = await answer(self._services, service, method, arguments, bounded(service, method, arguments, named))
+            value = packing.pack(answered)
+            if (octets := sum(map(len, packing.blobs))) > MAX_ANSWER_OCTETS:
+                raise ValueError(f"an answer of {octets} octets; at most {MAX_ANSWER_OCTETS} come at once: ask for less")
         except Exception as error:  # noqa: BLE001  whatever a service raises, the plugin gets
             packing = Packing(self._own_facts)
             self._send(["answer", number, False, packing.pack(told(error))], packing.blobs)
         else:
             self._send(["answer", number, True, value], packing.blobs)
+            self._count_unread(octets)
+
+    def _count_unread(self, octets: int) -> None:
+        """What the process has been sent of answers since it last had read all."""
+        if self._transport is None or self._transport.get_write_buffer_size() == 0:
+            return
+        self._unread_octets += octets
+        if self._unread_octets > MAX_UNREAD_OCTETS:
+            self.end("it was killed, since it does not read what it has asked for")
 
 
 class _Call:
