@@ -31,6 +31,7 @@ from mailward.api import (
 )
 from mailward.model.ids import AccountId
 from mailward.pipeline.chain import Chain
+from mailward.pipeline.isolation import process
 from mailward.pipeline.isolation.answering import bounded
 from mailward.pipeline.isolation.pace import Pace
 from mailward.pipeline.isolation.wire import frame
@@ -680,6 +681,45 @@ def test_t_plug_11_a_process_that_does_not_read_its_answers_is_killed(tmp_path: 
             chain.close()
 
     assert asyncio.run(once()) == "it was killed, since it does not read what it has asked for"
+
+
+def test_a_process_that_is_not_ready_in_time_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unheard: list[str] = []
+
+    async def twice(chain: Chain) -> list[str]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(str(context)))
+        said = []
+        for start_s in (0.0, 60.0):
+            monkeypatch.setattr(process, "START_S", start_s)
+            said.append(str(await asked(chain, "inspect_mail")))
+        gc.collect()
+        return said
+
+    first, second = with_chain(
+        tmp_path, "@hookimpl\nasync def inspect_mail():\n    return Finding(None, 'ok')\n", "inspect_mail", twice
+    )
+    assert first == "its process was not ready within 0 s"
+    assert "text='ok'" in second
+    assert unheard == []
+
+
+def test_a_start_that_nobody_waits_for_any_more_fails_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "START_S", 0.05)
+    unheard: list[str] = []
+
+    async def once(chain: Chain) -> str | None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(str(context)))
+        (one,) = chain.enforced("inspect_mail")
+        called = await chain.ask(one, "inspect_mail", {}, lambda answer: answer, time.monotonic() + 0.001)
+        starting = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(starting)
+        del starting
+        return called.call.error
+
+    text = "import os\nif not os.environ.get('HOME'):  # as there\n    time.sleep(60)\n@hookimpl\nasync def inspect_mail(): ...\n"
+    assert with_chain(tmp_path, text, "inspect_mail", once) == "the time of its stage ran out before its process was ready"
+    gc.collect()
+    assert unheard == []
 
 
 def test_a_plugin_that_cannot_be_loaded_there_says_why(tmp_path: Path) -> None:

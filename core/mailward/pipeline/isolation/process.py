@@ -92,6 +92,7 @@ class IsolatedPlugin:
         if not self.is_ready:
             if self._starting is None or self._starting.done():
                 self._starting = asyncio.get_running_loop().create_task(self._start())
+                self._starting.add_done_callback(_seen)  # whoever waited for it may be gone
             self._connection = await asyncio.shield(self._starting)
 
     async def call(self, hook: str, values: Mapping[str, object]) -> object:
@@ -172,7 +173,7 @@ class _Connection(asyncio.Protocol):
         capabilities = list(plugin.declaration.capabilities)
         self._send(["load", source.module, source.file, capabilities, arguments], [source.text, settings])
         try:
-            await asyncio.wait_for(asyncio.shield(self._ready), START_S)
+            await asyncio.wait_for(self._ready, START_S)
         except TimeoutError:
             self.end(f"its process was not ready within {START_S:g} s")
             raise Crashed(self._why) from None
@@ -390,6 +391,12 @@ def _started(fd: int) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-I", "-B", "-m", "mailward.pipeline.isolation.child", str(fd), str(os.getpid())]
     null = subprocess.DEVNULL
     return subprocess.Popen(command, env={"LANG": "C.UTF-8"}, cwd="/", stdin=null, stdout=null, stderr=null, pass_fds=(fd,))  # noqa: S603
+
+
+def _seen(task: "asyncio.Task[Any]") -> None:
+    """Nobody need be told of its exception."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _ending(code: int) -> str:
