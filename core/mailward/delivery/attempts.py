@@ -21,7 +21,7 @@ from mailward.delivery.bounce import returned
 from mailward.delivery.fate import Fate, local_problem, too_late, unsendable
 from mailward.delivery.lanes import Waiting
 from mailward.delivery.ports import Decisions, Hop, Rules, Standing
-from mailward.delivery.relay import Attempt, Relay
+from mailward.delivery.relay import Attempt, Errand, Relay
 from mailward.delivery.results import LATE, ROUTE, Batch, Results, kept
 from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
@@ -208,12 +208,15 @@ class Attempts:
             return None
         via = self._standing.route(item, batch.domain)
         mail = _outgoing(item, paths, leaving, self._clock.now())
-        requirements = partial(rules.tls_requirements, relaying)
-        taken = partial(self._taken, batch, paths)
-        seven_bits = partial(_in_seven_bits, rules, relaying, octets)
-        talk = asyncio.get_running_loop().create_task(
-            self._relay.attempt(batch.domain, mail, requirements, taken, seven_bits, hop, via)
+        errand = Errand(
+            batch.domain,
+            mail,
+            requirements=partial(rules.tls_requirements, relaying),
+            taken=partial(self._taken, batch, paths),
+            seven_bits=partial(_in_seven_bits, rules, relaying, octets),
+            via=via,
         )
+        talk = asyncio.get_running_loop().create_task(self._relay.attempt(errand, hop))
         self._talks.add(talk)
         try:
             with patience():

@@ -35,6 +35,22 @@ MOST_TRANSACTIONS = 2
 """With so many hosts of a domain a message is begun in one attempt, when they want it later."""
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One message that is to go to one domain, and what whoever sends it knows of it. via: as for `Router.find`."""
+
+    domain: str
+    mail: OutgoingMail
+    requirements: Requirements
+    taken: Taken
+    seven_bits: SevenBits
+    via: StaticHop | None = None
+
+    def to(self, forward_paths: tuple[ForwardPath, ...]) -> "Errand":
+        """To these alone."""
+        return replace(self, mail=replace(self.mail, forward_paths=forward_paths))
+
+
 @dataclass(slots=True)
 class Attempt:
     """fates: by forward-path. hop: the connection, when it can take another message. is_domain_down: no host could be talked to
@@ -72,80 +88,59 @@ class Relay:
         """What tells the hosts of a domain from others': the same for all domains that are served at the same addresses."""
         return _next_hop(domain, via, await self._router.find(domain, via))
 
-    async def attempt(
-        self,
-        domain: str,
-        mail: OutgoingMail,
-        requirements: Requirements,
-        taken: Taken,
-        seven_bits: SevenBits,
-        hop: Hop | None,
-        via: StaticHop | None = None,
-    ) -> Attempt:
-        """hop: a connection left by an attempt before; it is used, or closed. via: as for `Router.find`.
-
-        Raises HooksUnavailable before anything was sent.
-        """
+    async def attempt(self, errand: Errand, hop: Hop | None) -> Attempt:
+        """hop: a connection left by an attempt before; used, or closed. Raises HooksUnavailable before anything was sent."""
         attempt = Attempt()
-        if hop is not None and hop.is_usable and await self._serves(hop, domain, mail, requirements, via):
+        if hop is not None and hop.is_usable and await self._serves(hop, errand):
             attempt.hop = hop
-            waiting = await _send(attempt, hop, mail, seven_bits)
+            waiting = await _send(attempt, hop, errand)
             if hop.is_usable or hop.may_have_arrived or not waiting:
                 return attempt
             # The server ended the connection between two messages, as it may: this attempt has not begun yet.
-            mail = replace(mail, forward_paths=waiting)
+            errand = errand.to(waiting)
         if hop is not None:
             await hop.close()
             attempt.hop = None
-        route = await self._router.find(domain, via)
-        attempt.next_hop = _next_hop(domain, via, route)
+        route = await self._router.find(errand.domain, errand.via)
+        attempt.next_hop = _next_hop(errand.domain, errand.via, route)
         if isinstance(route, NoRoute):
             result = Result.PERMANENT if route.permanent else Result.TEMPORARY
-            _tell_all(attempt, mail, result, route.reply)
+            _tell_all(attempt, errand.mail, result, route.reply)
             attempt.is_domain_down = not route.permanent
         else:
-            await self._try_hosts(attempt, route, domain, mail, requirements, taken, seven_bits)
+            await self._try_hosts(attempt, route, errand)
         return attempt
 
-    async def _serves(self, hop: Hop, domain: str, mail: OutgoingMail, requirements: Requirements, via: StaticHop | None) -> bool:
+    async def _serves(self, hop: Hop, errand: Errand) -> bool:
         """A connection made for one domain is good for another of the same host, but where it must prove to be the domain's.
 
         One that an order made is good for what still is to go there.
         """
-        is_own = hop.domain == domain
-        if not is_own or via is not None or hop.target.is_ordered:
-            route = await self._router.find(domain, via)
+        is_own = hop.domain == errand.domain
+        if not is_own or errand.via is not None or hop.target.is_ordered:
+            route = await self._router.find(errand.domain, errand.via)
             if isinstance(route, NoRoute) or hop.target not in route:
                 return False
-        protection = await _protection(hop.target, mail, requirements)
+        protection = await _protection(hop.target, errand)
         floor = protection.floor
         if floor.is_barred or (floor.tlsa and floor.tlsa != hop.requirement.tlsa):
             return False
-        return (is_own or floor.level is not TlsLevel.VERIFIED) and _is_fit(hop, mail, protection)
+        return (is_own or floor.level is not TlsLevel.VERIFIED) and _is_fit(hop, errand.mail, protection)
 
-    async def _try_hosts(
-        self,
-        attempt: Attempt,
-        targets: Sequence[Target],
-        domain: str,
-        mail: OutgoingMail,
-        requirements: Requirements,
-        taken: Taken,
-        seven_bits: SevenBits,
-    ) -> None:
+    async def _try_hosts(self, attempt: Attempt, targets: Sequence[Target], errand: Errand) -> None:
         failures: list[_Failure] = []
         transactions = 0
         for target in targets:
             try:
-                protection = await _protection(target, mail, requirements)
+                protection = await _protection(target, errand)
             except HooksUnavailable:
                 if attempt.fates:  # of those that wait, too: they have what the host before said
                     return
                 raise
             try:
                 sessions: list[TlsSession] = [] if target.is_socket else attempt.sessions
-                hop = await reach(self._connector, target, domain, protection, sessions)
-                if not _is_fit(hop, mail, protection):
+                hop = await reach(self._connector, target, errand.domain, protection, sessions)
+                if not _is_fit(hop, errand.mail, protection):
                     await hop.close()
                     raise HostFailed(HostFault.NO_REQUIRETLS, "the server does not offer REQUIRETLS")
             except HostFailed as failure:
@@ -153,7 +148,7 @@ class Relay:
                 continue
             attempt.hop = hop
             try:
-                waiting = await _send(attempt, hop, mail, seven_bits)
+                waiting = await _send(attempt, hop, errand)
             except HooksUnavailable:
                 await hop.close()
                 attempt.hop = None
@@ -164,12 +159,12 @@ class Relay:
             unclear = hop.may_have_arrived and not hop.is_usable
             if not waiting or unclear or transactions == MOST_TRANSACTIONS or target is targets[-1]:
                 return
-            await taken({path: fate for path, fate in attempt.fates.items() if fate.result is Result.ACCEPTED})
-            mail = replace(mail, forward_paths=waiting)
+            await errand.taken({path: fate for path, fate in attempt.fates.items() if fate.result is Result.ACCEPTED})
+            errand = errand.to(waiting)
             await hop.close()
             attempt.hop = None
         if not transactions:
-            _unreached(attempt, mail, failures)
+            _unreached(attempt, errand.mail, failures)
 
 
 def _next_hop(domain: str, via: StaticHop | None, route: Sequence[Target] | NoRoute) -> Hashable:
@@ -178,9 +173,9 @@ def _next_hop(domain: str, via: StaticHop | None, route: Sequence[Target] | NoRo
     return frozenset((target.address, target.port, target.static) for target in route)
 
 
-async def _protection(target: Target, mail: OutgoingMail, requirements: Requirements) -> Protection:
-    asked = [*target.requirements, *(() if target.is_socket else await requirements(target.mail_host))]
-    return protection_of([*asked, SENDERS_REQUIREMENT] if mail.require_tls else asked)
+async def _protection(target: Target, errand: Errand) -> Protection:
+    asked = [*target.requirements, *(() if target.is_socket else await errand.requirements(target.mail_host))]
+    return protection_of([*asked, SENDERS_REQUIREMENT] if errand.mail.require_tls else asked)
 
 
 def _unreached(attempt: Attempt, mail: OutgoingMail, failures: Sequence[_Failure]) -> None:
@@ -230,12 +225,12 @@ def _is_fit(hop: Hop, mail: OutgoingMail, protection: Protection) -> bool:
     return (max(strength, hop.level.strength), precedence) >= floor.rank and (hop.offers_requiretls or not mail.require_tls)
 
 
-async def _send(attempt: Attempt, hop: Hop, mail: OutgoingMail, seven_bits: SevenBits) -> tuple[ForwardPath, ...]:
+async def _send(attempt: Attempt, hop: Hop, errand: Errand) -> tuple[ForwardPath, ...]:
     """One transaction. Returns the recipients that have to wait. What has no form that the server takes is refused by us."""
-    is_converted = False
+    mail, is_converted = errand.mail, False
     if hop.wants_seven_bits(mail):
         with contextlib.suppress(ValueError):
-            mail, is_converted = replace(mail, octets=await seven_bits()), True
+            mail, is_converted = replace(mail, octets=await errand.seven_bits()), True
     outcomes = await hop.send(mail)
     for outcome in outcomes:
         attempt.fates[outcome.forward_path] = _fate(outcome, hop, is_converted=is_converted)

@@ -7,7 +7,7 @@ import pytest
 from mailward.api.relaying import MailHost
 from mailward.delivery.fate import Fate
 from mailward.delivery.ports import HostFailed, HostFault
-from mailward.delivery.relay import Attempt, Relay, Requirements, SevenBits, Taken
+from mailward.delivery.relay import Attempt, Errand, Relay, Requirements, SevenBits, Taken
 from mailward.delivery.route import Router, Target
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.address import parse_mailbox
@@ -134,9 +134,8 @@ async def attempt(
     async def asked(host: MailHost) -> tuple[TlsRequirement, ...]:
         return (requirement,)
 
-    return await relay.attempt(
-        "example.net", mail, requirements or asked, taken or nobody_listens, seven_bits or not_asked, hop, via
-    )
+    errand = Errand("example.net", mail, requirements or asked, taken or nobody_listens, seven_bits or not_asked, via)
+    return await relay.attempt(errand, hop)
 
 
 async def test_hosts_are_tried_in_order_until_one_takes_it() -> None:
@@ -301,7 +300,7 @@ async def test_what_routing_says_is_told_as_our_own_words() -> None:
     async def asked(host: MailHost) -> tuple[TlsRequirement, ...]:
         return ()
 
-    found = await relay.attempt("example.net", MAIL, asked, nobody_listens, not_asked, None)
+    found = await relay.attempt(Errand("example.net", MAIL, asked, nobody_listens, not_asked), None)
     assert found.fates[PATH].status == "5.1.2" and not found.fates[PATH].words[0].isdigit()
 
 
