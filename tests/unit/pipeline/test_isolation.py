@@ -305,12 +305,15 @@ def test_an_event_loop_can_be_made_without_the_network(tmp_path: Path) -> None:
 def test_files_are_for_those_that_declare_them(tmp_path: Path) -> None:
     assert tried(tmp_path, f"open({str(tmp_path / 'x')!r}, 'w').write('seen')", "files") == "done"
     assert (tmp_path / "x").read_text() == "seen"
+    (tmp_path / "folder").mkdir()
+    assert tried(tmp_path, f"os.rename({str(tmp_path / 'x')!r}, {str(tmp_path / 'folder/x')!r})", "files") == "done"
     assert tried(tmp_path, "socket.socket()", "files") == "PermissionError"
 
 
 @pytest.mark.parametrize("declared", [(), ("files", "network", "credentials")])
 def test_t_plug_10_the_server_is_out_of_reach_for_everybody(tmp_path: Path, declared: tuple[str, ...]) -> None:
     assert tried(tmp_path, "os.kill(os.getppid(), 0)", *declared) == "PermissionError"
+    assert tried(tmp_path, "open(f'/proc/{os.getppid()}/mem', 'rb')", *declared) == "PermissionError"
     ptrace = "assert ctypes.CDLL(None, use_errno=True).ptrace(16, os.getppid(), 0, 0) == 0"
     assert tried(tmp_path, ptrace, *declared) == "AssertionError"
 

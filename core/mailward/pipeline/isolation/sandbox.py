@@ -16,7 +16,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 MEMORY_OCTETS = 768 * 1024 * 1024
@@ -25,7 +25,7 @@ OPEN_FILES = 256
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
-_EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_EXECUTE, _READ_FILE, _READ_DIR, _REFER = 1 << 0, 1 << 2, 1 << 3, 1 << 13
 _ACCESS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -92,37 +92,49 @@ def confine(capabilities: Collection[str], readable: Iterable[str]) -> tuple[str
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     missing = []
-    if "files" not in capabilities and not _landlock(readable):
-        missing.append("files: the kernel has no Landlock")
+    if not (_landlock_nothing_but_memory() if "files" in capabilities else _landlock(readable)):
+        missing.append("files, the memory of others: the kernel has no Landlock")
     if not _seccomp("network" in capabilities):
         missing.append("network, processes: no seccomp filter for this machine")
     return tuple(missing)
 
 
 def _landlock(readable: Iterable[str]) -> bool:
+    access = _EXECUTE | _READ_FILE | _READ_DIR
+    return _restricted(_ACCESS_BY_ABI[3], dict.fromkeys(readable, access))
+
+
+def _landlock_nothing_but_memory() -> bool:
+    """All files; but whoever is confined at all reaches no memory of others in /proc, which is a file, too."""
+    return _restricted(_EXECUTE | _REFER, {"/": _EXECUTE | _REFER})
+
+
+def _restricted(handled: int, allowed: Mapping[str, int]) -> bool:
+    """handled: the ways of access that are refused but for those of `allowed`: path -> ways."""
     abi = _libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, 1)
     if abi < 1:
         return False
-    handled = _ACCESS_BY_ABI[min(abi, 3)]
+    handled &= _ACCESS_BY_ABI[min(abi, 3)]
     attributes = struct.pack("=Q", handled)
     rules = _libc.syscall(_LANDLOCK_CREATE_RULESET, attributes, len(attributes), 0)
     if rules < 0:
         return False
     try:
-        for path in readable:
-            _allow_reading(rules, path)
+        for path, access in allowed.items():
+            _allow(rules, path, access & handled)
         return bool(_libc.syscall(_LANDLOCK_RESTRICT_SELF, rules, 0) == 0)
     finally:
         os.close(rules)
 
 
-def _allow_reading(rules: int, path: str) -> None:
+def _allow(rules: int, path: str, access: int) -> None:
     try:
         target = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        access = _EXECUTE | _READ_FILE | (_READ_DIR if Path(path).is_dir() else 0)
+        if not Path(path).is_dir():
+            access &= ~_READ_DIR
         _libc.syscall(_LANDLOCK_ADD_RULE, rules, 1, struct.pack("=Qi", access, target), 0)
     finally:
         os.close(target)
