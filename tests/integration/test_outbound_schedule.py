@@ -131,6 +131,27 @@ async def test_t_q_15_what_waits_for_a_host_that_was_down_comes_back_over_one_co
             assert open_at_first[0] == 1 and far.most_open <= 5
 
 
+async def test_t_q_16_mail_that_shares_a_failure_is_noted_when_no_living_host_waits_for_a_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with peer({"CONNECT": b"421 4.3.2 closed today\r\n"}) as dead, peer() as good:
+        async with office(tmp_path, {"dead.test": dead, "*": good}, limits=OutboundLimits(connections=1)) as made:
+            unreachable = [await made.post("a@dead.test") for _ in range(10)]
+            for n in range(20):
+                await made.post(f"a@good{n}.test")
+            served: list[int] = []
+            fail = made.manager._attempts.fail
+
+            async def watched(*args: object) -> None:
+                served.append(len(good.taken))
+                await fail(*args)  # type: ignore[arg-type]
+
+            monkeypatch.setattr(made.manager._attempts, "fail", watched)
+            await made.work()
+            assert served and served[0] >= 19 and dead.connections == 1
+            assert all(made.open(item) == {0: 1} for item in unreachable)
+
+
 async def test_an_order_by_hand_reaches_a_host_that_is_left_alone(tmp_path: Path) -> None:
     with peer({"CONNECT": b"421 4.3.2 closed today\r\n"}) as far:
         async with office(tmp_path, {"far.test": far}) as made:

@@ -22,6 +22,7 @@ import structlog
 from mailward.api.relaying import RelayingAttempt
 from mailward.api.services import Clock
 from mailward.delivery.attempts import Attempts
+from mailward.delivery.fate import Fate
 from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
 from mailward.delivery.noting import Noting
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules, Standing
@@ -46,6 +47,8 @@ MOST_CROWDED_OUT = 6
 """With the pauses that double, some five minutes; then the attempt has failed, so that its sender hears of it when it is time."""
 MOST_ITEMS = 5_000
 """While more batches wait than this, the items of further ones are read again when their turn comes."""
+SHARE_LOOK_S, SHARE_LOOKS = 0.2, 150
+"""How often it is looked whether lanes still wait for a connection, before mail that was not tried itself is noted as failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,10 +387,19 @@ class OutboundManager:
             (fate, *_) = attempt.fates.values()
             sharing = self._lanes.down(lane, fate.text)
             self._batches -= len(sharing)
-            await self._attempts.fail(sharing, fate)
+            if sharing:
+                self._begin(self._share(sharing, fate))
         else:
             self._lanes.broke(lane)
         return None
+
+    async def _share(self, sharing: Sequence[Waiting], fate: Fate) -> None:
+        """What waits for a next hop that is down has failed with the one that tried; noting that can wait for those that live."""
+        for _ in range(SHARE_LOOKS):
+            if self._stopping or not self._lanes.is_wanted(doubtful=False):
+                break
+            await asyncio.sleep(SHARE_LOOK_S)
+        await self._attempts.fail(sharing, fate)
 
     @contextlib.contextmanager
     def _patience(self, worker: _Worker) -> Iterator[None]:
