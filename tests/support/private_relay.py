@@ -8,7 +8,7 @@ from typing import Any
 
 from mailward.api import Http, Relaying, Services, TlsRequirement
 from mailward.api.services import Resolver
-from mailward.delivery.relay import Attempt, Relay
+from mailward.delivery.relay import Attempt, Errand, Relay
 from mailward.delivery.route import Router
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import ForwardPath, ReversePath
@@ -74,7 +74,7 @@ class PrivateRelay:
         async def seven_bits() -> bytes:
             raise ValueError
 
-        attempt = await self._relay.attempt(domain, mail, requirements, taken, seven_bits, None)
+        attempt = await self._relay.attempt(Errand(domain, mail, requirements, taken, seven_bits), None)
         if attempt.hop is not None:
             await attempt.hop.close()
         return attempt

@@ -6,6 +6,7 @@ import pytest
 
 from mailward.app.config_file import load_config
 from mailward.app.relaying import make_relay, passwords
+from mailward.delivery.relay import Errand
 from mailward.delivery.route import LOOP
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath
@@ -32,7 +33,7 @@ async def test_t_relay_17_mail_for_the_address_of_an_smtp_listener_is_a_loop(tmp
     async def nothing(_: object) -> tuple[()]:
         return ()
 
-    found = await relay.attempt(f"[{address}]", mail, nothing, nothing, nothing, None)
+    found = await relay.attempt(Errand(f"[{address}]", mail, nothing, nothing, nothing), None)
     assert (found.fates[path].status == LOOP.enhanced) is loops
 
 
