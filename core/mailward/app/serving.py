@@ -57,6 +57,18 @@ def signal_server(config: Config, number: signal.Signals) -> int | None:
         os.close(descriptor)
 
 
+def is_served(config: Config) -> bool:
+    """Does a server have this data folder, be it that it only starts? False where we may not look. Raises no error."""
+    try:
+        descriptor = os.open(_lock_file(config), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _holder(descriptor) is not None
+    finally:
+        os.close(descriptor)
+
+
 def _holder(descriptor: int) -> int | None:
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))

@@ -19,6 +19,7 @@ import typer
 
 from mailward.app.config import Config, Listener
 from mailward.app.daemon import bind
+from mailward.app.serving import is_served
 from mailward.cli.options import (
     ConfigOption,
     JsonOption,
@@ -41,8 +42,10 @@ OUTSIDER = "try@sender.invalid"
 
 TIMEOUT_S = 150
 
-STARTING_S = 5.0
-"""For so long a port may be closed: whoever starts the server and types the command at once is not told that it does not run."""
+STARTING_S, SLOW_START_S = 5.0, 20.0
+"""For so long a port may be closed: whoever starts the server and types the command at once is not told that it does not run;
+the longer time holds while a server has the data folder already.
+"""
 
 T = TypeVar("T")
 
@@ -163,7 +166,7 @@ def _deliver(
 ) -> tuple[bool, str]:
     """Whether the server took the mail, and its reply. password: None to send without a login."""
     try:
-        with _once_it_listens(lambda: _connect(config, listener)) as client:
+        with _once_it_listens(config, lambda: _connect(config, listener)) as client:
             client.ehlo_or_helo_if_needed()
             if password is not None:
                 _log_in(client, sender, password)
@@ -191,13 +194,13 @@ def _log_in(client: smtplib.SMTP, account: str, password: str) -> None:
         raise smtplib.SMTPAuthenticationError(code, text)
 
 
-def _once_it_listens(connect: Callable[[], T]) -> T:
-    deadline = time.monotonic() + STARTING_S
+def _once_it_listens(config: Config, connect: Callable[[], T]) -> T:
+    started = time.monotonic()
     while True:
         try:
             return connect()
         except ConnectionRefusedError:
-            if time.monotonic() >= deadline:
+            if time.monotonic() - started >= (SLOW_START_S if is_served(config) else STARTING_S):
                 raise
             time.sleep(0.1)
 
@@ -237,7 +240,7 @@ def read_command(
     password = _password(settings, login, given)
     listener = _listener(settings, "imap", ("implicit", "starttls"))
     try:
-        with _once_it_listens(lambda: _connect_to_imap(settings, listener)) as client:
+        with _once_it_listens(settings, lambda: _connect_to_imap(settings, listener)) as client:
             client.login(login, password)
             count, newest = _newest(client, mailbox)
     except imaplib.IMAP4.error as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailward.app.config_file import load_config
-from mailward.app.serving import serving_lock, signal_server
+from mailward.app.serving import is_served, serving_lock, signal_server
 from mailward.model.errors import ConfigError
 from support.installation import installation
 
@@ -31,18 +31,18 @@ with serving_lock(load_config(Path(sys.argv[1]))):
 
 def test_the_one_who_serves_is_told_and_nobody_else(tmp_path: Path) -> None:
     config = load_config(installation(tmp_path))
-    assert signal_server(config, signal.SIGHUP) is None
+    assert signal_server(config, signal.SIGHUP) is None and not is_served(config)
     serving = subprocess.Popen([sys.executable, "-c", SERVE, config.path], stdout=subprocess.PIPE, start_new_session=True)
     assert serving.stdout is not None
     try:
         assert serving.stdout.readline() == b"serving\n"
         with pytest.raises(ConfigError, match=f"served already, by process {serving.pid}"), serving_lock(config):
             pass
-        assert signal_server(config, signal.SIGHUP) == serving.pid
+        assert is_served(config) and signal_server(config, signal.SIGHUP) == serving.pid
         assert serving.stdout.readline() == b"told\n"
         serving.kill()
         serving.wait(10)
-        assert signal_server(config, signal.SIGHUP) is None
+        assert signal_server(config, signal.SIGHUP) is None and not is_served(config)
         with serving_lock(config):
             pass
     finally:
