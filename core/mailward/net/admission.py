@@ -75,10 +75,11 @@ class Admission:
 
     def enter(self, ip: str) -> Excess | None:
         """None when the connection may stay; `leave` must then be called once. Else the limit that it would exceed."""
-        excess = self._open.excess(ip) or self._too_many_new(ip)
+        excess = self._open.enter(ip)
+        if excess is None and (excess := self._too_many_new(ip)) is not None:
+            self._open.leave(ip)
         if excess is not None:
             return self._refused(ip, excess)
-        self._open.enter(ip)
         self.look_for_stress()
         return None
 
@@ -89,11 +90,8 @@ class Admission:
 
     def enter_handshake(self, ip: str) -> Excess | None:
         """The same for a client that is no connection yet, and `leave_handshake`."""
-        excess = self._shaking.excess(ip)
-        if excess is not None:
-            return self._refused(ip, excess)
-        self._shaking.enter(ip)
-        return None
+        excess = self._shaking.enter(ip)
+        return None if excess is None else self._refused(ip, excess)
 
     def leave_handshake(self, ip: str) -> None:
         self._shaking.leave(ip)
@@ -140,23 +138,32 @@ class _Places:
     def count(self) -> int:
         return self._addresses.of(_ALL)
 
-    def excess(self, ip: str) -> Excess | None:
-        """The limit that one more of this address would exceed."""
+    def enter(self, ip: str) -> Excess | None:
+        """None when it has its place, else the limit that it would exceed.
+
+        It takes the place before it counts, so that of several processes that do so at the same instant none believes that it has
+        the last one. They may all believe that it is gone; then somebody is refused who could have stayed.
+        """
+        for counts, name in self._names(ip):
+            counts.open(name)
+        excess = self._excess(ip)
+        if excess is not None:
+            self.leave(ip)
+        return excess
+
+    def _excess(self, ip: str) -> Excess | None:
+        """The limit that is exceeded with this one."""
         limits = self._limits
-        if self.count >= (limits.total if self._known is None or ip in self._known else limits.total * STRANGERS):
+        if self.count > (limits.total if self._known is None or ip in self._known else limits.total * STRANGERS):
             return Excess("connections", limits.total)
         if is_in(ip, limits.exempt):
             return None
         source, network = source_of(ip), network_of(ip)
-        if self._addresses.of(source) >= limits.per_address:
+        if self._addresses.of(source) > limits.per_address:
             return Excess("connections_per_address", limits.per_address, source)
-        if self._networks.of(network) >= limits.per_network:
+        if self._networks.of(network) > limits.per_network:
             return Excess("connections_per_network", limits.per_network, network)
         return None
-
-    def enter(self, ip: str) -> None:
-        for counts, name in self._names(ip):
-            counts.open(name)
 
     def leave(self, ip: str) -> None:
         for counts, name in self._names(ip):

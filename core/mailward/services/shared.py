@@ -66,7 +66,7 @@ class Seats:
 
 
 class OpenCounts:
-    """How many each of many has open, in all processes. Two that open at the same instant may both be the last that may."""
+    """How many each of many has open, in all processes. Who keeps to a limit opens, counts then, and closes what is too many."""
 
     def __init__(self, places: int, seats: Seats) -> None:
         self._seats = seats

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from mailward.net.admission import Admission, AdmissionLimits, Excess
 from mailward.services.known import KnownSources
+from mailward.services.shared import OpenCounts, Seats
 
 
 def limits_of(excess: list[Excess | None]) -> list[str]:
@@ -50,6 +51,28 @@ def test_t_dos_02_new_connections_a_minute_count_though_they_are_closed_at_once(
     for _ in range(50):
         assert admission.enter("127.0.0.1") is None
         admission.leave("127.0.0.1")
+
+
+def test_t_dos_02_two_processes_at_the_same_instant_do_not_both_get_the_last_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one comes whenever this one has counted, and before it acts on that."""
+    seats = Seats(2)
+    admission = Admission(AdmissionLimits(total=9, per_address=1, per_network=9), seats)
+    counted = OpenCounts.of
+    entered: list[Excess | None] = []
+
+    def of(self: OpenCounts, name: str) -> int:
+        number = counted(self, name)
+        if seats.own == 0:
+            seats.own = 1
+            entered.append(admission.enter("192.0.2.1"))
+            if entered[-1] is None:
+                admission.leave("192.0.2.1")
+            seats.own = 0
+        return number
+
+    monkeypatch.setattr(OpenCounts, "of", of)
+    assert admission.enter("192.0.2.1") is None
+    assert entered and None not in entered
 
 
 def test_exempt_networks_are_counted_in_the_total_alone() -> None:
