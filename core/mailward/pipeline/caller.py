@@ -222,6 +222,7 @@ class Call:
     def _expired(self) -> None:
         if self.over:
             return
+        self._timer.cancel()  # or it would hold this call, and this call its plugin's process
         waiting = self._limit_s < 0
         error = "the time of its stage ran out before its process was ready" if waiting else self._caller.too_long(self._limit_s)
         self._caller.abandon(self._task)

@@ -221,6 +221,8 @@ class _Connection(asyncio.Protocol):
                 self._send(["cancel", number])
                 loop.call_later(GRACE_S, self._kill_unless_over, number)
             raise
+        finally:
+            del call  # an error holds this frame, and its future the error: the process would stay until garbage is collected
 
     def _kill_unless_over(self, number: int) -> None:
         if number in self._calls and not self.ended:
