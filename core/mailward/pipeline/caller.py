@@ -14,7 +14,8 @@ from mailward.api.relaying import UnsendableMessage
 from mailward.pipeline.answers import BadAnswer, describe
 from mailward.pipeline.breaker import Breaker
 from mailward.pipeline.called import Answer, Enabled
-from mailward.pipeline.isolation.process import Crashed, HookFailed, IsolatedPlugin
+from mailward.pipeline.isolation.connection import Crashed, HookFailed
+from mailward.pipeline.isolation.process import IsolatedPlugin
 from mailward.pipeline.isolation.suspects import Suspects
 from mailward.pipeline.plugins import Implementation
 from mailward.pipeline.threads import AllStuck, DaemonThreads, Escaped

@@ -20,7 +20,7 @@ from mailward.pipeline import breaker
 from mailward.pipeline.answers import reader_of
 from mailward.pipeline.called import Called, Enabled
 from mailward.pipeline.chain import Chain
-from mailward.pipeline.isolation import process
+from mailward.pipeline.isolation import connection
 from mailward.pipeline.plugins import spec_arguments
 from mailward.pipeline.stages import PLACES
 from mailward.testing.calling import made_chain, ordinary_arguments
@@ -189,7 +189,7 @@ def test_t_plug_03_what_a_plugin_does_wrong_is_its_own_failure(
     stand: Callable[..., Stand], monkeypatch: pytest.MonkeyPatch, hook: str, where: str, way: str, fault: str
 ) -> None:
     monkeypatch.setattr(breaker, "FEWEST_FAILURES", 1_000_000)
-    monkeypatch.setattr(process, "GRACE_S", 0.0)
+    monkeypatch.setattr(connection, "GRACE_S", 0.0)
     bad, good = stand(hook, where, way, fault).ask(fault)
     if hook.startswith("on_") and fault.startswith("returns"):
         assert bad.call.error is None

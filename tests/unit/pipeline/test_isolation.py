@@ -31,7 +31,7 @@ from mailward.api import (
 )
 from mailward.model.ids import AccountId
 from mailward.pipeline.chain import Chain
-from mailward.pipeline.isolation import process
+from mailward.pipeline.isolation import connection, processor
 from mailward.pipeline.isolation.answering import bounded
 from mailward.pipeline.isolation.pace import Pace
 from mailward.pipeline.isolation.wire import frame
@@ -685,6 +685,51 @@ def test_t_plug_11_a_process_that_does_not_read_its_answers_is_killed(tmp_path: 
     assert asyncio.run(once()) == "it was killed, since it does not read what it has asked for"
 
 
+SPINS = """\
+import os, threading, time
+def spin():
+    while True: pass
+@hookimpl
+def inspect_mail(envelope):
+    until = time.process_time() + 0.4
+    while time.process_time() < until: pass
+    if {leaks}:
+        threading.Thread(target=spin, daemon=True).start()
+    return Finding(None, str(os.getpid()))
+"""
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+def test_t_plug_03_a_process_that_computes_when_nobody_has_asked_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaks: bool
+) -> None:
+    monkeypatch.setattr(processor, "AT_ONCE_S", 0.2)
+    monkeypatch.setattr(connection, "LOOK_S", 0.05)
+
+    async def ends(chain: Chain) -> bool:
+        pid = int(str(await asked(chain, "inspect_mail")).partition("text='")[2].partition("'")[0])
+        watched = os.pidfd_open(pid)
+        ended = await asyncio.to_thread(select.select, [watched], [], [], 20 if leaks else 1)
+        os.close(watched)
+        return bool(ended[0])
+
+    assert with_chain(tmp_path, SPINS.format(leaks=leaks), "inspect_mail", ends) is leaks
+
+
+def test_t_plug_03_what_is_computed_in_calls_is_not_counted_and_small_things_between_them_are_made_good() -> None:
+    used, now = 0.0, 0.0
+    idle = processor.IdleUse(lambda: used, lambda: now)
+    for _ in range(100):
+        idle.begin_call()
+        used, now = used + 30, now + 30
+        assert not idle.is_too_much()
+        idle.end_calls()
+        used, now = used + 4, now + 80  # 5 % of 80 s are 4 s
+        assert not idle.is_too_much()
+    used += 5.1
+    assert idle.is_too_much()
+
+
 def test_a_process_that_is_not_ready_in_time_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unheard: list[str] = []
 
@@ -692,7 +737,7 @@ def test_a_process_that_is_not_ready_in_time_leaves_nothing_behind(tmp_path: Pat
         asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(str(context)))
         said = []
         for start_s in (0.0, 60.0):
-            monkeypatch.setattr(process, "START_S", start_s)
+            monkeypatch.setattr(connection, "START_S", start_s)
             said.append(str(await asked(chain, "inspect_mail")))
         gc.collect()
         return said
@@ -706,7 +751,7 @@ def test_a_process_that_is_not_ready_in_time_leaves_nothing_behind(tmp_path: Pat
 
 
 def test_a_start_that_nobody_waits_for_any_more_fails_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "START_S", 0.05)
+    monkeypatch.setattr(connection, "START_S", 0.05)
     unheard: list[str] = []
 
     async def once(chain: Chain) -> str | None:
@@ -781,7 +826,9 @@ def test_a_chain_that_nobody_holds_any_more_takes_its_process_along_at_once(tmp_
             "import asyncio, os\n@hookimpl\nasync def inspect_mail(envelope, services):\n"
             f"    if envelope.reverse_path.address.local_part == 'bad':\n        {end}\n    return Finding(None, str(os.getpid()))\n"
         )
-        chain = made_chain([plugin_file(tmp_path, "own", text)], FakeServices(), "inspect_mail", {"own": {**OWN, "timeout": "1s"}})
+        chain = made_chain(
+            [plugin_file(tmp_path, "own", text)], FakeServices(), "inspect_mail", {"own": {**OWN, "timeout": "1s"}}
+        )
         (one,) = chain.enforced("inspect_mail")
         bad = {**ordinary_arguments("inspect_mail"), "envelope": make_envelope("bad@example.net")}
         await chain.ask(one, "inspect_mail", bad, lambda answer: answer, time.monotonic() + 60)

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from mailward.api import AccountCommand, Evidence, Finding, MessageView, ServerCommand, Settings
 from mailward.pipeline.called import Enabled
 from mailward.pipeline.chain import Chain
-from mailward.pipeline.isolation.process import START_S
+from mailward.pipeline.isolation.connection import START_S
 from mailward.pipeline.judge import enabled_plugins
 from mailward.pipeline.plugins import Implementation, LoadedPlugin, PluginHost, Source
 from mailward.testing.calling import LIMIT_S, direction_of, reader_of
