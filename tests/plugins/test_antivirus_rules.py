@@ -15,6 +15,8 @@ import clamd
 import pytest
 
 from mailward.api import MessageView
+from mailward.testing import FakeServices, make_message
+from mailward_plugins import antivirus
 from mailward_plugins.antivirus import _finding
 from mailward_plugins.antivirus.instream import ScanReply, parse_reply, scan
 from mailward_plugins.antivirus.rules import ScanOutcome, scan_all
@@ -252,3 +254,28 @@ async def test_heuristics_about_limits_are_no_virus() -> None:
 
     outcome = await scan_all(MessageView(mail(TEXT)), answer, run_blocking, 1000, 10)
     assert not outcome.virus and "limits" in outcome.left_out
+
+
+def test_as_many_scans_at_once_as_the_policy_says_also_after_a_reload_that_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    scanning = most = 0
+
+    async def counted(pieces: AsyncIterator[bytes], settings: AntivirusSettings) -> ScanReply:
+        nonlocal scanning, most
+        scanning += 1
+        most = max(most, scanning)
+        await asyncio.sleep(0)
+        scanning -= 1
+        return ScanReply()
+
+    async def most_at_once(connections: int) -> int:
+        nonlocal most
+        most = 0
+        settings = AntivirusSettings(connections=connections)
+        await asyncio.gather(*(antivirus.inspect_message(make_message(), settings, FakeServices()) for _ in range(9)))
+        return most
+
+    async def before_and_after() -> list[int]:
+        return [await most_at_once(connections) for connections in (2, 5, 2)]
+
+    monkeypatch.setattr(antivirus, "scan", counted)
+    assert asyncio.run(before_and_after()) == [2, 5, 2]

@@ -25,14 +25,15 @@ plugin = Plugin(
 
 NO_SCANNER = "not scanned: no scanner is set up, only the EICAR test file is looked for"
 
-_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-"""Bounds the scans of a process; each event loop has its own."""
+_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, asyncio.Semaphore]] = WeakKeyDictionary()
+"""Bounds the scans of a process, by `connections`: a reload may change it. Each event loop has its own."""
 
 
 @hookimpl
 async def inspect_message(message: MessageView, settings: AntivirusSettings, services: Services) -> Finding:
     """One finding. No clear answer of the scanner is an exception, so that the policy's `on_error` decides."""
-    slots = _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(settings.connections))
+    of_loop = _slots.setdefault(asyncio.get_running_loop(), {})
+    slots = of_loop.setdefault(settings.connections, asyncio.Semaphore(settings.connections))
 
     async def bounded_scan(pieces: AsyncIterator[bytes]) -> ScanReply:
         if settings.engine == "test-file":
