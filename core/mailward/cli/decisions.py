@@ -3,7 +3,7 @@
 import json
 
 from mailward.cli.output import local_times, moment
-from mailward.model.decision import DecisionRecord, RecipientDecision
+from mailward.model.decision import DecisionRecord, RecipientDecision, WithIt
 from mailward.model.evidence import HookCall
 
 
@@ -26,7 +26,8 @@ def record_as_text(record: DecisionRecord) -> str:
     for recipient in record.recipients:
         prefix = f"  for {recipient.recipient}: " if len(record.recipients) > 1 else "  "
         lines += [f"{prefix}{local_times(action)}" for action in recipient.actions]
-        lines += [f"{prefix}shadow: {text}" for text in recipient.shadow]
+        lines += [f"{prefix}shadow: {_with_it(with_it)}" for with_it in recipient.shadow]
+    lines += [f"  shadow: {thing.kind} {thing.name}: not known: {thing.unknown}" for thing in record.shadow if thing.unknown]
     lines.append("")
     if record.id:  # that of a scan has none
         lines.append(f"  id          {record.id}")
@@ -52,7 +53,14 @@ def _policy(record: DecisionRecord) -> str:
     return f"     [policy {record.policy_hash}]" if record.policy_hash else ""  # none judged a report of our own
 
 
-def source_text(decision: RecipientDecision) -> str:
+def _with_it(other: WithIt) -> str:
+    """What would have been: "plugin acme_dlp: with it JUNK; score 6.0 >= limits.junk 5 (...)"."""
+    who = f"{other.kind} {other.name}: with it" if other.name else "with all of it"
+    adds = "".join(f"; {action}" for action in other.actions)
+    return f"{who} {other.verdict.upper()}: {source_text(other)}{adds}"
+
+
+def source_text(decision: RecipientDecision | WithIt) -> str:
     """What decided, in words: a rule, a limit, the floor of failed or heeded plugins, or nothing."""
     where = f" ({decision.source_where})" if decision.source_where else ""
     score = f"score {decision.score:.1f}"

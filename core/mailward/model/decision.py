@@ -13,12 +13,49 @@ RECORD_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class InShadow:
+    """A plugin or a rule that looked at a message and did not count. kind: plugin or rule. where: "file:line:column".
+
+    unknown: why nobody knows what would have been with it; "" when it is known: each recipient's `shadow` says where it matters.
+    """
+
+    kind: str
+    name: str
+    where: str = ""
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WithIt:
+    """What a recipient would have got if one thing in shadow had counted, or everything (kind "all", without a name).
+
+    The other fields are those of `RecipientDecision`; one of them differs from what the recipient did get.
+    """
+
+    kind: str
+    name: str
+    verdict: str
+    score: float
+    source_kind: str
+    source_name: str
+    source_where: str
+    actions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, name: str, decision: "RecipientDecision") -> "WithIt":
+        """What a decision says, told of one thing."""
+        d = decision
+        return cls(kind, name, d.verdict, d.score, d.source_kind, d.source_name, d.source_where, d.actions)
+
+
+@dataclass(frozen=True, slots=True)
 class RecipientDecision:
     """The verdict for one forward-path. verdict and floor are the words of `Verdict`.
 
     rule: "infected (policies/inbound.yaml:9:3)" or "limits.junk 5 (…)" in the words of `source_*`.
     wanted: the verdict before one reply had to serve several recipients, when that changed it ("reject" kept as quarantine).
     folder, flags: where an accepted copy goes and how it is marked, when rules say so; "" is the verdict's own mailbox.
+    shadow: what would have been otherwise, for each thing of the record's `shadow` that would have made a difference.
     """
 
     recipient: str
@@ -30,7 +67,7 @@ class RecipientDecision:
     floor: str = "accept"
     wanted: str = ""
     actions: tuple[str, ...] = ()
-    shadow: tuple[str, ...] = ()
+    shadow: tuple[WithIt, ...] = ()
     folder: str = ""
     flags: tuple[str, ...] = ()
 
@@ -49,6 +86,7 @@ class DecisionRecord:
     """Everything `explain` shows about one message. Times are ISO 8601 in UTC; reply is the text sent to the peer.
 
     What has a default stays so for mail that no policy judged: what the core refused, and what it wrote itself.
+    shadow: what looked and did not count.
     """
 
     id: QueueId
@@ -61,6 +99,7 @@ class DecisionRecord:
     calls: tuple[HookCall, ...] = ()
     facts: Mapping[str, FactValue] = field(default_factory=dict)
     recipients: tuple[RecipientDecision, ...] = ()
+    shadow: tuple[InShadow, ...] = ()
     reply: str = ""
     policy_hash: str = ""
     events: tuple[LaterEvent, ...] = ()
@@ -93,12 +132,21 @@ class DecisionRecord:
             HookCall(**{**c, "findings": tuple(StoredFinding(**f) for f in c["findings"])}) for c in raw["calls"]
         )
         raw["facts"] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["facts"].items()}
-        raw["recipients"] = tuple(
-            RecipientDecision(**{**r, **{key: tuple(r[key]) for key in ("actions", "shadow", "flags")}})
-            for r in raw["recipients"]
-        )
+        raw["recipients"] = tuple(_recipient(r) for r in raw["recipients"])
+        raw["shadow"] = tuple(InShadow(**s) for s in raw["shadow"]) if "shadow" in raw else _not_compared(raw["calls"])
         raw["events"] = tuple(LaterEvent(**e) for e in raw["events"])
         return cls(**raw)
+
+
+def _recipient(raw: dict[str, Any]) -> RecipientDecision:
+    shadow = tuple(WithIt(**{**s, "actions": tuple(s["actions"])}) for s in raw["shadow"] if isinstance(s, dict))
+    return RecipientDecision(**{**raw, "shadow": shadow, **{key: tuple(raw[key]) for key in ("actions", "flags")}})
+
+
+def _not_compared(calls: tuple[HookCall, ...]) -> tuple[InShadow, ...]:
+    """Of a record of 0.1.0 before it compared: there were sentences, of points alone."""
+    names = dict.fromkeys(call.plugin for call in calls if call.status == "shadow")
+    return tuple(InShadow("plugin", name, unknown="recorded before such comparisons were made") for name in names)
 
 
 def _fields(value: object) -> dict[str, object]:

@@ -29,6 +29,7 @@ from mailward.pipeline.gathering import gather
 from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import Policy, RecipientFacts, Ruling, combine
 from mailward.policy.ruling import separate, with_id
+from mailward.policy.shadow import NOTHING, Compared, compare, compare_refused
 from mailward.policy.stages import Stage
 
 LARGE_OCTETS = 16 * 1024
@@ -122,7 +123,13 @@ class Trial:
         ruling = self._refused or Ruling("", Verdict.TEMPFAIL, 0.0, Source("core", "an unforeseen error"))
         if recipient is not None:
             ruling = replace(ruling, recipient=recipient.address)
-        return self._record(queue_id, session, envelope, None, {}, self._bench.evidence(self._calls), (ruling.decision(),), reply)
+        bench, decision = self._bench, ruling.decision()
+        evidence = bench.evidence(self._calls)
+        facts = session_facts(session) | envelope_facts(envelope)
+        # What the shadowed ones make of it comes too late for a refusal, which nobody waits for.
+        unseen = {one.name: "refused before it had looked" for one in bench.chain.shadowed("inspect_mail")}
+        compared = compare_refused(bench.policy, facts, evidence, recipient, decision, unseen)
+        return self._record(queue_id, session, envelope, None, {}, evidence, (decision,), reply, compared)
 
     async def message(
         self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
@@ -153,7 +160,8 @@ class Trial:
         self._calls = (*self._calls, *edited)
         overtime = time.monotonic() >= deadline
         self._start_shadow("inspect_message", arguments)
-        evidence = bench.evidence((*self._calls, *await self._shadow_calls()))
+        shadow = await self._shadow_calls()
+        evidence = bench.evidence((*self._calls, *(shadow or ())))
         case = bench.policy.case(facts, evidence)
         rulings = [_certain(case.judge(recipient, stage="message")) for recipient in recipients]
         if overtime:
@@ -165,6 +173,7 @@ class Trial:
         takes_each = session.lmtp or envelope.parameters.prdr
         outcome = (separate if takes_each else combine)(rulings, queue_id, bench.policy.replies)
         decisions = outcome.decisions
+        compared = compare(bench.policy, facts, evidence, recipients, decisions, self._in_shadow(shadow is None), each=takes_each)
         failed = {called.call.plugin for called in self._calls if called.failed}
         return Judgement(
             reply=outcome.reply,
@@ -172,7 +181,7 @@ class Trial:
             edits=tuple(edit for called in edited if called.call.plugin not in failed for edit in called.value or ()),
             recipient_edits=tuple(ruling.edits for ruling in outcome.rulings),
             auth_results=evidence.auth_results,
-            record=self._record(queue_id, session, envelope, message, facts, evidence, decisions, outcome.reply),
+            record=self._record(queue_id, session, envelope, message, facts, evidence, decisions, outcome.reply, compared),
             replies=outcome.replies,
         )
 
@@ -211,13 +220,20 @@ class Trial:
         bench.background.add(self._shadow)
         self._shadow.add_done_callback(bench.background.discard)
 
-    async def _shadow_calls(self) -> tuple[Called[object], ...]:
+    def _in_shadow(self, late: bool) -> dict[str, str]:
+        """The plugins that were to look in shadow, and why one's findings are not known."""
+        why = f"it took longer than {SHADOW_GRACE_S:g} s" if late else ""
+        shadowed = self._bench.chain.shadowed
+        return {one.name: why for hook in ("inspect_mail", "inspect_message") for one in shadowed(hook)}
+
+    async def _shadow_calls(self) -> tuple[Called[object], ...] | None:
+        """None: they take too long."""
         if self._shadow is None:
             return ()
         done, _ = await asyncio.wait({self._shadow}, timeout=SHADOW_GRACE_S)
         if not done:
             _log.info("shadow_not_recorded", reason=f"it takes longer than {SHADOW_GRACE_S:g} s")
-            return ()
+            return None
         return self._shadow.result()
 
     def _unforeseen(
@@ -240,6 +256,7 @@ class Trial:
         evidence: EvidenceSet,
         decisions: tuple[RecipientDecision, ...],
         reply: Reply,
+        compared: Compared = NOTHING,
     ) -> DecisionRecord:
         known = {**session_facts(session), **envelope_facts(envelope), **facts, **evidence.facts}
         return DecisionRecord(
@@ -252,7 +269,8 @@ class Trial:
             size_octets=0 if message is None else message.size_octets,
             calls=evidence.calls,
             facts={name: value for name, value in known.items() if name not in _CONTENT},
-            recipients=decisions,
+            recipients=compared.noted(decisions),
+            shadow=compared.shadow,
             reply=str(reply),
             policy_hash=self._bench.policy.hash,
         )

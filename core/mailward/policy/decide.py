@@ -47,12 +47,11 @@ class FloorPart:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What the evidence of one message comes to, the same for every recipient. shadow: plugin -> points that do not count."""
+    """What the evidence of one message comes to, the same for every recipient."""
 
     floor: tuple[FloorPart, ...]
     score: float
     symbols: tuple[str, ...]
-    shadow: Mapping[str, float]
 
 
 def points_of(finding: StoredFinding, weights: Mapping[str, float]) -> float:
@@ -63,10 +62,9 @@ def points_of(finding: StoredFinding, weights: Mapping[str, float]) -> float:
 
 
 def weigh(evidence: EvidenceSet, plugins: Mapping[str, PluginPolicy], weights: Mapping[str, float]) -> Weighed:
-    """Score, symbols and floor. Findings of shadow plugins are summed apart, those of plugins that are off passed over."""
+    """Score, symbols and floor. What plugins in shadow have found, or such as are off, is passed over."""
     floor: dict[str, FloorPart] = {}
     symbols: dict[str, None] = {}
-    shadow: dict[str, float] = {}
     score = 0.0
     failed = {
         name.removesuffix(".status") for name, value in evidence.facts.items() if value == "failed" and name.endswith(".status")
@@ -78,20 +76,16 @@ def weigh(evidence: EvidenceSet, plugins: Mapping[str, PluginPolicy], weights: M
             floor[f"{name} failed"] = FloorPart(name, plugin.on_error, f"{name} failed", plugin.where, heeded=False)
     for call in evidence.calls:
         plugin = plugins.get(call.plugin)
-        if plugin is None or plugin.mode == "off":
+        if plugin is None or not plugin.counts:
             continue
         for finding in call.findings:
-            points = points_of(finding, weights)
-            if not plugin.counts:
-                shadow[call.plugin] = shadow.get(call.plugin, 0.0) + points
-                continue
-            score += points
+            score += points_of(finding, weights)
             if finding.symbol is not None:
                 symbols[finding.symbol] = None
             if plugin.heed and finding.asks is not None:
                 label = f"{call.plugin} asks {finding.asks}"
                 floor[label] = FloorPart(call.plugin, Verdict(finding.asks), label, plugin.where, heeded=True)
-    return Weighed(tuple(floor.values()), _rounded(score), tuple(symbols), shadow)
+    return Weighed(tuple(floor.values()), _rounded(score), tuple(symbols))
 
 
 def _rounded(score: float) -> float:
@@ -107,7 +101,6 @@ class _Gathered:
     folder: str | None = None
     flags: dict[str, None] = field(default_factory=dict)
     actions: list[str] = field(default_factory=list)
-    shadow: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
 
 
@@ -145,18 +138,15 @@ def decide(view: View, weighed: Weighed, context: cel.Context, lookup: Lookup, r
     context.add_variable("score", score)
     decided: Rule | None = None
     for rule in view.rules:
-        if rule.then is not None and (decided is not None or failure is not None):
+        if rule.shadow or (rule.then is not None and (decided is not None or failure is not None)):
             continue
         try:
             matches = scoring[rule.name] if rule.name in scoring else rule.when.holds(context)
         except ConditionFailed as error:
             got.alarms.append(f"{rule.name} ({rule.where}): {error}")
-            failure = failure or (None if rule.shadow else rule)
+            failure = failure or rule
             continue
         if not matches:
-            continue
-        if rule.shadow:
-            got.shadow.append(_with_it(rule, weighed.floor))
             continue
         _act(rule, lookup, got)
         if rule.then is not None:
@@ -171,15 +161,15 @@ def _added_points(
     results: dict[str, bool] = {}
     failure: Rule | None = None
     for rule in rules:
-        if not rule.adds_points:
+        if rule.shadow or not rule.adds_points:
             continue
         try:
             results[rule.name] = rule.when.holds(context)
         except ConditionFailed as error:
             results[rule.name] = False
             got.alarms.append(f"{rule.name} ({rule.where}): {error}")
-            failure = failure or (None if rule.shadow else rule)
-        if results[rule.name] and not rule.shadow:
+            failure = failure or rule
+        if results[rule.name]:
             score += sum(action.points for action in rule.actions if isinstance(action, ScoreAction))
     return results, _rounded(score), failure
 
@@ -209,8 +199,6 @@ def _ruling(
     if top is not None and floor.strength > verdict.strength:
         verdict, source = floor, Source("floor", top.name, top.where)
         answer = {Verdict.REJECT: REJECTED, Verdict.TEMPFAIL: LOCAL_ERROR}.get(floor)
-    if decided is None:
-        got.shadow += _shadow_plugins(view.limits, weighed, score, floor)
     return Ruling(
         recipient=recipient,
         verdict=verdict,
@@ -223,7 +211,6 @@ def _ruling(
         folder=got.folder,
         flags=tuple(got.flags),
         actions=tuple(got.actions),
-        shadow=tuple(got.shadow),
         alarms=tuple(got.alarms),
     )
 
@@ -248,24 +235,6 @@ def _source(rule: Rule) -> Source:
 def _failed(rule: Rule, error: ConditionFailed, recipient: str) -> Ruling:
     alarm = f"{rule.name} ({rule.where}): {error}"
     return Ruling(recipient, Verdict.TEMPFAIL, 0.0, _source(rule), reply=LOCAL_ERROR, alarms=(alarm,))
-
-
-def _with_it(rule: Rule, floor: Sequence[FloorPart]) -> str:
-    """What a shadow rule would have done: "try-lower-limit: with it JUNK"."""
-    if rule.then is None:
-        return f"{rule.name}: with it {', '.join(_words(action) for action in rule.actions)}"
-    verdicts = [part.verdict for part in floor if part.plugin not in rule.override]
-    verdict = max([rule.then, *verdicts], key=lambda v: v.strength)
-    return f"{rule.name}: with it {verdict.value.upper()}"
-
-
-def _shadow_plugins(limits: Sequence[Limit], weighed: Weighed, score: float, floor: Verdict) -> list[str]:
-    texts = []
-    for plugin, points in weighed.shadow.items():
-        verdict, _ = _by_limits(limits, _rounded(score + points))
-        stronger = max(floor, verdict, key=lambda v: v.strength)
-        texts.append(f"{plugin}: with it {stronger.value.upper()}, {_rounded(score + points):g}")
-    return texts
 
 
 def _act(rule: Rule, lookup: Lookup, got: _Gathered) -> None:

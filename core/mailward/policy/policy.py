@@ -5,7 +5,7 @@ It does no I/O but one stat call a list file.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 
@@ -50,6 +50,7 @@ class Policy:
     warnings: tuple[Problem, ...]
     files_digest: bytes
     _views: dict[tuple[int, ...], View] = field(default_factory=dict, repr=False, compare=False)
+    _enforcing: "dict[tuple[frozenset[str], frozenset[str]], Policy]" = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def hash(self) -> str:
@@ -65,6 +66,25 @@ class Policy:
         if view is None:
             view = self._views[chosen] = self._make_view([self.overrides[i] for i in chosen])
         return view
+
+    def enforcing(self, plugins: frozenset[str], rules: frozenset[str]) -> "Policy":
+        """The same policy, in which these plugins and rules count though they are in shadow."""
+        made = self._enforcing.get((plugins, rules))
+        if made is None:
+
+            def counting(written: tuple[Rule, ...]) -> tuple[Rule, ...]:
+                return tuple(replace(rule, shadow=False) if rule.name in rules else rule for rule in written)
+
+            made = self._enforcing[plugins, rules] = replace(
+                self,
+                plugins={n: replace(one, mode="enforce") if n in plugins else one for n, one in self.plugins.items()},
+                rules=counting(self.rules),
+                preset_rules=counting(self.preset_rules),
+                overrides=tuple(replace(one, rules=counting(one.rules)) for one in self.overrides),
+                _views={},
+                _enforcing={},
+            )
+        return made
 
     def may_end_at(self, stage: Stage) -> bool:
         """Could a rule of anybody's end a transaction at this stage, before the last one? Cheaper than to judge."""

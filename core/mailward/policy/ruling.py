@@ -52,7 +52,7 @@ class Ruling:
     recipient: its address, "" at the mail stage. score: points of all counted findings and `do: score`.
     reply: for reject and tempfail, without the id; None for the others. heeded: a `heed: true` plugin asked for this rejection.
     edits, folder, flags: what matching `do:` actions ask for (folder None: the verdict's own). actions: the same in plain words.
-    shadow: what shadow rules and plugins would have changed. alarms: what an admin must look at, e.g. a condition that failed.
+    alarms: what an admin must look at, e.g. a condition that failed.
     wanted: the verdict before one reply had to serve several recipients, None when it stayed.
     """
 
@@ -67,7 +67,6 @@ class Ruling:
     folder: str | None = None
     flags: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
-    shadow: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     wanted: Verdict | None = None
 
@@ -83,7 +82,6 @@ class Ruling:
             floor=self.floor.value,
             wanted="" if self.wanted is None else self.wanted.value,
             actions=self.actions,
-            shadow=self.shadow,
             folder=self.folder or "",
             flags=self.flags,
         )

@@ -144,7 +144,8 @@ def test_a_shadowed_plugin_is_recorded_and_never_counted(scan: Scan) -> None:
         ("shadow", "inspect_message", "shadow"),
     ]
     assert result.call("shadow").findings[0].points == 2.0
-    assert result.record.recipients[0].shadow == ("shadow: with it JUNK, 4",)
+    (with_it,) = result.record.recipients[0].shadow
+    assert (with_it.kind, with_it.name, with_it.verdict) == ("plugin", "shadow", "reject")
 
 
 @pytest.mark.parametrize("body", ["raise OSError", "sys.exit(1)", "return 'rubbish'"])
@@ -153,6 +154,8 @@ def test_a_shadowed_plugin_that_fails_changes_nothing(scan: Scan, body: str) -> 
     result = scan(MAIL, plugins=[bad], settings={"bad": {"mode": "shadow"}})
     assert result.verdict == "accept"
     assert result.call("bad").error
+    (thing,) = result.record.shadow
+    assert thing.unknown.startswith("inspect_message failed: ")
 
 
 def test_every_declared_fact_is_recorded_with_its_default(scan: Scan) -> None:

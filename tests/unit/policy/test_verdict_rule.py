@@ -138,18 +138,15 @@ def test_a_failing_condition_below_the_rule_that_matched_changes_nothing(policy:
     assert judged(policy, evidence(), "partner.example", size=0).verdict is Verdict.ACCEPT
 
 
-def test_shadow_rule_is_recorded_and_changes_nothing(policy: Policy) -> None:
-    ruling = judged(policy, evidence([finding("spam", "BAYES_SPAM", 0.8)]))
-    assert ruling.verdict is Verdict.ACCEPT
-    assert ruling.shadow == ("try-lower-limit: with it JUNK",)
+def test_a_rule_in_shadow_changes_nothing(policy: Policy) -> None:
+    assert judged(policy, evidence([finding("spam", "BAYES_SPAM", 0.8)])).verdict is Verdict.ACCEPT
 
 
-def test_shadow_plugin_shows_what_it_would_have_changed(policy: Policy) -> None:
+def test_a_plugin_in_shadow_changes_nothing(policy: Policy) -> None:
     ruling = judged(
         policy, evidence([finding("spam", "BAYES_SPAM", 0.6), finding("acme_dlp", "ACME_DLP_CARDS")], acme_dlp__cards=7)
     )
     assert (ruling.verdict, ruling.score) == (Verdict.ACCEPT, 3.0)
-    assert "acme_dlp: with it JUNK, 6" in ruling.shadow
 
 
 def test_override_has_its_own_limits_and_rules(policy: Policy) -> None:

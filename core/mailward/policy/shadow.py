@@ -1,0 +1,165 @@
+"""What would have become of a message if what is in shadow had counted? One answer, which `explain` and `policy shadow` read.
+
+The policy that judged it judges the same evidence again, once with each plugin and rule in shadow enforced, and once with all of
+them. That is done while all is known that rules may read, so it is exact, and needs no content of the message later.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from mailward.model.decision import InShadow, RecipientDecision, WithIt
+from mailward.model.evidence import EvidenceSet, FactValue
+from mailward.policy.policy import Case, Policy
+from mailward.policy.ruling import RecipientFacts, Ruling, combine, separate
+from mailward.policy.stages import STAGES, Stage
+
+_NOT_REFUSED = "with it this would not have been refused so early, and nobody knows what the message would have come to"
+_BY_THE_SERVER = "the server itself decided, not the policy"
+
+_Judged = Callable[[Policy, EvidenceSet], Sequence[RecipientDecision] | None]
+"""A policy, and the evidence as it counts there -> the decisions in the order of the recipients; None: nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """shadow: what was in shadow. recipients: for each of them, in order, what would have been otherwise."""
+
+    shadow: tuple[InShadow, ...] = ()
+    recipients: tuple[tuple[WithIt, ...], ...] = ()
+
+    def noted(self, decisions: tuple[RecipientDecision, ...]) -> tuple[RecipientDecision, ...]:
+        """The same decisions, and what each would have been."""
+        if not any(self.recipients):
+            return decisions
+        return tuple(replace(d, shadow=found) for d, found in zip(decisions, self.recipients, strict=True))
+
+
+NOTHING = Compared()
+"""Of a message at which nothing looked in shadow."""
+
+
+def compare(
+    policy: Policy,
+    facts: Mapping[str, FactValue],
+    evidence: EvidenceSet,
+    recipients: Sequence[RecipientFacts],
+    decisions: Sequence[RecipientDecision],
+    plugins: Mapping[str, str],
+    *,
+    each: bool,
+) -> Compared:
+    """Of a whole message.
+
+    facts, evidence: as for `Policy.judge`, calls of shadowed plugins among it. decisions: what it came to, in the order of
+    the recipients. plugins: those that were to look in shadow, and why one did not; "" when it did.
+    each: every recipient has a reply of its own.
+    """
+    views = [policy.view(who) for who in reversed(recipients)]
+    rules = {rule.name: rule.where for view in views for rule in view.rules if rule.shadow}
+    if not rules and not plugins:
+        return NOTHING
+
+    @cache
+    def as_it_was() -> Case:
+        return Case(policy, facts, evidence)
+
+    def judged(other: Policy, counted: EvidenceSet) -> list[RecipientDecision]:
+        case = Case(other, facts, counted)
+        refused: dict[int, Ruling] = {}
+        taken: dict[int, Ruling] = {}
+        for index, who in enumerate(recipients):
+            early = _refused_early(other, case, who)
+            if early is not None and _refused_early(policy, as_it_was(), who) is None:
+                refused[index] = replace(early, recipient=who.address)
+            else:
+                ruling = case.judge(who, stage="message")
+                assert ruling is not None  # the last stage always rules
+                taken[index] = ruling
+        rulings = (separate if each else combine)(list(taken.values())).rulings if taken else ()
+        refused.update(zip(taken, rulings, strict=True))
+        return [refused[index].decision() for index in range(len(recipients))]
+
+    things = _things(policy, evidence, rules, plugins)
+    if any(decision.source_kind == "core" for decision in decisions):
+        things = [replace(thing, unknown=thing.unknown or _BY_THE_SERVER) for thing in things]
+    return _compared(policy, evidence, things, decisions, judged)
+
+
+def compare_refused(
+    policy: Policy,
+    facts: Mapping[str, FactValue],
+    evidence: EvidenceSet,
+    recipient: RecipientFacts | None,
+    decision: RecipientDecision,
+    plugins: Mapping[str, str],
+) -> Compared:
+    """Of a refusal before any message came: at RCPT, or at MAIL, where there is no recipient. plugins: as in `compare`.
+
+    Only rules that could have had their say by then are compared.
+    """
+    stage: Stage = "mail" if recipient is None else "rcpt"
+    now = STAGES.index(stage)
+    rules = {
+        rule.name: rule.where
+        for rule in policy.view(recipient).rules
+        if rule.shadow and rule.then is not None and STAGES.index(rule.stage) <= now
+    }
+    if (not rules and not plugins) or decision.source_kind != "rule":
+        return NOTHING
+
+    def judged(other: Policy, counted: EvidenceSet) -> list[RecipientDecision] | None:
+        ruling = _refused_early(other, Case(other, facts, counted), recipient)
+        return None if ruling is None else [replace(ruling, recipient=decision.recipient).decision()]
+
+    return _compared(policy, evidence, _things(policy, evidence, rules, plugins), (decision,), judged)
+
+
+def _things(policy: Policy, evidence: EvidenceSet, rules: Mapping[str, str], plugins: Mapping[str, str]) -> list[InShadow]:
+    failed = {call.plugin: f"{call.hook} failed: {call.error}" for call in evidence.calls if call.error is not None}
+    found = [InShadow("plugin", name, policy.plugins[name].where, why or failed.get(name, "")) for name, why in plugins.items()]
+    return found + [InShadow("rule", name, where) for name, where in rules.items()]
+
+
+def _compared(
+    policy: Policy, evidence: EvidenceSet, things: list[InShadow], decisions: Sequence[RecipientDecision], judged: _Judged
+) -> Compared:
+    """Each thing by itself; all of them when there are several and each is known."""
+    changes: list[list[WithIt]] = [[] for _ in decisions]
+
+    def note(kind: str, name: str, chosen: Collection[InShadow]) -> bool:
+        plugins = frozenset(thing.name for thing in chosen if thing.kind == "plugin")
+        rules = frozenset(thing.name for thing in chosen if thing.kind == "rule")
+        outcome = judged(policy.enforcing(plugins, rules), _counted(evidence, plugins))
+        if outcome is None:
+            return False
+        for found, was, now in zip(changes, decisions, outcome, strict=True):
+            change = WithIt.of(kind, name, now)
+            if change != WithIt.of(kind, name, was):
+                found.append(change)
+        return True
+
+    for index, thing in enumerate(things):
+        if not thing.unknown and not note(thing.kind, thing.name, [thing]):
+            things[index] = replace(thing, unknown=_NOT_REFUSED)
+    if len(things) > 1 and not any(thing.unknown for thing in things):
+        note("all", "", things)
+    return Compared(tuple(things), tuple(tuple(found) for found in changes))
+
+
+def _refused_early(policy: Policy, case: Case, recipient: RecipientFacts | None) -> Ruling | None:
+    """What MAIL or RCPT would have been answered when that is a refusal."""
+    ruling = case.judge(None, stage="mail") if policy.may_end_at("mail") else None
+    if ruling is None and recipient is not None and policy.may_end_at("rcpt"):
+        ruling = case.judge(recipient, stage="rcpt")
+    return ruling
+
+
+def _counted(evidence: EvidenceSet, plugins: Collection[str]) -> EvidenceSet:
+    """The same evidence with the calls of these plugins as of any that counts."""
+    if not plugins:
+        return evidence
+    calls = tuple(replace(call, status="ok") if call.plugin in plugins else call for call in evidence.calls)
+    called = {call.plugin for call in calls}
+    status = {f"{name}.status": "ok" if name in called else "skipped" for name in plugins}
+    return replace(evidence, calls=calls, facts={**evidence.facts, **status})
