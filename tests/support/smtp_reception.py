@@ -139,6 +139,7 @@ def _record(
 @dataclass
 class WordJudge:
     replies: dict[str, str] = field(default_factory=dict)
+    needs_rdns: bool = False
     seen: list[str] = field(default_factory=list)
     trials: int = 0
     roles: list[Role] = field(default_factory=list)

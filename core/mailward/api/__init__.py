@@ -46,7 +46,7 @@ from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.evidence import AuthResult
 from mailward.model.identity import Identity
-from mailward.model.session import Role, TlsFacts
+from mailward.model.session import ReverseName, Role, TlsFacts
 from mailward.model.tls import PolicyType, Tlsa, TlsLevel, TlsPolicy, TlsRequirement, TlsResult, TlsSession
 
 __all__ = [
@@ -112,6 +112,7 @@ __all__ = [
     "ReplaceHeader",
     "ReplacePart",
     "Resolver",
+    "ReverseName",
     "ReversePath",
     "Role",
     "RunBlocking",

@@ -38,8 +38,8 @@ class PluginServices:
         self._keeps = keeps
         self._config = config
         self._blocking = BlockingPool()
-        self._resolver = resolver or DnsResolver(config.dns_servers)
-        self._http = PublicHttp(self._resolver, allowed=config.outbound.private_networks)
+        self.resolver = resolver or DnsResolver(config.dns_servers)
+        self._http = PublicHttp(self.resolver, allowed=config.outbound.private_networks)
         self._credentials = credentials or NoCredentials()
         self._submit_of = submit_of
         self._kept: list[SqliteKeyValue] = []
@@ -55,7 +55,7 @@ class PluginServices:
         kept = SqliteKeyValue(self._config.data / "plugins" / f"{plugin}.sqlite")
         self._kept.append(kept)
         return Services(
-            self._resolver,
+            self.resolver,
             SystemClock(),
             kept if self._keeps else UnkeptKeyValue(kept),
             PluginLog(plugin),

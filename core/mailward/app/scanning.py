@@ -16,6 +16,7 @@ from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Source, Verdict, strongest
 from mailward.policy import RecipientFacts, Ruling
 from mailward.policy.tests import PolicyTest, TestMessage, TestResult, differences_of, live_message
+from mailward.services.reverse_dns import reverse_name
 
 _NO_ID = QueueId("")
 """Nothing is kept of a scan, so there is nothing to ask for by an id later."""
@@ -64,6 +65,7 @@ async def scan(
             helo=given.helo,
             extended=given.helo is not None,
             tls=given.tls,
+            rdns=await reverse_name(services.resolver, given.ip) if judge.needs_rdns else None,
         )
         envelope = Envelope(given.reverse_path, given.forward_paths or (NOBODY,))
         trial = judge.begin(session)

@@ -29,11 +29,13 @@ def received_field(*, session: Session, hostname: str, id: QueueId, at: datetime
     """The whole Received field, folded, with its last CRLF.
 
     for_path: the forward-path; None when there are several, which must not learn of each other (RFC 5321 section 7.2).
+    The name that the peer's address leads to stands beside the address (TCP-info), where it leads back.
     A HELO name that is no domain or address literal is not repeated: the peer's address stands in its place.
     """
     literal = _literal(session.peer_ip)
     protocol = _UTF8_PROTOCOLS.get(session.with_protocol, session.with_protocol) if smtputf8 else session.with_protocol
-    clauses = [f"from {_extended_domain(session.helo, literal)} ({literal})", f"by {hostname}", f"with {protocol}"]
+    known_as = f"{session.rdns.name} {literal}" if session.rdns and session.rdns.name else literal
+    clauses = [f"from {_extended_domain(session.helo, literal)} ({known_as})", f"by {hostname}", f"with {protocol}"]
     if session.tls and _TLS_WORD.fullmatch(session.tls.version) and _TLS_WORD.fullmatch(session.tls.cipher):
         clauses.append(f"({session.tls.version}, {session.tls.cipher})")
     clauses.append(f"id {id}")

@@ -116,6 +116,11 @@ class Judge(Protocol):
         """The admin's words for the replies of `model.replies`, by name."""
         ...
 
+    @property
+    def needs_rdns(self) -> bool:
+        """Somebody reads what reverse DNS says of the peer, so `session.rdns` must be known from MAIL on."""
+        ...
+
     def begin(self, session: Session) -> Trial:
         """A fresh trial; nothing of an earlier transaction is in it."""
         ...

@@ -4,9 +4,10 @@ Octets and replies are the machine's (`protocol.smtp`), sockets the adapter's (`
 a message leaves here only after the spool's `commit` returned; whatever fails before is 4xx, and nothing is kept.
 """
 
+import asyncio
 import errno
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -42,7 +43,7 @@ from mailward.model.replies import (
     TOO_BUSY,
 )
 from mailward.model.reply import Reply
-from mailward.model.session import Role, Session, TlsFacts
+from mailward.model.session import ReverseName, Role, Session, TlsFacts
 from mailward.policy.ruling import RecipientFacts, with_id
 from mailward.protocol.smtp.events import (
     Answer,
@@ -81,7 +82,8 @@ class Desk:
     authenticator, rights: for submission. on_committed: told of each item once it is durable. free_octets: free space where the
     spool lies; under `least_free_octets` MAIL gets 452. allowances: how much may be sent in an hour.
     null_recipients: of one message from the null reverse-path, 0 for any number. account_priority: the
-    highest a user may ask for. verifier: of strangers' recipients elsewhere. room: for the messages that are judged.
+    highest a user may ask for. verifier: of strangers' recipients elsewhere. reverse_name: asks for the name of a peer by its
+    address; None: nobody is asked. room: for the messages that are judged.
     """
 
     hostname: str
@@ -100,6 +102,7 @@ class Desk:
     null_recipients: int = 0
     account_priority: int = 0
     verifier: RecipientVerifier | None = None
+    reverse_name: Callable[[str], Coroutine[object, object, ReverseName]] | None = None
     recorded: Rates = field(default_factory=record_budget)
     room: Room = field(default_factory=lambda: Room(JUDGED_OCTETS, wait_s=JUDGING_WAIT_S))
 
@@ -126,6 +129,19 @@ class Reception:
         self.session = session
         self._logins = SessionLogins(desk.authenticator)
         self._transaction: _Transaction | None = None
+        self._naming: asyncio.Task[ReverseName] | None = None
+
+    def begin(self) -> None:
+        """The peer is there: ask for its name while it talks. Users have logged in by what they know, not by where they are."""
+        is_stranger = self.session.role is Role.MX and not self.session.lmtp
+        if is_stranger or self._desk.judge(self.session.role).needs_rdns:
+            self._look_up_name()
+
+    def end(self) -> None:
+        """The connection is gone."""
+        self.drop()
+        if self._naming is not None:
+            self._naming.cancel()
 
     def inform(self, event: Event) -> None:
         """An event that wants no reply. Content goes to the spool; a write that fails is answered at the end of data."""
@@ -176,10 +192,14 @@ class Reception:
         self.drop()
         self._log("client named", client=peer_ip)
         self._logins = SessionLogins(self._desk.authenticator)
-        self.session = replace(self.session, peer_ip=peer_ip, helo=None, extended=False, identity=None)
+        self.session = replace(self.session, peer_ip=peer_ip, helo=None, extended=False, identity=None, rdns=None)
+        if self._naming is not None:
+            self._naming.cancel()
+            self._naming = None
+        self.begin()
 
     def drop(self) -> None:
-        """End the transaction that is open, if any; its octets are forgotten. Also to be called when the connection is gone."""
+        """End the transaction that is open, if any; its octets are forgotten."""
         transaction, self._transaction = self._transaction, None
         if transaction is not None and transaction.incoming is not None:
             transaction.incoming.abort()
@@ -219,8 +239,11 @@ class Reception:
         if parameters.priority > desk.account_priority:
             parameters = replace(parameters, priority=desk.account_priority)
         envelope = Envelope(event.reverse_path, parameters=parameters)
-        transaction = _Transaction(new_queue_id(), desk.judge(session.role).begin(session), envelope)
-        refusal = await transaction.trial.mail(self.session, envelope)
+        judge = desk.judge(session.role)
+        await self._name_peer(is_needed=judge.needs_rdns)
+        session = self.session
+        transaction = _Transaction(new_queue_id(), judge.begin(session), envelope)
+        refusal = await transaction.trial.mail(session, envelope)
         if refusal is not None:
             return await self._refused_early(transaction, transaction.id, refusal)
         self._transaction = transaction
@@ -293,6 +316,17 @@ class Reception:
         if self._desk.recorded.take(record.direction, time.monotonic()):
             await self._keep(record, self._desk.decisions.add_refused)
 
+    def _look_up_name(self) -> None:
+        if self._naming is None and self._desk.reverse_name is not None:
+            self._naming = asyncio.create_task(self._desk.reverse_name(self.session.peer_ip))
+
+    async def _name_peer(self, *, is_needed: bool) -> None:
+        """What reverse DNS says is known from now on, where somebody needs it; else if it is there already."""
+        if is_needed:
+            self._look_up_name()
+        if self.session.rdns is None and self._naming is not None and (is_needed or self._naming.done()):
+            self.session = replace(self.session, rdns=await self._naming)
+
     def _data(self) -> Reply:
         transaction = self._open()
         transaction.incoming = self._desk.spool.begin(transaction.id)
@@ -357,6 +391,7 @@ class Reception:
     async def _judge(self, transaction: _Transaction, message: MessageView) -> tuple[Answer, QueueItem | None]:
         """The reply, and the item to commit before it may be sent; None when the message is not taken."""
         at = self._desk.clock.now()
+        await self._name_peer(is_needed=False)
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
         passed = [field.value.decode("utf-8", "replace").strip() for field in message.all(DELIVERED_TO)]
         refusal = transaction.refusal or self._core_refusal(message) or self._desk.guard.circle(mail.destinations, passed)

@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from mailward.model.identity import Identity
 from mailward.model.ids import SessionId
@@ -24,12 +25,26 @@ class TlsFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ReverseName:
+    """What reverse DNS says of a peer, by the words of RFC 8601 section 2.7.3.
+
+    pass: `name` leads back to the address. fail: no name does. permerror: there is none. temperror: nobody can say now.
+    none: the address is one of a private network, and nobody was asked. name: "" unless the result is pass. claimed: a name that
+    does not lead back; whoever has an address may write there what he likes.
+    """
+
+    result: Literal["pass", "fail", "permerror", "temperror", "none"]
+    name: str = ""
+    claimed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One connection. Frozen: the adapter makes a new value when something becomes known.
 
     peer_ip: text form without zone; IPv4-mapped IPv6 addresses are already IPv4.
     helo: the name given in EHLO, HELO or LHLO, None before. extended: it was not HELO. identity: who has logged in. lmtp: the
-    protocol is LMTP, by which only mail for mailboxes here is taken.
+    protocol is LMTP, by which only mail for mailboxes here is taken. rdns: None while it is not known.
     """
 
     id: SessionId
@@ -42,6 +57,7 @@ class Session:
     tls: TlsFacts | None = None
     identity: Identity | None = None
     lmtp: bool = False
+    rdns: ReverseName | None = None
 
     @property
     def with_protocol(self) -> str:

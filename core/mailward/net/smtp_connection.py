@@ -229,7 +229,7 @@ class SmtpConnection(_Unsearched, SMTP):
                 self._writer.write(self._machine.data_to_send())
         finally:
             if self._reception is not None:
-                self._reception.drop()
+                self._reception.end()
             if self._counted_ip is not None:
                 self._listener.admission.leave(self._counted_ip)
             self._listener.connections.pop(self, None)
@@ -252,6 +252,7 @@ class SmtpConnection(_Unsearched, SMTP):
             lmtp=settings.lmtp,
         )
         reception = self._reception = self._listener.reception_factory(session)
+        reception.begin()
         self._watch(peer, session.id)
         if self._trace is not None and session.tls is not None:
             self._trace.notes(f"{session.tls.version} {session.tls.cipher}")

@@ -14,6 +14,8 @@ def session_facts(session: Session) -> dict[str, FactValue]:
     """peer, helo, tls and listener, on submission identity, too; what is not known is empty."""
     facts: dict[str, FactValue] = {
         "peer.ip": session.peer_ip,
+        "peer.rdns": session.rdns.name if session.rdns else "",
+        "peer.rdns_result": session.rdns.result if session.rdns else "none",
         "helo.name": session.helo or "",
         "tls.version": session.tls.version if session.tls else "",
         "listener.name": session.listener,

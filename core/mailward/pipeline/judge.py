@@ -12,6 +12,7 @@ from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import MESSAGE_STAGE_S
 from mailward.pipeline.transaction import Bench, Trial
 from mailward.policy import Policy
+from mailward.policy.facts import RDNS
 
 ServicesOf = Callable[[str], Services]
 """Plugin name -> what that plugin may use."""
@@ -52,6 +53,8 @@ class Judge:
         self.policy = policy
         self.hostname = hostname
         enabled = tuple(enabled_plugins(policy, host, services_of))
+        self.needs_rdns = not RDNS.isdisjoint(policy.reads)
+        """Somebody reads what reverse DNS says of the peer: `session.rdns` is to be known from MAIL on."""
         self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s)
 
     @property

@@ -56,8 +56,13 @@ def type_name(value: object) -> str:
 
 _SESSION: Mapping[str, FactValue] = {"peer.ip": "", "tls.version": "", "listener.name": ""}
 
+RDNS = frozenset({"peer.rdns", "peer.rdns_result"})
+"""Facts that are looked up while the client talks: who reads one must wait for it."""
+
 _MESSAGE: Mapping[str, FactSpec] = {
     **{name: FactSpec(default, "mail") for name, default in _SESSION.items()},
+    "peer.rdns": FactSpec("", "mail"),
+    "peer.rdns_result": FactSpec("none", "mail"),
     "helo.name": FactSpec("", "mail"),
     "mail_from.address": FactSpec("", "mail"),
     "mail_from.domain": FactSpec("", "mail"),
@@ -98,7 +103,7 @@ CORE_FACTS: Mapping[Direction, Mapping[str, FactSpec]] = {
 }
 """What the core knows in each direction. A login is judged before its secret is looked at, so nobody is identified then."""
 
-NOT_YET = frozenset({"peer.rdns", "peer.rdns_confirmed", "tls.verified"})
+NOT_YET = frozenset({"tls.verified"})
 """Facts of the design that nothing supplies yet: a rule about them would silently never match, so naming one is a Problem."""
 
 

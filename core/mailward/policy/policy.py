@@ -91,11 +91,17 @@ class Policy:
         return stage in self._early_stages
 
     @cached_property
+    def reads(self) -> frozenset[str]:
+        """The facts that any of its rules reads."""
+        return frozenset().union(*(rule.reads for rule in self._all_rules()))
+
+    def _all_rules(self) -> tuple[Rule, ...]:
+        return (*self.rules, *self.preset_rules, *(rule for override in self.overrides for rule in override.rules))
+
+    @cached_property
     def _early_stages(self) -> frozenset[Stage]:
-        rules = (*self.rules, *self.preset_rules, *(rule for override in self.overrides for rule in override.rules))
-        first = min(
-            (STAGES.index(rule.stage) for rule in rules if rule.then is not None and not rule.shadow), default=len(STAGES)
-        )
+        deciding = [rule for rule in self._all_rules() if rule.then is not None and not rule.shadow]
+        first = min((STAGES.index(rule.stage) for rule in deciding), default=len(STAGES))
         return frozenset(STAGES[first:])
 
     def case(self, facts: Mapping[str, FactValue], evidence: EvidenceSet) -> "Case":

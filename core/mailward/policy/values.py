@@ -105,6 +105,16 @@ class Rule:
     override: frozenset[str]
 
     @property
+    def reads(self) -> frozenset[str]:
+        """The facts that its condition and its texts name."""
+        texts = [] if self.reply is None else [self.reply.template]
+        for action in self.actions:
+            match action:
+                case AddHeaderAction(value=text) | SubjectPrefixAction(prefix=text):
+                    texts.append(text)
+        return frozenset(self.when.names).union(*(text.names for text in texts))
+
+    @property
     def adds_points(self) -> bool:
         return any(isinstance(action, ScoreAction) for action in self.actions)
 

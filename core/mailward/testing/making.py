@@ -24,6 +24,7 @@ from mailward.api import (
     Relaying,
     RelayingAttempt,
     RelayOutcome,
+    ReverseName,
     ReversePath,
     Role,
     Secret,
@@ -92,12 +93,13 @@ def make_session(
     user: str = "",
     tls: TlsFacts | None = None,
     lmtp: bool = False,
+    rdns: ReverseName | None = None,
 ) -> SessionView:
     """A peer that has greeted. user: the address of one who has logged in to submit; then TLS is there as well."""
     identity = make_identity(user) if user else None
     role, listener = (Role.SUBMISSION, "submission") if user else (Role.MX, "mx")
     facts = tls or (TLS if user else None)
-    return SessionView(SessionId("s" * 16), role, listener, ip, AT, helo, helo is not None, facts, identity, lmtp)
+    return SessionView(SessionId("s" * 16), role, listener, ip, AT, helo, helo is not None, facts, identity, lmtp, rdns)
 
 
 def make_envelope(mail_from: str = SENDER, rcpt: str | Sequence[str] = RECIPIENT) -> EnvelopeView:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mailward.api import Address, Edit, EnvelopeView, Facts, Finding, ForwardPath, MessageView
+from mailward.api import Address, Edit, EnvelopeView, Facts, Finding, ForwardPath, MessageView, Resolver
 from mailward.model.decision import DecisionRecord
 from mailward.model.evidence import HookCall
 from mailward.model.ids import new_queue_id, new_session_id
@@ -14,6 +14,7 @@ from mailward.pipeline.events import Events
 from mailward.pipeline.judge import Judge, chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import RecipientFacts
+from mailward.services.reverse_dns import reverse_name
 from mailward.testing.making import as_octets, make_envelope, make_moved
 from mailward.testing.policies import Named, made_policy
 from mailward.testing.recorded import Recorded
@@ -78,7 +79,7 @@ class Scan:
         at = self.services.clock.now()
         session = Session(new_session_id(), Role.MX, "test", ip, at, helo=helo, extended=helo is not None)
         try:
-            return asyncio.run(_scan(judge, host, session, envelope, MessageView(as_octets(mail))))
+            return asyncio.run(_scan(judge, host, self.services.zone, session, envelope, MessageView(as_octets(mail))))
         finally:
             judge.close()
 
@@ -95,7 +96,7 @@ class Scan:
         self.services.clock.set(recorded.at)
         judge, host = self._judge(plugins, settings or {}, policy or {})
         try:
-            return asyncio.run(_scan(judge, host, recorded.session, recorded.envelope, recorded.message))
+            return asyncio.run(_scan(judge, host, self.services.zone, recorded.session, recorded.envelope, recorded.message))
         finally:
             judge.close()
             self.services.zone = before
@@ -135,7 +136,11 @@ class Scan:
         return judge, host
 
 
-async def _scan(judge: Judge, host: PluginHost, session: Session, envelope: EnvelopeView, message: MessageView) -> ScanResult:
+async def _scan(
+    judge: Judge, host: PluginHost, resolver: Resolver, session: Session, envelope: EnvelopeView, message: MessageView
+) -> ScanResult:
+    if judge.needs_rdns and session.rdns is None:
+        session = replace(session, rdns=await reverse_name(resolver, session.peer_ip))
     trial = judge.begin(session)
     await trial.mail(session, EnvelopeView(envelope.reverse_path))
     recipients = [_recipient(path.address) for path in envelope.forward_paths]

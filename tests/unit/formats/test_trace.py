@@ -11,7 +11,7 @@ from mailward.formats.message import MessageView
 from mailward.formats.trace import count_received, count_received_by, received_field, return_path_field
 from mailward.model.address import NULL_REVERSE_PATH, Address, ReversePath
 from mailward.model.ids import QueueId, SessionId
-from mailward.model.session import Role, Session, TlsFacts
+from mailward.model.session import ReverseName, Role, Session, TlsFacts
 
 AT = datetime(2026, 11, 2, 9, 5, 7, tzinfo=UTC)
 SESSION = Session(SessionId("s"), Role.MX, "mx", "192.0.2.1", AT, helo="client.example.net", extended=True)
@@ -34,6 +34,17 @@ def test_one_recipient() -> None:
         "from client.example.net ([192.0.2.1]) by mx.example.org with ESMTP id q1 "
         "for <bob@example.org>; Mon, 02 Nov 2026 09:05:07 +0000"
     )
+
+
+def test_the_confirmed_name_of_the_peer_is_in_the_tcp_info() -> None:
+    """RFC 5321 section 4.4: TCP-info = address-literal / ( Domain FWS address-literal )."""
+    known = replace(SESSION, rdns=ReverseName("pass", "mail.example.net"))
+    assert _unfolded(_received(known)).startswith("from client.example.net (mail.example.net [192.0.2.1]) by ")
+
+
+@pytest.mark.parametrize("rdns", [ReverseName("fail", claimed="bank.example"), ReverseName("permerror"), ReverseName("none")])
+def test_t_hdr_11_a_name_that_does_not_lead_back_is_not_repeated(rdns: ReverseName) -> None:
+    assert _unfolded(_received(replace(SESSION, rdns=rdns))).startswith("from client.example.net ([192.0.2.1]) by ")
 
 
 def test_several_recipients_are_not_named() -> None:

@@ -33,8 +33,9 @@ def loaded(folder: Path, direction: str, text: str) -> Policy:
         ),
         ("access", "when: identity.second_factor", "the fact 'identity.second_factor' is not known in access"),
         ("access", "when: helo.name == 'x'", "It is known in inbound and submission."),
-        ("access", "when: peer.rdns == 'x'", "the fact 'peer.rdns' is not available yet"),
-        ("submission", "when: peer.rdns == 'x'", "the fact 'peer.rdns' is not available yet"),
+        ("access", "when: peer.rdns == 'x'", "the fact 'peer.rdns' is not known in access"),
+        ("access", "when: tls.verified", "the fact 'tls.verified' is not available yet"),
+        ("submission", "when: tls.verified", "the fact 'tls.verified' is not available yet"),
     ],
 )
 def test_a_fact_that_cannot_exist_in_a_direction_is_a_problem_with_a_hint(

@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -38,6 +39,7 @@ from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
 from mailward.services.kept import kept_for
 from mailward.services.known import KnownSources
+from mailward.services.reverse_dns import reverse_name
 from mailward.services.shared import Seats
 from mailward.services.srs_keys import srs_keys
 
@@ -141,6 +143,7 @@ class SmtpRole:
             null_recipients=config.limits.null_sender_recipients,
             account_priority=config.limits.account_priority,
             verifier=_verifier(config),
+            reverse_name=partial(reverse_name, self._services.resolver),
         )
 
         def reception(session: Session) -> Reception:
