@@ -15,8 +15,8 @@ Made from the commands' own help; a test compares. Commands of plugins are those
 | Exit code | Meaning |
 |---|---|
 | 0 | done; for `scan` and `try send`: accepted or put into Junk |
-| 1 | rejected, or a test failed |
-| 2 | `scan`: quarantine |
+| 1 | rejected, or a test failed; `policy shadow`: something would have changed |
+| 2 | `scan`: quarantine; `policy shadow`: it cannot be said |
 | 3 | `scan` and `try send`: the sender should try again later |
 | 64 | wrong usage |
 | 66 | what was named is not there; a list of nothing exits 0 |

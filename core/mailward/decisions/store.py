@@ -6,7 +6,7 @@ senders keep the mail, and what happened to a message after its record came may 
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -93,6 +93,29 @@ class DecisionStore:
             f"WHERE {' AND '.join(conditions)} ORDER BY received_at DESC, id DESC LIMIT {int(limit)}", tuple(values)
         )
 
+    def count(self, since: datetime) -> int:
+        """How many records there are since then (aware)."""
+        with self._database.read() as connection:
+            found: int = connection.execute("SELECT count(*) FROM record WHERE received_at >= ?", (utc_text(since),)).fetchone()[
+                0
+            ]
+            return found
+
+    def outcomes(self, since: datetime) -> Iterator[DecisionRecord]:
+        """Every record since then (aware), the newest first; what comes meanwhile is not among them.
+
+        They are without their calls and facts, which are most of a record, and without what happened later.
+        """
+        place = (_LAST_MOMENT, "")
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(_OUTCOMES, (utc_text(since), *place)).fetchall()
+            for _, _, text in rows:
+                yield DecisionRecord.from_json(text)
+            if not rows:
+                return
+            place = rows[-1][:2]
+
     def _select(self, clause: str, values: tuple[str, ...]) -> tuple[DecisionRecord, ...]:
         with self._database.read() as connection:
             rows = connection.execute(f"SELECT id, json FROM record {clause}", values).fetchall()  # noqa: S608 - our own clauses
@@ -110,6 +133,12 @@ def _insert(connection: sqlite3.Connection, record: DecisionRecord, written: str
         connection.executemany("INSERT OR IGNORE INTO recipient VALUES (?, ?, ?)", recipients)
 
 
+_LAST_MOMENT = "9999"
+_OUTCOMES = """
+SELECT received_at, id, CASE WHEN json_type(json, '$.shadow') IS NULL THEN json
+  ELSE json_set(json, '$.calls', json('[]'), '$.facts', json('{}')) END
+FROM record WHERE received_at >= ? AND (received_at, id) < (?, ?) ORDER BY received_at DESC, id DESC LIMIT 500
+"""
 _KNOWN = "SELECT id FROM record WHERE id IN (SELECT value FROM json_each(?))"
 _ADD_EVENT = "INSERT INTO event SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM event WHERE id = ?"
 _EVENTS = "SELECT at, recipient, text FROM event WHERE id = ? ORDER BY number"

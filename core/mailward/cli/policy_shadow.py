@@ -1,0 +1,191 @@
+"""`mailward policy shadow`: what would have been if everything in shadow had counted."""
+
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from mailward.app.config import Config
+from mailward.app.filters import load_filters
+from mailward.cli.decisions import source_text
+from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions
+from mailward.cli.output import USAGE, fail, moment, progress, show, table
+from mailward.decisions import DecisionStore
+from mailward.decisions.shadow import Change, Example, ShadowReport, Tally
+from mailward.model.errors import ConfigError
+from mailward.policy import RULES, Direction
+
+NOTHING, SOMETHING, NOT_KNOWN = 0, 1, 2
+
+_DIRECTIONS: tuple[Direction, ...] = tuple(name for name, rules in RULES.items() if "shadow" in rules.modes)
+_STEP = 1000
+
+
+def shadow_command(
+    since: Annotated[str, typer.Option(help="Of the last 30m, 2h, 7d ...")] = "7d",
+    direction: Annotated[str, typer.Option(help=f"{' or '.join(_DIRECTIONS)}.")] = "inbound",
+    limit: Annotated[int, typer.Option(min=0, help="Show so many messages at most.")] = 20,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what would have changed if all that ran in shadow, plugins and rules, had counted. Mail is not judged again.
+
+    Numbers are recipients, the worst change stands first. A message of which something in shadow is not known, since it failed
+    or was left out, is never counted as unchanged. Each message was compared by the policy that judged it.
+
+    Exits 0 when nothing would have changed, 1 when something would, and 2 when that cannot be said: nothing was in shadow, or
+    of some messages it is not known.
+
+    Examples:
+
+      mailward policy shadow
+
+      mailward policy shadow --since 24h --direction submission
+
+      mailward policy shadow --limit 100 --json
+    """
+    wanted = next((one for one in _DIRECTIONS if one == direction), None)
+    if wanted is None:
+        fail(f"nothing is in shadow in '{direction}'; one of {', '.join(_DIRECTIONS)}", USAGE)
+    settings = config_of(config)
+    begin = datetime.now(UTC) - duration_of(since)
+    with opened_decisions(settings) as store:
+        report = _report(store, begin, wanted, limit)
+        in_force = _in_force(settings, wanted)
+        show(
+            lambda: _text(report, store, f"{wanted}, the last {since}", in_force),
+            lambda: _data(report, store, wanted, begin, in_force),
+            as_json=as_json,
+        )
+    if report.changed:
+        raise typer.Exit(SOMETHING)
+    if report.unknown or not report.in_shadow:
+        raise typer.Exit(NOT_KNOWN)
+
+
+def _report(store: DecisionStore, begin: datetime, direction: Direction, limit: int) -> ShadowReport:
+    report = ShadowReport(limit)
+    total = store.count(begin)
+    for number, record in enumerate(store.outcomes(begin)):
+        if number % _STEP == 0:
+            progress(number, total)
+        if record.direction == direction:
+            report.add(record)
+    progress(total, total)
+    return report
+
+
+def _in_force(config: Config, direction: Direction) -> str:
+    """The hash of the policy that judges now, "" when it cannot be read: that is for `policy check` to say."""
+    with suppress(ConfigError):
+        return load_filters(config).policies[direction].hash
+    return ""
+
+
+def _text(report: ShadowReport, store: DecisionStore, what: str, in_force: str) -> str:
+    if not report.in_shadow:
+        return f"nothing was in shadow ({what}: {report.judged:,} messages judged)"
+    lines = [f"{what}: {report.judged:,} messages judged, {report.in_shadow:,} of them with something in shadow"]
+    lines += [
+        f"  by policy {hash}{' (in force)' if hash == in_force else ''}: {n:,}" for hash, n in report.policies.most_common()
+    ]
+    if len(report.things) > 1:
+        lines += ["", "with all of it", *_tally_lines(report.together)]
+    for tally in report.things:
+        where = f" ({tally.where})" if tally.where else ""
+        lines += ["", f"with {tally.kind} {tally.name}{where}", *_tally_lines(tally)]
+    examples = report.examples
+    if examples:
+        more = report.changed - len(examples)
+        lines += ["", f"the worst first{f', {len(examples)} of {report.changed:,}; --limit shows more' if more else ''}:"]
+        for example in examples:
+            lines += _example_lines(example, store)
+        lines += ["", f"Why one was treated as it was: mailward explain {examples[0].record.id}"]
+    return "\n".join(lines)
+
+
+def _tally_lines(tally: Tally) -> list[str]:
+    rows = [(f"  {_words(change)}", f"{n:,}") for change, n in tally.worst_first]
+    rows.append(("  unchanged", f"{tally.same:,}"))
+    lines = [f"{line} recipients" for line in table(rows).splitlines()]
+    return lines + [f"  not known of {n:,} messages: {why}" for why, n in tally.unknown.most_common()]
+
+
+def _words(change: Change) -> str:
+    if change.was == change.now:
+        return f"{change.was}, marked or filed otherwise"
+    return f"{change.was} -> {change.now}"
+
+
+def _example_lines(example: Example, store: DecisionStore) -> list[str]:
+    record, decision, with_it = example.record, example.decision, example.with_it
+    adds = "".join(f"; {action}" for action in with_it.actions if action not in decision.actions)
+    by = [f"{one.kind} {one.name}{_found(symbols)}" for one, symbols in _by(example, store)]
+    who = ", ".join(by) if by else "several together"
+    partly = "; of other things in shadow it is not known" if example.is_partly_known else ""
+    return [
+        f"  {record.id}  {moment(record.received_at)}  from <{record.reverse_path}> to {decision.recipient or 'nobody yet'}",
+        f"    {decision.verdict.upper()} -> {with_it.verdict.upper()}  by {who}: {source_text(with_it)}{adds}{partly}",
+    ]
+
+
+def _found(symbols: list[str]) -> str:
+    return f" ({', '.join(symbols)})" if symbols else ""
+
+
+def _by(example: Example, store: DecisionStore) -> list[tuple[Any, list[str]]]:
+    """What did it, and the symbols that a plugin had found."""
+    whole = store.get(example.record.id) or example.record
+    return [
+        (
+            one,
+            [
+                finding.symbol
+                for call in whole.calls
+                if one.kind == "plugin" and call.plugin == one.name
+                for finding in call.findings
+                if finding.symbol is not None
+            ],
+        )
+        for one in example.by
+    ]
+
+
+def _data(report: ShadowReport, store: DecisionStore, direction: str, begin: datetime, in_force: str) -> dict[str, Any]:
+    return {
+        "direction": direction,
+        "since": begin.isoformat(timespec="seconds"),
+        "messages": report.judged,
+        "messages_in_shadow": report.in_shadow,
+        "messages_not_known": report.unknown,
+        "policies": [{"hash": hash, "messages": n, "in_force": hash == in_force} for hash, n in report.policies.most_common()],
+        "all": _tally_data(report.together),
+        "things": [
+            {"kind": tally.kind, "name": tally.name, "where": tally.where, **_tally_data(tally)} for tally in report.things
+        ],
+        "recipients_changed": report.changed,
+        "examples": [
+            {
+                "id": example.record.id,
+                "received_at": example.record.received_at,
+                "reverse_path": example.record.reverse_path,
+                "recipient": example.decision.recipient,
+                "was": example.decision.verdict,
+                "would_be": asdict(example.with_it),
+                "by": [{"kind": one.kind, "name": one.name, "symbols": symbols} for one, symbols in _by(example, store)],
+                "partly_known": example.is_partly_known,
+            }
+            for example in report.examples
+        ],
+    }
+
+
+def _tally_data(tally: Tally) -> dict[str, Any]:
+    return {
+        "messages": tally.messages,
+        "changes": [{"was": change.was, "would_be": change.now, "recipients": n} for change, n in tally.worst_first],
+        "recipients_unchanged": tally.same,
+        "messages_not_known": dict(tally.unknown),
+    }
