@@ -8,7 +8,6 @@ line: their stacks are not sampled.
 
 import json
 import os
-import signal
 import sys
 import sysconfig
 import tempfile
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from load import DISCARD_DOMAIN, cell_name, smtp_source
+from sampler import BEGIN, END
 from sides import mailward_server
 
 from support.server import Server
@@ -38,7 +38,7 @@ def run() -> None:
             smtp_source(port, to, octets, sessions, min(count, 500))
             pids = _smtp_workers(server)
             for pid in pids:
-                os.kill(pid, signal.SIGUSR1)
+                os.kill(pid, BEGIN)
             smtp_source(port, to, octets, sessions, count)
             print(f"\n  {cell_name(octets, sessions)}, {count} messages, microseconds of processor time a message")
             _print([_profile(folder, pid) for pid in pids], count)
@@ -66,7 +66,7 @@ def _smtp_workers(server: Server) -> list[int]:
 
 def _profile(folder: Path, pid: int) -> dict:
     path = folder / f"{pid}.json"
-    os.kill(pid, signal.SIGUSR2)
+    os.kill(pid, END)
     deadline = time.monotonic() + _WRITE_LIMIT_S
     while not path.exists():
         if time.monotonic() > deadline:

@@ -1,6 +1,6 @@
 """Starts `mailward` with a sampling profiler in each of its processes: `sampler.py FOLDER ARGUMENT...`.
 
-SIGUSR1 begins to sample a process, SIGUSR2 ends it and writes FOLDER/PID.json, which `profiling` reads. The kernel's profiling
+The signal BEGIN begins to sample a process, END ends it and writes FOLDER/PID.json, which `profiling` reads. The kernel's profiling
 timer interrupts a process as it uses processor time; each sample is the stack of the main thread, where the event loop runs,
 and weighs what that thread has used since the sample before. So the work is not slowed down as by a tracing profiler. What C
 code takes counts for the Python function that called it.
@@ -15,6 +15,8 @@ from collections import defaultdict
 from pathlib import Path
 from types import FrameType
 
+BEGIN, END = signal.SIGRTMIN + 1, signal.SIGRTMIN + 2
+"""Those with names the server heeds itself."""
 INTERVAL_S = 0.001
 """Asked for; the kernel rounds it up to its own tick, often 4 ms."""
 
@@ -31,8 +33,8 @@ class Sampler:
         self._begun_s = self._process_begun_s = self._seen_s = 0.0
 
     def heed(self) -> None:
-        signal.signal(signal.SIGUSR1, self._begin)
-        signal.signal(signal.SIGUSR2, self._write)
+        signal.signal(BEGIN, self._begin)
+        signal.signal(END, self._write)
 
     def _begin(self, number: int, frame: FrameType | None) -> None:
         self._stacks.clear()

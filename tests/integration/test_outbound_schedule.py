@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from mailward.delivery.control import QueueControl
 from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import Kind, OutboundLimits
 from mailward.delivery.route import Target
+from mailward.delivery.sharing import Shared
 from mailward.model.decision import utc_text
 from mailward.model.tls import TlsLevel, TlsRequirement
 from mailward.net.connect import SmtpConnector
@@ -140,13 +141,13 @@ async def test_t_q_16_mail_that_shares_a_failure_is_noted_when_no_living_host_wa
             for n in range(20):
                 await made.post(f"a@good{n}.test")
             served: list[int] = []
-            fail = made.manager._attempts.fail
+            fail = made.manager._sharing._fail
 
-            async def watched(*args: object) -> None:
+            async def watched(sharing: Sequence[Shared]) -> None:
                 served.append(len(good.taken))
-                await fail(*args)  # type: ignore[arg-type]
+                await fail(sharing)
 
-            monkeypatch.setattr(made.manager._attempts, "fail", watched)
+            monkeypatch.setattr(made.manager._sharing, "_fail", watched)
             await made.work()
             assert served and served[0] >= 19 and dead.connections == 1
             assert all(made.open(item) == {0: 1} for item in unreachable)

@@ -23,6 +23,7 @@ from mailward.delivery.lanes import Waiting
 from mailward.delivery.ports import Decisions, Hop, Rules, Standing
 from mailward.delivery.relay import Attempt, Errand, Relay
 from mailward.delivery.results import LATE, ROUTE, Batch, Results, kept
+from mailward.delivery.sharing import Shared
 from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
@@ -40,8 +41,6 @@ from mailward.services.room import SMALL_OCTETS, Room
 
 ROOM_OCTETS = 256 << 20
 """Of large messages so many octets are under way at once, however many connections there are; senders share them."""
-TOGETHER = 100
-"""Batches whose common failure is noted in one go."""
 INTERRUPTED = local_problem("interrupted: the server was stopped")
 UNFORESEEN = local_problem("an unforeseen failure, see the log")
 
@@ -146,18 +145,17 @@ class Attempts:
             await self._failed_unforeseen(batch)
             return None
 
-    async def fail(self, sharing: Sequence[Waiting], fate: Fate) -> None:
-        """What waits for a next hop that could not be reached shares that failure, but for what is held meanwhile."""
-        for start in range(0, len(sharing), TOGETHER):
-            some = sharing[start : start + TOGETHER]
-            try:
-                begun = await asyncio.to_thread(self._begun, some)
-            except Exception:
-                log.exception("failure not shared", domains=sorted({waiting.domain for waiting in some}))
-                for waiting in some:
-                    self._put_off(waiting)
-            else:
-                await asyncio.gather(*(self._fail(batch, fate) for batch in begun if batch))
+    async def fail(self, sharing: Sequence[Shared]) -> None:
+        """What waited for next hops that could not be reached shares their failures, but for what is held meanwhile."""
+        waiting = [one for one, _ in sharing]
+        try:
+            begun = await asyncio.to_thread(self._begun, waiting)
+        except Exception:
+            log.exception("failure not shared", domains=sorted({one.domain for one in waiting}))
+            for one in waiting:
+                self._put_off(one)
+        else:
+            await asyncio.gather(*(self._fail(batch, fate) for batch, (_, fate) in zip(begun, sharing, strict=True) if batch))
 
     def _put_off(self, waiting: Waiting) -> None:
         """It may be that an attempt has begun, as far as the journal knows; and only the end of one makes another possible."""

@@ -22,7 +22,6 @@ import structlog
 from mailward.api.relaying import RelayingAttempt
 from mailward.api.services import Clock
 from mailward.delivery.attempts import Attempts
-from mailward.delivery.fate import Fate
 from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
 from mailward.delivery.noting import Noting
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules, Standing
@@ -30,6 +29,7 @@ from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Results
 from mailward.delivery.searches import Searches, Way
 from mailward.delivery.shares import Shares
+from mailward.delivery.sharing import Sharing
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.queue.agenda import Agenda, Due
@@ -47,8 +47,6 @@ MOST_CROWDED_OUT = 6
 """With the pauses that double, some five minutes; then the attempt has failed, so that its sender hears of it when it is time."""
 MOST_ITEMS = 5_000
 """While more batches wait than this, the items of further ones are read again when their turn comes."""
-SHARE_LOOK_S, SHARE_LOOKS = 0.2, 150
-"""How often it is looked whether lanes still wait for a connection, before mail that was not tried itself is noted as failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +135,7 @@ class OutboundManager:
         )
         self._attempts = Attempts(spool, relay, rules, results, decisions, standing, clock, attempted)
         self._lanes = Lanes(self._limits.connections_per_domain, monotonic_s, chance)
+        self._sharing = Sharing(self._attempts.fail, self._is_busy, self._begin, monotonic_s)
         self._batches = 0  # in the lanes, or on their way there
         self._searches: Searches[_Arrival] = Searches(lambda way: relay.next_hop(*way), self._found, self._begin)
         self._places = {
@@ -350,6 +349,10 @@ class OutboundManager:
         self._lanes.go_on(lane)
         self._start()
 
+    def _is_busy(self) -> bool:
+        """Do living hosts wait for connections that they will get?"""
+        return not self._stopping and self._lanes.is_wanted(doubtful=False)
+
     def _is_wanted(self, worker: _Worker) -> bool:
         """Would its place go to another lane?"""
         is_full = not self._places[worker.kind].may(worker.sender)
@@ -387,19 +390,10 @@ class OutboundManager:
             (fate, *_) = attempt.fates.values()
             sharing = self._lanes.down(lane, fate.text)
             self._batches -= len(sharing)
-            if sharing:
-                self._begin(self._share(sharing, fate))
+            self._sharing.add(sharing, fate)
         else:
             self._lanes.broke(lane)
         return None
-
-    async def _share(self, sharing: Sequence[Waiting], fate: Fate) -> None:
-        """What waits for a next hop that is down has failed with the one that tried; noting that can wait for those that live."""
-        for _ in range(SHARE_LOOKS):
-            if self._stopping or not self._lanes.is_wanted(doubtful=False):
-                break
-            await asyncio.sleep(SHARE_LOOK_S)
-        await self._attempts.fail(sharing, fate)
 
     @contextlib.contextmanager
     def _patience(self, worker: _Worker) -> Iterator[None]:
