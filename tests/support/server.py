@@ -1,6 +1,8 @@
 """A whole Mailward, started the way an admin starts it: `quickstart`, then `serve`, as real processes on random ports."""
 
+import atexit
 import contextlib
+import functools
 import imaplib
 import json
 import os
@@ -273,6 +275,29 @@ def _transaction(client: smtplib.SMTP, octets: bytes, sender: str, to: Sequence[
     return code, text.decode("ascii", "replace")
 
 
+@functools.cache
+def _installation(domain: str, command: str) -> Server:
+    """What `quickstart` writes for a domain: run once in each process of tests, and copied for every server."""
+    folder = open_folder()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = Server(folder / "mail", free_offset(), domain, command)
+    arguments = [
+        "quickstart", str(made.folder), "--domain", domain, "--account", made.demo,
+        "--port-offset", str(made.offset), "--password-stdin",
+    ]  # fmt: skip
+    made.run(*arguments, stdin=PASSWORD + "\n")
+    return made
+
+
+def _install(made: Server) -> None:
+    """A fresh installation in `made.folder`. Only the ports in mailward.yaml depend on where it is and for whom."""
+    first = _installation(made.domain, made.command)
+    subprocess.run(["cp", "-a", str(first.folder), str(made.folder)], check=True)  # with owners, unlike shutil.copytree
+    moved = made.offset - first.offset
+    text = re.sub(r"(?<=port: )\d+", lambda found: str(int(found[0]) + moved), first.config.read_text())
+    made.config.write_text(text)
+
+
 @contextlib.contextmanager
 def server(
     *, policy: str | None = None, start: bool = True, domain: str = "example.test", command: str = COMMAND
@@ -283,11 +308,7 @@ def server(
     made = Server(folder / "mail", offset, domain, command)
     made.accounts.append(made.demo)
     try:
-        arguments = [
-            "quickstart", str(made.folder), "--domain", domain, "--account", made.demo,
-            "--port-offset", str(offset), "--password-stdin",
-        ]  # fmt: skip
-        made.run(*arguments, stdin=PASSWORD + "\n")
+        _install(made)
         if policy is not None:
             made.policy(policy)
         if start:
