@@ -9,8 +9,10 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pyotp
+import yaml
 
 from mailward.app.config_file import load_config
 from support.dns_server import DnsServer
@@ -139,6 +141,47 @@ def test_keys_are_made_and_changed_as_the_page_says(tmp_path: Path, dns_server: 
         listed = reader.types("domain key list example.org")
         assert all(re.search(rf"(?m)^{selector} +signed before", listed) for selector in old[0])
         assert reader.types("domain key retire example.org --now").startswith(f"deleted: {', '.join(old[0])};")
+        reader.is_through()
+
+
+def test_a_filter_and_a_rule_are_tried_as_the_page_says(tmp_path: Path) -> None:
+    page = "how-to/try-a-filter-or-rule.md"
+    in_shadow, counting = (yaml.safe_load(text) for text in blocks(page, "yaml"))
+    cards = b"From: a@example.net\r\nMessage-ID: <c@example.net>\r\n\r\n4111 1111 1111 1111, 5500 0000 0000 0004\r\n"
+    zipped = "From: a@example.net\r\nMessage-ID: <z@example.net>\r\nContent-Type: application/zip; name=a.zip\r\n\r\nPK\r\n"
+    with server(domain="example.org", start=False) as made:
+
+        def write(policy: dict[str, Any]) -> None:
+            plugins = {"antivirus": {"engine": "test-file"}, **policy["plugins"]}
+            made.policy(yaml.safe_dump({"version": 1, "extends": "mailward/inbound", **policy, "plugins": plugins}))
+
+        (made.folder / "plugins/acme_dlp.py").write_text(blocks("tutorials/first-filter.md", "python")[0])
+        (tmp_path / "message.eml").write_bytes(cards)
+        reader = Reader(page, made, tmp_path)
+        write({"plugins": {}})
+        made.start()
+        write(in_shadow)
+        assert "shadow: with plugin acme_dlp: QUARANTINE   rule card-numbers" in reader.types("scan")
+        reader.types("reload")
+        for octets in (cards, zipped.encode(), b"From: a@example.net\r\n\r\nhello\r\n"):
+            code, text = made.send(octets, to=[made.demo])
+            assert code == 250, text
+            made.wait_delivered(text.rpartition(" ")[2])
+        assert len(made.messages(account=made.demo)) == 3
+        first = reader.types("policy shadow", code=1)
+        assert re.search(r"(?m)^with all of it\n  accept -> quarantine +1 recipient\n  accept -> junk +1 recipient\n", first), (
+            first
+        )
+        assert "   by plugin acme_dlp (ACME_DLP_CARDS)\n" in first
+        assert reader.types("policy shadow", code=1).splitlines()[1:] == first.splitlines()[1:]
+        worst = re.search(r"(?m)^Why .*: mailward explain (\S+)$", first)
+        assert worst is not None
+        reader.stands_for = {"01k9w3c5v7q2x8ab": worst[1]}
+        assert "shadow: with plugin acme_dlp: QUARANTINE" in reader.types("explain")
+        write(counting)
+        reader.types("reload")
+        assert made.send(cards, to=[made.demo])[0] == 250
+        assert made.run("explain", "last").stdout.startswith("QUARANTINE")
         reader.is_through()
 
 

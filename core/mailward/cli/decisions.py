@@ -26,7 +26,7 @@ def record_as_text(record: DecisionRecord) -> str:
     for recipient in record.recipients:
         prefix = f"  for {recipient.recipient}: " if len(record.recipients) > 1 else "  "
         lines += [f"{prefix}{local_times(action)}" for action in recipient.actions]
-        lines += [f"{prefix}shadow: {_with_it(with_it)}" for with_it in recipient.shadow]
+        lines += [f"{prefix}shadow: {_with_it(recipient, with_it)}" for with_it in recipient.shadow]
     lines += [f"  shadow: {thing.kind} {thing.name}: not known: {thing.unknown}" for thing in record.shadow if thing.unknown]
     lines.append("")
     if record.id:  # that of a scan has none
@@ -53,11 +53,16 @@ def _policy(record: DecisionRecord) -> str:
     return f"     [policy {record.policy_hash}]" if record.policy_hash else ""  # none judged a report of our own
 
 
-def _with_it(other: WithIt) -> str:
-    """What would have been: "plugin acme_dlp: with it JUNK; score 6.0 >= limits.junk 5 (...)"."""
-    who = f"{other.kind} {other.name}: with it" if other.name else "with all of it"
-    adds = "".join(f"; {action}" for action in other.actions)
-    return f"{who} {other.verdict.upper()}: {source_text(other)}{adds}"
+def _with_it(decision: RecipientDecision, other: WithIt) -> str:
+    """What would have been: "with plugin acme_dlp: JUNK   score 6.0 >= limits.junk 5 (...)"."""
+    who = f"with {other.kind} {other.name}" if other.name else "with all of it"
+    still = "still " if other.verdict == decision.verdict else ""
+    return f"{who}: {still}{other.verdict.upper()}   {source_text(other)}{more_actions(decision, other)}"
+
+
+def more_actions(decision: RecipientDecision, other: WithIt) -> str:
+    """What would have been done beside what was done."""
+    return "".join(f"; {action}" for action in other.actions if action not in decision.actions)
 
 
 def source_text(decision: RecipientDecision | WithIt) -> str:

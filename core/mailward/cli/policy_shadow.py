@@ -9,7 +9,7 @@ import typer
 
 from mailward.app.config import Config
 from mailward.app.filters import load_filters
-from mailward.cli.decisions import source_text
+from mailward.cli.decisions import more_actions, source_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions
 from mailward.cli.output import USAGE, fail, moment, progress, show, table
 from mailward.decisions import DecisionStore
@@ -86,8 +86,8 @@ def _in_force(config: Config, direction: Direction) -> str:
 
 def _text(report: ShadowReport, store: DecisionStore, what: str, in_force: str) -> str:
     if not report.in_shadow:
-        return f"nothing was in shadow ({what}: {report.judged:,} messages judged)"
-    lines = [f"{what}: {report.judged:,} messages judged, {report.in_shadow:,} of them with something in shadow"]
+        return f"nothing was in shadow ({what}: {_of('message', report.judged)} judged)"
+    lines = [f"{what}: {_of('message', report.judged)} judged, {report.in_shadow:,} of them with something in shadow"]
     lines += [
         f"  by policy {hash}{' (in force)' if hash == in_force else ''}: {n:,}" for hash, n in report.policies.most_common()
     ]
@@ -98,8 +98,8 @@ def _text(report: ShadowReport, store: DecisionStore, what: str, in_force: str) 
         lines += ["", f"with {tally.kind} {tally.name}{where}", *_tally_lines(tally)]
     examples = report.examples
     if examples:
-        more = report.changed - len(examples)
-        lines += ["", f"the worst first{f', {len(examples)} of {report.changed:,}; --limit shows more' if more else ''}:"]
+        some = f"{len(examples):,} of " if report.changed > len(examples) else ""
+        lines += ["", f"the worst first, {some}{_of('recipient', report.changed)}{'; --limit shows more' if some else ''}:"]
         for example in examples:
             lines += _example_lines(example, store)
         lines += ["", f"Why one was treated as it was: mailward explain {examples[0].record.id}"]
@@ -107,10 +107,13 @@ def _text(report: ShadowReport, store: DecisionStore, what: str, in_force: str) 
 
 
 def _tally_lines(tally: Tally) -> list[str]:
-    rows = [(f"  {_words(change)}", f"{n:,}") for change, n in tally.worst_first]
-    rows.append(("  unchanged", f"{tally.same:,}"))
-    lines = [f"{line} recipients" for line in table(rows).splitlines()]
-    return lines + [f"  not known of {n:,} messages: {why}" for why, n in tally.unknown.most_common()]
+    rows = [(f"  {_words(change)}", _of("recipient", n)) for change, n in tally.worst_first]
+    rows.append(("  unchanged", _of("recipient", tally.same)))
+    return [table(rows), *(f"  not known of {_of('message', n)}: {why}" for why, n in tally.unknown.most_common())]
+
+
+def _of(what: str, number: int) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _words(change: Change) -> str:
@@ -121,13 +124,14 @@ def _words(change: Change) -> str:
 
 def _example_lines(example: Example, store: DecisionStore) -> list[str]:
     record, decision, with_it = example.record, example.decision, example.with_it
-    adds = "".join(f"; {action}" for action in with_it.actions if action not in decision.actions)
-    by = [f"{one.kind} {one.name}{_found(symbols)}" for one, symbols in _by(example, store)]
-    who = ", ".join(by) if by else "several together"
+    decider = (with_it.source_kind, with_it.source_name)
+    by = [f"{one.kind} {one.name}{_found(symbols)}" for one, symbols in _by(example, store) if (one.kind, one.name) != decider]
+    who = f"   by {', '.join(by)}" if by else "" if example.by else "   by several together"
     partly = "; of other things in shadow it is not known" if example.is_partly_known else ""
     return [
         f"  {record.id}  {moment(record.received_at)}  from <{record.reverse_path}> to {decision.recipient or 'nobody yet'}",
-        f"    {decision.verdict.upper()} -> {with_it.verdict.upper()}  by {who}: {source_text(with_it)}{adds}{partly}",
+        f"    {decision.verdict.upper()} -> {with_it.verdict.upper()}   {source_text(with_it)}"
+        f"{more_actions(decision, with_it)}{who}{partly}",
     ]
 
 
