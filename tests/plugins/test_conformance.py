@@ -21,6 +21,10 @@ class TestAntivirus(Conformance):
     settings: ClassVar[Mapping[str, object]] = {"engine": "test-file"}
 
 
+class TestClient(Conformance):
+    plugin = "client"
+
+
 class TestDkim(Conformance):
     plugin = "dkim"
 

@@ -1,4 +1,4 @@
-"""What the pages about dnsbl and greylist tell an admin to write is a policy without mistakes."""
+"""What the pages about client, dnsbl and greylist tell an admin to write is a policy without mistakes."""
 
 import re
 from pathlib import Path
@@ -9,13 +9,14 @@ import yaml
 from mailward.testing.policies import made_policy
 
 TOP = Path(__file__).parents[2]
-PLUGINS = ("spf", "dnsbl", "greylist")
+PLUGINS = ("spf", "client", "dnsbl", "greylist")
 
 
 @pytest.mark.parametrize(
     "page",
     [
         "docs/how-to/keep-abusers-out.md",
+        "plugins/mailward_plugins/client/README.md",
         "plugins/mailward_plugins/dnsbl/README.md",
         "plugins/mailward_plugins/greylist/README.md",
     ],

@@ -28,6 +28,8 @@ from mailward.model.replies import LOCAL_ERROR, REJECTED
 from mailward.model.reply import Reply, reply
 from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Source, Verdict
+from mailward.pipeline.chain import Chain
+from mailward.pipeline.meeting import Meeting
 from mailward.policy.ruling import RecipientFacts, Ruling, accepted, separate
 from mailward.protocol.smtp.events import Asked, Event
 from mailward.protocol.smtp.states import Limits
@@ -140,6 +142,8 @@ def _record(
 class WordJudge:
     replies: dict[str, str] = field(default_factory=dict)
     needs_rdns: bool = False
+    chain: Chain = field(default_factory=lambda: Chain(()))
+    meetings: list[Meeting] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     trials: int = 0
     roles: list[Role] = field(default_factory=list)
@@ -148,7 +152,11 @@ class WordJudge:
         self.roles.append(role)
         return self
 
-    def begin(self, session: Session) -> WordTrial:
+    def meet(self) -> Meeting:
+        self.meetings.append(Meeting(self.chain))
+        return self.meetings[-1]
+
+    def begin(self, session: Session, meeting: Meeting | None = None) -> WordTrial:
         self.trials += 1
         return WordTrial(self.seen)
 

@@ -144,6 +144,33 @@ def on_auth(attempt: LoginAttempt, outcome: LoginOutcome, settings: Settings, se
 
 
 @hookspec
+def inspect_connect(session: SessionView, evidence: Evidence, settings: Settings, services: Services) -> Findings:
+    """Look at a client that has connected: where it comes from, and what reverse DNS says of it (`session.rdns`).
+
+    Stage:    connect; once per connection, while the client talks, and again where it speaks for another client (XCLIENT). What
+              is found counts from MAIL on, which waits for it; nothing is refused before.
+    Return:   None, one Finding, or several. May be a coroutine function.
+    On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail, 451 4.3.0 to
+              each MAIL).
+    Used by:  client.            Since: API 1.
+    """
+
+
+@hookspec
+def inspect_helo(
+    session: SessionView, former: str | None, evidence: Evidence, settings: Settings, services: Services
+) -> Findings:
+    """Look at the name a client gives: `session.helo`. former: the one it gave before, over the same connection; None: none.
+
+    Stage:    helo; after each EHLO, HELO or LHLO (RFC 5321 section 4.1.1.1), while the client talks. What is found of the last
+              one counts from MAIL on, which waits for it; STARTTLS makes names said before forgotten (RFC 3207 section 4.2).
+    Return:   None, one Finding, or several. May be a coroutine function.
+    On error: as inspect_connect.
+    Used by:  client.            Since: API 1.
+    """
+
+
+@hookspec
 def inspect_mail(
     session: SessionView, envelope: EnvelopeView, evidence: Evidence, settings: Settings, services: Services
 ) -> Findings:

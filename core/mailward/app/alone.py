@@ -13,6 +13,8 @@ from mailward.model.errors import PluginError
 from mailward.pipeline.plugins import PluginHost, stages_of
 from mailward.policy import Direction, Policy, load_policy, plugins_named
 
+_OF_MESSAGES = frozenset({"inspect_connect", "inspect_helo", "inspect_mail", "inspect_message", "edit_message"})
+
 
 def policy_of(
     direction: Direction,
@@ -47,7 +49,7 @@ def filters_alone(config: Config, plugin: str) -> Filters:
     else:
         host, name = PluginHost(config.plugins), plugin
     loaded = host.load(name)
-    if not any(hook.startswith(("inspect_m", "edit_message")) for hook in loaded.implementations):
+    if not any(hook in _OF_MESSAGES for hook in loaded.implementations):
         raise PluginError(name, f"looks at no message: its hooks are {', '.join(loaded.implementations)}")
     names = _with_needs(host, name)
     policy = policy_of("inbound", names, host, {}, {})

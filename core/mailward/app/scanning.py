@@ -66,6 +66,7 @@ async def scan(
             extended=given.helo is not None,
             tls=given.tls,
             rdns=await reverse_name(services.resolver, given.ip) if judge.needs_rdns else None,
+            hostname=config.hostname,
         )
         envelope = Envelope(given.reverse_path, given.forward_paths or (NOBODY,))
         trial = judge.begin(session)

@@ -14,6 +14,7 @@ from mailward.model.evidence import AuthResult
 from mailward.model.ids import AccountId, QueueId
 from mailward.model.reply import Reply
 from mailward.model.session import Session
+from mailward.pipeline.meeting import Meeting
 from mailward.policy.ruling import RecipientFacts
 from mailward.queue.item import QueueItem
 
@@ -121,8 +122,12 @@ class Judge(Protocol):
         """Somebody reads what reverse DNS says of the peer, so `session.rdns` must be known from MAIL on."""
         ...
 
-    def begin(self, session: Session) -> Trial:
-        """A fresh trial; nothing of an earlier transaction is in it."""
+    def meet(self) -> Meeting:
+        """For one client, as soon as it is there."""
+        ...
+
+    def begin(self, session: Session, meeting: Meeting | None = None) -> Trial:
+        """A fresh trial; nothing of an earlier transaction is in it. meeting: of this client, if there is one."""
         ...
 
 

@@ -9,6 +9,7 @@ import errno
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
@@ -44,6 +45,7 @@ from mailward.model.replies import (
 )
 from mailward.model.reply import Reply
 from mailward.model.session import ReverseName, Role, Session, TlsFacts
+from mailward.pipeline.meeting import Meeting
 from mailward.policy.ruling import RecipientFacts, with_id
 from mailward.protocol.smtp.events import (
     Answer,
@@ -130,18 +132,28 @@ class Reception:
         self._logins = SessionLogins(desk.authenticator)
         self._transaction: _Transaction | None = None
         self._naming: asyncio.Task[ReverseName] | None = None
+        self._meeting: Meeting | None = None
 
     def begin(self) -> None:
-        """The peer is there: ask for its name while it talks. Users have logged in by what they know, not by where they are."""
+        """The peer is there: ask for its name, and let plugins look at it, while it talks.
+
+        Users have logged in by what they know, not by where they are.
+        """
+        judge = self._desk.judge(self.session.role)
         is_stranger = self.session.role is Role.MX and not self.session.lmtp
-        if is_stranger or self._desk.judge(self.session.role).needs_rdns:
+        if is_stranger or judge.needs_rdns:
             self._look_up_name()
+        self._meeting = judge.meet()
+        self._meeting.connected(partial(self._named, self.session))
 
     def end(self) -> None:
         """The connection is gone."""
         self.drop()
+        if self._meeting is not None:
+            self._meeting.end()
         if self._naming is not None:
             self._naming.cancel()
+            self._naming = None
 
     def inform(self, event: Event) -> None:
         """An event that wants no reply. Content goes to the spool; a write that fails is answered at the end of data."""
@@ -151,6 +163,8 @@ class Reception:
             case Greeted(name, extended):
                 self.session = replace(self.session, helo=name, extended=extended)
                 self.drop()
+                if self._meeting is not None:
+                    self._meeting.greeted(partial(self._named, self.session), name)
             case TransactionDropped(why):
                 self._log("transaction dropped", why=why)
                 self.drop()
@@ -185,17 +199,16 @@ class Reception:
     def tls_started(self, facts: TlsFacts) -> None:
         """Forget what was learnt in clear (RFC 3207 section 4.2)."""
         self.drop()
+        if self._meeting is not None:
+            self._meeting.forget_name()
         self.session = replace(self.session, helo=None, extended=False, tls=facts, identity=None)
 
     def client_named(self, peer_ip: str) -> None:
         """The session is another client's from now on (XCLIENT)."""
-        self.drop()
+        self.end()
         self._log("client named", client=peer_ip)
         self._logins = SessionLogins(self._desk.authenticator)
         self.session = replace(self.session, peer_ip=peer_ip, helo=None, extended=False, identity=None, rdns=None)
-        if self._naming is not None:
-            self._naming.cancel()
-            self._naming = None
         self.begin()
 
     def drop(self) -> None:
@@ -242,7 +255,7 @@ class Reception:
         judge = desk.judge(session.role)
         await self._name_peer(is_needed=judge.needs_rdns)
         session = self.session
-        transaction = _Transaction(new_queue_id(), judge.begin(session), envelope)
+        transaction = _Transaction(new_queue_id(), judge.begin(session, self._meeting), envelope)
         refusal = await transaction.trial.mail(session, envelope)
         if refusal is not None:
             return await self._refused_early(transaction, transaction.id, refusal)
@@ -325,7 +338,13 @@ class Reception:
         if is_needed:
             self._look_up_name()
         if self.session.rdns is None and self._naming is not None and (is_needed or self._naming.done()):
-            self.session = replace(self.session, rdns=await self._naming)
+            found = await asyncio.shield(self._naming)
+            self.session = replace(self.session, rdns=found)
+
+    async def _named(self, session: Session) -> Session:
+        """The session as it was then, once the peer's name is known, where it is looked up."""
+        await self._name_peer(is_needed=True)
+        return replace(session, rdns=self.session.rdns)
 
     def _data(self) -> Reply:
         transaction = self._open()

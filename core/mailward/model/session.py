@@ -44,7 +44,7 @@ class Session:
 
     peer_ip: text form without zone; IPv4-mapped IPv6 addresses are already IPv4.
     helo: the name given in EHLO, HELO or LHLO, None before. extended: it was not HELO. identity: who has logged in. lmtp: the
-    protocol is LMTP, by which only mail for mailboxes here is taken. rdns: None while it is not known.
+    protocol is LMTP, by which only mail for mailboxes here is taken. rdns: None while it is not known. hostname: ours.
     """
 
     id: SessionId
@@ -58,6 +58,7 @@ class Session:
     identity: Identity | None = None
     lmtp: bool = False
     rdns: ReverseName | None = None
+    hostname: str = ""
 
     @property
     def with_protocol(self) -> str:

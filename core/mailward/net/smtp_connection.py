@@ -250,6 +250,7 @@ class SmtpConnection(_Unsearched, SMTP):
             datetime.now(UTC),
             tls=tls_facts(self.transport),
             lmtp=settings.lmtp,
+            hostname=settings.hostname,
         )
         reception = self._reception = self._listener.reception_factory(session)
         reception.begin()

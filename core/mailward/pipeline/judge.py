@@ -8,6 +8,7 @@ from mailward.pipeline.called import Enabled
 from mailward.pipeline.capabilities import limited
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.gathering import unset_facts
+from mailward.pipeline.meeting import Meeting
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import MESSAGE_STAGE_S
 from mailward.pipeline.transaction import Bench, Trial
@@ -53,9 +54,10 @@ class Judge:
         self.policy = policy
         self.hostname = hostname
         enabled = tuple(enabled_plugins(policy, host, services_of))
-        self.needs_rdns = not RDNS.isdisjoint(policy.reads)
-        """Somebody reads what reverse DNS says of the peer: `session.rdns` is to be known from MAIL on."""
         self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s)
+        looks_early = any({"inspect_connect", "inspect_helo"} & one.plugin.implementations.keys() for one in enabled)
+        self.needs_rdns = looks_early or not RDNS.isdisjoint(policy.reads)
+        """Somebody reads what reverse DNS says of the peer: `session.rdns` is to be known from MAIL on."""
 
     @property
     def replies(self) -> Mapping[str, str]:
@@ -66,6 +68,13 @@ class Judge:
         """End the processes of its plugins, where nobody judges by it any more."""
         self._bench.chain.close()
 
-    def begin(self, session: Session) -> Trial:
-        """A fresh trial for one mail transaction; nothing of an earlier one is in it."""
-        return Trial(self._bench)
+    def meet(self) -> Meeting:
+        """For one client, as soon as it is there."""
+        return Meeting(self._bench.chain)
+
+    def begin(self, session: Session, meeting: Meeting | None = None) -> Trial:
+        """A fresh trial for one mail transaction; nothing of an earlier one is in it.
+
+        meeting: of the client; without one, or by another judge (the policy was reloaded since), it is made up for at MAIL.
+        """
+        return Trial(self._bench, meeting if meeting is not None and meeting.chain is self._bench.chain else None)

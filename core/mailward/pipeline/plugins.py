@@ -69,13 +69,17 @@ class LoadedPlugin:
     source: Source
 
 
+_BEFORE_MAIL = frozenset({"inspect_connect", "inspect_helo"})
+"""What they find is known from MAIL on, when policies are first asked."""
+
+
 def stages_of(direction: Direction, plugins: Iterable[LoadedPlugin]) -> dict[str, Stage]:
-    """The last stage of the direction at which each of them looks; none for one that never does."""
+    """The last stage of the direction at which what each of them finds becomes known; none for one that never looks."""
     return {
         plugin.name: stage
         for plugin in plugins
         for stage in RULES[direction].stages
-        if f"inspect_{stage}" in plugin.implementations
+        if f"inspect_{stage}" in plugin.implementations or (stage == "mail" and _BEFORE_MAIL & plugin.implementations.keys())
     }
 
 

@@ -42,6 +42,8 @@ PLACES = {
         HookPlace("provide_identity", "auth"),
         HookPlace("provide_second_factor", "auth"),
         HookPlace("on_auth", "auth"),
+        HookPlace("inspect_connect", "connect"),
+        HookPlace("inspect_helo", "helo"),
         HookPlace("inspect_mail", "mail"),
         HookPlace("inspect_message", "message"),
         HookPlace("edit_message", "message"),

@@ -26,6 +26,7 @@ from mailward.pipeline.called import Called, Calls
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.facts import envelope_facts, in_words, message_facts, session_facts
 from mailward.pipeline.gathering import gather
+from mailward.pipeline.meeting import Meeting, meeting_of
 from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import Policy, RecipientFacts, Ruling, combine
 from mailward.policy.ruling import separate, with_id
@@ -37,6 +38,8 @@ LARGE_OCTETS = 16 * 1024
 
 SHADOW_GRACE_S = 1.0
 """How long the reply may wait for shadowed plugins, so that they are in the record. What takes longer is left out."""
+
+_BEFORE_RCPT = ("inspect_connect", "inspect_helo", "inspect_mail")
 
 _CONTENT = frozenset({"message.subject", "author.display_name"})
 """Facts that rules may read and that are never recorded: they are what somebody wrote."""
@@ -82,8 +85,9 @@ class Trial:
     A reply of None means: go on. `refusal` tells afterwards why `mail` or `rcpt` said no.
     """
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, meeting: Meeting | None = None) -> None:
         self._bench = bench
+        self._meeting = meeting
         self._calls: tuple[Called[object], ...] = ()
         self._shadow: asyncio.Task[tuple[Called[object], ...]] | None = None
         self._refused: Ruling | None = None
@@ -97,10 +101,15 @@ class Trial:
         """The reply to MAIL, when it is already certain that nothing of this reverse-path is taken now."""
         bench = self._bench
         arguments = {"session": session, "envelope": envelope}
-        deadline = time.monotonic() + COMMAND_STAGE_S
         self._refused = None
         try:
-            self._calls = await bench.chain.inspect("inspect_mail", arguments, (), deadline)
+            met = await (self._meeting or meeting_of(bench.chain, session)).met()
+            self._calls = met.connect
+            self._start_shadow("inspect_connect", {"session": session})
+            self._calls += met.helo
+            self._start_shadow("inspect_helo", {"session": session, "former": met.former})
+            deadline = time.monotonic() + COMMAND_STAGE_S
+            self._calls += await bench.chain.inspect("inspect_mail", arguments, self._calls, deadline)
             self._start_shadow("inspect_mail", arguments)
             return self._early(session, envelope, None, "mail")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
@@ -127,7 +136,7 @@ class Trial:
         evidence = bench.evidence(self._calls)
         facts = session_facts(session) | envelope_facts(envelope)
         # What the shadowed ones make of it comes too late for a refusal, which nobody waits for.
-        unseen = {one.name: "refused before it had looked" for one in bench.chain.shadowed("inspect_mail")}
+        unseen = {one.name: "refused before it had looked" for hook in _BEFORE_RCPT for one in bench.chain.shadowed(hook)}
         compared = compare_refused(bench.policy, facts, evidence, recipient, decision, unseen)
         return self._record(queue_id, session, envelope, None, {}, evidence, (decision,), reply, compared)
 
@@ -224,7 +233,7 @@ class Trial:
         """The plugins that were to look in shadow, and why one's findings are not known."""
         why = f"it took longer than {SHADOW_GRACE_S:g} s" if late else ""
         shadowed = self._bench.chain.shadowed
-        return {one.name: why for hook in ("inspect_mail", "inspect_message") for one in shadowed(hook)}
+        return {one.name: why for hook in (*_BEFORE_RCPT, "inspect_message") for one in shadowed(hook)}
 
     async def _shadow_calls(self) -> tuple[Called[object], ...] | None:
         """None: they take too long."""

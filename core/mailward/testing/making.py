@@ -35,6 +35,7 @@ from mailward.api import (
 from mailward.formats.address import parse_mailbox
 from mailward.model.ids import AccountId, QueueId, SessionId
 
+HOSTNAME = "mx.example.org"
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 """When everything in a test happens, unless it says otherwise; `FakeClock` stands there, too."""
 TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
@@ -99,7 +100,7 @@ def make_session(
     identity = make_identity(user) if user else None
     role, listener = (Role.SUBMISSION, "submission") if user else (Role.MX, "mx")
     facts = tls or (TLS if user else None)
-    return SessionView(SessionId("s" * 16), role, listener, ip, AT, helo, helo is not None, facts, identity, lmtp, rdns)
+    return SessionView(SessionId("s" * 16), role, listener, ip, AT, helo, helo is not None, facts, identity, lmtp, rdns, HOSTNAME)
 
 
 def make_envelope(mail_from: str = SENDER, rcpt: str | Sequence[str] = RECIPIENT) -> EnvelopeView:

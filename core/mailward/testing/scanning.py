@@ -15,7 +15,7 @@ from mailward.pipeline.judge import Judge, chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import RecipientFacts
 from mailward.services.reverse_dns import reverse_name
-from mailward.testing.making import as_octets, make_envelope, make_moved
+from mailward.testing.making import HOSTNAME, as_octets, make_envelope, make_moved
 from mailward.testing.policies import Named, made_policy
 from mailward.testing.recorded import Recorded
 from mailward.testing.world import FakeServices
@@ -77,7 +77,7 @@ class Scan:
         judge, host = self._judge(plugins, settings or {}, policy or {})
         envelope = make_envelope(mail_from, rcpt)
         at = self.services.clock.now()
-        session = Session(new_session_id(), Role.MX, "test", ip, at, helo=helo, extended=helo is not None)
+        session = Session(new_session_id(), Role.MX, "test", ip, at, helo=helo, extended=helo is not None, hostname=HOSTNAME)
         try:
             return asyncio.run(_scan(judge, host, self.services.zone, session, envelope, MessageView(as_octets(mail))))
         finally:
@@ -132,7 +132,7 @@ class Scan:
         policy: Mapping[str, object],
     ) -> tuple[Judge, PluginHost]:
         checked, host = made_policy("inbound", plugins, settings, policy)
-        judge = Judge(checked, host, self.services.of, hostname="mx.example.org", clock=self.services.clock)
+        judge = Judge(checked, host, self.services.of, hostname=HOSTNAME, clock=self.services.clock)
         return judge, host
 
 

@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from tests.support.smtp_reception import Post, Talk, post
-
-from mailward.model.session import ReverseName, Role
+from mailward.model.session import ReverseName, Role, TlsFacts
+from mailward.testing import FakeServices
+from mailward.testing.calling import made_chain
+from support.plugin_modules import plugin_module
+from support.smtp_reception import Post, Talk, WordJudge, post
 
 MESSAGE = b"From: <a@example.net>\r\n\r\nhello\r\n"
 
@@ -108,3 +110,40 @@ def test_a_lookup_ends_with_its_connection(tmp_path: Path) -> None:
         return len(asyncio.all_tasks())
 
     assert asyncio.run(run()) == 1
+
+
+LOOKS = """
+@hookimpl
+async def inspect_connect(session):
+    return Finding("SEEN", f"{session.peer_ip} is {session.rdns.name}")
+
+@hookimpl
+async def inspect_helo(session, former):
+    return Finding("SEEN", f"{session.helo} after {former} is {session.rdns.name}")
+"""
+
+
+def test_plugins_look_while_the_client_talks_and_know_its_name(tmp_path: Path) -> None:
+    async def run() -> None:
+        dns = SlowDns()
+        made = _post(tmp_path, dns, needs=True)
+        made.judge.chain = made_chain([plugin_module("own", LOOKS)], FakeServices(), "inspect_helo", {})
+        talk = Talk(made)
+        talk.reception.begin()
+        assert len(await talk.say("EHLO a.example", "EHLO b.example")) > 2
+        dns.answered.set()
+        assert await _texts(made.judge) == ["192.0.2.1 is host-1.example.net", "b.example after a.example is host-1.example.net"]
+        talk.reception.tls_started(TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
+        await talk.say("EHLO c.example")
+        assert (await _texts(made.judge))[1] == "c.example after None is host-1.example.net"
+        talk.reception.client_named("198.51.100.9")
+        await talk.say("HELO d.example")
+        assert await _texts(made.judge) == ["198.51.100.9 is host-2.example.net", "d.example after None is host-2.example.net"]
+        talk.reception.end()
+
+    asyncio.run(run())
+
+
+async def _texts(judge: WordJudge) -> list[str]:
+    met = await judge.meetings[-1].met()
+    return [finding.text for called in (*met.connect, *met.helo) for finding in called.findings]

@@ -7,7 +7,13 @@ from support.plugin_modules import plugin_module
 
 MAIL = "From: a@example.net\nSubject: hello\n\ntext\n"
 
-ARGUMENTS = {"inspect_mail": "session", "inspect_message": "message", "edit_message": "message"}
+ARGUMENTS = {
+    "inspect_connect": "session",
+    "inspect_helo": "session",
+    "inspect_mail": "session",
+    "inspect_message": "message",
+    "edit_message": "message",
+}
 
 GOOD = """
 @hookimpl
