@@ -162,6 +162,7 @@ def test_a_filter_and_a_rule_are_tried_as_the_page_says(tmp_path: Path) -> None:
         made.start()
         write(in_shadow)
         assert "shadow: with plugin acme_dlp: QUARANTINE   rule card-numbers" in reader.types("scan")
+        assert "  in shadow, they count for nothing: plugin acme_dlp, rule zip-files\n" in reader.types("policy check")
         reader.types("reload")
         for octets in (cards, zipped.encode(), b"From: a@example.net\r\n\r\nhello\r\n"):
             code, text = made.send(octets, to=[made.demo])

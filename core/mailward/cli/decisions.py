@@ -85,7 +85,7 @@ def _calls(record: DecisionRecord) -> list[str]:
     for call in record.calls:
         head = f"  {call.plugin:<10} {call.duration_ms:>5.0f} ms"
         if call.error is not None:
-            lines.append(f"{head}  FAILED  {call.hook}: {call.error}")
+            lines.append(f"{head}  FAILED  {call.hook}: {call.error}{_shadow(call)}")
         elif call.status not in ("ok", "shadow"):
             lines.append(f"{head}  {call.status}")
         elif not call.findings:

@@ -35,10 +35,19 @@ def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> N
         given = sum(not test.live for test in policy.tests)
         live = len(policy.tests) - given
         lines.append(f"{policy.direction}: sound; policy {policy.hash}, {len(policy.plugins)} plugins{_tests(given, live)}")
+        if policy.in_shadow:
+            lines.append(f"  in shadow, they count for nothing: {', '.join(policy.in_shadow)}")
         lines += [f"warning: {problem}" for problem in policy.warnings]
         warnings = [str(problem) for problem in policy.warnings]
         data.append(
-            {"direction": policy.direction, "hash": policy.hash, "tests_passed": given, "tests_live": live, "warnings": warnings}
+            {
+                "direction": policy.direction,
+                "hash": policy.hash,
+                "tests_passed": given,
+                "tests_live": live,
+                "in_shadow": policy.in_shadow,
+                "warnings": warnings,
+            }
         )
     show("\n".join(lines), data, as_json=as_json)
 

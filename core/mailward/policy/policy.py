@@ -86,6 +86,24 @@ class Policy:
             )
         return made
 
+    @cached_property
+    def shadowed_plugins(self) -> frozenset[str]:
+        """Names of those that are in shadow."""
+        return frozenset(name for name, plugin in self.plugins.items() if plugin.mode == "shadow")
+
+    @cached_property
+    def shadowed_rules(self) -> frozenset[str]:
+        """Names of those that are in shadow, for anybody."""
+        written = (*self.rules, *self.preset_rules, *(rule for override in self.overrides for rule in override.rules))
+        return frozenset(rule.name for rule in written if rule.shadow)
+
+    @property
+    def in_shadow(self) -> list[str]:
+        """All of them in words: "plugin acme_dlp", "rule zip-files"."""
+        return [f"plugin {name}" for name in sorted(self.shadowed_plugins)] + [
+            f"rule {name}" for name in sorted(self.shadowed_rules)
+        ]
+
     def may_end_at(self, stage: Stage) -> bool:
         """Could a rule of anybody's end a transaction at this stage, before the last one? Cheaper than to judge."""
         return stage in self._early_stages
@@ -125,7 +143,18 @@ class Policy:
     def run_tests(self) -> list[TestResult]:
         """All tests but the live ones."""
         last = RULES[self.direction].last
-        return [run_test(test, self.judge, self.plugins, last) for test in self.tests if not test.live and last is not None]
+        return [self._tested(test, last) for test in self.tests if not test.live and last is not None]
+
+    def _tested(self, test: PolicyTest, last: Stage) -> TestResult:
+        """One that fails only because of what is in shadow says so: nothing else in the policy would tell why."""
+        result = run_test(test, self.judge, self.plugins, last)
+        plugins, rules = self.shadowed_plugins, self.shadowed_rules
+        if result.passed or not (plugins or rules):
+            return result
+        if not run_test(test, self.enforcing(plugins, rules).judge, self.plugins, last).passed:
+            return result
+        hint = f"it would pass if what is in shadow counted: {', '.join(self.in_shadow)}"
+        return replace(result, differences=(*result.differences, hint))
 
     def _make_view(self, overrides: list[Override]) -> View:
         rules: dict[str, Rule] = {}

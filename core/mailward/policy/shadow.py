@@ -96,7 +96,8 @@ def compare_refused(
 ) -> Compared:
     """Of a refusal before any message came: at RCPT, or at MAIL, where there is no recipient. plugins: as in `compare`.
 
-    Only rules that could have had their say by then are compared.
+    Only rules that could have had their say by then are compared. What other recipients of the same mail would have got, had this
+    one stayed, is not looked at.
     """
     stage: Stage = "mail" if recipient is None else "rcpt"
     now = STAGES.index(stage)

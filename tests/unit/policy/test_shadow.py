@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailward.model.decision import InShadow, RecipientDecision, WithIt
+from mailward.model.errors import PolicyError
 from mailward.model.evidence import EvidenceSet, HookCall, StoredFinding
 from mailward.policy import Policy, RecipientFacts, combine, load_policy
 from mailward.policy.ruling import separate
@@ -245,3 +246,22 @@ def test_it_is_what_happens_when_the_policy_enforces_it(
             said = [one for one in answer.recipients[index] if (one.kind, one.name) == (kind, name)]
             wanted = WithIt.of(kind, name, after)
             assert said == ([] if wanted == WithIt.of(kind, name, before) else [wanted])
+
+
+TESTED = """
+version: 1
+plugins: {acme_dlp: {mode: shadow}}
+rules: [{name: many-cards, when: acme_dlp.cards > 5, then: reject}]
+tests:
+  - name: many cards are refused
+    message: {mail_from: a@example.net, rcpt: bob@example.org}
+    given: {acme_dlp.cards: 7}
+    expect: {verdict: VERDICT}
+"""
+
+
+@pytest.mark.parametrize(("verdict", "is_told"), [("reject", True), ("junk", False)])
+def test_a_test_of_the_policy_that_fails_because_of_shadow_says_so(tmp_path: Path, verdict: str, is_told: bool) -> None:
+    with pytest.raises(PolicyError) as raised:
+        loaded(tmp_path, TESTED.replace("VERDICT", verdict))
+    assert ("it would pass if what is in shadow counted: plugin acme_dlp" in str(raised.value)) is is_told
