@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from mailward.net.connect import SmtpConnector
 from mailward.net.crowd import Crowd
 from mailward.net.hop import SmtpHop
 from mailward.net.tls import verifying_context
+from mailward.protocol.smtp.outgoing import OutgoingMail
 from mailward.queue.item import QueueItem
 from mailward.queue.schedule import FIRST_REST_S
 from mailward.testing import FakeZone
@@ -447,6 +449,27 @@ async def test_t_q_17_while_next_hops_are_looked_up_the_items_of_a_long_queue_st
             found.set()
             await made.manager.idle()
             assert len(far.taken) == 30
+
+
+@pytest.mark.parametrize("why", ["refused", "silent", "turned away", "a plugin failed", "later"])
+async def test_t_q_17_no_failed_attempt_leaves_its_message_in_memory_until_garbage_is_collected(tmp_path: Path, why: str) -> None:
+    connector = SmtpConnector("mail.example.org", timeouts=replace(SHORT, connect_s=0.05))
+    answers = {"turned away": {"CONNECT": b"421 4.3.2 closed today\r\n"}, "later": {"DATA": b"451 4.3.0 later\r\n"}}
+    with peer(answers.get(why, {})) as far, black_hole("127.0.1.1") as silent, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        ways = {"refused": Place(*closed.getsockname()), "silent": Place(*silent)}
+        async with office(tmp_path, {"far.test": ways.get(why, far)}, connector=connector) as made:
+            if why == "a plugin failed":
+                made.rules.failing.add("far.test")
+            item = await made.post("a@far.test", octets=b"Subject: is it gone?\r\n\r\n")
+            gc.collect()
+            gc.disable()
+            try:
+                await made.work()
+                assert made.open(item) == {0: 1}
+                assert not [one for one in gc.get_objects() if isinstance(one, OutgoingMail) and b"is it gone?" in one.octets]
+            finally:
+                gc.enable()
 
 
 async def test_t_q_17_large_messages_are_in_memory_as_far_as_there_is_room_and_keep_no_small_one(

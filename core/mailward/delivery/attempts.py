@@ -227,6 +227,7 @@ class Attempts:
             return None
         finally:
             self._talks.discard(talk)
+            del talk  # what it has raised knows this frame, and both would keep the message until garbage is collected
         try:
             fates = _by_index(paths, attempt.fates)
             if goes_on(attempt):

@@ -144,7 +144,8 @@ class Relay:
                     await hop.close()
                     raise HostFailed(HostFault.NO_REQUIRETLS, "the server does not offer REQUIRETLS")
             except HostFailed as failure:
-                failures.append(_Failure(target, protection.floor, failure))
+                # Without its way here, on which it would keep itself and the message until the next collection of garbage.
+                failures.append(_Failure(target, protection.floor, failure.with_traceback(None)))
                 continue
             attempt.hop = hop
             try:
