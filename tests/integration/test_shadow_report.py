@@ -212,7 +212,6 @@ def tally(
             is_unknown = ("boom" in mail.text and not at_rcpt and thing in (None, ("plugin", "cards"))) or (
                 at_rcpt and (thing in (None, ("rule", "friends")) and after[who].record.size_octets > 0)
             )
-            is_unknown |= at_rcpt and thing in (None, ("plugin", "sender"))
             if not looked or (thing is not None and thing not in looked) or is_unknown:
                 continue
             other = after[who]

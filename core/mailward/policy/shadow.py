@@ -12,7 +12,7 @@ from mailward.model.decision import InShadow, RecipientDecision, WithIt
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import RecipientFacts, Ruling, combine, separate
-from mailward.policy.stages import STAGES, Stage
+from mailward.policy.stages import STAGES
 
 _NOT_REFUSED = "with it this would not have been refused so early, and nobody knows what the message would have come to"
 _BY_THE_SERVER = "the server itself decided, not the policy"
@@ -96,17 +96,18 @@ def compare_refused(
 ) -> Compared:
     """Of a refusal before any message came: at RCPT, or at MAIL, where there is no recipient. plugins: as in `compare`.
 
-    Only rules that could have had their say by then are compared. What other recipients of the same mail would have got, had this
-    one stayed, is not looked at.
+    Only rules above the one that refused, and plugins whose facts one of them reads, could have made a difference. What other
+    recipients of the same mail would have got, had this one stayed, is not looked at.
     """
-    stage: Stage = "mail" if recipient is None else "rcpt"
-    now = STAGES.index(stage)
-    rules = {
-        rule.name: rule.where
-        for rule in policy.view(recipient).rules
-        if rule.shadow and rule.then is not None and STAGES.index(rule.stage) <= now
-    }
-    if (not rules and not plugins) or decision.source_kind != "rule":
+    if decision.source_kind != "rule":
+        return NOTHING
+    now = STAGES.index("mail" if recipient is None else "rcpt")
+    asked = policy.view(recipient).rules
+    asked = asked[: [rule.name for rule in asked].index(decision.source_name) + 1]
+    rules = {rule.name: rule.where for rule in asked if rule.shadow and rule.then is not None}
+    read = {fact.partition(".")[0] for rule in asked if STAGES.index(rule.stage) <= now for fact in rule.when.names}
+    plugins = {name: why for name, why in plugins.items() if name in read}
+    if not rules and not plugins:
         return NOTHING
 
     def judged(other: Policy, counted: EvidenceSet) -> list[RecipientDecision] | None:
