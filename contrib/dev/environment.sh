@@ -52,7 +52,11 @@ venv=$("$here/place.sh" venv)
 mode=$("$here/place.sh" mode)
 stamp=$venv/.installed-$extras
 wanted=$(cat "$top/pyproject.toml" "$top/constraints.txt" "$0" | cksum)
+# A server that has become the user "mailward" cannot keep what Python makes of our sources, and would make it anew at every start.
+compile() { [ "$mode" = copy ] || "$venv/bin/python" -m compileall -q core plugins || :; }
+cd "$top"
 if [ "$mode" = editable ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+    compile
     exit 0
 fi
 mkdir -p "$(dirname "$venv")"
@@ -60,7 +64,6 @@ mkdir -p "$(dirname "$venv")"
 pip="$venv/bin/python -m pip --disable-pip-version-check -q"
 say "installing Mailward and what it needs into a virtual environment (a minute or two the first time)"
 $pip install --upgrade "pip>=25.1"
-cd "$top"
 [ "$extras" = run ] || $pip install -c constraints.txt --group dev
 if [ "$mode" = editable ]; then
     $pip install -c constraints.txt -e .
@@ -68,4 +71,5 @@ else
     $pip install -c constraints.txt .
     chmod -R go+rX "$(dirname "$venv")"
 fi
+compile
 printf '%s\n' "$wanted" >"$stamp"
