@@ -21,7 +21,7 @@ from mailward.policy.facts import nearest, type_name
 
 VERSION = 1
 
-_CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+_CONFIG = ConfigDict(extra="forbid")
 
 
 def _duration(value: object) -> timedelta:
@@ -256,6 +256,7 @@ class PolicyKeys:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a policy file, kept in policies/schema/policy-1.json. Plugins' settings are left open."""
+    _CONFIG["use_attribute_docstrings"] = True  # here alone: to find them, all sources are read and parsed again
     schema = TypeAdapter(PolicyKeys).json_schema()
     plugin = TypeAdapter(PluginKeys).json_schema()
     plugin["additionalProperties"] = True
