@@ -167,9 +167,10 @@ async def received(judge: Judge, services: FakeServices, mail: Mail) -> dict[str
             found[who.address] = Got(record.recipients[0].verdict, (), record)
     if taken:
         judgement = await trial.message(new_queue_id(), session, envelope, taken, mail.message)
+        record = await judgement.whole_record()
         for decision in judgement.recipients:
             visible = tuple(action for action in decision.actions if "score" not in action)
-            found[decision.recipient] = Got(decision.verdict, visible, judgement.record)
+            found[decision.recipient] = Got(decision.verdict, visible, record)
     return found
 
 

@@ -54,6 +54,7 @@ class Judged:
     auth_results: tuple[AuthResult, ...]
     record: DecisionRecord
     replies: tuple[Reply, ...] = ()
+    shadowing: None = None
 
 
 @dataclass

@@ -7,6 +7,7 @@ from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.model.session import Role
 from mailward.pipeline.judge import Judge
+from mailward.pipeline.shadowing import ShadowRoom
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
 from mailward.services.credentials import NoCredentials
@@ -72,7 +73,9 @@ class PluginServices:
         self._blocking.close()
 
 
-def make_judge(config: Config, filters: Filters, services: PluginServices, role: Role = Role.MX) -> Judge:
-    """The judge of what comes in by listeners of this role."""
+def make_judge(
+    config: Config, filters: Filters, services: PluginServices, role: Role = Role.MX, room: ShadowRoom | None = None
+) -> Judge:
+    """The judge of what comes in by listeners of this role. room: where a process has several."""
     policy = filters.policies[role.value]
-    return Judge(policy, filters.host, services.of, hostname=config.hostname, clock=SystemClock())
+    return Judge(policy, filters.host, services.of, hostname=config.hostname, clock=SystemClock(), room=room)

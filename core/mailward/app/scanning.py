@@ -73,7 +73,7 @@ async def scan(
         await trial.mail(session, envelope)
         recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
         judgement = await trial.message(_NO_ID, session, envelope, recipients, MessageView(given.octets))
-        return Scanned(judgement.record, strongest(*(_wanted(decision) for decision in judgement.recipients)))
+        return Scanned(await judgement.whole_record(), strongest(*(_wanted(decision) for decision in judgement.recipients)))
     finally:
         services.close()
 

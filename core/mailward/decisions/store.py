@@ -11,10 +11,12 @@ from datetime import datetime
 from pathlib import Path
 
 from mailward.database import Database
-from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
+from mailward.model.decision import DecisionRecord, LaterEvent, Looked, utc_text
 from mailward.model.ids import QueueId
 
-_VERSION = 1
+_VERSION = 2
+_LOOKED = "CREATE TABLE looked (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;"
+"""What the plugins in shadow found, beside the record: it may come before the record does, which another process may write."""
 _SCHEMA = """
 CREATE TABLE record (id TEXT PRIMARY KEY, received_at TEXT NOT NULL, message_id TEXT NOT NULL, json TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX record_by_time ON record (received_at);
@@ -24,13 +26,14 @@ CREATE TABLE recipient (address TEXT NOT NULL, received_at TEXT NOT NULL, id TEX
 CREATE TABLE event (id TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, recipient TEXT NOT NULL, text TEXT NOT NULL,
   PRIMARY KEY (id, number)) WITHOUT ROWID;
 """
+_UPGRADES = {1: _LOOKED}
 
 
 class DecisionStore:
     """All calls block for a moment and are safe from any thread. They raise StorageError."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, schema=_SCHEMA, version=_VERSION)
+        self._database = Database(path, schema=_SCHEMA + _LOOKED, version=_VERSION, upgrades=_UPGRADES)
 
     def close(self) -> None:
         self._database.close()
@@ -66,6 +69,12 @@ class DecisionStore:
         """Note what happened to a message later."""
         with self._database.write_unsynced() as connection:
             connection.execute(_ADD_EVENT, (id, event.at, event.recipient, event.text, id))
+
+    def add_looked(self, id: QueueId, looked: Looked) -> None:
+        """Keep what the plugins in shadow found after the reply, whether or not the record is here yet; the first one stays."""
+        written = looked.to_json()
+        with self._database.write_unsynced() as connection:
+            connection.execute("INSERT OR IGNORE INTO looked VALUES (?, ?)", (id, written))
 
     def get(self, id: QueueId) -> DecisionRecord | None:
         """The record of this id, None when there is none."""
@@ -110,20 +119,25 @@ class DecisionStore:
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(_OUTCOMES, (utc_text(since), *place)).fetchall()
-            for _, _, text in rows:
-                yield DecisionRecord.from_json(text)
+            for _, _, text, looked in rows:
+                yield _read(text, looked)
             if not rows:
                 return
             place = rows[-1][:2]
 
     def _select(self, clause: str, values: tuple[str, ...]) -> tuple[DecisionRecord, ...]:
         with self._database.read() as connection:
-            rows = connection.execute(f"SELECT id, json FROM record {clause}", values).fetchall()  # noqa: S608 - our own clauses
+            rows = connection.execute(f"{_SELECT} {clause}", values).fetchall()
             events = {
                 id: tuple(LaterEvent(*row) for row in connection.execute(_EVENTS, (id,)))
-                for id, _ in rows
+                for id, _, _ in rows
             }  # fmt: skip
-        return tuple(DecisionRecord.from_json(text).with_events(events[id]) for id, text in rows)
+        return tuple(_read(text, looked).with_events(events[id]) for id, text, looked in rows)
+
+
+def _read(text: str, looked: str | None) -> DecisionRecord:
+    record = DecisionRecord.from_json(text)
+    return record if looked is None else record.looked_at(Looked.from_json(looked))
 
 
 def _insert(connection: sqlite3.Connection, record: DecisionRecord, written: str) -> None:
@@ -136,9 +150,11 @@ def _insert(connection: sqlite3.Connection, record: DecisionRecord, written: str
 _LAST_MOMENT = "9999"
 _OUTCOMES = """
 SELECT received_at, id, CASE WHEN json_type(json, '$.shadow') IS NULL THEN json
-  ELSE json_set(json, '$.calls', json('[]'), '$.facts', json('{}')) END
+  ELSE json_set(json, '$.calls', json('[]'), '$.facts', json('{}')) END,
+  (SELECT json_set(json, '$.calls', json('[]'), '$.facts', json('{}')) FROM looked WHERE looked.id = record.id)
 FROM record WHERE received_at >= ? AND (received_at, id) < (?, ?) ORDER BY received_at DESC, id DESC LIMIT 500
 """
+_SELECT = "SELECT id, json, (SELECT json FROM looked WHERE looked.id = record.id) FROM record"
 _KNOWN = "SELECT id FROM record WHERE id IN (SELECT value FROM json_each(?))"
 _ADD_EVENT = "INSERT INTO event SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM event WHERE id = ?"
 _EVENTS = "SELECT at, recipient, text FROM event WHERE id = ? ORDER BY number"

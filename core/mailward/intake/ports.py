@@ -1,13 +1,13 @@
 """What reception needs from the parts below it, as Protocols; `app/build` hands the objects in."""
 
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from mailward.directory.aliases import MayPass, Way
 from mailward.formats.message import MessageView
 from mailward.model.address import Address
-from mailward.model.decision import DecisionRecord, RecipientDecision
+from mailward.model.decision import DecisionRecord, Looked, RecipientDecision
 from mailward.model.edits import RecordedEdit
 from mailward.model.envelope import Envelope
 from mailward.model.evidence import AuthResult
@@ -65,6 +65,18 @@ class Spool(Protocol):
         ...
 
 
+class Shadowing(Protocol):
+    """What is to look at a message after its reply, and keeps a place until it has."""
+
+    def start(self, keep: Callable[[Looked], Awaitable[None]], /) -> None:
+        """Let it look in the background, and hand what came of it to `keep`."""
+        ...
+
+    def leave(self) -> None:
+        """It is not to look."""
+        ...
+
+
 class Judgement(Protocol):
     """What the policy made of one message. recipients and recipient_edits: in the order the recipients were given.
 
@@ -91,6 +103,9 @@ class Judgement(Protocol):
 
     @property
     def record(self) -> DecisionRecord: ...
+
+    @property
+    def shadowing(self) -> Shadowing | None: ...
 
 
 class Trial(Protocol):
@@ -138,4 +153,8 @@ class Decisions(Protocol):
 
     def add_refused(self, record: DecisionRecord) -> None:
         """Keep the record of mail that was not taken. Blocks for a moment; raises StorageError."""
+        ...
+
+    def add_looked(self, id: QueueId, looked: Looked) -> None:
+        """Keep what was found after the reply. Blocks for a moment; raises StorageError."""
         ...

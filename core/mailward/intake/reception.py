@@ -22,14 +22,14 @@ from mailward.intake.accepting import DELIVERED_TO, Mail, queue_item
 from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.binary import is_in_lines, write_in_lines
-from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
+from mailward.intake.ports import Decisions, Incoming, Judge, Shadowing, Spool, Trial
 from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, core_refusal, record_budget, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
 from mailward.intake.scheduling import untimely
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
 from mailward.model.address import ForwardPath
-from mailward.model.decision import DecisionRecord
+from mailward.model.decision import DecisionRecord, Looked
 from mailward.model.envelope import BodyType, Envelope
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId, new_queue_id
@@ -121,6 +121,7 @@ class _Transaction:
     incoming: Incoming | None = None
     write_error: Exception | None = None
     refusal: CoreRefusal | None = None  # of its content, whatever its fields are
+    shadowing: Shadowing | None = None
 
 
 class Reception:
@@ -381,7 +382,11 @@ class Reception:
                     await transaction.incoming.commit(item)
         except BaseException:
             transaction.incoming.abort()
+            if transaction.shadowing is not None:
+                transaction.shadowing.leave()
             raise
+        if transaction.shadowing is not None:
+            transaction.shadowing.start(partial(self._keep_looked, transaction.id))
         if item is None:
             transaction.incoming.abort()
         else:
@@ -423,6 +428,7 @@ class Reception:
             return refused, None
         facts = [destination.facts for destination in mail.destinations]
         judgement = await transaction.trial.message(mail.id, mail.session, mail.envelope, facts, message)
+        transaction.shadowing = judgement.shadowing
         self._log_verdicts(judgement.record)
         each = tuple(judgement.replies[place] for place in transaction.taken) if judgement.replies else ()
         answer: Answer = RecipientReplies(each, judgement.reply) if each else judgement.reply
@@ -436,6 +442,9 @@ class Reception:
         if refusal is None and identity is not None:
             return self._desk.rights.refusal(identity, message)
         return refusal
+
+    async def _keep_looked(self, id: QueueId, looked: Looked) -> None:
+        await self._desk.run_blocking(lambda: self._desk.decisions.add_looked(id, looked))
 
     async def _keep(self, record: DecisionRecord, keep: Callable[[DecisionRecord], None]) -> None:
         """Store a record. Its loss changes no answer: of a refusal the sender keeps the message, of others the item has it."""

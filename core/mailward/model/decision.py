@@ -81,6 +81,35 @@ class LaterEvent:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of the plugins in shadow, which look after the reply, when the record was made already.
+
+    calls: theirs. facts: those that are otherwise by them. shadow: instead of the record's. recipients: instead of the `shadow`
+    of each of the record's, in their order; empty when nothing would have been otherwise for anybody.
+    """
+
+    calls: tuple[HookCall, ...]
+    facts: Mapping[str, FactValue]
+    shadow: tuple[InShadow, ...]
+    recipients: tuple[tuple[WithIt, ...], ...]
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Looked":
+        """What `to_json` wrote."""
+        raw = json.loads(text)
+        return cls(
+            _calls(raw["calls"]),
+            _facts(raw["facts"]),
+            tuple(InShadow(**s) for s in raw["shadow"]),
+            tuple(_with_its(found) for found in raw["recipients"]),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
     """Everything `explain` shows about one message. Times are ISO 8601 in UTC; reply is the text sent to the peer.
@@ -114,6 +143,17 @@ class DecisionRecord:
         """The same record with what happened later."""
         return replace(self, events=events)
 
+    def looked_at(self, looked: Looked) -> "DecisionRecord":
+        """The same record with what the plugins in shadow have found since."""
+        found = looked.recipients or tuple(() for _ in self.recipients)
+        return replace(
+            self,
+            calls=self.calls + looked.calls,
+            facts={**self.facts, **looked.facts},
+            shadow=looked.shadow,
+            recipients=tuple(replace(one, shadow=shadow) for one, shadow in zip(self.recipients, found, strict=True)),
+        )
+
     def to_json(self) -> str:
         """One line of JSON."""
         return _ENCODER.encode(self)
@@ -128,18 +168,28 @@ class DecisionRecord:
         """The same from what JSON says, which is used up."""
         if raw.get("version") != RECORD_VERSION:
             raise ValueError(f"decision record of version {raw.get('version')}, this release reads {RECORD_VERSION}")
-        raw["calls"] = tuple(
-            HookCall(**{**c, "findings": tuple(StoredFinding(**f) for f in c["findings"])}) for c in raw["calls"]
-        )
-        raw["facts"] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["facts"].items()}
+        raw["calls"] = _calls(raw["calls"])
+        raw["facts"] = _facts(raw["facts"])
         raw["recipients"] = tuple(_recipient(r) for r in raw["recipients"])
         raw["shadow"] = tuple(InShadow(**s) for s in raw["shadow"]) if "shadow" in raw else _not_compared(raw["calls"])
         raw["events"] = tuple(LaterEvent(**e) for e in raw["events"])
         return cls(**raw)
 
 
+def _calls(raw: list[dict[str, Any]]) -> tuple[HookCall, ...]:
+    return tuple(HookCall(**{**c, "findings": tuple(StoredFinding(**f) for f in c["findings"])}) for c in raw)
+
+
+def _facts(raw: dict[str, Any]) -> dict[str, FactValue]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+
+
+def _with_its(raw: list[Any]) -> tuple[WithIt, ...]:
+    return tuple(WithIt(**{**s, "actions": tuple(s["actions"])}) for s in raw if isinstance(s, dict))
+
+
 def _recipient(raw: dict[str, Any]) -> RecipientDecision:
-    shadow = tuple(WithIt(**{**s, "actions": tuple(s["actions"])}) for s in raw["shadow"] if isinstance(s, dict))
+    shadow = _with_its(raw["shadow"])
     return RecipientDecision(**{**raw, "shadow": shadow, **{key: tuple(raw[key]) for key in ("actions", "flags")}})
 
 

@@ -10,6 +10,7 @@ from mailward.pipeline.chain import Chain
 from mailward.pipeline.gathering import unset_facts
 from mailward.pipeline.meeting import Meeting
 from mailward.pipeline.plugins import PluginHost
+from mailward.pipeline.shadowing import ShadowRoom
 from mailward.pipeline.stages import MESSAGE_STAGE_S
 from mailward.pipeline.transaction import Bench, Trial
 from mailward.policy import Policy
@@ -37,7 +38,7 @@ def chain_of(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Chain
 class Judge:
     """Immutable: a reload makes a new one, and transactions under way keep theirs.
 
-    hostname: ours. message_stage_s: limit of all its hooks together.
+    hostname: ours. message_stage_s: limit of all its hooks together. room: for what is looked at in shadow, of the whole process.
     Raises PluginError when the enabled plugins cannot work together.
     """
 
@@ -50,11 +51,12 @@ class Judge:
         hostname: str,
         clock: Clock,
         message_stage_s: float = MESSAGE_STAGE_S,
+        room: ShadowRoom | None = None,
     ) -> None:
         self.policy = policy
         self.hostname = hostname
         enabled = tuple(enabled_plugins(policy, host, services_of))
-        self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s)
+        self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s, room or ShadowRoom())
         looks_early = any({"inspect_connect", "inspect_helo"} & one.plugin.implementations.keys() for one in enabled)
         self.needs_rdns = looks_early or not RDNS.isdisjoint(policy.reads)
         """Somebody reads what reverse DNS says of the peer: `session.rdns` is to be known from MAIL on."""

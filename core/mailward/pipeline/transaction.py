@@ -6,13 +6,13 @@ Whatever goes wrong in here is answered 451 4.3.0 and recorded; no message is lo
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import structlog
 
 from mailward.api.services import Clock
 from mailward.formats.message import MessageView
-from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.decision import DecisionRecord, Looked, RecipientDecision, utc_text
 from mailward.model.edits import Edit
 from mailward.model.envelope import Envelope
 from mailward.model.errors import LocalError
@@ -27,6 +27,7 @@ from mailward.pipeline.chain import Chain
 from mailward.pipeline.facts import envelope_facts, in_words, message_facts, session_facts
 from mailward.pipeline.gathering import gather
 from mailward.pipeline.meeting import Meeting, meeting_of
+from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, Shadowing, ShadowRoom, Step
 from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import Policy, RecipientFacts, Ruling, combine
 from mailward.policy.ruling import separate, with_id
@@ -35,9 +36,6 @@ from mailward.policy.stages import Stage
 
 LARGE_OCTETS = 16 * 1024
 """From here on a message is parsed in a thread (design section 7)."""
-
-SHADOW_GRACE_S = 1.0
-"""How long the reply may wait for shadowed plugins, so that they are in the record. What takes longer is left out."""
 
 _BEFORE_RCPT = ("inspect_connect", "inspect_helo", "inspect_mail")
 
@@ -52,6 +50,7 @@ class Judgement:
     """What becomes of one message. recipients, recipient_edits: in the order given. edits: hold for every recipient.
 
     replies: one for each recipient, in the order given, where the peer takes them (LMTP, PRDR); else empty.
+    shadowing: what is to look at the message after the reply, to be started or left; None when nothing is.
     """
 
     reply: Reply
@@ -61,6 +60,16 @@ class Judgement:
     auth_results: tuple[AuthResult, ...]
     record: DecisionRecord
     replies: tuple[Reply, ...] = ()
+    shadowing: Shadowing | None = None
+
+    async def whole_record(self) -> DecisionRecord:
+        """The record with all that the shadowed plugins say, for whoever has no reply to give and can wait for them."""
+        if self.shadowing is None:
+            return self.record
+        try:
+            return self.record.looked_at(await self.shadowing.look())
+        finally:
+            self.shadowing.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class Bench:
     clock: Clock
     unset_facts: Mapping[str, FactValue]
     message_stage_s: float
-    background: "set[asyncio.Task[tuple[Called[object], ...]]]" = field(default_factory=set)
+    room: ShadowRoom
 
     def evidence(self, calls: Calls) -> EvidenceSet:
         """All that is known after these calls, with points."""
@@ -89,7 +98,8 @@ class Trial:
         self._bench = bench
         self._meeting = meeting
         self._calls: tuple[Called[object], ...] = ()
-        self._shadow: asyncio.Task[tuple[Called[object], ...]] | None = None
+        self._shadow: tuple[Step, ...] = ()
+        self._shadowing: Shadowing | None = None
         self._refused: Ruling | None = None
 
     @property
@@ -105,12 +115,12 @@ class Trial:
         try:
             met = await (self._meeting or meeting_of(bench.chain, session)).met()
             self._calls = met.connect
-            self._start_shadow("inspect_connect", {"session": session})
+            self._shadow_later("inspect_connect", {"session": session})
             self._calls += met.helo
-            self._start_shadow("inspect_helo", {"session": session, "former": met.former})
+            self._shadow_later("inspect_helo", {"session": session, "former": met.former})
             deadline = time.monotonic() + COMMAND_STAGE_S
             self._calls += await bench.chain.inspect("inspect_mail", arguments, self._calls, deadline)
-            self._start_shadow("inspect_mail", arguments)
+            self._shadow_later("inspect_mail", arguments)
             return self._early(session, envelope, None, "mail")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
             _log.exception("judging_failed", stage="mail", session=session.id)
@@ -148,6 +158,8 @@ class Trial:
             return await self._message(queue_id, session, envelope, recipients, message)
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
             _log.exception("judging_failed", stage="message", id=queue_id)
+            if self._shadowing is not None:
+                self._shadowing.leave()
             return self._unforeseen(queue_id, session, envelope, recipients, message)
 
     async def _message(
@@ -168,9 +180,8 @@ class Trial:
         edited = [called async for called in bench.chain.edit("edit_message", lambda: message, to_edit, deadline)]
         self._calls = (*self._calls, *edited)
         overtime = time.monotonic() >= deadline
-        self._start_shadow("inspect_message", arguments)
-        shadow = await self._shadow_calls()
-        evidence = bench.evidence((*self._calls, *(shadow or ())))
+        self._shadow_later("inspect_message", arguments)
+        evidence = bench.evidence(self._calls)
         case = bench.policy.case(facts, evidence)
         rulings = [_certain(case.judge(recipient, stage="message")) for recipient in recipients]
         if overtime:
@@ -182,7 +193,11 @@ class Trial:
         takes_each = session.lmtp or envelope.parameters.prdr
         outcome = (separate if takes_each else combine)(rulings, queue_id, bench.policy.replies)
         decisions = outcome.decisions
-        compared = compare(bench.policy, facts, evidence, recipients, decisions, self._in_shadow(shadow is None), each=takes_each)
+        unknown = ""
+        if self._shadow:
+            self._shadowing = self._to_look(facts, evidence, recipients, message.size_octets, decisions, each=takes_each)
+            unknown = LEFT_OUT if self._shadowing is None else NOT_HEARD_OF
+        compared = compare(bench.policy, facts, evidence, recipients, decisions, self._in_shadow(unknown), each=takes_each)
         failed = {called.call.plugin for called in self._calls if called.failed}
         return Judgement(
             reply=outcome.reply,
@@ -192,6 +207,7 @@ class Trial:
             auth_results=evidence.auth_results,
             record=self._record(queue_id, session, envelope, message, facts, evidence, decisions, outcome.reply, compared),
             replies=outcome.replies,
+            shadowing=self._shadowing,
         )
 
     def _early(self, session: Session, envelope: Envelope, recipient: RecipientFacts | None, stage: Stage) -> Reply | None:
@@ -214,36 +230,37 @@ class Trial:
         source = Source("floor", f"{worst.name} failed", worst.where)
         return Ruling("", worst.on_error, 0.0, source, floor=worst.on_error, reply=answers[worst.on_error])
 
-    def _start_shadow(self, hook: str, arguments: Mapping[str, object]) -> None:
-        """Let the shadowed plugins look at what the others have seen, without anybody waiting for them yet."""
-        bench, earlier, enforced = self._bench, self._shadow, self._calls
-        if earlier is None and not bench.chain.shadowed(hook):
-            return
+    def _shadow_later(self, hook: str, arguments: Mapping[str, object]) -> None:
+        """The shadowed plugins are to look at what the others have seen, with what these know by now."""
+        if self._bench.chain.shadowed(hook):
+            self._shadow += (Step(hook, arguments, self._calls),)
 
-        async def look() -> tuple[Called[object], ...]:
-            before = () if earlier is None else await earlier
-            deadline = time.monotonic() + bench.message_stage_s
-            return before + await bench.chain.shadow(hook, arguments, (*enforced, *before), deadline)
+    def _in_shadow(self, unknown: str) -> dict[str, str]:
+        """The plugins that look in shadow, and why their findings are not known."""
+        return {one.name: unknown for step in self._shadow for one in self._bench.chain.shadowed(step.hook)}
 
-        self._shadow = asyncio.create_task(look(), name=f"shadow {hook}")
-        bench.background.add(self._shadow)
-        self._shadow.add_done_callback(bench.background.discard)
+    def _to_look(
+        self,
+        facts: Mapping[str, FactValue],
+        evidence: EvidenceSet,
+        recipients: Sequence[RecipientFacts],
+        size_octets: int,
+        decisions: tuple[RecipientDecision, ...],
+        *,
+        each: bool,
+    ) -> Shadowing | None:
+        """What is still to look, None when it is left out. The rest: as for `compare`."""
+        bench, counted, plugins = self._bench, self._calls, self._in_shadow("")
 
-    def _in_shadow(self, late: bool) -> dict[str, str]:
-        """The plugins that were to look in shadow, and why one's findings are not known."""
-        why = f"it took longer than {SHADOW_GRACE_S:g} s" if late else ""
-        shadowed = self._bench.chain.shadowed
-        return {one.name: why for hook in (*_BEFORE_RCPT, "inspect_message") for one in shadowed(hook)}
+        def told(found: Calls) -> Looked:
+            whole = bench.evidence((*counted, *found))
+            compared = compare(bench.policy, facts, whole, recipients, decisions, plugins, each=each)
+            new = {name: value for name, value in whole.facts.items() if evidence.facts.get(name) != value}
+            return Looked(whole.calls[len(counted) :], new, compared.shadow, compared.recipients)
 
-    async def _shadow_calls(self) -> tuple[Called[object], ...] | None:
-        """None: they take too long."""
-        if self._shadow is None:
-            return ()
-        done, _ = await asyncio.wait({self._shadow}, timeout=SHADOW_GRACE_S)
-        if not done:
-            _log.info("shadow_not_recorded", reason=f"it takes longer than {SHADOW_GRACE_S:g} s")
+        if not bench.room.take(size_octets):
             return None
-        return self._shadow.result()
+        return Shadowing(bench.room, size_octets, bench.chain, self._shadow, bench.message_stage_s, told)
 
     def _unforeseen(
         self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView

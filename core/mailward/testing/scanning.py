@@ -145,6 +145,7 @@ async def _scan(
     await trial.mail(session, EnvelopeView(envelope.reverse_path))
     recipients = [_recipient(path.address) for path in envelope.forward_paths]
     judgement = await trial.message(new_queue_id(), session, envelope, recipients, message)
+    record = await judgement.whole_record()
     observed = tuple((called.call.plugin, finding) for called in trial.calls for finding in called.findings)
     facts = {name: host.load(name).declaration.facts() for name in judge.policy.plugins}
     facts.update({plugin: finding.facts for plugin, finding in observed if finding.facts is not None})
@@ -153,9 +154,9 @@ async def _scan(
         reply=str(judgement.reply),
         findings={finding.symbol: finding for _, finding in observed if finding.symbol is not None},
         observed=observed,
-        calls=judgement.record.calls,
+        calls=record.calls,
         edits=judgement.edits,
-        record=judgement.record,
+        record=record,
         _facts=facts,
     )
 

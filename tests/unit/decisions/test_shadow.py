@@ -87,7 +87,7 @@ def test_what_only_several_do_together_is_no_single_ones_doing() -> None:
 
 
 def test_what_is_not_known_is_not_unchanged_and_hides_nothing_of_the_rest() -> None:
-    late = replace(DLP, unknown="it took longer than 1 s")
+    late = replace(DLP, unknown="left out: it was behind")
     found = report(record(2, late, LOWER, would_be=(with_it("rule", "lower", "junk"),)), record(1, late, LOWER))
     dlp, lower = sorted(found.things, key=lambda thing: thing.name)
     assert (dlp.messages, dlp.same, dlp.unknown.total()) == (0, 0, 2)

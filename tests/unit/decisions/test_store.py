@@ -1,5 +1,6 @@
 """Records are kept once, found by what an admin knows, and told what happened later."""
 
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailward.decisions import DecisionStore
-from mailward.model.decision import DecisionRecord, LaterEvent, RecipientDecision
+from mailward.model.decision import DecisionRecord, InShadow, LaterEvent, Looked, RecipientDecision, WithIt
 from mailward.model.evidence import HookCall, StoredFinding
 from mailward.model.ids import QueueId
 
@@ -95,3 +96,60 @@ def test_another_process_sees_it(store: DecisionStore, tmp_path: Path) -> None:
 def test_nothing_yet(store: DecisionStore) -> None:
     assert store.last() is None
     assert store.find() == ()
+
+
+LOOKED = Looked(
+    calls=(HookCall("dlp", "1", "inspect_message", "message", 20.0, "shadow"),),
+    facts={"dlp.status": "shadow", "dlp.names": ("a", "b")},
+    shadow=(InShadow("plugin", "dlp", "f:2:3"),),
+    recipients=((WithIt("plugin", "dlp", "reject", 9.0, "limit", "reject 8", "f:1:1", ("tag: score +2",)),),),
+)
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_what_was_found_after_the_reply_is_part_of_the_record_whichever_process_writes_first(
+    tmp_path: Path, comes_first: bool
+) -> None:
+    one, other = (DecisionStore(tmp_path / "decisions.sqlite") for _ in range(2))
+    event = LaterEvent("2026-11-02T10:00:01.000Z", "bob@example.org", "delivered to Junk")
+    steps = [lambda: one.add_looked(RECORD.id, LOOKED), lambda: other.add(RECORD, (event,))]
+    for step in steps if comes_first else reversed(steps):
+        step()
+    other.add(RECORD)
+    one.add_looked(RECORD.id, replace(LOOKED, calls=()))
+    found = other.get(RECORD.id)
+    assert found == RECORD.looked_at(LOOKED).with_events((event,))
+    assert [call.plugin for call in found.calls] == ["spf", "dlp"]
+    assert found.recipients[0].shadow == LOOKED.recipients[0]
+    (outcome,) = one.outcomes(datetime(2026, 11, 1, tzinfo=UTC))
+    assert (outcome.shadow, outcome.recipients, outcome.calls) == (found.shadow, found.recipients, ())
+
+
+def test_what_was_found_of_mail_without_a_record_is_no_record(store: DecisionStore) -> None:
+    store.add_looked(RECORD.id, LOOKED)
+    assert (store.get(RECORD.id), store.last(), store.find()) == (None, None, ())
+
+
+def test_t_q_14_the_form_of_the_release_before_is_brought_up(tmp_path: Path) -> None:
+    file = tmp_path / "decisions.sqlite"
+    connection = sqlite3.connect(file)
+    connection.executescript(FORM_1_SCHEMA)
+    connection.execute("INSERT INTO record VALUES ('a1', '2026-11-02T10:00:00.000Z', '', ?)", (FORM_1,))
+    connection.commit()
+    connection.close()
+    store = DecisionStore(file)
+    store.add_looked(RECORD.id, replace(LOOKED, recipients=()))
+    found = store.get(RECORD.id)
+    assert found == DecisionRecord.from_json(FORM_1).looked_at(replace(LOOKED, recipients=()))
+    assert (tmp_path / "decisions.sqlite.form-1").exists()
+
+
+FORM_1_SCHEMA = """
+CREATE TABLE record (id TEXT PRIMARY KEY, received_at TEXT NOT NULL, message_id TEXT NOT NULL, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE recipient (address TEXT NOT NULL, received_at TEXT NOT NULL, id TEXT NOT NULL,
+  PRIMARY KEY (address, received_at, id)) WITHOUT ROWID;
+CREATE TABLE event (id TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, recipient TEXT NOT NULL, text TEXT NOT NULL,
+  PRIMARY KEY (id, number)) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+"""What the state before wrote."""

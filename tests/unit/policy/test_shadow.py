@@ -112,7 +112,7 @@ def test_what_it_asks_is_heeded_if_it_would_be(policy: Policy) -> None:
     ("call", "why", "unknown"),
     [
         ([looked("acme_dlp", error="OSError: gone")], "", "inspect_message failed: OSError: gone"),
-        ([], "it took longer than 1 s", "it took longer than 1 s"),
+        ([], "left out: it was behind", "left out: it was behind"),
     ],
 )
 def test_what_failed_or_was_left_out_is_unknown_and_so_is_all_together(

@@ -34,6 +34,7 @@ from mailward.net.smtpd import SmtpListener
 from mailward.net.tls import renew_certificates
 from mailward.net.tracing import Traces, trace_server
 from mailward.pipeline.judge import Judge
+from mailward.pipeline.shadowing import ShadowRoom
 from mailward.protocol.smtp.states import Limits
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
@@ -112,6 +113,7 @@ class SmtpRole:
         self._shared = shared
         self._bound = bound
         self._services = PluginServices(config)
+        self._shadows = ShadowRoom()
         self._judges = self._make_judges(filters)
         self._directory = Directory(config.directory_file)
         self._authenticator = RemoteAuthenticator(config.auth_socket)
@@ -186,7 +188,7 @@ class SmtpRole:
         self._judges = self._make_judges(filters)
 
     def _make_judges(self, filters: Filters) -> dict[Role, Judge]:
-        return {role: make_judge(self._config, filters, self._services, role) for role in Role}
+        return {role: make_judge(self._config, filters, self._services, role, self._shadows) for role in Role}
 
     async def stop(self) -> None:
         await self._watching.close()
@@ -194,6 +196,7 @@ class SmtpRole:
             await listener.close()
         if self._looking is not None:
             self._looking.cancel()
+        await self._shadows.stop()
         await self._delivering.stop()
         await self._authenticator.close()
         self._blocking.close()

@@ -1,0 +1,247 @@
+"""Plugins in shadow look after the reply: nobody waits for them, a bounded number of messages at once, and nothing they do counts."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from mailward.disk import Disk
+from mailward.formats.message import MessageView
+from mailward.model.decision import DecisionRecord, Looked
+from mailward.model.ids import QueueId
+from mailward.pipeline.judge import Judge
+from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, ShadowRoom
+from mailward.pipeline.transaction import Judgement
+from mailward.policy import RecipientFacts
+from mailward.queue.spool import Spool
+from mailward.testing.making import make_envelope, make_session
+from mailward.testing.policies import made_policy
+from mailward.testing.world import FakeServices
+from support.plugin_modules import plugin_module
+from support.spooling import item_for
+
+ID = QueueId("1k0000000000000a")
+OCTETS = b"From: a@example.net\r\nSubject: hello\r\n\r\nthe text\r\n"
+PEOPLE = ("bob@example.org", "eve@example.org")
+WAITS = "GATE = None\n@hookimpl\nasync def inspect_message(message):\n    await GATE.wait()\n    return Finding('SEEN', '{}')\n"
+READS = WAITS.format("x").replace("'x'", "bytes(message.octets[-10:-2]).decode()")
+
+
+def judge_of(
+    plugins: Sequence[ModuleType],
+    entries: Mapping[str, Mapping[str, object]],
+    keys: Mapping[str, object] | None = None,
+    room: ShadowRoom | None = None,
+) -> Judge:
+    services = FakeServices()
+    policy, host = made_policy("inbound", plugins, entries, keys or {})
+    return Judge(policy, host, services.of, hostname="mx.example.org", clock=services.clock, room=room)
+
+
+async def judged(judge: Judge, octets: MessageView | None = None) -> Judgement:
+    session, envelope = make_session(), make_envelope("a@example.net", PEOPLE)
+    trial = judge.begin(session)
+    await trial.mail(session, make_envelope("a@example.net", ()))
+    recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
+    return await trial.message(ID, session, envelope, recipients, octets or MessageView(OCTETS))
+
+
+def waiting(name: str = "slow", body: str = READS) -> tuple[ModuleType, asyncio.Event]:
+    """A plugin that looks when it may, and what lets it."""
+    module, gate = plugin_module(name, body), asyncio.Event()
+    module.__dict__["GATE"] = gate
+    return module, gate
+
+
+def unknown(record: DecisionRecord) -> list[str]:
+    return [thing.unknown for thing in record.shadow]
+
+
+async def test_the_judgement_waits_for_nobody_in_shadow_and_the_record_has_them_later() -> None:
+    module, gate = waiting()
+    judge = judge_of([module], {"slow": {"mode": "shadow"}}, {"limits": {"junk": 2}})
+    judgement = await judged(judge)
+    assert (judgement.reply.code, judgement.record.calls, unknown(judgement.record)) == (250, (), [NOT_HEARD_OF])
+    kept: asyncio.Future[Looked] = asyncio.get_running_loop().create_future()
+
+    async def keep(looked: Looked) -> None:
+        kept.set_result(looked)
+
+    assert judgement.shadowing is not None
+    judgement.shadowing.start(keep)
+    gate.set()
+    whole = judgement.record.looked_at(await kept)
+    (call,) = whole.calls
+    assert (call.status, call.findings[0].text, call.findings[0].points) == ("shadow", "the text", 2.0)
+    assert (unknown(whole), {one.verdict for one in whole.recipients}) == ([""], {"accept"})
+    assert [[one.verdict for one in recipient.shadow] for recipient in whole.recipients] == [["junk"], ["junk"]]
+    assert Looked.from_json(kept.result().to_json()) == kept.result()
+
+
+async def test_who_comes_when_the_places_are_taken_is_left_out_and_counted_once_a_minute() -> None:
+    module, _ = waiting()
+    for room in (ShadowRoom(messages=2), ShadowRoom(octets=2 * len(OCTETS))):
+        judge = judge_of([module], {"slow": {"mode": "shadow"}}, room=room)
+        with capture_logs() as logs:
+            taken = [await judged(judge) for _ in range(5)]
+        assert [unknown(one.record) for one in taken] == [[NOT_HEARD_OF]] * 2 + [[LEFT_OUT]] * 3
+        assert [one.shadowing is None for one in taken] == [False] * 2 + [True] * 3
+        assert [line["messages"] for line in logs if line["event"] == "shadow_left_out"] == [1]
+        first = taken[0].shadowing
+        assert first is not None
+        first.leave()
+        first.leave()
+        assert [unknown((await judged(judge)).record) for _ in range(2)] == [[NOT_HEARD_OF], [LEFT_OUT]]
+
+
+async def test_a_message_larger_than_all_places_is_looked_at_by_itself() -> None:
+    module, _ = waiting()
+    judge = judge_of([module], {"slow": {"mode": "shadow"}}, room=ShadowRoom(octets=3))
+    assert [unknown((await judged(judge)).record) for _ in range(2)] == [[NOT_HEARD_OF], [LEFT_OUT]]
+
+
+async def test_a_result_that_cannot_be_kept_and_one_that_is_given_up_free_their_places() -> None:
+    room = ShadowRoom(messages=1)
+    module, gate = waiting()
+    judge = judge_of([module], {"slow": {"mode": "shadow"}}, room=room)
+    tried = asyncio.Event()
+
+    async def fail(_: Looked) -> None:
+        tried.set()
+        raise OSError("the disk is full")
+
+    first = (await judged(judge)).shadowing
+    assert first is not None
+    first.start(fail)
+    gate.set()
+    with capture_logs() as logs:
+        await tried.wait()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert [line["event"] for line in logs] == ["shadow_not_recorded"]
+    gate.clear()
+    second = (await judged(judge)).shadowing
+    assert second is not None
+    second.start(fail)
+    await room.stop()
+    assert (await judged(judge)).shadowing is not None
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_a_large_message_can_be_read_when_it_is_delivered_or_refused_already(tmp_path: Path, is_kept: bool) -> None:
+    spool = Spool(tmp_path, Disk(), owner="test", in_memory_octets=10)
+    item = item_for(OCTETS, 1, queue_id=ID)
+    incoming = spool.begin(ID)
+    incoming.write(OCTETS)
+    assert incoming.is_on_disk
+    module, gate = waiting()
+    judgement = await judged(judge_of([module], {"slow": {"mode": "shadow"}}), MessageView(incoming.octets))
+    if is_kept:
+        await incoming.commit(item)
+        await spool.finish([(ID, 0, "delivered")])
+    else:
+        incoming.abort()
+    await spool.close()
+    gate.set()
+    (call,) = (await judgement.whole_record()).calls
+    assert call.findings[0].text == "the text"
+
+
+BEHAVIOURS = {
+    "finds": "return Finding('SEEN', 'x', facts=OwnFacts(word='seen', count=3))",
+    "asks": "return Finding('SEEN', 'x', asks='reject')",
+    "authenticates": "return Finding(None, 'x', auth=(AuthResult('spf', 'fail'),))",
+    "nothing": "return None",
+    "raises": "raise ValueError('no')",
+    "exits": "sys.exit(1)",
+    "hangs": "await asyncio.Event().wait()",
+    "rubbish": "return {'a': object()}",
+    "huge": "return [Finding('SEEN', 'x' * 10**6)] * 500",
+    "unknown": "return Finding('NO_SUCH_SYMBOL', 'x')",
+}
+EDITS = "\n@hookimpl\ndef edit_message():\n    return [AddHeader('X-{0}', 'yes'), RemoveHeader('Subject')]\n"
+HOOK = "@hookimpl{}\nasync def inspect_{}():\n    {}\n"
+CONDITIONS = (
+    "true",
+    "score > 2",
+    "{0}.count > 2",
+    "{0}.word == 'seen'",
+    "{0}.status == 'failed'",
+    "recipient.local_part == 'bob'",
+)
+RULE = st.fixed_dictionaries(
+    {"when": st.sampled_from(CONDITIONS), "about": st.sampled_from(["counts", "ghost"])},
+    optional={"then": st.sampled_from(["reject", "tempfail", "quarantine", "junk", "accept", "discard"])},
+)
+POLICY = st.fixed_dictionaries(
+    {
+        "counts": st.tuples(
+            st.sampled_from(sorted(BEHAVIOURS.keys() - {"hangs"})), st.sampled_from(["accept", "tempfail", "reject"])
+        ),
+        "ghosts": st.lists(
+            st.tuples(st.sampled_from(["mail", "message"]), st.sampled_from(sorted(BEHAVIOURS)), st.booleans()),
+            min_size=1,
+            max_size=2,
+        ),
+        "limits": st.sampled_from([{}, {"junk": 2}, {"junk": 2, "quarantine": 4, "reject": 6}]),
+        "rules": st.lists(RULE, max_size=2),
+        "shadow_rules": st.lists(RULE, max_size=2),
+    }
+)
+
+
+def written(number: int, rule: Mapping[str, str], ghosts: bool, mode: str) -> dict[str, object]:
+    """One rule. Without the ghosts it reads what they leave: the defaults of their facts."""
+    about = "ghost0" if rule["about"] == "ghost" else "counts"
+    when = rule["when"].format(about)
+    if about == "ghost0" and not ghosts and "ghost0" in when:
+        when = "false"
+    does = {"then": rule["then"]} if "then" in rule else {"do": [{"add_header": {"name": f"X-{number}", "value": "yes"}}]}
+    return {"name": f"{mode}{number}", "mode": mode, "when": when, **does}
+
+
+async def outcome(drawn: Mapping[str, object], *, ghosts: bool) -> tuple[Judgement, DecisionRecord]:
+    behaviour, on_error = drawn["counts"]  # type: ignore[misc]
+    modules = [plugin_module("counts", HOOK.format("", "message", BEHAVIOURS[behaviour]) + EDITS.format("Counts"))]
+    entries: dict[str, dict[str, object]] = {"counts": {"on_error": on_error, "heed": True}}
+    rules = [written(n, rule, ghosts, "enforce") for n, rule in enumerate(drawn["rules"])]  # type: ignore[arg-type]
+    if ghosts:
+        for number, (stage, does, heed) in enumerate(drawn["ghosts"]):  # type: ignore[arg-type]
+            name = f"ghost{number}"
+            modules.append(plugin_module(name, HOOK.format("", stage, BEHAVIOURS[does]) + EDITS.format(name)))
+            entries[name] = {"mode": "shadow", "heed": heed, "on_error": "reject", "timeout": "5ms" if does == "hangs" else "10s"}
+        shadow = [written(n, rule, ghosts, "shadow") for n, rule in enumerate(drawn["shadow_rules"])]  # type: ignore[arg-type]
+        rules = shadow[:1] + rules + shadow[1:]
+    judge = judge_of(modules, entries, {"limits": drawn["limits"], "rules": rules})
+    try:
+        judgement = await judged(judge)
+        return judgement, await judgement.whole_record()
+    finally:
+        judge.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(POLICY)
+def test_whatever_is_in_shadow_the_same_becomes_of_the_message(drawn: Mapping[str, object]) -> None:
+    async def both() -> tuple[tuple[Judgement, DecisionRecord], tuple[Judgement, DecisionRecord]]:
+        return await outcome(drawn, ghosts=True), await outcome(drawn, ghosts=False)
+
+    (one, whole), (other, _) = asyncio.run(both())
+
+    def seen(judgement: Judgement) -> tuple[object, ...]:
+        # A place in the file is another one with more in the file; verdict, score, names and actions stay.
+        people = [replace(decision, shadow=(), source_where="") for decision in judgement.recipients]
+        return judgement.reply, people, judgement.edits, judgement.recipient_edits, judgement.auth_results, judgement.replies
+
+    assert seen(one) == seen(other)
+    assert [replace(d, shadow=()) for d in whole.recipients] == [replace(d, shadow=()) for d in one.recipients]
+    assert {call.plugin for call in whole.calls if call.status == "shadow"} == {
+        f"ghost{number}"
+        for number in range(len(drawn["ghosts"]))  # type: ignore[arg-type]
+    }
