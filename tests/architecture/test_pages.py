@@ -18,7 +18,7 @@ def cited(text: str) -> set[int]:
 
 
 def with_status() -> set[int]:
-    found = set()
+    found: set[int] = set()
     for cell in re.findall(r"^\| ([0-9][^|]*) \|", STATUS.read_text(encoding="utf-8"), re.MULTILINE):
         for first, last in re.findall(r"([0-9]{3,5})(?:-([0-9]{3,5}))?", cell):
             found.update(range(int(first), int(last or first) + 1))

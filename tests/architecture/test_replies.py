@@ -21,7 +21,7 @@ NOT_TO_PEERS = {"protocol/smtp/outgoing.py", "protocol/smtp/replies.py", "model/
 
 def made_elsewhere() -> set[tuple[str, object]]:
     """(module, code) of each reply that is made by its code in what receives mail."""
-    found = set()
+    found: set[tuple[str, object]] = set()
     for path in CORE.rglob("*.py"):
         module = str(path.relative_to(CORE))
         if module in NOT_TO_PEERS or module.startswith(("delivery/", "testing/", "protocol/smtp/client")):
@@ -39,7 +39,7 @@ def made_elsewhere() -> set[tuple[str, object]]:
 
 
 def test_no_reply_is_made_beside_the_table() -> None:
-    allowed = {(module, code) for module, codes in MACHINES_READ.items() for code in codes}
+    allowed: set[tuple[str, object]] = {(module, code) for module, codes in MACHINES_READ.items() for code in codes}
     allowed.add(("policy/texts.py", "self.code"))  # the admin's own, in a rule
     assert made_elsewhere() == allowed
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from mailward.disk import Disk
 from mailward.quarantine import Quarantine
-from support.oracle import MARK_FIELD, ClientLog, Copy, Findings, judge, token_of
+from support.oracle import MARK_FIELD, ClientLog, Copy, End, Findings, judge, token_of
 from support.relayed import QUIET, relay_to
 from support.server import Server, server
 from support.smtp_peer import Peer, peer
@@ -78,7 +78,7 @@ def relayed(far: Peer) -> Iterable[Copy]:
     for taken in tuple(far.taken):
         token = token_of(taken.octets)
         assert token is not None
-        end = "relayed" if taken.reverse_path else "returned"
+        end: End = "relayed" if taken.reverse_path else "returned"
         yield from (Copy(end, path, token, taken.octets) for path in taken.forward_paths)
 
 

@@ -87,7 +87,7 @@ def _of_stdlib(message: "Message[str, str]") -> Node:
         # It opens every message/*, so a delivery status becomes a list of headers (RFC 3464 section 2.1: it is text).
         return Node(content_type, fields, None)
     if isinstance(payload, list):
-        return Node(content_type, fields, None, tuple(_of_stdlib(child) for child in payload))
+        return Node(content_type, fields, None, tuple(_of_stdlib(child) for child in payload if isinstance(child, Message)))
     return Node(content_type, fields, message.get_payload(decode=True))  # type: ignore[arg-type]
 
 

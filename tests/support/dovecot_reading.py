@@ -54,7 +54,7 @@ class DovecotReader:
         self._tags += 1
         tag = b"a%d " % self._tags
         self._socket.sendall(tag + command + b"\r\n")
-        replies = []
+        replies: list[bytes] = []
         while True:
             reply = self._reply()
             if reply.startswith(tag):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from mailward.access.imap.commands import COMMANDS
 from mailward.access.imap.session import Desk, Session
@@ -103,6 +104,13 @@ class Wire:
         self._inbox.put_nowait(octets)
 
 
+class OnWire(Protocol):
+    """Whoever has a session of its own at the other end of a wire."""
+
+    wire: Wire
+    task: asyncio.Task[None]
+
+
 class Client:
     """One session and its client. Replies are whole: literals are in their line."""
 
@@ -180,7 +188,7 @@ class Client:
             await self.task
 
 
-async def settle(client: Client) -> None:
+async def settle(client: OnWire) -> None:
     """Until the session waits for its client, or is over."""
     waiting = asyncio.ensure_future(client.wire.is_waiting.wait())
     await asyncio.wait((waiting, client.task), timeout=10, return_when=asyncio.FIRST_COMPLETED)

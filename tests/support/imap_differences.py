@@ -121,7 +121,7 @@ def _sections(
             differs.add((path, kind))
             yield Difference(fixture, ".".join(map(str, path)), kind or "BODY", our, their)
     # Partial fetches of some of those that are equal; the answer names only the first octet (RFC 9051 section 7.5.2).
-    cuts = [(path, kind, cut) for path, kind in wanted[:1] + wanted[4:6] for cut in _PARTIALS if (path, kind) not in differs]
+    cuts = [(path, kind, cut) for path, kind in (*wanted[:1], *wanted[4:6]) for cut in _PARTIALS if (path, kind) not in differs]
     theirs = sections([_label(path, kind) + b"<%d.%d>" % cut for path, kind, cut in cuts])
     for path, kind, cut in cuts:
         our, their = section(view, path, kind, NAMES, cut), theirs[_label(path, kind) + b"<%d>" % cut[0]]

@@ -118,6 +118,6 @@ def failed(plugin: str) -> HookCall:
     return HookCall(plugin, "0", "inspect_message", "message", 1.0, "failed", "it raised", ())
 
 
-def evidence(calls: Sequence[HookCall] = (), **facts: FactValue) -> EvidenceSet:
+def evidence(calls: Sequence[HookCall] = (), /, **facts: FactValue) -> EvidenceSet:
     """Calls, and facts written dmarc__result="pass"."""
     return EvidenceSet(tuple(calls), {name.replace("__", "."): value for name, value in facts.items()})

@@ -247,7 +247,8 @@ def post(folder: Path, strangers: HourlyLimits | None = None, accounts: HourlyLi
     account = directory.add_account(Address("alice", "example.org"))
     bob = directory.add_account(Address("bob", "example.org"))
     directory.add_address(Address("postmaster", "example.org"), account)
-    spool, judge, told, free = MemorySpool(), WordJudge(), [], [10**9]
+    spool, judge, free = MemorySpool(), WordJudge(), [10**9]
+    told: list[QueueItem] = []
     logins = PlainAuthenticator({"alice@example.org": (account, "secret"), "bob@example.org": (bob, "hidden")}.get)
     decisions = DecisionStore(folder / "decisions.sqlite")
     desk = Desk(

@@ -108,8 +108,8 @@ def check_account(store: AccountStore) -> None:
     for info in store.mailboxes():
         view = store.view(info.id)
         check_view(view)
-        sizes = [size for (size,) in store.meta(view.messages, ("size_octets",))]
-        assert sizes == [len(store.read(number)) for number in view.messages]
+        sizes = [len(store.read(number)) for number in view.messages]
+        assert list(store.meta(view.messages, ("size_octets",))) == [(size,) for size in sizes]
         assert view.mailbox.size_octets == sum(sizes)
 
 
@@ -228,8 +228,8 @@ class StoreMachine(RuleBasedStateMachine):
             (result,) = self.store.apply([op])
             if name == "INBOX":
                 moved = OracleMailbox(result.mailbox, result.uidvalidity, {}, set())
-                for old, uid in zip(sorted(self.boxes[name].entries), range(1, 1000), strict=False):
-                    moved.entries[uid] = self.boxes[name].entries[old]
+                for old_uid, uid in zip(sorted(self.boxes[name].entries), range(1, 1000), strict=False):
+                    moved.entries[uid] = self.boxes[name].entries[old_uid]
                     moved.uids_given.add(uid)
                 self.boxes[name].entries.clear()
                 self.boxes[new_name] = moved

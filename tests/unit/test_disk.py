@@ -12,7 +12,8 @@ from support.faulty_disk import FaultyDisk, PowerCut, Survival
 
 def test_write_takes_any_number_of_buffers_and_short_writes(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    buffers = [b"%d," % number for number in range(5000)] + [b"", bytearray(b"x" * 500_000), memoryview(b"end")]
+    many = [b"%d," % number for number in range(5000)]
+    buffers: list[bytes | bytearray | memoryview] = [*many, b"", bytearray(b"x" * 500_000), memoryview(b"end")]
     received = bytearray()
 
     def drain() -> None:

@@ -15,9 +15,9 @@ class Book:
 """
 
 
-def run() -> type:
+def run() -> type[object]:
     """The drop-in, as each reload of the policy runs it."""
-    book: type = dropins.run(DROP_IN, "acme.py", "mailward_dropins.acme").Book
+    book: type[object] = dropins.run(DROP_IN, "acme.py", "mailward_dropins.acme").Book
     return book
 
 

@@ -30,10 +30,16 @@ async def test_t_relay_17_mail_for_the_address_of_an_smtp_listener_is_a_loop(tmp
     path = ForwardPath(parse_mailbox(f"a@[{address}]"))
     mail = OutgoingMail(NULL_REVERSE_PATH, (path,), b"x\r\n")
 
-    async def nothing(_: object) -> tuple[()]:
+    async def no_requirements(_: object) -> tuple[()]:
         return ()
 
-    found = await relay.attempt(Errand(f"[{address}]", mail, nothing, nothing, nothing), None)
+    async def nobody_listens(_: object) -> None:
+        pass
+
+    async def not_asked() -> bytes:
+        raise AssertionError
+
+    found = await relay.attempt(Errand(f"[{address}]", mail, no_requirements, nobody_listens, not_asked), None)
     assert (found.fates[path].status == LOOP.enhanced) is loops
 
 

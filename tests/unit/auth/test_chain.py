@@ -158,7 +158,7 @@ async def test_t_auth_03_unknown_and_known_accounts_are_slowed_and_locked_alike(
 
 async def test_t_auth_01_one_count_for_all_protocols_and_all_names_of_an_account(bench: Bench) -> None:
     for protocol in ("smtp", "imap", "pop3", "imap", "smtp"):
-        await bench.attempt("wrong", protocol=protocol)  # type: ignore[arg-type]
+        await bench.attempt("wrong", protocol=protocol)
     assert bench.time.now == pytest.approx(5 * REFUSAL_S + 0.2), "the fifth waits for the rest of half a second"
 
 
@@ -196,7 +196,7 @@ async def test_tempfail_of_the_policy_is_no_refusal(bench: Bench) -> None:
 async def test_t_2fa_04_with_a_second_factor_the_main_password_alone_is_refused(bench: Bench) -> None:
     bench.plugins.has_factor = True
     for protocol in ("smtp", "imap", "pop3"):
-        assert await bench.attempt("right", protocol=protocol) is None  # type: ignore[arg-type]
+        assert await bench.attempt("right", protocol=protocol) is None
     assert bench.kept.sufficient == []
 
 

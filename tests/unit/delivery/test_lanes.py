@@ -1,6 +1,7 @@
 """Whose turn it is, and who gets a connection: the arithmetic of the lanes, without any I/O."""
 
 from itertools import islice
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,7 +85,7 @@ def test_a_lane_has_more_connections_as_they_work_and_fewer_when_one_breaks() ->
         scene.mail("far")
 
     def grown() -> list[Lane]:
-        return list(iter(lambda: scene.lanes.next(doubtful=False), None))  # type: ignore[arg-type]
+        return list(iter(lambda: scene.lanes.next(doubtful=False), None))
 
     lanes = grown()
     assert len(lanes) == 1
@@ -173,7 +174,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_nothing_is_lost_or_given_out_twice_and_no_lane_has_too_many_connections(steps: list[tuple]) -> None:
+def test_nothing_is_lost_or_given_out_twice_and_no_lane_has_too_many_connections(steps: list[tuple[Any, ...]]) -> None:
     """Whatever happens in whatever order; and once all connections have ended, everything that is left gets its turn."""
     scene = Scene()
     waiting: set[QueueId] = set()

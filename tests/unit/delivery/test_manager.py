@@ -211,10 +211,12 @@ def raising(error: Exception) -> Callable[[Sequence[Copy]], tuple[str, ...]]:
 @pytest.mark.parametrize(
     "error", [StorageError("full"), ValueError("a fault of ours"), KeyError("x")], ids=lambda e: type(e).__name__
 )
-async def test_whatever_a_delivery_raises_the_message_stays(tmp_path: Path, error: Exception) -> None:
+async def test_whatever_a_delivery_raises_the_message_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     spool, queue = spools(tmp_path)
     ledger = Ledger()
-    ledger.deliver = raising(error)  # type: ignore[method-assign]
+    monkeypatch.setattr(ledger, "deliver", raising(error))
     manager = manager_of(spool, ledger)
     item = await commit(spool, b"x", [to("ann")])
     manager.offer(item)

@@ -1,5 +1,7 @@
 """What happened is written together, in order, and one record that cannot be written costs no other its events."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from mailward.delivery.noting import Happened, Noting
@@ -20,7 +22,7 @@ class Counting(Ledger):
         self.calls = 0
         self._raised = failing or {}
 
-    def add_all(self, happened: list[Happened]) -> None:  # type: ignore[override]
+    def add_all(self, happened: Sequence[Happened]) -> None:
         self.calls += 1
         for _, events in happened:
             if events[0].text in self._raised:

@@ -76,6 +76,9 @@ class FakeHop:
         self.is_usable = not self._breaks
         return tuple(self._outcome(path) for path in mail.forward_paths)
 
+    async def ask(self, forward_path: ForwardPath) -> Outcome:
+        return self._outcome(forward_path)
+
     def _outcome(self, path: ForwardPath) -> Outcome:
         answer = self._answers.get(str(path), self._answers["*"])
         result = Result.ACCEPTED if answer.code < 300 else Result.TEMPORARY if answer.code < 500 else Result.PERMANENT

@@ -16,9 +16,9 @@ from mailward.delivery.route import (
     NULL_MX,
     NoRoute,
     Router,
-    is_public,
 )
 from mailward.delivery.static_hop import StaticHop
+from mailward.formats.network import is_public
 from mailward.testing.fakes import FakeZone
 
 OURS = "mail.example.org"

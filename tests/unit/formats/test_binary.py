@@ -22,7 +22,8 @@ def written(octets: bytes) -> bytes:
 
 
 def leaves(octets: bytes) -> list[bytes]:
-    return [part.get_payload(decode=True) for part in email.message_from_bytes(octets).walk() if not part.is_multipart()]
+    contents = [part.get_payload(decode=True) for part in email.message_from_bytes(octets).walk() if not part.is_multipart()]
+    return [content for content in contents if isinstance(content, bytes)]
 
 
 def multipart(*contents: bytes, kind: str = "mixed", head: bytes = BINARY) -> bytes:

@@ -77,7 +77,12 @@ def test_every_subject_gets_the_prefix_and_a_message_without_one_gets_it_too() -
 
 
 def test_fields_are_counted_in_the_message_as_it_was_given() -> None:
-    edits = [RemoveHeader("X-Spam", 0), ReplaceHeader("X-Spam", "b", 1), AddHeader("X-Spam", "c"), RemoveHeader("X-Spam", 0)]
+    edits: list[RecordedEdit] = [
+        RemoveHeader("X-Spam", 0),
+        ReplaceHeader("X-Spam", "b", 1),
+        AddHeader("X-Spam", "c"),
+        RemoveHeader("X-Spam", 0),
+    ]
     assert render(b"X-Spam: 0\r\nX-Spam: 1\r\n\r\n", edits) == b"X-Spam: c\r\nX-Spam: b\r\n\r\n"
     edits = [RemoveFieldAt(0), RemoveHeader("X-Spam", 1)]
     assert render(b"X-Spam: 0\r\nX-Spam: 1\r\nX-Spam: 2\r\n\r\n", edits) == b"X-Spam: 2\r\n\r\n"
@@ -126,9 +131,9 @@ def test_t_smtp_11_what_is_inserted_never_joins_a_stored_line(
 
 def test_a_mapped_body_is_not_copied_for_a_header_field(tmp_path: Path) -> None:
     path = tmp_path / "message"
-    with path.open("wb") as file:
-        file.write(b"Subject: x\r\n\r\n")
-        file.truncate(100 * 1024 * 1024)
+    with path.open("wb") as made:
+        made.write(b"Subject: x\r\n\r\n")
+        made.truncate(100 * 1024 * 1024)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
         tracemalloc.start()
         pieces = render_pieces(octets, [AddHeader("X-A", "1"), PrefixSubject("[x] ")])

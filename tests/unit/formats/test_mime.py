@@ -67,7 +67,8 @@ def test_a_digest_holds_messages_by_default() -> None:
     )
     assert _types(view) == [(0, "multipart/digest"), (1, "message/rfc822"), (2, "text/plain")]
     inner = view.root.children[0].children[0]
-    assert (inner.field("subject").text if inner.field("subject") else None, inner.body_octets) == ("one", b"text")
+    subject = inner.field("subject")
+    assert subject is not None and (subject.text, inner.body_octets) == ("one", b"text")
 
 
 def test_an_attached_message_is_opened_and_its_parts_too() -> None:

@@ -7,7 +7,7 @@ import pytest
 from mailward.formats.edits import render
 from mailward.formats.message import MessageView
 from mailward.formats.replacing import encode_content
-from mailward.model.edits import PartEncoding, RemoveHeader, ReplacePart
+from mailward.model.edits import Edit, PartEncoding, RemoveHeader, ReplacePart
 
 HEADER = b"From: ann@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
 TEXT = b"Content-Type: text/plain\r\n\r\nhello"
@@ -94,7 +94,7 @@ def test_of_two_edits_of_one_part_the_last_holds_and_what_is_inside_of_a_replace
 
 
 def test_field_edits_of_the_message_and_part_edits_do_not_disturb_each_other() -> None:
-    edits = [RemoveHeader("From"), NOTE, ReplacePart("1", "text/plain", b"new")]
+    edits: list[Edit] = [RemoveHeader("From"), NOTE, ReplacePart("1", "text/plain", b"new")]
     assert render(MESSAGE, edits) == render(render(render(MESSAGE, edits[:1]), edits[1:2]), edits[2:])
 
 

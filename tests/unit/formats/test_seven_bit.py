@@ -22,7 +22,8 @@ CONTENTS = st.tuples(LINES, st.sampled_from([b"", b"\r\n"])).map(lambda made: b"
 
 
 def leaves(octets: bytes) -> list[bytes]:
-    return [part.get_payload(decode=True) for part in email.message_from_bytes(octets).walk() if not part.is_multipart()]
+    contents = [part.get_payload(decode=True) for part in email.message_from_bytes(octets).walk() if not part.is_multipart()]
+    return [content for content in contents if isinstance(content, bytes)]
 
 
 def multipart(*parts: bytes, kind: str = "mixed", boundary: str = "=_1", between: bytes = b"") -> bytes:

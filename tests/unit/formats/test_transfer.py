@@ -8,6 +8,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -18,10 +19,7 @@ from mailward.formats.transfer import Decoding, decode_chunks, decode_transfer, 
 
 TEXT = b"X5O!P%@AP is a text that a scanner must see"
 ENCODED = base64.b64encode(TEXT)
-READINGS = [
-    Decoding("usual", lambda octets, start, end, e=e: decode_chunks(octets, start, end, e))
-    for e in ("base64", "quoted-printable")
-]
+READINGS = [Decoding("usual", partial(decode_chunks, encoding=name)) for name in ("base64", "quoted-printable")]
 ALL = [*READINGS, *other_decodings("base64"), *other_decodings("quoted-printable")]
 
 

@@ -294,10 +294,10 @@ def test_t_mime_20_21_hostile_messages_cost_no_more_than_their_size(unit: bytes)
 def test_a_mapped_message_is_never_held_whole(tmp_path: Path) -> None:
     path = tmp_path / "big.eml"
     lines = (b"QUJD" * 19 + b"\r\n") * 1000
-    with path.open("wb") as file:
-        file.write(TOP + b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n")
+    with path.open("wb") as made:
+        made.write(TOP + b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n")
         for _ in range(400):
-            file.write(lines)
+            made.write(lines)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
         message = MessageView(octets)
         tracemalloc.start()

@@ -122,7 +122,7 @@ class Stand:
             plugin_file(folder, name, BODY.format(answer=answer, definition=text.format(**words).strip()))
             for name, text in made.items()
         ]
-        settings = {
+        settings: dict[str, dict[str, object]] = {
             "bad": {"timeout": f"{int(LIMIT_S * 1000)}ms", "isolation": where, "fault": fault, "blocks": where == "process"},
             "good": {"fault": "none"},
         }
@@ -208,7 +208,8 @@ def test_a_hook_answers_the_same_from_a_process_of_its_own(stand: Callable[..., 
     isolated, here = stand(hook, "process", way, "none").ask("none")
     assert isolated.call.error is None
     if hook == "collect_commands":
-        (command,) = isolated.value  # type: ignore[misc]
+        assert isinstance(isolated.value, tuple)
+        (command,) = isolated.value
         assert (command.name, command.help) == ("hello", "Say hello.")
     elif hook.startswith("inspect_"):
         assert [replace(one, facts=None) for one in isolated.findings] == [replace(one, facts=None) for one in here.findings]

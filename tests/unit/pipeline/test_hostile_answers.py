@@ -14,7 +14,7 @@ from mailward.pipeline.collecting import Collecting
 from mailward.pipeline.events import Events
 from mailward.pipeline.logins import Logins
 from mailward.pipeline.relays import Relays
-from mailward.policy import Direction
+from mailward.policy import Direction, Policy
 from mailward.testing import FakeClock, FakeCredentials, FakeHttp, FakeZone, Login, MemoryKeyValue, MemoryLog, MemorySecrets
 from mailward.testing.fakes import RunDirectly, SentMail
 from mailward.testing.policies import made_policy
@@ -291,8 +291,9 @@ async def test_a_plugin_of_several_policies_is_asked_once_with_the_settings_of_t
     )
     body = hook("collect_dns_records", "domain, settings", "return DnsRecord(settings.word + '.', 'TXT', 'v', 'Why.')")
     module = plugin_module("both", body, head=head)
-    policies = {}
-    for direction in ("inbound", "outbound"):
+    policies: dict[Direction, Policy] = {}
+    directions: tuple[Direction, ...] = ("inbound", "outbound")
+    for direction in directions:
         policy, host = made_policy(direction, [module], {"both": {"word": direction}}, {})
         policies[direction] = policy
     (found,) = await Collecting(policies, host, services).dns_records("b.example")

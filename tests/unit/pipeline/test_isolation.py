@@ -178,9 +178,7 @@ def test_a_command_runs_in_the_process_that_brought_it(tmp_path: Path) -> None:
     )
 
     async def told(chain: Chain) -> None:
-        (called,) = await chain.collect("collect_commands", {}, lambda answer: answer, time.monotonic() + 60)
-        (command,) = called.value or ()
-        assert isinstance(command, AccountCommand)
+        command = await collected(chain)
         one = chain.enforced("collect_commands")[0]
 
         def call(word: str) -> CommandCall:
@@ -203,18 +201,11 @@ def test_a_command_is_never_run_by_another_process_than_brought_it(tmp_path: Pat
 
     async def told(chain: Chain) -> None:
         one = chain.enforced("collect_commands")[0]
-
-        async def brought() -> AccountCommand:
-            (called,) = await chain.collect("collect_commands", {}, lambda answer: answer, time.monotonic() + 60)
-            (command,) = called.value or ()
-            assert isinstance(command, AccountCommand)
-            return command
-
         call = CommandCall(AccountId("a"), Address("bob", "example.org"), {}, one.settings, one.services)
-        command = await brought()
+        command = await collected(chain)
         with pytest.raises(CommandFailed, match=r"its process ended \(exit code 9\)"):
             await command.run(call)
-        await brought()
+        await collected(chain)
         with pytest.raises(CommandFailed, match="its process has just ended"):
             await command.run(call)
 
@@ -232,6 +223,15 @@ def with_chain(folder: Path, body: str, hook: str, use: Callable[[Chain], Awaita
             chain.close()
 
     return asyncio.run(used())
+
+
+async def collected(chain: Chain) -> AccountCommand:
+    """The one command of the one plugin."""
+    (called,) = await chain.collect("collect_commands", {}, lambda answer: answer, time.monotonic() + 60)
+    assert isinstance(called.value, tuple)
+    (command,) = called.value
+    assert isinstance(command, AccountCommand)
+    return command
 
 
 async def asked(chain: Chain, hook: str) -> object:
@@ -709,9 +709,9 @@ def test_t_plug_03_a_process_that_computes_when_nobody_has_asked_is_killed(
     async def ends(chain: Chain) -> bool:
         pid = int(str(await asked(chain, "inspect_mail")).partition("text='")[2].partition("'")[0])
         watched = os.pidfd_open(pid)
-        ended = await asyncio.to_thread(select.select, [watched], [], [], 20 if leaks else 1)
+        ended, _, _ = await asyncio.to_thread(lambda: select.select([watched], [], [], 20 if leaks else 1))
         os.close(watched)
-        return bool(ended[0])
+        return bool(ended)
 
     assert with_chain(tmp_path, SPINS.format(leaks=leaks), "inspect_mail", ends) is leaks
 
@@ -835,9 +835,9 @@ def test_a_chain_that_nobody_holds_any_more_takes_its_process_along_at_once(tmp_
         pid = int(str(await asked(chain, "inspect_mail")).partition("text='")[2].partition("'")[0])
         watched = os.pidfd_open(pid)
         del chain, one
-        ended = await asyncio.to_thread(select.select, [watched], [], [], 20)
+        ended, _, _ = await asyncio.to_thread(lambda: select.select([watched], [], [], 20))
         os.close(watched)
-        return bool(ended[0])
+        return bool(ended)
 
     gc.disable()
     try:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -224,7 +225,7 @@ async def test_rules_that_are_certain_early_answer_early(tmp_path: Path, session
 
 
 async def test_each_recipient_gets_its_own_verdict_and_edits(tmp_path: Path, session: Session) -> None:
-    keys = {
+    keys: dict[str, Any] = {
         "rules": [
             {"name": "mark", "when": "author.domain != recipient.domain", "do": [{"subject_prefix": "[{recipient.local_part}] "}]}
         ],

@@ -6,6 +6,7 @@ import pytest
 
 from mailward.api import Plugin, Symbol
 from mailward.model.errors import PolicyError
+from mailward.model.evidence import FactValue
 from mailward.policy import Direction, Policy, load_policy, load_preset
 from support.small_plugins import PLUGINS, STAGES, evidence, finding
 
@@ -110,7 +111,7 @@ tests:
 def test_identity_is_known_in_submission_from_mail_on(tmp_path: Path) -> None:
     text = 'rules: [{name: x, when: identity.user == "eve@example.org" && !identity.second_factor, at: mail, then: reject}]\n'
     policy = loaded(tmp_path, "submission", text)
-    facts = {"identity.user": "eve@example.org", "identity.second_factor": False, "identity.groups": ()}
+    facts: dict[str, FactValue] = {"identity.user": "eve@example.org", "identity.second_factor": False, "identity.groups": ()}
     ruling = policy.judge(facts, evidence(), None, stage="mail")
     assert ruling is not None and ruling.verdict.value == "reject"
     assert policy.judge({**facts, "identity.user": "bob@example.org"}, evidence(), None, stage="mail") is None

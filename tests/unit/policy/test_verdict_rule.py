@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailward.model.evidence import EvidenceSet, HookCall
+from mailward.model.evidence import EvidenceSet, FactValue, HookCall
 from mailward.model.verdict import Verdict
 from mailward.policy import Policy, RecipientFacts, Ruling, load_policy
 from support.small_plugins import PLUGINS, STAGES, evidence, failed, finding
@@ -57,7 +57,7 @@ def loaded(folder: Path, text: str) -> Policy:
 def judged(
     policy: Policy, found: EvidenceSet, author: str = "example.net", recipient: RecipientFacts = BOB, size: int = 100
 ) -> Ruling:
-    facts = {"author.domain": author, "message.size_octets": size}
+    facts: dict[str, FactValue] = {"author.domain": author, "message.size_octets": size}
     ruling = policy.judge(facts, found, recipient, stage="message")
     assert ruling is not None
     return ruling

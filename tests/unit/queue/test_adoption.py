@@ -118,7 +118,7 @@ async def test_t_q_05_mail_of_which_no_attempt_could_be_noted_is_tried_again_by_
 async def test_many_small_segments_become_few(tmp_path: Path) -> None:
     ids = [id for _ in range(3 * MOST_SEGMENTS) for id in await left(tmp_path, 1)]
     queue = Spool(tmp_path / "spool", Disk(), owner="queue")
-    adopted = []
+    adopted: list[QueueId] = []
     while (adoption := queue.adopt()).is_more:
         assert len(adoption.items) <= MOST_SEGMENTS
         adopted += adoption.items

@@ -12,6 +12,7 @@ import pytest
 
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
+from mailward.model.ids import QueueId
 from mailward.queue.item import QueueItem
 from mailward.queue.recover import drop_leftovers
 from mailward.queue.spool import NotHere, Spool
@@ -95,7 +96,7 @@ async def test_a_commit_nobody_waits_for_any_more_goes_to_the_queue_process(tmp_
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        adopted: tuple[str, ...] = ()
+        adopted: tuple[QueueId, ...] = ()
         async with asyncio.timeout(60):
             while not adopted:
                 adopted = await asyncio.to_thread(lambda: queue.adopt().items)

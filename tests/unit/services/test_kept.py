@@ -1,5 +1,7 @@
 """An answer is asked for once in a period; an error each time."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from mailward.services.kept import kept_for
@@ -21,7 +23,7 @@ def test_an_answer_is_kept_for_its_period() -> None:
 
 
 def test_an_error_is_not_kept() -> None:
-    answers = iter([OSError("full"), 7])
+    answers: Iterator[OSError | int] = iter((OSError("full"), 7))
 
     def ask() -> int:
         answer = next(answers)

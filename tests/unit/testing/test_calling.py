@@ -4,6 +4,7 @@ import email
 import email.policy
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,13 +65,13 @@ def test_what_the_test_gives_reaches_the_hook_and_what_it_keeps_stays() -> None:
         "    seen = f'{session.helo} {envelope.reverse_path} {message.subject} {evidence.auth_results()}'\n"
         "    return Finding('SEEN', seen, facts=OwnFacts(word=message.subject))\n",
     )
-    given = {
+    given: dict[str, Any] = {
         "session": making.make_session("2001:db8::1", "h.example"),
         "envelope": making.make_envelope("", ["b@example.org", "c@example.org"]),
         "message": making.make_message("Subject: given\n\nx\n"),
         "evidence": making.make_evidence(other=Finding(None, "found")),
     }
-    (finding,) = CallHook(services)(keeper, "inspect_message", **given)  # type: ignore[misc]
+    (finding,) = CallHook(services)(keeper, "inspect_message", **given)
     assert finding.text == "h.example  given ()"
     assert services.kv["keeper"].values == {b"ip": b"2001:db8::1"}
 
