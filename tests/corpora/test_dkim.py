@@ -52,7 +52,8 @@ VERIFY = {case["name"]: case for case in OPENDKIM["cases"] if case["mode"] == "d
 
 
 def _opendkim_message(case: dict[str, Any]) -> bytes:
-    return ("\r\n".join(case["headers"]) + "\r\n\r\n" + case["body"]).encode("latin-1")
+    text: str = "\r\n".join(case["headers"]) + "\r\n\r\n" + case["body"]
+    return text.encode("latin-1")
 
 
 @pytest.mark.usefixtures("old_limits")

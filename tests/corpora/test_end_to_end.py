@@ -49,7 +49,7 @@ def _all(*names: str) -> Iterator[bytes]:
 
 def _corpus(*names: str, count: int) -> list[bytes]:
     """Messages fit for SMTP: CRLF line ends, no NUL, no line over 900 octets (Postfix splits longer ones)."""
-    chosen = []
+    chosen: list[bytes] = []
     for octets in _all(*names):
         fixed = re.sub(rb"\r\n|\r|\n", b"\r\n", octets)
         if not fixed.endswith(b"\r\n"):

@@ -34,7 +34,7 @@ _PAYLOAD_ID = re.compile(rb"X-Payload-Id:.*valid\((\d)\)\s+md5\((\S+)\)")
 
 
 def by_stdlib(octets: bytes, policy: email.policy.Policy) -> Iterator[bytes]:
-    for part in email.message_from_bytes(octets, policy=policy).walk():  # type: ignore[arg-type]
+    for part in email.message_from_bytes(octets, policy=policy).walk():
         with contextlib.suppress(Exception):
             content = part.get_payload(decode=True)
             if isinstance(content, bytes):

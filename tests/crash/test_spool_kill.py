@@ -113,7 +113,7 @@ async def test_t_q_08_mail_that_kills_its_process_is_held_and_others_flow(tmp_pa
     poison = await commit(spool, b"poison", [QueuedRecipient("poison@example.org", "mailbox", account="user0")])
     after = [await commit(spool, b"after") for _ in range(3)]
     await spool.close()
-    exits = []
+    exits: list[int] = []
     while not exits or exits[-1] != 0:
         child = worker("deliver", tmp_path)
         child.communicate()

@@ -7,6 +7,7 @@ import zipfile
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +26,7 @@ from mailward_plugins.antivirus.streams import PIECE_OCTETS, Feed, streams_of
 from support.clamd_server import EICAR, STREAM_LIMIT_OCTETS, ClamdServer
 from support.plugin_services import run_blocking
 
-QUICK = {"connect_limit": timedelta(seconds=1), "idle_limit": timedelta(seconds=1), "reply_limit": timedelta(seconds=0.3)}
+QUICK = AntivirusSettings(connect_limit=timedelta(seconds=1), idle_limit=timedelta(seconds=1), reply_limit=timedelta(seconds=0.3))
 
 
 def part(content_type: str, body: bytes, *fields: str) -> bytes:
@@ -194,7 +195,7 @@ async def fake_clamd(folder: Path, handler: Handler) -> AsyncIterator[AntivirusS
     path = str(folder / "clamd.ctl")
     server = await asyncio.start_unix_server(handler, path)
     try:
-        yield AntivirusSettings(socket=path, **QUICK)
+        yield replace(QUICK, socket=path)
     finally:
         server.close()
 
@@ -225,7 +226,7 @@ async def test_no_clamd_is_an_error(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
     for name in (str(tmp_path / "none.ctl"), f"127.0.0.1:{port}", f"[::1]:{port}", "nonsense", "host.example:3310"):
         with pytest.raises(clamd.ConnectionError):
-            await scan(pieces_of(b"x"), AntivirusSettings(socket=name, **QUICK))
+            await scan(pieces_of(b"x"), replace(QUICK, socket=name))
 
 
 async def test_a_full_backlog_ends_at_the_connect_limit(tmp_path: Path) -> None:
@@ -235,7 +236,7 @@ async def test_a_full_backlog_ends_at_the_connect_limit(tmp_path: Path) -> None:
         server.listen(0)
         started = time.monotonic()
         results = await asyncio.gather(
-            *(scan(pieces_of(b"x"), AntivirusSettings(socket=path, **QUICK)) for _ in range(4)), return_exceptions=True
+            *(scan(pieces_of(b"x"), replace(QUICK, socket=path)) for _ in range(4)), return_exceptions=True
         )
     assert all(isinstance(result, clamd.ClamdError) for result in results) and time.monotonic() - started < 4
 
@@ -271,7 +272,9 @@ def test_as_many_scans_at_once_as_the_policy_says_also_after_a_reload_that_chang
         nonlocal most
         most = 0
         settings = AntivirusSettings(connections=connections)
-        await asyncio.gather(*(antivirus.inspect_message(make_message(), settings, FakeServices()) for _ in range(9)))
+        await asyncio.gather(
+            *(antivirus.inspect_message(make_message(), settings, FakeServices().of("antivirus")) for _ in range(9))
+        )
         return most
 
     async def before_and_after() -> list[int]:

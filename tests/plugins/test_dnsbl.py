@@ -21,7 +21,7 @@ from support.dns_server import DnsServer
 from support.plugin_services import envelope, services, session
 
 MAIL = "From: a@example.net\nSubject: hi\n\nhello\n"
-ADDRESSES = {"addresses": {"bl.test": ["127.0.0.2-3", "127.0.0.10 0.25"]}}
+ADDRESSES: dict[str, object] = {"addresses": {"bl.test": ["127.0.0.2-3", "127.0.0.10 0.25"]}}
 
 
 def facts(scan: Scan, settings: dict[str, object], *, ip: str = "192.0.2.9", **more: str) -> DnsblFacts:
@@ -171,7 +171,7 @@ def test_a_list_that_fails_is_told_and_the_others_count(scan: Scan, fake_zone: F
     fake_zone.add("9.2.0.192.refuses.test", "A", "127.255.255.254")
     fake_zone.add("9.2.0.192.bl.test", "A", "127.0.0.2")
     fake_zone.fail("9.2.0.192.bl.test", "TXT")
-    zones = {"down.test": [], "refuses.test": [], "bl.test": []}
+    zones: dict[str, list[str]] = {"down.test": [], "refuses.test": [], "bl.test": []}
     result = scan(MAIL, [dnsbl], ip="192.0.2.9", settings={"dnsbl": {"addresses": zones}})
     assert result.facts("dnsbl") == DnsblFacts(zones=("bl.test",), failed=("down.test", "refuses.test"))
     assert [finding.symbol for _, finding in result.observed] == ["DNSBL_ADDRESS", "DNSBL_FAILED", "DNSBL_FAILED"]

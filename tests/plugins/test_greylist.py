@@ -157,7 +157,7 @@ def test_networks_and_domains_that_are_exempt(scan: Scan, clock: FakeClock, fake
 
 def test_what_an_allowlist_lists_is_not_delayed(scan: Scan, fake_zone: FakeZone) -> None:
     fake_zone.add("1.2.0.192.wl.test", "A", "127.0.5.3")
-    settings = {"greylist": {"exempt": []}, "dnsbl": {"allow": {"wl.test": []}}}
+    settings: dict[str, dict[str, object]] = {"greylist": {"exempt": []}, "dnsbl": {"allow": {"wl.test": []}}}
     result = scan(MAIL, [dnsbl, greylist], settings=settings)
     assert result.facts("greylist") == GreylistFacts()
     assert result.observed[-1][1].text == "not looked at: wl.test lists the peer"

@@ -241,7 +241,7 @@ def test_t_tls_07_nothing_learnt_before_tls_is_used_after_it(driver: Driver) -> 
     driver.machine.tls_started()
     assert driver.machine.extensions == Extensions()
     driver.play([(EHLO, b"250-mx\r\n250 SMTPUTF8\r\n")])
-    assert driver.events[-1] == Ready(Extensions(smtputf8=True))
+    assert driver.events[-1:] == [Ready(Extensions(smtputf8=True))]
 
 
 @pytest.mark.parametrize("behind", [b"250 fake-ext\r\n", b"2", b"\r\n", b"250-mx\r\n250 SIZE 0\r\n250 ok\r\n"])

@@ -356,7 +356,7 @@ def test_t_state_10_any_octets_in_any_chunks_give_the_same_documented_outcome(st
         if must_wait(single, stream[: place + 1], before):
             waits.add(place + 1)
     assert all(line[:3].isdigit() and line[0] in "2345" for line in single.replies)
-    assert all(isinstance(e, MessageAsked) is False or e.size_octets <= SMALL.message_octets for e in single.events)
+    assert all(not isinstance(e, MessageAsked) or e.size_octets <= SMALL.message_octets for e in single.events)
     chunked = Client(machine(limits=SMALL))
     bounds = sorted({0, end, *waits, *(c for c in cuts if c < end)})
     for start, stop in itertools.pairwise(bounds):
