@@ -13,7 +13,7 @@ from mailward.cli.decisions import more_actions, source_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions
 from mailward.cli.output import USAGE, fail, moment, progress, show, table
 from mailward.decisions import DecisionStore
-from mailward.decisions.shadow import Change, Example, ShadowReport, Tally
+from mailward.decisions.shadow import Change, Example, ShadowReport, Tally, Together
 from mailward.model.errors import ConfigError
 from mailward.policy import RULES, Direction
 
@@ -21,6 +21,11 @@ NOTHING, SOMETHING, NOT_KNOWN = 0, 1, 2
 
 _DIRECTIONS: tuple[Direction, ...] = tuple(name for name, rules in RULES.items() if "shadow" in rules.modes)
 _STEP = 1000
+_TOGETHER: dict[Together, str] = {
+    "changed": "",
+    "unchanged": "   (all of it together would have changed nothing)",
+    "not known": "   (of something else in shadow it is not known)",
+}
 
 
 def shadow_command(
@@ -127,11 +132,10 @@ def _example_lines(example: Example, store: DecisionStore) -> list[str]:
     decider = (with_it.source_kind, with_it.source_name)
     by = [f"{one.kind} {one.name}{_found(symbols)}" for one, symbols in _by(example, store) if (one.kind, one.name) != decider]
     who = f"   by {', '.join(by)}" if by else "" if example.by else "   by several together"
-    partly = "; of other things in shadow it is not known" if example.is_partly_known else ""
     return [
         f"  {record.id}  {moment(record.received_at)}  from <{record.reverse_path}> to {decision.recipient or 'nobody yet'}",
         f"    {decision.verdict.upper()} -> {with_it.verdict.upper()}   {source_text(with_it)}"
-        f"{more_actions(decision, with_it)}{who}{partly}",
+        f"{more_actions(decision, with_it)}{who}{_TOGETHER[example.together]}",
     ]
 
 
@@ -179,7 +183,7 @@ def _data(report: ShadowReport, store: DecisionStore, direction: str, begin: dat
                 "was": example.decision.verdict,
                 "would_be": asdict(example.with_it),
                 "by": [{"kind": one.kind, "name": one.name, "symbols": symbols} for one, symbols in _by(example, store)],
-                "partly_known": example.is_partly_known,
+                "together": example.together,
             }
             for example in report.examples
         ],

@@ -6,6 +6,7 @@ Nothing is judged here: who looked in shadow, and what would have been with it, 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mailward.model.decision import DecisionRecord, RecipientDecision, WithIt
 
@@ -14,6 +15,8 @@ ALL = ("all", "")
 
 _HARM = ("accept", "junk", "quarantine", "tempfail", "discard", "reject")
 """What a recipient gets, from the best to the worst: whoever discards tells nobody, but keeps a copy."""
+
+Together = Literal["changed", "unchanged", "not known"]
 
 _REASONS = 20
 """So many different reasons are told apart."""
@@ -64,14 +67,14 @@ class Tally:
 class Example:
     """One recipient of one message. by: the things that do this by themselves; none: only several together do.
 
-    is_partly_known: of something else in shadow it is not known what it would have done.
+    together: what everything in shadow would have done; unless it is "changed", `with_it` is the worst that one thing would do.
     """
 
     record: DecisionRecord
     decision: RecipientDecision
     with_it: WithIt
     by: tuple[WithIt, ...]
-    is_partly_known: bool
+    together: Together
 
 
 class ShadowReport:
@@ -86,7 +89,7 @@ class ShadowReport:
         self.together = Tally(*ALL)
         self._things: dict[tuple[str, str], Tally] = {}
         self._examples: dict[Change, list[Example]] = {}
-        self.changed = 0
+        self.changed = 0  # recipients for whom one thing, or all of it, would have changed something
 
     @property
     def things(self) -> list[Tally]:
@@ -133,18 +136,19 @@ class ShadowReport:
         for decision in record.recipients:
             changes = {(one.kind, one.name): one for one in decision.shadow if _changed(decision, one)}
             alone = [one for key, one in changes.items() if key != ALL]
-            if is_partly_known:
-                with_it = min(alone, key=lambda one: _change(decision, one).order, default=None)
+            together: Together = "not known" if is_partly_known else "changed" if _together(record) in changes else "unchanged"
+            if together == "changed":
+                with_it = changes[_together(record)]
+            elif alone:
+                with_it = min(alone, key=lambda one: _change(decision, one).order)
             else:
-                with_it = changes.get(_together(record))
-            if with_it is None:
                 continue
             self.changed += 1
             change = _change(decision, with_it)
             kept = self._examples.setdefault(change, [])
             if len(kept) < self._limit:
                 by = tuple(one for one in alone if _change(decision, one) == change)
-                kept.append(Example(record, decision, with_it, by, is_partly_known))
+                kept.append(Example(record, decision, with_it, by, together))
 
 
 def _together(record: DecisionRecord) -> tuple[str, str]:

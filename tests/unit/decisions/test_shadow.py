@@ -86,6 +86,12 @@ def test_what_only_several_do_together_is_no_single_ones_doing() -> None:
     assert (found.examples[0].by, found.things[0].changes) == ((), {})
 
 
+def test_what_one_would_do_and_another_undoes_is_told_of_the_one() -> None:
+    found = report(record(1, DLP, LOWER, would_be=(with_it("plugin", "dlp", "reject"),)))
+    assert (found.together.changes, found.together.same, found.changed) == ({}, 1, 1)
+    assert [(example.with_it.name, example.together) for example in found.examples] == [("dlp", "unchanged")]
+
+
 def test_what_is_not_known_is_not_unchanged_and_hides_nothing_of_the_rest() -> None:
     late = replace(DLP, unknown="left out: it was behind")
     found = report(record(2, late, LOWER, would_be=(with_it("rule", "lower", "junk"),)), record(1, late, LOWER))
@@ -93,7 +99,7 @@ def test_what_is_not_known_is_not_unchanged_and_hides_nothing_of_the_rest() -> N
     assert (dlp.messages, dlp.same, dlp.unknown.total()) == (0, 0, 2)
     assert (lower.changes, lower.same) == ({Change("accept", "junk"): 1}, 1)
     assert (found.together.messages, found.together.same, found.unknown) == (0, 0, 2)
-    assert [example.is_partly_known for example in found.examples] == [True]
+    assert [example.together for example in found.examples] == ["not known"]
 
 
 def test_one_thing_alone_is_everything() -> None:
