@@ -3,6 +3,7 @@
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,7 @@ def test_what_was_found_after_the_reply_is_part_of_the_record_whichever_process_
 ) -> None:
     one, other = (DecisionStore(tmp_path / "decisions.sqlite") for _ in range(2))
     event = LaterEvent("2026-11-02T10:00:01.000Z", "bob@example.org", "delivered to Junk")
-    steps = [lambda: one.add_looked(RECORD.id, LOOKED), lambda: other.add(RECORD, (event,))]
+    steps = [partial(one.add_looked, RECORD.id, LOOKED), partial(other.add, RECORD, (event,))]
     for step in steps if comes_first else reversed(steps):
         step()
     other.add(RECORD)

@@ -8,9 +8,11 @@ import pytest
 
 from mailward.api import EnvelopeView
 from mailward.model.address import NULL_REVERSE_PATH
+from mailward.model.ids import QueueId
 from mailward.model.session import Session
 from mailward.pipeline.judge import Judge
-from mailward.testing import FakeServices, make_session
+from mailward.policy import RecipientFacts
+from mailward.testing import FakeServices, make_envelope, make_message, make_session
 from mailward.testing.policies import made_policy
 from support.plugin_modules import plugin_module
 
@@ -139,8 +141,13 @@ def test_shadowed_plugins_look_too_and_do_not_count(tmp_path: Path) -> None:
         session = make_session("203.0.113.7", "a.example")
         trial = judge.begin(session, judge.meet())
         assert await trial.mail(session, NULL) is None
-        found = await trial._shadow_calls()
-        return len(trial.calls), [finding.text for called in found or () for finding in called.findings]
+        counted, envelope = len(trial.calls), make_envelope("", ("bob@example.org",))
+        recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
+        judgement = await trial.message(
+            QueueId("1k0000000000000a"), session, envelope, recipients, make_message("Subject: x\n\nx\n")
+        )
+        whole = await judgement.whole_record()
+        return counted, [finding.text for call in whole.calls for finding in call.findings]
 
     counted, texts = asyncio.run(run())
     assert counted == 0

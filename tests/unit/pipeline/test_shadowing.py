@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -206,17 +207,17 @@ def written(number: int, rule: Mapping[str, str], ghosts: bool, mode: str) -> di
     return {"name": f"{mode}{number}", "mode": mode, "when": when, **does}
 
 
-async def outcome(drawn: Mapping[str, object], *, ghosts: bool) -> tuple[Judgement, DecisionRecord]:
-    behaviour, on_error = drawn["counts"]  # type: ignore[misc]
+async def outcome(drawn: Mapping[str, Any], *, ghosts: bool) -> tuple[Judgement, DecisionRecord]:
+    behaviour, on_error = drawn["counts"]
     modules = [plugin_module("counts", HOOK.format("", "message", BEHAVIOURS[behaviour]) + EDITS.format("Counts"))]
     entries: dict[str, dict[str, object]] = {"counts": {"on_error": on_error, "heed": True}}
-    rules = [written(n, rule, ghosts, "enforce") for n, rule in enumerate(drawn["rules"])]  # type: ignore[arg-type]
+    rules = [written(n, rule, ghosts, "enforce") for n, rule in enumerate(drawn["rules"])]
     if ghosts:
-        for number, (stage, does, heed) in enumerate(drawn["ghosts"]):  # type: ignore[arg-type]
+        for number, (stage, does, heed) in enumerate(drawn["ghosts"]):
             name = f"ghost{number}"
             modules.append(plugin_module(name, HOOK.format("", stage, BEHAVIOURS[does]) + EDITS.format(name)))
             entries[name] = {"mode": "shadow", "heed": heed, "on_error": "reject", "timeout": "5ms" if does == "hangs" else "10s"}
-        shadow = [written(n, rule, ghosts, "shadow") for n, rule in enumerate(drawn["shadow_rules"])]  # type: ignore[arg-type]
+        shadow = [written(n, rule, ghosts, "shadow") for n, rule in enumerate(drawn["shadow_rules"])]
         rules = shadow[:1] + rules + shadow[1:]
     judge = judge_of(modules, entries, {"limits": drawn["limits"], "rules": rules})
     try:
