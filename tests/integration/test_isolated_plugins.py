@@ -12,11 +12,19 @@ from support.server import Server, server
 
 FILTER = """\
 import os
-from mailward.api import Finding, MessageView, Plugin, Services, Symbol, hookimpl
+from mailward.api import Counter, Finding, Gauge, Histogram, MessageView, Plugin, Services, Symbol, hookimpl
 plugin = Plugin(api=1, summary="Watches", symbols={"SEEN": Symbol(0.0, "seen")}, capabilities=("body",))
+WATCHED = Counter("watched", "Messages that were watched", ("subject",))
+OCTETS = Histogram("octets", "How large they are", bounds=(10.0, 1000000.0))
+SEEN_AT = Gauge("pid", "Who watches")
 
 @hookimpl
 async def inspect_message(message: MessageView, services: Services) -> Finding:
+    services.metrics.count(WATCHED, subject=message.subject)
+    services.metrics.observe(OCTETS, message.size_octets)
+    services.metrics.set(SEEN_AT, os.getpid())
+    if message.subject == "wrong label":
+        services.metrics.count(WATCHED, sender="x")
     await services.kv.add_many({b"seen": (1,)})
     if message.subject == "crash":
         os._exit(9)
@@ -66,6 +74,20 @@ def test_t_plug_03_a_crash_defers_its_message_and_no_other(target: Server) -> No
 def test_t_plug_14_the_servers_files_are_out_of_reach(target: Server) -> None:
     assert send(target, "steal").startswith("451 4.3.0")
     target.until(lambda: "PermissionError" in target.run("explain", "last").stdout)
+
+
+def test_what_it_counts_is_among_the_numbers_of_the_server(target: Server) -> None:
+    assert send(target, "count me").startswith("250")
+    target.until(lambda: "seen by " in target.run("explain", "last").stdout)
+    numbers = target.numbers()
+    assert numbers["mailward_watcher__watched_total", "count me"] == 1
+    assert numbers["mailward_watcher__octets_bucket", "10"] == 0 < numbers["mailward_watcher__octets_count",]
+    assert f"seen by {numbers['mailward_watcher__pid',]:.0f}" in target.run("explain", "last").stdout
+    assert numbers["mailward_verdicts_total", "inbound", "accept"] >= 1
+    assert numbers["mailward_plugin_calls_total", "watcher"] > numbers.get(("mailward_plugin_failures_total", "watcher"), 0)
+    assert send(target, "wrong label").startswith("451")
+    assert target.numbers()["mailward_plugin_failures_total", "watcher"] >= 1
+    assert {family["name"] for family in target.json("metrics")} >= {"mailward_queue_messages", "mailward_watcher__pid"}
 
 
 def test_what_a_policy_says_of_isolation_is_shown(target: Server) -> None:

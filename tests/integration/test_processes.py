@@ -40,6 +40,7 @@ def test_t_dos_02_places_of_an_address_are_counted_over_all_processes_and_free_w
             clients = [stack.enter_context(connect(target)) for _ in range(30)]
             return [read_reply(client)[:3] for client in clients]
 
+        probed = target.numbers().get(("mailward_connections_total", "smtp"), 0)
         greetings = crowd()
         assert greetings.count("220") == 12 and greetings.count("421") == 18
         target.until(lambda: sum(len(sockets_of(pid)) - idle[pid] for pid in pids) == 12)  # those refused are gone
@@ -50,6 +51,11 @@ def test_t_dos_02_places_of_an_address_are_counted_over_all_processes_and_free_w
         target.until(lambda: target.log_octets().count(b'event="worker ready" role=smtp') == 4)
         greetings = crowd()
         assert greetings.count("220") == held[victim], "as many as were open in the killed one"
+        numbers = target.numbers()
+        assert numbers["mailward_connections_open", "smtp"] == 12
+        assert numbers["mailward_connections_total", "smtp"] == probed + 12 + held[victim]
+        assert numbers["mailward_connections_refused_total", "connections_per_address", "smtp"] == 60 - 12 - held[victim]
+        assert numbers["mailward_workers_ended_total", "smtp"] == 1
 
 
 def test_t_dos_03_messages_of_an_account_are_counted_over_all_processes() -> None:

@@ -16,7 +16,7 @@ import clamd
 import pytest
 
 from mailward.api import MessageView
-from mailward.testing import FakeServices, make_message
+from mailward.testing import FakeServices, Scan, make_message
 from mailward_plugins import antivirus
 from mailward_plugins.antivirus import _finding
 from mailward_plugins.antivirus.instream import ScanReply, parse_reply, scan
@@ -282,3 +282,11 @@ def test_as_many_scans_at_once_as_the_policy_says_also_after_a_reload_that_chang
 
     monkeypatch.setattr(antivirus, "scan", counted)
     assert asyncio.run(before_and_after()) == [2, 5, 2]
+
+
+def test_what_was_scanned_is_counted_by_what_was_found(scan: Scan, fake_services: FakeServices) -> None:
+    test_file = {"antivirus": {"engine": "test-file"}}
+    for mail_of in [TEXT, TEXT, base64_part(EICAR)]:
+        scan(mail(mail_of), plugins=["antivirus"], settings=test_file)
+    metrics = fake_services.metrics["antivirus"]
+    assert metrics.numbers == {("scans", "clean"): 2, ("scans", "infected"): 1} and len(metrics.observed["scan_s",]) == 3

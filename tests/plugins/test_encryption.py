@@ -27,7 +27,16 @@ from mailward.pipeline.judge import Judge
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.relays import Relays
 from mailward.policy import Direction, Policy, RecipientFacts, load_preset
-from mailward.testing import FakeClock, FakeCredentials, FakeHttp, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets
+from mailward.testing import (
+    FakeClock,
+    FakeCredentials,
+    FakeHttp,
+    FakeZone,
+    MemoryKeyValue,
+    MemoryLog,
+    MemoryMetrics,
+    MemorySecrets,
+)
 from mailward.testing.fakes import RunDirectly, SentMail
 from mailward.testing.policies import made_policy
 from mailward_plugins.encryption import inspect_mail
@@ -55,6 +64,7 @@ def services(_: str) -> Services:
         credentials,
         SentMail(),
         FakeHttp(),
+        MemoryMetrics(),
     )
 
 

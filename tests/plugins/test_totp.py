@@ -13,7 +13,7 @@ import pytest
 from mailward.api import Address, CommandAnswer, CommandCall, CommandFailed, Services
 from mailward.model.ids import AccountId
 from mailward.services.kv import SqliteKeyValue
-from mailward.testing import FakeClock, FakeZone, Login, MemoryKeyValue, MemoryLog
+from mailward.testing import FakeClock, FakeZone, Login, MemoryKeyValue, MemoryLog, MemoryMetrics
 from mailward.testing.fakes import FakeCredentials, FakeHttp, MemorySecrets, RunDirectly, SentMail
 from mailward_plugins.totp.commands import COMMANDS
 from mailward_plugins.totp.enrolment import Enrolment, confirm, hashes_of, judge, new_codes, step_of
@@ -29,7 +29,9 @@ ALLOWED = {"totp": {"code_after_password": True}}
 
 def command(name: str, kv: MemoryKeyValue, clock: FakeClock, log: MemoryLog, **arguments: str) -> CommandAnswer:
     found = next(one for one in COMMANDS if one.name == name)
-    services = Services(FakeZone(), clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail(), FakeHttp())
+    services = Services(
+        FakeZone(), clock, kv, log, RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail(), FakeHttp(), MemoryMetrics()
+    )
     call = CommandCall(AccountId(ALICE), Address("alice", "example.org"), arguments, TotpSettings(), services)
     return asyncio.run(_coroutine(found.run(call)))
 

@@ -26,7 +26,7 @@ from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.secrets import FolderSecrets
 from mailward.testing import FakeClock, FakeHttp, SentMail
-from mailward.testing.fakes import FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets, RunDirectly
+from mailward.testing.fakes import FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemoryMetrics, MemorySecrets, RunDirectly
 from support.fake_dns import FakeDns
 
 T = TypeVar("T")
@@ -48,13 +48,14 @@ def services(folder: Path, zone: Mapping[str, Mapping[str, Sequence[str]]] | Non
         credentials=NoCredentials(),
         submit=SentMail(),
         http=FakeHttp(),
+        metrics=MemoryMetrics(),
     )
 
 
 def memory_services() -> Services:
     """Of which nothing is kept and nothing leaves."""
     kept = MemoryKeyValue(), MemoryLog(), RunDirectly(), MemorySecrets()
-    return Services(FakeZone(), FakeClock(), *kept, FakeCredentials(), SentMail(), FakeHttp())
+    return Services(FakeZone(), FakeClock(), *kept, FakeCredentials(), SentMail(), FakeHttp(), MemoryMetrics())
 
 
 def attempt(

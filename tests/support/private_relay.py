@@ -17,7 +17,7 @@ from mailward.net.connect import SmtpConnector
 from mailward.net.hop import Timeouts
 from mailward.pipeline.relays import Relays
 from mailward.protocol.smtp.outgoing import OutgoingMail
-from mailward.testing import FakeClock, FakeCredentials, FakeHttp, MemoryKeyValue, MemoryLog, MemorySecrets
+from mailward.testing import FakeClock, FakeCredentials, FakeHttp, MemoryKeyValue, MemoryLog, MemoryMetrics, MemorySecrets
 from mailward.testing.fakes import RunDirectly, SentMail
 from mailward.testing.policies import made_policy
 
@@ -42,7 +42,16 @@ class PrivateRelay:
         self.clock, self.log, self.kept = clock or FakeClock(), MemoryLog(), kept or MemoryKeyValue()
         web = http or FakeHttp()
         services = Services(
-            resolver, self.clock, self.kept, self.log, RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail(), web
+            resolver,
+            self.clock,
+            self.kept,
+            self.log,
+            RunDirectly(),
+            MemorySecrets(),
+            FakeCredentials(),
+            SentMail(),
+            web,
+            MemoryMetrics(),
         )
         self.services = services
         policy, host = made_policy("outbound", ["encryption"], {"encryption": dict(settings or {})}, {})

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pyotp
+from prometheus_client.parser import text_string_to_metric_families
 
 from mailward.app.config_file import load_config
 from support.processes import WORKER
@@ -75,6 +76,14 @@ class Server:
     def demo(self) -> str:
         """The first account."""
         return f"demo@{self.domain}"
+
+    def numbers(self) -> dict[tuple[str, ...], float]:
+        """What Prometheus reads in `mailward metrics`: name and label values, sorted by the labels' names -> number."""
+        found = {}
+        for family in text_string_to_metric_families(self.run("metrics").stdout):
+            for sample in family.samples:
+                found[sample.name, *(value for _, value in sorted(sample.labels.items()))] = sample.value
+        return found
 
     def configure(self, old: str, new: str) -> None:
         """Change mailward.yaml; `old` must be in it."""

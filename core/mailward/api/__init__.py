@@ -26,6 +26,7 @@ from mailward.api.services import (
     KeyValue,
     Log,
     Memory,
+    Metrics,
     RecordType,
     Resolver,
     RunBlocking,
@@ -46,6 +47,7 @@ from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.evidence import AuthResult
 from mailward.model.identity import Identity
+from mailward.model.metrics import Counter, Gauge, Histogram
 from mailward.model.session import ReverseName, Role, TlsFacts
 from mailward.model.tls import PolicyType, Tlsa, TlsLevel, TlsPolicy, TlsRequirement, TlsResult, TlsSession
 
@@ -66,6 +68,7 @@ __all__ = [
     "CommandFailed",
     "CommandGroup",
     "CommandOption",
+    "Counter",
     "Credentials",
     "DnsAnswer",
     "DnsRecord",
@@ -79,6 +82,8 @@ __all__ = [
     "Finding",
     "Findings",
     "ForwardPath",
+    "Gauge",
+    "Histogram",
     "Http",
     "HttpAnswer",
     "HttpFailed",
@@ -96,6 +101,7 @@ __all__ = [
     "MessageClassified",
     "MessageMoved",
     "MessageView",
+    "Metrics",
     "Origin",
     "PartEncoding",
     "PartView",

@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeVar, cast
 
 from mailward.api.logins import LoginAttempt, Secret
 from mailward.model.identity import Identity
+from mailward.model.metrics import Counter, Gauge, Histogram
 
 T = TypeVar("T")
 
@@ -121,6 +122,25 @@ class Log(Protocol):
     def warning(self, event: str, **values: str | int | float | bool | None) -> None: ...
 
 
+class Metrics(Protocol):
+    """Numbers of one plugin from all processes together, as `mailward metrics` prints them: `mailward_<plugin>__<name>`.
+
+    Of more than 200 series of a plugin, all further ones count together, under the label value "other".
+    """
+
+    def count(self, counter: Counter, amount: float = 1, /, **labels: str) -> None:
+        """Add to a counter. Raises ValueError for an amount below 0 and for labels that it does not have."""
+        ...
+
+    def set(self, gauge: Gauge, value: float, /, **labels: str) -> None:
+        """Say what a gauge is now. Raises ValueError for no number and for labels that it does not have."""
+        ...
+
+    def observe(self, histogram: Histogram, value: float, /, **labels: str) -> None:
+        """Note one value of a histogram. Raises ValueError for no number and for labels that it does not have."""
+        ...
+
+
 class RunBlocking(Protocol):
     """Runs a blocking or heavy function in a bounded thread pool."""
 
@@ -189,7 +209,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one plugin may use; `kv`, `log`, `secrets` and `memory` are its own."""
+    """What one plugin may use; `kv`, `log`, `secrets`, `metrics` and `memory` are its own."""
 
     resolver: Resolver
     clock: Clock
@@ -200,4 +220,5 @@ class Services:
     credentials: Credentials
     submit: Submit
     http: Http
+    metrics: Metrics
     memory: Memory = field(default_factory=Memory)

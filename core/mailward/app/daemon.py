@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import structlog
 
 from mailward.app.memory import before_forking
+from mailward.metering import METERS
 from mailward.model.errors import ConfigError
+from mailward.model.metrics import Counter
 
 HEARTBEAT_S = 1.0
 """How often a worker's event loop proves that it is alive."""
@@ -40,6 +42,7 @@ TRACE_S = 0.5
 """So long the supervisor waits for that."""
 TRACE_OCTETS = 60_000
 RESTART_DELAYS_S = (0.1, 0.5, 2.0, 5.0, 10.0)
+ENDED = Counter("workers_ended", "Processes that ended without being told to, and were started again", ("role",))
 
 log = structlog.get_logger("mailward.supervisor")
 
@@ -227,6 +230,7 @@ class Supervisor:
             role = worker.role
             self._crashes[role] = crashes = 0 if now - worker.started_at > 60 else self._crashes.get(role, 0) + 1
             delay_s = RESTART_DELAYS_S[min(crashes, len(RESTART_DELAYS_S)) - 1] if crashes else 0.0
+            METERS.of("").count(ENDED, role=role.name)
             log.warning("worker ended", role=role.name, pid=pid, code=os.waitstatus_to_exitcode(status), restart_in_s=delay_s)
             self._restarts.append(_Restart(role, now + delay_s))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mailward.api.services import Credentials, Resolver, Services, Submit
 from mailward.app.config import Config
 from mailward.app.filters import Filters
+from mailward.metering import METERS
 from mailward.model.session import Role
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.shadowing import ShadowRoom
@@ -65,6 +66,7 @@ class PluginServices:
             self._credentials,
             self._submit_of(plugin) if self._submit_of else NoSubmit(),
             self._http,
+            METERS.of(plugin),
         )
 
     def close(self) -> None:

@@ -33,6 +33,7 @@ from mailward.app.readiness import check_ready, idle_routes, ready_config, reloa
 from mailward.app.serving import serving_lock
 from mailward.app.sockets import listen
 from mailward.app.users import drop_privileges, service_user
+from mailward.metering import METERS
 from mailward.model.errors import ConfigError
 from mailward.services.known import KnownSources
 from mailward.services.shared import SharedNames
@@ -95,15 +96,23 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
             log.error("plugin moved to a process of its own", plugin=name, mend="write isolation: process in its policy")
         return f"plugin {name}"
 
-    def worker(name: str, make: Make, *protocols: str) -> RoleSpec:
-        """protocols: of the listeners that are its own."""
-        return RoleSpec(name, lambda lifeline: _run(name, lifeline, running, isolated, filters, bound, protocols, make))
+    def worker(name: str, make: Make, *protocols: str, seat: int = 0) -> RoleSpec:
+        """protocols: of the listeners that are its own. seat: which it is of several of its name."""
+
+        def main(lifeline: Lifeline) -> None:
+            METERS.sit(f"{name}{seat}")
+            _run(name, lifeline, running, isolated, filters, bound, protocols, make)
+
+        METERS.share([f"{name}{seat}"])
+        return RoleSpec(name, main)
 
     known = KnownSources()
     shared = SmtpShared(config, known)
 
     def smtp(seat: int) -> RoleSpec:
-        return worker("smtp", lambda config, filters, own: SmtpRole(config, filters, own, shared, seat), *SMTP_PROTOCOLS)
+        return worker(
+            "smtp", lambda config, filters, own: SmtpRole(config, filters, own, shared, seat), *SMTP_PROTOCOLS, seat=seat
+        )
 
     roles = [
         worker("auth", lambda config, filters, _: AuthRole(config, filters, known)),

@@ -19,6 +19,7 @@ COMMANDS = {
     "reload": "reload:reload_command",
     "scan": "scan:scan_command",
     "message": "message:app",
+    "metrics": "metrics:metrics_command",
     "explain": "explain:explain_command",
     "record": "record:record_command",
     "try": "tryout:app",

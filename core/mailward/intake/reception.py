@@ -28,11 +28,13 @@ from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
 from mailward.intake.scheduling import untimely
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
+from mailward.metering import METERS
 from mailward.model.address import ForwardPath
 from mailward.model.decision import DecisionRecord, Looked
 from mailward.model.envelope import BodyType, Envelope
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import QueueId, new_queue_id
+from mailward.model.metrics import Counter
 from mailward.model.replies import (
     INSUFFICIENT_STORAGE,
     LOCAL_ERROR,
@@ -66,6 +68,8 @@ from mailward.protocol.smtp.events import (
 from mailward.queue.item import QueueItem
 from mailward.services.rates import Rates
 from mailward.services.room import NoRoomError, Room
+
+VERDICTS = Counter("verdicts", "What was decided, once for each recipient", ("direction", "verdict"))
 
 log = structlog.get_logger("mailward.smtp")
 
@@ -484,8 +488,9 @@ class Reception:
         log.info(event, session=self.session.id, peer=self.session.peer_ip, **values)
 
     def _log_verdicts(self, record: DecisionRecord) -> None:
-        """The one line a recipient that people grep for."""
+        """The one line a recipient that people grep for, and the number they watch."""
         for decision in record.recipients:
+            METERS.of("").count(VERDICTS, direction=record.direction, verdict=decision.verdict)
             rule = decision.source_name or decision.source_kind
             log.info("verdict", id=record.id, rcpt=decision.recipient, verdict=decision.verdict, rule=rule, score=decision.score)
 

@@ -13,11 +13,17 @@ from time import monotonic
 import structlog
 
 from mailward.formats.network import Network, is_in, is_own, network_of, source_of
+from mailward.metering import METERS
+from mailward.model.metrics import Counter, Gauge
 from mailward.services.known import KnownSources
 from mailward.services.rates import Rates
 from mailward.services.shared import OpenCounts, Seats
 
 log = structlog.get_logger("mailward.net")
+
+CONNECTIONS = Counter("connections", "Connections that were let in", ("protocol",))
+REFUSED = Counter("connections_refused", "Connections that were refused, by the limit that was reached", ("protocol", "limit"))
+OPEN = Gauge("connections_open", "Connections that are open", ("protocol",), adds_up=True)
 
 STRESS_BEGINS, STRESS_ENDS, STRANGERS = 0.8, 0.6, 0.9
 """Shares of all places; the last one is what strangers may take."""
@@ -56,9 +62,14 @@ class Admission:
     """
 
     def __init__(
-        self, limits: AdmissionLimits | None = None, seats: Seats | None = None, known: KnownSources | None = None
+        self,
+        limits: AdmissionLimits | None = None,
+        seats: Seats | None = None,
+        known: KnownSources | None = None,
+        protocol: str = "smtp",
     ) -> None:
         """on_stress: what is called when stress begins."""
+        self.protocol = protocol
         self.limits = limits or AdmissionLimits()
         self.is_stressed = False
         self.on_stress: list[Callable[[], None]] = []
@@ -80,11 +91,15 @@ class Admission:
             self._open.leave(ip)
         if excess is not None:
             return self._refused(ip, excess)
+        meter = METERS.of("")
+        meter.count(CONNECTIONS, protocol=self.protocol)
+        meter.change(OPEN, 1, protocol=self.protocol)
         self.look_for_stress()
         return None
 
     def leave(self, ip: str) -> None:
         self._open.leave(ip)
+        METERS.of("").change(OPEN, -1, protocol=self.protocol)
         if self.is_stressed:
             self.look_for_stress()
 
@@ -103,6 +118,7 @@ class Admission:
         return Excess("connections_per_minute", limits.per_minute, source)
 
     def _refused(self, ip: str, excess: Excess) -> Excess:
+        METERS.of("").count(REFUSED, protocol=self.protocol, limit=excess.limit)
         if self.is_news(excess.source):
             log.info("connection refused", peer=ip, limit=excess.limit, value=excess.value, source=excess.source)
         return excess

@@ -7,6 +7,7 @@ note                        {"id"}                            ->  {"is_here"}
 standing                    {}                                ->  {"orders": the fields of each StandingOrder}
 stand                       {"order": its fields}             ->  {}
 lift                        {"selection", "is_reroute"}       ->  {"orders": those taken back}
+metrics                     {"after": a number}      ->  {"families": the fields of each Family, "following"}
 
 selection: the fields of a Selection. after: `following` of the answer before, "" at first. A question about a long queue is so
 many calls that each of them is short; `told` hears after each how far it has come.
@@ -15,15 +16,20 @@ many calls that each of them is short; `told` hears after each how far it has co
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from mailward.delivery import calls
 from mailward.delivery.calls import By, Done, Group, Progress, Selection, StandingOrder, WaitingMessage, WaitingRecipient
 from mailward.delivery.control import QueueControl
+from mailward.model.metrics import Family, Series, Spread
 from mailward.net.local import Handler, LocalServer, Values, call_once
 
 Order = Literal["retry", "hold", "release", "drop"]
+SERIES_AT_ONCE = 200
+"""So that an answer fits into a line of the socket, whatever plugins write into labels."""
 Told = Callable[[int, int], None]
 """Hears of how many messages of the queue have been looked at, and how many there are."""
 
@@ -31,7 +37,8 @@ Told = Callable[[int, int], None]
 class QueueServer:
     """Serves looking and orders."""
 
-    def __init__(self, path: Path, control: QueueControl) -> None:
+    def __init__(self, path: Path, control: QueueControl, metrics: Callable[[], Sequence[Family]]) -> None:
+        """metrics: what is counted in all processes."""
         handlers: dict[str, Handler] = {
             "list": _handler(lambda selection, after, _: control.list(selection, after)),
             "count": _handler(lambda selection, after, by: control.count(selection, cast(By, by), after), "by"),
@@ -39,6 +46,7 @@ class QueueServer:
             "hold": _handler(lambda selection, after, reason: control.hold(selection, reason, after)),
             "release": _handler(lambda selection, after, _: control.release(selection, after)),
             "drop": _handler(lambda selection, after, reason: control.drop(selection, reason, after)),
+            "metrics": _blocking(lambda values: _some(metrics(), cast(int, values["after"]))),
             "note": _blocking(lambda values: {"is_here": control.note(str(values["id"]))}),
             "standing": _blocking(lambda _: _orders(control.standing)),
             "stand": _blocking(lambda values: _stand(control, values)),
@@ -109,6 +117,43 @@ def stand(path: Path, order: StandingOrder) -> None:
 def lift(path: Path, selection: Selection, *, is_reroute: bool) -> list[StandingOrder]:
     """Take back those for just this mail, or all; they are returned. Blocking, as `messages`."""
     return _read_orders(call_once(path, "lift", {"selection": asdict(selection), "is_reroute": is_reroute}))
+
+
+def metrics(path: Path) -> list[Family]:
+    """What is counted in all processes of the server. Blocking, as `messages`."""
+    found: list[Family] = []
+    after = 0
+    while True:
+        answer = call_once(path, "metrics", {"after": after})
+        for family in (_family(_fields(values)) for values in _list(answer["families"])):
+            if found and (found[-1].owner, found[-1].name) == (family.owner, family.name):
+                found[-1] = replace(found[-1], series=found[-1].series + family.series)
+            else:
+                found.append(family)
+        after = cast(int, answer["following"])
+        if not after:
+            return found
+
+
+def _some(families: Sequence[Family], after: int) -> Values:
+    """As many series as surely fit into a line of the socket, without the first `after`."""
+    pairs = [(family, one) for family in families for one in family.series]
+    page = pairs[after : after + SERIES_AT_ONCE]
+    following = after + len(page)
+    found = [asdict(replace(family, series=tuple(one for _, one in some))) for family, some in groupby(page, itemgetter(0))]
+    return {"families": found, "following": following if following < len(pairs) else 0}
+
+
+def _family(values: dict[str, Any]) -> Family:
+    series = tuple(_series(_fields(one)) for one in _list(values["series"]))
+    return Family(**{**values, "labels": tuple(values["labels"]), "series": series})
+
+
+def _series(values: dict[str, Any]) -> Series:
+    spread = values["spread"]
+    if spread is not None:
+        spread = Spread(**{**spread, "at_most": tuple(tuple(pair) for pair in spread["at_most"])})
+    return Series(tuple(values["values"]), values["number"], spread)
 
 
 def _blocking(call: Callable[[Values], Values]) -> Handler:

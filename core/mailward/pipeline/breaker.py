@@ -8,11 +8,15 @@ Whatever is not asked has failed, so the plugin's `on_error` holds for it as for
 """
 
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+
+from mailward.metering import METERS
+from mailward.model.metrics import Gauge
 
 WINDOW_S = 60.0
 """Failures longer ago are forgotten."""
@@ -26,6 +30,7 @@ MOST_REMEMBERED = 1000
 """Of more failures in the window, the oldest are forgotten."""
 FIRST_BACK_OFF_S = 5.0
 LONGEST_BACK_OFF_S = 300.0
+SUSPENDED = Gauge("plugin_suspended", "In how many processes a plugin is not asked now", ("plugin",), adds_up=True)
 
 _log = structlog.get_logger()
 
@@ -54,6 +59,7 @@ class Breaker:
         self._lost_s = 0.0  # all of them together
         self._succeeded = 0  # since the oldest of them
         self._opened: _Opened | None = None
+        self._no_longer: Callable[[], object] = lambda: None  # takes it out of those that are counted as suspended
 
     @property
     def is_open(self) -> bool:
@@ -77,6 +83,7 @@ class Breaker:
             self._succeeded += bool(self._failures)
         elif is_trial:
             self._opened = None
+            self._no_longer()
             self._forget()
             _log.warning("plugin_resumed", plugin=self._plugin)
 
@@ -105,9 +112,16 @@ class Breaker:
             self._opened.trying = False
 
     def _open(self, now: float, why: str, back_off_s: float) -> None:
+        if self._opened is None:
+            _count(self._plugin, 1)
+            self._no_longer = weakref.finalize(self, _count, self._plugin, -1)  # a reload may forget it while it is open
         self._opened = _Opened(why, back_off_s, now + back_off_s)
         _log.error("plugin_suspended", plugin=self._plugin, reason=why, tried_again_in_s=back_off_s)
 
     def _forget(self) -> None:
         self._failures.clear()
         self._lost_s, self._succeeded = 0.0, 0
+
+
+def _count(plugin: str, by: int) -> None:
+    METERS.of("").change(SUSPENDED, by, plugin=plugin)

@@ -8,13 +8,20 @@ import structlog
 
 from mailward.api.plugin import Facts, Finding, Settings
 from mailward.api.services import Services
+from mailward.metering import METERS
 from mailward.model.evidence import HookCall, StoredFinding
+from mailward.model.metrics import Counter
 from mailward.model.verdict import Verdict
 from mailward.pipeline.plugins import LoadedPlugin
 from mailward.pipeline.stages import PLACES
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+CALLS = Counter("plugin_calls", "Calls of hooks that were asked for", ("plugin",))
+FAILURES = Counter(
+    "plugin_failures", "Calls of hooks that failed; so have those that a suspended plugin is not asked", ("plugin",)
+)
 
 _log = structlog.get_logger()
 
@@ -83,6 +90,7 @@ def recorded(one: Enabled, hook: str, duration_s: float, answer: Answer[T]) -> C
     """The call with its record; a failed one is told in the log. Findings are recorded for `inspect_*` hooks."""
     stage, error, value = PLACES[hook].stage, answer.error, answer.value
     if error is not None:
+        METERS.of("").count(FAILURES, plugin=one.name)
         _log.warning("plugin_failed", plugin=one.name, hook=hook, stage=stage, mode=one.mode, reason=error)
     status = "shadow" if one.mode == "shadow" else "ok" if error is None else "failed"
     stored: tuple[StoredFinding, ...] = ()

@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from mailward.api.relaying import UnsendableMessage
+from mailward.metering import METERS
 from mailward.pipeline.answers import BadAnswer, describe
 from mailward.pipeline.breaker import Breaker
-from mailward.pipeline.called import Answer, Enabled
+from mailward.pipeline.called import CALLS, Answer, Enabled
 from mailward.pipeline.isolation.connection import Crashed, HookFailed
 from mailward.pipeline.isolation.process import IsolatedPlugin
 from mailward.pipeline.isolation.suspects import Suspects
@@ -40,6 +41,7 @@ class Caller:
         self._one = one
         self._threads = DaemonThreads(one.name)
         self._breaker = Breaker(one.name)
+        self._calls = METERS.of("").tally(CALLS, plugin=one.name)
         self._process = IsolatedPlugin(one.plugin, one.settings, one.services) if one.isolated else None
         self._suspects = Suspects(IsolatedPlugin(one.plugin, one.settings, one.services)) if one.isolated else None
         self._abandoned: set[asyncio.Task[Answer[Any]]] = set()
@@ -59,6 +61,7 @@ class Caller:
         values: by the names of its arguments. read: checks its answer, raising BadAnswer. deadline: `time.monotonic()` at which
         its stage ends.
         """
+        self._calls.add()
         started = time.monotonic()
         if deadline <= started:
             done(Answer(error=_NO_TIME), 0.0)

@@ -12,6 +12,7 @@ from mailward.testing.fakes import (
     FakeZone,
     MemoryKeyValue,
     MemoryLog,
+    MemoryMetrics,
     MemorySecrets,
     SentMail,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Login",
     "MemoryKeyValue",
     "MemoryLog",
+    "MemoryMetrics",
     "MemorySecrets",
     "Recorded",
     "Scan",

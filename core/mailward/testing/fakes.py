@@ -1,12 +1,26 @@
 """The services of `mailward.api` without a world around them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from mailward.api import DnsAnswer, DnsTemporaryError, HttpAnswer, HttpFailed, Identity, LoginAttempt, RecordType, Secret
+from mailward.api import (
+    Counter,
+    DnsAnswer,
+    DnsTemporaryError,
+    Gauge,
+    Histogram,
+    HttpAnswer,
+    HttpFailed,
+    Identity,
+    LoginAttempt,
+    RecordType,
+    Secret,
+)
 from mailward.model.ids import AccountId
+from mailward.model.metrics import label_values
 
 T = TypeVar("T")
 
@@ -170,6 +184,33 @@ class MemoryLog:
 
     def warning(self, event: str, **values: str | int | float | bool | None) -> None:
         self.events.append(("warning", event, dict(values)))
+
+
+class MemoryMetrics:
+    """`mailward.api.Metrics` that remembers, and refuses what the server would. By name of the metric and values of its labels.
+
+    numbers: {("scans", "clean"): 2.0}; of a gauge what it was set to last. observed: {("scan_s",): [0.2, 0.7]}.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[tuple[str, ...], float] = {}
+        self.observed: dict[tuple[str, ...], list[float]] = {}
+
+    def count(self, counter: Counter, amount: float = 1, /, **labels: str) -> None:
+        if not 0 <= amount < math.inf:
+            raise ValueError(f"metric {counter.name!r}: {amount} cannot be added to a counter")
+        key = (counter.name, *label_values(counter, labels))
+        self.numbers[key] = self.numbers.get(key, 0.0) + amount
+
+    def set(self, gauge: Gauge, value: float, /, **labels: str) -> None:
+        if not math.isfinite(value):
+            raise ValueError(f"metric {gauge.name!r}: {value} is no value")
+        self.numbers[(gauge.name, *label_values(gauge, labels))] = value
+
+    def observe(self, histogram: Histogram, value: float, /, **labels: str) -> None:
+        if not math.isfinite(value):
+            raise ValueError(f"metric {histogram.name!r}: {value} is no value")
+        self.observed.setdefault((histogram.name, *label_values(histogram, labels)), []).append(value)
 
 
 class FakeHttp:

@@ -10,6 +10,7 @@ from mailward.testing.fakes import (
     FakeZone,
     MemoryKeyValue,
     MemoryLog,
+    MemoryMetrics,
     MemorySecrets,
     RunDirectly,
     SentMail,
@@ -17,7 +18,7 @@ from mailward.testing.fakes import (
 
 
 class FakeServices:
-    """zone, clock, http, credentials and sent are shared by all plugins; kv, log, memory and secrets are each's own, by name."""
+    """zone, clock, http, credentials and sent are shared by all plugins; the others are each's own, by name."""
 
     def __init__(self, zone: FakeZone | None = None, clock: FakeClock | None = None) -> None:
         self.zone = zone or FakeZone()
@@ -28,6 +29,7 @@ class FakeServices:
         self.run_blocking: RunBlocking = RunDirectly()
         self.kv: defaultdict[str, MemoryKeyValue] = defaultdict(MemoryKeyValue)
         self.log: defaultdict[str, MemoryLog] = defaultdict(MemoryLog)
+        self.metrics: defaultdict[str, MemoryMetrics] = defaultdict(MemoryMetrics)
         self.memory: defaultdict[str, Memory] = defaultdict(Memory)
         self.secrets: defaultdict[str, MemorySecrets] = defaultdict(MemorySecrets)
 
@@ -43,5 +45,6 @@ class FakeServices:
             credentials=self.credentials,
             submit=self.sent,
             http=self.http,
+            metrics=self.metrics[plugin],
             memory=self.memory[plugin],
         )

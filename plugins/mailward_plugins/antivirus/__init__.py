@@ -1,10 +1,11 @@
 """Antivirus: clamd looks at the message and at everything in it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from weakref import WeakKeyDictionary
 
-from mailward.api import Finding, MessageView, Plugin, Services, Symbol, hookimpl
+from mailward.api import Counter, Finding, Histogram, MessageView, Plugin, Services, Symbol, hookimpl
 from mailward_plugins.antivirus.instream import ScanReply, scan
 from mailward_plugins.antivirus.rules import ScanOutcome, scan_all
 from mailward_plugins.antivirus.settings import AntivirusFacts, AntivirusSettings
@@ -25,6 +26,9 @@ plugin = Plugin(
 
 NO_SCANNER = "not scanned: no scanner is set up, only the EICAR test file is looked for"
 
+SCANS = Counter("scans", "Messages that were looked at, by what was found", ("result",))
+SCAN_S = Histogram("scan_s", "Seconds that a message took, waiting for its turn included")
+
 _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, asyncio.Semaphore]] = WeakKeyDictionary()
 """Bounds the scans of a process, by `connections`: a reload may change it. Each event loop has its own."""
 
@@ -41,8 +45,15 @@ async def inspect_message(message: MessageView, settings: AntivirusSettings, ser
         async with slots:
             return await scan(pieces, settings)
 
+    started = time.monotonic()
     outcome = await scan_all(message, bounded_scan, services.run_blocking, settings.max_octets, settings.max_parts)
+    services.metrics.observe(SCAN_S, time.monotonic() - started)
+    services.metrics.count(SCANS, result=_word(outcome))
     return _finding(outcome, NO_SCANNER if settings.engine == "test-file" else "clean")
+
+
+def _word(outcome: ScanOutcome) -> str:
+    return "infected" if outcome.virus else "encrypted" if outcome.encrypted else "partial" if outcome.left_out else "clean"
 
 
 def _finding(outcome: ScanOutcome, otherwise: str = "clean") -> Finding:

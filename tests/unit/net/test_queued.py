@@ -15,7 +15,9 @@ from mailward.delivery.control import QueueControl
 from mailward.delivery.mda import Copy
 from mailward.delivery.standing import StandingOrders
 from mailward.disk import Disk
+from mailward.metering import Meters
 from mailward.model.envelope import RcptParameters
+from mailward.model.metrics import Counter, Histogram
 from mailward.net import queued
 from mailward.net.local import PeerAway, Refusal, call_once
 from mailward.queue.agenda import Agenda
@@ -42,7 +44,8 @@ class Process:
         self.control = QueueControl(
             self.spool, agenda, self.ledger, Kept(), StandingOrders(folder / "orders.json", Disk(), Clock()), Clock()
         )
-        self.server = queued.QueueServer(self.path, self.control)
+        self.meters = Meters()
+        self.server = queued.QueueServer(self.path, self.control, self.meters.read)
 
     async def put(
         self, recipients: Sequence[QueuedRecipient] | int, reverse_path: str = "a@example.net", envelope_id: str = ""
@@ -118,6 +121,19 @@ async def test_no_answer_is_longer_than_a_line_of_the_socket_may_be(process: Pro
     for key in get_args(By):
         assert await asyncio.to_thread(lambda by: len(queued.groups(process.path, Selection(), by, untold)), key) in (1, 300)
     assert len(await asyncio.to_thread(lambda: list(queued.messages(process.path, Selection(), untold)))) == 300
+
+
+async def test_t_dos_16_numbers_arrive_as_they_are_whatever_plugins_write_into_labels(process: Process) -> None:
+    wide, labels = "\N{GRINNING FACE}" * 60, ("a", "b", "c", "d")
+    process.meters.share(["other"])
+    for seat in ["", "other"]:
+        process.meters.sit(seat)
+        for number in range(400):
+            values = dict.fromkeys(labels, f"{seat}{number}{wide}")
+            process.meters.of("x").observe(Histogram("took_s", "x" * 200, labels), number, **values)
+            process.meters.of("y").count(Counter("seen", "seen", ("number",)), number=str(number))
+    found = await asyncio.to_thread(queued.metrics, process.path)
+    assert tuple(found) == process.meters.read() and min(len(family.series) for family in found) > 50
 
 
 async def test_the_decision_of_mail_that_was_never_tried_is_noted_when_somebody_asks_for_it(process: Process) -> None:

@@ -13,7 +13,17 @@ from mailward.pipeline.judge import chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import load_policy
 from mailward.services.kv import SqliteKeyValue
-from mailward.testing import FakeClock, FakeCredentials, FakeHttp, FakeZone, MemoryKeyValue, MemoryLog, MemorySecrets, SentMail
+from mailward.testing import (
+    FakeClock,
+    FakeCredentials,
+    FakeHttp,
+    FakeZone,
+    MemoryKeyValue,
+    MemoryLog,
+    MemoryMetrics,
+    MemorySecrets,
+    SentMail,
+)
 from mailward.testing.fakes import RunDirectly
 from support.plugin_modules import plugin_module
 
@@ -32,7 +42,16 @@ def made_chain(folder: Path, kv: MemoryKeyValue) -> Chain:
     file = folder / "outbound.yaml"
     file.write_text(yaml.safe_dump({"version": 1, "plugins": {"diary": {}}}))
     services = Services(
-        FakeZone(), FakeClock(), kv, MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail(), FakeHttp()
+        FakeZone(),
+        FakeClock(),
+        kv,
+        MemoryLog(),
+        RunDirectly(),
+        MemorySecrets(),
+        FakeCredentials(),
+        SentMail(),
+        FakeHttp(),
+        MemoryMetrics(),
     )
     return chain_of(load_policy(file, host.enable(["diary"])), host, lambda _: services)
 

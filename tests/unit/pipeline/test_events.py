@@ -10,7 +10,7 @@ from mailward.pipeline.events import MAX_WAITING, Events
 from mailward.pipeline.judge import chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import load_policy
-from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog
+from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog, MemoryMetrics
 from mailward.testing.fakes import FakeCredentials, FakeHttp, MemorySecrets, RunDirectly, SentMail
 from support.plugin_modules import plugin_module
 
@@ -23,7 +23,16 @@ def made_chain(folder: Path, body: str, kv: MemoryKeyValue, **keys: object) -> C
     file = folder / "inbound.yaml"
     file.write_text(yaml.safe_dump({"version": 1, "plugins": {"learner": keys}}))
     services = Services(
-        FakeZone(), FakeClock(), kv, MemoryLog(), RunDirectly(), MemorySecrets(), FakeCredentials(), SentMail(), FakeHttp()
+        FakeZone(),
+        FakeClock(),
+        kv,
+        MemoryLog(),
+        RunDirectly(),
+        MemorySecrets(),
+        FakeCredentials(),
+        SentMail(),
+        FakeHttp(),
+        MemoryMetrics(),
     )
     return chain_of(load_policy(file, host.enable(["learner"])), host, lambda _: services)
 

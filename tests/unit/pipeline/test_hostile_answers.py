@@ -15,7 +15,17 @@ from mailward.pipeline.events import Events
 from mailward.pipeline.logins import Logins
 from mailward.pipeline.relays import Relays
 from mailward.policy import Direction, Policy
-from mailward.testing import FakeClock, FakeCredentials, FakeHttp, FakeZone, Login, MemoryKeyValue, MemoryLog, MemorySecrets
+from mailward.testing import (
+    FakeClock,
+    FakeCredentials,
+    FakeHttp,
+    FakeZone,
+    Login,
+    MemoryKeyValue,
+    MemoryLog,
+    MemoryMetrics,
+    MemorySecrets,
+)
 from mailward.testing.fakes import RunDirectly, SentMail
 from mailward.testing.policies import made_policy
 from support.plugin_modules import plugin_module
@@ -61,6 +71,7 @@ def services(_: str) -> Services:
         FakeCredentials(),
         SentMail(),
         FakeHttp(),
+        MemoryMetrics(),
     )
 
 

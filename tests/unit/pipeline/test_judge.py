@@ -23,7 +23,7 @@ from mailward.pipeline.facts import in_words
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import RecipientFacts, load_policy
-from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog, Scan
+from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog, MemoryMetrics, Scan
 from mailward.testing.fakes import FakeCredentials, FakeHttp, MemorySecrets, RunDirectly, SentMail
 from support.plugin_modules import plugin_module
 
@@ -61,6 +61,7 @@ def make_judge(
         FakeCredentials(),
         SentMail(),
         FakeHttp(),
+        MemoryMetrics(),
     )
     policy = load_policy(file, host.enable(p.__name__ for p in plugins))
     return Judge(policy, host, lambda _: services, hostname="mx", clock=FakeClock(), message_stage_s=message_stage_s)

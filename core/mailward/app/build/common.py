@@ -45,7 +45,7 @@ def admissions_of(
         per_minute=limits.connections_per_minute,
         exempt=limits.exempt,
     )
-    return {name: Admission(admission, seats, known) for name in protocols}
+    return {name: Admission(admission, seats, known, name) for name in protocols}
 
 
 class Delivering:

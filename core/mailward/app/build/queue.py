@@ -1,6 +1,7 @@
 """The wiring of the process that relays mail and finishes what others left."""
 
 import os
+from collections.abc import Sequence
 
 from mailward.app.build.common import Delivering
 from mailward.app.config import Config
@@ -14,12 +15,16 @@ from mailward.delivery.standing import StandingOrders
 from mailward.delivery.submitting import PluginMail
 from mailward.directory import Directory
 from mailward.disk import Disk
+from mailward.metering import METERS
+from mailward.model.metrics import Family, Gauge
 from mailward.net.queued import QueueServer
 from mailward.pipeline.days import Days
 from mailward.pipeline.events import Events
 from mailward.pipeline.relays import Relays
 from mailward.services.clock import SystemClock
 from mailward.services.kv import SqliteKeyValue
+
+WAITING = Gauge("queue_messages", "Messages that wait in the queue for another attempt, or to be sent to another server")
 
 
 class QueueRole:
@@ -52,10 +57,14 @@ class QueueRole:
         control = QueueControl(
             spool, delivering.agenda, decisions, delivering.mda, standing, clock, config.outbound.limits.give_up_after_s
         )
-        self._calls = QueueServer(config.queue_socket, control)
+        self._calls = QueueServer(config.queue_socket, control, self._metrics)
 
     def _make_rules(self, filters: Filters) -> Relays:
         return Relays(filters.policies["outbound"], filters.host, self._services.of)
+
+    def _metrics(self) -> Sequence[Family]:
+        METERS.of("").set(WAITING, len(self._delivering.spool.ids()))
+        return METERS.read()
 
     async def start(self) -> None:
         self._passes.start()

@@ -76,7 +76,7 @@ def _srs(config: Config) -> Srs:
 def _admission_of_servers(config: Config, seats: Seats) -> Admission:
     """Where the clients are a few mail servers, with many connections each."""
     total = config.limits.connections
-    return Admission(AdmissionLimits(total=total, per_address=total, per_network=total, per_minute=0), seats)
+    return Admission(AdmissionLimits(total=total, per_address=total, per_network=total, per_minute=0), seats, protocol="lmtp")
 
 
 def _allowances(config: Config) -> Allowances:

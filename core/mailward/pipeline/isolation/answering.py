@@ -9,6 +9,7 @@ from typing import Any
 
 from mailward.api.services import HttpFailed, Services
 from mailward.formats.text import clean
+from mailward.model.metrics import Counter, Gauge, Histogram
 
 ASKABLE: Mapping[str, frozenset[str]] = {
     "resolver": frozenset({"resolve"}),
@@ -70,6 +71,19 @@ async def answer(services: Services, service: str, method: str, arguments: tuple
 def told(error: BaseException) -> tuple[str, str, bool]:
     """An exception of a service as it crosses: class, text, and whether it is about a certificate."""
     return type(error).__name__, str(error)[:1000], isinstance(error, HttpFailed) and error.is_certificate
+
+
+def measure(services: Services, method: str, metric: object, value: float, labels: Mapping[str, str]) -> None:
+    """Count or note what the plugin says. Raises ValueError for what is no metric, and for what the service refuses."""
+    match method, metric:
+        case "count", Counter():
+            services.metrics.count(metric, value, **labels)
+        case "set", Gauge():
+            services.metrics.set(metric, value, **labels)
+        case "observe", Histogram():
+            services.metrics.observe(metric, value, **labels)
+        case _:
+            raise ValueError("a number for no metric")
 
 
 def log(services: Services, level: str, event: str, values: Mapping[str, object]) -> None:

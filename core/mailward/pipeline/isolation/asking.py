@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from mailward.api.plugin import Facts
 from mailward.api.services import Clock, DnsAnswer, DnsTemporaryError, HttpAnswer, HttpFailed, RecordType, RunBlocking, Services
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.identity import Identity
+from mailward.model.metrics import Counter, Gauge, Histogram, Metric, label_values
 from mailward.pipeline.isolation.values import Packing
 
 Send = Callable[[Sequence[object], Sequence[bytes]], None]
@@ -50,6 +52,13 @@ class Asking:
         """A line for the log."""
         self._send(["log", level, str(event)[:200], {str(key)[:60]: _scalar(value) for key, value in values.items()}], ())
 
+    def measure(self, method: str, metric: Metric, value: float, labels: Mapping[str, str]) -> None:
+        """A number for a metric. Raises ValueError for labels that it does not have, and for no number."""
+        label_values(metric, labels)
+        if not math.isfinite(value) or (method == "count" and value < 0):
+            raise ValueError(f"metric {metric.name!r}: {value} is no value")
+        self._send(["measure", method, Packing(self._own_facts).pack(metric), float(value), dict(labels)], ())
+
     def answered(self, number: int, is_value: bool, value: Any) -> None:
         with self._lock:
             future = self._waiting.pop(number)
@@ -74,7 +83,16 @@ def services_by(asking: Asking, clock: Clock, run_blocking: RunBlocking) -> Serv
     """All of them; what keeps nothing is here itself."""
     one: Any = asking
     return Services(
-        _Resolver(one), clock, _KeyValue(one), _Log(one), run_blocking, _Secrets(one), _Credentials(one), _Submit(one), _Http(one)
+        _Resolver(one),
+        clock,
+        _KeyValue(one),
+        _Log(one),
+        run_blocking,
+        _Secrets(one),
+        _Credentials(one),
+        _Submit(one),
+        _Http(one),
+        _Metrics(one),
     )
 
 
@@ -126,6 +144,17 @@ class _Log(_Asker):
 
     def warning(self, event: str, **values: str | int | float | bool | None) -> None:
         self._asking.tell("warning", event, values)
+
+
+class _Metrics(_Asker):
+    def count(self, counter: Counter, amount: float = 1, /, **labels: str) -> None:
+        self._asking.measure("count", counter, amount, labels)
+
+    def set(self, gauge: Gauge, value: float, /, **labels: str) -> None:
+        self._asking.measure("set", gauge, value, labels)
+
+    def observe(self, histogram: Histogram, value: float, /, **labels: str) -> None:
+        self._asking.measure("observe", histogram, value, labels)
 
 
 class _Secrets(_Asker):

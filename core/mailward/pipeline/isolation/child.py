@@ -40,7 +40,7 @@ _READ_OCTETS = 1 << 20
 
 
 class Child:
-    """One plugin and its calls. Frames in: call, run, cancel, answer. Frames out: ready, done, failed, ask, log."""
+    """One plugin and its calls. Frames in: call, run, cancel, answer. Frames out: ready, done, failed, ask, log, measure."""
 
     def __init__(
         self, sock: socket.socket, plugin: ModuleType, settings: Settings, arguments: Mapping[str, Sequence[str]]

@@ -15,7 +15,7 @@ from typing import Any, cast
 from mailward.api.commands import CommandAnswer, CommandCall, CommandFailed, ServerCall
 from mailward.api.services import Services
 from mailward.formats.text import clean
-from mailward.pipeline.isolation.answering import Bounds, answer, bounded, log, told
+from mailward.pipeline.isolation.answering import Bounds, answer, bounded, log, measure, told
 from mailward.pipeline.isolation.pace import Pace
 from mailward.pipeline.isolation.processor import AT_ONCE_S, IdleUse, cpu_clock
 from mailward.pipeline.isolation.values import BadValue, Packing, Unpacking
@@ -233,6 +233,8 @@ class Connection(asyncio.Protocol):
                 self._failed(number, kind, clean(text, 400))
             case ["ask", int(number), str(service), str(method), arguments, named]:
                 self._asks(number, service, method, arguments, named, given)
+            case ["measure", str(method), metric, float(value), dict(labels)]:
+                self._measures(method, metric, value, labels, given)
             case ["log", str(level), str(event), dict(values)]:
                 self._logs(level, event, values)
             case _:
@@ -299,6 +301,12 @@ class Connection(asyncio.Protocol):
             self._services.log.warning("log_lines_dropped", count=self._lines_dropped)
             self._lines_dropped = 0
         log(self._services, level, event, values)
+
+    def _measures(self, method: str, metric: object, value: float, labels: Mapping[str, str], given: Frame) -> None:
+        try:
+            measure(self._services, method, Unpacking(self._own_facts, given.blobs).unpack(metric), value, labels)
+        except ValueError as error:  # which an honest process has raised itself
+            raise BadFrame(f"no measurement: {error}") from error
 
     async def _answer(self, number: int, service: str, method: str, arguments: Any, named: Any) -> None:
         packing = Packing(self._own_facts)

@@ -28,15 +28,16 @@ from mailward.model.edits import AddHeader, PrefixSubject, RemoveHeader, Replace
 from mailward.model.envelope import BodyType, DeliverBy, Envelope, MailParameters, RcptParameters
 from mailward.model.evidence import AuthResult
 from mailward.model.identity import Identity
+from mailward.model.metrics import Counter, Gauge, Histogram
 from mailward.model.session import ReverseName, Role, Session, TlsFacts
 from mailward.model.tls import PolicyType, Tlsa, TlsLevel, TlsPolicy, TlsRequirement, TlsResult, TlsSession
 
 _CLASSES: tuple[type, ...] = (
-    AccountCommand, AddHeader, Address, AuthResult, CommandAnswer, CommandOption, DeliverBy, DnsAnswer, DnsRecord, Envelope,
-    Evidence, Finding, ForwardPath, HttpAnswer, Identity, LoginAttempt, LoginOutcome, MailHost, MailParameters,
-    MessageClassified, MessageMoved, PrefixSubject, RcptParameters, RelayOutcome, Relaying, RelayingAttempt, RemoveHeader,
-    ReplaceHeader, ReplacePart, ReverseName, ReversePath, Secret, ServerCommand, Session, TlsFacts, TlsPolicy, TlsRequirement,
-    TlsSession, Tlsa,
+    AccountCommand, AddHeader, Address, AuthResult, CommandAnswer, CommandOption, Counter, DeliverBy, DnsAnswer, DnsRecord,
+    Envelope, Evidence, Finding, ForwardPath, Gauge, Histogram, HttpAnswer, Identity, LoginAttempt, LoginOutcome, MailHost,
+    MailParameters, MessageClassified, MessageMoved, PrefixSubject, RcptParameters, RelayOutcome, Relaying, RelayingAttempt,
+    RemoveHeader, ReplaceHeader, ReplacePart, ReverseName, ReversePath, Secret, ServerCommand, Session, TlsFacts, TlsPolicy,
+    TlsRequirement, TlsSession, Tlsa,
 )  # fmt: skip
 _ENUMS: tuple[type[enum.Enum], ...] = (BodyType, PolicyType, Role, TlsLevel, TlsResult)
 
