@@ -4,6 +4,9 @@ VENV = $(shell $(PLACE) venv)
 RUN = $(shell $(PLACE) run)
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
+WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 3 ? cores + cores / 2 : 4)))
+# By name, as the folders with long tests come first: by their number of tests, which is the default, these would come last.
+BY_FILE = --dist loadfile --no-loadscope-reorder
 FUZZ_S ?= 300
 KILLS ?= 10000
 BENCH_ARGS ?= --rounds 9
@@ -31,7 +34,7 @@ run: environment
 
 test: dev
 	@contrib/dev/test-packages.sh
-	PATH="$(BIN):$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --hypothesis-profile=ci $(PYTEST_ARGS)
+	PATH="$(BIN):$$PATH:/usr/sbin:/sbin" contrib/dev/in-memory.sh $(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) --hypothesis-profile=ci $(PYTEST_ARGS)
 
 lint: dev
 	$(BIN)/ruff check core plugins tests contrib
@@ -47,7 +50,7 @@ bench: dev
 
 crash: dev
 	@contrib/dev/test-packages.sh
-	CRASH_KILLS=$(KILLS) PATH="$(BIN):$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n auto --dist loadfile -rA tests/crash $(PYTEST_ARGS)
+	CRASH_KILLS=$(KILLS) PATH="$(BIN):$$PATH:/usr/sbin:/sbin" contrib/dev/in-memory.sh $(BIN)/python -m pytest -n auto $(BY_FILE) -rA tests/crash $(PYTEST_ARGS)
 
 fuzz: dev
 	$(BIN)/python contrib/fuzz/message.py -max_total_time=$(FUZZ_S) "$(RUN)/fuzz"

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.timeout(900)  # a system and everything Mailward needs 
 
 ROOT = Path(__file__).parents[2]
 READY_S = 400.0
+SYSTEMS = Path("/var/tmp")
+"""Where a whole system has room, devices and programs; the place of other tests' files may be in memory and lack them."""
 PORTS = tuple(
     map(int, re.findall(r"\b2[0-9]{3}\b", re.findall(r"^make run .*$", (ROOT / "README.md").read_text(), re.MULTILINE)[0]))
 )
@@ -91,7 +93,7 @@ if os.geteuid() == 0:
     @pytest.fixture(scope="module")
     def bare() -> Iterator[CleanMachine]:
         """A minimal Debian with `make`, and no Python."""
-        folder = open_folder()
+        folder = open_folder(place=SYSTEMS)
         try:
             yield CleanMachine.make(folder / "debian", ["make"])
         finally:
@@ -99,7 +101,7 @@ if os.geteuid() == 0:
 
     @pytest.fixture
     def machine(bare: CleanMachine) -> Iterator[CleanMachine]:
-        folder = open_folder()
+        folder = open_folder(place=SYSTEMS)
         try:
             yield bare.copy(folder / "debian")
         finally:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,18 @@ rules:
   - {name: hold, when: 'message.subject.contains("hold")', then: quarantine}
   - {name: away, when: 'message.subject.contains("away")', then: reject}
 """
-SECRETS = ("rosalind", "smith", "acme", "lunch", "confidential", "demo", "example.test", "4111", "b1946ac9", "/tmp")
+SECRETS = (
+    "rosalind",
+    "smith",
+    "acme",
+    "lunch",
+    "confidential",
+    "demo",
+    "example.test",
+    "4111",
+    "b1946ac9",
+    tempfile.gettempdir(),
+)
 
 
 def mail(subject: str) -> bytes:

@@ -34,9 +34,9 @@ PASSWORD = "correct horse battery staple"
 PORTS = {"mx": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
 
 
-def open_folder(prefix: str = "mailward-test-") -> Path:
+def open_folder(prefix: str = "mailward-test-", place: Path | None = None) -> Path:
     """A new folder that the unprivileged service user can reach too (pytest's own are closed when root runs the tests)."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     folder.chmod(0o755)
     return folder
 
