@@ -177,7 +177,10 @@ async def received(judge: Judge, services: FakeServices, mail: Mail) -> dict[str
 def results(mails: Sequence[Mail], enforced: Collection[tuple[str, str]]) -> list[dict[str, Got]]:
     services = FakeServices()
     modes = {name: "enforce" if ("plugin", name) in enforced else "shadow" for name in ("cards", "sender")}
-    settings = {"counts": {"heed": True}, **{name: {"mode": mode, "heed": True} for name, mode in modes.items()}}
+    settings: dict[str, dict[str, object]] = {
+        "counts": {"heed": True},
+        **{name: {"mode": mode, "heed": True} for name, mode in modes.items()},
+    }
     policy, host = made_policy("inbound", plugins(), settings, keys(enforced))
     judge = Judge(policy, host, services.of, hostname="mx.example.org", clock=services.clock)
 
@@ -265,3 +268,16 @@ def test_2000_messages_agree_with_the_policy_that_enforces_it(made: Server) -> N
         changes = Counter({(change.was, change.now): count for change, count in one.changes.items()})
         thing = (one.kind, one.name)
         assert (changes, one.same) == tally(some, was[:FOR_EACH], results(some, [thing]), thing), thing
+
+
+def test_a_live_test_that_fails_stands_above_what_is_in_shadow(made: Server) -> None:
+    made.policy(
+        "version: 1\nextends: mailward/inbound\nplugins: {antivirus: {mode: shadow, engine: test-file}}\n"
+        "tests:\n  - name: EICAR is refused\n    live: true\n    expect: {verdict: reject}\n"
+        "    message: {mail_from: a@example.net, rcpt: bob@example.org, attach: eicar}\n"
+    )
+    done = made.run("policy", "test", check=False)
+    assert done.returncode == 1
+    assert done.stdout.endswith(", 1 failed\n  inbound: in shadow, they count for nothing: plugin antivirus\n"), (
+        done.stdout
+    )

@@ -36,7 +36,7 @@ def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> N
         live = len(policy.tests) - given
         lines.append(f"{policy.direction}: sound; policy {policy.hash}, {len(policy.plugins)} plugins{_tests(given, live)}")
         if policy.in_shadow:
-            lines.append(f"  in shadow, they count for nothing: {', '.join(policy.in_shadow)}")
+            lines.append(f"  {_shadow(policy)}")
         lines += [f"warning: {problem}" for problem in policy.warnings]
         warnings = [str(problem) for problem in policy.warnings]
         data.append(
@@ -50,6 +50,10 @@ def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> N
             }
         )
     show("\n".join(lines), data, as_json=as_json)
+
+
+def _shadow(policy: Policy) -> str:
+    return f"in shadow, they count for nothing: {', '.join(policy.in_shadow)}"
 
 
 def _tests(given: int, live: int) -> str:
@@ -74,6 +78,8 @@ def test_command(config: ConfigOption = None, as_json: JsonOption = False) -> No
         lines += [f"        {text}" for text in result.differences]
     failed = sum(not result.passed for result in results)
     lines.append(f"{len(results) - failed} passed, {failed} failed")
+    if failed:
+        lines += [f"  {policy.direction}: {_shadow(policy)}" for policy in filters.policies.values() if policy.in_shadow]
     data = [{"name": r.test.name, "where": r.test.where, "passed": r.passed, "differences": list(r.differences)} for r in results]
     show("\n".join(lines), data, as_json=as_json)
     if failed:

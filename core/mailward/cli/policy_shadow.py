@@ -14,6 +14,7 @@ from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_o
 from mailward.cli.output import USAGE, fail, moment, progress, show, table
 from mailward.decisions import DecisionStore
 from mailward.decisions.shadow import Change, Example, ShadowReport, Tally, Together
+from mailward.model.decision import WithIt
 from mailward.model.errors import ConfigError
 from mailward.policy import RULES, Direction
 
@@ -143,22 +144,14 @@ def _found(symbols: list[str]) -> str:
     return f" ({', '.join(symbols)})" if symbols else ""
 
 
-def _by(example: Example, store: DecisionStore) -> list[tuple[Any, list[str]]]:
+def _by(example: Example, store: DecisionStore) -> list[tuple[WithIt, list[str]]]:
     """What did it, and the symbols that a plugin had found."""
     whole = store.get(example.record.id) or example.record
-    return [
-        (
-            one,
-            [
-                finding.symbol
-                for call in whole.calls
-                if one.kind == "plugin" and call.plugin == one.name
-                for finding in call.findings
-                if finding.symbol is not None
-            ],
-        )
-        for one in example.by
-    ]
+    found: dict[str, dict[str, None]] = {}
+    for finding in (finding for call in whole.calls for finding in call.findings):
+        if finding.symbol is not None:
+            found.setdefault(finding.plugin, {})[finding.symbol] = None
+    return [(one, list(found.get(one.name, ())) if one.kind == "plugin" else []) for one in example.by]
 
 
 def _data(report: ShadowReport, store: DecisionStore, direction: str, begin: datetime, in_force: str) -> dict[str, Any]:
