@@ -278,6 +278,4 @@ def test_a_live_test_that_fails_stands_above_what_is_in_shadow(made: Server) -> 
     )
     done = made.run("policy", "test", check=False)
     assert done.returncode == 1
-    assert done.stdout.endswith(", 1 failed\n  inbound: in shadow, they count for nothing: plugin antivirus\n"), (
-        done.stdout
-    )
+    assert done.stdout.endswith(", 1 failed\n  inbound: in shadow, they count for nothing: plugin antivirus\n"), done.stdout
