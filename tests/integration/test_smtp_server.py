@@ -345,7 +345,7 @@ def test_a_session_ends_however_busy_it_is(start: Start) -> None:
 
 
 def test_data_that_drips_is_ended_and_data_that_flows_earns_time(start: Start, desk: Post) -> None:
-    service = start(patience=PatienceLimits(command_s=0.1, data_octets_per_s=10_000.0))
+    service = start(patience=PatienceLimits(command_s=0.5, data_octets_per_s=1_000.0))
     with service.connect() as client:
         read_reply(client)
         say(client, *OPEN)
@@ -354,10 +354,10 @@ def test_data_that_drips_is_ended_and_data_that_flows_earns_time(start: Start, d
     with service.connect() as client:
         read_reply(client)
         say(client, *OPEN)
-        client.sendall(b"flow\r\n" * 1000)  # 0.6 s of credit
+        client.sendall(b"flow\r\n" * 1000)  # 6 s of credit
 
         async def wait() -> None:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.7)
 
         service.run(wait())
         client.sendall(b".\r\n")

@@ -163,14 +163,14 @@ def test_guessing_ends_the_session(start: Start, desk: Post) -> None:
 
 
 def test_a_login_that_takes_long_is_no_silence_of_the_client(start: Start, desk: Post) -> None:
-    service = start(patience=PatienceLimits(command_s=0.2), implicit_tls=True)
+    service = start(patience=PatienceLimits(command_s=1), implicit_tls=True)
 
     async def hold() -> None:
         desk.logins.book.gate = asyncio.Event()
 
     async def wait_and_let_go() -> None:
         await desk.logins.book.checking.wait()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.2)
         assert desk.logins.book.gate is not None
         desk.logins.book.gate.set()
 
@@ -185,7 +185,7 @@ def test_a_login_that_takes_long_is_no_silence_of_the_client(start: Start, desk:
 
 
 def test_a_client_that_owes_a_response_is_silent(start: Start) -> None:
-    service = start(patience=PatienceLimits(command_s=0.2), implicit_tls=True)
+    service = start(patience=PatienceLimits(command_s=1), implicit_tls=True)
     with trusting().wrap_socket(service.connect()) as client:
         read_reply(client)
         assert say(client, "EHLO c.example.net", "AUTH LOGIN").startswith("334 ")
