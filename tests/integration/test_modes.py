@@ -11,6 +11,7 @@ import pytest
 
 from mailward.app.config_file import load_config
 from mailward.decisions import DecisionStore
+from mailward.policy.canary import Canary
 from support.server import Server, server
 
 GATED = """\
@@ -108,6 +109,21 @@ def test_a_mode_changes_under_load_and_nothing_is_deferred(made: Server) -> None
     assert old is not None
     assert [thing.name for thing in old.shadow] == ["gated"], "a transaction under way keeps its set"
     assert explained(made, id_of(made.send(b"Subject: x\r\n\r\nbody\r\n")[1])).startswith("JUNK")
+
+
+def test_a_canary_counts_for_some_senders_and_explain_says_for_which(made: Server) -> None:
+    made.policy(POLICY.format(mode="canary, share: 50%"))
+    made.reload()
+    canary = Canary("plugin", "gated", 50)
+    senders = [f"user{number}@sender.invalid" for number in range(20)]
+    for counts in (True, False):
+        sender = next(one for one in senders if canary.counts_for(one) is counts)
+        id = id_of(made.send(b"Subject: x\r\n\r\nbody\r\n", sender=sender)[1])
+        made.wait_delivered(id)
+        made.until(lambda id=id: "it has looked" in explained(made, id))  # type: ignore[misc]
+        told = explained(made, id)
+        assert told.startswith("JUNK" if counts else "ACCEPT")
+        assert f"canary: plugin gated: {'counted' if counts else 'not counted'}\n" in told
 
 
 def finish(client: smtplib.SMTP) -> str:

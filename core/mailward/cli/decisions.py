@@ -28,6 +28,7 @@ def record_as_text(record: DecisionRecord) -> str:
         lines += [f"{prefix}{local_times(action)}" for action in recipient.actions]
         lines += [f"{prefix}shadow: {_with_it(recipient, with_it)}" for with_it in recipient.shadow]
     lines += [f"  shadow: {thing.kind} {thing.name}: not known: {thing.unknown}" for thing in record.shadow if thing.unknown]
+    lines += [f"  canary: {one.kind} {one.name}: {'counted' if one.counted else 'not counted'}" for one in record.canaries]
     lines.append("")
     if record.id:  # that of a scan has none
         lines.append(f"  id          {record.id}")

@@ -129,7 +129,7 @@ def _text(policy: Policy, address: str | None, path: Path) -> str:
     rows = []
     for name, entry in policy.plugins.items():
         notes = f"timeout {entry.timeout_s:g} s, on_error {entry.on_error.value}{', heed' if entry.heed else ''}"
-        rows.append((f"  {name}", entry.mode, notes, entry.where))
+        rows.append((f"  {name}", entry.mode if entry.share is None else f"canary {entry.share:g}%", notes, entry.where))
     lines.append(table(rows) or "  none")
     if not RULES[policy.direction].stages:
         return "\n".join(lines)
@@ -146,6 +146,8 @@ def _text(policy: Policy, address: str | None, path: Path) -> str:
 
 def _then(rule: Rule) -> str:
     text = rule.then.value if rule.then is not None else "adds only"
+    if rule.share is not None:
+        return f"{text} (canary {rule.share:g}%)"
     return f"{text} (shadow)" if rule.shadow else text
 
 

@@ -26,6 +26,15 @@ class InShadow:
 
 
 @dataclass(frozen=True, slots=True)
+class OfCanary:
+    """A plugin or a rule that counts for a share of senders. kind: plugin or rule. counted: it did for this one."""
+
+    kind: str
+    name: str
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WithIt:
     """What a recipient would have got if one thing in shadow had counted, or everything (kind "all", without a name).
 
@@ -115,7 +124,7 @@ class DecisionRecord:
     """Everything `explain` shows about one message. Times are ISO 8601 in UTC; reply is the text sent to the peer.
 
     What has a default stays so for mail that no policy judged: what the core refused, and what it wrote itself.
-    shadow: what looked and did not count.
+    shadow: what looked and did not count. canaries: of what counts for a share of senders, whether it did.
     """
 
     id: QueueId
@@ -129,6 +138,7 @@ class DecisionRecord:
     facts: Mapping[str, FactValue] = field(default_factory=dict)
     recipients: tuple[RecipientDecision, ...] = ()
     shadow: tuple[InShadow, ...] = ()
+    canaries: tuple[OfCanary, ...] = ()
     reply: str = ""
     policy_hash: str = ""
     events: tuple[LaterEvent, ...] = ()
@@ -172,6 +182,7 @@ class DecisionRecord:
         raw["facts"] = _facts(raw["facts"])
         raw["recipients"] = tuple(_recipient(r) for r in raw["recipients"])
         raw["shadow"] = tuple(InShadow(**s) for s in raw["shadow"]) if "shadow" in raw else _not_compared(raw["calls"])
+        raw["canaries"] = tuple(OfCanary(**c) for c in raw.get("canaries", ()))
         raw["events"] = tuple(LaterEvent(**e) for e in raw["events"])
         return cls(**raw)
 

@@ -32,9 +32,12 @@ class Chain:
     One Chain serves all messages at once.
     """
 
-    def __init__(self, enabled: Iterable[Enabled]) -> None:
+    def __init__(self, enabled: Iterable[Enabled], like: "Chain | None" = None) -> None:
+        """like: a chain of the same plugins in other modes, whose threads, processes and breakers are used."""
         self._enabled = {one.name: one for one in enabled}
-        self._callers = {name: Caller(one) for name, one in self._enabled.items()}
+        self._callers: Mapping[str, Caller] = (
+            {name: Caller(one) for name, one in self._enabled.items()} if like is None else like._callers
+        )
         self._unset = {name: one.plugin.declaration.facts() for name, one in self._enabled.items()}
         enforced = [one for one in self._enabled.values() if one.mode == "enforce"]
         orders = {hook: _order(hook, enforced) for hook in PLACES}

@@ -1,6 +1,7 @@
 """Who judges? One policy with its plugins, ready to try any number of mail transactions at once."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
 
 from mailward.api.services import Clock, Services
 from mailward.model.session import Session
@@ -11,8 +12,9 @@ from mailward.pipeline.gathering import unset_facts
 from mailward.pipeline.meeting import Meeting
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.shadowing import ShadowRoom
+from mailward.pipeline.sides import Bench, Sides
 from mailward.pipeline.stages import MESSAGE_STAGE_S
-from mailward.pipeline.transaction import Bench, Trial
+from mailward.pipeline.transaction import Trial
 from mailward.policy import Policy
 from mailward.policy.facts import RDNS
 
@@ -27,7 +29,8 @@ def enabled_plugins(policy: Policy, host: PluginHost, services_of: ServicesOf) -
             continue
         plugin = host.load(name)
         services = limited(services_of(name), name, plugin.declaration.capabilities)
-        yield Enabled(plugin, entry.settings, services, entry.timeout_s, entry.mode, entry.order, entry.on_error, entry.isolated)
+        mode: Literal["enforce", "shadow"] = "enforce" if entry.counts else "shadow"
+        yield Enabled(plugin, entry.settings, services, entry.timeout_s, mode, entry.order, entry.on_error, entry.isolated)
 
 
 def chain_of(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Chain:
@@ -57,6 +60,7 @@ class Judge:
         self.hostname = hostname
         enabled = tuple(enabled_plugins(policy, host, services_of))
         self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s, room or ShadowRoom())
+        self._sides = Sides(self._bench, enabled)
         looks_early = any({"inspect_connect", "inspect_helo"} & one.plugin.implementations.keys() for one in enabled)
         self.needs_rdns = looks_early or not RDNS.isdisjoint(policy.reads)
         """Somebody reads what reverse DNS says of the peer: `session.rdns` is to be known from MAIL on."""
@@ -79,4 +83,4 @@ class Judge:
 
         meeting: of the client; without one, or by another judge (the policy was reloaded since), it is made up for at MAIL.
         """
-        return Trial(self._bench, meeting if meeting is not None and meeting.chain is self._bench.chain else None)
+        return Trial(self._sides, meeting if meeting is not None and meeting.chain is self._bench.chain else None)

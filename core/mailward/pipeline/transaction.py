@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from mailward.api.services import Clock
 from mailward.formats.message import MessageView
 from mailward.model.decision import DecisionRecord, Looked, RecipientDecision, utc_text
 from mailward.model.edits import Edit
@@ -23,13 +22,12 @@ from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
 from mailward.pipeline.called import Called, Calls
-from mailward.pipeline.chain import Chain
 from mailward.pipeline.facts import envelope_facts, in_words, message_facts, session_facts
-from mailward.pipeline.gathering import gather
 from mailward.pipeline.meeting import Meeting, meeting_of
-from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, Shadowing, ShadowRoom, Step
+from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, Shadowing, Step
+from mailward.pipeline.sides import Sides
 from mailward.pipeline.stages import COMMAND_STAGE_S
-from mailward.policy import Policy, RecipientFacts, Ruling, combine
+from mailward.policy import RecipientFacts, Ruling, combine
 from mailward.policy.ruling import separate, with_id
 from mailward.policy.shadow import NOTHING, Compared, compare, compare_refused
 from mailward.policy.stages import Stage
@@ -72,30 +70,15 @@ class Judgement:
             self.shadowing.leave()
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What all trials of one judge share. unset_facts: every declared fact of every enabled plugin, with its default."""
-
-    policy: Policy
-    chain: Chain
-    clock: Clock
-    unset_facts: Mapping[str, FactValue]
-    message_stage_s: float
-    room: ShadowRoom
-
-    def evidence(self, calls: Calls) -> EvidenceSet:
-        """All that is known after these calls, with points."""
-        return self.policy.weigh(gather(calls, self.unset_facts))
-
-
 class Trial:
     """One mail transaction. Its calls come in the order mail, rcpt (any number), message; none of them raises.
 
     A reply of None means: go on. `refusal` tells afterwards why `mail` or `rcpt` said no.
     """
 
-    def __init__(self, bench: Bench, meeting: Meeting | None = None) -> None:
-        self._bench = bench
+    def __init__(self, sides: Sides, meeting: Meeting | None = None) -> None:
+        self._sides = sides
+        self._bench = sides.base
         self._meeting = meeting
         self._calls: tuple[Called[object], ...] = ()
         self._shadow: tuple[Step, ...] = ()
@@ -109,11 +92,12 @@ class Trial:
 
     async def mail(self, session: Session, envelope: Envelope) -> Reply | None:
         """The reply to MAIL, when it is already certain that nothing of this reverse-path is taken now."""
-        bench = self._bench
         arguments = {"session": session, "envelope": envelope}
         self._refused = None
         try:
-            met = await (self._meeting or meeting_of(bench.chain, session)).met()
+            bench = self._bench = self._sides.of(str(envelope.reverse_path))
+            met_before = self._meeting if bench.chain is self._sides.base.chain else None
+            met = await (met_before or meeting_of(bench.chain, session)).met()
             self._calls = met.connect
             self._shadow_later("inspect_connect", {"session": session})
             self._calls += met.helo
@@ -297,6 +281,7 @@ class Trial:
             facts={name: value for name, value in known.items() if name not in _CONTENT},
             recipients=compared.noted(decisions),
             shadow=compared.shadow,
+            canaries=self._bench.canaries,
             reply=str(reply),
             policy_hash=self._bench.policy.hash,
         )

@@ -32,7 +32,7 @@ class DirectionRules:
         return self.stages[-1] if self.stages else None
 
 
-_MESSAGES = DirectionRules(("mail", "rcpt", "message"), frozenset(Verdict), {}, frozenset({"enforce", "shadow", "off"}))
+_MESSAGES = DirectionRules(("mail", "rcpt", "message"), frozenset(Verdict), {}, frozenset({"enforce", "shadow", "canary", "off"}))
 _ONLY_PLUGINS = "An outbound policy only has `plugins:`. Judge mail in submission.yaml, before it is taken."
 _NO_RECIPIENT = "A login has no recipient; write `rules:`."
 _NOT_SAID = "Word the replies of a login in submission.yaml."

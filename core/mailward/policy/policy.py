@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from mailward.model.errors import Problem
 from mailward.model.evidence import EvidenceSet, FactValue
+from mailward.policy.canary import Canary
 from mailward.policy.decide import decide, decide_early, weigh, with_points
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import Vocabulary
@@ -87,9 +88,16 @@ class Policy:
         return made
 
     @cached_property
+    def canaries(self) -> tuple[Canary, ...]:
+        """What counts for a share of senders, plugins first; one rule for all of the same name."""
+        plugins = [Canary("plugin", n, one.share) for n, one in self.plugins.items() if one.share is not None]
+        rules = {one.name: Canary("rule", one.name, one.share) for one in self._all_rules() if one.share is not None}
+        return (*plugins, *rules.values())
+
+    @cached_property
     def shadowed_plugins(self) -> frozenset[str]:
         """Names of those that are in shadow."""
-        return frozenset(name for name, plugin in self.plugins.items() if plugin.mode == "shadow")
+        return frozenset(name for name, plugin in self.plugins.items() if plugin.mode in ("shadow", "canary"))
 
     @cached_property
     def shadowed_rules(self) -> frozenset[str]:
@@ -197,7 +205,7 @@ class Case:
         }
         for name, plugin in policy.plugins.items():
             if not plugin.counts:
-                self._mute(name, plugin.mode)
+                self._mute(name, "off" if plugin.mode == "off" else "shadow")
         self._context = make_context(policy.needed, self._known, policy.lists.listed)
 
     def judge(self, recipient: RecipientFacts | None, *, stage: Stage) -> Ruling | None:

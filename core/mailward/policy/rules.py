@@ -12,6 +12,7 @@ from mailward.policy.facts import Vocabulary, nearest
 from mailward.policy.lists import Lists
 from mailward.policy.match import Condition, compile_condition, unknown_fact
 from mailward.policy.schema import ActionKeys, HeaderKeys, RuleKeys, validate
+from mailward.policy.settings import share_problems
 from mailward.policy.stages import STAGES, Stage, latest
 from mailward.policy.texts import ReplyText, Template, TextError, reply_text, template
 from mailward.policy.values import (
@@ -90,6 +91,9 @@ class Compiler:
         actions = self._actions(node, path)
         reply = self._reply(keys, then, node, path)
         self._check_override(keys, then, node, path)
+        self._problems += share_problems(keys, node, path)
+        if keys.mode == "canary" and not self._judges_messages:
+            self._problem(node, ("mode",), path, f"there is no canary in {self._vocabulary.direction}: a login has no sender")
         names = set() if when is None else set(when.names)
         if any(isinstance(action, ScoreAction) for action in actions):
             self._check_scoring(names, then, node, path)
@@ -106,8 +110,9 @@ class Compiler:
             reply=reply,
             stage=stage,
             pinned=keys.at is not None,
-            shadow=keys.mode == "shadow",
+            shadow=keys.mode in ("shadow", "canary"),
             override=frozenset(keys.override),
+            share=keys.share if keys.mode == "canary" else None,
         )
 
     def _condition(self, keys: RuleKeys, node: Node, path: str) -> Condition | None:

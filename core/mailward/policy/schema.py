@@ -21,6 +21,8 @@ from mailward.policy.facts import nearest, type_name
 
 VERSION = 1
 
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)%")
+
 _CONFIG = ConfigDict(extra="forbid")
 
 
@@ -36,6 +38,12 @@ def _day(value: object) -> date:
         return date.fromisoformat(value if isinstance(value, str) else "")
     except ValueError:
         raise ValueError(f"a day such as 2026-12-01 was expected, {found(value)} was found") from None
+
+
+def _share(value: object) -> float:
+    if isinstance(value, str) and (match := _SHARE.fullmatch(value)) and float(match[1]) <= 100:
+        return float(match[1])
+    raise ValueError(f"a share from 0% to 100% such as 5% was expected, {found(value)} was found")
 
 
 def _one_or_many(value: object) -> object:
@@ -54,6 +62,7 @@ Duration = Annotated[
     timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$"})
 ]
 Day = Annotated[date, BeforeValidator(_day)]
+Share = Annotated[float, BeforeValidator(_share), WithJsonSchema({"type": "string", "pattern": f"^{_SHARE.pattern}$"})]
 OneOrMany = Annotated[
     tuple[str, ...],
     BeforeValidator(_one_or_many),
@@ -81,7 +90,10 @@ class PluginKeys:
     __pydantic_config__ = _CONFIG
 
     mode: Literal["enforce", "shadow", "canary", "off"] = "enforce"
-    """enforce: it counts. shadow: recorded, never counted. off: it does not run. (canary is not available yet.)"""
+    """enforce: it counts. shadow: recorded, never counted. off: it does not run.
+
+    canary: for a share of senders it is enforced, for all others it is in shadow.
+    """
     timeout: Duration = timedelta(seconds=10)
     """Limit of one hook call, at most 120s."""
     on_error: ErrorVerdict = "tempfail"
@@ -92,8 +104,8 @@ class PluginKeys:
     """The server starts without it when it is not installed."""
     order: Whole = 0
     """Its place among the plugins that edit, the lowest first."""
-    share: str | None = None
-    """Not available yet."""
+    share: Share | None = None
+    """Of a canary: "5%" of senders, always the same ones."""
     isolation: Literal["none", "process"] = "none"
     """process: it runs in a process of its own, held to what it declares."""
 
@@ -167,7 +179,9 @@ class RuleKeys:
     """For reject and tempfail, with facts in braces: "554 5.7.1 Carries {antivirus.name}"."""
     at: Literal["connect", "tls", "helo", "auth", "mail", "rcpt", "data", "message"] | None = None
     """Judge it at this stage and no other (mail, rcpt and message are available, auth in access)."""
-    mode: Literal["enforce", "shadow", "off"] = "enforce"
+    mode: Literal["enforce", "shadow", "canary", "off"] = "enforce"
+    share: Share | None = None
+    """Of a canary: "5%" of senders, always the same ones."""
     override: tuple[str, ...] = ()
     """Plugins whose failure or request this rule may go below."""
 

@@ -17,13 +17,12 @@ from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import nearest
-from mailward.policy.schema import CORE_KEYS, Day, Duration, PluginKeys, validate
+from mailward.policy.schema import CORE_KEYS, Day, Duration, PluginKeys, RuleKeys, validate
 from mailward.policy.values import PluginPolicy
 
 MAX_TIMEOUT_S = 120.0
 """The message stage as a whole takes no longer (design section 7)."""
 
-_NOT_YET = ("share",)
 _NO_KEY = re.compile(r"there is no key '(.*)' here", re.DOTALL)
 
 
@@ -54,7 +53,7 @@ def plugin_policy(
             Problem(entry.where_of(["timeout"]), f"{path}.timeout", f"from 1ms up to {MAX_TIMEOUT_S:g}s was expected")
         )
     settings = Settings() if declaration is None else _settings(declaration, entry, path, problems)
-    if settings is None or keys.mode == "canary":
+    if settings is None:
         return None
     return PluginPolicy(
         name=name,
@@ -68,6 +67,7 @@ def plugin_policy(
         declaration=declaration,
         where=entry.where,
         isolated=keys.isolation == "process",
+        share=keys.share if keys.mode == "canary" else None,
     )
 
 
@@ -79,17 +79,27 @@ def declared_names(declaration: Plugin | None) -> Sequence[str]:
 def _refuse_not_yet(direction: Direction, entry: Node, path: str, keys: PluginKeys, problems: list[Problem]) -> None:
     rules = RULES[direction]
     if keys.mode not in rules.modes:
-        where = "" if keys.mode == "canary" else f" in {direction}"
-        *most, last = [mode for mode in ("enforce", "shadow", "off") if mode in rules.modes]
+        *most, last = [mode for mode in ("enforce", "shadow", "canary", "off") if mode in rules.modes]
         hint = f"Use {', '.join(most)} or {last}."
-        problems.append(Problem(entry.where_of(["mode"]), f"{path}.mode", f"{keys.mode} is not available yet{where}", hint))
+        problems.append(
+            Problem(entry.where_of(["mode"]), f"{path}.mode", f"{keys.mode} is not available yet in {direction}", hint)
+        )
+    problems += share_problems(keys, entry, path)
     if Verdict(keys.on_error) not in rules.verdicts:
         known = " or ".join(sorted(verdict.value for verdict in rules.verdicts))
         text = f"{known} was expected in {direction}, '{keys.on_error}' was found"
         problems.append(Problem(entry.where_of(["on_error"]), f"{path}.on_error", text))
-    for key in _NOT_YET:
-        if key in entry.mapping:
-            problems.append(Problem(entry.where_of([key]), f"{path}.{key}", f"'{key}' is not available yet"))
+
+
+def share_problems(keys: PluginKeys | RuleKeys, entry: Node, path: str) -> list[Problem]:
+    """What a canary lacks, or what only a canary has. A share that is written and wrong is told elsewhere."""
+    is_written = "share" in entry.mapping
+    if keys.mode == "canary" and not is_written:
+        text = "a canary needs its share"
+        return [Problem(entry.where_of(["mode"]), f"{path}.mode", text, "Write share: 5% for one sender in twenty.")]
+    if keys.mode != "canary" and is_written:
+        return [Problem(entry.where_of(["share"]), f"{path}.share", "only a canary has a share", "Write mode: canary.")]
+    return []
 
 
 def _settings(declaration: Plugin, entry: Node, path: str, problems: list[Problem]) -> Settings | None:

@@ -10,7 +10,7 @@ from mailward.policy.ruling import RecipientFacts
 from mailward.policy.stages import Stage
 from mailward.policy.texts import ReplyText, Template
 
-Mode = Literal["enforce", "shadow", "off"]
+Mode = Literal["enforce", "shadow", "canary", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class PluginPolicy:
     timeout_s: limit of one hook call. on_error: what a failed call counts as. heed: what its findings ask for counts.
     optional: it may be missing. order: place among the plugins that edit, lowest first. declaration: None when it is missing.
     where: "file:line:column" of its entry. isolated: it runs in a process of its own.
+    share: percent of senders for whom a canary counts; None: it is none.
     """
 
     name: str
@@ -33,6 +34,7 @@ class PluginPolicy:
     declaration: Plugin | None
     where: str
     isolated: bool = False
+    share: float | None = None
 
     @property
     def counts(self) -> bool:
@@ -91,6 +93,7 @@ class Rule:
     """One rule. stage: the earliest at which all its facts are known, or where `at:` pins it (pinned).
 
     then: None when it only adds actions. override: plugins whose floor this rule may go below.
+    share: percent of senders for whom a canary counts; None: it is none. Until a message chooses its side it is in shadow.
     """
 
     name: str
@@ -103,6 +106,7 @@ class Rule:
     pinned: bool
     shadow: bool
     override: frozenset[str]
+    share: float | None = None
 
     @property
     def reads(self) -> frozenset[str]:

@@ -126,7 +126,7 @@ def test_many_different_reasons_take_no_more_room() -> None:
 
 def test_records_of_before_there_were_comparisons_are_not_known(tmp_path: Path) -> None:
     call = HookCall("dlp", "1", "inspect_message", "message", 1.5, "shadow")
-    old = replace(record(1), calls=(call,)).to_json().replace('"shadow":[],"reply"', '"reply"')
+    old = replace(record(1), calls=(call,)).to_json().replace('"shadow":[],"canaries":[],"reply"', '"reply"')
     old = old.replace('"shadow":[]', '"shadow":["dlp: with it JUNK, 4"]')
     (thing,) = DecisionRecord.from_json(old).shadow
     assert (thing.name, thing.unknown) == ("dlp", "recorded before such comparisons were made")

@@ -1,6 +1,7 @@
 """Plugins in shadow look after the reply: nobody waits for them, a bounded number of messages at once, and nothing they do counts."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,13 @@ from structlog.testing import capture_logs
 from mailward.disk import Disk
 from mailward.formats.message import MessageView
 from mailward.model.decision import DecisionRecord, Looked
+from mailward.model.errors import PluginError
 from mailward.model.ids import QueueId
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, ShadowRoom
 from mailward.pipeline.transaction import Judgement
 from mailward.policy import RecipientFacts
+from mailward.policy.canary import Canary
 from mailward.queue.spool import Spool
 from mailward.testing.making import make_envelope, make_session
 from mailward.testing.policies import made_policy
@@ -45,10 +48,10 @@ def judge_of(
     return Judge(policy, host, services.of, hostname="mx.example.org", clock=services.clock, room=room)
 
 
-async def judged(judge: Judge, octets: MessageView | None = None) -> Judgement:
-    session, envelope = make_session(), make_envelope("a@example.net", PEOPLE)
+async def judged(judge: Judge, octets: MessageView | None = None, sender: str = "a@example.net") -> Judgement:
+    session, envelope = make_session(), make_envelope(sender, PEOPLE)
     trial = judge.begin(session)
-    await trial.mail(session, make_envelope("a@example.net", ()))
+    await trial.mail(session, make_envelope(sender, ()))
     recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
     return await trial.message(ID, session, envelope, recipients, octets or MessageView(OCTETS))
 
@@ -207,7 +210,11 @@ def written(number: int, rule: Mapping[str, str], ghosts: bool, mode: str) -> di
     return {"name": f"{mode}{number}", "mode": mode, "when": when, **does}
 
 
-async def outcome(drawn: Mapping[str, Any], *, ghosts: bool) -> tuple[Judgement, DecisionRecord]:
+async def outcome(
+    drawn: Mapping[str, Any], *, ghosts: bool, mode: Mapping[str, object] | None = None
+) -> tuple[Judgement, DecisionRecord]:
+    """mode: of the ghosts and of the rules that are in shadow otherwise."""
+    how = mode or {"mode": "shadow"}
     behaviour, on_error = drawn["counts"]
     modules = [plugin_module("counts", HOOK.format("", "message", BEHAVIOURS[behaviour]) + EDITS.format("Counts"))]
     entries: dict[str, dict[str, object]] = {"counts": {"on_error": on_error, "heed": True}}
@@ -216,8 +223,9 @@ async def outcome(drawn: Mapping[str, Any], *, ghosts: bool) -> tuple[Judgement,
         for number, (stage, does, heed) in enumerate(drawn["ghosts"]):
             name = f"ghost{number}"
             modules.append(plugin_module(name, HOOK.format("", stage, BEHAVIOURS[does]) + EDITS.format(name)))
-            entries[name] = {"mode": "shadow", "heed": heed, "on_error": "reject", "timeout": "5ms" if does == "hangs" else "10s"}
+            entries[name] = {**how, "heed": heed, "on_error": "reject", "timeout": "5ms" if does == "hangs" else "10s"}
         shadow = [written(n, rule, ghosts, "shadow") for n, rule in enumerate(drawn["shadow_rules"])]
+        shadow = [{**rule, **how} for rule in shadow]
         rules = shadow[:1] + rules + shadow[1:]
     judge = judge_of(modules, entries, {"limits": drawn["limits"], "rules": rules})
     try:
@@ -229,7 +237,7 @@ async def outcome(drawn: Mapping[str, Any], *, ghosts: bool) -> tuple[Judgement,
 
 @settings(max_examples=60, deadline=None)
 @given(POLICY)
-def test_whatever_is_in_shadow_the_same_becomes_of_the_message(drawn: Mapping[str, object]) -> None:
+def test_whatever_is_in_shadow_the_same_becomes_of_the_message(drawn: Mapping[str, Any]) -> None:
     async def both() -> tuple[tuple[Judgement, DecisionRecord], tuple[Judgement, DecisionRecord]]:
         return await outcome(drawn, ghosts=True), await outcome(drawn, ghosts=False)
 
@@ -246,3 +254,80 @@ def test_whatever_is_in_shadow_the_same_becomes_of_the_message(drawn: Mapping[st
         f"ghost{number}"
         for number in range(len(drawn["ghosts"]))  # type: ignore[arg-type]
     }
+
+
+@pytest.mark.parametrize(("share", "mode"), [("100%", "enforce"), ("0%", "shadow")])
+@settings(max_examples=25, deadline=None)
+@given(drawn=POLICY)
+def test_a_canary_for_all_is_enforced_and_one_for_nobody_is_in_shadow(share: str, mode: str, drawn: Mapping[str, Any]) -> None:
+    async def both() -> tuple[tuple[Judgement, DecisionRecord], tuple[Judgement, DecisionRecord]]:
+        canary = await outcome(drawn, ghosts=True, mode={"mode": "canary", "share": share})
+        return canary, await outcome(drawn, ghosts=True, mode={"mode": mode})
+
+    (one, canary), (other, plain) = asyncio.run(both())
+    assert (one.reply, one.edits, one.recipient_edits) == (other.reply, other.edits, other.recipient_edits)
+
+    def seen(record: DecisionRecord) -> DecisionRecord:
+        # Written differently, so places in the file and the policy's hash differ; calls take their time.
+        def bare(text: str) -> str:
+            return re.sub(r"inbound\.yaml:\d+:\d+", "", text)
+
+        people = tuple(
+            replace(d, source_where=bare(d.source_where), shadow=tuple(replace(w, source_where="") for w in d.shadow))
+            for d in record.recipients
+        )
+        calls = tuple(replace(call, duration_ms=0) for call in record.calls)
+        shadow = tuple(replace(thing, where="") for thing in record.shadow)
+        return replace(record, recipients=people, calls=calls, shadow=shadow, canaries=(), policy_hash="", received_at="")
+
+    assert seen(canary) == seen(plain)
+    assert {of.counted for of in canary.canaries} == {mode == "enforce"}
+
+
+async def test_a_canary_meets_the_same_senders_at_every_attempt_and_about_its_share_of_them() -> None:
+    module = plugin_module("lookout", "@hookimpl\ndef inspect_message():\n    return Finding('SEEN', 'x')\n")
+    judge = judge_of([module], {"lookout": {"mode": "canary", "share": "20%"}}, {"limits": {"reject": 2}})
+    sides = {}
+    for number in range(200):
+        sender = f"user{number}@example.net"
+        for attempt in (sender, sender.upper()):  # it comes again by a way that does not keep the case
+            judgement = await judged(judge, sender=attempt)
+            (canary,) = judgement.record.canaries
+            assert sides.setdefault(sender, canary.counted) is canary.counted
+            (call,) = (await judgement.whole_record()).calls
+            assert (judgement.reply.code, call.status) == ((554, "ok") if canary.counted else (250, "shadow"))
+    assert 20 <= sum(sides.values()) <= 60  # 40 are expected
+
+
+async def test_canaries_of_other_names_meet_other_senders_and_keep_their_threads() -> None:
+    modules = [
+        plugin_module(name, "@hookimpl\ndef inspect_message():\n    return Finding('SEEN', threading.current_thread().name)\n")
+        for name in ("one", "two")
+    ]
+    judge = judge_of(modules, {name: {"mode": "canary", "share": "50%"} for name in ("one", "two")})
+    found = set()
+    for number in range(40):
+        judgement = await judged(judge, sender=f"user{number}@example.net")
+        found.add(tuple(one.counted for one in judgement.record.canaries))
+        assert {call.findings[0].text for call in (await judgement.whole_record()).calls} == {"plugin one", "plugin two"}
+    assert len(found) == 4
+
+
+async def test_a_canary_that_fails_defers_mail_only_where_it_counts() -> None:
+    module = plugin_module("bad", "@hookimpl\ndef inspect_mail():\n    raise OSError\n")
+    judge = judge_of([module], {"bad": {"mode": "canary", "share": "50%"}})
+    codes = set()
+    for number in range(20):
+        session, envelope = make_session(), make_envelope(f"user{number}@example.net", ())
+        reply = await judge.begin(session).mail(session, envelope)
+        codes.add((None if reply is None else reply.code, Canary("plugin", "bad", 50).counts_for(f"user{number}@example.net")))
+    assert codes == {(None, False), (451, True)}
+
+
+def test_a_canary_cannot_need_another_one() -> None:
+    one = plugin_module("one", "@hookimpl\ndef inspect_message(): ...\n")
+    two = plugin_module("two", "@hookimpl(needs=['one'])\ndef inspect_message(): ...\n")
+    canary = {"mode": "canary", "share": "5%"}
+    with pytest.raises(PluginError, match="needs the plugin 'one'"):
+        judge_of([one, two], {"one": canary, "two": canary})
+    judge_of([one, two], {"two": canary})
