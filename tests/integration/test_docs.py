@@ -146,7 +146,7 @@ def test_keys_are_made_and_changed_as_the_page_says(tmp_path: Path, dns_server: 
 
 def test_a_filter_and_a_rule_are_tried_as_the_page_says(tmp_path: Path) -> None:
     page = "how-to/try-a-filter-or-rule.md"
-    in_shadow, counting = (yaml.safe_load(text) for text in blocks(page, "yaml"))
+    in_shadow, canary, counting = (yaml.safe_load(text) for text in blocks(page, "yaml"))
     cards = b"From: a@example.net\r\nMessage-ID: <c@example.net>\r\n\r\n4111 1111 1111 1111, 5500 0000 0000 0004\r\n"
     zipped = "From: a@example.net\r\nMessage-ID: <z@example.net>\r\nContent-Type: application/zip; name=a.zip\r\n\r\nPK\r\n"
     with server(domain="example.org", start=False) as made:
@@ -162,7 +162,7 @@ def test_a_filter_and_a_rule_are_tried_as_the_page_says(tmp_path: Path) -> None:
         made.start()
         write(in_shadow)
         assert "shadow: with plugin acme_dlp: QUARANTINE   rule card-numbers" in reader.types("scan")
-        assert "  in shadow, they count for nothing: plugin acme_dlp, rule zip-files\n" in reader.types("policy check")
+        assert "  in shadow: plugin acme_dlp, rule zip-files\n" in reader.types("policy check")
         reader.types("reload")
         for octets in (cards, zipped.encode(), b"From: a@example.net\r\n\r\nhello\r\n"):
             code, text = made.send(octets, to=[made.demo])
@@ -179,6 +179,11 @@ def test_a_filter_and_a_rule_are_tried_as_the_page_says(tmp_path: Path) -> None:
         assert worst is not None
         reader.stands_for = {"01k9w3c5v7q2x8ab": worst[1]}
         assert "shadow: with plugin acme_dlp: QUARANTINE" in reader.types("explain")
+        write(canary)
+        reader.types("reload")
+        assert "plugin acme_dlp (canary 5%), rule zip-files (canary 5%)" in made.run("policy", "check").stdout
+        made.send(cards, to=[made.demo])
+        assert re.search(r"(?m)^  canary: plugin acme_dlp: (not )?counted$", reader.types("explain last"))
         write(counting)
         reader.types("reload")
         assert made.send(cards, to=[made.demo])[0] == 250

@@ -53,7 +53,7 @@ def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> N
 
 
 def _shadow(policy: Policy) -> str:
-    return f"in shadow, they count for nothing: {', '.join(policy.in_shadow)}"
+    return f"in shadow: {', '.join(policy.in_shadow)}"
 
 
 def _tests(given: int, live: int) -> str:

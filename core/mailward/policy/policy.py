@@ -96,21 +96,21 @@ class Policy:
 
     @cached_property
     def shadowed_plugins(self) -> frozenset[str]:
-        """Names of those that are in shadow."""
+        """Names of those that are in shadow, canaries among them."""
         return frozenset(name for name, plugin in self.plugins.items() if plugin.mode in ("shadow", "canary"))
 
     @cached_property
     def shadowed_rules(self) -> frozenset[str]:
-        """Names of those that are in shadow, for anybody."""
-        written = (*self.rules, *self.preset_rules, *(rule for override in self.overrides for rule in override.rules))
-        return frozenset(rule.name for rule in written if rule.shadow)
+        """The same of rules, for anybody."""
+        return frozenset(rule.name for rule in self._all_rules() if rule.shadow)
 
     @property
     def in_shadow(self) -> list[str]:
-        """All of them in words: "plugin acme_dlp", "rule zip-files"."""
-        return [f"plugin {name}" for name in sorted(self.shadowed_plugins)] + [
-            f"rule {name}" for name in sorted(self.shadowed_rules)
-        ]
+        """All of them in words: "plugin acme_dlp (canary 5%)", "rule zip-files"."""
+        names = [("plugin", name) for name in sorted(self.shadowed_plugins)]
+        names += [("rule", name) for name in sorted(self.shadowed_rules)]
+        shares = {(one.kind, one.name): f" (canary {one.share:g}%)" for one in self.canaries}
+        return [f"{kind} {name}{shares.get((kind, name), '')}" for kind, name in names]
 
     def may_end_at(self, stage: Stage) -> bool:
         """Could a rule of anybody's end a transaction at this stage, before the last one? Cheaper than to judge."""

@@ -14,7 +14,7 @@ from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import RecipientFacts, Ruling, combine, separate
 from mailward.policy.stages import STAGES
 
-_NOT_REFUSED = "with it this would not have been refused so early, and nobody knows what the message would have come to"
+_NOT_REFUSED = "with it this would not have been refused before its message came"
 _BY_THE_SERVER = "the server itself decided, not the policy"
 
 _Judged = Callable[[Policy, EvidenceSet], Sequence[RecipientDecision] | None]
