@@ -157,10 +157,10 @@ class Meter:
             numbers[place] += value
             numbers[place + 1 + bisect_left(histogram.bounds, value)] += 1
 
-    def tally(self, counter: Counter, /, **labels: str) -> "Tally":
-        """One series of a counter, for whoever counts often."""
+    def place(self, counter: Counter, /, **labels: str) -> Place:
+        """Where one series of a counter stands, for one thread that counts so often that a call would be felt."""
         with self._lock:
-            return Tally(*self._place(counter, labels))
+            return self._place(counter, labels)
 
     def _found(
         self, places: dict[tuple[object, ...], Place], said: tuple[object, ...], metric: Metric, labels: Mapping[str, str]
@@ -187,18 +187,6 @@ class Meter:
                 self._known[key] = place
                 self._octets += len(key)
         return self._known.get(key)
-
-
-class Tally:
-    """One series of a counter. Of one thread."""
-
-    __slots__ = ("_numbers", "_place")
-
-    def __init__(self, numbers: "memoryview[float]", place: int) -> None:
-        self._numbers, self._place = numbers, place
-
-    def add(self) -> None:
-        self._numbers[self._place] += 1
 
 
 METERS = Meters()

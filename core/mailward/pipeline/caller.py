@@ -41,7 +41,7 @@ class Caller:
         self._one = one
         self._threads = DaemonThreads(one.name)
         self._breaker = Breaker(one.name)
-        self._calls = METERS.of("").tally(CALLS, plugin=one.name)
+        self._counted, self._place = METERS.of("").place(CALLS, plugin=one.name)
         self._process = IsolatedPlugin(one.plugin, one.settings, one.services) if one.isolated else None
         self._suspects = Suspects(IsolatedPlugin(one.plugin, one.settings, one.services)) if one.isolated else None
         self._abandoned: set[asyncio.Task[Answer[Any]]] = set()
@@ -61,15 +61,15 @@ class Caller:
         values: by the names of its arguments. read: checks its answer, raising BadAnswer. deadline: `time.monotonic()` at which
         its stage ends.
         """
-        self._calls.add()
+        self._counted[self._place] += 1
         started = time.monotonic()
         if deadline <= started:
             done(Answer(error=_NO_TIME), 0.0)
             return None
-        if refusal := self._breaker.refusal():
+        is_trial = self._breaker.is_open
+        if is_trial and (refusal := self._breaker.refusal()):
             done(Answer(error=refusal), 0.0)
             return None
-        is_trial = self._breaker.is_open
         if made.way == "inline" and self._process is None:
             answer = _guarded(made.function, values, read)
             took_s = time.monotonic() - started
