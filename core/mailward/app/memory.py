@@ -7,6 +7,8 @@ import gc
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """mallopt(3), of glibc."""
 _LARGE_OCTETS = 1 << 20
+_YOUNG = 7_000
+"""Values that may be garbage before somebody looks for it: ten times as many as Python's own."""
 
 
 def before_forking() -> None:
@@ -14,6 +16,11 @@ def before_forking() -> None:
     was there before stays shared."""
     gc.collect()
     gc.freeze()
+
+
+def collect_seldom() -> None:
+    """For a process whose queue makes looking for garbage long, and in whose work hardly any does not go by itself."""
+    gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
 
 
 def give_back_what_is_free() -> None:

@@ -7,6 +7,7 @@ from mailward.app.build.common import Delivering
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
+from mailward.app.memory import collect_seldom
 from mailward.app.relaying import make_relay
 from mailward.delivery.control import QueueControl
 from mailward.delivery.outbound import OutboundManager
@@ -67,6 +68,7 @@ class QueueRole:
         return METERS.read()
 
     async def start(self) -> None:
+        collect_seldom()
         self._passes.start()
         await self._calls.start()
         self._days.start()
