@@ -156,6 +156,7 @@ class Reception:
         self.drop()
         if self._meeting is not None:
             self._meeting.end()
+            self._meeting = None  # or what is left of the connection would hold the plugins of before a reload
         if self._naming is not None:
             self._naming.cancel()
             self._naming = None
