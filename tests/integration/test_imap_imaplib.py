@@ -105,6 +105,17 @@ def test_move_copy_and_what_plugins_learn_of_it(server: ImapServer, client: imap
     assert client.copy("1", "Nowhere")[0] == "NO"
 
 
+def test_what_plugins_learn_of_keywords_that_thunderbird_stores(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
+    server.deliver()
+    client.select("INBOX")
+    for mode, keyword in (("+FLAGS", "NonJunk"), ("-FLAGS", "Junk"), ("+FLAGS", "Junk"), ("-FLAGS", "NonJunk")):
+        assert client.uid("STORE", "1", mode, f"({keyword})")[0] == "OK"
+    while len(server.classified) < 2:  # they are told behind the reply
+        assert client.noop()[0] == "OK"
+    assert [(one.account, one.kind, one.by) for one in server.classified] == [("a1", "ham", "keyword"), ("a1", "spam", "keyword")]
+    assert server.classified[0].octets == MESSAGE
+
+
 def test_mailboxes(client: imaplib.IMAP4_SSL) -> None:
     _, listed = client.list()
     assert b'(\\HasNoChildren \\Junk) "/" "Junk"' in listed

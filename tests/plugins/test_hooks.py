@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mailward.api import AddHeader, Finding, MessageMoved, MessageView, RemoveHeader, Services
 from mailward.formats.edits import render
+from mailward.testing import make_classified
 from mailward_plugins import antivirus, dkim, dmarc, spam, spf
 from mailward_plugins.antivirus.settings import AntivirusFacts, AntivirusSettings
 from mailward_plugins.dkim.settings import DkimFacts, DkimSettings
@@ -179,6 +180,20 @@ async def test_moves_teach_nothing_when_the_admin_says_so(tmp_path: Path) -> Non
     given = services(tmp_path)
     await spam.on_moved(moved(MESSAGE, "INBOX", "Junk"), SpamSettings(learn_from_moves=False), given)
     assert (await spam_facts(MESSAGE, given)).learnt == 0
+
+
+async def test_keywords_teach_when_the_admin_says_so_and_a_change_takes_the_lesson_back(tmp_path: Path) -> None:
+    given = services(tmp_path)
+    as_spam, as_ham = make_classified(MESSAGE, "spam", "keyword"), make_classified(MESSAGE, "ham", "keyword")
+    for said in (as_spam, as_ham):
+        await spam.on_classified(said, SpamSettings(), given)
+        assert (await spam_facts(MESSAGE, given)).learnt == 0
+    for said, counts in ((as_spam, (1, 0)), (as_spam, (1, 0)), (as_ham, (0, 1))):
+        await spam.on_classified(said, SpamSettings(learn_from_keywords=True), given)
+        assert (await given.kv.counters([spam.TOTALS]))[spam.TOTALS] == counts
+    await spam.on_moved(moved(as_ham.octets, "INBOX", "Archive"), SpamSettings(), given)
+    await spam.on_moved(moved(as_ham.octets, "INBOX", "Junk"), SpamSettings(), given)
+    assert (await given.kv.counters([spam.TOTALS]))[spam.TOTALS] == (1, 0), "a move is the same lesson"
 
 
 async def test_what_is_kept_holds_no_text(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from mailward.access.imap.commands import COMMANDS
 from mailward.access.imap.session import Desk, Session
-from mailward.api.hooks import MessageMoved
+from mailward.api.hooks import MessageClassified, MessageMoved
 from mailward.disk import Disk
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
@@ -47,10 +47,11 @@ def one_password(name: str) -> tuple[AccountId, str]:
 
 @dataclass
 class Office:
-    """A desk over a real store, and what it was told of moves."""
+    """A desk over a real store, and what it was told of moves and keywords."""
 
     folder: Path
     moves: list[MessageMoved] = field(default_factory=list)
+    classified: list[MessageClassified] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.hints = Watched()
@@ -61,6 +62,7 @@ class Office:
             authenticator=self.authenticator,
             watch=self.hints.watch,
             moved=self.moves.append,
+            classified=self.classified.append,
             hostname="mail.example.test",
             append_octets=APPEND_OCTETS,
         )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailward.access.imap.session import Desk
-from mailward.api.hooks import MessageMoved
+from mailward.api.hooks import MessageClassified, MessageMoved
 from mailward.app.watching import Watchers
 from mailward.disk import Disk
 from mailward.model.ids import AccountId
@@ -33,13 +33,14 @@ def bobs_password(name: str) -> tuple[AccountId, str] | None:
 
 
 class ImapServer(MailServer):
-    """moves: what plugins would be told."""
+    """moves, classified: what plugins would be told."""
 
     def __init__(self, folder: Path, settings: ImapSettings | None = None, admission: Admission | None = None) -> None:
         self._settings = settings or ImapSettings()
         self._admission = admission or Admission()
         self._hints = Hints(folder / "hints")
         self.moves: list[MessageMoved] = []
+        self.classified: list[MessageClassified] = []
         self.store: MailStore = EmbeddedStore(folder / "accounts", Disk(), self._hints)
         self._watchers = Watchers()
         self._desk = Desk(
@@ -47,6 +48,7 @@ class ImapServer(MailServer):
             PlainAuthenticator(bobs_password),
             self._watchers.watch,
             self.moves.append,
+            self.classified.append,
             "mx.example.test",
             1_000_000,
         )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 import structlog
 
@@ -17,6 +18,8 @@ MAX_WAITING = 1000
 
 STOP_S = 5.0
 
+_LESSONS = frozenset(("on_moved", "on_classified"))
+
 _log = structlog.get_logger()
 
 
@@ -25,12 +28,14 @@ class Events:
 
     chain: asked at each event, so that after a reload the new plugins are told; events under way keep the old ones.
 
-    Every method but `drain` and `stop` notes one event and returns at once; the plugins hear of it one after another.
+    Every method but `drain` and `stop` notes one event and returns at once; the plugins hear of it one after another. They hear
+    of one lesson (moved, classified) at a time: of two about the same message the later must count, and none twice (T-PLUG-13).
     """
 
     def __init__(self, chain: Callable[[], Chain]) -> None:
         self._chain = chain
         self._running: set[asyncio.Task[None]] = set()
+        self._lessons = asyncio.Lock()
         self.failed = 0
         self.left_out = 0
 
@@ -76,6 +81,10 @@ class Events:
         task.add_done_callback(self._running.discard)
 
     async def _tell(self, chain: Chain, hook: str, arguments: Mapping[str, object]) -> None:
+        async with self._lessons if hook in _LESSONS else nullcontext():
+            await self._call(chain, hook, arguments)
+
+    async def _call(self, chain: Chain, hook: str, arguments: Mapping[str, object]) -> None:
         for one in chain.enforced(hook):
             if not await chain.watch(one, hook, arguments, time.monotonic() + WATCHER_S):
                 self.failed += 1

@@ -184,9 +184,13 @@ def make_moved(
     return MessageMoved(account, source, target, bytes(octets), source == "Junk", target == "Junk", target == "Trash")
 
 
-def make_classified(mail: bytes | str | None = None, kind: Literal["ham", "spam"] = "spam") -> MessageClassified:
-    """A message of which a person has said what it is, by `mailward train`."""
-    return MessageClassified(RECIPIENT, bytes(make_message(mail).octets), kind, "train")
+def make_classified(
+    mail: bytes | str | None = None,
+    kind: Literal["ham", "spam"] = "spam",
+    by: Literal["release", "train", "keyword"] = "train",
+) -> MessageClassified:
+    """A message of which a person has said what it is."""
+    return MessageClassified(RECIPIENT, bytes(make_message(mail).octets), kind, by)
 
 
 def make_day() -> date:

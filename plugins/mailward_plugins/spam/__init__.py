@@ -98,8 +98,10 @@ async def on_moved(moved: MessageMoved, settings: SpamSettings, services: Servic
 
 
 @hookimpl
-async def on_classified(classified: MessageClassified, services: Services) -> None:
-    """What a person says outright is a lesson, whatever `learn_from_moves` says of moves."""
+async def on_classified(classified: MessageClassified, settings: SpamSettings, services: Services) -> None:
+    """What a person says outright is a lesson, whatever `learn_from_moves` says; a keyword may be a program's guess."""
+    if classified.by == "keyword" and not settings.learn_from_keywords:
+        return
     await learn(MessageView(classified.octets), spam=classified.kind == "spam", services=services)
 
 

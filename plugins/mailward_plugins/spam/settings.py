@@ -11,6 +11,8 @@ class SpamSettings(Settings):
 
     spam_from, ham_up_to: probabilities from which, and up to which, it says so. header: add X-Spam-Status to what is delivered.
     learn_from_moves: learn when a person moves a mail into Junk or out of it.
+    learn_from_keywords: learn when a mail program stores $Junk, $NotJunk or their older names. Off, for some store what their own
+    filter guesses of new mail, and what that misses would be learnt as ham.
     """
 
     learn_first: int = 30
@@ -18,6 +20,7 @@ class SpamSettings(Settings):
     ham_up_to: float = 0.2
     header: bool = True
     learn_from_moves: bool = True
+    learn_from_keywords: bool = False
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,23 @@ async def test_what_is_classified_is_told_like_a_move(tmp_path: Path) -> None:
     assert kv.values == {b"kind": b"spam"}
 
 
+async def test_t_plug_13_lessons_are_heard_one_at_a_time_in_the_order_of_what_was_said(tmp_path: Path) -> None:
+    kv = MemoryKeyValue()
+    body = (
+        "import asyncio\n@hookimpl\nasync def on_moved(moved, services):\n    await learn(b'moved', services)\n"
+        "@hookimpl\nasync def on_classified(classified, services):\n    await learn(classified.kind.encode(), services)\n"
+        "async def learn(kind, services):\n    known = (await services.kv.get_many([b'said'])).get(b'said', b'')\n"
+        "    for _ in range(3 - len(known) // 6):\n        await asyncio.sleep(0)\n"
+        "    await services.kv.put_many({b'said': known + b' ' + kind})\n"
+    )
+    events = make(tmp_path, body, kv)
+    events.moved(MOVED)
+    events.classified(MessageClassified("bob", MOVED.octets, "ham", "keyword"))
+    events.classified(MessageClassified("bob", MOVED.octets, "spam", "keyword"))
+    await events.drain()
+    assert kv.values == {b"said": b" moved ham spam"}
+
+
 async def test_after_a_reload_the_new_plugins_are_told_and_the_end_waits_for_the_old_ones(tmp_path: Path) -> None:
     before, after = MemoryKeyValue(), MemoryKeyValue()
     slow = COUNTS.replace("on_moved(moved, services):\n", "on_moved(moved, services):\n    await asyncio.sleep(0)\n")

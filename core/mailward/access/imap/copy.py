@@ -1,25 +1,12 @@
 """COPY, MOVE and their UID forms (RFC 3501 section 6.4.7, RFC 6851, COPYUID of RFC 4315)."""
 
-import asyncio
 from collections.abc import Sequence
 
-import structlog
-
-from mailward.access.imap.session import Desk, No, Session
-from mailward.api.hooks import MessageMoved
-from mailward.model.errors import StorageError
-from mailward.model.ids import AccountId
+from mailward.access.imap.session import No, Session
+from mailward.access.imap.teaching import teach_moves
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.names import decode_name
-from mailward.store.base import AccountStore, Copy, MailboxInfo, NoSuchMailbox
-
-MAX_LEARNT_OCTETS = 2 * 1024 * 1024
-"""Larger messages are not handed to the plugins that learn from moves."""
-MAX_LEARNT_MESSAGES = 1000
-"""Nor more of one command."""
-_JUNK = "\\Junk"
-
-log = structlog.get_logger("mailward.imap")
+from mailward.store.base import Copy, NoSuchMailbox
 
 
 async def copy(session: Session, arguments: Arguments) -> str:
@@ -58,51 +45,12 @@ async def _copy(session: Session, arguments: Arguments, *, uid: bool, move: bool
     if not result.uids:
         return done  # all of them were expunged by others
     places = [selected.index_of(source) for source in result.sources]
-    _teach(session, selected.info, target, [selected.messages[place] for place in places if place is not None])
+    teach_moves(session, selected.info, target, [selected.messages[place] for place in places if place is not None])
     code = f"[COPYUID {result.uidvalidity} {set_text(result.sources)} {set_text(result.uids)}]"
     if move:
         session.untagged(f"OK {code} Moved")  # before the EXPUNGEs (RFC 6851 section 4.3)
         return done
     return f"{code} {done}"
-
-
-def _teach(session: Session, source: MailboxInfo, target: MailboxInfo, messages: Sequence[int]) -> None:
-    """Moves into and out of Junk teach filters: behind the reply, and only those messages are read again."""
-    if session.account is None or (source.special_use == _JUNK) == (target.special_use == _JUNK):
-        return
-    telling = _tell(session.desk, session.store, session.account, source, target, messages[:MAX_LEARNT_MESSAGES])
-    task = asyncio.get_running_loop().create_task(telling)
-    session.desk.background.add(task)
-    task.add_done_callback(session.desk.background.discard)
-
-
-async def _tell(
-    desk: Desk, store: AccountStore, account: AccountId, source: MailboxInfo, target: MailboxInfo, messages: Sequence[int]
-) -> None:
-    for message in messages:
-        try:
-            octets = await asyncio.to_thread(_small, store, message)
-        except StorageError as error:
-            log.error("unreadable message", message=message, error=str(error))
-            continue
-        if octets is not None:
-            desk.moved(
-                MessageMoved(
-                    account=account,
-                    source=source.name,
-                    target=target.name,
-                    octets=octets,
-                    source_is_junk=source.special_use == _JUNK,
-                    target_is_junk=target.special_use == _JUNK,
-                    target_is_trash=target.special_use == "\\Trash",
-                )
-            )
-
-
-def _small(store: AccountStore, message: int) -> bytes | None:
-    """The message; None when it is too large to learn from."""
-    ((size_octets,),) = store.meta([message], ("size_octets",))
-    return store.read(message) if int(size_octets) <= MAX_LEARNT_OCTETS else None
 
 
 def set_text(numbers: Sequence[int]) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
+from mailward.access.imap.teaching import says_junk_or_not, teach_keywords
 from mailward.protocol.imap.arguments import Arguments
 from mailward.store.base import SetFlags
 
@@ -37,6 +38,8 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     before = [(selected.uids[place], selected.flags[place]) for place in places]
     await session.blocking(lambda: session.store.apply([op]))
     await session.tell_changes(expunge=False, silent=_expected(selected, before, mode, flags) if silent else None)
+    if says_junk_or_not(flags):
+        teach_keywords(session, selected, [(place, value) for place, (_, value) in zip(places, before, strict=True)])
     if not silent:  # those whose flags were so already were not told: the client waits for an answer for each
         for place, (_, value) in zip(places, before, strict=True):
             if selected.flags[place] == value:

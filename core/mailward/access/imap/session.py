@@ -14,9 +14,10 @@ from typing import TypeVar
 import structlog
 
 from mailward.access.connection import Connection
+from mailward.access.imap.allowance import Allowance
 from mailward.access.imap.recent import RecentBook
 from mailward.access.imap.selected import Selected
-from mailward.api.hooks import MessageMoved
+from mailward.api.hooks import MessageClassified, MessageMoved
 from mailward.auth.exchange import Authenticator, LoginPeer
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
@@ -60,6 +61,7 @@ class No(Exception):
 
 
 Moved = Callable[[MessageMoved], None]
+Classified = Callable[[MessageClassified], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,20 @@ class Desk:
     """What all sessions of a process share.
 
     watch: calls back whenever the account may have changed; returns how to stop it. moved: told of each message that a person
-    moved into or out of Junk. append_octets: the largest message APPEND takes. background: what goes on behind replies.
+    moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
+    APPEND takes. background: what goes on behind replies.
     """
 
     store: MailStore
     authenticator: Authenticator
     watch: Callable[[AccountId, Callable[[], None]], Callable[[], None]]
     moved: Moved
+    classified: Classified
     hostname: str
     append_octets: int
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     recent: RecentBook = field(default_factory=RecentBook)
+    allowance: Allowance = field(default_factory=Allowance)
     background: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -99,6 +104,7 @@ class Session:
         self._changed = asyncio.Event()
         self._stop_watching: Callable[[], None] | None = None
         self._goodbye: str | None = None
+        self.teaching = asyncio.Lock()
         self.tls_is_next = False
         """The handshake follows the reply that is being written."""
 

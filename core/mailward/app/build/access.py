@@ -56,6 +56,7 @@ class AccessRole:
             authenticator=self._authenticator,
             watch=self._watchers.watch,
             moved=self._events.moved,
+            classified=self._events.classified,
             hostname=config.hostname,
             append_octets=config.limits.message_octets,
         )

@@ -68,7 +68,7 @@ _OTHERS: Mapping[Kind, Mapping[object, Sequence[Maker]]] = {
         MailHost: [make_host, lambda: make_host("192.0.2.25", 2525, is_routed=True), lambda: make_host(is_certain=True)],
         RelayingAttempt: [make_attempt, lambda: make_attempt(result="temporary", sessions=[_TLS_SESSION])],
         MessageMoved: [make_moved, lambda: make_moved(source="Junk", target="INBOX"), lambda: make_moved(target="Trash")],
-        MessageClassified: [make_classified, lambda: make_classified(kind="ham")],
+        MessageClassified: [make_classified, lambda: make_classified(kind="ham"), lambda: make_classified(by="keyword")],
         str | None: [lambda: None, lambda: "123456"],
     },
     "huge": {

@@ -1,0 +1,108 @@
+"""What do the plugins that learn hear of a person's sorting? Moves into and out of Junk, and the keywords that say junk or not.
+
+It is told behind the reply, and only the messages in question are read again. Nothing else says so: not what delivery writes,
+and not APPEND or COPY, whose keywords are copies of what was said elsewhere, often long ago and of whole mailboxes.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import structlog
+
+from mailward.access.imap.selected import Selected
+from mailward.access.imap.session import Session
+from mailward.api.hooks import MessageClassified, MessageMoved
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId
+from mailward.store.base import AccountStore, MailboxInfo
+
+MAX_LEARNT_OCTETS = 2 * 1024 * 1024
+"""Larger messages are not handed to the plugins that learn."""
+_JUNK = "\\Junk"
+
+JUNK_KEYWORDS = ("$Junk", "Junk")
+"""Without `$`: Thunderbird, and older clients (the note in the registration of `$Junk` with IANA)."""
+HAM_KEYWORDS = ("$NotJunk", "NotJunk", "NonJunk")
+_SAYING = frozenset(keyword.lower() for keyword in JUNK_KEYWORDS + HAM_KEYWORDS)
+
+log = structlog.get_logger("mailward.imap")
+
+
+def teach_moves(session: Session, source: MailboxInfo, target: MailboxInfo, messages: Sequence[int]) -> None:
+    """Messages were moved or copied; only into and out of Junk it says something."""
+    account = session.account
+    if account is None or (source.special_use == _JUNK) == (target.special_use == _JUNK):
+        return
+
+    def tell(_: int, octets: bytes) -> None:
+        session.desk.moved(
+            MessageMoved(
+                account=account,
+                source=source.name,
+                target=target.name,
+                octets=octets,
+                source_is_junk=source.special_use == _JUNK,
+                target_is_junk=target.special_use == _JUNK,
+                target_is_trash=target.special_use == "\\Trash",
+            )
+        )
+
+    _behind_the_reply(session, account, messages, tell)
+
+
+def says_junk_or_not(flags: Sequence[str]) -> bool:
+    """Is one of the keywords among these flags?"""
+    return any(flag.lower() in _SAYING for flag in flags)
+
+
+def teach_keywords(session: Session, selected: Selected, before: Sequence[tuple[int, int]]) -> None:
+    """Flags were stored. before: (place, flags value) of each message; what its keywords say counts where it is new."""
+    account = session.account
+    junk, ham = selected.bits_of(JUNK_KEYWORDS), selected.bits_of(HAM_KEYWORDS)
+    kinds: dict[int, Literal["ham", "spam"]] = {}
+    for place, value in before:
+        kind = _kind(selected.flags[place], junk, ham)
+        if kind is not None and kind != _kind(value, junk, ham):
+            kinds[selected.messages[place]] = kind
+    if account is None or not kinds:
+        return
+
+    def tell(message: int, octets: bytes) -> None:
+        session.desk.classified(MessageClassified(account, octets, kinds[message], "keyword"))
+
+    _behind_the_reply(session, account, tuple(kinds), tell)
+
+
+def _kind(value: int, junk: int, ham: int) -> Literal["ham", "spam"] | None:
+    """Both together say nothing, like neither (IANA's registration of `$Junk`, note 1)."""
+    if bool(value & junk) == bool(value & ham):
+        return None
+    return "spam" if value & junk else "ham"
+
+
+def _behind_the_reply(session: Session, account: AccountId, messages: Sequence[int], tell: Callable[[int, bytes], None]) -> None:
+    granted = messages[: session.desk.allowance.take(account, len(messages))]
+    if not granted:
+        return
+    task = asyncio.get_running_loop().create_task(_tell(session, granted, tell))
+    session.desk.background.add(task)
+    task.add_done_callback(session.desk.background.discard)
+
+
+async def _tell(session: Session, messages: Sequence[int], tell: Callable[[int, bytes], None]) -> None:
+    async with session.teaching:  # what was said last is told last
+        for message in messages:
+            try:
+                octets = await asyncio.to_thread(_small, session.store, message)
+            except StorageError as error:
+                log.error("unreadable message", message=message, error=str(error))
+                continue
+            if octets is not None:
+                tell(message, octets)
+
+
+def _small(store: AccountStore, message: int) -> bytes | None:
+    """The message; None when it is too large to learn from."""
+    ((size_octets,),) = store.meta([message], ("size_octets",))
+    return store.read(message) if int(size_octets) <= MAX_LEARNT_OCTETS else None
