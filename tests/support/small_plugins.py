@@ -94,6 +94,7 @@ PLUGINS = {
     "spf": Plugin(1, "SPF", facts=SpfFacts, symbols={"SPF_FAIL": Symbol(2.5, "fails"), "SPF_PASS": Symbol(-0.2, "passes")}),
     "dkim": Plugin(1, "DKIM", facts=DkimFacts, symbols={"DKIM_PASS": Symbol(-0.2, "holds")}),
     "dmarc": Plugin(1, "DMARC", facts=DmarcFacts, symbols={"DMARC_FAIL": Symbol(1.0, "fails")}),
+    "client": Plugin(1, "names of clients"),
     "ambiguity": Plugin(1, "readers", facts=AmbiguityFacts, symbols={"AMBIGUOUS_MIME": Symbol(4.0, "differs")}),
     "antivirus": Plugin(
         1, "clamd", settings=AntivirusSettings, facts=AntivirusFacts, symbols={"VIRUS_FOUND": Symbol(20.0, "malware")}

@@ -117,7 +117,7 @@ def test_plugins_scores_and_limits_are_merged_by_key_and_rules_by_name(tmp_path:
 def test_plugins_that_are_off_or_missing_and_optional_leave_their_rules_out(tmp_path: Path) -> None:
     path = tmp_path / "inbound.yaml"
     path.write_text(
-        "version: 1\nextends: mailward/inbound\nplugins: {spam: {mode: off}, tlsrpt: {mode: off}, dkim: {optional: true}, dmarc: {optional: true}}\n"
+        "version: 1\nextends: mailward/inbound\nplugins: {client: {mode: off}, spam: {mode: off}, tlsrpt: {mode: off}, dkim: {optional: true}, dmarc: {optional: true}}\n"
         "scores: {BAYES_SPAM: 3}\n"
     )
     present = {name: PLUGINS[name] for name in ("ambiguity", "antivirus", "encryption", "spf")}
