@@ -161,7 +161,7 @@ async def received(judge: Judge, services: FakeServices, mail: Mail) -> dict[str
     taken = []
     for path in envelope.forward_paths:
         who = RecipientFacts.of(path)
-        reply = await trial.rcpt(session, envelope, who)
+        reply = await trial.rcpt(session, envelope, path, who)
         if reply is None:
             taken.append(who)
         else:

@@ -54,6 +54,11 @@ class TestSpam(Conformance):
     plugin = "spam"
 
 
+class TestSpamtrap(Conformance):
+    plugin = "spamtrap"
+    settings: ClassVar[Mapping[str, object]] = {"addresses": ["recipient@example.org"]}
+
+
 class TestSpf(Conformance):
     plugin = "spf"
 

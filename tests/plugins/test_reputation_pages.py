@@ -1,4 +1,4 @@
-"""What the pages about client, dnsbl and greylist tell an admin to write is a policy without mistakes."""
+"""What the pages about client, dnsbl, greylist and spamtrap tell an admin to write is a policy without mistakes."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import yaml
 from mailward.testing.policies import made_policy
 
 TOP = Path(__file__).parents[2]
-PLUGINS = ("spf", "client", "dnsbl", "greylist")
+PLUGINS = ("spf", "client", "dnsbl", "greylist", "spamtrap")
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ PLUGINS = ("spf", "client", "dnsbl", "greylist")
         "plugins/mailward_plugins/client/README.md",
         "plugins/mailward_plugins/dnsbl/README.md",
         "plugins/mailward_plugins/greylist/README.md",
+        "plugins/mailward_plugins/spamtrap/README.md",
     ],
 )
 def test_every_block_of_a_policy_can_be_loaded(page: str) -> None:

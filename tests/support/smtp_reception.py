@@ -18,7 +18,7 @@ from mailward.intake.allowances import Allowances, HourlyLimits
 from mailward.intake.reception import Desk, Reception
 from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
-from mailward.model.address import Address
+from mailward.model.address import Address, ForwardPath
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.edits import AddHeader, RecordedEdit
 from mailward.model.envelope import Envelope
@@ -70,7 +70,9 @@ class WordTrial:
         self.seen.append(f"mail {envelope.reverse_path}")
         return REJECTED if "refused@" in str(envelope.reverse_path) else None
 
-    async def rcpt(self, session: Session, envelope: Envelope, recipient: RecipientFacts) -> Reply | None:
+    async def rcpt(
+        self, session: Session, envelope: Envelope, forward_path: ForwardPath, recipient: RecipientFacts
+    ) -> Reply | None:
         self.seen.append(f"rcpt {recipient.address} after {len(envelope.forward_paths)}")
         return reply(451, "4.7.1", "Greylisted") if recipient.local_part.endswith("+later") else None
 

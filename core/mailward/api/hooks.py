@@ -18,6 +18,7 @@ from mailward.api.plugin import Findings, Settings
 from mailward.api.relaying import MailHost, Relaying, RelayingAttempt
 from mailward.api.services import Services
 from mailward.api.views import EnvelopeView, Evidence, MessageView, SessionView
+from mailward.model.address import ForwardPath
 from mailward.model.edits import Edit
 from mailward.model.identity import Identity
 from mailward.model.tls import TlsRequirement
@@ -155,7 +156,7 @@ def inspect_connect(session: SessionView, evidence: Evidence, settings: Settings
     Return:   None, one Finding, or several. May be a coroutine function.
     On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail, 451 4.3.0 to
               each MAIL).
-    Used by:  client.            Since: API 1.
+    Used by:  client, spamtrap.            Since: API 1.
     """
 
 
@@ -183,6 +184,25 @@ def inspect_mail(
     Return:   None, one Finding, or several. May be a coroutine function.
     On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail, 451 4.3.0).
     Used by:  spf, encryption, dnsbl.            Since: API 1.
+    """
+
+
+@hookspec
+def inspect_rcpt(
+    session: SessionView,
+    envelope: EnvelopeView,
+    forward_path: ForwardPath,
+    evidence: Evidence,
+    settings: Settings,
+    services: Services,
+) -> Findings:
+    """Look at one forward-path before the reply to RCPT; `envelope` has those that were taken before it.
+
+    Stage:    rcpt; once for each forward-path of a mail transaction, after syntax and the relay guard (RFC 5321 section 4.1.1.3).
+              What is found counts for the message, so for all its recipients.
+    Return:   None, one Finding, or several. May be a coroutine function.
+    On error: as inspect_mail; the message fails with it, for its other recipients too.
+    Used by:  spamtrap.            Since: API 1.
     """
 
 

@@ -13,7 +13,7 @@ from mailward.model.errors import PluginError
 from mailward.pipeline.plugins import PluginHost, stages_of
 from mailward.policy import Direction, Policy, load_policy, plugins_named
 
-_OF_MESSAGES = frozenset({"inspect_connect", "inspect_helo", "inspect_mail", "inspect_message", "edit_message"})
+_OF_MESSAGES = frozenset({"inspect_connect", "inspect_helo", "inspect_mail", "inspect_rcpt", "inspect_message", "edit_message"})
 
 
 def policy_of(

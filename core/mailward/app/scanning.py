@@ -72,6 +72,8 @@ async def scan(
         trial = judge.begin(session)
         await trial.mail(session, envelope)
         recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
+        for path, recipient in zip(envelope.forward_paths, recipients, strict=True):
+            await trial.rcpt(session, envelope, path, recipient)
         judgement = await trial.message(_NO_ID, session, envelope, recipients, MessageView(given.octets))
         return Scanned(await judgement.whole_record(), strongest(*(_wanted(decision) for decision in judgement.recipients)))
     finally:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from mailward.directory.aliases import MayPass, Way
 from mailward.formats.message import MessageView
-from mailward.model.address import Address
+from mailward.model.address import Address, ForwardPath
 from mailward.model.decision import DecisionRecord, Looked, RecipientDecision
 from mailward.model.edits import RecordedEdit
 from mailward.model.envelope import Envelope
@@ -113,7 +113,9 @@ class Trial(Protocol):
 
     async def mail(self, session: Session, envelope: Envelope) -> Reply | None: ...
 
-    async def rcpt(self, session: Session, envelope: Envelope, recipient: RecipientFacts) -> Reply | None: ...
+    async def rcpt(
+        self, session: Session, envelope: Envelope, forward_path: ForwardPath, recipient: RecipientFacts
+    ) -> Reply | None: ...
 
     def refusal(
         self, queue_id: QueueId, session: Session, envelope: Envelope, reply: Reply, recipient: RecipientFacts | None = None

@@ -287,7 +287,7 @@ class Reception:
         excess = self._desk.allowances.recipient(self.session) if is_new else None
         if excess is not None:
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), excess)
-        refusal = await transaction.trial.rcpt(self.session, transaction.envelope, destination.facts)
+        refusal = await transaction.trial.rcpt(self.session, transaction.envelope, event.forward_path, destination.facts)
         if refusal is not None:
             # An id of its own: the record of the transaction's other recipients comes under the transaction's.
             return await self._refused_early(transaction, new_queue_id(), refusal, destination.facts)

@@ -45,6 +45,7 @@ PLACES = {
         HookPlace("inspect_connect", "connect"),
         HookPlace("inspect_helo", "helo"),
         HookPlace("inspect_mail", "mail"),
+        HookPlace("inspect_rcpt", "rcpt"),
         HookPlace("inspect_message", "message"),
         HookPlace("edit_message", "message"),
         HookPlace("collect_tls_requirement", "relay"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from mailward.formats.message import MessageView
+from mailward.model.address import ForwardPath
 from mailward.model.decision import DecisionRecord, Looked, RecipientDecision, utc_text
 from mailward.model.edits import Edit
 from mailward.model.envelope import Envelope
@@ -35,7 +36,9 @@ from mailward.policy.stages import Stage
 LARGE_OCTETS = 16 * 1024
 """From here on a message is parsed in a thread (design section 7)."""
 
-_BEFORE_RCPT = ("inspect_connect", "inspect_helo", "inspect_mail")
+_BEFORE_MESSAGE = ("inspect_connect", "inspect_helo", "inspect_mail", "inspect_rcpt")
+_MOST_RCPT_CALLS = 20
+"""So many calls of a plugin that found something at RCPT count, whoever gives thousands of recipients."""
 
 _CONTENT = frozenset({"message.subject", "author.display_name"})
 """Facts that rules may read and that are never recorded: they are what somebody wrote."""
@@ -84,6 +87,7 @@ class Trial:
         self._shadow: tuple[Step, ...] = ()
         self._shadowing: Shadowing | None = None
         self._refused: Ruling | None = None
+        self._looked_at: set[ForwardPath] = set()
 
     @property
     def calls(self) -> tuple[Called[object], ...]:
@@ -110,14 +114,33 @@ class Trial:
             _log.exception("judging_failed", stage="mail", session=session.id)
             return LOCAL_ERROR
 
-    async def rcpt(self, session: Session, envelope: Envelope, recipient: RecipientFacts) -> Reply | None:
+    async def rcpt(
+        self, session: Session, envelope: Envelope, forward_path: ForwardPath, recipient: RecipientFacts
+    ) -> Reply | None:
         """The reply to RCPT, when it is already certain that this recipient gets nothing now."""
         self._refused = None
         try:
+            await self._look_at(session, envelope, forward_path)
             return self._early(session, envelope, recipient, "rcpt")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
             _log.exception("judging_failed", stage="rcpt", session=session.id)
             return LOCAL_ERROR
+
+    async def _look_at(self, session: Session, envelope: Envelope, forward_path: ForwardPath) -> None:
+        """Once for each forward-path. Of what nobody found anything in, the record has one call; of the rest a bounded number."""
+        chain = self._bench.chain
+        if forward_path in self._looked_at:
+            return
+        self._looked_at.add(forward_path)
+        if chain.enforced("inspect_rcpt"):
+            arguments = {"session": session, "envelope": envelope, "forward_path": forward_path}
+            deadline = time.monotonic() + COMMAND_STAGE_S
+            for called in await chain.inspect("inspect_rcpt", arguments, self._calls, deadline):
+                made = [one for one in self._calls if (one.call.plugin, one.call.hook) == (called.call.plugin, "inspect_rcpt")]
+                if not made or called.failed or (called.findings and len(made) < _MOST_RCPT_CALLS):
+                    self._calls += (called,)
+        if len(self._looked_at) <= _MOST_RCPT_CALLS:
+            self._shadow_later("inspect_rcpt", {"session": session, "envelope": envelope, "forward_path": forward_path})
 
     def refusal(
         self, queue_id: QueueId, session: Session, envelope: Envelope, reply: Reply, recipient: RecipientFacts | None = None
@@ -130,7 +153,7 @@ class Trial:
         evidence = bench.evidence(self._calls)
         facts = session_facts(session) | envelope_facts(envelope)
         # What the shadowed ones make of it comes too late for a refusal, which nobody waits for.
-        unseen = {one.name: "refused before it had looked" for hook in _BEFORE_RCPT for one in bench.chain.shadowed(hook)}
+        unseen = {one.name: "refused before it had looked" for hook in _BEFORE_MESSAGE for one in bench.chain.shadowed(hook)}
         compared = compare_refused(bench.policy, facts, evidence, recipient, decision, unseen)
         return self._record(queue_id, session, envelope, None, {}, evidence, (decision,), reply, compared)
 

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from mailward.api import (
     EnvelopeView,
+    ForwardPath,
     Identity,
     LoginAttempt,
     LoginOutcome,
@@ -42,6 +43,7 @@ LIMIT_S = 30.0
 ORDINARY: Mapping[object, Callable[[], object]] = {
     SessionView: making.make_session,
     EnvelopeView: making.make_envelope,
+    ForwardPath: making.make_forward_path,
     MessageView: making.make_message,
     LoginAttempt: making.make_login,
     Secret: making.make_secret,

@@ -109,6 +109,11 @@ def make_envelope(mail_from: str = SENDER, rcpt: str | Sequence[str] = RECIPIENT
     return EnvelopeView(ReversePath(parse_mailbox(mail_from) if mail_from else None), paths)
 
 
+def make_forward_path(address: str = RECIPIENT) -> ForwardPath:
+    """One recipient, as RCPT gives it."""
+    return ForwardPath(parse_mailbox(address))
+
+
 def make_evidence(**findings: Finding | Sequence[Finding]) -> Evidence:
     """What other plugins have found, by plugin name: make_evidence(spf=Finding(None, "passes", facts=SpfFacts("pass")))."""
     pairs = [(name, one) for name, found in findings.items() for one in ([found] if isinstance(found, Finding) else found)]

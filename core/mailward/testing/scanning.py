@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mailward.api import Address, Edit, EnvelopeView, Facts, Finding, ForwardPath, MessageView, Resolver
+from mailward.api import Edit, EnvelopeView, Facts, Finding, MessageView, Resolver
 from mailward.model.decision import DecisionRecord
 from mailward.model.evidence import HookCall
 from mailward.model.ids import new_queue_id, new_session_id
@@ -143,7 +143,11 @@ async def _scan(
         session = replace(session, rdns=await reverse_name(resolver, session.peer_ip))
     trial = judge.begin(session)
     await trial.mail(session, EnvelopeView(envelope.reverse_path))
-    recipients = [_recipient(path.address) for path in envelope.forward_paths]
+    recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
+    for number, (path, recipient) in enumerate(zip(envelope.forward_paths, recipients, strict=True)):
+        await trial.rcpt(
+            session, EnvelopeView(envelope.reverse_path, envelope.forward_paths[:number], envelope.parameters), path, recipient
+        )
     judgement = await trial.message(new_queue_id(), session, envelope, recipients, message)
     record = await judgement.whole_record()
     observed = tuple((called.call.plugin, finding) for called in trial.calls for finding in called.findings)
@@ -159,7 +163,3 @@ async def _scan(
         record=record,
         _facts=facts,
     )
-
-
-def _recipient(address: Address) -> RecipientFacts:
-    return RecipientFacts.of(ForwardPath(address))

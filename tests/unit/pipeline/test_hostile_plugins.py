@@ -11,6 +11,7 @@ ARGUMENTS = {
     "inspect_connect": "session",
     "inspect_helo": "session",
     "inspect_mail": "session",
+    "inspect_rcpt": "forward_path",
     "inspect_message": "message",
     "edit_message": "message",
 }

@@ -221,8 +221,8 @@ async def test_rules_that_are_certain_early_answer_early(tmp_path: Path, session
     ]
     trial = make_judge(tmp_path, [], rules=rules).begin(session)
     assert await trial.mail(session, SENDER) is None
-    assert str(await trial.rcpt(session, SENDER, BOB)) == "550 5.7.1 Not for Bob"
-    assert await trial.rcpt(session, SENDER, CFO) is None
+    assert str(await trial.rcpt(session, SENDER, TO_BOB.forward_paths[0], BOB)) == "550 5.7.1 Not for Bob"
+    assert await trial.rcpt(session, SENDER, ForwardPath(Address("cfo", "example.org")), CFO) is None
 
 
 async def test_each_recipient_gets_its_own_verdict_and_edits(tmp_path: Path, session: Session) -> None:

@@ -6,6 +6,7 @@ from datetime import date
 
 from mailward.api import (
     EnvelopeView,
+    ForwardPath,
     Identity,
     LoginAttempt,
     LoginOutcome,
@@ -29,6 +30,7 @@ from mailward.testing.making import (
     make_attempt,
     make_classified,
     make_envelope,
+    make_forward_path,
     make_host,
     make_identity,
     make_login,
@@ -88,6 +90,11 @@ _OTHERS: Mapping[Kind, Mapping[object, Sequence[Maker]]] = {
             lambda: make_envelope('"a\\"b c"@example.net', '"@"@example.org'),
             lambda: make_envelope("ü@xn--bcher-kva.example", "bob@[192.0.2.1]"),
             lambda: make_envelope(f"{'l' * 64}@{'d' * 60}.example"),
+        ],
+        ForwardPath: [
+            lambda: make_forward_path("bob@[192.0.2.1]"),
+            lambda: make_forward_path('"a\\"b c"@example.net'),
+            lambda: make_forward_path("\u00fc@example.org"),
         ],
         LoginAttempt: [lambda name=name: make_login(name, tls=None) for name in ("", "\0", "../../x", "ü" * 300, "a\r\nb")],  # type: ignore[misc]
         Secret: [lambda: Secret(""), lambda: Secret("\0\x1b ü"), lambda: Secret(None)],
