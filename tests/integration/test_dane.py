@@ -254,7 +254,7 @@ async def test_a_route_to_an_address_needs_no_dns() -> None:
     assert (await dane_requirement(MailHost("127.0.0.1", 25, True, True), "far.test", zone)).level is TlsLevel.OPPORTUNISTIC
     zone.add("mx.far.test", "A", "192.0.2.1")
     for kind in ("CNAME", "TLSA"):
-        zone.fail("mx.far.test" if kind == "CNAME" else "_25._tcp.mx.far.test", kind)  # type: ignore[arg-type]
+        zone.fail("mx.far.test" if kind == "CNAME" else "_25._tcp.mx.far.test", kind)
     assert (await dane_requirement(MailHost("mx.far.test", 25, True), "far.test", zone)).level is TlsLevel.OPPORTUNISTIC
     zone.authenticated.add("mx.far.test")
     found = await dane_requirement(MailHost("mx.far.test", 25, True), "far.test", zone)

@@ -23,7 +23,7 @@ from support.spooling import Clock, flush, item_for
 
 BUSY = {"MESSAGE": b"451 4.3.0 busy\r\n"}
 KEEPS_TIME = ("PIPELINING", "8BITMIME", "DELIVERBY 10")
-HOUR = {"deliver_by": utc_text(Clock().now() + timedelta(hours=1))}
+HOUR = utc_text(Clock().now() + timedelta(hours=1))
 
 
 @contextlib.asynccontextmanager
@@ -38,7 +38,7 @@ async def office(folder: Path, routes: Mapping[str, Peer], limits: OutboundLimit
 async def test_late_mail_in_mode_r_goes_back_at_its_moment_and_not_before(tmp_path: Path) -> None:
     with peer(BUSY, offers=KEEPS_TIME) as far:
         async with office(tmp_path, {"far.test": far}) as made:
-            item = await made.post("a@far.test", by_mode="R", **HOUR)
+            item = await made.post("a@far.test", by_mode="R", deliver_by=HOUR)
             await made.work()
             for at in range(10, 3600, 10):
                 made.clock.seconds = at
@@ -60,7 +60,7 @@ async def test_late_mail_in_mode_r_goes_back_at_its_moment_and_not_before(tmp_pa
 async def test_mail_in_mode_r_goes_back_at_once_where_no_server_would_return_it(tmp_path: Path) -> None:
     with peer() as far:
         async with office(tmp_path, {"far.test": far}) as made:
-            item = await made.post("a@far.test", by_mode="R", **HOUR)
+            item = await made.post("a@far.test", by_mode="R", deliver_by=HOUR)
             await made.work()
             assert made.open(item) == {} and not far.taken
             assert "Status: 5.3.3\r\n" in made.reports()[0][1]
@@ -73,7 +73,7 @@ async def test_of_late_mail_in_mode_n_its_sender_hears_once_and_it_is_still_trie
     with peer(BUSY) as far:
         async with office(tmp_path, {"far.test": far}) as made:
             to = (QueuedRecipient("a@far.test", "relay", parameters=RcptParameters(notify)),)  # type: ignore[arg-type]
-            item = await made.post("a@far.test", by_mode="N", recipients=to, **HOUR)
+            item = await made.post("a@far.test", by_mode="N", recipients=to, deliver_by=HOUR)
             await made.work()
             made.clock.seconds = 3599
             await made.work()
@@ -99,7 +99,7 @@ async def test_a_server_that_keeps_time_is_told_how_late_it_is_and_traced_mail_i
     with peer(offers=KEEPS_TIME) as far:
         async with office(tmp_path, {"far.test": far}) as made:
             made.clock.seconds = 4000.9
-            item = await made.post("a@far.test", by_mode="N", by_trace=trace, **HOUR)
+            item = await made.post("a@far.test", by_mode="N", by_trace=trace, deliver_by=HOUR)
             await made.work()
             assert [line for line in far.lines if line.startswith("MAIL")] == [
                 f"MAIL FROM:<{SENDER}> BY=-400;N{'T' if trace else ''}"
@@ -130,7 +130,7 @@ async def test_mail_for_a_mailbox_here_goes_back_too_when_it_is_late(tmp_path: P
         reports = SpooledReports(made.spool, made.agenda, FakeDirectory(), made.kept, "mail.example.org", lambda: 1 << 40, 0)
         manager = DeliveryManager(made.spool, FullMailbox(), made.ledger, made.clock, reports=reports, chance=lambda: 0.5)
         plain = item_for(b"Subject: x\r\n\r\n", [QueuedRecipient("bob@example.org", "mailbox", "bob")], reverse_path=SENDER)
-        item: QueueItem = replace(plain, origin="submission", by_mode="R", **HOUR)  # type: ignore[arg-type]
+        item: QueueItem = replace(plain, origin="submission", by_mode="R", deliver_by=HOUR)
         incoming = made.spool.begin(item.id, kept=True)
         incoming.write(b"Subject: x\r\n\r\n")
         await incoming.commit(item)
@@ -176,7 +176,7 @@ async def test_what_the_policy_keeps_back_is_in_the_quarantine_though_its_sender
             QueuedRecipient("bob@example.org", "mailbox", "bob"),
             QueuedRecipient("eve@example.org", "quarantine", reason="odd"),
         ]
-        item = replace(item_for(b"Subject: x\r\n\r\n", to), hold_until=HOUR["deliver_by"])
+        item = replace(item_for(b"Subject: x\r\n\r\n", to), hold_until=HOUR)
         incoming = made.spool.begin(item.id, kept=True)
         incoming.write(b"Subject: x\r\n\r\n")
         await incoming.commit(item)

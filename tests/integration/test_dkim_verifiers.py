@@ -41,7 +41,15 @@ def judged(message: bytes, folder: Path) -> list[tuple[str, str, str]]:
         f"Mode v\nTestPublicKeys {folder}/keys\nSyslog no\nAlwaysAddARHeader yes\nAuthservID test\nTemporaryDirectory {folder}\n"
     )
     (folder / "message").write_bytes(message)
-    arguments = [program("opendkim", "opendkim"), "-x", folder / "opendkim.conf", "-t", folder / "message", "-v", "-v"]
+    arguments: list[str | Path] = [
+        program("opendkim", "opendkim"),
+        "-x",
+        folder / "opendkim.conf",
+        "-t",
+        folder / "message",
+        "-v",
+        "-v",
+    ]
     told = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False).stdout
     assert "Authentication-Results" in told
     return re.findall(r"dkim=(\w+).*? header\.a=(\S+) header\.s=(\w+)", told)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailward.testing import Scan
+from mailward.testing.scanning import ScanResult
 from support.clamd_server import EICAR
 from support.doors import LISTENERS, Doors, doors
 from support.server import Server
@@ -103,7 +104,7 @@ def test_t_smtp_30_whatever_is_said_the_log_is_lines_of_printable_text(every_doo
         say(client, "EHLO c.example.net", f"AUTH PLAIN {secret}", "AUTH LOGIN", base64.b64encode(evil.encode()).decode())
         say(client, base64.b64encode(evil.encode()).decode())
         client.close()
-    with every_door.entered("mx") as client:
+    with every_door.entered("mx") as inside:
         for line in evil.splitlines():
             for command in (
                 "EHLO ",
@@ -113,15 +114,15 @@ def test_t_smtp_30_whatever_is_said_the_log_is_lines_of_printable_text(every_doo
                 "",
                 "STARTTLS ",
             ):
-                say(client, command + line)
-            say(client, "RSET")
-        say(client, "MAIL FROM:<a@sender.invalid> SMTPUTF8")
+                say(inside, command + line)
+            say(inside, "RSET")
+        say(inside, "MAIL FROM:<a@sender.invalid> SMTPUTF8")
         for name in ('"x rcpt=forged verdict=accept"', "\u202e\u2028\u009b1m", '"\u2028\u0085"'):
-            say(client, f"RCPT TO:<{name}@{every_door.target.domain}>")
-    with every_door.entered("mx") as client:
-        say(client, "MAIL FROM:<a@sender.invalid>", f"RCPT TO:<{every_door.target.demo}>", "DATA")
-        client.sendall(head + b"\r\nx\r\n.\r\n")
-        read_reply(client)
+            say(inside, f"RCPT TO:<{name}@{every_door.target.domain}>")
+    with every_door.entered("mx") as inside:
+        say(inside, "MAIL FROM:<a@sender.invalid>", f"RCPT TO:<{every_door.target.demo}>", "DATA")
+        inside.sendall(head + b"\r\nx\r\n.\r\n")
+        read_reply(inside)
     log = every_door.target.log_octets().decode()
     assert not [line for line in log.split("\n") if not line.isprintable()]
     assert r' rcpt="\"x rcpt=forged verdict=accept\"@example.test" ' in log
@@ -151,15 +152,21 @@ def test_t_relay_18_nobody_learns_who_is_here_but_by_the_recipients_of_mail(targ
         assert read_reply(client).startswith("421 4.7.0")
 
 
+def anomalies(result: ScanResult) -> tuple[str, ...]:
+    found = result.record.facts["message.anomalies"]
+    assert isinstance(found, tuple)
+    return found
+
+
 @pytest.mark.parametrize("lines", [1, 10_000])
 def test_t_smtp_27_a_from_line_of_an_mbox_is_no_field_and_is_counted(scan: Scan, lines: int) -> None:
     result = scan(
         "From a@b Mon Jan  1 00:00:00 2026\r\n" * lines + "From: a@example.net\r\nSubject: x\r\n\r\nbody\r\n", plugins=[]
     )
-    assert "MALFORMED_FIELD" in result.record.facts["message.anomalies"]
+    assert "MALFORMED_FIELD" in anomalies(result)
     assert result.record.size_octets > 35 * lines
 
 
 def test_t_smtp_28_a_header_ends_where_no_field_stands_for_everybody_alike(scan: Scan) -> None:
     result = scan("From: a@example.net\r\nSubject: x\r\nno field at all\r\nX-After: y\r\n\r\nbody\r\n", plugins=[])
-    assert "MALFORMED_FIELD" in result.record.facts["message.anomalies"]
+    assert "MALFORMED_FIELD" in anomalies(result)

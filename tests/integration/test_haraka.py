@@ -37,7 +37,7 @@ def target(lmtp_port: int) -> Iterator[Server]:
 def sender(target: Server, lmtp_port: int) -> Iterator[Haraka]:
     here = {"exchange": "127.0.0.1"}
     login = here | {"port": target.port("submission"), "auth_user": target.demo, "auth_pass": PASSWORD}
-    routes = {
+    routes: dict[str, dict[str, object]] = {
         "mx": here | {"port": target.port("mx")},
         "jürgen": here | {"port": target.port("mx")},
         "lmtp": here | {"port": lmtp_port, "using_lmtp": True},

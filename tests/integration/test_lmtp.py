@@ -79,8 +79,7 @@ def test_each_recipient_gets_a_reply(door: Door, where: str) -> None:
         client.sendall(MESSAGE.replace(b"to several", where.encode()) + b".\r\n")
         assert [read_reply(client)[:9] for _ in taken] == ["250 2.0.0", "554 5.7.1", "452 4.2.2", "250 2.0.0"]
         assert say(client, "NOOP").startswith("250 ")
-    for name in ("demo", "other"):
-        door.target.until(lambda name=name: where.encode() in door.subjects(name))
+    door.target.until(lambda: all(where.encode() in door.subjects(name) for name in ("demo", "other")))
     assert door.subjects("strict") == door.subjects("later") == []
 
 
@@ -121,13 +120,11 @@ def test_postfix_hears_of_each_recipient(door: Door, where: str) -> None:
             to = [f"{name}@example.test" for name in NAMES]
             assert client.sendmail("a@sender.invalid", to, MESSAGE.replace(b"to several", f"postfix {where}".encode())) == {}
         fates = {"demo": "sent", "other": "sent", "strict": "bounced", "unknown": "bounced", "later": "deferred"}
-        for name, fate in fates.items():
-            door.target.until(lambda name=name, fate=fate: _fate(sender.log(), name) == fate)
+        door.target.until(lambda: {name: _fate(sender.log(), name) for name in fates} == fates)
         log = sender.log()
         assert "554 5.7.1 Not for her" in log and "550 5.1.1" in log and "452 4.2.2 Full" in log
         assert sender.queued() >= 1  # for the one who was put off
-    for name in ("demo", "other"):
-        door.target.until(lambda name=name: f"postfix {where}".encode() in door.subjects(name))
+    door.target.until(lambda: all(f"postfix {where}".encode() in door.subjects(name) for name in ("demo", "other")))
     assert door.subjects("strict") == door.subjects("later") == []
 
 
@@ -196,6 +193,5 @@ def test_exim_hears_of_each_recipient_by_prdr(door: Door) -> None:
     for name, mark in marks.items():
         assert f" {mark} {name}@example.test " in log, log
     assert "PRDR error after" in log and "554 5.7.1 Not for her" in log and "452 4.2.2 Full" in log
-    for name in ("demo", "other"):
-        door.target.until(lambda name=name: b"exim" in door.subjects(name))
+    door.target.until(lambda: all(b"exim" in door.subjects(name) for name in ("demo", "other")))
     assert door.subjects("strict") == door.subjects("later") == []

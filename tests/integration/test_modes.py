@@ -11,6 +11,7 @@ import pytest
 
 from mailward.app.config_file import load_config
 from mailward.decisions import DecisionStore
+from mailward.model.ids import QueueId
 from mailward.policy.canary import Canary
 from support.server import Server, server
 
@@ -39,10 +40,10 @@ def made() -> Iterator[Server]:
         yield target
 
 
-def id_of(text: str) -> str:
+def id_of(text: str) -> QueueId:
     found = re.search(r"id (\w+)", text)
     assert found is not None, text
-    return found[1]
+    return QueueId(found[1])
 
 
 def explained(made: Server, id: str) -> str:
@@ -98,11 +99,11 @@ def test_a_mode_changes_under_load_and_nothing_is_deferred(made: Server) -> None
     assert {code for code, _ in replies} == {250}
     store = DecisionStore(load_config(made.config).decisions_file)
     try:
-        made.until(lambda: all(store.get(id_of(text)) for _, text in replies))  # type: ignore[arg-type]
+        made.until(lambda: all(store.get(id_of(text)) for _, text in replies))
         records = [store.get(id_of(text)) for _, text in replies]
         verdicts = {(record.recipients[0].verdict, bool(record.shadow)) for record in records if record is not None}
-        made.until(lambda: store.get(kept_its_set) is not None)  # type: ignore[arg-type]
-        old = store.get(kept_its_set)  # type: ignore[arg-type]
+        made.until(lambda: store.get(kept_its_set) is not None)
+        old = store.get(kept_its_set)
     finally:
         store.close()
     assert verdicts == {("junk", False), ("accept", True)}, "each message meets the one set or the other"
@@ -126,7 +127,7 @@ def test_a_canary_counts_for_some_senders_and_explain_says_for_which(made: Serve
         assert f"canary: plugin gated: {'counted' if counts else 'not counted'}\n" in told
 
 
-def finish(client: smtplib.SMTP) -> str:
+def finish(client: smtplib.SMTP) -> QueueId:
     """The rest of a transaction after MAIL; the id of its message."""
     assert client.rcpt("demo@example.test")[0] == 250
     code, text = client.data(b"Subject: x\r\n\r\nbody\r\n")

@@ -62,15 +62,15 @@ def hop(request: pytest.FixtureRequest, behind: Peer, tmp_path_factory: pytest.T
                 yield NextHop(made.port, lambda: sum(map(int, re.findall(r" bdat=([0-9]+) ", made.log()))))
             case "exim":
                 folder = open_folder("mailward-exim-")
-                made = Exim(folder, behind.port, transport=("hosts_avoid_tls = *",))
-                yield NextHop(stack.enter_context(made.listening()), lambda: len(re.findall(r" <= mx@sender.* K ", made.log())))
+                exim = Exim(folder, behind.port, transport=("hosts_avoid_tls = *",))
+                yield NextHop(stack.enter_context(exim.listening()), lambda: len(re.findall(r" <= mx@sender.* K ", exim.log())))
             case "opensmtpd":
                 certificate, _ = throw_away_certificate(tmp_path_factory.mktemp("tls"), "localhost")
-                made = stack.enter_context(opensmtpd({"on": f"smtp+notls://127.0.0.1:{behind.port}"}, certificate, "demo", "x"))
-                yield NextHop(made.ports["on"])
+                sender = stack.enter_context(opensmtpd({"on": f"smtp+notls://127.0.0.1:{behind.port}"}, certificate, "demo", "x"))
+                yield NextHop(sender.ports["on"])
             case "haraka":
-                made = stack.enter_context(haraka({"mx": {"exchange": "127.0.0.1", "port": behind.port}}, in_clear="far.test"))
-                yield NextHop(made.port)
+                queue = stack.enter_context(haraka({"mx": {"exchange": "127.0.0.1", "port": behind.port}}, in_clear="far.test"))
+                yield NextHop(queue.port)
 
 
 async def test_messages_arrive_octet_for_octet_in_chunks_where_they_are_offered(
@@ -102,7 +102,7 @@ async def test_thirty_recipients_of_one_message_are_all_reached(hop: NextHop, be
         assert len([text for text in made.events(item) if text.startswith("relayed to")]) == 30
     finally:
         await made.close()
-    reached = set()
+    reached: set[str] = set()
 
     def all_reached() -> bool:
         reached.update(path for taken in behind.taken[before:] for path in taken.forward_paths)

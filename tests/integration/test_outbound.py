@@ -19,6 +19,7 @@ from mailward.delivery.control import QueueControl
 from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import OutboundLimits
 from mailward.delivery.route import Target
+from mailward.model.address import Address
 from mailward.model.decision import utc_text
 from mailward.model.edits import AddHeader
 from mailward.model.envelope import Notify, RcptParameters
@@ -265,15 +266,15 @@ async def test_rfc_3461_each_recipient_is_told_of_as_its_notify_says(
             assert asked == [",".join(wish) if offers else "" for wish in WISHES]
 
 
-async def test_a_report_that_cannot_be_written_leaves_the_recipient_open(tmp_path: Path) -> None:
+async def test_a_report_that_cannot_be_written_leaves_the_recipient_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with peer({"RCPT": NOBODY}) as far:
         async with office(tmp_path, {"far.test": far}) as made:
             item = await made.post("a@far.test")
 
-            def no_directory(domain: str) -> bool:
+            def no_directory(address: Address) -> NoReturn:
                 raise OSError("the directory is not there")
 
-            made.directory.resolve = no_directory  # type: ignore[method-assign]
+            monkeypatch.setattr(made.directory, "resolve", no_directory)
             await made.work()
             assert made.open(item) == {0: 1} and not made.reports()
 
@@ -283,19 +284,21 @@ def _breaks(*_: object) -> NoReturn:
 
 
 @pytest.mark.parametrize("broken", ["the report", "the record", "the mark", "the watcher"])
-async def test_t_q_11_what_a_server_has_taken_is_never_sent_again_whatever_fails_afterwards(tmp_path: Path, broken: str) -> None:
+async def test_t_q_11_what_a_server_has_taken_is_never_sent_again_whatever_fails_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
     with peer({"RCPT b@far.test": BUSY}) as far:
         async with office(tmp_path, {"far.test": far}) as made:
             said = tuple(QueuedRecipient(f"{who}@far.test", "relay", parameters=RcptParameters(("SUCCESS",))) for who in "ab")
             item = await made.post("a@far.test", "b@far.test", recipients=said)
             match broken:
                 case "the report":
-                    made.directory.resolve = _breaks  # type: ignore[method-assign]
+                    monkeypatch.setattr(made.directory, "resolve", _breaks)
                 case "the record":
                     add_all = made.ledger.add_all
-                    made.ledger.add_all = lambda all: add_all(all) if not all[0][1] else _breaks()  # type: ignore[method-assign]
+                    monkeypatch.setattr(made.ledger, "add_all", lambda all: add_all(all) if not all[0][1] else _breaks())
                 case "the mark":
-                    made.spool.finish = _breaks  # type: ignore[method-assign]
+                    monkeypatch.setattr(made.spool, "finish", _breaks)
                 case "the watcher":
                     made.manager._attempts._attempted = _breaks
             await made.work()
@@ -369,7 +372,7 @@ async def test_t_dkim_16_a_fault_of_the_message_bounces_at_once(tmp_path: Path) 
             assert text.count("Status: 5.6.0") == 2 and "cannot send the message as it is: it has too many fields" in text
 
 
-async def test_octets_that_cannot_be_read_are_told_when_they_are_late(tmp_path: Path) -> None:
+async def test_octets_that_cannot_be_read_are_told_when_they_are_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with peer() as far:
         async with office(tmp_path, {"far.test": far}, limits=OutboundLimits(delay_notice_after_s=4_000)) as made:
             item = await made.post("a@far.test")
@@ -377,7 +380,7 @@ async def test_octets_that_cannot_be_read_are_told_when_they_are_late(tmp_path: 
             def broken(*_: object) -> None:
                 raise StorageError("the disk of the decisions is full")
 
-            made.ledger.add = broken  # type: ignore[method-assign]
+            monkeypatch.setattr(made.ledger, "add", broken)
             for _ in range(3):
                 await made.later(4_500)
             assert made.open(item) == {0: 3} and not far.lines
@@ -684,7 +687,9 @@ async def test_t_q_10_what_one_host_has_taken_is_in_the_journal_before_another_i
 
 
 @pytest.mark.parametrize("wrong", ["an edit that cannot be made", "a record", "octets that cannot be set aside", "the beginning"])
-async def test_t_q_13_what_is_wrong_with_one_message_holds_up_no_other_and_is_tried_again(tmp_path: Path, wrong: str) -> None:
+async def test_t_q_13_what_is_wrong_with_one_message_holds_up_no_other_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
     with peer() as near, peer() as far:
         async with office(tmp_path, {"near.test": near, "far.test": far}) as made:
             edits = (AddHeader("Bad name", "v"),) if wrong == "an edit that cannot be made" else ()
@@ -693,22 +698,26 @@ async def test_t_q_13_what_is_wrong_with_one_message_holds_up_no_other_and_is_tr
             match wrong:
                 case "a record":
                     add_all = made.ledger.add_all
-                    made.ledger.add_all = lambda all: (  # type: ignore[method-assign]
-                        _breaks() if any(record.id == bad.id for record, _ in all) else add_all(all)
+                    monkeypatch.setattr(
+                        made.ledger,
+                        "add_all",
+                        lambda all: _breaks() if any(record.id == bad.id for record, _ in all) else add_all(all),
                     )
                 case "octets that cannot be set aside":
                     (segment,) = (tmp_path / "spool").glob("*.seg")
                     with segment.open("r+b") as file:
                         file.seek(segment.read_bytes().index(b"Subject: bad"))
                         file.write(b"s")
-                    made.spool.set_aside = _breaks  # type: ignore[method-assign]
+                    monkeypatch.setattr(made.spool, "set_aside", _breaks)
                 case "the beginning":
                     begin_attempts = made.spool.begin_attempts
-                    made.spool.begin_attempts = lambda some: _breaks(begin_attempts(some)) if some else begin_attempts(some)  # type: ignore[method-assign]
+                    monkeypatch.setattr(
+                        made.spool, "begin_attempts", lambda some: _breaks(begin_attempts(some)) if some else begin_attempts(some)
+                    )
             await made.work()
             if wrong == "the beginning":
                 assert made.open(bad) == {0: 1} and made.open(good) == {0: 1}
-                made.spool.begin_attempts = begin_attempts  # type: ignore[method-assign]
+                monkeypatch.setattr(made.spool, "begin_attempts", begin_attempts)
                 await made.later(120)
                 assert len(near.taken) == 1
             else:
@@ -736,7 +745,9 @@ async def test_what_an_admin_holds_meanwhile_shares_no_failure_of_its_next_hop(t
 
 
 @pytest.mark.parametrize("meanwhile", ["a stop", "an order", "an order just before", "a report that fails", "a failure before"])
-async def test_the_delay_notice_comes_once_whatever_happens_at_its_moment(tmp_path: Path, meanwhile: str) -> None:
+async def test_the_delay_notice_comes_once_whatever_happens_at_its_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
     limits = OutboundLimits(delay_notice_after_s=4_000, grace_s=0.01)
     with peer({"RCPT": BUSY}) as far:
         async with office(tmp_path, {"far.test": far}, limits=limits) as made:
@@ -766,13 +777,13 @@ async def test_the_delay_notice_comes_once_whatever_happens_at_its_moment(tmp_pa
 
                         far.answers = {"RCPT": slow}
                 case "a report that fails":
-                    resolve, made.directory.resolve = made.directory.resolve, _breaks  # type: ignore[method-assign]
-                    await made.later(1_600)
-                    made.directory.resolve = resolve  # type: ignore[method-assign]
+                    with monkeypatch.context() as meant:
+                        meant.setattr(made.directory, "resolve", _breaks)
+                        await made.later(1_600)
                 case "a failure before":
-                    octets, made.spool.octets = made.spool.octets, _breaks  # type: ignore[method-assign]
-                    await made.later(1_600)
-                    made.spool.octets = octets  # type: ignore[method-assign]
+                    with monkeypatch.context() as meant:
+                        meant.setattr(made.spool, "octets", _breaks)
+                        await made.later(1_600)
             for _ in range(5):
                 await made.work()
                 await made.later(4_000)

@@ -68,7 +68,9 @@ async def test_t_q_16_hosts_that_never_answer_take_no_connection_from_those_that
             assert all(made.open(item) == {0: 0} for item in unreachable)
 
 
-async def test_t_q_16_the_silent_hosts_of_one_sender_take_no_connection_from_others(tmp_path: Path) -> None:
+async def test_t_q_16_the_silent_hosts_of_one_sender_take_no_connection_from_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """He has more of them than there are places for the silent and for those that answer together."""
     limits = OutboundLimits(connections=10, silent=10, patience_s=0.01, grace_s=0.1)
     connector = SmtpConnector("mail.example.org", timeouts=replace(SHORT, connect_s=600))
@@ -85,7 +87,7 @@ async def test_t_q_16_the_silent_hosts_of_one_sender_take_no_connection_from_oth
                 if places[Kind.SILENT].taken == places[Kind.ANSWERING].taken == 8:
                     is_full.set()
 
-            made.manager._start = watched  # type: ignore[method-assign]
+            monkeypatch.setattr(made.manager, "_start", watched)
             await made.passes.run_once()
             async with asyncio.timeout(30):
                 await is_full.wait()
@@ -356,7 +358,7 @@ async def test_t_q_17_more_than_a_pass_takes_leaves_in_the_next_ones_and_items_s
             assert not made.spool.ids()
 
 
-async def test_a_lookup_that_fails_unforeseen_leaves_no_mail_behind(tmp_path: Path) -> None:
+async def test_a_lookup_that_fails_unforeseen_leaves_no_mail_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with peer() as far:
         async with office(tmp_path, {"*": far}) as made:
             usual = made.relay.next_hop
@@ -364,16 +366,16 @@ async def test_a_lookup_that_fails_unforeseen_leaves_no_mail_behind(tmp_path: Pa
             async def broken(*_: object) -> object:
                 raise RuntimeError("a defect")
 
-            made.relay.next_hop = broken  # type: ignore[method-assign]
+            monkeypatch.setattr(made.relay, "next_hop", broken)
             await made.post("a@far.test")
             await made.work()
-            made.relay.next_hop = usual  # type: ignore[method-assign]
+            monkeypatch.setattr(made.relay, "next_hop", usual)
             await made.post("b@far.test")
             await made.work()
             assert len(far.taken) == 2 and not made.spool.ids()
 
 
-async def test_a_stop_ends_lookups_and_leaves_their_mail_in_the_spool(tmp_path: Path) -> None:
+async def test_a_stop_ends_lookups_and_leaves_their_mail_in_the_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with peer({"MAIL": HANG}) as far:
         made = Office(tmp_path, {"*": far}, limits=OutboundLimits(grace_s=0.1))
         begun, over = asyncio.Event(), asyncio.Event()
@@ -383,7 +385,7 @@ async def test_a_stop_ends_lookups_and_leaves_their_mail_in_the_spool(tmp_path: 
             await over.wait()
             return "far"
 
-        made.relay.next_hop = never  # type: ignore[method-assign]
+        monkeypatch.setattr(made.relay, "next_hop", never)
         item = await made.post("a@far.test")
         await made.passes.run_once()
         await begun.wait()
@@ -395,7 +397,9 @@ async def test_a_stop_ends_lookups_and_leaves_their_mail_in_the_spool(tmp_path: 
         await again.close()
 
 
-async def test_t_q_16_servers_that_were_silent_and_answer_all_at_once_get_no_more_connections_than_others(tmp_path: Path) -> None:
+async def test_t_q_16_servers_that_were_silent_and_answer_all_at_once_get_no_more_connections_than_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limits = OutboundLimits(connections=2, connections_per_domain=1, patience_s=0.01)
     answer = threading.Event()
 
@@ -416,7 +420,7 @@ async def test_t_q_16_servers_that_were_silent_and_answer_all_at_once_get_no_mor
                 most = max(most, made.manager._places[Kind.ANSWERING].taken)
                 start()
 
-            made.manager._start = count  # type: ignore[method-assign]
+            monkeypatch.setattr(made.manager, "_start", count)
             await made.passes.run_once()
             for far in slow.values():
                 await asyncio.to_thread(far.wait, lambda far=far: "MAIL" in far.verbs())  # type: ignore[misc]
@@ -440,7 +444,7 @@ async def test_t_q_17_while_next_hops_are_looked_up_the_items_of_a_long_queue_st
                 await found.wait()
                 return await next_hop(*way)  # type: ignore[arg-type]
 
-            made.relay.next_hop = slow  # type: ignore[method-assign, assignment]
+            monkeypatch.setattr(made.relay, "next_hop", slow)
             ids = {(await made.post(f"a@domain{n}.test")).id for n in range(30)}
             for _ in range(2):  # the second one finds nothing, and nothing is left of what the first one has read
                 await made.passes.run_once()
@@ -549,7 +553,9 @@ async def test_what_waits_for_room_when_the_server_stops_is_left_to_the_next_sta
             assert [made.open(item) for item in items] == [{0: 1}, {0: 0}] and not other.lines
 
 
-async def test_t_q_16_a_domain_that_led_elsewhere_a_moment_ago_takes_nobody_down_with_it(tmp_path: Path) -> None:
+async def test_t_q_16_a_domain_that_led_elsewhere_a_moment_ago_takes_nobody_down_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its MX named somebody else's host, so its mail stands in that host's lane; now it names one that refuses connections."""
     with peer() as far:
         async with office(tmp_path, {"far.test": far, "evil.test": Place("127.0.9.9", 1)}) as made:
@@ -558,7 +564,7 @@ async def test_t_q_16_a_domain_that_led_elsewhere_a_moment_ago_takes_nobody_down
             async def stale(domain: str, via: object = None) -> object:
                 return await found("far.test" if domain == "evil.test" else domain)
 
-            made.relay.next_hop = stale  # type: ignore[method-assign, assignment]
+            monkeypatch.setattr(made.relay, "next_hop", stale)
             evil = await made.post("a@evil.test")
             good = [await made.post("a@far.test") for _ in range(5)]
             await made.work()

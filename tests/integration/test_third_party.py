@@ -78,7 +78,7 @@ def environment() -> Iterator[Environment]:
     run(COMMAND, "plugins", "new", "acme-spy", "--target", folder)
     (folder / "acme-spy/acme_spy.py").write_text(SPY)
     run(getattr(sys, "_base_executable", sys.executable), "-m", "venv", folder / "venv", cwd=folder)
-    pip = [folder / "venv/bin/python", "-m", "pip", "--disable-pip-version-check", "-q"]
+    pip: list[str | Path] = [folder / "venv/bin/python", "-m", "pip", "--disable-pip-version-check", "-q"]
     wheels = folder / "wheels"
     run(*pip, "wheel", "--no-deps", "-w", wheels, ROOT, folder / "acme-dlp", folder / "acme-spy", cwd=folder)
     (own,) = wheels.glob("mailward-*.whl")
@@ -201,12 +201,14 @@ def test_the_tutorial_makes_a_package_and_the_same_file_dropped_in(environment: 
         folder = work / "acme-cards"
         (folder / "acme_cards.py").write_text(module)
         (folder / "tests/test_acme_cards.py").write_text(tests)
-        tested = types(*pytest_alone)
+        (alone,) = pytest_alone
+        tested = types(alone)
         assert re.search(r"(?m)^acme_cards: Mailward API 1 conformance: 14 of 14 passed, ", tested), tested
         assert re.search(r"\d+ passed", tested) and "failed" not in tested
         types(scan[0])
         assert re.search(r"ACME_CARDS +\+3\.0", types(scan[1]))
-        types(*build)
+        (builds,) = build
+        types(builds)
         types(install[0])
         informed = types(install[1])
         assert "acme-cards 0.1.0" in informed and "not enabled" in informed and "body" in informed
@@ -269,7 +271,7 @@ def without_greylist(environment: Environment) -> Iterator[str]:
     command.chmod(0o755)
     with server(policy=GREYLISTS, start=False, command=str(command)) as before:
         assert "greylist" in before.run("policy", "check", check=False).stderr, "it is gone"
-    pip = [Path(environment.command).with_name("python"), "-m", "pip", "--disable-pip-version-check", "-q"]
+    pip: list[str | Path] = [Path(environment.command).with_name("python"), "-m", "pip", "--disable-pip-version-check", "-q"]
     run(*pip, "--python", folder / "venv/bin/python", "install", "--no-deps", package, cwd=folder)
     yield str(command)
     shutil.rmtree(folder)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_trace_of_the_named_client_shows_the_connection(start: Start) -> None:
     with service.connect() as client:
         read_reply(client)
         say(client, "NOOP", "XCLIENT ADDR=203.0.113.9", "EHLO c.example.net")
-    seen = service.run(traces.more(began))["entries"]
+    seen: Any = service.run(traces.more(began))["entries"]
     assert ("203.0.113.9", "C", "EHLO c.example.net") in [(entry[2], *entry[4:]) for entry in seen]
     assert "NOOP" not in [entry[5] for entry in seen]
 
