@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypedDict
 
 from load import DISCARD_DOMAIN, cell_name, smtp_source
 from sampler import BEGIN, END
@@ -29,6 +30,14 @@ LINES = 30
 _WRITE_LIMIT_S = 20.0
 _LOOP = "asyncio.runners.Runner.run"
 _LIBRARY = sysconfig.get_path("stdlib")
+
+
+class Profile(TypedDict):
+    """What `sampler` writes of one process. stacks: seconds, and file and function from the innermost call outwards."""
+
+    main_s: float
+    process_s: float
+    stacks: list[tuple[float, list[tuple[str, str]]]]
 
 
 def run() -> None:
@@ -64,7 +73,7 @@ def _smtp_workers(server: Server) -> list[int]:
     return found
 
 
-def _profile(folder: Path, pid: int) -> dict:
+def _profile(folder: Path, pid: int) -> Profile:
     path = folder / f"{pid}.json"
     os.kill(pid, END)
     deadline = time.monotonic() + _WRITE_LIMIT_S
@@ -72,13 +81,15 @@ def _profile(folder: Path, pid: int) -> dict:
         if time.monotonic() > deadline:
             raise SystemExit(f"process {pid} wrote no profile within {_WRITE_LIMIT_S:.0f} s")
         time.sleep(0.05)
-    found = json.loads(path.read_text())
+    found: Profile = json.loads(path.read_text())
     path.unlink()
     return found
 
 
-def _print(profiles: list[dict], count: int) -> None:
-    own, whole, packages = (defaultdict(float) for _ in range(3))
+def _print(profiles: list[Profile], count: int) -> None:
+    own: dict[str, float] = defaultdict(float)
+    whole: dict[str, float] = defaultdict(float)
+    packages: dict[str, float] = defaultdict(float)
     for profile in profiles:
         for seconds, stack in profile["stacks"]:
             written = [(file, function) for file, function in stack if file != "<string>"]
@@ -88,7 +99,8 @@ def _print(profiles: list[dict], count: int) -> None:
             packages[_package(written[0][0])] += seconds
             for name in set(names):
                 whole[name] += seconds
-    main_s, process_s = (sum(profile[key] for profile in profiles) for key in ("main_s", "process_s"))
+    main_s = sum(profile["main_s"] for profile in profiles)
+    process_s = sum(profile["process_s"] for profile in profiles)
     scale = 1e6 / count
     print(f"  {len(profiles)} processes: {process_s * scale:,.0f}, of that other threads {(process_s - main_s) * scale:,.0f}")
     print("\n       own  package")

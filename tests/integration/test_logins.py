@@ -13,7 +13,7 @@ from typing import cast
 
 import pyotp
 import pytest
-import scramp  # type: ignore[import-untyped]
+import scramp
 
 from support.server import PASSWORD, Server, server
 

@@ -4,7 +4,7 @@ import base64
 import os
 
 import pytest
-import scramp  # type: ignore[import-untyped]
+import scramp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -196,7 +196,7 @@ def test_what_is_no_metric_is_refused_where_it_is_written(made: Callable[[], Met
 
 def test_wrong_numbers_and_labels_are_refused() -> None:
     meter = Meters().of("x")
-    for wrong in [
+    all_wrong: list[Callable[[], None]] = [
         lambda: meter.count(SCANS, -1, result="a"),
         lambda: meter.count(SCANS, float("nan"), result="a"),
         lambda: meter.count(SCANS),
@@ -204,6 +204,7 @@ def test_wrong_numbers_and_labels_are_refused() -> None:
         lambda: meter.count(SCANS, result=5),  # type: ignore[arg-type]
         lambda: meter.set(AGE_S, float("inf")),
         lambda: meter.observe(TOOK_S, float("nan"), kind="a"),
-    ]:
+    ]
+    for wrong in all_wrong:
         with pytest.raises(ValueError, match="metric"):
             wrong()

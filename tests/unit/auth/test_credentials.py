@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 import pytest
-import scramp  # type: ignore[import-untyped]
+import scramp
 import structlog
 
 from mailward.api.logins import LoginAttempt, LoginProtocol, Secret

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import scramp  # type: ignore[import-untyped]
+import scramp
 
 from mailward.auth.authenticator import ChainAuthenticator
 from mailward.auth.chain import LoginChain

@@ -251,8 +251,7 @@ def test_whatever_is_in_shadow_the_same_becomes_of_the_message(drawn: Mapping[st
     assert seen(one) == seen(other)
     assert [replace(d, shadow=()) for d in whole.recipients] == [replace(d, shadow=()) for d in one.recipients]
     assert {call.plugin for call in whole.calls if call.status == "shadow"} == {
-        f"ghost{number}"
-        for number in range(len(drawn["ghosts"]))  # type: ignore[arg-type]
+        f"ghost{number}" for number in range(len(drawn["ghosts"]))
     }
 
 
@@ -287,7 +286,7 @@ def test_a_canary_for_all_is_enforced_and_one_for_nobody_is_in_shadow(share: str
 async def test_a_canary_meets_the_same_senders_at_every_attempt_and_about_its_share_of_them() -> None:
     module = plugin_module("lookout", "@hookimpl\ndef inspect_message():\n    return Finding('SEEN', 'x')\n")
     judge = judge_of([module], {"lookout": {"mode": "canary", "share": "20%"}}, {"limits": {"reject": 2}})
-    sides = {}
+    sides: dict[str, bool] = {}
     for number in range(200):
         sender = f"user{number}@example.net"
         for attempt in (sender, sender.upper()):  # it comes again by a way that does not keep the case

@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-import scramp  # type: ignore[import-untyped]
+import scramp
 
 from support.imap import PASSWORD, Client, Office
 
