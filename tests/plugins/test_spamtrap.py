@@ -54,9 +54,9 @@ def test_t_relay_13_a_report_about_mail_forged_in_the_name_of_a_trap_is_nobodys_
 def test_users_and_servers_of_ours_are_never_remembered(
     call_hook: CallHook, fake_services: FakeServices, session: object
 ) -> None:
-    given = {"settings": SETTINGS["spamtrap"], "session": session}
-    assert call_hook("spamtrap", "inspect_rcpt", forward_path=make_forward_path(TRAP), **given) == ()
-    assert call_hook("spamtrap", "inspect_connect", **given) == ()
+    settings = SETTINGS["spamtrap"]
+    assert call_hook("spamtrap", "inspect_rcpt", settings=settings, forward_path=make_forward_path(TRAP), session=session) == ()
+    assert call_hook("spamtrap", "inspect_connect", settings=settings, session=session) == ()
     assert fake_services.kv["spamtrap"].values == {}
 
 
