@@ -1,12 +1,14 @@
 """Who looks at a message after its reply? The plugins in shadow: a bounded number of messages at once, the others left out.
 
-Nobody waits for them and nothing they do reaches the reply. When mail comes faster than they look, they see a sample of it: a
-message finds a place or it does not, and its record says so before the reply, so that a comparison knows its sample.
+Nobody waits for them and nothing they do reaches the reply. They take turns while the process is quiet, so that no other reply
+waits behind what they compute. When mail comes faster than that, they see a sample of it: a message finds a place or it does
+not, and its record says so before the reply, so that a comparison knows its sample.
 A process that ends takes with it what is still looked at; the records then keep saying that nothing came of it.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -23,7 +25,13 @@ MOST_OCTETS = 32 << 20
 """Of these messages together; a larger one is looked at by itself."""
 
 PAUSE_S = 0.02
-"""After the reply: it leaves first, and the next command of the same client with it."""
+"""After the reply: it leaves first, and the next command of the same client with it. How busy was the process meanwhile?"""
+
+QUIET = 0.1
+"""The process is quiet when it computed for less than this share of the pause: what looks now is in nobody's way."""
+
+SAMPLE_S = 1.0
+"""Where it is never quiet, one message is looked at so often: a sample."""
 
 TELL_EVERY_S = 60.0
 
@@ -45,6 +53,9 @@ class ShadowRoom:
         self._octets = 0
         self._left_out = 0
         self._told_at = float("-inf")
+        self._waiting: deque[tuple[Shadowing, Keep]] = deque()
+        self._giving: asyncio.Task[None] | None = None
+        self._given_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, octets: int) -> bool:
@@ -66,7 +77,30 @@ class ShadowRoom:
         self._octets -= octets
 
     def start(self, looking: "Shadowing", keep: Keep) -> None:
-        """Let the plugins look, in the background, and hand what came of it to `keep`."""
+        """Let the plugins look when their turn has come, in the background, and hand what came of it to `keep`."""
+        self._waiting.append((looking, keep))
+        if self._giving is None or self._giving.done():
+            self._giving = asyncio.create_task(self._give_turns(), name="turns of the shadow")
+
+    async def stop(self) -> None:
+        """Give up what is still looked at."""
+        tasks = [*self._tasks, *([] if self._giving is None else [self._giving])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._waiting:
+            self._waiting.popleft()[0].leave()
+
+    async def _give_turns(self) -> None:
+        while self._waiting:
+            computed, since = time.process_time(), time.monotonic()
+            await asyncio.sleep(PAUSE_S)
+            now = time.monotonic()
+            if time.process_time() - computed < QUIET * (now - since) or now - self._given_at >= SAMPLE_S:
+                self._given_at = now
+                self._begin(*self._waiting.popleft())
+
+    def _begin(self, looking: "Shadowing", keep: Keep) -> None:
         task = asyncio.create_task(self._run(looking, keep), name="shadow")
         self._tasks.add(task)
 
@@ -76,16 +110,8 @@ class ShadowRoom:
 
         task.add_done_callback(over)
 
-    async def stop(self) -> None:
-        """Give up what is still looked at."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     async def _run(self, looking: "Shadowing", keep: Keep) -> None:
         try:
-            await asyncio.sleep(PAUSE_S)
             await keep(await looking.look())
         except Exception:  # noqa: BLE001  it costs the result of the shadow and nothing else
             _log.exception("shadow_not_recorded")

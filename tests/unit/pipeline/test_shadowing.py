@@ -18,6 +18,7 @@ from mailward.formats.message import MessageView
 from mailward.model.decision import DecisionRecord, Looked
 from mailward.model.errors import PluginError
 from mailward.model.ids import QueueId
+from mailward.pipeline import shadowing
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, ShadowRoom
 from mailward.pipeline.transaction import Judgement
@@ -108,6 +109,40 @@ async def test_a_message_larger_than_all_places_is_looked_at_by_itself() -> None
     module, _ = waiting()
     judge = judge_of([module], {"slow": {"mode": "shadow"}}, room=ShadowRoom(octets=3))
     assert [unknown((await judged(judge)).record) for _ in range(2)] == [[NOT_HEARD_OF], [LEFT_OUT]]
+
+
+async def test_in_a_busy_process_they_see_a_sample_and_the_rest_when_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadowing, "QUIET", 0.0)
+    monkeypatch.setattr(shadowing, "SAMPLE_S", 60.0)
+    room = ShadowRoom()
+    module, gate = waiting()
+    gate.set()
+    judge = judge_of([module], {"slow": {"mode": "shadow"}}, room=room)
+    looked: asyncio.Queue[Looked] = asyncio.Queue()
+    for _ in range(3):
+        after = (await judged(judge)).shadowing
+        assert after is not None
+        after.start(looked.put)
+    await looked.get()
+    await asyncio.sleep(5 * shadowing.PAUSE_S)
+    assert looked.empty()
+    monkeypatch.setattr(shadowing, "QUIET", 1000.0)
+    await looked.get()
+    await looked.get()
+    await room.stop()
+
+
+async def test_who_waits_for_a_turn_when_the_process_stops_gives_the_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadowing, "PAUSE_S", 60.0)
+    room = ShadowRoom(messages=1)
+    module, _ = waiting()
+    judge = judge_of([module], {"slow": {"mode": "shadow"}}, room=room)
+    after = (await judged(judge)).shadowing
+    assert after is not None
+    kept: asyncio.Queue[Looked] = asyncio.Queue()
+    after.start(kept.put)
+    await room.stop()
+    assert room.take(1)
 
 
 async def test_a_result_that_cannot_be_kept_and_one_that_is_given_up_free_their_places() -> None:
