@@ -76,12 +76,14 @@ def read_segment(octets: bytes, segment: Segment) -> Contents:
             unreadable.append(found)
     for entry in entries.values():
         for index, recipient in enumerate(entry.states):
-            if recipient.begun or recipient.held:
+            # A release forgets what was begun, and what its record is read onto may still be under way.
+            if recipient.state is not _WAITING or recipient.begun or recipient.held:
                 entry.states[index] = recipient.taken_over()
     return Contents(tuple(entry for entry in entries.values() if entry.open_count), tuple(damaged), tuple(unreadable), end)
 
 
 _MESSAGES = (Kind.MESSAGE, Kind.LARGE)
+_WAITING = State.WAITING
 _decode = json.JSONDecoder().raw_decode  # half the time of `loads`
 
 

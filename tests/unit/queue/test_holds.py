@@ -149,3 +149,19 @@ async def test_the_agenda_gives_each_manager_its_routes_once(tmp_path: Path) -> 
     clock.seconds = 61.0
     assert not agenda.take(("relay",))
     await spool.close()
+
+
+@pytest.mark.parametrize("held_before", [False, True])
+async def test_a_release_after_an_attempt_that_died_leaves_nothing_under_way(tmp_path: Path, held_before: bool) -> None:
+    """T-Q-08: the release forgets the attempt that a former process began; mail must not wait for its end for ever."""
+    spool, item = await adopted(tmp_path, recipients=1)
+    assert spool.begin_attempts([(item.id, 0)]) == {(item.id, 0)}
+    spool = await restarted(tmp_path, spool)
+    if held_before:
+        assert spool.hold([(item.id, 0)], "wait") == {(item.id, 0)}
+    assert spool.release([(item.id, 0)]) == {(item.id, 0)}
+    for _ in range(2):
+        spool = await restarted(tmp_path, spool)
+        assert spool.open_recipients(item.id)[0].waiting
+    assert spool.begin_attempts([(item.id, 0)]) == {(item.id, 0)}
+    await spool.close()
