@@ -289,4 +289,4 @@ def test_what_was_scanned_is_counted_by_what_was_found(scan: Scan, fake_services
     for mail_of in [TEXT, TEXT, base64_part(EICAR)]:
         scan(mail(mail_of), plugins=["antivirus"], settings=test_file)
     metrics = fake_services.metrics["antivirus"]
-    assert metrics.numbers == {("scans", "clean"): 2, ("scans", "infected"): 1} and len(metrics.observed["scan_s",]) == 3
+    assert metrics.numbers == {("scans", "clean"): 2, ("scans", "infected"): 1} and len(metrics.observed["scan_seconds",]) == 3

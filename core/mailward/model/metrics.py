@@ -1,6 +1,6 @@
 """What may be counted and measured: the declarations, and what came of them in all processes together.
 
-Names are as Prometheus wants them: lower case, the unit last (`scan_s`, `waiting_octets`); what is added to them on the way out
+Names are as Prometheus wants them: lower case, the unit last (`scan_seconds`, `waiting_bytes`); what is added on the way out
 (`_total` and the like) is nobody's to write.
 """
 

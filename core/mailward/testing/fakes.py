@@ -189,7 +189,7 @@ class MemoryLog:
 class MemoryMetrics:
     """`mailward.api.Metrics` that remembers, and refuses what the server would. By name of the metric and values of its labels.
 
-    numbers: {("scans", "clean"): 2.0}; of a gauge what it was set to last. observed: {("scan_s",): [0.2, 0.7]}.
+    numbers: {("scans", "clean"): 2.0}; of a gauge what it was set to last. observed: {("scan_seconds",): [0.2, 0.7]}.
     """
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ plugin = Plugin(
 NO_SCANNER = "not scanned: no scanner is set up, only the EICAR test file is looked for"
 
 SCANS = Counter("scans", "Messages that were looked at, by what was found", ("result",))
-SCAN_S = Histogram("scan_s", "Seconds that a message took, waiting for its turn included")
+SCAN_S = Histogram("scan_seconds", "Seconds that a message took, waiting for its turn included")
 
 _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, asyncio.Semaphore]] = WeakKeyDictionary()
 """Bounds the scans of a process, by `connections`: a reload may change it. Each event loop has its own."""
