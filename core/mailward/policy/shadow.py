@@ -16,6 +16,9 @@ from mailward.policy.stages import STAGES
 
 _NOT_REFUSED = "with it this would not have been refused before its message came"
 _BY_THE_SERVER = "the server itself decided, not the policy"
+MOST_JUDGED = 1000
+"""Recipients times things in shadow of one message: some 20 us each, while the reply of another message may wait."""
+_TOO_MANY = "not compared: too many recipients for all that is in shadow"
 
 _Judged = Callable[[Policy, EvidenceSet], Sequence[RecipientDecision] | None]
 """A policy, and the evidence as it counts there -> the decisions in the order of the recipients; None: nobody knows."""
@@ -83,6 +86,8 @@ def compare(
     things = _things(policy, evidence, rules, plugins)
     if any(decision.source_kind == "core" for decision in decisions):
         things = [replace(thing, unknown=thing.unknown or _BY_THE_SERVER) for thing in things]
+    elif len(things) * len(recipients) > MOST_JUDGED:
+        things = [replace(thing, unknown=thing.unknown or _TOO_MANY) for thing in things]
     return _compared(policy, evidence, things, decisions, judged)
 
 

@@ -1,6 +1,7 @@
 """What is said of things in shadow is what happens when the policy enforces them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from mailward.model.errors import PolicyError
 from mailward.model.evidence import EvidenceSet, HookCall, StoredFinding
 from mailward.policy import Policy, RecipientFacts, combine, load_policy
 from mailward.policy.ruling import separate
-from mailward.policy.shadow import NOTHING, Compared, compare, compare_refused
+from mailward.policy.shadow import MOST_JUDGED, NOTHING, Compared, compare, compare_refused
 from support.small_plugins import PLUGINS, STAGES, evidence, finding
 
 BOB = RecipientFacts("bob@example.org", "example.org", "bob")
@@ -121,6 +122,15 @@ def test_what_failed_or_was_left_out_is_unknown_and_so_is_all_together(
     found = compared(policy, evidence(call), BOB, why=why)
     assert [thing.unknown for thing in found.shadow] == [unknown, "", ""]
     assert told(found.recipients[0]) == [("rule", "note", "accept")]
+
+
+def test_a_message_for_very_many_is_not_judged_again_for_each_of_them(policy: Policy) -> None:
+    found = evidence([looked("acme_dlp", "ACME_DLP_CARDS")], acme_dlp__status="shadow")
+    many = [replace(BOB, address=f"b{number}@example.org", local_part=f"b{number}") for number in range(MOST_JUDGED)]
+    known, unknown = compared(policy, found, *many[:100]), compared(policy, found, *many)
+    assert not any(thing.unknown for thing in known.shadow) and any(known.recipients)
+    assert {thing.unknown for thing in unknown.shadow} == {"not compared: too many recipients for all that is in shadow"}
+    assert not any(unknown.recipients)
 
 
 def test_where_nothing_is_in_shadow_there_is_nothing_to_say(tmp_path: Path) -> None:
