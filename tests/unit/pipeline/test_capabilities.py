@@ -38,7 +38,7 @@ def test_a_declared_service_is_the_one_itself() -> None:
 
 
 def test_every_service_needs_something_or_is_for_everybody() -> None:
-    for_everybody = {"clock", "kv", "log", "run_blocking", "memory"}
+    for_everybody = {"clock", "kv", "log", "metrics", "run_blocking", "memory"}
     assert {service.name for service in fields(Services)} == for_everybody | set(SERVICES)
 
 

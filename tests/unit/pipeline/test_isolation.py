@@ -393,7 +393,7 @@ def test_nothing_of_the_servers_is_inherited(tmp_path: Path, monkeypatch: pytest
     with (tmp_path / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
         body = (
-            "    import os\n    known = {}\n    for fd in range(3, 256):\n        try:\n            known[fd] = os.fstat(fd).st_ino\n"
+            "    import os\n    known = {}\n    for fd in range(3, 20000):\n        try:\n            known[fd] = os.fstat(fd).st_ino\n"
             "        except OSError: pass\n"
             f"    return Finding(None, str(({os.fstat(file.fileno()).st_ino} in known.values(), sorted(os.environ))))"
         )
@@ -582,7 +582,7 @@ LIES = {
 def test_t_plug_11_a_process_that_sends_anything_else_is_killed(tmp_path: Path, lie: str) -> None:
     octets, reason = LIES[lie]
     text = (
-        "import os, stat\n@hookimpl\nasync def inspect_mail():\n    for fd in range(3, 256):\n        try:\n"
+        "import os, stat\n@hookimpl\nasync def inspect_mail():\n    for fd in range(3, 20000):\n        try:\n"
         f"            if stat.S_ISSOCK(os.fstat(fd).st_mode):\n                os.write(fd, {octets!r})\n"
         "        except OSError:\n            pass\n    await asyncio.Event().wait()\n"
     )
@@ -666,7 +666,7 @@ def test_t_plug_11_a_process_that_does_not_read_its_answers_is_killed(tmp_path: 
     keys = 60
     asks = b"".join(b"".join(frame(["ask", number, "kv", "find", ["t", ["b", 0]], ["d"]], [b"k"])) for number in range(1, 41))
     text = (
-        "import os, stat\n@hookimpl(inline=True)\ndef inspect_mail():\n    for fd in range(3, 256):\n        try:\n"
+        "import os, stat\n@hookimpl(inline=True)\ndef inspect_mail():\n    for fd in range(3, 20000):\n        try:\n"
         f"            if stat.S_ISSOCK(os.fstat(fd).st_mode):\n                os.write(fd, {asks!r})\n"
         "        except OSError:\n            pass\n    time.sleep(600)\n"
     )
