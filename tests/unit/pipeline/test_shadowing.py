@@ -310,8 +310,9 @@ def test_a_canary_for_all_is_enforced_and_one_for_nobody_is_in_shadow(share: str
             replace(d, source_where=bare(d.source_where), shadow=tuple(replace(w, source_where="") for w in d.shadow))
             for d in record.recipients
         )
-        calls = tuple(replace(call, duration_ms=0) for call in record.calls)
-        shadow = tuple(replace(thing, where="") for thing in record.shadow)
+        # What hangs on a busy machine ends by its own limit or with the time before it: the words differ.
+        calls = tuple(replace(call, duration_ms=0, error=call.error and "failed") for call in record.calls)
+        shadow = tuple(replace(thing, where="", unknown=thing.unknown and "unknown") for thing in record.shadow)
         return replace(record, recipients=people, calls=calls, shadow=shadow, canaries=(), policy_hash="", received_at="")
 
     assert seen(canary) == seen(plain)
