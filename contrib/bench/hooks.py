@@ -19,7 +19,7 @@ import structlog
 import uvloop
 
 from mailward.pipeline.chain import Chain
-from mailward.pipeline.judge import chain_of
+from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.plugins import PluginHost, stages_of
 from mailward.policy import load_policy
 from mailward.testing.making import make_envelope, make_message, make_session

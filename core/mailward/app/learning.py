@@ -7,8 +7,8 @@ from mailward.api.hooks import MessageClassified
 from mailward.app.config import Config
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices
+from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
-from mailward.pipeline.judge import chain_of
 
 
 class Learning:

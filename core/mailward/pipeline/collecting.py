@@ -12,7 +12,7 @@ from mailward.model.ids import AccountId
 from mailward.pipeline.answers import read_commands, read_records
 from mailward.pipeline.called import Called, Enabled
 from mailward.pipeline.chain import Chain
-from mailward.pipeline.judge import ServicesOf, enabled_plugins
+from mailward.pipeline.enabling import ServicesOf, enabled_plugins
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import LIFE_STAGE_S
 from mailward.policy import Direction, Policy

@@ -1,13 +1,11 @@
 """Who judges? One policy with its plugins, ready to try any number of mail transactions at once."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Literal
+from collections.abc import Mapping
 
-from mailward.api.services import Clock, Services
+from mailward.api.services import Clock
 from mailward.model.session import Session
-from mailward.pipeline.called import Enabled
-from mailward.pipeline.capabilities import limited
 from mailward.pipeline.chain import Chain
+from mailward.pipeline.enabling import ServicesOf, enabled_plugins
 from mailward.pipeline.gathering import unset_facts
 from mailward.pipeline.meeting import Meeting
 from mailward.pipeline.plugins import PluginHost
@@ -17,25 +15,6 @@ from mailward.pipeline.stages import MESSAGE_STAGE_S
 from mailward.pipeline.transaction import Trial
 from mailward.policy import Policy
 from mailward.policy.facts import RDNS
-
-ServicesOf = Callable[[str], Services]
-"""Plugin name -> what that plugin may use."""
-
-
-def enabled_plugins(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Iterator[Enabled]:
-    """Those the policy enforces or shadows and that are there. Raises PluginError."""
-    for name, entry in policy.plugins.items():
-        if entry.mode == "off" or entry.declaration is None:
-            continue
-        plugin = host.load(name)
-        services = limited(services_of(name), name, plugin.declaration.capabilities)
-        mode: Literal["enforce", "shadow"] = "enforce" if entry.counts else "shadow"
-        yield Enabled(plugin, entry.settings, services, entry.timeout_s, mode, entry.order, entry.on_error, entry.isolated)
-
-
-def chain_of(policy: Policy, host: PluginHost, services_of: ServicesOf) -> Chain:
-    """The plugins of a policy that does not judge mail. Raises PluginError when they cannot work together."""
-    return Chain(enabled_plugins(policy, host, services_of))
 
 
 class Judge:

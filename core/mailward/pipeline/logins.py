@@ -14,9 +14,9 @@ from mailward.model.identity import Identity
 from mailward.model.verdict import Verdict
 from mailward.pipeline.answers import read_factor, read_identity
 from mailward.pipeline.chain import Chain
+from mailward.pipeline.enabling import ServicesOf, enabled_plugins
 from mailward.pipeline.facts import login_facts
 from mailward.pipeline.gathering import gather, unset_facts
-from mailward.pipeline.judge import ServicesOf, enabled_plugins
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import AUTH_STAGE_S
 from mailward.policy import Policy

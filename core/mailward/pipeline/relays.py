@@ -13,7 +13,7 @@ from mailward.formats.message import MessageView
 from mailward.model.errors import HooksUnavailable
 from mailward.model.tls import TlsRequirement
 from mailward.pipeline.answers import read_requirements
-from mailward.pipeline.judge import ServicesOf, chain_of
+from mailward.pipeline.enabling import ServicesOf, chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.stages import RELAY_STAGE_S
 from mailward.policy import Policy

@@ -29,7 +29,7 @@ from mailward.api import (
 )
 from mailward.pipeline import answers
 from mailward.pipeline.chain import Chain
-from mailward.pipeline.judge import chain_of
+from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.plugins import spec_arguments
 from mailward.pipeline.stages import PLACES
 from mailward.policy import Direction

@@ -10,8 +10,9 @@ from mailward.model.evidence import HookCall
 from mailward.model.ids import new_queue_id, new_session_id
 from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict, strongest
+from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
-from mailward.pipeline.judge import Judge, chain_of
+from mailward.pipeline.judge import Judge
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import RecipientFacts
 from mailward.services.reverse_dns import reverse_name

@@ -11,7 +11,7 @@ from mailward.pipeline import breaker as constants
 from mailward.pipeline.breaker import BUDGET_S, FEWEST_FAILURES, FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, WINDOW_S, Breaker
 from mailward.pipeline.called import Answer
 from mailward.pipeline.caller import Caller
-from mailward.pipeline.judge import chain_of
+from mailward.pipeline.enabling import chain_of
 from mailward.testing.policies import made_policy
 from support.plugin_modules import plugin_module
 from support.plugin_services import memory_services

@@ -9,7 +9,7 @@ import yaml
 from mailward.api import Services
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.days import MOST_DAYS, Days
-from mailward.pipeline.judge import chain_of
+from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import load_policy
 from mailward.services.kv import SqliteKeyValue

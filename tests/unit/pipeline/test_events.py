@@ -6,8 +6,8 @@ import yaml
 
 from mailward.api import MessageClassified, MessageMoved, Services
 from mailward.pipeline.chain import Chain
+from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import MAX_WAITING, Events
-from mailward.pipeline.judge import chain_of
 from mailward.pipeline.plugins import PluginHost
 from mailward.policy import load_policy
 from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, MemoryLog, MemoryMetrics

@@ -18,8 +18,8 @@ from mailward.net.revoking import Revoking
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates
 from mailward.pipeline.chain import Chain
+from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
-from mailward.pipeline.judge import chain_of
 from mailward.services.known import KnownSources
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore

@@ -21,8 +21,8 @@ from structlog.testing import capture_logs
 from mailward.api import AccountCommand, Evidence, Finding, MessageView, ServerCommand, Settings
 from mailward.pipeline.called import Enabled
 from mailward.pipeline.chain import Chain
+from mailward.pipeline.enabling import enabled_plugins
 from mailward.pipeline.isolation.connection import START_S
-from mailward.pipeline.judge import enabled_plugins
 from mailward.pipeline.plugins import Implementation, LoadedPlugin, PluginHost, Source
 from mailward.testing.calling import LIMIT_S, direction_of, reader_of
 from mailward.testing.conformance.blocking import watched
