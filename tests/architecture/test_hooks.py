@@ -1,6 +1,7 @@
 """A hook ships with its documentation, its call site and a bundled plugin that uses it, never before."""
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def test_a_hook_is_used_by_the_bundled_plugins_it_names_and_no_others() -> None:
     implemented = {name: set(host.load(name).implementations) for name in BUNDLED}
     for hook in SPECIFICATIONS:
         assert set(hookpage.users(hook)) == {name for name in BUNDLED if hook in implemented[name]}, hook
+
+
+@pytest.mark.parametrize("hook", SPECIFICATIONS)
+def test_the_reference_page_holds_every_word_of_a_specification(hook: str) -> None:
+    section = hookpage.page().split(f"\n## {hook}\n")[1].split("\n## ")[0].split("```")[2]
+    assert re.sub(r"- \*\*(.+?:)\*\*", r"\1", section).split() == (getattr(hooks, hook).__doc__ or "").split()
 
 
 def test_the_reference_page_is_up_to_date() -> None:

@@ -75,7 +75,11 @@ def options_of(function: Callable[..., Any]) -> HookOptions:
 
 @dataclass(frozen=True, slots=True)
 class MessageMoved:
-    """One message that a person moved between mailboxes. `octets` is the stored message, trace fields included."""
+    """One message that a person moved or copied into Junk or out of it. account: whose mail it is.
+
+    source, target: names of mailboxes. octets: the stored message, trace fields included. *_is_junk, *_is_trash: of that
+    mailbox's special use (RFC 6154), whatever its name; of source and target one is Junk.
+    """
 
     account: str
     source: str
@@ -234,9 +238,11 @@ def edit_message(
 
 @hookspec
 def on_moved(moved: MessageMoved, settings: Settings, services: Services) -> None:
-    """A person moved a message to another mailbox (IMAP MOVE or COPY); Junk and back is how spam filters learn.
+    """A person moved a message into Junk or out of it, or copied it (IMAP MOVE or COPY): this is how spam filters learn.
 
-    Stage:    access; after the move is durable, off the critical path.
+    Other mailboxes say nothing about a message, so nobody hears of moves between them.
+    Stage:    access; after the move is durable, off the critical path. One after another in a process, in the order of what was
+              done; at most 1000 messages of an account in a minute, those of `on_classified` included, each at most 2 MiB.
     Return:   ignored. May be a coroutine function.
     On error: logged; the move stands.
     Used by:  spam.            Since: API 1.

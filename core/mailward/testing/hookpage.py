@@ -12,7 +12,16 @@ from typing import get_args
 from mailward.api import Edit, EnvelopeView, PartEncoding, SessionView, hooks
 from mailward.pipeline.answers import MAX_CONTENT_OCTETS, MAX_EDITS
 from mailward.pipeline.plugins import spec_arguments
-from mailward.pipeline.stages import AUTH_STAGE_S, COMMAND_STAGE_S, MESSAGE_STAGE_S, PLACES, RELAY_STAGE_S, WATCHER_S
+from mailward.pipeline.stages import (
+    AUTH_STAGE_S,
+    COMMAND_STAGE_S,
+    DAY_S,
+    LIFE_STAGE_S,
+    MESSAGE_STAGE_S,
+    PLACES,
+    RELAY_STAGE_S,
+    WATCHER_S,
+)
 
 ANSWERS = ("Stage", "Return", "On error", "Used by", "Since")
 """What every specification says, in this order (style section 4)."""
@@ -26,9 +35,11 @@ This page is made from the specifications in `mailward.api.hooks`; `python -m ma
 A plugin implements a hook by a function of its name under `@hookimpl`. It names only the arguments it wants; they are given
 by name. `async def` runs on the event loop, `def` in a thread, `@hookimpl(inline=True)` directly.
 `@hookimpl(needs=["spf"])` waits for plugins that must be enabled, `after=["spam"]` for those that are, `after="*"` for all.
-One call may take `timeout:` of the policy; all plugins of one hook together {AUTH_STAGE_S:g} s around a login and
-{RELAY_STAGE_S:g} s around an outbound attempt; all hooks of one SMTP command {COMMAND_STAGE_S:g} s, those of a message
-{MESSAGE_STAGE_S:g} s; an `on_*` hook {WATCHER_S:g} s.
+One call may take `timeout:` of the policy (10 s unless it says otherwise), and no more than is left of what it shares:
+all plugins of one hook have {AUTH_STAGE_S:g} s around a login and {RELAY_STAGE_S:g} s around an outbound attempt;
+all hooks of one SMTP command {COMMAND_STAGE_S:g} s, those of a message {MESSAGE_STAGE_S:g} s;
+an `on_*` hook has {WATCHER_S:g} s, `on_day` {DAY_S:g} s;
+all plugins of a `collect_*` hook that a command asks have {LIFE_STAGE_S:g} s.
 
 | Hook | Stage | Arguments | Used by |
 |---|---|---|---|
@@ -48,14 +59,8 @@ of what a DKIM signature of the sender covers, breaks that signature.
 
 def answers(hook: str) -> Mapping[str, str]:
     """What the docstring of a specification says: "Stage" and the others -> text. Raises ValueError when one is missing."""
-    text = inspect.getdoc(getattr(hooks, hook)) or ""
-    pattern = (
-        r"(?ms)^.*?" + "".join(rf"{re.escape(word)}:\s+(?P<_{number}>.+?)\s+" for number, word in enumerate(ANSWERS)) + r"\Z"
-    )
-    found = re.match(pattern, text + "\n")
-    if found is None:
-        raise ValueError(f"the docstring of {hook} must answer {', '.join(ANSWERS)}, in this order")
-    return {word: " ".join(found[f"_{number}"].split()) for number, word in enumerate(ANSWERS)}
+    found = _parts(hook)
+    return {word: _one_line(found[f"_{number}"]) for number, word in enumerate(ANSWERS)}
 
 
 def users(hook: str) -> tuple[str, ...]:
@@ -74,11 +79,24 @@ def _row(hook: str) -> str:
 
 
 def _section(hook: str) -> str:
-    specification = getattr(hooks, hook)
-    summary = (inspect.getdoc(specification) or "").splitlines()[0]
-    signature = ", ".join(f"{p.name}: {_type(p.annotation)}" for p in inspect.signature(specification).parameters.values())
+    parameters = inspect.signature(getattr(hooks, hook)).parameters.values()
+    signature = ", ".join(f"{p.name}: {_type(p.annotation)}" for p in parameters)
+    what = "\n\n".join(_one_line(paragraph) for paragraph in _parts(hook)["what"].split("\n\n"))
     told = "\n".join(f"- **{word}:** {text}" for word, text in answers(hook).items())
-    return f"\n## {hook}\n\n```python\ndef {hook}({signature})\n```\n\n{summary}\n\n{told}\n"
+    return f"\n## {hook}\n\n```python\ndef {hook}({signature})\n```\n\n{what}\n\n{told}\n"
+
+
+def _parts(hook: str) -> re.Match[str]:
+    """The docstring taken apart: what stands before the answers as "what", the answers as "_0" and so on."""
+    pattern = r"(?P<what>.+?)\s+" + "".join(rf"{re.escape(word)}:\s+(?P<_{number}>.+?)\s+" for number, word in enumerate(ANSWERS))
+    found = re.fullmatch(pattern, (inspect.getdoc(getattr(hooks, hook)) or "") + "\n", re.DOTALL)
+    if found is None:
+        raise ValueError(f"the docstring of {hook} must answer {', '.join(ANSWERS)}, in this order")
+    return found
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _edits() -> str:
@@ -91,7 +109,7 @@ def _signature(edit: type) -> str:
 
 
 def _told(edit: type) -> str:
-    return " ".join((inspect.getdoc(edit) or "").split())
+    return _one_line(inspect.getdoc(edit) or "")
 
 
 class _Written:
