@@ -16,7 +16,7 @@ from mailward.testing import FakeZone, Scan
 from mailward_plugins import dnsbl
 from mailward_plugins.dnsbl.codes import UnusableAnswer, code_pattern, listed_strength
 from mailward_plugins.dnsbl.lookup import MOST_QUESTIONS, address_name
-from mailward_plugins.dnsbl.settings import MOST_ZONES, NOT_ASKED, DnsblFacts, DnsblSettings, Zones
+from mailward_plugins.dnsbl.settings import MOST_ZONES, DnsblFacts, DnsblSettings, Zones
 from support.dns_server import DnsServer
 from support.plugin_services import envelope, services, session
 
@@ -136,12 +136,12 @@ def test_allowlists_take_points_off(scan: Scan, fake_zone: FakeZone) -> None:
     assert result.record.recipients[0].score == -2.0
 
 
-@pytest.mark.parametrize("ip", ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.1", "fd00::1", "fe80::1", "not an address"])
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1", "10.1.2.3", "172.31.0.1", "192.168.0.1", "100.64.0.1", "169.254.0.1", "fd00::1", "fe80::1", "a socket"])
 async def test_private_peers_are_asked_about_nowhere(tmp_path: Path, fake_zone: FakeZone, ip: str) -> None:
     settings = DnsblSettings(addresses={"bl.test": ()}, domains={"dbl.test": ()})
     given = replace(services(tmp_path), resolver=fake_zone)
     assert await dnsbl.inspect_mail(session(ip), envelope("a@example.net"), settings, given) == []
-    assert fake_zone.asked == [] and len(NOT_ASKED) == 9
+    assert fake_zone.asked == []
 
 
 async def test_mail_of_our_own_users_is_asked_about_nowhere(tmp_path: Path, fake_zone: FakeZone) -> None:

@@ -41,7 +41,7 @@ from mailward.formats.duration import parse_duration
 from mailward.formats.header import FieldView
 from mailward.formats.lines import LineFacts
 from mailward.formats.mailboxes import AddressList, Mailbox
-from mailward.formats.network import normal_ip, source_of
+from mailward.formats.network import PRIVATE_NETWORKS, normal_ip, source_of
 from mailward.formats.readings import Reading, Readings
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, RemoveHeader, ReplaceHeader, ReplacePart
@@ -54,6 +54,7 @@ from mailward.model.tls import PolicyType, Tlsa, TlsLevel, TlsPolicy, TlsRequire
 __all__ = [
     "ANOMALIES",
     "API_VERSION",
+    "PRIVATE_NETWORKS",
     "AccountCommand",
     "AddHeader",
     "Address",

@@ -10,6 +10,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LONGEST_SOCKET_PATH = 107
 """sun_path of unix(7), without its last octet."""
 
+PRIVATE_NETWORKS = (
+    *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+    *("::1/128", "fc00::/7", "fe80::/10"),
+)
+"""Loopback, private, shared and link-local addresses: our own machines, of which nobody outside knows anything."""
+
 NEVER_PUBLIC: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (

@@ -61,6 +61,11 @@ class Session:
     hostname: str = ""
 
     @property
+    def is_stranger(self) -> bool:
+        """Neither a user nor a server of ours, which hands over mail by LMTP: somebody of whom only the address is known."""
+        return self.role is Role.MX and self.identity is None and not self.lmtp
+
+    @property
     def with_protocol(self) -> str:
         """The WITH value of the Received field (RFC 3848): SMTP, ESMTP or LMTP; behind these two S for TLS, A for a login."""
         if not self.extended:

@@ -5,6 +5,7 @@ import ipaddress
 
 from mailward.api.services import DnsTemporaryError, RecordType, Resolver
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.formats.network import PRIVATE_NETWORKS
 from mailward.model.session import ReverseName
 
 MOST_NAMES = 5
@@ -14,10 +15,7 @@ LOOKUP_S = 6.0
 
 _NOT_ASKED = tuple(
     ipaddress.ip_network(text)
-    for text in (
-        *("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
-        *("::/127", "fc00::/7", "fe80::/10"),
-    )
+    for text in ("0.0.0.0/8", "::/128", *PRIVATE_NETWORKS)
 )
 """Nobody outside knows a name for these, and whoever is asked learns of our network."""
 

@@ -1,6 +1,6 @@
 """How a client introduces itself: the name it gives, and the name that reverse DNS gives it (RFC 5321 section 4.1.4)."""
 
-from mailward.api import AuthResult, Evidence, Finding, Plugin, Role, SessionView, Symbol, hookimpl
+from mailward.api import AuthResult, Evidence, Finding, Plugin, SessionView, Symbol, hookimpl
 from mailward_plugins.client.rules import is_generic, problems_of
 from mailward_plugins.client.settings import ClientFacts, ClientSettings
 
@@ -59,4 +59,4 @@ def inspect_helo(session: SessionView, former: str | None, evidence: Evidence, s
 def _is_ours(session: SessionView) -> bool:
     """A user, a server of ours, or somebody in our own network, whose names nobody outside knows."""
     is_near = session.rdns is not None and session.rdns.result == "none"
-    return session.role is Role.SUBMISSION or session.identity is not None or session.lmtp or is_near
+    return not session.is_stranger or is_near

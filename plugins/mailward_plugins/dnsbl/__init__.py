@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterable, Iterator
 
-from mailward.api import EnvelopeView, Finding, Plugin, Role, Services, SessionView, Symbol, hookimpl, normal_ip
+from mailward.api import EnvelopeView, Finding, Plugin, Services, SessionView, Symbol, hookimpl, normal_ip
 from mailward_plugins.dnsbl.codes import ANY_CODE, CodePattern, code_pattern
 from mailward_plugins.dnsbl.lookup import Failure, Kind, Listing, Lookup, Question, asked_domain
 from mailward_plugins.dnsbl.settings import DnsblFacts, DnsblSettings, Zones
@@ -30,8 +30,8 @@ async def inspect_mail(
     session: SessionView, envelope: EnvelopeView, settings: DnsblSettings, services: Services
 ) -> list[Finding] | None:
     """One finding for each listing and each list that failed; none when nothing is asked or nothing found."""
-    if session.role is Role.SUBMISSION or session.identity is not None or session.lmtp:
-        return None  # a user, or a server of ours
+    if not session.is_stranger:
+        return None
     questions = list(_questions(session, envelope, settings))
     found = await Lookup(services.resolver).ask(questions, settings.time_limit.total_seconds())
     for one in found:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from mailward.api import Facts, Settings
+from mailward.api import PRIVATE_NETWORKS, Facts, Settings
 from mailward_plugins.dnsbl.codes import code_pattern
 
 MOST_ZONES = 12
@@ -14,12 +14,6 @@ MOST_ZONES = 12
 
 Zones = Mapping[str, tuple[str, ...]]
 _ZONE = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,62}")
-
-NOT_ASKED = (
-    "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
-    "::1/128", "fc00::/7", "fe80::/10",
-)  # fmt: skip
-"""Loopback, private, shared and link-local addresses: no public list knows them."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class DnsblSettings(Settings):
     addresses: Zones = field(default_factory=dict)
     domains: Zones = field(default_factory=dict)
     allow: Zones = field(default_factory=dict)
-    not_asked: tuple[str, ...] = NOT_ASKED
+    not_asked: tuple[str, ...] = PRIVATE_NETWORKS
     time_limit: timedelta = timedelta(seconds=5)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from mailward.api import EnvelopeView, Evidence, Finding, Plugin, Role, Services, SessionView, Symbol, hookimpl, normal_ip
+from mailward.api import EnvelopeView, Evidence, Finding, Plugin, Services, SessionView, Symbol, hookimpl, normal_ip
 from mailward_plugins.greylist.rules import judge, keys_of, source_of_mail
 from mailward_plugins.greylist.settings import GreylistFacts, GreylistSettings
 from mailward_plugins.greylist.table import Table
@@ -21,8 +21,8 @@ async def inspect_message(
     session: SessionView, envelope: EnvelopeView, evidence: Evidence, settings: GreylistSettings, services: Services
 ) -> Finding | None:
     """One finding, of which only an early message's has a symbol; None where nothing is remembered."""
-    if session.role is Role.SUBMISSION or session.identity is not None or session.lmtp:
-        return None  # a user, or a server of ours
+    if not session.is_stranger:
+        return None
     try:
         peer = normal_ip(session.peer_ip)
     except ValueError:

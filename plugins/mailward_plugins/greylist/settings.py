@@ -4,13 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from mailward.api import Facts, Settings
-
-EXEMPT = (
-    "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
-    "::1/128", "fc00::/7", "fe80::/10",
-)  # fmt: skip
-"""Loopback, private, shared and link-local addresses: our own machines."""
+from mailward.api import PRIVATE_NETWORKS, Facts, Settings
 
 
 @dataclass(frozen=True)
@@ -27,7 +21,7 @@ class GreylistSettings(Settings):
     retry_within: timedelta = timedelta(days=2)
     remember: timedelta = timedelta(days=36)
     known_after: int = 5
-    exempt: tuple[str, ...] = EXEMPT
+    exempt: tuple[str, ...] = PRIVATE_NETWORKS
     exempt_domains: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

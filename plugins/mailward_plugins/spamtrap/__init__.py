@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from mailward.api import EnvelopeView, Finding, ForwardPath, Plugin, Role, Services, SessionView, Symbol, hookimpl, source_of
+from mailward.api import EnvelopeView, Finding, ForwardPath, Plugin, Services, SessionView, Symbol, hookimpl, source_of
 from mailward_plugins.spamtrap.book import Book
 from mailward_plugins.spamtrap.settings import SpamtrapFacts, SpamtrapSettings
 
@@ -46,7 +46,7 @@ async def inspect_rcpt(
 
 def _is_spared(session: SessionView, settings: SpamtrapSettings) -> bool:
     """A user, a server of ours, or a network that the admin answers for."""
-    if session.role is Role.SUBMISSION or session.identity is not None or session.lmtp:
+    if not session.is_stranger:
         return True
     try:
         ip = ipaddress.ip_address(session.peer_ip)

@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
-from mailward.api import Facts, Settings
-
-EXEMPT = (
-    "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
-    "::1/128", "fc00::/7", "fe80::/10",
-)  # fmt: skip
-"""Loopback, private, shared and link-local addresses: our own machines."""
+from mailward.api import PRIVATE_NETWORKS, Facts, Settings
 
 
 @dataclass(frozen=True)
@@ -23,7 +17,7 @@ class SpamtrapSettings(Settings):
 
     addresses: tuple[str, ...] = ()
     remember: timedelta = timedelta(days=3)
-    exempt: tuple[str, ...] = EXEMPT
+    exempt: tuple[str, ...] = PRIVATE_NETWORKS
 
     def __post_init__(self) -> None:
         for address in self.addresses:
