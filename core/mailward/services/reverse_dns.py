@@ -13,10 +13,7 @@ MOST_NAMES = 5
 LOOKUP_S = 6.0
 """All questions about one address together."""
 
-_NOT_ASKED = tuple(
-    ipaddress.ip_network(text)
-    for text in ("0.0.0.0/8", "::/128", *PRIVATE_NETWORKS)
-)
+_NOT_ASKED = tuple(ipaddress.ip_network(text) for text in ("0.0.0.0/8", "::/128", *PRIVATE_NETWORKS))
 """Nobody outside knows a name for these, and whoever is asked learns of our network."""
 
 

@@ -67,10 +67,10 @@ def test_a_stranger_with_hundreds_of_names_causes_few_questions() -> None:
     assert len(zone.asked) == 1 + MOST_NAMES
 
 
-_NEAR = ("127.0.0.1", "0.0.0.0", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.1.1", "100.64.0.1", "::", "::1", "fe80::1", "fd00::1")
+_NEAR_4 = ("127.0.0.1", "0.0.0.0", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.1.1", "100.64.0.1")
 
 
-@pytest.mark.parametrize("ip", _NEAR)
+@pytest.mark.parametrize("ip", [*_NEAR_4, "::", "::1", "fe80::1", "fd00::1"])
 def test_nobody_is_asked_about_addresses_that_mean_nothing_outside(ip: str) -> None:
     zone = FakeZone()
     assert _named(zone, ip) == ReverseName("none")
