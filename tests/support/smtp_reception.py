@@ -20,7 +20,7 @@ from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
 from mailward.model.address import Address, ForwardPath
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
-from mailward.model.edits import AddHeader, RecordedEdit
+from mailward.model.edits import AddHeader
 from mailward.model.envelope import Envelope
 from mailward.model.evidence import AuthResult
 from mailward.model.ids import QueueId, SessionId
@@ -30,6 +30,7 @@ from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Source, Verdict
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.meeting import Meeting
+from mailward.pipeline.transaction import Judgement
 from mailward.policy.ruling import RecipientFacts, Ruling, accepted, separate
 from mailward.protocol.smtp.events import Asked, Event
 from mailward.protocol.smtp.states import Limits
@@ -41,20 +42,6 @@ from support.smtp_machine import machine
 T = TypeVar("T")
 SRS = Srs([b"a key"], lambda: 20_000)
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What the judge made of a message."""
-
-    reply: Reply
-    recipients: tuple[RecipientDecision, ...]
-    edits: tuple[RecordedEdit, ...]
-    recipient_edits: tuple[tuple[RecordedEdit, ...], ...]
-    auth_results: tuple[AuthResult, ...]
-    record: DecisionRecord
-    replies: tuple[Reply, ...] = ()
-    shadowing: None = None
 
 
 @dataclass
@@ -86,7 +73,7 @@ class WordTrial:
 
     async def message(
         self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
-    ) -> Judged:
+    ) -> Judgement:
         octets = bytes(message.octets)
         self.seen.append(f"message for {len(recipients)}")
         if b"RAISE" in octets:
@@ -100,7 +87,7 @@ class WordTrial:
         decisions = tuple(RecipientDecision(r.address, verdict, 1.5, "rule", "words", "inbound.yaml:1:1") for r in recipients)
         record = _record(queue_id, session, envelope, message, decisions, answer)
         spf = AuthResult("spf", "pass", (("smtp.mailfrom", "example.net"),))
-        return Judged(answer, decisions, (AddHeader("X-Seen", "yes"),), tuple(() for _ in recipients), (spf,), record)
+        return Judgement(answer, decisions, (AddHeader("X-Seen", "yes"),), tuple(() for _ in recipients), (spf,), record)
 
     def _each(
         self,
@@ -110,13 +97,13 @@ class WordTrial:
         recipients: Sequence[RecipientFacts],
         message: MessageView,
         word: Verdict,
-    ) -> Judged:
+    ) -> Judgement:
         source = Source("rule", "words", "inbound.yaml:1:1")
         outcome = separate(
             [Ruling(r.address, word if r.local_part == "bob" else Verdict.ACCEPT, 1.5, source) for r in recipients], queue_id
         )
         record = _record(queue_id, session, envelope, message, outcome.decisions, outcome.reply)
-        return Judged(outcome.reply, outcome.decisions, (), tuple(() for _ in recipients), (), record, outcome.replies)
+        return Judgement(outcome.reply, outcome.decisions, (), tuple(() for _ in recipients), (), record, outcome.replies)
 
 
 def _record(

@@ -9,7 +9,6 @@ from mailward.formats.message import MessageView
 from mailward.formats.parameters import strip_comments
 from mailward.formats.trace import received_field
 from mailward.intake.mending import mended, own_message_id
-from mailward.intake.ports import Judgement
 from mailward.intake.relaying import Destination, End
 from mailward.intake.scheduling import deliver_by, hold_until
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
@@ -18,6 +17,7 @@ from mailward.model.envelope import Envelope, RcptParameters
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict
+from mailward.pipeline.transaction import Judgement
 from mailward.queue.item import QueuedRecipient, QueueItem
 
 DELIVERED_TO = "Delivered-To"

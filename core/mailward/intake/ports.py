@@ -1,20 +1,19 @@
 """What reception needs from the parts below it, as Protocols; `app/build` hands the objects in."""
 
 import mmap
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mailward.directory.aliases import MayPass, Way
 from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath
-from mailward.model.decision import DecisionRecord, Looked, RecipientDecision
-from mailward.model.edits import RecordedEdit
+from mailward.model.decision import DecisionRecord, Looked
 from mailward.model.envelope import Envelope
-from mailward.model.evidence import AuthResult
 from mailward.model.ids import AccountId, QueueId
 from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.pipeline.meeting import Meeting
+from mailward.pipeline.transaction import Judgement
 from mailward.policy.ruling import RecipientFacts
 from mailward.queue.item import QueueItem
 
@@ -63,49 +62,6 @@ class Spool(Protocol):
     def begin(self, id: QueueId, /) -> Incoming:
         """Make room for a message. Raises StorageError."""
         ...
-
-
-class Shadowing(Protocol):
-    """What is to look at a message after its reply, and keeps a place until it has."""
-
-    def start(self, keep: Callable[[Looked], Awaitable[None]], /) -> None:
-        """Let it look in the background, and hand what came of it to `keep`."""
-        ...
-
-    def leave(self) -> None:
-        """It is not to look."""
-        ...
-
-
-class Judgement(Protocol):
-    """What the policy made of one message. recipients and recipient_edits: in the order the recipients were given.
-
-    reply: positive when anybody gets the message. replies: one for each recipient, where the peer takes them; else empty.
-    """
-
-    @property
-    def reply(self) -> Reply: ...
-
-    @property
-    def replies(self) -> tuple[Reply, ...]: ...
-
-    @property
-    def recipients(self) -> tuple[RecipientDecision, ...]: ...
-
-    @property
-    def edits(self) -> tuple[RecordedEdit, ...]: ...
-
-    @property
-    def recipient_edits(self) -> tuple[tuple[RecordedEdit, ...], ...]: ...
-
-    @property
-    def auth_results(self) -> tuple[AuthResult, ...]: ...
-
-    @property
-    def record(self) -> DecisionRecord: ...
-
-    @property
-    def shadowing(self) -> Shadowing | None: ...
 
 
 class Trial(Protocol):

@@ -4,10 +4,10 @@ Octets and replies are the machine's (`protocol.smtp`), sockets the adapter's (`
 a message leaves here only after the spool's `commit` returned; whatever fails before is 4xx, and nothing is kept.
 """
 
-import asyncio
 import errno
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -22,7 +22,8 @@ from mailward.intake.accepting import DELIVERED_TO, Mail, queue_item
 from mailward.intake.allowances import Allowances
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.binary import is_in_lines, write_in_lines
-from mailward.intake.ports import Decisions, Incoming, Judge, Shadowing, Spool, Trial
+from mailward.intake.peer import Peer, ReverseLookup
+from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
 from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, core_refusal, record_budget, refused_by_core
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
 from mailward.intake.scheduling import untimely
@@ -46,8 +47,8 @@ from mailward.model.replies import (
     TOO_BUSY,
 )
 from mailward.model.reply import Reply
-from mailward.model.session import ReverseName, Role, Session, TlsFacts
-from mailward.pipeline.meeting import Meeting
+from mailward.model.session import Role, Session, TlsFacts
+from mailward.pipeline.shadowing import Shadowing
 from mailward.policy.ruling import RecipientFacts, with_id
 from mailward.protocol.smtp.events import (
     Answer,
@@ -108,7 +109,7 @@ class Desk:
     null_recipients: int = 0
     account_priority: int = 0
     verifier: RecipientVerifier | None = None
-    reverse_name: Callable[[str], Coroutine[object, object, ReverseName]] | None = None
+    reverse_name: ReverseLookup | None = None
     recorded: Rates = field(default_factory=record_budget)
     room: Room = field(default_factory=lambda: Room(JUDGED_OCTETS, wait_s=JUDGING_WAIT_S))
 
@@ -125,6 +126,17 @@ class _Transaction:
     incoming: Incoming | None = None
     write_error: Exception | None = None
     refusal: CoreRefusal | None = None  # of its content, whatever its fields are
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What becomes of one message. item: to be durable before the answer may leave; None when the message is not taken.
+
+    shadowing: what looks at it after the answer; it has a place until it is started or left.
+    """
+
+    answer: Answer
+    item: QueueItem | None = None
     shadowing: Shadowing | None = None
 
 
@@ -135,31 +147,17 @@ class Reception:
         self._desk = desk
         self.session = session
         self._logins = SessionLogins(desk.authenticator)
+        self._peer = Peer(desk.reverse_name)
         self._transaction: _Transaction | None = None
-        self._naming: asyncio.Task[ReverseName] | None = None
-        self._meeting: Meeting | None = None
 
     def begin(self) -> None:
-        """The peer is there: ask for its name, and let plugins look at it, while it talks.
-
-        Users have logged in by what they know, not by where they are.
-        """
-        judge = self._desk.judge(self.session.role)
-        is_stranger = self.session.role is Role.MX and not self.session.lmtp
-        if is_stranger or judge.needs_rdns:
-            self._look_up_name()
-        self._meeting = judge.meet()
-        self._meeting.connected(partial(self._named, self.session))
+        """The peer is there."""
+        self._peer.came(self.session, self._desk.judge(self.session.role))
 
     def end(self) -> None:
         """The connection is gone."""
         self.drop()
-        if self._meeting is not None:
-            self._meeting.end()
-            self._meeting = None  # or what is left of the connection would hold the plugins of before a reload
-        if self._naming is not None:
-            self._naming.cancel()
-            self._naming = None
+        self._peer.gone()
 
     def inform(self, event: Event) -> None:
         """An event that wants no reply. Content goes to the spool; a write that fails is answered at the end of data."""
@@ -169,8 +167,7 @@ class Reception:
             case Greeted(name, extended):
                 self.session = replace(self.session, helo=name, extended=extended)
                 self.drop()
-                if self._meeting is not None:
-                    self._meeting.greeted(partial(self._named, self.session), name)
+                self._peer.greeted(self.session, name)
             case TransactionDropped(why):
                 self._log("transaction dropped", why=why)
                 self.drop()
@@ -205,8 +202,7 @@ class Reception:
     def tls_started(self, facts: TlsFacts) -> None:
         """Forget what was learnt in clear (RFC 3207 section 4.2)."""
         self.drop()
-        if self._meeting is not None:
-            self._meeting.forget_name()
+        self._peer.forget_name()
         self.session = replace(self.session, helo=None, extended=False, tls=facts, identity=None)
 
     def client_named(self, peer_ip: str) -> None:
@@ -214,6 +210,7 @@ class Reception:
         self.end()
         self._log("client named", client=peer_ip)
         self._logins = SessionLogins(self._desk.authenticator)
+        self._peer = Peer(self._desk.reverse_name)
         self.session = replace(self.session, peer_ip=peer_ip, helo=None, extended=False, identity=None, rdns=None)
         self.begin()
 
@@ -259,9 +256,9 @@ class Reception:
             parameters = replace(parameters, priority=desk.account_priority)
         envelope = Envelope(event.reverse_path, parameters=parameters)
         judge = desk.judge(session.role)
-        await self._name_peer(is_needed=judge.needs_rdns)
-        session = self.session
-        transaction = _Transaction(new_queue_id(), judge.begin(session, self._meeting), envelope)
+        session = await self._peer.named(session) if judge.needs_rdns else self._peer.named_by_now(session)
+        self.session = session
+        transaction = _Transaction(new_queue_id(), judge.begin(session, self._peer.meeting), envelope)
         refusal = await transaction.trial.mail(session, envelope)
         if refusal is not None:
             return await self._refused_early(transaction, transaction.id, refusal)
@@ -335,23 +332,6 @@ class Reception:
         if self._desk.recorded.take(record.direction, time.monotonic()):
             await self._keep(record, self._desk.decisions.add_refused)
 
-    def _look_up_name(self) -> None:
-        if self._naming is None and self._desk.reverse_name is not None:
-            self._naming = asyncio.create_task(self._desk.reverse_name(self.session.peer_ip))
-
-    async def _name_peer(self, *, is_needed: bool) -> None:
-        """What reverse DNS says is known from now on, where somebody needs it; else if it is there already."""
-        if is_needed:
-            self._look_up_name()
-        if self.session.rdns is None and self._naming is not None and (is_needed or self._naming.done()):
-            found = await asyncio.shield(self._naming)
-            self.session = replace(self.session, rdns=found)
-
-    async def _named(self, session: Session) -> Session:
-        """The session as it was then, once the peer's name is known, where it is looked up."""
-        await self._name_peer(is_needed=True)
-        return replace(session, rdns=self.session.rdns)
-
     def _data(self) -> Reply:
         transaction = self._open()
         transaction.incoming = self._desk.spool.begin(transaction.id)
@@ -382,23 +362,22 @@ class Reception:
             async with self._desk.room.of(event.size_octets, self._sharer):
                 if transaction.envelope.parameters.body is BodyType.BINARY_MIME and not is_in_lines(lines):
                     lines = await self._convert(transaction, transaction.incoming, lines)
-                answer, item = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))
-                if item is not None:
-                    await transaction.incoming.commit(item)
+                outcome = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))
+                if outcome.item is not None:
+                    with _left_on_failure(outcome.shadowing):
+                        await transaction.incoming.commit(outcome.item)
         except BaseException:
             transaction.incoming.abort()
-            if transaction.shadowing is not None:
-                transaction.shadowing.leave()
             raise
-        if transaction.shadowing is not None:
-            transaction.shadowing.start(partial(self._keep_looked, transaction.id))
-        if item is None:
+        if outcome.shadowing is not None:
+            outcome.shadowing.start(partial(self._keep_looked, transaction.id))
+        if outcome.item is None:
             transaction.incoming.abort()
         else:
-            self._tell_committed(item)
-            if item.hold_until:  # nobody who delivers it would keep the record for a long time
-                await self._keep(item.decision, self._desk.decisions.add)
-        return answer
+            self._tell_committed(outcome.item)
+            if outcome.item.hold_until:  # nobody who delivers it would keep the record for a long time
+                await self._keep(outcome.item.decision, self._desk.decisions.add)
+        return outcome.answer
 
     async def _convert(self, transaction: _Transaction, received: Incoming, lines: LineFacts) -> LineFacts:
         """Put the message in lines in the place of the one received, under an id of its own; what is known of them."""
@@ -417,10 +396,9 @@ class Reception:
         transaction.id, transaction.incoming = id, written
         return outcome
 
-    async def _judge(self, transaction: _Transaction, message: MessageView) -> tuple[Answer, QueueItem | None]:
-        """The reply, and the item to commit before it may be sent; None when the message is not taken."""
+    async def _judge(self, transaction: _Transaction, message: MessageView) -> _Outcome:
         at = self._desk.clock.now()
-        await self._name_peer(is_needed=False)
+        self.session = self._peer.named_by_now(self.session)
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
         passed = [field.value.decode("utf-8", "replace").strip() for field in message.all(DELIVERED_TO)]
         refusal = transaction.refusal or self._core_refusal(message) or self._desk.guard.circle(mail.destinations, passed)
@@ -430,17 +408,17 @@ class Reception:
             record = refused_by_core(mail.id, at, mail.session, mail.envelope, addresses, refusal, refused, message)
             self._log_verdicts(record)
             await self._keep(record, self._desk.decisions.add_refused)
-            return refused, None
+            return _Outcome(refused)
         facts = [destination.facts for destination in mail.destinations]
         judgement = await transaction.trial.message(mail.id, mail.session, mail.envelope, facts, message)
-        transaction.shadowing = judgement.shadowing
-        self._log_verdicts(judgement.record)
-        each = tuple(judgement.replies[place] for place in transaction.taken) if judgement.replies else ()
-        answer: Answer = RecipientReplies(each, judgement.reply) if each else judgement.reply
-        if judgement.reply.is_positive:
-            return answer, queue_item(mail, judgement, self._desk.hostname)
-        await self._keep(judgement.record, self._desk.decisions.add_refused)
-        return answer, None
+        with _left_on_failure(judgement.shadowing):
+            self._log_verdicts(judgement.record)
+            each = tuple(judgement.replies[place] for place in transaction.taken) if judgement.replies else ()
+            answer: Answer = RecipientReplies(each, judgement.reply) if each else judgement.reply
+            item = queue_item(mail, judgement, self._desk.hostname) if judgement.reply.is_positive else None
+            if item is None:
+                await self._keep(judgement.record, self._desk.decisions.add_refused)
+        return _Outcome(answer, item, judgement.shadowing)
 
     def _core_refusal(self, message: MessageView) -> CoreRefusal | None:
         refusal, identity = core_refusal(message, self._desk.hostname), self.session.identity
@@ -494,6 +472,17 @@ class Reception:
             METERS.of("").count(VERDICTS, direction=record.direction, verdict=decision.verdict)
             rule = decision.source_name or decision.source_kind
             log.info("verdict", id=record.id, rcpt=decision.recipient, verdict=decision.verdict, rule=rule, score=decision.score)
+
+
+@contextmanager
+def _left_on_failure(shadowing: Shadowing | None) -> Iterator[None]:
+    """What is to look at the message gives its place back, if this fails or is given up."""
+    try:
+        yield
+    except BaseException:
+        if shadowing is not None:
+            shadowing.leave()
+        raise
 
 
 def _storage_reply(error: Exception) -> Reply:

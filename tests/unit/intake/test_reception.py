@@ -1,5 +1,6 @@
 """What one session does to judge, directory and spool, and what the peer is told about it."""
 
+import asyncio
 import errno
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,11 +9,17 @@ from pathlib import Path
 import pytest
 import structlog
 
+from mailward.intake import reception
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, TlsFacts
+from mailward.pipeline.judge import Judge
+from mailward.pipeline.shadowing import ShadowRoom
 from mailward.services.rates import Rates
 from mailward.services.room import SMALL_OCTETS, Room
+from mailward.testing.policies import made_policy
+from mailward.testing.world import FakeServices
+from support.plugin_modules import plugin_module
 from support.smtp_reception import Post, Talk, post
 
 
@@ -228,6 +235,49 @@ async def test_t_dos_14_large_mail_of_one_network_leaves_room_for_that_of_anothe
         assert (await talk.send(large)).startswith("451 4.3.2")
     async with room.of(100 * SMALL_OCTETS, "198.51.100.0/24"):
         assert (await talk.send(large)).startswith("250")
+
+
+@pytest.fixture
+def shadow_room(desk: Post) -> ShadowRoom:
+    """With a place for one message, which every message wants."""
+    room, services = ShadowRoom(messages=1), FakeServices()
+    looks = plugin_module("looks", "@hookimpl\nasync def inspect_message():\n    await asyncio.Event().wait()\n")
+    policy, host = made_policy("inbound", [looks], {"looks": {"mode": "shadow"}}, {})
+    judge = Judge(policy, host, services.of, hostname="mx.example.org", clock=services.clock, room=room)
+    desk.desk = replace(desk.desk, judge=lambda role: judge)
+    return room
+
+
+async def test_a_message_that_is_taken_has_its_place_in_the_shadow_until_it_was_looked_at(
+    desk: Post, shadow_room: ShadowRoom
+) -> None:
+    assert (await Talk(desk).send(MESSAGE)).startswith("250")
+    assert not shadow_room.take(1)
+    await shadow_room.stop()
+    assert shadow_room.take(1)
+
+
+async def test_a_message_that_cannot_be_written_down_gives_its_place_in_the_shadow_back(
+    desk: Post, shadow_room: ShadowRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.spool.errors["commit"] = StorageError("no more")
+    assert (await Talk(desk).send(MESSAGE)).startswith("451")
+    desk.spool.errors.clear()
+    monkeypatch.setattr(reception, "queue_item", lambda *given: 1 // 0)
+    assert (await Talk(desk).send(MESSAGE)).startswith("451")
+    assert shadow_room.take(1) and desk.spool.open == 0 and desk.spool.items == []
+
+
+async def test_a_message_whose_client_hangs_up_while_it_is_written_gives_its_place_in_the_shadow_back(
+    desk: Post, shadow_room: ShadowRoom
+) -> None:
+    desk.spool.gate = asyncio.Event()
+    sending = asyncio.create_task(Talk(desk).send(MESSAGE))
+    await desk.spool.committing.wait()
+    assert not shadow_room.take(1)
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    assert shadow_room.take(1) and desk.spool.open == 0 and desk.spool.items == []
 
 
 async def test_t_relay_15_16_too_many_hops(desk: Post, talk: Talk) -> None:
