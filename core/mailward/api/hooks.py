@@ -203,9 +203,10 @@ def inspect_rcpt(
     """Look at one forward-path before the reply to RCPT; `envelope` has those that were taken before it.
 
     Stage:    rcpt; once for each forward-path of a mail transaction, after syntax and the relay guard (RFC 5321 section 4.1.1.3).
-              What is found counts for the message, so for all its recipients.
+              For the reply to RCPT only what is found of this forward-path counts; of those that were taken it then counts
+              for the message, so for all of them. One that was refused is no recipient, and what was found of it is forgotten.
     Return:   None, one Finding, or several. May be a coroutine function.
-    On error: as inspect_mail; the message fails with it, for its other recipients too.
+    On error: as inspect_mail, in the reply to this RCPT; where `on_error` takes it all the same, for the message too.
     Used by:  spamtrap.            Since: API 1.
     """
 

@@ -14,7 +14,7 @@ from mailward.model.envelope import Envelope
 from mailward.model.ids import QueueId, new_session_id
 from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Source, Verdict, strongest
-from mailward.policy import RecipientFacts, Ruling
+from mailward.policy import Ruling
 from mailward.policy.tests import PolicyTest, TestMessage, TestResult, differences_of, live_message
 from mailward.services.reverse_dns import reverse_name
 
@@ -69,12 +69,7 @@ async def scan(
             hostname=config.hostname,
         )
         envelope = Envelope(given.reverse_path, given.forward_paths or (NOBODY,))
-        trial = judge.begin(session)
-        await trial.mail(session, envelope)
-        recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
-        for path, recipient in zip(envelope.forward_paths, recipients, strict=True):
-            await trial.rcpt(session, envelope, path, recipient)
-        judgement = await trial.message(_NO_ID, session, envelope, recipients, MessageView(given.octets))
+        _, judgement = await judge.rehearse(_NO_ID, session, envelope, MessageView(given.octets))
         return Scanned(await judgement.whole_record(), strongest(*(_wanted(decision) for decision in judgement.recipients)))
     finally:
         services.close()

@@ -1,7 +1,7 @@
 """The SMTP envelope of one mail transaction (RFC 5321 section 2.3.1)."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -87,6 +87,10 @@ class Envelope:
     forward_paths: tuple[ForwardPath, ...] = ()
     parameters: MailParameters = field(default_factory=MailParameters)
     rcpt_parameters: tuple[RcptParameters, ...] = ()
+
+    def first(self, recipients: int) -> "Envelope":
+        """The envelope as it was after so many."""
+        return replace(self, forward_paths=self.forward_paths[:recipients], rcpt_parameters=self.rcpt_parameters[:recipients])
 
     def with_recipient(self, forward_path: ForwardPath, parameters: RcptParameters) -> "Envelope":
         """The envelope after one more RCPT."""

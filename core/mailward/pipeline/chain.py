@@ -63,6 +63,10 @@ class Chain:
         process = self._callers[one.name].process
         return process is None or process.is_ready
 
+    def asks_as(self, other: "Chain", hooks: Iterable[str]) -> bool:
+        """The same plugins count in both at these hooks. other: a chain of the same plugins, maybe in other modes."""
+        return all([o.name for o in self.enforced(hook)] == [o.name for o in other.enforced(hook)] for hook in hooks)
+
     def enforced(self, hook: str) -> tuple[Enabled, ...]:
         """Those whose answers count, in order."""
         return self._enforced[hook]

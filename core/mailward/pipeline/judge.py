@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 from mailward.api.services import Clock
+from mailward.formats.message import MessageView
+from mailward.model.envelope import Envelope
+from mailward.model.ids import QueueId
 from mailward.model.session import Session
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.enabling import ServicesOf, enabled_plugins
@@ -12,8 +15,8 @@ from mailward.pipeline.plugins import PluginHost
 from mailward.pipeline.shadowing import ShadowRoom
 from mailward.pipeline.sides import Bench, Sides
 from mailward.pipeline.stages import MESSAGE_STAGE_S
-from mailward.pipeline.transaction import Trial
-from mailward.policy import Policy
+from mailward.pipeline.transaction import Judgement, Trial
+from mailward.policy import Policy, RecipientFacts
 from mailward.policy.facts import RDNS
 
 
@@ -63,3 +66,14 @@ class Judge:
         meeting: of the client; without one, or by another judge (the policy was reloaded since), it is made up for at MAIL.
         """
         return Trial(self._sides, meeting if meeting is not None and meeting.chain is self._bench.chain else None)
+
+    async def rehearse(
+        self, queue_id: QueueId, session: Session, envelope: Envelope, message: MessageView
+    ) -> tuple[Trial, Judgement]:
+        """A whole transaction without a peer: each stage knows what it would know in the server. A refusal ends nothing."""
+        trial, paths = self.begin(session), envelope.forward_paths
+        recipients = [RecipientFacts.of(path) for path in paths]
+        await trial.mail(session, envelope.first(0))
+        for number, (path, recipient) in enumerate(zip(paths, recipients, strict=True)):
+            await trial.rcpt(session, envelope.first(number), path, recipient)
+        return trial, await trial.message(queue_id, session, envelope, recipients, message)

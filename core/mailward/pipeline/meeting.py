@@ -13,6 +13,8 @@ from mailward.pipeline.called import Called
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.stages import COMMAND_STAGE_S
 
+MEETING_HOOKS = ("inspect_connect", "inspect_helo")
+
 Found = tuple[Called[object], ...]
 SessionSoon = Callable[[], Awaitable[Session]]
 """Gives the session, once the peer's name is known."""
@@ -44,7 +46,8 @@ class Meeting:
 
     def greeted(self, session: SessionSoon, name: str) -> None:
         """It gave its name; what was found of another it gave before counts no more."""
-        self._former, self._name = self._name, name
+        if name != self._name:
+            self._former, self._name = self._name, name
         if self._helo is not None:
             self._helo.cancel()
         if self._is_asked("inspect_helo"):
@@ -71,9 +74,10 @@ class Meeting:
         return bool(self.chain.enforced(hook))
 
     async def _look(self, hook: str, session: SessionSoon, more: Mapping[str, object]) -> Found:
+        deadline = time.monotonic() + COMMAND_STAGE_S  # MAIL may be waiting already, for this and for what it waits for
         arguments = {"session": await session(), **more}
         earlier = () if hook == "inspect_connect" else await _result(self._connect)
-        return await self.chain.inspect(hook, arguments, earlier, time.monotonic() + COMMAND_STAGE_S)
+        return await self.chain.inspect(hook, arguments, earlier, deadline)
 
 
 async def _result(task: asyncio.Task[Found] | None) -> Found:

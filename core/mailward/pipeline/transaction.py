@@ -24,7 +24,7 @@ from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
 from mailward.pipeline.called import Called, Calls
 from mailward.pipeline.facts import envelope_facts, in_words, message_facts, session_facts
-from mailward.pipeline.meeting import Meeting, meeting_of
+from mailward.pipeline.meeting import MEETING_HOOKS, Meeting, meeting_of
 from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, Shadowing, Step
 from mailward.pipeline.sides import Sides
 from mailward.pipeline.stages import COMMAND_STAGE_S
@@ -37,8 +37,11 @@ LARGE_OCTETS = 16 * 1024
 """From here on a message is parsed in a thread (design section 7)."""
 
 _BEFORE_MESSAGE = ("inspect_connect", "inspect_helo", "inspect_mail", "inspect_rcpt")
-_MOST_RCPT_CALLS = 20
-"""So many calls of a plugin that found something at RCPT count, whoever gives thousands of recipients."""
+MOST_RCPT_FINDINGS = 1000
+"""Of all forward-paths of one transaction; a call that brings more has failed, so that nothing found is ever passed over."""
+MOST_SHADOWED_RCPT = 20
+"""So many forward-paths a plugin in shadow is shown; what it would have found of more is not known."""
+NOT_SHOWN = f"it was shown {MOST_SHADOWED_RCPT} recipients, and there were more"
 
 _CONTENT = frozenset({"message.subject", "author.display_name"})
 """Facts that rules may read and that are never recorded: they are what somebody wrote."""
@@ -87,7 +90,8 @@ class Trial:
         self._shadow: tuple[Step, ...] = ()
         self._shadowing: Shadowing | None = None
         self._refused: Ruling | None = None
-        self._looked_at: set[ForwardPath] = set()
+        self._at_rcpt: dict[ForwardPath, tuple[Called[object], ...]] = {}
+        self._heard: tuple[Called[object], ...] = ()  # what the last reply is based on
 
     @property
     def calls(self) -> tuple[Called[object], ...]:
@@ -100,15 +104,16 @@ class Trial:
         self._refused = None
         try:
             bench = self._bench = self._sides.of(str(envelope.reverse_path))
-            met_before = self._meeting if bench.chain is self._sides.base.chain else None
+            deadline = time.monotonic() + COMMAND_STAGE_S
+            met_before = self._meeting if bench.chain.asks_as(self._sides.base.chain, MEETING_HOOKS) else None
             met = await (met_before or meeting_of(bench.chain, session)).met()
             self._calls = met.connect
             self._shadow_later("inspect_connect", {"session": session})
             self._calls += met.helo
             self._shadow_later("inspect_helo", {"session": session, "former": met.former})
-            deadline = time.monotonic() + COMMAND_STAGE_S
             self._calls += await bench.chain.inspect("inspect_mail", arguments, self._calls, deadline)
             self._shadow_later("inspect_mail", arguments)
+            self._heard = self._calls
             return self._early(session, envelope, None, "mail")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
             _log.exception("judging_failed", stage="mail", session=session.id)
@@ -120,27 +125,32 @@ class Trial:
         """The reply to RCPT, when it is already certain that this recipient gets nothing now."""
         self._refused = None
         try:
-            await self._look_at(session, envelope, forward_path)
+            if forward_path not in self._at_rcpt:
+                self._at_rcpt[forward_path] = await self._look_at(session, envelope, forward_path)
+            self._heard = self._calls + self._at_rcpt[forward_path]
             return self._early(session, envelope, recipient, "rcpt")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
             _log.exception("judging_failed", stage="rcpt", session=session.id)
             return LOCAL_ERROR
 
-    async def _look_at(self, session: Session, envelope: Envelope, forward_path: ForwardPath) -> None:
-        """Once for each forward-path. Of what nobody found anything in, the record has one call; of the rest a bounded number."""
-        chain = self._bench.chain
-        if forward_path in self._looked_at:
-            return
-        self._looked_at.add(forward_path)
-        if chain.enforced("inspect_rcpt"):
-            arguments = {"session": session, "envelope": envelope, "forward_path": forward_path}
-            deadline = time.monotonic() + COMMAND_STAGE_S
-            for called in await chain.inspect("inspect_rcpt", arguments, self._calls, deadline):
-                made = [one for one in self._calls if (one.call.plugin, one.call.hook) == (called.call.plugin, "inspect_rcpt")]
-                if not made or called.failed or (called.findings and len(made) < _MOST_RCPT_CALLS):
-                    self._calls += (called,)
-        if len(self._looked_at) <= _MOST_RCPT_CALLS:
-            self._shadow_later("inspect_rcpt", {"session": session, "envelope": envelope, "forward_path": forward_path})
+    async def _look_at(self, session: Session, envelope: Envelope, forward_path: ForwardPath) -> tuple[Called[object], ...]:
+        chain, deadline = self._bench.chain, time.monotonic() + COMMAND_STAGE_S
+        if not chain.enforced("inspect_rcpt"):
+            return ()
+        arguments = {"session": session, "envelope": envelope, "forward_path": forward_path}
+        found = await chain.inspect("inspect_rcpt", arguments, self._calls, deadline)
+        left = MOST_RCPT_FINDINGS - sum(len(called.findings) for calls in self._at_rcpt.values() for called in calls)
+        return tuple(called if len(called.findings) <= left else _too_many(called) for called in found)
+
+    def _rcpt_calls(self, envelope: Envelope) -> tuple[Called[object], ...]:
+        """Of the recipients that the message has. Of calls that found nothing one of each plugin says so."""
+        kept: list[Called[object]] = []
+        named: set[str] = set()
+        for called in (called for path in envelope.forward_paths for called in self._at_rcpt.get(path, ())):
+            if called.findings or called.failed or called.call.plugin not in named:
+                kept.append(called)
+                named.add(called.call.plugin)
+        return tuple(kept)
 
     def refusal(
         self, queue_id: QueueId, session: Session, envelope: Envelope, reply: Reply, recipient: RecipientFacts | None = None
@@ -150,7 +160,7 @@ class Trial:
         if recipient is not None:
             ruling = replace(ruling, recipient=recipient.address)
         bench, decision = self._bench, ruling.decision()
-        evidence = bench.evidence(self._calls)
+        evidence = bench.evidence(self._heard)
         facts = session_facts(session) | envelope_facts(envelope)
         # What the shadowed ones make of it comes too late for a refusal, which nobody waits for.
         unseen = {one.name: "refused before it had looked" for hook in _BEFORE_MESSAGE for one in bench.chain.shadowed(hook)}
@@ -178,6 +188,10 @@ class Trial:
         # Also for its effect: the message is indexed once, here, before several hooks ask for the index at the same time.
         facts |= await asyncio.to_thread(message_facts, message) if message.size_octets > LARGE_OCTETS else message_facts(message)
         arguments = {"session": session, "envelope": envelope, "message": message}
+        for number, path in enumerate(envelope.forward_paths[:MOST_SHADOWED_RCPT]):
+            shown = {"session": session, "envelope": envelope.first(number), "forward_path": path}
+            self._shadow_later("inspect_rcpt", shown)
+        self._calls += self._rcpt_calls(envelope)
         self._calls += await bench.chain.inspect("inspect_message", arguments, self._calls, deadline)
         earlier = self._calls
 
@@ -202,9 +216,11 @@ class Trial:
         decisions = outcome.decisions
         unknown = ""
         if self._shadow:
-            self._shadowing = self._to_look(facts, evidence, recipients, message.size_octets, decisions, each=takes_each)
+            plugins = self._in_shadow("", len(envelope.forward_paths))
+            self._shadowing = self._to_look(facts, evidence, recipients, message.size_octets, decisions, plugins, each=takes_each)
             unknown = LEFT_OUT if self._shadowing is None else NOT_HEARD_OF
-        compared = compare(bench.policy, facts, evidence, recipients, decisions, self._in_shadow(unknown), each=takes_each)
+        in_shadow = self._in_shadow(unknown, len(envelope.forward_paths))
+        compared = compare(bench.policy, facts, evidence, recipients, decisions, in_shadow, each=takes_each)
         failed = {called.call.plugin for called in self._calls if called.failed}
         return Judgement(
             reply=outcome.reply,
@@ -221,15 +237,15 @@ class Trial:
         ruling, policy = self._floor_of_failures(), self._bench.policy
         if ruling is None and policy.may_end_at(stage):
             facts = session_facts(session) | envelope_facts(envelope)
-            ruling = policy.judge(facts, self._bench.evidence(self._calls), recipient, stage=stage)
+            ruling = policy.judge(facts, self._bench.evidence(self._heard), recipient, stage=stage)
         if ruling is None or ruling.verdict not in (Verdict.REJECT, Verdict.TEMPFAIL):
             return None
         self._refused = ruling
         return ruling.reply or LOCAL_ERROR
 
     def _floor_of_failures(self) -> Ruling | None:
-        """A plugin that failed at MAIL and whose `on_error` defers or rejects: then the message need not even be sent."""
-        entries = [self._bench.policy.plugins[called.call.plugin] for called in self._calls if called.failed]
+        """A plugin that failed by now and whose `on_error` defers or rejects: then the message need not even be sent."""
+        entries = [self._bench.policy.plugins[called.call.plugin] for called in self._heard if called.failed]
         worst = max(entries, key=lambda entry: entry.on_error.strength, default=None)
         answers = {Verdict.TEMPFAIL: LOCAL_ERROR, Verdict.REJECT: REJECTED}
         if worst is None or worst.on_error not in answers:
@@ -242,9 +258,13 @@ class Trial:
         if self._bench.chain.shadowed(hook):
             self._shadow += (Step(hook, arguments, self._calls),)
 
-    def _in_shadow(self, unknown: str) -> dict[str, str]:
-        """The plugins that look in shadow, and why their findings are not known."""
-        return {one.name: unknown for step in self._shadow for one in self._bench.chain.shadowed(step.hook)}
+    def _in_shadow(self, unknown: str, recipients: int) -> dict[str, str]:
+        """The plugins that look in shadow, and why their findings are not known. recipients: how many the message has."""
+        shadowed = self._bench.chain.shadowed
+        found = {one.name: unknown for step in self._shadow for one in shadowed(step.hook)}
+        if recipients > MOST_SHADOWED_RCPT:
+            found |= {one.name: unknown or NOT_SHOWN for one in shadowed("inspect_rcpt")}
+        return found
 
     def _to_look(
         self,
@@ -253,11 +273,12 @@ class Trial:
         recipients: Sequence[RecipientFacts],
         size_octets: int,
         decisions: tuple[RecipientDecision, ...],
+        plugins: Mapping[str, str],
         *,
         each: bool,
     ) -> Shadowing | None:
         """What is still to look, None when it is left out. The rest: as for `compare`."""
-        bench, counted, plugins = self._bench, self._calls, self._in_shadow("")
+        bench, counted = self._bench, self._calls
 
         def told(found: Calls) -> Looked:
             whole = bench.evidence((*counted, *found))
@@ -308,6 +329,11 @@ class Trial:
             reply=str(reply),
             policy_hash=self._bench.policy.hash,
         )
+
+
+def _too_many(called: Called[object]) -> Called[object]:
+    error = f"with it there would be more than {MOST_RCPT_FINDINGS} findings about the recipients of one message"
+    return Called(replace(called.call, status="failed", error=error, findings=()))
 
 
 def _certain(ruling: Ruling | None) -> Ruling:
