@@ -39,7 +39,7 @@ class Caller:
 
     def __init__(self, one: Enabled) -> None:
         self._one = one
-        self._threads = DaemonThreads(one.name)
+        self._threads = DaemonThreads(one.name, one.timeout_s)
         self._breaker = Breaker(one.name)
         self._counted, self._place = METERS.of("").place(CALLS, plugin=one.name)
         self._process = IsolatedPlugin(one.plugin, one.settings, one.services) if one.isolated else None

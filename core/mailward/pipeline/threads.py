@@ -1,15 +1,17 @@
 """Where do blocking hooks run? In a few daemon threads of their own plugin, so that a stuck one takes nobody else's.
 
 A thread cannot be stopped from outside. One that does not come back is left behind and counted; when all threads of a plugin
-are lost in that way, its next call fails at once instead of waiting. Daemon threads never keep the process from exiting, which
-those of `concurrent.futures` do.
+are lost in that way, its next call fails at once instead of waiting. One whose caller went away is not lost before its time is
+over: a client that hangs up must not make the calls of others fail. Daemon threads never keep the process from exiting, which those
+of `concurrent.futures` do.
 """
 
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -21,38 +23,41 @@ class AllStuck(Exception):
 
 
 class _Job(Generic[T]):
-    __slots__ = ("abandoned", "function", "future", "loop", "started")
+    __slots__ = ("abandoned", "function", "future", "loop", "started", "started_at")
 
     def __init__(self, function: Callable[[], T]) -> None:
         self.function = function
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[T] = self.loop.create_future()
         self.started = False
+        self.started_at = 0.0
         self.abandoned = False
 
 
 class DaemonThreads:
-    """At most `size` threads, started when needed. Usable from any event loop."""
+    """At most `size` threads, started when needed. Usable from any event loop. limit_s: so long a call may take."""
 
-    def __init__(self, name: str, size: int = THREADS_A_PLUGIN) -> None:
+    def __init__(self, name: str, limit_s: float, size: int = THREADS_A_PLUGIN) -> None:
         self._name = name
+        self._limit_s = limit_s
         self._size = size
         self._jobs: queue.SimpleQueue[_Job[object]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._free = 0  # threads waiting for a job, less the jobs already on their way to them
-        self._stuck = 0
+        self._left: set[_Job[Any]] = set()  # given up, and still running
 
     @property
     def stuck(self) -> int:
-        """How many threads are busy with a call that was given up."""
-        return self._stuck
+        """How many threads are busy with a call that was given up and had all its time."""
+        long_ago = time.monotonic() - self._limit_s
+        with self._lock:
+            return sum(job.started_at <= long_ago for job in self._left)
 
     async def run(self, function: Callable[[], T]) -> T:
         """The result of `function`, called in a thread. When this is cancelled, the thread is left behind. Raises AllStuck."""
-        with self._lock:
-            if self._stuck >= self._size:
-                raise AllStuck
+        if len(self._left) >= self._size and self.stuck >= self._size:
+            raise AllStuck
         job = _Job(function)
         self._put(job)  # type: ignore[arg-type]  # the queue does not care what its jobs return
         try:
@@ -76,13 +81,14 @@ class DaemonThreads:
             return
         with self._lock:
             job.abandoned = True
-            self._stuck += job.started
+            if job.started:
+                self._left.add(job)
 
     def _work(self) -> None:
         while True:
             job = self._jobs.get()
             with self._lock:
-                job.started = not job.abandoned
+                job.started, job.started_at = not job.abandoned, time.monotonic()
             if job.started:
                 self._run(job)
             with self._lock:
@@ -97,7 +103,7 @@ class DaemonThreads:
             failure = error
         with self._lock:
             if job.abandoned:
-                self._stuck -= 1
+                self._left.discard(job)
                 return
             # Under the lock: from here on the job is over and can no longer count as stuck.
             job.started = False

@@ -11,7 +11,7 @@ from mailward.pipeline.threads import AllStuck, DaemonThreads, Escaped
 
 
 async def test_no_more_threads_than_allowed_and_every_job_is_done() -> None:
-    threads = DaemonThreads("t", 3)
+    threads = DaemonThreads("t", 10.0, 3)
     running: set[int] = set()
     most = 0
     lock = threading.Lock()
@@ -30,7 +30,7 @@ async def test_no_more_threads_than_allowed_and_every_job_is_done() -> None:
 
 
 async def test_a_stuck_thread_is_counted_and_taken_back_when_it_returns() -> None:
-    threads = DaemonThreads("t", 1)
+    threads = DaemonThreads("t", 0.0, 1)
     release, entered = threading.Event(), threading.Event()
 
     def stay() -> None:
@@ -51,8 +51,32 @@ async def test_a_stuck_thread_is_counted_and_taken_back_when_it_returns() -> Non
     assert await threads.run(lambda: 1) == 1
 
 
+async def test_t_plug_03_who_goes_away_makes_nobody_elses_call_fail() -> None:
+    """A client that says EHLO and hangs up, again and again; the next one waits for a thread, as for any that is busy."""
+    threads = DaemonThreads("t", 60.0, 2)
+    release, entered = threading.Event(), threading.Semaphore(0)
+
+    def look() -> None:
+        entered.release()
+        release.wait(10)
+
+    for number in range(30):
+        task = asyncio.create_task(threads.run(look))
+        if number < 2:
+            await asyncio.to_thread(entered.acquire, timeout=10)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert threads.stuck == 0
+    waiting = asyncio.create_task(threads.run(lambda: "looked"))
+    await asyncio.sleep(0)
+    release.set()
+    assert await waiting == "looked"
+
+
 async def test_a_job_given_up_before_it_began_is_never_run() -> None:
-    threads = DaemonThreads("t", 1)
+    threads = DaemonThreads("t", 10.0, 1)
     release, ran = threading.Event(), threading.Event()
     first = asyncio.create_task(threads.run(lambda: release.wait(10)))
     second = asyncio.create_task(threads.run(ran.set))
@@ -73,7 +97,7 @@ async def test_what_would_end_more_than_the_job_arrives_wrapped(error: BaseExcep
         raise error
 
     with pytest.raises(Escaped) as caught:
-        await DaemonThreads("t").run(job)
+        await DaemonThreads("t", 10.0).run(job)
     assert caught.value.original is error
 
 
@@ -87,7 +111,7 @@ async def main():
     def stay():
         entered.set()
         threading.Event().wait()
-    task = asyncio.create_task(DaemonThreads("t").run(stay))
+    task = asyncio.create_task(DaemonThreads("t", 10.0).run(stay))
     await asyncio.to_thread(entered.wait)
     task.cancel()
 
