@@ -1,6 +1,7 @@
 """What a plugin declares about itself and what its hooks return."""
 
 import inspect
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -98,10 +99,19 @@ class Plugin:
         found = []
         if self.api != API_VERSION:
             found.append(f"it is written for api {self.api}; this server offers api {API_VERSION}")
+        if not (isinstance(self.summary, str) and isinstance(self.version, str)):
+            found.append("summary and version are texts")
+        if not isinstance(self.symbols, Mapping) or not all(isinstance(name, str) for name in self.symbols):
+            return [*found, 'symbols maps names to Symbols: symbols={"ACME_LONG": Symbol(1.0, "The subject is long")}']
         found += [
             f"symbol {name!r} must be capitals, digits and underscores"
             for name in self.symbols
             if not SYMBOL_NAME.fullmatch(name)
+        ]
+        found += [
+            f"symbol {name!r} needs Symbol(points, description), a number and a text: Symbol(1.0, 'The subject is long')"
+            for name, symbol in self.symbols.items()
+            if not _is_symbol(symbol)
         ]
         found += _capability_problems(self.capabilities)
         found += _class_problems(self.facts, Facts, "facts") + _class_problems(self.settings, Settings, "settings")
@@ -115,6 +125,15 @@ class Plugin:
             if not _can_be_fact(f.default)
         ]
         return found
+
+
+def _is_symbol(symbol: object) -> bool:
+    """Whoever wrote it may have written anything."""
+    if not isinstance(symbol, Symbol):
+        return False
+    points: object = symbol.points
+    is_number = isinstance(points, (int, float)) and not isinstance(points, bool) and math.isfinite(points)
+    return is_number and isinstance(symbol.description, str)
 
 
 def _capability_problems(declared: object) -> list[str]:

@@ -52,6 +52,17 @@ WRONG = {
         HOOK + "plugin = Plugin(api=1, summary='', symbols={'seen': Symbol(1, '')})\n",
         "symbol 'seen' must be capitals",
     ),
+    "points that are no number": (
+        HOOK + "plugin = Plugin(api=1, summary='', symbols={'SEEN': Symbol('1', 'x')})\n",
+        r"symbol 'SEEN' needs Symbol\(points, description\), a number and a text",
+    ),
+    "points that no score could hold": (
+        HOOK + "plugin = Plugin(api=1, summary='', symbols={'SEEN': Symbol(float('nan'), 'x')})\n",
+        "symbol 'SEEN' needs",
+    ),
+    "points without a Symbol": (HOOK + "plugin = Plugin(api=1, summary='', symbols={'SEEN': 1.0})\n", "symbol 'SEEN' needs"),
+    "symbols in a list": (HOOK + "plugin = Plugin(api=1, summary='', symbols=['SEEN'])\n", "symbols maps names to Symbols"),
+    "a summary that is no text": (HOOK + "plugin = Plugin(api=1, summary=None)\n", "summary and version are texts"),
     "no declaration": (HOOK + "plugin = None\n", "must carry `plugin = Plugin"),
     "facts of another kind": (HOOK + "plugin = Plugin(api=1, summary='', facts=dict)\n", "derived from mailward.api.Facts"),
     "facts without @dataclass": (
