@@ -17,6 +17,7 @@ from mailward.app.config import Config
 from mailward.formats.duration import duration_text
 from mailward.model.errors import ConfigError, PluginError, PolicyError, Problem
 from mailward.model.verdict import Verdict
+from mailward.pipeline.order import OrderError, arrange_all
 from mailward.pipeline.plugins import Available, LoadedPlugin, PluginHost, stages_of
 from mailward.policy import (
     DIRECTIONS,
@@ -45,6 +46,11 @@ class Filters:
     def isolating(self, names: Collection[str]) -> "Filters":
         """The same filters, with these plugins in processes of their own."""
         return Filters({direction: _isolated(policy, names) for direction, policy in self.policies.items()}, self.host)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What does not hinder but should be known, of all policies: a rule that is left out, say."""
+        return tuple(str(problem) for policy in self.policies.values() for problem in policy.warnings)
 
 
 def load_filters(config: Config) -> Filters:
@@ -113,9 +119,30 @@ def _load(config: Config, direction: Direction, host: PluginHost) -> Policy:
         raise
     for error in broken:
         log.warning("plugin left out", reason=str(error))
+    _check_order(policy, found)
     if direction == "access":
         _check_second_factor(policy, found, shown_as if has_file else "mailward/access.yaml")
     return policy
+
+
+def _check_order(policy: Policy, found: Iterable[LoadedPlugin]) -> None:
+    """Those that always count must get along by themselves, each canary with them, and what is in shadow with all. Raises
+    PolicyError."""
+    plugins = {one.name: one for one in found}
+    there = {name: entry for name, entry in policy.plugins.items() if name in plugins and entry.mode != "off"}
+    counting = {name for name, entry in there.items() if entry.counts}
+    canaries = [{*counting, name} for name, entry in there.items() if entry.share is not None]
+    problems: dict[str, Problem] = {}
+    for names in (counting, *canaries, set(there)):
+        try:
+            arrange_all(plugins, {name: there[name].order for name in there if name in names})
+        except OrderError as error:
+            culprit = policy.plugins.get(error.needed) or there[error.plugin]
+            hint = "" if not error.needed else f"It is {culprit.mode if error.needed in policy.plugins else 'not named'} here."
+            path = f"plugins.{error.plugin}"
+            problems.setdefault(path, Problem(culprit.where, path, str(error), hint))
+    if problems:
+        raise PolicyError(list(problems.values()))
 
 
 def _check_second_factor(policy: Policy, found: Iterable[LoadedPlugin], file: str) -> None:

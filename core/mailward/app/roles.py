@@ -60,10 +60,16 @@ def serve(config_file: Path) -> int:
     if user is not None:
         drop_privileges(user)
     filters = check_ready(config)
+    _log_warnings(filters)
     for domain in idle_routes(config):
         log.warning("a route does nothing: the domain is served here", domain=domain)
     with serving_lock(config):
         return _supervisor(config, filters, bound).run()
+
+
+def _log_warnings(filters: Filters) -> None:
+    for text in filters.warnings:
+        log.warning("policy warning", warning=text)
 
 
 def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]) -> Supervisor:
@@ -80,6 +86,7 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
             log.warning("changed settings wait for a restart", settings=", ".join(waiting))
         now = replace(reloaded(config, wanted), isolated_plugins=isolated.get())
         filters, running = load_filters(now), now
+        _log_warnings(filters)
 
     def blocked(whereabouts: str) -> str:
         nonlocal running, filters

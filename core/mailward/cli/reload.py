@@ -17,7 +17,9 @@ def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
     Example: mailward reload
     """
     settings = config_of(config)
-    check_ready(settings)
+    warnings = check_ready(settings).warnings
+    for text in warnings:
+        warn(text)
     for domain in idle_routes(settings):
         warn(f"routes.{domain} does nothing: the domain is served here, so its mail goes into mailboxes")
     pid = signal_server(settings, signal.SIGHUP)
@@ -27,4 +29,4 @@ def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
         f"process {pid} was told to reload policies, plugins and certificate; its log says how it went; "
         "what else was changed, such as routes, outbound and listeners, needs a restart"
     )
-    show(told, {"pid": pid}, as_json=as_json)
+    show(told, {"pid": pid, "warnings": list(warnings)}, as_json=as_json)

@@ -20,7 +20,7 @@ from mailward.pipeline.answers import read_edits
 from mailward.pipeline.called import Answer, Called, Calls, Enabled, facts_of, recorded, status_of
 from mailward.pipeline.caller import Caller
 from mailward.pipeline.inspection import Inspection, Slot, slots
-from mailward.pipeline.order import Order, OrderError, arrange
+from mailward.pipeline.order import Order, OrderError, arrange_all
 from mailward.pipeline.stages import PLACES
 
 T = TypeVar("T")
@@ -39,10 +39,9 @@ class Chain:
             {name: Caller(one) for name, one in self._enabled.items()} if like is None else like._callers
         )
         self._unset = {name: one.plugin.declaration.facts() for name, one in self._enabled.items()}
-        enforced = [one for one in self._enabled.values() if one.mode == "enforce"]
-        orders = {hook: _order(hook, enforced) for hook in PLACES}
+        orders = _orders([one for one in self._enabled.values() if one.mode == "enforce"])
         # A shadowed plugin may look at anybody's work; nobody who counts may look at its.
-        shadow_orders = {hook: _order(hook, self._enabled.values()) for hook in PLACES}
+        shadow_orders = _orders(self._enabled.values())
         self._enforced = {hook: self._in(order, "enforce") for hook, order in orders.items()}
         self._shadowed = {hook: self._in(order, "shadow") for hook, order in shadow_orders.items()}
         looking = [hook for hook in PLACES if hook.startswith("inspect_")]
@@ -175,13 +174,10 @@ class Chain:
         return Evidence(MappingProxyType(facts), findings, MappingProxyType(status_of(calls)))
 
 
-def _order(hook: str, plugins: Iterable[Enabled]) -> Order:
+def _orders(plugins: Iterable[Enabled]) -> dict[str, Order]:
     known = {one.name: one for one in plugins}
-    options = {
-        name: one.plugin.implementations[hook].options for name, one in known.items() if hook in one.plugin.implementations
-    }
     try:
-        return arrange(hook, options, {name: one.place for name, one in known.items()})
+        return arrange_all({name: one.plugin for name, one in known.items()}, {name: one.place for name, one in known.items()})
     except OrderError as error:
         raise PluginError(error.plugin, str(error)) from error
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from mailward.api.hooks import HookOptions
+from mailward.pipeline.plugins import LoadedPlugin
+from mailward.pipeline.stages import PLACES
 
 EVERYBODY = "*"
 
@@ -22,11 +24,12 @@ class Order:
 
 
 class OrderError(Exception):
-    """`needs` and `after` cannot be kept; plugin says whose they are."""
+    """`needs` and `after` cannot be kept; plugin says whose they are, needed what it has not, "" when that is not the reason."""
 
-    def __init__(self, plugin: str, text: str) -> None:
+    def __init__(self, plugin: str, text: str, needed: str = "") -> None:
         super().__init__(text)
         self.plugin = plugin
+        self.needed = needed
 
 
 def arrange(hook: str, options: Mapping[str, HookOptions], enabled: Mapping[str, int]) -> Order:
@@ -41,7 +44,7 @@ def arrange(hook: str, options: Mapping[str, HookOptions], enabled: Mapping[str,
     for name, own in options.items():
         for needed in own.needs:
             if needed not in enabled:
-                raise OrderError(name, f"its {hook} needs the plugin '{needed}', which is not enabled")
+                raise OrderError(name, f"its {hook} needs the plugin '{needed}', which does not count here", needed)
         named = set(own.needs) | (set(own.after) & enabled.keys())
         if name in last:
             named |= options.keys() - last
@@ -50,6 +53,15 @@ def arrange(hook: str, options: Mapping[str, HookOptions], enabled: Mapping[str,
         sees[name] = frozenset(named)
         waits[name] = frozenset(named & options.keys())
     return Order(_sequence(hook, waits, enabled), waits, sees)
+
+
+def arrange_all(plugins: Mapping[str, LoadedPlugin], enabled: Mapping[str, int]) -> dict[str, Order]:
+    """The order of every hook. enabled: as for `arrange`; plugins: at least these. Raises OrderError."""
+    return {hook: arrange(hook, _options(hook, plugins, enabled), enabled) for hook in PLACES}
+
+
+def _options(hook: str, plugins: Mapping[str, LoadedPlugin], enabled: Mapping[str, int]) -> dict[str, HookOptions]:
+    return {name: plugins[name].implementations[hook].options for name in enabled if hook in plugins[name].implementations}
 
 
 def _sequence(hook: str, waits: Mapping[str, frozenset[str]], enabled: Mapping[str, int]) -> tuple[str, ...]:

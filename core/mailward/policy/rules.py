@@ -123,7 +123,7 @@ class Compiler:
             text = hint if written is not None and written.cut else problem.hint
             self._problem(node, ("when",), path, problem.text, text)
         if condition is None and not problems:
-            text = f"the rule '{keys.name}' is left out: it needs a plugin that is not there"
+            text = f"the rule '{keys.name}' is left out: it needs a plugin that is off or not there"
             self._warnings.append(Problem(node.where, path, text))
         return condition
 

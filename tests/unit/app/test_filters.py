@@ -58,3 +58,39 @@ def test_every_fact_and_setting_of_a_bundled_plugin_has_a_meaning_for_who_writes
     assert told["domain"] == 'the author\'s (From), "" when there is not exactly one'
     assert told["status"] == "ok, off, shadow, skipped or failed"
     assert [f"{known.name}.{word.name}" for known in found for word in (*known.facts, *known.settings) if not word.meaning] == []
+
+
+@pytest.mark.parametrize(
+    ("plugins", "said"),
+    [
+        (
+            "{spf: {mode: off}}",
+            "inbound.yaml:3:16  plugins.dmarc: its inspect_message needs the plugin 'spf', which does not count here",
+        ),
+        ("{spf: {mode: shadow}}", "It is shadow here."),
+        ("{dkim: {mode: canary, share: 5%}}", "It is canary here."),
+    ],
+)
+def test_plugins_that_cannot_work_together_are_the_policys_problem(folder: Path, plugins: str, said: str) -> None:
+    """Before a worker is told: it would refuse to start, again and again."""
+    (folder / "policies/inbound.yaml").write_text(f"version: 1\nextends: mailward/inbound\nplugins: {plugins}\n")
+    with pytest.raises(PolicyError) as caught:
+        load_filters(load_config(folder / "mailward.yaml"))
+    assert said in str(caught.value)
+
+
+def test_what_goes_together_in_shadow_or_off_is_fine(folder: Path) -> None:
+    for entries in ("{spf: {mode: off}, dmarc: {mode: off}}", "{dmarc: {mode: shadow}}", "{dmarc: {mode: canary, share: 5%}}"):
+        (folder / "policies/inbound.yaml").write_text(f"version: 1\nextends: mailward/inbound\nplugins: {entries}\n")
+        filters = load_filters(load_config(folder / "mailward.yaml"))
+        assert all("dmarc" in text and "is off or not there" in text for text in filters.warnings)
+
+
+def test_a_plugin_that_needs_one_that_nobody_has_is_told_where_the_policy_names_it(folder: Path) -> None:
+    (folder / "plugins").mkdir()
+    text = "from mailward.api import *\nplugin = Plugin(api=1, summary='x')\n@hookimpl(needs=['spff'])\ndef inspect_mail(): ...\n"
+    (folder / "plugins/own.py").write_text(text)
+    (folder / "plugins/own.py").chmod(0o600)
+    (folder / "policies/inbound.yaml").write_text("version: 1\nplugins: {own: {}}\n")
+    with pytest.raises(PolicyError, match=r"inbound.yaml:2:\d+  plugins.own: its inspect_mail needs the plugin 'spff'"):
+        load_filters(load_config(folder / "mailward.yaml"))

@@ -115,13 +115,13 @@ def test_needs_in_a_circle_and_missing_ones_are_refused_at_load(scan: Scan) -> N
     two = plugin_module("two", "@hookimpl(after=['one'])\ndef inspect_message(): ...\n")
     with pytest.raises(PluginError, match="go in a circle"):
         scan(MAIL, plugins=[one, two])
-    with pytest.raises(PluginError, match="plugin 'one': its inspect_message needs the plugin 'two', which is not enabled"):
+    with pytest.raises(PluginError, match="plugin 'one': its inspect_message needs the plugin 'two', which does not count here"):
         scan(MAIL, plugins=[one])
 
 
 def test_nobody_who_counts_may_need_a_plugin_that_is_only_shadowed(scan: Scan) -> None:
     one = plugin_module("one", "@hookimpl(needs=['two'])\ndef inspect_message(): ...\n")
-    with pytest.raises(PluginError, match="needs the plugin 'two', which is not enabled"):
+    with pytest.raises(PluginError, match="needs the plugin 'two', which does not count here"):
         scan(MAIL, plugins=[one, plugin_module("two", SAYS)], settings={"two": {"mode": "shadow"}})
 
 

@@ -49,7 +49,7 @@ def test_equals_stand_in_the_policys_order_and_then_by_name() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"a": HookOptions(needs=("absent",))}, "needs the plugin 'absent', which is not enabled"),
+        ({"a": HookOptions(needs=("absent",))}, "needs the plugin 'absent', which does not count here"),
         ({"a": HookOptions(needs=("b",)), "b": HookOptions(after=("a",))}, "in a circle: .* -> "),
         ({"a": HookOptions(after=("a",))}, "names itself"),
         ({"a": HookOptions(after=("*",)), "b": HookOptions(needs=("a",))}, "in a circle"),
