@@ -20,7 +20,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 CALLS = Counter("plugin_calls", "Calls of hooks that were asked for", ("plugin",))
 FAILURES = Counter(
-    "plugin_failures", "Calls of hooks that failed; so have those that a suspended plugin is not asked", ("plugin",)
+    "plugin_failures",
+    "Calls of hooks that failed; so have those that were not made: of a suspended plugin, or after what it needs had failed",
+    ("plugin",),
 )
 
 _log = structlog.get_logger()

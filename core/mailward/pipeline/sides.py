@@ -11,9 +11,7 @@ from mailward.pipeline.chain import Chain
 from mailward.pipeline.gathering import gather, unset_facts
 from mailward.pipeline.shadowing import ShadowRoom
 from mailward.policy import Policy
-
-MOST_KEPT = 64
-"""Combinations of canaries that count; of more the oldest is made again when it comes."""
+from mailward.policy.policy import MOST_KEPT
 
 
 @dataclass(frozen=True, slots=True)

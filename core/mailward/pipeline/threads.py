@@ -2,8 +2,8 @@
 
 A thread cannot be stopped from outside. One that does not come back is left behind and counted; when all threads of a plugin
 are lost in that way, its next call fails at once instead of waiting. One whose caller went away is not lost before its time is
-over: a client that hangs up must not make the calls of others fail. Daemon threads never keep the process from exiting, which those
-of `concurrent.futures` do.
+over: a client that hangs up must not make the calls of others fail. Daemon threads never keep the process from exiting, which
+those of `concurrent.futures` do.
 """
 
 import asyncio

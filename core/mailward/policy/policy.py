@@ -22,6 +22,9 @@ from mailward.policy.stages import STAGES, Stage
 from mailward.policy.tests import PolicyTest, TestResult, run_test
 from mailward.policy.values import Limit, Override, PluginPolicy, Rule, View
 
+MOST_KEPT = 64
+"""Of the same policy with other things counting; of more the oldest is made again when it comes."""
+
 _RECIPIENT_ROOT = "recipient"
 
 
@@ -72,6 +75,8 @@ class Policy:
         """The same policy, in which these plugins and rules count though they are in shadow."""
         made = self._enforcing.get((plugins, rules))
         if made is None:
+            if len(self._enforcing) >= MOST_KEPT:
+                del self._enforcing[next(iter(self._enforcing))]
 
             def counting(written: tuple[Rule, ...]) -> tuple[Rule, ...]:
                 return tuple(replace(rule, shadow=False) if rule.name in rules else rule for rule in written)

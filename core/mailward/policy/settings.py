@@ -47,7 +47,7 @@ def plugin_policy(
         return None
     if keys is None:
         return None
-    _refuse_not_yet(direction, entry, path, keys, problems)
+    _refuse_what_is_not_here(direction, entry, path, keys, problems)
     if keys.timeout.total_seconds() > MAX_TIMEOUT_S or keys.timeout <= timedelta(0):
         problems.append(
             Problem(entry.where_of(["timeout"]), f"{path}.timeout", f"from 1ms up to {MAX_TIMEOUT_S:g}s was expected")
@@ -76,14 +76,12 @@ def declared_names(declaration: Plugin | None) -> Sequence[str]:
     return [] if declaration is None else [setting.name for setting in fields(declaration.settings)]
 
 
-def _refuse_not_yet(direction: Direction, entry: Node, path: str, keys: PluginKeys, problems: list[Problem]) -> None:
+def _refuse_what_is_not_here(direction: Direction, entry: Node, path: str, keys: PluginKeys, problems: list[Problem]) -> None:
     rules = RULES[direction]
     if keys.mode not in rules.modes:
         *most, last = [mode for mode in ("enforce", "shadow", "canary", "off") if mode in rules.modes]
         hint = f"Use {', '.join(most)} or {last}."
-        problems.append(
-            Problem(entry.where_of(["mode"]), f"{path}.mode", f"{keys.mode} is not available yet in {direction}", hint)
-        )
+        problems.append(Problem(entry.where_of(["mode"]), f"{path}.mode", f"there is no {keys.mode} in {direction}", hint))
     problems += share_problems(keys, entry, path)
     if Verdict(keys.on_error) not in rules.verdicts:
         known = " or ".join(sorted(verdict.value for verdict in rules.verdicts))
