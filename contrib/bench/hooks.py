@@ -1,8 +1,6 @@
-"""What do hooks cost? One stage with 20 plugins that find nothing, a start with 20 plugins, and what is in shadow.
+"""What do hooks cost? One stage with 20 plugins that find nothing, and a start with 20 plugins.
 
 The stage is `inspect_message` as a transaction calls it: order, limits, checks and records included; the hooks themselves do nothing.
-The shadow is two plugins, one that waits for 20 ms and one that computes for 1 ms: two servers, one with them, are sent mail in turn by
-one client, which takes the time from the end of data to the reply.
 """
 
 import logging
@@ -24,7 +22,6 @@ from mailward.pipeline.plugins import PluginHost, stages_of
 from mailward.policy import load_policy
 from mailward.testing.making import make_envelope, make_message, make_session
 from mailward.testing.world import FakeServices
-from support.server import Server, server
 
 PLUGINS = 20
 CALLS = 300
@@ -37,16 +34,6 @@ plugin = Plugin(api=1, summary="Does nothing", capabilities=("body",))
     return None
 """
 INLINE, ASYNC, DEF = ("@hookimpl(inline=True)", ""), ("@hookimpl", "async "), ("@hookimpl", "")
-IN_SHADOW = {
-    "waits": "async def inspect_message():\n    await asyncio.sleep(0.02)\n",
-    "computes": "def inspect_message():\n    end = time.thread_time() + 0.001\n    while time.thread_time() < end:\n        pass\n",
-}
-HEAD = (
-    'import asyncio, time\nfrom mailward.api import Plugin, hookimpl\nplugin = Plugin(api=1, summary="In shadow")\n\n@hookimpl\n'
-)
-TURNS, MESSAGES = 10, 100
-MOVES_LESS = 5
-"""Percent, of the 95th percentile of the reply."""
 AIMS_US = {"inline": 60, "async": 200, "async, one isolated": 600}
 
 
@@ -110,49 +97,6 @@ def run(rounds: int) -> None:
         print(f"{PLUGINS} hooks, {name:<20} {statistics.median(figures):8.0f} us [{min(figures):.0f}-{max(figures):.0f}]{aim}")
     whole_s, used_s = (statistics.median(column) for column in zip(*starts, strict=True))
     print(f"start with {PLUGINS} plugins {whole_s:16.2f} s, {used_s:.2f} s of the processor  (aim: below 2)")
-    shadow(rounds)
-
-
-def shadow(rounds: int) -> None:
-    """Print how far the reply's 95th percentile moves with two plugins in shadow; each turn is a pair."""
-    moved, alone_ms = [], []
-    plain = "version: 1\nplugins: {}\n"
-    watched = "version: 1\nplugins: {waits: {mode: shadow}, computes: {mode: shadow}}\n"
-    with server(policy=plain) as alone, server(policy=watched, start=False) as with_it:
-        for name, text in IN_SHADOW.items():
-            (with_it.folder / f"plugins/{name}.py").write_text(HEAD + text)
-        with_it.start()
-        for side in (alone, with_it):
-            _replies_s(side)
-        for turn in range(rounds * TURNS):
-            sides = (alone, with_it) if turn % 2 == 0 else (with_it, alone)
-            found = {side.offset: statistics.quantiles(_replies_s(side), n=20)[-1] for side in sides}
-            moved.append((found[with_it.offset] / found[alone.offset] - 1) * 100)
-            alone_ms.append(found[alone.offset] * 1000)
-    low, middle, high = statistics.quantiles(moved, n=4)
-    print(
-        f"reply, 95th percentile {statistics.median(alone_ms):10.2f} ms; with two plugins in shadow {middle:+.1f} % "
-        f"[{low:+.1f} to {high:+.1f}]  (aim: below {MOVES_LESS})"
-    )
-
-
-def _replies_s(side: Server) -> list[float]:
-    """From the end of data to the reply, of some messages of one session."""
-    took = []
-    with side.smtp() as client:
-        client.ehlo()
-        for number in range(MESSAGES):
-            client.mail("sender@sender.invalid")
-            client.rcpt(side.demo)
-            client.docmd("DATA")
-            octets = b"From: a@example.net\r\nSubject: %d\r\n\r\n%b.\r\n" % (number, b"text\r\n" * 100)
-            before = time.perf_counter()
-            client.send(octets)
-            code, text = client.getreply()
-            took.append(time.perf_counter() - before)
-            if code != 250:
-                raise RuntimeError(f"{code} {text!r}")
-    return took
 
 
 async def _of(path: Path, mark: str, way: str, isolated: int) -> float:

@@ -19,11 +19,12 @@ import parse
 import profiling
 import queue_start
 import relay
+import shadow
 import smtp
 from measure import Report
 
 COMPARED = {"smtp": smtp.run, "imap": imap.run, "relay": relay.run}
-PARTS = ("parse", "hooks", "queue", *COMPARED)
+PARTS = ("parse", "hooks", "shadow", "queue", *COMPARED)
 
 
 def main() -> None:
@@ -59,6 +60,8 @@ def main() -> None:
             parse.run(options.rounds)
         elif part == "hooks":
             hooks.run(options.rounds)
+        elif part == "shadow":
+            shadow.run(options.rounds)
         elif part == "queue":
             queue_start.run(options.rounds, options.items)
         elif part == "relay":
