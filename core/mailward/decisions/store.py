@@ -149,8 +149,7 @@ def _insert(connection: sqlite3.Connection, record: DecisionRecord, written: str
 
 _LAST_MOMENT = "9999"
 _OUTCOMES = """
-SELECT received_at, id, CASE WHEN json_type(json, '$.shadow') IS NULL THEN json
-  ELSE json_set(json, '$.calls', json('[]'), '$.facts', json('{}')) END,
+SELECT received_at, id, json_set(json, '$.calls', json('[]'), '$.facts', json('{}')),
   (SELECT json_set(json, '$.calls', json('[]'), '$.facts', json('{}')) FROM looked WHERE looked.id = record.id)
 FROM record WHERE received_at >= ? AND (received_at, id) < (?, ?) ORDER BY received_at DESC, id DESC LIMIT 500
 """

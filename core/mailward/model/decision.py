@@ -1,12 +1,13 @@
 """The decision record: why each recipient of one message got the verdict it got. Never content, never credentials."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from mailward.model.evidence import FactValue, HookCall, StoredFinding
+import msgspec
+
+from mailward.model.evidence import FactValue, HookCall
 from mailward.model.ids import QueueId
 
 RECORD_VERSION = 1
@@ -105,18 +106,15 @@ class Looked:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return _ENCODER.encode(self)
+        return _written(self)
 
     @classmethod
     def from_json(cls, text: str) -> "Looked":
-        """What `to_json` wrote."""
-        raw = json.loads(text)
-        return cls(
-            _calls(raw["calls"]),
-            _facts(raw["facts"]),
-            tuple(InShadow(**s) for s in raw["shadow"]),
-            tuple(_with_its(found) for found in raw["recipients"]),
-        )
+        """What `to_json` wrote. Raises ValueError for anything else."""
+        try:
+            return _LOOKED.decode(text)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"no record of what looked in shadow: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,56 +164,47 @@ class DecisionRecord:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return _ENCODER.encode(self)
+        return _written(self)
 
     @classmethod
     def from_json(cls, text: str) -> "DecisionRecord":
         """The record that `to_json` wrote. Raises ValueError for a newer version or anything else."""
-        return cls.from_raw(json.loads(text))
+        return _checked(lambda: _RECORD.decode(text))
 
     @classmethod
     def from_raw(cls, raw: dict[str, Any]) -> "DecisionRecord":
-        """The same from what JSON says, which is used up."""
-        if raw.get("version") != RECORD_VERSION:
-            raise ValueError(f"decision record of version {raw.get('version')}, this release reads {RECORD_VERSION}")
-        raw["calls"] = _calls(raw["calls"])
-        raw["facts"] = _facts(raw["facts"])
-        raw["recipients"] = tuple(_recipient(r) for r in raw["recipients"])
-        raw["shadow"] = tuple(InShadow(**s) for s in raw["shadow"]) if "shadow" in raw else _not_compared(raw["calls"])
-        raw["canaries"] = tuple(OfCanary(**c) for c in raw.get("canaries", ()))
-        raw["events"] = tuple(LaterEvent(**e) for e in raw["events"])
-        return cls(**raw)
+        """The same from what JSON says."""
+        return _checked(lambda: msgspec.convert(raw, cls))
 
 
-def _calls(raw: list[dict[str, Any]]) -> tuple[HookCall, ...]:
-    return tuple(HookCall(**{**c, "findings": tuple(StoredFinding(**f) for f in c["findings"])}) for c in raw)
+def _checked(read: Callable[[], DecisionRecord]) -> DecisionRecord:
+    try:
+        record = read()
+    except msgspec.DecodeError as error:
+        raise ValueError(f"no decision record: {error}") from error
+    if record.version != RECORD_VERSION:
+        raise ValueError(f"decision record of version {record.version}, this release reads {RECORD_VERSION}")
+    return record
 
 
-def _facts(raw: dict[str, Any]) -> dict[str, FactValue]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+def _written(value: "DecisionRecord | Looked") -> str:
+    try:
+        return _ENCODER.encode(value).decode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, which no file takes
+        return _ENCODER.encode(_mended(msgspec.to_builtins(value))).decode("utf-8")
 
 
-def _with_its(raw: list[Any]) -> tuple[WithIt, ...]:
-    return tuple(WithIt(**{**s, "actions": tuple(s["actions"])}) for s in raw if isinstance(s, dict))
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_mended(name): _mended(item) for name, item in value.items()}
+    return [_mended(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _recipient(raw: dict[str, Any]) -> RecipientDecision:
-    shadow = _with_its(raw["shadow"])
-    return RecipientDecision(**{**raw, "shadow": shadow, **{key: tuple(raw[key]) for key in ("actions", "flags")}})
-
-
-def _not_compared(calls: tuple[HookCall, ...]) -> tuple[InShadow, ...]:
-    """Of a record of 0.1.0 before it compared: there were sentences, of points alone."""
-    names = dict.fromkeys(call.plugin for call in calls if call.status == "shadow")
-    return tuple(InShadow("plugin", name, unknown="recorded before such comparisons were made") for name in names)
-
-
-def _fields(value: object) -> dict[str, object]:
-    """The fields of one of our dataclasses, not copied as `asdict` would: this is done for every message."""
-    return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
-
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_fields)
+_ENCODER = msgspec.json.Encoder()
+_RECORD = msgspec.json.Decoder(DecisionRecord)
+_LOOKED = msgspec.json.Decoder(Looked)
 
 
 def utc_text(moment: datetime) -> str:

@@ -5,10 +5,12 @@ misreads mail (docs/decisions).
 """
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
+
+import msgspec
 
 from mailward.api.relaying import Origin
 from mailward.model.decision import DecisionRecord
@@ -102,12 +104,16 @@ class QueueItem:
 
     def to_json(self) -> str:
         """One line."""
-        return _ENCODER.encode(self)
+        try:
+            octets = _ENCODER.encode(_to_raw(self))
+        except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
+            octets = b"\xff"
+        return octets.decode("ascii") if octets.isascii() else _ASCII_ENCODER.encode(_to_raw(self))
 
     @classmethod
     def from_json(cls, text: str) -> "QueueItem":
         """What `to_json` wrote. Raises ValueError for a newer version, KeyError or TypeError for anything else."""
-        raw: dict[str, Any] = json.loads(text)
+        raw: dict[str, Any] = _loaded(text)
         version = raw.pop("version", None)
         if version not in range(1, ITEM_VERSION + 1):
             raise ValueError(f"queue item of version {version}, this release reads 1 to {ITEM_VERSION}")
@@ -135,19 +141,37 @@ def id_and_routes(text: str) -> tuple[QueueId, list[str]]:
     return QueueId(text[len(_ID) : text.index('"', len(_ID))]), [recipient["route"] for recipient in recipients]
 
 
-def _to_raw(value: object) -> dict[str, object] | str:
-    """The fields of any of our dataclasses; edits say which they are. `asdict` would copy, at five times the cost."""
-    if isinstance(value, bytes):  # the content of a new part
-        return b64encode(value).decode("ascii")
-    fields = {f: getattr(value, f) for f in value.__slots__}  # type: ignore[attr-defined]
-    return {"kind": type(value).__name__, **fields} if type(value).__name__ in _EDIT_KINDS else fields
+def _to_raw(item: QueueItem) -> dict[str, object]:
+    """What is written: its fields as they are, but edits, which say of what kind they are."""
+    raw = _fields(item)
+    raw["edits"] = [_edit_to_raw(edit) for edit in item.edits]
+    raw["recipients"] = [
+        {**_fields(one), "edits": [_edit_to_raw(edit) for edit in one.edits]} if one.edits else one for one in item.recipients
+    ]
+    return raw
+
+
+def _edit_to_raw(edit: RecordedEdit) -> dict[str, object]:
+    return {"kind": type(edit).__name__, **_fields(edit)}
+
+
+def _fields(value: object) -> dict[str, object]:
+    return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:  # which has no words for half a surrogate pair
+        return json.loads(text)
 
 
 _ID = '{"id":"'
 _RECIPIENTS = ',"recipients":['
 _VERSION = f',"version":{ITEM_VERSION}}}'
 _decode = json.JSONDecoder().raw_decode
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, default=_to_raw)
+_ENCODER = msgspec.json.Encoder()
+_ASCII_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, default=msgspec.to_builtins)
 
 
 def _recipient_from_raw(raw: dict[str, Any]) -> QueuedRecipient:

@@ -122,15 +122,3 @@ def test_many_different_reasons_take_no_more_room() -> None:
     found = report(*(record(n, replace(DLP, unknown=f"failed at {n}")) for n in range(1000)))
     assert len(found.things[0].unknown) <= 21
     assert found.unknown == 1000
-
-
-def test_records_of_before_there_were_comparisons_are_not_known(tmp_path: Path) -> None:
-    call = HookCall("dlp", "1", "inspect_message", "message", 1.5, "shadow")
-    old = replace(record(1), calls=(call,)).to_json().replace('"shadow":[],"canaries":[],"reply"', '"reply"')
-    old = old.replace('"shadow":[]', '"shadow":["dlp: with it JUNK, 4"]')
-    (thing,) = DecisionRecord.from_json(old).shadow
-    assert (thing.name, thing.unknown) == ("dlp", "recorded before such comparisons were made")
-    store = DecisionStore(tmp_path / "decisions.sqlite")
-    with store._database.write() as connection:
-        connection.execute("INSERT INTO record VALUES ('m1', ?, '', ?)", (utc_text(BEGIN), old))
-    assert [one.shadow for one in store.outcomes(BEGIN)] == [(thing,)]

@@ -74,3 +74,11 @@ def test_an_item_of_the_release_before_is_read() -> None:
     item = QueueItem.from_json(json.dumps({**raw, "version": 1}))
     assert (item.origin, item.user) == ("inbound", "")
     assert QueueItem.from_json(json.dumps({**raw, "origin": "report", "version": 6})).origin == "server"
+
+
+@pytest.mark.parametrize("user", ["b\udcffb@example.org", "jürgen@example.org", "bob@example.org"])
+def test_what_is_written_is_ascii_and_comes_back_whatever_the_text(user: str) -> None:
+    item = replace(item_for(b"x"), user=user, edits=(AddHeader("X-Note", "Grüße"),))
+    text = item.to_json()
+    assert text.isascii() and id_and_routes(text)[0] == item.id
+    assert QueueItem.from_json(text) == item
