@@ -703,7 +703,7 @@ def inspect_mail(envelope):
 def test_t_plug_03_a_process_that_computes_when_nobody_has_asked_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaks: bool
 ) -> None:
-    monkeypatch.setattr(processor, "AT_ONCE_S", 0.2)
+    monkeypatch.setattr(processor, "AT_ONCE_S", 1.0)
     monkeypatch.setattr(connection, "LOOK_S", 0.05)
 
     async def ends(chain: Chain) -> bool:
