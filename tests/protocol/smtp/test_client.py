@@ -4,6 +4,7 @@ A script is a list of pairs: what the machine must have written since the last s
 whole and octet by octet.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -31,7 +32,7 @@ from mailward.protocol.smtp.client_states import (
     TransactionEnded,
 )
 from mailward.protocol.smtp.outgoing import Extensions, Outcome, OutgoingMail, Result
-from mailward.protocol.smtp.wire import last_chunk, mail_data
+from mailward.protocol.smtp.wire import last_chunk, mail_data, sound
 
 OPENING = [(b"", b"220 mx.example.net ESMTP\r\n")]
 EHLO = b"EHLO mail.example.org\r\n"
@@ -477,11 +478,20 @@ def test_t_net_08_no_argument_can_become_a_second_command(evil: str) -> None:
 @given(st.lists(st.sampled_from([b".", b"\r\n", b"a", b"..", b"\r\n.\r\n", b""]), max_size=20))
 def test_t_smtp_09_what_is_sent_is_read_back_as_the_same_message(parts: list[bytes]) -> None:
     octets = b"".join(parts)
-    content, rest = ContentReader(10_000).read(mail_data(octets))
+    may_leave = sound(octets)
+    assert may_leave is not None
+    content, rest = ContentReader(10_000).read(mail_data(may_leave))
     assert rest == b""
     assert content == (octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n")
-    command, _, chunk = last_chunk(octets).partition(b"\r\n")
+    command, _, chunk = last_chunk(may_leave).partition(b"\r\n")
     assert (command, chunk) == (b"BDAT %d LAST" % len(content), content)
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"\0", b"a", b"."]), max_size=8))
+def test_t_smtp_09_only_whole_line_ends_and_no_nul_may_be_written(parts: list[bytes]) -> None:
+    octets = b"".join(parts)
+    is_wrong = re.search(rb"\r(?!\n)|(?<!\r)\n|\0", octets) is not None
+    assert sound(octets) == (None if is_wrong else octets)
 
 
 SAID = st.lists(

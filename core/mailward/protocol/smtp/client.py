@@ -34,7 +34,7 @@ from mailward.protocol.smtp.client_states import (
 )
 from mailward.protocol.smtp.outgoing import Extensions, Outcome, OutgoingMail, Result, unfit
 from mailward.protocol.smtp.replies import ReplyReader
-from mailward.protocol.smtp.wire import NO_MAIL_DATA, command, last_chunk, mail_data
+from mailward.protocol.smtp.wire import NO_MAIL_DATA, SoundOctets, command, last_chunk, mail_data
 
 
 @dataclass(slots=True)
@@ -274,7 +274,7 @@ class SmtpClient:
                 wanted = bool(transaction.accepted)
                 if self._is_lmtp and not wanted:  # RFC 2033 section 4.2: 503; nothing says what the end of no data would bring
                     return self._break(Fault.UNEXPECTED, reply=answer)
-                self._content, self._sent_octets = (mail_data(transaction.mail.octets) if wanted else NO_MAIL_DATA), 0
+                self._content, self._sent_octets = (mail_data(_content(transaction.mail)) if wanted else NO_MAIL_DATA), 0
                 return []
             case Step.DATA if transaction.accepted:
                 self._settle(transaction, transaction.accepted, answer)
@@ -334,7 +334,7 @@ class SmtpClient:
             if step is Step.MESSAGE:
                 if not self._due:
                     transaction.plan.clear()
-                    self._content, self._sent_octets = last_chunk(transaction.mail.octets), 0
+                    self._content, self._sent_octets = last_chunk(_content(transaction.mail)), 0
                 return
             transaction.plan.popleft()
             self._due.append(step)
@@ -422,6 +422,13 @@ class SmtpClient:
     def _need(self, state: State) -> None:
         if self.state is not state:
             raise LocalError(f"SMTP client: not now: {self.state.value}")
+
+
+def _content(mail: OutgoingMail) -> SoundOctets:
+    """Of one that is fit to leave."""
+    if mail.content is None:
+        raise LocalError("SMTP client: a message that is not sound cannot be sent")
+    return mail.content
 
 
 def _outcome(path: ForwardPath, answer: Reply) -> Outcome:

@@ -6,12 +6,13 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mailward.formats.header import header_end
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.envelope import DeliverBy, RcptParameters, Ret
 from mailward.model.reply import Reply, reply
-from mailward.protocol.smtp.wire import is_sound
+from mailward.protocol.smtp.wire import SoundOctets, sound
 
 MALFORMED_CONTENT = reply(554, "5.6.0", "The message holds NUL, or CR or LF outside a line end")
 TOO_BIG_THERE = reply(552, "5.3.4", "The message is larger than the next server takes")
@@ -28,7 +29,7 @@ SMTPUTF8_NOT_TAKEN = reply(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OutgoingMail:
     """octets: CRLF line ends, not dot-stuffed. smtputf8: it was submitted so, and its header may be UTF-8 (RFC 6531).
 
@@ -47,6 +48,11 @@ class OutgoingMail:
     require_tls: bool = False
     deliver_by: DeliverBy | None = None
     priority: int = 0
+
+    @cached_property
+    def content(self) -> SoundOctets | None:
+        """The octets, None when they must not be written as mail data."""
+        return sound(self.octets)
 
     @property
     def is_eight_bit(self) -> bool:
@@ -148,7 +154,7 @@ def wants_seven_bits(mail: OutgoingMail, extensions: Extensions) -> bool:
 
 
 def _common_reason(mail: OutgoingMail, extensions: Extensions) -> Reply | None:
-    if not is_sound(mail.octets):
+    if mail.content is None:
         return MALFORMED_CONTENT
     if mail.require_tls and not extensions.requiretls:
         return REQUIRETLS_NOT_TAKEN
