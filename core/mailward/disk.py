@@ -6,6 +6,7 @@ SQLite does its own I/O and is broken from outside. All methods block, are safe 
 """
 
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -57,6 +58,17 @@ class Disk:
         while len(octets) < length and (more := os.pread(fd, length - len(octets), offset + len(octets))):
             octets += more
         return octets
+
+    def read_at_hand(self, fd: int, offset: int, length: int) -> bytes | None:
+        """As `read`, where the kernel has all of it in memory; else None, at once and without waiting for the medium."""
+        octets = bytearray(length)
+        try:
+            found = os.preadv(fd, [octets], offset, os.RWF_NOWAIT)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP):  # the latter: a file system that cannot tell, as tmpfs
+                return None
+            raise
+        return bytes(octets) if found == length else None
 
     def map(self, fd: int, offset: int = 0, length: int = 0) -> mmap.mmap:
         """The file, read-only and by demand; valid after `close`. Raises ValueError for what is not in the file.

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -20,7 +20,7 @@ from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import OutboundLimits
 from mailward.delivery.route import Target
 from mailward.model.address import Address
-from mailward.model.decision import utc_text
+from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.edits import AddHeader
 from mailward.model.envelope import Notify, RcptParameters
 from mailward.model.errors import StorageError
@@ -28,8 +28,13 @@ from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
 from mailward.net.connect import SmtpConnector
 from mailward.net.hop import SmtpHop
 from mailward.net.tls import verifying_context
+from mailward.queue import journal
 from mailward.queue.item import QueuedRecipient
+from mailward.queue.jobs import Mark
+from mailward.queue.recipient import OpenRecipient
+from mailward.queue.record import Kind
 from mailward.queue.schedule import LEAST_ATTEMPTS
+from mailward.queue.spool import Recipient
 from mailward.testing.fakes import FakeZone
 from support.relaying import SENDER, SHORT, Office
 from support.smtp_peer import CLOSE, HANG, OK, Peer, peer
@@ -298,16 +303,43 @@ async def test_t_q_11_what_a_server_has_taken_is_never_sent_again_whatever_fails
                     add_all = made.ledger.add_all
                     monkeypatch.setattr(made.ledger, "add_all", lambda all: add_all(all) if not all[0][1] else _breaks())
                 case "the mark":
-                    monkeypatch.setattr(made.spool, "finish", _breaks)
+                    encode = journal.encode
+
+                    def break_once(segment: bytes, mark: Mark, recipient: OpenRecipient) -> tuple[bytes, bytes]:
+                        if mark.kind is Kind.DONE:
+                            monkeypatch.setattr("mailward.queue.log.encode", encode)
+                            _breaks()
+                        return encode(segment, mark, recipient)
+
+                    monkeypatch.setattr("mailward.queue.log.encode", break_once)
                 case "the watcher":
                     made.manager._attempts._attempted = _breaks
             await made.work()
-            assert made.open(item) == {1: 1}
+            assert list(made.open(item)) == ([1] if broken != "the mark" else [])  # its segment is given up, and found again
             far.answers = {}
             for _ in range(3):
                 await made.later(4000)
             assert [taken.forward_paths for taken in far.taken] == [("a@far.test",), ("b@far.test",)]
             assert made.open(item) == {}
+
+
+async def test_t_q_11_records_of_what_is_due_are_kept_together_before_anybody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with peer() as far:
+        async with office(tmp_path, {"far.test": far}) as made:
+            items = [await made.post("a@far.test", "b@far.test") for _ in range(3)]
+            add_all = made.ledger.add_all
+            first: list[tuple[str, int]] = []
+
+            def watch(happened: Sequence[tuple[DecisionRecord, tuple[LaterEvent, ...]]]) -> None:
+                if not first:
+                    first.extend((record.id, len(far.lines)) for record, _ in happened)
+                add_all(happened)
+
+            monkeypatch.setattr(made.ledger, "add_all", watch)
+            await made.work()
+            assert sorted(first) == sorted((item.id, 0) for item in items) and len(far.taken) == 3
 
 
 async def test_rules_that_fail_keep_the_mail_until_they_work_again(tmp_path: Path) -> None:
@@ -710,18 +742,20 @@ async def test_t_q_13_what_is_wrong_with_one_message_holds_up_no_other_and_is_tr
                         file.write(b"s")
                     monkeypatch.setattr(made.spool, "set_aside", _breaks)
                 case "the beginning":
-                    begin_attempts = made.spool.begin_attempts
-                    monkeypatch.setattr(
-                        made.spool, "begin_attempts", lambda some: _breaks(begin_attempts(some)) if some else begin_attempts(some)
-                    )
+                    begun = made.spool.begun
+
+                    async def break_afterwards(some: Sequence[Recipient]) -> frozenset[Recipient]:
+                        found = await begun(some)
+                        return _breaks() if (bad.id, 0) in some else found
+
+                    monkeypatch.setattr(made.spool, "begun", break_afterwards)
             await made.work()
+            assert made.open(bad) == {0: 1}
             if wrong == "the beginning":
-                assert made.open(bad) == {0: 1} and made.open(good) == {0: 1}
-                monkeypatch.setattr(made.spool, "begin_attempts", begin_attempts)
+                monkeypatch.setattr(made.spool, "begun", begun)
                 await made.later(120)
                 assert len(near.taken) == 1
             else:
-                assert made.open(bad) == {0: 1}
                 await made.later(700)
                 assert made.open(bad) == {0: 2} and not near.taken
             assert made.open(good) == {} and len(far.taken) == 1

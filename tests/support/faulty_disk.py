@@ -143,6 +143,12 @@ class FaultyDisk(Disk):
                 self._step("read", self._open[fd][1])
             return super().read(fd, offset, length)
 
+    def read_at_hand(self, fd: int, offset: int, length: int) -> bytes | None:
+        with self._lock:
+            if fd in self._open:
+                self._step("read_at_hand", self._open[fd][1])
+            return super().read_at_hand(fd, offset, length)
+
     def map(self, fd: int, offset: int = 0, length: int = 0) -> mmap.mmap:
         with self._lock:
             self._step("map", self._open[fd][1])

@@ -1,5 +1,7 @@
 """The real disk, on the real file system."""
 
+import contextlib
+import errno
 import os
 import threading
 from pathlib import Path
@@ -74,6 +76,30 @@ def test_read_stops_at_the_end_and_appends_go_there(tmp_path: Path) -> None:
     disk.close(fd)
     with pytest.raises(FileNotFoundError):
         disk.open_existing(tmp_path / "other")
+
+
+@pytest.mark.parametrize("problem", [None, errno.EAGAIN, errno.EOPNOTSUPP, errno.EIO])
+def test_what_is_at_hand_is_read_without_waiting_or_not_at_all(
+    tmp_path: Path, problem: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, asked = Disk(), []
+
+    def preadv(fd: int, buffers: list[bytearray], offset: int, flags: int) -> int:
+        asked.append(flags)
+        if problem is not None:
+            raise OSError(problem, os.strerror(problem))
+        octets = os.pread(fd, len(buffers[0]), offset)
+        buffers[0][: len(octets)] = octets
+        return len(octets)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    fd = disk.open_append(tmp_path / "file")
+    disk.write(fd, [b"abcdef"])
+    with pytest.raises(OSError) if problem == errno.EIO else contextlib.nullcontext():
+        assert disk.read_at_hand(fd, 2, 3) == (b"cde" if problem is None else None)
+        assert disk.read_at_hand(fd, 4, 3) is None  # not all of it
+    assert set(asked) == {os.RWF_NOWAIT}
+    disk.close(fd)
 
 
 @pytest.mark.parametrize("how", ["synced", "written", "torn", "zeros"])

@@ -24,7 +24,6 @@ from mailward.delivery.ports import Decisions, Hop, Rules, Standing
 from mailward.delivery.relay import Attempt, Errand, Relay
 from mailward.delivery.results import LATE, ROUTE, Batch, Results, kept
 from mailward.delivery.sharing import Shared
-from mailward.delivery.together import Together
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render_pieces
@@ -77,7 +76,6 @@ class Attempts:
         self._standing = standing
         self._clock = clock
         self._attempted = attempted
-        self._beginning = Together(self._begin)
         self._talks: set[asyncio.Task[Attempt]] = set()
         self._room = Room(ROOM_OCTETS, small_octets=SMALL_OCTETS)
         self._ending = False
@@ -128,15 +126,17 @@ class Attempts:
             self.interrupted(waiting)
             return None
         try:
-            begun = await self._beginning.ask(waiting)
+            (batch,) = await self._begun([waiting])
         except Exception:
             log.exception("attempt not begun", id=waiting.id, domain=waiting.domain)
             self._put_off(waiting)
             return None
-        if begun is None:
+        if batch is None:
             return None
-        batch, octets = begun
         try:
+            octets = await self._prepared(batch, is_recorded=waiting.is_recorded)
+            if octets is None:
+                return None
             return await self._made(waiting, batch, octets, hop, patience, goes_on, put_back)
         except Exception:
             log.exception("relaying failed unforeseen", id=batch.item.id, domain=batch.domain)
@@ -149,7 +149,7 @@ class Attempts:
         """What waited for next hops that could not be reached shares their failures, but for what is held meanwhile."""
         waiting = [one for one, _ in sharing]
         try:
-            begun = await asyncio.to_thread(self._begun, waiting)
+            begun = await self._begun(waiting)
         except Exception:
             log.exception("failure not shared", domains=sorted({one.domain for one in waiting}))
             for one in waiting:
@@ -247,12 +247,16 @@ class Attempts:
 
     async def _taken(self, batch: Batch, paths: Mapping[ForwardPath, Sequence[int]], fates: Mapping[ForwardPath, Fate]) -> None:
         """In the journal, even if we are interrupted meanwhile, before another host is tried."""
-        ending = asyncio.get_running_loop().create_task(self._results.end(batch, _by_index(paths, fates)))
+        ending = asyncio.get_running_loop().create_task(self._journalled(batch, _by_index(paths, fates)))
         try:
             await asyncio.shield(ending)
         except asyncio.CancelledError:
             await ending
             raise
+
+    async def _journalled(self, batch: Batch, fates: dict[int, Fate]) -> None:
+        await self._results.end(batch, fates)
+        await self._spool.finish(())  # with all that was marked before
 
     def _tell(self, attempt: RelayingAttempt) -> None:
         try:
@@ -275,22 +279,14 @@ class Attempts:
             log.error("the sender cannot be told", id=batch.item.id, problem=str(error))
             self._results.defer(batch, left, UNFORESEEN)
 
-    # In a thread
+    # How an attempt begins
 
-    def _begin(self, some: Sequence[Waiting]) -> list[tuple[Batch, bytes | Fate] | None]:
-        """The journal knows of the attempts, the decision records are kept, the octets are there; or why they are not.
-
-        The records are kept before, so that after the reply nothing but the journal stands between the peer's 250 and our mark.
-        Once the journal knows, each has an answer of its own: what is wrong with one is no reason for the others to wait.
-        """
-        batches = self._begun(some)
-        problems = iter(self._keep([batch for batch in batches if batch]))
-        return [self._rendered(batch, next(problems)) if batch else None for batch in batches]
-
-    def _begun(self, some: Sequence[Waiting]) -> list[Batch | None]:
-        """None for what is held, dropped or under way meanwhile."""
-        items = self._items(some)
-        allowed = self._spool.begin_attempts(
+    async def _begun(self, some: Sequence[Waiting]) -> list[Batch | None]:
+        """The journal knows of the attempts. None for what is held, dropped or under way meanwhile."""
+        items = [waiting.item for waiting in some]
+        if not all(items):
+            items = await asyncio.to_thread(self._items, some)
+        allowed = await self._spool.begun(
             [
                 (item.id, index)
                 for item, waiting in zip(items, some, strict=True)
@@ -304,38 +300,50 @@ class Attempts:
             batches.append(Batch(waiting.agenda, item, waiting.domain, begun) if item and begun else None)
         return batches
 
-    def _keep(self, batches: Sequence[Batch]) -> list[Fate | None]:
-        """The decision records. Why one could not be kept, for each."""
-        try:
-            self._decisions.add_all([(batch.item.decision, ()) for batch in batches])
-        except StorageError as error:
-            return [local_problem(str(error))] * len(batches)
-        except Exception:
-            if len(batches) > 1:  # one of them may be the reason; the others need not wait for it
-                return [problem for batch in batches for problem in self._keep([batch])]
-            log.exception("decision record not kept", id=batches[0].item.id)
-            return [UNFORESEEN]
-        return [None] * len(batches)
+    async def _prepared(self, batch: Batch, *, is_recorded: bool) -> bytes | Fate | None:
+        """The octets, or why they are not there; None when the message is gone.
 
-    def _rendered(self, batch: Batch, problem: Fate | None) -> tuple[Batch, bytes | Fate] | None:
-        if problem is not None:
-            return batch, problem
-        item = batch.item
+        The decision record is kept before, so that after the reply nothing but the journal stands between the peer's 250 and our
+        mark. From here on the journal knows of the attempt, so that whatever goes wrong is what it comes to.
+        """
+        if not is_recorded and (problem := await asyncio.to_thread(self._record, batch)) is not None:
+            return problem
+        received = self._spool.octets_at_hand(batch.item.id)
+        return self._rendered(batch, received) if received is not None else await asyncio.to_thread(self._fetched, batch)
+
+    def _record(self, batch: Batch) -> Fate | None:
+        """In a thread. Why the decision record could not be kept."""
         try:
-            received = self._spool.octets(item.id)
-            edited = render_pieces(received, (*item.edits, *item.recipients[batch.indexes[0]].edits))
-            return batch, b"".join((item.trace.encode("utf-8"), *edited))
+            self._decisions.add_all([(batch.item.decision, ())])
+        except StorageError as error:
+            return local_problem(str(error))
+        except Exception:
+            log.exception("decision record not kept", id=batch.item.id)
+            return UNFORESEEN
+        return None
+
+    def _fetched(self, batch: Batch) -> bytes | Fate | None:
+        """In a thread."""
+        try:
+            return self._rendered(batch, self._spool.octets(batch.item.id))
         except NotHere:
             return None
         except StorageError as error:
-            if error.permanent and set_aside(self._spool, item.id, error):
+            if error.permanent and set_aside(self._spool, batch.item.id, error):
                 return None
-            return batch, local_problem(str(error))
+            return local_problem(str(error))
+
+    def _rendered(self, batch: Batch, received: bytes) -> bytes | Fate:
+        item = batch.item
+        try:
+            edited = render_pieces(received, (*item.edits, *item.recipients[batch.indexes[0]].edits))
+            return b"".join((item.trace.encode("utf-8"), *edited))
         except Exception:
             log.exception("message not rendered", id=item.id)
-            return batch, UNFORESEEN
+            return UNFORESEEN
 
     def _items(self, some: Sequence[Waiting]) -> list[QueueItem | None]:
+        """In a thread, as all that follows."""
         return [waiting.item or self._item(waiting) for waiting in some]
 
     def _item(self, waiting: Waiting) -> QueueItem | None:

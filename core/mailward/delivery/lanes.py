@@ -44,8 +44,9 @@ def everybody(sender: str) -> bool:
 class Waiting:
     """Recipients of one message that travel together: one domain, the same edits and reverse-path.
 
-    octets: of the message. item: None while so many wait that their items stay on the disk. is_begun: its attempt has, as the
-    journal knows, and goes on over another connection. crowded_out: how often our own limit kept this attempt from its hosts.
+    octets: of the message. item: None while so many wait that their items stay on the disk. is_recorded: its decision record is
+    kept. is_begun: its attempt has, as the journal knows, and goes on over another connection. crowded_out: how often our own
+    limit kept this attempt from its hosts.
     """
 
     agenda: Agenda
@@ -55,6 +56,7 @@ class Waiting:
     turn: Turn
     octets: int = 0
     item: QueueItem | None = None
+    is_recorded: bool = False
     is_begun: bool = False
     crowded_out: int = 0
 

@@ -142,10 +142,10 @@ class Results:
         """Mark those that a server has taken. From here on nothing that fails makes us send to them again."""
         batch.accepted.update(fates)
         told = {index: fate for index, fate in fates.items() if _is_relaying_told(batch.item, index, fate)}
-        await self._mark_taken(batch.item, {index: fate for index, fate in fates.items() if index not in told})
+        self._mark_taken(batch.item, {index: fate for index, fate in fates.items() if index not in told})
         if told:
             await self._tell_relayed(batch.item, told, now)
-            await self._mark_taken(batch.item, told)
+            self._mark_taken(batch.item, told)
 
     async def _tell_relayed(self, item: QueueItem, told: dict[int, Fate], now: datetime) -> None:
         """The next server reports no deliveries, so that this is the last its sender can hear (RFC 3461 section 5.2.2).
@@ -159,16 +159,10 @@ class Results:
         except Exception:
             log.exception("report not sent, unforeseen", id=item.id)
 
-    async def _mark_taken(self, item: QueueItem, fates: dict[int, Fate]) -> None:
-        if not fates:
-            return
-        marks = [(item.id, index, fate.text) for index, fate in fates.items()]
-        try:
-            await self._spool.finish(marks)
-        except Exception:  # of others who were marked at the same time: the mark itself can still be made
-            log.exception("marked without knowing that it outlives this process", id=item.id)
-            for mark in marks:
-                self._spool.done(*mark)
+    def _mark_taken(self, item: QueueItem, fates: dict[int, Fate]) -> None:
+        """Not waited for: no attempt begins before all marks that were made before are written, as it is marked itself."""
+        if fates:
+            self._spool.end([(item.id, index, fate.text) for index, fate in fates.items()])
 
     async def _tell_failed(self, batch: Batch, lost: Sequence[int], fates: dict[int, Fate], now: datetime) -> str:
         """The report is certain before the recipients are marked; a crash in between tells the sender twice, not never.

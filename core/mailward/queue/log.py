@@ -62,6 +62,7 @@ class SegmentLog:
             failure = StorageError(f"spool: {error!r}")
             if self._segments.current is not None:
                 self._segments.abandon(self._segments.current, error)
+            self._journal_each([mark for mark in marks if not mark.applied])
             complete([job.waiter for job in jobs if isinstance(job, Commit | Barrier)], failure)
 
     # Committing
@@ -141,6 +142,14 @@ class SegmentLog:
             for entry, mark, recipient in found:
                 self._apply(entry, mark, recipient)
             self._segments.retire_if_idle(segment)
+
+    def _journal_each(self, marks: Sequence[Mark]) -> None:
+        """One of them may be why writing failed: without its mark an attempt of another would not end in this process."""
+        for mark in marks:
+            try:
+                self._journal([mark])
+            except BaseException as error:  # noqa: BLE001  # as in `perform`
+                log.critical("mark not written", id=mark.id, error=repr(error))
 
     def _append_marks(self, segment: Segment, found: Sequence[_Marked]) -> None:
         if segment.abandoned:

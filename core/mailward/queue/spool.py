@@ -45,7 +45,7 @@ class NotHere(StorageError):
 
 
 class Spool:
-    """One process's view of the spool folder. Safe from any thread; `commit` and `finish` belong to an event loop.
+    """One process's view of the spool folder. Safe from any thread; `commit`, `begun` and `finish` belong to an event loop.
 
     owner: letters, digits, "-" and "_", for people who look into the folder. Nothing is opened before the first commit,
     so a spool may be made before forking. Raises StorageError.
@@ -98,9 +98,24 @@ class Spool:
     def octets(self, queue_id: QueueId) -> bytes:
         """The message as received. Raises NotHere or StorageError, permanent when it is damaged."""
         header, octets = self._read(queue_id, self._body)
-        if header is None or len(octets) != header.body_octets or zlib.crc32(octets) != header.body_crc:
+        if not _is_whole(header, octets):
             raise StorageError(f"spool: {queue_id}: its octets are damaged", permanent=True)
         return octets
+
+    def octets_at_hand(self, queue_id: QueueId) -> bytes | None:
+        """The same without blocking, of a message that is not large and that the kernel has in memory. None: `octets` knows."""
+        entry = self._segments.entries.get(queue_id)
+        if entry is None or entry.large:
+            return None
+        fd = entry.segment.fd
+        try:
+            record = self._disk.read_at_hand(fd, entry.offset, entry.record_octets)
+        except OSError:
+            return None
+        if record is None or entry.segment.fd != fd:  # as in `_read_record`
+            return None
+        octets = record[HEADER_OCTETS + entry.meta_octets :]
+        return octets if _is_whole(unpack_header(record, entry.segment.mark), octets) else None
 
     def open_recipients(self, queue_id: QueueId) -> dict[int, OpenRecipient]:
         """The states by index; {} when the message is finished or not here. A mark shows once it is written."""
@@ -167,6 +182,12 @@ class Spool:
         """
         return self._order([Mark(Kind.BEGUN, *recipient) for recipient in attempts])
 
+    async def begun(self, attempts: Sequence[Recipient]) -> frozenset[Recipient]:
+        """As `begin_attempts`. Whatever was marked before is then written, too."""
+        marks = [Mark(Kind.BEGUN, *recipient) for recipient in attempts]
+        await self._written(marks)
+        return _applied(marks)
+
     def hold(self, recipients: Sequence[Recipient], reason: str) -> frozenset[Recipient]:
         """Make no further attempt for them; one under way goes on. Returns those that are held now, after a power cut too."""
         return self._order([Mark(Kind.HELD, *recipient, reason, synced=True) for recipient in recipients])
@@ -186,12 +207,13 @@ class Spool:
         """
         return self._order([Mark(Kind.DONE, *recipient, text, if_idle=True, synced=True) for recipient in recipients])
 
+    def end(self, recipients: Sequence[tuple[QueueId, int, str]]) -> None:
+        """As `done`, and written at once: for what cannot be told apart when it is done twice. Raises StorageError."""
+        self._submit([Mark(Kind.DONE, *recipient) for recipient in recipients])
+
     async def finish(self, recipients: Sequence[tuple[QueueId, int, str]]) -> None:
-        """As `done`, but returns when that would outlive this process: for what cannot be told apart when it is done twice."""
-        loop = asyncio.get_running_loop()
-        written: asyncio.Future[None] = loop.create_future()
-        self._submit([*(Mark(Kind.DONE, *recipient) for recipient in recipients), Barrier((loop, written))])
-        await written
+        """As `end`, but returns when that would outlive this process."""
+        await self._written([Mark(Kind.DONE, *recipient) for recipient in recipients])
 
     def leave(self, *queue_ids: QueueId) -> None:
         """Leave the messages to the queue process."""
@@ -208,7 +230,13 @@ class Spool:
     def _order(self, marks: Sequence[Mark]) -> frozenset[Recipient]:
         """Write marks, and return the recipients of those that could be."""
         self._perform(marks)
-        return frozenset((mark.id, mark.index) for mark in marks if mark.applied)
+        return _applied(marks)
+
+    async def _written(self, marks: Sequence[Mark]) -> None:
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
+        self._submit([*marks, Barrier((loop, written))])
+        await written
 
     def _perform(self, jobs: Sequence[Job]) -> None:
         done: Future[None] = Future()
@@ -240,3 +268,12 @@ class Spool:
             raise StorageError(f"spool: {queue_id}: {error}") from error
         self._mark([Mark(Kind.DONE, queue_id, index, reason) for index in entry.open_recipients()])
         return Report(entry.segment.path.name, f"{queue_id}: {reason}", kept)
+
+
+def _applied(marks: Sequence[Mark]) -> frozenset[Recipient]:
+    return frozenset((mark.id, mark.index) for mark in marks if mark.applied)
+
+
+def _is_whole(header: Header | None, octets: bytes) -> bool:
+    """Are these the octets of the message that a header is of?"""
+    return header is not None and len(octets) == header.body_octets and zlib.crc32(octets) == header.body_crc

@@ -1,6 +1,8 @@
 """Commit, journal and adoption on a real file system."""
 
 import asyncio
+import contextlib
+import errno
 import os
 import resource
 import subprocess
@@ -37,6 +39,50 @@ async def test_what_was_committed_is_read_back(tmp_path: Path, size_octets: int)
     assert spool.item(item.id) == item
     assert spool.ids() == [item.id] and list(spool.open_recipients(item.id)) == [0, 1, 2]
     assert files(tmp_path) == ([".seg"] if size_octets <= 262_144 else [".msg", ".seg"])
+    await spool.close()
+
+
+class _AtHand(Disk):
+    """Nothing must be waited for, or everything. what: happens before it is read."""
+
+    def __init__(self, *, is_there: bool, what: Callable[[int], None] = lambda _: None) -> None:
+        self._is_there = is_there
+        self._what = what
+
+    def read_at_hand(self, fd: int, offset: int, length: int) -> bytes | None:
+        self._what(fd)
+        return self.read(fd, offset, length) if self._is_there else None
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("size_octets", [0, 999, 262_144, 262_145])
+async def test_what_is_at_hand_is_read_without_waiting(tmp_path: Path, size_octets: int, *, is_there: bool) -> None:
+    spool = spool_at(tmp_path, disk=_AtHand(is_there=is_there))
+    item = await commit(spool, b"x" * size_octets)
+    found = spool.octets_at_hand(item.id)
+    assert found == (spool.octets(item.id) if is_there and size_octets <= 262_144 else None)
+    await spool.finish([(item.id, 0, "done")])
+    assert spool.octets_at_hand(item.id) is None
+    await spool.close()
+
+
+@pytest.mark.parametrize("problem", ["damaged", "an error", "closed meanwhile"])
+async def test_t_q_13_what_is_wrong_with_what_is_at_hand_is_for_others_to_find_out(tmp_path: Path, problem: str) -> None:
+    def happens(_: int) -> None:
+        if problem == "an error":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if problem == "closed meanwhile":
+            spool.leave(item.id)
+            flush(spool)
+
+    spool = spool_at(tmp_path, disk=_AtHand(is_there=problem == "damaged", what=happens))
+    item = await commit(spool, b"x" * 2000)
+    if problem == "damaged":
+        (segment,) = (tmp_path / "spool").glob("*.seg")
+        segment.write_bytes(segment.read_bytes()[:-1] + b"y")
+    assert spool.octets_at_hand(item.id) is None
+    with contextlib.nullcontext() if problem == "an error" else pytest.raises(StorageError):
+        spool.octets(item.id)
     await spool.close()
 
 
@@ -308,6 +354,28 @@ async def test_t_q_10_what_is_finished_stays_finished_when_the_process_dies_at_o
     segment.write_bytes(octets)
     other = spool_at(tmp_path, "queue")
     assert other.adopt().items == (item.id,) and set(other.open_recipients(item.id)) == {1}
+    await other.close()
+
+
+async def test_t_q_10_when_an_attempt_may_begin_the_ends_marked_before_it_outlive_the_process(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path, "queue")
+    items = []
+    for _ in range(2):
+        item = item_for(b"x")
+        incoming = spool.begin(item.id, kept=True)
+        incoming.write(b"x")
+        await incoming.commit(item)
+        items.append(item)
+    first, second = items
+    assert await spool.begun([(first.id, 0)]) == {(first.id, 0)}
+    spool.end([(first.id, 0, "relayed to mx.example.net")])
+    assert await spool.begun([(second.id, 0), (first.id, 0)]) == {(second.id, 0)}
+    (segment,) = (tmp_path / "spool").glob("*.seg")
+    octets = segment.read_bytes()  # what another process would find now
+    await spool.close()
+    segment.write_bytes(octets)
+    other = spool_at(tmp_path, "queue")
+    assert other.adopt().items == (second.id,) and other.open_recipients(second.id)[0].begun == 1
     await other.close()
 
 
