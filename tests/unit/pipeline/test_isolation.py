@@ -691,7 +691,7 @@ def spin():
     while True: pass
 @hookimpl
 def inspect_mail(envelope):
-    until = time.process_time() + 0.4
+    until = time.process_time() + 1.3
     while time.process_time() < until: pass
     if {leaks}:
         threading.Thread(target=spin, daemon=True).start()
