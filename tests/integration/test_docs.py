@@ -191,6 +191,36 @@ def test_a_filter_and_a_rule_are_tried_as_the_page_says(tmp_path: Path) -> None:
         reader.is_through()
 
 
+def test_a_policy_is_rehearsed_as_the_page_says() -> None:
+    page = "how-to/rehearse-a-policy.md"
+    (new,) = (yaml.safe_load(text) for text in blocks(page, "yaml"))
+    head = b"From: a@example.net\r\nTo: demo@example.org\r\nDate: Fri, 27 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.net>\r\n\r\n"
+    with server(domain="example.org", start=False) as made:
+        (made.folder / "plugins/acme_dlp.py").write_text(blocks("tutorials/first-filter.md", "python")[0])
+        plugins = {"antivirus": {"engine": "test-file"}, "acme_dlp": {}}
+        in_force = {"version": 1, "extends": "mailward/inbound", "plugins": plugins, "scores": {"ACME_DLP_CARDS": 4.2}}
+        made.policy(yaml.safe_dump(in_force))
+        made.start()
+        for text in (b"4111 1111 1111 1111, 5500 0000 0000 0004", b"hello"):
+            assert made.send(head + text + b"\r\n", to=[made.demo])[0] == 250
+        (made.folder / "new").mkdir()
+        for folder in (made.folder / "policies", made.folder / "new"):
+            (folder / "inbound.yaml").write_text(yaml.safe_dump({**in_force, **new}))
+        reader = Reader(page, made, made.folder)
+        edited, beside = reader.types("policy replay", code=1), reader.types("policy replay", code=1)
+        assert edited.splitlines()[2:8] == beside.splitlines()[2:8]
+        assert re.search(r"(?m)^  accept -> junk +1 recipient\n  unchanged +1 recipient\n", edited), edited
+        shown = re.search(
+            r"(?m)^    ACCEPT -> JUNK   score 4.2 >= limits.junk 4 .*\n    it was   score 4.2; no rule matched", edited
+        )
+        assert shown, edited
+        reader.stands_for = {"01k9w3c5v7q2x8ab": edited.rpartition(" ")[2].strip()}
+        assert reader.types("explain").startswith("ACCEPT")
+        assert "inbound: sound" in reader.types("policy check")
+        reader.types("reload")
+        reader.is_through()
+
+
 def test_the_queue_is_looked_after_as_the_page_says(tmp_path: Path) -> None:
     page = "how-to/look-into-the-queue.md"
     with server(domain="example.org", start=False) as made, peer({"RCPT": b"450 4.2.1 Try again later\r\n"}) as far:

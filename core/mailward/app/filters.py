@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import pwd
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
@@ -92,9 +94,23 @@ def policy_file(config: Config, direction: Direction) -> Path:
     return config.policies / f"{direction}.yaml"
 
 
-def _load(config: Config, direction: Direction, host: PluginHost) -> Policy:
+def policy_at(config: Config, direction: Direction, path: Path) -> Policy:
+    """A policy of this configuration's plugins that is not in force: of a file, or of a folder like `policies`.
+
+    Raises PolicyError or PluginError when it cannot be used.
+    """
+    try:
+        file = path / f"{direction}.yaml" if path.is_dir() else path
+        file.open("rb").close()
+    except OSError as error:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        raise ConfigError(f"cannot read the policy {path} as user {user}: {error.strerror}") from error
+    return _load(config, direction, PluginHost(config.plugins), file)
+
+
+def _load(config: Config, direction: Direction, host: PluginHost, file: Path | None = None) -> Policy:
     """A plugin that cannot be loaded is the policy's problem where it is named, unless it is `optional`."""
-    path = policy_file(config, direction)
+    path = file or policy_file(config, direction)
     has_file = path.exists()
     installed = {available.name for available in host.available()}
     found: list[LoadedPlugin] = []

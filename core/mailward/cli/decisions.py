@@ -61,7 +61,7 @@ def _with_it(decision: RecipientDecision, other: WithIt) -> str:
     return f"{who}: {still}{other.verdict.upper()}   {source_text(other)}{more_actions(decision, other)}"
 
 
-def more_actions(decision: RecipientDecision, other: WithIt) -> str:
+def more_actions(decision: RecipientDecision, other: RecipientDecision | WithIt) -> str:
     """What would have been done beside what was done."""
     return "".join(f"; {action}" for action in other.actions if action not in decision.actions)
 

@@ -1,4 +1,5 @@
-"""`mailward policy`: check it, test it, see it as it holds; what its shadow would have changed is in `policy_shadow`."""
+"""`mailward policy`: check it, test it, see it as it holds; what its shadow, or another policy, would have
+changed is in `policy_shadow` and `policy_replay`."""
 
 import asyncio
 from pathlib import Path
@@ -11,6 +12,7 @@ from mailward.app.filters import load_filters, policy_file
 from mailward.app.scanning import NOBODY, live_tests
 from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
 from mailward.cli.output import USAGE, fail, show, table
+from mailward.cli.policy_replay import replay_command
 from mailward.cli.policy_shadow import shadow_command
 from mailward.model.address import ForwardPath
 from mailward.policy import DIRECTIONS, RULES, Policy, RecipientFacts, Rule
@@ -18,6 +20,7 @@ from mailward.policy.presets import folder as preset_folder
 
 app = typer.Typer(help="The policy: check it, test it, see it as it holds.", no_args_is_help=True)
 app.command("shadow")(shadow_command)
+app.command("replay")(replay_command)
 
 
 @app.command("check")

@@ -9,16 +9,15 @@ import typer
 
 from mailward.app.config import Config
 from mailward.app.filters import load_filters
+from mailward.cli.changes import NOT_KNOWN, SOMETHING, number_of, tally_data, tally_lines
 from mailward.cli.decisions import more_actions, source_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions
-from mailward.cli.output import USAGE, fail, moment, progress, show, table
+from mailward.cli.output import USAGE, fail, moment, progress, show
 from mailward.decisions import DecisionStore
-from mailward.decisions.shadow import Change, Example, ShadowReport, Tally, Together
+from mailward.decisions.shadow import Example, ShadowReport, Together
 from mailward.model.decision import WithIt
 from mailward.model.errors import ConfigError
 from mailward.policy import RULES, Direction
-
-NOTHING, SOMETHING, NOT_KNOWN = 0, 1, 2
 
 _DIRECTIONS: tuple[Direction, ...] = tuple(name for name, rules in RULES.items() if "shadow" in rules.modes)
 _STEP = 1000
@@ -92,40 +91,24 @@ def _in_force(config: Config, direction: Direction) -> str:
 
 def _text(report: ShadowReport, store: DecisionStore, what: str, in_force: str) -> str:
     if not report.in_shadow:
-        return f"nothing was in shadow ({what}: {_of('message', report.judged)} judged)"
-    lines = [f"{what}: {_of('message', report.judged)} judged, {report.in_shadow:,} of them with something in shadow"]
+        return f"nothing was in shadow ({what}: {number_of('message', report.judged)} judged)"
+    lines = [f"{what}: {number_of('message', report.judged)} judged, {report.in_shadow:,} of them with something in shadow"]
     lines += [
         f"  by policy {hash}{' (in force)' if hash == in_force else ''}: {n:,}" for hash, n in report.policies.most_common()
     ]
     if len(report.things) > 1:
-        lines += ["", "with all of it", *_tally_lines(report.together)]
+        lines += ["", "with all of it", *tally_lines(report.together)]
     for tally in report.things:
         where = f" ({tally.where})" if tally.where else ""
-        lines += ["", f"with {tally.kind} {tally.name}{where}", *_tally_lines(tally)]
+        lines += ["", f"with {tally.kind} {tally.name}{where}", *tally_lines(tally)]
     examples = report.examples
     if examples:
         some = f"{len(examples):,} of " if report.changed > len(examples) else ""
-        lines += ["", f"the worst first, {some}{_of('recipient', report.changed)}{'; --limit shows more' if some else ''}:"]
+        lines += ["", f"the worst first, {some}{number_of('recipient', report.changed)}{'; --limit shows more' if some else ''}:"]
         for example in examples:
             lines += _example_lines(example, store)
         lines += ["", f"Why one was treated as it was: mailward explain {examples[0].record.id}"]
     return "\n".join(lines)
-
-
-def _tally_lines(tally: Tally) -> list[str]:
-    rows = [(f"  {_words(change)}", _of("recipient", n)) for change, n in tally.worst_first]
-    rows.append(("  unchanged", _of("recipient", tally.same)))
-    return [table(rows), *(f"  not known of {_of('message', n)}: {why}" for why, n in tally.unknown.most_common())]
-
-
-def _of(what: str, number: int) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _words(change: Change) -> str:
-    if change.was == change.now:
-        return f"{change.was}, marked or filed otherwise"
-    return f"{change.was} -> {change.now}"
 
 
 def _example_lines(example: Example, store: DecisionStore) -> list[str]:
@@ -162,9 +145,9 @@ def _data(report: ShadowReport, store: DecisionStore, direction: str, begin: dat
         "messages_in_shadow": report.in_shadow,
         "messages_not_known": report.unknown,
         "policies": [{"hash": hash, "messages": n, "in_force": hash == in_force} for hash, n in report.policies.most_common()],
-        "all": _tally_data(report.together),
+        "all": tally_data(report.together),
         "things": [
-            {"kind": tally.kind, "name": tally.name, "where": tally.where, **_tally_data(tally)} for tally in report.things
+            {"kind": tally.kind, "name": tally.name, "where": tally.where, **tally_data(tally)} for tally in report.things
         ],
         "recipients_changed": report.changed,
         "examples": [
@@ -180,13 +163,4 @@ def _data(report: ShadowReport, store: DecisionStore, direction: str, begin: dat
             }
             for example in report.examples
         ],
-    }
-
-
-def _tally_data(tally: Tally) -> dict[str, Any]:
-    return {
-        "messages": tally.messages,
-        "changes": [{"was": change.was, "would_be": change.now, "recipients": n} for change, n in tally.worst_first],
-        "recipients_unchanged": tally.same,
-        "messages_not_known": dict(tally.unknown),
     }

@@ -115,10 +115,17 @@ class DecisionStore:
 
         They are without their calls and facts, which are most of a record, and without what happened later.
         """
+        return self._walk(_OUTCOMES, since)
+
+    def evidence(self, since: datetime) -> Iterator[DecisionRecord]:
+        """The same with calls and facts."""
+        return self._walk(_EVIDENCE, since)
+
+    def _walk(self, what: str, since: datetime) -> Iterator[DecisionRecord]:
         place = (_LAST_MOMENT, "")
         while True:
             with self._database.read() as connection:
-                rows = connection.execute(_OUTCOMES, (utc_text(since), *place)).fetchall()
+                rows = connection.execute(f"{what} {_PORTION}", (utc_text(since), *place)).fetchall()
             for _, _, text, looked in rows:
                 yield _read(text, looked)
             if not rows:
@@ -151,8 +158,9 @@ _LAST_MOMENT = "9999"
 _OUTCOMES = """
 SELECT received_at, id, json_set(json, '$.calls', json('[]'), '$.facts', json('{}')),
   (SELECT json_set(json, '$.calls', json('[]'), '$.facts', json('{}')) FROM looked WHERE looked.id = record.id)
-FROM record WHERE received_at >= ? AND (received_at, id) < (?, ?) ORDER BY received_at DESC, id DESC LIMIT 500
 """
+_EVIDENCE = "SELECT received_at, id, json, (SELECT json FROM looked WHERE looked.id = record.id)"
+_PORTION = "FROM record WHERE received_at >= ? AND (received_at, id) < (?, ?) ORDER BY received_at DESC, id DESC LIMIT 500"
 _SELECT = "SELECT id, json, (SELECT json FROM looked WHERE looked.id = record.id) FROM record"
 _KNOWN = "SELECT id FROM record WHERE id IN (SELECT value FROM json_each(?))"
 _ADD_EVENT = "INSERT INTO event SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM event WHERE id = ?"

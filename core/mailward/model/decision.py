@@ -123,6 +123,7 @@ class DecisionRecord:
 
     What has a default stays so for mail that no policy judged: what the core refused, and what it wrote itself.
     shadow: what looked and did not count. canaries: of what counts for a share of senders, whether it did.
+    takes_each: the peer took a reply for each recipient (LMTP, PRDR).
     """
 
     id: QueueId
@@ -137,6 +138,7 @@ class DecisionRecord:
     recipients: tuple[RecipientDecision, ...] = ()
     shadow: tuple[InShadow, ...] = ()
     canaries: tuple[OfCanary, ...] = ()
+    takes_each: bool = False
     reply: str = ""
     policy_hash: str = ""
     events: tuple[LaterEvent, ...] = ()

@@ -18,7 +18,7 @@ from mailward.model.envelope import Envelope
 from mailward.model.errors import LocalError
 from mailward.model.evidence import AuthResult, EvidenceSet, FactValue
 from mailward.model.ids import QueueId
-from mailward.model.replies import LOCAL_ERROR, REJECTED
+from mailward.model.replies import LOCAL_ERROR
 from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
@@ -228,13 +228,16 @@ class Trial:
             edits=tuple(edit for called in edited if called.call.plugin not in failed for edit in called.value or ()),
             recipient_edits=tuple(ruling.edits for ruling in outcome.rulings),
             auth_results=evidence.auth_results,
-            record=self._record(queue_id, session, envelope, message, facts, evidence, decisions, outcome.reply, compared),
+            record=self._record(
+                queue_id, session, envelope, message, facts, evidence, decisions, outcome.reply, compared, takes_each=takes_each
+            ),
             replies=outcome.replies,
             shadowing=self._shadowing,
         )
 
     def _early(self, session: Session, envelope: Envelope, recipient: RecipientFacts | None, stage: Stage) -> Reply | None:
-        ruling, policy = self._floor_of_failures(), self._bench.policy
+        policy = self._bench.policy
+        ruling = policy.floor_of(called.call.plugin for called in self._heard if called.failed)
         if ruling is None and policy.may_end_at(stage):
             facts = session_facts(session) | envelope_facts(envelope)
             ruling = policy.judge(facts, self._bench.evidence(self._heard), recipient, stage=stage)
@@ -242,16 +245,6 @@ class Trial:
             return None
         self._refused = ruling
         return ruling.reply or LOCAL_ERROR
-
-    def _floor_of_failures(self) -> Ruling | None:
-        """A plugin that failed by now and whose `on_error` defers or rejects: then the message need not even be sent."""
-        entries = [self._bench.policy.plugins[called.call.plugin] for called in self._heard if called.failed]
-        worst = max(entries, key=lambda entry: entry.on_error.strength, default=None)
-        answers = {Verdict.TEMPFAIL: LOCAL_ERROR, Verdict.REJECT: REJECTED}
-        if worst is None or worst.on_error not in answers:
-            return None
-        source = Source("floor", f"{worst.name} failed", worst.where)
-        return Ruling("", worst.on_error, 0.0, source, floor=worst.on_error, reply=answers[worst.on_error])
 
     def _shadow_later(self, hook: str, arguments: Mapping[str, object]) -> None:
         """The shadowed plugins are to look at what the others have seen, with what these know by now."""
@@ -311,6 +304,8 @@ class Trial:
         decisions: tuple[RecipientDecision, ...],
         reply: Reply,
         compared: Compared = NOTHING,
+        *,
+        takes_each: bool = False,
     ) -> DecisionRecord:
         known = {**session_facts(session), **envelope_facts(envelope), **facts, **evidence.facts}
         return DecisionRecord(
@@ -326,6 +321,7 @@ class Trial:
             recipients=compared.noted(decisions),
             shadow=compared.shadow,
             canaries=self._bench.canaries,
+            takes_each=takes_each,
             reply=str(reply),
             policy_hash=self._bench.policy.hash,
         )

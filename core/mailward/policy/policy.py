@@ -4,13 +4,15 @@ It does no I/O but one stat call a list file.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from mailward.model.errors import Problem
 from mailward.model.evidence import EvidenceSet, FactValue
+from mailward.model.replies import LOCAL_ERROR, REJECTED
+from mailward.model.verdict import Source, Verdict
 from mailward.policy.canary import Canary
 from mailward.policy.decide import decide, decide_early, weigh, with_points
 from mailward.policy.directions import RULES, Direction
@@ -98,6 +100,24 @@ class Policy:
         plugins = [Canary("plugin", n, one.share) for n, one in self.plugins.items() if one.share is not None]
         rules = {one.name: Canary("rule", one.name, one.share) for one in self._all_rules() if one.share is not None}
         return (*plugins, *rules.values())
+
+    def side_of(self, reverse_path: str) -> "Policy":
+        """The same policy as it holds for mail of this sender, with the canaries that count for him."""
+        counting = [one for one in self.canaries if one.counts_for(reverse_path)]
+        if not counting:
+            return self
+        plugins, rules = (frozenset(one.name for one in counting if one.kind == kind) for kind in ("plugin", "rule"))
+        return self.enforcing(plugins, rules)
+
+    def floor_of(self, failed: Iterable[str]) -> Ruling | None:
+        """Before the message came: some plugins have failed whose `on_error` defers or rejects, so it need not come."""
+        entries = [one for one in (self.plugins.get(name) for name in failed) if one is not None and one.counts]
+        worst = max(entries, key=lambda entry: entry.on_error.strength, default=None)
+        answers = {Verdict.TEMPFAIL: LOCAL_ERROR, Verdict.REJECT: REJECTED}
+        if worst is None or worst.on_error not in answers:
+            return None
+        source = Source("floor", f"{worst.name} failed", worst.where)
+        return Ruling("", worst.on_error, 0.0, source, floor=worst.on_error, reply=answers[worst.on_error])
 
     @cached_property
     def shadowed_plugins(self) -> frozenset[str]:

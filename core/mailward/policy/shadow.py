@@ -72,8 +72,8 @@ def compare(
         refused: dict[int, Ruling] = {}
         taken: dict[int, Ruling] = {}
         for index, who in enumerate(recipients):
-            early = _refused_early(other, case, who)
-            if early is not None and _refused_early(policy, as_it_was(), who) is None:
+            early = refused_early(other, case, who)
+            if early is not None and refused_early(policy, as_it_was(), who) is None:
                 refused[index] = replace(early, recipient=who.address)
             else:
                 ruling = case.judge(who, stage="message")
@@ -116,7 +116,7 @@ def compare_refused(
         return NOTHING
 
     def judged(other: Policy, counted: EvidenceSet) -> list[RecipientDecision] | None:
-        ruling = _refused_early(other, Case(other, facts, counted), recipient)
+        ruling = refused_early(other, Case(other, facts, counted), recipient)
         return None if ruling is None else [replace(ruling, recipient=decision.recipient).decision()]
 
     return _compared(policy, evidence, _things(policy, evidence, rules, plugins), (decision,), judged)
@@ -137,7 +137,7 @@ def _compared(
     def note(kind: str, name: str, chosen: Collection[InShadow]) -> bool:
         plugins = frozenset(thing.name for thing in chosen if thing.kind == "plugin")
         rules = frozenset(thing.name for thing in chosen if thing.kind == "rule")
-        outcome = judged(policy.enforcing(plugins, rules), _counted(evidence, plugins))
+        outcome = judged(policy.enforcing(plugins, rules), counted(evidence, plugins))
         if outcome is None:
             return False
         for found, was, now in zip(changes, decisions, outcome, strict=True):
@@ -154,7 +154,7 @@ def _compared(
     return Compared(tuple(things), tuple(tuple(found) for found in changes))
 
 
-def _refused_early(policy: Policy, case: Case, recipient: RecipientFacts | None) -> Ruling | None:
+def refused_early(policy: Policy, case: Case, recipient: RecipientFacts | None) -> Ruling | None:
     """What MAIL or RCPT would have been answered when that is a refusal."""
     ruling = case.judge(None, stage="mail") if policy.may_end_at("mail") else None
     if ruling is None and recipient is not None and policy.may_end_at("rcpt"):
@@ -162,7 +162,7 @@ def _refused_early(policy: Policy, case: Case, recipient: RecipientFacts | None)
     return ruling
 
 
-def _counted(evidence: EvidenceSet, plugins: Collection[str]) -> EvidenceSet:
+def counted(evidence: EvidenceSet, plugins: Collection[str]) -> EvidenceSet:
     """The same evidence with the calls of these plugins as of any that counts."""
     if not plugins:
         return evidence

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailward.decisions import DecisionStore
-from mailward.decisions.shadow import Change, ShadowReport
+from mailward.decisions.changes import Change
+from mailward.decisions.shadow import ShadowReport
 from mailward.model.decision import DecisionRecord, InShadow, RecipientDecision, WithIt, utc_text
 from mailward.model.evidence import HookCall
 from mailward.model.ids import QueueId

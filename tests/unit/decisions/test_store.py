@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> DecisionStore:
 
 FORM_1 = (
     '{"id":"a1","received_at":"2026-11-02T10:00:00.000Z","direction":"inbound","session":{},"reverse_path":"","message_id":"",'
-    '"size_octets":100,"calls":[],"facts":{},"recipients":[],"shadow":[],"canaries":[],"reply":"","policy_hash":"","events":[],"version":1}'
+    '"size_octets":100,"calls":[],"facts":{},"recipients":[],"shadow":[],"canaries":[],"takes_each":false,"reply":"","policy_hash":"","events":[],"version":1}'
 )
 
 

@@ -1,0 +1,37 @@
+"""Changes of what recipients would get, as `policy shadow` and `policy replay` print them."""
+
+from typing import Any
+
+from mailward.cli.output import table
+from mailward.decisions.changes import Change, Tally
+
+NOTHING, SOMETHING, NOT_KNOWN = 0, 1, 2
+"""Exit codes: nothing would have changed, something would, it cannot be said."""
+
+
+def tally_lines(tally: Tally) -> list[str]:
+    """A line a change, the worst first, then what stays and what is not known."""
+    rows = [(f"  {_change_words(change)}", number_of("recipient", n)) for change, n in tally.worst_first]
+    rows.append(("  unchanged", number_of("recipient", tally.same)))
+    return [table(rows), *(f"  not known of {number_of('message', n)}: {why}" for why, n in tally.unknown.most_common())]
+
+
+def number_of(what: str, number: int) -> str:
+    """ "1 message", "1,204 messages"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _change_words(change: Change) -> str:
+    if change.was == change.now:
+        return f"{change.was}, marked or filed otherwise"
+    return f"{change.was} -> {change.now}"
+
+
+def tally_data(tally: Tally) -> dict[str, Any]:
+    """The same for JSON."""
+    return {
+        "messages": tally.messages,
+        "changes": [{"was": change.was, "would_be": change.now, "recipients": n} for change, n in tally.worst_first],
+        "recipients_unchanged": tally.same,
+        "messages_not_known": dict(tally.unknown),
+    }

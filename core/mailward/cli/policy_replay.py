@@ -1,0 +1,152 @@
+"""`mailward policy replay`: what another policy would have made of the mail that was judged."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mailward.app.config import Config
+from mailward.app.filters import policy_at
+from mailward.cli.changes import NOT_KNOWN, SOMETHING, number_of, tally_data, tally_lines
+from mailward.cli.decisions import more_actions, source_text
+from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions, opened_directory
+from mailward.cli.output import USAGE, fail, moment, progress, show
+from mailward.decisions import DecisionStore
+from mailward.decisions.replay import Example, ReplayReport
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
+from mailward.model.address import Address, ForwardPath
+from mailward.model.decision import RecipientDecision
+from mailward.policy import Direction, Policy, RecipientFacts
+from mailward.policy.replay import Replay
+
+_DIRECTIONS: tuple[Direction, ...] = ("inbound", "submission")
+_STEP = 1000
+
+
+def replay_command(
+    policy: Annotated[
+        Path | None, typer.Option(help="A policy file, or a folder with inbound.yaml; else the one you edit.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="Of the last 30m, 2h, 7d ...")] = "7d",
+    direction: Annotated[str, typer.Option(help=f"{' or '.join(_DIRECTIONS)}.")] = "inbound",
+    limit: Annotated[int, typer.Option(min=0, help="Show so many recipients at most.")] = 20,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge the mail of the last days once more, by a policy that is not in force yet, and say what would have changed.
+
+    No plugin looks again: the policy judges what they found then, with their settings of then. Without --policy it is the one in
+    the files, whether or not the server has been told to reload. Numbers are recipients, the worst change stands first. A message
+    of which something is missing (a plugin that did not look, a fact that no record holds, mail refused before it came) is
+    counted apart, never as unchanged.
+
+    Exits 0 when nothing would have changed, 1 when something would, and 2 when of some messages that cannot be said.
+
+    Examples:
+
+      mailward policy replay --since 24h
+
+      mailward policy replay --policy new/inbound.yaml --limit 100
+
+      mailward policy replay --json
+    """
+    wanted = next((one for one in _DIRECTIONS if one == direction), None)
+    if wanted is None:
+        fail(f"the mail of '{direction}' is not judged; one of {', '.join(_DIRECTIONS)}", USAGE)
+    settings = config_of(config)
+    new = policy_at(settings, wanted, settings.policies if policy is None else policy)
+    begin = datetime.now(UTC) - duration_of(since)
+    with opened_decisions(settings) as store:
+        report = _report(store, begin, new, settings, limit)
+    show(
+        lambda: _text(report, new, f"{wanted}, the last {since}"),
+        lambda: _data(report, new, begin),
+        as_json=as_json,
+    )
+    if report.changed:
+        raise typer.Exit(SOMETHING)
+    if report.tally.unknown:
+        raise typer.Exit(NOT_KNOWN)
+
+
+def _report(store: DecisionStore, begin: datetime, policy: Policy, config: Config, limit: int) -> ReplayReport:
+    report = ReplayReport(limit)
+    with opened_directory(config) as directory:
+        replay = Replay(policy, _recipients(frozenset(directory.domains())))
+    total = store.count(begin)
+    for number, record in enumerate(store.evidence(begin)):
+        if number % _STEP == 0:
+            progress(number, total)
+        if record.direction == policy.direction and record.policy_hash:
+            report.add(record, replay.judged(record))
+    progress(total, total)
+    return report
+
+
+def _recipients(domains: frozenset[str]) -> Callable[[str], RecipientFacts]:
+    """Their facts by how records name them; domains: those served here today."""
+
+    @lru_cache(maxsize=10_000)
+    def facts(name: str) -> RecipientFacts:
+        try:
+            address = parse_mailbox(name)
+        except AddressSyntaxError:
+            address = Address(name, "")  # the bare postmaster
+        return RecipientFacts.of(ForwardPath(address), is_local=not address.domain or address.domain in domains)
+
+    return facts
+
+
+def _text(report: ReplayReport, policy: Policy, what: str) -> str:
+    if not report.messages:
+        return f"no mail was judged ({what})"
+    lines = [f"{what}: {number_of('message', report.messages)}, judged anew by policy {policy.hash}"]
+    lines += [f"  judged then by policy {hash}: {n:,}" for hash, n in report.judged_by.most_common()]
+    lines += ["", *tally_lines(report.tally)]
+    examples = report.examples
+    if examples:
+        some = f"{len(examples):,} of " if report.changed > len(examples) else ""
+        lines += ["", f"the worst first, {some}{number_of('recipient', report.changed)}{'; --limit shows more' if some else ''}:"]
+        for example in examples:
+            lines += _example_lines(example)
+        lines += ["", f"Why one was treated as it was: mailward explain {examples[0].record.id}"]
+    return "\n".join(lines)
+
+
+def _example_lines(example: Example) -> list[str]:
+    record, was, now = example.record, example.was, example.now
+    return [
+        f"  {record.id}  {moment(record.received_at)}  from <{record.reverse_path}> to {was.recipient or 'nobody yet'}",
+        f"    {was.verdict.upper()} -> {now.verdict.upper()}   {source_text(now)}{more_actions(was, now)}",
+        f"    {'it was':<8} {source_text(was)}",
+    ]
+
+
+def _data(report: ReplayReport, policy: Policy, begin: datetime) -> dict[str, Any]:
+    return {
+        "direction": policy.direction,
+        "policy": policy.hash,
+        "since": begin.isoformat(timespec="seconds"),
+        "judged_by": [{"hash": hash, "messages": n} for hash, n in report.judged_by.most_common()],
+        **tally_data(report.tally),
+        "recipients_changed": report.changed,
+        "examples": [
+            {
+                "id": example.record.id,
+                "received_at": example.record.received_at,
+                "reverse_path": example.record.reverse_path,
+                "was": _decision(example.was),
+                "would_be": _decision(example.now),
+            }
+            for example in report.examples
+        ],
+    }
+
+
+def _decision(decision: RecipientDecision) -> dict[str, Any]:
+    return {name: value for name, value in asdict(decision).items() if name != "shadow"}

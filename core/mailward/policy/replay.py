@@ -1,0 +1,116 @@
+"""What would this policy have made of mail that was judged before? Its evidence is judged anew; no plugin is asked.
+
+A record holds what was found and the facts, never content. What the policy wants to know beyond that, nobody knows any more: such
+a message is said to be not known, with the reason, and is never counted as unchanged.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+
+from mailward.model.decision import DecisionRecord, RecipientDecision
+from mailward.model.evidence import EvidenceSet
+from mailward.policy.policy import Case, Policy
+from mailward.policy.ruling import RecipientFacts, Ruling, combine, separate
+from mailward.policy.shadow import counted, refused_early
+from mailward.policy.values import PluginPolicy, View
+
+BY_THE_SERVER = "the server itself decided, not the policy"
+NOT_REFUSED = "it was refused before its message came, and would not have been"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """decisions: in the order of the record's recipients, () when it is not known what they would be. unknown: why, else ""."""
+
+    decisions: tuple[RecipientDecision, ...]
+    unknown: str = ""
+
+
+class Replay:
+    """One policy, asked about many records."""
+
+    def __init__(self, policy: Policy, recipient: Callable[[str], RecipientFacts]) -> None:
+        """recipient: what is known of a forward-path, as a record names it."""
+        self._policy = policy
+        self._recipient = recipient
+        self._looking = {name: one for name, one in policy.plugins.items() if _may_find(one)}
+
+    def judged(self, record: DecisionRecord) -> Replayed:
+        """What its recipients would have got. The record is one that a policy of the same direction made."""
+        if any(decision.source_kind == "core" for decision in record.recipients):
+            return Replayed((), BY_THE_SERVER)
+        policy = self._policy.side_of(record.reverse_path)
+        if why := _not_looked(policy, self._looking, record):
+            return Replayed((), why)
+        in_shadow = {call.plugin for call in record.calls if call.status == "shadow"}
+        evidence = EvidenceSet(record.calls, dict(record.facts))
+        evidence = counted(evidence, [name for name in in_shadow if name in policy.plugins and policy.plugins[name].counts])
+        case = Case(policy, record.facts, evidence)
+        missing = policy.reads - record.facts.keys() - _ALWAYS
+        if "message.size_octets" not in record.facts:
+            return self._refused(policy, case, record)
+        rulings: dict[int, Ruling] = {}
+        taken: dict[int, Ruling] = {}
+        for index, decision in enumerate(record.recipients):
+            who = self._recipient(decision.recipient)
+            early = refused_early(policy, case, who)
+            if early is not None:
+                rulings[index] = replace(early, recipient=decision.recipient)
+                continue
+            ruling = case.judge(who, stage="message")
+            assert ruling is not None  # the last stage always rules
+            if missing and (fact := _open(policy.view(who), ruling, missing)):
+                return Replayed((), f"the record does not hold {fact}")
+            taken[index] = ruling
+        if taken:
+            combined = (separate if record.takes_each else combine)(list(taken.values())).rulings
+            rulings.update(zip(taken, combined, strict=True))
+        return Replayed(tuple(rulings[index].decision() for index in range(len(record.recipients))))
+
+    def _refused(self, policy: Policy, case: Case, record: DecisionRecord) -> Replayed:
+        """Of mail that was refused at MAIL, where there is no recipient, or at RCPT."""
+        (decision,) = record.recipients
+        who = self._recipient(decision.recipient) if decision.recipient else None
+        failed = [call.plugin for call in record.calls if call.error is not None]
+        ruling = policy.floor_of(failed) or refused_early(policy, case, who)
+        if ruling is None:
+            return Replayed((), NOT_REFUSED)
+        return Replayed((replace(ruling, recipient=decision.recipient).decision(),))
+
+
+_ALWAYS = frozenset(
+    {"score", "symbols"} | {f"recipient.{one}" for one in ("address", "domain", "local_part", "tag", "groups", "is_local")}
+)
+"""Facts that are made when it is judged."""
+
+
+def _may_find(one: PluginPolicy) -> bool:
+    """It may say something of a message that a verdict could hang on."""
+    declared = one.declaration
+    return declared is not None and bool(declared.symbols or fields(declared.facts) or one.heed)
+
+
+def _not_looked(policy: Policy, looking: Mapping[str, PluginPolicy], record: DecisionRecord) -> str:
+    """Why it is not known what a plugin that counts would have found; "" when each has looked."""
+    unheard = {thing.name: thing.unknown for thing in record.shadow if thing.kind == "plugin" and thing.unknown}
+    for name in looking:
+        if not policy.plugins[name].counts:
+            continue
+        if f"{name}.status" not in record.facts:
+            return f"plugin {name} did not look at it"
+        if name in unheard:
+            return f"plugin {name}: {unheard[name]}"
+    return ""
+
+
+def _open(view: View, ruling: Ruling, missing: frozenset[str]) -> str:
+    """A fact that is missing and that could have led to another verdict, "" for none."""
+    decided = ruling.source.name if ruling.source.kind == "rule" else None
+    passed = False  # what stands behind the rule that decided could not have
+    for rule in view.rules:
+        passed = passed or (rule.name == decided and not missing.intersection(rule.when.names))
+        if rule.shadow or (rule.then is None and not rule.adds_points) or (passed and not rule.adds_points):
+            continue
+        if lacking := sorted(missing.intersection(rule.when.names)):
+            return lacking[0]
+    return ""
