@@ -63,6 +63,11 @@ class TestSpf(Conformance):
     plugin = "spf"
 
 
+class TestSubaddress(Conformance):
+    plugin = "subaddress"
+    settings: ClassVar[Mapping[str, object]] = {"create": True}
+
+
 class TestTlsrpt(Conformance):
     plugin = "tlsrpt"
 

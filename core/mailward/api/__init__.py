@@ -10,6 +10,7 @@ from mailward.api.commands import (
     ServerCall,
     ServerCommand,
 )
+from mailward.api.delivering import Delivery, Folder, FolderChoice
 from mailward.api.dns import DnsRecord
 from mailward.api.hooks import MessageClassified, MessageMoved, hookimpl
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, LoginProtocol, Secret
@@ -71,6 +72,7 @@ __all__ = [
     "CommandOption",
     "Counter",
     "Credentials",
+    "Delivery",
     "DnsAnswer",
     "DnsRecord",
     "DnsTemporaryError",
@@ -82,6 +84,8 @@ __all__ = [
     "FieldView",
     "Finding",
     "Findings",
+    "Folder",
+    "FolderChoice",
     "ForwardPath",
     "Gauge",
     "Histogram",

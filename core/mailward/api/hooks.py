@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, overload
 import pluggy
 
 from mailward.api.commands import AccountCommand, ServerCommand
+from mailward.api.delivering import Delivery, FolderChoice
 from mailward.api.dns import DnsRecord
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
 from mailward.api.plugin import Findings, Settings
@@ -234,6 +235,21 @@ def edit_message(
     Return:   None, one Edit, or several (see Edits). May be a coroutine function.
     On error: as inspect_message; no edit of a failed plugin is applied.
     Used by:  spam.            Since: API 1.
+    """
+
+
+@hookspec
+def provide_folder(delivery: Delivery, message: MessageView, settings: Settings, services: Services) -> FolderChoice | None:
+    """Say into which folder a copy goes; the first plugin that answers ends the search. `message` is as it was received.
+
+    Asked for each recipient whose verdict is accept and whose mailbox is here, under policies/inbound.yaml, wherever the message
+    came from; not where a rule has named the folder, nor for what is released from the quarantine, reports, and plugins' mail.
+    Stage:    deliver; before a copy is stored, in the process that took the message, or later in the one that has the queue.
+              After a crash it may be asked again about a copy that is stored already, which then stays where it is.
+    Return:   a FolderChoice, or None: another plugin may know, and if none does it is INBOX. May be a coroutine function.
+    On error: exception, time limit or wrong type: the copy stays queued and is tried later, with an alarm, until it is answered
+              or the plugin is off. With `on_error: accept` the next plugin is asked.
+    Used by:  subaddress.            Since: API 1.
     """
 
 

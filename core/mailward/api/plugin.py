@@ -40,10 +40,11 @@ class Facts:
 Capability = Literal["body", "edits", "network", "files", "credentials"]
 """What a plugin may do beyond looking at session and envelope.
 
-body: see what people wrote, that is name `message`, `moved` or `classified`. edits: propose changes (`edit_*` hooks).
+body: see what people wrote, that is name `message`, `moved` or `classified`. edits: propose changes (`edit_*` hooks), or the
+folder that mail goes into (`provide_folder`).
 network: ask or send by `resolver`, `http` and `submit`, and open sockets. files: read and write files by itself.
-credentials: see what proves a name and say who it is (`secret`, `code`, `provide_*` hooks, `services.credentials`), and read
-private keys (`services.secrets`).
+credentials: see what proves a name and say who it is (`secret`, `code`, `provide_identity`, `provide_second_factor`,
+`services.credentials`), and read private keys (`services.secrets`).
 """
 
 

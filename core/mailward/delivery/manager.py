@@ -24,6 +24,7 @@ from mailward.delivery.fate import Fate, delivered, removed, too_late
 from mailward.delivery.handover import HandOver
 from mailward.delivery.mda import Copy
 from mailward.delivery.ports import Decisions, Reports
+from mailward.delivery.sorting import Sorted
 from mailward.formats.dsn import Action
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
@@ -65,6 +66,14 @@ class Deliverer(Protocol):
         ...
 
 
+class Sorting(Protocol):
+    """What `Sorter` does."""
+
+    def sort(self, copies: Sequence[Copy]) -> Sequence[Sorted]:
+        """Copies of one lane with the folders that plugins choose, in their order. Raises StorageError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Task:
     """One recipient to be served. agenda: of the queue process, which tells the journal before it begins; None elsewhere."""
@@ -92,7 +101,7 @@ _Served = tuple[_Task, str]
 class DeliveryManager:
     """One for each process that delivers. chance: randomness, from 0 up to 1. reports: for what is delivered in passes.
 
-    has_account: is there such an account still?
+    has_account: is there such an account still? sorter: asks who chooses folders; None where nobody does.
     """
 
     def __init__(
@@ -104,11 +113,13 @@ class DeliveryManager:
         *,
         reports: Reports | None = None,
         has_account: Callable[[AccountId], bool] = lambda account: True,
+        sorter: Sorting | None = None,
         threads: int = THREADS,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._reports = reports
         self._has_account = has_account
+        self._sorter = sorter
         self._loop: asyncio.AbstractEventLoop | None = None
         self._spool = spool
         self._mda = mda
@@ -282,7 +293,7 @@ class DeliveryManager:
             except StorageError as error:
                 if not error.permanent or not set_aside(self._spool, task.item.id, error):
                     self._failed(task, str(error))
-        return [pair for some in copies.values() for pair in self._deliver(some)]
+        return [pair for some in copies.values() for pair in self._deliver(self._sorted(some))]
 
     def _is_there(self, recipient: QueuedRecipient) -> bool:
         """An account may be removed while mail for it waits (T-Q-18). Raises StorageError."""
@@ -300,8 +311,27 @@ class DeliveryManager:
             return
         log.warning("not delivered", id=task.item.id, rcpt=task.recipient.forward_path, how=fate.text)
 
+    def _sorted(self, copies: Sequence[tuple[_Task, Copy]]) -> Sequence[tuple[_Task, Copy]]:
+        """Those whose folder is known; mail must not end up in a wrong one because a plugin failed."""
+        if self._sorter is None:
+            return copies
+        answers: Sequence[Sorted | StorageError]
+        try:
+            answers = self._sorter.sort([copy for _, copy in copies])
+        except StorageError as error:
+            answers = [error] * len(copies)
+        known = []
+        for (task, _), answer in zip(copies, answers, strict=True):
+            if isinstance(answer, Copy):
+                known.append((task, answer))
+            else:
+                self._failed(task, str(answer))
+        return known
+
     def _deliver(self, copies: Sequence[tuple[_Task, Copy]]) -> list[_Served]:
         """Copies of one account or other route. Returns what became of those that are through."""
+        if not copies:
+            return []
         try:
             outcomes = self._mda.deliver([copy for _, copy in copies])
         except Exception as error:

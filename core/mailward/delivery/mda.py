@@ -13,21 +13,36 @@ from mailward.formats.trace import return_path_field
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
 from mailward.model.edits import RemoveHeader
 from mailward.model.errors import LocalError
-from mailward.model.ids import AccountId
+from mailward.model.ids import AccountId, MailboxId
+from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Held, Quarantine
 from mailward.queue.item import QueuedRecipient, QueueItem
-from mailward.store.base import Append, MailStore, NoSuchMailbox
+from mailward.store.base import (
+    AccountStore,
+    Append,
+    CreateMailbox,
+    MailboxExists,
+    MailboxInfo,
+    MailStore,
+    NotPermitted,
+    StoreRefusal,
+    Subscribe,
+)
 
 FALLBACK_MAILBOX = "INBOX"
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One recipient's copy to be made. index: the recipient's place in the item, from 0."""
+    """One recipient's copy to be made. index: the recipient's place in the item, from 0.
+
+    chosen: a plugin's word on its folder, where the recipient's own does not hold.
+    """
 
     item: QueueItem
     index: int
     octets: bytes
+    chosen: Chosen | None = None
 
     @property
     def recipient(self) -> QueuedRecipient:
@@ -70,17 +85,17 @@ class Mda:
 
     def _to_mailboxes(self, account: AccountId, copies: Sequence[Copy]) -> tuple[str, ...]:
         store = self._store.open(account)
-        appends, outcomes = [], []
-        for copy in copies:
-            folder = copy.recipient.folder
-            try:
-                mailbox = store.mailbox(folder)
-            except NoSuchMailbox:  # the person has removed it; the mail must be findable all the same
-                mailbox, folder = store.mailbox(FALLBACK_MAILBOX), f"{FALLBACK_MAILBOX} (there is no mailbox {folder})"
-            appends.append(Append(mailbox.id, copy.render(), copy.item.available_at, copy.recipient.flags, copy.delivery_key))
-            outcomes.append(f"delivered to {folder}")
-        store.apply(appends)
-        return tuple(outcomes)
+        places = [_place(store, copy) for copy in copies]
+        results = store.apply(
+            [
+                Append(place.mailbox, copy.render(), copy.item.available_at, copy.recipient.flags, copy.delivery_key)
+                for copy, place in zip(copies, places, strict=True)
+            ]
+        )
+        return tuple(
+            place.outcome if result.mailbox == place.mailbox else _delivered_before(store, result.mailbox)
+            for place, result in zip(places, results, strict=True)
+        )
 
     def keep(self, copy: Copy, reason: str) -> None:
         """See that a copy is in the quarantine, whatever became of one that was kept before; durable when it returns.
@@ -128,3 +143,50 @@ class Mda:
     def _to_quarantine(self, copy: Copy) -> str:
         self._keep_as(copy.index, copy, copy.recipient.reason)
         return f"put into quarantine: {copy.recipient.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a copy goes, and what is said of that."""
+
+    mailbox: MailboxId
+    outcome: str
+
+
+def _place(store: AccountStore, copy: Copy) -> _Place:
+    chosen = copy.chosen
+    if chosen is None:
+        name, reason = copy.recipient.folder, ""
+    else:
+        name, reason = chosen.choice.name, f", chosen by {chosen.plugin}: {chosen.choice.why}"
+    found = _mailbox(store, name) or (_made(store, name, chosen.choice.make_up_to) if chosen else None)
+    if found is not None:
+        return _Place(found.id, f"delivered to {found.name}{reason}")
+    # The person has removed it, or has none of that name; the mail must be findable all the same.
+    return _Place(store.mailbox(FALLBACK_MAILBOX).id, f"delivered to {FALLBACK_MAILBOX} (there is no mailbox {name}{reason})")
+
+
+def _mailbox(store: AccountStore, name: str) -> MailboxInfo | None:
+    try:
+        return store.mailbox(name)
+    except StoreRefusal:  # none of this name, or none can be
+        return None
+
+
+def _made(store: AccountStore, name: str, up_to: int) -> MailboxInfo | None:
+    """A new one, where the account has not too many; subscribed, or many mail programs would not show it."""
+    if len(store.mailboxes()) + len(name.split("/")) > up_to:
+        return None
+    try:
+        store.apply([CreateMailbox(name), Subscribe(name, True)])
+    except NotPermitted:
+        return None
+    except MailboxExists:  # since a moment, by another process
+        pass
+    return _mailbox(store, name)
+
+
+def _delivered_before(store: AccountStore, mailbox: MailboxId) -> str:
+    """An attempt that died after it had stored the copy had another folder in mind."""
+    name = next((one.name for one in store.mailboxes() if one.id == mailbox), "a mailbox that is gone")
+    return f"delivered to {name} by an earlier attempt"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from mailward.api.delivering import Delivery
 from mailward.api.relaying import MailHost, Relaying
 from mailward.delivery.fate import Fate
 from mailward.delivery.mda import Copy
@@ -18,6 +19,7 @@ from mailward.model.ids import AccountId
 from mailward.model.reply import Reply
 from mailward.model.session import TlsFacts
 from mailward.model.tls import TlsLevel, TlsRequirement, TlsResult
+from mailward.pipeline.folders import Chosen
 from mailward.protocol.smtp.outgoing import Outcome, OutgoingMail
 from mailward.queue.item import QueueItem
 
@@ -133,6 +135,17 @@ class Rules(Protocol):
 
     async def edits(self, relaying: Relaying, octets: bytes) -> bytes:
         """The copy that leaves: signed, for example."""
+        ...
+
+
+class Folders(Protocol):
+    """What the plugins of policies/inbound.yaml say about folders."""
+
+    @property
+    def asks_anybody(self) -> bool: ...
+
+    async def choose(self, delivery: Delivery, octets: bytes) -> Chosen | None:
+        """Where this copy goes, None for no word on it. octets: as they were received. Raises HooksUnavailable."""
         ...
 
 

@@ -117,6 +117,15 @@ class Directory:
         by_address, domain, local_part = self._copy().by_address, address.domain, address.local_part.lower()
         return by_address.get((local_part, domain)) or by_address.get((local_part.partition("+")[0], domain))
 
+    def detail(self, address: Address) -> str:
+        """What stands behind the "+" of a subaddress, as it was written (RFC 5233 section 4); "" for nothing.
+
+        There is nothing where the whole local-part is an address of its own.
+        """
+        copy, key = self._copy(), _key(address)
+        is_whole = key in copy.by_address or key in copy.aliases
+        return "" if is_whole else address.local_part.partition("+")[2]
+
     def account(self, address: Address) -> Account | None:
         """The account whose mailbox an address means."""
         found = self.resolve(address)

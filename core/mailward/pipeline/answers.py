@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from typing import TypeVar, get_args
 
 from mailward.api.commands import AccountCommand, CommandGroup, CommandOption, ServerCommand
+from mailward.api.delivering import FolderChoice
 from mailward.api.dns import DnsRecord
 from mailward.api.logins import FactorAnswer
 from mailward.api.plugin import Facts, Finding, Plugin, asked_verdict
@@ -38,6 +39,8 @@ MAX_HEADER_CHARACTERS = 10_000
 MAX_PREFIX_CHARACTERS = 200
 MAX_CONTENT_OCTETS = 1024 * 1024
 MAX_NAME_CHARACTERS = 320
+MAX_FOLDER_CHARACTERS = 1000
+MAX_FOLDERS_MADE = 1000
 MAX_REQUIREMENTS = 20
 MAX_COMMANDS = 50
 MAX_RECORDS = 100
@@ -100,6 +103,19 @@ def read_factor(answer: object) -> FactorAnswer | None:
     if answer is not None:
         raise BadAnswer(f"returned {_kind(answer)}; {', '.join(get_args(FactorAnswer))} or None was expected")
     return None
+
+
+def read_folder(answer: object) -> FolderChoice | None:
+    """The answer of `provide_folder`, its reason cleaned. Raises BadAnswer. Whether there is such a folder the store knows."""
+    choice = _one(answer, FolderChoice, "a FolderChoice or None")
+    if choice is None:
+        return None
+    if not choice.name or not _is_clean(choice.name, MAX_FOLDER_CHARACTERS) or not isinstance(choice.why, str):
+        raise BadAnswer("returned a FolderChoice whose name or reason is no plain text")
+    if type(choice.make_up_to) is not int or not 0 <= choice.make_up_to <= MAX_FOLDERS_MADE:
+        wrong = clean(repr(choice.make_up_to), 40)
+        raise BadAnswer(f"returned a FolderChoice with make_up_to={wrong}; 0 to {MAX_FOLDERS_MADE} was expected")
+    return replace(choice, why=clean(choice.why, MAX_TEXT))
 
 
 def read_requirements(answer: object) -> tuple[TlsRequirement, ...]:
@@ -359,6 +375,7 @@ def _is_clean(text: object, limit: int) -> bool:
 _READERS: Mapping[str, Callable[[object], object]] = {
     "provide_identity": read_identity,
     "provide_second_factor": read_factor,
+    "provide_folder": read_folder,
     "collect_tls_requirement": read_requirements,
     "collect_commands": read_commands,
     "collect_dns_records": read_records,

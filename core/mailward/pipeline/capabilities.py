@@ -19,7 +19,13 @@ _BY_ARGUMENT: dict[str, Capability] = {
     "secret": "credentials",
     "code": "credentials",
 }
-_BY_FAMILY: dict[str, Capability] = {"edit_": "edits", "provide_": "credentials"}
+_BY_HOOK: dict[str, Capability] = {
+    "edit_": "edits",
+    "provide_folder": "edits",
+    "provide_identity": "credentials",
+    "provide_second_factor": "credentials",
+}
+"""How the name of a hook begins -> what it needs."""
 SERVICES: Mapping[str, Capability] = {
     "resolver": "network",
     "http": "network",
@@ -33,7 +39,7 @@ SERVICES: Mapping[str, Capability] = {
 def needed_by(hook: str, arguments: Iterable[str]) -> frozenset[Capability]:
     """What a plugin must have declared to implement this hook with these arguments."""
     by_argument = {_BY_ARGUMENT[name] for name in arguments if name in _BY_ARGUMENT}
-    return frozenset(by_argument | {needed for family, needed in _BY_FAMILY.items() if hook.startswith(family)})
+    return frozenset(by_argument | {needed for beginning, needed in _BY_HOOK.items() if hook.startswith(beginning)})
 
 
 def undeclared(declared: Iterable[str], hooks: Mapping[str, Iterable[str]]) -> list[str]:

@@ -104,16 +104,16 @@ class Chain:
 
     async def provide(
         self, hook: str, arguments: Mapping[str, object], read: Callable[[object], T | None], deadline: float
-    ) -> T | None:
-        """Ask a `provide_*` hook of the enforced plugins one after another; the first answer wins.
+    ) -> Called[T] | None:
+        """Ask a `provide_*` hook of the enforced plugins one after another; the first answer wins: the call with a value.
 
         Raises HooksUnavailable when one fails before: who might have known better cannot be asked. `on_error: accept` says to
         go on without it.
         """
         for one in self.enforced(hook):
-            value = self.heed(await self.ask(one, hook, arguments, read, deadline))
-            if value is not None:
-                return value
+            called = await self.ask(one, hook, arguments, read, deadline)
+            if self.heed(called) is not None:
+                return called
         return None
 
     async def collect(

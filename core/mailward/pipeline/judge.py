@@ -52,6 +52,11 @@ class Judge:
         """The admin's words for the replies of `model.replies`, by name."""
         return self.policy.replies
 
+    @property
+    def chain(self) -> Chain:
+        """Its plugins, for what else this policy has to say in the same process."""
+        return self._bench.chain
+
     def close(self) -> None:
         """End the processes of its plugins, where nobody judges by it any more."""
         self._bench.chain.close()

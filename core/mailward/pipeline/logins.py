@@ -13,6 +13,7 @@ from mailward.model.errors import LocalError
 from mailward.model.identity import Identity
 from mailward.model.verdict import Verdict
 from mailward.pipeline.answers import read_factor, read_identity
+from mailward.pipeline.called import Called
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.enabling import ServicesOf, enabled_plugins
 from mailward.pipeline.facts import login_facts
@@ -59,12 +60,15 @@ class Logins:
     async def identify(self, attempt: LoginAttempt, secret: Secret) -> Identity | None:
         """Whose secret it is, None when no plugin knows. Raises HooksUnavailable."""
         arguments = {"attempt": attempt, "secret": secret}
-        return await self.chain.provide("provide_identity", arguments, read_identity, _deadline())
+        answered = await self.chain.provide("provide_identity", arguments, read_identity, _deadline())
+        return None if answered is None else answered.value
 
     async def second_factor(self, identity: Identity, attempt: LoginAttempt, code: str | None) -> FactorAnswer | None:
         """What the account's second factor says, None when it has none. Raises HooksUnavailable."""
         arguments = {"identity": identity, "attempt": attempt, "code": code}
-        return await self.chain.provide("provide_second_factor", arguments, read_factor, _deadline())
+        answered: Called[FactorAnswer] | None
+        answered = await self.chain.provide("provide_second_factor", arguments, read_factor, _deadline())
+        return None if answered is None else answered.value
 
 
 def _deadline() -> float:

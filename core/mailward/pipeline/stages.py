@@ -17,6 +17,9 @@ AUTH_STAGE_S = 30.0
 RELAY_STAGE_S = 120.0
 """All plugins of one hook around one outbound attempt together; past it the attempt is made later."""
 
+DELIVER_STAGE_S = 30.0
+"""All plugins of one hook before a copy is stored together; past it the copy is tried later."""
+
 LIFE_STAGE_S = 10.0
 """One `collect_*` hook that a command or the start of the server waits for."""
 
@@ -48,6 +51,7 @@ PLACES = {
         HookPlace("inspect_rcpt", "rcpt"),
         HookPlace("inspect_message", "message"),
         HookPlace("edit_message", "message"),
+        HookPlace("provide_folder", "deliver"),
         HookPlace("collect_tls_requirement", "relay"),
         HookPlace("edit_relay", "relay"),
         HookPlace("on_attempt", "relay"),

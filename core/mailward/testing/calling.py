@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, get_type_hints
 
 from mailward.api import (
+    Delivery,
     EnvelopeView,
     ForwardPath,
     Identity,
@@ -50,6 +51,7 @@ ORDINARY: Mapping[object, Callable[[], object]] = {
     Identity: making.make_identity,
     str | None: lambda: None,
     LoginOutcome: making.make_outcome,
+    Delivery: making.make_delivery,
     Relaying: making.make_relaying,
     MailHost: making.make_host,
     RelayingAttempt: making.make_attempt,

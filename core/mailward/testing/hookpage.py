@@ -16,6 +16,7 @@ from mailward.pipeline.stages import (
     AUTH_STAGE_S,
     COMMAND_STAGE_S,
     DAY_S,
+    DELIVER_STAGE_S,
     LIFE_STAGE_S,
     MESSAGE_STAGE_S,
     PLACES,
@@ -36,7 +37,8 @@ A plugin implements a hook by a function of its name under `@hookimpl`. It names
 by name. `async def` runs on the event loop, `def` in a thread, `@hookimpl(inline=True)` directly.
 `@hookimpl(needs=["spf"])` waits for plugins that must be enabled, `after=["spam"]` for those that are, `after="*"` for all.
 One call may take `timeout:` of the policy (10 s unless it says otherwise), and no more than is left of what it shares:
-all plugins of one hook have {AUTH_STAGE_S:g} s around a login and {RELAY_STAGE_S:g} s around an outbound attempt;
+all plugins of one hook have {AUTH_STAGE_S:g} s around a login, {DELIVER_STAGE_S:g} s before a copy is stored and
+{RELAY_STAGE_S:g} s around an outbound attempt;
 all hooks of one SMTP command {COMMAND_STAGE_S:g} s, those of a message {MESSAGE_STAGE_S:g} s;
 an `on_*` hook has {WATCHER_S:g} s, `on_day` {DAY_S:g} s;
 all plugins of a `collect_*` hook that a command asks have {LIFE_STAGE_S:g} s.

@@ -7,10 +7,12 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 from mailward.api import (
+    Delivery,
     EnvelopeView,
     Evidence,
     Facts,
     Finding,
+    Folder,
     ForwardPath,
     Identity,
     LoginAttempt,
@@ -146,6 +148,25 @@ def make_identity(user: str = RECIPIENT, groups: Sequence[str] = ()) -> Identity
 def make_outcome(result: Literal["accepted", "refused", "unavailable"] = "accepted", user: str = RECIPIENT) -> LoginOutcome:
     """How an attempt to log in ended."""
     return LoginOutcome(result, make_identity(user) if result == "accepted" else None, f"{result} in a test")
+
+
+def make_delivery(
+    rcpt: str = RECIPIENT,
+    folders: Sequence[str] = (),
+    *,
+    mail_from: str = SENDER,
+    special_uses: Mapping[str, str] | None = None,
+) -> Delivery:
+    """A copy on its way into the mailbox of a user who has these folders beside the usual ones; behind a "+" stands the detail.
+
+    special_uses: folder -> "\\Trash" and so on, of those that are not usual.
+    """
+    usual = {"INBOX": "", "Drafts": "\\Drafts", "Sent": "\\Sent", "Junk": "\\Junk", "Trash": "\\Trash", "Archive": "\\Archive"}
+    uses = usual | dict.fromkeys(folders, "") | dict(special_uses or {})
+    user, _, detail = rcpt.rpartition("@")[0].partition("+")
+    return Delivery(
+        QueueId("q" * 16), AccountId(user), mail_from, rcpt, detail, tuple(Folder(name, use) for name, use in uses.items())
+    )
 
 
 def make_relaying(

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from mailward.api import FolderChoice
 from mailward.delivery.mda import Copy, Mda
 from mailward.disk import Disk
 from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt
 from mailward.model.errors import LocalError
 from mailward.model.ids import AccountId
+from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Quarantine
 from mailward.queue.item import QueuedRecipient
-from mailward.store.base import AccountStore, CreateMailbox, DeleteMailbox
+from mailward.store.base import AccountStore, CreateMailbox, DeleteMailbox, MailboxInfo, NoSuchMailbox
 from mailward.store.embedded import EmbeddedStore
 from support.spooling import NOW, item_for
 from support.stores import NoHints
@@ -76,6 +78,72 @@ def test_a_mailbox_that_is_gone_does_not_stop_delivery(mda: Mda, store: Embedded
     item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "mailbox", account="ann", folder="Lists")])
     assert mda.deliver([Copy(item, 0, OCTETS)]) == ("delivered to INBOX (there is no mailbox Lists)",)
     assert len(contents(account, "INBOX")) == 1
+
+
+def sorted_copy(name: str, make_up_to: int = 0, index: int = 0, copies: int = 1) -> Copy:
+    item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "mailbox", account="ann")] * copies)
+    return Copy(item, index, OCTETS, Chosen("sorter", FolderChoice(name, "a test", make_up_to)))
+
+
+def test_a_copy_goes_where_a_plugin_says_and_the_outcome_says_why(mda: Mda, store: EmbeddedStore) -> None:
+    account = store.open(AccountId("ann"))
+    account.apply([CreateMailbox("Lists/debian")])
+    assert mda.deliver([sorted_copy("Lists/debian")]) == ("delivered to Lists/debian, chosen by sorter: a test",)
+    assert len(contents(account, "Lists/debian")) == 1
+
+
+@pytest.mark.parametrize("name", ["Lists", "a//b", "%", "x" * 500, "a/" * 40 + "b"])
+def test_a_folder_that_is_not_there_or_cannot_be_is_inbox(mda: Mda, store: EmbeddedStore, name: str) -> None:
+    account = store.open(AccountId("ann"))
+    before = account.mailboxes()
+    said = f"delivered to INBOX (there is no mailbox {name}, chosen by sorter: a test)"
+    for make_up_to in [0] if name == "Lists" else [0, 1000]:
+        assert mda.deliver([sorted_copy(name, make_up_to)]) == (said,)
+    assert [one.name for one in account.mailboxes()] == [one.name for one in before]
+
+
+def test_t_dos_16_folders_are_made_up_to_a_number_whoever_chooses_their_names(mda: Mda, store: EmbeddedStore) -> None:
+    account = store.open(AccountId("ann"))
+    usual = len(account.mailboxes())
+    copies = [sorted_copy(f"made{number}", usual + 3, number, 10) for number in range(10)]
+    outcomes = mda.deliver(copies)
+    made = [one for one in account.mailboxes() if one.name.startswith("made")]
+    assert len(made) == 3 and all(one.subscribed for one in made)
+    assert [outcome.startswith("delivered to made") for outcome in outcomes] == [True] * 3 + [False] * 7
+    mda.deliver([sorted_copy("deep/er/still", usual + 5)])
+    assert len(account.mailboxes()) == usual + 3
+    mda.deliver([sorted_copy("deep/er/still", usual + 6)])
+    assert len(account.mailboxes()) == usual + 6
+
+
+def test_a_folder_that_another_process_has_just_made_is_used(
+    mda: Mda, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = store.open(AccountId("ann"))
+    looked, find = [], account.mailbox
+
+    def late(name: str) -> MailboxInfo:
+        looked.append(name)
+        if looked == ["Lists"]:
+            account.apply([CreateMailbox("Lists")])
+            raise NoSuchMailbox(name)
+        return find(name)
+
+    monkeypatch.setattr(account, "mailbox", late)
+    assert mda.deliver([sorted_copy("Lists", 100)]) == ("delivered to Lists, chosen by sorter: a test",)
+
+
+def test_t_q_10_a_copy_is_stored_once_though_another_folder_is_chosen_the_next_time(mda: Mda, store: EmbeddedStore) -> None:
+    account = store.open(AccountId("ann"))
+    account.apply([CreateMailbox("One"), CreateMailbox("Two")])
+    copy = sorted_copy("One")
+    again = replace(copy, chosen=Chosen("sorter", FolderChoice("Two", "a test")))
+    mda.deliver([copy])
+    assert mda.deliver([again]) == ("delivered to One by an earlier attempt",)
+    assert mda.deliver([copy]) == ("delivered to One, chosen by sorter: a test",)
+    assert (len(contents(account, "One")), len(contents(account, "Two"))) == (1, 0)
+    account.apply([DeleteMailbox("One")])
+    assert mda.deliver([again]) == ("delivered to a mailbox that is gone by an earlier attempt",)
 
 
 def test_quarantine_keeps_the_finished_copy_once_with_its_reason(tmp_path: Path, mda: Mda) -> None:

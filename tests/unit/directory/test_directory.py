@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailward.directory import Directory, DirectoryError
+from mailward.directory.aliases import Alias
 from mailward.model.address import Address
 from mailward.model.ids import AccountId
 
@@ -32,6 +33,22 @@ def test_an_account_is_found_without_case_and_with_subaddress(directory: Directo
 def test_nobody_is_found_for_other_addresses(directory: Directory, address: Address) -> None:
     directory.add_account(ALICE)
     assert directory.resolve(address) is None
+
+
+@pytest.mark.parametrize(
+    ("local_part", "detail"),
+    [
+        ("alice", ""), ("Alice+Shop", "Shop"), ("alice+a+b", "a+b"), ("alice+", ""), ("ALICE+own", ""), ("alice+own+x", "own+x"),
+        ("alice+team", ""), ("postmaster+x", "x"),
+    ],
+)  # fmt: skip
+def test_a_detail_stands_behind_the_first_plus_unless_the_whole_is_an_address(
+    directory: Directory, local_part: str, detail: str
+) -> None:
+    directory.add_account(ALICE)
+    directory.add_account(Address("alice+own", "example.org"))
+    directory.add_alias(Alias(Address("alice+team", "example.org"), (ALICE,)))
+    assert directory.detail(Address(local_part, "example.org")) == detail
 
 
 def test_a_plus_that_belongs_to_the_name_wins_over_the_subaddress(directory: Directory) -> None:

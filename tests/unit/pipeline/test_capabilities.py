@@ -50,5 +50,5 @@ def test_only_these_bundled_plugins_may_see_secrets_or_reach_the_network() -> No
             may.setdefault(capability, set()).add(available.name)
     assert may["credentials"] == {"accounts", "dkim", "totp"}
     assert may["network"] == {"antivirus", "dkim", "dmarc", "dnsbl", "encryption", "spf", "tlsrpt"}
-    assert may["edits"] == {"dkim", "spam"}
+    assert may["edits"] == {"dkim", "spam", "subaddress"}
     assert "files" not in may

@@ -32,6 +32,7 @@ ANSWERS = {
     "edit": "PrefixSubject('[seen] ')",
     "provide_identity": "Identity('a1', 'bob@example.org')",
     "provide_second_factor": "'accepted'",
+    "provide_folder": "FolderChoice('Lists', 'of a list', make_up_to=7)",
     "collect_tls_requirement": "TlsRequirement(TlsLevel.REQUIRED, 'wanted')",
     "collect_commands": "AccountCommand('hello', 'Say hello.', hello)",
     "collect_dns_records": "DnsRecord('example.org.', 'TXT', 'v', 'Why.')",

@@ -6,12 +6,14 @@ import time
 
 import pytest
 
-from mailward.api import Identity, LoginAttempt, LoginOutcome, MailHost, Relaying, Secret, Services, TlsLevel
+from mailward.api import FolderChoice, Identity, LoginAttempt, LoginOutcome, MailHost, Relaying, Secret, Services, TlsLevel
 from mailward.model.errors import HooksUnavailable
 from mailward.model.ids import AccountId, QueueId
 from mailward.model.tls import protection_of
 from mailward.pipeline.collecting import Collecting
+from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
+from mailward.pipeline.folders import Chosen, Folders
 from mailward.pipeline.logins import Logins
 from mailward.pipeline.relays import Relays
 from mailward.policy import Direction, Policy
@@ -25,6 +27,7 @@ from mailward.testing import (
     MemoryLog,
     MemoryMetrics,
     MemorySecrets,
+    make_delivery,
 )
 from mailward.testing.fakes import RunDirectly, SentMail
 from mailward.testing.policies import made_policy
@@ -90,6 +93,12 @@ def relays(bodies: dict[str, str], keys: dict[str, object] | None = None) -> Rel
     plugins = [plugin_module(name, body) for name, body in bodies.items()]
     policy, host = made_policy("outbound", plugins, {"bad": {**QUICK, **(keys or {})}}, {})
     return Relays(policy, host, services)
+
+
+def folders(bodies: dict[str, str], keys: dict[str, object] | None = None) -> Folders:
+    plugins = [plugin_module(name, body) for name, body in bodies.items()]
+    policy, host = made_policy("inbound", plugins, {"bad": {**QUICK, **(keys or {})}}, {})
+    return Folders(chain_of(policy, host, services))
 
 
 def collecting(direction: Direction, bodies: dict[str, str]) -> Collecting:
@@ -237,6 +246,55 @@ async def test_each_plugin_that_edits_sees_the_changes_of_those_before() -> None
 
 async def test_a_message_that_nobody_edits_leaves_as_it_is() -> None:
     assert await relays({"idle": hook("edit_relay", "message", "return None")}).edits(RELAYING, MAIL) == MAIL
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_t_plug_03_provide_folder_that_fails_keeps_the_mail(fault: str) -> None:
+    way, body, reason = FAULTS[fault]
+    good = hook("provide_folder", "", "return FolderChoice('Lists', 'of a list')")
+    bodies = {"bad": hook("provide_folder", "delivery, message", body, way), "good": good}
+    with pytest.raises(HooksUnavailable, match="provide_folder of bad failed") as error:
+        await folders(bodies).choose(make_delivery(), MAIL)
+    assert reason in str(error.value)
+    chosen = await folders(bodies, {"on_error": "accept"}).choose(make_delivery(), MAIL)
+    assert chosen == Chosen("good", FolderChoice("Lists", "of a list"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "FolderChoice('', 'x')", "FolderChoice(None, 'x')", "FolderChoice('a\\r\\nb', 'x')", "FolderChoice('x' * 10_000_000, 'x')",
+        "FolderChoice('Lists', None)", "FolderChoice('Lists', 'x', make_up_to=True)", "FolderChoice('Lists', 'x', make_up_to=-1)",
+        "FolderChoice('Lists', 'x', make_up_to=10**9)", "FolderChoice('Lists', 'x', make_up_to='all')", "('Lists', 'x')", "True",
+        "[FolderChoice('Lists', 'x')]",
+    ],
+)  # fmt: skip
+async def test_t_plug_07_a_folder_of_wrong_types_is_none(answer: str) -> None:
+    with pytest.raises(HooksUnavailable):
+        await folders({"bad": hook("provide_folder", "delivery", f"return {answer}")}).choose(make_delivery(), MAIL)
+
+
+async def test_t_plug_07_the_reason_for_a_folder_is_one_short_line() -> None:
+    body = "return FolderChoice('Lists', 'because\\r\\nof ' + 'x' * 10_000)"
+    chosen = await folders({"bad": hook("provide_folder", "delivery", body)}).choose(make_delivery(), MAIL)
+    assert chosen is not None and chosen.choice.why.startswith("because  of x") and len(chosen.choice.why) == 300
+
+
+async def test_the_first_folder_wins_in_the_order_of_the_policy_and_none_is_no_answer() -> None:
+    body = "return FolderChoice(str(message.subject), {0!r})"
+    plugins = [plugin_module(name, hook("provide_folder", "message", body.format(name))) for name in ("aaa", "bbb")]
+    plugins.append(plugin_module("nobody", hook("provide_folder", "", "return None")))
+    policy, host = made_policy("inbound", plugins, {"aaa": {"order": 2}, "bbb": {"order": 1}}, {})
+    chosen = await Folders(chain_of(policy, host, services)).choose(make_delivery(), b"Subject: Lunch\r\n" + MAIL)
+    assert chosen == Chosen("bbb", FolderChoice("Lunch", "bbb"))
+    idle = folders({"nobody": hook("provide_folder", "", "return None")})
+    assert idle.asks_anybody and await idle.choose(make_delivery(), MAIL) is None
+    assert not folders({"other": hook("inspect_message", "message", "return None")}).asks_anybody
+
+
+async def test_a_plugin_in_shadow_chooses_no_folder() -> None:
+    bodies = {"bad": hook("provide_folder", "", "return FolderChoice('Lists', 'x')")}
+    assert not folders(bodies, {"mode": "shadow"}).asks_anybody
 
 
 COMMAND = """

@@ -1,15 +1,18 @@
 """What several roles are made of."""
 
+import asyncio
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mailward.app.config import Config, Listener
 from mailward.decisions import DecisionStore
 from mailward.delivery.hearing import Hearing
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Mda
+from mailward.delivery.ports import Folders
 from mailward.delivery.reporting import SpooledReports
+from mailward.delivery.sorting import Sorter
 from mailward.directory import Directory
 from mailward.disk import Disk
 from mailward.net.admission import Admission, AdmissionLimits
@@ -49,9 +52,12 @@ def admissions_of(
 
 
 class Delivering:
-    """What both roles that deliver need: store, quarantine, decisions, spool, manager, reports."""
+    """What both roles that deliver need: store, quarantine, decisions, spool, manager, reports.
 
-    def __init__(self, config: Config, owner: str, directory: Directory) -> None:
+    folders: who is asked for folders, on the running event loop; None for nobody.
+    """
+
+    def __init__(self, config: Config, owner: str, directory: Directory, folders: Callable[[], Folders] | None = None) -> None:
         disk, clock = Disk(), SystemClock()
         self.hints = Hints(config.data / "hints")
         self.store = EmbeddedStore(config.data / "accounts", disk, self.hints)
@@ -70,8 +76,15 @@ class Delivering:
             least_free_octets=config.limits.free_disk_octets,
         )
         hearing = Hearing(self.mda, self.decisions, clock)
+        sorter = None if folders is None else Sorter(self.store, directory, folders, asyncio.get_running_loop())
         self.manager = DeliveryManager(
-            self.spool, hearing, self.decisions, clock, reports=self.reports, has_account=directory.has_account
+            self.spool,
+            hearing,
+            self.decisions,
+            clock,
+            reports=self.reports,
+            has_account=directory.has_account,
+            sorter=sorter,
         )
 
     async def stop(self) -> None:

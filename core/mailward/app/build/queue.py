@@ -20,7 +20,9 @@ from mailward.metering import METERS
 from mailward.model.metrics import Family, Gauge
 from mailward.net.queued import QueueServer
 from mailward.pipeline.days import Days
+from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
+from mailward.pipeline.folders import Folders
 from mailward.pipeline.relays import Relays
 from mailward.services.clock import SystemClock
 from mailward.services.kv import SqliteKeyValue
@@ -34,11 +36,11 @@ class QueueRole:
     def __init__(self, config: Config, filters: Filters) -> None:
         self._config = config
         self._directory = Directory(config.directory_file)
-        self._delivering = delivering = Delivering(config, f"queue{os.getpid()}", self._directory)
+        self._delivering = delivering = Delivering(config, f"queue{os.getpid()}", self._directory, lambda: self._folders)
         spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
         mail = PluginMail(spool, delivering.agenda, self._directory, decisions, clock)
         self._services = PluginServices(config, submit_of=mail.of)
-        self._rules = self._make_rules(filters)
+        self._rules, self._folders = self._made(filters)
         self._events = Events(lambda: self._rules.chain)
         self._days_told = SqliteKeyValue(config.data / "days.sqlite")
         self._days = Days(lambda: self._rules.chain, self._days_told, clock)
@@ -60,8 +62,11 @@ class QueueRole:
         )
         self._calls = QueueServer(config.queue_socket, control, self._metrics)
 
-    def _make_rules(self, filters: Filters) -> Relays:
-        return Relays(filters.policies["outbound"], filters.host, self._services.of)
+    def _made(self, filters: Filters) -> tuple[Relays, Folders]:
+        """What plugins say of mail that leaves, and of mail that stays."""
+        outbound, inbound = filters.policies["outbound"], filters.policies["inbound"]
+        of = self._services.of
+        return Relays(outbound, filters.host, of), Folders(chain_of(inbound, filters.host, of))
 
     def _metrics(self) -> Sequence[Family]:
         METERS.of("").set(WAITING, len(self._delivering.spool.ids()))
@@ -79,7 +84,7 @@ class QueueRole:
 
     def use(self, filters: Filters) -> None:
         """The same, of the filters alone."""
-        self._rules = self._make_rules(filters)
+        self._rules, self._folders = self._made(filters)
 
     async def stop(self) -> None:
         await self._days.stop()

@@ -33,6 +33,7 @@ from mailward.net.smtp_connection import SmtpSettings
 from mailward.net.smtpd import SmtpListener
 from mailward.net.tls import renew_certificates
 from mailward.net.tracing import Traces, trace_server
+from mailward.pipeline.folders import Folders
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.shadowing import ShadowRoom
 from mailward.protocol.smtp.states import Limits
@@ -118,7 +119,7 @@ class SmtpRole:
         self._directory = Directory(config.directory_file)
         self._authenticator = RemoteAuthenticator(config.auth_socket)
         self._blocking = BlockingPool(2)  # the core's own, so that no plugin's stuck thread can hold up a reply
-        self._delivering = Delivering(config, f"smtp{os.getpid()}", self._directory)
+        self._delivering = Delivering(config, f"smtp{os.getpid()}", self._directory, lambda: Folders(self._judges[Role.MX].chain))
         self._listeners: list[SmtpListener] = []
         self._traces = Traces()
         self._watching = trace_server(config.smtp_sockets[seat], self._traces)

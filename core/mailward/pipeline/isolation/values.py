@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mailward.api.commands import AccountCommand, CommandAnswer, CommandOption, ServerCommand
+from mailward.api.delivering import Delivery, Folder, FolderChoice
 from mailward.api.dns import DnsRecord
 from mailward.api.hooks import MessageClassified, MessageMoved
 from mailward.api.logins import LoginAttempt, LoginOutcome, Secret
@@ -33,11 +34,11 @@ from mailward.model.session import ReverseName, Role, Session, TlsFacts
 from mailward.model.tls import PolicyType, Tlsa, TlsLevel, TlsPolicy, TlsRequirement, TlsResult, TlsSession
 
 _CLASSES: tuple[type, ...] = (
-    AccountCommand, AddHeader, Address, AuthResult, CommandAnswer, CommandOption, Counter, DeliverBy, DnsAnswer, DnsRecord,
-    Envelope, Evidence, Finding, ForwardPath, Gauge, Histogram, HttpAnswer, Identity, LoginAttempt, LoginOutcome, MailHost,
-    MailParameters, MessageClassified, MessageMoved, PrefixSubject, RcptParameters, RelayOutcome, Relaying, RelayingAttempt,
-    RemoveHeader, ReplaceHeader, ReplacePart, ReverseName, ReversePath, Secret, ServerCommand, Session, TlsFacts, TlsPolicy,
-    TlsRequirement, TlsSession, Tlsa,
+    AccountCommand, AddHeader, Address, AuthResult, CommandAnswer, CommandOption, Counter, DeliverBy, Delivery, DnsAnswer,
+    DnsRecord, Envelope, Evidence, Finding, Folder, FolderChoice, ForwardPath, Gauge, Histogram, HttpAnswer, Identity,
+    LoginAttempt, LoginOutcome, MailHost, MailParameters, MessageClassified, MessageMoved, PrefixSubject, RcptParameters,
+    RelayOutcome, Relaying, RelayingAttempt, RemoveHeader, ReplaceHeader, ReplacePart, ReverseName, ReversePath, Secret,
+    ServerCommand, Session, TlsFacts, TlsPolicy, TlsRequirement, TlsSession, Tlsa,
 )  # fmt: skip
 _ENUMS: tuple[type[enum.Enum], ...] = (BodyType, PolicyType, Role, TlsLevel, TlsResult)
 

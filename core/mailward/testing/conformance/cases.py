@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from mailward.api import (
+    Delivery,
     EnvelopeView,
     ForwardPath,
     Identity,
@@ -29,6 +30,7 @@ from mailward.testing.making import (
     TLS,
     make_attempt,
     make_classified,
+    make_delivery,
     make_envelope,
     make_forward_path,
     make_host,
@@ -62,6 +64,11 @@ _OTHERS: Mapping[Kind, Mapping[object, Sequence[Maker]]] = {
         Secret: [make_secret, lambda: Secret(None)],
         Identity: [make_identity, lambda: make_identity("ann@example.org", ["staff"])],
         LoginOutcome: [lambda word=word: make_outcome(word) for word in ("accepted", "refused", "unavailable")],  # type: ignore[misc]
+        Delivery: [
+            make_delivery,
+            lambda: make_delivery("ann+lists@example.org", ["lists"]),
+            lambda: make_delivery("ann+work.bills@example.org", ["work", "work/bills"], mail_from=""),
+        ],
         Relaying: [
             make_relaying,
             lambda: make_relaying(origin="server", mail_from="", tls_optional=True),
@@ -74,6 +81,7 @@ _OTHERS: Mapping[Kind, Mapping[object, Sequence[Maker]]] = {
         str | None: [lambda: None, lambda: "123456"],
     },
     "huge": {
+        Delivery: [lambda: make_delivery(f"ann+{'l' * 60}@example.org", [f"folder {number}" for number in range(5000)])],
         EnvelopeView: [lambda: make_envelope(rcpt=[f"user{number}@example.org" for number in range(1000)])],
         LoginAttempt: [lambda: make_login("n" * 1000)],
         Secret: [lambda: Secret("s" * 1000)],
@@ -95,6 +103,10 @@ _OTHERS: Mapping[Kind, Mapping[object, Sequence[Maker]]] = {
             lambda: make_forward_path("bob@[192.0.2.1]"),
             lambda: make_forward_path('"a\\"b c"@example.net'),
             lambda: make_forward_path("\u00fc@example.org"),
+        ],
+        Delivery: [
+            lambda detail=detail: make_delivery(f"ann+{detail}@example.org", ["Lists", "lists", "\u00fc/\u0130", "%00"])  # type: ignore[misc]
+            for detail in ("INBOX", "trash", "../x", "a//b", "LISTS", "u\u0308.i\u0307", "%00", " ", "+", "\u202e")
         ],
         LoginAttempt: [lambda name=name: make_login(name, tls=None) for name in ("", "\0", "../../x", "ü" * 300, "a\r\nb")],  # type: ignore[misc]
         Secret: [lambda: Secret(""), lambda: Secret("\0\x1b ü"), lambda: Secret(None)],

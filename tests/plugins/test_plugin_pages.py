@@ -1,4 +1,4 @@
-"""What the pages about client, dnsbl, greylist and spamtrap tell an admin to write is a policy without mistakes."""
+"""What the pages about client, dnsbl, greylist, spamtrap and subaddress tell an admin to write is a policy without mistakes."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import yaml
 from mailward.testing.policies import made_policy
 
 TOP = Path(__file__).parents[2]
-PLUGINS = ("spf", "client", "dnsbl", "greylist", "spamtrap")
+PLUGINS = ("spf", "client", "dnsbl", "greylist", "spamtrap", "subaddress")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ PLUGINS = ("spf", "client", "dnsbl", "greylist", "spamtrap")
         "plugins/mailward_plugins/dnsbl/README.md",
         "plugins/mailward_plugins/greylist/README.md",
         "plugins/mailward_plugins/spamtrap/README.md",
+        "plugins/mailward_plugins/subaddress/README.md",
+        "docs/how-to/sort-by-subaddress.md",
     ],
 )
 def test_every_block_of_a_policy_can_be_loaded(page: str) -> None:
