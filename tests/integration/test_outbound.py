@@ -795,7 +795,7 @@ async def test_the_delay_notice_comes_once_whatever_happens_at_its_moment(
                     asked = far.verbs().count("RCPT")
                     await made.passes.run_once()
                     await asyncio.to_thread(far.wait, lambda: far.verbs().count("RCPT") > asked)
-                    for talk in made.manager._attempts._talks:
+                    for talk in made.manager._attempts._talking:
                         talk.cancel()
                     await made.manager.idle()
                     far.answers = {"RCPT": BUSY}

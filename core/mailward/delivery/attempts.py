@@ -76,15 +76,15 @@ class Attempts:
         self._standing = standing
         self._clock = clock
         self._attempted = attempted
-        self._talks: set[asyncio.Task[Attempt]] = set()
+        self._talking: set[asyncio.Task[object]] = set()
         self._room = Room(ROOM_OCTETS, small_octets=SMALL_OCTETS)
         self._ending = False
 
     def interrupt(self) -> None:
         """End those under way; what is in them is tried again after the next start."""
         self._ending = True
-        for talk in self._talks:
-            talk.cancel()
+        for talking in self._talking:
+            talking.cancel()
 
     def interrupted(self, waiting: Waiting) -> None:
         """One that no connection takes any more before this process ends. Only what has begun must be told so."""
@@ -214,20 +214,22 @@ class Attempts:
             seven_bits=partial(_in_seven_bits, rules, relaying, octets),
             via=via,
         )
-        talk = asyncio.get_running_loop().create_task(self._relay.attempt(errand, hop))
-        self._talks.add(talk)
+        talking = asyncio.current_task()
+        assert talking is not None
+        self._talking.add(talking)
         try:
             with patience():
-                attempt = await talk
+                attempt = await self._relay.attempt(errand, hop)
         except HooksUnavailable as error:
             await self._ended(batch, _unruled(error))
             return None
         except asyncio.CancelledError:
-            self._results.defer(batch, batch.rest, INTERRUPTED, wait_s=0.0)
-            return None
+            if not talking.uncancel():  # it was `interrupt`, which is over with this
+                self._results.defer(batch, batch.rest, INTERRUPTED, wait_s=0.0)
+                return None
+            raise
         finally:
-            self._talks.discard(talk)
-            del talk  # what it has raised knows this frame, and both would keep the message until garbage is collected
+            self._talking.discard(talking)
         try:
             fates = _by_index(paths, attempt.fates)
             if goes_on(attempt):

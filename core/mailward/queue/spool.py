@@ -30,10 +30,11 @@ from mailward.queue.record import HEADER_OCTETS, Header, Kind, unpack_header
 from mailward.queue.recover import Report, keep_corrupt
 from mailward.queue.segment import LARGE_SUFFIX, Entry
 from mailward.queue.segments import Segments
-from mailward.queue.writer import GroupWriter
+from mailward.queue.writer import GroupWriter, complete
 
 SEGMENT_OCTETS = 64 << 20
 IN_MEMORY_OCTETS = 256 << 10
+CLOSED = "spool: it is closed"
 Recipient = tuple[QueueId, int]
 """A recipient of a message, by its place in the item."""
 _Read = tuple[Header | None, bytes]
@@ -72,6 +73,7 @@ class Spool:
         self._segments = Segments(folder, disk, owner)
         writing = SegmentLog(folder, disk, self._segments, segment_octets)
         self._writer: GroupWriter[Job] = GroupWriter(writing.perform, f"spool-{owner}")
+        self._gathered: list[Job] = []  # of this turn of the loop
         self._adopter = Adopter(folder, disk, segment_octets, self._segments, self._perform)
 
     # Reception
@@ -208,8 +210,8 @@ class Spool:
         return self._order([Mark(Kind.DONE, *recipient, text, if_idle=True, synced=True) for recipient in recipients])
 
     def end(self, recipients: Sequence[tuple[QueueId, int, str]]) -> None:
-        """As `done`, and written at once: for what cannot be told apart when it is done twice. Raises StorageError."""
-        self._submit([Mark(Kind.DONE, *recipient) for recipient in recipients])
+        """As `done`, and written at once: for what cannot be told apart when it is done twice."""
+        self._gather([Mark(Kind.DONE, *recipient) for recipient in recipients])
 
     async def finish(self, recipients: Sequence[tuple[QueueId, int, str]]) -> None:
         """As `end`, but returns when that would outlive this process."""
@@ -221,6 +223,7 @@ class Spool:
 
     async def close(self) -> None:
         """Write what waits and give up all segments; what is open stays for the queue process."""
+        self._hand_in()
         await asyncio.to_thread(self._writer.close)
         self._segments.close()
 
@@ -235,8 +238,19 @@ class Spool:
     async def _written(self, marks: Sequence[Mark]) -> None:
         loop = asyncio.get_running_loop()
         written: asyncio.Future[None] = loop.create_future()
-        self._submit([*marks, Barrier((loop, written))])
+        self._gather([*marks, Barrier((loop, written))])
         await written
+
+    def _gather(self, jobs: Sequence[Job]) -> None:
+        """Hand them in with all that this turn of the loop brings: one wake-up of the writer for all who have heard a reply."""
+        if not self._gathered:
+            asyncio.get_running_loop().call_soon(self._hand_in)
+        self._gathered += jobs
+
+    def _hand_in(self) -> None:
+        jobs, self._gathered = self._gathered, []
+        if jobs and not self._writer.submit(jobs, urgent=True):
+            complete([job.waiter for job in jobs if isinstance(job, Barrier)], StorageError(CLOSED))
 
     def _perform(self, jobs: Sequence[Job]) -> None:
         done: Future[None] = Future()
@@ -245,7 +259,7 @@ class Spool:
 
     def _submit(self, jobs: Sequence[Job]) -> None:
         if not self._writer.submit(jobs, urgent=True):
-            raise StorageError("spool: it is closed")
+            raise StorageError(CLOSED)
 
     # Recovery
 

@@ -379,6 +379,28 @@ async def test_t_q_10_when_an_attempt_may_begin_the_ends_marked_before_it_outliv
     await other.close()
 
 
+async def test_marks_of_one_turn_of_the_loop_share_a_write(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    spool = spool_at(tmp_path, disk=disk)
+    item = await commit(spool, b"x", 9)
+    before = len(disk.trace)
+
+    async def go_on(index: int) -> None:
+        spool.end([(item.id, index, "relayed")])
+        await spool.begun([(item.id, index + 2)])
+
+    await asyncio.gather(*(go_on(index) for index in (0, 1)), *(spool.begun([(item.id, index)]) for index in range(4, 8)))
+    assert [call for call, _ in disk.trace[before:]] == ["write"]
+    assert set(spool.open_recipients(item.id)) == set(range(2, 9))
+    spool.end([(item.id, 8, "relayed")])
+    await spool.close()
+    with pytest.raises(StorageError, match="closed"):
+        await spool.begun([(item.id, 2)])
+    other = spool_at(tmp_path, "queue")
+    assert other.adopt().items == (item.id,) and set(other.open_recipients(item.id)) == set(range(2, 8))
+    await other.close()
+
+
 @pytest.mark.parametrize("size_octets", [10, 400_000])
 async def test_what_a_process_keeps_waits_for_it_until_it_is_finished(tmp_path: Path, size_octets: int) -> None:
     spool = spool_at(tmp_path, "queue")
