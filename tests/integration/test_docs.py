@@ -218,6 +218,16 @@ def test_a_policy_is_rehearsed_as_the_page_says() -> None:
         assert reader.types("explain").startswith("ACCEPT")
         assert "inbound: sound" in reader.types("policy check")
         reader.types("reload")
+        made.until(lambda: b"event=reloaded" in made.log_octets())
+        newest, oldest = re.findall(r"(?m)^([0-9a-f]{7}) ", reader.types("policy history"))
+        reader.stands_for = {"8c1f0e2": oldest}
+        assert re.search(r"(?m)^\+limits:", reader.types("policy diff", code=1))
+        assert made.run("policy", "history").stdout.splitlines()[0].startswith(newest)
+        file = made.folder / "policies/inbound.yaml"
+        written = file.read_bytes()
+        assert "was told to reload" in reader.types("policy rollback", more="--yes")
+        assert yaml.safe_load(file.read_text()) == in_force
+        assert file.with_name("inbound.yaml.before-rollback").read_bytes() == written
         reader.is_through()
 
 

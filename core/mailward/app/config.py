@@ -192,5 +192,10 @@ class Config:
         return tuple(self.data / "run" / f"smtp{number}.sock" for number in range(self.smtp_processes))
 
     @property
+    def versions_file(self) -> Path:
+        """Of the policies that were in force."""
+        return self.data / "policies.sqlite"
+
+    @property
     def decisions_file(self) -> Path:
         return self.data / "decisions.sqlite"

@@ -126,7 +126,7 @@ def _load(config: Config, direction: Direction, host: PluginHost, file: Path | N
     shown_as = str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path)
     try:
         if has_file:
-            policy = load_policy(path, declarations, stages=stages, shown_as=shown_as)
+            policy = load_policy(path, declarations, stages=stages, direction=direction, shown_as=shown_as)
         else:
             policy = load_preset(direction, declarations, stages=stages)
     except PolicyError:

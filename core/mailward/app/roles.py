@@ -12,6 +12,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,8 +34,10 @@ from mailward.app.readiness import check_ready, idle_routes, ready_config, reloa
 from mailward.app.serving import serving_lock
 from mailward.app.sockets import listen
 from mailward.app.users import drop_privileges, service_user
+from mailward.decisions.versions import PolicyVersions
 from mailward.metering import METERS
-from mailward.model.errors import ConfigError
+from mailward.model.errors import ConfigError, StorageError
+from mailward.services.clock import SystemClock
 from mailward.services.known import KnownSources
 from mailward.services.shared import SharedNames
 
@@ -64,7 +67,17 @@ def serve(config_file: Path) -> int:
     for domain in idle_routes(config):
         log.warning("a route does nothing: the domain is served here", domain=domain)
     with serving_lock(config):
+        _note_versions(config, filters)
         return _supervisor(config, filters, bound).run()
+
+
+def _note_versions(config: Config, filters: Filters) -> None:
+    """For `policy history`. Closed at once: what a worker inherits must not be open."""
+    try:
+        with closing(PolicyVersions(config.versions_file)) as versions:
+            versions.note(filters.policies, SystemClock().now())
+    except StorageError as error:
+        log.error("policy history not kept", problem=str(error))
 
 
 def _log_warnings(filters: Filters) -> None:
@@ -87,6 +100,7 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
         now = replace(reloaded(config, wanted), isolated_plugins=isolated.get())
         filters, running = load_filters(now), now
         _log_warnings(filters)
+        _note_versions(running, filters)
 
     def blocked(whereabouts: str) -> str:
         nonlocal running, filters

@@ -14,6 +14,7 @@ from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_add
 from mailward.cli.output import USAGE, fail, show, table
 from mailward.cli.policy_replay import replay_command
 from mailward.cli.policy_shadow import shadow_command
+from mailward.cli.policy_versions import diff_command, history_command, rollback_command
 from mailward.model.address import ForwardPath
 from mailward.policy import DIRECTIONS, RULES, Policy, RecipientFacts, Rule
 from mailward.policy.presets import folder as preset_folder
@@ -21,6 +22,9 @@ from mailward.policy.presets import folder as preset_folder
 app = typer.Typer(help="The policy: check it, test it, see it as it holds.", no_args_is_help=True)
 app.command("shadow")(shadow_command)
 app.command("replay")(replay_command)
+app.command("history")(history_command)
+app.command("diff")(diff_command)
+app.command("rollback")(rollback_command)
 
 
 @app.command("check")

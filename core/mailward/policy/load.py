@@ -73,7 +73,9 @@ def _policy(
     problems = [*problems, *found]
     if problems:
         raise PolicyError(_ordered(problems, layers))
-    policy = Policy(direction=direction, files_digest=sha256(b"\0".join(layer.octets for layer in layers)).digest(), **parts)
+    digest = sha256(b"\0".join(layer.octets for layer in layers)).digest()
+    file = b"" if layers[0].from_preset else layers[0].octets
+    policy = Policy(direction=direction, files_digest=digest, file=file, **parts)
     failing = [
         Problem(result.test.where, f"tests '{result.test.name}'", "the test fails", "\n    ".join(result.differences))
         for result in policy.run_tests()

@@ -38,6 +38,7 @@ class Policy:
     removed: names of preset rules that this file turns off. weights: points of every known symbol at strength 1.
     replies: the admin's words for replies, by the names of `model.replies`.
     warnings: what does not hinder but should be known. tests: all of them, the live ones too. files_digest: of the YAML read.
+    file: the octets of this file, b"" where the preset alone holds.
     """
 
     direction: Direction
@@ -55,6 +56,7 @@ class Policy:
     tests: tuple[PolicyTest, ...]
     warnings: tuple[Problem, ...]
     files_digest: bytes
+    file: bytes
     _views: dict[tuple[int, ...], View] = field(default_factory=dict, repr=False, compare=False)
     _enforcing: "dict[tuple[frozenset[str], frozenset[str]], Policy]" = field(default_factory=dict, repr=False, compare=False)
 

@@ -1,0 +1,181 @@
+"""`mailward policy history`, `diff` and `rollback`: the policies that were in force, what differs, and back to one of them."""
+
+import difflib
+import signal
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Annotated
+
+import typer
+
+from mailward.app.config import Config
+from mailward.app.filters import load_filters, policy_at, policy_file
+from mailward.app.serving import signal_server
+from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of
+from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, moment, show, table
+from mailward.decisions.versions import PolicyVersion, PolicyVersions
+from mailward.model.errors import ConfigError
+from mailward.policy import DIRECTIONS, Direction
+
+DirectionOption = Annotated[str, typer.Option(help="inbound, submission, outbound or access.")]
+_SHORTEST = 3
+"""Characters of a hash that may stand for it."""
+
+
+def history_command(direction: DirectionOption = "inbound", config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the policies that have been in force, the newest first, with what each changed in the file.
+
+    Every version that the server has loaded is kept. `explain` names the policy of each decision by its hash. A list file that
+    changes gives the policy another hash, though it is no version of its own.
+
+    Example: mailward policy history
+    """
+    settings, wanted = config_of(config), _direction(direction)
+    versions = _versions(settings, wanted)
+    in_force = _hash_now(settings, wanted)
+    rows, data = [], []
+    for version, before in zip(versions, [*versions[1:], None], strict=True):
+        added, removed = _counted(before.file if before else b"", version.file)
+        note = "the preset alone" if not version.file else f"+{added} -{removed} lines"
+        mark = "as the file is now" if version.hash == in_force else ""
+        rows.append((version.hash, moment(version.loaded_at), note, mark))
+        data.append(
+            {"hash": version.hash, "loaded_at": version.loaded_at, "lines_added": added, "lines_removed": removed,
+             "is_file": version.hash == in_force}
+        )  # fmt: skip
+    show(table(rows) or f"no {wanted} policy has been loaded by a server yet", data, as_json=as_json)
+
+
+def diff_command(
+    old: Annotated[str, typer.Argument(help="A hash of the history, or a file.")],
+    new: Annotated[str | None, typer.Argument(help="The same; else the file as it is now.")] = None,
+    direction: DirectionOption = "inbound",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what differs between two policy files, as diff -u would. Exits 0 when nothing does and 1 when something does.
+
+    Examples:
+
+      mailward policy diff 8c1f0e2
+
+      mailward policy diff 8c1f0e2 5d01b7c
+
+      mailward policy diff policies/inbound.yaml new/inbound.yaml
+    """
+    settings, wanted = config_of(config), _direction(direction)
+    versions = _versions(settings, wanted)
+    before, after = _text(settings, wanted, versions, old), _text(settings, wanted, versions, new)
+    names = old, new or str(policy_file(settings, wanted))
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), *names, lineterm=""))
+    show("\n".join(lines) or "no difference", {"differs": bool(lines), "diff": lines}, as_json=as_json)
+    if lines:
+        raise typer.Exit(1)
+
+
+def rollback_command(
+    hash: Annotated[str, typer.Argument(help="Of a version in the history.")],
+    direction: DirectionOption = "inbound",
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an earlier policy the file again, and let a running server read it.
+
+    It is checked first, its tests run, and what the file holds now is kept as FILE.before-rollback. Nothing is changed when the
+    version cannot be used any more.
+
+    Example: mailward policy rollback 8c1f0e2
+    """
+    settings, wanted = config_of(config), _direction(direction)
+    versions = _versions(settings, wanted)
+    version = _found(versions, hash)
+    file = policy_file(settings, wanted)
+    if not version.file:
+        fail(f"then the preset alone held; to go back to it remove {file} and run mailward reload", USAGE)
+    now = _now(file)
+    if now == version.file:
+        fail(f"{file} is that version already; mailward reload lets the server read it", USAGE)
+    added, removed = _counted(now, version.file)
+    confirm(f"{file} becomes the policy of {moment(version.loaded_at)} (+{added} -{removed} lines). Go on?", yes=yes)
+    kept = file.with_name(f"{file.name}.before-rollback")
+    try:
+        _replace(kept, now)
+        _check(settings, wanted, file, version.file)
+        _replace(file, version.file)
+    except OSError as error:
+        fail(f"cannot write {error.filename}: {error.strerror}; nothing was changed", NO_INPUT)
+    told = signal_server(settings, signal.SIGHUP)
+    text = f"{file} is the policy of {moment(version.loaded_at)} again; what it was is in {kept}"
+    more = f"; process {told} was told to reload" if told else "; no server runs here that would read it"
+    show(text + more, {"file": str(file), "hash": version.hash, "kept": str(kept), "pid": told}, as_json=as_json)
+
+
+def _check(settings: Config, direction: Direction, file: Path, octets: bytes) -> None:
+    """Can it be used today? Beside the file, since lists are named from its folder. Raises ConfigError and OSError."""
+    with NamedTemporaryFile(dir=file.parent, prefix=".rollback-", suffix=".yaml") as trial:
+        trial.write(octets)
+        trial.flush()
+        policy_at(settings, direction, Path(trial.name))
+
+
+def _replace(file: Path, octets: bytes) -> None:
+    with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-", delete=False) as made:
+        made.write(octets)
+    Path(made.name).chmod(0o644)
+    Path(made.name).replace(file)
+
+
+def _direction(text: str) -> Direction:
+    known = next((one for one in DIRECTIONS if one == text), None)
+    if known is None:
+        fail(f"there is no direction '{text}'; one of {', '.join(DIRECTIONS)}", USAGE)
+    return known
+
+
+def _versions(config: Config, direction: Direction) -> Sequence[PolicyVersion]:
+    with closing(PolicyVersions(config.versions_file)) as versions:
+        return versions.of(direction)
+
+
+def _hash_now(config: Config, direction: Direction) -> str:
+    """Of the policy as its file is now, "" when it cannot be used: `policy check` says why."""
+    with suppress(ConfigError):
+        return load_filters(config).policies[direction].hash
+    return ""
+
+
+def _found(versions: Sequence[PolicyVersion], hash: str) -> PolicyVersion:
+    matching = [one for one in versions if len(hash) >= _SHORTEST and one.hash.startswith(hash.lower())]
+    if not matching:
+        fail(f"no policy {hash} has been in force; mailward policy history lists those that were", NO_INPUT)
+    if len({one.file for one in matching}) > 1:
+        fail(f"{hash} is the beginning of several: {', '.join(one.hash for one in matching)}", USAGE)
+    return matching[0]
+
+
+def _text(config: Config, direction: Direction, versions: Sequence[PolicyVersion], which: str | None) -> str:
+    if which is None:
+        return _now(policy_file(config, direction)).decode("utf-8", "replace")
+    path = Path(which)
+    if path.is_file():
+        return _now(path).decode("utf-8", "replace")
+    return _found(versions, which).file.decode("utf-8", "replace")
+
+
+def _now(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        fail(f"cannot read {file}: {error.strerror}", NO_INPUT)
+
+
+def _counted(before: bytes, after: bytes) -> tuple[int, int]:
+    """Lines that came and lines that went."""
+    old, new = (octets.decode("utf-8", "replace").splitlines() for octets in (before, after))
+    lines = list(difflib.unified_diff(old, new, lineterm="", n=0))[2:]
+    return sum(line.startswith("+") for line in lines), sum(line.startswith("-") for line in lines)
