@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+import msgspec
 import structlog
 
 from mailward.api.plugin import Facts, Finding, Settings
@@ -49,8 +50,7 @@ class Enabled:
         return self.plugin.name
 
 
-@dataclass(slots=True)
-class Answer(Generic[T]):
+class Answer(msgspec.Struct, Generic[T]):
     """What a guarded call came to. error: why there is no value. is_final: nor will there ever be one for this message.
 
     cost_s: what the failure costs beyond the time it took. is_suspect: its process ended, maybe by another call under way in it.
@@ -63,8 +63,7 @@ class Answer(Generic[T]):
     is_suspect: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Called(Generic[T_co]):
+class Called(msgspec.Struct, Generic[T_co], frozen=True):
     """One call that was made: `call` for the record; value: the checked answer, None when it failed or had none.
 
     is_final: it failed for a fault of the message itself.

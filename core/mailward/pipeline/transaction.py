@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
+from msgspec import structs
 
 from mailward.formats.message import MessageView
 from mailward.model.address import ForwardPath
@@ -329,7 +330,7 @@ class Trial:
 
 def _too_many(called: Called[object]) -> Called[object]:
     error = f"with it there would be more than {MOST_RCPT_FINDINGS} findings about the recipients of one message"
-    return Called(replace(called.call, status="failed", error=error, findings=()))
+    return Called(structs.replace(called.call, status="failed", error=error, findings=()))
 
 
 def _certain(ruling: Ruling | None) -> Ruling:

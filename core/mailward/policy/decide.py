@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import cel
+from msgspec import structs
 
 from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
-from mailward.model.evidence import EvidenceSet, FactValue, StoredFinding
+from mailward.model.evidence import EvidenceSet, FactValue, HookCall, StoredFinding
 from mailward.model.replies import DEFERRED, LOCAL_ERROR, REJECTED
 from mailward.model.reply import Reply
 from mailward.model.verdict import Source, Verdict
@@ -276,8 +277,11 @@ def with_points(evidence: EvidenceSet, weights: Mapping[str, float]) -> Evidence
     """The same evidence with every finding's points filled in, for the decision record."""
     if not evidence.calls:
         return evidence
-    calls = tuple(
-        replace(call, findings=tuple(replace(finding, points=_rounded(points_of(finding, weights))) for finding in call.findings))
-        for call in evidence.calls
-    )
-    return replace(evidence, calls=calls)
+    return replace(evidence, calls=tuple(_with_points(call, weights) for call in evidence.calls))
+
+
+def _with_points(call: HookCall, weights: Mapping[str, float]) -> HookCall:
+    if not call.findings:
+        return call
+    findings = tuple(replace(finding, points=_rounded(points_of(finding, weights))) for finding in call.findings)
+    return structs.replace(call, findings=findings)

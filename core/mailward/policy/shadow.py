@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from msgspec import structs
+
 from mailward.model.decision import InShadow, RecipientDecision, WithIt
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.policy.policy import Case, Policy
@@ -166,7 +168,7 @@ def counted(evidence: EvidenceSet, plugins: Collection[str]) -> EvidenceSet:
     """The same evidence with the calls of these plugins as of any that counts."""
     if not plugins:
         return evidence
-    calls = tuple(replace(call, status="ok") if call.plugin in plugins else call for call in evidence.calls)
+    calls = tuple(structs.replace(call, status="ok") if call.plugin in plugins else call for call in evidence.calls)
     called = {call.plugin for call in calls}
     status = {f"{name}.status": "ok" if name in called else "skipped" for name in plugins}
     return replace(evidence, calls=calls, facts={**evidence.facts, **status})

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from mailward.disk import Disk
@@ -311,7 +312,7 @@ def test_a_canary_for_all_is_enforced_and_one_for_nobody_is_in_shadow(share: str
             for d in record.recipients
         )
         # What hangs on a busy machine ends by its own limit or with the time before it: the words differ.
-        calls = tuple(replace(call, duration_ms=0, error=call.error and "failed") for call in record.calls)
+        calls = tuple(structs.replace(call, duration_ms=0, error=call.error and "failed") for call in record.calls)
         shadow = tuple(replace(thing, where="", unknown=thing.unknown and "unknown") for thing in record.shadow)
         return replace(record, recipients=people, calls=calls, shadow=shadow, canaries=(), policy_hash="", received_at="")
 
