@@ -63,8 +63,8 @@ class BadAnswer(Exception):
     """A hook returned what its specification does not allow."""
 
 
-def read_findings(answer: object, plugin: Plugin) -> tuple[Finding, ...]:
-    """The findings of an `inspect_*` hook, text cleaned. Raises BadAnswer. Iterating may run the plugin's code."""
+def read_findings(plugin: Plugin, answer: object) -> tuple[Finding, ...]:
+    """The findings of an `inspect_*` hook of this plugin, text cleaned. Raises BadAnswer. Iterating may run the plugin's code."""
     if answer is None:
         return ()
     return tuple(_finding(one, plugin) for one in _several(answer, Finding, MAX_FINDINGS, "a Finding, several, or None"))
@@ -173,7 +173,7 @@ def read_records(answer: object) -> tuple[DnsRecord, ...]:
 def reader_of(hook: str) -> "Callable[..., object]":
     """What reads the answer of a hook: called with it, plugin= and message= (None where the hook has none). Raises BadAnswer."""
     if hook.startswith("inspect_"):
-        return lambda answer, plugin, message: read_findings(answer, plugin)
+        return lambda answer, plugin, message: read_findings(plugin, answer)
     if hook.startswith("edit_"):
         return lambda answer, plugin, message: _edits(answer, message)
     if hook.startswith("on_"):

@@ -53,12 +53,14 @@ class Enabled:
 class Answer(msgspec.Struct, Generic[T]):
     """What a guarded call came to. error: why there is no value. is_final: nor will there ever be one for this message.
 
-    cost_s: what the failure costs beyond the time it took. is_suspect: its process ended, maybe by another call under way in it.
+    took_s: how long it took; 0 when it was not made. cost_s: what the failure costs beyond that. is_suspect: its process ended,
+    maybe by another call under way in it.
     """
 
     value: T | None = None
     error: str | None = None
     is_final: bool = False
+    took_s: float = 0.0
     cost_s: float = 0.0
     is_suspect: bool = False
 
@@ -87,7 +89,7 @@ Calls = Sequence[Called[object]]
 """Of any hooks."""
 
 
-def recorded(one: Enabled, hook: str, duration_s: float, answer: Answer[T]) -> Called[T]:
+def recorded(one: Enabled, hook: str, answer: Answer[T]) -> Called[T]:
     """The call with its record; a failed one is told in the log. Findings are recorded for `inspect_*` hooks."""
     stage, error, value = PLACES[hook].stage, answer.error, answer.value
     if error is not None:
@@ -97,7 +99,7 @@ def recorded(one: Enabled, hook: str, duration_s: float, answer: Answer[T]) -> C
     stored: tuple[StoredFinding, ...] = ()
     if value and isinstance(value, tuple) and hook.startswith("inspect_"):
         stored = tuple(StoredFinding(one.name, f.symbol, f.text, float(f.strength), asks=f.asks) for f in value)
-    took_ms = int(duration_s * 1_000_000) / 1000
+    took_ms = int(answer.took_s * 1_000_000) / 1000
     call = HookCall(one.plugin.name, one.plugin.version, hook, stage, took_ms, status, error, stored)
     return Called(call, value, answer.is_final)
 

@@ -143,9 +143,8 @@ class Chain:
         made = one.plugin.implementations[hook]
         known = {**arguments, "settings": one.settings, "services": one.services}
         values = {name: known[name] for name in made.arguments}
-        answer: Answer[T]
-        answer, took_s = await self._callers[one.name].call(made, values, read, deadline)  # type: ignore[arg-type]  # a None too
-        return recorded(one, hook, took_s, answer)
+        answer: Answer[T] = await self._callers[one.name].call(made, values, read, deadline)  # type: ignore[arg-type]  # a None too
+        return recorded(one, hook, answer)
 
     async def watch(self, one: Enabled, hook: str, arguments: Mapping[str, object], deadline: float) -> bool:
         """Call an `on_*` hook of one plugin; what it returns is ignored. False when it failed."""

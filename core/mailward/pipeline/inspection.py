@@ -14,6 +14,7 @@ from mailward.api.views import Evidence
 from mailward.pipeline.answers import read_findings
 from mailward.pipeline.called import Answer, Called, Calls, Enabled, recorded
 from mailward.pipeline.caller import Call, Caller
+from mailward.pipeline.limits import Limits
 from mailward.pipeline.order import Order
 from mailward.pipeline.plugins import Implementation
 
@@ -37,6 +38,8 @@ class Slot:
     read: Read
     given: tuple[str, ...]
     own: Mapping[str, object]
+    needs: tuple[str, ...]
+    sees_evidence: bool
     waits_for: frozenset[str]
     sees: frozenset[str]
 
@@ -54,9 +57,11 @@ def slots(hook: str, plugins: Sequence[Enabled], callers: Mapping[str, Caller], 
                 one,
                 callers[one.name],
                 made,
-                partial(read_findings, plugin=one.plugin.declaration),
+                partial(read_findings, one.plugin.declaration),
                 tuple(name for name in made.arguments if name not in own and name != "evidence"),
                 {name: value for name, value in own.items() if name in made.arguments},
+                made.options.needs,
+                "evidence" in made.arguments,
                 order.waits_for[one.name] & names,
                 order.sees[one.name],
             )
@@ -81,59 +86,58 @@ class Inspection:
         self._arguments = arguments
         self._earlier = earlier
         self._evidence_of = evidence_of
-        self._deadline = deadline
+        self._limits = Limits(deadline)
         self._found: dict[str, Found] = {}
-        self._running: dict[str, Call] = {}
+        self._running: dict[str, Call[tuple[Finding, ...]]] = {}
         self._waiting: list[Slot] = []
-        self._all: asyncio.Future[None] | None = None
+        self._all: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> tuple[Found, ...]:
         """One Called each, in order."""
         try:
-            for part in self._parts:
-                if part.waits_for and not part.waits_for <= self._found.keys():
-                    self._waiting.append(part)
-                else:
-                    self._begin(part)
-            if len(self._found) < len(self._parts):
-                self._all = asyncio.get_running_loop().create_future()
-                await self._all
+            self._go_on(self._parts)
+            await self._all
         finally:
             for call in self._running.values():
-                if not call.over:
-                    call.give_up()
+                call.give_up()
         return tuple([self._found[part.name] for part in self._parts])
 
-    def _begin(self, part: Slot) -> None:
-        one, given = part.one, self._arguments
-        options = part.made.options
-        if options.needs and (broken := self._broken_need(options.needs)):
-            self._found[part.name] = recorded(one, self._hook, 0.0, Answer(error=f"it needs '{broken}', which failed"))
-            return
-        values = {name: given[name] for name in part.given}
-        if part.own:
-            values.update(part.own)
-        if "evidence" in part.made.arguments:
-            values["evidence"] = self._evidence(part)
-        call = part.caller.begin(part.made, values, part.read, self._deadline, partial(self._ended, part))
-        if call is not None and part.name not in self._found:
-            self._running[part.name] = call
-
-    def _ended(self, part: Slot, answer: Answer[tuple[Finding, ...]], took_s: float) -> None:
-        self._found[part.name] = recorded(part.one, self._hook, took_s, answer)
-        self._running.pop(part.name, None)
-        if self._all is None:
-            return  # it is still being begun
-        try:
-            while ready := [part for part in self._waiting if part.waits_for <= self._found.keys()]:
-                self._waiting = [part for part in self._waiting if part not in ready]
-                for part in ready:
-                    self._begin(part)
-        except Exception as error:  # noqa: BLE001  nobody else would hear of it
-            if not self._all.done():
-                self._all.set_exception(error)
-        if len(self._found) == len(self._parts) and not self._all.done():
+    def _go_on(self, parts: Sequence[Slot]) -> None:
+        """Begin those of these whose turn has come. In order: what waits for one that is over at once need not wait."""
+        self._waiting = []
+        for part in parts:
+            if part.waits_for and not part.waits_for <= self._found.keys():
+                self._waiting.append(part)
+            else:
+                self._begin(part)
+        if len(self._found) == len(self._parts):
             self._all.set_result(None)
+
+    def _begin(self, part: Slot) -> None:
+        if part.needs and (broken := self._broken_need(part.needs)):
+            self._found[part.name] = recorded(part.one, self._hook, Answer(error=f"it needs '{broken}', which failed"))
+            return
+        values = dict(part.own)
+        for name in part.given:
+            values[name] = self._arguments[name]
+        if part.sees_evidence:
+            values["evidence"] = self._evidence(part)
+        begun = part.caller.begin(part.made, values, part.read, self._limits)
+        if isinstance(begun, Answer):
+            self._found[part.name] = recorded(part.one, self._hook, begun)
+        else:
+            self._running[part.name] = begun
+            begun.tell(partial(self._ended, part))
+
+    def _ended(self, part: Slot, answer: Answer[tuple[Finding, ...]]) -> None:
+        del self._running[part.name]
+        self._found[part.name] = recorded(part.one, self._hook, answer)
+        if self._all.done():
+            return
+        try:
+            self._go_on(self._waiting)
+        except Exception as error:  # noqa: BLE001  nobody else would hear of it
+            self._all.set_exception(error)
 
     def _evidence(self, part: Slot) -> Evidence:
         known = [*self._earlier, *self._before(part)]
