@@ -347,6 +347,10 @@ def test_a_verdict_is_explained_as_the_page_says(tmp_path: Path) -> None:
         (tmp_path / "message.eml").write_bytes(mail("hello"))
         for _ in range(4):
             assert queue_id in reader.types("explain")
+        assert reader.types("explain") == "nothing found\n"
+        assert json.loads(reader.types("explain")) == []
+        sender = made.run("explain", "--from", "@SENDER.invalid", "--plugin", "spf", "--json")
+        assert [one["id"] for one in json.loads(sender.stdout)] == [queue_id]
         assert re.match("(ACCEPT|JUNK) ", reader.types("scan"))
         reader.is_through()
 

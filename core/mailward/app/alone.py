@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from mailward.app.config import Config, Limits, Outbound, TlsFiles
+from mailward.app.config import DECISIONS_KEPT_S, Config, Limits, Outbound, TlsFiles
 from mailward.app.filters import Filters, load_filters, policy_file
 from mailward.model.errors import PluginError
 from mailward.pipeline.plugins import PluginHost, stages_of
@@ -88,4 +88,5 @@ def config_of_nothing(folder: Path) -> Config:
         outbound=Outbound(),
         limits=Limits(),
         smtp_processes=1,
+        decisions_kept_s=DECISIONS_KEPT_S,
     )

@@ -100,6 +100,9 @@ class Outbound:
     private_networks: tuple[Network, ...] = ()
 
 
+DECISIONS_KEPT_S = 90 * 86400.0
+LEAST_KEPT_S = 86400.0
+"""Mail of today must be explainable whatever the configuration says."""
 MOST_PROCESSES = 64
 MOST_USUAL_PROCESSES = 4
 """Of a role, where the configuration does not say how many: one for each processor, as far as that."""
@@ -107,7 +110,7 @@ MOST_USUAL_PROCESSES = 4
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
-        "verify_recipients", "outbound", "limits", "processes",
+        "verify_recipients", "outbound", "limits", "processes", "decisions",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
@@ -118,6 +121,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
                  "private_networks"),
     "limits": tuple(Limits.__dataclass_fields__),
     "processes": ("smtp",),
+    "decisions": ("keep",),
 }  # fmt: skip
 """Every key there is, by the mapping it stands in; NAME is the admin's own word. Those of `routes` are domains."""
 
@@ -128,7 +132,8 @@ class Config:
 
     routes: domain, or "*" for all others -> None to discard, or where its mail goes. relay_domains: those whose mail is taken
     from anybody though their mailboxes are elsewhere. verify_recipients: one of VERIFYING, are they asked for there first?
-    smtp_processes: how many take mail. isolated_plugins: no setting; those that the server itself gave a process of their own.
+    smtp_processes: how many take mail. decisions_kept_s: how long records of decisions are kept. isolated_plugins: no setting;
+    those that the server itself gave a process of their own.
     """
 
     path: Path
@@ -147,6 +152,7 @@ class Config:
     outbound: Outbound
     limits: Limits
     smtp_processes: int
+    decisions_kept_s: float
     isolated_plugins: frozenset[str] = frozenset()
 
     @property

@@ -10,8 +10,10 @@ from typing import get_args
 
 from mailward.app.config import (
     CONFIG_VERSION,
+    DECISIONS_KEPT_S,
     DEFAULT_DNS,
     KEYS,
+    LEAST_KEPT_S,
     MOST_PROCESSES,
     MOST_USUAL_PROCESSES,
     VERIFYING,
@@ -103,7 +105,18 @@ class _Reader(ValueReader):
             outbound=self._outbound(root),
             limits=self._limits(root),
             smtp_processes=self._smtp_processes(root),
+            decisions_kept_s=self._decisions_kept_s(root),
         )
+
+    def _decisions_kept_s(self, root: Node) -> float:
+        node = root.at("decisions")
+        if node is None:
+            return DECISIONS_KEPT_S
+        self.known(node, "decisions")
+        kept_s = self.duration(node, "keep", DECISIONS_KEPT_S)
+        if kept_s < LEAST_KEPT_S:
+            self.wrong(node.at("keep") or node, "keep", "records are kept for a day at least", "keep: 90d")
+        return kept_s
 
     def _smtp_processes(self, root: Node) -> int:
         node, usual = root.at("processes"), min(len(os.sched_getaffinity(0)), MOST_USUAL_PROCESSES)

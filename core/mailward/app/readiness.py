@@ -14,7 +14,7 @@ from mailward.model.errors import ConfigError
 from mailward.net.own_addresses import is_of_this_host
 from mailward.net.tls import server_context
 
-_KEYS = {"dns_servers": "dns", "smtp_processes": "processes"}
+_KEYS = {"dns_servers": "dns", "smtp_processes": "processes", "decisions_kept_s": "decisions"}
 """Of fields that go by another name than their key of mailward.yaml."""
 RELOADED = ("policies", "plugins", "tls")
 """The settings that a reload brings into force; what they name is read again too."""

@@ -11,16 +11,25 @@ from mailward.cli.decisions import record_as_json, record_as_text, summary_line
 from mailward.cli.options import ConfigOption, JsonOption, SinceOption, config_of, duration_of, opened_decisions
 from mailward.cli.output import NO_INPUT, USAGE, fail, show
 from mailward.decisions import DecisionStore
+from mailward.decisions.marks import Kind, Mark
 from mailward.model.decision import DecisionRecord
 from mailward.model.ids import QueueId
+from mailward.model.verdict import Verdict
 from mailward.net import queued
 from mailward.net.local import PeerAway, Refusal
 
 
 def explain_command(
     which: Annotated[str | None, typer.Argument(help="An id from a reply or log line, a <Message-ID>, or 'last'.")] = None,
-    to: Annotated[str | None, typer.Option(help="List what was decided for this recipient.")] = None,
+    to: Annotated[str | None, typer.Option(help="List mail to this address, or to this domain: @example.org.")] = None,
+    sender: Annotated[str | None, typer.Option("--from", help="From this reverse-path, '<>', or domain.")] = None,
+    verdict: Annotated[str | None, typer.Option(help=f"That somebody got: {', '.join(one.value for one in Verdict)}.")] = None,
+    rule: Annotated[str | None, typer.Option(help="That this rule of the policy decided.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Of which this was found, for example SPF_FAIL.")] = None,
+    plugin: Annotated[str | None, typer.Option(help="Of which this plugin found something, or failed.")] = None,
     since: SinceOption = None,
+    until: Annotated[str | None, typer.Option(help="Only what is older than 30m, 2h, 7d ...")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="List so many at most, the newest.")] = 100,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -33,21 +42,49 @@ def explain_command(
       mailward explain 01k9w3c5v7q2x8ab
 
       mailward explain --to bob@example.org --since 1h
+
+      mailward explain --from @example.net --verdict reject --since 7d
+
+      mailward explain --symbol SPF_FAIL --limit 1000 --json
     """
     settings = config_of(config)
     with opened_decisions(settings) as store:
-        if which is not None and to is None:
+        marks = _marks(to, sender, verdict, rule, symbol, plugin)
+        if which is not None and not marks:
             record = record_of(store, which, settings)
             show(lambda: record_as_text(record), record_as_json(record), as_json=as_json)
-        elif to is not None or since is not None:
-            found = store.find(recipient=to, since=None if since is None else datetime.now(UTC) - duration_of(since), limit=100)
+        elif which is None and (marks or since is not None):
+            found = store.find(marks=marks, since=_ago(since), until=_ago(until), limit=limit)
             show(
                 lambda: "\n".join(summary_line(r) for r in found) or "nothing found",
                 [record_as_json(r) for r in found],
                 as_json=as_json,
             )
         else:
-            fail("say which message: an id, a <Message-ID>, 'last', or --to ADDRESS [--since 1h]", USAGE)
+            fail(
+                "say which message: an id, a <Message-ID>, 'last'; or which to list: --to ADDRESS, --verdict reject, --since 1h",
+                USAGE,
+            )
+
+
+def _marks(
+    to: str | None, sender: str | None, verdict: str | None, rule: str | None, symbol: str | None, plugin: str | None
+) -> list[Mark]:
+    if verdict is not None and verdict not in [one.value for one in Verdict]:
+        fail(f"there is no verdict '{verdict}'; one of {', '.join(one.value for one in Verdict)}", USAGE)
+    said: dict[Kind, str | None] = {
+        "from": None if sender is None else sender.removeprefix("<").removesuffix(">").lower(),
+        "to": None if to is None else to.lower(),
+        "rule": rule,
+        "symbol": symbol,
+        "plugin": plugin,
+        "verdict": verdict,
+    }
+    return [Mark(kind, text) for kind, text in said.items() if text is not None]
+
+
+def _ago(text: str | None) -> datetime | None:
+    return None if text is None else datetime.now(UTC) - duration_of(text)
 
 
 def noted(config: Config, id: str) -> None:

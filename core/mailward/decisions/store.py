@@ -6,34 +6,33 @@ senders keep the mail, and what happened to a message after its record came may 
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from mailward.database import Database
+from mailward.decisions.marks import FROM_RECORDS, SCHEMA, Mark, add_marks, found_by, take_marks
 from mailward.model.decision import DecisionRecord, LaterEvent, Looked, utc_text
 from mailward.model.ids import QueueId
 
-_VERSION = 2
+_VERSION = 3
 _LOOKED = "CREATE TABLE looked (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;"
 """What the plugins in shadow found, beside the record: it may come before the record does, which another process may write."""
 _SCHEMA = """
 CREATE TABLE record (id TEXT PRIMARY KEY, received_at TEXT NOT NULL, message_id TEXT NOT NULL, json TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX record_by_time ON record (received_at);
 CREATE INDEX record_by_message_id ON record (message_id) WHERE message_id != '';
-CREATE TABLE recipient (address TEXT NOT NULL, received_at TEXT NOT NULL, id TEXT NOT NULL,
-  PRIMARY KEY (address, received_at, id)) WITHOUT ROWID;
 CREATE TABLE event (id TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, recipient TEXT NOT NULL, text TEXT NOT NULL,
   PRIMARY KEY (id, number)) WITHOUT ROWID;
 """
-_UPGRADES = {1: _LOOKED}
+_UPGRADES = {1: _LOOKED, 2: SCHEMA + FROM_RECORDS}
 
 
 class DecisionStore:
     """All calls block for a moment and are safe from any thread. They raise StorageError."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, schema=_SCHEMA + _LOOKED, version=_VERSION, upgrades=_UPGRADES)
+        self._database = Database(path, schema=_SCHEMA + _LOOKED + SCHEMA, version=_VERSION, upgrades=_UPGRADES)
 
     def close(self) -> None:
         self._database.close()
@@ -85,22 +84,39 @@ class DecisionStore:
         return next(iter(self._select("ORDER BY received_at DESC, id DESC LIMIT 1", ())), None)
 
     def find(
-        self, *, message_id: str | None = None, recipient: str | None = None, since: datetime | None = None, limit: int = 100
+        self,
+        *,
+        message_id: str | None = None,
+        marks: Collection[Mark] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[DecisionRecord, ...]:
-        """Records that meet all of what is given, the newest first. recipient: compared without case. since: aware."""
-        conditions, values = ["1"], []
+        """Records that meet all of what is given, the newest first. since, until: aware, the end is not included."""
+        times = (utc_text(since) if since else "", utc_text(until) if until else _LAST_MOMENT)
+        conditions, values = ["received_at >= ?", "received_at < ?"], [*times]
         if message_id is not None:
             conditions.append("message_id = ?")
             values.append(message_id)
-        if recipient is not None:
-            conditions.append("id IN (SELECT id FROM recipient WHERE address = ?)")
-            values.append(recipient.lower())
-        if since is not None:
-            conditions.append("received_at >= ?")
-            values.append(utc_text(since))
+        if marks:
+            with self._database.read() as connection:
+                few = found_by(connection, marks, *times, limit=limit if message_id is None else MOST_OF_A_MESSAGE_ID)
+            conditions.append("id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(few))
         return self._select(
             f"WHERE {' AND '.join(conditions)} ORDER BY received_at DESC, id DESC LIMIT {int(limit)}", tuple(values)
         )
+
+    def forget(self, before: datetime, limit: int) -> int:
+        """Delete the oldest records of before that moment (aware), at most so many, with all that is kept of them; how many."""
+        with self._database.write_unsynced() as connection:
+            rows = connection.execute(_OLDEST, (utc_text(before), limit)).fetchall()
+            for _, text in rows:
+                take_marks(connection, DecisionRecord.from_json(text))
+            ids = json.dumps([id for id, _ in rows])
+            for table in ("event", "looked", "record"):
+                connection.execute(f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (ids,))  # noqa: S608
+        return len(rows)
 
     def count(self, since: datetime) -> int:
         """How many records there are since then (aware)."""
@@ -150,11 +166,13 @@ def _read(text: str, looked: str | None) -> DecisionRecord:
 def _insert(connection: sqlite3.Connection, record: DecisionRecord, written: str) -> None:
     row = (record.id, record.received_at, record.message_id, written)
     if connection.execute("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)", row).rowcount:
-        recipients = [(r.recipient.lower(), record.received_at, record.id) for r in record.recipients]
-        connection.executemany("INSERT OR IGNORE INTO recipient VALUES (?, ?, ?)", recipients)
+        add_marks(connection, record)
 
 
 _LAST_MOMENT = "9999"
+_OLDEST = "SELECT id, json FROM record WHERE received_at < ? ORDER BY received_at LIMIT ?"
+MOST_OF_A_MESSAGE_ID = 10_000
+"""Records that meet the marks, among which those of a Message-ID are looked for."""
 _OUTCOMES = """
 SELECT received_at, id, json_set(json, '$.calls', json('[]'), '$.facts', json('{}')),
   (SELECT json_set(json, '$.calls', json('[]'), '$.facts', json('{}')) FROM looked WHERE looked.id = record.id)

@@ -1,15 +1,18 @@
 """Records are kept once, found by what an admin knows, and told what happened later."""
 
+import itertools
+import random
 import sqlite3
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mailward.decisions import DecisionStore
-from mailward.model.decision import DecisionRecord, InShadow, LaterEvent, Looked, RecipientDecision, WithIt
+from mailward.decisions.marks import Mark
+from mailward.model.decision import DecisionRecord, InShadow, LaterEvent, Looked, RecipientDecision, WithIt, utc_text
 from mailward.model.evidence import HookCall, StoredFinding
 from mailward.model.ids import QueueId
 
@@ -81,7 +84,7 @@ def test_records_are_found_by_what_an_admin_knows(store: DecisionStore) -> None:
     store.add(later)
     store.add(RECORD)
     assert store.last() == later
-    assert store.find(recipient="bob@EXAMPLE.org") == (RECORD,)
+    assert store.find(marks=[Mark("to", "bob@example.org")]) == (RECORD,)
     assert store.find(message_id="<2@example.net>") == (later,)
     assert store.find(since=datetime(2026, 11, 2, 11, tzinfo=UTC)) == (later,)
     assert store.find() == (later, RECORD)
@@ -172,3 +175,97 @@ def test_what_is_no_record_is_a_value_error() -> None:
     ):
         with pytest.raises(ValueError):
             DecisionRecord.from_json(text)
+
+
+def _mail(number: int, chance: random.Random) -> DecisionRecord:
+    people = chance.sample(["bob@example.org", "Eve@Example.org", "postmaster", "cfo@finance.example.org"], chance.randint(1, 3))
+    symbols = chance.sample(["SPF_FAIL", "BAYES_SPAM", "DKIM_NONE"], chance.randint(0, 2))
+    calls = tuple(
+        HookCall(f"p{s}", "1", "inspect_mail", "mail", 1.0, "ok", None, (StoredFinding(f"p{s}", s, "x"),)) for s in symbols
+    )
+    failed = (HookCall("slow", "1", "inspect_mail", "mail", 1.0, "failed", "hangs"),) if chance.random() < 0.2 else ()
+    decisions = tuple(
+        RecipientDecision(
+            who,
+            chance.choice(["accept", "junk", "reject"]),
+            0.0,
+            *chance.choice([("rule", "infected"), ("limit", "limits.junk 5")]),
+            "f:1:1",
+        )
+        for who in people
+    )
+    return DecisionRecord(
+        id=QueueId(f"m{number:04}"),
+        received_at=utc_text(datetime(2026, 11, 1, tzinfo=UTC) + timedelta(minutes=number // 3)),
+        direction="inbound",
+        reverse_path=chance.choice(["a@example.net", "B@partner.example", ""]),
+        size_octets=1,
+        calls=(*calls, *failed),
+        recipients=decisions,
+    )
+
+
+def _has(record: DecisionRecord, mark: Mark) -> bool:
+    kind, value = mark
+    people = [d.recipient.lower() for d in record.recipients]
+    sender = record.reverse_path.lower()
+    return {
+        "to": value in people or any(p.endswith(value) for p in people if value.startswith("@")),
+        "from": value == sender or (value.startswith("@") and sender.endswith(value)),
+        "rule": any((d.source_kind, d.source_name) == ("rule", value) for d in record.recipients),
+        "verdict": any(d.verdict == value for d in record.recipients),
+        "symbol": any(f.symbol == value for call in record.calls for f in call.findings),
+        "plugin": any(call.plugin == value and (call.findings or call.error) for call in record.calls),
+    }[kind]
+
+
+MARKS = [
+    Mark("to", "eve@example.org"), Mark("to", "@example.org"), Mark("to", "postmaster"), Mark("from", ""), Mark("from", "@partner.example"),
+    Mark("from", "a@example.net"), Mark("rule", "infected"), Mark("verdict", "junk"), Mark("symbol", "SPF_FAIL"), Mark("plugin", "slow"),
+    Mark("plugin", "pBAYES_SPAM"), Mark("rule", "nothing"),
+]  # fmt: skip
+
+
+def test_marks_find_what_reading_all_records_finds_until_they_are_forgotten(store: DecisionStore) -> None:
+    chance = random.Random(8)
+    kept = [_mail(number, chance) for number in range(300)]
+    store.add_all([(record, (LaterEvent(record.received_at, "bob@example.org", "delivered"),)) for record in kept])
+    for number in range(2):
+        for chosen in itertools.combinations(MARKS, 1 + number):
+            limit, start = chance.choice([5, 1000]), chance.randrange(100)
+            since, until = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(minutes=m) for m in (start, start + 50))
+            found = [record.id for record in store.find(marks=chosen, since=since, until=until, limit=limit)]
+            inside = [r for r in kept if utc_text(since) <= r.received_at < utc_text(until) and all(_has(r, m) for m in chosen)]
+            assert found == [r.id for r in sorted(inside, key=lambda r: (r.received_at, r.id), reverse=True)][:limit], chosen
+    before = datetime(2026, 11, 1, 1, tzinfo=UTC)
+    assert [store.forget(before, 100) for _ in range(3)] == [100, 80, 0]
+    assert {r.id for r in store.find(limit=1000)} == {r.id for r in kept[180:]}
+    assert {r.id for r in store.find(marks=[Mark("from", "")], limit=1000)} == {r.id for r in kept[180:] if not r.reverse_path}
+    with store._database.read() as connection:
+        for table in ("mark", "event", "record"):
+            ids = {id for (id,) in connection.execute(f"SELECT DISTINCT id FROM {table}")}
+            assert ids == {r.id for r in kept[180:]}
+
+
+def test_t_q_14_marks_are_made_of_the_records_of_the_release_before(tmp_path: Path) -> None:
+    chance = random.Random(9)
+    kept = [_mail(number, chance) for number in range(30)]
+    fresh = DecisionStore(tmp_path / "fresh.sqlite")
+    fresh.add_all([(record, ()) for record in kept])
+    file = tmp_path / "decisions.sqlite"
+    connection = sqlite3.connect(file)
+    connection.executescript(FORM_1_SCHEMA)
+    for record in kept:
+        connection.execute("INSERT INTO record VALUES (?, ?, '', ?)", (record.id, record.received_at, record.to_json()))
+        for decision in record.recipients:
+            connection.execute(
+                "INSERT INTO recipient VALUES (?, ?, ?)", (decision.recipient.lower(), record.received_at, record.id)
+            )
+    connection.commit()
+    connection.close()
+
+    def marks(store: DecisionStore) -> list[tuple[str, ...]]:
+        with store._database.read() as reading:
+            return reading.execute("SELECT * FROM mark ORDER BY kind, value, received_at, id").fetchall()
+
+    assert marks(DecisionStore(file)) == marks(fresh)

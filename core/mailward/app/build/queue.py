@@ -9,6 +9,7 @@ from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
 from mailward.app.memory import collect_seldom
 from mailward.app.relaying import make_relay
+from mailward.decisions.retention import Retention
 from mailward.delivery.control import QueueControl
 from mailward.delivery.outbound import OutboundManager
 from mailward.delivery.passes import Passes
@@ -60,6 +61,7 @@ class QueueRole:
         control = QueueControl(
             spool, delivering.agenda, decisions, delivering.mda, standing, clock, config.outbound.limits.give_up_after_s
         )
+        self._retention = Retention(decisions, clock, config.decisions_kept_s)
         self._calls = QueueServer(config.queue_socket, control, self._metrics)
 
     def _made(self, filters: Filters) -> tuple[Relays, Folders]:
@@ -77,6 +79,7 @@ class QueueRole:
         self._passes.start()
         await self._calls.start()
         self._days.start()
+        self._retention.start()
 
     def reload(self, config: Config, filters: Filters) -> None:
         """Attempts under way keep the old rules. config: nothing of it is read again."""
@@ -87,6 +90,7 @@ class QueueRole:
         self._rules, self._folders = self._made(filters)
 
     async def stop(self) -> None:
+        await self._retention.stop()
         await self._days.stop()
         await self._calls.close()
         await self._passes.stop()
