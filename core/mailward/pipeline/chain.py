@@ -19,7 +19,7 @@ from mailward.model.verdict import Verdict
 from mailward.pipeline.answers import read_edits
 from mailward.pipeline.called import Answer, Called, Calls, Enabled, facts_of, recorded, status_of
 from mailward.pipeline.caller import Caller
-from mailward.pipeline.inspection import Inspection, Slot, slots
+from mailward.pipeline.inspection import Inspection, Part, parts_of
 from mailward.pipeline.order import Order, OrderError, arrange_all
 from mailward.pipeline.stages import PLACES
 
@@ -45,8 +45,8 @@ class Chain:
         self._enforced = {hook: self._in(order, "enforce") for hook, order in orders.items()}
         self._shadowed = {hook: self._in(order, "shadow") for hook, order in shadow_orders.items()}
         looking = [hook for hook in PLACES if hook.startswith("inspect_")]
-        self._slots = {hook: slots(hook, self._enforced[hook], self._callers, orders[hook]) for hook in looking}
-        self._shadow_slots = {hook: slots(hook, self._shadowed[hook], self._callers, shadow_orders[hook]) for hook in looking}
+        self._parts = {hook: parts_of(hook, self._enforced[hook], self._callers, orders[hook]) for hook in looking}
+        self._shadow_parts = {hook: parts_of(hook, self._shadowed[hook], self._callers, shadow_orders[hook]) for hook in looking}
 
     def _in(self, order: Order, mode: str) -> tuple[Enabled, ...]:
         found = (self._enabled[name] for name in order.sequence)
@@ -82,13 +82,13 @@ class Chain:
         arguments: all of the specification's but evidence, settings and services. earlier: calls of former stages, which
         everybody may see. deadline: `time.monotonic()` at which the stage ends. One Called each, in order.
         """
-        return await self._inspect(hook, self._slots[hook], arguments, earlier, deadline)
+        return await self._inspect(hook, self._parts[hook], arguments, earlier, deadline)
 
     async def shadow(
         self, hook: str, arguments: Mapping[str, object], earlier: Calls, deadline: float
     ) -> tuple[Called[tuple[Finding, ...]], ...]:
         """The same for the shadowed plugins; `earlier` holds the enforced ones' calls of this stage, too."""
-        return await self._inspect(hook, self._shadow_slots[hook], arguments, earlier, deadline)
+        return await self._inspect(hook, self._shadow_parts[hook], arguments, earlier, deadline)
 
     async def edit(
         self, hook: str, message: Callable[[], MessageView], arguments: Callable[[], Mapping[str, object]], deadline: float
@@ -162,7 +162,7 @@ class Chain:
         return self._evidence(calls, self._enabled)
 
     async def _inspect(
-        self, hook: str, parts: tuple[Slot, ...], arguments: Mapping[str, object], earlier: Calls, deadline: float
+        self, hook: str, parts: tuple[Part, ...], arguments: Mapping[str, object], earlier: Calls, deadline: float
     ) -> tuple[Called[tuple[Finding, ...]], ...]:
         return await Inspection(hook, parts, arguments, earlier, self._evidence, deadline).run()
 

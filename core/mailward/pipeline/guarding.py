@@ -35,6 +35,7 @@ def answer_of(task: "asyncio.Task[Answer[Any]]") -> Answer[Any]:
 
 
 async def started(process: IsolatedPlugin) -> Answer[Any]:
+    """Over when the process can be called."""
     try:
         await process.ready()
     except Crashed as error:
@@ -43,6 +44,7 @@ async def started(process: IsolatedPlugin) -> Answer[Any]:
 
 
 def guarded(function: Callable[..., object], values: Mapping[str, object], read: Read[T]) -> Answer[T]:
+    """Call a plain function, here."""
     try:
         return Answer(read(function(**values)))
     except BaseException as error:  # noqa: BLE001  whatever a plugin raises is its own failure, sys.exit included
@@ -50,6 +52,7 @@ def guarded(function: Callable[..., object], values: Mapping[str, object], read:
 
 
 async def awaited(function: Callable[..., Any], values: Mapping[str, object], read: Read[T]) -> Answer[T]:
+    """Call a coroutine function. A cancellation goes through."""
     try:
         return Answer(read(await function(**values)))
     except asyncio.CancelledError:
@@ -59,12 +62,14 @@ async def awaited(function: Callable[..., Any], values: Mapping[str, object], re
 
 
 async def in_process(process: IsolatedPlugin, hook: str, values: Mapping[str, object], read: Read[T]) -> Answer[T]:
+    """Call a hook in the process of its plugin, which must be ready."""
     return await _heard(process.call(hook, _sent(values)), read)
 
 
 async def alone(
     suspects: Suspects, hook: str, values: Mapping[str, object], read: Read[T], limit_s: float, too_long: str
 ) -> Answer[T]:
+    """Call a hook in the process for suspects, when its turn has come. limit_s: from then on; too_long: said past it."""
     try:
         answer = await _heard(suspects.call(hook, _sent(values), limit_s), read)
     except TimeoutError:
@@ -89,6 +94,7 @@ async def _heard(answering: Awaitable[object], read: Read[T]) -> Answer[T]:
 
 
 async def in_thread(threads: DaemonThreads, job: Callable[[], Answer[T]]) -> Answer[T]:
+    """Do a guarded call in a thread."""
     try:
         return await threads.run(job)
     except AllStuck:
