@@ -12,7 +12,8 @@ import pytest
 from mailward.app.config_file import load_config
 from mailward.decisions import DecisionStore
 from mailward.model.ids import QueueId
-from mailward.policy.canary import Canary
+from mailward.policy.canary import Canary, Sender, canary_key
+from mailward.services.srs_keys import srs_keys
 from support.server import Server, server
 
 GATED = """\
@@ -115,16 +116,40 @@ def test_a_mode_changes_under_load_and_nothing_is_deferred(made: Server) -> None
 def test_a_canary_counts_for_some_senders_and_explain_says_for_which(made: Server) -> None:
     made.policy(POLICY.format(mode="canary, share: 50%"))
     made.reload()
-    canary = Canary("plugin", "gated", 50)
+    canary, key = Canary("plugin", "gated", 50), canary_key(srs_keys(made.folder / "secrets")[0])
     senders = [f"user{number}@sender.invalid" for number in range(20)]
     for counts in (True, False):
-        sender = next(one for one in senders if canary.counts_for(one) is counts)
+        sender = next(one for one in senders if canary.counts_for(Sender(one), None, key) is counts)
         id = id_of(made.send(b"Subject: x\r\n\r\nbody\r\n", sender=sender)[1])
         made.wait_delivered(id)
         made.until(lambda id=id: "it has looked" in explained(made, id))  # type: ignore[misc]
         told = explained(made, id)
         assert told.startswith("JUNK" if counts else "ACCEPT")
         assert f"canary: plugin gated: {'counted' if counts else 'not counted'}\n" in told
+
+
+def test_a_canary_for_one_domain_meets_a_message_that_is_for_another_too(made: Server) -> None:
+    made.add_account("cfo@finance.test")
+    made.policy(POLICY.format(mode='canary, for: {recipient: [finance.test, "finanec.test"]}'))
+    assert "Did you mean 'finance.test'?" in made.run("policy", "check").stdout
+    made.reload()
+    code, text = made.send(b"Subject: for both\r\n\r\nbody\r\n", to=["demo@example.test", "cfo@finance.test"])
+    assert code == 250
+    id = id_of(text)
+    made.wait_delivered(id, 2)
+    told = explained(made, id)
+    assert "ACCEPT  demo@example.test   score 0.0" in told and "JUNK  cfo@finance.test   score 9.0 >= limits.junk 5" in told
+    assert "canary: plugin gated: counted for cfo@finance.test\n" in told
+    assert "for demo@example.test: shadow: with plugin gated: JUNK" in told and "for cfo@finance.test: shadow" not in told
+    assert "it has looked (canary: not counted for all)" in told
+    assert any(b"for both" in octets for octets in made.messages("Junk", "cfo@finance.test"))
+    assert any(b"for both" in octets for octets in made.messages("INBOX"))
+    report = made.run("policy", "shadow", "--since", "1m", "--limit", "100", check=False).stdout
+    assert f"{id} " in report and "to demo@example.test" in report and "to cfo@finance.test" not in report
+    own = id_of(made.send(b"Subject: x\r\n\r\nbody\r\n", to=["cfo@finance.test"])[1])
+    assert "canary: plugin gated: counted\n" in explained(made, own)
+    other = explained(made, id_of(made.send(b"Subject: x\r\n\r\nbody\r\n")[1]))
+    assert other.startswith("ACCEPT") and "canary: plugin gated: not counted\n" in other
 
 
 def finish(client: smtplib.SMTP) -> QueueId:

@@ -49,11 +49,6 @@ class Filters:
         """The same filters, with these plugins in processes of their own."""
         return Filters({direction: _isolated(policy, names) for direction, policy in self.policies.items()}, self.host)
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What does not hinder but should be known, of all policies: a rule that is left out, say."""
-        return tuple(str(problem) for policy in self.policies.values() for problem in policy.warnings)
-
 
 def load_filters(config: Config) -> Filters:
     """The filters of a configuration. Raises ConfigError (PolicyError, PluginError) when any of it cannot be used.
@@ -147,7 +142,7 @@ def _check_order(policy: Policy, found: Iterable[LoadedPlugin]) -> None:
     plugins = {one.name: one for one in found}
     there = {name: entry for name, entry in policy.plugins.items() if name in plugins and entry.mode != "off"}
     counting = {name for name, entry in there.items() if entry.counts}
-    canaries = [{*counting, name} for name, entry in there.items() if entry.share is not None]
+    canaries = [{*counting, name} for name, entry in there.items() if entry.canary is not None]
     problems: dict[str, Problem] = {}
     for names in (counting, *canaries, set(there)):
         try:

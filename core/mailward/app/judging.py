@@ -9,6 +9,7 @@ from mailward.metering import METERS
 from mailward.model.session import Role
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.shadowing import ShadowRoom
+from mailward.policy.canary import canary_key
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
 from mailward.services.credentials import NoCredentials
@@ -17,6 +18,7 @@ from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.resolver import DnsResolver
 from mailward.services.secrets import FolderSecrets
+from mailward.services.srs_keys import kept_srs_keys
 from mailward.services.submit import NoSubmit
 from mailward.services.unkept import UnkeptKeyValue
 
@@ -76,8 +78,16 @@ class PluginServices:
 
 
 def make_judge(
-    config: Config, filters: Filters, services: PluginServices, role: Role = Role.MX, room: ShadowRoom | None = None
+    config: Config, filters: Filters, services: PluginServices, role: Role, key: bytes | None, room: ShadowRoom | None = None
 ) -> Judge:
-    """The judge of what comes in by listeners of this role. room: where a process has several."""
+    """The judge of what comes in by listeners of this role. key: of canaries. room: where a process has several."""
     policy = filters.policies[role.value]
-    return Judge(policy, filters.host, services.of, hostname=config.hostname, clock=SystemClock(), room=room)
+    return Judge(policy, filters.host, services.of, hostname=config.hostname, clock=SystemClock(), key=key, room=room)
+
+
+def kept_canary_key(config: Config) -> bytes | None:
+    """The key of the server, None where it has none yet or we may not read it."""
+    try:
+        return canary_key(kept_srs_keys(config.secrets)[0])
+    except (OSError, ValueError):
+        return None

@@ -1,7 +1,7 @@
 """Can the server run with what is on the disk now? One check for the start, every reload, and `mailward reload`."""
 
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,9 +10,11 @@ from mailward.app.config_file import load_config
 from mailward.app.filters import Filters, load_filters
 from mailward.app.relaying import passwords
 from mailward.directory import Directory
-from mailward.model.errors import ConfigError
+from mailward.model.errors import ConfigError, StorageError
 from mailward.net.own_addresses import is_of_this_host
 from mailward.net.tls import server_context
+from mailward.policy import Policy
+from mailward.policy.canary import nobodys
 
 _KEYS = {"dns_servers": "dns", "smtp_processes": "processes", "decisions_kept_s": "decisions"}
 """Of fields that go by another name than their key of mailward.yaml."""
@@ -59,6 +61,22 @@ def _check_ways_out(config: Config) -> None:
                 password(hop.login.secret)
             except (OSError, ValueError) as error:
                 raise ConfigError(f"{config.path}: {key}.password: {error}") from error
+
+
+def warnings_of(config: Config, policy: Policy) -> tuple[str, ...]:
+    """What does not hinder but should be known of a policy: a rule that is left out, a canary for a domain that is not ours."""
+    found = [*policy.warnings]
+    if policy.canaries:
+        with suppress(StorageError, OSError):  # who may not read the directory is told the rest
+            found += nobodys(policy.canaries, policy.direction, _domains(config))
+    return tuple(str(problem) for problem in found)
+
+
+def _domains(config: Config) -> set[str]:
+    """Ours. Raises StorageError, OSError."""
+    config.directory_file.stat()  # where there is none, none is made
+    with closing(Directory(config.directory_file)) as directory:
+        return {*directory.domains(), *config.relay_domains}
 
 
 def idle_routes(config: Config) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from mailward.app.config_file import load_config
 from mailward.app.daemon import HEARTBEAT_S, ISOLATE_SIGNAL, Lifeline, RoleSpec, Supervisor, signals_heeded
 from mailward.app.filters import Filters, load_filters
 from mailward.app.memory import give_back_what_is_free
-from mailward.app.readiness import check_ready, idle_routes, ready_config, reloaded, settings_waiting
+from mailward.app.readiness import check_ready, idle_routes, ready_config, reloaded, settings_waiting, warnings_of
 from mailward.app.serving import serving_lock
 from mailward.app.sockets import listen
 from mailward.app.users import drop_privileges, service_user
@@ -63,7 +63,7 @@ def serve(config_file: Path) -> int:
     if user is not None:
         drop_privileges(user)
     filters = check_ready(config)
-    _log_warnings(filters)
+    _log_warnings(config, filters)
     for domain in idle_routes(config):
         log.warning("a route does nothing: the domain is served here", domain=domain)
     with serving_lock(config):
@@ -80,9 +80,10 @@ def _note_versions(config: Config, filters: Filters) -> None:
         log.error("policy history not kept", problem=str(error))
 
 
-def _log_warnings(filters: Filters) -> None:
-    for text in filters.warnings:
-        log.warning("policy warning", warning=text)
+def _log_warnings(config: Config, filters: Filters) -> None:
+    for policy in filters.policies.values():
+        for text in warnings_of(config, policy):
+            log.warning("policy warning", warning=text)
 
 
 def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]) -> Supervisor:
@@ -99,7 +100,7 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
             log.warning("changed settings wait for a restart", settings=", ".join(waiting))
         now = replace(reloaded(config, wanted), isolated_plugins=isolated.get())
         filters, running = load_filters(now), now
-        _log_warnings(filters)
+        _log_warnings(now, filters)
         _note_versions(running, filters)
 
     def blocked(whereabouts: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from mailward.api.services import Resolver
 from mailward.app.config import Config
 from mailward.app.filters import Filters, load_filters
-from mailward.app.judging import PluginServices, make_judge
+from mailward.app.judging import PluginServices, kept_canary_key, make_judge
 from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.decision import DecisionRecord, RecipientDecision
@@ -55,7 +55,7 @@ async def scan(
     """
     services = PluginServices(config, keeps=False, resolver=resolver)
     try:
-        judge = make_judge(config, filters or load_filters(config), services, role)
+        judge = make_judge(config, filters or load_filters(config), services, role, kept_canary_key(config))
         session = Session(
             new_session_id(),
             role,

@@ -1,9 +1,10 @@
 """A decision record as people read it: the verdict first, then numbers that add up."""
 
 import json
+from collections.abc import Collection
 
 from mailward.cli.output import local_times, moment
-from mailward.model.decision import DecisionRecord, RecipientDecision, WithIt
+from mailward.model.decision import DecisionRecord, OfCanary, RecipientDecision, WithIt
 from mailward.model.evidence import HookCall
 
 
@@ -28,7 +29,7 @@ def record_as_text(record: DecisionRecord) -> str:
         lines += [f"{prefix}{local_times(action)}" for action in recipient.actions]
         lines += [f"{prefix}shadow: {_with_it(recipient, with_it)}" for with_it in recipient.shadow]
     lines += [f"  shadow: {thing.kind} {thing.name}: not known: {thing.unknown}" for thing in record.shadow if thing.unknown]
-    lines += [f"  canary: {one.kind} {one.name}: {'counted' if one.counted else 'not counted'}" for one in record.canaries]
+    lines += [f"  canary: {one.kind} {one.name}: {_for_whom(one)}" for one in record.canaries]
     lines.append("")
     if record.id:  # that of a scan has none
         lines.append(f"  id          {record.id}")
@@ -42,12 +43,23 @@ def record_as_text(record: DecisionRecord) -> str:
     return "\n".join(lines)
 
 
+def _for_whom(canary: OfCanary) -> str:
+    if not canary.counted:
+        return "not counted"
+    return f"counted for {', '.join(canary.recipients)}" if canary.recipients else "counted"
+
+
 def headline(record: DecisionRecord, decision: RecipientDecision) -> str:
     """What became of it for one recipient, and what decided."""
     text = f"{decision.verdict.upper()}  {decision.recipient}   {source_text(decision)}{_policy(record)}"
     if decision.wanted and decision.wanted != decision.verdict:
-        text += f"\n    the policy wanted {decision.wanted.upper()}; other recipients of the same mail were accepted"
+        text += f"\n    the policy wanted {decision.wanted.upper()}; other recipients of the same mail were {_others(decision)}"
     return text
+
+
+def _others(decision: RecipientDecision) -> str:
+    """Why one reply for all was none for him: what became of the others."""
+    return {"tempfail": "deferred", "reject": "refused"}.get(decision.verdict, "accepted")
 
 
 def _policy(record: DecisionRecord) -> str:
@@ -83,16 +95,18 @@ def source_text(decision: RecipientDecision | WithIt) -> str:
 
 def _calls(record: DecisionRecord) -> list[str]:
     lines = []
+    some = {canary.name for canary in record.canaries if canary.kind == "plugin" and (canary.recipients or not canary.counted)}
     for call in record.calls:
+        note = _note(call, some)
         head = f"  {call.plugin:<10} {call.duration_ms:>5.0f} ms"
         if call.error is not None:
-            lines.append(f"{head}  FAILED  {call.hook}: {call.error}{_shadow(call)}")
+            lines.append(f"{head}  FAILED  {call.hook}: {call.error}{note}")
         elif call.status not in ("ok", "shadow"):
             lines.append(f"{head}  {call.status}")
         elif not call.findings:
             what = "nothing found" if call.hook.startswith("inspect_") else call.hook
-            lines.append(f"{head}  {'-':<22} {'':>6}  {what}{_shadow(call)}")
-        lines += [_finding(head, call, index) for index in range(len(call.findings))]
+            lines.append(f"{head}  {'-':<22} {'':>6}  {what}{note}")
+        lines += [_finding(head, call, index) + note for index in range(len(call.findings))]
     return lines
 
 
@@ -103,8 +117,11 @@ def _finding(head: str, call: HookCall, index: int) -> str:
         name += f" x{finding.strength:.2g}"
     points = f"{finding.points:+.1f}" if finding.symbol else ""
     first = head if index == 0 else " " * len(head)
-    return f"{first}  {name:<22} {points:>6}  {finding.text}{_shadow(call)}"
+    return f"{first}  {name:<22} {points:>6}  {finding.text}"
 
 
-def _shadow(call: HookCall) -> str:
-    return " (shadow: not counted)" if call.status == "shadow" else ""
+def _note(call: HookCall, some: Collection[str]) -> str:
+    """some: names of canaries that did not count for all recipients."""
+    if call.status == "shadow":
+        return " (shadow: not counted)"
+    return " (canary: not counted for all)" if call.plugin in some else ""

@@ -9,6 +9,7 @@ import typer
 import yaml
 
 from mailward.app.filters import load_filters, policy_file
+from mailward.app.readiness import warnings_of
 from mailward.app.scanning import NOBODY, live_tests
 from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
 from mailward.cli.output import USAGE, fail, show, table
@@ -16,7 +17,8 @@ from mailward.cli.policy_replay import replay_command
 from mailward.cli.policy_shadow import shadow_command
 from mailward.cli.policy_versions import diff_command, history_command, rollback_command
 from mailward.model.address import ForwardPath
-from mailward.policy import DIRECTIONS, RULES, Policy, RecipientFacts, Rule
+from mailward.policy import DIRECTIONS, RULES, PluginPolicy, Policy, RecipientFacts, Rule
+from mailward.policy.canary import Sender
 from mailward.policy.presets import folder as preset_folder
 
 app = typer.Typer(help="The policy: check it, test it, see it as it holds.", no_args_is_help=True)
@@ -35,7 +37,8 @@ def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> N
 
     Example: mailward policy check
     """
-    filters = load_filters(config_of(config))
+    settings = config_of(config)
+    filters = load_filters(settings)
     lines = []
     data = []
     for policy in filters.policies.values():
@@ -44,8 +47,8 @@ def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> N
         lines.append(f"{policy.direction}: sound; policy {policy.hash}, {len(policy.plugins)} plugins{_tests(given, live)}")
         if policy.in_shadow:
             lines.append(f"  {_shadow(policy)}")
-        lines += [f"warning: {problem}" for problem in policy.warnings]
-        warnings = [str(problem) for problem in policy.warnings]
+        warnings = list(warnings_of(settings, policy))
+        lines += [f"warning: {text}" for text in warnings]
         data.append(
             {
                 "direction": policy.direction,
@@ -120,7 +123,7 @@ def show_command(
         text = path.read_text(encoding="utf-8")
         show(text, yaml.safe_load(text), as_json=as_json)
         return
-    policy = load_filters(settings).policies[known]
+    policy = load_filters(settings).policies[known].side_of(Sender(""), _recipient(address), None)
     show(lambda: _text(policy, address, path), _data(policy, address), as_json=as_json)
 
 
@@ -136,7 +139,7 @@ def _text(policy: Policy, address: str | None, path: Path) -> str:
     rows = []
     for name, entry in policy.plugins.items():
         notes = f"timeout {entry.timeout_s:g} s, on_error {entry.on_error.value}{', heed' if entry.heed else ''}"
-        rows.append((f"  {name}", entry.mode if entry.share is None else f"canary {entry.share:g}%", notes, entry.where))
+        rows.append((f"  {name}", _mode(entry), notes, entry.where))
     lines.append(table(rows) or "  none")
     if not RULES[policy.direction].stages:
         return "\n".join(lines)
@@ -151,10 +154,16 @@ def _text(policy: Policy, address: str | None, path: Path) -> str:
     return "\n".join(lines)
 
 
+def _mode(entry: PluginPolicy) -> str:
+    if entry.canary is None:
+        return entry.mode
+    return f"enforce, as a {entry.canary}" if entry.counts else str(entry.canary)
+
+
 def _then(rule: Rule) -> str:
     text = rule.then.value if rule.then is not None else "adds only"
-    if rule.share is not None:
-        return f"{text} (canary {rule.share:g}%)"
+    if rule.canary is not None:
+        return f"{text} ({rule.canary}{'' if rule.shadow else ', which this is'})"
     return f"{text} (shadow)" if rule.shadow else text
 
 

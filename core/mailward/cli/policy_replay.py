@@ -11,6 +11,7 @@ import typer
 
 from mailward.app.config import Config
 from mailward.app.filters import policy_at
+from mailward.app.judging import kept_canary_key
 from mailward.cli.changes import NOT_KNOWN, SOMETHING, number_of, tally_data, tally_lines
 from mailward.cli.decisions import more_actions, source_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions, opened_directory
@@ -77,7 +78,7 @@ def replay_command(
 def _report(store: DecisionStore, begin: datetime, policy: Policy, config: Config, limit: int) -> ReplayReport:
     report = ReplayReport(limit)
     with opened_directory(config) as directory:
-        replay = Replay(policy, _recipients(frozenset(directory.domains())))
+        replay = Replay(policy, _recipients(frozenset(directory.domains())), kept_canary_key(config))
     total = store.count(begin)
     for number, record in enumerate(store.evidence(begin)):
         if number % _STEP == 0:

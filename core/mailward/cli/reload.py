@@ -2,7 +2,7 @@
 
 import signal
 
-from mailward.app.readiness import check_ready, idle_routes
+from mailward.app.readiness import check_ready, idle_routes, warnings_of
 from mailward.app.serving import signal_server
 from mailward.cli.options import ConfigOption, JsonOption, config_of
 from mailward.cli.output import NO_INPUT, fail, show, warn
@@ -17,7 +17,7 @@ def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
     Example: mailward reload
     """
     settings = config_of(config)
-    warnings = check_ready(settings).warnings
+    warnings = [text for policy in check_ready(settings).policies.values() for text in warnings_of(settings, policy)]
     for text in warnings:
         warn(text)
     for domain in idle_routes(settings):
@@ -29,4 +29,4 @@ def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
         f"process {pid} was told to reload policies, plugins and certificate; its log says how it went; "
         "what else was changed, such as routes, outbound and listeners, needs a restart"
     )
-    show(told, {"pid": pid, "warnings": list(warnings)}, as_json=as_json)
+    show(told, {"pid": pid, "warnings": warnings}, as_json=as_json)

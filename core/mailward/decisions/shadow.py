@@ -127,8 +127,14 @@ def _count(tally: Tally, record: DecisionRecord, key: tuple[str, str]) -> None:
         found = next(_of(decision, key), None)
         if found is not None and differs(decision, found):
             tally.changes[change_of(decision, found)] += 1
-        else:
+        elif not _has_it(record, decision.recipient, key):
             tally.same += 1
+
+
+def _has_it(record: DecisionRecord, recipient: str, key: tuple[str, str]) -> bool:
+    """It did count for this recipient: a canary that is for some, or nothing but such."""
+    keys = {(thing.kind, thing.name) for thing in record.shadow} if key == ALL else {key}
+    return keys <= {(one.kind, one.name) for one in record.canaries if one.counted_for(recipient)}
 
 
 def _of(decision: RecipientDecision, key: tuple[str, str]) -> Iterator[WithIt]:

@@ -28,11 +28,19 @@ class InShadow:
 
 @dataclass(frozen=True, slots=True)
 class OfCanary:
-    """A plugin or a rule that counts for a share of senders. kind: plugin or rule. counted: it did for this one."""
+    """A plugin or a rule that counts for some mail. kind: plugin or rule. counted: it did for this message.
+
+    recipients: for whom it did; empty where it did for all.
+    """
 
     kind: str
     name: str
     counted: bool
+    recipients: tuple[str, ...] = ()
+
+    def counted_for(self, recipient: str) -> bool:
+        """Did it for this one of the message's recipients?"""
+        return self.counted and (not self.recipients or recipient in self.recipients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,7 @@ class DecisionRecord:
     """Everything `explain` shows about one message. Times are ISO 8601 in UTC; reply is the text sent to the peer.
 
     What has a default stays so for mail that no policy judged: what the core refused, and what it wrote itself.
-    shadow: what looked and did not count. canaries: of what counts for a share of senders, whether it did.
+    shadow: what looked and did not count. canaries: of what counts for some mail, whether it did.
     takes_each: the peer took a reply for each recipient (LMTP, PRDR).
     """
 

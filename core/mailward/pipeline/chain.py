@@ -6,6 +6,7 @@ is the policy's business.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
@@ -84,6 +85,13 @@ class Chain:
         """
         return await self._inspect(hook, self._parts[hook], arguments, earlier, deadline)
 
+    async def inspect_by(
+        self, name: str, hook: str, arguments: Mapping[str, object], earlier: Calls, deadline: float
+    ) -> tuple[Called[tuple[Finding, ...]], ...]:
+        """The same for one of them, () without the hook, after the others: `earlier` holds their calls of this stage, too."""
+        parts = tuple(replace(part, waits_for=frozenset()) for part in self._parts[hook] if part.name == name)
+        return await self._inspect(hook, parts, arguments, earlier, deadline) if parts else ()
+
     async def shadow(
         self, hook: str, arguments: Mapping[str, object], earlier: Calls, deadline: float
     ) -> tuple[Called[tuple[Finding, ...]], ...]:
@@ -91,14 +99,20 @@ class Chain:
         return await self._inspect(hook, self._shadow_parts[hook], arguments, earlier, deadline)
 
     async def edit(
-        self, hook: str, message: Callable[[], MessageView], arguments: Callable[[], Mapping[str, object]], deadline: float
+        self,
+        hook: str,
+        message: Callable[[], MessageView],
+        arguments: Callable[[], Mapping[str, object]],
+        deadline: float,
+        *,
+        by: str | None = None,
     ) -> AsyncIterator[Called[tuple[Edit, ...]]]:
         """Call an `edit_*` hook of all enforced plugins, one after another.
 
         message, arguments: what each of them is given, asked for before its turn, so that one can see what came of the edits
-        of the last one.
+        of the last one. by: one of them alone.
         """
-        for one in self.enforced(hook):
+        for one in (one for one in self.enforced(hook) if by in (None, one.name)):
             view = message()
             yield await self.ask(one, hook, {**arguments(), "message": view}, partial(read_edits, message=view), deadline)
 

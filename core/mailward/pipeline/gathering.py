@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from mailward.model.evidence import EvidenceSet, FactValue
+from mailward.model.evidence import AuthResult, EvidenceSet, FactValue
 from mailward.pipeline.answers import flat_facts
-from mailward.pipeline.called import Calls, Enabled, facts_of, status_of
+from mailward.pipeline.called import Called, Calls, Enabled, facts_of, status_of
 
 
 def unset_facts(enabled: Iterable[Enabled]) -> dict[str, FactValue]:
@@ -22,5 +22,9 @@ def gather(calls: Calls, unset: Mapping[str, FactValue]) -> EvidenceSet:
     for plugin, found in facts_of(calls).items():
         facts |= flat_facts(plugin, found)
     facts |= {f"{plugin}.status": status for plugin, status in status_of(calls).items()}
-    auth = tuple(r for called in calls if called.call.status == "ok" for f in called.findings for r in f.auth)
-    return EvidenceSet(tuple(called.call for called in calls), facts, auth)
+    return EvidenceSet(tuple(called.call for called in calls), facts, auth_results(calls))
+
+
+def auth_results(calls: Iterable[Called[object]]) -> tuple[AuthResult, ...]:
+    """What those that count say of who wrote the message."""
+    return tuple(r for called in calls if called.call.status == "ok" for f in called.findings for r in f.auth)

@@ -24,6 +24,7 @@ class Judge:
     """Immutable: a reload makes a new one, and transactions under way keep theirs.
 
     hostname: ours. message_stage_s: limit of all its hooks together. room: for what is looked at in shadow, of the whole process.
+    key: of this installation, by which senders are of a share; None: nobody is.
     Raises PluginError when the enabled plugins cannot work together.
     """
 
@@ -36,13 +37,14 @@ class Judge:
         hostname: str,
         clock: Clock,
         message_stage_s: float = MESSAGE_STAGE_S,
+        key: bytes | None = None,
         room: ShadowRoom | None = None,
     ) -> None:
         self.policy = policy
         self.hostname = hostname
         enabled = tuple(enabled_plugins(policy, host, services_of))
         self._bench = Bench(policy, Chain(enabled), clock, unset_facts(enabled), message_stage_s, room or ShadowRoom())
-        self._sides = Sides(self._bench, enabled)
+        self._sides = Sides(self._bench, enabled, key)
         looks_early = any({"inspect_connect", "inspect_helo"} & one.plugin.implementations.keys() for one in enabled)
         self.needs_rdns = looks_early or not RDNS.isdisjoint(policy.reads)
         """Somebody reads what reverse DNS says of the peer: `session.rdns` is to be known from MAIL on."""

@@ -1,16 +1,17 @@
-"""By what is one message judged? Policy and plugins, with what is a canary on the side that its sender meets."""
+"""By what is one message judged? Policy and plugins, with what is a canary as it counts for a sender and a recipient."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from mailward.api.services import Clock
-from mailward.model.decision import OfCanary
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.pipeline.called import Calls, Enabled
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.gathering import gather, unset_facts
 from mailward.pipeline.shadowing import ShadowRoom
-from mailward.policy import Policy
+from mailward.policy import Policy, RecipientFacts
+from mailward.policy.canary import Canary, Sender
 from mailward.policy.policy import MOST_KEPT
 
 
@@ -18,7 +19,7 @@ from mailward.policy.policy import MOST_KEPT
 class Bench:
     """What all trials of one side share. unset_facts: every declared fact of every enabled plugin, with its default.
 
-    canaries: those of the policy, and whether they count on this side.
+    counting: the canaries that do on this side.
     """
 
     policy: Policy
@@ -27,7 +28,7 @@ class Bench:
     unset_facts: Mapping[str, FactValue]
     message_stage_s: float
     room: ShadowRoom
-    canaries: tuple[OfCanary, ...] = ()
+    counting: frozenset[Canary] = frozenset()
 
     def evidence(self, calls: Calls) -> EvidenceSet:
         """All that is known after these calls, with points."""
@@ -35,34 +36,41 @@ class Bench:
 
 
 class Sides:
-    """The benches of one judge. base: without any canary. Raises PluginError when one that counts could not do so by itself."""
+    """The benches of one judge. base: without any canary. key: of this installation, for those that count for a share.
 
-    def __init__(self, base: Bench, enabled: tuple[Enabled, ...]) -> None:
+    Raises PluginError when a canary could not count by itself.
+    """
+
+    def __init__(self, base: Bench, enabled: tuple[Enabled, ...], key: bytes | None) -> None:
         self.base = base
+        self.canaries = base.policy.canaries
         self._enabled = enabled
-        self._canaries = base.policy.canaries
-        self._made: dict[tuple[bool, ...], Bench] = {}
+        self._key = key
+        self._made: dict[frozenset[Canary], Bench] = {}
         # Whatever others count beside it: a plugin needs those that always count, and nobody waits in a circle.
-        for one in self._canaries:
-            self._bench(tuple(other is one for other in self._canaries))
+        for one in self.canaries:
+            self.where({one})
 
-    def of(self, reverse_path: str) -> Bench:
-        """For mail of this sender."""
-        return self._bench(tuple(one.counts_for(reverse_path) for one in self._canaries)) if self._canaries else self.base
+    def of(self, sender: Sender, recipient: RecipientFacts | None) -> Bench:
+        """For mail of this sender to this recipient; None: while nobody is named."""
+        if not self.canaries:
+            return self.base
+        return self.where({one for one in self.canaries if one.counts_for(sender, recipient, self._key)})
 
-    def _bench(self, counted: tuple[bool, ...]) -> Bench:
-        if counted not in self._made:
+    def where(self, counting: AbstractSet[Canary]) -> Bench:
+        """Where these canaries count and no others."""
+        if not counting:
+            return self.base
+        chosen = frozenset(counting)
+        if chosen not in self._made:
             if len(self._made) >= MOST_KEPT:
                 del self._made[next(iter(self._made))]
-            self._made[counted] = self._make(counted)
-        return self._made[counted]
+            self._made[chosen] = self._make(chosen)
+        return self._made[chosen]
 
-    def _make(self, counted: tuple[bool, ...]) -> Bench:
-        pairs = tuple(zip(self._canaries, counted, strict=True))
-        told = tuple(OfCanary(one.kind, one.name, counts) for one, counts in pairs)
-        plugins = frozenset(one.name for one, counts in pairs if counts and one.kind == "plugin")
-        rules = frozenset(one.name for one, counts in pairs if counts and one.kind == "rule")
-        base = replace(self.base, policy=self.base.policy.enforcing(plugins, rules), canaries=told)
+    def _make(self, counting: frozenset[Canary]) -> Bench:
+        plugins = {one.name for one in counting if one.kind == "plugin"}
+        base = replace(self.base, policy=self.base.policy.with_canaries(counting), counting=counting)
         if not plugins:
             return base
         enabled = tuple(replace(one, mode="enforce") if one.name in plugins else one for one in self._enabled)

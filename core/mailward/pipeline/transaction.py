@@ -5,31 +5,35 @@ Whatever goes wrong in here is answered 451 4.3.0 and recorded; no message is lo
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import structlog
-from msgspec import structs
 
 from mailward.formats.message import MessageView
 from mailward.model.address import ForwardPath
-from mailward.model.decision import DecisionRecord, Looked, RecipientDecision, utc_text
+from mailward.model.decision import DecisionRecord, Looked, OfCanary, RecipientDecision, utc_text
 from mailward.model.edits import Edit
 from mailward.model.envelope import Envelope
-from mailward.model.errors import LocalError
 from mailward.model.evidence import AuthResult, EvidenceSet, FactValue
 from mailward.model.ids import QueueId
 from mailward.model.replies import LOCAL_ERROR
 from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
+from mailward.pipeline.at_rcpt import AtRcpt
 from mailward.pipeline.called import Called, Calls
+from mailward.pipeline.canaries import Canaries, edits_of
 from mailward.pipeline.facts import envelope_facts, in_words, message_facts, session_facts
+from mailward.pipeline.gathering import auth_results
 from mailward.pipeline.meeting import MEETING_HOOKS, Meeting, meeting_of
 from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, Shadowing, Step
-from mailward.pipeline.sides import Sides
+from mailward.pipeline.sides import Bench, Sides
 from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import RecipientFacts, Ruling, combine
+from mailward.policy.canary import Sender
+from mailward.policy.policy import cases_of, judge_all
 from mailward.policy.ruling import separate, with_id
 from mailward.policy.shadow import NOTHING, Compared, compare, compare_refused
 from mailward.policy.stages import Stage
@@ -38,8 +42,6 @@ LARGE_OCTETS = 16 * 1024
 """From here on a message is parsed in a thread (design section 7)."""
 
 _BEFORE_MESSAGE = ("inspect_connect", "inspect_helo", "inspect_mail", "inspect_rcpt")
-MOST_RCPT_FINDINGS = 1000
-"""Of all forward-paths of one transaction; a call that brings more has failed, so that nothing found is ever passed over."""
 MOST_SHADOWED_RCPT = 20
 """So many forward-paths a plugin in shadow is shown; what it would have found of more is not known."""
 NOT_SHOWN = f"it was shown {MOST_SHADOWED_RCPT} recipients, and there were more"
@@ -85,13 +87,13 @@ class Trial:
 
     def __init__(self, sides: Sides, meeting: Meeting | None = None) -> None:
         self._sides = sides
-        self._bench = sides.base
+        self._canaries = Canaries(sides, Sender(""))
         self._meeting = meeting
         self._calls: tuple[Called[object], ...] = ()
         self._shadow: tuple[Step, ...] = ()
         self._shadowing: Shadowing | None = None
         self._refused: Ruling | None = None
-        self._at_rcpt: dict[ForwardPath, tuple[Called[object], ...]] = {}
+        self._at_rcpt = AtRcpt()
         self._heard: tuple[Called[object], ...] = ()  # what the last reply is based on
 
     @property
@@ -104,7 +106,9 @@ class Trial:
         arguments = {"session": session, "envelope": envelope}
         self._refused = None
         try:
-            bench = self._bench = self._sides.of(str(envelope.reverse_path))
+            groups = session.identity.groups if session.identity else ()
+            self._canaries = Canaries(self._sides, Sender(str(envelope.reverse_path), groups))
+            bench = self._bench
             deadline = time.monotonic() + COMMAND_STAGE_S
             met_before = self._meeting if bench.chain.asks_as(self._sides.base.chain, MEETING_HOOKS) else None
             met = await (met_before or meeting_of(bench.chain, session)).met()
@@ -126,32 +130,22 @@ class Trial:
         """The reply to RCPT, when it is already certain that this recipient gets nothing now."""
         self._refused = None
         try:
-            if forward_path not in self._at_rcpt:
-                self._at_rcpt[forward_path] = await self._look_at(session, envelope, forward_path)
-            self._heard = self._calls + self._at_rcpt[forward_path]
+            await self._look_at(session, envelope, forward_path, recipient)
+            self._heard = (*self._calls, *self._at_rcpt.of([forward_path]), *self._canaries.calls([forward_path]))
             return self._early(session, envelope, recipient, "rcpt")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
             _log.exception("judging_failed", stage="rcpt", session=session.id)
             return LOCAL_ERROR
 
-    async def _look_at(self, session: Session, envelope: Envelope, forward_path: ForwardPath) -> tuple[Called[object], ...]:
-        chain, deadline = self._bench.chain, time.monotonic() + COMMAND_STAGE_S
-        if not chain.enforced("inspect_rcpt"):
-            return ()
+    async def _look_at(self, session: Session, envelope: Envelope, forward_path: ForwardPath, recipient: RecipientFacts) -> None:
+        deadline = time.monotonic() + COMMAND_STAGE_S
         arguments = {"session": session, "envelope": envelope, "forward_path": forward_path}
-        found = await chain.inspect("inspect_rcpt", arguments, self._calls, deadline)
-        left = MOST_RCPT_FINDINGS - sum(len(called.findings) for calls in self._at_rcpt.values() for called in calls)
-        return tuple(called if len(called.findings) <= left else _too_many(called) for called in found)
-
-    def _rcpt_calls(self, envelope: Envelope) -> tuple[Called[object], ...]:
-        """Of the recipients that the message has. Of calls that found nothing one of each plugin says so."""
-        kept: list[Called[object]] = []
-        named: set[str] = set()
-        for called in (called for path in envelope.forward_paths for called in self._at_rcpt.get(path, ())):
-            if called.findings or called.failed or called.call.plugin not in named:
-                kept.append(called)
-                named.add(called.call.plugin)
-        return tuple(kept)
+        if self._bench.chain.enforced("inspect_rcpt") and forward_path not in self._at_rcpt:
+            self._at_rcpt.add(forward_path, await self._bench.chain.inspect("inspect_rcpt", arguments, self._calls, deadline))
+        bench = self._canaries.bench(recipient)
+        await self._canaries.follow([bench], self._shadow, (), deadline)
+        earlier = (*self._calls, *self._at_rcpt.of([forward_path]))
+        await self._canaries.look_at(bench, forward_path, Step("inspect_rcpt", arguments, earlier), deadline)
 
     def refusal(
         self, queue_id: QueueId, session: Session, envelope: Envelope, reply: Reply, recipient: RecipientFacts | None = None
@@ -160,13 +154,15 @@ class Trial:
         ruling = self._refused or Ruling("", Verdict.TEMPFAIL, 0.0, Source("core", "an unforeseen error"))
         if recipient is not None:
             ruling = replace(ruling, recipient=recipient.address)
-        bench, decision = self._bench, ruling.decision()
-        evidence = bench.evidence(self._heard)
+        bench, decision = self._judging(recipient), ruling.decision()
+        evidence = self._canaries.looked.evidence(self._heard)
         facts = session_facts(session) | envelope_facts(envelope)
         # What the shadowed ones make of it comes too late for a refusal, which nobody waits for.
         unseen = {one.name: "refused before it had looked" for hook in _BEFORE_MESSAGE for one in bench.chain.shadowed(hook)}
+        unseen |= self._canaries.partly([bench])
         compared = compare_refused(bench.policy, facts, evidence, recipient, decision, unseen)
-        return self._record(queue_id, session, envelope, None, {}, evidence, (decision,), reply, compared)
+        told = self._canaries.told([bench], [decision.recipient])
+        return self._record(queue_id, session, envelope, None, {}, evidence, (decision,), reply, told, compared)
 
     async def message(
         self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
@@ -183,16 +179,17 @@ class Trial:
     async def _message(
         self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
     ) -> Judgement:
-        bench = self._bench
+        bench, paths = self._bench, envelope.forward_paths
+        benches = [self._canaries.bench(recipient) for recipient in recipients]
         deadline = time.monotonic() + bench.message_stage_s
         facts = session_facts(session) | envelope_facts(envelope)
         # Also for its effect: the message is indexed once, here, before several hooks ask for the index at the same time.
         facts |= await asyncio.to_thread(message_facts, message) if message.size_octets > LARGE_OCTETS else message_facts(message)
         arguments = {"session": session, "envelope": envelope, "message": message}
-        for number, path in enumerate(envelope.forward_paths[:MOST_SHADOWED_RCPT]):
+        for number, path in enumerate(paths[:MOST_SHADOWED_RCPT]):
             shown = {"session": session, "envelope": envelope.first(number), "forward_path": path}
             self._shadow_later("inspect_rcpt", shown)
-        self._calls += self._rcpt_calls(envelope)
+        self._calls += self._at_rcpt.of(paths)
         self._calls += await bench.chain.inspect("inspect_message", arguments, self._calls, deadline)
         earlier = self._calls
 
@@ -201,11 +198,15 @@ class Trial:
 
         edited = [called async for called in bench.chain.edit("edit_message", lambda: message, to_edit, deadline)]
         self._calls = (*self._calls, *edited)
-        overtime = time.monotonic() >= deadline
         self._shadow_later("inspect_message", arguments)
-        evidence = bench.evidence(self._calls)
-        case = bench.policy.case(facts, evidence)
-        rulings = [_certain(case.judge(recipient, stage="message")) for recipient in recipients]
+        await self._canaries.follow(benches, self._shadow, paths, deadline)
+        await self._canaries.edit(benches, message, arguments, earlier, paths, deadline)
+        overtime = time.monotonic() >= deadline
+        calls = (*self._calls, *self._canaries.calls(paths))
+        evidence = self._canaries.looked.evidence(calls)
+        policies = [bench.policy for bench in benches]
+        bench.policy.lists.refresh()
+        rulings = judge_all(cases_of(policies, facts, evidence), recipients)
         if overtime:
             late = Source("core", f"the message stage took longer than {bench.message_stage_s:g} s")
             rulings = [replace(r, verdict=Verdict.TEMPFAIL, source=late, reply=LOCAL_ERROR) for r in rulings]
@@ -215,37 +216,50 @@ class Trial:
         takes_each = session.lmtp or envelope.parameters.prdr
         outcome = (separate if takes_each else combine)(rulings, queue_id, bench.policy.replies)
         decisions = outcome.decisions
+
+        def compared(evidence: EvidenceSet, unknown: str) -> Compared:
+            in_shadow = self._in_shadow(unknown, len(paths)) | self._canaries.partly(benches)
+            return compare(policies, facts, evidence, recipients, decisions, in_shadow, each=takes_each)
+
         unknown = ""
-        if self._shadow:
-            plugins = self._in_shadow("", len(envelope.forward_paths))
-            self._shadowing = self._to_look(facts, evidence, recipients, message.size_octets, decisions, plugins, each=takes_each)
+        if steps := self._steps_in_shadow(paths):
+            self._shadowing = self._to_look(steps, calls, evidence.facts, message.size_octets, lambda whole: compared(whole, ""))
             unknown = LEFT_OUT if self._shadowing is None else NOT_HEARD_OF
-        in_shadow = self._in_shadow(unknown, len(envelope.forward_paths))
-        compared = compare(bench.policy, facts, evidence, recipients, decisions, in_shadow, each=takes_each)
-        failed = {called.call.plugin for called in self._calls if called.failed}
+        now = compared(evidence, unknown)
+        told = self._canaries.told(benches, [recipient.address for recipient in recipients])
+        edits, recipient_edits = _edits(calls, benches, outcome.rulings)
+        counting = frozenset.intersection(*(policy.counting for policy in policies))
         return Judgement(
             reply=outcome.reply,
             recipients=decisions,
-            edits=tuple(edit for called in edited if called.call.plugin not in failed for edit in called.value or ()),
-            recipient_edits=tuple(ruling.edits for ruling in outcome.rulings),
-            auth_results=evidence.auth_results,
+            edits=edits,
+            recipient_edits=recipient_edits,
+            auth_results=auth_results(called for called in calls if called.call.plugin in counting),
             record=self._record(
-                queue_id, session, envelope, message, facts, evidence, decisions, outcome.reply, compared, takes_each=takes_each
+                queue_id, session, envelope, message, facts, evidence, decisions, outcome.reply, told, now, takes_each=takes_each
             ),
             replies=outcome.replies,
             shadowing=self._shadowing,
         )
 
     def _early(self, session: Session, envelope: Envelope, recipient: RecipientFacts | None, stage: Stage) -> Reply | None:
-        policy = self._bench.policy
+        policy = self._judging(recipient).policy
         ruling = policy.floor_of(called.call.plugin for called in self._heard if called.failed)
         if ruling is None and policy.may_end_at(stage):
             facts = session_facts(session) | envelope_facts(envelope)
-            ruling = policy.judge(facts, self._bench.evidence(self._heard), recipient, stage=stage)
+            ruling = policy.judge(facts, self._canaries.looked.evidence(self._heard), recipient, stage=stage)
         if ruling is None or ruling.verdict not in (Verdict.REJECT, Verdict.TEMPFAIL):
             return None
         self._refused = ruling
         return ruling.reply or LOCAL_ERROR
+
+    @property
+    def _bench(self) -> Bench:
+        """Of those that count for any recipient."""
+        return self._canaries.at_mail
+
+    def _judging(self, recipient: RecipientFacts | None) -> Bench:
+        return self._bench if recipient is None else self._canaries.bench(recipient)
 
     def _shadow_later(self, hook: str, arguments: Mapping[str, object]) -> None:
         """The shadowed plugins are to look at what the others have seen, with what these know by now."""
@@ -254,35 +268,41 @@ class Trial:
 
     def _in_shadow(self, unknown: str, recipients: int) -> dict[str, str]:
         """The plugins that look in shadow, and why their findings are not known. recipients: how many the message has."""
-        shadowed = self._bench.chain.shadowed
+        shadowed = self._canaries.looked.chain.shadowed
         found = {one.name: unknown for step in self._shadow for one in shadowed(step.hook)}
         if recipients > MOST_SHADOWED_RCPT:
             found |= {one.name: unknown or NOT_SHOWN for one in shadowed("inspect_rcpt")}
         return found
 
+    def _steps_in_shadow(self, paths: Sequence[ForwardPath]) -> tuple[Step, ...]:
+        """Those at which somebody has yet to look, who may see what the canaries before him have found."""
+        shadowed = self._canaries.looked.chain.shadowed
+        return tuple(
+            replace(step, earlier=(*step.earlier, *self._canaries.calls(paths, step.hook)))
+            for step in self._shadow
+            if shadowed(step.hook)
+        )
+
     def _to_look(
         self,
+        steps: tuple[Step, ...],
+        counted: Calls,
         facts: Mapping[str, FactValue],
-        evidence: EvidenceSet,
-        recipients: Sequence[RecipientFacts],
         size_octets: int,
-        decisions: tuple[RecipientDecision, ...],
-        plugins: Mapping[str, str],
-        *,
-        each: bool,
+        compared: Callable[[EvidenceSet], Compared],
     ) -> Shadowing | None:
-        """What is still to look, None when it is left out. The rest: as for `compare`."""
-        bench, counted = self._bench, self._calls
+        """What is still to look, None when it is left out. counted, facts: what is known already."""
+        bench = self._canaries.looked
 
         def told(found: Calls) -> Looked:
             whole = bench.evidence((*counted, *found))
-            compared = compare(bench.policy, facts, whole, recipients, decisions, plugins, each=each)
-            new = {name: value for name, value in whole.facts.items() if evidence.facts.get(name) != value}
-            return Looked(whole.calls[len(counted) :], new, compared.shadow, compared.recipients)
+            result = compared(whole)
+            new = {name: value for name, value in whole.facts.items() if facts.get(name) != value}
+            return Looked(whole.calls[len(counted) :], new, result.shadow, result.recipients)
 
         if not bench.room.take(size_octets):
             return None
-        return Shadowing(bench.room, size_octets, bench.chain, self._shadow, bench.message_stage_s, told)
+        return Shadowing(bench.room, size_octets, bench.chain, steps, bench.message_stage_s, told)
 
     def _unforeseen(
         self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
@@ -291,7 +311,7 @@ class Trial:
         decisions = tuple(Ruling(r.address, Verdict.TEMPFAIL, 0.0, source).decision() for r in recipients)
         reply = with_id(LOCAL_ERROR, queue_id, self._bench.policy.replies)
         evidence = EvidenceSet(tuple(called.call for called in self._calls))
-        record = self._record(queue_id, session, envelope, message, {}, evidence, decisions, reply)
+        record = self._record(queue_id, session, envelope, message, {}, evidence, decisions, reply, ())
         return Judgement(reply, decisions, (), tuple(() for _ in recipients), (), record)
 
     def _record(
@@ -304,6 +324,7 @@ class Trial:
         evidence: EvidenceSet,
         decisions: tuple[RecipientDecision, ...],
         reply: Reply,
+        canaries: tuple[OfCanary, ...],
         compared: Compared = NOTHING,
         *,
         takes_each: bool = False,
@@ -321,19 +342,21 @@ class Trial:
             facts={name: value for name, value in known.items() if name not in _CONTENT},
             recipients=compared.noted(decisions),
             shadow=compared.shadow,
-            canaries=self._bench.canaries,
+            canaries=canaries,
             takes_each=takes_each,
             reply=str(reply),
             policy_hash=self._bench.policy.hash,
         )
 
 
-def _too_many(called: Called[object]) -> Called[object]:
-    error = f"with it there would be more than {MOST_RCPT_FINDINGS} findings about the recipients of one message"
-    return Called(structs.replace(called.call, status="failed", error=error, findings=()))
-
-
-def _certain(ruling: Ruling | None) -> Ruling:
-    if ruling is None:
-        raise LocalError("the policy gave no ruling at the message stage")
-    return ruling
+def _edits(
+    calls: Calls, benches: Sequence[Bench], rulings: Sequence[Ruling]
+) -> tuple[tuple[Edit, ...], tuple[tuple[Edit, ...], ...]]:
+    """Those that hold for every recipient, and each one's own: by plugins that count for him, then by his rules."""
+    failed = {called.call.plugin for called in calls if called.failed}
+    asked = [called for called in calls if called.call.hook == "edit_message" and called.call.plugin not in failed]
+    proposed = {called.call.plugin: cast(tuple[Edit, ...], called.value or ()) for called in asked}
+    by_plugins = [edits_of(bench, proposed) for bench in benches]
+    if all(edits == by_plugins[0] for edits in by_plugins):
+        return by_plugins[0], tuple(ruling.edits for ruling in rulings)
+    return (), tuple((*edits, *ruling.edits) for edits, ruling in zip(by_plugins, rulings, strict=True))

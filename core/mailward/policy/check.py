@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from mailward.api.plugin import Plugin
-from mailward.formats.address import parse_mailbox
-from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.model.replies import REPLIES
@@ -30,6 +28,7 @@ from mailward.policy.stages import Stage
 from mailward.policy.tests import PolicyTest
 from mailward.policy.texts import TextError, wording
 from mailward.policy.values import Limit, Override, PluginPolicy, Rule
+from mailward.policy.whom import whom
 
 _LIMITS: tuple[Literal["junk", "quarantine", "reject"], ...] = ("junk", "quarantine", "reject")
 
@@ -315,32 +314,10 @@ def _overrides(
         own = _limits([node], f"{path}.limits", limits, problems)
         if keys is None:
             continue
-        addresses, domains, groups = _whom(keys.whom.recipient, node, path, problems)
+        people = whom(keys.whom.recipient, node, "recipient", path, problems)
         changed = tuple(limit for limit in own if limit not in limits)
-        overrides.append(
-            Override(
-                keys.name, frozenset(addresses), frozenset(domains), frozenset(groups), tuple(rules), frozenset(removed), changed
-            )
-        )
+        overrides.append(Override(keys.name, people, tuple(rules), frozenset(removed), changed))
     return tuple(overrides)
-
-
-def _whom(words: Sequence[str], node: Node, path: str, problems: list[Problem]) -> tuple[set[str], set[str], set[str]]:
-    addresses: set[str] = set()
-    domains: set[str] = set()
-    groups: set[str] = set()
-    for word in words:
-        try:
-            if word.startswith("group:"):
-                groups.add(word.removeprefix("group:"))
-            elif "@" in word:
-                addresses.add(str(parse_mailbox(word)).lower())
-            else:
-                domains.add(normalise_domain(word))
-        except AddressSyntaxError as error:
-            text = f"'{word[:80]}' is no domain, address or group:name: {error}"
-            problems.append(Problem(node.where_of(["for", "recipient"]), f"{path}.for.recipient", text))
-    return addresses, domains, groups
 
 
 def _needed(rules: Sequence[Rule], vocabulary: Vocabulary) -> Group:

@@ -207,7 +207,7 @@ def _ruling(
         source=source,
         floor=floor,
         reply=answer,
-        heeded=verdict is Verdict.REJECT and any(part.heeded and part.verdict is Verdict.REJECT for part in parts),
+        heeded=frozenset(part.plugin for part in parts if part.heeded and part.verdict is verdict is Verdict.REJECT),
         edits=tuple(got.edits),
         folder=got.folder,
         flags=tuple(got.flags),

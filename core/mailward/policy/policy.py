@@ -4,16 +4,16 @@ It does no I/O but one stat call a list file.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 
-from mailward.model.errors import Problem
+from mailward.model.errors import LocalError, Problem
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.model.replies import LOCAL_ERROR, REJECTED
 from mailward.model.verdict import Source, Verdict
-from mailward.policy.canary import Canary
+from mailward.policy.canary import Canary, Sender
 from mailward.policy.decide import decide, decide_early, weigh, with_points
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import Vocabulary
@@ -98,18 +98,25 @@ class Policy:
 
     @cached_property
     def canaries(self) -> tuple[Canary, ...]:
-        """What counts for a share of senders, plugins first; one rule for all of the same name."""
-        plugins = [Canary("plugin", n, one.share) for n, one in self.plugins.items() if one.share is not None]
-        rules = {one.name: Canary("rule", one.name, one.share) for one in self._all_rules() if one.share is not None}
+        """What counts for some mail, plugins first; one rule for all of the same name."""
+        plugins = [one.canary for one in self.plugins.values() if one.canary is not None]
+        rules = {one.name: one.canary for one in self._all_rules() if one.canary is not None}
         return (*plugins, *rules.values())
 
-    def side_of(self, reverse_path: str) -> "Policy":
-        """The same policy as it holds for mail of this sender, with the canaries that count for him."""
-        counting = [one for one in self.canaries if one.counts_for(reverse_path)]
-        if not counting:
-            return self
-        plugins, rules = (frozenset(one.name for one in counting if one.kind == kind) for kind in ("plugin", "rule"))
-        return self.enforcing(plugins, rules)
+    def with_canaries(self, counting: Iterable[Canary]) -> "Policy":
+        """The same policy, in which these canaries count."""
+        plugins = frozenset(one.name for one in counting if one.kind == "plugin")
+        rules = frozenset(one.name for one in counting if one.kind == "rule")
+        return self.enforcing(plugins, rules) if plugins or rules else self
+
+    def side_of(self, sender: Sender, recipient: RecipientFacts | None, key: bytes | None) -> "Policy":
+        """The same policy as it holds for this mail, with the canaries that count for it. As for `Canary.counts_for`."""
+        return self.with_canaries([one for one in self.canaries if one.counts_for(sender, recipient, key)])
+
+    @cached_property
+    def counting(self) -> frozenset[str]:
+        """Names of the plugins that have a say."""
+        return frozenset(name for name, plugin in self.plugins.items() if plugin.counts)
 
     def floor_of(self, failed: Iterable[str]) -> Ruling | None:
         """Before the message came: some plugins have failed whose `on_error` defers or rejects, so it need not come."""
@@ -136,8 +143,8 @@ class Policy:
         """All of them in words: "plugin acme_dlp (canary 5%)", "rule zip-files"."""
         names = [("plugin", name) for name in sorted(self.shadowed_plugins)]
         names += [("rule", name) for name in sorted(self.shadowed_rules)]
-        shares = {(one.kind, one.name): f" (canary {one.share:g}%)" for one in self.canaries}
-        return [f"{kind} {name}{shares.get((kind, name), '')}" for kind, name in names]
+        canaries = {(one.kind, one.name): f" ({one})" for one in self.canaries}
+        return [f"{kind} {name}{canaries.get((kind, name), '')}" for kind, name in names]
 
     def may_end_at(self, stage: Stage) -> bool:
         """Could a rule of anybody's end a transaction at this stage, before the last one? Cheaper than to judge."""
@@ -182,7 +189,13 @@ class Policy:
 
     def _tested(self, test: PolicyTest, last: Stage) -> TestResult:
         """One that fails only because of what is in shadow says so: nothing else in the policy would tell why."""
-        result = run_test(test, self.judge, self.plugins, last)
+
+        def judge(
+            facts: Mapping[str, FactValue], evidence: EvidenceSet, recipient: RecipientFacts | None, *, stage: Stage
+        ) -> Ruling | None:
+            return self.side_of(Sender.of(facts), recipient, None).judge(facts, evidence, recipient, stage=stage)
+
+        result = run_test(test, judge, self.plugins, last)
         plugins, rules = self.shadowed_plugins, self.shadowed_rules
         if result.passed or not (plugins or rules):
             return result
@@ -222,7 +235,7 @@ class Case:
     """The facts and evidence of one message under one policy. Not for several threads at once."""
 
     def __init__(self, policy: Policy, facts: Mapping[str, FactValue], evidence: EvidenceSet) -> None:
-        self._policy = policy
+        self.policy = policy
         self._weighed = weigh(evidence, policy.plugins, policy.weights)
         self._known: dict[str, FactValue] = {
             **facts,
@@ -237,20 +250,20 @@ class Case:
 
     def judge(self, recipient: RecipientFacts | None, *, stage: Stage) -> Ruling | None:
         """As `Policy.judge`."""
-        view = self._policy.view(recipient)
+        view = self.policy.view(recipient)
         name = ""
         if recipient is not None:
             name = recipient.address
             self._known.update(recipient_facts(recipient))
-            members = self._policy.needed.get(_RECIPIENT_ROOT)
+            members = self.policy.needed.get(_RECIPIENT_ROOT)
             if members is not None:
                 self._context.add_variable(_RECIPIENT_ROOT, variable(members, self._known))
-        if stage != RULES[self._policy.direction].last:
+        if stage != RULES[self.policy.direction].last:
             return decide_early(view, self._context, self._lookup, name, stage)
         return decide(view, self._weighed, self._context, self._lookup, name)
 
     def _lookup(self, name: str) -> FactValue:
-        spec = self._policy.vocabulary.facts.get(name)
+        spec = self.policy.vocabulary.facts.get(name)
         return self._known.get(name, "" if spec is None else spec.default)
 
     def _mute(self, plugin: str, status: str) -> None:
@@ -259,6 +272,32 @@ class Case:
         for name in [name for name in self._known if name.startswith(prefix)]:
             del self._known[name]
         self._known[prefix + "status"] = status
+
+
+def cases_of(policies: Sequence[Policy], facts: Mapping[str, FactValue], evidence: EvidenceSet) -> list[Case]:
+    """One message, by the policy that holds for each of its recipients; what several share is prepared once."""
+    made: dict[int, Case] = {}
+    for policy in policies:
+        if id(policy) not in made:
+            made[id(policy)] = Case(policy, facts, evidence)
+    return [made[id(policy)] for policy in policies]
+
+
+def judge_all(cases: Sequence[Case], recipients: Sequence[RecipientFacts]) -> list[Ruling]:
+    """What each recipient's own case comes to at the last stage, in order.
+
+    A rejection that a plugin asked for is one for all only where the plugin counts for all of them.
+    """
+    rulings = []
+    for case, recipient in zip(cases, recipients, strict=True):
+        ruling = case.judge(recipient, stage="message")
+        if ruling is None:
+            raise LocalError("the policy gave no ruling at the message stage")
+        rulings.append(ruling)
+    if any(case is not cases[0] for case in cases):
+        for_all = frozenset.intersection(*(case.policy.counting for case in cases))
+        rulings = [replace(ruling, heeded=ruling.heeded & for_all) for ruling in rulings]
+    return rulings
 
 
 def recipient_facts(recipient: RecipientFacts) -> dict[str, FactValue]:

@@ -4,17 +4,19 @@ A record holds what was found and the facts, never content. What the policy want
 a message is said to be not known, with the reason, and is never counted as unchanged.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.evidence import EvidenceSet
-from mailward.policy.policy import Case, Policy
+from mailward.policy.canary import Sender
+from mailward.policy.policy import Case, Policy, cases_of, judge_all
 from mailward.policy.ruling import RecipientFacts, Ruling, combine, separate
 from mailward.policy.shadow import counted, refused_early
 from mailward.policy.values import PluginPolicy, View
 
 BY_THE_SERVER = "the server itself decided, not the policy"
+NO_KEY = "it has canaries for a share of senders, and the key in secrets/srs cannot be read"
 NOT_REFUSED = "it was refused before its message came, and would not have been"
 
 
@@ -29,9 +31,11 @@ class Replayed:
 class Replay:
     """One policy, asked about many records."""
 
-    def __init__(self, policy: Policy, recipient: Callable[[str], RecipientFacts]) -> None:
-        """recipient: what is known of a forward-path, as a record names it."""
+    def __init__(self, policy: Policy, recipient: Callable[[str], RecipientFacts], key: bytes | None) -> None:
+        """recipient: what is known of a forward-path, as a record names it. key: of canaries, None when it cannot be read."""
         self._policy = policy
+        self._key = key
+        self._is_drawing = any(one.share is not None for one in policy.canaries)
         self._recipient = recipient
         self._looking = {name: one for name, one in policy.plugins.items() if _may_find(one)}
 
@@ -39,40 +43,42 @@ class Replay:
         """What its recipients would have got. The record is one that a policy of the same direction made."""
         if any(decision.source_kind == "core" for decision in record.recipients):
             return Replayed((), BY_THE_SERVER)
-        policy = self._policy.side_of(record.reverse_path)
-        if why := _not_looked(policy, self._looking, record):
+        if self._is_drawing and self._key is None:
+            return Replayed((), NO_KEY)
+        sender = Sender.of({**record.facts, "mail_from.address": record.reverse_path})
+        people = [self._recipient(one.recipient) if one.recipient else None for one in record.recipients]
+        policies = [self._policy.side_of(sender, who, self._key) for who in people]
+        counting = frozenset[str]().union(*(policy.counting for policy in policies))
+        if why := _not_looked(counting, self._looking, record):
             return Replayed((), why)
         in_shadow = {call.plugin for call in record.calls if call.status == "shadow"}
-        evidence = EvidenceSet(record.calls, dict(record.facts))
-        evidence = counted(evidence, [name for name in in_shadow if name in policy.plugins and policy.plugins[name].counts])
-        case = Case(policy, record.facts, evidence)
-        missing = policy.reads - record.facts.keys() - _ALWAYS
+        evidence = counted(EvidenceSet(record.calls, dict(record.facts)), in_shadow & counting)
+        cases = cases_of(policies, record.facts, evidence)
         if "message.size_octets" not in record.facts:
-            return self._refused(policy, case, record)
+            return self._refused(cases[0], people[0], record)
+        missing = self._policy.reads - record.facts.keys() - _ALWAYS
         rulings: dict[int, Ruling] = {}
-        taken: dict[int, Ruling] = {}
-        for index, decision in enumerate(record.recipients):
-            who = self._recipient(decision.recipient)
-            early = refused_early(policy, case, who)
+        taken: dict[int, RecipientFacts] = {}
+        for index, (case, who) in enumerate(zip(cases, people, strict=True)):
+            assert who is not None  # of whole messages all are named
+            early = refused_early(case, who)
             if early is not None:
-                rulings[index] = replace(early, recipient=decision.recipient)
-                continue
-            ruling = case.judge(who, stage="message")
-            assert ruling is not None  # the last stage always rules
-            if missing and (fact := _open(policy.view(who), ruling, missing)):
-                return Replayed((), f"the record does not hold {fact}")
-            taken[index] = ruling
+                rulings[index] = replace(early, recipient=record.recipients[index].recipient)
+            else:
+                taken[index] = who
         if taken:
-            combined = (separate if record.takes_each else combine)(list(taken.values())).rulings
-            rulings.update(zip(taken, combined, strict=True))
+            found = judge_all([cases[index] for index in taken], list(taken.values()))
+            for (index, who), ruling in zip(taken.items(), found, strict=True):
+                if missing and (fact := _open(policies[index].view(who), ruling, missing)):
+                    return Replayed((), f"the record does not hold {fact}")
+            rulings.update(zip(taken, (separate if record.takes_each else combine)(found).rulings, strict=True))
         return Replayed(tuple(rulings[index].decision() for index in range(len(record.recipients))))
 
-    def _refused(self, policy: Policy, case: Case, record: DecisionRecord) -> Replayed:
+    def _refused(self, case: Case, who: RecipientFacts | None, record: DecisionRecord) -> Replayed:
         """Of mail that was refused at MAIL, where there is no recipient, or at RCPT."""
         (decision,) = record.recipients
-        who = self._recipient(decision.recipient) if decision.recipient else None
         failed = [call.plugin for call in record.calls if call.error is not None]
-        ruling = policy.floor_of(failed) or refused_early(policy, case, who)
+        ruling = case.policy.floor_of(failed) or refused_early(case, who)
         if ruling is None:
             return Replayed((), NOT_REFUSED)
         return Replayed((replace(ruling, recipient=decision.recipient).decision(),))
@@ -90,11 +96,11 @@ def _may_find(one: PluginPolicy) -> bool:
     return declared is not None and bool(declared.symbols or fields(declared.facts) or one.heed)
 
 
-def _not_looked(policy: Policy, looking: Mapping[str, PluginPolicy], record: DecisionRecord) -> str:
+def _not_looked(counting: Collection[str], looking: Mapping[str, PluginPolicy], record: DecisionRecord) -> str:
     """Why it is not known what a plugin that counts would have found; "" when each has looked."""
     unheard = {thing.name: thing.unknown for thing in record.shadow if thing.kind == "plugin" and thing.unknown}
     for name in looking:
-        if not policy.plugins[name].counts:
+        if name not in counting:
             continue
         if f"{name}.status" not in record.facts:
             return f"plugin {name} did not look at it"

@@ -12,7 +12,7 @@ from mailward.policy.facts import Vocabulary, nearest
 from mailward.policy.lists import Lists
 from mailward.policy.match import Condition, compile_condition, unknown_fact
 from mailward.policy.schema import ActionKeys, HeaderKeys, RuleKeys, validate
-from mailward.policy.settings import share_problems
+from mailward.policy.settings import canary_of
 from mailward.policy.stages import STAGES, Stage, latest
 from mailward.policy.texts import ReplyText, Template, TextError, reply_text, template
 from mailward.policy.values import (
@@ -91,7 +91,7 @@ class Compiler:
         actions = self._actions(node, path)
         reply = self._reply(keys, then, node, path)
         self._check_override(keys, then, node, path)
-        self._problems += share_problems(keys, node, path)
+        canary = canary_of("rule", keys.name, keys, self._vocabulary.direction, node, path, self._problems)
         if keys.mode == "canary" and not self._judges_messages:
             self._problem(node, ("mode",), path, f"there is no canary in {self._vocabulary.direction}: a login has no sender")
         names = set() if when is None else set(when.names)
@@ -112,7 +112,7 @@ class Compiler:
             pinned=keys.at is not None,
             shadow=keys.mode in ("shadow", "canary"),
             override=frozenset(keys.override),
-            share=keys.share if keys.mode == "canary" else None,
+            canary=canary,
         )
 
     def _condition(self, keys: RuleKeys, node: Node, path: str) -> Condition | None:
@@ -141,6 +141,9 @@ class Compiler:
             return earliest
         if latest(pinned, needed) != pinned:
             self._problem(node, ("at",), path, f"at {pinned} not all of its facts are known", f"They are at {needed}.")
+        elif pinned == "mail" and keys.whom is not None and keys.whom.recipient is not None:
+            text = "a canary for recipients counts for them, and at mail there are none"
+            self._problem(node, ("at",), path, text, "Use at: rcpt.")
         elif pinned == "mail" and for_recipients:
             self._problem(node, ("at",), path, "an override is for recipients, and at mail there are none", "Use at: rcpt.")
         elif pinned != self._direction.last and then not in (None, Verdict.REJECT, Verdict.TEMPFAIL):

@@ -50,7 +50,7 @@ class Ruling:
     """The verdict for one recipient, with all that is needed to carry it out and to explain it.
 
     recipient: its address, "" at the mail stage. score: points of all counted findings and `do: score`.
-    reply: for reject and tempfail, without the id; None for the others. heeded: a `heed: true` plugin asked for this rejection.
+    reply: for reject and tempfail, without the id; None for the others. heeded: `heed: true` plugins that asked for it.
     edits, folder, flags: what matching `do:` actions ask for (folder None: the verdict's own). actions: the same in plain words.
     alarms: what an admin must look at, e.g. a condition that failed.
     wanted: the verdict before one reply had to serve several recipients, None when it stayed.
@@ -62,7 +62,7 @@ class Ruling:
     source: Source
     floor: Verdict = Verdict.ACCEPT
     reply: Reply | None = None
-    heeded: bool = False
+    heeded: frozenset[str] = frozenset()
     edits: tuple[Edit, ...] = ()
     folder: str | None = None
     flags: tuple[str, ...] = ()

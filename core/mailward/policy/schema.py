@@ -84,6 +84,17 @@ ErrorVerdict = Literal["reject", "tempfail", "quarantine", "junk", "accept"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class CanaryWhomKeys:
+    """Whose mail a canary counts for: domains, addresses, "group:name"."""
+
+    __pydantic_config__ = _CONFIG
+
+    recipient: OneOrMany | None = None
+    sender: OneOrMany | None = None
+    """In submission: by the reverse-path, "group:name" by the account."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PluginKeys:
     """The core's own keys of a plugin's entry; all others are the plugin's settings."""
 
@@ -92,7 +103,7 @@ class PluginKeys:
     mode: Literal["enforce", "shadow", "canary", "off"] = "enforce"
     """enforce: it counts. shadow: recorded, never counted. off: it does not run.
 
-    canary: for a share of senders it is enforced, for all others it is in shadow.
+    canary: for a share of senders, or for whom `for` names, it is enforced, for all others it is in shadow.
     """
     timeout: Duration = timedelta(seconds=10)
     """Limit of one hook call, at most 120s."""
@@ -106,11 +117,13 @@ class PluginKeys:
     """Its place among the plugins that edit, the lowest first."""
     share: Share | None = None
     """Of a canary: "5%" of senders, always the same ones."""
+    whom: Annotated[CanaryWhomKeys | None, Field(alias="for")] = None
+    """Of a canary: whose mail it counts for."""
     isolation: Literal["none", "process"] = "none"
     """process: it runs in a process of its own, held to what it declares."""
 
 
-CORE_KEYS = frozenset(key.name for key in fields(PluginKeys))
+CORE_KEYS = frozenset({"for", *(key.name for key in fields(PluginKeys) if key.name != "whom")})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +195,8 @@ class RuleKeys:
     mode: Literal["enforce", "shadow", "canary", "off"] = "enforce"
     share: Share | None = None
     """Of a canary: "5%" of senders, always the same ones."""
+    whom: Annotated[CanaryWhomKeys | None, Field(alias="for")] = None
+    """Of a canary: whose mail it counts for."""
     override: tuple[str, ...] = ()
     """Plugins whose failure or request this rule may go below."""
 

@@ -15,10 +15,12 @@ from mailward.api.plugin import Plugin, Settings
 from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
+from mailward.policy.canary import Canary
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import nearest
 from mailward.policy.schema import CORE_KEYS, Day, Duration, PluginKeys, RuleKeys, validate
 from mailward.policy.values import PluginPolicy
+from mailward.policy.whom import Whom, whom
 
 MAX_TIMEOUT_S = 120.0
 """The message stage as a whole takes no longer (design section 7)."""
@@ -67,7 +69,7 @@ def plugin_policy(
         declaration=declaration,
         where=entry.where,
         isolated=keys.isolation == "process",
-        share=keys.share if keys.mode == "canary" else None,
+        canary=canary_of("plugin", name, keys, direction, entry, path, problems),
     )
 
 
@@ -82,22 +84,43 @@ def _refuse_what_is_not_here(direction: Direction, entry: Node, path: str, keys:
         *most, last = [mode for mode in ("enforce", "shadow", "canary", "off") if mode in rules.modes]
         hint = f"Use {', '.join(most)} or {last}."
         problems.append(Problem(entry.where_of(["mode"]), f"{path}.mode", f"there is no {keys.mode} in {direction}", hint))
-    problems += share_problems(keys, entry, path)
     if Verdict(keys.on_error) not in rules.verdicts:
         known = " or ".join(sorted(verdict.value for verdict in rules.verdicts))
         text = f"{known} was expected in {direction}, '{keys.on_error}' was found"
         problems.append(Problem(entry.where_of(["on_error"]), f"{path}.on_error", text))
 
 
-def share_problems(keys: PluginKeys | RuleKeys, entry: Node, path: str) -> list[Problem]:
-    """What a canary lacks, or what only a canary has. A share that is written and wrong is told elsewhere."""
-    is_written = "share" in entry.mapping
-    if keys.mode == "canary" and not is_written:
-        text = "a canary needs its share"
-        return [Problem(entry.where_of(["mode"]), f"{path}.mode", text, "Write share: 5% for one sender in twenty.")]
-    if keys.mode != "canary" and is_written:
-        return [Problem(entry.where_of(["share"]), f"{path}.share", "only a canary has a share", "Write mode: canary.")]
-    return []
+def canary_of(
+    kind: str, name: str, keys: PluginKeys | RuleKeys, direction: Direction, entry: Node, path: str, problems: list[Problem]
+) -> Canary | None:
+    """For which mail a plugin or a rule counts that is a canary, None when it is none; what it lacks and what only a canary has
+    is added to the problems. A share that is written and wrong is told elsewhere."""
+    written = [key for key in ("share", "for") if key in entry.mapping]
+    if keys.mode != "canary":
+        texts = {"share": "only a canary has a share", "for": "only a canary is for some"}
+        hint = "Write mode: canary, or put a rule under overrides:." if kind == "rule" else "Write mode: canary."
+        problems += [Problem(entry.where_of([key]), f"{path}.{key}", texts[key], hint) for key in written]
+        return None
+    if not written:
+        hint = "Write share: 5% for one sender in twenty, or for: {recipient: [example.org]}."
+        problems.append(Problem(entry.where_of(["mode"]), f"{path}.mode", "a canary needs its share, or whom it is for", hint))
+    people = {}
+    for key in ("sender", "recipient"):
+        words = None if keys.whom is None else getattr(keys.whom, key)
+        people[key] = None if words is None else whom(words, entry, key, path, problems)
+    _check_people(people, direction, entry, path, problems)
+    return Canary(kind, name, keys.share, people["sender"], people["recipient"], entry.where_of(["for"]))
+
+
+def _check_people(
+    people: Mapping[str, Whom | None], direction: Direction, entry: Node, path: str, problems: list[Problem]
+) -> None:
+    written = entry.at("for")
+    if written is not None and isinstance(written.value, dict) and not written.value:
+        problems.append(Problem(written.where, f"{path}.for", "nobody is named", "Write for: {recipient: [example.org]}."))
+    if people["sender"] is not None and direction == "inbound":
+        text = "strangers choose their senders themselves"
+        problems.append(Problem(entry.where_of(["for", "sender"]), f"{path}.for.sender", text, "Write recipient:, or share:."))
 
 
 def _settings(declaration: Plugin, entry: Node, path: str, problems: list[Problem]) -> Settings | None:

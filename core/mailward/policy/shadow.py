@@ -12,7 +12,7 @@ from msgspec import structs
 
 from mailward.model.decision import InShadow, RecipientDecision, WithIt
 from mailward.model.evidence import EvidenceSet, FactValue
-from mailward.policy.policy import Case, Policy
+from mailward.policy.policy import Case, Policy, cases_of, judge_all
 from mailward.policy.ruling import RecipientFacts, Ruling, combine, separate
 from mailward.policy.stages import STAGES
 
@@ -22,8 +22,8 @@ MOST_JUDGED = 1000
 """Recipients times things in shadow of one message: some 20 us each, while the reply of another message may wait."""
 _TOO_MANY = "not compared: too many recipients for all that is in shadow"
 
-_Judged = Callable[[Policy, EvidenceSet], Sequence[RecipientDecision] | None]
-"""A policy, and the evidence as it counts there -> the decisions in the order of the recipients; None: nobody knows."""
+_Judged = Callable[[Sequence[Policy], EvidenceSet], Sequence[RecipientDecision] | None]
+"""A policy for each recipient, and the evidence as it counts there -> the decisions in their order; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ NOTHING = Compared()
 
 
 def compare(
-    policy: Policy,
+    policies: Sequence[Policy],
     facts: Mapping[str, FactValue],
     evidence: EvidenceSet,
     recipients: Sequence[RecipientFacts],
@@ -56,41 +56,41 @@ def compare(
 ) -> Compared:
     """Of a whole message.
 
-    facts, evidence: as for `Policy.judge`, calls of shadowed plugins among it. decisions: what it came to, in the order of
-    the recipients. plugins: those that were to look in shadow, and why one did not; "" when it did.
+    policies: what each recipient was judged by. facts, evidence: as for `Policy.judge`, calls of shadowed plugins among it.
+    decisions: what it came to, in the order of the recipients. plugins: those that looked and did not count for everybody,
+    and why one did not look; "" when it did.
     each: every recipient has a reply of its own.
     """
-    views = [policy.view(who) for who in reversed(recipients)]
+    views = [policy.view(who) for policy, who in zip(reversed(policies), reversed(recipients), strict=True)]
     rules = {rule.name: rule.where for view in views for rule in view.rules if rule.shadow}
     if not rules and not plugins:
         return NOTHING
 
     @cache
-    def as_it_was() -> Case:
-        return Case(policy, facts, evidence)
+    def as_it_was() -> list[Case]:
+        return cases_of(policies, facts, evidence)
 
-    def judged(other: Policy, counted: EvidenceSet) -> list[RecipientDecision]:
-        case = Case(other, facts, counted)
+    def judged(others: Sequence[Policy], counted: EvidenceSet) -> list[RecipientDecision]:
+        cases = cases_of(others, facts, counted)
         refused: dict[int, Ruling] = {}
-        taken: dict[int, Ruling] = {}
+        taken: list[int] = []
         for index, who in enumerate(recipients):
-            early = refused_early(other, case, who)
-            if early is not None and refused_early(policy, as_it_was(), who) is None:
+            early = refused_early(cases[index], who)
+            if early is not None and refused_early(as_it_was()[index], who) is None:
                 refused[index] = replace(early, recipient=who.address)
             else:
-                ruling = case.judge(who, stage="message")
-                assert ruling is not None  # the last stage always rules
-                taken[index] = ruling
-        rulings = (separate if each else combine)(list(taken.values())).rulings if taken else ()
-        refused.update(zip(taken, rulings, strict=True))
+                taken.append(index)
+        if taken:
+            rulings = judge_all([cases[index] for index in taken], [recipients[index] for index in taken])
+            refused.update(zip(taken, (separate if each else combine)(rulings).rulings, strict=True))
         return [refused[index].decision() for index in range(len(recipients))]
 
-    things = _things(policy, evidence, rules, plugins)
+    things = _things(policies[0], evidence, rules, plugins)
     if any(decision.source_kind == "core" for decision in decisions):
         things = [replace(thing, unknown=thing.unknown or _BY_THE_SERVER) for thing in things]
     elif len(things) * len(recipients) > MOST_JUDGED:
         things = [replace(thing, unknown=thing.unknown or _TOO_MANY) for thing in things]
-    return _compared(policy, evidence, things, decisions, judged)
+    return _compared(policies, evidence, things, decisions, judged)
 
 
 def compare_refused(
@@ -117,11 +117,11 @@ def compare_refused(
     if not rules and not plugins:
         return NOTHING
 
-    def judged(other: Policy, counted: EvidenceSet) -> list[RecipientDecision] | None:
-        ruling = refused_early(other, Case(other, facts, counted), recipient)
+    def judged(others: Sequence[Policy], counted: EvidenceSet) -> list[RecipientDecision] | None:
+        ruling = refused_early(Case(others[0], facts, counted), recipient)
         return None if ruling is None else [replace(ruling, recipient=decision.recipient).decision()]
 
-    return _compared(policy, evidence, _things(policy, evidence, rules, plugins), (decision,), judged)
+    return _compared((policy,), evidence, _things(policy, evidence, rules, plugins), (decision,), judged)
 
 
 def _things(policy: Policy, evidence: EvidenceSet, rules: Mapping[str, str], plugins: Mapping[str, str]) -> list[InShadow]:
@@ -131,7 +131,11 @@ def _things(policy: Policy, evidence: EvidenceSet, rules: Mapping[str, str], plu
 
 
 def _compared(
-    policy: Policy, evidence: EvidenceSet, things: list[InShadow], decisions: Sequence[RecipientDecision], judged: _Judged
+    policies: Sequence[Policy],
+    evidence: EvidenceSet,
+    things: list[InShadow],
+    decisions: Sequence[RecipientDecision],
+    judged: _Judged,
 ) -> Compared:
     """Each thing by itself; all of them when there are several and each is known."""
     changes: list[list[WithIt]] = [[] for _ in decisions]
@@ -139,7 +143,7 @@ def _compared(
     def note(kind: str, name: str, chosen: Collection[InShadow]) -> bool:
         plugins = frozenset(thing.name for thing in chosen if thing.kind == "plugin")
         rules = frozenset(thing.name for thing in chosen if thing.kind == "rule")
-        outcome = judged(policy.enforcing(plugins, rules), counted(evidence, plugins))
+        outcome = judged([policy.enforcing(plugins, rules) for policy in policies], counted(evidence, plugins))
         if outcome is None:
             return False
         for found, was, now in zip(changes, decisions, outcome, strict=True):
@@ -156,8 +160,9 @@ def _compared(
     return Compared(tuple(things), tuple(tuple(found) for found in changes))
 
 
-def refused_early(policy: Policy, case: Case, recipient: RecipientFacts | None) -> Ruling | None:
+def refused_early(case: Case, recipient: RecipientFacts | None) -> Ruling | None:
     """What MAIL or RCPT would have been answered when that is a refusal."""
+    policy = case.policy
     ruling = case.judge(None, stage="mail") if policy.may_end_at("mail") else None
     if ruling is None and recipient is not None and policy.may_end_at("rcpt"):
         ruling = case.judge(recipient, stage="rcpt")

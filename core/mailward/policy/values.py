@@ -5,10 +5,12 @@ from typing import Literal
 
 from mailward.api.plugin import Plugin, Settings
 from mailward.model.verdict import Verdict
+from mailward.policy.canary import Canary
 from mailward.policy.match import Condition
 from mailward.policy.ruling import RecipientFacts
 from mailward.policy.stages import Stage
 from mailward.policy.texts import ReplyText, Template
+from mailward.policy.whom import Whom
 
 Mode = Literal["enforce", "shadow", "canary", "off"]
 
@@ -20,7 +22,7 @@ class PluginPolicy:
     timeout_s: limit of one hook call. on_error: what a failed call counts as. heed: what its findings ask for counts.
     optional: it may be missing. order: place among the plugins that edit, lowest first. declaration: None when it is missing.
     where: "file:line:column" of its entry. isolated: it runs in a process of its own.
-    share: percent of senders for whom a canary counts; None: it is none.
+    canary: for which mail it counts; None: it is none.
     """
 
     name: str
@@ -34,7 +36,7 @@ class PluginPolicy:
     declaration: Plugin | None
     where: str
     isolated: bool = False
-    share: float | None = None
+    canary: Canary | None = None
 
     @property
     def counts(self) -> bool:
@@ -93,7 +95,7 @@ class Rule:
     """One rule. stage: the earliest at which all its facts are known, or where `at:` pins it (pinned).
 
     then: None when it only adds actions. override: plugins whose floor this rule may go below.
-    share: percent of senders for whom a canary counts; None: it is none. Until a message chooses its side it is in shadow.
+    canary: for which mail it counts; None: it is none. Until it is known that it counts it is in shadow.
     """
 
     name: str
@@ -106,7 +108,7 @@ class Rule:
     pinned: bool
     shadow: bool
     override: frozenset[str]
-    share: float | None = None
+    canary: Canary | None = None
 
     @property
     def reads(self) -> frozenset[str]:
@@ -144,19 +146,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Rules and limits for some recipients. addresses, domains: lower case."""
+    """Rules and limits for some recipients."""
 
     name: str
-    addresses: frozenset[str]
-    domains: frozenset[str]
-    groups: frozenset[str]
+    whom: Whom
     rules: tuple[Rule, ...]
     removed: frozenset[str]
     limits: tuple[Limit, ...]
 
     def holds_for(self, recipient: RecipientFacts) -> bool:
-        return (
-            recipient.address.lower() in self.addresses
-            or recipient.domain.lower() in self.domains
-            or not self.groups.isdisjoint(recipient.groups)
-        )
+        return self.whom.holds_for(recipient.address, recipient.groups)

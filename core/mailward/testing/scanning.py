@@ -132,7 +132,7 @@ class Scan:
         policy: Mapping[str, object],
     ) -> tuple[Judge, PluginHost]:
         checked, host = made_policy("inbound", plugins, settings, policy)
-        judge = Judge(checked, host, self.services.of, hostname=HOSTNAME, clock=self.services.clock)
+        judge = Judge(checked, host, self.services.of, hostname=HOSTNAME, clock=self.services.clock, key=b"a test")
         return judge, host
 
 

@@ -83,7 +83,8 @@ def test_what_goes_together_in_shadow_or_off_is_fine(folder: Path) -> None:
     for entries in ("{spf: {mode: off}, dmarc: {mode: off}}", "{dmarc: {mode: shadow}}", "{dmarc: {mode: canary, share: 5%}}"):
         (folder / "policies/inbound.yaml").write_text(f"version: 1\nextends: mailward/inbound\nplugins: {entries}\n")
         filters = load_filters(load_config(folder / "mailward.yaml"))
-        assert all("dmarc" in text and "is off or not there" in text for text in filters.warnings)
+        warnings = [str(problem) for policy in filters.policies.values() for problem in policy.warnings]
+        assert all("dmarc" in text and "is off or not there" in text for text in warnings)
 
 
 def test_a_plugin_that_needs_one_that_nobody_has_is_told_where_the_policy_names_it(folder: Path) -> None:

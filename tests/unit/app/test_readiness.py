@@ -7,7 +7,8 @@ import pytest
 
 from mailward.app.certificate import self_signed
 from mailward.app.config_file import load_config
-from mailward.app.readiness import idle_routes, ready_config, reloaded, settings_waiting
+from mailward.app.filters import load_filters
+from mailward.app.readiness import idle_routes, ready_config, reloaded, settings_waiting, warnings_of
 from mailward.directory import Directory
 from mailward.model.errors import ConfigError
 from support.installation import installation
@@ -73,3 +74,21 @@ def test_a_file_that_this_user_may_not_see_is_no_traceback(tmp_path: Path, monke
     monkeypatch.setattr(Path, "stat", denied)
     with pytest.raises(ConfigError, match=r"certificate\.pem cannot be read by uid \d+; run this as root or as mailward"):
         load_config(path)
+
+
+def test_a_canary_for_a_domain_that_is_not_ours_is_a_warning_with_the_nearest_one(tmp_path: Path) -> None:
+    path = installation(tmp_path)
+    people = "[finanec.example, example.org, bob@example.org, far.example, group:finance]"
+    text = f"version: 1\nplugins: {{spf: {{mode: canary, for: {{recipient: {people}}}}}}}\n"
+    (tmp_path / "policies/inbound.yaml").write_text(text)
+    config = load_config(path)
+    policy = load_filters(config).policies["inbound"]
+    with closing(Directory(config.directory_file)) as directory:
+        directory.add_domain("example.org")
+        directory.add_domain("finance.example")
+    far, slip = warnings_of(config, policy)
+    assert far.startswith("policies/inbound.yaml:2:31  plugins.spf.for.recipient: 'far.example' is no domain of ours")
+    assert slip.endswith("Did you mean 'finance.example'?")
+    config.directory_file.unlink()
+    assert warnings_of(config, policy) == ()
+    assert not config.directory_file.exists()

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from mailward.api import EnvelopeView, MessageView
 from mailward.model.address import NULL_REVERSE_PATH
 from mailward.model.ids import QueueId
+from mailward.pipeline.at_rcpt import MOST_RCPT_FINDINGS
 from mailward.pipeline.judge import Judge
-from mailward.pipeline.transaction import MOST_RCPT_FINDINGS, NOT_SHOWN, Judgement
+from mailward.pipeline.transaction import NOT_SHOWN, Judgement
 from mailward.policy import RecipientFacts
 from mailward.testing import FakeServices, make_forward_path, make_session
 from mailward.testing.policies import made_policy

@@ -24,7 +24,7 @@ from mailward.pipeline.judge import Judge
 from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, ShadowRoom
 from mailward.pipeline.transaction import Judgement
 from mailward.policy import RecipientFacts
-from mailward.policy.canary import Canary
+from mailward.policy.canary import Canary, Sender, canary_key
 from mailward.queue.spool import Spool
 from mailward.testing.making import make_envelope, make_session
 from mailward.testing.policies import made_policy
@@ -33,6 +33,7 @@ from support.plugin_modules import plugin_module
 from support.spooling import item_for
 
 ID = QueueId("1k0000000000000a")
+KEY = canary_key(b"a secret")
 OCTETS = b"From: a@example.net\r\nSubject: hello\r\n\r\nthe text\r\n"
 PEOPLE = ("bob@example.org", "eve@example.org")
 WAITS = "GATE = None\n@hookimpl\nasync def inspect_message(message):\n    await GATE.wait()\n    return Finding('SEEN', '{}')\n"
@@ -47,7 +48,7 @@ def judge_of(
 ) -> Judge:
     services = FakeServices()
     policy, host = made_policy("inbound", plugins, entries, keys or {})
-    return Judge(policy, host, services.of, hostname="mx.example.org", clock=services.clock, room=room)
+    return Judge(policy, host, services.of, hostname="mx.example.org", clock=services.clock, key=KEY, room=room)
 
 
 async def judged(judge: Judge, octets: MessageView | None = None, sender: str = "a@example.net") -> Judgement:
@@ -356,7 +357,8 @@ async def test_a_canary_that_fails_defers_mail_only_where_it_counts() -> None:
     for number in range(20):
         session, envelope = make_session(), make_envelope(f"user{number}@example.net", ())
         reply = await judge.begin(session).mail(session, envelope)
-        codes.add((None if reply is None else reply.code, Canary("plugin", "bad", 50).counts_for(f"user{number}@example.net")))
+        counts = Canary("plugin", "bad", 50).counts_for(Sender(f"user{number}@example.net"), None, KEY)
+        codes.add((None if reply is None else reply.code, counts))
     assert codes == {(None, False), (451, True)}
 
 

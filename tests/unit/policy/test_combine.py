@@ -14,7 +14,14 @@ REPLIES = {Verdict.REJECT: REJECTED, Verdict.TEMPFAIL: LOCAL_ERROR}
 def ruling(word: str, recipient: str) -> Ruling:
     heeded = word == "heeded"
     verdict = Verdict.REJECT if heeded else Verdict(word)
-    return Ruling(recipient, verdict, 0.0, Source("default"), reply=REPLIES.get(verdict), heeded=heeded)
+    return Ruling(
+        recipient,
+        verdict,
+        0.0,
+        Source("default"),
+        reply=REPLIES.get(verdict),
+        heeded=frozenset({"antivirus"}) if heeded else frozenset(),
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +56,7 @@ def test_the_id_is_in_every_reply() -> None:
 
 
 def test_the_heeded_rejection_speaks() -> None:
-    virus = Ruling("b", Verdict.REJECT, 0.0, Source("rule"), reply=reply(554, "5.7.1", "Eicar"), heeded=True)
+    virus = Ruling("b", Verdict.REJECT, 0.0, Source("rule"), reply=reply(554, "5.7.1", "Eicar"), heeded=frozenset({"antivirus"}))
     assert combine([ruling("reject", "a"), virus]).reply.lines == ("Eicar",)
 
 

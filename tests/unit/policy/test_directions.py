@@ -68,13 +68,31 @@ def test_a_fact_that_cannot_exist_in_a_direction_is_a_problem_with_a_hint(
         ("access", "tests: [{name: x, live: true, expect: {verdict: accept}}]", "only tests with a message can be live"),
         ("outbound", "plugins: {spf: {mode: canary, share: 5%}}", "there is no canary in outbound\n    Use enforce or off."),
         ("access", "rules: [{name: x, then: reject, mode: canary, share: 5%}]", "there is no canary in access: a login has no sender"),
-        ("inbound", "plugins: {spf: {mode: canary}}", "inbound.yaml:2:17  plugins.spf.mode: a canary needs its share\n    Write share: 5%"),
+        ("inbound", "plugins: {spf: {mode: canary}}", "inbound.yaml:2:17  plugins.spf.mode: a canary needs its share, or whom it is for\n    Write share: 5%"),
         ("inbound", "plugins: {spf: {share: 5%}}", "inbound.yaml:2:17  plugins.spf.share: only a canary has a share\n    Write mode:"),
         ("inbound", "plugins: {spf: {mode: canary, share: 101%}}", "plugins.spf.share: a share from 0% to 100% such as 5% was expected"),
         ("inbound", "plugins: {spf: {mode: canary, share: 0.5}}", "inbound.yaml:2:31  plugins.spf.share: a share from 0% to 100%"),
         ("inbound", "rules: [{name: x, then: reject, mode: canary}]", "rules[0].mode: a canary needs its share"),
         ("inbound", "rules: [{name: x, then: reject, mode: canary, share: -5%}]", "rules[0].share: a share from 0% to 100%"),
         ("inbound", "rules: [{name: x, then: reject, mode: shadow, share: 5%}]", "rules[0].share: only a canary has a share"),
+        ("inbound", "plugins: {spf: {for: {recipient: a.example}}}", "plugins.spf.for: only a canary is for some\n    Write mode: canary."),
+        ("inbound", "rules: [{name: x, then: reject, for: {recipient: a.example}}]", "mode: canary, or put a rule under overrides:."),
+        ("inbound", "plugins: {spf: {mode: canary, for: {}}}", "inbound.yaml:2:36  plugins.spf.for: nobody is named\n    Write for:"),
+        ("inbound", "plugins: {spf: {mode: canary, for: {recipient: []}}}", "inbound.yaml:2:37  plugins.spf.for.recipient: nobody is named"),
+        ("inbound", "plugins: {spf: {mode: canary, for: {recipient: 5}}}", "plugins.spf.for.recipient: a list was expected, the number 5"),
+        ("inbound", "plugins: {spf: {mode: canary, for: [a.example]}}", "plugins.spf.for: a mapping was expected, a list was found"),
+        ("inbound", "plugins: {spf: {mode: canary, for: {recipients: a.example}}}", "there is no key 'recipients' here\n    Did you mean 'recipient'?"),
+        (
+            "inbound", "plugins: {spf: {mode: canary, for: {recipient: [a.example, '*.a.example']}}}",
+            "inbound.yaml:2:60  plugins.spf.for.recipient: '*.a.example' is no domain, address or group:name: the domain is not a host name"
+            "\n    Each domain is named for itself",
+        ),
+        ("inbound", "plugins: {spf: {mode: canary, for: {recipient: a b@c}}}", "inbound.yaml:2:37  plugins.spf.for.recipient: 'a b@c' is no domain"),
+        ("inbound", "plugins: {spf: {mode: canary, for: {sender: a.example}}}", "plugins.spf.for.sender: strangers choose their senders"),
+        (
+            "inbound", "rules: [{name: x, at: mail, then: reject, mode: canary, for: {recipient: a.example}}]",
+            "rules[0].at: a canary for recipients counts for them, and at mail there are none\n    Use at: rcpt.",
+        ),
         ("inbound", "tests: [{name: x, expect: {verdict: accept}}]", "tests[0].message: the key 'message' is missing"),
     ],
 )  # fmt: skip
@@ -83,6 +101,31 @@ def test_what_means_nothing_in_a_direction_is_a_problem(tmp_path: Path, directio
         loaded(tmp_path, direction, text + "\n")
     assert problem in str(error.value)
     assert len(error.value.problems) == 1
+
+
+def test_a_test_of_the_policy_meets_a_canary_where_it_counts(tmp_path: Path) -> None:
+    policy = loaded(
+        tmp_path,
+        "inbound",
+        """
+plugins: {guard: {mode: canary, for: {recipient: finance.example}}}
+limits: {junk: 5}
+rules: [{name: held, mode: canary, for: {recipient: cfo@finance.example}, when: '"SPRAYING" in symbols', then: quarantine}]
+tests:
+  - name: for some
+    message: {rcpt: [cfo@finance.example, ceo@finance.example, bob@example.org]}
+    given: {symbols: [SPRAYING]}
+    expect: {cfo@finance.example: quarantine, ceo@finance.example: junk, bob@example.org: accept}
+""",
+    )
+    assert policy.in_shadow == ["plugin guard (canary to finance.example)", "rule held (canary to cfo@finance.example)"]
+    assert [result.passed for result in policy.run_tests()] == [True]
+
+
+def test_in_submission_a_canary_for_senders_may_count_at_mail(tmp_path: Path) -> None:
+    rule = "{name: x, at: mail, then: reject, mode: canary, share: 5%, for: {sender: [b.example, group:g, c@a.example]}}"
+    policy = loaded(tmp_path, "submission", f"rules: [{rule}]\n")
+    assert policy.in_shadow == ["rule x (canary 5% from b.example, c@a.example, group:g)"]
 
 
 def test_a_login_is_judged_by_floor_rules_and_limits(tmp_path: Path) -> None:

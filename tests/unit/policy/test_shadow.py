@@ -55,7 +55,7 @@ def looked(name: str, symbol: str | None = None, asks: str | None = None, error:
 def compared(policy: Policy, found: EvidenceSet, *recipients: RecipientFacts, why: str = "") -> Compared:
     plugins = {name: why for name, plugin in policy.plugins.items() if plugin.mode == "shadow"}
     was = decided(policy, NET, found, recipients)
-    return compare(policy, NET, found, recipients, was, plugins, each=False)
+    return compare([policy] * len(recipients), NET, found, recipients, was, plugins, each=False)
 
 
 def told(changes: Sequence[WithIt]) -> list[tuple[str, str, str]]:
@@ -140,7 +140,7 @@ def test_where_nothing_is_in_shadow_there_is_nothing_to_say(tmp_path: Path) -> N
 
 def test_what_the_server_itself_decided_says_nothing_of_the_policy(policy: Policy) -> None:
     late = RecipientDecision(BOB.address, "tempfail", 0.0, "core", "the message stage took longer than 120 s", "")
-    found = compare(policy, NET, evidence(), [BOB], [late], {"acme_dlp": ""}, each=False)
+    found = compare([policy], NET, evidence(), [BOB], [late], {"acme_dlp": ""}, each=False)
     assert all(thing.unknown for thing in found.shadow)
     assert found.recipients == ((),)
 
@@ -254,7 +254,7 @@ def test_it_is_what_happens_when_the_policy_enforces_it(
     if not taken:
         return
     plugins = {name: "" for name, key in (("spam", "spam"), ("acme_dlp", "dlp")) if given_modes[key] == "shadow"}
-    answer = compare(with_shadow, facts, found(given_modes), taken, kept, plugins, each=each)
+    answer = compare([with_shadow] * len(taken), facts, found(given_modes), taken, kept, plugins, each=each)
 
     shadowed = [key for key in names if given_modes[key] == "shadow"]
     expected = [(kinds.get(key, "rule"), {"dlp": "acme_dlp"}.get(key, key), [key]) for key in shadowed]

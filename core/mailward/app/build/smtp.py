@@ -36,6 +36,7 @@ from mailward.net.tracing import Traces, trace_server
 from mailward.pipeline.folders import Folders
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.shadowing import ShadowRoom
+from mailward.policy.canary import canary_key
 from mailward.protocol.smtp.states import Limits
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
@@ -63,15 +64,16 @@ class SmtpShared:
         self.allowances = _allowances(config)
         self.recorded = record_budget()
         self.contexts = tls_contexts([one for one in config.listeners if one.protocol in SMTP_PROTOCOLS], config)
-        self.srs = _srs(config)
+        keys = _srs_keys(config)
+        self.srs = Srs(keys, lambda: int(time.time() // 86400))
+        self.canary_key = canary_key(keys[0])
 
 
-def _srs(config: Config) -> Srs:
+def _srs_keys(config: Config) -> tuple[bytes, ...]:
     try:
-        keys = srs_keys(config.secrets)
+        return srs_keys(config.secrets)
     except (OSError, ValueError) as error:
         raise ConfigError(f"forwarded mail cannot get a reverse-path: {error}") from error
-    return Srs(keys, lambda: int(time.time() // 86400))
 
 
 def _admission_of_servers(config: Config, seats: Seats) -> Admission:
@@ -189,7 +191,8 @@ class SmtpRole:
         self._judges = self._make_judges(filters)
 
     def _make_judges(self, filters: Filters) -> dict[Role, Judge]:
-        return {role: make_judge(self._config, filters, self._services, role, self._shadows) for role in Role}
+        key, room = self._shared.canary_key, self._shadows
+        return {role: make_judge(self._config, filters, self._services, role, key, room) for role in Role}
 
     async def stop(self) -> None:
         await self._watching.close()
