@@ -1,7 +1,7 @@
-"""greylist: first attempts are early, second ones are not, and the table stays as small as it is (T-DOS-16)."""
+"""greylist: first attempts are early, second ones are not, and what is remembered is bounded (T-DOS-16)."""
 
-import random
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,13 +10,13 @@ import pytest
 
 from mailward.api import KeyValue, Role
 from mailward.model.errors import PolicyError
+from mailward.services import kv as kv_module
 from mailward.services.kv import SqliteKeyValue
-from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, Scan
+from mailward.testing import FakeClock, FakeZone, MemoryKeyValue, Scan, make_forward_path
 from mailward_plugins import dnsbl, greylist, spf
-from mailward_plugins.greylist import table as tables
-from mailward_plugins.greylist.rules import keys_of, source_of_mail
+from mailward_plugins.greylist.rules import source_of_mail
 from mailward_plugins.greylist.settings import GreylistFacts, GreylistSettings
-from mailward_plugins.greylist.table import CHOICES, Entry, Table
+from mailward_plugins.greylist.table import Entry, Table
 from support.plugin_services import envelope, evidence, services, session
 
 MAIL = "From: a@example.net\nSubject: hi\n\nhello\n"
@@ -185,92 +185,87 @@ def table(kv: KeyValue) -> Table:
     return Table(kv, 600, 6000)
 
 
-async def put(into: Table, key: str, entry: Entry, now: int) -> None:
-    _, slots = await into.find([key], now)
-    await into.keep({key: entry}, slots)
+async def held(by: Table, key: str, now: int = 2000) -> Entry | None:
+    return (await by.find([key], now)).get(key)
 
 
-async def held(by: Table, key: str, now: int) -> Entry | None:
-    return (await by.find([key], now))[0].get(key)
+async def test_who_came_back_is_remembered_for_longer(clock: FakeClock) -> None:
+    one = table(MemoryKeyValue(clock))
+    await one.keep({"waits": Entry(1000, 1000), "passed": Entry(1000, 1300, 1)})
+    assert await held(one, "waits") and await held(one, "passed") and not await held(one, "another")
+    clock.advance(timedelta(seconds=600))
+    assert not await held(one, "waits") and await held(one, "passed") == Entry(1000, 1300, 1)
+    clock.advance(timedelta(seconds=5400))
+    assert not await held(one, "passed")
 
 
-async def test_entries_expire() -> None:
+async def test_a_clock_that_was_set_back_makes_nobody_wait_for_years() -> None:
     one = table(MemoryKeyValue())
-    await put(one, "waits", Entry(1000, 1000), 1000)
-    await put(one, "passed", Entry(1000, 1300, 1), 1300)
-    assert await held(one, "waits", 1599) and not await held(one, "waits", 1600)
-    assert await held(one, "passed", 7299) and not await held(one, "passed", 7300)
-    assert not await held(one, "passed", 1299)  # a clock that was set back
+    await one.keep({"key": Entry(1000, 1000)})
+    assert await held(one, "key", 1000) and not await held(one, "key", 999)
 
 
 async def test_it_survives_a_restart_and_is_shared(tmp_path: Path) -> None:
     first, second = SqliteKeyValue(tmp_path / "kv.sqlite"), SqliteKeyValue(tmp_path / "kv.sqlite")
-    await put(table(first), "key", Entry(1000, 1000), 1000)
-    assert await held(table(second), "key", 1001) == Entry(1000, 1000)
+    await table(first).keep({"key": Entry(1000, 1000)})
+    assert await held(table(second), "key") == Entry(1000, 1000)
     first.close()
     second.close()
     again = SqliteKeyValue(tmp_path / "kv.sqlite")
-    assert await held(table(again), "key", 1001) == Entry(1000, 1000)
+    assert await held(table(again), "key") == Entry(1000, 1000)
     again.close()
 
 
-async def test_t_dos_16_a_flood_of_triplets_fills_a_table_of_fixed_size_and_spares_who_came_back(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_t_dos_16_a_flood_of_triplets_is_bounded_and_spares_who_came_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slots = 1024
-    monkeypatch.setattr(tables, "SLOTS", slots)
-    kv = MemoryKeyValue()
+    monkeypatch.setattr(kv_module, "MOST_EXPIRING", 1024)
+    kv = SqliteKeyValue(tmp_path / "kv.sqlite")
     one = table(kv)
-    for number in range(100):
-        await put(one, f"friend {number}", Entry(1000, 1000, 1), 1000)
-    rng = random.Random(16)
-    for _ in range(20_000):
-        await put(one, f"stranger {rng.random()}", Entry(1001, 1001), 1001)
-    assert len(kv.values) <= slots
-    assert sum(len(key) + len(value) for key, value in kv.values.items()) < slots * 40
-    assert all([await held(one, f"friend {number}", 1002) for number in range(100)])
+    await one.keep({f"friend {number}": Entry(1000, 1000, 1) for number in range(100)})
+    for start in range(0, 20_000, 50):
+        await one.keep({f"stranger {start + number}": Entry(1001, 1001) for number in range(50)})
+    assert len(await kv.find(b"", limit=20_000)) <= 1024
+    assert all([await held(one, f"friend {number}") for number in range(100)])
+    assert await held(one, "stranger 19999")
+    kv.close()
+
+
+class Counting(MemoryKeyValue):
+    """reads, writes: of how many keys each was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[int] = []
+        self.writes: list[int] = []
+
+    async def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        self.reads.append(len(keys))
+        return await super().get_many(keys)
+
+    async def put_many(self, values: Mapping[bytes, bytes], *, expires_after_s: float | None = None) -> None:
+        self.writes.append(len(values))
+        await super().put_many(values, expires_after_s=expires_after_s)
 
 
 async def test_t_dos_16_one_message_costs_one_read_and_one_write_of_few_keys(tmp_path: Path) -> None:
-    class Counting(MemoryKeyValue):
-        reads: list[int] = []  # noqa: RUF012 - one instance
-        writes: list[int] = []  # noqa: RUF012 - one instance
-
-        async def get_many(self, keys):  # type: ignore[no-untyped-def]
-            self.reads.append(len(keys))
-            return await super().get_many(keys)
-
-        async def put_many(self, values):  # type: ignore[no-untyped-def]
-            self.writes.append(len(values))
-            await super().put_many(values)
-
     kv = Counting()
-    one = table(kv)
-    many = keys_of("network 192.0.2.0/24", "a@example.net", [f"p{n}@example.org" for n in range(1000)])
-    known, slots = await one.find((many.source, *many.triplets), 1000)
-    await one.keep({key: Entry(1000, 1000) for key in many.triplets}, slots)
-    assert known == {} and len(many.triplets) == 50
-    assert len(kv.reads) == 1 and kv.reads[0] <= 51 * CHOICES and kv.writes == [50]
-
-
-async def test_rubbish_in_the_store_is_nothing_known() -> None:
-    kv = MemoryKeyValue()
-    one = table(kv)
-    await put(one, "key", Entry(1000, 1000), 1000)
-    kv.values = dict.fromkeys(kv.values, b"rubbish")
-    assert await held(one, "key", 1001) is None
+    given, settings = replace(services(tmp_path), kv=kv), GreylistSettings(exempt=())
+    many = tuple(make_forward_path(f"p{number}@example.org") for number in range(1000))
+    sent = replace(envelope("a@example.net"), forward_paths=many)
+    assert await greylist.inspect_message(session(), sent, evidence(), settings, given) is not None
+    assert (kv.reads, kv.writes) == ([51], [50])
 
 
 async def test_the_full_table_on_disk_answers_as_fast_as_the_empty_one(tmp_path: Path) -> None:
     kv = SqliteKeyValue(tmp_path / "kv.sqlite")
     one = table(kv)
     for start in range(0, 100_000, 10_000):
-        entries = {f"stranger {number}": Entry(1001, 1001) for number in range(start, start + 10_000)}
-        _, slots = await one.find(entries, 1001)
-        await one.keep(entries, slots)
+        await one.keep({f"stranger {number}": Entry(1001, 1001) for number in range(start, start + 10_000)})
     since = time.monotonic()
     for number in range(200):
-        await put(one, f"later {number}", Entry(1002, 1002), 1002)
+        assert not await held(one, f"later {number}")
+        await one.keep({f"later {number}": Entry(1002, 1002)})
     assert (time.monotonic() - since) / 200 < 0.05
     kv.close()
 

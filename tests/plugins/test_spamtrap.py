@@ -1,11 +1,14 @@
 """Who writes to an address that nobody uses is known for a while; nobody learns which address it is."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from mailward.testing import CallHook, FakeServices, Scan, make_envelope, make_forward_path, make_session
-from mailward_plugins.spamtrap.book import SLOTS
+from mailward.services import kv as kv_module
+from mailward.services.kv import SqliteKeyValue
+from mailward.testing import CallHook, FakeClock, FakeServices, MemoryKeyValue, Scan, make_forward_path, make_session
+from mailward_plugins.spamtrap.book import Book
 
 MAIL = "From: a@example.net\nSubject: hello\n\ntext\n"
 TRAP = "carol@example.org"
@@ -73,16 +76,22 @@ def test_a_rule_decides_what_becomes_of_it(scan: Scan) -> None:
     assert result.call("spamtrap", "inspect_rcpt").status == "ok"
 
 
-def test_t_dos_16_thousands_of_hosts_do_not_make_the_table_larger(call_hook: CallHook, fake_services: FakeServices) -> None:
-    for number in range(40):
-        call_hook(
-            "spamtrap",
-            "inspect_rcpt",
-            settings=SETTINGS["spamtrap"],
-            session=make_session(f"203.0.113.{number}"),
-            envelope=make_envelope(rcpt=()),
-            forward_path=make_forward_path(TRAP),
-        )
-    kept = fake_services.kv["spamtrap"].values
-    assert 1 < len(kept) <= 40
-    assert all(int.from_bytes(key, "big") < SLOTS for key in kept)
+async def test_t_dos_16_of_too_many_hosts_those_that_were_quiet_longest_are_forgotten(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kv_module, "MOST_EXPIRING", 100)
+    kv = SqliteKeyValue(tmp_path / "kv.sqlite", clock)
+    book = Book(kv, timedelta(days=3))
+    for number in range(300):
+        await book.add(f"2001:db8:0:{number:x}::/64", clock.now())
+        clock.advance(timedelta(seconds=1))
+    assert 50 <= len(await kv.find(b"")) <= 100
+    assert await book.find("2001:db8:0:12b::/64", clock.now()) and not await book.find("2001:db8::/64", clock.now())
+    kv.close()
+
+
+async def test_a_shorter_time_that_the_admin_sets_holds_at_once(clock: FakeClock) -> None:
+    kv = MemoryKeyValue(clock)
+    await Book(kv, timedelta(days=3)).add(SPAMMER, clock.now())
+    assert await Book(kv, timedelta(days=1)).find(SPAMMER, clock.now() + timedelta(hours=23))
+    assert not await Book(kv, timedelta(days=1)).find(SPAMMER, clock.now() + timedelta(hours=24))

@@ -336,6 +336,19 @@ async def test_t_tls_24_one_with_thousands_of_busy_domains_leaves_reports_to_eve
     assert sorted(to) == ["r@busy.test"] * 4 + ["r@calm.test", "r@quiet.test"]
 
 
+async def test_how_much_was_sent_of_a_day_is_known_for_a_month(tmp_path: Path) -> None:
+    zone, clock = FakeZone(), FakeClock(AFTER)
+    made, _ = own(tmp_path, zone)
+    kv = MemoryKeyValue(clock)
+    made = replace(made, kv=kv, clock=clock)
+    await asked_for(made, zone, "r@{}", "a.example")
+    await on_day(DAY, SETTINGS, made)
+    clock.advance(timedelta(days=29))
+    assert {row for key, row in kv.counts.items() if key.startswith(b"sent/")} == {(1,)}
+    clock.advance(timedelta(days=1))
+    assert not [key for key in kv.counts if key.startswith(b"sent/")]
+
+
 async def test_name_servers_that_let_us_wait_hold_up_nobody_else(tmp_path: Path) -> None:
     zone = FakeZone()
     made, sent = own(tmp_path, zone)

@@ -25,8 +25,8 @@ from mailward.services.credentials import NoCredentials
 from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
 from mailward.services.secrets import FolderSecrets
-from mailward.testing import FakeClock, FakeHttp, SentMail
-from mailward.testing.fakes import FakeCredentials, FakeZone, MemoryKeyValue, MemoryLog, MemoryMetrics, MemorySecrets, RunDirectly
+from mailward.testing import FakeClock, FakeHttp, MemoryKeyValue, SentMail
+from mailward.testing.fakes import FakeCredentials, FakeZone, MemoryLog, MemoryMetrics, MemorySecrets, RunDirectly
 from support.fake_dns import FakeDns
 
 T = TypeVar("T")

@@ -77,20 +77,26 @@ class Clock(Protocol):
 
 
 class KeyValue(Protocol):
-    """Small durable values of one plugin, shared by all processes of the server. Keys at most 256 octets."""
+    """Small durable values of one plugin, shared by all processes of the server. Keys at most 256 octets.
+
+    What is written with `expires_after_s` is never seen again when so many seconds have gone by since, be the server down
+    meanwhile. Written once more, it lives so long once more; without it, until it is removed. Of the values of a plugin that
+    expire a million are kept, or 256 MiB of them, and as many of its counters: of more, what would expire first goes first.
+    """
 
     async def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The values of those keys that exist."""
         ...
 
-    async def put_many(self, values: Mapping[bytes, bytes]) -> None:
-        """Set all of them in one transaction."""
+    async def put_many(self, values: Mapping[bytes, bytes], *, expires_after_s: float | None = None) -> None:
+        """Set all of them in one transaction. Raises ValueError for no time that is still to come."""
         ...
 
-    async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]]) -> None:
+    async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]], *, expires_after_s: float | None = None) -> None:
         """Add to counters kept as a row of signed 64-bit integers, all in one transaction, never below zero.
 
-        A key that does not exist counts as zeros. Read them back through `counters`.
+        A key that does not exist counts as zeros. Each addition says anew when the counter expires; who counts by the hour puts
+        the hour into the key. Read them back through `counters`.
         """
         ...
 
@@ -109,7 +115,8 @@ class KeyValue(Protocol):
     async def change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
         """Set a value if it is still what the caller believes (None: it does not exist); durable when it returns True.
 
-        value None deletes it. Atomic over all processes, so of several callers only one succeeds.
+        value None deletes it; any other stays until it is removed. Atomic over all processes, so of several callers only one
+        succeeds.
         """
         ...
 

@@ -160,6 +160,11 @@ class Config:
         return self.data / "directory.sqlite"
 
     @property
+    def plugin_values(self) -> Path:
+        """Where each plugin's key-value file is."""
+        return self.data / "plugins"
+
+    @property
     def auth_socket(self) -> Path:
         """Where the process that checks logins is asked."""
         return self.data / "run" / "auth.sock"

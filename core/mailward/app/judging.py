@@ -56,7 +56,7 @@ class PluginServices:
         return self._made[plugin]
 
     def _make(self, plugin: str) -> Services:
-        kept = SqliteKeyValue(self._config.data / "plugins" / f"{plugin}.sqlite")
+        kept = SqliteKeyValue(self._config.plugin_values / f"{plugin}.sqlite")
         self._kept.append(kept)
         return Services(
             self.resolver,

@@ -3,31 +3,62 @@
 Counters are rows of signed 64-bit integers packed into one value, so a token filter reads three hundred of them in one query.
 The last half minute may be lost at a power cut, which costs a filter a lesson and nobody a mail; what `change` has set is synced,
 since it may say that a one-time code was used.
+
+What has expired is passed over wherever something is read. It is removed later, in steps (`services.forgetting`). What expires is
+counted by triggers, so that it costs every write one look whether there is too much of it (T-DOS-16).
 """
 
 import asyncio
+import sqlite3
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mailward.api.services import Clock
 from mailward.database import Database
+from mailward.services.clock import SystemClock
+from mailward.services.keeping import MAX_KEY_OCTETS, added, check_sizes, end_of, now_s
 
-MAX_KEY_OCTETS = 256
-MAX_VALUE_OCTETS = 64 * 1024
-_VERSION = 1
-_SCHEMA = """
+MOST_EXPIRING = 1 << 20
+MOST_EXPIRING_OCTETS = 256 << 20
+"""Of the values of a plugin that expire, and again of its counters: keys and all. What would expire first gives way."""
+A_STEP = 500
+"""So many are removed at a time, so that nobody waits long for his turn to write."""
+
+_TABLES = ("value", "counter")
+_VERSION = 2
+_FORM_1 = """
 CREATE TABLE value (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
+_EXPIRES = """
+ALTER TABLE $table ADD COLUMN expires_at REAL;
+CREATE INDEX $table_expires_at ON $table (expires_at) WHERE expires_at IS NOT NULL;
+INSERT INTO expiring VALUES ('$table', 0, 0);
+CREATE TRIGGER $table_in AFTER INSERT ON $table WHEN NEW.expires_at IS NOT NULL BEGIN
+    UPDATE expiring SET entries = entries + 1, octets = octets + length(NEW.key) + length(NEW.value) WHERE kind = '$table';
+END;
+CREATE TRIGGER $table_out AFTER DELETE ON $table WHEN OLD.expires_at IS NOT NULL BEGIN
+    UPDATE expiring SET entries = entries - 1, octets = octets - length(OLD.key) - length(OLD.value) WHERE kind = '$table';
+END;
+"""
+_FORM_2 = (
+    "CREATE TABLE expiring (kind TEXT PRIMARY KEY, entries INTEGER NOT NULL, octets INTEGER NOT NULL) WITHOUT ROWID;"
+    + "".join(_EXPIRES.replace("$table", table) for table in _TABLES)
+)
 _KEYS_A_QUERY = 500
-_MOST = (1 << 63) - 1
+_ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 
 
 class SqliteKeyValue:
-    """`mailward.api.KeyValue` of one plugin. Raises StorageError; ValueError for keys or values that are too long."""
+    """`mailward.api.KeyValue` of one plugin. Raises StorageError; ValueError for what is too long, and for no time to come.
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, schema=_SCHEMA, version=_VERSION)
+    clock: by which values expire.
+    """
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._database = Database(path, schema=_FORM_1 + _FORM_2, version=_VERSION, upgrades={1: _FORM_2})
 
     def close(self) -> None:
         self._database.close()
@@ -36,15 +67,15 @@ class SqliteKeyValue:
         """The values of those keys that exist."""
         return await asyncio.to_thread(self._read, "value", keys)
 
-    async def put_many(self, values: Mapping[bytes, bytes]) -> None:
+    async def put_many(self, values: Mapping[bytes, bytes], *, expires_after_s: float | None = None) -> None:
         """Set all of them in one transaction."""
         check_sizes(values)
-        await asyncio.to_thread(self._put, dict(values))
+        await asyncio.to_thread(self._put, dict(values), end_of(expires_after_s, self._clock))
 
-    async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]]) -> None:
+    async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]], *, expires_after_s: float | None = None) -> None:
         """Add to counters, all in one transaction, never below zero; a missing one counts as zeros."""
         check_sizes(amounts)
-        await asyncio.to_thread(self._add, dict(amounts))
+        await asyncio.to_thread(self._add, dict(amounts), end_of(expires_after_s, self._clock))
 
     async def counters(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
         """The counters of those keys that exist."""
@@ -64,52 +95,78 @@ class SqliteKeyValue:
         check_sizes({key: value or b""})
         return await asyncio.to_thread(self._change, key, expected, value)
 
+    async def forget_expired(self) -> bool:
+        """Remove some of what has expired. Is there more?"""
+        return await asyncio.to_thread(self._forget_expired)
+
     def _change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
         with self._database.write() as connection:
-            row = connection.execute("SELECT value FROM value WHERE key = ?", (key,)).fetchone()
-            if (None if row is None else row[0]) != expected:
+            if _known(connection, "value", [key], now_s(self._clock)).get(key) != expected:
                 return False
             if value is None:
                 connection.execute("DELETE FROM value WHERE key = ?", (key,))
             else:
-                connection.execute("INSERT OR REPLACE INTO value VALUES (?, ?)", (key, value))
+                _write(connection, "value", {key: value}, None)
         return True
 
     def _read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
         with self._database.read() as connection:
-            for some in _portions(keys):
-                marks = ",".join("?" * len(some))
-                found.update(connection.execute(f"SELECT key, value FROM {table} WHERE key IN ({marks})", some))  # noqa: S608
-        return found
+            return _known(connection, table, keys, now_s(self._clock))
 
     def _find(self, prefix: bytes, after: bytes, limit: int) -> dict[bytes, bytes]:
         behind_all = prefix + b"\xff" * (MAX_KEY_OCTETS + 1)
-        query = "SELECT key, value FROM value WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+        query = f"SELECT key, value FROM value WHERE key > ? AND key >= ? AND key < ? AND {_ALIVE} ORDER BY key LIMIT ?"  # noqa: S608
         with self._database.read() as connection:
-            return dict(connection.execute(query, (after, prefix, behind_all, limit)))
+            return dict(connection.execute(query, (after, prefix, behind_all, now_s(self._clock), limit)))
 
     def _remove(self, first: bytes, end: bytes) -> None:
         with self._database.write_unsynced() as connection:
-            for table in ("value", "counter"):
+            for table in _TABLES:
                 connection.execute(f"DELETE FROM {table} WHERE key >= ? AND key < ?", (first, end))  # noqa: S608
 
-    def _put(self, values: Mapping[bytes, bytes]) -> None:
+    def _put(self, values: Mapping[bytes, bytes], expires_at: float | None) -> None:
         with self._database.write_unsynced() as connection:
-            connection.executemany("INSERT OR REPLACE INTO value VALUES (?, ?)", list(values.items()))
+            _write(connection, "value", values, expires_at)
 
-    def _add(self, amounts: Mapping[bytes, tuple[int, ...]]) -> None:
+    def _add(self, amounts: Mapping[bytes, tuple[int, ...]], expires_at: float | None) -> None:
         with self._database.write_unsynced() as connection:
-            rows = []
-            for some in _portions(list(amounts)):
-                marks = ",".join("?" * len(some))
-                known = dict(connection.execute(f"SELECT key, value FROM counter WHERE key IN ({marks})", some))  # noqa: S608
-                for key in some:
-                    old = _unpack(known.get(key, b""))
-                    wide = max(len(old), len(amounts[key]))
-                    padded = zip(old + (0,) * (wide - len(old)), amounts[key] + (0,) * (wide - len(amounts[key])), strict=True)
-                    rows.append((key, _pack(tuple(min(max(a + b, 0), _MOST) for a, b in padded))))
-            connection.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", rows)
+            known = _known(connection, "counter", list(amounts), now_s(self._clock))
+            rows = {key: _pack(added(_unpack(known.get(key, b"")), row)) for key, row in amounts.items()}
+            _write(connection, "counter", rows, expires_at)
+
+    def _forget_expired(self) -> bool:
+        now, gone = now_s(self._clock), 0
+        with self._database.write_unsynced() as connection:
+            for table in _TABLES:
+                gone += _forget(connection, table, "expires_at <= ? LIMIT ?", (now, A_STEP - gone))
+        return gone == A_STEP
+
+
+def _known(connection: sqlite3.Connection, table: str, keys: Sequence[bytes], now: float) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for some in _portions(keys):
+        query = f"SELECT key, value FROM {table} WHERE key IN ({_marks(some)}) AND {_ALIVE}"  # noqa: S608
+        found.update(connection.execute(query, (*some, now)))
+    return found
+
+
+def _write(connection: sqlite3.Connection, table: str, rows: Mapping[bytes, bytes], expires_at: float | None) -> None:
+    """REPLACE would not run the trigger for what it replaces."""
+    for some in _portions(list(rows)):
+        connection.execute(f"DELETE FROM {table} WHERE key IN ({_marks(some)})", some)  # noqa: S608
+    connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", [(*row, expires_at) for row in rows.items()])  # noqa: S608
+    while expires_at is not None and _is_too_much(connection, table):
+        _forget(connection, table, "expires_at IS NOT NULL ORDER BY expires_at LIMIT ?", (A_STEP // 10,))
+
+
+def _is_too_much(connection: sqlite3.Connection, table: str) -> bool:
+    entries, octets = connection.execute("SELECT entries, octets FROM expiring WHERE kind = ?", (table,)).fetchone()
+    return bool(entries > MOST_EXPIRING or octets > MOST_EXPIRING_OCTETS)
+
+
+def _forget(connection: sqlite3.Connection, table: str, which: str, values: Sequence[float]) -> int:
+    """How many."""
+    return connection.execute(f"DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE {which})", values).rowcount  # noqa: S608
 
 
 def _portions(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
@@ -117,13 +174,8 @@ def _portions(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield keys[start : start + _KEYS_A_QUERY]
 
 
-def check_sizes(values: Mapping[bytes, bytes | tuple[int, ...]]) -> None:
-    """Raises ValueError for a key or value that is not kept."""
-    for key, value in values.items():
-        if len(key) > MAX_KEY_OCTETS:
-            raise ValueError(f"a key of {len(key)} octets; at most {MAX_KEY_OCTETS} are kept")
-        if len(value) > MAX_VALUE_OCTETS:
-            raise ValueError(f"a value of {len(value)} octets; at most {MAX_VALUE_OCTETS} are kept")
+def _marks(values: Sequence[bytes]) -> str:
+    return ",".join("?" * len(values))
 
 
 def _pack(row: tuple[int, ...]) -> bytes:

@@ -4,13 +4,13 @@ No server, no network, no waiting. pytest finds the fixtures `scan`, `login`, `c
 `clock` by itself once Mailward is installed.
 """
 
+from mailward.services.kv_memory import MemoryKeyValue
 from mailward.testing.calling import CallHook, HookFailed
 from mailward.testing.fakes import (
     FakeClock,
     FakeCredentials,
     FakeHttp,
     FakeZone,
-    MemoryKeyValue,
     MemoryLog,
     MemoryMetrics,
     MemorySecrets,

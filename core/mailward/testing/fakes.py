@@ -91,48 +91,6 @@ class FakeClock:
         self._at += by
 
 
-class MemoryKeyValue:
-    """`mailward.api.KeyValue` in memory."""
-
-    def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
-        self.counts: dict[bytes, tuple[int, ...]] = {}
-
-    async def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        return {key: self.values[key] for key in keys if key in self.values}
-
-    async def put_many(self, values: Mapping[bytes, bytes]) -> None:
-        self.values.update(values)
-
-    async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]]) -> None:
-        for key, row in amounts.items():
-            old = self.counts.get(key, ())
-            wide = max(len(old), len(row))
-            both = zip(old + (0,) * (wide - len(old)), row + (0,) * (wide - len(row)), strict=True)
-            self.counts[key] = tuple(max(0, a + b) for a, b in both)
-
-    async def counters(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
-        return {key: self.counts[key] for key in keys if key in self.counts}
-
-    async def find(self, prefix: bytes, *, after: bytes = b"", limit: int = 1000) -> Mapping[bytes, bytes]:
-        found = sorted(key for key in self.values if key.startswith(prefix) and key > after)
-        return {key: self.values[key] for key in found[:limit]}
-
-    async def remove(self, first: bytes, end: bytes) -> None:
-        for kept in (self.values, self.counts):
-            for key in [key for key in kept if first <= key < end]:
-                del kept[key]
-
-    async def change(self, key: bytes, expected: bytes | None, value: bytes | None) -> bool:
-        if self.values.get(key) != expected:
-            return False
-        if value is None:
-            self.values.pop(key, None)
-        else:
-            self.values[key] = value
-        return True
-
-
 class MemorySecrets:
     """`mailward.api.Secrets` in memory. files: name -> octets."""
 

@@ -1,14 +1,15 @@
 """The world around the plugins of one test: every service of `mailward.api`, faked, and kept between its calls."""
 
 from collections import defaultdict
+from functools import partial
 
 from mailward.api import Memory, RunBlocking, Services
+from mailward.services.kv_memory import MemoryKeyValue
 from mailward.testing.fakes import (
     FakeClock,
     FakeCredentials,
     FakeHttp,
     FakeZone,
-    MemoryKeyValue,
     MemoryLog,
     MemoryMetrics,
     MemorySecrets,
@@ -27,7 +28,7 @@ class FakeServices:
         self.credentials = FakeCredentials()
         self.sent = SentMail()
         self.run_blocking: RunBlocking = RunDirectly()
-        self.kv: defaultdict[str, MemoryKeyValue] = defaultdict(MemoryKeyValue)
+        self.kv: defaultdict[str, MemoryKeyValue] = defaultdict(partial(MemoryKeyValue, self.clock))
         self.log: defaultdict[str, MemoryLog] = defaultdict(MemoryLog)
         self.metrics: defaultdict[str, MemoryMetrics] = defaultdict(MemoryMetrics)
         self.memory: defaultdict[str, Memory] = defaultdict(Memory)

@@ -34,9 +34,9 @@ async def inspect_message(
     now = int(services.clock.now().timestamp())
     keys = keys_of(source_of_mail(peer, spf_domain), str(envelope.reverse_path), [str(path) for path in envelope.forward_paths])
     table = Table(services.kv, settings.retry_within.total_seconds(), settings.remember.total_seconds())
-    known, slots = await table.find((keys.source, *keys.triplets), now)
+    known = await table.find((keys.source, *keys.triplets), now)
     outcome = judge(keys, known, now, settings)
-    await table.keep(outcome.keep, slots)
+    await table.keep(outcome.keep)
     if not outcome.wait_s:
         return Finding(None, outcome.reason)
     facts = GreylistFacts(early=True, wait_s=outcome.wait_s)

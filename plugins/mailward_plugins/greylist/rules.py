@@ -48,7 +48,7 @@ def keys_of(source: str, reverse_path: str, forward_paths: Sequence[str]) -> Key
 
 
 def judge(keys: Keys, known: Mapping[str, Entry], now: int, settings: GreylistSettings) -> Outcome:
-    """known: the entries of the table for these keys that have not expired."""
+    """known: the entries of the table for these keys."""
     delay_s = int(settings.delay.total_seconds())
     source = known.get(keys.source)
     if source is not None and settings.known_after and source.passes >= settings.known_after:

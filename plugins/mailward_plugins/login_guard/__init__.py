@@ -20,7 +20,7 @@ async def inspect_auth(attempt: LoginAttempt, settings: GuardSettings, services:
     network = counted_source(attempt.peer_ip, settings.trusted)
     if network is None:
         return None
-    names = await _tally(settings, services).names(network, services.clock.now().timestamp())
+    names = await _tally(settings, services).names(network)
     text = f"{names} names were tried in vain from {network}"
     if names >= settings.names:
         return Finding("LOGIN_SPRAYING", text, facts=GuardFacts(names), asks="reject")
@@ -33,11 +33,13 @@ async def on_auth(attempt: LoginAttempt, outcome: LoginOutcome, settings: GuardS
     network = counted_source(attempt.peer_ip, settings.trusted)
     if network is None or outcome.result != "refused":
         return
-    tally, now = _tally(settings, services), services.clock.now().timestamp()
-    before = await tally.names(network, now)
-    if await tally.add(network, attempt.name, now, settings.names) >= settings.names > before:
+    tally = _tally(settings, services)
+    if await tally.names(network) >= settings.names:
+        return  # who is turned away must not add to what turns him away: he would never be let in again
+    await tally.add(network, attempt.name)
+    if await tally.names(network) >= settings.names:
         services.log.warning("login_spraying", network=network, names=settings.names, protocol=attempt.protocol)
 
 
 def _tally(settings: GuardSettings, services: Services) -> Tally:
-    return Tally(services.kv, settings.window.total_seconds())
+    return Tally(services.kv, settings.names, settings.window.total_seconds())

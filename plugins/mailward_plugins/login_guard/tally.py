@@ -1,73 +1,31 @@
-"""Which names were tried in vain, from where, and when? Kept in the plugin's key-value store, bounded whoever tries what.
+"""Which names were tried in vain, from where? A key in the key-value store for each, which is gone when the window is over.
 
-Networks share a fixed number of buckets. A bucket forgets what is older than the window whenever it is written, and the network
-that was quiet longest when it grows too large. Names are kept as hashes: people type passwords into the field for names.
+Keys are hashes, of the network and of the name: people type passwords into the field for names. Of too many the store forgets the
+oldest, whoever tries what (T-DOS-16).
 """
 
-import json
-from collections.abc import Mapping
 from hashlib import blake2b
 
 from mailward.api import KeyValue
 
-BUCKETS = 4096
-MOST_OCTETS = 60_000
-
-Seen = Mapping[str, float]
-"""Hash of a name -> when it was last tried, in seconds since 1970."""
-
 
 class Tally:
-    """Distinct names by network."""
+    """Distinct names by network. most: so many are counted. window_s: how long a name counts after it was last tried."""
 
-    def __init__(self, kv: KeyValue, window_s: float) -> None:
+    def __init__(self, kv: KeyValue, most: int, window_s: float) -> None:
         self._kv = kv
+        self._most = most
         self._window_s = window_s
 
-    async def names(self, network: str, now: float) -> int:
+    async def names(self, network: str) -> int:
         """How many distinct names were tried in vain from this network within the window."""
-        key = _key(network)
-        return len(self._fresh(_read((await self._kv.get_many([key])).get(key)), now).get(network, {}))
+        return len(await self._kv.find(_hashed(network), limit=self._most))
 
-    async def add(self, network: str, name: str, now: float, most: int) -> int:
-        """Note a name; the number of names from now on. A network that has `most` already stays as it is.
-
-        Else whoever is turned away would add to what turns him away, and never be let in again.
-        """
-        key = _key(network)
-        while True:
-            octets = (await self._kv.get_many([key])).get(key)
-            networks = self._fresh(_read(octets), now)
-            seen = dict(networks.get(network, {}))
-            if len(seen) >= most:
-                return len(seen)
-            seen[_hashed(network, name)] = now
-            if await self._kv.change(key, octets, _written({**networks, network: seen})):
-                return len(seen)
-
-    def _fresh(self, networks: Mapping[str, Seen], now: float) -> dict[str, Seen]:
-        since = now - self._window_s
-        kept = {network: {name: at for name, at in seen.items() if since < at <= now} for network, seen in networks.items()}
-        return {network: seen for network, seen in kept.items() if seen}
+    async def add(self, network: str, name: str) -> None:
+        """Note a name."""
+        key = _hashed(network) + _hashed(network, name.strip().casefold())
+        await self._kv.put_many({key: b""}, expires_after_s=self._window_s)
 
 
-def _key(network: str) -> bytes:
-    number = int.from_bytes(blake2b(network.encode(), digest_size=4).digest(), "big") % BUCKETS
-    return f"bucket:{number}".encode()
-
-
-def _hashed(network: str, name: str) -> str:
-    return blake2b(f"{network}\0{name.strip().casefold()}".encode("utf-8", "replace"), digest_size=8).hexdigest()
-
-
-def _read(octets: bytes | None) -> dict[str, Seen]:
-    return {} if octets is None else json.loads(octets)
-
-
-def _written(networks: dict[str, Seen]) -> bytes:
-    octets = json.dumps(networks, separators=(",", ":")).encode()
-    while len(octets) > MOST_OCTETS:
-        quiet = min(networks, key=lambda network: max(networks[network].values()))
-        del networks[quiet]
-        octets = json.dumps(networks, separators=(",", ":")).encode()
-    return octets
+def _hashed(*texts: str) -> bytes:
+    return blake2b("\0".join(texts).encode("utf-8", "replace"), digest_size=8).digest()

@@ -1,20 +1,12 @@
-"""Which hosts have written to a trap lately? A table of fixed size in the key-value store, whoever fills it (T-DOS-16).
-
-A host has one slot, which its hash chooses; who comes later takes it. Losing one of them costs a little of what a filter knows,
-and filling the table costs a message to a trap for each slot.
-"""
+"""Which hosts have written to a trap lately? The key-value store forgets them in time, and the first of too many (T-DOS-16)."""
 
 import struct
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import blake2b
 
 from mailward.api import KeyValue
 
-SLOTS = 1 << 16
-"""About 3 MB on disk when every one is taken."""
-
-_ENTRY = struct.Struct(">8sIH")
+_ENTRY = struct.Struct(">IH")
 _MOST_HITS = 0xFFFF
 
 
@@ -35,25 +27,19 @@ class Book:
 
     async def find(self, source: str, now: datetime) -> Known | None:
         """What is known of a host; None for nothing."""
-        slot, digest = _place(source)
-        octets = (await self._kv.get_many([slot])).get(slot, b"")
-        if len(octets) != _ENTRY.size:
+        octets = (await self._kv.get_many([source.encode()])).get(source.encode())
+        if octets is None:
             return None
-        owner, last_at, hits = _ENTRY.unpack(octets)
+        last_at, hits = _ENTRY.unpack(octets)
         age_s = int(now.timestamp()) - last_at
-        if owner != digest or not 0 <= age_s < self._remember_s:
+        if not 0 <= age_s < self._remember_s:  # the clock was set back, or the admin says a shorter time now
             return None
         return Known(hits, round(1 - age_s / self._remember_s, 2))
 
     async def add(self, source: str, now: datetime) -> int:
         """One more message; how many there are. Of two at the same instant one may be lost."""
-        slot, digest = _place(source)
         known = await self.find(source, now)
         hits = min(1 + (known.hits if known else 0), _MOST_HITS)
-        await self._kv.put_many({slot: _ENTRY.pack(digest, int(now.timestamp()), hits)})
+        octets = _ENTRY.pack(int(now.timestamp()), hits)
+        await self._kv.put_many({source.encode(): octets}, expires_after_s=self._remember_s)
         return hits
-
-
-def _place(source: str) -> tuple[bytes, bytes]:
-    hashed = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=12).digest()
-    return (int.from_bytes(hashed[8:], "big") % SLOTS).to_bytes(2, "big"), hashed[:8]

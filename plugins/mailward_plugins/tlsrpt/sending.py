@@ -39,7 +39,6 @@ async def send_reports(day: date, settings: TlsrptSettings, services: Services) 
         if row.session.is_routed:  # a next hop of ours, of which the domain knows nothing
             continue
         by_domain.setdefault(row.domain, []).append(row)
-    await services.kv.remove(_SENT, _SENT + (day - COUNTED_FOR).isoformat().encode("ascii"))
     sending = _Sending(day, settings, services)
     waiting = iter(sorted(by_domain, key=lambda domain: -sum(row.count for row in by_domain[domain])))
 
@@ -83,7 +82,8 @@ class _Sending:
                 if any(known.get(key, (0,))[0] >= most for key, most in counters.items()):
                     self.left_out += 1
                 elif await self._submit(domain, some, address):
-                    await self._services.kv.add_many(dict.fromkeys(counters, (1,)))
+                    one_more = dict.fromkeys(counters, (1,))
+                    await self._services.kv.add_many(one_more, expires_after_s=COUNTED_FOR.total_seconds())
 
     def _counters(self, domain: str, address: str) -> dict[bytes, int]:
         """Those that one more report counts in, each with its limit."""

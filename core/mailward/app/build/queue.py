@@ -26,6 +26,7 @@ from mailward.pipeline.events import Events
 from mailward.pipeline.folders import Folders
 from mailward.pipeline.relays import Relays
 from mailward.services.clock import SystemClock
+from mailward.services.forgetting import Forgetting
 from mailward.services.kv import SqliteKeyValue
 
 WAITING = Gauge("queue_messages", "Messages that wait in the queue for another attempt, or to be sent to another server")
@@ -45,6 +46,7 @@ class QueueRole:
         self._events = Events(lambda: self._rules.chain)
         self._days_told = SqliteKeyValue(config.data / "days.sqlite")
         self._days = Days(lambda: self._rules.chain, self._days_told, clock)
+        self._forgetting = Forgetting(config.plugin_values, clock)
         standing = StandingOrders(config.standing_orders, Disk(), clock)
         self._outbound = OutboundManager(
             spool,
@@ -80,6 +82,7 @@ class QueueRole:
         await self._calls.start()
         self._days.start()
         self._retention.start()
+        self._forgetting.start()
 
     def reload(self, config: Config, filters: Filters) -> None:
         """Attempts under way keep the old rules. config: nothing of it is read again."""
@@ -91,6 +94,7 @@ class QueueRole:
 
     async def stop(self) -> None:
         await self._retention.stop()
+        await self._forgetting.stop()
         await self._days.stop()
         await self._calls.close()
         await self._passes.stop()

@@ -119,11 +119,11 @@ class _KeyValue(_Asker):
     async def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         return cast(Mapping[bytes, bytes], await self._ask("get_many", list(keys)))
 
-    async def put_many(self, values: Mapping[bytes, bytes]) -> None:
-        await self._ask("put_many", dict(values))
+    async def put_many(self, values: Mapping[bytes, bytes], *, expires_after_s: float | None = None) -> None:
+        await self._ask("put_many", dict(values), expires_after_s=expires_after_s)
 
-    async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]]) -> None:
-        await self._ask("add_many", dict(amounts))
+    async def add_many(self, amounts: Mapping[bytes, tuple[int, ...]], *, expires_after_s: float | None = None) -> None:
+        await self._ask("add_many", dict(amounts), expires_after_s=expires_after_s)
 
     async def counters(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
         return cast(Mapping[bytes, tuple[int, ...]], await self._ask("counters", list(keys)))
