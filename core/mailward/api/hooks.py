@@ -320,8 +320,9 @@ def on_attempt(attempt: RelayingAttempt, settings: Settings, services: Services)
 def on_day(day: date, settings: Settings, services: Services) -> None:
     """A day (UTC) has ended: time for what is done once a day, such as reports.
 
-    Stage:    life; in the process that has the queue, some minutes after midnight or after the next start, under
-              policies/outbound.yaml. For each of the last days that the plugin was enabled, in their order.
+    Stage:    life; in the process that has the queue, some minutes after midnight or after the next start: once for the server,
+              with the settings of the first policy of outbound, access, submission, inbound that enforces the plugin. For each
+              of the last days that it was enabled, in their order.
     Return:   ignored. May be a coroutine function.
     On error: logged, and asked for the same day again after ten minutes; so too after a crash. What it does twice must do no
               harm: `services.submit` sends once for each key.

@@ -1,5 +1,6 @@
 """A day that has ended is told until the plugin has done its work, whatever happens in between."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import yaml
 
 from mailward.api import Services
 from mailward.pipeline.chain import Chain
-from mailward.pipeline.days import MOST_DAYS, Days
+from mailward.pipeline.collecting import ORDER
+from mailward.pipeline.days import MOST_DAYS, Days, chains_to_tell
 from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.plugins import PluginHost
-from mailward.policy import load_policy
+from mailward.policy import Direction, Policy, load_policy
 from mailward.services.kv import SqliteKeyValue
 from mailward.testing import (
     FakeClock,
@@ -35,12 +37,25 @@ async def on_day(day, services):
     if await services.kv.get_many([b"broken"]):
         raise ValueError("no more")
 """
+LOOKS = """
+@hookimpl
+def inspect_message():
+    return None
+"""
 
 
-def made_chain(folder: Path, kv: MemoryKeyValue) -> Chain:
-    host = PluginHost(modules={"diary": plugin_module("diary", COUNTS)})
-    file = folder / "outbound.yaml"
-    file.write_text(yaml.safe_dump({"version": 1, "plugins": {"diary": {}}}))
+OUTBOUND: Mapping[Direction, Mapping[str, object]] = {"outbound": {"diary": {}}}
+
+
+def made_chains(folder: Path, kv: MemoryKeyValue, plugins: Mapping[Direction, Mapping[str, object]]) -> tuple[Chain, ...]:
+    """plugins: of each policy, as it names them."""
+    bodies = {"diary": COUNTS, "other": COUNTS.replace("day.isoformat()", "('other ' + day.isoformat())"), "deaf": LOOKS}
+    host = PluginHost(modules={name: plugin_module(name, body) for name, body in bodies.items()})
+    policies: dict[Direction, Policy] = {}
+    for direction in ORDER:
+        file = folder / f"{direction}.yaml"
+        file.write_text(yaml.safe_dump({"version": 1, "plugins": plugins.get(direction, {})}))
+        policies[direction] = load_policy(file, host.enable(list(plugins.get(direction, {}))))
     services = Services(
         FakeZone(),
         FakeClock(),
@@ -53,21 +68,23 @@ def made_chain(folder: Path, kv: MemoryKeyValue) -> Chain:
         FakeHttp(),
         MemoryMetrics(),
     )
-    return chain_of(load_policy(file, host.enable(["diary"])), host, lambda _: services)
+    outbound = chain_of(policies["outbound"], host, lambda _: services)
+    return chains_to_tell({"outbound": outbound}, policies, host, lambda _: services)
 
 
 class Desk:
     """kept: on the disk, opened anew for each start."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, plugins: Mapping[Direction, Mapping[str, object]] = OUTBOUND) -> None:
         self.folder = folder
+        self.plugins = plugins
         self.kv = MemoryKeyValue()
         self.clock = FakeClock(NOON)
         self.start()
 
     def start(self) -> None:
-        chain = made_chain(self.folder, self.kv)
-        self.days = Days(lambda: chain, SqliteKeyValue(self.folder / "days.sqlite"), self.clock)
+        self.chains = made_chains(self.folder, self.kv, self.plugins)
+        self.days = Days(lambda: self.chains, SqliteKeyValue(self.folder / "days.sqlite"), self.clock)
 
     def told(self) -> dict[str, int]:
         return {key.decode(): row[0] for key, row in self.kv.counts.items()}
@@ -126,3 +143,25 @@ async def test_a_clock_that_was_ten_years_ahead_does_not_silence_the_ten_years(d
     desk.clock.advance(timedelta(days=1))
     await desk.days.tell_due()
     assert desk.told() == {"2026-11-27": 1}
+
+
+async def test_plugins_of_every_policy_are_told_once_for_the_whole_server(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"outbound": {"diary": {}}, "submission": {"diary": {}}, "inbound": {"other": {}, "diary": {}}})
+    await desk.days.tell_due()
+    desk.clock.advance(timedelta(days=1))
+    await desk.days.tell_due()
+    assert desk.told() == {"2026-11-27": 1, "other 2026-11-27": 1}
+    assert len(desk.chains) == 2
+
+
+async def test_the_settings_of_the_first_policy_that_enforces_it_hold(tmp_path: Path) -> None:
+    desk = Desk(
+        tmp_path,
+        {
+            "outbound": {"diary": {"mode": "off"}},
+            "submission": {"diary": {"mode": "shadow"}, "deaf": {}},
+            "inbound": {"diary": {"timeout": "7s"}, "other": {"mode": "canary", "share": "50%"}},
+        },
+    )
+    told = [(one.name, one.timeout_s) for chain in desk.chains for one in chain.enforced("on_day")]
+    assert (told, len(desk.chains)) == ([("diary", 7.0)], 1)

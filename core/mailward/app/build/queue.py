@@ -20,7 +20,7 @@ from mailward.disk import Disk
 from mailward.metering import METERS
 from mailward.model.metrics import Family, Gauge
 from mailward.net.queued import QueueServer
-from mailward.pipeline.days import Days
+from mailward.pipeline.days import Days, chains_to_tell
 from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
 from mailward.pipeline.folders import Folders
@@ -42,10 +42,10 @@ class QueueRole:
         spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
         mail = PluginMail(spool, delivering.agenda, self._directory, decisions, clock)
         self._services = PluginServices(config, submit_of=mail.of)
-        self._rules, self._folders = self._made(filters)
+        self.use(filters)
         self._events = Events(lambda: self._rules.chain)
         self._days_told = SqliteKeyValue(config.data / "days.sqlite")
-        self._days = Days(lambda: self._rules.chain, self._days_told, clock)
+        self._days = Days(lambda: self._told, self._days_told, clock)
         self._forgetting = Forgetting(config.plugin_values, clock)
         standing = StandingOrders(config.standing_orders, Disk(), clock)
         self._outbound = OutboundManager(
@@ -66,12 +66,6 @@ class QueueRole:
         self._retention = Retention(decisions, clock, config.decisions_kept_s)
         self._calls = QueueServer(config.queue_socket, control, self._metrics)
 
-    def _made(self, filters: Filters) -> tuple[Relays, Folders]:
-        """What plugins say of mail that leaves, and of mail that stays."""
-        outbound, inbound = filters.policies["outbound"], filters.policies["inbound"]
-        of = self._services.of
-        return Relays(outbound, filters.host, of), Folders(chain_of(inbound, filters.host, of))
-
     def _metrics(self) -> Sequence[Family]:
         METERS.of("").set(WAITING, len(self._delivering.spool.ids()))
         return METERS.read()
@@ -90,7 +84,11 @@ class QueueRole:
 
     def use(self, filters: Filters) -> None:
         """The same, of the filters alone."""
-        self._rules, self._folders = self._made(filters)
+        policies, host, services_of = filters.policies, filters.host, self._services.of
+        rules = Relays(policies["outbound"], host, services_of)
+        inbound = chain_of(policies["inbound"], host, services_of)
+        self._told = chains_to_tell({"outbound": rules.chain, "inbound": inbound}, policies, host, services_of)
+        self._rules, self._folders = rules, Folders(inbound)
 
     async def stop(self) -> None:
         await self._retention.stop()
