@@ -16,6 +16,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tes
 import hooks
 import imap
 import parse
+import policy
 import profiling
 import queue_start
 import relay
@@ -24,7 +25,7 @@ import smtp
 from measure import Report
 
 COMPARED = {"smtp": smtp.run, "imap": imap.run, "relay": relay.run}
-PARTS = ("parse", "hooks", "shadow", "queue", *COMPARED)
+PARTS = ("parse", "hooks", "shadow", "policy", "queue", *COMPARED)
 
 
 def main() -> None:
@@ -32,6 +33,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"which: {', '.join(PARTS)} (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each cell is measured on each server (default 3)")
     parser.add_argument("--items", type=int, default=100_000, help="how long the queue is in the part queue (default 100000)")
+    parser.add_argument(
+        "--records", type=int, default=1_000_000, help="in the store searched in the part policy (default 1000000)"
+    )
     parser.add_argument(
         "--full", action="store_true", help=f"relay {relay.FULL.messages} messages to {relay.FULL.destinations} destinations"
     )
@@ -62,6 +66,8 @@ def main() -> None:
             hooks.run(options.rounds)
         elif part == "shadow":
             shadow.run(options.rounds)
+        elif part == "policy":
+            policy.run(options.records)
         elif part == "queue":
             queue_start.run(options.rounds, options.items)
         elif part == "relay":

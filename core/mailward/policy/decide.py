@@ -36,6 +36,22 @@ Lookup = Callable[[str], FactValue]
 
 
 @dataclass(frozen=True, slots=True)
+class Grounds:
+    """What the rules are judged on, for one recipient. context: all facts, for conditions. known: those of their `needs`.
+
+    lookup: for texts.
+    """
+
+    context: cel.Context
+    known: Mapping[str, FactValue]
+    lookup: Lookup
+
+    def meet(self, rule: Rule) -> bool:
+        """Its condition holds. Raises ConditionFailed."""
+        return rule.when.holds(self.context, self.known)
+
+
+@dataclass(frozen=True, slots=True)
 class FloorPart:
     """One reason for a floor. name: "antivirus failed" or "antivirus asks reject"."""
 
@@ -105,15 +121,15 @@ class _Gathered:
     alarms: list[str] = field(default_factory=list)
 
 
-def decide_early(view: View, context: cel.Context, lookup: Lookup, recipient: str, stage: Stage) -> Ruling | None:
+def decide_early(view: View, grounds: Grounds, recipient: str, stage: Stage) -> Ruling | None:
     """A rejection or deferral that is already certain at the mail or rcpt stage; None: go on.
 
     A rule is judged when its facts are complete and no rule above it can still match first; `at:` pins it to its stage.
     """
     now = STAGES.index(stage)
     waiting = False
-    for rule in view.rules:
-        if rule.then is None or rule.shadow:
+    for rule in view.judged:
+        if rule.then is None:
             continue
         if STAGES.index(rule.stage) > now:
             waiting = True
@@ -121,51 +137,49 @@ def decide_early(view: View, context: cel.Context, lookup: Lookup, recipient: st
         if (rule.pinned and rule.stage != stage) or (waiting and not rule.pinned):
             continue
         try:
-            if not rule.when.holds(context):
+            if not grounds.meet(rule):
                 continue
         except ConditionFailed as error:
             return _failed(rule, error, recipient)
         if rule.then not in (Verdict.REJECT, Verdict.TEMPFAIL):
             return None
-        return Ruling(recipient, rule.then, 0.0, _source(rule), reply=_rule_reply(rule, lookup))
+        return Ruling(recipient, rule.then, 0.0, _source(rule), reply=_rule_reply(rule, grounds.lookup))
     return None
 
 
-def decide(view: View, weighed: Weighed, context: cel.Context, lookup: Lookup, recipient: str) -> Ruling:
-    """The verdict for one recipient at the message stage. `context` holds all facts but `score`, which is set here."""
+def decide(view: View, weighed: Weighed, grounds: Grounds, recipient: str) -> Ruling:
+    """The verdict for one recipient at the message stage. The context holds all facts but `score`, which is set here."""
     got = _Gathered()
-    context.add_variable("score", weighed.score)
-    scoring, score, failure = _added_points(view.rules, context, weighed.score, got)
-    context.add_variable("score", score)
+    grounds.context.add_variable("score", weighed.score)
+    scoring, score, failure = _added_points(view.scoring, grounds, weighed.score, got)
+    grounds.context.add_variable("score", score)
     decided: Rule | None = None
-    for rule in view.rules:
-        if rule.shadow or (rule.then is not None and (decided is not None or failure is not None)):
+    for rule in view.likely(grounds.known):
+        if rule.then is not None and (decided is not None or failure is not None):
             continue
         try:
-            matches = scoring[rule.name] if rule.name in scoring else rule.when.holds(context)
+            matches = scoring[rule.name] if rule.name in scoring else grounds.meet(rule)
         except ConditionFailed as error:
             got.alarms.append(f"{rule.name} ({rule.where}): {error}")
             failure = failure or rule
             continue
         if not matches:
             continue
-        _act(rule, lookup, got)
+        _act(rule, grounds.lookup, got)
         if rule.then is not None:
             decided = rule
-    return _ruling(view, weighed, lookup, recipient, score, decided, failure, got)
+    return _ruling(view, weighed, grounds.lookup, recipient, score, decided, failure, got)
 
 
 def _added_points(
-    rules: Sequence[Rule], context: cel.Context, score: float, got: _Gathered
+    rules: Sequence[Rule], grounds: Grounds, score: float, got: _Gathered
 ) -> tuple[dict[str, bool], float, Rule | None]:
     """Rules with `do: score` come first, so that every other rule sees the same score; they cannot read it themselves."""
     results: dict[str, bool] = {}
     failure: Rule | None = None
     for rule in rules:
-        if rule.shadow or not rule.adds_points:
-            continue
         try:
-            results[rule.name] = rule.when.holds(context)
+            results[rule.name] = grounds.meet(rule)
         except ConditionFailed as error:
             results[rule.name] = False
             got.alarms.append(f"{rule.name} ({rule.where}): {error}")

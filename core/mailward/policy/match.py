@@ -15,35 +15,17 @@ from mailward.formats.anomalies import ANOMALIES
 from mailward.model.evidence import FactValue
 from mailward.policy.anomaly_names import unknown_anomalies
 from mailward.policy.facts import NOT_YET, FactSpec, Vocabulary, cleaned, known_in, nearest
+from mailward.policy.needs import Needs, needs_of
 from mailward.policy.stages import STAGES, Stage, latest
+from mailward.policy.tokens import ConditionProblem, Token, tokens_of
 
 MAX_CHARACTERS = 4000
-MAX_DEPTH = 50
-MAX_NOTS = 20
 
 MACROS = frozenset({"exists", "exists_one", "all", "filter", "map"})
 FUNCTIONS = (
     frozenset({"contains", "startsWith", "endsWith", "matches", "size", "int", "double", "string", "listed", "has"}) | MACROS
 )
 _WORDS = frozenset({"true", "false", "null", "in"})
-
-_TOKEN = re.compile(
-    r"""(?P<space>\s+)
-      | (?P<comment>//)
-      | (?P<text>[rR]?(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
-      | (?P<number>0x[0-9a-fA-F]+u?|(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?u?)
-      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<sign>&&|\|\||==|!=|<=|>=|[<>!?:+\-*/%()\[\]{},.])""",
-    re.VERBOSE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionProblem:
-    """What is wrong with a condition, and how to mend it."""
-
-    text: str
-    hint: str = ""
 
 
 class ConditionFailed(Exception):
@@ -52,15 +34,23 @@ class ConditionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled condition. names: the facts it reads. stage: the first at which all of them are known."""
+    """A compiled condition. names: the facts it reads. stage: the first at which all of them are known.
+
+    needs: facts that must have these values for it to be true. Most rules ask for something that most mail is not, so most
+    conditions are answered by one comparison.
+    """
 
     source: str
     program: cel.Program
     names: frozenset[str]
     stage: Stage
+    needs: Needs = ()
 
-    def holds(self, context: cel.Context) -> bool:
-        """Raises ConditionFailed when it cannot be evaluated or is neither true nor false."""
+    def holds(self, context: cel.Context, known: Mapping[str, FactValue]) -> bool:
+        """Raises ConditionFailed when it cannot be evaluated, or is no yes or no. known: the facts of `needs`, cleaned."""
+        for name, value in self.needs:
+            if known[name] != value:
+                return False
         try:
             result = self.program.execute(context)
         except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:
@@ -68,14 +58,6 @@ class Condition:
         if isinstance(result, bool):
             return result
         raise ConditionFailed(f"the result is {result!r}, neither true nor false")
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +83,7 @@ def compile_condition(
     """
     if len(source) > MAX_CHARACTERS:
         return None, [ConditionProblem(f"the condition has {len(source)} characters; at most {MAX_CHARACTERS} are read")]
-    tokens, problem = _tokens(source)
+    tokens, problem = tokens_of(source)
     if problem is not None:
         return None, [problem]
     try:
@@ -125,31 +107,7 @@ def compile_condition(
     if problems:
         return None, problems
     stage = latest(STAGES[0], *(vocabulary.facts[name].stage for name in names))
-    return Condition(source, program, names, stage), []
-
-
-def _tokens(source: str) -> tuple[list[_Token], ConditionProblem | None]:
-    found: list[_Token] = []
-    position = depth = nots = 0
-    while position < len(source):
-        match = _TOKEN.match(source, position)
-        if match is None:
-            if source[position] in "\"'":
-                return [], ConditionProblem(f"the quote at character {position + 1} is not closed")
-            return [], ConditionProblem(f"'{source[position]}' at character {position + 1} has no meaning in a condition")
-        kind, text = match.lastgroup or "", match[0]
-        if kind == "comment":
-            return [], ConditionProblem("comments are not used inside conditions", "Write the comment in YAML, behind ' #'.")
-        if text in ("{", "}") and kind == "sign":
-            return [], ConditionProblem("maps are not used in conditions")
-        depth += (kind == "sign" and text in "([") - (kind == "sign" and text in ")]")
-        nots += kind == "sign" and text == "!"
-        if depth > MAX_DEPTH or nots > MAX_NOTS:
-            return [], ConditionProblem(f"nested deeper than {MAX_DEPTH} brackets, or more than {MAX_NOTS} times '!'")
-        if kind != "space":
-            found.append(_Token(kind, text, match.start(), match.end()))
-        position = match.end()
-    return found, None
+    return Condition(source, program, names, stage, needs_of(tokens, vocabulary)), []
 
 
 def _syntax_problem(error: ValueError, source: str) -> ConditionProblem:
@@ -163,7 +121,7 @@ def _syntax_problem(error: ValueError, source: str) -> ConditionProblem:
     return ConditionProblem(f"this is not a condition: {what} was not expected at character {match[2]}")
 
 
-def _words(tokens: Sequence[_Token]) -> _Words:
+def _words(tokens: Sequence[Token]) -> _Words:
     bound = frozenset(
         tokens[i + 2].text
         for i, token in enumerate(tokens[:-2])
@@ -190,7 +148,7 @@ def _words(tokens: Sequence[_Token]) -> _Words:
     return _Words(tuple(facts), tuple(calls), bound)
 
 
-def _closing(tokens: Sequence[_Token], opening: int) -> int:
+def _closing(tokens: Sequence[Token], opening: int) -> int:
     depth = 0
     for index in range(opening, len(tokens)):
         depth += (tokens[index].text in ("(", "[")) - (tokens[index].text in (")", "]"))
@@ -199,7 +157,7 @@ def _closing(tokens: Sequence[_Token], opening: int) -> int:
     return len(tokens) - 1
 
 
-def _nested(tokens: Sequence[_Token], words: _Words) -> Iterator[ConditionProblem]:
+def _nested(tokens: Sequence[Token], words: _Words) -> Iterator[ConditionProblem]:
     spans = [(opening, _closing(tokens, opening), name) for name, opening in words.calls if name in MACROS]
     for start, end, outer in spans:
         inner = next((name for opening, _, name in spans if start < opening < end), None)
@@ -207,7 +165,7 @@ def _nested(tokens: Sequence[_Token], words: _Words) -> Iterator[ConditionProble
             yield ConditionProblem(f"{inner}() stands inside {outer}(): the work would grow with the square of a list's length")
 
 
-def _unknown_calls(tokens: Sequence[_Token], words: _Words, lists: frozenset[str]) -> Iterator[ConditionProblem]:
+def _unknown_calls(tokens: Sequence[Token], words: _Words, lists: frozenset[str]) -> Iterator[ConditionProblem]:
     for name, opening in words.calls:
         argument = tokens[opening + 1] if opening + 1 < len(tokens) else tokens[opening]
         if name not in FUNCTIONS:
@@ -222,7 +180,7 @@ def _unknown_calls(tokens: Sequence[_Token], words: _Words, lists: frozenset[str
             yield ConditionProblem(f"no list is called '{wanted}'", hint)
 
 
-def _unknown_facts(tokens: Sequence[_Token], words: _Words, vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
+def _unknown_facts(tokens: Sequence[Token], words: _Words, vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
     for name in dict.fromkeys(name for name, _ in words.facts):
         yield from unknown_fact(name, vocabulary)
     for name, index in words.facts:
@@ -257,7 +215,7 @@ def unknown_fact(name: str, vocabulary: Vocabulary) -> Iterator[ConditionProblem
         yield ConditionProblem(f"no fact is called '{name}'", hint)
 
 
-def _unequal_types(tokens: Sequence[_Token], words: _Words, vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
+def _unequal_types(tokens: Sequence[Token], words: _Words, vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
     """`dmarc.result == 1` is false for ever and no evaluation would say so."""
     for name, index in words.facts:
         spec = vocabulary.facts.get(name)
@@ -275,7 +233,7 @@ def _unequal_types(tokens: Sequence[_Token], words: _Words, vocabulary: Vocabula
                 yield ConditionProblem(f"'{name}' is {spec.type_name} and can never equal {tokens[other].text}")
 
 
-def _literal_kind(token: _Token) -> str | None:
+def _literal_kind(token: Token) -> str | None:
     if token.kind in ("text", "number"):
         return token.kind
     if token.text in ("true", "false"):
@@ -291,7 +249,7 @@ def _kind(spec: FactSpec) -> str:
     return "list" if isinstance(spec.default, tuple) else "number"
 
 
-def _unknown_symbols(tokens: Sequence[_Token], vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
+def _unknown_symbols(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
     for text, word, target in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if text.kind == "text" and word.text == "in" and target.text == "symbols":
             name = _literal(text.text)
@@ -303,10 +261,10 @@ def _literal(text: str) -> str:
     return text.lstrip("rR").strip("\"'")
 
 
-def _leaves(tokens: Sequence[_Token]) -> Iterator[Sequence[_Token]]:
+def _leaves(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
     """The parts between &&, ||, ?, : and brackets around such parts."""
     start = depth = 0
-    parts: list[Sequence[_Token]] = []
+    parts: list[Sequence[Token]] = []
     for index, token in enumerate(tokens):
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
         if depth == 0 and token.text in ("&&", "||", "?", ":") and token.kind == "sign":
@@ -323,7 +281,7 @@ def _leaves(tokens: Sequence[_Token]) -> Iterator[Sequence[_Token]]:
 
 
 def _trial(
-    source: str, tokens: Sequence[_Token], names: Iterable[str], vocabulary: Vocabulary, listed: Callable[[object, object], bool]
+    source: str, tokens: Sequence[Token], names: Iterable[str], vocabulary: Vocabulary, listed: Callable[[object, object], bool]
 ) -> list[ConditionProblem]:
     context = make_context(
         group({name: spec.default for name, spec in vocabulary.facts.items() if name in set(names)}),

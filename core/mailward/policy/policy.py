@@ -14,9 +14,9 @@ from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.model.replies import LOCAL_ERROR, REJECTED
 from mailward.model.verdict import Source, Verdict
 from mailward.policy.canary import Canary, Sender
-from mailward.policy.decide import decide, decide_early, weigh, with_points
+from mailward.policy.decide import Grounds, decide, decide_early, weigh, with_points
 from mailward.policy.directions import RULES, Direction
-from mailward.policy.facts import Vocabulary
+from mailward.policy.facts import Vocabulary, cleaned
 from mailward.policy.lists import Lists
 from mailward.policy.match import Group, make_context, variable
 from mailward.policy.ruling import RecipientFacts, Ruling
@@ -155,6 +155,11 @@ class Policy:
         """The facts that any of its rules reads."""
         return frozenset().union(*(rule.reads for rule in self._all_rules()))
 
+    @cached_property
+    def compared(self) -> frozenset[str]:
+        """The facts of the `needs` of all conditions."""
+        return frozenset(name for rule in self._all_rules() for name, _ in rule.when.needs)
+
     def _all_rules(self) -> tuple[Rule, ...]:
         return (*self.rules, *self.preset_rules, *(rule for override in self.overrides for rule in override.rules))
 
@@ -217,7 +222,7 @@ class Policy:
             limits.update((limit.verdict, limit) for limit in override.limits)
         in_force = [limit for limit in limits.values() if limit.points < math.inf]
         ordered = sorted(in_force, key=lambda limit: -limit.verdict.strength)
-        return View(tuple(rules.values()), tuple(ordered), tuple(override.name for override in overrides))
+        return View.of(tuple(rules.values()), tuple(ordered), tuple(override.name for override in overrides))
 
 
 @lru_cache(maxsize=64)
@@ -258,9 +263,11 @@ class Case:
             members = self.policy.needed.get(_RECIPIENT_ROOT)
             if members is not None:
                 self._context.add_variable(_RECIPIENT_ROOT, variable(members, self._known))
+        known = {fact: cleaned(self._lookup(fact)) for fact in self.policy.compared}
+        grounds = Grounds(self._context, known, self._lookup)
         if stage != RULES[self.policy.direction].last:
-            return decide_early(view, self._context, self._lookup, name, stage)
-        return decide(view, self._weighed, self._context, self._lookup, name)
+            return decide_early(view, grounds, name, stage)
+        return decide(view, self._weighed, grounds, name)
 
     def _lookup(self, name: str) -> FactValue:
         spec = self.policy.vocabulary.facts.get(name)

@@ -1,9 +1,11 @@
 """The checked, typed parts of a policy: what `load` makes and `decide` reads. All frozen, all text compiled."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mailward.api.plugin import Plugin, Settings
+from mailward.model.evidence import FactValue
 from mailward.model.verdict import Verdict
 from mailward.policy.canary import Canary
 from mailward.policy.match import Condition
@@ -137,11 +139,41 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The policy as it holds for one recipient. rules: in the order they are judged. limits: strongest verdict first."""
+    """The policy as it holds for one recipient. rules: in the order they are judged. limits: strongest verdict first.
+
+    judged: those rules that are not in shadow. scoring: those of them that add points.
+    by_need: fact -> value -> places of judged rules that need it first; anyway: places of those that need nothing.
+    """
 
     rules: tuple[Rule, ...]
     limits: tuple[Limit, ...]
-    overrides: tuple[str, ...] = ()
+    overrides: tuple[str, ...]
+    judged: tuple[Rule, ...]
+    scoring: tuple[Rule, ...]
+    by_need: Mapping[str, Mapping[FactValue, Sequence[int]]]
+    anyway: Sequence[int]
+
+    @classmethod
+    def of(cls, rules: tuple[Rule, ...], limits: tuple[Limit, ...], overrides: tuple[str, ...]) -> "View":
+        """With what follows from the rules."""
+        judged = tuple(rule for rule in rules if not rule.shadow)
+        by_need: dict[str, dict[FactValue, list[int]]] = {}
+        anyway: list[int] = []
+        for place, rule in enumerate(judged):
+            if rule.when.needs:
+                name, value = rule.when.needs[0]
+                by_need.setdefault(name, {}).setdefault(value, []).append(place)
+            else:
+                anyway.append(place)
+        return cls(rules, limits, overrides, judged, tuple(rule for rule in judged if rule.adds_points), by_need, anyway)
+
+    def likely(self, known: Mapping[str, FactValue]) -> list[Rule]:
+        """The judged rules but those that need what is not so, in order: with many rules hardly any is left to evaluate."""
+        places = [*self.anyway]
+        for name, by_value in self.by_need.items():
+            places += by_value.get(known[name], ())
+        places.sort()
+        return [self.judged[place] for place in places]
 
 
 @dataclass(frozen=True, slots=True)
