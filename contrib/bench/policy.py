@@ -106,7 +106,7 @@ def _filled(file: Path, count: int) -> DecisionStore:
 
 
 def _replaying(policy: Policy, store: DecisionStore) -> None:
-    replay, report = Replay(policy, lambda name: BOB), ReplayReport(20)
+    replay, report = Replay(policy, lambda name: BOB, b"k"), ReplayReport(20)
 
     def replayed() -> None:
         for _, record in zip(range(REPLAYED), store.evidence(BEGIN), strict=False):
@@ -119,7 +119,7 @@ def _replaying(policy: Policy, store: DecisionStore) -> None:
         "/s",
         "5000 /s",
     )
-    small = Replay(preset_filters().policies["inbound"], lambda name: BOB)
+    small = Replay(preset_filters().policies["inbound"], lambda name: BOB, b"k")
     took_s, _ = _timed(lambda: [small.judged(one) for _, one in zip(range(REPLAYED), store.evidence(BEGIN), strict=False)])
     _said("records judged again by the preset", REPLAYED / took_s, "/s", "5000 /s")
 
