@@ -206,7 +206,7 @@ BEHAVIOURS = {
     "huge": "return [Finding('SEEN', 'x' * 10**6)] * 500",
     "unknown": "return Finding('NO_SUCH_SYMBOL', 'x')",
 }
-EDITS = "\n@hookimpl\ndef edit_message():\n    return [AddHeader('X-{0}', 'yes'), RemoveHeader('Subject')]\n"
+EDITS = "\n@hookimpl(inline=True)\ndef edit_message():\n    return [AddHeader('X-{0}', 'yes'), RemoveHeader('Subject')]\n"
 HOOK = "@hookimpl{}\nasync def inspect_{}():\n    {}\n"
 CONDITIONS = (
     "true",
