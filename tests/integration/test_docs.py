@@ -216,6 +216,12 @@ def test_a_policy_is_rehearsed_as_the_page_says() -> None:
         assert shown, edited
         reader.stands_for = {"01k9w3c5v7q2x8ab": edited.rpartition(" ")[2].strip()}
         assert reader.types("explain").startswith("ACCEPT")
+        told = reader.types("policy explain-rule")
+        assert told.startswith("dmarc-policy   mailward/inbound.yaml:"), told
+        assert re.search(
+            r"(?m)^    dmarc\.result +text, known from message on +plugin dmarc \(enforce, mailward/inbound\.yaml:", told
+        )
+        assert made.run("policy", "explain-rule", "dmarc-polcy", check=False).stderr.endswith("Did you mean 'dmarc-policy'?\n")
         assert "inbound: sound" in reader.types("policy check")
         reader.types("reload")
         made.until(lambda: b"event=reloaded" in made.log_octets())
@@ -225,9 +231,11 @@ def test_a_policy_is_rehearsed_as_the_page_says() -> None:
         assert made.run("policy", "history").stdout.splitlines()[0].startswith(newest)
         file = made.folder / "policies/inbound.yaml"
         written = file.read_bytes()
+        file.chmod(0o640)
         assert "was told to reload" in reader.types("policy rollback", more="--yes")
         assert yaml.safe_load(file.read_text()) == in_force
-        assert file.with_name("inbound.yaml.before-rollback").read_bytes() == written
+        kept = file.with_name("inbound.yaml.before-rollback")
+        assert kept.read_bytes() == written and {one.stat().st_mode & 0o777 for one in (file, kept)} == {0o640}
         reader.is_through()
 
 

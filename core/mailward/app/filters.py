@@ -89,10 +89,10 @@ def policy_file(config: Config, direction: Direction) -> Path:
     return config.policies / f"{direction}.yaml"
 
 
-def policy_at(config: Config, direction: Direction, path: Path) -> Policy:
+def policy_at(config: Config, direction: Direction, path: Path, *, shown_as: str = "") -> Policy:
     """A policy of this configuration's plugins that is not in force: of a file, or of a folder like `policies`.
 
-    Raises PolicyError or PluginError when it cannot be used.
+    shown_as: how problems call it, its path by default. Raises PolicyError or PluginError when it cannot be used.
     """
     try:
         file = path / f"{direction}.yaml" if path.is_dir() else path
@@ -100,10 +100,10 @@ def policy_at(config: Config, direction: Direction, path: Path) -> Policy:
     except OSError as error:
         user = pwd.getpwuid(os.geteuid()).pw_name
         raise ConfigError(f"cannot read the policy {path} as user {user}: {error.strerror}") from error
-    return _load(config, direction, PluginHost(config.plugins), file)
+    return _load(config, direction, PluginHost(config.plugins), file, shown_as)
 
 
-def _load(config: Config, direction: Direction, host: PluginHost, file: Path | None = None) -> Policy:
+def _load(config: Config, direction: Direction, host: PluginHost, file: Path | None = None, called: str = "") -> Policy:
     """A plugin that cannot be loaded is the policy's problem where it is named, unless it is `optional`."""
     path = file or policy_file(config, direction)
     has_file = path.exists()
@@ -118,7 +118,7 @@ def _load(config: Config, direction: Direction, host: PluginHost, file: Path | N
                 broken.append(problem)
     declarations = {loaded.name: loaded.declaration for loaded in found}
     stages = stages_of(direction, found)
-    shown_as = str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path)
+    shown_as = called or (str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path))
     try:
         if has_file:
             policy = load_policy(path, declarations, stages=stages, direction=direction, shown_as=shown_as)

@@ -1,9 +1,15 @@
 """Changes of what recipients would get, as `policy shadow` and `policy replay` print them."""
 
+from contextlib import closing, suppress
 from typing import Any
 
+from mailward.app.config import Config
+from mailward.app.filters import load_filters
 from mailward.cli.output import table
 from mailward.decisions.changes import Change, Tally
+from mailward.decisions.versions import PolicyVersions
+from mailward.model.errors import ConfigError
+from mailward.policy import Direction
 
 NOTHING, SOMETHING, NOT_KNOWN = 0, 1, 2
 """Exit codes: nothing would have changed, something would, it cannot be said."""
@@ -35,3 +41,16 @@ def tally_data(tally: Tally) -> dict[str, Any]:
         "recipients_unchanged": tally.same,
         "messages_not_known": dict(tally.unknown),
     }
+
+
+def file_hash(config: Config, direction: Direction) -> str:
+    """Of the policy as its file is now, "" when it cannot be used: `policy check` says why."""
+    with suppress(ConfigError):
+        return load_filters(config).policies[direction].hash
+    return ""
+
+
+def hash_in_force(config: Config, direction: Direction) -> str:
+    """Of the policy that the server has loaded last, "" when none has yet."""
+    with closing(PolicyVersions(config.versions_file)) as versions:
+        return next((one.hash for one in versions.of(direction)), "")

@@ -14,6 +14,7 @@ from mailward.app.scanning import NOBODY, live_tests
 from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
 from mailward.cli.output import USAGE, fail, show, table
 from mailward.cli.policy_replay import replay_command
+from mailward.cli.policy_rule import explain_rule_command
 from mailward.cli.policy_shadow import shadow_command
 from mailward.cli.policy_versions import diff_command, history_command, rollback_command
 from mailward.model.address import ForwardPath
@@ -24,6 +25,7 @@ from mailward.policy.presets import folder as preset_folder
 app = typer.Typer(help="The policy: check it, test it, see it as it holds.", no_args_is_help=True)
 app.command("shadow")(shadow_command)
 app.command("replay")(replay_command)
+app.command("explain-rule")(explain_rule_command)
 app.command("history")(history_command)
 app.command("diff")(diff_command)
 app.command("rollback")(rollback_command)

@@ -1,22 +1,18 @@
 """`mailward policy shadow`: what would have been if everything in shadow had counted."""
 
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from mailward.app.config import Config
-from mailward.app.filters import load_filters
-from mailward.cli.changes import NOT_KNOWN, SOMETHING, number_of, tally_data, tally_lines
+from mailward.cli.changes import NOT_KNOWN, SOMETHING, hash_in_force, number_of, tally_data, tally_lines
 from mailward.cli.decisions import more_actions, source_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions
 from mailward.cli.output import USAGE, fail, moment, progress, show
 from mailward.decisions import DecisionStore
 from mailward.decisions.shadow import Example, ShadowReport, Together
 from mailward.model.decision import WithIt
-from mailward.model.errors import ConfigError
 from mailward.policy import RULES, Direction
 
 _DIRECTIONS: tuple[Direction, ...] = tuple(name for name, rules in RULES.items() if "shadow" in rules.modes)
@@ -58,7 +54,7 @@ def shadow_command(
     begin = datetime.now(UTC) - duration_of(since)
     with opened_decisions(settings) as store:
         report = _report(store, begin, wanted, limit)
-        in_force = _in_force(settings, wanted)
+        in_force = hash_in_force(settings, wanted)
         show(
             lambda: _text(report, store, f"{wanted}, the last {since}", in_force),
             lambda: _data(report, store, wanted, begin, in_force),
@@ -80,13 +76,6 @@ def _report(store: DecisionStore, begin: datetime, direction: Direction, limit: 
             report.add(record)
     progress(total, total)
     return report
-
-
-def _in_force(config: Config, direction: Direction) -> str:
-    """The hash of the policy that judges now, "" when it cannot be read: that is for `policy check` to say."""
-    with suppress(ConfigError):
-        return load_filters(config).policies[direction].hash
-    return ""
 
 
 def _text(report: ShadowReport, store: DecisionStore, what: str, in_force: str) -> str:

@@ -1,9 +1,11 @@
 """`mailward policy history`, `diff` and `rollback`: the policies that were in force, what differs, and back to one of them."""
 
 import difflib
+import itertools
 import signal
+import stat
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated
@@ -11,12 +13,13 @@ from typing import Annotated
 import typer
 
 from mailward.app.config import Config
-from mailward.app.filters import load_filters, policy_at, policy_file
+from mailward.app.filters import policy_at, policy_file
 from mailward.app.serving import signal_server
+from mailward.cli.changes import file_hash
 from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of
 from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, moment, show, table
 from mailward.decisions.versions import PolicyVersion, PolicyVersions
-from mailward.model.errors import ConfigError
+from mailward.disk import Disk
 from mailward.policy import DIRECTIONS, Direction
 
 DirectionOption = Annotated[str, typer.Option(help="inbound, submission, outbound or access.")]
@@ -34,7 +37,7 @@ def history_command(direction: DirectionOption = "inbound", config: ConfigOption
     """
     settings, wanted = config_of(config), _direction(direction)
     versions = _versions(settings, wanted)
-    in_force = _hash_now(settings, wanted)
+    in_force = file_hash(settings, wanted)
     rows, data = [], []
     for version, before in zip(versions, [*versions[1:], None], strict=True):
         added, removed = _counted(before.file if before else b"", version.file)
@@ -84,8 +87,8 @@ def rollback_command(
 ) -> None:
     """Make an earlier policy the file again, and let a running server read it.
 
-    It is checked first, its tests run, and what the file holds now is kept as FILE.before-rollback. Nothing is changed when the
-    version cannot be used any more.
+    It is checked first and its tests run: a version that cannot be used any more changes nothing. What the file holds now is kept
+    beside it as FILE.before-rollback.
 
     Example: mailward policy rollback 8c1f0e2
     """
@@ -100,32 +103,38 @@ def rollback_command(
         fail(f"{file} is that version already; mailward reload lets the server read it", USAGE)
     added, removed = _counted(now, version.file)
     confirm(f"{file} becomes the policy of {moment(version.loaded_at)} (+{added} -{removed} lines). Go on?", yes=yes)
-    kept = file.with_name(f"{file.name}.before-rollback")
+    kept = _free_name(file)
     try:
-        _replace(kept, now)
-        _check(settings, wanted, file, version.file)
-        _replace(file, version.file)
+        _check(settings, wanted, file, version)
+        mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o600
+        if now:
+            _write(kept, now, mode)
+        _write(file, version.file, mode)
     except OSError as error:
-        fail(f"cannot write {error.filename}: {error.strerror}; nothing was changed", NO_INPUT)
+        fail(f"cannot write {error.filename}: {error.strerror}; {file} is as it was", NO_INPUT)
     told = signal_server(settings, signal.SIGHUP)
     text = f"{file} is the policy of {moment(version.loaded_at)} again; what it was is in {kept}"
     more = f"; process {told} was told to reload" if told else "; no server runs here that would read it"
     show(text + more, {"file": str(file), "hash": version.hash, "kept": str(kept), "pid": told}, as_json=as_json)
 
 
-def _check(settings: Config, direction: Direction, file: Path, octets: bytes) -> None:
+def _check(settings: Config, direction: Direction, file: Path, version: PolicyVersion) -> None:
     """Can it be used today? Beside the file, since lists are named from its folder. Raises ConfigError and OSError."""
     with NamedTemporaryFile(dir=file.parent, prefix=".rollback-", suffix=".yaml") as trial:
-        trial.write(octets)
+        trial.write(version.file)
         trial.flush()
-        policy_at(settings, direction, Path(trial.name))
+        policy_at(settings, direction, Path(trial.name), shown_as=f"{file.name} of {version.hash}")
 
 
-def _replace(file: Path, octets: bytes) -> None:
-    with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-", delete=False) as made:
-        made.write(octets)
-    Path(made.name).chmod(0o644)
-    Path(made.name).replace(file)
+def _write(file: Path, octets: bytes, mode: int) -> None:
+    Disk().write_whole(file, [octets])
+    file.chmod(mode)
+
+
+def _free_name(file: Path) -> Path:
+    """Beside the file, for what it holds now; nothing that was kept before is overwritten."""
+    names = (file.with_name(f"{file.name}.before-rollback{number or ''}") for number in itertools.count())
+    return next(name for name in names if not name.exists())
 
 
 def _direction(text: str) -> Direction:
@@ -138,13 +147,6 @@ def _direction(text: str) -> Direction:
 def _versions(config: Config, direction: Direction) -> Sequence[PolicyVersion]:
     with closing(PolicyVersions(config.versions_file)) as versions:
         return versions.of(direction)
-
-
-def _hash_now(config: Config, direction: Direction) -> str:
-    """Of the policy as its file is now, "" when it cannot be used: `policy check` says why."""
-    with suppress(ConfigError):
-        return load_filters(config).policies[direction].hash
-    return ""
 
 
 def _found(versions: Sequence[PolicyVersion], hash: str) -> PolicyVersion:

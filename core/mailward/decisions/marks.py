@@ -1,13 +1,17 @@
 """By what are records found? Who it was from and to, and the rules, symbols, plugins and verdicts in it.
 
-A mark is a row beside the record, in the order of time: the newest records with a mark are read without looking at others.
+A mark is a row beside the record, in the order of time: the newest records with a mark are read without looking at others. The
+record keeps a list of its marks, so that they go with it whatever a later release would make of it.
 """
 
+import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from mailward.model.decision import DecisionRecord
+from mailward.model.evidence import HookCall
+from mailward.model.ids import QueueId
 
 Kind = Literal["from", "to", "rule", "symbol", "plugin", "verdict"]
 
@@ -40,6 +44,10 @@ INSERT OR IGNORE INTO mark SELECT 'plugin', c.value ->> '$.plugin', received_at,
 INSERT OR IGNORE INTO mark SELECT 'symbol', f.value ->> '$.symbol', received_at, record.id
   FROM record, json_each(record.json, '$.calls') c, json_each(c.value, '$.findings') f WHERE f.value ->> '$.symbol' IS NOT NULL;
 DROP TABLE recipient;
+ALTER TABLE record ADD COLUMN marks TEXT NOT NULL DEFAULT '[]';
+CREATE INDEX mark_by_id ON mark (id);
+UPDATE record SET marks = (SELECT json_group_array(json_array(kind, value)) FROM mark WHERE mark.id = record.id);
+DROP INDEX mark_by_id;
 """
 """Makes those of the records of form 2."""
 _COUNTED = 5000
@@ -54,22 +62,30 @@ def marks_of(record: DecisionRecord) -> frozenset[Mark]:
         found.add(Mark("verdict", decision.verdict))
         if decision.source_kind == "rule":
             found.add(Mark("rule", decision.source_name))
-    for call in record.calls:
-        if call.findings or call.error is not None:
-            found.add(Mark("plugin", call.plugin))
-        found |= {Mark("symbol", finding.symbol) for finding in call.findings if finding.symbol is not None}
+    return frozenset(found) | marks_of_calls(record.calls)
+
+
+def marks_of_calls(calls: Sequence[HookCall]) -> frozenset[Mark]:
+    """The symbols and plugins among them."""
+    found = {Mark("plugin", call.plugin) for call in calls if call.findings or call.error is not None}
+    found |= {Mark("symbol", finding.symbol) for call in calls for finding in call.findings if finding.symbol is not None}
     return frozenset(found)
 
 
-def add_marks(connection: sqlite3.Connection, record: DecisionRecord) -> None:
-    """Note those of a new record."""
-    rows = [(*mark, record.received_at, record.id) for mark in marks_of(record)]
-    connection.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?, ?, ?)", rows)
+def add_marks(connection: sqlite3.Connection, id: QueueId, marks: frozenset[Mark]) -> None:
+    """Note further ones of a record; nothing where there is no such record."""
+    row = connection.execute("SELECT received_at, marks FROM record WHERE id = ?", (id,)).fetchone()
+    if row is None:
+        return
+    received_at, listed = row[0], json.loads(row[1])
+    connection.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?, ?, ?)", [(*mark, received_at, id) for mark in marks])
+    whole = [*listed, *(mark for mark in sorted(marks) if list(mark) not in listed)]
+    connection.execute("UPDATE record SET marks = ? WHERE id = ?", (json.dumps(whole, separators=(",", ":")), id))
 
 
-def take_marks(connection: sqlite3.Connection, record: DecisionRecord) -> None:
-    """Forget those of a record."""
-    rows = [(*mark, record.received_at, record.id) for mark in marks_of(record)]
+def take_marks(connection: sqlite3.Connection, records: Iterable[tuple[str, str, str]]) -> None:
+    """Forget those of records. records: id, time and list of each."""
+    rows = [(*mark, received_at, id) for id, received_at, listed in records for mark in json.loads(listed)]
     connection.executemany("DELETE FROM mark WHERE kind = ? AND value = ? AND received_at = ? AND id = ?", rows)
 
 

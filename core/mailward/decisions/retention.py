@@ -51,3 +51,5 @@ class Retention:
                 await self.forget_due()
             except StorageError as error:
                 _log.error("old records not deleted", problem=str(error))
+            except Exception:  # noqa: BLE001  a fault of ours must not fill the disk for good
+                _log.exception("old records not deleted")

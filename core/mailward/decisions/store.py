@@ -11,15 +11,17 @@ from datetime import datetime
 from pathlib import Path
 
 from mailward.database import Database
-from mailward.decisions.marks import FROM_RECORDS, SCHEMA, Mark, add_marks, found_by, take_marks
+from mailward.decisions.marks import FROM_RECORDS, SCHEMA, Mark, add_marks, found_by, marks_of, marks_of_calls, take_marks
 from mailward.model.decision import DecisionRecord, LaterEvent, Looked, utc_text
+from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 
 _VERSION = 3
 _LOOKED = "CREATE TABLE looked (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;"
 """What the plugins in shadow found, beside the record: it may come before the record does, which another process may write."""
 _SCHEMA = """
-CREATE TABLE record (id TEXT PRIMARY KEY, received_at TEXT NOT NULL, message_id TEXT NOT NULL, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE record (id TEXT PRIMARY KEY, received_at TEXT NOT NULL, message_id TEXT NOT NULL, json TEXT NOT NULL,
+  marks TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX record_by_time ON record (received_at);
 CREATE INDEX record_by_message_id ON record (message_id) WHERE message_id != '';
 CREATE TABLE event (id TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, recipient TEXT NOT NULL, text TEXT NOT NULL,
@@ -73,7 +75,8 @@ class DecisionStore:
         """Keep what the plugins in shadow found after the reply, whether or not the record is here yet; the first one stays."""
         written = looked.to_json()
         with self._database.write_unsynced() as connection:
-            connection.execute("INSERT OR IGNORE INTO looked VALUES (?, ?)", (id, written))
+            if connection.execute("INSERT OR IGNORE INTO looked VALUES (?, ?)", (id, written)).rowcount:
+                add_marks(connection, id, marks_of_calls(looked.calls))
 
     def get(self, id: QueueId) -> DecisionRecord | None:
         """The record of this id, None when there is none."""
@@ -111,9 +114,8 @@ class DecisionStore:
         """Delete the oldest records of before that moment (aware), at most so many, with all that is kept of them; how many."""
         with self._database.write_unsynced() as connection:
             rows = connection.execute(_OLDEST, (utc_text(before), limit)).fetchall()
-            for _, text in rows:
-                take_marks(connection, DecisionRecord.from_json(text))
-            ids = json.dumps([id for id, _ in rows])
+            take_marks(connection, rows)
+            ids = json.dumps([id for id, _, _ in rows])
             for table in ("event", "looked", "record"):
                 connection.execute(f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (ids,))  # noqa: S608
         return len(rows)
@@ -159,18 +161,23 @@ class DecisionStore:
 
 
 def _read(text: str, looked: str | None) -> DecisionRecord:
-    record = DecisionRecord.from_json(text)
-    return record if looked is None else record.looked_at(Looked.from_json(looked))
+    try:
+        record = DecisionRecord.from_json(text)
+        return record if looked is None else record.looked_at(Looked.from_json(looked))
+    except ValueError as error:
+        raise StorageError(f"decisions: {error}", permanent=True) from error
 
 
 def _insert(connection: sqlite3.Connection, record: DecisionRecord, written: str) -> None:
-    row = (record.id, record.received_at, record.message_id, written)
-    if connection.execute("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?)", row).rowcount:
-        add_marks(connection, record)
+    row = (record.id, record.received_at, record.message_id, written, "[]")
+    if connection.execute("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?)", row).rowcount:
+        looked = connection.execute("SELECT json FROM looked WHERE id = ?", (record.id,)).fetchone()
+        later = frozenset() if looked is None else marks_of_calls(Looked.from_json(looked[0]).calls)
+        add_marks(connection, record.id, marks_of(record) | later)
 
 
 _LAST_MOMENT = "9999"
-_OLDEST = "SELECT id, json FROM record WHERE received_at < ? ORDER BY received_at LIMIT ?"
+_OLDEST = "SELECT id, received_at, marks FROM record WHERE received_at < ? ORDER BY received_at LIMIT ?"
 MOST_OF_A_MESSAGE_ID = 10_000
 """Records that meet the marks, among which those of a Message-ID are looked for."""
 _OUTCOMES = """

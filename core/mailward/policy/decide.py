@@ -267,10 +267,11 @@ def _act(rule: Rule, lookup: Lookup, got: _Gathered) -> None:
                 got.flags[flag] = None
             case ScoreAction():
                 pass
-        got.actions.append(f"{rule.name}: {_words(action)}")
+        got.actions.append(f"{rule.name}: {action_words(action)}")
 
 
-def _words(action: object) -> str:
+def action_words(action: object) -> str:
+    """What it adds, for people: "folder Lists/debian"."""
     match action:
         case AddHeaderAction(name, _):
             return f"add_header {name}"

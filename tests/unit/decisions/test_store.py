@@ -13,6 +13,7 @@ import pytest
 from mailward.decisions import DecisionStore
 from mailward.decisions.marks import Mark
 from mailward.model.decision import DecisionRecord, InShadow, LaterEvent, Looked, RecipientDecision, WithIt, utc_text
+from mailward.model.errors import StorageError
 from mailward.model.evidence import HookCall, StoredFinding
 from mailward.model.ids import QueueId
 
@@ -269,3 +270,28 @@ def test_t_q_14_marks_are_made_of_the_records_of_the_release_before(tmp_path: Pa
             return reading.execute("SELECT * FROM mark ORDER BY kind, value, received_at, id").fetchall()
 
     assert marks(DecisionStore(file)) == marks(fresh)
+
+
+def test_what_was_found_in_shadow_is_found_whichever_comes_first(store: DecisionStore) -> None:
+    call = HookCall("acme", "1", "inspect_message", "message", 1.0, "shadow", None, (StoredFinding("acme", "ACME_X", "x"),))
+    looked = replace(LOOKED, calls=(call,), recipients=())
+    for name, steps in {"a1": (0, 1), "a2": (1, 0)}.items():
+        record = replace(RECORD, id=QueueId(name))
+        for step in steps:
+            store.add_looked(record.id, looked) if step else store.add(record)
+    assert {r.id for r in store.find(marks=[Mark("symbol", "ACME_X"), Mark("symbol", "SPF_FAIL")])} == {"a1", "a2"}
+    assert store.forget(datetime(2027, 1, 1, tzinfo=UTC), 10) == 2
+    with store._database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM mark").fetchone() == (0,)
+
+
+def test_a_record_that_cannot_be_read_is_a_storage_error_and_is_forgotten_like_any_other(store: DecisionStore) -> None:
+    store.add(RECORD)
+    with store._database.write() as connection:
+        connection.execute("UPDATE record SET json = json_set(json, '$.version', 9)")
+    with pytest.raises(StorageError, match="version 9"):
+        store.get(RECORD.id)
+    with pytest.raises(StorageError):
+        list(store.outcomes(datetime(2026, 1, 1, tzinfo=UTC)))
+    assert store.forget(datetime(2027, 1, 1, tzinfo=UTC), 10) == 1
+    assert store.find() == ()
