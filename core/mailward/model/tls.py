@@ -144,8 +144,9 @@ class Protection:
 def protection_of(requirements: Sequence[TlsRequirement]) -> Protection:
     """The requirement that holds of several, of equals the first; opportunistic when there is none."""
     floor = _highest([one for one in requirements if not one.testing])
-    tested = _highest([one for one in requirements if one.testing])
-    return Protection(floor, tested if tested.rank > floor.rank else None)
+    testing = [one for one in requirements if one.testing]
+    tested = _highest(testing) if testing else None
+    return Protection(floor, tested if tested is not None and tested.rank > floor.rank else None)
 
 
 def _highest(requirements: Sequence[TlsRequirement]) -> TlsRequirement:

@@ -128,7 +128,7 @@ def read_requirements(answer: object) -> tuple[TlsRequirement, ...]:
             raise BadAnswer("returned a TlsRequirement whose policy is no TlsPolicy or whose tlsa are no Tlsa")
         if not all(isinstance(name, str) for name in one.names) or not isinstance(one.problem, TlsResult | None):
             raise BadAnswer("returned a TlsRequirement whose names are no text or whose problem is no TlsResult")
-    return tuple(replace(one, why=clean(one.why, MAX_TEXT)) for one in wanted)
+    return tuple(one if (why := clean(one.why, MAX_TEXT)) == one.why else replace(one, why=why) for one in wanted)
 
 
 def read_commands(answer: object) -> tuple[AccountCommand | ServerCommand, ...]:
