@@ -314,7 +314,9 @@ async def test_t_q_11_what_a_server_has_taken_is_never_sent_again_whatever_fails
                     monkeypatch.setattr("mailward.queue.log.encode", break_once)
                 case "the watcher":
                     made.manager._attempts._attempted = _breaks
-            await made.work()
+            # Whoever waits for what is written at the same moment as the mark that breaks hears of it.
+            with contextlib.suppress(StorageError) if broken == "the mark" else contextlib.nullcontext():
+                await made.work()
             assert list(made.open(item)) == ([1] if broken != "the mark" else [])  # its segment is given up, and found again
             far.answers = {}
             for _ in range(3):
