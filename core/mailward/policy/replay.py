@@ -10,12 +10,12 @@ from dataclasses import dataclass, fields, replace
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.evidence import EvidenceSet
 from mailward.policy.canary import Sender
-from mailward.policy.policy import Case, Policy, cases_of, judge_all
-from mailward.policy.ruling import RecipientFacts, Ruling, combine, separate
-from mailward.policy.shadow import counted, refused_early
+from mailward.policy.judging import BY_THE_SERVER, judge_taken, refused_early
+from mailward.policy.policy import Case, Policy, cases_of
+from mailward.policy.ruling import RecipientFacts, Ruling
+from mailward.policy.shadow import counted
 from mailward.policy.values import PluginPolicy, View
 
-BY_THE_SERVER = "the server itself decided, not the policy"
 NO_KEY = "it has canaries for a share of senders, and the key in secrets/srs cannot be read"
 NOT_REFUSED = "it was refused before its message came, and would not have been"
 
@@ -57,22 +57,13 @@ class Replay:
         if "message.size_octets" not in record.facts:
             return self._refused(cases[0], people[0], record)
         missing = self._policy.reads - record.facts.keys() - _ALWAYS
-        rulings: dict[int, Ruling] = {}
-        taken: dict[int, RecipientFacts] = {}
-        for index, (case, who) in enumerate(zip(cases, people, strict=True)):
-            assert who is not None  # of whole messages all are named
-            early = refused_early(case, who)
-            if early is not None:
-                rulings[index] = replace(early, recipient=record.recipients[index].recipient)
-            else:
-                taken[index] = who
-        if taken:
-            found = judge_all([cases[index] for index in taken], list(taken.values()))
-            for (index, who), ruling in zip(taken.items(), found, strict=True):
-                if missing and (fact := _open(policies[index].view(who), ruling, missing)):
-                    return Replayed((), f"the record does not hold {fact}")
-            rulings.update(zip(taken, (separate if record.takes_each else combine)(found).rulings, strict=True))
-        return Replayed(tuple(rulings[index].decision() for index in range(len(record.recipients))))
+        named = [who for who in people if who is not None]  # of whole messages all are
+        refused = [refused_early(case, who) for case, who in zip(cases, named, strict=True)]
+        rulings = judge_taken(cases, named, refused, each=record.takes_each)
+        for policy, who, early, ruling in zip(policies, named, refused, rulings, strict=True):
+            if early is None and missing and (fact := _open(policy.view(who), ruling, missing)):
+                return Replayed((), f"the record does not hold {fact}")
+        return Replayed(tuple(ruling.decision() for ruling in rulings))
 
     def _refused(self, case: Case, who: RecipientFacts | None, record: DecisionRecord) -> Replayed:
         """Of mail that was refused at MAIL, where there is no recipient, or at RCPT."""

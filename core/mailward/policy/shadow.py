@@ -12,12 +12,12 @@ from msgspec import structs
 
 from mailward.model.decision import InShadow, RecipientDecision, WithIt
 from mailward.model.evidence import EvidenceSet, FactValue
-from mailward.policy.policy import Case, Policy, cases_of, judge_all
-from mailward.policy.ruling import RecipientFacts, Ruling, combine, separate
+from mailward.policy.judging import BY_THE_SERVER, judge_taken, refused_early
+from mailward.policy.policy import Case, Policy, cases_of
+from mailward.policy.ruling import RecipientFacts, Ruling
 from mailward.policy.stages import STAGES
 
 _NOT_REFUSED = "with it this would not have been refused before its message came"
-_BY_THE_SERVER = "the server itself decided, not the policy"
 MOST_JUDGED = 1000
 """Recipients times things in shadow of one message: some 20 us each, while the reply of another message may wait."""
 _TOO_MANY = "not compared: too many recipients for all that is in shadow"
@@ -70,24 +70,18 @@ def compare(
     def as_it_was() -> list[Case]:
         return cases_of(policies, facts, evidence)
 
+    def newly_refused(index: int, case: Case) -> Ruling | None:
+        early = refused_early(case, recipients[index])
+        return early if early is not None and refused_early(as_it_was()[index], recipients[index]) is None else None
+
     def judged(others: Sequence[Policy], counted: EvidenceSet) -> list[RecipientDecision]:
         cases = cases_of(others, facts, counted)
-        refused: dict[int, Ruling] = {}
-        taken: list[int] = []
-        for index, who in enumerate(recipients):
-            early = refused_early(cases[index], who)
-            if early is not None and refused_early(as_it_was()[index], who) is None:
-                refused[index] = replace(early, recipient=who.address)
-            else:
-                taken.append(index)
-        if taken:
-            rulings = judge_all([cases[index] for index in taken], [recipients[index] for index in taken])
-            refused.update(zip(taken, (separate if each else combine)(rulings).rulings, strict=True))
-        return [refused[index].decision() for index in range(len(recipients))]
+        refused = [newly_refused(index, case) for index, case in enumerate(cases)]
+        return [ruling.decision() for ruling in judge_taken(cases, recipients, refused, each=each)]
 
     things = _things(policies[0], evidence, rules, plugins)
     if any(decision.source_kind == "core" for decision in decisions):
-        things = [replace(thing, unknown=thing.unknown or _BY_THE_SERVER) for thing in things]
+        things = [replace(thing, unknown=thing.unknown or BY_THE_SERVER) for thing in things]
     elif len(things) * len(recipients) > MOST_JUDGED:
         things = [replace(thing, unknown=thing.unknown or _TOO_MANY) for thing in things]
     return _compared(policies, evidence, things, decisions, judged)
@@ -158,15 +152,6 @@ def _compared(
     if len(things) > 1 and not any(thing.unknown for thing in things):
         note("all", "", things)
     return Compared(tuple(things), tuple(tuple(found) for found in changes))
-
-
-def refused_early(case: Case, recipient: RecipientFacts | None) -> Ruling | None:
-    """What MAIL or RCPT would have been answered when that is a refusal."""
-    policy = case.policy
-    ruling = case.judge(None, stage="mail") if policy.may_end_at("mail") else None
-    if ruling is None and recipient is not None and policy.may_end_at("rcpt"):
-        ruling = case.judge(recipient, stage="rcpt")
-    return ruling
 
 
 def counted(evidence: EvidenceSet, plugins: Collection[str]) -> EvidenceSet:
