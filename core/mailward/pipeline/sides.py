@@ -12,6 +12,7 @@ from mailward.pipeline.gathering import gather, unset_facts
 from mailward.pipeline.shadowing import ShadowRoom
 from mailward.policy import Policy, RecipientFacts
 from mailward.policy.canary import Canary, Sender
+from mailward.policy.named import Named
 from mailward.policy.policy import MOST_KEPT
 
 
@@ -55,7 +56,7 @@ class Sides:
         """For mail of this sender to this recipient; None: while nobody is named."""
         if not self.canaries:
             return self.base
-        return self.where({one for one in self.canaries if one.counts_for(sender, recipient, self._key)})
+        return self.where(self.base.policy.canaries_for(sender, recipient, self._key))
 
     def where(self, counting: AbstractSet[Canary]) -> Bench:
         """Where these canaries count and no others."""
@@ -69,9 +70,9 @@ class Sides:
         return self._made[chosen]
 
     def _make(self, counting: frozenset[Canary]) -> Bench:
-        plugins = {one.name for one in counting if one.kind == "plugin"}
-        base = replace(self.base, policy=self.base.policy.with_canaries(counting), counting=counting)
-        if not plugins:
+        named = Named.of(counting)
+        base = replace(self.base, policy=self.base.policy.enforcing(named), counting=counting)
+        if not named.plugins:
             return base
-        enabled = tuple(replace(one, mode="enforce") if one.name in plugins else one for one in self._enabled)
+        enabled = tuple(replace(one, mode="enforce") if one.name in named.plugins else one for one in self._enabled)
         return replace(base, chain=Chain(enabled, self.base.chain), unset_facts=unset_facts(enabled))

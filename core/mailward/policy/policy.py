@@ -19,6 +19,7 @@ from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import Vocabulary, cleaned
 from mailward.policy.lists import Lists
 from mailward.policy.match import Group, make_context, variable
+from mailward.policy.named import Named
 from mailward.policy.ruling import RecipientFacts, Ruling
 from mailward.policy.stages import STAGES, Stage
 from mailward.policy.tests import PolicyTest, TestResult, run_test
@@ -58,7 +59,7 @@ class Policy:
     files_digest: bytes
     file: bytes
     _views: dict[tuple[int, ...], View] = field(default_factory=dict, repr=False, compare=False)
-    _enforcing: "dict[tuple[frozenset[str], frozenset[str]], Policy]" = field(default_factory=dict, repr=False, compare=False)
+    _enforcing: "dict[Named, Policy]" = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def hash(self) -> str:
@@ -75,19 +76,21 @@ class Policy:
             view = self._views[chosen] = self._make_view([self.overrides[i] for i in chosen])
         return view
 
-    def enforcing(self, plugins: frozenset[str], rules: frozenset[str]) -> "Policy":
+    def enforcing(self, named: Named) -> "Policy":
         """The same policy, in which these plugins and rules count though they are in shadow."""
-        made = self._enforcing.get((plugins, rules))
+        if not named:
+            return self
+        made = self._enforcing.get(named)
         if made is None:
             if len(self._enforcing) >= MOST_KEPT:
                 del self._enforcing[next(iter(self._enforcing))]
 
             def counting(written: tuple[Rule, ...]) -> tuple[Rule, ...]:
-                return tuple(replace(rule, shadow=False) if rule.name in rules else rule for rule in written)
+                return tuple(replace(rule, shadow=False) if rule.name in named.rules else rule for rule in written)
 
-            made = self._enforcing[plugins, rules] = replace(
+            made = self._enforcing[named] = replace(
                 self,
-                plugins={n: replace(one, mode="enforce") if n in plugins else one for n, one in self.plugins.items()},
+                plugins={n: replace(one, mode="enforce") if n in named.plugins else one for n, one in self.plugins.items()},
                 rules=counting(self.rules),
                 preset_rules=counting(self.preset_rules),
                 overrides=tuple(replace(one, rules=counting(one.rules)) for one in self.overrides),
@@ -103,15 +106,13 @@ class Policy:
         rules = {one.name: one.canary for one in self._all_rules() if one.canary is not None}
         return (*plugins, *rules.values())
 
-    def with_canaries(self, counting: Iterable[Canary]) -> "Policy":
-        """The same policy, in which these canaries count."""
-        plugins = frozenset(one.name for one in counting if one.kind == "plugin")
-        rules = frozenset(one.name for one in counting if one.kind == "rule")
-        return self.enforcing(plugins, rules) if plugins or rules else self
+    def canaries_for(self, sender: Sender, recipient: RecipientFacts | None, key: bytes | None) -> frozenset[Canary]:
+        """Those that count for this mail. As for `Canary.counts_for`."""
+        return frozenset(one for one in self.canaries if one.counts_for(sender, recipient, key))
 
     def side_of(self, sender: Sender, recipient: RecipientFacts | None, key: bytes | None) -> "Policy":
-        """The same policy as it holds for this mail, with the canaries that count for it. As for `Canary.counts_for`."""
-        return self.with_canaries([one for one in self.canaries if one.counts_for(sender, recipient, key)])
+        """The same policy as it holds for this mail, with the canaries that count for it. As for `canaries_for`."""
+        return self.enforcing(Named.of(self.canaries_for(sender, recipient, key)))
 
     @cached_property
     def counting(self) -> frozenset[str]:
@@ -129,20 +130,18 @@ class Policy:
         return Ruling("", worst.on_error, 0.0, source, floor=worst.on_error, reply=answers[worst.on_error])
 
     @cached_property
-    def shadowed_plugins(self) -> frozenset[str]:
-        """Names of those that are in shadow, canaries among them."""
-        return frozenset(name for name, plugin in self.plugins.items() if plugin.mode in ("shadow", "canary"))
-
-    @cached_property
-    def shadowed_rules(self) -> frozenset[str]:
-        """The same of rules, for anybody."""
-        return frozenset(rule.name for rule in self._all_rules() if rule.shadow)
+    def shadowed(self) -> Named:
+        """What is in shadow, canaries among it, and rules of anybody."""
+        return Named(
+            frozenset(name for name, plugin in self.plugins.items() if plugin.mode in ("shadow", "canary")),
+            frozenset(rule.name for rule in self._all_rules() if rule.shadow),
+        )
 
     @property
     def in_shadow(self) -> list[str]:
         """All of them in words: "plugin acme_dlp (canary 5%)", "rule zip-files"."""
-        names = [("plugin", name) for name in sorted(self.shadowed_plugins)]
-        names += [("rule", name) for name in sorted(self.shadowed_rules)]
+        names = [("plugin", name) for name in sorted(self.shadowed.plugins)]
+        names += [("rule", name) for name in sorted(self.shadowed.rules)]
         canaries = {(one.kind, one.name): f" ({one})" for one in self.canaries}
         return [f"{kind} {name}{canaries.get((kind, name), '')}" for kind, name in names]
 
@@ -201,10 +200,9 @@ class Policy:
             return self.side_of(Sender.of(facts), recipient, None).judge(facts, evidence, recipient, stage=stage)
 
         result = run_test(test, judge, self.plugins, last)
-        plugins, rules = self.shadowed_plugins, self.shadowed_rules
-        if result.passed or not (plugins or rules):
+        if result.passed or not self.shadowed:
             return result
-        if not run_test(test, self.enforcing(plugins, rules).judge, self.plugins, last).passed:
+        if not run_test(test, self.enforcing(self.shadowed).judge, self.plugins, last).passed:
             return result
         hint = f"it would pass if what is in shadow counted: {', '.join(self.in_shadow)}"
         return replace(result, differences=(*result.differences, hint))

@@ -13,6 +13,7 @@ from msgspec import structs
 from mailward.model.decision import InShadow, RecipientDecision, WithIt
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.policy.judging import BY_THE_SERVER, judge_taken, refused_early
+from mailward.policy.named import Named
 from mailward.policy.policy import Case, Policy, cases_of
 from mailward.policy.ruling import RecipientFacts, Ruling
 from mailward.policy.stages import STAGES
@@ -135,9 +136,8 @@ def _compared(
     changes: list[list[WithIt]] = [[] for _ in decisions]
 
     def note(kind: str, name: str, chosen: Collection[InShadow]) -> bool:
-        plugins = frozenset(thing.name for thing in chosen if thing.kind == "plugin")
-        rules = frozenset(thing.name for thing in chosen if thing.kind == "rule")
-        outcome = judged([policy.enforcing(plugins, rules) for policy in policies], counted(evidence, plugins))
+        named = Named.of(chosen)
+        outcome = judged([policy.enforcing(named) for policy in policies], counted(evidence, named.plugins))
         if outcome is None:
             return False
         for found, was, now in zip(changes, decisions, outcome, strict=True):
