@@ -8,6 +8,7 @@ from mailward.model.proof import Proof
 from mailward.model.session import TlsFacts
 
 LoginProtocol = Literal["smtp", "imap", "pop3"]
+"""By which protocol somebody logs in; submission is SMTP."""
 
 
 @dataclass(frozen=True, slots=True)

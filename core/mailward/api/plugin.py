@@ -14,6 +14,7 @@ PLUGIN_NAME = re.compile(r"[a-z][a-z0-9_]*")
 SYMBOL_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
 API_VERSION = 1
+"""What this server offers, for `Plugin(api=1, ...)`."""
 
 Asked = Literal["reject", "tempfail", "quarantine", "junk"]
 """The verdicts a finding may ask for; the policy's `heed: true` decides whether anybody listens."""

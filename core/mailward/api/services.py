@@ -13,6 +13,7 @@ from mailward.model.metrics import Counter, Gauge, Histogram
 T = TypeVar("T")
 
 RecordType = Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF", "TLSA", "SRV"]
+"""What can be asked of DNS."""
 
 
 class DnsTemporaryError(Exception):
@@ -77,7 +78,7 @@ class Clock(Protocol):
 
 
 class KeyValue(Protocol):
-    """Small durable values of one plugin, shared by all processes of the server. Keys at most 256 octets.
+    """Small durable values of one plugin, shared by all processes of the server. Keys at most 256 octets, values 64 KiB.
 
     What is written with `expires_after_s` is never seen again when so many seconds have gone by since, be the server down
     meanwhile. Written once more, it lives so long once more; without it, until it is removed. Of the values of a plugin that
@@ -124,9 +125,13 @@ class KeyValue(Protocol):
 class Log(Protocol):
     """The server's structured log. Never content, never credentials."""
 
-    def info(self, event: str, **values: str | int | float | bool | None) -> None: ...
+    def info(self, event: str, **values: str | int | float | bool | None) -> None:
+        """What is in order. event: plain words, the same ones each time; what differs goes into the values."""
+        ...
 
-    def warning(self, event: str, **values: str | int | float | bool | None) -> None: ...
+    def warning(self, event: str, **values: str | int | float | bool | None) -> None:
+        """What an admin should look at."""
+        ...
 
 
 class Metrics(Protocol):
@@ -151,7 +156,9 @@ class Metrics(Protocol):
 class RunBlocking(Protocol):
     """Runs a blocking or heavy function in a bounded thread pool."""
 
-    async def __call__(self, function: Callable[[], T]) -> T: ...
+    async def __call__(self, function: Callable[[], T]) -> T:
+        """What the function returns, or raises."""
+        ...
 
 
 class Credentials(Protocol):

@@ -109,6 +109,7 @@ ANOMALIES: Mapping[str, Anomaly] = {
     **{duplicate(name): Anomaly("author" if name == "From" else "header", f"There are several {name}") for name in SINGLETONS},
     **{duplicate(name): Anomaly("structure", f"{name} is given more than once in one part") for name in MIME_SINGLETONS},
 }
+"""Everything odd that a message can have, by its name; docs/reference/anomalies.md has them all."""
 
 
 _STRUCTURE_BEYOND = frozenset({"BARE_CR", "FIELD_TOO_BIG", "HEADER_BLOCK_TOO_BIG", "MIME_DEEP", "MIME_PARTS"}) | frozenset(

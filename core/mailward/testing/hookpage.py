@@ -31,10 +31,12 @@ _HEAD = f"""\
 # Hooks
 
 This page is made from the specifications in `mailward.api.hooks`; `python -m mailward.testing.hookpage` writes it.
-[Why hooks are shaped so](../explanation/hooks.md) is told elsewhere.
+[What a hook is given and answers](api.md), class by class, stands on a page of its own;
+[why hooks are shaped so](../explanation/hooks.md) is told elsewhere.
 
 A plugin implements a hook by a function of its name under `@hookimpl`. It names only the arguments it wants; they are given
-by name. `async def` runs on the event loop, `def` in a thread, `@hookimpl(inline=True)` directly.
+by name. `async def` runs on the event loop, `def` in a thread, `@hookimpl(inline=True)` directly. What `services` has to wait for
+(`kv`, `resolver`, `http`, `submit`, `run_blocking`, `credentials`) is awaited, so a hook that uses one of these is `async def`.
 `@hookimpl(needs=["spf"])` waits for plugins that must be enabled, `after=["spam"]` for those that are, `after="*"` for all.
 One call may take `timeout:` of the policy (10 s unless it says otherwise), and no more than is left of what it shares:
 all plugins of one hook have {AUTH_STAGE_S:g} s around a login, {DELIVER_STAGE_S:g} s before a copy is stored and
