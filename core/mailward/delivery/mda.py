@@ -4,6 +4,7 @@ It may be called again for the same recipient after a crash: store and quarantin
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mailward.formats.address import parse_mailbox
@@ -16,7 +17,7 @@ from mailward.model.errors import LocalError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Held, Quarantine
-from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.item import JUNK_FOLDER, QueuedRecipient, QueueItem
 from mailward.store.base import (
     AccountStore,
     Append,
@@ -30,6 +31,7 @@ from mailward.store.base import (
 )
 
 FALLBACK_MAILBOX = "INBOX"
+JUNK_USE = "\\Junk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,10 @@ def _place(store: AccountStore, copy: Copy) -> _Place:
     chosen = copy.chosen
     if chosen is None:
         name, reason = copy.recipient.folder, ""
+        found = _junk_mailbox(store) if name == JUNK_FOLDER else _mailbox(store, name)
     else:
         name, reason = chosen.choice.name, f", chosen by {chosen.plugin}: {chosen.choice.why}"
-    found = _mailbox(store, name) or (_made(store, name, chosen.choice.make_up_to) if chosen else None)
+        found = _mailbox(store, name) or _made(store, name, chosen.choice.make_up_to)
     if found is not None:
         return _Place(found.id, f"delivered to {found.name}{reason}")
     # The person has removed it, or has none of that name; the mail must be findable all the same.
@@ -173,17 +176,35 @@ def _mailbox(store: AccountStore, name: str) -> MailboxInfo | None:
         return None
 
 
+def _junk_mailbox(store: AccountStore) -> MailboxInfo | None:
+    """The one with the special use, which people rename; else one of the usual name; else made again.
+
+    A person who has removed it wanted to be rid of what was in it: in INBOX the next junk would pass for mail that they want.
+    """
+    found = _existing_junk_mailbox(store)
+    if found is None:
+        _make(store, CreateMailbox(JUNK_FOLDER, JUNK_USE))
+        found = _existing_junk_mailbox(store)
+    return found
+
+
+def _existing_junk_mailbox(store: AccountStore) -> MailboxInfo | None:
+    by_use = next((one for one in store.mailboxes() if one.special_use == JUNK_USE), None)
+    return by_use or _mailbox(store, JUNK_FOLDER)
+
+
 def _made(store: AccountStore, name: str, up_to: int) -> MailboxInfo | None:
-    """A new one, where the account has not too many; subscribed, or many mail programs would not show it."""
+    """A new one, where the account has not too many."""
     if len(store.mailboxes()) + len(name.split("/")) > up_to:
         return None
-    try:
-        store.apply([CreateMailbox(name), Subscribe(name, True)])
-    except NotPermitted:
-        return None
-    except MailboxExists:  # since a moment, by another process
-        pass
+    _make(store, CreateMailbox(name))
     return _mailbox(store, name)
+
+
+def _make(store: AccountStore, op: CreateMailbox) -> None:
+    """Subscribed, or many mail programs would not show it. Nothing when it cannot be, or another process has just made it."""
+    with suppress(MailboxExists, NotPermitted):
+        store.apply([op, Subscribe(op.name, True)])
 
 
 def _delivered_before(store: AccountStore, mailbox: MailboxId) -> str:

@@ -18,7 +18,7 @@ from mailward.model.ids import QueueId
 from mailward.model.session import Role, Session
 from mailward.model.verdict import Verdict
 from mailward.pipeline.transaction import Judgement
-from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.item import JUNK_FOLDER, QueuedRecipient, QueueItem
 
 DELIVERED_TO = "Delivered-To"
 """Names the alias that forwarded a message, for whoever gets it, and for us if it comes back (RFC 9228)."""
@@ -169,7 +169,7 @@ def _queued(
         forward_path=end.path,
         route=route,
         account=end.account or "",
-        folder="Junk" if verdict is Verdict.JUNK and end.account else decision.folder or "INBOX",
+        folder=JUNK_FOLDER if verdict is Verdict.JUNK and end.account else decision.folder or "INBOX",
         flags=decision.flags,
         edits=(*edits, AddHeader(DELIVERED_TO, destination.facts.address)) if end.is_forward else edits,
         reason=reason,

@@ -24,6 +24,9 @@ ITEM_VERSION = 7
 (RFC 3461) and of TLS (RFC 8689); 5 when it is to go (RFC 4865, 2852, 6710); 6 a reverse-path of a recipient's own; 7 the address
 that was asked for, the route "expanded", and "server" for the origin "report". Items of 1 to 6 are read."""
 
+JUNK_FOLDER = "Junk"
+"""As a recipient's folder: the account's own mailbox for junk, whatever that is called by now (special use \\Junk, RFC 6154)."""
+
 _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 
 
@@ -31,8 +34,8 @@ _EDIT_KINDS = {kind.__name__: kind for kind in get_args(RecordedEdit)}
 class QueuedRecipient:
     """What is to be done for one forward-path.
 
-    route: "mailbox" (account's mailbox `folder`), "relay" (to another server), "quarantine", "discard" (keeps nothing), or
-    "expanded": an alias that led to others of the recipients, of which the sender is to hear.
+    route: "mailbox" (account's mailbox `folder`, see JUNK_FOLDER), "relay" (to another server), "quarantine", "discard" (keeps
+    nothing), or "expanded": an alias that led to others of the recipients, of which the sender is to hear.
     edits: this recipient's own, applied after the item's common ones. reason: for the quarantine, in plain words.
     destination: the route that the forward-path has without the verdict; a release from the quarantine takes it.
     parameters: what RCPT said of reports. reverse_path: what its copy has instead of the item's; None for that.

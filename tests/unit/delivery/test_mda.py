@@ -13,8 +13,17 @@ from mailward.model.errors import LocalError
 from mailward.model.ids import AccountId
 from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Quarantine
-from mailward.queue.item import QueuedRecipient
-from mailward.store.base import AccountStore, CreateMailbox, DeleteMailbox, MailboxInfo, NoSuchMailbox
+from mailward.queue.item import JUNK_FOLDER, QueuedRecipient
+from mailward.store.base import (
+    AccountStore,
+    CreateMailbox,
+    DeleteMailbox,
+    MailboxInfo,
+    NoSuchMailbox,
+    Op,
+    RenameMailbox,
+    Subscribe,
+)
 from mailward.store.embedded import EmbeddedStore
 from support.spooling import NOW, item_for
 from support.stores import NoHints
@@ -78,6 +87,37 @@ def test_a_mailbox_that_is_gone_does_not_stop_delivery(mda: Mda, store: Embedded
     item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "mailbox", account="ann", folder="Lists")])
     assert mda.deliver([Copy(item, 0, OCTETS)]) == ("delivered to INBOX (there is no mailbox Lists)",)
     assert len(contents(account, "INBOX")) == 1
+
+
+JUNK_GOES_TO: dict[str, tuple[list[Op], str]] = {
+    "renamed": ([RenameMailbox("Junk", "Spam")], "Spam"),
+    "moved below another": ([RenameMailbox("Junk", "Lists/Bad")], "Lists/Bad"),
+    "renamed, and another has its name": ([RenameMailbox("Junk", "Spam"), CreateMailbox("Junk")], "Spam"),
+    "made by hand": ([DeleteMailbox("Junk"), CreateMailbox("Junk")], "Junk"),
+    "removed": ([DeleteMailbox("Junk")], "Junk"),
+}
+
+
+@pytest.mark.parametrize("why", JUNK_GOES_TO)
+def test_junk_goes_into_the_mailbox_for_junk_whatever_its_owner_has_done_to_it(mda: Mda, store: EmbeddedStore, why: str) -> None:
+    ops, name = JUNK_GOES_TO[why]
+    account = store.open(AccountId("ann"))
+    account.apply(ops)
+    item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "mailbox", account="ann", folder=JUNK_FOLDER)] * 2)
+    copies = [Copy(item, index, OCTETS) for index in range(2)]
+    assert mda.deliver(copies) == (f"delivered to {name}",) * 2
+    assert (len(contents(account, name)), len(contents(account, "INBOX"))) == (2, 0)
+
+
+def test_a_mailbox_for_junk_that_is_made_again_is_one_that_filters_learn_from_and_people_see(
+    mda: Mda, store: EmbeddedStore
+) -> None:
+    account = store.open(AccountId("ann"))
+    account.apply([DeleteMailbox("Junk"), Subscribe("Junk", False)])
+    item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "mailbox", account="ann", folder=JUNK_FOLDER)])
+    mda.deliver([Copy(item, 0, OCTETS)])
+    made = account.mailbox("Junk")
+    assert (made.special_use, made.subscribed) == ("\\Junk", True)
 
 
 def sorted_copy(name: str, make_up_to: int = 0, index: int = 0, copies: int = 1) -> Copy:
