@@ -45,11 +45,12 @@ def test_the_first_filter_tutorial_works_as_printed(tmp_path: Path) -> None:
             assert done.returncode in (0, 1), f"{line}\n{done.stdout}\n{done.stderr}"
             return done.stdout
 
-        new, check, make_and_scan = (
+        new, check, make_and_scan, test = (
             re.findall(r"^\$ (.*)$", block, re.MULTILINE) for block in blocks("tutorials/first-filter.md", "console")
         )
         assert "acme_dlp.py" in type_in(new[0])
-        (target.folder / "plugins/acme_dlp.py").write_text(blocks("tutorials/first-filter.md", "python")[0])
+        module, tests = blocks("tutorials/first-filter.md", "python")
+        (target.folder / "plugins/acme_dlp.py").write_text(module)
         policy = target.folder / "policies/inbound.yaml"
         (entry,) = blocks("tutorials/first-filter.md", "yaml")
         policy.write_text(policy.read_text().replace("plugins:\n", "plugins:\n" + entry))
@@ -61,6 +62,9 @@ def test_the_first_filter_tutorial_works_as_printed(tmp_path: Path) -> None:
         target.process.send_signal(signal.SIGHUP)
         target.reload()
         assert "250" in target.run("try", "send").stdout
+        (target.folder / "plugins/tests/test_acme_dlp.py").write_text(tests)
+        environment["PYTEST_ADDOPTS"] = "-k 'not TestConformance'"  # the package of the other tutorial is put through that
+        assert "3 passed" in type_in(test[0])
 
 
 def test_a_server_is_set_up_as_the_page_says(tmp_path: Path) -> None:
