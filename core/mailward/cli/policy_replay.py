@@ -12,10 +12,10 @@ import typer
 from mailward.app.config import Config
 from mailward.app.filters import policy_at
 from mailward.app.judging import kept_canary_key
-from mailward.cli.changes import NOT_KNOWN, SOMETHING, number_of, tally_data, tally_lines
+from mailward.cli.changes import NOT_KNOWN, SOMETHING, number_of, read_all, tally_data, tally_lines, worst_lines
 from mailward.cli.decisions import more_actions, source_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions, opened_directory
-from mailward.cli.output import USAGE, fail, moment, progress, show
+from mailward.cli.output import USAGE, fail, moment, show
 from mailward.decisions import DecisionStore
 from mailward.decisions.replay import Example, ReplayReport
 from mailward.formats.address import parse_mailbox
@@ -26,7 +26,6 @@ from mailward.policy import Direction, Policy, RecipientFacts
 from mailward.policy.replay import Replay
 
 _DIRECTIONS: tuple[Direction, ...] = ("inbound", "submission")
-_STEP = 1000
 
 
 def replay_command(
@@ -79,13 +78,9 @@ def _report(store: DecisionStore, begin: datetime, policy: Policy, config: Confi
     report = ReplayReport(limit)
     with opened_directory(config) as directory:
         replay = Replay(policy, _recipients(frozenset(directory.domains())), kept_canary_key(config))
-    total = store.count(begin)
-    for number, record in enumerate(store.evidence(begin)):
-        if number % _STEP == 0:
-            progress(number, total)
+    for record in read_all(store.evidence(begin), store.count(begin)):
         if record.direction == policy.direction and record.policy_hash:
             report.add(record, replay.judged(record))
-    progress(total, total)
     return report
 
 
@@ -109,13 +104,7 @@ def _text(report: ReplayReport, policy: Policy, what: str) -> str:
     lines = [f"{what}: {number_of('message', report.messages)}, judged anew by policy {policy.hash}"]
     lines += [f"  judged then by policy {hash}: {n:,}" for hash, n in report.judged_by.most_common()]
     lines += ["", *tally_lines(report.tally)]
-    examples = report.examples
-    if examples:
-        some = f"{len(examples):,} of " if report.changed > len(examples) else ""
-        lines += ["", f"the worst first, {some}{number_of('recipient', report.changed)}{'; --limit shows more' if some else ''}:"]
-        for example in examples:
-            lines += _example_lines(example)
-        lines += ["", f"Why one was treated as it was: mailward explain {examples[0].record.id}"]
+    lines += worst_lines(report.worst, report.changed, _example_lines)
     return "\n".join(lines)
 
 
@@ -144,7 +133,7 @@ def _data(report: ReplayReport, policy: Policy, begin: datetime) -> dict[str, An
                 "was": _decision(example.was),
                 "would_be": _decision(example.now),
             }
-            for example in report.examples
+            for example in report.worst.shown
         ],
     }
 

@@ -6,17 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from mailward.cli.changes import NOT_KNOWN, SOMETHING, hash_in_force, number_of, tally_data, tally_lines
+from mailward.cli.changes import NOT_KNOWN, SOMETHING, hash_in_force, number_of, read_all, tally_data, tally_lines, worst_lines
 from mailward.cli.decisions import more_actions, source_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions
-from mailward.cli.output import USAGE, fail, moment, progress, show
+from mailward.cli.output import USAGE, fail, moment, show
 from mailward.decisions import DecisionStore
 from mailward.decisions.shadow import Example, ShadowReport, Together
 from mailward.model.decision import WithIt
 from mailward.policy import RULES, Direction
 
 _DIRECTIONS: tuple[Direction, ...] = tuple(name for name, rules in RULES.items() if "shadow" in rules.modes)
-_STEP = 1000
 _TOGETHER: dict[Together, str] = {
     "changed": "",
     "unchanged": "   (all of it together would have changed nothing)",
@@ -68,13 +67,9 @@ def shadow_command(
 
 def _report(store: DecisionStore, begin: datetime, direction: Direction, limit: int) -> ShadowReport:
     report = ShadowReport(limit)
-    total = store.count(begin)
-    for number, record in enumerate(store.outcomes(begin)):
-        if number % _STEP == 0:
-            progress(number, total)
+    for record in read_all(store.outcomes(begin), store.count(begin)):
         if record.direction == direction:
             report.add(record)
-    progress(total, total)
     return report
 
 
@@ -90,13 +85,7 @@ def _text(report: ShadowReport, store: DecisionStore, what: str, in_force: str) 
     for tally in report.things:
         where = f" ({tally.where})" if tally.where else ""
         lines += ["", f"with {tally.kind} {tally.name}{where}", *tally_lines(tally)]
-    examples = report.examples
-    if examples:
-        some = f"{len(examples):,} of " if report.changed > len(examples) else ""
-        lines += ["", f"the worst first, {some}{number_of('recipient', report.changed)}{'; --limit shows more' if some else ''}:"]
-        for example in examples:
-            lines += _example_lines(example, store)
-        lines += ["", f"Why one was treated as it was: mailward explain {examples[0].record.id}"]
+    lines += worst_lines(report.worst, report.changed, lambda example: _example_lines(example, store))
     return "\n".join(lines)
 
 
@@ -150,6 +139,6 @@ def _data(report: ShadowReport, store: DecisionStore, direction: str, begin: dat
                 "by": [{"kind": one.kind, "name": one.name, "symbols": symbols} for one, symbols in _by(example, store)],
                 "together": example.together,
             }
-            for example in report.examples
+            for example in report.worst.shown
         ],
     }

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from mailward.model.decision import RecipientDecision, WithIt
 
 Decided = RecipientDecision | WithIt
+_Example = TypeVar("_Example")
 
 _HARM = ("accept", "junk", "quarantine", "tempfail", "discard", "reject")
 """What a recipient gets, from the best to the worst: whoever discards tells nobody, but keeps a copy."""
@@ -50,6 +52,26 @@ class Tally:
 
     def not_known(self, why: str) -> None:
         self.unknown[why if why in self.unknown or len(self.unknown) < _REASONS else _OTHER] += 1
+
+
+class Worst(Generic[_Example]):
+    """Examples of changes, told the newest first. limit: how many are shown at most."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: dict[Change, list[_Example]] = {}
+
+    def keep(self, change: Change, example: _Example) -> None:
+        """Unless there are as many of the same change already as are shown."""
+        kept = self._kept.setdefault(change, [])
+        if len(kept) < self._limit:
+            kept.append(example)
+
+    @property
+    def shown(self) -> list[_Example]:
+        """The worst first, the newest first of these."""
+        ordered = sorted(self._kept.items(), key=lambda item: item[0].order)
+        return [example for _, kept in ordered for example in kept][: self._limit]
 
 
 def differs(decision: RecipientDecision, other: Decided) -> bool:

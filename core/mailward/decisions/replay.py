@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from mailward.decisions.changes import Change, Tally, change_of, differs
+from mailward.decisions.changes import Tally, Worst, change_of, differs
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.policy.replay import Replayed
 
@@ -16,10 +16,6 @@ class Example:
     was: RecipientDecision
     now: RecipientDecision
 
-    @property
-    def change(self) -> Change:
-        return change_of(self.was, self.now)
-
 
 class ReplayReport:
     """Takes records, the newest first, and keeps numbers and some of the worst messages.
@@ -28,9 +24,8 @@ class ReplayReport:
     """
 
     def __init__(self, limit: int) -> None:
-        """limit: how many recipients are kept to be shown, of each kind of change."""
-        self._limit = limit
-        self._examples: dict[Change, list[Example]] = {}
+        """limit: how many recipients are shown at most."""
+        self.worst = Worst[Example](limit)
         self.tally = Tally()
         self.judged_by: Counter[str] = Counter()
 
@@ -42,12 +37,6 @@ class ReplayReport:
     def changed(self) -> int:
         """Recipients."""
         return self.tally.changes.total()
-
-    @property
-    def examples(self) -> list[Example]:
-        """The worst first, the newest first of these."""
-        ordered = sorted(self._examples.items(), key=lambda item: item[0].order)
-        return [example for _, examples in ordered for example in examples][: self._limit]
 
     def add(self, record: DecisionRecord, replayed: Replayed) -> None:
         """Count one message that a policy has judged."""
@@ -62,6 +51,4 @@ class ReplayReport:
                 continue
             change = change_of(was, now)
             self.tally.changes[change] += 1
-            kept = self._examples.setdefault(change, [])
-            if len(kept) < self._limit:
-                kept.append(Example(record, was, now))
+            self.worst.keep(change, Example(record, was, now))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from mailward.decisions.changes import Change, Tally, change_of, differs
+from mailward.decisions.changes import Tally, Worst, change_of, differs
 from mailward.model.decision import DecisionRecord, RecipientDecision, WithIt
 
 ALL = ("all", "")
@@ -44,14 +44,13 @@ class ShadowReport:
     """Takes records, the newest first, and keeps numbers and a few of the worst messages."""
 
     def __init__(self, limit: int) -> None:
-        """limit: how many messages are kept to be shown."""
-        self._limit = limit
+        """limit: how many recipients are shown at most."""
         self.judged = 0
         self.in_shadow = 0
         self.policies: Counter[str] = Counter()
         self.together = Tally()
         self._things: dict[tuple[str, str], ThingTally] = {}
-        self._examples: dict[Change, list[Example]] = {}
+        self.worst = Worst[Example](limit)
         self.changed = 0  # recipients for whom one thing, or all of it, would have changed something
 
     @property
@@ -66,12 +65,6 @@ class ShadowReport:
     def unknown(self) -> int:
         """Messages of which something is not known."""
         return self.together.unknown.total()
-
-    @property
-    def examples(self) -> list[Example]:
-        """The worst first, the newest first of these."""
-        ordered = sorted(self._examples.items(), key=lambda item: item[0].order)
-        return [example for _, examples in ordered for example in examples][: self._limit]
 
     def add(self, record: DecisionRecord) -> None:
         """Count one record. One that no policy made is passed over."""
@@ -110,10 +103,8 @@ class ShadowReport:
                 continue
             self.changed += 1
             change = change_of(decision, with_it)
-            kept = self._examples.setdefault(change, [])
-            if len(kept) < self._limit:
-                by = tuple(one for one in alone if change_of(decision, one) == change)
-                kept.append(Example(record, decision, with_it, by, together))
+            by = tuple(one for one in alone if change_of(decision, one) == change)
+            self.worst.keep(change, Example(record, decision, with_it, by, together))
 
 
 def _together(record: DecisionRecord) -> tuple[str, str]:

@@ -78,19 +78,19 @@ def test_things_and_messages_come_the_worst_first_then_the_newest() -> None:
     assert [thing.name for thing in found.things] == ["dlp", "lower"]
     assert found.together.changes == {Change("accept", "reject"): 1, Change("accept", "junk"): 2}
     assert (found.together.same, found.changed) == (1, 3)
-    assert [example.record.id for example in found.examples] == ["m00002", "m00004"]
-    assert [one.name for one in found.examples[0].by] == ["dlp"]
+    assert [example.record.id for example in found.worst.shown] == ["m00002", "m00004"]
+    assert [one.name for one in found.worst.shown[0].by] == ["dlp"]
 
 
 def test_what_only_several_do_together_is_no_single_ones_doing() -> None:
     found = report(record(1, DLP, LOWER, would_be=(with_it("all", "", "quarantine"),)))
-    assert (found.examples[0].by, found.things[0].changes) == ((), {})
+    assert (found.worst.shown[0].by, found.things[0].changes) == ((), {})
 
 
 def test_what_one_would_do_and_another_undoes_is_told_of_the_one() -> None:
     found = report(record(1, DLP, LOWER, would_be=(with_it("plugin", "dlp", "reject"),)))
     assert (found.together.changes, found.together.same, found.changed) == ({}, 1, 1)
-    assert [(example.with_it.name, example.together) for example in found.examples] == [("dlp", "unchanged")]
+    assert [(example.with_it.name, example.together) for example in found.worst.shown] == [("dlp", "unchanged")]
 
 
 def test_what_is_not_known_is_not_unchanged_and_hides_nothing_of_the_rest() -> None:
@@ -100,7 +100,7 @@ def test_what_is_not_known_is_not_unchanged_and_hides_nothing_of_the_rest() -> N
     assert (dlp.messages, dlp.same, dlp.unknown.total()) == (0, 0, 2)
     assert (lower.changes, lower.same) == ({Change("accept", "junk"): 1}, 1)
     assert (found.together.messages, found.together.same, found.unknown) == (0, 0, 2)
-    assert [example.together for example in found.examples] == ["not known"]
+    assert [example.together for example in found.worst.shown] == ["not known"]
 
 
 def test_one_thing_alone_is_everything() -> None:
