@@ -50,7 +50,7 @@ def test_t_auth_02_an_account_of_ones_own_forgives_nothing(login: Login) -> None
 
 def test_t_auth_02_the_alarm_is_raised_once(login: Login) -> None:
     spray(login, 9)
-    alarms = [values for _, event, values in login.services.log["login_guard"].events if event == "login_spraying"]
+    alarms = [values for _, event, values in login.services.log["login_guard"].events if event == "login spraying"]
     assert alarms == [{"network": "192.0.2.7", "names": 5, "protocol": "imap"}]
 
 

@@ -286,7 +286,7 @@ async def test_t_tls_24_a_stranger_with_many_domains_cannot_flood_a_receiver(
     assert len(to) == 8 and to.count("own@victim.example") == 5  # what it gets about itself is not limited by what strangers do
     assert "2026-11-27 d7.attacker.test x@a.victim.example" in sent.sent  # who has most mail comes first
     assert isinstance(made.log, MemoryLog)
-    assert made.log.events[0] == ("warning", "reports_left_out", {"day": "2026-11-27", "reports": 17})
+    assert made.log.events[0] == ("warning", "reports left out", {"day": "2026-11-27", "reports": 17})
 
 
 async def test_t_tls_24_all_reports_of_a_day_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

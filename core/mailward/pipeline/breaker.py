@@ -85,7 +85,7 @@ class Breaker:
             self._opened = None
             self._no_longer()
             self._forget()
-            _log.warning("plugin_resumed", plugin=self._plugin)
+            _log.warning("plugin resumed", plugin=self._plugin)
 
     def failed(self, took_s: float, *, is_trial: bool) -> None:
         """The plugin did not answer, and somebody waited so long for nothing."""
@@ -116,7 +116,7 @@ class Breaker:
             _count(self._plugin, 1)
             self._no_longer = weakref.finalize(self, _count, self._plugin, -1)  # a reload may forget it while it is open
         self._opened = _Opened(why, back_off_s, now + back_off_s)
-        _log.error("plugin_suspended", plugin=self._plugin, reason=why, tried_again_in_s=back_off_s)
+        _log.error("plugin suspended", plugin=self._plugin, reason=why, tried_again_in_s=back_off_s)
 
     def _forget(self) -> None:
         self._failures.clear()

@@ -94,7 +94,7 @@ def recorded(one: Enabled, hook: str, answer: Answer[T]) -> Called[T]:
     stage, error, value = PLACES[hook].stage, answer.error, answer.value
     if error is not None:
         METERS.of("").count(FAILURES, plugin=one.name)
-        _log.warning("plugin_failed", plugin=one.name, hook=hook, stage=stage, mode=one.mode, reason=error)
+        _log.warning("plugin failed", plugin=one.name, hook=hook, stage=stage, mode=one.mode, reason=error)
     status = "shadow" if one.mode == "shadow" else "ok" if error is None else "failed"
     stored: tuple[StoredFinding, ...] = ()
     if value and isinstance(value, tuple) and hook.startswith("inspect_"):

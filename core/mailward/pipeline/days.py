@@ -103,9 +103,9 @@ class Days:
             try:
                 await self.tell_due()
             except StorageError as error:
-                _log.error("days_not_told", problem=str(error))
+                _log.error("days not told", problem=str(error))
             except Exception:  # noqa: BLE001  a day that is not told now is told in a later round
-                _log.exception("days_not_told")
+                _log.exception("days not told")
             await asyncio.sleep(EVERY_S)
 
 

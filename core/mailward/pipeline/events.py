@@ -74,7 +74,7 @@ class Events:
             return
         if len(self._running) >= MAX_WAITING:
             self.left_out += 1
-            _log.warning("event_left_out", hook=hook, waiting=len(self._running))
+            _log.warning("event left out", hook=hook, waiting=len(self._running))
             return
         task = asyncio.get_running_loop().create_task(self._tell(chain, hook, arguments), name=hook)
         self._running.add(task)

@@ -48,12 +48,12 @@ class Logins:
         if ruling is None:
             raise LocalError("the access policy gave no ruling")
         for alarm in ruling.alarms:
-            _log.error("policy_alarm", peer=attempt.peer_ip, alarm=alarm)
+            _log.error("policy alarm", peer=attempt.peer_ip, alarm=alarm)
         word = _WORDS.get(ruling.verdict, "accept")
         if word != "accept":
             source = ruling.source
             _log.warning(
-                "login_judged", verdict=word, peer=attempt.peer_ip, protocol=attempt.protocol, by=source.name, where=source.where
+                "login judged", verdict=word, peer=attempt.peer_ip, protocol=attempt.protocol, by=source.name, where=source.where
             )
         return word
 

@@ -154,7 +154,7 @@ class PluginHost:
             except PluginError as error:
                 if name not in optional:
                     raise
-                _log.warning("plugin_left_out", plugin=name, reason=str(error))
+                _log.warning("plugin left out", plugin=name, reason=str(error))
         return declarations
 
     def _find(self, modules: Mapping[str, ModuleType]) -> dict[str, list[_Candidate]]:

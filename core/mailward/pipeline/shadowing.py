@@ -64,7 +64,7 @@ class ShadowRoom:
             self._left_out += 1
             now = time.monotonic()
             if now - self._told_at >= TELL_EVERY_S:
-                _log.warning("shadow_left_out", messages=self._left_out)
+                _log.warning("shadow left out", messages=self._left_out)
                 self._told_at, self._left_out = now, 0
             return False
         self._messages += 1
@@ -114,7 +114,7 @@ class ShadowRoom:
         try:
             await keep(await looking.look())
         except Exception:  # noqa: BLE001  it costs the result of the shadow and nothing else
-            _log.exception("shadow_not_recorded")
+            _log.exception("shadow not recorded")
 
 
 @dataclass(frozen=True, slots=True)

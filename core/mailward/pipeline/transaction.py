@@ -121,7 +121,7 @@ class Trial:
             self._heard = self._calls
             return self._early(session, envelope, None, "mail")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
-            _log.exception("judging_failed", stage="mail", session=session.id)
+            _log.exception("judging failed", stage="mail", session=session.id)
             return LOCAL_ERROR
 
     async def rcpt(
@@ -134,7 +134,7 @@ class Trial:
             self._heard = (*self._calls, *self._at_rcpt.of([forward_path]), *self._canaries.calls([forward_path]))
             return self._early(session, envelope, recipient, "rcpt")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
-            _log.exception("judging_failed", stage="rcpt", session=session.id)
+            _log.exception("judging failed", stage="rcpt", session=session.id)
             return LOCAL_ERROR
 
     async def _look_at(self, session: Session, envelope: Envelope, forward_path: ForwardPath, recipient: RecipientFacts) -> None:
@@ -171,7 +171,7 @@ class Trial:
         try:
             return await self._message(queue_id, session, envelope, recipients, message)
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
-            _log.exception("judging_failed", stage="message", id=queue_id)
+            _log.exception("judging failed", stage="message", id=queue_id)
             if self._shadowing is not None:
                 self._shadowing.leave()
             return self._unforeseen(queue_id, session, envelope, recipients, message)
@@ -212,7 +212,7 @@ class Trial:
             rulings = [replace(r, verdict=Verdict.TEMPFAIL, source=late, reply=LOCAL_ERROR) for r in rulings]
         for ruling in rulings:
             for alarm in ruling.alarms:
-                _log.error("policy_alarm", id=queue_id, rcpt=ruling.recipient, alarm=alarm)
+                _log.error("policy alarm", id=queue_id, rcpt=ruling.recipient, alarm=alarm)
         takes_each = session.lmtp or envelope.parameters.prdr
         outcome = (separate if takes_each else combine)(rulings, queue_id, bench.policy.replies)
         decisions = outcome.decisions

@@ -192,7 +192,7 @@ class Lists:
             self._files[name] = (source, signature)
             entries, octets, problems = read(source)
             if problems:
-                _log.warning("policy_list_kept", list=name, file=source.shown_as, problem=problems[0].text)
+                _log.warning("policy list kept", list=name, file=source.shown_as, problem=problems[0].text)
                 continue
             self._entries[name] = entries
             self._digests[name] = sha256(octets).digest()

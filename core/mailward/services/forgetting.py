@@ -50,7 +50,7 @@ class Forgetting:
                 finally:
                     await asyncio.to_thread(kept.close)
             except StorageError as error:
-                _log.error("expired_values_not_removed", problem=str(error))
+                _log.error("expired values not removed", problem=str(error))
 
     async def _run(self) -> None:
         while True:

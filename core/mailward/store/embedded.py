@@ -209,7 +209,7 @@ class EmbeddedAccount:
                 changes = run_batch(connection, self._packs, requests, now_s)
                 tidied_at: int = connection.execute("SELECT tidied_at FROM account").fetchone()[0]
         except StorageError as error:
-            _log.error("store_write_failed", account=self.id, error=str(error))
+            _log.error("store write failed", account=self.id, error=str(error))
             for request in requests:
                 request.error = error
             return
@@ -223,7 +223,7 @@ class EmbeddedAccount:
             with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
                 tidy(connection, self._packs, now_s)
         except StorageError as error:  # what was asked for is done; this has time
-            _log.warning("store_tidy_failed", account=self.id, error=str(error))
+            _log.warning("store tidy failed", account=self.id, error=str(error))
 
     def rest(self) -> None:
         """Close idle connections and files; they are opened again when needed."""

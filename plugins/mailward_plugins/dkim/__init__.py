@@ -65,7 +65,7 @@ def _signatures(relaying: Relaying, message: MessageView, settings: DkimSettings
     keys = signing_keys(domain, services.secrets) if domain is not None else ()
     if not keys:
         reason = "no single author" if domain is None else "the author's domain has no key"
-        services.log.info("not_signed", id=relaying.id, reason=reason)
+        services.log.info("not signed", id=relaying.id, reason=reason)
         return []
     values = sign(message, keys, services.clock.now(), settings.expire_after)
     return [AddHeader(SIGNATURE_FIELD, value) for value in values]

@@ -36,7 +36,7 @@ async def inspect_mail(
     found = await Lookup(services.resolver).ask(questions, settings.time_limit.total_seconds())
     for one in found:
         if isinstance(one, Failure):
-            services.log.warning("dns_list_failed", zone=one.question.zone, why=one.why)
+            services.log.warning("DNS list failed", zone=one.question.zone, why=one.why)
     facts = _facts(found)
     return [_finding(one, facts) for one in found]
 

@@ -38,7 +38,7 @@ async def on_auth(attempt: LoginAttempt, outcome: LoginOutcome, settings: GuardS
         return  # who is turned away must not add to what turns him away: he would never be let in again
     await tally.add(network, attempt.name)
     if await tally.names(network) >= settings.names:
-        services.log.warning("login_spraying", network=network, names=settings.names, protocol=attempt.protocol)
+        services.log.warning("login spraying", network=network, names=settings.names, protocol=attempt.protocol)
 
 
 def _tally(settings: GuardSettings, services: Services) -> Tally:

@@ -38,7 +38,7 @@ async def on_attempt(attempt: RelayingAttempt, settings: TlsrptSettings, service
     if attempt.sessions and not attempt.relaying.tls_optional:
         left_out = await count(services.kv, attempt, settings.keep)
         if left_out:
-            services.log.warning("history_is_full", domain=attempt.relaying.domain, connections=left_out)
+            services.log.warning("history is full", domain=attempt.relaying.domain, connections=left_out)
 
 
 @hookimpl

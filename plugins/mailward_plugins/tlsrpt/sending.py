@@ -50,7 +50,7 @@ async def send_reports(day: date, settings: TlsrptSettings, services: Services) 
         for _ in range(AT_ONCE):
             group.create_task(send())
     if sending.left_out:
-        services.log.warning("reports_left_out", day=day.isoformat(), reports=sending.left_out)
+        services.log.warning("reports left out", day=day.isoformat(), reports=sending.left_out)
     if sending.unasked and services.clock.now() < sending.over_at + PATIENCE:
         raise NotAllSent(f"the name servers of {sending.unasked} domains do not say who wants a report")
 
@@ -74,7 +74,7 @@ class _Sending:
             self.unasked += 1
             return
         if rua.others:
-            self._services.log.info("report_not_by_https", domain=domain)
+            self._services.log.info("report not by HTTPS", domain=domain)
         for address in rua.addresses:
             async with self._one_at_a_time:
                 counters = self._counters(domain, address)
@@ -105,5 +105,5 @@ class _Sending:
         try:
             return await self._services.submit(address, octets, key=key, not_before=not_before, tls_optional=True)
         except ValueError as error:
-            self._services.log.info("report_not_sent", to=address, reason=str(error))
+            self._services.log.info("report not sent", to=address, reason=str(error))
             return False

@@ -34,7 +34,7 @@ async def provide_second_factor(
 
     answer = await change(services.kv, identity.account, decide)
     if answer == "refused":
-        services.log.warning("second_factor_refused", account=identity.account)
+        services.log.warning("second factor refused", account=identity.account)
     return answer
 
 

@@ -42,7 +42,7 @@ async def confirm_command(call: CommandCall) -> CommandAnswer:
     codes = await change(call.services.kv, call.account, lambda e: confirm(e, call.arguments["code"], now))
     if not codes:
         raise CommandFailed("that is not the code for now; check that the clocks of both devices are right, and try the next one")
-    call.services.log.info("totp_activated", account=call.account)
+    call.services.log.info("totp activated", account=call.account)
     text = f"The second factor of {call.address} is active. Mail programs now need app passwords.\n\n{_listed(codes)}"
     return CommandAnswer(text, {"address": str(call.address), "active": True, "recovery_codes": list(codes)})
 
@@ -82,7 +82,7 @@ async def recovery_command(call: CommandCall) -> CommandAnswer:
 
     if not await change(call.services.kv, call.account, decide):
         raise CommandFailed(f"{call.address} has no second factor; begin with: mailward account totp enrol {call.address}")
-    call.services.log.info("totp_recovery_renewed", account=call.account)
+    call.services.log.info("totp recovery renewed", account=call.account)
     return CommandAnswer(_listed(codes), {"address": str(call.address), "recovery_codes": list(codes)})
 
 
@@ -90,7 +90,7 @@ async def off_command(call: CommandCall) -> CommandAnswer:
     """Forget everything."""
     if not await change(call.services.kv, call.account, lambda known: (Enrolment(), known != Enrolment())):
         raise CommandFailed(f"{call.address} has no second factor")
-    call.services.log.info("totp_off", account=call.account)
+    call.services.log.info("totp off", account=call.account)
     return CommandAnswer(f"second factor of {call.address} is off", {"address": str(call.address), "active": False})
 
 

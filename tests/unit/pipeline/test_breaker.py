@@ -133,8 +133,8 @@ def test_opening_is_an_alarm_and_closing_is_told() -> None:
         stand.breaker.refusal()
         stand.breaker.succeeded(is_trial=True)
     assert [(entry["event"], entry["log_level"], entry["plugin"]) for entry in logs] == [
-        ("plugin_suspended", "error", "slow"),
-        ("plugin_resumed", "warning", "slow"),
+        ("plugin suspended", "error", "slow"),
+        ("plugin resumed", "warning", "slow"),
     ]
     assert "took 20 s together" in logs[0]["reason"]
 

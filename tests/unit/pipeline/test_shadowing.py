@@ -99,7 +99,7 @@ async def test_who_comes_when_the_places_are_taken_is_left_out_and_counted_once_
             taken = [await judged(judge) for _ in range(5)]
         assert [unknown(one.record) for one in taken] == [[NOT_HEARD_OF]] * 2 + [[LEFT_OUT]] * 3
         assert [one.shadowing is None for one in taken] == [False] * 2 + [True] * 3
-        assert [line["messages"] for line in logs if line["event"] == "shadow_left_out"] == [1]
+        assert [line["messages"] for line in logs if line["event"] == "shadow left out"] == [1]
         first = taken[0].shadowing
         assert first is not None
         first.leave()
@@ -165,7 +165,7 @@ async def test_a_result_that_cannot_be_kept_and_one_that_is_given_up_free_their_
         await tried.wait()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-    assert [line["event"] for line in logs] == ["shadow_not_recorded"]
+    assert [line["event"] for line in logs] == ["shadow not recorded"]
     gate.clear()
     second = (await judged(judge)).shadowing
     assert second is not None

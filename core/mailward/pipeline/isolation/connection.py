@@ -264,7 +264,7 @@ class Connection(asyncio.Protocol):
             return
         if self._idle.is_too_much():
             why = f"it was killed, since it used more than {AT_ONCE_S:g} s of processor time while nobody had asked it anything"
-            self._services.log.warning("plugin_process_killed", reason=why)
+            self._services.log.warning("plugin process killed", reason=why)
             self.end(why)
         else:
             asyncio.get_running_loop().call_later(LOOK_S, self._look_at_idle_use)
@@ -298,7 +298,7 @@ class Connection(asyncio.Protocol):
             return
         self._lines.spend()
         if self._lines_dropped:
-            self._services.log.warning("log_lines_dropped", count=self._lines_dropped)
+            self._services.log.warning("log lines dropped", count=self._lines_dropped)
             self._lines_dropped = 0
         log(self._services, level, event, values)
 

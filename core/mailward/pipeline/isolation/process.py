@@ -77,7 +77,7 @@ class IsolatedPlugin:
         self._at_the_end = weakref.finalize(self, connection.end)
         await loop.create_connection(lambda: connection, sock=ours)
         await connection.begin(self._settings)
-        _log.info("plugin_process_started", plugin=self._plugin.name, pid=process.pid)
+        _log.info("plugin process started", plugin=self._plugin.name, pid=process.pid)
         return connection
 
 
