@@ -22,7 +22,7 @@ rules:
 def target(request: pytest.FixtureRequest) -> Iterator[Server]:
     with server(policy=POLICY.format(settings=request.param)) as made:
         with made.imap() as client:
-            for name in ("Lists", "Bills"):
+            for name in ("Lists", "Bills", '"[Gmail]/Spam"'):
                 assert client.create(name)[0] == "OK"
         yield made
 
@@ -31,9 +31,9 @@ def mail(subject: str, author: str = "a@sender.invalid") -> bytes:
     return f"From: {author}\r\nSubject: {subject}\r\n\r\ntext\r\n".encode()
 
 
-def arrived(target: Server, subject: str, detail: str) -> tuple[str, str]:
+def arrived(target: Server, subject: str, detail: str, quote: str = "") -> tuple[str, str]:
     """Send it to the subaddress; the folder in which it is then, and the words of `explain`."""
-    code, text = target.send(mail(subject), to=[f"demo+{detail}@example.test"])
+    code, text = target.send(mail(subject), to=[f"{quote}demo+{detail}{quote}@example.test"])
     assert code == 250, text
     queue_id = text.rsplit(" ", 1)[1]
     target.wait_delivered(queue_id)
@@ -59,6 +59,11 @@ def test_where_there_is_no_such_folder_it_is_inbox(target: Server) -> None:
 
 def test_a_stranger_cannot_choose_trash(target: Server) -> None:
     folder, told = arrived(target, "hello", "Trash")
+    assert folder == "INBOX" and "no address may choose that folder" in told
+
+
+def test_a_stranger_cannot_choose_a_spam_folder_of_another_server(target: Server) -> None:
+    folder, told = arrived(target, "hello", "[gmail].spam", '"')
     assert folder == "INBOX" and "no address may choose that folder" in told
 
 

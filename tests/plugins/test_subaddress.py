@@ -56,10 +56,27 @@ def test_what_means_no_folder_is_inbox_with_the_reason(call_hook: CallHook, deta
         *("INBOX", "inbox", "Junk", "TRASH", "sent", "Drafts", "archive", "INBOX/junk", "inbox.Trash", "Trash/old", "trash.old"),
         *(name.lower().replace(" ", "_") for name in NEVER),
         *("Corbeille", "corbeille", "papierkorb", "papierkorb/x"),
+        *(
+            "[gmail].spam",
+            "[Gmail]/Spam",
+            "[gmail]/sent_mail",
+            "[gmail].papierkorb",
+            "[gmail]/trash/old",
+            "inbox.[gmail].corbeille",
+        ),
     ],
 )
 def test_a_stranger_never_chooses_inbox_junk_trash_and_their_like(call_hook: CallHook, detail: str, create: bool) -> None:
-    folders = [*FOLDERS, "Spam", "Sent Items", "Papierkorb", "Papierkorb/x"]
+    folders = [
+        *FOLDERS,
+        "Spam",
+        "Sent Items",
+        "Papierkorb",
+        "Papierkorb/x",
+        "[Gmail]/Spam",
+        "[Gmail]/Papierkorb",
+        "[Gmail]/Trash/old",
+    ]
     delivery = make_delivery(f"bob+{detail}@example.org", folders, special_uses={"Corbeille": "\\Trash"})
     settings = {"create": create, "never": ["Papierkorb"]}
     chosen = call_hook(subaddress, "provide_folder", settings=settings, delivery=delivery)

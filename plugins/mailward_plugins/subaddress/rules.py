@@ -42,7 +42,7 @@ def find(detail: str, folders: Sequence[Folder], never: Iterable[str] = ()) -> F
     detail = unicodedata.normalize("NFC", detail)
     wanted = _key(detail)
     kept_back = {_key(name) for name in (*NEVER, *never)} | {_key(one.name) for one in folders if one.special_use}
-    if wanted in ("", _key(INBOX)) or any(above in kept_back for above in _with_above(wanted)):
+    if wanted in ("", _key(INBOX)) or not kept_back.isdisjoint(_levels_and_above(wanted)):
         return NoFolder("no address may choose that folder")
     meant = [one.name for one in folders if _key(one.name) == wanted]
     if detail in meant:
@@ -61,7 +61,7 @@ def _key(name: str) -> str:
     return key.removeprefix("inbox/")
 
 
-def _with_above(key: str) -> list[str]:
-    """It, and the keys of the levels above it."""
+def _levels_and_above(key: str) -> list[str]:
+    """It, the keys above it, and each of its levels: some servers have their Spam and Trash below "[Gmail]"."""
     levels = key.split("/")
-    return ["/".join(levels[:number]) for number in range(1, len(levels) + 1)]
+    return [*levels, *("/".join(levels[:number]) for number in range(1, len(levels) + 1))]
