@@ -18,11 +18,18 @@ rules:
 """
 
 
+KEPT = {
+    "&BkUGzCAMBi4-": "\u0645\u06cc\u200c\u062e",  # Persian: the ZWNJ belongs into the word
+    "&2D3caCAN2D3cuw-": "\U0001f468\u200d\U0001f4bb",  # an emoji of two, joined by a ZWJ
+}
+"""Folders by their names in IMAP (modified UTF-7, RFC 3501 section 5.1.3), with invisible characters."""
+
+
 @pytest.fixture(params=["{isolation: none}", "{isolation: process, timeout: 20s}"], scope="module")
 def target(request: pytest.FixtureRequest) -> Iterator[Server]:
     with server(policy=POLICY.format(settings=request.param)) as made:
         with made.imap() as client:
-            for name in ("Lists", "Bills", '"[Gmail]/Spam"'):
+            for name in ("Lists", "Bills", '"[Gmail]/Spam"', *KEPT):
                 assert client.create(name)[0] == "OK"
         yield made
 
@@ -65,6 +72,20 @@ def test_a_stranger_cannot_choose_trash(target: Server) -> None:
 def test_a_stranger_cannot_choose_a_spam_folder_of_another_server(target: Server) -> None:
     folder, told = arrived(target, "hello", "[gmail].spam", '"')
     assert folder == "INBOX" and "no address may choose that folder" in told
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_folder_with_invisible_characters_is_found(target: Server, name: str) -> None:
+    with target.smtp() as client:
+        client.ehlo()
+        client.command_encoding = "utf-8"
+        client.mail("a@sender.invalid", ["SMTPUTF8"])
+        assert client.rcpt(f"demo+{KEPT[name]}@example.test")[0] == 250
+        code, text = client.data(mail("hello"))
+    assert code == 250, text
+    queue_id = text.decode().rsplit(" ", 1)[1]
+    target.wait_delivered(queue_id)
+    assert f"id {queue_id}".encode() in target.messages(name)[-1]
 
 
 @pytest.mark.parametrize(("subject", "folder"), [("bill", "Bills"), ("inbox", "INBOX"), ("spam", "Junk")])

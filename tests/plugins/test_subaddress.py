@@ -34,6 +34,13 @@ def test_a_detail_means_the_folder_that_is_called_so(call_hook: CallHook, detail
     assert call_hook(subaddress, "provide_folder", delivery=delivery) == FolderChoice(folder, f"+{delivery.detail}")
 
 
+@pytest.mark.parametrize("name", ["\u0645\u06cc\u200c\u062e", "\U0001f468\u200d\U0001f4bb"], ids=["Persian", "emoji"])
+def test_invisible_characters_belong_to_names_and_are_not_shown(call_hook: CallHook, name: str) -> None:
+    delivery = make_delivery(f"bob+{name}@example.org", [*FOLDERS, name])
+    shown = name.replace("\u200c", " ").replace("\u200d", " ")
+    assert call_hook(subaddress, "provide_folder", delivery=delivery) == FolderChoice(name, f"+{shown}")
+
+
 @pytest.mark.parametrize(
     ("detail", "why"),
     [

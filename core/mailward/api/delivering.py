@@ -32,10 +32,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class FolderChoice:
-    """Where a copy goes. name: of a folder; where there is none of that name the copy goes into INBOX.
+    """Where a copy goes. name: of a folder, as in `Delivery.folders`; where there is none of that name the copy goes into INBOX.
 
     why: one plain phrase, for `explain`. make_up_to: make the folder, with the levels above it, where it is missing and the
-    account has no more folders than this then; 0: never. Strangers may have chosen the name, so somebody must bound them.
+    account has no more folders than this then; 0: never. Strangers may have chosen the name, so somebody must bound them; to ask
+    for a new one with control or invisible characters in its name is a failed call.
     """
 
     name: str

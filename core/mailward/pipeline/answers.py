@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from typing import TypeVar, get_args
 
 from mailward.api.commands import AccountCommand, CommandGroup, CommandOption, ServerCommand
-from mailward.api.delivering import FolderChoice
+from mailward.api.delivering import Delivery, FolderChoice
 from mailward.api.dns import DnsRecord
 from mailward.api.logins import FactorAnswer
 from mailward.api.plugin import Facts, Finding, Plugin, asked_verdict
@@ -105,17 +105,28 @@ def read_factor(answer: object) -> FactorAnswer | None:
     return None
 
 
-def read_folder(answer: object) -> FolderChoice | None:
-    """The answer of `provide_folder`, its reason cleaned. Raises BadAnswer. Whether there is such a folder the store knows."""
+def read_folder(answer: object, delivery: Delivery) -> FolderChoice | None:
+    """The answer of `provide_folder` that was asked about this delivery, its reason cleaned. Raises BadAnswer.
+
+    A folder that the account has may be called as people call theirs: Persian words and emoji have invisible characters in them.
+    """
     choice = _one(answer, FolderChoice, "a FolderChoice or None")
     if choice is None:
         return None
-    if not choice.name or not _is_clean(choice.name, MAX_FOLDER_CHARACTERS) or not isinstance(choice.why, str):
-        raise BadAnswer("returned a FolderChoice whose name or reason is no plain text")
+    name = choice.name
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_FOLDER_CHARACTERS or not isinstance(choice.why, str):
+        raise BadAnswer(
+            f"returned a FolderChoice whose name is no text of 1 to {MAX_FOLDER_CHARACTERS} characters, or whose reason is none"
+        )
     if type(choice.make_up_to) is not int or not 0 <= choice.make_up_to <= MAX_FOLDERS_MADE:
         wrong = clean(repr(choice.make_up_to), 40)
         raise BadAnswer(f"returned a FolderChoice with make_up_to={wrong}; 0 to {MAX_FOLDERS_MADE} was expected")
-    return replace(choice, why=clean(choice.why, MAX_TEXT))
+    why = clean(choice.why, MAX_TEXT)
+    if _is_clean(name, MAX_FOLDER_CHARACTERS) or name in [folder.name for folder in delivery.folders]:
+        return replace(choice, why=why)
+    if choice.make_up_to:
+        raise BadAnswer("returned a FolderChoice that makes a folder with control or invisible characters in its name")
+    return FolderChoice("INBOX", clean(f"there is no folder {name}: {why}", MAX_TEXT))
 
 
 def read_requirements(answer: object) -> tuple[TlsRequirement, ...]:
@@ -171,21 +182,29 @@ def read_records(answer: object) -> tuple[DnsRecord, ...]:
 
 
 def reader_of(hook: str) -> "Callable[..., object]":
-    """What reads the answer of a hook: called with it, plugin= and message= (None where the hook has none). Raises BadAnswer."""
+    """What reads the answer of a hook: called with it, plugin= and arguments= (what the hook was given). Raises BadAnswer."""
     if hook.startswith("inspect_"):
-        return lambda answer, plugin, message: read_findings(plugin, answer)
+        return lambda answer, plugin, arguments: read_findings(plugin, answer)
     if hook.startswith("edit_"):
-        return lambda answer, plugin, message: _edits(answer, message)
+        return lambda answer, plugin, arguments: _edits(answer, arguments.get("message"))
     if hook.startswith("on_"):
-        return lambda answer, plugin, message: None
+        return lambda answer, plugin, arguments: None
+    if hook == "provide_folder":
+        return lambda answer, plugin, arguments: _folder(answer, arguments.get("delivery"))
     reader = _READERS[hook]
-    return lambda answer, plugin, message: reader(answer)
+    return lambda answer, plugin, arguments: reader(answer)
 
 
-def _edits(answer: object, message: MessageView | None) -> tuple[Edit, ...]:
-    if message is not None:
+def _edits(answer: object, message: object) -> tuple[Edit, ...]:
+    if isinstance(message, MessageView):
         return read_edits(answer, message)
     return tuple(_several(answer, get_args(Edit), MAX_EDITS, "an Edit, several, or None"))
+
+
+def _folder(answer: object, delivery: object) -> FolderChoice | None:
+    if isinstance(delivery, Delivery):
+        return read_folder(answer, delivery)
+    return _one(answer, FolderChoice, "a FolderChoice or None")
 
 
 def flat_facts(plugin: str, facts: Facts) -> dict[str, FactValue]:
@@ -375,7 +394,6 @@ def _is_clean(text: object, limit: int) -> bool:
 _READERS: Mapping[str, Callable[[object], object]] = {
     "provide_identity": read_identity,
     "provide_second_factor": read_factor,
-    "provide_folder": read_folder,
     "collect_tls_requirement": read_requirements,
     "collect_commands": read_commands,
     "collect_dns_records": read_records,

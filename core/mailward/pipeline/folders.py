@@ -5,6 +5,7 @@ A failure raises HooksUnavailable: the caller keeps the copy queued, since mail 
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from mailward.api.delivering import Delivery, FolderChoice
 from mailward.formats.message import MessageView
@@ -36,5 +37,5 @@ class Folders:
         """The first answer, None when nobody has one. octets: as they were received. Raises HooksUnavailable."""
         arguments = {"delivery": delivery, "message": MessageView(octets)}
         deadline = time.monotonic() + DELIVER_STAGE_S
-        called = await self._chain.provide("provide_folder", arguments, read_folder, deadline)
+        called = await self._chain.provide("provide_folder", arguments, partial(read_folder, delivery=delivery), deadline)
         return None if called is None or called.value is None else Chosen(called.call.plugin, called.value)

@@ -136,8 +136,7 @@ def argument_types(hook: str) -> dict[str, object]:
 
 def reader_of(hook: str, declaration: Plugin, arguments: Mapping[str, object]) -> Callable[[object], object]:
     """The server's check of an answer; it returns the answer in the server's form and raises BadAnswer."""
-    message = arguments.get("message")
-    return partial(answers.reader_of(hook), plugin=declaration, message=message if isinstance(message, MessageView) else None)
+    return partial(answers.reader_of(hook), plugin=declaration, arguments=arguments)
 
 
 async def _ask(chain: Chain, name: str, hook: str, arguments: Mapping[str, object]) -> object:

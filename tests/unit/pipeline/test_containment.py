@@ -141,10 +141,9 @@ class Stand:
         bad, good = sorted(self.chain.enforced(self._hook), key=lambda one: one.name)
         arguments = {"evidence": self.chain.evidence(()), **ordinary_arguments(self._hook)}
         deadline = time.monotonic() + 60
-        message = arguments.get("message")
 
         def asked(one: Enabled) -> Coroutine[Any, Any, Called[object]]:
-            read = partial(reader_of(self._hook), plugin=one.plugin.declaration, message=message)
+            read = partial(reader_of(self._hook), plugin=one.plugin.declaration, arguments=arguments)
             return self.chain.ask(one, self._hook, arguments, read, deadline)
 
         first, second = await asyncio.gather(asked(bad), asked(good))

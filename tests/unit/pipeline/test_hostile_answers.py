@@ -263,7 +263,8 @@ async def test_t_plug_03_provide_folder_that_fails_keeps_the_mail(fault: str) ->
 @pytest.mark.parametrize(
     "answer",
     [
-        "FolderChoice('', 'x')", "FolderChoice(None, 'x')", "FolderChoice('a\\r\\nb', 'x')", "FolderChoice('x' * 10_000_000, 'x')",
+        "FolderChoice('', 'x')", "FolderChoice(None, 'x')", "FolderChoice('a\\r\\nb', 'x', make_up_to=9)", "FolderChoice('x' * 10_000_000, 'x')",
+        "FolderChoice('a\u200cb', 'x', make_up_to=9)", "FolderChoice('a\u202eb', 'x', make_up_to=9)",
         "FolderChoice('Lists', None)", "FolderChoice('Lists', 'x', make_up_to=True)", "FolderChoice('Lists', 'x', make_up_to=-1)",
         "FolderChoice('Lists', 'x', make_up_to=10**9)", "FolderChoice('Lists', 'x', make_up_to='all')", "('Lists', 'x')", "True",
         "[FolderChoice('Lists', 'x')]",
@@ -278,6 +279,24 @@ async def test_t_plug_07_the_reason_for_a_folder_is_one_short_line() -> None:
     body = "return FolderChoice('Lists', 'because\\r\\nof ' + 'x' * 10_000)"
     chosen = await folders({"bad": hook("provide_folder", "delivery", body)}).choose(make_delivery(), MAIL)
     assert chosen is not None and chosen.choice.why.startswith("because  of x") and len(chosen.choice.why) == 300
+
+
+INVISIBLE = "a\u200cb"
+
+
+@pytest.mark.parametrize("up_to", [0, 9])
+async def test_a_folder_that_the_account_has_may_have_invisible_characters(up_to: int) -> None:
+    bodies = {"bad": hook("provide_folder", "", f"return FolderChoice({INVISIBLE!r}, {INVISIBLE!r}, make_up_to={up_to})")}
+    chosen = await folders(bodies).choose(make_delivery("bob@example.org", ["Lists", INVISIBLE]), MAIL)
+    assert chosen == Chosen("bad", FolderChoice(INVISIBLE, "a b", make_up_to=up_to))
+
+
+@pytest.mark.parametrize("name", [INVISIBLE, "a\r\nb", "a\ud800b"])
+async def test_t_plug_07_a_name_that_acts_and_is_no_folders_is_inbox_and_is_shown_clean(name: str) -> None:
+    bodies = {"bad": hook("provide_folder", "", f"return FolderChoice({name!r}, 'x')")}
+    chosen = await folders(bodies).choose(make_delivery("bob@example.org", ["a b", "a  b"]), MAIL)
+    shown = "".join(c if c in "ab" else " " for c in name)
+    assert chosen == Chosen("bad", FolderChoice("INBOX", f"there is no folder {shown}: x"))
 
 
 async def test_the_first_folder_wins_in_the_order_of_the_policy_and_none_is_no_answer() -> None:

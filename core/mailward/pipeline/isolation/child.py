@@ -25,7 +25,6 @@ from mailward.api.hooks import options_of
 from mailward.api.plugin import Plugin, Settings
 from mailward.api.relaying import UnsendableMessage
 from mailward.api.services import Services
-from mailward.formats.message import MessageView
 from mailward.pipeline import dropins
 from mailward.pipeline.answers import BadAnswer, describe, reader_of
 from mailward.pipeline.isolation import sandbox
@@ -94,8 +93,7 @@ class Child:
         function = getattr(self._module, hook)
         own = {**given, "settings": self._settings, "services": self._services}
         values = {name: own[name] for name in self._arguments[hook]}
-        message = given.get("message")
-        read = partial(reader_of(hook), plugin=self._declaration, message=message if isinstance(message, MessageView) else None)
+        read = partial(reader_of(hook), plugin=self._declaration, arguments=given)
         if asyncio.iscoroutinefunction(function):
             self._start(number, partial(_awaited, function, values, read))
         elif options_of(function).inline and "services" not in values:  # whose answers this thread reads
