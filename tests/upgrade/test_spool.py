@@ -75,3 +75,24 @@ async def test_items_of_version_4_are_read_as_those_of_senders_who_set_no_time(t
     assert item.hold_until == "" and item.available_at == NOW
     assert spool.octets(queue_id) == b"Subject: old 4\r\n\r\nkept by release 4\r\n"
     await spool.close()
+
+
+async def test_items_of_version_7_are_sorted_by_plugins_where_the_record_says_accept_and_names_no_folder(tmp_path: Path) -> None:
+    """Written by the release before a recipient says so itself."""
+    folder = tmp_path / "spool"
+    shutil.copytree(Path(__file__).parent / "spool-7", folder)
+    spool = Spool(folder, Disk(), owner="queue")
+    (queue_id,) = spool.adopt().items
+    item = spool.item(queue_id)
+    assert {one.forward_path.partition("@")[0]: one.sortable for one in item.recipients} == {
+        "ann+lists": True,
+        "ann+sales": True,  # by an alias
+        "ann+junk": False,
+        "ann+bills": False,
+        "ann+inbox": False,  # a rule named INBOX
+        "ann+kept": False,
+        "postmaster": False,  # judged by nobody
+        "far": False,
+    }
+    assert spool.octets(queue_id) == b"Subject: old 7\r\n\r\nkept by release 7\r\n"
+    await spool.close()

@@ -17,7 +17,6 @@ from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import Address
 from mailward.model.errors import HooksUnavailable
 from mailward.model.ids import AccountId
-from mailward.model.verdict import Verdict
 from mailward.store.base import MailStore
 
 
@@ -51,7 +50,7 @@ class Sorter:
         folders = self._folders()
         if not folders.asks_anybody:
             return copies
-        asked = [copy for copy in copies if _may_be_sorted(copy)]
+        asked = [copy for copy in copies if copy.recipient.sortable]
         if not asked:
             return copies
         account = AccountId(asked[0].recipient.account)
@@ -89,12 +88,3 @@ async def _one(folders: Folders, copy: Copy, delivery: Delivery) -> Sorted:
         return replace(copy, chosen=await folders.choose(delivery, copy.octets))
     except HooksUnavailable as error:
         return error
-
-
-def _may_be_sorted(copy: Copy) -> bool:
-    recipient = copy.recipient
-    if recipient.route != "mailbox":
-        return False
-    address = recipient.asked or recipient.forward_path
-    decision = next((one for one in copy.item.decision.recipients if one.recipient == address), None)
-    return decision is not None and decision.verdict == Verdict.ACCEPT.value and not decision.folder

@@ -177,6 +177,7 @@ def _queued(
         parameters=_passed_on(parameters, destination, end, decision),
         reverse_path=end.reverse_path,
         asked=destination.facts.address if end.is_expanded else "",
+        sortable=verdict is Verdict.ACCEPT and route == "mailbox" and not decision.folder,
     )
 
 

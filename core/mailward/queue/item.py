@@ -6,7 +6,8 @@ misreads mail (docs/decisions).
 
 import json
 from base64 import b64decode
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -17,12 +18,14 @@ from mailward.model.decision import DecisionRecord
 from mailward.model.edits import RecordedEdit
 from mailward.model.envelope import RcptParameters, Ret
 from mailward.model.ids import QueueId
+from mailward.model.verdict import Verdict
 from mailward.queue.record import NewerVersion
 
-ITEM_VERSION = 7
+ITEM_VERSION = 8
 """2 adds user and origin, and a recipient's destination; 3 edits of one field and of parts; 4 what MAIL and RCPT said of reports
 (RFC 3461) and of TLS (RFC 8689); 5 when it is to go (RFC 4865, 2852, 6710); 6 a reverse-path of a recipient's own; 7 the address
-that was asked for, the route "expanded", and "server" for the origin "report". Items of 1 to 6 are read."""
+that was asked for, the route "expanded", and "server" for the origin "report"; 8 whether plugins choose a recipient's
+folder, which the decision record says of items before. Items of 1 to 7 are read."""
 
 JUNK_FOLDER = "Junk"
 """As a recipient's folder: the account's own mailbox for junk, whatever that is called by now (special use \\Junk, RFC 6154)."""
@@ -40,6 +43,7 @@ class QueuedRecipient:
     destination: the route that the forward-path has without the verdict; a release from the quarantine takes it.
     parameters: what RCPT said of reports. reverse_path: what its copy has instead of the item's; None for that.
     asked: the address that RCPT named, where an alias led from there to here; "" where none did.
+    sortable: plugins may choose another folder, since the policy accepted it for this mailbox and no rule named one.
     """
 
     forward_path: str
@@ -53,6 +57,7 @@ class QueuedRecipient:
     parameters: RcptParameters = field(default_factory=RcptParameters)
     reverse_path: str | None = None
     asked: str = ""
+    sortable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,8 @@ class QueueItem:
         raw["edits"] = tuple(_edit_from_raw(e) for e in raw["edits"])
         raw["recipients"] = tuple(_recipient_from_raw(r) for r in raw["recipients"])
         raw["decision"] = DecisionRecord.from_raw(raw["decision"])
+        if version < 8:
+            raw["recipients"] = _sortable_by_record(raw["recipients"], raw["decision"])
         return cls(**raw)
 
 
@@ -185,6 +192,11 @@ def _recipient_from_raw(raw: dict[str, Any]) -> QueuedRecipient:
         "parameters": RcptParameters(**{**said, "notify": tuple(said.get("notify", ()))}),
     }
     return QueuedRecipient(**{**raw, **values})
+
+
+def _sortable_by_record(recipients: Iterable[QueuedRecipient], decision: DecisionRecord) -> tuple[QueuedRecipient, ...]:
+    free = {one.recipient for one in decision.recipients if one.verdict == Verdict.ACCEPT.value and not one.folder}
+    return tuple(replace(one, sortable=one.route == "mailbox" and (one.asked or one.forward_path) in free) for one in recipients)
 
 
 def _edit_from_raw(raw: dict[str, Any]) -> RecordedEdit:

@@ -1,8 +1,7 @@
 """Who is asked for folders, and what a plugin's answer or failure does to a copy, with the real spool and store."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from mailward.delivery.passes import Passes
 from mailward.delivery.sorting import Sorter
 from mailward.disk import Disk
 from mailward.model.address import Address
-from mailward.model.decision import RecipientDecision
 from mailward.model.errors import HooksUnavailable, StorageError
 from mailward.model.ids import AccountId
 from mailward.pipeline.folders import Chosen
@@ -56,17 +54,8 @@ class Plus:
         return address.local_part.partition("+")[2]
 
 
-def accepted(*addresses: str, verdict: str = "accept", folder: str = "") -> tuple[RecipientDecision, ...]:
-    return tuple(RecipientDecision(one, verdict, 0.0, "default", "", "", folder=folder) for one in addresses)
-
-
-def to(address: str, account: str = "ann", **more: str) -> QueuedRecipient:
-    return QueuedRecipient(address, account=account, **{"route": "mailbox", **more})  # type: ignore[arg-type]
-
-
-def judged(recipients: Sequence[QueuedRecipient], decisions: Sequence[RecipientDecision]) -> QueueItem:
-    item = item_for(OCTETS, recipients)
-    return replace(item, decision=replace(item.decision, recipients=tuple(decisions)))
+def to(address: str, account: str = "ann", *, sortable: bool = True) -> QueuedRecipient:
+    return QueuedRecipient(address, "mailbox", account, sortable=sortable)
 
 
 @pytest.fixture
@@ -90,7 +79,7 @@ async def sorted_by(store: EmbeddedStore, told: Told, item: QueueItem) -> list[o
 async def test_a_plugin_is_told_whose_copy_it_is_and_what_folders_there_are(store: EmbeddedStore) -> None:
     store.open(AccountId("ann")).apply([CreateMailbox("Lists")])
     told = Told()
-    item = judged([to("ann+Lists@example.org")], accepted("ann+Lists@example.org"))
+    item = item_for(OCTETS, [to("ann+Lists@example.org")])
     assert await sorted_by(store, told, item) == [LISTS]
     (asked,) = told.asked
     assert (asked.id, asked.account, asked.reverse_path) == (item.id, "ann", "a@example.net")
@@ -98,36 +87,25 @@ async def test_a_plugin_is_told_whose_copy_it_is_and_what_folders_there_are(stor
     assert asked.folders[0] == Folder("INBOX") and {Folder("Lists"), Folder("Trash", "\\Trash")} <= set(asked.folders)
 
 
-async def test_an_alias_is_followed_before_the_detail_is_looked_at(store: EmbeddedStore) -> None:
+async def test_the_detail_is_that_of_the_end_to_which_an_alias_led(store: EmbeddedStore) -> None:
     told = Told()
-    ends = [to("ann+sales@example.org", asked="sales+x@example.org"), to("bob@example.org", "bob", asked="sales+x@example.org")]
+    ends = [to("ann+sales@example.org"), to("bob@example.org", "bob")]
     for recipient in ends:
-        await sorted_by(store, told, judged([recipient], accepted("sales+x@example.org")))
+        await sorted_by(store, told, item_for(OCTETS, [recipient]))
     assert [one.detail for one in told.asked] == ["sales", ""]
 
 
-NOT_ASKED = {
-    "junk": (to("ann@example.org", folder="Junk"), accepted("ann@example.org", verdict="junk")),
-    "a rule has named it": (to("ann@example.org", folder="Bills"), accepted("ann@example.org", folder="Bills")),
-    "a rule has named INBOX": (to("ann@example.org"), accepted("ann@example.org", folder="INBOX")),
-    "kept": (to("ann@example.org", route="quarantine"), accepted("ann@example.org", verdict="quarantine")),
-    "released": (to("ann@example.org"), accepted("ann@example.org", verdict="quarantine")),
-    "a report": (to("ann@example.org"), ()),
-    "an alias of several ends": (to("all@example.org", "", route="expanded"), accepted("all@example.org")),
-}
-
-
-@pytest.mark.parametrize("why", NOT_ASKED)
-async def test_nobody_is_asked_where_the_admin_or_the_verdict_has_spoken(store: EmbeddedStore, why: str) -> None:
-    recipient, decisions = NOT_ASKED[why]
-    told = Told(failing=1)
-    assert await sorted_by(store, told, judged([recipient], decisions)) == [None]
-    assert told.asked == []
+async def test_nobody_is_asked_about_what_may_not_be_sorted(store: EmbeddedStore) -> None:
+    store.open(AccountId("ann")).apply([CreateMailbox("Lists")])
+    told = Told()
+    recipients = [to("ann+a@example.org", sortable=False), to("ann+b@example.org"), to("ann+c@example.org", sortable=False)]
+    assert await sorted_by(store, told, item_for(OCTETS, recipients)) == [None, LISTS, None]
+    assert [one.detail for one in told.asked] == ["b"]
 
 
 async def test_where_no_plugin_chooses_folders_the_store_is_not_even_opened(store: EmbeddedStore, tmp_path: Path) -> None:
     told = Told(asks_anybody=False)
-    assert await sorted_by(store, told, judged([to("ann@example.org")], accepted("ann@example.org"))) == [None]
+    assert await sorted_by(store, told, item_for(OCTETS, [to("ann@example.org")])) == [None]
     assert not (tmp_path / "accounts").exists()
 
 
@@ -141,7 +119,7 @@ async def test_all_copies_of_a_batch_are_asked_about_at_once(store: EmbeddedStor
             return await super().choose(delivery, octets)
 
     addresses = [f"ann+{number}@example.org" for number in range(3)]
-    item = judged([to(one) for one in addresses], accepted(*addresses))
+    item = item_for(OCTETS, [to(one) for one in addresses])
     assert await sorted_by(store, Waiting(), item) == [LISTS] * 3
 
 
@@ -170,7 +148,7 @@ class Place:
         return DeliveryManager(spool, self.mda, self.ledger, self.clock, sorter=sorter, chance=lambda: 0.5)
 
     async def accept(self, *addresses: str) -> QueueItem:
-        item = judged([to(one) for one in addresses], accepted(*addresses))
+        item = item_for(OCTETS, [to(one) for one in addresses])
         incoming = self.smtp.begin(item.id)
         incoming.write(OCTETS)
         await incoming.commit(item)

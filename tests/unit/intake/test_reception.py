@@ -64,18 +64,18 @@ async def test_several_recipients_do_not_learn_of_each_other(desk: Post, talk: T
 
 
 @pytest.mark.parametrize(
-    ("word", "route", "folder"),
+    ("word", "route", "folder", "sortable"),
     [
-        ("JUNK", "mailbox", "Junk"),
-        ("QUARANTINE", "quarantine", "INBOX"),
-        ("DISCARD", "quarantine", "INBOX"),
-        ("fine", "mailbox", "INBOX"),
+        ("JUNK", "mailbox", "Junk", False),
+        ("QUARANTINE", "quarantine", "INBOX", False),
+        ("DISCARD", "quarantine", "INBOX", False),
+        ("fine", "mailbox", "INBOX", True),
     ],
 )
-async def test_verdicts_become_routes(desk: Post, talk: Talk, word: str, route: str, folder: str) -> None:
+async def test_verdicts_become_routes(desk: Post, talk: Talk, word: str, route: str, folder: str, sortable: bool) -> None:
     assert (await talk.send(f"{word}\r\n".encode())).startswith("250")
     [recipient] = desk.spool.items[0][0].recipients
-    assert (recipient.route, recipient.folder) == (route, folder)
+    assert (recipient.route, recipient.folder, recipient.sortable) == (route, folder, sortable)
     assert recipient.reason == (f"{word.lower()} by rule words, score 1.5" if route == "quarantine" else "")
 
 

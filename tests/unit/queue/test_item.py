@@ -32,7 +32,7 @@ CALL = HookCall(
 
 def test_an_item_with_everything_in_it_is_read_back_equal() -> None:
     recipient = QueuedRecipient(
-        "j\u00fcrgen@example.org", "mailbox", "j", "Junk", ("$Junk",), EDITS, "limits.junk 5", parameters=ASKED
+        "j\u00fcrgen@example.org", "mailbox", "j", "Junk", ("$Junk",), EDITS, "limits.junk 5", parameters=ASKED, sortable=True
     )
     item = item_for(b"x", [recipient, QueuedRecipient("b@example.org", "discard")])
     decision = replace(
