@@ -4,7 +4,11 @@
 """
 
 from mailward.api.logins import LoginAttempt
+from mailward.formats.any_reader import FoundAddress, addresses_of_any_reader
+from mailward.formats.domains import comparable_domain
+from mailward.formats.mailboxes import Mailbox
 from mailward.formats.message import MessageView
+from mailward.model.address import quote_local_part
 from mailward.model.envelope import Envelope
 from mailward.model.evidence import FactValue
 from mailward.model.session import Role, Session
@@ -59,15 +63,31 @@ def envelope_facts(envelope: Envelope) -> dict[str, FactValue]:
 
 
 def message_facts(message: MessageView) -> dict[str, FactValue]:
-    """author (the first mailbox of From) and message; a From without a usable address leaves address and domain empty."""
+    """author (the first mailbox of From) and message; where no reader finds an address, author's address and domain are empty."""
     author = next(iter(message.authors), None)
-    address = None if author is None else author.address
+    address, domain = ("", "") if author is None else _address_and_domain(author)
     return {
-        "author.address": "" if address is None else str(address),
-        "author.domain": "" if address is None else address.domain,
+        "author.address": address,
+        "author.domain": domain,
         "author.display_name": "" if author is None else author.display_name,
         "message.size_octets": message.size_octets,
         "message.subject": message.subject,
         "message.anomalies": message.anomalies,
         "message.attachment_types": message.attachment_types,
     }
+
+
+def _address_and_domain(author: Mailbox) -> tuple[str, str]:
+    """As texts. What is malformed, such as `<a@evil.example.>`, still is an address to people, so rules must see it (T-HDR-07).
+
+    In lower case then. Of several that readers find it is ours if it is among them, else the first in the order of the alphabet.
+    """
+    if author.address is not None:
+        return str(author.address), author.address.domain
+    local_part, domain = (octets.decode("utf-8", "replace") for octets in (author.local_part_octets, author.domain_octets))
+    ours = FoundAddress(local_part, comparable_domain(domain))
+    found = addresses_of_any_reader(author.raw)
+    if not found:
+        return "", ""
+    local_part, domain = ours if ours in found else min(found)
+    return f"{quote_local_part(local_part.lower())}@{domain}", domain
