@@ -43,7 +43,7 @@ class QueueRole:
         mail = PluginMail(spool, delivering.agenda, self._directory, decisions, clock)
         self._services = PluginServices(config, submit_of=mail.of)
         self.use(filters)
-        self._events = Events(lambda: self._rules.chain)
+        self._events = Events(lambda: self._relays.chain)
         self._days_told = SqliteKeyValue(config.data / "days.sqlite")
         self._days = Days(lambda: self._told, self._days_told, clock)
         self._forgetting = Forgetting(config.plugin_values, clock)
@@ -51,7 +51,7 @@ class QueueRole:
         self._outbound = OutboundManager(
             spool,
             make_relay(config),
-            lambda: self._rules,
+            lambda: self._relays,
             delivering.reports,
             decisions,
             standing,
@@ -85,10 +85,10 @@ class QueueRole:
     def use(self, filters: Filters) -> None:
         """The same, of the filters alone."""
         policies, host, services_of = filters.policies, filters.host, self._services.of
-        rules = Relays(policies["outbound"], host, services_of)
+        relays = Relays(policies["outbound"], host, services_of)
         inbound = chain_of(policies["inbound"], host, services_of)
-        self._told = chains_to_tell({"outbound": rules.chain, "inbound": inbound}, policies, host, services_of)
-        self._rules, self._folders = rules, Folders(inbound)
+        self._told = chains_to_tell({"outbound": relays.chain, "inbound": inbound}, policies, host, services_of)
+        self._relays, self._folders = relays, Folders(inbound)
 
     async def stop(self) -> None:
         await self._retention.stop()
