@@ -10,7 +10,7 @@ from typing import Protocol
 
 from mailward.access.imap.commands import COMMANDS
 from mailward.access.imap.session import Desk, Session
-from mailward.api.hooks import MessageClassified, MessageMoved
+from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.disk import Disk
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailward.access.imap.session import Desk
-from mailward.api.hooks import MessageClassified, MessageMoved
+from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.app.watching import Watchers
 from mailward.disk import Disk
 from mailward.model.ids import AccountId

@@ -12,7 +12,8 @@ from mailward.api.commands import (
 )
 from mailward.api.delivering import Delivery, Folder, FolderChoice
 from mailward.api.dns import DnsRecord
-from mailward.api.hooks import MessageClassified, MessageMoved, hookimpl
+from mailward.api.hooks import hookimpl
+from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, LoginProtocol, Secret
 from mailward.api.plugin import API_VERSION, Asked, Capability, Facts, Finding, Findings, Plugin, Settings, Symbol
 from mailward.api.relaying import MailHost, Origin, Relaying, RelayingAttempt, RelayOutcome, UnsendableMessage

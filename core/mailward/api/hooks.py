@@ -7,13 +7,14 @@ pure `def` may be marked `@hookimpl(inline=True)`. `needs` and `after` order the
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import pluggy
 
 from mailward.api.commands import AccountCommand, ServerCommand
 from mailward.api.delivering import Delivery, FolderChoice
 from mailward.api.dns import DnsRecord
+from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
 from mailward.api.plugin import Findings, Settings
 from mailward.api.relaying import MailHost, Relaying, RelayingAttempt
@@ -72,36 +73,6 @@ def options_of(function: Callable[..., Any]) -> HookOptions:
     """The options a function was marked with; the defaults when it was not."""
     found = getattr(function, _OPTIONS, None)
     return found if isinstance(found, HookOptions) else HookOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class MessageMoved:
-    """One message that a person moved or copied into Junk or out of it. account: whose mail it is.
-
-    source, target: names of mailboxes. octets: the stored message, trace fields included. *_is_junk, *_is_trash: of that
-    mailbox's special use (RFC 6154), whatever its name; of source and target one is Junk.
-    """
-
-    account: str
-    source: str
-    target: str
-    octets: bytes
-    source_is_junk: bool
-    target_is_junk: bool
-    target_is_trash: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MessageClassified:
-    """One message of which a person has said what it is. account: whose mail it was, "" for none in particular.
-
-    by: how it was said. A "keyword" may be a mail program's own guess, for IMAP does not tell that from a person's click.
-    """
-
-    account: str
-    octets: bytes
-    kind: Literal["ham", "spam"]
-    by: Literal["release", "train", "keyword"]
 
 
 @hookspec

@@ -3,7 +3,7 @@
 Hooks that watch answer nothing, so what a plugin makes of it, or whether it knew it, only the plugin can tell.
 """
 
-from mailward.api.hooks import MessageClassified
+from mailward.api.learning import MessageClassified
 from mailward.app.config import Config
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from mailward.api.hooks import MessageClassified
+from mailward.api.learning import MessageClassified
 from mailward.app.config import Config
 from mailward.app.learning import Learning
 from mailward.decisions import DecisionStore

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mailward.api.hooks import MessageClassified
+from mailward.api.learning import MessageClassified
 from mailward.app.config import Config
 from mailward.app.config_file import find_config, load_config
 from mailward.app.learning import Learning

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 import structlog
 
-from mailward.api.hooks import MessageClassified, MessageMoved
+from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.api.logins import LoginAttempt, LoginOutcome
 from mailward.api.relaying import RelayingAttempt
 from mailward.pipeline.chain import Chain

@@ -17,7 +17,7 @@ from mailward.access.connection import Connection
 from mailward.access.imap.allowance import Allowance
 from mailward.access.imap.recent import RecentBook
 from mailward.access.imap.selected import Selected
-from mailward.api.hooks import MessageClassified, MessageMoved
+from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.auth.exchange import Authenticator, LoginPeer
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity

@@ -12,7 +12,7 @@ import structlog
 
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
-from mailward.api.hooks import MessageClassified, MessageMoved
+from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.store.base import AccountStore, MailboxInfo

@@ -17,7 +17,7 @@ from typing import Any
 from mailward.api.commands import AccountCommand, CommandAnswer, CommandOption, ServerCommand
 from mailward.api.delivering import Delivery, Folder, FolderChoice
 from mailward.api.dns import DnsRecord
-from mailward.api.hooks import MessageClassified, MessageMoved
+from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.api.logins import LoginAttempt, LoginOutcome, Secret
 from mailward.api.plugin import Facts, Finding
 from mailward.api.relaying import MailHost, Relaying, RelayingAttempt, RelayOutcome
