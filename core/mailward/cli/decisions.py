@@ -1,6 +1,7 @@
 """A decision record as people read it: the verdict first, then numbers that add up."""
 
 import json
+from collections import Counter
 from collections.abc import Collection
 
 from mailward.cli.output import local_times, moment
@@ -96,28 +97,30 @@ def source_text(decision: RecipientDecision | WithIt) -> str:
 def _calls(record: DecisionRecord) -> list[str]:
     lines = []
     some = {canary.name for canary in record.canaries if canary.kind == "plugin" and (canary.recipients or not canary.counted)}
+    inspections = Counter(call.plugin for call in record.calls if call.hook.startswith("inspect_"))
     for call in record.calls:
         note = _note(call, some)
+        hook = f"{call.hook}: " if inspections[call.plugin] > 1 else ""
         head = f"  {call.plugin:<10} {call.duration_ms:>5.0f} ms"
         if call.error is not None:
             lines.append(f"{head}  FAILED  {call.hook}: {call.error}{note}")
         elif call.status not in ("ok", "shadow"):
-            lines.append(f"{head}  {call.status}")
+            lines.append(f"{head}  {hook}{call.status}")
         elif not call.findings:
-            what = "nothing found" if call.hook.startswith("inspect_") else call.hook
+            what = f"{hook}nothing found" if call.hook.startswith("inspect_") else call.hook
             lines.append(f"{head}  {'-':<22} {'':>6}  {what}{note}")
-        lines += [_finding(head, call, index) + note for index in range(len(call.findings))]
+        lines += [_finding(head, hook, call, index) + note for index in range(len(call.findings))]
     return lines
 
 
-def _finding(head: str, call: HookCall, index: int) -> str:
+def _finding(head: str, hook: str, call: HookCall, index: int) -> str:
     finding = call.findings[index]
     name = finding.symbol or "-"
     if finding.symbol and finding.strength != 1.0:
         name += f" x{finding.strength:.2g}"
     points = f"{finding.points:+.1f}" if finding.symbol else ""
-    first = head if index == 0 else " " * len(head)
-    return f"{first}  {name:<22} {points:>6}  {finding.text}"
+    first, hook = (head, hook) if index == 0 else (" " * len(head), "")
+    return f"{first}  {name:<22} {points:>6}  {hook}{finding.text}"
 
 
 def _note(call: HookCall, some: Collection[str]) -> str:
