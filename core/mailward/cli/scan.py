@@ -41,6 +41,8 @@ def scan_command(
     With --plugin only that filter is run and those it needs, with the settings that the policy gives them if it names them.
     That works without a server and without a configuration, too.
 
+    Filters read what the server keeps for them; what they write is gone afterwards, so that no scan knows of another.
+
     Exits 0 for accept and junk, 1 reject, 2 quarantine, 3 tempfail; of several recipients' verdicts the strongest counts.
 
     Examples:
