@@ -33,7 +33,7 @@ from mailward.pipeline.sides import Bench, Sides
 from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import RecipientFacts, Ruling, combine
 from mailward.policy.canary import Sender
-from mailward.policy.policy import cases_of, judge_all
+from mailward.policy.judging import cases_of, judge_all
 from mailward.policy.ruling import separate, with_id
 from mailward.policy.shadow import NOTHING, Compared, compare, compare_refused
 from mailward.policy.stages import Stage

@@ -1,13 +1,41 @@
-"""What does a message come to that is judged once more, where some of its recipients would have been refused before it came?"""
+"""What does one message come to for several recipients, each under its own side of a policy? Judged now, or once more."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mailward.policy.policy import Case, judge_all
+from mailward.model.errors import LocalError
+from mailward.model.evidence import EvidenceSet, FactValue
+from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import RecipientFacts, Ruling, combine, separate
 
 BY_THE_SERVER = "the server itself decided, not the policy"
 """Why it is not known what a policy would have made of it."""
+
+
+def cases_of(policies: Sequence[Policy], facts: Mapping[str, FactValue], evidence: EvidenceSet) -> list[Case]:
+    """One message, by the policy that holds for each of its recipients; what several share is prepared once."""
+    made: dict[int, Case] = {}
+    for policy in policies:
+        if id(policy) not in made:
+            made[id(policy)] = Case(policy, facts, evidence)
+    return [made[id(policy)] for policy in policies]
+
+
+def judge_all(cases: Sequence[Case], recipients: Sequence[RecipientFacts]) -> list[Ruling]:
+    """What each recipient's own case comes to at the last stage, in order.
+
+    A rejection that a plugin asked for is one for all only where the plugin counts for all of them.
+    """
+    rulings = []
+    for case, recipient in zip(cases, recipients, strict=True):
+        ruling = case.judge(recipient, stage="message")
+        if ruling is None:
+            raise LocalError("the policy gave no ruling at the message stage")
+        rulings.append(ruling)
+    if any(case is not cases[0] for case in cases):
+        for_all = frozenset.intersection(*(case.policy.counting for case in cases))
+        rulings = [replace(ruling, heeded=ruling.heeded & for_all) for ruling in rulings]
+    return rulings
 
 
 def refused_early(case: Case, recipient: RecipientFacts | None) -> Ruling | None:

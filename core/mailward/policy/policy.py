@@ -4,12 +4,12 @@ It does no I/O but one stat call a list file.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 
-from mailward.model.errors import LocalError, Problem
+from mailward.model.errors import Problem
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.model.replies import LOCAL_ERROR, REJECTED
 from mailward.model.verdict import Source, Verdict
@@ -277,32 +277,6 @@ class Case:
         for name in [name for name in self._known if name.startswith(prefix)]:
             del self._known[name]
         self._known[prefix + "status"] = status
-
-
-def cases_of(policies: Sequence[Policy], facts: Mapping[str, FactValue], evidence: EvidenceSet) -> list[Case]:
-    """One message, by the policy that holds for each of its recipients; what several share is prepared once."""
-    made: dict[int, Case] = {}
-    for policy in policies:
-        if id(policy) not in made:
-            made[id(policy)] = Case(policy, facts, evidence)
-    return [made[id(policy)] for policy in policies]
-
-
-def judge_all(cases: Sequence[Case], recipients: Sequence[RecipientFacts]) -> list[Ruling]:
-    """What each recipient's own case comes to at the last stage, in order.
-
-    A rejection that a plugin asked for is one for all only where the plugin counts for all of them.
-    """
-    rulings = []
-    for case, recipient in zip(cases, recipients, strict=True):
-        ruling = case.judge(recipient, stage="message")
-        if ruling is None:
-            raise LocalError("the policy gave no ruling at the message stage")
-        rulings.append(ruling)
-    if any(case is not cases[0] for case in cases):
-        for_all = frozenset.intersection(*(case.policy.counting for case in cases))
-        rulings = [replace(ruling, heeded=ruling.heeded & for_all) for ruling in rulings]
-    return rulings
 
 
 def recipient_facts(recipient: RecipientFacts) -> dict[str, FactValue]:

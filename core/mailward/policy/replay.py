@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields, replace
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.evidence import EvidenceSet
 from mailward.policy.canary import Sender
-from mailward.policy.judging import BY_THE_SERVER, judge_taken, refused_early
-from mailward.policy.policy import Case, Policy, cases_of
+from mailward.policy.judging import BY_THE_SERVER, cases_of, judge_taken, refused_early
+from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import RecipientFacts, Ruling
 from mailward.policy.shadow import counted
 from mailward.policy.values import PluginPolicy, View

@@ -12,9 +12,9 @@ from msgspec import structs
 
 from mailward.model.decision import InShadow, RecipientDecision, WithIt
 from mailward.model.evidence import EvidenceSet, FactValue
-from mailward.policy.judging import BY_THE_SERVER, judge_taken, refused_early
+from mailward.policy.judging import BY_THE_SERVER, cases_of, judge_taken, refused_early
 from mailward.policy.named import Named
-from mailward.policy.policy import Case, Policy, cases_of
+from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import RecipientFacts, Ruling
 from mailward.policy.stages import STAGES
 
