@@ -11,7 +11,7 @@ from mailward.decisions.shadow import ShadowReport
 from support.judged_mail import Got, Mail, corpus, keep_records, records_of, results
 from support.server import Server, server
 
-FOR_EACH = 300
+FOR_EACH = 150
 """So many are judged with each thing by itself, too; all of them with everything."""
 IN_SHADOW = {
     ("plugin", "cards"),
@@ -95,6 +95,7 @@ def said(tallied: Mapping[str, Any]) -> tuple[Counter[tuple[str, str]], int]:
     return found, tallied["recipients_unchanged"]
 
 
+@pytest.mark.timeout(400)  # some thirty thousand judgements
 def test_2000_messages_agree_with_the_policy_that_enforces_it(made: Server) -> None:
     empty = made.run("policy", "shadow", check=False)
     assert (empty.returncode, empty.stdout) == (2, "nothing was in shadow (inbound, the last 7d: 0 messages judged)\n")
