@@ -39,16 +39,17 @@ Lookup = Callable[[str], FactValue]
 class Grounds:
     """What the rules are judged on, for one recipient. context: all facts, for conditions. known: those of their `needs`.
 
-    lookup: for texts.
+    cut: the facts that are longer than the context has them. lookup: for texts.
     """
 
     context: cel.Context
     known: Mapping[str, FactValue]
+    cut: frozenset[str]
     lookup: Lookup
 
     def meet(self, rule: Rule) -> bool:
         """Its condition holds. Raises ConditionFailed."""
-        return rule.when.holds(self.context, self.known)
+        return rule.when.holds(self.context, self.known, self.cut)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,21 @@ def cleaned(value: FactValue) -> FactValue:
     return value
 
 
+def is_cut(value: FactValue) -> bool:
+    """Does `cleaned` leave something of it out? Then nobody may take what is left for all of it."""
+    if isinstance(value, tuple):
+        return len(value) > MAX_ITEMS or any(len(item) > MAX_TEXT for item in value)
+    return isinstance(value, str) and len(value) > MAX_TEXT
+
+
+def comparable(value: FactValue) -> FactValue:
+    """A value fit for a comparison with one text, which costs little however long it is: valid Unicode, all of it."""
+    return _valid(value) if isinstance(value, str) else value
+
+
 def _text(value: str) -> str:
-    short = value if len(value) <= MAX_TEXT else value[:MAX_TEXT]
-    return short if short.isascii() else short.encode("utf-8", "replace").decode("utf-8")
+    return _valid(value if len(value) <= MAX_TEXT else value[:MAX_TEXT])
+
+
+def _valid(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -6,7 +6,7 @@ on sample values, because `a && b` would hide a wrong `b` behind a false `a`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import cel
@@ -14,7 +14,7 @@ import cel
 from mailward.formats.anomalies import ANOMALIES
 from mailward.model.evidence import FactValue
 from mailward.policy.anomaly_names import unknown_anomalies
-from mailward.policy.facts import NOT_YET, FactSpec, Vocabulary, cleaned, known_in, nearest
+from mailward.policy.facts import MAX_ITEMS, MAX_TEXT, NOT_YET, FactSpec, Vocabulary, cleaned, known_in, nearest
 from mailward.policy.needs import Needs, needs_of
 from mailward.policy.stages import STAGES, Stage, latest
 from mailward.policy.tokens import ConditionProblem, Token, tokens_of
@@ -46,11 +46,17 @@ class Condition:
     stage: Stage
     needs: Needs = ()
 
-    def holds(self, context: cel.Context, known: Mapping[str, FactValue]) -> bool:
-        """Raises ConditionFailed when it cannot be evaluated, or is no yes or no. known: the facts of `needs`, cleaned."""
+    def holds(self, context: cel.Context, known: Mapping[str, FactValue], cut: Set[str]) -> bool:
+        """Raises ConditionFailed when it cannot be evaluated, or is no yes or no.
+
+        known: the facts of `needs`, comparable. cut: the facts of which the context holds only a part.
+        """
         for name, value in self.needs:
             if known[name] != value:
                 return False
+        if unread := sorted(cut & self.names):
+            # A sender must not push out of sight what the rule looks for.
+            raise ConditionFailed(f"{unread[0]} is longer than conditions read: {MAX_TEXT} characters, {MAX_ITEMS} items")
         try:
             result = self.program.execute(context)
         except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:

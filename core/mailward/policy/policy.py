@@ -16,7 +16,7 @@ from mailward.model.verdict import Source, Verdict
 from mailward.policy.canary import Canary, Sender
 from mailward.policy.decide import Grounds, decide, decide_early, weigh, with_points
 from mailward.policy.directions import RULES, Direction
-from mailward.policy.facts import Vocabulary, cleaned
+from mailward.policy.facts import Vocabulary, comparable, is_cut
 from mailward.policy.lists import Lists
 from mailward.policy.match import Group, make_context, variable
 from mailward.policy.named import Named
@@ -249,20 +249,22 @@ class Case:
         for name, plugin in policy.plugins.items():
             if not plugin.counts:
                 self._mute(name, "off" if plugin.mode == "off" else "shadow")
+        self._cut = frozenset(name for name, value in self._known.items() if is_cut(value))
         self._context = make_context(policy.needed, self._known, policy.lists.listed)
 
     def judge(self, recipient: RecipientFacts | None, *, stage: Stage) -> Ruling | None:
         """As `Policy.judge`."""
         view = self.policy.view(recipient)
-        name = ""
+        name, cut = "", self._cut
         if recipient is not None:
-            name = recipient.address
-            self._known.update(recipient_facts(recipient))
+            name, more = recipient.address, recipient_facts(recipient)
+            self._known.update(more)
+            cut |= {fact for fact, value in more.items() if is_cut(value)}
             members = self.policy.needed.get(_RECIPIENT_ROOT)
             if members is not None:
                 self._context.add_variable(_RECIPIENT_ROOT, variable(members, self._known))
-        known = {fact: cleaned(self._lookup(fact)) for fact in self.policy.compared}
-        grounds = Grounds(self._context, known, self._lookup)
+        known = {fact: comparable(self._lookup(fact)) for fact in self.policy.compared}
+        grounds = Grounds(self._context, known, cut, self._lookup)
         if stage != RULES[self.policy.direction].last:
             return decide_early(view, grounds, name, stage)
         return decide(view, self._weighed, grounds, name)

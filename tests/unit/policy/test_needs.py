@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.model.evidence import FactValue
-from mailward.policy.facts import Vocabulary, cleaned
+from mailward.policy.facts import Vocabulary, comparable, is_cut
 from mailward.policy.match import ConditionFailed, compile_condition, group, make_context
 
 VOCABULARY = Vocabulary("inbound", {}, {})
@@ -40,8 +40,15 @@ def test_a_condition_with_needs_is_what_the_library_says(leaves: list[str], fact
     assert condition is not None, problems
     defaults = {name: VOCABULARY.facts[name].default for name in condition.names}
     context = make_context(group(defaults), facts, listed)
-    known = {name: cleaned(facts[name]) for name, _ in condition.needs}
-    assert condition.holds(context, known) == condition.program.execute(context)
+    known = {name: comparable(facts[name]) for name, _ in condition.needs}
+    cut = {name for name in condition.names if is_cut(facts[name])}
+    if cut and all(known[name] == value for name, value in condition.needs):
+        with pytest.raises(ConditionFailed, match="longer than conditions read"):
+            condition.holds(context, known, cut)
+    elif cut:
+        assert condition.holds(context, known, cut) is False
+    else:
+        assert condition.holds(context, known, cut) == condition.program.execute(context)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,7 @@ def test_what_is_false_whatever_the_rest_is_false_though_the_rest_cannot_be_eval
     assert condition is not None
     facts: dict[str, FactValue] = {"helo.name": "b", "message.size_octets": 0}
     context = make_context(group(facts), facts, listed)
-    assert condition.holds(context, {"helo.name": "b"}) is False
+    assert condition.holds(context, {"helo.name": "b"}, frozenset()) is False
     context = make_context(group(facts), {**facts, "helo.name": "a"}, listed)
     with pytest.raises(ConditionFailed):
-        condition.holds(context, {"helo.name": "a"})
+        condition.holds(context, {"helo.name": "a"}, frozenset())

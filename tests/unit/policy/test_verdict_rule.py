@@ -170,7 +170,7 @@ def test_points_are_filled_in_for_the_record(policy: Policy) -> None:
 
 
 def test_hostile_text_never_breaks_a_condition(policy: Policy) -> None:
-    ruling = judged(policy, evidence(), "\ud800\x00" + "a" * 100_000, size=1_000_000)
+    ruling = judged(policy, evidence(), "\ud800\x00" + "a" * 1_900, size=1_000_000)
     assert ruling.verdict is Verdict.ACCEPT
 
 
@@ -227,3 +227,27 @@ def test_verdict_agrees_with_the_reference(
     ruling = policy.judge({"helo.name": helo}, evidence(calls), BOB, stage="message")
     assert ruling is not None
     assert ruling.verdict.value == reference(asks, on_error, has_failed, points, helo, one, two, overrides)
+
+
+@pytest.mark.parametrize(
+    ("rule", "fact", "value"),
+    [
+        ("'exe' in message.attachment_types", "message.attachment_types", (*(f"a{n:04}" for n in range(1000)), "exe")),
+        ("message.attachment_types.exists(one, one.endsWith('exe'))", "message.attachment_types", ("x" * 2000 + "exe",)),
+        ("message.subject.contains('invoice')", "message.subject", "x" * 2000 + "invoice"),
+        ("message.subject.contains('invoice') && !mail_from.is_null", "message.subject", "x" * 2000 + "invoice"),
+    ],
+)
+def test_t_mime_24_t_mime_21_what_was_cut_off_is_not_taken_for_what_is_not_there(
+    tmp_path: Path, rule: str, fact: str, value: FactValue
+) -> None:
+    policy = loaded(tmp_path, f'version: 1\nrules: [{{name: bad, when: "{rule}", then: reject}}]\n')
+    ruling = policy.judge({fact: value}, EvidenceSet(()), BOB, stage="message")
+    assert ruling is not None and ruling.verdict is Verdict.TEMPFAIL
+    assert ruling.alarms == (f"bad (inbound.yaml:2:9): {fact} is longer than conditions read: 2000 characters, 1000 items",)
+
+
+def test_a_cut_fact_does_not_matter_where_another_need_is_not_so(tmp_path: Path) -> None:
+    policy = loaded(tmp_path, "version: 1\nrules: [{name: a, when: mail_from.is_null && message.subject != 'a', then: reject}]\n")
+    ruling = policy.judge({"mail_from.is_null": False, "message.subject": "x" * 3000}, EvidenceSet(()), BOB, stage="message")
+    assert ruling is not None and ruling.verdict is Verdict.ACCEPT and ruling.alarms == ()
