@@ -76,6 +76,14 @@ def test_a_rule_decides_what_becomes_of_it(scan: Scan) -> None:
     assert result.call("spamtrap", "inspect_rcpt").status == "ok"
 
 
+@pytest.mark.parametrize("rcpt", [["bob@example.org", TRAP], [TRAP, "bob@example.org"]])
+def test_t_plug_06_the_rule_holds_for_every_recipient_in_whichever_order_they_come(scan: Scan, rcpt: list[str]) -> None:
+    rule = {"name": "trapped", "when": "spamtrap.hit", "at": "message", "then": "quarantine"}
+    result = scan(MAIL, plugins=["spamtrap"], settings=SETTINGS, ip=SPAMMER, rcpt=rcpt, policy={"rules": [rule]})
+    assert [one.verdict for one in result.record.recipients] == ["quarantine", "quarantine"]
+    assert not any(one.facts for one in result.record.recipients)  # they would say which is the trap
+
+
 async def test_t_dos_16_of_too_many_hosts_those_that_were_quiet_longest_are_forgotten(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

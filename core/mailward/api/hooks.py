@@ -175,8 +175,11 @@ def inspect_rcpt(
     """Look at one forward-path before the reply to RCPT; `envelope` has those that were taken before it.
 
     Stage:    rcpt; once for each forward-path of a mail transaction, after syntax and the relay guard (RFC 5321 section 4.1.1.3).
-              For the reply to RCPT only what is found of this forward-path counts; of those that were taken it then counts
-              for the message, so for all of them. One that was refused is no recipient, and what was found of it is forgotten.
+              For the reply to RCPT only what is found of this forward-path counts. Of those that were taken, symbols, score and
+              what is asked for then count for the message, so for all of them; facts are those of this recipient alone, whoever
+              else the sender names and in whichever order, and stand before those of earlier stages. `evidence.facts` of
+              message hooks is without them; `evidence.findings` has them. What inspect_message sets holds for all.
+              One that was refused is no recipient, and what was found of it is forgotten.
     Return:   None, one Finding, or several. May be a coroutine function.
     On error: as inspect_mail, in the reply to this RCPT; where `on_error` takes it all the same, for the message too.
     Used by:  spamtrap.            Since: API 1.
@@ -192,7 +195,7 @@ def inspect_message(
     Stage:    message; once per message, for the union of its recipients, before the reply to the end of DATA.
     Return:   None, one Finding, or several. May be a coroutine function.
     On error: exception, time limit or wrong type count as this plugin's `on_error` in the policy (default tempfail, 451 4.3.0).
-    Used by:  dkim, dmarc, antivirus, ambiguity, spam, greylist, tlsrpt.           Since: API 1.
+    Used by:  dkim, dmarc, antivirus, ambiguity, spam, greylist, tlsrpt, spamtrap.           Since: API 1.
     """
 
 

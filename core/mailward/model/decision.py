@@ -74,6 +74,7 @@ class RecipientDecision:
     wanted: the verdict before one reply had to serve several recipients, when that changed it ("reject" kept as quarantine).
     folder, flags: where an accepted copy goes and how it is marked, when rules say so; "" is the verdict's own mailbox.
     shadow: what would have been otherwise, for each thing of the record's `shadow` that would have made a difference.
+    facts: what was found of it alone; it stands before the record's, which hold for all.
     """
 
     recipient: str
@@ -88,6 +89,7 @@ class RecipientDecision:
     shadow: tuple[WithIt, ...] = ()
     folder: str = ""
     flags: tuple[str, ...] = ()
+    facts: Mapping[str, FactValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,15 @@ class Looked:
     """What came of the plugins in shadow, which look after the reply, when the record was made already.
 
     calls: theirs. facts: those that are otherwise by them. shadow: instead of the record's. recipients: instead of the `shadow`
-    of each of the record's, in their order; empty when nothing would have been otherwise for anybody.
+    of each of the record's, in their order; empty when nothing would have been otherwise for anybody. own: instead of the `facts`
+    of each of the record's; empty when nothing was found of one alone.
     """
 
     calls: tuple[HookCall, ...]
     facts: Mapping[str, FactValue]
     shadow: tuple[InShadow, ...]
     recipients: tuple[tuple[WithIt, ...], ...]
+    own: tuple[Mapping[str, FactValue], ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -164,12 +168,15 @@ class DecisionRecord:
     def looked_at(self, looked: Looked) -> "DecisionRecord":
         """The same record with what the plugins in shadow have found since."""
         found = looked.recipients or tuple(() for _ in self.recipients)
+        own = looked.own or tuple(one.facts for one in self.recipients)
         return replace(
             self,
             calls=self.calls + looked.calls,
             facts={**self.facts, **looked.facts},
             shadow=looked.shadow,
-            recipients=tuple(replace(one, shadow=shadow) for one, shadow in zip(self.recipients, found, strict=True)),
+            recipients=tuple(
+                replace(one, shadow=shadow, facts=facts) for one, shadow, facts in zip(self.recipients, found, own, strict=True)
+            ),
         )
 
     def to_json(self) -> str:

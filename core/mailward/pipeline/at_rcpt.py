@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from mailward.model.address import ForwardPath
-from mailward.pipeline.called import Called, Calls
+from mailward.pipeline.called import Called, Calls, about
 
 MOST_RCPT_FINDINGS = 1000
 """Of all forward-paths of one transaction; a call that brings more has failed, so that nothing found is ever passed over."""
@@ -23,7 +23,8 @@ class AtRcpt:
     def add(self, path: ForwardPath, calls: Calls) -> None:
         """What was found of one that was not looked at before."""
         left = MOST_RCPT_FINDINGS - sum(len(called.findings) for found in self._found.values() for called in found)
-        self._found[path] = tuple(called if len(called.findings) <= left else _too_many(called) for called in calls)
+        within = [called if len(called.findings) <= left else _too_many(called) for called in calls]
+        self._found[path] = about(path, within)
 
     def of(self, paths: Iterable[ForwardPath]) -> tuple[Called[object], ...]:
         """Of these. Of calls that found nothing one of each plugin says so."""

@@ -6,10 +6,12 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from mailward.api.plugin import Facts, Finding, Settings
 from mailward.api.services import Services
 from mailward.metering import METERS
+from mailward.model.address import ForwardPath
 from mailward.model.evidence import HookCall, StoredFinding
 from mailward.model.metrics import Counter
 from mailward.model.verdict import Verdict
@@ -68,12 +70,14 @@ class Answer(msgspec.Struct, Generic[T]):
 class Called(msgspec.Struct, Generic[T_co], frozen=True):
     """One call that was made: `call` for the record; value: the checked answer, None when it failed or had none.
 
-    is_final: it failed for a fault of the message itself.
+    is_final: it failed for a fault of the message itself. forward_path: the one it looked at, where there may be others; its
+    facts are that recipient's.
     """
 
     call: HookCall
     value: T_co | None = None
     is_final: bool = False
+    forward_path: ForwardPath | None = None
 
     @property
     def failed(self) -> bool:
@@ -105,8 +109,32 @@ def recorded(one: Enabled, hook: str, answer: Answer[T]) -> Called[T]:
 
 
 def facts_of(calls: Iterable[Called[object]]) -> dict[str, Facts]:
-    """The facts that were set, by plugin; a later call's replace an earlier one's."""
-    return {called.call.plugin: finding.facts for called in calls for finding in called.findings if finding.facts is not None}
+    """The facts that hold for every recipient, by plugin; a later call's replace an earlier one's."""
+    for_all = (called for called in calls if called.forward_path is None)
+    return {called.call.plugin: finding.facts for called in for_all for finding in called.findings if finding.facts is not None}
+
+
+def own_facts_of(calls: Iterable[Called[object]]) -> dict[ForwardPath, dict[str, Facts]]:
+    """Those that hold for one recipient alone, by plugin; a later call about no one in particular replaces them.
+
+    Never another recipient's: their number and order are the sender's choice.
+    """
+    own: dict[ForwardPath, dict[str, Facts]] = {}
+    for called in calls:
+        facts = next((finding.facts for finding in reversed(called.findings) if finding.facts is not None), None)
+        if facts is None:
+            continue
+        if called.forward_path is not None:
+            own.setdefault(called.forward_path, {})[called.call.plugin] = facts
+        else:
+            for found in own.values():
+                found.pop(called.call.plugin, None)
+    return own
+
+
+def about(path: ForwardPath | None, calls: Iterable[Called[T]]) -> tuple[Called[T], ...]:
+    """The same calls as about this forward-path; None: as about the only one there is, so that its facts are those that hold."""
+    return tuple(called if called.forward_path == path else structs.replace(called, forward_path=path) for called in calls)
 
 
 def status_of(calls: Iterable[Called[object]]) -> dict[str, str]:

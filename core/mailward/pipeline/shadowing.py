@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from mailward.model.address import ForwardPath
 from mailward.model.decision import Looked
-from mailward.pipeline.called import Called, Calls
+from mailward.pipeline.called import Called, Calls, about
 from mailward.pipeline.chain import Chain
 
 MOST_MESSAGES = 32
@@ -152,7 +153,9 @@ class Shadowing:
         found: tuple[Called[object], ...] = ()
         for step in self._steps:
             deadline = time.monotonic() + self._limit_s
-            found += await self._chain.shadow(step.hook, step.arguments, (*step.earlier, *found), deadline)
+            calls = await self._chain.shadow(step.hook, step.arguments, (*step.earlier, *found), deadline)
+            path = step.arguments.get("forward_path")
+            found += about(path if isinstance(path, ForwardPath) else None, calls)
         return self._told(found)
 
     def start(self, keep: Keep) -> None:

@@ -23,10 +23,10 @@ from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.model.verdict import Source, Verdict
 from mailward.pipeline.at_rcpt import AtRcpt
-from mailward.pipeline.called import Called, Calls
+from mailward.pipeline.called import Called, Calls, about
 from mailward.pipeline.canaries import Canaries, edits_of
 from mailward.pipeline.facts import envelope_facts, in_words, message_facts, session_facts
-from mailward.pipeline.gathering import auth_results
+from mailward.pipeline.gathering import auth_results, with_own
 from mailward.pipeline.meeting import MEETING_HOOKS, Meeting, meeting_of
 from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, Shadowing, Step
 from mailward.pipeline.sides import Bench, Sides
@@ -131,7 +131,8 @@ class Trial:
         self._refused = None
         try:
             await self._look_at(session, envelope, forward_path, recipient)
-            self._heard = (*self._calls, *self._at_rcpt.of([forward_path]), *self._canaries.calls([forward_path]))
+            found = (*self._at_rcpt.of([forward_path]), *self._canaries.calls([forward_path]))
+            self._heard = (*self._calls, *about(None, found))
             return self._early(session, envelope, recipient, "rcpt")
         except Exception:  # noqa: BLE001  whatever it is, the answer is 451 and the log has it
             _log.exception("judging failed", stage="rcpt", session=session.id)
@@ -144,7 +145,7 @@ class Trial:
             self._at_rcpt.add(forward_path, await self._bench.chain.inspect("inspect_rcpt", arguments, self._calls, deadline))
         bench = self._canaries.bench(recipient)
         await self._canaries.follow([bench], self._shadow, (), deadline)
-        earlier = (*self._calls, *self._at_rcpt.of([forward_path]))
+        earlier = (*self._calls, *about(None, self._at_rcpt.of([forward_path])))
         await self._canaries.look_at(bench, forward_path, Step("inspect_rcpt", arguments, earlier), deadline)
 
     def refusal(
@@ -206,6 +207,7 @@ class Trial:
         evidence = self._canaries.looked.evidence(calls)
         policies = [bench.policy for bench in benches]
         bench.policy.lists.refresh()
+        recipients = with_own(recipients, paths, calls)
         rulings = judge_all(cases_of(policies, facts, evidence), recipients)
         if overtime:
             late = Source("core", f"the message stage took longer than {bench.message_stage_s:g} s")
@@ -215,17 +217,26 @@ class Trial:
                 _log.error("policy alarm", id=queue_id, rcpt=ruling.recipient, alarm=alarm)
         takes_each = session.lmtp or envelope.parameters.prdr
         outcome = (separate if takes_each else combine)(rulings, queue_id, bench.policy.replies)
-        decisions = outcome.decisions
+        decisions = tuple(replace(d, facts=who.found) for d, who in zip(outcome.decisions, recipients, strict=True))
 
-        def compared(evidence: EvidenceSet, unknown: str) -> Compared:
+        def compared(evidence: EvidenceSet, recipients: Sequence[RecipientFacts], unknown: str) -> Compared:
             in_shadow = self._in_shadow(unknown, len(paths)) | self._canaries.partly(benches)
             return compare(policies, facts, evidence, recipients, decisions, in_shadow, each=takes_each)
 
         unknown = ""
         if steps := self._steps_in_shadow(paths):
-            self._shadowing = self._to_look(steps, calls, evidence.facts, message.size_octets, lambda whole: compared(whole, ""))
+
+            def result(found: Calls) -> Looked:
+                whole = self._canaries.looked.evidence((*calls, *found))
+                people = with_own(recipients, paths, (*calls, *found))
+                now = compared(whole, people, "")
+                new = {name: value for name, value in whole.facts.items() if evidence.facts.get(name) != value}
+                own = tuple(who.found for who in people) if any(who.found for who in people) else ()
+                return Looked(whole.calls[len(calls) :], new, now.shadow, now.recipients, own)
+
+            self._shadowing = self._to_look(steps, message.size_octets, result)
             unknown = LEFT_OUT if self._shadowing is None else NOT_HEARD_OF
-        now = compared(evidence, unknown)
+        now = compared(evidence, recipients, unknown)
         told = self._canaries.told(benches, [recipient.address for recipient in recipients])
         edits, recipient_edits = _edits(calls, benches, outcome.rulings)
         counting = frozenset.intersection(*(policy.counting for policy in policies))
@@ -283,23 +294,9 @@ class Trial:
             if shadowed(step.hook)
         )
 
-    def _to_look(
-        self,
-        steps: tuple[Step, ...],
-        counted: Calls,
-        facts: Mapping[str, FactValue],
-        size_octets: int,
-        compared: Callable[[EvidenceSet], Compared],
-    ) -> Shadowing | None:
-        """What is still to look, None when it is left out. counted, facts: what is known already."""
+    def _to_look(self, steps: tuple[Step, ...], size_octets: int, told: Callable[[Calls], Looked]) -> Shadowing | None:
+        """What is still to look, None when it is left out. told: makes of what was found what is kept of it."""
         bench = self._canaries.looked
-
-        def told(found: Calls) -> Looked:
-            whole = bench.evidence((*counted, *found))
-            result = compared(whole)
-            new = {name: value for name, value in whole.facts.items() if facts.get(name) != value}
-            return Looked(whole.calls[len(counted) :], new, result.shadow, result.recipients)
-
         if not bench.room.take(size_octets):
             return None
         return Shadowing(bench.room, size_octets, bench.chain, steps, bench.message_stage_s, told)

@@ -250,6 +250,7 @@ class Case:
             if not plugin.counts:
                 self._mute(name, "off" if plugin.mode == "off" else "shadow")
         self._cut = frozenset(name for name, value in self._known.items() if is_cut(value))
+        self._displaced: dict[str, FactValue] = {}  # by what was found of the recipient judged last
         self._context = make_context(policy.needed, self._known, policy.lists.listed)
 
     def judge(self, recipient: RecipientFacts | None, *, stage: Stage) -> Ruling | None:
@@ -257,17 +258,36 @@ class Case:
         view = self.policy.view(recipient)
         name, cut = "", self._cut
         if recipient is not None:
-            name, more = recipient.address, recipient_facts(recipient)
-            self._known.update(more)
-            cut |= {fact for fact, value in more.items() if is_cut(value)}
-            members = self.policy.needed.get(_RECIPIENT_ROOT)
-            if members is not None:
-                self._context.add_variable(_RECIPIENT_ROOT, variable(members, self._known))
+            name = recipient.address
+            self._known.update(recipient_facts(recipient))
+            self._show(_RECIPIENT_ROOT)
+            self._tell_own(recipient.found)
+            his = recipient_facts(recipient).keys() | self._displaced.keys()
+            cut = (cut - his) | {fact for fact in his if is_cut(self._known[fact])}
+        else:
+            self._tell_own({})
         known = {fact: comparable(self._lookup(fact)) for fact in self.policy.compared}
         grounds = Grounds(self._context, known, cut, self._lookup)
         if stage != RULES[self.policy.direction].last:
             return decide_early(view, grounds, name, stage)
         return decide(view, self._weighed, grounds, name)
+
+    def _tell_own(self, found: Mapping[str, FactValue]) -> None:
+        """What was found of one recipient stands before what holds for all, until the next is judged."""
+        if not found and not self._displaced:
+            return
+        own = {name: value for name, value in found.items() if name.partition(".")[0] in self.policy.counting}
+        changed = {**self._displaced, **own}
+        self._displaced = {name: self._displaced[name] if name in self._displaced else self._lookup(name) for name in own}
+        self._known.update(changed)
+        for root in {name.partition(".")[0] for name in changed}:
+            self._show(root)
+
+    def _show(self, root: str) -> None:
+        """Conditions read the facts under this name as they are known now."""
+        members = self.policy.needed.get(root)
+        if members is not None:
+            self._context.add_variable(root, variable(members, self._known))
 
     def _lookup(self, name: str) -> FactValue:
         spec = self.policy.vocabulary.facts.get(name)

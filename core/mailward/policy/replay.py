@@ -46,7 +46,7 @@ class Replay:
         if self._is_drawing and self._key is None:
             return Replayed((), NO_KEY)
         sender = Sender.of({**record.facts, "mail_from.address": record.reverse_path})
-        people = [self._recipient(one.recipient) if one.recipient else None for one in record.recipients]
+        people = [self._known(one) if one.recipient else None for one in record.recipients]
         policies = [self._policy.side_of(sender, who, self._key) for who in people]
         counting = frozenset[str]().union(*(policy.counting for policy in policies))
         if why := _not_looked(counting, self._looking, record):
@@ -64,6 +64,9 @@ class Replay:
             if early is None and missing and (fact := _open(policy.view(who), ruling, missing)):
                 return Replayed((), f"the record does not hold {fact}")
         return Replayed(tuple(ruling.decision() for ruling in rulings))
+
+    def _known(self, decision: RecipientDecision) -> RecipientFacts:
+        return replace(self._recipient(decision.recipient), found=decision.facts)
 
     def _refused(self, case: Case, who: RecipientFacts | None, record: DecisionRecord) -> Replayed:
         """Of mail that was refused at MAIL, where there is no recipient, or at RCPT."""

@@ -4,11 +4,12 @@ Values and one pure function; who decides a single ruling is `decide`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mailward.model.address import ForwardPath
 from mailward.model.decision import RecipientDecision
 from mailward.model.edits import Edit
+from mailward.model.evidence import FactValue
 from mailward.model.replies import ACCEPTED, LOCAL_ERROR, REJECTED
 from mailward.model.reply import Reply
 from mailward.model.verdict import Source, Verdict
@@ -21,7 +22,8 @@ class RecipientFacts:
     """What a policy knows of one forward-path.
 
     address: "local-part@domain". domain: A-labels in lower case. local_part: whole; tag: its part after "+", "" without one.
-    groups: names of the groups the account belongs to. is_local: its mailbox is here.
+    groups: names of the groups the account belongs to. is_local: its mailbox is here. found: the facts that plugins found of this
+    forward-path alone; they stand before those that hold for all.
     """
 
     address: str
@@ -30,6 +32,7 @@ class RecipientFacts:
     tag: str = ""
     groups: tuple[str, ...] = ()
     is_local: bool = True
+    found: Mapping[str, FactValue] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, path: ForwardPath, *, is_local: bool = True, groups: tuple[str, ...] = ()) -> "RecipientFacts":

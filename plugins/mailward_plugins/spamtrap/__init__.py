@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from mailward.api import EnvelopeView, Finding, ForwardPath, Plugin, Services, SessionView, Symbol, hookimpl, source_of
+from mailward.api import EnvelopeView, Evidence, Finding, ForwardPath, Plugin, Services, SessionView, Symbol, hookimpl, source_of
 from mailward_plugins.spamtrap.book import Book
 from mailward_plugins.spamtrap.settings import SpamtrapFacts, SpamtrapSettings
 
@@ -42,6 +42,16 @@ async def inspect_rcpt(
         return Finding(None, "a report to an address that nobody uses: somebody else has used it as a sender")
     hits = await Book(services.kv, settings.remember).add(source_of(session.peer_ip), services.clock.now())
     return Finding("SPAMTRAP_HIT", "it is for an address that nobody uses", facts=SpamtrapFacts(hit=True, hits=hits))
+
+
+@hookimpl(inline=True)
+def inspect_message(evidence: Evidence) -> Finding | None:
+    """What was found of one recipient is a fact of the whole message: spam to a trap is spam to the others, too."""
+    found = [finding.facts for _, finding in evidence.findings if isinstance(finding.facts, SpamtrapFacts)]
+    hits = [facts.hits for facts in found if facts.hit]
+    if not hits:
+        return None
+    return Finding(None, "one of its recipients is an address that nobody uses", facts=SpamtrapFacts(hit=True, hits=max(hits)))
 
 
 def _is_spared(session: SessionView, settings: SpamtrapSettings) -> bool:

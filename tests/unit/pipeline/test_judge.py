@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -233,7 +234,8 @@ async def test_each_recipient_gets_its_own_verdict_and_edits(tmp_path: Path, ses
         "overrides": [{"name": "finance", "for": {"recipient": ["finance.example.org"]}, "limits": {"quarantine": 2}}],
     }
     trial = make_judge(tmp_path, [plugin_module("good", SAYS)], **keys).begin(session)
-    judgement = await trial.message(ID, session, TO_BOB, [CFO, BOB], MessageView(MAIL.encode()))
+    to_both = replace(TO_BOB, forward_paths=(ForwardPath(Address("cfo", "finance.example.org")), *TO_BOB.forward_paths))
+    judgement = await trial.message(ID, session, to_both, [CFO, BOB], MessageView(MAIL.encode()))
     assert [decision.verdict for decision in judgement.recipients] == ["quarantine", "accept"]
     assert [edits[0].prefix for edits in judgement.recipient_edits] == ["[cfo] ", "[bob] "]  # type: ignore[union-attr]
     assert str(judgement.reply) == f"250 2.0.0 Accepted, id {ID}"

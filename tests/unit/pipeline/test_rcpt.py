@@ -1,7 +1,11 @@
-"""Plugins look at each forward-path once. What they find counts at RCPT for it alone, and then for the message if it was taken."""
+"""Plugins look at each forward-path once. What they find counts at RCPT for it alone, and then for the message if it was taken;
+facts are those of one recipient to the end."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import permutations
+
+import pytest
 
 from mailward.api import EnvelopeView, MessageView
 from mailward.model.address import NULL_REVERSE_PATH
@@ -24,6 +28,19 @@ WORD = """
 def inspect_rcpt(forward_path):
     return Finding(None, 'x', facts=OwnFacts(word=forward_path.address.local_part))
 """
+BLOCKED = """
+@hookimpl
+def inspect_rcpt(forward_path):
+    return Finding(None, 'x', facts=OwnFacts(word='blocked' if forward_path.address.local_part == 'b' else 'free'))
+"""
+FOR_ALL = """
+@hookimpl
+def inspect_message(evidence):
+    words = [finding.facts.word for _, finding in evidence.findings]
+    assert evidence.value('own', 'word') == ''
+    return Finding(None, 'x', facts=OwnFacts(word='-'.join(sorted(words))))
+"""
+JUNK_B = {"name": "no-b", "when": 'own.word == "blocked"', "at": "message", "then": "junk"}
 FAILS = """
 @hookimpl
 def inspect_rcpt(forward_path):
@@ -118,6 +135,44 @@ def test_a_rule_reads_at_rcpt_what_was_found_there_and_who_is_refused_condemns_n
     answers, judgement = _judged(WORD, ["a@example.org", "b@example.org", "c@example.org", "b@example.org"], {"rules": [rule]})
     assert answers == ["", "554 5.7.1", "", "554 5.7.1"]
     assert judgement is not None and judgement.reply.code == 250
+
+
+def _verdicts(judgement: Judgement) -> dict[str, str]:
+    return {one.recipient: one.verdict for one in judgement.record.recipients}
+
+
+@pytest.mark.parametrize("addresses", list(permutations(["a@example.org", "b@example.org", "c@example.org"])))
+def test_t_plug_06_facts_of_one_recipient_are_not_another_s_in_whichever_order_they_come(addresses: tuple[str, ...]) -> None:
+    _, judgement = _judged(BLOCKED, addresses, {"rules": [JUNK_B]})
+    assert judgement is not None
+    assert _verdicts(judgement) == {"a@example.org": "accept", "b@example.org": "junk", "c@example.org": "accept"}
+    assert {one.recipient: one.facts["own.word"] for one in judgement.record.recipients}["b@example.org"] == "blocked"
+
+
+@pytest.mark.parametrize("silent", [A_AND_B, A_AND_B[::-1]])
+def test_t_plug_06_who_was_found_nothing_of_has_the_default(silent: list[str]) -> None:
+    only_b = BLOCKED.replace("    return", "    if forward_path.address.local_part == 'b': return")
+    _, judgement = _judged(only_b, silent, {"rules": [JUNK_B]})
+    assert judgement is not None and _verdicts(judgement) == {"a@example.org": "accept", "b@example.org": "junk"}
+
+
+@pytest.mark.parametrize("addresses", [A_AND_B, A_AND_B[::-1]])
+def test_t_plug_06_what_a_plugin_sets_at_the_message_stage_holds_for_all(addresses: list[str]) -> None:
+    rule = {"name": "both", "when": 'own.word == "blocked-free"', "then": "junk"}
+    _, judgement = _judged(BLOCKED + FOR_ALL, addresses, {"rules": [rule]})
+    assert judgement is not None and set(_verdicts(judgement).values()) == {"junk"}
+
+
+@pytest.mark.parametrize("addresses", [A_AND_B, A_AND_B[::-1]])
+def test_t_plug_06_in_shadow_each_recipient_has_its_own_facts_too(addresses: list[str]) -> None:
+    _, judgement = _judged(BLOCKED, addresses, {"rules": [JUNK_B]}, {"mode": "shadow"})
+    assert judgement is not None and set(_verdicts(judgement).values()) == {"accept"}
+    record = asyncio.run(judgement.whole_record())
+    assert {one.recipient: [it.verdict for it in one.shadow] for one in record.recipients} == {
+        "a@example.org": [],
+        "b@example.org": ["junk"],
+    }
+    assert [one.facts["own.word"] for one in record.recipients if one.recipient == "b@example.org"] == ["blocked"]
 
 
 def test_of_recipients_that_a_plugin_in_shadow_was_not_shown_nothing_is_known() -> None:
