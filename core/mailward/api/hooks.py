@@ -221,8 +221,9 @@ def provide_folder(delivery: Delivery, message: MessageView, settings: Settings,
     Stage:    deliver; before a copy is stored, in the process that took the message, or later in the one that has the queue.
               After a crash it may be asked again about a copy that is stored already, which then stays where it is.
     Return:   a FolderChoice, or None: another plugin may know, and if none does it is INBOX. May be a coroutine function.
-    On error: exception, time limit or wrong type: the copy stays queued and is tried later, with an alarm, until it is answered
-              or the plugin is off. With `on_error: accept` the next plugin is asked.
+    On error: exception, time limit or wrong type: the copy stays queued and is tried later, with an alarm, until it is answered,
+              the plugin is off, or `outbound.give_up_after` is over; then it goes into INBOX. With `on_error: accept` the next
+              plugin is asked at once.
     Used by:  subaddress.            Since: API 1.
     """
 

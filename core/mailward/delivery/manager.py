@@ -13,12 +13,13 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 import structlog
 
+from mailward.api.delivering import FolderChoice
 from mailward.api.services import Clock
 from mailward.delivery.fate import Fate, delivered, removed, too_late
 from mailward.delivery.handover import HandOver
@@ -27,11 +28,12 @@ from mailward.delivery.ports import Decisions, Reports
 from mailward.delivery.sorting import Sorted
 from mailward.formats.dsn import Action
 from mailward.model.decision import LaterEvent, utc_text
-from mailward.model.errors import StorageError
+from mailward.model.errors import HooksUnavailable, StorageError
 from mailward.model.ids import AccountId, QueueId
+from mailward.pipeline.folders import Chosen
 from mailward.queue.agenda import Agenda, set_aside
 from mailward.queue.item import QueuedRecipient, QueueItem
-from mailward.queue.schedule import ALARM_AFTER, delay_s
+from mailward.queue.schedule import ALARM_AFTER, GIVE_UP_AFTER_S, delay_s, is_given_up
 from mailward.queue.spool import NotHere, Spool
 from mailward.queue.writer import GroupWriter
 
@@ -101,7 +103,8 @@ _Served = tuple[_Task, str]
 class DeliveryManager:
     """One for each process that delivers. chance: randomness, from 0 up to 1. reports: for what is delivered in passes.
 
-    has_account: is there such an account still? sorter: asks who chooses folders; None where nobody does.
+    has_account: is there such an account still? sorter: asks who chooses folders; None where nobody does. give_up_after_s: a
+    folder that no plugin could choose in this time, since delivery could begin, is INBOX.
     """
 
     def __init__(
@@ -114,12 +117,14 @@ class DeliveryManager:
         reports: Reports | None = None,
         has_account: Callable[[AccountId], bool] = lambda account: True,
         sorter: Sorting | None = None,
+        give_up_after_s: float = GIVE_UP_AFTER_S,
         threads: int = THREADS,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._reports = reports
         self._has_account = has_account
         self._sorter = sorter
+        self._give_up_after_s = give_up_after_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._spool = spool
         self._mda = mda
@@ -312,7 +317,7 @@ class DeliveryManager:
         log.warning("not delivered", id=task.item.id, rcpt=task.recipient.forward_path, how=fate.text)
 
     def _sorted(self, copies: Sequence[tuple[_Task, Copy]]) -> Sequence[tuple[_Task, Copy]]:
-        """Those whose folder is known; mail must not end up in a wrong one because a plugin failed."""
+        """Those whose folder is known. A plugin that fails must not put mail into a wrong one, nor hide it for ever."""
         if self._sorter is None:
             return copies
         answers: Sequence[Sorted | StorageError]
@@ -321,12 +326,20 @@ class DeliveryManager:
         except StorageError as error:
             answers = [error] * len(copies)
         known = []
-        for (task, _), answer in zip(copies, answers, strict=True):
+        for (task, copy), answer in zip(copies, answers, strict=True):
             if isinstance(answer, Copy):
                 known.append((task, answer))
+            elif isinstance(answer, HooksUnavailable) and self._is_waited_for_in_vain(task):
+                known.append((task, replace(copy, chosen=Chosen("the server", FolderChoice("INBOX", f"given up: {answer}")))))
             else:
                 self._failed(task, str(answer))
         return known
+
+    def _is_waited_for_in_vain(self, task: _Task) -> bool:
+        """A failure more, and the folder is given up."""
+        state = self._spool.open_recipients(task.item.id).get(task.index)
+        failures = 1 if state is None else state.failures + 1
+        return is_given_up(self._clock.now(), task.item.available_at, failures, self._give_up_after_s)
 
     def _deliver(self, copies: Sequence[tuple[_Task, Copy]]) -> list[_Served]:
         """Copies of one account or other route. Returns what became of those that are through."""

@@ -16,7 +16,7 @@ from mailward.pipeline.stages import DELIVER_STAGE_S
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A plugin's answer."""
+    """plugin: whose answer it is, or "the server" where plugins have failed for too long."""
 
     plugin: str
     choice: FolderChoice

@@ -46,7 +46,7 @@ def remaining_s(now: datetime, next_at: datetime) -> float:
 
 
 def is_given_up(now: datetime, received_at: datetime, failures: int, after_s: float) -> bool:
-    """Is it time to stop relaying a message, after so many failures?"""
+    """Is it time to stop relaying a message, or asking for its folder, after so many failures?"""
     return failures >= LEAST_ATTEMPTS and (now - received_at).total_seconds() >= after_s
 
 

@@ -19,6 +19,7 @@ from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Quarantine
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.schedule import GIVE_UP_AFTER_S, LEAST_ATTEMPTS
 from mailward.queue.spool import Spool
 from mailward.store.base import CreateMailbox
 from mailward.store.embedded import EmbeddedStore
@@ -195,6 +196,34 @@ async def test_t_plug_03_a_failure_keeps_the_copy_queued_and_it_is_delivered_onc
     assert first.startswith("attempt 1 failed") and second.startswith("attempt 2 failed")
     assert "provide_folder of sorter failed: KeyError: 'lost'" in first
     assert last == "delivered to Lists, chosen by sorter: a test"
+    await place.end()
+
+
+async def test_t_plug_03_mail_is_in_inbox_after_the_time_to_give_up_though_the_plugin_never_works(
+    tmp_path: Path, store: EmbeddedStore
+) -> None:
+    place = Place(tmp_path, store, Told(failing=10**9))
+    item = await place.accept("ann+Lists@example.org")
+    await place.attempt(item)
+    place.clock.seconds += GIVE_UP_AFTER_S  # a clock that jumps gives nothing up before there were a few attempts
+    for number in range(2, LEAST_ATTEMPTS):
+        await place.later()
+        assert contents(store, "INBOX") == 0 and place.texts[-1].startswith(f"attempt {number} failed")
+    await place.later()
+    assert (contents(store, "INBOX"), contents(store, "Lists"), place.queue.ids()) == (1, 0, [])
+    said = "chosen by the server: given up: provide_folder of sorter failed: KeyError: 'lost'"
+    assert place.texts[-1] == f"delivered to INBOX, {said}"
+    await place.end()
+
+
+async def test_no_folder_is_given_up_before_its_time_however_often_the_plugin_has_failed(
+    tmp_path: Path, store: EmbeddedStore
+) -> None:
+    place = Place(tmp_path, store, Told(failing=10**9))
+    await place.attempt(await place.accept("ann+Lists@example.org"))
+    for _ in range(2 * LEAST_ATTEMPTS):
+        await place.later()
+    assert contents(store, "INBOX") == 0 and len(place.queue.ids()) == 1
     await place.end()
 
 

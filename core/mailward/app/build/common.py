@@ -85,6 +85,7 @@ class Delivering:
             reports=self.reports,
             has_account=directory.has_account,
             sorter=sorter,
+            give_up_after_s=config.outbound.limits.give_up_after_s,
         )
 
     async def stop(self) -> None:
