@@ -24,7 +24,14 @@ from mailward.intake.authenticating import SessionLogins
 from mailward.intake.binary import is_in_lines, write_in_lines
 from mailward.intake.peer import Peer, ReverseLookup
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
-from mailward.intake.refusing import SEVERAL_FOR_NULL, CoreRefusal, core_refusal, record_budget, refused_by_core
+from mailward.intake.refusing import (
+    RECIPIENTS_A_RECORD,
+    SEVERAL_FOR_NULL,
+    CoreRefusal,
+    core_refusal,
+    record_budget,
+    refused_by_core,
+)
 from mailward.intake.relaying import NO_RELAY, Destination, RelayGuard
 from mailward.intake.scheduling import untimely
 from mailward.intake.submission import NOT_YOUR_REVERSE_PATH, SubmissionRights
@@ -316,7 +323,8 @@ class Reception:
         """The policy's refusal of MAIL or RCPT with its id, after it was recorded."""
         answer = with_id(refusal, id, self._texts)
         record = transaction.trial.refusal(id, self.session, transaction.envelope, answer, recipient)
-        await self._keep_within_budget(record)
+        self._log_verdicts(record)
+        await self._keep_refused(record, record.direction)
         return answer
 
     async def _refused_by_core(self, envelope: Envelope, recipient: str, refusal: CoreRefusal) -> Reply:
@@ -324,12 +332,13 @@ class Reception:
         id = new_queue_id()
         answer = with_id(refusal.reply, id, self._texts)
         record = refused_by_core(id, self._desk.clock.now(), self.session, envelope, [recipient], refusal, answer)
-        await self._keep_within_budget(record)
+        self._log_verdicts(record)
+        await self._keep_refused(record, record.direction)
         return answer
 
-    async def _keep_within_budget(self, record: DecisionRecord) -> None:
-        self._log_verdicts(record)
-        if self._desk.recorded.take(record.direction, time.monotonic()):
+    async def _keep_refused(self, record: DecisionRecord, budget: str) -> None:
+        """budget: what guesses at addresses use up leaves room for messages that were refused."""
+        if self._desk.recorded.take(budget, time.monotonic(), 1 + len(record.recipients) // RECIPIENTS_A_RECORD):
             await self._keep(record, self._desk.decisions.add_refused)
 
     def _data(self) -> Reply:
@@ -407,7 +416,7 @@ class Reception:
             addresses = [destination.facts.address for destination in mail.destinations]
             record = refused_by_core(mail.id, at, mail.session, mail.envelope, addresses, refusal, refused, message)
             self._log_verdicts(record)
-            await self._keep(record, self._desk.decisions.add_refused)
+            await self._keep_refused(record, f"{record.direction} message")
             return _Outcome(refused)
         facts = [destination.facts for destination in mail.destinations]
         judgement = await transaction.trial.message(mail.id, mail.session, mail.envelope, facts, message)
@@ -417,7 +426,7 @@ class Reception:
             answer: Answer = RecipientReplies(each, judgement.reply) if each else judgement.reply
             item = queue_item(mail, judgement, self._desk.hostname) if judgement.reply.is_positive else None
             if item is None:
-                await self._keep(judgement.record, self._desk.decisions.add_refused)
+                await self._keep_refused(judgement.record, f"{judgement.record.direction} message")
         return _Outcome(answer, item, judgement.shadowing)
 
     def _core_refusal(self, message: MessageView) -> CoreRefusal | None:

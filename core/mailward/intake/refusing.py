@@ -27,12 +27,14 @@ MAX_PASSES = 3
 Our own Received fields are the token. Whoever forges them keeps only his own message out, so they need no signature.
 """
 RECORDED_A_MINUTE = 600
+RECIPIENTS_A_RECORD = 20
+"""With so many more a record counts as one more: each costs as much room as a whole small one."""
 HEADER_BUDGETS = frozenset({"HEADER_BLOCK_TOO_BIG", "FIELD_TOO_BIG", "TOO_MANY_FIELDS"})
 
 
 def record_budget() -> Rates:
-    """So many refusals of MAIL and RCPT are recorded in a minute, and the log has them all: strangers must not fill the disk by
-    guessing at addresses (T-DOS-03)."""
+    """So many refusals of MAIL and RCPT are recorded in a minute, and as many of messages; the log has them all. Strangers must
+    not fill the disk by guessing at addresses, or with messages to a thousand people that are refused (T-DOS-03)."""
     return Rates(RECORDED_A_MINUTE, 60.0)
 
 

@@ -157,6 +157,19 @@ async def test_t_dos_03_guesses_at_addresses_do_not_fill_the_disk(desk: Post) ->
     assert [record is not None for record in kept] == [True] * 5 + [False] * 10
 
 
+async def test_t_dos_03_refused_messages_to_many_do_not_fill_the_disk_and_guesses_take_nothing_from_them(desk: Post) -> None:
+    talk = Talk(replace(desk, desk=replace(desk.desk, recorded=Rates(5, 60.0))))
+    await talk.say("EHLO c.example.net", "MAIL FROM:<a@example.net>", *(f"RCPT TO:<n{n}@example.org>" for n in range(9)))
+    looping = b"Received: from a by b\r\n" * 101 + MESSAGE + b".\r\n"
+    kept = []
+    for people in (1, 40, 40, 1):  # 1 of 5, 3, 3 too many, 1
+        paths = [f"RCPT TO:<alice+{n}@example.org>" for n in range(people)]
+        answer = (await talk.say("RSET", "MAIL FROM:<a@example.net>", *paths, "DATA", looping))[-1]
+        assert answer.startswith("554 5.4.6"), answer
+        kept.append(desk.decisions.get(QueueId(answer.rpartition("(id ")[2].rstrip(")"))) is not None)
+    assert kept == [True, True, False, True]
+
+
 @pytest.mark.parametrize("call", ["begin", "write", "commit"])
 @pytest.mark.parametrize(
     ("error", "answer"),
