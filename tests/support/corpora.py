@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+FOLDER = Path(os.environ.get("MAILWARD_CORPORA", Path(__file__).parents[3] / "shared" / "corpora"))
+
 
 def corpus(*parts: str) -> Path:
     """A file of the corpora folder ($MAILWARD_CORPORA, else ../shared/corpora); fails the test when it is not there."""
-    root = Path(__file__).parents[2]
-    found = Path(os.environ.get("MAILWARD_CORPORA", root.parent / "shared" / "corpora")).joinpath(*parts)
+    found = FOLDER.joinpath(*parts)
     if not found.exists():
         pytest.fail(f"the corpus {'/'.join(parts)} is not at {found}; set MAILWARD_CORPORA")
     return found

@@ -6,6 +6,7 @@ content cannot be used the old one stays and the alarm says so.
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,12 +15,15 @@ from typing import Literal
 
 import structlog
 
+from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.model.address import Address
 from mailward.model.errors import Problem
 
 ListType = Literal["address", "domain", "network", "hash", "text"]
 MAX_FILE_OCTETS = 64 * 1024 * 1024
 
+_PLAIN_LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]+")
 _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}")
 _log = structlog.get_logger()
 
@@ -32,7 +36,21 @@ def _address(text: str) -> str:
     local_part, at, domain = text.rpartition("@")
     if not at or not local_part:
         raise EntryError("an address such as bob@example.org was expected")
-    return f"{local_part.lower()}@{_domain(domain)}"
+    if not _PLAIN_LOCAL_PART.fullmatch(local_part):  # the form in which the fact has it, in quotes where they are needed
+        try:
+            return _composed(str(parse_mailbox(text))).lower()
+        except AddressSyntaxError:
+            return _composed(str(Address(local_part, _domain(domain)))).lower()
+    return f"{_composed(local_part).lower()}@{_domain(domain)}"
+
+
+def _composed(text: str) -> str:
+    """In Unicode's normal form C: the same letters are the same text however they were typed."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _text(text: str) -> str:
+    return _composed(_composed(text).casefold())
 
 
 def _domain(text: str) -> str:
@@ -61,7 +79,7 @@ _NORMALISE: Mapping[ListType, Callable[[str], str]] = {
     "domain": _domain,
     "network": _network,
     "hash": _hash,
-    "text": str.casefold,
+    "text": _text,
 }
 
 
@@ -82,8 +100,8 @@ class Entries:
         if self.type == "network":
             return self._in_networks(value)
         if self.type == "text":
-            return value.casefold() in self._exact
-        lowered = value.lower()
+            return _text(value) in self._exact
+        lowered = _composed(value).lower()
         if lowered in self._exact:
             return True
         return self.type == "domain" and self._in_parents(lowered)
