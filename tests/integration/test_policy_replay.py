@@ -11,6 +11,8 @@ import yaml
 from support.judged_mail import SOURCES, Got, Mail, corpus, keep_records, records_of, results
 from support.server import Server, server
 
+pytestmark = pytest.mark.timeout(400)  # the corpus is judged by each policy
+
 SETTINGS: dict[str, dict[str, object]] = {"counts": {"heed": True}, "cards": {"heed": True}, "sender": {}}
 RULES: list[dict[str, object]] = [
     {"name": "no-bounces", "when": 'mail_from.is_null && recipient.local_part == "ann"', "then": "reject"},

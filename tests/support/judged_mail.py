@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from mailward.app.config_file import load_config
 from mailward.decisions import DecisionStore
 from mailward.formats.message import MessageView
+from mailward.model.address import ForwardPath
 from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import Envelope
 from mailward.model.ids import new_queue_id, new_session_id
@@ -116,17 +117,20 @@ async def received(judge: Judge, services: FakeServices, mail: Mail) -> dict[str
     envelope = make_envelope(mail.sender, mail.people)
     assert await trial.mail(session, Envelope(envelope.reverse_path)) is None
     found: dict[str, Got] = {}
-    taken = []
+    taken: list[RecipientFacts] = []
+    paths: list[ForwardPath] = []
     for path in envelope.forward_paths:
         who = RecipientFacts.of(path)
         reply = await trial.rcpt(session, envelope, path, who)
         if reply is None:
             taken.append(who)
+            paths.append(path)
         else:
             record = trial.refusal(new_queue_id(), session, envelope, reply, who)
             found[who.address] = Got(record.recipients[0].verdict, (), record)
     if taken:
-        judgement = await trial.message(new_queue_id(), session, envelope, taken, mail.message)
+        of_taken = replace(envelope, forward_paths=tuple(paths))
+        judgement = await trial.message(new_queue_id(), session, of_taken, taken, mail.message)
         record = await judgement.whole_record()
         for decision in judgement.recipients:
             visible = tuple(action for action in decision.actions if "score" not in action)
