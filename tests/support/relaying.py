@@ -159,6 +159,5 @@ class Office:
         return [(item, self.spool.octets(item.id).decode("utf-8")) for item in found]
 
     async def close(self) -> None:
-        await self.passes.stop()
         await self.manager.stop()
         await self.spool.close()

@@ -3,9 +3,7 @@
 While nobody can tell, sessions stay: what ends them is an answer, not its absence.
 """
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
 import structlog
 
@@ -19,22 +17,11 @@ log = structlog.get_logger("mailward.auth")
 
 
 class Revoking:
-    """Watches the sessions of some listeners, from `start` to `stop`. every_s: given by tests."""
+    """Watches the sessions of some listeners."""
 
-    def __init__(self, authenticator: Authenticator, listeners: Sequence[StreamListener], every_s: float = EVERY_S) -> None:
+    def __init__(self, authenticator: Authenticator, listeners: Sequence[StreamListener]) -> None:
         self._authenticator = authenticator
         self._listeners = listeners
-        self._every_s = every_s
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     async def look(self) -> None:
         """Ask once, and end the sessions whose secret is no longer good."""
@@ -46,11 +33,3 @@ class Revoking:
             return
         for listener in self._listeners:
             listener.end_sessions_of(revoked)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._every_s)
-            try:
-                await self.look()
-            except Exception:
-                log.exception("unforeseen failure")

@@ -3,16 +3,11 @@
 What is kept is the last day that a plugin was told of, so days that end while the server is down are told after the next start.
 """
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 
-import structlog
-
 from mailward.api.services import Clock, KeyValue
-from mailward.model.errors import StorageError
 from mailward.pipeline.called import Enabled
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.collecting import ORDER
@@ -23,13 +18,7 @@ from mailward.policy import Direction, Policy
 
 MOST_DAYS = 7
 """So many days that are over are told; of what was before, nobody wants to hear."""
-FIRST_AFTER_S = 5.0
-"""After the start, when what a dead process left in the spool has been taken over."""
-EVERY_S = 600.0
-
 _ONE = timedelta(days=1)
-
-_log = structlog.get_logger()
 
 
 def chains_to_tell(
@@ -61,20 +50,12 @@ class Days:
         self._chains = chains
         self._kept = kept
         self._clock = clock
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._running = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        """What is interrupted is told again."""
-        if self._running is not None:
-            self._running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
 
     async def tell_due(self) -> None:
-        """Tell every plugin of the days that have ended since it was told. Raises StorageError."""
+        """Tell every plugin of the days that have ended since it was told.
+
+        What is interrupted is told again. Raises StorageError.
+        """
         yesterday = self._clock.now().date() - _ONE
         wanting: dict[str, tuple[Chain, Enabled]] = {}
         for chain in self._chains():
@@ -96,17 +77,6 @@ class Days:
                 return
             await self._kept.change(key, mark, _written(day))
             mark, day = _written(day), day + _ONE
-
-    async def _run(self) -> None:
-        await asyncio.sleep(FIRST_AFTER_S)
-        while True:
-            try:
-                await self.tell_due()
-            except StorageError as error:
-                _log.error("days not told", problem=str(error))
-            except Exception:  # noqa: BLE001  a day that is not told now is told in a later round
-                _log.exception("days not told")
-            await asyncio.sleep(EVERY_S)
 
 
 def _written(day: date) -> bytes:

@@ -4,7 +4,6 @@ Nobody waits for it, since nobody sees what has expired.
 """
 
 import asyncio
-import contextlib
 from pathlib import Path
 
 import structlog
@@ -13,7 +12,6 @@ from mailward.api.services import Clock
 from mailward.model.errors import StorageError
 from mailward.services.kv import SqliteKeyValue
 
-EVERY_S = 600.0
 PAUSE_S = 0.1
 """Between two steps in one file, so that whoever writes there has his turn."""
 
@@ -26,16 +24,6 @@ class Forgetting:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._running = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
 
     async def forget(self, pause_s: float = PAUSE_S) -> None:
         """Remove all that has expired. A file that cannot be read is left to its plugin, and said in the log."""
@@ -51,8 +39,3 @@ class Forgetting:
                     await asyncio.to_thread(kept.close)
             except StorageError as error:
                 _log.error("expired values not removed", problem=str(error))
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY_S)
-            await self.forget()

@@ -29,28 +29,3 @@ def test_t_dos_what_is_older_than_it_is_to_be_kept_goes(tmp_path: Path, monkeypa
     assert [record.id for record in store.find()] == ["m0", "m1", "m2", "m3", "m4"]
     assert asyncio.run(kept.forget_due()) == 0
     store.close()
-
-
-def test_a_fault_does_not_end_it_nor_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EVERY_S", 0.0)
-    store = DecisionStore(tmp_path / "decisions.sqlite")
-
-    async def used() -> None:
-        often = asyncio.Event()
-        asked: list[int] = []
-        loop = asyncio.get_running_loop()
-
-        def failing(before: datetime, limit: int) -> int:
-            asked.append(limit)
-            if len(asked) == 3:
-                loop.call_soon_threadsafe(often.set)
-            raise ValueError("of ours")
-
-        monkeypatch.setattr(store, "forget", failing)
-        kept = Retention(store, FakeClock(NOW), 86400)
-        kept.start()
-        await often.wait()
-        await kept.stop()
-
-    asyncio.run(asyncio.wait_for(used(), 20))
-    store.close()

@@ -21,6 +21,7 @@ from mailward.model.errors import StorageError
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
+from mailward.rounds import Rounds
 from support.spooling import Clock, Ledger, commit, flush
 
 
@@ -331,7 +332,7 @@ async def test_the_queue_process_serves_what_a_dead_worker_left_by_itself(tmp_pa
     ledger = Gate()
     ledger.open.set()
     manager = manager_of(queue, ledger)
-    passes = Passes(agenda_of(queue), (manager,))
+    passes = Rounds("pass", Passes(agenda_of(queue), (manager,)).run_once, every_s=0.25, first_after_s=0)
     passes.start()
     assert await asyncio.to_thread(ledger.entered.wait, 30)
     manager.wait_idle()

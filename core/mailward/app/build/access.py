@@ -14,12 +14,13 @@ from mailward.disk import Disk
 from mailward.net.authd import RemoteAuthenticator
 from mailward.net.imapd import ImapListener, ImapSettings
 from mailward.net.pop3d import Pop3Listener, Pop3Settings
-from mailward.net.revoking import Revoking
+from mailward.net.revoking import EVERY_S, Revoking
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
+from mailward.rounds import Rounds
 from mailward.services.known import KnownSources
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
@@ -41,7 +42,8 @@ class AccessRole:
         self._watchers = Watchers()
         self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
         self._listeners: list[StreamListener] = []
-        self._revoking = Revoking(self._authenticator, self._listeners)
+        revoking = Revoking(self._authenticator, self._listeners)
+        self._revoking = Rounds("asking which logins are revoked", revoking.look, every_s=EVERY_S, first_after_s=EVERY_S)
         self._contexts = tls_contexts([listener for listener, _ in bound], config)
 
     def _make_chain(self, filters: Filters) -> Chain:

@@ -12,7 +12,7 @@ from mailward.app.relaying import make_relay
 from mailward.decisions.retention import Retention
 from mailward.delivery.control import QueueControl
 from mailward.delivery.outbound import OutboundManager
-from mailward.delivery.passes import Passes
+from mailward.delivery.passes import ADOPT_EVERY_S, Passes
 from mailward.delivery.standing import StandingOrders
 from mailward.delivery.submitting import PluginMail
 from mailward.directory import Directory
@@ -25,10 +25,14 @@ from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
 from mailward.pipeline.folders import Folders
 from mailward.pipeline.relays import Relays
+from mailward.rounds import Rounds
 from mailward.services.clock import SystemClock
 from mailward.services.forgetting import Forgetting
 from mailward.services.kv import SqliteKeyValue
 
+CHORES_EVERY_S = 600.0
+FIRST_CHORE_AFTER_S = 5.0
+"""After the start, when what a dead process left in the spool has been taken over."""
 WAITING = Gauge("queue_messages", "Messages that wait in the queue for another attempt, or to be sent to another server")
 
 
@@ -45,8 +49,6 @@ class QueueRole:
         self.use(filters)
         self._events = Events(lambda: self._relays.chain)
         self._days_told = SqliteKeyValue(config.data / "days.sqlite")
-        self._days = Days(lambda: self._told, self._days_told, clock)
-        self._forgetting = Forgetting(config.plugin_values, clock)
         standing = StandingOrders(config.standing_orders, Disk(), clock)
         self._outbound = OutboundManager(
             spool,
@@ -59,11 +61,20 @@ class QueueRole:
             limits=config.outbound.limits,
             attempted=self._events.attempted,
         )
-        self._passes = Passes(delivering.agenda, (delivering.manager, self._outbound))
+        passes = Passes(delivering.agenda, (delivering.manager, self._outbound))
+        self._passes = Rounds("pass over the spool", passes.run_once, every_s=ADOPT_EVERY_S, first_after_s=0)
         control = QueueControl(
             spool, delivering.agenda, decisions, delivering.mda, standing, clock, config.outbound.limits.give_up_after_s
         )
-        self._retention = Retention(decisions, clock, config.decisions_kept_s)
+        told = Days(lambda: self._told, self._days_told, clock)
+        expired, old = Forgetting(config.plugin_values, clock), Retention(decisions, clock, config.decisions_kept_s)
+        self._chores = (
+            Rounds(
+                "telling plugins that a day has ended", told.tell_due, every_s=CHORES_EVERY_S, first_after_s=FIRST_CHORE_AFTER_S
+            ),
+            Rounds("removing what has expired", expired.forget, every_s=CHORES_EVERY_S, first_after_s=CHORES_EVERY_S),
+            Rounds("removing old records", old.forget_due, every_s=CHORES_EVERY_S, first_after_s=CHORES_EVERY_S),
+        )
         self._calls = QueueServer(config.queue_socket, control, self._metrics)
 
     def _metrics(self) -> Sequence[Family]:
@@ -74,9 +85,8 @@ class QueueRole:
         collect_seldom()
         self._passes.start()
         await self._calls.start()
-        self._days.start()
-        self._retention.start()
-        self._forgetting.start()
+        for chore in self._chores:
+            chore.start()
 
     def reload(self, config: Config, filters: Filters) -> None:
         """Attempts under way keep the old rules. config: nothing of it is read again."""
@@ -91,9 +101,8 @@ class QueueRole:
         self._relays, self._folders = relays, Folders(inbound)
 
     async def stop(self) -> None:
-        await self._retention.stop()
-        await self._forgetting.stop()
-        await self._days.stop()
+        for chore in self._chores:
+            await chore.stop()
         await self._calls.close()
         await self._passes.stop()
         await self._outbound.stop()
