@@ -119,8 +119,8 @@ def _candidates(texts: Sequence[bytes], name: str) -> Iterator[Reading]:
             else:
                 places.append(joined([Section(0, True, value)], True) for value in _values(rest))
         places.append(_section_readings(sections))
-        # No blank may stand in a bare section, so some take it for the end.
-        places.append(_section_readings([s._replace(octets=s.octets.partition(b" ")[0]) for s in sections]))
+        if any(b" " in section.octets for section in sections):  # none may stand in a bare one, so some take it for the end
+            places.append(_section_readings([s._replace(octets=s.octets.partition(b" ")[0]) for s in sections]))
     # In turns, so that the readings of one place do not use up the budget of all.
     return (reading for turn in zip_longest(*places) for reading in turn if reading is not None)
 
@@ -157,7 +157,7 @@ def _section_readings(sections: list[Section]) -> Iterator[Reading]:
         # Some keep only what comes in its turn, some only one.
         unbroken.append([section for place, section in enumerate(sections) if section.number == place])
         unbroken.extend([section] for section in sections)
-    for order in filter(None, (*orders, *unbroken, sections)):
+    for order in dict.fromkeys(map(tuple, filter(None, (*orders, *unbroken, sections)))):  # each costs a whole value
         yield joined(order)
         yield joined(order, are_encoded=True)
 

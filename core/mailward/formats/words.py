@@ -6,6 +6,7 @@ Linear in the input; never raises. Characters that act instead of being seen are
 import binascii
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from mailward.formats.budgets import ENCODED_WORDS
 from mailward.formats.charsets import WIDE, codec_of, decode_charset
@@ -15,7 +16,6 @@ _ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?(
 at for two of them."""
 _BETWEEN_WORDS = re.compile(rb"[ \t\r\n]*")
 _Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
-_PERCENT_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _WORD_OCTETS = 30
 """Written words are 52 octets long, so that one fits on a first line beside the name of its field."""
@@ -127,4 +127,4 @@ def encode_words(text: str) -> list[str]:
 
 def percent_decoded(value: bytes) -> bytes:
     """The octets of an RFC 2231 value, percent escapes undone."""
-    return _PERCENT_ESCAPE.sub(lambda found: bytes.fromhex(found.group(1).decode()), value)
+    return unquote_to_bytes(value) if b"%" in value else value
