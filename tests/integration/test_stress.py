@@ -154,7 +154,7 @@ def _rss_octets(pid: int) -> int:
 
 
 async def _drip(port: int, number: int, until: asyncio.Event, connected: "asyncio.Queue[int]") -> None:
-    """One connection from an address of its own neighbourhood: an octet of a command each second."""
+    """One connection from an address of its own neighbourhood: an octet of a command each five seconds."""
     loop = asyncio.get_running_loop()
     with socket.socket() as client:
         client.setblocking(False)
@@ -166,7 +166,7 @@ async def _drip(port: int, number: int, until: asyncio.Event, connected: "asynci
             while not until.is_set():
                 await loop.sock_sendall(client, b"N")
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(until.wait(), 1.0)
+                    await asyncio.wait_for(until.wait(), 5.0)
 
 
 def _submit(target: Server) -> float:
@@ -200,7 +200,7 @@ async def _crowd(target: Server) -> tuple[list[float], float]:
         crowd.append(asyncio.create_task(_drip(target.port("mx"), number, until, connected)))
         if number % 100 == 0:
             await asyncio.sleep(0.02)
-    async with asyncio.timeout(150):
+    async with asyncio.timeout(200):
         for _ in range(CROWD):
             await connected.get()
     await asyncio.sleep(2)

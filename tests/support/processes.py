@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import select
 import shutil
 import socket
 import subprocess
@@ -34,6 +35,16 @@ def greets(port: int, greeting: bytes = b"220") -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as probe:
         return probe.recv(100).startswith(greeting)
     return False
+
+
+def ends_within(pidfd: int, seconds: float) -> bool:
+    """The process of this descriptor, which is closed afterwards, ends in this time."""
+    watch = select.poll()
+    watch.register(pidfd, select.POLLIN)
+    try:
+        return bool(watch.poll(seconds * 1000))
+    finally:
+        os.close(pidfd)
 
 
 _GIVEN: set[int] = set()

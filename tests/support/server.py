@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,10 +42,18 @@ def open_folder(prefix: str = "mailward-test-", place: Path | None = None) -> Pa
     return folder
 
 
+_GIVEN = deque[int](maxlen=10 * len(PORTS))
+
+
 def free_offset() -> int:
-    """A port offset whose ports are all free now, below those that the system gives to clients meanwhile."""
-    for _ in range(200):
+    """A port offset whose ports are all free now and were not given to one of the last servers, which may not have started yet.
+
+    They are below those that the system gives to clients meanwhile.
+    """
+    for _ in range(1000):
         offset = random.randrange(10000 + 2000 * WORKER, 10900 + 2000 * WORKER)
+        if any(port + offset in _GIVEN for port in PORTS.values()):
+            continue
         with contextlib.ExitStack() as stack:
             try:
                 for port in PORTS.values():
@@ -52,7 +61,8 @@ def free_offset() -> int:
                     probe.bind(("127.0.0.1", port + offset))
             except OSError:
                 continue
-            return offset
+        _GIVEN.extend(port + offset for port in PORTS.values())
+        return offset
     raise AssertionError("no free ports found")
 
 

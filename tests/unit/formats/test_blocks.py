@@ -83,12 +83,12 @@ def test_what_looks_like_a_part() -> None:
 )
 def test_t_mime_21_hostile_lines_cost_no_more_than_their_size(unit: bytes) -> None:
     def seconds(octets: bytes) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         found = blocks_of(octets, 0, [b"a", b"", b"-", b"x"])
         for block in found.found[:2000]:
             body_starts(octets, block)
         assert len(found.found) <= 4000
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(unit)
     assert seconds(unit * 40_000) < 40 * max(seconds(unit * 4000), 0.01)

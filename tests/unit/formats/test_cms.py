@@ -71,9 +71,9 @@ def test_t_mime_29_a_cut_off_object_gives_what_is_there(signer: pkcs7.PKCS7Signa
 def test_t_mime_29_deep_nesting_costs_no_more_than_its_size() -> None:
     def seconds(depth: int) -> float:
         octets = value(0x30, SIGNED + value(0xA0, value(0x30, value(0x30, DATA + value(0xA0, b"\x24\x80" * depth)))))
-        started = time.perf_counter()
+        started = time.process_time()
         assert read_cms(octets).kind == "signed"
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(1000)
     assert seconds(200_000) < 20 * max(seconds(20_000), 0.005)

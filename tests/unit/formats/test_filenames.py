@@ -152,10 +152,10 @@ def test_t_mime_23_the_worst_name_is_shown() -> None:
 @pytest.mark.parametrize("piece", [" ", ".", "/", "\u200b", "::", "a.", "\u3164", "\ud800"])
 def test_t_mime_24_work_grows_no_faster_than_the_name(piece: str) -> None:
     def took(count: int) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         sanitised(piece * count + "x")
         extension_of(piece * count + "x")
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     took(100)
     assert took(64_000) < 40 * took(6400) + 0.05

@@ -94,11 +94,11 @@ def test_gaps_are_what_no_span_covers() -> None:
 )
 def test_t_mime_12_13_hostile_headers_cost_no_more_than_their_size(unit: bytes) -> None:
     def seconds(octets: bytes) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         named_encodings(octets)
         has_hidden_field(octets)
         list(base64_runs(octets, [Span(0, len(octets))]))
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(unit)
     assert seconds(unit * 10_000) < 30 * max(seconds(unit * 1000), 0.005)

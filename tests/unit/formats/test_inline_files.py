@@ -221,11 +221,11 @@ def test_no_octets_raise(octets: bytes, encoding: str) -> None:
 )
 def test_t_mime_18_looking_for_files_is_linear(line: bytes) -> None:
     text = b"begin 644 a\n" + line * (300_000 // len(line))
-    started = time.perf_counter()
+    started = time.process_time()
     for file in find_inline_files(text, 0, len(text)):
         assert isinstance(file, InlineFile)
         file.decode(text, 100)
     for encoding in ("uu", "yenc", "binhex"):
         for decoding in other_decodings(encoding):
             decoding.decode(text)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10

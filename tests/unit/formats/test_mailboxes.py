@@ -130,10 +130,10 @@ def test_groups_are_kept() -> None:
     ids=lambda value: value[:4].decode(),
 )
 def test_t_hdr_16_and_18_hostile_lists_take_linear_time(value: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     found = read_address_list(value)
     assert len(found.addresses_of_any_reader) < 5000
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 4
     assert len(found.mailboxes) <= 2000
 
 

