@@ -128,6 +128,39 @@ def test_an_account_gets_a_second_factor_as_the_page_says(tmp_path: Path) -> Non
         reader.is_through()
 
 
+def test_a_group_gets_rules_as_the_page_says(tmp_path: Path) -> None:
+    page = "how-to/rules-for-a-group.md"
+    (overrides,) = (yaml.safe_load(text) for text in blocks(page, "yaml"))
+    policy = {"version": 1, "extends": "mailward/inbound", "plugins": {"antivirus": {"engine": "test-file"}}, **overrides}
+    with server(domain="example.org", policy=KEEPS_WHAT_IS_ODD) as made:
+        for name in ("alice", "bob", "carol"):
+            made.add_account(f"{name}@example.org")
+        made.run("alias", "add", "sales@example.org", "bob@example.org", "demo@example.org")
+        reader = Reader(page, made, tmp_path, "mailward group remove finance --all")
+
+        def verdict(to: str) -> str:
+            code, text = made.send(mail("a wire transfer"), to=[f"{to}@example.org"])
+            assert code == 250, text
+            return made.run("explain", text.rpartition(" ")[2]).stdout.split()[0]
+
+        assert reader.types("group add") == "finance: alice@example.org, carol@example.org\n"
+        reader.types("group list")
+        made.policy(yaml.safe_dump(policy))
+        reader.types("policy check")
+        assert "overrides that hold: finance" in reader.types("policy show")
+        assert "overrides that hold" not in made.run("policy", "show", "--effective", "--for", "bob@example.org").stdout
+        reader.types("reload")
+        assert [verdict(who) for who in ("alice", "bob", "sales", "carol")] == ["QUARANTINE", "ACCEPT", "ACCEPT", "QUARANTINE"]
+        reader.types("group add finance bob@example.org")
+        assert reader.types("group show").splitlines() == [f"{name}@example.org" for name in ("alice", "bob", "carol")]
+        reader.types("group remove")
+        assert [verdict(who) for who in ("alice", "bob", "sales", "carol")] == ["QUARANTINE"] * 3 + ["ACCEPT"]
+        scanned = made.run("scan", "-", "--rcpt", "sales+x@example.org", stdin="Subject: a wire transfer\r\n\r\n", check=False)
+        assert scanned.returncode == 2, scanned.stdout
+        assert reader.types("group list --of") == "finance  alice@example.org, bob@example.org\n"
+        reader.is_through()
+
+
 def test_keys_are_made_and_changed_as_the_page_says(tmp_path: Path, dns_server: DnsServer) -> None:
     with server(domain="example.org", start=False) as made:
         host, port = dns_server.address

@@ -1,7 +1,7 @@
 """Signing: RFC 8463's example, what must break a signature, who may have one, and that none leaves unchecked."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -412,6 +412,9 @@ class Anns:
         return AccountId("ann")
 
     def expand(self, address: Address, may_pass: MayPass = anybody, /) -> tuple[Way, ...]:
+        return ()
+
+    def groups_of(self, accounts: Iterable[AccountId], /) -> tuple[str, ...]:
         return ()
 
 

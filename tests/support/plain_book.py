@@ -53,6 +53,8 @@ class PlainBook:
         self.is_away = False
         self.gone: set[str] = set()
         """Passwords that were revoked meanwhile."""
+        self.groups: tuple[str, ...] = ()
+        """What everybody who logs in is known to be in."""
         self.gate: asyncio.Event | None = None
         self.checking = asyncio.Event()
 
@@ -71,7 +73,7 @@ class PlainBook:
             is_right = keys is not None and secret.proof.is_of(keys)
         else:
             is_right = secret.password == password
-        return Identity(account, attempt.name, credential=password) if is_right else None
+        return Identity(account, attempt.name, self.groups, credential=password) if is_right else None
 
     async def account_of(self, name: str) -> AccountId | None:
         found = self._password_of(name)

@@ -7,6 +7,7 @@ from mailward.api.services import Resolver
 from mailward.app.config import Config
 from mailward.app.filters import Filters, load_filters
 from mailward.app.judging import PluginServices, kept_canary_key, make_judge
+from mailward.app.recipients import recipients_of
 from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.decision import DecisionRecord, RecipientDecision
@@ -69,7 +70,8 @@ async def scan(
             hostname=config.hostname,
         )
         envelope = Envelope(given.reverse_path, given.forward_paths or (NOBODY,))
-        _, judgement = await judge.rehearse(_NO_ID, session, envelope, MessageView(given.octets))
+        recipients = recipients_of(config, envelope.forward_paths)
+        _, judgement = await judge.rehearse(_NO_ID, session, envelope, recipients, MessageView(given.octets))
         return Scanned(await judgement.whole_record(), strongest(*(_wanted(decision) for decision in judgement.recipients)))
     finally:
         services.close()

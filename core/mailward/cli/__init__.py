@@ -28,6 +28,7 @@ COMMANDS = {
     "queue": "queue:app",
     "account": "account:app",
     "alias": "alias:app",
+    "group": "group:app",
     "domain": "domain:app",
     "quarantine": "quarantine:app",
     "tls": "tls:app",

@@ -94,7 +94,7 @@ def _check_free(directory: Directory, mailbox: Address) -> None:
 def remove_command(
     address: AddressArgument, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Remove an account with its further addresses and all its passwords. Its mail stays as a folder that the answer names.
+    """Remove an account with its further addresses, groups and passwords. Its mail stays as a folder that the answer names.
 
     A running server refuses its logins, and mail to it, at once. Mail that waits for it goes back to its sender.
 
@@ -107,6 +107,7 @@ def remove_command(
     confirm(f"Remove the account {account.address}?", yes=yes)
     with opened_directory(settings) as directory:
         gone = [one.address for one in directory.further_addresses() if one.account == account]
+        groups = directory.groups_of([account.id])
         before = _postmasters(directory)
         try:
             directory.remove_account(account.id)
@@ -119,6 +120,8 @@ def remove_command(
     lines = [f"account {account.address} removed"]
     if gone:
         lines.append(f"its further addresses too: {', '.join(map(str, gone))}")
+    if groups:
+        lines.append(f"it is in no group any more: {', '.join(groups)}")
     if orphans:
         lines.append(f"aliases that lead to nobody now: {', '.join(orphans)}")
     lines.append(f"its mail stays in {mail}; delete that folder when nobody needs it" if mail else "it never had any mail")
@@ -127,6 +130,7 @@ def remove_command(
         "address": str(account.address),
         "id": account.id,
         "addresses": [*map(str, gone)],
+        "groups": [*groups],
         "orphans": orphans,
         "mail": str(mail) if mail else None,
     }

@@ -10,6 +10,7 @@ import yaml
 
 from mailward.app.filters import load_filters, policy_file
 from mailward.app.readiness import warnings_of
+from mailward.app.recipients import recipients_of
 from mailward.app.scanning import NOBODY, live_tests
 from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
 from mailward.cli.output import USAGE, fail, show, table
@@ -18,9 +19,10 @@ from mailward.cli.policy_rule import explain_rule_command
 from mailward.cli.policy_shadow import shadow_command
 from mailward.cli.policy_versions import diff_command, history_command, rollback_command
 from mailward.model.address import ForwardPath
-from mailward.policy import DIRECTIONS, RULES, PluginPolicy, Policy, RecipientFacts, Rule
+from mailward.policy import DIRECTIONS, RULES, PluginPolicy, Policy, Rule
 from mailward.policy.canary import Sender
 from mailward.policy.presets import folder as preset_folder
+from mailward.policy.values import View
 
 app = typer.Typer(help="The policy: check it, test it, see it as it holds.", no_args_is_help=True)
 app.command("shadow")(shadow_command)
@@ -125,16 +127,13 @@ def show_command(
         text = path.read_text(encoding="utf-8")
         show(text, yaml.safe_load(text), as_json=as_json)
         return
-    policy = load_filters(settings).policies[known].side_of(Sender(""), _recipient(address), None)
-    show(lambda: _text(policy, address, path), _data(policy, address), as_json=as_json)
+    (recipient,) = recipients_of(settings, [NOBODY if address is None else ForwardPath(parsed_address(address))])
+    policy = load_filters(settings).policies[known].side_of(Sender(""), recipient, None)
+    view = policy.view(recipient)
+    show(lambda: _text(policy, view, address, path), _data(policy, view), as_json=as_json)
 
 
-def _recipient(address: str | None) -> RecipientFacts:
-    return RecipientFacts.of(NOBODY if address is None else ForwardPath(parsed_address(address)))
-
-
-def _text(policy: Policy, address: str | None, path: Path) -> str:
-    view = policy.view(_recipient(address))
+def _text(policy: Policy, view: View, address: str | None, path: Path) -> str:
     who = f" for {address}" if address else ""
     file = path if path.exists() else f"no {path}"
     lines = [f"{policy.direction}{who}, policy {policy.hash} ({file}; presets in {preset_folder()})", "", "plugins:"]
@@ -169,8 +168,7 @@ def _then(rule: Rule) -> str:
     return f"{text} (shadow)" if rule.shadow else text
 
 
-def _data(policy: Policy, address: str | None) -> dict[str, object]:
-    view = policy.view(_recipient(address))
+def _data(policy: Policy, view: View) -> dict[str, object]:
     return {
         "direction": policy.direction,
         "hash": policy.hash,

@@ -18,6 +18,7 @@ from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_o
 from mailward.cli.output import USAGE, fail, moment, show
 from mailward.decisions import DecisionStore
 from mailward.decisions.replay import Example, ReplayReport
+from mailward.directory import Directory
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import Address, ForwardPath
@@ -40,7 +41,8 @@ def replay_command(
 ) -> None:
     """Judge the mail of the last days once more, by a policy that is not in force yet, and say what would have changed.
 
-    No plugin looks again: the policy judges what they found then, with their settings of then. Without --policy it is the one in
+    No plugin looks again: the policy judges what they found then, with their settings of then. Domains of ours and groups of
+    recipients are those of today. Without --policy it is the one in
     the files, whether or not the server has been told to reload. Numbers are recipients, the worst change stands first. A message
     of which something is missing (a plugin that did not look, a fact that no record holds, mail refused before it came) is
     counted apart, never as unchanged.
@@ -77,15 +79,15 @@ def replay_command(
 def _report(store: DecisionStore, begin: datetime, policy: Policy, config: Config, limit: int) -> ReplayReport:
     report = ReplayReport(limit)
     with opened_directory(config) as directory:
-        replay = Replay(policy, _recipients(frozenset(directory.domains())), kept_canary_key(config))
-    for record in read_all(store.evidence(begin), store.count(begin)):
-        if record.direction == policy.direction and record.policy_hash:
-            report.add(record, replay.judged(record))
+        replay = Replay(policy, _recipients(directory), kept_canary_key(config))
+        for record in read_all(store.evidence(begin), store.count(begin)):
+            if record.direction == policy.direction and record.policy_hash:
+                report.add(record, replay.judged(record))
     return report
 
 
-def _recipients(domains: frozenset[str]) -> Callable[[str], RecipientFacts]:
-    """Their facts by how records name them; domains: those served here today."""
+def _recipients(directory: Directory) -> Callable[[str], RecipientFacts]:
+    """Their facts by how records name them, as the directory is today."""
 
     @lru_cache(maxsize=10_000)
     def facts(name: str) -> RecipientFacts:
@@ -93,7 +95,8 @@ def _recipients(domains: frozenset[str]) -> Callable[[str], RecipientFacts]:
             address = parse_mailbox(name)
         except AddressSyntaxError:
             address = Address(name, "")  # the bare postmaster
-        return RecipientFacts.of(ForwardPath(address), is_local=not address.domain or address.domain in domains)
+        is_local = not address.domain or directory.is_local_domain(address.domain)
+        return RecipientFacts.of(ForwardPath(address), is_local=is_local, groups=directory.groups_behind(address))
 
     return facts
 

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from mailward.app.filters import load_filters
+from mailward.app.recipients import recipients_of
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions, parsed_address
 from mailward.cli.output import NO_INPUT, USAGE, fail, moment, show, table
 from mailward.decisions.marks import Mark
 from mailward.model.address import ForwardPath
 from mailward.model.decision import DecisionRecord
-from mailward.policy import DIRECTIONS, Policy, RecipientFacts, Rule
+from mailward.policy import DIRECTIONS, Policy, Rule
 from mailward.policy.decide import action_words
 from mailward.policy.facts import nearest
 
@@ -36,7 +37,8 @@ def explain_rule_command(
         fail(f"there is no direction '{direction}'; one of {', '.join(DIRECTIONS)}", USAGE)
     settings = config_of(config)
     policy = load_filters(settings).policies[known]
-    rules = policy.view(None if address is None else RecipientFacts.of(ForwardPath(parsed_address(address)))).rules
+    recipients = [] if address is None else recipients_of(settings, [ForwardPath(parsed_address(address))])
+    rules = policy.view(next(iter(recipients), None)).rules
     place = next((index for index, rule in enumerate(rules) if rule.name == name), None)
     if place is None:
         hint = nearest(name, (rule.name for rule in rules)) or "mailward policy show --effective lists them."

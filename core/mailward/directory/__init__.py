@@ -1,8 +1,9 @@
-"""Who has a mailbox here: domains, accounts, aliases, lists; and, apart from them, the credentials to log in with."""
+"""Who has a mailbox here: domains, accounts, aliases, lists, groups; and, apart from them, the credentials to log in with."""
 
 from mailward.directory.aliases import Alias, Way
 from mailward.directory.credentials import AppPassword, Credential, CredentialStore, password_id
-from mailward.directory.directory import ROLES, Account, Directory, DirectoryError, FurtherAddress
+from mailward.directory.directory import ROLES, Account, Directory, FurtherAddress
+from mailward.directory.errors import DirectoryError
 
 __all__ = [
     "ROLES",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from mailward.api.logins import LoginProtocol
-from mailward.directory.directory import DirectoryError
+from mailward.directory.errors import DirectoryError
 from mailward.directory.schema import open_file
 from mailward.model.address import Address
 from mailward.model.ids import AccountId

@@ -8,24 +8,21 @@ logins are checked against is `credentials`' business.
 import secrets
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailward.directory.aliases import MOST_ENDS, MOST_STEPS, Alias, MayPass, Meaning, NoEnd, Way, anybody, circle, expand, shown
+from mailward.directory.errors import DirectoryError
+from mailward.directory.groups import Groups, check_group, join, leave
 from mailward.directory.schema import open_file
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import Address
-from mailward.model.errors import MailwardError
 from mailward.model.ids import AccountId
 from mailward.protocol.scram import ITERATIONS, SALT_OCTETS
 
 ROLES = ("postmaster", "abuse")
 """Local-parts that somebody reads in every domain (RFC 5321 section 4.5.1, RFC 2142 section 4)."""
-
-
-class DirectoryError(MailwardError):
-    """What was asked cannot be done; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,7 @@ class _Copy:
     given: _Addresses
     by_address: _Addresses
     aliases: Mapping[tuple[str, str], Alias]
+    groups: Groups
 
     def meaning(self, address: Address) -> Meaning:
         """What an address means by itself, without following an alias."""
@@ -77,7 +75,7 @@ class _Copy:
 
 
 class Directory:
-    """Domains, accounts and aliases. Local-parts are compared without case; "+tag" after a known one is a subaddress.
+    """Domains, accounts, aliases and groups. Local-parts are compared without case; "+tag" after a known one is a subaddress.
 
     A role (postmaster, abuse) of a domain that was given to nobody there, and the bare <postmaster>, goes to the postmaster of
     the oldest account's domain; where that too was given to nobody, to the oldest account. So as long as there is an account,
@@ -154,6 +152,20 @@ class Directory:
         """
         return expand(address, self._copy().meaning, may_pass)
 
+    def groups(self) -> Mapping[str, tuple[Account, ...]]:
+        """Every group's members by its name, both in order."""
+        copy = self._copy()
+        accounts = {account.id: account for account in copy.accounts}
+        return {name: tuple(accounts[one] for one in some if one in accounts) for name, some in copy.groups.members.items()}
+
+    def groups_of(self, accounts: Iterable[AccountId]) -> tuple[str, ...]:
+        """The names of the groups that any of these accounts is in, sorted."""
+        return self._copy().groups.of(accounts)
+
+    def groups_behind(self, address: Address) -> tuple[str, ...]:
+        """The same of every mailbox that mail for an address goes to in the end."""
+        return self.groups_of(way.account for way in self.expand(address) if way.account is not None)
+
     def check_free(self, address: Address) -> None:
         """Can this address be given to an account? Raises DirectoryError as `add_account` does."""
         with self._database.read() as connection:
@@ -182,7 +194,7 @@ class Directory:
         return account
 
     def remove_account(self, account: AccountId) -> None:
-        """Forget an account with its further addresses and everything it could log in with. Its mail is not the directory's.
+        """Forget an account, its further addresses, its groups, what it could log in with. Its mail is not the directory's.
 
         Raises DirectoryError when there is none, and while it owns a list: its reports would go to whoever posts.
         """
@@ -190,7 +202,7 @@ class Directory:
             owned = [alias.name for alias in _aliases(connection).values() if _is_owned(connection, alias, account)]
             if owned:
                 raise DirectoryError(f"the account owns {_some(owned)}; give the list another owner, or remove it first")
-            for table in ("app_password", "credential", "address"):
+            for table in ("app_password", "credential", "address", "membership"):
                 connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - names of ours
             if connection.execute("DELETE FROM account WHERE id = ?", (account,)).rowcount == 0:
                 raise DirectoryError(f"there is no account {account}")
@@ -259,6 +271,22 @@ class Directory:
             connection.executemany("INSERT INTO alias_target (local_part, domain, target) VALUES (?, ?, ?)", rows)
         self._forget()
 
+    def add_to_group(self, name: str, accounts: Sequence[AccountId]) -> None:
+        """Let accounts be in a group, which begins with its first member; who is in it already stays.
+
+        Raises DirectoryError for a name that a group cannot have and for no such account.
+        """
+        with self._database.write() as connection:
+            check_group(name, Groups.read(connection))
+            join(connection, name, accounts)
+        self._forget()
+
+    def remove_from_group(self, name: str, accounts: Sequence[AccountId]) -> None:
+        """Let accounts be in a group no longer; it ends with its last member."""
+        with self._database.write() as connection:
+            leave(connection, name, accounts)
+        self._forget()
+
     def remove_alias(self, address: Address) -> None:
         """Raises DirectoryError when it is none."""
         with self._database.write() as connection:
@@ -280,7 +308,7 @@ class Directory:
             domains = tuple(name for (name,) in connection.execute("SELECT name FROM domain ORDER BY name"))
             rows = connection.execute("SELECT id, local_part, domain FROM account ORDER BY number").fetchall()
             addresses = connection.execute("SELECT local_part, domain, account FROM address").fetchall()
-            aliases = _aliases(connection)
+            aliases, groups = _aliases(connection), Groups.read(connection)
         accounts = tuple(Account(AccountId(row[0]), Address(row[1], row[2])) for row in rows)
         given = {(local_part, domain): AccountId(account) for local_part, domain, account in addresses}
         made = _Copy(
@@ -291,6 +319,7 @@ class Directory:
             given,
             _roles(domains, accounts, given) | given,
             aliases,
+            groups,
         )
         with self._lock:
             self._kept = made

@@ -5,8 +5,9 @@ from pathlib import Path
 from mailward.database import Database
 from mailward.protocol.scram import ITERATIONS, SALT_OCTETS
 
-VERSION = 3
-"""1: accounts with a password hash each. 2: credentials in tables of their own, with SCRAM keys and app passwords. 3: aliases."""
+VERSION = 4
+"""1: accounts with a password hash each. 2: credentials in tables of their own, with SCRAM keys and app passwords. 3: aliases.
+4: groups."""
 
 _CREDENTIALS = """
 CREATE TABLE credential (
@@ -34,6 +35,12 @@ CREATE TABLE alias_target (
 );
 """
 
+_GROUPS = """
+CREATE TABLE membership (
+  name TEXT NOT NULL, account TEXT NOT NULL REFERENCES account (id), PRIMARY KEY (name, account)
+) WITHOUT ROWID;
+"""
+
 _SCHEMA = f"""
 CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE account (
@@ -43,7 +50,7 @@ CREATE TABLE address (
   local_part TEXT NOT NULL, domain TEXT NOT NULL REFERENCES domain, account TEXT NOT NULL REFERENCES account (id),
   PRIMARY KEY (local_part, domain)
 ) WITHOUT ROWID;
-{_CREDENTIALS}{_ALIASES}"""
+{_CREDENTIALS}{_ALIASES}{_GROUPS}"""
 
 _UPGRADES = {
     1: f"""{_CREDENTIALS}
@@ -52,6 +59,7 @@ SELECT id, randomblob({SALT_OCTETS}), {ITERATIONS}, password_hash FROM account;
 ALTER TABLE account DROP COLUMN password_hash
 """,  # noqa: S608 - constants of ours
     2: _ALIASES,
+    3: _GROUPS,
 }
 
 

@@ -1,7 +1,7 @@
 """What reception needs from the parts below it, as Protocols; `app/build` hands the objects in."""
 
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from mailward.directory.aliases import MayPass, Way
@@ -29,6 +29,10 @@ class Directory(Protocol):
 
     def expand(self, address: Address, may_pass: MayPass = ..., /) -> tuple[Way, ...]:
         """Everywhere that mail for an address goes in the end, of those ways that pass no alias but those that may be passed."""
+        ...
+
+    def groups_of(self, accounts: Iterable[AccountId], /) -> tuple[str, ...]:
+        """The names of the groups that any of these accounts is in."""
         ...
 
 

@@ -155,6 +155,7 @@ class Reception:
         self.session = session
         self._logins = SessionLogins(desk.authenticator)
         self._peer = Peer(desk.reverse_name)
+        self._given_groups: tuple[str, ...] = ()  # of the identity, by who checked the login
         self._transaction: _Transaction | None = None
 
     def begin(self) -> None:
@@ -232,6 +233,7 @@ class Reception:
     async def _login(self, event: AuthAsked | AuthResponse) -> Answer:
         answer, identity = await self._logins.answer(event, self.session)
         if identity is not None:
+            self._given_groups = identity.groups
             self.session = replace(self.session, identity=identity)
             self._log("logged in", account=identity.account)
         return answer
@@ -245,8 +247,10 @@ class Reception:
             if refusal is not None:
                 self._log("login no longer good", account=session.identity.account, reply=str(refusal))
                 return refusal
-            if not desk.rights.may_send_from(session.identity, event.reverse_path):
-                self._log("reverse-path refused", account=session.identity.account, reverse_path=str(event.reverse_path))
+            identity = replace(session.identity, groups=desk.rights.groups_of(session.identity, self._given_groups))
+            session = self.session = replace(session, identity=identity)
+            if not desk.rights.may_send_from(identity, event.reverse_path):
+                self._log("reverse-path refused", account=identity.account, reverse_path=str(event.reverse_path))
                 return await self._refused_by_core(Envelope(event.reverse_path), "", NOT_YOUR_REVERSE_PATH)
         late = untimely(event.parameters, desk.clock.now())
         if late is not None:

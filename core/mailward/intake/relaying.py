@@ -2,8 +2,9 @@
 
 A forward-path is taken when its domain is ours and the directory knows where it leads, when the admin listed its domain among
 `relay_domains`, or when somebody who has logged in asks. An alias is followed to its ends here, at reception (RFC 5321 section
-3.9): what is done is written down before the 250, and a later change of the alias moves no mail that was taken. What it sends to
-another server gets a reverse-path of ours, and reports that come back to that are sent on to the sender, and nothing else is.
+3.9): what is done is written down before the 250, and a later change of the alias moves no mail that was taken. It belongs to the
+groups of all mailboxes that it leads to, so that nobody passes by what a policy asks for one of them. What it sends to another
+server gets a reverse-path of ours, and reports that come back to that are sent on to the sender, and nothing else is.
 The local-part is opaque: "%", "!" and quoted "@" in it mean nothing (RFC 5321 section 2.3.11).
 """
 
@@ -129,7 +130,8 @@ class RelayGuard:
         ways = self._directory.expand(asked, may_pass)
         if not ways:
             return NO_MEMBER if refused else UNKNOWN_MAILBOX
-        facts = RecipientFacts.of(forward_path)
+        groups = self._directory.groups_of(way.account for way in ways if way.account is not None)
+        facts = RecipientFacts.of(forward_path, groups=groups)
         if not ways[0].through:
             return Destination(forward_path, facts, (End(facts.address, "mailbox", ways[0].account),))
         return Destination(forward_path, facts, self._ends(ways, asked, reverse_path, asked.domain))

@@ -7,6 +7,7 @@ nobody is named by it. What readers could understand in several ways does not le
 """
 
 import re
+from collections.abc import Collection
 
 from mailward.formats import budgets
 from mailward.formats.anomalies import SINGLETONS
@@ -44,6 +45,10 @@ class SubmissionRights:
 
     def may_send_from(self, identity: Identity, reverse_path: ReversePath) -> bool:
         return reverse_path.address is None or self._owns(identity, reverse_path.address)
+
+    def groups_of(self, identity: Identity, given: Collection[str]) -> tuple[str, ...]:
+        """The groups that an account is in now. given: those that whoever checked its login knows of."""
+        return tuple(sorted({*given, *self._directory.groups_of((identity.account,))}))
 
     def refusal(self, identity: Identity, message: MessageView) -> CoreRefusal | None:
         """Why the message cannot go out in this account's name, None when it can."""

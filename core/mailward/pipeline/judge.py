@@ -1,6 +1,6 @@
 """Who judges? One policy with its plugins, ready to try any number of mail transactions at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mailward.api.services import Clock
 from mailward.formats.message import MessageView
@@ -75,11 +75,13 @@ class Judge:
         return Trial(self._sides, meeting if meeting is not None and meeting.chain is self._bench.chain else None)
 
     async def rehearse(
-        self, queue_id: QueueId, session: Session, envelope: Envelope, message: MessageView
+        self, queue_id: QueueId, session: Session, envelope: Envelope, recipients: Sequence[RecipientFacts], message: MessageView
     ) -> tuple[Trial, Judgement]:
-        """A whole transaction without a peer: each stage knows what it would know in the server. A refusal ends nothing."""
+        """A whole transaction without a peer: each stage knows what it would know in the server. A refusal ends nothing.
+
+        recipients: one for each forward-path.
+        """
         trial, paths = self.begin(session), envelope.forward_paths
-        recipients = [RecipientFacts.of(path) for path in paths]
         await trial.mail(session, envelope.first(0))
         for number, (path, recipient) in enumerate(zip(paths, recipients, strict=True)):
             await trial.rcpt(session, envelope.first(number), path, recipient)

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, Va
 from mailward.formats.duration import DURATION_PATTERN, parse_duration
 from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
+from mailward.model.names import NAME_PATTERN
 from mailward.policy.facts import nearest, type_name
 
 VERSION = 1
@@ -78,7 +79,7 @@ LimitPoints = Annotated[
 ]
 Switch = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 VerdictWord = Literal["reject", "tempfail", "quarantine", "junk", "accept", "discard"]
 ErrorVerdict = Literal["reject", "tempfail", "quarantine", "junk", "accept"]
 

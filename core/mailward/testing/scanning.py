@@ -14,6 +14,7 @@ from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.plugins import PluginHost
+from mailward.policy import RecipientFacts
 from mailward.services.reverse_dns import reverse_name
 from mailward.testing.making import HOSTNAME, as_octets, make_envelope, make_moved
 from mailward.testing.policies import Named, made_policy
@@ -141,7 +142,8 @@ async def _scan(
 ) -> ScanResult:
     if judge.needs_rdns and session.rdns is None:
         session = replace(session, rdns=await reverse_name(resolver, session.peer_ip))
-    trial, judgement = await judge.rehearse(new_queue_id(), session, envelope, message)
+    recipients = [RecipientFacts.of(path) for path in envelope.forward_paths]
+    trial, judgement = await judge.rehearse(new_queue_id(), session, envelope, recipients, message)
     record = await judgement.whole_record()
     observed = tuple((called.call.plugin, finding) for called in trial.calls for finding in called.findings)
     facts = {name: host.load(name).declaration.facts() for name in judge.policy.plugins}

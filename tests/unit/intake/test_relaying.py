@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.directory.directory import Directory
+from mailward.directory import Alias, Directory
 from mailward.intake.refusing import CoreRefusal
 from mailward.intake.relaying import Destination, RelayGuard
 from mailward.model.address import Address, ReversePath
@@ -43,6 +43,18 @@ def rcpt(guard: RelayGuard, path: str) -> Destination | Reply:
 )
 def test_t_relay_01_03_other_domains_are_refused(guard: RelayGuard, path: str) -> None:
     assert rcpt(guard, path) is RELAY_DENIED
+
+
+def test_a_recipient_is_in_the_groups_of_the_mailboxes_that_it_leads_to(guard: RelayGuard, tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "directory.sqlite")
+    alice, bob = (account.id for account in directory.accounts())
+    directory.add_to_group("finance", [alice])
+    directory.add_to_group("sales", [bob])
+    directory.add_alias(Alias(Address("both", "example.org"), (Address("bob", "example.org"), Address("alice", "example.org"))))
+    groups = {"<alice@example.org>": ("finance",), "<both@example.org>": ("finance", "sales"), "<x@void.example>": ()}
+    for path, expected in groups.items():
+        found = rcpt(guard, path)
+        assert isinstance(found, Destination) and found.facts.groups == expected
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from mailward.directory import Directory
 from mailward.formats.edits import render
 from mailward.formats.message import MessageView
 from mailward.intake.refusing import HEADER_TOO_BIG
@@ -91,6 +92,25 @@ async def test_a_failed_login_is_none(desk: Post) -> None:
     replies += await talk.say(plain("alice@example.org", "secret"), "MAIL FROM:<alice@example.org>")
     assert [line[:9] for line in replies[-4:]] == ["535 5.7.8", "535 5.7.8", "454 4.7.0", "530 5.7.0"]
     assert talk.reception.session.identity is None
+
+
+async def test_groups_are_those_of_each_transaction_beside_those_that_came_with_the_login(desk: Post, tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "directory.sqlite")
+    account = directory.accounts()[0].id
+    desk.logins.book.groups = ("ldap",)
+    talk = await alice(desk)
+
+    async def groups() -> tuple[str, ...]:
+        assert (await talk.say("MAIL FROM:<alice@example.org>", "RSET"))[0].startswith("250")
+        identity = talk.reception.session.identity
+        assert identity is not None
+        return identity.groups
+
+    assert await groups() == ("ldap",)
+    directory.add_to_group("finance", [account])
+    assert await groups() == ("finance", "ldap")
+    directory.remove_from_group("finance", [account])
+    assert await groups() == ("ldap",)
 
 
 async def test_t_tls_07_a_login_is_forgotten_with_everything_else_when_tls_starts(desk: Post) -> None:
