@@ -15,6 +15,7 @@ from mailward.directory.directory import Directory
 from mailward.formats.message import MessageView
 from mailward.formats.srs import Srs
 from mailward.intake.allowances import Allowances, HourlyLimits
+from mailward.intake.receipts import Receipts
 from mailward.intake.reception import Desk, Reception
 from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
@@ -248,6 +249,7 @@ def post(folder: Path, strangers: HourlyLimits | None = None, accounts: HourlyLi
         authenticator=logins,
         spool=spool,
         decisions=decisions,
+        receipts=Receipts(decisions, in_thread),
         clock=FakeClock(NOW),
         run_blocking=in_thread,
         on_committed=told.append,

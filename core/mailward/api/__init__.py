@@ -20,7 +20,6 @@ from mailward.api.relaying import MailHost, Origin, Relaying, RelayingAttempt, R
 from mailward.api.services import (
     Clock,
     Credentials,
-    DnsAnswer,
     DnsTemporaryError,
     Http,
     HttpAnswer,
@@ -29,7 +28,6 @@ from mailward.api.services import (
     Log,
     Memory,
     Metrics,
-    RecordType,
     Resolver,
     RunBlocking,
     Secrets,
@@ -46,6 +44,7 @@ from mailward.formats.mailboxes import AddressList, Mailbox
 from mailward.formats.network import PRIVATE_NETWORKS, normal_ip, source_of
 from mailward.formats.readings import Reading, Readings
 from mailward.model.address import Address, ForwardPath, ReversePath
+from mailward.model.dns import DnsAnswer, RecordType
 from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.evidence import AuthResult
 from mailward.model.identity import Identity

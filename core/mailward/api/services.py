@@ -4,36 +4,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from mailward.api.logins import LoginAttempt, Secret
+from mailward.model.dns import DnsAnswer, RecordType
 from mailward.model.identity import Identity
 from mailward.model.metrics import Counter, Gauge, Histogram
 
 T = TypeVar("T")
 
-RecordType = Literal["A", "AAAA", "MX", "PTR", "TXT", "CNAME", "SPF", "TLSA", "SRV"]
-"""What can be asked of DNS."""
-
 
 class DnsTemporaryError(Exception):
     """The name servers gave no usable answer (timeout, SERVFAIL, refused); trying later may help."""
-
-
-@dataclass(frozen=True, slots=True)
-class DnsAnswer:
-    """The answer to one question.
-
-    status: "found", "nodata" (the name exists, the type does not) or "nxdomain".
-    records: A, AAAA, PTR, CNAME as text without trailing dot; MX as "10 mx.example.net"; TLSA as "3 1 1 " and hexadecimal
-    digits; TXT as latin-1 text of all strings of a record joined, one entry a record. authenticated: the resolver validated it
-    by DNSSEC and is a trusted one. canonical_name: where aliases (CNAME) led to, in lower case; "" when the name is none.
-    """
-
-    status: Literal["found", "nodata", "nxdomain"]
-    records: tuple[str, ...] = ()
-    authenticated: bool = False
-    canonical_name: str = ""
 
 
 class Resolver(Protocol):

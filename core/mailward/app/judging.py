@@ -7,6 +7,7 @@ from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.metering import METERS
 from mailward.model.session import Role
+from mailward.pipeline.answered import note
 from mailward.pipeline.judge import Judge
 from mailward.pipeline.shadowing import ShadowRoom
 from mailward.policy.canary import canary_key
@@ -16,6 +17,7 @@ from mailward.services.credentials import NoCredentials
 from mailward.services.http import PublicHttp
 from mailward.services.kv import SqliteKeyValue
 from mailward.services.log import PluginLog
+from mailward.services.noted import NotedResolver
 from mailward.services.resolver import DnsResolver
 from mailward.services.secrets import FolderSecrets
 from mailward.services.srs_keys import kept_srs_keys
@@ -42,7 +44,7 @@ class PluginServices:
         self._keeps = keeps
         self._config = config
         self._blocking = BlockingPool()
-        self.resolver = resolver or DnsResolver(config.dns_servers)
+        self.resolver = NotedResolver(resolver or DnsResolver(config.dns_servers), note)
         self._http = PublicHttp(self.resolver, allowed=config.outbound.private_networks)
         self._credentials = credentials or NoCredentials()
         self._submit_of = submit_of

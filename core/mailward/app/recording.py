@@ -9,7 +9,7 @@ import secrets
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,6 @@ import dkim
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from mailward.api.services import DnsAnswer, DnsTemporaryError, RecordType, Resolver
 from mailward.app.config import Config
 from mailward.app.quarantine import opened_quarantine
 from mailward.app.scanning import ScanInput, scan
@@ -30,9 +29,11 @@ from mailward.formats.message import MessageView
 from mailward.formats.pseudonyms import Pseudonyms
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.model.decision import DecisionRecord
+from mailward.model.dns import DnsAnswer, RecordType
 from mailward.model.evidence import FactValue
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, TlsFacts
+from mailward.services.noted import NotedResolver
 from mailward.services.resolver import DnsResolver
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
@@ -86,7 +87,10 @@ def _without_trace(octets: bytes, id: QueueId) -> bytes:
 
 async def recorded(config: Config, record: DecisionRecord, octets: bytes, key: bytes | None = None) -> Recording:
     """The recording of one judged message. key: of the pseudonyms, a fresh one by default. Raises ConfigError."""
-    hearing = _Hearing(DnsResolver(config.dns_servers))
+    heard: dict[tuple[str, RecordType], DnsAnswer | None] = {}
+    hearing = NotedResolver(
+        DnsResolver(config.dns_servers), lambda name, kind, answer: heard.update({(name.rstrip(".").lower(), kind): answer})
+    )
     role = next(role for role in Role if role.value == record.direction)
     session = record.session
     given = ScanInput(
@@ -104,7 +108,7 @@ async def recorded(config: Config, record: DecisionRecord, octets: bytes, key: b
         for name, value in record.facts.items()
         if name.endswith(".result") and scanned.record.facts.get(name, value) != value
     )
-    zone = {f"{names.domain(name)} {kind}": _answer(found, kind, names) for (name, kind), found in hearing.heard.items()}
+    zone = {f"{names.domain(name)} {kind}": _answer(found, kind, names) for (name, kind), found in heard.items()}
     passed = record.facts.get("dkim.domains", ())
     message = await asyncio.to_thread(_signed_anew, octets, passed if isinstance(passed, tuple) else (), names, zone)
     data = {
@@ -135,24 +139,6 @@ def _fact(name: str, value: FactValue, names: Pseudonyms) -> object:
     if not isinstance(value, str) or name.endswith(_WORDS) or name in _WORDS:
         return value
     return names.host(value)
-
-
-@dataclass(slots=True)
-class _Hearing:
-    """`mailward.api.Resolver` that remembers. heard: None for no usable answer."""
-
-    resolver: Resolver
-    heard: dict[tuple[str, RecordType], DnsAnswer | None] = field(default_factory=dict)
-
-    async def resolve(self, name: str, record_type: RecordType) -> DnsAnswer:
-        asked = name.rstrip(".").lower(), record_type
-        try:
-            answer = await self.resolver.resolve(name, record_type)
-        except DnsTemporaryError:
-            self.heard[asked] = None
-            raise
-        self.heard[asked] = answer
-        return answer
 
 
 def _answer(answer: DnsAnswer | None, kind: RecordType, names: Pseudonyms) -> dict[str, object]:

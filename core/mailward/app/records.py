@@ -11,10 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailward.api.dns import DnsRecord
-from mailward.api.services import DnsTemporaryError, RecordType, Resolver
+from mailward.api.services import DnsTemporaryError, Resolver
 from mailward.app.config import Config
 from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices
+from mailward.model.dns import RecordType
 from mailward.pipeline.collecting import Collecting
 
 _LOOKED_UP: tuple[RecordType, ...] = ("MX", "TXT", "SRV", "TLSA", "CNAME")

@@ -15,10 +15,13 @@ from mailward.decisions.marks import FROM_RECORDS, SCHEMA, Mark, add_marks, foun
 from mailward.model.decision import DecisionRecord, LaterEvent, Looked, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
+from mailward.model.receipt import Receipt
 
-_VERSION = 3
+_VERSION = 4
 _LOOKED = "CREATE TABLE looked (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;"
 """What the plugins in shadow found, beside the record: it may come before the record does, which another process may write."""
+_RECEIPT = "CREATE TABLE receipt (id TEXT PRIMARY KEY, octets BLOB NOT NULL) WITHOUT ROWID;"
+"""By what the plugins can be run again, beside the record for the same reason."""
 _SCHEMA = """
 CREATE TABLE record (id TEXT PRIMARY KEY, received_at TEXT NOT NULL, message_id TEXT NOT NULL, json TEXT NOT NULL,
   marks TEXT NOT NULL) WITHOUT ROWID;
@@ -27,14 +30,14 @@ CREATE INDEX record_by_message_id ON record (message_id) WHERE message_id != '';
 CREATE TABLE event (id TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, recipient TEXT NOT NULL, text TEXT NOT NULL,
   PRIMARY KEY (id, number)) WITHOUT ROWID;
 """
-_UPGRADES = {1: _LOOKED, 2: SCHEMA + FROM_RECORDS}
+_UPGRADES = {1: _LOOKED, 2: SCHEMA + FROM_RECORDS, 3: _RECEIPT}
 
 
 class DecisionStore:
     """All calls block for a moment and are safe from any thread. They raise StorageError."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, schema=_SCHEMA + _LOOKED + SCHEMA, version=_VERSION, upgrades=_UPGRADES)
+        self._database = Database(path, schema=_SCHEMA + _LOOKED + _RECEIPT + SCHEMA, version=_VERSION, upgrades=_UPGRADES)
 
     def close(self) -> None:
         self._database.close()
@@ -78,6 +81,21 @@ class DecisionStore:
             if connection.execute("INSERT OR IGNORE INTO looked VALUES (?, ?)", (id, written)).rowcount:
                 add_marks(connection, id, marks_of_calls(looked.calls))
 
+    def add_receipts(self, receipts: Sequence[tuple[QueueId, Receipt]]) -> None:
+        """Keep what plugins can be run again by, whether or not the records are here yet; a later one has more in it."""
+        written = [(id, receipt.to_octets()) for id, receipt in receipts]
+        with self._database.write_unsynced() as connection:
+            connection.executemany("INSERT OR REPLACE INTO receipt VALUES (?, ?)", written)
+
+    def receipt(self, id: QueueId) -> Receipt | None:
+        """The receipt of this message, None when there is none."""
+        with self._database.read() as connection:
+            found = connection.execute("SELECT octets FROM receipt WHERE id = ?", (id,)).fetchone()
+        try:
+            return None if found is None else Receipt.from_octets(found[0])
+        except ValueError as error:
+            raise StorageError(f"decisions: {id}: {error}", permanent=True) from error
+
     def get(self, id: QueueId) -> DecisionRecord | None:
         """The record of this id, None when there is none."""
         return next(iter(self._select("WHERE id = ?", (id,))), None)
@@ -116,7 +134,7 @@ class DecisionStore:
             rows = connection.execute(_OLDEST, (utc_text(before), limit)).fetchall()
             take_marks(connection, rows)
             ids = json.dumps([id for id, _, _ in rows])
-            for table in ("event", "looked", "record"):
+            for table in ("event", "looked", "receipt", "record"):
                 connection.execute(f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (ids,))  # noqa: S608
         return len(rows)
 

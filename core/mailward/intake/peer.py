@@ -7,6 +7,7 @@ from functools import partial
 
 from mailward.intake.ports import Judge
 from mailward.model.session import ReverseName, Session
+from mailward.pipeline.answered import Answered, noting
 from mailward.pipeline.meeting import Meeting
 
 ReverseLookup = Callable[[str], Coroutine[object, object, ReverseName]]
@@ -16,11 +17,12 @@ ReverseLookup = Callable[[str], Coroutine[object, object, ReverseName]]
 class Peer:
     """One client, by the session as it is at each moment. look_up: None when nobody is asked for names.
 
-    meeting: what plugins find of it; None before it came and after it has gone.
+    meeting: what plugins find of it; None before it came and after it has gone. answered: what DNS said of it.
     """
 
     def __init__(self, look_up: ReverseLookup | None) -> None:
         self.meeting: Meeting | None = None
+        self.answered = Answered()
         self._look_up = look_up
         self._naming: asyncio.Task[ReverseName] | None = None
 
@@ -29,12 +31,14 @@ class Peer:
         if session.is_stranger or judge.needs_rdns:
             self._ask_for_name(session)
         self.meeting = judge.meet()
-        self.meeting.connected(partial(self.named, session))
+        with noting(self.answered):
+            self.meeting.connected(partial(self.named, session))
 
     def greeted(self, session: Session, name: str) -> None:
         """It gave this name, which `session` has."""
         if self.meeting is not None:
-            self.meeting.greeted(partial(self.named, session), name)
+            with noting(self.answered):
+                self.meeting.greeted(partial(self.named, session), name)
 
     def forget_name(self) -> None:
         """What it said in clear counts no more (RFC 3207 section 4.2)."""
@@ -63,4 +67,5 @@ class Peer:
 
     def _ask_for_name(self, session: Session) -> None:
         if self._naming is None and self._look_up is not None:
-            self._naming = asyncio.create_task(self._look_up(session.peer_ip))
+            with noting(self.answered):
+                self._naming = asyncio.create_task(self._look_up(session.peer_ip))

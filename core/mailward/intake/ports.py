@@ -10,6 +10,7 @@ from mailward.model.address import Address, ForwardPath
 from mailward.model.decision import DecisionRecord, Looked
 from mailward.model.envelope import Envelope
 from mailward.model.ids import AccountId, QueueId
+from mailward.model.receipt import Receipt
 from mailward.model.reply import Reply
 from mailward.model.session import Session
 from mailward.pipeline.meeting import Meeting
@@ -119,4 +120,8 @@ class Decisions(Protocol):
 
     def add_looked(self, id: QueueId, looked: Looked) -> None:
         """Keep what was found after the reply. Blocks for a moment; raises StorageError."""
+        ...
+
+    def add_receipts(self, receipts: Sequence[tuple[QueueId, Receipt]]) -> None:
+        """Keep what plugins can be run again by. Blocks for a moment; raises StorageError."""
         ...

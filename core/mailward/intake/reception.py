@@ -24,6 +24,7 @@ from mailward.intake.authenticating import SessionLogins
 from mailward.intake.binary import is_in_lines, write_in_lines
 from mailward.intake.peer import Peer, ReverseLookup
 from mailward.intake.ports import Decisions, Incoming, Judge, Spool, Trial
+from mailward.intake.receipts import Receipts
 from mailward.intake.refusing import (
     RECIPIENTS_A_RECORD,
     SEVERAL_FOR_NULL,
@@ -55,6 +56,7 @@ from mailward.model.replies import (
 )
 from mailward.model.reply import Reply
 from mailward.model.session import Role, Session, TlsFacts
+from mailward.pipeline.answered import Answered, noting
 from mailward.pipeline.shadowing import Shadowing
 from mailward.policy.ruling import RecipientFacts, with_id
 from mailward.protocol.smtp.events import (
@@ -80,6 +82,9 @@ from mailward.services.room import NoRoomError, Room
 VERDICTS = Counter("verdicts", "What was decided, once for each recipient", ("direction", "verdict"))
 
 log = structlog.get_logger("mailward.smtp")
+
+STORED = frozenset({"mailbox", "quarantine"})
+"""Routes that keep a copy."""
 
 JUDGED_OCTETS = 8 << 20
 """Of large messages so much is judged at once, in one process."""
@@ -107,6 +112,7 @@ class Desk:
     authenticator: Authenticator
     spool: Spool
     decisions: Decisions
+    receipts: Receipts
     clock: Clock
     run_blocking: RunBlocking
     on_committed: Callable[[QueueItem], None]
@@ -128,6 +134,7 @@ class _Transaction:
     id: QueueId
     trial: Trial
     envelope: Envelope
+    answered: Answered = field(default_factory=Answered)
     destinations: list[Destination] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)  # for each RCPT that was taken, the place of its destination
     incoming: Incoming | None = None
@@ -270,7 +277,8 @@ class Reception:
         session = await self._peer.named(session) if judge.needs_rdns else self._peer.named_by_now(session)
         self.session = session
         transaction = _Transaction(new_queue_id(), judge.begin(session, self._peer.meeting), envelope)
-        refusal = await transaction.trial.mail(session, envelope)
+        with noting(transaction.answered):
+            refusal = await transaction.trial.mail(session, envelope)
         if refusal is not None:
             return await self._refused_early(transaction, transaction.id, refusal)
         self._transaction = transaction
@@ -295,7 +303,8 @@ class Reception:
         excess = self._desk.allowances.recipient(self.session) if is_new else None
         if excess is not None:
             return await self._refused_by_core(transaction.envelope, str(event.forward_path), excess)
-        refusal = await transaction.trial.rcpt(self.session, transaction.envelope, event.forward_path, destination.facts)
+        with noting(transaction.answered):
+            refusal = await transaction.trial.rcpt(self.session, transaction.envelope, event.forward_path, destination.facts)
         if refusal is not None:
             # An id of its own: the record of the transaction's other recipients comes under the transaction's.
             return await self._refused_early(transaction, new_queue_id(), refusal, destination.facts)
@@ -383,10 +392,11 @@ class Reception:
             transaction.incoming.abort()
             raise
         if outcome.shadowing is not None:
-            outcome.shadowing.start(partial(self._keep_looked, transaction.id))
+            outcome.shadowing.start(partial(self._keep_looked, transaction, outcome.item))
         if outcome.item is None:
             transaction.incoming.abort()
         else:
+            self._keep_receipt(transaction, outcome.item)
             self._tell_committed(outcome.item)
             if outcome.item.hold_until:  # nobody who delivers it would keep the record for a long time
                 await self._keep(outcome.item.decision, self._desk.decisions.add)
@@ -423,7 +433,8 @@ class Reception:
             await self._keep_refused(record, f"{record.direction} message")
             return _Outcome(refused)
         facts = [destination.facts for destination in mail.destinations]
-        judgement = await transaction.trial.message(mail.id, mail.session, mail.envelope, facts, message)
+        with noting(transaction.answered):
+            judgement = await transaction.trial.message(mail.id, mail.session, mail.envelope, facts, message)
         with _left_on_failure(judgement.shadowing):
             self._log_verdicts(judgement.record)
             each = tuple(judgement.replies[place] for place in transaction.taken) if judgement.replies else ()
@@ -439,8 +450,16 @@ class Reception:
             return self._desk.rights.refusal(identity, message)
         return refusal
 
-    async def _keep_looked(self, id: QueueId, looked: Looked) -> None:
-        await self._desk.run_blocking(lambda: self._desk.decisions.add_looked(id, looked))
+    def _keep_receipt(self, transaction: _Transaction, item: QueueItem | None) -> None:
+        """Of what is stored here: nothing else can be read again."""
+        if item is None or transaction.incoming is None or not any(one.route in STORED for one in item.recipients):
+            return
+        octets, protocol = transaction.incoming.octets, self.session.with_protocol
+        self._desk.receipts.keep(item.id, octets, protocol, self._peer.answered, transaction.answered)
+
+    async def _keep_looked(self, transaction: _Transaction, item: QueueItem | None, looked: Looked) -> None:
+        self._keep_receipt(transaction, item)  # those in shadow may have asked for more
+        await self._desk.run_blocking(lambda: self._desk.decisions.add_looked(transaction.id, looked))
 
     async def _keep(self, record: DecisionRecord, keep: Callable[[DecisionRecord], None]) -> None:
         """Store a record. Its loss changes no answer: of a refusal the sender keeps the message, of others the item has it."""

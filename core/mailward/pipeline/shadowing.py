@@ -7,6 +7,7 @@ A process that ends takes with it what is still looked at; the records then keep
 """
 
 import asyncio
+import contextvars
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -102,7 +103,7 @@ class ShadowRoom:
                 self._begin(*self._waiting.popleft())
 
     def _begin(self, looking: "Shadowing", keep: Keep) -> None:
-        task = asyncio.create_task(self._run(looking, keep), name="shadow")
+        task = asyncio.create_task(self._run(looking, keep), name="shadow", context=looking.context)
         self._tasks.add(task)
 
         def over(task: asyncio.Task[None]) -> None:
@@ -147,6 +148,8 @@ class Shadowing:
         self._limit_s = limit_s
         self._told = told
         self._has_place = True
+        self.context = contextvars.copy_context()
+        """Of the message: what is asked for it is noted for it, whoever gives it its turn."""
 
     async def look(self) -> Looked:
         """Call the shadowed plugins now."""

@@ -8,8 +8,9 @@ import ssl
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from mailward.api.services import DnsTemporaryError, HttpAnswer, HttpFailed, RecordType, Resolver
+from mailward.api.services import DnsTemporaryError, HttpAnswer, HttpFailed, Resolver
 from mailward.formats.network import Network, is_public
+from mailward.model.dns import RecordType
 
 _KINDS: Sequence[RecordType] = ("AAAA", "A")
 

@@ -25,7 +25,8 @@ from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.txtbase import TXTBase
 
-from mailward.api.services import DnsAnswer, DnsTemporaryError, RecordType
+from mailward.api.services import DnsTemporaryError
+from mailward.model.dns import DnsAnswer, RecordType
 
 _EDNS_PAYLOAD_OCTETS = 1232
 """What fits an unfragmented datagram on every path (DNS flag day 2020); larger answers come over TCP."""

@@ -3,9 +3,10 @@
 import asyncio
 import ipaddress
 
-from mailward.api.services import DnsTemporaryError, RecordType, Resolver
+from mailward.api.services import DnsTemporaryError, Resolver
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.network import PRIVATE_NETWORKS
+from mailward.model.dns import RecordType
 from mailward.model.session import ReverseName
 
 MOST_NAMES = 5

@@ -16,6 +16,7 @@ from mailward.model.decision import DecisionRecord, InShadow, LaterEvent, Looked
 from mailward.model.errors import StorageError
 from mailward.model.evidence import HookCall, StoredFinding
 from mailward.model.ids import QueueId
+from mailward.model.receipt import Receipt
 
 RECORD = DecisionRecord(
     id=QueueId("a1"),
@@ -65,6 +66,18 @@ def test_adding_twice_keeps_the_first(store: DecisionStore) -> None:
     store.add(replace(RECORD, reply="451"))
     assert store.get(RECORD.id) == RECORD
     assert len(store.find()) == 1
+
+
+def test_a_receipt_is_kept_beside_its_record_as_long_as_that(store: DecisionStore) -> None:
+    first, whole = Receipt((), 0, "ESMTP", b"h", b"w"), Receipt((), 1, "ESMTP", b"h", b"w")
+    store.add_receipts([(RECORD.id, first), (QueueId("other"), first)])
+    store.add(RECORD)
+    assert store.receipt(RECORD.id) == first
+    store.add_receipts([(RECORD.id, whole)])
+    assert store.receipt(RECORD.id) == whole
+    assert store.receipt(QueueId("none")) is None
+    assert store.forget(datetime(2027, 1, 1, tzinfo=UTC), 10) == 1
+    assert store.receipt(RECORD.id) is None
 
 
 def test_events_are_kept_in_order(store: DecisionStore) -> None:

@@ -5,7 +5,6 @@ import ipaddress
 
 import pytest
 
-from mailward.api.services import DnsAnswer, RecordType
 from mailward.delivery import route
 from mailward.delivery.route import (
     LOOP,
@@ -19,6 +18,7 @@ from mailward.delivery.route import (
 )
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.network import is_public
+from mailward.model.dns import DnsAnswer, RecordType
 from mailward.testing.fakes import FakeZone
 
 OURS = "mail.example.org"

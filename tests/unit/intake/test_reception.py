@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,19 @@ async def test_250_names_the_id_and_the_item_holds_everything(desk: Post, talk: 
     assert "for <alice@example.org>" in received and f"id {item.id}" in received.replace("\r\n\t", " ")
     assert item.trace.endswith("\r\n")
     assert desk.spool.aborted == 0
+
+
+async def test_what_is_stored_can_be_judged_again(desk: Post, talk: Talk) -> None:
+    await talk.send(MESSAGE)
+    await talk.send(MESSAGE, "x@void.example")
+    assert await talk.send(b"REJECT\r\n")
+    await desk.desk.receipts.write()
+    kept, not_stored = (item.id for item, _ in desk.spool.items)
+    receipt = desk.decisions.receipt(kept)
+    header = MESSAGE[: MESSAGE.index(b"\r\n\r\n") + 4]
+    assert receipt is not None and (receipt.heard, receipt.protocol) == ((), "ESMTP")
+    assert (receipt.header, receipt.whole) == (hashlib.sha256(header).digest(), hashlib.sha256(MESSAGE).digest())
+    assert desk.decisions.receipt(not_stored) is None
 
 
 async def test_several_recipients_do_not_learn_of_each_other(desk: Post, talk: Talk) -> None:

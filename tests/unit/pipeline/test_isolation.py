@@ -664,7 +664,7 @@ def test_t_plug_11_a_pace_is_kept() -> None:
 
 def test_t_plug_11_a_process_that_does_not_read_its_answers_is_killed(tmp_path: Path) -> None:
     keys = 60
-    asks = b"".join(b"".join(frame(["ask", number, "kv", "find", ["t", ["b", 0]], ["d"]], [b"k"])) for number in range(1, 41))
+    asks = b"".join(b"".join(frame(["ask", number, 0, "kv", "find", ["t", ["b", 0]], ["d"]], [b"k"])) for number in range(1, 41))
     text = (
         "import os, stat\n@hookimpl(inline=True)\ndef inspect_mail():\n    for fd in range(3, 20000):\n        try:\n"
         f"            if stat.S_ISSOCK(os.fstat(fd).st_mode):\n                os.write(fd, {asks!r})\n"

@@ -19,6 +19,7 @@ from mailward.directory import Directory
 from mailward.disk import Disk
 from mailward.formats.srs import Srs
 from mailward.intake.allowances import Allowances, HourlyLimits
+from mailward.intake.receipts import Receipts
 from mailward.intake.reception import Desk as ReceptionDesk
 from mailward.intake.reception import Reception
 from mailward.intake.refusing import record_budget
@@ -122,6 +123,7 @@ class SmtpRole:
         self._authenticator = RemoteAuthenticator(config.auth_socket)
         self._blocking = BlockingPool(2)  # the core's own, so that no plugin's stuck thread can hold up a reply
         self._delivering = Delivering(config, f"smtp{os.getpid()}", self._directory, lambda: Folders(self._judges[Role.MX].chain))
+        self._receipts = Receipts(self._delivering.decisions, self._blocking)
         self._listeners: list[SmtpListener] = []
         self._traces = Traces()
         self._watching = trace_server(config.smtp_sockets[seat], self._traces)
@@ -138,6 +140,7 @@ class SmtpRole:
             authenticator=self._authenticator,
             spool=delivering.spool,
             decisions=delivering.decisions,
+            receipts=self._receipts,
             clock=SystemClock(),
             run_blocking=self._blocking,
             on_committed=delivering.manager.offer,
@@ -175,6 +178,7 @@ class SmtpRole:
             await started.serve(sock)
             self._listeners.append(started)
         self._looking = asyncio.create_task(watch_for_stress(admissions.values()))
+        self._receipts.start()
         await self._watching.start()
 
     def _texts(self, role: Role) -> Mapping[str, str]:
@@ -201,6 +205,7 @@ class SmtpRole:
         if self._looking is not None:
             self._looking.cancel()
         await self._shadows.stop()
+        await self._receipts.stop()
         await self._delivering.stop()
         await self._authenticator.close()
         self._blocking.close()

@@ -6,18 +6,23 @@ import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, cast
 
 from mailward.api.logins import LoginAttempt, Secret
 from mailward.api.plugin import Facts
-from mailward.api.services import Clock, DnsAnswer, DnsTemporaryError, HttpAnswer, HttpFailed, RecordType, RunBlocking, Services
+from mailward.api.services import Clock, DnsTemporaryError, HttpAnswer, HttpFailed, RunBlocking, Services
+from mailward.model.dns import DnsAnswer, RecordType
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.identity import Identity
 from mailward.model.metrics import Counter, Gauge, Histogram, Metric, label_values
 from mailward.pipeline.isolation.values import Packing
 
 Send = Callable[[Sequence[object], Sequence[bytes]], None]
+
+within: ContextVar[int] = ContextVar("within", default=0)
+"""The number of the call that asks; 0: none does."""
 
 RAISED: Mapping[str, type[Exception]] = {
     kind.__name__: kind
@@ -45,7 +50,7 @@ class Asking:
         with self._lock:
             number = next(self._numbers)
             self._waiting[number] = future
-        self._send(["ask", number, service, method, values, keywords], packing.blobs)
+        self._send(["ask", number, within.get(), service, method, values, keywords], packing.blobs)
         return future
 
     def tell(self, level: str, event: str, values: Mapping[str, object]) -> None:

@@ -28,7 +28,7 @@ from mailward.api.services import Services
 from mailward.pipeline import dropins
 from mailward.pipeline.answers import BadAnswer, describe, reader_of
 from mailward.pipeline.isolation import sandbox
-from mailward.pipeline.isolation.asking import Asking, services_by
+from mailward.pipeline.isolation.asking import Asking, services_by, within
 from mailward.pipeline.isolation.values import Packing, Unpacking
 from mailward.pipeline.isolation.wire import MAX_FROM_PLUGIN_OCTETS, MAX_TO_PLUGIN_OCTETS, Frame, FrameReader, frame
 
@@ -108,6 +108,7 @@ class Child:
         self._tasks[number] = self._loop.create_task(self._worked(number, work))
 
     async def _worked(self, number: int, work: "Callable[[], Any]") -> None:
+        within.set(number)
         try:
             value = await work()
         except BaseException as error:  # noqa: BLE001  whatever a hook raises, SystemExit included, fails this call
@@ -130,6 +131,7 @@ class Child:
         return await self._commands[index](command)
 
     def _finish(self, number: int, work: Callable[[], object], function: object) -> None:
+        within.set(number)
         try:
             value = work()
         except BaseException as error:  # noqa: BLE001  as above

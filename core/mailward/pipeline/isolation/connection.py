@@ -6,6 +6,7 @@ it ends, whatever for, the calls that were under way have failed.
 
 import asyncio
 import contextlib
+import contextvars
 import itertools
 import signal
 import subprocess
@@ -231,8 +232,8 @@ class Connection(asyncio.Protocol):
                 self._answered(number, value, given)
             case ["failed", int(number), str(kind), str(text)] if number in self._calls:
                 self._failed(number, kind, clean(text, 400))
-            case ["ask", int(number), str(service), str(method), arguments, named]:
-                self._asks(number, service, method, arguments, named, given)
+            case ["ask", int(number), int(within), str(service), str(method), arguments, named]:
+                self._asks(number, within, service, method, arguments, named, given)
             case ["measure", str(method), metric, float(value), dict(labels)]:
                 self._measures(method, metric, value, labels, given)
             case ["log", str(level), str(event), dict(values)]:
@@ -278,12 +279,14 @@ class Connection(asyncio.Protocol):
             self._out_of_memory = True
             self.end("its process was out of memory")
 
-    def _asks(self, number: int, service: str, method: str, arguments: object, named: object, given: Frame) -> None:
+    def _asks(self, number: int, within: int, service: str, method: str, arguments: object, named: object, given: Frame) -> None:
         # A handle stands for what this worker kept in one of the calls under way: the proof of a login.
         kept = {handle: one for call in self._calls.values() for handle, one in call.kept.items()}
         unpacking = Unpacking(self._own_facts, given.blobs, kept=kept)
         work = self._answer(number, service, method, unpacking.unpack(arguments), unpacking.unpack(named))
-        task = asyncio.get_running_loop().create_task(work)
+        call = self._calls.get(within)
+        # In the context of the call that asks, which tells for what message it is.
+        task = asyncio.get_running_loop().create_task(work, context=call.context if call else None)
         self._asked.add(task)
         task.add_done_callback(self._has_answered)
 
@@ -337,9 +340,10 @@ class Connection(asyncio.Protocol):
 class _Call:
     """One call under way. kept: what its handles stand for."""
 
-    __slots__ = ("future", "is_command", "kept")
+    __slots__ = ("context", "future", "is_command", "kept")
 
     def __init__(self, future: "asyncio.Future[object]", kept: dict[int, object], is_command: bool) -> None:
+        self.context = contextvars.copy_context()
         self.future = future
         self.kept = kept
         self.is_command = is_command

@@ -21,10 +21,11 @@ from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.api.logins import LoginAttempt, LoginOutcome, Secret
 from mailward.api.plugin import Facts, Finding
 from mailward.api.relaying import MailHost, Relaying, RelayingAttempt, RelayOutcome
-from mailward.api.services import DnsAnswer, HttpAnswer
+from mailward.api.services import HttpAnswer
 from mailward.api.views import Evidence
 from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
+from mailward.model.dns import DnsAnswer
 from mailward.model.edits import AddHeader, PrefixSubject, RemoveHeader, ReplaceHeader, ReplacePart
 from mailward.model.envelope import BodyType, DeliverBy, Envelope, MailParameters, RcptParameters
 from mailward.model.evidence import AuthResult
