@@ -51,7 +51,8 @@ async def test_each_message_gets_what_was_asked_for_it() -> None:
 async def test_who_gave_up_waiting_had_no_answer() -> None:
     class Silent:
         async def resolve(self, name: str, record_type: object) -> DnsAnswer:
-            return await asyncio.get_running_loop().create_future()
+            await asyncio.get_running_loop().create_future()
+            return FOUND
 
     answered = Answered()
     with noting(answered):
