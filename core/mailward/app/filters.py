@@ -121,7 +121,9 @@ def _load(config: Config, direction: Direction, host: PluginHost, file: Path | N
     shown_as = called or (str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path))
     try:
         if has_file:
-            policy = load_policy(path, declarations, stages=stages, direction=direction, shown_as=shown_as)
+            policy = load_policy(
+                path, declarations, stages=stages, direction=direction, shown_as=shown_as, listeners=_listeners(config)
+            )
         else:
             policy = load_preset(direction, declarations, stages=stages)
     except PolicyError:
@@ -134,6 +136,16 @@ def _load(config: Config, direction: Direction, host: PluginHost, file: Path | N
     if direction == "access":
         _check_second_factor(policy, found, shown_as if has_file else "mailward/access.yaml")
     return policy
+
+
+def _listeners(config: Config) -> dict[str, tuple[Direction, ...]]:
+    """The directions that judge what comes by each listener: mail, logins, or both."""
+    judged: dict[str, tuple[Direction, ...]] = {
+        **dict.fromkeys(("smtp", "lmtp"), ("inbound",)),
+        "submission": ("submission", "access"),
+        **dict.fromkeys(("imap", "pop3"), ("access",)),
+    }
+    return {one.name: judged[one.protocol] for one in config.listeners}
 
 
 def _check_order(policy: Policy, found: Iterable[LoadedPlugin]) -> None:

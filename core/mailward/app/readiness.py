@@ -14,7 +14,7 @@ from mailward.model.errors import ConfigError, StorageError
 from mailward.net.own_addresses import is_of_this_host
 from mailward.net.tls import server_context
 from mailward.policy import Policy
-from mailward.policy.canary import nobodys
+from mailward.policy.nobodys import nobodys
 
 _KEYS = {"dns_servers": "dns", "smtp_processes": "processes", "decisions_kept_s": "decisions"}
 """Of fields that go by another name than their key of mailward.yaml."""
@@ -64,19 +64,15 @@ def _check_ways_out(config: Config) -> None:
 
 
 def warnings_of(config: Config, policy: Policy) -> tuple[str, ...]:
-    """What does not hinder but should be known of a policy: a rule that is left out, a canary for a domain that is not ours."""
+    """What does not hinder but should be known of a policy: a rule that is left out, what is for a domain that is not ours."""
     found = [*policy.warnings]
-    if policy.canaries:
+    if policy.canaries or policy.overrides:
         with suppress(StorageError, OSError):  # who may not read the directory is told the rest
-            found += nobodys(policy.canaries, policy.direction, _domains(config))
+            config.directory_file.stat()  # where there is none, none is made
+            with closing(Directory(config.directory_file)) as directory:
+                domains = {*directory.domains(), *config.relay_domains}
+                found += nobodys(policy, domains, directory.groups())
     return tuple(str(problem) for problem in found)
-
-
-def _domains(config: Config) -> set[str]:
-    """Ours. Raises StorageError, OSError."""
-    config.directory_file.stat()  # where there is none, none is made
-    with closing(Directory(config.directory_file)) as directory:
-        return {*directory.domains(), *config.relay_domains}
 
 
 def idle_routes(config: Config) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from mailward.directory import Account, CredentialStore, Directory
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.duration import parse_duration
+from mailward.formats.network import normal_ip
 from mailward.model.address import Address
 
 ConfigOption = Annotated[
@@ -68,6 +69,14 @@ def parsed_address(text: str) -> Address:
         return parse_mailbox(text)
     except AddressSyntaxError as error:
         fail(f"'{text}' is no mail address: {error}", USAGE)
+
+
+def parsed_ip(flag: str, text: str) -> str:
+    """An IP address of the command line, as facts have it. flag: the option it was given by."""
+    try:
+        return normal_ip(text)
+    except ValueError as error:
+        fail(f"{flag}: {error}", USAGE)
 
 
 def parsed_domain(text: str) -> str:

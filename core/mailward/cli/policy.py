@@ -10,19 +10,16 @@ import yaml
 
 from mailward.app.filters import load_filters, policy_file
 from mailward.app.readiness import warnings_of
-from mailward.app.recipients import recipients_of
-from mailward.app.scanning import NOBODY, live_tests
-from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
+from mailward.app.scanning import live_tests
+from mailward.cli.options import ConfigOption, JsonOption, config_of
 from mailward.cli.output import USAGE, fail, show, table
 from mailward.cli.policy_replay import replay_command
 from mailward.cli.policy_rule import explain_rule_command
 from mailward.cli.policy_shadow import shadow_command
 from mailward.cli.policy_versions import diff_command, history_command, rollback_command
-from mailward.model.address import ForwardPath
+from mailward.cli.scoped import Asked, ForOption, IdentityOption, IpOption, ListenerOption, SenderOption, asked_about
 from mailward.policy import DIRECTIONS, RULES, PluginPolicy, Policy, Rule
-from mailward.policy.canary import Sender
 from mailward.policy.presets import folder as preset_folder
-from mailward.policy.values import View
 
 app = typer.Typer(help="The policy: check it, test it, see it as it holds.", no_args_is_help=True)
 app.command("shadow")(shadow_command)
@@ -103,18 +100,27 @@ def test_command(config: ConfigOption = None, as_json: JsonOption = False) -> No
 @app.command("show")
 def show_command(
     effective: Annotated[bool, typer.Option("--effective", help="With the preset merged in, as it holds.")] = False,
-    address: Annotated[str | None, typer.Option("--for", help="For this recipient, overrides included.")] = None,
+    recipient: ForOption = None,
+    sender: SenderOption = None,
+    ip: IpOption = None,
+    listener: ListenerOption = None,
+    identity: IdentityOption = None,
     direction: Annotated[str, typer.Option(help="inbound, submission, outbound or access.")] = "inbound",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the policy file, or what holds once preset and overrides are merged. Without a file the preset holds.
 
+    Of overrides and canaries those hold whose `for:` fits the recipient, the sender, the client's address, the listener and the
+    account that are given; of the others it is said what keeps them.
+
     Examples:
 
       mailward policy show
 
       mailward policy show --effective --for bob@example.org
+
+      mailward policy show --effective --for bob@example.org --ip 192.0.2.7 --sender a@example.net
 
       mailward policy show --direction access
     """
@@ -123,19 +129,19 @@ def show_command(
         fail(f"there is no direction '{direction}'; one of {', '.join(DIRECTIONS)}", USAGE)
     settings = config_of(config)
     path = policy_file(settings, known)
-    if path.exists() and not effective and address is None:
+    asked = asked_about(settings, known, recipient, sender, ip, listener, identity)
+    if path.exists() and not effective and not asked.words:
         text = path.read_text(encoding="utf-8")
         show(text, yaml.safe_load(text), as_json=as_json)
         return
-    (recipient,) = recipients_of(settings, [NOBODY if address is None else ForwardPath(parsed_address(address))])
-    policy = load_filters(settings).policies[known].side_of(Sender(""), recipient, None)
-    view = policy.view(recipient)
-    show(lambda: _text(policy, view, address, path), _data(policy, view), as_json=as_json)
+    policy = load_filters(settings).policies[known].side_of(asked.origin, asked.recipient, None)
+    show(lambda: _text(policy, asked, path), _data(policy, asked), as_json=as_json)
 
 
-def _text(policy: Policy, view: View, address: str | None, path: Path) -> str:
-    who = f" for {address}" if address else ""
+def _text(policy: Policy, asked: Asked, path: Path) -> str:
+    view = policy.view(asked.origin, asked.recipient)
     file = path if path.exists() else f"no {path}"
+    who = f" {asked.words}" if asked.words else ""
     lines = [f"{policy.direction}{who}, policy {policy.hash} ({file}; presets in {preset_folder()})", "", "plugins:"]
     rows = []
     for name, entry in policy.plugins.items():
@@ -150,9 +156,18 @@ def _text(policy: Policy, view: View, address: str | None, path: Path) -> str:
     lines.append(
         table([(f"  {limit.verdict.value}", f"from {limit.points:g}", limit.where) for limit in view.limits]) or "  none"
     )
-    if view.overrides:
-        lines += ["", f"overrides that hold: {', '.join(view.overrides)}"]
+    if policy.overrides:
+        rows = []
+        for override, failing in zip(policy.overrides, _failing(policy, asked), strict=True):
+            holds = f"does not hold: {', '.join(failing)}" if failing else "holds"
+            rows.append((f"  {override.name}", holds, str(override.scope), override.where))
+        lines += ["", "overrides:", table(rows)]
     return "\n".join(lines)
+
+
+def _failing(policy: Policy, asked: Asked) -> list[tuple[str, ...]]:
+    """Of each override the keys of its `for:` that keep it from holding."""
+    return [policy.override_scopes.failing(place, asked.origin, asked.recipient) for place in range(len(policy.overrides))]
 
 
 def _mode(entry: PluginPolicy) -> str:
@@ -168,7 +183,8 @@ def _then(rule: Rule) -> str:
     return f"{text} (shadow)" if rule.shadow else text
 
 
-def _data(policy: Policy, view: View) -> dict[str, object]:
+def _data(policy: Policy, asked: Asked) -> dict[str, object]:
+    view = policy.view(asked.origin, asked.recipient)
     return {
         "direction": policy.direction,
         "hash": policy.hash,
@@ -179,4 +195,7 @@ def _data(policy: Policy, view: View) -> dict[str, object]:
         "rules": [{"name": r.name, "then": _then(r), "when": r.when.source, "where": r.where} for r in view.rules],
         "limits": {limit.verdict.value: {"points": limit.points, "where": limit.where} for limit in view.limits},
         "overrides": list(view.overrides),
+        "overrides_kept_by": {
+            one.name: list(failing) for one, failing in zip(policy.overrides, _failing(policy, asked), strict=True) if failing
+        },
     }

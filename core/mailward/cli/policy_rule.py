@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from mailward.app.filters import load_filters
-from mailward.app.recipients import recipients_of
-from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions, parsed_address
+from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions
 from mailward.cli.output import NO_INPUT, USAGE, fail, moment, show, table
+from mailward.cli.scoped import FLAGS, Asked, ForOption, IdentityOption, IpOption, ListenerOption, SenderOption, asked_about
 from mailward.decisions.marks import Mark
-from mailward.model.address import ForwardPath
 from mailward.model.decision import DecisionRecord
 from mailward.policy import DIRECTIONS, Policy, Rule
 from mailward.policy.decide import action_words
@@ -22,7 +21,11 @@ _MOST = 1000
 
 def explain_rule_command(
     name: Annotated[str, typer.Argument(help="The rule's name.")],
-    address: Annotated[str | None, typer.Option("--for", help="As it holds for this recipient, overrides included.")] = None,
+    recipient: ForOption = None,
+    sender: SenderOption = None,
+    ip: IpOption = None,
+    listener: ListenerOption = None,
+    identity: IdentityOption = None,
     direction: Annotated[str, typer.Option(help="inbound, submission, outbound or access.")] = "inbound",
     since: Annotated[str, typer.Option(help="What it decided in the last 30m, 2h, 7d ...")] = "7d",
     config: ConfigOption = None,
@@ -30,18 +33,25 @@ def explain_rule_command(
 ) -> None:
     """Say of one rule what stands above it, which facts it reads and who finds them, when it is judged, and what it has decided.
 
-    Example: mailward policy explain-rule infected
+    A rule of an override is there for the mail the override is for: say which by the options.
+
+    Examples:
+
+      mailward policy explain-rule infected
+
+      mailward policy explain-rule finance-must-be-authentic --for cfo@finance.example.org
     """
     known = next((one for one in DIRECTIONS if one == direction), None)
     if known is None:
         fail(f"there is no direction '{direction}'; one of {', '.join(DIRECTIONS)}", USAGE)
     settings = config_of(config)
     policy = load_filters(settings).policies[known]
-    recipients = [] if address is None else recipients_of(settings, [ForwardPath(parsed_address(address))])
-    rules = policy.view(next(iter(recipients), None)).rules
+    asked = asked_about(settings, known, recipient, sender, ip, listener, identity)
+    rules = policy.view(asked.origin, asked.recipient).rules
     place = next((index for index, rule in enumerate(rules) if rule.name == name), None)
     if place is None:
         hint = nearest(name, (rule.name for rule in rules)) or "mailward policy show --effective lists them."
+        hint = _in_override(policy, name, asked) or hint
         fail(f"no rule is called '{name}' here. {hint}", NO_INPUT)
     begin = datetime.now(UTC) - duration_of(since)
     with opened_decisions(settings) as store:
@@ -52,6 +62,15 @@ def explain_rule_command(
         lambda: _data(policy, rule, above, found),
         as_json=as_json,
     )
+
+
+def _in_override(policy: Policy, name: str, asked: Asked) -> str:
+    """That an override has this rule which does not hold for the mail that is asked about, and what would help; else ""."""
+    for place, one in enumerate(policy.overrides):
+        if any(rule.name == name for rule in one.rules):
+            flags = " and ".join(FLAGS[key] for key in policy.override_scopes.failing(place, asked.origin, asked.recipient))
+            return f"The override '{one.name}' has it, which is for other mail ({one.scope}): say which by {flags}."
+    return ""
 
 
 def _text(policy: Policy, rule: Rule, above: Sequence[Rule], found: Sequence[DecisionRecord], since: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ from mailward.app.alone import config_of_nothing, filters_alone
 from mailward.app.config import Config
 from mailward.app.scanning import ScanInput, Scanned, scan
 from mailward.cli.decisions import record_as_json, record_as_text
-from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address
-from mailward.cli.output import USAGE, fail, show
+from mailward.cli.options import ConfigOption, JsonOption, config_of, parsed_address, parsed_ip
+from mailward.cli.output import show
 from mailward.cli.reading import message_file
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
 from mailward.model.errors import ConfigError
@@ -53,12 +52,10 @@ def scan_command(
 
       mailward scan message.eml --plugin acme_dlp
     """
-    if ip is not None:
-        _checked_ip(ip)
     octets = message_file(file)
     given = ScanInput(
         octets=octets,
-        ip=ip or "127.0.0.1",
+        ip="127.0.0.1" if ip is None else parsed_ip("--ip", ip),
         helo=helo,
         reverse_path=_reverse_path(mail_from),
         forward_paths=tuple(_forward_path(address) for address in rcpt or ()),
@@ -91,13 +88,6 @@ def _config_if_any(given: Path | None) -> Iterator[Config]:
 def _text(result: Scanned, missing: list[str]) -> str:
     text = record_as_text(result.record)
     return f"{text}\n\n  Not given: {', '.join(missing)}" if missing else text
-
-
-def _checked_ip(text: str) -> None:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError as error:
-        fail(f"--ip: {error}", USAGE)
 
 
 def _reverse_path(text: str | None) -> ReversePath:

@@ -97,6 +97,7 @@ def _within(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
+@lru_cache(maxsize=4096)
 def parsed_ip(text: str) -> Address | None:
     """None for what is no IP address."""
     try:

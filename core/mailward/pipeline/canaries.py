@@ -18,26 +18,27 @@ from mailward.pipeline.shadowing import Step
 from mailward.pipeline.sides import Bench, Sides
 from mailward.pipeline.stages import PLACES
 from mailward.policy import RecipientFacts
-from mailward.policy.canary import Canary, Sender
+from mailward.policy.canary import Canary
+from mailward.policy.scope import Origin
 
 NOT_SHOWN_ALL = "it was shown the recipients it is for, and there were others"
 _ORDER = {hook: number for number, hook in enumerate(PLACES)}
 
 
 class Canaries:
-    """Of the mail of one sender. at_mail: the bench while nobody is named."""
+    """Of the mail of one origin. at_mail: the bench while nobody is named."""
 
-    def __init__(self, sides: Sides, sender: Sender) -> None:
+    def __init__(self, sides: Sides, origin: Origin) -> None:
         self._sides = sides
-        self._sender = sender
-        self.at_mail = sides.of(sender, None)
+        self._origin = origin
+        self.at_mail = sides.of(origin, None)
         self._calls: dict[Canary, tuple[Called[object], ...]] = {}  # of those that look, without those at RCPT
         self._followed: dict[Canary, int] = {}  # how many steps they have seen
         self._at_rcpt = AtRcpt()
 
     def bench(self, recipient: RecipientFacts) -> Bench:
         """By what this recipient's mail is judged."""
-        return self._sides.of(self._sender, recipient)
+        return self._sides.of(self._origin, recipient)
 
     @property
     def looked(self) -> Bench:

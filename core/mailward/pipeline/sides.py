@@ -11,9 +11,10 @@ from mailward.pipeline.chain import Chain
 from mailward.pipeline.gathering import gather, unset_facts
 from mailward.pipeline.shadowing import ShadowRoom
 from mailward.policy import Policy, RecipientFacts
-from mailward.policy.canary import Canary, Sender
+from mailward.policy.canary import Canary
 from mailward.policy.named import Named
 from mailward.policy.policy import MOST_KEPT
+from mailward.policy.scope import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ class Sides:
         for one in self.canaries:
             self.where({one})
 
-    def of(self, sender: Sender, recipient: RecipientFacts | None) -> Bench:
-        """For mail of this sender to this recipient; None: while nobody is named."""
+    def of(self, origin: Origin, recipient: RecipientFacts | None) -> Bench:
+        """For mail of this origin to this recipient; None: while nobody is named."""
         if not self.canaries:
             return self.base
-        return self.where(self.base.policy.canaries_for(sender, recipient, self._key))
+        return self.where(self.base.policy.canaries_for(origin, recipient, self._key))
 
     def where(self, counting: AbstractSet[Canary]) -> Bench:
         """Where these canaries count and no others."""

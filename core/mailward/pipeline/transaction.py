@@ -32,9 +32,9 @@ from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, Shadowing, Step
 from mailward.pipeline.sides import Bench, Sides
 from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import RecipientFacts, Ruling, combine
-from mailward.policy.canary import Sender
 from mailward.policy.judging import cases_of, judge_all
 from mailward.policy.ruling import separate, with_id
+from mailward.policy.scope import Origin
 from mailward.policy.shadow import NOTHING, Compared, compare, compare_refused
 from mailward.policy.stages import Stage
 
@@ -87,7 +87,7 @@ class Trial:
 
     def __init__(self, sides: Sides, meeting: Meeting | None = None) -> None:
         self._sides = sides
-        self._canaries = Canaries(sides, Sender(""))
+        self._canaries = Canaries(sides, Origin())
         self._meeting = meeting
         self._calls: tuple[Called[object], ...] = ()
         self._shadow: tuple[Step, ...] = ()
@@ -106,8 +106,7 @@ class Trial:
         arguments = {"session": session, "envelope": envelope}
         self._refused = None
         try:
-            groups = session.identity.groups if session.identity else ()
-            self._canaries = Canaries(self._sides, Sender(str(envelope.reverse_path), groups))
+            self._canaries = Canaries(self._sides, Origin.of(session_facts(session) | envelope_facts(envelope)))
             bench = self._bench
             deadline = time.monotonic() + COMMAND_STAGE_S
             met_before = self._meeting if bench.chain.asks_as(self._sides.base.chain, MEETING_HOOKS) else None

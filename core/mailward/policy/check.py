@@ -5,7 +5,7 @@ its tests to `cases`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,12 +23,12 @@ from mailward.policy.lists import Lists, ListSource
 from mailward.policy.match import Group, group
 from mailward.policy.rules import Compiler
 from mailward.policy.schema import LimitKeys, ListKeys, OverrideKeys, Points, validate
+from mailward.policy.scoping import Listeners, Scoping
 from mailward.policy.settings import plugin_policy
 from mailward.policy.stages import Stage
 from mailward.policy.tests import PolicyTest
 from mailward.policy.texts import TextError, wording
 from mailward.policy.values import Limit, Override, PluginPolicy, Rule
-from mailward.policy.whom import whom
 
 _LIMITS: tuple[Literal["junk", "quarantine", "reject"], ...] = ("junk", "quarantine", "reject")
 
@@ -62,7 +62,11 @@ class Parts(TypedDict):
 
 
 def check(
-    direction: Direction, layers: Sequence[Layer], installed: Mapping[str, Plugin], stages: Mapping[str, Stage]
+    direction: Direction,
+    layers: Sequence[Layer],
+    installed: Mapping[str, Plugin],
+    stages: Mapping[str, Stage],
+    listeners: Listeners | None,
 ) -> tuple[Parts, list[Problem]]:
     """The parts of a policy, fit for use only when there are no problems. layers: the file first, then its preset."""
     problems: list[Problem] = []
@@ -70,13 +74,14 @@ def check(
     layers = [replace(layer, root=_without_missing(layer.root, direction, problems)) for layer in layers]
     for layer in layers:
         _check_shapes(layer.root, problems)
-    plugins, missing = _plugins(direction, layers, installed, problems, warnings)
+    scoping = Scoping(direction, listeners, problems)
+    plugins, missing = _plugins(scoping, layers, installed, problems, warnings)
     present = {name: plugin.declaration for name, plugin in plugins.items() if plugin.declaration is not None}
     present |= {name: installed[name] for name in _entries(layers) if name in installed}
     vocabulary = Vocabulary(direction, present, stages, missing)
     lists = _lists(layers, problems)
     weights = _weights(layers, present, vocabulary, problems, warnings)
-    compiler = Compiler(vocabulary, lists, _entries(layers).keys(), problems, warnings)
+    compiler = Compiler(vocabulary, lists, scoping, _entries(layers).keys(), problems, warnings)
 
     own, preset = layers[0], layers[1:]
     preset_rules: list[Rule] = []
@@ -87,7 +92,8 @@ def check(
     limits = _limits([layer.root for layer in layers], "limits", (), problems)
     problems += _foreign_limits(layers, direction)
     below = preset_names | _rule_names([own])
-    overrides = _overrides(own, compiler, limits, below, problems)
+    overrides = _overrides(own, compiler, scoping, limits, below, problems)
+    warnings += _forgeable(direction, overrides, limits, plugins)
     everything = [*preset_rules, *rules, *(rule for override in overrides for rule in override.rules)]
     parts = Parts(
         plugins=plugins,
@@ -163,7 +169,7 @@ def _rule_names(layers: Sequence[Layer]) -> set[str]:
 
 
 def _plugins(
-    direction: Direction,
+    scoping: Scoping,
     layers: Sequence[Layer],
     installed: Mapping[str, Plugin],
     problems: list[Problem],
@@ -174,7 +180,7 @@ def _plugins(
     for name, entry in _entries(layers).items():
         path = f"plugins.{name}"
         declaration = installed.get(name)
-        plugin = plugin_policy(direction, name, entry, path, declaration, problems)
+        plugin = plugin_policy(scoping, name, entry, path, declaration, problems)
         if declaration is None:
             missing.add(name)
             if plugin is not None and plugin.mode != "off":
@@ -295,29 +301,52 @@ def _limits(roots: Sequence[Node], path: str, base: Sequence[Limit], problems: l
 def _foreign_limits(layers: Sequence[Layer], direction: Direction) -> list[Problem]:
     """Limits for verdicts that this direction does not know."""
     verdicts = RULES[direction].verdicts
+    owners = [(layer.root, "") for layer in layers]
+    owners += [(one, f"overrides[{index}].") for index, one in enumerate(_items(layers[0].root, "overrides"))]
     return [
-        Problem(layer.root.where_of(["limits", name]), f"limits.{name}", f"there is no verdict {name} in {direction}")
-        for layer in layers
+        Problem(owner.where_of(["limits", name]), f"{path}limits.{name}", f"there is no verdict {name} in {direction}")
+        for owner, path in owners
         for name in _LIMITS
-        if layer.root.at("limits", name) is not None and Verdict(name) not in verdicts
+        if owner.at("limits", name) is not None and Verdict(name) not in verdicts
     ]
 
 
 def _overrides(
-    layer: Layer, compiler: Compiler, limits: tuple[Limit, ...], below: set[str], problems: list[Problem]
+    layer: Layer, compiler: Compiler, scoping: Scoping, limits: tuple[Limit, ...], below: set[str], problems: list[Problem]
 ) -> tuple[Override, ...]:
-    overrides = []
+    overrides: list[Override] = []
     for index, node in enumerate(_items(layer.root, "overrides")):
         path = f"overrides[{index}]"
         keys = validate(OverrideKeys, node, path, problems, drop=("rules", "limits"))
-        rules, removed = compiler.rules(_items(node, "rules"), f"{path}.rules", below, for_recipients=True)
+        for_recipients = node.at("for", "recipient") is not None
+        rules, removed = compiler.rules(_items(node, "rules"), f"{path}.rules", below, for_recipients=for_recipients)
         own = _limits([node], f"{path}.limits", limits, problems)
         if keys is None:
             continue
-        people = whom(keys.whom.recipient, node, "recipient", path, problems)
+        if (same := next((one for one in overrides if one.name == keys.name), None)) is not None:
+            text = f"an override called '{keys.name}' stands already at {same.where}"
+            problems.append(Problem(node.where_of(["name"]), f"{path}.name", text))
+        scope = scoping.scope(keys.scope, node, path)
         changed = tuple(limit for limit in own if limit not in limits)
-        overrides.append(Override(keys.name, people, tuple(rules), frozenset(removed), changed))
+        overrides.append(Override(keys.name, node.where, scope, tuple(rules), frozenset(removed), changed))
     return tuple(overrides)
+
+
+def _forgeable(
+    direction: Direction, overrides: Sequence[Override], limits: Sequence[Limit], plugins: Collection[str]
+) -> list[Problem]:
+    """Overrides that make it easier for a sender whom anybody can name as his, wherever he is and whatever plugins have found."""
+    usual = {limit.verdict: limit.points for limit in limits}
+    found = []
+    for one in overrides if direction == "inbound" else ():
+        milder = any(limit.points > usual.get(limit.verdict, math.inf) for limit in one.limits)
+        accepts = (rule for rule in one.rules if rule.then is Verdict.ACCEPT)
+        unproven = any(not any(name.partition(".")[0] in plugins for name in rule.when.names) for rule in accepts)
+        if one.scope.sender is not None and one.scope.network is None and (milder or one.removed or unproven):
+            text = "anybody may write this sender, and it is easier for him"
+            hint = 'Add network: to `for:`, or instead accept by a rule that asks for proof: dmarc.result == "pass".'
+            found.append(Problem(one.where, f"overrides.{one.name}.for.sender", text, hint))
+    return found
 
 
 def _needed(rules: Sequence[Rule], vocabulary: Vocabulary) -> Group:

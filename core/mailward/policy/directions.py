@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from mailward.model.verdict import Verdict
@@ -19,12 +19,14 @@ class DirectionRules:
     """stages: in order, none where nothing is judged. verdicts: of rules, limits and `on_error`.
 
     missing: the keys of a file that mean nothing here yet -> what to do instead. modes: of plugins.
+    unscoped: the keys of `for:` that can never hold here -> why, and what to do instead.
     """
 
     stages: tuple[Stage, ...]
     verdicts: frozenset[Verdict]
     missing: Mapping[str, str]
     modes: frozenset[str]
+    unscoped: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def last(self) -> Stage | None:
@@ -34,11 +36,11 @@ class DirectionRules:
 
 _MESSAGES = DirectionRules(("mail", "rcpt", "message"), frozenset(Verdict), {}, frozenset({"enforce", "shadow", "canary", "off"}))
 _ONLY_PLUGINS = "An outbound policy only has `plugins:`. Judge mail in submission.yaml, before it is taken."
-_NO_RECIPIENT = "A login has no recipient; write `rules:`."
+_SOME_LOGINS = "Write network: or listener:."
 _NOT_SAID = "Word the replies of a login in submission.yaml."
 
 RULES: Mapping[Direction, DirectionRules] = {
-    "inbound": _MESSAGES,
+    "inbound": replace(_MESSAGES, unscoped={"identity": ("whoever sends here has not logged in", "It is known in submission.")}),
     "submission": _MESSAGES,
     "outbound": DirectionRules(
         (),
@@ -49,7 +51,12 @@ RULES: Mapping[Direction, DirectionRules] = {
     "access": DirectionRules(
         ("auth",),
         frozenset({Verdict.REJECT, Verdict.TEMPFAIL, Verdict.ACCEPT}),
-        {"overrides": _NO_RECIPIENT, "replies": _NOT_SAID},
+        {"replies": _NOT_SAID},
         frozenset({"enforce", "off"}),
+        {
+            "recipient": ("a login has no recipient", _SOME_LOGINS),
+            "sender": ("a login has no sender", _SOME_LOGINS),
+            "identity": ("a login is judged before anybody has proved who he is", _SOME_LOGINS),
+        },
     ),
 }

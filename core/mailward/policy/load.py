@@ -13,6 +13,7 @@ from mailward.policy.directions import DIRECTIONS, Direction
 from mailward.policy.facts import nearest
 from mailward.policy.policy import Policy
 from mailward.policy.schema import PolicyKeys, validate
+from mailward.policy.scoping import Listeners
 from mailward.policy.stages import Stage
 
 SECTIONS = ("lists", "plugins", "scores", "limits", "rules", "overrides", "tests")
@@ -25,12 +26,14 @@ def load_policy(
     stages: Mapping[str, Stage] | None = None,
     direction: Direction | None = None,
     shown_as: str | None = None,
+    listeners: Listeners | None = None,
 ) -> Policy:
     """The policy in this file. Raises PolicyError with every problem, failing `given:` tests among them.
 
     plugins: the declarations of those that are installed, at least of all that the file names (`plugins_named`).
     stages: the stage of each plugin's last inspect hook, the direction's last where it is not given. direction: the file's name
-    by default. shown_as: how messages and decision records call the file, the path by default.
+    by default. shown_as: how messages and decision records call the file, the path by default. listeners: those that `for:` may
+    name; None: any.
     """
     shown_as = shown_as or str(path)
     layers, problems = _read_layers(path, shown_as)
@@ -40,7 +43,7 @@ def load_policy(
         problems.insert(0, Problem(f"{shown_as}:1:1", "", text, f"Directions: {', '.join(DIRECTIONS)}."))
     if not layers or direction is None:
         raise PolicyError(problems)
-    return _policy(direction, layers, problems, plugins, stages or {})
+    return _policy(direction, layers, problems, plugins, stages or {}, listeners)
 
 
 def load_preset(direction: Direction, plugins: Mapping[str, Plugin], *, stages: Mapping[str, Stage] | None = None) -> Policy:
@@ -67,9 +70,14 @@ def _named(layers: list[Layer], problems: list[Problem]) -> tuple[str, ...]:
 
 
 def _policy(
-    direction: Direction, layers: list[Layer], problems: list[Problem], plugins: Mapping[str, Plugin], stages: Mapping[str, Stage]
+    direction: Direction,
+    layers: list[Layer],
+    problems: list[Problem],
+    plugins: Mapping[str, Plugin],
+    stages: Mapping[str, Stage],
+    listeners: Listeners | None = None,
 ) -> Policy:
-    parts, found = check.check(direction, layers, plugins, stages)
+    parts, found = check.check(direction, layers, plugins, stages, listeners)
     problems = [*problems, *found]
     if problems:
         raise PolicyError(_ordered(problems, layers))

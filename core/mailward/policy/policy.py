@@ -4,7 +4,7 @@ It does no I/O but one stat call a list file.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -13,7 +13,7 @@ from mailward.model.errors import Problem
 from mailward.model.evidence import EvidenceSet, FactValue
 from mailward.model.replies import LOCAL_ERROR, REJECTED
 from mailward.model.verdict import Source, Verdict
-from mailward.policy.canary import Canary, Sender
+from mailward.policy.canary import Canary
 from mailward.policy.decide import Grounds, decide, decide_early, weigh, with_points
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import Vocabulary, comparable, is_cut
@@ -21,12 +21,16 @@ from mailward.policy.lists import Lists
 from mailward.policy.match import Group, make_context, variable
 from mailward.policy.named import Named
 from mailward.policy.ruling import RecipientFacts, Ruling
+from mailward.policy.scope import Origin, Scopes
 from mailward.policy.stages import STAGES, Stage
 from mailward.policy.tests import PolicyTest, TestResult, run_test
 from mailward.policy.values import Limit, Override, PluginPolicy, Rule, View
 
 MOST_KEPT = 64
 """Of the same policy with other things counting; of more the oldest is made again when it comes."""
+
+MOST_VIEWS = 1000
+"""Of the rules of a policy with some of its overrides; a view of 200 rules has some 10 KiB."""
 
 _RECIPIENT_ROOT = "recipient"
 
@@ -58,7 +62,6 @@ class Policy:
     warnings: tuple[Problem, ...]
     files_digest: bytes
     file: bytes
-    _views: dict[tuple[int, ...], View] = field(default_factory=dict, repr=False, compare=False)
     _enforcing: "dict[Named, Policy]" = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -66,15 +69,19 @@ class Policy:
         """Seven hex digits of all files read, lists as they are now."""
         return _hash(self.files_digest + self.lists.digest)
 
-    def view(self, recipient: RecipientFacts | None) -> View:
-        """Rules and limits as they hold for this recipient; None: at the mail stage, without overrides."""
-        chosen = (
-            () if recipient is None else tuple(i for i, override in enumerate(self.overrides) if override.holds_for(recipient))
-        )
-        view = self._views.get(chosen)
-        if view is None:
-            view = self._views[chosen] = self._make_view([self.overrides[i] for i in chosen])
-        return view
+    def view(self, origin: Origin, recipient: RecipientFacts | None) -> View:
+        """Rules and limits as they hold for mail of this origin to this recipient; None: while nobody is named, or of a login."""
+        return self._view_of(self.override_scopes.holding(origin, recipient))
+
+    @cached_property
+    def override_scopes(self) -> Scopes:
+        """Of the overrides, in their order."""
+        return Scopes([one.scope for one in self.overrides])
+
+    @cached_property
+    def _view_of(self) -> Callable[[tuple[int, ...]], View]:
+        """Places of overrides -> the view in which they hold. Strangers choose which, so not all of them are kept."""
+        return lru_cache(maxsize=MOST_VIEWS)(lambda places: self._make_view([self.overrides[place] for place in places]))
 
     def enforcing(self, named: Named) -> "Policy":
         """The same policy, in which these plugins and rules count though they are in shadow."""
@@ -94,7 +101,6 @@ class Policy:
                 rules=counting(self.rules),
                 preset_rules=counting(self.preset_rules),
                 overrides=tuple(replace(one, rules=counting(one.rules)) for one in self.overrides),
-                _views={},
                 _enforcing={},
             )
         return made
@@ -106,13 +112,21 @@ class Policy:
         rules = {one.name: one.canary for one in self._all_rules() if one.canary is not None}
         return (*plugins, *rules.values())
 
-    def canaries_for(self, sender: Sender, recipient: RecipientFacts | None, key: bytes | None) -> frozenset[Canary]:
-        """Those that count for this mail. As for `Canary.counts_for`."""
-        return frozenset(one for one in self.canaries if one.counts_for(sender, recipient, key))
+    def canaries_for(self, origin: Origin, recipient: RecipientFacts | None, key: bytes | None) -> frozenset[Canary]:
+        """Those that count for this mail. recipient: None while nobody is named, so that one for some counts for nobody yet.
 
-    def side_of(self, sender: Sender, recipient: RecipientFacts | None, key: bytes | None) -> "Policy":
+        key: of this installation. None: nobody knows who is of a share, so nobody is.
+        """
+        asked = (self.canaries[place] for place in self._canary_scopes.holding(origin, recipient))
+        return frozenset(one for one in asked if one.draws(origin.reverse_path, key))
+
+    @cached_property
+    def _canary_scopes(self) -> Scopes:
+        return Scopes([one.scope for one in self.canaries])
+
+    def side_of(self, origin: Origin, recipient: RecipientFacts | None, key: bytes | None) -> "Policy":
         """The same policy as it holds for this mail, with the canaries that count for it. As for `canaries_for`."""
-        return self.enforcing(Named.of(self.canaries_for(sender, recipient, key)))
+        return self.enforcing(Named.of(self.canaries_for(origin, recipient, key)))
 
     @cached_property
     def counting(self) -> frozenset[str]:
@@ -197,7 +211,7 @@ class Policy:
         def judge(
             facts: Mapping[str, FactValue], evidence: EvidenceSet, recipient: RecipientFacts | None, *, stage: Stage
         ) -> Ruling | None:
-            return self.side_of(Sender.of(facts), recipient, None).judge(facts, evidence, recipient, stage=stage)
+            return self.side_of(Origin.of(facts), recipient, None).judge(facts, evidence, recipient, stage=stage)
 
         result = run_test(test, judge, self.plugins, last)
         if result.passed or not self.shadowed:
@@ -250,12 +264,13 @@ class Case:
             if not plugin.counts:
                 self._mute(name, "off" if plugin.mode == "off" else "shadow")
         self._cut = frozenset(name for name, value in self._known.items() if is_cut(value))
+        self._origin = Origin.of(facts)
         self._displaced: dict[str, FactValue] = {}  # by what was found of the recipient judged last
         self._context = make_context(policy.needed, self._known, policy.lists.listed)
 
     def judge(self, recipient: RecipientFacts | None, *, stage: Stage) -> Ruling | None:
         """As `Policy.judge`."""
-        view = self.policy.view(recipient)
+        view = self.policy.view(self._origin, recipient)
         name, cut = "", self._cut
         if recipient is not None:
             name = recipient.address

@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields, replace
 
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.evidence import EvidenceSet
-from mailward.policy.canary import Sender
 from mailward.policy.judging import BY_THE_SERVER, cases_of, judge_taken, refused_early
 from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import RecipientFacts, Ruling
+from mailward.policy.scope import Origin
 from mailward.policy.shadow import counted
 from mailward.policy.values import PluginPolicy, View
 
@@ -45,9 +45,9 @@ class Replay:
             return Replayed((), BY_THE_SERVER)
         if self._is_drawing and self._key is None:
             return Replayed((), NO_KEY)
-        sender = Sender.of({**record.facts, "mail_from.address": record.reverse_path})
+        origin = Origin.of(record.facts)
         people = [self._known(one) if one.recipient else None for one in record.recipients]
-        policies = [self._policy.side_of(sender, who, self._key) for who in people]
+        policies = [self._policy.side_of(origin, who, self._key) for who in people]
         counting = frozenset[str]().union(*(policy.counting for policy in policies))
         if why := _not_looked(counting, self._looking, record):
             return Replayed((), why)
@@ -61,7 +61,7 @@ class Replay:
         refused = [refused_early(case, who) for case, who in zip(cases, named, strict=True)]
         rulings = judge_taken(cases, named, refused, each=record.takes_each)
         for policy, who, early, ruling in zip(policies, named, refused, rulings, strict=True):
-            if early is None and missing and (fact := _open(policy.view(who), ruling, missing)):
+            if early is None and missing and (fact := _open(policy.view(origin, who), ruling, missing)):
                 return Replayed((), f"the record does not hold {fact}")
         return Replayed(tuple(ruling.decision() for ruling in rulings))
 

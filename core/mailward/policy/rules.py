@@ -12,6 +12,7 @@ from mailward.policy.facts import Vocabulary, nearest
 from mailward.policy.lists import Lists
 from mailward.policy.match import Condition, compile_condition, unknown_fact
 from mailward.policy.schema import ActionKeys, HeaderKeys, RuleKeys, validate
+from mailward.policy.scoping import Scoping
 from mailward.policy.settings import canary_of
 from mailward.policy.stages import STAGES, Stage, latest
 from mailward.policy.texts import ReplyText, Template, TextError, reply_text, template
@@ -41,11 +42,18 @@ class Compiler:
     """Turns rule nodes into rules. Problems and warnings are added to the lists it was made with."""
 
     def __init__(
-        self, vocabulary: Vocabulary, lists: Lists, plugins: Collection[str], problems: list[Problem], warnings: list[Problem]
+        self,
+        vocabulary: Vocabulary,
+        lists: Lists,
+        scoping: Scoping,
+        plugins: Collection[str],
+        problems: list[Problem],
+        warnings: list[Problem],
     ) -> None:
         self._vocabulary = vocabulary
         self._direction = RULES[vocabulary.direction]
         self._lists = lists
+        self._scoping = scoping
         self._plugins = plugins
         self._problems = problems
         self._warnings = warnings
@@ -55,7 +63,7 @@ class Compiler:
     ) -> tuple[list[Rule], set[str]]:
         """The rules of one list, and the names of those it turns off.
 
-        below: names of the rules that stand under this list, which it may turn off. for_recipients: it is an override's.
+        below: names of the rules that stand under this list, which it may turn off. for_recipients: of an override for some.
         """
         rules: list[Rule] = []
         removed: set[str] = set()
@@ -91,7 +99,7 @@ class Compiler:
         actions = self._actions(node, path)
         reply = self._reply(keys, then, node, path)
         self._check_override(keys, then, node, path)
-        canary = canary_of("rule", keys.name, keys, self._vocabulary.direction, node, path, self._problems)
+        canary = canary_of("rule", keys.name, keys, self._scoping, node, path, self._problems)
         if keys.mode == "canary" and not self._judges_messages:
             self._problem(node, ("mode",), path, f"there is no canary in {self._vocabulary.direction}: a login has no sender")
         names = set() if when is None else set(when.names)
@@ -141,11 +149,11 @@ class Compiler:
             return earliest
         if latest(pinned, needed) != pinned:
             self._problem(node, ("at",), path, f"at {pinned} not all of its facts are known", f"They are at {needed}.")
-        elif pinned == "mail" and keys.whom is not None and keys.whom.recipient is not None:
+        elif pinned == "mail" and keys.scope is not None and keys.scope.recipient is not None:
             text = "a canary for recipients counts for them, and at mail there are none"
             self._problem(node, ("at",), path, text, "Use at: rcpt.")
         elif pinned == "mail" and for_recipients:
-            self._problem(node, ("at",), path, "an override is for recipients, and at mail there are none", "Use at: rcpt.")
+            self._problem(node, ("at",), path, "this override is for recipients, and at mail there are none", "Use at: rcpt.")
         elif pinned != self._direction.last and then not in (None, Verdict.REJECT, Verdict.TEMPFAIL):
             self._problem(node, ("then",), path, f"at {pinned} a rule can only reject or tempfail")
         return pinned

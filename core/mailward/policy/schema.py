@@ -85,14 +85,21 @@ ErrorVerdict = Literal["reject", "tempfail", "quarantine", "junk", "accept"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CanaryWhomKeys:
-    """Whose mail a canary counts for: domains, addresses, "group:name"."""
+class ScopeKeys:
+    """For which mail, in access for which logins: every key that is here must hold, and of its words any."""
 
     __pydantic_config__ = _CONFIG
 
     recipient: OneOrMany | None = None
+    """Domains, addresses, "group:name"."""
     sender: OneOrMany | None = None
-    """In submission: by the reverse-path, "group:name" by the account."""
+    """Domains and addresses of the reverse-path; in submission also "group:name", by the account."""
+    network: OneOrMany | None = None
+    """The client's addresses: 192.0.2.0/24, "2001:db8::/32", 192.0.2.7."""
+    listener: OneOrMany | None = None
+    """Names of listeners, as in mailward.yaml."""
+    identity: OneOrMany | None = None
+    """In submission, the account: addresses, domains, "group:name"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +111,7 @@ class PluginKeys:
     mode: Literal["enforce", "shadow", "canary", "off"] = "enforce"
     """enforce: it counts. shadow: recorded, never counted. off: it does not run.
 
-    canary: for a share of senders, or for whom `for` names, it is enforced, for all others it is in shadow.
+    canary: for a share of senders, or for the mail that `for` names, it is enforced, for all others it is in shadow.
     """
     timeout: Duration = timedelta(seconds=10)
     """Limit of one hook call, at most 120s."""
@@ -118,13 +125,13 @@ class PluginKeys:
     """Its place among the plugins that edit, the lowest first."""
     share: Share | None = None
     """Of a canary: "5%" of senders, always the same ones."""
-    whom: Annotated[CanaryWhomKeys | None, Field(alias="for")] = None
-    """Of a canary: whose mail it counts for."""
+    scope: Annotated[ScopeKeys | None, Field(alias="for")] = None
+    """Of a canary: the mail it counts for."""
     isolation: Literal["none", "process"] = "none"
     """process: it runs in a process of its own, held to what it declares."""
 
 
-CORE_KEYS = frozenset({"for", *(key.name for key in fields(PluginKeys) if key.name != "whom")})
+CORE_KEYS = frozenset({"for", *(key.name for key in fields(PluginKeys) if key.name != "scope")})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,29 +203,20 @@ class RuleKeys:
     mode: Literal["enforce", "shadow", "canary", "off"] = "enforce"
     share: Share | None = None
     """Of a canary: "5%" of senders, always the same ones."""
-    whom: Annotated[CanaryWhomKeys | None, Field(alias="for")] = None
-    """Of a canary: whose mail it counts for."""
+    scope: Annotated[ScopeKeys | None, Field(alias="for")] = None
+    """Of a canary: the mail it counts for."""
     override: tuple[str, ...] = ()
     """Plugins whose failure or request this rule may go below."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhomKeys:
-    """Whom an override is for: domains, addresses, "group:name"."""
-
-    __pydantic_config__ = _CONFIG
-
-    recipient: OneOrMany
-
-
-@dataclass(frozen=True, kw_only=True)
 class OverrideKeys:
-    """Limits and rules for some recipients, before those of the file."""
+    """Limits and rules for some mail, in access for some logins, before those of the file."""
 
     __pydantic_config__ = _CONFIG
 
     name: Name
-    whom: Annotated[WhomKeys, Field(alias="for")]
+    scope: Annotated[ScopeKeys, Field(alias="for")]
     limits: LimitKeys = field(default_factory=LimitKeys)
     rules: tuple[RuleKeys, ...] = ()
 

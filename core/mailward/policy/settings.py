@@ -19,8 +19,9 @@ from mailward.policy.canary import Canary
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.facts import nearest
 from mailward.policy.schema import CORE_KEYS, Day, Duration, PluginKeys, RuleKeys, validate
+from mailward.policy.scope import EVERYTHING
+from mailward.policy.scoping import Scoping
 from mailward.policy.values import PluginPolicy
-from mailward.policy.whom import Whom, whom
 
 MAX_TIMEOUT_S = 120.0
 """The message stage as a whole takes no longer (design section 7)."""
@@ -29,7 +30,7 @@ _NO_KEY = re.compile(r"there is no key '(.*)' here", re.DOTALL)
 
 
 def plugin_policy(
-    direction: Direction, name: str, entry: Node, path: str, declaration: Plugin | None, problems: list[Problem]
+    scoping: Scoping, name: str, entry: Node, path: str, declaration: Plugin | None, problems: list[Problem]
 ) -> PluginPolicy | None:
     """How the policy uses this plugin; None, with problems added, when the entry makes no sense.
 
@@ -49,7 +50,7 @@ def plugin_policy(
         return None
     if keys is None:
         return None
-    _refuse_what_is_not_here(direction, entry, path, keys, problems)
+    _refuse_what_is_not_here(scoping.direction, entry, path, keys, problems)
     if keys.timeout.total_seconds() > MAX_TIMEOUT_S or keys.timeout <= timedelta(0):
         problems.append(
             Problem(entry.where_of(["timeout"]), f"{path}.timeout", f"from 1ms up to {MAX_TIMEOUT_S:g}s was expected")
@@ -69,7 +70,7 @@ def plugin_policy(
         declaration=declaration,
         where=entry.where,
         isolated=keys.isolation == "process",
-        canary=canary_of("plugin", name, keys, direction, entry, path, problems),
+        canary=canary_of("plugin", name, keys, scoping, entry, path, problems),
     )
 
 
@@ -91,7 +92,7 @@ def _refuse_what_is_not_here(direction: Direction, entry: Node, path: str, keys:
 
 
 def canary_of(
-    kind: str, name: str, keys: PluginKeys | RuleKeys, direction: Direction, entry: Node, path: str, problems: list[Problem]
+    kind: str, name: str, keys: PluginKeys | RuleKeys, scoping: Scoping, entry: Node, path: str, problems: list[Problem]
 ) -> Canary | None:
     """For which mail a plugin or a rule counts that is a canary, None when it is none; what it lacks and what only a canary has
     is added to the problems. A share that is written and wrong is told elsewhere."""
@@ -104,23 +105,12 @@ def canary_of(
     if not written:
         hint = "Write share: 5% for one sender in twenty, or for: {recipient: [example.org]}."
         problems.append(Problem(entry.where_of(["mode"]), f"{path}.mode", "a canary needs its share, or whom it is for", hint))
-    people = {}
-    for key in ("sender", "recipient"):
-        words = None if keys.whom is None else getattr(keys.whom, key)
-        people[key] = None if words is None else whom(words, entry, key, path, problems)
-    _check_people(people, direction, entry, path, problems)
-    return Canary(kind, name, keys.share, people["sender"], people["recipient"], entry.where_of(["for"]))
-
-
-def _check_people(
-    people: Mapping[str, Whom | None], direction: Direction, entry: Node, path: str, problems: list[Problem]
-) -> None:
-    written = entry.at("for")
-    if written is not None and isinstance(written.value, dict) and not written.value:
-        problems.append(Problem(written.where, f"{path}.for", "nobody is named", "Write for: {recipient: [example.org]}."))
-    if people["sender"] is not None and direction == "inbound":
+    scope = EVERYTHING if keys.scope is None else scoping.scope(keys.scope, entry, path)
+    if scope.sender is not None and scoping.direction == "inbound":
         text = "strangers choose their senders themselves"
-        problems.append(Problem(entry.where_of(["for", "sender"]), f"{path}.for.sender", text, "Write recipient:, or share:."))
+        hint = "Write recipient:, network: or share:."
+        problems.append(Problem(entry.where_of(["for", "sender"]), f"{path}.for.sender", text, hint))
+    return Canary(kind, name, keys.share, scope, entry.where_of(["for"]))
 
 
 def _settings(declaration: Plugin, entry: Node, path: str, problems: list[Problem]) -> Settings | None:

@@ -16,6 +16,7 @@ from mailward.policy.judging import BY_THE_SERVER, cases_of, judge_taken, refuse
 from mailward.policy.named import Named
 from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import RecipientFacts, Ruling
+from mailward.policy.scope import Origin
 from mailward.policy.stages import STAGES
 
 _NOT_REFUSED = "with it this would not have been refused before its message came"
@@ -62,7 +63,8 @@ def compare(
     and why one did not look; "" when it did.
     each: every recipient has a reply of its own.
     """
-    views = [policy.view(who) for policy, who in zip(reversed(policies), reversed(recipients), strict=True)]
+    origin = Origin.of(facts)
+    views = [policy.view(origin, who) for policy, who in zip(reversed(policies), reversed(recipients), strict=True)]
     rules = {rule.name: rule.where for view in views for rule in view.rules if rule.shadow}
     if not rules and not plugins:
         return NOTHING
@@ -104,7 +106,7 @@ def compare_refused(
     if decision.source_kind != "rule":
         return NOTHING
     now = STAGES.index("mail" if recipient is None else "rcpt")
-    asked = policy.view(recipient).rules
+    asked = policy.view(Origin.of(facts), recipient).rules
     asked = asked[: [rule.name for rule in asked].index(decision.source_name) + 1]
     rules = {rule.name: rule.where for rule in asked if rule.shadow and rule.then is not None}
     read = {fact.partition(".")[0] for rule in asked if STAGES.index(rule.stage) <= now for fact in rule.when.names}

@@ -9,10 +9,9 @@ from mailward.model.evidence import FactValue
 from mailward.model.verdict import Verdict
 from mailward.policy.canary import Canary
 from mailward.policy.match import Condition
-from mailward.policy.ruling import RecipientFacts
+from mailward.policy.scope import Scope
 from mailward.policy.stages import Stage
 from mailward.policy.texts import ReplyText, Template
-from mailward.policy.whom import Whom
 
 Mode = Literal["enforce", "shadow", "canary", "off"]
 
@@ -139,7 +138,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The policy as it holds for one recipient. rules: in the order they are judged. limits: strongest verdict first.
+    """The policy as it holds for one recipient, or for all at MAIL. rules: as they are judged. limits: strongest verdict first.
 
     judged: those rules that are not in shadow. scoring: those of them that add points.
     by_need: fact -> value -> places of judged rules that need it first; anyway: places of those that need nothing.
@@ -178,13 +177,11 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Rules and limits for some recipients."""
+    """Rules and limits for some mail, or for some logins. where: "file:line:column"."""
 
     name: str
-    whom: Whom
+    where: str
+    scope: Scope
     rules: tuple[Rule, ...]
     removed: frozenset[str]
     limits: tuple[Limit, ...]
-
-    def holds_for(self, recipient: RecipientFacts) -> bool:
-        return self.whom.holds_for(recipient.address, recipient.groups)

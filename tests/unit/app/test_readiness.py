@@ -86,7 +86,8 @@ def test_a_canary_for_a_domain_that_is_not_ours_is_a_warning_with_the_nearest_on
     with closing(Directory(config.directory_file)) as directory:
         directory.add_domain("example.org")
         directory.add_domain("finance.example")
-    far, slip = warnings_of(config, policy)
+    group, far, slip = warnings_of(config, policy)
+    assert "plugins.spf.for.recipient: nobody is in the group 'finance'\n    mailward group list" in group
     assert far.startswith("policies/inbound.yaml:2:31  plugins.spf.for.recipient: 'far.example' is no domain of ours")
     assert slip.endswith("Did you mean 'finance.example'?")
     config.directory_file.unlink()

@@ -24,7 +24,7 @@ from mailward.pipeline.judge import Judge
 from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, ShadowRoom
 from mailward.pipeline.transaction import Judgement
 from mailward.policy import RecipientFacts
-from mailward.policy.canary import Canary, Sender, canary_key
+from mailward.policy.canary import Canary, canary_key
 from mailward.queue.spool import Spool
 from mailward.testing.making import make_envelope, make_session
 from mailward.testing.policies import made_policy
@@ -357,7 +357,7 @@ async def test_a_canary_that_fails_defers_mail_only_where_it_counts() -> None:
     for number in range(20):
         session, envelope = make_session(), make_envelope(f"user{number}@example.net", ())
         reply = await judge.begin(session).mail(session, envelope)
-        counts = Canary("plugin", "bad", 50).counts_for(Sender(f"user{number}@example.net"), None, KEY)
+        counts = Canary("plugin", "bad", 50).draws(f"user{number}@example.net", KEY)
         codes.add((None if reply is None else reply.code, counts))
     assert codes == {(None, False), (451, True)}
 

@@ -13,6 +13,7 @@ from mailward.model.errors import PolicyError
 from mailward.model.verdict import Verdict
 from mailward.policy import Policy, RecipientFacts, eicar, live_message, load_policy, plugins_named
 from mailward.policy.schema import json_schema
+from mailward.policy.scope import Origin
 from support.small_plugins import PLUGINS, STAGES, AntivirusSettings, Depth, EncryptionSettings, evidence, finding
 
 REPOSITORY = Path(__file__).parents[3]
@@ -88,9 +89,13 @@ def test_presets_load_and_their_tests_pass(name: str) -> None:
 
 def test_a_policy_of_one_line_is_the_preset(tmp_path: Path) -> None:
     policy = loaded(tmp_path, "extends: mailward/inbound\n")
-    assert [rule.name for rule in policy.view(BOB).rules] == ["must-be-encrypted", "infected", "dmarc-policy"]
-    assert policy.view(BOB).rules[0].where.startswith("mailward/inbound.yaml:")
-    assert [limit.name for limit in policy.view(BOB).limits] == ["limits.reject 15", "limits.quarantine 10", "limits.junk 5"]
+    assert [rule.name for rule in policy.view(Origin(), BOB).rules] == ["must-be-encrypted", "infected", "dmarc-policy"]
+    assert policy.view(Origin(), BOB).rules[0].where.startswith("mailward/inbound.yaml:")
+    assert [limit.name for limit in policy.view(Origin(), BOB).limits] == [
+        "limits.reject 15",
+        "limits.quarantine 10",
+        "limits.junk 5",
+    ]
 
 
 def test_plugins_scores_and_limits_are_merged_by_key_and_rules_by_name(tmp_path: Path) -> None:
@@ -105,10 +110,10 @@ def test_plugins_scores_and_limits_are_merged_by_key_and_rules_by_name(tmp_path:
     assert (policy.plugins["antivirus"].timeout_s, policy.plugins["antivirus"].heed) == (60.0, True)
     assert policy.weights["SPF_FAIL"] == 7.0
     other = RecipientFacts("eve@example.org", "example.org", "eve")
-    assert [rule.name for rule in policy.view(other).rules] == ["mine", "must-be-encrypted", "infected"]
-    assert [rule.name for rule in policy.view(BOB).rules] == ["mine", "must-be-encrypted"]
-    assert policy.view(BOB).rules[0].then is Verdict.ACCEPT
-    assert [limit.name for limit in policy.view(BOB).limits] == ["limits.quarantine 10"]
+    assert [rule.name for rule in policy.view(Origin(), other).rules] == ["mine", "must-be-encrypted", "infected"]
+    assert [rule.name for rule in policy.view(Origin(), BOB).rules] == ["mine", "must-be-encrypted"]
+    assert policy.view(Origin(), BOB).rules[0].then is Verdict.ACCEPT
+    assert [limit.name for limit in policy.view(Origin(), BOB).limits] == ["limits.quarantine 10"]
     found = evidence([finding("spf", "SPF_FAIL")])
     assert (ruling := policy.judge({}, found, other, stage="message")) is not None
     assert ruling.source.name == "limits.junk 6"
@@ -123,7 +128,7 @@ def test_plugins_that_are_off_or_missing_and_optional_leave_their_rules_out(tmp_
     present = {name: PLUGINS[name] for name in ("ambiguity", "antivirus", "encryption", "spf")}
     assert plugins_named(path) == ("encryption", "antivirus", "ambiguity", "spf", "dkim", "dmarc")
     policy = load_policy(path, present, stages=STAGES)
-    assert [rule.name for rule in policy.view(BOB).rules] == ["must-be-encrypted", "infected"]
+    assert [rule.name for rule in policy.view(Origin(), BOB).rules] == ["must-be-encrypted", "infected"]
     assert [problem.path for problem in policy.warnings] == ["plugins.dkim", "plugins.dmarc", "scores.BAYES_SPAM", "rules[2]"]
 
 

@@ -19,13 +19,13 @@ SECTIONS = (
     schema.PluginKeys,
     schema.ListKeys,
     schema.RuleKeys,
-    schema.CanaryWhomKeys,
+    schema.ScopeKeys,
     schema.ActionKeys,
     schema.MessageKeys,
     schema.TestKeys,
 )
 FACTS = {name for facts in CORE_FACTS.values() for name in facts}
-KEYS = [{"whom": "for"}.get(key.name, key.name) for section in SECTIONS for key in fields(section)]
+KEYS = [{"scope": "for"}.get(key.name, key.name) for section in SECTIONS for key in fields(section)]
 
 
 @pytest.mark.parametrize("word", sorted({*KEYS, *FACTS, *NOT_YET, *FUNCTIONS, *DIRECTIONS}))

@@ -6,15 +6,22 @@ import pytest
 
 from mailward.formats.yaml_nodes import MAX_OCTETS, parse
 from mailward.model.errors import PolicyError
-from mailward.policy import load_policy
+from mailward.policy import DIRECTIONS, Direction, load_policy
 from support.small_plugins import PLUGINS, STAGES
 
 WRONG = sorted((Path(__file__).parent / "wrong").glob("*.yaml"))
+LISTENERS: dict[str, tuple[Direction, ...]] = {
+    "mx": ("inbound",),
+    "submission": ("submission", "access"),
+    "imap": ("access",),
+}
 
 
 def messages(path: Path) -> str:
+    """Of a file for inbound, or for the direction that its name begins with."""
+    direction: Direction = next((one for one in DIRECTIONS if path.stem.startswith(one)), "inbound")
     with pytest.raises(PolicyError) as error:
-        load_policy(path, PLUGINS, stages=STAGES, direction="inbound", shown_as=path.name)
+        load_policy(path, PLUGINS, stages=STAGES, direction=direction, shown_as=path.name, listeners=LISTENERS)
     return str(error.value) + "\n"
 
 
