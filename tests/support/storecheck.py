@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mailward.model.ids import MailboxId, Uid
+from mailward.model.ids import MailboxId, QueueId, Uid
 from mailward.store.base import (
     FIRST_KEYWORD_BIT,
     SYSTEM_FLAGS,
@@ -32,6 +32,9 @@ from mailward.store.base import (
 )
 
 RECEIVED_AT = datetime(2026, 11, 2, 10, 0, tzinfo=UTC)
+IDS = ("q1", "q10", "q2")
+KEYS = ("q1:0", "q1:1", "q10:0")
+"""Delivery keys; of one id there is none."""
 FLAGS = ("\\Seen", "\\Deleted", "\\Flagged", "$Junk", "work")
 NAMES = ("INBOX", "Trash", "a", "a/b", "a/b/c", "b", "Räksmörgås")
 
@@ -144,17 +147,18 @@ class StoreMachine(RuleBasedStateMachine):
             assert (result.uidvalidity, len(result.uids)) == (box.uidvalidity, 1)
             box.entries[result.uids[0]] = OracleEntry(message(number), frozenset(flags))
 
-    @rule(name=st.sampled_from(NAMES), key=st.sampled_from(["k1", "k2", "k3"]))
+    @rule(name=st.sampled_from(NAMES), key=st.sampled_from(KEYS))
     def deliver(self, name: str, key: str) -> None:
         """Exactly once: a delivery key counts one time in the account's life."""
         box = self._box(name)
-        (result,) = self.store.apply([Append(box.id, message(7), RECEIVED_AT, (), key)])
+        octets = message(1000 + KEYS.index(key))
+        (result,) = self.store.apply([Append(box.id, octets, RECEIVED_AT, (), key)])
         assert result.duplicate == (key in self.keys)
         if result.duplicate:
             assert result.uids == self.keys[key]
         else:
             self._given(box, result.uids)
-            box.entries[result.uids[0]] = OracleEntry(message(7), frozenset())
+            box.entries[result.uids[0]] = OracleEntry(octets, frozenset())
             self.keys[key] = result.uids
 
     @rule(
@@ -283,6 +287,16 @@ class StoreMachine(RuleBasedStateMachine):
                 assert modseq >= box.entries[uid].modseq
                 box.entries[uid].modseq = modseq
             self._check_deltas(info.id, info.highest_modseq, found)
+
+    @invariant()
+    def what_was_delivered_is_found_wherever_it_lies(self) -> None:
+        found = [copy for id in IDS for copy in self.store.delivered(QueueId(id))]
+        assert [copy.delivery_key for copy in found] == [key for key in KEYS if key in self.keys]
+        for copy in found:
+            octets = message(1000 + KEYS.index(copy.delivery_key))
+            lies = {(b.id, uid): e.flags for b in self.boxes.values() for uid, e in b.entries.items() if e.octets == octets}
+            assert {(place.mailbox, place.uid): frozenset(place.flags) for place in copy.places} == lies
+            assert self.store.read(copy.message) == octets
 
     def _check_deltas(self, mailbox: MailboxId, modseq: int, now: dict[int, tuple[frozenset[str], int]]) -> None:
         """From whatever was known before, the delta leads to what is now; nothing twice and nothing of nobody."""

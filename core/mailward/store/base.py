@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from mailward.model.ids import AccountId, MailboxId, Uid
+from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 
 SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 """Bits 0 to 4 of a flags value; keywords follow from bit 8, in the order of `MailboxView.keywords`."""
@@ -85,7 +85,11 @@ envelope, bodystructure, body: ready IMAP response bytes (RFC 3501). headers: th
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Add one message. octets: CRLF line ends. delivery_key: a second Append with the same key changes nothing (exactly once)."""
+    """Add one message. octets: CRLF line ends.
+
+    delivery_key: "ID:..." with the message's queue id; a second Append with the same key changes nothing (exactly once), and
+    `delivered` finds by the id what came by it.
+    """
 
     mailbox: MailboxId
     octets: bytes
@@ -172,6 +176,27 @@ class OpResult:
     duplicate: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message lies now. flags: names, the system flags first."""
+
+    mailbox: MailboxId
+    uid: Uid
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of one Append with a delivery key: message is its number, and places are all where it lies now.
+
+    () when it has been expunged everywhere. What a mail program has fetched and appended again is another message.
+    """
+
+    delivery_key: str
+    message: int
+    places: tuple[Place, ...]
+
+
 class StoreRefusal(Exception):
     """An op that cannot be done; nothing of its list was applied. The text is for people."""
 
@@ -207,6 +232,13 @@ class AccountStore(Protocol):
 
     def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
         """One tuple a message, in the order asked for. Works for messages expunged a short while ago, too."""
+        ...
+
+    def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
+        """The copies of a message of the queue, wherever they have been moved or copied, in the order of their keys.
+
+        () for what was never stored here. Keys are known while their message is in a mailbox, and for 30 days at least.
+        """
         ...
 
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:

@@ -22,8 +22,8 @@ import structlog
 from mailward.database import connect, storage_errors, transaction
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
-from mailward.model.ids import AccountId, MailboxId
-from mailward.store.base import Append, Column, Delta, MailboxInfo, MailboxView, Op, OpResult
+from mailward.model.ids import AccountId, MailboxId, QueueId
+from mailward.store.base import Append, Column, Delivered, Delta, MailboxInfo, MailboxView, Op, OpResult
 from mailward.store.batch import Request, run_batch
 from mailward.store.groupcommit import GroupCommit
 from mailward.store.mailboxes import make_defaults
@@ -31,10 +31,10 @@ from mailward.store.names import normalise_name
 from mailward.store.ops import OpList
 from mailward.store.packs import Locator, Packs
 from mailward.store.rendered import render
-from mailward.store.schema import SCHEMA, VERSION
+from mailward.store.schema import SCHEMA, UPGRADES, VERSION
 from mailward.store.tidy import tidy
 from mailward.store.uids import Numbers
-from mailward.store.views import copy_of, load_delta, load_mailbox, load_mailboxes, load_view
+from mailward.store.views import copy_of, load_delivered, load_delta, load_mailbox, load_mailboxes, load_view
 
 _log = structlog.get_logger()
 
@@ -178,6 +178,10 @@ class EmbeddedAccount:
                 rows = _meta_rows(connection, f"SELECT {names} FROM {source}", f"SELECT id, {names} FROM {source}", chunk)  # noqa: S608
             yield from rows
 
+    def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
+        with self._reading() as connection:
+            return load_delivered(connection, id)
+
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
         return self._packs.read(self._locator(message), offset, length)
 
@@ -251,7 +255,7 @@ class EmbeddedAccount:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             self._opening(self)
-            connection = connect(self._folder / "index.sqlite", schema=SCHEMA, version=VERSION)
+            connection = connect(self._folder / "index.sqlite", schema=SCHEMA, version=VERSION, upgrades=UPGRADES)
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
         try:
             yield connection

@@ -80,7 +80,7 @@ class OpList:
         bits, box.keywords = bits_of(op.flags, box.keywords, make=True)
         uid, message, execute = box.take_uids(1)[0], self.numbers.next_message(), self.connection.execute
         if op.delivery_key is not None:
-            execute("INSERT INTO delivery VALUES (?, ?, ?, ?)", (op.delivery_key, box.id, uid, self.now_s))
+            execute("INSERT INTO delivery VALUES (?, ?, ?, ?, ?)", (op.delivery_key, box.id, uid, self.now_s, message))
         execute(
             "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (

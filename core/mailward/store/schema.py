@@ -4,7 +4,8 @@
 has which UID in which mailbox, so that COPY shares content. Nothing is indexed by MODSEQ: `change` is the log.
 """
 
-VERSION = 1
+VERSION = 2
+"""2 adds which message a delivery made, so that it is found wherever it was moved."""
 
 SCHEMA = """
 -- One row. The last_ numbers only grow. pack: the pack file written now. log_floor: delta below it reads every entry.
@@ -53,7 +54,16 @@ CREATE TABLE change (
 -- Messages that left a mailbox, to be dropped after the grace period unless an entry refers to them. Packed 64 bit.
 CREATE TABLE leaving (at INTEGER NOT NULL, messages BLOB NOT NULL) STRICT;
 
+-- message: 0 of what was moved or expunged before form 2.
 CREATE TABLE delivery (
-    key TEXT PRIMARY KEY, mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, at INTEGER NOT NULL
+    key TEXT PRIMARY KEY, mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, at INTEGER NOT NULL, message INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID
 """
+
+UPGRADES = {
+    1: """
+ALTER TABLE delivery ADD COLUMN message INTEGER NOT NULL DEFAULT 0;
+UPDATE delivery SET message = coalesce(
+    (SELECT message FROM entry WHERE entry.mailbox = delivery.mailbox AND entry.uid = delivery.uid), 0)
+"""
+}

@@ -12,6 +12,10 @@ GRACE_S = 24 * 3600
 _DELIVERY_KEYS_S = 30 * 24 * 3600
 """Longer than any queue keeps a message."""
 
+_DROP_DELIVERIES = """
+    DELETE FROM delivery WHERE at < ? AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message = delivery.message)
+"""
+
 _LOGGED_MODSEQS = 100_000
 
 
@@ -20,7 +24,7 @@ def tidy(connection: sqlite3.Connection, packs: Packs, now_s: int) -> None:
     with transaction(connection):
         connection.execute("UPDATE account SET tidied_at = ?", (now_s,))
         _drop_messages(connection, now_s - GRACE_S)
-        connection.execute("DELETE FROM delivery WHERE at < ?", (now_s - _DELIVERY_KEYS_S,))
+        connection.execute(_DROP_DELIVERIES, (now_s - _DELIVERY_KEYS_S,))
         connection.execute("UPDATE account SET log_floor = max(log_floor, last_modseq - ?)", (_LOGGED_MODSEQS,))
         connection.execute("DELETE FROM change WHERE gone = 0 AND modseq <= (SELECT log_floor FROM account)")
     for (pack,) in connection.execute("SELECT id FROM pack WHERE messages = 0 AND id < (SELECT pack FROM account)").fetchall():

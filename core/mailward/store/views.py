@@ -4,15 +4,22 @@ import sqlite3
 from array import array
 from bisect import bisect_left
 from dataclasses import replace
+from itertools import groupby
 
-from mailward.model.ids import MailboxId
-from mailward.store.base import Delta, MailboxInfo, MailboxView, NoSuchMailbox
+from mailward.model.ids import MailboxId, QueueId, Uid
+from mailward.store.base import Delivered, Delta, MailboxInfo, MailboxView, NoSuchMailbox, Place
+from mailward.store.flags import names_of
 from mailward.store.ops import uid_clause
 
 _INFO = """
     SELECT id, mailbox.name, special_use, subscription.name IS NOT NULL, uidvalidity, uidnext, modseq,
            n_exists, n_unseen, n_deleted, size_octets, keywords
     FROM mailbox LEFT JOIN subscription ON subscription.name = mailbox.name
+"""
+_DELIVERED = """
+    SELECT key, delivery.message, entry.mailbox, entry.uid, entry.flags, mailbox.keywords
+    FROM delivery LEFT JOIN entry ON entry.message = delivery.message LEFT JOIN mailbox ON mailbox.id = entry.mailbox
+    WHERE key >= ? || ':' AND key < ? || ';' ORDER BY key, entry.mailbox, entry.uid
 """
 _MOST_MERGED = 1000
 
@@ -98,3 +105,13 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     ).fetchall()
     uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, tuple(sorted(gone)))
+
+
+def load_delivered(connection: sqlite3.Connection, id: QueueId) -> tuple[Delivered, ...]:
+    """Every copy of a message of the queue, with all places where it lies."""
+    rows = connection.execute(_DELIVERED, (id, id)).fetchall()
+    found = []
+    for (key, message), of_key in groupby(rows, key=lambda row: row[:2]):
+        places = [Place(MailboxId(row[2]), Uid(row[3]), names_of(row[4], row[5].split())) for row in of_key if row[2] is not None]
+        found.append(Delivered(key, message, tuple(places)))
+    return tuple(found)

@@ -16,8 +16,19 @@ from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.maildrop import Maildrop
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
-from mailward.model.ids import AccountId, MailboxId
-from mailward.store.base import AccountStore, Column, Delta, Expunge, MailboxInfo, MailboxView, Op, OpResult, SetFlags
+from mailward.model.ids import AccountId, MailboxId, QueueId
+from mailward.store.base import (
+    AccountStore,
+    Column,
+    Delivered,
+    Delta,
+    Expunge,
+    MailboxInfo,
+    MailboxView,
+    Op,
+    OpResult,
+    SetFlags,
+)
 from support.pop3 import PASSWORD, Client, Office, numbered
 
 FIVE = [b"Subject: %d\r\n\r\nbody %d\r\n" % (n, n) for n in range(1, 6)]
@@ -73,6 +84,9 @@ class _WatchedAccount:
         if "read" in self._watch.fails or ("later" in self._watch.fails and offset):
             raise StorageError("damaged", permanent=True)
         return self._account.read(message, offset, length)
+
+    def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
+        return self._account.delivered(id)
 
     def octets(self, message: int) -> bytes | mmap.mmap:
         return self._account.octets(message)
