@@ -199,13 +199,17 @@ class Server:
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")[-8000:]
 
+    def workers(self) -> int:
+        """How many processes read policies anew when told to."""
+        return 3 + load_config(self.config).smtp_processes
+
     def reload(self, *, expect: str = "reloaded") -> None:
         """SIGHUP, then until the log says how it went."""
         assert self.process is not None
         seen = (self.folder / "server.log").stat().st_size
         self.process.send_signal(signal.SIGHUP)
         # Each worker reports for itself; a refusal comes from the supervisor.
-        wanted = 3 + load_config(self.config).smtp_processes if expect == "reloaded" else 1
+        wanted = self.workers() if expect == "reloaded" else 1
         deadline = time.monotonic() + 20
         while (self.folder / "server.log").read_bytes()[seen:].count(expect.encode()) < wanted:
             assert time.monotonic() < deadline, self.log()

@@ -118,10 +118,11 @@ def send_command(
     if file == "-" and password_stdin:
         fail("standard input cannot be both the message and the password; use --password-file", USAGE)
     given = password_from(password_stdin, password_file)
+    written = None if file is None else message_file(file)  # before `config_of` gives up the rights to read it
     settings = config_of(config)
     recipient = to or _first_account(settings)
     sender = account or OUTSIDER
-    octets = _made_up(sender, recipient, attach_eicar=attach_eicar) if file is None else message_file(file)
+    octets = _made_up(sender, recipient, attach_eicar=attach_eicar) if written is None else written
     if account is None:
         listener = _listener(settings, "smtp", ("starttls", "none"))
         accepted, reply = _deliver(settings, listener, sender, None, recipient, octets)

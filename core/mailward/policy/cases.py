@@ -42,7 +42,10 @@ def policy_tests(
             problems.append(
                 Problem(node.where_of(["message", "attach"]), f"{path}.message.attach", text, "Add live: true, or use given:.")
             )
-        tests.append(PolicyTest(keys.name, node.where, keys.live, message, given, symbols, expected))
+        if keys.live and keys.shadow:
+            text = "a live test is judged as mail is: what is in shadow does not count"
+            problems.append(Problem(node.where_of(["shadow"]), f"{path}.shadow", text, "Leave out shadow: or live:."))
+        tests.append(PolicyTest(keys.name, node.where, keys.live, message, given, symbols, expected, shadow=keys.shadow))
     return tuple(tests)
 
 
@@ -62,6 +65,9 @@ def _message(message: MessageKeys, node: Node, path: str, problems: list[Problem
             problems.append(Problem(node.where_of(["message", name]), f"{path}.message.{name}", text))
             return None
 
+    if not message.rcpt:
+        place = node.where_of(["message", "rcpt"])
+        problems.append(Problem(place, f"{path}.message.rcpt", "a message for nobody has no verdict", "Write bob@example.org."))
     recipients = tuple(a for a in (address(text, "rcpt") for text in message.rcpt) if a is not None)
     return TestMessage(
         mail_from=address(message.mail_from, "mail_from") if message.mail_from else None,

@@ -146,15 +146,15 @@ def _entries(layers: Sequence[Layer]) -> dict[str, Node]:
     return merged([layer.root.at("plugins") for layer in layers])
 
 
-def _check_shapes(root: Node, problems: list[Problem]) -> None:
+def _check_shapes(root: Node, problems: list[Problem], path: str = "") -> None:
     for name in ("lists", "plugins", "scores", "limits", "replies"):
         section = root.at(name)
         if section is not None and section.value is not None and not isinstance(section.value, dict):
-            problems.append(Problem(section.where, name, "a mapping was expected"))
+            problems.append(Problem(section.where, f"{path}{name}", "a mapping was expected"))
     for name in ("rules", "overrides", "tests"):
         section = root.at(name)
         if section is not None and section.value is not None and not isinstance(section.value, list):
-            problems.append(Problem(section.where, name, "a list was expected", "Begin each item with '- '."))
+            problems.append(Problem(section.where, f"{path}{name}", "a list was expected", "Begin each item with '- '."))
 
 
 def _items(root: Node, name: str) -> list[Node]:
@@ -318,6 +318,8 @@ def _overrides(
     for index, node in enumerate(_items(layer.root, "overrides")):
         path = f"overrides[{index}]"
         keys = validate(OverrideKeys, node, path, problems, drop=("rules", "limits"))
+        if isinstance(node.value, dict):
+            _check_shapes(node, problems, f"{path}.")
         for_recipients = node.at("for", "recipient") is not None
         rules, removed = compiler.rules(_items(node, "rules"), f"{path}.rules", below, for_recipients=for_recipients)
         own = _limits([node], f"{path}.limits", limits, problems)

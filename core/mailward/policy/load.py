@@ -16,7 +16,7 @@ from mailward.policy.schema import PolicyKeys, validate
 from mailward.policy.scoping import Listeners
 from mailward.policy.stages import Stage
 
-SECTIONS = ("lists", "plugins", "scores", "limits", "rules", "overrides", "tests")
+SECTIONS = ("lists", "plugins", "scores", "limits", "rules", "overrides", "replies", "tests")
 
 
 def load_policy(
@@ -36,8 +36,8 @@ def load_policy(
     name; None: any.
     """
     shown_as = shown_as or str(path)
-    layers, problems = _read_layers(path, shown_as)
     direction = direction or next((known for known in DIRECTIONS if known == path.stem), None)
+    layers, problems = _read_layers(path, shown_as, direction)
     if direction is None:
         text = f"the file's name tells its direction, and none is called '{path.stem}'"
         problems.insert(0, Problem(f"{shown_as}:1:1", "", text, f"Directions: {', '.join(DIRECTIONS)}."))
@@ -94,8 +94,8 @@ def _policy(
     return policy
 
 
-def _read_layers(path: Path, shown_as: str) -> tuple[list[Layer], list[Problem]]:
-    """The file and what it extends, uppermost first; none when the file itself cannot be read."""
+def _read_layers(path: Path, shown_as: str, direction: Direction | None = None) -> tuple[list[Layer], list[Problem]]:
+    """The file and what it extends, uppermost first; none when the file itself cannot be read. direction: as far as it is known."""
     try:
         with path.open("rb") as stream:
             octets = stream.read(MAX_OCTETS + 1)
@@ -112,6 +112,9 @@ def _read_layers(path: Path, shown_as: str) -> tuple[list[Layer], list[Problem]]
             known = presets.names()
             hint = nearest(extends.value, known) or f"Presets: {', '.join(known)}."
             problems.append(Problem(extends.where, "extends", f"no preset is called '{extends.value}'", hint))
+        elif direction is not None and extends.value != presets.PREFIX + direction:
+            hint = f"Write extends: {presets.PREFIX}{direction}."
+            problems.append(Problem(extends.where, "extends", f"'{extends.value}' is not for {direction}", hint))
         else:
             below, found = _preset_layers(extends.value, preset)
             layers += below

@@ -213,12 +213,13 @@ class Policy:
         ) -> Ruling | None:
             return self.side_of(Origin.of(facts), recipient, None).judge(facts, evidence, recipient, stage=stage)
 
-        result = run_test(test, judge, self.plugins, last)
-        if result.passed or not self.shadowed:
+        if not self.shadowed:
+            return run_test(test, judge, self.plugins, last)
+        if_it_counted = self.enforcing(self.shadowed).judge
+        result = run_test(test, if_it_counted if test.shadow else judge, self.plugins, last)
+        if result.passed or test.shadow or not run_test(test, if_it_counted, self.plugins, last).passed:
             return result
-        if not run_test(test, self.enforcing(self.shadowed).judge, self.plugins, last).passed:
-            return result
-        hint = f"it would pass if what is in shadow counted: {', '.join(self.in_shadow)}"
+        hint = f"it would pass if what is in shadow counted: {', '.join(self.in_shadow)}; shadow: true in the test says so"
         return replace(result, differences=(*result.differences, hint))
 
     def _make_view(self, overrides: list[Override]) -> View:

@@ -252,6 +252,8 @@ class TestKeys:
     given: Mapping[str, Any] = field(default_factory=dict)
     """Facts by name, and `symbols` that were found: their points add up to the score."""
     live: Switch = False
+    shadow: Switch = False
+    """Judged as if what is in shadow counted: of a rule or a filter that is being tried."""
     expect: Mapping[str, Any]
     """verdict, rule, score; or a verdict for each recipient."""
 

@@ -49,7 +49,7 @@ class TestMessage:
 class PolicyTest:
     """One test. message: None for a login. given: facts by name. symbols: (plugin, symbol) that were found.
 
-    expected: recipient address, "" for a login -> expectation.
+    expected: recipient address, "" for a login -> expectation. shadow: as if what is in shadow counted.
     """
 
     name: str
@@ -59,6 +59,7 @@ class PolicyTest:
     given: Mapping[str, FactValue]
     symbols: tuple[tuple[str, str], ...]
     expected: Mapping[str, Expected]
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

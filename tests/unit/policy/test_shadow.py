@@ -287,3 +287,11 @@ def test_a_test_of_the_policy_that_fails_because_of_shadow_says_so(tmp_path: Pat
     with pytest.raises(PolicyError) as raised:
         loaded(tmp_path, TESTED.replace("VERDICT", verdict))
     assert ("it would pass if what is in shadow counted: plugin acme_dlp" in str(raised.value)) is is_told
+
+
+@pytest.mark.parametrize("mode", ["shadow", "enforce", "canary, share: 0%"])
+def test_a_test_of_what_is_being_tried_is_judged_as_if_it_counted(tmp_path: Path, mode: str) -> None:
+    tried = TESTED.replace("mode: shadow", f"mode: {mode}").replace("    expect:", "    shadow: true\n    expect:")
+    loaded(tmp_path, tried.replace("VERDICT", "reject"))
+    with pytest.raises(PolicyError, match="expected junk, got reject"):
+        loaded(tmp_path, tried.replace("VERDICT", "junk"))
