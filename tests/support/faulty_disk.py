@@ -50,7 +50,11 @@ class FaultyDisk(Disk):
     # The model
 
     def survivors(self, folder: Path, target: Path, how: Survival) -> Path:
-        """Build below `target` what recovery would find of `folder`."""
+        """Build below `target` what recovery would find of `folder`. What was open is closed, as nobody is left who has it."""
+        with self._lock:
+            for fd in self._open:
+                super().close(fd)
+            self._open.clear()
         names = self._durable if how == "synced" else self._live
         (target / folder.name).mkdir(parents=True)
         for path, file in names.items():

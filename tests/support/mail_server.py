@@ -84,3 +84,4 @@ class MailServer(abc.ABC):
         self._call(stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
