@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Copy
-from mailward.delivery.outbound import OutboundLimits
 from mailward.delivery.reporting import SpooledReports
 from mailward.model.decision import utc_text
 from mailward.model.envelope import RcptParameters

@@ -16,8 +16,8 @@ import structlog
 
 from mailward.delivery.calls import Selection, StandingOrder
 from mailward.delivery.control import QueueControl
+from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.mda import Copy
-from mailward.delivery.outbound import OutboundLimits
 from mailward.delivery.route import Target
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text

@@ -15,8 +15,9 @@ import pytest
 from mailward.delivery import attempts, outbound
 from mailward.delivery.calls import Selection
 from mailward.delivery.control import QueueControl
+from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.mda import Copy
-from mailward.delivery.outbound import Kind, OutboundLimits
+from mailward.delivery.outbound import Kind
 from mailward.delivery.route import Target
 from mailward.delivery.sharing import Shared
 from mailward.model.decision import utc_text

@@ -7,7 +7,8 @@ from datetime import UTC
 from pathlib import Path
 
 from mailward.api.relaying import MailHost, Origin, Relaying, RelayingAttempt
-from mailward.delivery.outbound import OutboundLimits, OutboundManager
+from mailward.delivery.limits import OutboundLimits
+from mailward.delivery.outbound import OutboundManager
 from mailward.delivery.passes import Passes
 from mailward.delivery.ports import Connector
 from mailward.delivery.relay import Relay

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mailward.delivery.outbound import OutboundLimits
+from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.network import Network
 

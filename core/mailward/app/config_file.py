@@ -27,7 +27,7 @@ from mailward.app.config import (
     UnixSocket,
 )
 from mailward.app.config_values import ValueReader
-from mailward.delivery.outbound import OutboundLimits
+from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.static_hop import FORMS, LMTP_PORT, Login, StaticHop, checked_port, parse_hop
 from mailward.formats.network import LONGEST_SOCKET_PATH
 from mailward.formats.yaml_nodes import Node, parse

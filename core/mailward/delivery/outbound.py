@@ -23,6 +23,7 @@ from mailward.api.relaying import RelayingAttempt
 from mailward.api.services import Clock
 from mailward.delivery.attempts import Attempts
 from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
+from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.noting import Noting
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules, Standing
 from mailward.delivery.relay import Attempt, Relay
@@ -35,7 +36,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.queue.agenda import Agenda, Due
 from mailward.queue.item import QueueItem
-from mailward.queue.schedule import FIRST_DELAY_S, GIVE_UP_AFTER_S
+from mailward.queue.schedule import FIRST_DELAY_S
 from mailward.queue.spool import Spool
 
 log = structlog.get_logger("mailward.outbound")
@@ -50,34 +51,6 @@ RECORDED_TOGETHER = 100
 """Decision records in one transaction, so that one that cannot be kept is not in the way of many."""
 MOST_ITEMS = 5_000
 """While more batches wait than this, the items of further ones are read again when their turn comes."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutboundLimits:
-    """give_up_after_s: then it bounces. delay_notice_after_s: then its sender hears that it is still tried.
-
-    connections_per_domain: at the same time, to one next hop. connections: to all, while their servers answer; silent: beside
-    them, to servers that have let `patience_s` go by; idle: that are kept for `linger_s` for the next message; doubtful: to
-    those that could not be reached the last time. crowded_s: the first pause of a lane whose networks have as many connections
-    as they may; each further one is twice as long.
-    recipients: of one transaction (RFC 5321 section 4.5.3.1.8). messages: over one connection; turn: while others wait for its
-    place. grace_s: for attempts under way when the server stops.
-    """
-
-    give_up_after_s: float = GIVE_UP_AFTER_S
-    delay_notice_after_s: float = 4 * 3600.0
-    connections_per_domain: int = 5
-    connections: int = 50
-    silent: int = 500
-    idle: int = 100
-    doubtful: int = 50
-    patience_s: float = 1.0
-    linger_s: float = 2.0
-    crowded_s: float = 5.0
-    recipients: int = 100
-    messages: int = 100
-    turn: int = 10
-    grace_s: float = 20.0
 
 
 class Kind(enum.Enum):

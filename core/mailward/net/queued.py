@@ -19,13 +19,15 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mailward.delivery import calls
 from mailward.delivery.calls import By, Done, Group, Progress, Selection, StandingOrder, WaitingMessage, WaitingRecipient
-from mailward.delivery.control import QueueControl
 from mailward.model.metrics import Family, Series, Spread
 from mailward.net.local import Handler, LocalServer, Values, call_once
+
+if TYPE_CHECKING:  # a command that only asks would load half of the server
+    from mailward.delivery.control import QueueControl
 
 Order = Literal["retry", "hold", "release", "drop"]
 SERIES_AT_ONCE = 200
@@ -37,7 +39,7 @@ Told = Callable[[int, int], None]
 class QueueServer:
     """Serves looking and orders."""
 
-    def __init__(self, path: Path, control: QueueControl, metrics: Callable[[], Sequence[Family]]) -> None:
+    def __init__(self, path: Path, control: "QueueControl", metrics: Callable[[], Sequence[Family]]) -> None:
         """metrics: what is counted in all processes."""
         handlers: dict[str, Handler] = {
             "list": _handler(lambda selection, after, _: control.list(selection, after)),
@@ -163,7 +165,7 @@ def _blocking(call: Callable[[Values], Values]) -> Handler:
     return handle
 
 
-def _stand(control: QueueControl, values: Values) -> Values:
+def _stand(control: "QueueControl", values: Values) -> Values:
     control.stand(StandingOrder(**_fields(values["order"])))
     return {}
 

@@ -95,7 +95,7 @@ def _policy(
 
 
 def _read_layers(path: Path, shown_as: str, direction: Direction | None = None) -> tuple[list[Layer], list[Problem]]:
-    """The file and what it extends, uppermost first; none when the file itself cannot be read. direction: as far as it is known."""
+    """The file and what it extends, uppermost first; none when the file itself cannot be read. direction: where it is known."""
     try:
         with path.open("rb") as stream:
             octets = stream.read(MAX_OCTETS + 1)

@@ -86,8 +86,8 @@ def _refuse_what_is_not_here(direction: Direction, entry: Node, path: str, keys:
         hint = f"Use {', '.join(most)} or {last}."
         problems.append(Problem(entry.where_of(["mode"]), f"{path}.mode", f"there is no {keys.mode} in {direction}", hint))
     if Verdict(keys.on_error) not in rules.verdicts:
-        *most, last = sorted(verdict.value for verdict in rules.verdicts)
-        text = f"{', '.join(most)} or {last} was expected in {direction}, '{keys.on_error}' was found"
+        *others, final = sorted(verdict.value for verdict in rules.verdicts)
+        text = f"{', '.join(others)} or {final} was expected in {direction}, '{keys.on_error}' was found"
         problems.append(Problem(entry.where_of(["on_error"]), f"{path}.on_error", text))
 
 
