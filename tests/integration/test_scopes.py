@@ -1,6 +1,7 @@
 """Overrides for senders, networks, listeners and accounts on a running server: who is asked otherwise, and how an admin sees it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -95,10 +96,37 @@ def test_a_rule_of_an_override_is_explained_for_the_mail_it_is_for(made: Server)
     assert told.startswith("known   policies/inbound.yaml:")
 
 
+def test_scan_rehearses_what_comes_by_a_listener_and_from_an_account(made: Server, tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.write_bytes(b"From: guest@example.test\r\nSubject: x\r\n\r\nbody\r\n")
+    partner = ("--mail-from", "a@held.test", "--rcpt", "demo@example.test")
+    assert made.run("scan", str(mail), *partner).stdout.startswith("ACCEPT")
+    assert made.run("scan", str(mail), *partner, "--ip", "198.51.100.9", check=False).returncode == 2
+    guest = ("--identity", "guest@example.test", "--rcpt", "x@far.test")
+    assert made.run("scan", str(mail), *guest, "--listener", "submissions", check=False).stdout.startswith("REJECT")
+    assert made.run("scan", str(mail), *guest).stdout.startswith("ACCEPT")
+    assert "no user sends mail by 'mx'" in made.run("scan", str(mail), *guest, "--listener", "mx", check=False).stderr
+    assert "no mail comes by 'imap'" in made.run("scan", str(mail), "--listener", "imap", check=False).stderr
+
+
+def test_a_live_test_says_from_where_its_message_comes(made: Server) -> None:
+    policy, message = made.folder / "policies/inbound.yaml", "{mail_from: a@held.test, rcpt: demo@example.test}"
+    tests = [("127.0.0.1", "accept"), ("198.51.100.9", "quarantine")]
+    lines = [
+        f"{{name: from {ip}, live: true, message: {message}, given: {{peer.ip: {ip}}}, expect: {{verdict: {word}}}}}"
+        for ip, word in tests
+    ]
+    try:
+        policy.write_text(INBOUND + "tests:\n" + "".join(f"  - {line}\n" for line in lines))
+        assert ", 0 failed" in made.run("policy", "test").stdout
+    finally:
+        policy.write_text(INBOUND)
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--identity", "a@example.test"), "--identity: whoever sends here has not logged in"),
+        (("--identity", "demo@example.test"), "--identity: whoever sends here has not logged in"),
         (("--direction", "access", "--for", "a@example.test"), "--for: a login has no recipient"),
         (("--listener", "submision"), "mailward.yaml has no listener 'submision'. Did you mean 'submission'?"),
         (("--ip", "192.0.2.0/24"), "--ip: '192.0.2.0/24' does not appear to be an IPv4 or IPv6 address"),

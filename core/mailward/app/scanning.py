@@ -12,10 +12,12 @@ from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.decision import DecisionRecord, RecipientDecision
 from mailward.model.envelope import Envelope
-from mailward.model.ids import QueueId, new_session_id
+from mailward.model.identity import Identity
+from mailward.model.ids import AccountId, QueueId, new_session_id
 from mailward.model.session import Role, Session, TlsFacts
 from mailward.model.verdict import Source, Verdict, strongest
 from mailward.policy import Ruling
+from mailward.policy.scope import Origin
 from mailward.policy.tests import PolicyTest, TestMessage, TestResult, differences_of, live_message
 from mailward.services.reverse_dns import reverse_name
 
@@ -29,7 +31,10 @@ NOBODY = ForwardPath(Address("someone", "recipient.invalid"))
 
 @dataclass(frozen=True, slots=True)
 class ScanInput:
-    """What is known of a message. helo: None when it is not known. tls: None when it came in clear."""
+    """What is known of a message. helo: None when it is not known. tls: None when it came in clear.
+
+    identity: who has submitted it. listener: the name of the one it came by. lmtp: that speaks LMTP.
+    """
 
     octets: bytes
     ip: str
@@ -37,6 +42,9 @@ class ScanInput:
     reverse_path: ReversePath
     forward_paths: tuple[ForwardPath, ...]
     tls: TlsFacts | None = None
+    identity: Identity | None = None
+    listener: str = "scan"
+    lmtp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +68,14 @@ async def scan(
         session = Session(
             new_session_id(),
             role,
-            "scan",
+            given.listener,
             given.ip,
             datetime.now(UTC),
             helo=given.helo,
             extended=given.helo is not None,
             tls=given.tls,
+            identity=given.identity,
+            lmtp=given.lmtp,
             rdns=await reverse_name(services.resolver, given.ip) if judge.needs_rdns else None,
             hostname=config.hostname,
         )
@@ -93,9 +103,19 @@ async def live_tests(config: Config, filters: Filters) -> list[TestResult]:
 
 
 async def _live_test(config: Config, filters: Filters, role: Role, test: PolicyTest, message: TestMessage) -> TestResult:
-    """The message comes from this host, over TLS, so that only what is tested decides."""
+    """The message comes from this host, over TLS, so that only what is tested decides; from elsewhere where the test says so."""
     envelope, octets = live_message(message)
-    given = ScanInput(octets, "127.0.0.1", None, envelope.reverse_path, envelope.forward_paths, _TLS)
+    origin = Origin.of(test.given)
+    given = ScanInput(
+        octets,
+        origin.ip or "127.0.0.1",
+        None,
+        envelope.reverse_path,
+        envelope.forward_paths,
+        _TLS,
+        Identity(AccountId(""), origin.user, origin.groups) if origin.user or origin.groups else None,
+        origin.listener or "scan",
+    )
     scanned = await scan(config, given, filters, role)
     rulings = tuple(
         Ruling(d.recipient, _wanted(d), d.score, Source(d.source_kind, d.source_name, d.source_where))

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from mailward.app.config import Config
+from mailward.app.config import Config, Listener
 from mailward.app.config_file import find_config, load_config
+from mailward.app.recipients import recipients_of
 from mailward.app.users import drop_privileges, service_user
 from mailward.auth.passwords import MAX_PASSWORD_OCTETS, MIN_PASSWORD_LENGTH, make_password
 from mailward.cli.output import NO_INPUT, USAGE, fail, tell
@@ -20,7 +21,9 @@ from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.duration import parse_duration
 from mailward.formats.network import normal_ip
-from mailward.model.address import Address
+from mailward.model.address import Address, ForwardPath
+from mailward.model.identity import Identity
+from mailward.policy.facts import nearest
 
 ConfigOption = Annotated[
     Path | None,
@@ -79,6 +82,15 @@ def parsed_ip(flag: str, text: str) -> str:
         fail(f"{flag}: {error}", USAGE)
 
 
+def listener_of(config: Config, name: str) -> Listener:
+    """The listener of this name. Ends the command where there is none."""
+    found = {one.name: one for one in config.listeners}
+    if name not in found:
+        hint = nearest(name, found) or f"It has {', '.join(found) or 'none'}."
+        fail(f"--listener: mailward.yaml has no listener '{name}'. {hint}", USAGE)
+    return found[name]
+
+
 def parsed_domain(text: str) -> str:
     """A domain of the command line, as A-labels in lower case."""
     try:
@@ -113,6 +125,13 @@ def account_of(config: Config, text: str) -> Account:
     if found is None:
         fail(f"{address} is nobody's mailbox here; mailward account list shows them", NO_INPUT)
     return found
+
+
+def identity_of(config: Config, text: str) -> Identity:
+    """What is known of the account of this address once it has logged in, by its password alone."""
+    found = account_of(config, text)
+    (own,) = recipients_of(config, [ForwardPath(found.address)])
+    return Identity(found.id, str(found.address), own.groups)
 
 
 def password_from(stdin: bool, file: Path | None) -> str | None:

@@ -7,11 +7,10 @@ import typer
 
 from mailward.app.config import Config
 from mailward.app.recipients import recipients_of
-from mailward.cli.options import parsed_address, parsed_ip
+from mailward.cli.options import identity_of, listener_of, parsed_address, parsed_ip
 from mailward.cli.output import USAGE, fail
 from mailward.model.address import ForwardPath
 from mailward.policy import RULES, Direction, RecipientFacts
-from mailward.policy.facts import nearest
 from mailward.policy.scope import Origin
 
 FLAGS = {
@@ -53,23 +52,17 @@ def asked_about(
     for key, (why, _) in RULES[direction].unscoped.items():
         if given[key] is not None:
             fail(f"{FLAGS[key]}: {why}", USAGE)
-    names = [one.name for one in config.listeners]
-    if listener is not None and listener not in names:
-        hint = nearest(listener, names) or f"It has {', '.join(names)}."
-        fail(f"--listener: mailward.yaml has no listener '{listener}'. {hint}", USAGE)
+    if listener is not None:
+        listener_of(config, listener)
+    account = None if identity is None else identity_of(config, identity)
     origin = Origin(
         ip="" if ip is None else parsed_ip("--ip", ip),
         listener=listener or "",
         reverse_path="" if sender is None or sender == "<>" else str(parsed_address(sender)),
-        user="" if identity is None else str(parsed_address(identity)),
-        groups=_groups(config, identity),
+        user="" if account is None else account.user,
+        groups=() if account is None else account.groups,
     )
     who = [] if recipient is None else recipients_of(config, [ForwardPath(parsed_address(recipient))])
     return Asked(
         origin, next(iter(who), None), " ".join(f"{FLAGS[key]} {word}" for key, word in given.items() if word is not None)
     )
-
-
-def _groups(config: Config, account: str | None) -> tuple[str, ...]:
-    """Those of an account, as of a recipient with its address."""
-    return () if account is None else recipients_of(config, [ForwardPath(parsed_address(account))])[0].groups

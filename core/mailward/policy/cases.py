@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
+from mailward.formats.network import parsed_ip
 from mailward.formats.yaml_nodes import Node
 from mailward.model.address import Address
 from mailward.model.errors import Problem
@@ -102,7 +103,9 @@ def _given(
                 problem(name, mistake.text, mistake.hint)
         else:
             fitting = _fitting(value, vocabulary.facts[name])
-            if fitting is None:
+            if name == "peer.ip" and isinstance(fitting, str) and parsed_ip(fitting) is None:
+                problem(name, f"an IP address was expected, {found(value)} was found")
+            elif fitting is None:
                 problem(name, f"{vocabulary.facts[name].type_name} was expected, {found(value)} was found")
             else:
                 given[name] = fitting

@@ -93,6 +93,7 @@ def test_a_fact_that_cannot_exist_in_a_direction_is_a_problem_with_a_hint(
             "rules[0].at: a canary for recipients counts for them, and at mail there are none\n    Use at: rcpt.",
         ),
         ("inbound", "tests: [{name: x, expect: {verdict: accept}}]", "tests[0].message: the key 'message' is missing"),
+        ("access", "tests: [{name: x, given: {peer.ip: 10/8}, expect: {verdict: accept}}]", "given.peer.ip: an IP address was expected, '10/8'"),
     ],
 )  # fmt: skip
 def test_what_means_nothing_in_a_direction_is_a_problem(tmp_path: Path, direction: str, text: str, problem: str) -> None:
