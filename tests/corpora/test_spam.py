@@ -30,7 +30,6 @@ def _area_above(spam: list[float], ham: list[float]) -> float:
     return 100 * wrong / (len(spam) * len(ham))
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("name", "area_limit", "ham_limit"), [("spamassassin", 0.15, 0.7), ("csdmc2010", 0.1, 0.4)])
 def test_ranking_and_ham_called_spam(name: str, area_limit: float, ham_limit: float) -> None:
     learnt: dict[bytes, list[int]] = {}

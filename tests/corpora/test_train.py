@@ -5,8 +5,6 @@ import json
 import time
 from pathlib import Path
 
-import pytest
-
 from mailward.app.config_file import load_config
 from mailward.app.scanning import ScanInput, scan
 from mailward.model.address import NULL_REVERSE_PATH
@@ -40,7 +38,6 @@ def _train(made: Server, kind: str, folder: Path) -> dict[str, int]:
     return counts
 
 
-@pytest.mark.timeout(300)
 def test_a_few_hundred_messages_teach_the_spam_plugin() -> None:
     with server(policy=POLICY, start=False) as made:
         folder = made.folder.parent / "corpus"

@@ -69,7 +69,6 @@ def check(made: Server, log: ClientLog) -> int:
     return judge(log, arrived(), marked=False).require(why=made.log()).acknowledged
 
 
-@pytest.mark.timeout(300)
 def test_t_q_05_a_full_disk_is_452_or_451_and_when_there_is_room_again_mail_flows_without_help() -> None:
     with served_from_tmpfs("size=24m") as (made, data):
         log = ClientLog(made.folder / "clients.log")
@@ -88,7 +87,6 @@ def test_t_q_05_a_full_disk_is_452_or_451_and_when_there_is_room_again_mail_flow
         assert check(made, log) >= 8
 
 
-@pytest.mark.timeout(300)
 def test_t_q_06_a_disk_without_inodes_refuses_and_recovers_without_help() -> None:
     with served_from_tmpfs("size=64m,nr_inodes=200") as (made, data):
         log = ClientLog(made.folder / "clients.log")

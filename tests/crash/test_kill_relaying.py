@@ -35,7 +35,6 @@ def slowly(may_begin: threading.Event) -> Callable[[Peer], bytes]:
     return answer
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("protocol", "to"), [("smtp", ["b@far.test"]), ("lmtp", ["b@far.test", "c@far.test"])])
 def test_t_q_10_kill_9_of_the_queue_process_loses_nothing_and_doubles_one_message_a_connection(
     protocol: str, to: list[str]

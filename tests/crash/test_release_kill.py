@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from support.releasing import Place
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +53,6 @@ def attempt(folder: Path, steps: int) -> int:
     return child.returncode
 
 
-@pytest.mark.timeout(300)
 async def test_t_q_10_killed_at_any_step_the_mail_is_in_quarantine_or_delivered_once(tmp_path: Path) -> None:
     for step in range(1, 60):
         folder = tmp_path / str(step)

@@ -11,7 +11,7 @@ from support.server import Server, server
 from support.smtp_peer import Peer, peer
 
 DEMO = "demo@example.test"
-HOLD_S = 15
+HOLD_S = 30
 SEALED = "version: 1\nextends: mailward/outbound\nplugins: {encryption: {domains: {sealed.test: required}}}\n"
 
 

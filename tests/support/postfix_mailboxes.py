@@ -22,7 +22,7 @@ def home_of(domain: str, folder: Path, *, certificate: Path | None = None, key: 
     )
 
 
-def wait_for(folder: Path, relay: Postfix, count: int, timeout_s: float = 30.0) -> list[bytes]:
+def wait_for(folder: Path, relay: Postfix, count: int, timeout_s: float = 90.0) -> list[bytes]:
     """The messages in the Maildir once there are so many."""
     deadline = time.monotonic() + timeout_s
     while True:

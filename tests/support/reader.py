@@ -57,7 +57,7 @@ class Reader:
         }
         done = subprocess.run(
             ["sh", "-c", command], cwd=self._folder, env=environment,
-            input=answer, capture_output=True, text=True, timeout=60, check=False,
+            input=answer, capture_output=True, text=True, timeout=250, check=False,
         )  # fmt: skip
         assert done.returncode == code, f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout

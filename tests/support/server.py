@@ -30,7 +30,7 @@ from mailward.app.config_file import load_config
 from support.processes import WORKER
 
 COMMAND = str(Path(sys.executable).with_name("mailward"))
-STARTUP_S = 30.0
+STARTUP_S = 90.0
 PASSWORD = "correct horse battery staple"
 PORTS = {"mx": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
 
@@ -112,7 +112,7 @@ class Server:
         """One `mailward` command against this installation."""
         environment = {**os.environ, **self.environment, "MAILWARD_CONFIG": str(self.config), "COLUMNS": "200"}
         done = subprocess.run(
-            [self.command, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=120, check=False
+            [self.command, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=250, check=False
         )
         assert not check or done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -182,11 +182,11 @@ class Server:
         path.write_text(PASSWORD + "\n")
         return str(path)
 
-    def wait_delivered(self, queue_id: str, count: int = 1, timeout_s: float = 30.0) -> None:
+    def wait_delivered(self, queue_id: str, count: int = 1, timeout_s: float = 90.0) -> None:
         """Until so many recipients of a message are served: the first attempt follows the 250 within moments."""
         self.until(lambda: self.log_octets().count(f"delivered id={queue_id} ".encode()) >= count, timeout_s)
 
-    def until(self, true: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    def until(self, true: Callable[[], bool], timeout_s: float = 90.0) -> None:
         """Until something is so; what the log says when it does not become so."""
         deadline = time.monotonic() + timeout_s
         while not true():
@@ -210,7 +210,7 @@ class Server:
         self.process.send_signal(signal.SIGHUP)
         # Each worker reports for itself; a refusal comes from the supervisor.
         wanted = self.workers() if expect == "reloaded" else 1
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while (self.folder / "server.log").read_bytes()[seen:].count(expect.encode()) < wanted:
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)

@@ -284,7 +284,7 @@ async def test_a_plugin_that_never_comes_back_holds_up_neither_loop_nor_others(t
         started = time.monotonic()
         errors = [await one() for _ in range(8)]
         errors += await asyncio.gather(*(one() for _ in range(20)))
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         assert all(e["good"] is None for e in errors)
         assert errors[0]["stuck"] == "it took longer than its limit of 0.02 s"
         # All its threads are lost by now, so nothing waits for it any more.
