@@ -1,10 +1,18 @@
 """What a run of the tests leaves out, and says so."""
 
+import gc
+
 import pytest
 
 from support.corpora import FOLDER
 
 collect_ignore = [] if FOLDER.is_dir() else ["corpora"]
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests that stay to the end are not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
