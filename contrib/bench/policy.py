@@ -34,6 +34,11 @@ CONDITIONS = (
     'message.anomalies.exists(one, one == "BARE_LF") && peer.ip == "192.0.2.{0}"',
     'helo.name == "host{0}.example.net" && score > 4.0',
 )
+SCOPES = (
+    "recipient: d{0}.example.org",
+    "sender: d{0}.example.net, recipient: example.org",
+    "network: 192.0.{0}.0/24, listener: mx",
+)
 
 
 def run(records: int) -> None:
@@ -44,7 +49,8 @@ def run(records: int) -> None:
         load_s, _ = _timed(lambda: _policy(folder, 500))
         _said("500 rules and a list of 100,000 domains, loaded", load_s, "s", "1 s")
         policy = _policy(folder, 200)
-        _judging(policy)
+        _judging(policy, "200 rules, none of which matches, for one recipient")
+        _judging(_policy(folder, 100, overrides=100), "100 rules and 100 overrides of one rule, none of which holds")
         _listed(policy)
         _keeping()
         store = _filled(folder / "decisions.sqlite", records)
@@ -53,11 +59,16 @@ def run(records: int) -> None:
         store.close()
 
 
-def _policy(folder: Path, count: int) -> Policy:
-    rules = "".join(
+def _policy(folder: Path, count: int, *, overrides: int = 0) -> Policy:
+    made = [
         f"  - {{name: rule-{number}, when: '{CONDITIONS[number % len(CONDITIONS)].format(number % 250)}', then: junk}}\n"
-        for number in range(count)
-    )
+        for number in range(count + overrides)
+    ]
+    rules = "".join(made[:count])
+    if overrides:
+        rules += "overrides:\n"
+    for number, rule in enumerate(made[count:]):
+        rules += f"  - {{name: o{number}, for: {{{SCOPES[number % len(SCOPES)].format(number)}}}, rules: [{rule[4:].strip()}]}}\n"
     file = folder / "inbound.yaml"
     file.write_text(
         "version: 1\nextends: mailward/inbound\nlists:\n  partners: {type: domain, file: partners.txt}\nrules:\n" + rules
@@ -68,7 +79,7 @@ def _policy(folder: Path, count: int) -> Policy:
     return load_policy(file, known, stages=stages_of("inbound", loaded))
 
 
-def _judging(policy: Policy) -> None:
+def _judging(policy: Policy, what: str) -> None:
     record = _record(1, random.Random(1))
     facts, evidence = _facts(), EvidenceSet(record.calls, dict(record.facts))
 
@@ -77,7 +88,7 @@ def _judging(policy: Policy) -> None:
             policy.case(facts, evidence).judge(BOB, stage="message")
 
     took_s = statistics.median(_timed(judged)[0] for _ in range(3))
-    _said("200 rules, none of which matches, for one recipient", took_s / JUDGED * 1e6, "us", "150 us")
+    _said(what, took_s / JUDGED * 1e6, "us", "150 us")
 
 
 def _listed(policy: Policy) -> None:

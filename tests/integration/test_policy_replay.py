@@ -36,7 +36,20 @@ OTHER = {
         {"name": "listed", "when": 'sender.word == "listed"', "do": [{"score": 1.5}, {"folder": "Lists"}]},
         *RULES,
     ],
-    "overrides": [],
+    "overrides": [
+        {
+            "name": "partner",
+            "for": {"sender": ["partner.example"], "network": "192.0.2.0/30", "listener": "mx"},
+            "limits": {"junk": 2},
+            "rules": [{"name": "from-dubious", "when": 'helo.name == "dubious.example"', "then": "tempfail"}],
+        },
+        {
+            "name": "partner-to-ann",
+            "for": {"sender": ["b@partner.example", "example.net"], "recipient": "ann@example.org"},
+            "rules": [{"name": "for-ann", "then": "quarantine"}],
+        },
+        {"name": "elsewhere", "for": {"network": "198.51.100.0/24"}, "rules": [{"name": "never", "then": "discard"}]},
+    ],
 }
 BY_SUBJECT = {
     **IN_FORCE,

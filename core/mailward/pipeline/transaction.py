@@ -34,7 +34,7 @@ from mailward.pipeline.stages import COMMAND_STAGE_S
 from mailward.policy import RecipientFacts, Ruling, combine
 from mailward.policy.judging import cases_of, judge_all
 from mailward.policy.ruling import separate, with_id
-from mailward.policy.scope import Origin
+from mailward.policy.scope import NOWHERE, Origin
 from mailward.policy.shadow import NOTHING, Compared, compare, compare_refused
 from mailward.policy.stages import Stage
 
@@ -87,7 +87,7 @@ class Trial:
 
     def __init__(self, sides: Sides, meeting: Meeting | None = None) -> None:
         self._sides = sides
-        self._canaries = Canaries(sides, Origin())
+        self._canaries = Canaries(sides, NOWHERE)
         self._meeting = meeting
         self._calls: tuple[Called[object], ...] = ()
         self._shadow: tuple[Step, ...] = ()

@@ -21,7 +21,7 @@ from mailward.policy.lists import Lists
 from mailward.policy.match import Group, make_context, variable
 from mailward.policy.named import Named
 from mailward.policy.ruling import RecipientFacts, Ruling
-from mailward.policy.scope import Origin, Scopes
+from mailward.policy.scope import NOWHERE, Origin, Scopes
 from mailward.policy.stages import STAGES, Stage
 from mailward.policy.tests import PolicyTest, TestResult, run_test
 from mailward.policy.values import Limit, Override, PluginPolicy, Rule, View
@@ -265,7 +265,7 @@ class Case:
             if not plugin.counts:
                 self._mute(name, "off" if plugin.mode == "off" else "shadow")
         self._cut = frozenset(name for name, value in self._known.items() if is_cut(value))
-        self._origin = Origin.of(facts)
+        self._origin = Origin.of(facts) if policy.overrides else NOWHERE
         self._displaced: dict[str, FactValue] = {}  # by what was found of the recipient judged last
         self._context = make_context(policy.needed, self._known, policy.lists.listed)
 

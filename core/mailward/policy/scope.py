@@ -50,6 +50,10 @@ class Origin:
         )
 
 
+NOWHERE = Origin()
+"""Where it does not matter, or while nothing is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The words of each key, None where the key is not there.
@@ -100,6 +104,8 @@ class Scopes:
 
     def holding(self, origin: Origin, recipient: RecipientFacts | None) -> tuple[int, ...]:
         """The places of those that hold, in their order. recipient: None while nobody is named, so that those for some wait."""
+        if not self._all:
+            return ()
         found = self._places["recipient"].of(self._words("recipient", origin, recipient))
         if found and self._of_origin:
             found &= self._from(origin)

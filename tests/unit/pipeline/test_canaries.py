@@ -216,6 +216,8 @@ async def test_one_in_shadow_may_need_it_and_looks_after_the_reply() -> None:
         ({"for": {"sender": ["finance.example"], "recipient": "example.com"}}, {CFO: False, BOB: False}),
         ({"for": {"sender": ["finance.example"]}, "share": "100%"}, {CFO: True, BOB: False}),
         ({"for": {"sender": ["finance.example"]}, "share": "0%"}, {CFO: False, BOB: False}),
+        ({"for": {"identity": [BOB], "sender": ["finance.example"], "listener": "submission"}}, {CFO: True, BOB: False}),
+        ({"for": {"identity": [CFO]}}, {CFO: False, BOB: False}),
     ],
 )
 async def test_in_submission_it_may_be_for_senders(entry: Mapping[str, object], counts: Mapping[str, bool]) -> None:
@@ -224,6 +226,22 @@ async def test_in_submission_it_may_be_for_senders(entry: Mapping[str, object], 
     for sender, expected in counts.items():
         _, record = await judged(judge, "x@example.net", sender=sender, user=BOB)
         assert (verdicts(record), counted(record)) == (["junk" if expected else "accept"], [("dlp", expected, ())])
+
+
+@pytest.mark.parametrize(
+    ("scope", "counts"),
+    [
+        ({"network": "192.0.2.0/24"}, True),
+        ({"network": "192.0.2.0/24", "listener": ["mx"]}, True),
+        ({"network": "198.51.100.0/24"}, False),
+        ({"listener": "mx2"}, False),
+    ],
+)
+async def test_of_a_network_or_listener_it_counts_for_all_recipients(scope: Mapping[str, object], counts: bool) -> None:
+    module = plugin_module("dlp", SEES.format("mail"))
+    judge = judge_of([module], {"dlp": {"mode": "canary", "for": scope}}, {"limits": {"junk": 2}})
+    _, record = await judged(judge, CFO, BOB)
+    assert (verdicts(record), counted(record)) == (["junk" if counts else "accept"] * 2, [("dlp", counts, ())])
 
 
 async def test_of_a_share_for_some_both_must_hold() -> None:
