@@ -16,6 +16,7 @@ from mailward.app.filters import preset_filters
 from mailward.decisions import DecisionStore
 from mailward.decisions.marks import Mark
 from mailward.decisions.replay import ReplayReport
+from mailward.lists import ListStore, Remark
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.evidence import EvidenceSet, FactValue, HookCall, StoredFinding
 from mailward.model.ids import QueueId
@@ -52,6 +53,7 @@ def run(records: int) -> None:
         _judging(policy, "200 rules, none of which matches, for one recipient")
         _judging(_policy(folder, 100, overrides=100), "100 rules and 100 overrides of one rule, none of which holds")
         _listed(policy)
+        _kept(policy, folder)
         _keeping()
         store = _filled(folder / "decisions.sqlite", records)
         _replaying(policy, store)
@@ -71,12 +73,17 @@ def _policy(folder: Path, count: int, *, overrides: int = 0) -> Policy:
         rules += f"  - {{name: o{number}, for: {{{SCOPES[number % len(SCOPES)].format(number)}}}, rules: [{rule[4:].strip()}]}}\n"
     file = folder / "inbound.yaml"
     file.write_text(
-        "version: 1\nextends: mailward/inbound\nlists:\n  partners: {type: domain, file: partners.txt}\nrules:\n" + rules
+        "version: 1\nextends: mailward/inbound\nlists:\n  partners: {type: domain, file: partners.txt}\n"
+        "  blocked: {type: domain, database: true}\nrules:\n" + rules
     )
     filters = preset_filters()
     loaded = [filters.host.load(name) for name in filters.policies["inbound"].plugins]
     known = {one.name: one.declaration for one in loaded}
-    return load_policy(file, known, stages=stages_of("inbound", loaded))
+    return load_policy(file, known, stages=stages_of("inbound", loaded), kept=_lists(folder))
+
+
+def _lists(folder: Path) -> ListStore:
+    return ListStore(folder / "lists.sqlite")
 
 
 def _judging(policy: Policy, what: str) -> None:
@@ -91,15 +98,32 @@ def _judging(policy: Policy, what: str) -> None:
     _said(what, took_s / JUDGED * 1e6, "us", "150 us")
 
 
-def _listed(policy: Policy) -> None:
+def _listed(policy: Policy, name: str = "partners", where: str = "a file") -> None:
     entries = policy.lists.listed
     rounds = 100_000
 
     def asked() -> None:
         for _ in range(rounds):
-            entries("mail.n77777.example", "partners")
+            entries("mail.n77777.example", name)
 
-    _said("one question to a list of 100,000", _timed(asked)[0] / rounds * 1e6, "us", "2 us")
+    _said(f"one question to a list of 100,000 in {where}", _timed(asked)[0] / rounds * 1e6, "us", "2 us")
+
+
+def _kept(policy: Policy, folder: Path) -> None:
+    """The same in the database, and what its changes cost who judges."""
+    store, remark = _lists(folder), Remark("bench", BEGIN)
+    store.fill("blocked", "domain", (f"n{number}.example" for number in range(ENTRIES)), remark)
+    refresh, rounds = policy.lists.refresh, 10_000
+    _said("100,000 entries of the database taken over", _timed(refresh)[0] * 1000, "ms", "500 ms")
+    _listed(policy, "blocked", "the database")
+    store.put("blocked", "domain", ["new.example"], remark)
+    _said("one entry more among them taken over", _timed(refresh)[0] * 1000, "ms", "500 ms")
+    _said(
+        "lists asked whether they have changed",
+        _timed(lambda: [refresh() for _ in range(rounds)])[0] / rounds * 1e6,
+        "us",
+        "20 us",
+    )
 
 
 def _keeping() -> None:

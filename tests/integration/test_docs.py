@@ -162,6 +162,40 @@ def test_a_group_gets_rules_as_the_page_says(tmp_path: Path) -> None:
         reader.is_through()
 
 
+def test_a_sender_is_blocked_as_the_page_says(tmp_path: Path) -> None:
+    page = "how-to/block-a-sender.md"
+    (wanted,) = (yaml.safe_load(text) for text in blocks(page, "yaml"))
+    policy = {"version": 1, "extends": "mailward/inbound", "plugins": {"antivirus": {"engine": "test-file"}}, **wanted}
+    with server(domain="example.org", policy=KEEPS_WHAT_IS_ODD) as made:
+        reader = Reader(page, made, tmp_path, "mailward explain --from eve@example.net", "mailward policy replay")
+
+        def codes(sender: str) -> set[int]:
+            """Of several connections, which several processes take."""
+            return {made.send(mail("hello"), to=[made.demo], sender=sender)[0] for _ in range(6)}
+
+        made.policy(yaml.safe_dump(policy))
+        reader.types("policy check")
+        reader.types("reload")
+        assert codes("eve@example.net") == {250}
+        assert re.fullmatch(r"blocked: eve@example\.net added, until .*\n", reader.types("list add"))
+        assert codes("Eve@example.net") == {550} and codes("bob@example.net") == {250}
+        assert re.search(r"eve@example\.net +until .*  invoices with macros, ticket 4711\n", reader.types("list show"))
+        assert reader.types("list find").startswith("blocked  eve@example.net  until ")
+        reader.types("list remove")
+        removed, added = reader.types("list show blocked --changes").splitlines()
+        assert re.search(r" removed +eve@example\.net +apologised$", removed) and " added " in added
+        assert codes("eve@example.net") == {250}
+        (tmp_path / "senders.txt").write_text("# old ones\nmallory@example.net\nno address\n")
+        reader.types("list import", code=64)
+        (tmp_path / "senders.txt").write_text("# old ones\nmallory@example.net  # why\n")
+        assert (
+            "mallory@example.net added, for good" in made.run("list", "import", "blocked", str(tmp_path / "senders.txt")).stdout
+        )
+        assert codes("mallory@example.net") == {550}
+        assert "the list blocked has changed since, last at " in made.run("policy", "replay", check=False).stdout
+        reader.is_through()
+
+
 def test_keys_are_made_and_changed_as_the_page_says(tmp_path: Path, dns_server: DnsServer) -> None:
     with server(domain="example.org", start=False) as made:
         host, port = dns_server.address

@@ -203,6 +203,11 @@ class Config:
         return tuple(self.data / "run" / f"smtp{number}.sock" for number in range(self.smtp_processes))
 
     @property
+    def lists_file(self) -> Path:
+        """Of the lists whose entries commands keep."""
+        return self.data / "lists.sqlite"
+
+    @property
     def versions_file(self) -> Path:
         """Of the policies that were in force."""
         return self.data / "policies.sqlite"

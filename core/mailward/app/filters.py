@@ -17,6 +17,7 @@ import structlog
 from mailward.api.plugin import Facts, Plugin, Settings
 from mailward.app.config import Config
 from mailward.formats.duration import duration_text
+from mailward.lists import ListStore
 from mailward.model.errors import ConfigError, PluginError, PolicyError, Problem
 from mailward.model.verdict import Verdict
 from mailward.pipeline.order import OrderError, arrange_all
@@ -25,11 +26,13 @@ from mailward.policy import (
     DIRECTIONS,
     Direction,
     Policy,
+    lists_kept,
     load_policy,
     load_preset,
     plugins_named,
     plugins_of_preset,
 )
+from mailward.policy.entries import ListType
 from mailward.policy.facts import type_name
 
 log = structlog.get_logger("mailward.filters")
@@ -118,11 +121,17 @@ def _load(config: Config, direction: Direction, host: PluginHost, file: Path | N
                 broken.append(problem)
     declarations = {loaded.name: loaded.declaration for loaded in found}
     stages = stages_of(direction, found)
-    shown_as = called or (str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path))
+    shown_as = called or _shown_as(config, path)
     try:
         if has_file:
             policy = load_policy(
-                path, declarations, stages=stages, direction=direction, shown_as=shown_as, listeners=_listeners(config)
+                path,
+                declarations,
+                stages=stages,
+                direction=direction,
+                shown_as=shown_as,
+                listeners=_listeners(config),
+                kept=ListStore(config.lists_file),
             )
         else:
             policy = load_preset(direction, declarations, stages=stages)
@@ -146,6 +155,24 @@ def _listeners(config: Config) -> dict[str, tuple[Direction, ...]]:
         **dict.fromkeys(("imap", "pop3"), ("access",)),
     }
     return {one.name: judged[one.protocol] for one in config.listeners}
+
+
+def _shown_as(config: Config, path: Path) -> str:
+    return str(path.relative_to(config.folder)) if path.is_relative_to(config.folder) else str(path)
+
+
+def lists_in_database(config: Config) -> dict[str, dict[Direction, ListType]]:
+    """The lists that policies want commands to keep, with the type that each of them says. The rest of a policy may be wrong.
+
+    Raises PolicyError.
+    """
+    found: dict[str, dict[Direction, ListType]] = {}
+    for direction in DIRECTIONS:
+        path = policy_file(config, direction)
+        if path.exists():
+            for name, type in lists_kept(path, _shown_as(config, path)).items():
+                found.setdefault(name, {})[direction] = type
+    return found
 
 
 def _check_order(policy: Policy, found: Iterable[LoadedPlugin]) -> None:

@@ -1,6 +1,6 @@
 """`mailward policy replay`: what another policy would have made of the mail that was judged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -41,8 +41,8 @@ def replay_command(
 ) -> None:
     """Judge the mail of the last days once more, by a policy that is not in force yet, and say what would have changed.
 
-    No plugin looks again: the policy judges what they found then, with their settings of then. Domains of ours and groups of
-    recipients are those of today. Without --policy it is the one in
+    No plugin looks again: the policy judges what they found then, with their settings of then. Domains of ours, groups of
+    recipients and lists are those of today; lists that have changed since are named. Without --policy it is the one in
     the files, whether or not the server has been told to reload. Numbers are recipients, the worst change stands first. A message
     of which something is missing (a plugin that did not look, a fact that no record holds, mail refused before it came) is
     counted apart, never as unchanged.
@@ -65,9 +65,10 @@ def replay_command(
     begin = datetime.now(UTC) - duration_of(since)
     with opened_decisions(settings) as store:
         report = _report(store, begin, new, settings, limit)
+    changed = new.lists.changed_since(begin.timestamp())
     show(
-        lambda: _text(report, new, f"{wanted}, the last {since}"),
-        lambda: _data(report, new, begin),
+        lambda: _text(report, new, changed, f"{wanted}, the last {since}"),
+        lambda: _data(report, new, changed, begin),
         as_json=as_json,
     )
     if report.changed:
@@ -101,11 +102,14 @@ def _recipients(directory: Directory) -> Callable[[str], RecipientFacts]:
     return facts
 
 
-def _text(report: ReplayReport, policy: Policy, what: str) -> str:
+def _text(report: ReplayReport, policy: Policy, changed: Mapping[str, datetime], what: str) -> str:
     if not report.messages:
         return f"no mail was judged ({what})"
     lines = [f"{what}: {number_of('message', report.messages)}, judged anew by policy {policy.hash}"]
     lines += [f"  judged then by policy {hash}: {n:,}" for hash, n in report.judged_by.most_common()]
+    lines += [
+        f"  the list {name} has changed since, last at {moment(at)}, and is asked as it is now" for name, at in changed.items()
+    ]
     lines += ["", *tally_lines(report.tally)]
     lines += worst_lines(report.worst, report.changed, _example_lines)
     return "\n".join(lines)
@@ -120,12 +124,13 @@ def _example_lines(example: Example) -> list[str]:
     ]
 
 
-def _data(report: ReplayReport, policy: Policy, begin: datetime) -> dict[str, Any]:
+def _data(report: ReplayReport, policy: Policy, changed: Mapping[str, datetime], begin: datetime) -> dict[str, Any]:
     return {
         "direction": policy.direction,
         "policy": policy.hash,
         "since": begin.isoformat(timespec="seconds"),
         "judged_by": [{"hash": hash, "messages": n} for hash, n in report.judged_by.most_common()],
+        "lists_changed": {name: at.isoformat(timespec="seconds") for name, at in changed.items()},
         **tally_data(report.tally),
         "recipients_changed": report.changed,
         "examples": [

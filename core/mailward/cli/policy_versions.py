@@ -30,8 +30,9 @@ _SHORTEST = 3
 def history_command(direction: DirectionOption = "inbound", config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the policies that have been in force, the newest first, with what each changed in the file.
 
-    Every version that the server has loaded is kept. `explain` names the policy of each decision by its hash. A list file that
-    changes gives the policy another hash, though it is no version of its own.
+    Every version that the server has loaded is kept. `explain` names the policy of each decision by its hash. A list that
+    changes gives the policy another hash, though it is no version of its own: mailward list show NAME --changes tells of those in
+    the database.
 
     Example: mailward policy history
     """
@@ -42,6 +43,8 @@ def history_command(direction: DirectionOption = "inbound", config: ConfigOption
     for version, before in zip(versions, [*versions[1:], None], strict=True):
         added, removed = _counted(before.file if before else b"", version.file)
         note = "the preset alone" if not version.file else f"+{added} -{removed} lines"
+        if before is not None and before.file == version.file:
+            note = "the same file; a list or its preset has changed"
         mark = "as the file is now" if version.hash == in_force else ""
         rows.append((version.hash, moment(version.loaded_at), note, mark))
         data.append(
@@ -152,7 +155,8 @@ def _versions(config: Config, direction: Direction) -> Sequence[PolicyVersion]:
 def _found(versions: Sequence[PolicyVersion], hash: str) -> PolicyVersion:
     matching = [one for one in versions if len(hash) >= _SHORTEST and one.hash.startswith(hash.lower())]
     if not matching:
-        fail(f"no policy {hash} has been in force; mailward policy history lists those that were", NO_INPUT)
+        why = "of one whose lists have changed since it was loaded nothing is kept"
+        fail(f"no policy {hash} has been loaded; mailward policy history lists those that were, and {why}", NO_INPUT)
     if len({one.file for one in matching}) > 1:
         fail(f"{hash} is the beginning of several: {', '.join(one.hash for one in matching)}", USAGE)
     return matching[0]

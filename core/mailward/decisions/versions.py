@@ -1,7 +1,7 @@
 """The policies by which was decided: every version that the server has loaded, so that it can be read and brought back.
 
-A record names its policy by hash. Of a version the file itself is kept; its preset belongs to the release, and lists are files of
-their own, which change without a reload and then give another hash.
+A record names its policy by hash. Of a version the file itself is kept; its preset belongs to the release, and lists lie in files
+of their own or in the database. They change without a reload and then give another hash, which is no version.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Policy YAML becomes one verdict per recipient: load and check once, then judge without I/O (layer 3)."""
 
 from mailward.policy.directions import DIRECTIONS, RULES, Direction
-from mailward.policy.load import load_policy, load_preset, plugins_named, plugins_of_preset
+from mailward.policy.load import lists_kept, load_policy, load_preset, plugins_named, plugins_of_preset
 from mailward.policy.policy import Case, Policy
 from mailward.policy.ruling import Outcome, RecipientFacts, Ruling, combine
 from mailward.policy.stages import STAGES, Stage
@@ -27,6 +27,7 @@ __all__ = [
     "combine",
     "differences_of",
     "eicar",
+    "lists_kept",
     "live_message",
     "load_policy",
     "load_preset",

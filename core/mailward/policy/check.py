@@ -18,8 +18,9 @@ from mailward.model.replies import REPLIES
 from mailward.model.verdict import Verdict
 from mailward.policy.cases import policy_tests
 from mailward.policy.directions import RULES, Direction
+from mailward.policy.entries import ListType
 from mailward.policy.facts import Vocabulary, nearest
-from mailward.policy.lists import Lists, ListSource
+from mailward.policy.lists import KeptLists, Lists, ListSource
 from mailward.policy.match import Group, group
 from mailward.policy.rules import Compiler
 from mailward.policy.schema import LimitKeys, ListKeys, OverrideKeys, Points, validate
@@ -67,6 +68,7 @@ def check(
     installed: Mapping[str, Plugin],
     stages: Mapping[str, Stage],
     listeners: Listeners | None,
+    kept: KeptLists,
 ) -> tuple[Parts, list[Problem]]:
     """The parts of a policy, fit for use only when there are no problems. layers: the file first, then its preset."""
     problems: list[Problem] = []
@@ -79,7 +81,7 @@ def check(
     present = {name: plugin.declaration for name, plugin in plugins.items() if plugin.declaration is not None}
     present |= {name: installed[name] for name in _entries(layers) if name in installed}
     vocabulary = Vocabulary(direction, present, stages, missing)
-    lists = _lists(layers, problems)
+    lists = _lists(layers, kept, problems)
     weights = _weights(layers, present, vocabulary, problems, warnings)
     compiler = Compiler(vocabulary, lists, scoping, _entries(layers).keys(), problems, warnings)
 
@@ -205,15 +207,20 @@ def _key_place(layers: Sequence[Layer], name: str) -> str:
     return next(layer.root.where_of(["plugins", name]) for layer in layers if layer.root.at("plugins", name) is not None)
 
 
-def _lists(layers: Sequence[Layer], problems: list[Problem]) -> Lists:
-    lists = Lists()
+def _lists(layers: Sequence[Layer], kept: KeptLists, problems: list[Problem]) -> Lists:
+    lists = Lists(kept)
     for layer in reversed(layers):
         section = layer.root.at("lists")
         for name, node in {}.items() if section is None else section.mapping.items():
             keys = validate(ListKeys, node, f"lists.{name}", problems)
             file = None if keys is None else keys.file
-            if keys is not None and not keys.values and file is None and not {"file", "values"} & node.mapping.keys():
-                problems.append(Problem(node.where, f"lists.{name}", "the list has neither `file:` nor `values:`"))
+            is_kept = keys is not None and keys.database
+            if keys is not None and not is_kept and file is None and not {"file", "values"} & node.mapping.keys():
+                text = "the list has neither `file:` nor `values:` nor `database: true`"
+                problems.append(Problem(node.where, f"lists.{name}", text))
+            if is_kept and file is not None:
+                text, hint = "the list is in a file and in the database", f"mailward list import {name} FILE puts the file there."
+                problems.append(Problem(node.where_of(["database"]), f"lists.{name}", text, hint))
             values = (
                 tuple((item.value, item.where) for item in _values(node) if isinstance(item.value, str))
                 if keys is not None
@@ -223,8 +230,9 @@ def _lists(layers: Sequence[Layer], problems: list[Problem]) -> Lists:
             if file is not None:
                 path = (layer.folder or Path()) / file
                 shown_as = str(Path(layer.root.file).parent / file)
-            place = node.where if file is None else node.where_of(["file"])
-            problems += lists.add(ListSource(name, "text" if keys is None else keys.type, values, path, shown_as, place))
+            place = node.where_of(["database"]) if is_kept else node.where if file is None else node.where_of(["file"])
+            type: ListType = "text" if keys is None else keys.type
+            problems += lists.add(ListSource(name, type, values, path, shown_as, place, is_kept))
     return lists
 
 

@@ -1,131 +1,80 @@
 """Lists of a policy: is this value on the list? `author.domain.listed("partners")`
 
-One entry a line in a file (`#` begins a comment), or `values:` in the policy. A file that changes is read again; while the new
-content cannot be used the old one stays and the alarm says so.
+One entry a line in a file (`#` begins a comment), `values:` in the policy, or entries that commands keep for all policies. What
+changes is read again; while the new content cannot be used the old one stays and the alarm says so.
 """
 
-import ipaddress
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
 import structlog
 
-from mailward.formats.address import parse_mailbox
-from mailward.formats.domains import AddressSyntaxError, normalise_domain
-from mailward.model.address import Address
-from mailward.model.errors import Problem
+from mailward.model.errors import Problem, StorageError
+from mailward.policy.entries import Entries, EntryError, ListType, normalised
 
-ListType = Literal["address", "domain", "network", "hash", "text"]
 MAX_FILE_OCTETS = 64 * 1024 * 1024
+RETRY_S = 10.0
+"""Kept lists that cannot be read are tried again so much later, though nothing seems to have changed."""
 
-_PLAIN_LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]+")
-_HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}")
 _log = structlog.get_logger()
 
 
-class EntryError(ValueError):
-    """An entry that does not fit the type of its list, in words for an admin."""
+@dataclass(frozen=True, slots=True)
+class KeptEntries:
+    """What is kept of one list at one moment. type: that they were checked for, None while there are none.
+
+    values: normalised, sorted. ends_at: when the next of them expires (seconds since 1970), infinite for never.
+    """
+
+    type: ListType | None = None
+    values: Sequence[str] = ()
+    ends_at: float = math.inf
 
 
-def _address(text: str) -> str:
-    local_part, at, domain = text.rpartition("@")
-    if not at or not local_part:
-        raise EntryError("an address such as bob@example.org was expected")
-    if not _PLAIN_LOCAL_PART.fullmatch(local_part):  # the form in which the fact has it, in quotes where they are needed
-        try:
-            return _composed(str(parse_mailbox(text))).lower()
-        except AddressSyntaxError:
-            return _composed(str(Address(local_part, _domain(domain)))).lower()
-    return f"{_composed(local_part).lower()}@{_domain(domain)}"
+class KeptLists(Protocol):
+    """The lists whose entries commands add and remove."""
+
+    def mark(self) -> object:
+        """Another one whenever something may have changed. Asked for each message, so it costs no more than some stat calls."""
+        ...
+
+    def read(self, name: str, now: float) -> KeptEntries:
+        """The entries of a list that have not expired. now: seconds since 1970. Raises StorageError."""
+        ...
+
+    def changed_at(self, name: str, now: float) -> float:
+        """When an entry came, went or expired last, in seconds since 1970; 0 for never. Raises StorageError."""
+        ...
 
 
-def _composed(text: str) -> str:
-    """In Unicode's normal form C: the same letters are the same text however they were typed."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+class _NothingKept:
+    """Where there is no server."""
+
+    def mark(self) -> object:
+        return None
+
+    def read(self, name: str, now: float) -> KeptEntries:
+        return KeptEntries()
+
+    def changed_at(self, name: str, now: float) -> float:
+        return 0
 
 
-def _text(text: str) -> str:
-    return _composed(_composed(text).casefold())
-
-
-def _domain(text: str) -> str:
-    dot = "." if text.startswith(".") else ""
-    try:
-        return dot + normalise_domain(text.removeprefix("."))
-    except AddressSyntaxError as error:
-        raise EntryError(str(error)) from None
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError as error:
-        raise EntryError(f"a network such as 192.0.2.0/24 was expected: {error}") from None
-
-
-def _hash(text: str) -> str:
-    if not _HASH.fullmatch(text.lower()):
-        raise EntryError("an MD5, SHA-1, SHA-256 or SHA-512 in hexadecimal was expected")
-    return text.lower()
-
-
-_NORMALISE: Mapping[ListType, Callable[[str], str]] = {
-    "address": _address,
-    "domain": _domain,
-    "network": _network,
-    "hash": _hash,
-    "text": _text,
-}
-
-
-class Entries:
-    """The content of one list, made for fast questions. Raises nothing at a value that is no address, domain or network."""
-
-    def __init__(self, type: ListType, entries: Iterable[str]) -> None:
-        self.type = type
-        self._exact = frozenset(entries)
-        self._networks: dict[tuple[int, int], set[int]] = {}
-        if type == "network":
-            for entry in self._exact:
-                network = ipaddress.ip_network(entry)
-                bits = network.max_prefixlen - network.prefixlen
-                self._networks.setdefault((network.version, bits), set()).add(int(network.network_address) >> bits)
-
-    def __contains__(self, value: str) -> bool:
-        if self.type == "network":
-            return self._in_networks(value)
-        if self.type == "text":
-            return _text(value) in self._exact
-        lowered = _composed(value).lower()
-        if lowered in self._exact:
-            return True
-        return self.type == "domain" and self._in_parents(lowered)
-
-    def _in_parents(self, domain: str) -> bool:
-        dot = domain.find(".")
-        while dot > 0:
-            if domain[dot:] in self._exact:
-                return True
-            dot = domain.find(".", dot + 1)
-        return False
-
-    def _in_networks(self, value: str) -> bool:
-        try:
-            address = ipaddress.ip_address(value)
-        except ValueError:
-            return False
-        number = int(address)
-        return any(version == address.version and number >> bits in known for (version, bits), known in self._networks.items())
+NOTHING_KEPT: KeptLists = _NothingKept()
 
 
 @dataclass(frozen=True, slots=True)
 class ListSource:
-    """Where a list comes from. values: (text, "file:line:column") written in the policy. file: None when there is none."""
+    """Where a list comes from. values: (text, "file:line:column") written in the policy. file: None when there is none.
+
+    shown_as: how people call the file. where: of the key that says where it comes from. is_kept: by commands.
+    """
 
     name: str
     type: ListType
@@ -133,34 +82,63 @@ class ListSource:
     file: Path | None
     shown_as: str
     where: str
+    is_kept: bool = False
 
 
-def read(source: ListSource) -> tuple[Entries, bytes, list[Problem]]:
-    """The content, the octets of its file (for the policy's hash), and what is wrong with it."""
-    problems: list[Problem] = []
-    octets = b""
-    lines: list[tuple[str, str]] = list(source.values)
-    if source.file is not None:
-        try:
-            if source.file.stat().st_size > MAX_FILE_OCTETS:
-                raise OSError(f"larger than {MAX_FILE_OCTETS} octets")
-            octets = source.file.read_bytes()
-            for number, line in enumerate(octets.decode("utf-8-sig").splitlines(), 1):
-                text = line.partition("#")[0].strip() if source.type != "text" or line.lstrip().startswith("#") else line.strip()
-                if text:
-                    lines.append((text, f"{source.shown_as}:{number}:1"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8"
-            problems.append(Problem(source.where, f"lists.{source.name}.file", f"cannot read {source.shown_as}: {reason}"))
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """octets: of what can change, for the policy's hash. ends_at: as `KeptEntries.ends_at`."""
+
+    entries: list[str]
+    octets: bytes = b""
+    ends_at: float = math.inf
+
+
+def read(source: ListSource, kept: KeptLists, now: float) -> tuple[_Content, list[Problem]]:
+    """The content, and what is wrong with it. Raises StorageError."""
+    lines, octets, problems = _lines(source)
     entries = []
     for text, where in lines:
         try:
-            entries.append(_NORMALISE[source.type](text))
+            entries.append(normalised(source.type, text))
         except EntryError as error:
             problems.append(
                 Problem(where, f"lists.{source.name}", f"'{text[:80]}' does not fit a list of type {source.type}: {error}")
             )
-    return Entries(source.type, entries), octets, problems
+    if not source.is_kept:
+        return _Content(entries, octets), problems
+    found = kept.read(source.name, now)
+    if found.type not in (None, source.type):
+        text = f"the {len(found.values):,} entries in the database are of type {found.type}, here it is {source.type}"
+        hint = f"Write type: {found.type}, or remove them: mailward list remove {source.name} --all"
+        problems.append(Problem(source.where, f"lists.{source.name}", text, hint))
+    return _Content([*entries, *found.values], "\n".join(found.values).encode(), found.ends_at), problems
+
+
+def _lines(source: ListSource) -> tuple[list[tuple[str, str]], bytes, list[Problem]]:
+    """What is written in policy and file with its places, the octets of the file, and why that cannot be read."""
+    lines = list(source.values)
+    if source.file is None:
+        return lines, b"", []
+    try:
+        if source.file.stat().st_size > MAX_FILE_OCTETS:
+            raise OSError(f"larger than {MAX_FILE_OCTETS} octets")
+        octets = source.file.read_bytes()
+        lines += ((text, f"{source.shown_as}:{number}:1") for number, text in file_lines(octets, source.type))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8"
+        return lines, b"", [Problem(source.where, f"lists.{source.name}.file", f"cannot read {source.shown_as}: {reason}")]
+    return lines, octets, []
+
+
+def file_lines(octets: bytes, type: ListType) -> list[tuple[int, str]]:
+    """The entries in a file with the numbers of their lines. Raises UnicodeDecodeError."""
+    found = []
+    for number, line in enumerate(octets.decode("utf-8-sig").splitlines(), 1):
+        text = line.partition("#")[0].strip() if type != "text" or line.lstrip().startswith("#") else line.strip()
+        if text:
+            found.append((number, text))
+    return found
 
 
 Signature = tuple[int, int, int] | None
@@ -175,11 +153,16 @@ def _signature(file: Path) -> Signature:
 
 
 class Lists:
-    """All lists of one policy, by name; `refresh` looks for changed files."""
+    """All lists of one policy, by name; `refresh` looks for what has changed. now: seconds since 1970."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: KeptLists = NOTHING_KEPT, now: Callable[[], float] = time.time) -> None:
+        self._kept = kept
+        self._now = now
+        self._mark = kept.mark()
+        self._due_at = math.inf
         self._entries: dict[str, Entries] = {}
         self._files: dict[str, tuple[ListSource, Signature]] = {}
+        self._of_commands: dict[str, ListSource] = {}
         self._digests: dict[str, bytes] = {}
 
     @property
@@ -188,34 +171,48 @@ class Lists:
 
     @property
     def digest(self) -> bytes:
-        """Changes whenever a file's content does."""
+        """Changes whenever the content of a file, or of what commands keep, does."""
         return b"".join(self._digests[name] for name in sorted(self._digests))
 
     def add(self, source: ListSource) -> list[Problem]:
         """Read a list for the first time; it exists even when there are problems, so that rules about it can be checked."""
         signature = None if source.file is None else _signature(source.file)
-        self._entries[source.name], octets, problems = read(source)
+        try:
+            content, problems = read(source, self._kept, self._now())
+        except StorageError as error:
+            content, problems = _Content([]), [Problem(source.where, f"lists.{source.name}", f"cannot be read: {error}")]
+        for known in (self._files, self._of_commands, self._digests):  # of the preset's list of this name
+            known.pop(source.name, None)
         if source.file is not None:
             self._files[source.name] = (source, signature)
-            self._digests[source.name] = sha256(octets).digest()
+        if source.is_kept:
+            self._of_commands[source.name] = source
+        self._use(source, content)
         return problems
 
     def refresh(self) -> bool:
-        """Read again what has changed on disk; True when something new is in force. Else one stat call a file."""
-        changed = False
+        """Read again what has changed; True when something new is in force. Else a stat call a file, and two for the database."""
+        now, changed = self._now(), False
         for name, (source, known) in self._files.items():
             signature = _signature(source.file) if source.file is not None else None
-            if signature == known:
-                continue
-            self._files[name] = (source, signature)
-            entries, octets, problems = read(source)
-            if problems:
-                _log.warning("policy list kept", list=name, file=source.shown_as, problem=problems[0].text)
-                continue
-            self._entries[name] = entries
-            self._digests[name] = sha256(octets).digest()
-            changed = True
+            if signature != known:
+                self._files[name] = (source, signature)
+                changed |= self._renew(source, now)
+        if self._of_commands:
+            mark = self._kept.mark()
+            if mark != self._mark or now >= self._due_at:
+                self._mark, self._due_at = mark, math.inf
+                changed |= any([self._renew(source, now) for source in self._of_commands.values()])
         return changed
+
+    def changed_since(self, moment: float) -> dict[str, datetime]:
+        """The lists whose content is another one than at a moment (seconds since 1970), with the time of the last change.
+
+        What stands in the policy itself changes with its file. Raises StorageError.
+        """
+        times = {name: self._kept.changed_at(name, self._now()) for name in self._of_commands}
+        times |= {name: signature[0] / 1e9 for name, (_, signature) in self._files.items() if signature is not None}
+        return {name: datetime.fromtimestamp(at, UTC) for name, at in sorted(times.items()) if at > moment}
 
     def listed(self, value: object, name: object) -> bool:
         """What a condition calls. A list of texts counts as listed when one of them is. Raises KeyError for an unknown list."""
@@ -223,3 +220,26 @@ class Lists:
         if isinstance(value, (list, tuple)):
             return any(str(item) in entries for item in value)
         return str(value) in entries
+
+    def _renew(self, source: ListSource, now: float) -> bool:
+        """Is there something new? What cannot be used stays as it was, and is said."""
+        try:
+            content, problems = read(source, self._kept, now)
+        except StorageError as error:
+            self._due_at = now + RETRY_S
+            _log.error("policy list kept", list=source.name, problem=str(error))
+            return False
+        if problems:
+            _log.error("policy list kept", list=source.name, problem=problems[0].text)
+            return False
+        return self._use(source, content)
+
+    def _use(self, source: ListSource, content: _Content) -> bool:
+        self._due_at = min(self._due_at, content.ends_at)
+        digest = sha256(content.octets).digest()
+        if self._digests.get(source.name) == digest:
+            return False
+        self._entries[source.name] = Entries(source.type, content.entries)
+        if source.file is not None or source.is_kept:
+            self._digests[source.name] = digest
+        return True

@@ -10,9 +10,11 @@ from mailward.model.errors import PolicyError, Problem
 from mailward.policy import check, presets
 from mailward.policy.check import Layer
 from mailward.policy.directions import DIRECTIONS, Direction
+from mailward.policy.entries import ListType
 from mailward.policy.facts import nearest
+from mailward.policy.lists import NOTHING_KEPT, KeptLists
 from mailward.policy.policy import Policy
-from mailward.policy.schema import PolicyKeys, validate
+from mailward.policy.schema import ListKeys, PolicyKeys, validate
 from mailward.policy.scoping import Listeners
 from mailward.policy.stages import Stage
 
@@ -27,13 +29,14 @@ def load_policy(
     direction: Direction | None = None,
     shown_as: str | None = None,
     listeners: Listeners | None = None,
+    kept: KeptLists = NOTHING_KEPT,
 ) -> Policy:
     """The policy in this file. Raises PolicyError with every problem, failing `given:` tests among them.
 
     plugins: the declarations of those that are installed, at least of all that the file names (`plugins_named`).
     stages: the stage of each plugin's last inspect hook, the direction's last where it is not given. direction: the file's name
     by default. shown_as: how messages and decision records call the file, the path by default. listeners: those that `for:` may
-    name; None: any.
+    name; None: any. kept: the lists that are in the database.
     """
     shown_as = shown_as or str(path)
     direction = direction or next((known for known in DIRECTIONS if known == path.stem), None)
@@ -43,7 +46,7 @@ def load_policy(
         problems.insert(0, Problem(f"{shown_as}:1:1", "", text, f"Directions: {', '.join(DIRECTIONS)}."))
     if not layers or direction is None:
         raise PolicyError(problems)
-    return _policy(direction, layers, problems, plugins, stages or {}, listeners)
+    return _policy(direction, layers, problems, plugins, stages or {}, listeners, kept)
 
 
 def load_preset(direction: Direction, plugins: Mapping[str, Plugin], *, stages: Mapping[str, Stage] | None = None) -> Policy:
@@ -62,6 +65,16 @@ def plugins_of_preset(direction: Direction) -> tuple[str, ...]:
     return _named(*_read_preset(direction))
 
 
+def lists_kept(path: Path, shown_as: str) -> dict[str, ListType]:
+    """The lists in the database that the file and its preset name, with their types. Raises PolicyError, of these alone."""
+    layers, problems = _read_layers(path, shown_as)
+    entries = check.merged([layer.root.at("lists") for layer in layers])
+    keys = {name: validate(ListKeys, node, f"lists.{name}", problems) for name, node in entries.items()}
+    if problems:
+        raise PolicyError(problems)
+    return {name: one.type for name, one in keys.items() if one is not None and one.database}
+
+
 def _named(layers: list[Layer], problems: list[Problem]) -> tuple[str, ...]:
     if problems:
         raise PolicyError(problems)
@@ -76,8 +89,9 @@ def _policy(
     plugins: Mapping[str, Plugin],
     stages: Mapping[str, Stage],
     listeners: Listeners | None = None,
+    kept: KeptLists = NOTHING_KEPT,
 ) -> Policy:
-    parts, found = check.check(direction, layers, plugins, stages, listeners)
+    parts, found = check.check(direction, layers, plugins, stages, listeners, kept)
     problems = [*problems, *found]
     if problems:
         raise PolicyError(_ordered(problems, layers))

@@ -144,6 +144,8 @@ class ListKeys:
     file: str | None = None
     """Relative to the folder of the policy file; one entry a line; read again when it changes."""
     values: tuple[str, ...] = ()
+    database: Switch = False
+    """Entries are kept by `mailward list`, for all policies that name this list."""
 
 
 @dataclass(frozen=True, kw_only=True)
