@@ -393,6 +393,7 @@ def test_the_quarantine_is_looked_after_as_the_page_says(tmp_path: Path) -> None
         for options in ("", " --to bob@example.org"):
             listed = reader.types(f"quarantine list{options}")
             assert for_one in listed and f"{for_two}:0" in listed and (f"{for_two}:1" in listed) == (options == "")
+        assert for_one in reader.types("quarantine list --why rule:odd")
         assert "odd-1" in reader.types("quarantine show")
         assert reader.types("explain").startswith("QUARANTINE  bob@example.org   rule odd")
         reader.types("quarantine release")
@@ -402,6 +403,14 @@ def test_the_quarantine_is_looked_after_as_the_page_says(tmp_path: Path) -> None
         assert b"Subject: odd-2\r\n" in made.wait_for(1, account=made.demo)[0], "postmaster is the first account"
         reader.types("quarantine drop", more="--yes")
         assert made.run("quarantine", "list").stdout == "nothing is in quarantine\n"
+
+        (settings,) = blocks("how-to/mail-in-quarantine.md", "yaml")
+        made.config.write_text(made.config.read_text() + settings)
+        made.terminate()
+        made.start()
+        reader.stands_for = {"01k9w3c5v7q2x8ab": keep("odd-3", "bob@example.org")}
+        assert re.search(r" user +quarantine by rule odd", reader.types("quarantine list --as"))
+        assert "released by bob@example.org" in reader.types("quarantine release")
 
         (tmp_path / "Maildir").mkdir()
         mailbox.Maildir(tmp_path / "Maildir/.Junk").add(mail("spam"))

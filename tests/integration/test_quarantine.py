@@ -184,3 +184,42 @@ def explained_until(made: Server, queue_id: str, text: str) -> str:
     while text not in (told := made.run("explain", queue_id).stdout):
         assert time.monotonic() < deadline, told
     return told
+
+
+USERS = POLICY.replace("rules:", "rules:\n  - {name: gone, when: 'message.subject.contains(\"gone\")', then: discard}")
+
+
+def test_t_web_19_users_see_and_release_their_own_mail_as_far_as_an_admin_allows() -> None:
+    with server(policy=USERS, start=False) as made:
+        made.add_account("bob@example.test")
+        made.config.write_text(made.config.read_text() + "quarantine: {users_release: [rule:odd, rule:infected, rule:gone]}\n")
+        made.start()
+        (for_demo, for_bob) = put(made, plain(9), "demo@example.test", "bob+tag@example.test")
+        (gone,) = put(made, plain(10).replace(b"odd", b"gone"), "bob@example.test")
+        assert made.run("try", "send", "--eicar").returncode == 0
+        (infected,) = [one["id"] for one in held(made) if one["infected"]]
+        assert {one["id"] for one in held(made, "--as", "bob@example.test")} == {for_bob, gone}
+        said = {one["id"]: one["why_not_released_by_user"] for one in held(made, "--as", "bob@example.test")}
+        assert said == {for_bob: None, gone: "a rule discards it"}
+        assert [one["id"] for one in held(made, "--why", "rule:gone")] == [gone]
+        assert made.run("quarantine", "list", "--why", "gone", check=False).returncode == 64
+        page = made.run("quarantine", "list", "--limit", "2", "--as", "bob@example.test")
+        assert f"{for_bob}  " in page.stdout and re.search(rf"{gone} .* admin ", page.stdout) and not page.stderr.count("more")
+        cut = made.run("quarantine", "list", "--limit", "1", "--json")
+        last = json.loads(cut.stdout)[-1]["id"]
+        assert f"--after {last} goes on" in cut.stderr
+        assert len(held(made, "--after", last)) == 3
+        assert made.run("quarantine", "list", "--after", "nosuch", check=False).returncode == 66
+
+        as_bob = ("--as", "bob@example.test")
+        assert made.run("quarantine", "release", for_demo, *as_bob, check=False).returncode == 66, "not even that it is there"
+        refused = made.run("quarantine", "release", gone, *as_bob, check=False)
+        assert refused.returncode == 64 and "a rule discards it" in refused.stdout
+        malware = made.run("quarantine", "release", infected, "--as", "demo@example.test", check=False)
+        assert malware.returncode == 64 and "malware" in malware.stdout
+        assert made.run("quarantine", "release", for_bob, *as_bob, "--even-infected", check=False).returncode == 64
+        made.run("quarantine", "release", for_bob.partition(":")[0], *as_bob)
+        assert len(made.messages(account="bob@example.test")) == 1 and not made.messages()
+        made.run("quarantine", "show", for_demo)
+        told = made.run("explain", for_bob.partition(":")[0]).stdout
+        assert "released by bob@example.test into INBOX" in told and "demo@example.test: read in quarantine by admin" in told

@@ -65,7 +65,7 @@ def steps(folder: Path) -> Iterator[Callable[[], object]]:
                 yield lambda item=item: decisions.add(item.decision)  # type: ignore[misc]
                 yield lambda number=number: quarantine.add(quarantined(number), OCTETS)  # type: ignore[misc]
             yield lambda: quarantine.begin_release("key1", "one@a.test")
-            yield lambda: quarantine.end("key1", "released", NOW)
+            yield lambda: quarantine.end("key1", how="released", now=NOW)
 
 
 def state(folder: Path) -> Mapping[str, object]:

@@ -8,6 +8,7 @@ from typing import Literal
 from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.network import Network
+from mailward.quarantine import UsersRelease
 
 Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3"]
 SMTP_PROTOCOLS = ("smtp", "submission", "lmtp")
@@ -100,6 +101,14 @@ class Outbound:
     private_networks: tuple[Network, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class QuarantineSettings:
+    """How long mail is kept, and what users may let go of it."""
+
+    kept_s: float = 30 * 86400.0
+    users_release: UsersRelease = field(default_factory=UsersRelease)
+
+
 DECISIONS_KEPT_S = 90 * 86400.0
 LEAST_KEPT_S = 86400.0
 """Mail of today must be explainable whatever the configuration says."""
@@ -110,7 +119,7 @@ MOST_USUAL_PROCESSES = 4
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
-        "verify_recipients", "outbound", "limits", "processes", "decisions",
+        "verify_recipients", "outbound", "limits", "processes", "decisions", "quarantine",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
@@ -122,6 +131,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "limits": tuple(Limits.__dataclass_fields__),
     "processes": ("smtp",),
     "decisions": ("keep",),
+    "quarantine": ("keep", "users_release"),
 }  # fmt: skip
 """Every key there is, by the mapping it stands in; NAME is the admin's own word. Those of `routes` are domains."""
 
@@ -153,6 +163,7 @@ class Config:
     limits: Limits
     smtp_processes: int
     decisions_kept_s: float
+    quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     isolated_plugins: frozenset[str] = frozenset()
 
     @property

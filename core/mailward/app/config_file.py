@@ -5,6 +5,7 @@ The file is read by the same YAML reader as policies, so a mistake is reported a
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -23,6 +24,7 @@ from mailward.app.config import (
     ListenerTls,
     Outbound,
     Protocol,
+    QuarantineSettings,
     TlsFiles,
     UnixSocket,
 )
@@ -33,6 +35,7 @@ from mailward.formats.network import LONGEST_SOCKET_PATH
 from mailward.formats.yaml_nodes import Node, parse
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.model.tls import TlsLevel
+from mailward.quarantine import UsersRelease, is_cause
 
 MOST_GREET_DELAY_S = 30.0
 """Well within the five minutes that clients wait for a greeting (RFC 5321 section 4.5.3.2.1), and within the minute we wait."""
@@ -106,6 +109,7 @@ class _Reader(ValueReader):
             limits=self._limits(root),
             smtp_processes=self._smtp_processes(root),
             decisions_kept_s=self._decisions_kept_s(root),
+            quarantine=self._quarantine(root),
         )
 
     def _decisions_kept_s(self, root: Node) -> float:
@@ -117,6 +121,25 @@ class _Reader(ValueReader):
         if kept_s < LEAST_KEPT_S:
             self.wrong(node.at("keep") or node, "keep", "records are kept for a day at least", "keep: 90d")
         return kept_s
+
+    def _quarantine(self, root: Node) -> QuarantineSettings:
+        node, usual = root.at("quarantine"), QuarantineSettings()
+        if node is None:
+            return usual
+        self.known(node, "quarantine")
+        kept_s = self.duration(node, "keep", usual.kept_s)
+        if kept_s < LEAST_KEPT_S:
+            self.wrong(node.at("keep") or node, "quarantine.keep", "mail is kept for a day at least", "keep: 30d")
+        return QuarantineSettings(kept_s, UsersRelease(frozenset(self._causes(node))))
+
+    def _causes(self, node: Node) -> Iterator[str]:
+        for item in self.items_of(node, "users_release"):
+            word = str(item.value)
+            if is_cause(word):
+                yield word
+            else:
+                text = f"'{word}' says nothing that mail is kept by"
+                self.wrong(item, "quarantine.users_release", text, "Write limits, rule:NAME or plugin:NAME.")
 
     def _smtp_processes(self, root: Node) -> int:
         node, usual = root.at("processes"), min(len(os.sched_getaffinity(0)), MOST_USUAL_PROCESSES)

@@ -12,11 +12,12 @@ from mailward.formats.edits import render_pieces
 from mailward.formats.message import MessageView
 from mailward.formats.trace import return_path_field
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
+from mailward.model.decision import RecipientDecision
 from mailward.model.edits import RemoveHeader
 from mailward.model.errors import LocalError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.pipeline.folders import Chosen
-from mailward.quarantine import Held, Quarantine
+from mailward.quarantine import Held, Quarantine, cause_of
 from mailward.queue.item import JUNK_FOLDER, QueuedRecipient, QueueItem
 from mailward.store.base import (
     AccountStore,
@@ -53,6 +54,12 @@ class Copy:
     @property
     def delivery_key(self) -> str:
         return f"{self.item.id}:{self.index}"
+
+    @property
+    def decision(self) -> RecipientDecision | None:
+        """About its recipient, or the address that led to it; None for none."""
+        judged = self.recipient.asked or self.recipient.forward_path
+        return next((one for one in self.item.decision.recipients if one.recipient == judged), None)
 
     def render(self) -> bytes:
         """The message as this recipient gets it: Return-Path, our trace fields, then the received octets with the edits."""
@@ -102,15 +109,16 @@ class Mda:
     def keep(self, copy: Copy, reason: str) -> None:
         """See that a copy is in the quarantine, whatever became of one that was kept before; durable when it returns.
 
-        Raises StorageError.
+        Users cannot release it: no decision kept it. Raises StorageError.
         """
         index = copy.index
         while not self._keep_as(index, copy, reason) and not self._quarantine.find(copy.item.id, index):
             index += len(copy.item.recipients)  # what was kept under that index is released or dropped, and not to come back
 
-    def _keep_as(self, index: int, copy: Copy, reason: str) -> bool:
-        """False when a copy was kept under this index before."""
+    def _keep_as(self, index: int, copy: Copy, reason: str, decision: RecipientDecision | None = None) -> bool:
+        """False when a copy was kept under this index before. decision: by which it is kept."""
         octets = copy.render()
+        message = MessageView(octets)
         held = Held(
             delivery_key=f"{copy.item.id}:{index}",
             id=copy.item.id,
@@ -121,7 +129,7 @@ class Mda:
             size_octets=len(octets),
             route=copy.recipient.destination,
             reverse_path=copy.item.reverse_path,
-            subject=MessageView(octets).subject,
+            subject=message.subject,
             infected=copy.item.decision.is_infected,
             origin=copy.item.origin,
             user=copy.item.user,
@@ -139,12 +147,25 @@ class Mda:
             priority=copy.item.priority,
             own_reverse_path=copy.recipient.reverse_path,
             asked=copy.recipient.asked,
+            account=copy.recipient.account,
+            author=_author(message),
+            verdict="" if decision is None else decision.wanted or decision.verdict,
+            cause="" if decision is None else cause_of(decision),
         )
         return self._quarantine.add(held, octets)
 
     def _to_quarantine(self, copy: Copy) -> str:
-        self._keep_as(copy.index, copy, copy.recipient.reason)
+        self._keep_as(copy.index, copy, copy.recipient.reason, copy.decision)
         return f"put into quarantine: {copy.recipient.reason}"
+
+
+def _author(message: MessageView) -> str:
+    """The address first, so that no name passes for it; "" without a From."""
+    first = next(iter(message.authors), None)
+    if first is None:
+        return ""
+    address = first.raw.decode("utf-8", "replace") if first.address is None else str(first.address)
+    return f"{address} ({first.display_name})" if first.address and first.display_name else address
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ new queue item whose id is kept in the same way: a crash adds at most one copy o
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 from mailward.api.services import Clock
 from mailward.delivery.ports import Mailboxes
+from mailward.directory import Account
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import Address
@@ -18,7 +20,7 @@ from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.edits import RemoveFieldAt
 from mailward.model.envelope import Notify, RcptParameters
 from mailward.model.ids import AccountId, QueueId, new_queue_id
-from mailward.quarantine import Held, Quarantine
+from mailward.quarantine import Held, Quarantine, UsersRelease
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from mailward.store.base import Append, MailStore
@@ -30,6 +32,10 @@ class NotReleased(Exception):
 
 class Infected(NotReleased):
     """It carries malware, and nobody said that it is to be released all the same."""
+
+
+class NotAllowed(NotReleased):
+    """A user may not release it; an admin may."""
 
 
 class NoMailbox(NotReleased):
@@ -67,28 +73,39 @@ class Release:
         self._clock = clock
 
     async def release(self, held: Held, *, to: Address | None = None, even_infected: bool = False) -> Released:
-        """Let a message go on to where it was addressed, or into the INBOX of `to`. Raises NotReleased."""
+        """An admin lets a message go on to where it was addressed, or into the INBOX of `to`. Raises NotReleased."""
         if held.infected and not even_infected:
             raise Infected(f"it carries malware ({held.reason})")
+        return await self._release(held, to, "admin")
+
+    async def release_as(self, user: Account, held: Held, allowed: UsersRelease) -> Released:
+        """A user lets a message go on into his own mailbox. Raises NotReleased."""
+        reason = allowed.why_not(held, user.id)
+        if reason:
+            raise NotAllowed(reason)
+        if await asyncio.to_thread(self._account, _address(held.recipient), held.recipient) != user.id:
+            raise NotAllowed(f"{held.recipient} has become another user's address")
+        return await self._release(held, None, str(user.address))
+
+    async def _release(self, held: Held, to: Address | None, by: str) -> Released:
+        """by: for `explain`."""
         octets = await asyncio.to_thread(self._quarantine.read, held.delivery_key)
         if to is None and held.route == "relay":
-            released = await self._to_queue(held, octets, _recipient(held, "relay"))
+            released = await self._to_queue(held, octets, _recipient(held, "relay"), by)
         elif to is None and held.route == "mailbox" and _said(held).wants("SUCCESS"):  # who reports deliveries is the queue
             account = await asyncio.to_thread(self._account, _address(held.recipient), held.recipient)
-            released = await self._to_queue(held, octets, _recipient(held, "mailbox", account))
+            released = await self._to_queue(held, octets, _recipient(held, "mailbox", account), by)
         else:
-            released = await asyncio.to_thread(self._to_mailbox, held, octets, to)
-        await asyncio.to_thread(self._end, held, released.outcome)
+            released = await asyncio.to_thread(self._to_mailbox, held, octets, to, by)
+        await asyncio.to_thread(self._end, [held], released.outcome, "released")
         return released
 
-    def drop(self, held: Held) -> str:
-        """Delete a message for good; what became of it, in plain words."""
-        outcome = "dropped from quarantine by admin"
-        self._note(held, outcome)
-        self._quarantine.end(held.delivery_key, "dropped", self._clock.now())
+    def drop(self, helds: Sequence[Held], outcome: str = "dropped from quarantine by admin") -> str:
+        """Delete messages for good. outcome: for `explain`; returned."""
+        self._end(helds, outcome, "dropped")
         return outcome
 
-    def _to_mailbox(self, held: Held, octets: bytes, to: Address | None) -> Released:
+    def _to_mailbox(self, held: Held, octets: bytes, to: Address | None, by: str) -> Released:
         address = to or _address(held.recipient)
         if to is None and held.route == "discard":
             raise NoMailbox(f"mail for {held.recipient} is discarded by its route")
@@ -98,7 +115,7 @@ class Release:
         received_at = self._clock.now()  # for its reader it comes now, and is to stand among the new
         key = f"{held.delivery_key}:released"
         store.apply([Append(store.mailbox("INBOX").id, octets, received_at, delivery_key=key)])
-        return Released(f"released by admin into INBOX of {address}", account, octets)
+        return Released(f"released by {by} into INBOX of {address}", account, octets)
 
     def _account(self, address: Address | None, recipient: str) -> AccountId:
         """Whose mailbox it is. recipient: for people. Raises NoMailbox."""
@@ -107,7 +124,7 @@ class Release:
             raise NoMailbox(f"{address or recipient} is nobody's mailbox here")
         return account
 
-    async def _to_queue(self, held: Held, octets: bytes, recipient: QueuedRecipient) -> Released:
+    async def _to_queue(self, held: Held, octets: bytes, recipient: QueuedRecipient, by: str) -> Released:
         target = await asyncio.to_thread(self._lead, held, f"relay {new_queue_id()}")
         queue_id = QueueId(target.partition(" ")[2])
         record = await asyncio.to_thread(self._decisions.get, held.id)
@@ -136,7 +153,7 @@ class Release:
         incoming = self._spool.begin(queue_id)
         incoming.write(octets)
         await incoming.commit(item)
-        return Released(f"released by admin to the queue as {queue_id}", recipient.account, octets)
+        return Released(f"released by {by} to the queue as {queue_id}", recipient.account, octets)
 
     def _lead(self, held: Held, target: str) -> str:
         """Where the release leads: here, or where one that was cut short led. Raises NotReleased when these differ."""
@@ -145,15 +162,15 @@ class Release:
             raise NotReleased(f"its release to another place had begun ({led}); repeat that one")
         return led
 
-    def _end(self, held: Held, outcome: str) -> None:
-        self._note(held, outcome)
-        self._quarantine.end(held.delivery_key, "released", self._clock.now())
+    def _end(self, helds: Sequence[Held], outcome: str, how: Literal["released", "dropped"]) -> None:
+        for held in helds:
+            self._note(held, outcome)
+        self._quarantine.end(*(held.delivery_key for held in helds), how=how, now=self._clock.now())
 
     def _note(self, held: Held, outcome: str) -> None:
-        """For `explain`; once, though what was cut short may come here again."""
+        """For `explain`; once, though what was cut short may come here again. Nothing where the record is forgotten."""
         record = self._decisions.get(held.id)
-        known = {(event.recipient, event.text) for event in record.events} if record else set()
-        if (held.recipient, outcome) not in known:
+        if record is not None and (held.recipient, outcome) not in {(event.recipient, event.text) for event in record.events}:
             self._decisions.add_event(held.id, LaterEvent(utc_text(self._clock.now()), held.recipient, outcome))
 
 

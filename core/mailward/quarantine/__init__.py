@@ -1,5 +1,8 @@
 """What is kept outside mailboxes."""
 
-from mailward.quarantine.quarantine import Held, Quarantine
+from mailward.quarantine.digests import News, Portion
+from mailward.quarantine.held import Held
+from mailward.quarantine.quarantine import Quarantine
+from mailward.quarantine.users import UsersRelease, cause_of, caused, is_cause
 
-__all__ = ["Held", "Quarantine"]
+__all__ = ["Held", "News", "Portion", "Quarantine", "UsersRelease", "cause_of", "caused", "is_cause"]

@@ -6,110 +6,29 @@ while without its file, so that such a delivery does not bring it back either.
 """
 
 import contextlib
-from dataclasses import astuple, dataclass, fields
+import json
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from mailward.api.relaying import Origin
 from mailward.database import Database
 from mailward.disk import Disk
 from mailward.model.decision import utc_text
-from mailward.model.envelope import Ret
 from mailward.model.errors import StorageError
-from mailward.model.ids import QueueId
+from mailward.model.ids import AccountId, QueueId
+from mailward.quarantine.digests import Digests
+from mailward.quarantine.held import COLUMNS, MARKS, Held, held_of
+from mailward.quarantine.schema import SCHEMA, UPGRADES, VERSION
 
-_VERSION = 5
-"""2 adds what a release needs to know, and what became of an entry; 3 whether it may leave only by way of REQUIRETLS; 4
-what else its sender asked for behind MAIL FROM: and RCPT TO:; 5 what an alias made of the envelope."""
-_ADDED = (
-    "route TEXT NOT NULL DEFAULT 'mailbox'",
-    "reverse_path TEXT NOT NULL DEFAULT ''",
-    "subject TEXT NOT NULL DEFAULT ''",
-    "infected INTEGER NOT NULL DEFAULT 0",
-    "origin TEXT NOT NULL DEFAULT 'inbound'",
-    "user TEXT NOT NULL DEFAULT ''",
-    "smtputf8 INTEGER NOT NULL DEFAULT 0",
-    "releasing TEXT NOT NULL DEFAULT ''",
-    "ended TEXT NOT NULL DEFAULT ''",
-)
-_ADDED_IN_3 = "require_tls INTEGER NOT NULL DEFAULT 0"
-_ADDED_IN_4 = (
-    "ret TEXT NOT NULL DEFAULT ''",
-    "envelope_id TEXT NOT NULL DEFAULT ''",
-    "notify TEXT NOT NULL DEFAULT ''",
-    "original_recipient TEXT NOT NULL DEFAULT ''",
-    "tls_optional INTEGER NOT NULL DEFAULT 0",
-    "hold_until TEXT NOT NULL DEFAULT ''",
-    "deliver_by TEXT NOT NULL DEFAULT ''",
-    "by_mode TEXT NOT NULL DEFAULT ''",
-    "by_trace INTEGER NOT NULL DEFAULT 0",
-    "priority INTEGER NOT NULL DEFAULT 0",
-)
-_ADDED_IN_5 = ("own_reverse_path TEXT", "asked TEXT NOT NULL DEFAULT ''")
-_SCHEMA = f"""
-CREATE TABLE held (
-  delivery_key TEXT PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL, recipient TEXT NOT NULL, reason TEXT NOT NULL,
-  held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, {", ".join(_ADDED)}, {_ADDED_IN_3}, {", ".join(_ADDED_IN_4)},
-  {", ".join(_ADDED_IN_5)}
-) WITHOUT ROWID;
-CREATE INDEX held_by_time ON held (held_at);
-"""
-# Form 1 said only in words what a message was held for; the mail in it was all for mailboxes here.
-_KNOWN_INFECTED = "UPDATE held SET infected = 1 WHERE reason LIKE '%infected%' OR reason LIKE '%antivirus%'"
-_UPGRADES = {
-    1: "; ".join([*(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED), _KNOWN_INFECTED]),
-    2: f"ALTER TABLE held ADD COLUMN {_ADDED_IN_3}",
-    3: "; ".join(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED_IN_4),
-    4: "; ".join(f"ALTER TABLE held ADD COLUMN {column}" for column in _ADDED_IN_5),
-}
 _REMEMBERED = timedelta(days=30)
 """Longer than any queue keeps a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One message kept for one recipient. held_at: ISO 8601 in UTC. reason: in plain words.
-
-    index: the recipient's place in the queue item; copies kept anew have that and a multiple of all recipients.
-
-    route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
-    subject: for people. notify: NOTIFY as RCPT has it, "" when not given; original_recipient: as in `RcptParameters`.
-    own_reverse_path, asked: the recipient's, as in `QueuedRecipient`. All else as of the queue item.
-    """
-
-    delivery_key: str
-    id: QueueId
-    index: int
-    recipient: str
-    reason: str
-    held_at: str
-    size_octets: int
-    route: str = "mailbox"
-    reverse_path: str = ""
-    subject: str = ""
-    infected: bool = False
-    origin: Origin = "inbound"
-    user: str = ""
-    smtputf8: bool = False
-    require_tls: bool = False
-    ret: Ret = ""
-    envelope_id: str = ""
-    notify: str = ""
-    original_recipient: str = ""
-    tls_optional: bool = False
-    hold_until: str = ""
-    deliver_by: str = ""
-    by_mode: Literal["", "R", "N"] = ""
-    by_trace: bool = False
-    priority: int = 0
-    own_reverse_path: str | None = None
-    asked: str = ""
-
-
-_COLUMNS = ", ".join("number" if field.name == "index" else field.name for field in fields(Held))
-"""INDEX is a word of SQL."""
-_MARKS = ", ".join("?" for _ in fields(Held))
+_OF_KEYS = "delivery_key IN (SELECT value FROM json_each(?))"
+_INSERT = f"""
+INSERT OR IGNORE INTO held ({COLUMNS}, arrival) VALUES ({MARKS},
+  1 + max(coalesce((SELECT max(arrival) FROM held), 0), coalesce((SELECT upto FROM digest_round), 0)))
+"""  # noqa: S608 - our own names
+"""An arrival is never given twice, though the last entry may be gone: digests have told of all before."""
 
 
 class Quarantine:
@@ -119,7 +38,8 @@ class Quarantine:
         self._folder = folder
         self._disk = disk
         disk.mkdir(folder)
-        self._database = Database(folder / "index.sqlite", schema=_SCHEMA, version=_VERSION, upgrades=_UPGRADES)
+        self._database = Database(folder / "index.sqlite", schema=SCHEMA, version=VERSION, upgrades=UPGRADES)
+        self.digests = Digests(self._database)
 
     def close(self) -> None:
         self._database.close()
@@ -135,20 +55,49 @@ class Quarantine:
         except OSError as error:
             raise StorageError(f"{self._path(held)}: {error.strerror}") from error
         with self._database.write() as connection:
-            statement = f"INSERT OR IGNORE INTO held ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - our own names
-            return connection.execute(statement, astuple(held)).rowcount == 1
+            return connection.execute(_INSERT, astuple(held)).rowcount == 1
 
-    def list(self, *, recipient: str | None = None, since: datetime | None = None, limit: int = 1000) -> tuple[Held, ...]:
-        """What is kept and meets all of what is given, the newest first. recipient: compared without case. since: aware."""
+    def list(
+        self,
+        *,
+        recipient: str | None = None,
+        account: AccountId | None = None,
+        cause: str | None = None,
+        since: datetime | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> tuple[Held, ...]:
+        """What is kept and meets all of what is given, the newest first. recipient: compared without case. since: aware.
+
+        after: the delivery key of the last one of the page before, which `knows` knows.
+        """
         conditions, values = ["ended = ''"], []
         if recipient is not None:
-            conditions.append("lower(recipient) = ?")
-            values.append(recipient.lower())
+            conditions.append("recipient = ? COLLATE NOCASE")
+            values.append(recipient)
+        if account is not None:
+            conditions.append("account = ?")
+            values.append(account)
+        if cause is not None:
+            # Of one person there is less than of one cause, which SQLite cannot know; "+" keeps it from that index.
+            conditions.append("cause = ?" if recipient is None and account is None else "+cause = ?")
+            values.append(cause)
         if since is not None:
             conditions.append("held_at >= ?")
             values.append(utc_text(since))
+        if after is not None:
+            conditions.append("(held_at, delivery_key) < (SELECT held_at, delivery_key FROM held WHERE delivery_key = ?)")
+            values.append(after)
         order = f"ORDER BY held_at DESC, delivery_key DESC LIMIT {int(limit)}"
         return self._select(f"{' AND '.join(conditions)} {order}", *values)
+
+    def knows(self, delivery_key: str) -> bool:
+        """Is there such an entry, or was there lately?"""
+        return bool(self._select("delivery_key = ?", delivery_key))
+
+    def oldest(self, before: datetime, limit: int) -> tuple[Held, ...]:
+        """What was received before that moment (aware), the oldest first."""
+        return self._select("ended = '' AND held_at < ? ORDER BY held_at, delivery_key LIMIT ?", utc_text(before), limit)
 
     def find(self, id: QueueId, index: int | None = None) -> tuple[Held, ...]:
         """The copies kept of one message, or the one for the recipient of this index; () when there is none."""
@@ -178,13 +127,14 @@ class Quarantine:
             raise StorageError(f"nothing is in quarantine as {delivery_key}", permanent=True)
         return str(row[0])
 
-    def end(self, delivery_key: str, how: Literal["released", "dropped"], now: datetime) -> None:
-        """The message is kept no longer; its octets are deleted. now: aware; entries that ended long ago are forgotten."""
+    def end(self, *delivery_keys: str, how: Literal["released", "dropped"], now: datetime) -> None:
+        """Messages are kept no longer; their octets are deleted. now: aware; entries that ended long ago are forgotten."""
+        keys = json.dumps(delivery_keys)
         with self._database.write() as connection:
-            connection.execute("UPDATE held SET ended = ? WHERE delivery_key = ?", (how, delivery_key))
+            connection.execute(f"UPDATE held SET ended = ? WHERE {_OF_KEYS}", (how, keys))  # noqa: S608 - our own
         old = utc_text(now - _REMEMBERED)
         forgotten = self._select("ended != '' AND held_at < ?", old)
-        for held in (*self._select("delivery_key = ?", delivery_key), *forgotten):
+        for held in (*self._select(_OF_KEYS, keys), *forgotten):
             self._remove(self._path(held))
         with self._database.write() as connection:
             connection.execute("DELETE FROM held WHERE ended != '' AND held_at < ?", (old,))
@@ -207,8 +157,8 @@ class Quarantine:
 
     def _select(self, clause: str, *values: str | int) -> tuple[Held, ...]:
         with self._database.read() as connection:
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM held WHERE {clause}", values).fetchall()  # noqa: S608 - our own
-        return tuple(_held(row) for row in rows)
+            rows = connection.execute(f"SELECT {COLUMNS} FROM held WHERE {clause}", values).fetchall()  # noqa: S608 - our own
+        return tuple(held_of(row) for row in rows)
 
     def _remove(self, path: Path) -> None:
         try:
@@ -219,10 +169,3 @@ class Quarantine:
 
     def _path(self, held: Held) -> Path:
         return self._folder / f"{held.id}-{held.index}.eml"
-
-
-def _held(row: tuple[Any, ...]) -> Held:
-    """SQLite knows no truth values."""
-    columns = zip(fields(Held), row, strict=True)
-    values: dict[str, Any] = {field.name: bool(value) if field.type is bool else value for field, value in columns}
-    return Held(**values)

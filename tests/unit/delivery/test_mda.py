@@ -8,9 +8,10 @@ import pytest
 from mailward.api import FolderChoice
 from mailward.delivery.mda import Copy, Mda
 from mailward.disk import Disk
+from mailward.model.decision import RecipientDecision
 from mailward.model.edits import AddHeader, PrefixSubject, RemoveFieldAt
 from mailward.model.errors import LocalError
-from mailward.model.ids import AccountId
+from mailward.model.ids import AccountId, QueueId
 from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Quarantine
 from mailward.queue.item import JUNK_FOLDER, QueuedRecipient
@@ -212,6 +213,24 @@ def test_quarantine_keeps_what_a_release_needs(tmp_path: Path, mda: Mda) -> None
     assert (held.reverse_path, held.subject) == ("a@example.net", "Lunch")
 
 
+@pytest.mark.parametrize("wanted, verdict", [("", "quarantine"), ("reject", "reject")])
+def test_quarantine_keeps_what_decides_who_may_release_it(tmp_path: Path, mda: Mda, wanted: str, verdict: str) -> None:
+    """Of a copy that an alias made, what was decided about the address that was asked for."""
+    asked = RecipientDecision("sales@example.org", "quarantine", 12.0, "rule", "odd", "", wanted=wanted)
+    other = RecipientDecision("ann@example.org", "accept", 0.0, "default", "", "")
+    recipient = QueuedRecipient("ann@example.org", "quarantine", "a11", reason="x", asked="sales@example.org")
+    item = item_for(OCTETS, [recipient])
+    item = replace(item, decision=replace(item.decision, recipients=(other, asked)))
+    octets = b"From: =?utf-8?q?bank=40bank=2Etest?= <thief@evil.test>\r\nSubject: x\r\n\r\nx\r\n"
+    mda.deliver([Copy(item, 0, octets)])
+    mda.keep(Copy(replace(item, id=QueueId("lost")), 0, octets), "not delivered, and nobody is told")
+    held = {one.id: one for one in Quarantine(tmp_path / "quarantine", Disk()).list()}
+    kept, lost = held[item.id], held[QueueId("lost")]
+    assert (kept.account, kept.verdict, kept.cause) == ("a11", verdict, "rule:odd")
+    assert (lost.account, lost.verdict, lost.cause) == ("a11", "", ""), "no decision kept it"
+    assert kept.author == "thief@evil.test (bank@bank.test)"
+
+
 @pytest.mark.parametrize("how", ["released", "dropped"])
 def test_a_copy_is_kept_anew_when_an_earlier_one_has_left_the_quarantine(tmp_path: Path, mda: Mda, how: str) -> None:
     """A drop of the queue that was cut short, its copy then released or dropped, and the drop ordered again."""
@@ -223,7 +242,7 @@ def test_a_copy_is_kept_anew_when_an_earlier_one_has_left_the_quarantine(tmp_pat
             mda.keep(Copy(item, 1, OCTETS), "dropped")
         (held,) = quarantine.list()
         assert quarantine.read(held.delivery_key).endswith(OCTETS[-9:])
-        quarantine.end(held.delivery_key, how, NOW)  # type: ignore[arg-type]
+        quarantine.end(held.delivery_key, how=how, now=NOW)  # type: ignore[arg-type]
         kept.append((held.delivery_key, held.recipient))
     assert kept == [(f"{item.id}:{number}", "b@far.example") for number in (1, 3, 5)]
 
@@ -232,7 +251,7 @@ def test_t_q_10_a_delivery_made_again_does_not_bring_back_what_has_left_the_quar
     item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "quarantine", reason="x")])
     quarantine = Quarantine(tmp_path / "quarantine", Disk())
     mda.deliver([Copy(item, 0, OCTETS)])
-    quarantine.end(f"{item.id}:0", "released", NOW)
+    quarantine.end(f"{item.id}:0", how="released", now=NOW)
     mda.deliver([Copy(item, 0, OCTETS)])
     assert not quarantine.list()
 

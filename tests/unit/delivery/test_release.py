@@ -7,11 +7,14 @@ import pytest
 
 from mailward.delivery.bounce import no_report_reason
 from mailward.delivery.mda import Copy, Mda
-from mailward.delivery.release import Infected, NoMailbox, NotReleased
+from mailward.delivery.release import Infected, NoMailbox, NotAllowed, NotReleased
+from mailward.directory import Account
 from mailward.disk import Disk
 from mailward.formats.address import parse_mailbox
 from mailward.formats.edits import render
 from mailward.model.envelope import RcptParameters
+from mailward.model.ids import AccountId
+from mailward.quarantine import UsersRelease
 from mailward.queue.item import QueuedRecipient
 from mailward.queue.spool import Spool
 from support.releasing import OCTETS, Place
@@ -87,7 +90,7 @@ async def test_t_q_10_cut_short_and_repeated_it_makes_one_copy_in_one_mailbox(
     held = place.hold()
     part, method = STEPS[step]
 
-    def cut(*_: object) -> None:
+    def cut(*_: object, **__: object) -> None:
         raise _Cut
 
     with monkeypatch.context() as patched:
@@ -192,7 +195,7 @@ async def test_t_q_10_a_release_to_the_queue_cut_short_and_repeated_is_one_item(
 ) -> None:
     held = place.hold("ann@gateway.example", "relay")
 
-    def cut(*_: object) -> None:
+    def cut(*_: object, **__: object) -> None:
         raise _Cut
 
     with monkeypatch.context() as patched:
@@ -226,6 +229,33 @@ async def test_a_record_that_was_lost_stops_no_release_to_the_queue(place: Place
 
 def test_a_drop_is_told(place: Place) -> None:
     held = place.hold()
-    place.release.drop(held)
+    place.release.drop([held])
     assert place.quarantine.list() == ()
     assert place.events(held) == ["dropped from quarantine by admin"]
+
+
+BY_SCORE = UsersRelease(frozenset({"limits"}))
+
+
+async def test_t_web_19_a_user_lets_go_what_is_kept_for_him_as_far_as_an_admin_allows(place: Place) -> None:
+    ann = place.account("ann@example.org")
+    bob = place.account("bob@example.org")
+    held = replace(place.hold(), account=ann, cause="limits", verdict="quarantine")
+    users = {account.id: account for account in place.directory.accounts()}
+    with pytest.raises(NotAllowed, match="not kept for this user"):
+        await place.release.release_as(users[bob], held, BY_SCORE)
+    with pytest.raises(NotAllowed, match="for administrators"):
+        await place.release.release_as(users[ann], held, UsersRelease())
+    assert place.events(held) == [] and place.quarantine.list()
+    await place.release.release_as(users[ann], held, BY_SCORE)
+    assert (len(place.inbox(ann)), place.inbox(bob)) == (1, [])
+    assert place.events(held) == ["released by ann@example.org into INBOX of ann@example.org"]
+
+
+async def test_mail_to_an_address_that_has_another_owner_since_is_for_admins(place: Place) -> None:
+    ann = place.account("ann@example.org")
+    old = Account(AccountId("0ld"), parse_mailbox("old@example.org"))
+    held = replace(place.hold(), account=old.id, cause="limits", verdict="quarantine")
+    with pytest.raises(NotAllowed, match="another user's address"):
+        await place.release.release_as(old, held, BY_SCORE)
+    assert place.inbox(ann) == []

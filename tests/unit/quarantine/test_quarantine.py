@@ -4,13 +4,15 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
-from mailward.model.ids import QueueId
+from mailward.model.ids import AccountId, QueueId
 from mailward.quarantine import Held, Quarantine
+from mailward.quarantine.schema import UPGRADES
 from support.faulty_disk import FaultyDisk
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
@@ -51,11 +53,11 @@ def test_t_q_12_a_message_is_on_the_disk_once_however_many_it_is_kept_for(quaran
         assert quarantine.add(_held(index), OCTETS) is True
     files = {(path.stat().st_ino, path.stat().st_nlink) for path in (tmp_path / "quarantine").glob("*.eml")}
     assert [names for _, names in files] == [50]
-    quarantine.end("a1:0", "released", NOW)
-    quarantine.end("a1:49", "dropped", NOW)
+    quarantine.end("a1:0", how="released", now=NOW)
+    quarantine.end("a1:49", how="dropped", now=NOW)
     assert [quarantine.read(held.delivery_key) for held in quarantine.find(QueueId("a1"))] == [OCTETS] * 48
     for index in range(1, 49):
-        quarantine.end(f"a1:{index}", "dropped", NOW)
+        quarantine.end(f"a1:{index}", how="dropped", now=NOW)
     assert list((tmp_path / "quarantine").glob("*.eml")) == []
 
 
@@ -72,7 +74,7 @@ def test_where_a_file_can_have_no_second_name_each_recipient_has_one(tmp_path: P
 
     quarantine = Quarantine(tmp_path / "quarantine", OneName())
     assert quarantine.add(_held(0), OCTETS) and quarantine.add(_held(1), OCTETS)
-    quarantine.end("a1:0", "dropped", NOW)
+    quarantine.end("a1:0", how="dropped", now=NOW)
     assert quarantine.read("a1:1") == OCTETS
 
 
@@ -144,7 +146,7 @@ def test_t_q_10_what_has_ended_is_gone_and_a_delivery_made_again_does_not_bring_
     quarantine: Quarantine, tmp_path: Path
 ) -> None:
     quarantine.add(_held(), OCTETS)
-    quarantine.end("a1:0", "released", NOW)
+    quarantine.end("a1:0", how="released", now=NOW)
     assert quarantine.add(_held(), OCTETS) is False
     assert quarantine.list() == quarantine.find(QueueId("a1")) == ()
     assert not (tmp_path / "quarantine/a1-0.eml").exists()
@@ -155,9 +157,9 @@ def test_t_q_10_what_has_ended_is_gone_and_a_delivery_made_again_does_not_bring_
 def test_ends_are_forgotten_after_a_month_with_files_that_a_crash_left(quarantine: Quarantine, tmp_path: Path) -> None:
     for index in (0, 1):
         quarantine.add(_held(index), OCTETS)
-    quarantine.end("a1:0", "dropped", NOW)
+    quarantine.end("a1:0", how="dropped", now=NOW)
     (tmp_path / "quarantine/a1-0.eml").write_bytes(OCTETS)
-    quarantine.end("a1:1", "dropped", datetime(2026, 12, 3, tzinfo=UTC))
+    quarantine.end("a1:1", how="dropped", now=datetime(2026, 12, 3, tzinfo=UTC))
     assert not list((tmp_path / "quarantine").glob("*.eml"))
     assert quarantine.add(_held(), OCTETS) is True
 
@@ -248,3 +250,85 @@ def test_t_q_14_an_entry_of_form_3_is_one_of_a_sender_who_asked_for_nothing(tmp_
     quarantine.add(asked, OCTETS)
     assert quarantine.find(QueueId("a1"), 7) == (asked,)
     connection.close()
+
+
+def test_t_q_14_of_an_entry_of_form_5_nobody_knows_whose_it_is_or_what_decided(tmp_path: Path) -> None:
+    folder = tmp_path / "quarantine"
+    folder.mkdir(mode=0o700)
+    connection = sqlite3.connect(folder / "index.sqlite")
+    connection.executescript(FORM_2)
+    connection.executescript("; ".join(UPGRADES[form] for form in (2, 3, 4)) + "; PRAGMA user_version = 5")
+    (folder / "a1-1.eml").write_bytes(OCTETS)
+    quarantine = Quarantine(folder, Disk())
+    (old,) = quarantine.list(recipient="bob@example.org")
+    assert (old.account, old.author, old.verdict, old.cause) == ("", "", "", "")
+    assert (folder / "index.sqlite.form-5").exists()
+    assert quarantine.add(replace(_held(7), account="b0b", verdict="quarantine", cause="limits"), OCTETS)
+    assert [held.index for held in quarantine.list(account=AccountId("b0b"))] == [7]
+    assert [row for row in connection.execute("SELECT number, arrival FROM held ORDER BY number")] == [(1, 0), (7, 1)]
+    connection.close()
+
+
+def _some(quarantine: Quarantine, count: int) -> list[Held]:
+    """Of three causes, for two accounts, many of one moment; the newest first."""
+    made = [
+        replace(
+            _held(),
+            delivery_key=f"m{number}:0",
+            id=QueueId(f"m{number}"),
+            held_at=f"2026-11-02T10:{number // 10:02}:00.000Z",
+            account="b0b" if number % 2 else "a11",
+            cause=("limits", "rule:odd", "rule:other")[number % 3],
+        )
+        for number in range(count)
+    ]
+    for held in made:
+        quarantine.add(held, OCTETS)
+    return sorted(made, key=lambda held: (held.held_at, held.delivery_key), reverse=True)
+
+
+def test_t_dos_18_pages_follow_each_other_by_key_though_entries_go_and_come_between(quarantine: Quarantine) -> None:
+    made = _some(quarantine, 45)
+    seen: list[Held] = []
+    while page := quarantine.list(after=seen[-1].delivery_key if seen else None, limit=7):
+        seen += page
+        quarantine.end(page[-1].delivery_key, how="dropped", now=NOW)  # where the next page begins
+        quarantine.add(replace(_held(len(seen)), held_at="2026-11-02T23:00:00.000Z"), OCTETS)
+    assert seen == made
+
+
+def test_pages_of_one_account_and_one_cause_hold_nothing_else(quarantine: Quarantine) -> None:
+    made = [held for held in _some(quarantine, 60) if held.account == "b0b" and held.cause == "rule:odd"]
+    bob = AccountId("b0b")
+    first = quarantine.list(account=bob, cause="rule:odd", limit=4)
+    rest = quarantine.list(account=bob, cause="rule:odd", after=first[-1].delivery_key)
+    assert [*first, *rest] == made and len(made) == 10
+    assert quarantine.knows(first[-1].delivery_key) and not quarantine.knows("none")
+
+
+@pytest.mark.parametrize("asked", [{}, {"recipient": "b@c"}, {"account": "b0b"}, {"cause": "limits"}, {"since": NOW}])
+def test_t_dos_18_a_page_is_read_in_the_order_of_an_index_and_nothing_is_sorted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    quarantine = Quarantine(tmp_path / "quarantine", Disk())
+    _some(quarantine, 3)
+    said: list[str] = []
+    with sqlite3.connect(tmp_path / "quarantine/index.sqlite") as connection:
+        select = Quarantine._select
+
+        def explained(self: Quarantine, clause: str, *values: str | int) -> tuple[Held, ...]:
+            rows = connection.execute(f"EXPLAIN QUERY PLAN SELECT * FROM held WHERE {clause}", values).fetchall()
+            said.extend(row[3] for row in rows)
+            return select(self, clause, *values)
+
+        monkeypatch.setattr(Quarantine, "_select", explained)
+        quarantine.list(after="m1:0", limit=2, **asked)
+    assert "USING INDEX held_by_" in said[0] and "(" in said[0], said
+    assert not any("TEMP B-TREE" in line for line in said)
+
+
+def test_the_oldest_come_first_to_be_dropped(quarantine: Quarantine) -> None:
+    made = _some(quarantine, 30)
+    found = quarantine.oldest(datetime(2026, 11, 2, 10, 2, tzinfo=UTC), 15)
+    assert list(found) == made[::-1][:15]
+    assert quarantine.oldest(datetime(2026, 11, 2, 10, tzinfo=UTC), 15) == ()

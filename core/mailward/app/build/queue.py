@@ -11,8 +11,10 @@ from mailward.app.memory import collect_seldom
 from mailward.app.relaying import make_relay
 from mailward.decisions.retention import Retention
 from mailward.delivery.control import QueueControl
+from mailward.delivery.expiring import Expiry
 from mailward.delivery.outbound import OutboundManager
 from mailward.delivery.passes import ADOPT_EVERY_S, Passes
+from mailward.delivery.release import Release
 from mailward.delivery.standing import StandingOrders
 from mailward.delivery.submitting import PluginMail
 from mailward.directory import Directory
@@ -67,6 +69,8 @@ class QueueRole:
             spool, delivering.agenda, decisions, delivering.mda, standing, clock, config.outbound.limits.give_up_after_s
         )
         told = Days(lambda: self._told, self._days_told, clock)
+        release = Release(delivering.quarantine, delivering.store, spool, self._directory, decisions, clock)
+        kept = Expiry(delivering.quarantine, release, clock, config.quarantine.kept_s)
         expired, old = Forgetting(config.plugin_values, clock), Retention(decisions, clock, config.decisions_kept_s)
         self._chores = (
             Rounds(
@@ -74,6 +78,7 @@ class QueueRole:
             ),
             Rounds("removing what has expired", expired.forget, every_s=CHORES_EVERY_S, first_after_s=CHORES_EVERY_S),
             Rounds("removing old records", old.forget_due, every_s=CHORES_EVERY_S, first_after_s=CHORES_EVERY_S),
+            Rounds("dropping old mail from quarantine", kept.drop_due, every_s=CHORES_EVERY_S, first_after_s=CHORES_EVERY_S),
         )
         self._calls = QueueServer(config.queue_socket, control, self._metrics)
 

@@ -1,0 +1,66 @@
+"""One entry of the quarantine, as a value and as a row of its index."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from mailward.api.relaying import Origin
+from mailward.model.envelope import Ret
+from mailward.model.ids import QueueId
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One message kept for one recipient. held_at: ISO 8601 in UTC. reason: in plain words.
+
+    index: the recipient's place in the queue item; copies kept anew have that and a multiple of all recipients.
+
+    route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
+    subject, author: for people; author is who From names, address first. account: whose mailbox it is for, "" for nobody's here.
+    verdict: what was decided, as a word of `Verdict`; cause: what decided it, as `cause_of` has it; "" where no decision did, or
+    nobody knows. notify: NOTIFY as RCPT has it, "" when not given; original_recipient: as in `RcptParameters`.
+    own_reverse_path, asked: the recipient's, as in `QueuedRecipient`. All else as of the queue item.
+    """
+
+    delivery_key: str
+    id: QueueId
+    index: int
+    recipient: str
+    reason: str
+    held_at: str
+    size_octets: int
+    route: str = "mailbox"
+    reverse_path: str = ""
+    subject: str = ""
+    infected: bool = False
+    origin: Origin = "inbound"
+    user: str = ""
+    smtputf8: bool = False
+    require_tls: bool = False
+    ret: Ret = ""
+    envelope_id: str = ""
+    notify: str = ""
+    original_recipient: str = ""
+    tls_optional: bool = False
+    hold_until: str = ""
+    deliver_by: str = ""
+    by_mode: Literal["", "R", "N"] = ""
+    by_trace: bool = False
+    priority: int = 0
+    own_reverse_path: str | None = None
+    asked: str = ""
+    account: str = ""
+    author: str = ""
+    verdict: str = ""
+    cause: str = ""
+
+
+COLUMNS = ", ".join("number" if field.name == "index" else field.name for field in fields(Held))
+"""Of the index, in the order of the fields; INDEX is a word of SQL."""
+MARKS = ", ".join("?" for _ in fields(Held))
+
+
+def held_of(row: tuple[Any, ...]) -> Held:
+    """What a row of these columns says; SQLite knows no truth values."""
+    columns = zip(fields(Held), row, strict=True)
+    values: dict[str, Any] = {field.name: bool(value) if field.type is bool else value for field, value in columns}
+    return Held(**values)
