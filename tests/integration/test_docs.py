@@ -411,6 +411,8 @@ def test_the_quarantine_is_looked_after_as_the_page_says(tmp_path: Path) -> None
         reader.stands_for = {"01k9w3c5v7q2x8ab": keep("odd-3", "bob@example.org")}
         assert re.search(r" user +quarantine by rule odd", reader.types("quarantine list --as"))
         assert "released by bob@example.org" in reader.types("quarantine release")
+        keep("odd-4", "bob@example.org")
+        assert "odd-4" in reader.types("quarantine digest")
 
         (tmp_path / "Maildir").mkdir()
         mailbox.Maildir(tmp_path / "Maildir/.Junk").add(mail("spam"))

@@ -1,5 +1,7 @@
 """`mailward quarantine` beside a running server: seen without danger, released once, explained, and learnt from."""
 
+import email
+import email.policy
 import json
 import re
 import time
@@ -192,34 +194,62 @@ USERS = POLICY.replace("rules:", "rules:\n  - {name: gone, when: 'message.subjec
 def test_t_web_19_users_see_and_release_their_own_mail_as_far_as_an_admin_allows() -> None:
     with server(policy=USERS, start=False) as made:
         made.add_account("bob@example.test")
-        made.config.write_text(made.config.read_text() + "quarantine: {users_release: [rule:odd, rule:infected, rule:gone]}\n")
+        made.config.write_text(made.config.read_text() + "quarantine: {users_release: [rule:odd, rule:gone]}\n")
         made.start()
         (for_demo, for_bob) = put(made, plain(9), "demo@example.test", "bob+tag@example.test")
         (gone,) = put(made, plain(10).replace(b"odd", b"gone"), "bob@example.test")
-        assert made.run("try", "send", "--eicar").returncode == 0
-        (infected,) = [one["id"] for one in held(made) if one["infected"]]
-        assert {one["id"] for one in held(made, "--as", "bob@example.test")} == {for_bob, gone}
-        said = {one["id"]: one["why_not_released_by_user"] for one in held(made, "--as", "bob@example.test")}
-        assert said == {for_bob: None, gone: "a rule discards it"}
-        assert [one["id"] for one in held(made, "--why", "rule:gone")] == [gone]
-        assert made.run("quarantine", "list", "--why", "gone", check=False).returncode == 64
-        page = made.run("quarantine", "list", "--limit", "2", "--as", "bob@example.test")
-        assert f"{for_bob}  " in page.stdout and re.search(rf"{gone} .* admin ", page.stdout) and not page.stderr.count("more")
-        cut = made.run("quarantine", "list", "--limit", "1", "--json")
-        last = json.loads(cut.stdout)[-1]["id"]
-        assert f"--after {last} goes on" in cut.stderr
-        assert len(held(made, "--after", last)) == 3
-        assert made.run("quarantine", "list", "--after", "nosuch", check=False).returncode == 66
-
         as_bob = ("--as", "bob@example.test")
+        said = {one["id"]: one["why_not_released_by_user"] for one in held(made, *as_bob)}
+        assert said == {for_bob: None, gone: "a rule discards it"}
+        done = made.run("quarantine", "release", gone, for_bob.partition(":")[0], *as_bob, "--json", check=False)
+        assert done.returncode == 64
+        assert [one["released"] for one in json.loads(done.stdout)] == [False, True]
         assert made.run("quarantine", "release", for_demo, *as_bob, check=False).returncode == 66, "not even that it is there"
-        refused = made.run("quarantine", "release", gone, *as_bob, check=False)
-        assert refused.returncode == 64 and "a rule discards it" in refused.stdout
-        malware = made.run("quarantine", "release", infected, "--as", "demo@example.test", check=False)
-        assert malware.returncode == 64 and "malware" in malware.stdout
-        assert made.run("quarantine", "release", for_bob, *as_bob, "--even-infected", check=False).returncode == 64
-        made.run("quarantine", "release", for_bob.partition(":")[0], *as_bob)
         assert len(made.messages(account="bob@example.test")) == 1 and not made.messages()
         made.run("quarantine", "show", for_demo)
         told = made.run("explain", for_bob.partition(":")[0]).stdout
         assert "released by bob@example.test into INBOX" in told and "demo@example.test: read in quarantine by admin" in told
+
+
+def test_users_release_neither_elsewhere_nor_malware(made: Server) -> None:
+    for more in (("--even-infected",), ("--to", "demo@example.test")):
+        refused = made.run("quarantine", "release", "any", "--as", "bob@example.test", *more, check=False)
+        assert refused.returncode == 64 and "--as excludes" in refused.stderr
+
+
+def test_t_dos_18_a_long_list_goes_on_after_an_id(made: Server) -> None:
+    keys = {key for number in (20, 21) for key in put(made, plain(number), "bob@example.test")}
+    cut = made.run("quarantine", "list", "--why", "rule:odd", "--to", "bob@example.test", "--limit", "1", "--json")
+    (first,) = json.loads(cut.stdout)
+    assert f"--after {first['id']} goes on" in cut.stderr
+    (second, *_) = held(made, "--why", "rule:odd", "--to", "bob@example.test", "--after", first["id"])
+    assert {first["id"], second["id"]} == keys
+    assert made.run("quarantine", "list", "--after", "nosuch", check=False).returncode == 66
+    assert made.run("quarantine", "list", "--why", "odd", check=False).returncode == 64
+
+
+def test_who_has_new_mail_in_quarantine_hears_of_it_once() -> None:
+    with server(policy=USERS, start=False) as made:
+        for name in ("bob", "carl"):
+            made.add_account(f"{name}@example.test")
+        made.start()
+        (key,) = put(made, HOSTILE, "bob@example.test")
+        put(made, plain(11).replace(b"odd", b"gone"), "carl@example.test")
+        assert made.run("try", "send", "--eicar").returncode == 0
+        made.until(lambda: any(one["infected"] for one in held(made)))
+        asked = ("quarantine", "digest", "--to", "bob@example.test")
+        printed = made.run(*asked, "--dry-run").stdout
+        assert "Subject: Quarantine: 1 message kept from your mailbox" in printed and f"  Number:    {key}\n" in printed
+        assert not ACTING.search(printed) and not re.search(r"(?m)^id +forged", printed)
+
+        made.terminate()
+        made.config.write_text(made.config.read_text() + "quarantine: {digest: daily, digest_hour: 0}\n")
+        made.start()
+        (to_bob,) = made.wait_for(1, account="bob@example.test")
+        (to_demo,) = made.wait_for(1)
+        body = email.message_from_bytes(to_bob, policy=email.policy.default).get_content()
+        assert printed.partition("\n\n")[2].split() == body.split(), "what was printed is what came"
+        assert b"Malware: 1 message, not shown here" in to_demo and b"eicar" not in to_demo.lower()
+        assert to_bob.startswith(b"Return-Path: <>\r\n") and b"\r\nAuto-Submitted: auto-generated\r\n" in to_bob
+        assert made.run(*asked, "--dry-run").stdout == "nothing new is kept for bob@example.test\n"
+        assert not made.messages(account="carl@example.test"), "what a rule discards is not told"

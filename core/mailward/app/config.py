@@ -103,12 +103,15 @@ class Outbound:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineSettings:
-    """How long mail is kept, and what users may let go of it."""
+    """How long mail is kept, and what users may let go of it. digest_hour: in the machine's time zone, None for no digests."""
 
     kept_s: float = 30 * 86400.0
     users_release: UsersRelease = field(default_factory=UsersRelease)
+    digest_hour: int | None = None
 
 
+DIGEST_HOUR = 7
+"""Where the configuration wants digests and says no hour."""
 DECISIONS_KEPT_S = 90 * 86400.0
 LEAST_KEPT_S = 86400.0
 """Mail of today must be explainable whatever the configuration says."""
@@ -131,7 +134,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "limits": tuple(Limits.__dataclass_fields__),
     "processes": ("smtp",),
     "decisions": ("keep",),
-    "quarantine": ("keep", "users_release"),
+    "quarantine": ("keep", "users_release", "digest", "digest_hour"),
 }  # fmt: skip
 """Every key there is, by the mapping it stands in; NAME is the admin's own word. Those of `routes` are domains."""
 

@@ -13,6 +13,7 @@ from mailward.app.config import (
     CONFIG_VERSION,
     DECISIONS_KEPT_S,
     DEFAULT_DNS,
+    DIGEST_HOUR,
     KEYS,
     LEAST_KEPT_S,
     MOST_PROCESSES,
@@ -39,6 +40,7 @@ from mailward.quarantine import UsersRelease, is_cause
 
 MOST_GREET_DELAY_S = 30.0
 """Well within the five minutes that clients wait for a greeting (RFC 5321 section 4.5.3.2.1), and within the minute we wait."""
+DIGESTS = ("daily", "off")
 _MODE = re.compile(r"0?[0-7]{3}")
 _LONG_HOST = re.compile(r"\[?[0-9a-fA-F:.]+\]?|[A-Za-z0-9._-]+")
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
@@ -130,7 +132,9 @@ class _Reader(ValueReader):
         kept_s = self.duration(node, "keep", usual.kept_s)
         if kept_s < LEAST_KEPT_S:
             self.wrong(node.at("keep") or node, "quarantine.keep", "mail is kept for a day at least", "keep: 30d")
-        return QuarantineSettings(kept_s, UsersRelease(frozenset(self._causes(node))))
+        hour = self.number(node, "digest_hour", DIGEST_HOUR, 0, 23)
+        is_daily = self.word(node, "digest", DIGESTS, "off") == "daily"
+        return QuarantineSettings(kept_s, UsersRelease(frozenset(self._causes(node))), hour if is_daily else None)
 
     def _causes(self, node: Node) -> Iterator[str]:
         for item in self.items_of(node, "users_release"):

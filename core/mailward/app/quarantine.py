@@ -10,6 +10,7 @@ from mailward.api.learning import MessageClassified
 from mailward.app.config import Config
 from mailward.app.learning import Learning
 from mailward.decisions import DecisionStore
+from mailward.delivery.digest import DigestWriter
 from mailward.delivery.release import Release, Released
 from mailward.directory import Directory
 from mailward.disk import Disk
@@ -29,6 +30,10 @@ def opened_quarantine(config: Config) -> Iterator[Quarantine]:
         yield quarantine
     finally:
         quarantine.close()
+
+
+def digest_writer(config: Config) -> DigestWriter:
+    return DigestWriter(config.hostname, config.quarantine.kept_s, config.quarantine.users_release)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mailward.app.config import Config
-from mailward.app.quarantine import Teacher, opened_quarantine, opened_release
+from mailward.app.quarantine import Teacher, digest_writer, opened_quarantine, opened_release
 from mailward.cli.decisions import headline, source_text
 from mailward.cli.options import (
     ConfigOption,
@@ -24,6 +24,7 @@ from mailward.cli.options import (
 )
 from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, moment, show, table, warn
 from mailward.cli.reading import LINE_CHARACTERS, MOST_FIELDS, attachment_line, field_lines, text_lines
+from mailward.delivery.digest import MOST_LISTED
 from mailward.delivery.expiring import expires_at
 from mailward.delivery.release import Infected, NoMailbox, NotReleased, Release, Released
 from mailward.directory import Account
@@ -216,6 +217,35 @@ async def _release(
     show("\n".join(lines), data, as_json=as_json)
     if code:
         raise typer.Exit(code)
+
+
+@app.command("digest")
+def digest_command(
+    to: Annotated[str, typer.Option(help="An address of the account.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it; the server sends it when its hour comes.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print the next digest of an account, as it would be now: what was kept for its user since the last one.
+
+    The server sends digests once a day, where `quarantine: {digest: daily}` in mailward.yaml wants them.
+
+    Example: mailward quarantine digest --to bob@example.org --dry-run
+    """
+    if not dry_run:
+        fail("the server sends digests at their hour, each once; --dry-run prints what the next one says", USAGE)
+    settings = config_of(config)
+    account = account_of(settings, to)
+    with opened_quarantine(settings) as quarantine:
+        portion = quarantine.digests.next(account.id)
+        news = quarantine.digests.news(portion, MOST_LISTED)
+    written = digest_writer(settings).write(account, portion, news, datetime.now(UTC))
+    is_empty = not news.total and not news.infected
+    show(f"nothing new is kept for {account.address}" if is_empty else _as_read(written), None, as_json=False)
+
+
+def _as_read(octets: bytes) -> str:
+    message = MessageView(octets)
+    return "\n".join([*field_lines(message), "", *text_lines(message)])
 
 
 @app.command("drop")

@@ -1,4 +1,4 @@
-"""Mail that plugins send in the server's own name, such as reports: into the queue like delivery reports, once for each key.
+"""Mail in the server's own name that plugins send, such as reports, or the server itself: into the queue, once for each key.
 
 The id of such a message is made of its key. What is in the spool, or has begun to leave it and so has a decision record, is
 not put there again: a plugin that was interrupted may simply do its work once more.
@@ -33,7 +33,7 @@ class KnownDecisions(Protocol):
         ...
 
 
-class PluginMail:
+class OwnMail:
     """Belongs to the queue process and its loop."""
 
     def __init__(self, spool: Spool, agenda: Agenda, directory: Directory, decisions: KnownDecisions, clock: Clock) -> None:
@@ -44,21 +44,29 @@ class PluginMail:
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
 
-    def of(self, plugin: str) -> Submit:
+    def of_plugin(self, plugin: str) -> Submit:
         """What one plugin sends by."""
+        return self._of(plugin, f"sent by the plugin {plugin}")
+
+    def of_server(self, what: str) -> Submit:
+        """What a part of the server sends by. what: of two words at least, which no plugin's name is."""
+        return self._of(what, what)
+
+    def _of(self, sender: str, why: str) -> Submit:
+        """sender: whose keys they are. why: for `explain`."""
 
         async def submit(
             forward_path: str, octets: bytes, *, key: str, not_before: datetime | None = None, tls_optional: bool = False
         ) -> bool:
             to = self._way_to(forward_path)
             async with self._one_at_a_time:
-                id = queue_id_for(f"{plugin}\0{key}")
+                id = queue_id_for(f"{sender}\0{key}")
                 if await asyncio.to_thread(self._is_known, id):
                     return False
                 item = own_mail(
                     id,
                     to,
-                    why=f"sent by the plugin {plugin}",
+                    why=why,
                     message_id=MessageView(octets).message_id,
                     size_octets=len(octets),
                     at=self._clock.now(),
@@ -68,7 +76,7 @@ class PluginMail:
                 incoming = self._spool.begin(id, kept=True)
                 incoming.write(octets)
                 await incoming.commit(item)
-            log.info("mail of a plugin", id=id, plugin=plugin, to=forward_path)
+            log.info("own mail", id=id, why=why, to=forward_path)
             self._agenda.plan(id, 0)
             return True
 

@@ -5,7 +5,6 @@ or a part. A report is 7-bit whatever it tells of, because nobody hears of a rep
 internationalized address, which goes by SMTPUTF8 or not at all, has addresses and words as they are.
 """
 
-import binascii
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Literal
 
 from mailward.formats.header import header_end, split_header
 from mailward.formats.text import one_line
-from mailward.formats.writing import fold_field
+from mailward.formats.writing import encoded_part, fold_field, text_part
 
 MAX_LINE_UTF8 = 998 // 4
 """Characters that fit into a line in any case."""
@@ -25,7 +24,6 @@ MAX_HEADER_OCTETS = 64 << 10
 """How much of the original's header block goes back."""
 
 _NEWLINE = re.compile(rb"\r\n|\r|\n")
-_SEVEN_BIT = re.compile(rb"(?:[\t -~]{0,998}\r\n)*")
 _REPLY = re.compile(r"[245][0-9]{2}(?:[ -]|\Z)")
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _SPECIAL = re.compile(r"[^!-~]|[\\+=]")
@@ -86,7 +84,7 @@ class DeliveryReport:
     def to_octets(self) -> bytes:
         """The whole message, CRLF line ends, no line above 998 octets."""
         original = _whole_part(self.original) if self.is_full else _header_part(self.original)
-        parts = [_text_part(self.text), self._status_part(), original]
+        parts = [text_part(self.text), self._status_part(), original]
         boundary = next(one for one in _boundaries(self.message_id) if not any(one.encode("ascii") in part for part in parts))
         delimiter = f"--{boundary}\r\n".encode("ascii")
         body = b"".join(delimiter + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode("ascii")
@@ -172,11 +170,6 @@ def _short(text: str) -> str:
     return one_line(text, MAX_LINE_UTF8 - 40)
 
 
-def _text_part(text: str) -> bytes:
-    octets = _NEWLINE.sub(b"\r\n", text.encode("utf-8", "replace"))
-    return _encoded("text/plain; charset=utf-8", octets)
-
-
 def _header_part(original: bytes) -> bytes:
     """The header block only: a report must not carry a stranger's content to somebody else (RFC 6522 section 4)."""
     kept, size_octets = [], 0
@@ -188,7 +181,7 @@ def _header_part(original: bytes) -> bytes:
     octets = _NEWLINE.sub(b"\r\n", b"".join(kept))
     if octets and not octets.endswith(b"\r\n"):
         octets += b"\r\n"
-    return _encoded("message/global-headers" if _is_utf8_beyond_ascii(octets) else "text/rfc822-headers", octets)
+    return encoded_part("message/global-headers" if _is_utf8_beyond_ascii(octets) else "text/rfc822-headers", octets)
 
 
 def _boundaries(message_id: str) -> Iterator[str]:
@@ -208,16 +201,6 @@ def _is_utf8_beyond_ascii(octets: bytes) -> bool:
         return not octets.isascii() and bool(octets.decode("utf-8"))
     except UnicodeDecodeError:
         return False
-
-
-def _encoded(content_type: str, octets: bytes) -> bytes:
-    """A part as it is where that is 7-bit, else quoted-printable."""
-    head = f"Content-Type: {content_type}\r\n"
-    if not _SEVEN_BIT.fullmatch(octets):
-        head += "Content-Transfer-Encoding: quoted-printable\r\n"
-        # Given CRLF it would end the soft breaks of a first line with a bare LF.
-        octets = binascii.b2a_qp(octets.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n")
-    return head.encode("ascii") + b"\r\n" + octets
 
 
 def _escaped(found: re.Match[str]) -> str:

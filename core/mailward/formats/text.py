@@ -4,6 +4,7 @@ Left out or replaced is what a terminal obeys and what reorders or hides text: c
 overrides, invisible characters, lone surrogates, line separators (T-SMTP-30, T-HDR-15).
 """
 
+import re
 import unicodedata
 
 MAX_LINE_CHARACTERS = 500
@@ -11,6 +12,10 @@ MAX_LINE_CHARACTERS = 500
 
 _ACTING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Categories of Unicode."""
+
+
+_LINKING = re.compile(r"(?<=\S)[.\u3002\uff0e\uff61](?=[^\s\d])|(?i:(?<=www))[.](?=\d)|:(?=/)")
+"""Colon and dots of "https://www.example.net", in every form that domains may have (UTS #46); numbers keep theirs."""
 
 
 def acts(character: str) -> bool:
@@ -22,6 +27,11 @@ def clean(text: str, limit: int) -> str:
     """At most `limit` characters; each that acts becomes a space, so length and places stay."""
     short = text[:limit]
     return short if short.isprintable() else "".join(" " if acts(c) else c for c in short)
+
+
+def unlinked(text: str) -> str:
+    """Text of which no mail program makes a link: dots within words and what follows a scheme stand in brackets."""
+    return _LINKING.sub(r"[\g<0>]", text)
 
 
 def plain(text: str) -> str:

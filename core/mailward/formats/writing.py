@@ -1,8 +1,9 @@
-"""How is a header field written? (RFC 5322 sections 2.1.1, 2.2 and 2.2.3; RFC 2047)
+"""How are a header field and a part of text written? (RFC 5322 sections 2.1.1, 2.2 and 2.2.3; RFC 2047)
 
 The one place where text becomes a field of ours, so the one place that keeps line ends out of it (T-HDR-11).
 """
 
+import binascii
 import re
 
 from mailward.formats.words import encode_words
@@ -13,6 +14,8 @@ MAX_LINE_OCTETS = 998
 """RFC 5322 section 2.1.1: lines must not be longer."""
 
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
+_NEWLINE = re.compile(rb"\r\n|\r|\n")
+_SEVEN_BIT = re.compile(rb"(?:[\t -~]{0,998}\r\n)*")
 _WORD = re.compile(r"[ \t]+[^ \t]+|^[^ \t]+")
 
 
@@ -57,6 +60,21 @@ def with_prefix(raw: bytes, prefix: str) -> bytes:
     if first_line and written.endswith(b" ") and len(before) + len(written.rpartition(b"\n")[2]) + len(first_line) > LINE_OCTETS:
         written = written[:-1] + b"\r\n "
     return before + written + value
+
+
+def text_part(text: str) -> bytes:
+    """Plain text as a part, its fields, the empty line and the body."""
+    return encoded_part("text/plain; charset=utf-8", _NEWLINE.sub(b"\r\n", text.encode("utf-8", "replace")))
+
+
+def encoded_part(content_type: str, octets: bytes) -> bytes:
+    """A part as it is where that is 7-bit, else quoted-printable (RFC 2045 section 6.7). octets: with CRLF line ends."""
+    head = f"Content-Type: {content_type}\r\n"
+    if not _SEVEN_BIT.fullmatch(octets):
+        head += "Content-Transfer-Encoding: quoted-printable\r\n"
+        # Given CRLF it would end the soft breaks of a first line with a bare LF.
+        octets = binascii.b2a_qp(octets.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n")
+    return head.encode("ascii") + b"\r\n" + octets
 
 
 def refuse_line_ends(what: str, text: str) -> None:

@@ -65,16 +65,23 @@ def test_what_users_may_do_in_the_quarantine(folder: Path) -> None:
     path = folder / "mailward.yaml"
     path.write_text(GOOD)
     usual = load_config(path).quarantine
-    assert (usual.kept_s, usual.users_release.causes) == (30 * 86400, frozenset())
-    path.write_text(GOOD + "quarantine: {keep: 90d, users_release: [limits, rule:odd, 'plugin:dmarc']}\n")
+    assert (usual.kept_s, usual.users_release.causes, usual.digest_hour) == (30 * 86400, frozenset(), None)
+    path.write_text(GOOD + "quarantine: {keep: 90d, users_release: [limits, rule:odd, 'plugin:dmarc'], digest: daily}\n")
     config = load_config(path).quarantine
     assert (config.kept_s, sorted(config.users_release.causes)) == (90 * 86400, ["limits", "plugin:dmarc", "rule:odd"])
+    assert config.digest_hour == 7
+    path.write_text(GOOD + "quarantine: {digest: off, digest_hour: 5}\n")
+    assert load_config(path).quarantine.digest_hour is None
 
 
 def test_wrong_words_about_the_quarantine(folder: Path) -> None:
-    said = _problems(folder, GOOD + "quarantine: {keep: 1h, users_release: [limit, 'rule:', rule:a]}")
+    said = _problems(
+        folder, GOOD + "quarantine: {keep: 1h, users_release: [limit, 'rule:', rule:a], digest: weekly, digest_hour: 24}"
+    )
     assert [text.partition("  ")[2] for text in said] == [
         "quarantine.keep: mail is kept for a day at least\n    keep: 30d",
+        "digest_hour: a whole number from 0 to 23 was expected",
+        "digest: one of daily, off was expected",
         "quarantine.users_release: 'limit' says nothing that mail is kept by\n    Write limits, rule:NAME or plugin:NAME.",
         "quarantine.users_release: 'rule:' says nothing that mail is kept by\n    Write limits, rule:NAME or plugin:NAME.",
     ]

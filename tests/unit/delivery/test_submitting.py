@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailward.api import Submit
-from mailward.delivery.submitting import PluginMail
+from mailward.delivery.submitting import OwnMail
 from mailward.model.decision import DecisionRecord
 from mailward.model.ids import QueueId
 from support.relaying import SENDER, Office
@@ -26,7 +26,7 @@ class Known:
 
 
 def submit_of(office: Office, plugin: str = "tlsrpt") -> Submit:
-    return PluginMail(office.spool, office.agenda, office.directory, Known(office), office.clock).of(plugin)
+    return OwnMail(office.spool, office.agenda, office.directory, Known(office), office.clock).of_plugin(plugin)
 
 
 def made(folder: Path, **routes: Peer) -> Office:

@@ -1,22 +1,24 @@
 """The wiring of the process that relays mail and finishes what others left."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mailward.app.build.common import Delivering
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
 from mailward.app.memory import collect_seldom
+from mailward.app.quarantine import digest_writer
 from mailward.app.relaying import make_relay
 from mailward.decisions.retention import Retention
 from mailward.delivery.control import QueueControl
+from mailward.delivery.digesting import Digesting
 from mailward.delivery.expiring import Expiry
 from mailward.delivery.outbound import OutboundManager
 from mailward.delivery.passes import ADOPT_EVERY_S, Passes
 from mailward.delivery.release import Release
 from mailward.delivery.standing import StandingOrders
-from mailward.delivery.submitting import PluginMail
+from mailward.delivery.submitting import OwnMail
 from mailward.directory import Directory
 from mailward.disk import Disk
 from mailward.metering import METERS
@@ -46,8 +48,8 @@ class QueueRole:
         self._directory = Directory(config.directory_file)
         self._delivering = delivering = Delivering(config, f"queue{os.getpid()}", self._directory, lambda: self._folders)
         spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
-        mail = PluginMail(spool, delivering.agenda, self._directory, decisions, clock)
-        self._services = PluginServices(config, submit_of=mail.of)
+        mail = OwnMail(spool, delivering.agenda, self._directory, decisions, clock)
+        self._services = PluginServices(config, submit_of=mail.of_plugin)
         self.use(filters)
         self._events = Events(lambda: self._relays.chain)
         self._days_told = SqliteKeyValue(config.data / "days.sqlite")
@@ -79,8 +81,17 @@ class QueueRole:
             Rounds("removing what has expired", expired.forget, every_s=CHORES_EVERY_S, first_after_s=CHORES_EVERY_S),
             Rounds("removing old records", old.forget_due, every_s=CHORES_EVERY_S, first_after_s=CHORES_EVERY_S),
             Rounds("dropping old mail from quarantine", kept.drop_due, every_s=CHORES_EVERY_S, first_after_s=CHORES_EVERY_S),
+            *self._digests(config, mail),
         )
         self._calls = QueueServer(config.queue_socket, control, self._metrics)
+
+    def _digests(self, config: Config, mail: OwnMail) -> Iterator[Rounds]:
+        hour = config.quarantine.digest_hour
+        if hour is not None:
+            submit, clock = mail.of_server("quarantine digest"), SystemClock()
+            writer = digest_writer(config)
+            digests = Digesting(self._delivering.quarantine, self._directory, writer, submit, clock, hour)
+            yield Rounds("quarantine digests", digests.send_due, every_s=CHORES_EVERY_S, first_after_s=FIRST_CHORE_AFTER_S)
 
     def _metrics(self) -> Sequence[Family]:
         METERS.of("").set(WAITING, len(self._delivering.spool.ids()))
