@@ -21,7 +21,6 @@ from mailward.policy.directions import RULES, Direction
 from mailward.policy.entries import ListType
 from mailward.policy.facts import Vocabulary, nearest
 from mailward.policy.lists import KeptLists, Lists, ListSource
-from mailward.policy.match import Group, group
 from mailward.policy.rules import Compiler
 from mailward.policy.schema import LimitKeys, ListKeys, OverrideKeys, Points, validate
 from mailward.policy.scoping import Listeners, Scoping
@@ -30,6 +29,7 @@ from mailward.policy.stages import Stage
 from mailward.policy.tests import PolicyTest
 from mailward.policy.texts import TextError, wording
 from mailward.policy.values import Limit, Override, PluginPolicy, Rule
+from mailward.policy.variables import Group, group
 
 _LIMITS: tuple[Literal["junk", "quarantine", "reject"], ...] = ("junk", "quarantine", "reject")
 

@@ -8,7 +8,6 @@ The result is the stronger of the floor and 2 to 4. A rule goes below the floor 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import cel
 from msgspec import structs
 
 from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
@@ -31,25 +30,27 @@ from mailward.policy.values import (
     SubjectPrefixAction,
     View,
 )
+from mailward.policy.variables import Variables
 
 Lookup = Callable[[str], FactValue]
 
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What the rules are judged on, for one recipient. context: all facts, for conditions. known: those of their `needs`.
+    """What the rules are judged on, for one recipient. variables: all facts, for conditions. known: those of their `needs`.
 
-    cut: the facts that are longer than the context has them. lookup: for texts.
+    cut: the facts that are longer than the variables have them. lookup: for texts. scored: told the score as conditions read it.
     """
 
-    context: cel.Context
+    variables: Variables
     known: Mapping[str, FactValue]
     cut: frozenset[str]
     lookup: Lookup
+    scored: Callable[[float], None]
 
     def meet(self, rule: Rule) -> bool:
         """Its condition holds. Raises ConditionFailed."""
-        return rule.when.holds(self.context, self.known, self.cut)
+        return rule.when.holds(self.variables, self.known, self.cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +150,11 @@ def decide_early(view: View, grounds: Grounds, recipient: str, stage: Stage) -> 
 
 
 def decide(view: View, weighed: Weighed, grounds: Grounds, recipient: str) -> Ruling:
-    """The verdict for one recipient at the message stage. The context holds all facts but `score`, which is set here."""
+    """The verdict for one recipient at the message stage."""
     got = _Gathered()
-    grounds.context.add_variable("score", weighed.score)
+    grounds.scored(weighed.score)
     scoring, score, failure = _added_points(view.scoring, grounds, weighed.score, got)
-    grounds.context.add_variable("score", score)
+    grounds.scored(score)
     decided: Rule | None = None
     for rule in view.likely(grounds.known):
         if rule.then is not None and (decided is not None or failure is not None):

@@ -157,9 +157,16 @@ def cleaned(value: FactValue) -> FactValue:
 
 def is_cut(value: FactValue) -> bool:
     """Does `cleaned` leave something of it out? Then nobody may take what is left for all of it."""
-    if isinstance(value, tuple):
-        return len(value) > MAX_ITEMS or any(len(item) > MAX_TEXT for item in value)
-    return isinstance(value, str) and len(value) > MAX_TEXT
+    if isinstance(value, str):
+        return len(value) > MAX_TEXT
+    return isinstance(value, tuple) and (len(value) > MAX_ITEMS or any(len(item) > MAX_TEXT for item in value))
+
+
+def cut_among(facts: Mapping[str, FactValue]) -> frozenset[str]:
+    """The names of those that are cut. Most facts are short texts, which are told at once."""
+    return frozenset(
+        [name for name, value in facts.items() if (value.__class__ is not str or len(value) > MAX_TEXT) and is_cut(value)]
+    )
 
 
 def comparable(value: FactValue) -> FactValue:

@@ -14,10 +14,11 @@ import cel
 from mailward.formats.anomalies import ANOMALIES
 from mailward.model.evidence import FactValue
 from mailward.policy.anomaly_names import unknown_anomalies
-from mailward.policy.facts import MAX_ITEMS, MAX_TEXT, NOT_YET, FactSpec, Vocabulary, cleaned, known_in, nearest
+from mailward.policy.facts import MAX_ITEMS, MAX_TEXT, NOT_YET, FactSpec, Vocabulary, known_in, nearest
 from mailward.policy.needs import Needs, needs_of
 from mailward.policy.stages import STAGES, Stage, latest
 from mailward.policy.tokens import ConditionProblem, Token, tokens_of
+from mailward.policy.variables import Variables, group, roots_of
 
 MAX_CHARACTERS = 4000
 
@@ -34,7 +35,7 @@ class ConditionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled condition. names: the facts it reads. stage: the first at which all of them are known.
+    """A compiled condition. names: the facts it reads; roots: their first words. stage: the first at which all of them are known.
 
     needs: facts that must have these values for it to be true. Most rules ask for something that most mail is not, so most
     conditions are answered by one comparison.
@@ -43,22 +44,23 @@ class Condition:
     source: str
     program: cel.Program
     names: frozenset[str]
+    roots: frozenset[str]
     stage: Stage
     needs: Needs = ()
 
-    def holds(self, context: cel.Context, known: Mapping[str, FactValue], cut: Set[str]) -> bool:
+    def holds(self, variables: Variables, known: Mapping[str, FactValue], cut: Set[str]) -> bool:
         """Raises ConditionFailed when it cannot be evaluated, or is no yes or no.
 
-        known: the facts of `needs`, comparable. cut: the facts of which the context holds only a part.
+        known: the facts of `needs`, comparable. cut: the facts of which the variables hold only a part.
         """
         for name, value in self.needs:
             if known[name] != value:
                 return False
-        if unread := sorted(cut & self.names):
+        if cut and (unread := sorted(cut & self.names)):
             # A sender must not push out of sight what the rule looks for.
             raise ConditionFailed(f"{unread[0]} is longer than conditions read: {MAX_TEXT} characters, {MAX_ITEMS} items")
         try:
-            result = self.program.execute(context)
+            result = self.program.execute(variables.context(self.roots))
         except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:
             raise ConditionFailed(first_line(error)) from error
         if isinstance(result, bool):
@@ -113,7 +115,7 @@ def compile_condition(
     if problems:
         return None, problems
     stage = latest(STAGES[0], *(vocabulary.facts[name].stage for name in names))
-    return Condition(source, program, names, stage, needs_of(tokens, vocabulary)), []
+    return Condition(source, program, names, roots_of(names), stage, needs_of(tokens, vocabulary)), []
 
 
 def _syntax_problem(error: ValueError, source: str) -> ConditionProblem:
@@ -289,11 +291,12 @@ def _leaves(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
 def _trial(
     source: str, tokens: Sequence[Token], names: Iterable[str], vocabulary: Vocabulary, listed: Callable[[object, object], bool]
 ) -> list[ConditionProblem]:
-    context = make_context(
+    variables = Variables(
         group({name: spec.default for name, spec in vocabulary.facts.items() if name in set(names)}),
         {name: spec.sample for name, spec in vocabulary.facts.items()},
         listed,
     )
+    context = variables.context(roots_of(names))
     problems = []
     for leaf in _leaves(tokens):
         part = source[leaf[0].start : leaf[-1].end]
@@ -311,32 +314,3 @@ def _result_name(result: object) -> str:
     if isinstance(result, str):
         return "text"
     return "a number" if isinstance(result, (int, float)) else "a list" if isinstance(result, list) else "something else"
-
-
-Group = Mapping[str, tuple[tuple[str, str, FactValue], ...]]
-"""Root -> (member, whole name, default): how facts become the variables of a context."""
-
-
-def group(defaults: Mapping[str, FactValue]) -> Group:
-    """The facts some conditions need, by their first word; a fact of one word has the member ""."""
-    roots: dict[str, list[tuple[str, str, FactValue]]] = {}
-    for name, default in defaults.items():
-        root, _, member = name.partition(".")
-        roots.setdefault(root, []).append((member, name, default))
-    return {root: tuple(members) for root, members in roots.items()}
-
-
-def make_context(needed: Group, facts: Mapping[str, FactValue], listed: Callable[[object, object], bool]) -> cel.Context:
-    """A context with the needed facts; what `facts` does not hold has its default."""
-    context = cel.Context()
-    for root, members in needed.items():
-        context.add_variable(root, variable(members, facts))
-    context.add_function("listed", listed)
-    return context
-
-
-def variable(members: tuple[tuple[str, str, FactValue], ...], facts: Mapping[str, FactValue]) -> object:
-    """The value of one variable: a fact of one word itself, or the members of a group."""
-    if len(members) == 1 and not members[0][0]:
-        return cleaned(facts.get(members[0][1], members[0][2]))
-    return {member: cleaned(facts.get(name, default)) for member, name, default in members}

@@ -16,15 +16,15 @@ from mailward.model.verdict import Source, Verdict
 from mailward.policy.canary import Canary
 from mailward.policy.decide import Grounds, decide, decide_early, weigh, with_points
 from mailward.policy.directions import RULES, Direction
-from mailward.policy.facts import Vocabulary, comparable, is_cut
+from mailward.policy.facts import Vocabulary, comparable, cut_among
 from mailward.policy.lists import Lists
-from mailward.policy.match import Group, make_context, variable
 from mailward.policy.named import Named
 from mailward.policy.ruling import RecipientFacts, Ruling
 from mailward.policy.scope import NOWHERE, Origin, Scopes
 from mailward.policy.stages import STAGES, Stage
 from mailward.policy.tests import PolicyTest, TestResult, run_test
 from mailward.policy.values import Limit, Override, PluginPolicy, Rule, View
+from mailward.policy.variables import Group, Variables
 
 MOST_KEPT = 64
 """Of the same policy with other things counting; of more the oldest is made again when it comes."""
@@ -264,10 +264,10 @@ class Case:
         for name, plugin in policy.plugins.items():
             if not plugin.counts:
                 self._mute(name, "off" if plugin.mode == "off" else "shadow")
-        self._cut = frozenset(name for name, value in self._known.items() if is_cut(value))
+        self._cut = cut_among(self._known)
         self._origin = Origin.of(facts) if policy.overrides else NOWHERE
         self._displaced: dict[str, FactValue] = {}  # by what was found of the recipient judged last
-        self._context = make_context(policy.needed, self._known, policy.lists.listed)
+        self._variables = Variables(policy.needed, self._known, policy.lists.listed)
 
     def judge(self, recipient: RecipientFacts | None, *, stage: Stage) -> Ruling | None:
         """As `Policy.judge`."""
@@ -275,15 +275,15 @@ class Case:
         name, cut = "", self._cut
         if recipient is not None:
             name = recipient.address
-            self._known.update(recipient_facts(recipient))
-            self._show(_RECIPIENT_ROOT)
+            self._known.update(own := recipient_facts(recipient))
+            self._variables.changed(_RECIPIENT_ROOT)
             self._tell_own(recipient.found)
-            his = recipient_facts(recipient).keys() | self._displaced.keys()
-            cut = (cut - his) | {fact for fact in his if is_cut(self._known[fact])}
+            his = {fact: self._known[fact] for fact in (*own, *self._displaced)}
+            cut = cut.difference(his) | cut_among(his)
         else:
             self._tell_own({})
         known = {fact: comparable(self._lookup(fact)) for fact in self.policy.compared}
-        grounds = Grounds(self._context, known, cut, self._lookup)
+        grounds = Grounds(self._variables, known, cut, self._lookup, self._scored)
         if stage != RULES[self.policy.direction].last:
             return decide_early(view, grounds, name, stage)
         return decide(view, self._weighed, grounds, name)
@@ -297,13 +297,11 @@ class Case:
         self._displaced = {name: self._displaced[name] if name in self._displaced else self._lookup(name) for name in own}
         self._known.update(changed)
         for root in {name.partition(".")[0] for name in changed}:
-            self._show(root)
+            self._variables.changed(root)
 
-    def _show(self, root: str) -> None:
-        """Conditions read the facts under this name as they are known now."""
-        members = self.policy.needed.get(root)
-        if members is not None:
-            self._context.add_variable(root, variable(members, self._known))
+    def _scored(self, score: float) -> None:
+        self._known["score"] = score
+        self._variables.changed("score")
 
     def _lookup(self, name: str) -> FactValue:
         spec = self.policy.vocabulary.facts.get(name)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from mailward.model.evidence import FactValue
 from mailward.policy.facts import Vocabulary, comparable, is_cut
-from mailward.policy.match import ConditionFailed, compile_condition, group, make_context
+from mailward.policy.match import ConditionFailed, compile_condition
+from mailward.policy.variables import Variables, group
 
 VOCABULARY = Vocabulary("inbound", {}, {})
 TEXTS = ("", "a", "example.net", "Grüße", "x" * 2100, "b\udcff")
@@ -39,16 +40,16 @@ def test_a_condition_with_needs_is_what_the_library_says(leaves: list[str], fact
     condition, problems = compile_condition(source, VOCABULARY, frozenset(), listed)
     assert condition is not None, problems
     defaults = {name: VOCABULARY.facts[name].default for name in condition.names}
-    context = make_context(group(defaults), facts, listed)
+    variables = Variables(group(defaults), facts, listed)
     known = {name: comparable(facts[name]) for name, _ in condition.needs}
     cut = {name for name in condition.names if is_cut(facts[name])}
     if cut and all(known[name] == value for name, value in condition.needs):
         with pytest.raises(ConditionFailed, match="longer than conditions read"):
-            condition.holds(context, known, cut)
+            condition.holds(variables, known, cut)
     elif cut:
-        assert condition.holds(context, known, cut) is False
+        assert condition.holds(variables, known, cut) is False
     else:
-        assert condition.holds(context, known, cut) == condition.program.execute(context)
+        assert condition.holds(variables, known, cut) == condition.program.execute(variables.context(condition.roots))
 
 
 @pytest.mark.parametrize(
@@ -75,8 +76,8 @@ def test_what_is_false_whatever_the_rest_is_false_though_the_rest_cannot_be_eval
     condition, _ = compile_condition('helo.name == "a" && 1 / message.size_octets == 1', VOCABULARY, frozenset(), listed)
     assert condition is not None
     facts: dict[str, FactValue] = {"helo.name": "b", "message.size_octets": 0}
-    context = make_context(group(facts), facts, listed)
-    assert condition.holds(context, {"helo.name": "b"}, frozenset()) is False
-    context = make_context(group(facts), {**facts, "helo.name": "a"}, listed)
+    variables = Variables(group(facts), facts, listed)
+    assert condition.holds(variables, {"helo.name": "b"}, frozenset()) is False
+    variables = Variables(group(facts), {**facts, "helo.name": "a"}, listed)
     with pytest.raises(ConditionFailed):
-        condition.holds(context, {"helo.name": "a"}, frozenset())
+        condition.holds(variables, {"helo.name": "a"}, frozenset())

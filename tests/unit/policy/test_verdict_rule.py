@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailward.model.edits import AddHeader
 from mailward.model.evidence import EvidenceSet, FactValue, HookCall
 from mailward.model.verdict import Verdict
 from mailward.policy import Policy, RecipientFacts, Ruling, load_policy
@@ -162,6 +163,12 @@ def test_actions_are_collected_and_scores_of_rules_count(policy: Policy) -> None
     ruling = judged(policy, evidence(), "dear.example")
     assert (ruling.score, ruling.flags) == (5.5, ("$Dear",))
     assert ruling.actions == ("dear: score +5.5", "dear: flag $Dear")
+
+
+def test_a_text_tells_the_score_that_conditions_read(tmp_path: Path) -> None:
+    rules = '{name: dear, do: [{score: 5.5}]}, {name: note, when: score > 5.0, do: [{add_header: {name: X-Note, value: "{score}"}}]}'
+    ruling = judged(loaded(tmp_path, f"version: 1\nplugins: {{spam: }}\nrules: [{rules}]\n"), evidence())
+    assert ruling.edits == (AddHeader("X-Note", "5.5"),)
 
 
 def test_points_are_filled_in_for_the_record(policy: Policy) -> None:
