@@ -166,7 +166,9 @@ def test_actions_are_collected_and_scores_of_rules_count(policy: Policy) -> None
 
 
 def test_a_text_tells_the_score_that_conditions_read(tmp_path: Path) -> None:
-    rules = '{name: dear, do: [{score: 5.5}]}, {name: note, when: score > 5.0, do: [{add_header: {name: X-Note, value: "{score}"}}]}'
+    rules = (
+        '{name: dear, do: [{score: 5.5}]}, {name: note, when: score > 5.0, do: [{add_header: {name: X-Note, value: "{score}"}}]}'
+    )
     ruling = judged(loaded(tmp_path, f"version: 1\nplugins: {{spam: }}\nrules: [{rules}]\n"), evidence())
     assert ruling.edits == (AddHeader("X-Note", "5.5"),)
 
