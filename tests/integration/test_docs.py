@@ -3,6 +3,7 @@
 import json
 import mailbox
 import os
+import poplib
 import re
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyotp
+import pytest
 import yaml
 
 from mailward.app.config_file import load_config
@@ -194,6 +196,42 @@ def test_a_sender_is_blocked_as_the_page_says(tmp_path: Path) -> None:
         assert codes("mallory@example.net") == {550}
         assert "the list blocked has changed since, last at " in made.run("policy", "replay", check=False).stdout
         reader.is_through()
+
+
+def test_some_mail_gets_rules_as_the_page_says(tmp_path: Path) -> None:
+    page = "how-to/rules-for-some-mail.md"
+    overrides, submission, access = blocks(page, "yaml")
+    plugins = {"antivirus": {"engine": "test-file"}}
+    inbound = {"version": 1, "extends": "mailward/inbound", "plugins": plugins, **yaml.safe_load(overrides)}
+    (tmp_path / "message.eml").write_bytes(mail("hello"))
+    with server(domain="example.org", policy=yaml.safe_dump(inbound, sort_keys=False)) as made:
+        for name in ("alice", "guest"):
+            made.add_account(f"{name}@example.org")
+        (made.folder / "policies/submission.yaml").write_text(submission)
+        (made.folder / "policies/access.yaml").write_text(access)
+        reader = Reader(page, made, tmp_path)
+        assert reader.types("group add") == "guests: guest@example.org\n"
+        assert "warning" not in reader.types("policy check")
+        assert re.search(r"^  partner +holds", reader.types("policy show --effective"), re.MULTILINE)
+        assert re.search(r"^  inside +does not hold: network", reader.types("policy show --direction access"), re.MULTILINE)
+        assert "rule partners-are-not-junk" in reader.types("scan message.eml --ip")
+        assert "rule guests-write-to-us" in reader.types("scan message.eml --identity", code=1)
+        reader.types("reload")
+        code, text = made.submit(mail("out"), "bob@example.net", account="guest@example.org")
+        assert (code, "Guests can write to people here" in text) == (550, True), text
+        reader.is_through()
+
+        def logs_in_by_pop3() -> None:
+            client = poplib.POP3_SSL("127.0.0.1", made.port("pop3s"), context=made.tls(), timeout=60)
+            client.user("alice@example.org")
+            client.pass_(made.password("alice@example.org"))
+            client.quit()
+
+        logs_in_by_pop3()
+        (made.folder / "policies/access.yaml").write_text(access.replace(", 127.0.0.0/8", ""))
+        made.reload()
+        with pytest.raises(poplib.error_proto, match="AUTH"):
+            logs_in_by_pop3()
 
 
 def test_keys_are_made_and_changed_as_the_page_says(tmp_path: Path, dns_server: DnsServer) -> None:
