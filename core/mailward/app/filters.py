@@ -93,7 +93,12 @@ def policy_file(config: Config, direction: Direction) -> Path:
 
 
 def policy_at(config: Config, direction: Direction, path: Path, *, shown_as: str = "") -> Policy:
-    """A policy of this configuration's plugins that is not in force: of a file, or of a folder like `policies`.
+    """The policy alone of `filters_at`."""
+    return filters_at(config, direction, path, shown_as=shown_as).policies[direction]
+
+
+def filters_at(config: Config, direction: Direction, path: Path, *, shown_as: str = "") -> Filters:
+    """One policy of this configuration's plugins that is not in force: of a file, or of a folder like `policies`.
 
     shown_as: how problems call it, its path by default. Raises PolicyError or PluginError when it cannot be used.
     """
@@ -103,7 +108,8 @@ def policy_at(config: Config, direction: Direction, path: Path, *, shown_as: str
     except OSError as error:
         user = pwd.getpwuid(os.geteuid()).pw_name
         raise ConfigError(f"cannot read the policy {path} as user {user}: {error.strerror}") from error
-    return _load(config, direction, PluginHost(config.plugins), file, shown_as)
+    host = PluginHost(config.plugins)
+    return Filters({direction: _load(config, direction, host, file, shown_as)}, host).isolating(config.isolated_plugins)
 
 
 def _load(config: Config, direction: Direction, host: PluginHost, file: Path | None = None, called: str = "") -> Policy:

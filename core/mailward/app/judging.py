@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mailward.api.services import Credentials, Resolver, Services, Submit
+from mailward.api.services import Clock, Credentials, Http, Resolver, Services, Submit
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.metering import METERS
@@ -29,7 +29,7 @@ class PluginServices:
     """The services of every plugin of one process; key-value files are opened when a plugin is first served.
 
     keeps: False when nothing that a plugin writes may outlive this. submit_of: by what a plugin sends mail, where it can.
-    resolver: instead of one that asks the servers of the configuration.
+    resolver: instead of one that asks the servers of the configuration; and so for clock and http.
     """
 
     def __init__(
@@ -40,15 +40,19 @@ class PluginServices:
         keeps: bool = True,
         submit_of: Callable[[str], Submit] | None = None,
         resolver: Resolver | None = None,
+        clock: Clock | None = None,
+        http: Http | None = None,
     ) -> None:
         self._keeps = keeps
         self._config = config
         self._blocking = BlockingPool()
         self.resolver = NotedResolver(resolver or DnsResolver(config.dns_servers), note)
-        self._http = PublicHttp(self.resolver, allowed=config.outbound.private_networks)
+        self.clock = clock or SystemClock()
+        self._http = http or PublicHttp(self.resolver, allowed=config.outbound.private_networks)
         self._credentials = credentials or NoCredentials()
         self._submit_of = submit_of
         self._kept: list[SqliteKeyValue] = []
+        self._unkept: list[UnkeptKeyValue] = []
         self._made: dict[str, Services] = {}
 
     def of(self, plugin: str) -> Services:
@@ -60,10 +64,12 @@ class PluginServices:
     def _make(self, plugin: str) -> Services:
         kept = SqliteKeyValue(self._config.plugin_values / f"{plugin}.sqlite")
         self._kept.append(kept)
+        unkept = UnkeptKeyValue(kept, self.clock)
+        self._unkept.append(unkept)
         return Services(
             self.resolver,
-            SystemClock(),
-            kept if self._keeps else UnkeptKeyValue(kept),
+            self.clock,
+            kept if self._keeps else unkept,
             PluginLog(plugin),
             self._blocking,
             FolderSecrets(self._config.secrets / plugin),
@@ -72,6 +78,11 @@ class PluginServices:
             self._http,
             METERS.of(plugin),
         )
+
+    def forget(self) -> None:
+        """What plugins wrote is gone, where it does not outlive this."""
+        for unkept in self._unkept:
+            unkept.forget()
 
     def close(self) -> None:
         for kept in self._kept:
@@ -84,7 +95,7 @@ def make_judge(
 ) -> Judge:
     """The judge of what comes in by listeners of this role. key: of canaries. room: where a process has several."""
     policy = filters.policies[role.value]
-    return Judge(policy, filters.host, services.of, hostname=config.hostname, clock=SystemClock(), key=key, room=room)
+    return Judge(policy, filters.host, services.of, hostname=config.hostname, clock=services.clock, key=key, room=room)
 
 
 def kept_canary_key(config: Config) -> bytes | None:

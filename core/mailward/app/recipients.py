@@ -1,11 +1,14 @@
-"""What does a policy know of a recipient for whom no session asks? It is taken as one of ours, in the groups of this moment."""
+"""What does a policy know of a recipient for whom no session asks? What the directory says at this moment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import lru_cache
 
 from mailward.app.config import Config
 from mailward.directory import Directory
-from mailward.model.address import ForwardPath
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
+from mailward.model.address import Address, ForwardPath
 from mailward.policy import RecipientFacts
 
 
@@ -15,3 +18,23 @@ def recipients_of(config: Config, paths: Sequence[ForwardPath]) -> list[Recipien
         return [RecipientFacts.of(path) for path in paths]
     with closing(Directory(config.directory_file)) as directory:
         return [RecipientFacts.of(path, groups=directory.groups_behind(path.address)) for path in paths]
+
+
+def address_of(name: str) -> Address:
+    """A forward-path as a record names it."""
+    try:
+        return parse_mailbox(name)
+    except AddressSyntaxError:
+        return Address(name, "")  # the bare postmaster
+
+
+def recipients_in(directory: Directory) -> Callable[[str], RecipientFacts]:
+    """The facts of recipients by how records name them, as the directory is today."""
+
+    @lru_cache(maxsize=10_000)
+    def facts(name: str) -> RecipientFacts:
+        address = address_of(name)
+        is_local = not address.domain or directory.is_local_domain(address.domain)
+        return RecipientFacts.of(ForwardPath(address), is_local=is_local, groups=directory.groups_behind(address))
+
+    return facts

@@ -87,7 +87,7 @@ def _without_trace(octets: bytes, id: QueueId) -> bytes:
 
 async def recorded(config: Config, record: DecisionRecord, octets: bytes, key: bytes | None = None) -> Recording:
     """The recording of one judged message. key: of the pseudonyms, a fresh one by default. Raises ConfigError."""
-    heard: dict[tuple[str, RecordType], DnsAnswer | None] = {}
+    heard: dict[tuple[str, RecordType], DnsAnswer | str] = {}
     hearing = NotedResolver(
         DnsResolver(config.dns_servers), lambda name, kind, answer: heard.update({(name.rstrip(".").lower(), kind): answer})
     )
@@ -141,8 +141,8 @@ def _fact(name: str, value: FactValue, names: Pseudonyms) -> object:
     return names.host(value)
 
 
-def _answer(answer: DnsAnswer | None, kind: RecordType, names: Pseudonyms) -> dict[str, object]:
-    if answer is None:
+def _answer(answer: DnsAnswer | str, kind: RecordType, names: Pseudonyms) -> dict[str, object]:
+    if isinstance(answer, str):
         return {"status": "fails"}
     made: dict[str, object] = {"status": answer.status}
     if answer.records:

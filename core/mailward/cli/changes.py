@@ -16,8 +16,6 @@ from mailward.policy import Direction
 NOTHING, SOMETHING, NOT_KNOWN = 0, 1, 2
 """Exit codes: nothing would have changed, something would, it cannot be said."""
 
-_STEP = 1000
-
 
 class _OfRecord(Protocol):
     @property
@@ -27,10 +25,10 @@ class _OfRecord(Protocol):
 _Example = TypeVar("_Example", bound=_OfRecord)
 
 
-def read_all(records: Iterable[DecisionRecord], total: int) -> Iterator[DecisionRecord]:
-    """All of these records, while a person is told how many of the total have been read."""
+def read_all(records: Iterable[DecisionRecord], total: int, step: int = 1000) -> Iterator[DecisionRecord]:
+    """All of these records, while a person is told how many of the total have been read. step: after so many of them."""
     for number, record in enumerate(records):
-        if number % _STEP == 0:
+        if number % step == 0:
             progress(number, total)
         yield record
     progress(total, total)

@@ -1,31 +1,35 @@
 """`mailward policy replay`: what another policy would have made of the mail that was judged."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mailward.app.config import Config
-from mailward.app.filters import policy_at
+from mailward.app.copies import Copies
+from mailward.app.deep_replay import DeepReplay, Reruns
+from mailward.app.filters import Filters, filters_at
 from mailward.app.judging import kept_canary_key
+from mailward.app.recipients import recipients_in
+from mailward.app.rerunning import Rerunner
 from mailward.cli.changes import NOT_KNOWN, SOMETHING, number_of, read_all, tally_data, tally_lines, worst_lines
 from mailward.cli.decisions import more_actions, source_text
 from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_of, opened_decisions, opened_directory
 from mailward.cli.output import USAGE, fail, moment, show
 from mailward.decisions import DecisionStore
 from mailward.decisions.replay import Example, ReplayReport
-from mailward.directory import Directory
-from mailward.formats.address import parse_mailbox
-from mailward.formats.domains import AddressSyntaxError
-from mailward.model.address import Address, ForwardPath
-from mailward.model.decision import RecipientDecision
-from mailward.policy import Direction, Policy, RecipientFacts
+from mailward.model.decision import DecisionRecord, RecipientDecision
+from mailward.model.session import Role
+from mailward.policy import Direction, Policy
 from mailward.policy.replay import Replay
+from mailward.services.resolver import DnsResolver
 
+_QUESTIONS = 3
+"""So many are named."""
 _DIRECTIONS: tuple[Direction, ...] = ("inbound", "submission")
 
 
@@ -35,6 +39,8 @@ def replay_command(
     ] = None,
     since: Annotated[str, typer.Option(help="Of the last 30m, 2h, 7d ...")] = "7d",
     direction: Annotated[str, typer.Option(help=f"{' or '.join(_DIRECTIONS)}.")] = "inbound",
+    deep: Annotated[bool, typer.Option("--deep", help="Run the plugins again on mail that is still stored.")] = False,
+    ask_dns: Annotated[bool, typer.Option("--ask-dns", help="With --deep: ask DNS now what nobody asked at receipt.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="Show so many recipients at most.")] = 20,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -47,6 +53,10 @@ def replay_command(
     of which something is missing (a plugin that did not look, a fact that no record holds, mail refused before it came) is
     counted apart, never as unchanged.
 
+    With --deep plugins look again, with the settings of the new policy, at each message of which a copy is in a mailbox or in the
+    quarantine: at what came, at the moment when it came, with the DNS answers of then. What they have learnt, and what scanners
+    say, is of today; nothing is sent, fetched or learnt. All other mail is judged as without it, and the two are counted.
+
     Exits 0 when nothing would have changed, 1 when something would, and 2 when of some messages that cannot be said.
 
     Examples:
@@ -55,20 +65,25 @@ def replay_command(
 
       mailward policy replay --policy new/inbound.yaml --limit 100
 
+      mailward policy replay --deep --policy new/inbound.yaml --since 24h
+
       mailward policy replay --json
     """
     wanted = next((one for one in _DIRECTIONS if one == direction), None)
     if wanted is None:
         fail(f"the mail of '{direction}' is not judged; one of {', '.join(_DIRECTIONS)}", USAGE)
+    if ask_dns and not deep:
+        fail("--ask-dns needs --deep: without it no plugin asks anything", USAGE)
     settings = config_of(config)
-    new = policy_at(settings, wanted, settings.policies if policy is None else policy)
+    filters = filters_at(settings, wanted, settings.policies if policy is None else policy)
+    new = filters.policies[wanted]
     begin = datetime.now(UTC) - duration_of(since)
     with opened_decisions(settings) as store:
-        report = _report(store, begin, new, settings, limit)
+        report, reruns = _reports(store, begin, filters, new, settings, limit, deep=deep, ask_dns=ask_dns)
     changed = new.lists.changed_since(begin.timestamp())
     show(
-        lambda: _text(report, new, changed, f"{wanted}, the last {since}"),
-        lambda: _data(report, new, changed, begin),
+        lambda: _text(report, reruns, new, changed, f"{wanted}, the last {since}"),
+        lambda: _data(report, reruns, new, changed, begin),
         as_json=as_json,
     )
     if report.changed:
@@ -77,32 +92,43 @@ def replay_command(
         raise typer.Exit(NOT_KNOWN)
 
 
-def _report(store: DecisionStore, begin: datetime, policy: Policy, config: Config, limit: int) -> ReplayReport:
-    report = ReplayReport(limit)
+def _reports(
+    store: DecisionStore,
+    begin: datetime,
+    filters: Filters,
+    policy: Policy,
+    config: Config,
+    limit: int,
+    *,
+    deep: bool,
+    ask_dns: bool,
+) -> tuple[ReplayReport, Reruns | None]:
+    report, total = ReplayReport(limit), store.count(begin)
     with opened_directory(config) as directory:
-        replay = Replay(policy, _recipients(directory), kept_canary_key(config))
-        for record in read_all(store.evidence(begin), store.count(begin)):
-            if record.direction == policy.direction and record.policy_hash:
+        recipients, key = recipients_in(directory), kept_canary_key(config)
+        replay = Replay(policy, recipients, key)
+        if not deep:
+            for record in _of_policy(read_all(store.evidence(begin), total), policy):
                 report.add(record, replay.judged(record))
-    return report
+            return report, None
+
+        def rerunner() -> Rerunner:
+            ask = DnsResolver(config.dns_servers) if ask_dns else None
+            return Rerunner(config, filters, Role(policy.direction), recipients, key, ask)
+
+        with closing(Copies(config, begin)) as copies:
+            replayed = DeepReplay(store, copies, replay, rerunner)
+            for record, outcome in replayed.judged(_of_policy(read_all(store.evidence(begin), total, step=10), policy)):
+                report.add(record, outcome)
+        return report, replayed.reruns
 
 
-def _recipients(directory: Directory) -> Callable[[str], RecipientFacts]:
-    """Their facts by how records name them, as the directory is today."""
-
-    @lru_cache(maxsize=10_000)
-    def facts(name: str) -> RecipientFacts:
-        try:
-            address = parse_mailbox(name)
-        except AddressSyntaxError:
-            address = Address(name, "")  # the bare postmaster
-        is_local = not address.domain or directory.is_local_domain(address.domain)
-        return RecipientFacts.of(ForwardPath(address), is_local=is_local, groups=directory.groups_behind(address))
-
-    return facts
+def _of_policy(records: Iterator[DecisionRecord], policy: Policy) -> Iterator[DecisionRecord]:
+    """Those that a policy of the same direction has judged."""
+    return (record for record in records if record.direction == policy.direction and record.policy_hash)
 
 
-def _text(report: ReplayReport, policy: Policy, changed: Mapping[str, datetime], what: str) -> str:
+def _text(report: ReplayReport, reruns: Reruns | None, policy: Policy, changed: Mapping[str, datetime], what: str) -> str:
     if not report.messages:
         return f"no mail was judged ({what})"
     lines = [f"{what}: {number_of('message', report.messages)}, judged anew by policy {policy.hash}"]
@@ -110,9 +136,22 @@ def _text(report: ReplayReport, policy: Policy, changed: Mapping[str, datetime],
     lines += [
         f"  the list {name} has changed since, last at {moment(at)}, and is asked as it is now" for name, at in changed.items()
     ]
+    lines += [] if reruns is None else _rerun_lines(reruns)
     lines += ["", *tally_lines(report.tally)]
     lines += worst_lines(report.worst, report.changed, _example_lines)
     return "\n".join(lines)
+
+
+def _rerun_lines(reruns: Reruns) -> list[str]:
+    lines = ["", f"  plugins run again on {number_of('message', reruns.again)}"]
+    lines += [f"  from evidence {number_of('message', n)}: {why}" for why, n in reruns.from_evidence.most_common()]
+    if reruns.anew:
+        some = ", ".join(question for question, _ in reruns.questions.most_common(_QUESTIONS))
+        lines.append(f"  asked anew: {number_of('message', reruns.anew)} wanted of DNS what nobody asked then, such as {some}")
+    if reruns.otherwise:
+        found = ", ".join(f"{plugin} of {number_of('message', n)}" for plugin, n in reruns.otherwise.most_common())
+        lines.append(f"  found otherwise than then: {found}")
+    return lines
 
 
 def _example_lines(example: Example) -> list[str]:
@@ -124,13 +163,16 @@ def _example_lines(example: Example) -> list[str]:
     ]
 
 
-def _data(report: ReplayReport, policy: Policy, changed: Mapping[str, datetime], begin: datetime) -> dict[str, Any]:
+def _data(
+    report: ReplayReport, reruns: Reruns | None, policy: Policy, changed: Mapping[str, datetime], begin: datetime
+) -> dict[str, Any]:
     return {
         "direction": policy.direction,
         "policy": policy.hash,
         "since": begin.isoformat(timespec="seconds"),
         "judged_by": [{"hash": hash, "messages": n} for hash, n in report.judged_by.most_common()],
         "lists_changed": {name: at.isoformat(timespec="seconds") for name, at in changed.items()},
+        **({} if reruns is None else _rerun_data(reruns)),
         **tally_data(report.tally),
         "recipients_changed": report.changed,
         "examples": [
@@ -143,6 +185,16 @@ def _data(report: ReplayReport, policy: Policy, changed: Mapping[str, datetime],
             }
             for example in report.worst.shown
         ],
+    }
+
+
+def _rerun_data(reruns: Reruns) -> dict[str, Any]:
+    return {
+        "messages_run_again": reruns.again,
+        "messages_from_evidence": dict(reruns.from_evidence),
+        "messages_asked_anew": reruns.anew,
+        "asked_anew": [{"question": question, "messages": n} for question, n in reruns.questions.most_common()],
+        "found_otherwise": dict(reruns.otherwise.most_common()),
     }
 
 

@@ -4,6 +4,7 @@ Nobody waits for it. A process that ends takes the last second of it along, and 
 is left out: such a message is judged again by what was found, as one whose copy is gone.
 """
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 
@@ -71,10 +72,15 @@ class Receipts:
         self._waiting[id] = _Waiting(octets, protocol, (of_client, of_message))
 
     async def write(self) -> None:
-        """Write what waits. Raises StorageError, and then it is lost."""
+        """Write what waits. Raises StorageError, and then it is lost; what is written twice is written once."""
         waiting, self._waiting, self._octets = self._waiting, {}, 0
         if self._left_out:
             _log.warning("receipts left out", messages=self._left_out)
             self._left_out = 0
-        if waiting:
+        if not waiting:
+            return
+        try:
             await self._run_blocking(lambda: self._decisions.add_receipts([(id, one.receipt()) for id, one in waiting.items()]))
+        except asyncio.CancelledError:  # by `stop`, which writes what waits
+            self._waiting = {**waiting, **self._waiting}
+            raise

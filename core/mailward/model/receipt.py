@@ -12,11 +12,11 @@ RECEIPT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One DNS question and what it was answered; None: nobody gave an answer that could be used. name: in lower case."""
+    """One DNS question and what it was answered; text: why nobody gave an answer that could be used. name: in lower case."""
 
     name: str
     record_type: RecordType
-    answer: DnsAnswer | None
+    answer: DnsAnswer | str
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,12 @@ class Answered:
     def __len__(self) -> int:
         return len(self._heard)
 
-    def note(self, name: str, record_type: RecordType, answer: DnsAnswer | None) -> None:
-        """answer: None where nobody gave one that could be used."""
+    def note(self, name: str, record_type: RecordType, answer: DnsAnswer | str) -> None:
+        """answer: why there is none where nobody gave one that could be used."""
         name = name.removesuffix(".").lower()
         if (name, record_type) in self._heard:
             return
-        octets = len(name) + (sum(map(len, answer.records)) if answer else 0)
+        octets = len(name) + (len(answer) if isinstance(answer, str) else sum(map(len, answer.records)))
         if len(self._heard) >= MOST_ANSWERS or self._octets + octets > MOST_OCTETS:
             self.cut += 1
             return
@@ -64,7 +64,7 @@ def noting(answered: Answered) -> Iterator[None]:
         _current.reset(token)
 
 
-def note(name: str, record_type: RecordType, answer: DnsAnswer | None) -> None:
+def note(name: str, record_type: RecordType, answer: DnsAnswer | str) -> None:
     """Note an answer, where it is for a message."""
     answered = _current.get()
     if answered is not None:

@@ -35,7 +35,8 @@ class Replay:
         """recipient: what is known of a forward-path, as a record names it. key: of canaries, None when it cannot be read."""
         self._policy = policy
         self._key = key
-        self._is_drawing = any(one.share is not None for one in policy.canaries)
+        self.lacks_key = key is None and any(one.share is not None for one in policy.canaries)
+        """Nobody knows for whom its canaries would have counted."""
         self._recipient = recipient
         self._looking = {name: one for name, one in policy.plugins.items() if _may_find(one)}
 
@@ -43,7 +44,7 @@ class Replay:
         """What its recipients would have got. The record is one that a policy of the same direction made."""
         if any(decision.source_kind == "core" for decision in record.recipients):
             return Replayed((), BY_THE_SERVER)
-        if self._is_drawing and self._key is None:
+        if self.lacks_key:
             return Replayed((), NO_KEY)
         origin = Origin.of(record.facts)
         people = [self._known(one) if one.recipient else None for one in record.recipients]

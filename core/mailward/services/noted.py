@@ -6,8 +6,9 @@ from collections.abc import Callable
 from mailward.api.services import DnsTemporaryError, Resolver
 from mailward.model.dns import DnsAnswer, RecordType
 
-Note = Callable[[str, RecordType, DnsAnswer | None], None]
-"""Told of each question and its answer, None where there was none that can be used, or none in the time of who asked."""
+Note = Callable[[str, RecordType, DnsAnswer | str], None]
+"""Told of each question and its answer, or why there was none that can be used."""
+GIVEN_UP = "no answer in the time of who asked"
 
 
 class NotedResolver:
@@ -21,8 +22,11 @@ class NotedResolver:
         """As the other one's. Raises DnsTemporaryError."""
         try:
             answer = await self._resolver.resolve(name, record_type)
-        except (DnsTemporaryError, asyncio.CancelledError):
-            self._note(name, record_type, None)
+        except DnsTemporaryError as error:
+            self._note(name, record_type, str(error))
+            raise
+        except asyncio.CancelledError:
+            self._note(name, record_type, GIVEN_UP)
             raise
         self._note(name, record_type, answer)
         return answer

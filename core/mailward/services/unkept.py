@@ -13,7 +13,12 @@ class UnkeptKeyValue:
 
     def __init__(self, below: KeyValue, clock: Clock | None = None) -> None:
         self._below = below
-        self._own = MemoryKeyValue(clock)
+        self._clock = clock
+        self.forget()
+
+    def forget(self) -> None:
+        """What was written is gone."""
+        self._own = MemoryKeyValue(self._clock)
         self._set: set[bytes] = set()
         self._counted: set[bytes] = set()
         self._removed: list[tuple[bytes, bytes]] = []
