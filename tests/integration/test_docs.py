@@ -332,6 +332,9 @@ def test_a_policy_is_rehearsed_as_the_page_says() -> None:
             r"(?m)^    dmarc\.result +text, known from message on +plugin dmarc \(enforce, mailward/inbound\.yaml:", told
         )
         assert made.run("policy", "explain-rule", "dmarc-polcy", check=False).stderr.endswith("Did you mean 'dmarc-policy'?\n")
+        again = "plugins run again on 2 messages"  # once what is needed for it is written
+        made.until(lambda: again in made.run("policy", "replay", "--deep", check=False).stdout)
+        assert again in reader.types("policy replay --deep", code=1)
         assert "inbound: sound" in reader.types("policy check")
         reader.types("reload")
         made.until(lambda: b"event=reloaded" in made.log_octets())

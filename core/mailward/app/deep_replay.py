@@ -104,7 +104,7 @@ class DeepReplay:
             for octets in self._copies.of(record):
                 if receipt is None:
                     return NO_RECEIPT
-                came = as_arrived(octets, record.size_octets, receipt.header, receipt.whole)
+                came = as_arrived(octets, record.size_octets, receipt.header, receipt.whole, receipt.removed)
                 if came is not None:
                     return Arrived(record, receipt, came)
                 why = ALTERED

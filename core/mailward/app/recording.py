@@ -1,7 +1,7 @@
 """A real session as a fixture: what is known of it, its message and the DNS answers, with everybody's names replaced.
 
 What is kept of a message is the copy in a mailbox or in the quarantine; what was put on top of it at delivery is taken off again.
-The DNS answers are those of the moment of the recording, since none are kept: whoever records soon gets what was judged by.
+The DNS answers are those of the receipt, where they are kept, and else those of the moment of the recording.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from mailward.app.config import Config
-from mailward.app.quarantine import opened_quarantine
+from mailward.app.copies import Copies
 from mailward.app.scanning import ScanInput, scan
-from mailward.directory import Directory
-from mailward.disk import Disk
+from mailward.decisions import DecisionStore
 from mailward.formats.address import parse_mailbox
+from mailward.formats.arrived import as_arrived
 from mailward.formats.header import FieldView
 from mailward.formats.masking import masked
 from mailward.formats.message import MessageView
@@ -34,13 +34,10 @@ from mailward.model.evidence import FactValue
 from mailward.model.ids import QueueId
 from mailward.model.session import Role, TlsFacts
 from mailward.services.noted import NotedResolver
+from mailward.services.recorded import RecordedResolver
 from mailward.services.resolver import DnsResolver
-from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
 
 RECORDING_VERSION = 1
-MOST_LOOKED_AT = 500
-"""Of a mailbox, the newest: so many are looked at for the message."""
 
 _OWN = frozenset({"return-path", "authentication-results"})
 _WORDS = (".result", ".policy", ".status", "tls.version", "listener.name", "message.anomalies", "message.attachment_types")
@@ -57,21 +54,11 @@ class Recording:
 
 def kept_message(config: Config, record: DecisionRecord) -> bytes | None:
     """The message that was judged, as it was received as far as that can be told; None when no copy is here any more."""
-    with opened_quarantine(config) as quarantine:
-        for held in quarantine.find(record.id):
-            return _without_trace(quarantine.read(held.delivery_key), record.id)
-    hints = Hints(config.data / "hints")
-    store = EmbeddedStore(config.data / "accounts", Disk(), hints)
-    with closing(hints), closing(store), closing(Directory(config.directory_file)) as directory:
-        for decided in record.recipients:
-            account = directory.account(parse_mailbox(decided.recipient)) if decided.recipient else None
-            if account is None:
-                continue
-            mail = store.open(account.id)
-            for mailbox in mail.mailboxes():
-                for number in list(mail.view(mailbox.id).messages)[: -MOST_LOOKED_AT - 1 : -1]:
-                    if f"id {record.id}".encode() in mail.read(number, 0, 8192):
-                        return _without_trace(bytes(mail.octets(number)), record.id)
+    with closing(Copies(config)) as copies, closing(DecisionStore(config.decisions_file)) as decisions:
+        receipt = decisions.receipt(record.id)
+        for octets in copies.of(record):
+            came = receipt and as_arrived(octets, record.size_octets, receipt.header, receipt.whole, receipt.removed)
+            return came or _without_trace(octets, record.id)
     return None
 
 
@@ -88,9 +75,11 @@ def _without_trace(octets: bytes, id: QueueId) -> bytes:
 async def recorded(config: Config, record: DecisionRecord, octets: bytes, key: bytes | None = None) -> Recording:
     """The recording of one judged message. key: of the pseudonyms, a fresh one by default. Raises ConfigError."""
     heard: dict[tuple[str, RecordType], DnsAnswer | str] = {}
-    hearing = NotedResolver(
-        DnsResolver(config.dns_servers), lambda name, kind, answer: heard.update({(name.rstrip(".").lower(), kind): answer})
-    )
+    with closing(DecisionStore(config.decisions_file)) as decisions:
+        receipt = decisions.receipt(record.id)
+    answering = RecordedResolver(DnsResolver(config.dns_servers))
+    answering.use(receipt.heard if receipt else ())
+    hearing = NotedResolver(answering, lambda name, kind, answer: heard.update({(name.rstrip(".").lower(), kind): answer}))
     role = next(role for role in Role if role.value == record.direction)
     session = record.session
     given = ScanInput(

@@ -22,6 +22,7 @@ from mailward.model.identity import Identity
 from mailward.model.ids import AccountId, new_session_id
 from mailward.model.receipt import Receipt
 from mailward.model.session import ReverseName, Role, Session, TlsFacts
+from mailward.pipeline.meeting import Meeting
 from mailward.pipeline.transaction import Trial
 from mailward.policy import RecipientFacts
 from mailward.policy.replay import Replayed
@@ -86,13 +87,26 @@ class Rerunner:
         self._clock.set(moment)
         self._services.forget()
         session = await self._session(record, arrived.receipt, moment)
-        trial = self._judge.begin(session)
+        trial = self._judge.begin(session, self._meeting(session, arrived.receipt.former))
         decisions, calls, facts = await self._judged(trial, session, record, MessageView(arrived.octets))
         calls = tuple(calls)
         failed = _newly_failed(calls, record.calls)
         replayed = Replayed((), f"plugin {failed.plugin} fails now: {failed.error}") if failed else Replayed(tuple(decisions))
         otherwise = tuple(sorted(_otherwise(calls, facts, record)))
         return Rerun(replayed, calls, tuple(sorted(self._resolver.anew)), otherwise)
+
+    def _meeting(self, session: Session, former: str | None) -> Meeting:
+        """The client gives its names again."""
+
+        async def soon() -> Session:
+            return session
+
+        meeting = self._judge.meet()
+        meeting.connected(soon)
+        for name in (former, session.helo):
+            if name is not None:
+                meeting.greeted(soon, name)
+        return meeting
 
     async def _session(self, record: DecisionRecord, receipt: Receipt, moment: datetime) -> Session:
         known, protocol = record.facts, receipt.protocol

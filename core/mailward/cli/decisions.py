@@ -27,7 +27,7 @@ def record_as_text(record: DecisionRecord) -> str:
     lines += _calls(record)
     for recipient in record.recipients:
         prefix = f"  for {recipient.recipient}: " if len(record.recipients) > 1 else "  "
-        lines += [f"{prefix}{local_times(action)}" for action in recipient.actions]
+        lines += [f"{prefix}{local_times(action)}" for action in (*recipient.actions, *recipient.told)]
         lines += [f"{prefix}shadow: {_with_it(recipient, with_it)}" for with_it in recipient.shadow]
     lines += [f"  shadow: {thing.kind} {thing.name}: not known: {thing.unknown}" for thing in record.shadow if thing.unknown]
     lines += [f"  canary: {one.kind} {one.name}: {_for_whom(one)}" for one in record.canaries]

@@ -116,7 +116,7 @@ def _reports(
             ask = DnsResolver(config.dns_servers) if ask_dns else None
             return Rerunner(config, filters, Role(policy.direction), recipients, key, ask)
 
-        with closing(Copies(config, begin)) as copies:
+        with closing(Copies(config)) as copies:
             replayed = DeepReplay(store, copies, replay, rerunner)
             for record, outcome in replayed.judged(_of_policy(read_all(store.evidence(begin), total, step=10), policy)):
                 report.add(record, outcome)

@@ -34,8 +34,9 @@ def record_command(
     charsets, dates, punctuation, capitals, HTML tags, boundaries, local and private addresses, the names of header fields and of
     what the filters found. Read it before you give it away: rare structure and the length of sentences can still tell who wrote.
 
-    Passwords are not in it, for they are recorded nowhere. The DNS answers are those of now. Signatures that held are made anew
-    with made-up keys, so SPF, DKIM and DMARC come out as they did. Sentences of filters are left out.
+    Passwords are not in it, for they are recorded nowhere. The DNS answers are those of the receipt, or of now where none are
+    kept. Signatures that held are made anew with made-up keys, so SPF, DKIM and DMARC come out as they did. Sentences of filters
+    are left out.
 
     Examples:
 

@@ -100,7 +100,7 @@ def _with_wishes(record: DecisionRecord, mail: Mail) -> DecisionRecord:
     each = [of_all + _wishes(parameters) + _led(destination) for destination, parameters in pairs]
     if not any(each):
         return record
-    told = tuple(replace(one, actions=one.actions + said) for one, said in zip(record.recipients, each, strict=True))
+    told = tuple(replace(one, told=said) for one, said in zip(record.recipients, each, strict=True))
     return replace(record, recipients=told)
 
 

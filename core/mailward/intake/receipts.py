@@ -11,18 +11,25 @@ from dataclasses import dataclass
 import structlog
 
 from mailward.api.services import RunBlocking
+from mailward.formats.arrived import removed_by
 from mailward.formats.header import header_end
 from mailward.formats.octets import Octets
+from mailward.intake.peer import Peer
 from mailward.intake.ports import Decisions
+from mailward.model.edits import RecordedEdit, RemoveHeader
 from mailward.model.ids import QueueId
 from mailward.model.receipt import Receipt
 from mailward.pipeline.answered import Answered
+from mailward.queue.item import QueueItem
 from mailward.rounds import Rounds
 
 EVERY_S = 1.0
 MOST_MESSAGES = 1000
 MOST_OCTETS = 16 << 20
 """Of the messages that wait, those in files are not counted: a map takes no memory of ours."""
+
+REMOVED = (RemoveHeader("Return-Path"),)
+"""By final delivery, of every copy."""
 
 _log = structlog.get_logger("mailward.smtp")
 
@@ -33,13 +40,16 @@ class _Waiting:
 
     octets: Octets
     protocol: str
+    former: str | None
+    removing: tuple[RecordedEdit, ...]
     answered: tuple[Answered, Answered]
 
     def receipt(self) -> Receipt:
         of_client, of_message = self.answered
         both = of_message.with_earlier(of_client)
-        header = hashlib.sha256(memoryview(self.octets)[: header_end(self.octets)])
-        return Receipt(both.heard, both.cut, self.protocol, header.digest(), hashlib.sha256(self.octets).digest())
+        header, whole = (hashlib.sha256(part).digest() for part in (self.octets[: header_end(self.octets)], self.octets))
+        removed = removed_by(self.octets, self.removing)
+        return Receipt(both.heard, both.cut, self.protocol, self.former, header, whole, removed)
 
 
 class Receipts:
@@ -61,15 +71,19 @@ class Receipts:
         await self._rounds.stop()
         await self.write()
 
-    def keep(self, id: QueueId, octets: Octets, protocol: str, of_client: Answered, of_message: Answered) -> None:
-        """Write it soon. octets: as they were judged. protocol: as in `Receipt`. Once more for one id: when more was asked."""
+    def keep(self, item: QueueItem, octets: Octets, protocol: str, peer: Peer, of_message: Answered) -> None:
+        """Write it soon. octets: as they were judged. protocol: as in `Receipt`. Once more for one item: when more was asked."""
+        id = item.id
+        former = peer.meeting.former if peer.meeting else None
         size = len(octets) if isinstance(octets, bytes) else 0
         if id not in self._waiting:
             if len(self._waiting) >= MOST_MESSAGES or self._octets + size > MOST_OCTETS:
                 self._left_out += 1
                 return
             self._octets += size
-        self._waiting[id] = _Waiting(octets, protocol, (of_client, of_message))
+        self._waiting[id] = _Waiting(
+            octets, protocol, former, (*REMOVED, *item.edits, *_of_all(item)), (peer.answered, of_message)
+        )
 
     async def write(self) -> None:
         """Write what waits. Raises StorageError, and then it is lost; what is written twice is written once."""
@@ -84,3 +98,9 @@ class Receipts:
         except asyncio.CancelledError:  # by `stop`, which writes what waits
             self._waiting = {**waiting, **self._waiting}
             raise
+
+
+def _of_all(item: QueueItem) -> tuple[RecordedEdit, ...]:
+    """What is done to each recipient's copy alike."""
+    first, *others = (one.edits for one in item.recipients)
+    return tuple(edit for edit in first if all(edit in edits for edits in others))

@@ -455,7 +455,7 @@ class Reception:
         if item is None or transaction.incoming is None or not any(one.route in STORED for one in item.recipients):
             return
         octets, protocol = transaction.incoming.octets, self.session.with_protocol
-        self._desk.receipts.keep(item.id, octets, protocol, self._peer.answered, transaction.answered)
+        self._desk.receipts.keep(item, octets, protocol, self._peer, transaction.answered)
 
     async def _keep_looked(self, transaction: _Transaction, item: QueueItem | None, looked: Looked) -> None:
         self._keep_receipt(transaction, item)  # those in shadow may have asked for more

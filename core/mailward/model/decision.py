@@ -74,7 +74,8 @@ class RecipientDecision:
     wanted: the verdict before one reply had to serve several recipients, when that changed it ("reject" kept as quarantine).
     folder, flags: where an accepted copy goes and how it is marked, when rules say so; "" is the verdict's own mailbox.
     shadow: what would have been otherwise, for each thing of the record's `shadow` that would have made a difference.
-    facts: what was found of it alone; it stands before the record's, which hold for all.
+    facts: what was found of it alone; it stands before the record's, which hold for all. told: what the sender wants for it, and
+    where an alias leads, which no policy has decided.
     """
 
     recipient: str
@@ -90,6 +91,7 @@ class RecipientDecision:
     folder: str = ""
     flags: tuple[str, ...] = ()
     facts: Mapping[str, FactValue] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

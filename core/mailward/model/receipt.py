@@ -1,4 +1,5 @@
-"""What is kept of a message's receipt, beside its decision record, so that its plugins can be run again. Never content."""
+"""What is kept of a message's receipt, beside its decision record, so that its plugins can be run again. Never content, but for
+fields of trace that were taken out of the header."""
 
 import zlib
 from dataclasses import dataclass, field
@@ -24,15 +25,18 @@ class Receipt:
     """One message that was taken.
 
     heard: what DNS said to its plugins, each question once. cut: of how many more questions the answers were not kept.
-    protocol: as the Received field has it (RFC 3848). header, whole: SHA-256 of its header with the empty line, and of all
-    its octets, as they were judged: by these a stored copy is known again, without what was put on it since.
+    protocol: as the Received field has it (RFC 3848). former: the name that the client gave before its last, None for none.
+    header, whole: SHA-256 of its header with the empty line, and of all its octets, as they were judged: by these a stored copy
+    is known again, without what was put on it since. removed: fields that were taken out of it at delivery, by where they stood.
     """
 
     heard: tuple[Heard, ...]
     cut: int
     protocol: str
+    former: str | None
     header: bytes
     whole: bytes
+    removed: tuple[tuple[int, bytes], ...] = ()
     version: int = field(default=RECEIPT_VERSION)
 
     def to_octets(self) -> bytes:

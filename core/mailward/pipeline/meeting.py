@@ -30,11 +30,14 @@ class Met:
 
 
 class Meeting:
-    """One client. chain: the plugins of the policy that will judge its mail. Calls come in the order connected, greeted, met."""
+    """One client. chain: the plugins of the policy that will judge its mail. Calls come in the order connected, greeted, met.
+
+    former: the name it gave before its present one, None when there was none.
+    """
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
-        self._former: str | None = None
+        self.former: str | None = None
         self._name: str | None = None
         self._connect: asyncio.Task[Found] | None = None
         self._helo: asyncio.Task[Found] | None = None
@@ -47,15 +50,15 @@ class Meeting:
     def greeted(self, session: SessionSoon, name: str) -> None:
         """It gave its name; what was found of another it gave before counts no more."""
         if name != self._name:
-            self._former, self._name = self._name, name
+            self.former, self._name = self._name, name
         if self._helo is not None:
             self._helo.cancel()
         if self._is_asked("inspect_helo"):
-            self._helo = asyncio.create_task(self._look("inspect_helo", session, {"former": self._former}), name="inspect_helo")
+            self._helo = asyncio.create_task(self._look("inspect_helo", session, {"former": self.former}), name="inspect_helo")
 
     def forget_name(self) -> None:
         """What was said in clear counts no more (RFC 3207 section 4.2)."""
-        self._former = self._name = None
+        self.former = self._name = None
         if self._helo is not None:
             self._helo.cancel()
             self._helo = None
@@ -68,7 +71,7 @@ class Meeting:
 
     async def met(self) -> Met:
         """Waits until all have looked. Any number of times."""
-        return Met(await _result(self._connect), await _result(self._helo), self._former)
+        return Met(await _result(self._connect), await _result(self._helo), self.former)
 
     def _is_asked(self, hook: str) -> bool:
         return bool(self.chain.enforced(hook))

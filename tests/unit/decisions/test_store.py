@@ -69,7 +69,7 @@ def test_adding_twice_keeps_the_first(store: DecisionStore) -> None:
 
 
 def test_a_receipt_is_kept_beside_its_record_as_long_as_that(store: DecisionStore) -> None:
-    first, whole = Receipt((), 0, "ESMTP", b"h", b"w"), Receipt((), 1, "ESMTP", b"h", b"w")
+    first, whole = Receipt((), 0, "ESMTP", None, b"h", b"w"), Receipt((), 1, "ESMTP", None, b"h", b"w")
     store.add_receipts([(RECORD.id, first), (QueueId("other"), first)])
     store.add(RECORD)
     assert store.receipt(RECORD.id) == first

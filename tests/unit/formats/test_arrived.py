@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.formats.arrived import as_arrived, own_id
+from mailward.formats.arrived import MOST_REMOVED_OCTETS, as_arrived, removed_by
 from mailward.formats.edits import render
 from mailward.formats.header import header_end
 from mailward.model.edits import AddHeader, PrefixSubject, RecordedEdit, RemoveFieldAt, RemoveHeader, ReplaceHeader, ReplacePart
@@ -21,9 +21,10 @@ TOP = (
 )
 
 
-def back(stored: bytes, came: bytes) -> bytes | None:
+def back(stored: bytes, came: bytes, *edits: RecordedEdit) -> bytes | None:
+    """edits: of which what they remove was kept."""
     header, whole = hashlib.sha256(came[: header_end(came)]).digest(), hashlib.sha256(came).digest()
-    return as_arrived(stored, len(came), header, whole)
+    return as_arrived(stored, len(came), header, whole, removed_by(came, edits))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,15 @@ def test_what_was_taken_away_is_not_made_up(edit: RecordedEdit) -> None:
     assert back(TOP + render(MAIL, [edit]), MAIL) is None
 
 
+def test_fields_that_were_taken_away_are_put_back_where_they_stood() -> None:
+    came = b"Return-Path: <x@a.example>\r\n" + MAIL.replace(b"X-Seen", b"x-spam: a\r\n b\r\nFrom: second\r\nX-SPAM: c\r\nX-Seen")
+    edits = (RemoveHeader("Return-Path"), RemoveHeader("X-Spam"), RemoveHeader("From", 1), RemoveFieldAt(6), RemoveFieldAt(99))
+    stored = TOP + render(came, (*edits, AddHeader("X-Spam", "no"), PrefixSubject("[a] ")))
+    assert stored.count(b"second") == 0 and back(stored, came, *edits) == came
+    large = MAIL.replace(b"X-Seen: no", b"X-Seen: " + b"no " * MOST_REMOVED_OCTETS)
+    assert back(TOP + render(large, [RemoveHeader("X-Seen")]), large, RemoveHeader("X-Seen")) is None
+
+
 def test_another_body_of_the_same_length_is_seen() -> None:
     assert back(TOP + MAIL.replace(b"Text", b"Tent"), MAIL) is None
     assert back(b"", MAIL) is None and back(b"no mail", MAIL) is None
@@ -72,9 +82,3 @@ def test_another_body_of_the_same_length_is_seen() -> None:
 def test_it_is_what_came_or_nothing(came: bytes, prefix: str) -> None:
     for edits in ((), (PrefixSubject(prefix),), (AddHeader("X-A", "b"), PrefixSubject(prefix))):
         assert back(TOP + render(came, edits), came) in (came, None)
-
-
-def test_the_id_is_that_of_our_own_field() -> None:
-    assert own_id(TOP + MAIL) == b"01k9w3c5v7q2x8ab"
-    assert own_id(b"From: a@example.net\r\n\r\nReceived: from a id b\r\n") is None
-    assert own_id(b"") is None

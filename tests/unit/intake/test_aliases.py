@@ -53,9 +53,7 @@ async def test_an_alias_becomes_a_recipient_for_each_end(desk: Desk) -> None:
     assert ann.reverse_path == str(rewritten)
     assert ann.edits == (AddHeader("Delivered-To", "sales@example.org"),) and not alice.edits
     (decision,) = item.decision.recipients
-    assert (
-        decision.recipient == "sales@example.org" and f"leads to {ALICE}, {BOB}, {ANN} (from <{rewritten}>)" in decision.actions
-    )
+    assert decision.recipient == "sales@example.org" and f"leads to {ALICE}, {BOB}, {ANN} (from <{rewritten}>)" in decision.told
     assert "for <sales@example.org>" in item.trace and "alice" not in item.trace
 
 
@@ -63,7 +61,7 @@ async def test_the_record_tells_that_a_catch_all_was_used(desk: Desk) -> None:
     desk.alias("@example.org", ALICE)
     await desk.talk.send(MESSAGE, "nobody-in-particular@example.org")
     (decision,) = desk.taken()[0].decision.recipients
-    assert f"by @example.org it leads to {ALICE}" in decision.actions
+    assert f"by @example.org it leads to {ALICE}" in decision.told
 
 
 async def test_who_is_addressed_twice_gets_one_copy(desk: Desk) -> None:

@@ -504,7 +504,7 @@ async def test_when_held_mail_may_go_is_in_its_item_and_its_record_is_kept_at_on
         assert item.hold_until == f"2026-01-02T{until}.000Z" and desk.told[-1] is item
         record = desk.decisions.get(item.id)
         assert record is not None
-        assert f"held by its sender until {item.hold_until} (FUTURERELEASE)" in record.recipients[0].actions
+        assert f"held by its sender until {item.hold_until} (FUTURERELEASE)" in record.recipients[0].told
 
 
 async def test_time_and_priority_are_in_the_item_the_priority_no_higher_than_the_admin_lets_accounts_ask(desk: Post) -> None:
@@ -527,7 +527,7 @@ async def test_time_and_priority_are_in_the_item_the_priority_no_higher_than_the
         (-4, "2026-01-02T03:03:05.000Z", "N", False),
         (0, "", "", False),
     ]
-    told = [item.decision.recipients[0].actions for item, _ in desk.spool.items]
+    told = [item.decision.recipients[0].told for item, _ in desk.spool.items]
     assert told[0] == (
         "to be delivered by 2026-01-02T03:05:05.000Z, else it comes back (DELIVERBY)",
         "its sender gives it priority 3 (MT-PRIORITY)",
@@ -556,7 +556,7 @@ async def test_t_tls_24_only_a_user_lets_mail_go_without_tls_and_only_by_one_pla
     await user.say(f"MAIL FROM:<alice@example.org> {parameters}", "RCPT TO:<bob@example.org>", "DATA", octets)
     await stranger.say("EHLO c.example.net", "MAIL FROM:<a@example.net>", "RCPT TO:<x@gateway.example>", "DATA", octets)
     assert [item.tls_optional for item, _ in desk.spool.items] == [waives, False]
-    told = [item.decision.recipients[0].actions for item, _ in desk.spool.items]
+    told = [item.decision.recipients[0].told for item, _ in desk.spool.items]
     assert ["the sender lets it go without TLS (TLS-Required: No)" in actions for actions in told] == [waives, False]
 
 

@@ -86,7 +86,9 @@ def test_the_first_answer_stays() -> None:
 
 
 def test_a_receipt_comes_back_as_it_was() -> None:
-    receipt = Receipt((Heard("a.example", "TXT", FOUND), Heard("b.example", "A", "")), 3, "ESMTPS", b"h" * 32, b"w" * 32)
+    receipt = Receipt(
+        (Heard("a.example", "TXT", FOUND), Heard("b.example", "A", "")), 3, "ESMTPS", "other.example", b"h" * 32, b"w" * 32
+    )
     assert Receipt.from_octets(receipt.to_octets()) == receipt
     for octets in (b"", receipt.to_octets()[:-5], b"x" + receipt.to_octets()):
         with pytest.raises(ValueError, match="no receipt"):
