@@ -14,7 +14,7 @@ from mailward.model.errors import ConfigError, StorageError
 from mailward.net.own_addresses import is_of_this_host
 from mailward.net.tls import server_context
 from mailward.policy import Policy
-from mailward.policy.nobodys import nobodys
+from mailward.policy.nobodys import GROUPS, nobodys
 
 _KEYS = {"dns_servers": "dns", "smtp_processes": "processes", "decisions_kept_s": "decisions"}
 """Of fields that go by another name than their key of mailward.yaml."""
@@ -66,7 +66,7 @@ def _check_ways_out(config: Config) -> None:
 def warnings_of(config: Config, policy: Policy) -> tuple[str, ...]:
     """What does not hinder but should be known of a policy: a rule that is left out, what is for a domain that is not ours."""
     found = [*policy.warnings]
-    if policy.canaries or policy.overrides:
+    if policy.canaries or policy.overrides or not GROUPS.isdisjoint(policy.reads):
         with suppress(StorageError, OSError):  # who may not read the directory is told the rest
             config.directory_file.stat()  # where there is none, none is made
             with closing(Directory(config.directory_file)) as directory:

@@ -181,7 +181,7 @@ def _unknown_calls(tokens: Sequence[Token], words: _Words, lists: frozenset[str]
             yield ConditionProblem(f"no function is called '{name}'", f"{nearest(name, FUNCTIONS)} {known}".strip())
         elif name in ("listed", "matches") and (argument.kind != "text" or _closing(tokens, opening) != opening + 2):
             yield ConditionProblem(f"{name}() takes one text in quotes")
-        elif name == "listed" and (wanted := _literal(argument.text)) not in lists:
+        elif name == "listed" and (wanted := argument.literal) not in lists:
             hint = nearest(wanted, lists) or (
                 f"Lists: {', '.join(sorted(lists))}." if lists else "This policy has no `lists:` yet."
             )
@@ -260,13 +260,9 @@ def _kind(spec: FactSpec) -> str:
 def _unknown_symbols(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[ConditionProblem]:
     for text, word, target in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if text.kind == "text" and word.text == "in" and target.text == "symbols":
-            name = _literal(text.text)
+            name = text.literal
             if name not in vocabulary.symbols:
                 yield ConditionProblem(f"no symbol is called '{name}'", nearest(name, vocabulary.symbols))
-
-
-def _literal(text: str) -> str:
-    return text.lstrip("rR").strip("\"'")
 
 
 def _leaves(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:

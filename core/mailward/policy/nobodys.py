@@ -1,4 +1,4 @@
-"""Overrides and canaries for domains whose mail does not come here, or for groups that nobody is in, maybe by a slip."""
+"""Overrides, canaries and rules for domains whose mail does not come here, or for groups that nobody is in, maybe by a slip."""
 
 from collections.abc import Collection, Iterator
 
@@ -6,6 +6,12 @@ from mailward.model.errors import Problem
 from mailward.policy.facts import nearest
 from mailward.policy.policy import Policy
 from mailward.policy.scope import PEOPLE_KEYS, PeopleKey, Scope
+from mailward.policy.tokens import tokens_of
+from mailward.policy.values import Rule
+
+GROUPS = frozenset({"recipient.groups", "identity.groups"})
+"""The facts that hold names of groups."""
+_LOOKED_FOR = tuple(["in", *fact.partition(".")] for fact in GROUPS)
 
 
 def nobodys(policy: Policy, domains: Collection[str], groups: Collection[str]) -> list[Problem]:
@@ -15,14 +21,27 @@ def nobodys(policy: Policy, domains: Collection[str], groups: Collection[str]) -
     for path, where, scope in _scopes(policy):
         for key in PEOPLE_KEYS:
             for group in sorted(scope.groups(key).difference(groups)):
-                hint = nearest(group, groups) or "mailward group list shows them."
-                problems.append(Problem(where, f"{path}.for.{key}", f"nobody is in the group '{group}'", hint))
+                problems.append(_empty(where, f"{path}.for.{key}", group, groups))
         for key in keys:
             for domain in sorted(scope.domains(key).difference(domains)):
                 text = f"'{domain}' is no domain of ours: it counts for nobody there"
                 hint = nearest(domain, domains) or "mailward domain list shows them."
                 problems.append(Problem(where, f"{path}.for.{key}", text, hint))
+    for rule in policy.all_rules:
+        problems += [_empty(rule.where, f"rules.{rule.name}", group, groups) for group in _asked(rule) if group not in groups]
     return problems
+
+
+def _empty(where: str, path: str, group: str, groups: Collection[str]) -> Problem:
+    return Problem(where, path, f"nobody is in the group '{group}'", nearest(group, groups) or "mailward group list shows them.")
+
+
+def _asked(rule: Rule) -> Iterator[str]:
+    """The groups that a condition looks for: "finance" in recipient.groups."""
+    tokens, _ = tokens_of(rule.when.source)
+    for at, token in enumerate(tokens):
+        if token.kind == "text" and [one.text for one in tokens[at + 1 : at + 5]] in _LOOKED_FOR:
+            yield token.literal
 
 
 def _scopes(policy: Policy) -> Iterator[tuple[str, str, Scope]]:

@@ -109,7 +109,7 @@ class Policy:
     def canaries(self) -> tuple[Canary, ...]:
         """What counts for some mail, plugins first; one rule for all of the same name."""
         plugins = [one.canary for one in self.plugins.values() if one.canary is not None]
-        rules = {one.name: one.canary for one in self._all_rules() if one.canary is not None}
+        rules = {one.name: one.canary for one in self.all_rules if one.canary is not None}
         return (*plugins, *rules.values())
 
     def canaries_for(self, origin: Origin, recipient: RecipientFacts | None, key: bytes | None) -> frozenset[Canary]:
@@ -148,7 +148,7 @@ class Policy:
         """What is in shadow, canaries among it, and rules of anybody."""
         return Named(
             frozenset(name for name, plugin in self.plugins.items() if plugin.mode in ("shadow", "canary")),
-            frozenset(rule.name for rule in self._all_rules() if rule.shadow),
+            frozenset(rule.name for rule in self.all_rules if rule.shadow),
         )
 
     @property
@@ -166,19 +166,21 @@ class Policy:
     @cached_property
     def reads(self) -> frozenset[str]:
         """The facts that any of its rules reads."""
-        return frozenset().union(*(rule.reads for rule in self._all_rules()))
+        return frozenset().union(*(rule.reads for rule in self.all_rules))
 
     @cached_property
     def compared(self) -> frozenset[str]:
         """The facts of the `needs` of all conditions."""
-        return frozenset(name for rule in self._all_rules() for name, _ in rule.when.needs)
+        return frozenset(name for rule in self.all_rules for name, _ in rule.when.needs)
 
-    def _all_rules(self) -> tuple[Rule, ...]:
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """Of everybody."""
         return (*self.rules, *self.preset_rules, *(rule for override in self.overrides for rule in override.rules))
 
     @cached_property
     def _early_stages(self) -> frozenset[Stage]:
-        deciding = [rule for rule in self._all_rules() if rule.then is not None and not rule.shadow]
+        deciding = [rule for rule in self.all_rules if rule.then is not None and not rule.shadow]
         first = min((STAGES.index(rule.stage) for rule in deciding), default=len(STAGES))
         return frozenset(STAGES[first:])
 

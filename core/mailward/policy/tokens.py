@@ -32,6 +32,11 @@ class Token:
     start: int
     end: int
 
+    @property
+    def literal(self) -> str:
+        """What a text says, without its quotes."""
+        return self.text.lstrip("rR").strip("\"'")
+
 
 def tokens_of(source: str) -> tuple[list[Token], ConditionProblem | None]:
     """All of them, or what cannot be one."""

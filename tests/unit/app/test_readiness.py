@@ -10,6 +10,7 @@ from mailward.app.config_file import load_config
 from mailward.app.filters import load_filters
 from mailward.app.readiness import idle_routes, ready_config, reloaded, settings_waiting, warnings_of
 from mailward.directory import Directory
+from mailward.model.address import Address
 from mailward.model.errors import ConfigError
 from support.installation import installation
 
@@ -93,3 +94,18 @@ def test_a_canary_for_a_domain_that_is_not_ours_is_a_warning_with_the_nearest_on
     config.directory_file.unlink()
     assert warnings_of(config, policy) == ()
     assert not config.directory_file.exists()
+
+
+def test_a_rule_about_a_group_that_nobody_is_in_is_a_warning_with_the_nearest_one(tmp_path: Path) -> None:
+    path = installation(tmp_path)
+    rule = '{name: strict, when: \'"financ" in recipient.groups || "sales" in recipient.groups\', then: junk}'
+    (tmp_path / "policies/inbound.yaml").write_text(f"version: 1\nrules: [{rule}]\n")
+    config = load_config(path)
+    with closing(Directory(config.directory_file)) as directory:
+        directory.add_domain("example.org")
+        bob = directory.add_account(Address("bob", "example.org"))
+        for group in ("finance", "sales"):
+            directory.add_to_group(group, [bob])
+    (slip,) = warnings_of(config, load_filters(config).policies["inbound"])
+    assert slip.startswith("policies/inbound.yaml:2:9  rules.strict: nobody is in the group 'financ'")
+    assert slip.endswith("Did you mean 'finance'?")
