@@ -2,7 +2,7 @@
 
 import os
 import pwd
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from mailward.app.filters import lists_in_database
+from mailward.cli.lists_text import asked_by, change_data, change_row, counted, done_data, done_text, entry_data, entry_row
 from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of
 from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, moment, show, table
-from mailward.lists import Change, Changed, KeptEntry, ListError, ListStore, Remark
+from mailward.lists import KeptEntry, ListError, ListStore, Remark
 from mailward.policy import Direction
 from mailward.policy.entries import Entries, EntryError, ListType, normalised
 from mailward.policy.facts import nearest
@@ -55,7 +56,7 @@ def show_command(
     if name is None:
         known = {**store.types(), **{one: next(iter(types.values())) for one, types in wanted.items()}}
         found = [(one, known[one], store.count(one, now), wanted.get(one, {})) for one in sorted(known)]
-        rows = [(one, type, _entries(count), _policies(used)) for one, type, count, used in found]
+        rows = [(one, type, counted(count), asked_by(used)) for one, type, count, used in found]
         data = [{"list": one, "type": type, "entries": count, "policies": [*used]} for one, type, count, used in found]
         show(table(rows) if rows else "no policy has a list with `database: true`", data, as_json=as_json)
         return
@@ -63,18 +64,18 @@ def show_command(
     most = limit or -1
     if changes:
         events = store.changes(name, most)
-        rows_of = [_change_row(event) for event in events]
+        rows_of = [change_row(event) for event in events]
         show(
-            table(rows_of) if rows_of else f"{name} has never changed", [_change_data(event) for event in events], as_json=as_json
+            table(rows_of) if rows_of else f"{name} has never changed", [change_data(event) for event in events], as_json=as_json
         )
         return
     entries, count = store.entries(name, now, most), store.count(name, now)
-    lines = [f"{name}: {_entries(count)} of type {type}, {_policies(wanted.get(name, {}))}"]
-    lines.append(table([_entry_row(entry) for entry in entries]))
+    lines = [f"{name}: {counted(count)} of type {type}, {asked_by(wanted.get(name, {}))}"]
+    lines.append(table([entry_row(entry) for entry in entries]))
     if count > len(entries):
         lines.append(f"and {count - len(entries):,} older ones; --limit 0 prints all")
     data_of = {"list": name, "type": type, "policies": [*wanted.get(name, {})], "entries": count,
-               "shown": [_entry_data(entry) for entry in entries]}  # fmt: skip
+               "shown": [entry_data(entry) for entry in entries]}  # fmt: skip
     show("\n".join(line for line in lines if line), data_of, as_json=as_json)
 
 
@@ -109,7 +110,7 @@ def add_command(
         done = store.put(name, type, entries, remark, ends_at)
     except ListError as error:
         fail(str(error), USAGE)
-    show(_done(name, done, ends_at), _done_data(name, done, ends_at), as_json=as_json)
+    show(done_text(name, done, ends_at), done_data(name, done, ends_at), as_json=as_json)
 
 
 @app.command("import")
@@ -143,12 +144,12 @@ def import_command(
     if replace:
         going = store.count(name, remark.at) - len(set(entries).intersection(store.read(name, remark.at.timestamp()).values))
         if going:
-            confirm(f"Take {_entries(going)} off the list {name}?", yes=yes)
+            confirm(f"Take {counted(going)} off the list {name}?", yes=yes)
     try:
         done = store.fill(name, type, entries, remark, ends_at, alone=replace)
     except ListError as error:
         fail(str(error), USAGE)
-    show(_done(name, done, ends_at), _done_data(name, done, ends_at), as_json=as_json)
+    show(done_text(name, done, ends_at), done_data(name, done, ends_at), as_json=as_json)
 
 
 @app.command("remove")
@@ -178,12 +179,12 @@ def remove_command(
     type = _type(store, wanted, name)
     entries = None if values is None else [_checked(type, value, value) for value in values]
     if entries is None:
-        confirm(f"Take {_entries(store.count(name, remark.at))} off the list {name}?", yes=yes)
+        confirm(f"Take {counted(store.count(name, remark.at))} off the list {name}?", yes=yes)
     absent = [entry for entry in entries or () if store.entry(name, entry, remark.at) is None]
     if absent:
         fail(f"{', '.join(absent)} is not on the list {name}; nothing was changed", NO_INPUT)
     done = store.remove(name, entries, remark)
-    show(_done(name, done, None), _done_data(name, done, None), as_json=as_json)
+    show(done_text(name, done, None), done_data(name, done, None), as_json=as_json)
 
 
 @app.command("find")
@@ -207,8 +208,8 @@ def find_command(
         found += ((name, entry) for one in entries if (entry := store.entry(name, one, now)) is not None)
     if not found:
         fail(f"{value} is on no list that is kept in the database; mailward list show shows them", NO_INPUT)
-    rows = [(name, *_entry_row(entry)) for name, entry in found]
-    show(table(rows), [{"list": name, **_entry_data(entry)} for name, entry in found], as_json=as_json)
+    rows = [(name, *entry_row(entry)) for name, entry in found]
+    show(table(rows), [{"list": name, **entry_data(entry)} for name, entry in found], as_json=as_json)
 
 
 def _type(store: ListStore, wanted: Mapping[str, Mapping[Direction, ListType]], name: str) -> ListType:
@@ -304,54 +305,3 @@ def _end(span: str | None, until: str | None, now: datetime) -> datetime | None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _entries(count: int) -> str:
-    return f"{count:,} {'entry' if count == 1 else 'entries'}"
-
-
-def _policies(used: Iterable[Direction]) -> str:
-    return f"asked by {', '.join(used)}" if used else "no policy asks it"
-
-
-def _ends(expires_at: datetime | None) -> str:
-    return f"until {moment(expires_at)}" if expires_at is not None else "for good"
-
-
-def _entry_row(entry: KeptEntry) -> Sequence[str]:
-    return entry.value, _ends(entry.expires_at), moment(entry.remark.at), entry.remark.by, entry.remark.note
-
-
-def _change_row(change: Change) -> Sequence[str]:
-    ends = "" if change.action == "removed" else _ends(change.expires_at)
-    return moment(change.remark.at), change.remark.by, change.action, change.value, ends, change.remark.note
-
-
-def _done(name: str, done: Changed, expires_at: datetime | None) -> str:
-    parts = [(done.added, "added"), (done.changed, "there already and changed"), (done.removed, "removed")]
-    said = [f"{some[0] if len(some) == 1 else _entries(len(some))} {what}" for some, what in parts if some]
-    ends = f", {_ends(expires_at)}" if done.added or done.changed else ""
-    return f"{name}: {', '.join(said)}{ends}" if said else f"{name}: nothing to change"
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat(timespec="seconds")
-
-
-def _entry_data(entry: KeptEntry) -> dict[str, object]:
-    remark = entry.remark
-    return {"value": entry.value, "until": _time(entry.expires_at), "at": _time(remark.at), "by": remark.by, "note": remark.note}
-
-
-def _change_data(change: Change) -> dict[str, object]:
-    remark = change.remark
-    return {
-        "action": change.action, "value": change.value, "until": _time(change.expires_at), "at": _time(remark.at),
-        "by": remark.by, "note": remark.note,
-    }  # fmt: skip
-
-
-def _done_data(name: str, done: Changed, expires_at: datetime | None) -> dict[str, object]:
-    return {
-        "list": name, "added": [*done.added], "changed": [*done.changed], "removed": [*done.removed], "until": _time(expires_at),
-    }  # fmt: skip
