@@ -10,7 +10,6 @@ import typer
 
 from mailward.app.config import Config
 from mailward.app.quarantine import Teacher, digest_writer, opened_quarantine, opened_release
-from mailward.cli.decisions import headline, source_text
 from mailward.cli.options import (
     ConfigOption,
     JsonOption,
@@ -23,20 +22,19 @@ from mailward.cli.options import (
     parsed_address,
 )
 from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, moment, show, table, warn
-from mailward.cli.reading import LINE_CHARACTERS, MOST_FIELDS, attachment_line, field_lines, text_lines
+from mailward.cli.quarantine_text import content, entry_text, judged
+from mailward.cli.reading import field_lines, text_lines
 from mailward.delivery.digest import MOST_LISTED
 from mailward.delivery.expiring import expires_at
 from mailward.delivery.release import Infected, NoMailbox, NotReleased, Release, Released
 from mailward.directory import Account
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
-from mailward.model.decision import DecisionRecord, LaterEvent, RecipientDecision, utc_text
+from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.ids import QueueId
 from mailward.quarantine import Held, Quarantine, is_cause
 
 app = typer.Typer(help="Mail that is kept outside mailboxes.", no_args_is_help=True)
-
-TEXT_LINES = 30
 
 AsOption = Annotated[str | None, typer.Option("--as", help="As this user may, and only what is kept for this user.")]
 
@@ -132,10 +130,10 @@ def show_command(ids: Ids, config: ConfigOption = None, as_json: JsonOption = Fa
             decisions.add_event(held.id, LaterEvent(utc_text(datetime.now(UTC)), held.recipient, "read in quarantine by admin"))
     seen = [(held, message, record) for (held, message), record in zip(copies, records, strict=True)]
     data = [
-        _data(held) | _terms(settings, held, None) | _content(message) | _judged(held, record) for held, message, record in seen
+        _data(held) | _terms(settings, held, None) | content(message) | judged(held, record) for held, message, record in seen
     ]
     kept_s = settings.quarantine.kept_s
-    show(lambda: "\n\n".join(_text(*one, expires_at(one[0], kept_s)) for one in seen), data, as_json=as_json)
+    show(lambda: "\n\n".join(entry_text(*one, expires_at(one[0], kept_s)) for one in seen), data, as_json=as_json)
 
 
 @app.command("release")
@@ -299,53 +297,3 @@ def _data(held: Held) -> dict[str, object]:
     values["id"] = values.pop("delivery_key")
     del values["index"]
     return values
-
-
-def _decision(held: Held, record: DecisionRecord | None) -> RecipientDecision | None:
-    """Why it is here, as far as the decision store knows. What an alias led to was judged under the alias."""
-    names = (held.recipient, held.original_recipient.partition(";")[2])
-    return next((d for name in names for d in record.recipients if d.recipient == name), None) if record else None
-
-
-def _judged(held: Held, record: DecisionRecord | None) -> dict[str, object]:
-    decision = _decision(held, record)
-    return {"verdict": decision.verdict if decision else None, "decided_by": source_text(decision) if decision else None}
-
-
-def _content(message: MessageView) -> dict[str, object]:
-    return {
-        "header": [[field.name, field.text] for field in message.fields[:MOST_FIELDS]],
-        "text": "\n".join(text_lines(message)[:TEXT_LINES]),
-        "attachments": [
-            {"names": list(part.filenames), "type": part.content_type, "size_octets": part.size_octets}
-            for part in message.attachments()
-        ],
-    }
-
-
-def _text(held: Held, message: MessageView, record: DecisionRecord | None, expires: datetime) -> str:
-    decision = _decision(held, record)
-    about = [
-        ("id", held.delivery_key),
-        ("recipient", held.recipient),
-        ("envelope", f"from <{one_line(held.reverse_path)}>, {held.size_octets} octets"),
-        ("received", moment(held.held_at)),
-        ("expires", moment(expires)),
-        ("reason", one_line(held.reason)),
-        ("leads to", {"mailbox": "a mailbox here", "relay": "another server"}.get(held.route, held.route)),
-    ]
-    if held.infected:
-        about.append(("INFECTED", "it carries malware; a release needs --even-infected"))
-    if record is not None and decision is not None:
-        about.append(("decision", one_line(headline(record, decision))))
-        about.append(("", f"mailward explain {held.id}   says more"))
-    fields = [f"  {line}" for line in field_lines(message)]
-    lines = text_lines(message)
-    body = [f"  {one_line(line, LINE_CHARACTERS)}" for line in lines[:TEXT_LINES]] or ["  (no text)"]
-    if len(lines) > TEXT_LINES:
-        body.append(f"  ({len(lines) - TEXT_LINES} more lines)")
-    blocks = [table(about), "\n".join(["header", *fields]), "\n".join(["text", *body])]
-    attachments = [f"  {attachment_line(part)}" for part in message.attachments()]
-    if attachments:
-        blocks.append("\n".join(["attachments", *attachments]))
-    return "\n\n".join(blocks)
