@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 from mailward.app.copies import Copies
 from mailward.app.rerunning import Arrived, Rerun, Rerunner
@@ -65,7 +66,7 @@ class DeepReplay:
         with asyncio.Runner() as runner:
             rerunners = runner.run(_made(self._make))
             try:
-                while portion := [record for record, _ in zip(records, range(PORTION), strict=False)]:
+                while portion := list(islice(records, PORTION)):
                     yield from runner.run(self._portion(portion, rerunners))
             finally:
                 for one in rerunners:

@@ -21,6 +21,19 @@ async def test_writes_are_seen_by_the_writer_alone(tmp_path: Path) -> None:
     kept.close()
 
 
+async def test_what_was_written_for_one_message_can_be_forgotten_for_the_next(tmp_path: Path) -> None:
+    kept = SqliteKeyValue(tmp_path / "p.sqlite")
+    await kept.put_many({b"a": b"1", b"b": b"2"})
+    unkept = UnkeptKeyValue(kept)
+    await unkept.put_many({b"a": b"9", b"c": b"3"})
+    await unkept.add_many({b"n": (1,)})
+    await unkept.remove(b"b", b"c")
+    unkept.forget()
+    assert await unkept.get_many([b"a", b"b", b"c"]) == {b"a": b"1", b"b": b"2"}
+    assert await unkept.counters([b"n"]) == {}
+    kept.close()
+
+
 async def test_what_is_removed_is_gone_for_the_remover_alone(tmp_path: Path) -> None:
     kept = SqliteKeyValue(tmp_path / "p.sqlite")
     await kept.put_many({b"s/1": b"a", b"s/2": b"b", b"s/3": b"c"})
