@@ -466,6 +466,38 @@ def test_the_quarantine_is_looked_after_as_the_page_says(tmp_path: Path) -> None
         reader.is_through()
 
 
+def test_mail_is_taken_back_as_the_page_says(tmp_path: Path) -> None:
+    bob = "bob@example.org"
+    with server(domain="example.org", policy=KEEPS_WHAT_IS_ODD) as made:
+        made.add_account(bob)
+
+        def send(octets: bytes, sender: str) -> str:
+            code, text = made.send(octets, sender=sender, to=[bob])
+            assert code == 250, text
+            made.wait_delivered(text.rpartition(" ")[2].strip())
+            return text.rpartition(" ")[2].strip()
+
+        wave = send(mail("wave"), "a@paypa1.example")
+        send(mail("offer").replace(b"demo@example.org", b"a@partner.example", 1), "a@partner.example")
+        send(mail("odd-news"), "news@news.example")
+        reader = Reader(
+            "how-to/take-mail-back.md", made, tmp_path,
+            "mailward quarantine release", "mailward policy check", "mailward explain ID",
+        )  # fmt: skip
+        planned = reader.types("retro", code=1)
+        assert "1 copy would be taken into quarantine" in planned and f"{wave}  " in planned and "in INBOX\n    wave\n" in planned
+        assert len(made.messages(account=bob)) == 2
+        assert reader.types("retro", more="--yes").startswith("R1: 1 copy taken into quarantine\n")
+        assert reader.types("retro").startswith("R2: 1 copy tagged\n")
+        assert reader.types("retro").startswith("R3: 1 copy let go on\n")
+        assert sorted(re.findall(rb"Subject: (\S+)", b"".join(made.messages(account=bob)))) == [b"odd-news", b"offer"]
+        assert "tag $Suspicious" in reader.types("retro list")
+        assert f"{wave}  {bob}  done" in reader.types("retro show")
+        assert "put back into INBOX by undoing retro-action R1" in reader.types("retro undo", more="--yes")
+        assert "wave" in str(made.messages(account=bob)[-1])
+        reader.is_through()
+
+
 def test_a_verdict_is_explained_as_the_page_says(tmp_path: Path) -> None:
     with server(domain="example.org") as made:
         made.add_account("bob@example.org")

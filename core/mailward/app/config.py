@@ -229,3 +229,8 @@ class Config:
     @property
     def decisions_file(self) -> Path:
         return self.data / "decisions.sqlite"
+
+    @property
+    def retro_file(self) -> Path:
+        """Of what was done to mail after its delivery."""
+        return self.data / "retro.sqlite"

@@ -32,6 +32,7 @@ COMMANDS = {
     "list": "lists:app",
     "domain": "domain:app",
     "quarantine": "quarantine:app",
+    "retro": "retro:app",
     "tls": "tls:app",
     "trace": "trace:trace_command",
     "train": "train:train_command",

@@ -56,9 +56,9 @@ def worst_lines(worst: Worst[_Example], changed: int, lines: Callable[[_Example]
     ]
 
 
-def number_of(what: str, number: int) -> str:
-    """ "1 message", "1,204 messages"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def number_of(what: str, number: int, several: str = "") -> str:
+    """ "1 message", "1,204 messages". several: when it is not one, by default with an s."""
+    return f"{number:,} {what if number == 1 else several or f'{what}s'}"
 
 
 def _change_words(change: Change) -> str:

@@ -49,12 +49,12 @@ def explain_command(
     """
     settings = config_of(config)
     with opened_decisions(settings) as store:
-        marks = _marks(to, sender, verdict, rule, symbol, plugin)
+        marks = marks_said(to, sender, verdict, rule, symbol, plugin)
         if which is not None and not marks:
             record = record_of(store, which, settings)
             show(lambda: record_as_text(record), record_as_json(record), as_json=as_json)
         elif which is None and (marks or since is not None):
-            found = store.find(marks=marks, since=_ago(since), until=_ago(until), limit=limit)
+            found = store.find(marks=marks, since=ago(since), until=ago(until), limit=limit)
             show(
                 lambda: "\n".join(summary_line(r) for r in found) or "nothing found",
                 [record_as_json(r) for r in found],
@@ -67,9 +67,10 @@ def explain_command(
             )
 
 
-def _marks(
+def marks_said(
     to: str | None, sender: str | None, verdict: str | None, rule: str | None, symbol: str | None, plugin: str | None
 ) -> list[Mark]:
+    """By what records are found, of these options; ends the command for a verdict that there is none of."""
     if verdict is not None and verdict not in [one.value for one in Verdict]:
         fail(f"there is no verdict '{verdict}'; one of {', '.join(one.value for one in Verdict)}", USAGE)
     said: dict[Kind, str | None] = {
@@ -83,7 +84,8 @@ def _marks(
     return [Mark(kind, text) for kind, text in said.items() if text is not None]
 
 
-def _ago(text: str | None) -> datetime | None:
+def ago(text: str | None) -> datetime | None:
+    """The moment that was written as 30m, 2h or 7d; None for None."""
     return None if text is None else datetime.now(UTC) - duration_of(text)
 
 

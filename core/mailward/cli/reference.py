@@ -15,8 +15,8 @@ Made from the commands' own help; a test compares. Commands of plugins are those
 | Exit code | Meaning |
 |---|---|
 | 0 | done; for `scan` and `try send`: accepted or put into Junk |
-| 1 | rejected, or a test failed; `policy shadow`: something would have changed |
-| 2 | `scan`: quarantine; `policy shadow`: it cannot be said |
+| 1 | rejected, or a test failed; `policy shadow`: something would have changed; `retro --dry-run`: something would be done |
+| 2 | `scan`: quarantine; `policy shadow`: it cannot be said; `retro`: something was not done |
 | 3 | `scan` and `try send`: the sender should try again later |
 | 64 | wrong usage |
 | 66 | what was named is not there; a list of nothing exits 0 |
@@ -46,7 +46,12 @@ def _section(prefix: str, command: TyperCommand | TyperGroup, name: str, context
         return ""
     title = f"{prefix} {name}"
     if isinstance(command, TyperGroup):
-        return _members(title, command, context)
+        own = _described(title, command) if command.invoke_without_command else ""
+        return own + _members(title, command, context)
+    return _described(title, command)
+
+
+def _described(title: str, command: TyperCommand | TyperGroup) -> str:
     text = "\n".join(line.rstrip() for line in (command.help or "").strip().splitlines())
     lines = [f"\n## {title}\n", text, ""]
     rows = []

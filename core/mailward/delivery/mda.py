@@ -148,7 +148,7 @@ class Mda:
             own_reverse_path=copy.recipient.reverse_path,
             asked=copy.recipient.asked,
             account=copy.recipient.account,
-            author=_author(message),
+            author=shown_author(message),
             verdict="" if decision is None else decision.wanted or decision.verdict,
             cause="" if decision is None else cause_of(decision),
         )
@@ -159,8 +159,8 @@ class Mda:
         return f"put into quarantine: {copy.recipient.reason}"
 
 
-def _author(message: MessageView) -> str:
-    """The address first, so that no name passes for it; "" without a From."""
+def shown_author(message: MessageView) -> str:
+    """Who From names, for people: the address first, so that no name passes for it; "" without a From."""
     first = next(iter(message.authors), None)
     if first is None:
         return ""

@@ -62,6 +62,16 @@ def envelope_facts(envelope: Envelope) -> dict[str, FactValue]:
     }
 
 
+CONTENT = frozenset({"message.subject", "author.display_name"})
+"""Facts that rules may read and that are never recorded: they are what somebody wrote."""
+
+
+def content_facts(message: MessageView) -> dict[str, FactValue]:
+    """Those of `CONTENT`, for which the header is enough."""
+    author = next(iter(message.authors), None)
+    return {"message.subject": message.subject, "author.display_name": "" if author is None else author.display_name}
+
+
 def message_facts(message: MessageView) -> dict[str, FactValue]:
     """author (the first mailbox of From) and message; where no reader finds an address, author's address and domain are empty."""
     author = next(iter(message.authors), None)
@@ -69,9 +79,8 @@ def message_facts(message: MessageView) -> dict[str, FactValue]:
     return {
         "author.address": address,
         "author.domain": domain,
-        "author.display_name": "" if author is None else author.display_name,
         "message.size_octets": message.size_octets,
-        "message.subject": message.subject,
+        **content_facts(message),
         "message.anomalies": message.anomalies,
         "message.attachment_types": message.attachment_types,
     }

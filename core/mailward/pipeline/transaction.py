@@ -25,7 +25,7 @@ from mailward.model.verdict import Source, Verdict
 from mailward.pipeline.at_rcpt import AtRcpt
 from mailward.pipeline.called import Called, Calls, about
 from mailward.pipeline.canaries import Canaries, edits_of
-from mailward.pipeline.facts import envelope_facts, in_words, message_facts, session_facts
+from mailward.pipeline.facts import CONTENT, envelope_facts, in_words, message_facts, session_facts
 from mailward.pipeline.gathering import auth_results, with_own
 from mailward.pipeline.meeting import MEETING_HOOKS, Meeting, meeting_of
 from mailward.pipeline.shadowing import LEFT_OUT, NOT_HEARD_OF, Shadowing, Step
@@ -45,9 +45,6 @@ _BEFORE_MESSAGE = ("inspect_connect", "inspect_helo", "inspect_mail", "inspect_r
 MOST_SHADOWED_RCPT = 20
 """So many forward-paths a plugin in shadow is shown; what it would have found of more is not known."""
 NOT_SHOWN = f"it was shown {MOST_SHADOWED_RCPT} recipients, and there were more"
-
-_CONTENT = frozenset({"message.subject", "author.display_name"})
-"""Facts that rules may read and that are never recorded: they are what somebody wrote."""
 
 _log = structlog.get_logger()
 
@@ -335,7 +332,7 @@ class Trial:
             message_id="" if message is None else message.message_id,
             size_octets=0 if message is None else message.size_octets,
             calls=evidence.calls,
-            facts={name: value for name, value in known.items() if name not in _CONTENT},
+            facts={name: value for name, value in known.items() if name not in CONTENT},
             recipients=compared.noted(decisions),
             shadow=compared.shadow,
             canaries=canaries,

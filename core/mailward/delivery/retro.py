@@ -1,0 +1,319 @@
+"""What is done to a copy when more is known of it than at its delivery: taken into the quarantine, marked, let go on; and undone.
+
+A copy is in the quarantine, durably, before it leaves its mailbox. What is begun is written down first, so whoever is killed at
+any moment and comes again (`settle`) finds it, and ends with one copy in one place.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from mailward.api.services import Clock
+from mailward.decisions.retro import Item, Retro, RetroLog, State
+from mailward.delivery.mda import shown_author
+from mailward.delivery.release import Decisions, NotReleased, Release, Released
+from mailward.formats.message import MessageView
+from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId, QueueId
+from mailward.quarantine import Held, Quarantine
+from mailward.store.base import (
+    AccountStore,
+    Append,
+    Delivered,
+    Expunge,
+    MailboxInfo,
+    MailStore,
+    NoSuchMailbox,
+    Op,
+    SetFlags,
+    StoreRefusal,
+)
+
+_FIRST_INDEX = 1_000_000
+"""Of copies taken into the quarantine by us, as `Held.index`: those that delivery keeps, again and again, never come so far."""
+FALLBACK_MAILBOX = "INBOX"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A copy to which something can be done. held: as it is in the quarantine, or would be.
+
+    account: in whose mailbox it is, "" for one in the quarantine. where: names of the mailboxes.
+    """
+
+    held: Held
+    account: str
+    delivery_key: str
+    where: tuple[str, ...] = ()
+
+
+class _Left(Exception):
+    """Nothing can be done to this copy; the text says why."""
+
+
+class RetroActions:
+    """All that can be done. What blocks is run in threads; all raise StorageError."""
+
+    def __init__(
+        self,
+        log: RetroLog,
+        quarantine: Quarantine,
+        store: MailStore,
+        release: Release,
+        decisions: Decisions,
+        clock: Clock,
+        on_released: Callable[[Held, Released], Awaitable[None]],
+    ) -> None:
+        self._log = log
+        self._quarantine = quarantine
+        self._store = store
+        self._release = release
+        self._decisions = decisions
+        self._clock = clock
+        self._on_released = on_released
+
+    def in_mailboxes(self, record: DecisionRecord, asked: str, recipient: str, account: AccountId) -> list[Target] | None:
+        """Copies in an account, wherever they were moved, [] when none is left; None when there never was one.
+
+        asked: the address that was judged. recipient: the one it led to, or the same.
+        """
+        store = self._store.open(account)
+        copies = store.delivered(record.id)
+        names = {info.id: info.name for info in store.mailboxes()}
+        held = _held_of(record, asked, recipient, account)
+        found = [
+            Target(held, account, copy.delivery_key, tuple(names.get(place.mailbox, "") for place in copy.places))
+            for copy in copies
+            if copy.places
+        ]
+        return found if copies else None
+
+    def header(self, target: Target) -> MessageView:
+        """Of a copy; nothing but its header can be relied on."""
+        if not target.account:
+            return MessageView(self._quarantine.read(target.delivery_key))
+        store = self._store.open(AccountId(target.account))
+        copy = _copy(store, target.held.id, target.delivery_key)
+        found = [] if copy is None else [row[0] for row in store.meta([copy.message], ("headers",))]
+        return MessageView(b"".join(one for one in found if isinstance(one, bytes)))
+
+    def in_quarantine(self, record: DecisionRecord, recipient: str) -> list[Target]:
+        """The copies that are kept for an address, or for whom it led to."""
+        kept = self._quarantine.find(record.id)
+        return [
+            Target(held, "", held.delivery_key)
+            for held in kept
+            if recipient in (held.recipient, held.asked, held.original_recipient.partition(";")[2])
+        ]
+
+    async def act(self, retro: Retro, target: Target) -> Item:
+        """Do it to one copy."""
+        held = target.held
+        before: dict[str, Any] = {"held": asdict(held)}
+        if target.account:
+            before |= await asyncio.to_thread(self._as_it_is, AccountId(target.account), held.id, target.delivery_key)
+        item = self._log.begin_item(
+            retro, held.id, held.recipient, target.account, target.delivery_key, json.dumps(before, ensure_ascii=False)
+        )
+        return await self._bring_to_end(retro, item)
+
+    async def settle(self) -> list[Item]:
+        """Bring to its end what others have begun and were cut short in."""
+        found = []
+        for item in self._log.begun():
+            retro = self._log.get(item.retro)
+            if retro is not None:
+                found.append(await self._bring_to_end(retro, item))
+        return found
+
+    async def _bring_to_end(self, retro: Retro, item: Item) -> Item:
+        account, by = item.account, f"by retro-action {retro.name}"
+        try:
+            if retro.order.deed == "release":
+                released = await self._let_go(retro, item)
+                account, outcome, event = released.account, released.outcome, f"let go {by}"
+            elif retro.order.deed == "tag":
+                await asyncio.to_thread(self._mark, retro, item)
+                outcome = event = f"tagged {retro.order.tag} {by}"
+            else:
+                reason = f"retro-action {retro.name}: {retro.order.condition}"
+                kept = replace(_new_held(item), reason=reason, held_at=self._now())
+                await asyncio.to_thread(self._take, kept, AccountId(item.account), item.delivery_key)
+                outcome = event = f"taken into quarantine {by}"
+        except (_Left, NotReleased, StoreRefusal) as error:
+            return self._log.end_item(item, "left", str(error), account)
+        self._note(item, event)
+        return self._log.end_item(item, "done", outcome, account)
+
+    async def undo(self, retro: Retro, item: Item) -> Item:
+        """Make one copy as it was; where that cannot be, it stays "done", and its outcome says why."""
+        how = {"quarantine": self._put_back, "tag": self._take_mark_off, "release": self._take_again}[retro.order.deed]
+        state: State = "undone"
+        try:
+            outcome = await asyncio.to_thread(how, retro, item)
+        except (_Left, StoreRefusal) as error:
+            state, outcome = "done", f"not undone: {error}"
+        else:
+            self._note(item, outcome)
+        return self._log.end_item(item, state, outcome, item.account)
+
+    def _as_it_is(self, account: AccountId, id: QueueId, delivery_key: str) -> dict[str, Any]:
+        store = self._store.open(account)
+        copy = _copy(store, id, delivery_key)
+        if copy is None:
+            return {"places": [], "internal_date": 0}
+        ((date,),) = store.meta([copy.message], ("internal_date",))
+        names = {info.id: info.name for info in store.mailboxes()}
+        places = [{"mailbox": one.mailbox, "name": names.get(one.mailbox, ""), "flags": one.flags} for one in copy.places]
+        return {"places": places, "internal_date": date}
+
+    def _take(self, held: Held, account: AccountId, delivery_key: str) -> None:
+        """Out of the mailboxes into the quarantine. Raises _Left."""
+        store = self._store.open(account)
+        copy = _copy(store, held.id, delivery_key)
+        if copy is None:
+            if not self._quarantine.find(held.id, held.index):
+                raise _Left("it has been deleted")
+            return  # cut short behind the last step
+        octets = bytes(store.octets(copy.message))
+        message = MessageView(octets)
+        kept = replace(held, size_octets=len(octets), subject=message.subject, author=shown_author(message))
+        if not self._quarantine.add(kept, octets) and not self._quarantine.find(held.id, held.index):
+            raise _Left("it was taken into the quarantine, and has been released or dropped since")
+        while copy is not None:  # its owner may move it meanwhile
+            with suppress(NoSuchMailbox):
+                store.apply([Expunge(place.mailbox, (place.uid,)) for place in copy.places])
+            copy = _copy(store, held.id, delivery_key)
+
+    def _put_back(self, retro: Retro, item: Item) -> str:
+        held, store = _new_held(item), self._store.open(AccountId(item.account))
+        back = f"{held.delivery_key}:back"
+        kept = self._quarantine.find(held.id, held.index)
+        if not kept:
+            keys = [copy.delivery_key for copy in store.delivered(held.id)]
+            if any(key.startswith(back) for key in keys):  # cut short behind the last step
+                return f"put back by undoing retro-action {retro.name}"
+            raise _Left("it has been released or dropped from the quarantine since")
+        led = self._quarantine.begin_release(held.delivery_key, f"undo {retro.name}")
+        if led != f"undo {retro.name}":
+            raise _Left(f"its release to another place had begun ({led}); repeat that one")
+        octets, before = self._quarantine.read(held.delivery_key), json.loads(item.before)
+        date = datetime.fromtimestamp(before["internal_date"], UTC)
+        ops: list[Op] = []
+        names = []
+        for number, place in enumerate(before["places"]):
+            mailbox = _mailbox(store, place)
+            names.append(mailbox.name if mailbox.name == place["name"] else f"{mailbox.name} ({place['name']} is gone)")
+            ops.append(Append(mailbox.id, octets, date, tuple(place["flags"]), f"{back}{number}"))
+        store.apply(ops)
+        outcome = f"put back into {', '.join(names)} by undoing retro-action {retro.name}"
+        self._note(item, outcome)  # before the end, behind which nobody knows the mailbox
+        self._quarantine.end(held.delivery_key, how="released", now=self._clock.now())
+        return outcome
+
+    def _mark(self, retro: Retro, item: Item) -> None:
+        store, tag = self._store.open(AccountId(item.account)), retro.order.tag
+        copy = _copy(store, item.id, item.delivery_key)
+        if copy is None:
+            raise _Left("it has been deleted")
+        if all(_has(place["flags"], tag) for place in json.loads(item.before)["places"]):
+            raise _Left(f"it has {tag} already")
+        store.apply([SetFlags(place.mailbox, (place.uid,), "add", (tag,)) for place in copy.places])
+
+    def _take_mark_off(self, retro: Retro, item: Item) -> str:
+        store, tag = self._store.open(AccountId(item.account)), retro.order.tag
+        copy = _copy(store, item.id, item.delivery_key)
+        if copy is None:
+            raise _Left("it has been deleted since")
+        had_it = {place["mailbox"] for place in json.loads(item.before)["places"] if _has(place["flags"], tag)}
+        marked = [place for place in copy.places if place.mailbox not in had_it]
+        store.apply([SetFlags(place.mailbox, (place.uid,), "remove", (tag,)) for place in marked])
+        return f"{tag} taken off by undoing retro-action {retro.name}"
+
+    async def _let_go(self, retro: Retro, item: Item) -> Released:
+        number = int(item.delivery_key.rpartition(":")[2])
+        kept = await asyncio.to_thread(self._quarantine.find, item.id, number)
+        if not kept:
+            return await asyncio.to_thread(self._was_let_go, item)
+        released = await self._release.release(kept[0], even_infected=retro.order.even_infected)
+        await self._on_released(kept[0], released)
+        return released
+
+    def _was_let_go(self, item: Item) -> Released:
+        """When that was cut short behind the last step."""
+        try:
+            led = self._quarantine.begin_release(item.delivery_key, "")
+        except StorageError:
+            led = ""
+        if not led:
+            raise _Left("it is in quarantine no longer")
+        kind, _, target = led.partition(" ")
+        account = target if kind == "mailbox" else ""
+        return Released(f"released by admin to {led}", account, b"")
+
+    def _take_again(self, retro: Retro, item: Item) -> str:
+        """What was released, back into the quarantine with all that is known of it."""
+        if not item.account:
+            raise _Left("it went on to another server")
+        self._take(replace(_new_held(item), held_at=self._now()), AccountId(item.account), f"{item.delivery_key}:released")
+        return f"put back into quarantine by undoing retro-action {retro.name}"
+
+    def _note(self, item: Item, text: str) -> None:
+        """For `explain`; once for an action, though what was cut short may come here again. Nothing without a record."""
+        record, by = self._decisions.get(item.id), text.rpartition(" by ")[2]
+        noted = () if record is None else (event for event in record.events if event.recipient == item.recipient)
+        if record is not None and by not in {event.text.rpartition(" by ")[2] for event in noted}:
+            self._decisions.add_event(item.id, LaterEvent(self._now(), item.recipient, text))
+
+    def _now(self) -> str:
+        return utc_text(self._clock.now())
+
+
+def _held_of(record: DecisionRecord, asked: str, recipient: str, account: AccountId) -> Held:
+    """What is known of a copy in a mailbox. Its key, its octets and the reason come when it is taken.
+
+    No decision keeps it but the admin's, so none is named, and users cannot release it.
+    """
+    return Held(
+        delivery_key="",
+        id=record.id,
+        index=0,
+        recipient=recipient,
+        reason="",
+        held_at="",
+        size_octets=0,
+        reverse_path=record.reverse_path,
+        infected=record.is_infected,
+        origin="submission" if record.direction == "submission" else "inbound",
+        asked="" if asked == recipient else asked,
+        account=account,
+    )
+
+
+def _new_held(item: Item) -> Held:
+    """The entry of the quarantine that this item makes, always the same."""
+    held = Held(**json.loads(item.before)["held"])
+    index = _FIRST_INDEX + item.number
+    return replace(held, delivery_key=f"{item.id}:{index}", index=index)
+
+
+def _copy(store: AccountStore, id: QueueId, delivery_key: str) -> Delivered | None:
+    """None when it is in no mailbox any more."""
+    return next((copy for copy in store.delivered(id) if copy.delivery_key == delivery_key and copy.places), None)
+
+
+def _mailbox(store: AccountStore, place: dict[str, Any]) -> MailboxInfo:
+    """The same one, though it has another name now; one of its name, where it was made again; INBOX."""
+    infos = store.mailboxes()
+    same = next((info for info in infos if info.id == place["mailbox"]), None)
+    named = next((info for info in infos if info.name == place["name"]), None)
+    return same or named or store.mailbox(FALLBACK_MAILBOX)
+
+
+def _has(flags: Sequence[str], tag: str) -> bool:
+    return tag.casefold() in {flag.casefold() for flag in flags}
