@@ -19,13 +19,14 @@ import parse
 import policy
 import profiling
 import queue_start
+import receipts
 import relay
 import shadow
 import smtp
 from measure import Report
 
 COMPARED = {"smtp": smtp.run, "imap": imap.run, "relay": relay.run}
-PARTS = ("parse", "hooks", "shadow", "policy", "queue", *COMPARED)
+PARTS = ("parse", "hooks", "shadow", "policy", "receipts", "queue", *COMPARED)
 
 
 def main() -> None:
@@ -68,6 +69,8 @@ def main() -> None:
             shadow.run(options.rounds)
         elif part == "policy":
             policy.run(options.records)
+        elif part == "receipts":
+            receipts.run(options.rounds)
         elif part == "queue":
             queue_start.run(options.rounds, options.items)
         elif part == "relay":
