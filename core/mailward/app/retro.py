@@ -107,25 +107,23 @@ def search(retros: Retros, records: Iterable[DecisionRecord], where: Where, deed
     What a record never holds since somebody wrote it, such as the subject, is read in the copy.
     """
     found = Found()
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()  # accounts and keys, where two addresses lead to one mailbox
     for record in records:
         found.messages += 1
+        if not record.reply.startswith("2"):
+            continue
         for decision in record.recipients:
-            if record.reply.startswith("2") and decision.recipient:
-                _look(retros, found, seen, where, deed, record, decision)
+            for target in _look(retros, found, where, deed, record, decision):
+                if (place := (target.account, target.delivery_key)) not in seen:
+                    seen.add(place)
+                    found.matches.append(Match(target, record, retros.actions.header(target).subject))
     return found
 
 
 def _look(
-    retros: Retros,
-    found: Found,
-    seen: set[tuple[str, str]],
-    where: Where,
-    deed: Deed,
-    record: DecisionRecord,
-    decision: RecipientDecision,
-) -> None:
-    """At one recipient. seen: accounts and keys of the copies found so far."""
+    retros: Retros, found: Found, where: Where, deed: Deed, record: DecisionRecord, decision: RecipientDecision
+) -> Sequence[Target]:
+    """At one recipient: its copies where the condition holds. What else there is to say of it is counted in `found`."""
     copies = cache(lambda: _copies(retros, record, decision, deed))
 
     def content() -> Mapping[str, FactValue]:
@@ -136,18 +134,15 @@ def _look(
 
     try:
         if not where.holds(record, decision, content):
-            return
+            return ()
     except ConditionFailed as error:
         found.unknown[str(error)] += 1
-        return
+        return ()
     found.holds += 1
     targets, why = copies()
     if not targets:
         found.without[why] += 1
-    for target in targets:
-        if (place := (target.account, target.delivery_key)) not in seen:
-            seen.add(place)
-            found.matches.append(Match(target, record, retros.actions.header(target).subject))
+    return targets
 
 
 def _copies(retros: Retros, record: DecisionRecord, decision: RecipientDecision, deed: Deed) -> tuple[Sequence[Target], str]:

@@ -114,7 +114,8 @@ class RetroActions:
     async def act(self, retro: Retro, target: Target) -> Item:
         """Do it to one copy."""
         held = target.held
-        before: dict[str, Any] = {"held": asdict(held)}
+        known = replace(held, subject="", author="")  # what somebody wrote stays with the octets
+        before: dict[str, Any] = {"held": asdict(known)}
         if target.account:
             before |= await asyncio.to_thread(self._as_it_is, AccountId(target.account), held.id, target.delivery_key)
         item = self._log.begin_item(
@@ -145,7 +146,8 @@ class RetroActions:
                 kept = replace(_new_held(item), reason=reason, held_at=self._now())
                 await asyncio.to_thread(self._take, kept, AccountId(item.account), item.delivery_key)
                 outcome = event = f"taken into quarantine {by}"
-        except (_Left, NotReleased, StoreRefusal) as error:
+        except (_Left, NotReleased, StoreRefusal, StorageError) as error:
+            _raise_temporary(error)
             return self._log.end_item(item, "left", str(error), account)
         self._note(item, event)
         return self._log.end_item(item, "done", outcome, account)
@@ -156,7 +158,8 @@ class RetroActions:
         state: State = "undone"
         try:
             outcome = await asyncio.to_thread(how, retro, item)
-        except (_Left, StoreRefusal) as error:
+        except (_Left, StoreRefusal, StorageError) as error:
+            _raise_temporary(error)
             state, outcome = "done", f"not undone: {error}"
         else:
             self._note(item, outcome)
@@ -272,6 +275,12 @@ class RetroActions:
 
     def _now(self) -> str:
         return utc_text(self._clock.now())
+
+
+def _raise_temporary(error: Exception) -> None:
+    """Trying again may help; what stays would be in the way of all that come after."""
+    if isinstance(error, StorageError) and not error.permanent:
+        raise error
 
 
 def _held_of(record: DecisionRecord, asked: str, recipient: str, account: AccountId) -> Held:

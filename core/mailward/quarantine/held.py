@@ -12,7 +12,8 @@ from mailward.model.ids import QueueId
 class Held:
     """One message kept for one recipient. held_at: ISO 8601 in UTC. reason: in plain words.
 
-    index: the recipient's place in the queue item; copies kept anew have that and a multiple of all recipients.
+    index: the recipient's place in the queue item; copies kept anew have that and a multiple of all recipients, those
+    taken out of a mailbox a million and more.
 
     route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
     subject, author: for people; author is who From names, address first. account: whose mailbox it is for, "" for nobody's here.

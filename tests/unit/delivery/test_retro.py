@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mailward.model.errors import StorageError
 from mailward.model.ids import Uid
 from mailward.store.base import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, SetFlags
 from support.retros import ANN, RetroPlace
@@ -122,6 +123,20 @@ async def test_what_was_deleted_is_said_and_never_comes_back(place: RetroPlace) 
     item = await place.actions.act(retro, target)
     assert (item.state, item.outcome) == ("left", "it has been deleted")
     assert (place.mail(ann), place.quarantine.list(), place.story(record.id)) == ([], (), [])
+
+
+async def test_a_damaged_copy_is_said_and_is_in_nobodys_way(place: RetroPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = place.account(ANN)
+    record = place.deliver(ann)
+
+    def damaged(message: int) -> bytes:
+        raise StorageError(f"message {message} is damaged", permanent=True)
+
+    monkeypatch.setattr(place.store.open(ann), "octets", damaged)
+    item = await place.actions.act(place.begin(), place.target(record, ann))
+    assert (item.state, item.outcome) == ("left", "message 1 is damaged")
+    assert await place.actions.settle() == []
+    assert len(place.mail(ann)) == 1
 
 
 async def test_what_was_released_since_is_not_undone_and_not_doubled(place: RetroPlace) -> None:
