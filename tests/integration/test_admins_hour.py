@@ -19,6 +19,7 @@ EXITS = {"try send --eicar": 1, "policy shadow": 1, "policy replay": 1}
 VARIES = [
     (r"\b[0-9a-hjkmnp-tv-z]{16}\b", "ID"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+", "TIME"),
+    (r"\d{4}-\d\d-\d\d", "DAY"),
     (r"\bpolicy [0-9a-f]{7}\b", "policy HASH"),
     (r"(?m)^[0-9a-f]{7}  TIME", "HASH  TIME"),
     (r"\d+ ms", "N ms"),
