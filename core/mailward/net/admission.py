@@ -5,7 +5,6 @@ again. So a crowd of idle strangers makes room by itself, and nobody who is know
 places are for those who come from where somebody has logged in before.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic
@@ -15,6 +14,7 @@ import structlog
 from mailward.formats.network import Network, is_in, is_own, network_of, source_of
 from mailward.metering import METERS
 from mailward.model.metrics import Counter, Gauge
+from mailward.rounds import Rounds
 from mailward.services.known import KnownSources
 from mailward.services.rates import Rates
 from mailward.services.shared import OpenCounts, Seats
@@ -189,9 +189,11 @@ class _Places:
         return (self._addresses, _ALL), (self._addresses, source_of(ip)), (self._networks, network_of(ip))
 
 
-async def watch_for_stress(admissions: Iterable[Admission]) -> None:
-    """Notice what other processes let in, until cancelled."""
-    while True:
-        await asyncio.sleep(_LOOK_S)
+def stress_watch(admissions: Iterable[Admission]) -> Rounds:
+    """Notices what other processes let in."""
+
+    async def look() -> None:
         for admission in admissions:
             admission.look_for_stress()
+
+    return Rounds("looking for stress", look, every_s=_LOOK_S, first_after_s=_LOOK_S)

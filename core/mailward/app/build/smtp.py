@@ -1,6 +1,5 @@
 """The wiring of the processes that take mail."""
 
-import asyncio
 import os
 import ssl
 import time
@@ -28,7 +27,7 @@ from mailward.intake.submission import SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
 from mailward.model.errors import ConfigError
 from mailward.model.session import Role, Session
-from mailward.net.admission import Admission, AdmissionLimits, watch_for_stress
+from mailward.net.admission import Admission, AdmissionLimits, stress_watch
 from mailward.net.authd import RemoteAuthenticator
 from mailward.net.smtp_connection import SmtpSettings
 from mailward.net.smtpd import SmtpListener
@@ -127,7 +126,7 @@ class SmtpRole:
         self._listeners: list[SmtpListener] = []
         self._traces = Traces()
         self._watching = trace_server(config.smtp_sockets[seat], self._traces)
-        self._looking: asyncio.Task[None] | None = None
+        self._looking = stress_watch(self._shared.admissions.values())
 
     async def start(self) -> None:
         config, delivering = self._config, self._delivering
@@ -177,7 +176,7 @@ class SmtpRole:
             started = SmtpListener(settings, reception, context, admissions[listener.protocol], self._traces, self._texts)
             await started.serve(sock)
             self._listeners.append(started)
-        self._looking = asyncio.create_task(watch_for_stress(admissions.values()))
+        self._looking.start()
         self._receipts.start()
         await self._watching.start()
 
@@ -202,8 +201,7 @@ class SmtpRole:
         await self._watching.close()
         for listener in self._listeners:
             await listener.close()
-        if self._looking is not None:
-            self._looking.cancel()
+        await self._looking.stop()
         await self._shadows.stop()
         await self._receipts.stop()
         await self._delivering.stop()
