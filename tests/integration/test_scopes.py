@@ -76,6 +76,8 @@ def test_show_says_which_hold_and_what_keeps_the_others(made: Server) -> None:
         ("elsewhere", "does not hold: network in"),
         ("partner", "holds from held.test in 127.0.0.1/32"),
     ]
+    partner = ("--ip", "127.0.0.1", "--sender", "a@held.test")
+    assert made.json("policy", "show", "--for", "demo+tag@example.test", *partner)["overrides"] == ["partner"]
     data = made.json("policy", "show", "--ip", "192.0.2.7", "--listener", "mx", "--sender", "<>")
     assert data["overrides"] == ["elsewhere"]
     assert data["overrides_kept_by"] == {"shut": ["sender", "network"], "partner": ["sender", "network", "recipient"]}

@@ -1,7 +1,7 @@
 """Signing: RFC 8463's example, what must break a signature, who may have one, and that none leaves unchecked."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mailward.api import AddHeader, Edit, MessageView, Relaying, Services, UnsendableMessage
+from mailward.directory import Names
 from mailward.directory.aliases import MayPass, Way, anybody
 from mailward.formats.edits import render
 from mailward.intake.refusing import core_refusal
@@ -416,6 +417,12 @@ class Anns:
 
     def groups_of(self, accounts: Iterable[AccountId], /) -> tuple[str, ...]:
         return ()
+
+    def names_of(self, accounts: Sequence[AccountId], /) -> Names:
+        return Names((), ())
+
+    def detail(self, address: Address, /) -> str:
+        return ""
 
 
 _NAMES = st.sampled_from(

@@ -17,7 +17,7 @@ def recipients_of(config: Config, paths: Sequence[ForwardPath]) -> list[Recipien
     if not config.directory_file.exists():
         return [RecipientFacts.of(path) for path in paths]
     with closing(Directory(config.directory_file)) as directory:
-        return [RecipientFacts.of(path, groups=directory.groups_behind(path.address)) for path in paths]
+        return [_facts(directory, path) for path in paths]
 
 
 def address_of(name: str) -> Address:
@@ -33,8 +33,15 @@ def recipients_in(directory: Directory) -> Callable[[str], RecipientFacts]:
 
     @lru_cache(maxsize=10_000)
     def facts(name: str) -> RecipientFacts:
-        address = address_of(name)
-        is_local = not address.domain or directory.is_local_domain(address.domain)
-        return RecipientFacts.of(ForwardPath(address), is_local=is_local, groups=directory.groups_behind(address))
+        return _facts(directory, ForwardPath(address_of(name)))
 
     return facts
+
+
+def _facts(directory: Directory, path: ForwardPath) -> RecipientFacts:
+    """As at RCPT: of an address elsewhere nothing is known but itself."""
+    address = path.address
+    if address.domain and not directory.is_local_domain(address.domain):
+        return RecipientFacts.of(path, is_local=False)
+    names = directory.names_of(directory.accounts_behind(address))
+    return RecipientFacts.of(path, tag=directory.detail(address), mailboxes=names.addresses, groups=names.groups)

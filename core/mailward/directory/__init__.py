@@ -2,7 +2,7 @@
 
 from mailward.directory.aliases import Alias, Way
 from mailward.directory.credentials import AppPassword, Credential, CredentialStore, password_id
-from mailward.directory.directory import ROLES, Account, Directory, FurtherAddress
+from mailward.directory.directory import ROLES, Account, Directory, FurtherAddress, Names
 from mailward.directory.errors import DirectoryError
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Directory",
     "DirectoryError",
     "FurtherAddress",
+    "Names",
     "Way",
     "password_id",
 ]

@@ -41,6 +41,14 @@ class FurtherAddress:
     account: Account
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Of some mailboxes. addresses: the accounts' own, in lower case, in the order asked. groups: that any is in, sorted."""
+
+    addresses: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
 _Addresses = Mapping[tuple[str, str], AccountId]
 """(local-part in lower case, domain) -> whose."""
 
@@ -52,7 +60,7 @@ class _Copy:
     version: int
     domains: tuple[str, ...]
     accounts: tuple[Account, ...]
-    ids: frozenset[AccountId]
+    by_id: Mapping[AccountId, Account]
     given: _Addresses
     by_address: _Addresses
     aliases: Mapping[tuple[str, str], Alias]
@@ -105,7 +113,7 @@ class Directory:
 
     def has_account(self, account: AccountId) -> bool:
         """Is there still such an account?"""
-        return account in self._copy().ids
+        return account in self._copy().by_id
 
     def resolve(self, address: Address) -> AccountId | None:
         """Whose mailbox an address means, None when nobody's.
@@ -120,6 +128,8 @@ class Directory:
 
         There is nothing where the whole local-part is an address of its own.
         """
+        if "+" not in address.local_part:
+            return ""
         copy, key = self._copy(), _key(address)
         is_whole = key in copy.by_address or key in copy.aliases
         return "" if is_whole else address.local_part.partition("+")[2]
@@ -164,7 +174,17 @@ class Directory:
 
     def groups_behind(self, address: Address) -> tuple[str, ...]:
         """The same of every mailbox that mail for an address goes to in the end."""
-        return self.groups_of(way.account for way in self.expand(address) if way.account is not None)
+        return self.groups_of(self.accounts_behind(address))
+
+    def accounts_behind(self, address: Address) -> tuple[AccountId, ...]:
+        """Whose mailboxes these are."""
+        return tuple(way.account for way in self.expand(address) if way.account is not None)
+
+    def names_of(self, accounts: Sequence[AccountId]) -> Names:
+        """What policies call these mailboxes by."""
+        copy = self._copy()
+        addresses = tuple(str(copy.by_id[account].address).lower() for account in accounts if account in copy.by_id)
+        return Names(addresses, copy.groups.of(accounts))
 
     def check_free(self, address: Address) -> None:
         """Can this address be given to an account? Raises DirectoryError as `add_account` does."""
@@ -315,7 +335,7 @@ class Directory:
             version,
             domains,
             accounts,
-            frozenset(one.id for one in accounts),
+            {one.id: one for one in accounts},
             given,
             _roles(domains, accounts, given) | given,
             aliases,

@@ -4,6 +4,7 @@ import mmap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from mailward.directory import Names
 from mailward.directory.aliases import MayPass, Way
 from mailward.formats.message import MessageView
 from mailward.model.address import Address, ForwardPath
@@ -34,6 +35,14 @@ class Directory(Protocol):
 
     def groups_of(self, accounts: Iterable[AccountId], /) -> tuple[str, ...]:
         """The names of the groups that any of these accounts is in."""
+        ...
+
+    def names_of(self, accounts: Sequence[AccountId], /) -> Names:
+        """What policies call these mailboxes by."""
+        ...
+
+    def detail(self, address: Address, /) -> str:
+        """What stands behind the "+" of a subaddress, "" where the whole local-part is an address of its own."""
         ...
 
 

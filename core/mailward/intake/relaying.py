@@ -130,8 +130,9 @@ class RelayGuard:
         ways = self._directory.expand(asked, may_pass)
         if not ways:
             return NO_MEMBER if refused else UNKNOWN_MAILBOX
-        groups = self._directory.groups_of(way.account for way in ways if way.account is not None)
-        facts = RecipientFacts.of(forward_path, groups=groups)
+        names = self._directory.names_of([way.account for way in ways if way.account is not None])
+        tag = self._directory.detail(asked)
+        facts = RecipientFacts.of(forward_path, tag=tag, mailboxes=names.addresses, groups=names.groups)
         if not ways[0].through:
             return Destination(forward_path, facts, (End(facts.address, "mailbox", ways[0].account),))
         return Destination(forward_path, facts, self._ends(ways, asked, reverse_path, asked.domain))

@@ -71,6 +71,7 @@ _MESSAGE: Mapping[str, FactSpec] = {
     "recipient.domain": FactSpec("", "rcpt"),
     "recipient.local_part": FactSpec("", "rcpt"),
     "recipient.tag": FactSpec("", "rcpt"),
+    "recipient.mailboxes": FactSpec((), "rcpt"),
     "recipient.groups": FactSpec((), "rcpt"),
     "recipient.is_local": FactSpec(True, "rcpt"),
     "author.address": FactSpec("", "message"),

@@ -324,6 +324,7 @@ def recipient_facts(recipient: RecipientFacts) -> dict[str, FactValue]:
         "recipient.domain": recipient.domain,
         "recipient.local_part": recipient.local_part,
         "recipient.tag": recipient.tag,
+        "recipient.mailboxes": recipient.mailboxes,
         "recipient.groups": recipient.groups,
         "recipient.is_local": recipient.is_local,
     }

@@ -79,9 +79,8 @@ class Replay:
         return Replayed((replace(ruling, recipient=decision.recipient).decision(),))
 
 
-_ALWAYS = frozenset(
-    {"score", "symbols"} | {f"recipient.{one}" for one in ("address", "domain", "local_part", "tag", "groups", "is_local")}
-)
+_OF_RECIPIENT = ("address", "domain", "local_part", "tag", "mailboxes", "groups", "is_local")
+_ALWAYS = frozenset({"score", "symbols"} | {f"recipient.{one}" for one in _OF_RECIPIENT})
 """Facts that are made when it is judged."""
 
 

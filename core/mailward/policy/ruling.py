@@ -21,28 +21,39 @@ _OWN_WORDS: Mapping[str, str] = {}
 class RecipientFacts:
     """What a policy knows of one forward-path.
 
-    address: "local-part@domain". domain: A-labels in lower case. local_part: whole; tag: its part after "+", "" without one.
-    groups: names of the groups the account belongs to. is_local: its mailbox is here. found: the facts that plugins found of this
-    forward-path alone; they stand before those that hold for all.
+    address: "local-part@domain". domain: A-labels in lower case. local_part: whole; tag: its part after "+", "" without one, and
+    where the whole local-part is an address of its own here. mailboxes: the accounts' own addresses, in lower case, of all
+    mailboxes that it leads to; groups: names of the groups these are in. is_local: its mailbox is here. found: the facts that
+    plugins found of this forward-path alone; they stand before those that hold for all.
     """
 
     address: str
     domain: str
     local_part: str
     tag: str = ""
+    mailboxes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     is_local: bool = True
     found: Mapping[str, FactValue] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, path: ForwardPath, *, is_local: bool = True, groups: tuple[str, ...] = ()) -> "RecipientFacts":
-        """The facts of a forward-path; the bare postmaster has no domain."""
+    def of(
+        cls,
+        path: ForwardPath,
+        *,
+        is_local: bool = True,
+        tag: str | None = None,
+        mailboxes: tuple[str, ...] = (),
+        groups: tuple[str, ...] = (),
+    ) -> "RecipientFacts":
+        """The facts of a forward-path; the bare postmaster has no domain. tag: None where nobody knows better than its "+"."""
         address = path.address
         return cls(
             address=str(path) if address.domain else address.local_part,
             domain=address.domain,
             local_part=address.local_part,
-            tag=address.local_part.partition("+")[2],
+            tag=address.local_part.partition("+")[2] if tag is None else tag,
+            mailboxes=mailboxes,
             groups=groups,
             is_local=is_local,
         )

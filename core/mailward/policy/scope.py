@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 from mailward.formats.network import Network, parsed_ip
+from mailward.model.address import Address
 from mailward.model.evidence import FactValue
 from mailward.policy.ruling import RecipientFacts
 
@@ -125,11 +126,11 @@ class Scopes:
         """All that a scope could call this mail by."""
         match key:
             case "recipient":
-                return () if recipient is None else _names(recipient.address, recipient.groups)
+                return () if recipient is None else _names(_addresses(recipient), recipient.groups)
             case "sender":
-                return _names(origin.reverse_path, origin.groups)
+                return _names((origin.reverse_path,), origin.groups)
             case "identity":
-                return _names(origin.user, origin.groups)
+                return _names((origin.user,), origin.groups)
             case "listener":
                 return (origin.listener,)
             case "network":
@@ -169,6 +170,12 @@ def _bits(network: Network) -> int:
     return network.max_prefixlen - network.prefixlen
 
 
-def _names(address: str, groups: Iterable[str]) -> tuple[str, ...]:
-    lowered = address.lower()
-    return (lowered, lowered.rpartition("@")[2], *(GROUP + name for name in groups))
+def _addresses(recipient: RecipientFacts) -> tuple[str, ...]:
+    """All that lead where its mail goes: none of them may be a way round what is said of a mailbox."""
+    base = recipient.local_part.removesuffix(f"+{recipient.tag}") if recipient.tag and recipient.is_local else ""
+    return (recipient.address, *((str(Address(base, recipient.domain)),) if base else ()), *recipient.mailboxes)
+
+
+def _names(addresses: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
+    lowered = tuple(address.lower() for address in addresses)
+    return (*lowered, *{address.rpartition("@")[2] for address in lowered}, *(GROUP + name for name in groups))

@@ -152,9 +152,17 @@ def _evidence(test: PolicyTest, plugins: Mapping[str, PluginPolicy]) -> Evidence
 
 
 def _recipient(address: Address, given: Mapping[str, FactValue]) -> RecipientFacts:
-    groups = given.get("recipient.groups", ())
+    known = (given.get(f"recipient.{name}", ()) for name in ("mailboxes", "groups"))
+    mailboxes, groups = (value if isinstance(value, tuple) else () for value in known)
     is_local = bool(given.get("recipient.is_local", True))
-    return RecipientFacts.of(ForwardPath(address), is_local=is_local, groups=groups if isinstance(groups, tuple) else ())
+    tag = given.get("recipient.tag")
+    return RecipientFacts.of(
+        ForwardPath(address),
+        is_local=is_local,
+        tag=None if tag is None else str(tag),
+        mailboxes=tuple(name.lower() for name in mailboxes),
+        groups=groups,
+    )
 
 
 def eicar() -> bytes:

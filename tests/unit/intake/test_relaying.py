@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mailward.app.recipients import recipients_in
 from mailward.directory import Alias, Directory
 from mailward.intake.refusing import CoreRefusal
 from mailward.intake.relaying import Destination, RelayGuard
@@ -55,6 +56,28 @@ def test_a_recipient_is_in_the_groups_of_the_mailboxes_that_it_leads_to(guard: R
     for path, expected in groups.items():
         found = rcpt(guard, path)
         assert isinstance(found, Destination) and found.facts.groups == expected
+
+
+def test_what_leads_to_a_mailbox_is_known_by_it_at_rcpt_and_afterwards(guard: RelayGuard, tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "directory.sqlite")
+    alice, bob = Address("Alice", "example.org"), Address("bob", "example.org")
+    directory.add_address(Address("ann", "example.org"), directory.accounts()[0].id)
+    directory.add_address(Address("bob+own", "example.org"), directory.accounts()[0].id)
+    directory.add_alias(Alias(Address("both", "example.org"), (bob, alice, Address("x", "outside.example"))))
+    both = ("bob@example.org", "alice@example.org")
+    known = {
+        "<ALICE+x@example.org>": (both[1:], "x"),
+        "<ann+Y@example.org>": (both[1:], "Y"),
+        "<bob+own@example.org>": (both[1:], ""),
+        "<bob+owner@example.org>": (both[:1], "owner"),
+        "<both+z@example.org>": (both, "z"),
+        "<x+y@void.example>": ((), "y"),
+    }
+    afterwards = recipients_in(directory)
+    for path, expected in known.items():
+        found = rcpt(guard, path)
+        assert isinstance(found, Destination) and (found.facts.mailboxes, found.facts.tag) == expected
+        assert afterwards(path.strip("<>")) == found.facts
 
 
 @pytest.mark.parametrize(

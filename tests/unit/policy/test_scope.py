@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from support.small_plugins import PLUGINS, STAGES, evidence
 
 LISTENERS: dict[str, tuple[Direction, ...]] = {"mx": ("inbound",), "mx2": ("inbound",), "submission": ("submission", "access")}
 BOB = RecipientFacts("bob@example.org", "example.org", "bob")
+SUBADDRESS = RecipientFacts("Bob+x@example.org", "example.org", "Bob+x", tag="x")
+ALL = RecipientFacts("all@example.net", "example.net", "all", mailboxes=("bob@example.org", "cfo@finance.example"))
 CFO = RecipientFacts("CFO@finance.example", "finance.example", "CFO", groups=("staff", "board"))
 
 
@@ -39,6 +42,14 @@ def holding(policy: Policy, recipient: RecipientFacts | None, **origin: str | tu
         ("recipient: [example.net, 'group:boards']", CFO, {}, False),
         ("recipient: example", CFO, {}, False),
         ("recipient: finance.example", None, {}, False),
+        ("recipient: bob@example.org", SUBADDRESS, {}, True),
+        ("recipient: BOB+x@example.org", SUBADDRESS, {}, True),
+        ("recipient: bob@example.org", replace(SUBADDRESS, is_local=False), {}, False),
+        ("recipient: bob@example.org", replace(SUBADDRESS, tag=""), {}, False),  # an address of its own
+        ("recipient: bob@example.org", ALL, {}, True),
+        ("recipient: finance.example", ALL, {}, True),
+        ("recipient: all@example.net", BOB, {}, False),
+        ("sender: bob@example.org", SUBADDRESS, {"reverse_path": "bob+x@example.org"}, False),
         ("sender: example.net", BOB, {"reverse_path": "A@example.net"}, True),
         ("sender: a@example.net", None, {"reverse_path": "A@example.net"}, True),
         ("sender: a@example.net", BOB, {"reverse_path": "b@example.net"}, False),
@@ -158,6 +169,17 @@ tests:
     assert all(result.passed for result in loaded(tmp_path, text % "10.0.0.1", "submission").run_tests())
     with pytest.raises(PolicyError, match="expected accept, got quarantine"):
         loaded(tmp_path, text % "192.0.2.1", "submission")
+
+
+def test_a_test_of_the_policy_says_what_leads_to_a_mailbox(tmp_path: Path) -> None:
+    text = """
+overrides: [{name: strict, for: {recipient: bob@example.org}, rules: [{name: held, then: quarantine}]}]
+tests:
+  - {name: by a subaddress, message: {rcpt: bob+x@example.org}, expect: {verdict: quarantine}}
+  - {name: no subaddress, message: {rcpt: bob+x@example.org}, given: {recipient.tag: ""}, expect: {verdict: accept}}
+  - {name: by an alias, message: {rcpt: all@example.org}, given: {recipient.mailboxes: [Bob@example.org]}, expect: {verdict: quarantine}}
+"""
+    assert all(result.passed for result in loaded(tmp_path, text).run_tests())
 
 
 @pytest.mark.parametrize(
