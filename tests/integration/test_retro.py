@@ -108,6 +108,7 @@ def test_it_is_asked_for_each_recipient_and_finds_whom_an_alias_led_to(made: Ser
     assert sorted(one["recipient"] for one in done["copies"]) == [BOB, EVE]
     assert (subjects(made).count("aliased"), subjects(made, EVE)) == (1, [])
     held = made.json("quarantine", "list", "--to", EVE)
+    assert {one["verdict"] for one in made.json("quarantine", "show", *(one["id"] for one in held))} == {"accept"}
     made.run("quarantine", "release", *(one["id"] for one in held))
     assert subjects(made, EVE) == ["aliased", "aliased"], "what was taken can be released as all else"
 
@@ -148,6 +149,23 @@ def test_kept_mail_is_let_go_but_no_malware_and_it_is_taken_back(made: Server) -
     assert "put back into quarantine" in undone.stdout
     assert "odd one" not in subjects(made, EVE)
     assert f"let go by retro-action {done['id']}" in made.run("explain", kept).stdout
+
+
+def test_a_copy_is_not_let_go_for_whom_its_sender_calls_the_original_recipient(made: Server) -> None:
+    with made.smtp() as client:
+        client.ehlo()
+        client.mail("orcpt@sender.invalid")
+        client.rcpt(EVE, [f"ORCPT=rfc822;{BOB}"])
+        client.rcpt(BOB)
+        code, text = client.data(octets("odd original"))
+    assert code == 250
+    queue_id = text.decode().rpartition(" ")[2].strip()
+    made.wait_delivered(queue_id, 2)
+    where = f'recipient.address == "{BOB}" && mail_from.address == "orcpt@sender.invalid"'
+    done = retro(made, where, "release", "--yes")
+    assert [one["recipient"] for one in done["copies"]] == [BOB]
+    left = [one["recipient"] for one in made.json("quarantine", "list") if one["id"].startswith(f"{queue_id}:")]
+    assert left == [EVE]
 
 
 def test_a_condition_that_means_too_much_is_refused_and_a_wrong_one_is_explained(made: Server) -> None:

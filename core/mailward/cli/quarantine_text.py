@@ -14,9 +14,9 @@ TEXT_LINES = 30
 
 
 def _decision(held: Held, record: DecisionRecord | None) -> RecipientDecision | None:
-    """Why it is here, as far as the decision store knows. What an alias led to was judged under the alias."""
-    names = (held.recipient, held.original_recipient.partition(";")[2])
-    return next((d for name in names for d in record.recipients if d.recipient == name), None) if record else None
+    """Why it is here, as far as the decision store knows."""
+    decisions = {} if record is None else {decision.recipient: decision for decision in record.recipients}
+    return decisions.get(held.judged_as(decisions))
 
 
 def judged(held: Held, record: DecisionRecord | None) -> dict[str, object]:

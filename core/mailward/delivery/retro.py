@@ -103,13 +103,10 @@ class RetroActions:
         return MessageView(b"".join(one for one in found if isinstance(one, bytes)))
 
     def in_quarantine(self, record: DecisionRecord, recipient: str) -> list[Target]:
-        """The copies that are kept for an address, or for whom it led to."""
+        """The copies that are kept for an address that was judged, or for whom it led to."""
+        names = {decision.recipient for decision in record.recipients}
         kept = self._quarantine.find(record.id)
-        return [
-            Target(held, "", held.delivery_key)
-            for held in kept
-            if recipient in (held.recipient, held.asked, held.original_recipient.partition(";")[2])
-        ]
+        return [Target(held, "", held.delivery_key) for held in kept if held.judged_as(names) == recipient]
 
     async def act(self, retro: Retro, target: Target) -> Item:
         """Do it to one copy."""

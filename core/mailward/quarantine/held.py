@@ -1,5 +1,6 @@
 """One entry of the quarantine, as a value and as a row of its index."""
 
+from collections.abc import Container
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -53,6 +54,15 @@ class Held:
     author: str = ""
     verdict: str = ""
     cause: str = ""
+
+    def judged_as(self, names: Container[str]) -> str:
+        """Under which name it was decided on, of those in the decision record: what an alias led to, under the alias.
+
+        ORCPT is what a client wrote, so it says this only of what an alias led to before `asked` was kept.
+        """
+        original = self.original_recipient.partition(";")[2]
+        is_old = not self.asked and self.recipient not in names and original in names
+        return original if is_old else self.asked or self.recipient
 
 
 COLUMNS = ", ".join("number" if field.name == "index" else field.name for field in fields(Held))

@@ -40,6 +40,20 @@ def test_a_delivery_done_again_changes_nothing(quarantine: Quarantine) -> None:
     assert quarantine.read("a1:0") == OCTETS
 
 
+@pytest.mark.parametrize(
+    ("asked", "names", "judged_as"),
+    [
+        ("", {"bob@example.org", "eve@example.org"}, "bob@example.org"),  # ORCPT is what the client wrote
+        ("team@example.org", {"team@example.org", "eve@example.org"}, "team@example.org"),
+        ("", {"eve@example.org"}, "eve@example.org"),  # kept before `asked` was
+        ("", set(), "bob@example.org"),
+    ],
+)
+def test_what_a_client_says_of_the_original_recipient_is_not_who_was_judged(asked: str, names: set[str], judged_as: str) -> None:
+    held = replace(_held(), asked=asked, original_recipient="rfc822;eve@example.org")
+    assert held.judged_as(names) == judged_as
+
+
 def test_recipients_of_one_message_are_kept_apart(quarantine: Quarantine) -> None:
     quarantine.add(_held(0), OCTETS)
     quarantine.add(_held(1), b"edited")
