@@ -64,7 +64,8 @@ class Retro:
 class Item:
     """One copy. account: in whose mailbox it was, or is by a release. delivery_key: its own in the store, or in the quarantine.
 
-    before: how it was, in JSON, for whoever undoes it. outcome: what became of it, in plain words. "left": nothing was done.
+    before: how it was, as delivery writes it for whoever settles or undoes it. outcome: what became of it, in plain words.
+    "left": nothing was done.
     """
 
     number: ItemNumber

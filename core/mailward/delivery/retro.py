@@ -5,15 +5,14 @@ any moment and comes again (`settle`) finds it, and ends with one copy in one pl
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from mailward.api.services import Clock
 from mailward.decisions.retro import Item, Retro, RetroLog, State
+from mailward.delivery.before import Before, PlaceBefore
 from mailward.delivery.mda import shown_author
 from mailward.delivery.release import Decisions, NotReleased, Release, Released
 from mailward.formats.message import MessageView
@@ -112,35 +111,39 @@ class RetroActions:
         """Do it to one copy."""
         held = target.held
         known = replace(held, subject="", author="")  # what somebody wrote stays with the octets
-        before: dict[str, Any] = {"held": asdict(known)}
+        before = Before(known)
         if target.account:
-            before |= await asyncio.to_thread(self._as_it_is, AccountId(target.account), held.id, target.delivery_key)
-        item = self._log.begin_item(
-            retro, held.id, held.recipient, target.account, target.delivery_key, json.dumps(before, ensure_ascii=False)
-        )
-        return await self._bring_to_end(retro, item)
+            before = await asyncio.to_thread(self._as_it_is, known, AccountId(target.account), target.delivery_key)
+        item = self._log.begin_item(retro, held.id, held.recipient, target.account, target.delivery_key, before.to_json())
+        return await self._bring_to_end(retro, item, before)
 
     async def settle(self) -> list[Item]:
-        """Bring to its end what others have begun and were cut short in."""
+        """Bring to its end what others have begun and were cut short in. What only another release can read stays begun."""
         found = []
         for item in self._log.begun():
             retro = self._log.get(item.retro)
-            if retro is not None:
-                found.append(await self._bring_to_end(retro, item))
+            if retro is None:
+                continue
+            try:
+                before = Before.from_json(item.before)
+            except ValueError as error:
+                found.append(replace(item, outcome=f"left as it is: {error}"))
+            else:
+                found.append(await self._bring_to_end(retro, item, before))
         return found
 
-    async def _bring_to_end(self, retro: Retro, item: Item) -> Item:
+    async def _bring_to_end(self, retro: Retro, item: Item, before: Before) -> Item:
         account, by = item.account, f"by retro-action {retro.name}"
         try:
             if retro.order.deed == "release":
                 released = await self._let_go(retro, item)
                 account, outcome, event = released.account, released.outcome, f"let go {by}"
             elif retro.order.deed == "tag":
-                await asyncio.to_thread(self._mark, retro, item)
+                await asyncio.to_thread(self._mark, retro, item, before)
                 outcome = event = f"tagged {retro.order.tag} {by}"
             else:
                 reason = f"retro-action {retro.name}: {retro.order.condition}"
-                kept = replace(_new_held(item), reason=reason, held_at=self._now())
+                kept = replace(_new_held(item, before), reason=reason, held_at=self._now())
                 await asyncio.to_thread(self._take, kept, AccountId(item.account), item.delivery_key)
                 outcome = event = f"taken into quarantine {by}"
         except (_Left, NotReleased, StoreRefusal, StorageError) as error:
@@ -154,23 +157,23 @@ class RetroActions:
         how = {"quarantine": self._put_back, "tag": self._take_mark_off, "release": self._take_again}[retro.order.deed]
         state: State = "undone"
         try:
-            outcome = await asyncio.to_thread(how, retro, item)
-        except (_Left, StoreRefusal, StorageError) as error:
+            outcome = await asyncio.to_thread(how, retro, item, Before.from_json(item.before))
+        except (_Left, StoreRefusal, StorageError, ValueError) as error:
             _raise_temporary(error)
             state, outcome = "done", f"not undone: {error}"
         else:
             self._note(item, outcome)
         return self._log.end_item(item, state, outcome, item.account)
 
-    def _as_it_is(self, account: AccountId, id: QueueId, delivery_key: str) -> dict[str, Any]:
+    def _as_it_is(self, held: Held, account: AccountId, delivery_key: str) -> Before:
         store = self._store.open(account)
-        copy = _copy(store, id, delivery_key)
+        copy = _copy(store, held.id, delivery_key)
         if copy is None:
-            return {"places": [], "internal_date": 0}
+            return Before(held)
         ((date,),) = store.meta([copy.message], ("internal_date",))
         names = {info.id: info.name for info in store.mailboxes()}
-        places = [{"mailbox": one.mailbox, "name": names.get(one.mailbox, ""), "flags": one.flags} for one in copy.places]
-        return {"places": places, "internal_date": date}
+        places = tuple(PlaceBefore(one.mailbox, names.get(one.mailbox, ""), one.flags) for one in copy.places)
+        return Before(held, places, int(date))
 
     def _take(self, held: Held, account: AccountId, delivery_key: str) -> None:
         """Out of the mailboxes into the quarantine. Raises _Left."""
@@ -190,8 +193,8 @@ class RetroActions:
                 store.apply([Expunge(place.mailbox, (place.uid,)) for place in copy.places])
             copy = _copy(store, held.id, delivery_key)
 
-    def _put_back(self, retro: Retro, item: Item) -> str:
-        held, store = _new_held(item), self._store.open(AccountId(item.account))
+    def _put_back(self, retro: Retro, item: Item, before: Before) -> str:
+        held, store = _new_held(item, before), self._store.open(AccountId(item.account))
         back = f"{held.delivery_key}:back"
         kept = self._quarantine.find(held.id, held.index)
         if not kept:
@@ -202,35 +205,34 @@ class RetroActions:
         led = self._quarantine.begin_release(held.delivery_key, f"undo {retro.name}")
         if led != f"undo {retro.name}":
             raise _Left(f"its release to another place had begun ({led}); repeat that one")
-        octets, before = self._quarantine.read(held.delivery_key), json.loads(item.before)
-        date = datetime.fromtimestamp(before["internal_date"], UTC)
+        octets, date = self._quarantine.read(held.delivery_key), datetime.fromtimestamp(before.internal_date, UTC)
         ops: list[Op] = []
         names = []
-        for number, place in enumerate(before["places"]):
+        for number, place in enumerate(before.places):
             mailbox = _mailbox(store, place)
-            names.append(mailbox.name if mailbox.name == place["name"] else f"{mailbox.name} ({place['name']} is gone)")
-            ops.append(Append(mailbox.id, octets, date, tuple(place["flags"]), f"{back}{number}"))
+            names.append(mailbox.name if mailbox.name == place.name else f"{mailbox.name} ({place.name} is gone)")
+            ops.append(Append(mailbox.id, octets, date, place.flags, f"{back}{number}"))
         store.apply(ops)
         outcome = f"put back into {', '.join(names)} by undoing retro-action {retro.name}"
         self._note(item, outcome)  # before the end, behind which nobody knows the mailbox
         self._quarantine.end(held.delivery_key, how="released", now=self._clock.now())
         return outcome
 
-    def _mark(self, retro: Retro, item: Item) -> None:
+    def _mark(self, retro: Retro, item: Item, before: Before) -> None:
         store, tag = self._store.open(AccountId(item.account)), retro.order.tag
         copy = _copy(store, item.id, item.delivery_key)
         if copy is None:
             raise _Left("it has been deleted")
-        if all(_has(place["flags"], tag) for place in json.loads(item.before)["places"]):
+        if all(_has(place.flags, tag) for place in before.places):
             raise _Left(f"it has {tag} already")
         store.apply([SetFlags(place.mailbox, (place.uid,), "add", (tag,)) for place in copy.places])
 
-    def _take_mark_off(self, retro: Retro, item: Item) -> str:
+    def _take_mark_off(self, retro: Retro, item: Item, before: Before) -> str:
         store, tag = self._store.open(AccountId(item.account)), retro.order.tag
         copy = _copy(store, item.id, item.delivery_key)
         if copy is None:
             raise _Left("it has been deleted since")
-        had_it = {place["mailbox"] for place in json.loads(item.before)["places"] if _has(place["flags"], tag)}
+        had_it = {place.mailbox for place in before.places if _has(place.flags, tag)}
         marked = [place for place in copy.places if place.mailbox not in had_it]
         store.apply([SetFlags(place.mailbox, (place.uid,), "remove", (tag,)) for place in marked])
         return f"{tag} taken off by undoing retro-action {retro.name}"
@@ -256,11 +258,12 @@ class RetroActions:
         account = target if kind == "mailbox" else ""
         return Released(f"released by admin to {led}", account, b"")
 
-    def _take_again(self, retro: Retro, item: Item) -> str:
+    def _take_again(self, retro: Retro, item: Item, before: Before) -> str:
         """What was released, back into the quarantine with all that is known of it."""
         if not item.account:
             raise _Left("it went on to another server")
-        self._take(replace(_new_held(item), held_at=self._now()), AccountId(item.account), f"{item.delivery_key}:released")
+        kept = replace(_new_held(item, before), held_at=self._now())
+        self._take(kept, AccountId(item.account), f"{item.delivery_key}:released")
         return f"put back into quarantine by undoing retro-action {retro.name}"
 
     def _note(self, item: Item, text: str) -> None:
@@ -301,11 +304,10 @@ def _held_of(record: DecisionRecord, asked: str, recipient: str, account: Accoun
     )
 
 
-def _new_held(item: Item) -> Held:
+def _new_held(item: Item, before: Before) -> Held:
     """The entry of the quarantine that this item makes, always the same."""
-    held = Held(**json.loads(item.before)["held"])
     index = _FIRST_INDEX + item.number
-    return replace(held, delivery_key=f"{item.id}:{index}", index=index)
+    return replace(before.held, delivery_key=f"{item.id}:{index}", index=index)
 
 
 def _copy(store: AccountStore, id: QueueId, delivery_key: str) -> Delivered | None:
@@ -313,11 +315,11 @@ def _copy(store: AccountStore, id: QueueId, delivery_key: str) -> Delivered | No
     return next((copy for copy in store.delivered(id) if copy.delivery_key == delivery_key and copy.places), None)
 
 
-def _mailbox(store: AccountStore, place: dict[str, Any]) -> MailboxInfo:
+def _mailbox(store: AccountStore, place: PlaceBefore) -> MailboxInfo:
     """The same one, though it has another name now; one of its name, where it was made again; INBOX."""
     infos = store.mailboxes()
-    same = next((info for info in infos if info.id == place["mailbox"]), None)
-    named = next((info for info in infos if info.name == place["name"]), None)
+    same = next((info for info in infos if info.id == place.mailbox), None)
+    named = next((info for info in infos if info.name == place.name), None)
     return same or named or store.mailbox(FALLBACK_MAILBOX)
 
 

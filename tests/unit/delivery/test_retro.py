@@ -1,5 +1,6 @@
 """Retro-actions: what is taken comes out of every mailbox once, and what is undone is as it was."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,24 @@ async def test_delivery_still_keeps_a_copy_under_its_own_index(place: RetroPlace
     record = place.deliver(ann)
     await place.actions.act(place.begin(), place.target(record, ann))
     assert all(place.quarantine.find(record.id, index) == () for index in range(1000))
+
+
+async def test_what_another_release_has_begun_is_said_and_is_in_nobodys_way(
+    place: RetroPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = place.account(ANN)
+    record, other, retro = place.deliver(ann), place.deliver(ann), place.begin()
+    place.log.begin_item(retro, record.id, ANN, ann, place.target(record, ann).delivery_key, '{"version": 2}')
+    with monkeypatch.context() as patched:
+        patched.setattr(place.log, "end_item", lambda *_: None)  # as if cut short before the end
+        await place.actions.act(retro, place.target(other, ann))
+    newer, settled = await place.actions.settle()
+    assert (newer.state, newer.outcome) == (
+        "begun",
+        "left as it is: the journal is of version 2, this release reads 1",
+    )
+    assert settled.state == "done"
+    assert [item.id for item in place.log.begun()] == [record.id]
+    assert len(place.mail(ann)) == 1
+    undone = await place.actions.undo(retro, replace(newer, state="done"))
+    assert undone.outcome == "not undone: the journal is of version 2, this release reads 1"
