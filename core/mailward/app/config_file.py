@@ -36,7 +36,7 @@ from mailward.formats.network import LONGEST_SOCKET_PATH
 from mailward.formats.yaml_nodes import Node, parse
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.model.tls import TlsLevel
-from mailward.quarantine import UsersRelease, is_cause
+from mailward.quarantine import UsersRelease
 
 MOST_GREET_DELAY_S = 30.0
 """Well within the five minutes that clients wait for a greeting (RFC 5321 section 4.5.3.2.1), and within the minute we wait."""
@@ -139,7 +139,7 @@ class _Reader(ValueReader):
     def _causes(self, node: Node) -> Iterator[str]:
         for item in self.items_of(node, "users_release"):
             word = str(item.value)
-            if is_cause(word):
+            if UsersRelease.can_allow(word):
                 yield word
             else:
                 text = f"'{word}' says nothing that mail is kept by"

@@ -31,8 +31,9 @@ from mailward.directory import Account
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
 from mailward.model.decision import LaterEvent, utc_text
+from mailward.model.grounds import is_cause
 from mailward.model.ids import QueueId
-from mailward.quarantine import Held, Quarantine, is_cause
+from mailward.quarantine import Held, Quarantine
 
 app = typer.Typer(help="Mail that is kept outside mailboxes.", no_args_is_help=True)
 
@@ -46,7 +47,7 @@ Ids = Annotated[
 @app.command("list")
 def list_command(
     to: Annotated[str | None, typer.Option(help="Only what is kept for this recipient.")] = None,
-    why: Annotated[str | None, typer.Option(help="Only what was kept by this: limits, rule:NAME or plugin:NAME.")] = None,
+    why: Annotated[str | None, typer.Option(help="Only what this kept: limits, rule:NAME, plugin:NAME or failed:NAME.")] = None,
     since: SinceOption = None,
     user: AsOption = None,
     limit: Annotated[int, typer.Option(min=1, help="Print so many at most.")] = 1000,
@@ -71,7 +72,7 @@ def list_command(
     """
     earliest = None if since is None else datetime.now(UTC) - duration_of(since)
     if why is not None and not is_cause(why):
-        fail(f"'{why}' says nothing that mail is kept by; write limits, rule:NAME or plugin:NAME", USAGE)
+        fail(f"'{why}' says nothing that mail is kept by; write limits, rule:NAME, plugin:NAME or failed:NAME", USAGE)
     settings = config_of(config)
     whose = None if user is None else account_of(settings, user)
     with opened_quarantine(settings) as quarantine:

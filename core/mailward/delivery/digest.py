@@ -14,8 +14,9 @@ from mailward.delivery.expiring import expires_at
 from mailward.directory import Account
 from mailward.formats.text import one_line, unlinked
 from mailward.formats.writing import fold_field, text_part
+from mailward.model.grounds import in_words
 from mailward.model.ids import queue_id_for
-from mailward.quarantine import Held, News, Portion, UsersRelease, caused
+from mailward.quarantine import Held, News, Portion, UsersRelease
 
 MOST_LISTED = 50
 SHOWN_CHARACTERS = 70
@@ -90,7 +91,7 @@ def _why(held: Held) -> str:
     """Which rule, check or score; else the reason in words, of which strangers may have written some."""
     if not held.cause:
         return unlinked(one_line(held.reason, REASON_CHARACTERS))
-    return f"by {one_line(caused(held.cause), REASON_CHARACTERS)}"
+    return f"by {one_line(in_words(held.cause), REASON_CHARACTERS)}"
 
 
 def _shown(text: str) -> str:

@@ -17,7 +17,7 @@ from mailward.model.edits import RemoveHeader
 from mailward.model.errors import LocalError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.pipeline.folders import Chosen
-from mailward.quarantine import Held, Quarantine, cause_of
+from mailward.quarantine import Held, Quarantine
 from mailward.queue.item import JUNK_FOLDER, QueuedRecipient, QueueItem
 from mailward.store.base import (
     AccountStore,
@@ -119,6 +119,7 @@ class Mda:
         """False when a copy was kept under this index before. decision: by which it is kept."""
         octets = copy.render()
         message = MessageView(octets)
+        grounds = () if decision is None else decision.grounds
         held = Held(
             delivery_key=f"{copy.item.id}:{index}",
             id=copy.item.id,
@@ -150,7 +151,8 @@ class Mda:
             account=copy.recipient.account,
             author=shown_author(message),
             verdict="" if decision is None else decision.wanted or decision.verdict,
-            cause="" if decision is None else cause_of(decision),
+            cause=next(iter(grounds), ""),
+            grounds="\n".join(grounds),
         )
         return self._quarantine.add(held, octets)
 

@@ -74,6 +74,8 @@ class RecipientDecision:
     wanted: the verdict before one reply had to serve several recipients, when that changed it ("reject" kept as quarantine).
     folder, flags: where an accepted copy goes and how it is marked, when rules say so; "" is the verdict's own mailbox.
     shadow: what would have been otherwise, for each thing of the record's `shadow` that would have made a difference.
+    grounds: of what is refused, kept or discarded, in the words of `model.grounds`: what decided first, then all else that would
+    have kept it at least.
     facts: what was found of it alone; it stands before the record's, which hold for all. told: what the sender wants for it, and
     where an alias leads, which no policy has decided.
     """
@@ -92,6 +94,7 @@ class RecipientDecision:
     flags: tuple[str, ...] = ()
     facts: Mapping[str, FactValue] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+    grounds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

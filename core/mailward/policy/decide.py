@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
+from mailward.model import grounds as ground_words
 from mailward.model.edits import AddHeader, Edit, PrefixSubject, RemoveHeader
 from mailward.model.evidence import EvidenceSet, FactValue, HookCall, StoredFinding
 from mailward.model.replies import DEFERRED, LOCAL_ERROR, REJECTED
@@ -62,6 +63,10 @@ class FloorPart:
     name: str
     where: str
     heeded: bool
+
+    @property
+    def ground(self) -> str:
+        return ground_words.of_plugin(self.plugin) if self.heeded else ground_words.of_failed(self.plugin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +210,12 @@ def _ruling(
     parts = [part for part in weighed.floor if part.plugin not in overridden]
     top = max(parts, key=lambda part: (part.verdict.strength, part.heeded), default=None)
     floor = Verdict.ACCEPT if top is None else top.verdict
+    limit = next((one for one in view.limits if score >= one.points), None)
     answer: Reply | None
     if decided is not None and decided.then is not None:
         verdict, source, answer = decided.then, _source(decided), _rule_reply(decided, lookup)
     else:
-        verdict, source = _by_limits(view.limits, score)
+        verdict, source = _by_limit(limit)
         answer = REJECTED if verdict is Verdict.REJECT else None
     if failure is not None and verdict.strength < Verdict.TEMPFAIL.strength:
         verdict, source, answer = Verdict.TEMPFAIL, _source(failure), LOCAL_ERROR
@@ -229,14 +235,34 @@ def _ruling(
         flags=tuple(got.flags),
         actions=tuple(got.actions),
         alarms=tuple(got.alarms),
+        grounds=() if verdict not in _RESTING else _grounds(source, top, parts, decided, limit),
     )
 
 
-def _by_limits(limits: Sequence[Limit], score: float) -> tuple[Verdict, Source]:
-    for limit in limits:
-        if score >= limit.points:
-            return limit.verdict, Source("limit", limit.name, limit.where)
-    return Verdict.ACCEPT, Source("default")
+_RESTING = frozenset({Verdict.REJECT, Verdict.QUARANTINE, Verdict.DISCARD})
+"""Verdicts whose grounds are of use: after them mail may be kept."""
+
+
+def _grounds(
+    source: Source, top: FloorPart | None, parts: Sequence[FloorPart], decided: Rule | None, limit: Limit | None
+) -> tuple[str, ...]:
+    """What decided first, then all else that would have kept the message at least, though a rule has decided before it."""
+    found = [] if decided is None else [(ground_words.of_rule(decided.name), decided.then)]
+    found += [(part.ground, part.verdict) for part in parts]
+    if limit is not None:
+        found.append((ground_words.LIMITS, limit.verdict))
+        if limit.verdict is Verdict.REJECT:
+            found.append((ground_words.REFUSED_SCORE, limit.verdict))
+    if source.kind == "floor" and top is not None:
+        first = top.ground
+    else:
+        first = ground_words.LIMITS if source.kind == "limit" else ground_words.of_rule(source.name)
+    keeping = (word for word, verdict in found if verdict is not None and verdict.strength >= Verdict.QUARANTINE.strength)
+    return tuple(dict.fromkeys((first, *keeping)))
+
+
+def _by_limit(limit: Limit | None) -> tuple[Verdict, Source]:
+    return (Verdict.ACCEPT, Source("default")) if limit is None else (limit.verdict, Source("limit", limit.name, limit.where))
 
 
 def _rule_reply(rule: Rule, lookup: Lookup) -> Reply | None:

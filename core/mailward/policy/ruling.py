@@ -67,6 +67,7 @@ class Ruling:
     reply: for reject and tempfail, without the id; None for the others. heeded: `heed: true` plugins that asked for it.
     edits, folder, flags: what matching `do:` actions ask for (folder None: the verdict's own). actions: the same in plain words.
     alarms: what an admin must look at, e.g. a condition that failed.
+    grounds: as in `RecipientDecision`.
     wanted: the verdict before one reply had to serve several recipients, None when it stayed.
     """
 
@@ -83,6 +84,7 @@ class Ruling:
     actions: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     wanted: Verdict | None = None
+    grounds: tuple[str, ...] = ()
 
     def decision(self) -> RecipientDecision:
         """This ruling in the form of the decision record."""
@@ -98,6 +100,7 @@ class Ruling:
             actions=self.actions,
             folder=self.folder or "",
             flags=self.flags,
+            grounds=self.grounds,
         )
 
 

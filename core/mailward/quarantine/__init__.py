@@ -3,6 +3,6 @@
 from mailward.quarantine.digests import News, Portion
 from mailward.quarantine.held import Held
 from mailward.quarantine.quarantine import Quarantine
-from mailward.quarantine.users import UsersRelease, cause_of, caused, is_cause
+from mailward.quarantine.users import UsersRelease
 
-__all__ = ["Held", "News", "Portion", "Quarantine", "UsersRelease", "cause_of", "caused", "is_cause"]
+__all__ = ["Held", "News", "Portion", "Quarantine", "UsersRelease"]

@@ -18,8 +18,9 @@ class Held:
 
     route: where the forward-path leads, "mailbox", "relay" or "discard"; a release goes there. infected: a scanner said so.
     subject, author: for people; author is who From names, address first. account: whose mailbox it is for, "" for nobody's here.
-    verdict: what was decided, as a word of `Verdict`; cause: what decided it, as `cause_of` has it; "" where no decision did, or
-    nobody knows. notify: NOTIFY as RCPT has it, "" when not given; original_recipient: as in `RcptParameters`.
+    verdict: what was decided, as a word of `Verdict`; grounds: all that it rests on, a word of `model.grounds` a line, what
+    decided first; cause: the first, by which entries are found; "" where no decision kept it, or nobody knows.
+    notify: NOTIFY as RCPT has it, "" when not given; original_recipient: as in `RcptParameters`.
     own_reverse_path, asked: the recipient's, as in `QueuedRecipient`. All else as of the queue item.
     """
 
@@ -54,6 +55,7 @@ class Held:
     author: str = ""
     verdict: str = ""
     cause: str = ""
+    grounds: str = ""
 
     def judged_as(self, names: Container[str]) -> str:
         """Under which name it was decided on, of those in the decision record: what an alias led to, under the alias.

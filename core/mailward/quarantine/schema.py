@@ -1,9 +1,9 @@
 """The forms of the quarantine's index, and how an older one becomes the present one."""
 
-VERSION = 6
+VERSION = 7
 """2 adds what a release needs to know, and what became of an entry; 3 whether it may leave only by way of REQUIRETLS; 4
 what else its sender asked for behind MAIL FROM: and RCPT TO:; 5 what an alias made of the envelope; 6 whose it is, who wrote
-it, what decided, and what its users have been told."""
+it, what decided, and what its users have been told; 7 all that the decision rests on."""
 
 _ADDED = (
     "route TEXT NOT NULL DEFAULT 'mailbox'",
@@ -38,6 +38,7 @@ _ADDED_IN_6 = (
     "arrival INTEGER NOT NULL DEFAULT 0",
 )
 """arrival: counts entries as they come, 0 for those of earlier forms; held_at is when their mail was received."""
+_ADDED_IN_7 = ("grounds TEXT NOT NULL DEFAULT ''",)
 
 # Lists begin at a key and are walked in the order of an index, whatever is asked for: a million entries take as long as a page
 # does (T-DOS-18). Only a few entries have ended and are not forgotten.
@@ -62,7 +63,7 @@ CREATE TABLE digest (
 """
 """The last round of digests, and each account's last digest: on which day, of arrivals behind `since` as far as `upto`."""
 
-_COLUMNS = (*_ADDED, *_ADDED_IN_3, *_ADDED_IN_4, *_ADDED_IN_5, *_ADDED_IN_6)
+_COLUMNS = (*_ADDED, *_ADDED_IN_3, *_ADDED_IN_4, *_ADDED_IN_5, *_ADDED_IN_6, *_ADDED_IN_7)
 SCHEMA = f"""
 CREATE TABLE held (
   delivery_key TEXT PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL, recipient TEXT NOT NULL, reason TEXT NOT NULL,
@@ -83,4 +84,5 @@ UPGRADES = {
     3: _adding(_ADDED_IN_4),
     4: _adding(_ADDED_IN_5),
     5: f"{_adding(_ADDED_IN_6)}; {_INDEXES_OF_6}{_DIGESTS}",
+    6: _adding(_ADDED_IN_7),
 }

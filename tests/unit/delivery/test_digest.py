@@ -25,7 +25,7 @@ BOB = Account(AccountId("b0b"), parse_mailbox("bob@example.org"))
 WRITER = DigestWriter("mx.example.org", 30 * 86400.0, UsersRelease(frozenset({"limits"})), UTC)
 KEPT = Held(
     "k1:0", QueueId("k1"), 0, "bob@example.org", "quarantine by limit quarantine, score 11", "2026-11-02T10:00:00.000Z", 9,
-    account=BOB.id, author="eve@evil.test (Eve)", subject="Lunch", verdict="quarantine", cause="limits",
+    account=BOB.id, author="eve@evil.test (Eve)", subject="Lunch", verdict="quarantine", cause="limits", grounds="limits",
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def text_of(*kept: Held, infected: int = 0, more: int = 0) -> str:
 
 
 def test_it_says_what_was_kept_why_until_when_and_who_decides() -> None:
-    said = text_of(KEPT, replace(KEPT, delivery_key="k2:0", cause="rule:odd"), infected=2, more=40)
+    said = text_of(KEPT, replace(KEPT, delivery_key="k2:0", cause="rule:odd", grounds="rule:odd"), infected=2, more=40)
     assert "  From:      eve@evil[.]test (Eve)\n  Subject:   Lunch\n  Received:  2 November 2026 at 10:00 UTC\n" in said
     assert "  Kept:      by its score\n  Expires:   2 December 2026\n  Release:   as you wish\n  Number:    k1:0\n" in said
     assert "  Kept:      by rule odd\n" in said and "an administrator decides (mail that is kept by rule odd" in said
@@ -59,7 +59,7 @@ LINKS = re.compile(r"(?i)[a-z]:/|www\.\w|\w[.\u3002\uff0e\uff61][^\s\d]{2}")
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_strangers_text_is_one_harmless_line_without_links(text: str) -> None:
     plain = text_of(KEPT).split("\n")
-    kept = [replace(KEPT, subject=text), replace(KEPT, author=text), replace(KEPT, cause="", reason=text)]
+    kept = [replace(KEPT, subject=text), replace(KEPT, author=text), replace(KEPT, cause="", grounds="", reason=text)]
     for held in kept:
         lines = text_of(held).split("\n")
         assert len(lines) == len(plain), "it makes no line"

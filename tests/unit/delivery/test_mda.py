@@ -216,7 +216,9 @@ def test_quarantine_keeps_what_a_release_needs(tmp_path: Path, mda: Mda) -> None
 @pytest.mark.parametrize("wanted, verdict", [("", "quarantine"), ("reject", "reject")])
 def test_quarantine_keeps_what_decides_who_may_release_it(tmp_path: Path, mda: Mda, wanted: str, verdict: str) -> None:
     """Of a copy that an alias made, what was decided about the address that was asked for."""
-    asked = RecipientDecision("sales@example.org", "quarantine", 12.0, "rule", "odd", "", wanted=wanted)
+    asked = RecipientDecision(
+        "sales@example.org", "quarantine", 12.0, "rule", "odd", "", wanted=wanted, grounds=("rule:odd", "limits")
+    )
     other = RecipientDecision("ann@example.org", "accept", 0.0, "default", "", "")
     recipient = QueuedRecipient("ann@example.org", "quarantine", "a11", reason="x", asked="sales@example.org")
     item = item_for(OCTETS, [recipient])
@@ -226,8 +228,8 @@ def test_quarantine_keeps_what_decides_who_may_release_it(tmp_path: Path, mda: M
     mda.keep(Copy(replace(item, id=QueueId("lost")), 0, octets), "not delivered, and nobody is told")
     held = {one.id: one for one in Quarantine(tmp_path / "quarantine", Disk()).list()}
     kept, lost = held[item.id], held[QueueId("lost")]
-    assert (kept.account, kept.verdict, kept.cause) == ("a11", verdict, "rule:odd")
-    assert (lost.account, lost.verdict, lost.cause) == ("a11", "", ""), "no decision kept it"
+    assert (kept.account, kept.verdict, kept.cause, kept.grounds) == ("a11", verdict, "rule:odd", "rule:odd\nlimits")
+    assert (lost.account, lost.verdict, lost.cause, lost.grounds) == ("a11", "", "", ""), "no decision kept it"
     assert kept.author == "thief@evil.test (bank@bank.test)"
 
 

@@ -240,7 +240,7 @@ BY_SCORE = UsersRelease(frozenset({"limits"}))
 async def test_t_web_19_a_user_lets_go_what_is_kept_for_him_as_far_as_an_admin_allows(place: Place) -> None:
     ann = place.account("ann@example.org")
     bob = place.account("bob@example.org")
-    held = replace(place.hold(), account=ann, cause="limits", verdict="quarantine")
+    held = replace(place.hold(), account=ann, cause="limits", grounds="limits", verdict="quarantine")
     users = {account.id: account for account in place.directory.accounts()}
     with pytest.raises(NotAllowed, match="not kept for this user"):
         await place.release.release_as(users[bob], held, BY_SCORE)
@@ -255,7 +255,7 @@ async def test_t_web_19_a_user_lets_go_what_is_kept_for_him_as_far_as_an_admin_a
 async def test_mail_to_an_address_that_has_another_owner_since_is_for_admins(place: Place) -> None:
     ann = place.account("ann@example.org")
     old = Account(AccountId("0ld"), parse_mailbox("old@example.org"))
-    held = replace(place.hold(), account=old.id, cause="limits", verdict="quarantine")
+    held = replace(place.hold(), account=old.id, cause="limits", grounds="limits", verdict="quarantine")
     with pytest.raises(NotAllowed, match="another user's address"):
         await place.release.release_as(old, held, BY_SCORE)
     assert place.inbox(ann) == []

@@ -110,6 +110,52 @@ def test_verdict(policy: Policy, calls: list[HookCall], author: str, verdict: st
     assert (ruling.verdict.value, ruling.source.kind, ruling.source.name) == (verdict, kind, name)
 
 
+GROUNDED = """
+version: 1
+plugins:
+  antivirus: {on_error: quarantine}
+  ambiguity: {heed: true}
+  dmarc: {on_error: accept}
+  spam:
+scores: {BAYES_SPAM: 20}
+limits: {junk: 5, quarantine: 10, reject: 15}
+rules:
+  - {name: expected, when: 'author.domain == "lab.example"', then: quarantine, override: [ambiguity]}
+  - {name: dmarc-policy, when: 'dmarc.result == "fail"', then: quarantine}
+  - {name: vanish, when: 'author.domain == "vanish.example"', then: discard}
+"""
+DMARC_FAIL: dict[str, FactValue] = {"dmarc__result": "fail"}
+ASKS = finding("ambiguity", asks="quarantine")
+GROUNDS: dict[str, tuple[list[HookCall], dict[str, FactValue], str, tuple[str, ...]]] = {
+    "nothing": ([], {}, "", ()),
+    "junk": ([finding("spam", "BAYES_SPAM", 0.3)], {}, "", ()),
+    "the rule alone": ([], DMARC_FAIL, "", ("rule:dmarc-policy",)),
+    "a plugin's objection alone": ([ASKS], {}, "", ("plugin:ambiguity",)),
+    "a failure alone": ([failed("antivirus")], {}, "", ("failed:antivirus",)),
+    "a failure that is accepted": ([failed("dmarc")], DMARC_FAIL, "", ("rule:dmarc-policy",)),
+    "the score alone": ([finding("spam", "BAYES_SPAM", 0.5)], {}, "", ("limits",)),
+    "a refused score": ([finding("spam", "BAYES_SPAM")], {}, "", ("limits", "limits.reject")),
+    "the rule before an objection": ([ASKS], DMARC_FAIL, "", ("rule:dmarc-policy", "plugin:ambiguity")),
+    "the rule before a failure": ([failed("antivirus")], DMARC_FAIL, "", ("rule:dmarc-policy", "failed:antivirus")),
+    "the rule before the score": ([finding("spam", "BAYES_SPAM", 0.5)], DMARC_FAIL, "", ("rule:dmarc-policy", "limits")),
+    "the rule before a refused score": (
+        [finding("spam", "BAYES_SPAM")], DMARC_FAIL, "", ("rule:dmarc-policy", "limits", "limits.reject"),
+    ),
+    "the score before an objection": ([ASKS, finding("spam", "BAYES_SPAM", 0.5)], {}, "", ("limits", "plugin:ambiguity")),
+    "an objection that the rule overrides": ([ASKS], DMARC_FAIL, "lab.example", ("rule:expected",)),
+    "a discard": ([], {}, "vanish.example", ("rule:vanish",)),
+    "a discard that a plugin keeps": ([ASKS], {}, "vanish.example", ("plugin:ambiguity",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GROUNDS)
+def test_t_web_19_all_that_would_have_kept_a_message_is_said_and_what_decided_comes_first(tmp_path: Path, case: str) -> None:
+    calls, facts, author, grounds = GROUNDS[case]
+    ruling = judged(loaded(tmp_path, GROUNDED), evidence(calls, **facts), author or "example.net")
+    assert ruling.grounds == grounds
+    assert ruling.decision().grounds == grounds
+
+
 def test_a_rule_and_its_floor_agree_and_the_rule_speaks(policy: Policy) -> None:
     ruling = judged(policy, evidence([AV_ASKS], antivirus__infected=True, antivirus__name="Eicar"))
     assert ruling.source.name == "infected"

@@ -283,6 +283,18 @@ def test_t_q_14_of_an_entry_of_form_5_nobody_knows_whose_it_is_or_what_decided(t
     connection.close()
 
 
+def test_t_q_14_of_an_entry_of_form_6_nobody_knows_all_that_it_was_kept_by(tmp_path: Path) -> None:
+    folder = tmp_path / "quarantine"
+    folder.mkdir(mode=0o700)
+    with sqlite3.connect(folder / "index.sqlite") as connection:
+        connection.executescript(FORM_2)
+        connection.executescript("; ".join(UPGRADES[form] for form in (2, 3, 4, 5)))
+        connection.executescript("UPDATE held SET cause = 'rule:odd'; PRAGMA user_version = 6")
+    quarantine = Quarantine(folder, Disk())
+    (old,) = quarantine.list(cause="rule:odd")
+    assert old.grounds == "" and (folder / "index.sqlite.form-6").exists()
+
+
 def _some(quarantine: Quarantine, count: int) -> list[Held]:
     """Of three causes, for two accounts, many of one moment; the newest first."""
     made = [
