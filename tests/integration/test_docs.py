@@ -169,7 +169,7 @@ def test_a_sender_is_blocked_as_the_page_says(tmp_path: Path) -> None:
     (wanted,) = (yaml.safe_load(text) for text in blocks(page, "yaml"))
     policy = {"version": 1, "extends": "mailward/inbound", "plugins": {"antivirus": {"engine": "test-file"}}, **wanted}
     with server(domain="example.org", policy=KEEPS_WHAT_IS_ODD) as made:
-        reader = Reader(page, made, tmp_path, "mailward explain --from eve@example.net", "mailward policy replay")
+        reader = Reader(page, made, tmp_path, "mailward explain --rule blocked-senders", "mailward policy replay")
 
         def codes(sender: str) -> set[int]:
             """Of several connections, which several processes take."""

@@ -142,7 +142,8 @@ class RetroActions:
                 await asyncio.to_thread(self._mark, retro, item, before)
                 outcome = event = f"tagged {retro.order.tag} {by}"
             else:
-                reason = f"retro-action {retro.name}: {retro.order.condition}"
+                # Without its condition: users read this, and it may name others.
+                reason = f"taken back by an administrator (retro-action {retro.name})"
                 kept = replace(_new_held(item, before), reason=reason, held_at=self._now())
                 await asyncio.to_thread(self._take, kept, AccountId(item.account), item.delivery_key)
                 outcome = event = f"taken into quarantine {by}"

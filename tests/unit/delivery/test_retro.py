@@ -35,7 +35,7 @@ async def test_a_copy_is_taken_out_of_every_mailbox_into_which_it_was_moved_and_
     assert (item.state, item.outcome) == ("done", "taken into quarantine by retro-action R1")
     assert [name for name, _, _ in place.mail(ann)] == ["INBOX"], "the other message stays"
     (held,) = place.quarantine.list()
-    assert (held.recipient, held.reason, held.subject) == (ANN, "retro-action R1: score > 3", "Lunch")
+    assert (held.recipient, held.reason, held.subject) == (ANN, "taken back by an administrator (retro-action R1)", "Lunch")
     assert place.quarantine.read(held.delivery_key) == before[1][1]
     assert place.actions.in_mailboxes(record, ANN, ANN, ann) == []
     store.apply([RenameMailbox("Work/Done", "Finished")])  # the same mailbox
