@@ -29,6 +29,8 @@ NEVER_PUBLIC: tuple[Network, ...] = tuple(
 TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 """An IPv4 address is in its last 32 bits (RFC 6052); servers without IPv4 reach others by it."""
 
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+"""RFC 4291 section 2.5.5.2."""
 
 _address = lru_cache(maxsize=4096)(ipaddress.ip_address)
 
@@ -40,6 +42,13 @@ def normal_ip(text: str) -> str:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(address)
+
+
+def unmapped(network: Network) -> Network:
+    """A network of IPv4 addresses mapped into IPv6 as IPv4: peers are known so (`normal_ip`)."""
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        return ipaddress.IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - _MAPPED.prefixlen))
+    return network
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.formats.network import unmapped
 from mailward.model.address import Address
 
 ListType = Literal["address", "domain", "network", "hash", "text"]
@@ -55,7 +56,7 @@ def _domain(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        return str(ipaddress.ip_network(text))
+        return str(unmapped(ipaddress.ip_network(text)))
     except ValueError as error:
         raise EntryError(f"a network such as 192.0.2.0/24 was expected: {error}") from None
 

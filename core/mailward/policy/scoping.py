@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
-from mailward.formats.network import Network
+from mailward.formats.network import Network, unmapped
 from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.policy.directions import RULES, Direction
@@ -99,9 +99,9 @@ class _Reading:
                 continue
             if "%" in word:
                 self.problem(place, f"'{word}' has a zone, and clients are known without", f"Write {word.partition('%')[0]}.")
-            elif isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+            elif (written := unmapped(network)) != network:
                 text = f"'{word}' is IPv4 in IPv6, and such clients are known by their IPv4 address"
-                self.problem(place, text, f"Write {_ipv4_of(network)}.")
+                self.problem(place, text, f"Write {written}.")
             found.add(network)
         return None if words is None else frozenset(found)
 
@@ -129,14 +129,6 @@ class _Reading:
         written = self._node.at("for", key)
         several = written is not None and isinstance(written.value, list)
         return [((key, index) if several else (key,), word) for index, word in enumerate(words)]
-
-
-_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-"""RFC 4291 section 2.5.5.2."""
-
-
-def _ipv4_of(network: ipaddress.IPv6Network) -> ipaddress.IPv4Network:
-    return ipaddress.IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
 
 
 def _no_network(word: str) -> tuple[str, str]:
