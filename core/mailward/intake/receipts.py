@@ -17,6 +17,7 @@ from mailward.formats.octets import Octets
 from mailward.intake.peer import Peer
 from mailward.intake.ports import Decisions
 from mailward.model.edits import RecordedEdit, RemoveHeader
+from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
 from mailward.model.receipt import Receipt
 from mailward.pipeline.answered import Answered
@@ -67,9 +68,12 @@ class Receipts:
         self._rounds.start()
 
     async def stop(self) -> None:
-        """What waits is written."""
+        """What waits is written, or said to be lost: what else is to be closed must not hang on it."""
         await self._rounds.stop()
-        await self.write()
+        try:
+            await self.write()
+        except StorageError as error:
+            _log.error("receipts lost", problem=str(error))
 
     def keep(self, item: QueueItem, octets: Octets, protocol: str, peer: Peer, of_message: Answered) -> None:
         """Write it soon. octets: as they were judged. protocol: as in `Receipt`. Once more for one item: when more was asked."""

@@ -12,7 +12,7 @@ from mailward.model.receipt import Heard
 
 MOST_ANSWERS = 300
 MOST_OCTETS = 64 * 1024
-"""Of one message: names and records together. A stranger chooses what is asked, and how long the answers are."""
+"""Of one message: names, aliases and records together. A stranger chooses what is asked, and how long the answers are."""
 
 
 class Answered:
@@ -31,7 +31,8 @@ class Answered:
         name = name.removesuffix(".").lower()
         if (name, record_type) in self._heard:
             return
-        octets = len(name) + (len(answer) if isinstance(answer, str) else sum(map(len, answer.records)))
+        said = (answer,) if isinstance(answer, str) else (answer.canonical_name, *answer.records)
+        octets = len(name) + sum(map(len, said))
         if len(self._heard) >= MOST_ANSWERS or self._octets + octets > MOST_OCTETS:
             self.cut += 1
             return

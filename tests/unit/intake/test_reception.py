@@ -70,6 +70,19 @@ async def test_what_is_stored_can_be_judged_again(desk: Post, talk: Talk) -> Non
     assert desk.decisions.receipt(not_stored) is None
 
 
+async def test_what_cannot_be_written_at_the_end_is_said_and_keeps_nothing_else_from_its_end(
+    desk: Post, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(receipts: object) -> None:
+        raise StorageError("the disk is full")
+
+    await talk.send(MESSAGE)
+    monkeypatch.setattr(desk.decisions, "add_receipts", full)
+    with structlog.testing.capture_logs() as logs:
+        await desk.desk.receipts.stop()
+    assert [(one["event"], one["problem"]) for one in logs] == [("receipts lost", "the disk is full")]
+
+
 async def test_several_recipients_do_not_learn_of_each_other(desk: Post, talk: Talk) -> None:
     await talk.send(MESSAGE, "alice@example.org", "bob@example.org", "alice@example.org")
     [(item, _)] = desk.spool.items

@@ -68,11 +68,13 @@ async def test_who_gave_up_waiting_had_no_answer() -> None:
 
 
 def test_a_stranger_cannot_make_it_large() -> None:
-    many, long = Answered(), Answered()
+    many, long, aliased = Answered(), Answered(), Answered()
     for number in range(MOST_ANSWERS + 7):
         many.note(f"{number}.example", "A", "")
     for number in range(4):
         long.note(f"{number}.example", "TXT", DnsAnswer("found", ("x" * (MOST_OCTETS // 3),)))
+        aliased.note(f"{number}.example", "A", DnsAnswer("found", (), canonical_name="x" * (MOST_OCTETS // 3)))
+    assert (len(aliased), aliased.cut) == (2, 2)
     assert (len(many), many.cut) == (MOST_ANSWERS, 7)
     assert (len(long), long.cut) == (2, 2)
     assert (len(both := long.with_earlier(many)), both.cut) == (MOST_ANSWERS, 7 + 2 + 2)
