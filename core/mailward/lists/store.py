@@ -60,12 +60,12 @@ class ListStore:
         with self._reading() as connection:
             if connection is None:
                 return KeptEntries()
-            type, ends_at = connection.execute(
-                "SELECT type, min(expires_at) FROM list JOIN entry ON list = name WHERE name = ? AND expires_at > ?", (name, now)
-            ).fetchone()
-            rows = connection.execute("SELECT value FROM entry WHERE list = ? AND expires_at > ? ORDER BY value", (name, now))
-            values = [value for (value,) in rows]
-        return KeptEntries(cast(ListType, type), values, ends_at) if values else KeptEntries()
+            row = connection.execute("SELECT type FROM list WHERE name = ?", (name,)).fetchone()
+            rows = "SELECT value, expires_at FROM entry WHERE list = ? AND expires_at > ? ORDER BY value"
+            ends = dict(connection.execute(rows, (name, now)))
+        if not ends:
+            return KeptEntries()
+        return KeptEntries(cast(ListType, row[0]), [*ends], {value: end for value, end in ends.items() if end < math.inf})
 
     def changed_at(self, name: str, now: float) -> float:
         with self._reading() as connection:

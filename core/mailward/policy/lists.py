@@ -1,13 +1,13 @@
 """Lists of a policy: is this value on the list? `author.domain.listed("partners")`
 
 One entry a line in a file (`#` begins a comment), `values:` in the policy, or entries that commands keep for all policies. What
-changes is read again; while the new content cannot be used the old one stays and the alarm says so.
+changes is read again; while the new content cannot be used the old one stays, without what expires, and the alarm says so.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -29,12 +29,22 @@ _log = structlog.get_logger()
 class KeptEntries:
     """What is kept of one list at one moment. type: that they were checked for, None while there are none.
 
-    values: normalised, sorted. ends_at: when the next of them expires (seconds since 1970), infinite for never.
+    values: normalised, sorted. ends: when those of them expire that ever do (seconds since 1970).
     """
 
     type: ListType | None = None
     values: Sequence[str] = ()
-    ends_at: float = math.inf
+    ends: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def ends_at(self) -> float:
+        """When the next of them expires, infinite for never."""
+        return min(self.ends.values(), default=math.inf)
+
+    def at(self, now: float) -> "KeptEntries":
+        """What has not expired then."""
+        left = {value: end for value, end in self.ends.items() if end > now}
+        return KeptEntries(self.type, [one for one in self.values if one not in self.ends or one in left], left)
 
 
 class KeptLists(Protocol):
@@ -87,11 +97,16 @@ class ListSource:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """octets: of what can change, for the policy's hash. ends_at: as `KeptEntries.ends_at`."""
+    """written: in policy and file. octets: of the file. kept: by commands."""
 
-    entries: list[str]
+    written: Sequence[str] = ()
     octets: bytes = b""
-    ends_at: float = math.inf
+    kept: KeptEntries = field(default_factory=KeptEntries)
+
+    @property
+    def digest(self) -> bytes:
+        """Of what can change, for the policy's hash."""
+        return sha256(self.octets + "\n".join(self.kept.values).encode()).digest()
 
 
 def read(source: ListSource, kept: KeptLists, now: float) -> tuple[_Content, list[Problem]]:
@@ -112,7 +127,7 @@ def read(source: ListSource, kept: KeptLists, now: float) -> tuple[_Content, lis
         text = f"the {len(found.values):,} entries in the database are of type {found.type}, here it is {source.type}"
         hint = f"Write type: {found.type}, or remove them: mailward list remove {source.name} --all"
         problems.append(Problem(source.where, f"lists.{source.name}", text, hint))
-    return _Content([*entries, *found.values], "\n".join(found.values).encode(), found.ends_at), problems
+    return _Content(entries, octets, found), problems
 
 
 def _lines(source: ListSource) -> tuple[list[tuple[str, str]], bytes, list[Problem]]:
@@ -164,6 +179,7 @@ class Lists:
         self._files: dict[str, tuple[ListSource, Signature]] = {}
         self._of_commands: dict[str, ListSource] = {}
         self._digests: dict[str, bytes] = {}
+        self._contents: dict[str, _Content] = {}  # of lists that commands keep
 
     @property
     def names(self) -> frozenset[str]:
@@ -180,7 +196,7 @@ class Lists:
         try:
             content, problems = read(source, self._kept, self._now())
         except StorageError as error:
-            content, problems = _Content([]), [Problem(source.where, f"lists.{source.name}", f"cannot be read: {error}")]
+            content, problems = _Content(), [Problem(source.where, f"lists.{source.name}", f"cannot be read: {error}")]
         for known in (self._files, self._of_commands, self._digests):  # of the preset's list of this name
             known.pop(source.name, None)
         if source.file is not None:
@@ -222,24 +238,29 @@ class Lists:
         return str(value) in entries
 
     def _renew(self, source: ListSource, now: float) -> bool:
-        """Is there something new? What cannot be used stays as it was, and is said."""
+        """Is there something new? What cannot be used is said; what was in force stays, as long as it has not expired."""
         try:
             content, problems = read(source, self._kept, now)
+            problem = problems[0].text if problems else ""
         except StorageError as error:
-            self._due_at = now + RETRY_S
-            _log.error("policy list kept", list=source.name, problem=str(error))
-            return False
-        if problems:
-            _log.error("policy list kept", list=source.name, problem=problems[0].text)
-            return False
+            problem = str(error)
+        if problem:
+            _log.error("policy list kept", list=source.name, problem=problem)
+            if not source.is_kept:
+                return False
+            self._due_at = min(self._due_at, now + RETRY_S)
+            former = self._contents[source.name]
+            content = replace(former, kept=former.kept.at(now))
         return self._use(source, content)
 
     def _use(self, source: ListSource, content: _Content) -> bool:
-        self._due_at = min(self._due_at, content.ends_at)
-        digest = sha256(content.octets).digest()
+        self._due_at = min(self._due_at, content.kept.ends_at)
+        if source.is_kept:
+            self._contents[source.name] = content
+        digest = content.digest
         if self._digests.get(source.name) == digest:
             return False
-        self._entries[source.name] = Entries(source.type, content.entries)
+        self._entries[source.name] = Entries(source.type, [*content.written, *content.kept.values])
         if source.file is not None or source.is_kept:
             self._digests[source.name] = digest
         return True

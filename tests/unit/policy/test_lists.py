@@ -88,7 +88,7 @@ class Kept:
 
     def become(self, *values: str, ends_at: float = math.inf) -> None:
         self.number += 1
-        self.entries = KeptEntries("domain", sorted(values), ends_at)
+        self.entries = KeptEntries("domain", sorted(values), dict.fromkeys(values, ends_at))
 
     def mark(self) -> object:
         return self.number
@@ -157,6 +157,24 @@ def test_a_kept_list_that_cannot_be_read_stays_with_an_alarm_and_is_tried_again(
     assert not lists.refresh()
     clock.now += RETRY_S
     assert lists.refresh() and lists.listed("b.example", "l")
+
+
+@pytest.mark.parametrize("broken", ["the disk is away", ""])
+def test_what_expires_ends_though_the_list_cannot_be_used_and_it_is_tried_again(broken: str) -> None:
+    kept, clock = Kept(), Clock()
+    kept.entries = KeptEntries("domain", ["a.example", "b.example", "c.example"], {"a.example": 2000.0, "c.example": 2000.0})
+    lists = Lists(kept, clock)
+    lists.add(KEPT)
+    kept.become("1.example")
+    kept.broken = broken
+    kept.entries = KeptEntries("address", ["x@example.org"])  # by another policy
+    assert not lists.refresh() and lists.listed("a.example", "l")
+    clock.now = 2000.0
+    assert lists.refresh()
+    assert [lists.listed(name + ".example", "l") for name in "abc"] == [False, True, True]  # c is written in the policy, too
+    kept.broken, kept.entries = "", KeptEntries("domain", ["d.example"])
+    clock.now += RETRY_S
+    assert lists.refresh() and lists.listed("d.example", "l") and not lists.listed("b.example", "l")
 
 
 def test_a_kept_list_that_cannot_be_read_at_the_start_is_a_problem() -> None:
