@@ -20,6 +20,7 @@ from mailward.quarantine import Held, Quarantine
 from mailward.services.kv import SqliteKeyValue
 from support.spooling import NOW, item_for
 
+AT = "2026-03-01T12:00:00.000Z"
 OCTETS = b"Subject: kept\r\n\r\nby the quarantine\r\n"
 PHONE = AppPassword("id1", "phone", b"d" * 32, ScramKeys(b"s" * 32, b"k" * 32), ("imap",), datetime(2026, 3, 1, tzinfo=UTC))
 ONE, TWO = (parse_mailbox(f"{name}@a.test") for name in ("one", "two"))
@@ -27,7 +28,7 @@ BOTH = (parse_mailbox("one@a.test"), parse_mailbox("two@a.test"))
 
 
 def quarantined(number: int) -> Held:
-    return Held(f"key{number}", QueueId(f"id{number}"), number, "one@a.test", "a test", "2026-03-01T12:00:00.000Z", len(OCTETS))
+    return Held(f"key{number}", QueueId(f"id{number}"), number, "one@a.test", "a test", AT, len(OCTETS), kept_at=AT)
 
 
 def steps(folder: Path) -> Iterator[Callable[[], object]]:

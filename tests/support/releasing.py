@@ -48,7 +48,7 @@ class Place:
         if infected:
             item.decision.facts["antivirus.infected"] = True  # type: ignore[index]
         self.decisions.add(item.decision)
-        Mda(self.store, self.quarantine).deliver([Copy(item, 0, OCTETS)])
+        Mda(self.store, self.quarantine, Clock()).deliver([Copy(item, 0, OCTETS)])
         return self.quarantine.find(item.id)[0]
 
     def inbox(self, account: AccountId) -> list[bytes]:

@@ -37,7 +37,7 @@ class RetroPlace(Place):
         """One message into Ann's INBOX, as delivery does it, with its decision record."""
         item = item_for(OCTETS, [QueuedRecipient(ANN, "mailbox", account=account, flags=flags)], queue_id=id)
         self.decisions.add(item.decision)
-        Mda(self.store, self.quarantine).deliver([Copy(item, 0, OCTETS)])
+        Mda(self.store, self.quarantine, Clock()).deliver([Copy(item, 0, OCTETS)])
         return item.decision
 
     def begin(self, deed: Deed = "quarantine", tag: str = "", *, even_infected: bool = False) -> Retro:

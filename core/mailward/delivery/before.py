@@ -7,8 +7,10 @@ import msgspec
 from mailward.model.ids import MailboxId
 from mailward.quarantine import Held
 
-BEFORE_VERSION = 1
-"""To be raised with every change of what is written, `Held` included."""
+BEFORE_VERSION = 2
+"""To be raised with every change of what is written, `Held` included.
+
+2 adds all that a decision rests on, and since when it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Before:
     def from_json(cls, text: str) -> "Before":
         """What `to_json` wrote. Raises ValueError for a newer version or anything else."""
         try:
-            if (version := _VERSIONED.decode(text).version) != BEFORE_VERSION:
-                raise ValueError(f"the journal is of version {version}, this release reads {BEFORE_VERSION}")
+            if (version := _VERSIONED.decode(text).version) > BEFORE_VERSION:
+                raise ValueError(f"the journal is of version {version}, this release reads up to {BEFORE_VERSION}")
             return _BEFORE.decode(text)
         except msgspec.DecodeError as error:
             raise ValueError(f"the journal does not say how it was: {error}") from error

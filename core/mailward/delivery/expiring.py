@@ -18,7 +18,7 @@ log = structlog.get_logger("mailward.delivery")
 
 def expires_at(held: Held, kept_s: float) -> datetime:
     """When an entry is due to be dropped; aware."""
-    return datetime.fromisoformat(held.held_at) + timedelta(seconds=kept_s)
+    return datetime.fromisoformat(held.kept_at) + timedelta(seconds=kept_s)
 
 
 class Expiry:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from mailward.api.services import Clock
 from mailward.formats.address import parse_mailbox
 from mailward.formats.edits import render_pieces
 from mailward.formats.message import MessageView
 from mailward.formats.trace import return_path_field
 from mailward.model.address import NULL_REVERSE_PATH, ReversePath
-from mailward.model.decision import RecipientDecision
+from mailward.model.decision import RecipientDecision, utc_text
 from mailward.model.edits import RemoveHeader
 from mailward.model.errors import LocalError
 from mailward.model.ids import AccountId, MailboxId
@@ -74,8 +75,9 @@ class Copy:
 class Mda:
     """All calls block; run them in a thread."""
 
-    def __init__(self, store: MailStore, quarantine: Quarantine) -> None:
+    def __init__(self, store: MailStore, quarantine: Quarantine, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._quarantine = quarantine
 
     def deliver(self, copies: Sequence[Copy]) -> tuple[str, ...]:
@@ -127,6 +129,7 @@ class Mda:
             recipient=copy.recipient.forward_path,
             reason=reason,
             held_at=copy.item.received_at,
+            kept_at=utc_text(self._clock.now()),
             size_octets=len(octets),
             route=copy.recipient.destination,
             reverse_path=copy.item.reverse_path,

@@ -144,7 +144,7 @@ class RetroActions:
             else:
                 # Without its condition: users read this, and it may name others.
                 reason = f"taken back by an administrator (retro-action {retro.name})"
-                kept = replace(_new_held(item, before), reason=reason, held_at=self._now())
+                kept = replace(_new_held(item, before), reason=reason, held_at=self._now(), kept_at=self._now())
                 await asyncio.to_thread(self._take, kept, AccountId(item.account), item.delivery_key)
                 outcome = event = f"taken into quarantine {by}"
         except (_Left, NotReleased, StoreRefusal, StorageError) as error:
@@ -263,7 +263,7 @@ class RetroActions:
         """What was released, back into the quarantine with all that is known of it."""
         if not item.account:
             raise _Left("it went on to another server")
-        kept = replace(_new_held(item, before), held_at=self._now())
+        kept = replace(_new_held(item, before), held_at=self._now(), kept_at=self._now())
         self._take(kept, AccountId(item.account), f"{item.delivery_key}:released")
         return f"put back into quarantine by undoing retro-action {retro.name}"
 

@@ -11,7 +11,8 @@ from mailward.model.ids import QueueId
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One message kept for one recipient. held_at: ISO 8601 in UTC. reason: in plain words.
+    """One message kept for one recipient. held_at: when it was received, kept_at: since when it is kept, "" before it is;
+    both ISO 8601 in UTC. reason: in plain words.
 
     index: the recipient's place in the queue item; copies kept anew have that and a multiple of all recipients, those
     taken out of a mailbox a million and more.
@@ -56,6 +57,7 @@ class Held:
     verdict: str = ""
     cause: str = ""
     grounds: str = ""
+    kept_at: str = ""
 
     def judged_as(self, names: Container[str]) -> str:
         """Under which name it was decided on, of those in the decision record: what an alias led to, under the alias.

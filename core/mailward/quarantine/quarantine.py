@@ -96,8 +96,8 @@ class Quarantine:
         return bool(self._select("delivery_key = ?", delivery_key))
 
     def oldest(self, before: datetime, limit: int) -> tuple[Held, ...]:
-        """What was received before that moment (aware), the oldest first."""
-        return self._select("ended = '' AND held_at < ? ORDER BY held_at, delivery_key LIMIT ?", utc_text(before), limit)
+        """What has been kept since before that moment (aware), the longest first."""
+        return self._select("ended = '' AND kept_at < ? ORDER BY kept_at, delivery_key LIMIT ?", utc_text(before), limit)
 
     def find(self, id: QueueId, index: int | None = None) -> tuple[Held, ...]:
         """The copies kept of one message, or the one for the recipient of this index; () when there is none."""
@@ -128,16 +128,16 @@ class Quarantine:
         return str(row[0])
 
     def end(self, *delivery_keys: str, how: Literal["released", "dropped"], now: datetime) -> None:
-        """Messages are kept no longer; their octets are deleted. now: aware; entries that ended long ago are forgotten."""
+        """Messages are kept no longer; their octets are deleted. now: aware; entries of long ago that ended are forgotten."""
         keys = json.dumps(delivery_keys)
         with self._database.write() as connection:
             connection.execute(f"UPDATE held SET ended = ? WHERE {_OF_KEYS}", (how, keys))  # noqa: S608 - our own
         old = utc_text(now - _REMEMBERED)
-        forgotten = self._select("ended != '' AND held_at < ?", old)
+        forgotten = self._select("ended != '' AND kept_at < ?", old)
         for held in (*self._select(_OF_KEYS, keys), *forgotten):
             self._remove(self._path(held))
         with self._database.write() as connection:
-            connection.execute("DELETE FROM held WHERE ended != '' AND held_at < ?", (old,))
+            connection.execute("DELETE FROM held WHERE ended != '' AND kept_at < ?", (old,))
 
     def _share(self, held: Held, octets: bytes) -> bool:
         """Give the file of another recipient of this message one more name, when it holds the same: a thousand recipients fill

@@ -3,7 +3,8 @@
 VERSION = 7
 """2 adds what a release needs to know, and what became of an entry; 3 whether it may leave only by way of REQUIRETLS; 4
 what else its sender asked for behind MAIL FROM: and RCPT TO:; 5 what an alias made of the envelope; 6 whose it is, who wrote
-it, what decided, and what its users have been told; 7 all that the decision rests on."""
+it, what decided, and what its users have been told; 7 all that the decision rests on,
+and since when it is kept."""
 
 _ADDED = (
     "route TEXT NOT NULL DEFAULT 'mailbox'",
@@ -38,7 +39,7 @@ _ADDED_IN_6 = (
     "arrival INTEGER NOT NULL DEFAULT 0",
 )
 """arrival: counts entries as they come, 0 for those of earlier forms; held_at is when their mail was received."""
-_ADDED_IN_7 = ("grounds TEXT NOT NULL DEFAULT ''",)
+_ADDED_IN_7 = ("grounds TEXT NOT NULL DEFAULT ''", "kept_at TEXT NOT NULL DEFAULT ''")
 
 # Lists begin at a key and are walked in the order of an index, whatever is asked for: a million entries take as long as a page
 # does (T-DOS-18). Only a few entries have ended and are not forgotten.
@@ -52,6 +53,11 @@ CREATE INDEX held_by_id ON held (id, number);
 CREATE INDEX held_ended ON held (held_at) WHERE ended != '';
 CREATE INDEX held_by_arrival ON held (arrival);
 CREATE INDEX held_news ON held (account, arrival) WHERE ended = '' AND origin != 'server' AND verdict != 'discard';
+"""
+_INDEXES_OF_7 = """
+DROP INDEX held_ended;
+CREATE INDEX held_ended ON held (kept_at) WHERE ended != '';
+CREATE INDEX held_by_keeping ON held (kept_at, delivery_key) WHERE ended = '';
 """
 _DIGESTS = """
 CREATE TABLE digest_round (
@@ -69,7 +75,7 @@ CREATE TABLE held (
   delivery_key TEXT PRIMARY KEY, id TEXT NOT NULL, number INTEGER NOT NULL, recipient TEXT NOT NULL, reason TEXT NOT NULL,
   held_at TEXT NOT NULL, size_octets INTEGER NOT NULL, {", ".join(_COLUMNS)}
 ) WITHOUT ROWID;
-{_INDEXES_OF_6}{_DIGESTS}"""
+{_INDEXES_OF_6}{_INDEXES_OF_7}{_DIGESTS}"""
 
 
 def _adding(columns: tuple[str, ...]) -> str:
@@ -78,11 +84,13 @@ def _adding(columns: tuple[str, ...]) -> str:
 
 # Form 1 said only in words what a message was held for; the mail in it was all for mailboxes here.
 _KNOWN_INFECTED = "UPDATE held SET infected = 1 WHERE reason LIKE '%infected%' OR reason LIKE '%antivirus%'"
+# Until form 7 mail expired by when it was received.
+_KEPT_SINCE = "UPDATE held SET kept_at = held_at"
 UPGRADES = {
     1: f"{_adding(_ADDED)}; {_KNOWN_INFECTED}",
     2: _adding(_ADDED_IN_3),
     3: _adding(_ADDED_IN_4),
     4: _adding(_ADDED_IN_5),
     5: f"{_adding(_ADDED_IN_6)}; {_INDEXES_OF_6}{_DIGESTS}",
-    6: _adding(_ADDED_IN_7),
+    6: f"{_adding(_ADDED_IN_7)}; {_KEPT_SINCE}; {_INDEXES_OF_7}",
 }

@@ -20,20 +20,27 @@ VERSION_1 = (
 )
 
 
-def test_its_form_is_that_of_version_1() -> None:
-    assert BEFORE.to_json() == VERSION_1, "write it under a new version, and read this one still"
-    assert Before.from_json(VERSION_1) == BEFORE
+VERSION_2 = VERSION_1.replace('"cause":""}', '"cause":"","grounds":"","kept_at":""}').replace('"version":1', '"version":2')
+
+
+def test_its_form_is_that_of_version_2() -> None:
+    assert BEFORE.to_json() == VERSION_2, "write it under a new version, and read this one still"
+    assert Before.from_json(VERSION_2) == BEFORE
+
+
+def test_version_1_is_read_still() -> None:
+    assert Before.from_json(VERSION_1) == replace(BEFORE, version=1)
 
 
 def test_what_was_written_before_there_was_a_version_is_of_version_1() -> None:
-    assert Before.from_json(VERSION_1.replace(',"version":1', "")) == BEFORE
+    assert Before.from_json(VERSION_1.replace(',"version":1', "")).held == HELD
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (replace(BEFORE, version=2).to_json(), "of version 2, this release reads 1"),
-        ('{"version": 2, "copy": {}}', "of version 2, this release reads 1"),
+        (replace(BEFORE, version=3).to_json(), "of version 3, this release reads up to 2"),
+        ('{"version": 3, "copy": {}}', "of version 3, this release reads up to 2"),
         ("{}", "missing required field `held`"),
         ("[]", "does not say how it was"),
         ("{", "does not say how it was"),

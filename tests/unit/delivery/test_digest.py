@@ -26,6 +26,7 @@ WRITER = DigestWriter("mx.example.org", 30 * 86400.0, UsersRelease(frozenset({"l
 KEPT = Held(
     "k1:0", QueueId("k1"), 0, "bob@example.org", "quarantine by limit quarantine, score 11", "2026-11-02T10:00:00.000Z", 9,
     account=BOB.id, author="eve@evil.test (Eve)", subject="Lunch", verdict="quarantine", cause="limits", grounds="limits",
+    kept_at="2026-11-02T10:00:00.000Z",
 )  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """The copy a recipient gets, in the real store and quarantine."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mailward.api import FolderChoice
+from mailward.delivery.expiring import expires_at
 from mailward.delivery.mda import Copy, Mda
 from mailward.disk import Disk
 from mailward.model.decision import RecipientDecision
@@ -26,6 +28,7 @@ from mailward.store.base import (
     Subscribe,
 )
 from mailward.store.embedded import EmbeddedStore
+from mailward.testing.fakes import FakeClock
 from support.spooling import NOW, item_for
 from support.stores import NoHints
 
@@ -39,7 +42,7 @@ def store(tmp_path: Path) -> EmbeddedStore:
 
 @pytest.fixture
 def mda(tmp_path: Path, store: EmbeddedStore) -> Mda:
-    return Mda(store, Quarantine(tmp_path / "quarantine", Disk()))
+    return Mda(store, Quarantine(tmp_path / "quarantine", Disk()), FakeClock(NOW + timedelta(days=6)))
 
 
 def contents(account: AccountStore, name: str) -> list[bytes]:
@@ -231,6 +234,14 @@ def test_quarantine_keeps_what_decides_who_may_release_it(tmp_path: Path, mda: M
     assert (kept.account, kept.verdict, kept.cause, kept.grounds) == ("a11", verdict, "rule:odd", "rule:odd\nlimits")
     assert (lost.account, lost.verdict, lost.cause, lost.grounds) == ("a11", "", "", ""), "no decision kept it"
     assert kept.author == "thief@evil.test (bank@bank.test)"
+
+
+def test_mail_that_comes_here_late_is_kept_from_then_on(tmp_path: Path, mda: Mda) -> None:
+    """After days in the queue, or held for days by its sender: it is not to expire before anybody has seen it."""
+    mda.keep(Copy(item_for(OCTETS, 1), 0, OCTETS), "not delivered, and nobody is told")
+    (held,) = Quarantine(tmp_path / "quarantine", Disk()).list()
+    assert (held.held_at, held.kept_at) == ("2026-03-01T12:00:00.000Z", "2026-03-07T12:00:00.000Z")
+    assert expires_at(held, 86400.0) == NOW + timedelta(days=7)
 
 
 @pytest.mark.parametrize("how", ["released", "dropped"])

@@ -18,7 +18,7 @@ from mailward.quarantine import UsersRelease
 from mailward.queue.item import QueuedRecipient
 from mailward.queue.spool import Spool
 from support.releasing import OCTETS, Place
-from support.spooling import item_for
+from support.spooling import Clock, item_for
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ async def test_a_forward_that_is_released_goes_as_it_would_have_and_its_sender_h
     item = replace(item_for(OCTETS, [kept]), reverse_path="carl@stranger.test")
     item = replace(item, decision=replace(item.decision, facts={"spf.result": "pass"}))
     place.decisions.add(item.decision)
-    Mda(place.store, place.quarantine).deliver([Copy(item, 0, OCTETS)])
+    Mda(place.store, place.quarantine, Clock()).deliver([Copy(item, 0, OCTETS)])
     (held,) = place.quarantine.find(item.id)
     assert held.reverse_path == "carl@stranger.test"
     await place.release.release(held)
@@ -167,7 +167,7 @@ async def test_what_its_sender_asked_for_goes_on_with_it(place: Place, tmp_path:
     ann = place.account("ann@example.org")
     recipient = QueuedRecipient(path, "quarantine", reason="odd", destination=route, parameters=ASKED)
     item = replace(item_for(OCTETS, [recipient]), **WISHES)  # type: ignore[arg-type]
-    Mda(place.store, place.quarantine).deliver([Copy(item, 0, OCTETS)])
+    Mda(place.store, place.quarantine, Clock()).deliver([Copy(item, 0, OCTETS)])
     (held,) = place.quarantine.find(item.id)
     released = await place.release.release(held)
     assert released.account == (ann if route == "mailbox" else "") and place.inbox(ann) == [], "the queue delivers and reports"
@@ -185,7 +185,7 @@ async def test_whose_sender_wants_no_word_of_it_is_in_the_mailbox_at_once(place:
     ann = place.account("ann@example.org")
     said = RcptParameters(notify)  # type: ignore[arg-type]
     item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "quarantine", reason="odd", parameters=said)])
-    Mda(place.store, place.quarantine).deliver([Copy(item, 0, OCTETS)])
+    Mda(place.store, place.quarantine, Clock()).deliver([Copy(item, 0, OCTETS)])
     await place.release.release(place.quarantine.find(item.id)[0])
     assert len(place.inbox(ann)) == 1
 

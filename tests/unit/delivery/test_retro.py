@@ -249,17 +249,17 @@ async def test_what_another_release_has_begun_is_said_and_is_in_nobodys_way(
 ) -> None:
     ann = place.account(ANN)
     record, other, retro = place.deliver(ann), place.deliver(ann), place.begin()
-    place.log.begin_item(retro, record.id, ANN, ann, place.target(record, ann).delivery_key, '{"version": 2}')
+    place.log.begin_item(retro, record.id, ANN, ann, place.target(record, ann).delivery_key, '{"version": 3}')
     with monkeypatch.context() as patched:
         patched.setattr(place.log, "end_item", lambda *_: None)  # as if cut short before the end
         await place.actions.act(retro, place.target(other, ann))
     newer, settled = await place.actions.settle()
     assert (newer.state, newer.outcome) == (
         "begun",
-        "left as it is: the journal is of version 2, this release reads 1",
+        "left as it is: the journal is of version 3, this release reads up to 2",
     )
     assert settled.state == "done"
     assert [item.id for item in place.log.begun()] == [record.id]
     assert len(place.mail(ann)) == 1
     undone = await place.actions.undo(retro, replace(newer, state="done"))
-    assert undone.outcome == "not undone: the journal is of version 2, this release reads 1"
+    assert undone.outcome == "not undone: the journal is of version 3, this release reads up to 2"

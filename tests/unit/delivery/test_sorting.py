@@ -139,7 +139,7 @@ class Place:
 
     def __post_init__(self) -> None:
         self.store.open(AccountId("ann")).apply([CreateMailbox("Lists")])
-        self.mda = Mda(self.store, Quarantine(self.folder / "quarantine", Disk()))
+        self.mda = Mda(self.store, Quarantine(self.folder / "quarantine", Disk()), self.clock)
         self.smtp, self.queue = (Spool(self.folder / "spool", Disk(), owner=one) for one in ("smtp", "queue"))
         self.first, self.second = self.manager(self.smtp), self.manager(self.queue)
         self.passes = Passes(Agenda(self.queue, self.clock, self.clock.monotonic_s), (self.second,))

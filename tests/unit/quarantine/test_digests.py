@@ -24,7 +24,17 @@ class Shelf:
         self.digests = self.quarantine.digests
 
     def keep(self, name: str, account: AccountId = BOB, **more: object) -> Held:
-        held = Held(f"{name}:0", QueueId(name), 0, "x@example.org", "why", "2026-10-01T10:00:00.000Z", 1, account=account)
+        held = Held(
+            f"{name}:0",
+            QueueId(name),
+            0,
+            "x@example.org",
+            "why",
+            "2026-10-01T10:00:00.000Z",
+            1,
+            account=account,
+            kept_at="2026-10-01T10:00:00.000Z",
+        )
         held = replace(held, **more)  # type: ignore[arg-type]
         self.quarantine.add(held, b"x")
         return held

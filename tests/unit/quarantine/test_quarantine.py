@@ -16,11 +16,12 @@ from mailward.quarantine.schema import UPGRADES
 from support.faulty_disk import FaultyDisk
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
+AT = "2026-11-02T10:00:00.000Z"
 OCTETS = b"Subject: x\r\n\r\n\x00\xff body\r\n"
 
 
 def _held(index: int = 0) -> Held:
-    return Held(f"a1:{index}", QueueId("a1"), index, "bob@example.org", "rule infected", "2026-11-02T10:00:00.000Z", len(OCTETS))
+    return Held(f"a1:{index}", QueueId("a1"), index, "bob@example.org", "rule infected", AT, len(OCTETS), kept_at=AT)
 
 
 @pytest.fixture
@@ -292,7 +293,7 @@ def test_t_q_14_of_an_entry_of_form_6_nobody_knows_all_that_it_was_kept_by(tmp_p
         connection.executescript("UPDATE held SET cause = 'rule:odd'; PRAGMA user_version = 6")
     quarantine = Quarantine(folder, Disk())
     (old,) = quarantine.list(cause="rule:odd")
-    assert old.grounds == "" and (folder / "index.sqlite.form-6").exists()
+    assert (old.grounds, old.kept_at) == ("", old.held_at) and (folder / "index.sqlite.form-6").exists()
 
 
 def _some(quarantine: Quarantine, count: int) -> list[Held]:
@@ -303,6 +304,7 @@ def _some(quarantine: Quarantine, count: int) -> list[Held]:
             delivery_key=f"m{number}:0",
             id=QueueId(f"m{number}"),
             held_at=f"2026-11-02T10:{number // 10:02}:00.000Z",
+            kept_at=f"2026-11-02T10:{number // 10:02}:00.000Z",
             account="b0b" if number % 2 else "a11",
             cause=("limits", "rule:odd", "rule:other")[number % 3],
         )
@@ -358,3 +360,12 @@ def test_the_oldest_come_first_to_be_dropped(quarantine: Quarantine) -> None:
     found = quarantine.oldest(datetime(2026, 11, 2, 10, 2, tzinfo=UTC), 15)
     assert list(found) == made[::-1][:15]
     assert quarantine.oldest(datetime(2026, 11, 2, 10, tzinfo=UTC), 15) == ()
+
+
+def test_what_came_late_is_dropped_by_when_it_came_and_remembered_since(quarantine: Quarantine) -> None:
+    late = replace(_held(), held_at="2026-06-01T10:00:00.000Z")
+    quarantine.add(late, OCTETS)
+    assert quarantine.oldest(datetime(2026, 11, 1, tzinfo=UTC), 10) == ()
+    assert quarantine.oldest(NOW, 10) == (late,)
+    quarantine.end("a1:0", how="dropped", now=NOW)
+    assert quarantine.add(late, OCTETS) is False

@@ -64,7 +64,7 @@ class Delivering:
         self.quarantine = Quarantine(config.data / "quarantine", disk)
         self.decisions = DecisionStore(config.decisions_file)
         self.spool = Spool(config.data / "spool", disk, owner=owner)
-        self.mda = Mda(self.store, self.quarantine)
+        self.mda = Mda(self.store, self.quarantine, clock)
         self.agenda = Agenda(self.spool, clock)
         self.reports = SpooledReports(
             self.spool,
