@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
+import structlog
+
 from mailward.api.services import Clock
 from mailward.delivery.ports import Mailboxes
 from mailward.directory import Account
@@ -19,11 +21,14 @@ from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.edits import RemoveFieldAt
 from mailward.model.envelope import Notify, RcptParameters
+from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, QueueId, new_queue_id
 from mailward.quarantine import Held, Quarantine, UsersRelease
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from mailward.store.base import Append, MailStore
+
+log = structlog.get_logger("mailward.delivery")
 
 
 class NotReleased(Exception):
@@ -39,7 +44,7 @@ class NotAllowed(NotReleased):
 
 
 class NoMailbox(NotReleased):
-    """It leads to no mailbox here; another address may."""
+    """It leads to no mailbox here, or to another's than when it was kept; another address may."""
 
 
 class Decisions(Protocol):
@@ -93,7 +98,7 @@ class Release:
         if to is None and held.route == "relay":
             released = await self._to_queue(held, octets, _recipient(held, "relay"), by)
         elif to is None and held.route == "mailbox" and _said(held).wants("SUCCESS"):  # who reports deliveries is the queue
-            account = await asyncio.to_thread(self._account, _address(held.recipient), held.recipient)
+            account = await asyncio.to_thread(self._owner, held)
             released = await self._to_queue(held, octets, _recipient(held, "mailbox", account), by)
         else:
             released = await asyncio.to_thread(self._to_mailbox, held, octets, to, by)
@@ -106,16 +111,23 @@ class Release:
         return outcome
 
     def _to_mailbox(self, held: Held, octets: bytes, to: Address | None, by: str) -> Released:
-        address = to or _address(held.recipient)
         if to is None and held.route == "discard":
             raise NoMailbox(f"mail for {held.recipient} is discarded by its route")
-        account = self._account(address, held.recipient)
+        address = to or _address(held.recipient)
+        account = self._owner(held) if to is None else self._account(to, held.recipient)
         self._lead(held, f"mailbox {account}")
         store = self._store.open(account)
         received_at = self._clock.now()  # for its reader it comes now, and is to stand among the new
         key = f"{held.delivery_key}:released"
         store.apply([Append(store.mailbox("INBOX").id, octets, received_at, delivery_key=key)])
         return Released(f"released by {by} into INBOX of {address}", account, octets)
+
+    def _owner(self, held: Held) -> AccountId:
+        """Whose mailbox it goes into. Raises NoMailbox, also when its address belongs to another since it was kept."""
+        account = self._account(_address(held.recipient), held.recipient)
+        if held.account and account != held.account:
+            raise NoMailbox(f"{held.recipient} has become another user's address")
+        return account
 
     def _account(self, address: Address | None, recipient: str) -> AccountId:
         """Whose mailbox it is. recipient: for people. Raises NoMailbox."""
@@ -168,7 +180,16 @@ class Release:
         self._quarantine.end(*(held.delivery_key for held in helds), how=how, now=self._clock.now())
 
     def _note(self, held: Held, outcome: str) -> None:
-        """For `explain`; once, though what was cut short may come here again. Nothing where the record is forgotten."""
+        """For `explain`; once, though what was cut short may come here again. Nothing where the record is forgotten.
+
+        A record that cannot be read is in nobody's way: what is due would stay for ever, and all behind it.
+        """
+        try:
+            self._add_event(held, outcome)
+        except StorageError as error:
+            log.error("nothing is noted of what left the quarantine", id=held.id, recipient=held.recipient, error=str(error))
+
+    def _add_event(self, held: Held, outcome: str) -> None:
         record = self._decisions.get(held.id)
         if record is not None and (held.recipient, outcome) not in {(event.recipient, event.text) for event in record.events}:
             self._decisions.add_event(held.id, LaterEvent(utc_text(self._clock.now()), held.recipient, outcome))

@@ -12,8 +12,10 @@ from mailward.directory import Account
 from mailward.disk import Disk
 from mailward.formats.address import parse_mailbox
 from mailward.formats.edits import render
+from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import RcptParameters
-from mailward.model.ids import AccountId
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId, QueueId
 from mailward.quarantine import UsersRelease
 from mailward.queue.item import QueuedRecipient
 from mailward.queue.spool import Spool
@@ -259,3 +261,35 @@ async def test_mail_to_an_address_that_has_another_owner_since_is_for_admins(pla
     with pytest.raises(NotAllowed, match="another user's address"):
         await place.release.release_as(old, held, BY_SCORE)
     assert place.inbox(ann) == []
+
+
+@pytest.mark.parametrize("notify", [(), ("SUCCESS",)])
+async def test_t_web_19_an_admin_gives_nobody_the_mail_of_who_had_the_address_before(
+    place: Place, notify: tuple[str, ...]
+) -> None:
+    ann = place.account("ann@example.org")
+    said = RcptParameters(notify)  # type: ignore[arg-type]
+    item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "quarantine", "0ld", reason="odd", parameters=said)])
+    Mda(place.store, place.quarantine, Clock()).deliver([Copy(item, 0, OCTETS)])
+    (held,) = place.quarantine.find(item.id)
+    with pytest.raises(NoMailbox, match="has become another user's address"):
+        await place.release.release(held)
+    assert place.inbox(ann) == [] and not place.spool.ids() and place.quarantine.list() == (held,)
+    await place.release.release(held, to=parse_mailbox("ann@example.org"))
+    assert len(place.inbox(ann)) == 1, "whoever names the mailbox means it"
+
+
+def test_a_record_that_cannot_be_read_keeps_nothing_in_the_quarantine(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    helds = [place.hold(), place.hold()]
+    read = place.decisions.get
+
+    def damaged(id: QueueId) -> DecisionRecord | None:
+        if id == helds[0].id:
+            raise StorageError("it is damaged", permanent=True)
+        return read(id)
+
+    monkeypatch.setattr(place.decisions, "get", damaged)
+    place.release.drop(helds)
+    assert place.quarantine.list() == ()
+    monkeypatch.undo()
+    assert [place.events(held) for held in helds] == [[], ["dropped from quarantine by admin"]]
