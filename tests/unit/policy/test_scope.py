@@ -194,6 +194,12 @@ tests:
         ("for: {sender: example.net}, rules: [{name: all, when: dmarc.result == 'pass', then: accept}]", False),
         ("for: {sender: example.net}, limits: {junk: 2}, rules: [{name: all, when: helo.name == 'a', then: junk}]", False),
         ("for: {network: 192.0.2.0/24}, limits: {junk: 9}", False),
+        ("for: {sender: example.net}, rules: [{name: less, do: [{score: -100}]}]", True),
+        ("for: {sender: example.net}, rules: [{name: more, do: [{score: 1}]}]", False),
+        ("for: {sender: example.net}, rules: [{name: less, when: dmarc.result == 'pass', do: [{score: -1}]}]", False),
+        ("for: {sender: example.net}, rules: [{name: a, then: junk}, {name: b, when: helo.name == 'a', then: reject}]", True),
+        ("for: {sender: example.net}, rules: [{name: b, when: helo.name == 'a', then: reject}, {name: a, then: junk}]", False),
+        ("for: {sender: example.net}, rules: [{name: all, when: dmarc.status == 'ok', then: accept}]", True),
     ],
 )
 def test_what_is_easier_for_a_sender_whom_anybody_can_write_is_told(tmp_path: Path, override: str, warned: bool) -> None:
