@@ -94,6 +94,10 @@ class Release:
 
     async def _release(self, held: Held, to: Address | None, by: str) -> Released:
         """by: for `explain`."""
+        with self._quarantine.claimed(held):
+            return await self._release_claimed(held, to, by)
+
+    async def _release_claimed(self, held: Held, to: Address | None, by: str) -> Released:
         octets = await asyncio.to_thread(self._quarantine.read, held.delivery_key)
         if to is None and held.route == "relay":
             released = await self._to_queue(held, octets, _recipient(held, "relay"), by)

@@ -7,6 +7,7 @@ while without its file, so that such a delivery does not bring it back either.
 
 import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import astuple
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -96,8 +97,10 @@ class Quarantine:
         return bool(self._select("delivery_key = ?", delivery_key))
 
     def oldest(self, before: datetime, limit: int) -> tuple[Held, ...]:
-        """What has been kept since before that moment (aware), the longest first."""
-        return self._select("ended = '' AND kept_at < ? ORDER BY kept_at, delivery_key LIMIT ?", utc_text(before), limit)
+        """What has been kept since before that moment (aware), the longest first; nothing whose release has begun."""
+        return self._select(
+            "ended = '' AND releasing = '' AND kept_at < ? ORDER BY kept_at, delivery_key LIMIT ?", utc_text(before), limit
+        )
 
     def find(self, id: QueueId, index: int | None = None) -> tuple[Held, ...]:
         """The copies kept of one message, or the one for the recipient of this index; () when there is none."""
@@ -118,14 +121,40 @@ class Quarantine:
     def begin_release(self, delivery_key: str, target: str) -> str:
         """Say where a release leads before it begins, durably; what was said first stands, and is returned.
 
-        So one that was cut short can only be brought to its end, never to another place as well.
+        So one that was cut short can only be brought to its end, never to another place as well. Raises StorageError when it is
+        kept no longer.
         """
         with self._database.write() as connection:
-            connection.execute("UPDATE held SET releasing = ? WHERE delivery_key = ? AND releasing = ''", (target, delivery_key))
-            row = connection.execute("SELECT releasing FROM held WHERE delivery_key = ?", (delivery_key,)).fetchone()
+            kept = "delivery_key = ? AND ended = ''"
+            connection.execute(f"UPDATE held SET releasing = ? WHERE {kept} AND releasing = ''", (target, delivery_key))  # noqa: S608
+            row = connection.execute(f"SELECT releasing FROM held WHERE {kept}", (delivery_key,)).fetchone()  # noqa: S608
         if row is None:
             raise StorageError(f"nothing is in quarantine as {delivery_key}", permanent=True)
         return str(row[0])
+
+    def led_to(self, delivery_key: str) -> str:
+        """Where its release leads, or led; "" when none has begun, or nobody knows."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT releasing FROM held WHERE delivery_key = ?", (delivery_key,)).fetchone()
+        return "" if row is None else str(row[0])
+
+    @contextlib.contextmanager
+    def claimed(self, held: Held) -> Iterator[None]:
+        """Nobody else releases this message meanwhile, in any process. Raises StorageError when somebody does already.
+
+        The lock is on the file, so it guards the copies of a message that share one, too, and ends with the process.
+        """
+        path = self._path(held)
+        try:
+            fd = self._disk.open_read(path)
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}", permanent=isinstance(error, FileNotFoundError)) from error
+        try:
+            if not self._disk.lock(fd):
+                raise StorageError(f"{held.delivery_key} is being released by somebody else; look again in a moment")
+            yield
+        finally:
+            self._disk.close(fd)
 
     def end(self, *delivery_keys: str, how: Literal["released", "dropped"], now: datetime) -> None:
         """Messages are kept no longer; their octets are deleted. now: aware; entries of long ago that ended are forgotten."""

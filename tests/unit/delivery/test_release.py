@@ -1,5 +1,6 @@
 """A release from the quarantine: where it leads, that it happens once, and what is refused."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -293,3 +294,15 @@ def test_a_record_that_cannot_be_read_keeps_nothing_in_the_quarantine(place: Pla
     assert place.quarantine.list() == ()
     monkeypatch.undo()
     assert [place.events(held) for held in helds] == [[], ["dropped from quarantine by admin"]]
+
+
+async def test_t_q_10_of_two_releases_at_once_one_sends_it(place: Place, tmp_path: Path) -> None:
+    """Two admins, each with a process and a spool of its own."""
+    held, other = place.hold("ann@gateway.example", "relay"), Place(tmp_path)
+    done = await asyncio.gather(place.release.release(held), other.release.release(held), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in done) == ["Released", "StorageError"]
+    assert len(place.spool.ids()) + len(other.spool.ids()) == 1
+    with pytest.raises(StorageError):
+        await other.release.release(held)
+    await place.close()
+    await other.close()

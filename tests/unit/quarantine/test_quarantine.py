@@ -179,6 +179,17 @@ def test_ends_are_forgotten_after_a_month_with_files_that_a_crash_left(quarantin
     assert quarantine.add(_held(), OCTETS) is True
 
 
+def test_no_release_begins_of_what_has_ended_and_what_is_being_released_does_not_expire(quarantine: Quarantine) -> None:
+    for index in (0, 1):
+        quarantine.add(_held(index), OCTETS)
+    quarantine.begin_release("a1:0", "relay b2")
+    assert quarantine.oldest(NOW, 9) == (_held(1),)
+    quarantine.end("a1:0", how="released", now=NOW)
+    with pytest.raises(StorageError, match="nothing is in quarantine"):
+        quarantine.begin_release("a1:0", "relay c3")
+    assert [quarantine.led_to(key) for key in ("a1:0", "a1:1", "none")] == ["relay b2", "", ""]
+
+
 def test_the_first_word_on_where_a_release_leads_stands(quarantine: Quarantine) -> None:
     quarantine.add(_held(), OCTETS)
     assert quarantine.begin_release("a1:0", "mailbox ann") == "mailbox ann"
