@@ -5,6 +5,7 @@ ours, short, without what acts or hides, and no mail program finds a link in it;
 subject was made to be opened. What is released goes by an administrator's word, never by a link that anybody may follow.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -22,6 +23,7 @@ MOST_LISTED = 50
 SHOWN_CHARACTERS = 70
 """Of a subject or a name: one line in most mail programs."""
 REASON_CHARACTERS = 150
+_ADDRESS = re.compile(r'("(?:[^"\\]|\\.)*"|[^\s@"]+)@(\S+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class DigestWriter:
         said = f"an administrator decides ({why_not})" if why_not else "as you wish"
         expires = expires_at(held, self.kept_s).astimezone(self.zone)
         return [
-            f"  From:      {_shown(held.author or held.reverse_path) or '(nobody)'}",
+            f"  From:      {_shown_author(held.author or held.reverse_path) or '(nobody)'}",
             f"  Subject:   {_shown(held.subject) or '(none)'}",
             f"  Received:  {_spoken(datetime.fromisoformat(held.held_at).astimezone(self.zone))}",
             f"  Kept:      {_why(held)}",
@@ -92,6 +94,15 @@ def _why(held: Held) -> str:
     if not held.cause:
         return unlinked(one_line(held.reason, REASON_CHARACTERS))
     return f"by {one_line(in_words(held.cause), REASON_CHARACTERS)}"
+
+
+def _shown_author(text: str) -> str:
+    """A stranger chooses how long the local-part is, which must not push the domain off the line."""
+    line = one_line(text, max(len(text), SHOWN_CHARACTERS))
+    found = _ADDRESS.match(line)
+    if found is None or found.end() <= SHOWN_CHARACTERS:
+        return _shown(text)
+    return unlinked(f"{one_line(found[1], SHOWN_CHARACTERS // 3)}@{found[2][-SHOWN_CHARACTERS:]}")
 
 
 def _shown(text: str) -> str:

@@ -14,8 +14,13 @@ _ACTING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Categories of Unicode."""
 
 
-_LINKING = re.compile(r"(?<=\S)[.\u3002\uff0e\uff61](?=[^\s\d])|(?i:(?<=www))[.](?=\d)|:(?=/)")
-"""Colon and dots of "https://www.example.net", in every form that domains may have (UTS #46); numbers keep theirs."""
+_DOT = r"[.\u3002\uff0e\uff61]"
+_LINKING = re.compile(
+    rf"(?<=\S){_DOT}(?=[^\s\d])|(?i:(?<=www)){_DOT}(?=\d)|:(?=[/\\])|(?<=[A-Za-z]):(?=[^\s:])|\\(?=\\)"
+    rf"|(?<=\d){_DOT}(?=\d+{_DOT}\d)|(?<=\d{_DOT}\d){_DOT}(?=\d)|(?<=\d{_DOT}\d\d){_DOT}(?=\d)|(?<=\d{_DOT}\d\d\d){_DOT}(?=\d)"
+)
+"""What makes a link of "https://www.example.net", "tel:1", two backslashes and a host, or "192.0.2.1": the colon behind a scheme,
+the dots of domains in every form that they may have (UTS #46) and of more than two numbers; "1.5" and "10:30" stay."""
 
 
 def acts(character: str) -> bool:
@@ -30,7 +35,7 @@ def clean(text: str, limit: int) -> str:
 
 
 def unlinked(text: str) -> str:
-    """Text of which no mail program makes a link: dots within words and what follows a scheme stand in brackets."""
+    """Text of which no mail program makes a link: dots within words and addresses, and what follows a scheme, are in brackets."""
     return _LINKING.sub(r"[\g<0>]", text)
 
 

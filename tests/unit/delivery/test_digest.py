@@ -52,9 +52,14 @@ HOSTILE = {
     "half a surrogate pair": "x\ud800y",
     "a link": "now http://evil.test/a?b=c#d and https://1.2.3.4:80/x",
     "a bare link": "go to www.evil.test/login or evil\u3002test or www.1und1.test!",
+    "T-HDR-11: backslashes": r"see \\\\192.0.2.5\\share or file:\\\\host\\x or http:\\\\evil.test",
+    "an address of four numbers": "go to 192.0.2.1/login or 1.1.1.1",
+    "a call": "ring tel:+1900 or sms:1900 or skype:eve",
     "an address": "write to mailto:eve@evil.test",
 }
-LINKS = re.compile(r"(?i)[a-z]:/|www\.\w|\w[.\u3002\uff0e\uff61][^\s\d]{2}")
+LINKS = re.compile(
+    r"(?i)[a-z]:/|\\\\|(?:tel|sms|skype|file|http|mailto):\S|\d\.\d+\.\d|www\.\w|\w[.\u3002\uff0e\uff61][^\s\d]{2}"
+)
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -68,6 +73,12 @@ def test_strangers_text_is_one_harmless_line_without_links(text: str) -> None:
         (changed,) = [line for line, was in zip(lines, plain, strict=True) if line != was and not line.startswith("  Release")]
         assert len(changed) < 260 and changed.isprintable()
         assert not LINKS.search(changed), changed
+
+
+@pytest.mark.parametrize("local_part", ['"bank@bank.test' + " " * 3 + "x" * 80 + '"', "a" * 90])
+def test_a_long_local_part_does_not_hide_the_domain(local_part: str) -> None:
+    said = text_of(replace(KEPT, author=f"{local_part}@evil.test (Bank)"))
+    assert re.search(r"  From:      .{,40}@evil\[\.\]test\n", said), said
 
 
 def test_it_is_a_message_that_nobody_answers_and_that_has_nothing_but_text() -> None:
