@@ -1,5 +1,6 @@
 """`mailward retro` beside a running server: mail programs see mail vanish and come back, and whoever asks is told of it."""
 
+import fcntl
 import imaplib
 import json
 import re
@@ -180,6 +181,18 @@ def test_a_condition_that_means_too_much_is_refused_and_a_wrong_one_is_explained
     assert "no tag" in retro(made, "true", "tag", "--tag", "a b", "--yes", code=64)
     assert subjects(made) == before
     assert made.run("retro", "show", "R999", check=False).returncode == 66
+
+
+def test_while_another_is_at_work_nothing_is_done_and_trying_again_is_told(made: Server) -> None:
+    put(made, "busy")
+    done = retro(made, 'message.subject == "busy"', "tag", "--tag", "$Busy", "--yes")
+    with (made.folder / "data/retro.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = retro(made, 'message.subject == "busy"', "quarantine", "--yes", code=75)
+        assert "nothing was done: another `mailward retro` is at work; try again" in said
+        assert made.run("retro", "undo", done["id"], "--yes", check=False).returncode == 75
+    assert "busy" in subjects(made)
+    made.run("retro", "undo", done["id"], "--yes")
 
 
 def test_all_that_was_done_is_listed(made: Server) -> None:

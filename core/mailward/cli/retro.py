@@ -16,7 +16,7 @@ from mailward.app.retro import Busy, Retros, alone, opened_log, opened_retros, s
 from mailward.cli.changes import NOT_KNOWN, SOMETHING, number_of, read_all
 from mailward.cli.explain import marks_said
 from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of
-from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, moment, progress, show, table, tell, warn
+from mailward.cli.output import NO_INPUT, TRY_AGAIN, USAGE, confirm, fail, moment, progress, show, table, tell, warn
 from mailward.cli.retro_text import counted, done_text, head_data, plan_data, plan_text, retro_data, retro_text, what
 from mailward.decisions.marks import Mark
 from mailward.decisions.retro import DEEDS, Deed, Item, Order, Retro, RetroNumber
@@ -71,8 +71,9 @@ def retro_command(
     The condition may read every fact that the policy in the files knows. It is asked of the decision records: no plugin looks
     again. Subject and author's name, which no record holds, are read in the copy. --from and --to make it quick.
 
-    Exits 0 when all was done or there was nothing to do, and 2 when something could not be done. With --dry-run: 0 when nothing
-    would be done, 1 when something would, 2 when nothing would but of some recipients it is not known.
+    Exits 0 when all was done or there was nothing to do, 2 when something could not be done, and 75 when nothing was done since
+    another `mailward retro` is at work: try again. With --dry-run: 0 when nothing would be done, 1 when something would, 2 when
+    nothing would but of some recipients it is not known.
 
     Examples:
 
@@ -246,7 +247,7 @@ def undo_command(name: NameArgument, yes: YesOption = False, config: ConfigOptio
     into a mailbox is taken back into the quarantine, and what a plugin has learnt from it stays learnt. What was released,
     dropped or deleted since stays so. Repeat it when it was cut short.
 
-    Exits 0 when all was undone, and 2 when something could not be.
+    Exits 0 when all was undone, 2 when something could not be, and 75 when another `mailward retro` is at work: try again.
 
     Example: mailward retro undo R1 --yes
     """
@@ -277,7 +278,7 @@ async def _undo(config: Config, retro: Retro) -> tuple[Retro, list[Item]]:
 
 
 def _fail_busy() -> NoReturn:
-    fail("nothing was done: another `mailward retro` is at work; try again when it has ended", USAGE)
+    fail("nothing was done: another `mailward retro` is at work; try again when it has ended", TRY_AGAIN)
 
 
 def _number(name: str) -> RetroNumber:
