@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from mailward.app.recipients import recipients_in
+from mailward.app.alone import config_of_nothing
+from mailward.app.recipients import address_of, recipients_in, recipients_of
 from mailward.directory import Alias, Directory
 from mailward.intake.refusing import CoreRefusal
 from mailward.intake.relaying import Destination, RelayGuard
-from mailward.model.address import Address, ReversePath
+from mailward.model.address import Address, ForwardPath, ReversePath
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.replies import RELAY_DENIED, UNKNOWN_RECIPIENT
@@ -73,11 +74,12 @@ def test_what_leads_to_a_mailbox_is_known_by_it_at_rcpt_and_afterwards(guard: Re
         "<both+z@example.org>": (both, "z"),
         "<x+y@void.example>": ((), "y"),
     }
-    afterwards = recipients_in(directory)
+    afterwards, config = recipients_in(directory), config_of_nothing(tmp_path)
     for path, expected in known.items():
         found = rcpt(guard, path)
         assert isinstance(found, Destination) and (found.facts.mailboxes, found.facts.tag) == expected
         assert afterwards(path.strip("<>")) == found.facts
+        assert recipients_of(config, [ForwardPath(address_of(path.strip("<>")))]) == [found.facts]
 
 
 @pytest.mark.parametrize(
