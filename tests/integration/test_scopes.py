@@ -168,3 +168,10 @@ def test_a_group_and_a_domain_of_nobody_are_told_and_a_listener_that_is_not_ther
         assert "policies/submission.yaml:4:37  overrides[0].for.listener: what comes by the listener 'mx'" in refused.stderr
     finally:
         policy.write_text(SUBMISSION)
+
+
+def test_who_is_scanned_for_and_lives_nowhere_stands_for_somebody_here() -> None:
+    rule = "{name: elsewhere, when: '!recipient.is_local', then: reject}"
+    with server(policy=f"version: 1\nplugins: {{}}\nrules: [{rule}]\n", start=False) as made:
+        for rcpt in ((), ("--rcpt", "somebody@example.com")):
+            assert made.run("scan", "-", *rcpt, stdin="Subject: a\r\n\r\n").stdout.startswith("ACCEPT")

@@ -1,6 +1,6 @@
 """The whole chain on one message without a server: what `mailward scan` and live policy tests use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mailward.api.services import Resolver
@@ -81,6 +81,9 @@ async def scan(
         )
         envelope = Envelope(given.reverse_path, given.forward_paths or (NOBODY,))
         recipients = recipients_of(config, envelope.forward_paths)
+        if role is Role.MX:  # whoever is nobody's here would not have been taken, so he stands for somebody who is
+            relayed = config.relay_domains
+            recipients = [one if one.domain in relayed else replace(one, is_local=True) for one in recipients]
         _, judgement = await judge.rehearse(_NO_ID, session, envelope, recipients, MessageView(given.octets))
         return Scanned(await judgement.whole_record(), strongest(*(_wanted(decision) for decision in judgement.recipients)))
     finally:
