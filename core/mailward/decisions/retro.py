@@ -109,9 +109,9 @@ class RetroLog:
         return Item(item.number, item.retro, item.id, item.recipient, account, item.delivery_key, item.before, state, outcome)
 
     def undone(self, retro: Retro, now: datetime) -> None:
-        """All that can be undone is. now: aware."""
+        """All that can be undone is; when it was said first stands. now: aware."""
         with self._database.write() as connection:
-            connection.execute("UPDATE retro SET undone_at = ? WHERE number = ?", (utc_text(now), retro.number))
+            connection.execute(_UNDONE, (utc_text(now), retro.number))
 
     def get(self, number: RetroNumber) -> Retro | None:
         """None when there is none of this number."""
@@ -148,6 +148,7 @@ INSERT INTO retro (begun_at, who, direction, condition, narrowed, deed, tag, eve
 _BEGIN_ITEM = """
 INSERT INTO item (retro, id, recipient, account, delivery_key, before, state, outcome) VALUES (?, ?, ?, ?, ?, ?, 'begun', '')
 """
+_UNDONE = "UPDATE retro SET undone_at = ? WHERE number = ? AND undone_at = ''"
 _END_ITEM = "UPDATE item SET state = ?, outcome = ?, account = ? WHERE number = ?"
 _RETROS = """
 SELECT number, begun_at, who, direction, condition, narrowed, deed, tag, even_infected, undone_at FROM retro
