@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailward.decisions import DecisionStore
+from mailward.decisions.retro import Order, Retro, RetroLog, RetroNumber
 from mailward.directory import Alias, AppPassword, CredentialStore, Directory
 from mailward.disk import Disk
 from mailward.formats.address import parse_mailbox
+from mailward.lists import ListStore, Remark
 from mailward.model.ids import QueueId
 from mailward.model.proof import ScramKeys
 from mailward.quarantine import Held, Quarantine
@@ -24,6 +26,7 @@ AT = "2026-03-01T12:00:00.000Z"
 OCTETS = b"Subject: kept\r\n\r\nby the quarantine\r\n"
 PHONE = AppPassword("id1", "phone", b"d" * 32, ScramKeys(b"s" * 32, b"k" * 32), ("imap",), datetime(2026, 3, 1, tzinfo=UTC))
 ONE, TWO = (parse_mailbox(f"{name}@a.test") for name in ("one", "two"))
+ORDER = Order("an admin", "inbound", "true", "", "tag", "$Phishing")
 BOTH = (parse_mailbox("one@a.test"), parse_mailbox("two@a.test"))
 
 
@@ -55,7 +58,7 @@ def steps(folder: Path) -> Iterator[Callable[[], object]]:
             asyncio.run(kept.put_many(lessons))
             old = b"%d" % (number - 1) if number else None
             yield lambda old=old, new=b"%d" % number: asyncio.run(kept.change(b"code", old, new))  # type: ignore[misc]
-    for _ in range(2):
+    for released in ("key1", "key2"):
         with (
             closing(Quarantine(folder / "quarantine", Disk())) as quarantine,
             closing(DecisionStore(folder / "decisions.sqlite")) as decisions,
@@ -65,8 +68,16 @@ def steps(folder: Path) -> Iterator[Callable[[], object]]:
                 item = item_for(OCTETS, 1, queue_id=QueueId(f"id{number}"))
                 yield lambda item=item: decisions.add(item.decision)  # type: ignore[misc]
                 yield lambda number=number: quarantine.add(quarantined(number), OCTETS)  # type: ignore[misc]
-            yield lambda: quarantine.begin_release("key1", "one@a.test")
-            yield lambda: quarantine.end("key1", how="released", now=NOW)
+            yield lambda released=released: quarantine.begin_release(released, "one@a.test")  # type: ignore[misc]
+            yield lambda released=released: quarantine.end(released, how="released", now=NOW)  # type: ignore[misc]
+    with closing(RetroLog(folder / "retro.sqlite")) as log:
+        retro = Retro(RetroNumber(1), AT, ORDER)
+        yield lambda: log.begin(ORDER, NOW)
+        yield lambda: log.begin_item(retro, QueueId("id0"), "one@a.test", "account", "key0", "{}")
+        yield lambda: log.undone(retro, NOW)
+    lists = ListStore(folder / "lists.sqlite")
+    yield lambda: lists.put("blocked", "domain", ["a.test", "b.test"], Remark("an admin", NOW))
+    yield lambda: lists.remove("blocked", ["a.test"], Remark("an admin", NOW))
 
 
 def state(folder: Path) -> Mapping[str, object]:
@@ -88,6 +99,11 @@ def state(folder: Path) -> Mapping[str, object]:
         said["quarantine"] = [(held.delivery_key, quarantine.read(held.delivery_key)) for held in quarantine.list()]
     with closing(DecisionStore(folder / "decisions.sqlite")) as decisions:
         said["decisions"] = [number for number in range(3) if decisions.get(QueueId(f"id{number}"))]
+    with closing(RetroLog(folder / "retro.sqlite")) as log:
+        actions = [one for one in (log.get(RetroNumber(1)),) if one is not None]
+        said["retro"] = [(one.undone_at, [item.id for item in log.items(one.number)]) for one in actions]
+    lists = ListStore(folder / "lists.sqlite")
+    said["lists"] = sorted(entry.value for entry in lists.entries("blocked", NOW, 10))
     return said
 
 
