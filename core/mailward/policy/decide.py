@@ -18,7 +18,7 @@ from mailward.model.reply import Reply
 from mailward.model.verdict import Source, Verdict
 from mailward.policy.match import ConditionFailed
 from mailward.policy.ruling import Ruling
-from mailward.policy.stages import STAGES, Stage
+from mailward.policy.stages import Stage
 from mailward.policy.values import (
     AddHeaderAction,
     FlagAction,
@@ -129,20 +129,8 @@ class _Gathered:
 
 
 def decide_early(view: View, grounds: Grounds, recipient: str, stage: Stage) -> Ruling | None:
-    """A rejection or deferral that is already certain at the mail or rcpt stage; None: go on.
-
-    A rule is judged when its facts are complete and no rule above it can still match first; `at:` pins it to its stage.
-    """
-    now = STAGES.index(stage)
-    waiting = False
-    for rule in view.judged:
-        if rule.then is None:
-            continue
-        if STAGES.index(rule.stage) > now:
-            waiting = True
-            continue
-        if (rule.pinned and rule.stage != stage) or (waiting and not rule.pinned):
-            continue
+    """A rejection or deferral that is already certain at the mail or rcpt stage; None: go on."""
+    for rule in view.early[stage]:
         try:
             if not grounds.meet(rule):
                 continue
@@ -160,9 +148,10 @@ def decide(view: View, weighed: Weighed, grounds: Grounds, recipient: str) -> Ru
     grounds.scored(weighed.score)
     scoring, score, failure = _added_points(view.scoring, grounds, weighed.score, got)
     grounds.scored(score)
-    decided: Rule | None = None
-    for rule in view.likely(grounds.known):
-        if rule.then is not None and (decided is not None or failure is not None):
+    deciding: list[Rule] = []
+    likely = view.likely(grounds.known)
+    for place, rule in enumerate(likely, 1):
+        if rule.then is not None and (deciding or failure is not None):
             continue
         try:
             matches = scoring[rule.name] if rule.name in scoring else grounds.meet(rule)
@@ -174,8 +163,8 @@ def decide(view: View, weighed: Weighed, grounds: Grounds, recipient: str) -> Ru
             continue
         _act(rule, grounds.lookup, got)
         if rule.then is not None:
-            decided = rule
-    return _ruling(view, weighed, grounds.lookup, recipient, score, decided, failure, got)
+            deciding = [rule, *_keeping_too(grounds, likely[place:])] if _keeps(rule) else [rule]
+    return _ruling(view, weighed, grounds.lookup, recipient, score, deciding, failure, got)
 
 
 def _added_points(
@@ -202,10 +191,12 @@ def _ruling(
     lookup: Lookup,
     recipient: str,
     score: float,
-    decided: Rule | None,
+    deciding: Sequence[Rule],
     failure: Rule | None,
     got: _Gathered,
 ) -> Ruling:
+    """deciding: the rule that decided, then those that would have kept the message without it; empty when none did."""
+    decided = deciding[0] if deciding else None
     overridden = decided.override if decided is not None else frozenset()
     parts = [part for part in weighed.floor if part.plugin not in overridden]
     top = max(parts, key=lambda part: (part.verdict.strength, part.heeded), default=None)
@@ -235,7 +226,7 @@ def _ruling(
         flags=tuple(got.flags),
         actions=tuple(got.actions),
         alarms=tuple(got.alarms),
-        grounds=() if verdict not in _RESTING else _grounds(source, top, parts, decided, limit),
+        grounds=() if verdict not in _RESTING else _grounds(source, top, parts, deciding, limit),
     )
 
 
@@ -244,10 +235,10 @@ _RESTING = frozenset({Verdict.REJECT, Verdict.QUARANTINE, Verdict.DISCARD})
 
 
 def _grounds(
-    source: Source, top: FloorPart | None, parts: Sequence[FloorPart], decided: Rule | None, limit: Limit | None
+    source: Source, top: FloorPart | None, parts: Sequence[FloorPart], rules: Sequence[Rule], limit: Limit | None
 ) -> tuple[str, ...]:
     """What decided first, then all else that would have kept the message at least, though a rule has decided before it."""
-    found = [] if decided is None else [(ground_words.of_rule(decided.name), decided.then)]
+    found = [(ground_words.of_rule(rule.name), rule.then) for rule in rules]
     found += [(part.ground, part.verdict) for part in parts]
     if limit is not None:
         found.append((ground_words.LIMITS, limit.verdict))
@@ -259,6 +250,31 @@ def _grounds(
         first = ground_words.LIMITS if source.kind == "limit" else ground_words.of_rule(source.name)
     keeping = (word for word, verdict in found if verdict is not None and verdict.strength >= Verdict.QUARANTINE.strength)
     return tuple(dict.fromkeys((first, *keeping)))
+
+
+def _keeps(rule: Rule) -> bool:
+    """Its verdict keeps a message from its mailbox."""
+    return rule.then is not None and rule.then.strength >= Verdict.QUARANTINE.strength
+
+
+def _keeping_too(grounds: Grounds, below: Sequence[Rule]) -> list[Rule]:
+    """Those below the rule that decided that would have kept the message without it."""
+    found = []
+    for rule in below:
+        if rule.then is None or not _may_meet(grounds, rule):
+            continue
+        if not _keeps(rule):
+            break
+        found.append(rule)
+    return found
+
+
+def _may_meet(grounds: Grounds, rule: Rule) -> bool:
+    """Its condition holds, or nobody knows."""
+    try:
+        return grounds.meet(rule)
+    except ConditionFailed:
+        return True
 
 
 def _by_limit(limit: Limit | None) -> tuple[Verdict, Source]:

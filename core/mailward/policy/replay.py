@@ -108,9 +108,8 @@ def _open(view: View, ruling: Ruling, missing: frozenset[str]) -> str:
     decided = ruling.source.name if ruling.source.kind == "rule" else None
     passed = False  # what stands behind the rule that decided could not have
     for rule in view.rules:
-        passed = passed or (rule.name == decided and not missing.intersection(rule.when.names))
-        if rule.shadow or (rule.then is None and not rule.adds_points) or (passed and not rule.adds_points):
-            continue
-        if lacking := sorted(missing.intersection(rule.when.names)):
-            return lacking[0]
+        if missing.isdisjoint(rule.when.names):
+            passed = passed or rule.name == decided
+        elif not rule.shadow and (rule.adds_points or (rule.then is not None and not passed)):
+            return min(missing.intersection(rule.when.names))
     return ""

@@ -10,7 +10,7 @@ from mailward.model.verdict import Verdict
 from mailward.policy.canary import Canary
 from mailward.policy.match import Condition
 from mailward.policy.scope import Scope
-from mailward.policy.stages import Stage
+from mailward.policy.stages import STAGES, Stage
 from mailward.policy.texts import ReplyText, Template
 
 Mode = Literal["enforce", "shadow", "canary", "off"]
@@ -142,6 +142,7 @@ class View:
 
     judged: those rules that are not in shadow. scoring: those of them that add points.
     by_need: fact -> value -> places of judged rules that need it first; anyway: places of those that need nothing.
+    early: stage -> the rules that can decide there, were it not the last.
     """
 
     rules: tuple[Rule, ...]
@@ -151,6 +152,7 @@ class View:
     scoring: tuple[Rule, ...]
     by_need: Mapping[str, Mapping[FactValue, Sequence[int]]]
     anyway: Sequence[int]
+    early: Mapping[Stage, Sequence[Rule]]
 
     @classmethod
     def of(cls, rules: tuple[Rule, ...], limits: tuple[Limit, ...], overrides: tuple[str, ...]) -> "View":
@@ -164,7 +166,9 @@ class View:
                 by_need.setdefault(name, {}).setdefault(value, []).append(place)
             else:
                 anyway.append(place)
-        return cls(rules, limits, overrides, judged, tuple(rule for rule in judged if rule.adds_points), by_need, anyway)
+        scoring = tuple(rule for rule in judged if rule.adds_points)
+        early = {stage: _deciding_at(stage, judged) for stage in STAGES}
+        return cls(rules, limits, overrides, judged, scoring, by_need, anyway, early)
 
     def likely(self, known: Mapping[str, FactValue]) -> list[Rule]:
         """The judged rules but those that need what is not so, in order: with many rules hardly any is left to evaluate."""
@@ -173,6 +177,19 @@ class View:
             places += by_value.get(known[name], ())
         places.sort()
         return [self.judged[place] for place in places]
+
+
+def _deciding_at(stage: Stage, judged: Sequence[Rule]) -> Sequence[Rule]:
+    """Those whose facts are complete while no rule above them can still match first; `at:` pins one to its stage."""
+    now, waiting, found = STAGES.index(stage), False, []
+    for rule in judged:
+        if rule.then is None:
+            continue
+        if STAGES.index(rule.stage) > now:
+            waiting = True
+        elif rule.stage == stage if rule.pinned else not waiting:
+            found.append(rule)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

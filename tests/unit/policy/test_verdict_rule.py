@@ -121,6 +121,8 @@ scores: {BAYES_SPAM: 20}
 limits: {junk: 5, quarantine: 10, reject: 15}
 rules:
   - {name: expected, when: 'author.domain == "lab.example"', then: quarantine, override: [ambiguity]}
+  - {name: odd-friends, when: 'author.domain == "friend.example"', then: quarantine}
+  - {name: friends, when: 'author.domain == "friend.example"', then: accept}
   - {name: dmarc-policy, when: 'dmarc.result == "fail"', then: quarantine}
   - {name: vanish, when: 'author.domain == "vanish.example"', then: discard}
 """
@@ -142,7 +144,9 @@ GROUNDS: dict[str, tuple[list[HookCall], dict[str, FactValue], str, tuple[str, .
         [finding("spam", "BAYES_SPAM")], DMARC_FAIL, "", ("rule:dmarc-policy", "limits", "limits.reject"),
     ),
     "the score before an objection": ([ASKS, finding("spam", "BAYES_SPAM", 0.5)], {}, "", ("limits", "plugin:ambiguity")),
-    "an objection that the rule overrides": ([ASKS], DMARC_FAIL, "lab.example", ("rule:expected",)),
+    "an objection that the rule overrides": ([ASKS], {}, "lab.example", ("rule:expected",)),
+    "a rule before another": ([], DMARC_FAIL, "lab.example", ("rule:expected", "rule:dmarc-policy")),
+    "a rule before another that accepts": ([], DMARC_FAIL, "friend.example", ("rule:odd-friends",)),
     "a discard": ([], {}, "vanish.example", ("rule:vanish",)),
     "a discard that a plugin keeps": ([ASKS], {}, "vanish.example", ("plugin:ambiguity",)),
 }  # fmt: skip
