@@ -152,6 +152,17 @@ def test_kept_mail_is_let_go_but_no_malware_and_it_is_taken_back(made: Server) -
     assert f"let go by retro-action {done['id']}" in made.run("explain", kept).stdout
 
 
+def test_a_copy_that_was_released_into_another_mailbox_is_found_there_and_none_beside_it(made: Server) -> None:
+    queue_id = put(made, "odd wave", BOB, EVE)
+    first, second = sorted(held["id"] for held in made.json("quarantine", "list") if held["id"].startswith(queue_id))
+    made.run("quarantine", "release", first, "--to", EVE)
+    made.run("quarantine", "release", second)
+    assert subjects(made, EVE).count("odd wave") == 2
+    done = retro(made, f'recipient.address == "{BOB}" && message.subject == "odd wave"', "quarantine", "--since", "1h", "--yes")
+    assert [one["state"] for one in done["copies"]] == ["done"]
+    assert subjects(made, EVE).count("odd wave") == 1 and "odd wave" not in subjects(made)
+
+
 def test_a_copy_is_not_let_go_for_whom_its_sender_calls_the_original_recipient(made: Server) -> None:
     with made.smtp() as client:
         client.ehlo()
@@ -196,6 +207,8 @@ def test_while_another_is_at_work_nothing_is_done_and_trying_again_is_told(made:
 
 
 def test_all_that_was_done_is_listed(made: Server) -> None:
+    put(made, "listed")
+    retro(made, 'message.subject.startsWith("listed")', "tag", "--tag", "$Wave", "--since", "1h", "--yes")
     listed = made.json("retro", "list")
     assert [one["id"] for one in listed] == [f"R{number}" for number in range(len(listed), 0, -1)]
     shown = made.run("retro", "list").stdout

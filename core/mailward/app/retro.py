@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from mailward.app.config import Config
+from mailward.app.copies import whereabouts
 from mailward.app.quarantine import Teacher, opened_quarantine, opened_release
-from mailward.app.recipients import address_of
 from mailward.decisions import DecisionStore
 from mailward.decisions.retro import Deed, RetroLog
 from mailward.delivery.retro import RetroActions, Target
@@ -20,6 +20,7 @@ from mailward.model.evidence import FactValue
 from mailward.pipeline.facts import content_facts
 from mailward.policy.match import ConditionFailed
 from mailward.policy.where import Where
+from mailward.quarantine import Quarantine
 from mailward.services.clock import SystemClock
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
@@ -42,6 +43,7 @@ class Retros:
 
     log: RetroLog
     actions: RetroActions
+    quarantine: Quarantine
     decisions: DecisionStore
     directory: Directory
     teacher: Teacher
@@ -74,7 +76,7 @@ async def opened_retros(config: Config) -> AsyncIterator[Retros]:
         teacher = Teacher(config)
         stack.push_async_callback(teacher.close)
         actions = RetroActions(log, quarantine, store, release, decisions, SystemClock(), teacher.released)
-        yield Retros(log, actions, decisions, directory, teacher)
+        yield Retros(log, actions, quarantine, decisions, directory, teacher)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +153,8 @@ def _copies(retros: Retros, record: DecisionRecord, decision: RecipientDecision,
     kept = retros.actions.in_quarantine(record, asked)
     if deed == "release":
         return kept, "not in quarantine"
-    ways = {str(way.address): way.account for way in retros.directory.expand(address_of(asked)) if way.account is not None}
-    if asked not in ways and len(record.recipients) == 1:  # whom an alias led to at that time
-        whole = retros.decisions.get(record.id) or record
-        further = {event.recipient for event in whole.events} - {asked}
-        ways |= {name: account for name in further if (account := retros.directory.resolve(address_of(name))) is not None}
-    looked = [retros.actions.in_mailboxes(record, asked, name, account) for name, account in ways.items()]
+    ways = whereabouts(record, asked, retros.directory, retros.decisions, retros.quarantine)
+    looked = [retros.actions.in_mailboxes(record, asked, one.recipient, one.account, one.delivery_key) for one in ways]
     targets = [target for copies in looked for target in copies or ()]
     if kept:
         return targets, "in quarantine already"

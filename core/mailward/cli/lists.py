@@ -1,7 +1,5 @@
 """`mailward list`: what stands on the lists of policies that are kept in the database."""
 
-import os
-import pwd
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +9,7 @@ import typer
 
 from mailward.app.filters import lists_in_database
 from mailward.cli.lists_text import asked_by, change_data, change_row, counted, done_data, done_text, entry_data, entry_row
-from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of
+from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of, whoever
 from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, moment, show, table
 from mailward.lists import KeptEntry, ListError, ListStore, Remark
 from mailward.policy import Direction
@@ -99,7 +97,7 @@ def add_command(
 
       mailward list add partners example.com .example.net
     """
-    by = _whoever()
+    by = whoever()
     remark = _remark(by, note)
     ends_at = _end(span, until, remark.at)
     settings = config_of(config)
@@ -133,7 +131,7 @@ def import_command(
 
       mailward list import feed today.txt --replace --yes
     """
-    by = _whoever()
+    by = whoever()
     octets = _octets(file)
     remark = _remark(by, note)
     ends_at = _end(span, until, remark.at)
@@ -172,7 +170,7 @@ def remove_command(
     """
     if bool(values) == everything:
         fail("name the entries, or all by --all", USAGE)
-    by = _whoever()
+    by = whoever()
     remark = _remark(by, note)
     settings = config_of(config)
     store, wanted = ListStore(settings.lists_file), lists_in_database(settings)
@@ -267,14 +265,6 @@ def _octets(file: Path) -> bytes:
     if len(octets) > MAX_FILE_OCTETS:
         fail(f"{file} is larger than {MAX_FILE_OCTETS} octets", USAGE)
     return octets
-
-
-def _whoever() -> str:
-    """Who types this, asked before root becomes the server's user."""
-    try:
-        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 def _remark(by: str, note: str) -> Remark:

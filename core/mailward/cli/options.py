@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
 import getpass
+import os
+import pwd
 import sys
 from contextlib import closing
 from datetime import timedelta
@@ -41,6 +43,14 @@ MakePassword = Annotated[bool, typer.Option("--make-password", help="Make up a p
 
 _LONGEST = timedelta(days=36_500)
 """Longer than anything is kept, and no date is out of reach by it."""
+
+
+def whoever() -> str:
+    """Who types this, also behind sudo. To be asked before `config_of`, where root becomes the server's user."""
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def config_of(path: Path | None, *, quiet: bool = False) -> Config:

@@ -95,7 +95,9 @@ def list_command(
         for held in page
     ]
     data = [_data(held) | _terms(settings, held, whose) for held in page]
-    show(table([heading, *rows]) if page else "nothing is in quarantine", data, as_json=as_json)
+    is_asked = any(one is not None for one in (to, since, why, user, after))
+    nothing = "nothing like that is in quarantine" if is_asked else "nothing is in quarantine"
+    show(table([heading, *rows]) if page else nothing, data, as_json=as_json)
     if len(found) > limit:
         warn(f"there are more than these {limit}; --after {page[-1].delivery_key} goes on")
 

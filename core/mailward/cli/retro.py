@@ -1,8 +1,6 @@
 """`mailward retro`: mail that was delivered, and of which more is known now, is taken back, marked or let go on."""
 
 import asyncio
-import os
-import pwd
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, NoReturn
@@ -15,7 +13,7 @@ from mailward.app.recipients import recipients_in
 from mailward.app.retro import Busy, Retros, alone, opened_log, opened_retros, search
 from mailward.cli.changes import NOT_KNOWN, SOMETHING, number_of, read_all
 from mailward.cli.explain import marks_said
-from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of
+from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of, whoever
 from mailward.cli.output import NO_INPUT, TRY_AGAIN, USAGE, confirm, fail, moment, progress, show, table, tell, warn
 from mailward.cli.retro_text import counted, done_text, head_data, plan_data, plan_text, retro_data, retro_text, what
 from mailward.decisions.marks import Mark
@@ -88,6 +86,8 @@ def retro_command(
             fail(f"--where and --then stand alone, without '{context.invoked_subcommand}'", USAGE)
         return
     deed = next((one for one in DEEDS if one == then), None)
+    if then and deed is None:
+        fail(f"nothing is done by '{then}': --then {'|'.join(DEEDS)}", USAGE)
     if not where or deed is None:
         fail(f"say for what mail and what to do: --where CONDITION --then {'|'.join(DEEDS)}", USAGE)
     known = next((one for one in _DIRECTIONS if one == direction), None)
@@ -95,7 +95,7 @@ def retro_command(
         fail(f"the mail of '{direction}' is not judged; one of {', '.join(_DIRECTIONS)}", USAGE)
     if deed == "tag":
         _check_tag(tag)
-    who, settings = _who(), config_of(config)
+    who, settings = whoever(), config_of(config)
     narrowed = {"since": since, "until": until, "from": sender, "to": to}
     order = Order(
         who,
@@ -192,11 +192,6 @@ def _check_tag(tag: str) -> None:
         bits_of([tag], (), make=True)
     except StoreRefusal as error:
         fail(f"'{tag}' is no tag: {error}", USAGE)
-
-
-def _who() -> str:
-    """The person at the terminal, also behind sudo."""
-    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
 
 
 @app.command("list")

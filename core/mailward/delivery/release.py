@@ -122,8 +122,7 @@ class Release:
         self._lead(held, f"mailbox {account}")
         store = self._store.open(account)
         received_at = self._clock.now()  # for its reader it comes now, and is to stand among the new
-        key = f"{held.delivery_key}:released"
-        store.apply([Append(store.mailbox("INBOX").id, octets, received_at, delivery_key=key)])
+        store.apply([Append(store.mailbox("INBOX").id, octets, received_at, delivery_key=released_key(held.delivery_key))])
         return Released(f"released by {by} into INBOX of {address}", account, octets)
 
     def _owner(self, held: Held) -> AccountId:
@@ -197,6 +196,11 @@ class Release:
         record = self._decisions.get(held.id)
         if record is not None and (held.recipient, outcome) not in {(event.recipient, event.text) for event in record.events}:
             self._decisions.add_event(held.id, LaterEvent(utc_text(self._clock.now()), held.recipient, outcome))
+
+
+def released_key(delivery_key: str) -> str:
+    """Under which a mailbox has what was kept under this one."""
+    return f"{delivery_key}:released"
 
 
 def _recipient(held: Held, route: str, account: str = "") -> QueuedRecipient:

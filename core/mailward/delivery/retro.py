@@ -14,7 +14,7 @@ from mailward.api.services import Clock
 from mailward.decisions.retro import Item, Retro, RetroLog, State
 from mailward.delivery.before import Before, PlaceBefore
 from mailward.delivery.mda import shown_author
-from mailward.delivery.release import Decisions, NotReleased, Release, Released
+from mailward.delivery.release import Decisions, NotReleased, Release, Released, released_key
 from mailward.formats.message import MessageView
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.errors import StorageError
@@ -56,7 +56,7 @@ class _Left(Exception):
 
 
 class RetroActions:
-    """All that can be done. What blocks is run in threads; all raise StorageError."""
+    """All that can be done, for a command that has its loop to itself. All raise StorageError."""
 
     def __init__(
         self,
@@ -76,13 +76,15 @@ class RetroActions:
         self._clock = clock
         self._on_released = on_released
 
-    def in_mailboxes(self, record: DecisionRecord, asked: str, recipient: str, account: AccountId) -> list[Target] | None:
+    def in_mailboxes(
+        self, record: DecisionRecord, asked: str, recipient: str, account: AccountId, delivery_key: str = ""
+    ) -> list[Target] | None:
         """Copies in an account, wherever they were moved, [] when none is left; None when there never was one.
 
-        asked: the address that was judged. recipient: the one it led to, or the same.
+        asked: the address that was judged. recipient: the one it led to, or the same. delivery_key: only this copy.
         """
         store = self._store.open(account)
-        copies = store.delivered(record.id)
+        copies = [copy for copy in store.delivered(record.id) if not delivery_key or copy.delivery_key == delivery_key]
         names = {info.id: info.name for info in store.mailboxes()}
         held = _held_of(record, asked, recipient, account)
         found = [
@@ -261,7 +263,7 @@ class RetroActions:
         if not item.account:
             raise _Left("it went on to another server")
         kept = replace(_new_held(item, before), held_at=self._now(), kept_at=self._now())
-        self._take(kept, AccountId(item.account), f"{item.delivery_key}:released")
+        self._take(kept, AccountId(item.account), released_key(item.delivery_key))
         return f"put back into quarantine by undoing retro-action {retro.name}"
 
     def _note(self, item: Item, text: str) -> None:

@@ -138,6 +138,13 @@ class Quarantine:
             row = connection.execute("SELECT releasing FROM held WHERE delivery_key = ?", (delivery_key,)).fetchone()
         return "" if row is None else str(row[0])
 
+    def led_into(self, id: QueueId) -> tuple[tuple[Held, AccountId], ...]:
+        """The copies of one message whose release leads, or led, into a mailbox, and whose it is."""
+        asked = f"SELECT {COLUMNS}, releasing FROM held WHERE id = ? AND releasing LIKE 'mailbox %'"  # noqa: S608 - our own names
+        with self._database.read() as connection:
+            rows = connection.execute(asked, (id,)).fetchall()
+        return tuple((held_of(row[:-1]), AccountId(row[-1].removeprefix("mailbox "))) for row in rows)
+
     @contextlib.contextmanager
     def claimed(self, held: Held) -> Iterator[None]:
         """Nobody else releases this message meanwhile, in any process. Raises StorageError when somebody does already.
