@@ -15,8 +15,9 @@ from mailward.directory.directory import Directory
 from mailward.formats.message import MessageView
 from mailward.formats.srs import Srs
 from mailward.intake.allowances import Allowances, HourlyLimits
+from mailward.intake.desk import Desk
 from mailward.intake.receipts import Receipts
-from mailward.intake.reception import Desk, Reception
+from mailward.intake.reception import Reception
 from mailward.intake.relaying import RelayGuard
 from mailward.intake.submission import SubmissionRights
 from mailward.model.address import Address, ForwardPath

@@ -4,9 +4,10 @@ Session, envelope and DNS answers are those of the receipt, the clock stands at 
 stays. What a plugin has learnt, and what scanners and lists say, is of today.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import get_args
 
 from mailward.api.services import Resolver
 from mailward.app.config import Config
@@ -21,7 +22,7 @@ from mailward.model.evidence import FactValue, HookCall
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId, new_session_id
 from mailward.model.receipt import Receipt
-from mailward.model.session import ReverseName, Role, Session, TlsFacts
+from mailward.model.session import ReverseName, ReverseResult, Role, Session, TlsFacts
 from mailward.pipeline.meeting import Meeting
 from mailward.pipeline.transaction import Trial
 from mailward.policy import RecipientFacts
@@ -111,7 +112,8 @@ class Rerunner:
     async def _session(self, record: DecisionRecord, receipt: Receipt, moment: datetime) -> Session:
         known, protocol = record.facts, receipt.protocol
         helo, version, user = (_text(known, name) for name in ("helo.name", "tls.version", "identity.user"))
-        rdns = ReverseName(known.get("peer.rdns_result", "none"), _text(known, "peer.rdns"))  # type: ignore[arg-type]
+        result: ReverseResult = next((one for one in get_args(ReverseResult) if one == known.get("peer.rdns_result")), "none")
+        rdns = ReverseName(result, _text(known, "peer.rdns"))
         if rdns.result == "fail":  # a name that does not lead back is in no record
             rdns = await reverse_name(self._resolver, _text(known, "peer.ip"))
         groups = known.get("identity.groups", ())
@@ -167,8 +169,8 @@ class Rerunner:
         return [decided[index] for index in range(len(people))], calls, facts
 
 
-def _text(facts: object, name: str) -> str:
-    value = facts.get(name, "") if isinstance(facts, dict) else ""
+def _text(facts: Mapping[str, FactValue], name: str) -> str:
+    value = facts.get(name, "")
     return value if isinstance(value, str) else ""
 
 
@@ -182,18 +184,14 @@ def _otherwise(calls: tuple[HookCall, ...], facts: dict[str, FactValue], record:
     """Plugins that looked then and now, and whose findings or facts differ."""
     both = {call.plugin for call in calls} & {call.plugin for call in record.calls}
 
-    def found(of: Iterable[HookCall], known: object, plugin: str) -> object:
+    def found(of: Iterable[HookCall], known: Mapping[str, FactValue], plugin: str) -> object:
         findings = [
             (call.hook, one.symbol, round(one.strength, 6), one.asks)
             for call in of
             if call.plugin == plugin
             for one in call.findings
         ]
-        own = {
-            name: value
-            for name, value in (known.items() if isinstance(known, dict) else ())
-            if name.startswith(f"{plugin}.") and name != f"{plugin}.status"
-        }
+        own = {name: value for name, value in known.items() if name.startswith(f"{plugin}.") and name != f"{plugin}.status"}
         return sorted(findings, key=repr), own
 
     return {name for name in both if found(calls, facts, name) != found(record.calls, record.facts, name)}

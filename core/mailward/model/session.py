@@ -24,6 +24,9 @@ class TlsFacts:
     cipher: str
 
 
+ReverseResult = Literal["pass", "fail", "permerror", "temperror", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class ReverseName:
     """What reverse DNS says of a peer, by the words of RFC 8601 section 2.7.3.
@@ -33,7 +36,7 @@ class ReverseName:
     does not lead back; whoever has an address may write there what he likes.
     """
 
-    result: Literal["pass", "fail", "permerror", "temperror", "none"]
+    result: ReverseResult
     name: str = ""
     claimed: str = ""
 

@@ -18,8 +18,8 @@ from mailward.directory import Directory
 from mailward.disk import Disk
 from mailward.formats.srs import Srs
 from mailward.intake.allowances import Allowances, HourlyLimits
+from mailward.intake.desk import Desk as ReceptionDesk
 from mailward.intake.receipts import Receipts
-from mailward.intake.reception import Desk as ReceptionDesk
 from mailward.intake.reception import Reception
 from mailward.intake.refusing import record_budget
 from mailward.intake.relaying import RelayGuard
