@@ -5,7 +5,7 @@ its tests to `cases`.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from mailward.policy.cases import policy_tests
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.entries import ListType
 from mailward.policy.facts import Vocabulary, nearest
+from mailward.policy.forgeable import forgeable
 from mailward.policy.lists import KeptLists, Lists, ListSource
 from mailward.policy.rules import Compiler
 from mailward.policy.schema import LimitKeys, ListKeys, OverrideKeys, Points, validate
@@ -28,7 +29,7 @@ from mailward.policy.settings import plugin_policy
 from mailward.policy.stages import Stage
 from mailward.policy.tests import PolicyTest
 from mailward.policy.texts import TextError, wording
-from mailward.policy.values import Limit, Override, PluginPolicy, Rule, ScoreAction
+from mailward.policy.values import Limit, Override, PluginPolicy, Rule
 from mailward.policy.variables import Group, group
 
 _LIMITS: tuple[Literal["junk", "quarantine", "reject"], ...] = ("junk", "quarantine", "reject")
@@ -95,7 +96,7 @@ def check(
     problems += _foreign_limits(layers, direction)
     below = preset_names | _rule_names([own])
     overrides = _overrides(own, compiler, scoping, limits, below, problems)
-    warnings += _forgeable(direction, overrides, limits, plugins, [*rules, *preset_rules])
+    warnings += forgeable(direction, overrides, limits, plugins, [*rules, *preset_rules])
     everything = [*preset_rules, *rules, *(rule for override in overrides for rule in override.rules)]
     parts = Parts(
         plugins=plugins,
@@ -340,46 +341,6 @@ def _overrides(
         changed = tuple(limit for limit in own if limit not in limits)
         overrides.append(Override(keys.name, node.where, scope, tuple(rules), frozenset(removed), changed))
     return tuple(overrides)
-
-
-def _forgeable(
-    direction: Direction, overrides: Sequence[Override], limits: Sequence[Limit], plugins: Collection[str], below: Sequence[Rule]
-) -> list[Problem]:
-    """Overrides that make it easier for a sender whom anybody can name as his, wherever he is and whatever plugins have found.
-
-    below: the rules that come after those of overrides. A rule makes it easier that takes points, accepts, or keeps one with a
-    stronger verdict from being asked. That a plugin has looked proves nothing.
-    """
-    usual = {limit.verdict: limit.points for limit in limits}
-    found = []
-    for one in overrides if direction == "inbound" else ():
-        milder = any(limit.points > usual.get(limit.verdict, math.inf) for limit in one.limits)
-        easing = (
-            rule for place, rule in enumerate(one.rules, 1) if _eases(rule, [*one.rules[place:], *below]) or _takes_points(rule)
-        )
-        unproven = any(not any(_is_found(name, plugins) for name in rule.when.names) for rule in easing)
-        if one.scope.sender is not None and one.scope.network is None and (milder or one.removed or unproven):
-            text = "anybody may write this sender, and it is easier for him"
-            hint = 'Add network: to `for:`, or ease by a rule that asks for proof: dmarc.result == "pass".'
-            found.append(Problem(one.where, f"overrides.{one.name}.for.sender", text, hint))
-    return found
-
-
-def _eases(rule: Rule, below: Sequence[Rule]) -> bool:
-    """Does it keep a stronger verdict from being asked for?"""
-    if rule.then is None or rule.then is Verdict.DISCARD:
-        return False
-    return rule.then is Verdict.ACCEPT or any(one.then is not None and one.then.strength > rule.then.strength for one in below)
-
-
-def _is_found(fact: str, plugins: Collection[str]) -> bool:
-    """By a plugin, of the mail."""
-    plugin, _, name = fact.partition(".")
-    return plugin in plugins and name != "status"
-
-
-def _takes_points(rule: Rule) -> bool:
-    return any(isinstance(action, ScoreAction) and action.points < 0 for action in rule.actions)
 
 
 def _needed(rules: Sequence[Rule], vocabulary: Vocabulary) -> Group:
