@@ -49,7 +49,7 @@ from mailward.model.edits import AddHeader, Edit, PartEncoding, PrefixSubject, R
 from mailward.model.evidence import AuthResult
 from mailward.model.identity import Identity
 from mailward.model.metrics import Counter, Gauge, Histogram
-from mailward.model.session import ReverseName, Role, TlsFacts
+from mailward.model.session import ReverseName, ReverseResult, Role, TlsFacts
 from mailward.model.tls import PolicyType, Tlsa, TlsLevel, TlsPolicy, TlsRequirement, TlsResult, TlsSession
 
 __all__ = [
@@ -124,6 +124,7 @@ __all__ = [
     "ReplacePart",
     "Resolver",
     "ReverseName",
+    "ReverseResult",
     "ReversePath",
     "Role",
     "RunBlocking",

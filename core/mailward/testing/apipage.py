@@ -24,7 +24,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "Clock", "Log", "Memory", "RunBlocking", "Metrics", "Counter", "Gauge", "Histogram", "Secrets", "Submit", "Credentials",
     ),
     "Session, envelope and evidence": (
-        "SessionView", "Role", "TlsFacts", "ReverseName", "EnvelopeView", "Address", "ReversePath", "ForwardPath", "Evidence",
+        "SessionView", "Role", "TlsFacts", "ReverseName", "ReverseResult", "EnvelopeView", "Address",
+        "ReversePath", "ForwardPath", "Evidence",
     ),
     "The message": (
         "MessageView", "FieldView", "AddressList", "Mailbox", "PartView", "TextPart", "Link", "Readings", "Reading", "LineFacts",
