@@ -25,6 +25,7 @@ class TlsFacts:
 
 
 ReverseResult = Literal["pass", "fail", "permerror", "temperror", "none"]
+"""The words of `ReverseName.result`."""
 
 
 @dataclass(frozen=True, slots=True)
