@@ -482,7 +482,7 @@ def test_mail_is_taken_back_as_the_page_says(tmp_path: Path) -> None:
         send(mail("odd-news"), "news@news.example")
         reader = Reader(
             "how-to/take-mail-back.md", made, tmp_path,
-            "mailward quarantine release", "mailward policy check", "mailward explain ID",
+            "mailward quarantine release", "mailward quarantine release --to", "mailward policy check", "mailward explain ID",
         )  # fmt: skip
         planned = reader.types("retro", code=1)
         assert "1 copy would be taken into quarantine" in planned and f"{wave}  " in planned and "in INBOX\n    wave\n" in planned
