@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 
 SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
@@ -247,6 +248,10 @@ class AccountStore(Protocol):
 
     def octets(self, message: int) -> bytes | mmap.mmap:
         """The whole of a stored message, mapped into memory when it is large. Raises StorageError when it is damaged."""
+        ...
+
+    def bodies(self, messages: Sequence[int]) -> Iterator[bytes | mmap.mmap | StorageError]:
+        """`octets` of many messages, in the order asked for and read as they are taken; the error where one cannot be read."""
         ...
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:

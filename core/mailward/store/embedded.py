@@ -34,7 +34,7 @@ from mailward.store.rendered import render
 from mailward.store.schema import SCHEMA, UPGRADES, VERSION
 from mailward.store.tidy import tidy
 from mailward.store.uids import Numbers
-from mailward.store.views import copy_of, load_delivered, load_delta, load_mailbox, load_mailboxes, load_view
+from mailward.store.views import copy_of, load_delivered, load_delta, load_mailbox, load_mailboxes, load_view, locators_of
 
 _log = structlog.get_logger()
 
@@ -188,14 +188,23 @@ class EmbeddedAccount:
     def octets(self, message: int) -> bytes | mmap.mmap:
         return self._packs.octets(self._locator(message))
 
+    def bodies(self, messages: Sequence[int]) -> Iterator[bytes | mmap.mmap | StorageError]:
+        for start in range(0, len(messages), _META_ROWS):
+            chunk = messages[start : start + _META_ROWS]
+            with self._reading() as connection:
+                locators = locators_of(connection, chunk)
+            found = self._packs.many([locators[message] for message in chunk if message in locators])
+            yield from (next(found) if message in locators else self._missing(message) for message in chunk)
+
+    def _missing(self, message: int) -> StorageError:
+        return StorageError(f"{self._folder}: there is no message {message}", permanent=True)
+
     def _locator(self, message: int) -> Locator:
         with self._reading() as connection:
-            row = connection.execute(
-                "SELECT pack, pack_offset, record, size_octets FROM message WHERE id = ?", (message,)
-            ).fetchone()
-        if row is None:
-            raise StorageError(f"{self._folder}: there is no message {message}", permanent=True)
-        return Locator(*row)
+            found = locators_of(connection, (message,))
+        if message not in found:
+            raise self._missing(message)
+        return found[message]
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         if not ops:

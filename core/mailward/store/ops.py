@@ -26,11 +26,16 @@ _EFFECT = """
 """Entries found, changed, unseen more, deleted more."""
 
 
+def number_clause(column: str, numbers: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
+    """A condition that a column is one of these, and its parameters. numbers: ascending."""
+    if numbers and numbers[-1] - numbers[0] + 1 == len(numbers):
+        return f"{column} BETWEEN ? AND ?", (numbers[0], numbers[-1])
+    return f"{column} IN (SELECT value FROM json_each(?))", (f"[{','.join(map(str, numbers))}]",)  # noqa: S608 - a name of ours
+
+
 def uid_clause(uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
     """A condition on the column uid, and its parameters. uids: ascending."""
-    if uids and uids[-1] - uids[0] + 1 == len(uids):
-        return "uid BETWEEN ? AND ?", (uids[0], uids[-1])
-    return "uid IN (SELECT value FROM json_each(?))", (f"[{','.join(map(str, uids))}]",)
+    return number_clause("uid", uids)
 
 
 class OpList:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
@@ -29,6 +30,8 @@ _MOST_IDLE_DESCRIPTORS = 8
 _MOST_VERIFIED = 10_000
 _MAPPED_OCTETS = 256 * 1024
 """Messages from this size on are mapped."""
+_GAP_OCTETS = 4096
+"""So much between two records is read along: rescue fields, or a small record that is not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,7 @@ class Record:
         return fields + _CHECK.pack(zlib.crc32(fields)), self.octets, rescue
 
 
-@dataclass(frozen=True, slots=True)
-class Locator:
+class Locator(NamedTuple):
     """Where a record begins, and what must be found there."""
 
     pack: int
@@ -147,6 +149,31 @@ class Packs:
         self._check(locator, header, mapped)
         return mapped
 
+    def many(self, locators: Sequence[Locator]) -> Iterator[bytes | mmap.mmap | StorageError]:
+        """`octets` of each in turn, the error in place of what is damaged. What lies side by side in a pack is read at once."""
+        for run in _runs(locators):
+            try:
+                found = self._read_run(run) if len(run) > 1 else None
+            except (OSError, StorageError):
+                found = None
+            if found is None:
+                yield from map(self._octets_or_error, run)
+                continue
+            for locator in run:
+                begin = locator.offset - run[0].offset + HEADER_OCTETS
+                octets = found[begin : begin + locator.size_octets]
+                yield octets if self._is_sound(locator, found[begin - HEADER_OCTETS : begin], octets) else self._damaged(locator)
+
+    def _read_run(self, run: Sequence[Locator]) -> bytes:
+        first, last = run[0], run[-1]
+        return self._read_at(first.pack, first.offset, last.offset - first.offset + HEADER_OCTETS + last.size_octets)
+
+    def _octets_or_error(self, locator: Locator) -> bytes | mmap.mmap | StorageError:
+        try:
+            return self.octets(locator)
+        except StorageError as error:
+            return error
+
     def _read_whole(self, locator: Locator) -> bytes:
         found = self._read_at(locator.pack, locator.offset, HEADER_OCTETS + locator.size_octets)
         octets = found[HEADER_OCTETS:]
@@ -154,13 +181,18 @@ class Packs:
         return octets
 
     def _check(self, locator: Locator, header: bytes, octets: bytes | mmap.mmap) -> None:
-        if len(octets) == locator.size_octets:
-            magic, version, _, record, size_octets, _, crc, _ = _FIELDS.unpack_from(header)
-            if (magic, version, record, size_octets) == (_MAGIC, _VERSION, locator.record, locator.size_octets) and (
-                zlib.crc32(octets) == crc
-            ):
-                return
-        raise StorageError(f"{self._path(locator.pack)}: the record at {locator.offset} is damaged", permanent=True)
+        if not self._is_sound(locator, header, octets):
+            raise self._damaged(locator)
+
+    def _is_sound(self, locator: Locator, header: bytes, octets: bytes | mmap.mmap) -> bool:
+        if len(octets) != locator.size_octets or len(header) != HEADER_OCTETS:
+            return False
+        magic, version, _, record, size_octets, _, crc, _ = _FIELDS.unpack_from(header)
+        expected = (_MAGIC, _VERSION, locator.record, locator.size_octets)
+        return (magic, version, record, size_octets) == expected and zlib.crc32(octets) == crc
+
+    def _damaged(self, locator: Locator) -> StorageError:
+        return StorageError(f"{self._path(locator.pack)}: the record at {locator.offset} is damaged", permanent=True)
 
     def _read_at(self, pack: int, offset: int, length: int) -> bytes:
         with self._open(pack) as fd:
@@ -210,3 +242,18 @@ class Packs:
 
     def _path(self, pack: int) -> Path:
         return self._folder / f"{pack:08}.pack"
+
+
+def _runs(locators: Sequence[Locator]) -> Iterator[list[Locator]]:
+    """Small records that lie side by side, as many as are read at once; each other record alone."""
+    run: list[Locator] = []
+    end = 0
+    for locator in locators:
+        next_to = run and locator.pack == run[-1].pack and 0 <= locator.offset - end <= _GAP_OCTETS
+        if run and not (next_to and locator.offset + locator.size_octets - run[0].offset <= _MAPPED_OCTETS):
+            yield run
+            run = []
+        run.append(locator)
+        end = locator.offset + HEADER_OCTETS + locator.size_octets
+    if run:
+        yield run

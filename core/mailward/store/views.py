@@ -3,13 +3,15 @@
 import sqlite3
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from mailward.model.ids import MailboxId, QueueId, Uid
 from mailward.store.base import Delivered, Delta, MailboxInfo, MailboxView, NoSuchMailbox, Place
 from mailward.store.flags import names_of
-from mailward.store.ops import uid_clause
+from mailward.store.ops import number_clause, uid_clause
+from mailward.store.packs import Locator
 
 _INFO = """
     SELECT id, mailbox.name, special_use, subscription.name IS NOT NULL, uidvalidity, uidnext, modseq,
@@ -105,6 +107,13 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     ).fetchall()
     uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, tuple(sorted(gone)))
+
+
+def locators_of(connection: sqlite3.Connection, messages: Sequence[int]) -> dict[int, Locator]:
+    """Where the octets of these messages are; those that are gone are left out."""
+    where, values = number_clause("id", sorted(messages))
+    rows = connection.execute(f"SELECT id, pack, pack_offset, record, size_octets FROM message WHERE {where}", values)  # noqa: S608
+    return {row[0]: Locator._make(row[1:]) for row in rows}
 
 
 def load_delivered(connection: sqlite3.Connection, id: QueueId) -> tuple[Delivered, ...]:

@@ -67,3 +67,28 @@ def test_a_missing_pack_is_told(tmp_path: Path) -> None:
     packs = Packs(tmp_path, Disk())
     with pytest.raises(StorageError):
         packs.octets(Locator(3, 4096 - HEADER_OCTETS, 1, len(LARGE)))
+
+
+def test_many_are_read_in_any_order_and_a_damaged_one_hurts_no_other(tmp_path: Path) -> None:
+    packs = Packs(tmp_path, Disk())
+    messages = [SMALL, b"", LARGE, *(b"Subject: %d\r\n\r\n%b" % (n, b"y" * 1000 * n) for n in range(60)), SMALL]
+    locators = _append(packs, *messages)
+    wanted = [*range(len(messages)), 7, 3, 3, 60, 0]
+    assert [bytes(_octets(found)) for found in packs.many([locators[n] for n in wanted])] == [messages[n] for n in wanted]
+    pack = tmp_path / "00000001.pack"
+    octets = bytearray(pack.read_bytes())
+    octets[locators[10].offset + HEADER_OCTETS + 20] ^= 1
+    del octets[locators[-1].offset + HEADER_OCTETS + 3 :]
+    pack.write_bytes(octets)
+    others = Locator(2, 0, 1, 5)
+    found = list(packs.many([*locators, others]))
+    errors = [n for n, one in enumerate(found) if isinstance(one, StorageError)]
+    assert errors == [10, len(messages) - 1, len(messages)], "flipped, cut off, missing"
+    assert [bytes(_octets(one)) for n, one in enumerate(found) if n not in errors] == [
+        octets for n, octets in enumerate(messages) if n not in errors
+    ]
+
+
+def _octets(found: bytes | mmap.mmap | StorageError) -> bytes | mmap.mmap:
+    assert not isinstance(found, StorageError)
+    return found

@@ -49,6 +49,10 @@ class Recent:
     def __contains__(self, uid: int) -> bool:
         return any(low <= uid < high for low, high in self._ranges)
 
+    def holds_all(self, first: int, last: int) -> bool:
+        """True when every UID from the first to the last is recent."""
+        return any(low <= first and last < high for low, high in self._ranges)
+
     def may_hold(self, largest: int) -> bool:
         """False when no UID up to this one is recent."""
         return bool(self._ranges) and self._ranges[0][0] <= largest

@@ -4,11 +4,12 @@ A request becomes a plan once: the columns to ask for, one template, and what fi
 blocks come ready from the store; only what asks for a body reads the message, and BODY[] passes through in chunks.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from operator import itemgetter
+from itertools import repeat
+from typing import Any
 
 import structlog
 
@@ -29,6 +30,8 @@ CHUNK_OCTETS = 256 * 1024
 Value = int | bytes | str
 Row = Sequence[Value]
 """Sequence number, UID, flags, the store's message number, then the plan's columns."""
+Window = list[Sequence[Any]]
+"""The rows of some messages, turned: one sequence a column, so that each is taken or formatted at once."""
 
 _NUMBER, _UID, _FLAGS, _MESSAGE, _FIRST_COLUMN = range(5)
 _COLUMNS: dict[str, tuple[bytes, Column]] = {
@@ -53,6 +56,9 @@ class _Field:
     def value(self, row: Row) -> Value:
         return row[self.place] if self.make is None else self.make(row[self.place])
 
+    def values(self, window: Window) -> Iterable[Value]:
+        return window[self.place] if self.make is None else map(self.make, window[self.place])
+
 
 class Plan:
     """How to answer one FETCH command. unreadable: messages left out because the store could not give them."""
@@ -70,6 +76,7 @@ class Plan:
         if self._reads:
             self._size, self._header = self._column("size_octets"), self._column("header_octets")
         self._template = b"* %d FETCH (" + b" ".join([field.template for field in self._fields]) + b")\r\n"
+        self._whole = _whole(self._parts)
         self.unreadable = 0
 
     def pieces(self, store: AccountStore, selected: Selected, places: Sequence[int]) -> Iterator[bytes]:
@@ -77,14 +84,16 @@ class Plan:
         for start in range(0, len(places), ROWS):
             some = places[start : start + ROWS]
             numbers, uids = [place + 1 for place in some], taken(selected.uids, some)
-            rows: list[Row] = list(zip(numbers, uids, selected.flag_names(some), taken(selected.messages, some), strict=True))
+            window: Window = [numbers, uids, selected.flag_names(some), taken(selected.messages, some)]
             if self._columns:
-                rows = list(self._with_columns(store, rows))
-            if self._reads:
-                for row in rows:
-                    yield from self._in_chunks(store, row)
+                window = self._with_columns(store, window)
+            if not self._reads:
+                yield self._at_once(window)
+            elif self._whole is not None:
+                yield from self._with_bodies(store, window, self._whole)
             else:
-                yield self._at_once(rows)
+                for row in zip(*window, strict=True):
+                    yield from self._in_chunks(store, row)
 
     def _part_for(self, item: str | Section) -> _Field | Section:
         if isinstance(item, Section):
@@ -104,29 +113,55 @@ class Plan:
             self._columns.append(column)
         return _FIRST_COLUMN + self._columns.index(column)
 
-    def _with_columns(self, store: AccountStore, rows: Sequence[Row]) -> Iterator[Row]:
-        messages = [int(row[_MESSAGE]) for row in rows]
+    def _with_columns(self, store: AccountStore, window: Window) -> Window:
+        messages = window[_MESSAGE]
         try:
-            yield from [(*row, *meta) for row, meta in zip(rows, store.meta(messages, self._columns), strict=True)]
+            return [*window, *zip(*store.meta(messages, self._columns), strict=True)]
         except (StorageError, ValueError, LookupError):
-            for row, message in zip(rows, messages, strict=True):
-                try:
-                    (meta,) = store.meta([message], self._columns)
-                except (StorageError, ValueError, LookupError) as error:
-                    self._cannot_read(message, error)
-                else:
-                    yield (*row, *meta)
+            return [*zip(*self._readable(store, window), strict=True)] or [()] * (len(window) + len(self._columns))
+
+    def _readable(self, store: AccountStore, window: Window) -> Iterator[Row]:
+        for row in zip(*window, strict=True):
+            try:
+                (meta,) = store.meta([row[_MESSAGE]], self._columns)
+            except (StorageError, ValueError, LookupError) as error:
+                self._cannot_read(row[_MESSAGE], error)
+            else:
+                yield (*row, *meta)
 
     def _cannot_read(self, message: int, error: Exception) -> None:
         self.unreadable += 1
         log.error("unreadable message", message=message, error=str(error))
 
-    def _at_once(self, rows: Sequence[Row]) -> bytes:
-        template = self._template
-        if any(field.make is not None for field in self._fields):
-            return b"".join([template % (row[_NUMBER], *[field.value(row) for field in self._fields]) for row in rows])
-        take = itemgetter(_NUMBER, *[field.place for field in self._fields])
-        return b"".join([template % take(row) for row in rows])
+    def _at_once(self, window: Window) -> bytes:
+        """All answers of a window by one template: a call for each message would take as long as all the rest."""
+        count = len(window[_NUMBER])
+        width = len(self._fields) + 1
+        values: list[Value] = [b""] * (count * width)
+        values[::width] = window[_NUMBER]
+        for at, field in enumerate(self._fields, 1):
+            values[at::width] = field.values(window)
+        return self._template * count % tuple(values)
+
+    def _with_bodies(self, store: AccountStore, window: Window, whole: "_Whole") -> Iterator[bytes]:
+        """The answers where the message itself is all that has to be read."""
+        before = zip(window[_NUMBER], *[field.values(window) for field in whole.before], strict=True)
+        after = zip(*[field.values(window) for field in whole.after], strict=True) if whole.after else repeat(())
+        held: list[bytes] = []
+        size = 0
+        for message, octets, some, others in zip(window[_MESSAGE], store.bodies(window[_MESSAGE]), before, after, strict=False):
+            if isinstance(octets, StorageError):
+                self._cannot_read(message, octets)
+                continue
+            held.append(whole.begin % (*some, len(octets)))
+            for at in range(0, len(octets), CHUNK_OCTETS):
+                held.append(octets[at : at + CHUNK_OCTETS])
+                size += len(held[-1])
+                if size >= CHUNK_OCTETS:
+                    yield b"".join(held)
+                    held, size = [], 0
+            held.append(whole.end % others)
+        yield b"".join(held)
 
     def _in_chunks(self, store: AccountStore, row: Row) -> Iterator[bytes]:
         """The answer of one message that has to be read; nothing large is held whole."""
@@ -158,6 +193,34 @@ class Plan:
             self._cannot_read(message, error)
         else:
             yield held[:-1] + b")\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """How to answer what asks for BODY[] or RFC822, and otherwise only for what is known.
+
+    begin, end: templates around the octets, filled by `before` and the number of octets, and by `after`.
+    """
+
+    begin: bytes
+    before: Sequence[_Field]
+    end: bytes
+    after: Sequence[_Field]
+
+
+def _whole(parts: Sequence[_Field | Section]) -> _Whole | None:
+    """None where more, or other octets, have to be read."""
+    sections = [at for at, part in enumerate(parts) if isinstance(part, Section)]
+    if len(sections) != 1:
+        return None
+    (at,) = sections
+    section = parts[at]
+    if not isinstance(section, Section) or section.path or section.kind or section.partial is not None:
+        return None
+    before = [part for part in parts[:at] if isinstance(part, _Field)]
+    after = [part for part in parts[at + 1 :] if isinstance(part, _Field)]
+    begin = b"".join([field.template + b" " for field in before]) + section.label + b" {%d}\r\n"
+    return _Whole(b"* %d FETCH (" + begin, before, b"".join([b" " + field.template for field in after]) + b")\r\n", after)
 
 
 def _window(item: Section, low: int, high: int) -> tuple[int, int]:

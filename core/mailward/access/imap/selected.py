@@ -22,6 +22,10 @@ def taken(values: "array[int]", places: Sequence[int]) -> Sequence[int]:
     return [values[place] for place in places]
 
 
+def _recent(names: bytes) -> bytes:
+    return b"\\Recent " + names if names else b"\\Recent"
+
+
 _ONE_BY_ONE = 32
 """Up to so many entries are deleted from the arrays one by one; more, and the arrays are made anew."""
 
@@ -67,13 +71,14 @@ class Selected:
             found += [name for bit, name in enumerate(self.keywords) if value >> (bit + FIRST_KEYWORD_BIT) & 1]
             names[value] = " ".join(found).encode("ascii")
         shown = [names[value] for value in values]
-        if not self.recent.may_hold(self.uids[places[-1]] if places else 0):
-            return shown
+        first, last = (self.uids[places[0]], self.uids[places[-1]]) if places else (0, 0)
         recent = self.recent
-        return [
-            b"\\Recent " + text if text and uid in recent else b"\\Recent" if uid in recent else text
-            for uid, text in zip(taken(self.uids, places), shown, strict=True)
-        ]
+        if not recent.may_hold(last):
+            return shown
+        if recent.holds_all(first, last):
+            with_recent = {value: _recent(names[value]) for value in set(values)}
+            return [with_recent[value] for value in values]
+        return [_recent(text) if uid in recent else text for uid, text in zip(taken(self.uids, places), shown, strict=True)]
 
     def bits_of(self, flags: Sequence[str]) -> int:
         """The mask of flags; one that no message of the mailbox has ever had counts as 0."""

@@ -12,10 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailward.access.imap.copy import set_text
-from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.store.base import Append
-from mailward.store.embedded import EmbeddedAccount
 from support.imap import APPEND_OCTETS, Client, Office, settle
 
 MESSAGE = b"Subject: s\r\n\r\nbody\r\n"
@@ -213,17 +211,14 @@ async def test_expunging_many_messages_at_once(office: Office) -> None:
 
 async def test_a_damaged_message_is_left_out_and_said(office: Office) -> None:
     client, _ = await two(office)
-    read = EmbeddedAccount.read
-
-    def damaged(self: EmbeddedAccount, message: int, offset: int = 0, length: int | None = None) -> bytes:
-        if message == client.session.mailbox.messages[1]:
-            raise StorageError("damaged", permanent=True)
-        return read(self, message, offset, length)
-
-    with patch.object(EmbeddedAccount, "read", damaged):
-        replies = await client.command("FETCH 1:3 BODY.PEEK[]")
-    assert [line[:9] for line in replies[:-1]] == [b"* 1 FETCH", b"* 3 FETCH"]
-    assert replies[-1] == b"NO [SERVERBUG] 1 of the messages could not be read"
+    (pack,) = office.folder.glob("*/packs/*")
+    octets = pack.read_bytes()
+    assert octets.count(b"s1\r") == 1
+    pack.write_bytes(octets.replace(b"s1\r", b"s9\r"))
+    for items in ("BODY.PEEK[]", "(UID BODY.PEEK[] FLAGS)", "BODY.PEEK[]<0.5>"):
+        replies = await client.command(f"FETCH 1:3 {items}")
+        assert [line[:9] for line in replies[:-1]] == [b"* 1 FETCH", b"* 3 FETCH"]
+        assert replies[-1] == b"NO [SERVERBUG] 1 of the messages could not be read"
 
 
 async def test_t_imap_09_large_messages_are_sent_in_pieces(office: Office) -> None:

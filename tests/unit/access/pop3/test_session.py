@@ -1,12 +1,12 @@
 """What a session does to the store and what it does not; who may hold a maildrop; what a client is told when things fail."""
 
 import asyncio
-import mmap
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,14 +16,10 @@ from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.maildrop import Maildrop
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
-from mailward.model.ids import AccountId, MailboxId, QueueId
+from mailward.model.ids import AccountId, MailboxId
 from mailward.store.base import (
     AccountStore,
-    Column,
-    Delivered,
-    Delta,
     Expunge,
-    MailboxInfo,
     MailboxView,
     Op,
     OpResult,
@@ -54,42 +50,29 @@ class Watched:
         office.with_store(self)
 
     def open(self, account: AccountId) -> AccountStore:
-        return _WatchedAccount(self, self._office.store.open(account))
+        return cast(AccountStore, _WatchedAccount(self, self._office.store.open(account)))
 
 
 class _WatchedAccount:
+    """Does what the account does, but for what is watched."""
+
     def __init__(self, watch: Watched, account: AccountStore) -> None:
         self._watch = watch
         self._account = account
 
-    def mailboxes(self) -> tuple[MailboxInfo, ...]:
-        return self._account.mailboxes()
-
-    def mailbox(self, name: str) -> MailboxInfo:
-        return self._account.mailbox(name)
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._account, name)
 
     def view(self, mailbox: MailboxId) -> MailboxView:
         if "view" in self._watch.fails:
             raise StorageError("no view")
         return self._account.view(mailbox)
 
-    def delta(self, mailbox: MailboxId, since: int) -> Delta:
-        return self._account.delta(mailbox, since)
-
-    def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
-        return self._account.meta(messages, columns)
-
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
         self._watch.reads += 1
         if "read" in self._watch.fails or ("later" in self._watch.fails and offset):
             raise StorageError("damaged", permanent=True)
         return self._account.read(message, offset, length)
-
-    def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
-        return self._account.delivered(id)
-
-    def octets(self, message: int) -> bytes | mmap.mmap:
-        return self._account.octets(message)
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         self._watch.is_asked.set()
