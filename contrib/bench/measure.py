@@ -66,8 +66,9 @@ class Report:
 def compare(report: Report, cell: str, subjects: Sequence[Subject], rounds: int, count: int) -> None:
     """Measure the subjects in turns, every other round backwards, and report their rates, processor time and ratios.
 
-    count: of what one run does. A ratio is the first subject's rate divided by another's of the same round. Processor time is
-    counted until a server is idle again, so what it leaves for later counts.
+    count: of what one run does. A ratio is the first subject's rate divided by another's of the same round, and "its CPU" the first
+    one's processor time divided by the other's. Processor time is counted until a server is idle again, so what it leaves for
+    later counts.
     """
     seconds: dict[str, list[Mapping[str, float]]] = {subject.name: [] for subject in subjects}
     used: dict[str, list[float]] = {subject.name: [] for subject in subjects}
@@ -81,10 +82,12 @@ def compare(report: Report, cell: str, subjects: Sequence[Subject], rounds: int,
     rows: dict[str, dict[str, Spread]] = {}
     for name, runs in seconds.items():
         rows[name] = {f"{reached}/s": Spread(tuple(count / run[reached] for run in runs)) for reached in runs[0]}
-        rows[name]["CPU s per 1000"] = Spread(tuple(s / count * 1000 for s in used[name]))
+        rows[name]["CPU us each"] = Spread(tuple(s / count * 1e6 for s in used[name]))
         if name != first:
             deciding = list(runs[0])[-1]
             ratios = [theirs[deciding] / ours[deciding] for ours, theirs in zip(seconds[first], runs, strict=True)]
             rows[name][f"{first} to it"] = Spread(tuple(ratios))
+            shares = [ours / theirs for ours, theirs in zip(used[first], used[name], strict=True) if theirs]
+            rows[name]["its CPU"] = Spread(tuple(shares or (float("nan"),)))
     rates = [f"{reached}/s" for runs in seconds.values() for reached in runs[0]]
-    report.table(cell, rows, {name: 0 for name in rates} | {"CPU s per 1000": 2, f"{first} to it": 2})
+    report.table(cell, rows, {name: 0 for name in rates} | {"CPU us each": 1, f"{first} to it": 2, "its CPU": 2})

@@ -25,7 +25,7 @@ import shadow
 import smtp
 from measure import Report
 
-COMPARED = {"smtp": smtp.run, "imap": imap.run, "relay": relay.run}
+COMPARED = ("smtp", "imap", "relay")
 PARTS = ("parse", "hooks", "shadow", "policy", "receipts", "queue", *COMPARED)
 
 
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"which: {', '.join(PARTS)} (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each cell is measured on each server (default 3)")
     parser.add_argument("--items", type=int, default=100_000, help="how long the queue is in the part queue (default 100000)")
+    parser.add_argument("--messages", type=int, default=10_000, help="in the mailbox of the part imap (default 10000)")
     parser.add_argument(
         "--records", type=int, default=1_000_000, help="in the store searched in the part policy (default 1000000)"
     )
@@ -73,10 +74,12 @@ def main() -> None:
             receipts.run(options.rounds)
         elif part == "queue":
             queue_start.run(options.rounds, options.items)
+        elif part == "imap":
+            imap.run(options.rounds, report, options.messages)
         elif part == "relay":
             relay.run(options.rounds, report, relay.FULL if options.full else relay.USUAL)
         else:
-            COMPARED[part](options.rounds, report)
+            smtp.run(options.rounds, report)
 
 
 if __name__ == "__main__":

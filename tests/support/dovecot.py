@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from support.certificates import Issued
 from support.processes import RunningProgram, free_port, greets, program
 
 USER = "demo@example.test"
@@ -32,9 +33,12 @@ service lmtp {{
 
 
 class Dovecot:
-    """Serves IMAP without TLS on `port`, every write synced. lmtp: it takes mail on `lmtp_socket` and `lmtp_port`, too."""
+    """Serves IMAP on `port`, every write synced. lmtp: it takes mail on `lmtp_socket` and `lmtp_port`, too.
 
-    def __init__(self, folder: Path, mail_format: str, *, lmtp: bool) -> None:
+    certificate: with STARTTLS, else in clear.
+    """
+
+    def __init__(self, folder: Path, mail_format: str, *, lmtp: bool, certificate: Issued | None) -> None:
         dovecot = program("dovecot", "dovecot-imapd")
         if lmtp:
             program("/usr/lib/dovecot/lmtp", "dovecot-lmtpd")
@@ -56,7 +60,7 @@ state_dir = {folder / "state"}
 log_path = /dev/stderr
 protocols = imap{" lmtp" if lmtp else ""}
 listen = 127.0.0.1
-ssl = no
+{_tls(certificate)}
 disable_plaintext_auth = no
 default_internal_user = {user if os.geteuid() else "dovecot"}
 default_login_user = {user if os.geteuid() else "dovenull"}
@@ -95,12 +99,18 @@ service anvil {{
         self._process.stop()
 
 
+def _tls(certificate: Issued | None) -> str:
+    return (
+        "ssl = no" if certificate is None else f"ssl = yes\nssl_cert = <{certificate.certificate}\nssl_key = <{certificate.key}"
+    )
+
+
 @contextlib.contextmanager
-def dovecot(mail_format: str = "mdbox", *, lmtp: bool = False) -> Iterator[Dovecot]:
+def dovecot(mail_format: str = "mdbox", *, lmtp: bool = False, certificate: Issued | None = None) -> Iterator[Dovecot]:
     """A running Dovecot with an empty mailbox."""
     folder = Path(tempfile.mkdtemp(prefix="mailward-dovecot-"))
     folder.chmod(0o755)
-    made = Dovecot(folder, mail_format, lmtp=lmtp)
+    made = Dovecot(folder, mail_format, lmtp=lmtp, certificate=certificate)
     try:
         yield made
     finally:

@@ -94,6 +94,13 @@ def split_header(block: bytes) -> tuple[list[bytes], bytes]:
     return [raw for raw, _ in _FIELD.findall(lines) if raw], empty_line
 
 
+def named_fields(block: bytes) -> tuple[list[tuple[bytes, str]], bytes]:
+    """The fields of a header block with their names as `FieldView` has them, and its empty line."""
+    lines, empty_line = _without_empty_line(block)
+    found = _FIELD.findall(lines)
+    return [(raw, name.decode("ascii") if name else _field(raw, None, 0).name) for raw, name in found if raw], empty_line
+
+
 def _without_empty_line(block: bytes) -> tuple[bytes, bytes]:
     for empty_line in (b"\r\n", b"\n"):
         if block == empty_line or block.endswith(b"\n" + empty_line):
