@@ -6,6 +6,7 @@ from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.sasl import NoResponseError, encode, initial_response, response
 
 MAX_ID_PAIRS = 30
+ENABLEABLE = frozenset({"CONDSTORE", "QRESYNC"})
 
 
 async def capability(session: Session, arguments: Arguments) -> str:
@@ -106,13 +107,16 @@ async def _end(session: Session, step: Step) -> str:
 
 
 async def enable(session: Session, arguments: Arguments) -> str:
-    """RFC 5161; none of our extensions needs enabling, so the list of the enabled is empty."""
-    arguments.space()
-    arguments.atom()
-    while arguments.take(b" "):
-        arguments.atom()
-    arguments.end()
-    session.untagged("ENABLED")
+    """RFC 5161. What we do not know is passed over; the answer lists what is new."""
+    asked: list[str] = []
+    while not asked or not arguments.is_at_end:
+        arguments.space()
+        asked.append(arguments.atom())
+    fresh = [word for word in dict.fromkeys(asked) if word in ENABLEABLE and word not in session.enabled]
+    session.untagged(" ".join(["ENABLED", *fresh]))
+    if "QRESYNC" in fresh or "CONDSTORE" in fresh:
+        session.enable_condstore()
+    session.enabled.update(fresh)
     return ""
 
 

@@ -1,10 +1,8 @@
 """COPY, MOVE and their UID forms (RFC 3501 section 6.4.7, RFC 6851, COPYUID of RFC 4315)."""
 
-from collections.abc import Sequence
-
 from mailward.access.imap.session import No, Session
 from mailward.access.imap.teaching import teach_moves
-from mailward.protocol.imap.arguments import Arguments
+from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.names import decode_name
 from mailward.store.base import Copy, NoSuchMailbox
 
@@ -49,16 +47,5 @@ async def _copy(session: Session, arguments: Arguments, *, uid: bool, move: bool
     code = f"[COPYUID {result.uidvalidity} {set_text(result.sources)} {set_text(result.uids)}]"
     if move:
         session.untagged(f"OK {code} Moved")  # before the EXPUNGEs (RFC 6851 section 4.3)
-        return done
+        return f"{await session.told_expunged()}{done}"
     return f"{code} {done}"
-
-
-def set_text(numbers: Sequence[int]) -> str:
-    """Numbers in the given order as a set, runs joined: the first UID of one set belongs to the first of the other."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in parts)

@@ -1,11 +1,15 @@
-"""FETCH and UID FETCH (RFC 3501 section 6.4.5): answers leave as they are made, \\Seen is set in one op at the end."""
+"""FETCH and UID FETCH (RFC 3501 section 6.4.5, CHANGEDSINCE of RFC 7162): answers leave as they are made.
+
+\\Seen is set in one op at the end.
+"""
 
 from collections.abc import Sequence
 
 from mailward.access.imap.rendering import Plan
 from mailward.access.imap.session import No, Session
 from mailward.model.ids import Uid
-from mailward.protocol.imap.arguments import Arguments
+from mailward.protocol.imap.arguments import Arguments, BadSyntax
+from mailward.protocol.imap.condstore import read_fetch_modifiers
 from mailward.protocol.imap.fetch import read_fetch_items
 from mailward.store.base import SetFlags
 
@@ -23,9 +27,21 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
     numbers = arguments.sequence_set()
     arguments.space()
     items = read_fetch_items(arguments)
+    modifiers = read_fetch_modifiers(arguments)
     arguments.end()
+    since = modifiers.changed_since
+    if modifiers.vanished and not (uid and "QRESYNC" in session.enabled):
+        raise BadSyntax("VANISHED is for UID FETCH once QRESYNC is enabled")
+    if since is not None or "MODSEQ" in items.items:
+        session.enable_condstore()
     places = await session.places(numbers, uid=uid)
-    plan = Plan(items.with_uid() if uid else items)
+    if since is not None:
+        modseqs = session.mailbox.modseqs
+        places = [place for place in places if modseqs[place] > since]
+        items = items.having("MODSEQ")
+        if modifiers.vanished:
+            await session.tell_vanished(since, numbers)
+    plan = Plan(items.having("UID") if uid else items)
     await session.send_pieces(plan.pieces(session.store, session.mailbox, places))
     if items.marks_seen and not session.mailbox.read_only:
         await _mark_seen(session, places)

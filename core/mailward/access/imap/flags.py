@@ -1,4 +1,4 @@
-"""STORE and UID STORE (RFC 3501 section 6.4.6)."""
+"""STORE and UID STORE (RFC 3501 section 6.4.6, UNCHANGEDSINCE of RFC 7162)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,7 +6,8 @@ from typing import Literal
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
 from mailward.access.imap.teaching import says_junk_or_not, teach_keywords
-from mailward.protocol.imap.arguments import Arguments
+from mailward.protocol.imap.arguments import Arguments, set_text
+from mailward.protocol.imap.condstore import read_unchanged_since
 from mailward.store.base import SetFlags
 
 Mode = Literal["add", "remove", "replace"]
@@ -24,6 +25,7 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
     numbers = arguments.sequence_set()
     arguments.space()
+    unchanged_since = read_unchanged_since(arguments)
     mode: Mode = "add" if arguments.take(b"+") else "remove" if arguments.take(b"-") else "replace"
     arguments.expect(b"FLAGS")
     silent = arguments.take(b".SILENT")
@@ -31,20 +33,31 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     flags = arguments.flags()
     arguments.end()
     selected = session.writable
+    if unchanged_since is not None:
+        session.enable_condstore()
     places = await session.places(numbers, uid=uid)
     if not places:
         return ""
-    op = SetFlags(selected.info.id, selected.uids_at(places), mode, flags)
+    op = SetFlags(selected.info.id, selected.uids_at(places), mode, flags, unchanged_since)
     before = [(selected.uids[place], selected.flags[place]) for place in places]
-    await session.blocking(lambda: session.store.apply([op]))
+    (result,) = await session.blocking(lambda: session.store.apply([op]))
+    if result.refused:
+        refused = set(result.refused)
+        before = [(uid, value) for uid, value in before if uid not in refused]
+        places = [place for place in places if selected.uids[place] not in refused]
+    modseqs = [selected.modseqs[place] for place in places]
     await session.tell_changes(expunge=False, silent=_expected(selected, before, mode, flags) if silent else None)
     if says_junk_or_not(flags):
         teach_keywords(session, selected, [(place, value) for place, (_, value) in zip(places, before, strict=True)])
-    if not silent:  # those whose flags were so already were not told: the client waits for an answer for each
-        for place, (_, value) in zip(places, before, strict=True):
-            if selected.flags[place] == value:
-                session.tell_flags(selected, place)
-    return ""
+    if not silent or unchanged_since is not None:
+        # Those whose flags were so already were not told: the client waits for an answer for each, or for its MODSEQ.
+        for place, modseq in zip(places, modseqs, strict=True):
+            if selected.modseqs[place] == modseq:
+                session.tell_flags(selected, place, known=silent)
+    if not result.refused:
+        return ""
+    found = [place + 1 for place in map(selected.index_of, result.refused) if place is not None]
+    return f"[MODIFIED {set_text(result.refused if uid else found)}] Messages that were changed by others are as they were"
 
 
 def _expected(selected: Selected, before: Sequence[tuple[int, int]], mode: Mode, flags: tuple[str, ...]) -> dict[int, int]:

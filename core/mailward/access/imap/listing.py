@@ -45,6 +45,8 @@ async def list_(session: Session, arguments: Arguments) -> str:
             line += f' ("CHILDINFO" ({criteria}))'.encode("ascii")
         session.untagged(line)
         if info is not None and request.status:
+            if "HIGHESTMODSEQ" in request.status:
+                session.enable_condstore()
             session.untagged(status_line(session, info, request.status))
     return ""
 

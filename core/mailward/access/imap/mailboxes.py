@@ -9,7 +9,7 @@ from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.names import decode_name, encode_name
 from mailward.store.base import CreateMailbox, DeleteMailbox, MailboxInfo, Op, RenameMailbox, Subscribe
 
-STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED")
+STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ")
 
 
 async def create(session: Session, arguments: Arguments) -> str:
@@ -59,13 +59,15 @@ async def status(session: Session, arguments: Arguments) -> str:
     arguments.space()
     items = read_status_items(arguments)
     arguments.end()
+    if "HIGHESTMODSEQ" in items:
+        session.enable_condstore()
     info = await session.blocking(lambda: session.store.mailbox(name))
     session.untagged(status_line(session, info, items))
     return ""
 
 
 def read_status_items(arguments: Arguments) -> Sequence[str]:
-    """(MESSAGES UNSEEN ...); SIZE is of RFC 8438, DELETED of RFC 9051."""
+    """(MESSAGES UNSEEN ...); SIZE is of RFC 8438, DELETED of RFC 9051, HIGHESTMODSEQ of RFC 7162."""
     items = arguments.parenthesised(arguments.atom)
     if set(items) - set(STATUS_ITEMS):
         raise BadSyntax("Unknown STATUS item")
@@ -90,6 +92,7 @@ def _status_value(session: Session, info: MailboxInfo, item: str) -> int:
         "UNSEEN": info.unseen,
         "SIZE": info.size_octets,
         "DELETED": info.deleted,
+        "HIGHESTMODSEQ": info.highest_modseq,
     }[item]
 
 

@@ -29,11 +29,11 @@ CHUNK_OCTETS = 256 * 1024
 
 Value = int | bytes | str
 Row = Sequence[Value]
-"""Sequence number, UID, flags, the store's message number, then the plan's columns."""
+"""Sequence number, UID, flags, MODSEQ, the store's message number, then the plan's columns."""
 Window = list[Sequence[Any]]
 """The rows of some messages, turned: one sequence a column, so that each is taken or formatted at once."""
 
-_NUMBER, _UID, _FLAGS, _MESSAGE, _FIRST_COLUMN = range(5)
+_NUMBER, _UID, _FLAGS, _MODSEQ, _MESSAGE, _FIRST_COLUMN = range(6)
 _COLUMNS: dict[str, tuple[bytes, Column]] = {
     "INTERNALDATE": (b"INTERNALDATE %b", "internal_date"),
     "RFC822.SIZE": (b"RFC822.SIZE %d", "size_octets"),
@@ -83,8 +83,13 @@ class Plan:
         """The answers of these messages in order, cut anywhere. Raises StorageError only where an answer has begun already."""
         for start in range(0, len(places), ROWS):
             some = places[start : start + ROWS]
-            numbers, uids = [place + 1 for place in some], taken(selected.uids, some)
-            window: Window = [numbers, uids, selected.flag_names(some), taken(selected.messages, some)]
+            window: Window = [
+                [place + 1 for place in some],
+                taken(selected.uids, some),
+                selected.flag_names(some),
+                taken(selected.modseqs, some),
+                taken(selected.messages, some),
+            ]
             if self._columns:
                 window = self._with_columns(store, window)
             if not self._reads:
@@ -104,6 +109,8 @@ class Plan:
             return _Field(b"UID %d", _UID)
         if item == "FLAGS":
             return _Field(b"FLAGS (%b)", _FLAGS)
+        if item == "MODSEQ":
+            return _Field(b"MODSEQ (%d)", _MODSEQ)
         template, column = _COLUMNS[item]
         return _Field(template, self._column(column), internal_date if column == "internal_date" else None)
 

@@ -1,9 +1,9 @@
-"""SEARCH and UID SEARCH (RFC 3501 section 6.4.4)."""
+"""SEARCH and UID SEARCH (RFC 3501 section 6.4.4, MODSEQ of RFC 7162)."""
 
 from mailward.access.imap.searching import Search
 from mailward.access.imap.session import No, Session
 from mailward.protocol.imap.arguments import Arguments
-from mailward.protocol.imap.search import SearchRefused, UnknownCharset, read_search
+from mailward.protocol.imap.search import SearchRefused, UnknownCharset, asks_modseq, read_search
 
 
 async def search(session: Session, arguments: Arguments) -> str:
@@ -25,8 +25,13 @@ async def _search(session: Session, arguments: Arguments, *, uid: bool) -> str:
     if uid:
         await session.tell_changes(expunge=False)
     selected = session.mailbox
+    if asks_modseq(key):
+        session.enable_condstore()
     found = Search(session.store, selected, session.desk.now())
     places = await session.blocking(lambda: found.run(key))
     numbers = [selected.uids[place] for place in places] if uid else [place + 1 for place in places]
-    session.untagged(" ".join(["SEARCH", *map(str, numbers)]))
+    answer = ["SEARCH", *map(str, numbers)]
+    if places and asks_modseq(key):
+        answer.append(f"(MODSEQ {max(selected.modseqs[place] for place in places)})")
+    session.untagged(" ".join(answer))
     return ""

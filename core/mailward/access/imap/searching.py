@@ -15,7 +15,7 @@ from mailward.access.imap.selected import Selected
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
 from mailward.model.errors import StorageError
-from mailward.protocol.imap.search import Age, And, Day, Flag, Key, Not, Numbers, Or, Size, Text
+from mailward.protocol.imap.search import Age, And, Changed, Day, Flag, Key, Not, Numbers, Or, Size, Text
 from mailward.store.base import AccountStore, Column
 
 log = structlog.get_logger("mailward.imap")
@@ -60,6 +60,9 @@ class Search:
             return self._with_flag(key, places)
         if isinstance(key, Numbers):
             return self._numbered(key, places)
+        if isinstance(key, Changed):
+            modseqs = self._selected.modseqs
+            return [place for place in places if modseqs[place] >= key.modseq]
         return [place for place in self._by_content(key, places)]
 
     def _with_flag(self, key: Flag, places: Places) -> Places:
@@ -135,7 +138,7 @@ def _cost(key: Key) -> int:
         return max(_cost(key.first), _cost(key.second))
     if isinstance(key, Not):
         return _cost(key.key)
-    if isinstance(key, Flag | Numbers):
+    if isinstance(key, Flag | Numbers | Changed):
         return 0
     if isinstance(key, Text):
         return 2 if key.where.startswith("header:") else 3

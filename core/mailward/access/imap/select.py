@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session, flag_list
 from mailward.model.ids import Uid
-from mailward.protocol.imap.arguments import Arguments
+from mailward.protocol.imap.arguments import Arguments, BadSyntax
+from mailward.protocol.imap.condstore import Resync, read_select_parameters
 from mailward.protocol.imap.names import decode_name
 from mailward.store.base import Expunge
 
@@ -21,9 +22,15 @@ async def examine(session: Session, arguments: Arguments) -> str:
 async def _select(session: Session, arguments: Arguments, *, read_only: bool) -> str:
     arguments.space()
     name = decode_name(arguments.astring())
+    parameters = read_select_parameters(arguments)
     arguments.end()
-    if session.selected is not None:
-        session.leave()  # also when it then fails (RFC 3501 section 6.3.1)
+    if parameters.resync is not None and "QRESYNC" not in session.enabled:
+        raise BadSyntax("QRESYNC has to be enabled first")
+    if session.selected is not None:  # also when it then fails (RFC 3501 section 6.3.1)
+        session.leave()
+        session.untagged("OK [CLOSED] What follows is of the next mailbox")
+    if parameters.condstore:
+        session.enable_condstore()
     info = await session.blocking(lambda: session.store.mailbox(name))
     view = await session.blocking(lambda: session.store.view(info.id))
     selected = Selected(view, read_only=read_only)
@@ -38,7 +45,20 @@ async def _select(session: Session, arguments: Arguments, *, read_only: bool) ->
     session.untagged(b"OK [PERMANENTFLAGS (%b)] Flags that are kept" % permanent)
     session.untagged(f"OK [UIDVALIDITY {view.mailbox.uidvalidity}] UIDs are valid")
     session.untagged(f"OK [UIDNEXT {view.mailbox.uidnext}] The next UID")
+    session.untagged(f"OK [HIGHESTMODSEQ {selected.modseq}] Changes are numbered")
+    if parameters.resync is not None and parameters.resync.uidvalidity == view.mailbox.uidvalidity:
+        await _tell_since(session, selected, parameters.resync)
     return f"[{'READ-ONLY' if read_only else 'READ-WRITE'}] {'EXAMINE' if read_only else 'SELECT'} completed"
+
+
+async def _tell_since(session: Session, selected: Selected, resync: Resync) -> None:
+    """What the client has missed, of the messages it knows (RFC 7162 section 3.2.5)."""
+    await session.tell_vanished(resync.modseq, resync.known)
+    uids = selected.uids if resync.known is None else resync.known.among(selected.uids, 0)
+    for uid in uids:
+        place = selected.index_of(uid)
+        if place is not None and selected.modseqs[place] > resync.modseq:
+            session.tell_flags(selected, place)
 
 
 async def unselect(session: Session, arguments: Arguments) -> str:
@@ -59,8 +79,7 @@ async def expunge(session: Session, arguments: Arguments) -> str:
     arguments.end()
     _ = session.writable
     await session.tell_changes(expunge=True)
-    await _expunge(session, _deleted(session.mailbox))
-    return ""
+    return await _expunge(session, _deleted(session.mailbox))
 
 
 async def uid_expunge(session: Session, arguments: Arguments) -> str:
@@ -69,8 +88,7 @@ async def uid_expunge(session: Session, arguments: Arguments) -> str:
     arguments.end()
     selected = session.writable
     wanted = set(selected.uids_at(await session.places(numbers, uid=True)))
-    await _expunge(session, [uid for uid in _deleted(selected) if uid in wanted])
-    return ""
+    return await _expunge(session, [uid for uid in _deleted(selected) if uid in wanted])
 
 
 def _deleted(selected: Selected) -> list[Uid]:
@@ -78,10 +96,13 @@ def _deleted(selected: Selected) -> list[Uid]:
     return [Uid(uid) for uid, value in zip(selected.uids, selected.flags, strict=True) if value & mask]
 
 
-async def _expunge(session: Session, uids: Sequence[Uid]) -> None:
-    if uids:
-        op = Expunge(session.mailbox.info.id, tuple(uids))
-        await session.blocking(lambda: session.store.apply([op]))
+async def _expunge(session: Session, uids: Sequence[Uid]) -> str:
+    """Expunge and tell; the text behind OK."""
+    if not uids:
+        return ""
+    op = Expunge(session.mailbox.info.id, tuple(uids))
+    await session.blocking(lambda: session.store.apply([op]))
+    return f"{await session.told_expunged()}Expunged"
 
 
 async def check(session: Session, arguments: Arguments) -> str:

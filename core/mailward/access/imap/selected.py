@@ -6,7 +6,7 @@ Arrays and no object a message. A message that others have expunged keeps its nu
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.recent import Recent
@@ -32,28 +32,36 @@ _ONE_BY_ONE = 32
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a session is to be told. expunged: sequence numbers in the order of telling. exists: None when unchanged.
+    """What a session is to be told. expunged: sequence numbers in the order of telling; vanished: the same messages' UIDs.
 
-    flags: places (sequence number - 1) of messages whose flags are new.
+    exists: None when unchanged. flags: places (sequence number - 1) of messages whose flags are new; touched: of those that
+    have a new MODSEQ, these among them.
     """
 
     expunged: tuple[int, ...]
+    vanished: tuple[int, ...]
     exists: int | None
-    flags: tuple[int, ...]
+    flags: frozenset[int]
+    touched: tuple[int, ...]
     keywords: bool
 
 
 class Selected:
-    """One session's view. uids, flags, messages: equally long, in UID order; a place is an index into them."""
+    """One session's view. uids, flags, modseqs, messages: equally long, in UID order; a place is an index into them.
+
+    modseq: what the view holds is of then. told_modseq: up to then the session has been told everything, lower while it must
+    not be told of messages that were expunged: a client that comes back asks for what is newer (RFC 7162 section 6).
+    """
 
     def __init__(self, view: MailboxView, *, read_only: bool) -> None:
         self.info: MailboxInfo = view.mailbox
         self.read_only = read_only
         self.keywords = view.keywords
-        self.modseq = view.mailbox.highest_modseq
+        self.modseq = self.told_modseq = view.mailbox.highest_modseq
         self.uidnext = view.mailbox.uidnext
         self.uids: array[int] = array("I", view.uids)
         self.flags: array[int] = array("Q", view.flags)
+        self.modseqs: array[int] = array("Q", view.modseqs)
         self.messages: array[int] = array("Q", view.messages)
         self.recent = Recent()
         self._gone: set[int] = set()
@@ -117,36 +125,55 @@ class Selected:
         if keywords_changed:
             self.keywords = delta.keywords
             self._names.clear()
-        changed: list[int] = []
+        flagged: list[int] = []
+        touched: list[int] = []
         arrived = False
-        for uid, value, message in zip(delta.uids, delta.flags, delta.messages, strict=True):
+        for uid, value, modseq, message in zip(delta.uids, delta.flags, delta.modseqs, delta.messages, strict=True):
             if not self.uids or uid > self.uids[-1]:
                 self.uids.append(uid)
                 self.flags.append(value)
+                self.modseqs.append(modseq)
                 self.messages.append(message)
                 arrived = True
-            elif (place := self.index_of(uid)) is not None and self.flags[place] != value:
-                self.flags[place] = value
-                changed.append(uid)
+            elif (place := self.index_of(uid)) is not None and self.modseqs[place] != modseq:
+                if self.flags[place] != value:
+                    self.flags[place] = value
+                    flagged.append(uid)
+                self.modseqs[place] = modseq
+                touched.append(uid)
         self._gone.update(uid for uid in delta.gone if self.index_of(uid) is not None)
         self.modseq = max(self.modseq, delta.highest_modseq)
         self.uidnext = max(self.uidnext, delta.uidnext)
-        expunged = self._take_gone() if expunge and self._gone else ()
-        flags = tuple(place for uid in changed if (place := self.index_of(uid)) is not None)
-        return Changed(expunged, len(self) if arrived else None, flags, keywords_changed)
+        vanished = tuple(sorted(self._gone)) if expunge else ()
+        expunged = self._take_gone() if vanished else ()
+        if not self._gone:
+            self.told_modseq = self.modseq
+        return Changed(
+            expunged,
+            vanished,
+            len(self) if arrived else None,
+            frozenset(self._places(flagged)),
+            tuple(self._places(touched)),
+            keywords_changed,
+        )
+
+    def _places(self, uids: Iterable[int]) -> Iterator[int]:
+        """Of those that are here."""
+        return (place for uid in uids if (place := self.index_of(uid)) is not None)
 
     def _take_gone(self) -> tuple[int, ...]:
         """Highest number first, so that each number is right when it is told and the arrays shift least."""
-        places = sorted((place for uid in self._gone if (place := self.index_of(uid)) is not None), reverse=True)
+        places = sorted(self._places(self._gone), reverse=True)
         if len(places) <= _ONE_BY_ONE:
             for place in places:
-                del self.uids[place], self.flags[place], self.messages[place]
+                del self.uids[place], self.flags[place], self.modseqs[place], self.messages[place]
         else:
             stays = bytearray(b"\x01" * len(self.uids))
             for place in places:
                 stays[place] = 0
             self.uids = array("I", (x for x, kept in zip(self.uids, stays, strict=True) if kept))
             self.flags = array("Q", (x for x, kept in zip(self.flags, stays, strict=True) if kept))
+            self.modseqs = array("Q", (x for x, kept in zip(self.modseqs, stays, strict=True) if kept))
             self.messages = array("Q", (x for x, kept in zip(self.messages, stays, strict=True) if kept))
         self._gone.clear()
         return tuple(place + 1 for place in places)

@@ -22,7 +22,7 @@ from mailward.auth.exchange import Authenticator, LoginPeer
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
+from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet, set_text
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LineReceived, LiteralAwaited, after_login
 from mailward.protocol.imap.names import NameRefused
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxExists, MailStore, NoSuchMailbox, NotPermitted, StoreRefusal
@@ -39,7 +39,7 @@ STILL_HERE_S = 120.0
 _TOGETHER_S = 0.02
 CAPABILITIES = (
     "IMAP4rev1", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE",
-    "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN",
+    "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC",
 )  # fmt: skip
 
 
@@ -97,6 +97,8 @@ class Session:
         self.state = State.NOT_AUTHENTICATED
         self.framer = Framer()
         self.selected: Selected | None = None
+        self.enabled: set[str] = set()
+        """What the client has switched on: ENABLE's words, and CONDSTORE also where another command implies it."""
         self.identity: Identity | None = None
         self._store: AccountStore | None = None
         self._output: list[bytes] = []
@@ -129,6 +131,19 @@ class Session:
         if self.selected is None:
             raise BadSyntax("Select a mailbox first")
         return self.selected
+
+    @property
+    def tells_modseq(self) -> bool:
+        """Whether flags are told with MODSEQ: never to who did not ask for it, since that breaks old clients."""
+        return "CONDSTORE" in self.enabled
+
+    def enable_condstore(self) -> None:
+        """By a command that shows that the client knows it (RFC 7162 section 3.1)."""
+        if self.tells_modseq:
+            return
+        self.enabled.add("CONDSTORE")
+        if self.selected is not None:
+            self.untagged(f"OK [HIGHESTMODSEQ {self.selected.told_modseq}] Changes are numbered")
 
     @property
     def writable(self) -> Selected:
@@ -276,21 +291,49 @@ class Session:
             self._goodbye = "The selected mailbox was deleted"
             return
         changed = selected.merge(delta, expunge=expunge)
-        for number in changed.expunged:
-            self.write(b"* %d EXPUNGE\r\n" % number)
+        if changed.vanished and "QRESYNC" in self.enabled:
+            self.untagged(f"VANISHED {set_text(changed.vanished)}")
+        else:
+            for number in changed.expunged:
+                self.write(b"* %d EXPUNGE\r\n" % number)
         if changed.exists is not None:
             self._note_recent(selected)
             self.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (changed.exists, selected.recent.count(selected.uids)))
         if changed.keywords:
             self.untagged(b"FLAGS (%b)" % flag_list(selected))
-        for place in changed.flags:
-            if silent is None or silent.get(selected.uids[place]) != selected.flags[place]:
-                self.tell_flags(selected, place)
+        for place in changed.touched if self.tells_modseq else sorted(changed.flags):
+            known = silent is not None and silent.get(selected.uids[place]) == selected.flags[place]
+            self.tell_flags(selected, place, known=known)
 
-    def tell_flags(self, selected: Selected, place: int) -> None:
-        """One message's flags, with its UID: whoever works with UIDs must have it, to others it does no harm."""
-        (names,) = selected.flag_names((place,))
-        self.write(b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (place + 1, selected.uids[place], names))
+    async def told_expunged(self) -> str:
+        """Tell of expunged messages, and how far the client is in step then: what the text behind OK begins with."""
+        await self.tell_changes(expunge=True)
+        if self.selected is None or not self.tells_modseq:
+            return ""
+        return f"[HIGHESTMODSEQ {self.selected.told_modseq}] "
+
+    async def tell_vanished(self, since: int, numbers: SequenceSet | None) -> None:
+        """Which of these UIDs, None for all, were expunged after MODSEQ `since`, but for what the session still counts."""
+        selected = self.mailbox
+        delta = await self.blocking(lambda: self.store.delta(selected.info.id, since))
+        # "*" is the highest UID there ever was: the last message of the mailbox may be the one that is gone.
+        gone = delta.gone if numbers is None else numbers.among(delta.gone, max(selected.uidnext - 1, 1))
+        gone = [uid for uid in gone if selected.index_of(uid) is None]
+        if gone:
+            self.untagged(f"VANISHED (EARLIER) {set_text(gone)}")
+
+    def tell_flags(self, selected: Selected, place: int, *, known: bool = False) -> None:
+        """One message's flags, with its UID: whoever works with UIDs must have it, to others it does no harm.
+
+        known: the client knows the flags, and is told of the MODSEQ alone.
+        """
+        items = [b"UID %d" % selected.uids[place]]
+        if not known:
+            items += [b"FLAGS (%b)" % names for names in selected.flag_names((place,))]
+        if self.tells_modseq:
+            items.append(b"MODSEQ (%d)" % selected.modseqs[place])
+        if len(items) > 1:
+            self.write(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(items)))
 
     def _note_recent(self, selected: Selected) -> None:
         if self.account is not None and selected.read_only:
@@ -383,7 +426,18 @@ class Session:
             second, _, _ = following.partition(b" ")
             name = "UID " + second.decode("ascii", "replace").upper()
             text = following[len(second) :]
-        self.write(await self._carry_out(tag, name, Arguments(text, received.literals)))
+        reply = await self._carry_out(tag, name, Arguments(text, received.literals))
+        self._tell_step()
+        self.write(reply)
+
+    def _tell_step(self) -> None:
+        """How far a client is in step that was told MODSEQs beyond an expunge that it must not be told of yet.
+
+        Else it would take those for its own, and its next QRESYNC would not tell it of that expunge (RFC 7162 section 6).
+        """
+        selected = self.selected
+        if selected is not None and "QRESYNC" in self.enabled and selected.told_modseq < selected.modseq:
+            self.untagged(f"OK [HIGHESTMODSEQ {selected.told_modseq}] Later changes are still to be told")
 
     async def _carry_out(self, tag: bytes, name: str, arguments: Arguments) -> bytes:
         command = self._commands.get(name)

@@ -1,6 +1,7 @@
 """Reads the arguments of one command from left to right (RFC 3501 section 9). What does not fit raises BadSyntax."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -19,6 +20,7 @@ _ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+")
 _LIST = re.compile(rb"[^\x00-\x20\x7f-\xff(){\"\\]+")
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
 _NUMBER = re.compile(rb"[0-9]{1,10}")
+_MODSEQ = re.compile(rb"[0-9]{1,19}")
 _FLAG = re.compile(rb"\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
 _SET = re.compile(rb"[0-9*:,]+")
 _RANGE = re.compile(rb"([0-9]{1,10}|\*)(?::([0-9]{1,10}|\*))?")
@@ -51,6 +53,24 @@ class SequenceSet:
             else:
                 joined.append((low, high))
         return tuple(joined)
+
+    def among(self, numbers: Sequence[int], largest: int) -> list[int]:
+        """Those of ascending numbers that the set names, "*" being `largest`."""
+        found: list[int] = []
+        for low, high in self.resolve(largest):
+            found += numbers[bisect_left(numbers, low) : bisect_left(numbers, high + 1)]
+        return found
+
+
+def set_text(numbers: Sequence[int]) -> str:
+    """Numbers in the given order as a set, runs joined: in COPYUID the first of one set belongs to the first of the other."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in parts)
 
 
 class Arguments:
@@ -132,6 +152,13 @@ class Arguments:
         value = int(self._match(_NUMBER, "A number")[0])
         if value > 0xFFFFFFFF:
             raise BadSyntax("A number of 32 bits was expected")
+        return value
+
+    def modseq(self) -> int:
+        """A mod-sequence, 63 bits (RFC 7162 section 7). 0, which no message has, is taken everywhere."""
+        value = int(self._match(_MODSEQ, "A mod-sequence")[0])
+        if value >= 1 << 63:
+            raise BadSyntax("A number of 63 bits was expected")
         return value
 
     def sequence_set(self) -> SequenceSet:

@@ -1,4 +1,4 @@
-"""What FETCH asks for, as values (RFC 3501 section 6.4.5)."""
+"""What FETCH asks for, as values (RFC 3501 section 6.4.5; MODSEQ of RFC 7162)."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MACROS = {
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
     "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
 }
-_PLAIN = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "UID")
+_PLAIN = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "UID", "MODSEQ")
 _OLD: dict[str, SectionKind] = {"RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT", "RFC822": ""}
 
 
@@ -43,8 +43,9 @@ class FetchItems:
     def marks_seen(self) -> bool:
         return any(isinstance(item, Section) and not item.peek for item in self.items)
 
-    def with_uid(self) -> "FetchItems":
-        return self if "UID" in self.items else FetchItems(("UID", *self.items))
+    def having(self, *names: str) -> "FetchItems":
+        """The same and these plain attributes."""
+        return FetchItems(tuple(dict.fromkeys((*names, *self.items))))
 
 
 def read_fetch_items(arguments: Arguments) -> FetchItems:

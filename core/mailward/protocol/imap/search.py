@@ -1,4 +1,4 @@
-"""What SEARCH asks for, as a tree of values (RFC 3501 section 6.4.4, RFC 5032)."""
+"""What SEARCH asks for, as a tree of values (RFC 3501 section 6.4.4, RFC 5032, MODSEQ of RFC 7162)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -86,7 +86,14 @@ class Text:
     text: str
 
 
-Key = And | Or | Not | Flag | Numbers | Size | Day | Age | Text
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Has at least this MODSEQ (RFC 7162)."""
+
+    modseq: int
+
+
+Key = And | Or | Not | Flag | Numbers | Size | Day | Age | Text | Changed
 
 _FLAGS = {"ANSWERED": "\\Answered", "DELETED": "\\Deleted", "DRAFT": "\\Draft", "FLAGGED": "\\Flagged", "SEEN": "\\Seen"}
 _HEADERS = {"BCC", "CC", "FROM", "SUBJECT", "TO"}
@@ -96,6 +103,19 @@ _DAYS: dict[str, tuple[Literal["internal", "sent"], Literal["before", "on", "sin
 }  # fmt: skip
 EVERYTHING = And(())
 RECENT = Flag("\\Recent")
+
+
+def asks_modseq(key: Key) -> bool:
+    """Whether MODSEQ is among the keys: the answer then tells the highest that was found."""
+    match key:
+        case And():
+            return any(map(asks_modseq, key.keys))
+        case Or():
+            return asks_modseq(key.first) or asks_modseq(key.second)
+        case Not():
+            return asks_modseq(key.key)
+        case _:
+            return isinstance(key, Changed)
 
 
 def read_search(arguments: Arguments) -> Key:
@@ -164,6 +184,8 @@ class _Reader:
             return Age(word == "YOUNGER", arguments.number())
         if word == "UID":
             return Numbers(arguments.sequence_set(), uid=True)
+        if word == "MODSEQ":
+            return self._changed()
         if word == "HEADER":
             name = arguments.astring().decode("ascii", "replace")
             arguments.space()
@@ -176,6 +198,17 @@ class _Reader:
                 raise SearchRefused(f"A search has at most {MAX_BODY_KEYS} keys that read whole messages")
             return Text(word.lower(), self._text())
         raise BadSyntax("There is no such search key")
+
+    def _changed(self) -> Key:
+        """A flag may be named to ask for its own MODSEQ; ours is the message's, which RFC 7162 section 3.1.5 allows."""
+        arguments = self._arguments
+        if arguments.looks_like(b'"'):
+            arguments.string()
+            arguments.space()
+            if arguments.atom() not in ("PRIV", "SHARED", "ALL"):
+                raise BadSyntax("priv, shared or all was expected")
+            arguments.space()
+        return Changed(arguments.modseq())
 
     def _text(self) -> str:
         return self._arguments.astring().decode("utf-8", "replace")

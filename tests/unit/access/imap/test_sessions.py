@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailward.access.imap.copy import set_text
 from mailward.model.ids import AccountId
+from mailward.protocol.imap.arguments import set_text
 from mailward.store.base import Append
 from support.imap import APPEND_OCTETS, Client, Office, settle
 
