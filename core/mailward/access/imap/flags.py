@@ -35,6 +35,7 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     selected = session.writable
     if unchanged_since is not None:
         session.enable_condstore()
+    heard = dict(zip(selected.uids, selected.flags, strict=True)) if silent else {}
     places = await session.places(numbers, uid=uid)
     if not places:
         return ""
@@ -46,14 +47,17 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
         before = [(uid, value) for uid, value in before if uid not in refused]
         places = [place for place in places if selected.uids[place] not in refused]
     modseqs = [selected.modseqs[place] for place in places]
-    await session.tell_changes(expunge=False, silent=_expected(selected, before, mode, flags) if silent else None)
+    # A client that hears of other flags before the reply cannot know which of the two came first, so it is told the outcome too.
+    expected = _expected(selected, [pair for pair in before if heard.get(pair[0]) == pair[1]], mode, flags)
+    await session.tell_changes(expunge=False, silent=expected)
     if says_junk_or_not(flags):
         teach_keywords(session, selected, [(place, value) for place, (_, value) in zip(places, before, strict=True)])
-    if not silent or unchanged_since is not None:
-        # Those whose flags were so already were not told: the client waits for an answer for each, or for its MODSEQ.
-        for place, modseq in zip(places, modseqs, strict=True):
-            if selected.modseqs[place] == modseq:
-                session.tell_flags(selected, place, known=silent)
+    for place, (number, value), modseq in zip(places, before, modseqs, strict=True):
+        told = selected.modseqs[place] != modseq if session.tells_modseq else selected.flags[place] != value
+        known = expected.get(number) == selected.flags[place]
+        if not told and (not known or unchanged_since is not None):
+            # The client waits for an answer, or for the MODSEQ, or takes the flags to be what it stored.
+            session.tell_flags(selected, place, known=known)
     if not result.refused:
         return ""
     found = [place + 1 for place in map(selected.index_of, result.refused) if place is not None]

@@ -85,6 +85,16 @@ async def test_a_silent_store_tells_only_what_the_client_cannot_know(office: Off
     assert await second.ok("STORE 1:2 +FLAGS.SILENT (\\Answered)") == [b"* 1 FETCH (UID 1 FLAGS (\\Answered \\Flagged))"]
 
 
+async def test_a_silent_store_tells_its_outcome_behind_other_news_of_the_same_message(office: Office) -> None:
+    first, second = await two(office)
+    await first.ok("STORE 1:2 +FLAGS (\\Flagged)")
+    assert await second.ok("UID STORE 1 FLAGS.SILENT (\\Answered)") == [
+        b"* 1 FETCH (UID 1 FLAGS (\\Flagged))",
+        b"* 2 FETCH (UID 2 FLAGS (\\Flagged))",
+        b"* 1 FETCH (UID 1 FLAGS (\\Answered))",
+    ]
+
+
 async def test_only_the_first_session_is_told_that_a_message_is_recent(office: Office) -> None:
     first, second = await two(office)
     assert b"\\Recent" in (await first.ok("FETCH 1 FLAGS"))[0]
