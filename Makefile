@@ -9,9 +9,10 @@ WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 3 ? cores + cores / 2 : 4))
 BY_FILE = --dist loadfile --no-loadscope-reorder
 FUZZ_S ?= 300
 KILLS ?= 10000
+ROUNDS ?= 300
 BENCH_ARGS ?= --rounds 9
 
-.PHONY: help run environment dev test lint check bench crash fuzz clean
+.PHONY: help run environment dev test lint check bench crash stress fuzz clean
 
 help:
 	@echo "make run     a demo server on loopback ports (2025 SMTP, 2143 IMAP, ...), with one account"
@@ -20,6 +21,7 @@ help:
 	@echo "make check   lint and test"
 	@echo "make bench   benchmarks beside Postfix, Haraka and Dovecot, nine rounds; BENCH_ARGS=\"smtp --rounds 3\" says which part"
 	@echo "make crash   the crash suite in its long form: $(KILLS) kills under load and a fault at every file call, for hours; KILLS=500 says how many"
+	@echo "make stress  many IMAP clients with random commands, compared with each other, for some ten minutes; ROUNDS=3000 says for how many rounds"
 	@echo "make fuzz    coverage-guided fuzzing of the message parser; FUZZ_S=60 says for how many seconds"
 	@echo "make clean   remove the virtual environment and the demo folder"
 
@@ -51,6 +53,9 @@ bench: dev
 crash: dev
 	@contrib/dev/test-packages.sh
 	CRASH_KILLS=$(KILLS) PATH="$(BIN):$$PATH:/usr/sbin:/sbin" contrib/dev/in-memory.sh $(BIN)/python -m pytest -n auto $(BY_FILE) -rA tests/crash $(PYTEST_ARGS)
+
+stress: dev
+	STRESS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -rA tests/integration/test_imap_stress.py $(PYTEST_ARGS)
 
 fuzz: dev
 	$(BIN)/python contrib/fuzz/message.py -max_total_time=$(FUZZ_S) "$(RUN)/fuzz"
