@@ -1,9 +1,21 @@
-"""SEARCH and UID SEARCH (RFC 3501 section 6.4.4, MODSEQ of RFC 7162)."""
+"""SEARCH and UID SEARCH (RFC 3501 section 6.4.4, ESEARCH of RFC 4731, SEARCHRES of RFC 5182, MODSEQ of RFC 7162)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mailward.access.imap.searching import Search
 from mailward.access.imap.session import No, Session
-from mailward.protocol.imap.arguments import Arguments
-from mailward.protocol.imap.search import SearchRefused, UnknownCharset, asks_modseq, read_search
+from mailward.model.errors import StorageError
+from mailward.protocol.imap.arguments import Arguments, set_text
+from mailward.protocol.imap.search import Key, SearchRefused, UnknownCharset, asks_modseq, read_returns, read_search
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found. places: sequence numbers - 1, in the order of telling. tells_modseq: their highest MODSEQ is told."""
+
+    places: Sequence[int]
+    tells_modseq: bool
 
 
 async def search(session: Session, arguments: Arguments) -> str:
@@ -16,22 +28,63 @@ async def uid_search(session: Session, arguments: Arguments) -> str:
 
 async def _search(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
+    returns = read_returns(arguments)
     try:
-        key = read_search(arguments)
+        found = await find(session, arguments, read_search, uid=uid)
+    except (No, StorageError):
+        if "SAVE" in returns:
+            save(session, ())  # RFC 5182 section 2.1: after NO there is nothing in "$"
+        raise
+    answer(session, "SEARCH", found, returns, uid=uid)
+    return ""
+
+
+async def find(session: Session, arguments: Arguments, read: Callable[[Arguments], Key], *, uid: bool) -> Found:
+    """What the rest of a command asks for, by number. Raises BadSyntax, and No where that is too much."""
+    try:
+        key = read(arguments)
     except UnknownCharset:
         raise No("That charset is not known here", "BADCHARSET (US-ASCII UTF-8)") from None
     except SearchRefused as error:
         raise No(str(error), "LIMIT") from None
     if uid:
         await session.tell_changes(expunge=False)
-    selected = session.mailbox
     if asks_modseq(key):
         session.enable_condstore()
-    found = Search(session.store, selected, session.desk.now())
-    places = await session.blocking(lambda: found.run(key))
+    search = Search(session.store, session.mailbox, session.desk.now())
+    return Found(await session.blocking(lambda: search.run(key)), asks_modseq(key))
+
+
+def answer(session: Session, name: str, found: Found, returns: frozenset[str], *, uid: bool) -> None:
+    """Tell, and save, what was found. returns: the result options; without any the answer is `name` and the numbers."""
+    selected, places = session.mailbox, found.places
     numbers = [selected.uids[place] for place in places] if uid else [place + 1 for place in places]
-    answer = ["SEARCH", *map(str, numbers)]
-    if places and asks_modseq(key):
-        answer.append(f"(MODSEQ {max(selected.modseqs[place] for place in places)})")
-    session.untagged(" ".join(answer))
-    return ""
+    picked = _picked(places, returns)
+    modseq = max(selected.modseqs[place] for place in picked) if picked and found.tells_modseq else None
+    if "SAVE" in returns:
+        save(session, picked)
+    if not returns:
+        session.untagged(" ".join([name, *map(str, numbers), *([] if modseq is None else [f"(MODSEQ {modseq})"])]))
+    elif returns != {"SAVE"}:
+        told = ["ESEARCH", f'(TAG "{session.tag.decode("ascii")}")', *(["UID"] if uid else [])]
+        if numbers:  # RFC 4731 section 3.1: of nothing there is no MIN, MAX or ALL
+            told += [f"MIN {numbers[0]}"] if "MIN" in returns else []
+            told += [f"MAX {numbers[-1]}"] if "MAX" in returns else []
+            told += [f"ALL {set_text(numbers)}"] if "ALL" in returns else []
+        told += [f"COUNT {len(numbers)}"] if "COUNT" in returns else []
+        session.untagged(" ".join([*told, *([] if modseq is None else [f"MODSEQ {modseq}"])]))
+
+
+def save(session: Session, places: Sequence[int]) -> None:
+    """What "$" stands for from now on."""
+    selected = session.mailbox
+    selected.saved = selected.saved[:0]
+    selected.saved.extend(selected.uids[place] for place in sorted(places))
+
+
+def _picked(places: Sequence[int], returns: frozenset[str]) -> Sequence[int]:
+    """What is saved, and whose MODSEQ is told: MIN and MAX without ALL and COUNT are about what they tell alone
+    (RFC 5182 section 2.4, RFC 7162 section 3.1.10)."""
+    if not places or returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX"}:
+        return places
+    return sorted({*(places[:1] if "MIN" in returns else ()), *(places[-1:] if "MAX" in returns else ())})

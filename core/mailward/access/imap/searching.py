@@ -74,6 +74,9 @@ class Search:
 
     def _numbered(self, key: Numbers, places: Places) -> Places:
         """Numbers that are not there match nothing, sequence numbers too."""
+        if key.numbers.is_saved:
+            saved = set(self._selected.places_of(key.numbers, uid=key.uid))
+            return [place for place in places if place in saved]
         uids = self._selected.uids
         largest = (uids[-1] if uids else 1) if key.uid else len(uids)
         ranges = key.numbers.resolve(largest)

@@ -64,6 +64,8 @@ class Selected:
         self.modseqs: array[int] = array("Q", view.modseqs)
         self.messages: array[int] = array("Q", view.messages)
         self.recent = Recent()
+        self.saved: array[int] = array("I")
+        """UIDs that a search saved, "$" (RFC 5182); those of messages that are gone count for nothing."""
         self._gone: set[int] = set()
         self._names: dict[int, bytes] = {}
 
@@ -104,6 +106,8 @@ class Selected:
 
         Raises IndexError for a sequence number that does not exist.
         """
+        if numbers.is_saved:
+            return [place for uid in self.saved if (place := self.index_of(uid)) is not None]
         if uid:
             pairs = numbers.resolve(self.uids[-1] if self.uids else 1)
             ranges = [range(bisect_left(self.uids, low), bisect_left(self.uids, high + 1)) for low, high in pairs]

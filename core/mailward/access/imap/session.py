@@ -39,7 +39,8 @@ STILL_HERE_S = 120.0
 _TOGETHER_S = 0.02
 CAPABILITIES = (
     "IMAP4rev1", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE",
-    "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC",
+    "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC", "ESEARCH",
+    "SEARCHRES",
 )  # fmt: skip
 
 
@@ -102,6 +103,8 @@ class Session:
         self.identity: Identity | None = None
         self._store: AccountStore | None = None
         self._output: list[bytes] = []
+        self.tag = b""
+        """Of the command under way."""
         self._bad = 0
         self._changed = asyncio.Event()
         self._stop_watching: Callable[[], None] | None = None
@@ -420,6 +423,7 @@ class Session:
             self.count_bad()
             return
         word, _, following = rest.partition(b" ")
+        self.tag = tag
         name = word.decode("ascii", "replace").upper()
         text = rest[len(word) :]
         if name == "UID":

@@ -36,9 +36,10 @@ class BadSyntax(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
-    """Ranges of numbers as written; None stands for "*"."""
+    """Ranges of numbers as written; None stands for "*". is_saved: "$", what a search saved (RFC 5182); no ranges then."""
 
     ranges: tuple[tuple[int | None, int | None], ...]
+    is_saved: bool = False
 
     def resolve(self, largest: int) -> tuple[tuple[int, int], ...]:
         """Ordered pairs (low, high) with "*" as `largest`, sorted and joined; reversed ranges are turned round."""
@@ -162,6 +163,8 @@ class Arguments:
         return value
 
     def sequence_set(self) -> SequenceSet:
+        if self.take(b"$"):
+            return SequenceSet((), is_saved=True)
         text = self._match(_SET, "A set of numbers")[0]
         parts = text.split(b",")
         if len(parts) > MAX_RANGES:

@@ -75,8 +75,8 @@ def _resync(arguments: Arguments) -> Resync:
 
 def _numbers(arguments: Arguments) -> SequenceSet:
     numbers = arguments.sequence_set()
-    if any(None in pair for pair in numbers.ranges):
-        raise BadSyntax("'*' cannot be among UIDs that are known")
+    if numbers.is_saved or any(None in pair for pair in numbers.ranges):
+        raise BadSyntax("'*' and '$' cannot be among UIDs that are known")
     return numbers
 
 

@@ -1,4 +1,5 @@
-"""What SEARCH asks for, as a tree of values (RFC 3501 section 6.4.4, RFC 5032, MODSEQ of RFC 7162)."""
+"""What SEARCH asks for, as a tree of values (RFC 3501 section 6.4.4, RFC 5032, MODSEQ of RFC 7162), and the answer it wants
+(RFC 4731, RFC 5182)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ MAX_DEPTH = 64
 MAX_BODY_KEYS = 8
 """BODY and TEXT read every message they are asked about."""
 CHARSETS = ("US-ASCII", "UTF-8")
+RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
 
 
 class UnknownCharset(Exception):
@@ -119,12 +121,33 @@ def asks_modseq(key: Key) -> bool:
 
 
 def read_search(arguments: Arguments) -> Key:
-    """The whole of SEARCH's arguments. Raises BadSyntax, UnknownCharset and SearchRefused (T-IMAP-07)."""
+    """SEARCH's arguments from the charset on. Raises BadSyntax, UnknownCharset and SearchRefused (T-IMAP-07)."""
     if arguments.take(b"CHARSET "):
-        charset = arguments.astring().decode("ascii", "replace").upper()
-        if charset not in CHARSETS:
-            raise UnknownCharset(charset)
-        arguments.space()
+        return read_keys(arguments)
+    return _keys(arguments)
+
+
+def read_keys(arguments: Arguments) -> Key:
+    """A charset and search keys, to the end of the command. Raises as `read_search`."""
+    charset = arguments.astring().decode("ascii", "replace").upper()
+    if charset not in CHARSETS:
+        raise UnknownCharset(charset)
+    arguments.space()
+    return _keys(arguments)
+
+
+def read_returns(arguments: Arguments) -> frozenset[str]:
+    """`RETURN (MIN COUNT) ` when it comes next; () is ALL (RFC 4731 section 3.1). An empty set when there is no RETURN."""
+    if not arguments.take(b"RETURN "):
+        return frozenset()
+    options = frozenset(arguments.parenthesised(arguments.atom, allow_empty=True))
+    if not options <= RETURN_OPTIONS:
+        raise BadSyntax("There is no such result option")
+    arguments.space()
+    return options or frozenset({"ALL"})
+
+
+def _keys(arguments: Arguments) -> Key:
     reader = _Reader(arguments)
     keys = [reader.key(0)]
     while arguments.take(b" "):
@@ -146,7 +169,7 @@ class _Reader:
         arguments = self._arguments
         if arguments.looks_like(b"("):
             return And(tuple(arguments.parenthesised(lambda: self.key(depth + 1))))
-        if any(arguments.looks_like(b"%c" % c) for c in b"0123456789*"):
+        if any(arguments.looks_like(b"%c" % c) for c in b"0123456789*$"):
             return Numbers(arguments.sequence_set(), uid=False)
         word = arguments.atom()
         if word == "NOT":

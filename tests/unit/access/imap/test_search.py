@@ -132,3 +132,19 @@ def test_keys_combine_like_sets(searching: Search, keys: str) -> None:
     found = searching.run(key)
     assert set(found) == model(key)
     assert found == sorted(found)
+
+
+async def test_what_search_results_say_follows_from_the_numbers(office: Office) -> None:
+    client = await mailbox(office)
+    for keys, found in CASES:
+        if "CHARSET" in keys:
+            continue
+        numbers = [int(number) for number in found.split()]
+        (told,) = await client.ok(f"SEARCH RETURN (MIN MAX ALL COUNT SAVE) {keys}")
+        words = told.decode().partition(") ")[2].split()
+        said = dict(zip(words[::2], words[1::2], strict=True))
+        assert int(said.pop("COUNT")) == len(numbers), keys
+        assert {name: value for name, value in said.items() if name != "ALL"} == (
+            {"MIN": str(numbers[0]), "MAX": str(numbers[-1])} if numbers else {}
+        ), keys
+        assert await client.ok("SEARCH $") == [f"* SEARCH {found}".strip().encode()], keys
