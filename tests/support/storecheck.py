@@ -58,6 +58,7 @@ class OracleEntry:
     octets: bytes
     flags: frozenset[str]
     modseq: int = 0
+    email: int = 0
 
 
 @dataclass
@@ -128,6 +129,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.had_name: dict[str, list[tuple[MailboxId, int]]] = {n: [(b.id, b.uidvalidity)] for n, b in self.boxes.items()}
         self.snapshots: dict[MailboxId, list[Snapshot]] = {}
         self.keys: dict[str, tuple[int, ...]] = {}
+        self.emails: set[int] = set()
         self.count = 0
 
     def open_store(self) -> AccountStore:
@@ -197,7 +199,7 @@ class StoreMachine(RuleBasedStateMachine):
         self._given(destination, result.uids)
         for old, new in zip(result.sources, result.uids, strict=True):
             entry = source.entries[old]
-            destination.entries[new] = OracleEntry(entry.octets, entry.flags)
+            destination.entries[new] = OracleEntry(entry.octets, entry.flags, email=entry.email if move else 0)
             if move:
                 del source.entries[old]
 
@@ -287,6 +289,19 @@ class StoreMachine(RuleBasedStateMachine):
                 assert modseq >= box.entries[uid].modseq
                 box.entries[uid].modseq = modseq
             self._check_deltas(info.id, info.highest_modseq, found)
+
+    @invariant()
+    def an_email_keeps_its_number_wherever_it_is_moved(self) -> None:
+        """RFC 8474 section 5.1; a number is given once in the account's life."""
+        there = [(box.id, uid, entry) for box in self.boxes.values() for uid, entry in sorted(box.entries.items())]
+        for mailbox, uid, entry in there:
+            (row,) = self.store.entry_meta(mailbox, (uid,), ("email",))
+            assert row is not None and isinstance(row[0], int)
+            if not entry.email:
+                assert row[0] not in self.emails
+                entry.email = row[0]
+                self.emails.add(row[0])
+            assert entry.email == row[0]
 
     @invariant()
     def what_was_delivered_is_found_wherever_it_lies(self) -> None:

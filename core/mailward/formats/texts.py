@@ -28,9 +28,10 @@ class _Source:
 
 @dataclass(frozen=True, eq=False)
 class TextPart:
-    """A part that people read. Of a longer one than TEXT_OCTETS the start is read."""
+    """A part that people read. Of a longer one than `most_octets` the start is read."""
 
     part: PartView
+    most_octets: int = TEXT_OCTETS
 
     @property
     def is_html(self) -> bool:
@@ -60,7 +61,7 @@ class TextPart:
         """Every text that the charsets make of the content, each once, the first of them `source`. Not kept."""
         if len(self.charsets) == 1:
             return iter((self.source,))
-        octets = self._octets()[:TEXT_OCTETS]
+        octets = self._octets()[: self.most_octets]
         return iter(dict.fromkeys(decode_charset(octets, charset) for charset in self.charsets))
 
     @kept
@@ -96,15 +97,15 @@ class TextPart:
         for chunk in self.part.chunks():
             found.append(chunk)
             size_octets += len(chunk)
-            if size_octets > TEXT_OCTETS:
+            if size_octets > self.most_octets:
                 break
-        return b"".join(found)[: TEXT_OCTETS + 1]
+        return b"".join(found)[: self.most_octets + 1]
 
     @kept
     def _source(self) -> _Source:
         octets = self._octets()
-        is_cut = len(octets) > TEXT_OCTETS
-        octets = octets[:TEXT_OCTETS]
+        is_cut = len(octets) > self.most_octets
+        octets = octets[: self.most_octets]
         declared = self.part.charset
         charsets = charset_readings(octets, declared, self.is_html)
         ambiguous = is_ambiguous(octets, declared, self.is_html, charsets)

@@ -78,10 +78,20 @@ Column = Literal[
     "subject_key",
     "from_key",
     "to_key",
+    "preview",
+    "ids",
+    "thread",
 ]
-"""What `meta` can give. internal_date, sent_date: int seconds since 1970 UTC (sent_date falls back to internal_date).
-envelope, bodystructure, body: ready IMAP response bytes (RFC 3501). headers: the whole header block with its final empty line.
-*_key: text for sorting."""
+"""What `meta` can give of a message's content. internal_date, sent_date: int seconds since 1970 UTC (sent_date falls back to
+internal_date). envelope, bodystructure, body: ready IMAP response bytes (RFC 3501). headers: the whole header block with its
+final empty line. *_key: text for sorting. preview: at most 200 characters of its text, "" when it has none (RFC 8970). ids:
+octets of an array('Q') of message identifiers as numbers of 63 bits: its own, a random one where it has none, then those it
+refers to, the oldest first (RFC 5256 section 3). thread: the account's number of its thread, for ever (RFC 8474)."""
+
+EntryColumn = Literal["email", "saved_at", "pop3_uidl"]
+"""What `entry_meta` can give of a message in a mailbox. email: the account's number of it, kept by a move, new for a copy
+(RFC 8474). saved_at: when it came into this mailbox, int seconds since 1970 UTC (RFC 8514). pop3_uidl: its unique-id at the
+server from which it was moved in, None for other mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,7 @@ class Append:
     """Add one message. octets: CRLF line ends.
 
     delivery_key: "ID:..." with the message's queue id; a second Append with the same key changes nothing (exactly once), and
-    `delivered` finds by the id what came by it.
+    `delivered` finds by the id what came by it. pop3_uidl: what POP3 clients know it by, of mail that is moved in.
     """
 
     mailbox: MailboxId
@@ -97,6 +107,7 @@ class Append:
     internal_date: datetime
     flags: tuple[str, ...] = ()
     delivery_key: str | None = None
+    pop3_uidl: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +170,58 @@ class Subscribe:
     subscribed: bool
 
 
-Op = Append | SetFlags | Expunge | Copy | CreateMailbox | RenameMailbox | DeleteMailbox | Subscribe
+@dataclass(frozen=True, slots=True)
+class PutScript:
+    """Keep a Sieve script under a name; one of that name is replaced and stays active when it was."""
+
+    name: str
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RenameScript:
+    """The script stays active when it was. Raises NoSuchScript, ScriptExists."""
+
+    name: str
+    new_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteScript:
+    """Raises NoSuchScript, ScriptActive."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateScript:
+    """Make this one the active script, or none with "". Raises NoSuchScript."""
+
+    name: str
+
+
+Op = (
+    Append
+    | SetFlags
+    | Expunge
+    | Copy
+    | CreateMailbox
+    | RenameMailbox
+    | DeleteMailbox
+    | Subscribe
+    | PutScript
+    | RenameScript
+    | DeleteScript
+    | ActivateScript
+)
 
 
 @dataclass(frozen=True, slots=True)
 class OpResult:
     """What one op did. uids: assigned (Append, Copy) or touched (SetFlags, Expunge); sources: Copy's, in the same order.
 
-    mailbox: the mailbox made or written to. refused: UIDs that failed `unchanged_since`. duplicate: delivery_key known already.
+    mailbox: the mailbox made or written to, 0 for an op on a script. refused: UIDs that failed `unchanged_since`.
+    duplicate: delivery_key known already.
     """
 
     mailbox: MailboxId
@@ -198,6 +253,15 @@ class Delivered:
     places: tuple[Place, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Sieve script as its owner wrote it. At most one of an account is active."""
+
+    name: str
+    text: bytes
+    is_active: bool
+
+
 class StoreRefusal(Exception):
     """An op that cannot be done; nothing of its list was applied. The text is for people."""
 
@@ -210,6 +274,15 @@ class MailboxExists(StoreRefusal): ...
 
 class NotPermitted(StoreRefusal):
     """Deleting INBOX, an impossible name, and the like."""
+
+
+class NoSuchScript(StoreRefusal): ...
+
+
+class ScriptExists(StoreRefusal): ...
+
+
+class ScriptActive(StoreRefusal): ...
 
 
 class AccountStore(Protocol):
@@ -235,6 +308,12 @@ class AccountStore(Protocol):
         """One tuple a message, in the order asked for. Works for messages expunged a short while ago, too."""
         ...
 
+    def entry_meta(
+        self, mailbox: MailboxId, uids: Sequence[int], columns: Sequence[EntryColumn]
+    ) -> Iterator[tuple[int | str | None, ...] | None]:
+        """One tuple a UID, in the order asked for; None for one that is not in the mailbox any more."""
+        ...
+
     def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
         """The copies of a message of the queue, wherever they have been moved or copied, in the order of their keys.
 
@@ -252,6 +331,10 @@ class AccountStore(Protocol):
 
     def bodies(self, messages: Sequence[int]) -> Iterator[bytes | mmap.mmap | StorageError]:
         """`octets` of many messages, in the order asked for and read as they are taken; the error where one cannot be read."""
+        ...
+
+    def scripts(self) -> tuple[Script, ...]:
+        """All Sieve scripts in name order."""
         ...
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:

@@ -11,16 +11,20 @@ from itertools import islice
 
 from mailward.database import transaction
 from mailward.model.ids import MailboxId
-from mailward.store import mailboxes
+from mailward.store import mailboxes, scripts
 from mailward.store.base import (
+    ActivateScript,
     Append,
     Copy,
     CreateMailbox,
     DeleteMailbox,
+    DeleteScript,
     Expunge,
     Op,
     OpResult,
+    PutScript,
     RenameMailbox,
+    RenameScript,
     SetFlags,
     StoreRefusal,
     Subscribe,
@@ -93,6 +97,14 @@ def run_op(ops: OpList, op: Op) -> OpResult:
             return mailboxes.delete(ops, op)
         case Subscribe():
             return mailboxes.subscribe(ops, op)
+        case PutScript():
+            return scripts.put(ops.connection, op)
+        case RenameScript():
+            return scripts.rename(ops.connection, op)
+        case DeleteScript():
+            return scripts.delete(ops.connection, op)
+        case ActivateScript():
+            return scripts.activate(ops.connection, op)
 
 
 def _store_octets(connection: sqlite3.Connection, packs: Packs, requests: Sequence[Request]) -> Iterator[Stored]:

@@ -23,18 +23,40 @@ from mailward.database import connect, storage_errors, transaction
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId
-from mailward.store.base import Append, Column, Delivered, Delta, MailboxInfo, MailboxView, Op, OpResult
+from mailward.store import scripts
+from mailward.store.base import (
+    Append,
+    Column,
+    Delivered,
+    Delta,
+    EntryColumn,
+    MailboxInfo,
+    MailboxView,
+    Op,
+    OpResult,
+    Script,
+)
 from mailward.store.batch import Request, run_batch
 from mailward.store.groupcommit import GroupCommit
 from mailward.store.mailboxes import make_defaults
 from mailward.store.names import normalise_name
 from mailward.store.ops import OpList
 from mailward.store.packs import Locator, Packs
-from mailward.store.rendered import render
+from mailward.store.rendered import RENDERING, new_record, render
+from mailward.store.renewal import renew
 from mailward.store.schema import SCHEMA, UPGRADES, VERSION
 from mailward.store.tidy import tidy
 from mailward.store.uids import Numbers
-from mailward.store.views import copy_of, load_delivered, load_delta, load_mailbox, load_mailboxes, load_view, locators_of
+from mailward.store.views import (
+    copy_of,
+    load_delivered,
+    load_delta,
+    load_entries,
+    load_mailbox,
+    load_mailboxes,
+    load_view,
+    locators_of,
+)
 
 _log = structlog.get_logger()
 
@@ -123,20 +145,23 @@ class EmbeddedAccount:
         self._is_prepared = False
 
     def prepare(self) -> None:
-        """Make the account when it is new."""
+        """Make the account when it is new; bring what an earlier release stored up to date."""
         if self._is_prepared:
             return
         with storage_errors(str(self._folder)):
             self._disk.mkdir(self._folder)
             with self._exclusive(), self._connection() as connection:
-                if connection.execute("SELECT count(*) FROM account").fetchone()[0] == 0:
+                found: tuple[int] | None = connection.execute("SELECT rendering FROM account").fetchone()
+                if found is None:
                     self._make(connection)
+                elif found[0] < RENDERING:
+                    renew(connection, self._packs)
         self._is_prepared = True
 
     def _make(self, connection: sqlite3.Connection) -> None:
         now_s = int(self._now_s())
         with transaction(connection):
-            connection.execute("INSERT INTO account VALUES (0, 0, 0, 1, 0, ?)", (now_s,))
+            connection.execute("INSERT INTO account VALUES (0, 0, 0, 1, 0, ?, 0, 0, ?)", (now_s, RENDERING))
             numbers = Numbers(connection)
             ops = OpList(connection, numbers, now_s, iter(()))
             make_defaults(ops)
@@ -178,6 +203,18 @@ class EmbeddedAccount:
                 rows = _meta_rows(connection, f"SELECT {names} FROM {source}", f"SELECT id, {names} FROM {source}", chunk)  # noqa: S608
             yield from rows
 
+    def entry_meta(
+        self, mailbox: MailboxId, uids: Sequence[int], columns: Sequence[EntryColumn]
+    ) -> Iterator[tuple[int | str | None, ...] | None]:
+        for start in range(0, len(uids), _META_ROWS):
+            with self._reading() as connection:
+                found = load_entries(connection, mailbox, uids[start : start + _META_ROWS], columns)
+            yield from found
+
+    def scripts(self) -> tuple[Script, ...]:
+        with self._reading() as connection:
+            return scripts.load(connection)
+
     def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
         with self._reading() as connection:
             return load_delivered(connection, id)
@@ -209,7 +246,8 @@ class EmbeddedAccount:
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         if not ops:
             return ()
-        request = Request(ops, [render(op) for op in ops if isinstance(op, Append)])
+        appends = (op for op in ops if isinstance(op, Append))
+        request = Request(ops, [render(op.octets, int(op.internal_date.timestamp()), new_record()) for op in appends])
         self._writers.submit(request)
         if request.results is None:
             raise request.error or StorageError(f"{self._folder}: the transaction was not carried out")

@@ -13,12 +13,15 @@ from mailward.model.ids import MailboxId, Uid
 from mailward.store.base import Append, Copy, Expunge, NoSuchMailbox, OpResult, SetFlags
 from mailward.store.flags import DELETED, SEEN, bits_of, names_of
 from mailward.store.packs import Locator
-from mailward.store.rendered import Rendered
+from mailward.store.rendered import Rendered, values_of
+from mailward.store.threads import thread_of
 from mailward.store.uids import Box, Numbers
 
 Stored = tuple[Rendered, Locator | None]
 """A message parsed and written to a pack; no locator when its Append will be refused or is a duplicate."""
 
+Entry = tuple[int, int, int, int, int, str | None]
+"""UID, flags, message, size, email, POP3 UIDL."""
 
 _EFFECT = """
     SELECT count(*), total(new <> flags), total((new & 1 = 0) - (flags & 1 = 0)), total((new & 8 <> 0) - (flags & 8 <> 0))
@@ -87,12 +90,11 @@ class OpList:
         if op.delivery_key is not None:
             execute("INSERT INTO delivery VALUES (?, ?, ?, ?, ?)", (op.delivery_key, box.id, uid, self.now_s, message))
         execute(
-            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(message, locator.pack, locator.offset, locator.record, locator.size_octets),
-                *(rendered.header_octets, rendered.internal_date, rendered.sent_date),
-                *(rendered.envelope, rendered.bodystructure, rendered.body),
-                *(rendered.subject_key, rendered.from_key, rendered.to_key),
+                *values_of(rendered),
+                thread_of(self.connection, self.numbers, rendered.ids),
             ),
         )
         execute("INSERT INTO header VALUES (?, ?)", (message, rendered.headers))
@@ -100,15 +102,18 @@ class OpList:
             "INSERT INTO pack VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET messages = messages + 1",
             (locator.pack,),
         )
-        self._insert(box, [(uid, bits, message, locator.size_octets)])
+        self._insert(box, [(uid, bits, message, locator.size_octets, self.numbers.next_email(), op.pop3_uidl)])
         return OpResult(box.id, box.uidvalidity, (uid,))
 
-    def _insert(self, box: Box, entries: Sequence[tuple[int, int, int, int]]) -> None:
-        """Entries (uid, flags, message, size) whose UIDs have been taken."""
-        modseq = self.modseq
+    def _insert(self, box: Box, entries: Sequence[Entry]) -> None:
+        """Entries whose UIDs have been taken."""
+        modseq, now_s = self.modseq, self.now_s
         self.connection.executemany(
-            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((box.id, uid, bits, modseq, modseq, message, size_octets) for uid, bits, message, size_octets in entries),
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (box.id, uid, bits, modseq, modseq, message, size_octets, email, now_s, pop3_uidl)
+                for uid, bits, message, size_octets, email, pop3_uidl in entries
+            ),
         )
         box.n_exists += len(entries)
         box.n_unseen += sum(not entry[1] & SEEN for entry in entries)
@@ -174,10 +179,13 @@ class OpList:
     def copy(self, op: Copy) -> OpResult:
         source, target = self.box(op.mailbox), self.box(op.target)
         clause, values = uid_clause(sorted(set(op.uids)))
-        rows: list[tuple[int, int, int, int]] = self.connection.execute(
-            f"SELECT uid, flags, message, size_octets FROM entry WHERE mailbox = ? AND {clause} ORDER BY uid",  # noqa: S608
+        rows: list[Entry] = self.connection.execute(
+            f"SELECT uid, flags, message, size_octets, email, pop3_uidl FROM entry WHERE mailbox = ? AND {clause}"  # noqa: S608
+            " ORDER BY uid",
             (source.id, *values),
         ).fetchall()
+        if not op.move:
+            rows = [(*row[:4], self.numbers.next_email(), None) for row in rows]
         if target.keywords[: len(source.keywords)] != source.keywords:
             rows = self._in_keywords_of(target, source, rows)
         sources, uids = tuple(row[0] for row in rows), tuple(target.take_uids(len(rows)))
@@ -186,7 +194,7 @@ class OpList:
             self._remove(source, sources)
         return OpResult(target.id, target.uidvalidity, uids, sources=sources)
 
-    def _in_keywords_of(self, target: Box, source: Box, rows: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    def _in_keywords_of(self, target: Box, source: Box, rows: list[Entry]) -> list[Entry]:
         translated: dict[int, int] = {}
         for bits in {row[1] for row in rows}:
             translated[bits], target.keywords = bits_of(names_of(bits, source.keywords), target.keywords, make=True)

@@ -1,17 +1,35 @@
-"""What is made of a message once, when it is stored, so that FETCH, SORT and SEARCH only copy it."""
+"""What is made of a message once, when it is stored, so that FETCH, SORT, THREAD and SEARCH only copy it."""
 
+import hashlib
 import os
+from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from mailward.formats import imap
+from mailward.formats.identifiers import read_identifiers
 from mailward.formats.message import MessageView
-from mailward.store.base import Append
+from mailward.formats.octets import Octets
+from mailward.formats.preview import preview
 from mailward.store.sortkeys import base_subject, mailbox_key, sent_date
+
+RENDERING = 1
+"""By which form of this file a message was made. Raise it when the file makes something else: `store.renewal` does the rest."""
+
+COLUMNS = (
+    "header_octets", "internal_date", "sent_date", "envelope", "bodystructure", "body", "subject_key", "from_key", "to_key",
+    "preview", "ids",
+)  # fmt: skip
+"""In the order of the table."""
+
+_MOST_REFERENCES = 100
+"""Of more the oldest one and the latest are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The columns of one message, see `store.base.Column`. record: the random id of its record in a pack."""
+    """The columns of one message, see `store.base.Column`. record: the random id of its record in a pack, of 63 bits."""
 
     record: int
     header_octets: int
@@ -24,16 +42,26 @@ class Rendered:
     subject_key: str
     from_key: str
     to_key: str
+    preview: str
+    ids: bytes
 
 
-def render(op: Append) -> Rendered:
+values_of: Callable[[Rendered], tuple[int | bytes | str, ...]] = attrgetter(*COLUMNS)
+"""What COLUMNS hold."""
+
+
+def new_record() -> int:
+    """An id for a new record."""
+    return int.from_bytes(os.urandom(8), "little") >> 1
+
+
+def render(octets: Octets, internal_date: int, record: int) -> Rendered:
     """Parse the message. Takes the time; done before any lock is asked for."""
-    view = MessageView(op.octets)
-    internal_date = int(op.internal_date.timestamp())
+    view = MessageView(octets)
     headers = view.header_octets
     body, bodystructure = imap.structures(view)
     return Rendered(
-        record=int.from_bytes(os.urandom(8), "little") >> 1,
+        record=record,
         header_octets=len(headers),
         internal_date=internal_date,
         sent_date=sent_date(view, internal_date),
@@ -44,4 +72,27 @@ def render(op: Append) -> Rendered:
         subject_key=base_subject(view.subject),
         from_key=mailbox_key(view.authors),
         to_key=mailbox_key(view.addresses("To").mailboxes),
+        preview=preview(view),
+        ids=array("Q", [_own_id(view, record), *map(_number, _references(view))]).tobytes(),
     )
+
+
+def _own_id(view: MessageView, record: int) -> int:
+    """Where a message has no identifier, its record is one."""
+    found = _identifiers(view, "Message-ID")
+    return _number(found[0]) if found else record
+
+
+def _references(view: MessageView) -> tuple[str, ...]:
+    """RFC 5256 section 3: References, else the first of In-Reply-To."""
+    found = tuple(dict.fromkeys(_identifiers(view, "References"))) or _identifiers(view, "In-Reply-To")[:1]
+    return found if len(found) <= _MOST_REFERENCES else (found[0], *found[1 - _MOST_REFERENCES :])
+
+
+def _identifiers(view: MessageView, name: str) -> tuple[str, ...]:
+    field = view.field(name)
+    return () if field is None else read_identifiers(field.value).ids
+
+
+def _number(identifier: str) -> int:
+    return int.from_bytes(hashlib.blake2b(identifier.encode("utf-8", "replace"), digest_size=8).digest(), "little") >> 1

@@ -4,14 +4,29 @@
 has which UID in which mailbox, so that COPY shares content. Nothing is indexed by MODSEQ: `change` is the log.
 """
 
-VERSION = 2
-"""2 adds which message a delivery made, so that it is found wherever it was moved."""
+VERSION = 3
+"""2 adds which message a delivery made, so that it is found wherever it was moved. 3 adds what OBJECTID, SAVEDATE, THREAD and
+PREVIEW tell of a message, POP3's UIDLs of mail that was moved in, and Sieve scripts."""
 
-SCHEMA = """
+_OF_FORM_3 = """
+CREATE INDEX message_by_thread ON message (thread);
+
+-- The thread of each identifier that some message has or names; see store.threads.
+CREATE TABLE thread_id (id INTEGER PRIMARY KEY, thread INTEGER NOT NULL) STRICT;
+
+CREATE INDEX thread_id_by_thread ON thread_id (thread);
+
+CREATE TABLE sieve_script (name TEXT PRIMARY KEY, text BLOB NOT NULL, is_active INTEGER NOT NULL) STRICT
+"""
+
+SCHEMA = (
+    """
 -- One row. The last_ numbers only grow. pack: the pack file written now. log_floor: delta below it reads every entry.
+-- rendering: by which form of store.rendered every message has been made; see store.renewal.
 CREATE TABLE account (
     last_modseq INTEGER NOT NULL, last_uidvalidity INTEGER NOT NULL, last_message INTEGER NOT NULL,
-    pack INTEGER NOT NULL, log_floor INTEGER NOT NULL, tidied_at INTEGER NOT NULL
+    pack INTEGER NOT NULL, log_floor INTEGER NOT NULL, tidied_at INTEGER NOT NULL,
+    last_email INTEGER NOT NULL DEFAULT 0, last_thread INTEGER NOT NULL DEFAULT 0, rendering INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE mailbox (
@@ -25,9 +40,11 @@ CREATE TABLE past_name (name TEXT PRIMARY KEY, uidvalidity INTEGER NOT NULL) STR
 
 CREATE TABLE subscription (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
+-- email: kept by MOVE, new by COPY. pop3_uidl: of another server, from which the message was moved in.
 CREATE TABLE entry (
     mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, flags INTEGER NOT NULL, modseq INTEGER NOT NULL,
-    added_modseq INTEGER NOT NULL, message INTEGER NOT NULL, size_octets INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)
+    added_modseq INTEGER NOT NULL, message INTEGER NOT NULL, size_octets INTEGER NOT NULL,
+    email INTEGER NOT NULL DEFAULT 0, saved_at INTEGER NOT NULL DEFAULT 0, pop3_uidl TEXT, PRIMARY KEY (mailbox, uid)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX entry_by_message ON entry (message);
@@ -36,7 +53,8 @@ CREATE TABLE message (
     id INTEGER PRIMARY KEY, pack INTEGER NOT NULL, pack_offset INTEGER NOT NULL, record INTEGER NOT NULL,
     size_octets INTEGER NOT NULL, header_octets INTEGER NOT NULL, internal_date INTEGER NOT NULL,
     sent_date INTEGER NOT NULL, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, body BLOB NOT NULL,
-    subject_key TEXT NOT NULL, from_key TEXT NOT NULL, to_key TEXT NOT NULL
+    subject_key TEXT NOT NULL, from_key TEXT NOT NULL, to_key TEXT NOT NULL,
+    preview TEXT NOT NULL DEFAULT '', ids BLOB NOT NULL DEFAULT x'', thread INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE header (message INTEGER PRIMARY KEY, headers BLOB NOT NULL) STRICT;
@@ -57,7 +75,26 @@ CREATE TABLE leaving (at INTEGER NOT NULL, messages BLOB NOT NULL) STRICT;
 -- message: 0 of what was moved or expunged before form 2.
 CREATE TABLE delivery (
     key TEXT PRIMARY KEY, mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, at INTEGER NOT NULL, message INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID
+) STRICT, WITHOUT ROWID;
+"""
+    + _OF_FORM_3
+)
+
+_COLUMNS_OF_FORM_3 = """
+ALTER TABLE account ADD COLUMN last_email INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN last_thread INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN rendering INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entry ADD COLUMN email INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entry ADD COLUMN saved_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entry ADD COLUMN pop3_uidl TEXT;
+UPDATE entry SET email = old.number, saved_at = old.internal_date FROM (
+    SELECT mailbox, uid, internal_date, row_number() OVER (ORDER BY added_modseq, mailbox, uid) AS number
+    FROM entry JOIN message ON message.id = entry.message
+) AS old WHERE old.mailbox = entry.mailbox AND old.uid = entry.uid;
+UPDATE account SET last_email = (SELECT count(*) FROM entry);
+ALTER TABLE message ADD COLUMN preview TEXT NOT NULL DEFAULT '';
+ALTER TABLE message ADD COLUMN ids BLOB NOT NULL DEFAULT x'';
+ALTER TABLE message ADD COLUMN thread INTEGER NOT NULL DEFAULT 0;
 """
 
 UPGRADES = {
@@ -65,5 +102,7 @@ UPGRADES = {
 ALTER TABLE delivery ADD COLUMN message INTEGER NOT NULL DEFAULT 0;
 UPDATE delivery SET message = coalesce(
     (SELECT message FROM entry WHERE entry.mailbox = delivery.mailbox AND entry.uid = delivery.uid), 0)
-"""
+""",
+    2: _COLUMNS_OF_FORM_3 + _OF_FORM_3,
 }
+"""2: when a message was saved nobody knows, its internal date is nearest. `store.renewal` adds what has to be read for."""

@@ -4,6 +4,7 @@ import sqlite3
 from array import array
 
 from mailward.database import transaction
+from mailward.store import threads
 from mailward.store.packs import Packs
 
 GRACE_S = 24 * 3600
@@ -37,8 +38,9 @@ def _drop_messages(connection: sqlite3.Connection, before_s: int) -> None:
         for message in array("Q", packed):
             if connection.execute("SELECT 1 FROM entry WHERE message = ?", (message,)).fetchone():
                 continue  # a copy lives
-            row = connection.execute("DELETE FROM message WHERE id = ? RETURNING pack", (message,)).fetchone()
+            row = connection.execute("DELETE FROM message WHERE id = ? RETURNING pack, thread", (message,)).fetchone()
             if row:
                 connection.execute("DELETE FROM header WHERE message = ?", (message,))
-                connection.execute("UPDATE pack SET messages = messages - 1 WHERE id = ?", row)
+                connection.execute("UPDATE pack SET messages = messages - 1 WHERE id = ?", row[:1])
+                threads.forget(connection, row[1])
     connection.execute("DELETE FROM leaving WHERE at < ?", (before_s,))

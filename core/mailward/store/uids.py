@@ -18,10 +18,10 @@ class Numbers:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        row: tuple[int, int, int] = connection.execute(
-            "SELECT last_modseq, last_uidvalidity, last_message FROM account"
+        row: tuple[int, int, int, int, int] = connection.execute(
+            "SELECT last_modseq, last_uidvalidity, last_message, last_email, last_thread FROM account"
         ).fetchone()
-        self._modseq, self._uidvalidity, self._message = row
+        self._modseq, self._uidvalidity, self._message, self._email, self._thread = row
 
     @property
     def modseq(self) -> int:
@@ -43,10 +43,20 @@ class Numbers:
         self._message += 1
         return self._message
 
+    def next_email(self) -> int:
+        """What a message is called wherever it is moved (RFC 8474 section 5.1)."""
+        self._email += 1
+        return self._email
+
+    def next_thread(self) -> int:
+        """A new thread (RFC 8474 section 5.2)."""
+        self._thread += 1
+        return self._thread
+
     def save(self) -> None:
         self._connection.execute(
-            "UPDATE account SET last_modseq = ?, last_uidvalidity = ?, last_message = ?",
-            (self._modseq, self._uidvalidity, self._message),
+            "UPDATE account SET last_modseq = ?, last_uidvalidity = ?, last_message = ?, last_email = ?, last_thread = ?",
+            (self._modseq, self._uidvalidity, self._message, self._email, self._thread),
         )
 
 

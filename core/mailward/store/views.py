@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from mailward.model.ids import MailboxId, QueueId, Uid
-from mailward.store.base import Delivered, Delta, MailboxInfo, MailboxView, NoSuchMailbox, Place
+from mailward.store.base import Delivered, Delta, EntryColumn, MailboxInfo, MailboxView, NoSuchMailbox, Place
 from mailward.store.flags import names_of
 from mailward.store.ops import number_clause, uid_clause
 from mailward.store.packs import Locator
@@ -114,6 +114,17 @@ def locators_of(connection: sqlite3.Connection, messages: Sequence[int]) -> dict
     where, values = number_clause("id", sorted(messages))
     rows = connection.execute(f"SELECT id, pack, pack_offset, record, size_octets FROM message WHERE {where}", values)  # noqa: S608
     return {row[0]: Locator._make(row[1:]) for row in rows}
+
+
+def load_entries(
+    connection: sqlite3.Connection, mailbox: MailboxId, uids: Sequence[int], columns: Sequence[EntryColumn]
+) -> list[tuple[int | str | None, ...] | None]:
+    """One tuple a UID in the order of `uids`; None for one that is not there."""
+    where, values = uid_clause(sorted(set(uids)))
+    names = ", ".join(columns)  # names of `EntryColumn`, never a client's words
+    rows = connection.execute(f"SELECT uid, {names} FROM entry WHERE mailbox = ? AND {where}", (mailbox, *values))  # noqa: S608
+    found = {row[0]: row[1:] for row in rows}
+    return [found.get(uid) for uid in uids]
 
 
 def load_delivered(connection: sqlite3.Connection, id: QueueId) -> tuple[Delivered, ...]:

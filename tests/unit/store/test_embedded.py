@@ -180,21 +180,6 @@ def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     assert caught.value.permanent
 
 
-def test_what_was_delivered_before_form_2_is_found_where_it_had_not_been_moved(tmp_path: Path) -> None:
-    store = account(tmp_path)
-    inbox, trash = store.mailbox("INBOX").id, store.mailbox("Trash").id
-    store.apply([append(inbox, message(n), f"q{n}:0") for n in (1, 2)])
-    store.apply([Copy(inbox, (Uid(2),), trash, move=True)])
-    store.rest()
-    with sqlite3.connect(tmp_path / ALICE / "index.sqlite") as connection:
-        connection.executescript("ALTER TABLE delivery DROP COLUMN message; PRAGMA user_version = 1")
-    store = account(tmp_path)
-    assert store.delivered(QueueId("q1")) == (Delivered("q1:0", 1, (Place(inbox, Uid(1), ()),)),)
-    assert store.delivered(QueueId("q2")) == (Delivered("q2:0", 0, ()),)
-    (result,) = store.apply([append(inbox, message(2), "q2:0")])
-    assert result.duplicate
-
-
 def test_a_delivery_key_is_known_as_long_as_its_message_is_in_a_mailbox(tmp_path: Path) -> None:
     now = [1_800_000_000.0]
     store = EmbeddedStore(tmp_path, Disk(), NoHints(), now_s=lambda: now[0]).open(ALICE)

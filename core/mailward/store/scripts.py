@@ -1,0 +1,61 @@
+"""The ops on Sieve scripts (RFC 5804 sections 2.6 to 2.11). What a script says is for whoever runs it."""
+
+import sqlite3
+
+from mailward.model.ids import MailboxId
+from mailward.store.base import (
+    ActivateScript,
+    DeleteScript,
+    NoSuchScript,
+    OpResult,
+    PutScript,
+    RenameScript,
+    Script,
+    ScriptActive,
+    ScriptExists,
+)
+
+_DONE = OpResult(MailboxId(0))
+
+
+def load(connection: sqlite3.Connection) -> tuple[Script, ...]:
+    """All of them in name order."""
+    rows = connection.execute("SELECT name, text, is_active FROM sieve_script ORDER BY name")
+    return tuple(Script(name, text, bool(is_active)) for name, text, is_active in rows)
+
+
+def put(connection: sqlite3.Connection, op: PutScript) -> OpResult:
+    connection.execute(
+        "INSERT INTO sieve_script VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET text = excluded.text", (op.name, op.text)
+    )
+    return _DONE
+
+
+def rename(connection: sqlite3.Connection, op: RenameScript) -> OpResult:
+    _find(connection, op.name)
+    if op.new_name != op.name and connection.execute("SELECT 1 FROM sieve_script WHERE name = ?", (op.new_name,)).fetchone():
+        raise ScriptExists(f"The script {op.new_name} exists")
+    connection.execute("UPDATE sieve_script SET name = ? WHERE name = ?", (op.new_name, op.name))
+    return _DONE
+
+
+def delete(connection: sqlite3.Connection, op: DeleteScript) -> OpResult:
+    if _find(connection, op.name):
+        raise ScriptActive("The script is active; make another one active first")
+    connection.execute("DELETE FROM sieve_script WHERE name = ?", (op.name,))
+    return _DONE
+
+
+def activate(connection: sqlite3.Connection, op: ActivateScript) -> OpResult:
+    if op.name:
+        _find(connection, op.name)
+    connection.execute("UPDATE sieve_script SET is_active = (name = ?)", (op.name,))
+    return _DONE
+
+
+def _find(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether it is active."""
+    row = connection.execute("SELECT is_active FROM sieve_script WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise NoSuchScript(f"There is no script {name}")
+    return bool(row[0])

@@ -1,0 +1,77 @@
+"""Accounts of earlier releases are brought to the present form, with all their mail."""
+
+import shutil
+import sqlite3
+from array import array
+from pathlib import Path
+
+from mailward.model.ids import QueueId, Uid
+from mailward.store.base import Delivered, EntryColumn, Place
+from mailward.store.embedded import EmbeddedAccount
+from support.storecheck import check_account
+from support.stores import ALICE, account, append
+
+OF_FORM_2 = Path(__file__).parent / "store-2"
+"""Written by the release before threads: 1, a reply to it that was moved to Trash, one without Message-ID, a reply to the reply;
+a copy of 1 is in Archive."""
+
+ENTRY: tuple[EntryColumn, ...] = ("email", "saved_at", "pop3_uidl")
+
+
+def place(folder: Path, *, then: str = "", damaged: bytes = b"") -> EmbeddedAccount:
+    """The account of form 2 opened by this release. then: what makes its database older still. damaged: octets of a pack."""
+    shutil.copytree(OF_FORM_2 / "packs", folder / ALICE / "packs")
+    (pack,) = (folder / ALICE / "packs").iterdir()
+    pack.write_bytes(pack.read_bytes().replace(damaged, damaged.upper()))
+    with sqlite3.connect(folder / ALICE / "index.sqlite") as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript((OF_FORM_2 / "index.sql").read_text() + then)
+    return account(folder)
+
+
+def test_t_q_14_an_account_of_form_2_is_brought_up(tmp_path: Path) -> None:
+    store = place(tmp_path)
+    assert (tmp_path / ALICE / "index.sqlite.form-2").exists()
+    check_account(store)
+    inbox, trash, archive = (store.mailbox(name).id for name in ("INBOX", "Trash", "Archive"))
+    assert list(store.entry_meta(inbox, (1, 3, 4), ENTRY)) == [
+        (1, 1770026401, None),
+        (2, 1770026403, None),
+        (3, 1770026404, None),
+    ]
+    assert list(store.entry_meta(archive, (1,), ENTRY)) == [(4, 1770026401, None)]
+    assert list(store.entry_meta(trash, (1,), ENTRY)) == [(5, 1770026402, None)]
+    found = list(store.meta((1, 2, 3, 4), ("preview", "thread")))
+    assert found == [("hello 1", 1), ("hello 2", 1), ("hello 3", 2), ("hello 4", 1)]
+    ids = [array("Q", octets) for (octets,) in store.meta((1, 2, 3, 4), ("ids",)) if isinstance(octets, bytes)]
+    assert (ids[1][1], ids[3][1]) == (ids[0][0], ids[1][0]) and list(map(len, ids)) == [1, 2, 1, 2]
+    (result,) = store.apply([append(inbox, b"References: <9@example.net>\r\n <4@example.net>\r\n\r\nnew\r\n")])
+    (number,) = store.view(inbox).messages[-1:]
+    assert list(store.meta((number,), ("thread",))) == [(1,)]
+    assert [row[0] for row in store.entry_meta(inbox, result.uids, ENTRY) if row] == [6]
+
+
+def test_t_q_14_an_upgraded_account_is_as_a_new_one(tmp_path: Path) -> None:
+    def shape(folder: Path) -> list[tuple[str, list[tuple[object, ...]]]]:
+        with sqlite3.connect(folder / ALICE / "index.sqlite") as connection:
+            tables = connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
+            return [(name, connection.execute(f"PRAGMA table_xinfo({name})").fetchall()) for (name,) in tables]
+
+    place(tmp_path / "old").rest()
+    account(tmp_path / "new").rest()
+    assert shape(tmp_path / "old") == shape(tmp_path / "new")
+
+
+def test_t_q_14_a_message_that_cannot_be_read_keeps_what_was_made_of_it(tmp_path: Path) -> None:
+    store = place(tmp_path, damaged=b"hello 2")
+    assert list(store.meta((1, 2, 3), ("preview", "subject_key"))) == [("hello 1", "old 1"), ("", "old 2"), ("hello 3", "old 3")]
+    assert len({thread for (thread,) in store.meta((1, 2, 3), ("thread",))}) == 3
+
+
+def test_what_was_delivered_before_form_2_is_found_where_it_had_not_been_moved(tmp_path: Path) -> None:
+    store = place(tmp_path, then="ALTER TABLE delivery DROP COLUMN message; PRAGMA user_version = 1;")
+    inbox = store.mailbox("INBOX").id
+    assert store.delivered(QueueId("q1"))[0].places[0] == Place(inbox, Uid(1), ("\\Seen",))
+    assert store.delivered(QueueId("q2")) == (Delivered("q2:0", 0, ()),)
+    (result,) = store.apply([append(inbox, b"Subject: again\r\n\r\n", "q2:0")])
+    assert result.duplicate
