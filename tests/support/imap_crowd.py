@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from support.imap_server import LOGIN
-from support.imap_view import View, Violation
+from support.imap_view import Cache, View, Violation, numbers
 from support.smtp_service import trusting
 
 LONG_S = 90.0
@@ -20,15 +20,6 @@ _UIDVALIDITY = re.compile(rb"\* OK \[UIDVALIDITY (\d+)\]")
 _REFUSALS = re.compile(rb"NO \[(NONEXISTENT|ALREADYEXISTS|TRYCREATE|CANNOT)\]")
 _FLAG_OF = {"SEEN": b"\\Seen", "FLAGGED": b"\\Flagged", "DELETED": b"\\Deleted", "$Work": b"$Work"}
 """By the last word of a SEARCH."""
-
-
-def numbers(octets: bytes) -> list[int]:
-    """A set such as 1:3,7 in the order of writing."""
-    found: list[int] = []
-    for part in octets.decode().split(","):
-        low, _, high = part.partition(":")
-        found += range(int(low), int(high or low) + 1)
-    return found
 
 
 @dataclass
@@ -99,13 +90,18 @@ class Sent:
 
 
 class Client:
-    """One connection at a time, to one of the server's processes. view: of the selected mailbox. is_over: the server said BYE."""
+    """One connection at a time, to one of the server's processes. view: of the selected mailbox. is_over: the server said BYE.
+
+    resyncs: it has enabled QRESYNC; caches: what it keeps of mailboxes for the next time, by name.
+    """
 
     def __init__(self, crowd: Crowd, chance: random.Random, name: str) -> None:
         self.crowd = crowd
         self.chance = chance
         self.name = name
         self.view: View | None = None
+        self.resyncs = False
+        self.caches: dict[str, Cache] = {}
         self.is_over = True
         self.log: list[str] = []
         self._validities: dict[str, int] = {}
@@ -120,6 +116,8 @@ class Client:
         self._reading = asyncio.create_task(self._read())
         self.view, self.is_over = None, False
         self.send(LOGIN.decode()[2:-2])
+        if self.resyncs:
+            self.send("ENABLE QRESYNC")
         await self.finish()
 
     async def news(self) -> None:
@@ -143,9 +141,16 @@ class Client:
         self._replies.put_nowait(reply)
         self._arrived.set()
 
+    def leave_mailbox(self) -> None:
+        """Keep what is known of it."""
+        if self.view is not None and self.resyncs and (cache := self.view.cache()) is not None:
+            self.caches[self.view.name] = cache
+        self.view = None
+
     async def leave(self) -> None:
         """Close the connection, whoever ended the session."""
-        self.view, self.is_over = None, True
+        self.leave_mailbox()
+        self.is_over = True
         self._sent.clear()
         self._unsent = b""
         self._writer.close()
@@ -234,6 +239,8 @@ class Client:
         view.uidvalidity = self._validities[view.name] = uidvalidity
 
     def _tagged(self, command: Sent, rest: bytes) -> None:
+        if self.view is not None:
+            self.view.reach(rest)
         if rest.startswith(b"OK "):
             code = _CODE.search(rest)
             if code is not None and code[1] == b"COPYUID" and self.view is not None:
@@ -244,7 +251,7 @@ class Client:
         elif command.text.startswith(("SELECT ", "EXAMINE ")):
             self.view = None
         if self.view is not None:
-            self.view.told.clear()
+            self.view.end_command()
 
     def _copied(self, code: "re.Match[bytes]", view: View) -> None:
         uidvalidity, sources, uids = int(code[2]), numbers(code[3]), numbers(code[4])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from support.imap_crowd import Client
-from support.imap_view import Message, View, Violation
+from support.imap_view import Message, View, Violation, numbers
 
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Draft", "$Work", "$Later")
 OWN = ("Lists", "Lists/one", "Lists/two")
@@ -14,7 +14,8 @@ OWN = ("Lists", "Lists/one", "Lists/two")
 BOXES = ("INBOX", "INBOX", "INBOX", "Archive", "Trash", *OWN)
 _ITEMS = ("(FLAGS)", "(UID FLAGS)", "(UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])", "(UID BODY[])", "(ENVELOPE RFC822.SIZE)")
 _LISTED = re.compile(rb'\* LIST \([^)]*\) "/" "?([^"]+)"?$')
-_STATUS = re.compile(rb"(MESSAGES|UNSEEN|DELETED|UIDNEXT) (\d+)")
+_MODIFIED = re.compile(rb"\[MODIFIED (\S+)\]")
+_STATUS = re.compile(rb"(MESSAGES|UNSEEN|DELETED|UIDNEXT|HIGHESTMODSEQ) (\d+)")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Person(Client):
     async def learn(self) -> None:
         """Ask for what is not known, as a client does that has heard EXISTS."""
         if self.view is not None and (first := self.view.first_unknown) is not None:
-            self.send(f"FETCH {first}:* (UID FLAGS)", may_expunge=False)
+            self.send(f"FETCH {first}:* (UID FLAGS{' MODSEQ' if self.resyncs else ''})", may_expunge=False)
             await self.finish()
 
     async def sync(self) -> None:
@@ -102,12 +103,21 @@ class Person(Client):
         self.add("DONE\r\n")
 
     def _left(self, _: bytes) -> None:
-        self.view = None
+        self.leave_mailbox()
 
     def _select(self) -> None:
-        name = self.chance.choice(BOXES)
-        self.view = View(name)
-        self.send(f'{self.chance.choice(("SELECT", "SELECT", "SELECT", "EXAMINE"))} "{name}"')
+        self.leave_mailbox()
+        name, verb = self.chance.choice(BOXES), self.chance.choice(("SELECT", "SELECT", "SELECT", "EXAMINE"))
+        view = self.view = View(name, self.resyncs)
+        cache, names_known = self.caches.get(name), self.chance.random() < 0.3
+        if cache is None:
+            self.send(f'{verb} "{name}"')
+            return
+        known = f" 1:{max(cache.flags, default=1)}" if names_known else ""
+        self.send(
+            f'{verb} "{name}" (QRESYNC ({cache.uidvalidity} {cache.modseq}{known}))',
+            done=lambda _: view.resume(cache, told_new=not names_known),
+        )
 
     # --- commands ---
 
@@ -141,6 +151,7 @@ class Person(Client):
             self._ask(chosen, "FETCH", self.chance.choice(_ITEMS))
 
     def _store(self) -> None:
+        """With UNCHANGEDSINCE now and then: what others have changed since then is as it was."""
         chosen, view = self._choose(), self.view
         if not chosen or view is None:
             return
@@ -149,17 +160,21 @@ class Person(Client):
         if "\\Deleted" in flags and mode != "-":
             self._may_be_gone(chosen)
         given = frozenset(flag.encode() for flag in flags)
+        condition = f"(UNCHANGEDSINCE {view.modseq}) " if self.resyncs and self.chance.random() < 0.3 else ""
 
-        def done(_: bytes) -> None:
+        def done(reply: bytes) -> None:
+            refused = set(numbers(found[1])) if (found := _MODIFIED.search(reply)) else set()
             for message in chosen.messages:
                 if message in view.told or message not in view.messages:
+                    continue
+                if (message.uid if chosen.prefix else view.messages.index(message) + 1) in refused:
                     continue
                 if not silent:
                     raise Violation(f"STORE does not tell of UID {message.uid}")
                 if message.flags is not None:
                     message.flags = {"+": message.flags | given, "-": message.flags - given, "": given}[mode]
 
-        self._ask(chosen, "STORE", f"{mode}FLAGS{'.SILENT' if silent else ''} ({' '.join(flags)})", done)
+        self._ask(chosen, "STORE", f"{condition}{mode}FLAGS{'.SILENT' if silent else ''} ({' '.join(flags)})", done)
 
     def _copy(self) -> None:
         if chosen := self._choose():
@@ -225,15 +240,16 @@ class Referee(Client):
 
     async def read_all(self) -> dict[int, View]:
         """Every mailbox as a fresh SELECT and FETCH give it, by UIDVALIDITY; STATUS says the same."""
+        self.resyncs = True
         await self.connect()
         names = [match[1].decode() for reply in await self._ask('LIST "" "*"') if (match := _LISTED.match(reply))]
         found: dict[int, View] = {}
         for name in names:
-            (status, _) = await self._ask(f'STATUS "{name}" (MESSAGES UNSEEN DELETED UIDNEXT)')
-            view = self.view = View(name)
+            (status, _) = await self._ask(f'STATUS "{name}" (MESSAGES UNSEEN DELETED UIDNEXT HIGHESTMODSEQ)')
+            view = self.view = View(name, self.resyncs)
             await self._ask(f'EXAMINE "{name}"')
             if view.messages:
-                await self._ask("FETCH 1:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+                await self._ask("FETCH 1:* (UID FLAGS MODSEQ BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
             self._compare(view, {key.decode(): int(value) for key, value in _STATUS.findall(status)})
             found[view.uidvalidity] = view
         await self.leave()
@@ -255,5 +271,7 @@ class Referee(Client):
             "DELETED": sum(b"\\Deleted" in one for one in flags),
         }
         highest = max((uid or 0 for uid in view.known), default=0)
-        if counted != {name: status[name] for name in counted} or highest >= status["UIDNEXT"]:
+        modseq = max((message.modseq for message in view.messages), default=0)
+        wrong = counted != {name: status[name] for name in counted}
+        if wrong or highest >= status["UIDNEXT"] or modseq > status["HIGHESTMODSEQ"]:
             raise Violation(f"STATUS of {view.name} is {status}, FETCH gives {view.known}")
