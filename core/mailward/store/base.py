@@ -99,7 +99,8 @@ class Append:
     """Add one message. octets: CRLF line ends.
 
     delivery_key: "ID:..." with the message's queue id; a second Append with the same key changes nothing (exactly once), and
-    `delivered` finds by the id what came by it. pop3_uidl: what POP3 clients know it by, of mail that is moved in.
+    `delivered` finds by the id what came by it. pop3_uidl: what POP3 clients know it by, of mail that is moved in. uid: what it had
+    there; NotPermitted unless it is above all that the mailbox has given.
     """
 
     mailbox: MailboxId
@@ -108,6 +109,7 @@ class Append:
     flags: tuple[str, ...] = ()
     delivery_key: str | None = None
     pop3_uidl: str | None = None
+    uid: Uid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,19 @@ class DeleteMailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Renumber:
+    """Give a mailbox a UIDVALIDITY, and let none of its UIDs to come be below `uidnext`.
+
+    uidvalidity: of the server from which its mail is moved in, NotPermitted where other mail may have UIDs under it here, or
+    None for a new one, where its UIDs may have meant other messages.
+    """
+
+    mailbox: MailboxId
+    uidvalidity: int | None = None
+    uidnext: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Subscribe:
     """Set or clear the subscription of a name."""
 
@@ -208,6 +223,7 @@ Op = (
     | CreateMailbox
     | RenameMailbox
     | DeleteMailbox
+    | Renumber
     | Subscribe
     | PutScript
     | RenameScript
@@ -319,6 +335,10 @@ class AccountStore(Protocol):
 
         () for what was never stored here. Keys are known while their message is in a mailbox, and for 30 days at least.
         """
+        ...
+
+    def known(self, delivery_keys: Sequence[str]) -> frozenset[str]:
+        """Those of them by which messages have come, as long as `delivered` knows them."""
         ...
 
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:

@@ -25,6 +25,7 @@ from mailward.store.base import (
     PutScript,
     RenameMailbox,
     RenameScript,
+    Renumber,
     SetFlags,
     StoreRefusal,
     Subscribe,
@@ -95,6 +96,8 @@ def run_op(ops: OpList, op: Op) -> OpResult:
             return mailboxes.rename(ops, op)
         case DeleteMailbox():
             return mailboxes.delete(ops, op)
+        case Renumber():
+            return mailboxes.renumber(ops, op)
         case Subscribe():
             return mailboxes.subscribe(ops, op)
         case PutScript():

@@ -5,6 +5,7 @@ calling thread, then one thread leads all that wait (groupcommit) under a lock f
 Connections and locks do not survive a fork: open stores after it.
 """
 
+import json
 import mmap
 import re
 import sqlite3
@@ -218,6 +219,11 @@ class EmbeddedAccount:
     def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
         with self._reading() as connection:
             return load_delivered(connection, id)
+
+    def known(self, delivery_keys: Sequence[str]) -> frozenset[str]:
+        query = "SELECT key FROM delivery WHERE key IN (SELECT value FROM json_each(?))"
+        with self._reading() as connection:
+            return frozenset(key for (key,) in connection.execute(query, (json.dumps(delivery_keys),)))
 
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
         return self._packs.read(self._locator(message), offset, length)

@@ -11,6 +11,7 @@ from mailward.store.base import (
     NotPermitted,
     OpResult,
     RenameMailbox,
+    Renumber,
     Subscribe,
 )
 from mailward.store.names import INBOX, normalise_name, parents
@@ -76,6 +77,23 @@ def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
     ops.forget(mailbox)
     ops.changed.add(mailbox)
     return OpResult(mailbox)
+
+
+def renumber(ops: OpList, op: Renumber) -> OpResult:
+    """A UIDVALIDITY from elsewhere only while no UID has been given under this one (RFC 9051 section 2.3.1.1)."""
+    box = ops.box(op.mailbox)
+    if op.uidvalidity is None:
+        box.uidvalidity = ops.numbers.next_uidvalidity(ops.now_s)
+    elif op.uidvalidity != box.uidvalidity:
+        before = _one(ops.connection, "SELECT uidvalidity FROM past_name WHERE name = ?", box.name)
+        if box.uidnext > 1 or op.uidvalidity <= (before or 0):
+            raise NotPermitted(f"UIDs have been given in the mailbox {box.name}, or in one of that name before")
+        ops.numbers.note_uidvalidity(op.uidvalidity)
+        box.uidvalidity = op.uidvalidity
+    box.uidnext = max(box.uidnext, op.uidnext)
+    ops.connection.execute("UPDATE mailbox SET uidvalidity = ? WHERE id = ?", (box.uidvalidity, box.id))
+    ops.changed.add(box.id)
+    return OpResult(box.id, box.uidvalidity)
 
 
 def subscribe(ops: OpList, op: Subscribe) -> OpResult:

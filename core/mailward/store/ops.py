@@ -86,7 +86,7 @@ class OpList:
         if locator is None:
             raise NoSuchMailbox("The mailbox is gone")
         bits, box.keywords = bits_of(op.flags, box.keywords, make=True)
-        uid, message, execute = box.take_uids(1)[0], self.numbers.next_message(), self.connection.execute
+        uid, message, execute = box.take_uid(op.uid), self.numbers.next_message(), self.connection.execute
         if op.delivery_key is not None:
             execute("INSERT INTO delivery VALUES (?, ?, ?, ?, ?)", (op.delivery_key, box.id, uid, self.now_s, message))
         execute(

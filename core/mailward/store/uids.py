@@ -11,6 +11,8 @@ from mailward.model.ids import MailboxId
 from mailward.store.base import NoSuchMailbox, NotPermitted
 
 _MAX_UID = 2**32 - 1
+_MAX_FOREIGN_UIDVALIDITY = _MAX_UID - 1_000_000
+"""So many higher ones are left, for mailboxes that are made anew and moved in from elsewhere."""
 
 
 class Numbers:
@@ -37,6 +39,12 @@ class Numbers:
         """Higher than every one given in this account before, even when the clock was set back."""
         self._uidvalidity = max(now_s, self._uidvalidity + 1)
         return self._uidvalidity
+
+    def note_uidvalidity(self, uidvalidity: int) -> None:
+        """Of another server; those given from now on are higher. Raises NotPermitted where hardly any would be."""
+        if not 0 < uidvalidity <= _MAX_FOREIGN_UIDVALIDITY:
+            raise NotPermitted(f"A mailbox cannot take the UIDVALIDITY {uidvalidity}")
+        self._uidvalidity = max(self._uidvalidity, uidvalidity)
 
     def next_message(self) -> int:
         """The store's own number of a message's content."""
@@ -110,6 +118,14 @@ class Box:
                 *(self.n_exists, self.n_unseen, self.n_deleted, self.size_octets, self.id),
             ),
         )
+
+    def take_uid(self, uid: int | None) -> int:
+        """This one, or the next. Raises NotPermitted when it, or a higher one, has been given."""
+        if uid is not None:
+            if uid < self.uidnext:
+                raise NotPermitted(f"The mailbox {self.name} has given the UID {uid} already")
+            self.uidnext = uid
+        return self.take_uids(1)[0]
 
     def take_uids(self, count: int) -> range:
         """The next UIDs, in order. Raises NotPermitted when the mailbox has used up its 32 bits."""

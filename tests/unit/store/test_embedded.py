@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from mailward.store.base import (
     NotPermitted,
     Place,
     RenameMailbox,
+    Renumber,
     SetFlags,
     Subscribe,
 )
@@ -283,3 +285,60 @@ def test_what_could_not_be_synced_was_not_stored_and_can_be_tried_again(tmp_path
     disk.fails = False
     assert not store.apply([append(inbox, message(1), "key")])[0].duplicate
     assert store.read(store.view(inbox).messages[0]) == message(1)
+
+
+def test_mail_that_is_moved_in_keeps_its_uids_and_uidvalidity(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([Renumber(inbox, 1_234_567)])
+    kept = replace(append(inbox, message(1)), uid=Uid(40))
+    (first, second) = store.apply([kept, append(inbox, message(2))])
+    assert (first.uidvalidity, first.uids, second.uids) == (1_234_567, (40,), (41,))
+    store.apply([Renumber(inbox, 1_234_567, uidnext=100)])
+    assert store.apply([append(inbox, message(3))])[0].uids == (100,)
+    store.apply([Renumber(inbox, 1_234_567, uidnext=5)])
+    assert store.mailbox("INBOX").uidnext == 101, "it never goes back"
+
+
+@pytest.mark.parametrize("uid", [0, 1, 39, 40, 2**32 - 1, 2**40])
+def test_t_imap_16_a_uid_is_not_taken_twice_nor_below_another(tmp_path: Path, uid: int) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([replace(append(inbox, message(1)), uid=Uid(40))])
+    with pytest.raises(NotPermitted):
+        store.apply([replace(append(inbox, message(2)), uid=Uid(uid))])
+    assert (store.mailbox("INBOX").exists, store.mailbox("INBOX").uidnext) == (1, 41)
+
+
+def test_t_imap_16_the_uidvalidity_of_elsewhere_is_for_mailboxes_that_never_had_mail(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX")
+    store.apply([append(inbox.id, message(1))])
+    store.apply([Expunge(inbox.id, (Uid(1),))])
+    with pytest.raises(NotPermitted):
+        store.apply([Renumber(inbox.id, inbox.uidvalidity + 7)])
+    (old,) = store.apply([CreateMailbox("Old")])
+    store.apply([DeleteMailbox("Old")])
+    (new,) = store.apply([CreateMailbox("Old")])
+    with pytest.raises(NotPermitted):
+        store.apply([Renumber(new.mailbox, old.uidvalidity)])
+    with pytest.raises(NotPermitted):
+        store.apply([Renumber(new.mailbox, 2**32 - 2)])
+    (renewed,) = store.apply([Renumber(inbox.id)])
+    assert renewed.uidvalidity > new.uidvalidity
+    assert store.mailbox("INBOX").uidvalidity == renewed.uidvalidity
+
+
+def test_mailboxes_made_after_a_high_uidvalidity_from_elsewhere_have_higher_ones(tmp_path: Path) -> None:
+    store = account(tmp_path, now_s=1_000_000.0)
+    store.apply([Renumber(store.mailbox("Archive").id, 3_000_000_000)])
+    assert store.apply([CreateMailbox("Next")])[0].uidvalidity == 3_000_000_001
+
+
+def test_delivery_keys_that_are_known(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply(
+        [append(store.mailbox("INBOX").id, message(1), "import:1"), append(store.mailbox("Sent").id, message(2), "import:2")]
+    )
+    assert store.known(["import:1", "import:2", "import:3"]) == {"import:1", "import:2"}
+    assert store.known([]) == frozenset()

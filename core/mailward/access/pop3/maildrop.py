@@ -46,6 +46,7 @@ class Maildrop:
         self._is_deleted = bytearray(len(view.uids))
         self._is_gone = bytearray(len(view.uids))
         self._retrieved: set[int] = set()
+        self._ids: list[bytes] = []
         self.totals = Totals(len(self._sizes), sum(self._sizes))
 
     # --- figures ---
@@ -67,7 +68,20 @@ class Maildrop:
         return self._listing(self._unique_id)
 
     def _unique_id(self, place: int) -> bytes:
-        return b"%08x%08x" % (self._mailbox.uidvalidity, self._uids[place])
+        if not self._ids:
+            self._ids = self._all_unique_ids()
+        return self._ids[place]
+
+    def _all_unique_ids(self) -> list[bytes]:
+        """That of the server from which a message was moved in, so that clients know it again; no two have the same."""
+        found = [b"%08x%08x" % (self._mailbox.uidvalidity, uid) for uid in self._uids]
+        own = set(found)
+        for place, entry in enumerate(self._store.entry_meta(self._mailbox.id, self._uids, ["pop3_uidl"])):
+            moved = entry[0] if entry else None
+            if isinstance(moved, str) and (octets := moved.encode()) not in own:
+                found[place] = octets
+                own.add(octets)
+        return found
 
     def _listing(self, value: Callable[[int], bytes]) -> Iterator[bytes]:
         for start in range(0, len(self._uids), _LINES):

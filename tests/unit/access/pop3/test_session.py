@@ -19,6 +19,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.store.base import (
     AccountStore,
+    Append,
     Expunge,
     MailboxView,
     Op,
@@ -26,6 +27,7 @@ from mailward.store.base import (
     SetFlags,
 )
 from support.pop3 import PASSWORD, Client, Office, numbered
+from support.storecheck import RECEIVED_AT
 
 FIVE = [b"Subject: %d\r\n\r\nbody %d\r\n" % (n, n) for n in range(1, 6)]
 SEEN = 1
@@ -172,6 +174,17 @@ async def test_unique_ids_stay_and_are_never_used_again(office: Office) -> None:
     every = {*before.values(), *after.values()}
     assert len(every) == 10
     assert all(len(unique_id) <= 70 and unique_id.isascii() and unique_id.isprintable() for unique_id in every)
+
+
+async def test_mail_that_was_moved_in_keeps_its_unique_ids_and_no_two_are_the_same(office: Office) -> None:
+    store = office.account()
+    inbox = store.mailbox("INBOX")
+    ours = f"{inbox.uidvalidity:08x}{5:08x}"
+    moved = ["UID3-1199999999", None, "UID3-1199999999", ours, None]
+    store.apply([Append(inbox.id, octets, RECEIVED_AT, pop3_uidl=id) for octets, id in zip(FIVE, moved, strict=True)])
+    unique_ids = numbered(await (await Client(office).login()).lines("UIDL"))
+    assert [unique_ids[1], unique_ids[5]] == ["UID3-1199999999", ours]
+    assert len({*unique_ids.values()}) == 5
 
 
 async def test_numbers_hold_while_others_deliver_and_delete(office: Office) -> None:
