@@ -123,6 +123,11 @@ class Client:
         self._read = 0
         self._tags = 0
 
+    @property
+    def tag(self) -> str:
+        """Of the last command."""
+        return f"t{self._tags}"
+
     async def line(self) -> bytes:
         """The next reply without its CRLF; b"" when the session is over."""
         reply = b""

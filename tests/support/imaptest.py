@@ -28,12 +28,20 @@ class Command:
     tagged: bytes = b""
 
 
+@dataclass(frozen=True)
+class Mail:
+    """One message of an mbox. at: what its From line tells, as APPEND takes it."""
+
+    octets: bytes
+    at: str
+
+
 @dataclass
 class Script:
     name: str
     headers: dict[str, str]
     commands: list[Command]
-    messages: list[bytes]
+    messages: list[Mail]
 
     @property
     def capabilities(self) -> set[str]:
@@ -52,16 +60,25 @@ def read_scripts(files: dict[str, bytes]) -> list[Script]:
     return found
 
 
-def read_mbox(octets: bytes) -> list[bytes]:
-    parts = re.split(rb"(?m)^From .*\n", octets)[1:]
+def read_mbox(octets: bytes) -> list[Mail]:
+    parts = re.split(rb"(?m)^(From .*)\n", octets)[1:]
     last = len(parts) - 1
     return [
-        (part if n == last else part.removesuffix(b"\n")).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        for n, part in enumerate(parts)
+        Mail(
+            (part if 2 * n + 1 == last else part.removesuffix(b"\n")).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
+            _internal_date(line),
+        )
+        for n, (line, part) in enumerate(zip(parts[::2], parts[1::2], strict=True))
     ]
 
 
-def read_script(name: str, text: str, messages: list[bytes]) -> Script:
+def _internal_date(line: bytes) -> str:
+    """`"22-Feb-2008 17:06:23 +0000" ` of a line `From user@domain  Fri Feb 22 17:06:23 2008`."""
+    month, day, time, year, *zone = line.decode("ascii").split()[3:]
+    return f'"{int(day):2d}-{month}-{year} {time} {(zone or ["+0000"])[0]}" '
+
+
+def read_script(name: str, text: str, messages: list[Mail]) -> Script:
     lines = _joined(text.split("\n"))
     headers: dict[str, str] = {}
     while lines and (match := re.fullmatch(r"([a-z_]+):\s*(.*)", lines[0])):
@@ -178,8 +195,8 @@ class Run:
                 await client.close()
 
     async def _append(self, client: Client, mailbox: str) -> list[bytes]:
-        octets = next(self._messages)
-        return await client.command(f"APPEND {mailbox} {{{len(octets)}+}}\r\n".encode() + octets)
+        mail = next(self._messages)
+        return await client.command(f"APPEND {mailbox} {mail.at}{{{len(mail.octets)}+}}\r\n".encode() + mail.octets)
 
     async def _command(self, command: Command) -> None:
         client = self._clients[command.connection - 1]
@@ -189,6 +206,7 @@ class Run:
         else:
             text = self._filled(command.text.decode("latin-1")).encode("latin-1")
             replies = await client.command(re.sub(rb"\{(\d+)\}\r\n", rb"{\1+}\r\n", text))
+        self._variables["tag"] = client.tag
         where = f"{self._script.name}: {command.text.decode('latin-1')[:200]}"
         tagged = replies.pop()
         word = tagged.split(b" ")[0].decode().lower()

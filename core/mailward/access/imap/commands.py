@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailward.access.imap import append, basics, copy, fetch, flags, listing, mailboxes, search, select
+from mailward.access.imap import append, basics, copy, fetch, flags, listing, mailboxes, search, select, sort
 from mailward.access.imap.session import Command, State
 
 _ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
@@ -39,6 +39,8 @@ COMMANDS: Mapping[str, Command] = {
     "UID EXPUNGE": Command(select.uid_expunge, _SELECTED),
     "SEARCH": Command(search.search, _SELECTED, tells_expunged=False),
     "UID SEARCH": Command(search.uid_search, _SELECTED),
+    "SORT": Command(sort.sort, _SELECTED, tells_expunged=False),
+    "UID SORT": Command(sort.uid_sort, _SELECTED),
     "FETCH": Command(fetch.fetch, _SELECTED, tells_expunged=False),
     "UID FETCH": Command(fetch.uid_fetch, _SELECTED),
     "STORE": Command(flags.store, _SELECTED, tells_expunged=False),

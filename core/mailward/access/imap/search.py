@@ -29,18 +29,24 @@ async def uid_search(session: Session, arguments: Arguments) -> str:
 async def _search(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
     returns = read_returns(arguments)
-    try:
-        found = await find(session, arguments, read_search, uid=uid)
-    except (No, StorageError):
-        if "SAVE" in returns:
-            save(session, ())  # RFC 5182 section 2.1: after NO there is nothing in "$"
-        raise
+    found = await find(session, arguments, read_search, returns, uid=uid)
     answer(session, "SEARCH", found, returns, uid=uid)
     return ""
 
 
-async def find(session: Session, arguments: Arguments, read: Callable[[Arguments], Key], *, uid: bool) -> Found:
+async def find(
+    session: Session, arguments: Arguments, read: Callable[[Arguments], Key], returns: frozenset[str], *, uid: bool
+) -> Found:
     """What the rest of a command asks for, by number. Raises BadSyntax, and No where that is too much."""
+    try:
+        return await _find(session, arguments, read, uid=uid)
+    except (No, StorageError):
+        if "SAVE" in returns:
+            _save(session, ())  # RFC 5182 section 2.1: after NO there is nothing in "$"
+        raise
+
+
+async def _find(session: Session, arguments: Arguments, read: Callable[[Arguments], Key], *, uid: bool) -> Found:
     try:
         key = read(arguments)
     except UnknownCharset:
@@ -62,7 +68,7 @@ def answer(session: Session, name: str, found: Found, returns: frozenset[str], *
     picked = _picked(places, returns)
     modseq = max(selected.modseqs[place] for place in picked) if picked and found.tells_modseq else None
     if "SAVE" in returns:
-        save(session, picked)
+        _save(session, picked)
     if not returns:
         session.untagged(" ".join([name, *map(str, numbers), *([] if modseq is None else [f"(MODSEQ {modseq})"])]))
     elif returns != {"SAVE"}:
@@ -75,7 +81,7 @@ def answer(session: Session, name: str, found: Found, returns: frozenset[str], *
         session.untagged(" ".join([*told, *([] if modseq is None else [f"MODSEQ {modseq}"])]))
 
 
-def save(session: Session, places: Sequence[int]) -> None:
+def _save(session: Session, places: Sequence[int]) -> None:
     """What "$" stands for from now on."""
     selected = session.mailbox
     selected.saved = selected.saved[:0]

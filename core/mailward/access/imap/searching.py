@@ -12,6 +12,7 @@ import structlog
 
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected
+from mailward.formats.collation import casemap
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
 from mailward.model.errors import StorageError
@@ -157,7 +158,7 @@ _RELATIONS: dict[str, Callable[[date, date], bool]] = {
 
 def _folded(text: str) -> str:
     """For comparing without case and without minding how lines were broken."""
-    return _BLANKS.sub(" ", text).casefold()
+    return _BLANKS.sub(" ", casemap(text))
 
 
 def _sent_on(envelope: Value) -> date | None:

@@ -1,0 +1,28 @@
+"""SORT and UID SORT (RFC 5256, SORT=DISPLAY of RFC 5957, ESORT of RFC 5267)."""
+
+from dataclasses import replace
+
+from mailward.access.imap.search import answer, find
+from mailward.access.imap.session import Session
+from mailward.access.imap.sorting import in_order
+from mailward.protocol.imap.arguments import Arguments
+from mailward.protocol.imap.search import read_keys, read_returns
+from mailward.protocol.imap.sorting import read_criteria
+
+
+async def sort(session: Session, arguments: Arguments) -> str:
+    return await _sort(session, arguments, uid=False)
+
+
+async def uid_sort(session: Session, arguments: Arguments) -> str:
+    return await _sort(session, arguments, uid=True)
+
+
+async def _sort(session: Session, arguments: Arguments, *, uid: bool) -> str:
+    arguments.space()
+    returns = read_returns(arguments)
+    criteria = read_criteria(arguments)
+    found = await find(session, arguments, read_keys, returns, uid=uid)
+    order = await session.blocking(lambda: in_order(session.store, session.mailbox, found.places, criteria))
+    answer(session, "SORT", replace(found, places=order), returns, uid=uid)
+    return ""

@@ -1,0 +1,119 @@
+"""SORT (RFC 5256 section 3), SORT=DISPLAY (RFC 5957), ESORT (RFC 5267)."""
+
+from functools import cmp_to_key
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailward.access.imap.envelopes import display_key, mailbox_key
+from mailward.access.imap.selected import Selected
+from mailward.access.imap.sorting import in_order
+from mailward.formats import imap
+from mailward.formats.collation import casemap
+from mailward.formats.message import MessageView
+from mailward.model.ids import AccountId
+from mailward.protocol.imap.arguments import Arguments, BadSyntax
+from mailward.protocol.imap.sorting import Criterion, SortKey, read_criteria
+from mailward.store.base import Append, Column
+from support.imap import Client, Office
+
+MAIL = (
+    (
+        " 3-Nov-2026 10:00:00 +0000",
+        b"From: Zoe <a@example.net>\r\nTo: =?utf-8?q?=C3=84nne?= <z@example.net>\r\nCc: two@example.net\r\nSubject: Re: [list] budget\r\n"
+        b"Date: Mon, 2 Nov 2026 12:00:00 +0200\r\n\r\n1\r\n",
+    ),
+    (
+        " 1-Nov-2026 10:00:00 +0000",
+        b"From: b@example.net\r\nTo: team: x@example.net;\r\nSubject: BUDGET (fwd)\r\nDate: Mon, 2 Nov 2026 11:00:00 +0000\r\n\r\n22222\r\n",
+    ),
+    (
+        " 2-Nov-2026 10:00:00 +0000",
+        b'From: "a \\"quoted\\" name" <c@example.net>\r\nCc: One <one@example.net>\r\nSubject: apples\r\n\r\n3\r\n',
+    ),
+)  # fmt: skip
+
+
+async def mailbox(office: Office) -> Client:
+    client = await Client(office).login()
+    for at, octets in MAIL:
+        assert (await client.append("INBOX", octets, f'"{at}" ')).startswith(b"OK")
+    await client.ok("SELECT INBOX")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("criteria", "order"),
+    [
+        ("ARRIVAL", "2 3 1"), ("REVERSE ARRIVAL", "1 3 2"), ("DATE", "1 3 2"), ("SUBJECT", "3 1 2"), ("REVERSE SUBJECT", "1 2 3"),
+        ("SUBJECT REVERSE DATE", "3 2 1"), ("FROM", "1 2 3"), ("CC", "2 3 1"), ("TO", "3 2 1"), ("SIZE", "3 2 1"),
+        ("DISPLAYFROM", "3 2 1"), ("DISPLAYTO", "3 1 2"),
+    ],
+)  # fmt: skip
+async def test_sort(office: Office, criteria: str, order: str) -> None:
+    client = await mailbox(office)
+    assert await client.ok(f"SORT ({criteria}) UTF-8 ALL") == [f"* SORT {order}".encode()]
+
+
+async def test_what_is_told(office: Office) -> None:
+    client = await mailbox(office)
+    assert await client.ok("SORT (ARRIVAL) US-ASCII SEEN") == [b"* SORT"]
+    assert await client.ok("UID SORT RETURN (MIN MAX ALL COUNT SAVE) (ARRIVAL) US-ASCII 1:3") == [
+        b'* ESEARCH (TAG "t7") UID MIN 2 MAX 1 ALL 2:3,1 COUNT 3'
+    ]
+    assert await client.ok("SEARCH $") == [b"* SEARCH 1 2 3"]
+    assert (await client.command("SORT (ARRIVAL) KOI8-R ALL"))[-1].startswith(b"NO [BADCHARSET")
+    assert (await client.command("SORT (FROB) UTF-8 ALL"))[-1].startswith(b"BAD")
+    assert (await client.command("SORT () UTF-8 ALL"))[-1].startswith(b"BAD")
+    assert (await client.command("SORT (SIZE) ALL"))[-1].startswith(b"NO [BADCHARSET")
+
+
+def test_t_imap_10_so_many_keys_and_no_more() -> None:
+    assert len(read_criteria(Arguments(b"(" + b" ".join([b"SIZE"] * 20) + b") "))) == 20
+    with pytest.raises(BadSyntax):
+        read_criteria(Arguments(b"(" + b" ".join([b"SIZE"] * 21) + b") "))
+
+
+COLUMNS: dict[SortKey, Column] = {"ARRIVAL": "internal_date", "SIZE": "size_octets", "SUBJECT": "subject_key"}
+
+
+@given(st.lists(st.builds(Criterion, st.sampled_from(list(COLUMNS)), st.booleans()), min_size=1, max_size=4))
+@settings(deadline=None)
+def test_each_key_decides_where_those_before_it_are_equal(ordering: tuple[Office, Selected], criteria: list[Criterion]) -> None:
+    office, selected = ordering
+    store = office.store.open(AccountId("alice"))
+    rows = [tuple(store.meta([message], [COLUMNS[c.key] for c in criteria]))[0] for message in selected.messages]
+
+    def compared(a: int, b: int) -> int:
+        for criterion, one, other in zip(criteria, rows[a], rows[b], strict=True):
+            if one != other:
+                less = str(one) < str(other) if isinstance(one, str) else int(one) < int(other)
+                return -1 if less != criterion.reverse else 1
+        return a - b
+
+    places = range(len(selected))
+    assert in_order(store, selected, places, criteria) == sorted(places, key=cmp_to_key(compared))
+
+
+@pytest.fixture(scope="module")
+def ordering(tmp_path_factory: pytest.TempPathFactory) -> tuple[Office, Selected]:
+    office = Office(tmp_path_factory.mktemp("sort"))
+    store = office.store.open(AccountId("alice"))
+    inbox = store.mailbox("INBOX").id
+    for at, octets in MAIL * 3:
+        store.apply([Append(inbox, octets, Arguments(b'"' + at.encode() + b'"').date_time())])
+    return office, Selected(store.view(inbox), read_only=True)
+
+
+NAMES = st.text(st.characters(categories=("L", "N"), max_codepoint=0x2FF), min_size=1, max_size=20)
+
+
+@given(NAMES.filter(lambda name: name.isascii() and name.isalnum()), NAMES)
+def test_keys_are_read_from_any_envelope(local_part: str, name: str) -> None:
+    octets = f'From: "{name}" <{local_part}@example.net>\r\nSubject: {"x" * 1200} "\\\r\n\r\n'.encode()
+    envelope = imap.envelope(MessageView(octets))
+    assert b"{" in envelope  # the subject is a literal
+    assert mailbox_key(envelope, "From") == casemap(local_part)
+    assert display_key(envelope, "From") == casemap(name)
+    assert display_key(envelope, "To") == ""
