@@ -14,8 +14,8 @@ from mailward.formats.header import named_fields
 NAMES = (
     "from", "sender", "reply-to", "to", "cc", "bcc", "subject", "date", "message-id", "in-reply-to", "references", "content-type",
     "content-description", "content-language", "mime-version", "list-id", "list-post", "list-subscribe", "list-unsubscribe",
-    "list-unsubscribe-post", "newsgroups", "importance", "priority", "x-priority", "delivered-to", "x-original-to", "lines", "x-label",
-    "disposition-notification-to", "mail-followup-to", "mail-reply-to", "auto-submitted", "x-tuid", "x-offlineimap",
+    "list-unsubscribe-post", "newsgroups", "importance", "priority", "x-priority", "delivered-to", "x-original-to", "lines",
+    "x-label", "disposition-notification-to", "mail-followup-to", "mail-reply-to", "auto-submitted", "x-tuid", "x-offlineimap",
     "x-k9mail-identity", "chat-version",
 )  # fmt: skip
 """In lower case. What is stored names them by place: a new name comes last, and what is stored is made anew."""

@@ -74,6 +74,7 @@ Column = Literal[
     "bodystructure",
     "body",
     "headers",
+    "common_fields",
     "sent_date",
     "subject_key",
     "from_key",
@@ -84,9 +85,10 @@ Column = Literal[
 ]
 """What `meta` can give of a message's content. internal_date, sent_date: int seconds since 1970 UTC (sent_date falls back to
 internal_date). envelope, bodystructure, body: ready IMAP response bytes (RFC 3501). headers: the whole header block with its
-final empty line. *_key: text for sorting. preview: at most 200 characters of its text, "" when it has none (RFC 8970). ids:
-octets of an array('Q') of message identifiers as numbers of 63 bits: its own, a random one where it has none, then those it
-refers to, the oldest first (RFC 5256 section 3). thread: the account's number of its thread, for ever (RFC 8474)."""
+final empty line. common_fields: some of its fields, in the form of `formats.common_fields`. *_key: text for sorting. preview: at
+most 200 characters of its text, "" when it has none (RFC 8970). ids: octets of an array('Q') of message identifiers as numbers of
+63 bits: its own, a random one where it has none, then those it refers to, the oldest first (RFC 5256 section 3). thread: the
+account's number of its thread, for ever (RFC 8474)."""
 
 EntryColumn = Literal["email", "saved_at", "pop3_uidl"]
 """What `entry_meta` can give of a message in a mailbox. email: the account's number of it, kept by a move, new for a copy

@@ -68,7 +68,8 @@ _MOST_OPEN_ACCOUNTS = 128
 _META_ROWS = 512
 _TIDY_EVERY_S = 24 * 3600
 
-_HEADERS = "headers"
+_TABLES = {"headers": "header", "common_fields": "common_field"}
+"""Where columns are that are not in the table message."""
 
 
 class ChangeSink(Protocol):
@@ -195,9 +196,10 @@ class EmbeddedAccount:
 
     def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
         names = ", ".join(columns)  # names of `Column`, never a client's words
-        source = "message" if _HEADERS not in columns else "message JOIN header ON header.message = message.id"
-        if tuple(columns) == (_HEADERS,):
-            source = "(SELECT message AS id, headers FROM header)"
+        beside = [_TABLES[column] for column in columns if column in _TABLES]
+        source = " ".join(["message", *[f"JOIN {table} ON {table}.message = id" for table in beside]])
+        if len(columns) == len(beside) == 1:
+            source = f"(SELECT message AS id, {columns[0]} FROM {beside[0]})"  # noqa: S608
         for start in range(0, len(messages), _META_ROWS):
             chunk = messages[start : start + _META_ROWS]
             with self._reading() as connection:

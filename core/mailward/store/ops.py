@@ -98,6 +98,7 @@ class OpList:
             ),
         )
         execute("INSERT INTO header VALUES (?, ?)", (message, rendered.headers))
+        execute("INSERT INTO common_field VALUES (?, ?)", (message, rendered.common_fields))
         execute(
             "INSERT INTO pack VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET messages = messages + 1",
             (locator.pack,),

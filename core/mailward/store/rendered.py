@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from mailward.formats import imap
+from mailward.formats.common_fields import common_fields
 from mailward.formats.identifiers import read_identifiers
 from mailward.formats.message import MessageView
 from mailward.formats.octets import Octets
@@ -39,6 +40,7 @@ class Rendered:
     bodystructure: bytes
     body: bytes
     headers: bytes
+    common_fields: bytes
     subject_key: str
     from_key: str
     to_key: str
@@ -69,6 +71,7 @@ def render(octets: Octets, internal_date: int, record: int) -> Rendered:
         bodystructure=bodystructure,
         body=body,
         headers=headers,
+        common_fields=common_fields(headers),
         subject_key=base_subject(view.subject),
         from_key=mailbox_key(view.authors),
         to_key=mailbox_key(view.addresses("To").mailboxes),

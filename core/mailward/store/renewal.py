@@ -9,6 +9,7 @@ from array import array
 import structlog
 
 from mailward.database import transaction
+from mailward.formats.common_fields import UNKNOWN
 from mailward.model.errors import StorageError
 from mailward.store.packs import Locator, Packs
 from mailward.store.rendered import COLUMNS, RENDERING, render, values_of
@@ -49,7 +50,9 @@ def _renew_one(connection: sqlite3.Connection, packs: Packs, message: int, inter
         _log.error("unreadable message", message=message, error=str(error))
         ids = array("Q", [locator.record]).tobytes()
         connection.execute("UPDATE message SET ids = ? WHERE id = ? AND ids = x''", (ids, message))
+        connection.execute("INSERT OR IGNORE INTO common_field VALUES (?, ?)", (message, UNKNOWN))
         return ids
     connection.execute(_UPDATE, (*values_of(rendered), message))
     connection.execute("UPDATE header SET headers = ? WHERE message = ?", (rendered.headers, message))
+    connection.execute("INSERT OR REPLACE INTO common_field VALUES (?, ?)", (message, rendered.common_fields))
     return rendered.ids

@@ -1,7 +1,7 @@
 """What an account's database looks like.
 
-`message` and `header` hold what is made once, when a message is stored, and never changes; `entry` says which message
-has which UID in which mailbox, so that COPY shares content. Nothing is indexed by MODSEQ: `change` is the log.
+`message`, `header` and `common_field` hold what is made once, when a message is stored, and never changes; `entry` says which
+message has which UID in which mailbox, so that COPY shares content. Nothing is indexed by MODSEQ: `change` is the log.
 """
 
 VERSION = 3
@@ -15,6 +15,9 @@ CREATE INDEX message_by_thread ON message (thread);
 CREATE TABLE thread_id (id INTEGER PRIMARY KEY, thread INTEGER NOT NULL) STRICT;
 
 CREATE INDEX thread_id_by_thread ON thread_id (thread);
+
+-- What most programs ask of every message: see formats.common_fields. By itself, so that nothing else is read along.
+CREATE TABLE common_field (message INTEGER PRIMARY KEY, common_fields BLOB NOT NULL) STRICT;
 
 CREATE TABLE sieve_script (name TEXT PRIMARY KEY, text BLOB NOT NULL, is_active INTEGER NOT NULL) STRICT
 """

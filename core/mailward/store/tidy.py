@@ -40,7 +40,8 @@ def _drop_messages(connection: sqlite3.Connection, before_s: int) -> None:
                 continue  # a copy lives
             row = connection.execute("DELETE FROM message WHERE id = ? RETURNING pack, thread", (message,)).fetchone()
             if row:
-                connection.execute("DELETE FROM header WHERE message = ?", (message,))
+                for table in ("header", "common_field"):
+                    connection.execute(f"DELETE FROM {table} WHERE message = ?", (message,))  # noqa: S608
                 connection.execute("UPDATE pack SET messages = messages - 1 WHERE id = ?", row[:1])
                 threads.forget(connection, row[1])
     connection.execute("DELETE FROM leaving WHERE at < ?", (before_s,))

@@ -15,6 +15,7 @@ import structlog
 
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected, taken
+from mailward.formats.common_fields import UNKNOWN, Cut, cut
 from mailward.formats.message import MessageView
 from mailward.formats.sections import section, section_spans
 from mailward.model.errors import StorageError
@@ -27,10 +28,11 @@ ROWS = 256
 """Messages whose columns are asked for at once."""
 CHUNK_OCTETS = 256 * 1024
 
-Value = int | bytes | str
+Value = Any
+"""int, octets or text, as the column is; for common fields that are not kept, the view of the header to cut them from."""
 Row = Sequence[Value]
 """Sequence number, UID, flags, MODSEQ, the store's message number, then the plan's columns."""
-Window = list[Sequence[Any]]
+Window = list[Sequence[Value]]
 """The rows of some messages, turned: one sequence a column, so that each is taken or formatted at once."""
 
 _NUMBER, _UID, _FLAGS, _MODSEQ, _MESSAGE, _FIRST_COLUMN = range(6)
@@ -104,6 +106,9 @@ class Plan:
         if isinstance(item, Section):
             if item.path or item.kind not in _HEADER_KINDS:
                 return item
+            if item.kind == "HEADER.FIELDS" and item.partial is None and (take := cut(item.names)) is not None:
+                template = item.label.replace(b"%", b"%%") + b" %b"
+                return _Field(template, self._column("common_fields"), partial(_from_common_fields, item, take))
             return _Field(item.label.replace(b"%", b"%%") + b" %b", self._column("headers"), partial(_from_headers, item))
         if item == "UID":
             return _Field(b"UID %d", _UID)
@@ -123,14 +128,27 @@ class Plan:
     def _with_columns(self, store: AccountStore, window: Window) -> Window:
         messages = window[_MESSAGE]
         try:
-            return [*window, *zip(*store.meta(messages, self._columns), strict=True)]
+            return [*window, *zip(*self._meta(store, messages), strict=True)]
         except (StorageError, ValueError, LookupError):
             return [*zip(*self._readable(store, window), strict=True)] or [()] * (len(window) + len(self._columns))
+
+    def _meta(self, store: AccountStore, messages: Sequence[int]) -> Sequence[Sequence[Value]]:
+        """The columns of each message; in place of common fields that are not known, the header to cut them from."""
+        rows = [*store.meta(messages, self._columns)]
+        if "common_fields" not in self._columns:
+            return rows
+        at = self._columns.index("common_fields")
+        unknown = [place for place, row in enumerate(rows) if row[at] == UNKNOWN]
+        found: list[Sequence[Value]] = [*rows]
+        for place, (headers,) in zip(unknown, store.meta([messages[place] for place in unknown], ("headers",)), strict=True):
+            assert isinstance(headers, bytes)
+            found[place] = (*rows[place][:at], MessageView(headers), *rows[place][at + 1 :])
+        return found
 
     def _readable(self, store: AccountStore, window: Window) -> Iterator[Row]:
         for row in zip(*window, strict=True):
             try:
-                (meta,) = store.meta([row[_MESSAGE]], self._columns)
+                (meta,) = self._meta(store, [row[_MESSAGE]])
             except (StorageError, ValueError, LookupError) as error:
                 self._cannot_read(row[_MESSAGE], error)
             else:
@@ -244,6 +262,11 @@ def _read(store: AccountStore, message: int, offset: int, length: int) -> bytes:
     if len(octets) != length:
         raise StorageError(f"message {message} is shorter than its size says", permanent=True)
     return octets
+
+
+def _from_common_fields(item: Section, take: Cut, kept: Value) -> bytes:
+    octets = take(kept) if isinstance(kept, bytes) else section(kept, (), item.kind, item.names)
+    return b"{%d}\r\n%b" % (len(octets), octets)
 
 
 def _from_headers(item: Section, headers: Value) -> bytes:
