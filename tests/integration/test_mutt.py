@@ -71,6 +71,19 @@ def test_mutt_reads_flags_copies_and_deletes(tmp_path: Path) -> None:
             assert client.select("Archive", readonly=True) == ("OK", [b"1"])
 
 
+def test_mutt_names_a_mailbox_in_utf_8(tmp_path: Path) -> None:
+    with server() as target:
+        target.send(b"From: a@sender.invalid\r\nTo: demo@example.test\r\nSubject: one\r\n\r\ntext\r\n")
+        target.wait_for(1)
+        _write_muttrc(tmp_path, target)
+        keys = "<copy-message><kill-line>=Entwürfe&mehr<enter><sync-mailbox><quit>"
+        code, shown = _mutt(["-n", "-d", "3", "-F", str(tmp_path / "muttrc"), "-e", f"push '{keys}'"], tmp_path)
+        assert code == 0, shown[-3000:]
+        assert "* ENABLED UTF8=ACCEPT" in (tmp_path / ".muttdebug0").read_text()
+        with target.imap() as client:
+            assert client.select('"Entw&APw-rfe&-mehr"', readonly=True) == ("OK", [b"1"])
+
+
 def test_mutt_comes_back_by_qresync(tmp_path: Path) -> None:
     with server() as target:
         for subject in ("one", "two", "three"):

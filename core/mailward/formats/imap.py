@@ -1,11 +1,12 @@
 """How does IMAP describe a message? ENVELOPE, BODY and BODYSTRUCTURE (RFC 9051 section 7.5.2, RFC 3501 section 7.4.2).
 
-What is made here is stored at delivery and sent as it stands, so it is 7-bit (UTF-8 in a header is written as encoded-words),
-always of the grammar, and complete: no encoding, parameter value or boundary is ever NIL, every multipart has a part.
+What is made here is stored at delivery and sent as it stands, so it is 7-bit (UTF-8 in a header is written as encoded-words; but
+see `utf8_envelope`), always of the grammar, and complete: no encoding, parameter value or boundary is ever NIL, every multipart
+has a part.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mailward.formats.continuations import Received, in_ascii, joined
 from mailward.formats.header import FieldView, first_field
@@ -18,13 +19,23 @@ from mailward.formats.words import decode_words, encode_words
 
 _NIL = b"NIL"
 _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}")
+_QUOTABLE_UTF8 = re.compile(rb"[^\x00-\x1f\x7f]{0,1000}")
 _LANGUAGE = re.compile(rb"[A-Za-z0-9-]+")
 _COUNTED_OCTETS = 1024 * 1024
+
+
+Write = Callable[[bytes], bytes]
+"""Octets of a field as an IMAP string."""
 
 
 def envelope(view: MessageView) -> bytes:
     """The parenthesised ENVELOPE of the message."""
     return _envelope(view.fields)
+
+
+def utf8_envelope(view: MessageView) -> bytes:
+    """The same with UTF-8 as it stands in the message, for who has enabled UTF8=ACCEPT or IMAP4rev2."""
+    return _envelope(view.fields, _utf8_string)
 
 
 def bodystructure(view: MessageView) -> bytes:
@@ -67,7 +78,16 @@ def structures(view: MessageView) -> tuple[bytes, bytes]:
 
 def string(octets: bytes) -> bytes:
     """An IMAP string: quoted where that is possible, else a literal. The octets have to be 7-bit without NUL."""
-    if _QUOTABLE.fullmatch(octets):
+    return _string(octets, _QUOTABLE)
+
+
+def utf8_string(octets: bytes) -> bytes:
+    """The same of valid UTF-8 (RFC 9755 section 3)."""
+    return _string(octets, _QUOTABLE_UTF8)
+
+
+def _string(octets: bytes, quotable: re.Pattern[bytes]) -> bytes:
+    if quotable.fullmatch(octets):
         return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
     return b"{%d}\r\n%b" % (len(octets), octets)
 
@@ -80,38 +100,54 @@ def seven_bit(octets: bytes) -> bytes:
     return " ".join(encode_words(decode_words(octets))).encode("ascii")
 
 
-def _field_string(fields: Sequence[FieldView], name: str) -> bytes:
+def _ascii_string(octets: bytes) -> bytes:
+    return string(seven_bit(octets))
+
+
+def _utf8_string(octets: bytes) -> bytes:
+    """What is not UTF-8 either stays 7-bit."""
+    octets = octets.translate(None, b"\r\n\0")
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return _ascii_string(octets)
+    return utf8_string(octets)
+
+
+def _field_string(fields: Sequence[FieldView], name: str, write: Write = _ascii_string) -> bytes:
     found = first_field(fields, name)
-    return _NIL if found is None else string(seven_bit(found.value))
+    return _NIL if found is None else write(found.value)
 
 
-def _envelope(fields: Sequence[FieldView]) -> bytes:
-    lists = {name: _addresses(fields, name) for name in ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")}
+def _envelope(fields: Sequence[FieldView], write: Write = _ascii_string) -> bytes:
+    lists = {name: _addresses(fields, name, write) for name in ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")}
     # RFC 9051 section 7.5.2: an absent or empty Sender or Reply-To is the From.
     for name in ("Sender", "Reply-To"):
         lists[name] = lists["From"] if lists[name] == _NIL else lists[name]
-    parts = [_field_string(fields, "Date"), _field_string(fields, "Subject"), *lists.values()]
-    return b"(" + b" ".join([*parts, _field_string(fields, "In-Reply-To"), _field_string(fields, "Message-ID")]) + b")"
+    date, subject, reply, message = (
+        _field_string(fields, name, write) for name in ("Date", "Subject", "In-Reply-To", "Message-ID")
+    )
+    return b"(" + b" ".join([date, subject, *lists.values(), reply, message]) + b")"
 
 
-def _addresses(fields: Sequence[FieldView], name: str) -> bytes:
+def _addresses(fields: Sequence[FieldView], name: str, write: Write) -> bytes:
     """All fields of the name are one list (RFC 5322 section 4.5.3), so that no author is out of sight (T-HDR-01)."""
     wanted = name.lower()
     lists = [read_address_list(field.value) for field in fields if field.name.lower() == wanted]
     entries = (entry for listed in lists for entry in listed.entries)
-    written = b"".join(_group(entry) if isinstance(entry, Group) else _address(entry) for entry in entries)
+    written = b"".join(_group(entry, write) if isinstance(entry, Group) else _address(entry, write) for entry in entries)
     return b"(" + written + b")" if written else _NIL
 
 
-def _group(group: Group) -> bytes:
-    start = b"(NIL NIL " + string(seven_bit(group.name_octets)) + b" NIL)"
-    return start + b"".join(map(_address, group.mailboxes)) + b"(NIL NIL NIL NIL)"
+def _group(group: Group, write: Write) -> bytes:
+    start = b"(NIL NIL " + write(group.name_octets) + b" NIL)"
+    return start + b"".join(_address(mailbox, write) for mailbox in group.mailboxes) + b"(NIL NIL NIL NIL)"
 
 
-def _address(mailbox: Mailbox) -> bytes:
+def _address(mailbox: Mailbox, write: Write) -> bytes:
     # A NIL mailbox or host name would say "group" (RFC 9051 section 7.5.2), so an address that lacks one gets "".
-    name = string(seven_bit(mailbox.name_octets)) if mailbox.name_octets else _NIL
-    local_part, domain = string(seven_bit(mailbox.local_part_octets)), string(seven_bit(mailbox.domain_octets))
+    name = write(mailbox.name_octets) if mailbox.name_octets else _NIL
+    local_part, domain = write(mailbox.local_part_octets), write(mailbox.domain_octets)
     return b"(" + b" ".join((name, _NIL, local_part, domain)) + b")"
 
 

@@ -75,3 +75,11 @@ def test_t_imap_06_wildcards_cost_no_more_than_their_length(pattern: str) -> Non
     matcher = Pattern(pattern)
     assert not any(matcher.matches(name) for name in names) or pattern.startswith("*%")
     assert time.process_time() - start < 5
+
+
+def test_once_utf_8_is_enabled_names_are_that() -> None:
+    assert decode_name("Entwürfe & mehr".encode(), utf8=True) == "Entwürfe & mehr"
+    assert decode_name("Entwu\u0308rfe".encode(), utf8=True) == "Entwürfe"
+    assert decode_name(b"Entw&APw-rfe", utf8=True) == "Entw&APw-rfe"
+    with pytest.raises(NameRefused):
+        decode_name(b"Entw\xfcrfe", utf8=True)

@@ -260,3 +260,15 @@ def test_groups_in_an_envelope() -> None:
         [None, None, b"Nobody", None],
         [None, None, None, None],
     ]
+
+
+def test_an_envelope_in_utf_8_has_what_stands_in_the_message() -> None:
+    view = MessageView(
+        'From: "Jürgen" <jürgen@example.org>\r\nTo: Grüppe: a@exämple.org;\r\nSubject: Grüße "\\"\r\nMessage-ID: <1>\r\n\r\n'.encode()
+    )
+    (written,) = parse_imap(imap.utf8_envelope(view))
+    expected = '(NIL "Grüße \\"\\\\\\"" (("Jürgen" NIL "jürgen" "example.org"))'
+    assert imap.utf8_envelope(view).startswith(expected.encode())
+    assert isinstance(written, list)
+    assert len(written) == 10
+    assert imap.utf8_envelope(MessageView(b"Subject: Gr\xfc\xdfe\r\n\r\n")).isascii(), "Latin-1 stays in 7 bits"

@@ -2,13 +2,12 @@
 
 from mailward.access.imap.session import No, Session
 from mailward.protocol.imap.arguments import Arguments
-from mailward.protocol.imap.names import decode_name
 from mailward.store.base import Append, NoSuchMailbox
 
 
 async def append(session: Session, arguments: Arguments) -> str:
     arguments.space()
-    name = decode_name(arguments.astring())
+    name = session.read_name(arguments)
     arguments.space()
     flags: tuple[str, ...] = ()
     if arguments.looks_like(b"("):
@@ -18,7 +17,7 @@ async def append(session: Session, arguments: Arguments) -> str:
     if arguments.looks_like(b'"'):
         at = arguments.date_time()
         arguments.space()
-    octets = arguments.message()
+    octets = _message(session, arguments)
     arguments.end()
     if b"\x00" in octets:
         raise No("NUL cannot be stored without BINARY", "CANNOT")
@@ -29,6 +28,15 @@ async def append(session: Session, arguments: Arguments) -> str:
     op = Append(info.id, _with_crlf(octets), at, flags)
     (result,) = await session.blocking(lambda: session.store.apply([op]))
     return f"[APPENDUID {result.uidvalidity} {result.uids[0]}] APPEND completed"
+
+
+def _message(session: Session, arguments: Arguments) -> bytes:
+    """A literal, or within UTF8 (...), which RFC 6855 wanted of a message with UTF-8 in its header and RFC 9755 does not."""
+    if not session.speaks_utf8 or not arguments.take(b"UTF8 (~"):
+        return arguments.message()
+    octets = arguments.message()
+    arguments.expect(b")")
+    return octets
 
 
 def _with_crlf(octets: bytes) -> bytes:

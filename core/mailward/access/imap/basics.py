@@ -6,7 +6,7 @@ from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.sasl import NoResponseError, encode, initial_response, response
 
 MAX_ID_PAIRS = 30
-ENABLEABLE = frozenset({"CONDSTORE", "QRESYNC"})
+ENABLEABLE = frozenset({"CONDSTORE", "QRESYNC", "UTF8=ACCEPT"})
 
 
 async def capability(session: Session, arguments: Arguments) -> str:

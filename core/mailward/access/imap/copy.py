@@ -3,7 +3,6 @@
 from mailward.access.imap.session import No, Session
 from mailward.access.imap.teaching import teach_moves
 from mailward.protocol.imap.arguments import Arguments, set_text
-from mailward.protocol.imap.names import decode_name
 from mailward.store.base import Copy, NoSuchMailbox
 
 
@@ -27,7 +26,7 @@ async def _copy(session: Session, arguments: Arguments, *, uid: bool, move: bool
     arguments.space()
     numbers = arguments.sequence_set()
     arguments.space()
-    name = decode_name(arguments.astring())
+    name = session.read_name(arguments)
     arguments.end()
     selected = session.writable if move else session.mailbox
     try:

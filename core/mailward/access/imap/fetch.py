@@ -41,7 +41,7 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
         items = items.having("MODSEQ")
         if modifiers.vanished:
             await session.tell_vanished(since, numbers)
-    plan = Plan(items.having("UID") if uid else items)
+    plan = Plan(items.having("UID") if uid else items, utf8=session.speaks_utf8)
     await session.send_pieces(plan.pieces(session.store, session.mailbox, places))
     if items.marks_seen and not session.mailbox.read_only:
         await _mark_seen(session, places)

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailward.access.imap.mailboxes import name_octets, read_status_items, status_line
+from mailward.access.imap.mailboxes import read_status_items, status_line
 from mailward.access.imap.session import Session
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.names import SEPARATOR, Pattern, decode_pattern
@@ -26,7 +26,7 @@ class _Request:
 
 
 async def list_(session: Session, arguments: Arguments) -> str:
-    request = _read(arguments)
+    request = _read(session, arguments)
     if request is None:
         session.untagged(b'LIST (\\Noselect) "/" ""')
         return ""
@@ -39,7 +39,7 @@ async def list_(session: Session, arguments: Arguments) -> str:
         attributes = names.attributes(name)
         if info is not None and info.subscribed and "SUBSCRIBED" in request.select | request.returned:
             attributes.append("\\Subscribed")
-        line = b'LIST (%b) "/" %b' % (" ".join(attributes).encode("ascii"), name_octets(name))
+        line = b'LIST (%b) "/" %b' % (" ".join(attributes).encode("ascii"), session.name_octets(name))
         if below:
             criteria = " ".join(f'"{option}"' for option in sorted(request.select - {"RECURSIVEMATCH", "REMOTE"}))
             line += f' ("CHILDINFO" ({criteria}))'.encode("ascii")
@@ -59,14 +59,14 @@ def _chosen(info: MailboxInfo | None, request: _Request) -> bool:
     )
 
 
-def _read(arguments: Arguments) -> _Request | None:
+def _read(session: Session, arguments: Arguments) -> _Request | None:
     """None for LIST "" "", which asks for the separator."""
     arguments.space()
     select: frozenset[str] = frozenset()
     if arguments.looks_like(b"("):
         select = frozenset(arguments.parenthesised(arguments.atom, allow_empty=True))
         arguments.space()
-    reference = decode_pattern(arguments.astring())
+    reference = decode_pattern(arguments.astring(), utf8=session.speaks_utf8)
     arguments.space()
     if arguments.looks_like(b"("):
         patterns = arguments.parenthesised(arguments.list_mailbox)
@@ -94,14 +94,15 @@ def _read(arguments: Arguments) -> _Request | None:
         raise BadSyntax("Too many patterns")
     if patterns == [b""] and not select:
         return None
-    return _Request(select, tuple(Pattern(reference + decode_pattern(pattern)) for pattern in patterns), returned, status)
+    named = (Pattern(reference + decode_pattern(pattern, utf8=session.speaks_utf8)) for pattern in patterns)
+    return _Request(select, tuple(named), returned, status)
 
 
 async def lsub(session: Session, arguments: Arguments) -> str:
     arguments.space()
-    reference = decode_pattern(arguments.astring())
+    reference = decode_pattern(arguments.astring(), utf8=session.speaks_utf8)
     arguments.space()
-    pattern = Pattern(reference + decode_pattern(arguments.list_mailbox()))
+    pattern = Pattern(reference + decode_pattern(arguments.list_mailbox(), utf8=session.speaks_utf8))
     arguments.end()
     infos = await session.blocking(session.store.mailboxes)
     names = _Names([info for info in infos if info.subscribed])
@@ -111,9 +112,9 @@ async def lsub(session: Session, arguments: Arguments) -> str:
     levels = {name for name in levels if not all(child.name in listed for child in names.below(name))}
     for name in names.all:
         if name in listed:
-            session.untagged(b'LSUB (%b) "/" %b' % (names.infos[name].special_use.encode("ascii"), name_octets(name)))
+            session.untagged(b'LSUB (%b) "/" %b' % (names.infos[name].special_use.encode("ascii"), session.name_octets(name)))
         elif name in levels:
-            session.untagged(b'LSUB (\\Noselect) "/" %b' % name_octets(name))
+            session.untagged(b'LSUB (\\Noselect) "/" %b' % session.name_octets(name))
     return ""
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from mailward.access.imap.session import No, Session
-from mailward.formats.imap import string
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
-from mailward.protocol.imap.names import decode_name, encode_name
+from mailward.protocol.imap.names import decode_name
 from mailward.store.base import CreateMailbox, DeleteMailbox, MailboxInfo, Op, RenameMailbox, Subscribe
 
 STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ")
@@ -14,38 +13,38 @@ STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE"
 
 async def create(session: Session, arguments: Arguments) -> str:
     # A trailing separator declares that names below are meant (RFC 3501 section 6.3.3).
-    name = _one_name(arguments, trailing=True)
+    name = _one_name(session, arguments, trailing=True)
     if name == "INBOX":
         raise No("INBOX is always there", "ALREADYEXISTS")
     return await _apply(session, CreateMailbox(name))
 
 
 async def delete(session: Session, arguments: Arguments) -> str:
-    return await _apply(session, DeleteMailbox(_one_name(arguments)))
+    return await _apply(session, DeleteMailbox(_one_name(session, arguments)))
 
 
 async def rename(session: Session, arguments: Arguments) -> str:
     arguments.space()
-    old = decode_name(arguments.astring())
+    old = session.read_name(arguments)
     arguments.space()
-    new = decode_name(arguments.astring())
+    new = session.read_name(arguments)
     arguments.end()
     return await _apply(session, RenameMailbox(old, new))
 
 
 async def subscribe(session: Session, arguments: Arguments) -> str:
-    return await _apply(session, Subscribe(_one_name(arguments), True))
+    return await _apply(session, Subscribe(_one_name(session, arguments), True))
 
 
 async def unsubscribe(session: Session, arguments: Arguments) -> str:
-    return await _apply(session, Subscribe(_one_name(arguments), False))
+    return await _apply(session, Subscribe(_one_name(session, arguments), False))
 
 
-def _one_name(arguments: Arguments, *, trailing: bool = False) -> str:
+def _one_name(session: Session, arguments: Arguments, *, trailing: bool = False) -> str:
     arguments.space()
     octets = arguments.astring()
     arguments.end()
-    return decode_name(octets.removesuffix(b"/") if trailing else octets)
+    return decode_name(octets.removesuffix(b"/") if trailing else octets, utf8=session.speaks_utf8)
 
 
 async def _apply(session: Session, op: Op) -> str:
@@ -55,7 +54,7 @@ async def _apply(session: Session, op: Op) -> str:
 
 async def status(session: Session, arguments: Arguments) -> str:
     arguments.space()
-    name = decode_name(arguments.astring())
+    name = session.read_name(arguments)
     arguments.space()
     items = read_status_items(arguments)
     arguments.end()
@@ -77,7 +76,7 @@ def read_status_items(arguments: Arguments) -> Sequence[str]:
 def status_line(session: Session, info: MailboxInfo, items: Sequence[str]) -> bytes:
     """What stands after "* "."""
     shown = b" ".join(b"%b %d" % (item.encode("ascii"), _status_value(session, info, item)) for item in items)
-    return b"STATUS %b (%b)" % (name_octets(info.name), shown)
+    return b"STATUS %b (%b)" % (session.name_octets(info.name), shown)
 
 
 def _status_value(session: Session, info: MailboxInfo, item: str) -> int:
@@ -94,8 +93,3 @@ def _status_value(session: Session, info: MailboxInfo, item: str) -> int:
         "DELETED": info.deleted,
         "HIGHESTMODSEQ": info.highest_modseq,
     }[item]
-
-
-def name_octets(name: str) -> bytes:
-    """A mailbox name as a string for the client."""
-    return string(encode_name(name))

@@ -16,6 +16,7 @@ import structlog
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected, taken
 from mailward.formats.common_fields import UNKNOWN, Cut, cut
+from mailward.formats.imap import utf8_envelope
 from mailward.formats.message import MessageView
 from mailward.formats.sections import section, section_spans
 from mailward.model.errors import StorageError
@@ -65,7 +66,8 @@ class _Field:
 class Plan:
     """How to answer one FETCH command. unreadable: messages left out because the store could not give them."""
 
-    def __init__(self, items: FetchItems) -> None:
+    def __init__(self, items: FetchItems, *, utf8: bool = False) -> None:
+        """utf8: ENVELOPE has UTF-8 as it stands in the message, what is stored is 7-bit."""
         self._columns: list[Column] = []
         self._fields: list[_Field] = []
         self._parts: list[_Field | Section] = []
@@ -79,6 +81,7 @@ class Plan:
             self._size, self._header = self._column("size_octets"), self._column("header_octets")
         self._template = b"* %d FETCH (" + b" ".join([field.template for field in self._fields]) + b")\r\n"
         self._whole = _whole(self._parts)
+        self._utf8 = (self._column("envelope"), self._column("headers")) if utf8 and "ENVELOPE" in items.items else None
         self.unreadable = 0
 
     def pieces(self, store: AccountStore, selected: Selected, places: Sequence[int]) -> Iterator[bytes]:
@@ -128,9 +131,16 @@ class Plan:
     def _with_columns(self, store: AccountStore, window: Window) -> Window:
         messages = window[_MESSAGE]
         try:
-            return [*window, *zip(*self._meta(store, messages), strict=True)]
+            window = [*window, *zip(*self._meta(store, messages), strict=True)]
         except (StorageError, ValueError, LookupError):
-            return [*zip(*self._readable(store, window), strict=True)] or [()] * (len(window) + len(self._columns))
+            window = [*zip(*self._readable(store, window), strict=True)] or [()] * (len(window) + len(self._columns))
+        if self._utf8 is not None:
+            envelopes, headers = (window[place] for place in self._utf8)
+            window[self._utf8[0]] = [
+                stored if header.isascii() else utf8_envelope(MessageView(header))
+                for stored, header in zip(envelopes, headers, strict=True)
+            ]
+        return window
 
     def _meta(self, store: AccountStore, messages: Sequence[int]) -> Sequence[Sequence[Value]]:
         """The columns of each message; in place of common fields that are not known, the header to cut them from."""

@@ -7,7 +7,6 @@ from mailward.access.imap.session import Session, flag_list
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import Resync, read_select_parameters
-from mailward.protocol.imap.names import decode_name
 from mailward.store.base import Expunge
 
 
@@ -21,7 +20,7 @@ async def examine(session: Session, arguments: Arguments) -> str:
 
 async def _select(session: Session, arguments: Arguments, *, read_only: bool) -> str:
     arguments.space()
-    name = decode_name(arguments.astring())
+    name = session.read_name(arguments)
     parameters = read_select_parameters(arguments)
     arguments.end()
     if parameters.resync is not None and "QRESYNC" not in session.enabled:

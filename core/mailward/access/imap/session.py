@@ -19,12 +19,13 @@ from mailward.access.imap.recent import RecentBook
 from mailward.access.imap.selected import Selected
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.auth.exchange import Authenticator, LoginPeer
+from mailward.formats.imap import string, utf8_string
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet, set_text
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LineReceived, LiteralAwaited, after_login
-from mailward.protocol.imap.names import NameRefused
+from mailward.protocol.imap.names import NameRefused, decode_name, encode_name
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxExists, MailStore, NoSuchMailbox, NotPermitted, StoreRefusal
 
 log = structlog.get_logger("mailward.imap")
@@ -39,7 +40,7 @@ STILL_HERE_S = 120.0
 _TOGETHER_S = 0.02
 CAPABILITIES = (
     "IMAP4rev1", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE",
-    "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC", "ESEARCH",
+    "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "ESEARCH",
     "SEARCHRES", "SORT", "SORT=DISPLAY", "ESORT", "I18NLEVEL=1",
 )  # fmt: skip
 
@@ -134,6 +135,19 @@ class Session:
         if self.selected is None:
             raise BadSyntax("Select a mailbox first")
         return self.selected
+
+    @property
+    def speaks_utf8(self) -> bool:
+        """Whether mailbox names and strings are UTF-8 in both directions (RFC 9755 section 3); 7-bit to all others."""
+        return "UTF8=ACCEPT" in self.enabled
+
+    def read_name(self, arguments: Arguments) -> str:
+        """The mailbox that the next argument names. Raises BadSyntax and NameRefused."""
+        return decode_name(arguments.astring(), utf8=self.speaks_utf8)
+
+    def name_octets(self, name: str) -> bytes:
+        """A mailbox name as a string for the client."""
+        return utf8_string(name.encode("utf-8")) if self.speaks_utf8 else string(encode_name(name))
 
     @property
     def tells_modseq(self) -> bool:
@@ -430,7 +444,7 @@ class Session:
             second, _, _ = following.partition(b" ")
             name = "UID " + second.decode("ascii", "replace").upper()
             text = following[len(second) :]
-        reply = await self._carry_out(tag, name, Arguments(text, received.literals))
+        reply = await self._carry_out(tag, name, Arguments(text, received.literals, utf8=self.speaks_utf8))
         self._tell_step()
         self.write(reply)
 

@@ -77,8 +77,10 @@ def set_text(numbers: Sequence[int]) -> str:
 class Arguments:
     """A cursor over what follows the command's name."""
 
-    def __init__(self, text: bytes, literals: Sequence[bytes] = ()) -> None:
+    def __init__(self, text: bytes, literals: Sequence[bytes] = (), *, utf8: bool = False) -> None:
+        """utf8: quoted strings are UTF-8 (RFC 9755 section 3); else their octets are not looked at."""
         self._text = text
+        self._utf8 = utf8
         self._literals = list(reversed(literals))
         self._at = 0
 
@@ -138,7 +140,10 @@ class Arguments:
             if b"\x00" in octets:
                 raise BadSyntax("NUL is not allowed in a string")
             return octets
-        return re.sub(rb"\\(.)", rb"\1", self._match(_QUOTED, "A string")[1])
+        octets = re.sub(rb"\\(.)", rb"\1", self._match(_QUOTED, "A string")[1])
+        if self._utf8 and not is_utf8(octets):
+            raise BadSyntax("A quoted string is UTF-8")
+        return octets
 
     def nstring(self) -> bytes | None:
         return None if self.take(b"NIL") else self.string()
@@ -245,3 +250,11 @@ def _set_number(text: bytes) -> int | None:
     if not 0 < value <= 0xFFFFFFFF:
         raise BadSyntax("Numbers of a set are from 1 to 4294967295")
     return value
+
+
+def is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Mailbox names on the wire: modified UTF-7 (RFC 3501 section 5.1.3) and the patterns of LIST."""
+"""Mailbox names on the wire: modified UTF-7 (RFC 3501 section 5.1.3), UTF-8 (RFC 9051 section 5.1), and the patterns of LIST."""
 
 import base64
 import binascii
@@ -17,17 +17,25 @@ class NameRefused(ValueError):
     """A name that no mailbox can have; the text is for people."""
 
 
-def decode_name(octets: bytes) -> str:
-    """The name in NFC. INBOX in any case is "INBOX". Raises NameRefused for what is not modified UTF-7 (T-IMAP-13)."""
-    text = decode_pattern(octets)
-    if encode_name(text) != octets:  # another spelling of the same name would be a second name
+def decode_name(octets: bytes, *, utf8: bool = False) -> str:
+    """The name in NFC. INBOX in any case is "INBOX". Raises NameRefused for what is neither or cannot be (T-IMAP-13).
+
+    utf8: the client has enabled UTF-8, and modified UTF-7 means nothing any more.
+    """
+    text = decode_pattern(octets, utf8=utf8)
+    if not utf8 and encode_name(text) != octets:  # another spelling of the same name would be a second name
         raise NameRefused("modified UTF-7 that is not in its one form")
     name = unicodedata.normalize("NFC", text)
     return check_name("INBOX" if name.upper() == "INBOX" else name)
 
 
-def decode_pattern(octets: bytes) -> str:
+def decode_pattern(octets: bytes, *, utf8: bool = False) -> str:
     """The text of a LIST pattern or reference, wildcards as they are. Raises NameRefused."""
+    if utf8:
+        try:
+            return octets.decode("utf-8")
+        except UnicodeDecodeError:
+            raise NameRefused("mailbox names are UTF-8") from None
     try:
         return _SHIFTED.sub(_decoded, octets.decode("ascii"))
     except UnicodeDecodeError:

@@ -150,6 +150,25 @@ async def test_t_imap_17_garbage_instead_of_done_ends_idle_with_bad(office: Offi
     assert [await client.line() for _ in range(3)] == [b"+ idling", b"i BAD DONE was expected", b"k OK NOOP completed"]
 
 
+async def test_t_imap_19_utf_8_goes_to_who_enabled_it_and_to_no_other(office: Office) -> None:
+    message = 'From: "Jürgen" <jürgen@example.org>\r\nSubject: Grüße\r\nContent-Type: text/plain; name=Grüße\r\n\r\nbody\r\n'
+    first, second = await Client(office).login(), await Client(office).login()
+    assert await first.ok("ENABLE UTF8=ACCEPT") == [b"* ENABLED UTF8=ACCEPT"]
+    await first.ok('CREATE "Entwürfe & mehr"')
+    await first.append('"Entwürfe & mehr"', message.encode())
+    for client, name, subject in (
+        (first, '"Entwürfe & mehr"', '"Grüße"'),
+        (second, '"Entw&APw-rfe &- mehr"', '"=?utf-8?B?R3LDvMOfZQ==?="'),
+    ):
+        begun = len(client.wire.sent)
+        assert f'* LIST (\\HasNoChildren) "/" {name}'.encode() in await client.ok('LIST "" *')
+        await client.ok(f"STATUS {name} (MESSAGES)")
+        await client.ok(f"SELECT {name}")
+        (fetched,) = await client.ok("FETCH 1 (ENVELOPE BODYSTRUCTURE BODY)")
+        assert subject.encode() in fetched
+        assert client.wire.sent[begun:].isascii() == (client is second)
+
+
 @pytest.mark.parametrize("idle", [True, False])
 async def test_a_session_whose_mailbox_is_deleted_is_told_goodbye(office: Office, idle: bool) -> None:
     first, second = await Client(office).login(), await Client(office).login()
