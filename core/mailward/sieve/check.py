@@ -1,0 +1,261 @@
+"""Does a script keep to the language, and what are its steps? (RFC 5228 sections 2.7 to 2.10, 3.2)
+
+A script that cannot be read is not checked any further, for half a script has mistakes that nobody made. Otherwise all that is
+wrong is told.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+from mailward.model.errors import MailwardError
+from mailward.sieve.limits import LIMITS, Limits
+from mailward.sieve.parser import parse
+from mailward.sieve.problems import Place, Problem, Problems
+from mailward.sieve.running import Checking, Command, Inner, Language, Script, Shape, Step, TagRule, TagUse, Value, Word
+from mailward.sieve.text import Text, read_text
+from mailward.sieve.tree import Argument, Node, Number, Strings, Tag
+
+
+class ScriptError(MailwardError):
+    """A script that cannot be run. problems: all that is wrong with it, at least one."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+def compile_script(octets: bytes, language: Language, limits: Limits = LIMITS, name: str = "") -> Script:
+    """The script that these octets are. Raises ScriptError, for any octets that are none."""
+    problems = Problems()
+    script = _decoded(octets, problems, limits)
+    nodes = parse(script, problems, limits) if not problems.found else ()
+    if not problems.found:
+        checker = _Checker(language, problems, limits)
+        steps = checker.commands(nodes, is_top=True)
+    if problems.found:
+        raise ScriptError([Problem(problem.place, problem.text, name) for problem in problems.found])
+    return Script(name, steps, frozenset(checker.extensions))
+
+
+def _decoded(octets: bytes, problems: Problems, limits: Limits) -> str:
+    if len(octets) > limits.script_octets:
+        problems.add(Place(1, 1), f"the script is larger than {limits.script_octets} octets")
+        return ""
+    if b"\0" in octets:
+        problems.add(_place(octets, octets.index(b"\0")), "the script holds a NUL")
+        return ""
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # RFC 5228 section 2.1: scripts are UTF-8.
+        problems.add(_place(octets, error.start), f"the octet 0x{octets[error.start]:02X} is no UTF-8")
+        return ""
+
+
+def _place(octets: bytes, offset: int) -> Place:
+    line_start = octets.rfind(b"\n", 0, offset) + 1
+    return Place(octets.count(b"\n", 0, offset) + 1, len(octets[line_start:offset].decode("utf-8", "replace")) + 1)
+
+
+class _Wrong(Exception):
+    """The command or test is wrong; its problem has been told."""
+
+
+class _Checker(Checking):
+    def __init__(self, language: Language, problems: Problems, limits: Limits) -> None:
+        super().__init__(language, problems, limits)
+        self._requires = True
+
+    def commands(self, nodes: tuple[Node, ...], *, is_top: bool = False) -> tuple[Step, ...]:
+        """The steps of a block. An elsif or else belongs to the if before it."""
+        steps: list[tuple[Step, list[Step]]] = []
+        may_follow = False
+        for node in nodes:
+            if node.name == "require":
+                self._require(node, is_top=is_top)
+                may_follow = False
+                continue
+            self._requires = False
+            step = self._command(node)
+            if node.name in ("elsif", "else"):
+                if not may_follow:
+                    self.problem(node.place, f"the {node.name} command has to follow an if or elsif command")
+                elif step is not None and steps:
+                    steps[-1][1].append(step)
+                may_follow = node.name == "elsif"
+            else:
+                may_follow = node.name == "if"
+                if step is not None:
+                    steps.append((step, []))
+        return tuple(replace(step, chain=tuple(chain)) if chain else step for step, chain in steps)
+
+    def _require(self, node: Node, *, is_top: bool) -> None:
+        """RFC 5228 section 3.2."""
+        if not is_top or not self._requires:
+            self.problem(node.place, "require may only stand at the top of the script, before every other command")
+            return
+        if len(node.arguments) != 1 or not isinstance(names := node.arguments[0], Strings):
+            self.problem(node.place, "the require command takes one string list: the names of extensions")
+        elif node.tests or node.block is not None:
+            self.problem(node.place, "the require command accepts no tests and no block")
+        else:
+            for name in names.values:
+                if name in self.language.extensions:
+                    self.extensions.add(name)
+                else:
+                    self.problem(names.place, f"unknown extension {name[:60]!r}{_near(name, self.language.extensions)}")
+
+    def _command(self, node: Node) -> Step | None:
+        word = self.language.commands.get(node.name)
+        step = None
+        try:
+            if word is None:
+                raise self._unknown(node, "command")
+            step = self._step(node, word)
+            if word.has_block and node.block is None:
+                raise self._wrong(node.place, f"the {node.name} command needs a block")
+            if not word.has_block and node.block is not None:
+                raise self._wrong(node.place, f"the {node.name} command accepts no block")
+        except _Wrong:
+            step = None
+        block = self.commands(node.block) if node.block is not None else ()
+        return replace(step, block=block) if step is not None else None
+
+    def _test(self, node: Node) -> Step:
+        word = self.language.tests.get(node.name)
+        if word is None:
+            raise self._unknown(node, "test")
+        return self._step(node, word)
+
+    def _unknown(self, node: Node, kind: str) -> _Wrong:
+        other, others = ("test", self.language.tests) if kind == "command" else ("command", self.language.commands)
+        known = self.language.commands if kind == "command" else self.language.tests
+        if node.name in others and node.name not in known:
+            return self._wrong(node.place, f"cannot use {other} '{node.name}' as a {kind}")
+        return self._wrong(node.place, f"unknown {kind} '{node.name}'{_near(node.name, known)}")
+
+    def _wrong(self, place: Place, text: str) -> _Wrong:
+        self.problem(place, text)
+        return _Wrong()
+
+    def _step(self, node: Node, word: Word) -> Step:
+        """The step without its block. Raises _Wrong after the first problem of the node itself; each test in it is looked at."""
+        called = f"{word.name} {'command' if isinstance(word, Command) else 'test'}"
+        if word.extension and word.extension not in self.extensions:
+            raise self._wrong(node.place, f'the {called} needs require "{word.extension}" at the top')
+        tags, values = self._arguments(node, word, called)
+        tests = self._inner(node, word, called)
+        step = Step(word, node.place, values, tags, tests)
+        if word.check is not None:
+            told = len(self.problems.found)
+            word.check(self, step)
+            if len(self.problems.found) > told:
+                raise _Wrong
+        return step
+
+    def _inner(self, node: Node, word: Word, called: str) -> tuple[Step, ...]:
+        if word.inner is Inner.NONE and node.tests:
+            first = node.tests[0]
+            if isinstance(word, Command) and not node.has_list and first.name not in self.language.tests:
+                raise self._wrong(first.place, f"missing semicolon ';' after the {called}")
+            raise self._wrong(node.place, f"the {called} accepts no sub-tests, but some are specified")
+        if word.inner is Inner.ONE and (len(node.tests) != 1 or node.has_list):
+            raise self._wrong(node.place, f"the {called} requires one test, not {'a list' if node.has_list else 'none'}")
+        if word.inner is Inner.LIST and not node.has_list:
+            raise self._wrong(node.place, f"the {called} requires a list of tests in parentheses")
+        found: list[Step] = []
+        wrong = None
+        for test in node.tests:
+            try:
+                found.append(self._test(test))
+            except _Wrong as problem:
+                wrong = problem
+        if wrong is not None:
+            raise wrong
+        return tuple(found)
+
+    def _arguments(self, node: Node, word: Word, called: str) -> tuple[dict[str, TagUse], tuple[Value, ...]]:
+        """The tags by their groups, and the positional arguments."""
+        rules = {rule.name: rule for rule in word.tags if not rule.extension or rule.extension in self.extensions}
+        tags: dict[str, TagUse] = {}
+        positional: list[Number | Strings] = []
+        arguments = iter(node.arguments)
+        for argument in arguments:
+            if not isinstance(argument, Tag):
+                positional.append(argument)
+                continue
+            rule = rules.get(argument.name)
+            if rule is None:
+                raise self._unknown_tag(argument, word, called)
+            if positional:
+                raise self._wrong(
+                    argument.place, f"the tag ':{argument.name}' of the {called} has to stand before its other arguments"
+                )
+            if (first := tags.get(rule.of_group)) is not None:
+                raise self._wrong(
+                    argument.place, f"unexpected ':{argument.name}' in the {called}, which has ':{first.name}' already"
+                )
+            value = self._tag_value(argument, rule, next(arguments, None), called) if rule.takes else None
+            tags[rule.of_group] = TagUse(argument.name, argument.place, value)
+        return tags, self._positional(node, word, called, positional)
+
+    def _unknown_tag(self, tag: Tag, word: Word, called: str) -> _Wrong:
+        needs = next((rule.extension for rule in word.tags if rule.name == tag.name), "")
+        if needs:
+            return self._wrong(tag.place, f"unknown tagged argument ':{tag.name}' for the {called}; it needs require \"{needs}\"")
+        return self._wrong(tag.place, f"unknown tagged argument ':{tag.name}' for the {called}")
+
+    def _tag_value(self, tag: Tag, rule: TagRule, value: Argument | None, called: str) -> Value:
+        assert rule.takes is not None
+        if value is None or isinstance(value, Tag) or not _fits(value, rule.takes):
+            raise self._wrong(tag.place, f"the tag ':{tag.name}' of the {called} expects a {rule.takes.value} after it")
+        return self._value(value)
+
+    def _positional(self, node: Node, word: Word, called: str, arguments: list[Number | Strings]) -> tuple[Value, ...]:
+        most, least = len(word.takes), len(word.takes) - word.optional
+        if not least <= len(arguments) <= most:
+            first = node.tests[0] if node.tests else None
+            if first is not None and any(rule.name == first.name for rule in word.tags):  # address is "from" "x"
+                self.problem(first.place, f"missing colon ':' of the '{first.name}' tag in the {called}")
+            wanted = str(most) if least == most else f"{least} or {most}"
+            few = "" if most == 1 else "s"
+            raise self._wrong(
+                node.place, f"the {called} requires {wanted} positional argument{few}, but {len(arguments)} is specified"
+            )
+        rules = word.takes[most - len(arguments) :]
+        for index, (argument, rule) in enumerate(zip(arguments, rules, strict=True), 1):
+            if not _fits(argument, rule.shape):
+                found = "number" if isinstance(argument, Number) else "string list" if argument.is_list else "string"
+                raise self._wrong(
+                    argument.place,
+                    f"the {called} expects a {rule.shape.value} as argument {index} ({rule.name}), but a {found} was found",
+                )
+        return tuple(self._value(argument) for argument in arguments)
+
+    def _value(self, argument: Number | Strings) -> Value:
+        if isinstance(argument, Number):
+            return argument.value
+        return tuple(self._text(written, argument.place) for written in argument.values)
+
+    def _text(self, written: str, place: Place) -> Text:
+        return read_text(
+            written,
+            place,
+            self.problems,
+            encoded="encoded-character" in self.extensions,
+            variables="variables" in self.extensions,
+            namespaces=self.namespaces,
+        )
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """The nearest name there is, as the end of a problem."""
+    near = get_close_matches(name, known, 1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _fits(argument: Number | Strings, shape: Shape) -> bool:
+    if isinstance(argument, Number):
+        return shape is Shape.NUMBER
+    return shape is Shape.STRINGS or (shape is Shape.STRING and not argument.is_list)

@@ -1,0 +1,52 @@
+"""When are two texts equal, which one is first? Comparators (RFC 4790, RFC 5051) and address parts (RFC 5228 section 2.7)."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_LOWER = re.compile(r"[a-z]+")
+_DIGITS = re.compile(r"[0-9]+")
+
+
+def _ascii_casemap(text: str) -> str:
+    """RFC 4790 section 9.2.1: only ASCII letters have a case."""
+    return text.upper() if text.isascii() else _LOWER.sub(lambda found: found[0].upper(), text)
+
+
+def _unicode_casemap(text: str) -> str:
+    """RFC 5051 section 2: each character in title case, then fully decomposed."""
+    return text.upper() if text.isascii() else unicodedata.normalize("NFKD", "".join(map(str.title, text)))
+
+
+def _ascii_numeric(text: str) -> int | float:
+    """RFC 4790 section 9.1: the digits at the start; text without any is more than every number."""
+    found = _DIGITS.match(text)
+    return _number(found[0]) if found else float("inf")
+
+
+def _number(digits: str) -> int:
+    """Python refuses to read numbers of thousands of digits; no two that long are told apart."""
+    significant = digits.lstrip("0")
+    return int(significant or "0") if len(significant) < 1000 else 10**1000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparator:
+    """normal: makes text that is equal, and ordered, as the comparator says; None where it compares numbers instead."""
+
+    normal: Callable[[str], str] | None
+
+    def key(self, text: str) -> str | int | float:
+        """What equality and order go by."""
+        return _ascii_numeric(text) if self.normal is None else self.normal(text)
+
+
+COMPARATORS = {
+    "i;octet": Comparator(str),
+    "i;ascii-casemap": Comparator(_ascii_casemap),
+    "i;ascii-numeric": Comparator(None),
+    "i;unicode-casemap": Comparator(_unicode_casemap),
+}
+ALWAYS_THERE = frozenset({"i;octet", "i;ascii-casemap"})
+"""RFC 5228 section 2.7.3: these need no require."""

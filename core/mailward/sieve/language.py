@@ -1,0 +1,23 @@
+"""Which words does our Sieve have, and which extensions may a script require?"""
+
+from mailward.sieve import control, disposing, header_tests, variables
+from mailward.sieve.comparing import COMPARATORS
+from mailward.sieve.running import Language
+
+_NAMED = frozenset({"encoded-character", *(f"comparator-{name}" for name in COMPARATORS)})
+"""What may be required and has no word of its own."""
+
+
+def _language() -> Language:
+    commands = (*control.COMMANDS, *disposing.COMMANDS, *variables.COMMANDS)
+    tests = (*control.TESTS, *header_tests.TESTS, *variables.TESTS)
+    words = (*commands, *tests)
+    extensions = {word.extension for word in words} | {tag.extension for word in words for tag in word.tags}
+    return Language(
+        commands={word.name: word for word in commands},
+        tests={word.name: word for word in tests},
+        extensions=frozenset(extensions - {""}) | _NAMED,
+    )
+
+
+LANGUAGE = _language()

@@ -1,0 +1,288 @@
+"""How is a checked script run? The words of the language, the steps that a script was compiled to, and one run of them.
+
+A word is a name with what may stand behind it and one function that does it; the words of an extension are a table in its module.
+A run knows nothing of any word: it counts, keeps the variables, and gathers actions. Whatever a script does it ends, since there
+are no loops but over the parts of a message, and every step and every character looked at is counted (T-IMAP-20).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mailward.formats.message import MessageView
+from mailward.sieve.actions import Action
+from mailward.sieve.limits import Limits
+from mailward.sieve.problems import Place, Problem, Problems
+from mailward.sieve.text import Reference, Text
+from mailward.sieve.world import World
+
+
+class Shape(Enum):
+    """What an argument has to be, by the words of a problem."""
+
+    STRING = "string"
+    STRINGS = "string list"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """A positional argument. name: as problems name it."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class TagRule:
+    """A tag that a word may have. group: of several tags of one group, one may stand there; as a rule its own name.
+
+    takes: what has to follow it. extension: what has to be required for it.
+    """
+
+    name: str
+    group: str = ""
+    takes: Shape | None = None
+    extension: str = ""
+
+    @property
+    def of_group(self) -> str:
+        return self.group or self.name
+
+
+class Inner(Enum):
+    """Which tests stand inside a word."""
+
+    NONE = 0
+    ONE = 1
+    LIST = 2
+
+
+Value = int | tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TagUse:
+    """A tag that stands there, and the value that followed it."""
+
+    name: str
+    place: Place
+    value: Value | None = None
+
+    @property
+    def strings(self) -> tuple[Text, ...]:
+        assert isinstance(self.value, tuple)
+        return self.value
+
+    @property
+    def number(self) -> int:
+        assert isinstance(self.value, int)
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command or test, checked. values: the positional arguments. chain: of an if, its elsif and else."""
+
+    word: "Word"
+    place: Place
+    values: tuple[Value, ...] = ()
+    tags: Mapping[str, TagUse] = field(default_factory=dict)
+    tests: tuple["Step", ...] = ()
+    block: tuple["Step", ...] = ()
+    chain: tuple["Step", ...] = ()
+
+    def strings(self, index: int) -> tuple[Text, ...]:
+        value = self.values[index]
+        assert isinstance(value, tuple)
+        return value
+
+    def string(self, index: int) -> Text:
+        return self.strings(index)[0]
+
+    def number(self, index: int) -> int:
+        value = self.values[index]
+        assert isinstance(value, int)
+        return value
+
+
+class Checking:
+    """What the check of a word may ask and tell."""
+
+    def __init__(self, language: "Language", problems: Problems, limits: Limits) -> None:
+        self.language = language
+        self.extensions: set[str] = set()
+        self.problems = problems
+        self.limits = limits
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """Of variables, as far as their extensions are required."""
+        return frozenset(name for name, extension in self.language.namespaces.items() if extension in self.extensions)
+
+    def problem(self, place: Place, text: str) -> None:
+        self.problems.add(place, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A command or a test. takes: its positional arguments; the last is always there, optional ones come first.
+
+    extension: what has to be required for it, "" for nothing. check: looks at what types and tags do not tell.
+    """
+
+    name: str
+    takes: tuple[Takes, ...] = ()
+    tags: tuple[TagRule, ...] = ()
+    extension: str = ""
+    inner: Inner = Inner.NONE
+    optional: int = 0
+    check: Callable[[Checking, Step], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Word):
+    """has_block: a block follows, never a semicolon."""
+
+    do: Callable[["Run", Step], None] = lambda run, step: None
+    has_block: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Test(Word):
+    __test__ = False
+
+    holds: Callable[["Run", Step], bool] = lambda run, step: False
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """All the words there are, and the names that may be required. namespaces: of variables, by the extension they belong to."""
+
+    commands: Mapping[str, Command]
+    tests: Mapping[str, Test]
+    extensions: frozenset[str]
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A compiled script; it can be run any number of times. name: as problems are told, "" for the owner's active one."""
+
+    name: str
+    steps: tuple[Step, ...]
+    extensions: frozenset[str]
+
+
+class RunProblem(Exception):
+    """A script cannot go on; the message is kept and the owner told."""
+
+    def __init__(self, text: str, place: Place | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.place = place
+
+
+class Stop(Exception):
+    """The script ends here (RFC 5228 section 3.3)."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """What belongs to one script of a run. globals: the names that it shares with the others (RFC 6609 section 3.4)."""
+
+    script: Script
+    variables: dict[str, str] = field(default_factory=dict)
+    globals: set[str] = field(default_factory=set)
+
+
+class Run:
+    """One script, one message. message: as the script has made it so far.
+
+    actions: what is to be done, in order. keeps: whether the implicit keep still holds. match_values: of the last match.
+    """
+
+    def __init__(self, script: Script, message: MessageView, world: World, language: Language, limits: Limits) -> None:
+        self.message = message
+        self.world = world
+        self.language = language
+        self.limits = limits
+        self.scope = Scope(script)
+        self.globals: dict[str, str] = {}
+        self.match_values: tuple[str, ...] = ()
+        self.actions: list[Action] = []
+        self.keeps = True
+        self._place = Place(1, 1)
+        self._steps = self._characters = self._made = 0
+
+    def steps(self, steps: tuple[Step, ...]) -> None:
+        """Do the commands in order."""
+        for step in steps:
+            self._count(step)
+            assert isinstance(step.word, Command)
+            step.word.do(self, step)
+
+    def holds(self, step: Step) -> bool:
+        """Whether a test is true."""
+        self._count(step)
+        assert isinstance(step.word, Test)
+        return step.word.holds(self, step)
+
+    def _count(self, step: Step) -> None:
+        self._place = step.place
+        self._steps += 1
+        if self._steps > self.limits.steps:
+            raise RunProblem(f"the script takes more than {self.limits.steps} steps")
+
+    def look_through(self, characters: int) -> None:
+        """Count text that is about to be looked through."""
+        self._characters += characters
+        if self._characters > self.limits.characters:
+            raise RunProblem(f"the script looks through more than {self.limits.characters} characters")
+
+    def at(self, step: Step) -> tuple[str, Place]:
+        """What an action is told from: the script and the place of its command."""
+        return self.scope.script.name, step.place
+
+    def act(self, action: Action, *, keeps: bool = False) -> None:
+        """Have something done. keeps: the implicit keep stays."""
+        if len(self.actions) >= self.limits.actions:
+            raise RunProblem(f"the total number of actions exceeds policy limit ({self.limits.actions})")
+        self.actions.append(action)
+        self.keeps = self.keeps and keeps
+
+    def text(self, text: Text) -> str:
+        """A string with its variables filled in."""
+        if (constant := text.constant) is not None:
+            return constant
+        filled = "".join(piece if isinstance(piece, str) else self.variable(piece) for piece in text.pieces)
+        self._made += len(filled)
+        if self._made > self.limits.run_characters:
+            raise RunProblem(f"the script makes more than {self.limits.run_characters} characters of text")
+        return filled
+
+    def texts(self, texts: tuple[Text, ...]) -> list[str]:
+        return [self.text(text) for text in texts]
+
+    def variable(self, reference: Reference) -> str:
+        """The value, "" for one that was never set (RFC 5229 section 3)."""
+        if reference.index is not None:
+            return self.match_values[reference.index] if reference.index < len(self.match_values) else ""
+        values, name = self._values(reference.name)
+        return values.get(name, "")
+
+    def set_variable(self, name: str, value: str) -> None:
+        """name: in lower case. A value that is too long is cut."""
+        values, name = self._values(name)
+        if name not in values and len(values) >= self.limits.variables:
+            raise RunProblem(f"the script has more than {self.limits.variables} variables")
+        values[name] = value[: self.limits.variable_characters]
+
+    def _values(self, name: str) -> tuple[dict[str, str], str]:
+        if name.startswith("global."):
+            return self.globals, name.removeprefix("global.")
+        return (self.globals if name in self.scope.globals else self.scope.variables), name
+
+    def problem(self, problem: RunProblem) -> Problem:
+        """What the owner is told."""
+        return Problem(problem.place or self._place, problem.text, self.scope.script.name)

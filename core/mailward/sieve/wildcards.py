@@ -1,0 +1,56 @@
+"""Does text match a pattern of wildcards, and what do the wildcards stand for? (RFC 5228 section 2.7.1, RFC 5229 section 3.2)
+
+Each asterisk takes as little as it can. What stands between two of them is looked for once, so no pattern makes it slow.
+"""
+
+import re
+from functools import lru_cache
+
+_ELEMENT = re.compile(r"\\(.)|([*?])|([^\\*?]+)|(\\)", re.DOTALL)
+_SPECIAL = re.compile(r"[\\*?]")
+
+
+@lru_cache(maxsize=256)
+def _pieces(pattern: str) -> tuple[tuple[re.Pattern[str], int], ...]:
+    """What stands between asterisks, as a pattern with a group for each "?", and its length."""
+    pieces, written, length = list[tuple[re.Pattern[str], int]](), "", 0
+    for found in _ELEMENT.finditer(pattern):
+        if found[2] == "*":
+            pieces.append((re.compile(written, re.DOTALL), length))
+            written, length = "", 0
+        elif found[2] == "?":
+            written, length = written + "(.)", length + 1
+        else:
+            literal = found[1] or found[3] or "\\"
+            written, length = written + re.escape(literal), length + len(literal)
+    return (*pieces, (re.compile(written, re.DOTALL), length))
+
+
+def match_wildcards(pattern: str, text: str) -> list[tuple[int, int]] | None:
+    """Where the wildcards' text starts and ends, in order; None when it does not match. A backslash quotes."""
+    pieces = _pieces(pattern)
+    (first, length), last_length = pieces[0], pieces[-1][1]
+    if (found := first.match(text)) is None or (len(pieces) == 1 and length != len(text)):
+        return None
+    spans = _groups(found)
+    position = length
+    for number, (piece, _) in enumerate(pieces[1:], 1):
+        if number < len(pieces) - 1:
+            found = piece.search(text, position)
+        else:
+            start = len(text) - last_length
+            found = piece.match(text, start) if start >= position else None
+        if found is None:
+            return None
+        spans += [(position, found.start()), *_groups(found)]
+        position = found.end()
+    return spans
+
+
+def _groups(found: re.Match[str]) -> list[tuple[int, int]]:
+    return [found.span(group) for group in range(1, len(found.groups()) + 1)]
+
+
+def quoted(text: str) -> str:
+    """A pattern that matches this text only."""
+    return _SPECIAL.sub(r"\\\g<0>", text)

@@ -1,0 +1,67 @@
+"""Hostile scripts stay within their limits, and what they do is to keep the message (T-IMAP-20)."""
+
+from dataclasses import replace
+
+import pytest
+
+from mailward.sieve import LANGUAGE, LIMITS, ScriptError, compile_script
+from support.sieve import run_script, told
+
+
+def _problems(script: str | bytes) -> list[str]:
+    with pytest.raises(ScriptError) as caught:
+        compile_script(script.encode() if isinstance(script, str) else script, LANGUAGE)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_nested_blocks_end_at_the_limit_t_imap_20() -> None:
+    assert _problems("if true {" * 10_000 + "}" * 10_000) == ["1:292: blocks and tests are nested deeper than 32"]
+
+
+def test_nested_tests_end_at_the_limit_t_imap_20() -> None:
+    assert _problems("if " + "not " * 100_000 + "true {}") == ["1:132: blocks and tests are nested deeper than 32"]
+    assert _problems("if " + "anyof(" * 100_000 + "true" + ")" * 100_000 + "{}")[0].endswith("nested deeper than 32")
+
+
+def test_the_nesting_that_rfc_5228_section_2_10_5_asks_for_is_there() -> None:
+    compile_script(("if anyof(" + "not " * 14 + "true) {" + "if true {" * 15 + "}" * 16).encode(), LANGUAGE)
+
+
+def test_a_huge_script_is_refused_unread_t_imap_20() -> None:
+    assert _problems("#" * (LIMITS.script_octets + 1)) == [f"1:1: the script is larger than {LIMITS.script_octets} octets"]
+
+
+def test_five_redirects_keep_the_message_and_send_nothing_t_imap_20() -> None:
+    outcome = run_script("".join(f'redirect "a{number}@example.com";' for number in range(5)))
+    assert told(outcome) == ("keep",)
+    assert outcome.problem is not None
+    assert outcome.problem.text == "the number of redirect actions exceeds policy limit (4)"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../b", "a//b", "/a", b"a\\r\\nb".decode("unicode_escape"), "", "a\x7f"])
+def test_fileinto_refuses_names_that_are_no_names_t_imap_20(name: str) -> None:
+    assert "folder name" in _problems(f'require "fileinto"; fileinto "{name}";')[0]
+    outcome = run_script(f'require ["fileinto", "variables"]; set "a" "{name}"; fileinto "${{a}}";')
+    assert told(outcome) == ("keep",)
+    assert outcome.problem is not None
+
+
+def test_steps_are_counted_t_imap_20() -> None:
+    outcome = run_script("if true {}" * 60, limits=replace(LIMITS, steps=100))
+    assert outcome.problem is not None and outcome.problem.text == "the script takes more than 100 steps"
+    assert told(outcome) == ("keep",)
+
+
+def test_variables_that_double_are_cut_and_end_the_script_t_imap_20() -> None:
+    doubling = 'set "a" "${a}${a}";' * 10_000
+    outcome = run_script(f'require "variables"; set "a" "0123456789"; {doubling} discard;')
+    assert outcome.problem is not None and "characters of text" in outcome.problem.text
+    assert told(outcome) == ("keep",)
+
+
+def test_patterns_of_wildcards_are_no_work_t_imap_20() -> None:
+    key, value = "*a" * 1000 + "b", "a" * 60_000
+    test = f'if string :matches "{value}" "{key}" {{ discard; }}'
+    assert told(run_script(f'require "variables"; {test}')) == ("keep",)
+    looked = run_script(f'require "variables"; {test * 15}', limits=replace(LIMITS, characters=50_000_000))
+    assert looked.problem is not None and "looks through" in looked.problem.text
