@@ -293,3 +293,12 @@ def test_shutdown_says_bye(tmp_path_factory: pytest.TempPathFactory) -> None:
     client = running.connect()
     running.close()
     assert client.sock.recv(200).startswith(b"* BYE Server is shutting down")
+
+
+def test_objects_save_dates_and_previews(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
+    server.deliver()
+    assert re.fullmatch(rb'"?INBOX"? \(MAILBOXID \(F1\)\)', _fetched(client.status("INBOX", "(MAILBOXID)")[1]))
+    client.select()
+    told = _fetched(client.fetch("1", "(EMAILID THREADID PREVIEW SAVEDATE)")[1])
+    assert re.fullmatch(rb'1 \(EMAILID \(M1\) THREADID \(T1\) PREVIEW "hello there" SAVEDATE "[^"]{26}"\)', told)
+    assert client.search(None, "EMAILID M1 THREADID T1 SAVEDSINCE 1-Jan-2020")[1] == [b"1"]
