@@ -1,42 +1,66 @@
-"""What every message store must do, as a model test: the store beside a plain oracle, compared after each step.
+"""What every message store must do: a model test that runs over any backend, beside the plain store of `memory_store`.
 
-A backend's test subclasses `StoreMachine` and says how to open and reopen its store; `check_account` can be used alone, too.
+Lists of ops come from several writers; after each the backend must answer what the oracle answers, and what is true of any
+mail store must hold, of the oracle too. `check_account` can be used alone.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mailward.model.ids import MailboxId, QueueId, Uid
+from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.store.base import (
     FIRST_KEYWORD_BIT,
     SYSTEM_FLAGS,
     AccountStore,
+    ActivateScript,
     Append,
+    Column,
     Copy,
     CreateMailbox,
     DeleteMailbox,
+    DeleteScript,
     Delta,
+    EntryColumn,
     Expunge,
-    MailboxExists,
+    MailboxInfo,
     MailboxView,
-    NoSuchMailbox,
-    NotPermitted,
+    Op,
     OpResult,
+    PutScript,
     RenameMailbox,
+    RenameScript,
     SetFlags,
     StoreRefusal,
     Subscribe,
 )
+from support.memory_store import MemoryStore
 
+NOW_S = 1_800_000_000.0
+"""The clock of a store in tests stands still: UIDVALIDITY must rise all the same."""
 RECEIVED_AT = datetime(2026, 11, 2, 10, 0, tzinfo=UTC)
 IDS = ("q1", "q10", "q2")
 KEYS = ("q1:0", "q1:1", "q10:0")
 """Delivery keys; of one id there is none."""
-FLAGS = ("\\Seen", "\\Deleted", "\\Flagged", "$Junk", "work")
+FLAGS = ("\\Seen", "\\Deleted", "\\Flagged", "$Junk", "work", "WORK")
 NAMES = ("INBOX", "Trash", "a", "a/b", "a/b/c", "b", "Räksmörgås")
+NOWHERE = MailboxId(10**6)
+COLUMNS: tuple[Column, ...] = ("size_octets", "header_octets", "internal_date", "headers", "envelope", "subject_key", "preview")
+ENTRY_COLUMNS: tuple[EntryColumn, ...] = ("email", "saved_at", "pop3_uidl")
+SCRIPTS = ("one", "two")
+
+WRITERS = 3
+
+
+class Backend(Protocol):
+    """One account of a store of some kind. Every `open` is another writer, as a process of its own would be."""
+
+    def open(self) -> AccountStore: ...
+
+    def close(self) -> None: ...
 
 
 def message(number: int) -> bytes:
@@ -51,48 +75,21 @@ def flag_names(bits: int, keywords: tuple[str, ...]) -> frozenset[str]:
     return frozenset(named[1 << bit] for bit in range(64) if bits >> bit & 1)
 
 
-@dataclass
-class OracleEntry:
-    """One message in one mailbox."""
-
-    octets: bytes
-    flags: frozenset[str]
-    modseq: int = 0
-    email: int = 0
+Entries = dict[int, tuple[frozenset[str], int]]
+"""UID to (flags, MODSEQ)."""
 
 
-@dataclass
-class OracleMailbox:
-    """The plain truth about a mailbox. uids_given: every UID it ever gave."""
-
-    id: MailboxId
-    uidvalidity: int
-    entries: dict[int, OracleEntry] = field(default_factory=dict)
-    uids_given: set[int] = field(default_factory=set)
-
-
-@dataclass
-class Snapshot:
-    """What a session knew about a mailbox: enough to check that a delta brings it to the present."""
-
-    modseq: int
-    entries: dict[int, tuple[frozenset[str], int]]
-
-
-def entries_of(view: MailboxView) -> dict[int, tuple[frozenset[str], int]]:
-    """UID to (flags, modseq)."""
+def entries_of(view: MailboxView | Delta) -> Entries:
     rows = zip(view.uids, view.flags, view.modseqs, strict=True)
     return {uid: (flag_names(bits, view.keywords), modseq) for uid, bits, modseq in rows}
 
 
-def follow(known: dict[int, tuple[frozenset[str], int]], delta: Delta) -> dict[int, tuple[frozenset[str], int]]:
+def follow(known: Entries, delta: Delta) -> Entries:
     """What a session knows after a delta. A UID that is gone must have been known."""
     after = dict(known)
     for uid in delta.gone:
         del after[uid]
-    for uid, bits, modseq in zip(delta.uids, delta.flags, delta.modseqs, strict=True):
-        after[uid] = (flag_names(bits, delta.keywords), modseq)
-    return after
+    return after | entries_of(delta)
 
 
 def check_view(view: MailboxView) -> None:
@@ -117,244 +114,185 @@ def check_account(store: AccountStore) -> None:
         assert view.mailbox.size_octets == sum(sizes)
 
 
+# Ops whose mailboxes are numbers of NAMES; a name that nobody has now stands for INBOX, the number behind them for NOWHERE.
+_MAILBOXES = st.builds(MailboxId, st.integers(0, len(NAMES) - 1) | st.sampled_from([0, 0, 0, 0, 0, 0, len(NAMES)]))
+_UIDS = st.builds(lambda picked: tuple(map(Uid, sorted(picked))), st.sets(st.integers(1, 12)))
+_FLAGS = st.builds(tuple, st.sets(st.sampled_from(FLAGS)))
+_NAMES = st.sampled_from(NAMES)
+_APPEND = st.builds(
+    Append,
+    _MAILBOXES,
+    st.builds(message, st.integers(0, 999)),
+    st.just(RECEIVED_AT),
+    _FLAGS,
+    st.none() | st.none() | st.sampled_from(KEYS),
+    st.none() | st.just("uidl"),
+)
+_OPS = st.one_of(
+    _APPEND,
+    _APPEND,
+    st.builds(SetFlags, _MAILBOXES, _UIDS, st.sampled_from(["add", "remove", "replace"]), _FLAGS, st.none() | st.integers(0, 60)),
+    st.builds(Expunge, _MAILBOXES, _UIDS),
+    st.builds(Copy, _MAILBOXES, _UIDS, _MAILBOXES, st.booleans()),
+    st.builds(CreateMailbox, _NAMES, st.sampled_from(["", "", "\\Junk", "\\All"])),
+    st.builds(DeleteMailbox, _NAMES),
+    st.builds(RenameMailbox, _NAMES, _NAMES),
+    st.builds(Subscribe, _NAMES, st.booleans()),
+    st.one_of(
+        st.builds(PutScript, st.sampled_from(SCRIPTS), st.sampled_from([b"keep;", b"stop;"])),
+        st.builds(RenameScript, st.sampled_from(SCRIPTS), st.sampled_from(SCRIPTS)),
+        st.builds(DeleteScript, st.sampled_from(SCRIPTS)),
+        st.builds(ActivateScript, st.sampled_from([*SCRIPTS, ""])),
+    ),
+)
+
+
+@dataclass
+class Moment:
+    """What a session knew about a mailbox: enough to check that a delta brings it to the present."""
+
+    modseq: int
+    entries: Entries
+
+
 class StoreMachine(RuleBasedStateMachine):
-    """Random lists of ops. Subclasses implement `open_store`; it is called again for `reopen` and must find the same mail."""
+    """Random lists of ops by several writers. Subclasses say in `make_backend` over what."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.store: AccountStore = self.open_store()
-        self.boxes: dict[str, OracleMailbox] = {
-            info.name: OracleMailbox(info.id, info.uidvalidity) for info in self.store.mailboxes()
-        }
-        self.had_name: dict[str, list[tuple[MailboxId, int]]] = {n: [(b.id, b.uidvalidity)] for n, b in self.boxes.items()}
-        self.snapshots: dict[MailboxId, list[Snapshot]] = {}
-        self.keys: dict[str, tuple[int, ...]] = {}
-        self.emails: set[int] = set()
-        self.count = 0
+        self.backend = self.make_backend()
+        self.writers = [self.backend.open() for _ in range(WRITERS)]
+        self.oracle = MemoryStore(now_s=lambda: NOW_S).open(AccountId("oracle"))
+        self.turn = 0
+        self.moments: dict[MailboxId, list[Moment]] = {}
+        self.octets: dict[tuple[str, int, int], bytes] = {}
+        self.gone: set[tuple[str, int, int]] = set()
+        self.messages: dict[int, bytes] = {}
+        self.emails: dict[int | str | None, bytes] = {}
+        self.modseqs: dict[MailboxId, int] = {}
+        self.last_modseq = 0
 
-    def open_store(self) -> AccountStore:
+    def make_backend(self) -> Backend:
         raise NotImplementedError
 
-    # ---- ops
+    def teardown(self) -> None:
+        self.backend.close()
 
-    @rule(name=st.sampled_from(NAMES), flags=st.sets(st.sampled_from(FLAGS)), many=st.integers(1, 3))
-    def append(self, name: str, flags: set[str], many: int) -> None:
-        box = self._box(name)
-        numbers = range(self.count, self.count + many)
-        self.count += many
-        ops = [Append(box.id, message(number), RECEIVED_AT, tuple(flags)) for number in numbers]
-        results = self.store.apply(ops)
-        for number, result in zip(numbers, results, strict=True):
-            self._given(box, result.uids)
-            assert (result.uidvalidity, len(result.uids)) == (box.uidvalidity, 1)
-            box.entries[result.uids[0]] = OracleEntry(message(number), frozenset(flags))
+    @property
+    def store(self) -> AccountStore:
+        """The writers look in turns, so each has missed some of what the others did."""
+        self.turn += 1
+        return self.writers[self.turn % WRITERS]
 
-    @rule(name=st.sampled_from(NAMES), key=st.sampled_from(KEYS))
-    def deliver(self, name: str, key: str) -> None:
-        """Exactly once: a delivery key counts one time in the account's life."""
-        box = self._box(name)
-        octets = message(1000 + KEYS.index(key))
-        (result,) = self.store.apply([Append(box.id, octets, RECEIVED_AT, (), key)])
-        assert result.duplicate == (key in self.keys)
-        if result.duplicate:
-            assert result.uids == self.keys[key]
-        else:
-            self._given(box, result.uids)
-            box.entries[result.uids[0]] = OracleEntry(octets, frozenset())
-            self.keys[key] = result.uids
+    @rule(writer=st.integers(0, WRITERS - 1), ops=st.lists(_OPS, min_size=1, max_size=4))
+    def write(self, writer: int, ops: list[Op]) -> None:
+        expected = outcome(self.oracle, [placed(op, self.oracle) for op in ops])
+        found = outcome(self.writers[writer], [placed(op, self.writers[writer]) for op in ops])
+        assert found == expected
 
-    @rule(
-        name=st.sampled_from(NAMES),
-        mode=st.sampled_from(["add", "remove", "replace"]),
-        flags=st.sets(st.sampled_from(FLAGS)),
-        picked=st.sets(st.integers(1, 12)),
-        since=st.none() | st.integers(0, 60),
-    )
-    def set_flags(self, name: str, mode: str, flags: set[str], picked: set[int], since: int | None) -> None:
-        box = self._box(name)
-        before = {uid: entry.modseq for uid, entry in box.entries.items()}
-        uids = tuple(map(Uid, sorted(picked)))
-        (result,) = self.store.apply([SetFlags(box.id, uids, mode, tuple(flags), since)])  # type: ignore[arg-type]
-        there = [uid for uid in sorted(picked) if uid in box.entries]
-        refused = [uid for uid in there if since is not None and before[uid] > since]
-        assert list(result.refused) == refused
-        assert list(result.uids) == [uid for uid in there if uid not in refused]
-        for uid in result.uids:
-            entry = box.entries[uid]
-            entry.flags = {"add": entry.flags | flags, "remove": entry.flags - flags, "replace": frozenset(flags)}[mode]
-
-    @rule(name=st.sampled_from(NAMES), picked=st.sets(st.integers(1, 12)))
-    def expunge(self, name: str, picked: set[int]) -> None:
-        box = self._box(name)
-        (result,) = self.store.apply([Expunge(box.id, tuple(map(Uid, sorted(picked))))])
-        assert list(result.uids) == [uid for uid in sorted(picked) if uid in box.entries]
-        for uid in result.uids:
-            del box.entries[uid]
-
-    @rule(name=st.sampled_from(NAMES), into=st.sampled_from(NAMES), picked=st.sets(st.integers(1, 12)), move=st.booleans())
-    def copy(self, name: str, into: str, picked: set[int], move: bool) -> None:
-        source, destination = self._box(name), self._box(into)
-        (result,) = self.store.apply([Copy(source.id, tuple(map(Uid, sorted(picked))), destination.id, move)])
-        assert list(result.sources) == [uid for uid in sorted(picked) if uid in source.entries]
-        self._given(destination, result.uids)
-        for old, new in zip(result.sources, result.uids, strict=True):
-            entry = source.entries[old]
-            destination.entries[new] = OracleEntry(entry.octets, entry.flags, email=entry.email if move else 0)
-            if move:
-                del source.entries[old]
-
-    @rule(name=st.sampled_from(NAMES))
-    def create(self, name: str) -> None:
-        if name in self.boxes:
-            self._refused(MailboxExists, CreateMailbox(name))
-        else:
-            self._check_new(self.store.apply([CreateMailbox(name)]))
-
-    @rule(name=st.sampled_from(NAMES))
-    def delete(self, name: str) -> None:
-        if name not in self.boxes:
-            self._refused(NoSuchMailbox, DeleteMailbox(name))
-        elif name == "INBOX" or any(other.startswith(f"{name}/") for other in self.boxes):
-            self._refused(NotPermitted, DeleteMailbox(name))
-        else:
-            self.store.apply([DeleteMailbox(name)])
-            gone = self.boxes.pop(name)
-            self.snapshots.pop(gone.id, None)
-
-    @rule(name=st.sampled_from(NAMES), new_name=st.sampled_from(NAMES))
-    def rename(self, name: str, new_name: str) -> None:
-        op = RenameMailbox(name, new_name)
-        if name not in self.boxes:
-            self._refused(NoSuchMailbox, op)
-        elif new_name in self.boxes:
-            self._refused(MailboxExists, op)
-        elif new_name.startswith(f"{name}/") and name != "INBOX":
-            self._refused(NotPermitted, op)
-        else:
-            (result,) = self.store.apply([op])
-            if name == "INBOX":
-                moved = OracleMailbox(result.mailbox, result.uidvalidity, {}, set())
-                for old_uid, uid in zip(sorted(self.boxes[name].entries), range(1, 1000), strict=False):
-                    moved.entries[uid] = self.boxes[name].entries[old_uid]
-                    moved.uids_given.add(uid)
-                self.boxes[name].entries.clear()
-                self.boxes[new_name] = moved
-            else:
-                for old in [other for other in self.boxes if other == name or other.startswith(f"{name}/")]:
-                    self.boxes[new_name + old[len(name) :]] = self.boxes.pop(old)
-            self._check_new((result,))
-
-    @rule(name=st.sampled_from(NAMES), subscribed=st.booleans())
-    def subscribe(self, name: str, subscribed: bool) -> None:
-        self.store.apply([Subscribe(name, subscribed)])
-        assert all(info.subscribed == subscribed for info in self.store.mailboxes() if info.name == name)
-
-    @rule(name=st.sampled_from(NAMES))
-    def a_refused_list_changes_nothing(self, name: str) -> None:
-        box = self._box(name)
-        everything = tuple(map(Uid, sorted(box.entries)))
-        before = self.store.mailboxes()
-        self._refused(
-            NoSuchMailbox,
-            Append(box.id, message(1), RECEIVED_AT, (), "of a refused list"),
-            SetFlags(box.id, everything, "add", ("\\Flagged",)),
-            Expunge(box.id, everything),
-            Append(MailboxId(10**6), message(1), RECEIVED_AT),
-        )
-        assert self.store.mailboxes() == before
-
-    @rule()
-    def reopen(self) -> None:
-        self.store = self.open_store()
-
-    # ---- what must hold
+    @rule(writer=st.integers(0, WRITERS - 1))
+    def reopen(self, writer: int) -> None:
+        self.writers[writer] = self.backend.open()
 
     @invariant()
     def the_store_is_as_the_oracle(self) -> None:
-        infos = self.store.mailboxes()
-        assert [info.name for info in infos] == sorted(self.boxes, key=lambda name: (name != "INBOX", name))
+        store = self.store
+        infos = store.mailboxes()
+        assert infos == self.oracle.mailboxes()
         for info in infos:
-            assert self.store.mailbox(info.name) == info
-            box = self.boxes[info.name]
-            assert (info.id, info.uidvalidity) == (box.id, box.uidvalidity)
-            view = self.store.view(info.id)
+            assert store.mailbox(info.name) == info
+            view, expected = store.view(info.id), self.oracle.view(info.id)
             check_view(view)
             assert view.mailbox == info
-            found = entries_of(view)
-            assert {uid: flags for uid, (flags, _) in found.items()} == {uid: e.flags for uid, e in box.entries.items()}
-            octets = [box.entries[uid].octets for uid in view.uids]
-            assert [self.store.read(number) for number in view.messages] == octets
+            assert (set(view.keywords), entries_of(view)) == (set(expected.keywords), entries_of(expected))
+            octets = [store.read(number) for number in view.messages]
+            assert octets == [self.oracle.read(number) for number in expected.messages] == list(store.bodies(view.messages))
             assert info.size_octets == sum(map(len, octets))
-            for uid, (_, modseq) in found.items():
-                assert modseq >= box.entries[uid].modseq
-                box.entries[uid].modseq = modseq
-            self._check_deltas(info.id, info.highest_modseq, found)
-
-    @invariant()
-    def an_email_keeps_its_number_wherever_it_is_moved(self) -> None:
-        """RFC 8474 section 5.1; a number is given once in the account's life."""
-        there = [(box.id, uid, entry) for box in self.boxes.values() for uid, entry in sorted(box.entries.items())]
-        for mailbox, uid, entry in there:
-            (row,) = self.store.entry_meta(mailbox, (uid,), ("email",))
-            assert row is not None and isinstance(row[0], int)
-            if not entry.email:
-                assert row[0] not in self.emails
-                entry.email = row[0]
-                self.emails.add(row[0])
-            assert entry.email == row[0]
+            assert list(store.meta(view.messages, COLUMNS)) == list(self.oracle.meta(expected.messages, COLUMNS))
+            of_entries = [[*s.entry_meta(info.id, view.uids, ENTRY_COLUMNS)] for s in (store, self.oracle)]
+            assert of_entries[0] == of_entries[1]
+            self._check_emails(of_entries[0], octets)
+            self.messages |= zip(view.messages, octets, strict=True)
+            self._check_deltas(store, info, entries_of(view))
+            self._check_uids(view, octets)
 
     @invariant()
     def what_was_delivered_is_found_wherever_it_lies(self) -> None:
-        found = [copy for id in IDS for copy in self.store.delivered(QueueId(id))]
-        assert [copy.delivery_key for copy in found] == [key for key in KEYS if key in self.keys]
-        for copy in found:
-            octets = message(1000 + KEYS.index(copy.delivery_key))
-            lies = {(b.id, uid): e.flags for b in self.boxes.values() for uid, e in b.entries.items() if e.octets == octets}
-            assert {(place.mailbox, place.uid): frozenset(place.flags) for place in copy.places} == lies
-            assert self.store.read(copy.message) == octets
+        for id in IDS:
+            found, expected = (sorted_places(store, QueueId(id)) for store in (self.store, self.oracle))
+            assert found == expected
 
-    def _check_deltas(self, mailbox: MailboxId, modseq: int, now: dict[int, tuple[frozenset[str], int]]) -> None:
+    @invariant()
+    def scripts_are_as_the_oracle_has_them(self) -> None:
+        assert self.store.scripts() == self.oracle.scripts()
+
+    @invariant()
+    def what_was_expunged_a_moment_ago_can_be_read(self) -> None:
+        assert list(self.store.bodies([*self.messages])) == [*self.messages.values()]
+
+    @invariant()
+    def every_change_has_a_modseq_above_all_that_the_account_had(self) -> None:
+        now = {info.id: info.highest_modseq for info in self.store.mailboxes()}
+        raised = [modseq for id, modseq in now.items() if modseq != self.modseqs.get(id)]
+        assert min(raised, default=self.last_modseq + 1) > self.last_modseq
+        self.modseqs, self.last_modseq = now, max(self.last_modseq, *raised, 0)
+
+    def _check_deltas(self, store: AccountStore, info: MailboxInfo, now: Entries) -> None:
         """From whatever was known before, the delta leads to what is now; nothing twice and nothing of nobody."""
-        snapshots = self.snapshots.setdefault(mailbox, [])
-        for earlier in snapshots:
-            delta = self.store.delta(mailbox, earlier.modseq)
-            assert (delta.highest_modseq, follow(earlier.entries, delta)) == (modseq, now)
-            assert all(earlier.modseq < changed <= modseq for changed in delta.modseqs)
-        if not snapshots or snapshots[-1].modseq != modseq:
-            assert not snapshots or snapshots[-1].modseq < modseq
-            snapshots.append(Snapshot(modseq, now))
+        known = self.moments.setdefault(info.id, [])
+        for earlier in known:
+            delta, expected = store.delta(info.id, earlier.modseq), self.oracle.delta(info.id, earlier.modseq)
+            assert (delta.highest_modseq, follow(earlier.entries, delta)) == (info.highest_modseq, now)
+            assert (entries_of(delta), delta.gone) == (entries_of(expected), expected.gone)
+            assert all(earlier.modseq < changed <= info.highest_modseq for changed in delta.modseqs)
+        if not known or known[-1].modseq != info.highest_modseq:
+            assert not known or known[-1].modseq < info.highest_modseq
+            known.append(Moment(info.highest_modseq, now))
         else:
-            assert snapshots[-1].entries == now  # every change has a MODSEQ of its own
+            assert known[-1].entries == now  # every change has a MODSEQ of its own
 
-    # ---- helpers
+    def _check_emails(self, found: list[tuple[int | str | None, ...] | None], octets: list[bytes]) -> None:
+        """RFC 8474 section 5.1: one number stands for one message for ever."""
+        assert all(row is not None for row in found)
+        numbers = [row[0] for row in found if row is not None]
+        assert all(self.emails.setdefault(number, text) == text for number, text in zip(numbers, octets, strict=True))
 
-    def _box(self, name: str) -> OracleMailbox:
-        if name not in self.boxes:
-            name = "INBOX"
-        return self.boxes[name]
+    def _check_uids(self, view: MailboxView, octets: list[bytes]) -> None:
+        """T-IMAP-16: a name, a UIDVALIDITY and a UID stand for one message for ever, and what is gone never returns."""
+        box = view.mailbox
+        there = {(box.name, box.uidvalidity, uid): text for uid, text in zip(view.uids, octets, strict=True)}
+        assert not self.gone & there.keys()
+        assert all(self.octets.setdefault(place, text) == text for place, text in there.items())
+        self.gone |= {(box.name, box.uidvalidity, uid) for uid in range(1, box.uidnext)} - there.keys()
 
-    def _given(self, box: OracleMailbox, uids: tuple[int, ...]) -> None:
-        """T-IMAP-16: a UID is higher than every one given before under this UIDVALIDITY."""
-        for uid in uids:
-            assert uid > max(box.uids_given, default=0)
-            box.uids_given.add(uid)
 
-    def _check_new(self, results: tuple[OpResult, ...]) -> None:
-        """T-IMAP-16: a name that has another mailbox now has a UIDVALIDITY higher than all it had before."""
-        for info in self.store.mailboxes():
-            known = self.boxes.get(info.name)
-            if known is None:
-                known = self.boxes[info.name] = OracleMailbox(info.id, info.uidvalidity)
-            known.uidvalidity = info.uidvalidity
-            had = self.had_name.setdefault(info.name, [])
-            if not had or had[-1] != (info.id, info.uidvalidity):
-                assert info.uidvalidity > max((before for _, before in had), default=0)
-                had.append((info.id, info.uidvalidity))
-        assert all(result.mailbox in {info.id for info in self.store.mailboxes()} for result in results)
+def placed(op: Op, store: AccountStore) -> Op:
+    """The op with its mailboxes' numbers in NAMES replaced by their ids."""
+    ids = {info.name: info.id for info in store.mailboxes()}
 
-    def _refused(self, refusal: type[StoreRefusal], *ops: object) -> None:
-        try:
-            self.store.apply(ops)  # type: ignore[arg-type]
-        except refusal:
-            return
-        raise AssertionError(f"{ops} was not refused")
+    def place(number: MailboxId) -> MailboxId:
+        return NOWHERE if number == len(NAMES) else ids.get(NAMES[number], ids["INBOX"])
+
+    match op:
+        case Append() | SetFlags() | Expunge():
+            return replace(op, mailbox=place(op.mailbox))
+        case Copy():
+            return replace(op, mailbox=place(op.mailbox), target=place(op.target))
+        case _:
+            return op
+
+
+def outcome(store: AccountStore, ops: list[Op]) -> tuple[OpResult, ...] | type[StoreRefusal]:
+    """The results, or how the list was refused."""
+    try:
+        return store.apply(ops)
+    except StoreRefusal as refusal:
+        return type(refusal)
+
+
+def sorted_places(store: AccountStore, id: QueueId) -> list[tuple[str, bytes, list[tuple[int, int, frozenset[str]]]]]:
+    """What `delivered` says, with the octets in place of the store's own number."""
+    return [
+        (copy.delivery_key, store.read(copy.message), [(p.mailbox, p.uid, frozenset(p.flags)) for p in copy.places])
+        for copy in store.delivered(id)
+    ]

@@ -6,7 +6,7 @@ from mailward.disk import Disk
 from mailward.model.ids import AccountId, MailboxId
 from mailward.store.base import Append
 from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
-from support.storecheck import RECEIVED_AT
+from support.storecheck import NOW_S, RECEIVED_AT
 
 ALICE = AccountId("alice")
 
@@ -18,12 +18,12 @@ class NoHints:
         return
 
 
-def embedded(folder: Path, *, disk: Disk | None = None, now_s: float = 1_800_000_000.0) -> EmbeddedStore:
+def embedded(folder: Path, *, disk: Disk | None = None, now_s: float = NOW_S) -> EmbeddedStore:
     """A store below `folder`, with a clock that stands still."""
     return EmbeddedStore(folder, disk or Disk(), NoHints(), now_s=lambda: now_s)
 
 
-def account(folder: Path, *, disk: Disk | None = None, now_s: float = 1_800_000_000.0) -> EmbeddedAccount:
+def account(folder: Path, *, disk: Disk | None = None, now_s: float = NOW_S) -> EmbeddedAccount:
     """Alice's mail."""
     return embedded(folder, disk=disk, now_s=now_s).open(ALICE)
 

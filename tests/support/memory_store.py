@@ -1,0 +1,431 @@
+"""The plainest message store that does what `store.base` says: dicts, a log of everything, counters counted anew each time.
+
+It is the oracle of storecheck: what another backend answers is right when it is what this one answers. A list of ops works on
+a copy of the account's state, which takes its place when the list is done; so half-done lists need no thought.
+"""
+
+import copy
+import threading
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
+from mailward.store.base import (
+    FIRST_KEYWORD_BIT,
+    SYSTEM_FLAGS,
+    ActivateScript,
+    Append,
+    Column,
+    Copy,
+    CreateMailbox,
+    DeleteMailbox,
+    DeleteScript,
+    Delivered,
+    Delta,
+    EntryColumn,
+    Expunge,
+    MailboxExists,
+    MailboxInfo,
+    MailboxView,
+    NoSuchMailbox,
+    NoSuchScript,
+    NotPermitted,
+    Op,
+    OpResult,
+    Place,
+    PutScript,
+    RenameMailbox,
+    RenameScript,
+    Script,
+    ScriptActive,
+    ScriptExists,
+    SetFlags,
+    Subscribe,
+)
+from mailward.store.mailboxes import DEFAULT_MAILBOXES
+from mailward.store.names import INBOX, normalise_name, parents
+from mailward.store.rendered import render
+
+
+@dataclass
+class Entry:
+    """A message in a mailbox. flags: names as the mailbox has them."""
+
+    message: int
+    flags: frozenset[str]
+    modseq: int
+    added_modseq: int
+    email: int
+    saved_at: int
+    pop3_uidl: str | None = None
+
+
+@dataclass
+class Box:
+    """A mailbox."""
+
+    id: MailboxId
+    name: str
+    special_use: str
+    uidvalidity: int
+    modseq: int
+    uidnext: int = 1
+    keywords: tuple[str, ...] = ()
+    entries: dict[int, Entry] = field(default_factory=dict)
+    changes: list[tuple[int, int]] = field(default_factory=list)
+    """(modseq, UID) of everything added or changed."""
+    gone: list[tuple[int, int, int]] = field(default_factory=list)
+    """(modseq, UID, modseq at which it had been added) of everything removed."""
+
+    def canonical(self, flags: Sequence[str]) -> frozenset[str]:
+        """The flags as this mailbox spells them; those it has not seen as they are given."""
+        known = {name.casefold(): name for name in (*SYSTEM_FLAGS, *self.keywords)}
+        return frozenset(known.setdefault(flag.casefold(), flag) for flag in flags)
+
+    def learn(self, flags: frozenset[str]) -> None:
+        self.keywords += tuple(sorted(flags - {*SYSTEM_FLAGS, *self.keywords}))
+
+    def bits(self, flags: frozenset[str]) -> int:
+        system = sum(1 << bit for bit, name in enumerate(SYSTEM_FLAGS) if name in flags)
+        return system + sum(1 << bit for bit, name in enumerate(self.keywords, FIRST_KEYWORD_BIT) if name in flags)
+
+
+@dataclass
+class State:
+    """All of an account."""
+
+    boxes: dict[MailboxId, Box] = field(default_factory=dict)
+    messages: dict[int, tuple[bytes, datetime]] = field(default_factory=dict)
+    deliveries: dict[str, tuple[MailboxId, int, int]] = field(default_factory=dict)
+    subscriptions: set[str] = field(default_factory=set)
+    past_names: dict[str, int] = field(default_factory=dict)
+    scripts: dict[str, bytes] = field(default_factory=dict)
+    active_script: str = ""
+    last_mailbox: int = 0
+    last_email: int = 0
+    last_uidvalidity: int = 0
+    last_modseq: int = 0
+
+
+class MemoryStore:
+    """All accounts; see `store.base.MailStore`."""
+
+    def __init__(self, *, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._accounts: dict[AccountId, MemoryAccount] = {}
+
+    def open(self, account: AccountId) -> "MemoryAccount":
+        return self._accounts.setdefault(account, MemoryAccount(self._now_s))
+
+
+class MemoryAccount:
+    """One account; see `store.base.AccountStore`."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._lock = threading.RLock()
+        self._state = State()
+        self.apply([CreateMailbox(name, special_use) for name, special_use in DEFAULT_MAILBOXES])
+        self.apply([Subscribe(name, True) for name, _ in DEFAULT_MAILBOXES])
+
+    # Reading
+
+    def mailboxes(self) -> tuple[MailboxInfo, ...]:
+        boxes = sorted(self._state.boxes.values(), key=lambda box: (box.name != INBOX, box.name.encode()))
+        return tuple(self._info(box) for box in boxes)
+
+    def mailbox(self, name: str) -> MailboxInfo:
+        for info in self.mailboxes():
+            if info.name == normalise_name(name):
+                return info
+        raise NoSuchMailbox(name)
+
+    def view(self, mailbox: MailboxId) -> MailboxView:
+        with self._lock:
+            box = _box(self._state, mailbox)
+            uids = sorted(box.entries)
+            entries = [box.entries[uid] for uid in uids]
+            flags, modseqs = array("Q", [box.bits(e.flags) for e in entries]), array("Q", [e.modseq for e in entries])
+            messages = array("Q", [e.message for e in entries])
+            return MailboxView(self._info(box), box.keywords, array("I", uids), flags, modseqs, messages)
+
+    def delta(self, mailbox: MailboxId, since: int) -> Delta:
+        with self._lock:
+            box = _box(self._state, mailbox)
+            uids = sorted({uid for modseq, uid in box.changes if modseq > since} & set(box.entries))
+            entries = [box.entries[uid] for uid in uids]
+            gone = {uid for modseq, uid, added_modseq in box.gone if added_modseq <= since < modseq}
+            return Delta(
+                *(box.modseq, box.uidnext, box.keywords, tuple(uids)),
+                tuple(box.bits(entry.flags) for entry in entries),
+                tuple(entry.modseq for entry in entries),
+                tuple(entry.message for entry in entries),
+                tuple(sorted(gone)),
+            )
+
+    def entry_meta(
+        self, mailbox: MailboxId, uids: Sequence[int], columns: Sequence[EntryColumn]
+    ) -> Iterator[tuple[int | str | None, ...] | None]:
+        for uid in uids:
+            entry = _box(self._state, mailbox).entries.get(uid)
+            yield None if entry is None else tuple(getattr(entry, column) for column in columns)
+
+    def scripts(self) -> tuple[Script, ...]:
+        state = self._state
+        return tuple(Script(name, text, name == state.active_script) for name, text in sorted(state.scripts.items()))
+
+    def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
+        for message in messages:
+            octets, internal_date = self._state.messages[message]
+            rendered = render(octets, int(internal_date.timestamp()), message)
+            yield tuple(len(octets) if column == "size_octets" else getattr(rendered, column) for column in columns)
+
+    def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
+        with self._lock:
+            state = self._state
+            keys = sorted(key for key in state.deliveries if key.startswith(f"{id}:"))
+            return tuple(Delivered(key, state.deliveries[key][2], _places(state, state.deliveries[key][2])) for key in keys)
+
+    def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
+        return self.octets(message)[offset : None if length is None else offset + length]
+
+    def octets(self, message: int) -> bytes:
+        if message not in self._state.messages:
+            raise StorageError(f"there is no message {message}", permanent=True)
+        return self._state.messages[message][0]
+
+    def bodies(self, messages: Sequence[int]) -> Iterator[bytes]:
+        return map(self.octets, messages)
+
+    def _info(self, box: Box) -> MailboxInfo:
+        flags = [entry.flags for entry in box.entries.values()]
+        return MailboxInfo(
+            id=box.id,
+            name=box.name,
+            special_use=box.special_use,
+            subscribed=box.name in self._state.subscriptions,
+            uidvalidity=box.uidvalidity,
+            uidnext=box.uidnext,
+            highest_modseq=box.modseq,
+            exists=len(flags),
+            unseen=sum("\\Seen" not in names for names in flags),
+            deleted=sum("\\Deleted" in names for names in flags),
+            size_octets=sum(len(self._state.messages[entry.message][0]) for entry in box.entries.values()),
+        )
+
+    # Writing
+
+    def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
+        with self._lock:
+            steps = Steps(copy.deepcopy(self._state), int(self._now_s()))
+            results = tuple(steps.run(op) for op in ops)
+            self._state = steps.state
+            return results
+
+
+class Steps:
+    """One list of ops on a state of its own."""
+
+    def __init__(self, state: State, now_s: int) -> None:
+        self.state = state
+        self._now_s = now_s
+        self._modseq = 0
+
+    def run(self, op: Op) -> OpResult:
+        match op:
+            case Append():
+                return self._append(op)
+            case SetFlags():
+                return self._set_flags(op)
+            case Expunge():
+                box = _box(self.state, op.mailbox)
+                there = tuple(uid for uid in sorted(set(op.uids)) if uid in box.entries)
+                self._remove(box, there)
+                return OpResult(box.id, box.uidvalidity, there)
+            case Copy():
+                return self._copy(op)
+            case CreateMailbox():
+                return self._create(op)
+            case RenameMailbox():
+                return self._rename(op)
+            case DeleteMailbox():
+                return self._delete(op)
+            case Subscribe():
+                name = normalise_name(op.name)
+                (self.state.subscriptions.add if op.subscribed else self.state.subscriptions.discard)(name)
+                found = self._find(name)
+                return OpResult(found.id if found else MailboxId(0))
+            case _:
+                self._run_on_scripts(op)
+                return OpResult(MailboxId(0))
+
+    def _run_on_scripts(self, op: PutScript | RenameScript | DeleteScript | ActivateScript) -> None:
+        state = self.state
+        if not isinstance(op, PutScript) and op.name and op.name not in state.scripts:
+            raise NoSuchScript(op.name)
+        match op:
+            case PutScript():
+                state.scripts[op.name] = op.text
+            case RenameScript():
+                if op.new_name != op.name and op.new_name in state.scripts:
+                    raise ScriptExists(op.new_name)
+                state.scripts[op.new_name] = state.scripts.pop(op.name)
+                if state.active_script == op.name:
+                    state.active_script = op.new_name
+            case DeleteScript():
+                if state.active_script == op.name:
+                    raise ScriptActive(op.name)
+                del state.scripts[op.name]
+            case ActivateScript():
+                state.active_script = op.name
+
+    def _append(self, op: Append) -> OpResult:
+        if op.delivery_key in self.state.deliveries:
+            mailbox, uid, _ = self.state.deliveries[op.delivery_key]
+            return OpResult(mailbox, uids=(uid,), duplicate=True)
+        box = _box(self.state, op.mailbox)
+        message = len(self.state.messages) + 1
+        self.state.messages[message] = (op.octets, op.internal_date)
+        uid = self._add(box, message, op.flags, self._email(), op.pop3_uidl)
+        if op.delivery_key is not None:
+            self.state.deliveries[op.delivery_key] = (box.id, uid, message)
+        return OpResult(box.id, box.uidvalidity, (uid,))
+
+    def _set_flags(self, op: SetFlags) -> OpResult:
+        box = _box(self.state, op.mailbox)
+        there = [uid for uid in sorted(set(op.uids)) if uid in box.entries]
+        limit = op.unchanged_since
+        refused = tuple(uid for uid in there if limit is not None and box.entries[uid].modseq > limit)
+        given = box.canonical(op.flags)
+        touched = tuple(uid for uid in there if uid not in refused)
+        for uid in touched:
+            entry = box.entries[uid]
+            flags = {"add": entry.flags | given, "remove": entry.flags - given, "replace": given}[op.mode]
+            if flags != entry.flags:
+                box.learn(flags)
+                entry.flags, entry.modseq = flags, self._change(box)
+                box.changes.append((entry.modseq, uid))
+        return OpResult(box.id, box.uidvalidity, touched, refused=refused)
+
+    def _copy(self, op: Copy) -> OpResult:
+        source, target = _box(self.state, op.mailbox), _box(self.state, op.target)
+        sources = tuple(uid for uid in sorted(set(op.uids)) if uid in source.entries)
+        copied = [source.entries[uid] for uid in sources]
+        kept = [(entry.email, entry.pop3_uidl) if op.move else (self._email(), None) for entry in copied]
+        uids = tuple(self._add(target, e.message, tuple(e.flags), *of_it) for e, of_it in zip(copied, kept, strict=True))
+        if op.move:
+            self._remove(source, sources)
+        return OpResult(target.id, target.uidvalidity, uids, sources=sources)
+
+    def _create(self, op: CreateMailbox) -> OpResult:
+        name = normalise_name(op.name)
+        if self._find(name):
+            raise MailboxExists(name)
+        if op.special_use and any(box.special_use == op.special_use for box in self.state.boxes.values()):
+            raise NotPermitted(op.special_use)
+        made = self._make(name, op.special_use)
+        return OpResult(made.id, made.uidvalidity)
+
+    def _rename(self, op: RenameMailbox) -> OpResult:
+        name, new_name = normalise_name(op.name), normalise_name(op.new_name)
+        box = self._find(name)
+        if box is None:
+            raise NoSuchMailbox(name)
+        if self._find(new_name):
+            raise MailboxExists(new_name)
+        if name == INBOX:
+            made = self._make(new_name, "")
+            self._copy(Copy(box.id, tuple(map(Uid, sorted(box.entries))), made.id, move=True))
+            return OpResult(made.id, made.uidvalidity)
+        if new_name.startswith(f"{name}/"):
+            raise NotPermitted(new_name)
+        self._make_parents(new_name)
+        for other in [other for other in self.state.boxes.values() if f"{other.name}/".startswith(f"{name}/")]:
+            self._remember(other)
+            other.name = new_name + other.name[len(name) :]
+            if self.state.past_names.get(other.name, 0) >= other.uidvalidity:
+                other.uidvalidity = self._uidvalidity()
+            self._change(other)
+        return OpResult(box.id, box.uidvalidity)
+
+    def _delete(self, op: DeleteMailbox) -> OpResult:
+        name = normalise_name(op.name)
+        box = self._find(name)
+        if box is None:
+            raise NoSuchMailbox(name)
+        if name == INBOX or any(other.name.startswith(f"{name}/") for other in self.state.boxes.values()):
+            raise NotPermitted(name)
+        self._remember(box)
+        del self.state.boxes[box.id]
+        return OpResult(box.id)
+
+    # What they are made of
+
+    def _change(self, box: Box) -> int:
+        """The list's MODSEQ, which is now the mailbox's."""
+        if not self._modseq:
+            self.state.last_modseq += 1
+            self._modseq = self.state.last_modseq
+        box.modseq = self._modseq
+        return self._modseq
+
+    def _uidvalidity(self) -> int:
+        self.state.last_uidvalidity = max(self._now_s, self.state.last_uidvalidity + 1)
+        return self.state.last_uidvalidity
+
+    def _find(self, name: str) -> Box | None:
+        return next((box for box in self.state.boxes.values() if box.name == name), None)
+
+    def _make(self, name: str, special_use: str) -> Box:
+        self._make_parents(name)
+        self.state.last_mailbox += 1
+        made = Box(MailboxId(self.state.last_mailbox), name, special_use, self._uidvalidity(), 0)
+        self._change(made)
+        self.state.boxes[made.id] = made
+        return made
+
+    def _make_parents(self, name: str) -> None:
+        for parent in parents(name):
+            if self._find(parent) is None:
+                self._make(parent, "")
+
+    def _remember(self, box: Box) -> None:
+        self.state.past_names[box.name] = max(self.state.past_names.get(box.name, 0), box.uidvalidity)
+
+    def _email(self) -> int:
+        self.state.last_email += 1
+        return self.state.last_email
+
+    def _add(self, box: Box, message: int, names: Sequence[str], email: int, pop3_uidl: str | None) -> int:
+        uid, modseq, flags = box.uidnext, self._change(box), box.canonical(names)
+        box.uidnext += 1
+        box.learn(flags)
+        box.entries[uid] = Entry(message, flags, modseq, modseq, email, self._now_s, pop3_uidl)
+        box.changes.append((modseq, uid))
+        return uid
+
+    def _remove(self, box: Box, uids: Sequence[int]) -> None:
+        for uid in uids:
+            box.gone.append((self._change(box), uid, box.entries.pop(uid).added_modseq))
+
+
+def _box(state: State, mailbox: MailboxId) -> Box:
+    if mailbox not in state.boxes:
+        raise NoSuchMailbox("gone")
+    return state.boxes[mailbox]
+
+
+def _places(state: State, message: int) -> tuple[Place, ...]:
+    def names(box: Box, flags: frozenset[str]) -> tuple[str, ...]:
+        return tuple(name for name in (*SYSTEM_FLAGS, *box.keywords) if name in flags)
+
+    found = [
+        Place(box.id, Uid(uid), names(box, entry.flags))
+        for box in state.boxes.values()
+        for uid, entry in box.entries.items()
+        if entry.message == message
+    ]
+    return tuple(sorted(found, key=lambda place: (place.mailbox, place.uid)))
