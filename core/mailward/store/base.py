@@ -54,7 +54,11 @@ class MailboxView:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What changed in a mailbox after a MODSEQ: entries new or changed (as parallel tuples in UID order), UIDs gone."""
+    """What changed in a mailbox after a MODSEQ: entries new or changed (as parallel tuples in UID order), UIDs gone.
+
+    gone: of entries that were there at that MODSEQ. passed: of those that came later and are gone; who has been told of newer
+    entries than its MODSEQ says may know them (RFC 7162 section 6).
+    """
 
     highest_modseq: int
     uidnext: int
@@ -64,6 +68,7 @@ class Delta:
     modseqs: tuple[int, ...]
     messages: tuple[int, ...]
     gone: tuple[int, ...]
+    passed: tuple[int, ...]
 
 
 Column = Literal[

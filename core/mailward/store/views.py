@@ -92,10 +92,12 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     info, keywords = _load_by_id(connection, mailbox)
     touched: set[int] = set()
     gone: set[int] = set()
+    passed: set[int] = set()
     log = connection.execute("SELECT gone, uids, added_modseqs FROM change WHERE mailbox = ? AND modseq > ?", (mailbox, since))
     for is_gone, uids, added_modseqs in log:
         if is_gone:
-            gone |= {u for u, added in zip(array("I", uids), array("Q", added_modseqs), strict=True) if added <= since}
+            for uid, added in zip(array("I", uids), array("Q", added_modseqs), strict=True):
+                (gone if added <= since else passed).add(uid)
         else:
             touched |= {*array("I", uids)}
     where, values = uid_clause(sorted(touched))
@@ -106,7 +108,8 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
         (mailbox, *values),
     ).fetchall()
     uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, tuple(sorted(gone)))
+    went = tuple(sorted(gone)), tuple(sorted(passed))
+    return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, *went)
 
 
 def locators_of(connection: sqlite3.Connection, messages: Sequence[int]) -> dict[int, Locator]:

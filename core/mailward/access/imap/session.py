@@ -41,7 +41,6 @@ _TOGETHER_S = 0.02
 CAPABILITIES = (
     "IMAP4rev1", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE",
     "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "ESEARCH",
-    "OBJECTID", "SAVEDATE", "PREVIEW",
     "SEARCHRES", "SORT", "SORT=DISPLAY", "ESORT", "I18NLEVEL=1",
 )  # fmt: skip
 
@@ -331,11 +330,15 @@ class Session:
         return f"[HIGHESTMODSEQ {self.selected.told_modseq}] "
 
     async def tell_vanished(self, since: int, numbers: SequenceSet | None) -> None:
-        """Which of these UIDs, None for all, were expunged after MODSEQ `since`, but for what the session still counts."""
+        """Which of these UIDs, None for all, were expunged after MODSEQ `since`, but for what the session still counts.
+
+        Also of messages that came after `since`: its MODSEQ was held back (`_tell_step`), so the client may know them.
+        """
         selected = self.mailbox
         delta = await self.blocking(lambda: self.store.delta(selected.info.id, since))
         # "*" is the highest UID there ever was: the last message of the mailbox may be the one that is gone.
-        gone = delta.gone if numbers is None else numbers.among(delta.gone, max(selected.uidnext - 1, 1))
+        gone: Sequence[int] = sorted(delta.gone + delta.passed)
+        gone = gone if numbers is None else numbers.among(gone, max(selected.uidnext - 1, 1))
         gone = [uid for uid in gone if selected.index_of(uid) is None]
         if gone:
             self.untagged(f"VANISHED (EARLIER) {set_text(gone)}")

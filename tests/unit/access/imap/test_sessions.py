@@ -60,6 +60,26 @@ async def test_uid_commands_may_tell_of_expunged_messages(office: Office) -> Non
     assert await second.ok("UID FETCH 3 UID") == [b"* 3 FETCH (UID 3)", b"* 2 EXPUNGE"]
 
 
+async def test_who_comes_back_hears_that_a_message_is_gone_that_came_after_its_modseq(office: Office) -> None:
+    first, second = await two(office)
+    await second.ok("ENABLE QRESYNC")
+    (found,) = {re.search(rb"UIDVALIDITY (\d+)", line) for line in await second.ok("SELECT INBOX")} - {None}
+    assert found is not None
+    await first.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await first.ok("EXPUNGE")
+    await first.append("INBOX", MESSAGE)
+    told = await second.ok("FETCH 3 (UID)")
+    assert b"* 4 EXISTS" in told
+    (held,) = [line.split()[3].rstrip(b"]") for line in told if b"HIGHESTMODSEQ" in line]
+    assert (await second.ok("FETCH 4 (UID)"))[0] == b"* 4 FETCH (UID 4)", "it knows the message, and not yet that UID 1 is gone"
+    await second.close()
+    await first.ok("UID STORE 4 +FLAGS.SILENT (\\Deleted)")
+    await first.ok("EXPUNGE")
+    again = await Client(office).login()
+    await again.ok("ENABLE QRESYNC")
+    assert b"* VANISHED (EARLIER) 1,4" in await again.ok(b"SELECT INBOX (QRESYNC (%b %b))" % (found[1], held))
+
+
 async def test_flags_and_new_messages_of_others_are_told_at_the_end_of_a_command(office: Office) -> None:
     first, second = await two(office)
     await first.ok("STORE 2 +FLAGS (\\Flagged $Work)")
