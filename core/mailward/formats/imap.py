@@ -77,7 +77,7 @@ def structures(view: MessageView) -> tuple[bytes, bytes]:
 
 
 def string(octets: bytes) -> bytes:
-    """An IMAP string: quoted where that is possible, else a literal. The octets have to be 7-bit without NUL."""
+    """An IMAP string: quoted where that is possible, else a literal, which may be 8-bit where the item says so. No NUL."""
     return _string(octets, _QUOTABLE)
 
 

@@ -6,6 +6,7 @@ without a row are just unused. A list that is refused is rolled back to its save
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -62,12 +63,14 @@ def run_batch(connection: sqlite3.Connection, packs: Packs, requests: Sequence[R
         stored = _store_octets(connection, packs, requests)
         numbers = Numbers(connection)
         for request in requests:
-            ops = OpList(connection, numbers, now_s, iter([*islice(stored, len(request.rendered))]))  # all, even if refused
+            own = copy(numbers)  # a refused list gives back what it took
+            ops = OpList(connection, own, now_s, iter([*islice(stored, len(request.rendered))]))  # all, even if refused
             connection.execute("SAVEPOINT one_list")
             try:
                 results = tuple(run_op(ops, op) for op in request.ops)
                 ops.finish()
                 outcomes.append((request, results, None))
+                numbers = own
                 changed |= ops.changed
             except StoreRefusal as refusal:
                 connection.execute("ROLLBACK TO one_list")

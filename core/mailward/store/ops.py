@@ -190,7 +190,8 @@ class OpList:
         if target.keywords[: len(source.keywords)] != source.keywords:
             rows = self._in_keywords_of(target, source, rows)
         sources, uids = tuple(row[0] for row in rows), tuple(target.take_uids(len(rows)))
-        self._insert(target, [(uid, *row[1:]) for uid, row in zip(uids, rows, strict=True)])
+        if rows:
+            self._insert(target, [(uid, *row[1:]) for uid, row in zip(uids, rows, strict=True)])
         if op.move:
             self._remove(source, sources)
         return OpResult(target.id, target.uidvalidity, uids, sources=sources)

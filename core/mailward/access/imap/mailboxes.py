@@ -6,9 +6,10 @@ from mailward.access.imap.session import No, Session
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.names import decode_name
+from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import CreateMailbox, DeleteMailbox, MailboxInfo, Op, RenameMailbox, Subscribe
 
-STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ")
+STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ", "MAILBOXID")
 
 
 async def create(session: Session, arguments: Arguments) -> str:
@@ -16,7 +17,8 @@ async def create(session: Session, arguments: Arguments) -> str:
     name = _one_name(session, arguments, trailing=True)
     if name == "INBOX":
         raise No("INBOX is always there", "ALREADYEXISTS")
-    return await _apply(session, CreateMailbox(name))
+    (made,) = await session.blocking(lambda: session.store.apply([CreateMailbox(name)]))
+    return f"[MAILBOXID ({object_id('F', made.mailbox)})] Created"
 
 
 async def delete(session: Session, arguments: Arguments) -> str:
@@ -66,7 +68,7 @@ async def status(session: Session, arguments: Arguments) -> str:
 
 
 def read_status_items(arguments: Arguments) -> Sequence[str]:
-    """(MESSAGES UNSEEN ...); SIZE is of RFC 8438, DELETED of RFC 9051, HIGHESTMODSEQ of RFC 7162."""
+    """(MESSAGES UNSEEN ...); SIZE is of RFC 8438, DELETED of RFC 9051, HIGHESTMODSEQ of RFC 7162, MAILBOXID of 8474."""
     items = arguments.parenthesised(arguments.atom)
     if set(items) - set(STATUS_ITEMS):
         raise BadSyntax("Unknown STATUS item")
@@ -75,11 +77,13 @@ def read_status_items(arguments: Arguments) -> Sequence[str]:
 
 def status_line(session: Session, info: MailboxInfo, items: Sequence[str]) -> bytes:
     """What stands after "* "."""
-    shown = b" ".join(b"%b %d" % (item.encode("ascii"), _status_value(session, info, item)) for item in items)
+    shown = " ".join(f"{item} {_status_value(session, info, item)}" for item in items).encode("ascii")
     return b"STATUS %b (%b)" % (session.name_octets(info.name), shown)
 
 
-def _status_value(session: Session, info: MailboxInfo, item: str) -> int:
+def _status_value(session: Session, info: MailboxInfo, item: str) -> int | str:
+    if item == "MAILBOXID":
+        return f"({object_id('F', info.id)})"
     if item == "RECENT":
         # At most: the store does not tell how many of the UIDs that nobody was told of are still there.
         first = session.desk.recent.look(session.account or AccountId(""), info.id)

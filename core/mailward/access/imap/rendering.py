@@ -16,12 +16,14 @@ import structlog
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected, taken
 from mailward.formats.common_fields import UNKNOWN, Cut, cut
-from mailward.formats.imap import utf8_envelope
+from mailward.formats.imap import string, utf8_envelope
 from mailward.formats.message import MessageView
 from mailward.formats.sections import section, section_spans
 from mailward.model.errors import StorageError
+from mailward.model.ids import MailboxId
 from mailward.protocol.imap.fetch import FetchItems, Section
-from mailward.store.base import AccountStore, Column
+from mailward.protocol.imap.objectid import object_id
+from mailward.store.base import AccountStore, Column, EntryColumn
 
 log = structlog.get_logger("mailward.imap")
 
@@ -32,17 +34,23 @@ CHUNK_OCTETS = 256 * 1024
 Value = Any
 """int, octets or text, as the column is; for common fields that are not kept, the view of the header to cut them from."""
 Row = Sequence[Value]
-"""Sequence number, UID, flags, MODSEQ, the store's message number, then the plan's columns."""
+"""Sequence number, UID, flags, MODSEQ, the store's message number, then what the plan asks of the entry and of the message."""
 Window = list[Sequence[Value]]
 """The rows of some messages, turned: one sequence a column, so that each is taken or formatted at once."""
 
-_NUMBER, _UID, _FLAGS, _MODSEQ, _MESSAGE, _FIRST_COLUMN = range(6)
+_NUMBER, _UID, _FLAGS, _MODSEQ, _MESSAGE, _FIRST_ENTRY_COLUMN = range(6)
 _COLUMNS: dict[str, tuple[bytes, Column]] = {
     "INTERNALDATE": (b"INTERNALDATE %b", "internal_date"),
     "RFC822.SIZE": (b"RFC822.SIZE %d", "size_octets"),
     "ENVELOPE": (b"ENVELOPE %b", "envelope"),
     "BODYSTRUCTURE": (b"BODYSTRUCTURE %b", "bodystructure"),
     "BODY": (b"BODY %b", "body"),
+    "PREVIEW": (b"PREVIEW %b", "preview"),
+    "THREADID": (b"THREADID (%b)", "thread"),
+}
+_ENTRY_COLUMNS: dict[str, tuple[bytes, EntryColumn]] = {
+    "EMAILID": (b"EMAILID (%b)", "email"),
+    "SAVEDATE": (b"SAVEDATE %b", "saved_at"),
 }
 _HEADER_KINDS = ("HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -64,10 +72,13 @@ class _Field:
 
 
 class Plan:
-    """How to answer one FETCH command. unreadable: messages left out because the store could not give them."""
+    """How to answer one FETCH command. Messages left out are counted. unreadable: those that the store could not give. expunged:
+    those by somebody else, where what belonged to their place in the mailbox is asked for."""
 
     def __init__(self, items: FetchItems, *, utf8: bool = False) -> None:
         """utf8: ENVELOPE has UTF-8 as it stands in the message, what is stored is 7-bit."""
+        self._entry_columns = [column for item, (_, column) in _ENTRY_COLUMNS.items() if item in items.items]
+        self._first_column = _FIRST_ENTRY_COLUMN + len(self._entry_columns)
         self._columns: list[Column] = []
         self._fields: list[_Field] = []
         self._parts: list[_Field | Section] = []
@@ -83,6 +94,7 @@ class Plan:
         self._whole = _whole(self._parts)
         self._utf8 = (self._column("envelope"), self._column("headers")) if utf8 and "ENVELOPE" in items.items else None
         self.unreadable = 0
+        self.expunged = 0
 
     def pieces(self, store: AccountStore, selected: Selected, places: Sequence[int]) -> Iterator[bytes]:
         """The answers of these messages in order, cut anywhere. Raises StorageError only where an answer has begun already."""
@@ -95,6 +107,10 @@ class Plan:
                 taken(selected.modseqs, some),
                 taken(selected.messages, some),
             ]
+            if self._entry_columns:
+                window = self._with_entries(store, selected.info.id, window)
+            if not window[_NUMBER]:
+                continue
             if self._columns:
                 window = self._with_columns(store, window)
             if not self._reads:
@@ -119,14 +135,24 @@ class Plan:
             return _Field(b"FLAGS (%b)", _FLAGS)
         if item == "MODSEQ":
             return _Field(b"MODSEQ (%d)", _MODSEQ)
+        if item in _ENTRY_COLUMNS:
+            template, entry_column = _ENTRY_COLUMNS[item]
+            return _Field(template, _FIRST_ENTRY_COLUMN + self._entry_columns.index(entry_column), _MAKERS[entry_column])
         template, column = _COLUMNS[item]
-        return _Field(template, self._column(column), internal_date if column == "internal_date" else None)
+        return _Field(template, self._column(column), _MAKERS.get(column))
 
     def _column(self, column: Column) -> int:
         """The place of a column in the rows; it is asked for from now on."""
         if column not in self._columns:
             self._columns.append(column)
-        return _FIRST_COLUMN + self._columns.index(column)
+        return self._first_column + self._columns.index(column)
+
+    def _with_entries(self, store: AccountStore, mailbox: MailboxId, window: Window) -> Window:
+        rows = list(zip(*window, strict=True))
+        entries = store.entry_meta(mailbox, window[_UID], self._entry_columns)
+        found = [(*row, *entry) for row, entry in zip(rows, entries, strict=True) if entry is not None]
+        self.expunged += len(rows) - len(found)
+        return [*zip(*found, strict=True)] or [()] * self._first_column
 
     def _with_columns(self, store: AccountStore, window: Window) -> Window:
         messages = window[_MESSAGE]
@@ -300,6 +326,15 @@ def internal_date(seconds: Value) -> bytes:
     day, second = divmod(int(seconds), 86400)
     minute, second = divmod(second, 60)
     return b'"%b %02d:%02d:%02d +0000"' % (_day(day), minute // 60, minute % 60, second)
+
+
+_MAKERS: dict[Column | EntryColumn, Callable[[Value], bytes]] = {
+    "internal_date": internal_date,
+    "saved_at": internal_date,
+    "email": lambda number: object_id("M", int(number)).encode("ascii"),
+    "thread": lambda number: object_id("T", int(number)).encode("ascii"),
+    "preview": lambda text: string(str(text).encode()),
+}
 
 
 @lru_cache(maxsize=4096)

@@ -16,8 +16,8 @@ from mailward.formats.collation import casemap
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
 from mailward.model.errors import StorageError
-from mailward.protocol.imap.search import Age, And, Changed, Day, Flag, Key, Not, Numbers, Or, Size, Text
-from mailward.store.base import AccountStore, Column
+from mailward.protocol.imap.search import Age, And, Changed, Day, Flag, Key, Not, Numbers, Object, Or, Size, Text
+from mailward.store.base import AccountStore, Column, EntryColumn
 
 log = structlog.get_logger("mailward.imap")
 
@@ -64,7 +64,11 @@ class Search:
         if isinstance(key, Changed):
             modseqs = self._selected.modseqs
             return [place for place in places if modseqs[place] >= key.modseq]
-        return [place for place in self._by_content(key, places)]
+        if isinstance(key, Object) and key.number is None:
+            return ()
+        if (isinstance(key, Object) and key.kind == "M") or (isinstance(key, Day) and key.field == "saved"):
+            return list(self._by_entry(key, places))
+        return list(self._by_content(key, places))
 
     def _with_flag(self, key: Flag, places: Places) -> Places:
         selected = self._selected
@@ -93,7 +97,19 @@ class Search:
                 wanted.append(place)
         return wanted
 
-    def _by_content(self, key: Size | Day | Age | Text, places: Places) -> Iterator[int]:
+    def _by_entry(self, key: Object | Day, places: Places) -> Iterator[int]:
+        """What a message expunged by somebody else was called here is not known any more: it is not found."""
+        column: EntryColumn = "email" if isinstance(key, Object) else "saved_at"
+        for start in range(0, len(places), _BATCH):
+            some = places[start : start + _BATCH]
+            uids = [self._selected.uids[place] for place in some]
+            rows = self._store.entry_meta(self._selected.info.id, uids, (column,))
+            for place, row in zip(some, rows, strict=True):
+                value = row[0] if row else None
+                if isinstance(value, int) and (value == key.number if isinstance(key, Object) else _is_on(key, value)):
+                    yield place
+
+    def _by_content(self, key: Size | Day | Age | Text | Object, places: Places) -> Iterator[int]:
         column, matches = self._test(key)
         for start in range(0, len(places), _BATCH):
             some = places[start : start + _BATCH]
@@ -102,8 +118,10 @@ class Search:
                 if matches(value) or (isinstance(key, Text) and key.where in ("body", "text") and self._in_body(key, message)):
                     yield place
 
-    def _test(self, key: Size | Day | Age | Text) -> tuple[Column, Callable[[Value], bool]]:
+    def _test(self, key: Size | Day | Age | Text | Object) -> tuple[Column, Callable[[Value], bool]]:
         """The column a key looks at, and the look. Of a text key, what its header decides."""
+        if isinstance(key, Object):
+            return "thread", lambda thread: thread == key.number
         if isinstance(key, Size):
             return "size_octets", lambda size: int(size) > key.octets if key.larger else int(size) < key.octets
         if isinstance(key, Age):
@@ -112,7 +130,7 @@ class Search:
         if isinstance(key, Day):
             relation = _RELATIONS[key.relation]
             if key.field == "internal":
-                return "internal_date", lambda at: relation(datetime.fromtimestamp(int(at), UTC).date(), key.day)
+                return "internal_date", lambda at: _is_on(key, int(at))
             return "envelope", lambda envelope: (sent := _sent_on(envelope)) is not None and relation(sent, key.day)
         wanted = _folded(key.text)
         if key.where.startswith("header:"):
@@ -154,6 +172,11 @@ _RELATIONS: dict[str, Callable[[date, date], bool]] = {
     "on": lambda a, b: a == b,
     "since": lambda a, b: a >= b,
 }
+
+
+def _is_on(key: Day, at: int) -> bool:
+    """Of seconds since 1970: before, on or since the day in UTC."""
+    return _RELATIONS[key.relation](datetime.fromtimestamp(at, UTC).date(), key.day)
 
 
 def _folded(text: str) -> str:

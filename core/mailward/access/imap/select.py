@@ -7,6 +7,7 @@ from mailward.access.imap.session import Session, flag_list
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import Resync, read_select_parameters
+from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import Expunge
 
 
@@ -44,6 +45,7 @@ async def _select(session: Session, arguments: Arguments, *, read_only: bool) ->
     session.untagged(b"OK [PERMANENTFLAGS (%b)] Flags that are kept" % permanent)
     session.untagged(f"OK [UIDVALIDITY {view.mailbox.uidvalidity}] UIDs are valid")
     session.untagged(f"OK [UIDNEXT {view.mailbox.uidnext}] The next UID")
+    session.untagged(f"OK [MAILBOXID ({object_id('F', selected.info.id)})] Its name may change, this does not")
     session.untagged(f"OK [HIGHESTMODSEQ {selected.modseq}] Changes are numbered")
     if parameters.resync is not None and parameters.resync.uidvalidity == view.mailbox.uidvalidity:
         await _tell_since(session, selected, parameters.resync)

@@ -1,4 +1,4 @@
-"""What FETCH asks for, as values (RFC 3501 section 6.4.5; MODSEQ of RFC 7162)."""
+"""What FETCH asks for, as values (RFC 3501 section 6.4.5; MODSEQ of RFC 7162, OBJECTID, SAVEDATE and PREVIEW)."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MACROS = {
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
     "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
 }
-_PLAIN = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "UID", "MODSEQ")
+_PLAIN = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "UID", "MODSEQ", "EMAILID", "THREADID", "SAVEDATE")
 _OLD: dict[str, SectionKind] = {"RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT", "RFC822": ""}
 
 
@@ -67,6 +67,9 @@ def _item(arguments: Arguments) -> str | Section:
     for name in _PLAIN:
         if arguments.take(name.encode()):
             return name
+    if arguments.take(b"PREVIEW"):
+        arguments.take(b" (LAZY)")  # RFC 8970 section 3.1; ours is there already
+        return "PREVIEW"
     for name, kind in _OLD.items():
         if arguments.take(name.encode()):
             return Section(name.encode(), (), kind, peek=name == "RFC822.HEADER")

@@ -1,11 +1,12 @@
-"""What SEARCH asks for, as a tree of values (RFC 3501 section 6.4.4, RFC 5032, MODSEQ of RFC 7162), and the answer it wants
-(RFC 4731, RFC 5182)."""
+"""What SEARCH asks for, as a tree of values (RFC 3501 section 6.4.4, RFC 5032, MODSEQ of RFC 7162, RFC 8474, RFC 8514), and the
+answer it wants (RFC 4731, RFC 5182)."""
 
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
+from mailward.protocol.imap.objectid import number_of
 
 MAX_KEYS = 500
 MAX_DEPTH = 64
@@ -63,12 +64,16 @@ class Size:
     octets: int
 
 
+DayField = Literal["internal", "sent", "saved"]
+Relation = Literal["before", "on", "since"]
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
-    """field: when the message arrived or was sent; relation to a day, time of day and zone disregarded."""
+    """field: when the message arrived, was sent or saved (RFC 8514); relation to a day, time of day and zone disregarded."""
 
-    field: Literal["internal", "sent"]
-    relation: Literal["before", "on", "since"]
+    field: DayField
+    relation: Relation
     day: date
 
 
@@ -95,13 +100,23 @@ class Changed:
     modseq: int
 
 
-Key = And | Or | Not | Flag | Numbers | Size | Day | Age | Text | Changed
+@dataclass(frozen=True, slots=True)
+class Object:
+    """Is this email, or in this thread (RFC 8474); None for an identifier that was never given."""
+
+    kind: Literal["M", "T"]
+    number: int | None
+
+
+Key = And | Or | Not | Flag | Numbers | Size | Day | Age | Text | Changed | Object
 
 _FLAGS = {"ANSWERED": "\\Answered", "DELETED": "\\Deleted", "DRAFT": "\\Draft", "FLAGGED": "\\Flagged", "SEEN": "\\Seen"}
 _HEADERS = {"BCC", "CC", "FROM", "SUBJECT", "TO"}
-_DAYS: dict[str, tuple[Literal["internal", "sent"], Literal["before", "on", "since"]]] = {
+_OBJECTS: dict[str, Literal["M", "T"]] = {"EMAILID": "M", "THREADID": "T"}
+_DAYS: dict[str, tuple[DayField, Relation]] = {
     "BEFORE": ("internal", "before"), "ON": ("internal", "on"), "SINCE": ("internal", "since"),
     "SENTBEFORE": ("sent", "before"), "SENTON": ("sent", "on"), "SENTSINCE": ("sent", "since"),
+    "SAVEDBEFORE": ("saved", "before"), "SAVEDON": ("saved", "on"), "SAVEDSINCE": ("saved", "since"),
 }  # fmt: skip
 EVERYTHING = And(())
 RECENT = Flag("\\Recent")
@@ -184,7 +199,7 @@ class _Reader:
 
     def _simple(self, word: str) -> Key:
         arguments = self._arguments
-        if word == "ALL":
+        if word in ("ALL", "SAVEDATESUPPORTED"):
             return EVERYTHING
         if word == "NEW":
             return And((RECENT, Not(Flag("\\Seen"))))
@@ -209,6 +224,8 @@ class _Reader:
             return Numbers(arguments.sequence_set(), uid=True)
         if word == "MODSEQ":
             return self._changed()
+        if word in _OBJECTS:
+            return Object(_OBJECTS[word], number_of(_OBJECTS[word], arguments.atom_as_written()))
         if word == "HEADER":
             name = arguments.astring().decode("ascii", "replace")
             arguments.space()

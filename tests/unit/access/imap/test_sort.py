@@ -83,7 +83,7 @@ COLUMNS: dict[SortKey, Column] = {"ARRIVAL": "internal_date", "SIZE": "size_octe
 def test_each_key_decides_where_those_before_it_are_equal(ordering: tuple[Office, Selected], criteria: list[Criterion]) -> None:
     office, selected = ordering
     store = office.store.open(AccountId("alice"))
-    rows = [tuple(store.meta([message], [COLUMNS[c.key] for c in criteria]))[0] for message in selected.messages]
+    rows = [next(iter(store.meta([message], [COLUMNS[c.key] for c in criteria]))) for message in selected.messages]
 
     def compared(a: int, b: int) -> int:
         for criterion, one, other in zip(criteria, rows[a], rows[b], strict=True):
