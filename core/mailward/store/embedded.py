@@ -46,6 +46,7 @@ from mailward.store.packs import Locator, Packs
 from mailward.store.rendered import RENDERING, new_record, render
 from mailward.store.renewal import renew
 from mailward.store.schema import SCHEMA, UPGRADES, VERSION
+from mailward.store.snapshots import LEAST_MESSAGES, save_snapshot
 from mailward.store.tidy import tidy
 from mailward.store.uids import Numbers
 from mailward.store.views import (
@@ -182,13 +183,22 @@ class EmbeddedAccount:
         with self._lock:
             known = self._views.get(mailbox)
         with self._reading() as connection:
-            view = load_view(connection, mailbox, known)
+            view, was_read = load_view(connection, mailbox, known)
+        if was_read and len(view.uids) >= LEAST_MESSAGES:
+            self._save_snapshot(view)
         with self._lock:
             self._views[mailbox] = view
             self._views.move_to_end(mailbox)
             if len(self._views) > _MOST_KEPT_VIEWS:
                 self._views.popitem(last=False)
         return copy_of(view)
+
+    def _save_snapshot(self, view: MailboxView) -> None:
+        try:
+            with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
+                save_snapshot(connection, view)
+        except StorageError as error:  # the next look takes longer, nothing else
+            _log.warning("store snapshot failed", account=self.id, error=str(error))
 
     def delta(self, mailbox: MailboxId, since: int) -> Delta:
         with self._reading() as connection:

@@ -205,7 +205,7 @@ class OpList:
     def remove_all(self, mailbox: MailboxId) -> None:
         """Every message of a mailbox that is about to be deleted."""
         self._leaving += [row[0] for row in self.connection.execute("SELECT message FROM entry WHERE mailbox = ?", (mailbox,))]
-        for table in ("entry", "change"):
+        for table in ("entry", "change", "snapshot"):
             self.connection.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))  # noqa: S608
 
     def move_all(self, source: MailboxId, target: MailboxId) -> None:

@@ -19,6 +19,12 @@ CREATE INDEX thread_id_by_thread ON thread_id (thread);
 -- What most programs ask of every message: see formats.common_fields. By itself, so that nothing else is read along.
 CREATE TABLE common_field (message INTEGER PRIMARY KEY, common_fields BLOB NOT NULL) STRICT;
 
+-- See store.snapshots. Packed arrays of native 32 (uids) and 64 bit integers.
+CREATE TABLE snapshot (
+    mailbox INTEGER PRIMARY KEY, modseq INTEGER NOT NULL, uids BLOB NOT NULL, flags BLOB NOT NULL, modseqs BLOB NOT NULL,
+    messages BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE sieve_script (name TEXT PRIMARY KEY, text BLOB NOT NULL, is_active INTEGER NOT NULL) STRICT
 """
 

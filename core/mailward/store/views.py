@@ -5,13 +5,14 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import compress, groupby
 
 from mailward.model.ids import MailboxId, QueueId, Uid
 from mailward.store.base import Delivered, Delta, EntryColumn, MailboxInfo, MailboxView, NoSuchMailbox, Place
 from mailward.store.flags import names_of
 from mailward.store.ops import number_clause, uid_clause
 from mailward.store.packs import Locator
+from mailward.store.snapshots import LEAST_MESSAGES, load_snapshot
 
 _INFO = """
     SELECT id, mailbox.name, special_use, subscription.name IS NOT NULL, uidvalidity, uidnext, modseq,
@@ -24,6 +25,8 @@ _DELIVERED = """
     WHERE key >= ? || ':' AND key < ? || ';' ORDER BY key, entry.mailbox, entry.uid
 """
 _MOST_MERGED = 1000
+_SHARE_MERGED = 50
+"""Or a fiftieth of the mailbox."""
 
 
 def _info(row: tuple[int, str, str, int, int, int, int, int, int, int, int, str]) -> MailboxInfo:
@@ -50,20 +53,26 @@ def _load_by_id(connection: sqlite3.Connection, mailbox: MailboxId) -> tuple[Mai
     return _info(row), tuple(row[11].split())
 
 
-def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: MailboxView | None) -> MailboxView:
-    """The mailbox now, made from an earlier view where that is less work; `known` is not changed. Raises NoSuchMailbox."""
+def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: MailboxView | None) -> tuple[MailboxView, bool]:
+    """The mailbox now, made from an earlier view or a snapshot where that is less work; `known` is not changed.
+
+    And whether every entry had to be read. Raises NoSuchMailbox.
+    """
     info, keywords = _load_by_id(connection, mailbox)
+    if known is None and info.exists >= LEAST_MESSAGES and (found := load_snapshot(connection, mailbox)) is not None:
+        modseq, columns = found
+        known = MailboxView(replace(info, highest_modseq=modseq), keywords, *columns)
     if known is not None:
         if known.mailbox.highest_modseq == info.highest_modseq:
-            return replace(known, mailbox=info)
+            return replace(known, mailbox=info), False
         delta = load_delta(connection, mailbox, known.mailbox.highest_modseq)
-        if len(delta.uids) + len(delta.gone) <= _MOST_MERGED:
-            return replace(_merge(copy_of(known), delta), mailbox=info, keywords=keywords)
+        if len(delta.uids) + len(delta.gone) <= max(_MOST_MERGED, info.exists // _SHARE_MERGED):
+            return replace(_merge(known, delta), mailbox=info, keywords=keywords), False
     rows = connection.execute(
         "SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? ORDER BY uid", (mailbox,)
     ).fetchall()
     uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return MailboxView(info, keywords, array("I", uids), array("Q", flags), array("Q", modseqs), array("Q", messages))
+    return MailboxView(info, keywords, array("I", uids), array("Q", flags), array("Q", modseqs), array("Q", messages)), True
 
 
 def copy_of(view: MailboxView) -> MailboxView:
@@ -72,19 +81,25 @@ def copy_of(view: MailboxView) -> MailboxView:
 
 
 def _merge(view: MailboxView, delta: Delta) -> MailboxView:
-    uids = view.uids
-    for uid in reversed(delta.gone):
-        index = bisect_left(uids, uid)
-        for column in (uids, view.flags, view.modseqs, view.messages):
-            del column[index]
-    for uid, flags, modseq, message in zip(delta.uids, delta.flags, delta.modseqs, delta.messages, strict=True):
-        index = bisect_left(uids, uid)
-        if index == len(uids):
-            for column, value in zip((uids, view.flags, view.modseqs, view.messages), (uid, flags, modseq, message), strict=True):
-                column.append(value)
+    """Another view, with the changes."""
+    stays = bytearray(b"\1" * len(view.uids))
+    for uid in delta.gone:
+        stays[bisect_left(view.uids, uid)] = 0
+    uids, flags, modseqs, messages = (
+        array(column.typecode, compress(column, stays)) if delta.gone else column[:]
+        for column in (view.uids, view.flags, view.modseqs, view.messages)
+    )
+    last = uids[-1] if uids else 0
+    for uid, value, modseq, message in zip(delta.uids, delta.flags, delta.modseqs, delta.messages, strict=True):
+        if uid > last:
+            uids.append(uid)
+            flags.append(value)
+            modseqs.append(modseq)
+            messages.append(message)
         else:
-            view.flags[index], view.modseqs[index] = flags, modseq
-    return view
+            index = bisect_left(uids, uid)
+            flags[index], modseqs[index] = value, modseq
+    return replace(view, uids=uids, flags=flags, modseqs=modseqs, messages=messages)
 
 
 def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -> Delta:

@@ -31,14 +31,14 @@ async def _select(session: Session, arguments: Arguments, *, read_only: bool) ->
         session.untagged("OK [CLOSED] What follows is of the next mailbox")
     if parameters.condstore:
         session.enable_condstore()
-    info = await session.blocking(lambda: session.store.mailbox(name))
-    view = await session.blocking(lambda: session.store.view(info.id))
+    view = await session.blocking(lambda: session.store.view(session.store.mailbox(name).id))
     selected = Selected(view, read_only=read_only)
     session.enter(selected)
     session.untagged(b"FLAGS (%b)" % flag_list(selected))
     session.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(selected), selected.recent.count(selected.uids)))
     seen = selected.bits_of(("\\Seen",))
-    unseen = next((number for number, value in enumerate(selected.flags, 1) if not value & seen), None)
+    unread = enumerate(selected.flags, 1) if view.mailbox.unseen else ()
+    unseen = next((number for number, value in unread if not value & seen), None)
     if unseen is not None:
         session.untagged(f"OK [UNSEEN {unseen}] First unseen message")
     permanent = b"" if read_only else flag_list(selected) + b" \\*"

@@ -47,7 +47,9 @@ class Changed:
 
 
 class Selected:
-    """One session's view. uids, flags, modseqs, messages: equally long, in UID order; a place is an index into them.
+    """One session's view, which takes over the arrays it is made of.
+
+    uids, flags, modseqs, messages: equally long, in UID order; a place is an index into them.
 
     modseq: what the view holds is of then. told_modseq: up to then the session has been told everything, lower while it must
     not be told of messages that were expunged: a client that comes back asks for what is newer (RFC 7162 section 6).
@@ -59,10 +61,7 @@ class Selected:
         self.keywords = view.keywords
         self.modseq = self.told_modseq = view.mailbox.highest_modseq
         self.uidnext = view.mailbox.uidnext
-        self.uids: array[int] = array("I", view.uids)
-        self.flags: array[int] = array("Q", view.flags)
-        self.modseqs: array[int] = array("Q", view.modseqs)
-        self.messages: array[int] = array("Q", view.messages)
+        self.uids, self.flags, self.modseqs, self.messages = view.uids, view.flags, view.modseqs, view.messages
         self.recent = Recent()
         self.saved: array[int] = array("I")
         """UIDs that a search saved, "$" (RFC 5182); those of messages that are gone count for nothing."""
