@@ -158,12 +158,14 @@ class MemoryAccount:
             uids = sorted({uid for modseq, uid in box.changes if modseq > since} & set(box.entries))
             entries = [box.entries[uid] for uid in uids]
             gone = {uid for modseq, uid, added_modseq in box.gone if added_modseq <= since < modseq}
+            passed = {uid for _, uid, added_modseq in box.gone if since < added_modseq}
             return Delta(
                 *(box.modseq, box.uidnext, box.keywords, tuple(uids)),
                 tuple(box.bits(entry.flags) for entry in entries),
                 tuple(entry.modseq for entry in entries),
                 tuple(entry.message for entry in entries),
                 tuple(sorted(gone)),
+                tuple(sorted(passed)),
             )
 
     def entry_meta(

@@ -243,7 +243,7 @@ class StoreMachine(RuleBasedStateMachine):
         for earlier in known:
             delta, expected = store.delta(info.id, earlier.modseq), self.oracle.delta(info.id, earlier.modseq)
             assert (delta.highest_modseq, follow(earlier.entries, delta)) == (info.highest_modseq, now)
-            assert (entries_of(delta), delta.gone) == (entries_of(expected), expected.gone)
+            assert (entries_of(delta), delta.gone, delta.passed) == (entries_of(expected), expected.gone, expected.passed)
             assert all(earlier.modseq < changed <= info.highest_modseq for changed in delta.modseqs)
         if not known or known[-1].modseq != info.highest_modseq:
             assert not known or known[-1].modseq < info.highest_modseq
