@@ -15,7 +15,7 @@ from mailward.formats.address import parse_mailbox
 from mailward.formats.message import MessageView
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.sieve import LANGUAGE, Envelope, Outcome, Owner, World, compile_script, evaluate
-from mailward.sieve.actions import Action, Discard, FileInto, Keep, Redirect
+from mailward.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reject
 from mailward.sieve.limits import LIMITS, Limits
 from support.processes import program
 
@@ -81,10 +81,12 @@ def told(outcome: Outcome) -> tuple[str, ...]:
 
 def _told(action: Action) -> str:
     match action:
-        case Keep():
-            return "keep"
-        case FileInto(mailbox=mailbox):
-            return f"fileinto {mailbox}"
+        case Keep(flags=flags):
+            return " ".join(["keep", *(flag.lower() for flag in flags)])
+        case FileInto(mailbox=mailbox, flags=flags):
+            return " ".join(["fileinto", mailbox, *(flag.lower() for flag in flags)])
+        case Reject(reason=reason):
+            return f"reject {reason}"
         case Redirect(address=address):
             return f"redirect {address}"
         case Discard():
@@ -147,11 +149,17 @@ plugin {{
 _ACTION = re.compile(r"^ \* (.*)\n((?: {8}\+ .*\n)*)", re.MULTILINE)
 
 
+_FLAGS = re.compile(r"add IMAP flags:(.*)")
+
+
 def _read(output: str) -> list[str]:
     found = []
-    for action, _ in _ACTION.findall(output):
+    for action, effects in _ACTION.findall(output):
+        flags = [flag.lower() for line in _FLAGS.findall(effects) for flag in line.split()]
         if mailbox := re.fullmatch(r"store message in folder: (.*)", action):
-            found.append("keep" if mailbox[1] == "INBOX" else f"fileinto {mailbox[1]}")
+            found.append(" ".join(["keep" if mailbox[1] == "INBOX" else f"fileinto {mailbox[1]}", *flags]))
+        elif reason := re.fullmatch(r"(?:e?)reject message with reason: (.*)", action):
+            found.append(f"reject {reason[1]}")
         elif address := re.fullmatch(r"redirect message to: <(.*)>", action):
             found.append(f"redirect {address[1]}")
         elif action != "discard":

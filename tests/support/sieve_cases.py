@@ -90,4 +90,99 @@ VARIABLES = (
         "Dovecot compares octets there; RFC 5228 section 2.7.3 names one comparator for all tests",
     ),
 )
-CASES = (*BASE, *VARIABLES)
+RELATIONAL = (
+    Case(
+        "RFC 5231: :value of numbers",
+        'require ["relational", "comparator-i;ascii-numeric"];'
+        ' if header :value "lt" :comparator "i;ascii-numeric" "x-priority" "10" { discard; }',
+        (),
+    ),
+    Case(":value of text", 'require "relational"; if header :value "lt" "x-priority" "10" { discard; }', ("keep",)),
+    Case(
+        ":count of headers",
+        'require ["relational", "comparator-i;ascii-numeric"];'
+        ' if header :count "eq" :comparator "i;ascii-numeric" ["x-number", "x-priority"] "3" { discard; }',
+        (),
+    ),
+    Case(
+        ":count of addresses",
+        'require ["relational", "comparator-i;ascii-numeric"];'
+        ' if address :count "ge" :comparator "i;ascii-numeric" ["to", "cc"] "4" { discard; }',
+        (),
+    ),
+    Case(
+        "a list of keys is true when one is",
+        'require ["relational", "comparator-i;ascii-numeric"];'
+        ' if header :value "ne" :comparator "i;ascii-numeric" "x-priority" ["3", "4"] { discard; }',
+        (),
+    ),
+)
+REGEX = (
+    Case(
+        "the longest match, and its groups",
+        'require ["regex", "variables", "fileinto"]; if header :regex "list-id" "(news|n)([a-z.]*)" { fileinto "${1}-${2}"; }',
+        ("fileinto news-.example.net",),
+    ),
+    Case("without case", 'require "regex"; if header :regex "list-id" "^<NEWS" { discard; }', ()),
+    Case("with case", 'require "regex"; if header :regex :comparator "i;octet" "list-id" "^<NEWS" { discard; }', ("keep",)),
+)
+SUBADDRESS = (
+    Case("RFC 5233: :user", 'require "subaddress"; if address :user "to" "owner" { discard; }', ()),
+    Case("RFC 5233: :detail", 'require ["subaddress", "envelope"]; if envelope :detail "to" "lists" { discard; }', ()),
+    Case("no separator, no detail", 'require "subaddress"; if address :detail :contains "from" "" { discard; }', ("keep",)),
+)
+FLAGS = (
+    Case("RFC 5232: flags of a keep", 'require "imap4flags"; keep :flags ["\\\\Seen", "urgent"];', ("keep \\seen urgent",)),
+    Case(
+        "the run's own flags",
+        'require ["imap4flags", "fileinto"]; addflag "\\\\Seen"; addflag ["a b", "A"]; removeflag "b"; fileinto "A"; setflag "c";'
+        ' fileinto "B";',
+        ("fileinto A \\seen a", "fileinto B c"),
+    ),
+    Case("the implicit keep has them", 'require "imap4flags"; setflag "\\\\Flagged";', ("keep \\flagged",)),
+    Case("hasflag", 'require "imap4flags"; setflag "a b"; if hasflag ["x", "B"] { discard; }', ()),
+    Case(
+        "flags in a variable",
+        'require ["imap4flags", "variables"]; setflag "mine" "a b"; if hasflag :contains "mine" "b" { keep :flags "${mine}"; }',
+        ("keep a b",),
+    ),
+)
+OTHERS = (
+    Case("RFC 3894: :copy", 'require ["copy", "fileinto"]; fileinto :copy "A";', ("fileinto A", "keep")),
+    Case("redirect :copy", 'require "copy"; redirect :copy "a@example.com";', ("redirect a@example.com", "keep")),
+    Case(
+        "redirect :copy after a discard", 'require "copy"; discard; redirect :copy "a@example.com";', ("redirect a@example.com",)
+    ),
+    Case("RFC 5260: :index", 'require "index"; if header :index 2 "x-number" "9" { discard; }', ()),
+    Case("RFC 5260: :last", 'require "index"; if header :index 2 :last "x-number" "10" { discard; }', ()),
+    Case(
+        "RFC 5260: parts of a date",
+        'require ["date", "variables", "fileinto"]; if date :zone "-0300" :matches "date" "iso8601" "*" { fileinto "${0}"; }',
+        ("fileinto 2026-01-09T15:30:15-03:00",),
+    ),
+    Case(
+        "RFC 5260: the zone as written",
+        'require ["date"]; if allof (date :originalzone "date" "zone" "+0200", date :originalzone "date" "weekday" "5",'
+        ' date :originalzone "date" "julian" "61049", date :zone "+0000" "date" "std11" "Fri, 09 Jan 2026 18:30:15 +0000",'
+        ' date :originalzone "date" "time" "20:30:15") { discard; }',
+        (),
+    ),
+    Case(
+        "RFC 5260: now is after then", 'require ["date", "relational"]; if currentdate :value "ge" "year" "2000" { discard; }', ()
+    ),
+    Case("RFC 5173: text of the body", 'require "body"; if body :contains "the café" { discard; }', ()),
+    Case("RFC 5173: markup is no text", 'require "body"; if body :text :contains "<b>" { discard; }', ("keep",)),
+    Case("RFC 5173: content of a type", 'require "body"; if body :content "text/html" :contains "<b>" { discard; }', ()),
+    Case("RFC 5173: content is decoded", 'require "body"; if body :content "application" :contains "%PDF" { discard; }', ()),
+    Case(
+        "RFC 5173: of a multipart what is around",
+        'require "body"; if body :content "multipart" :contains "preamble" { discard; }',
+        (),
+    ),
+    Case("RFC 5173: raw", 'require "body"; if body :raw :contains "caf=C3=A9" { discard; }', ()),
+    Case("RFC 5429: reject", 'require "reject"; reject "no";', ("reject no",)),
+    Case("RFC 5490: INBOX is there", 'require "mailbox"; if mailboxexists "INBOX" { discard; }', ()),
+    Case("RFC 5490: another is not", 'require "mailbox"; if mailboxexists ["INBOX", "no"] { discard; }', ("keep",)),
+    Case("RFC 5490: :create", 'require ["mailbox", "fileinto"]; fileinto :create "no";', ("fileinto no",)),
+)
+CASES = (*BASE, *VARIABLES, *RELATIONAL, *REGEX, *SUBADDRESS, *FLAGS, *OTHERS)

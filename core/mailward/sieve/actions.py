@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailward.formats.message import MessageView
 from mailward.model.address import Address
 from mailward.sieve.problems import Place
 
@@ -16,25 +17,49 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Keep(Action):
-    """Store it where it would be without a script (RFC 5228 section 4.3). is_implicit: no command said so (section 2.10.2)."""
+    """Store it where it would be without a script (RFC 5228 section 4.3).
 
+    flags: IMAP flags to set (RFC 5232). message: what is stored, None for the message as it came. is_implicit: no command
+    said so (RFC 5228 section 2.10.2).
+    """
+
+    flags: tuple[str, ...] = ()
+    message: MessageView | None = None
     is_implicit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FileInto(Action):
-    """Store it in this mailbox (RFC 5228 section 4.1). mailbox: its name in UTF-8, as the store writes names."""
+    """Store it in a mailbox (RFC 5228 section 4.1). flags, message: as of `Keep`.
 
+    mailbox: its name in UTF-8, that of the special use or mailbox id where there is such a mailbox. creates: make it where it
+    is not there, with this special use (RFC 5490 section 3.2, RFC 8579 section 4); else the message is kept.
+    """
+
+    flags: tuple[str, ...]
+    message: MessageView | None
     mailbox: str
+    creates: bool = False
+    special_use: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect(Action):
-    """Send it on to this address, the envelope's reverse-path unchanged (RFC 5228 section 4.2)."""
+    """Send it on to this address, the envelope's reverse-path unchanged (RFC 5228 section 4.2). message: as of `Keep`."""
 
     address: Address
+    message: MessageView | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Discard(Action):
     """Say nothing, store nothing (RFC 5228 section 4.4). It is there where it matters: when nothing else was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject(Action):
+    """Refuse it with this reason (RFC 5429). is_ereject: by a reply of SMTP where that is possible, never by a message to a
+    forged sender."""
+
+    reason: str
+    is_ereject: bool

@@ -6,7 +6,13 @@ from mailward.formats.mailboxes import read_address_list
 from mailward.model.address import Address
 from mailward.sieve.running import Run, Step, TagRule
 
-ADDRESS_PARTS = (TagRule("all", "address-part"), TagRule("localpart", "address-part"), TagRule("domain", "address-part"))
+ADDRESS_PARTS = (
+    TagRule("all", "address-part"),
+    TagRule("localpart", "address-part"),
+    TagRule("domain", "address-part"),
+    TagRule("user", "address-part", extension="subaddress"),
+    TagRule("detail", "address-part", extension="subaddress"),
+)
 
 ADDRESS_FIELDS = frozenset(
     {
@@ -37,7 +43,11 @@ def part_of(run: Run, step: Step, local_part: str, domain: str) -> str | None:
         return domain
     if name == "localpart":
         return local_part
-    raise AssertionError(name)
+    # RFC 5233 section 4: without a separator all of it is the user, and there is no detail.
+    user, separator, detail = local_part.partition(run.world.owner.separator)
+    if name == "user":
+        return user
+    return detail if separator else None
 
 
 def sendable(text: str) -> Address | None:

@@ -204,7 +204,9 @@ class _Checker(Checking):
         needs = next((rule.extension for rule in word.tags if rule.name == tag.name), "")
         if needs:
             return self._wrong(tag.place, f"unknown tagged argument ':{tag.name}' for the {called}; it needs require \"{needs}\"")
-        return self._wrong(tag.place, f"unknown tagged argument ':{tag.name}' for the {called}")
+        known = ", ".join(f":{rule.name}" for rule in word.tags if not rule.extension or rule.extension in self.extensions)
+        known = f"its tags are {known}" if known else "it has no tags"
+        return self._wrong(tag.place, f"unknown tagged argument ':{tag.name}' for the {called}; {known}")
 
     def _tag_value(self, tag: Tag, rule: TagRule, value: Argument | None, called: str) -> Value:
         assert rule.takes is not None
@@ -215,14 +217,15 @@ class _Checker(Checking):
     def _positional(self, node: Node, word: Word, called: str, arguments: list[Number | Strings]) -> tuple[Value, ...]:
         most, least = len(word.takes), len(word.takes) - word.optional
         if not least <= len(arguments) <= most:
-            first = node.tests[0] if node.tests else None
-            if first is not None and any(rule.name == first.name for rule in word.tags):  # address is "from" "x"
-                self.problem(first.place, f"missing colon ':' of the '{first.name}' tag in the {called}")
             wanted = str(most) if least == most else f"{least} or {most}"
             few = "" if most == 1 else "s"
-            raise self._wrong(
+            self.problem(
                 node.place, f"the {called} requires {wanted} positional argument{few}, but {len(arguments)} is specified"
             )
+            first = node.tests[0] if node.tests else None
+            if first is not None and any(rule.name == first.name for rule in word.tags):  # address is "from" "x"
+                self.problem(first.place, f"missing colon ':' before the '{first.name}' tag of the {called}")
+            raise _Wrong
         rules = word.takes[most - len(arguments) :]
         for index, (argument, rule) in enumerate(zip(arguments, rules, strict=True), 1):
             if not _fits(argument, rule.shape):

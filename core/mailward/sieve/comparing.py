@@ -48,5 +48,5 @@ COMPARATORS = {
     "i;ascii-numeric": Comparator(None),
     "i;unicode-casemap": Comparator(_unicode_casemap),
 }
-ALWAYS_THERE = frozenset({"i;octet", "i;ascii-casemap"})
-"""RFC 5228 section 2.7.3: these need no require."""
+ALWAYS_THERE = frozenset({"i;octet", "i;ascii-casemap", "i;unicode-casemap"})
+"""The first two need no require (RFC 5228 section 2.7.3); scripts written for Dovecot use the third without one."""

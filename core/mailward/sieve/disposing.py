@@ -1,40 +1,39 @@
-"""Where does the message go? keep, fileinto, redirect, discard (RFC 5228 section 4)."""
+"""Where does the message go? keep, fileinto, redirect, discard (RFC 5228 section 4), and reject (RFC 5429)."""
 
-from mailward.sieve.actions import Discard, FileInto, Keep, Redirect
+from mailward.sieve.actions import Discard, FileInto, Keep, Redirect, Reject
 from mailward.sieve.addresses import sendable
-from mailward.sieve.running import Checking, Command, Run, RunProblem, Shape, Step, Takes
-from mailward.sieve.text import is_utf8
+from mailward.sieve.flags import FLAGS, flags_of
+from mailward.sieve.mailboxes import check_mailbox, check_use, is_use, problem_of_mailbox
+from mailward.sieve.running import Checking, Command, Run, RunProblem, Shape, Step, TagRule, Takes
 
-_MAILBOX_CHARACTERS = 1000
+_COPY = TagRule("copy", extension="copy")
+"""RFC 3894: the implicit keep stays."""
 
 
 def _keep(run: Run, step: Step) -> None:
-    if not any(isinstance(action, Keep) for action in run.actions):
-        run.act(Keep(*run.at(step)))
+    run.store(Keep(*run.at(step), flags_of(run, step), run.edited))
 
 
 def _fileinto(run: Run, step: Step) -> None:
     mailbox = run.text(step.string(0))
     if problem := problem_of_mailbox(mailbox):
         raise RunProblem(problem, step.place)
-    run.keeps = False
-    if not any(isinstance(action, FileInto) and action.mailbox == mailbox for action in run.actions):
-        run.act(FileInto(*run.at(step), mailbox))
+    outside, use = run.world.outside, ""
+    if (tag := step.tags.get("mailboxid")) is not None:
+        mailbox = outside.mailbox_with_id(run.text(tag.strings[0])) or mailbox
+    if (tag := step.tags.get("specialuse")) is not None:
+        use = run.text(tag.strings[0])
+        if not is_use(use):
+            raise RunProblem(f"{use[:40]!r} is no special use", step.place)
+        mailbox = outside.mailbox_with_use(use) or mailbox
+    action = FileInto(*run.at(step), flags_of(run, step), run.edited, mailbox, "create" in step.tags, use)
+    run.store(action, keeps="copy" in step.tags)
 
 
-def problem_of_mailbox(name: str) -> str:
-    """Why this is no name of a mailbox (RFC 9051 section 5.1); "" where it is one. Whether it exists is not asked."""
-    if not name or len(name) > _MAILBOX_CHARACTERS or not is_utf8(name) or not name.isprintable():
-        return f"invalid folder name {name[:40]!r}: a mailbox name is printable text in UTF-8"
-    if any(level in ("", ".", "..") for level in name.split("/")):
-        return f"invalid folder name {name[:40]!r}: no level of it may be empty, '.' or '..'"
-    return ""
-
-
-def check_mailbox(checking: Checking, step: Step) -> None:
-    name = step.string(len(step.values) - 1)
-    if name.constant is not None and (problem := problem_of_mailbox(name.constant)):
-        checking.problem(name.place, problem)
+def _check_fileinto(checking: Checking, step: Step) -> None:
+    check_mailbox(checking, step.string(0))
+    if (tag := step.tags.get("specialuse")) is not None:
+        check_use(checking, tag.strings[0])
 
 
 def _redirect(run: Run, step: Step) -> None:
@@ -42,13 +41,13 @@ def _redirect(run: Run, step: Step) -> None:
     address = sendable(written)
     if address is None:
         raise RunProblem(f"the redirect command cannot send to {written[:60]!r}", step.place)
-    run.keeps = False
+    run.keeps = run.keeps and "copy" in step.tags
     sent = [action for action in run.actions if isinstance(action, Redirect)]
     if any(action.address == address for action in sent):
         return
     if len(sent) >= run.limits.redirects:
         raise RunProblem(f"the number of redirect actions exceeds policy limit ({run.limits.redirects})", step.place)
-    run.act(Redirect(*run.at(step), address))
+    run.act(Redirect(*run.at(step), address, run.edited), keeps=True)
 
 
 def _check_redirect(checking: Checking, step: Step) -> None:
@@ -63,9 +62,29 @@ def _discard(run: Run, step: Step) -> None:
         run.act(Discard(*run.at(step)))
 
 
+def _reject(run: Run, step: Step) -> None:
+    run.act(Reject(*run.at(step), run.text(step.string(0)), step.word.name == "ereject"))
+
+
+_REASON = (Takes("reason", Shape.STRING),)
 COMMANDS = (
-    Command("keep", do=_keep),
-    Command("fileinto", (Takes("mailbox", Shape.STRING),), extension="fileinto", check=check_mailbox, do=_fileinto),
-    Command("redirect", (Takes("address", Shape.STRING),), check=_check_redirect, do=_redirect),
+    Command("keep", tags=(FLAGS,), do=_keep),
+    Command(
+        "fileinto",
+        (Takes("mailbox", Shape.STRING),),
+        (
+            FLAGS,
+            _COPY,
+            TagRule("create", extension="mailbox"),
+            TagRule("specialuse", takes=Shape.STRING, extension="special-use"),
+            TagRule("mailboxid", takes=Shape.STRING, extension="mailboxid"),
+        ),
+        "fileinto",
+        check=_check_fileinto,
+        do=_fileinto,
+    ),
+    Command("redirect", (Takes("address", Shape.STRING),), (_COPY,), check=_check_redirect, do=_redirect),
     Command("discard", do=_discard),
+    Command("reject", _REASON, extension="reject", do=_reject),
+    Command("ereject", _REASON, extension="ereject", do=_reject),
 )

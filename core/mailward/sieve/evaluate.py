@@ -32,7 +32,7 @@ def evaluate(
     except Stop:
         pass
     except RunProblem as problem:
-        return Outcome((_implicit_keep(run),), run.problem(problem))
+        return Outcome((Keep(script.name, Place(0, 0), is_implicit=True),), run.problem(problem))
     return outcome_of(run)
 
 
@@ -43,4 +43,4 @@ def outcome_of(run: Run) -> Outcome:
 
 
 def _implicit_keep(run: Run) -> Keep:
-    return Keep(run.scope.script.name, Place(0, 0), is_implicit=True)
+    return Keep(run.scope.script.name, Place(0, 0), run.flags, run.edited, is_implicit=True)

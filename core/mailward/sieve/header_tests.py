@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mailward.sieve.addresses import ADDRESS_FIELDS, ADDRESS_PARTS, addresses_of, part_of
+from mailward.sieve.fields import INDEX, check_index, fields_of
 from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.running import Checking, Run, Shape, Step, TagRule, Takes, Test
 
@@ -16,7 +17,7 @@ def _address(run: Run, step: Step) -> bool:
 
 def _address_values(run: Run, step: Step) -> Iterator[str]:
     for name in run.texts(step.strings(0)):
-        for field in run.message.all(name):
+        for field in fields_of(run, step, name):
             for local_part, domain in addresses_of(field.value):
                 value = part_of(run, step, local_part, domain)
                 if value is not None:
@@ -25,6 +26,7 @@ def _address_values(run: Run, step: Step) -> Iterator[str]:
 
 def _check_address(checking: Checking, step: Step) -> None:
     check_matching(checking, step)
+    check_index(checking, step)
     for name in step.strings(0):
         if name.constant is not None and name.constant.lower() not in ADDRESS_FIELDS:
             checking.problem(
@@ -62,7 +64,12 @@ def _check_envelope(checking: Checking, step: Step) -> None:
 
 def _header(run: Run, step: Step) -> bool:
     names = run.texts(step.strings(0))
-    return matches(run, step, (field.text for name in names for field in run.message.all(name)), step.strings(1))
+    return matches(run, step, (field.text for name in names for field in fields_of(run, step, name)), step.strings(1))
+
+
+def _check_header(checking: Checking, step: Step) -> None:
+    check_matching(checking, step)
+    check_index(checking, step)
 
 
 def _exists(run: Run, step: Step) -> bool:
@@ -83,7 +90,7 @@ TESTS = (
     Test(
         "address",
         (Takes("header list", Shape.STRINGS), _KEYS),
-        (*MATCHING, *ADDRESS_PARTS),
+        (*MATCHING, *ADDRESS_PARTS, *INDEX),
         check=_check_address,
         holds=_address,
     ),
@@ -95,7 +102,7 @@ TESTS = (
         check=_check_envelope,
         holds=_envelope,
     ),
-    Test("header", (Takes("header names", Shape.STRINGS), _KEYS), MATCHING, check=check_matching, holds=_header),
+    Test("header", (Takes("header names", Shape.STRINGS), _KEYS), (*MATCHING, *INDEX), check=_check_header, holds=_header),
     Test("exists", (Takes("header names", Shape.STRINGS),), holds=_exists),
     Test(
         "size",

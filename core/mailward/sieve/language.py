@@ -1,6 +1,6 @@
 """Which words does our Sieve have, and which extensions may a script require?"""
 
-from mailward.sieve import control, disposing, header_tests, variables
+from mailward.sieve import body, control, dates, disposing, flags, header_tests, mailboxes, variables
 from mailward.sieve.comparing import COMPARATORS
 from mailward.sieve.running import Language
 
@@ -9,8 +9,16 @@ _NAMED = frozenset({"encoded-character", *(f"comparator-{name}" for name in COMP
 
 
 def _language() -> Language:
-    commands = (*control.COMMANDS, *disposing.COMMANDS, *variables.COMMANDS)
-    tests = (*control.TESTS, *header_tests.TESTS, *variables.TESTS)
+    commands = (*control.COMMANDS, *disposing.COMMANDS, *variables.COMMANDS, *flags.COMMANDS)
+    tests = (
+        *control.TESTS,
+        *header_tests.TESTS,
+        *body.TESTS,
+        *dates.TESTS,
+        *variables.TESTS,
+        *flags.TESTS,
+        *mailboxes.TESTS,
+    )
     words = (*commands, *tests)
     extensions = {word.extension for word in words} | {tag.extension for word in words for tag in word.tags}
     return Language(

@@ -1,9 +1,12 @@
 """Does one of these values match one of these keys? Match types and comparators (RFC 5228 sections 2.7.1 and 2.7.3)."""
 
+import operator
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from mailward.sieve.comparing import ALWAYS_THERE, COMPARATORS, Comparator
-from mailward.sieve.running import Checking, Run, Shape, Step, TagRule
+from mailward.sieve.regexes import RegexError, check_regex, search_regex
+from mailward.sieve.running import Checking, Run, RunProblem, Shape, Step, TagRule
 from mailward.sieve.text import Text
 from mailward.sieve.wildcards import match_wildcards
 
@@ -12,6 +15,9 @@ MATCHING = (
     TagRule("is", "match-type"),
     TagRule("contains", "match-type"),
     TagRule("matches", "match-type"),
+    TagRule("regex", "match-type", extension="regex"),
+    TagRule("count", "match-type", Shape.STRING, "relational"),
+    TagRule("value", "match-type", Shape.STRING, "relational"),
 )
 """The tags of every test that compares."""
 
@@ -19,8 +25,39 @@ Matcher = Callable[[Run, str, str, Comparator], tuple[str, ...] | None]
 """From value and key to the match values, ${0} first; None where they do not match."""
 
 
+_RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+    "eq": operator.eq,
+    "ne": operator.ne,
+}
+"""RFC 5231 section 3."""
+
+
 def check_matching(checking: Checking, step: Step) -> None:
-    """Is there such a comparator, and can it do what the match type wants?"""
+    """Is there such a comparator, and can it do what the match type wants? Are relations and expressions sound?"""
+    _check_comparator(checking, step)
+    kind = step.tags.get("match-type")
+    if kind is not None and kind.value is not None:
+        relation = kind.strings[0].constant
+        if relation is None or relation.lower() not in _RELATIONS:
+            checking.problem(kind.place, f"the tag ':{kind.name}' wants one of {', '.join(_RELATIONS)} after it")
+    if kind is not None and kind.name == "regex" and step.values:
+        for key in step.strings(len(step.values) - 1):
+            if key.constant is not None:
+                _check_expression(checking, key, key.constant)
+
+
+def _check_expression(checking: Checking, key: Text, expression: str) -> None:
+    try:
+        check_regex(expression)
+    except RegexError as error:
+        checking.problem(key.place, f"{expression[:40]!r} is no regular expression that can be used: {error}")
+
+
+def _check_comparator(checking: Checking, step: Step) -> None:
     use = step.tags.get("comparator")
     if use is None:
         return
@@ -31,7 +68,7 @@ def check_matching(checking: Checking, step: Step) -> None:
         checking.problem(use.place, f"unknown comparator {name[:40]!r}; there are {', '.join(sorted(COMPARATORS))}")
     elif name not in ALWAYS_THERE and f"comparator-{name}" not in checking.extensions:
         checking.problem(use.place, f'the comparator {name} needs require "comparator-{name}" at the top')
-    elif COMPARATORS[name].normal is None and match_type(step) in MATCHERS and match_type(step) != "is":
+    elif COMPARATORS[name].normal is None and match_type(step) in _OF_TEXT:
         checking.problem(use.place, f"the comparator {name} compares numbers, so it cannot be used with :{match_type(step)}")
 
 
@@ -45,17 +82,27 @@ def comparator(step: Step) -> Comparator:
     return COMPARATORS[(use.strings[0].constant if use else None) or "i;ascii-casemap"]
 
 
-def matches(run: Run, step: Step, values: Iterable[str], keys: tuple[Text, ...]) -> bool:
-    """Whether any value matches any key. Values are made while they are needed."""
+def matches(run: Run, step: Step, values: Iterable[str], keys: tuple[Text, ...], *, sets_values: bool = True) -> bool:
+    """Whether any value matches any key. Values are made while they are needed. sets_values: a match sets ${0} and the others."""
+    return matches_texts(run, step, values, run.texts(keys), sets_values=sets_values)
+
+
+def matches_texts(run: Run, step: Step, values: Iterable[str], keys: list[str], *, sets_values: bool = True) -> bool:
+    """The same with keys that are known already."""
     compared, kind = comparator(step), match_type(step)
+    if kind == "count":
+        values = (str(sum(1 for _ in values)),)
+    if kind in ("count", "value"):
+        relation = _RELATIONS[(step.tags["match-type"].strings[0].constant or "").lower()]
+        wanted = [compared.key(key) for key in keys]
+        return any(relation(compared.key(value), key) for value in values for key in wanted)
     matcher = MATCHERS[kind]
-    wanted = run.texts(keys)
     for value in values:
-        for key in wanted:
+        for key in keys:
             run.look_through(len(value) + len(key))
             found = matcher(run, value, key, compared)
             if found is not None:
-                if found and "variables" in run.scope.script.extensions:
+                if found and sets_values and "variables" in run.scope.script.extensions:
                     run.match_values = found
                 return True
     return False
@@ -82,4 +129,13 @@ def _matches(run: Run, value: str, key: str, compared: Comparator) -> tuple[str,
     return (source, *(source[start:end] for start, end in spans))
 
 
-MATCHERS: dict[str, Matcher] = {"is": _is, "contains": _contains, "matches": _matches}
+def _regex(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, ...] | None:
+    try:
+        return search_regex(key, value, ignores_case=compared is not COMPARATORS["i;octet"])
+    except RegexError as error:
+        raise RunProblem(f"{key[:40]!r} is no regular expression that can be used: {error}") from None
+
+
+MATCHERS: dict[str, Matcher] = {"is": _is, "contains": _contains, "matches": _matches, "regex": _regex}
+_OF_TEXT = ("contains", "matches", "regex")
+"""These cannot be done with numbers."""

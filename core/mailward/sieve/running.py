@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mailward.formats.message import MessageView
-from mailward.sieve.actions import Action
+from mailward.sieve.actions import Action, FileInto, Keep, Redirect, Reject
 from mailward.sieve.limits import Limits
 from mailward.sieve.problems import Place, Problem, Problems
 from mailward.sieve.text import Reference, Text
@@ -174,6 +174,9 @@ class Script:
     extensions: frozenset[str]
 
 
+_NOT_WITH_REJECT = (Keep, FileInto, Redirect, Reject)
+
+
 class RunProblem(Exception):
     """A script cannot go on; the message is kept and the owner told."""
 
@@ -199,11 +202,13 @@ class Scope:
 class Run:
     """One script, one message. message: as the script has made it so far.
 
-    actions: what is to be done, in order. keeps: whether the implicit keep still holds. match_values: of the last match.
+    edited: the same, None while nothing of it was changed. actions: what is to be done, in order. keeps: whether the implicit
+    keep still holds. flags: of the messages that are stored from now on. match_values: of the last match.
     """
 
     def __init__(self, script: Script, message: MessageView, world: World, language: Language, limits: Limits) -> None:
         self.message = message
+        self.edited: MessageView | None = None
         self.world = world
         self.language = language
         self.limits = limits
@@ -211,6 +216,7 @@ class Run:
         self.globals: dict[str, str] = {}
         self.match_values: tuple[str, ...] = ()
         self.actions: list[Action] = []
+        self.flags: tuple[str, ...] = ()
         self.keeps = True
         self._place = Place(1, 1)
         self._steps = self._characters = self._made = 0
@@ -248,8 +254,22 @@ class Run:
         """Have something done. keeps: the implicit keep stays."""
         if len(self.actions) >= self.limits.actions:
             raise RunProblem(f"the total number of actions exceeds policy limit ({self.limits.actions})")
+        # RFC 5429 section 2.3: a message that is refused goes nowhere else.
+        others = [one for one in (*self.actions, action) if isinstance(one, _NOT_WITH_REJECT)]
+        if isinstance(action, _NOT_WITH_REJECT) and len(others) > 1 and any(isinstance(one, Reject) for one in others):
+            raise RunProblem(f"a message that is rejected cannot be stored or sent, too (line {others[0].place.line})")
         self.actions.append(action)
         self.keeps = self.keeps and keeps
+
+    def store(self, action: Keep | FileInto, *, keeps: bool = False) -> None:
+        """Have the message stored. In one mailbox it is stored once; what is asked for last holds."""
+        place = action.mailbox if isinstance(action, FileInto) else ""
+        for number, other in enumerate(self.actions):
+            if isinstance(other, Keep | FileInto) and place == (other.mailbox if isinstance(other, FileInto) else ""):
+                self.actions[number] = action
+                self.keeps = self.keeps and keeps
+                return
+        self.act(action, keeps=keeps)
 
     def text(self, text: Text) -> str:
         """A string with its variables filled in."""
@@ -268,7 +288,11 @@ class Run:
         """The value, "" for one that was never set (RFC 5229 section 3)."""
         if reference.index is not None:
             return self.match_values[reference.index] if reference.index < len(self.match_values) else ""
-        values, name = self._values(reference.name)
+        return self.variable_named(reference.name)
+
+    def variable_named(self, name: str) -> str:
+        """name: in lower case."""
+        values, name = self._values(name)
         return values.get(name, "")
 
     def set_variable(self, name: str, value: str) -> None:

@@ -1,6 +1,7 @@
 """Text that a script makes and keeps: set and string (RFC 5229)."""
 
 from mailward.sieve.matching import MATCHING, check_matching, matches
+from mailward.sieve.regexes import quoted_regex
 from mailward.sieve.running import Checking, Command, Run, Shape, Step, TagRule, Takes, Test
 from mailward.sieve.text import NAME
 from mailward.sieve.wildcards import quoted
@@ -13,11 +14,17 @@ _MODIFIERS = {
     "lowerfirst": (30, lambda text: text[:1].lower() + text[1:]),
     "upperfirst": (30, lambda text: text[:1].upper() + text[1:]),
     "quotewildcard": (20, quoted),
+    "quoteregex": (20, quoted_regex),
     "length": (10, lambda text: str(len(text))),
 }
 """RFC 5229 section 4.1: by name, the precedence and what is done; the highest comes first."""
 
-MODIFIERS = tuple(TagRule(name, f"modifier {precedence}", extension="variables") for name, (precedence, _) in _MODIFIERS.items())
+_EXTENSIONS = {"quoteregex": "regex"}
+"""Those that come with another extension."""
+MODIFIERS = tuple(
+    TagRule(name, f"modifier {precedence}", extension=_EXTENSIONS.get(name, "variables"))
+    for name, (precedence, _) in _MODIFIERS.items()
+)
 
 
 def modified(step: Step, value: str) -> str:

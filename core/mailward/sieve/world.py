@@ -31,8 +31,23 @@ class Outside(Protocol):
     def now(self) -> datetime:
         """The time, in the zone of the owner."""
 
+    def mailbox_exists(self, name: str) -> bool:
+        """Whether mail can be stored there now."""
 
-@dataclass(frozen=True, slots=True)
+    def mailbox_with_use(self, use: str) -> str | None:
+        """The name of the mailbox with this special use, as "\\Junk", compared without case (RFC 6154)."""
+
+    def uses_of(self, mailbox: str) -> frozenset[str]:
+        """The special uses of a mailbox."""
+
+    def mailbox_with_id(self, mailbox_id: str) -> str | None:
+        """The name of the mailbox with this MAILBOXID (RFC 8474)."""
+
+    def metadata(self, mailbox: str | None, name: str) -> str | None:
+        """The value of an annotation of a mailbox, or of the server; None where there is none (RFC 5490 section 3)."""
+
+
+@dataclass(frozen=True)
 class Nothing:
     """An outside in which there is nothing, and the time stands still: for rehearsals."""
 
@@ -40,6 +55,21 @@ class Nothing:
 
     def now(self) -> datetime:
         return self.at
+
+    def mailbox_exists(self, name: str) -> bool:
+        return name.upper() == "INBOX"
+
+    def mailbox_with_use(self, use: str) -> str | None:
+        return None
+
+    def uses_of(self, mailbox: str) -> frozenset[str]:
+        return frozenset()
+
+    def mailbox_with_id(self, mailbox_id: str) -> str | None:
+        return None
+
+    def metadata(self, mailbox: str | None, name: str) -> str | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
