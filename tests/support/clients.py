@@ -82,7 +82,7 @@ def _curl(target: Server, account: str, password: str) -> list[str]:
 
 
 def mbsync_fetches(target: Server, home: Path, account: str, password: str) -> list[bytes]:
-    """INBOX as mbsync's Maildir holds it: line ends are LF, mbsync's own mark is taken out."""
+    """INBOX as mbsync's Maildir holds it, fetched compressed: line ends are LF, mbsync's own mark is taken out."""
     secret = _secret_file(home / "password", password)
     rc = _secret_file(
         home / "mbsyncrc",
@@ -110,7 +110,8 @@ SyncState *
 """,
     )
     (home / "mail").mkdir(exist_ok=True)
-    _run([program("mbsync", "isync"), "-c", str(rc), "all"], home)
+    said = _run([program("mbsync", "isync"), "-Dn", "-c", str(rc), "all"], home)
+    assert b"COMPRESS DEFLATE\n" in said.replace(b"\r", b""), said
     files = sorted(path for path in (home / "mail/INBOX").rglob("*") if path.parent.name in ("cur", "new"))
     return [re.sub(rb"^X-TUID: \S+\n", b"", file.read_bytes(), count=1, flags=re.MULTILINE) for file in files]
 

@@ -100,6 +100,9 @@ class Wire:
         self.is_secure = True
         self.can_start_tls = False
 
+    def start_compression(self) -> None:
+        raise NotImplementedError
+
     def feed(self, octets: bytes) -> None:
         """What the client sends; b"" is its end."""
         self.is_waiting.clear()

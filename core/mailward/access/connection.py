@@ -37,3 +37,7 @@ class Connection(Protocol):
     async def start_tls(self) -> None:
         """The handshake. Raises ConnectionError, also when clear text followed the command."""
         ...
+
+    def start_compression(self) -> None:
+        """From now on both directions are compressed (RFC 4978)."""
+        ...

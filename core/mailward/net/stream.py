@@ -18,6 +18,7 @@ from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
 from mailward.net.admission import Admission
+from mailward.net.compression import Deflate
 from mailward.net.listening import SocketListener
 from mailward.net.tls import tls_facts
 
@@ -86,6 +87,7 @@ class StreamConnection(asyncio.Protocol):
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
+        self._deflate: Deflate | None = None
         self.session: Session | None = None
 
     # --- what asyncio calls ---
@@ -140,13 +142,23 @@ class StreamConnection(asyncio.Protocol):
 
     async def send(self, octets: bytes) -> None:
         transport = self._open()
-        transport.write(octets)
+        transport.write(octets if self._deflate is None else self._deflate.write(octets))
         if not self._writable.is_set():
             async with asyncio.timeout(self._settings.write_s):
                 await self._writable.wait()
             self._open()
 
     async def receive(self) -> bytes:
+        if self._deflate is None:
+            return await self._received()
+        while not (octets := self._deflate.read()):
+            compressed = await self._received()
+            if not compressed:
+                return b""
+            self._deflate.feed(compressed)
+        return octets
+
+    async def _received(self) -> bytes:
         if not self._inbox and not self._ended and not self._interrupted:
             self._arrived.clear()
             # Before login the time is counted from the beginning: octets that trickle in do not prolong it.
@@ -180,6 +192,9 @@ class StreamConnection(asyncio.Protocol):
         self._transport = secure
         self._transport.set_write_buffer_limits(high=self._settings.output_octets)
         self._secure = True
+
+    def start_compression(self) -> None:
+        self._deflate = Deflate()
 
     # --- for the listener ---
 

@@ -1,4 +1,4 @@
-"""CAPABILITY, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, NAMESPACE, NOOP, LOGOUT (RFC 3501 sections 6.1 and 6.2)."""
+"""CAPABILITY, ID, STARTTLS, LOGIN, AUTHENTICATE, COMPRESS, ENABLE, NAMESPACE, NOOP, LOGOUT (RFC 3501 sections 6.1 and 6.2)."""
 
 from mailward.access.imap.session import No, Session, State
 from mailward.auth.exchange import Accepted, Challenge, Refused, Step, password_login
@@ -118,6 +118,21 @@ async def enable(session: Session, arguments: Arguments) -> str:
         session.enable_condstore()
     session.enabled.update(fresh)
     return ""
+
+
+async def compress(session: Session, arguments: Arguments) -> str:
+    """RFC 4978."""
+    arguments.space()
+    mechanism = arguments.atom()
+    arguments.end()
+    if mechanism != "DEFLATE":
+        raise BadSyntax("DEFLATE is the only mechanism")
+    if session.is_compressed:
+        raise No("The connection is compressed already", "COMPRESSIONACTIVE")
+    if session.framer.buffered_octets:
+        raise BadSyntax("Nothing may follow COMPRESS before it is answered")
+    session.is_compressed = session.compression_is_next = True
+    return "DEFLATE active"
 
 
 async def namespace(session: Session, arguments: Arguments) -> str:

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, Command] = {
     "LOGIN": Command(basics.login, _BEFORE),
     "AUTHENTICATE": Command(basics.authenticate, _BEFORE),
     "ENABLE": Command(basics.enable, _AFTER),
+    "COMPRESS": Command(basics.compress, _AFTER),
     "NAMESPACE": Command(basics.namespace, _AFTER),
     "IDLE": Command(basics.idle, _AFTER),
     "LIST": Command(listing.list_, _AFTER),

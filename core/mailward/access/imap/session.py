@@ -114,6 +114,8 @@ class Session:
         self.teaching = asyncio.Lock()
         self.tls_is_next = False
         """The handshake follows the reply that is being written."""
+        self.is_compressed = False
+        self.compression_is_next = False
 
     @property
     def account(self) -> AccountId | None:
@@ -191,6 +193,8 @@ class Session:
         found = list(CAPABILITIES)
         if self.state is not State.NOT_AUTHENTICATED:
             found += ["LITERAL+", f"APPENDLIMIT={self.desk.append_octets}"]
+            if not self.is_compressed:
+                found.append("COMPRESS=DEFLATE")
         else:
             found.append("LITERAL-")
             if self.connection.can_start_tls:
@@ -405,6 +409,9 @@ class Session:
                 if self.tls_is_next:
                     self.tls_is_next = False
                     await self.connection.start_tls()
+                if self.compression_is_next:
+                    self.compression_is_next = False
+                    self.connection.start_compression()
         except TimeoutError:
             self._end(self._goodbye or "Idle for too long")
             await self.flush()
