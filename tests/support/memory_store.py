@@ -39,6 +39,7 @@ from mailward.store.base import (
     PutScript,
     RenameMailbox,
     RenameScript,
+    Renumber,
     Script,
     ScriptActive,
     ScriptExists,
@@ -191,6 +192,9 @@ class MemoryAccount:
             keys = sorted(key for key in state.deliveries if key.startswith(f"{id}:"))
             return tuple(Delivered(key, state.deliveries[key][2], _places(state, state.deliveries[key][2])) for key in keys)
 
+    def known(self, delivery_keys: Sequence[str]) -> frozenset[str]:
+        return frozenset(delivery_keys) & self._state.deliveries.keys()
+
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
         return self.octets(message)[offset : None if length is None else offset + length]
 
@@ -260,6 +264,8 @@ class Steps:
                 (self.state.subscriptions.add if op.subscribed else self.state.subscriptions.discard)(name)
                 found = self._find(name)
                 return OpResult(found.id if found else MailboxId(0))
+            case Renumber():
+                return self._renumber(op)
             case _:
                 self._run_on_scripts(op)
                 return OpResult(MailboxId(0))
@@ -291,6 +297,10 @@ class Steps:
         box = _box(self.state, op.mailbox)
         message = len(self.state.messages) + 1
         self.state.messages[message] = (op.octets, op.internal_date)
+        if op.uid is not None:
+            if op.uid < box.uidnext:
+                raise NotPermitted(op.uid)
+            box.uidnext = op.uid
         uid = self._add(box, message, op.flags, self._email(), op.pop3_uidl)
         if op.delivery_key is not None:
             self.state.deliveries[op.delivery_key] = (box.id, uid, message)
@@ -363,6 +373,19 @@ class Steps:
         self._remember(box)
         del self.state.boxes[box.id]
         return OpResult(box.id)
+
+    def _renumber(self, op: Renumber) -> OpResult:
+        box = _box(self.state, op.mailbox)
+        if op.uidvalidity is None:
+            box.uidvalidity = self._uidvalidity()
+        elif op.uidvalidity != box.uidvalidity:
+            if box.uidnext > 1 or op.uidvalidity <= self.state.past_names.get(box.name, 0):
+                raise NotPermitted(box.name)
+            box.uidvalidity = op.uidvalidity
+            self.state.last_uidvalidity = max(self.state.last_uidvalidity, op.uidvalidity)
+        box.uidnext = max(box.uidnext, op.uidnext)
+        self._change(box)
+        return OpResult(box.id, box.uidvalidity)
 
     # What they are made of
 

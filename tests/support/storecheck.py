@@ -33,6 +33,7 @@ from mailward.store.base import (
     PutScript,
     RenameMailbox,
     RenameScript,
+    Renumber,
     SetFlags,
     StoreRefusal,
     Subscribe,
@@ -127,6 +128,7 @@ _APPEND = st.builds(
     _FLAGS,
     st.none() | st.none() | st.sampled_from(KEYS),
     st.none() | st.just("uidl"),
+    st.none() | st.none() | st.none() | st.builds(Uid, st.integers(8, 30)),
 )
 _OPS = st.one_of(
     _APPEND,
@@ -138,6 +140,7 @@ _OPS = st.one_of(
     st.builds(DeleteMailbox, _NAMES),
     st.builds(RenameMailbox, _NAMES, _NAMES),
     st.builds(Subscribe, _NAMES, st.booleans()),
+    st.builds(Renumber, _MAILBOXES, st.none() | st.integers(1, 2_000_000_000), st.integers(1, 20)),
     st.one_of(
         st.builds(PutScript, st.sampled_from(SCRIPTS), st.sampled_from([b"keep;", b"stop;"])),
         st.builds(RenameScript, st.sampled_from(SCRIPTS), st.sampled_from(SCRIPTS)),
@@ -221,6 +224,7 @@ class StoreMachine(RuleBasedStateMachine):
         for id in IDS:
             found, expected = (sorted_places(store, QueueId(id)) for store in (self.store, self.oracle))
             assert found == expected
+        assert self.store.known(KEYS) == self.oracle.known(KEYS)
 
     @invariant()
     def scripts_are_as_the_oracle_has_them(self) -> None:
@@ -274,7 +278,7 @@ def placed(op: Op, store: AccountStore) -> Op:
         return NOWHERE if number == len(NAMES) else ids.get(NAMES[number], ids["INBOX"])
 
     match op:
-        case Append() | SetFlags() | Expunge():
+        case Append() | SetFlags() | Expunge() | Renumber():
             return replace(op, mailbox=place(op.mailbox))
         case Copy():
             return replace(op, mailbox=place(op.mailbox), target=place(op.target))

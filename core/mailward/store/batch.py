@@ -31,8 +31,9 @@ from mailward.store.base import (
     StoreRefusal,
     Subscribe,
 )
+from mailward.store.compaction import append_records
 from mailward.store.ops import OpList, Stored
-from mailward.store.packs import Locator, Packs, Record
+from mailward.store.packs import Packs, Record
 from mailward.store.rendered import Rendered
 from mailward.store.uids import Numbers
 
@@ -125,13 +126,7 @@ def _store_octets(connection: sqlite3.Connection, packs: Packs, requests: Sequen
             record = Record(rendered.record, op.octets, rendered.internal_date, name or "", op.flags)
             messages.append((rendered, record if wanted else None))
     records = [record for _, record in messages if record is not None]
-    locators: list[Locator] = []
-    if records:
-        pack: int = connection.execute("SELECT pack FROM account").fetchone()[0]
-        locators = packs.append(pack, records)
-        if locators[-1].pack != pack:
-            connection.execute("UPDATE account SET pack = ?", (locators[-1].pack,))
-    placed = iter(locators)
+    placed = iter(append_records(connection, packs, records))
     return ((rendered, next(placed) if record else None) for rendered, record in messages)
 
 

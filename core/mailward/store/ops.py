@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from mailward.model.ids import MailboxId, Uid
 from mailward.store.base import Append, Copy, Expunge, NoSuchMailbox, OpResult, SetFlags
+from mailward.store.compaction import count_in
 from mailward.store.flags import DELETED, SEEN, bits_of, names_of
 from mailward.store.packs import Locator
 from mailward.store.rendered import Rendered, values_of
@@ -99,10 +100,7 @@ class OpList:
         )
         execute("INSERT INTO header VALUES (?, ?)", (message, rendered.headers))
         execute("INSERT INTO common_field VALUES (?, ?)", (message, rendered.common_fields))
-        execute(
-            "INSERT INTO pack VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET messages = messages + 1",
-            (locator.pack,),
-        )
+        count_in(self.connection, locator.pack, 1)
         self._insert(box, [(uid, bits, message, locator.size_octets, self.numbers.next_email(), op.pop3_uidl)])
         return OpResult(box.id, box.uidvalidity, (uid,))
 

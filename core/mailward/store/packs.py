@@ -211,6 +211,11 @@ class Packs:
         finally:
             self._give_back(pack, fd)
 
+    def size(self, pack: int) -> int:
+        """Octets of the pack, dead and alive. Raises StorageError when it is missing."""
+        with self._open(pack) as fd:
+            return self._disk.size(fd)
+
     def drop(self, pack: int) -> None:
         """Remove a pack that no message is in any more."""
         self.rest()

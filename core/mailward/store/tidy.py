@@ -5,6 +5,7 @@ from array import array
 
 from mailward.database import transaction
 from mailward.store import threads
+from mailward.store.compaction import compact
 from mailward.store.packs import Packs
 
 GRACE_S = 24 * 3600
@@ -31,6 +32,7 @@ def tidy(connection: sqlite3.Connection, packs: Packs, now_s: int) -> None:
     for (pack,) in connection.execute("SELECT id FROM pack WHERE messages = 0 AND id < (SELECT pack FROM account)").fetchall():
         packs.drop(pack)
         connection.execute("DELETE FROM pack WHERE id = ?", (pack,))
+    compact(connection, packs)  # behind that, so that who reads from a compacted pack has until the next round
 
 
 def _drop_messages(connection: sqlite3.Connection, before_s: int) -> None:

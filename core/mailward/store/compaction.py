@@ -1,0 +1,105 @@
+"""Packs of which most is dead: what lives is copied to the pack written now, and the pack goes a round of tidying later.
+
+The copies are synced before the rows point to them, so a crash leaves a message in its old place or in both. Rescue fields are
+written anew, with the mailbox and the flags of the day. What cannot be read stays where it is.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import structlog
+
+from mailward.database import transaction
+from mailward.model.errors import StorageError
+from mailward.store.flags import names_of
+from mailward.store.packs import HEADER_OCTETS, Locator, Packs, Record
+
+_log = structlog.get_logger()
+
+_MOST_PACKS = 8
+_TOGETHER_OCTETS = 8 * 1024 * 1024
+
+_LIVE = """
+    SELECT pack.id, total(message.size_octets + ?) FROM pack JOIN message ON message.pack = pack.id
+    WHERE pack.id < (SELECT pack FROM account) GROUP BY pack.id
+"""
+_MESSAGES = """
+    SELECT message.id, pack_offset, record, message.size_octets, internal_date,
+           coalesce(mailbox.name, ''), coalesce(mailbox.keywords, ''), coalesce(entry.flags, 0)
+    FROM message LEFT JOIN entry ON entry.message = message.id LEFT JOIN mailbox ON mailbox.id = entry.mailbox
+    WHERE pack = ? GROUP BY message.id ORDER BY pack_offset
+"""
+
+
+class _Row(NamedTuple):
+    """A message of a pack that is compacted; what has been expunged is in no mailbox."""
+
+    message: int
+    offset: int
+    record: int
+    size_octets: int
+    internal_date: int
+    mailbox_name: str
+    keywords: str
+    flags: int
+
+
+def append_records(connection: sqlite3.Connection, packs: Packs, records: list[Record]) -> list[Locator]:
+    """Written and synced; within the transaction that makes rows point to them. Raises OSError."""
+    if not records:
+        return []
+    pack: int = connection.execute("SELECT pack FROM account").fetchone()[0]
+    locators = packs.append(pack, records)
+    if locators[-1].pack != pack:
+        connection.execute("UPDATE account SET pack = ?", (locators[-1].pack,))
+    return locators
+
+
+def count_in(connection: sqlite3.Connection, pack: int, messages: int) -> None:
+    """The pack holds so many messages more."""
+    connection.execute(
+        "INSERT INTO pack VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET messages = messages + excluded.messages", (pack, messages)
+    )
+
+
+def compact(connection: sqlite3.Connection, packs: Packs) -> None:
+    """Under the account's lock. Full packs that are dead for more than a half, a few of them at a time."""
+    live = connection.execute(_LIVE, (HEADER_OCTETS,)).fetchall()
+    wasteful = [pack for pack, octets in live if 2 * octets < packs.size(pack)]
+    for pack in wasteful[:_MOST_PACKS]:
+        for messages in _in_portions([_Row._make(row) for row in connection.execute(_MESSAGES, (pack,))]):
+            _move(connection, packs, pack, messages)
+
+
+def _in_portions(messages: list[_Row]) -> Iterator[list[_Row]]:
+    """So many as are held in memory at once."""
+    portion: list[_Row] = []
+    octets = 0
+    for row in messages:
+        if portion and octets + row.size_octets > _TOGETHER_OCTETS:
+            yield portion
+            portion, octets = [], 0
+        portion.append(row)
+        octets += row.size_octets
+    if portion:
+        yield portion
+
+
+def _move(connection: sqlite3.Connection, packs: Packs, pack: int, messages: list[_Row]) -> None:
+    with transaction(connection):
+        found = packs.many([Locator(pack, row.offset, row.record, row.size_octets) for row in messages])
+        moved: list[tuple[int, Record]] = []
+        for row, octets in zip(messages, found, strict=True):
+            if isinstance(octets, StorageError):
+                _log.error("unreadable message", message=row.message, error=str(octets))
+                continue
+            flags = names_of(row.flags, row.keywords.split())
+            moved.append((row.message, Record(row.record, bytes(octets), row.internal_date, row.mailbox_name, flags)))
+        locators = append_records(connection, packs, [record for _, record in moved])
+        for (message, _), locator in zip(moved, locators, strict=True):
+            connection.execute(
+                "UPDATE message SET pack = ?, pack_offset = ? WHERE id = ?", (locator.pack, locator.offset, message)
+            )
+            count_in(connection, locator.pack, 1)
+        count_in(connection, pack, -len(moved))
