@@ -302,3 +302,9 @@ def test_objects_save_dates_and_previews(server: ImapServer, client: imaplib.IMA
     told = _fetched(client.fetch("1", "(EMAILID THREADID PREVIEW SAVEDATE)")[1])
     assert re.fullmatch(rb'1 \(EMAILID \(M1\) THREADID \(T1\) PREVIEW "hello there" SAVEDATE "[^"]{26}"\)', told)
     assert client.search(None, "EMAILID M1 THREADID T1 SAVEDSINCE 1-Jan-2020")[1] == [b"1"]
+
+
+def test_a_mailbox_is_created_with_a_special_use(client: imaplib.IMAP4_SSL) -> None:
+    assert client.delete("Archive")[0] == "OK"
+    assert client._simple_command("CREATE", "Old", "(USE (\\Archive))")[0] == "OK"
+    assert client.list('""', "Old")[1] == [b'(\\HasNoChildren \\Archive) "/" "Old"']

@@ -44,6 +44,7 @@ from mailward.store.base import (
     ScriptActive,
     ScriptExists,
     SetFlags,
+    SpecialUseRefused,
     Subscribe,
 )
 from mailward.store.mailboxes import DEFAULT_MAILBOXES
@@ -337,7 +338,7 @@ class Steps:
         if self._find(name):
             raise MailboxExists(name)
         if op.special_use and any(box.special_use == op.special_use for box in self.state.boxes.values()):
-            raise NotPermitted(op.special_use)
+            raise SpecialUseRefused(op.special_use)
         made = self._make(name, op.special_use)
         return OpResult(made.id, made.uidvalidity)
 

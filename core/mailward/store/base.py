@@ -150,7 +150,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class CreateMailbox:
-    """Make a mailbox and the levels above it. An existing name is an error (`MailboxExists`)."""
+    """Make a mailbox and the levels above it. Raises MailboxExists, SpecialUseRefused."""
 
     name: str
     special_use: str = ""
@@ -306,6 +306,10 @@ class ScriptExists(StoreRefusal): ...
 
 
 class ScriptActive(StoreRefusal): ...
+
+
+class SpecialUseRefused(StoreRefusal):
+    """There is no such special use, or another mailbox has it."""
 
 
 class AccountStore(Protocol):

@@ -12,6 +12,7 @@ from mailward.store.base import (
     OpResult,
     RenameMailbox,
     Renumber,
+    SpecialUseRefused,
     Subscribe,
 )
 from mailward.store.names import INBOX, normalise_name, parents
@@ -34,9 +35,9 @@ def create(ops: OpList, op: CreateMailbox) -> OpResult:
     if find(ops.connection, name):
         raise MailboxExists(f"The mailbox {name} exists")
     if op.special_use not in _SPECIAL_USES:
-        raise NotPermitted(f"{op.special_use} is no special use")
+        raise SpecialUseRefused(f"{op.special_use} is no special use")
     if op.special_use and _one(ops.connection, "SELECT id FROM mailbox WHERE special_use = ?", op.special_use):
-        raise NotPermitted(f"Another mailbox is {op.special_use} already")
+        raise SpecialUseRefused(f"Another mailbox is {op.special_use} already")
     _make_parents(ops, name)
     mailbox, uidvalidity = _insert(ops, name, op.special_use)
     return OpResult(mailbox, uidvalidity)

@@ -23,6 +23,7 @@ from mailward.store.base import (
     RenameMailbox,
     Renumber,
     SetFlags,
+    SpecialUseRefused,
     Subscribe,
 )
 from mailward.store.embedded import EmbeddedStore
@@ -105,7 +106,7 @@ def test_a_mailbox_with_mailboxes_below_it_stays(tmp_path: Path) -> None:
 
 
 def test_a_special_use_belongs_to_one_mailbox(tmp_path: Path) -> None:
-    with pytest.raises(NotPermitted):
+    with pytest.raises(SpecialUseRefused):
         account(tmp_path).apply([CreateMailbox("Rubbish", "\\Junk")])
 
 

@@ -1,4 +1,4 @@
-"""CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS (RFC 3501 section 6.3)."""
+"""CREATE (with a special use: RFC 6154), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS (RFC 3501 section 6.3)."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,30 @@ from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import CreateMailbox, DeleteMailbox, MailboxInfo, Op, RenameMailbox, Subscribe
 
 STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ", "MAILBOXID")
+SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
+"""What a client may create. \\All and \\Flagged would be views of other mailboxes."""
 
 
 async def create(session: Session, arguments: Arguments) -> str:
+    arguments.space()
     # A trailing separator declares that names below are meant (RFC 3501 section 6.3.3).
-    name = _one_name(session, arguments, trailing=True)
+    name = decode_name(arguments.astring().removesuffix(b"/"), utf8=session.speaks_utf8)
+    use = _read_use(arguments) if arguments.take(b" (") else ""
+    arguments.end()
     if name == "INBOX":
         raise No("INBOX is always there", "ALREADYEXISTS")
-    (made,) = await session.blocking(lambda: session.store.apply([CreateMailbox(name)]))
+    (made,) = await session.blocking(lambda: session.store.apply([CreateMailbox(name, use)]))
     return f"[MAILBOXID ({object_id('F', made.mailbox)})] Created"
+
+
+def _read_use(arguments: Arguments) -> str:
+    """USE (...) and the parenthesis that ends it (RFC 6154 section 3); a mailbox here has one use at most."""
+    arguments.expect(b"USE ")
+    uses = arguments.parenthesised(arguments.attribute, allow_empty=True)
+    arguments.expect(b")")
+    if len(uses) > 1 or not set(uses) <= SPECIAL_USES.keys():
+        raise No("A mailbox is created with one of " + " ".join(SPECIAL_USES.values()), "USEATTR")
+    return SPECIAL_USES[uses[0]] if uses else ""
 
 
 async def delete(session: Session, arguments: Arguments) -> str:
@@ -42,11 +57,11 @@ async def unsubscribe(session: Session, arguments: Arguments) -> str:
     return await _apply(session, Subscribe(_one_name(session, arguments), False))
 
 
-def _one_name(session: Session, arguments: Arguments, *, trailing: bool = False) -> str:
+def _one_name(session: Session, arguments: Arguments) -> str:
     arguments.space()
-    octets = arguments.astring()
+    name = session.read_name(arguments)
     arguments.end()
-    return decode_name(octets.removesuffix(b"/") if trailing else octets, utf8=session.speaks_utf8)
+    return name
 
 
 async def _apply(session: Session, op: Op) -> str:

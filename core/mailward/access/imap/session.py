@@ -26,7 +26,16 @@ from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet, set_text
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LineReceived, LiteralAwaited, after_login
 from mailward.protocol.imap.names import NameRefused, decode_name, encode_name
-from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxExists, MailStore, NoSuchMailbox, NotPermitted, StoreRefusal
+from mailward.store.base import (
+    SYSTEM_FLAGS,
+    AccountStore,
+    MailboxExists,
+    MailStore,
+    NoSuchMailbox,
+    NotPermitted,
+    SpecialUseRefused,
+    StoreRefusal,
+)
 
 log = structlog.get_logger("mailward.imap")
 
@@ -41,7 +50,7 @@ _TOGETHER_S = 0.02
 CAPABILITIES = (
     "IMAP4rev1", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE",
     "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "ESEARCH",
-    "OBJECTID", "SAVEDATE", "PREVIEW",
+    "OBJECTID", "SAVEDATE", "PREVIEW", "CREATE-SPECIAL-USE",
     "SEARCHRES", "SORT", "SORT=DISPLAY", "ESORT", "I18NLEVEL=1",
 )  # fmt: skip
 
@@ -502,6 +511,7 @@ _REFUSALS: dict[type[StoreRefusal], str] = {
     NoSuchMailbox: "[NONEXISTENT] ",
     MailboxExists: "[ALREADYEXISTS] ",
     NotPermitted: "[CANNOT] ",
+    SpecialUseRefused: "[USEATTR] ",
 }
 
 

@@ -22,6 +22,7 @@ _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
 _NUMBER = re.compile(rb"[0-9]{1,10}")
 _MODSEQ = re.compile(rb"[0-9]{1,19}")
 _FLAG = re.compile(rb"\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
+_ATTRIBUTE = re.compile(rb"\\[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
 _SET = re.compile(rb"[0-9*:,]+")
 _RANGE = re.compile(rb"([0-9]{1,10}|\*)(?::([0-9]{1,10}|\*))?")
 _DATE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})")
@@ -190,6 +191,10 @@ class Arguments:
         if text.lower() not in _SYSTEM:
             raise BadSyntax("No such system flag")
         return _SYSTEM[text.lower()]
+
+    def attribute(self) -> str:
+        """A mailbox attribute such as \\Sent, in lower case."""
+        return self._match(_ATTRIBUTE, "A mailbox attribute")[0].decode("ascii").lower()
 
     def flags(self) -> tuple[str, ...]:
         """With or without parentheses (RFC 3501: STORE takes both)."""
