@@ -64,7 +64,7 @@ def test_t_q_14_an_upgraded_account_is_as_a_new_one(tmp_path: Path) -> None:
 
 def test_t_q_14_a_message_that_cannot_be_read_keeps_what_was_made_of_it(tmp_path: Path) -> None:
     store = place(tmp_path, damaged=b"hello 2")
-    assert list(store.meta((1, 2, 3), ("preview", "subject_key"))) == [("hello 1", "old 1"), ("", "old 2"), ("hello 3", "old 3")]
+    assert list(store.meta((1, 2, 3), ("preview", "subject_key"))) == [("hello 1", "OLD 1"), ("", "old 2"), ("hello 3", "OLD 3")]
     assert len({thread for (thread,) in store.meta((1, 2, 3), ("thread",))}) == 3
 
 

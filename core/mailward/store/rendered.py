@@ -13,9 +13,9 @@ from mailward.formats.identifiers import read_identifiers
 from mailward.formats.message import MessageView
 from mailward.formats.octets import Octets
 from mailward.formats.preview import preview
-from mailward.store.sortkeys import base_subject, mailbox_key, sent_date
+from mailward.store.sortkeys import mailbox_key, sent_date, subject_key
 
-RENDERING = 1
+RENDERING = 2
 """By which form of this file a message was made. Raise it when the file makes something else: `store.renewal` does the rest."""
 
 COLUMNS = (
@@ -72,7 +72,7 @@ def render(octets: Octets, internal_date: int, record: int) -> Rendered:
         body=body,
         headers=headers,
         common_fields=common_fields(headers),
-        subject_key=base_subject(view.subject),
+        subject_key=subject_key(view.subject),
         from_key=mailbox_key(view.authors),
         to_key=mailbox_key(view.addresses("To").mailboxes),
         preview=preview(view),

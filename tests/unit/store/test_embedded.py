@@ -155,7 +155,7 @@ def test_meta_comes_in_the_order_asked_for_and_repeats(tmp_path: Path) -> None:
     numbers = list(store.view(inbox).messages)
     for wanted in (numbers, numbers[::-1], numbers[::3], [numbers[4], numbers[4], numbers[0]]):
         assert [row[0] for row in store.meta(wanted, ("subject_key", "headers"))] == [
-            f"number {numbers.index(n)}" for n in wanted
+            f"NUMBER {numbers.index(n)}" for n in wanted
         ]
     with pytest.raises(StorageError):
         list(store.meta([10**9], ("envelope",)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailward.access.imap import append, basics, copy, fetch, flags, listing, mailboxes, search, select, sort
+from mailward.access.imap import append, basics, copy, fetch, flags, listing, mailboxes, search, select, sort, thread
 from mailward.access.imap.session import Command, State
 
 _ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
@@ -42,6 +42,8 @@ COMMANDS: Mapping[str, Command] = {
     "UID SEARCH": Command(search.uid_search, _SELECTED),
     "SORT": Command(sort.sort, _SELECTED, tells_expunged=False),
     "UID SORT": Command(sort.uid_sort, _SELECTED),
+    "THREAD": Command(thread.thread, _SELECTED, tells_expunged=False),
+    "UID THREAD": Command(thread.uid_thread, _SELECTED),
     "FETCH": Command(fetch.fetch, _SELECTED, tells_expunged=False),
     "UID FETCH": Command(fetch.uid_fetch, _SELECTED),
     "STORE": Command(flags.store, _SELECTED, tells_expunged=False),

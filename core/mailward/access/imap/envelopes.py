@@ -1,4 +1,4 @@
-"""The first address of a field, out of a stored ENVELOPE: what SORT needs and the store keeps no column for."""
+"""The subject and first addresses out of a stored ENVELOPE: what SORT and THREAD need and the store keeps no column for."""
 
 import re
 from typing import Literal
@@ -9,10 +9,10 @@ from mailward.formats.words import decode_words
 _STRING = rb'(?:NIL|"(?:[^"\\]|\\.)*+")'
 _ADDRESS = rb"\(" + rb" ".join([_STRING] * 4) + rb"\)"
 _LIST = rb"(NIL|\((?:" + _ADDRESS + rb")+\))"
-_ENVELOPE = re.compile(rb"\(" + rb" ".join([_STRING] * 2 + [_LIST] * 6))
+_ENVELOPE = re.compile(rb"\(" + rb" ".join([_STRING, rb"(" + _STRING + rb")"] + [_LIST] * 6))
 _FIRST = re.compile(rb"\(\((" + _STRING + rb") " + _STRING + rb" (" + _STRING + rb") (" + _STRING + rb")\)")
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n")
-_PLACES = {"From": 1, "To": 4, "Cc": 5}
+_PLACES = {"From": 2, "To": 5, "Cc": 6}
 
 Field = Literal["From", "To", "Cc"]
 
@@ -32,6 +32,12 @@ def display_key(envelope: bytes, field: Field) -> str:
     if not name:
         name = mailbox if domain is None else f"{mailbox}@{domain}"
     return casemap(decode_words(name.encode("ascii")))
+
+
+def subject(envelope: bytes) -> str:
+    """The decoded subject, "" without one."""
+    match = _ENVELOPE.match(_quoted(envelope))
+    return "" if match is None else decode_words((_text(match[1]) or "").encode("ascii"))
 
 
 def _first(envelope: bytes, field: Field) -> tuple[str, str, str | None] | None:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from mailward.access.imap.envelopes import display_key, mailbox_key
 from mailward.access.imap.selected import Selected, taken
-from mailward.formats.collation import casemap
 from mailward.protocol.imap.sorting import Criterion, SortKey
 from mailward.store.base import AccountStore, Column
 
@@ -14,9 +13,9 @@ _COLUMNS: dict[SortKey, tuple[Column, Callable[[Value], Value] | None]] = {
     "ARRIVAL": ("internal_date", None),
     "DATE": ("sent_date", None),
     "SIZE": ("size_octets", None),
-    "SUBJECT": ("subject_key", lambda text: casemap(str(text))),
-    "FROM": ("from_key", lambda text: casemap(str(text))),
-    "TO": ("to_key", lambda text: casemap(str(text))),
+    "SUBJECT": ("subject_key", None),
+    "FROM": ("from_key", None),
+    "TO": ("to_key", None),
     "CC": ("envelope", lambda envelope: mailbox_key(_octets(envelope), "Cc")),
     "DISPLAYFROM": ("envelope", lambda envelope: display_key(_octets(envelope), "From")),
     "DISPLAYTO": ("envelope", lambda envelope: display_key(_octets(envelope), "To")),
