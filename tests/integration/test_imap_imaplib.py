@@ -308,3 +308,19 @@ def test_a_mailbox_is_created_with_a_special_use(client: imaplib.IMAP4_SSL) -> N
     assert client.delete("Archive")[0] == "OK"
     assert client._simple_command("CREATE", "Old", "(USE (\\Archive))")[0] == "OK"
     assert client.list('""', "Old")[1] == [b'(\\HasNoChildren \\Archive) "/" "Old"']
+
+
+def test_imap4rev2_is_told_nothing_of_recent_messages_and_searches_by_esearch(
+    server: ImapServer, client: imaplib.IMAP4_SSL
+) -> None:
+    server.deliver()
+    assert client.enable("IMAP4rev2")[0] == "OK"
+    assert client.response("ENABLED")[1] == [b"IMAP4rev2"]
+    assert client.select("INBOX") == ("OK", [b"1"])
+    assert "RECENT" not in client.untagged_responses
+    assert client.response("LIST")[1] == [b'() "/" "INBOX"']
+    assert client.search(None, "ALL")[0] == "OK"
+    (esearch,) = client.response("ESEARCH")[1]
+    assert isinstance(esearch, bytes)
+    assert esearch.endswith(b" ALL 1")
+    assert client.fetch("1", "(FLAGS)")[1] == [b"1 (FLAGS ())"]

@@ -6,7 +6,7 @@ from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.sasl import NoResponseError, encode, initial_response, response
 
 MAX_ID_PAIRS = 30
-ENABLEABLE = frozenset({"CONDSTORE", "QRESYNC", "UTF8=ACCEPT"})
+ENABLEABLE = {name.upper(): name for name in ("CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "IMAP4rev2")}
 
 
 async def capability(session: Session, arguments: Arguments) -> str:
@@ -112,7 +112,8 @@ async def enable(session: Session, arguments: Arguments) -> str:
     while not asked or not arguments.is_at_end:
         arguments.space()
         asked.append(arguments.atom())
-    fresh = [word for word in dict.fromkeys(asked) if word in ENABLEABLE and word not in session.enabled]
+    known = dict.fromkeys(ENABLEABLE[word] for word in asked if word in ENABLEABLE)
+    fresh = [name for name in known if name not in session.enabled]
     session.untagged(" ".join(["ENABLED", *fresh]))
     if "QRESYNC" in fresh or "CONDSTORE" in fresh:
         session.enable_condstore()

@@ -36,7 +36,7 @@ async def list_(session: Session, arguments: Arguments) -> str:
         below = "RECURSIVEMATCH" in request.select and any(_chosen(child, request) for child in names.below(name))
         if not (below or _chosen(info, request)) or not any(pattern.matches(name) for pattern in request.patterns):
             continue
-        attributes = names.attributes(name)
+        attributes = names.attributes(name, is_rev2=session.is_rev2)
         if info is not None and info.subscribed and "SUBSCRIBED" in request.select | request.returned:
             attributes.append("\\Subscribed")
         line = b'LIST (%b) "/" %b' % (" ".join(attributes).encode("ascii"), session.name_octets(name))
@@ -139,11 +139,11 @@ class _Names:
         low, high = bisect_left(self._sorted, name + SEPARATOR), bisect_left(self._sorted, name + chr(ord(SEPARATOR) + 1))
         return [self.infos[below] for below in self._sorted[low:high]]
 
-    def attributes(self, name: str) -> list[str]:
+    def attributes(self, name: str, *, is_rev2: bool) -> list[str]:
         found = ["\\HasChildren" if name in self._parents else "\\HasNoChildren"]
         info = self.infos.get(name)
         if info is None:
-            found.append("\\Noselect")
+            found.append("\\NonExistent" if is_rev2 else "\\Noselect")
         elif info.special_use:
             found.append(info.special_use)
         return found

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from mailward.access.imap.session import No, Session
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
-from mailward.protocol.imap.names import decode_name
 from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import CreateMailbox, DeleteMailbox, MailboxInfo, Op, RenameMailbox, Subscribe
 
@@ -17,12 +16,14 @@ SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", 
 async def create(session: Session, arguments: Arguments) -> str:
     arguments.space()
     # A trailing separator declares that names below are meant (RFC 3501 section 6.3.3).
-    name = decode_name(arguments.astring().removesuffix(b"/"), utf8=session.speaks_utf8)
+    written = arguments.astring().removesuffix(b"/")
     use = _read_use(arguments) if arguments.take(b" (") else ""
     arguments.end()
+    name = session.name_of(written)
     if name == "INBOX":
         raise No("INBOX is always there", "ALREADYEXISTS")
     (made,) = await session.blocking(lambda: session.store.apply([CreateMailbox(name, use)]))
+    _tell_normalised(session, name, written)
     return f"[MAILBOXID ({object_id('F', made.mailbox)})] Created"
 
 
@@ -44,9 +45,18 @@ async def rename(session: Session, arguments: Arguments) -> str:
     arguments.space()
     old = session.read_name(arguments)
     arguments.space()
-    new = session.read_name(arguments)
+    written = arguments.astring()
     arguments.end()
-    return await _apply(session, RenameMailbox(old, new))
+    new = session.name_of(written)
+    await _apply(session, RenameMailbox(old, new))
+    _tell_normalised(session, new, written)
+    return ""
+
+
+def _tell_normalised(session: Session, name: str, written: bytes) -> None:
+    """How the mailbox is called now that the client wrote otherwise (RFC 9051 section 6.3.4)."""
+    if session.is_rev2 and name.encode("utf-8") != written:
+        session.tell_name(name, "", written)
 
 
 async def subscribe(session: Session, arguments: Arguments) -> str:

@@ -29,6 +29,8 @@ async def uid_search(session: Session, arguments: Arguments) -> str:
 async def _search(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
     returns = read_returns(arguments)
+    if session.is_rev2 and not returns:
+        returns = frozenset({"ALL"})  # RFC 9051 section 6.4.4
     found = await find(session, arguments, read_search, returns, uid=uid)
     answer(session, "SEARCH", found, returns, uid=uid)
     return ""

@@ -21,7 +21,8 @@ async def examine(session: Session, arguments: Arguments) -> str:
 
 async def _select(session: Session, arguments: Arguments, *, read_only: bool) -> str:
     arguments.space()
-    name = session.read_name(arguments)
+    written = arguments.astring()
+    name = session.name_of(written)
     parameters = read_select_parameters(arguments)
     arguments.end()
     if parameters.resync is not None and "QRESYNC" not in session.enabled:
@@ -35,12 +36,11 @@ async def _select(session: Session, arguments: Arguments, *, read_only: bool) ->
     selected = Selected(view, read_only=read_only)
     session.enter(selected)
     session.untagged(b"FLAGS (%b)" % flag_list(selected))
-    session.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(selected), selected.recent.count(selected.uids)))
-    seen = selected.bits_of(("\\Seen",))
-    unread = enumerate(selected.flags, 1) if view.mailbox.unseen else ()
-    unseen = next((number for number, value in unread if not value & seen), None)
-    if unseen is not None:
-        session.untagged(f"OK [UNSEEN {unseen}] First unseen message")
+    session.tell_exists(selected)
+    if session.is_rev2:
+        session.tell_name(view.mailbox.name, view.mailbox.special_use, written)
+    else:
+        _tell_unseen(session, selected)
     permanent = b"" if read_only else flag_list(selected) + b" \\*"
     session.untagged(b"OK [PERMANENTFLAGS (%b)] Flags that are kept" % permanent)
     session.untagged(f"OK [UIDVALIDITY {view.mailbox.uidvalidity}] UIDs are valid")
@@ -50,6 +50,14 @@ async def _select(session: Session, arguments: Arguments, *, read_only: bool) ->
     if parameters.resync is not None and parameters.resync.uidvalidity == view.mailbox.uidvalidity:
         await _tell_since(session, selected, parameters.resync)
     return f"[{'READ-ONLY' if read_only else 'READ-WRITE'}] {'EXAMINE' if read_only else 'SELECT'} completed"
+
+
+def _tell_unseen(session: Session, selected: Selected) -> None:
+    seen = selected.bits_of(("\\Seen",))
+    unread = enumerate(selected.flags, 1) if selected.info.unseen else ()
+    unseen = next((number for number, value in unread if not value & seen), None)
+    if unseen is not None:
+        session.untagged(f"OK [UNSEEN {unseen}] First unseen message")
 
 
 async def _tell_since(session: Session, selected: Selected, resync: Resync) -> None:

@@ -152,11 +152,25 @@ class Session:
     @property
     def speaks_utf8(self) -> bool:
         """Whether mailbox names and strings are UTF-8 in both directions (RFC 9755 section 3); 7-bit to all others."""
-        return "UTF8=ACCEPT" in self.enabled
+        return self.is_rev2 or "UTF8=ACCEPT" in self.enabled
+
+    @property
+    def is_rev2(self) -> bool:
+        """Whether the client has enabled IMAP4rev2: nothing is recent to it, and SEARCH answers by ESEARCH."""
+        return "IMAP4rev2" in self.enabled
 
     def read_name(self, arguments: Arguments) -> str:
         """The mailbox that the next argument names. Raises BadSyntax and NameRefused."""
-        return decode_name(arguments.astring(), utf8=self.speaks_utf8)
+        return self.name_of(arguments.astring())
+
+    def name_of(self, octets: bytes) -> str:
+        """The mailbox that these octets of the client name. Raises NameRefused."""
+        return decode_name(octets, utf8=self.speaks_utf8)
+
+    def tell_name(self, name: str, attributes: str, written: bytes) -> None:
+        """A mailbox as LIST tells it, with how the client wrote its name where that is different (RFC 9051 section 6.3.9.7)."""
+        old = b"" if written == name.encode("utf-8") else b' ("OLDNAME" (%b))' % utf8_string(written)
+        self.untagged(b'LIST (%b) "/" %b%b' % (attributes.encode("ascii"), self.name_octets(name), old))
 
     def name_octets(self, name: str) -> bytes:
         """A mailbox name as a string for the client."""
@@ -329,8 +343,7 @@ class Session:
             for number in changed.expunged:
                 self.write(b"* %d EXPUNGE\r\n" % number)
         if changed.exists is not None:
-            self._note_recent(selected)
-            self.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (changed.exists, selected.recent.count(selected.uids)))
+            self.tell_exists(selected)
         if changed.keywords:
             self.untagged(b"FLAGS (%b)" % flag_list(selected))
         for place in changed.touched if self.tells_modseq else sorted(changed.flags):
@@ -371,7 +384,16 @@ class Session:
         if len(items) > 1:
             self.write(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(items)))
 
+    def tell_exists(self, selected: Selected) -> None:
+        """How many messages there are, and how many of them the client is the first to be told of."""
+        self._note_recent(selected)
+        self.write(b"* %d EXISTS\r\n" % len(selected))
+        if not self.is_rev2:
+            self.write(b"* %d RECENT\r\n" % selected.recent.count(selected.uids))
+
     def _note_recent(self, selected: Selected) -> None:
+        if self.is_rev2:
+            return
         if self.account is not None and selected.read_only:
             selected.recent.add(self.desk.recent.look(self.account, selected.info.id), selected.uidnext)
         elif self.account is not None:
@@ -379,7 +401,6 @@ class Session:
 
     def enter(self, selected: Selected) -> None:
         """The selected state."""
-        self._note_recent(selected)
         self.selected = selected
         self.state = State.SELECTED
 
