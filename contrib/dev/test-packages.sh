@@ -26,6 +26,8 @@ need /usr/lib/dovecot/lmtp dovecot-lmtpd
 need sieve-test dovecot-sieve
 need mutt mutt
 need fetchmail fetchmail
+need offlineimap offlineimap3
+need getmail getmail6
 need mpop mpop
 need thunderbird thunderbird
 need opendkim opendkim

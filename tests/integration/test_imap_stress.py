@@ -52,9 +52,9 @@ async def _round(crowd: Crowd, people: Sequence[Person], chance: random.Random) 
     await asyncio.gather(*(one.wake(lambda view: _agrees(view, boxes.get(view.uidvalidity))) for one in sleepers))
     for person in people:
         await person.sync()
-        if person.view is not None and person.view.known != boxes[person.view.uidvalidity].known:
-            known, read = person.view.known, boxes[person.view.uidvalidity].known
-            raise Violation("\n".join((f"{person.name} knows {known}", f"it is {read}", *person.log)))
+        if person.view is not None and person.view.known != boxes.get(person.view.uidvalidity, View("gone")).known:
+            read = boxes.get(person.view.uidvalidity)
+            raise Violation("\n".join((f"{person.name} knows {person.view.known}", f"it is {read and read.known}", *person.log)))
 
 
 @pytest.mark.timeout(600 + 60 * ROUNDS)

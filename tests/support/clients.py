@@ -9,7 +9,7 @@ from support.processes import program
 from support.server import Server
 
 
-def _run(command: list[str], home: Path, stdin: bytes = b"", codes: tuple[int, ...] = (0,)) -> bytes:
+def run_program(command: list[str], home: Path, stdin: bytes = b"", codes: tuple[int, ...] = (0,)) -> bytes:
     done = subprocess.run(
         command, input=stdin, capture_output=True, timeout=120, check=False,
         env={"HOME": str(home), "PATH": "/usr/bin:/bin", "TERM": "dumb", "LANG": "C.UTF-8"},
@@ -18,7 +18,7 @@ def _run(command: list[str], home: Path, stdin: bytes = b"", codes: tuple[int, .
     return done.stdout
 
 
-def _secret_file(path: Path, text: str) -> Path:
+def secret_file(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o600)
     return path
@@ -26,7 +26,7 @@ def _secret_file(path: Path, text: str) -> Path:
 
 def mutt_sends(target: Server, home: Path, account: str, password: str, to: str, subject: str, text: str) -> None:
     """By STARTTLS on the submission port, as mutt does it itself (no sendmail)."""
-    rc = _secret_file(
+    rc = secret_file(
         home / "muttrc",
         f"""set from={account} use_envelope_from=yes
 set smtp_url="smtp://{account.replace("@", "%40")}@localhost:{target.port("submission")}"
@@ -37,12 +37,12 @@ set copy=no
 unset header_cache
 """,
     )
-    _run([program("mutt", "mutt"), "-n", "-F", str(rc), "-s", subject, "--", to], home, text.encode())
+    run_program([program("mutt", "mutt"), "-n", "-F", str(rc), "-s", subject, "--", to], home, text.encode())
 
 
 def msmtp_sends(target: Server, home: Path, account: str, password: str, to: str, octets: bytes, auth: str = "on") -> None:
     """By implicit TLS. auth: "on" lets msmtp choose its mechanism; it takes SCRAM where it can."""
-    rc = _secret_file(
+    rc = secret_file(
         home / "msmtprc",
         f"""account a
 host localhost
@@ -56,7 +56,7 @@ password "{password}"
 from {account}
 """,
     )
-    _run([program("msmtp", "msmtp"), "-C", str(rc), "-a", "a", to], home, octets.replace(b"\r\n", b"\n"))
+    run_program([program("msmtp", "msmtp"), "-C", str(rc), "-a", "a", to], home, octets.replace(b"\r\n", b"\n"))
 
 
 def curl_sends(target: Server, home: Path, account: str, password: str, to: str, octets: bytes) -> None:
@@ -65,14 +65,20 @@ def curl_sends(target: Server, home: Path, account: str, password: str, to: str,
         *_curl(target, account, password), "--mail-from", account, "--mail-rcpt", to, "--upload-file", "-",
         f"smtps://localhost:{target.port('submissions')}",
     ]  # fmt: skip
-    _run(command, home, octets)
+    run_program(command, home, octets)
 
 
 def curl_reads(target: Server, home: Path, account: str, password: str, scheme: str, codes: tuple[int, ...] = (0,)) -> bytes:
     """The first message by "imaps" or "pop3s"; codes: the exit codes that are right (67: login denied)."""
     place = "INBOX;MAILINDEX=1" if scheme == "imaps" else "1"
     url = f"{scheme}://localhost:{target.port(scheme)}/{place}"
-    return _run([*_curl(target, account, password), url], home, codes=codes)
+    return run_program([*_curl(target, account, password), url], home, codes=codes)
+
+
+def curl_asks(target: Server, home: Path, account: str, password: str, place: str, *arguments: str) -> bytes:
+    """What an IMAP URL gives (RFC 5092); place: what stands behind the port."""
+    url = f"imaps://localhost:{target.port('imaps')}/{place}"
+    return run_program([*_curl(target, account, password), *arguments, url], home)
 
 
 def _curl(target: Server, account: str, password: str) -> list[str]:
@@ -83,8 +89,8 @@ def _curl(target: Server, account: str, password: str) -> list[str]:
 
 def mbsync_fetches(target: Server, home: Path, account: str, password: str) -> list[bytes]:
     """INBOX as mbsync's Maildir holds it, fetched compressed: line ends are LF, mbsync's own mark is taken out."""
-    secret = _secret_file(home / "password", password)
-    rc = _secret_file(
+    secret = secret_file(home / "password", password)
+    rc = secret_file(
         home / "mbsyncrc",
         f"""IMAPAccount mailward
 Host localhost
@@ -110,7 +116,7 @@ SyncState *
 """,
     )
     (home / "mail").mkdir(exist_ok=True)
-    said = _run([program("mbsync", "isync"), "-Dn", "-c", str(rc), "all"], home)
+    said = run_program([program("mbsync", "isync"), "-Dn", "-c", str(rc), "all"], home)
     assert b"COMPRESS DEFLATE\n" in said.replace(b"\r", b""), said
     files = sorted(path for path in (home / "mail/INBOX").rglob("*") if path.parent.name in ("cur", "new"))
     return [re.sub(rb"^X-TUID: \S+\n", b"", file.read_bytes(), count=1, flags=re.MULTILINE) for file in files]
@@ -120,7 +126,7 @@ def fetchmail_fetches(target: Server, home: Path, account: str, password: str) -
     """Everything by POP3 over TLS, left on the server."""
     inbox = home / "fetched"
     inbox.mkdir(exist_ok=True)
-    rc = _secret_file(
+    rc = secret_file(
         home / "fetchmailrc",
         f"""poll localhost protocol pop3 service {target.port("pop3s")} uidl
   user "{account}" password "{password}" ssl sslcertck sslcertfile {target.folder / "tls/certificate.pem"}
@@ -128,5 +134,5 @@ def fetchmail_fetches(target: Server, home: Path, account: str, password: str) -
 """,
     )
     os.environ.pop("FETCHMAILHOME", None)
-    _run([program("fetchmail", "fetchmail"), "-f", str(rc), "--idfile", str(home / "ids"), "--nosyslog"], home)
+    run_program([program("fetchmail", "fetchmail"), "-f", str(rc), "--idfile", str(home / "ids"), "--nosyslog"], home)
     return [file.read_bytes() for file in sorted(inbox.iterdir())]

@@ -1,0 +1,166 @@
+"""Real programs do over IMAP what people use them for, while another client changes the same mail."""
+
+import imaplib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.clients import curl_asks
+from support.server import Server, server
+from support.syncing import fetchmail_empties, getmail_fetches, maildir, mbsync_syncs, offlineimap_syncs
+
+MANY = 1000
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Server]:
+    with server() as made:
+        yield made
+
+
+def letter(subject: str) -> bytes:
+    head = (
+        f"From: Ann <ann@example.net>\r\nTo: demo@example.test\r\nSubject: {subject}\r\nDate: Mon, 2 Nov 2026 10:00:00 +0000\r\n"
+    )
+    return f"{head}Message-ID: <{subject}@example.net>\r\n\r\nthe text of {subject}\r\n".encode()
+
+
+def fill(client: imaplib.IMAP4, mailbox: str, *subjects: str) -> None:
+    """All in one packet."""
+    octets = [letter(subject) for subject in subjects]
+    client.send(b"".join(b"f%d APPEND %b {%d+}\r\n%b\r\n" % (n, mailbox.encode(), len(one), one) for n, one in enumerate(octets)))
+    for n in range(len(octets)):
+        while not (line := client.readline()).startswith(b"f%d " % n):
+            assert line.startswith(b"* "), line
+        assert line.startswith(b"f%d OK" % n), line
+
+
+def account_of(target: Server, name: str) -> str:
+    """A new account for one test."""
+    target.add_account(f"{name}@example.test")
+    return target.accounts[-1]
+
+
+def there(client: imaplib.IMAP4, mailbox: str) -> dict[bytes, set[str]]:
+    """The messages of a mailbox as `maildir` gives them."""
+    letters = {b"\\Seen": "S", b"\\Flagged": "F", b"\\Answered": "R", b"\\Draft": "D", b"\\Deleted": "T"}
+    _, (count,) = client.select(mailbox, readonly=True)
+    found = {}
+    _, answer = client.fetch("1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])") if count != b"0" else ("OK", [])
+    for part in answer:
+        if isinstance(part, tuple):
+            flags = re.search(rb"FLAGS \(([^)]*)\)", part[0])
+            assert flags is not None
+            found[part[1].removeprefix(b"Subject: ").rstrip()] = {letters[flag] for flag in flags[1].split() if flag in letters}
+    return found
+
+
+def file_of(folder: Path, subject: str) -> Path:
+    (file,) = [path for path in folder.rglob("*") if path.is_file() and f"Subject: {subject}\n".encode() in path.read_bytes()]
+    return file
+
+
+def change_file(folder: Path, subject: str, letters: str) -> None:
+    """As a program does that reads the Maildir: the flags are in the name."""
+    file = file_of(folder, subject)
+    file.rename(folder / "cur" / f"{file.name.partition(':')[0]}:2,{letters}")
+
+
+def test_mbsync_keeps_a_thousand_messages_the_same_on_both_sides(target: Server, tmp_path: Path) -> None:
+    account, inbox = account_of(target, "mbsync"), tmp_path / "mail/INBOX"
+    with target.imap(account) as client:
+        fill(client, "INBOX", *(f"n{number}" for number in range(MANY)))
+        login = (account, target.password(account))
+        assert mbsync_syncs(target, tmp_path, *login).count(b"BODY.PEEK[]") >= MANY
+        assert len(maildir(inbox)) == MANY
+        assert b"BODY.PEEK[]" not in mbsync_syncs(target, tmp_path, *login), "the second run downloads nothing"
+        client.select("INBOX")
+        client.store("1:2", "+FLAGS", "(\\Flagged)")
+        client.store("3", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+        client.uid("MOVE", "4", "Archive")
+        fill(client, "INBOX", "by another client")
+        change_file(inbox, "n10", "S")
+        change_file(inbox, "n11", "RS")
+        change_file(inbox, "n12", "T")
+        (inbox / "cur/1.own:2,S").write_bytes(letter("by hand").replace(b"\r\n", b"\n"))
+        (tmp_path / "mail/Sent/cur/2.own:2,S").write_bytes(letter("sent").replace(b"\r\n", b"\n"))
+        assert mbsync_syncs(target, tmp_path, *login).count(b"BODY.PEEK[]") == 2
+        for mailbox in ("INBOX", "Archive", "Sent", "Drafts", "Junk", "Trash"):
+            assert maildir(tmp_path / "mail" / mailbox) == there(client, mailbox), mailbox
+        found = maildir(inbox)
+        assert len(found) == MANY - 3 + 2
+        assert [found[name] for name in (b"n0", b"n10", b"n11", b"by hand")] == [{"F"}, {"S"}, {"R", "S"}, {"S"}]
+        assert not {b"n2", b"n3", b"n12"} & found.keys()
+        assert b"BODY.PEEK[]" not in mbsync_syncs(target, tmp_path, *login)
+
+
+def test_offlineimap_keeps_both_sides_the_same(target: Server, tmp_path: Path) -> None:
+    account, inbox = account_of(target, "offline"), tmp_path / "mail/INBOX"
+    with target.imap(account) as client:
+        fill(client, "INBOX", *(f"n{number}" for number in range(40)))
+        login = (account, target.password(account))
+        offlineimap_syncs(target, tmp_path, *login)
+        assert len(maildir(inbox)) == 40
+        client.select("INBOX")
+        client.store("1", "+FLAGS", "(\\Flagged)")
+        client.store("2", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+        client.uid("MOVE", "3", "Archive")
+        fill(client, "INBOX", "by another client")
+        change_file(inbox, "n10", "RS")
+        file_of(inbox, "n11").unlink()
+        (tmp_path / "mail/Sent/cur/2.own:2,S").write_bytes(letter("sent").replace(b"\r\n", b"\n"))
+        offlineimap_syncs(target, tmp_path, *login)
+        assert b"BODY.PEEK[]" not in offlineimap_syncs(target, tmp_path, *login)
+        for mailbox in ("INBOX", "Archive", "Sent", "Drafts", "Junk", "Trash"):
+            assert maildir(tmp_path / "mail" / mailbox) == there(client, mailbox), mailbox
+        assert maildir(inbox)[b"n10"] == {"R", "S"}
+        assert len(maildir(inbox)) == 38
+
+
+def test_fetchmail_empties_the_inbox(target: Server, tmp_path: Path) -> None:
+    account = account_of(target, "fetchmail")
+    with target.imap(account) as client:
+        fill(client, "INBOX", "one", "two")
+        fetched = fetchmail_empties(target, tmp_path, account, target.password(account))
+        assert sorted(re.findall(rb"the text of (\w+)", b"".join(fetched))) == [b"one", b"two"]
+        assert there(client, "INBOX") == {}
+        assert fetchmail_empties(target, tmp_path, account, target.password(account)) == fetched
+
+
+def test_getmail_fetches_what_is_new(target: Server, tmp_path: Path) -> None:
+    account = account_of(target, "getmail")
+    login = (account, target.password(account))
+    with target.imap(account) as client:
+        fill(client, "INBOX", "one", "two")
+        fetched = getmail_fetches(target, tmp_path, *login)
+        assert sorted(re.findall(rb"the text of (\w+)", b"".join(fetched))) == [b"one", b"two"]
+        fill(client, "Archive", "three")
+        client.select("INBOX")
+        client.uid("MOVE", "1", "Archive")
+        fetched = getmail_fetches(target, tmp_path, *login)
+        assert sorted(re.findall(rb"the text of (\w+)", b"".join(fetched))) == [b"one", b"one", b"three", b"two"]
+        assert len(getmail_fetches(target, tmp_path, *login)) == 4
+
+
+def test_curl_lists_searches_flags_appends_and_deletes(target: Server, tmp_path: Path) -> None:
+    account = account_of(target, "curl")
+
+    def curl(place: str, *arguments: str) -> bytes:
+        return curl_asks(target, tmp_path, account, target.password(account), place, *arguments)
+
+    (tmp_path / "sent.eml").write_bytes(letter("sent"))
+    with target.imap(account) as client:
+        fill(client, "INBOX", "one", "two")
+        assert b'* LIST (\\HasNoChildren \\Sent) "/" "Sent"' in curl("")
+        assert curl("INBOX?SUBJECT%20two") == b"* SEARCH 2\r\n"
+        assert curl("INBOX/;UID=2/;SECTION=TEXT") == b"the text of two\r\n"
+        curl("Sent", "--upload-file", str(tmp_path / "sent.eml"))
+        curl("INBOX", "--request", "STORE 1 +FLAGS (\\Flagged \\Deleted)")
+        assert b"FLAGS (\\Flagged \\Deleted" in curl("INBOX", "--request", "FETCH 1 FLAGS")
+        curl("INBOX", "--request", "EXPUNGE")
+        assert there(client, "INBOX") == {b"two": {"S"}}
+        assert there(client, "Sent") == {b"sent": {"S"}}
