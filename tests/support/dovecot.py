@@ -33,7 +33,7 @@ service lmtp {{
 
 
 class Dovecot:
-    """Serves IMAP on `port`, every write synced. lmtp: it takes mail on `lmtp_socket` and `lmtp_port`, too.
+    """Serves IMAP on `port`, every write synced. lmtp: it takes mail on `lmtp_socket` and `lmtp_port`, too. mail: of its user.
 
     certificate: with STARTTLS, else in clear.
     """
@@ -45,6 +45,7 @@ class Dovecot:
         self.port = free_port()
         self.lmtp_socket = folder / "run/lmtp"
         self.lmtp_port = free_port()
+        self.mail = folder / "mail" / USER
         self._config = folder / "dovecot.conf"
         self._log = folder / "dovecot.log"
         user = "mailward" if os.geteuid() == 0 else getpass.getuser()

@@ -29,6 +29,7 @@ COMMANDS = {
     "account": "account:app",
     "alias": "alias:app",
     "group": "group:app",
+    "import": "importing:app",
     "list": "lists:app",
     "domain": "domain:app",
     "quarantine": "quarantine:app",

@@ -1,7 +1,19 @@
-"""Where does each message of an mbox file lie? (RFC 4155)"""
+"""Mail in mbox files (RFC 4155): where each message lies, what its postmark and its status fields say, and how one is written.
+
+Mail programs keep flags, UIDs and keywords in fields of the message: Status, X-Status, X-Keywords, X-UID, and in the first
+message X-IMAPbase with the folder's numbers.
+"""
 
 import mmap
 import re
+from calendar import timegm
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import mktime_tz, parsedate_tz
+from typing import Literal
+
+Quoting = Literal["mboxrd", "mboxo"]
+"""mboxrd: a ">" more before every line that is "From " behind any number of them. mboxo: only before "From " itself."""
 
 _START = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]*\r?\n(?=[!-9;-~]+:)")
 """The line before a message: at the start or after an empty line, and a header follows."""
@@ -21,3 +33,80 @@ def _before_empty_line(octets: bytes | mmap.mmap, end: int) -> int:
     if last.endswith(b"\n\n"):
         return end - 1
     return end - 2 if last == b"\n\r\n" else end
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message without its status fields. base: of X-IMAPbase, UIDVALIDITY and the last UID. uid: None without an X-UID."""
+
+    octets: bytes
+    flags: tuple[str, ...] = ()
+    uid: int | None = None
+    base: tuple[int, int] | None = None
+
+
+_STATUS = re.compile(
+    rb"^(Status|X-Status|X-Keywords|X-UID|X-IMAP|X-IMAPbase):(.*\r\n(?:[ \t].*\r\n)*)", re.MULTILINE | re.IGNORECASE
+)
+_MARKS = {"status": {"R": "\\Seen"}, "x-status": {"A": "\\Answered", "F": "\\Flagged", "T": "\\Draft", "D": "\\Deleted"}}
+_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b.*$")
+_QUOTED = {"mboxrd": re.compile(rb"^>(?=>*From )", re.MULTILINE), "mboxo": re.compile(rb"^>(?=From )", re.MULTILINE)}
+_TO_QUOTE = re.compile(rb"^(?=>*From )", re.MULTILINE)
+
+
+def postmark_before(octets: bytes | mmap.mmap, begin: int) -> datetime | None:
+    """The moment in the line before the message that begins here, UTC where it names no zone; None where it cannot be read."""
+    line = octets[octets.rfind(b"\n", 0, begin - 1) + 1 : begin].decode("ascii", "replace").strip()
+    found = _DATE.search(line)
+    parsed = parsedate_tz(found[0]) if found else None
+    if parsed is None:
+        return None
+    try:
+        return datetime.fromtimestamp(mktime_tz(parsed) if parsed[9] is not None else timegm((*parsed[:6], 0, 0, 0)), UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def unquoted(octets: bytes, quoting: Quoting) -> bytes:
+    """Lines that an mbox file had to quote, as they were."""
+    return _QUOTED[quoting].sub(b"", octets)
+
+
+def kept_of(octets: bytes) -> Kept:
+    """Take the status fields away, and read them. octets: with CRLF line ends."""
+    end = octets.find(b"\r\n\r\n") + 2
+    header = octets[:end]
+    flags: list[str] = []
+    numbers: dict[str, list[str]] = {}
+    for name, value in _STATUS.findall(header):
+        key, words = name.decode("ascii").lower(), value.decode("ascii", "replace").split()
+        numbers[key] = words
+        if key == "x-keywords":
+            flags += words
+        for letter, flag in _MARKS.get(key, {}).items():
+            if letter in "".join(words):
+                flags.append(flag)
+    base = numbers.get("x-imapbase") or numbers.get("x-imap") or []
+    uid = (numbers.get("x-uid") or [""])[0]
+    return Kept(
+        _STATUS.sub(b"", header) + octets[end:],
+        tuple(dict.fromkeys(flags)),
+        int(uid) if uid.isdecimal() else None,
+        (int(base[0]), int(base[1])) if len(base) >= 2 and base[0].isdecimal() and base[1].isdecimal() else None,
+    )
+
+
+def written(kept: Kept, reverse_path: str, at: datetime) -> bytes:
+    """One message as it stands in an mbox file (mboxrd), with LF line ends. reverse_path: "" for the null one. at: aware."""
+    marks = {key: "".join(letter for letter, flag in by.items() if flag in kept.flags) for key, by in _MARKS.items()}
+    keywords = [flag for flag in kept.flags if not flag.startswith("\\")]
+    fields = []
+    if kept.base is not None:
+        fields.append(f"X-IMAPbase: {kept.base[0]} {kept.base[1]}")
+    if kept.uid is not None:
+        fields.append(f"X-UID: {kept.uid}")
+    fields += [f"Status: {marks['status']}O", f"X-Status: {marks['x-status']}", f"X-Keywords: {' '.join(keywords)}"]
+    postmark = f"From {reverse_path or 'MAILER-DAEMON'} {at.astimezone(UTC):%a %b %d %H:%M:%S %Y}\n"
+    header = "".join(f"{line}\n" for line in fields).encode("ascii")
+    body = _TO_QUOTE.sub(b">", kept.octets.replace(b"\r\n", b"\n"))
+    return postmark.encode("ascii", "replace") + header + body + (b"\n" if body.endswith(b"\n") else b"\n\n")

@@ -1,8 +1,10 @@
-"""Where messages lie in an mbox file; `tests/unit/app/test_mailfiles.py` compares with Python's own module."""
+"""mbox files: where messages lie, as `tests/unit/app/test_mailfiles.py` compares with Python's own module; dates, flags, quoting."""
+
+from datetime import UTC, datetime
 
 import pytest
 
-from mailward.formats.mbox import message_spans
+from mailward.formats.mbox import Kept, kept_of, message_spans, postmark_before, unquoted, written
 
 LINE = b"From a@example.net Mon Nov  2 10:00:00 2026\n"
 
@@ -21,3 +23,52 @@ LINE = b"From a@example.net Mon Nov  2 10:00:00 2026\n"
 )
 def test_each_message_without_its_line_and_the_empty_one(octets: bytes, expected: list[bytes]) -> None:
     assert [octets[begin:end] for begin, end in message_spans(octets)] == expected
+
+
+HEAD = b"Subject: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("postmark", "expected"),
+    [
+        (b"From a@example.net Mon Nov  2 10:00:00 2026\n", "2026-11-02T10:00:00+00:00"),
+        (b"From a@example.net  Mon Nov  2 10:00:00 2026 +0100\n", "2026-11-02T09:00:00+00:00"),
+        (b"From MAILER-DAEMON Mon Nov 02 10:00:00 2026\n", "2026-11-02T10:00:00+00:00"),
+        (b"From somebody\n", None),
+        (b"From a Mon Xxx 99 10:00:00 2026\n", None),
+    ],
+)
+def test_the_postmark_tells_when_it_came(postmark: bytes, expected: str | None) -> None:
+    at = postmark_before(b"x\n\n" + postmark + HEAD, 3 + len(postmark))
+    assert (at.isoformat() if at else None) == expected
+
+
+def test_quoting_is_undone_as_it_was_done() -> None:
+    octets = b"A: 1\r\n\r\n>From a\r\n>>From b\r\n> From c\r\n"
+    assert unquoted(octets, "mboxrd") == b"A: 1\r\n\r\nFrom a\r\n>From b\r\n> From c\r\n"
+    assert unquoted(octets, "mboxo") == b"A: 1\r\n\r\nFrom a\r\n>>From b\r\n> From c\r\n"
+
+
+def test_status_fields_are_read_and_taken_away() -> None:
+    octets = (
+        b"X-IMAPbase: 1100000000 0000000012 $Label1\r\nX-UID: 7\r\nStatus: RO\r\nSubject: x\r\nX-Status: AF\r\n"
+        b"X-Keywords: $Label1\r\n NonJunk  \r\n\r\nStatus: O\r\n"
+    )
+    flags = ("\\Seen", "\\Answered", "\\Flagged", "$Label1", "NonJunk")
+    assert kept_of(octets) == Kept(b"Subject: x\r\n\r\nStatus: O\r\n", flags, 7, (1_100_000_000, 12))
+    assert kept_of(b"Subject: x\r\n\r\n") == Kept(b"Subject: x\r\n\r\n")
+
+
+@pytest.mark.parametrize("octets", [b"A: 1\r\n\r\nFrom x\r\n>From y\r\n", b"A: 1\r\n\r\n", b"A: 1\r\n\r\nno end of line"])
+def test_what_is_written_is_read_again(octets: bytes) -> None:
+    kept = Kept(octets, ("\\Seen", "\\Deleted", "$Label1"), 4, (5, 6))
+    at = datetime(2026, 11, 2, 10, 0, 3, tzinfo=UTC)
+    box = written(kept, "a@example.net", at) * 2
+    spans = message_spans(box)
+    assert len(spans) == 2
+    for begin, end in spans:
+        again = kept_of(unquoted(box[begin:end].replace(b"\n", b"\r\n"), "mboxrd"))
+        assert (again.octets.rstrip(b"\r\n"), set(again.flags), again.uid, again.base) == (
+            octets.rstrip(b"\r\n"), set(kept.flags), 4, (5, 6),
+        )  # fmt: skip
+        assert postmark_before(box, begin) == at

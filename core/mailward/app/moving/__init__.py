@@ -1,0 +1,1 @@
+"""Mail that moves in from elsewhere, and out."""

@@ -1,0 +1,191 @@
+"""Another IMAP server, by the library imapclient: folders, numbers, flags, dates, special uses and subscriptions.
+
+Mailboxes are opened read-only, and bodies are fetched by BODY.PEEK[]: the server keeps its mail as it is. A connection that
+breaks is made again once for each answer that is waited for.
+"""
+
+import imaplib
+import ipaddress
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from imapclient import IMAPClient, SocketTimeout
+from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError
+
+from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of
+
+Tls = Literal["implicit", "starttls", "none"]
+PORTS: dict[Tls, int] = {"implicit": 993, "starttls": 143, "none": 143}
+
+_LISTED = 500
+"""Messages whose sizes are asked for at once, by a command whose length every server takes."""
+_CONNECT_S = 30.0
+_ANSWER_S = 300.0
+_USES = ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Where to and as whom. ca_file: of certificates to trust, None for those this machine trusts."""
+
+    host: str
+    port: int
+    tls: Tls
+    user: str
+    password: str
+    ca_file: Path | None = None
+
+
+class ImapSource:
+    """Connected and logged in; raises SourceError when that fails."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+        self._client = self._connected()
+        self._open: str | None = None
+
+    def _connected(self) -> IMAPClient:
+        login = self._login
+        where = f"{login.host} port {login.port}"
+        if login.tls == "none" and not _is_loopback(login.host):
+            raise SourceError(f"{where}: only on 127.0.0.1 and ::1 may a password go without TLS")
+        try:
+            context = ssl.create_default_context(cafile=None if login.ca_file is None else str(login.ca_file))
+            client = IMAPClient(
+                login.host,
+                login.port,
+                ssl=login.tls == "implicit",
+                ssl_context=context if login.tls == "implicit" else None,
+                timeout=SocketTimeout(_CONNECT_S, _ANSWER_S),
+            )
+            client.normalise_times = False
+            if login.tls == "starttls":
+                client.starttls(context)
+            if client.has_capability("AUTH=PLAIN"):
+                client.plain_login(login.user, login.password)
+            else:
+                client.login(login.user, login.password)
+        except ssl.SSLCertVerificationError as error:
+            raise SourceError(f"{where}: its certificate is not to be trusted: {error.verify_message}; see --ca-file") from error
+        except LoginError as error:
+            raise SourceError(f"{where}: the login of {login.user} was refused: {error}") from error
+        except (IMAPClientError, CapabilityError, OSError) as error:
+            raise SourceError(f"{where}: {error}") from error
+        return client
+
+    def _asked(self, ask: Callable[[IMAPClient], T], place: str | None = None) -> T:
+        """An answer of the server, with this mailbox open. Raises IMAPClientError for a refusal, SourceError for all else."""
+        for again in (True, False):
+            try:
+                if place is not None and self._open != place:
+                    self._client.select_folder(place, readonly=True)
+                    self._open = place
+                return ask(self._client)
+            except (imaplib.IMAP4.abort, OSError) as error:
+                if not again:
+                    raise SourceError(
+                        f"{self._login.host}: the connection broke: {error}; run the command again to go on"
+                    ) from error
+            self._open = None
+            self._client = self._connected()
+        raise AssertionError
+
+    def folders(self) -> list[Folder]:
+        try:
+            prefix = self._prefix()
+            listed = self._asked(lambda client: client.list_folders())
+            subscribed = {name for _, _, name in self._asked(lambda client: client.list_sub_folders())}
+        except IMAPClientError as error:
+            raise SourceError(f"{self._login.host}: {error}") from error
+        found = []
+        for attributes, separator, place in listed:
+            words = {attribute.decode("ascii", "replace").lower() for attribute in attributes}
+            if not {"\\noselect", "\\nonexistent"} & words:
+                use = next((use for use in _USES if use.lower() in words), "")
+                name = _name(str(place), (separator or b"").decode("ascii", "replace"), prefix)
+                found.append(Folder(str(place), name, use, place in subscribed))
+        return sorted(found, key=lambda folder: (folder.name != "INBOX", folder.name))
+
+    def _prefix(self) -> str:
+        """What stands before the names of all folders but INBOX, as "INBOX." with some servers."""
+        if not self._asked(lambda client: client.has_capability("NAMESPACE")):
+            return ""
+        personal = self._asked(lambda client: client.namespace()).personal
+        return str(personal[0][0]) if personal else ""
+
+    def listing(self, folder: Folder) -> Listing:
+        self._open = None  # to learn how many there are now
+        try:
+            opened = self._asked(lambda client: client.select_folder(folder.place, readonly=True))
+            self._open = folder.place
+            uidvalidity, exists = int(opened[b"UIDVALIDITY"]), int(opened[b"EXISTS"])
+            refs = [ref for first in range(1, exists + 1, _LISTED) for ref in self._refs(folder, uidvalidity, first, exists)]
+        except (IMAPClientError, KeyError) as error:
+            raise SourceError(f"{self._login.host}: the folder {folder.place} cannot be listed: {error}") from error
+        refs.sort(key=lambda ref: ref.uid)
+        return Listing(uidvalidity, int(opened.get(b"UIDNEXT") or 0), tuple(refs))
+
+    def _refs(self, folder: Folder, uidvalidity: int, first: int, exists: int) -> list[Ref]:
+        def ask(client: IMAPClient) -> dict[int, dict[bytes, int]]:
+            client.use_uid = False
+            try:
+                return dict(client.fetch(range(first, min(exists, first + _LISTED - 1) + 1), ["UID", "RFC822.SIZE"]))
+            finally:
+                client.use_uid = True
+
+        user = f"{self._login.user}@{self._login.host}"
+        return [
+            Ref(key_of("imap", user, folder.place, uidvalidity, item[b"UID"]), "", item[b"UID"], item[b"RFC822.SIZE"])
+            for item in self._asked(ask, folder.place).values()
+            if b"UID" in item and b"RFC822.SIZE" in item
+        ]
+
+    def fetch(self, folder: Folder, refs: Sequence[Ref]) -> list[Letter]:
+        try:
+            return self._letters(folder, refs)
+        except IMAPClientError as error:
+            if len(refs) == 1:
+                return [Letter(refs[0], None, problem=f"{folder.place} UID {refs[0].uid}: the server says: {error}")]
+        return [letter for ref in refs for letter in self.fetch(folder, [ref])]
+
+    def _letters(self, folder: Folder, refs: Sequence[Ref]) -> list[Letter]:
+        wanted = ["FLAGS", "INTERNALDATE", "BODY.PEEK[]"]
+        found = self._asked(lambda client: client.fetch([ref.uid for ref in refs], wanted), folder.place)
+        return [_letter(folder, ref, found.get(ref.uid, {})) for ref in refs]
+
+    def close(self) -> None:
+        with suppress(IMAPClientError, OSError):
+            self._client.logout()
+
+
+def _letter(folder: Folder, ref: Ref, item: dict[bytes, object]) -> Letter:
+    octets, at, flags = item.get(b"BODY[]"), item.get(b"INTERNALDATE"), item.get(b"FLAGS")
+    if not isinstance(octets, bytes) or not octets:
+        return Letter(ref, None, problem=f"{folder.place} UID {ref.uid}: the server did not give it; it may have been deleted")
+    names = (
+        tuple(flag.decode("ascii", "replace") for flag in flags if isinstance(flag, bytes)) if isinstance(flags, tuple) else ()
+    )
+    return Letter(ref, octets, names, at if isinstance(at, datetime) else None)
+
+
+def _name(place: str, separator: str, prefix: str) -> str:
+    if place.upper() == "INBOX":
+        return "INBOX"
+    name = place.removeprefix(prefix)
+    if separator and separator != "/":
+        name = name.replace("/", "_").replace(separator, "/")
+    return name
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

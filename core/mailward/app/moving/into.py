@@ -1,0 +1,226 @@
+"""Mail from a source into an account's store, so that its clients find what they know: names, UIDs, flags, dates.
+
+What has come is known by delivery keys, which are durable with the mail itself: a move that is interrupted goes on where it
+stopped, and a second one brings what is new. UIDs are kept where a mailbox here is empty, or has its UIDVALIDITY from the same
+source; where other mail has got one of them meanwhile the mailbox gets a new UIDVALIDITY, for no UID may mean two messages.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from mailward.app.moving.source import Folder, Letter, Listing, Ref, Source
+from mailward.model.ids import Uid
+from mailward.store.base import (
+    SYSTEM_FLAGS,
+    AccountStore,
+    Append,
+    CreateMailbox,
+    DeleteMailbox,
+    MailboxInfo,
+    NoSuchMailbox,
+    NotPermitted,
+    Op,
+    Renumber,
+    SpecialUseRefused,
+    Subscribe,
+)
+from mailward.store.names import normalise_name
+
+_BATCH_MESSAGES = 256
+_BATCH_OCTETS = 8 * 1024 * 1024
+_KEYS_TOGETHER = 5000
+
+Progress = Callable[[str, int, int], None]
+"""Told the folder, how many of its messages are done and how many there are to bring."""
+
+
+@dataclass(slots=True)
+class Brought:
+    """How one folder went. name: here. there: in it at the source. known: of them, brought by an earlier run.
+
+    keeps_numbers: UIDs and UIDVALIDITY are those of the source. problems: what could not be read or stored as it was.
+    """
+
+    place: str
+    name: str
+    there: int = 0
+    known: int = 0
+    brought: int = 0
+    keeps_numbers: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        return self.there - self.known - self.brought
+
+
+class Move:
+    """One run. only_look: nothing is changed here, and `brought` counts what would be."""
+
+    def __init__(self, source: Source, store: AccountStore, progress: Progress, *, only_look: bool = False) -> None:
+        self._source = source
+        self._store = store
+        self._progress = progress
+        self._only_look = only_look
+        self._uses = {info.special_use: info for info in store.mailboxes() if info.special_use}
+
+    def run(self, without: Sequence[str] = ()) -> Iterator[Brought]:
+        """Each folder in turn. without: names or places of folders that are left out.
+
+        Raises SourceError, StorageError, StoreRefusal.
+        """
+        folders = [folder for folder in self._source.folders() if not {folder.name, folder.place} & set(without)]
+        names = {normalise_name(fitting(folder.name)) for folder in folders}
+        for folder in sorted(folders, key=lambda folder: not folder.special_use):  # these may need a name that others free
+            yield self._bring(folder, names)
+
+    def _bring(self, folder: Folder, names: set[str]) -> Brought:
+        name = normalise_name(fitting(folder.name))
+        brought = Brought(folder.place, name)
+        if name != folder.name:
+            brought.problems.append(f"the folder {folder.name} is called {name} here, since its name cannot be one")
+        listing = self._source.listing(folder)
+        known = self._known(listing)
+        wanted = [ref for ref in listing.refs if ref.key not in known]
+        brought.there, brought.known = len(listing.refs), len(listing.refs) - len(wanted)
+        info = self._mailbox(folder, name, names)
+        if self._only_look:
+            brought.brought = len(wanted)
+            fits = info is None or info.uidnext == 1 or info.uidvalidity == listing.uidvalidity
+            brought.keeps_numbers = fits and listing.uidvalidity > 0
+            return brought
+        assert info is not None
+        numbering = _Numbering(self._store, info, listing.uidvalidity)
+        for batch in _batches(wanted):
+            self._progress(name, brought.brought, len(wanted))
+            self._store_letters(info, self._source.fetch(folder, batch), numbering, brought)
+        if numbering.keeps:
+            self._store.apply([Renumber(info.id, listing.uidvalidity, listing.uidnext)])
+        brought.keeps_numbers = numbering.keeps
+        self._progress(name, len(wanted), len(wanted))
+        return brought
+
+    def _known(self, listing: Listing) -> frozenset[str]:
+        keys = [ref.key for ref in listing.refs]
+        parts = (self._store.known(keys[at : at + _KEYS_TOGETHER]) for at in range(0, len(keys), _KEYS_TOGETHER))
+        return frozenset[str]().union(*parts)
+
+    def _mailbox(self, folder: Folder, name: str, names: set[str]) -> MailboxInfo | None:
+        """The mailbox here, made when it is missing; None when it is missing and we only look."""
+        with_use = self._uses.get(folder.special_use) if folder.special_use else None
+        try:
+            found = self._store.mailbox(name)
+        except NoSuchMailbox:
+            found = None
+        if self._only_look:
+            return found
+        if found is None:
+            ops: list[Op] = []
+            use = folder.special_use
+            if with_use is not None and with_use.name not in names and with_use.uidnext == 1:
+                ops += [DeleteMailbox(with_use.name), Subscribe(with_use.name, False)]  # ours of that use was never used
+            elif with_use is not None:
+                use = ""
+            self._create(ops, name, use)
+            found = self._store.mailbox(name)
+            if use:
+                self._uses[use] = found
+        if folder.subscribed is not None or not found.subscribed:
+            self._store.apply([Subscribe(name, folder.subscribed is not False)])
+        return found
+
+    def _create(self, making_way: list[Op], name: str, use: str) -> None:
+        try:
+            self._store.apply([*making_way, CreateMailbox(name, use)])
+        except (NotPermitted, SpecialUseRefused):  # ours has mailboxes below it, or such a use cannot be given
+            self._store.apply([CreateMailbox(name)])
+
+    def _store_letters(self, info: MailboxInfo, letters: Sequence[Letter], numbering: "_Numbering", brought: Brought) -> None:
+        appends = []
+        for letter in letters:
+            if letter.octets is None:
+                brought.problems.append(letter.problem)
+                continue
+            appends.append(_append(info, letter, letter.octets))
+        try:
+            self._store.apply([numbering.number(one) for one in appends])
+        except NotPermitted:
+            self._one_by_one(appends, numbering, brought)
+        brought.brought += len(appends)
+
+    def _one_by_one(self, appends: Sequence[Append], numbering: "_Numbering", brought: Brought) -> None:
+        for one in appends:
+            try:
+                self._store.apply([numbering.number(one)])
+                continue
+            except NotPermitted as refusal:
+                why = str(refusal)
+            if one.uid is not None and one.uid < self._store.mailbox(brought.name).uidnext:
+                numbering.give_up()
+            else:
+                kept = tuple(flag for flag in one.flags if flag.startswith("\\"))
+                brought.problems.append(f"{brought.name}: of a message the keywords {' '.join(one.flags)} were left out: {why}")
+                one = replace(one, flags=kept)
+            self._store.apply([numbering.number(one)])
+
+
+class _Numbering:
+    """Are UIDs kept in this mailbox?"""
+
+    def __init__(self, store: AccountStore, info: MailboxInfo, uidvalidity: int) -> None:
+        self._store = store
+        self._mailbox = info.id
+        self.keeps = uidvalidity > 0
+        if self.keeps and info.uidvalidity != uidvalidity:
+            try:
+                store.apply([Renumber(info.id, uidvalidity)])
+            except NotPermitted:  # other mail has been here
+                self.keeps = False
+
+    def number(self, append: Append) -> Append:
+        return append if self.keeps else replace(append, uid=None)
+
+    def give_up(self) -> None:
+        """Other mail has got a UID meanwhile."""
+        if self.keeps:
+            self._store.apply([Renumber(self._mailbox)])
+            self.keeps = False
+
+
+def _append(info: MailboxInfo, letter: Letter, octets: bytes) -> Append:
+    known = {flag.casefold(): flag for flag in SYSTEM_FLAGS}
+    flags = (known.get(flag.casefold(), flag) for flag in letter.flags)
+    return Append(
+        info.id,
+        octets,
+        letter.internal_date or datetime.now(UTC),
+        tuple(flag for flag in flags if flag in SYSTEM_FLAGS or not flag.startswith("\\")),
+        letter.ref.key,
+        letter.pop3_uidl,
+        Uid(letter.ref.uid) if letter.ref.uid else None,
+    )
+
+
+def _batches(refs: Sequence[Ref]) -> Iterator[list[Ref]]:
+    batch: list[Ref] = []
+    octets = 0
+    for ref in refs:
+        if batch and (len(batch) >= _BATCH_MESSAGES or octets + ref.size_octets > _BATCH_OCTETS):
+            yield batch
+            batch, octets = [], 0
+        batch.append(ref)
+        octets += ref.size_octets
+    if batch:
+        yield batch
+
+
+def fitting(name: str) -> str:
+    """The name with "_" for all that a mailbox name here cannot have."""
+    levels = [level for level in unicodedata.normalize("NFC", name).split("/") if level]
+    return "/".join("".join(_fits(c) for c in level) for level in levels) or "_"
+
+
+def _fits(character: str) -> str:
+    return "_" if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in "%*" else character

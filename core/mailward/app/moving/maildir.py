@@ -1,0 +1,146 @@
+"""A Maildir with its folders, as Dovecot and Courier lay them out: ".Sent" and ".Archive.2024" in it, or folders in folders.
+
+The names and side files are read by `formats.maildir`. Nothing in it is changed, and links are not followed.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of, with_crlf
+from mailward.formats.maildir import (
+    KEYWORDS,
+    SUBSCRIPTIONS,
+    UID_LIST,
+    Numbered,
+    base_of,
+    delivered_at,
+    flags_of,
+    read_keywords,
+    read_uid_list,
+)
+from mailward.protocol.imap.names import NameRefused, decode_pattern
+
+_COPIED_S = 86_400
+"""A file so much younger than its name is a copy that did not keep its time."""
+
+
+class MaildirSource:
+    """Raises SourceError when there is no Maildir."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not _is_maildir(path):
+            raise SourceError(f"{path} is no Maildir: it has no folders cur and new")
+
+    def folders(self) -> list[Folder]:
+        """INBOX first."""
+        subscribed = self._subscriptions()
+        found = [Folder(str(self._path), "INBOX", subscribed=True)]
+        for path, levels in self._below(self._path):
+            name = "/".join(levels)
+            known = None if subscribed is None else name in subscribed
+            found.append(Folder(str(path), name, subscribed=known))
+        return found
+
+    def _below(self, folder: Path, above: tuple[str, ...] = ()) -> Iterator[tuple[Path, tuple[str, ...]]]:
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if not entry.is_dir(follow_symlinks=False) or entry.name in ("cur", "new", "tmp"):
+                continue
+            path = Path(entry.path)
+            levels = entry.name.split(".")[1:] if not above and entry.name.startswith(".") else [entry.name]
+            names = (*above, *(_decoded(level) for level in levels))
+            if _is_maildir(path):
+                yield path, names
+            if not entry.name.startswith("."):
+                yield from self._below(path, names)
+
+    def _subscriptions(self) -> frozenset[str] | None:
+        text = _text(self._path / SUBSCRIPTIONS)
+        if text is None:
+            return None
+        lines = text.splitlines()
+        if lines[:1] and lines[0].startswith("V\t"):  # the newer form: levels between tabs
+            return frozenset("/".join(_decoded(level) for level in line.split("\t")) for line in lines[1:] if line)
+        return frozenset("/".join(_decoded(level) for level in line.replace("/", ".").split(".")) for line in lines)
+
+    def listing(self, folder: Folder) -> Listing:
+        path = Path(folder.place)
+        names = _message_files(path)
+        numbers = read_uid_list(_text(path / UID_LIST) or "")
+        known: Mapping[str, Numbered] = numbers.messages if numbers else {}
+        refs = [
+            Ref(key_of("maildir", folder.name, base), place, known[base].uid if base in known else 0, size_octets)
+            for base, place, size_octets in names
+        ]
+        refs.sort(key=lambda ref: (ref.uid == 0, ref.uid))
+        return Listing(numbers.uidvalidity if numbers else 0, numbers.uidnext if numbers else 0, tuple(refs))
+
+    def fetch(self, folder: Folder, refs: Sequence[Ref]) -> list[Letter]:
+        path = Path(folder.place)
+        keywords = read_keywords(_text(path / KEYWORDS) or "")
+        numbers = read_uid_list(_text(path / UID_LIST) or "")
+        known: Mapping[str, Numbered] = numbers.messages if numbers else {}
+        now = (
+            {base: place for base, place, _ in _message_files(path)} if any(not Path(ref.place).exists() for ref in refs) else {}
+        )
+        return [_letter(ref, now, keywords, known) for ref in refs]
+
+    def close(self) -> None:
+        return
+
+
+def _letter(ref: Ref, now: Mapping[str, str], keywords: Mapping[str, str], known: Mapping[str, Numbered]) -> Letter:
+    """now: base -> its file by now, since a file changes its name with its flags."""
+    base = base_of(Path(ref.place).name)
+    path = Path(now.get(base, ref.place))
+    try:
+        with path.open("rb") as opened:
+            octets, mtime = opened.read(), os.fstat(opened.fileno()).st_mtime
+    except OSError as error:
+        return Letter(ref, None, problem=f"{path}: {error.strerror}")
+    if not octets:
+        return Letter(ref, None, problem=f"{path}: it is empty")
+    named = delivered_at(path.name)
+    at = named if named is not None and mtime > named + _COPIED_S else mtime
+    flags = flags_of(path.name, keywords)
+    uidl = known[base].pop3_uidl if base in known else None
+    return Letter(ref, with_crlf(octets), flags, datetime.fromtimestamp(max(0, at), UTC), uidl)
+
+
+def _message_files(folder: Path) -> list[tuple[str, str, int]]:
+    """Base name, path and size of each; a message that has just been renamed shows once."""
+    found: dict[str, tuple[str, str, int]] = {}
+    for name in ("new", "cur"):
+        try:
+            entries = [*os.scandir(folder / name)]
+        except OSError as error:
+            raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
+                with contextlib.suppress(OSError):  # it has just got another name; if it is gone from here, it is found with that
+                    found[base_of(entry.name)] = (base_of(entry.name), entry.path, entry.stat(follow_symlinks=False).st_size)
+    return sorted(found.values(), key=lambda one: (delivered_at(one[0]) or 0, one[0]))
+
+
+def _is_maildir(folder: Path) -> bool:
+    return (folder / "cur").is_dir() and (folder / "new").is_dir()
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _decoded(level: str) -> str:
+    """A level of a folder's name, which is modified UTF-7 or, where it is not, UTF-8."""
+    try:
+        return decode_pattern(level.encode("ascii"))
+    except (UnicodeEncodeError, NameRefused):
+        return level

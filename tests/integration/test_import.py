@@ -1,0 +1,176 @@
+"""`mailward import`: from a real Dovecot by IMAP and by its Maildir, from mbox files; again, interrupted, and with what cannot be read."""
+
+import imaplib
+import json
+import os
+import random
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.certificates import Authority
+from support.dovecot import PASSWORD as DOVECOT_PASSWORD
+from support.dovecot import USER, Dovecot, dovecot
+from support.moving import FOLDERS, fill, letter, on_dovecot, seen
+from support.reader import Reader
+from support.server import Server, server
+
+DEMO = "demo@example.test"
+MESSAGES = int(os.environ.get("IMPORT_MESSAGES", "2000"))
+"""50,000 are brought with IMPORT_MESSAGES=50000."""
+
+
+@pytest.fixture
+def target() -> Iterator[Server]:
+    with server() as made:
+        yield made
+
+
+def by_imap(target: Server, source: Dovecot, *more: str, code: int = 0) -> Any:
+    (target.folder.parent / "there").write_text(DOVECOT_PASSWORD + "\n")
+    arguments = [
+        "import", "imap", "127.0.0.1", "--port", str(source.port), "--tls", "none", "--user", USER, "--account", DEMO,
+        "--password-file", str(target.folder.parent / "there"), *more, "--json",
+    ]  # fmt: skip
+    done = target.run(*arguments, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def here(folder: str) -> str:
+    return folder.replace(".", "/")
+
+
+def assert_same(source: Dovecot, target: Server) -> None:
+    with on_dovecot(source) as there, target.imap() as client:
+        for folder in FOLDERS:
+            assert seen(client, here(folder)) == seen(there, folder), folder
+
+
+def test_mail_of_dovecot_comes_by_imap_with_all_by_which_clients_know_it(target: Server) -> None:
+    with dovecot("maildir") as source:
+        fill(source, MESSAGES)
+        looked = by_imap(target, source, "--dry-run")
+        assert target.messages() == []
+        brought = by_imap(target, source)
+        assert [one["brought"] for one in looked["folders"]] == [one["brought"] for one in brought["folders"]]
+        assert all(one["keeps_uids"] and not one["missing"] for one in brought["folders"])
+        assert_same(source, target)
+        with on_dovecot(source) as there:
+            there.append("INBOX", None, None, letter(7_000_000, random.Random(3)))
+        again = by_imap(target, source)
+        assert sum(one["brought"] for one in again["folders"]) == 1
+        assert_same(source, target)
+        with target.imap() as client, on_dovecot(source) as there:
+            for folder in FOLDERS:
+                (told,), (there_told,) = (
+                    client.status(f'"{here(folder)}"', "(UIDNEXT)")[1],
+                    there.status(f'"{folder}"', "(UIDNEXT)")[1],
+                )
+                assert told.split()[-1] == there_told.split()[-1], "no UID is given twice"
+            subscribed = {line.decode() for line in client.lsub()[1]}
+            assert all(any(here(folder) in line for line in subscribed) for folder in FOLDERS[1:])
+
+
+def test_an_import_that_is_killed_goes_on(target: Server) -> None:
+    with dovecot("maildir") as source:
+        fill(source, 400)
+        command = [
+            target.command, "import", "imap", "127.0.0.1", "--port", str(source.port), "--tls", "none", "--user", USER,
+            "--account", DEMO,
+        ]  # fmt: skip
+        environment = {**os.environ, "MAILWARD_CONFIG": str(target.config), "MAILWARD_IMPORT_PASSWORD": DOVECOT_PASSWORD}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            target.until(lambda: len(target.messages()) > 0)
+            process.kill()
+        brought = by_imap(target, source)
+        assert sum(one["known"] for one in brought["folders"]) > 0
+        assert_same(source, target)
+
+
+def test_t_imap_16_mail_that_came_meanwhile_gets_no_uid_that_means_another_message(target: Server) -> None:
+    with dovecot("maildir") as source:
+        fill(source, 50)
+        by_imap(target, source)
+        with target.imap() as client, on_dovecot(source) as there:
+            before, _ = seen(client, "INBOX")
+            client.append("INBOX", "", "", letter(1, random.Random(1)))
+            there.append("INBOX", None, None, letter(2, random.Random(2)))
+        brought = by_imap(target, source)
+        assert [one["keeps_uids"] for one in brought["folders"] if one["name"] == "INBOX"] == [False]
+        with target.imap() as client, on_dovecot(source) as there:
+            after, messages = seen(client, "INBOX")
+            assert after > before
+            assert {one.octets for one in messages.values()} >= {one.octets for one in seen(there, "INBOX")[1].values()}
+
+
+def test_the_password_goes_only_to_a_server_whose_certificate_is_trusted(target: Server, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with dovecot("maildir", certificate=authority.issue("localhost")) as source:
+        with imaplib.IMAP4("127.0.0.1", source.port) as client:
+            client.starttls(ssl_context=_trusting(authority))
+        arguments = [
+            "import",
+            "imap",
+            "localhost",
+            "--port",
+            str(source.port),
+            "--tls",
+            "starttls",
+            "--user",
+            USER,
+            "--account",
+            DEMO,
+        ]
+        refused = target.run(*arguments, "--password-stdin", stdin=DOVECOT_PASSWORD + "\n", check=False)
+        assert (refused.returncode, "certificate" in refused.stderr) == (66, True), refused.stderr
+        target.run(*arguments, "--ca-file", str(authority.file), "--password-stdin", stdin=DOVECOT_PASSWORD + "\n")
+        wrong = target.run(*arguments, "--ca-file", str(authority.file), "--password-stdin", stdin="wrong\n", check=False)
+        assert wrong.returncode == 66 and "login" in wrong.stderr
+        in_clear = target.run(
+            "import", "imap", "mail.example.net", "--tls", "none", "--account", DEMO, "--password-stdin", stdin="x\n", check=False
+        )
+        assert in_clear.returncode == 66 and "TLS" in in_clear.stderr
+
+
+def _trusting(authority: Authority) -> Any:
+    import ssl
+
+    context = ssl.create_default_context(cafile=str(authority.file))
+    context.check_hostname = False
+    return context
+
+
+def test_a_maildir_of_dovecot_comes_with_its_numbers(target: Server) -> None:
+    with dovecot("maildir") as source:
+        fill(source, 200)
+        brought = target.json("import", "maildir", str(source.mail), "--account", DEMO)
+        assert all(one["keeps_uids"] and not one["missing"] for one in brought["folders"])
+        assert_same(source, target)
+        again = target.json("import", "maildir", str(source.mail), "--account", DEMO)
+        assert sum(one["brought"] for one in again["folders"]) == 0
+
+
+def test_the_page_on_moving_in_works_as_printed(target: Server, tmp_path: Path) -> None:
+    reader = Reader("how-to/move-in.md", target, tmp_path)
+    postmark = b"From a@example.net Mon Nov  2 10:00:00 2026\n"
+    (tmp_path / "password").write_text(DOVECOT_PASSWORD + "\n")
+    (tmp_path / "Mail").mkdir()
+    (tmp_path / "Mail/Friends").write_bytes(postmark + b"Subject: a friend's\n\ntext\n")
+    (tmp_path / "spool").write_bytes(postmark + b"Subject: from the spool\n\ntext\n")
+    with dovecot("maildir") as source:
+        fill(source, 50)
+        (tmp_path / "Maildir").symlink_to(source.mail)
+        there = f"127.0.0.1 --port {source.port} --tls none"
+        reader.stands_for = {"mail.example.net": there, "--user alice": f"--user {USER}", "alice@example.org": DEMO}
+        assert "would be brought" in reader.types("import imap")
+        assert re.search(r"INBOX .* kept", reader.types("import imap"))
+        assert re.search(r"INBOX .* new", reader.types("import maildir"))
+    assert "Friends" in reader.types("import mbox Mail")
+    assert "1 messages brought" in reader.types("import mbox spool")
+    assert any(b"from the spool" in octets for octets in target.messages())
+    reader.is_through()

@@ -1,0 +1,90 @@
+"""Made-up mail on a real Dovecot, and what an IMAP client sees of any server: the two sides of a move."""
+
+import imaplib
+import random
+import re
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from support.dovecot import PASSWORD, USER, Dovecot
+
+FOLDERS = ("INBOX", "Sent", "Archive.2024", "Entw&APw-rfe", "Projekte.a b")
+"""As Dovecot's Maildir names them on the wire: "." between levels, modified UTF-7."""
+FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Draft", "$Forwarded", "$Label1", "NonJunk")
+_FETCHED = re.compile(rb"UID (\d+)")
+
+
+def letter(number: int, random: random.Random) -> bytes:
+    lines = [
+        random.choice(["some words", "From here on", ">From there", "", ".", "\u00fc" * 20]) for _ in range(random.randrange(40))
+    ]
+    head = f"From: a{number}@example.net\r\nTo: demo@example.test\r\nSubject: letter {number}\r\nMessage-ID: <{number}@example.net>\r\n"
+    return (head + "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + "\r\n".join(lines) + "\r\n").encode()
+
+
+def on_dovecot(server: Dovecot) -> imaplib.IMAP4:
+    client = imaplib.IMAP4("127.0.0.1", server.port)
+    client.login(USER, PASSWORD)
+    return client
+
+
+def fill(server: Dovecot, messages: int, seed: int = 1) -> None:
+    """So many messages over all folders, with gaps between their UIDs."""
+    chance = random.Random(seed)
+    with on_dovecot(server) as client:
+        for folder in FOLDERS[1:]:
+            client.create(f'"{folder}"')
+            client.subscribe(f'"{folder}"')
+        for number in range(messages):
+            folder = FOLDERS[number % len(FOLDERS)]
+            flags = " ".join(chance.sample(FLAGS, chance.randrange(4)))
+            at = imaplib.Time2Internaldate(1_000_000_000 + chance.randrange(700_000_000))
+            ok, answer = client.append(f'"{folder}"', flags, at, letter(number, chance))
+            assert ok == "OK", answer
+        for folder in FOLDERS:
+            client.select(f'"{folder}"')
+            client.store("2,4,7", "+FLAGS", "(\\Deleted)")
+            client.expunge()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a client sees of one message. at: as the server writes it, in UTC seconds."""
+
+    flags: frozenset[str]
+    at: float
+    octets: bytes
+
+
+def seen(client: imaplib.IMAP4, folder: str) -> tuple[int, dict[int, Seen]]:
+    """UIDVALIDITY and, by UID, every message. folder: as it goes over the wire."""
+    assert client.select(f'"{folder}"', readonly=True)[0] == "OK", folder
+    validity = client.response("UIDVALIDITY")[1][0]
+    found: dict[int, Seen] = {}
+    _, answer = client.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])")
+    for part, rest in _pairs(answer):
+        head = part[0] + b" " + rest
+        uid = int(_FETCHED.search(head)[1])  # type: ignore[index]
+        flags = re.search(rb"FLAGS \(([^)]*)\)", head)
+        date = imaplib.Internaldate2tuple(head)
+        assert flags is not None and date is not None, head
+        import time
+
+        names = frozenset(flags[1].decode().split()) - {"\\Recent"}
+        found[uid] = Seen(names, time.mktime(date), part[1])
+    return int(validity or 0), found
+
+
+def _pairs(answer: list[object]) -> Iterator[tuple[tuple[bytes, bytes], bytes]]:
+    for at, part in enumerate(answer):
+        if isinstance(part, tuple):
+            rest = answer[at + 1]
+            yield part, rest if isinstance(rest, bytes) else b""
+
+
+def insecure() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,185 @@
+"""Maildirs and mbox files into a store: layouts, dates, names that cannot be, what cannot be read, and runs that follow another."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mailward.app.moving.into import Brought, Move
+from mailward.app.moving.maildir import MaildirSource
+from mailward.app.moving.mbox import MboxSource
+from mailward.app.moving.source import Folder, Letter, Listing, Ref, Source, SourceError
+from mailward.store.base import AccountStore
+from mailward.store.flags import names_of
+from support.stores import account, append
+
+
+def made(folder: Path, files: dict[str, bytes], name: str = "") -> Path:
+    """A Maildir, or a folder in it; "__" stands for ":2," in the names of messages."""
+    path = folder / name
+    for part in ("cur", "new", "tmp"):
+        (path / part).mkdir(parents=True, exist_ok=True)
+    for file, octets in files.items():
+        (path / "cur" / file.replace("__", ":2,")).write_bytes(octets)
+    return path
+
+
+def letter(number: int) -> bytes:
+    return b"Subject: %d\n\ntext\n" % number
+
+
+def brought(source: Source, store: AccountStore, *without: str) -> dict[str, Brought]:
+    return {one.name: one for one in Move(source, store, lambda *_: None).run(without)}
+
+
+def contents(store: AccountStore, mailbox: str) -> dict[int, tuple[frozenset[str], int, bytes]]:
+    """uid -> flags, internal date, octets."""
+    view = store.view(store.mailbox(mailbox).id)
+    dates = (int(date) for (date,) in store.meta(view.messages, ["internal_date"]))
+    return {
+        uid: (frozenset(names_of(bits, view.keywords)), date, bytes(store.octets(message)))
+        for uid, bits, date, message in zip(view.uids, view.flags, dates, view.messages, strict=True)
+    }
+
+
+def test_folders_of_both_layouts_come_under_their_names(tmp_path: Path) -> None:
+    box = made(tmp_path / "box", {"a": letter(1)})
+    for name in (".Sent", ".Archive.2024", ".Entw&APw-rfe", "Lists/python"):
+        made(box, {"a": letter(2)}, name)
+    (box / "subscriptions").write_text("Sent\nEntw&APw-rfe\n")
+    store = account(tmp_path / "store")
+    assert set(brought(MaildirSource(box), store)) == {"INBOX", "Sent", "Archive/2024", "Entwürfe", "Lists/python"}
+    subscribed = {info.name: info.subscribed for info in store.mailboxes()}
+    assert (subscribed["Entwürfe"], subscribed["Archive/2024"], subscribed["INBOX"]) == (True, False, True)
+    assert contents(store, "Archive/2024")[1][2] == letter(2).replace(b"\n", b"\r\n")
+
+
+def test_flags_dates_and_numbers_of_a_maildir(tmp_path: Path) -> None:
+    box = made(tmp_path / "box", {"1500000000.a__FSa": letter(1), "1600000000.b__": letter(2), "c": letter(3)})
+    (box / "dovecot-keywords").write_text("0 $Label1\n")
+    (box / "dovecot-uidlist").write_text("3 V1234567 N50 G0\n9 Pxyz :1500000000.a\n12 :1600000000.b\n")
+    os.utime(box / "cur/1500000000.a:2,FSa", (1_500_000_007, 1_500_000_007))
+    os.utime(box / "cur/c", (1_400_000_000, 1_400_000_000))  # and b is a copy that has its time from today
+    store = account(tmp_path / "store")
+    assert brought(MaildirSource(box), store)["INBOX"].keeps_numbers
+    found = contents(store, "INBOX")
+    assert {uid: (set(flags), date) for uid, (flags, date, _) in found.items()} == {
+        9: ({"\\Flagged", "\\Seen", "$Label1"}, 1_500_000_007),
+        12: (set(), 1_600_000_000),
+        13: (set(), 1_400_000_000),
+    }
+    info = store.mailbox("INBOX")
+    assert (info.uidvalidity, info.uidnext) == (1_234_567, 50)
+    assert next(iter(store.entry_meta(info.id, [9], ["pop3_uidl"]))) == ("xyz",)
+
+
+def test_another_run_brings_what_is_new_and_a_message_that_got_a_flag_is_not(tmp_path: Path) -> None:
+    box = made(tmp_path / "box", {"1.a__": letter(1)})
+    store = account(tmp_path / "store")
+    brought(MaildirSource(box), store)
+    (box / "cur/1.a:2,").rename(box / "cur/1.a:2,S")
+    made(box, {"2.b__": letter(1)})
+    second = brought(MaildirSource(box), store)["INBOX"]
+    assert (second.there, second.known, second.brought) == (2, 1, 1)
+
+
+def test_where_other_mail_has_been_the_numbers_are_new(tmp_path: Path) -> None:
+    box = made(tmp_path / "box", {"1.a__": letter(1)})
+    (box / "dovecot-uidlist").write_text("3 V1234567 N5 G0\n4 :1.a\n")
+    store = account(tmp_path / "store")
+    store.apply([append(store.mailbox("INBOX").id, b"A: 1\r\n\r\n")])
+    assert not brought(MaildirSource(box), store)["INBOX"].keeps_numbers
+    assert set(contents(store, "INBOX")) == {1, 2}
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_comes(tmp_path: Path) -> None:
+    box = made(tmp_path / "box", {"1.a__": letter(1), "2.b__": b"", "3.c__": letter(3)})
+    store = account(tmp_path / "store")
+    found = brought(MaildirSource(box), store)["INBOX"]
+    assert (found.brought, found.missing, len(found.problems)) == (2, 1, 1)
+    assert "2.b" in found.problems[0] and "empty" in found.problems[0]
+
+
+def test_mbox_files_are_folders(tmp_path: Path) -> None:
+    postmark = b"From a@example.net Mon Nov  2 10:00:00 2026\n"
+    first = postmark + b"X-IMAPbase: 1234567 9\nX-UID: 3\nStatus: RO\n" + letter(1) + b"\n"
+    second = postmark + b"X-UID: 9\nX-Status: F\nX-Keywords: $Label1\n" + letter(2) + b">From x\n\n"
+    (tmp_path / "mail/Lists.sbd").mkdir(parents=True)
+    (tmp_path / "mail/Inbox").write_bytes(first + second)
+    (tmp_path / "mail/Inbox.msf").write_bytes(b"no mail")
+    (tmp_path / "mail/Lists.sbd/python").write_bytes(postmark + letter(3))
+    store = account(tmp_path / "store")
+    source = MboxSource(tmp_path / "mail")
+    assert set(brought(source, store)) == {"INBOX", "Lists/python"}
+    at = int(datetime(2026, 11, 2, 10, tzinfo=UTC).timestamp())
+    assert contents(store, "INBOX") == {
+        3: (frozenset({"\\Seen"}), at, b"Subject: 1\r\n\r\ntext\r\n"),
+        9: (frozenset({"\\Flagged", "$Label1"}), at, b"Subject: 2\r\n\r\ntext\r\nFrom x\r\n"),
+    }
+    assert (store.mailbox("INBOX").uidvalidity, store.mailbox("INBOX").uidnext) == (1_234_567, 10)
+    with (tmp_path / "mail/Inbox").open("ab") as box:
+        box.write(postmark + letter(1) + b"\n")  # the same once more is another message
+    again = brought(source, store)["INBOX"]
+    assert (again.known, again.brought) == (2, 1)
+
+
+def test_what_is_no_mbox_file_or_maildir_is_said(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("no mail\n")
+    with pytest.raises(SourceError, match="mbox"):
+        brought(MboxSource(tmp_path / "notes"), account(tmp_path / "store"))
+    with pytest.raises(SourceError, match="Maildir"):
+        MaildirSource(tmp_path)
+
+
+class Server:
+    """A source of one message in each folder."""
+
+    def __init__(self, *folders: Folder, flags: tuple[str, ...] = ()) -> None:
+        self._folders = folders
+        self._flags = flags
+
+    def folders(self) -> list[Folder]:
+        return [*self._folders]
+
+    def listing(self, folder: Folder) -> Listing:
+        return Listing(7, 2, (Ref(f"import:{folder.place}", "", 1, 20),))
+
+    def fetch(self, folder: Folder, refs: object) -> list[Letter]:
+        return [Letter(Ref(f"import:{folder.place}", "", 1, 20), b"A: 1\r\n\r\n", self._flags, datetime(2026, 1, 1, tzinfo=UTC))]
+
+    def close(self) -> None:
+        return
+
+
+def test_folders_keep_their_names_and_uses(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    folders = (Folder("Sent", "Sent", subscribed=False), Folder("S", "Sent Items", "\\Sent"), Folder("D", "Deleted", "\\Trash"))
+    brought(Server(*folders), store)
+    uses = {info.name: info.special_use for info in store.mailboxes()}
+    assert uses["Deleted"] == "\\Trash" and "Trash" not in uses, "ours, which was empty, has made way"
+    assert (uses["Sent"], uses["Sent Items"]) == ("\\Sent", ""), "theirs of this name is wanted, too"
+
+
+def test_a_use_whose_mailbox_here_has_mail_stays(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply([append(store.mailbox("Trash").id, b"A: 1\r\n\r\n")])
+    brought(Server(Folder("D", "Deleted", "\\Trash")), store)
+    uses = {info.name: info.special_use for info in store.mailboxes()}
+    assert (uses["Deleted"], uses["Trash"]) == ("", "\\Trash")
+
+
+def test_a_name_that_cannot_be_is_mended_and_told(tmp_path: Path) -> None:
+    found = brought(Server(Folder("x", "100% mine*\x01/")), account(tmp_path))
+    assert len(found["100_ mine__"].problems) == 1
+
+
+def test_keywords_that_cannot_be_stored_are_told_and_the_message_comes(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    found = brought(Server(Folder("x", "x"), flags=("\\Seen", "\\Recent", "$Good", "b(d")), store)["x"]
+    assert (found.brought, found.keeps_numbers, len(found.problems)) == (1, True, 1)
+    assert contents(store, "x")[1][0] == {"\\Seen"}
+
+
+def test_folders_can_be_left_out(tmp_path: Path) -> None:
+    assert set(brought(Server(Folder("a", "A"), Folder("b", "B")), account(tmp_path), "a")) == {"B"}
