@@ -29,6 +29,7 @@ need fetchmail fetchmail
 need offlineimap offlineimap3
 need getmail getmail6
 need mpop mpop
+need sieve-connect sieve-connect
 need thunderbird thunderbird
 need opendkim opendkim
 need postsrsd postsrsd

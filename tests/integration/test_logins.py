@@ -217,7 +217,7 @@ def test_t_2fa_06_an_app_password_for_another_protocol_is_refused(running: Serve
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("add", ADDRESS, "x", "--scope", "http"), 64, "--scope takes some of smtp,imap,pop3"),
+        (("add", ADDRESS, "x", "--scope", "http"), 64, "--scope takes some of smtp,imap,pop3,managesieve"),
         (("add", ADDRESS, "x", "--expires", "soon"), 64, "30m, 2h or 7d"),
         (("add", ADDRESS, "a\nb"), 64, "printable"),
         (("add", "nobody@example.test", "x"), 66, "nobody's mailbox"),

@@ -17,7 +17,7 @@ from support.smtp_service import trusting
 @dataclass(frozen=True)
 class Dialect:
     """hello: what comes before. start: STARTTLS. injected: commands that get an answer. probe: a command that any session answers, and
-    `answer` is how that begins when nothing that was said in clear is left.
+    `answer` is how that begins when nothing that was said in clear is left. is_told: the server speaks first under TLS.
     """
 
     hello: bytes
@@ -25,6 +25,7 @@ class Dialect:
     injected: bytes
     probe: bytes
     answer: bytes
+    is_told: bool = False
 
 
 _SMTP = Dialect(
@@ -36,6 +37,14 @@ DIALECTS = {
     "lmtp": Dialect(b"LHLO c.example.net\r\n", b"STARTTLS\r\n", b"LHLO evil.example.net\r\nNOOP\r\n", _SMTP.probe, b"503 "),
     "imap": Dialect(b"a CAPABILITY\r\n", b"b STARTTLS\r\n", b"evil NOOP\r\n", b"c SELECT INBOX\r\n", b"c BAD "),
     "pop3": Dialect(b"CAPA\r\n", b"STLS\r\n", b"USER evil\r\nCAPA\r\n", b"PASS evil\r\n", b"-ERR First USER"),
+    "managesieve": Dialect(
+        b"CAPABILITY\r\n",
+        b"STARTTLS\r\n",
+        b'NOOP "evil"\r\nCAPABILITY\r\n',
+        b"LISTSCRIPTS\r\n",
+        b'NO "Log in first"',
+        is_told=True,
+    ),
 }
 WAYS = ("one segment", "before the reply", "before the ClientHello", "behind the ClientHello", "the first half of a command")
 
@@ -73,9 +82,10 @@ class Session:
             self._more()
 
     def ask(self, command: bytes) -> bytes:
-        """The first words said under TLS."""
-        self._tls.write(command)
-        self.client.sendall(self._outgoing.read())
+        """The answer under TLS; of no command, what the server says by itself."""
+        if command:
+            self._tls.write(command)
+            self.client.sendall(self._outgoing.read())
         while True:
             try:
                 return self._tls.read(65536)
@@ -110,6 +120,8 @@ def test_without_an_attack_tls_starts_and_knows_nothing_of_before(session: Sessi
     session.client.sendall(dialect.start)
     session.answer()
     session.shake_hands()
+    if dialect.is_told:
+        assert b"evil" not in session.ask(b"")
     assert session.ask(dialect.probe).startswith(dialect.answer)
 
 
@@ -129,7 +141,7 @@ def test_t_tls_01_02_03_04_nothing_that_is_sent_in_clear_is_answered_under_tls(
             client.sendall(dialect.injected)
         said = session.answer()
         if way in ("one segment", "the first half of a command"):
-            assert not said.startswith((b"220", b"+OK", b"b OK")) and b"evil" not in said
+            assert not said.startswith((b"220", b"+OK", b"b OK", b"OK")) and b"evil" not in said
         session.shake_hands(
             before=dialect.injected if way == "before the ClientHello" else b"",
             behind=dialect.injected if way == "behind the ClientHello" else b"",
@@ -138,12 +150,14 @@ def test_t_tls_01_02_03_04_nothing_that_is_sent_in_clear_is_answered_under_tls(
 
 
 def test_t_tls_09_tls_starts_once_and_takes_no_argument(session: Session, dialect: Dialect) -> None:
-    refusals = (b"501 ", b"503 ", b"502 ", b"b BAD", b"-ERR")
+    refusals = (b"501 ", b"503 ", b"502 ", b"b BAD", b"-ERR", b"NO ")
     session.client.sendall(dialect.start.replace(b"\r\n", b" now\r\n"))
     assert session.answer().startswith(refusals)
     session.client.sendall(dialect.start)
     session.answer()
     session.shake_hands()
+    if dialect.is_told:
+        session.ask(b"")
     offers = session.ask(dialect.hello)
     assert b"STARTTLS" not in offers and b"STLS" not in offers
     assert session.ask(dialect.start).startswith(refusals)

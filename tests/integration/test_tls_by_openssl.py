@@ -12,7 +12,7 @@ from support.doors import Doors, doors
 from support.processes import program
 from support.smtp_service import read_reply, say, trusting
 
-STARTTLS = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3"}
+STARTTLS = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "managesieve": "sieve"}
 LISTENERS = (*STARTTLS, "submissions", "imaps", "pop3s")
 EVERYTHING = "ALL:COMPLEMENTOFALL@SECLEVEL=0"
 

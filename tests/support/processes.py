@@ -51,8 +51,8 @@ _GIVEN: set[int] = set()
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
 """Each of the test processes that run beside each other takes its ports from a range of its own, below those of the system's clients:
-servers of ours from 10,000 on, others from 20,000 on."""
-_PORTS = range(20000 + 3000 * WORKER, 23000 + 3000 * WORKER)
+servers of ours from 10,000 on, others from 22,400 on."""
+_PORTS = range(22400 + 2500 * WORKER, 24900 + 2500 * WORKER)
 
 
 def free_port() -> int:

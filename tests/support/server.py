@@ -32,7 +32,16 @@ from support.processes import WORKER
 COMMAND = str(Path(sys.executable).with_name("mailward"))
 STARTUP_S = 90.0
 PASSWORD = "correct horse battery staple"
-PORTS = {"mx": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
+PORTS = {
+    "mx": 25,
+    "submission": 587,
+    "submissions": 465,
+    "imap": 143,
+    "imaps": 993,
+    "pop3": 110,
+    "pop3s": 995,
+    "managesieve": 4190,
+}
 
 
 def open_folder(prefix: str = "mailward-test-", place: Path | None = None) -> Path:
@@ -48,10 +57,11 @@ _GIVEN = deque[int](maxlen=10 * len(PORTS))
 def free_offset() -> int:
     """A port offset whose ports are all free now and were not given to one of the last servers, which may not have started yet.
 
-    They are below those that the system gives to clients meanwhile.
+    They are below those that the system gives to clients meanwhile. The widths are such that ManageSieve's port, far above the
+    others, falls between those of the next process of tests.
     """
     for _ in range(1000):
-        offset = random.randrange(10000 + 2000 * WORKER, 10900 + 2000 * WORKER)
+        offset = random.randrange(10000 + 2500 * WORKER, 10600 + 2500 * WORKER)
         if any(port + offset in _GIVEN for port in PORTS.values()):
             continue
         with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What a session of a stream protocol (IMAP, POP3) needs of its socket."""
+"""What a session of a stream protocol (IMAP, POP3, ManageSieve) needs of its socket."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""What the hooks around a login are given and what they answer: one chain for SMTP, IMAP and POP3."""
+"""What the hooks around a login are given and what they answer: one chain for SMTP, IMAP, POP3 and ManageSieve."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,7 +7,7 @@ from mailward.model.identity import Identity
 from mailward.model.proof import Proof
 from mailward.model.session import TlsFacts
 
-LoginProtocol = Literal["smtp", "imap", "pop3"]
+LoginProtocol = Literal["smtp", "imap", "pop3", "managesieve"]
 """By which protocol somebody logs in; submission is SMTP."""
 
 

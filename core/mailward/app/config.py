@@ -10,7 +10,7 @@ from mailward.delivery.static_hop import StaticHop
 from mailward.formats.network import Network
 from mailward.quarantine import UsersRelease
 
-Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3"]
+Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3", "managesieve"]
 SMTP_PROTOCOLS = ("smtp", "submission", "lmtp")
 """Those by which mail comes in."""
 ListenerTls = Literal["none", "starttls", "implicit"]

@@ -158,7 +158,7 @@ def _listeners(config: Config) -> dict[str, tuple[Direction, ...]]:
     judged: dict[str, tuple[Direction, ...]] = {
         **dict.fromkeys(("smtp", "lmtp"), ("inbound",)),
         "submission": ("submission", "access"),
-        **dict.fromkeys(("imap", "pop3"), ("access",)),
+        **dict.fromkeys(("imap", "pop3", "managesieve"), ("access",)),
     }
     return {one.name: judged[one.protocol] for one in config.listeners}
 

@@ -18,7 +18,9 @@ from mailward.services.srs_keys import srs_keys
 
 CLAMD_SOCKETS = (Path("/run/clamav/clamd.ctl"), Path("/var/run/clamav/clamd.ctl"))
 
-PORTS = {"mx": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
+PORTS = {
+    "mx": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "managesieve": 4190
+}  # fmt: skip
 """The standard ports of the listeners a new installation has; --port-offset is added to each."""
 
 
@@ -160,6 +162,7 @@ listeners:
   imaps: {{protocol: imap, address: "{plan.address}", port: {ports["imaps"]}, tls: implicit}}
   pop3: {{protocol: pop3, address: "{plan.address}", port: {ports["pop3"]}, tls: starttls}}
   pop3s: {{protocol: pop3, address: "{plan.address}", port: {ports["pop3s"]}, tls: implicit}}
+  managesieve: {{protocol: managesieve, address: "{plan.address}", port: {ports["managesieve"]}, tls: starttls}}
 routes: {{}}               # example.net: smtp:mx.example.net:25   sends its mail there and not to its MX
 """
 

@@ -43,6 +43,7 @@ def domain_records(domain: str, hostname: str) -> tuple[DnsRecord, ...]:
         DnsRecord(f"_imaps._tcp.{domain}.", "SRV", f"0 1 993 {hostname}.", "mail clients find IMAP over TLS (RFC 6186)"),
         DnsRecord(f"_imap._tcp.{domain}.", "SRV", "0 0 0 .", "and no IMAP without it (RFC 6186)"),
         DnsRecord(f"_pop3s._tcp.{domain}.", "SRV", f"10 1 995 {hostname}.", "POP3 over TLS, for who has no IMAP (RFC 6186)"),
+        DnsRecord(f"_sieve._tcp.{domain}.", "SRV", f"0 1 4190 {hostname}.", "rules for mail are kept here (RFC 5804)"),
         DnsRecord(
             f"_submissions._tcp.{domain}.", "SRV", f"0 1 465 {hostname}.", "they send mail over TLS (RFC 8314 section 5.1)"
         ),

@@ -20,7 +20,7 @@ import structlog
 import uvloop
 
 from mailward.app.blocking import blocker
-from mailward.app.build.access import AccessRole
+from mailward.app.build.access import ACCESS_PROTOCOLS, AccessRole
 from mailward.app.build.auth import AuthRole
 from mailward.app.build.common import BoundListener
 from mailward.app.build.queue import QueueRole
@@ -139,7 +139,7 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
     roles = [
         worker("auth", lambda config, filters, _: AuthRole(config, filters, known)),
         *(smtp(seat) for seat in range(config.smtp_processes)),
-        worker("access", lambda config, filters, own: AccessRole(config, filters, own, known), "imap", "pop3"),
+        worker("access", lambda config, filters, own: AccessRole(config, filters, own, known), *ACCESS_PROTOCOLS),
         worker("queue", lambda config, filters, _: QueueRole(config, filters)),
     ]
     for listener, _ in bound:

@@ -1,7 +1,7 @@
 """A login as the protocols see it: a SASL exchange (RFC 4422) with the process that checks logins.
 
-SMTP, IMAP and POP3 frame challenges and responses in their own way; this is all they know of passwords. A command that carries
-name and password (IMAP's LOGIN, POP3's PASS) is `password_login`.
+The protocols frame challenges and responses in their own ways; this is all they know of passwords. A command that carries name
+and password (IMAP's LOGIN, POP3's PASS) is `password_login`.
 """
 
 from collections.abc import Collection
@@ -25,7 +25,7 @@ class LoginPeer:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Send these octets (base64 on all three protocols) and come back with the client's response."""
+    """Send these octets (base64 on all protocols) and come back with the client's response."""
 
     octets: bytes
 

@@ -1,4 +1,4 @@
-"""What IMAP and POP3 on sockets share: octets to and from sessions, TLS, deadlines, and how many clients there may be.
+"""What IMAP, POP3 and ManageSieve on sockets share: octets to and from sessions, TLS, deadlines, how many clients there may be.
 
 No command is known here. A protocol's listener says how a session begins and what a client that is one too many is told.
 """

@@ -1,7 +1,7 @@
 """SASL mechanisms, the server's side (RFC 4422): from a client's responses to the name and secret it offers.
 
 Machines without I/O, for one exchange each. They know no passwords: whether an offer is good is decided by `auth`. Above them
-is what SMTP, IMAP and POP3 share of framing: challenges and responses as base64 (RFC 4954 section 4, RFC 4959, RFC 5034).
+is what the protocols share of framing: challenges and responses as base64 (RFC 4954 section 4, RFC 4959, RFC 5034).
 """
 
 import binascii

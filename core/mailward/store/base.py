@@ -19,6 +19,9 @@ SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 
 FIRST_KEYWORD_BIT = 8
 
+MAX_SCRIPTS = 32
+"""Sieve scripts of an account."""
+
 
 @dataclass(frozen=True, slots=True)
 class MailboxInfo:
@@ -194,7 +197,7 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class PutScript:
-    """Keep a Sieve script under a name; one of that name is replaced and stays active when it was."""
+    """Keep a Sieve script under a name; one of that name is replaced and stays active when it was. Raises TooManyScripts."""
 
     name: str
     text: bytes
@@ -310,6 +313,9 @@ class ScriptActive(StoreRefusal): ...
 
 class SpecialUseRefused(StoreRefusal):
     """There is no such special use, or another mailbox has it."""
+
+
+class TooManyScripts(StoreRefusal): ...
 
 
 class AccountStore(Protocol):

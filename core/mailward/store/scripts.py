@@ -4,6 +4,7 @@ import sqlite3
 
 from mailward.model.ids import MailboxId
 from mailward.store.base import (
+    MAX_SCRIPTS,
     ActivateScript,
     DeleteScript,
     NoSuchScript,
@@ -13,6 +14,7 @@ from mailward.store.base import (
     Script,
     ScriptActive,
     ScriptExists,
+    TooManyScripts,
 )
 
 _DONE = OpResult(MailboxId(0))
@@ -25,6 +27,9 @@ def load(connection: sqlite3.Connection) -> tuple[Script, ...]:
 
 
 def put(connection: sqlite3.Connection, op: PutScript) -> OpResult:
+    others: int = connection.execute("SELECT count(*) FROM sieve_script WHERE name <> ?", (op.name,)).fetchone()[0]
+    if others >= MAX_SCRIPTS:
+        raise TooManyScripts(f"There are {MAX_SCRIPTS} scripts already")
     connection.execute(
         "INSERT INTO sieve_script VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET text = excluded.text", (op.name, op.text)
     )

@@ -1,4 +1,4 @@
-"""The records that a domain publishes: where its services are (RFC 6186, RFC 8314 section 5.1), and that mail must be private."""
+"""The records that a domain publishes: where its services are (RFC 5804, RFC 6186, RFC 8314 section 5.1), and that mail must be private."""
 
 import subprocess
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ def test_services_over_tls_are_announced_with_their_ports() -> None:
     assert services["_submission._tcp.example.org."] == "10 1 587 mx.example.org."
     assert services["_imaps._tcp.example.org."] == "0 1 993 mx.example.org."
     assert services["_pop3s._tcp.example.org."] == "10 1 995 mx.example.org."
+    assert services["_sieve._tcp.example.org."] == "0 1 4190 mx.example.org."
     assert services["_imap._tcp.example.org."] == "0 0 0 ."  # a target of "." says: not offered
 
 

@@ -29,7 +29,7 @@ from mailward.testing import FakeClock
 from support.plain_book import DirectHooks
 
 NAME = "alice@example.org"
-ALL: tuple[LoginProtocol, ...] = ("smtp", "imap", "pop3")
+ALL: tuple[LoginProtocol, ...] = ("smtp", "imap", "pop3", "managesieve")
 
 
 class Bench:

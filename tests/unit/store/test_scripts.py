@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailward.store.base import (
+    MAX_SCRIPTS,
     ActivateScript,
     DeleteScript,
     NoSuchScript,
@@ -15,6 +16,7 @@ from mailward.store.base import (
     ScriptActive,
     ScriptExists,
     StoreRefusal,
+    TooManyScripts,
 )
 from support.stores import account
 
@@ -29,6 +31,15 @@ def test_scripts_are_put_replaced_renamed_activated_and_deleted(tmp_path: Path) 
     assert store.scripts() == (Script("a", b"stop;", True),)
     store.apply([ActivateScript(""), DeleteScript("a")])
     assert store.scripts() == ()
+
+
+def test_t_imap_20_an_account_has_so_many_scripts_and_can_replace_each(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply([PutScript(f"{number}", b"") for number in range(MAX_SCRIPTS)])
+    with pytest.raises(TooManyScripts):
+        store.apply([PutScript("one more", b"")])
+    store.apply([PutScript("1", b"stop;")])
+    assert len(store.scripts()) == MAX_SCRIPTS
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""The wiring of the process that serves mail over IMAP and POP3."""
+"""The wiring of the process that serves mail over IMAP and POP3, and its rules over ManageSieve."""
 
 from collections.abc import Sequence
 
 from mailward.access.imap.session import Desk as ImapDesk
+from mailward.access.managesieve.session import Desk as ManageSieveDesk
 from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.session import Desk as Pop3Desk
 from mailward.app.build.common import BoundListener, admissions_of, tls_contexts
@@ -13,6 +14,7 @@ from mailward.app.watching import Watchers
 from mailward.disk import Disk
 from mailward.net.authd import RemoteAuthenticator
 from mailward.net.imapd import ImapListener, ImapSettings
+from mailward.net.managesieved import ManageSieveListener, ManageSieveSettings
 from mailward.net.pop3d import Pop3Listener, Pop3Settings
 from mailward.net.revoking import EVERY_S, Revoking
 from mailward.net.stream import StreamListener
@@ -25,9 +27,11 @@ from mailward.services.known import KnownSources
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 
+ACCESS_PROTOCOLS = ("imap", "pop3", "managesieve")
+
 
 class AccessRole:
-    """Serves mail over IMAP and POP3."""
+    """Serves mail over IMAP and POP3, and its rules over ManageSieve."""
 
     def __init__(self, config: Config, filters: Filters, bound: Sequence[BoundListener], known: KnownSources) -> None:
         """known: from where people have logged in."""
@@ -64,7 +68,8 @@ class AccessRole:
         )
         leases = Leases(config.data / "pop3", Disk())
         pop3_desk = Pop3Desk(self._store, self._authenticator, leases, config.hostname)
-        admissions = admissions_of(config, ("imap", "pop3"), self._known)
+        managesieve_desk = ManageSieveDesk(self._store, self._authenticator)
+        admissions = admissions_of(config, ACCESS_PROTOCOLS, self._known)
         for listener, sock in self._bound:
             context, admission = self._contexts.get(listener.name), admissions[listener.protocol]
             implicit = listener.tls == "implicit"
@@ -72,6 +77,9 @@ class AccessRole:
             if listener.protocol == "imap":
                 imap = ImapSettings(listener=listener.name, implicit_tls=implicit, proxies=listener.proxy_from)
                 started = ImapListener(imap, imap_desk, context, admission)
+            elif listener.protocol == "managesieve":
+                sieve = ManageSieveSettings(listener=listener.name, implicit_tls=implicit, proxies=listener.proxy_from)
+                started = ManageSieveListener(sieve, managesieve_desk, context, admission)
             else:
                 pop3 = Pop3Settings(listener=listener.name, implicit_tls=implicit, proxies=listener.proxy_from)
                 started = Pop3Listener(pop3, pop3_desk, context, admission)

@@ -1,0 +1,1 @@
+"""ManageSieve: sessions over the scripts in the message store."""

@@ -1,0 +1,212 @@
+"""One ManageSieve session: what the machine asks, answered from the account's scripts and the one login chain.
+
+A script that has mistakes is never stored, so that whatever is active runs; what it may do is decided when it runs.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from mailward.access.connection import Connection
+from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step
+from mailward.model.errors import StorageError
+from mailward.model.identity import Identity
+from mailward.model.ids import AccountId
+from mailward.protocol.managesieve.events import (
+    ActivateAsked,
+    CheckAsked,
+    DeleteAsked,
+    Event,
+    GetAsked,
+    ListAsked,
+    PutAsked,
+    RenameAsked,
+    SaslAsked,
+    SaslResponse,
+    SpaceAsked,
+    TlsAsked,
+)
+from mailward.protocol.managesieve.server import ManageSieveServer
+from mailward.protocol.managesieve.states import Limits, Offers, State
+from mailward.sieve import LANGUAGE, LIMITS, ScriptError, compile_script
+from mailward.store.base import (
+    MAX_SCRIPTS,
+    AccountStore,
+    ActivateScript,
+    DeleteScript,
+    MailStore,
+    NoSuchScript,
+    Op,
+    PutScript,
+    RenameScript,
+    ScriptActive,
+    ScriptExists,
+    StoreRefusal,
+    TooManyScripts,
+)
+
+log = structlog.get_logger("mailward.managesieve")
+
+_REFUSALS = {
+    "failed": ("Authentication failed", ""),
+    "malformed": ("The response is not of the mechanism", ""),
+    "unavailable": ("Logins cannot be checked now, please try again later", "TRYLATER"),
+}
+_CODES: dict[type[StoreRefusal], str] = {
+    NoSuchScript: "NONEXISTENT",
+    ScriptExists: "ALREADYEXISTS",
+    ScriptActive: "ACTIVE",
+    TooManyScripts: "QUOTA/MAXSCRIPTS",
+}
+_NOTIFY = ("mailto",) if "enotify" in LANGUAGE.extensions else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all sessions of a process share."""
+
+    store: MailStore
+    authenticator: Authenticator
+
+
+class Session:
+    """One client. `run` serves it to the end."""
+
+    def __init__(self, desk: Desk, connection: Connection, peer_ip: str) -> None:
+        self._desk = desk
+        self._connection = connection
+        self._peer_ip = peer_ip
+        self._machine = ManageSieveServer(
+            Offers(desk.authenticator.mechanisms, tuple(sorted(LANGUAGE.extensions)), _NOTIFY, LIMITS.redirects),
+            Limits(LIMITS.script_octets),
+            is_secure=connection.is_secure,
+            offer_tls=connection.can_start_tls,
+        )
+        self._exchange: Exchange | None = None
+        self._store: AccountStore | None = None
+        self._goodbye: str | None = None
+        self.identity: Identity | None = None
+
+    @property
+    def account(self) -> AccountId | None:
+        return None if self.identity is None else self.identity.account
+
+    @property
+    def is_logged_in(self) -> bool:
+        return self._machine.state is State.LOGGED_IN
+
+    def say_goodbye(self, text: str) -> None:
+        self._goodbye = text
+
+    async def run(self) -> None:
+        """Serve until the client or we end it."""
+        machine = self._machine
+        try:
+            while not machine.is_closed and self._goodbye is None:
+                event = machine.next_event()
+                if event is not None:
+                    await self._answer(event)
+                    continue
+                await self._flush()
+                if not machine.is_closed:
+                    octets = await self._connection.receive()
+                    if not octets:
+                        return
+                    machine.receive_data(octets)
+        except TimeoutError:
+            if self._goodbye is None:
+                log.info("session timed out", peer=self._peer_ip, account=self.account)
+                self._goodbye = "Nothing was heard for too long"
+        finally:
+            if machine.fault is not None:
+                log.warning("peer fault", fault=machine.fault.name, peer=self._peer_ip, account=self.account)
+        if self._goodbye is not None:
+            machine.goodbye(self._goodbye, "TRYLATER" if self.is_logged_in else "")
+        await self._flush()
+
+    async def _answer(self, event: Event) -> None:
+        machine = self._machine
+        try:
+            match event:
+                case TlsAsked():
+                    await self._flush()
+                    await self._connection.start_tls()
+                    machine.tls_started()
+                case SaslAsked(mechanism, response):
+                    peer = LoginPeer("managesieve", self._connection.listener, self._peer_ip, self._connection.tls)
+                    self._exchange = self._desk.authenticator.begin(peer, mechanism)
+                    await self._tell(await self._exchange.step(response))
+                case SaslResponse(response) if self._exchange is not None:
+                    await self._tell(await self._exchange.step(response))
+                case _:
+                    await self._manage(event, self._scripts)
+        except ScriptError as error:
+            machine.refuse("\r\n".join(f"line {one.place.line}, column {one.place.column}: {one.text}" for one in error.problems))
+        except StoreRefusal as refusal:
+            machine.refuse(str(refusal), _CODES.get(type(refusal), ""))
+        except StorageError as error:
+            log.error("storage error", account=self.account, command=type(event).__name__, error=str(error))
+            machine.refuse("Please try again later", "TRYLATER")
+
+    async def _tell(self, step: Step) -> None:
+        if not isinstance(step, Challenge):
+            self._exchange = None
+        match step:
+            case Challenge(octets):
+                self._machine.challenge(octets)
+            case Accepted(identity):
+                self._store = await asyncio.to_thread(self._desk.store.open, identity.account)
+                self.identity = identity
+                self._machine.logged_in(identity.user)
+            case Refused(reason):
+                self._machine.refuse(*_REFUSALS[reason])
+
+    @property
+    def _scripts(self) -> AccountStore:
+        assert self._store is not None, "the machine asks for scripts behind a login only"
+        return self._store
+
+    async def _manage(self, event: Event, store: AccountStore) -> None:
+        machine = self._machine
+        match event:
+            case SpaceAsked(name, octets):
+                scripts = await asyncio.to_thread(store.scripts)
+                if octets > LIMITS.script_octets:
+                    machine.refuse(f"A script has at most {LIMITS.script_octets} octets", "QUOTA/MAXSIZE")
+                elif len(scripts) >= MAX_SCRIPTS and all(script.name != name for script in scripts):
+                    machine.refuse(f"There are {MAX_SCRIPTS} scripts already", "QUOTA/MAXSCRIPTS")
+                else:
+                    machine.accept("There is room for it")
+            case PutAsked(name, script):
+                await self._check(script)
+                await self._apply(PutScript(name, script), "The script is stored")
+            case CheckAsked(script):
+                await self._check(script)
+                machine.accept("The script is right")
+            case ListAsked():
+                machine.scripts([(script.name, script.is_active) for script in await asyncio.to_thread(store.scripts)])
+            case GetAsked(name):
+                found = [script.text for script in await asyncio.to_thread(store.scripts) if script.name == name]
+                if not found:
+                    raise NoSuchScript(f"There is no script {name}")
+                machine.script(found[0])
+            case ActivateAsked(name):
+                await self._apply(ActivateScript(name), "The script is active" if name else "No script is active")
+            case DeleteAsked(name):
+                await self._apply(DeleteScript(name), "The script is gone")
+            case RenameAsked(name, new_name):
+                await self._apply(RenameScript(name, new_name), "The script has its new name")
+
+    async def _check(self, script: bytes) -> None:
+        """Raises ScriptError."""
+        await asyncio.to_thread(compile_script, script, LANGUAGE)
+
+    async def _apply(self, op: Op, text: str) -> None:
+        await asyncio.to_thread(self._scripts.apply, [op])
+        self._machine.accept(text)
+
+    async def _flush(self) -> None:
+        octets = self._machine.data_to_send()
+        if octets:
+            await self._connection.send(octets)

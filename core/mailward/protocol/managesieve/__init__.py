@@ -1,0 +1,1 @@
+"""ManageSieve as a machine without I/O (RFC 5804)."""

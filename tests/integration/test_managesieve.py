@@ -1,0 +1,57 @@
+"""ManageSieve of a whole server, with a real client: sieve-connect logs in over STARTTLS and manages scripts."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.processes import program
+from support.server import PASSWORD, Server, server
+
+GOOD = 'require "fileinto";\nif header :contains "subject" "report" { fileinto "Archive"; }\n'
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Server]:
+    with server(policy="version: 1\nplugins: {}\n") as made:
+        yield made
+
+
+def sieve_connect(target: Server, home: Path, *arguments: str, password: str = PASSWORD) -> "subprocess.CompletedProcess[str]":
+    """One run of the client, as the account demo. The password is read from the standard input."""
+    command = [
+        program("sieve-connect", "sieve-connect"), "--server", "localhost", "--port", str(target.port("managesieve")), "--4",
+        "--user", target.demo, "--authmech", "PLAIN", "--passwordfd", "0", "--tlscafile", str(target.folder / "tls/certificate.pem"),
+    ]  # fmt: skip
+    return subprocess.run(
+        [*command, *arguments], input=password + "\n", capture_output=True, text=True, timeout=120, check=False,
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+    )  # fmt: skip
+
+
+def test_sieve_connect_uploads_activates_lists_downloads_and_deletes(target: Server, tmp_path: Path) -> None:
+    (tmp_path / "good.sieve").write_text(GOOD)
+    (tmp_path / "bad.sieve").write_text("keep;\nfrobnicate;\n")
+
+    def run(*arguments: str) -> str:
+        done = sieve_connect(target, tmp_path, *arguments)
+        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}\n{target.log()}"
+        return done.stdout
+
+    run("--localsieve", str(tmp_path / "good.sieve"), "--remotesieve", "main", "--upload")
+    assert run("--list").split() == ['"main"']
+    run("--remotesieve", "main", "--activate")
+    assert run("--list").split() == ['"main"', "ACTIVE"]
+    run("--localsieve", str(tmp_path / "back.sieve"), "--remotesieve", "main", "--download")
+    assert (tmp_path / "back.sieve").read_text() == GOOD
+    refused = sieve_connect(target, tmp_path, "--localsieve", str(tmp_path / "bad.sieve"), "--remotesieve", "bad", "--upload")
+    assert refused.returncode != 0 and "frobnicate" in refused.stdout + refused.stderr
+    run("--deactivate")
+    run("--remotesieve", "main", "--delete")
+    assert run("--list").split() == []
+
+
+def test_sieve_connect_is_refused_with_a_wrong_password(target: Server, tmp_path: Path) -> None:
+    done = sieve_connect(target, tmp_path, "--list", password="wrong")
+    assert done.returncode != 0 and "uthentication failed" in done.stdout + done.stderr
