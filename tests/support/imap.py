@@ -151,6 +151,11 @@ class Client:
             reply += self.wire.sent[self._read : self._read + size]
             self._read += size
 
+    @property
+    def read_octets(self) -> int:
+        """How much of what was sent has been read."""
+        return self._read
+
     async def _more(self) -> bool:
         """Wait for the session to send something; False when it is over."""
         self.wire.news.clear()
