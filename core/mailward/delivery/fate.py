@@ -50,6 +50,11 @@ def removed() -> Fate:
     return Fate(Result.PERMANENT, "5.1.1", words, "", words)
 
 
+def refused(reason: str, text: str) -> Fate:
+    """Its recipient does not want it (RFC 5429). text: for `explain`."""
+    return Fate(Result.PERMANENT, "5.7.1", f"The recipient refuses it: {reason}", "", text)
+
+
 def too_late(deadline: str) -> Fate:
     """Its sender does not want it delivered any more (RFC 2852, mode R). deadline: ISO 8601."""
     words = f"It could not be delivered by {deadline}, as its sender wants"

@@ -21,11 +21,11 @@ import structlog
 
 from mailward.api.delivering import FolderChoice
 from mailward.api.services import Clock
-from mailward.delivery.fate import Fate, delivered, removed, too_late
+from mailward.delivery.fate import Fate, delivered, refused, removed, too_late
 from mailward.delivery.handover import HandOver
 from mailward.delivery.mda import Copy
 from mailward.delivery.ports import Decisions, Reports
-from mailward.delivery.sorting import Sorted
+from mailward.delivery.sorting import ForQueue, Sorted, Unwanted
 from mailward.formats.dsn import Action
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import HooksUnavailable, StorageError
@@ -329,6 +329,10 @@ class DeliveryManager:
         for (task, copy), answer in zip(copies, answers, strict=True):
             if isinstance(answer, Copy):
                 known.append((task, answer))
+            elif isinstance(answer, ForQueue):
+                self._leave(task.item.id)
+            elif isinstance(answer, Unwanted):
+                self._return(task, refused(answer.reason, answer.text))
             elif isinstance(answer, HooksUnavailable) and self._is_waited_for_in_vain(task):
                 known.append((task, replace(copy, chosen=Chosen("the server", FolderChoice("INBOX", f"given up: {answer}")))))
             else:

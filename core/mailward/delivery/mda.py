@@ -4,10 +4,11 @@ It may be called again for the same recipient after a crash: store and quarantin
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from mailward.api.services import Clock
+from mailward.delivery.filing import UNSCRIPTED, Filing, Filings, Place, place_of
 from mailward.formats.address import parse_mailbox
 from mailward.formats.edits import render_pieces
 from mailward.formats.message import MessageView
@@ -19,34 +20,22 @@ from mailward.model.errors import LocalError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Held, Quarantine
-from mailward.queue.item import JUNK_FOLDER, QueuedRecipient, QueueItem
-from mailward.store.base import (
-    AccountStore,
-    Append,
-    CreateMailbox,
-    MailboxExists,
-    MailboxInfo,
-    MailStore,
-    NotPermitted,
-    StoreRefusal,
-    Subscribe,
-)
-
-FALLBACK_MAILBOX = "INBOX"
-JUNK_USE = "\\Junk"
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.store.base import AccountStore, Append, MailStore, NotPermitted, OpResult
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
     """One recipient's copy to be made. index: the recipient's place in the item, from 0.
 
-    chosen: a plugin's word on its folder, where the recipient's own does not hold.
+    chosen: a plugin's word on its folder, where the recipient's own does not hold. filings: what the account's script says.
     """
 
     item: QueueItem
     index: int
     octets: bytes
     chosen: Chosen | None = None
+    filings: Filings = UNSCRIPTED
 
     @property
     def recipient(self) -> QueuedRecipient:
@@ -55,6 +44,10 @@ class Copy:
     @property
     def delivery_key(self) -> str:
         return f"{self.item.id}:{self.index}"
+
+    def key_of(self, filing: Filing) -> str:
+        """A script may want it in several mailboxes; of each name there is one, whatever is repeated."""
+        return f"{self.delivery_key}:{filing.mailbox}" if filing.mailbox else self.delivery_key
 
     @property
     def decision(self) -> RecipientDecision | None:
@@ -96,16 +89,21 @@ class Mda:
 
     def _to_mailboxes(self, account: AccountId, copies: Sequence[Copy]) -> tuple[str, ...]:
         store = self._store.open(account)
-        places = [_place(store, copy) for copy in copies]
-        results = store.apply(
-            [
-                Append(place.mailbox, copy.render(), copy.item.available_at, copy.recipient.flags, copy.delivery_key)
-                for copy, place in zip(copies, places, strict=True)
-            ]
-        )
+        wanted = [(copy, _places(store, copy)) for copy in copies]
+        appends = [(_append(copy, aim), aim) for copy, aims in wanted for aim in aims]
+        try:
+            stored = store.apply([append for append, _ in appends])
+        except NotPermitted:  # a mailbox has so many different keywords, and the mail matters more than those of a script
+            stored = store.apply([replace(append, flags=aim.rule_flags) for append, aim in appends])
+        results = iter(stored)
         return tuple(
-            place.outcome if result.mailbox == place.mailbox else _delivered_before(store, result.mailbox)
-            for place, result in zip(places, results, strict=True)
+            "; ".join(
+                [
+                    *(_outcome(store, aim, result) for aim, result in zip(aims, islice(results, len(aims)), strict=True)),
+                    *copy.filings.said,
+                ]
+            )
+            for copy, aims in wanted
         )
 
     def keep(self, copy: Copy, reason: str) -> None:
@@ -174,63 +172,33 @@ def shown_author(message: MessageView) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a copy goes, and what is said of that."""
+class _Aim:
+    """One place of a copy. rule_flags: those that no script wants."""
 
-    mailbox: MailboxId
-    outcome: str
-
-
-def _place(store: AccountStore, copy: Copy) -> _Place:
-    chosen = copy.chosen
-    if chosen is None:
-        name, reason = copy.recipient.folder, ""
-        found = _junk_mailbox(store) if name == JUNK_FOLDER else _mailbox(store, name)
-    else:
-        name, reason = chosen.choice.name, f", chosen by {chosen.plugin}: {chosen.choice.why}"
-        found = _mailbox(store, name) or _made(store, name, chosen.choice.make_up_to)
-    if found is not None:
-        return _Place(found.id, f"delivered to {found.name}{reason}")
-    # The person has removed it, or has none of that name; the mail must be findable all the same.
-    return _Place(store.mailbox(FALLBACK_MAILBOX).id, f"delivered to {FALLBACK_MAILBOX} (there is no mailbox {name}{reason})")
+    place: Place
+    filing: Filing
+    rule_flags: tuple[str, ...]
+    flags: tuple[str, ...]
 
 
-def _mailbox(store: AccountStore, name: str) -> MailboxInfo | None:
-    try:
-        return store.mailbox(name)
-    except StoreRefusal:  # none of this name, or none can be
-        return None
+def _places(store: AccountStore, copy: Copy) -> list[_Aim]:
+    """Where it goes; once into each mailbox, with all flags that are wanted there (RFC 5228 section 2.10.3)."""
+    found: dict[MailboxId, _Aim] = {}
+    for filing in copy.filings.places:
+        place = place_of(store, copy.recipient, copy.chosen, filing)
+        rule_flags = copy.recipient.flags
+        aim = found.get(place.mailbox, _Aim(place, filing, rule_flags, rule_flags))
+        found[place.mailbox] = replace(aim, flags=tuple(dict.fromkeys((*aim.flags, *filing.flags))))
+    return list(found.values())
 
 
-def _junk_mailbox(store: AccountStore) -> MailboxInfo | None:
-    """The one with the special use, which people rename; else one of the usual name; else made again.
-
-    A person who has removed it wanted to be rid of what was in it: in INBOX the next junk would pass for mail that they want.
-    """
-    found = _existing_junk_mailbox(store)
-    if found is None:
-        _make(store, CreateMailbox(JUNK_FOLDER, JUNK_USE))
-        found = _existing_junk_mailbox(store)
-    return found
+def _append(copy: Copy, aim: _Aim) -> Append:
+    octets = copy.render() if aim.filing.octets is None else aim.filing.octets
+    return Append(aim.place.mailbox, octets, copy.item.available_at, aim.flags, copy.key_of(aim.filing))
 
 
-def _existing_junk_mailbox(store: AccountStore) -> MailboxInfo | None:
-    by_use = next((one for one in store.mailboxes() if one.special_use == JUNK_USE), None)
-    return by_use or _mailbox(store, JUNK_FOLDER)
-
-
-def _made(store: AccountStore, name: str, up_to: int) -> MailboxInfo | None:
-    """A new one, where the account has not too many."""
-    if len(store.mailboxes()) + len(name.split("/")) > up_to:
-        return None
-    _make(store, CreateMailbox(name))
-    return _mailbox(store, name)
-
-
-def _make(store: AccountStore, op: CreateMailbox) -> None:
-    """Subscribed, or many mail programs would not show it. Nothing when it cannot be, or another process has just made it."""
-    with suppress(MailboxExists, NotPermitted):
-        store.apply([op, Subscribe(op.name, True)])
+def _outcome(store: AccountStore, aim: _Aim, result: OpResult) -> str:
+    return aim.place.outcome if result.mailbox == aim.place.mailbox else _delivered_before(store, result.mailbox)
 
 
 def _delivered_before(store: AccountStore, mailbox: MailboxId) -> str:

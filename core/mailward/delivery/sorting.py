@@ -6,7 +6,7 @@ mail that no policy has accepted for this recipient: reports, plugins' mail, and
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mailward.api.delivering import Delivery, Folder
@@ -28,8 +28,21 @@ class Details(Protocol):
         ...
 
 
-Sorted = Copy | HooksUnavailable
-"""A copy with the folder that was chosen, or why it cannot be delivered now."""
+@dataclass(frozen=True, slots=True)
+class ForQueue:
+    """The queue process is to make this delivery, since mail is sent with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """The recipient refuses it. reason: his words. text: for `explain`."""
+
+    reason: str
+    text: str
+
+
+Sorted = Copy | HooksUnavailable | ForQueue | Unwanted
+"""A copy and where it goes, or why it cannot be delivered now, or here."""
 
 
 class Sorter:

@@ -19,7 +19,7 @@ from mailward.model.decision import DecisionRecord
 from mailward.model.envelope import RcptParameters
 from mailward.model.ids import QueueId, queue_id_for
 from mailward.queue.agenda import Agenda
-from mailward.queue.item import QueuedRecipient
+from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 
 log = structlog.get_logger("mailward.delivery")
@@ -58,29 +58,32 @@ class OwnMail:
         async def submit(
             forward_path: str, octets: bytes, *, key: str, not_before: datetime | None = None, tls_optional: bool = False
         ) -> bool:
-            to = self._way_to(forward_path)
-            async with self._one_at_a_time:
-                id = queue_id_for(f"{sender}\0{key}")
-                if await asyncio.to_thread(self._is_known, id):
-                    return False
-                item = own_mail(
-                    id,
-                    to,
-                    why=why,
-                    message_id=MessageView(octets).message_id,
-                    size_octets=len(octets),
-                    at=self._clock.now(),
-                    tls_optional=tls_optional,
-                    not_before=not_before,
-                )
-                incoming = self._spool.begin(id, kept=True)
-                incoming.write(octets)
-                await incoming.commit(item)
-            log.info("own mail", id=id, why=why, to=forward_path)
-            self._agenda.plan(id, 0)
-            return True
+            item = own_mail(
+                queue_id_for(f"{sender}\0{key}"),
+                self._way_to(forward_path),
+                why=why,
+                message_id=MessageView(octets).message_id,
+                size_octets=len(octets),
+                at=self._clock.now(),
+                tls_optional=tls_optional,
+                not_before=not_before,
+            )
+            return await self.put(item, octets)
 
         return submit
+
+    async def put(self, item: QueueItem, octets: bytes) -> bool:
+        """Into the queue, unless a message of this id ever was. Raises StorageError."""
+        async with self._one_at_a_time:
+            if await asyncio.to_thread(self._is_known, item.id):
+                return False
+            incoming = self._spool.begin(item.id, kept=True)
+            incoming.write(octets)
+            await incoming.commit(item)
+        why = item.decision.recipients[0].source_name
+        log.info("own mail", id=item.id, why=why, to=item.recipients[0].forward_path)
+        self._agenda.plan(item.id, 0)
+        return True
 
     def _is_known(self, id: QueueId) -> bool:
         return bool(self._spool.open_recipients(id)) or self._decisions.get(id) is not None

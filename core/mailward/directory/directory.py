@@ -139,6 +139,15 @@ class Directory:
         found = self.resolve(address)
         return next((account for account in self.accounts() if account.id == found), None)
 
+    def addresses_of(self, account: AccountId) -> tuple[Address, ...]:
+        """All addresses of an account, its own first; () when there is no such account."""
+        copy = self._copy()
+        own = copy.by_id.get(account)
+        if own is None:
+            return ()
+        key = _key(own.address)
+        return (own.address, *(Address(*name) for name, owner in copy.given.items() if owner == account and name != key))
+
     def further_addresses(self) -> tuple[FurtherAddress, ...]:
         """What was given to accounts beside their own addresses, by domain and local-part."""
         copy = self._copy()

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from mailward.app.config import Config, Listener
@@ -11,10 +12,16 @@ from mailward.delivery.hearing import Hearing
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Mda
 from mailward.delivery.ports import Folders
+from mailward.delivery.redirecting import Redirecting
 from mailward.delivery.reporting import SpooledReports
+from mailward.delivery.script_mail import ScriptMail
+from mailward.delivery.scripted import Scripted
 from mailward.delivery.sorting import Sorter
+from mailward.delivery.submitting import OwnMail
 from mailward.directory import Directory
 from mailward.disk import Disk
+from mailward.formats.srs import Srs
+from mailward.model.errors import ConfigError
 from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.tls import server_context
 from mailward.quarantine import Quarantine
@@ -23,6 +30,7 @@ from mailward.queue.spool import Spool
 from mailward.services.clock import SystemClock
 from mailward.services.known import KnownSources
 from mailward.services.shared import Seats
+from mailward.services.srs_keys import srs_keys
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 
@@ -51,13 +59,34 @@ def admissions_of(
     return {name: Admission(admission, seats, known, name) for name in protocols}
 
 
+def secret_keys(config: Config) -> tuple[bytes, ...]:
+    """Of this server alone, the one in use first. Raises ConfigError."""
+    try:
+        return srs_keys(config.secrets)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"forwarded mail cannot get a reverse-path: {error}") from error
+
+
+def make_srs(config: Config) -> Srs:
+    """Makes the reverse-paths of forwarded mail. Raises ConfigError."""
+    return Srs(secret_keys(config), lambda: int(time.time() // 86400))
+
+
 class Delivering:
     """What both roles that deliver need: store, quarantine, decisions, spool, manager, reports.
 
-    folders: who is asked for folders, on the running event loop; None for nobody.
+    folders: who is asked for folders, on the running event loop; None for nobody. srs: of the process that sends what scripts
+    want sent, on that loop, too; None elsewhere.
     """
 
-    def __init__(self, config: Config, owner: str, directory: Directory, folders: Callable[[], Folders] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        owner: str,
+        directory: Directory,
+        folders: Callable[[], Folders] | None = None,
+        srs: Srs | None = None,
+    ) -> None:
         disk, clock = Disk(), SystemClock()
         self.hints = Hints(config.data / "hints")
         self.store = EmbeddedStore(config.data / "accounts", disk, self.hints)
@@ -77,6 +106,8 @@ class Delivering:
         )
         hearing = Hearing(self.mda, self.decisions, clock)
         sorter = None if folders is None else Sorter(self.store, directory, folders, asyncio.get_running_loop())
+        self.mail = OwnMail(self.spool, self.agenda, directory, self.decisions, clock)
+        sender = None if srs is None else self._sender(directory, srs)
         self.manager = DeliveryManager(
             self.spool,
             hearing,
@@ -84,9 +115,14 @@ class Delivering:
             clock,
             reports=self.reports,
             has_account=directory.has_account,
-            sorter=sorter,
+            sorter=Scripted(sorter, self.store, directory, clock, sender),
             give_up_after_s=config.outbound.limits.give_up_after_s,
         )
+
+    def _sender(self, directory: Directory, srs: Srs) -> ScriptMail:
+        clock = SystemClock()
+        redirecting = Redirecting(self.mail, directory, srs, clock)
+        return ScriptMail(redirecting, self.mail.of_server("mail filter"), clock, asyncio.get_running_loop())
 
     async def stop(self) -> None:
         await self.manager.stop()

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from mailward.app.build.common import Delivering
+from mailward.app.build.common import Delivering, make_srs
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
@@ -46,9 +46,11 @@ class QueueRole:
     def __init__(self, config: Config, filters: Filters) -> None:
         self._config = config
         self._directory = Directory(config.directory_file)
-        self._delivering = delivering = Delivering(config, f"queue{os.getpid()}", self._directory, lambda: self._folders)
+        self._delivering = delivering = Delivering(
+            config, f"queue{os.getpid()}", self._directory, lambda: self._folders, make_srs(config)
+        )
         spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
-        mail = OwnMail(spool, delivering.agenda, self._directory, decisions, clock)
+        mail = delivering.mail
         self._services = PluginServices(config, submit_of=mail.of_plugin)
         self.use(filters)
         self._events = Events(lambda: self._relays.chain)

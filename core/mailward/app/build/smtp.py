@@ -2,21 +2,19 @@
 
 import os
 import ssl
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import structlog
 
-from mailward.app.build.common import BoundListener, Delivering, admissions_of, tls_contexts
+from mailward.app.build.common import BoundListener, Delivering, admissions_of, make_srs, secret_keys, tls_contexts
 from mailward.app.config import SMTP_PROTOCOLS, Config
 from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices, make_judge
 from mailward.app.relaying import make_questions
 from mailward.directory import Directory
 from mailward.disk import Disk
-from mailward.formats.srs import Srs
 from mailward.intake.allowances import Allowances, HourlyLimits
 from mailward.intake.desk import Desk as ReceptionDesk
 from mailward.intake.receipts import Receipts
@@ -44,7 +42,6 @@ from mailward.services.kept import kept_for
 from mailward.services.known import KnownSources
 from mailward.services.reverse_dns import reverse_name
 from mailward.services.shared import Seats
-from mailward.services.srs_keys import srs_keys
 
 log = structlog.get_logger("mailward.worker")
 
@@ -64,16 +61,8 @@ class SmtpShared:
         self.allowances = _allowances(config)
         self.recorded = record_budget()
         self.contexts = tls_contexts([one for one in config.listeners if one.protocol in SMTP_PROTOCOLS], config)
-        keys = _srs_keys(config)
-        self.srs = Srs(keys, lambda: int(time.time() // 86400))
-        self.canary_key = canary_key(keys[0])
-
-
-def _srs_keys(config: Config) -> tuple[bytes, ...]:
-    try:
-        return srs_keys(config.secrets)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"forwarded mail cannot get a reverse-path: {error}") from error
+        self.srs = make_srs(config)
+        self.canary_key = canary_key(secret_keys(config)[0])
 
 
 def _admission_of_servers(config: Config, seats: Seats) -> Admission:

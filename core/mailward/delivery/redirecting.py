@@ -1,0 +1,95 @@
+"""A copy that an account's script sends on to another address (RFC 5228 section 4.2).
+
+It goes as an alias would forward it: as it was received, with our trace fields and the edits of its recipient, from a
+reverse-path of ours where the sender's domain is not (`formats.srs`), and with the owner's address in Delivered-To (RFC 9228).
+By that field it is known again: who has had it before does not send it on once more (T-RELAY-15).
+"""
+
+from dataclasses import replace
+
+from mailward.api.services import Clock
+from mailward.delivery.mda import Copy
+from mailward.delivery.ports import Directory
+from mailward.delivery.submitting import OwnMail
+from mailward.formats.address import parse_mailbox
+from mailward.formats.message import MessageView
+from mailward.formats.srs import Srs
+from mailward.model.address import Address
+from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.edits import AddHeader, RemoveHeader
+from mailward.model.envelope import RcptParameters
+from mailward.model.ids import QueueId, queue_id_for
+from mailward.queue.item import QueuedRecipient, QueueItem
+
+DELIVERED_TO = "Delivered-To"
+MOST_PASSED = 50
+"""Fields about earlier passes that are looked at; the latest stand first."""
+
+
+def has_passed(message: MessageView, owner: Address) -> bool:
+    """Did this owner, or an alias of this name, send it on before?"""
+    name = str(owner).lower().encode()
+    return any(field.value.strip().lower() == name for field in message.all(DELIVERED_TO)[:MOST_PASSED])
+
+
+class Redirecting:
+    """Belongs to the queue process and its loop."""
+
+    def __init__(self, mail: OwnMail, directory: Directory, srs: Srs, clock: Clock) -> None:
+        self._mail = mail
+        self._directory = directory
+        self._srs = srs
+        self._clock = clock
+
+    async def send(self, copy: Copy, owner: Address, to: Address, edited: MessageView | None, why: str) -> QueueId:
+        """Its id, the same however often this is repeated. edited: what is sent instead, as it would be stored; None for the
+        copy. why: for `explain`. Raises StorageError.
+        """
+        id = queue_id_for(f"redirected\0{copy.delivery_key}\0{to}")
+        item = self._item(id, copy, self._recipient(copy, owner, to), f"redirected from {owner} by {why}")
+        if edited is None:
+            await self._mail.put(item, copy.octets)
+        else:  # it has our trace fields, and Return-Path, which is written at final delivery only (RFC 5321 section 4.4)
+            (recipient,) = item.recipients
+            own = replace(recipient, edits=(AddHeader(DELIVERED_TO, str(owner)),))
+            octets = bytes(edited.octets)
+            item = replace(item, trace="", edits=(RemoveHeader("Return-Path"),), recipients=(own,), size_octets=len(octets))
+            await self._mail.put(item, octets)
+        return id
+
+    def _recipient(self, copy: Copy, owner: Address, to: Address) -> QueuedRecipient:
+        said = copy.recipient.parameters
+        account = self._directory.resolve(to)
+        return QueuedRecipient(
+            str(to),
+            "relay" if account is None else "mailbox",
+            account or "",
+            edits=(*copy.recipient.edits, AddHeader(DELIVERED_TO, str(owner))),
+            # Who wanted to hear of success has heard it with this delivery.
+            parameters=said if said.notify == ("NEVER",) else RcptParameters(original_recipient=said.original_recipient),
+            reverse_path=self._reverse_path(copy, owner),
+        )
+
+    def _reverse_path(self, copy: Copy, owner: Address) -> str | None:
+        """None where the sender's own is right: the null one, and of domains that we may send for."""
+        text = copy.item.reverse_path_of(copy.index)
+        sender = parse_mailbox(text) if text else None
+        if sender is None or self._directory.is_local_domain(sender.domain):
+            return text
+        made = self._srs.forwarded(sender, owner.domain)
+        return text if made is None else str(made)
+
+    def _item(self, id: QueueId, copy: Copy, recipient: QueuedRecipient, why: str) -> QueueItem:
+        item, now = copy.item, utc_text(self._clock.now())
+        record = DecisionRecord(
+            id=id,
+            received_at=now,
+            direction="outbound",
+            reverse_path=recipient.reverse_path or "",
+            message_id=item.decision.message_id,
+            size_octets=item.size_octets,
+            facts=item.decision.facts,  # what was proven of its sender decides who may hear of it
+            recipients=(RecipientDecision(recipient.forward_path, "accept", 0.0, "core", why, ""),),
+            reply=f"none: it came as {item.id}",
+        )
+        return replace(item, id=id, received_at=now, recipients=(recipient,), decision=record, hold_until="")

@@ -1,0 +1,149 @@
+"""Two processes that deliver to accounts with Sieve scripts, on one real spool and one real store: one takes mail, the other is the queue's."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailward.delivery.manager import DeliveryManager
+from mailward.delivery.mda import Mda
+from mailward.delivery.passes import Passes
+from mailward.delivery.redirecting import Redirecting
+from mailward.delivery.reporting import SpooledReports
+from mailward.delivery.script_mail import ScriptMail
+from mailward.delivery.scripted import Scripted
+from mailward.delivery.submitting import OwnMail
+from mailward.disk import Disk
+from mailward.formats.srs import Srs
+from mailward.model.address import Address
+from mailward.model.decision import DecisionRecord
+from mailward.model.ids import AccountId, QueueId
+from mailward.quarantine import Quarantine
+from mailward.queue.agenda import Agenda
+from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.spool import Spool
+from mailward.store.base import ActivateScript, PutScript
+from mailward.store.embedded import EmbeddedStore
+from support.spooling import Clock, Ledger, flush, item_for
+from support.stores import NoHints
+
+OCTETS = b"Subject: Lunch\r\nFrom: A <a@example.net>\r\nTo: ann@example.org\r\nMessage-ID: <1@example.net>\r\n\r\nat one?\r\n"
+
+
+class Directory:
+    """example.org is ours, with ann and bob; ann has a second address."""
+
+    names = ("ann", "bob")
+
+    def is_local_domain(self, domain: str) -> bool:
+        return domain == "example.org"
+
+    def addresses_of(self, account: AccountId) -> tuple[Address, ...]:
+        further = (Address("anna", "example.org"),) if account == "ann" else ()
+        return (Address(account, "example.org"), *further) if account in self.names else ()
+
+    def resolve(self, address: Address) -> AccountId | None:
+        name = address.local_part.partition("+")[0].replace("anna", "ann")
+        return AccountId(name) if address.domain == "example.org" and name in self.names else None
+
+    def detail(self, address: Address) -> str:
+        return address.local_part.partition("+")[2]
+
+
+class Known:
+    """The decision records of a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def get(self, id: QueueId) -> DecisionRecord | None:
+        return self._ledger.records.get(id)
+
+
+def to(address: str = "ann@example.org", **said: object) -> QueuedRecipient:
+    account = re.split(r"[@+]", address)[0].replace("anna", "ann")
+    return QueuedRecipient(address, "mailbox", account, **said)  # type: ignore[arg-type]
+
+
+@dataclass
+class Place:
+    """A life of both processes; another Place of the same folder is the next life."""
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def __post_init__(self) -> None:
+        self.store = EmbeddedStore(self.folder / "accounts", Disk(), NoHints())
+        self.quarantine = Quarantine(self.folder / "quarantine", Disk())
+        self.mda = Mda(self.store, self.quarantine, self.clock)
+        self.smtp, self.queue = (Spool(self.folder / "spool", Disk(), owner=one) for one in ("smtp", "queue"))
+        self.agenda = Agenda(self.queue, self.clock, self.clock.monotonic_s)
+        directory, loop = Directory(), asyncio.get_running_loop()
+        mail = OwnMail(self.queue, self.agenda, directory, Known(self.ledger), self.clock)
+        redirecting = Redirecting(mail, directory, Srs([b"key"], lambda: 20_000), self.clock)
+        self.reports = SpooledReports(self.queue, self.agenda, directory, self.mda, "mail.example.org", lambda: 1 << 40, 0)
+        self.sender = ScriptMail(redirecting, mail.of_server("mail filter"), self.clock, loop)
+        self.scripted = Scripted(None, self.store, directory, self.clock)
+        self.first = self._manager(self.smtp, self.scripted)
+        self.second = self._manager(self.queue, Scripted(None, self.store, directory, self.clock, self.sender))
+        self.passes = Passes(self.agenda, (self.second,))
+
+    def _manager(self, spool: Spool, sorter: Scripted) -> DeliveryManager:
+        return DeliveryManager(spool, self.mda, self.ledger, self.clock, reports=self.reports, sorter=sorter, chance=lambda: 0.5)
+
+    def script(self, text: str, account: str = "ann", name: str = "main") -> None:
+        self.store.open(AccountId(account)).apply([PutScript(name, text.encode()), ActivateScript(name)])
+
+    async def deliver(self, octets: bytes = OCTETS, *recipients: QueuedRecipient, **said: object) -> QueueItem:
+        """Take a message, and do all there is to do about it and what follows from it."""
+        item = await self.accept(octets, recipients or (to(),), **said)
+        self.first.offer(item)
+        await asyncio.to_thread(self.first.wait_idle)
+        await self.work()
+        return item
+
+    async def accept(self, octets: bytes, recipients: Sequence[QueuedRecipient], **said: object) -> QueueItem:
+        made = item_for(octets, recipients)
+        raw = {name: getattr(made, name) for name in QueueItem.__slots__}
+        item = QueueItem(**{**raw, **said})
+        incoming = self.smtp.begin(item.id)
+        incoming.write(octets)
+        await incoming.commit(item)
+        return item
+
+    async def work(self) -> None:
+        """Passes of the queue until there is nothing left but what is for other servers."""
+        for _ in range(6):
+            await asyncio.to_thread(self.first.wait_idle)
+            self.first._hand_over.flush()
+            flush(self.smtp)
+            await self.passes.run_once()
+            await asyncio.to_thread(self.second.wait_idle)
+            flush(self.queue)
+
+    def contents(self, mailbox: str, account: str = "ann") -> list[bytes]:
+        store = self.store.open(AccountId(account))
+        return [store.read(message) for message in store.view(store.mailbox(mailbox).id).messages]
+
+    def flags(self, mailbox: str, account: str = "ann") -> list[set[str]]:
+        """Of each message there."""
+        store = self.store.open(AccountId(account))
+        view = store.view(store.mailbox(mailbox).id)
+        names = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "", "", "", *view.keywords)
+        return [{name for bit, name in enumerate(names) if flags >> bit & 1} for flags in view.flags]
+
+    def leaving(self) -> list[QueueItem]:
+        """What waits to go to other servers."""
+        return [self.queue.item(id) for id in self.queue.ids()]
+
+    def told(self, item: QueueItem) -> list[str]:
+        """What `explain` shows of it."""
+        return [event.text for id, event in self.ledger.events if id == item.id]
+
+    async def end(self) -> None:
+        await self.first.stop()
+        await self.second.stop()
+        await self.smtp.close()
+        await self.queue.close()
