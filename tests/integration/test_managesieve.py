@@ -52,6 +52,33 @@ def test_sieve_connect_uploads_activates_lists_downloads_and_deletes(target: Ser
     assert run("--list").split() == []
 
 
+def test_mail_meets_the_active_script_and_explain_names_the_line(target: Server, tmp_path: Path) -> None:
+    (tmp_path / "good.sieve").write_text(GOOD)
+    target.add_account("bob@example.test")
+    target.run("sieve", "put", "bob@example.test", "mine", str(tmp_path / "good.sieve"), "--activate")
+    assert target.json("sieve", "list", "bob@example.test") == [{"name": "mine", "size_octets": len(GOOD), "active": True}]
+    assert target.run("sieve", "get", "bob@example.test", "mine").stdout == GOOD
+    assert target.send(b"Subject: the report\r\n\r\nx\r\n", to=["bob@example.test"])[0] == 250
+    target.wait_for(1, "Archive", "bob@example.test")
+    assert "delivered to Archive, by line 2 of the script mine" in target.run("explain", "last").stdout
+
+    (tmp_path / "other.sieve").write_text('if size :over 1 { redirect "c@example.net"; }\n')
+    rehearsed = target.json("sieve", "dry-run", "bob@example.test", str(tmp_path / "other.sieve"), "--mailbox", "Archive")
+    assert [one["actions"] for one in rehearsed] == [[{"what": "redirect to c@example.net", "line": 1}]]
+    assert "1 x keep" in target.run("sieve", "dry-run", "bob@example.test", "-", "--mailbox", "Archive", stdin="keep;").stdout
+    assert len(target.messages("Archive", "bob@example.test")) == 1
+
+
+def test_scripts_with_mistakes_and_names_that_are_none_are_refused(target: Server, tmp_path: Path) -> None:
+    (tmp_path / "bad.sieve").write_text("keep;\nfrobnicate;\nkep;\n")
+    done = target.run("sieve", "put", target.demo, "bad", str(tmp_path / "bad.sieve"), check=False)
+    assert done.returncode == 64 and "2:1: " in done.stderr and "3:1: " in done.stderr
+    assert target.run("sieve", "put", target.demo, "a\nb", "-", stdin="keep;", check=False).returncode == 64
+    assert target.run("sieve", "get", target.demo, "none", check=False).returncode == 66
+    assert target.run("sieve", "activate", target.demo, "none", check=False).returncode == 66
+    assert target.run("sieve", "dry-run", target.demo, check=False).returncode == 66
+
+
 def test_sieve_connect_is_refused_with_a_wrong_password(target: Server, tmp_path: Path) -> None:
     done = sieve_connect(target, tmp_path, "--list", password="wrong")
     assert done.returncode != 0 and "uthentication failed" in done.stdout + done.stderr

@@ -34,6 +34,7 @@ COMMANDS = {
     "domain": "domain:app",
     "quarantine": "quarantine:app",
     "retro": "retro:app",
+    "sieve": "sieve:app",
     "tls": "tls:app",
     "trace": "trace:trace_command",
     "train": "train:train_command",

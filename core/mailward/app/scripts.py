@@ -1,0 +1,52 @@
+"""An account's Sieve scripts beside a running server: kept and fetched by an admin, and rehearsed on stored mail."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailward.app.config import Config
+from mailward.delivery.script_world import compiled, world_of
+from mailward.directory import Account, Directory
+from mailward.disk import Disk
+from mailward.formats.message import MessageView
+from mailward.sieve import Outcome, evaluate
+from mailward.store.base import AccountStore
+from mailward.store.changes import Hints
+from mailward.store.embedded import EmbeddedStore
+
+
+@contextmanager
+def opened_account(config: Config, account: Account) -> Iterator[AccountStore]:
+    """The store of an account. Raises StorageError."""
+    with ExitStack() as stack:
+        hints = stack.enter_context(closing(Hints(config.data / "hints")))
+        store = stack.enter_context(closing(EmbeddedStore(config.data / "accounts", Disk(), hints)))
+        yield store.open(account.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What a script would do with one stored message."""
+
+    uid: int
+    subject: str
+    outcome: Outcome
+
+
+def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes, mailbox: str, most: int) -> Iterator[Rehearsed]:
+    """The newest messages of a mailbox first; nothing is changed and nothing sent.
+
+    Their envelope is known from what final delivery wrote into them: Return-Path, and the address of the account. Raises
+    ScriptError, StoreRefusal, StorageError.
+    """
+    with closing(Directory(config.directory_file)) as directory:
+        addresses = directory.addresses_of(account.id)
+    script, view, now = compiled(text), store.view(store.mailbox(mailbox).id), datetime.now(UTC)
+    newest = list(zip(view.uids, view.messages, strict=True))[: -most - 1 : -1]
+    for uid, message in newest:
+        read = MessageView(store.octets(message))
+        path = read.field("Return-Path")
+        reverse_path = "" if path is None else path.value.decode("utf-8", "replace").strip(" \t<>")
+        world = world_of(store, reverse_path, str(account.address), "", addresses, now)
+        yield Rehearsed(uid, read.subject, evaluate(script, read, world))

@@ -1,0 +1,212 @@
+"""`mailward sieve`: the Sieve scripts of an account, and what one would do with the mail that is there."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailward.app.scripts import Rehearsed, opened_account, rehearsal
+from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of
+from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.formats.text import one_line
+from mailward.protocol.managesieve.names import is_name
+from mailward.sieve import LANGUAGE, ScriptError, compile_script
+from mailward.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reject
+from mailward.store.base import AccountStore, ActivateScript, DeleteScript, Op, PutScript, Script, StoreRefusal
+
+app = typer.Typer(help="Sieve scripts, which say where an account's mail goes.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(help="The script's name.")]
+FileArgument = Annotated[str, typer.Argument(help="The script; '-' reads standard input.")]
+
+
+@app.command("put")
+def put_command(
+    address: AddressArgument,
+    name: NameArgument,
+    file: FileArgument,
+    activate: Annotated[bool, typer.Option("--activate", help="And make it the active one.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Store a script for an account, in place of one of that name. One with mistakes is refused, and all of them are told.
+
+    Example: mailward sieve put alice@example.org main alice.sieve --activate
+    """
+    if not is_name(name):
+        fail("the name of a script has 1 to 512 octets and no control characters", USAGE)
+    text = _read(file)
+    with _opened(config, address) as store:
+        _apply(store, PutScript(name, text), *([ActivateScript(name)] if activate else []))
+    show(f"{name} is stored{' and active' if activate else ''}", {"name": name, "active": activate}, as_json=as_json)
+
+
+@app.command("get")
+def get_command(address: AddressArgument, name: NameArgument, config: ConfigOption = None) -> None:
+    """Print a script as it was stored.
+
+    Example: mailward sieve get alice@example.org main > alice.sieve
+    """
+    with _opened(config, address) as store:
+        sys.stdout.buffer.write(_script(store, name).text)
+
+
+@app.command("list")
+def list_command(address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print an account's scripts; the active one is the one that mail meets.
+
+    Example: mailward sieve list alice@example.org
+    """
+    with _opened(config, address) as store:
+        found = store.scripts()
+    rows = [(one.name, f"{len(one.text)} octets", "active" if one.is_active else "") for one in found]
+    data = [{"name": one.name, "size_octets": len(one.text), "active": one.is_active} for one in found]
+    show(table(rows) if rows else "no scripts", data, as_json=as_json)
+
+
+@app.command("activate")
+def activate_command(
+    address: AddressArgument,
+    name: Annotated[str, typer.Argument(help="The script's name; none: no script is active any more.")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a script the one that mail meets, from now on, or none.
+
+    Examples:
+
+      mailward sieve activate alice@example.org main
+
+      mailward sieve activate alice@example.org
+    """
+    with _opened(config, address) as store:
+        _apply(store, ActivateScript(name))
+    show(f"{name} is active" if name else "no script is active", {"active": name}, as_json=as_json)
+
+
+@app.command("delete")
+def delete_command(
+    address: AddressArgument, name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Delete a script that is not active.
+
+    Example: mailward sieve delete alice@example.org old
+    """
+    with _opened(config, address) as store:
+        _apply(store, DeleteScript(name))
+    show(f"{name} is gone", {"name": name}, as_json=as_json)
+
+
+@app.command("dry-run")
+def dry_run_command(
+    address: AddressArgument,
+    file: Annotated[str, typer.Argument(help="The script; '-' reads standard input; none: the active one.")] = "",
+    mailbox: Annotated[str, typer.Option(help="Whose messages meet it.")] = "INBOX",
+    most: Annotated[int, typer.Option(min=1, help="So many messages, the newest.")] = 200,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a script would do with mail that is stored. Nothing is changed, nothing is sent.
+
+    Examples:
+
+      mailward sieve dry-run alice@example.org alice.sieve
+
+      mailward sieve dry-run alice@example.org --mailbox Archive --most 1000
+    """
+    text = _read(file) if file else b""
+    settings = config_of(config)
+    account = account_of(settings, address)
+    with opened_account(settings, account) as store:
+        if not file:
+            text = _active(store).text
+        try:
+            found = list(rehearsal(settings, account, store, text, mailbox, most))
+        except StoreRefusal as refusal:
+            fail(str(refusal), NO_INPUT)
+        except ScriptError as error:
+            fail(_mistakes(error), USAGE)
+    show(lambda: _told(found), lambda: [_data(one) for one in found], as_json=as_json)
+
+
+def _told(found: list[Rehearsed]) -> str:
+    rows = [(str(one.uid), one_line(one.subject, 50), _ends(one)) for one in found]
+    counts = Counter(_words(action).partition(" by line ")[0] for one in found for action in one.outcome.actions)
+    total = [f"{count} x {what}" for what, count in counts.most_common()]
+    return "\n".join([table(rows), "", *total]) if rows else "no messages"
+
+
+def _ends(one: Rehearsed) -> str:
+    wrong = "" if one.outcome.problem is None else f" (went wrong: {one.outcome.problem})"
+    return "; ".join(map(_words, one.outcome.actions)) + wrong
+
+
+def _words(action: Action) -> str:
+    where = f" by line {action.place.line}" if action.place.line else ""
+    match action:
+        case Keep():
+            return f"keep{where}"
+        case FileInto():
+            return f"file into {action.mailbox}{where}"
+        case Redirect():
+            return f"redirect to {action.address}{where}"
+        case Discard():
+            return f"discard{where}"
+        case Reject():
+            return f"reject{where}"
+    return f"{type(action).__name__.lower()}{where}"
+
+
+def _data(one: Rehearsed) -> dict[str, object]:
+    problem = one.outcome.problem
+    actions = [{"what": _words(action).partition(" by line ")[0], "line": action.place.line} for action in one.outcome.actions]
+    return {"uid": one.uid, "subject": one.subject, "actions": actions, "problem": str(problem) if problem else ""}
+
+
+@contextmanager
+def _opened(config: Path | None, address: str) -> Iterator[AccountStore]:
+    settings = config_of(config)
+    account = account_of(settings, address)
+    with opened_account(settings, account) as store:
+        yield store
+
+
+def _read(file: str) -> bytes:
+    """A script without mistakes."""
+    try:
+        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        fail(f"cannot read {file}: {error.strerror}", NO_INPUT)
+    try:
+        compile_script(text, LANGUAGE)
+    except ScriptError as error:
+        fail(_mistakes(error), USAGE)
+    return text
+
+
+def _mistakes(error: ScriptError) -> str:
+    return "\n".join(["the script has mistakes:", *(f"  {problem}" for problem in error.problems)])
+
+
+def _apply(store: AccountStore, *ops: Op) -> None:
+    try:
+        store.apply(ops)
+    except StoreRefusal as refusal:
+        fail(str(refusal), NO_INPUT)
+
+
+def _script(store: AccountStore, name: str) -> Script:
+    found = next((one for one in store.scripts() if one.name == name), None)
+    if found is None:
+        fail(f"there is no script {name}; mailward sieve list shows them", NO_INPUT)
+    return found
+
+
+def _active(store: AccountStore) -> Script:
+    found = next((one for one in store.scripts() if one.is_active), None)
+    if found is None:
+        fail("no script is active; name a file", NO_INPUT)
+    return found
