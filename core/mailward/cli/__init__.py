@@ -28,6 +28,7 @@ COMMANDS = {
     "queue": "queue:app",
     "account": "account:app",
     "alias": "alias:app",
+    "export": "exporting:app",
     "group": "group:app",
     "import": "importing:app",
     "list": "lists:app",

@@ -72,6 +72,19 @@ def config_of(path: Path | None, *, quiet: bool = False) -> Config:
     return config
 
 
+def made_for_server(folder: Path, config: Path | None) -> None:
+    """Make a folder to write into, the server's user its owner where root makes it. To be asked before `config_of`."""
+    if folder.is_dir():
+        return
+    user = service_user(load_config(find_config(config)))
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+        if user is not None:
+            os.chown(folder, user.uid, user.gid)
+    except OSError as error:
+        fail(f"cannot make {folder}: {error.strerror}", NO_INPUT)
+
+
 def duration_of(text: str) -> timedelta:
     """What was written as 30m, 2h or 7d."""
     try:

@@ -1,6 +1,7 @@
 """What a Maildir says of its messages beside their octets: flags in file names, and the files in which Dovecot keeps the rest."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,15 +49,16 @@ def flags_of(name: str, keywords: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def letters_of(flags: Iterable[str], keywords: Sequence[str]) -> str:
-    """The flags as they stand in the name of a file; those that have no letter are left out."""
-    known = {flag.casefold(): letter for letter, flag in _LETTERS.items()}
-    known |= {flag.casefold(): chr(_FIRST + at) for at, flag in enumerate(keywords[:MAX_LETTERS])}
-    return "".join(sorted({known[flag.casefold()] for flag in flags if flag.casefold() in known}))
+    """The flags as they stand in the name of a file; those that have no letter are left out.
 
-
-def has_own_letter(flag: str) -> bool:
-    """Whether every Maildir has it."""
-    return flag.casefold() in {one.casefold() for one in _LETTERS.values()}
+    $Forwarded may have two: P, as everybody writes it, and one among `keywords`, since Dovecot reads no P.
+    """
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    for letter, flag in _LETTERS.items():
+        known[flag.casefold()].add(letter)
+    for at, flag in enumerate(keywords[:MAX_LETTERS]):
+        known[flag.casefold()].add(chr(_FIRST + at))
+    return "".join(sorted(set[str]().union(*(known[flag.casefold()] for flag in flags))))
 
 
 def delivered_at(name: str) -> int | None:

@@ -73,24 +73,25 @@ def unquoted(octets: bytes, quoting: Quoting) -> bytes:
 
 
 def kept_of(octets: bytes) -> Kept:
-    """Take the status fields away, and read them. octets: with CRLF line ends."""
-    end = octets.find(b"\r\n\r\n") + 2
-    header = octets[:end]
-    flags: list[str] = []
-    numbers: dict[str, list[str]] = {}
-    for name, value in _STATUS.findall(header):
-        key, words = name.decode("ascii").lower(), value.decode("ascii", "replace").split()
-        numbers[key] = words
-        if key == "x-keywords":
-            flags += words
-        for letter, flag in _MARKS.get(key, {}).items():
-            if letter in "".join(words):
-                flags.append(flag)
-    base = numbers.get("x-imapbase") or numbers.get("x-imap") or []
-    uid = (numbers.get("x-uid") or [""])[0]
+    """Take the status fields away, and read them: the first of each, others came with the message. octets: CRLF line ends."""
+    at = octets.find(b"\r\n\r\n")
+    end = at + 2 if at >= 0 else len(octets)
+    words: dict[str, list[str]] = {}
+
+    def take(found: re.Match[bytes]) -> bytes:
+        name = found[1].decode("ascii").lower()
+        if name in words:
+            return found[0]
+        words[name] = found[2].decode("ascii", "replace").split()
+        return b""
+
+    header = _STATUS.sub(take, octets[:end])
+    flags = [flag for name, by in _MARKS.items() for letter, flag in by.items() if letter in "".join(words.get(name, []))]
+    base = words.get("x-imapbase") or words.get("x-imap") or []
+    uid = (words.get("x-uid") or [""])[0]
     return Kept(
-        _STATUS.sub(b"", header) + octets[end:],
-        tuple(dict.fromkeys(flags)),
+        header + octets[end:],
+        tuple(dict.fromkeys([*flags, *words.get("x-keywords", [])])),
         int(uid) if uid.isdecimal() else None,
         (int(base[0]), int(base[1])) if len(base) >= 2 and base[0].isdecimal() and base[1].isdecimal() else None,
     )

@@ -1,0 +1,76 @@
+"""`mailward export`: mail moves out, into files that other programs and servers read."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailward.app.moving.out import Progress, Written
+from mailward.app.moving.out_maildir import export_maildir
+from mailward.app.moving.out_mbox import export_mbox
+from mailward.cli.moving_bar import moving_bar
+from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of, made_for_server, opened_store
+from mailward.cli.output import SOFTWARE, fail, show, table
+from mailward.formats.text import one_line
+from mailward.store.base import AccountStore
+
+app = typer.Typer(help="Mail moves out, into files that other programs and servers read.", no_args_is_help=True)
+
+AccountOption = Annotated[str, typer.Option("--account", help="Whose mail: an address of the account.")]
+PathArgument = Annotated[Path, typer.Argument(help="The folder to write into; made when it is missing.")]
+
+NOT_ALL = 2
+
+
+@app.command("maildir")
+def maildir_command(path: PathArgument, account: AccountOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Write all mail of an account as a Maildir, with flags, keywords, dates and UIDs as Dovecot keeps them.
+
+    Run it again after an interruption, or to add what is new; it deletes nothing there. What could not be written is listed,
+    and the exit code is 2 then.
+
+    Example: mailward export maildir /srv/out/alice --account alice@example.org
+    """
+    _write(export_maildir, path, account, config, as_json)
+
+
+@app.command("mbox")
+def mbox_command(path: PathArgument, account: AccountOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Write all mail of an account as mbox files (mboxrd), one a mailbox, with flags, keywords, dates and UIDs in fields.
+
+    What could not be written is listed, and the exit code is 2 then.
+
+    Example: mailward export mbox /srv/out/alice --account alice@example.org
+    """
+    _write(export_mbox, path, account, config, as_json)
+
+
+def _write(
+    export: Callable[[AccountStore, Path, Progress], Iterator[Written]],
+    path: Path,
+    account: str,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    made_for_server(path, config)
+    settings = config_of(config)
+    owner = account_of(settings, account)
+    try:
+        with opened_store(settings) as store, moving_bar() as progress:
+            done = list(export(store.open(owner.id), path, progress))
+    except OSError as error:
+        fail(f"cannot write {error.filename}: {error.strerror}; the same command goes on", SOFTWARE)
+    problems = [problem for one in done for problem in one.problems]
+    rows = [("MAILBOX", "WRITTEN"), *((one_line(one.name), f"{one.messages:,}") for one in done)]
+    total = sum(one.messages for one in done)
+    lines = [table(rows), f"{total:,} messages of {owner.address} written to {path}", *(f"  {one_line(one)}" for one in problems)]
+    data = {
+        "account": str(owner.address),
+        "path": str(path),
+        "mailboxes": [{"name": one.name, "messages": one.messages} for one in done],
+        "problems": problems,
+    }
+    show("\n".join(lines), data, as_json=as_json)
+    if problems:
+        raise typer.Exit(NOT_ALL)

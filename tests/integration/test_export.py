@@ -1,0 +1,57 @@
+"""`mailward export`: Dovecot serves what was written, under the same numbers; killed in the midst, it goes on."""
+
+import os
+import random
+import subprocess
+
+from support.dovecot import dovecot
+from support.moving import FOLDERS, letter, on_dovecot, seen
+from support.reader import Reader
+from support.server import Server, open_folder, server
+
+DEMO = "demo@example.test"
+
+
+def fill(target: Server, messages: int) -> None:
+    chance = random.Random(5)
+    with target.imap() as client:
+        for folder in FOLDERS[2:]:
+            client.create(f'"{folder.replace(".", "/")}"')
+        for number in range(messages):
+            flags = " ".join(chance.sample(["\\Seen", "\\Flagged", "\\Answered", "$Forwarded", "$Label1"], chance.randrange(3)))
+            folder = f'"{FOLDERS[number % len(FOLDERS)].replace(".", "/")}"'
+            client.append(folder, f"({flags})", '"02-Nov-2020 10:00:00 +0000"', letter(number, chance))
+        client.select("INBOX")
+        client.store("2", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+
+
+def test_dovecot_serves_what_was_written_although_a_first_export_was_killed() -> None:
+    with server() as target:
+        fill(target, 200)
+        with dovecot("maildir") as there:
+            command = [target.command, "export", "maildir", str(there.mail), "--account", DEMO]
+            environment = {**os.environ, "MAILWARD_CONFIG": str(target.config)}
+            with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+                target.until(lambda: process.poll() is not None or len([*there.mail.rglob("*.mailward*")]) > 20)
+                process.kill()
+            target.run(*command[1:])
+            with on_dovecot(there) as client, target.imap() as ours:
+                for folder in FOLDERS:
+                    assert seen(client, folder) == seen(ours, folder.replace(".", "/")), folder
+                    (told,) = client.status(f'"{folder}"', "(UIDNEXT)")[1]
+                    (ours_told,) = ours.status(f'"{folder.replace(".", "/")}"', "(UIDNEXT)")[1]
+                    assert told.split()[-1] == ours_told.split()[-1]
+
+
+def test_the_page_on_moving_out_works_as_printed() -> None:
+    folder = open_folder()
+    folder.chmod(0o777)
+    with server() as target:
+        fill(target, 10)
+        reader = Reader("how-to/move-out.md", target, folder, "mailward import maildir", "mailward import mbox")
+        reader.stands_for = {"alice@example.org": DEMO}
+        assert "written to out" in reader.types("export maildir")
+        assert "written to out-mbox" in reader.types("export mbox")
+        reader.is_through()
+        assert (folder / "out-mbox/Projekte/a b.mbox").read_bytes().startswith(b"From ")
