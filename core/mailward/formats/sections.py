@@ -9,6 +9,7 @@ from typing import Literal
 from mailward.formats.header import FieldView, split_header
 from mailward.formats.message import MessageView
 from mailward.formats.part import PartView
+from mailward.formats.transfer import ENCODED, IDENTITY
 
 SectionKind = Literal["", "HEADER", "TEXT", "MIME", "HEADER.FIELDS", "HEADER.FIELDS.NOT"]
 Span = tuple[int, int]
@@ -67,6 +68,19 @@ def section(
 ) -> bytes:
     """The octets themselves; b"" for what the message does not have."""
     return b"".join([view.octets[start:end] for start, end in section_spans(view, path, kind, names, partial)])
+
+
+def decoded(view: MessageView, path: Sequence[int]) -> bytes | None:
+    """The content of a part, its transfer encoding undone (RFC 3516 section 4.3); b"" for what the message does not have.
+
+    None where nobody knows the encoding.
+    """
+    part = _part_at(view.root, path)
+    if part is None:
+        return b""
+    if part.is_multipart or part.encoding in IDENTITY:
+        return part.body_octets
+    return part.decode() if part.encoding in ENCODED else None
 
 
 def _part_at(root: PartView, path: Sequence[int]) -> PartView | None:

@@ -1,14 +1,76 @@
-"""APPEND (RFC 3501 section 6.3.11, APPENDUID of RFC 4315)."""
+"""APPEND (RFC 3501 section 6.3.11, APPENDUID of RFC 4315, MULTIAPPEND of RFC 3502, literal8 of RFC 3516), REPLACE (RFC 8508)."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 
 from mailward.access.imap.session import No, Session
-from mailward.protocol.imap.arguments import Arguments
-from mailward.store.base import Append, NoSuchMailbox
+from mailward.formats.binary import in_lines
+from mailward.formats.message import MessageView
+from mailward.protocol.imap.arguments import Arguments, BadSyntax, set_text
+from mailward.store.base import Append, Expunge, MailboxInfo, NoSuchMailbox, Op
+
+
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """A message as the client gives it."""
+
+    octets: bytes
+    is_binary: bool
+    flags: tuple[str, ...]
+    at: datetime
 
 
 async def append(session: Session, arguments: Arguments) -> str:
+    """All of the messages, or none."""
     arguments.space()
     name = session.read_name(arguments)
     arguments.space()
+    incoming = [_read(session, arguments)]
+    while arguments.take(b" "):
+        incoming.append(_read(session, arguments))
+    arguments.end()
+    target = await _target(session, name)
+    ops = await session.blocking(lambda: [_op(target, message) for message in incoming])
+    results = await session.blocking(lambda: session.store.apply(ops))
+    uids = set_text([uid for result in results for uid in result.uids])
+    return f"[APPENDUID {results[0].uidvalidity} {uids}] APPEND completed"
+
+
+async def replace(session: Session, arguments: Arguments) -> str:
+    return await _replace(session, arguments, uid=False)
+
+
+async def uid_replace(session: Session, arguments: Arguments) -> str:
+    return await _replace(session, arguments, uid=True)
+
+
+async def _replace(session: Session, arguments: Arguments, *, uid: bool) -> str:
+    """One message for another, in one transaction: a draft is never there twice, nor not at all."""
+    arguments.space()
+    numbers = arguments.sequence_set()
+    if not numbers.is_single:
+        raise BadSyntax("One message is replaced at a time")
+    arguments.space()
+    name = session.read_name(arguments)
+    arguments.space()
+    message = _read(session, arguments)
+    arguments.end()
+    selected = session.writable
+    old = selected.uids_at(await session.places(numbers, uid=uid))
+    if not old:
+        raise No("There is no message of that UID")
+    target = await _target(session, name)
+    ops: Sequence[Op] = [await session.blocking(lambda: _op(target, message)), Expunge(selected.info.id, old)]
+    added, expunged = await session.blocking(lambda: session.store.apply(ops))
+    # Before the EXPUNGE (RFC 8508 section 3.3).
+    session.untagged(f"OK [APPENDUID {added.uidvalidity} {added.uids[0]}] {'Replaced' if expunged.uids else 'Added'}")
+    return ""
+
+
+def _read(session: Session, arguments: Arguments) -> _Incoming:
+    """Flags, a date and the message, the first two where they are given."""
     flags: tuple[str, ...] = ()
     if arguments.looks_like(b"("):
         flags = arguments.flags()
@@ -17,26 +79,34 @@ async def append(session: Session, arguments: Arguments) -> str:
     if arguments.looks_like(b'"'):
         at = arguments.date_time()
         arguments.space()
-    octets = _message(session, arguments)
-    arguments.end()
-    if b"\x00" in octets:
-        raise No("NUL cannot be stored without BINARY", "CANNOT")
+    # RFC 6855 wanted a message with UTF-8 in its header within UTF8 (...), which RFC 9755 does not.
+    is_wrapped = session.speaks_utf8 and arguments.take(b"UTF8 (")
+    is_binary = arguments.take(b"~")
+    octets = arguments.message()
+    if is_wrapped:
+        arguments.expect(b")")
+    return _Incoming(octets, is_binary, flags, at)
+
+
+async def _target(session: Session, name: str) -> MailboxInfo:
     try:
-        info = await session.blocking(lambda: session.store.mailbox(name))
+        return await session.blocking(lambda: session.store.mailbox(name))
     except NoSuchMailbox as error:
         raise No(str(error), "TRYCREATE") from error
-    op = Append(info.id, _with_crlf(octets), at, flags)
-    (result,) = await session.blocking(lambda: session.store.apply([op]))
-    return f"[APPENDUID {result.uidvalidity} {result.uids[0]}] APPEND completed"
 
 
-def _message(session: Session, arguments: Arguments) -> bytes:
-    """A literal, or within UTF8 (...), which RFC 6855 wanted of a message with UTF-8 in its header and RFC 9755 does not."""
-    if not session.speaks_utf8 or not arguments.take(b"UTF8 (~"):
-        return arguments.message()
-    octets = arguments.message()
-    arguments.expect(b")")
-    return octets
+def _op(target: MailboxInfo, message: _Incoming) -> Append:
+    """What is stored: lines without NUL, whatever the client gave. Raises No."""
+    octets = message.octets
+    if not octets:
+        raise No("There is no message in it", "CANNOT")  # also how a client gives up (RFC 3502 section 6.3.11)
+    if message.is_binary:
+        with suppress(ValueError):
+            octets = b"".join(in_lines(MessageView(octets)))
+    if b"\x00" in octets:
+        code, how = ("UNKNOWN-CTE", "in parts that say they are binary") if message.is_binary else ("CANNOT", "in a literal8")
+        raise No(f"NUL can be stored only {how}", code)
+    return Append(target.id, _with_crlf(octets), message.at, message.flags)
 
 
 def _with_crlf(octets: bytes) -> bytes:

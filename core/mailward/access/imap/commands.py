@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, Command] = {
     "SUBSCRIBE": Command(mailboxes.subscribe, _AFTER),
     "UNSUBSCRIBE": Command(mailboxes.unsubscribe, _AFTER),
     "APPEND": Command(append.append, _AFTER),
+    "REPLACE": Command(append.replace, _SELECTED),
+    "UID REPLACE": Command(append.uid_replace, _SELECTED),
     "SELECT": Command(select.select, _AFTER, tells_changes=False),
     "EXAMINE": Command(select.examine, _AFTER, tells_changes=False),
     "UNSELECT": Command(select.unselect, _SELECTED, tells_changes=False),

@@ -47,6 +47,8 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
         await _mark_seen(session, places)
     if plan.unreadable:
         raise No(f"{plan.unreadable} of the messages could not be read", "SERVERBUG")
+    if plan.undecodable:
+        raise No(f"{plan.undecodable} of the messages are in an encoding that is not known here", "UNKNOWN-CTE")
     if plan.expunged:
         raise No(f"{plan.expunged} of the messages have been expunged", "EXPUNGEISSUED")
     return ""

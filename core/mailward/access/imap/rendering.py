@@ -18,10 +18,10 @@ from mailward.access.imap.selected import Selected, taken
 from mailward.formats.common_fields import UNKNOWN, Cut, cut
 from mailward.formats.imap import string, utf8_envelope
 from mailward.formats.message import MessageView
-from mailward.formats.sections import section, section_spans
+from mailward.formats.sections import decoded, section, section_spans
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
-from mailward.protocol.imap.fetch import FetchItems, Section
+from mailward.protocol.imap.fetch import Decoded, FetchItems, Item, Section
 from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import AccountStore, Column, EntryColumn
 
@@ -45,6 +45,7 @@ _COLUMNS: dict[str, tuple[bytes, Column]] = {
     "ENVELOPE": (b"ENVELOPE %b", "envelope"),
     "BODYSTRUCTURE": (b"BODYSTRUCTURE %b", "bodystructure"),
     "BODY": (b"BODY %b", "body"),
+    "BINARY.SIZE[]": (b"BINARY.SIZE[] %d", "size_octets"),
     "PREVIEW": (b"PREVIEW %b", "preview"),
     "THREADID": (b"THREADID (%b)", "thread"),
 }
@@ -73,7 +74,8 @@ class _Field:
 
 class Plan:
     """How to answer one FETCH command. Messages left out are counted. unreadable: those that the store could not give. expunged:
-    those by somebody else, where what belonged to their place in the mailbox is asked for."""
+    those by somebody else, where what belonged to their place in the mailbox is asked for. undecodable: those with a part in an
+    unknown encoding that is to be undone."""
 
     def __init__(self, items: FetchItems, *, utf8: bool = False) -> None:
         """utf8: ENVELOPE has UTF-8 as it stands in the message, what is stored is 7-bit."""
@@ -81,7 +83,7 @@ class Plan:
         self._first_column = _FIRST_ENTRY_COLUMN + len(self._entry_columns)
         self._columns: list[Column] = []
         self._fields: list[_Field] = []
-        self._parts: list[_Field | Section] = []
+        self._parts: list[_Field | Section | Decoded] = []
         for item in items.items:
             part = self._part_for(item)
             self._parts.append(part)
@@ -95,6 +97,7 @@ class Plan:
         self._utf8 = (self._column("envelope"), self._column("headers")) if utf8 and "ENVELOPE" in items.items else None
         self.unreadable = 0
         self.expunged = 0
+        self.undecodable = 0
 
     def pieces(self, store: AccountStore, selected: Selected, places: Sequence[int]) -> Iterator[bytes]:
         """The answers of these messages in order, cut anywhere. Raises StorageError only where an answer has begun already."""
@@ -121,7 +124,9 @@ class Plan:
                 for row in zip(*window, strict=True):
                     yield from self._in_chunks(store, row)
 
-    def _part_for(self, item: str | Section) -> _Field | Section:
+    def _part_for(self, item: Item) -> _Field | Section | Decoded:
+        if isinstance(item, Decoded):
+            return item
         if isinstance(item, Section):
             if item.path or item.kind not in _HEADER_KINDS:
                 return item
@@ -228,11 +233,21 @@ class Plan:
         """The answer of one message that has to be read; nothing large is held whole."""
         message, size, header = int(row[_MESSAGE]), int(row[self._size]), int(row[self._header])
         view: MessageView | None = None
+        contents: dict[tuple[int, ...], bytes] = {}
         held, begun = b"* %d FETCH (" % int(row[_NUMBER]), False
         try:
+            for path in {part.path for part in self._parts if isinstance(part, Decoded)}:
+                view = view or MessageView(store.octets(message))
+                content = decoded(view, path)
+                if content is None:
+                    self.undecodable += 1
+                    return
+                contents[path] = content
             for part in self._parts:
                 if isinstance(part, _Field):
                     held += part.template % part.value(row)
+                elif isinstance(part, Decoded):
+                    held += part.label + b" " + _shown(contents[part.path], part)
                 else:
                     if part.path:
                         view = view or MessageView(store.octets(message))
@@ -269,9 +284,9 @@ class _Whole:
     after: Sequence[_Field]
 
 
-def _whole(parts: Sequence[_Field | Section]) -> _Whole | None:
+def _whole(parts: Sequence[_Field | Section | Decoded]) -> _Whole | None:
     """None where more, or other octets, have to be read."""
-    sections = [at for at, part in enumerate(parts) if isinstance(part, Section)]
+    sections = [at for at, part in enumerate(parts) if not isinstance(part, _Field)]
     if len(sections) != 1:
         return None
     (at,) = sections
@@ -282,6 +297,16 @@ def _whole(parts: Sequence[_Field | Section]) -> _Whole | None:
     after = [part for part in parts[at + 1 :] if isinstance(part, _Field)]
     begin = b"".join([field.template + b" " for field in before]) + section.label + b" {%d}\r\n"
     return _Whole(b"* %d FETCH (" + begin, before, b"".join([b" " + field.template for field in after]) + b")\r\n", after)
+
+
+def _shown(content: bytes, item: Decoded) -> bytes:
+    """How long the content is, or (a part of) it; with a NUL in it as a literal8."""
+    if item.is_size:
+        return b"%d" % len(content)
+    if item.partial is not None:
+        start, length = item.partial
+        content = content[start : start + length]
+    return b"%b{%d}\r\n%b" % (b"~" if b"\x00" in content else b"", len(content), content)
 
 
 def _window(item: Section, low: int, high: int) -> tuple[int, int]:

@@ -42,6 +42,11 @@ class SequenceSet:
     ranges: tuple[tuple[int | None, int | None], ...]
     is_saved: bool = False
 
+    @property
+    def is_single(self) -> bool:
+        """One number, or "*"."""
+        return len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]
+
     def resolve(self, largest: int) -> tuple[tuple[int, int], ...]:
         """Ordered pairs (low, high) with "*" as `largest`, sorted and joined; reversed ranges are turned round."""
         pairs = sorted(

@@ -1,4 +1,4 @@
-"""What FETCH asks for, as values (RFC 3501 section 6.4.5; MODSEQ of RFC 7162, OBJECTID, SAVEDATE and PREVIEW)."""
+"""What FETCH asks for, as values (RFC 3501 section 6.4.5; MODSEQ of RFC 7162, BINARY, OBJECTID, SAVEDATE and PREVIEW)."""
 
 import re
 from dataclasses import dataclass
@@ -34,14 +34,31 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchItems:
-    """items: plain attributes in order, each once, and sections."""
+class Decoded:
+    """One BINARY[...] or BINARY.SIZE[...] item (RFC 3516): a part with its transfer encoding undone, or only how long that is.
 
-    items: tuple[str | Section, ...]
+    path: never empty, since the message as a whole has no encoding.
+    """
+
+    label: bytes
+    path: tuple[int, ...]
+    partial: tuple[int, int] | None = None
+    peek: bool = True
+    is_size: bool = False
+
+
+Item = str | Section | Decoded
+
+
+@dataclass(frozen=True, slots=True)
+class FetchItems:
+    """items: plain attributes in order, each once, sections and decoded parts."""
+
+    items: tuple[Item, ...]
 
     @property
     def marks_seen(self) -> bool:
-        return any(isinstance(item, Section) and not item.peek for item in self.items)
+        return any(not isinstance(item, str) and not item.peek for item in self.items)
 
     def having(self, *names: str) -> "FetchItems":
         """The same and these plain attributes."""
@@ -63,7 +80,7 @@ def read_fetch_items(arguments: Arguments) -> FetchItems:
     return FetchItems(tuple(dict.fromkeys(found)))
 
 
-def _item(arguments: Arguments) -> str | Section:
+def _item(arguments: Arguments) -> Item:
     for name in _PLAIN:
         if arguments.take(name.encode()):
             return name
@@ -79,6 +96,12 @@ def _item(arguments: Arguments) -> str | Section:
         return _section(arguments, peek=False)
     if arguments.take(b"BODY"):
         return "BODY"
+    if arguments.take(b"BINARY.SIZE["):
+        return _size(arguments)
+    if arguments.take(b"BINARY.PEEK["):
+        return _binary(arguments, peek=True)
+    if arguments.take(b"BINARY["):
+        return _binary(arguments, peek=False)
     raise BadSyntax("There is no such FETCH item")
 
 
@@ -100,27 +123,63 @@ def _section(arguments: Arguments, *, peek: bool) -> Section:
         elif path and arguments.take(b"MIME"):
             kind = "MIME"
         else:
-            path.append(arguments.number())
-            if path[-1] == 0 or len(path) > MAX_PART_LEVELS:
-                raise BadSyntax("Part numbers begin at 1 and do not go that deep")
+            _add_number(path, arguments)
             continue
         break
     arguments.expect(b"]")
     label = b"BODY[" + b".".join([b"%d" % n for n in path] + ([kind.encode()] if kind else []))
     if names:
         label += b" (" + b" ".join(_shown(name) for name in names) + b")"
-    label += b"]"
-    partial = None
-    if arguments.take(b"<"):
-        start = arguments.number()
-        arguments.expect(b".")
-        length = arguments.number()
-        if not length:
-            raise BadSyntax("A partial fetch is of at least one octet")
-        arguments.expect(b">")
-        partial = (start, length)
-        label += b"<%d>" % start
-    return Section(label, tuple(path), kind, names, partial, peek)
+    partial = _partial(arguments)
+    return Section(label + _end(partial), tuple(path), kind, names, partial, peek)
+
+
+def _binary(arguments: Arguments, *, peek: bool) -> Section | Decoded:
+    path = _path(arguments)
+    partial = _partial(arguments)
+    label = b"BINARY[" + b".".join([b"%d" % n for n in path]) + _end(partial)
+    return Decoded(label, path, partial, peek) if path else Section(label, (), "", (), partial, peek)
+
+
+def _size(arguments: Arguments) -> Item:
+    path = _path(arguments)
+    if not path:
+        return "BINARY.SIZE[]"
+    return Decoded(b"BINARY.SIZE[" + b".".join([b"%d" % n for n in path]) + b"]", path, is_size=True)
+
+
+def _path(arguments: Arguments) -> tuple[int, ...]:
+    """`1.2]`, the number of a part."""
+    path: list[int] = []
+    while not arguments.take(b"]"):
+        if path:
+            arguments.expect(b".")
+        _add_number(path, arguments)
+    return tuple(path)
+
+
+def _add_number(path: list[int], arguments: Arguments) -> None:
+    path.append(arguments.number())
+    if path[-1] == 0 or len(path) > MAX_PART_LEVELS:
+        raise BadSyntax("Part numbers begin at 1 and do not go that deep")
+
+
+def _partial(arguments: Arguments) -> tuple[int, int] | None:
+    """`<0.100>` where it is next."""
+    if not arguments.take(b"<"):
+        return None
+    start = arguments.number()
+    arguments.expect(b".")
+    length = arguments.number()
+    if not length:
+        raise BadSyntax("A partial fetch is of at least one octet")
+    arguments.expect(b">")
+    return start, length
+
+
+def _end(partial: tuple[int, int] | None) -> bytes:
+    """How a label ends."""
+    return b"]" if partial is None else b"]<%d>" % partial[0]
 
 
 def _names(arguments: Arguments) -> tuple[str, ...]:

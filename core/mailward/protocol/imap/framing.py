@@ -13,7 +13,7 @@ _NUMBER_OCTETS = 10
 _ENDLESS = 1 << 62
 _TAG_OCTETS = 101
 _TAG = re.compile(rb"[\x21\x23\x24\x26\x27\x2c-\x5b\x5d-\x7a\x7c\x7e]{1,100}(?= )")
-_APPEND = re.compile(rb"[^ ]+ APPEND ", re.IGNORECASE)
+_APPEND = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE) ", re.IGNORECASE)
 
 _ID = re.compile(rb"[^ ]{1,100} ID \(", re.IGNORECASE)
 ID_OCTETS = 34 * 1024
@@ -27,7 +27,7 @@ LITERAL_MARK = b"\x00"
 class Limits:
     """line_octets: the text of a command. literal_octets: one literal but APPEND's. all_octets: text and literals together.
 
-    append_octets: APPEND's message; 0 where APPEND is not allowed yet.
+    append_octets: APPEND's messages together; 0 where APPEND is not allowed yet.
     """
 
     line_octets: int = 8192
@@ -192,7 +192,8 @@ class Framer:
         held = sum(map(len, self._literals))
         used = len(self._text) + held
         if _APPEND.match(self._text) and self.limits.append_octets:
-            return self.limits.append_octets - held
+            # What stands around the messages is bounded by its own limit, and small as a rule.
+            return min(self.limits.append_octets - held, self.limits.append_octets + self.limits.line_octets - used)
         return min(self.limits.literal_octets, self.limits.all_octets - used)
 
     def _skip(self, octets: int, synchronising: bool) -> FramingEvent | None:

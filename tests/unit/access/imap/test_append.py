@@ -1,0 +1,71 @@
+"""What APPEND stores, and what it does not: binary content (RFC 3516), several messages (RFC 3502), limits."""
+
+import pytest
+
+from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, Limits
+from support.imap import APPEND_OCTETS, Client, Office
+
+BINARY = b"Subject: b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: %b\r\n\r\n\x00\x01\n\r\x02"
+
+
+async def append(client: Client, octets: bytes, *, literal8: bool) -> bytes:
+    begin = b"APPEND INBOX %b{%d+}\r\n" % (b"~" if literal8 else b"", len(octets))
+    return (await client.command(begin + octets))[-1]
+
+
+async def test_binary_content_comes_back_as_it_was(office: Office) -> None:
+    client = await Client(office).login()
+    assert (await append(client, BINARY % b"binary", literal8=True)).startswith(b"OK")
+    await client.ok("SELECT INBOX")
+    (fetched,) = await client.ok("FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[1])")
+    assert fetched == b"* 1 FETCH (BINARY[1] ~{5}\r\n\x00\x01\n\r\x02 BINARY.SIZE[1] 5)"
+    (stored,) = await client.ok("FETCH 1 BODY.PEEK[]")
+    assert b"\x00" not in stored
+    assert b"base64" in stored
+
+
+@pytest.mark.parametrize(
+    ("octets", "literal8", "code"),
+    [(BINARY % b"8bit", True, b"UNKNOWN-CTE"), (BINARY % b"binary", False, b"CANNOT"), (b"\x00", True, b"UNKNOWN-CTE")],
+)
+async def test_nul_elsewhere_is_refused(office: Office, octets: bytes, literal8: bool, code: bytes) -> None:
+    client = await Client(office).login()
+    assert (await append(client, octets, literal8=literal8)).startswith(b"NO [%b]" % code)
+
+
+@pytest.mark.parametrize(
+    ("bad", "answer"),
+    [
+        (b"(%b) {1+}\r\nx" % b" ".join(b"k%d" % n for n in range(60)), b"NO [CANNOT]"),
+        (b"(%b) {1+}\r\nx" % b" ".join(b"k%d" % n for n in range(10_000)), b"BAD"),
+        (b"(\\Evil) {1+}\r\nx", b"BAD"),
+        (b'"31-Feb-2026 10:00:00 +0000" {1+}\r\nx', b"BAD"),
+        (b"{1+}\r\n\x00", b"NO [CANNOT]"),
+        (b"{0+}\r\n", b"NO [CANNOT]"),
+        (b"{%d+}\r\n%b" % (APPEND_OCTETS, b"x" * APPEND_OCTETS), b"NO [TOOBIG]"),
+    ],
+)
+async def test_t_imap_15_one_bad_message_of_several_and_nothing_is_stored(office: Office, bad: bytes, answer: bytes) -> None:
+    client = await Client(office).login()
+    assert (await client.command(b"APPEND INBOX {1+}\r\ny " + bad))[-1].startswith(answer)
+    assert b"* 0 EXISTS" in await client.ok("EXAMINE INBOX")  # and the session goes on
+
+
+async def test_t_imap_15_a_client_that_leaves_within_a_message_leaves_nothing(office: Office) -> None:
+    client = await Client(office).login()
+    client.wire.feed(b"a APPEND INBOX {1+}\r\ny {100+}\r\nhalf")
+    client.wire.feed(b"")
+    await client.task
+    other = await Client(office).login()
+    assert b"* 0 EXISTS" in await other.ok("EXAMINE INBOX")
+
+
+def test_t_imap_15_messages_of_nothing_are_bounded() -> None:
+    limits = Limits(line_octets=100, append_octets=1000)
+    framer = Framer(limits)
+    framer.receive_data(b"a APPEND INBOX" + b" {0+}\r\n" * 10_000 + b"\r\n")
+    event = framer.next_event()
+    assert isinstance(event, CommandRefused)
+    assert event.code == "TOOBIG"
+    framer.receive_data(b"a APPEND INBOX {1000+}\r\n" + b"x" * 1000 + b"\r\n")
+    assert isinstance(framer.next_event(), CommandReceived)
