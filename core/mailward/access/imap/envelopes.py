@@ -6,7 +6,7 @@ from typing import Literal
 from mailward.formats.collation import casemap
 from mailward.formats.words import decode_words
 
-_STRING = rb'(?:NIL|"(?:[^"\\]|\\.)*+")'
+_STRING = rb'(?:NIL|"[^"\\]*+(?:\\.[^"\\]*+)*")'
 _ADDRESS = rb"\(" + rb" ".join([_STRING] * 4) + rb"\)"
 _LIST = rb"(NIL|\((?:" + _ADDRESS + rb")+\))"
 _ENVELOPE = re.compile(rb"\(" + rb" ".join([_STRING, rb"(" + _STRING + rb")"] + [_LIST] * 6))
