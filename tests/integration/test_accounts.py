@@ -76,3 +76,20 @@ def test_what_cannot_be_made_is_said_before_a_password_is_asked_for() -> None:
             assert refused.returncode == 64 and reason in refused.stderr, refused.stderr
             assert "terminal" not in refused.stderr
         assert "--make-password" in target.run("account", "add", "new@example.test", check=False).stderr
+
+
+def test_a_quota_is_set_for_a_domain_and_for_an_account() -> None:
+    with server(start=False) as target:
+        said = target.run("account", "quota", "demo@example.test").stdout
+        assert said == "demo@example.test holds 0 of any number of octets and 0 of any number of messages\n"
+        assert target.json("domain", "quota", "example.test", "--size", "2G", "--messages", "1000") == {
+            "domain": "example.test",
+            "most_octets": 2 << 30,
+            "most_messages": 1000,
+        }
+        found = target.json("account", "quota", "demo@example.test", "--size", "500m", "--messages", "none")
+        assert (found["most_octets"], found["most_messages"]) == (500 << 20, None)
+        found = target.json("account", "quota", "demo@example.test", "--size", "default", "--messages", "default")
+        assert (found["most_octets"], found["most_messages"]) == (2 << 30, 1000)
+        refused = target.run("account", "quota", "demo@example.test", "--messages", "5K", check=False)
+        assert refused.returncode == 64 and "--messages wants a number such as 100000, none or default" in refused.stderr

@@ -56,9 +56,13 @@ class Office:
     def __post_init__(self) -> None:
         self.hints = Watched()
         self.authenticator = PlainAuthenticator(one_password)
-        self.store = EmbeddedStore(self.folder, Disk(), self.hints)
+        self.use(EmbeddedStore(self.folder, Disk(), self.hints))
+
+    def use(self, store: EmbeddedStore) -> None:
+        """For sessions that are opened from now on."""
+        self.store = store
         self.desk = Desk(
-            store=self.store,
+            store=store,
             authenticator=self.authenticator,
             watch=self.hints.watch,
             moved=self.moves.append,

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
+from mailward.model.limits import NO_LIMITS
 from mailward.store.base import (
     FIRST_KEYWORD_BIT,
     SYSTEM_FLAGS,
@@ -37,6 +38,7 @@ from mailward.store.base import (
     OpResult,
     Place,
     PutScript,
+    Quota,
     RenameMailbox,
     RenameScript,
     Renumber,
@@ -176,6 +178,10 @@ class MemoryAccount:
         for uid in uids:
             entry = _box(self._state, mailbox).entries.get(uid)
             yield None if entry is None else tuple(getattr(entry, column) for column in columns)
+
+    def quota(self) -> Quota:
+        infos = self.mailboxes()
+        return Quota(sum(info.size_octets for info in infos), sum(info.exists for info in infos), NO_LIMITS)
 
     def scripts(self) -> tuple[Script, ...]:
         state = self._state

@@ -43,10 +43,10 @@ async def opened_release(config: Config, quarantine: Quarantine) -> AsyncIterato
     async with contextlib.AsyncExitStack() as stack:
         hints = Hints(config.data / "hints")
         stack.callback(hints.close)
-        store = EmbeddedStore(config.data / "accounts", disk, hints)
-        stack.callback(store.close)
         directory = Directory(config.directory_file)
         stack.callback(directory.close)
+        store = EmbeddedStore(config.data / "accounts", disk, hints, limits_of=directory.limits_of)
+        stack.callback(store.close)
         decisions = DecisionStore(config.decisions_file)
         stack.callback(decisions.close)
         spool = Spool(config.data / "spool", disk, owner=f"admin{os.getpid()}")

@@ -6,7 +6,7 @@ import typer
 
 from mailward.app.domains import serve_domain
 from mailward.auth.credentials import set_password
-from mailward.cli import account_address, app_password
+from mailward.cli import account_address, app_password, quota
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,
@@ -34,6 +34,7 @@ from mailward.services.signing_keys import SigningKeys
 app = typer.Typer(cls=AccountGroup, help="Who has a mailbox here.", no_args_is_help=True)
 app.add_typer(app_password.app, name="app-password")
 app.add_typer(account_address.app, name="address")
+app.command("quota")(quota.account_command)
 
 
 @app.command("add")

@@ -7,7 +7,7 @@ import typer
 
 from mailward.app.domains import give_roles, serve_domain
 from mailward.app.records import compared
-from mailward.cli import domain_key
+from mailward.cli import domain_key, quota
 from mailward.cli.domain_records import found_records, records_data, served, zone_lines
 from mailward.cli.options import ConfigOption, JsonOption, YesOption, account_of, config_of, opened_directory, parsed_domain
 from mailward.cli.output import USAGE, confirm, fail, show, table
@@ -18,6 +18,7 @@ from mailward.services.signing_keys import SigningKeys
 
 app = typer.Typer(help="The domains served here.", no_args_is_help=True)
 app.add_typer(domain_key.app, name="key")
+app.command("quota")(quota.domain_command)
 DomainArgument = Annotated[str, typer.Argument(help="One of the domains served here.")]
 
 

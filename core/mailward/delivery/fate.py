@@ -55,6 +55,11 @@ def refused(reason: str, text: str) -> Fate:
     return Fate(Result.PERMANENT, "5.7.1", f"The recipient refuses it: {reason}", "", text)
 
 
+def mailbox_full(why: str) -> Fate:
+    """It waited for room in vain (RFC 3463 section 3.3). why: for the admin; how much a user holds is not the sender's."""
+    return Fate(Result.PERMANENT, "5.2.2", "The mailbox is full", "", f"mailbox full: {why}")
+
+
 def too_late(deadline: str) -> Fate:
     """Its sender does not want it delivered any more (RFC 2852, mode R). deadline: ISO 8601."""
     words = f"It could not be delivered by {deadline}, as its sender wants"

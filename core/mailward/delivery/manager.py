@@ -21,7 +21,7 @@ import structlog
 
 from mailward.api.delivering import FolderChoice
 from mailward.api.services import Clock
-from mailward.delivery.fate import Fate, delivered, refused, removed, too_late
+from mailward.delivery.fate import Fate, delivered, mailbox_full, refused, removed, too_late
 from mailward.delivery.handover import HandOver
 from mailward.delivery.mda import Copy
 from mailward.delivery.ports import Decisions, Reports
@@ -36,6 +36,7 @@ from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.schedule import ALARM_AFTER, GIVE_UP_AFTER_S, delay_s, is_given_up
 from mailward.queue.spool import NotHere, Spool
 from mailward.queue.writer import GroupWriter
+from mailward.store.base import OverQuota
 
 THREADS = 4
 MOST_COPIES = 32
@@ -354,11 +355,23 @@ class DeliveryManager:
         except Exception as error:
             if len(copies) > 1:  # one of them may be the reason; the others need not wait for it
                 return [through for pair in copies for through in self._deliver([pair])]
+            if isinstance(error, OverQuota):
+                self._is_full(copies[0][0], error)
+                return []
             if not isinstance(error, StorageError):
                 log.exception("delivery failed unforeseen", id=copies[0][0].item.id)
             self._failed(copies[0][0], str(error) or type(error).__name__)
             return []
         return [(task, outcome) for (task, _), outcome in zip(copies, outcomes, strict=True)]
+
+    def _is_full(self, task: _Task, error: OverQuota) -> None:
+        """Mail waits for room as long as mail for other servers waits, then its sender hears of it."""
+        if not self._is_waited_for_in_vain(task):
+            self._failed(task, f"mailbox full: {error}")
+        elif task.agenda:
+            self._return(task, mailbox_full(str(error)))
+        else:
+            self._leave(task.item.id)  # the queue process tells the sender
 
     # Notes
 

@@ -4,8 +4,10 @@ from mailward.directory.aliases import Alias, Way
 from mailward.directory.credentials import AppPassword, Credential, CredentialStore, password_id
 from mailward.directory.directory import ROLES, Account, Directory, FurtherAddress, Names
 from mailward.directory.errors import DirectoryError
+from mailward.directory.quotas import NO_LIMIT, Quotas
 
 __all__ = [
+    "NO_LIMIT",
     "ROLES",
     "Account",
     "Alias",
@@ -16,6 +18,7 @@ __all__ = [
     "DirectoryError",
     "FurtherAddress",
     "Names",
+    "Quotas",
     "Way",
     "password_id",
 ]

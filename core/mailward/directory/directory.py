@@ -15,10 +15,12 @@ from pathlib import Path
 from mailward.directory.aliases import MOST_ENDS, MOST_STEPS, Alias, MayPass, Meaning, NoEnd, Way, anybody, circle, expand, shown
 from mailward.directory.errors import DirectoryError
 from mailward.directory.groups import Groups, check_group, join, leave
+from mailward.directory.quotas import Owner, Quotas, put
 from mailward.directory.schema import open_file
 from mailward.formats.address import parse_mailbox
 from mailward.model.address import Address
 from mailward.model.ids import AccountId
+from mailward.model.limits import NO_LIMITS, MailLimits
 from mailward.protocol.scram import ITERATIONS, SALT_OCTETS
 
 ROLES = ("postmaster", "abuse")
@@ -65,6 +67,7 @@ class _Copy:
     by_address: _Addresses
     aliases: Mapping[tuple[str, str], Alias]
     groups: Groups
+    quotas: Quotas
 
     def meaning(self, address: Address) -> Meaning:
         """What an address means by itself, without following an alias."""
@@ -195,6 +198,22 @@ class Directory:
         addresses = tuple(str(copy.by_id[account].address).lower() for account in accounts if account in copy.by_id)
         return Names(addresses, copy.groups.of(accounts))
 
+    def limits_of(self, account: AccountId) -> MailLimits:
+        """How much mail an account may hold: what was set for it, else for its domain. No limits for one that is not there."""
+        copy = self._copy()
+        found = copy.by_id.get(account)
+        return NO_LIMITS if found is None else copy.quotas.of(account, found.address.domain)
+
+    def quotas(self) -> Quotas:
+        """As they were set."""
+        return self._copy().quotas
+
+    def set_quota(self, owner: Owner, name: str, limits: MailLimits) -> None:
+        """Of an account, by its id, or a domain. What is None for an account is as its domain says; NO_LIMIT is none."""
+        with self._database.write() as connection:
+            put(connection, owner, name, limits)
+        self._forget()
+
     def check_free(self, address: Address) -> None:
         """Can this address be given to an account? Raises DirectoryError as `add_account` does."""
         with self._database.read() as connection:
@@ -233,6 +252,7 @@ class Directory:
                 raise DirectoryError(f"the account owns {_some(owned)}; give the list another owner, or remove it first")
             for table in ("app_password", "credential", "address", "membership"):
                 connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - names of ours
+            put(connection, "account", account, NO_LIMITS)
             if connection.execute("DELETE FROM account WHERE id = ?", (account,)).rowcount == 0:
                 raise DirectoryError(f"there is no account {account}")
         self._forget()
@@ -253,6 +273,7 @@ class Directory:
                 raise DirectoryError(f"aliases lead into {name}; change or remove them first: {_some(leading)}")
             for table in ("address", "alias_target", "alias"):
                 connection.execute(f"DELETE FROM {table} WHERE domain = ?", (name,))  # noqa: S608 - names of ours
+            put(connection, "domain", name, NO_LIMITS)
             if connection.execute("DELETE FROM domain WHERE name = ?", (name,)).rowcount == 0:
                 raise DirectoryError(f"the domain {name} is not served here")
         self._forget()
@@ -337,7 +358,7 @@ class Directory:
             domains = tuple(name for (name,) in connection.execute("SELECT name FROM domain ORDER BY name"))
             rows = connection.execute("SELECT id, local_part, domain FROM account ORDER BY number").fetchall()
             addresses = connection.execute("SELECT local_part, domain, account FROM address").fetchall()
-            aliases, groups = _aliases(connection), Groups.read(connection)
+            aliases, groups, given_quotas = _aliases(connection), Groups.read(connection), Quotas.read(connection)
         accounts = tuple(Account(AccountId(row[0]), Address(row[1], row[2])) for row in rows)
         given = {(local_part, domain): AccountId(account) for local_part, domain, account in addresses}
         made = _Copy(
@@ -349,6 +370,7 @@ class Directory:
             _roles(domains, accounts, given) | given,
             aliases,
             groups,
+            given_quotas,
         )
         with self._lock:
             self._kept = made

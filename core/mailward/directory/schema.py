@@ -5,9 +5,9 @@ from pathlib import Path
 from mailward.database import Database
 from mailward.protocol.scram import ITERATIONS, SALT_OCTETS
 
-VERSION = 4
+VERSION = 5
 """1: accounts with a password hash each. 2: credentials in tables of their own, with SCRAM keys and app passwords. 3: aliases.
-4: groups."""
+4: groups. 5: quotas."""
 
 _CREDENTIALS = """
 CREATE TABLE credential (
@@ -41,6 +41,12 @@ CREATE TABLE membership (
 ) WITHOUT ROWID;
 """
 
+_QUOTAS = """
+CREATE TABLE quota (
+  owner TEXT NOT NULL, name TEXT NOT NULL, octets INTEGER, messages INTEGER, PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
+"""
+
 _SCHEMA = f"""
 CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE account (
@@ -50,7 +56,7 @@ CREATE TABLE address (
   local_part TEXT NOT NULL, domain TEXT NOT NULL REFERENCES domain, account TEXT NOT NULL REFERENCES account (id),
   PRIMARY KEY (local_part, domain)
 ) WITHOUT ROWID;
-{_CREDENTIALS}{_ALIASES}{_GROUPS}"""
+{_CREDENTIALS}{_ALIASES}{_GROUPS}{_QUOTAS}"""
 
 _UPGRADES = {
     1: f"""{_CREDENTIALS}
@@ -60,6 +66,7 @@ ALTER TABLE account DROP COLUMN password_hash
 """,  # noqa: S608 - constants of ours
     2: _ALIASES,
     3: _GROUPS,
+    4: _QUOTAS,
 }
 
 

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
+from mailward.model.limits import MailLimits
 
 SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 """Bits 0 to 4 of a flags value; keywords follow from bit 8, in the order of `MailboxView.keywords`."""
@@ -311,6 +312,19 @@ class ScriptExists(StoreRefusal): ...
 class ScriptActive(StoreRefusal): ...
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What all mailboxes of an account hold together, and what they may."""
+
+    octets: int
+    messages: int
+    limits: MailLimits
+
+
+class OverQuota(StoreRefusal):
+    """The account would hold more than it may."""
+
+
 class SpecialUseRefused(StoreRefusal):
     """There is no such special use, or another mailbox has it."""
 
@@ -368,6 +382,10 @@ class AccountStore(Protocol):
 
     def bodies(self, messages: Sequence[int]) -> Iterator[bytes | mmap.mmap | StorageError]:
         """`octets` of many messages, in the order asked for and read as they are taken; the error where one cannot be read."""
+        ...
+
+    def quota(self) -> Quota:
+        """What the account holds now. `apply` keeps to the limits; what is delivered may go somewhat beyond them."""
         ...
 
     def scripts(self) -> tuple[Script, ...]:

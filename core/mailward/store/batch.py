@@ -12,6 +12,7 @@ from itertools import islice
 
 from mailward.database import transaction
 from mailward.model.ids import MailboxId
+from mailward.model.limits import MailLimits
 from mailward.store import mailboxes, scripts
 from mailward.store.base import (
     ActivateScript,
@@ -23,6 +24,7 @@ from mailward.store.base import (
     Expunge,
     Op,
     OpResult,
+    OverQuota,
     PutScript,
     RenameMailbox,
     RenameScript,
@@ -34,6 +36,7 @@ from mailward.store.base import (
 from mailward.store.compaction import append_records
 from mailward.store.ops import OpList, Stored
 from mailward.store.packs import Packs, Record
+from mailward.store.quota import Gauge
 from mailward.store.rendered import Rendered
 from mailward.store.uids import Numbers
 
@@ -48,6 +51,9 @@ class Request:
     error: Exception | None = None
 
 
+Outcome = tuple[Request, tuple[OpResult, ...] | None, Exception | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What a batch changed, for the hint."""
@@ -56,11 +62,14 @@ class Changes:
     mailboxes: frozenset[MailboxId] = field(default_factory=frozenset)
 
 
-def run_batch(connection: sqlite3.Connection, packs: Packs, requests: Sequence[Request], now_s: int) -> Changes:
+def run_batch(
+    connection: sqlite3.Connection, packs: Packs, requests: Sequence[Request], now_s: int, limits: MailLimits
+) -> Changes:
     """Do all requests and set their results or refusals. Durable when it returns; when it raises, nothing has happened."""
-    outcomes: list[tuple[Request, tuple[OpResult, ...] | None, Exception | None]] = []
     changed: set[MailboxId] = set()
     with transaction(connection):
+        gauge = Gauge(connection, limits)
+        requests, outcomes = _within(gauge, requests)
         stored = _store_octets(connection, packs, requests)
         numbers = Numbers(connection)
         for request in requests:
@@ -70,6 +79,7 @@ def run_batch(connection: sqlite3.Connection, packs: Packs, requests: Sequence[R
             try:
                 results = tuple(run_op(ops, op) for op in request.ops)
                 ops.finish()
+                gauge.check_after(request.ops)
                 outcomes.append((request, results, None))
                 numbers = own
                 changed |= ops.changed
@@ -81,6 +91,19 @@ def run_batch(connection: sqlite3.Connection, packs: Packs, requests: Sequence[R
     for request, done, refused in outcomes:
         request.results, request.error = done, refused
     return Changes(numbers.modseq, frozenset(changed))
+
+
+def _within(gauge: Gauge, requests: Sequence[Request]) -> tuple[list[Request], list[Outcome]]:
+    """Those to be tried, and what becomes of those that are too much by themselves."""
+    tried: list[Request] = []
+    refused: list[Outcome] = []
+    for request in requests:
+        try:
+            gauge.check_before(request.ops)
+            tried.append(request)
+        except OverQuota as error:
+            refused.append((request, None, error))
+    return tried, refused
 
 
 def run_op(ops: OpList, op: Op) -> OpResult:

@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -24,6 +25,7 @@ from mailward.database import connect, storage_errors, transaction
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId
+from mailward.model.limits import NO_LIMITS, MailLimits
 from mailward.store import scripts
 from mailward.store.base import (
     Append,
@@ -35,6 +37,7 @@ from mailward.store.base import (
     MailboxView,
     Op,
     OpResult,
+    Quota,
     Script,
 )
 from mailward.store.batch import Request, run_batch
@@ -43,6 +46,7 @@ from mailward.store.mailboxes import make_defaults
 from mailward.store.names import normalise_name
 from mailward.store.ops import OpList
 from mailward.store.packs import Locator, Packs
+from mailward.store.quota import load_quota
 from mailward.store.rendered import RENDERING, new_record, render
 from mailward.store.renewal import renew
 from mailward.store.schema import SCHEMA, UPGRADES, VERSION
@@ -80,12 +84,22 @@ class ChangeSink(Protocol):
 
 
 class EmbeddedStore:
-    """All accounts below one folder. now_s: seconds since 1970, for UIDVALIDITY and grace periods."""
+    """All accounts below one folder. limits_of: what an account may hold. now_s: seconds since 1970, for UIDVALIDITY and grace
+    periods."""
 
-    def __init__(self, folder: Path, disk: Disk, hints: ChangeSink, *, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        disk: Disk,
+        hints: ChangeSink,
+        *,
+        limits_of: Callable[[AccountId], MailLimits] = lambda _: NO_LIMITS,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
         self._folder = folder
         self._disk = disk
         self._hints = hints
+        self._limits_of = limits_of
         self._now_s = now_s
         self._lock = threading.Lock()
         self._accounts: WeakValueDictionary[AccountId, EmbeddedAccount] = WeakValueDictionary()
@@ -98,7 +112,8 @@ class EmbeddedStore:
         with self._lock:
             found = self._accounts.get(account)
             if found is None:
-                found = EmbeddedAccount(self._folder / account, account, self._disk, self._hints, self._now_s, self._note_use)
+                folder, limits = self._folder / account, partial(self._limits_of, account)
+                found = EmbeddedAccount(folder, account, self._disk, self._hints, limits, self._now_s, self._note_use)
                 self._accounts[account] = found
         self._note_use(found)
         found.prepare()
@@ -131,6 +146,7 @@ class EmbeddedAccount:
         id: AccountId,
         disk: Disk,
         hints: ChangeSink,
+        limits: Callable[[], MailLimits],
         now_s: Callable[[], float],
         opening: "Callable[[EmbeddedAccount], None]",
     ) -> None:
@@ -139,6 +155,7 @@ class EmbeddedAccount:
         self._opening = opening
         self._disk = disk
         self._hints = hints
+        self._limits = limits
         self._now_s = now_s
         self._packs = Packs(folder / "packs", disk)
         self._writers: GroupCommit[Request] = GroupCommit(self._execute)
@@ -224,6 +241,10 @@ class EmbeddedAccount:
                 found = load_entries(connection, mailbox, uids[start : start + _META_ROWS], columns)
             yield from found
 
+    def quota(self) -> Quota:
+        with self._reading() as connection:
+            return load_quota(connection, self._limits())
+
     def scripts(self) -> tuple[Script, ...]:
         with self._reading() as connection:
             return scripts.load(connection)
@@ -275,7 +296,7 @@ class EmbeddedAccount:
         now_s = int(self._now_s())
         try:
             with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
-                changes = run_batch(connection, self._packs, requests, now_s)
+                changes = run_batch(connection, self._packs, requests, now_s, self._limits())
                 tidied_at: int = connection.execute("SELECT tidied_at FROM account").fetchone()[0]
         except StorageError as error:
             _log.error("store write failed", account=self.id, error=str(error))

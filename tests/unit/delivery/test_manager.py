@@ -22,6 +22,7 @@ from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from mailward.rounds import Rounds
+from mailward.store.base import OverQuota
 from support.spooling import Clock, Ledger, commit, flush
 
 
@@ -470,6 +471,42 @@ async def test_t_q_18_mail_for_an_account_that_was_removed_meanwhile_goes_back(t
     assert ("ann@example.org", "failed: There is no such mailbox here any more") in {
         (event.recipient, event.text) for _, event in ledger.events
     }
+    assert not queue.ids()
+    await end(second, queue, spool)
+
+
+class Full(Ledger):
+    """There is no room for ann until there is."""
+
+    has_room = False
+
+    def deliver(self, copies: Sequence[Copy]) -> tuple[str, ...]:
+        if not self.has_room and any(copy.recipient.account == "ann" for copy in copies):
+            raise OverQuota("The account may hold 10 octets of mail and has 10")
+        return super().deliver(copies)
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+async def test_mail_for_a_full_mailbox_waits_for_room_and_goes_back_when_there_is_none(tmp_path: Path, has_room: bool) -> None:
+    spool, queue = spools(tmp_path)
+    ledger, clock, told = Full(), Clock(), Told()
+    first = manager_of(spool, ledger, clock)
+    second = DeliveryManager(queue, ledger, ledger, clock, reports=told, give_up_after_s=20_000.0)
+    agenda = agenda_of(queue, clock)
+    item = await commit(spool, b"to both", [to("ann"), to("bob")])
+    first.offer(item)
+    first.wait_idle()
+    await first.stop()
+    flush(spool)
+    assert not told.told
+    ledger.has_room = has_room
+    for _ in range(20):
+        clock.seconds += 4000.0
+        await Passes(agenda, (second,)).run_once()
+        await asyncio.to_thread(second.wait_idle)
+        flush(queue)
+    assert set(ledger.kept) == ({f"{item.id}:0"} if has_room else set()) | {f"{item.id}:1"}
+    assert told.told == ([] if has_room else [("failed", [0])])
     assert not queue.ids()
     await end(second, queue, spool)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailward.access.imap import append, basics, copy, fetch, flags, listing, mailboxes, search, select, sort, thread
+from mailward.access.imap import append, basics, copy, fetch, flags, listing, mailboxes, quota, search, select, sort, thread
 from mailward.access.imap.session import Command, State
 
 _ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
@@ -24,6 +24,8 @@ COMMANDS: Mapping[str, Command] = {
     "IDLE": Command(basics.idle, _AFTER),
     "LIST": Command(listing.list_, _AFTER),
     "LSUB": Command(listing.lsub, _AFTER),
+    "GETQUOTA": Command(quota.get_quota, _AFTER),
+    "GETQUOTAROOT": Command(quota.get_quota_root, _AFTER),
     "STATUS": Command(mailboxes.status, _AFTER),
     "CREATE": Command(mailboxes.create, _AFTER),
     "DELETE": Command(mailboxes.delete, _AFTER),

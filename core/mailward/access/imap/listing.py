@@ -47,7 +47,7 @@ async def list_(session: Session, arguments: Arguments) -> str:
         if info is not None and request.status:
             if "HIGHESTMODSEQ" in request.status:
                 session.enable_condstore()
-            session.untagged(status_line(session, info, request.status))
+            session.untagged(await status_line(session, info, request.status))
     return ""
 
 

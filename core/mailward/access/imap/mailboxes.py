@@ -6,9 +6,22 @@ from mailward.access.imap.session import No, Session
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.objectid import object_id
-from mailward.store.base import CreateMailbox, DeleteMailbox, MailboxInfo, Op, RenameMailbox, Subscribe
+from mailward.store.base import (
+    SYSTEM_FLAGS,
+    AccountStore,
+    CreateMailbox,
+    DeleteMailbox,
+    MailboxInfo,
+    Op,
+    RenameMailbox,
+    Subscribe,
+)
 
-STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ", "MAILBOXID")
+STATUS_ITEMS = (
+    "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ", "MAILBOXID",
+    "DELETED-STORAGE",
+)  # fmt: skip
+_DELETED = 1 << SYSTEM_FLAGS.index("\\Deleted")
 SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
 """What a client may create. \\All and \\Flagged would be views of other mailboxes."""
 
@@ -88,25 +101,33 @@ async def status(session: Session, arguments: Arguments) -> str:
     if "HIGHESTMODSEQ" in items:
         session.enable_condstore()
     info = await session.blocking(lambda: session.store.mailbox(name))
-    session.untagged(status_line(session, info, items))
+    session.untagged(await status_line(session, info, items))
     return ""
 
 
 def read_status_items(arguments: Arguments) -> Sequence[str]:
-    """(MESSAGES UNSEEN ...); SIZE is of RFC 8438, DELETED of RFC 9051, HIGHESTMODSEQ of RFC 7162, MAILBOXID of 8474."""
+    """(MESSAGES UNSEEN ...); of RFC 8438 SIZE, 9051 DELETED, 7162 HIGHESTMODSEQ, 8474 MAILBOXID, 9208 DELETED-STORAGE."""
     items = arguments.parenthesised(arguments.atom)
     if set(items) - set(STATUS_ITEMS):
         raise BadSyntax("Unknown STATUS item")
     return list(dict.fromkeys(items))
 
 
-def status_line(session: Session, info: MailboxInfo, items: Sequence[str]) -> bytes:
+async def status_line(session: Session, info: MailboxInfo, items: Sequence[str]) -> bytes:
     """What stands after "* "."""
-    shown = " ".join(f"{item} {_status_value(session, info, item)}" for item in items).encode("ascii")
+    shown = " ".join([f"{item} {await _status_value(session, info, item)}" for item in items]).encode("ascii")
     return b"STATUS %b (%b)" % (session.name_octets(info.name), shown)
 
 
-def _status_value(session: Session, info: MailboxInfo, item: str) -> int | str:
+def _deleted_octets(store: AccountStore, info: MailboxInfo) -> int:
+    view = store.view(info.id)
+    messages = [message for message, flags in zip(view.messages, view.flags, strict=True) if flags & _DELETED]
+    return sum(int(size) for (size,) in store.meta(messages, ("size_octets",)))
+
+
+async def _status_value(session: Session, info: MailboxInfo, item: str) -> int | str:
+    if item == "DELETED-STORAGE":
+        return await session.blocking(lambda: _deleted_octets(session.store, info)) if info.deleted else 0
     if item == "MAILBOXID":
         return f"({object_id('F', info.id)})"
     if item == "RECENT":

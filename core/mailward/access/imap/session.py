@@ -33,6 +33,7 @@ from mailward.store.base import (
     MailStore,
     NoSuchMailbox,
     NotPermitted,
+    OverQuota,
     SpecialUseRefused,
     StoreRefusal,
 )
@@ -50,7 +51,8 @@ _TOGETHER_S = 0.02
 CAPABILITIES = (
     "IMAP4rev1", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE",
     "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "ESEARCH",
-    "OBJECTID", "SAVEDATE", "PREVIEW", "CREATE-SPECIAL-USE",
+    "OBJECTID", "SAVEDATE", "PREVIEW", "CREATE-SPECIAL-USE", "QUOTA",
+    "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
     "SEARCHRES", "SORT", "SORT=DISPLAY", "ESORT", "I18NLEVEL=1",
     "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS",
     "BINARY", "MULTIAPPEND", "REPLACE",
@@ -535,6 +537,7 @@ _REFUSALS: dict[type[StoreRefusal], str] = {
     MailboxExists: "[ALREADYEXISTS] ",
     NotPermitted: "[CANNOT] ",
     SpecialUseRefused: "[USEATTR] ",
+    OverQuota: "[OVERQUOTA] ",
 }
 
 

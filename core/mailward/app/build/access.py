@@ -11,6 +11,7 @@ from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
 from mailward.app.watching import Watchers
+from mailward.directory import Directory
 from mailward.disk import Disk
 from mailward.net.authd import RemoteAuthenticator
 from mailward.net.imapd import ImapListener, ImapSettings
@@ -44,7 +45,8 @@ class AccessRole:
         self._authenticator = RemoteAuthenticator(config.auth_socket)
         self._hints = Hints(config.data / "hints")
         self._watchers = Watchers()
-        self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints)
+        self._directory = Directory(config.directory_file)
+        self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints, limits_of=self._directory.limits_of)
         self._listeners: list[StreamListener] = []
         revoking = Revoking(self._authenticator, self._listeners)
         self._revoking = Rounds("asking which logins are revoked", revoking.look, every_s=EVERY_S, first_after_s=EVERY_S)
@@ -106,4 +108,5 @@ class AccessRole:
         await self._authenticator.close()
         self._services.close()
         self._store.close()
+        self._directory.close()
         self._hints.close()

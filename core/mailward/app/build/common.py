@@ -89,7 +89,7 @@ class Delivering:
     ) -> None:
         disk, clock = Disk(), SystemClock()
         self.hints = Hints(config.data / "hints")
-        self.store = EmbeddedStore(config.data / "accounts", disk, self.hints)
+        self.store = EmbeddedStore(config.data / "accounts", disk, self.hints, limits_of=directory.limits_of)
         self.quarantine = Quarantine(config.data / "quarantine", disk)
         self.decisions = DecisionStore(config.decisions_file)
         self.spool = Spool(config.data / "spool", disk, owner=owner)

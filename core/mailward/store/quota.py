@@ -1,0 +1,55 @@
+"""How much an account holds, and when that is too much (RFC 9208). The counters of its mailboxes are the sum that counts."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from mailward.model.limits import NO_LIMITS, MailLimits
+from mailward.store.base import Append, Copy, Op, OverQuota, Quota
+
+GRACE = 0.1
+"""So much beyond the limit is still delivered: who is at the limit can store nothing, and gets mail for a while."""
+
+
+def load_quota(connection: sqlite3.Connection, limits: MailLimits) -> Quota:
+    row: tuple[int, int] = connection.execute(
+        "SELECT coalesce(sum(size_octets), 0), coalesce(sum(n_exists), 0) FROM mailbox"
+    ).fetchone()
+    return Quota(*row, limits)
+
+
+class Gauge:
+    """What an account holds while lists of ops are carried out."""
+
+    def __init__(self, connection: sqlite3.Connection, limits: MailLimits) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._quota = Quota(0, 0, limits) if limits == NO_LIMITS else load_quota(connection, limits)
+
+    def check_before(self, ops: Sequence[Op]) -> None:
+        """Raises OverQuota for a list that only adds and adds too much: its octets are not to be written at all."""
+        if self._limits != NO_LIMITS and all(isinstance(op, Append) for op in ops):
+            appends = [op for op in ops if isinstance(op, Append) and not self._is_known(op)]
+            held = Quota(
+                self._quota.octets + sum(len(op.octets) for op in appends), self._quota.messages + len(appends), self._limits
+            )
+            self._check(ops, held)
+
+    def check_after(self, ops: Sequence[Op]) -> None:
+        """Raises OverQuota when the list has left the account with more than it had, and more than it may have."""
+        if self._limits != NO_LIMITS and any(isinstance(op, Append | Copy) for op in ops):
+            held = load_quota(self._connection, self._limits)
+            self._check(ops, held)
+            self._quota = held
+
+    def _check(self, ops: Sequence[Op], held: Quota) -> None:
+        is_delivery = all(isinstance(op, Append) and op.delivery_key is not None for op in ops)
+        share = 1 + GRACE if is_delivery else 1
+        most_octets, most_messages = self._limits.octets, self._limits.messages
+        if most_octets is not None and held.octets > max(most_octets * share, self._quota.octets):
+            raise OverQuota(f"The account may hold {most_octets} octets of mail and has {self._quota.octets}")
+        if most_messages is not None and held.messages > max(most_messages * share, self._quota.messages):
+            raise OverQuota(f"The account may hold {most_messages} messages and has {self._quota.messages}")
+
+    def _is_known(self, op: Append) -> bool:
+        query = "SELECT 1 FROM delivery WHERE key = ?"
+        return op.delivery_key is not None and self._connection.execute(query, (op.delivery_key,)).fetchone() is not None

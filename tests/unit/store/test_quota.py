@@ -1,0 +1,89 @@
+"""How much an account may hold (RFC 9208): kept to by everything that stores, in one place."""
+
+from pathlib import Path
+
+import pytest
+
+from mailward.disk import Disk
+from mailward.model.ids import AccountId, Uid
+from mailward.model.limits import NO_LIMITS, MailLimits
+from mailward.store.base import Append, Copy, Expunge, OverQuota, Quota
+from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from support.storecheck import RECEIVED_AT
+from support.stores import ALICE, NoHints, append
+
+
+class Limited:
+    """A store whose one limit can be changed."""
+
+    def __init__(self, folder: Path, limits: MailLimits) -> None:
+        self.limits = limits
+        self.folder = folder
+        self.store = EmbeddedStore(folder, Disk(), NoHints(), limits_of=self._limits_of)
+
+    def _limits_of(self, account: AccountId) -> MailLimits:
+        return self.limits if account == ALICE else NO_LIMITS
+
+    def open(self) -> EmbeddedAccount:
+        return self.store.open(ALICE)
+
+    @property
+    def pack_octets(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.rglob("*.pack"))
+
+
+def test_what_would_be_too_much_is_refused_whole_and_not_even_written(tmp_path: Path) -> None:
+    limited = Limited(tmp_path, MailLimits(octets=1000))
+    store = limited.open()
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, b"x" * 600)])
+    written = limited.pack_octets
+    with pytest.raises(OverQuota, match="1000 octets of mail and has 600"):
+        store.apply([append(inbox, b"x" * 300), append(inbox, b"x" * 101)])
+    assert limited.pack_octets == written and store.quota() == Quota(600, 1, limited.limits)
+    store.apply([append(inbox, b"x" * 400)])
+    assert store.quota() == Quota(1000, 2, limited.limits)
+
+
+def test_a_copy_counts_and_a_move_does_not(tmp_path: Path) -> None:
+    store = Limited(tmp_path, MailLimits(messages=3)).open()
+    inbox, trash = store.mailbox("INBOX").id, store.mailbox("Trash").id
+    store.apply([append(inbox, b"%d" % n) for n in range(2)])
+    with pytest.raises(OverQuota):
+        store.apply([Copy(inbox, (Uid(1), Uid(2)), trash)])
+    store.apply([Copy(inbox, (Uid(1), Uid(2)), trash, move=True)])
+    store.apply([Copy(trash, (Uid(1),), inbox)])
+    assert store.quota().messages == 3
+
+
+def test_what_makes_room_in_the_same_list_may_use_it(tmp_path: Path) -> None:
+    store = Limited(tmp_path, MailLimits(octets=100)).open()
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, b"x" * 90)])
+    store.apply([append(inbox, b"x" * 80), Expunge(inbox, (Uid(1),))])
+    assert store.quota().octets == 80
+
+
+def test_mail_is_delivered_until_a_tenth_beyond_the_limit(tmp_path: Path) -> None:
+    store = Limited(tmp_path, MailLimits(octets=1000)).open()
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, b"x" * 1000)])
+    with pytest.raises(OverQuota):
+        store.apply([append(inbox, b"x")])
+    store.apply([append(inbox, b"x" * 100, "q1:0")])
+    with pytest.raises(OverQuota):
+        store.apply([append(inbox, b"x", "q2:0")])
+    (again,) = store.apply([append(inbox, b"x" * 100, "q1:0")])
+    assert again.duplicate, "what is there already takes no room"
+
+
+def test_a_limit_below_what_there_is_takes_nothing_away_and_lets_nothing_in(tmp_path: Path) -> None:
+    limited = Limited(tmp_path, NO_LIMITS)
+    store = limited.open()
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, b"x" * 500), append(inbox, b"x" * 500)])
+    limited.limits = MailLimits(octets=100)
+    with pytest.raises(OverQuota):
+        store.apply([append(inbox, b"x", "q1:0")])
+    store.apply([Append(inbox, b"x" * 400, RECEIVED_AT), Expunge(inbox, (Uid(1),))])
+    assert store.quota().octets == 900
