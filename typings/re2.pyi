@@ -6,12 +6,15 @@ class Options:
     max_mem: int
     case_sensitive: bool
     dot_nl: bool
+    never_capture: bool
 
 class _Match:
     def group(self, number: int) -> str | None: ...
     def groups(self) -> tuple[str | None, ...]: ...
 
 class _Regexp:
+    groups: int
+    programsize: int
     def search(self, text: str) -> _Match | None: ...
 
 class error(Exception): ...

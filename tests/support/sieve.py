@@ -15,7 +15,7 @@ from mailward.formats.address import parse_mailbox
 from mailward.formats.message import MessageView
 from mailward.model.address import ForwardPath, ReversePath
 from mailward.sieve import LANGUAGE, Envelope, Outcome, Owner, World, compile_script, evaluate
-from mailward.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reject
+from mailward.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Vacation
 from mailward.sieve.limits import LIMITS, Limits
 from support.processes import program
 
@@ -89,6 +89,10 @@ def _told(action: Action) -> str:
             return f"reject {reason}"
         case Redirect(address=address):
             return f"redirect {address}"
+        case Vacation(period_s=period_s, text=text):
+            return f"vacation {period_s} {text}"
+        case Notify(to=to, cc=cc):
+            return " ".join(["notify", *to, *cc])
         case Discard():
             return ""
         case _:
@@ -149,6 +153,8 @@ plugin {{
 _ACTION = re.compile(r"^ \* (.*)\n((?: {8}\+ .*\n)*)", re.MULTILINE)
 
 
+_PERIOD = re.compile(r"=> seconds : (\d+)")
+_VACATION = re.compile(r"START MESSAGE\n(.*)\nEND MESSAGE")
 _FLAGS = re.compile(r"add IMAP flags:(.*)")
 
 
@@ -162,7 +168,9 @@ def _read(output: str) -> list[str]:
             found.append(f"reject {reason[1]}")
         elif address := re.fullmatch(r"redirect message to: <(.*)>", action):
             found.append(f"redirect {address[1]}")
-        elif action != "discard":
+        elif action == "send vacation message:":
+            found.append(f"vacation {_PERIOD.findall(output)[0]} {_VACATION.findall(output)[0]}")
+        elif action not in ("discard", "track duplicate"):
             found.append(action)
     return found
 

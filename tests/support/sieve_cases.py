@@ -185,4 +185,54 @@ OTHERS = (
     Case("RFC 5490: another is not", 'require "mailbox"; if mailboxexists ["INBOX", "no"] { discard; }', ("keep",)),
     Case("RFC 5490: :create", 'require ["mailbox", "fileinto"]; fileinto :create "no";', ("fileinto no",)),
 )
-CASES = (*BASE, *VARIABLES, *RELATIONAL, *REGEX, *SUBADDRESS, *FLAGS, *OTHERS)
+_HERE = 'header :mime :contenttype "content-type" "application/pdf"'
+PARTS = (
+    Case(
+        "RFC 5703: every part",
+        f'require ["foreverypart", "mime", "fileinto"]; foreverypart {{ if {_HERE} {{ fileinto "pdf"; break; }} }}',
+        ("fileinto pdf",),
+    ),
+    Case(
+        "a parameter of a part",
+        'require ["mime", "fileinto", "variables"];'
+        ' if header :mime :anychild :param "filename" :matches "content-disposition" "*.pdf" { fileinto "${1}"; }',
+        ("fileinto bill",),
+    ),
+    Case("without :mime it is the message", f'require "mime"; if {_HERE} {{ discard; }}', ("keep",)),
+    Case(
+        "extracttext",
+        'require ["foreverypart", "extracttext", "variables", "fileinto"];'
+        ' foreverypart { extracttext :upper :first 4 "t"; fileinto "a${t}"; break; }',
+        ("fileinto a",),
+    ),
+    Case(
+        "a break ends the loop that it names",
+        'require "foreverypart"; foreverypart :name "a" { foreverypart { break :name "a"; } discard; }',
+        ("keep",),
+    ),
+)
+SENDING = (
+    Case("RFC 5230", 'require "vacation"; vacation :days 3 "away";', ("vacation 259200 away", "keep")),
+    Case("RFC 6131", 'require "vacation-seconds"; vacation :seconds 172800 "away";', ("vacation 172800 away", "keep")),
+    Case(
+        "RFC 5293: a field that was added is there",
+        'require "editheader"; addheader "X-A" "b"; if header "x-a" "b" { discard; }',
+        (),
+    ),
+    Case(
+        "RFC 5293: deleted ones are not",
+        'require "editheader"; deleteheader :index 2 "X-Number"; if header "x-number" "9" { discard; }',
+        ("keep",),
+    ),
+    Case(
+        "RFC 5293: those that match",
+        'require "editheader"; deleteheader :matches "X-Number" "1*"; if header "x-number" "10" { keep; } else { discard; }',
+        (),
+    ),
+    Case("RFC 5463", 'require "ihave"; if ihave "fileinto" { fileinto "A"; } else { error "no"; }', ("fileinto A",)),
+    Case("RFC 5463: what is not there", 'require "ihave"; if ihave "vnd.example.no" { no_such "A"; } else { discard; }', ()),
+    Case("RFC 7352: the first is no duplicate", 'require "duplicate"; if duplicate { keep; } else { discard; }', ()),
+    Case("RFC 5435", 'require "enotify"; if valid_notify_method "mailto:a@example.com" { discard; }', ()),
+    Case("RFC 5435: another method", 'require "enotify"; if valid_notify_method "nothing:a@example.com" { discard; }', ("keep",)),
+)
+CASES = (*PARTS, *SENDING, *BASE, *VARIABLES, *RELATIONAL, *REGEX, *SUBADDRESS, *FLAGS, *OTHERS)

@@ -9,6 +9,7 @@ from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
 from mailward.protocol.imap.objectid import object_id
 from mailward.sieve import LANGUAGE, Envelope, Owner, Script, World, compile_script
+from mailward.sieve.world import Location
 from mailward.store.base import AccountStore, MailboxInfo, StoreRefusal
 
 
@@ -37,6 +38,20 @@ class _Outside:
 
     def metadata(self, mailbox: str | None, name: str) -> str | None:
         return None  # the store keeps none
+
+    def is_marked(self, key: str) -> bool:
+        return False
+
+    def script(self, location: Location, name: str) -> bytes | None:
+        if location != "personal":
+            return None
+        return next((one.text for one in self._store.scripts() if one.name == name), None)
+
+    def has_list(self, name: str) -> bool:
+        return False
+
+    def is_listed(self, name: str, value: str) -> bool:
+        return False
 
     def _mailbox(self, name: str) -> MailboxInfo | None:
         try:

@@ -52,6 +52,48 @@ class Redirect(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class Vacation(Action):
+    """Tell the sender that the owner is away (RFC 5230), once for the key, the recipient and the period.
+
+    withheld: why nothing is to be sent, "" where it is. sender: for the From field, with a name if it has one. text: plain, or
+    with is_mime a MIME entity with its header. in_reply_to, references: with their angle brackets. fcc: where a copy goes.
+    """
+
+    recipient: Address | None
+    withheld: str
+    key: str
+    period_s: int
+    sender: str
+    subject: str
+    text: str
+    is_mime: bool
+    in_reply_to: str
+    references: tuple[str, ...]
+    fcc: FileInto | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notify(Action):
+    """Tell somebody of the message by mail (RFC 5435, RFC 5436).
+
+    withheld: as of `Vacation`. to, cc: addresses, with names if they have some. fields: further ones, by name and value.
+    importance: "1", which is high, to "3".
+    """
+
+    method: str
+    withheld: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    fields: tuple[tuple[str, str], ...]
+    sender: str
+    owner: str
+    subject: str
+    text: str
+    importance: str
+    fcc: FileInto | None
+
+
+@dataclass(frozen=True, slots=True)
 class Discard(Action):
     """Say nothing, store nothing (RFC 5228 section 4.4). It is there where it matters: when nothing else was asked for."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mailward.formats.mailboxes import read_address_list
-from mailward.model.address import Address
+from mailward.model.address import Address, quote_local_part
 from mailward.sieve.running import Run, Step, TagRule
 
 ADDRESS_PARTS = (
@@ -38,7 +38,7 @@ def part_of(run: Run, step: Step, local_part: str, domain: str) -> str | None:
     use = step.tags.get("address-part")
     name = use.name if use else "all"
     if name == "all":
-        return f"{local_part}@{domain}" if domain else local_part
+        return f"{quote_local_part(local_part)}@{domain}" if domain else local_part
     if name == "domain":
         return domain
     if name == "localpart":

@@ -10,8 +10,11 @@ from mailward.sieve.running import Run, Shape, Step, TagRule, Takes, Test
 def _body(run: Run, step: Step) -> bool:
     use = step.tags.get("transform")
     kind = use.name if use else "text"
-    if kind == "raw":
-        values: Iterator[str] = iter((run.message.body_octets.decode("utf-8", "replace"),))
+    values: Iterator[str]
+    if run.message.root.body_start >= run.message.size_octets:  # without a body there is nothing to match
+        values = iter(())
+    elif kind == "raw":
+        values = iter((run.message.body_octets.decode("utf-8", "replace"),))
     elif kind == "content":
         assert use is not None
         types = [written.lower() for written in run.texts(use.strings)]

@@ -12,7 +12,22 @@ from mailward.model.errors import MailwardError
 from mailward.sieve.limits import LIMITS, Limits
 from mailward.sieve.parser import parse
 from mailward.sieve.problems import Place, Problem, Problems
-from mailward.sieve.running import Checking, Command, Inner, Language, Script, Shape, Step, TagRule, TagUse, Value, Word
+from mailward.sieve.running import (
+    Checking,
+    Command,
+    Inner,
+    Language,
+    Run,
+    RunProblem,
+    Script,
+    Shape,
+    Step,
+    TagRule,
+    TagUse,
+    Test,
+    Value,
+    Word,
+)
 from mailward.sieve.text import Text, read_text
 from mailward.sieve.tree import Argument, Node, Number, Strings, Tag
 
@@ -56,6 +71,12 @@ def _decoded(octets: bytes, problems: Problems, limits: Limits) -> str:
 def _place(octets: bytes, offset: int) -> Place:
     line_start = octets.rfind(b"\n", 0, offset) + 1
     return Place(octets.count(b"\n", 0, offset) + 1, len(octets[line_start:offset].decode("utf-8", "replace")) + 1)
+
+
+_IMPLIED = {"vacation-seconds": ("vacation",), "spamtestplus": ("spamtest",)}
+"""What an extension brings with it (RFC 6131 section 2, RFC 5235 section 3.3)."""
+_DEFERRED = "?"
+"""The name of a word that is not there."""
 
 
 class _Wrong(Exception):
@@ -102,7 +123,7 @@ class _Checker(Checking):
         else:
             for name in names.values:
                 if name in self.language.extensions:
-                    self.extensions.add(name)
+                    self.extensions |= {name, *_IMPLIED.get(name, ())}
                 else:
                     self.problem(names.place, f"unknown extension {name[:60]!r}{_near(name, self.language.extensions)}")
 
@@ -110,30 +131,43 @@ class _Checker(Checking):
         word = self.language.commands.get(node.name)
         step = None
         try:
+            step = self._step(node, word) if word is not None else self._unknown(node, "command")
             if word is None:
-                raise self._unknown(node, "command")
-            step = self._step(node, word)
+                return step
             if word.has_block and node.block is None:
                 raise self._wrong(node.place, f"the {node.name} command needs a block")
             if not word.has_block and node.block is not None:
                 raise self._wrong(node.place, f"the {node.name} command accepts no block")
         except _Wrong:
             step = None
+        if step is not None and step.word.name == _DEFERRED:
+            return step
         block = self.commands(node.block) if node.block is not None else ()
         return replace(step, block=block) if step is not None else None
 
     def _test(self, node: Node) -> Step:
         word = self.language.tests.get(node.name)
-        if word is None:
-            raise self._unknown(node, "test")
-        return self._step(node, word)
+        return self._step(node, word) if word is not None else self._unknown(node, "test")
 
-    def _unknown(self, node: Node, kind: str) -> _Wrong:
+    def _unknown(self, node: Node, kind: str) -> Step:
         other, others = ("test", self.language.tests) if kind == "command" else ("command", self.language.commands)
         known = self.language.commands if kind == "command" else self.language.tests
         if node.name in others and node.name not in known:
-            return self._wrong(node.place, f"cannot use {other} '{node.name}' as a {kind}")
-        return self._wrong(node.place, f"unknown {kind} '{node.name}'{_near(node.name, known)}")
+            raise self._wrong(node.place, f"cannot use {other} '{node.name}' as a {kind}")
+        return self._deferred(node, kind == "command", f"unknown {kind} '{node.name}'{_near(node.name, known)}")
+
+    def _deferred(self, node: Node, is_command: bool, text: str) -> Step:
+        """A word that is not there: with ihave, only who comes to it has a problem (RFC 5463 section 4)."""
+        if "ihave" not in self.extensions:
+            raise self._wrong(node.place, text)
+
+        def holds(run: Run, step: Step) -> bool:
+            raise RunProblem(text, step.place)
+
+        def do(run: Run, step: Step) -> None:
+            raise RunProblem(text, step.place)
+
+        return Step(Command(_DEFERRED, do=do) if is_command else Test(_DEFERRED, holds=holds), node.place)
 
     def _wrong(self, place: Place, text: str) -> _Wrong:
         self.problem(place, text)
@@ -143,7 +177,7 @@ class _Checker(Checking):
         """The step without its block. Raises _Wrong after the first problem of the node itself; each test in it is looked at."""
         called = f"{word.name} {'command' if isinstance(word, Command) else 'test'}"
         if word.extension and word.extension not in self.extensions:
-            raise self._wrong(node.place, f'the {called} needs require "{word.extension}" at the top')
+            return self._deferred(node, isinstance(word, Command), f'the {called} needs require "{word.extension}" at the top')
         tags, values = self._arguments(node, word, called)
         tests = self._inner(node, word, called)
         step = Step(word, node.place, values, tags, tests)
@@ -215,7 +249,7 @@ class _Checker(Checking):
         return self._value(value)
 
     def _positional(self, node: Node, word: Word, called: str, arguments: list[Number | Strings]) -> tuple[Value, ...]:
-        most, least = len(word.takes), len(word.takes) - word.optional
+        most, least = len(word.takes), len(word.takes) - word.optional - word.missing
         if not least <= len(arguments) <= most:
             wanted = str(most) if least == most else f"{least} or {most}"
             few = "" if most == 1 else "s"
@@ -226,7 +260,7 @@ class _Checker(Checking):
             if first is not None and any(rule.name == first.name for rule in word.tags):  # address is "from" "x"
                 self.problem(first.place, f"missing colon ':' before the '{first.name}' tag of the {called}")
             raise _Wrong
-        rules = word.takes[most - len(arguments) :]
+        rules = word.takes[: len(arguments)] if word.missing else word.takes[most - len(arguments) :]
         for index, (argument, rule) in enumerate(zip(arguments, rules, strict=True), 1):
             if not _fits(argument, rule.shape):
                 found = "number" if isinstance(argument, Number) else "string list" if argument.is_list else "string"

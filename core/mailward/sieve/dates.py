@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import format_datetime
 
 from mailward.formats.dates import read_date
-from mailward.sieve.fields import INDEX, check_index, fields_of
+from mailward.sieve.fields import INDEX, check_fields, fields_of
 from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.running import Checking, Run, Shape, Step, TagRule, Takes, Test
 
@@ -45,7 +45,7 @@ def _zone_of(written: str) -> tzinfo | None:
 
 def _check(checking: Checking, step: Step) -> None:
     check_matching(checking, step)
-    check_index(checking, step)
+    check_fields(checking, step)
     part = step.string(len(step.values) - 2)
     if part.constant is not None and part.constant.lower() not in _PARTS:
         checking.problem(part.place, f"unknown date part {part.constant[:40]!r}; there are {', '.join(_PARTS)}")

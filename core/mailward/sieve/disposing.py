@@ -1,13 +1,23 @@
 """Where does the message go? keep, fileinto, redirect, discard (RFC 5228 section 4), and reject (RFC 5429)."""
 
+from mailward.formats.message import MessageView
 from mailward.sieve.actions import Discard, FileInto, Keep, Redirect, Reject
 from mailward.sieve.addresses import sendable
 from mailward.sieve.flags import FLAGS, flags_of
 from mailward.sieve.mailboxes import check_mailbox, check_use, is_use, problem_of_mailbox
 from mailward.sieve.running import Checking, Command, Run, RunProblem, Shape, Step, TagRule, Takes
+from mailward.sieve.text import Text
 
 _COPY = TagRule("copy", extension="copy")
 """RFC 3894: the implicit keep stays."""
+_PLACE = (
+    FLAGS,
+    TagRule("create", extension="mailbox"),
+    TagRule("specialuse", takes=Shape.STRING, extension="special-use"),
+    TagRule("mailboxid", takes=Shape.STRING, extension="mailboxid"),
+)
+FCC = (TagRule("fcc", takes=Shape.STRING, extension="fcc"), *_PLACE)
+"""The tags of commands that send something."""
 
 
 def _keep(run: Run, step: Step) -> None:
@@ -15,7 +25,12 @@ def _keep(run: Run, step: Step) -> None:
 
 
 def _fileinto(run: Run, step: Step) -> None:
-    mailbox = run.text(step.string(0))
+    run.store(_filing(run, step, step.string(0), run.edited), keeps="copy" in step.tags)
+
+
+def _filing(run: Run, step: Step, name: Text, message: MessageView | None) -> FileInto:
+    """The mailbox that a name and the tags beside it mean."""
+    mailbox = run.text(name)
     if problem := problem_of_mailbox(mailbox):
         raise RunProblem(problem, step.place)
     outside, use = run.world.outside, ""
@@ -26,8 +41,22 @@ def _fileinto(run: Run, step: Step) -> None:
         if not is_use(use):
             raise RunProblem(f"{use[:40]!r} is no special use", step.place)
         mailbox = outside.mailbox_with_use(use) or mailbox
-    action = FileInto(*run.at(step), flags_of(run, step), run.edited, mailbox, "create" in step.tags, use)
-    run.store(action, keeps="copy" in step.tags)
+    return FileInto(*run.at(step), flags_of(run, step), message, mailbox, "create" in step.tags, use)
+
+
+def fcc_of(run: Run, step: Step) -> FileInto | None:
+    """Where a copy of what is sent goes (RFC 8580)."""
+    use = step.tags.get("fcc")
+    return None if use is None else _filing(run, step, use.strings[0], None)
+
+
+def check_fcc(checking: Checking, step: Step) -> None:
+    if (use := step.tags.get("fcc")) is not None:
+        check_mailbox(checking, use.strings[0])
+    elif (other := next((step.tags[tag.name] for tag in _PLACE if tag.name in step.tags), None)) is not None:
+        checking.problem(other.place, f"the tag ':{other.name}' stands only beside ':fcc'")
+    if (use := step.tags.get("specialuse")) is not None:
+        check_use(checking, use.strings[0])
 
 
 def _check_fileinto(checking: Checking, step: Step) -> None:
@@ -72,13 +101,7 @@ COMMANDS = (
     Command(
         "fileinto",
         (Takes("mailbox", Shape.STRING),),
-        (
-            FLAGS,
-            _COPY,
-            TagRule("create", extension="mailbox"),
-            TagRule("specialuse", takes=Shape.STRING, extension="special-use"),
-            TagRule("mailboxid", takes=Shape.STRING, extension="mailboxid"),
-        ),
+        (_COPY, *_PLACE),
         "fileinto",
         check=_check_fileinto,
         do=_fileinto,

@@ -10,16 +10,20 @@ from mailward.sieve.actions import Action, Discard, Keep
 from mailward.sieve.language import LANGUAGE
 from mailward.sieve.limits import LIMITS, Limits
 from mailward.sieve.problems import Place, Problem
-from mailward.sieve.running import Language, Run, RunProblem, Script, Stop
+from mailward.sieve.running import Language, Mark, Run, RunProblem, Script, Stop
 from mailward.sieve.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """actions: what is to be done, in order; never nothing. problem: why the script did not end well, for its owner."""
+    """actions: what is to be done, in order; never nothing. problem: why the script did not end well, for its owner.
+
+    marks: what is to be remembered once that is done.
+    """
 
     actions: tuple[Action, ...]
     problem: Problem | None = None
+    marks: tuple[Mark, ...] = ()
 
 
 def evaluate(
@@ -39,7 +43,7 @@ def evaluate(
 def outcome_of(run: Run) -> Outcome:
     """The actions of a run that ended well. A discard beside something else only takes the implicit keep away."""
     done = tuple(action for action in run.actions if not isinstance(action, Discard)) or tuple(run.actions)
-    return Outcome((*done, _implicit_keep(run)) if run.keeps else done)
+    return Outcome((*done, _implicit_keep(run)) if run.keeps else done, marks=tuple(run.marks))
 
 
 def _implicit_keep(run: Run) -> Keep:

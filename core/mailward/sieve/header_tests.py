@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mailward.sieve.addresses import ADDRESS_FIELDS, ADDRESS_PARTS, addresses_of, part_of
-from mailward.sieve.fields import INDEX, check_index, fields_of
+from mailward.sieve.fields import INDEX, MIME, MIME_VALUES, check_fields, fields_of, texts_of
 from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.running import Checking, Run, Shape, Step, TagRule, Takes, Test
 
@@ -26,7 +26,7 @@ def _address_values(run: Run, step: Step) -> Iterator[str]:
 
 def _check_address(checking: Checking, step: Step) -> None:
     check_matching(checking, step)
-    check_index(checking, step)
+    check_fields(checking, step)
     for name in step.strings(0):
         if name.constant is not None and name.constant.lower() not in ADDRESS_FIELDS:
             checking.problem(
@@ -64,16 +64,17 @@ def _check_envelope(checking: Checking, step: Step) -> None:
 
 def _header(run: Run, step: Step) -> bool:
     names = run.texts(step.strings(0))
-    return matches(run, step, (field.text for name in names for field in fields_of(run, step, name)), step.strings(1))
+    values = (value for name in names for value in texts_of(run, step, fields_of(run, step, name)))
+    return matches(run, step, values, step.strings(1))
 
 
 def _check_header(checking: Checking, step: Step) -> None:
     check_matching(checking, step)
-    check_index(checking, step)
+    check_fields(checking, step)
 
 
 def _exists(run: Run, step: Step) -> bool:
-    return all(run.message.field(name) is not None for name in run.texts(step.strings(0)))
+    return all(fields_of(run, step, name) for name in run.texts(step.strings(0)))
 
 
 def _size(run: Run, step: Step) -> bool:
@@ -90,7 +91,7 @@ TESTS = (
     Test(
         "address",
         (Takes("header list", Shape.STRINGS), _KEYS),
-        (*MATCHING, *ADDRESS_PARTS, *INDEX),
+        (*MATCHING, *ADDRESS_PARTS, *INDEX, *MIME),
         check=_check_address,
         holds=_address,
     ),
@@ -102,8 +103,14 @@ TESTS = (
         check=_check_envelope,
         holds=_envelope,
     ),
-    Test("header", (Takes("header names", Shape.STRINGS), _KEYS), (*MATCHING, *INDEX), check=_check_header, holds=_header),
-    Test("exists", (Takes("header names", Shape.STRINGS),), holds=_exists),
+    Test(
+        "header",
+        (Takes("header names", Shape.STRINGS), _KEYS),
+        (*MATCHING, *INDEX, *MIME, *MIME_VALUES),
+        check=_check_header,
+        holds=_header,
+    ),
+    Test("exists", (Takes("header names", Shape.STRINGS),), MIME, check=check_fields, holds=_exists),
     Test(
         "size",
         (Takes("limit", Shape.NUMBER),),

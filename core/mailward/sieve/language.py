@@ -1,6 +1,21 @@
 """Which words does our Sieve have, and which extensions may a script require?"""
 
-from mailward.sieve import body, control, dates, disposing, flags, header_tests, mailboxes, variables
+from mailward.sieve import (
+    body,
+    control,
+    dates,
+    disposing,
+    editheader,
+    flags,
+    header_tests,
+    include,
+    mailboxes,
+    mime,
+    notify,
+    surroundings,
+    vacation,
+    variables,
+)
 from mailward.sieve.comparing import COMPARATORS
 from mailward.sieve.running import Language
 
@@ -9,7 +24,17 @@ _NAMED = frozenset({"encoded-character", *(f"comparator-{name}" for name in COMP
 
 
 def _language() -> Language:
-    commands = (*control.COMMANDS, *disposing.COMMANDS, *variables.COMMANDS, *flags.COMMANDS)
+    commands = (
+        *control.COMMANDS,
+        *disposing.COMMANDS,
+        *variables.COMMANDS,
+        *flags.COMMANDS,
+        *vacation.COMMANDS,
+        *notify.COMMANDS,
+        *include.COMMANDS,
+        *editheader.COMMANDS,
+        *mime.COMMANDS,
+    )
     tests = (
         *control.TESTS,
         *header_tests.TESTS,
@@ -18,6 +43,9 @@ def _language() -> Language:
         *variables.TESTS,
         *flags.TESTS,
         *mailboxes.TESTS,
+        *notify.TESTS,
+        *surroundings.TESTS,
+        *include.TESTS,
     )
     words = (*commands, *tests)
     extensions = {word.extension for word in words} | {tag.extension for word in words for tag in word.tags}
@@ -25,6 +53,7 @@ def _language() -> Language:
         commands={word.name: word for word in commands},
         tests={word.name: word for word in tests},
         extensions=frozenset(extensions - {""}) | _NAMED,
+        namespaces={"global": "include"},
     )
 
 

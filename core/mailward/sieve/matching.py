@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mailward.sieve.comparing import ALWAYS_THERE, COMPARATORS, Comparator
-from mailward.sieve.regexes import RegexError, check_regex, search_regex
+from mailward.sieve.regexes import RegexError, check_regex, cost_of_regex, search_regex
 from mailward.sieve.running import Checking, Run, RunProblem, Shape, Step, TagRule
 from mailward.sieve.text import Text
 from mailward.sieve.wildcards import match_wildcards
@@ -16,6 +16,7 @@ MATCHING = (
     TagRule("contains", "match-type"),
     TagRule("matches", "match-type"),
     TagRule("regex", "match-type", extension="regex"),
+    TagRule("list", "match-type", extension="extlists"),
     TagRule("count", "match-type", Shape.STRING, "relational"),
     TagRule("value", "match-type", Shape.STRING, "relational"),
 )
@@ -131,11 +132,17 @@ def _matches(run: Run, value: str, key: str, compared: Comparator) -> tuple[str,
 
 def _regex(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, ...] | None:
     try:
+        run.look_through(len(value) * cost_of_regex(key))
         return search_regex(key, value, ignores_case=compared is not COMPARATORS["i;octet"])
     except RegexError as error:
         raise RunProblem(f"{key[:40]!r} is no regular expression that can be used: {error}") from None
 
 
-MATCHERS: dict[str, Matcher] = {"is": _is, "contains": _contains, "matches": _matches, "regex": _regex}
+def _listed(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, ...] | None:
+    """RFC 6134 section 2.2: the key is the name of a list; the list itself says how it compares."""
+    return (value,) if run.world.outside.is_listed(key, value) else None
+
+
+MATCHERS: dict[str, Matcher] = {"is": _is, "contains": _contains, "matches": _matches, "regex": _regex, "list": _listed}
 _OF_TEXT = ("contains", "matches", "regex")
 """These cannot be done with numbers."""

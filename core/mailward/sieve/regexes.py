@@ -9,6 +9,7 @@ from functools import lru_cache
 import re2
 
 from mailward.sieve.limits import LIMITS
+from mailward.sieve.text import MOST_MATCH_VALUES
 
 _SPECIAL = re.compile(r"[][\\.^$*+?{}()|]")
 
@@ -26,7 +27,11 @@ def _compiled(expression: str, ignores_case: bool) -> re2._Regexp:
     options.case_sensitive = not ignores_case
     options.dot_nl = True
     try:
-        return re2.compile(_encodable(expression), options)
+        found = re2.compile(_encodable(expression), options)
+        if found.groups > MOST_MATCH_VALUES:  # each makes every step dearer, and no script can name them all
+            options.never_capture = True
+            found = re2.compile(_encodable(expression), options)
+        return found
     except re2.error as error:
         why = error.args[0] if error.args else b""
         raise RegexError(why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)) from None
@@ -35,6 +40,12 @@ def _compiled(expression: str, ignores_case: bool) -> re2._Regexp:
 def check_regex(expression: str) -> None:
     """Raises RegexError for what is no expression."""
     _compiled(expression, False)
+
+
+def cost_of_regex(expression: str) -> int:
+    """How much more than one step a character takes in the worst case, when what is looked for can be in many states at once."""
+    compiled = _compiled(expression, False)
+    return 1 + compiled.programsize * (1 + compiled.groups) // 8
 
 
 def search_regex(expression: str, text: str, *, ignores_case: bool) -> tuple[str, ...] | None:

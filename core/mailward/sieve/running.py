@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mailward.formats.message import MessageView
-from mailward.sieve.actions import Action, FileInto, Keep, Redirect, Reject
+from mailward.formats.part import PartView
+from mailward.sieve.actions import Action, FileInto, Keep, Redirect, Reject, Vacation
 from mailward.sieve.limits import Limits
 from mailward.sieve.problems import Place, Problem, Problems
 from mailward.sieve.text import Reference, Text
@@ -126,7 +127,7 @@ class Checking:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A command or a test. takes: its positional arguments; the last is always there, optional ones come first.
+    """A command or a test. takes: its positional arguments. optional, missing: how many of the first, and of the last, may lack.
 
     extension: what has to be required for it, "" for nothing. check: looks at what types and tags do not tell.
     """
@@ -137,6 +138,7 @@ class Word:
     extension: str = ""
     inner: Inner = Inner.NONE
     optional: int = 0
+    missing: int = 0
     check: Callable[[Checking, Step], None] | None = None
 
 
@@ -174,7 +176,7 @@ class Script:
     extensions: frozenset[str]
 
 
-_NOT_WITH_REJECT = (Keep, FileInto, Redirect, Reject)
+_NOT_WITH_REJECT = (Keep, FileInto, Redirect, Reject, Vacation)
 
 
 class RunProblem(Exception):
@@ -190,6 +192,26 @@ class Stop(Exception):
     """The script ends here (RFC 5228 section 3.3)."""
 
 
+class Return(Stop):
+    """The included script ends here, and the script itself where none is (RFC 6609 section 3.3)."""
+
+
+class Break(Exception):
+    """The innermost loop, or that of this name, ends here (RFC 5703 section 3.2)."""
+
+    def __init__(self, name: str | None) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is to be remembered once the actions are done (RFC 7352). key: opaque. period_s: for how long."""
+
+    key: str
+    period_s: int
+
+
 @dataclass(slots=True)
 class Scope:
     """What belongs to one script of a run. globals: the names that it shares with the others (RFC 6609 section 3.4)."""
@@ -200,14 +222,17 @@ class Scope:
 
 
 class Run:
-    """One script, one message. message: as the script has made it so far.
+    """One script, one message. received: as it came. message: as the script has made it so far.
 
     edited: the same, None while nothing of it was changed. actions: what is to be done, in order. keeps: whether the implicit
-    keep still holds. flags: of the messages that are stored from now on. match_values: of the last match.
+    keep still holds. part: of the loop that runs. marks: what is to be remembered. compiled, including, included: the scripts
+    that were included so far, those inside each other now, and how often. flags: of the messages that are stored from now on.
+    match_values: of the last match.
     """
 
     def __init__(self, script: Script, message: MessageView, world: World, language: Language, limits: Limits) -> None:
-        self.message = message
+        self.received = self.message = message
+        self.part: PartView | None = None
         self.edited: MessageView | None = None
         self.world = world
         self.language = language
@@ -217,6 +242,10 @@ class Run:
         self.match_values: tuple[str, ...] = ()
         self.actions: list[Action] = []
         self.flags: tuple[str, ...] = ()
+        self.marks: list[Mark] = []
+        self.compiled: dict[tuple[str, str], Script] = {}
+        self.including: list[tuple[str, str]] = []
+        self.included = 0
         self.keeps = True
         self._place = Place(1, 1)
         self._steps = self._characters = self._made = 0
@@ -224,17 +253,18 @@ class Run:
     def steps(self, steps: tuple[Step, ...]) -> None:
         """Do the commands in order."""
         for step in steps:
-            self._count(step)
+            self.count(step)
             assert isinstance(step.word, Command)
             step.word.do(self, step)
 
     def holds(self, step: Step) -> bool:
         """Whether a test is true."""
-        self._count(step)
+        self.count(step)
         assert isinstance(step.word, Test)
         return step.word.holds(self, step)
 
-    def _count(self, step: Step) -> None:
+    def count(self, step: Step) -> None:
+        """Count a command or test, and each part of a loop."""
         self._place = step.place
         self._steps += 1
         if self._steps > self.limits.steps:
@@ -270,6 +300,10 @@ class Run:
                 self.keeps = self.keeps and keeps
                 return
         self.act(action, keeps=keeps)
+
+    def edit(self, message: MessageView) -> None:
+        """Go on with a changed message."""
+        self.message = self.edited = message
 
     def text(self, text: Text) -> str:
         """A string with its variables filled in."""

@@ -1,12 +1,20 @@
 """Text that a script makes and keeps: set and string (RFC 5229)."""
 
+from urllib.parse import quote
+
 from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.regexes import quoted_regex
 from mailward.sieve.running import Checking, Command, Run, Shape, Step, TagRule, Takes, Test
-from mailward.sieve.text import NAME
+from mailward.sieve.text import NAME, Text
 from mailward.sieve.wildcards import quoted
 
 _NAME_CHARACTERS = 64
+
+
+def encoded_url(text: str) -> str:
+    """RFC 5435 section 6: everything but what no URI reserves is escaped."""
+    return quote(text.encode("utf-8", "surrogateescape"), safe="-._~")
+
 
 _MODIFIERS = {
     "lower": (40, str.lower),
@@ -15,11 +23,12 @@ _MODIFIERS = {
     "upperfirst": (30, lambda text: text[:1].upper() + text[1:]),
     "quotewildcard": (20, quoted),
     "quoteregex": (20, quoted_regex),
+    "encodeurl": (15, encoded_url),
     "length": (10, lambda text: str(len(text))),
 }
 """RFC 5229 section 4.1: by name, the precedence and what is done; the highest comes first."""
 
-_EXTENSIONS = {"quoteregex": "regex"}
+_EXTENSIONS = {"quoteregex": "regex", "encodeurl": "enotify"}
 """Those that come with another extension."""
 MODIFIERS = tuple(
     TagRule(name, f"modifier {precedence}", extension=_EXTENSIONS.get(name, "variables"))
@@ -37,7 +46,10 @@ def modified(step: Step, value: str) -> str:
 
 def check_variable(checking: Checking, step: Step, index: int = 0) -> None:
     """Can the string at this index be the name of a variable that is set?"""
-    text = step.string(index)
+    check_name(checking, step.string(index))
+
+
+def check_name(checking: Checking, text: Text) -> None:
     name = text.constant
     if name is None or not NAME.fullmatch(name):
         checking.problem(text.place, "the name of a variable is a constant word of letters, digits and underscores")

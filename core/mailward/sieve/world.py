@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
+
+Location = Literal["personal", "global"]
+"""Whose a script is: the owner's, or everybody's (RFC 6609 section 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,18 @@ class Outside(Protocol):
     def mailbox_with_id(self, mailbox_id: str) -> str | None:
         """The name of the mailbox with this MAILBOXID (RFC 8474)."""
 
+    def is_marked(self, key: str) -> bool:
+        """Whether an earlier run has left this mark (RFC 7352), and its period is not over."""
+
+    def script(self, location: Location, name: str) -> bytes | None:
+        """A script to be included (RFC 6609); None where there is none."""
+
+    def has_list(self, name: str) -> bool:
+        """Whether there is a list of this name (RFC 6134)."""
+
+    def is_listed(self, name: str, value: str) -> bool:
+        """Whether the list holds the value."""
+
     def metadata(self, mailbox: str | None, name: str) -> str | None:
         """The value of an annotation of a mailbox, or of the server; None where there is none (RFC 5490 section 3)."""
 
@@ -71,12 +86,30 @@ class Nothing:
     def metadata(self, mailbox: str | None, name: str) -> str | None:
         return None
 
+    def is_marked(self, key: str) -> bool:
+        return False
+
+    def script(self, location: Location, name: str) -> bytes | None:
+        return None
+
+    def has_list(self, name: str) -> bool:
+        return False
+
+    def is_listed(self, name: str, value: str) -> bool:
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All of it. environment: the items of RFC 5183, by their names in lower case."""
+    """All of it. environment: the items of RFC 5183, by their names in lower case.
+
+    spam_percent: how surely the message is spam, None where nobody looked. virus: 0 where nobody looked, 1 for clean to 5 for
+    surely infected (RFC 5235 section 3.3).
+    """
 
     envelope: Envelope = Envelope()
     owner: Owner = Owner()
     outside: Outside = field(default_factory=Nothing)
     environment: Mapping[str, str] = field(default_factory=dict)
+    spam_percent: float | None = None
+    virus: int = 0

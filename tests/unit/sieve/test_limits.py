@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mailward.sieve import LANGUAGE, LIMITS, ScriptError, compile_script
-from support.sieve import run_script, told
+from mailward.sieve.actions import Keep
+from support.sieve import MESSAGE, run_script, told
 
 
 def _problems(script: str | bytes) -> list[str]:
@@ -65,3 +66,28 @@ def test_patterns_of_wildcards_are_no_work_t_imap_20() -> None:
     assert told(run_script(f'require "variables"; {test}')) == ("keep",)
     looked = run_script(f'require "variables"; {test * 15}', limits=replace(LIMITS, characters=50_000_000))
     assert looked.problem is not None and "looks through" in looked.problem.text
+
+
+def test_an_expression_with_many_states_is_paid_for_t_imap_20_t_dos_09() -> None:
+    expression = "(" + "|".join(f"(A{'B' * number})" for number in range(60)) + ")+$"
+    test = f'if string :regex "{"AB" * 20_000}@" "{expression}" {{ discard; }}'
+    outcome = run_script(f'require ["variables", "regex"]; {test * 5}', limits=replace(LIMITS, characters=1_000_000))
+    assert outcome.problem is not None and "looks through" in outcome.problem.text
+
+
+def test_a_header_field_that_is_added_stays_one_field_t_imap_20() -> None:
+    script = (
+        'require ["editheader", "encoded-character"]; addheader "X-A" "b${hex:0d 0a}Bcc: c@example.com${hex:0d 0a 0d 0a}d"; keep;'
+    )
+    action = run_script(script).actions[0]
+    assert isinstance(action, Keep) and action.message is not None
+    assert [field.text for field in action.message.all("X-A")] == ["b Bcc: c@example.com d"]
+    assert action.message.field("Bcc") is None
+    assert bytes(action.message.octets).endswith(MESSAGE)
+
+
+def test_trace_fields_are_neither_added_nor_deleted_t_imap_20() -> None:
+    message = b"Received: a\r\nAuto-Submitted: auto-replied\r\n\r\n"
+    script = 'require "editheader"; deleteheader "received"; deleteheader "auto-submitted"; addheader "Received" "b"; keep;'
+    action = run_script(script, message).actions[0]
+    assert isinstance(action, Keep) and action.message is None
