@@ -25,6 +25,8 @@ need dovecot dovecot-imapd
 need /usr/lib/dovecot/lmtp dovecot-lmtpd
 need sieve-test dovecot-sieve
 need mutt mutt
+need neomutt neomutt
+need alpine alpine
 need fetchmail fetchmail
 need offlineimap offlineimap3
 need getmail getmail6

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from support.clients import curl_asks
+from support.processes import program
 from support.server import Server, server
 from support.syncing import fetchmail_empties, getmail_fetches, maildir, mbsync_syncs, offlineimap_syncs
+from support.terminal import Terminal
 
 MANY = 1000
 
@@ -164,3 +166,32 @@ def test_curl_lists_searches_flags_appends_and_deletes(target: Server, tmp_path:
         curl("INBOX", "--request", "EXPUNGE")
         assert there(client, "INBOX") == {b"two": {"S"}}
         assert there(client, "Sent") == {b"sent": {"S"}}
+
+
+def test_alpine_reads_saves_deletes_and_hears_of_new_mail(target: Server, tmp_path: Path) -> None:
+    account = account_of(target, "alpine")
+    place = f"{{localhost:{target.port('imaps')}/ssl/novalidate-cert/user={account}}}"
+    (tmp_path / "pinerc").write_text(
+        f"""user-domain=example.test
+inbox-path={place}INBOX
+folder-collections=Mail {place}[]
+feature-list=expunge-without-confirm,expunge-without-confirm-everywhere,quit-without-confirm,quell-folder-internal-msg
+last-version-used=9.9
+"""
+    )
+    command = [program("alpine", "alpine"), "-p", str(tmp_path / "pinerc"), "-i"]
+    with target.imap(account) as client, Terminal(command, tmp_path) as alpine:
+        fill(client, "INBOX", "one", "two", "three")
+        alpine.until("ENTER PASSWORD", f"{target.password(account)}\r")
+        alpine.until("Preserve password", "n")
+        alpine.until("opened with 3 messages", "v")
+        alpine.until("the text of one", "n")
+        alpine.until("the text of two", "sArchive\rn")
+        alpine.until("the text of three", "d<")
+        alpine.until("MESSAGE INDEX", "x")
+        fill(client, "INBOX", "four")
+        alpine.until("", "\x0c")
+        alpine.until("four", "q")
+        assert alpine.end() == 0
+        assert there(client, "INBOX") == {b"one": {"S"}, b"four": set()}
+        assert there(client, "Archive") == {b"two": {"S"}}
