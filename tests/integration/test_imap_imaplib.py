@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from support.imap_server import MESSAGE, ImapServer, read_until
+from mailward.net.imapd import ImapSettings
+from support.imap_server import LOGIN, MESSAGE, ImapServer, read_until
 
 
 @pytest.fixture
@@ -324,3 +325,19 @@ def test_imap4rev2_is_told_nothing_of_recent_messages_and_searches_by_esearch(
     assert isinstance(esearch, bytes)
     assert esearch.endswith(b" ALL 1")
     assert client.fetch("1", "(FLAGS)")[1] == [b"1 (FLAGS ())"]
+
+
+def test_what_is_switched_off_at_a_listener_is_neither_offered_nor_enabled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    off = frozenset({"QRESYNC", "COMPRESS=DEFLATE"})
+    server = ImapServer(tmp_path_factory.mktemp("i"), ImapSettings(capabilities_off=off))
+    client = server.connect()
+    assert not off & {*client.capabilities}
+    assert client.capability()[1][0].count(b"CONDSTORE") == 1
+    assert not any(name.encode() in client.capability()[1][0] for name in off)
+    client.enable("QRESYNC CONDSTORE")
+    assert client.response("ENABLED")[1] == [b"CONDSTORE"]
+    client.logout()
+    with server.client_context.wrap_socket(socket.create_connection(("127.0.0.1", server.tls_port), 60)) as raw:
+        raw.sendall(LOGIN + b"b COMPRESS DEFLATE\r\n")
+        assert b"b NO [CANNOT]" in read_until(raw, b"b NO")
+    server.close()

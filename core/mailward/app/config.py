@@ -27,6 +27,7 @@ class Listener:
 
     unix: the socket, None for a port. proxy_from: the load balancers in front of it; empty where clients come by themselves.
     xclient_from: the mail servers that may say by XCLIENT whose mail they pass on. greet_delay_s: how late it greets.
+    capabilities_off: what IMAP does not offer there.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Listener:
     unix: "UnixSocket | None" = None
     xclient_from: tuple[Network, ...] = ()
     greet_delay_s: float = 0.0
+    capabilities_off: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """Where it listens, for people."""
@@ -127,7 +129,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "tls": ("certificate", "key"),
     "dns": ("servers",),
     "listeners.NAME": ("protocol", "address", "port", "tls", "socket", "mode", "owner", "proxy_from", "xclient_from",
-                       "greet_delay"),
+                       "greet_delay", "capabilities_off"),
     "routes.NAME": ("host", "protocol", "port", "tls", "level", "user", "password", "source", "hostname"),
     "outbound": ("give_up_after", "delay_notice_after", "port", "connections_per_domain", "source", "hostname",
                  "private_networks"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+from mailward.access.imap.session import SWITCHABLE
 from mailward.app.config import (
     CONFIG_VERSION,
     DECISIONS_KEPT_S,
@@ -197,12 +198,26 @@ class _Reader(ValueReader):
         if greet_delay_s and (protocol != "smtp" or greet_delay_s > MOST_GREET_DELAY_S):
             text = f"only smtp listeners may greet late, by {MOST_GREET_DELAY_S:g} s at most"
             self.wrong(item.at("greet_delay") or item, f"listeners.{name}.greet_delay", text)
+        off = self._capabilities_off(name, item, protocol)
         if unix is not None:
             return Listener(name, protocol, "", 0, tls, proxies, unix, trusted)
         address, port = self.text(item, "address", "127.0.0.1"), self.number(item, "port", None, 1, 65535)
         if protocol == "lmtp" and port == 25:
             self.wrong(item.at("port") or item, f"listeners.{name}.port", "LMTP must not be on port 25 (RFC 2033 section 5)")
-        return Listener(name, protocol, address, port, tls, proxies, xclient_from=trusted, greet_delay_s=greet_delay_s)
+        return Listener(
+            name, protocol, address, port, tls, proxies, xclient_from=trusted, greet_delay_s=greet_delay_s, capabilities_off=off
+        )
+
+    def _capabilities_off(self, name: str, item: Node, protocol: str) -> frozenset[str]:
+        known = {capability.upper(): capability for capability in SWITCHABLE}
+        off = set()
+        for one in self.items_of(item, "capabilities_off"):
+            if protocol == "imap" and str(one.value).upper() in known:
+                off.add(known[str(one.value).upper()])
+            else:
+                text = f"'{one.value}' cannot be switched off" if protocol == "imap" else "only imap listeners have it"
+                self.wrong(one, f"listeners.{name}.capabilities_off", text, f"These can: {', '.join(sorted(SWITCHABLE))}.")
+        return frozenset(off)
 
     def _unix_socket(self, name: str, item: Node, protocol: str) -> UnixSocket | None:
         where = item.at("socket")

@@ -13,10 +13,11 @@ from mailward.net.stream import StreamListener, StreamSettings
 
 @dataclass(frozen=True, slots=True)
 class ImapSettings(StreamSettings):
-    """One IMAP listener."""
+    """One IMAP listener. capabilities_off: what it does not offer."""
 
     listener: str = "imap"
     idle_s: float = 1830.0  # RFC 3501 section 5.4: at least 30 minutes
+    capabilities_off: frozenset[str] = frozenset()
 
 
 class ImapListener(StreamListener):
@@ -27,9 +28,10 @@ class ImapListener(StreamListener):
     def __init__(self, settings: ImapSettings, desk: Desk, tls_context: ssl.SSLContext | None, admission: Admission) -> None:
         super().__init__(settings, tls_context, admission, "mailward.imap")
         self._desk = desk
+        self._off = settings.capabilities_off
 
     def open_session(self, connection: Connection, peer_ip: str) -> Session:
-        return Session(self._desk, connection, peer_ip, COMMANDS)
+        return Session(self._desk, connection, peer_ip, COMMANDS, self._off)
 
     async def close(self, grace_s: float = 10.0) -> None:
         """Stop accepting and say BYE to everybody; commands under way, and what goes on behind replies, are finished."""

@@ -201,6 +201,8 @@ def test_the_file_is_found_by_environment_and_then_by_place(folder: Path, monkey
     [
         ("{protocol: lmtp, port: 25}", "port: LMTP must not be on port 25"),
         ("{protocol: imap, port: 24, xclient_from: [192.0.2.0/24]}", "xclient_from: imap has no XCLIENT"),
+        ("{protocol: pop3, port: 24, capabilities_off: [UIDPLUS]}", "capabilities_off: only imap listeners have it"),
+        ("{protocol: imap, port: 24, capabilities_off: [IMAP4rev1]}", "capabilities_off: 'IMAP4rev1' cannot be switched off"),
         ("{protocol: smtp, socket: s}", "socket: only lmtp can listen on a unix socket"),
         ("{protocol: lmtp, socket: s, port: 24}", "port: a unix socket has none"),
         ("{protocol: lmtp, socket: s, tls: starttls}", "tls: a unix socket has none"),
@@ -229,6 +231,12 @@ def test_pages_example_of_doors_is_read(folder: Path) -> None:
     )
     assert (second.protocol, str(second), second.tls) == ("lmtp", "10.0.0.5 port 2424", "starttls")
     assert [str(network) for network in third.xclient_from] == ["10.0.0.2/32"]
+
+
+def test_capabilities_that_an_imap_listener_does_not_offer(folder: Path) -> None:
+    path = folder / "mailward.yaml"
+    path.write_text(GOOD.replace("routes:", "  door: {protocol: imap, port: 24, capabilities_off: [qresync, ESEARCH]}\nroutes:"))
+    assert load_config(path).listeners[-1].capabilities_off == {"QRESYNC", "ESEARCH"}
 
 
 def test_a_smarthost_is_safe_unless_the_admin_says_otherwise(folder: Path) -> None:

@@ -113,7 +113,7 @@ async def enable(session: Session, arguments: Arguments) -> str:
         arguments.space()
         asked.append(arguments.atom())
     known = dict.fromkeys(ENABLEABLE[word] for word in asked if word in ENABLEABLE)
-    fresh = [name for name in known if name not in session.enabled]
+    fresh = [name for name in known if name not in session.enabled and session.offers(name)]
     session.untagged(" ".join(["ENABLED", *fresh]))
     if "QRESYNC" in fresh or "CONDSTORE" in fresh:
         session.enable_condstore()
@@ -128,6 +128,8 @@ async def compress(session: Session, arguments: Arguments) -> str:
     arguments.end()
     if mechanism != "DEFLATE":
         raise BadSyntax("DEFLATE is the only mechanism")
+    if not session.offers("COMPRESS=DEFLATE"):
+        raise No("Connections are not compressed here", "CANNOT")
     if session.is_compressed:
         raise No("The connection is compressed already", "COMPRESSIONACTIVE")
     if session.framer.buffered_octets:

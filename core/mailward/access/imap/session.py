@@ -57,6 +57,8 @@ CAPABILITIES = (
     "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS",
     "BINARY", "MULTIAPPEND", "REPLACE",
 )  # fmt: skip
+SWITCHABLE = frozenset({*CAPABILITIES, "COMPRESS=DEFLATE"}) - {"IMAP4rev1"}
+"""What can be switched off where a mail program stumbles over it."""
 
 
 class State(enum.Enum):
@@ -105,8 +107,17 @@ class Desk:
 class Session:
     """One client. `run` serves it to the end."""
 
-    def __init__(self, desk: Desk, connection: Connection, peer_ip: str, commands: "Mapping[str, Command]") -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        connection: Connection,
+        peer_ip: str,
+        commands: "Mapping[str, Command]",
+        capabilities_off: frozenset[str] = frozenset(),
+    ) -> None:
+        """capabilities_off: what is not offered to this client, of `SWITCHABLE`."""
         self.desk = desk
+        self._off = capabilities_off
         self._commands = commands
         self.connection = connection
         self._peer_ip = peer_ip
@@ -215,12 +226,16 @@ class Session:
         """Run a blocking store call in a thread."""
         return await asyncio.to_thread(function)
 
+    def offers(self, capability: str) -> bool:
+        """Whether it is not switched off."""
+        return capability not in self._off
+
     def capabilities(self) -> str:
         """What is offered in this state (RFC 3501 section 7.2.1)."""
-        found = list(CAPABILITIES)
+        found = [capability for capability in CAPABILITIES if self.offers(capability)]
         if self.state is not State.NOT_AUTHENTICATED:
             found += ["LITERAL+", f"APPENDLIMIT={self.desk.append_octets}"]
-            if not self.is_compressed:
+            if not self.is_compressed and self.offers("COMPRESS=DEFLATE"):
                 found.append("COMPRESS=DEFLATE")
         else:
             found.append("LITERAL-")

@@ -77,7 +77,12 @@ class AccessRole:
             implicit = listener.tls == "implicit"
             started: StreamListener
             if listener.protocol == "imap":
-                imap = ImapSettings(listener=listener.name, implicit_tls=implicit, proxies=listener.proxy_from)
+                imap = ImapSettings(
+                    listener=listener.name,
+                    implicit_tls=implicit,
+                    proxies=listener.proxy_from,
+                    capabilities_off=listener.capabilities_off,
+                )
                 started = ImapListener(imap, imap_desk, context, admission)
             elif listener.protocol == "managesieve":
                 sieve = ManageSieveSettings(listener=listener.name, implicit_tls=implicit, proxies=listener.proxy_from)
