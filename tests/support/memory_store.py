@@ -7,7 +7,7 @@ a copy of the account's state, which takes its place when the list is done; so h
 import copy
 import threading
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -230,6 +230,12 @@ class MemoryAccount:
         )
 
     # Writing
+
+    def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
+        """All of them are to be looked at."""
+        return [None] * len(messages)
+
+    def note_texts(self, texts: Mapping[int, Sequence[str]]) -> None: ...
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         with self._lock:

@@ -6,7 +6,7 @@ when it returns, the changes are durable. Flags are names ("\\Seen", "$Junk"); U
 
 import mmap
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -390,6 +390,17 @@ class AccountStore(Protocol):
 
     def scripts(self) -> tuple[Script, ...]:
         """All Sieve scripts in name order."""
+        ...
+
+    def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
+        """Of each message whether the texts that `note_texts` was given of it may hold this one; None when there were none.
+
+        False is sure; True and None have to be looked at. Never raises.
+        """
+        ...
+
+    def note_texts(self, texts: Mapping[int, Sequence[str]]) -> None:
+        """Remember in which texts of a message searches look, as far as `may_hold` needs it. May be forgotten. Never raises."""
         ...
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:

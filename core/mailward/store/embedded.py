@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ from mailward.store.rendered import RENDERING, new_record, render
 from mailward.store.renewal import renew
 from mailward.store.schema import SCHEMA, UPGRADES, VERSION
 from mailward.store.snapshots import LEAST_MESSAGES, save_snapshot
+from mailward.store.textmarks import TextMarks
 from mailward.store.tidy import tidy
 from mailward.store.uids import Numbers
 from mailward.store.views import (
@@ -158,6 +159,7 @@ class EmbeddedAccount:
         self._limits = limits
         self._now_s = now_s
         self._packs = Packs(folder / "packs", disk)
+        self._marks = TextMarks(folder / "search.sqlite")
         self._writers: GroupCommit[Request] = GroupCommit(self._execute)
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
@@ -282,6 +284,12 @@ class EmbeddedAccount:
             raise self._missing(message)
         return found[message]
 
+    def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
+        return self._marks.may_hold(messages, text)
+
+    def note_texts(self, texts: Mapping[int, Sequence[str]]) -> None:
+        self._marks.add(texts)
+
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         if not ops:
             return ()
@@ -312,8 +320,11 @@ class EmbeddedAccount:
         try:
             with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
                 tidy(connection, self._packs, now_s)
+                stored = [row[0] for row in connection.execute("SELECT id FROM message")]
         except StorageError as error:  # what was asked for is done; this has time
             _log.warning("store tidy failed", account=self.id, error=str(error))
+        else:
+            self._marks.keep_only(stored)
 
     def rest(self) -> None:
         """Close idle connections and files; they are opened again when needed."""
@@ -323,6 +334,7 @@ class EmbeddedAccount:
         for connection in idle:
             connection.close()
         self._packs.rest()
+        self._marks.close()
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:

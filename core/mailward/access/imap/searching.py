@@ -1,17 +1,19 @@
 """Which messages match a search? Sets of places, narrowed key by key, the cheap keys first. Blocking; runs in a thread.
 
 Flags and numbers are answered from the session's arrays, sizes and days from stored columns, header fields from the stored
-header blocks; BODY and TEXT read the messages that are still in question.
+header blocks; BODY and TEXT read the messages that are still in question, but for those whose texts the store knows not to hold
+what is looked for. It learns that of every message that is read here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import compress
 
 import structlog
 
 from mailward.access.imap.projection import projection
-from mailward.access.imap.selected import Selected
+from mailward.access.imap.selected import Selected, taken
 from mailward.formats.collation import casemap
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
@@ -22,6 +24,8 @@ from mailward.store.base import AccountStore, Column, EntryColumn
 log = structlog.get_logger("mailward.imap")
 
 _BATCH = 500
+_NOTED_TOGETHER = 4 * 1024 * 1024
+"""Characters of texts that are held until the store has made its marks of them."""
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(rb'\("[^"0-9]{0,30}(\d{1,2}) ([A-Za-z]{3}) (\d{4})\b')
 _BLANKS = re.compile(r"\s+")
@@ -55,8 +59,8 @@ class Search:
             second = set(self._among(key.second, [place for place in places if place not in first]))
             return [place for place in places if place in first or place in second]
         if isinstance(key, Not):
-            taken = set(self._among(key.key, places))
-            return [place for place in places if place not in taken]
+            matching = set(self._among(key.key, places))
+            return [place for place in places if place not in matching]
         if isinstance(key, Flag):
             return self._with_flag(key, places)
         if isinstance(key, Numbers):
@@ -113,10 +117,13 @@ class Search:
         column, matches = self._test(key)
         for start in range(0, len(places), _BATCH):
             some = places[start : start + _BATCH]
-            messages = [self._selected.messages[place] for place in some]
-            for place, message, (value,) in zip(some, messages, self._store.meta(messages, (column,)), strict=True):
-                if matches(value) or (isinstance(key, Text) and key.where in ("body", "text") and self._in_body(key, message)):
-                    yield place
+            messages = taken(self._selected.messages, some)
+            hits = [matches(value) for (value,) in self._store.meta(messages, (column,))]
+            if isinstance(key, Text) and key.where in ("body", "text"):
+                rest = [message for message, hit in zip(messages, hits, strict=True) if not hit]
+                holding = self._holding(_folded(key.text), rest)
+                hits = [hit or message in holding for message, hit in zip(messages, hits, strict=True)]
+            yield from compress(some, hits)
 
     def _test(self, key: Size | Day | Age | Text | Object) -> tuple[Column, Callable[[Value], bool]]:
         """The column a key looks at, and the look. Of a text key, what its header decides."""
@@ -140,16 +147,30 @@ class Search:
             return "headers", lambda headers: _in_header(headers, wanted)
         return "size_octets", lambda _: wanted == ""
 
-    def _in_body(self, key: Text, message: int) -> bool:
-        wanted = _folded(key.text)
-        try:
-            view = MessageView(self._store.octets(message))
-        except StorageError as error:
-            log.error("unreadable message", message=message, error=str(error))
-            return False
-        if any(wanted in _folded(text.text) or wanted in _folded(text.source) for text in view.texts()):
-            return True
-        return any(wanted in _in_lines(part.header_octets) for part in view.parts() if part is not view.root)
+    def _holding(self, wanted: str, messages: Sequence[int]) -> set[int]:
+        """Those of the messages that have the text behind their header."""
+        found: set[int] = set()
+        new: dict[int, list[str]] = {}
+        held = 0
+        for message, may_hold in zip(messages, self._store.may_hold(messages, wanted), strict=True):
+            if may_hold is False:
+                continue
+            try:
+                texts: Iterable[str] = _texts(MessageView(self._store.octets(message)))
+            except StorageError as error:
+                log.error("unreadable message", message=message, error=str(error))
+                continue
+            if may_hold is None:
+                texts = new[message] = list(texts)
+                held += sum(map(len, texts))
+            if any(wanted in text for text in texts):
+                found.add(message)
+            if held > _NOTED_TOGETHER:
+                self._store.note_texts(new)
+                new, held = {}, 0
+        if new:
+            self._store.note_texts(new)
+        return found
 
 
 def _cost(key: Key) -> int:
@@ -220,5 +241,12 @@ def _in_header(headers: Value, wanted: str) -> bool:
     return any(wanted in _folded(f"{field.name}: {field.text}") for field in MessageView(headers).fields)
 
 
-def _in_lines(header: bytes) -> str:
-    return _folded(header.decode("utf-8", "replace"))
+def _texts(view: MessageView) -> Iterator[str]:
+    """Where BODY looks: all texts as people and as programs read them, and the headers of the parts."""
+    for text in view.texts():
+        yield (read := _folded(text.text))
+        if (source := _folded(text.source)) != read:
+            yield source
+    for part in view.parts():
+        if part is not view.root:
+            yield _folded(part.header_octets.decode("utf-8", "replace"))

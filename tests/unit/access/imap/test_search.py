@@ -1,5 +1,6 @@
 """SEARCH against a mailbox whose answers can be told by hand (RFC 3501 section 6.4.4)."""
 
+import mmap
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.search import And, Key, Not, Or, read_search
 from mailward.store.base import Append
+from mailward.store.embedded import EmbeddedAccount
 from support.imap import Client, Office
 
 MESSAGES = (
@@ -148,3 +150,24 @@ async def test_what_search_results_say_follows_from_the_numbers(office: Office) 
             {"MIN": str(numbers[0]), "MAX": str(numbers[-1])} if numbers else {}
         ), keys
         assert await client.ok("SEARCH $") == [f"* SEARCH {found}".strip().encode()], keys
+
+
+async def test_a_message_that_cannot_hold_the_text_is_read_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    octets = EmbeddedAccount.octets
+
+    def counted(store: EmbeddedAccount, message: int) -> bytes | mmap.mmap:
+        read.append(message)
+        return octets(store, message)
+
+    monkeypatch.setattr(EmbeddedAccount, "octets", counted)
+    client = await mailbox(office)
+    answers = {keys: await client.ok(f"SEARCH {keys}") for keys, _ in CASES if "CHARSET" not in keys}
+    assert len(read) >= len(MESSAGES)
+    read.clear()
+    assert await client.ok("SEARCH BODY lighthouse") == [b"* SEARCH"]
+    assert await client.ok("SEARCH NOT TEXT lighthouse") == [b"* SEARCH 1 2 3"]
+    assert read == []
+    assert await client.ok("SEARCH BODY treasure") == [b"* SEARCH 3"]
+    assert len(read) == 1
+    assert answers == {keys: await client.ok(f"SEARCH {keys}") for keys in answers}

@@ -1,0 +1,133 @@
+"""Which messages may hold a text? Marks of what they hold, in a file of its own, so that a search need not read all of them.
+
+Of each message the groups of three octets of its texts are kept as bits of a filter (a Bloom filter with one function), about one
+octet for each different group. A text is in a message only when all its groups are: "no" is sure, "yes" has to be looked at. So
+any part of a word is found, in any script, and no word is ever split wrongly (docs/decisions/0043-marks-of-texts.md).
+What is in the file can be made again: a damaged one is thrown away, and a power cut may cost the last marks.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import structlog
+
+from mailward.database import Database
+from mailward.model.errors import StorageError
+
+_log = structlog.get_logger()
+
+VERSION = 1
+"""Raise it when the texts that a search looks in are made otherwise: then all marks are made anew."""
+_SCHEMA = "CREATE TABLE mark (message INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT"
+_LEAST_OCTETS, _MOST_OCTETS = 64, 65536
+_MOST_TEXT_OCTETS = 1024 * 1024
+"""A message with more text may hold anything: its filter is empty."""
+_MOST_GROUPS_ASKED = 24
+_TOGETHER = 512
+
+
+class TextMarks:
+    """The marks of one account's messages. No failure leaves this class: without marks every message may hold every text."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._database: Database | None = None
+
+    def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
+        """Of each message whether its texts may hold this one; None when nothing is known of it."""
+        groups = list(islice(_groups([text]), _MOST_GROUPS_ASKED))
+        asked: dict[int, list[tuple[int, int]]] = {}
+        found: dict[int, bool] = {}
+        try:
+            for message, bits in self._filters(messages):
+                places = asked.get(len(bits))
+                if places is None:
+                    places = asked[len(bits)] = [_place(group, len(bits)) for group in groups] if bits else []
+                found[message] = all(bits[at] & bit for at, bit in places)
+        except StorageError as error:
+            self._give_up(error)
+            return [None] * len(messages)
+        return [found.get(message) for message in messages]
+
+    def _filters(self, messages: Sequence[int]) -> Iterable[tuple[int, bytes]]:
+        for start in range(0, len(messages), _TOGETHER):
+            some = f"[{','.join(map(str, messages[start : start + _TOGETHER]))}]"
+            with self._opened().read() as connection:
+                rows = connection.execute(
+                    "SELECT message, bits FROM mark WHERE message IN (SELECT value FROM json_each(?))", (some,)
+                ).fetchall()
+            yield from rows
+
+    def add(self, texts: Mapping[int, Sequence[str]]) -> None:
+        """The marks of messages, made of all texts in which a search looks, as it compares them."""
+        rows = [(message, _filter(of_one)) for message, of_one in texts.items()]
+        try:
+            with self._opened().write_unsynced() as connection:
+                connection.executemany("INSERT OR REPLACE INTO mark VALUES (?, ?)", rows)
+        except StorageError as error:
+            self._give_up(error)
+
+    def keep_only(self, messages: Iterable[int]) -> None:
+        """Drop the marks of all other messages."""
+        kept = set(messages)
+        try:
+            with self._opened().write_unsynced() as connection:
+                gone = [row for row in connection.execute("SELECT message FROM mark") if row[0] not in kept]
+                connection.executemany("DELETE FROM mark WHERE message = ?", gone)
+        except StorageError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def _opened(self) -> Database:
+        with self._lock:
+            if self._database is None:
+                self._database = Database(self._path, schema=_SCHEMA, version=VERSION)
+            return self._database
+
+    def _give_up(self, error: StorageError) -> None:
+        """What is damaged, or of another form, is begun anew; the rest is tried again by the next search."""
+        _log.warning("search marks unusable", path=str(self._path), error=str(error))
+        with suppress(sqlite3.Error):
+            self.close()
+        if error.permanent:
+            for ending in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    self._path.with_name(self._path.name + ending).unlink()
+
+
+def _groups(texts: Iterable[str]) -> set[tuple[int, int, int]]:
+    groups: set[tuple[int, int, int]] = set()
+    for text in texts:
+        octets = text.encode("utf-8", "surrogatepass")
+        groups.update(zip(octets, octets[1:], octets[2:], strict=False))
+    return groups
+
+
+def _filter(texts: Sequence[str]) -> bytes:
+    if sum(map(len, texts)) > _MOST_TEXT_OCTETS:
+        return b""
+    groups = _groups(texts)
+    size = _LEAST_OCTETS
+    while size < len(groups) and size < _MOST_OCTETS:
+        size *= 2
+    bits = bytearray(size)
+    for group in groups:
+        at, bit = _place(group, size)
+        bits[at] |= bit
+    return bytes(bits)
+
+
+def _place(group: tuple[int, int, int], size: int) -> tuple[int, int]:
+    """Which bit of which octet of a filter of so many octets, a power of two. Any mixing does that spreads letters."""
+    mixed = (group[0] << 16 | group[1] << 8 | group[2]) * 0x9E3779B1 & 0xFFFFFFFF
+    return (mixed >> 3 ^ mixed >> 15) & (size - 1), 1 << (mixed >> 28 & 7)

@@ -1,0 +1,76 @@
+"""What the marks of texts promise: "no" is true, and nothing that befalls their file hurts."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailward.store.textmarks import TextMarks
+
+WORDS = st.text(st.sampled_from("abcÄ漢\ud800 "), max_size=12)
+
+
+@given(st.lists(st.lists(WORDS, max_size=4), min_size=1, max_size=6), WORDS)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_is_true(tmp_path: Path, messages: list[list[str]], wanted: str) -> None:
+    marks = TextMarks(tmp_path / "search.sqlite")
+    marks.add(dict(enumerate(messages)))
+    for texts, may_hold in zip(messages, marks.may_hold(range(len(messages)), wanted), strict=True):
+        assert may_hold is not None
+        assert may_hold or not any(wanted in text for text in texts)
+    marks.close()
+
+
+def test_most_messages_need_not_be_read(tmp_path: Path) -> None:
+    marks = TextMarks(tmp_path / "search.sqlite")
+    marks.add({n: [" ".join(f"word{n * 977 + k * 131:x}" for k in range(400))] for n in range(50)})
+    assert sum(map(bool, marks.may_hold(range(50), "LIGHTHOUSE"))) == 0
+    found = marks.may_hold(range(50), f"word{7 * 977 + 131:x} ")
+    assert found[7]
+    assert sum(map(bool, found)) < 10
+
+
+def test_order_repetition_and_what_is_not_known(tmp_path: Path) -> None:
+    marks = TextMarks(tmp_path / "search.sqlite")
+    marks.add({5: ["apples"], 6: [], 7: ["x" * 2_000_000]})
+    assert marks.may_hold([9, 7, 6, 5, 5, 7], "apples") == [None, True, False, True, True, True]
+    assert marks.may_hold([5, 6], "ap") == [True, True]  # too short to tell
+    marks.add({5: ["pears"]})
+    assert marks.may_hold([5], "apples") == [False]
+    marks.keep_only([6])
+    assert marks.may_hold([5, 6], "apples") == [None, False]
+
+
+@pytest.mark.parametrize("damage", [b"no database at all" * 100, b"", None])
+def test_a_damaged_file_is_begun_anew(tmp_path: Path, damage: bytes | None) -> None:
+    path = tmp_path / "search.sqlite"
+    marks = TextMarks(path)
+    marks.add({n: [f"apples {n}" * 50] for n in range(200)})
+    marks.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\x55" * (len(whole) - 4096) if damage is None else damage)
+    assert all(may_hold is not False for may_hold in marks.may_hold(range(200), "apples"))
+    marks.add({1: ["apples"], 2: ["pears"]})
+    marks.add({1: ["apples"], 2: ["pears"]})
+    assert marks.may_hold([1, 2], "apples") == [True, False]
+
+
+def test_a_file_of_another_form_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "search.sqlite"
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    marks = TextMarks(path)
+    assert marks.may_hold([1], "apples") == [None]
+    marks.add({1: ["apples"]})
+    assert marks.may_hold([1], "apples") == [True]
+
+
+def test_a_place_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "search.sqlite").mkdir()
+    marks = TextMarks(tmp_path / "search.sqlite")
+    marks.add({1: ["apples"]})
+    assert marks.may_hold([1], "apples") == [None]
+    marks.keep_only([])
