@@ -128,20 +128,17 @@ class _Checker(Checking):
                     self.problem(names.place, f"unknown extension {name[:60]!r}{_near(name, self.language.extensions)}")
 
     def _command(self, node: Node) -> Step | None:
+        """None where there is a problem; the block is looked at in any case."""
         word = self.language.commands.get(node.name)
-        step = None
         try:
             step = self._step(node, word) if word is not None else self._unknown(node, "command")
-            if word is None:
-                return step
-            if word.has_block and node.block is None:
-                raise self._wrong(node.place, f"the {node.name} command needs a block")
-            if not word.has_block and node.block is not None:
-                raise self._wrong(node.place, f"the {node.name} command accepts no block")
         except _Wrong:
             step = None
         if step is not None and step.word.name == _DEFERRED:
             return step
+        if word is not None and word.has_block != (node.block is not None):
+            told = "needs a block" if word.has_block else "accepts no block"
+            self.problem(node.place, f"the {node.name} command {told}")
         block = self.commands(node.block) if node.block is not None else ()
         return replace(step, block=block) if step is not None else None
 
@@ -224,7 +221,7 @@ class _Checker(Checking):
                 raise self._unknown_tag(argument, word, called)
             if positional:
                 raise self._wrong(
-                    argument.place, f"the tag ':{argument.name}' of the {called} has to stand before its other arguments"
+                    argument.place, f"unexpected ':{argument.name}' in the {called}: tags stand before the arguments without one"
                 )
             if (first := tags.get(rule.of_group)) is not None:
                 raise self._wrong(
@@ -237,10 +234,10 @@ class _Checker(Checking):
     def _unknown_tag(self, tag: Tag, word: Word, called: str) -> _Wrong:
         needs = next((rule.extension for rule in word.tags if rule.name == tag.name), "")
         if needs:
-            return self._wrong(tag.place, f"unknown tagged argument ':{tag.name}' for the {called}; it needs require \"{needs}\"")
+            return self._wrong(tag.place, f"unknown tagged argument ':{tag.name}' for the {called} without require \"{needs}\"")
         known = ", ".join(f":{rule.name}" for rule in word.tags if not rule.extension or rule.extension in self.extensions)
         known = f"its tags are {known}" if known else "it has no tags"
-        return self._wrong(tag.place, f"unknown tagged argument ':{tag.name}' for the {called}; {known}")
+        return self._wrong(tag.place, f"unknown tagged argument ':{tag.name}' for the {called} ({known})")
 
     def _tag_value(self, tag: Tag, rule: TagRule, value: Argument | None, called: str) -> Value:
         assert rule.takes is not None

@@ -108,11 +108,12 @@ class Step:
 
 
 class Checking:
-    """What the check of a word may ask and tell."""
+    """What the check of a word may ask and tell. variables: the names that are set."""
 
     def __init__(self, language: "Language", problems: Problems, limits: Limits) -> None:
         self.language = language
         self.extensions: set[str] = set()
+        self.variables: set[str] = set()
         self.problems = problems
         self.limits = limits
 

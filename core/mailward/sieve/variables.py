@@ -57,6 +57,10 @@ def check_name(checking: Checking, text: Text) -> None:
         checking.problem(text.place, f"the name of the variable is longer than {_NAME_CHARACTERS} characters")
     elif "." in name and name.lower().rpartition(".")[0] not in checking.namespaces:
         checking.problem(text.place, f"unknown namespace of the variable '{name[:40]}', or one that cannot be set")
+    elif name.lower() not in checking.variables:
+        checking.variables.add(name.lower())
+        if len(checking.variables) == checking.limits.variables + 1:
+            checking.problem(text.place, f"the script has more than {checking.limits.variables} variables")
 
 
 def _set(run: Run, step: Step) -> None:

@@ -21,7 +21,7 @@ WRONG = {
     'redirect "nobody";': ["1:10: the redirect command cannot send to 'nobody', which is not one address"],
     'if header :is :contains "a" "b" {}': ["1:15: unexpected ':contains' in the header test, which has ':is' already"],
     'if header :i "a" "b" {}': [
-        "1:11: unknown tagged argument ':i' for the header test; its tags are :comparator, :is, :contains, :matches"
+        "1:11: unknown tagged argument ':i' for the header test (its tags are :comparator, :is, :contains, :matches)"
     ],
     'if header "a" 1 {}': ["1:15: the header test expects a string list as argument 2 (key list), but a number was found"],
     'if header "a" {}': ["1:4: the header test requires 2 positional arguments, but 1 is specified"],
