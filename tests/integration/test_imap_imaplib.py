@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from mailward.model.limits import MailLimits
 from mailward.net.imapd import ImapSettings
 from support.imap_server import LOGIN, MESSAGE, ImapServer, read_until
 
@@ -341,3 +342,13 @@ def test_what_is_switched_off_at_a_listener_is_neither_offered_nor_enabled(tmp_p
         raw.sendall(LOGIN + b"b COMPRESS DEFLATE\r\n")
         assert b"b NO [CANNOT]" in read_until(raw, b"b NO")
     server.close()
+
+
+def test_quotas_are_told_in_the_librarys_words(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
+    server.deliver()
+    assert client.getquotaroot("INBOX") == ("OK", [[b'"INBOX"'], [None]]), "nobody has said how much the account may hold"
+    server.limits = MailLimits(octets=2048, messages=1)
+    assert client.getquota('""') == ("OK", [b'"" (STORAGE 1 2 MESSAGE 1 1)'])
+    assert client.getquotaroot("INBOX")[1] == [[b'"INBOX" ""'], [b'"" (STORAGE 1 2 MESSAGE 1 1)']]
+    said = client.append("INBOX", "", "", MESSAGE)
+    assert said[0] == "NO" and (said[1][0] or b"").startswith(b"[OVERQUOTA] ")

@@ -12,6 +12,7 @@ from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.app.watching import Watchers
 from mailward.disk import Disk
 from mailward.model.ids import AccountId
+from mailward.model.limits import NO_LIMITS
 from mailward.net.admission import Admission
 from mailward.net.imapd import ImapListener, ImapSettings
 from mailward.store.base import Append, MailStore
@@ -33,7 +34,7 @@ def bobs_password(name: str) -> tuple[AccountId, str] | None:
 
 
 class ImapServer(MailServer):
-    """moves, classified: what plugins would be told."""
+    """moves, classified: what plugins would be told. limits: of every account."""
 
     def __init__(self, folder: Path, settings: ImapSettings | None = None, admission: Admission | None = None) -> None:
         self._settings = settings or ImapSettings()
@@ -41,7 +42,8 @@ class ImapServer(MailServer):
         self._hints = Hints(folder / "hints")
         self.moves: list[MessageMoved] = []
         self.classified: list[MessageClassified] = []
-        self.store: MailStore = EmbeddedStore(folder / "accounts", Disk(), self._hints)
+        self.limits = NO_LIMITS
+        self.store: MailStore = EmbeddedStore(folder / "accounts", Disk(), self._hints, limits_of=lambda _: self.limits)
         self._watchers = Watchers()
         self._desk = Desk(
             self.store,

@@ -17,6 +17,9 @@ ListenerTls = Literal["none", "starttls", "implicit"]
 VERIFYING = ("off", "on", "strict")
 """strict: a recipient who cannot be asked for now is deferred; on: he is taken."""
 
+FULL_MAILBOX = ("wait", "return")
+"""Mail for it waits for room, or goes back to its sender at once."""
+
 CONFIG_VERSION = 1
 DEFAULT_DNS = "127.0.0.1:53"
 
@@ -124,7 +127,7 @@ MOST_USUAL_PROCESSES = 4
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
-        "verify_recipients", "outbound", "limits", "processes", "decisions", "quarantine",
+        "verify_recipients", "full_mailbox", "outbound", "limits", "processes", "decisions", "quarantine",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
@@ -169,6 +172,7 @@ class Config:
     smtp_processes: int
     decisions_kept_s: float
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
+    full_mailbox: str = "wait"
     isolated_plugins: frozenset[str] = frozenset()
 
     @property

@@ -105,7 +105,8 @@ class DeliveryManager:
     """One for each process that delivers. chance: randomness, from 0 up to 1. reports: for what is delivered in passes.
 
     has_account: is there such an account still? sorter: asks who chooses folders; None where nobody does. give_up_after_s: a
-    folder that no plugin could choose in this time, since delivery could begin, is INBOX.
+    folder that no plugin could choose in this time, since delivery could begin, is INBOX. waits_for_room: so long, where a
+    mailbox is full; else its mail goes back at once.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class DeliveryManager:
         has_account: Callable[[AccountId], bool] = lambda account: True,
         sorter: Sorting | None = None,
         give_up_after_s: float = GIVE_UP_AFTER_S,
+        waits_for_room: bool = True,
         threads: int = THREADS,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -126,6 +128,7 @@ class DeliveryManager:
         self._has_account = has_account
         self._sorter = sorter
         self._give_up_after_s = give_up_after_s
+        self._waits_for_room = waits_for_room
         self._loop: asyncio.AbstractEventLoop | None = None
         self._spool = spool
         self._mda = mda
@@ -365,13 +368,13 @@ class DeliveryManager:
         return [(task, outcome) for (task, _), outcome in zip(copies, outcomes, strict=True)]
 
     def _is_full(self, task: _Task, error: OverQuota) -> None:
-        """Mail waits for room as long as mail for other servers waits, then its sender hears of it."""
-        if not self._is_waited_for_in_vain(task):
+        """The report to the sender is the queue process's."""
+        if self._waits_for_room and not self._is_waited_for_in_vain(task):
             self._failed(task, f"mailbox full: {error}")
         elif task.agenda:
             self._return(task, mailbox_full(str(error)))
         else:
-            self._leave(task.item.id)  # the queue process tells the sender
+            self._leave(task.item.id)
 
     # Notes
 

@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from mailward.model.limits import NO_LIMITS, MailLimits
-from mailward.store.base import Append, Copy, Op, OverQuota, Quota
+from mailward.store.base import Append, Expunge, Op, OverQuota, Quota
+from mailward.store.ops import uid_clause
 
 GRACE = 0.1
 """So much beyond the limit is still delivered: who is at the limit can store nothing, and gets mail for a while."""
@@ -26,17 +27,21 @@ class Gauge:
         self._quota = Quota(0, 0, limits) if limits == NO_LIMITS else load_quota(connection, limits)
 
     def check_before(self, ops: Sequence[Op]) -> None:
-        """Raises OverQuota for a list that only adds and adds too much: its octets are not to be written at all."""
-        if self._limits != NO_LIMITS and all(isinstance(op, Append) for op in ops):
-            appends = [op for op in ops if isinstance(op, Append) and not self._is_known(op)]
-            held = Quota(
-                self._quota.octets + sum(len(op.octets) for op in appends), self._quota.messages + len(appends), self._limits
-            )
-            self._check(ops, held)
+        """Raises OverQuota for a list of messages to add and to expunge that adds too much: its octets are not even written."""
+        if self._limits == NO_LIMITS or not all(isinstance(op, Append | Expunge) for op in ops):
+            return
+        octets, messages = self._quota.octets, self._quota.messages
+        for op in ops:
+            if isinstance(op, Append) and not self._is_known(op):
+                octets, messages = octets + len(op.octets), messages + 1
+            elif isinstance(op, Expunge):
+                freed_octets, freed_messages = self._held_by(op)
+                octets, messages = octets - freed_octets, messages - freed_messages
+        self._check(ops, Quota(octets, messages, self._limits))
 
     def check_after(self, ops: Sequence[Op]) -> None:
         """Raises OverQuota when the list has left the account with more than it had, and more than it may have."""
-        if self._limits != NO_LIMITS and any(isinstance(op, Append | Copy) for op in ops):
+        if self._limits != NO_LIMITS:
             held = load_quota(self._connection, self._limits)
             self._check(ops, held)
             self._quota = held
@@ -49,6 +54,12 @@ class Gauge:
             raise OverQuota(f"The account may hold {most_octets} octets of mail and has {self._quota.octets}")
         if most_messages is not None and held.messages > max(most_messages * share, self._quota.messages):
             raise OverQuota(f"The account may hold {most_messages} messages and has {self._quota.messages}")
+
+    def _held_by(self, op: Expunge) -> tuple[int, int]:
+        where, values = uid_clause(sorted(set(op.uids)))
+        query = f"SELECT coalesce(sum(size_octets), 0), count(*) FROM entry WHERE mailbox = ? AND {where}"  # noqa: S608
+        octets, messages = self._connection.execute(query, (op.mailbox, *values)).fetchone()
+        return octets, messages
 
     def _is_known(self, op: Append) -> bool:
         query = "SELECT 1 FROM delivery WHERE key = ?"

@@ -486,12 +486,14 @@ class Full(Ledger):
         return super().deliver(copies)
 
 
-@pytest.mark.parametrize("has_room", [True, False])
-async def test_mail_for_a_full_mailbox_waits_for_room_and_goes_back_when_there_is_none(tmp_path: Path, has_room: bool) -> None:
+@pytest.mark.parametrize(("has_room", "waits"), [(True, True), (False, True), (False, False)])
+async def test_mail_for_a_full_mailbox_waits_for_room_and_goes_back_when_there_is_none(
+    tmp_path: Path, has_room: bool, waits: bool
+) -> None:
     spool, queue = spools(tmp_path)
     ledger, clock, told = Full(), Clock(), Told()
-    first = manager_of(spool, ledger, clock)
-    second = DeliveryManager(queue, ledger, ledger, clock, reports=told, give_up_after_s=20_000.0)
+    first = DeliveryManager(spool, ledger, ledger, clock, waits_for_room=waits)
+    second = DeliveryManager(queue, ledger, ledger, clock, reports=told, give_up_after_s=20_000.0, waits_for_room=waits)
     agenda = agenda_of(queue, clock)
     item = await commit(spool, b"to both", [to("ann"), to("bob")])
     first.offer(item)
@@ -500,7 +502,7 @@ async def test_mail_for_a_full_mailbox_waits_for_room_and_goes_back_when_there_i
     flush(spool)
     assert not told.told
     ledger.has_room = has_room
-    for _ in range(20):
+    for _ in range(20 if waits else 2):
         clock.seconds += 4000.0
         await Passes(agenda, (second,)).run_once()
         await asyncio.to_thread(second.wait_idle)

@@ -57,11 +57,16 @@ def test_a_copy_counts_and_a_move_does_not(tmp_path: Path) -> None:
 
 
 def test_what_makes_room_in_the_same_list_may_use_it(tmp_path: Path) -> None:
-    store = Limited(tmp_path, MailLimits(octets=100)).open()
+    limited = Limited(tmp_path, MailLimits(octets=100))
+    store = limited.open()
     inbox = store.mailbox("INBOX").id
     store.apply([append(inbox, b"x" * 90)])
     store.apply([append(inbox, b"x" * 80), Expunge(inbox, (Uid(1),))])
     assert store.quota().octets == 80
+    written = limited.pack_octets
+    with pytest.raises(OverQuota):
+        store.apply([append(inbox, b"x" * 101), Expunge(inbox, (Uid(2), Uid(9)))])
+    assert limited.pack_octets == written
 
 
 def test_mail_is_delivered_until_a_tenth_beyond_the_limit(tmp_path: Path) -> None:

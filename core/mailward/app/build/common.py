@@ -117,6 +117,7 @@ class Delivering:
             has_account=directory.has_account,
             sorter=Scripted(sorter, self.store, directory, clock, sender),
             give_up_after_s=config.outbound.limits.give_up_after_s,
+            waits_for_room=config.full_mailbox == "wait",
         )
 
     def _sender(self, directory: Directory, srs: Srs) -> ScriptMail:
