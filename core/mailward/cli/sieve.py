@@ -2,8 +2,9 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,15 @@ import typer
 from mailward.app.scripts import Rehearsed, opened_account, rehearsal
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.formats.address import parse_mailbox
+from mailward.formats.domains import AddressSyntaxError
+from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
+from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
 from mailward.protocol.managesieve.names import is_name
-from mailward.sieve import LANGUAGE, ScriptError, compile_script
+from mailward.sieve import LANGUAGE, Envelope, Outcome, Owner, Problem, ScriptError, World, compile_script, evaluate
 from mailward.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reject
+from mailward.sieve.world import Nothing
 from mailward.store.base import AccountStore, ActivateScript, DeleteScript, Op, PutScript, Script, StoreRefusal
 
 app = typer.Typer(help="Sieve scripts, which say where an account's mail goes.", no_args_is_help=True)
@@ -100,6 +106,53 @@ def delete_command(
     show(f"{name} is gone", {"name": name}, as_json=as_json)
 
 
+@app.command("check")
+def check_command(file: FileArgument, as_json: JsonOption = False) -> None:
+    """Say all that is wrong with a script, with line and column.
+
+    Examples:
+
+      mailward sieve check alice.sieve
+    """
+    problems = _problems(_octets(file))
+    told = [f"{'' if file == '-' else f'{file}:'}{problem}" for problem in problems] or ["no mistakes"]
+    data = [{"line": problem.place.line, "column": problem.place.column, "text": problem.text} for problem in problems]
+    show("\n".join(told), {"problems": data}, as_json=as_json)
+    if problems:
+        raise typer.Exit(USAGE)
+
+
+@app.command("test")
+def test_command(
+    file: FileArgument,
+    message: Annotated[str, typer.Argument(help="A message, as an .eml file.")],
+    mail_from: Annotated[str, typer.Option(help="The envelope's reverse-path; '' for the null one.")] = "sender@example.net",
+    rcpt: Annotated[str, typer.Option(help="The envelope's forward-path, the owner's address.")] = "owner@example.org",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a script would do with a message, and which line does it. There are no mailboxes but INBOX; nothing is sent.
+
+    Examples:
+
+      mailward sieve test alice.sieve message.eml
+
+      mailward sieve test alice.sieve message.eml --mail-from '' --rcpt alice@example.org --json
+    """
+    script = _read(file)
+    octets = _octets(message)
+    try:
+        sender = ReversePath(parse_mailbox(mail_from)) if mail_from else NULL_REVERSE_PATH
+        owner = parse_mailbox(rcpt)
+    except AddressSyntaxError as error:
+        fail(f"an address of the envelope cannot be used: {error}", USAGE)
+    world = World(Envelope(sender, ForwardPath(owner)), Owner((owner,)), Nothing(datetime.now().astimezone()))
+    outcome = evaluate(compile_script(script, LANGUAGE), MessageView(octets), world)
+    lines = [_words(action) for action in outcome.actions]
+    if outcome.problem is not None:
+        lines.append(f"went wrong: {outcome.problem}")
+    show("\n".join(lines), _outcome_data(outcome), as_json=as_json)
+
+
 @app.command("dry-run")
 def dry_run_command(
     address: AddressArgument,
@@ -128,7 +181,7 @@ def dry_run_command(
         except StoreRefusal as refusal:
             fail(str(refusal), NO_INPUT)
         except ScriptError as error:
-            fail(_mistakes(error), USAGE)
+            fail(_mistakes(error.problems), USAGE)
     show(lambda: _told(found), lambda: [_data(one) for one in found], as_json=as_json)
 
 
@@ -161,9 +214,12 @@ def _words(action: Action) -> str:
 
 
 def _data(one: Rehearsed) -> dict[str, object]:
-    problem = one.outcome.problem
-    actions = [{"what": _words(action).partition(" by line ")[0], "line": action.place.line} for action in one.outcome.actions]
-    return {"uid": one.uid, "subject": one.subject, "actions": actions, "problem": str(problem) if problem else ""}
+    return {"uid": one.uid, "subject": one.subject, **_outcome_data(one.outcome)}
+
+
+def _outcome_data(outcome: Outcome) -> dict[str, object]:
+    actions = [{"what": _words(action).partition(" by line ")[0], "line": action.place.line} for action in outcome.actions]
+    return {"actions": actions, "problem": str(outcome.problem) if outcome.problem else ""}
 
 
 @contextmanager
@@ -176,19 +232,29 @@ def _opened(config: Path | None, address: str) -> Iterator[AccountStore]:
 
 def _read(file: str) -> bytes:
     """A script without mistakes."""
-    try:
-        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        fail(f"cannot read {file}: {error.strerror}", NO_INPUT)
-    try:
-        compile_script(text, LANGUAGE)
-    except ScriptError as error:
-        fail(_mistakes(error), USAGE)
+    text = _octets(file)
+    if problems := _problems(text):
+        fail(_mistakes(problems), USAGE)
     return text
 
 
-def _mistakes(error: ScriptError) -> str:
-    return "\n".join(["the script has mistakes:", *(f"  {problem}" for problem in error.problems)])
+def _octets(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        fail(f"cannot read {file}: {error.strerror}", NO_INPUT)
+
+
+def _problems(script: bytes) -> tuple[Problem, ...]:
+    try:
+        compile_script(script, LANGUAGE)
+    except ScriptError as error:
+        return error.problems
+    return ()
+
+
+def _mistakes(problems: Sequence[Problem]) -> str:
+    return "\n".join(["the script has mistakes:", *(f"  {problem}" for problem in problems)])
 
 
 def _apply(store: AccountStore, *ops: Op) -> None:
