@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,16 @@ from support.imap_worker import start_worker
 ROUNDS = int(os.environ.get("STRESS_ROUNDS", "12"))
 PEOPLE, PACKETS = 12, 25
 WORKERS = 4
+ENABLES: Sequence[tuple[str, ...]] = ((), ("QRESYNC",), ("IMAP4rev2",), ("QRESYNC", "IMAP4rev2"), ("CONDSTORE",), ("QRESYNC",))
 SEED = 20261128
 
 
 @pytest.fixture
-def ports(tmp_path: Path) -> Iterator[Sequence[int]]:
+def ports(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[int]]:
     """Of the server processes; in the end none has said anything of failures."""
+    mail = tmp_path_factory.mktemp("i")  # short, for the paths of its sockets
     logs = [tmp_path / f"worker{number}.log" for number in range(WORKERS)]
-    workers = [start_worker(tmp_path / "mail", log) for log in logs]
+    workers = [start_worker(mail, log) for log in logs]
     yield [port for _, port in workers]
     for process, _ in workers:
         process.communicate()
@@ -62,8 +65,8 @@ async def test_what_clients_of_several_processes_are_told_is_so_and_the_same_for
     chance = random.Random(SEED)
     crowd = Crowd(ports)
     people = [Person(crowd, random.Random(chance.random()), f"p{number}") for number in range(PEOPLE)]
-    for person in people[::2]:
-        person.resyncs = True
+    for person, words in zip(people, cycle(ENABLES)):
+        person.enables = words
     for _ in range(ROUNDS):
         await _round(crowd, people, chance)
     for person in people:

@@ -17,6 +17,7 @@ LONG_S = 90.0
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 _CODE = re.compile(rb"\[(APPENDUID|COPYUID) (\d+) (\S+?)(?: (\S+))?\]")
 _UIDVALIDITY = re.compile(rb"\* OK \[UIDVALIDITY (\d+)\]")
+_FOUND = re.compile(rb'\* (E?)SEARCH(?: \(TAG "[^"]+"\)(?: UID)?(?: ALL)?)?(?: (\S.*))?$')
 _REFUSALS = re.compile(rb"NO \[(NONEXISTENT|ALREADYEXISTS|TRYCREATE|CANNOT)\]")
 _FLAG_OF = {"SEEN": b"\\Seen", "FLAGGED": b"\\Flagged", "DELETED": b"\\Deleted", "$Work": b"$Work"}
 """By the last word of a SEARCH."""
@@ -92,7 +93,7 @@ class Sent:
 class Client:
     """One connection at a time, to one of the server's processes. view: of the selected mailbox. is_over: the server said BYE.
 
-    resyncs: it has enabled QRESYNC; caches: what it keeps of mailboxes for the next time, by name.
+    enables: what it names to ENABLE; caches: what it keeps of mailboxes for the next time, by name.
     """
 
     def __init__(self, crowd: Crowd, chance: random.Random, name: str) -> None:
@@ -100,7 +101,7 @@ class Client:
         self.chance = chance
         self.name = name
         self.view: View | None = None
-        self.resyncs = False
+        self.enables: tuple[str, ...] = ()
         self.caches: dict[str, Cache] = {}
         self.is_over = True
         self.log: list[str] = []
@@ -116,8 +117,8 @@ class Client:
         self._reading = asyncio.create_task(self._read())
         self.view, self.is_over = None, False
         self.send(LOGIN.decode()[2:-2])
-        if self.resyncs:
-            self.send("ENABLE QRESYNC")
+        if self.enables:
+            self.send(f"ENABLE {' '.join(self.enables)}")
         await self.finish()
 
     async def news(self) -> None:
@@ -143,7 +144,7 @@ class Client:
 
     def leave_mailbox(self) -> None:
         """Keep what is known of it."""
-        if self.view is not None and self.resyncs and (cache := self.view.cache()) is not None:
+        if self.view is not None and self.view.resyncs and (cache := self.view.cache()) is not None:
             self.caches[self.view.name] = cache
         self.view = None
 
@@ -228,8 +229,10 @@ class Client:
             seen = self.view.hear(reply, may_expunge=self._sent[0].may_expunge)
             if seen is not None:
                 self.crowd.know(self.view.uidvalidity, *seen)
-            if reply.startswith(b"* SEARCH"):
-                self._found(self.view, self._sent[0].text, {int(number) for number in reply.split()[2:]})
+            if found := _FOUND.match(reply):
+                if (found[1] == b"E") != ("IMAP4rev2" in self.enables):
+                    raise Violation("SEARCH where ESEARCH must be, or the other way round")
+                self._found(self.view, self._sent[0].text, set(numbers(found[2].strip().replace(b" ", b",")) if found[2] else []))
 
     def _enter(self, view: View, uidvalidity: int) -> None:
         """What a name stands for has a UIDVALIDITY that never falls (RFC 3501 section 2.3.1.1)."""

@@ -62,7 +62,7 @@ class Person(Client):
     async def learn(self) -> None:
         """Ask for what is not known, as a client does that has heard EXISTS."""
         if self.view is not None and (first := self.view.first_unknown) is not None:
-            self.send(f"FETCH {first}:* (UID FLAGS{' MODSEQ' if self.resyncs else ''})", may_expunge=False)
+            self.send(f"FETCH {first}:* (UID FLAGS{' MODSEQ' if self.view.hears_modseq else ''})", may_expunge=False)
             await self.finish()
 
     async def sync(self) -> None:
@@ -108,7 +108,7 @@ class Person(Client):
     def _select(self) -> None:
         self.leave_mailbox()
         name, verb = self.chance.choice(BOXES), self.chance.choice(("SELECT", "SELECT", "SELECT", "EXAMINE"))
-        view = self.view = View(name, self.resyncs)
+        view = self.view = View(name, self.enables)
         cache, names_known = self.caches.get(name), self.chance.random() < 0.3
         if cache is None:
             self.send(f'{verb} "{name}"')
@@ -160,7 +160,7 @@ class Person(Client):
         if "\\Deleted" in flags and mode != "-":
             self._may_be_gone(chosen)
         given = frozenset(flag.encode() for flag in flags)
-        condition = f"(UNCHANGEDSINCE {view.modseq}) " if self.resyncs and self.chance.random() < 0.3 else ""
+        condition = f"(UNCHANGEDSINCE {view.modseq}) " if view.hears_modseq and self.chance.random() < 0.3 else ""
 
         def done(reply: bytes) -> None:
             refused = set(numbers(found[1])) if (found := _MODIFIED.search(reply)) else set()
@@ -240,13 +240,13 @@ class Referee(Client):
 
     async def read_all(self) -> dict[int, View]:
         """Every mailbox as a fresh SELECT and FETCH give it, by UIDVALIDITY; STATUS says the same."""
-        self.resyncs = True
+        self.enables = ("CONDSTORE",)
         await self.connect()
         names = [match[1].decode() for reply in await self._ask('LIST "" "*"') if (match := _LISTED.match(reply))]
         found: dict[int, View] = {}
         for name in names:
             (status, _) = await self._ask(f'STATUS "{name}" (MESSAGES UNSEEN DELETED UIDNEXT HIGHESTMODSEQ)')
-            view = self.view = View(name, self.resyncs)
+            view = self.view = View(name, self.enables)
             await self._ask(f'EXAMINE "{name}"')
             if view.messages:
                 await self._ask("FETCH 1:* (UID FLAGS MODSEQ BODY.PEEK[HEADER.FIELDS (SUBJECT)])")

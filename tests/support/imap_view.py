@@ -1,7 +1,7 @@
 """What one IMAP client knows of its selected mailbox, from untagged replies only (RFC 3501 sections 5.2 and 7.4, RFC 7162)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 _FETCH = re.compile(rb"\* (\d+) FETCH \(")
@@ -49,11 +49,11 @@ class Cache:
 class View:
     """messages: by sequence number, from 1 on. told: whose flags came since the last tagged reply; vanished: UIDs told expunged.
 
-    resyncs: QRESYNC is enabled. modseq: up to then the client has heard everything (RFC 7162 section 6).
+    enabled: what the client has named to ENABLE. modseq: up to then it has heard everything (RFC 7162 section 6).
     """
 
     name: str
-    resyncs: bool = False
+    enabled: Collection[str] = ()
     uidvalidity: int = 0
     modseq: int = 0
     messages: list[Message] = field(default_factory=list)
@@ -61,6 +61,15 @@ class View:
     vanished: set[int] = field(default_factory=set)
     _reached: int = 0
     _is_said: bool = False
+
+    @property
+    def resyncs(self) -> bool:
+        """Expunged messages are told by UID."""
+        return "QRESYNC" in self.enabled
+
+    @property
+    def hears_modseq(self) -> bool:
+        return self.resyncs or "CONDSTORE" in self.enabled
 
     @property
     def known(self) -> dict[int | None, frozenset[bytes] | None]:
@@ -162,7 +171,7 @@ class View:
             message.flags = frozenset(flags[1].split()) - frozenset(_COUNTED)
             self.told.add(message)
         if modseq := _MODSEQ.search(reply):
-            if not self.resyncs or int(modseq[1]) < message.modseq:
+            if not self.hears_modseq or int(modseq[1]) < message.modseq:
                 raise Violation(f"MODSEQ that nobody asked for, or lower than {message.modseq}: {reply!r}")
             message.modseq = int(modseq[1])
             if not self._is_said:
