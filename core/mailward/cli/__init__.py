@@ -33,6 +33,7 @@ COMMANDS = {
     "import": "importing:app",
     "list": "lists:app",
     "domain": "domain:app",
+    "store": "store:app",
     "quarantine": "quarantine:app",
     "retro": "retro:app",
     "sieve": "sieve:app",

@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from mailward.database import connect, storage_errors, transaction
+from mailward.database import connect, storage_errors
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId
@@ -42,9 +42,8 @@ from mailward.store.base import (
 )
 from mailward.store.batch import Request, run_batch
 from mailward.store.groupcommit import GroupCommit
-from mailward.store.mailboxes import make_defaults
+from mailward.store.mailboxes import make_account
 from mailward.store.names import normalise_name
-from mailward.store.ops import OpList
 from mailward.store.packs import Locator, Packs
 from mailward.store.quota import load_quota
 from mailward.store.rendered import RENDERING, new_record, render
@@ -53,7 +52,6 @@ from mailward.store.schema import SCHEMA, UPGRADES, VERSION
 from mailward.store.snapshots import LEAST_MESSAGES, save_snapshot
 from mailward.store.textmarks import TextMarks
 from mailward.store.tidy import tidy
-from mailward.store.uids import Numbers
 from mailward.store.views import (
     copy_of,
     load_delivered,
@@ -175,20 +173,12 @@ class EmbeddedAccount:
             with self._exclusive(), self._connection() as connection:
                 found: tuple[int] | None = connection.execute("SELECT rendering FROM account").fetchone()
                 if found is None:
-                    self._make(connection)
+                    if self._packs.numbers():
+                        raise StorageError(f"{self._folder}: index.sqlite is lost; bring it back: mailward store check --repair")
+                    make_account(connection, int(self._now_s()))
                 elif found[0] < RENDERING:
                     renew(connection, self._packs)
         self._is_prepared = True
-
-    def _make(self, connection: sqlite3.Connection) -> None:
-        now_s = int(self._now_s())
-        with transaction(connection):
-            connection.execute("INSERT INTO account VALUES (0, 0, 0, 1, 0, ?, 0, 0, ?)", (now_s, RENDERING))
-            numbers = Numbers(connection)
-            ops = OpList(connection, numbers, now_s, iter(()))
-            make_defaults(ops)
-            ops.finish()
-            numbers.save()
 
     def mailboxes(self) -> tuple[MailboxInfo, ...]:
         with self._reading() as connection:

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from mailward.database import transaction
 from mailward.model.ids import MailboxId
 from mailward.store.base import (
     CreateMailbox,
@@ -17,6 +18,8 @@ from mailward.store.base import (
 )
 from mailward.store.names import INBOX, normalise_name, parents
 from mailward.store.ops import OpList
+from mailward.store.rendered import RENDERING
+from mailward.store.uids import Numbers
 
 DEFAULT_MAILBOXES = (
     (INBOX, ""),
@@ -112,6 +115,20 @@ def make_defaults(ops: OpList) -> None:
     for name, special_use in DEFAULT_MAILBOXES:
         create(ops, CreateMailbox(name, special_use))
         subscribe(ops, Subscribe(name, True))
+
+
+def make_account(connection: sqlite3.Connection, now_s: int, above: int = 0) -> None:
+    """The rows of a new account. above: no number that clients may keep, and no UIDVALIDITY, is this one or lower."""
+    with transaction(connection):
+        connection.execute(
+            "INSERT INTO account VALUES (?, ?, 0, 1, ?, ?, ?, ?, ?)", (above, above, above, now_s, above, above, RENDERING)
+        )
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('mailbox', ?)", (above,))
+        numbers = Numbers(connection)
+        ops = OpList(connection, numbers, now_s, iter(()))
+        make_defaults(ops)
+        ops.finish()
+        numbers.save()
 
 
 def find(connection: sqlite3.Connection, name: str) -> MailboxId | None:

@@ -19,11 +19,11 @@ from typing import NamedTuple
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 
-_MAGIC = b"\x8cMWP"
-_VERSION = 1
-_FIELDS = struct.Struct("<4sBxHQQqII")  # magic, version, rescue length, record id, size, internal date, two CRCs
-_CHECK = struct.Struct("<I")  # CRC of the fields before it
-HEADER_OCTETS = _FIELDS.size + _CHECK.size
+MAGIC = b"\x8cMWP"
+VERSION = 1
+FIELDS = struct.Struct("<4sBxHQQqII")  # magic, version, rescue length, record id, size, internal date, two CRCs
+CHECK = struct.Struct("<I")  # CRC of the fields before it
+HEADER_OCTETS = FIELDS.size + CHECK.size
 
 _FULL_OCTETS = 64 * 1024 * 1024
 _MOST_IDLE_DESCRIPTORS = 8
@@ -46,11 +46,11 @@ class Record:
 
     def buffers(self) -> tuple[bytes, bytes, bytes]:
         rescue = f"{self.mailbox_name}\0{' '.join(self.flags)}".encode()[:0xFFFF]
-        fields = _FIELDS.pack(
-            *(_MAGIC, _VERSION, len(rescue), self.id, len(self.octets), self.internal_date),
+        fields = FIELDS.pack(
+            *(MAGIC, VERSION, len(rescue), self.id, len(self.octets), self.internal_date),
             *(zlib.crc32(self.octets), zlib.crc32(rescue)),
         )
-        return fields + _CHECK.pack(zlib.crc32(fields)), self.octets, rescue
+        return fields + CHECK.pack(zlib.crc32(fields)), self.octets, rescue
 
 
 class Locator(NamedTuple):
@@ -187,8 +187,8 @@ class Packs:
     def _is_sound(self, locator: Locator, header: bytes, octets: bytes | mmap.mmap) -> bool:
         if len(octets) != locator.size_octets or len(header) != HEADER_OCTETS:
             return False
-        magic, version, _, record, size_octets, _, crc, _ = _FIELDS.unpack_from(header)
-        expected = (_MAGIC, _VERSION, locator.record, locator.size_octets)
+        magic, version, _, record, size_octets, _, crc, _ = FIELDS.unpack_from(header)
+        expected = (MAGIC, VERSION, locator.record, locator.size_octets)
         return (magic, version, record, size_octets) == expected and zlib.crc32(octets) == crc
 
     def _damaged(self, locator: Locator) -> StorageError:
@@ -210,6 +210,17 @@ class Packs:
             yield fd
         finally:
             self._give_back(pack, fd)
+
+    def numbers(self) -> list[int]:
+        """The packs there are, in order. Raises OSError."""
+        if not self._disk.exists(self._folder):
+            return []
+        return [int(name.removesuffix(".pack")) for name in self._disk.listdir(self._folder) if name.endswith(".pack")]
+
+    def whole(self, pack: int) -> bytes | mmap.mmap:
+        """All of a pack. Raises StorageError when it is missing."""
+        with self._open(pack) as fd:
+            return self._disk.map(fd) if self._disk.size(fd) else b""
 
     def size(self, pack: int) -> int:
         """Octets of the pack, dead and alive. Raises StorageError when it is missing."""

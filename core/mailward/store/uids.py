@@ -11,7 +11,7 @@ from mailward.model.ids import MailboxId
 from mailward.store.base import NoSuchMailbox, NotPermitted
 
 _MAX_UID = 2**32 - 1
-_MAX_FOREIGN_UIDVALIDITY = _MAX_UID - 1_000_000
+MAX_FOREIGN_UIDVALIDITY = _MAX_UID - 1_000_000
 """So many higher ones are left, for mailboxes that are made anew and moved in from elsewhere."""
 
 
@@ -42,7 +42,7 @@ class Numbers:
 
     def note_uidvalidity(self, uidvalidity: int) -> None:
         """Of another server; those given from now on are higher. Raises NotPermitted where hardly any would be."""
-        if not 0 < uidvalidity <= _MAX_FOREIGN_UIDVALIDITY:
+        if not 0 < uidvalidity <= MAX_FOREIGN_UIDVALIDITY:
             raise NotPermitted(f"A mailbox cannot take the UIDVALIDITY {uidvalidity}")
         self._uidvalidity = max(self._uidvalidity, uidvalidity)
 

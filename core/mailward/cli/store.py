@@ -1,0 +1,74 @@
+"""`mailward store`: whether the mail of accounts is as it should be."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from mailward.app.serving import is_served
+from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of, opened_directory
+from mailward.cli.output import SOFTWARE, USAGE, fail, show
+from mailward.disk import Disk
+from mailward.model.errors import StorageError
+from mailward.store.repair import Report, check_account
+
+app = typer.Typer(help="Whether the mail of accounts is as it should be.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `check` a command of a group that has no other yet."""
+
+
+@app.command("check")
+def check_command(
+    address: Annotated[str | None, typer.Argument(help="An address of the account; all accounts without it.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended; the server must be stopped.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read every octet of the mail of an account, or of all, and say what is wrong with it.
+
+    Database, counters, references and packs are checked. While an account is read its new mail waits. With --repair a database
+    that is lost or damaged is made anew: from its own rows, where all can be read, else from the packs, with the mailboxes, flags
+    and dates that messages had when they came; mail programs then fetch everything again. Nothing is deleted; a damaged database
+    is kept beside.
+
+    Ends with code 1 when something is wrong that is not mended.
+
+    Examples:
+
+      mailward store check
+
+      mailward store check alice@example.org --repair
+    """
+    settings = config_of(config)
+    if repair and is_served(settings):
+        fail("the server runs, and has databases open that would be replaced; stop it, then repair", USAGE)
+    if address is None:
+        with opened_directory(settings) as directory:
+            accounts = list(directory.accounts())
+    else:
+        accounts = [account_of(settings, address)]
+    reports: dict[str, Report] = {}
+    for account in accounts:
+        try:
+            reports[str(account.address)] = check_account(
+                settings.data / "accounts" / account.id, Disk(), int(time.time()), repair=repair
+            )
+        except StorageError as error:
+            fail(str(error), SOFTWARE)
+    data = {name: {"problems": one.problems, "done": one.done, "left": one.left} for name, one in reports.items()}
+    show("\n".join(_lines(reports)), data, as_json=as_json)
+    if any(report.left for report in reports.values()):
+        raise typer.Exit(1)
+
+
+def _lines(reports: dict[str, Report]) -> list[str]:
+    lines = []
+    for name, report in reports.items():
+        lines.append(f"{name}: {len(report.problems) or 'no'} problem{'' if len(report.problems) == 1 else 's'}")
+        lines += [f"  {problem}" for problem in report.problems]
+        lines += [f"  mended: {done}" for done in report.done]
+        lines += [f"  not mended: {left}" for left in report.left if report.done]
+    return lines or ["no accounts"]

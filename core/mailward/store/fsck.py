@@ -1,0 +1,169 @@
+"""Is an account's mail as it should be? Counters, references, and every octet of its packs.
+
+SQLite finds a broken structure, not a wrong value; so what can be worked out in another way is: counters are counted, what was
+made of a message is made of it again, MODSEQs stand in the log (docs/decisions/0044-checking-a-store.md: what this cannot find).
+"""
+
+import mmap
+import sqlite3
+from array import array
+from collections.abc import Iterator
+from contextlib import suppress
+
+from mailward.database import transaction
+from mailward.model.errors import StorageError
+from mailward.store.base import MailboxView
+from mailward.store.packs import HEADER_OCTETS, Locator, Packs
+from mailward.store.packscan import Found, read_record
+from mailward.store.rendered import COLUMNS, render, values_of
+from mailward.store.renewal import renew
+from mailward.store.views import load_view
+
+_COUNTERS = """
+    SELECT mailbox.id, mailbox.name, n_exists, n_unseen, n_deleted, mailbox.size_octets,
+           count(uid), total(flags & 1 = 0 AND uid IS NOT NULL), total(flags & 8 <> 0), total(entry.size_octets)
+    FROM mailbox LEFT JOIN entry ON entry.mailbox = mailbox.id GROUP BY mailbox.id
+"""
+_SET_COUNTERS = "UPDATE mailbox SET n_exists = ?, n_unseen = ?, n_deleted = ?, size_octets = ? WHERE id = ?"
+
+_ASSERTIONS = (
+    ("no INBOX", "account WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = 'INBOX')"),
+    ("a UID that its mailbox has yet to give", "entry JOIN mailbox ON mailbox.id = mailbox WHERE uid >= uidnext OR uid < 1"),
+    ("an entry of no mailbox", "entry WHERE mailbox NOT IN (SELECT id FROM mailbox)"),
+    ("an entry without a message", "entry WHERE message NOT IN (SELECT id FROM message)"),
+    (
+        "an entry with the size of another message",
+        "entry JOIN message ON message.id = message WHERE entry.size_octets <> message.size_octets",
+    ),
+    ("a MODSEQ above its mailbox's", "entry JOIN mailbox ON mailbox.id = mailbox WHERE entry.modseq > mailbox.modseq"),
+    ("a MODSEQ below the one it was added at", "entry WHERE added_modseq > modseq OR added_modseq < 1"),
+    ("a MODSEQ above the account's", "mailbox, account WHERE mailbox.modseq > last_modseq"),
+    ("a UIDVALIDITY above the account's", "mailbox, account WHERE uidvalidity > last_uidvalidity OR uidvalidity < 1"),
+    ("a number of a message above the account's", "message, account WHERE message.id > last_message"),
+    ("a number of an email above the account's", "entry, account WHERE email > last_email OR email < 1"),
+    ("a number of an email given twice", "(SELECT email FROM entry GROUP BY email HAVING count(*) > 1)"),
+    ("a message without its header", "message WHERE id NOT IN (SELECT message FROM header)"),
+    ("a message without its common fields", "message WHERE id NOT IN (SELECT message FROM common_field)"),
+    ("a message of an unknown pack", "message WHERE pack NOT IN (SELECT id FROM pack)"),
+    ("a message in another thread than its identifier", "message WHERE thread < 1 OR thread > (SELECT last_thread FROM account)"),
+)
+"""What must be found nowhere: (what, FROM and WHERE)."""
+
+_PACKS = """
+    SELECT pack.id, pack.messages, count(message.id) FROM pack LEFT JOIN message ON message.pack = pack.id GROUP BY pack.id
+"""
+_MADE = f"""
+    SELECT message.id, message.pack, pack_offset, record, size_octets, {", ".join(COLUMNS)}, headers, common_fields
+    FROM message JOIN header ON header.message = message.id JOIN common_field ON common_field.message = message.id
+    ORDER BY message.pack, pack_offset
+"""  # noqa: S608 - our own words
+_UNREFERRED = """
+    SELECT id FROM message WHERE id NOT IN (SELECT message FROM entry)
+"""
+
+
+def check(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
+    """Every problem in words, of a database whose structure is sound. Under the account's lock."""
+    yield from wrong_counters(connection)
+    for what, where in _ASSERTIONS:
+        count = connection.execute(f"SELECT count(*) FROM {where}").fetchone()[0]  # noqa: S608 - our own words
+        if count:
+            yield f"{what}: {count}"
+    yield from _check_log(connection)
+    yield from _check_snapshots(connection)
+    for pack, messages, counted in connection.execute(_PACKS):
+        if messages != counted:
+            yield f"pack {pack}: {messages} messages are noted, {counted} are in it"
+    forgotten = _forgotten(connection)
+    if forgotten:
+        yield f"expunged messages that nobody would ever drop: {len(forgotten)}"
+    yield from _check_records(connection, packs)
+
+
+def wrong_counters(connection: sqlite3.Connection) -> list[str]:
+    """Mailboxes whose counters are not what a recount finds."""
+    return [
+        f"mailbox {name}: its counters say {said}, its entries {counted}"
+        for _, name, *numbers in connection.execute(_COUNTERS)
+        if (said := numbers[:4]) != (counted := [int(number) for number in numbers[4:]])
+    ]
+
+
+def _check_log(connection: sqlite3.Connection) -> Iterator[str]:
+    """Every entry's MODSEQs stand in the log, above what has been dropped of it."""
+    floor: int = connection.execute("SELECT log_floor FROM account").fetchone()[0]
+    logged: set[tuple[int, int, int]] = set()
+    for mailbox, modseq, is_gone, uids, added in connection.execute("SELECT * FROM change"):
+        if len(uids) % 4 or (is_gone and len(added) != 2 * len(uids)):
+            yield f"the log at MODSEQ {modseq} is damaged"
+        elif not is_gone:
+            logged |= {(mailbox, uid, modseq) for uid in array("I", uids)}
+    entries = connection.execute("SELECT mailbox, uid, modseq, added_modseq FROM entry")
+    lost = sum(
+        modseq > floor and (mailbox, uid, modseq) not in logged for mailbox, uid, *modseqs in entries for modseq in modseqs
+    )
+    if lost:
+        yield f"MODSEQs that are not in the log: {lost}"
+
+
+def _check_snapshots(connection: sqlite3.Connection) -> Iterator[str]:
+    for (mailbox,) in connection.execute("SELECT mailbox FROM snapshot").fetchall():
+        view: MailboxView | None = None
+        with suppress(ValueError, IndexError):
+            view, _ = load_view(connection, mailbox, None)
+        rows = connection.execute("SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? ORDER BY uid", (mailbox,))
+        if view is None or [*zip(view.uids, view.flags, view.modseqs, view.messages, strict=False)] != rows.fetchall():
+            yield f"the snapshot of mailbox {mailbox} shows another mailbox"
+
+
+def _forgotten(connection: sqlite3.Connection) -> set[int]:
+    leaving = {m for (packed,) in connection.execute("SELECT messages FROM leaving") for m in array("Q", packed)}
+    return {row[0] for row in connection.execute(_UNREFERRED)} - leaving
+
+
+def _check_records(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
+    for message, locator, found, is_other in _records(connection, packs):
+        if found is None:
+            yield f"message {message}: its record in pack {locator.pack} at {locator.offset} is missing or damaged"
+        elif is_other:
+            yield f"message {message}: the database says something else of it than its octets"
+
+
+def _records(connection: sqlite3.Connection, packs: Packs) -> Iterator[tuple[int, Locator, Found | None, bool]]:
+    """Every message with its record, where that is sound, and whether something else is made of it than the database has."""
+    pack = 0
+    octets: bytes | mmap.mmap = b""
+    for message, *where_and_made in connection.execute(_MADE):
+        locator, made = Locator(*where_and_made[:4]), where_and_made[4:]
+        if pack != locator.pack:
+            pack = locator.pack
+            octets = b""
+            with suppress(StorageError, OSError):
+                octets = packs.whole(pack)
+        found = read_record(pack, octets, locator.offset)
+        if found is None or found.locator != locator:
+            yield message, locator, None, False
+            continue
+        start = locator.offset + HEADER_OCTETS
+        again = render(octets[start : start + locator.size_octets], found.internal_date, locator.record)
+        yield message, locator, found, [*values_of(again), again.headers, again.common_fields] != made
+
+
+def mend(connection: sqlite3.Connection, packs: Packs) -> None:
+    """Work out anew what can be worked out. Nothing is deleted but copies of what stands elsewhere."""
+    with transaction(connection):
+        for table in ("header", "common_field"):
+            connection.execute(f"INSERT INTO {table} SELECT id, x'' FROM message WHERE id NOT IN (SELECT message FROM {table})")  # noqa: S608
+        for mailbox, _, *counters in connection.execute(_COUNTERS).fetchall():
+            connection.execute(_SET_COUNTERS, (*map(int, counters[4:]), mailbox))
+        connection.execute("DELETE FROM snapshot")
+        for pack, _, counted in connection.execute(_PACKS).fetchall():
+            connection.execute("UPDATE pack SET messages = ? WHERE id = ?", (counted, pack))
+        forgotten = _forgotten(connection)
+        if forgotten:
+            packed = array("Q", sorted(forgotten)).tobytes()
+            connection.execute("INSERT INTO leaving SELECT tidied_at, ? FROM account", (packed,))
+        for message, _, found, is_other in [*_records(connection, packs)]:
+            if found is not None and is_other:
+                connection.execute("UPDATE message SET internal_date = ? WHERE id = ?", (found.internal_date, message))
+    renew(connection, packs)

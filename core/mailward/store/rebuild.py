@@ -1,0 +1,146 @@
+"""An account's database made anew: from its own rows where all of them can be read, else from the packs.
+
+Records say which mailbox, flags and date a message had when they were written. Nothing is deleted: the damaged database is kept
+beside the new one. Where UIDs cannot be known to be the same every mailbox has a new UIDVALIDITY, above all that the account has
+given, and so are all numbers that clients keep.
+"""
+
+import mmap
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from mailward.database import connect, transaction
+from mailward.disk import Disk
+from mailward.model.errors import StorageError
+from mailward.model.ids import MailboxId
+from mailward.store.base import Append, CreateMailbox, NotPermitted
+from mailward.store.fsck import wrong_counters
+from mailward.store.mailboxes import create, find, make_account
+from mailward.store.names import INBOX, normalise_name
+from mailward.store.ops import OpList, Stored
+from mailward.store.packs import HEADER_OCTETS, Packs
+from mailward.store.packscan import Found, scan
+from mailward.store.rendered import render
+from mailward.store.schema import SCHEMA, VERSION
+from mailward.store.uids import MAX_FOREIGN_UIDVALIDITY, Numbers
+
+Rows = dict[str, list[tuple[str | bytes | int, ...]]]
+_TOGETHER = 200
+_KEPT = ("subscription", "sieve_script")
+"""Tables that stand for themselves: what can be read of them is taken over."""
+
+
+def restore(folder: Path, packs: Packs, disk: Disk, now_s: int) -> Iterator[str]:
+    """Under the account's lock, and with no process that has the database open; says what it did."""
+    database, draft = folder / "index.sqlite", folder / "index.sqlite.new"
+    _forget(draft, disk)
+    if disk.exists(database) and _salvage(database, draft):
+        yield "every row of the database could be read; its indexes were made anew"
+    else:
+        _forget(draft, disk)
+        yield from _rebuild(draft, packs, now_s, *_remains(database))
+    fd = disk.open_existing(draft)
+    try:
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+    aside = f"index.sqlite.damaged-{now_s}"
+    for companion in ("-wal", "-shm", ""):
+        if disk.exists(folder / f"index.sqlite{companion}"):
+            disk.rename(folder / f"index.sqlite{companion}", folder / f"{aside}{companion}")
+            yield f"what was there is kept as {aside}{companion}"
+    disk.rename(draft, database)
+    disk.sync_folder(folder)
+
+
+def _forget(draft: Path, disk: Disk) -> None:
+    """What an earlier attempt has left."""
+    for companion in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            disk.unlink(draft.with_name(f"{draft.name}{companion}"))
+
+
+def _salvage(database: Path, draft: Path) -> bool:
+    """Whether every row could be copied, and the counters say that these are all."""
+    try:
+        with closing(connect(draft, schema=SCHEMA, version=VERSION)) as connection:
+            connection.execute("ATTACH ? AS old", (str(database),))
+            tables = [row[0] for row in connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'")]
+            with transaction(connection):
+                for table in tables:
+                    columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+                    # Behind the unary plus, which keeps SQLite from copying pages, and with them what is broken in indexes.
+                    rows = f"SELECT {columns} FROM old.{table} NOT INDEXED WHERE +1"  # noqa: S608 - our own words
+                    connection.execute(f"INSERT INTO main.{table} ({columns}) {rows}")
+            return not wrong_counters(connection) and connection.execute("SELECT count(*) FROM account").fetchone() == (1,)
+    except (sqlite3.Error, StorageError):
+        return False
+
+
+def _rebuild(draft: Path, packs: Packs, now_s: int, highest: int, rows: Rows) -> Iterator[str]:
+    """highest, rows: what is left of the old database."""
+    counts: Counter[str] = Counter()
+    seen: set[int] = set()
+    with closing(connect(draft, schema=SCHEMA, version=VERSION)) as connection:
+        make_account(connection, now_s, max(now_s, highest))
+        for pack in packs.numbers():
+            octets = packs.whole(pack)
+            found = [one for one in scan(pack, octets) if one.locator.record not in seen]  # a compaction leaves two of one
+            seen |= {one.locator.record for one in found}
+            for start in range(0, len(found), _TOGETHER):
+                _take(connection, found[start : start + _TOGETHER], octets, now_s, counts)
+            connection.execute("UPDATE account SET pack = ?", (pack,))
+        with transaction(connection):
+            for table, kept in rows.items():
+                for row in kept:
+                    marks = ", ".join("?" * len(row))
+                    connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own words
+    yield from (f"mailbox {name}: {count} messages brought back" for name, count in sorted(counts.items()))
+    yield "every mailbox has a new UIDVALIDITY, so mail programs fetch their mail again; what had been expunged may be back"
+
+
+def _remains(database: Path) -> tuple[int, Rows]:
+    """The highest number that the account has given, as far as it can be read, and the rows of tables that are taken over."""
+    highest = 0
+    rows: Rows = {}
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
+        for table in _KEPT:
+            with suppress(sqlite3.Error):
+                rows[table] = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words
+        for query in ("SELECT last_uidvalidity FROM account", "SELECT max(uidvalidity) FROM mailbox"):
+            with suppress(sqlite3.Error, TypeError):
+                highest = max(highest, min(connection.execute(query).fetchone()[0], MAX_FOREIGN_UIDVALIDITY))
+    return highest, rows
+
+
+def _take(
+    connection: sqlite3.Connection, found: Sequence[Found], octets: bytes | mmap.mmap, now_s: int, counts: Counter[str]
+) -> None:
+    """One message a record, in the mailbox of its rescue fields; INBOX where there is none."""
+    with transaction(connection):
+        numbers = Numbers(connection)
+        stored: list[Stored] = []
+        ops = OpList(connection, numbers, now_s, iter(stored))
+        for one in found:
+            start = one.locator.offset + HEADER_OCTETS
+            text = octets[start : start + one.locator.size_octets]
+            stored.append((render(text, one.internal_date, one.locator.record), one.locator))
+            name, mailbox = _mailbox(ops, one.mailbox_name)
+            at = datetime.fromtimestamp(one.internal_date, UTC)
+            ops.append(Append(mailbox, text, at, one.flags))
+            counts[name] += 1
+        ops.finish()
+        numbers.save()
+
+
+def _mailbox(ops: OpList, name: str) -> tuple[str, MailboxId]:
+    try:
+        name = normalise_name(name)
+        return name, find(ops.connection, name) or create(ops, CreateMailbox(name)).mailbox
+    except NotPermitted:
+        return INBOX, find(ops.connection, INBOX) or MailboxId(0)

@@ -1,0 +1,103 @@
+"""Check one account's folder, and mend what is wrong with it. Works on files, since a store does not open what is damaged."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from mailward.database import connect, storage_errors
+from mailward.disk import Disk
+from mailward.model.errors import StorageError
+from mailward.store.fsck import check, mend
+from mailward.store.packs import Packs
+from mailward.store.rebuild import restore
+from mailward.store.schema import SCHEMA, UPGRADES, VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """problems: what was wrong. done: what repairing did, () where nothing was tried. left: what is still wrong."""
+
+    problems: tuple[str, ...]
+    done: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+def check_account(folder: Path, disk: Disk, now_s: int, *, repair: bool) -> Report:
+    """Writers wait meanwhile. repair: only where no server has the account open, since its database may be replaced.
+
+    Raises StorageError where the folder cannot be read or written, or a newer release wrote it.
+    """
+    if not disk.exists(folder):
+        return Report(())
+    packs = Packs(folder / "packs", disk)
+    with storage_errors(str(folder)), _exclusive(folder, disk):
+        try:
+            broken = tuple(_broken(folder, packs, disk))
+            problems = broken or _wrong(folder, packs)
+            if not problems or not repair:
+                return Report(problems, left=problems)
+            done = tuple(restore(folder, packs, disk, now_s)) if broken else ()
+            if _wrong(folder, packs):
+                with closing(_open(folder)) as connection:
+                    mend(connection, packs)
+                done = (*done, "counters, and what was made of messages, were worked out anew")
+            return Report(problems, done, _wrong(folder, packs))
+        finally:
+            packs.rest()
+
+
+def _broken(folder: Path, packs: Packs, disk: Disk) -> Iterator[str]:
+    """Why the database is of no use, if it is."""
+    if not disk.exists(folder / "index.sqlite"):
+        if packs.numbers():
+            yield "index.sqlite is missing"
+        return
+    try:
+        with closing(_open(folder)) as connection:
+            yield from (f"index.sqlite: {line}" for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok")
+            if lacks := _columns_of_this_release() - _columns(connection):
+                yield f"index.sqlite: it has no {' '.join(min(lacks))}"
+            elif packs.numbers() and connection.execute("SELECT count(*) FROM account").fetchone() != (1,):
+                yield "index.sqlite is empty"
+    except sqlite3.DatabaseError as error:
+        yield f"index.sqlite: {error}"
+    except StorageError as error:
+        if not isinstance(error.__cause__, sqlite3.DatabaseError):
+            raise
+        yield str(error)
+
+
+def _columns(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """(table, column); SQLite itself would not miss one."""
+    tables = "sqlite_schema AS of, pragma_table_info(of.name) AS its WHERE of.type = 'table'"
+    return set(connection.execute(f"SELECT of.name, its.name FROM {tables}"))  # noqa: S608 - our own words
+
+
+def _columns_of_this_release() -> set[tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        return _columns(connection)
+
+
+def _wrong(folder: Path, packs: Packs) -> tuple[str, ...]:
+    with closing(_open(folder)) as connection:
+        return tuple(check(connection, packs))
+
+
+def _open(folder: Path) -> sqlite3.Connection:
+    connection = connect(folder / "index.sqlite", schema=SCHEMA, version=VERSION, upgrades=UPGRADES)
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # what is no text is no reason to stop
+    return connection
+
+
+@contextmanager
+def _exclusive(folder: Path, disk: Disk) -> Iterator[None]:
+    fd = disk.open_append(folder / "lock")
+    try:
+        disk.lock_wait(fd)
+        yield
+    finally:
+        disk.close(fd)

@@ -1,0 +1,80 @@
+"""`mailward store check`: what it finds, what --repair does, and that it leaves a running server alone."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mailward.app.config import Config
+from mailward.app.config_file import load_config
+from mailward.cli import store
+from mailward.directory import Directory
+from mailward.disk import Disk
+from mailward.model.address import Address
+from mailward.store.embedded import EmbeddedStore
+from support.installation import installation
+from support.storecheck import message
+from support.stores import NoHints, append
+
+
+class Shell:
+    """An installation with one account that has two messages. index: its database."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = installation(folder)
+        self.config = load_config(self._path)
+        with closing(Directory(self.config.directory_file)) as directory:
+            directory.add_domain("example.org")
+            self._account = directory.add_account(Address("alice", "example.org"))
+        self.index = self.config.data / "accounts" / self._account / "index.sqlite"
+        mail = self.opened()
+        inbox = mail.open(self._account).mailbox("INBOX").id
+        mail.open(self._account).apply([append(inbox, message(1)), append(inbox, message(2))])
+        mail.close()
+
+    def opened(self) -> EmbeddedStore:
+        return EmbeddedStore(self.config.data / "accounts", Disk(), NoHints())
+
+    def count(self) -> int:
+        return self.opened().open(self._account).mailbox("INBOX").exists
+
+    def type(self, *words: str) -> Result:
+        return CliRunner().invoke(store.app, ["check", *words, "-c", str(self._path)])
+
+    def reads(self, *words: str) -> Any:
+        return json.loads(self.type(*words, "--json").stdout)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setattr(store, "config_of", load_config)  # and nobody becomes another user
+    return Shell(tmp_path)
+
+
+def test_sound_mail_is_said_to_be_sound(shell: Shell) -> None:
+    done = shell.type()
+    assert (done.exit_code, done.stdout) == (0, "demo@example.test: no problems\nalice@example.org: no problems\n")
+    assert shell.reads("alice@example.org") == {"alice@example.org": {"problems": [], "done": [], "left": []}}
+
+
+def test_what_is_lost_is_told_and_brought_back(shell: Shell) -> None:
+    shell.index.unlink()
+    done = shell.type("alice@example.org")
+    assert (done.exit_code, done.stdout) == (1, "alice@example.org: 1 problem\n  index.sqlite is missing\n")
+    done = shell.type("--repair")
+    assert done.exit_code == 0 and "mended: mailbox INBOX: 2 messages brought back" in done.stdout
+    assert shell.count() == 2
+
+
+def test_a_running_server_keeps_its_databases(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def served(config: Config) -> bool:
+        return config == shell.config
+
+    monkeypatch.setattr(store, "is_served", served)
+    shell.index.unlink()
+    done = shell.type("--repair")
+    assert done.exit_code == 64 and "stop it" in done.stderr
+    assert not shell.index.exists()
