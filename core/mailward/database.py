@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -152,6 +152,22 @@ def _snapshot(connection: sqlite3.Connection, target: Path) -> None:
     finally:
         os.close(descriptor)
     draft.rename(target)
+
+
+def copy_database(path: Path, target: Path) -> None:
+    """A whole copy of a database that others may be writing, as it is at one moment; `target` must not exist.
+
+    Not synced. Raises StorageError, FileNotFoundError when there is none.
+    """
+    if not path.exists():
+        raise FileNotFoundError(str(path))
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with (
+        storage_errors(str(path)),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", timeout=_BUSY_TIMEOUT_S, uri=True)) as source,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        source.backup(copy)
 
 
 @contextmanager

@@ -34,6 +34,8 @@ COMMANDS = {
     "list": "lists:app",
     "domain": "domain:app",
     "store": "store:app",
+    "backup": "backup:app",
+    "restore": "backup:restore_command",
     "quarantine": "quarantine:app",
     "retro": "retro:app",
     "sieve": "sieve:app",

@@ -16,7 +16,7 @@ Made from the commands' own help; a test compares. Commands of plugins are those
 |---|---|
 | 0 | done; for `scan` and `try send`: accepted or put into Junk |
 | 1 | rejected, or a test failed; `policy shadow`: something would have changed; `retro --dry-run`: something would be done |
-| 2 | `scan`: quarantine; `policy shadow`: it cannot be said; `retro`, `import`: something was not done |
+| 2 | `scan`: quarantine; `policy shadow`: it cannot be said; `retro`, `import`, `export`, `backup`: something was not done |
 | 3 | `scan` and `try send`: the sender should try again later |
 | 64 | wrong usage |
 | 66 | what was named is not there; a list of nothing exits 0 |

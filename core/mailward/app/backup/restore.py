@@ -1,0 +1,124 @@
+"""The way back from a snapshot: all of the data folder, or the mail of one account, while no server runs.
+
+Everything is checked and copied beside the data first, then put into its place by renaming; what was there is set aside, never
+removed. UIDs may have been given after the snapshot, for mail that is not in it: where that cannot be excluded a mailbox gets
+a new UIDVALIDITY, so that no UID means two messages (T-IMAP-16).
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from mailward.app.backup.snapshot import BackupError, Snapshot, damage
+from mailward.app.config import Config
+from mailward.disk import Disk
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId
+from mailward.store.base import MailboxInfo, Renumber
+from mailward.store.changes import Hints
+from mailward.store.embedded import EmbeddedStore
+
+_SCRATCH = "restoring"
+_READY = "ready"
+_COMPANIONS = ("", "-wal", "-shm")
+
+
+def restore(config: Config, snapshot: Snapshot, account: AccountId | None, *, replace: bool) -> Path | None:
+    """Put back one account's mail, or everything. Where what was there has been set aside, None when there was nothing.
+
+    replace: whether anything may be there. Raises BackupError, StorageError, OSError; then nothing is lost, and running it again
+    does the rest.
+    """
+    prefix = "data/" if account is None else f"data/accounts/{account}/"
+    names = [name for name in snapshot.manifest.files if name.startswith(prefix)]
+    if not names:
+        raise BackupError(f"the snapshot {snapshot.path.name} holds no mail of this account")
+    places = sorted({_place(name) for name in names})
+    scratch = config.data / _SCRATCH
+    ready, asked = scratch / _READY, f"{snapshot.path.name} {account or ''}"
+    if not (ready.exists() and ready.read_text() == asked):  # else one was killed while it put things into their places
+        _check(config, snapshot, prefix, places, replace=replace)
+        _prepare(snapshot, names, scratch)
+        for place in places:
+            if place.parts[0] == "accounts":
+                _renumber(config, scratch, AccountId(place.name))
+        os.sync()
+        ready.write_text(asked)
+    aside = config.data / f"before-restore-{snapshot.path.name}"
+    for place in places:
+        if (scratch / place).exists():
+            _put(scratch / place, config.data / place, aside / place)
+    shutil.rmtree(scratch)
+    os.sync()
+    return aside if aside.exists() else None
+
+
+def _check(config: Config, snapshot: Snapshot, prefix: str, places: Sequence[Path], *, replace: bool) -> None:
+    """Raises BackupError when something is in the way, or the snapshot is damaged."""
+    taken = [place for place in places if _is_taken(config.data / place)]
+    if taken and not replace:
+        raise BackupError(
+            f"{config.data / taken[0]} is there already; nothing was restored. With --replace what is there is set aside first"
+        )
+    wrong = next((what for _, what in damage(snapshot, prefix) if what), None)
+    if wrong is not None:
+        raise BackupError(f"{wrong}; nothing was restored. Take another snapshot, see: mailward backup list")
+
+
+def _prepare(snapshot: Snapshot, names: Sequence[str], scratch: Path) -> None:
+    """Copies of all files, beside the data."""
+    if scratch.exists():
+        shutil.rmtree(scratch)
+    for name in names:
+        target = scratch / name.removeprefix("data/")
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(snapshot.path / name, target)
+        target.chmod(0o600)
+
+
+def _place(name: str) -> Path:
+    """What is renamed as one: an account's folder, any other folder or file of the data folder."""
+    levels = name.split("/")[1:]
+    return Path(*levels[: 2 if levels[0] == "accounts" else 1])
+
+
+def _is_taken(path: Path) -> bool:
+    return path.is_file() or (path.is_dir() and any(path.iterdir()))
+
+
+def _put(made: Path, place: Path, aside: Path) -> None:
+    for companion in _COMPANIONS:  # a write-ahead log that stayed would be taken for the new database's
+        there = place.with_name(place.name + companion)
+        if there.exists():
+            target = aside.with_name(aside.name + companion)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            while target.exists():  # of an earlier restore of the same snapshot
+                target = target.with_name(f"{target.name}~")
+            there.rename(target)
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made.rename(place)
+
+
+def _renumber(config: Config, scratch: Path, account: AccountId) -> None:
+    """Give each mailbox of the copy a new UIDVALIDITY unless it is known to be as it was."""
+    now = _mailboxes(config.data / "accounts", config, account)
+    with closing(Hints(config.data / "hints")) as hints, closing(EmbeddedStore(scratch / "accounts", Disk(), hints)) as store:
+        mail = store.open(account)
+        mail.apply([Renumber(info.id) for info in mail.mailboxes() if _state(info) not in now])
+
+
+def _mailboxes(accounts: Path, config: Config, account: AccountId) -> set[tuple[str, int, int, int]]:
+    """Of what is there now; none when it is gone or cannot be read."""
+    if not (accounts / account / "index.sqlite").exists():
+        return set()
+    try:
+        with closing(Hints(config.data / "hints")) as hints, closing(EmbeddedStore(accounts, Disk(), hints)) as store:
+            return {_state(info) for info in store.open(account).mailboxes()}
+    except StorageError:
+        return set()
+
+
+def _state(info: MailboxInfo) -> tuple[str, int, int, int]:
+    return info.name, info.uidvalidity, info.uidnext, info.highest_modseq

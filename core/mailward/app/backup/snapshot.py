@@ -1,0 +1,114 @@
+"""What a backup folder holds: one folder a snapshot, complete in itself, with a manifest of every file.
+
+A file that has not changed is a hard link to that of an earlier snapshot, so an old snapshot can be removed at any time.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from mailward.model.errors import MailwardError
+
+MANIFEST = "manifest.json"
+UNFINISHED = ".part"
+_CHUNK_OCTETS = 1024 * 1024
+
+
+class BackupError(MailwardError):
+    """What cannot be backed up, read or restored, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One file. sha256: of its octets here. mtime_ns: the original's, 0 of a database, which is copied each time."""
+
+    size_octets: int
+    sha256: str
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """files: by their path in the snapshot. accounts: whose mail it has, id -> address. missing: what could not be read."""
+
+    version: int
+    made_at: str
+    accounts: dict[str, str]
+    files: dict[str, Kept]
+    missing: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """path: its folder, named by the moment it was begun (UTC)."""
+
+    path: Path
+    manifest: Manifest
+
+
+def snapshots_in(folder: Path) -> list[Snapshot]:
+    """All that are complete, the oldest first. Raises BackupError."""
+    try:
+        paths = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}") if path.parent.suffix != UNFINISHED)
+        return [Snapshot(path, _manifest(path)) for path in paths]
+    except OSError as error:
+        raise BackupError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        return msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise BackupError(f"{path / MANIFEST} is damaged ({error}); take another snapshot") from error
+
+
+def snapshot_of(folder: Path, name: str | None) -> Snapshot:
+    """The one of this name, or the last. Raises BackupError."""
+    found = snapshots_in(folder)
+    if not found:
+        raise BackupError(f"{folder} holds no snapshot")
+    if name is None:
+        return found[-1]
+    for snapshot in found:
+        if snapshot.path.name == name:
+            return snapshot
+    raise BackupError(f"{folder} holds no snapshot {name}; it has {', '.join(one.path.name for one in found)}")
+
+
+def damage(snapshot: Snapshot, below: str = "") -> Iterator[tuple[str, str]]:
+    """Each file below a path of the snapshot and what is wrong with its octets, or inside a database: "" for nothing."""
+    for name, kept in snapshot.manifest.files.items():
+        if name.startswith(below):
+            yield name, _damage(snapshot.path / name, kept)
+
+
+def _damage(path: Path, kept: Kept) -> str:
+    try:
+        if path.stat().st_size != kept.size_octets:
+            return f"{path} has {path.stat().st_size} octets instead of {kept.size_octets}"
+        if hash_of(path) != kept.sha256:
+            return f"{path} has changed since it was made"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    if path.suffix != ".sqlite":
+        return ""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
+            (told,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        told = str(error)
+    return "" if told == "ok" else f"{path}: {told}"
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as opened:
+        while chunk := opened.read(_CHUNK_OCTETS):
+            digest.update(chunk)
+    return digest.hexdigest()

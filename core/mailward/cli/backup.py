@@ -1,0 +1,141 @@
+"""`mailward backup` and `mailward restore`: copies of all that is not to be lost, and the way back."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailward.app.backup.restore import restore
+from mailward.app.backup.snapshot import Snapshot, damage, snapshot_of, snapshots_in
+from mailward.app.backup.take import take_snapshot, taking_turns
+from mailward.app.serving import is_served, serving_lock
+from mailward.cli.moving_bar import moving_bar
+from mailward.cli.options import (
+    ConfigOption,
+    JsonOption,
+    account_of,
+    config_of,
+    made_for_server,
+    opened_directory,
+)
+from mailward.cli.output import SOFTWARE, TRY_AGAIN, USAGE, fail, moment, show, table
+
+app = typer.Typer(help="Copies of all that is not to be lost.")
+
+FolderArgument = Annotated[Path, typer.Argument(help="The folder of the backups.")]
+SnapshotOption = Annotated[str | None, typer.Option("--snapshot", help="Its name, as in mailward backup list; else the last.")]
+
+NOT_ALL = 2
+
+
+@app.callback(invoke_without_command=True)
+def backup_command(
+    context: typer.Context,
+    to: Annotated[Path | None, typer.Option("--to", help="The folder to add a snapshot to; made when it is missing.")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="Only the mail of this account.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a snapshot while the server works: mail, directory, quarantine, decisions, policies, keys and configuration.
+
+    It is a folder of its own, named by the moment (UTC). What has not changed since the last is a hard link to it and takes no
+    room. The queue is not in it. What could not be read is listed, and the exit code is 2 then.
+
+    Example: mailward backup --to /srv/backup
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if to is None:
+        fail("say where to: mailward backup --to FOLDER", USAGE)
+    made_for_server(to, config)
+    settings = config_of(config)
+    only = account_of(settings, account) if account is not None else None
+    with opened_directory(settings) as directory:
+        accounts = {str(one.id): str(one.address) for one in directory.accounts() if only is None or one.id == only.id}
+    with taking_turns(to), moving_bar() as progress:
+        taken = take_snapshot(settings, to, accounts, is_all=only is None, progress=progress)
+    missing = taken.manifest.missing
+    text = [f"{taken.path}: {len(taken.manifest.files):,} files, the mail of {len(accounts):,} accounts"]
+    text += [f"  not in it: {one}" for one in missing]
+    show("\n".join(text), {**_data(taken), "missing": missing}, as_json=as_json)
+    if missing:
+        raise typer.Exit(NOT_ALL)
+
+
+@app.command("list")
+def list_command(folder: FolderArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print the snapshots in a folder.
+
+    Example: mailward backup list /srv/backup
+    """
+    config_of(config)
+    found = snapshots_in(folder)
+    rows = [("SNAPSHOT", "TAKEN", "ACCOUNTS", "FILES")]
+    rows += [
+        (one.path.name, moment(one.manifest.made_at), f"{len(one.manifest.accounts):,}", f"{len(one.manifest.files):,}")
+        for one in found
+    ]
+    show(table(rows) if found else "no snapshots", [_data(one) for one in found], as_json=as_json)
+
+
+@app.command("verify")
+def verify_command(
+    folder: FolderArgument, snapshot: SnapshotOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Read a snapshot whole and compare every file with its hash; databases are checked inside, too. Exit code 1: damaged.
+
+    Example: mailward backup verify /srv/backup
+    """
+    config_of(config)
+    found = snapshot_of(folder, snapshot)
+    wrong: list[str] = []
+    with moving_bar() as progress:
+        for number, (name, what) in enumerate(damage(found), 1):
+            progress(name, number, len(found.manifest.files))
+            wrong += [what] if what else []
+    text = f"{found.path}: {len(found.manifest.files):,} files, {len(wrong):,} damaged"
+    show("\n".join([text, *(f"  {one}" for one in wrong)]), {**_data(found), "damaged": wrong}, as_json=as_json)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def restore_command(
+    folder: FolderArgument,
+    snapshot: SnapshotOption = None,
+    account: Annotated[str | None, typer.Option("--account", help="Only the mail of this account, which must exist.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Set aside what is there; without it nothing may be.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put back what a snapshot holds: everything, or the mail of one account. The server must be stopped.
+
+    What was there is set aside in the data folder and named in the answer. Mailboxes that may have changed since the snapshot
+    get a new UIDVALIDITY: mail programs download them anew. The configuration is not touched; its files are in the snapshot's
+    folder config.
+
+    Example: mailward restore /srv/backup --account alice@example.org --replace
+    """
+    settings = config_of(config)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if is_served(settings):
+        fail("the server is running; stop it first, so that nothing is delivered into what is replaced", TRY_AGAIN)
+    found = snapshot_of(folder, snapshot)
+    owner = account_of(settings, account).id if account is not None else None
+    try:
+        with serving_lock(settings):
+            aside = restore(settings, found, owner, replace=replace)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}; the same command goes on", SOFTWARE)
+    text = f"restored from {found.path}" + (f"\nwhat was there is now in {aside}" if aside else "")
+    show(text, {**_data(found), "aside": str(aside) if aside else None}, as_json=as_json)
+
+
+def _data(snapshot: Snapshot) -> dict[str, object]:
+    manifest = snapshot.manifest
+    return {
+        "snapshot": snapshot.path.name,
+        "path": str(snapshot.path),
+        "made_at": manifest.made_at,
+        "accounts": [*manifest.accounts.values()],
+        "files": len(manifest.files),
+    }

@@ -1,0 +1,171 @@
+"""Backup while mail comes in, and the way back: nothing that was there is lost, no number means two messages, kills cost nothing."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.moving import seen
+from support.reader import Reader
+from support.server import Server, server
+
+DEMO = "demo@example.test"
+
+
+def mail(subject: str, octets: int = 10) -> bytes:
+    return f"From: a@example.net\r\nSubject: {subject}\r\n\r\n{'x' * octets}\r\n".encode()
+
+
+@pytest.fixture
+def target() -> Iterator[Server]:
+    with server() as made:
+        yield made
+
+
+def place(target: Server) -> Path:
+    return target.folder.parent / "backup"
+
+
+def backup(target: Server, *more: str) -> Any:
+    return target.json("backup", "--to", str(place(target)), *more)
+
+
+def append(target: Server, *subjects: str, folder: str = "INBOX") -> None:
+    with target.imap() as client:
+        for subject in subjects:
+            assert client.append(folder, "", "", mail(subject))[0] == "OK"
+
+
+def subjects(target: Server, folder: str = "INBOX") -> set[str]:
+    return {octets.split(b"Subject: ")[1].split(b"\r\n")[0].decode() for octets in target.messages(folder)}
+
+
+def state(target: Server, folder: str = "INBOX") -> Any:
+    with target.imap() as client:
+        return seen(client, folder)
+
+
+def test_t_q_21_a_snapshot_taken_while_mail_comes_in_has_all_that_was_there_before(target: Server) -> None:
+    append(target, "before")
+    acknowledged: list[str] = []
+    is_over = threading.Event()
+
+    def deliver() -> None:
+        with target.imap() as client:
+            while not is_over.is_set():
+                client.append("INBOX", "", "", mail(f"m{len(acknowledged)}", 3000))
+                acknowledged.append(f"m{len(acknowledged)}")
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    try:
+        target.until(lambda: len(acknowledged) > 20)
+        before = set(acknowledged)
+        taken = backup(target)
+        second = backup(target)
+    finally:
+        is_over.set()
+        thread.join()
+    assert target.json("backup", "verify", str(place(target)))["damaged"] == []
+    inside = Path(second["path"])
+    assert (inside / "data/directory.sqlite").is_file() and not (inside / "data/spool").exists()
+    assert (inside / "config/mailward.yaml").samefile(Path(taken["path"]) / "config/mailward.yaml"), "what is the same is a link"
+    target.stop()
+    assert target.run("restore", str(place(target)), check=False).returncode == 70, "not over what is there"
+    shutil.rmtree(target.folder / "data")
+    target.run("restore", str(place(target)), "--snapshot", taken["snapshot"])
+    target.start()
+    found = subjects(target)
+    assert found >= {"before"} | before
+    assert all(len(octets) > 3000 for octets in target.messages() if b"Subject: m" in octets)
+    assert target.send(mail("after"))[0] == 250
+    target.until(lambda: "after" in subjects(target))
+
+
+def test_t_imap_16_a_restored_account_gives_no_uid_twice_and_what_was_there_is_set_aside(target: Server) -> None:
+    append(target, "one", "two")
+    append(target, "sent", folder="Sent")
+    before, sent_before = state(target), state(target, "Sent")
+    backup(target, "--account", DEMO)
+    with target.imap() as client:
+        client.select("INBOX")
+        client.store("1", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+    append(target, "three")
+    lost, _ = state(target)
+    running = target.run("restore", str(place(target)), "--account", DEMO, "--replace", check=False)
+    assert running.returncode == 75 and "running" in running.stderr
+    target.stop()
+    done = target.json("restore", str(place(target)), "--account", DEMO, "--replace")
+    target.start()
+    after = state(target)
+    assert after[0] > lost and after[1] == before[1], "UID 3 meant something else"
+    assert state(target, "Sent") == sent_before, "nothing has happened there"
+    assert [path.name for path in Path(done["aside"]).glob("accounts/*/index.sqlite")] == ["index.sqlite"]
+
+
+def test_a_damaged_snapshot_is_noticed_and_not_restored(target: Server) -> None:
+    append(target, "one")
+    inside = Path(backup(target)["path"])
+    (pack,) = inside.rglob("*.pack")
+    pack.write_bytes(pack.read_bytes()[:-1] + b"?")
+    verified = target.run("backup", "verify", str(place(target)), "--json", check=False)
+    assert (verified.returncode, len(json.loads(verified.stdout)["damaged"])) == (1, 1)
+    target.stop()
+    refused = target.run("restore", str(place(target)), "--replace", check=False)
+    assert refused.returncode == 70 and pack.name in refused.stderr
+    target.start()
+    assert subjects(target) == {"one"}
+
+
+def test_backups_and_restores_that_are_killed_are_done_by_the_next(target: Server) -> None:
+    append(target, *(f"m{number}" for number in range(30)))
+    there = state(target)
+    for _ in range(3):
+        killed(target, place(target), "backup", "--to", str(place(target)))
+    backup(target)
+    assert target.json("backup", "verify", str(place(target)))["damaged"] == []
+    assert not [*place(target).glob("*.part")]
+    target.stop()
+    for _ in range(3):
+        killed(target, target.folder / "data/restoring", "restore", str(place(target)), "--replace")
+    target.run("restore", str(place(target)), "--replace")
+    target.start()
+    assert state(target)[1] == there[1]
+
+
+def killed(target: Server, sign: Path, *arguments: str) -> None:
+    """Kill the command as soon as something is in the folder, unless it was quicker."""
+    environment = {**os.environ, "MAILWARD_CONFIG": str(target.config)}
+    process = subprocess.Popen(
+        [target.command, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    target.until(lambda: process.poll() is not None or (sign.is_dir() and len([*sign.rglob("*")]) > 3))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_the_page_on_backups_works_as_printed(target: Server, tmp_path: Path) -> None:
+    reader = Reader("how-to/back-up-and-restore.md", target, tmp_path)
+    reader.stands_for = {"/srv/backup": str(place(target)), "alice@example.org": DEMO}
+    append(target, "one")
+    assert "1 accounts" in reader.types("backup --to")
+    assert "TAKEN" in reader.types("backup list")
+    assert "0 damaged" in reader.types("backup verify")
+    target.stop()
+    assert "set aside" not in reader.types("restore")
+    target.start()
+    assert subjects(target) == {"one"}
+    target.stop()
+    shutil.rmtree(target.folder / "data")
+    assert "restored" in reader.types("restore")
+    reader.is_through()
+    target.start()
+    assert subjects(target) == {"one"}
