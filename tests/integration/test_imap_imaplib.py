@@ -316,6 +316,7 @@ def test_imap4rev2_is_told_nothing_of_recent_messages_and_searches_by_esearch(
     server: ImapServer, client: imaplib.IMAP4_SSL
 ) -> None:
     server.deliver()
+    assert "IMAP4REV2" in client.capabilities
     assert client.enable("IMAP4rev2")[0] == "OK"
     assert client.response("ENABLED")[1] == [b"IMAP4rev2"]
     assert client.select("INBOX") == ("OK", [b"1"])
