@@ -69,6 +69,23 @@ def test_mail_meets_the_active_script_and_explain_names_the_line(target: Server,
     assert len(target.messages("Archive", "bob@example.test")) == 1
 
 
+def test_who_writes_to_somebody_who_is_away_hears_of_it_once(target: Server) -> None:
+    target.add_account("carol@example.test")
+    script = 'require "vacation"; vacation "I am at the sea.";'
+    target.run("sieve", "put", "carol@example.test", "away", "-", "--activate", stdin=script)
+    letter = f"From: {target.demo}\r\nTo: carol@example.test\r\nSubject: lunch\r\n\r\nat one?\r\n".encode()
+    ids = []
+    for _ in range(2):
+        code, text = target.submit(letter, "carol@example.test")
+        assert code == 250, text
+        ids.append(text.split()[-1])
+        target.wait_delivered(ids[-1])
+    (reply,) = target.wait_for(1, timeout_s=90)
+    assert b"\r\nSubject: Auto: lunch\r\n" in reply and reply.rstrip().endswith(b"I am at the sea.")
+    assert reply.startswith(b"Return-Path: <>\r\n")
+    assert f"no reply, since {target.demo} had one" in target.run("explain", ids[1]).stdout
+
+
 def test_scripts_with_mistakes_and_names_that_are_none_are_refused(target: Server, tmp_path: Path) -> None:
     (tmp_path / "bad.sieve").write_text("keep;\nfrobnicate;\nkep;\n")
     done = target.run("sieve", "put", target.demo, "bad", str(tmp_path / "bad.sieve"), check=False)

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailward.delivery.manager import DeliveryManager
@@ -12,17 +12,20 @@ from mailward.delivery.passes import Passes
 from mailward.delivery.redirecting import Redirecting
 from mailward.delivery.reporting import SpooledReports
 from mailward.delivery.script_mail import ScriptMail
+from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.scripted import Scripted
 from mailward.delivery.submitting import OwnMail
 from mailward.disk import Disk
 from mailward.formats.srs import Srs
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord
+from mailward.model.evidence import FactValue
 from mailward.model.ids import AccountId, QueueId
 from mailward.quarantine import Quarantine
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
+from mailward.services.kv import SqliteKeyValue
 from mailward.store.base import ActivateScript, PutScript
 from mailward.store.embedded import EmbeddedStore
 from support.spooling import Clock, Ledger, flush, item_for
@@ -84,7 +87,9 @@ class Place:
         mail = OwnMail(self.queue, self.agenda, directory, Known(self.ledger), self.clock)
         redirecting = Redirecting(mail, directory, Srs([b"key"], lambda: 20_000), self.clock)
         self.reports = SpooledReports(self.queue, self.agenda, directory, self.mda, "mail.example.org", lambda: 1 << 40, 0)
-        self.sender = ScriptMail(redirecting, mail.of_server("mail filter"), self.clock, loop)
+        self.values = SqliteKeyValue(self.folder / "noted.sqlite", self.clock)
+        memory = ScriptMemory(self.values)
+        self.sender = ScriptMail(redirecting, mail.of_server("mail filter"), memory, directory, self.clock, loop)
         self.scripted = Scripted(None, self.store, directory, self.clock)
         self.first = self._manager(self.smtp, self.scripted)
         self.second = self._manager(self.queue, Scripted(None, self.store, directory, self.clock, self.sender))
@@ -96,16 +101,27 @@ class Place:
     def script(self, text: str, account: str = "ann", name: str = "main") -> None:
         self.store.open(AccountId(account)).apply([PutScript(name, text.encode()), ActivateScript(name)])
 
-    async def deliver(self, octets: bytes = OCTETS, *recipients: QueuedRecipient, **said: object) -> QueueItem:
+    async def deliver(
+        self, octets: bytes = OCTETS, *recipients: QueuedRecipient, facts: Mapping[str, FactValue] | None = None, **said: object
+    ) -> QueueItem:
         """Take a message, and do all there is to do about it and what follows from it."""
-        item = await self.accept(octets, recipients or (to(),), **said)
+        item = await self.accept(octets, recipients or (to(),), facts=facts, **said)
         self.first.offer(item)
         await asyncio.to_thread(self.first.wait_idle)
         await self.work()
         return item
 
-    async def accept(self, octets: bytes, recipients: Sequence[QueuedRecipient], **said: object) -> QueueItem:
+    async def accept(
+        self,
+        octets: bytes,
+        recipients: Sequence[QueuedRecipient],
+        *,
+        facts: Mapping[str, FactValue] | None = None,
+        **said: object,
+    ) -> QueueItem:
+        """facts: what filters found. said: fields of the item."""
         made = item_for(octets, recipients)
+        made = replace(made, decision=replace(made.decision, facts=facts or {}))
         raw = {name: getattr(made, name) for name in QueueItem.__slots__}
         item = QueueItem(**{**raw, **said})
         incoming = self.smtp.begin(item.id)
@@ -147,3 +163,4 @@ class Place:
         await self.second.stop()
         await self.smtp.close()
         await self.queue.close()
+        self.values.close()

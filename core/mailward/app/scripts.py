@@ -48,5 +48,5 @@ def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes
         read = MessageView(store.octets(message))
         path = read.field("Return-Path")
         reverse_path = "" if path is None else path.value.decode("utf-8", "replace").strip(" \t<>")
-        world = world_of(store, reverse_path, str(account.address), "", addresses, now)
+        world = world_of(store, reverse_path, str(account.address), addresses, now)
         yield Rehearsed(uid, read.subject, evaluate(script, read, world))

@@ -20,7 +20,7 @@ from mailward.formats.text import one_line
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
 from mailward.protocol.managesieve.names import is_name
 from mailward.sieve import LANGUAGE, Envelope, Outcome, Owner, Problem, ScriptError, World, compile_script, evaluate
-from mailward.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reject
+from mailward.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Vacation
 from mailward.sieve.world import Nothing
 from mailward.store.base import AccountStore, ActivateScript, DeleteScript, Op, PutScript, Script, StoreRefusal
 
@@ -210,6 +210,10 @@ def _words(action: Action) -> str:
             return f"discard{where}"
         case Reject():
             return f"reject{where}"
+        case Vacation():
+            return f"reply{where}" if not action.withheld else f"no reply, since {action.withheld}"
+        case Notify():
+            return f"notify {', '.join((*action.to, *action.cc))}{where}"
     return f"{type(action).__name__.lower()}{where}"
 
 

@@ -31,7 +31,7 @@ MOST_MAILBOXES = 1000
 class Filing:
     """One place that a script wants. mailbox: its name, "" for where the copy would be without a script. flags: names, beside
     those of the rules. octets: what is stored, None for the copy as it is. makes: the mailbox, where there is none, with this
-    special_use. why: the line of the script, "" where none says so.
+    special_use. why: the line of the script, "" where none says so. is_other: it is another message, which the script has sent.
     """
 
     mailbox: str = ""
@@ -40,6 +40,7 @@ class Filing:
     makes: bool = False
     special_use: str = ""
     why: str = ""
+    is_other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def place_of(store: AccountStore, recipient: QueuedRecipient, chosen: Chosen | N
     reason = f", by {filing.why}" if filing.why else ""
     if filing.mailbox:
         name = filing.mailbox
+        reason = f", a copy of what was sent{reason}" if filing.is_other else reason
         found = _mailbox(store, name) or (_made(store, name, MOST_MAILBOXES, filing.special_use) if filing.makes else None)
     elif chosen is not None:
         name = chosen.choice.name

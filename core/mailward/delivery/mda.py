@@ -47,7 +47,8 @@ class Copy:
 
     def key_of(self, filing: Filing) -> str:
         """A script may want it in several mailboxes; of each name there is one, whatever is repeated."""
-        return f"{self.delivery_key}:{filing.mailbox}" if filing.mailbox else self.delivery_key
+        kind = "sent:" if filing.is_other else ""
+        return f"{self.delivery_key}:{kind}{filing.mailbox}" if filing.mailbox else self.delivery_key
 
     @property
     def decision(self) -> RecipientDecision | None:
@@ -183,12 +184,13 @@ class _Aim:
 
 def _places(store: AccountStore, copy: Copy) -> list[_Aim]:
     """Where it goes; once into each mailbox, with all flags that are wanted there (RFC 5228 section 2.10.3)."""
-    found: dict[MailboxId, _Aim] = {}
+    found: dict[tuple[MailboxId, bool], _Aim] = {}
     for filing in copy.filings.places:
         place = place_of(store, copy.recipient, copy.chosen, filing)
         rule_flags = copy.recipient.flags
-        aim = found.get(place.mailbox, _Aim(place, filing, rule_flags, rule_flags))
-        found[place.mailbox] = replace(aim, flags=tuple(dict.fromkeys((*aim.flags, *filing.flags))))
+        key = place.mailbox, filing.is_other
+        aim = found.get(key, _Aim(place, filing, rule_flags, rule_flags))
+        found[key] = replace(aim, flags=tuple(dict.fromkeys((*aim.flags, *filing.flags))))
     return list(found.values())
 
 

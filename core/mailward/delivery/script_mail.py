@@ -1,34 +1,76 @@
-"""What scripts send: redirected mail, and notices of their own mistakes. For threads of the queue process; each goes once."""
+"""What scripts send: redirected mail, replies, notifications, and notices of their own mistakes; each once, whatever is repeated.
+
+Nothing is sent in consequence of junk, and no reply to a sender whom nothing proves, as with reports (`delivery.bounce`): who
+forges addresses must not choose whom we write to.
+"""
 
 import asyncio
 import hashlib
 from collections.abc import Coroutine
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from mailward.api.services import Clock, Submit
-from mailward.delivery.redirecting import Redirecting
+from mailward.delivery.bounce import no_report_reason
+from mailward.delivery.filing import Filing
+from mailward.delivery.redirecting import Redirecting, has_passed
+from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.script_notice import notice
-from mailward.delivery.scripted import Met
-from mailward.model.ids import queue_id_for
+from mailward.delivery.scripted import Met, Sending, Sent, filed
+from mailward.formats.mailboxes import read_address_list
+from mailward.formats.trace import count_received
+from mailward.model.address import Address
+from mailward.model.ids import AccountId, queue_id_for
 from mailward.sieve import Problem
-from mailward.sieve.actions import Redirect
+from mailward.sieve.actions import FileInto, Notify, Redirect, Vacation
+from mailward.sieve.replying import notify_message, vacation_message
 
 T = TypeVar("T")
+
+MOST_HOPS = 50
+"""Received fields of mail that is sent on: far more than mail has, and fewer than its reception allows."""
+
+
+class Mailboxes(Protocol):
+    """What `Directory` does."""
+
+    def resolve(self, address: Address) -> AccountId | None:
+        """Whose mailbox it is. May raise StorageError."""
+        ...
 
 
 class ScriptMail:
     """Implements `delivery.scripted.Sender`. submit: of the server. loop: on which mail is put into the spool."""
 
-    def __init__(self, redirecting: Redirecting, submit: Submit, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        redirecting: Redirecting,
+        submit: Submit,
+        memory: ScriptMemory,
+        directory: Mailboxes,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self._redirecting = redirecting
         self._submit = submit
+        self._memory = memory
+        self._directory = directory
         self._clock = clock
         self._loop = loop
 
-    def redirect(self, met: Met, action: Redirect) -> str:
-        why = met.why(action)
-        id = self._on_loop(self._redirecting.send(met.copy, met.owner, action.address, action.message, why))
-        return f"redirected to {action.address} as {id} by {why}"
+    def send(self, met: Met, action: Sending) -> Sent:
+        match action:
+            case Redirect():
+                return self._redirect(met, action)
+            case Vacation():
+                return self._reply(met, action)
+            case Notify():
+                return self._notify(met, action)
+
+    def is_marked(self, met: Met, key: str) -> bool:
+        return self._on_loop(self._memory.holds(met.copy, f"seen {key}"))
+
+    def mark(self, met: Met, key: str, period_s: int) -> None:
+        self._on_loop(self._memory.note(met.copy, f"seen {key}", period_s))
 
     def tell(self, met: Met, problem: Problem) -> None:
         # Of each text of a script and each line of it the owner hears once: what else is said of it strangers may have a say in.
@@ -39,6 +81,71 @@ class ScriptMail:
         )
         self._on_loop(self._submit(str(met.owner), octets, key=key))
 
+    # --- redirect ---
+
+    def _redirect(self, met: Met, action: Redirect) -> Sent:
+        """What is not sent on is kept, so that it is somewhere."""
+        reason = self._why_not_on(met, action)
+        if reason:
+            return Sent(f"not redirected to {action.address}, since {reason}", (Filing(why=met.why(action)),))
+        why = met.why(action)
+        id = self._on_loop(self._redirecting.send(met.copy, met.owner, action.address, action.message, why))
+        return Sent(f"redirected to {action.address} as {id} by {why}")
+
+    def _why_not_on(self, met: Met, action: Redirect) -> str:
+        if met.is_junk:
+            return "it is junk"
+        if self._directory.resolve(action.address) == met.copy.recipient.account:
+            return "that is this mailbox"
+        if has_passed(met.message, met.owner):
+            return f"{met.owner} has had it before"
+        if count_received(met.message) > MOST_HOPS:
+            return "it has passed too many servers"
+        return ""
+
+    # --- vacation and notify ---
+
+    def _reply(self, met: Met, action: Vacation) -> Sent:
+        to = action.recipient
+        if to is None or (reason := self._why_no_reply(met, action)):
+            return Sent(f"no reply, since {reason if to else 'nobody sent it'}")
+        what = f"replied to {str(to).lower()} {action.key}"
+        if self._on_loop(self._memory.holds(met.copy, what)):
+            return Sent(f"no reply, since {to} had one")
+        # Noted first: what is repeated after a crash between the two is this delivery, which may do it once more.
+        self._on_loop(self._memory.note(met.copy, what, action.period_s))
+        key = f"{met.copy.delivery_key} reply"
+        octets = vacation_message(action, _message_id(key, met), self._clock.now().astimezone())
+        return self._submitted(met, str(to), octets, key, f"replied to {to} by {met.why(action)}", action.fcc)
+
+    def _why_no_reply(self, met: Met, action: Vacation) -> str:
+        return action.withheld or ("it is junk" if met.is_junk else no_report_reason(met.copy.item))
+
+    def _notify(self, met: Met, action: Notify) -> Sent:
+        if reason := action.withheld or ("it is junk" if met.is_junk else ""):
+            return Sent(f"nobody notified, since {reason}")
+        key = f"{met.copy.delivery_key} notify {action.script} {action.place}"
+        octets = notify_message(action, _message_id(key, met), self._clock.now().astimezone())
+        said, places = [], []
+        for written in (*action.to, *action.cc):
+            to = read_address_list(written.encode()).mailboxes[0].address
+            sent = self._submitted(met, str(to), octets, f"{key} {to}", f"notified {to} by {met.why(action)}", action.fcc)
+            said.append(sent.said)
+            places += [one for one in sent.places if one not in places]
+        return Sent("; ".join(said), tuple(places))
+
+    def _submitted(self, met: Met, to: str, octets: bytes, key: str, said: str, fcc: FileInto | None) -> Sent:
+        """fcc: where a copy of it goes (RFC 8580)."""
+        try:
+            self._on_loop(self._submit(to, octets, key=key))
+        except ValueError as error:  # of our domain, and nobody's
+            return Sent(f"nothing sent, since {error}")
+        return Sent(said) if fcc is None else Sent(said, (filed(met, fcc, octets),))
+
     def _on_loop(self, work: Coroutine[object, object, T]) -> T:
         """Done when this returns."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _message_id(key: str, met: Met) -> str:
+    return f"<{queue_id_for(key)}.filter@{met.owner.domain}>"

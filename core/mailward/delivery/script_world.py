@@ -1,13 +1,18 @@
 """What does an account's script meet when it is run, at delivery and in a rehearsal?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
+from mailward import __version__
+from mailward.delivery.mda import Copy
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
+from mailward.model.decision import DecisionRecord
 from mailward.protocol.imap.objectid import object_id
+from mailward.queue.item import JUNK_FOLDER
 from mailward.sieve import LANGUAGE, Envelope, Owner, Script, World, compile_script
 from mailward.sieve.world import Location
 from mailward.store.base import AccountStore, MailboxInfo, StoreRefusal
@@ -16,9 +21,10 @@ from mailward.store.base import AccountStore, MailboxInfo, StoreRefusal
 class _Outside:
     """`sieve.world.Outside` of one account. at: in the zone of the owner, which is this machine's."""
 
-    def __init__(self, store: AccountStore, at: datetime) -> None:
+    def __init__(self, store: AccountStore, at: datetime, is_marked: Callable[[str], bool] | None) -> None:
         self._store = store
         self._at = at
+        self._is_marked = is_marked
 
     def now(self) -> datetime:
         return self._at
@@ -36,22 +42,22 @@ class _Outside:
     def mailbox_with_id(self, mailbox_id: str) -> str | None:
         return next((one.name for one in self._store.mailboxes() if object_id("F", one.id) == mailbox_id), None)
 
-    def metadata(self, mailbox: str | None, name: str) -> str | None:
-        return None  # the store keeps none
-
     def is_marked(self, key: str) -> bool:
-        return False
+        return self._is_marked is not None and self._is_marked(key)
 
     def script(self, location: Location, name: str) -> bytes | None:
-        if location != "personal":
-            return None
-        return next((one.text for one in self._store.scripts() if one.name == name), None)
+        """There are no scripts of everybody's."""
+        texts = (one.text for one in self._store.scripts() if one.name == name)
+        return next(texts, None) if location == "personal" else None
 
     def has_list(self, name: str) -> bool:
-        return False
+        return False  # there are none of an account
 
     def is_listed(self, name: str, value: str) -> bool:
         return False
+
+    def metadata(self, mailbox: str | None, name: str) -> str | None:
+        return None  # the store keeps none
 
     def _mailbox(self, name: str) -> MailboxInfo | None:
         try:
@@ -61,18 +67,53 @@ class _Outside:
 
 
 def world_of(
-    store: AccountStore, reverse_path: str, forward_path: str, user: str, addresses: Sequence[Address], at: datetime
+    store: AccountStore,
+    reverse_path: str,
+    forward_path: str,
+    addresses: Sequence[Address],
+    at: datetime,
+    is_marked: Callable[[str], bool] | None = None,
 ) -> World:
-    """store: of the script's owner. Paths as the queue writes them. user: the address of the account that submitted the message,
-    "" for none. addresses: of the owner, his own first. at: aware.
+    """store: of the script's owner. Paths as the queue writes them. addresses: of the owner, his own first. at: aware. is_marked:
+    what earlier runs have noted, None for nothing.
     """
     sender, recipient = _address(reverse_path), _address(forward_path)
     envelope = Envelope(
-        NULL_REVERSE_PATH if sender is None else ReversePath(sender),
-        None if recipient is None else ForwardPath(recipient),
-        user,
+        NULL_REVERSE_PATH if sender is None else ReversePath(sender), None if recipient is None else ForwardPath(recipient)
     )
-    return World(envelope, Owner(tuple(addresses)), _Outside(store, at.astimezone()))
+    environment = {"name": "Mailward", "version": __version__, "location": "MDA", "phase": "post"}
+    return World(envelope, Owner(tuple(addresses)), _Outside(store, at.astimezone(), is_marked), environment)
+
+
+def delivery_world(
+    copy: Copy, store: AccountStore, addresses: Sequence[Address], at: datetime, is_marked: Callable[[str], bool] | None
+) -> World:
+    """As `world_of`, with all that is known of a delivery: who submitted it, from where it came, and how it was judged."""
+    item, recipient = copy.item, copy.recipient
+    world = world_of(store, item.reverse_path_of(copy.index), recipient.asked or recipient.forward_path, addresses, at, is_marked)
+    peer = item.decision.session.get("peer.ip", "")
+    return replace(
+        world,
+        envelope=replace(world.envelope, auth=item.user),
+        environment={**world.environment, **({"remote-ip": peer} if peer else {})},
+        spam_percent=_spam_percent(copy),
+        virus=_virus(item.decision),
+    )
+
+
+def _spam_percent(copy: Copy) -> float | None:
+    """As the verdict has it: junk is surely spam, and what is not is less sure than that. None where no filter looked."""
+    if copy.recipient.folder == JUNK_FOLDER:
+        return 100.0
+    probability = copy.item.decision.facts.get("spam.probability")
+    return min(99.0, 100.0 * probability) if isinstance(probability, float) else None
+
+
+def _virus(record: DecisionRecord) -> int:
+    """RFC 5235 section 3.3: 0 where nobody looked, 1 for clean, 5 for surely infected."""
+    if record.is_infected:
+        return 5
+    return int(any(name.endswith(".infected") for name in record.facts))
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ in consequence of it. What a script sends leaves by the queue process alone, so 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -14,13 +15,12 @@ import structlog
 from mailward.api.services import Clock
 from mailward.delivery.filing import Filing, Filings
 from mailward.delivery.mda import Copy
-from mailward.delivery.redirecting import has_passed
-from mailward.delivery.script_world import compiled, world_of
+from mailward.delivery.script_world import compiled, delivery_world
 from mailward.delivery.sorting import ForQueue, Sorted, Unwanted
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
-from mailward.formats.trace import count_received
 from mailward.model.address import Address
+from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.queue.item import JUNK_FOLDER
 from mailward.sieve import (
@@ -30,16 +30,16 @@ from mailward.sieve import (
     ScriptError,
     evaluate,
 )
-from mailward.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reject
+from mailward.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Vacation
 from mailward.store.base import AccountStore, MailStore
 from mailward.store.base import Script as StoredScript
 
-_SENDING = (Redirect, Reject)
+Sending = Redirect | Vacation | Notify
+_SENDING = (Redirect, Vacation, Notify)
+_REMEMBERING = frozenset({"duplicate", "include"})
+"""The extensions by which a script asks for what earlier deliveries noted; what it includes may."""
 JUDGING = frozenset({"spamtest", "spamtestplus", "virustest"})
 """The extensions by which a script asks how mail was judged."""
-
-MOST_HOPS = 50
-"""Received fields of mail that is sent on: far more than mail has, and fewer than its reception allows."""
 
 REASON_CHARACTERS = 500
 """Of what the sender is told."""
@@ -58,10 +58,6 @@ class Addresses(Protocol):
 
     def addresses_of(self, account: AccountId) -> tuple[Address, ...]:
         """All of them, its own first; () when it is gone. May raise StorageError."""
-        ...
-
-    def resolve(self, address: Address) -> AccountId | None:
-        """Whose mailbox it is. May raise StorageError."""
         ...
 
 
@@ -84,16 +80,31 @@ class Met:
         return self.copy.recipient.folder == JUNK_FOLDER
 
 
-class Sender(Protocol):
-    """What `ScriptMail` does: sends what scripts want sent, each once, from a thread of the queue process."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """said: what was done, or why not, in plain words. places: what is stored besides."""
 
-    def redirect(self, met: Met, action: Redirect) -> str:
-        """What was done, in plain words. Raises StorageError."""
-        ...
+    said: str
+    places: tuple[Filing, ...] = ()
+
+
+class Sender(Protocol):
+    """What `ScriptMail` does, from a thread of the queue process: it sends what scripts want sent, each once, and remembers.
+
+    All raise StorageError.
+    """
+
+    def send(self, met: Met, action: Sending) -> Sent: ...
 
     def tell(self, met: Met, problem: Problem) -> None:
-        """The owner of a script that has gone wrong. Raises StorageError."""
+        """The owner of a script that has gone wrong."""
         ...
+
+    def is_marked(self, met: Met, key: str) -> bool:
+        """Has a script of this account marked it for another delivery?"""
+        ...
+
+    def mark(self, met: Met, key: str, period_s: int) -> None: ...
 
 
 class Scripted:
@@ -125,60 +136,35 @@ class Scripted:
         met = Met(copy, store, script, addresses[0], MessageView(copy.render()))
         try:
             outcome = self._outcome(met, addresses)
+        except StorageError:
+            raise
         except Exception:  # a fault of ours must not keep the owner from his mail
             log.exception("script failed unforeseen", id=copy.item.id, account=copy.recipient.account, script=script.name)
             return copy
-        if outcome is None:
-            return copy
-        if outcome.problem is None and not any(isinstance(action, _SENDING) for action in outcome.actions):
-            return replace(copy, filings=_filings(met, outcome.actions))
+        if outcome is None or isinstance(outcome, ForQueue):
+            return outcome or copy
+        is_plain = not outcome.problem and not any(isinstance(action, (*_SENDING, Reject)) for action in outcome.actions)
+        if is_plain and not outcome.marks:
+            return replace(copy, filings=_filings(met, outcome, None))
         if self._sender is None:
             return ForQueue()
-        return _unwanted(met, outcome) or self._sent(met, outcome, self._sender)
+        return _unwanted(met, outcome) or replace(copy, filings=_filings(met, outcome, self._sender))
 
-    def _outcome(self, met: Met, addresses: tuple[Address, ...]) -> Outcome | None:
+    def _outcome(self, met: Met, addresses: tuple[Address, ...]) -> Outcome | ForQueue | None:
         """None where it is not for a script to say."""
-        copy = met.copy
+        sender = self._sender
         try:
             script = compiled(met.script.text)
         except ScriptError as error:  # it was right when it was stored, by another release
             return Outcome((Keep("", Place(0, 0), is_implicit=True),), error.problems[0])
         if met.is_junk and not script.extensions & JUDGING:
             return None
-        reverse_path, forward_path = copy.item.reverse_path_of(copy.index), copy.recipient.asked or copy.recipient.forward_path
-        return evaluate(
-            script, met.message, world_of(met.store, reverse_path, forward_path, copy.item.user, addresses, self._clock.now())
+        if sender is None and script.extensions & _REMEMBERING:
+            return ForQueue()
+        world = delivery_world(
+            met.copy, met.store, addresses, self._clock.now(), None if sender is None else partial(sender.is_marked, met)
         )
-
-    def _sent(self, met: Met, outcome: Outcome, sender: Sender) -> Copy:
-        """With all that is sent on its way."""
-        if outcome.problem is not None:
-            sender.tell(met, outcome.problem)
-        actions: list[Action] = []
-        said = []
-        for action in outcome.actions:
-            if not isinstance(action, Redirect):
-                actions.append(action)
-            elif reason := self._why_not(met, action):
-                actions.append(Keep(action.script, action.place))
-                said.append(f"not redirected to {action.address}, since {reason}")
-            else:
-                said.append(sender.redirect(met, action))
-        filings = _filings(met, actions)
-        problem = () if outcome.problem is None else (f"the script {met.script.name} went wrong: {outcome.problem}",)
-        return replace(met.copy, filings=Filings(filings.places, (*filings.said, *said, *problem)))
-
-    def _why_not(self, met: Met, action: Redirect) -> str:
-        """Why it is kept instead of sent on; "" when it is sent."""
-        if met.is_junk:
-            return "it is junk"
-        if self._directory.resolve(action.address) == met.copy.recipient.account:
-            return "that is this mailbox"
-        if has_passed(met.message, met.owner):
-            return f"{met.owner} has had it before"
-        if count_received(met.message) > MOST_HOPS:
-            return "it has passed too many servers"
-        return ""
+        return evaluate(script, met.message, world)
 
 
 def _unwanted(met: Met, outcome: Outcome) -> Unwanted | None:
@@ -190,23 +176,43 @@ def _unwanted(met: Met, outcome: Outcome) -> Unwanted | None:
     return Unwanted(reason, f"refused by {met.why(refusal)}: {reason}")
 
 
-def _octets(message: MessageView | None) -> bytes | None:
-    return None if message is None else bytes(message.octets)
+def filed(met: Met, action: FileInto, octets: bytes | None = None) -> Filing:
+    """octets: of another message than the one that came."""
+    edited = None if action.message is None else bytes(action.message.octets)
+    return Filing(
+        action.mailbox,
+        action.flags,
+        edited if octets is None else octets,
+        action.creates,
+        action.special_use,
+        met.why(action),
+        is_other=octets is not None,
+    )
 
 
-def _filings(met: Met, actions: Sequence[Action]) -> Filings:
-    places, said = [], []
-    for action in actions:
-        why = met.why(action)
+def _filings(met: Met, outcome: Outcome, sender: Sender | None) -> Filings:
+    """With all that is sent on its way. sender: None where nothing is."""
+    places: list[Filing] = []
+    said = []
+    for action in outcome.actions:
         match action:
             case Keep():
-                octets = _octets(action.message)
-                places.append(Filing(flags=action.flags, octets=octets, why="" if action.is_implicit else why))
+                octets = None if action.message is None else bytes(action.message.octets)
+                places.append(Filing(flags=action.flags, octets=octets, why="" if action.is_implicit else met.why(action)))
             case FileInto():
-                octets = _octets(action.message)
-                places.append(Filing(action.mailbox, action.flags, octets, action.creates, action.special_use, why))
+                places.append(filed(met, action))
             case Reject():  # of junk, which is not answered
-                places.append(Filing(why=why))
+                places.append(Filing(why=met.why(action)))
             case Discard():
-                said.append(f"discarded by {why}")
+                said.append(f"discarded by {met.why(action)}")
+            case Redirect() | Vacation() | Notify() if sender is not None:
+                sent = sender.send(met, action)
+                places += sent.places
+                said.append(sent.said)
+    if sender is not None:
+        for mark in outcome.marks:
+            sender.mark(met, mark.key, mark.period_s)
+        if outcome.problem is not None:
+            sender.tell(met, outcome.problem)
+            said.append(f"the script {met.script.name} went wrong: {outcome.problem}")
     return Filings(tuple(places), tuple(said))

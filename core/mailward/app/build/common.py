@@ -15,6 +15,7 @@ from mailward.delivery.ports import Folders
 from mailward.delivery.redirecting import Redirecting
 from mailward.delivery.reporting import SpooledReports
 from mailward.delivery.script_mail import ScriptMail
+from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.scripted import Scripted
 from mailward.delivery.sorting import Sorter
 from mailward.delivery.submitting import OwnMail
@@ -29,6 +30,7 @@ from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
 from mailward.services.clock import SystemClock
 from mailward.services.known import KnownSources
+from mailward.services.kv import SqliteKeyValue
 from mailward.services.shared import Seats
 from mailward.services.srs_keys import srs_keys
 from mailward.store.changes import Hints
@@ -107,7 +109,9 @@ class Delivering:
         hearing = Hearing(self.mda, self.decisions, clock)
         sorter = None if folders is None else Sorter(self.store, directory, folders, asyncio.get_running_loop())
         self.mail = OwnMail(self.spool, self.agenda, directory, self.decisions, clock)
-        sender = None if srs is None else self._sender(directory, srs)
+        # A hyphen is in no plugin's name, and what has expired is removed here as there.
+        self._noted = None if srs is None else SqliteKeyValue(config.plugin_values / "mail-filter.sqlite", clock)
+        sender = None if srs is None or self._noted is None else self._sender(directory, srs, self._noted)
         self.manager = DeliveryManager(
             self.spool,
             hearing,
@@ -120,10 +124,11 @@ class Delivering:
             waits_for_room=config.full_mailbox == "wait",
         )
 
-    def _sender(self, directory: Directory, srs: Srs) -> ScriptMail:
+    def _sender(self, directory: Directory, srs: Srs, noted: SqliteKeyValue) -> ScriptMail:
         clock = SystemClock()
         redirecting = Redirecting(self.mail, directory, srs, clock)
-        return ScriptMail(redirecting, self.mail.of_server("mail filter"), clock, asyncio.get_running_loop())
+        submit, memory = self.mail.of_server("mail filter"), ScriptMemory(noted)
+        return ScriptMail(redirecting, submit, memory, directory, clock, asyncio.get_running_loop())
 
     async def stop(self) -> None:
         await self.manager.stop()
@@ -132,3 +137,5 @@ class Delivering:
         self.quarantine.close()
         self.decisions.close()
         self.hints.close()
+        if self._noted is not None:
+            self._noted.close()
