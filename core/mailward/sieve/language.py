@@ -12,6 +12,7 @@ from mailward.sieve import (
     mailboxes,
     mime,
     notify,
+    rewriting,
     surroundings,
     vacation,
     variables,
@@ -34,6 +35,7 @@ def _language() -> Language:
         *include.COMMANDS,
         *editheader.COMMANDS,
         *mime.COMMANDS,
+        *rewriting.COMMANDS,
     )
     tests = (
         *control.TESTS,
