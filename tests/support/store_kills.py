@@ -1,0 +1,167 @@
+"""`python -m support.store_kills FOLDER KILLS SEED`: one account whose writers are killed again and again, beside the oracle.
+
+A writer is a fork that carries out random lists of ops: APPEND and delivery, STORE, EXPUNGE, COPY, MOVE, mailboxes made, renamed and
+deleted; packs are small and every list is followed by a round of tidying without grace, so that compaction is always under way. It
+notes each list before it begins, and when it was acknowledged. Half of the writers die at a file call of their own, half are
+killed from outside. After each the store must be what the oracle has after all acknowledged lists, or after the one under way too.
+"""
+
+import base64
+import os
+import pickle
+import random
+import select
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mailward.disk import Disk
+from mailward.model.ids import MailboxId, Uid
+from mailward.store import embedded as embedded_store
+from mailward.store import packs, tidy
+from mailward.store.base import (
+    AccountStore,
+    Append,
+    Copy,
+    CreateMailbox,
+    DeleteMailbox,
+    Expunge,
+    MailboxInfo,
+    Op,
+    RenameMailbox,
+    SetFlags,
+    StoreRefusal,
+)
+from support.memory_store import MemoryAccount, MemoryStore
+from support.storecheck import FLAGS, NOW_S, RECEIVED_AT, entries_of
+from support.stores import ALICE, embedded
+
+NAMES = ("a", "a/b", "b", "c")
+CALLS = ("write", "sync", "sync_folder", "open_append", "unlink")
+MOST_MESSAGES = 40
+"""A mailbox with more has some expunged."""
+
+
+class MortalDisk(Disk):
+    """Kills its process at the n-th of its calls that change something."""
+
+    def __init__(self, countdown: int) -> None:
+        self.countdown = countdown
+
+    def __getattribute__(self, name: str) -> object:
+        if name in CALLS:
+            self.countdown -= 1
+            if self.countdown == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getattribute__(name)
+
+
+def ops_of(randomness: random.Random, store: AccountStore) -> list[Op]:
+    """A list that some client could have asked for."""
+    infos = store.mailboxes()
+    return [_op(randomness, store, randomness.choice(infos), infos) for _ in range(randomness.randint(1, 3))]
+
+
+def _op(randomness: random.Random, store: AccountStore, box: MailboxInfo, infos: Sequence[MailboxInfo]) -> Op:
+    uids = tuple(map(Uid, sorted(randomness.sample([*store.view(box.id).uids], min(box.exists, 5)))))
+    flags = tuple(randomness.sample(FLAGS, 2))
+    if box.exists > MOST_MESSAGES:
+        return Expunge(box.id, tuple(map(Uid, store.view(box.id).uids[: MOST_MESSAGES // 2])))
+    kind = randomness.randrange(12)
+    if kind < 5:
+        octets = b"Subject: %d\r\n\r\n" % randomness.randrange(10**9) + b"x" * randomness.randrange(3000)
+        key = f"q{randomness.randrange(10**6)}:0" if kind < 2 else None
+        return Append(box.id, octets, RECEIVED_AT, flags, key)
+    if kind == 5:
+        return SetFlags(box.id, uids, randomness.choice(["add", "remove", "replace"]), flags)
+    if kind < 8:
+        return Expunge(box.id, uids)
+    if kind < 10:
+        return Copy(box.id, uids, MailboxId(randomness.choice(infos).id), move=kind == 9)
+    name, other = randomness.sample(NAMES, 2)
+    of_mailboxes: list[Op] = [CreateMailbox(name), DeleteMailbox(name), RenameMailbox(name, other)]
+    return randomness.choice(of_mailboxes)
+
+
+def write(folder: Path, log: int, seed: int, countdown: int) -> None:
+    """A writer's life; it ends by being killed."""
+    store = embedded(folder, disk=MortalDisk(countdown)).open(ALICE)
+    randomness = random.Random(seed)
+    while True:
+        ops = ops_of(randomness, store)
+        os.write(log, b"begun " + base64.b64encode(pickle.dumps(ops)) + b"\n")
+        try:
+            store.apply(ops)
+            os.write(log, b"done\n")
+        except StoreRefusal:
+            os.write(log, b"refused\n")
+
+
+def state(store: AccountStore) -> object:
+    """All that clients see."""
+    found = []
+    for info in store.mailboxes():
+        view = store.view(info.id)
+        texts = [bytes(octets) if not isinstance(octets, Exception) else octets for octets in store.bodies(view.messages)]
+        emails = [*store.entry_meta(info.id, view.uids, ("email",))]
+        delta = store.delta(info.id, max(0, info.highest_modseq - 3))
+        found.append((info, entries_of(view), texts, emails, entries_of(delta), delta.gone))
+    return found
+
+
+def follow(oracle: MemoryAccount, lines: Sequence[bytes]) -> tuple[int, list[Op]]:
+    """Carry out what was acknowledged; how many lists that were, and the one that was under way."""
+    acknowledged = 0
+    under_way: list[Op] = []
+    for line in lines:
+        word, _, rest = line.partition(b" ")
+        if word == b"begun":
+            under_way = pickle.loads(base64.b64decode(rest))
+            continue
+        if word == b"done":
+            oracle.apply(under_way)
+            acknowledged += 1
+        under_way = []
+    return acknowledged, under_way
+
+
+def main(folder: Path, kills: int, seed: int) -> None:
+    """Prints how many lists were acknowledged, and how many under way had been carried out all the same."""
+    packs._FULL_OCTETS = 30_000
+    embedded_store._TIDY_EVERY_S = 0
+    tidy.GRACE_S = -1
+    randomness = random.Random(seed)
+    oracle = MemoryStore(now_s=lambda: NOW_S).open(ALICE)
+    store = embedded(folder)
+    store.open(ALICE)
+    store.close()
+    acknowledged = carried_out = 0
+    for _ in range(kills):
+        log_path = folder / "log"
+        log = os.open(log_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        countdown = randomness.choice([0, randomness.randint(1, 60)])
+        child = os.fork()
+        if child == 0:
+            write(folder, log, randomness.randrange(10**9), countdown)
+            os._exit(1)
+        if not countdown:
+            select.select([], [], [], randomness.random() / 10)
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+        os.close(log)
+        done, under_way = follow(oracle, log_path.read_bytes().splitlines())
+        acknowledged += done
+        store = embedded(folder)
+        found = state(store.open(ALICE))
+        if found != state(oracle):
+            oracle.apply(under_way)
+            carried_out += 1
+            assert found == state(oracle), under_way
+        store.close()
+    print(acknowledged, carried_out)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
