@@ -70,6 +70,7 @@ def change_file(folder: Path, subject: str, letters: str) -> None:
     file.rename(folder / "cur" / f"{file.name.partition(':')[0]}:2,{letters}")
 
 
+@pytest.mark.timeout(900)
 def test_mbsync_keeps_a_thousand_messages_the_same_on_both_sides(target: Server, tmp_path: Path) -> None:
     account, inbox = account_of(target, "mbsync"), tmp_path / "mail/INBOX"
     with target.imap(account) as client:

@@ -61,7 +61,7 @@ async def _round(crowd: Crowd, people: Sequence[Person], chance: random.Random) 
 
 
 @pytest.mark.timeout(600 + 60 * ROUNDS)
-async def test_what_clients_of_several_processes_are_told_is_so_and_the_same_for_all(ports: Sequence[int]) -> None:
+async def test_t_imap_16_18_what_clients_of_several_processes_are_told_is_so_and_the_same_for_all(ports: Sequence[int]) -> None:
     chance = random.Random(SEED)
     crowd = Crowd(ports)
     people = [Person(crowd, random.Random(chance.random()), f"p{number}") for number in range(PEOPLE)]

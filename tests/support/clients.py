@@ -11,7 +11,7 @@ from support.server import Server
 
 def run_program(command: list[str], home: Path, stdin: bytes = b"", codes: tuple[int, ...] = (0,)) -> bytes:
     done = subprocess.run(
-        command, input=stdin, capture_output=True, timeout=120, check=False,
+        command, input=stdin, capture_output=True, timeout=250, check=False,
         env={"HOME": str(home), "PATH": "/usr/bin:/bin", "TERM": "dumb", "LANG": "C.UTF-8"},
     )  # fmt: skip
     assert done.returncode in codes, f"{command}: {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}"
