@@ -92,7 +92,8 @@ class Place:
         self.sender = ScriptMail(redirecting, mail.of_server("mail filter"), memory, directory, self.clock, loop)
         self.scripted = Scripted(None, self.store, directory, self.clock)
         self.first = self._manager(self.smtp, self.scripted)
-        self.second = self._manager(self.queue, Scripted(None, self.store, directory, self.clock, self.sender))
+        self.sending = Scripted(None, self.store, directory, self.clock, self.sender)
+        self.second = self._manager(self.queue, self.sending)
         self.passes = Passes(self.agenda, (self.second,))
 
     def _manager(self, spool: Spool, sorter: Scripted) -> DeliveryManager:

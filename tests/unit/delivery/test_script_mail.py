@@ -1,5 +1,6 @@
 """Replies and notifications of scripts, and what scripts remember: each once, to people, and never of junk or to whom nothing proves."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mailward.formats.message import MessageView
 from mailward.model.errors import StorageError
 from mailward.queue.item import JUNK_FOLDER, QueueItem
 from support.scripts import OCTETS, Place, to
+from support.spooling import flush
 
 AWAY = 'require "vacation"; vacation :days 7 "I am at the sea.";'
 DAY_S = 86400.0
@@ -71,6 +73,33 @@ async def test_a_delivery_that_is_repeated_replies_once(place: Place, monkeypatc
         await place.work()
     assert len(place.contents("INBOX")) == 1 and len(sent(place)) == 1
     assert place.told(item)[-1] == "delivered to INBOX; replied to a@example.net by line 1 of the script main"
+
+
+async def test_what_was_sent_before_the_process_died_is_not_sent_again_by_the_next_one(tmp_path: Path) -> None:
+    """It dies behind each step: with the copy, the reply and the notification on their way, and then with the mail stored, too."""
+    life = Place(tmp_path)
+    life.script(
+        'require ["vacation", "enotify", "copy"]; redirect :copy "c@example.com"; vacation "away"; notify "mailto:d@example.com";'
+    )
+    item = await life.accept(OCTETS, (to(),), facts={"spf.result": "pass"})
+    for is_stored in (False, True, True):
+        life.first.offer(item)
+        await asyncio.to_thread(life.first.wait_idle)
+        life.first._hand_over.flush()
+        flush(life.smtp)
+        await asyncio.to_thread(life.agenda.adopt)
+        copy = Copy(item, 0, OCTETS)
+        (sorted_copy,) = await asyncio.to_thread(life.sending.sort, [copy])
+        assert isinstance(sorted_copy, Copy)
+        if is_stored:
+            life.mda.deliver([sorted_copy])
+        await life.end()
+        life = Place(tmp_path, ledger=life.ledger)
+    await life.work()
+    to_whom = sorted(one.recipients[0].forward_path for one in life.leaving())
+    assert to_whom == ["a@example.net", "c@example.com", "d@example.com"]
+    assert len(life.contents("INBOX")) == 1
+    await life.end()
 
 
 @pytest.mark.parametrize(
