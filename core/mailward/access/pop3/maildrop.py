@@ -4,6 +4,7 @@ Sizes and unique-ids come from the index; only RETR and TOP open a message. Noth
 Everything blocks, and is called by one thread at a time.
 """
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ CHUNK_OCTETS = 256 * 1024
 _LINES = 5000
 """So many lines of a listing are made at once."""
 _SEEN = SYSTEM_FLAGS[0]
+_UNIQUE_ID = re.compile(rb"[!-~]{1,70}")
+"""RFC 1939 section 7."""
 
 
 class NoSuchMessageError(Exception):
@@ -73,12 +76,13 @@ class Maildrop:
         return self._ids[place]
 
     def _all_unique_ids(self) -> list[bytes]:
-        """That of the server from which a message was moved in, so that clients know it again; no two have the same."""
+        """That of the server from which a message was moved in, so that clients know it again; no two have the same, and none
+        is what a client could not read."""
         found = [b"%08x%08x" % (self._mailbox.uidvalidity, uid) for uid in self._uids]
         own = set(found)
         for place, entry in enumerate(self._store.entry_meta(self._mailbox.id, self._uids, ["pop3_uidl"])):
             moved = entry[0] if entry else None
-            if isinstance(moved, str) and (octets := moved.encode()) not in own:
+            if isinstance(moved, str) and _UNIQUE_ID.fullmatch(octets := moved.encode()) and octets not in own:
                 found[place] = octets
                 own.add(octets)
         return found

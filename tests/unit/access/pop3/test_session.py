@@ -187,6 +187,17 @@ async def test_mail_that_was_moved_in_keeps_its_unique_ids_and_no_two_are_the_sa
     assert len({*unique_ids.values()}) == 5
 
 
+async def test_a_unique_id_of_another_server_that_no_client_could_read_is_not_told(office: Office) -> None:
+    account = office.account()
+    inbox = account.mailbox("INBOX").id
+    theirs = ("good-1", "two words", "", "x" * 71, "\xfc", "a\r\n.", "good-1")
+    account.apply([Append(inbox, FIVE[0], RECEIVED_AT, pop3_uidl=one) for one in theirs])
+    client = await Client(office).login()
+    told = numbered(await client.lines("UIDL"))
+    assert told[1] == "good-1" and len(set(told.values())) == len(theirs)
+    assert all(len(unique_id) <= 70 and unique_id.isascii() and unique_id.isprintable() for unique_id in told.values())
+
+
 async def test_numbers_hold_while_others_deliver_and_delete(office: Office) -> None:
     office.deliver(*FIVE)
     client = await Client(office).login()
