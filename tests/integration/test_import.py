@@ -15,9 +15,9 @@ import pytest
 from support.certificates import Authority
 from support.dovecot import PASSWORD as DOVECOT_PASSWORD
 from support.dovecot import USER, Dovecot, dovecot
-from support.moving import FOLDERS, fill, letter, on_dovecot, seen
+from support.moving import FOLDERS, fill, letter, mbsync, on_dovecot, seen
 from support.reader import Reader
-from support.server import Server, server
+from support.server import PASSWORD, Server, server
 
 DEMO = "demo@example.test"
 MESSAGES = int(os.environ.get("IMPORT_MESSAGES", "2000"))
@@ -51,6 +51,7 @@ def assert_same(source: Dovecot, target: Server) -> None:
             assert seen(client, here(folder)) == seen(there, folder), folder
 
 
+@pytest.mark.timeout(900 + MESSAGES)
 def test_mail_of_dovecot_comes_by_imap_with_all_by_which_clients_know_it(target: Server) -> None:
     with dovecot("maildir") as source:
         fill(source, MESSAGES)
@@ -74,6 +75,22 @@ def test_mail_of_dovecot_comes_by_imap_with_all_by_which_clients_know_it(target:
                 assert told.split()[-1] == there_told.split()[-1], "no UID is given twice"
             subscribed = {line.decode() for line in client.lsub()[1]}
             assert all(any(here(folder) in line for line in subscribed) for folder in FOLDERS[1:])
+
+
+def test_mbsync_goes_on_at_the_new_server_and_downloads_nothing_again(target: Server, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with dovecot("maildir", certificate=authority.issue("localhost")) as source:
+        fill(source, 200)
+        before = mbsync(tmp_path, source.port, USER, DOVECOT_PASSWORD, "STARTTLS", authority.file)
+        assert len(before) > 150
+        by_imap(target, source)
+        certificate = target.folder / "tls/certificate.pem"
+        after = mbsync(tmp_path, target.port("imaps"), DEMO, PASSWORD, "IMAPS", certificate)
+        assert after == before, "no file is new, none has gone or has other flags"
+        assert_same(source, target)
+        with target.imap() as client:
+            client.append("INBOX", "(\\Seen)", "", letter(1, random.Random(1)))
+        assert len(mbsync(tmp_path, target.port("imaps"), DEMO, PASSWORD, "IMAPS", certificate)) == len(before) + 1
 
 
 def test_an_import_that_is_killed_goes_on(target: Server) -> None:

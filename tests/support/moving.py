@@ -3,11 +3,14 @@
 import imaplib
 import random
 import re
-import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from support.clients import run_program, secret_file
 from support.dovecot import PASSWORD, USER, Dovecot
+from support.processes import program
 
 FOLDERS = ("INBOX", "Sent", "Archive.2024", "Entw&APw-rfe", "Projekte.a b")
 """As Dovecot's Maildir names them on the wire: "." between levels, modified UTF-7."""
@@ -69,8 +72,6 @@ def seen(client: imaplib.IMAP4, folder: str) -> tuple[int, dict[int, Seen]]:
         flags = re.search(rb"FLAGS \(([^)]*)\)", head)
         date = imaplib.Internaldate2tuple(head)
         assert flags is not None and date is not None, head
-        import time
-
         names = frozenset(flags[1].decode().split()) - {"\\Recent"}
         found[uid] = Seen(names, time.mktime(date), part[1])
     return int(validity or 0), found
@@ -83,8 +84,41 @@ def _pairs(answer: list[object]) -> Iterator[tuple[tuple[bytes, bytes], bytes]]:
             yield part, rest if isinstance(rest, bytes) else b""
 
 
-def insecure() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+def mbsync(home: Path, port: int, user: str, password: str, tls: str, certificate: Path) -> dict[str, bytes]:
+    """Sync all mailboxes both ways with the server on this port; every message file of the near side afterwards.
+
+    tls: as mbsync names it. The files are the same for whatever server: what mbsync remembers goes by UIDVALIDITY and UID.
+    """
+    secret = secret_file(home / "password", password)
+    rc = secret_file(
+        home / "mbsyncrc",
+        f"""IMAPAccount server
+Host localhost
+Port {port}
+User {user}
+PassCmd "cat {secret}"
+SSLType {tls}
+CertificateFile {certificate}
+
+IMAPStore far
+Account server
+
+MaildirStore near
+Path {home}/mail/
+Inbox {home}/mail/INBOX
+SubFolders Verbatim
+
+Channel all
+Far :far:
+Near :near:
+Patterns *
+Create Near
+Sync All
+Expunge Both
+SyncState *
+""",
+    )
+    (home / "mail").mkdir(exist_ok=True)
+    run_program([program("mbsync", "isync"), "-c", str(rc), "all"], home)
+    files = (path for path in (home / "mail").rglob("*") if path.parent.name in ("cur", "new"))
+    return {str(path.relative_to(home)): path.read_bytes() for path in files}
