@@ -57,8 +57,13 @@ class _Outside(Nothing):
     folder: Path = Path()
     mailboxes: dict[str, list[Mail]] = field(default_factory=dict)
 
+    annotations: dict[tuple[str, str], str] = field(default_factory=dict)
+
     def mailbox_exists(self, name: str) -> bool:
         return name in self.mailboxes
+
+    def metadata(self, mailbox: str | None, name: str) -> str | None:
+        return self.annotations.get((mailbox or "", name))
 
     def script(self, location: Location, name: str) -> bytes | None:
         path = self.folder / ("included" if location == "personal" else "included-global") / f"{name}.sieve"
@@ -70,7 +75,8 @@ class SuiteRun(Run):
 
     def __init__(self, script: Script, folder: Path) -> None:
         self.mailboxes: dict[str, list[Mail]] = {}
-        world = World(outside=_Outside(folder=folder, mailboxes=self.mailboxes))
+        self.annotations: dict[tuple[str, str], str] = {}
+        world = World(outside=_Outside(folder=folder, mailboxes=self.mailboxes, annotations=self.annotations))
         super().__init__(script, MessageView(b"\r\n"), world, SUITE, replace(LIMITS, actions=10_000))
         self.folder = folder
         self.config: dict[str, str] = {}
@@ -298,8 +304,25 @@ def _reset(run: SuiteRun, step: Step) -> None:
 
 
 def _multiscript(run: SuiteRun, step: Step) -> bool:
-    """Scripts one after another, each with what the ones before have come to."""
-    raise _Failed("several scripts for one message are not run")
+    """Scripts one after another, as long as each of them keeps the message; what they ask for is done at the end."""
+    actions: list[Action] = []
+    for name in run.texts(step.strings(0)):
+        run.script = compile_script((run.folder / f"{name}").with_suffix(".sieve").read_bytes(), SUITE, name=name)
+        if not _script_run(run, step):
+            return False
+        kept = [action for action in run.actions if isinstance(action, Keep)]
+        actions += [action for action in run.actions if action not in kept]
+        if not kept and not run.keeps:
+            run.actions, run.keeps = actions, False
+            return _execute(run, step)
+        run.received = run.edited or run.received
+    run.actions, run.keeps = actions, True
+    return _execute(run, step)
+
+
+def _metadata_set(run: SuiteRun, step: Step) -> None:
+    mailbox = run.text(step.tags["mailbox"].strings[0]) if "mailbox" in step.tags else ""
+    run.annotations[mailbox, run.text(step.string(0))] = run.text(step.string(1))
 
 
 _STRING = (Takes("name", Shape.STRING),)
@@ -316,6 +339,7 @@ _COMMANDS = (
     Command("test_config_reload", (), (TagRule("extension", takes=Shape.STRING),), do=_suite(_nothing)),
     Command("test_mailbox_create", _STRING, do=_suite(_mailbox_create)),
     Command("test_mailbox_delete", _STRING, do=_suite(_mailbox_delete)),
+    Command("test_imap_metadata_set", _TWO, (TagRule("mailbox", takes=Shape.STRING),), do=_suite(_metadata_set)),
     Command("test_binary_save", _STRING, do=_suite(_nothing)),
     Command("test_binary_load", _STRING, do=_suite(_nothing)),
     Command("test_result_reset", do=_suite(_reset)),
