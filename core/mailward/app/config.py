@@ -14,6 +14,8 @@ Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3", "managesieve"]
 SMTP_PROTOCOLS = ("smtp", "submission", "lmtp")
 """Those by which mail comes in."""
 ListenerTls = Literal["none", "starttls", "implicit"]
+POP3_RETRIEVED = ("seen", "unchanged")
+"""What becomes of the flags of mail that a POP3 client has fetched."""
 VERIFYING = ("off", "on", "strict")
 """strict: a recipient who cannot be asked for now is deferred; on: he is taken."""
 
@@ -127,7 +129,7 @@ MOST_USUAL_PROCESSES = 4
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
-        "verify_recipients", "full_mailbox", "outbound", "limits", "processes", "decisions", "quarantine",
+        "verify_recipients", "full_mailbox", "pop3_retrieved", "outbound", "limits", "processes", "decisions", "quarantine",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
@@ -173,6 +175,7 @@ class Config:
     decisions_kept_s: float
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     full_mailbox: str = "wait"
+    pop3_retrieved: str = "seen"
     isolated_plugins: frozenset[str] = frozenset()
 
     @property

@@ -61,6 +61,17 @@ def test_a_whole_configuration(folder: Path) -> None:
     assert config.data == folder / "data"
 
 
+def test_what_becomes_of_mail_that_pop3_clients_fetch(folder: Path) -> None:
+    path = folder / "mailward.yaml"
+    path.write_text(GOOD)
+    assert load_config(path).pop3_retrieved == "seen"
+    path.write_text(GOOD + "pop3_retrieved: unchanged\n")
+    assert load_config(path).pop3_retrieved == "unchanged"
+    path.write_text(GOOD + "pop3_retrieved: unseen\n")
+    with pytest.raises(PolicyError, match="pop3_retrieved"):
+        load_config(path)
+
+
 def test_what_users_may_do_in_the_quarantine(folder: Path) -> None:
     path = folder / "mailward.yaml"
     path.write_text(GOOD)

@@ -35,10 +35,11 @@ class Totals:
 
 
 class Maildrop:
-    """A snapshot of INBOX and the marks on it. Raises StorageError."""
+    """A snapshot of INBOX and the marks on it. marks_seen: as of `session.Desk`. Raises StorageError."""
 
-    def __init__(self, store: AccountStore) -> None:
+    def __init__(self, store: AccountStore, *, marks_seen: bool = True) -> None:
         self._store = store
+        self._marks_seen = marks_seen
         view = store.view(store.mailbox("INBOX").id)
         self._mailbox = view.mailbox
         self._modseq = view.mailbox.highest_modseq
@@ -98,7 +99,8 @@ class Maildrop:
         """The octets of one message in chunks; its errors come with the first. Raises NoSuchMessageError, StorageError."""
         place = self._readable(number)
         yield from self._octets(place, 0)
-        self._retrieved.add(place)
+        if self._marks_seen:
+            self._retrieved.add(place)
 
     def header_and_body(self, number: int) -> Iterator[bytes]:
         """As `message`, but the header comes alone, without opening the body."""
@@ -141,7 +143,8 @@ class Maildrop:
         self.totals = Totals(len(self._sizes), sum(self._sizes))
 
     def update(self) -> None:
-        """Expunge what is marked, and note as seen what was retrieved: all or nothing, durable when it returns.
+        """Expunge what is marked, and note as seen what was retrieved, where that is wanted: all or nothing, durable when it
+        returns.
 
         Raises StorageError and StoreRefusal, and then nothing has changed.
         """

@@ -52,12 +52,13 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What all sessions of a process share."""
+    """What all sessions of a process share. marks_seen: mail that was retrieved is seen from then on, in IMAP too."""
 
     store: MailStore
     authenticator: Authenticator
     leases: Leases
     hostname: str
+    marks_seen: bool = True
 
 
 class Session:
@@ -196,7 +197,7 @@ class Session:
             return
         self._lease = lease
         try:
-            self._drop = await self._blocking(lambda: Maildrop(self._desk.store.open(account)))
+            self._drop = await self._blocking(lambda: Maildrop(self._desk.store.open(account), marks_seen=self._desk.marks_seen))
         except (StorageError, StoreRefusal):
             self._release()
             raise

@@ -69,7 +69,9 @@ class AccessRole:
             append_octets=config.limits.message_octets,
         )
         leases = Leases(config.data / "pop3", Disk())
-        pop3_desk = Pop3Desk(self._store, self._authenticator, leases, config.hostname)
+        pop3_desk = Pop3Desk(
+            self._store, self._authenticator, leases, config.hostname, marks_seen=config.pop3_retrieved == "seen"
+        )
         managesieve_desk = ManageSieveDesk(self._store, self._authenticator)
         admissions = admissions_of(config, ACCESS_PROTOCOLS, self._known)
         for listener, sock in self._bound:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -108,6 +109,16 @@ async def test_quit_expunges_and_marks_as_seen_in_one_transaction(office: Office
     (ops,) = watched.applied
     assert [(type(op), op.uids) for op in ops if isinstance(op, SetFlags | Expunge)] == [(SetFlags, (1,)), (Expunge, (2, 5))]
     assert office.flags() == [SEEN, 0, 0], "RETR marks as seen, TOP does not"
+
+
+async def test_mail_that_was_retrieved_can_stay_unseen(office: Office) -> None:
+    office.deliver(*FIVE)
+    office.desk = replace(office.desk, marks_seen=False)
+    client = await Client(office).login()
+    await client.lines("RETR 1")
+    await client.command("DELE 2")
+    assert await client.command("QUIT") == "+OK Until next time"
+    assert office.flags() == [0] * 4
 
 
 async def test_quit_is_answered_behind_the_commit_and_the_maildrop_is_free_then(office: Office) -> None:
