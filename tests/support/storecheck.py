@@ -107,7 +107,10 @@ def check_view(view: MailboxView) -> None:
 
 def check_account(store: AccountStore) -> None:
     """Every mailbox's view, and that its messages can be read and have the size that counts."""
-    for info in store.mailboxes():
+    infos = store.mailboxes()
+    quota = store.quota()
+    assert (quota.octets, quota.messages) == (sum(info.size_octets for info in infos), sum(info.exists for info in infos))
+    for info in infos:
         view = store.view(info.id)
         check_view(view)
         sizes = [len(store.read(number)) for number in view.messages]
@@ -202,6 +205,7 @@ class StoreMachine(RuleBasedStateMachine):
         store = self.store
         infos = store.mailboxes()
         assert infos == self.oracle.mailboxes()
+        assert store.quota() == self.oracle.quota()
         for info in infos:
             assert store.mailbox(info.name) == info
             view, expected = store.view(info.id), self.oracle.view(info.id)
