@@ -8,6 +8,7 @@ What is in the file can be made again: a damaged one is thrown away, and a power
 
 import sqlite3
 import threading
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -23,7 +24,8 @@ _log = structlog.get_logger()
 VERSION = 1
 """Raise it when the texts that a search looks in are made otherwise: then all marks are made anew."""
 _SCHEMA = "CREATE TABLE mark (message INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT"
-_LEAST_OCTETS, _MOST_OCTETS = 64, 65536
+_SIZES = tuple(round(64 * 2 ** (quarter / 4)) for quarter in range(41))
+"""Octets a filter may have, 64 to 65,536: few sizes, so that what is asked is worked out once for each."""
 _MOST_TEXT_OCTETS = 1024 * 1024
 """A message with more text may hold anything: its filter is empty."""
 _MOST_GROUPS_ASKED = 24
@@ -117,9 +119,7 @@ def _filter(texts: Sequence[str]) -> bytes:
     if sum(map(len, texts)) > _MOST_TEXT_OCTETS:
         return b""
     groups = _groups(texts)
-    size = _LEAST_OCTETS
-    while size < len(groups) and size < _MOST_OCTETS:
-        size *= 2
+    size = _SIZES[min(bisect_left(_SIZES, len(groups)), len(_SIZES) - 1)]
     bits = bytearray(size)
     for group in groups:
         at, bit = _place(group, size)
@@ -128,6 +128,6 @@ def _filter(texts: Sequence[str]) -> bytes:
 
 
 def _place(group: tuple[int, int, int], size: int) -> tuple[int, int]:
-    """Which bit of which octet of a filter of so many octets, a power of two. Any mixing does that spreads letters."""
+    """Which bit of which octet of a filter of so many octets. Any mixing does that spreads letters."""
     mixed = (group[0] << 16 | group[1] << 8 | group[2]) * 0x9E3779B1 & 0xFFFFFFFF
-    return (mixed >> 3 ^ mixed >> 15) & (size - 1), 1 << (mixed >> 28 & 7)
+    return (mixed >> 3 ^ mixed >> 15) % size, 1 << (mixed >> 28 & 7)

@@ -15,6 +15,7 @@ import structlog
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected, taken
 from mailward.formats.collation import casemap
+from mailward.formats.header import FieldView, split_header
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
 from mailward.model.errors import StorageError
@@ -29,6 +30,10 @@ _NOTED_TOGETHER = 4 * 1024 * 1024
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(rb'\("[^"0-9]{0,30}(\d{1,2}) ([A-Za-z]{3}) (\d{4})\b')
 _BLANKS = re.compile(r"\s+")
+_READ_OTHERWISE = bytes([*range(9), 11, 12, *range(14, 32), 0x5C, *range(127, 256)])
+_BROKEN_NAME = re.compile(rb"\n[!-9;-~]+[ \t][^:\n]*:")
+_BETWEEN = re.compile(r"[\s:@.]")
+"""Where a reading may write more, or less, than stands there: folded lines, "name: value", comments within an address."""
 
 Places = Sequence[int]
 Value = int | bytes | str
@@ -142,9 +147,9 @@ class Search:
         wanted = _folded(key.text)
         if key.where.startswith("header:"):
             name = key.where.partition(":")[2]
-            return "headers", lambda headers: _in_field(headers, name, wanted)
+            return "headers", lambda headers: may_be_in(headers, wanted) and _in_field(headers, name, wanted)
         if key.where == "text":
-            return "headers", lambda headers: _in_header(headers, wanted)
+            return "headers", lambda headers: may_be_in(headers, wanted) and _in_header(headers, wanted)
         return "size_octets", lambda _: wanted == ""
 
     def _holding(self, wanted: str, messages: Sequence[int]) -> set[int]:
@@ -219,15 +224,36 @@ def _sent_on(envelope: Value) -> date | None:
         return None
 
 
+def may_be_in(headers: Value, wanted: str) -> bool:
+    """Whether a header block may hold the text, by a look at its octets: False is sure, and spares to read most headers.
+
+    Only what stands in the block as it is compared can be looked for so: no encoded-words, nothing that a reading leaves out.
+    """
+    if not isinstance(headers, bytes) or not wanted.isascii() or b"=?" in headers:
+        return True
+    if len(headers.translate(None, _READ_OTHERWISE)) < len(headers) or _BROKEN_NAME.search(b"\n" + headers):
+        return True
+    upper = headers.upper()
+    return all(piece.encode("ascii") in upper for piece in _BETWEEN.split(wanted))
+
+
 def _in_field(headers: Value, name: str, wanted: str) -> bool:
     if not isinstance(headers, bytes) or name.lower().encode("utf-8", "replace") not in headers.lower():
         return False
     project = projection((name,), without=False) if name.isascii() else None
-    fields = MessageView((project(headers) if project is not None else None) or headers).all(name)
+    fields = [
+        field
+        for field in _fields((project(headers) if project is not None else None) or headers)
+        if field.name.lower() == name.lower()
+    ]
     if any(wanted in _folded(field.text) for field in fields):
         return True
     # "a (comment) @ b" is the address a@b however it is written.
     return "@" in wanted and any(wanted in _addresses(field.value) for field in fields)
+
+
+def _fields(header: bytes) -> Iterator[FieldView]:
+    return map(FieldView.of, split_header(header)[0])
 
 
 def _addresses(value: bytes) -> str:
@@ -238,7 +264,7 @@ def _addresses(value: bytes) -> str:
 def _in_header(headers: Value, wanted: str) -> bool:
     if not isinstance(headers, bytes):
         return False
-    return any(wanted in _folded(f"{field.name}: {field.text}") for field in MessageView(headers).fields)
+    return any(wanted in _folded(f"{field.name}: {field.text}") for field in _fields(headers))
 
 
 def _texts(view: MessageView) -> Iterator[str]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mailward.access.imap import searching as module
 from mailward.access.imap.searching import Search
 from mailward.access.imap.selected import Selected
 from mailward.model.ids import AccountId
@@ -171,3 +172,38 @@ async def test_a_message_that_cannot_hold_the_text_is_read_once(office: Office, 
     assert await client.ok("SEARCH BODY treasure") == [b"* SEARCH 3"]
     assert len(read) == 1
     assert answers == {keys: await client.ok(f"SEARCH {keys}") for keys in answers}
+
+
+PIECES = st.sampled_from(
+    [
+        "ann",
+        "Bob",
+        "@",
+        ".",
+        "example",
+        " ",
+        "(x)",
+        "\\",
+        '"',
+        "<",
+        ">",
+        ",",
+        ":",
+        "=?utf-8?q?b=6Fb?=",
+        "\r\n ",
+        "\t",
+        "\x01",
+        "ä",
+        "Subject",
+    ]
+)
+TEXTS = st.lists(PIECES, max_size=8).map("".join)
+
+
+@given(value=TEXTS, wanted=TEXTS, name=st.sampled_from(["Subject", "From", "x-note", "Su bject", "From "]))
+@settings(deadline=None)
+def test_a_look_at_the_octets_never_misses_what_a_reading_finds(value: str, wanted: str, name: str) -> None:
+    headers = f"{name}: {value}\r\nTo: c@example.net\r\n\r\n".encode()
+    folded = module._folded(wanted)
+    if module._in_field(headers, name.replace(" ", ""), folded) or module._in_header(headers, folded):
+        assert module.may_be_in(headers, folded)
