@@ -16,6 +16,9 @@ MIME_VALUES = (
     TagRule("param", "mime-value", Shape.STRINGS, "mime"),
 )
 
+_FIELD_CHARACTERS = 32
+"""What a field of a part costs that is passed on the way."""
+
 
 def check_fields(checking: Checking, step: Step) -> None:
     """:last says from where :index counts, :anychild and the others what :mime looks at."""
@@ -35,8 +38,9 @@ def fields_of(run: Run, step: Step, name: str) -> Sequence[FieldView]:
         return indexed(step, run.message.all(name))
     part = run.part or run.message.root
     wanted = name.lower()
-    parts = part.walk() if "anychild" in step.tags else (part,)
-    return indexed(step, [field for one in parts for field in one.fields if field.name.lower() == wanted])
+    fields = [field for one in (part.walk() if "anychild" in step.tags else (part,)) for field in one.fields]
+    run.look_through(_FIELD_CHARACTERS * len(fields))
+    return indexed(step, [field for field in fields if field.name.lower() == wanted])
 
 
 def indexed(step: Step, fields: Sequence[FieldView]) -> Sequence[FieldView]:
@@ -55,6 +59,7 @@ def texts_of(run: Run, step: Step, fields: Iterable[FieldView]) -> Iterator[str]
         if use is None:
             yield field.text
             continue
+        run.look_through(_FIELD_CHARACTERS * len(field.value))
         declared = parse_parameterised(field.value)
         main, _, subtype = declared.value.partition("/")
         if use.name == "param":

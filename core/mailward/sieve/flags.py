@@ -19,11 +19,12 @@ _MOST_FLAGS = 100
 def flags_of(run: Run, step: Step) -> tuple[str, ...]:
     """The flags that an action is to set: those of its tag, else those of the run."""
     use = step.tags.get("flags")
-    return _read(run.texts(use.strings)) if use else run.flags
+    return _read(run, run.texts(use.strings)) if use else run.flags
 
 
-def _read(lists: list[str]) -> tuple[str, ...]:
+def _read(run: Run, lists: list[str]) -> tuple[str, ...]:
     """The flags in these lists, each once, the first spelling kept."""
+    run.look_through(sum(map(len, lists)))
     found: dict[str, str] = {}
     for flag in " ".join(lists).split():
         if flag.lower() in _SYSTEM or _KEYWORD.fullmatch(flag):
@@ -34,10 +35,10 @@ def _read(lists: list[str]) -> tuple[str, ...]:
 def _change(run: Run, step: Step) -> None:
     """The three commands: what they do to the flags there are."""
     variable = (step.string(0).constant or "").lower() if len(step.values) == 2 else ""
-    given = _read(run.texts(step.strings(len(step.values) - 1)))
-    standing = _read([run.variable_named(variable)]) if variable else run.flags
+    given = _read(run, run.texts(step.strings(len(step.values) - 1)))
+    standing = _read(run, [run.variable_named(variable)]) if variable else run.flags
     if step.word.name == "addflag":
-        given = _read([*standing, *given])
+        given = _read(run, [*standing, *given])
     elif step.word.name == "removeflag":
         gone = {flag.lower() for flag in given}
         given = tuple(flag for flag in standing if flag.lower() not in gone)
@@ -57,7 +58,7 @@ def _check(checking: Checking, step: Step) -> None:
 
 def _hasflag(run: Run, step: Step) -> bool:
     if len(step.values) == 2:
-        flags = tuple(flag for name in run.texts(step.strings(0)) for flag in _read([run.variable_named(name.lower())]))
+        flags = tuple(flag for name in run.texts(step.strings(0)) for flag in _read(run, [run.variable_named(name.lower())]))
     else:
         flags = run.flags
     # RFC 5232 section 2: a string of the list may hold several flags.

@@ -7,6 +7,8 @@ from mailward.sieve.running import Checking, Command, Return, Run, RunProblem, S
 from mailward.sieve.variables import check_name
 from mailward.sieve.world import Location
 
+_COMPILING = 20
+"""How much dearer it is to compile a script than to look at it."""
 _ALWAYS_REQUIRED = frozenset({"variables", "encoded-character"})
 """What changes how strings are read cannot come by a test (RFC 5463 section 4)."""
 
@@ -42,7 +44,7 @@ def _fetched(run: Run, step: Step, location: Location, name: str) -> Script | No
         if "optional" in step.tags:
             return None
         raise RunProblem(f"there is no {location} script {name!r} to include", step.place)
-    run.look_through(len(octets))
+    run.look_through(_COMPILING * len(octets))
     try:
         return compile_script(octets, run.language, run.limits, name)
     except ScriptError as error:

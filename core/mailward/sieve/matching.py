@@ -22,6 +22,8 @@ MATCHING = (
 )
 """The tags of every test that compares."""
 
+_COMPARISON_CHARACTERS = 32
+"""What each comparison costs beside its text."""
 Matcher = Callable[[Run, str, str, Comparator], tuple[str, ...] | None]
 """From value and key to the match values, ${0} first; None where they do not match."""
 
@@ -96,11 +98,13 @@ def matches_texts(run: Run, step: Step, values: Iterable[str], keys: list[str], 
     if kind in ("count", "value"):
         relation = _RELATIONS[(step.tags["match-type"].strings[0].constant or "").lower()]
         wanted = [compared.key(key) for key in keys]
+        values = list(values)
+        run.look_through(sum(len(value) + _COMPARISON_CHARACTERS for value in values) * len(keys))
         return any(relation(compared.key(value), key) for value in values for key in wanted)
     matcher = MATCHERS[kind]
     for value in values:
         for key in keys:
-            run.look_through(len(value) + len(key))
+            run.look_through(len(value) + len(key) + _COMPARISON_CHARACTERS)
             found = matcher(run, value, key, compared)
             if found is not None:
                 if found and sets_values and "variables" in run.scope.script.extensions:
@@ -120,7 +124,7 @@ def _contains(run: Run, value: str, key: str, compared: Comparator) -> tuple[str
 
 def _matches(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, ...] | None:
     assert compared.normal is not None
-    run.look_through(len(value) * (len(key) // 16))
+    run.look_through(4 * _COMPARISON_CHARACTERS + len(value) * (len(key) // 16))
     normal = compared.normal(value)
     spans = match_wildcards(compared.normal(key), normal)
     if spans is None:

@@ -31,10 +31,10 @@ def _break(run: Run, step: Step) -> None:
 def _extracttext(run: Run, step: Step) -> None:
     if run.part is None:
         raise RunProblem("extracttext stands outside of foreverypart", step.place)
+    run.look_through(_READING * run.part.size_octets)
     text = _text(run.part)
     if "first" in step.tags:
         text = text[: step.tags["first"].number]
-    run.look_through(len(text))
     run.set_variable((step.string(0).constant or "").lower(), modified(step, text[: run.limits.variable_characters]))
 
 
@@ -52,6 +52,8 @@ def _check_extracttext(checking: Checking, step: Step) -> None:
         check_variable(checking, step)
 
 
+_READING = 16
+"""How much dearer it is to make text of a part than to look at it."""
 _NAME = TagRule("name", takes=Shape.STRING)
 COMMANDS = (
     Command("foreverypart", tags=(_NAME,), extension="foreverypart", has_block=True, do=_foreverypart),

@@ -180,6 +180,10 @@ class Script:
 _NOT_WITH_REJECT = (Keep, FileInto, Redirect, Reject, Vacation)
 
 
+_ITEM_CHARACTERS = 16
+"""What one string of a list costs, however short it is."""
+
+
 class RunProblem(Exception):
     """A script cannot go on; the message is kept and the owner told."""
 
@@ -317,6 +321,7 @@ class Run:
         return filled
 
     def texts(self, texts: tuple[Text, ...]) -> list[str]:
+        self.look_through(_ITEM_CHARACTERS * len(texts))
         return [self.text(text) for text in texts]
 
     def variable(self, reference: Reference) -> str:

@@ -91,3 +91,25 @@ def test_trace_fields_are_neither_added_nor_deleted_t_imap_20() -> None:
     script = 'require "editheader"; deleteheader "received"; deleteheader "auto-submitted"; addheader "Received" "b"; keep;'
     action = run_script(script, message).actions[0]
     assert isinstance(action, Keep) and action.message is None
+
+
+MANY = ", ".join('""' for _ in range(20))
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        f'header ["x-number", "x-number"] [{MANY}]',
+        f'header :value "gt" ["x-number", "x-number"] [{MANY}]',
+        "exists [" + ", ".join(['"from"'] * 20) + "]",
+        'address "to" "nobody"',
+        'header :mime :anychild "x-no" ""',
+        'date "date" "year" "1999"',
+        'hasflag "nothing"',
+    ],
+)
+def test_short_texts_are_counted_too_t_imap_20(test: str) -> None:
+    """Nothing is free that is done again and again."""
+    extensions = 'require ["relational", "mime", "date", "imap4flags"];'
+    outcome = run_script(f"{extensions} {f'if {test} {{}}' * 20}", limits=replace(LIMITS, characters=200))
+    assert outcome.problem is not None and "looks through" in outcome.problem.text
