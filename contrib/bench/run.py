@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tests")]
 
 import hooks
+import idle
 import imap
 import parse
 import policy
@@ -26,7 +27,7 @@ import smtp
 from measure import Report
 
 COMPARED = ("smtp", "imap", "relay")
-PARTS = ("parse", "hooks", "shadow", "policy", "receipts", "queue", *COMPARED)
+PARTS = ("parse", "hooks", "shadow", "policy", "receipts", "queue", "idle", *COMPARED)
 
 
 def main() -> None:
@@ -74,6 +75,8 @@ def main() -> None:
             receipts.run(options.rounds)
         elif part == "queue":
             queue_start.run(options.rounds, options.items)
+        elif part == "idle":
+            idle.run(options.rounds)
         elif part == "imap":
             imap.run(options.rounds, report, options.messages)
         elif part == "relay":
