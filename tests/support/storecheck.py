@@ -54,6 +54,8 @@ ENTRY_COLUMNS: tuple[EntryColumn, ...] = ("email", "saved_at", "pop3_uidl")
 SCRIPTS = ("one", "two")
 
 WRITERS = 3
+_MOMENTS = 5
+"""So many of the latest are asked for deltas, and the first."""
 
 
 class Backend(Protocol):
@@ -256,6 +258,7 @@ class StoreMachine(RuleBasedStateMachine):
         if not known or known[-1].modseq != info.highest_modseq:
             assert not known or known[-1].modseq < info.highest_modseq
             known.append(Moment(info.highest_modseq, now))
+            del known[1:-_MOMENTS]
         else:
             assert known[-1].entries == now  # every change has a MODSEQ of its own
 
