@@ -368,7 +368,8 @@ class Steps:
         if new_name.startswith(f"{name}/"):
             raise NotPermitted(new_name)
         self._make_parents(new_name)
-        for other in [other for other in self.state.boxes.values() if f"{other.name}/".startswith(f"{name}/")]:
+        moved = [other for other in self.state.boxes.values() if f"{other.name}/".startswith(f"{name}/")]
+        for other in sorted(moved, key=lambda other: other.name):
             self._remember(other)
             other.name = new_name + other.name[len(name) :]
             if self.state.past_names.get(other.name, 0) >= other.uidvalidity:

@@ -144,7 +144,7 @@ def _one(connection: sqlite3.Connection, query: str, value: str) -> MailboxId | 
 def _with_all_below(connection: sqlite3.Connection, name: str) -> list[tuple[MailboxId, str]]:
     # "0" follows "/" in ASCII: the range holds exactly the names that begin with name and "/".
     rows = connection.execute(
-        "SELECT id, name FROM mailbox WHERE name = ? OR (name > ? AND name < ?)", (name, f"{name}/", f"{name}0")
+        "SELECT id, name FROM mailbox WHERE name = ? OR (name > ? AND name < ?) ORDER BY name", (name, f"{name}/", f"{name}0")
     )
     return [(MailboxId(row[0]), row[1]) for row in rows]
 
