@@ -326,6 +326,7 @@ class Steps:
         refused = tuple(uid for uid in there if limit is not None and box.entries[uid].modseq > limit)
         given = box.canonical(op.flags)
         touched = tuple(uid for uid in there if uid not in refused)
+        before = box.modseq
         for uid in touched:
             entry = box.entries[uid]
             flags = {"add": entry.flags | given, "remove": entry.flags - given, "replace": given}[op.mode]
@@ -333,7 +334,7 @@ class Steps:
                 box.learn(flags)
                 entry.flags, entry.modseq = flags, self._change(box)
                 box.changes.append((entry.modseq, uid))
-        return OpResult(box.id, box.uidvalidity, touched, refused=refused)
+        return OpResult(box.id, box.uidvalidity, touched, refused=refused, modseqs=(before, box.modseq))
 
     def _copy(self, op: Copy) -> OpResult:
         source, target = _box(self.state, op.mailbox), _box(self.state, op.target)

@@ -248,7 +248,7 @@ class OpResult:
     """What one op did. uids: assigned (Append, Copy) or touched (SetFlags, Expunge); sources: Copy's, in the same order.
 
     mailbox: the mailbox made or written to, 0 for an op on a script. refused: UIDs that failed `unchanged_since`.
-    duplicate: delivery_key known already.
+    duplicate: delivery_key known already. modseqs: SetFlags' alone, of the mailbox before it and after it.
     """
 
     mailbox: MailboxId
@@ -257,6 +257,7 @@ class OpResult:
     sources: tuple[int, ...] = ()
     refused: tuple[int, ...] = ()
     duplicate: bool = False
+    modseqs: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

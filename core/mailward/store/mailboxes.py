@@ -96,7 +96,7 @@ def renumber(ops: OpList, op: Renumber) -> OpResult:
         box.uidvalidity = op.uidvalidity
     box.uidnext = max(box.uidnext, op.uidnext)
     ops.connection.execute("UPDATE mailbox SET uidvalidity = ? WHERE id = ?", (box.uidvalidity, box.id))
-    ops.changed.add(box.id)
+    ops.touch(box)
     return OpResult(box.id, box.uidvalidity)
 
 
@@ -175,7 +175,7 @@ def _set_name(ops: OpList, mailbox: MailboxId, old_name: str, name: str) -> None
         box.uidvalidity = ops.numbers.next_uidvalidity(ops.now_s)
     ops.connection.execute("UPDATE mailbox SET name = ?, uidvalidity = ? WHERE id = ?", (name, box.uidvalidity, mailbox))
     box.name = name
-    ops.changed.add(mailbox)
+    ops.touch(box)
 
 
 def _remember(ops: OpList, name: str, uidvalidity: int) -> None:

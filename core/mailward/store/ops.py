@@ -24,11 +24,6 @@ Stored = tuple[Rendered, Locator | None]
 Entry = tuple[int, int, int, int, int, str | None]
 """UID, flags, message, size, email, POP3 UIDL."""
 
-_EFFECT = """
-    SELECT count(*), total(new <> flags), total((new & 1 = 0) - (flags & 1 = 0)), total((new & 8 <> 0) - (flags & 8 <> 0))
-"""
-"""Entries found, changed, unseen more, deleted more."""
-
 
 def number_clause(column: str, numbers: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
     """A condition that a column is one of these, and its parameters. numbers: ascending."""
@@ -69,6 +64,11 @@ class OpList:
         if mailbox not in self._boxes:
             self._boxes[mailbox] = Box.load(self.connection, mailbox)
         return self._boxes[mailbox]
+
+    def touch(self, box: Box) -> None:
+        """The list changes this mailbox."""
+        box.modseq = self.modseq
+        self.changed.add(box.id)
 
     def forget(self, mailbox: MailboxId) -> None:
         """The mailbox was deleted."""
@@ -119,6 +119,8 @@ class OpList:
         box.n_deleted += sum(bool(entry[1] & DELETED) for entry in entries)
         box.size_octets += sum(entry[3] for entry in entries)
         self._touched[box.id] += [entry[0] for entry in entries]
+        if entries:
+            self.touch(box)
 
     def set_flags(self, op: SetFlags) -> OpResult:
         box = self.box(op.mailbox)
@@ -131,11 +133,14 @@ class OpList:
         if op.unchanged_since is not None:
             refused = self._uids(f"{where} AND modseq > ?", (*parameters, op.unchanged_since))
             where, parameters = f"{where} AND modseq <= ?", (*parameters, op.unchanged_since)
-        n_found, n_changed, unseen, deleted = self.connection.execute(
-            f"{_EFFECT} FROM (SELECT flags, (flags & ?) | ? AS new FROM entry WHERE {where})",  # noqa: S608
-            (keep, put, *parameters),
-        ).fetchone()
+        counts: list[tuple[int, int]] = self.connection.execute(
+            f"SELECT flags, count(*) FROM entry WHERE {where} GROUP BY flags",  # noqa: S608
+            parameters,
+        ).fetchall()
+        effects = [(value, value & keep | put, count) for value, count in counts]
+        n_found, n_changed = sum(effect[2] for effect in effects), sum(count for old, new, count in effects if old != new)
         found = tuple(uids) if n_found == len(uids) else self._uids(where, parameters)
+        before = box.modseq
         if n_changed:
             differs = f"{where} AND (flags & ?) | ? <> flags"
             changed = found if n_changed == n_found else self._uids(differs, (*parameters, keep, put))
@@ -144,10 +149,11 @@ class OpList:
                 (keep, put, self.modseq, *parameters, keep, put),
             )
             box.keywords = keywords
-            box.n_unseen += int(unseen)
-            box.n_deleted += int(deleted)
+            box.n_unseen += sum(count * (bool(old & SEEN) - bool(new & SEEN)) for old, new, count in effects)
+            box.n_deleted += sum(count * (bool(new & DELETED) - bool(old & DELETED)) for old, new, count in effects)
             self._touched[box.id] += changed
-        return OpResult(box.id, box.uidvalidity, found, refused=refused)
+            self.touch(box)
+        return OpResult(box.id, box.uidvalidity, found, refused=refused, modseqs=(before, box.modseq))
 
     def _uids(self, where: str, parameters: tuple[int | str, ...]) -> tuple[int, ...]:
         rows = self.connection.execute(f"SELECT uid FROM entry WHERE {where} ORDER BY uid", parameters)  # noqa: S608
@@ -173,6 +179,8 @@ class OpList:
         box.n_deleted -= sum(bool(row[1] & DELETED) for row in rows)
         box.size_octets -= sum(row[4] for row in rows)
         self._gone[box.id] += [(row[0], row[2]) for row in rows]
+        if rows:
+            self.touch(box)
         return tuple(row[0] for row in rows), [row[3] for row in rows]
 
     def copy(self, op: Copy) -> OpResult:
@@ -222,10 +230,8 @@ class OpList:
                 gone_uids, added_modseqs = zip(*sorted(gone), strict=True)
                 changes.append((mailbox, self.modseq, 1, array("I", gone_uids).tobytes(), array("Q", added_modseqs).tobytes()))
         self.connection.executemany("INSERT INTO change VALUES (?, ?, ?, ?, ?)", changes)
-        self.changed |= {change[0] for change in changes}
         for box in self._boxes.values():
             if box.id in self.changed:
-                box.modseq = self.modseq
                 box.save(self.connection)
         if self._leaving:
             self.connection.execute("INSERT INTO leaving VALUES (?, ?)", (self.now_s, array("Q", self._leaving).tobytes()))

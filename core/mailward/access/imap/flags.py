@@ -1,16 +1,13 @@
 """STORE and UID STORE (RFC 3501 section 6.4.6, UNCHANGEDSINCE of RFC 7162)."""
 
 from collections.abc import Sequence
-from typing import Literal
 
-from mailward.access.imap.selected import Selected
+from mailward.access.imap.selected import Mode, Selected, taken
 from mailward.access.imap.session import Session
 from mailward.access.imap.teaching import says_junk_or_not, teach_keywords
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.condstore import read_unchanged_since
 from mailward.store.base import SetFlags
-
-Mode = Literal["add", "remove", "replace"]
 
 
 async def store(session: Session, arguments: Arguments) -> str:
@@ -35,20 +32,28 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     selected = session.writable
     if unchanged_since is not None:
         session.enable_condstore()
-    heard = dict(zip(selected.uids, selected.flags, strict=True)) if silent else {}
-    places = await session.places(numbers, uid=uid)
+    heard = await session.tell_changes(expunge=False) if uid else frozenset()
+    places = session.places_now(numbers, uid=uid)
     if not places:
         return ""
     op = SetFlags(selected.info.id, selected.uids_at(places), mode, flags, unchanged_since)
-    before = [(selected.uids[place], selected.flags[place]) for place in places]
+    values = taken(selected.flags, places)
     (result,) = await session.blocking(lambda: session.store.apply([op]))
+    if not heard and unchanged_since is None and not session.tells_modseq and selected.take_own(result, places, mode, flags):
+        if says_junk_or_not(flags):
+            teach_keywords(session, selected, list(zip(places, values, strict=True)))
+        for place in places if not silent else ():
+            session.tell_flags(selected, place)
+        return ""
+    before = [(selected.uids[place], value) for place, value in zip(places, values, strict=True)]
     if result.refused:
         refused = set(result.refused)
-        before = [(uid, value) for uid, value in before if uid not in refused]
+        before = [(number, value) for number, value in before if number not in refused]
         places = [place for place in places if selected.uids[place] not in refused]
     modseqs = [selected.modseqs[place] for place in places]
     # A client that hears of other flags before the reply cannot know which of the two came first, so it is told the outcome too.
-    expected = _expected(selected, [pair for pair in before if heard.get(pair[0]) == pair[1]], mode, flags)
+    taken_for = [pair for place, pair in zip(places, before, strict=True) if silent and place not in heard]
+    expected = _expected(selected, taken_for, mode, flags)
     await session.tell_changes(expunge=False, silent=expected)
     if says_junk_or_not(flags):
         teach_keywords(session, selected, [(place, value) for place, (_, value) in zip(places, before, strict=True)])

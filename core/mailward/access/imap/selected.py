@@ -8,11 +8,14 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from mailward.access.imap.recent import Recent
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import SequenceSet
-from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, Delta, MailboxInfo, MailboxView
+from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, Delta, MailboxInfo, MailboxView, OpResult
+
+Mode = Literal["add", "remove", "replace"]
 
 
 def taken(values: "array[int]", places: Sequence[int]) -> Sequence[int]:
@@ -120,7 +123,37 @@ class Selected:
         return [place for some in ranges for place in some]
 
     def uids_at(self, places: Sequence[int]) -> tuple[Uid, ...]:
-        return tuple(Uid(self.uids[place]) for place in places)
+        return tuple(map(Uid, taken(self.uids, places)))
+
+    def take_own(self, result: OpResult, places: Sequence[int], mode: Mode, flags: tuple[str, ...]) -> bool:
+        """Take in what the session itself has stored, where nobody else has changed anything since it was told.
+
+        False when it is otherwise, or when a flag is new to the mailbox; nothing is taken in then.
+        """
+        before, after = result.modseqs
+        if before != self.modseq or self._gone or len(result.uids) != len(places) or not self._has_all(flags):
+            return False
+        bits = self.bits_of(flags)
+        keep, put = {"add": (-1, bits), "remove": (~bits, 0), "replace": (0, bits)}[mode]
+        if isinstance(places, range):
+            some = slice(places.start, places.stop)
+            old = self.flags[some]
+            self.flags[some] = array("Q", [value & keep | put for value in old])
+            touched = [
+                after if value & keep | put != value else modseq for value, modseq in zip(old, self.modseqs[some], strict=True)
+            ]
+            self.modseqs[some] = array("Q", touched)
+        else:
+            for place in places:
+                value = self.flags[place]
+                if value & keep | put != value:
+                    self.flags[place], self.modseqs[place] = value & keep | put, after
+        self.modseq = self.told_modseq = after
+        return True
+
+    def _has_all(self, flags: Sequence[str]) -> bool:
+        known = {name.lower() for name in (*SYSTEM_FLAGS, *self.keywords)}
+        return all(flag.lower() in known for flag in flags)
 
     def merge(self, delta: Delta, *, expunge: bool) -> Changed:
         """Take in what changed. expunge: the session may be told of expunged messages now; else they wait."""

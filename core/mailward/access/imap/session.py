@@ -256,6 +256,10 @@ class Session:
         """The places that a command's set names; UIDs that appeared meanwhile can be used. Raises BadSyntax."""
         if uid:
             await self.tell_changes(expunge=False)
+        return self.places_now(numbers, uid=uid)
+
+    def places_now(self, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
+        """Of the messages that the session has been told of. Raises BadSyntax."""
         try:
             return self.mailbox.places_of(numbers, uid=uid)
         except IndexError:
@@ -344,16 +348,19 @@ class Session:
                 if task is not None:
                     task.cancel()
 
-    async def tell_changes(self, *, expunge: bool, silent: Mapping[int, int] | None = None) -> None:
-        """Untagged answers for what has changed in the selected mailbox. silent: UID -> flags value that the client expects."""
+    async def tell_changes(self, *, expunge: bool, silent: Mapping[int, int] | None = None) -> frozenset[int]:
+        """Untagged answers for what has changed in the selected mailbox. silent: UID -> flags value that the client expects.
+
+        The places of messages that have other flags than the client knew.
+        """
         selected = self.selected
         if selected is None:
-            return
+            return frozenset()
         try:
             delta = await self.blocking(lambda: self.store.delta(selected.info.id, selected.modseq))
         except NoSuchMailbox:
             self._goodbye = "The selected mailbox was deleted"
-            return
+            return frozenset()
         changed = selected.merge(delta, expunge=expunge)
         if changed.vanished and "QRESYNC" in self.enabled:
             self.untagged(f"VANISHED {set_text(changed.vanished)}")
@@ -367,6 +374,7 @@ class Session:
         for place in changed.touched if self.tells_modseq else sorted(changed.flags):
             known = silent is not None and silent.get(selected.uids[place]) == selected.flags[place]
             self.tell_flags(selected, place, known=known)
+        return changed.flags
 
     async def told_expunged(self) -> str:
         """Tell of expunged messages, and how far the client is in step then: what the text behind OK begins with."""
