@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.access.imap.session import CAPABILITIES
+from mailward.access.imap.capabilities import CAPABILITIES
 from support.corpora import corpus_members
 from support.imap import Office
 from support.imaptest import Run, read_scripts

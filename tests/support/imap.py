@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from mailward.access.imap.commands import COMMANDS
-from mailward.access.imap.session import Desk, Session
+from mailward.access.imap.desk import Desk
+from mailward.access.imap.session import Session
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.disk import Disk
 from mailward.model.ids import AccountId

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mailward.access.imap.session import Desk
+from mailward.access.imap.desk import Desk
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.app.watching import Watchers
 from mailward.disk import Disk

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from mailward.access.imap.session import SWITCHABLE
+from mailward.access.imap.capabilities import SWITCHABLE
 from mailward.app.config import (
     CONFIG_VERSION,
     DECISIONS_KEPT_S,

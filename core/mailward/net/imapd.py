@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from mailward.access.connection import Connection
 from mailward.access.imap.commands import COMMANDS
-from mailward.access.imap.session import Desk, Session
+from mailward.access.imap.desk import Desk
+from mailward.access.imap.session import Session
 from mailward.net.admission import Admission
 from mailward.net.stream import StreamListener, StreamSettings
 

@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailward.access.imap.session import No, Session
+from mailward.access.imap.session import Session
+from mailward.access.imap.telling import No
 from mailward.formats.binary import in_lines
 from mailward.formats.message import MessageView
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, set_text

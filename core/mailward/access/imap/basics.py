@@ -1,6 +1,7 @@
 """CAPABILITY, ID, STARTTLS, LOGIN, AUTHENTICATE, COMPRESS, ENABLE, NAMESPACE, NOOP, LOGOUT (RFC 3501 sections 6.1 and 6.2)."""
 
-from mailward.access.imap.session import No, Session, State
+from mailward.access.imap.session import Session, State
+from mailward.access.imap.telling import No
 from mailward.auth.exchange import Accepted, Challenge, Refused, Step, password_login
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.sasl import NoResponseError, encode, initial_response, response

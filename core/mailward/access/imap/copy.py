@@ -1,7 +1,8 @@
 """COPY, MOVE and their UID forms (RFC 3501 section 6.4.7, RFC 6851, COPYUID of RFC 4315)."""
 
-from mailward.access.imap.session import No, Session
+from mailward.access.imap.session import Session
 from mailward.access.imap.teaching import teach_moves
+from mailward.access.imap.telling import No
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.store.base import Copy, NoSuchMailbox
 

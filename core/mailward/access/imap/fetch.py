@@ -6,7 +6,8 @@
 from collections.abc import Sequence
 
 from mailward.access.imap.rendering import Plan
-from mailward.access.imap.session import No, Session
+from mailward.access.imap.session import Session
+from mailward.access.imap.telling import No
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import read_fetch_modifiers

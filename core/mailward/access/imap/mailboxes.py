@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from mailward.access.imap.session import No, Session
+from mailward.access.imap.session import Session
+from mailward.access.imap.telling import No
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.objectid import object_id

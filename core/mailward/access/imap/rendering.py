@@ -4,72 +4,45 @@ A request becomes a plan once: the columns to ask for, one template, and what fi
 blocks come ready from the store; only what asks for a body reads the message, and BODY[] passes through in chunks.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from itertools import repeat
-from typing import Any
 
 import structlog
 
-from mailward.access.imap.projection import projection
+from mailward.access.imap.items import (
+    COLUMNS,
+    ENTRY_COLUMNS,
+    FIRST_ENTRY_COLUMN,
+    FLAGS,
+    HEADER_KINDS,
+    MAKERS,
+    MESSAGE,
+    MODSEQ,
+    NUMBER,
+    UID,
+    Field,
+    Row,
+    Value,
+    Window,
+    header_field,
+)
 from mailward.access.imap.selected import Selected, taken
-from mailward.formats.common_fields import UNKNOWN, Cut, cut
-from mailward.formats.imap import string, utf8_envelope
+from mailward.formats.common_fields import UNKNOWN
+from mailward.formats.imap import utf8_envelope
 from mailward.formats.message import MessageView
-from mailward.formats.sections import decoded, section, section_spans
+from mailward.formats.sections import decoded, section_spans
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.protocol.imap.fetch import Decoded, FetchItems, Item, Section
-from mailward.protocol.imap.objectid import object_id
-from mailward.store.base import AccountStore, Column, EntryColumn
+from mailward.store.base import AccountStore, Column
 
 log = structlog.get_logger("mailward.imap")
 
 ROWS = 256
 """Messages whose columns are asked for at once."""
 CHUNK_OCTETS = 256 * 1024
-
-Value = Any
-"""int, octets or text, as the column is; for common fields that are not kept, the view of the header to cut them from."""
-Row = Sequence[Value]
-"""Sequence number, UID, flags, MODSEQ, the store's message number, then what the plan asks of the entry and of the message."""
-Window = list[Sequence[Value]]
-"""The rows of some messages, turned: one sequence a column, so that each is taken or formatted at once."""
-
-_NUMBER, _UID, _FLAGS, _MODSEQ, _MESSAGE, _FIRST_ENTRY_COLUMN = range(6)
-_COLUMNS: dict[str, tuple[bytes, Column]] = {
-    "INTERNALDATE": (b"INTERNALDATE %b", "internal_date"),
-    "RFC822.SIZE": (b"RFC822.SIZE %d", "size_octets"),
-    "ENVELOPE": (b"ENVELOPE %b", "envelope"),
-    "BODYSTRUCTURE": (b"BODYSTRUCTURE %b", "bodystructure"),
-    "BODY": (b"BODY %b", "body"),
-    "BINARY.SIZE[]": (b"BINARY.SIZE[] %d", "size_octets"),
-    "PREVIEW": (b"PREVIEW %b", "preview"),
-    "THREADID": (b"THREADID (%b)", "thread"),
-}
-_ENTRY_COLUMNS: dict[str, tuple[bytes, EntryColumn]] = {
-    "EMAILID": (b"EMAILID (%b)", "email"),
-    "SAVEDATE": (b"SAVEDATE %b", "saved_at"),
-}
-_HEADER_KINDS = ("HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """One item that a row answers. place: of its value in the row; make: turns the value into what the template takes."""
-
-    template: bytes
-    place: int
-    make: Callable[[Value], bytes] | None = None
-
-    def value(self, row: Row) -> Value:
-        return row[self.place] if self.make is None else self.make(row[self.place])
-
-    def values(self, window: Window) -> Iterable[Value]:
-        return window[self.place] if self.make is None else map(self.make, window[self.place])
 
 
 class Plan:
@@ -79,15 +52,15 @@ class Plan:
 
     def __init__(self, items: FetchItems, *, utf8: bool = False) -> None:
         """utf8: ENVELOPE has UTF-8 as it stands in the message, what is stored is 7-bit."""
-        self._entry_columns = [column for item, (_, column) in _ENTRY_COLUMNS.items() if item in items.items]
-        self._first_column = _FIRST_ENTRY_COLUMN + len(self._entry_columns)
+        self._entry_columns = [column for item, (_, column) in ENTRY_COLUMNS.items() if item in items.items]
+        self._first_column = FIRST_ENTRY_COLUMN + len(self._entry_columns)
         self._columns: list[Column] = []
-        self._fields: list[_Field] = []
-        self._parts: list[_Field | Section | Decoded] = []
+        self._fields: list[Field] = []
+        self._parts: list[Field | Section | Decoded] = []
         for item in items.items:
             part = self._part_for(item)
             self._parts.append(part)
-            if isinstance(part, _Field):
+            if isinstance(part, Field):
                 self._fields.append(part)
         self._reads = len(self._fields) < len(self._parts)
         if self._reads:
@@ -112,7 +85,7 @@ class Plan:
             ]
             if self._entry_columns:
                 window = self._with_entries(store, selected.info.id, window)
-            if not window[_NUMBER]:
+            if not window[NUMBER]:
                 continue
             if self._columns:
                 window = self._with_columns(store, window)
@@ -124,27 +97,25 @@ class Plan:
                 for row in zip(*window, strict=True):
                     yield from self._in_chunks(store, row)
 
-    def _part_for(self, item: Item) -> _Field | Section | Decoded:
+    def _part_for(self, item: Item) -> Field | Section | Decoded:
         if isinstance(item, Decoded):
             return item
         if isinstance(item, Section):
-            if item.path or item.kind not in _HEADER_KINDS:
+            if item.path or item.kind not in HEADER_KINDS:
                 return item
-            if item.kind == "HEADER.FIELDS" and item.partial is None and (take := cut(item.names)) is not None:
-                template = item.label.replace(b"%", b"%%") + b" %b"
-                return _Field(template, self._column("common_fields"), partial(_from_common_fields, item, take))
-            return _Field(item.label.replace(b"%", b"%%") + b" %b", self._column("headers"), partial(_from_headers, item))
+            template, column, make = header_field(item)
+            return Field(template, self._column(column), make)
         if item == "UID":
-            return _Field(b"UID %d", _UID)
+            return Field(b"UID %d", UID)
         if item == "FLAGS":
-            return _Field(b"FLAGS (%b)", _FLAGS)
+            return Field(b"FLAGS (%b)", FLAGS)
         if item == "MODSEQ":
-            return _Field(b"MODSEQ (%d)", _MODSEQ)
-        if item in _ENTRY_COLUMNS:
-            template, entry_column = _ENTRY_COLUMNS[item]
-            return _Field(template, _FIRST_ENTRY_COLUMN + self._entry_columns.index(entry_column), _MAKERS[entry_column])
-        template, column = _COLUMNS[item]
-        return _Field(template, self._column(column), _MAKERS.get(column))
+            return Field(b"MODSEQ (%d)", MODSEQ)
+        if item in ENTRY_COLUMNS:
+            template, entry_column = ENTRY_COLUMNS[item]
+            return Field(template, FIRST_ENTRY_COLUMN + self._entry_columns.index(entry_column), MAKERS[entry_column])
+        template, column = COLUMNS[item]
+        return Field(template, self._column(column), MAKERS.get(column))
 
     def _column(self, column: Column) -> int:
         """The place of a column in the rows; it is asked for from now on."""
@@ -154,13 +125,13 @@ class Plan:
 
     def _with_entries(self, store: AccountStore, mailbox: MailboxId, window: Window) -> Window:
         rows = list(zip(*window, strict=True))
-        entries = store.entry_meta(mailbox, window[_UID], self._entry_columns)
+        entries = store.entry_meta(mailbox, window[UID], self._entry_columns)
         found = [(*row, *entry) for row, entry in zip(rows, entries, strict=True) if entry is not None]
         self.expunged += len(rows) - len(found)
         return [*zip(*found, strict=True)] or [()] * self._first_column
 
     def _with_columns(self, store: AccountStore, window: Window) -> Window:
-        messages = window[_MESSAGE]
+        messages = window[MESSAGE]
         try:
             window = [*window, *zip(*self._meta(store, messages), strict=True)]
         except (StorageError, ValueError, LookupError):
@@ -189,9 +160,9 @@ class Plan:
     def _readable(self, store: AccountStore, window: Window) -> Iterator[Row]:
         for row in zip(*window, strict=True):
             try:
-                (meta,) = self._meta(store, [row[_MESSAGE]])
+                (meta,) = self._meta(store, [row[MESSAGE]])
             except (StorageError, ValueError, LookupError) as error:
-                self._cannot_read(row[_MESSAGE], error)
+                self._cannot_read(row[MESSAGE], error)
             else:
                 yield (*row, *meta)
 
@@ -201,21 +172,21 @@ class Plan:
 
     def _at_once(self, window: Window) -> bytes:
         """All answers of a window by one template: a call for each message would take as long as all the rest."""
-        count = len(window[_NUMBER])
+        count = len(window[NUMBER])
         width = len(self._fields) + 1
         values: list[Value] = [b""] * (count * width)
-        values[::width] = window[_NUMBER]
+        values[::width] = window[NUMBER]
         for at, field in enumerate(self._fields, 1):
             values[at::width] = field.values(window)
         return self._template * count % tuple(values)
 
     def _with_bodies(self, store: AccountStore, window: Window, whole: "_Whole") -> Iterator[bytes]:
         """The answers where the message itself is all that has to be read."""
-        before = zip(window[_NUMBER], *[field.values(window) for field in whole.before], strict=True)
+        before = zip(window[NUMBER], *[field.values(window) for field in whole.before], strict=True)
         after = zip(*[field.values(window) for field in whole.after], strict=True) if whole.after else repeat(())
         held: list[bytes] = []
         size = 0
-        for message, octets, some, others in zip(window[_MESSAGE], store.bodies(window[_MESSAGE]), before, after, strict=False):
+        for message, octets, some, others in zip(window[MESSAGE], store.bodies(window[MESSAGE]), before, after, strict=False):
             if isinstance(octets, StorageError):
                 self._cannot_read(message, octets)
                 continue
@@ -231,10 +202,10 @@ class Plan:
 
     def _in_chunks(self, store: AccountStore, row: Row) -> Iterator[bytes]:
         """The answer of one message that has to be read; nothing large is held whole."""
-        message, size, header = int(row[_MESSAGE]), int(row[self._size]), int(row[self._header])
+        message, size, header = int(row[MESSAGE]), int(row[self._size]), int(row[self._header])
         view: MessageView | None = None
         contents: dict[tuple[int, ...], bytes] = {}
-        held, begun = b"* %d FETCH (" % int(row[_NUMBER]), False
+        held, begun = b"* %d FETCH (" % int(row[NUMBER]), False
         try:
             for path in {part.path for part in self._parts if isinstance(part, Decoded)}:
                 view = view or MessageView(store.octets(message))
@@ -244,7 +215,7 @@ class Plan:
                     return
                 contents[path] = content
             for part in self._parts:
-                if isinstance(part, _Field):
+                if isinstance(part, Field):
                     held += part.template % part.value(row)
                 elif isinstance(part, Decoded):
                     held += part.label + b" " + _shown(contents[part.path], part)
@@ -279,22 +250,22 @@ class _Whole:
     """
 
     begin: bytes
-    before: Sequence[_Field]
+    before: Sequence[Field]
     end: bytes
-    after: Sequence[_Field]
+    after: Sequence[Field]
 
 
-def _whole(parts: Sequence[_Field | Section | Decoded]) -> _Whole | None:
+def _whole(parts: Sequence[Field | Section | Decoded]) -> _Whole | None:
     """None where more, or other octets, have to be read."""
-    sections = [at for at, part in enumerate(parts) if not isinstance(part, _Field)]
+    sections = [at for at, part in enumerate(parts) if not isinstance(part, Field)]
     if len(sections) != 1:
         return None
     (at,) = sections
     section = parts[at]
     if not isinstance(section, Section) or section.path or section.kind or section.partial is not None:
         return None
-    before = [part for part in parts[:at] if isinstance(part, _Field)]
-    after = [part for part in parts[at + 1 :] if isinstance(part, _Field)]
+    before = [part for part in parts[:at] if isinstance(part, Field)]
+    after = [part for part in parts[at + 1 :] if isinstance(part, Field)]
     begin = b"".join([field.template + b" " for field in before]) + section.label + b" {%d}\r\n"
     return _Whole(b"* %d FETCH (" + begin, before, b"".join([b" " + field.template for field in after]) + b")\r\n", after)
 
@@ -325,44 +296,5 @@ def _read(store: AccountStore, message: int, offset: int, length: int) -> bytes:
     return octets
 
 
-def _from_common_fields(item: Section, take: Cut, kept: Value) -> bytes:
-    octets = take(kept) if isinstance(kept, bytes) else section(kept, (), item.kind, item.names)
-    return b"{%d}\r\n%b" % (len(octets), octets)
-
-
-def _from_headers(item: Section, headers: Value) -> bytes:
-    if not isinstance(headers, bytes):
-        raise TypeError(f"octets were expected, {type(headers).__name__} came")
-    if item.names and item.partial is None:
-        project = projection(item.names, without=item.kind == "HEADER.FIELDS.NOT")
-        octets = project(headers) if project is not None else None
-        if octets is not None:
-            return b"{%d}\r\n%b" % (len(octets), octets)
-    octets = section(MessageView(headers), (), item.kind, item.names, item.partial)
-    return b"{%d}\r\n%b" % (len(octets), octets)
-
-
 def _slicer(view: MessageView) -> Callable[[int, int], bytes]:
     return lambda at, length: view.octets[at : at + length]
-
-
-def internal_date(seconds: Value) -> bytes:
-    """ " 2-Nov-2026 10:00:00 +0000" in quotes."""
-    day, second = divmod(int(seconds), 86400)
-    minute, second = divmod(second, 60)
-    return b'"%b %02d:%02d:%02d +0000"' % (_day(day), minute // 60, minute % 60, second)
-
-
-_MAKERS: dict[Column | EntryColumn, Callable[[Value], bytes]] = {
-    "internal_date": internal_date,
-    "saved_at": internal_date,
-    "email": lambda number: object_id("M", int(number)).encode("ascii"),
-    "thread": lambda number: object_id("T", int(number)).encode("ascii"),
-    "preview": lambda text: string(str(text).encode()),
-}
-
-
-@lru_cache(maxsize=4096)
-def _day(days: int) -> bytes:
-    at = datetime.fromtimestamp(days * 86400, UTC)
-    return f"{at.day:2d}-{_MONTHS[at.month - 1]}-{at.year:04d}".encode("ascii")

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.searching import Search
-from mailward.access.imap.session import No, Session
+from mailward.access.imap.session import Session
+from mailward.access.imap.telling import No
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.search import Key, SearchRefused, UnknownCharset, asks_modseq, read_returns, read_search

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from mailward.access.imap.selected import Selected
-from mailward.access.imap.session import Session, flag_list
+from mailward.access.imap.session import Session
+from mailward.access.imap.telling import flag_list
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import Resync, read_select_parameters

@@ -7,30 +7,23 @@ answers, and return or raise how it ended.
 import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TypeVar
+from dataclasses import dataclass
 
 import structlog
 
 from mailward.access.connection import Connection
-from mailward.access.imap.allowance import Allowance
-from mailward.access.imap.recent import RecentBook
+from mailward.access.imap.capabilities import CAPABILITIES
+from mailward.access.imap.desk import Desk
 from mailward.access.imap.selected import Selected
-from mailward.api.learning import MessageClassified, MessageMoved
-from mailward.auth.exchange import Authenticator, LoginPeer
-from mailward.formats.imap import string, utf8_string
+from mailward.access.imap.telling import No, Telling
+from mailward.auth.exchange import LoginPeer
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
-from mailward.model.ids import AccountId
-from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet, set_text
+from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LineReceived, LiteralAwaited, after_login
-from mailward.protocol.imap.names import NameRefused, decode_name, encode_name
+from mailward.protocol.imap.names import NameRefused
 from mailward.store.base import (
-    SYSTEM_FLAGS,
-    AccountStore,
     MailboxExists,
-    MailStore,
     NoSuchMailbox,
     NotPermitted,
     OverQuota,
@@ -40,25 +33,12 @@ from mailward.store.base import (
 
 log = structlog.get_logger("mailward.imap")
 
-T = TypeVar("T")
-
 MAX_BAD_COMMANDS = 20
 PIECE_OCTETS = 256 * 1024
 """So much of an answer is made in a thread before it is sent."""
 STILL_HERE_S = 120.0
 """How often an idling client hears from us, so that neither side keeps a dead connection."""
 _TOGETHER_S = 0.02
-CAPABILITIES = (
-    "IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN",
-    "SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "ESEARCH",
-    "OBJECTID", "SAVEDATE", "PREVIEW", "CREATE-SPECIAL-USE", "QUOTA",
-    "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
-    "SEARCHRES", "SORT", "SORT=DISPLAY", "ESORT", "I18NLEVEL=1",
-    "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS",
-    "BINARY", "MULTIAPPEND", "REPLACE",
-)  # fmt: skip
-SWITCHABLE = frozenset({*CAPABILITIES, "COMPRESS=DEFLATE"}) - {"IMAP4rev1"}
-"""What can be switched off where a mail program stumbles over it."""
 
 
 class State(enum.Enum):
@@ -70,41 +50,7 @@ class State(enum.Enum):
     LOGOUT = enum.auto()
 
 
-class No(Exception):
-    """The command fails: NO [code] text."""
-
-    def __init__(self, text: str, code: str = "") -> None:
-        super().__init__(text)
-        self.code = code
-
-
-Moved = Callable[[MessageMoved], None]
-Classified = Callable[[MessageClassified], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What all sessions of a process share.
-
-    watch: calls back whenever the account may have changed; returns how to stop it. moved: told of each message that a person
-    moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
-    APPEND takes. background: what goes on behind replies.
-    """
-
-    store: MailStore
-    authenticator: Authenticator
-    watch: Callable[[AccountId, Callable[[], None]], Callable[[], None]]
-    moved: Moved
-    classified: Classified
-    hostname: str
-    append_octets: int
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    recent: RecentBook = field(default_factory=RecentBook)
-    allowance: Allowance = field(default_factory=Allowance)
-    background: set[asyncio.Task[None]] = field(default_factory=set)
-
-
-class Session:
+class Session(Telling):
     """One client. `run` serves it to the end."""
 
     def __init__(
@@ -116,34 +62,22 @@ class Session:
         capabilities_off: frozenset[str] = frozenset(),
     ) -> None:
         """capabilities_off: what is not offered to this client, of `SWITCHABLE`."""
-        self.desk = desk
+        super().__init__(desk, connection)
         self._off = capabilities_off
         self._commands = commands
-        self.connection = connection
         self._peer_ip = peer_ip
         self.state = State.NOT_AUTHENTICATED
         self.framer = Framer()
-        self.selected: Selected | None = None
-        self.enabled: set[str] = set()
-        """What the client has switched on: ENABLE's words, and CONDSTORE also where another command implies it."""
-        self.identity: Identity | None = None
-        self._store: AccountStore | None = None
-        self._output: list[bytes] = []
         self.tag = b""
         """Of the command under way."""
         self._bad = 0
         self._changed = asyncio.Event()
         self._stop_watching: Callable[[], None] | None = None
-        self._goodbye: str | None = None
         self.teaching = asyncio.Lock()
         self.tls_is_next = False
         """The handshake follows the reply that is being written."""
         self.is_compressed = False
         self.compression_is_next = False
-
-    @property
-    def account(self) -> AccountId | None:
-        return None if self.identity is None else self.identity.account
 
     @property
     def is_logged_in(self) -> bool:
@@ -152,79 +86,10 @@ class Session:
     # --- for the command functions ---
 
     @property
-    def store(self) -> AccountStore:
-        if self._store is None:
-            raise No("Log in first")
-        return self._store
-
-    @property
-    def mailbox(self) -> Selected:
-        if self.selected is None:
-            raise BadSyntax("Select a mailbox first")
-        return self.selected
-
-    @property
-    def speaks_utf8(self) -> bool:
-        """Whether mailbox names and strings are UTF-8 in both directions (RFC 9755 section 3); 7-bit to all others."""
-        return self.is_rev2 or "UTF8=ACCEPT" in self.enabled
-
-    @property
-    def is_rev2(self) -> bool:
-        """Whether the client has enabled IMAP4rev2: nothing is recent to it, and SEARCH answers by ESEARCH."""
-        return "IMAP4rev2" in self.enabled
-
-    def read_name(self, arguments: Arguments) -> str:
-        """The mailbox that the next argument names. Raises BadSyntax and NameRefused."""
-        return self.name_of(arguments.astring())
-
-    def name_of(self, octets: bytes) -> str:
-        """The mailbox that these octets of the client name. Raises NameRefused."""
-        return decode_name(octets, utf8=self.speaks_utf8)
-
-    def tell_name(self, name: str, attributes: str, written: bytes) -> None:
-        """A mailbox as LIST tells it, with how the client wrote its name where that is different (RFC 9051 section 6.3.9.7)."""
-        old = b"" if written == name.encode("utf-8") else b' ("OLDNAME" (%b))' % utf8_string(written)
-        self.untagged(b'LIST (%b) "/" %b%b' % (attributes.encode("ascii"), self.name_octets(name), old))
-
-    def name_octets(self, name: str) -> bytes:
-        """A mailbox name as a string for the client."""
-        return utf8_string(name.encode("utf-8")) if self.speaks_utf8 else string(encode_name(name))
-
-    @property
-    def tells_modseq(self) -> bool:
-        """Whether flags are told with MODSEQ: never to who did not ask for it, since that breaks old clients."""
-        return "CONDSTORE" in self.enabled
-
-    def enable_condstore(self) -> None:
-        """By a command that shows that the client knows it (RFC 7162 section 3.1)."""
-        if self.tells_modseq:
-            return
-        self.enabled.add("CONDSTORE")
-        if self.selected is not None:
-            self.untagged(f"OK [HIGHESTMODSEQ {self.selected.told_modseq}] Changes are numbered")
-
-    @property
     def writable(self) -> Selected:
         if self.mailbox.read_only:
             raise No("The mailbox is selected read-only", "CANNOT")
         return self.mailbox
-
-    def write(self, octets: bytes) -> None:
-        """Queue octets; they leave with the next `flush`."""
-        self._output.append(octets)
-
-    def untagged(self, text: str | bytes) -> None:
-        self.write(b"* " + (text.encode("ascii") if isinstance(text, str) else text) + b"\r\n")
-
-    async def flush(self) -> None:
-        if self._output:
-            octets = b"".join(self._output)
-            self._output.clear()
-            await self.connection.send(octets)
-
-    async def blocking(self, function: Callable[[], T]) -> T:
-        """Run a blocking store call in a thread."""
-        return await asyncio.to_thread(function)
 
     def offers(self, capability: str) -> bool:
         """Whether it is not switched off."""
@@ -348,83 +213,6 @@ class Session:
                 if task is not None:
                     task.cancel()
 
-    async def tell_changes(self, *, expunge: bool, silent: Mapping[int, int] | None = None) -> frozenset[int]:
-        """Untagged answers for what has changed in the selected mailbox. silent: UID -> flags value that the client expects.
-
-        The places of messages that have other flags than the client knew.
-        """
-        selected = self.selected
-        if selected is None:
-            return frozenset()
-        try:
-            delta = await self.blocking(lambda: self.store.delta(selected.info.id, selected.modseq))
-        except NoSuchMailbox:
-            self._goodbye = "The selected mailbox was deleted"
-            return frozenset()
-        changed = selected.merge(delta, expunge=expunge)
-        if changed.vanished and "QRESYNC" in self.enabled:
-            self.untagged(f"VANISHED {set_text(changed.vanished)}")
-        else:
-            for number in changed.expunged:
-                self.write(b"* %d EXPUNGE\r\n" % number)
-        if changed.exists is not None:
-            self.tell_exists(selected)
-        if changed.keywords:
-            self.untagged(b"FLAGS (%b)" % flag_list(selected))
-        for place in changed.touched if self.tells_modseq else sorted(changed.flags):
-            known = silent is not None and silent.get(selected.uids[place]) == selected.flags[place]
-            self.tell_flags(selected, place, known=known)
-        return changed.flags
-
-    async def told_expunged(self) -> str:
-        """Tell of expunged messages, and how far the client is in step then: what the text behind OK begins with."""
-        await self.tell_changes(expunge=True)
-        if self.selected is None or not self.tells_modseq:
-            return ""
-        return f"[HIGHESTMODSEQ {self.selected.told_modseq}] "
-
-    async def tell_vanished(self, since: int, numbers: SequenceSet | None) -> None:
-        """Which of these UIDs, None for all, were expunged after MODSEQ `since`, but for what the session still counts.
-
-        Also of messages that came after `since`: its MODSEQ was held back (`_tell_step`), so the client may know them.
-        """
-        selected = self.mailbox
-        delta = await self.blocking(lambda: self.store.delta(selected.info.id, since))
-        # "*" is the highest UID there ever was: the last message of the mailbox may be the one that is gone.
-        gone: Sequence[int] = sorted(delta.gone + delta.passed)
-        gone = gone if numbers is None else numbers.among(gone, max(selected.uidnext - 1, 1))
-        gone = [uid for uid in gone if selected.index_of(uid) is None]
-        if gone:
-            self.untagged(f"VANISHED (EARLIER) {set_text(gone)}")
-
-    def tell_flags(self, selected: Selected, place: int, *, known: bool = False) -> None:
-        """One message's flags, with its UID: whoever works with UIDs must have it, to others it does no harm.
-
-        known: the client knows the flags, and is told of the MODSEQ alone.
-        """
-        items = [b"UID %d" % selected.uids[place]]
-        if not known:
-            items += [b"FLAGS (%b)" % names for names in selected.flag_names((place,))]
-        if self.tells_modseq:
-            items.append(b"MODSEQ (%d)" % selected.modseqs[place])
-        if len(items) > 1:
-            self.write(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(items)))
-
-    def tell_exists(self, selected: Selected) -> None:
-        """How many messages there are, and how many of them the client is the first to be told of."""
-        self._note_recent(selected)
-        self.write(b"* %d EXISTS\r\n" % len(selected))
-        if not self.is_rev2:
-            self.write(b"* %d RECENT\r\n" % selected.recent.count(selected.uids))
-
-    def _note_recent(self, selected: Selected) -> None:
-        if self.is_rev2:
-            return
-        if self.account is not None and selected.read_only:
-            selected.recent.add(self.desk.recent.look(self.account, selected.info.id), selected.uidnext)
-        elif self.account is not None:
-            selected.recent.add(self.desk.recent.claim(self.account, selected.info.id, selected.uidnext), selected.uidnext)
-
     def enter(self, selected: Selected) -> None:
         """The selected state."""
         self.selected = selected
@@ -514,17 +302,8 @@ class Session:
             name = "UID " + second.decode("ascii", "replace").upper()
             text = following[len(second) :]
         reply = await self._carry_out(tag, name, Arguments(text, received.literals, utf8=self.speaks_utf8))
-        self._tell_step()
+        self.tell_step()
         self.write(reply)
-
-    def _tell_step(self) -> None:
-        """How far a client is in step that was told MODSEQs beyond an expunge that it must not be told of yet.
-
-        Else it would take those for its own, and its next QRESYNC would not tell it of that expunge (RFC 7162 section 6).
-        """
-        selected = self.selected
-        if selected is not None and "QRESYNC" in self.enabled and selected.told_modseq < selected.modseq:
-            self.untagged(f"OK [HIGHESTMODSEQ {selected.told_modseq}] Later changes are still to be told")
 
     async def _carry_out(self, tag: bytes, name: str, arguments: Arguments) -> bytes:
         command = self._commands.get(name)
@@ -566,11 +345,6 @@ _REFUSALS: dict[type[StoreRefusal], str] = {
 
 def _is_tag(octets: bytes) -> bool:
     return len(octets) <= 100 and all(33 <= c <= 126 and c not in b'(){%*"\\+' for c in octets)
-
-
-def flag_list(selected: Selected) -> bytes:
-    """Every flag that exists in a mailbox."""
-    return " ".join((*SYSTEM_FLAGS, *selected.keywords)).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

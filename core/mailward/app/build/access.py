@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mailward.access.imap.session import Desk as ImapDesk
+from mailward.access.imap.desk import Desk as ImapDesk
 from mailward.access.managesieve.session import Desk as ManageSieveDesk
 from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.session import Desk as Pop3Desk

@@ -1,0 +1,12 @@
+"""What the server announces (RFC 9051 section 7.2.2): only what real programs, or the scripts of imaptest, have used with it."""
+
+CAPABILITIES = (
+    "IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN",
+    "SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "ESEARCH",
+    "SEARCHRES", "OBJECTID", "SAVEDATE", "PREVIEW", "CREATE-SPECIAL-USE", "QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
+    "SORT", "SORT=DISPLAY", "ESORT", "I18NLEVEL=1",
+    "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS",
+    "BINARY", "MULTIAPPEND", "REPLACE",
+)  # fmt: skip
+SWITCHABLE = frozenset({*CAPABILITIES, "COMPRESS=DEFLATE"}) - {"IMAP4rev1"}
+"""What can be switched off where a mail program stumbles over it."""

@@ -1,0 +1,38 @@
+"""What all IMAP sessions of a process share."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mailward.access.imap.allowance import Allowance
+from mailward.access.imap.recent import RecentBook
+from mailward.api.learning import MessageClassified, MessageMoved
+from mailward.auth.exchange import Authenticator
+from mailward.model.ids import AccountId
+from mailward.store.base import MailStore
+
+Moved = Callable[[MessageMoved], None]
+Classified = Callable[[MessageClassified], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all sessions of a process share.
+
+    watch: calls back whenever the account may have changed; returns how to stop it. moved: told of each message that a person
+    moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
+    APPEND takes. background: what goes on behind replies.
+    """
+
+    store: MailStore
+    authenticator: Authenticator
+    watch: Callable[[AccountId, Callable[[], None]], Callable[[], None]]
+    moved: Moved
+    classified: Classified
+    hostname: str
+    append_octets: int
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    recent: RecentBook = field(default_factory=RecentBook)
+    allowance: Allowance = field(default_factory=Allowance)
+    background: set[asyncio.Task[None]] = field(default_factory=set)

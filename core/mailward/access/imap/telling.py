@@ -1,0 +1,159 @@
+"""What a session is told about changes in its mailbox: who came, who went, whose flags are new (RFC 9051 section 7, RFC 7162)."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from mailward.access.connection import Connection
+from mailward.access.imap.desk import Desk
+from mailward.access.imap.selected import Selected
+from mailward.access.imap.voice import Voice
+from mailward.model.identity import Identity
+from mailward.model.ids import AccountId
+from mailward.protocol.imap.arguments import BadSyntax, SequenceSet, set_text
+from mailward.store.base import SYSTEM_FLAGS, AccountStore, NoSuchMailbox
+
+T = TypeVar("T")
+
+
+class No(Exception):
+    """The command fails: NO [code] text."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Telling(Voice):
+    """A voice with an account and, at times, a mailbox. _goodbye: why the session ends behind the command under way."""
+
+    def __init__(self, desk: Desk, connection: Connection) -> None:
+        super().__init__(desk, connection)
+        self.identity: Identity | None = None
+        self.selected: Selected | None = None
+        self._store: AccountStore | None = None
+        self._goodbye: str | None = None
+
+    @property
+    def account(self) -> AccountId | None:
+        return None if self.identity is None else self.identity.account
+
+    @property
+    def store(self) -> AccountStore:
+        if self._store is None:
+            raise No("Log in first")
+        return self._store
+
+    @property
+    def mailbox(self) -> Selected:
+        if self.selected is None:
+            raise BadSyntax("Select a mailbox first")
+        return self.selected
+
+    async def blocking(self, function: Callable[[], T]) -> T:
+        """Run a blocking store call in a thread."""
+        return await asyncio.to_thread(function)
+
+    @property
+    def tells_modseq(self) -> bool:
+        """Whether flags are told with MODSEQ: never to who did not ask for it, since that breaks old clients."""
+        return "CONDSTORE" in self.enabled
+
+    def enable_condstore(self) -> None:
+        """By a command that shows that the client knows it (RFC 7162 section 3.1)."""
+        if self.tells_modseq:
+            return
+        self.enabled.add("CONDSTORE")
+        if self.selected is not None:
+            self.untagged(f"OK [HIGHESTMODSEQ {self.selected.told_modseq}] Changes are numbered")
+
+    async def tell_changes(self, *, expunge: bool, silent: Mapping[int, int] | None = None) -> frozenset[int]:
+        """Untagged answers for what has changed in the selected mailbox. silent: UID -> flags value that the client expects.
+
+        The places of messages that have other flags than the client knew.
+        """
+        selected = self.selected
+        if selected is None:
+            return frozenset()
+        try:
+            delta = await self.blocking(lambda: self.store.delta(selected.info.id, selected.modseq))
+        except NoSuchMailbox:
+            self._goodbye = "The selected mailbox was deleted"
+            return frozenset()
+        changed = selected.merge(delta, expunge=expunge)
+        if changed.vanished and "QRESYNC" in self.enabled:
+            self.untagged(f"VANISHED {set_text(changed.vanished)}")
+        else:
+            for number in changed.expunged:
+                self.write(b"* %d EXPUNGE\r\n" % number)
+        if changed.exists is not None:
+            self.tell_exists(selected)
+        if changed.keywords:
+            self.untagged(b"FLAGS (%b)" % flag_list(selected))
+        for place in changed.touched if self.tells_modseq else sorted(changed.flags):
+            known = silent is not None and silent.get(selected.uids[place]) == selected.flags[place]
+            self.tell_flags(selected, place, known=known)
+        return changed.flags
+
+    async def told_expunged(self) -> str:
+        """Tell of expunged messages, and how far the client is in step then: what the text behind OK begins with."""
+        await self.tell_changes(expunge=True)
+        if self.selected is None or not self.tells_modseq:
+            return ""
+        return f"[HIGHESTMODSEQ {self.selected.told_modseq}] "
+
+    async def tell_vanished(self, since: int, numbers: SequenceSet | None) -> None:
+        """Which of these UIDs, None for all, were expunged after MODSEQ `since`, but for what the session still counts.
+
+        Also of messages that came after `since`: its MODSEQ was held back (`tell_step`), so the client may know them.
+        """
+        selected = self.mailbox
+        delta = await self.blocking(lambda: self.store.delta(selected.info.id, since))
+        # "*" is the highest UID there ever was: the last message of the mailbox may be the one that is gone.
+        gone: Sequence[int] = sorted(delta.gone + delta.passed)
+        gone = gone if numbers is None else numbers.among(gone, max(selected.uidnext - 1, 1))
+        gone = [uid for uid in gone if selected.index_of(uid) is None]
+        if gone:
+            self.untagged(f"VANISHED (EARLIER) {set_text(gone)}")
+
+    def tell_flags(self, selected: Selected, place: int, *, known: bool = False) -> None:
+        """One message's flags, with its UID: whoever works with UIDs must have it, to others it does no harm.
+
+        known: the client knows the flags, and is told of the MODSEQ alone.
+        """
+        items = [b"UID %d" % selected.uids[place]]
+        if not known:
+            items += [b"FLAGS (%b)" % names for names in selected.flag_names((place,))]
+        if self.tells_modseq:
+            items.append(b"MODSEQ (%d)" % selected.modseqs[place])
+        if len(items) > 1:
+            self.write(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(items)))
+
+    def tell_exists(self, selected: Selected) -> None:
+        """How many messages there are, and how many of them the client is the first to be told of."""
+        self._note_recent(selected)
+        self.write(b"* %d EXISTS\r\n" % len(selected))
+        if not self.is_rev2:
+            self.write(b"* %d RECENT\r\n" % selected.recent.count(selected.uids))
+
+    def _note_recent(self, selected: Selected) -> None:
+        if self.is_rev2:
+            return
+        if self.account is not None and selected.read_only:
+            selected.recent.add(self.desk.recent.look(self.account, selected.info.id), selected.uidnext)
+        elif self.account is not None:
+            selected.recent.add(self.desk.recent.claim(self.account, selected.info.id, selected.uidnext), selected.uidnext)
+
+    def tell_step(self) -> None:
+        """How far a client is in step that was told MODSEQs beyond an expunge that it must not be told of yet.
+
+        Else it would take those for its own, and its next QRESYNC would not tell it of that expunge (RFC 7162 section 6).
+        """
+        selected = self.selected
+        if selected is not None and "QRESYNC" in self.enabled and selected.told_modseq < selected.modseq:
+            self.untagged(f"OK [HIGHESTMODSEQ {selected.told_modseq}] Later changes are still to be told")
+
+
+def flag_list(selected: Selected) -> bytes:
+    """Every flag that exists in a mailbox."""
+    return " ".join((*SYSTEM_FLAGS, *selected.keywords)).encode("ascii")
