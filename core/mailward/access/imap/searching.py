@@ -1,8 +1,8 @@
 """Which messages match a search? Sets of places, narrowed key by key, the cheap keys first. Blocking; runs in a thread.
 
-Flags and numbers are answered from the session's arrays, sizes and days from stored columns, header fields from the stored
-header blocks; BODY and TEXT read the messages that are still in question, but for those whose texts the store knows not to hold
-what is looked for. It learns that of every message that is read here.
+Flags and numbers are answered from the session's arrays, sizes and days from stored columns, header fields from those that are
+kept, or the stored header blocks; BODY and TEXT read the messages that are still in question, but for those whose texts the store
+knows not to hold what is looked for. It learns that of every message that is read here.
 """
 
 import re
@@ -12,6 +12,7 @@ from itertools import compress
 
 import structlog
 
+from mailward.access.imap.header_search import Find, finder
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected, taken
 from mailward.formats.collation import casemap
@@ -120,15 +121,28 @@ class Search:
 
     def _by_content(self, key: Size | Day | Age | Text | Object, places: Places) -> Iterator[int]:
         column, matches = self._test(key)
+        find: Find | None = None
+        if isinstance(key, Text) and key.where.startswith("header:"):
+            find = finder(key.where.partition(":")[2], _folded(key.text))
         for start in range(0, len(places), _BATCH):
             some = places[start : start + _BATCH]
             messages = taken(self._selected.messages, some)
-            hits = [matches(value) for (value,) in self._store.meta(messages, (column,))]
+            if find is not None:
+                hits = self._in_common_fields(find, matches, messages)
+            else:
+                hits = [matches(value) for (value,) in self._store.meta(messages, (column,))]
             if isinstance(key, Text) and key.where in ("body", "text"):
                 rest = [message for message, hit in zip(messages, hits, strict=True) if not hit]
                 holding = self._holding(_folded(key.text), rest)
                 hits = [hit or message in holding for message, hit in zip(messages, hits, strict=True)]
             yield from compress(some, hits)
+
+    def _in_common_fields(self, find: Find, matches: Callable[[Value], bool], messages: Sequence[int]) -> list[bool]:
+        """By the fields that are kept, or by the header where they do not say it for sure."""
+        found = [find(kept) if isinstance(kept, bytes) else None for (kept,) in self._store.meta(messages, ("common_fields",))]
+        unsure = [message for message, hit in zip(messages, found, strict=True) if hit is None]
+        read = (matches(headers) for (headers,) in self._store.meta(unsure, ("headers",)))
+        return [next(read) if hit is None else hit for hit in found]
 
     def _test(self, key: Size | Day | Age | Text | Object) -> tuple[Column, Callable[[Value], bool]]:
         """The column a key looks at, and the look. Of a text key, what its header decides."""
