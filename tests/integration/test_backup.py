@@ -54,6 +54,10 @@ def state(target: Server, folder: str = "INBOX") -> Any:
 
 def test_t_q_21_a_snapshot_taken_while_mail_comes_in_has_all_that_was_there_before(target: Server) -> None:
     append(target, "before")
+    with target.imap() as client:
+        client.select("INBOX")
+        client.search(None, "TEXT", "nowhere")
+    assert list(target.folder.glob("data/accounts/*/search.sqlite"))
     acknowledged: list[str] = []
     is_over = threading.Event()
 
@@ -76,6 +80,7 @@ def test_t_q_21_a_snapshot_taken_while_mail_comes_in_has_all_that_was_there_befo
     assert target.json("backup", "verify", str(place(target)))["damaged"] == []
     inside = Path(second["path"])
     assert (inside / "data/directory.sqlite").is_file() and not (inside / "data/spool").exists()
+    assert not list(inside.rglob("search.sqlite")), "what it knows of numbers to come would make searches miss mail"
     assert (inside / "config/mailward.yaml").samefile(Path(taken["path"]) / "config/mailward.yaml"), "what is the same is a link"
     target.stop()
     assert target.run("restore", str(place(target)), check=False).returncode == 70, "not over what is there"

@@ -17,7 +17,7 @@ from mailward.store.base import AccountStore, Append, CreateMailbox, Expunge
 from mailward.store.flags import names_of
 from support.stores import account
 
-NAMES = ("INBOX", "Sent", "Lists/a.b", "Entwürfe/2024 alt", "&c~")
+NAMES = ("INBOX", "Sent", "Lists/a.b", "Entwürfe/2024 alt", "&c~", "a/.../b")
 LINE = st.sampled_from([b"", b"text", b"From x", b">From y", b">>From", b".", b"Status: RO", b"\xfc\xff\x00 8 bit", b"end\rcr"])
 FIELD = st.sampled_from([b"Subject: x", b"X-Status: D", b"X-UID: 99", b"Return-Path: <a@example.net>", b"X: y\r\n z"])
 OCTETS = st.builds(

@@ -20,7 +20,7 @@ from mailward.cli.options import (
 )
 from mailward.cli.output import SOFTWARE, TRY_AGAIN, USAGE, fail, moment, show, table
 
-app = typer.Typer(help="Copies of all that is not to be lost.")
+app = typer.Typer()
 
 FolderArgument = Annotated[Path, typer.Argument(help="The folder of the backups.")]
 SnapshotOption = Annotated[str | None, typer.Option("--snapshot", help="Its name, as in mailward backup list; else the last.")]

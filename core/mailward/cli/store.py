@@ -1,13 +1,14 @@
 """`mailward store`: whether the mail of accounts is as it should be."""
 
 import time
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
-from mailward.app.serving import is_served
+from mailward.app.serving import is_served, serving_lock
 from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of, opened_directory
-from mailward.cli.output import SOFTWARE, USAGE, fail, show
+from mailward.cli.output import SOFTWARE, TRY_AGAIN, fail, show
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.store.repair import Report, check_account
@@ -44,20 +45,21 @@ def check_command(
     """
     settings = config_of(config)
     if repair and is_served(settings):
-        fail("the server runs, and has databases open that would be replaced; stop it, then repair", USAGE)
+        fail("the server runs, and has databases open that would be replaced; stop it, then repair", TRY_AGAIN)
     if address is None:
         with opened_directory(settings) as directory:
             accounts = list(directory.accounts())
     else:
         accounts = [account_of(settings, address)]
     reports: dict[str, Report] = {}
-    for account in accounts:
-        try:
-            reports[str(account.address)] = check_account(
-                settings.data / "accounts" / account.id, Disk(), int(time.time()), repair=repair
-            )
-        except StorageError as error:
-            fail(str(error), SOFTWARE)
+    with serving_lock(settings) if repair else nullcontext():
+        for account in accounts:
+            try:
+                reports[str(account.address)] = check_account(
+                    settings.data / "accounts" / account.id, Disk(), int(time.time()), repair=repair
+                )
+            except StorageError as error:
+                fail(str(error), SOFTWARE)
     data = {name: {"problems": one.problems, "done": one.done, "left": one.left} for name, one in reports.items()}
     show("\n".join(_lines(reports)), data, as_json=as_json)
     if any(report.left for report in reports.values()):

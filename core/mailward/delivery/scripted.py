@@ -148,7 +148,11 @@ class Scripted:
             return replace(copy, filings=_filings(met, outcome, None))
         if self._sender is None:
             return ForQueue()
-        return _unwanted(met, outcome) or replace(copy, filings=_filings(met, outcome, self._sender))
+        filings = _filings(met, outcome, self._sender)  # with what is sent and remembered beside a refusal
+        refused = _unwanted(met, outcome)
+        if refused is not None:
+            return replace(refused, text="; ".join((refused.text, *filings.said)))
+        return replace(copy, filings=filings)
 
     def _outcome(self, met: Met, addresses: tuple[Address, ...]) -> Outcome | ForQueue | None:
         """None where it is not for a script to say."""

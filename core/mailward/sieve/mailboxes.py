@@ -1,21 +1,20 @@
 """Which mailboxes are there? (RFC 5490, RFC 8579, RFC 9042) And is this the name of one?"""
 
+from mailward.formats.mailbox_names import problem_of_name
 from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.running import Checking, Run, Shape, Step, Takes, Test
 from mailward.sieve.text import Text, is_utf8
 
-_MAILBOX_CHARACTERS = 1000
 _MAILBOX = Takes("mailbox", Shape.STRING)
 _KEYS = Takes("key list", Shape.STRINGS)
 
 
 def problem_of_mailbox(name: str) -> str:
     """Why this is no name of a mailbox (RFC 9051 section 5.1); "" where it is one. Whether it exists is not asked."""
-    if not name or len(name) > _MAILBOX_CHARACTERS or not is_utf8(name) or not name.isprintable():
-        return f"invalid folder name {name[:40]!r}: a mailbox name is printable text in UTF-8"
-    if any(level in ("", ".", "..") for level in name.split("/")):
-        return f"invalid folder name {name[:40]!r}: no level of it may be empty, '.' or '..'"
-    return ""
+    if not is_utf8(name):
+        return f"invalid folder name {name[:40]!r}: a mailbox name is text in UTF-8"
+    problem = problem_of_name(name)
+    return f"invalid folder name {name[:40]!r}: {problem[0].lower()}{problem[1:]}" if problem else ""
 
 
 def check_mailbox(checking: Checking, name: Text) -> None:

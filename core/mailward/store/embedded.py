@@ -50,6 +50,7 @@ from mailward.store.rendered import RENDERING, new_record, render
 from mailward.store.renewal import renew
 from mailward.store.schema import SCHEMA, UPGRADES, VERSION
 from mailward.store.snapshots import LEAST_MESSAGES, save_snapshot
+from mailward.store.textmarks import FILE as MARKS_FILE
 from mailward.store.textmarks import TextMarks
 from mailward.store.tidy import tidy
 from mailward.store.views import (
@@ -157,7 +158,7 @@ class EmbeddedAccount:
         self._limits = limits
         self._now_s = now_s
         self._packs = Packs(folder / "packs", disk)
-        self._marks = TextMarks(folder / "search.sqlite")
+        self._marks = TextMarks(folder / MARKS_FILE)
         self._writers: GroupCommit[Request] = GroupCommit(self._execute)
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []

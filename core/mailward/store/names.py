@@ -2,13 +2,10 @@
 
 import unicodedata
 
+from mailward.formats.mailbox_names import problem_of_name
 from mailward.store.base import NotPermitted
 
 INBOX = "INBOX"
-
-_MAX_LEVEL_OCTETS = 255
-_MAX_NAME_OCTETS = 1000
-_MAX_LEVELS = 32
 
 
 def normalise_name(name: str) -> str:
@@ -21,16 +18,8 @@ def normalise_name(name: str) -> str:
     if levels[0].upper() == INBOX:
         levels[0] = INBOX
     name = "/".join(levels)
-    if not all(levels):
-        raise NotPermitted("A mailbox name has no empty levels")
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in "%*" for c in name):
-        raise NotPermitted("A mailbox name has no control characters and none of % *")
-    if (
-        len(levels) > _MAX_LEVELS
-        or len(name.encode()) > _MAX_NAME_OCTETS
-        or any(len(level.encode()) > _MAX_LEVEL_OCTETS for level in levels)
-    ):
-        raise NotPermitted("The mailbox name is too long")
+    if problem := problem_of_name(name):
+        raise NotPermitted(problem)
     return name
 
 

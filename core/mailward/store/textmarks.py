@@ -21,6 +21,8 @@ from mailward.model.errors import StorageError
 
 _log = structlog.get_logger()
 
+FILE = "search.sqlite"
+"""In the account's folder; it can be lost, and is no part of a backup."""
 VERSION = 1
 """Raise it when the texts that a search looks in are made otherwise: then all marks are made anew."""
 _SCHEMA = "CREATE TABLE mark (message INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT"

@@ -76,5 +76,5 @@ def test_a_running_server_keeps_its_databases(shell: Shell, monkeypatch: pytest.
     monkeypatch.setattr(store, "is_served", served)
     shell.index.unlink()
     done = shell.type("--repair")
-    assert done.exit_code == 64 and "stop it" in done.stderr
+    assert done.exit_code == 75 and "stop it" in done.stderr
     assert not shell.index.exists()

@@ -141,6 +141,18 @@ async def test_t_relay_13_nobody_who_is_not_proven_hears_of_a_rejection(place: P
     assert "neither SPF nor DMARC proved its reverse-path" in told and "a copy is in quarantine" in told
 
 
+async def test_what_a_script_sends_and_remembers_beside_a_rejection_is_done(place: Place) -> None:
+    place.script(
+        'require ["reject", "enotify", "duplicate"]; if not duplicate { notify "mailto:watch@example.net"; reject "no"; }'
+    )
+    item = await place.deliver(origin="submission", reverse_path="bob@example.org")
+    assert [str(sent.recipients[0].forward_path) for sent in place.leaving()] == ["watch@example.net"]
+    (told,) = place.told(item)
+    assert told.startswith("failed: refused by line 1 of the script main: no; ") and "watch@example.net" in told
+    await place.deliver(origin="submission", reverse_path="bob@example.org")
+    assert len(place.contents("INBOX")) == 1, "it has come before"
+
+
 # --- junk ---
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from mailward.access.imap.mailboxes import read_status_items, status_line
 from mailward.access.imap.session import Session
+from mailward.formats.mailbox_names import SEPARATOR
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
-from mailward.protocol.imap.names import SEPARATOR, Pattern, decode_pattern
+from mailward.protocol.imap.names import Pattern, decode_pattern
 from mailward.store.base import MailboxInfo
 
 SELECT_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})

@@ -19,6 +19,7 @@ from mailward.model.ids import AccountId
 from mailward.store.base import MailboxInfo, Renumber
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
+from mailward.store.textmarks import FILE as MARKS_FILE
 
 _SCRATCH = "restoring"
 _READY = "ready"
@@ -72,6 +73,8 @@ def _prepare(snapshot: Snapshot, names: Sequence[str], scratch: Path) -> None:
     if scratch.exists():
         shutil.rmtree(scratch)
     for name in names:
+        if name.endswith(f"/{MARKS_FILE}"):  # of snapshots by an earlier state: it may speak of messages to come
+            continue
         target = scratch / name.removeprefix("data/")
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copyfile(snapshot.path / name, target)

@@ -20,6 +20,7 @@ from mailward.app.backup.snapshot import MANIFEST, UNFINISHED, BackupError, Kept
 from mailward.app.config import Config
 from mailward.database import copy_database
 from mailward.model.errors import StorageError
+from mailward.store.textmarks import FILE as MARKS_FILE
 
 _CHUNK_OCTETS = 1024 * 1024
 _LEFT_OUT = ("spool", "run", "hints", "pop3", "restoring")
@@ -93,6 +94,7 @@ def _below(folder: Path, name: str, without: set[Path]) -> Iterator[tuple[Path, 
         return
     paths = [path for path in sorted(folder.iterdir()) if path not in without and not path.name.endswith(_PASSING)]
     files = [path for path in paths if path.is_file() and path.name != "lock" and ".sqlite.form-" not in path.name]
+    files = [path for path in files if path.name != MARKS_FILE]
     for file in sorted(files, key=lambda path: path.suffix != ".sqlite"):
         yield file, f"{name}/{file.name}"
     for inner in paths:

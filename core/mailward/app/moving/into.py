@@ -5,12 +5,12 @@ stopped, and a second one brings what is new. UIDs are kept where a mailbox here
 source; where other mail has got one of them meanwhile the mailbox gets a new UIDVALIDITY, for no UID may mean two messages.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, Source
+from mailward.formats.mailbox_names import fitting
 from mailward.model.ids import Uid
 from mailward.store.base import (
     SYSTEM_FLAGS,
@@ -214,13 +214,3 @@ def _batches(refs: Sequence[Ref]) -> Iterator[list[Ref]]:
         octets += ref.size_octets
     if batch:
         yield batch
-
-
-def fitting(name: str) -> str:
-    """The name with "_" for all that a mailbox name here cannot have."""
-    levels = [level for level in unicodedata.normalize("NFC", name).split("/") if level]
-    return "/".join("".join(_fits(c) for c in level) for level in levels) or "_"
-
-
-def _fits(character: str) -> str:
-    return "_" if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in "%*" else character

@@ -5,9 +5,9 @@ import binascii
 import re
 import unicodedata
 
-MAX_NAME_CHARACTERS = 500
-MAX_LEVELS = 20
-SEPARATOR = "/"
+from mailward.formats.mailbox_names import SEPARATOR, problem_of_name
+
+_MAX_PATTERN_CHARACTERS = 500
 
 _SHIFTED = re.compile(r"&([^-]*)-|&")
 _DIRECT = re.compile(r"[ -%'-~]+|&|[^ -~]+")
@@ -44,13 +44,8 @@ def decode_pattern(octets: bytes, *, utf8: bool = False) -> str:
 
 def check_name(name: str) -> str:
     """The name itself. Raises NameRefused."""
-    levels = name.split(SEPARATOR)
-    if not name or len(name) > MAX_NAME_CHARACTERS or len(levels) > MAX_LEVELS:
-        raise NameRefused("the name is empty, too long or too deep")
-    if any(not level or level in (".", "..") for level in levels):
-        raise NameRefused("a level of the name is empty or a dot")
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in "%*" for c in name):
-        raise NameRefused("control characters, % and * cannot be in a name")
+    if problem := problem_of_name(name):
+        raise NameRefused(problem)
     return name
 
 
@@ -101,7 +96,7 @@ class Pattern:
                 self._any |= 1 << place
             else:
                 self._within |= 1 << place
-        self._too_long = sum(not w for w in wild) > MAX_NAME_CHARACTERS
+        self._too_long = sum(not w for w in wild) > _MAX_PATTERN_CHARACTERS
         self._inbox = None if text == text.upper() else Pattern(text.upper())
 
     def matches(self, name: str) -> bool:
