@@ -7,12 +7,13 @@ forges addresses must not choose whom we write to.
 import asyncio
 import hashlib
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from mailward.api.services import Clock, Submit
 from mailward.delivery.bounce import no_report_reason
 from mailward.delivery.filing import Filing
-from mailward.delivery.redirecting import Redirecting, has_passed
+from mailward.delivery.redirecting import MOST_PASSED, Redirecting, has_passed, passed_here
 from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.script_notice import notice
 from mailward.delivery.scripted import Met, Sending, Sent, filed
@@ -35,6 +36,10 @@ class Mailboxes(Protocol):
 
     def resolve(self, address: Address) -> AccountId | None:
         """Whose mailbox it is. May raise StorageError."""
+        ...
+
+    def is_local_domain(self, domain: str) -> bool:
+        """May raise StorageError."""
         ...
 
 
@@ -95,10 +100,15 @@ class ScriptMail:
     def _why_not_on(self, met: Met, action: Redirect) -> str:
         if met.is_junk:
             return "it is junk"
-        if self._directory.resolve(action.address) == met.copy.recipient.account:
+        account = self._directory.resolve(action.address)
+        if account == met.copy.recipient.account:
             return "that is this mailbox"
+        if account is None and self._directory.is_local_domain(action.address.domain):
+            return "that is no mailbox of this server"
         if has_passed(met.message, met.owner):
             return f"{met.owner} has had it before"
+        if passed_here(met.message, self._directory.is_local_domain) >= MOST_PASSED:
+            return f"{MOST_PASSED} mailboxes of this server have sent it on"
         if count_received(met.message) > MOST_HOPS:
             return "it has passed too many servers"
         return ""
@@ -115,6 +125,7 @@ class ScriptMail:
         # Noted first: what is repeated after a crash between the two is this delivery, which may do it once more.
         self._on_loop(self._memory.note(met.copy, what, action.period_s))
         key = f"{met.copy.delivery_key} reply"
+        action = replace(action, sender=self._own(met, action.sender))
         octets = vacation_message(action, _message_id(key, met), self._clock.now().astimezone())
         return self._submitted(met, str(to), octets, key, f"replied to {to} by {met.why(action)}", action.fcc)
 
@@ -125,6 +136,7 @@ class ScriptMail:
         if reason := action.withheld or ("it is junk" if met.is_junk else ""):
             return Sent(f"nobody notified, since {reason}")
         key = f"{met.copy.delivery_key} notify {action.script} {action.place}"
+        action = replace(action, sender=self._own(met, action.sender))
         octets = notify_message(action, _message_id(key, met), self._clock.now().astimezone())
         said, places = [], []
         for written in (*action.to, *action.cc):
@@ -133,6 +145,13 @@ class ScriptMail:
             said.append(sent.said)
             places += [one for one in sent.places if one not in places]
         return Sent("; ".join(said), tuple(places))
+
+    def _own(self, met: Met, sender: str) -> str:
+        """The author that a script names where it is an address of its owner: what the server sends is signed (T-RELAY-11)."""
+        found = [mailbox.address for mailbox in read_address_list(sender.encode()).mailboxes]
+        address = found[0] if len(found) == 1 else None
+        is_own = address is not None and self._directory.resolve(address) == met.copy.recipient.account
+        return sender if is_own else str(met.owner)
 
     def _submitted(self, met: Met, to: str, octets: bytes, key: str, said: str, fcc: FileInto | None) -> Sent:
         """fcc: where a copy of it goes (RFC 8580)."""

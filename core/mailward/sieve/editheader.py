@@ -10,7 +10,7 @@ from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.running import Checking, Command, Run, RunProblem, Shape, Step, TagRule, Takes
 
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
-_KEPT = frozenset({"received", "auto-submitted"})
+_KEPT = frozenset({"received", "auto-submitted", "delivered-to"})
 """RFC 5293 section 6: without these mail could run in circles, so they are neither written nor deleted."""
 _VALUE_CHARACTERS = 8000
 

@@ -7,7 +7,9 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 
+from mailward.formats.header import split_header
 from mailward.formats.mailboxes import Mailbox, read_address_list
+from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
 from mailward.formats.words import encode_words
 from mailward.formats.writing import fold_field, text_part
@@ -33,8 +35,16 @@ def vacation_message(vacation: Vacation, message_id: str, at: datetime) -> bytes
         fold_field("MIME-Version", "1.0"),
     ]
     if vacation.is_mime:
-        return b"".join(head) + _NEWLINE.sub("\r\n", vacation.text).encode("utf-8", "replace")
+        return b"".join(head) + _mime_part(_NEWLINE.sub("\r\n", vacation.text).encode("utf-8", "replace"))
     return b"".join(head) + text_part(vacation.text)
+
+
+def _mime_part(octets: bytes) -> bytes:
+    """The part, with what its header says of the content alone: another From would be another author (RFC 5230 section 4.5)."""
+    view = MessageView(octets)
+    fields, empty_line = split_header(view.header_octets)
+    kept = [raw for raw in fields if raw[:8].lower() == b"content-"]
+    return b"".join((*kept, empty_line or b"\r\n", view.body_octets))
 
 
 def notify_message(notify: Notify, message_id: str, at: datetime) -> bytes:

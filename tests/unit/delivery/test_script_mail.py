@@ -56,6 +56,30 @@ async def test_a_sender_hears_once_in_seven_days_that_the_owner_is_away(place: P
     assert len([one for one in place.leaving() if one.recipients[0].forward_path == "a@example.net"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("sender", "author"),
+    [("anna@example.org", "anna@example.org"), ("Ann <ann+x@example.org>", "Ann <ann+x@example.org>"),
+     ("bob@example.org", "ann@example.org"), ("Boss <ceo@example.com>", "ann@example.org")],
+)  # fmt: skip
+async def test_t_relay_11_scripts_send_in_the_name_of_their_owner_only(place: Place, sender: str, author: str) -> None:
+    place.script(
+        f'require ["vacation", "enotify"]; vacation :from "{sender}" "away"; notify :from "{sender}" "mailto:c@example.com";'
+    )
+    await deliver(place)
+    fields = [made.field("From") for made in sent(place)]
+    assert [field.text for field in fields if field is not None] == [author, author]
+
+
+async def test_t_relay_11_a_reply_of_parts_names_no_other_author(place: Place) -> None:
+    head = "From: ceo@example.com\r\nSender: ceo@example.com\r\nContent-Type: text/html\r\nResent-From: ceo@example.com\r\n\r\n"
+    place.script(f'require "vacation"; vacation :mime "{head}<p>away</p>";')
+    await deliver(place)
+    (reply,) = sent(place)
+    assert [field.text for field in reply.all("From")] == ["ann@example.org"]
+    assert not reply.all("Sender") and not reply.all("Resent-From")
+    assert reply.body_octets == b"<p>away</p>" and reply.root.content_type == "text/html"
+
+
 async def test_a_delivery_that_is_repeated_replies_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.script(AWAY)
     deliver_, failing = place.mda.deliver, [True, True]

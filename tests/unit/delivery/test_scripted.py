@@ -244,6 +244,39 @@ async def test_t_relay_15_what_has_been_here_before_or_everywhere_is_kept(place:
     assert len(place.contents("INBOX")) == 2 and place.leaving() == []
 
 
+async def test_t_relay_15_scripts_that_cover_their_traces_make_no_circle(place: Place) -> None:
+    covers = 'require "editheader"; deleteheader "Delivered-To"; addheader "Delivered-To" "x@example.com";'
+    place.script(covers + "".join(f'redirect "bob+{n}@example.org";' for n in range(4)))
+    place.script(covers + "".join(f'redirect "ann+{n}@example.org";' for n in range(4)), "bob")
+    await place.deliver()
+    assert place.leaving() == []
+    assert 1 <= len(place.contents("INBOX")) <= 4 and place.contents("INBOX", "bob") == []
+
+
+async def test_t_relay_15_what_many_owners_here_have_sent_on_is_kept(place: Place) -> None:
+    place.script(SENDS_ON)
+    passed = b"".join(b"Delivered-To: %d@example.org\r\n" % n for n in range(4))
+    elsewhere = b"".join(b"Delivered-To: %d@example.net\r\n" % n for n in range(9))
+    await place.deliver(passed + OCTETS)
+    assert len(place.contents("INBOX")) == 1 and place.leaving() == []
+    await place.deliver(elsewhere + OCTETS)
+    assert len(place.leaving()) == 1, "others say nothing of circles here"
+
+
+async def test_redirect_to_nobody_of_this_server_keeps(place: Place) -> None:
+    place.script('redirect "nobody@example.org";')
+    item = await place.deliver()
+    assert len(place.contents("INBOX")) == 1 and place.leaving() == []
+    assert place.told(item)[0].endswith("since that is no mailbox of this server")
+
+
+async def test_t_relay_11_nobody_signs_for_an_author_whom_a_script_has_written(place: Place) -> None:
+    place.script('require "editheader"; deleteheader "From"; addheader "From" "bob@example.org"; redirect "c@example.com";')
+    await place.deliver(origin="submission", user="ann@example.org", reverse_path="ann@example.org")
+    (leaving,) = place.leaving()
+    assert (leaving.origin, leaving.user) == ("inbound", "")
+
+
 async def test_t_imap_20_more_redirects_than_four_are_a_mistake_that_keeps(place: Place) -> None:
     place.script("".join(f'redirect "{n}@example.com";' for n in range(5)))
     await place.deliver()
