@@ -50,8 +50,12 @@ class Plan:
     those by somebody else, where what belonged to their place in the mailbox is asked for. undecodable: those with a part in an
     unknown encoding that is to be undone."""
 
-    def __init__(self, items: FetchItems, *, utf8: bool = False) -> None:
-        """utf8: ENVELOPE has UTF-8 as it stands in the message, what is stored is 7-bit."""
+    def __init__(self, items: FetchItems, *, utf8: bool = False, reads_headers: bool = False) -> None:
+        """utf8: ENVELOPE has UTF-8 as it stands in the message, what is stored is 7-bit.
+
+        reads_headers: they pass through in chunks, as bodies do.
+        """
+        self._items, self._reads_headers = items, reads_headers
         self._entry_columns = [column for item, (_, column) in ENTRY_COLUMNS.items() if item in items.items]
         self._first_column = FIRST_ENTRY_COLUMN + len(self._entry_columns)
         self._columns: list[Column] = []
@@ -74,8 +78,13 @@ class Plan:
 
     def pieces(self, store: AccountStore, selected: Selected, places: Sequence[int]) -> Iterator[bytes]:
         """The answers of these messages in order, cut anywhere. Raises StorageError only where an answer has begun already."""
-        for start in range(0, len(places), ROWS):
-            some = places[start : start + ROWS]
+        for some, is_large in self._windows(store, selected, places):
+            if is_large:
+                plan = Plan(self._items, reads_headers=True)
+                yield from plan.pieces(store, selected, some)
+                self.unreadable, self.expunged = self.unreadable + plan.unreadable, self.expunged + plan.expunged
+                self.undecodable += plan.undecodable
+                continue
             window: Window = [
                 [place + 1 for place in some],
                 taken(selected.uids, some),
@@ -97,11 +106,31 @@ class Plan:
                 for row in zip(*window, strict=True):
                     yield from self._in_chunks(store, row)
 
+    def _windows(self, store: AccountStore, selected: Selected, places: Sequence[int]) -> Iterator[tuple[Sequence[int], bool]]:
+        """Places to answer together, and whether it is one message whose header is too large to be held as often as asked for."""
+        times = [field.place for field in self._fields].count(self._place_of("headers")) + (self._utf8 is not None)
+        for start in range(0, len(places), ROWS):
+            some = places[start : start + ROWS]
+            if not times:
+                yield some, False
+                continue
+            first, held = 0, 0
+            for at, octets in enumerate(_header_octets(store, taken(selected.messages, some))):
+                if held and held + octets * times > CHUNK_OCTETS:
+                    yield some[first:at], False
+                    first, held = at, 0
+                held += octets * times
+                if held > CHUNK_OCTETS:
+                    yield some[at : at + 1], True
+                    first, held = at + 1, 0
+            if first < len(some):
+                yield some[first:], False
+
     def _part_for(self, item: Item) -> Field | Section | Decoded:
         if isinstance(item, Decoded):
             return item
         if isinstance(item, Section):
-            if item.path or item.kind not in HEADER_KINDS:
+            if item.path or item.kind not in HEADER_KINDS or self._reads_headers:
                 return item
             template, column, make = header_field(item)
             return Field(template, self._column(column), make)
@@ -116,6 +145,10 @@ class Plan:
             return Field(template, FIRST_ENTRY_COLUMN + self._entry_columns.index(entry_column), MAKERS[entry_column])
         template, column = COLUMNS[item]
         return Field(template, self._column(column), MAKERS.get(column))
+
+    def _place_of(self, column: Column) -> int:
+        """-1 when it is not asked for."""
+        return self._first_column + self._columns.index(column) if column in self._columns else -1
 
     def _column(self, column: Column) -> int:
         """The place of a column in the rows; it is asked for from now on."""
@@ -218,9 +251,15 @@ class Plan:
                 if isinstance(part, Field):
                     held += part.template % part.value(row)
                 elif isinstance(part, Decoded):
-                    held += part.label + b" " + _shown(contents[part.path], part)
+                    head, octets = _shown(contents[part.path], part)
+                    held += part.label + b" " + head
+                    for at in range(0, len(octets), CHUNK_OCTETS):
+                        held += octets[at : at + CHUNK_OCTETS]
+                        if len(held) >= CHUNK_OCTETS:
+                            yield held
+                            held, begun = b"", True
                 else:
-                    if part.path:
+                    if part.path or part.kind in HEADER_KINDS:
                         view = view or MessageView(store.octets(message))
                         spans, read = section_spans(view, part.path, part.kind, part.names, part.partial), _slicer(view)
                     else:
@@ -270,14 +309,22 @@ def _whole(parts: Sequence[Field | Section | Decoded]) -> _Whole | None:
     return _Whole(b"* %d FETCH (" + begin, before, b"".join([b" " + field.template for field in after]) + b")\r\n", after)
 
 
-def _shown(content: bytes, item: Decoded) -> bytes:
-    """How long the content is, or (a part of) it; with a NUL in it as a literal8."""
+def _header_octets(store: AccountStore, messages: Sequence[int]) -> Iterator[int]:
+    """Of each message; what cannot be read is told when it is asked for."""
+    try:
+        yield from [int(octets) for (octets,) in store.meta(messages, ("header_octets",))]
+    except (StorageError, ValueError, LookupError):
+        yield from [CHUNK_OCTETS] * len(messages)
+
+
+def _shown(content: bytes, item: Decoded) -> tuple[bytes, memoryview]:
+    """How long the content is, or how (a part of) it begins, with a NUL in it as a literal8, and the octets of it."""
     if item.is_size:
-        return b"%d" % len(content)
+        return b"%d" % len(content), memoryview(b"")
     if item.partial is not None:
         start, length = item.partial
         content = content[start : start + length]
-    return b"%b{%d}\r\n%b" % (b"~" if b"\x00" in content else b"", len(content), content)
+    return b"%b{%d}\r\n" % (b"~" if b"\x00" in content else b"", len(content)), memoryview(content)
 
 
 def _window(item: Section, low: int, high: int) -> tuple[int, int]:
