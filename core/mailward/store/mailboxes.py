@@ -19,7 +19,7 @@ from mailward.store.base import (
 from mailward.store.names import INBOX, normalise_name, parents
 from mailward.store.ops import OpList
 from mailward.store.rendered import RENDERING
-from mailward.store.uids import Numbers
+from mailward.store.uids import MAX_FOREIGN_UID, Numbers
 
 DEFAULT_MAILBOXES = (
     (INBOX, ""),
@@ -86,6 +86,8 @@ def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
 def renumber(ops: OpList, op: Renumber) -> OpResult:
     """A UIDVALIDITY from elsewhere only while no UID has been given under this one (RFC 9051 section 2.3.1.1)."""
     box = ops.box(op.mailbox)
+    if op.uidnext > MAX_FOREIGN_UID:
+        raise NotPermitted(f"UIDs from elsewhere are at most {MAX_FOREIGN_UID}, so that some are left")
     if op.uidvalidity is None:
         box.uidvalidity = ops.numbers.next_uidvalidity(ops.now_s)
     elif op.uidvalidity != box.uidvalidity:

@@ -13,6 +13,8 @@ from mailward.store.base import NoSuchMailbox, NotPermitted
 _MAX_UID = 2**32 - 1
 MAX_FOREIGN_UIDVALIDITY = _MAX_UID - 1_000_000
 """So many higher ones are left, for mailboxes that are made anew and moved in from elsewhere."""
+MAX_FOREIGN_UID = 2**31
+"""Of mail that is moved in: half of all UIDs are left then."""
 
 
 class Numbers:
@@ -124,6 +126,8 @@ class Box:
         if uid is not None:
             if uid < self.uidnext:
                 raise NotPermitted(f"The mailbox {self.name} has given the UID {uid} already")
+            if uid > MAX_FOREIGN_UID:
+                raise NotPermitted(f"UIDs from elsewhere are at most {MAX_FOREIGN_UID}, so that some are left")
             self.uidnext = uid
         return self.take_uids(1)[0]
 

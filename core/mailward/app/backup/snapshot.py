@@ -23,6 +23,10 @@ class BackupError(MailwardError):
     """What cannot be backed up, read or restored, and what to do."""
 
 
+VERSION = 1
+"""Of a manifest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """One file. sha256: of its octets here. mtime_ns: the original's, 0 of a database, which is copied each time."""
@@ -62,9 +66,20 @@ def snapshots_in(folder: Path) -> list[Snapshot]:
 
 def _manifest(path: Path) -> Manifest:
     try:
-        return msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
     except msgspec.MsgspecError as error:
         raise BackupError(f"{path / MANIFEST} is damaged ({error}); take another snapshot") from error
+    if manifest.version != VERSION:
+        raise BackupError(f"{path / MANIFEST} is of form {manifest.version}, this release reads form {VERSION}")
+    if (wrong := next((name for name in manifest.files if not _is_inside(name)), None)) is not None:
+        raise BackupError(f"{path / MANIFEST} names {wrong!r}, which is no file of a snapshot; nothing of it is used")
+    return manifest
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name stays below the folders of a snapshot, wherever it is copied to."""
+    first, *levels = name.split("/")
+    return first in ("data", "config") and bool(levels) and not any(level in ("", ".", "..") or "\0" in level for level in levels)
 
 
 def snapshot_of(folder: Path, name: str | None) -> Snapshot:
@@ -84,11 +99,13 @@ def damage(snapshot: Snapshot, below: str = "") -> Iterator[tuple[str, str]]:
     """Each file below a path of the snapshot and what is wrong with its octets, or inside a database: "" for nothing."""
     for name, kept in snapshot.manifest.files.items():
         if name.startswith(below):
-            yield name, _damage(snapshot.path / name, kept)
+            yield name, _damage(snapshot.path, snapshot.path / name, kept)
 
 
-def _damage(path: Path, kept: Kept) -> str:
+def _damage(snapshot: Path, path: Path, kept: Kept) -> str:
     try:
+        if not path.resolve().is_relative_to(snapshot.resolve()):
+            return f"{path} is a link to elsewhere"
         if path.stat().st_size != kept.size_octets:
             return f"{path} has {path.stat().st_size} octets instead of {kept.size_octets}"
         if hash_of(path) != kept.sha256:

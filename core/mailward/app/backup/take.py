@@ -16,7 +16,17 @@ from pathlib import Path
 
 import msgspec
 
-from mailward.app.backup.snapshot import MANIFEST, UNFINISHED, BackupError, Kept, Manifest, Snapshot, hash_of, snapshots_in
+from mailward.app.backup.snapshot import (
+    MANIFEST,
+    UNFINISHED,
+    VERSION,
+    BackupError,
+    Kept,
+    Manifest,
+    Snapshot,
+    hash_of,
+    snapshots_in,
+)
 from mailward.app.config import Config
 from mailward.database import copy_database
 from mailward.model.errors import StorageError
@@ -70,7 +80,7 @@ def take_snapshot(config: Config, folder: Path, accounts: Mapping[str, str], *, 
             continue  # what nothing needs any more has been removed meanwhile
         except (PermissionError, StorageError) as error:
             missing.append(f"{source}: {getattr(error, 'strerror', None) or error}")
-    manifest = Manifest(1, f"{made_at:%Y-%m-%dT%H:%M:%SZ}", dict(accounts), files, missing)
+    manifest = Manifest(VERSION, f"{made_at:%Y-%m-%dT%H:%M:%SZ}", dict(accounts), files, missing)
     (draft / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     os.sync()
     draft.rename(path)

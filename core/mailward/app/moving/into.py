@@ -27,6 +27,7 @@ from mailward.store.base import (
     Subscribe,
 )
 from mailward.store.names import normalise_name
+from mailward.store.uids import MAX_FOREIGN_UID
 
 _BATCH_MESSAGES = 256
 _BATCH_OCTETS = 8 * 1024 * 1024
@@ -92,7 +93,10 @@ class Move:
             brought.keeps_numbers = fits and listing.uidvalidity > 0
             return brought
         assert info is not None
-        numbering = _Numbering(self._store, info, listing.uidvalidity)
+        highest = max([listing.uidnext, *[ref.uid for ref in listing.refs]])
+        if highest > MAX_FOREIGN_UID:
+            brought.problems.append(f"its UIDs go up to {highest}, so far that few would be left: they are given anew")
+        numbering = _Numbering(self._store, info, listing.uidvalidity if highest <= MAX_FOREIGN_UID else 0)
         for batch in _batches(wanted):
             self._progress(name, brought.brought, len(wanted))
             self._store_letters(info, self._source.fetch(folder, batch), numbering, brought)

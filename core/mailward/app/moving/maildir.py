@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of, with_crlf
+from mailward.app.moving.within import open_within
 from mailward.formats.maildir import (
     KEYWORDS,
     SUBSCRIPTIONS,
@@ -31,9 +32,9 @@ class MaildirSource:
     """Raises SourceError when there is no Maildir."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        if not _is_maildir(path):
-            raise SourceError(f"{path} is no Maildir: it has no folders cur and new")
+        self._path = path.resolve()
+        if not _is_maildir(self._path):
+            raise SourceError(f"{path} is no Maildir: it has no folders cur and new (links are not followed)")
 
     def folders(self) -> list[Folder]:
         """INBOX first."""
@@ -58,7 +59,7 @@ class MaildirSource:
                 yield from self._below(path, names)
 
     def _subscriptions(self) -> frozenset[str] | None:
-        text = _text(self._path / SUBSCRIPTIONS)
+        text = self._text(self._path / SUBSCRIPTIONS)
         if text is None:
             return None
         lines = text.splitlines()
@@ -68,8 +69,8 @@ class MaildirSource:
 
     def listing(self, folder: Folder) -> Listing:
         path = Path(folder.place)
-        names = _message_files(path)
-        numbers = read_uid_list(_text(path / UID_LIST) or "")
+        names = _message_files(self._path, path)
+        numbers = read_uid_list(self._text(path / UID_LIST) or "")
         known: Mapping[str, Numbered] = numbers.messages if numbers else {}
         refs = [
             Ref(key_of("maildir", folder.name, base), place, known[base].uid if base in known else 0, size_octets)
@@ -80,24 +81,32 @@ class MaildirSource:
 
     def fetch(self, folder: Folder, refs: Sequence[Ref]) -> list[Letter]:
         path = Path(folder.place)
-        keywords = read_keywords(_text(path / KEYWORDS) or "")
-        numbers = read_uid_list(_text(path / UID_LIST) or "")
+        keywords = read_keywords(self._text(path / KEYWORDS) or "")
+        numbers = read_uid_list(self._text(path / UID_LIST) or "")
         known: Mapping[str, Numbered] = numbers.messages if numbers else {}
-        now = (
-            {base: place for base, place, _ in _message_files(path)} if any(not Path(ref.place).exists() for ref in refs) else {}
-        )
-        return [_letter(ref, now, keywords, known) for ref in refs]
+        has_moved = any(not Path(ref.place).exists() for ref in refs)
+        now = {base: place for base, place, _ in _message_files(self._path, path)} if has_moved else {}
+        return [_letter(self._path, ref, now, keywords, known) for ref in refs]
+
+    def _text(self, path: Path) -> str | None:
+        try:
+            with os.fdopen(open_within(self._path, path), encoding="utf-8", errors="surrogateescape") as opened:
+                return opened.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SourceError(f"cannot read {path}: {error.strerror}") from error
 
     def close(self) -> None:
         return
 
 
-def _letter(ref: Ref, now: Mapping[str, str], keywords: Mapping[str, str], known: Mapping[str, Numbered]) -> Letter:
+def _letter(root: Path, ref: Ref, now: Mapping[str, str], keywords: Mapping[str, str], known: Mapping[str, Numbered]) -> Letter:
     """now: base -> its file by now, since a file changes its name with its flags."""
     base = base_of(Path(ref.place).name)
     path = Path(now.get(base, ref.place))
     try:
-        with path.open("rb") as opened:
+        with os.fdopen(open_within(root, path), "rb") as opened:
             octets, mtime = opened.read(), os.fstat(opened.fileno()).st_mtime
     except OSError as error:
         return Letter(ref, None, problem=f"{path}: {error.strerror}")
@@ -110,32 +119,35 @@ def _letter(ref: Ref, now: Mapping[str, str], keywords: Mapping[str, str], known
     return Letter(ref, with_crlf(octets), flags, datetime.fromtimestamp(max(0, at), UTC), uidl)
 
 
-def _message_files(folder: Path) -> list[tuple[str, str, int]]:
+def _message_files(root: Path, folder: Path) -> list[tuple[str, str, int]]:
     """Base name, path and size of each; a message that has just been renamed shows once."""
     found: dict[str, tuple[str, str, int]] = {}
     for name in ("new", "cur"):
         try:
-            entries = [*os.scandir(folder / name)]
+            descriptor = open_within(root, folder / name, is_folder=True)
         except OSError as error:
             raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
-        for entry in entries:
-            if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
-                with contextlib.suppress(OSError):  # it has just got another name; if it is gone from here, it is found with that
-                    found[base_of(entry.name)] = (base_of(entry.name), entry.path, entry.stat(follow_symlinks=False).st_size)
+        entries = _plain_files(descriptor)
+        for file, size_octets in entries:
+            found[base_of(file)] = (base_of(file), str(folder / name / file), size_octets)
     return sorted(found.values(), key=lambda one: (delivered_at(one[0]) or 0, one[0]))
 
 
-def _is_maildir(folder: Path) -> bool:
-    return (folder / "cur").is_dir() and (folder / "new").is_dir()
-
-
-def _text(path: Path) -> str | None:
+def _plain_files(descriptor: int) -> list[tuple[str, int]]:
+    """Names and sizes in a folder, whose descriptor is closed."""
+    found: list[tuple[str, int]] = []
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+        for entry in os.scandir(descriptor):
+            if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
+                with contextlib.suppress(OSError):  # it has just got another name; if it is gone from here, it is found with that
+                    found.append((entry.name, entry.stat(follow_symlinks=False).st_size))
+    finally:
+        os.close(descriptor)
+    return found
+
+
+def _is_maildir(folder: Path) -> bool:
+    return all(inner.is_dir() and not inner.is_symlink() for inner in (folder / "cur", folder / "new"))
 
 
 def _decoded(level: str) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of, with_crlf
+from mailward.app.moving.within import open_within
 from mailward.formats.mbox import Kept, Quoting, kept_of, message_spans, postmark_before, unquoted
 
 _NO_MAIL = (".msf", ".dat", ".json", ".html", ".sqlite")
@@ -24,7 +25,7 @@ class MboxSource:
 
     def __init__(self, path: Path, quoting: Quoting = "mboxrd", mailbox: str = "") -> None:
         """Raises SourceError when nothing is there."""
-        self._path = path
+        self._path = path.resolve()
         self._quoting = quoting
         self._mailbox = mailbox
         if not path.exists():
@@ -47,7 +48,7 @@ class MboxSource:
         alike: Counter[str] = Counter()
         refs: list[Ref] = []
         base = None
-        with _mapped(folder.place) as octets:
+        with _mapped(self._path, folder.place) as octets:
             for begin, end in _spans(folder.place, octets):
                 kept = self._kept(octets, begin, end)
                 base = base or (None if refs else kept.base)
@@ -59,7 +60,7 @@ class MboxSource:
         return Listing(base[0], base[1] + 1, tuple(refs)) if base else Listing(0, 0, tuple(refs))
 
     def fetch(self, folder: Folder, refs: Sequence[Ref]) -> list[Letter]:
-        with _mapped(folder.place) as octets:
+        with _mapped(self._path, folder.place) as octets:
             return [self._letter(octets, ref) for ref in refs]
 
     def _letter(self, octets: bytes | mmap.mmap, ref: Ref) -> Letter:
@@ -88,10 +89,10 @@ def _spans(place: str, octets: bytes | mmap.mmap) -> list[tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def _mapped(place: str) -> Iterator[bytes | mmap.mmap]:
+def _mapped(root: Path, place: str) -> Iterator[bytes | mmap.mmap]:
     """A file's octets, read by demand."""
     try:
-        with Path(place).open("rb") as opened:
+        with os.fdopen(open_within(root, Path(place)), "rb") as opened:
             size_octets = os.fstat(opened.fileno()).st_size
             octets = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) if size_octets else None
     except OSError as error:

@@ -10,7 +10,7 @@ from mailward.app.moving.into import Brought, Move
 from mailward.app.moving.maildir import MaildirSource
 from mailward.app.moving.mbox import MboxSource
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, Source, SourceError
-from mailward.store.base import AccountStore
+from mailward.store.base import AccountStore, NotPermitted, Renumber
 from mailward.store.flags import names_of
 from support.stores import account, append
 
@@ -91,6 +91,19 @@ def test_where_other_mail_has_been_the_numbers_are_new(tmp_path: Path) -> None:
     store.apply([append(store.mailbox("INBOX").id, b"A: 1\r\n\r\n")])
     assert not brought(MaildirSource(box), store)["INBOX"].keeps_numbers
     assert set(contents(store, "INBOX")) == {1, 2}
+
+
+@pytest.mark.parametrize("numbers", ["3 V1234567 N4294967295 G0\n4 :1.a\n", "3 V1234567 N5 G0\n4294967290 :1.a\n"])
+def test_numbers_that_leave_none_for_mail_to_come_are_given_anew(tmp_path: Path, numbers: str) -> None:
+    box = made(tmp_path / "box", {"1.a__": letter(1)})
+    (box / "dovecot-uidlist").write_text(numbers)
+    store = account(tmp_path / "store")
+    found = brought(MaildirSource(box), store)["INBOX"]
+    assert found.brought == 1 and not found.keeps_numbers and "given anew" in found.problems[0]
+    store.apply([append(store.mailbox("INBOX").id, b"A: 1\r\n\r\n")])
+    assert set(contents(store, "INBOX")) == {1, 2}
+    with pytest.raises(NotPermitted):
+        store.apply([Renumber(store.mailbox("Sent").id, 77, 2**32 - 1)])
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_comes(tmp_path: Path) -> None:
