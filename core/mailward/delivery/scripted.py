@@ -148,7 +148,13 @@ class Scripted:
             return replace(copy, filings=_filings(met, outcome, None))
         if self._sender is None:
             return ForQueue()
-        filings = _filings(met, outcome, self._sender)  # with what is sent and remembered beside a refusal
+        try:
+            filings = _filings(met, outcome, self._sender)  # with what is sent and remembered beside a refusal
+        except StorageError:
+            raise
+        except Exception:
+            log.exception("script failed unforeseen", id=copy.item.id, account=copy.recipient.account, script=script.name)
+            return copy
         refused = _unwanted(met, outcome)
         if refused is not None:
             return replace(refused, text="; ".join((refused.text, *filings.said)))

@@ -33,14 +33,14 @@ def _filing(run: Run, step: Step, name: Text, message: MessageView | None) -> Fi
     mailbox = run.text(name)
     if problem := problem_of_mailbox(mailbox):
         raise RunProblem(problem, step.place)
-    outside, use = run.world.outside, ""
+    use = ""
     if (tag := step.tags.get("mailboxid")) is not None:
-        mailbox = outside.mailbox_with_id(run.text(tag.strings[0])) or mailbox
+        mailbox = run.outside.mailbox_with_id(run.text(tag.strings[0])) or mailbox
     if (tag := step.tags.get("specialuse")) is not None:
         use = run.text(tag.strings[0])
         if not is_use(use):
             raise RunProblem(f"{use[:40]!r} is no special use", step.place)
-        mailbox = outside.mailbox_with_use(use) or mailbox
+        mailbox = run.outside.mailbox_with_use(use) or mailbox
     return FileInto(*run.at(step), flags_of(run, step), message, mailbox, "create" in step.tags, use)
 
 

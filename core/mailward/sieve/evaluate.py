@@ -1,6 +1,6 @@
 """What does a script want to be done with a message?
 
-Pure: the same script, message and world give the same actions, so that a script can be rehearsed.
+Pure but for a bound on processor time: the same script, message and world give the same actions, so that it can be rehearsed.
 """
 
 from dataclasses import dataclass

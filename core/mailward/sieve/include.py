@@ -39,7 +39,7 @@ def _include(run: Run, step: Step) -> None:
 
 
 def _fetched(run: Run, step: Step, location: Location, name: str) -> Script | None:
-    octets = run.world.outside.script(location, name)
+    octets = run.outside.script(location, name)
     if octets is None:
         if "optional" in step.tags:
             return None

@@ -12,6 +12,7 @@ class Limits:
     through, once for each key. variable_characters: of one value; more is cut, as RFC 5229 section 3 allows.
     run_characters: of all values that a run makes. variables: names of one script. redirects, actions: of one run.
     includes: scripts inside each other. included: include commands of one run. regex_octets: of one compiled expression.
+    marks: of one run, for `duplicate`. pattern_characters: of a key with wildcards. processor_s: of one run, whatever is counted.
     """
 
     script_octets: int = 1024 * 1024
@@ -27,6 +28,9 @@ class Limits:
     includes: int = 10
     included: int = 255
     regex_octets: int = 1024 * 1024
+    marks: int = 32
+    pattern_characters: int = 4096
+    processor_s: float = 10.0
 
 
 LIMITS = Limits()

@@ -33,16 +33,17 @@ def is_use(use: str) -> bool:
 
 
 def _exists(run: Run, step: Step) -> bool:
-    return all(run.world.outside.mailbox_exists(name) for name in run.texts(step.strings(0)))
+    return all(run.outside.mailbox_exists(name) for name in run.texts(step.strings(0)))
 
 
 def _has_uses(run: Run, step: Step) -> bool:
-    outside = run.world.outside
     uses = run.texts(step.strings(len(step.values) - 1))
     if len(step.values) == 1:
-        return all(outside.mailbox_with_use(use) is not None for use in uses)
+        return all(run.outside.mailbox_with_use(use) is not None for use in uses)
     mailbox = run.text(step.string(0))
-    return outside.mailbox_exists(mailbox) and {use.lower() for use in uses} <= {use.lower() for use in outside.uses_of(mailbox)}
+    if not run.outside.mailbox_exists(mailbox):
+        return False
+    return {use.lower() for use in uses} <= {use.lower() for use in run.outside.uses_of(mailbox)}
 
 
 def _check_uses(checking: Checking, step: Step) -> None:
@@ -51,20 +52,20 @@ def _check_uses(checking: Checking, step: Step) -> None:
 
 
 def _has_ids(run: Run, step: Step) -> bool:
-    return all(run.world.outside.mailbox_with_id(one) is not None for one in run.texts(step.strings(0)))
+    return all(run.outside.mailbox_with_id(one) is not None for one in run.texts(step.strings(0)))
 
 
 def _metadata(run: Run, step: Step) -> bool:
     """RFC 5490 sections 3.3 and 3.5: of a mailbox, or of the server."""
     mailbox = run.text(step.string(0)) if len(step.values) == 3 else None
-    value = run.world.outside.metadata(mailbox, run.text(step.string(len(step.values) - 2)))
+    value = run.outside.metadata(mailbox, run.text(step.string(len(step.values) - 2)))
     return value is not None and matches(run, step, (value,), step.strings(len(step.values) - 1))
 
 
 def _metadata_exists(run: Run, step: Step) -> bool:
     mailbox = run.text(step.string(0)) if len(step.values) == 2 else None
     names = run.texts(step.strings(len(step.values) - 1))
-    return all(run.world.outside.metadata(mailbox, name) is not None for name in names)
+    return all(run.outside.metadata(mailbox, name) is not None for name in names)
 
 
 _NAMES = Takes("annotation names", Shape.STRINGS)

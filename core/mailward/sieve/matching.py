@@ -23,6 +23,8 @@ MATCHING = (
 """The tags of every test that compares."""
 
 _COMPARISON_CHARACTERS = 32
+_PATTERN_CHARACTERS = 32
+"""What a character of a key with wildcards costs, which is made a pattern each time."""
 """What each comparison costs beside its text."""
 Matcher = Callable[[Run, str, str, Comparator], tuple[str, ...] | None]
 """From value and key to the match values, ${0} first; None where they do not match."""
@@ -124,7 +126,9 @@ def _contains(run: Run, value: str, key: str, compared: Comparator) -> tuple[str
 
 def _matches(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, ...] | None:
     assert compared.normal is not None
-    run.look_through(4 * _COMPARISON_CHARACTERS + len(value) * (len(key) // 16))
+    if len(key) > run.limits.pattern_characters:
+        raise RunProblem(f"a key with wildcards is longer than {run.limits.pattern_characters} characters")
+    run.look_through(4 * _COMPARISON_CHARACTERS + len(value) * (len(key) // 16) + _PATTERN_CHARACTERS * len(key))
     normal = compared.normal(value)
     spans = match_wildcards(compared.normal(key), normal)
     if spans is None:
@@ -144,7 +148,7 @@ def _regex(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, .
 
 def _listed(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, ...] | None:
     """RFC 6134 section 2.2: the key is the name of a list; the list itself says how it compares."""
-    return (value,) if run.world.outside.is_listed(key, value) else None
+    return (value,) if run.outside.is_listed(key, value) else None
 
 
 MATCHERS: dict[str, Matcher] = {"is": _is, "contains": _contains, "matches": _matches, "regex": _regex, "list": _listed}

@@ -35,7 +35,7 @@ def _extracttext(run: Run, step: Step) -> None:
     text = _text(run.part)
     if "first" in step.tags:
         text = text[: step.tags["first"].number]
-    run.set_variable((step.string(0).constant or "").lower(), modified(step, text[: run.limits.variable_characters]))
+    run.set_variable((step.string(0).constant or "").lower(), modified(run, step, text[: run.limits.variable_characters]))
 
 
 def _text(part: PartView) -> str:

@@ -18,7 +18,7 @@ class RegexError(Exception):
     """An expression that cannot be used; its text says why."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _compiled(expression: str, ignores_case: bool) -> re2._Regexp:
     options = re2.Options()
     options.longest_match = True

@@ -15,12 +15,15 @@ from mailward.sieve.running import Command, Run, RunProblem, Shape, Step, TagRul
 _CONTENT_FIELD = re.compile(rb"(?:Content-[!-9;-~]*|MIME-Version)[ \t]*:", re.IGNORECASE)
 _FIELD = re.compile(r"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
 _NEWLINE = re.compile(r"\r\n|\r|\n")
+_READ_AGAIN = 10_000
+"""Characters that reading a message's parts again costs beside its length."""
 
 
 def _replace(run: Run, step: Step) -> None:
     """The part of the loop, else the whole body. A part that was in one that is replaced already has gone with it."""
     number = run.part.number if run.part is not None else ""
     text = run.text(step.string(0))
+    run.look_through(_READ_AGAIN + run.message.size_octets)
     edits: list[RecordedEdit] = [_replacement(step, number, text)]
     if not number:
         edits += _named(run, step, "subject", "Subject") + _named(run, step, "from", "From")

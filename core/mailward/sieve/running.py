@@ -8,14 +8,16 @@ are no loops but over the parts of a message, and every step and every character
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from time import thread_time
 
 from mailward.formats.message import MessageView
 from mailward.formats.part import PartView
+from mailward.formats.text import one_line
 from mailward.sieve.actions import Action, FileInto, Keep, Redirect, Reject, Vacation
 from mailward.sieve.limits import Limits
 from mailward.sieve.problems import Place, Problem, Problems
 from mailward.sieve.text import Reference, Text
-from mailward.sieve.world import World
+from mailward.sieve.world import Outside, World
 
 
 class Shape(Enum):
@@ -180,6 +182,10 @@ class Script:
 _NOT_WITH_REJECT = (Keep, FileInto, Redirect, Reject, Vacation)
 
 
+_PROBLEM_CHARACTERS = 500
+_READ_AT_ONCE = 16
+"""Characters of a constant that cost what looking at one does."""
+_QUESTION_CHARACTERS = 10_000
 _ITEM_CHARACTERS = 16
 """What one string of a list costs, however short it is."""
 
@@ -254,6 +260,7 @@ class Run:
         self.keeps = True
         self._place = Place(1, 1)
         self._steps = self._characters = self._made = 0
+        self._begun_s = thread_time()
 
     def steps(self, steps: tuple[Step, ...]) -> None:
         """Do the commands in order."""
@@ -271,6 +278,7 @@ class Run:
     def count(self, step: Step) -> None:
         """Count a command or test, and each part of a loop."""
         self._place = step.place
+        self._look_at_clock()
         self._steps += 1
         if self._steps > self.limits.steps:
             raise RunProblem(f"the script takes more than {self.limits.steps} steps")
@@ -278,8 +286,26 @@ class Run:
     def look_through(self, characters: int) -> None:
         """Count text that is about to be looked through."""
         self._characters += characters
+        self._look_at_clock()
         if self._characters > self.limits.characters:
             raise RunProblem(f"the script looks through more than {self.limits.characters} characters")
+
+    @property
+    def outside(self) -> Outside:
+        """For one question, which is counted, since it may cost what reading a page does."""
+        self.look_through(_QUESTION_CHARACTERS)
+        return self.world.outside
+
+    def _look_at_clock(self) -> None:
+        """Counting is exact but for what nobody thought of; this is the last bound."""
+        if thread_time() - self._begun_s > self.limits.processor_s:
+            raise RunProblem(f"the script takes more than {self.limits.processor_s:.0f} seconds of processor time")
+
+    def mark(self, mark: Mark) -> None:
+        """Have something remembered."""
+        if len(self.marks) >= self.limits.marks:
+            raise RunProblem(f"the script has more than {self.limits.marks} messages remembered")
+        self.marks.append(mark)
 
     def at(self, step: Step) -> tuple[str, Place]:
         """What an action is told from: the script and the place of its command."""
@@ -313,6 +339,7 @@ class Run:
     def text(self, text: Text) -> str:
         """A string with its variables filled in."""
         if (constant := text.constant) is not None:
+            self.look_through(len(constant) // _READ_AT_ONCE)
             return constant
         filled = "".join(piece if isinstance(piece, str) else self.variable(piece) for piece in text.pieces)
         self._made += len(filled)
@@ -349,4 +376,4 @@ class Run:
 
     def problem(self, problem: RunProblem) -> Problem:
         """What the owner is told."""
-        return Problem(problem.place or self._place, problem.text, self.scope.script.name)
+        return Problem(problem.place or self._place, one_line(problem.text, _PROBLEM_CHARACTERS), self.scope.script.name)

@@ -45,9 +45,9 @@ def _duplicate(run: Run, step: Step) -> bool:
     handle = run.text(step.tags["handle"].strings[0]) if "handle" in step.tags else ""
     key = hashlib.sha256(f"{handle}\0{unique}".encode("utf-8", "surrogateescape")).hexdigest()
     period_s = min(step.tags["seconds"].number, _MOST_PERIOD_S) if "seconds" in step.tags else _PERIOD_S
-    is_known = run.world.outside.is_marked(key)
+    is_known = run.outside.is_marked(key)
     if not is_known or "last" in step.tags:
-        run.marks.append(Mark(key, period_s))
+        run.mark(Mark(key, period_s))
     return is_known
 
 
@@ -58,7 +58,7 @@ def _check_duplicate(checking: Checking, step: Step) -> None:
 
 
 def _valid_lists(run: Run, step: Step) -> bool:
-    return all(run.world.outside.has_list(name) for name in run.texts(step.strings(0)))
+    return all(run.outside.has_list(name) for name in run.texts(step.strings(0)))
 
 
 def _values() -> Iterator[Test]:

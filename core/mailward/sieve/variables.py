@@ -36,10 +36,15 @@ MODIFIERS = tuple(
 )
 
 
-def modified(step: Step, value: str) -> str:
+_MODIFYING = 16
+"""What a character of a value costs that is modified."""
+
+
+def modified(run: Run, step: Step, value: str) -> str:
     """The value as the modifiers of a step make it."""
     uses = [use.name for group, use in step.tags.items() if group.startswith("modifier ")]
     for name in sorted(uses, key=lambda name: -_MODIFIERS[name][0]):
+        run.look_through(_MODIFYING * len(value))
         value = _MODIFIERS[name][1](value)
     return value
 
@@ -64,7 +69,7 @@ def check_name(checking: Checking, text: Text) -> None:
 
 
 def _set(run: Run, step: Step) -> None:
-    run.set_variable((step.string(0).constant or "").lower(), modified(step, run.text(step.string(1))))
+    run.set_variable((step.string(0).constant or "").lower(), modified(run, step, run.text(step.string(1))))
 
 
 def _string(run: Run, step: Step) -> bool:

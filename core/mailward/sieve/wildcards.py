@@ -10,9 +10,23 @@ _ELEMENT = re.compile(r"\\(.)|([*?])|([^\\*?]+)|(\\)", re.DOTALL)
 _SPECIAL = re.compile(r"[\\*?]")
 
 
-@lru_cache(maxsize=256)
-def _pieces(pattern: str) -> tuple[tuple[re.Pattern[str], int], ...]:
+Pieces = tuple[tuple[re.Pattern[str], int], ...]
+
+_KEPT_CHARACTERS = 256
+"""Longer patterns are made anew each time: what is kept holds a hundred times their room."""
+
+
+def _pieces(pattern: str) -> Pieces:
     """What stands between asterisks, as a pattern with a group for each "?", and its length."""
+    return _kept(pattern) if len(pattern) <= _KEPT_CHARACTERS else _made(pattern)
+
+
+@lru_cache(maxsize=256)
+def _kept(pattern: str) -> Pieces:
+    return _made(pattern)
+
+
+def _made(pattern: str) -> Pieces:
     pieces, written, length = list[tuple[re.Pattern[str], int]](), "", 0
     for found in _ELEMENT.finditer(pattern):
         if found[2] == "*":

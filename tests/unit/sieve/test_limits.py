@@ -113,3 +113,33 @@ def test_short_texts_are_counted_too_t_imap_20(test: str) -> None:
     extensions = 'require ["relational", "mime", "date", "imap4flags"];'
     outcome = run_script(f"{extensions} {f'if {test} {{}}' * 20}", limits=replace(LIMITS, characters=200))
     assert outcome.problem is not None and "looks through" in outcome.problem.text
+
+
+def test_processor_time_ends_a_script_whatever_was_counted_t_imap_20() -> None:
+    outcome = run_script("keep;", limits=replace(LIMITS, processor_s=-1.0))
+    assert outcome.problem is not None and "processor time" in outcome.problem.text
+    assert told(outcome) == told(run_script("keep;"))
+
+
+def test_one_run_has_few_messages_remembered_t_imap_20() -> None:
+    tests = "".join(f'if duplicate :uniqueid "{n}" {{}}' for n in range(40))
+    outcome = run_script(f'require "duplicate"; {tests}')
+    assert outcome.problem is not None and outcome.marks == ()
+    assert len(run_script(f'require "duplicate"; {"".join(tests[: tests.index("}") + 1])}').marks) == 1
+
+
+def test_what_the_owner_is_told_is_short_t_imap_20() -> None:
+    outcome = run_script(f'require ["ihave", "variables"]; set "x" "{"y" * 60_000}"; error "${{x}}${{x}}";')
+    assert outcome.problem is not None and len(outcome.problem.text) <= 501
+
+
+def test_long_patterns_of_wildcards_are_a_mistake_t_imap_20() -> None:
+    outcome = run_script(f'if header :matches "subject" "{"?" * 5000}" {{ discard; }}')
+    assert outcome.problem is not None and "wildcards" in outcome.problem.text
+
+
+def test_methods_that_ask_for_long_are_counted_t_imap_20() -> None:
+    method = "mailto:?" + "&".join("to=" + "," * 1990 for _ in range(30))
+    tests = f'if valid_notify_method "{method}" {{}}' * 20
+    outcome = run_script(f'require "enotify"; {tests}', limits=replace(LIMITS, characters=10_000_000))
+    assert outcome.problem is not None and "characters" in outcome.problem.text
