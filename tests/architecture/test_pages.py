@@ -1,4 +1,4 @@
-"""Pages that keep a list of something keep all of it: the RFCs that are cited, the decisions in their numbers."""
+"""Pages that keep a list of something keep all of it: the RFCs that are cited, the decisions in their numbers, the pages themselves."""
 
 import re
 from collections.abc import Iterator
@@ -52,3 +52,10 @@ def test_decisions_are_numbered_without_gaps_and_say_what_the_others_say() -> No
             ["Context.", "Choice.", "Costs."],
             ["Context.", "Choice.", "Costs.", "What would change our mind."],
         ), page.name
+
+
+def test_the_first_page_leads_to_every_page_but_single_decisions() -> None:
+    docs = ROOT / "docs"
+    linked = set(re.findall(r"\]\(([^)#]+\.md)\)", (docs / "README.md").read_text(encoding="utf-8")))
+    pages = {str(page.relative_to(docs)) for page in docs.rglob("*.md") if page.parent != DECISIONS} - {"README.md"}
+    assert pages - linked == set()
