@@ -4,18 +4,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+from mailward.app.accounts import opened_store
 from mailward.app.config import Config
 from mailward.app.quarantine import opened_quarantine
 from mailward.app.recipients import address_of
 from mailward.decisions import DecisionStore
 from mailward.delivery.release import released_key
 from mailward.directory import Directory
-from mailward.disk import Disk
 from mailward.model.decision import DecisionRecord
 from mailward.model.ids import AccountId
 from mailward.quarantine import Quarantine
-from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +52,7 @@ class Copies:
     def __init__(self, config: Config) -> None:
         with ExitStack() as stack:
             self._quarantine = stack.enter_context(opened_quarantine(config))
-            hints = stack.enter_context(closing(Hints(config.data / "hints")))
-            self._store = stack.enter_context(closing(EmbeddedStore(config.data / "accounts", Disk(), hints)))
+            self._store = stack.enter_context(opened_store(config))
             self._directory = stack.enter_context(closing(Directory(config.directory_file)))
             self._decisions = stack.enter_context(closing(DecisionStore(config.decisions_file)))
             self._opened = stack.pop_all()

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from mailward.api.learning import MessageClassified
+from mailward.app.accounts import store_of
 from mailward.app.config import Config
 from mailward.app.learning import Learning
 from mailward.decisions import DecisionStore
@@ -19,7 +20,6 @@ from mailward.quarantine import Held, Quarantine
 from mailward.queue.spool import Spool
 from mailward.services.clock import SystemClock
 from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
 
 
 @contextmanager
@@ -45,7 +45,7 @@ async def opened_release(config: Config, quarantine: Quarantine) -> AsyncIterato
         stack.callback(hints.close)
         directory = Directory(config.directory_file)
         stack.callback(directory.close)
-        store = EmbeddedStore(config.data / "accounts", disk, hints, limits_of=directory.limits_of)
+        store = store_of(config, directory, hints)
         stack.callback(store.close)
         decisions = DecisionStore(config.decisions_file)
         stack.callback(decisions.close)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
+from mailward.app.accounts import store_of
 from mailward.app.config import Config
 from mailward.app.copies import whereabouts
 from mailward.app.quarantine import Teacher, opened_quarantine, opened_release
@@ -23,7 +24,6 @@ from mailward.policy.where import Where
 from mailward.quarantine import Quarantine
 from mailward.services.clock import SystemClock
 from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
 
 
 @contextmanager
@@ -70,8 +70,7 @@ async def opened_retros(config: Config) -> AsyncIterator[Retros]:
         release = await stack.enter_async_context(opened_release(config, quarantine))
         hints = stack.enter_context(closing(Hints(config.data / "hints")))
         directory = stack.enter_context(closing(Directory(config.directory_file)))
-        accounts = EmbeddedStore(config.data / "accounts", Disk(), hints, limits_of=directory.limits_of)
-        store = stack.enter_context(closing(accounts))
+        store = stack.enter_context(closing(store_of(config, directory, hints)))
         decisions = stack.enter_context(closing(DecisionStore(config.decisions_file)))
         log = stack.enter_context(opened_log(config))
         teacher = Teacher(config)

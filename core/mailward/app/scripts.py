@@ -1,27 +1,23 @@
 """An account's Sieve scripts beside a running server: kept and fetched by an admin, and rehearsed on stored mail."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mailward.app.accounts import opened_store
 from mailward.app.config import Config
 from mailward.delivery.script_world import compiled, world_of
 from mailward.directory import Account, Directory
-from mailward.disk import Disk
 from mailward.formats.message import MessageView
 from mailward.sieve import Outcome, evaluate
 from mailward.store.base import AccountStore
-from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
 
 
 @contextmanager
 def opened_account(config: Config, account: Account) -> Iterator[AccountStore]:
     """The store of an account. Raises StorageError."""
-    with ExitStack() as stack:
-        hints = stack.enter_context(closing(Hints(config.data / "hints")))
-        store = stack.enter_context(closing(EmbeddedStore(config.data / "accounts", Disk(), hints)))
+    with opened_store(config) as store:
         yield store.open(account.id)
 
 

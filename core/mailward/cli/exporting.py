@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from mailward.app.accounts import opened_store
 from mailward.app.moving.out import Progress, Written
 from mailward.app.moving.out_maildir import export_maildir
 from mailward.app.moving.out_mbox import export_mbox
 from mailward.cli.moving_bar import moving_bar
-from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of, made_for_server, opened_store
+from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of, made_for_server
 from mailward.cli.output import SOFTWARE, fail, show, table
 from mailward.formats.text import one_line
 from mailward.store.base import AccountStore

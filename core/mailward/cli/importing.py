@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mailward.app.accounts import opened_store
 from mailward.app.moving.apart import Apart
 from mailward.app.moving.into import Brought, Move
 from mailward.app.moving.maildir import MaildirSource
@@ -23,7 +24,6 @@ from mailward.cli.options import (
     account_of,
     ask_password,
     config_of,
-    opened_store,
     password_from,
 )
 from mailward.cli.output import NO_INPUT, SOFTWARE, fail, show, table

@@ -4,8 +4,7 @@ import getpass
 import os
 import pwd
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,6 @@ from mailward.auth.passwords import MAX_PASSWORD_OCTETS, MIN_PASSWORD_LENGTH, ma
 from mailward.cli.output import NO_INPUT, USAGE, fail, tell
 from mailward.decisions import DecisionStore
 from mailward.directory import Account, CredentialStore, Directory
-from mailward.disk import Disk
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.duration import parse_duration
@@ -28,8 +26,6 @@ from mailward.formats.network import normal_ip
 from mailward.model.address import Address, ForwardPath
 from mailward.model.identity import Identity
 from mailward.policy.facts import nearest
-from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
 
 ConfigOption = Annotated[
     Path | None,
@@ -137,13 +133,6 @@ def opened_directory(config: Config) -> closing[Directory]:
 def opened_credentials(config: Config) -> closing[CredentialStore]:
     """For a `with` block."""
     return closing(CredentialStore(config.directory_file))
-
-
-@contextmanager
-def opened_store(config: Config) -> Iterator[EmbeddedStore]:
-    """The mail of all accounts, beside a running server."""
-    with closing(Hints(config.data / "hints")) as hints, closing(EmbeddedStore(config.data / "accounts", Disk(), hints)) as store:
-        yield store
 
 
 def opened_decisions(config: Config) -> closing[DecisionStore]:

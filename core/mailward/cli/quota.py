@@ -6,17 +6,16 @@ from typing import Annotated
 
 import typer
 
+from mailward.app.accounts import store_of
 from mailward.app.config import Config
 from mailward.cli.domain_records import served
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
 from mailward.cli.output import USAGE, fail, show
 from mailward.directory import NO_LIMIT, Directory
-from mailward.disk import Disk
 from mailward.model.ids import AccountId
 from mailward.model.limits import MailLimits
 from mailward.store.base import Quota
 from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"([1-9][0-9]{0,14})([KMGT]?)", re.IGNORECASE)
@@ -62,12 +61,11 @@ def account_command(
 
 
 def _quota_of(settings: Config, account: AccountId, directory: Directory) -> Quota:
-    accounts = settings.data / "accounts"
-    if not (accounts / account).exists():  # no mail yet, and asking is no reason to make any
+    if not (settings.data / "accounts" / account).exists():  # no mail yet, and asking is no reason to make any
         return Quota(0, 0, directory.limits_of(account))
     with (
         closing(Hints(settings.data / "hints")) as hints,
-        closing(EmbeddedStore(accounts, Disk(), hints, limits_of=directory.limits_of)) as store,
+        closing(store_of(settings, directory, hints)) as store,
     ):
         return store.open(account).quota()
 

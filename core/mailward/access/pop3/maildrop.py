@@ -4,7 +4,6 @@ Sizes and unique-ids come from the index; only RETR and TOP open a message. Noth
 Everything blocks, and is called by one thread at a time.
 """
 
-import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -13,13 +12,12 @@ from dataclasses import dataclass
 from mailward.model.errors import StorageError
 from mailward.model.ids import Uid
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, Expunge, SetFlags
+from mailward.store.unique_ids import unique_ids
 
 CHUNK_OCTETS = 256 * 1024
 _LINES = 5000
 """So many lines of a listing are made at once."""
 _SEEN = SYSTEM_FLAGS[0]
-_UNIQUE_ID = re.compile(rb"[!-~]{1,70}")
-"""RFC 1939 section 7."""
 
 
 class NoSuchMessageError(Exception):
@@ -50,7 +48,7 @@ class Maildrop:
         self._is_deleted = bytearray(len(view.uids))
         self._is_gone = bytearray(len(view.uids))
         self._retrieved: set[int] = set()
-        self._ids: list[bytes] = []
+        self._ids: list[str] = []
         self.totals = Totals(len(self._sizes), sum(self._sizes))
 
     # --- figures ---
@@ -61,37 +59,26 @@ class Maildrop:
 
     def unique_id(self, number: int) -> str:
         """Never used for another message of the account. Raises NoSuchMessageError."""
-        return self._unique_id(self._place(number)).decode("ascii")
+        return self._unique_id(self._place(number))
 
     def sizes(self) -> Iterator[bytes]:
         """The lines of LIST, some thousands at a time."""
-        return self._listing(lambda place: b"%d" % self._sizes[place])
+        return self._listing(lambda place: str(self._sizes[place]))
 
     def unique_ids(self) -> Iterator[bytes]:
         """The lines of UIDL, some thousands at a time."""
         return self._listing(self._unique_id)
 
-    def _unique_id(self, place: int) -> bytes:
+    def _unique_id(self, place: int) -> str:
         if not self._ids:
-            self._ids = self._all_unique_ids()
+            self._ids = unique_ids(self._store, self._mailbox, self._uids)
         return self._ids[place]
 
-    def _all_unique_ids(self) -> list[bytes]:
-        """That of the server from which a message was moved in, so that clients know it again; no two have the same, and none
-        is what a client could not read."""
-        found = [b"%08x%08x" % (self._mailbox.uidvalidity, uid) for uid in self._uids]
-        own = set(found)
-        for place, entry in enumerate(self._store.entry_meta(self._mailbox.id, self._uids, ["pop3_uidl"])):
-            moved = entry[0] if entry else None
-            if isinstance(moved, str) and _UNIQUE_ID.fullmatch(octets := moved.encode()) and octets not in own:
-                found[place] = octets
-                own.add(octets)
-        return found
-
-    def _listing(self, value: Callable[[int], bytes]) -> Iterator[bytes]:
+    def _listing(self, value: Callable[[int], str]) -> Iterator[bytes]:
         for start in range(0, len(self._uids), _LINES):
             places = range(start, min(start + _LINES, len(self._uids)))
-            yield b"".join([b"%d %b\r\n" % (place + 1, value(place)) for place in places if not self._is_deleted[place]])
+            lines = (f"{place + 1} {value(place)}\r\n" for place in places if not self._is_deleted[place])
+            yield "".join(lines).encode("ascii")
 
     # --- messages ---
 

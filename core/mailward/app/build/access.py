@@ -6,6 +6,7 @@ from mailward.access.imap.desk import Desk as ImapDesk
 from mailward.access.managesieve.session import Desk as ManageSieveDesk
 from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.session import Desk as Pop3Desk
+from mailward.app.accounts import store_of
 from mailward.app.build.common import BoundListener, admissions_of, tls_contexts
 from mailward.app.config import Config
 from mailward.app.filters import Filters
@@ -26,7 +27,6 @@ from mailward.pipeline.events import Events
 from mailward.rounds import Rounds
 from mailward.services.known import KnownSources
 from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
 
 ACCESS_PROTOCOLS = ("imap", "pop3", "managesieve")
 
@@ -46,7 +46,7 @@ class AccessRole:
         self._hints = Hints(config.data / "hints")
         self._watchers = Watchers()
         self._directory = Directory(config.directory_file)
-        self._store = EmbeddedStore(config.data / "accounts", Disk(), self._hints, limits_of=self._directory.limits_of)
+        self._store = store_of(config, self._directory, self._hints)
         self._listeners: list[StreamListener] = []
         revoking = Revoking(self._authenticator, self._listeners)
         self._revoking = Rounds("asking which logins are revoked", revoking.look, every_s=EVERY_S, first_after_s=EVERY_S)

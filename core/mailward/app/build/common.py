@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from mailward.app.accounts import store_of
 from mailward.app.config import Config, Listener
 from mailward.decisions import DecisionStore
 from mailward.delivery.hearing import Hearing
@@ -34,7 +35,6 @@ from mailward.services.kv import SqliteKeyValue
 from mailward.services.shared import Seats
 from mailward.services.srs_keys import srs_keys
 from mailward.store.changes import Hints
-from mailward.store.embedded import EmbeddedStore
 
 BoundListener = tuple[Listener, socket.socket]
 
@@ -91,7 +91,7 @@ class Delivering:
     ) -> None:
         disk, clock = Disk(), SystemClock()
         self.hints = Hints(config.data / "hints")
-        self.store = EmbeddedStore(config.data / "accounts", disk, self.hints, limits_of=directory.limits_of)
+        self.store = store_of(config, directory, self.hints)
         self.quarantine = Quarantine(config.data / "quarantine", disk)
         self.decisions = DecisionStore(config.decisions_file)
         self.spool = Spool(config.data / "spool", disk, owner=owner)

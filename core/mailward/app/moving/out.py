@@ -1,12 +1,13 @@
 """An account's mail on its way out, message by message; how it is written is for `out_maildir` and `out_mbox`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mailward.model.errors import StorageError
 from mailward.store.base import AccountStore, MailboxView
 from mailward.store.flags import names_of
+from mailward.store.unique_ids import unique_ids
 
 _TOGETHER = 200
 
@@ -41,18 +42,17 @@ class Outgoing:
 def outgoing(store: AccountStore, view: MailboxView, progress: Progress) -> Iterator[Outgoing]:
     """All messages of a mailbox, in the order of UIDs. Raises StorageError when more than single messages cannot be read."""
     name, total = view.mailbox.name, len(view.uids)
+    ids: Sequence[str | None] = unique_ids(store, view.mailbox, view.uids) if name == "INBOX" else [None] * total
     for first in range(0, total, _TOGETHER):
         progress(name, first, total)
         window = slice(first, first + _TOGETHER)
         uids, messages = view.uids[window], view.messages[window]
         dates = (int(at or 0) for (at,) in store.meta(messages, ["internal_date"]))
-        moved = (entry[0] if entry else None for entry in store.entry_meta(view.mailbox.id, uids, ["pop3_uidl"]))
         bodies = store.bodies(messages)
-        for uid, bits, date, uidl, body in zip(uids, view.flags[window], dates, moved, bodies, strict=True):
-            own = str(uidl or f"{view.mailbox.uidvalidity:08x}{uid:08x}") if name == "INBOX" else None
+        for uid, bits, date, uidl, body in zip(uids, view.flags[window], dates, ids[window], bodies, strict=True):
             flags, at = names_of(bits, view.keywords), datetime.fromtimestamp(date, UTC)
             if isinstance(body, StorageError):
-                yield Outgoing(uid, None, flags, at, own, f"{name} UID {uid}: {body}")
+                yield Outgoing(uid, None, flags, at, uidl, f"{name} UID {uid}: {body}")
             else:
-                yield Outgoing(uid, bytes(body), flags, at, own)
+                yield Outgoing(uid, bytes(body), flags, at, uidl)
     progress(name, total, total)
