@@ -187,6 +187,12 @@ class MemoryAccount:
         state = self._state
         return tuple(Script(name, text, name == state.active_script) for name, text in sorted(state.scripts.items()))
 
+    def script(self, name: str) -> Script | None:
+        return next((one for one in self.scripts() if one.name == name), None)
+
+    def active_script(self) -> Script | None:
+        return next((one for one in self.scripts() if one.is_active), None)
+
     def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
         for message in messages:
             octets, internal_date = self._state.messages[message]

@@ -235,6 +235,8 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def scripts_are_as_the_oracle_has_them(self) -> None:
         assert self.store.scripts() == self.oracle.scripts()
+        assert self.store.active_script() == self.oracle.active_script()
+        assert [self.store.script(one.name) for one in self.oracle.scripts()] == list(self.oracle.scripts())
 
     @invariant()
     def what_was_expunged_a_moment_ago_can_be_read(self) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mailward.formats.message import MessageView
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
+from mailward.sieve import ScriptError, compile_script
 from mailward.sieve.actions import Action, FileInto, Keep, Notify, Redirect, Reject, Vacation
 from mailward.sieve.addresses import sendable
-from mailward.sieve.check import ScriptError, compile_script
 from mailward.sieve.evaluate import outcome_of
 from mailward.sieve.language import LANGUAGE
 from mailward.sieve.limits import LIMITS

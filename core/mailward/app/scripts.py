@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from mailward.app.accounts import opened_store
 from mailward.app.config import Config
-from mailward.delivery.script_world import compiled, world_of
+from mailward.delivery.script_world import world_of
 from mailward.directory import Account, Directory
 from mailward.formats.message import MessageView
-from mailward.sieve import Outcome, evaluate
+from mailward.sieve import LANGUAGE, Outcome, compile_script, evaluate
 from mailward.store.base import AccountStore
 
 
@@ -38,7 +38,7 @@ def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes
     """
     with closing(Directory(config.directory_file)) as directory:
         addresses = directory.addresses_of(account.id)
-    script, view, now = compiled(text), store.view(store.mailbox(mailbox).id), datetime.now(UTC)
+    script, view, now = compile_script(text, LANGUAGE), store.view(store.mailbox(mailbox).id), datetime.now(UTC)
     newest = list(zip(view.uids, view.messages, strict=True))[: -most - 1 : -1]
     for uid, message in newest:
         read = MessageView(store.octets(message))

@@ -269,14 +269,14 @@ def _apply(store: AccountStore, *ops: Op) -> None:
 
 
 def _script(store: AccountStore, name: str) -> Script:
-    found = next((one for one in store.scripts() if one.name == name), None)
+    found = store.script(name)
     if found is None:
         fail(f"there is no script {name}; mailward sieve list shows them", NO_INPUT)
     return found
 
 
 def _active(store: AccountStore) -> Script:
-    found = next((one for one in store.scripts() if one.is_active), None)
+    found = store.active_script()
     if found is None:
         fail("no script is active; name a file", NO_INPUT)
     return found

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 
 from mailward import __version__
 from mailward.delivery.mda import Copy
@@ -13,11 +12,9 @@ from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, Reve
 from mailward.model.decision import DecisionRecord
 from mailward.protocol.imap.objectid import object_id
 from mailward.queue.item import JUNK_FOLDER
-from mailward.sieve import LANGUAGE, Envelope, Owner, Script, World, compile_script
+from mailward.sieve import Envelope, Owner, World
 from mailward.sieve.world import Location
 from mailward.store.base import AccountStore, MailboxInfo, StoreRefusal
-
-_SMALL_OCTETS = 32 * 1024
 
 
 class _Outside:
@@ -49,8 +46,8 @@ class _Outside:
 
     def script(self, location: Location, name: str) -> bytes | None:
         """There are no scripts of everybody's."""
-        texts = (one.text for one in self._store.scripts() if one.name == name)
-        return next(texts, None) if location == "personal" else None
+        found = self._store.script(name) if location == "personal" else None
+        return None if found is None else found.text
 
     def has_list(self, name: str) -> bool:
         return False  # there are none of an account
@@ -116,21 +113,6 @@ def _virus(record: DecisionRecord) -> int:
     if record.is_infected:
         return 5
     return int(any(name.endswith(".infected") for name in record.facts))
-
-
-def compiled(text: bytes) -> Script:
-    """Kept for a while; a compiled script takes fifty times the room of its text. Raises ScriptError."""
-    return _compiled_small(text) if len(text) <= _SMALL_OCTETS else _compiled_large(text)
-
-
-@lru_cache(maxsize=32)
-def _compiled_small(text: bytes) -> Script:
-    return compile_script(text, LANGUAGE)
-
-
-@lru_cache(maxsize=2)
-def _compiled_large(text: bytes) -> Script:
-    return compile_script(text, LANGUAGE)
 
 
 def _address(path: str) -> Address | None:

@@ -15,7 +15,7 @@ import structlog
 from mailward.api.services import Clock
 from mailward.delivery.filing import Filing, Filings
 from mailward.delivery.mda import Copy
-from mailward.delivery.script_world import compiled, delivery_world
+from mailward.delivery.script_world import delivery_world
 from mailward.delivery.sorting import ForQueue, Sorted, Unwanted
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
@@ -24,10 +24,12 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.queue.item import JUNK_FOLDER
 from mailward.sieve import (
+    LANGUAGE,
     Outcome,
     Place,
     Problem,
     ScriptError,
+    compile_script,
     evaluate,
 )
 from mailward.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Vacation
@@ -126,7 +128,7 @@ class Scripted:
             return sorted_copies
         account = AccountId(copies[0].recipient.account)
         store = self._store.open(account)
-        script = next((one for one in store.scripts() if one.is_active), None)
+        script = store.active_script()
         addresses = () if script is None else self._directory.addresses_of(account)
         if script is None or not addresses:
             return sorted_copies
@@ -164,7 +166,7 @@ class Scripted:
         """None where it is not for a script to say."""
         sender = self._sender
         try:
-            script = compiled(met.script.text)
+            script = compile_script(met.script.text, LANGUAGE)
         except ScriptError as error:  # it was right when it was stored, by another release
             return Outcome((Keep("", Place(0, 0), is_implicit=True),), error.problems[0])
         if met.is_junk and not script.extensions & JUDGING:

@@ -1,6 +1,7 @@
 """Sieve (RFC 5228): scripts that say where mail goes, compiled, checked and run without any I/O."""
 
-from mailward.sieve.check import ScriptError, compile_script
+from mailward.sieve.check import ScriptError
+from mailward.sieve.compiled import compile_script
 from mailward.sieve.evaluate import Outcome, evaluate
 from mailward.sieve.language import LANGUAGE
 from mailward.sieve.limits import LIMITS, Limits

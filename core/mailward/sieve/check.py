@@ -9,7 +9,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from mailward.model.errors import MailwardError
-from mailward.sieve.limits import LIMITS, Limits
+from mailward.sieve.limits import Limits
 from mailward.sieve.parser import parse
 from mailward.sieve.problems import Place, Problem, Problems
 from mailward.sieve.running import (
@@ -40,8 +40,8 @@ class ScriptError(MailwardError):
         self.problems = tuple(problems)
 
 
-def compile_script(octets: bytes, language: Language, limits: Limits = LIMITS, name: str = "") -> Script:
-    """The script that these octets are. Raises ScriptError, for any octets that are none."""
+def checked_script(octets: bytes, language: Language, limits: Limits) -> Script:
+    """The script that these octets are, without a name. Raises ScriptError, for any octets that are none."""
     problems = Problems()
     script = _decoded(octets, problems, limits)
     nodes = parse(script, problems, limits) if not problems.found else ()
@@ -49,8 +49,8 @@ def compile_script(octets: bytes, language: Language, limits: Limits = LIMITS, n
         checker = _Checker(language, problems, limits)
         steps = checker.commands(nodes, is_top=True)
     if problems.found:
-        raise ScriptError([Problem(problem.place, problem.text, name) for problem in problems.found])
-    return Script(name, steps, frozenset(checker.extensions))
+        raise ScriptError(problems.found)
+    return Script("", steps, frozenset(checker.extensions))
 
 
 def _decoded(octets: bytes, problems: Problems, limits: Limits) -> str:

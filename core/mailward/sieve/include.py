@@ -2,7 +2,8 @@
 
 from contextlib import suppress
 
-from mailward.sieve.check import ScriptError, compile_script
+from mailward.sieve.check import ScriptError
+from mailward.sieve.compiled import compile_script
 from mailward.sieve.running import Checking, Command, Return, Run, RunProblem, Scope, Script, Shape, Step, TagRule, Takes, Test
 from mailward.sieve.variables import check_name
 from mailward.sieve.world import Location

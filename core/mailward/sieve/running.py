@@ -160,7 +160,7 @@ class Test(Word):
     holds: Callable[["Run", Step], bool] = lambda run, step: False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Language:
     """All the words there are, and the names that may be required. namespaces: of variables, by the extension they belong to."""
 

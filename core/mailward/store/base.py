@@ -393,6 +393,14 @@ class AccountStore(Protocol):
         """All Sieve scripts in name order."""
         ...
 
+    def script(self, name: str) -> Script | None:
+        """The Sieve script of this name."""
+        ...
+
+    def active_script(self) -> Script | None:
+        """The Sieve script that mail meets."""
+        ...
+
     def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
         """Of each message whether the texts that `note_texts` was given of it may hold this one; None when there were none.
 

@@ -242,6 +242,14 @@ class EmbeddedAccount:
         with self._reading() as connection:
             return scripts.load(connection)
 
+    def script(self, name: str) -> Script | None:
+        with self._reading() as connection:
+            return scripts.find(connection, name)
+
+    def active_script(self) -> Script | None:
+        with self._reading() as connection:
+            return scripts.active(connection)
+
     def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
         with self._reading() as connection:
             return load_delivered(connection, id)

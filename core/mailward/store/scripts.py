@@ -22,7 +22,21 @@ _DONE = OpResult(MailboxId(0))
 
 def load(connection: sqlite3.Connection) -> tuple[Script, ...]:
     """All of them in name order."""
-    rows = connection.execute("SELECT name, text, is_active FROM sieve_script ORDER BY name")
+    return _load(connection, "ORDER BY name")
+
+
+def find(connection: sqlite3.Connection, name: str) -> Script | None:
+    """The one of this name."""
+    return next(iter(_load(connection, "WHERE name = ?", name)), None)
+
+
+def active(connection: sqlite3.Connection) -> Script | None:
+    """The one that mail meets."""
+    return next(iter(_load(connection, "WHERE is_active")), None)
+
+
+def _load(connection: sqlite3.Connection, which: str, *values: str) -> tuple[Script, ...]:
+    rows = connection.execute(f"SELECT name, text, is_active FROM sieve_script {which}", values)  # noqa: S608
     return tuple(Script(name, text, bool(is_active)) for name, text, is_active in rows)
 
 

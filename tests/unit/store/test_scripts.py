@@ -27,10 +27,12 @@ def test_scripts_are_put_replaced_renamed_activated_and_deleted(tmp_path: Path) 
     store.apply([PutScript("b", b"discard;")])
     store.apply([RenameScript("b", "c")])
     assert account(tmp_path).scripts() == (Script("a", b"stop;", False), Script("c", b"discard;", True))
+    assert store.active_script() == store.script("c") == Script("c", b"discard;", True)
     store.apply([ActivateScript("a"), DeleteScript("c")])
     assert store.scripts() == (Script("a", b"stop;", True),)
     store.apply([ActivateScript(""), DeleteScript("a")])
     assert store.scripts() == ()
+    assert store.active_script() is None and store.script("a") is None
 
 
 def test_t_imap_20_an_account_has_so_many_scripts_and_can_replace_each(tmp_path: Path) -> None:

@@ -189,10 +189,10 @@ class Session:
             case ListAsked():
                 machine.scripts([(script.name, script.is_active) for script in await asyncio.to_thread(store.scripts)])
             case GetAsked(name):
-                found = [script.text for script in await asyncio.to_thread(store.scripts) if script.name == name]
-                if not found:
+                found = await asyncio.to_thread(store.script, name)
+                if found is None:
                     raise NoSuchScript(f"There is no script {name}")
-                machine.script(found[0])
+                machine.script(found.text)
             case ActivateAsked(name):
                 await self._apply(ActivateScript(name), "The script is active" if name else "No script is active")
             case DeleteAsked(name):
