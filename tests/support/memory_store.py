@@ -7,7 +7,7 @@ a copy of the account's state, which takes its place when the list is done; so h
 import copy
 import threading
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,7 +15,9 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.model.limits import NO_LIMITS
 from mailward.store.base import (
+    ANY_KEYWORD,
     FIRST_KEYWORD_BIT,
+    RIGHTS,
     SYSTEM_FLAGS,
     ActivateScript,
     Append,
@@ -46,6 +48,7 @@ from mailward.store.base import (
     ScriptActive,
     ScriptExists,
     SetFlags,
+    SetRights,
     SpecialUseRefused,
     Subscribe,
 )
@@ -81,6 +84,7 @@ class Box:
     entries: dict[int, Entry] = field(default_factory=dict)
     changes: list[tuple[int, int]] = field(default_factory=list)
     """(modseq, UID) of everything added or changed."""
+    grants: dict[str, str] = field(default_factory=dict)
     gone: list[tuple[int, int, int]] = field(default_factory=list)
     """(modseq, UID, modseq at which it had been added) of everything removed."""
 
@@ -124,6 +128,12 @@ class MemoryStore:
     def open(self, account: AccountId) -> "MemoryAccount":
         return self._accounts.setdefault(account, MemoryAccount(self._now_s))
 
+    def sharing_with(self, grantees: Collection[str]) -> tuple[AccountId, ...]:
+        def shares(account: MemoryAccount) -> bool:
+            return any(grantee in grants for grants in account.grants().values() for grantee in grantees)
+
+        return tuple(sorted(id for id, account in self._accounts.items() if shares(account)))
+
 
 class MemoryAccount:
     """One account; see `store.base.AccountStore`."""
@@ -146,6 +156,12 @@ class MemoryAccount:
             if info.name == normalise_name(name):
                 return info
         raise NoSuchMailbox(name)
+
+    def subscriptions(self) -> frozenset[str]:
+        return frozenset(self._state.subscriptions)
+
+    def grants(self) -> Mapping[MailboxId, Mapping[str, str]]:
+        return {box.id: dict(sorted(box.grants.items())) for box in self._state.boxes.values() if box.grants}
 
     def view(self, mailbox: MailboxId) -> MailboxView:
         with self._lock:
@@ -285,6 +301,8 @@ class Steps:
                 return OpResult(found.id if found else MailboxId(0))
             case Renumber():
                 return self._renumber(op)
+            case SetRights():
+                return self._set_rights(op)
             case _:
                 self._run_on_scripts(op)
                 return OpResult(MailboxId(0))
@@ -335,12 +353,22 @@ class Steps:
         before = box.modseq
         for uid in touched:
             entry = box.entries[uid]
-            flags = {"add": entry.flags | given, "remove": entry.flags - given, "replace": given}[op.mode]
+            kept = frozenset(flag for flag in entry.flags if _is_kept(flag, op.kept))
+            replaced = kept | frozenset(flag for flag in given if not _is_kept(flag, op.kept))
+            flags = {"add": entry.flags | given, "remove": entry.flags - given, "replace": replaced}[op.mode]
             if flags != entry.flags:
                 box.learn(flags)
                 entry.flags, entry.modseq = flags, self._change(box)
                 box.changes.append((entry.modseq, uid))
         return OpResult(box.id, box.uidvalidity, touched, refused=refused, modseqs=(before, box.modseq))
+
+    def _set_rights(self, op: SetRights) -> OpResult:
+        box = _box(self.state, op.mailbox)
+        now, given = set(box.grants.pop(op.grantee, "")), set(op.rights)
+        after = {"add": now | given, "remove": now - given, "replace": given}[op.mode]
+        if after:
+            box.grants[op.grantee] = "".join(sorted(after, key=RIGHTS.index))
+        return OpResult(box.id, box.uidvalidity)
 
     def _copy(self, op: Copy) -> OpResult:
         source, target = _box(self.state, op.mailbox), _box(self.state, op.target)
@@ -430,6 +458,8 @@ class Steps:
         self.state.last_mailbox += 1
         made = Box(MailboxId(self.state.last_mailbox), name, special_use, self._uidvalidity(), 0)
         self._change(made)
+        above = self._find(name.rpartition("/")[0])
+        made.grants = dict(above.grants) if above else {}
         self.state.boxes[made.id] = made
         return made
 
@@ -462,6 +492,10 @@ def _box(state: State, mailbox: MailboxId) -> Box:
     if mailbox not in state.boxes:
         raise NoSuchMailbox("gone")
     return state.boxes[mailbox]
+
+
+def _is_kept(flag: str, kept: Sequence[str]) -> bool:
+    return flag in kept or (ANY_KEYWORD in kept and not flag.startswith("\\"))
 
 
 def _places(state: State, message: int) -> tuple[Place, ...]:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.store.base import (
+    ANY_KEYWORD,
     FIRST_KEYWORD_BIT,
     SYSTEM_FLAGS,
     AccountStore,
@@ -35,6 +36,7 @@ from mailward.store.base import (
     RenameScript,
     Renumber,
     SetFlags,
+    SetRights,
     StoreRefusal,
     Subscribe,
 )
@@ -125,6 +127,8 @@ _MAILBOXES = st.builds(MailboxId, st.integers(0, len(NAMES) - 1) | st.sampled_fr
 _UIDS = st.builds(lambda picked: tuple(map(Uid, sorted(picked))), st.sets(st.integers(1, 12)))
 _FLAGS = st.builds(tuple, st.sets(st.sampled_from(FLAGS)))
 _NAMES = st.sampled_from(NAMES)
+_SYSTEM_FLAGS = st.builds(tuple, st.sets(st.sampled_from(FLAGS[:3])))
+_MODES = st.sampled_from(["add", "remove", "replace"])
 _APPEND = st.builds(
     Append,
     _MAILBOXES,
@@ -138,7 +142,10 @@ _APPEND = st.builds(
 _OPS = st.one_of(
     _APPEND,
     _APPEND,
-    st.builds(SetFlags, _MAILBOXES, _UIDS, st.sampled_from(["add", "remove", "replace"]), _FLAGS, st.none() | st.integers(0, 60)),
+    st.builds(SetFlags, _MAILBOXES, _UIDS, _MODES, _FLAGS, st.none() | st.integers(0, 60)),
+    st.builds(
+        SetFlags, _MAILBOXES, _UIDS, _MODES, _SYSTEM_FLAGS, st.none(), st.sampled_from([("\\Seen",), ("\\Deleted", ANY_KEYWORD)])
+    ),
     st.builds(Expunge, _MAILBOXES, _UIDS),
     st.builds(Copy, _MAILBOXES, _UIDS, _MAILBOXES, st.booleans()),
     st.builds(CreateMailbox, _NAMES, st.sampled_from(["", "", "\\Junk", "\\All"])),
@@ -146,6 +153,7 @@ _OPS = st.one_of(
     st.builds(RenameMailbox, _NAMES, _NAMES),
     st.builds(Subscribe, _NAMES, st.booleans()),
     st.builds(Renumber, _MAILBOXES, st.none() | st.integers(1, 2_000_000_000), st.integers(1, 20)),
+    st.builds(SetRights, _MAILBOXES, st.sampled_from(["account:a1", "anyone"]), _MODES, st.sampled_from(["", "lr", "ai", "ers"])),
     st.one_of(
         st.builds(PutScript, st.sampled_from(SCRIPTS), st.sampled_from([b"keep;", b"stop;"])),
         st.builds(RenameScript, st.sampled_from(SCRIPTS), st.sampled_from(SCRIPTS)),
@@ -239,6 +247,11 @@ class StoreMachine(RuleBasedStateMachine):
         assert [self.store.script(one.name) for one in self.oracle.scripts()] == list(self.oracle.scripts())
 
     @invariant()
+    def grants_and_subscriptions_are_as_the_oracle_has_them(self) -> None:
+        assert self.store.grants() == self.oracle.grants()
+        assert self.store.subscriptions() == self.oracle.subscriptions()
+
+    @invariant()
     def what_was_expunged_a_moment_ago_can_be_read(self) -> None:
         assert list(self.store.bodies([*self.messages])) == [*self.messages.values()]
 
@@ -287,7 +300,7 @@ def placed(op: Op, store: AccountStore) -> Op:
         return NOWHERE if number == len(NAMES) else ids.get(NAMES[number], ids["INBOX"])
 
     match op:
-        case Append() | SetFlags() | Expunge() | Renumber():
+        case Append() | SetFlags() | Expunge() | Renumber() | SetRights():
             return replace(op, mailbox=place(op.mailbox))
         case Copy():
             return replace(op, mailbox=place(op.mailbox), target=place(op.target))

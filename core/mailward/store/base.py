@@ -6,7 +6,7 @@ when it returns, the changes are durable. Flags are names ("\\Seen", "$Junk"); U
 
 import mmap
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -22,6 +22,15 @@ FIRST_KEYWORD_BIT = 8
 
 MAX_SCRIPTS = 32
 """Sieve scripts of an account."""
+
+RIGHTS = "lrswipkxtea"
+"""What somebody else may do in a mailbox, a letter each (RFC 4314 section 2.1)."""
+
+ANYONE = "anyone"
+"""The grantee that every account is."""
+
+ANY_KEYWORD = "\\*"
+"""All keywords of a mailbox, in `SetFlags.kept`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +134,17 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class SetFlags:
-    """Change flags; a UID that does not exist is passed over. unchanged_since: RFC 7162, such messages are reported back."""
+    """Change flags; a UID that does not exist is passed over. unchanged_since: RFC 7162, such messages are reported back.
+
+    kept: flags that "replace" leaves as they are; `ANY_KEYWORD` is all keywords.
+    """
 
     mailbox: MailboxId
     uids: tuple[Uid, ...]
     mode: Literal["add", "remove", "replace"]
     flags: tuple[str, ...]
     unchanged_since: int | None = None
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +210,20 @@ class Subscribe:
 
 
 @dataclass(frozen=True, slots=True)
+class SetRights:
+    """Change what a grantee may do in a mailbox. Who is left without any right is no grantee of it any more.
+
+    grantee: "account:" and an account's id, "group:" and a name, or `ANYONE`; what they mean is not the store's. rights: of
+    `RIGHTS`. A new mailbox has the grants of the one above it, and keeps its own where it is renamed to.
+    """
+
+    mailbox: MailboxId
+    grantee: str
+    mode: Literal["add", "remove", "replace"]
+    rights: str
+
+
+@dataclass(frozen=True, slots=True)
 class PutScript:
     """Keep a Sieve script under a name; one of that name is replaced and stays active when it was. Raises TooManyScripts."""
 
@@ -236,6 +263,7 @@ Op = (
     | DeleteMailbox
     | Renumber
     | Subscribe
+    | SetRights
     | PutScript
     | RenameScript
     | DeleteScript
@@ -344,6 +372,14 @@ class AccountStore(Protocol):
         """The mailbox of this name ("INBOX" in any case). Raises NoSuchMailbox."""
         ...
 
+    def subscriptions(self) -> frozenset[str]:
+        """All names that are subscribed, also of mailboxes that are not here."""
+        ...
+
+    def grants(self) -> Mapping[MailboxId, Mapping[str, str]]:
+        """Of each mailbox that is shared: what each grantee may do, in the order of `RIGHTS`; both in order."""
+        ...
+
     def view(self, mailbox: MailboxId) -> MailboxView:
         """Everything in it now. Raises NoSuchMailbox."""
         ...
@@ -422,4 +458,8 @@ class MailStore(Protocol):
 
     def open(self, account: AccountId) -> AccountStore:
         """The store of an account; made with INBOX, Drafts, Sent, Junk, Trash and Archive when it is opened first."""
+        ...
+
+    def sharing_with(self, grantees: Collection[str]) -> tuple[AccountId, ...]:
+        """The accounts that may have granted something to any of these, in order; their `grants` say what."""
         ...

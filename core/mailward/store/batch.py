@@ -13,7 +13,7 @@ from itertools import islice
 from mailward.database import transaction
 from mailward.model.ids import MailboxId
 from mailward.model.limits import MailLimits
-from mailward.store import mailboxes, scripts
+from mailward.store import grants, mailboxes, scripts
 from mailward.store.base import (
     ActivateScript,
     Append,
@@ -30,6 +30,7 @@ from mailward.store.base import (
     RenameScript,
     Renumber,
     SetFlags,
+    SetRights,
     StoreRefusal,
     Subscribe,
 )
@@ -127,6 +128,8 @@ def run_op(ops: OpList, op: Op) -> OpResult:
             return mailboxes.renumber(ops, op)
         case Subscribe():
             return mailboxes.subscribe(ops, op)
+        case SetRights():
+            return grants.change(ops, op)
         case PutScript():
             return scripts.put(ops.connection, op)
         case RenameScript():

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId
 from mailward.model.limits import NO_LIMITS, MailLimits
-from mailward.store import scripts
+from mailward.store import grants, scripts
 from mailward.store.base import (
     Append,
     Column,
@@ -39,6 +39,7 @@ from mailward.store.base import (
     OpResult,
     Quota,
     Script,
+    SetRights,
 )
 from mailward.store.batch import Request, run_batch
 from mailward.store.groupcommit import GroupCommit
@@ -49,6 +50,8 @@ from mailward.store.quota import load_quota
 from mailward.store.rendered import RENDERING, new_record, render
 from mailward.store.renewal import renew
 from mailward.store.schema import SCHEMA, UPGRADES, VERSION
+from mailward.store.sharing import FILE as SHARING_FILE
+from mailward.store.sharing import Sharing
 from mailward.store.snapshots import LEAST_MESSAGES, save_snapshot
 from mailward.store.textmarks import FILE as MARKS_FILE
 from mailward.store.textmarks import TextMarks
@@ -104,6 +107,7 @@ class EmbeddedStore:
         self._lock = threading.Lock()
         self._accounts: WeakValueDictionary[AccountId, EmbeddedAccount] = WeakValueDictionary()
         self._recent: OrderedDict[AccountId, EmbeddedAccount] = OrderedDict()
+        self._sharing = Sharing(folder / SHARING_FILE)
 
     def open(self, account: AccountId) -> "EmbeddedAccount":
         """The account, made when it is new. Raises StorageError, permanent when a newer release wrote it."""
@@ -113,11 +117,16 @@ class EmbeddedStore:
             found = self._accounts.get(account)
             if found is None:
                 folder, limits = self._folder / account, partial(self._limits_of, account)
-                found = EmbeddedAccount(folder, account, self._disk, self._hints, limits, self._now_s, self._note_use)
+                found = EmbeddedAccount(
+                    folder, account, self._disk, self._hints, limits, self._now_s, self._note_use, self._sharing
+                )
                 self._accounts[account] = found
         self._note_use(found)
         found.prepare()
         return found
+
+    def sharing_with(self, grantees: Collection[str]) -> tuple[AccountId, ...]:
+        return self._sharing.owners(grantees)
 
     def _note_use(self, account: "EmbeddedAccount") -> None:
         """Called for an account that opens a connection, too: so many of them, held by whomever, have files open."""
@@ -135,6 +144,7 @@ class EmbeddedStore:
             accounts = list(self._accounts.values())
         for account in accounts:
             account.rest()
+        self._sharing.close()
 
 
 class EmbeddedAccount:
@@ -149,10 +159,12 @@ class EmbeddedAccount:
         limits: Callable[[], MailLimits],
         now_s: Callable[[], float],
         opening: "Callable[[EmbeddedAccount], None]",
+        sharing: Sharing,
     ) -> None:
         self.id = id
         self._folder = folder
         self._opening = opening
+        self._sharing = sharing
         self._disk = disk
         self._hints = hints
         self._limits = limits
@@ -179,6 +191,7 @@ class EmbeddedAccount:
                     make_account(connection, int(self._now_s()))
                 elif found[0] < RENDERING:
                     renew(connection, self._packs)
+                self._sharing.renew(self.id, grants.grantees(connection))
         self._is_prepared = True
 
     def mailboxes(self) -> tuple[MailboxInfo, ...]:
@@ -188,6 +201,14 @@ class EmbeddedAccount:
     def mailbox(self, name: str) -> MailboxInfo:
         with self._reading() as connection:
             return load_mailbox(connection, normalise_name(name))
+
+    def subscriptions(self) -> frozenset[str]:
+        with self._reading() as connection:
+            return frozenset(name for (name,) in connection.execute("SELECT name FROM subscription"))
+
+    def grants(self) -> Mapping[MailboxId, Mapping[str, str]]:
+        with self._reading() as connection:
+            return grants.load(connection)
 
     def view(self, mailbox: MailboxId) -> MailboxView:
         with self._lock:
@@ -301,8 +322,11 @@ class EmbeddedAccount:
 
     def _execute(self, requests: Sequence[Request]) -> None:
         now_s = int(self._now_s())
+        granted = {op.grantee for request in requests for op in request.ops if isinstance(op, SetRights)}
         try:
             with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
+                if granted:  # by then whoever may see something knows where to look
+                    self._sharing.put(self.id, granted | grants.grantees(connection))
                 changes = run_batch(connection, self._packs, requests, now_s, self._limits())
                 tidied_at: int = connection.execute("SELECT tidied_at FROM account").fetchone()[0]
         except StorageError as error:

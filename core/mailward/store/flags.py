@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, NotPermitted
+from mailward.store.base import ANY_KEYWORD, FIRST_KEYWORD_BIT, SYSTEM_FLAGS, NotPermitted
 
 MAX_KEYWORDS = 63 - FIRST_KEYWORD_BIT
 """A flags value stays a positive signed 64-bit integer, as SQLite has it."""
@@ -40,6 +40,12 @@ def bits_of(flags: Sequence[str], keywords: tuple[str, ...], *, make: bool) -> t
                     raise NotPermitted(f"A mailbox has at most {MAX_KEYWORDS} different keywords")
                 bits |= 1 << (FIRST_KEYWORD_BIT + len(keywords) - 1)
     return bits, keywords
+
+
+def mask_of(flags: Sequence[str], keywords: tuple[str, ...]) -> int:
+    """Their bits; `ANY_KEYWORD` is those of all keywords there can be."""
+    bits, _ = bits_of([flag for flag in flags if flag != ANY_KEYWORD], keywords, make=False)
+    return bits | (-1 << FIRST_KEYWORD_BIT if ANY_KEYWORD in flags else 0)
 
 
 def _checked(keyword: str) -> str:

@@ -16,6 +16,7 @@ from mailward.store.base import (
     SpecialUseRefused,
     Subscribe,
 )
+from mailward.store.grants import end, inherit
 from mailward.store.names import INBOX, normalise_name, parents
 from mailward.store.ops import OpList
 from mailward.store.rendered import RENDERING
@@ -76,6 +77,7 @@ def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
         raise NotPermitted("The mailbox has mailboxes below it; delete those first")
     box = ops.box(mailbox)
     ops.remove_all(mailbox)
+    end(ops.connection, mailbox)
     ops.connection.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
     _remember(ops, name, box.uidvalidity)
     ops.forget(mailbox)
@@ -164,6 +166,7 @@ def _insert(ops: OpList, name: str, special_use: str) -> tuple[MailboxId, int]:
         (name, special_use, uidvalidity, ops.modseq),
     )
     mailbox = MailboxId(cursor.lastrowid or 0)
+    inherit(ops.connection, mailbox, name.rpartition("/")[0])
     ops.changed.add(mailbox)
     return mailbox, uidvalidity
 

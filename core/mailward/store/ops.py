@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from mailward.model.ids import MailboxId, Uid
 from mailward.store.base import Append, Copy, Expunge, NoSuchMailbox, OpResult, SetFlags
 from mailward.store.compaction import count_in
-from mailward.store.flags import DELETED, SEEN, bits_of, names_of
+from mailward.store.flags import DELETED, SEEN, bits_of, mask_of, names_of
 from mailward.store.packs import Locator
 from mailward.store.rendered import Rendered, values_of
 from mailward.store.threads import thread_of
@@ -125,7 +125,8 @@ class OpList:
     def set_flags(self, op: SetFlags) -> OpResult:
         box = self.box(op.mailbox)
         bits, keywords = bits_of(op.flags, box.keywords, make=op.mode != "remove")
-        keep, put = {"add": (-1, bits), "remove": (~bits, 0), "replace": (0, bits)}[op.mode]
+        kept = mask_of(op.kept, box.keywords)
+        keep, put = {"add": (-1, bits), "remove": (~bits, 0), "replace": (kept, bits & ~kept)}[op.mode]
         uids = sorted(set(op.uids))
         clause, values = uid_clause(uids)
         where, parameters = f"mailbox = ? AND {clause}", (box.id, *values)

@@ -6,7 +6,7 @@ message has which UID in which mailbox, so that COPY shares content. Nothing is 
 
 VERSION = 3
 """2 adds which message a delivery made, so that it is found wherever it was moved. 3 adds what OBJECTID, SAVEDATE, THREAD and
-PREVIEW tell of a message, POP3's UIDLs of mail that was moved in, and Sieve scripts."""
+PREVIEW tell of a message, POP3's UIDLs of mail that was moved in, Sieve scripts, and what is shared with whom."""
 
 _OF_FORM_3 = """
 CREATE INDEX message_by_thread ON message (thread);
@@ -24,6 +24,11 @@ CREATE TABLE snapshot (
     mailbox INTEGER PRIMARY KEY, modseq INTEGER NOT NULL, uids BLOB NOT NULL, flags BLOB NOT NULL, modseqs BLOB NOT NULL,
     messages BLOB NOT NULL
 ) STRICT;
+
+-- What others may do in a mailbox; see store.grants.
+CREATE TABLE mailbox_grant (
+    mailbox INTEGER NOT NULL, grantee TEXT NOT NULL, rights TEXT NOT NULL, PRIMARY KEY (mailbox, grantee)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sieve_script (name TEXT PRIMARY KEY, text BLOB NOT NULL, is_active INTEGER NOT NULL) STRICT
 """

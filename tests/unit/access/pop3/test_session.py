@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -54,6 +54,9 @@ class Watched:
 
     def open(self, account: AccountId) -> AccountStore:
         return cast(AccountStore, _WatchedAccount(self, self._office.store.open(account)))
+
+    def sharing_with(self, grantees: Collection[str]) -> tuple[AccountId, ...]:
+        return self._office.store.sharing_with(grantees)
 
 
 class _WatchedAccount:

@@ -1,0 +1,85 @@
+"""What is granted in mailboxes, and how those who are granted something find it."""
+
+from pathlib import Path
+
+import pytest
+
+from mailward.model.ids import AccountId
+from mailward.store.base import CreateMailbox, DeleteMailbox, NotPermitted, RenameMailbox, SetRights
+from mailward.store.embedded import EmbeddedAccount
+from mailward.store.grants import MAX_GRANTEES
+from support.stores import embedded
+
+BOB = AccountId("bob")
+
+
+@pytest.fixture
+def bob(tmp_path: Path) -> EmbeddedAccount:
+    return embedded(tmp_path).open(BOB)
+
+
+def grants(store: EmbeddedAccount) -> dict[str, dict[str, str]]:
+    names = {info.id: info.name for info in store.mailboxes()}
+    return {names[mailbox]: dict(some) for mailbox, some in store.grants().items()}
+
+
+def test_rights_are_added_taken_away_and_replaced_and_end_with_the_last(bob: EmbeddedAccount) -> None:
+    junk = bob.mailbox("Junk").id
+    bob.apply([SetRights(junk, "account:a1", "replace", "rl"), SetRights(junk, "anyone", "add", "l")])
+    assert grants(bob) == {"Junk": {"account:a1": "lr", "anyone": "l"}}
+    bob.apply([SetRights(junk, "account:a1", "add", "a"), SetRights(junk, "anyone", "remove", "l")])
+    assert grants(bob) == {"Junk": {"account:a1": "lra"}}
+
+
+def test_a_new_mailbox_has_the_grants_of_the_one_above_and_a_renamed_one_its_own(bob: EmbeddedAccount) -> None:
+    bob.apply([CreateMailbox("work"), SetRights(bob.mailbox("INBOX").id, "anyone", "add", "l")])
+    bob.apply([SetRights(bob.mailbox("work").id, "account:a1", "replace", "lr"), CreateMailbox("work/one/two")])
+    assert grants(bob)["work/one/two"] == {"account:a1": "lr"}
+    bob.apply([CreateMailbox("own"), RenameMailbox("own", "work/own"), RenameMailbox("work/one", "else")])
+    assert "work/own" not in grants(bob)
+    assert grants(bob)["else/two"] == {"account:a1": "lr"}
+
+
+def test_the_grants_of_a_deleted_mailbox_are_not_those_of_the_next_of_its_name(bob: EmbeddedAccount) -> None:
+    bob.apply([CreateMailbox("w2")])
+    before = bob.mailbox("w2").id
+    bob.apply([SetRights(before, "anyone", "add", "lr")])
+    bob.apply([DeleteMailbox("w2"), CreateMailbox("w2")])
+    assert bob.mailbox("w2").id != before
+    assert grants(bob) == {}
+
+
+def test_a_mailbox_has_so_many_grantees_and_no_more(bob: EmbeddedAccount) -> None:
+    junk = bob.mailbox("Junk").id
+    bob.apply([SetRights(junk, f"account:a{number}", "add", "l") for number in range(MAX_GRANTEES)])
+    with pytest.raises(NotPermitted):
+        bob.apply([SetRights(junk, "anyone", "add", "l")])
+    bob.apply([SetRights(junk, "account:a1", "add", "r")])
+
+
+def test_owners_are_found_by_every_process_and_forgotten_when_they_are_opened_again(tmp_path: Path) -> None:
+    one, other = embedded(tmp_path), embedded(tmp_path)
+    junk = one.open(BOB).mailbox("Junk").id
+    assert other.sharing_with(["account:a1"]) == ()
+    one.open(BOB).apply([SetRights(junk, "account:a1", "add", "l"), SetRights(junk, "group:staff", "add", "l")])
+    assert other.sharing_with(["account:a2", "group:staff"]) == (BOB,)
+    one.open(BOB).apply([SetRights(junk, "account:a1", "remove", "l")])
+    embedded(tmp_path).open(BOB)
+    assert other.sharing_with(["account:a1"]) == ()
+    assert other.sharing_with(["group:staff"]) == (BOB,)
+
+
+def test_a_lost_index_comes_back_and_a_damaged_one_keeps_nobody_from_his_mail(tmp_path: Path) -> None:
+    store = embedded(tmp_path)
+    store.open(BOB).apply([SetRights(store.open(BOB).mailbox("Junk").id, "anyone", "add", "l")])
+    store.close()
+    index = tmp_path / "sharing.sqlite"
+    index.write_bytes(b"no database" * 1000)
+    damaged = embedded(tmp_path)
+    assert damaged.open(BOB).mailbox("Junk").exists == 0
+    assert damaged.sharing_with(["anyone"]) == ()
+    for file in tmp_path.glob("sharing.sqlite*"):
+        file.unlink()
+    renewed = embedded(tmp_path)
+    renewed.open(BOB)
+    assert renewed.sharing_with(["anyone"]) == (BOB,)
