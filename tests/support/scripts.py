@@ -11,6 +11,7 @@ from mailward.delivery.mda import Mda
 from mailward.delivery.passes import Passes
 from mailward.delivery.redirecting import Redirecting
 from mailward.delivery.reporting import SpooledReports
+from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.delivery.script_mail import ScriptMail
 from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.scripted import Scripted
@@ -25,6 +26,7 @@ from mailward.quarantine import Quarantine
 from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
+from mailward.services.hourly import Hourly, HourlyLimits
 from mailward.services.kv import SqliteKeyValue
 from mailward.store.base import ActivateScript, PutScript
 from mailward.store.embedded import EmbeddedStore
@@ -71,11 +73,12 @@ def to(address: str = "ann@example.org", **said: object) -> QueuedRecipient:
 
 @dataclass
 class Place:
-    """A life of both processes; another Place of the same folder is the next life."""
+    """A life of both processes; another Place of the same folder is the next life. accounts: what each may send in an hour."""
 
     folder: Path
     clock: Clock = field(default_factory=Clock)
     ledger: Ledger = field(default_factory=Ledger)
+    accounts: HourlyLimits = field(default_factory=HourlyLimits)
 
     def __post_init__(self) -> None:
         self.store = EmbeddedStore(self.folder / "accounts", Disk(), NoHints())
@@ -89,7 +92,8 @@ class Place:
         self.reports = SpooledReports(self.queue, self.agenda, directory, self.mda, "mail.example.org", lambda: 1 << 40, 0)
         self.values = SqliteKeyValue(self.folder / "noted.sqlite", self.clock)
         memory = ScriptMemory(self.values)
-        self.sender = ScriptMail(redirecting, mail.of_server("mail filter"), memory, directory, self.clock, loop)
+        self.sent = Hourly(self.accounts)
+        self.sender = ScriptMail(redirecting, mail, memory, ScriptAllowance(self.sent), directory, self.clock, loop)
         self.scripted = Scripted(None, self.store, directory, self.clock)
         self.first = self._manager(self.smtp, self.scripted)
         self.sending = Scripted(None, self.store, directory, self.clock, self.sender)

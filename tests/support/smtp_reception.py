@@ -14,7 +14,7 @@ from mailward.decisions.store import DecisionStore
 from mailward.directory.directory import Directory
 from mailward.formats.message import MessageView
 from mailward.formats.srs import Srs
-from mailward.intake.allowances import Allowances, HourlyLimits
+from mailward.intake.allowances import Allowances
 from mailward.intake.desk import Desk
 from mailward.intake.receipts import Receipts
 from mailward.intake.reception import Reception
@@ -37,6 +37,7 @@ from mailward.policy.ruling import RecipientFacts, Ruling, accepted, separate
 from mailward.protocol.smtp.events import Asked, Event
 from mailward.protocol.smtp.states import Limits
 from mailward.queue.item import QueueItem
+from mailward.services.hourly import Hourly, HourlyLimits
 from mailward.testing import FakeClock
 from support.plain_book import PlainAuthenticator
 from support.smtp_machine import machine
@@ -256,7 +257,7 @@ def post(folder: Path, strangers: HourlyLimits | None = None, accounts: HourlyLi
         on_committed=told.append,
         free_octets=lambda: free[0],
         least_free_octets=10**6,
-        allowances=Allowances(strangers or HourlyLimits(), accounts or HourlyLimits()),
+        allowances=Allowances(Hourly(strangers or HourlyLimits()), Hourly(accounts or HourlyLimits())),
     )
     return Post(desk, spool, judge, decisions, told, free, logins)
 

@@ -22,7 +22,7 @@ import uvloop
 from mailward.app.blocking import blocker
 from mailward.app.build.access import ACCESS_PROTOCOLS, AccessRole
 from mailward.app.build.auth import AuthRole
-from mailward.app.build.common import BoundListener
+from mailward.app.build.common import BoundListener, hourly_of_accounts
 from mailward.app.build.queue import QueueRole
 from mailward.app.build.smtp import SmtpRole, SmtpShared
 from mailward.app.config import SMTP_PROTOCOLS, Config
@@ -129,7 +129,8 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
         return RoleSpec(name, main)
 
     known = KnownSources()
-    shared = SmtpShared(config, known)
+    accounts = hourly_of_accounts(config)
+    shared = SmtpShared(config, known, accounts)
 
     def smtp(seat: int) -> RoleSpec:
         return worker(
@@ -140,7 +141,7 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
         worker("auth", lambda config, filters, _: AuthRole(config, filters, known)),
         *(smtp(seat) for seat in range(config.smtp_processes)),
         worker("access", lambda config, filters, own: AccessRole(config, filters, own, known), *ACCESS_PROTOCOLS),
-        worker("queue", lambda config, filters, _: QueueRole(config, filters)),
+        worker("queue", lambda config, filters, _: QueueRole(config, filters, accounts)),
     ]
     for listener, _ in bound:
         log.info("listening", listener=listener.name, protocol=listener.protocol, at=str(listener))

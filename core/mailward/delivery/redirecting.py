@@ -50,11 +50,16 @@ class Redirecting:
         self._srs = srs
         self._clock = clock
 
+    def id_of(self, copy: Copy, to: Address) -> QueueId:
+        """The same however often a delivery is repeated, and by whichever of a mailbox's addresses."""
+        return queue_id_for(f"redirected\0{copy.delivery_key}\0{self._directory.resolve(to) or to}")
+
     async def send(self, copy: Copy, owner: Address, to: Address, edited: MessageView | None, why: str) -> QueueId:
-        """Its id, the same however often this is repeated, by whichever of a mailbox's addresses. edited: what is sent instead,
-        as it would be stored; None for the copy. why: for `explain`. Raises StorageError.
+        """Its id. edited: what is sent instead, as it would be stored; None for the copy. why: for `explain`.
+
+        Raises StorageError.
         """
-        id = queue_id_for(f"redirected\0{copy.delivery_key}\0{self._directory.resolve(to) or to}")
+        id = self.id_of(copy, to)
         item = self._item(id, copy, self._recipient(copy, owner, to), f"redirected from {owner} by {why}")
         if edited is None:
             await self._mail.put(item, copy.octets)

@@ -10,23 +10,26 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from mailward.api.services import Clock, Submit
+from mailward.api.services import Clock
 from mailward.delivery.bounce import no_report_reason
 from mailward.delivery.filing import Filing
 from mailward.delivery.redirecting import MOST_PASSED, Redirecting, has_passed, passed_here
+from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.script_notice import notice
 from mailward.delivery.scripted import Met, Sending, Sent, filed
+from mailward.delivery.submitting import OwnMail, own_id
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.trace import count_received
 from mailward.model.address import Address
-from mailward.model.ids import AccountId, queue_id_for
+from mailward.model.ids import AccountId, QueueId, queue_id_for
 from mailward.sieve import Problem
 from mailward.sieve.actions import FileInto, Notify, Redirect, Vacation
 from mailward.sieve.replying import notify_message, vacation_message
 
 T = TypeVar("T")
 
+_SENDER = "mail filter"
 MOST_HOPS = 50
 """Received fields of mail that is sent on: far more than mail has, and fewer than its reception allows."""
 
@@ -44,20 +47,23 @@ class Mailboxes(Protocol):
 
 
 class ScriptMail:
-    """Implements `delivery.scripted.Sender`. submit: of the server. loop: on which mail is put into the spool."""
+    """Implements `delivery.scripted.Sender`. loop: on which mail is put into the spool."""
 
     def __init__(
         self,
         redirecting: Redirecting,
-        submit: Submit,
+        mail: OwnMail,
         memory: ScriptMemory,
+        allowance: ScriptAllowance,
         directory: Mailboxes,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._redirecting = redirecting
-        self._submit = submit
+        self._mail = mail
+        self._submit = mail.of_server(_SENDER)
         self._memory = memory
+        self._allowance = allowance
         self._directory = directory
         self._clock = clock
         self._loop = loop
@@ -80,11 +86,22 @@ class ScriptMail:
     def tell(self, met: Met, problem: Problem) -> None:
         # Of each text of a script and each line of it the owner hears once: what else is said of it strangers may have a say in.
         digest = hashlib.sha256(met.script.text).hexdigest()
-        key = f"{met.copy.recipient.account} {digest} {problem.script} {problem.place}"
+        key = f"{met.account} {digest} {problem.script} {problem.place}"
         octets = notice(
             met.owner, met.script.name, str(problem), met.message.subject, self._clock.now().astimezone(), queue_id_for(key)
         )
         self._on_loop(self._submit(str(met.owner), octets, key=key))
+
+    def why_not_refused(self, met: Met) -> str:
+        if no_report_reason(met.copy.item):
+            return ""  # nobody hears of it
+        return self._allowance.take(met.account, str(met.owner))
+
+    def _why_not_sent(self, met: Met, id: QueueId) -> str:
+        """What was sent by a delivery that is repeated is not counted again, as it is not sent again."""
+        if self._on_loop(self._mail.is_known(id)):
+            return ""
+        return self._allowance.take(met.account, str(met.owner))
 
     # --- redirect ---
 
@@ -101,7 +118,7 @@ class ScriptMail:
         if met.is_junk:
             return "it is junk"
         account = self._directory.resolve(action.address)
-        if account == met.copy.recipient.account:
+        if account == met.account:
             return "that is this mailbox"
         if account is None and self._directory.is_local_domain(action.address.domain):
             return "that is no mailbox of this server"
@@ -111,7 +128,7 @@ class ScriptMail:
             return f"{MOST_PASSED} mailboxes of this server have sent it on"
         if count_received(met.message) > MOST_HOPS:
             return "it has passed too many servers"
-        return ""
+        return self._why_not_sent(met, self._redirecting.id_of(met.copy, action.address))
 
     # --- vacation and notify ---
 
@@ -122,9 +139,11 @@ class ScriptMail:
         what = f"replied to {str(to).lower()} {action.key}"
         if self._on_loop(self._memory.holds(met.copy, what)):
             return Sent(f"no reply, since {to} had one")
+        key = f"{met.copy.delivery_key} reply"
+        if reason := self._why_not_sent(met, own_id(_SENDER, key)):
+            return Sent(f"no reply, since {reason}")
         # Noted first: what is repeated after a crash between the two is this delivery, which may do it once more.
         self._on_loop(self._memory.note(met.copy, what, action.period_s))
-        key = f"{met.copy.delivery_key} reply"
         action = replace(action, sender=self._own(met, action.sender))
         octets = vacation_message(action, _message_id(key, met), self._clock.now().astimezone())
         return self._submitted(met, str(to), octets, key, f"replied to {to} by {met.why(action)}", action.fcc)
@@ -141,6 +160,9 @@ class ScriptMail:
         said, places = [], []
         for written in (*action.to, *action.cc):
             to = read_address_list(written.encode()).mailboxes[0].address
+            if reason := self._why_not_sent(met, own_id(_SENDER, f"{key} {to}")):
+                said.append(f"{to} not notified, since {reason}")
+                continue
             sent = self._submitted(met, str(to), octets, f"{key} {to}", f"notified {to} by {met.why(action)}", action.fcc)
             said.append(sent.said)
             places += [one for one in sent.places if one not in places]
@@ -150,7 +172,7 @@ class ScriptMail:
         """The author that a script names where it is an address of its owner: what the server sends is signed (T-RELAY-11)."""
         found = [mailbox.address for mailbox in read_address_list(sender.encode()).mailboxes]
         address = found[0] if len(found) == 1 else None
-        is_own = address is not None and self._directory.resolve(address) == met.copy.recipient.account
+        is_own = address is not None and self._directory.resolve(address) == met.account
         return sender if is_own else str(met.owner)
 
     def _submitted(self, met: Met, to: str, octets: bytes, key: str, said: str, fcc: FileInto | None) -> Sent:

@@ -78,6 +78,10 @@ class Met:
         return f"line {action.place.line} of the script {action.script or self.script.name}"
 
     @property
+    def account(self) -> AccountId:
+        return AccountId(self.copy.recipient.account)
+
+    @property
     def is_junk(self) -> bool:
         return self.copy.recipient.folder == JUNK_FOLDER
 
@@ -100,6 +104,10 @@ class Sender(Protocol):
 
     def tell(self, met: Met, problem: Problem) -> None:
         """The owner of a script that has gone wrong."""
+        ...
+
+    def why_not_refused(self, met: Met) -> str:
+        """Why its sender cannot be told that it is refused, in plain words; "" when he can, which counts as mail that is sent."""
         ...
 
     def is_marked(self, met: Met, key: str) -> bool:
@@ -147,20 +155,16 @@ class Scripted:
             return outcome or copy
         is_plain = not outcome.problem and not any(isinstance(action, (*_SENDING, Reject)) for action in outcome.actions)
         if is_plain and not outcome.marks:
-            return replace(copy, filings=_filings(met, outcome, None))
+            return _done(met, outcome, None)
         if self._sender is None:
             return ForQueue()
         try:
-            filings = _filings(met, outcome, self._sender)  # with what is sent and remembered beside a refusal
+            return _done(met, outcome, self._sender)
         except StorageError:
             raise
         except Exception:
             log.exception("script failed unforeseen", id=copy.item.id, account=copy.recipient.account, script=script.name)
             return copy
-        refused = _unwanted(met, outcome)
-        if refused is not None:
-            return replace(refused, text="; ".join((refused.text, *filings.said)))
-        return replace(copy, filings=filings)
 
     def _outcome(self, met: Met, addresses: tuple[Address, ...]) -> Outcome | ForQueue | None:
         """None where it is not for a script to say."""
@@ -179,15 +183,6 @@ class Scripted:
         return evaluate(script, met.message, world)
 
 
-def _unwanted(met: Met, outcome: Outcome) -> Unwanted | None:
-    """Junk is never answered, as whoever sends it is seldom who it says."""
-    refusal = next((action for action in outcome.actions if isinstance(action, Reject)), None)
-    if refusal is None or met.is_junk:
-        return None
-    reason = one_line(refusal.reason, REASON_CHARACTERS)
-    return Unwanted(reason, f"refused by {met.why(refusal)}: {reason}")
-
-
 def filed(met: Met, action: FileInto, octets: bytes | None = None) -> Filing:
     """octets: of another message than the one that came."""
     edited = None if action.message is None else bytes(action.message.octets)
@@ -202,10 +197,11 @@ def filed(met: Met, action: FileInto, octets: bytes | None = None) -> Filing:
     )
 
 
-def _filings(met: Met, outcome: Outcome, sender: Sender | None) -> Filings:
-    """With all that is sent on its way. sender: None where nothing is."""
+def _done(met: Met, outcome: Outcome, sender: Sender | None) -> Copy | Unwanted:
+    """With all that is sent on its way, and remembered, beside a refusal too. sender: None where nothing is."""
     places: list[Filing] = []
-    said = []
+    said: list[str] = []
+    refused: Unwanted | None = None
     for action in outcome.actions:
         match action:
             case Keep():
@@ -213,8 +209,14 @@ def _filings(met: Met, outcome: Outcome, sender: Sender | None) -> Filings:
                 places.append(Filing(flags=action.flags, octets=octets, why="" if action.is_implicit else met.why(action)))
             case FileInto():
                 places.append(filed(met, action))
-            case Reject():  # of junk, which is not answered
-                places.append(Filing(why=met.why(action)))
+            case Reject() if sender is not None:
+                # Junk is never answered, as whoever sends it is seldom who it says.
+                if hindrance := "it is junk" if met.is_junk else sender.why_not_refused(met):
+                    places.append(Filing(why=met.why(action)))
+                    said.append(f"not refused, since {hindrance}")
+                else:
+                    reason = one_line(action.reason, REASON_CHARACTERS)
+                    refused = Unwanted(reason, f"refused by {met.why(action)}: {reason}")
             case Discard():
                 said.append(f"discarded by {met.why(action)}")
             case Redirect() | Vacation() | Notify() if sender is not None:
@@ -227,4 +229,6 @@ def _filings(met: Met, outcome: Outcome, sender: Sender | None) -> Filings:
         if outcome.problem is not None:
             sender.tell(met, outcome.problem)
             said.append(f"the script {met.script.name} went wrong: {outcome.problem}")
-    return Filings(tuple(places), tuple(said))
+    if refused is not None:
+        return replace(refused, text="; ".join((refused.text, *said)))
+    return replace(met.copy, filings=Filings(tuple(places), tuple(said)))

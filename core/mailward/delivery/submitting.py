@@ -25,6 +25,11 @@ from mailward.queue.spool import Spool
 log = structlog.get_logger("mailward.delivery")
 
 
+def own_id(sender: str, key: str) -> QueueId:
+    """Of what a plugin, or a part of the server, sends under this key."""
+    return queue_id_for(f"{sender}\0{key}")
+
+
 class KnownDecisions(Protocol):
     """Which messages have begun to leave the spool?"""
 
@@ -59,7 +64,7 @@ class OwnMail:
             forward_path: str, octets: bytes, *, key: str, not_before: datetime | None = None, tls_optional: bool = False
         ) -> bool:
             item = own_mail(
-                queue_id_for(f"{sender}\0{key}"),
+                own_id(sender, key),
                 self._way_to(forward_path),
                 why=why,
                 message_id=MessageView(octets).message_id,
@@ -71,6 +76,10 @@ class OwnMail:
             return await self.put(item, octets)
 
         return submit
+
+    async def is_known(self, id: QueueId) -> bool:
+        """Was a message of this id ever put into the queue? Raises StorageError."""
+        return await asyncio.to_thread(self._is_known, id)
 
     async def put(self, item: QueueItem, octets: bytes) -> bool:
         """Into the queue, unless a message of this id ever was. Raises StorageError."""

@@ -5,7 +5,6 @@ A stranger is an address (IPv6: a /64). Mail from networks that are exempt, and 
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -13,20 +12,10 @@ from mailward.formats.network import Network, is_in, is_own, source_of
 from mailward.intake.refusing import CoreRefusal
 from mailward.model import replies
 from mailward.model.session import Session
+from mailward.services.hourly import Hourly
 from mailward.services.rates import Rates
 
-_HOUR_S = 3600.0
-
 log = structlog.get_logger("mailward.smtp")
-
-
-@dataclass(frozen=True, slots=True)
-class HourlyLimits:
-    """Of one stranger or account in an hour; 0 for none. octets: of content, that of messages broken off among it (T-DOS-05)."""
-
-    messages: int = 0
-    recipients: int = 0
-    octets: int = 0
 
 
 TOO_MANY_MESSAGES = CoreRefusal("messages per hour", replies.MESSAGES_PER_HOUR)
@@ -35,12 +24,12 @@ TOO_MANY_OCTETS = CoreRefusal("octets per hour", replies.OCTETS_PER_HOUR)
 
 
 class Allowances:
-    """What is left of the limits. strangers: of who has not logged in. accounts: of each account."""
+    """What is left of the limits. strangers: of who has not logged in. accounts: of each account, its scripts among it."""
 
-    def __init__(self, strangers: HourlyLimits, accounts: HourlyLimits, exempt: Sequence[Network] = ()) -> None:
+    def __init__(self, strangers: Hourly, accounts: Hourly, exempt: Sequence[Network] = ()) -> None:
         self._exempt = tuple(exempt)
         self._told = Rates(1, 60.0)
-        self._strangers, self._accounts = _Spent(strangers), _Spent(accounts)
+        self._strangers, self._accounts = strangers, accounts
 
     def message(self, session: Session) -> CoreRefusal | None:
         """A transaction begins: why it may not."""
@@ -72,7 +61,7 @@ class Allowances:
         if spent is not None:
             spent.octets.charge(source, time.monotonic(), octets)
 
-    def _of(self, session: Session) -> "tuple[_Spent | None, str]":
+    def _of(self, session: Session) -> tuple[Hourly | None, str]:
         if session.identity is not None:
             return self._accounts, session.identity.account
         if is_own(session.peer_ip) or is_in(session.peer_ip, self._exempt):
@@ -86,11 +75,3 @@ class Allowances:
             key = refusal.name.replace(" ", "_")  # as mailward.yaml has it
             log.info("limit reached", limit=key if identity is None else f"account_{key}", value=value, source=source)
         return refusal
-
-
-class _Spent:
-    def __init__(self, limits: HourlyLimits) -> None:
-        self.limits = limits
-        self.messages = Rates(limits.messages, _HOUR_S)
-        self.recipients = Rates(limits.recipients, _HOUR_S)
-        self.octets = Rates(limits.octets, _HOUR_S)

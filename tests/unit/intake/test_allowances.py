@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from mailward.intake.allowances import Allowances, HourlyLimits
+from mailward.intake.allowances import Allowances
 from mailward.intake.relaying import RelayGuard
 from mailward.model.address import ForwardPath
 from mailward.model.ids import SessionId
 from mailward.model.session import Role, Session
+from mailward.services.hourly import Hourly, HourlyLimits
 from support.smtp_reception import Talk, post
 
 MAIL = ("MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>", "DATA", b"Subject: x\r\n\r\nbody\r\n.\r\n")
@@ -89,6 +90,6 @@ async def test_an_account_has_limits_of_its_own(tmp_path: Path, messages: int) -
     [("192.0.2.1", True), ("127.0.0.1", False), ("::1", False), ("198.51.100.7", False), ("2001:db8::1", True)],
 )
 def test_mail_of_this_machine_and_of_exempt_networks_is_not_counted(peer_ip: str, counted: bool) -> None:
-    allowances = Allowances(HourlyLimits(messages=1), HourlyLimits(), [ipaddress.ip_network("198.51.100.0/24")])
+    allowances = Allowances(Hourly(HourlyLimits(messages=1)), Hourly(HourlyLimits()), [ipaddress.ip_network("198.51.100.0/24")])
     session = Session(SessionId("s"), Role.MX, "mx", peer_ip, datetime(2026, 1, 2, tzinfo=UTC))
     assert [allowances.message(session) is None for _ in range(3)] == [True, not counted, not counted]

@@ -5,6 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from mailward.app.accounts import store_of
 from mailward.app.config import Config, Listener
@@ -15,6 +16,7 @@ from mailward.delivery.mda import Mda
 from mailward.delivery.ports import Folders
 from mailward.delivery.redirecting import Redirecting
 from mailward.delivery.reporting import SpooledReports
+from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.delivery.script_mail import ScriptMail
 from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.scripted import Scripted
@@ -30,6 +32,7 @@ from mailward.quarantine import Quarantine
 from mailward.queue.agenda import Agenda
 from mailward.queue.spool import Spool
 from mailward.services.clock import SystemClock
+from mailward.services.hourly import Hourly, HourlyLimits
 from mailward.services.known import KnownSources
 from mailward.services.kv import SqliteKeyValue
 from mailward.services.shared import Seats
@@ -74,10 +77,24 @@ def make_srs(config: Config) -> Srs:
     return Srs(secret_keys(config), lambda: int(time.time() // 86400))
 
 
+def hourly_of_accounts(config: Config) -> Hourly:
+    """What accounts may send; made before the processes are forked that count it."""
+    limits = config.limits
+    return Hourly(HourlyLimits(limits.account_messages_per_hour, limits.account_recipients_per_hour))
+
+
+@dataclass(frozen=True, slots=True)
+class SendingScripts:
+    """What the process has by which scripts send. srs: makes reverse-paths. accounts: what each has sent."""
+
+    srs: Srs
+    accounts: Hourly
+
+
 class Delivering:
     """What both roles that deliver need: store, quarantine, decisions, spool, manager, reports.
 
-    folders: who is asked for folders, on the running event loop; None for nobody. srs: of the process that sends what scripts
+    folders: who is asked for folders, on the running event loop; None for nobody. scripts: of the process that sends what scripts
     want sent, on that loop, too; None elsewhere.
     """
 
@@ -87,7 +104,7 @@ class Delivering:
         owner: str,
         directory: Directory,
         folders: Callable[[], Folders] | None = None,
-        srs: Srs | None = None,
+        scripts: SendingScripts | None = None,
     ) -> None:
         disk, clock = Disk(), SystemClock()
         self.hints = Hints(config.data / "hints")
@@ -110,8 +127,8 @@ class Delivering:
         sorter = None if folders is None else Sorter(self.store, directory, folders, asyncio.get_running_loop())
         self.mail = OwnMail(self.spool, self.agenda, directory, self.decisions, clock)
         # A hyphen is in no plugin's name, and what has expired is removed here as there.
-        self._noted = None if srs is None else SqliteKeyValue(config.plugin_values / "mail-filter.sqlite", clock)
-        sender = None if srs is None or self._noted is None else self._sender(directory, srs, self._noted)
+        self._noted = None if scripts is None else SqliteKeyValue(config.plugin_values / "mail-filter.sqlite", clock)
+        sender = None if scripts is None or self._noted is None else self._sender(directory, scripts, self._noted)
         self.manager = DeliveryManager(
             self.spool,
             hearing,
@@ -124,11 +141,11 @@ class Delivering:
             waits_for_room=config.full_mailbox == "wait",
         )
 
-    def _sender(self, directory: Directory, srs: Srs, noted: SqliteKeyValue) -> ScriptMail:
+    def _sender(self, directory: Directory, scripts: SendingScripts, noted: SqliteKeyValue) -> ScriptMail:
         clock = SystemClock()
-        redirecting = Redirecting(self.mail, directory, srs, clock)
-        submit, memory = self.mail.of_server("mail filter"), ScriptMemory(noted)
-        return ScriptMail(redirecting, submit, memory, directory, clock, asyncio.get_running_loop())
+        redirecting = Redirecting(self.mail, directory, scripts.srs, clock)
+        memory, allowance = ScriptMemory(noted), ScriptAllowance(scripts.accounts)
+        return ScriptMail(redirecting, self.mail, memory, allowance, directory, clock, asyncio.get_running_loop())
 
     async def stop(self) -> None:
         await self.manager.stop()

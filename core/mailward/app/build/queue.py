@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from mailward.app.build.common import Delivering, make_srs
+from mailward.app.build.common import Delivering, SendingScripts, make_srs
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
@@ -32,6 +32,7 @@ from mailward.pipeline.relays import Relays
 from mailward.rounds import Rounds
 from mailward.services.clock import SystemClock
 from mailward.services.forgetting import Forgetting
+from mailward.services.hourly import Hourly
 from mailward.services.kv import SqliteKeyValue
 
 CHORES_EVERY_S = 600.0
@@ -41,13 +42,16 @@ WAITING = Gauge("queue_messages", "Messages that wait in the queue for another a
 
 
 class QueueRole:
-    """Relays what is for others, finishes what a dead or failed worker left in the spool, and answers `mailward queue`."""
+    """Relays what is for others, finishes what a dead or failed worker left in the spool, and answers `mailward queue`.
 
-    def __init__(self, config: Config, filters: Filters) -> None:
+    accounts: what each has sent, by whichever process.
+    """
+
+    def __init__(self, config: Config, filters: Filters, accounts: Hourly) -> None:
         self._config = config
         self._directory = Directory(config.directory_file)
         self._delivering = delivering = Delivering(
-            config, f"queue{os.getpid()}", self._directory, lambda: self._folders, make_srs(config)
+            config, f"queue{os.getpid()}", self._directory, lambda: self._folders, SendingScripts(make_srs(config), accounts)
         )
         spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
         mail = delivering.mail

@@ -15,7 +15,7 @@ from mailward.app.judging import PluginServices, make_judge
 from mailward.app.relaying import make_questions
 from mailward.directory import Directory
 from mailward.disk import Disk
-from mailward.intake.allowances import Allowances, HourlyLimits
+from mailward.intake.allowances import Allowances
 from mailward.intake.desk import Desk as ReceptionDesk
 from mailward.intake.receipts import Receipts
 from mailward.intake.reception import Reception
@@ -38,6 +38,7 @@ from mailward.policy.canary import canary_key
 from mailward.protocol.smtp.states import Limits
 from mailward.services.blocking import BlockingPool
 from mailward.services.clock import SystemClock
+from mailward.services.hourly import Hourly, HourlyLimits
 from mailward.services.kept import kept_for
 from mailward.services.known import KnownSources
 from mailward.services.reverse_dns import reverse_name
@@ -51,14 +52,14 @@ _LOOK_AT_DISK_S = 1.0
 
 class SmtpShared:
     """What the processes that take mail have in common, made before they are forked: what they count, and the keys of their
-    TLS tickets, so that a client is known again by whichever it meets."""
+    TLS tickets, so that a client is known again by whichever it meets. accounts: what each has sent, by whichever process."""
 
-    def __init__(self, config: Config, known: KnownSources) -> None:
+    def __init__(self, config: Config, known: KnownSources, accounts: Hourly) -> None:
         self.seats = Seats(config.smtp_processes)
         self.admissions = admissions_of(config, ["smtp"], None, self.seats)
         self.admissions |= admissions_of(config, ["submission"], known, self.seats)
         self.admissions["lmtp"] = _admission_of_servers(config, self.seats)
-        self.allowances = _allowances(config)
+        self.allowances = _allowances(config, accounts)
         self.recorded = record_budget()
         self.contexts = tls_contexts([one for one in config.listeners if one.protocol in SMTP_PROTOCOLS], config)
         self.srs = make_srs(config)
@@ -71,10 +72,9 @@ def _admission_of_servers(config: Config, seats: Seats) -> Admission:
     return Admission(AdmissionLimits(total=total, per_address=total, per_network=total, per_minute=0), seats, protocol="lmtp")
 
 
-def _allowances(config: Config) -> Allowances:
+def _allowances(config: Config, accounts: Hourly) -> Allowances:
     limits = config.limits
-    strangers = HourlyLimits(limits.messages_per_hour, limits.recipients_per_hour, limits.octets_per_hour)
-    accounts = HourlyLimits(limits.account_messages_per_hour, limits.account_recipients_per_hour)
+    strangers = Hourly(HourlyLimits(limits.messages_per_hour, limits.recipients_per_hour, limits.octets_per_hour))
     return Allowances(strangers, accounts, limits.exempt)
 
 
