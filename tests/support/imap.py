@@ -12,6 +12,7 @@ from mailward.access.imap.commands import COMMANDS
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.session import Session
 from mailward.api.learning import MessageClassified, MessageMoved
+from mailward.app.watching import Watchers
 from mailward.disk import Disk
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
@@ -23,22 +24,20 @@ APPEND_OCTETS = 1024 * 1024
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 
 
-class Watched:
+class Watched(Watchers):
     """Hints of one process: the store publishes, sessions watch."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._callbacks: dict[AccountId, list[Callable[[], None]]] = {}
 
     def publish(self, account: AccountId, *_: object) -> None:
         if self.loop is not None and not self.loop.is_closed():
-            for callback in tuple(self._callbacks.get(account, ())):
-                self.loop.call_soon_threadsafe(callback)
+            self.loop.call_soon_threadsafe(self.changed, account)
 
     def watch(self, account: AccountId, callback: Callable[[], None]) -> Callable[[], None]:
         self.loop = asyncio.get_running_loop()
-        self._callbacks.setdefault(account, []).append(callback)
-        return lambda: self._callbacks[account].remove(callback)
+        return super().watch(account, callback)
 
 
 def one_password(name: str) -> tuple[AccountId, str]:

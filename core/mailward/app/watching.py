@@ -1,4 +1,8 @@
-"""Which sessions of this process want to hear that an account's mail has changed; a slow poll covers lost hints."""
+"""Which sessions of this process want to hear that an account's mail has changed; a slow poll covers lost hints.
+
+The first change is told at once, those that come soon after it together. To tell a session takes time, so the more of them hear
+of an account, the longer its changes are gathered (T-IMAP-17).
+"""
 
 import asyncio
 from collections import defaultdict
@@ -7,12 +11,18 @@ from collections.abc import Callable
 from mailward.model.ids import AccountId
 from mailward.store.changes import POLL_S
 
+_TOGETHER_S = 0.02
+_EACH_S = 0.002
+"""For each session that is told."""
+
 
 class Watchers:
     """On one event loop."""
 
     def __init__(self) -> None:
         self._callbacks: dict[AccountId, set[Callable[[], None]]] = defaultdict(set)
+        self._gathering: dict[AccountId, bool] = {}
+        """Accounts that were told of a short while ago, and whether there has been another change since."""
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, account: AccountId, callback: Callable[[], None]) -> Callable[[], None]:
@@ -28,8 +38,18 @@ class Watchers:
 
     def changed(self, account: AccountId) -> None:
         """A hint came in."""
-        for callback in tuple(self._callbacks.get(account, ())):
-            callback()
+        if account in self._gathering:
+            self._gathering[account] = True
+        elif account in self._callbacks:
+            callbacks = tuple(self._callbacks[account])
+            self._gathering[account] = False
+            asyncio.get_running_loop().call_later(max(_TOGETHER_S, len(callbacks) * _EACH_S), self._gathered, account)
+            for callback in callbacks:
+                callback()
+
+    def _gathered(self, account: AccountId) -> None:
+        if self._gathering.pop(account):
+            self.changed(account)
 
     def start(self) -> None:
         """Begin polling."""

@@ -83,6 +83,11 @@ class Delta:
     gone: tuple[int, ...]
     passed: tuple[int, ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """No message of then has changed or gone, and none has come that is still here."""
+        return not (self.uids or self.gone)
+
 
 Column = Literal[
     "size_octets",

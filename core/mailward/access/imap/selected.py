@@ -68,8 +68,31 @@ class Selected:
         self.recent = Recent()
         self.saved: array[int] = array("I")
         """UIDs that a search saved, "$" (RFC 5182); those of messages that are gone count for nothing."""
+        self.rests = False
+        """The arrays are empty until `wake`."""
         self._gone: set[int] = set()
         self._names: dict[int, bytes] = {}
+
+    def rest(self) -> None:
+        """Let the arrays go, where the session has been told everything: they can be made again of what the store has."""
+        if not self._gone:
+            self.uids, self.flags, self.modseqs, self.messages = array("I"), array("Q"), array("Q"), array("Q")
+            self.rests = True
+
+    def wake(self, view: MailboxView, delta: Delta) -> None:
+        """Have the arrays as they were, of a later view and of what has changed since, up to that view at least.
+
+        What the flags of a changed message were is not known: they are others than now, so that `merge` tells of them.
+        """
+        end = bisect_left(view.uids, self.uidnext)
+        columns: Iterable[Sequence[int]] = (view.uids[:end], view.flags[:end], view.modseqs[:end], view.messages[:end])
+        if gone := {*delta.gone}.difference(view.uids):
+            columns = zip(*sorted([*zip(*columns, strict=True), *((uid, 0, 0, 0) for uid in gone)]), strict=True)
+        self.uids, self.flags, self.modseqs, self.messages = map(array, "IQQQ", columns)
+        for uid, value in zip(delta.uids, delta.flags, strict=True):
+            if (place := self.index_of(uid)) is not None:
+                self.flags[place], self.modseqs[place] = value ^ 1, 0
+        self.rests = False
 
     def __len__(self) -> int:
         return len(self.uids)

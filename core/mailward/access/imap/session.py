@@ -1,4 +1,4 @@
-"""One IMAP session: from a received command to its tagged reply. States, dispatch, and what is told about changes.
+"""One IMAP session: from a received command to its tagged reply. States and dispatch.
 
 The command functions are in the files beside this one, a group each; they get the session and the arguments, write untagged
 answers, and return or raise how it ended.
@@ -14,13 +14,14 @@ import structlog
 from mailward.access.connection import Connection
 from mailward.access.imap.capabilities import CAPABILITIES
 from mailward.access.imap.desk import Desk
+from mailward.access.imap.hearing import Hearing
 from mailward.access.imap.selected import Selected
-from mailward.access.imap.telling import No, Telling
+from mailward.access.imap.telling import No
 from mailward.auth.exchange import LoginPeer
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
-from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LineReceived, LiteralAwaited, after_login
+from mailward.protocol.imap.framing import CommandReceived, CommandRefused, LiteralAwaited, after_login
 from mailward.protocol.imap.names import NameRefused
 from mailward.store.base import (
     MailboxExists,
@@ -36,9 +37,6 @@ log = structlog.get_logger("mailward.imap")
 MAX_BAD_COMMANDS = 20
 PIECE_OCTETS = 256 * 1024
 """So much of an answer is made in a thread before it is sent."""
-STILL_HERE_S = 120.0
-"""How often an idling client hears from us, so that neither side keeps a dead connection."""
-_TOGETHER_S = 0.02
 
 
 class State(enum.Enum):
@@ -50,7 +48,7 @@ class State(enum.Enum):
     LOGOUT = enum.auto()
 
 
-class Session(Telling):
+class Session(Hearing):
     """One client. `run` serves it to the end."""
 
     def __init__(
@@ -67,12 +65,9 @@ class Session(Telling):
         self._commands = commands
         self._peer_ip = peer_ip
         self.state = State.NOT_AUTHENTICATED
-        self.framer = Framer()
         self.tag = b""
         """Of the command under way."""
         self._bad = 0
-        self._changed = asyncio.Event()
-        self._stop_watching: Callable[[], None] | None = None
         self.teaching = asyncio.Lock()
         self.tls_is_next = False
         """The handshake follows the reply that is being written."""
@@ -154,64 +149,7 @@ class Session(Telling):
         self._store = await self.blocking(lambda: self.desk.store.open(account))
         self.state = State.AUTHENTICATED
         self.framer.limits = after_login(self.desk.append_octets)
-        self._stop_watching = self.desk.watch(account, self._changed.set)
-
-    async def continuation(self, text: str = "") -> bytes | None:
-        """Send "+ text" and wait for the client's line; None when the client is gone."""
-        self.write(f"+ {text}\r\n".encode("ascii"))
-        await self.flush()
-        self.framer.plain_line = True
-        try:
-            while True:
-                event = self.framer.next_event()
-                if isinstance(event, LineReceived):
-                    return event.octets
-                if isinstance(event, CommandRefused):
-                    return None
-                if event is None:
-                    octets = await self.connection.receive()
-                    if not octets:
-                        return None
-                    self.framer.receive_data(octets)
-        finally:
-            self.framer.plain_line = False
-
-    async def idle(self) -> bytes | None:
-        """Tell changes until the client sends a line; that line, None when the client is gone."""
-        self.framer.plain_line = True
-        receiving: asyncio.Task[bytes] | None = None
-        changing: asyncio.Task[bool] | None = None
-        try:
-            while True:
-                event = self.framer.next_event()
-                if isinstance(event, LineReceived):
-                    return event.octets
-                if isinstance(event, CommandRefused):
-                    return None
-                if event is None:
-                    self._changed.clear()
-                    await self.tell_changes(expunge=True)
-                    await self.flush()
-                    if self._goodbye is not None:
-                        raise TimeoutError
-                receiving = receiving or asyncio.create_task(self.connection.receive())
-                changing = changing or asyncio.create_task(self._changed.wait())
-                done, _ = await asyncio.wait((receiving, changing), timeout=STILL_HERE_S, return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    self.untagged("OK Still here")
-                if changing.done():
-                    changing = None
-                    await asyncio.sleep(_TOGETHER_S)  # several changes that come together are told together
-                if receiving.done():
-                    octets, receiving = receiving.result(), None
-                    if not octets:
-                        return None
-                    self.framer.receive_data(octets)
-        finally:
-            self.framer.plain_line = False
-            for task in (receiving, changing):
-                if task is not None:
-                    task.cancel()
+        self.watch(account)
 
     def enter(self, selected: Selected) -> None:
         """The selected state."""
@@ -222,11 +160,6 @@ class Session(Telling):
         """Back to the authenticated state."""
         self.selected = None
         self.state = State.AUTHENTICATED
-
-    def say_goodbye(self, text: str) -> None:
-        """End the session with BYE behind the command under way, or now when it is idle."""
-        self._goodbye = text
-        self._changed.set()
 
     # --- the loop ---
 
@@ -262,8 +195,7 @@ class Session(Telling):
             self._end(self._goodbye or "Idle for too long")
             await self.flush()
         finally:
-            if self._stop_watching is not None:
-                self._stop_watching()
+            self._stop_watching()
 
     def _is_over(self) -> bool:
         return self.state is State.LOGOUT

@@ -11,7 +11,7 @@ from mailward.access.imap.voice import Voice
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import BadSyntax, SequenceSet, set_text
-from mailward.store.base import SYSTEM_FLAGS, AccountStore, NoSuchMailbox
+from mailward.store.base import SYSTEM_FLAGS, AccountStore, Delta, NoSuchMailbox
 
 T = TypeVar("T")
 
@@ -67,16 +67,19 @@ class Telling(Voice):
         if self.selected is not None:
             self.untagged(f"OK [HIGHESTMODSEQ {self.selected.told_modseq}] Changes are numbered")
 
-    async def tell_changes(self, *, expunge: bool, silent: Mapping[int, int] | None = None) -> frozenset[int]:
+    async def tell_changes(
+        self, *, expunge: bool, silent: Mapping[int, int] | None = None, may_rest: bool = False
+    ) -> frozenset[int]:
         """Untagged answers for what has changed in the selected mailbox. silent: UID -> flags value that the client expects.
 
-        The places of messages that have other flags than the client knew.
+        may_rest: a view that rests goes on resting where nothing has changed. The places of messages that have other flags than
+        the client knew.
         """
         selected = self.selected
         if selected is None:
             return frozenset()
         try:
-            delta = await self.blocking(lambda: self.store.delta(selected.info.id, selected.modseq))
+            delta = await self.blocking(lambda: _delta(self.store, selected, may_rest))
         except NoSuchMailbox:
             self._goodbye = "The selected mailbox was deleted"
             return frozenset()
@@ -152,6 +155,17 @@ class Telling(Voice):
         selected = self.selected
         if selected is not None and "QRESYNC" in self.enabled and selected.told_modseq < selected.modseq:
             self.untagged(f"OK [HIGHESTMODSEQ {selected.told_modseq}] Later changes are still to be told")
+
+
+def _delta(store: AccountStore, selected: Selected, may_rest: bool) -> Delta:
+    """What has changed, the view awake for it. Raises NoSuchMailbox."""
+    delta = store.delta(selected.info.id, selected.modseq)
+    if selected.rests and not (may_rest and delta.is_empty):
+        view = store.view(selected.info.id)
+        if view.mailbox.highest_modseq != delta.highest_modseq:
+            delta = store.delta(selected.info.id, selected.modseq)  # of the view, or later
+        selected.wake(view, delta)
+    return delta
 
 
 def flag_list(selected: Selected) -> bytes:

@@ -1,0 +1,99 @@
+"""What a session hears: the octets of its client, and news of its account, which it tells while it waits for them (RFC 2177)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from mailward.access.connection import Connection
+from mailward.access.imap.desk import Desk
+from mailward.access.imap.telling import Telling
+from mailward.model.ids import AccountId
+from mailward.protocol.imap.framing import CommandRefused, Framer, LineReceived
+
+STILL_HERE_S = 120.0
+"""How often a client that is told of news hears from us, so that neither side keeps a dead connection."""
+QUIET_S = 10.0
+"""So long after news a session keeps in memory what its mailbox holds; one that begins to idle gives it back at once."""
+
+
+class Hearing(Telling):
+    """framer: what the client has sent and is not yet dealt with."""
+
+    def __init__(self, desk: Desk, connection: Connection) -> None:
+        super().__init__(desk, connection)
+        self.framer = Framer()
+        self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stop_watching: Callable[[], None] = lambda: None
+
+    def watch(self, account: AccountId) -> None:
+        """Hear of news of this account from now on."""
+        self._stop_watching = self.desk.watch(account, self._note_news)
+
+    def _note_news(self) -> None:
+        if not self._news.done():
+            self._news.set_result(None)
+
+    def say_goodbye(self, text: str) -> None:
+        """End the session with BYE behind the command under way, or now when it is idle."""
+        self._goodbye = text
+        self._note_news()
+
+    async def continuation(self, text: str = "") -> bytes | None:
+        """Send "+ text" and wait for the client's line; None when the client is gone."""
+        self.write(f"+ {text}\r\n".encode("ascii"))
+        await self.flush()
+        return await self._line(self.connection.receive)
+
+    async def idle(self) -> bytes | None:
+        """Tell changes until the client sends a line; that line, None when the client is gone."""
+        return await self._line(self._octets_and_news)
+
+    async def _line(self, receive: Callable[[], Awaitable[bytes]]) -> bytes | None:
+        self.framer.plain_line = True
+        try:
+            while True:
+                event = self.framer.next_event()
+                if isinstance(event, LineReceived):
+                    return event.octets
+                if isinstance(event, CommandRefused):
+                    return None
+                if event is None:
+                    octets = await receive()
+                    if not octets:
+                        return None
+                    self.framer.receive_data(octets)
+        finally:
+            self.framer.plain_line = False
+
+    async def _octets_and_news(self) -> bytes:
+        """What the client sends next; until then it is told of every change. Raises TimeoutError when the session is to end."""
+        receiving = asyncio.ensure_future(self.connection.receive())
+        quiet_s = 0.0
+        try:
+            while True:
+                if self._news.done():
+                    self._news = asyncio.get_running_loop().create_future()
+                await self.tell_changes(expunge=True, may_rest=True)
+                await self._until_news(receiving, quiet_s)
+                quiet_s = QUIET_S
+                if receiving.done():
+                    if self.selected is not None and self.selected.rests:
+                        await self.tell_changes(expunge=True)
+                    return receiving.result()
+        finally:
+            receiving.cancel()
+
+    async def _until_news(self, receiving: "asyncio.Future[bytes]", quiet_s: float) -> None:
+        """Wait for either; after quiet_s with little in memory."""
+        wait_s = quiet_s
+        while True:
+            await self.flush()
+            if self._goodbye is not None:
+                raise TimeoutError
+            done, _ = await asyncio.wait((receiving, self._news), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return
+            if wait_s == STILL_HERE_S:
+                self.untagged("OK Still here")
+            elif self.selected is not None:
+                self.selected.rest()
+            wait_s = STILL_HERE_S

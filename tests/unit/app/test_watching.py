@@ -1,0 +1,47 @@
+"""Who hears of an account's changes, and how often."""
+
+import asyncio
+
+import pytest
+
+from mailward.app import watching
+from mailward.app.watching import Watchers
+from mailward.model.ids import AccountId
+
+ALICE, BOB = AccountId("alice"), AccountId("bob")
+
+
+async def test_t_imap_17_the_first_change_is_told_at_once_and_a_burst_behind_it_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    watchers, told, gathered = Watchers(), list[str](), asyncio.Event()
+    watchers.watch(ALICE, lambda: told.append("alice"))
+    watchers.watch(BOB, lambda: told.append("bob"))
+    for _ in range(1000):
+        watchers.changed(ALICE)
+    assert told == ["alice"]
+    watchers.changed(BOB)
+    assert told == ["alice", "bob"], "accounts do not wait for each other"
+    watchers.watch(ALICE, gathered.set)
+    async with asyncio.timeout(90):
+        await gathered.wait()
+    assert told == ["alice", "bob", "alice"]
+
+
+async def test_t_imap_17_the_more_sessions_hear_of_an_account_the_longer_its_changes_are_gathered() -> None:
+    """10,000 sessions are not told of each of 100 changes a second."""
+    watchers = Watchers()
+    for number in range(10_000):
+        watchers.watch(ALICE, lambda number=number: None)  # type: ignore[misc]
+    loop = asyncio.get_running_loop()
+    with pytest.MonkeyPatch.context() as patch:
+        waits: list[float] = []
+        patch.setattr(loop, "call_later", lambda delay, *_: waits.append(delay))
+        watchers.changed(ALICE)
+    assert waits == [pytest.approx(10_000 * watching._EACH_S)]
+
+
+async def test_who_stops_hears_nothing_more() -> None:
+    watchers, told = Watchers(), list[str]()
+    stop = watchers.watch(ALICE, lambda: told.append("alice"))
+    stop()
+    watchers.changed(ALICE)
+    assert told == []
