@@ -23,7 +23,7 @@ static long at;
 static int action, error_number, for_good, trace_fd = -1;
 static __thread char near[4096];
 
-/* below: absolute path of a folder. name: what the rest of the path must contain. what: COUNT and so on. */
+/* below: absolute path of a folder. name: what a call's line in the trace must contain. what: COUNT and so on. */
 void faults_arm(const char *below, const char *name, long nth, int what, int number, int ever_after, int trace)
 {
     snprintf(folder, sizeof folder, "%s", below);
@@ -47,11 +47,15 @@ static const char *path_of(int fd)
 static int is_due(const char *call, const char *path)
 {
     size_t length = strlen(folder);
-    if (!length || !path || strncmp(path, folder, length) || !strstr(path + length, part))
+    char line[4200];
+    if (!length || !path || strncmp(path, folder, length))
+        return 0;
+    snprintf(line, sizeof line, "%s %s\n", call, path + length);
+    if (!strstr(line, part))
         return 0;
     long number = atomic_fetch_add(&count, 1) + 1;
     if (trace_fd >= 0)
-        dprintf(trace_fd, "%s %s\n", call, path + length);
+        dprintf(trace_fd, "%s", line);
     return action != COUNT && (number == at || (for_good && number > at));
 }
 

@@ -61,9 +61,9 @@ def compiled(name: str, *libraries: str) -> Path:
 
 
 def arm(folder: Path, fault: Fault, *, name: str = "", trace: Path | None = None) -> None:
-    """In a process that has the library preloaded: count calls on files below the folder whose path contains `name`, from now on.
+    """In a process that has the library preloaded: count calls on files below the folder, from now on.
 
-    trace: gets a line for each.
+    trace: gets a line for each, the call and the rest of the path. name: only calls whose line contains this are counted.
     """
     arm = ctypes.CDLL(None).faults_arm
     arm.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long, *[ctypes.c_int] * 4]

@@ -1,22 +1,25 @@
-"""`python -m support.store_kills FOLDER KILLS SEED`: one account whose writers are killed again and again, beside the oracle.
+"""`python -m support.store_kills FOLDER KILLS SEED`, faults.so preloaded: one account whose writers are killed again and again.
 
 A writer is a fork that carries out random lists of ops: APPEND and delivery, STORE, EXPUNGE, COPY, MOVE, mailboxes made, renamed and
 deleted; packs are small and every list is followed by a round of tidying without grace, so that compaction is always under way. It
-notes each list before it begins, and when it was acknowledged. Half of the writers die at a file call of their own, half are
-killed from outside. After each the store must be what the oracle has after all acknowledged lists, or after the one under way too.
+notes each list before it begins, and when it was acknowledged. Half of the writers die at a file call of their own or of SQLite's,
+or when half of what it writes is written; half are killed from outside. After each the store must be what the oracle has after all
+acknowledged lists, or after the one under way too: UIDs, MODSEQs, deltas, delivery keys and octets alike.
 """
 
 import base64
+import json
 import os
 import pickle
 import random
 import select
 import signal
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
-from mailward.disk import Disk
 from mailward.model.ids import MailboxId, Uid
 from mailward.store import embedded as embedded_store
 from mailward.store import packs, tidy
@@ -33,28 +36,24 @@ from mailward.store.base import (
     SetFlags,
     StoreRefusal,
 )
+from support.faults import Action, Fault, arm
 from support.memory_store import MemoryAccount, MemoryStore
 from support.storecheck import FLAGS, NOW_S, RECEIVED_AT, entries_of
 from support.stores import ALICE, embedded
 
 NAMES = ("a", "a/b", "b", "c")
-CALLS = ("write", "sync", "sync_folder", "open_append", "unlink")
+KEYS = tuple(f"q{number}:0" for number in range(300))
+POINTS = {
+    "": 400,
+    "writev /packs/": 20,
+    "fdatasync /packs/": 20,
+    "unlink /packs/": 1,
+    "fdatasync /index.sqlite-wal": 30,
+    "pwrite /index.sqlite\n": 10,
+}
+"""Where writers die: at one of the first so many calls with this in its line, see `faults.arm`. The last is SQLite's checkpoint."""
 MOST_MESSAGES = 40
 """A mailbox with more has some expunged."""
-
-
-class MortalDisk(Disk):
-    """Kills its process at the n-th of its calls that change something."""
-
-    def __init__(self, countdown: int) -> None:
-        self.countdown = countdown
-
-    def __getattribute__(self, name: str) -> object:
-        if name in CALLS:
-            self.countdown -= 1
-            if self.countdown == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return super().__getattribute__(name)
 
 
 def ops_of(randomness: random.Random, store: AccountStore) -> list[Op]:
@@ -71,7 +70,7 @@ def _op(randomness: random.Random, store: AccountStore, box: MailboxInfo, infos:
     kind = randomness.randrange(12)
     if kind < 5:
         octets = b"Subject: %d\r\n\r\n" % randomness.randrange(10**9) + b"x" * randomness.randrange(3000)
-        key = f"q{randomness.randrange(10**6)}:0" if kind < 2 else None
+        key = randomness.choice(KEYS) if kind < 2 else None
         return Append(box.id, octets, RECEIVED_AT, flags, key)
     if kind == 5:
         return SetFlags(box.id, uids, randomness.choice(["add", "remove", "replace"]), flags)
@@ -84,9 +83,10 @@ def _op(randomness: random.Random, store: AccountStore, box: MailboxInfo, infos:
     return randomness.choice(of_mailboxes)
 
 
-def write(folder: Path, log: int, seed: int, countdown: int) -> None:
+def write(folder: Path, log: int, seed: int, point: str, fault: Fault) -> None:
     """A writer's life; it ends by being killed."""
-    store = embedded(folder, disk=MortalDisk(countdown)).open(ALICE)
+    arm(folder / ALICE, fault, name=point)
+    store = embedded(folder).open(ALICE)
     randomness = random.Random(seed)
     while True:
         ops = ops_of(randomness, store)
@@ -96,6 +96,8 @@ def write(folder: Path, log: int, seed: int, countdown: int) -> None:
             os.write(log, b"done\n")
         except StoreRefusal:
             os.write(log, b"refused\n")
+        if not randomness.randrange(8):
+            store.rest()
 
 
 def state(store: AccountStore) -> list[object]:
@@ -105,9 +107,10 @@ def state(store: AccountStore) -> list[object]:
         view = store.view(info.id)
         texts = [bytes(octets) if not isinstance(octets, Exception) else octets for octets in store.bodies(view.messages)]
         emails = [*store.entry_meta(info.id, view.uids, ("email",))]
-        delta = store.delta(info.id, max(0, info.highest_modseq - 3))
-        found.append((info, entries_of(view), texts, emails, entries_of(delta), delta.gone))
-    return found
+        deltas = [store.delta(info.id, since) for since in (0, info.highest_modseq // 2, max(0, info.highest_modseq - 3))]
+        changes = [(entries_of(delta), delta.gone, delta.passed) for delta in deltas]
+        found.append((info, entries_of(view), texts, emails, changes))
+    return [*found, store.known(KEYS), store.quota()]
 
 
 def follow(oracle: MemoryAccount, lines: Sequence[bytes]) -> tuple[int, list[Op]]:
@@ -127,7 +130,8 @@ def follow(oracle: MemoryAccount, lines: Sequence[bytes]) -> tuple[int, list[Op]
 
 
 def main(folder: Path, kills: int, seed: int) -> None:
-    """Prints how many lists were acknowledged, and how many under way had been carried out all the same."""
+    """Prints a line of JSON: how many lists were acknowledged, how many under way had been carried out all the same, how many
+    writers died at each of POINTS."""
     packs._FULL_OCTETS = 30_000
     embedded_store._TIDY_EVERY_S = 0
     tidy.GRACE_S = -1
@@ -137,20 +141,24 @@ def main(folder: Path, kills: int, seed: int) -> None:
     store.open(ALICE)
     store.close()
     acknowledged = carried_out = 0
-    for _ in range(kills):
+    died: Counter[str] = Counter()
+    points = cycle(POINTS.items())
+    for number in range(kills):
         log_path = folder / "log"
         log = os.open(log_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-        countdown = randomness.choice([0, randomness.randint(1, 60)])
+        action = (Action.COUNT, randomness.choice([Action.KILL, Action.TEAR]))[number % 2]
+        point, most = next(points) if number % 2 else ("", 1)
         child = os.fork()
         if child == 0:
-            write(folder, log, randomness.randrange(10**9), countdown)
+            write(folder, log, randomness.randrange(10**9), point, Fault(action, randomness.randint(1, most)))
             os._exit(1)
-        if not countdown:
+        if action is Action.COUNT:
             select.select([], [], [], randomness.random() / 10)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
         os.close(log)
+        died[point] += action is not Action.COUNT
         done, under_way = follow(oracle, log_path.read_bytes().split(b"\n")[:-1])  # a kill may cut the last line
         acknowledged += done
         store = embedded(folder)
@@ -160,7 +168,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
             carried_out += 1
             assert found == state(oracle), [(a, b) for a, b in zip(found, state(oracle), strict=False) if a != b] or under_way
         store.close()
-    print(acknowledged, carried_out)
+    print(json.dumps({"acknowledged": acknowledged, "carried_out": carried_out, "died": died}))
 
 
 if __name__ == "__main__":
