@@ -16,6 +16,8 @@ from mailward.delivery.script_mail import ScriptMail
 from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.scripted import Scripted
 from mailward.delivery.submitting import OwnMail
+from mailward.directory.aliases import Alias, MayPass, Meaning, NoEnd, Way, anybody, expand
+from mailward.directory.forwarding import Forwarding
 from mailward.disk import Disk
 from mailward.formats.srs import Srs
 from mailward.model.address import Address
@@ -37,9 +39,20 @@ OCTETS = b"Subject: Lunch\r\nFrom: A <a@example.net>\r\nTo: ann@example.org\r\nM
 
 
 class Directory:
-    """example.org is ours, with ann and bob; ann has a second address."""
+    """example.org is ours, with ann and bob; ann has a second address. aliases: by their local-parts, none at first."""
 
-    names = ("ann", "bob")
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ("ann", "bob")
+        self.aliases: dict[str, Alias] = {}
+
+    def expand(self, address: Address, may_pass: MayPass = anybody) -> tuple[Way, ...]:
+        return expand(address, self._meaning, may_pass)
+
+    def _meaning(self, address: Address) -> Meaning:
+        if address.domain != "example.org":
+            return NoEnd.ELSEWHERE
+        account = self.resolve(address)
+        return self.aliases.get(address.local_part, NoEnd.NOBODY) if account is None else account
 
     def is_local_domain(self, domain: str) -> bool:
         return domain == "example.org"
@@ -86,9 +99,10 @@ class Place:
         self.mda = Mda(self.store, self.quarantine, self.clock)
         self.smtp, self.queue = (Spool(self.folder / "spool", Disk(), owner=one) for one in ("smtp", "queue"))
         self.agenda = Agenda(self.queue, self.clock, self.clock.monotonic_s)
-        directory, loop = Directory(), asyncio.get_running_loop()
+        self.directory = directory = Directory()
+        loop = asyncio.get_running_loop()
         mail = OwnMail(self.queue, self.agenda, directory, Known(self.ledger), self.clock)
-        redirecting = Redirecting(mail, directory, Srs([b"key"], lambda: 20_000), self.clock)
+        redirecting = Redirecting(mail, directory, Forwarding(directory, Srs([b"key"], lambda: 20_000)), self.clock)
         self.reports = SpooledReports(self.queue, self.agenda, directory, self.mda, "mail.example.org", lambda: 1 << 40, 0)
         self.values = SqliteKeyValue(self.folder / "noted.sqlite", self.clock)
         memory = ScriptMemory(self.values)

@@ -6,25 +6,27 @@ forges addresses must not choose whom we write to.
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from mailward.api.services import Clock
 from mailward.delivery.bounce import no_report_reason
 from mailward.delivery.filing import Filing
-from mailward.delivery.redirecting import MOST_PASSED, Redirecting, has_passed, passed_here
+from mailward.delivery.redirecting import MOST_PASSED, Onward, Redirecting, has_passed, passed_here
 from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.script_notice import notice
 from mailward.delivery.scripted import Met, Sending, Sent, filed
 from mailward.delivery.submitting import OwnMail, own_id
+from mailward.directory.forwarding import End, MembersOnlyError
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.trace import count_received
 from mailward.model.address import Address
 from mailward.model.ids import AccountId, QueueId, queue_id_for
 from mailward.sieve import Problem
-from mailward.sieve.actions import FileInto, Notify, Redirect, Vacation
+from mailward.sieve.actions import Action, FileInto, Notify, Redirect, Vacation
 from mailward.sieve.replying import notify_message, vacation_message
 
 T = TypeVar("T")
@@ -32,6 +34,9 @@ T = TypeVar("T")
 _SENDER = "mail filter"
 MOST_HOPS = 50
 """Received fields of mail that is sent on: far more than mail has, and fewer than its reception allows."""
+
+MOST_ENDS = 100
+"""Of one redirect: what an alias may lead to here. For more there are lists, and whoever writes to them."""
 
 
 class Mailboxes(Protocol):
@@ -68,10 +73,10 @@ class ScriptMail:
         self._clock = clock
         self._loop = loop
 
-    def send(self, met: Met, action: Sending) -> Sent:
+    def send(self, met: Met, action: Sending, before: Sequence[Action]) -> Sent:
         match action:
             case Redirect():
-                return self._redirect(met, action)
+                return self._redirect(met, action, before)
             case Vacation():
                 return self._reply(met, action)
             case Notify():
@@ -97,38 +102,63 @@ class ScriptMail:
             return ""  # nobody hears of it
         return self._allowance.take(met.account, str(met.owner))
 
-    def _why_not_sent(self, met: Met, id: QueueId) -> str:
+    def _why_not_sent(self, met: Met, id: QueueId, recipients: int = 1) -> str:
         """What was sent by a delivery that is repeated is not counted again, as it is not sent again."""
         if self._on_loop(self._mail.is_known(id)):
             return ""
-        return self._allowance.take(met.account, str(met.owner))
+        return self._allowance.take(met.account, str(met.owner), recipients)
 
     # --- redirect ---
 
-    def _redirect(self, met: Met, action: Redirect) -> Sent:
+    def _redirect(self, met: Met, action: Redirect, before: Sequence[Action]) -> Sent:
         """What is not sent on is kept, so that it is somewhere."""
-        reason = self._why_not_on(met, action)
-        if reason:
-            return Sent(f"not redirected to {action.address}, since {reason}", (Filing(why=met.why(action)),))
-        why = met.why(action)
-        id = self._on_loop(self._redirecting.send(met.copy, met.owner, action.address, action.message, why))
-        return Sent(f"redirected to {action.address} as {id} by {why}")
+        onward = Onward(met.copy, met.owner, action.address, action.message, met.why(action))
+        kept = (Filing(why=met.why(action)),)
+        try:
+            ends = self._redirecting.ends(onward)
+        except MembersOnlyError:
+            return Sent(f"not redirected to {action.address}, since only its members may send there", kept)
+        others = [end for end in ends if end.account != met.account]
+        if reason := self._why_not_on(met, action, ends, others):
+            return Sent(f"not redirected to {action.address}, since {reason}", kept)
+        reached = self._reached(met, before)
+        others = [end for end in others if _place(end) not in reached]
+        places = kept if len(others) < len(ends) and any(end.account == met.account for end in ends) else ()
+        if not others:
+            return Sent(f"{action.address} has it already", places)
+        if reason := self._why_not_sent(met, self._redirecting.id_of(onward), len(others)):
+            return Sent(f"not redirected to {action.address}, since {reason}", kept)
+        id = self._on_loop(self._redirecting.send(onward, others))
+        return Sent(f"redirected to {action.address} as {id} by {onward.why}", places)
 
-    def _why_not_on(self, met: Met, action: Redirect) -> str:
+    def _why_not_on(self, met: Met, action: Redirect, ends: Sequence[End], others: Sequence[End]) -> str:
         if met.is_junk:
             return "it is junk"
-        account = self._directory.resolve(action.address)
-        if account == met.account:
-            return "that is this mailbox"
-        if account is None and self._directory.is_local_domain(action.address.domain):
+        if not ends:
             return "that is no mailbox of this server"
+        if not others:
+            return "that is this mailbox"
+        if len(ends) > MOST_ENDS:
+            return f"it leads to more than {MOST_ENDS} mailboxes"
         if has_passed(met.message, met.owner):
             return f"{met.owner} has had it before"
+        if self._redirecting.has_passed(met.message, ends):
+            return f"{action.address} has had it before"
         if passed_here(met.message, self._directory.is_local_domain) >= MOST_PASSED:
             return f"{MOST_PASSED} mailboxes of this server have sent it on"
         if count_received(met.message) > MOST_HOPS:
             return "it has passed too many servers"
-        return self._why_not_sent(met, self._redirecting.id_of(met.copy, action.address))
+        return ""
+
+    def _reached(self, met: Met, before: Sequence[Action]) -> set[str]:
+        """Where it goes by redirects that stand before this one, so that each mailbox gets one copy."""
+        found: set[str] = set()
+        for action in before:
+            if isinstance(action, Redirect):
+                with suppress(MembersOnlyError):
+                    ends = self._redirecting.ends(Onward(met.copy, met.owner, action.address, None, ""))
+                    found |= {_place(end) for end in ends}
+        return found
 
     # --- vacation and notify ---
 
@@ -186,6 +216,10 @@ class ScriptMail:
     def _on_loop(self, work: Coroutine[object, object, T]) -> T:
         """Done when this returns."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _place(end: End) -> str:
+    return end.account or end.path.lower()
 
 
 def _message_id(key: str, met: Met) -> str:

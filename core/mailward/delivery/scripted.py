@@ -100,7 +100,9 @@ class Sender(Protocol):
     All raise StorageError.
     """
 
-    def send(self, met: Met, action: Sending) -> Sent: ...
+    def send(self, met: Met, action: Sending, before: Sequence[Action]) -> Sent:
+        """before: the actions of the same run that were carried out."""
+        ...
 
     def tell(self, met: Met, problem: Problem) -> None:
         """The owner of a script that has gone wrong."""
@@ -202,7 +204,7 @@ def _done(met: Met, outcome: Outcome, sender: Sender | None) -> Copy | Unwanted:
     places: list[Filing] = []
     said: list[str] = []
     refused: Unwanted | None = None
-    for action in outcome.actions:
+    for number, action in enumerate(outcome.actions):
         match action:
             case Keep():
                 octets = None if action.message is None else bytes(action.message.octets)
@@ -220,7 +222,7 @@ def _done(met: Met, outcome: Outcome, sender: Sender | None) -> Copy | Unwanted:
             case Discard():
                 said.append(f"discarded by {met.why(action)}")
             case Redirect() | Vacation() | Notify() if sender is not None:
-                sent = sender.send(met, action)
+                sent = sender.send(met, action, outcome.actions[:number])
                 places += sent.places
                 said.append(sent.said)
     if sender is not None:

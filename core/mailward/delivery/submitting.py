@@ -91,7 +91,8 @@ class OwnMail:
             await incoming.commit(item)
         why = item.decision.recipients[0].source_name
         log.info("own mail", id=item.id, why=why, to=item.recipients[0].forward_path)
-        self._agenda.plan(item.id, 0)
+        for index in range(len(item.recipients)):
+            self._agenda.plan(item.id, index)
         return True
 
     def _is_known(self, id: QueueId) -> bool:

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from mailward.directory.forwarding import DELIVERED_TO, End
 from mailward.formats.authres import authentication_results, forged_indexes
 from mailward.formats.message import MessageView
 from mailward.formats.parameters import strip_comments
 from mailward.formats.trace import received_field
 from mailward.intake.mending import mended, own_message_id
-from mailward.intake.relaying import Destination, End
+from mailward.intake.relaying import Destination
 from mailward.intake.scheduling import deliver_by, hold_until
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.edits import AddHeader, RecordedEdit, RemoveFieldAt
@@ -20,8 +21,6 @@ from mailward.model.verdict import Verdict
 from mailward.pipeline.transaction import Judgement
 from mailward.queue.item import JUNK_FOLDER, QueuedRecipient, QueueItem
 
-DELIVERED_TO = "Delivered-To"
-"""Names the alias that forwarded a message, for whoever gets it, and for us if it comes back (RFC 9228)."""
 MOST_TOLD = 20
 """Ends of one alias that the decision record names."""
 

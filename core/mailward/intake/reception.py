@@ -13,10 +13,11 @@ from functools import partial
 
 import structlog
 
+from mailward.directory.forwarding import DELIVERED_TO
 from mailward.formats.lines import LineFacts
 from mailward.formats.message import MessageView
 from mailward.formats.network import network_of
-from mailward.intake.accepting import DELIVERED_TO, Mail, queue_item
+from mailward.intake.accepting import Mail, queue_item
 from mailward.intake.authenticating import SessionLogins
 from mailward.intake.binary import is_in_lines, write_in_lines
 from mailward.intake.desk import Desk

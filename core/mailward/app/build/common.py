@@ -23,6 +23,7 @@ from mailward.delivery.scripted import Scripted
 from mailward.delivery.sorting import Sorter
 from mailward.delivery.submitting import OwnMail
 from mailward.directory import Directory
+from mailward.directory.forwarding import Forwarding
 from mailward.disk import Disk
 from mailward.formats.srs import Srs
 from mailward.model.errors import ConfigError
@@ -85,9 +86,9 @@ def hourly_of_accounts(config: Config) -> Hourly:
 
 @dataclass(frozen=True, slots=True)
 class SendingScripts:
-    """What the process has by which scripts send. srs: makes reverse-paths. accounts: what each has sent."""
+    """What the process has by which scripts send. accounts: what each has sent."""
 
-    srs: Srs
+    forwarding: Forwarding
     accounts: Hourly
 
 
@@ -143,7 +144,7 @@ class Delivering:
 
     def _sender(self, directory: Directory, scripts: SendingScripts, noted: SqliteKeyValue) -> ScriptMail:
         clock = SystemClock()
-        redirecting = Redirecting(self.mail, directory, scripts.srs, clock)
+        redirecting = Redirecting(self.mail, directory, scripts.forwarding, clock)
         memory, allowance = ScriptMemory(noted), ScriptAllowance(scripts.accounts)
         return ScriptMail(redirecting, self.mail, memory, allowance, directory, clock, asyncio.get_running_loop())
 

@@ -20,6 +20,7 @@ from mailward.delivery.release import Release
 from mailward.delivery.standing import StandingOrders
 from mailward.delivery.submitting import OwnMail
 from mailward.directory import Directory
+from mailward.directory.forwarding import Forwarding
 from mailward.disk import Disk
 from mailward.metering import METERS
 from mailward.model.metrics import Family, Gauge
@@ -50,8 +51,9 @@ class QueueRole:
     def __init__(self, config: Config, filters: Filters, accounts: Hourly) -> None:
         self._config = config
         self._directory = Directory(config.directory_file)
+        forwarding = Forwarding(self._directory, make_srs(config), config.discarded_domains)
         self._delivering = delivering = Delivering(
-            config, f"queue{os.getpid()}", self._directory, lambda: self._folders, SendingScripts(make_srs(config), accounts)
+            config, f"queue{os.getpid()}", self._directory, lambda: self._folders, SendingScripts(forwarding, accounts)
         )
         spool, decisions, clock = delivering.spool, delivering.decisions, SystemClock()
         mail = delivering.mail
