@@ -33,6 +33,15 @@ need getmail getmail6
 need mpop mpop
 need sieve-connect sieve-connect
 need thunderbird thunderbird
+need firefox-esr firefox-esr
+need php php-cli
+need php-cgi php-cgi  # without it Roundcube would bring Apache
+if [ -d /usr/share/roundcube/plugins/managesieve ]; then
+    printf '  %-14s %s\n' Roundcube /usr/share/roundcube
+else
+    printf '  %-14s missing (Debian packages %s)\n' Roundcube 'roundcube-core, roundcube-sqlite3, roundcube-plugins'
+    missing="$missing roundcube-core roundcube-sqlite3 roundcube-plugins"
+fi
 need opendkim opendkim
 need postsrsd postsrsd
 need haproxy haproxy

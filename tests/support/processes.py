@@ -37,6 +37,13 @@ def greets(port: int, greeting: bytes = b"220") -> bool:
     return False
 
 
+def listens(port: int) -> bool:
+    """Somebody takes connections on this loopback port."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 2):
+        return True
+    return False
+
+
 def ends_within(pidfd: int, seconds: float) -> bool:
     """The process of this descriptor, which is closed afterwards, ends in this time."""
     watch = select.poll()

@@ -1,0 +1,133 @@
+"""A real Roundcube in a real Firefox: what a person does in an hour of webmail, and what has become of it in the mailbox."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.firefox import Browser, firefox
+from support.roundcube import roundcube
+from support.server import PASSWORD, Server, server
+
+FOLDER, ON_THE_WIRE = "Bücher", "B&APw-cher"
+LISTED = "return [...document.querySelectorAll('#messagelist tbody tr')].filter(row => row.offsetParent)"
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Server]:
+    with server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def webmail(target: Server) -> Iterator[str]:
+    with roundcube(target) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with firefox() as opened:
+        yield opened
+
+
+def send(target: Server, subject: str) -> None:
+    head = f"From: a@sender.invalid\r\nTo: demo@example.test\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\n"
+    assert target.send(f"{head}Content-Type: text/plain\r\n\r\nthe text of {subject}\r\n".encode())[0] == 250
+
+
+def in_mailbox(target: Server, mailbox: str, *criteria: str) -> int:
+    """How many messages fit."""
+    with target.imap() as client:
+        client.select(f'"{mailbox}"', readonly=True)
+        return len(client.search(None, *criteria)[1][0].split())
+
+
+def listed(browser: Browser) -> list[str]:
+    """The subjects that can be seen, sorted, once the page has done what it was told."""
+    browser.until_script("window.rcmail && !rcmail.busy")
+    return sorted(browser.runs(f"{LISTED}.map(row => row.querySelector('.subject a').innerText.trim())"))
+
+
+def choose(browser: Browser, subject: str) -> None:
+    browser.runs(
+        f"rcmail.message_list.select(({LISTED.removeprefix('return ')}).find(row => row.innerText.includes('{subject}')).uid)"
+    )
+
+
+def does(browser: Browser, command: str, argument: str = "") -> None:
+    """What a button of the page does, as soon as the page lets it."""
+    browser.until_script(f"window.rcmail && !rcmail.busy && rcmail.commands['{command}']")
+    browser.runs(f"rcmail.command('{command}', '{argument}')")
+
+
+def test_mail_is_listed_read_searched_flagged_moved_and_deleted(target: Server, webmail: str, browser: Browser) -> None:
+    for subject in ("one", "two", "three"):
+        send(target, subject)
+    target.wait_for(3)
+    target.run("account", "quota", "demo@example.test", "--size", "1M")
+    browser.opens(webmail)
+    browser.types("#rcmloginuser", "demo@example.test")
+    browser.types("#rcmloginpwd", PASSWORD)
+    browser.clicks("#rcmloginsubmit")
+    browser.until(lambda: listed(browser) == ["one", "three", "two"], "the messages")
+    browser.until_script("document.querySelector('#rcmquotadisplay').title.includes('1.0 MB')")
+    choose(browser, "two")
+    with browser.frame("#messagecontframe"):
+        browser.until(lambda: "the text of two" in browser.text(), "the text")
+    browser.types("#mailsearchform", "thr\n")
+    browser.until(lambda: listed(browser) == ["three"], "what was searched for")
+    does(browser, "reset-search")
+    browser.until(lambda: len(listed(browser)) == 3, "all messages")
+    choose(browser, "one")
+    does(browser, "mark", "flagged")
+    browser.until(lambda: in_mailbox(target, "INBOX", "FLAGGED", "SUBJECT", "one"), "the flag")
+    choose(browser, "one")
+    does(browser, "move", "Archive")
+    browser.until(lambda: in_mailbox(target, "Archive", "FLAGGED", "SUBJECT", "one"), "the move")
+    choose(browser, "three")
+    does(browser, "delete")
+    browser.until(lambda: in_mailbox(target, "Trash", "SUBJECT", "three"), "the deletion")
+    browser.until(lambda: listed(browser) == ["two"], "the rest")
+    assert in_mailbox(target, "INBOX", "SEEN", "SUBJECT", "two") == 1
+
+
+def test_a_message_with_a_file_is_sent_and_kept(target: Server, webmail: str, browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("what is attached\n")
+    browser.opens(f"{webmail}?_task=mail&_action=compose")
+    browser.types("#compose_to input", "demo@example.test,")
+    browser.types("#compose-subject", "with a file")
+    browser.types("#composebody", "Grüße from the browser")
+    browser.gives_file("#uploadform input[type=file]", tmp_path / "note.txt")
+    browser.until_script(
+        "document.querySelector('#attachment-list li') && !document.querySelector('#attachment-list li.uploading')"
+    )
+    does(browser, "send")
+    browser.until_script("window.rcmail && rcmail.env.action != 'compose'")
+    (kept,) = target.wait_for(1, "Sent")
+    assert b"Gr\xc3\xbc\xc3\x9fe" in kept and b"filename=note.txt" in kept
+    received = next(octets for octets in target.wait_for(2) if b"Subject: with a file" in octets)
+    assert received.endswith(kept)
+
+
+def test_a_folder_is_made_and_a_filter_sorts_into_it(target: Server, webmail: str, browser: Browser) -> None:
+    browser.opens(f"{webmail}?_task=settings&_action=folders")
+    does(browser, "create-folder")
+    with browser.frame("#preferences-frame"):
+        browser.types("input[name=_name]", FOLDER)
+        does(browser, "save")
+    browser.until(lambda: FOLDER in browser.text(), "the folder")
+    with target.imap() as client:
+        assert ON_THE_WIRE.encode() in b" ".join(client.lsub()[1])
+    browser.opens(f"{webmail}?_task=settings&_action=plugin.managesieve")
+    does(browser, "plugin.managesieve-add")
+    with browser.frame("iframe"):
+        browser.types("input[name=_name]", "bills")
+        browser.types("#rule_target0_list input", "invoice")
+        browser.runs(
+            f"[...document.querySelector('[name=\"_action_mailbox[0]\"]').options].find(one => one.text.includes('{FOLDER}')).selected = true"
+        )
+        does(browser, "plugin.managesieve-save")
+    browser.until(lambda: "bills" in browser.text(), "the filter")
+    send(target, "your invoice")
+    assert len(target.wait_for(1, ON_THE_WIRE)) == 1
