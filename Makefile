@@ -10,9 +10,10 @@ BY_FILE = --dist loadfile --no-loadscope-reorder
 FUZZ_S ?= 300
 KILLS ?= 10000
 ROUNDS ?= 300
+MESSAGES ?= 50000
 BENCH_ARGS ?= --rounds 9
 
-.PHONY: help run environment dev test lint check bench crash stress fuzz clean
+.PHONY: help run environment dev test lint check bench crash stress move fuzz clean
 
 help:
 	@echo "make run     a demo server on loopback ports (2025 SMTP, 2143 IMAP, ...), with one account"
@@ -22,6 +23,7 @@ help:
 	@echo "make bench   benchmarks beside Postfix, Haraka and Dovecot, nine rounds; BENCH_ARGS=\"smtp --rounds 3\" says which part"
 	@echo "make crash   the crash suite in its long form: $(KILLS) kills under load and a fault at every file call, for hours; KILLS=500 says how many"
 	@echo "make stress  many IMAP clients with random commands, compared with each other, for some ten minutes; ROUNDS=3000 says for how many rounds"
+	@echo "make move    $(MESSAGES) messages move from a Dovecot and back, and mbsync goes on on either side; MESSAGES=5000 says how many"
 	@echo "make fuzz    coverage-guided fuzzing of the message parser; FUZZ_S=60 says for how many seconds"
 	@echo "make clean   remove the virtual environment and the demo folder"
 
@@ -56,6 +58,11 @@ crash: dev
 
 stress: dev
 	STRESS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -rA tests/integration/test_imap_stress.py $(PYTEST_ARGS)
+
+move: dev
+	@contrib/dev/test-packages.sh
+	MOVE_MESSAGES=$(MESSAGES) PATH="$(BIN):$$PATH:/usr/sbin:/sbin" contrib/dev/in-memory.sh $(BIN)/python -m pytest -rA tests/integration/test_import.py tests/integration/test_export.py \
+		-k "mbsync or mail_of_dovecot" --durations=0 $(PYTEST_ARGS)
 
 fuzz: dev
 	$(BIN)/python contrib/fuzz/message.py -max_total_time=$(FUZZ_S) "$(RUN)/fuzz"

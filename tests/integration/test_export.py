@@ -3,11 +3,16 @@
 import os
 import random
 import subprocess
+from pathlib import Path
 
-from support.dovecot import dovecot
-from support.moving import FOLDERS, letter, on_dovecot, seen
+import pytest
+
+from support.certificates import Authority
+from support.dovecot import PASSWORD as DOVECOT_PASSWORD
+from support.dovecot import USER, dovecot
+from support.moving import FOLDERS, LONGEST_S, how_many, letter, mbsync, on_dovecot, seen
 from support.reader import Reader
-from support.server import Server, open_folder, server
+from support.server import PASSWORD, Server, open_folder, server
 
 DEMO = "demo@example.test"
 
@@ -26,10 +31,13 @@ def fill(target: Server, messages: int) -> None:
         client.expunge()
 
 
-def test_dovecot_serves_what_was_written_although_a_first_export_was_killed() -> None:
+@pytest.mark.timeout(LONGEST_S)
+def test_dovecot_serves_what_was_written_although_a_first_export_was_killed_and_mbsync_goes_on(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
     with server() as target:
-        fill(target, 200)
-        with dovecot("maildir") as there:
+        fill(target, how_many(200))
+        near = mbsync(tmp_path, target.port("imaps"), DEMO, PASSWORD, "IMAPS", target.folder / "tls/certificate.pem")
+        with dovecot("maildir", certificate=authority.issue("localhost")) as there:
             command = [target.command, "export", "maildir", str(there.mail), "--account", DEMO]
             environment = {**os.environ, "MAILWARD_CONFIG": str(target.config)}
             with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -42,6 +50,8 @@ def test_dovecot_serves_what_was_written_although_a_first_export_was_killed() ->
                     (told,) = client.status(f'"{folder}"', "(UIDNEXT)")[1]
                     (ours_told,) = ours.status(f'"{folder.replace(".", "/")}"', "(UIDNEXT)")[1]
                     assert told.split()[-1] == ours_told.split()[-1]
+            again = mbsync(tmp_path, there.port, USER, DOVECOT_PASSWORD, "STARTTLS", authority.file)
+            assert again == near, "no file is new, none has gone or has other flags"
 
 
 def test_the_page_on_moving_out_works_as_printed() -> None:

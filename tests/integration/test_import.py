@@ -15,13 +15,12 @@ import pytest
 from support.certificates import Authority
 from support.dovecot import PASSWORD as DOVECOT_PASSWORD
 from support.dovecot import USER, Dovecot, dovecot
-from support.moving import FOLDERS, fill, letter, mbsync, on_dovecot, seen
+from support.moving import FOLDERS, LONGEST_S, fill, how_many, letter, mbsync, on_dovecot, seen
 from support.reader import Reader
 from support.server import PASSWORD, Server, server
 
 DEMO = "demo@example.test"
-MESSAGES = int(os.environ.get("IMPORT_MESSAGES", "2000"))
-"""50,000 are brought with IMPORT_MESSAGES=50000."""
+MESSAGES = how_many(2000)
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def assert_same(source: Dovecot, target: Server) -> None:
             assert seen(client, here(folder)) == seen(there, folder), folder
 
 
-@pytest.mark.timeout(900 + MESSAGES)
+@pytest.mark.timeout(LONGEST_S)
 def test_mail_of_dovecot_comes_by_imap_with_all_by_which_clients_know_it(target: Server) -> None:
     with dovecot("maildir") as source:
         fill(source, MESSAGES)
@@ -77,12 +76,13 @@ def test_mail_of_dovecot_comes_by_imap_with_all_by_which_clients_know_it(target:
             assert all(any(here(folder) in line for line in subscribed) for folder in FOLDERS[1:])
 
 
+@pytest.mark.timeout(LONGEST_S)
 def test_mbsync_goes_on_at_the_new_server_and_downloads_nothing_again(target: Server, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     with dovecot("maildir", certificate=authority.issue("localhost")) as source:
-        fill(source, 200)
+        fill(source, how_many(200))
         before = mbsync(tmp_path, source.port, USER, DOVECOT_PASSWORD, "STARTTLS", authority.file)
-        assert len(before) > 150
+        assert len(before) > how_many(200) * 0.9
         by_imap(target, source)
         certificate = target.folder / "tls/certificate.pem"
         after = mbsync(tmp_path, target.port("imaps"), DEMO, PASSWORD, "IMAPS", certificate)

@@ -8,10 +8,13 @@ from pathlib import Path
 from support.processes import program
 from support.server import Server
 
+LIMIT_S = 3600
+"""Of one program; a test's own limit is nearer."""
+
 
 def run_program(command: list[str], home: Path, stdin: bytes = b"", codes: tuple[int, ...] = (0,)) -> bytes:
     done = subprocess.run(
-        command, input=stdin, capture_output=True, timeout=250, check=False,
+        command, input=stdin, capture_output=True, timeout=LIMIT_S, check=False,
         env={"HOME": str(home), "PATH": "/usr/bin:/bin", "TERM": "dumb", "LANG": "C.UTF-8"},
     )  # fmt: skip
     assert done.returncode in codes, f"{command}: {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}"

@@ -1,6 +1,7 @@
 """Made-up mail on a real Dovecot, and what an IMAP client sees of any server: the two sides of a move."""
 
 import imaplib
+import os
 import random
 import re
 import time
@@ -15,7 +16,15 @@ from support.processes import program
 FOLDERS = ("INBOX", "Sent", "Archive.2024", "Entw&APw-rfe", "Projekte.a b")
 """As Dovecot's Maildir names them on the wire: "." between levels, modified UTF-7."""
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Draft", "$Forwarded", "$Label1", "NonJunk")
+_MANY = os.environ.get("MOVE_MESSAGES")
+LONGEST_S = 300 if _MANY is None else 900 + int(_MANY) // 10
+"""What a test may take that moves `how_many`."""
 _FETCHED = re.compile(rb"UID (\d+)")
+
+
+def how_many(usual: int) -> int:
+    """Messages a test moves: as many as is usual, or those of MOVE_MESSAGES (`make move`)."""
+    return usual if _MANY is None else int(_MANY)
 
 
 def letter(number: int, random: random.Random) -> bytes:

@@ -122,7 +122,7 @@ class Server:
         """One `mailward` command against this installation."""
         environment = {**os.environ, **self.environment, "MAILWARD_CONFIG": str(self.config), "COLUMNS": "200"}
         done = subprocess.run(
-            [self.command, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=250, check=False
+            [self.command, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=3600, check=False
         )
         assert not check or done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
