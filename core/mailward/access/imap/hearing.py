@@ -18,8 +18,8 @@ QUIET_S = 10.0
 class Hearing(Telling):
     """framer: what the client has sent and is not yet dealt with."""
 
-    def __init__(self, desk: Desk, connection: Connection) -> None:
-        super().__init__(desk, connection)
+    def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
+        super().__init__(desk, connection, capabilities_off)
         self.framer = Framer()
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop_watching: Callable[[], None] = lambda: None

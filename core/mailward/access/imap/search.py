@@ -60,7 +60,7 @@ async def _find(session: Session, arguments: Arguments, read: Callable[[Argument
         await session.tell_changes(expunge=False)
     if asks_modseq(key):
         session.enable_condstore()
-    search = Search(session.store, session.mailbox, session.desk.now())
+    search = Search(session.store, session.mailbox, session.desk.now(), session.progress)
     return Found(await session.blocking(lambda: search.run(key)), asks_modseq(key))
 
 

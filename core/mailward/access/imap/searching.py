@@ -15,6 +15,7 @@ import structlog
 from mailward.access.imap.header_search import Find, finder
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected, taken
+from mailward.access.imap.telling import Progress
 from mailward.formats.collation import casemap
 from mailward.formats.header import FieldView, split_header
 from mailward.formats.mailboxes import read_address_list
@@ -41,15 +42,18 @@ Value = int | bytes | str
 
 
 class Search:
-    """One search of one session's mailbox. now: what YOUNGER and OLDER count from."""
+    """One search of one session's mailbox. now: what YOUNGER and OLDER count from. progress: counts messages, once for each key
+    that looks into them."""
 
-    def __init__(self, store: AccountStore, selected: Selected, now: datetime) -> None:
+    def __init__(self, store: AccountStore, selected: Selected, now: datetime, progress: Progress) -> None:
         self._store = store
         self._selected = selected
         self._now = now
+        self._progress = progress
 
     def run(self, key: Key) -> list[int]:
         """The places (sequence number - 1) of the messages that match, in order."""
+        self._progress.goal = len(self._selected) * _looks(key)
         return list(self._among(key, range(len(self._selected))))
 
     def _among(self, key: Key, places: Places) -> Places:
@@ -114,6 +118,7 @@ class Search:
             some = places[start : start + _BATCH]
             uids = [self._selected.uids[place] for place in some]
             rows = self._store.entry_meta(self._selected.info.id, uids, (column,))
+            self._progress.done += len(some)
             for place, row in zip(some, rows, strict=True):
                 value = row[0] if row else None
                 if isinstance(value, int) and (value == key.number if isinstance(key, Object) else _is_on(key, value)):
@@ -135,6 +140,7 @@ class Search:
                 rest = [message for message, hit in zip(messages, hits, strict=True) if not hit]
                 holding = self._holding(_folded(key.text), rest)
                 hits = [hit or message in holding for message, hit in zip(messages, hits, strict=True)]
+            self._progress.done += len(some)
             yield from compress(some, hits)
 
     def _in_common_fields(self, find: Find, matches: Callable[[Value], bool], messages: Sequence[int]) -> list[bool]:
@@ -205,6 +211,17 @@ def _cost(key: Key) -> int:
     if isinstance(key, Text):
         return 2 if key.where.startswith("header:") else 3
     return 1
+
+
+def _looks(key: Key) -> int:
+    """How many keys look into messages."""
+    if isinstance(key, And):
+        return sum(map(_looks, key.keys))
+    if isinstance(key, Or):
+        return _looks(key.first) + _looks(key.second)
+    if isinstance(key, Not):
+        return _looks(key.key)
+    return int(_cost(key) > 0)
 
 
 _RELATIONS: dict[str, Callable[[date, date], bool]] = {

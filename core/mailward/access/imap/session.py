@@ -16,7 +16,7 @@ from mailward.access.imap.capabilities import CAPABILITIES
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.hearing import Hearing
 from mailward.access.imap.selected import Selected
-from mailward.access.imap.telling import No
+from mailward.access.imap.telling import No, Progress
 from mailward.auth.exchange import LoginPeer
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
@@ -59,14 +59,10 @@ class Session(Hearing):
         commands: "Mapping[str, Command]",
         capabilities_off: frozenset[str] = frozenset(),
     ) -> None:
-        """capabilities_off: what is not offered to this client, of `SWITCHABLE`."""
-        super().__init__(desk, connection)
-        self._off = capabilities_off
+        super().__init__(desk, connection, capabilities_off)
         self._commands = commands
         self._peer_ip = peer_ip
         self.state = State.NOT_AUTHENTICATED
-        self.tag = b""
-        """Of the command under way."""
         self._bad = 0
         self.teaching = asyncio.Lock()
         self.tls_is_next = False
@@ -85,10 +81,6 @@ class Session(Hearing):
         if self.mailbox.read_only:
             raise No("The mailbox is selected read-only", "CANNOT")
         return self.mailbox
-
-    def offers(self, capability: str) -> bool:
-        """Whether it is not switched off."""
-        return capability not in self._off
 
     def capabilities(self) -> str:
         """What is offered in this state (RFC 3501 section 7.2.1)."""
@@ -138,9 +130,11 @@ class Session(Hearing):
                     break
             return b"".join(taken)
 
+        octets = await self.blocking(some)
         await self.flush()
-        while octets := await self.blocking(some):
+        while octets:
             await self.connection.send(octets)
+            octets = await asyncio.to_thread(some)  # in silence: what has been sent may end in the middle of a literal
 
     async def log_in(self, identity: Identity) -> None:
         """Enter the authenticated state."""
@@ -227,7 +221,7 @@ class Session(Hearing):
             self.count_bad()
             return
         word, _, following = rest.partition(b" ")
-        self.tag = tag
+        self.tag, self.progress = tag, Progress()
         name = word.decode("ascii", "replace").upper()
         text = rest[len(word) :]
         if name == "UID":

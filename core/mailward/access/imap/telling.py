@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from mailward.access.connection import Connection
@@ -15,6 +16,9 @@ from mailward.store.base import SYSTEM_FLAGS, AccountStore, Delta, NoSuchMailbox
 
 T = TypeVar("T")
 
+PROGRESS_S = 10.0
+"""How often a client that waits for an answer hears from us."""
+
 
 class No(Exception):
     """The command fails: NO [code] text."""
@@ -24,11 +28,21 @@ class No(Exception):
         self.code = code
 
 
-class Telling(Voice):
-    """A voice with an account and, at times, a mailbox. _goodbye: why the session ends behind the command under way."""
+@dataclass(slots=True)
+class Progress:
+    """How far a command is: of at most `goal` steps, 0 where that is not known, so many are done. Counted in its thread."""
 
-    def __init__(self, desk: Desk, connection: Connection) -> None:
-        super().__init__(desk, connection)
+    done: int = 0
+    goal: int = 0
+
+
+class Telling(Voice):
+    """A voice with an account and, at times, a mailbox. progress: of the command under way. _goodbye: why the session ends behind
+    it."""
+
+    def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
+        super().__init__(desk, connection, capabilities_off)
+        self.progress = Progress()
         self.identity: Identity | None = None
         self.selected: Selected | None = None
         self._store: AccountStore | None = None
@@ -51,8 +65,14 @@ class Telling(Voice):
         return self.selected
 
     async def blocking(self, function: Callable[[], T]) -> T:
-        """Run a blocking store call in a thread."""
-        return await asyncio.to_thread(function)
+        """Run a blocking store call in a thread. A client that waits long for it hears every while how far it is (RFC 9585)."""
+        work = asyncio.get_running_loop().run_in_executor(None, function)
+        while not (await asyncio.wait((work,), timeout=PROGRESS_S))[0]:
+            if self.offers("INPROGRESS"):
+                done = f"{self.progress.done} {self.progress.goal}" if self.progress.goal else "NIL NIL"
+                self.untagged(f'OK [INPROGRESS ("{self.tag.decode("ascii")}" {done})] Still at it')
+                await self.flush()
+        return work.result()
 
     @property
     def tells_modseq(self) -> bool:

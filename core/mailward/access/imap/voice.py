@@ -8,13 +8,21 @@ from mailward.protocol.imap.names import decode_name, encode_name
 
 
 class Voice:
-    """enabled: what the client has switched on: ENABLE's words, and CONDSTORE also where another command implies it."""
+    """tag: of the command under way. enabled: what the client has switched on: ENABLE's words, and CONDSTORE also where another
+    command implies it."""
 
-    def __init__(self, desk: Desk, connection: Connection) -> None:
+    def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
+        """capabilities_off: what is not offered to this client, of `SWITCHABLE`."""
         self.desk = desk
         self.connection = connection
+        self.tag = b""
         self.enabled: set[str] = set()
+        self._off = capabilities_off
         self._output: list[bytes] = []
+
+    def offers(self, capability: str) -> bool:
+        """Whether it is not switched off."""
+        return capability not in self._off
 
     def write(self, octets: bytes) -> None:
         """Queue octets; they leave with the next `flush`."""

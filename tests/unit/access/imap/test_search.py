@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mailward.access.imap import searching as module
 from mailward.access.imap.searching import Search
 from mailward.access.imap.selected import Selected
+from mailward.access.imap.telling import Progress
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.search import And, Key, Not, Or, read_search
@@ -112,7 +113,7 @@ def searching(tmp_path_factory: pytest.TempPathFactory) -> Search:
         flags = arguments.flags()
         arguments.space()
         store.apply([Append(inbox, octets, arguments.date_time(), flags)])
-    return Search(store, Selected(store.view(inbox), read_only=True), datetime.now(UTC))
+    return Search(store, Selected(store.view(inbox), read_only=True), datetime.now(UTC), Progress())
 
 
 @given(keys=KEYS)
