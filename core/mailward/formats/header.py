@@ -5,9 +5,9 @@ whether a field is allowed; a line that is no field at all becomes a field with 
 """
 
 import re
-from collections.abc import Iterable
 from itertools import islice
 
+from mailward.formats.mailboxes import AddressList, read_address_list
 from mailward.formats.octets import Octets, find
 from mailward.formats.words import decode_words
 
@@ -25,7 +25,7 @@ class FieldView:
     is_malformed: the octets before the colon are no field name (or there is no colon), so readers may differ about it.
     """
 
-    __slots__ = ("_text", "_value", "is_malformed", "name", "raw", "start")
+    __slots__ = ("_addresses", "_text", "_value", "is_malformed", "name", "raw", "start")
 
     def __init__(self, raw: bytes, name: str, start: int = 0, *, is_malformed: bool = False) -> None:
         self.raw = raw
@@ -34,6 +34,7 @@ class FieldView:
         self.is_malformed = is_malformed
         self._value: bytes | None = None
         self._text: str | None = None
+        self._addresses: AddressList | None = None
 
     def __repr__(self) -> str:
         return f"FieldView({self.raw!r})"
@@ -67,6 +68,13 @@ class FieldView:
         if self._text is None:
             self._text = decode_words(self.value)
         return self._text
+
+    @property
+    def addresses(self) -> AddressList:
+        """The value as an address list, whatever the field is."""
+        if self._addresses is None:
+            self._addresses = read_address_list(self.value)
+        return self._addresses
 
 
 def _field(raw: bytes, name: bytes | None, start: int) -> FieldView:
@@ -106,15 +114,6 @@ def _without_empty_line(block: bytes) -> tuple[bytes, bytes]:
         if block == empty_line or block.endswith(b"\n" + empty_line):
             return block[: -len(empty_line)], empty_line
     return block, b""
-
-
-def first_field(fields: Iterable[FieldView], name: str) -> FieldView | None:
-    """The first field of this name, compared without case; None when there is none."""
-    wanted = name.lower()
-    for field in fields:
-        if field.name.lower() == wanted:
-            return field
-    return None
 
 
 def unfold(value: bytes) -> bytes:

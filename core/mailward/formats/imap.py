@@ -6,11 +6,10 @@ has a part.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from mailward.formats.continuations import Received, in_ascii, joined
-from mailward.formats.header import FieldView, first_field
-from mailward.formats.mailboxes import Group, Mailbox, read_address_list
+from mailward.formats.mailboxes import Group, Mailbox
 from mailward.formats.message import MessageView
 from mailward.formats.octets import Octets
 from mailward.formats.parameters import strip_comments
@@ -30,12 +29,12 @@ Write = Callable[[bytes], bytes]
 
 def envelope(view: MessageView) -> bytes:
     """The parenthesised ENVELOPE of the message."""
-    return _envelope(view.fields)
+    return _envelope(view.root)
 
 
 def utf8_envelope(view: MessageView) -> bytes:
     """The same with UTF-8 as it stands in the message, for who has enabled UTF8=ACCEPT or IMAP4rev2."""
-    return _envelope(view.fields, _utf8_string)
+    return _envelope(view.root, _utf8_string)
 
 
 def bodystructure(view: MessageView) -> bytes:
@@ -65,10 +64,10 @@ def structures(view: MessageView) -> tuple[bytes, bytes]:
                 b"(" + b"".join(extended) + start + parameters + extension + b")",
             )
         else:
-            basic, md5 = _basic(part), b" " + _field_string(part.fields, "Content-MD5")
+            basic, md5 = _basic(part), b" " + _field_string(part, "Content-MD5")
             # RFC 9051 section 9: media-text and media-message are followed by body-fld-lines.
             end = b" %d" % lines[part] if part in lines else b""
-            about = b" " + _envelope(part.children[0].fields) + b" " if children else b""
+            about = b" " + _envelope(part.children[0]) + b" " if children else b""
             made[part] = (
                 b"(" + basic + about + b"".join(plain) + end + b")",
                 b"(" + basic + about + b"".join(extended) + end + md5 + extension + b")",
@@ -114,27 +113,25 @@ def _utf8_string(octets: bytes) -> bytes:
     return utf8_string(octets)
 
 
-def _field_string(fields: Sequence[FieldView], name: str, write: Write = _ascii_string) -> bytes:
-    found = first_field(fields, name)
+def _field_string(part: PartView, name: str, write: Write = _ascii_string) -> bytes:
+    found = part.field(name)
     return _NIL if found is None else write(found.value)
 
 
-def _envelope(fields: Sequence[FieldView], write: Write = _ascii_string) -> bytes:
-    lists = {name: _addresses(fields, name, write) for name in ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")}
+def _envelope(part: PartView, write: Write = _ascii_string) -> bytes:
+    lists = {name: _addresses(part, name, write) for name in ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")}
     # RFC 9051 section 7.5.2: an absent or empty Sender or Reply-To is the From.
     for name in ("Sender", "Reply-To"):
         lists[name] = lists["From"] if lists[name] == _NIL else lists[name]
     date, subject, reply, message = (
-        _field_string(fields, name, write) for name in ("Date", "Subject", "In-Reply-To", "Message-ID")
+        _field_string(part, name, write) for name in ("Date", "Subject", "In-Reply-To", "Message-ID")
     )
     return b"(" + b" ".join([date, subject, *lists.values(), reply, message]) + b")"
 
 
-def _addresses(fields: Sequence[FieldView], name: str, write: Write) -> bytes:
+def _addresses(part: PartView, name: str, write: Write) -> bytes:
     """All fields of the name are one list (RFC 5322 section 4.5.3), so that no author is out of sight (T-HDR-01)."""
-    wanted = name.lower()
-    lists = [read_address_list(field.value) for field in fields if field.name.lower() == wanted]
-    entries = (entry for listed in lists for entry in listed.entries)
+    entries = (entry for field in part.all(name) for entry in field.addresses.entries)
     written = b"".join(_group(entry, write) if isinstance(entry, Group) else _address(entry, write) for entry in entries)
     return b"(" + written + b")" if written else _NIL
 
@@ -173,8 +170,8 @@ def _basic(part: PartView) -> bytes:
         string(main_type.encode("latin-1")),
         string(subtype.encode("latin-1")),
         _parameters(_with_charset(part)),
-        _field_string(part.fields, "Content-ID"),
-        _field_string(part.fields, "Content-Description"),
+        _field_string(part, "Content-ID"),
+        _field_string(part, "Content-Description"),
         string(part.encoding.upper().encode("ascii")),
         b"%d" % part.size_octets,
     )
@@ -203,4 +200,4 @@ def _extension(part: PartView) -> tuple[bytes, bytes, bytes]:
     found = part.field("Content-Language")
     if found is not None and (tags := _LANGUAGE.findall(strip_comments(found.value))):
         language = b"(" + b" ".join(map(string, tags)) + b")"
-    return disposition, language, _field_string(part.fields, "Content-Location")
+    return disposition, language, _field_string(part, "Content-Location")

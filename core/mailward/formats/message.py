@@ -15,7 +15,7 @@ from mailward.formats.identifiers import read_identifiers
 from mailward.formats.kept import kept
 from mailward.formats.lines import LineFacts, line_facts
 from mailward.formats.links import LIST_FIELDS, Link, list_links
-from mailward.formats.mailboxes import AddressList, Mailbox, read_address_list
+from mailward.formats.mailboxes import AddressList, Mailbox
 from mailward.formats.mime import index
 from mailward.formats.octets import Octets
 from mailward.formats.part import PartView
@@ -73,26 +73,18 @@ class MessageView:
         """The header fields in order, at most 1,000 and of the first 256 KiB."""
         return self.root.fields
 
-    @kept
-    def _fields_by_name(self) -> dict[str, tuple[FieldView, ...]]:
-        found: dict[str, tuple[FieldView, ...]] = {}
-        for field in self.fields:
-            name = field.name.lower()
-            found[name] = (*found.get(name, ()), field)
-        return found
-
     @property
     def repeated_names(self) -> Iterator[str]:
         """Of the fields that are there more than once, in lower case."""
-        return (name for name, found in self._fields_by_name.items() if len(found) > 1)
+        return (name for name, found in self.root.fields_by_name.items() if len(found) > 1)
 
     def field(self, name: str) -> FieldView | None:
         """The first field of this name, compared without case; None when there is none."""
-        return next(iter(self.all(name)), None)
+        return self.root.field(name)
 
     def all(self, name: str) -> tuple[FieldView, ...]:
         """Every field of this name in order, compared without case."""
-        return self._fields_by_name.get(name.lower(), ())
+        return tuple(self.root.all(name))
 
     @property
     def subject(self) -> str:
@@ -120,12 +112,12 @@ class MessageView:
     def addresses(self, name: str) -> AddressList:
         """The address list of the first field of this name, groups kept; empty when there is none."""
         found = self.field(name)
-        return read_address_list(found.value) if found else AddressList(())
+        return found.addresses if found else AddressList(())
 
     @kept
     def author_lists(self) -> tuple[AddressList, ...]:
         """What every From names."""
-        return tuple(read_address_list(field.value) for field in self.all("From"))
+        return tuple(field.addresses for field in self.all("From"))
 
     @kept
     def authors(self) -> tuple[Mailbox, ...]:
@@ -136,7 +128,7 @@ class MessageView:
     def recipients_in_header(self) -> tuple[Mailbox, ...]:
         """The mailboxes of To and Cc."""
         fields = (*self.all("To"), *self.all("Cc"))
-        return tuple(mailbox for field in fields for mailbox in read_address_list(field.value).mailboxes)
+        return tuple(mailbox for field in fields for mailbox in field.addresses.mailboxes)
 
     def parts(self) -> Iterator[PartView]:
         """Every part depth first, the root first, attached messages opened, those with a transfer encoding too."""

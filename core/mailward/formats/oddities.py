@@ -12,7 +12,7 @@ from mailward.formats import budgets
 from mailward.formats.anomalies import MIME_SINGLETONS, SINGLETONS, duplicate
 from mailward.formats.blocks import looks_like_part
 from mailward.formats.dates import read_date
-from mailward.formats.header import FieldView, first_field
+from mailward.formats.header import FieldView
 from mailward.formats.inline_files import has_inline_file
 from mailward.formats.lines import LineFacts
 from mailward.formats.mailboxes import AddressList, Mailbox
@@ -70,6 +70,7 @@ class Part(Protocol):
     def boundary(self) -> bytes | None: ...
     @property
     def is_multipart(self) -> bool: ...
+    def field(self, name: str) -> FieldView | None: ...
 
 
 class Message(Protocol):
@@ -110,10 +111,10 @@ def of_part(part: Part) -> set[str]:
         found.add("HIDDEN_MIME_FIELD")
     names = [name for field in part.fields if (name := field.name.lower()) in _MIME_SINGLETONS]
     found |= {_MIME_SINGLETONS[name] for name, count in Counter(names).items() if count > 1}
-    declared = first_field(part.fields, "Content-Type")
+    declared = part.field("Content-Type")
     if declared and _TYPE.match(declared.value) is None:
         found.add("MALFORMED_CONTENT_TYPE")
-    encoding = first_field(part.fields, "Content-Transfer-Encoding")
+    encoding = part.field("Content-Transfer-Encoding")
     if encoding and _ENCODING.fullmatch(encoding.raw) is None:
         found.add("MALFORMED_ENCODING")
     if part.parent is not None and not _header_ends(part):
@@ -152,7 +153,7 @@ def _of_multipart(part: Part) -> Iterator[str]:
         yield "ENCODED_MULTIPART"
     if part.boundary is None:
         return
-    declared = first_field(part.fields, "Content-Type")
+    declared = part.field("Content-Type")
     if declared and not _is_plain_boundary(part.boundary, declared.raw):
         yield "AMBIGUOUS_BOUNDARY"
     above = part.parent

@@ -1,12 +1,12 @@
 """What is one part of a message? A header, a body, and what the header says about the body (RFC 2045 section 2.4)."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mailward.formats import budgets, oddities
 from mailward.formats.charsets import decode_charset
 from mailward.formats.filenames import filenames
-from mailward.formats.header import FieldView, fields_of, first_field
+from mailward.formats.header import FieldView, fields_of
 from mailward.formats.kept import kept
 from mailward.formats.octets import Octets
 from mailward.formats.parameters import Parameterised, parse_parameterised, strip_comments
@@ -22,12 +22,6 @@ _NOTHING = parse_parameterised(b"")
 _NO_FIELDS = frozenset({b"\r\n", b"\n", b""})
 
 
-def parameterised_of(fields: Iterable[FieldView], name: str) -> Parameterised:
-    """The value and parameters of the first field of this name; empty when there is none."""
-    found = first_field(fields, name)
-    return parse_parameterised(found.value) if found else _NOTHING
-
-
 def content_type_of(declared: Parameterised, default: str) -> str:
     """The media type as "type/subtype" (RFC 2045 section 5.1).
 
@@ -40,9 +34,9 @@ def content_type_of(declared: Parameterised, default: str) -> str:
 
 
 def transfer_encoding_of(fields: Iterable[FieldView]) -> str:
-    """The Content-Transfer-Encoding in lower case, without comments, quotes and what follows; "7bit" when none says it."""
+    """What these fields say, in lower case, without comments, quotes and what follows; "7bit" when none says it."""
     for field in fields:
-        if field.name.lower() == "content-transfer-encoding" and field.value:
+        if field.value:
             found = _MECHANISM.match(strip_comments(field.value))
             return (found[1] or found[2]).decode("ascii").lower() if found else "7bit"
     return "7bit"
@@ -160,19 +154,36 @@ class PartView:
         stop = min(self.body_start, self.start + budgets.HEADER_OCTETS)
         return fields_of(bytes(self._octets[self.start : stop]), self.start, budgets.FIELDS)
 
+    @kept
+    def fields_by_name(self) -> Mapping[str, Sequence[FieldView]]:
+        """The header fields by their names in lower case, those of one name in order."""
+        found: dict[str, list[FieldView]] = {}
+        for field in self.fields:
+            found.setdefault(field.name.lower(), []).append(field)
+        return found
+
+    def all(self, name: str) -> Sequence[FieldView]:
+        """Every field of this name in order, compared without case."""
+        return self.fields_by_name.get(name.lower(), ())
+
     def field(self, name: str) -> FieldView | None:
         """The first field of this name, compared without case; None when there is none."""
-        return first_field(self.fields, name)
+        return next(iter(self.all(name)), None)
 
     @kept
     def declared_type(self) -> Parameterised:
         """What the first Content-Type says."""
-        return parameterised_of(self.fields, "Content-Type")
+        return self._parameterised("Content-Type")
 
     @kept
     def declared_disposition(self) -> Parameterised:
         """What the first Content-Disposition says (RFC 2183)."""
-        return parameterised_of(self.fields, "Content-Disposition")
+        return self._parameterised("Content-Disposition")
+
+    def _parameterised(self, name: str) -> Parameterised:
+        """The value and parameters of the first field of this name; empty when there is none."""
+        found = self.field(name)
+        return parse_parameterised(found.value) if found else _NOTHING
 
     @property
     def boundary(self) -> bytes | None:
@@ -208,7 +219,7 @@ class PartView:
     @kept
     def encoding(self) -> str:
         """The Content-Transfer-Encoding in lower case, "7bit" when the part does not say."""
-        return transfer_encoding_of(self.fields)
+        return transfer_encoding_of(self.all("Content-Transfer-Encoding"))
 
     @property
     def filename(self) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from mailward.formats import budgets
 from mailward.formats.anomalies import SINGLETONS
 from mailward.formats.header import FieldView
-from mailward.formats.mailboxes import Mailbox, read_address_list
+from mailward.formats.mailboxes import Mailbox
 from mailward.formats.message import MessageView
 from mailward.intake.ports import Directory
 from mailward.intake.refusing import HEADER_TOO_BIG, CoreRefusal
@@ -106,7 +106,7 @@ def _only_address(field: FieldView) -> Address | None:
     """The one address of this field; None when another reader could find another one, or a group."""
     if field.is_malformed:
         return None
-    found = read_address_list(field.value)
+    found = field.addresses
     if found.is_malformed or found.is_cut or found.is_ambiguous or len(found.entries) != 1:
         return None
     entry = found.entries[0]
