@@ -30,6 +30,7 @@ from mailward.store.base import (
     Delta,
     EntryColumn,
     Expunge,
+    Expunged,
     MailboxExists,
     MailboxInfo,
     MailboxView,
@@ -51,6 +52,7 @@ from mailward.store.base import (
     SetRights,
     SpecialUseRefused,
     Subscribe,
+    Undelete,
 )
 from mailward.store.mailboxes import DEFAULT_MAILBOXES
 from mailward.store.names import INBOX, normalise_name, parents
@@ -102,11 +104,23 @@ class Box:
 
 
 @dataclass
+class Left:
+    """A message that was expunged. box: as it is, or was when it was deleted. is_final: it never comes back."""
+
+    box: Box
+    flags: frozenset[str]
+    email: int
+    at: int
+    is_final: bool
+
+
+@dataclass
 class State:
     """All of an account."""
 
     boxes: dict[MailboxId, Box] = field(default_factory=dict)
     messages: dict[int, tuple[bytes, datetime]] = field(default_factory=dict)
+    left: dict[int, Left] = field(default_factory=dict)
     deliveries: dict[str, tuple[MailboxId, int, int]] = field(default_factory=dict)
     subscriptions: set[str] = field(default_factory=set)
     past_names: dict[str, int] = field(default_factory=dict)
@@ -194,6 +208,11 @@ class MemoryAccount:
         for uid in uids:
             entry = _box(self._state, mailbox).entries.get(uid)
             yield None if entry is None else tuple(getattr(entry, column) for column in columns)
+
+    def expunged(self) -> tuple[Expunged, ...]:
+        with self._lock:
+            found = sorted((left.at, message, left.box, left.flags) for message, left in _put_back(self._state).items())
+            return tuple(Expunged(message, box.name, _names(box, flags), at) for at, message, box, flags in found)
 
     def quota(self) -> Quota:
         infos = self.mailboxes()
@@ -284,8 +303,11 @@ class Steps:
             case Expunge():
                 box = _box(self.state, op.mailbox)
                 there = tuple(uid for uid in sorted(set(op.uids)) if uid in box.entries)
+                self._leave(box, there, is_final=op.final)
                 self._remove(box, there)
                 return OpResult(box.id, box.uidvalidity, there)
+            case Undelete():
+                return self._undelete(op)
             case Copy():
                 return self._copy(op)
             case CreateMailbox():
@@ -342,6 +364,19 @@ class Steps:
         if op.delivery_key is not None:
             self.state.deliveries[op.delivery_key] = (box.id, uid, message)
         return OpResult(box.id, box.uidvalidity, (uid,))
+
+    def _leave(self, box: Box, uids: Sequence[int], *, is_final: bool = False) -> None:
+        for uid in uids:
+            entry = box.entries[uid]
+            self.state.left[entry.message] = Left(box, entry.flags, entry.email, self._now_s, is_final)
+
+    def _undelete(self, op: Undelete) -> OpResult:
+        box, put_back = _box(self.state, op.mailbox), _put_back(self.state)
+        uids = []
+        for message in sorted(set(op.messages) & put_back.keys()):
+            left = self.state.left.pop(message)
+            uids.append(self._add(box, message, tuple(left.flags - {"\\Deleted"}), left.email, None))
+        return OpResult(box.id, box.uidvalidity, tuple(uids))
 
     def _set_flags(self, op: SetFlags) -> OpResult:
         box = _box(self.state, op.mailbox)
@@ -420,6 +455,7 @@ class Steps:
         if name == INBOX or any(other.name.startswith(f"{name}/") for other in self.state.boxes.values()):
             raise NotPermitted(name)
         self._remember(box)
+        self._leave(box, sorted(box.entries))
         del self.state.boxes[box.id]
         return OpResult(box.id)
 
@@ -498,12 +534,19 @@ def _is_kept(flag: str, kept: Sequence[str]) -> bool:
     return flag in kept or (ANY_KEYWORD in kept and not flag.startswith("\\"))
 
 
-def _places(state: State, message: int) -> tuple[Place, ...]:
-    def names(box: Box, flags: frozenset[str]) -> tuple[str, ...]:
-        return tuple(name for name in (*SYSTEM_FLAGS, *box.keywords) if name in flags)
+def _put_back(state: State) -> dict[int, Left]:
+    """What can be put back, by message."""
+    there = {entry.message for box in state.boxes.values() for entry in box.entries.values()}
+    return {message: left for message, left in state.left.items() if not left.is_final and message not in there}
 
+
+def _names(box: Box, flags: frozenset[str]) -> tuple[str, ...]:
+    return tuple(name for name in (*SYSTEM_FLAGS, *box.keywords) if name in flags)
+
+
+def _places(state: State, message: int) -> tuple[Place, ...]:
     found = [
-        Place(box.id, Uid(uid), names(box, entry.flags))
+        Place(box.id, Uid(uid), _names(box, entry.flags))
         for box in state.boxes.values()
         for uid, entry in box.entries.items()
         if entry.message == message

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from mailward.model.ids import MailboxId, Uid
 from mailward.store import embedded as embedded_store
-from mailward.store import packs, tidy
+from mailward.store import packs
 from mailward.store.base import (
     AccountStore,
     Append,
@@ -86,7 +86,7 @@ def _op(randomness: random.Random, store: AccountStore, box: MailboxInfo, infos:
 def write(folder: Path, log: int, seed: int, point: str, fault: Fault) -> None:
     """A writer's life; it ends by being killed."""
     arm(folder / ALICE, fault, name=point)
-    store = embedded(folder).open(ALICE)
+    store = embedded(folder, expunged_kept_s=-1).open(ALICE)
     randomness = random.Random(seed)
     while True:
         ops = ops_of(randomness, store)
@@ -134,10 +134,9 @@ def main(folder: Path, kills: int, seed: int) -> None:
     writers died at each of POINTS."""
     packs._FULL_OCTETS = 30_000
     embedded_store._TIDY_EVERY_S = 0
-    tidy.GRACE_S = -1
     randomness = random.Random(seed)
     oracle = MemoryStore(now_s=lambda: NOW_S).open(ALICE)
-    store = embedded(folder)
+    store = embedded(folder, expunged_kept_s=-1)
     store.open(ALICE)
     store.close()
     acknowledged = carried_out = 0
@@ -161,7 +160,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
         died[point] += action is not Action.COUNT
         done, under_way = follow(oracle, log_path.read_bytes().split(b"\n")[:-1])  # a kill may cut the last line
         acknowledged += done
-        store = embedded(folder)
+        store = embedded(folder, expunged_kept_s=-1)
         found = state(store.open(ALICE))
         if found != state(oracle):
             oracle.apply(under_way)

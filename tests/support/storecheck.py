@@ -39,6 +39,7 @@ from mailward.store.base import (
     SetRights,
     StoreRefusal,
     Subscribe,
+    Undelete,
 )
 from support.memory_store import MemoryStore
 
@@ -146,7 +147,8 @@ _OPS = st.one_of(
     st.builds(
         SetFlags, _MAILBOXES, _UIDS, _MODES, _SYSTEM_FLAGS, st.none(), st.sampled_from([("\\Seen",), ("\\Deleted", ANY_KEYWORD)])
     ),
-    st.builds(Expunge, _MAILBOXES, _UIDS),
+    st.builds(Expunge, _MAILBOXES, _UIDS, st.sampled_from([False, False, True])),
+    st.builds(Undelete, _MAILBOXES, st.builds(tuple, st.sets(st.integers(0, 9)))),
     st.builds(Copy, _MAILBOXES, _UIDS, _MAILBOXES, st.booleans()),
     st.builds(CreateMailbox, _NAMES, st.sampled_from(["", "", "\\Junk", "\\All"])),
     st.builds(DeleteMailbox, _NAMES),
@@ -241,6 +243,10 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.known(KEYS) == self.oracle.known(KEYS)
 
     @invariant()
+    def what_can_be_put_back_is_known(self) -> None:
+        assert left_of(self.store) == left_of(self.oracle)
+
+    @invariant()
     def scripts_are_as_the_oracle_has_them(self) -> None:
         assert self.store.scripts() == self.oracle.scripts()
         assert self.store.active_script() == self.oracle.active_script()
@@ -293,7 +299,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def placed(op: Op, store: AccountStore) -> Op:
-    """The op with its mailboxes' numbers in NAMES replaced by their ids."""
+    """The op with its mailboxes' numbers in NAMES replaced by their ids, and places in `expunged` by what is there."""
     ids = {info.name: info.id for info in store.mailboxes()}
 
     def place(number: MailboxId) -> MailboxId:
@@ -302,6 +308,10 @@ def placed(op: Op, store: AccountStore) -> Op:
     match op:
         case Append() | SetFlags() | Expunge() | Renumber() | SetRights():
             return replace(op, mailbox=place(op.mailbox))
+        case Undelete():
+            left = store.expunged()
+            messages = tuple(left[number].message if number < len(left) else 10**6 for number in op.messages)
+            return replace(op, mailbox=place(op.mailbox), messages=messages)
         case Copy():
             return replace(op, mailbox=place(op.mailbox), target=place(op.target))
         case _:
@@ -314,6 +324,11 @@ def outcome(store: AccountStore, ops: list[Op]) -> tuple[OpResult, ...] | type[S
         return store.apply(ops)
     except StoreRefusal as refusal:
         return type(refusal)
+
+
+def left_of(store: AccountStore) -> list[tuple[bytes, str, frozenset[str], int]]:
+    """What `expunged` says, with the octets in place of the store's own number."""
+    return [(store.read(one.message), one.mailbox_name, frozenset(one.flags), one.expunged_at) for one in store.expunged()]
 
 
 def sorted_places(store: AccountStore, id: QueueId) -> list[tuple[str, bytes, list[tuple[int, int, frozenset[str]]]]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mailward.disk import Disk
 from mailward.model.ids import AccountId, MailboxId
-from mailward.store.base import Append
+from mailward.store.base import EXPUNGED_KEPT_S, Append
 from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
 from support.storecheck import NOW_S, RECEIVED_AT
 
@@ -18,9 +18,11 @@ class NoHints:
         return
 
 
-def embedded(folder: Path, *, disk: Disk | None = None, now_s: float = NOW_S) -> EmbeddedStore:
+def embedded(
+    folder: Path, *, disk: Disk | None = None, now_s: float = NOW_S, expunged_kept_s: float = EXPUNGED_KEPT_S
+) -> EmbeddedStore:
     """A store below `folder`, with a clock that stands still."""
-    return EmbeddedStore(folder, disk or Disk(), NoHints(), now_s=lambda: now_s)
+    return EmbeddedStore(folder, disk or Disk(), NoHints(), expunged_kept_s=expunged_kept_s, now_s=lambda: now_s)
 
 
 def account(folder: Path, *, disk: Disk | None = None, now_s: float = NOW_S) -> EmbeddedAccount:

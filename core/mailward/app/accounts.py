@@ -11,8 +11,10 @@ from mailward.store.embedded import EmbeddedStore
 
 
 def store_of(config: Config, directory: Directory, hints: Hints) -> EmbeddedStore:
-    """With the limits that the directory sets; who watches hears of changes by the hints."""
-    return EmbeddedStore(config.data / "accounts", Disk(), hints, limits_of=directory.limits_of)
+    """As the configuration and the directory want it; who watches hears of changes by the hints."""
+    return EmbeddedStore(
+        config.data / "accounts", Disk(), hints, limits_of=directory.limits_of, expunged_kept_s=config.expunged_kept_s
+    )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.network import Network
 from mailward.quarantine import UsersRelease
+from mailward.store.base import EXPUNGED_KEPT_S
 
 Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3", "managesieve"]
 SMTP_PROTOCOLS = ("smtp", "submission", "lmtp")
@@ -121,7 +122,7 @@ DIGEST_HOUR = 7
 """Where the configuration wants digests and says no hour."""
 DECISIONS_KEPT_S = 90 * 86400.0
 LEAST_KEPT_S = 86400.0
-"""Mail of today must be explainable whatever the configuration says."""
+"""Mail of today must be explainable whatever the configuration says, and what was expunged readable by who was not told yet."""
 MOST_PROCESSES = 64
 MOST_USUAL_PROCESSES = 4
 """Of a role, where the configuration does not say how many: one for each processor, as far as that."""
@@ -130,6 +131,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
         "verify_recipients", "full_mailbox", "pop3_retrieved", "outbound", "limits", "processes", "decisions", "quarantine",
+        "expunged",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
@@ -141,6 +143,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "limits": tuple(Limits.__dataclass_fields__),
     "processes": ("smtp",),
     "decisions": ("keep",),
+    "expunged": ("keep",),
     "quarantine": ("keep", "users_release", "digest", "digest_hour"),
 }  # fmt: skip
 """Every key there is, by the mapping it stands in; NAME is the admin's own word. Those of `routes` are domains."""
@@ -152,7 +155,8 @@ class Config:
 
     routes: domain, or "*" for all others -> None to discard, or where its mail goes. relay_domains: those whose mail is taken
     from anybody though their mailboxes are elsewhere. verify_recipients: one of VERIFYING, are they asked for there first?
-    smtp_processes: how many take mail. decisions_kept_s: how long records of decisions are kept. isolated_plugins: no setting;
+    smtp_processes: how many take mail. decisions_kept_s, expunged_kept_s: how long records of decisions, and expunged mail, are
+    kept. isolated_plugins: no setting;
     those that the server itself gave a process of their own.
     """
 
@@ -176,6 +180,7 @@ class Config:
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     full_mailbox: str = "wait"
     pop3_retrieved: str = "seen"
+    expunged_kept_s: float = EXPUNGED_KEPT_S
     isolated_plugins: frozenset[str] = frozenset()
 
     @property

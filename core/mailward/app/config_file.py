@@ -40,6 +40,7 @@ from mailward.formats.yaml_nodes import Node, parse
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.model.tls import TlsLevel
 from mailward.quarantine import UsersRelease
+from mailward.store.base import EXPUNGED_KEPT_S
 
 MOST_GREET_DELAY_S = 30.0
 """Well within the five minutes that clients wait for a greeting (RFC 5321 section 4.5.3.2.1), and within the minute we wait."""
@@ -115,28 +116,28 @@ class _Reader(ValueReader):
             outbound=self._outbound(root),
             limits=self._limits(root),
             smtp_processes=self._smtp_processes(root),
-            decisions_kept_s=self._decisions_kept_s(root),
+            decisions_kept_s=self._kept_s(root, "decisions", DECISIONS_KEPT_S, "records are"),
+            expunged_kept_s=self._kept_s(root, "expunged", EXPUNGED_KEPT_S, "mail is"),
             quarantine=self._quarantine(root),
         )
 
-    def _decisions_kept_s(self, root: Node) -> float:
-        node = root.at("decisions")
+    def _kept_s(self, root: Node, key: str, usual_s: float, what: str) -> float:
+        """What a section that may be missing says how long it keeps."""
+        node = root.at(key)
         if node is None:
-            return DECISIONS_KEPT_S
-        self.known(node, "decisions")
-        kept_s = self.duration(node, "keep", DECISIONS_KEPT_S)
+            return usual_s
+        self.known(node, key)
+        kept_s = self.duration(node, "keep", usual_s)
         if kept_s < LEAST_KEPT_S:
-            self.wrong(node.at("keep") or node, "keep", "records are kept for a day at least", "keep: 90d")
+            problem, example = f"{what} kept for a day at least", f"keep: {round(usual_s / 86400)}d"
+            self.wrong(node.at("keep") or node, f"{key}.keep", problem, example)
         return kept_s
 
     def _quarantine(self, root: Node) -> QuarantineSettings:
         node, usual = root.at("quarantine"), QuarantineSettings()
         if node is None:
             return usual
-        self.known(node, "quarantine")
-        kept_s = self.duration(node, "keep", usual.kept_s)
-        if kept_s < LEAST_KEPT_S:
-            self.wrong(node.at("keep") or node, "quarantine.keep", "mail is kept for a day at least", "keep: 30d")
+        kept_s = self._kept_s(root, "quarantine", usual.kept_s, "mail is")
         hour = self.number(node, "digest_hour", DIGEST_HOUR, 0, 23)
         is_daily = self.word(node, "digest", DIGESTS, "off") == "daily"
         return QuarantineSettings(kept_s, UsersRelease(frozenset(self._causes(node))), hour if is_daily else None)

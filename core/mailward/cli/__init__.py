@@ -42,6 +42,7 @@ COMMANDS = {
     "tls": "tls:app",
     "trace": "trace:trace_command",
     "train": "train:train_command",
+    "undelete": "undelete:undelete_command",
 }
 """Name of a subcommand -> the module here and the function or group in it."""
 

@@ -193,7 +193,7 @@ class RetroActions:
             raise _Left("it was taken into the quarantine, and has been released or dropped since")
         while copy is not None:  # its owner may move it meanwhile
             with suppress(NoSuchMailbox):
-                store.apply([Expunge(place.mailbox, (place.uid,)) for place in copy.places])
+                store.apply([Expunge(place.mailbox, (place.uid,), final=True) for place in copy.places])
             copy = _copy(store, held.id, delivery_key)
 
     def _put_back(self, retro: Retro, item: Item, before: Before) -> str:

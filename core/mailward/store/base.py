@@ -20,6 +20,10 @@ SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 
 FIRST_KEYWORD_BIT = 8
 
+EXPUNGED_KEPT_S = 7 * 86400.0
+"""How long expunged mail is kept where nobody says otherwise: it can be put back, and be read by a session that has not been told
+yet."""
+
 MAX_SCRIPTS = 32
 """Sieve scripts of an account."""
 
@@ -154,10 +158,20 @@ class SetFlags:
 
 @dataclass(frozen=True, slots=True)
 class Expunge:
-    """Remove messages for good; UIDs that do not exist are passed over."""
+    """Remove messages; UIDs that do not exist are passed over. final: `Undelete` is not to bring them back."""
 
     mailbox: MailboxId
     uids: tuple[Uid, ...]
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undelete:
+    """Put messages that were expunged into a mailbox: with new UIDs, the flags that they had but \\Deleted, and their own date
+    and number of email. Those that `expunged` does not name are passed over."""
+
+    mailbox: MailboxId
+    messages: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +276,7 @@ Op = (
     Append
     | SetFlags
     | Expunge
+    | Undelete
     | Copy
     | CreateMailbox
     | RenameMailbox
@@ -278,7 +293,7 @@ Op = (
 
 @dataclass(frozen=True, slots=True)
 class OpResult:
-    """What one op did. uids: assigned (Append, Copy) or touched (SetFlags, Expunge); sources: Copy's, in the same order.
+    """What one op did. uids: assigned (Append, Copy, Undelete) or touched (SetFlags, Expunge). sources: Copy's, in that order.
 
     mailbox: the mailbox made or written to, 0 for an op on a script. refused: UIDs that failed `unchanged_since`.
     duplicate: delivery_key known already. modseqs: SetFlags' alone, of the mailbox before it and after it.
@@ -312,6 +327,19 @@ class Delivered:
     delivery_key: str
     message: int
     places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expunged:
+    """A message that is in no mailbox any more and can be put back. mailbox_name, flags: where it lay last, and as it lay there.
+
+    expunged_at: seconds since 1970 UTC.
+    """
+
+    message: int
+    mailbox_name: str
+    flags: tuple[str, ...]
+    expunged_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,7 +422,7 @@ class AccountStore(Protocol):
         ...
 
     def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
-        """One tuple a message, in the order asked for. Works for messages expunged a short while ago, too."""
+        """One tuple a message, in the order asked for. Works for messages expunged a day ago or less, too."""
         ...
 
     def entry_meta(
@@ -424,6 +452,10 @@ class AccountStore(Protocol):
 
     def bodies(self, messages: Sequence[int]) -> Iterator[bytes | mmap.mmap | StorageError]:
         """`octets` of many messages, in the order asked for and read as they are taken; the error where one cannot be read."""
+        ...
+
+    def expunged(self) -> tuple[Expunged, ...]:
+        """What can be put back, in the order in which it was expunged. Moved mail is not among it, nor what has a copy."""
         ...
 
     def quota(self) -> Quota:

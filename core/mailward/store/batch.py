@@ -33,6 +33,7 @@ from mailward.store.base import (
     SetRights,
     StoreRefusal,
     Subscribe,
+    Undelete,
 )
 from mailward.store.compaction import append_records
 from mailward.store.ops import OpList, Stored
@@ -116,6 +117,8 @@ def run_op(ops: OpList, op: Op) -> OpResult:
             return ops.set_flags(op)
         case Expunge():
             return ops.expunge(op)
+        case Undelete():
+            return ops.undelete(op)
         case Copy():
             return ops.copy(op)
         case CreateMailbox():

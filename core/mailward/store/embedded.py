@@ -28,11 +28,13 @@ from mailward.model.ids import AccountId, MailboxId, QueueId
 from mailward.model.limits import NO_LIMITS, MailLimits
 from mailward.store import grants, scripts
 from mailward.store.base import (
+    EXPUNGED_KEPT_S,
     Append,
     Column,
     Delivered,
     Delta,
     EntryColumn,
+    Expunged,
     MailboxInfo,
     MailboxView,
     Op,
@@ -61,6 +63,7 @@ from mailward.store.views import (
     load_delivered,
     load_delta,
     load_entries,
+    load_expunged,
     load_mailbox,
     load_mailboxes,
     load_view,
@@ -87,8 +90,8 @@ class ChangeSink(Protocol):
 
 
 class EmbeddedStore:
-    """All accounts below one folder. limits_of: what an account may hold. now_s: seconds since 1970, for UIDVALIDITY and grace
-    periods."""
+    """All accounts below one folder. limits_of: what an account may hold. expunged_kept_s: how long expunged mail can be put
+    back, a day or more. now_s: seconds since 1970."""
 
     def __init__(
         self,
@@ -97,12 +100,14 @@ class EmbeddedStore:
         hints: ChangeSink,
         *,
         limits_of: Callable[[AccountId], MailLimits] = lambda _: NO_LIMITS,
+        expunged_kept_s: float = EXPUNGED_KEPT_S,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._disk = disk
         self._hints = hints
         self._limits_of = limits_of
+        self._expunged_kept_s = expunged_kept_s
         self._now_s = now_s
         self._lock = threading.Lock()
         self._accounts: WeakValueDictionary[AccountId, EmbeddedAccount] = WeakValueDictionary()
@@ -118,7 +123,8 @@ class EmbeddedStore:
             if found is None:
                 folder, limits = self._folder / account, partial(self._limits_of, account)
                 found = EmbeddedAccount(
-                    folder, account, self._disk, self._hints, limits, self._now_s, self._note_use, self._sharing
+                    *(folder, account, self._disk, self._hints, limits, self._expunged_kept_s),
+                    *(self._now_s, self._note_use, self._sharing),
                 )
                 self._accounts[account] = found
         self._note_use(found)
@@ -157,6 +163,7 @@ class EmbeddedAccount:
         disk: Disk,
         hints: ChangeSink,
         limits: Callable[[], MailLimits],
+        expunged_kept_s: float,
         now_s: Callable[[], float],
         opening: "Callable[[EmbeddedAccount], None]",
         sharing: Sharing,
@@ -168,6 +175,7 @@ class EmbeddedAccount:
         self._disk = disk
         self._hints = hints
         self._limits = limits
+        self._expunged_kept_s = expunged_kept_s
         self._now_s = now_s
         self._packs = Packs(folder / "packs", disk)
         self._marks = TextMarks(folder / MARKS_FILE)
@@ -254,6 +262,10 @@ class EmbeddedAccount:
             with self._reading() as connection:
                 found = load_entries(connection, mailbox, uids[start : start + _META_ROWS], columns)
             yield from found
+
+    def expunged(self) -> tuple[Expunged, ...]:
+        with self._reading() as connection:
+            return load_expunged(connection)
 
     def quota(self) -> Quota:
         with self._reading() as connection:
@@ -342,7 +354,7 @@ class EmbeddedAccount:
     def _tidy(self, now_s: int) -> None:
         try:
             with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
-                tidy(connection, self._packs, now_s)
+                tidy(connection, self._packs, now_s, self._expunged_kept_s)
                 stored = [row[0] for row in connection.execute("SELECT id FROM message")]
         except StorageError as error:  # what was asked for is done; this has time
             _log.warning("store tidy failed", account=self.id, error=str(error))

@@ -26,6 +26,12 @@ _COUNTERS = """
 """
 _SET_COUNTERS = "UPDATE mailbox SET n_exists = ?, n_unseen = ?, n_deleted = ?, size_octets = ? WHERE id = ?"
 
+_FORGOTTEN = "message WHERE id NOT IN (SELECT message FROM entry) AND id NOT IN (SELECT message FROM expunged)"
+_LOST = "expunged WHERE message NOT IN (SELECT id FROM message)"
+_OF_NOWHERE = """
+    expunged WHERE mailbox <> 0 AND mailbox NOT IN (SELECT id FROM mailbox) AND mailbox NOT IN (SELECT id FROM past_mailbox)
+"""
+
 _ASSERTIONS = (
     ("no INBOX", "account WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = 'INBOX')"),
     ("a UID that its mailbox has yet to give", "entry JOIN mailbox ON mailbox.id = mailbox WHERE uid >= uidnext OR uid < 1"),
@@ -45,6 +51,9 @@ _ASSERTIONS = (
     ("a message without its header", "message WHERE id NOT IN (SELECT message FROM header)"),
     ("a message without its common fields", "message WHERE id NOT IN (SELECT message FROM common_field)"),
     ("a message of an unknown pack", "message WHERE pack NOT IN (SELECT id FROM pack)"),
+    ("an expunged message that nobody would ever drop", _FORGOTTEN),
+    ("an expunged message that is not there", _LOST),
+    ("an expunged message of a mailbox that nobody knows", _OF_NOWHERE),
     ("a message in another thread than its identifier", "message WHERE thread < 1 OR thread > (SELECT last_thread FROM account)"),
 )
 """What must be found nowhere: (what, FROM and WHERE)."""
@@ -57,9 +66,6 @@ _MADE = f"""
     FROM message JOIN header ON header.message = message.id JOIN common_field ON common_field.message = message.id
     ORDER BY message.pack, pack_offset
 """  # noqa: S608 - our own words
-_UNREFERRED = """
-    SELECT id FROM message WHERE id NOT IN (SELECT message FROM entry)
-"""
 
 
 def check(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
@@ -74,9 +80,6 @@ def check(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
     for pack, messages, counted in connection.execute(_PACKS):
         if messages != counted:
             yield f"pack {pack}: {messages} messages are noted, {counted} are in it"
-    forgotten = _forgotten(connection)
-    if forgotten:
-        yield f"expunged messages that nobody would ever drop: {len(forgotten)}"
     yield from _check_records(connection, packs)
 
 
@@ -114,11 +117,6 @@ def _check_snapshots(connection: sqlite3.Connection) -> Iterator[str]:
         rows = connection.execute("SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? ORDER BY uid", (mailbox,))
         if view is None or [*zip(view.uids, view.flags, view.modseqs, view.messages, strict=False)] != rows.fetchall():
             yield f"the snapshot of mailbox {mailbox} shows another mailbox"
-
-
-def _forgotten(connection: sqlite3.Connection) -> set[int]:
-    leaving = {m for (packed,) in connection.execute("SELECT messages FROM leaving") for m in array("Q", packed)}
-    return {row[0] for row in connection.execute(_UNREFERRED)} - leaving
 
 
 def _check_records(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
@@ -159,10 +157,9 @@ def mend(connection: sqlite3.Connection, packs: Packs) -> None:
         connection.execute("DELETE FROM snapshot")
         for pack, _, counted in connection.execute(_PACKS).fetchall():
             connection.execute("UPDATE pack SET messages = ? WHERE id = ?", (counted, pack))
-        forgotten = _forgotten(connection)
-        if forgotten:
-            packed = array("Q", sorted(forgotten)).tobytes()
-            connection.execute("INSERT INTO leaving SELECT tidied_at, ? FROM account", (packed,))
+        connection.execute(f"DELETE FROM {_LOST}")  # noqa: S608 - our own words
+        connection.execute(f"UPDATE expunged SET mailbox = 0 WHERE message IN (SELECT message FROM {_OF_NOWHERE})")  # noqa: S608
+        connection.execute(f"INSERT INTO expunged SELECT id, (SELECT tidied_at FROM account), 0, 0, 0 FROM {_FORGOTTEN}")  # noqa: S608
         for message, _, found, is_other in [*_records(connection, packs)]:
             if found is not None and is_other:
                 connection.execute("UPDATE message SET internal_date = ? WHERE id = ?", (found.internal_date, message))

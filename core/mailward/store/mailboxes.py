@@ -79,6 +79,10 @@ def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
     ops.remove_all(mailbox)
     end(ops.connection, mailbox)
     ops.connection.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
+    ops.connection.execute(
+        "INSERT INTO past_mailbox SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM expunged WHERE mailbox = ?)",
+        (mailbox, name, " ".join(box.keywords), mailbox),
+    )
     _remember(ops, name, box.uidvalidity)
     ops.forget(mailbox)
     ops.changed.add(mailbox)

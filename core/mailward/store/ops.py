@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from mailward.model.ids import MailboxId, Uid
-from mailward.store.base import Append, Copy, Expunge, NoSuchMailbox, OpResult, SetFlags
+from mailward.store.base import Append, Copy, Expunge, NoSuchMailbox, OpResult, SetFlags, Undelete
 from mailward.store.compaction import count_in
 from mailward.store.flags import DELETED, SEEN, bits_of, mask_of, names_of
 from mailward.store.packs import Locator
@@ -49,7 +49,6 @@ class OpList:
         self._boxes: dict[MailboxId, Box] = {}
         self._touched: defaultdict[MailboxId, list[int]] = defaultdict(list)
         self._gone: defaultdict[MailboxId, list[tuple[int, int]]] = defaultdict(list)  # (uid, added_modseq)
-        self._leaving: list[int] = []
         self.changed: set[MailboxId] = set()
 
     @property
@@ -106,6 +105,8 @@ class OpList:
 
     def _insert(self, box: Box, entries: Sequence[Entry]) -> None:
         """Entries whose UIDs have been taken."""
+        if not entries:
+            return
         modseq, now_s = self.modseq, self.now_s
         self.connection.executemany(
             "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -119,8 +120,7 @@ class OpList:
         box.n_deleted += sum(bool(entry[1] & DELETED) for entry in entries)
         box.size_octets += sum(entry[3] for entry in entries)
         self._touched[box.id] += [entry[0] for entry in entries]
-        if entries:
-            self.touch(box)
+        self.touch(box)
 
     def set_flags(self, op: SetFlags) -> OpResult:
         box = self.box(op.mailbox)
@@ -162,15 +162,45 @@ class OpList:
 
     def expunge(self, op: Expunge) -> OpResult:
         box = self.box(op.mailbox)
-        uids, messages = self._remove(box, sorted(set(op.uids)))
-        self._leaving += messages
+        uids = sorted(set(op.uids))
+        self._keep(box.id, *uid_clause(uids), final=op.final)
+        return OpResult(box.id, box.uidvalidity, self._remove(box, uids))
+
+    def _keep(self, mailbox: MailboxId, clause: str, values: Sequence[int | str], *, final: bool = False) -> None:
+        """Note where messages lie that are about to be expunged."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO expunged SELECT message, ?, ?, flags, email FROM entry"  # noqa: S608
+            f" WHERE mailbox = ? AND {clause} ORDER BY uid",
+            (self.now_s, 0 if final else mailbox, mailbox, *values),
+        )
+
+    def undelete(self, op: Undelete) -> OpResult:
+        box = self.box(op.mailbox)
+        clause, values = number_clause("expunged.message", sorted(set(op.messages)))
+        rows = self.connection.execute(
+            "SELECT mailbox, flags, expunged.message, size_octets, email FROM expunged JOIN message ON id = expunged.message"  # noqa: S608
+            f" WHERE mailbox <> 0 AND {clause} AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message = expunged.message)"
+            " ORDER BY expunged.message",
+            values,
+        ).fetchall()
+        self.connection.executemany("DELETE FROM expunged WHERE message = ?", [(row[2],) for row in rows])
+        flags = {(row[0], row[1]): 0 for row in rows}
+        for mailbox, bits in flags:
+            flags[mailbox, bits] = self._in_keywords_of(box, self._keywords(mailbox), bits & ~DELETED)
+        uids = tuple(box.take_uids(len(rows)))
+        self._insert(box, [(uid, flags[row[:2]], *row[2:], None) for uid, row in zip(uids, rows, strict=True)])
         return OpResult(box.id, box.uidvalidity, uids)
 
-    def _remove(self, box: Box, uids: Sequence[int]) -> tuple[tuple[int, ...], list[int]]:
-        """Delete entries; the UIDs there were, and their messages."""
+    def _keywords(self, mailbox: MailboxId) -> tuple[str, ...]:
+        """Of a mailbox that may have been deleted."""
+        row = self.connection.execute("SELECT keywords FROM past_mailbox WHERE id = ?", (mailbox,)).fetchone()
+        return tuple(row[0].split()) if row else self.box(mailbox).keywords
+
+    def _remove(self, box: Box, uids: Sequence[int]) -> tuple[int, ...]:
+        """Delete entries; the UIDs there were."""
         clause, values = uid_clause(uids)
         rows = self.connection.execute(
-            f"SELECT uid, flags, added_modseq, message, size_octets FROM entry WHERE mailbox = ? AND {clause}"  # noqa: S608
+            f"SELECT uid, flags, added_modseq, size_octets FROM entry WHERE mailbox = ? AND {clause}"  # noqa: S608
             " ORDER BY uid",
             (box.id, *values),
         ).fetchall()
@@ -178,11 +208,11 @@ class OpList:
         box.n_exists -= len(rows)
         box.n_unseen -= sum(not row[1] & SEEN for row in rows)
         box.n_deleted -= sum(bool(row[1] & DELETED) for row in rows)
-        box.size_octets -= sum(row[4] for row in rows)
+        box.size_octets -= sum(row[3] for row in rows)
         self._gone[box.id] += [(row[0], row[2]) for row in rows]
         if rows:
             self.touch(box)
-        return tuple(row[0] for row in rows), [row[3] for row in rows]
+        return tuple(row[0] for row in rows)
 
     def copy(self, op: Copy) -> OpResult:
         source, target = self.box(op.mailbox), self.box(op.target)
@@ -195,23 +225,22 @@ class OpList:
         if not op.move:
             rows = [(*row[:4], self.numbers.next_email(), None) for row in rows]
         if target.keywords[: len(source.keywords)] != source.keywords:
-            rows = self._in_keywords_of(target, source, rows)
+            bits = {bits: self._in_keywords_of(target, source.keywords, bits) for bits in {row[1] for row in rows}}
+            rows = [(row[0], bits[row[1]], *row[2:]) for row in rows]
         sources, uids = tuple(row[0] for row in rows), tuple(target.take_uids(len(rows)))
-        if rows:
-            self._insert(target, [(uid, *row[1:]) for uid, row in zip(uids, rows, strict=True)])
+        self._insert(target, [(uid, *row[1:]) for uid, row in zip(uids, rows, strict=True)])
         if op.move:
             self._remove(source, sources)
         return OpResult(target.id, target.uidvalidity, uids, sources=sources)
 
-    def _in_keywords_of(self, target: Box, source: Box, rows: list[Entry]) -> list[Entry]:
-        translated: dict[int, int] = {}
-        for bits in {row[1] for row in rows}:
-            translated[bits], target.keywords = bits_of(names_of(bits, source.keywords), target.keywords, make=True)
-        return [(row[0], translated[row[1]], *row[2:]) for row in rows]
+    def _in_keywords_of(self, target: Box, keywords: tuple[str, ...], bits: int) -> int:
+        """The same flags as the target has them."""
+        translated, target.keywords = bits_of(names_of(bits, keywords), target.keywords, make=True)
+        return translated
 
     def remove_all(self, mailbox: MailboxId) -> None:
         """Every message of a mailbox that is about to be deleted."""
-        self._leaving += [row[0] for row in self.connection.execute("SELECT message FROM entry WHERE mailbox = ?", (mailbox,))]
+        self._keep(mailbox, "true", ())
         for table in ("entry", "change", "snapshot"):
             self.connection.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))  # noqa: S608
 
@@ -234,5 +263,3 @@ class OpList:
         for box in self._boxes.values():
             if box.id in self.changed:
                 box.save(self.connection)
-        if self._leaving:
-            self.connection.execute("INSERT INTO leaving VALUES (?, ?)", (self.now_s, array("Q", self._leaving).tobytes()))

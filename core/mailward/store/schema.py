@@ -6,7 +6,7 @@ message has which UID in which mailbox, so that COPY shares content. Nothing is 
 
 VERSION = 3
 """2 adds which message a delivery made, so that it is found wherever it was moved. 3 adds what OBJECTID, SAVEDATE, THREAD and
-PREVIEW tell of a message, POP3's UIDLs of mail that was moved in, Sieve scripts, and what is shared with whom."""
+PREVIEW tell of a message, POP3's UIDLs of mail that was moved in, Sieve scripts, what is shared with whom, what was expunged."""
 
 _OF_FORM_3 = """
 CREATE INDEX message_by_thread ON message (thread);
@@ -30,7 +30,16 @@ CREATE TABLE mailbox_grant (
     mailbox INTEGER NOT NULL, grantee TEXT NOT NULL, rights TEXT NOT NULL, PRIMARY KEY (mailbox, grantee)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE sieve_script (name TEXT PRIMARY KEY, text BLOB NOT NULL, is_active INTEGER NOT NULL) STRICT
+CREATE TABLE sieve_script (name TEXT PRIMARY KEY, text BLOB NOT NULL, is_active INTEGER NOT NULL) STRICT;
+
+-- Messages that left a mailbox, by where each lay last; dropped after a while, unless an entry refers to them. mailbox: 0 of what
+-- is not to be put back. flags: as that mailbox has keywords.
+CREATE TABLE expunged (
+    message INTEGER PRIMARY KEY, at INTEGER NOT NULL, mailbox INTEGER NOT NULL, flags INTEGER NOT NULL, email INTEGER NOT NULL
+) STRICT;
+
+-- Deleted mailboxes of which messages are kept.
+CREATE TABLE past_mailbox (id INTEGER PRIMARY KEY, name TEXT NOT NULL, keywords TEXT NOT NULL) STRICT
 """
 
 SCHEMA = (
@@ -83,9 +92,6 @@ CREATE TABLE change (
     added_modseqs BLOB NOT NULL, PRIMARY KEY (mailbox, modseq, gone)
 ) STRICT, WITHOUT ROWID;
 
--- Messages that left a mailbox, to be dropped after the grace period unless an entry refers to them. Packed 64 bit.
-CREATE TABLE leaving (at INTEGER NOT NULL, messages BLOB NOT NULL) STRICT;
-
 -- message: 0 of what was moved or expunged before form 2.
 CREATE TABLE delivery (
     key TEXT PRIMARY KEY, mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, at INTEGER NOT NULL, message INTEGER NOT NULL DEFAULT 0
@@ -111,12 +117,19 @@ ALTER TABLE message ADD COLUMN ids BLOB NOT NULL DEFAULT x'';
 ALTER TABLE message ADD COLUMN thread INTEGER NOT NULL DEFAULT 0;
 """
 
+_EXPUNGED_BEFORE_FORM_3 = """
+INSERT INTO expunged SELECT message.id, coalesce((SELECT max(at) FROM leaving), tidied_at), 0, 0, 0
+    FROM message JOIN account WHERE message.id NOT IN (SELECT message FROM entry);
+DROP TABLE leaving
+"""
+
 UPGRADES = {
     1: """
 ALTER TABLE delivery ADD COLUMN message INTEGER NOT NULL DEFAULT 0;
 UPDATE delivery SET message = coalesce(
     (SELECT message FROM entry WHERE entry.mailbox = delivery.mailbox AND entry.uid = delivery.uid), 0)
 """,
-    2: _COLUMNS_OF_FORM_3 + _OF_FORM_3,
+    2: f"{_COLUMNS_OF_FORM_3}{_OF_FORM_3};{_EXPUNGED_BEFORE_FORM_3}",
 }
-"""2: when a message was saved nobody knows, its internal date is nearest. `store.renewal` adds what has to be read for."""
+"""2: when a message was saved nobody knows, its internal date is nearest; nor where one lay that was expunged. `store.renewal`
+adds what has to be read for."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import compress, groupby
 
 from mailward.model.ids import MailboxId, QueueId, Uid
-from mailward.store.base import Delivered, Delta, EntryColumn, MailboxInfo, MailboxView, NoSuchMailbox, Place
+from mailward.store.base import Delivered, Delta, EntryColumn, Expunged, MailboxInfo, MailboxView, NoSuchMailbox, Place
 from mailward.store.flags import names_of
 from mailward.store.ops import number_clause, uid_clause
 from mailward.store.packs import Locator
@@ -23,6 +23,12 @@ _DELIVERED = """
     SELECT key, delivery.message, entry.mailbox, entry.uid, entry.flags, mailbox.keywords
     FROM delivery LEFT JOIN entry ON entry.message = delivery.message LEFT JOIN mailbox ON mailbox.id = entry.mailbox
     WHERE key >= ? || ':' AND key < ? || ';' ORDER BY key, entry.mailbox, entry.uid
+"""
+_EXPUNGED = """
+    SELECT message, coalesce(mailbox.name, past_mailbox.name), flags, coalesce(mailbox.keywords, past_mailbox.keywords), at
+    FROM expunged LEFT JOIN mailbox ON mailbox.id = expunged.mailbox LEFT JOIN past_mailbox ON past_mailbox.id = expunged.mailbox
+    WHERE expunged.mailbox <> 0 AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message = expunged.message)
+    ORDER BY at, message
 """
 _MOST_MERGED = 1000
 _SHARE_MERGED = 50
@@ -153,3 +159,9 @@ def load_delivered(connection: sqlite3.Connection, id: QueueId) -> tuple[Deliver
         places = [Place(MailboxId(row[2]), Uid(row[3]), names_of(row[4], row[5].split())) for row in of_key if row[2] is not None]
         found.append(Delivered(key, message, tuple(places)))
     return tuple(found)
+
+
+def load_expunged(connection: sqlite3.Connection) -> tuple[Expunged, ...]:
+    """What can be put back, in the order in which it was expunged."""
+    rows = connection.execute(_EXPUNGED)
+    return tuple(Expunged(message, name, names_of(bits, keywords.split()), at) for message, name, bits, keywords, at in rows)

@@ -85,6 +85,16 @@ def test_what_users_may_do_in_the_quarantine(folder: Path) -> None:
     assert load_config(path).quarantine.digest_hour is None
 
 
+def test_how_long_expunged_mail_is_kept(folder: Path) -> None:
+    path = folder / "mailward.yaml"
+    path.write_text(GOOD)
+    assert load_config(path).expunged_kept_s == 7 * 86400
+    path.write_text(GOOD + "expunged: {keep: 1d}\n")
+    assert load_config(path).expunged_kept_s == 86400
+    said = _problems(folder, GOOD + "expunged: {keep: 1h}")
+    assert [text.partition("  ")[2] for text in said] == ["expunged.keep: mail is kept for a day at least\n    keep: 7d"]
+
+
 def test_wrong_words_about_the_quarantine(folder: Path) -> None:
     said = _problems(
         folder, GOOD + "quarantine: {keep: 1h, users_release: [limit, 'rule:', rule:a], digest: weekly, digest_hour: 24}"

@@ -9,9 +9,8 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import Uid
-from mailward.store.base import Expunge, SetFlags, Subscribe
+from mailward.store.base import EXPUNGED_KEPT_S, Expunge, SetFlags, Subscribe
 from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
-from mailward.store.tidy import GRACE_S
 from support.faulty_disk import FaultyDisk, PowerCut
 from support.storecheck import NOW_S, check_account
 from support.stores import ALICE, NoHints, append
@@ -23,8 +22,8 @@ def octets_of(number: int) -> bytes:
     return LARGE if number == 2 else b"Subject: %d\r\n\r\n" % number + b"x" * 1000 + b"\r\n"
 
 
-def account(folder: Path, days: float, disk: Disk | None = None) -> EmbeddedAccount:
-    now_s = NOW_S + days * GRACE_S
+def account(folder: Path, weeks: float, disk: Disk | None = None) -> EmbeddedAccount:
+    now_s = NOW_S + weeks * EXPUNGED_KEPT_S
     return EmbeddedStore(folder, disk or Disk(), NoHints(), now_s=lambda: now_s).open(ALICE)
 
 
@@ -64,8 +63,8 @@ def test_a_pack_that_is_mostly_dead_goes_a_round_after_its_messages_have_moved(f
 def test_what_cannot_be_read_stays_and_so_does_its_pack(folder: Path) -> None:
     pack = folder / ALICE / "packs" / "00000001.pack"
     pack.write_bytes(pack.read_bytes().replace(b"Subject: 1\r\n", b"Subject: l\r\n"))
-    for days in (2, 4):
-        account(folder, days).apply([Subscribe("INBOX", True)])
+    for weeks in (2, 4):
+        account(folder, weeks).apply([Subscribe("INBOX", True)])
     assert len(packs(folder)) == 2
     store = account(folder, 4)
     first, large = store.view(store.mailbox("INBOX").id).messages[:2]
@@ -90,8 +89,8 @@ def test_t_q_02_a_compaction_cut_short_at_every_file_call_loses_nothing(
             pass
         else:
             break
-        for days in (2, 4, 6):
-            store = account(place, days)
+        for weeks in (2, 4, 6):
+            store = account(place, weeks)
             store.apply([Subscribe("INBOX", True)])
             check_account(store)
             assert len(store.view(store.mailbox("INBOX").id).uids) == 3

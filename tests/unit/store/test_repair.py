@@ -127,7 +127,9 @@ def test_t_q_13_a_broken_index_leaves_uids_and_flags_as_they_were(tmp_path: Path
         "UPDATE message SET internal_date = 5 WHERE id = 8",
         "UPDATE header SET headers = x'00' WHERE message = 9",
         "DELETE FROM header WHERE message = 9",
-        "DELETE FROM leaving",
+        "DELETE FROM expunged",
+        "UPDATE expunged SET mailbox = 99",
+        "INSERT INTO expunged VALUES (999, 1, 1, 0, 1)",
         "UPDATE snapshot SET flags = zeroblob(length(flags)), modseqs = zeroblob(length(modseqs))",
     ],
 )

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from mailward.model.ids import Uid
-from mailward.store.base import Copy, Expunge, Subscribe
+from mailward.store.base import EXPUNGED_KEPT_S, Copy, Expunge, Subscribe
 from mailward.store.embedded import EmbeddedAccount
-from mailward.store.tidy import GRACE_S
 from support.stores import account, append
 
 
@@ -56,6 +55,6 @@ def test_what_nothing_belongs_to_any_more_leads_nowhere(tmp_path: Path) -> None:
     inbox, trash = store.mailbox("INBOX").id, store.mailbox("Trash").id
     assert threads(store, [of("a"), of("b", "a"), of("c")]) == [1, 1, 2]
     store.apply([Copy(inbox, (Uid(2),), trash), Expunge(inbox, (Uid(1), Uid(2), Uid(3)))])
-    later = account(tmp_path, now_s=1_800_000_000.0 + GRACE_S + 1)
+    later = account(tmp_path, now_s=1_800_000_000.0 + EXPUNGED_KEPT_S + 1)
     later.apply([Subscribe("INBOX", True)])  # whoever writes next tidies
     assert threads(later, [of("d", "a"), of("e", "c")]) == [1, 3]

@@ -107,7 +107,11 @@ def _put(made: Path, place: Path, aside: Path) -> None:
 def _renumber(config: Config, scratch: Path, account: AccountId) -> None:
     """Give each mailbox of the copy a new UIDVALIDITY unless it is known to be as it was."""
     now = _mailboxes(config.data / "accounts", config, account)
-    with closing(Hints(config.data / "hints")) as hints, closing(EmbeddedStore(scratch / "accounts", Disk(), hints)) as store:
+    kept_s = config.expunged_kept_s
+    with (
+        closing(Hints(config.data / "hints")) as hints,
+        closing(EmbeddedStore(scratch / "accounts", Disk(), hints, expunged_kept_s=kept_s)) as store,
+    ):
         mail = store.open(account)
         mail.apply([Renumber(info.id) for info in mail.mailboxes() if _state(info) not in now])
 

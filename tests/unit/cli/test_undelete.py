@@ -1,0 +1,92 @@
+"""`mailward undelete`: what it lists, what it puts back and where, and that it asks first."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from mailward.app.accounts import opened_store
+from mailward.app.config_file import load_config
+from mailward.cli import undelete
+from mailward.directory import Directory
+from mailward.model.ids import AccountId, Uid
+from mailward.model.limits import MailLimits
+from mailward.store.base import AccountStore, CreateMailbox, DeleteMailbox, Expunge
+from support.installation import installation
+from support.storecheck import message
+from support.stores import append
+
+
+class Shell:
+    """An installation whose account has lost a message of INBOX, and a mailbox with another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = installation(folder)
+        self.config = load_config(self.path)
+        self._app = Typer()
+        self._app.command()(undelete.undelete_command)
+        with self.opened() as store:
+            inbox = store.mailbox("INBOX").id
+            (made,) = store.apply([CreateMailbox("Clients")])
+            store.apply(
+                [append(inbox, message(1)), append(inbox, message(2)), append(made.mailbox, message(3), None, ("\\Seen",))]
+            )
+            store.apply([Expunge(inbox, (Uid(1),)), DeleteMailbox("Clients")])
+
+    @contextmanager
+    def opened(self) -> Iterator[AccountStore]:
+        with opened_store(self.config) as store:
+            yield store.open(self.account())
+
+    def account(self) -> AccountId:
+        with closing(Directory(self.config.directory_file)) as directory:
+            (found,) = directory.accounts()
+            return found.id
+
+    def contents(self, name: str) -> list[int]:
+        with self.opened() as store:
+            return [*store.view(store.mailbox(name).id).uids]
+
+    def type(self, *words: str) -> Result:
+        return CliRunner().invoke(self._app, ["demo@example.test", *words, "-c", str(self.path)])
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setattr(undelete, "config_of", load_config)  # and nobody becomes another user
+    return Shell(tmp_path)
+
+
+def test_all_goes_back_to_where_it_was(shell: Shell) -> None:
+    done = shell.type("--yes")
+    assert (done.exit_code, done.stdout) == (0, "1 message put back into INBOX\n1 message put back into Clients\n")
+    assert (shell.contents("INBOX"), shell.contents("Clients")) == ([2, 3], [1])
+    assert shell.type().stdout == "nothing can be put back\n"
+
+
+def test_it_shows_what_would_come_back_the_latest_first_and_changes_nothing(shell: Shell) -> None:
+    lines = shell.type("--dry-run").stdout.splitlines()
+    assert [line.rpartition("  ")[2].strip() for line in lines] == ["SUBJECT", "number 3", "number 1"]
+    found = json.loads(shell.type("--dry-run", "--json", "--mailbox", "Clients").stdout)
+    assert [(one["mailbox"], one["from"], one["flags"]) for one in found] == [("Clients", "a@example.net", ["\\Seen"])]
+    assert shell.contents("INBOX") == [2]
+
+
+def test_a_mailbox_and_a_time_narrow_it_and_another_mailbox_can_take_it(shell: Shell) -> None:
+    assert shell.type("--since", "0m", "--yes").stdout == "nothing can be put back\n"
+    done = shell.type("--mailbox", "inbox", "--since", "2h", "--into", "Back/Here", "--yes", "--json")
+    assert json.loads(done.stdout) == {"address": "demo@example.test", "put_back": {"Back/Here": 1}}
+    assert shell.contents("Back/Here") == [1]
+
+
+def test_nobody_is_surprised(shell: Shell) -> None:
+    assert shell.type().exit_code == 64, "there is no terminal to ask at"
+    with closing(Directory(shell.config.directory_file)) as directory:
+        directory.set_quota("account", shell.account(), MailLimits(messages=2))
+    done = shell.type("--yes")
+    assert done.exit_code == 70 and "nothing was put back: The account may hold 2 messages" in done.stderr
+    assert shell.contents("INBOX") == [2]
