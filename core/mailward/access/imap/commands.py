@@ -2,7 +2,21 @@
 
 from collections.abc import Mapping
 
-from mailward.access.imap import append, basics, copy, fetch, flags, listing, mailboxes, quota, search, select, sort, thread
+from mailward.access.imap import (
+    append,
+    basics,
+    copy,
+    fetch,
+    flags,
+    listing,
+    mailboxes,
+    quota,
+    search,
+    select,
+    sort,
+    thread,
+    uidbatches,
+)
 from mailward.access.imap.session import Command, State
 
 _ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
@@ -48,6 +62,7 @@ COMMANDS: Mapping[str, Command] = {
     "UID SORT": Command(sort.uid_sort, _SELECTED),
     "THREAD": Command(thread.thread, _SELECTED, tells_expunged=False),
     "UID THREAD": Command(thread.uid_thread, _SELECTED),
+    "UIDBATCHES": Command(uidbatches.uid_batches, _SELECTED),
     "FETCH": Command(fetch.fetch, _SELECTED, tells_expunged=False),
     "UID FETCH": Command(fetch.uid_fetch, _SELECTED),
     "STORE": Command(flags.store, _SELECTED, tells_expunged=False),

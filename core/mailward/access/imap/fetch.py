@@ -1,4 +1,4 @@
-"""FETCH and UID FETCH (RFC 3501 section 6.4.5, CHANGEDSINCE of RFC 7162): answers leave as they are made.
+"""FETCH and UID FETCH (RFC 3501 section 6.4.5, CHANGEDSINCE of RFC 7162, PARTIAL of RFC 9394): answers leave as they are made.
 
 \\Seen is set in one op at the end.
 """
@@ -33,6 +33,8 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
     since = modifiers.changed_since
     if modifiers.vanished and not (uid and "QRESYNC" in session.enabled):
         raise BadSyntax("VANISHED is for UID FETCH once QRESYNC is enabled")
+    if modifiers.page is not None and not uid:
+        raise BadSyntax("PARTIAL is for UID FETCH")
     if since is not None or "MODSEQ" in items.items:
         session.enable_condstore()
     places = await session.places(numbers, uid=uid)
@@ -42,6 +44,8 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
         items = items.having("MODSEQ")
         if modifiers.vanished:
             await session.tell_vanished(since, numbers)
+    if modifiers.page is not None:
+        places = modifiers.page.of(places)
     plan = Plan(items.having("UID") if uid else items, utf8=session.speaks_utf8)
     await session.send_pieces(plan.pieces(session.store, session.mailbox, places))
     if items.marks_seen and not session.mailbox.read_only:

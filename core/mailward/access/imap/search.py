@@ -1,14 +1,24 @@
-"""SEARCH and UID SEARCH (RFC 3501 section 6.4.4, ESEARCH of RFC 4731, SEARCHRES of RFC 5182, MODSEQ of RFC 7162)."""
+"""SEARCH and UID SEARCH (RFC 3501 section 6.4.4, ESEARCH of RFC 4731, SEARCHRES of RFC 5182, MODSEQ of RFC 7162, PARTIAL of
+RFC 9394)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.searching import Search
+from mailward.access.imap.selected import taken
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import Arguments, set_text
-from mailward.protocol.imap.search import Key, SearchRefused, UnknownCharset, asks_modseq, read_returns, read_search
+from mailward.protocol.imap.search import (
+    Key,
+    Returns,
+    SearchRefused,
+    UnknownCharset,
+    asks_modseq,
+    read_returns,
+    read_search,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +40,19 @@ async def uid_search(session: Session, arguments: Arguments) -> str:
 async def _search(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
     returns = read_returns(arguments)
-    if session.is_rev2 and not returns:
-        returns = frozenset({"ALL"})  # RFC 9051 section 6.4.4
+    if session.is_rev2 and not returns.options:
+        returns = Returns(frozenset({"ALL"}))  # RFC 9051 section 6.4.4
     found = await find(session, arguments, read_search, returns, uid=uid)
     answer(session, "SEARCH", found, returns, uid=uid)
     return ""
 
 
-async def find(
-    session: Session, arguments: Arguments, read: Callable[[Arguments], Key], returns: frozenset[str], *, uid: bool
-) -> Found:
+async def find(session: Session, arguments: Arguments, read: Callable[[Arguments], Key], returns: Returns, *, uid: bool) -> Found:
     """What the rest of a command asks for, by number. Raises BadSyntax, and No where that is too much."""
     try:
         return await _find(session, arguments, read, uid=uid)
     except (No, StorageError):
-        if "SAVE" in returns:
+        if "SAVE" in returns.options:
             _save(session, ())  # RFC 5182 section 2.1: after NO there is nothing in "$"
         raise
 
@@ -64,24 +72,32 @@ async def _find(session: Session, arguments: Arguments, read: Callable[[Argument
     return Found(await session.blocking(lambda: search.run(key)), asks_modseq(key))
 
 
-def answer(session: Session, name: str, found: Found, returns: frozenset[str], *, uid: bool) -> None:
-    """Tell, and save, what was found. returns: the result options; without any the answer is `name` and the numbers."""
-    selected, places = session.mailbox, found.places
-    numbers = [selected.uids[place] for place in places] if uid else [place + 1 for place in places]
-    picked = _picked(places, returns)
+def answer(session: Session, name: str, found: Found, returns: Returns, *, uid: bool) -> None:
+    """Tell, and save, what was found. Without result options the answer is `name` and the numbers."""
+    selected, options = session.mailbox, returns.options
+    picked = _picked(found.places, returns)
     modseq = max(selected.modseqs[place] for place in picked) if picked and found.tells_modseq else None
-    if "SAVE" in returns:
+    if "SAVE" in options:
         _save(session, picked)
-    if not returns:
+    if not options:
+        numbers = _numbers(session, found.places, uid=uid)
         session.untagged(" ".join([name, *map(str, numbers), *([] if modseq is None else [f"(MODSEQ {modseq})"])]))
-    elif returns != {"SAVE"}:
+    elif options != {"SAVE"}:
         told = ["ESEARCH", f'(TAG "{session.tag.decode("ascii")}")', *(["UID"] if uid else [])]
-        if numbers:  # RFC 4731 section 3.1: of nothing there is no MIN, MAX or ALL
-            told += [f"MIN {numbers[0]}"] if "MIN" in returns else []
-            told += [f"MAX {numbers[-1]}"] if "MAX" in returns else []
-            told += [f"ALL {set_text(numbers)}"] if "ALL" in returns else []
-        told += [f"COUNT {len(numbers)}"] if "COUNT" in returns else []
+        if found.places:  # RFC 4731 section 3.1: of nothing there is no MIN, MAX or ALL
+            first, last = _numbers(session, (found.places[0], found.places[-1]), uid=uid)
+            told += [f"MIN {first}"] if "MIN" in options else []
+            told += [f"MAX {last}"] if "MAX" in options else []
+            told += [f"ALL {set_text(_numbers(session, found.places, uid=uid))}"] if "ALL" in options else []
+        told += [f"COUNT {len(found.places)}"] if "COUNT" in options else []
+        if returns.page is not None:
+            page = set_text(_numbers(session, returns.page.of(found.places), uid=uid))
+            told.append(f"PARTIAL ({returns.page.written} {page or 'NIL'})")
         session.untagged(" ".join([*told, *([] if modseq is None else [f"MODSEQ {modseq}"])]))
+
+
+def _numbers(session: Session, places: Sequence[int], *, uid: bool) -> Sequence[int]:
+    return taken(session.mailbox.uids, places) if uid else [place + 1 for place in places]
 
 
 def _save(session: Session, places: Sequence[int]) -> None:
@@ -91,9 +107,11 @@ def _save(session: Session, places: Sequence[int]) -> None:
     selected.saved.extend(selected.uids[place] for place in sorted(places))
 
 
-def _picked(places: Sequence[int], returns: frozenset[str]) -> Sequence[int]:
-    """What is saved, and whose MODSEQ is told: MIN and MAX without ALL and COUNT are about what they tell alone
-    (RFC 5182 section 2.4, RFC 7162 section 3.1.10)."""
-    if not places or returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX"}:
+def _picked(places: Sequence[int], returns: Returns) -> Sequence[int]:
+    """What is saved, and whose MODSEQ is told: MIN, MAX and PARTIAL without ALL and COUNT are about what they tell alone
+    (RFC 5182 section 2.4, RFC 7162 section 3.1.10, RFC 9394 section 3.2)."""
+    options = returns.options
+    if not places or options & {"ALL", "COUNT"} or not options & {"MIN", "MAX", "PARTIAL"}:
         return places
-    return sorted({*(places[:1] if "MIN" in returns else ()), *(places[-1:] if "MAX" in returns else ())})
+    page = () if returns.page is None else returns.page.of(places)
+    return sorted({*(places[:1] if "MIN" in options else ()), *(places[-1:] if "MAX" in options else ()), *page})

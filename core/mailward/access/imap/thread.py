@@ -17,7 +17,7 @@ from mailward.access.imap.threads import (
 )
 from mailward.formats.subjects import base_subject
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
-from mailward.protocol.imap.search import read_keys
+from mailward.protocol.imap.search import Returns, read_keys
 from mailward.store.base import AccountStore
 
 
@@ -35,7 +35,7 @@ async def _thread(session: Session, arguments: Arguments, *, uid: bool) -> str:
     if algorithm is None:
         raise BadSyntax("There is no such threading algorithm")
     arguments.space()
-    places = (await find(session, arguments, read_keys, frozenset(), uid=uid)).places
+    places = (await find(session, arguments, read_keys, Returns(), uid=uid)).places
     selected, store = session.mailbox, session.store
     numbers = taken(selected.uids, places) if uid else [place + 1 for place in places]
 

@@ -1,8 +1,12 @@
-"""What CONDSTORE and QRESYNC add to the arguments of SELECT, FETCH and STORE, as values (RFC 7162 section 7)."""
+"""What CONDSTORE and QRESYNC add to the arguments of SELECT, FETCH and STORE, as values (RFC 7162 section 7).
+
+PARTIAL of RFC 9394 stands beside them in FETCH.
+"""
 
 from dataclasses import dataclass
 
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
+from mailward.protocol.imap.partial import Page, read_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +28,12 @@ class SelectParameters:
 
 @dataclass(frozen=True, slots=True)
 class FetchModifiers:
-    """changed_since: only messages with a higher MODSEQ. vanished: tell which were expunged since then, too."""
+    """changed_since: only messages with a higher MODSEQ. vanished: tell which were expunged since then, too. page: only these of
+    the messages."""
 
     changed_since: int | None = None
     vanished: bool = False
+    page: Page | None = None
 
 
 def read_select_parameters(arguments: Arguments) -> SelectParameters:
@@ -84,23 +90,25 @@ def read_fetch_modifiers(arguments: Arguments) -> FetchModifiers:
     """What may follow the items of FETCH, to the end of the command. Raises BadSyntax."""
     if not arguments.take(b" "):
         return FetchModifiers()
-    changed_since, vanished = None, False
+    changed_since, vanished, page = None, False, None
 
     def modifier() -> None:
-        nonlocal changed_since, vanished
+        nonlocal changed_since, vanished, page
         word = arguments.atom()
         if word == "CHANGEDSINCE":
             arguments.space()
             changed_since = arguments.modseq()
         elif word == "VANISHED":
             vanished = True
+        elif word == "PARTIAL":
+            page = read_page(arguments)
         else:
             raise BadSyntax("There is no such modifier of FETCH")
 
     arguments.parenthesised(modifier)
     if vanished and changed_since is None:
         raise BadSyntax("VANISHED needs CHANGEDSINCE")
-    return FetchModifiers(changed_since, vanished)
+    return FetchModifiers(changed_since, vanished, page)
 
 
 def read_unchanged_since(arguments: Arguments) -> int | None:

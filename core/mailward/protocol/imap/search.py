@@ -1,5 +1,5 @@
 """What SEARCH asks for, as a tree of values (RFC 3501 section 6.4.4, RFC 5032, MODSEQ of RFC 7162, RFC 8474, RFC 8514), and the
-answer it wants (RFC 4731, RFC 5182)."""
+answer it wants (RFC 4731, RFC 5182, RFC 9394)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,6 +7,7 @@ from typing import Literal
 
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
 from mailward.protocol.imap.objectid import number_of
+from mailward.protocol.imap.partial import Page, read_page
 
 MAX_KEYS = 500
 MAX_DEPTH = 64
@@ -15,6 +16,14 @@ MAX_BODY_KEYS = 8
 """BODY and TEXT read every message they are asked about."""
 CHARSETS = ("US-ASCII", "UTF-8")
 RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """What an answer is to tell. options: none where there was no RETURN. page: of PARTIAL, which is among them then."""
+
+    options: frozenset[str] = frozenset()
+    page: Page | None = None
 
 
 class UnknownCharset(Exception):
@@ -151,15 +160,28 @@ def read_keys(arguments: Arguments) -> Key:
     return _keys(arguments)
 
 
-def read_returns(arguments: Arguments) -> frozenset[str]:
-    """`RETURN (MIN COUNT) ` when it comes next; () is ALL (RFC 4731 section 3.1). An empty set when there is no RETURN."""
+def read_returns(arguments: Arguments) -> Returns:
+    """`RETURN (MIN COUNT) ` when it comes next; () is ALL (RFC 4731 section 3.1)."""
     if not arguments.take(b"RETURN "):
-        return frozenset()
-    options = frozenset(arguments.parenthesised(arguments.atom, allow_empty=True))
-    if not options <= RETURN_OPTIONS:
-        raise BadSyntax("There is no such result option")
+        return Returns()
+    page: Page | None = None
+
+    def option() -> str:
+        nonlocal page
+        word = arguments.atom()
+        if word == "PARTIAL":
+            if page is not None:
+                raise BadSyntax("PARTIAL may stand once")
+            page = read_page(arguments)
+        elif word not in RETURN_OPTIONS:
+            raise BadSyntax("There is no such result option")
+        return word
+
+    options = frozenset(arguments.parenthesised(option, allow_empty=True))
+    if options >= {"ALL", "PARTIAL"}:
+        raise BadSyntax("ALL and PARTIAL exclude each other")
     arguments.space()
-    return options or frozenset({"ALL"})
+    return Returns(options or frozenset({"ALL"}), page)
 
 
 def _keys(arguments: Arguments) -> Key:
