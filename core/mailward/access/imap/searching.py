@@ -16,10 +16,10 @@ from mailward.access.imap.header_search import Find, finder
 from mailward.access.imap.projection import projection
 from mailward.access.imap.selected import Selected, taken
 from mailward.access.imap.telling import Progress
-from mailward.formats.collation import casemap
 from mailward.formats.header import FieldView, split_header
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
+from mailward.formats.searched import folded, searched_texts
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.search import Age, And, Changed, Day, Flag, Key, Not, Numbers, Object, Or, Size, Text
 from mailward.store.base import AccountStore, Column, EntryColumn
@@ -31,7 +31,6 @@ _NOTED_TOGETHER = 4 * 1024 * 1024
 """Characters of texts that are held until the store has made its marks of them."""
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(rb'\("[^"0-9]{0,30}(\d{1,2}) ([A-Za-z]{3}) (\d{4})\b')
-_BLANKS = re.compile(r"\s+")
 _READ_OTHERWISE = bytes([*range(9), 11, 12, *range(14, 32), 0x5C, *range(127, 256)])
 _BROKEN_NAME = re.compile(rb"\n[!-9;-~]+[ \t][^:\n]*:")
 _BETWEEN = re.compile(r"[\s:@.]")
@@ -128,7 +127,7 @@ class Search:
         column, matches = self._test(key)
         find: Find | None = None
         if isinstance(key, Text) and key.where.startswith("header:"):
-            find = finder(key.where.partition(":")[2], _folded(key.text))
+            find = finder(key.where.partition(":")[2], folded(key.text))
         for start in range(0, len(places), _BATCH):
             some = places[start : start + _BATCH]
             messages = taken(self._selected.messages, some)
@@ -138,7 +137,7 @@ class Search:
                 hits = [matches(value) for (value,) in self._store.meta(messages, (column,))]
             if isinstance(key, Text) and key.where in ("body", "text"):
                 rest = [message for message, hit in zip(messages, hits, strict=True) if not hit]
-                holding = self._holding(_folded(key.text), rest)
+                holding = self._holding(folded(key.text), rest)
                 hits = [hit or message in holding for message, hit in zip(messages, hits, strict=True)]
             self._progress.done += len(some)
             yield from compress(some, hits)
@@ -164,7 +163,7 @@ class Search:
             if key.field == "internal":
                 return "internal_date", lambda at: _is_on(key, int(at))
             return "envelope", lambda envelope: (sent := _sent_on(envelope)) is not None and relation(sent, key.day)
-        wanted = _folded(key.text)
+        wanted = folded(key.text)
         if key.where.startswith("header:"):
             name = key.where.partition(":")[2]
             return "headers", lambda headers: may_be_in(headers, wanted) and _in_field(headers, name, wanted)
@@ -181,7 +180,7 @@ class Search:
             if may_hold is False:
                 continue
             try:
-                texts: Iterable[str] = _texts(MessageView(self._store.octets(message)))
+                texts: Iterable[str] = searched_texts(MessageView(self._store.octets(message)))
             except StorageError as error:
                 log.error("unreadable message", message=message, error=str(error))
                 continue
@@ -236,11 +235,6 @@ def _is_on(key: Day, at: int) -> bool:
     return _RELATIONS[key.relation](datetime.fromtimestamp(at, UTC).date(), key.day)
 
 
-def _folded(text: str) -> str:
-    """For comparing without case and without minding how lines were broken."""
-    return _BLANKS.sub(" ", casemap(text))
-
-
 def _sent_on(envelope: Value) -> date | None:
     """The day the Date field names, in its own zone (RFC 3501: disregarding time and timezone); None when it names none."""
     found = _DATE.match(envelope) if isinstance(envelope, bytes) else None
@@ -277,7 +271,7 @@ def _in_field(headers: Value, name: str, wanted: str) -> bool:
         for field in _fields((project(headers) if project is not None else None) or headers)
         if field.name.lower() == name.lower()
     ]
-    if any(wanted in _folded(field.text) for field in fields):
+    if any(wanted in folded(field.text) for field in fields):
         return True
     # "a (comment) @ b" is the address a@b however it is written.
     return "@" in wanted and any(wanted in _addresses(field.value) for field in fields)
@@ -289,21 +283,10 @@ def _fields(header: bytes) -> Iterator[FieldView]:
 
 def _addresses(value: bytes) -> str:
     found = (b"%b@%b" % (mailbox.local_part_octets, mailbox.domain_octets) for mailbox in read_address_list(value).mailboxes)
-    return _folded(b" ".join(found).decode("utf-8", "replace"))
+    return folded(b" ".join(found).decode("utf-8", "replace"))
 
 
 def _in_header(headers: Value, wanted: str) -> bool:
     if not isinstance(headers, bytes):
         return False
-    return any(wanted in _folded(f"{field.name}: {field.text}") for field in _fields(headers))
-
-
-def _texts(view: MessageView) -> Iterator[str]:
-    """Where BODY looks: all texts as people and as programs read them, and the headers of the parts."""
-    for text in view.texts():
-        yield (read := _folded(text.text))
-        if (source := _folded(text.source)) != read:
-            yield source
-    for part in view.parts():
-        if part is not view.root:
-            yield _folded(part.header_octets.decode("utf-8", "replace"))
+    return any(wanted in folded(f"{field.name}: {field.text}") for field in _fields(headers))

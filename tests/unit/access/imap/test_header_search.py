@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mailward.access.imap import searching
 from mailward.access.imap.header_search import finder
 from mailward.formats.common_fields import common_fields
+from mailward.formats.searched import folded
 
 PIECES = [
     "a",
@@ -39,12 +40,12 @@ NAMES = st.sampled_from(["To", "to", "To ", "Cc", "X-Note"])
 @settings(deadline=None)
 def test_what_is_sure_is_what_a_reading_says(fields: list[tuple[str, str]], wanted: str, name: str) -> None:
     headers = "".join(f"{name}:{value}\r\n" for name, value in fields).encode() + b"\r\n"
-    folded = searching._folded(wanted)
-    find = finder(name, folded)
+    text = folded(wanted)
+    find = finder(name, text)
     if find is None:
-        assert not folded.isascii()
+        assert not text.isascii()
     elif (found := find(common_fields(headers))) is not None:
-        assert found == searching._in_field(headers, name, folded)
+        assert found == searching._in_field(headers, name, text)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_what_is_sure_is_what_a_reading_says(fields: list[tuple[str, str]], want
     ],
 )
 def test_plain_fields_are_sure(value: str, wanted: str, found: bool | None) -> None:
-    find = finder("From", searching._folded(wanted))
+    find = finder("From", folded(wanted))
     assert find is not None
     assert find(common_fields(f"Subject: {wanted}\r\nFrom: {value}\r\n\r\n".encode())) is found
 

@@ -1,0 +1,28 @@
+"""Where a search for BODY or TEXT looks (RFC 9051 section 6.4.4), and how texts are compared."""
+
+import re
+from collections.abc import Iterator
+
+from mailward.formats.collation import casemap
+from mailward.formats.message import MessageView
+
+_BLANKS = re.compile(r"\s+")
+
+
+def folded(text: str) -> str:
+    """For comparing without case and without minding how lines were broken."""
+    return _BLANKS.sub(" ", casemap(text))
+
+
+def searched_texts(view: MessageView) -> Iterator[str]:
+    """Behind the message's header, folded: all texts as people and as programs read them, and the headers of the parts.
+
+    What the store remembers of them is of no use once they are made otherwise: raise `store.textmarks.VERSION` then.
+    """
+    for text in view.texts():
+        yield (read := folded(text.text))
+        if (source := folded(text.source)) != read:
+            yield source
+    for part in view.parts():
+        if part is not view.root:
+            yield folded(part.header_octets.decode("utf-8", "replace"))
