@@ -8,6 +8,7 @@ in consequence of it. What a script sends leaves by the queue process alone, so 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from time import monotonic, thread_time
 from typing import Protocol
 
 import structlog
@@ -23,6 +24,7 @@ from mailward.model.address import Address
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.queue.item import JUNK_FOLDER
+from mailward.services.rates import Rates
 from mailward.sieve import (
     LANGUAGE,
     Outcome,
@@ -43,6 +45,8 @@ _REMEMBERING = frozenset({"duplicate", "include"})
 JUDGING = frozenset({"spamtest", "spamtestplus", "virustest"})
 """The extensions by which a script asks how mail was judged."""
 
+PROCESSOR_S_PER_HOUR = 120.0
+"""Of the scripts of one account, in each process: they run beside everybody's mail. Usual ones take a thousandth of a second."""
 REASON_CHARACTERS = 500
 """Of what the sender is told."""
 
@@ -125,6 +129,7 @@ class Scripted:
     def __init__(
         self, sorter: Sorting | None, store: MailStore, directory: Addresses, clock: Clock, sender: Sender | None = None
     ) -> None:
+        self._taken_ms = Rates(int(PROCESSOR_S_PER_HOUR * 1000), 3600.0)
         self._sorter = sorter
         self._store = store
         self._directory = directory
@@ -147,7 +152,7 @@ class Scripted:
     def _scripted(self, copy: Copy, store: AccountStore, script: StoredScript, addresses: tuple[Address, ...]) -> Sorted:
         met = Met(copy, store, script, addresses[0], MessageView(copy.render()))
         try:
-            outcome = self._outcome(met, addresses)
+            outcome = self._bounded_outcome(met, addresses)
         except StorageError:
             raise
         except Exception:  # a fault of ours must not keep the owner from his mail
@@ -168,13 +173,24 @@ class Scripted:
             log.exception("script failed unforeseen", id=copy.item.id, account=copy.recipient.account, script=script.name)
             return copy
 
+    def _bounded_outcome(self, met: Met, addresses: tuple[Address, ...]) -> Outcome | ForQueue | None:
+        """As `_outcome`, as long as the account has processor time left; each process counts for itself."""
+        if self._taken_ms.is_spent(met.account, monotonic()):
+            text = f"scripts have taken more than {PROCESSOR_S_PER_HOUR:.0f} s of processor time in an hour"
+            return _kept(Problem(Place(0, 0), text))
+        begun_s = thread_time()
+        try:
+            return self._outcome(met, addresses)
+        finally:
+            self._taken_ms.charge(met.account, monotonic(), round((thread_time() - begun_s) * 1000))
+
     def _outcome(self, met: Met, addresses: tuple[Address, ...]) -> Outcome | ForQueue | None:
         """None where it is not for a script to say."""
         sender = self._sender
         try:
             script = compile_script(met.script.text, LANGUAGE)
         except ScriptError as error:  # it was right when it was stored, by another release
-            return Outcome((Keep("", Place(0, 0), is_implicit=True),), error.problems[0])
+            return _kept(error.problems[0])
         if met.is_junk and not script.extensions & JUDGING:
             return None
         if sender is None and script.extensions & _REMEMBERING:
@@ -183,6 +199,10 @@ class Scripted:
             met.copy, met.store, addresses, self._clock.now(), None if sender is None else partial(sender.is_marked, met)
         )
         return evaluate(script, met.message, world)
+
+
+def _kept(problem: Problem) -> Outcome:
+    return Outcome((Keep("", Place(0, 0), is_implicit=True),), problem)
 
 
 def filed(met: Met, action: FileInto, octets: bytes | None = None) -> Filing:

@@ -15,7 +15,7 @@ class Limits:
     marks: of one run, for `duplicate`. pattern_characters: of a key with wildcards. processor_s: of one run, whatever is counted.
     """
 
-    script_octets: int = 1024 * 1024
+    script_octets: int = 256 * 1024
     nesting: int = 32
     arguments: int = 32
     steps: int = 50_000
@@ -30,7 +30,7 @@ class Limits:
     regex_octets: int = 1024 * 1024
     marks: int = 32
     pattern_characters: int = 4096
-    processor_s: float = 10.0
+    processor_s: float = 2.0
 
 
 LIMITS = Limits()

@@ -23,9 +23,11 @@ MATCHING = (
 """The tags of every test that compares."""
 
 _COMPARISON_CHARACTERS = 32
+"""What each comparison costs beside its text."""
 _PATTERN_CHARACTERS = 32
 """What a character of a key with wildcards costs, which is made a pattern each time."""
-"""What each comparison costs beside its text."""
+_ANY_CHARACTER = 4
+"""How much more each "?" makes every character of the text cost."""
 Matcher = Callable[[Run, str, str, Comparator], tuple[str, ...] | None]
 """From value and key to the match values, ${0} first; None where they do not match."""
 
@@ -101,18 +103,22 @@ def matches_texts(run: Run, step: Step, values: Iterable[str], keys: list[str], 
         relation = _RELATIONS[(step.tags["match-type"].strings[0].constant or "").lower()]
         wanted = [compared.key(key) for key in keys]
         values = list(values)
-        run.look_through(sum(len(value) + _COMPARISON_CHARACTERS for value in values) * len(keys))
+        run.look_through(sum(_cost(value, compared) for value in values) * len(keys))
         return any(relation(compared.key(value), key) for value in values for key in wanted)
     matcher = MATCHERS[kind]
     for value in values:
         for key in keys:
-            run.look_through(len(value) + len(key) + _COMPARISON_CHARACTERS)
+            run.look_through(_cost(value, compared) + _cost(key, compared))
             found = matcher(run, value, key, compared)
             if found is not None:
                 if found and sets_values and "variables" in run.scope.script.extensions:
                     run.match_values = found
                 return True
     return False
+
+
+def _cost(text: str, compared: Comparator) -> int:
+    return len(text) * (1 if text.isascii() else compared.weight) + _COMPARISON_CHARACTERS // 2
 
 
 def _is(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, ...] | None:
@@ -128,7 +134,8 @@ def _matches(run: Run, value: str, key: str, compared: Comparator) -> tuple[str,
     assert compared.normal is not None
     if len(key) > run.limits.pattern_characters:
         raise RunProblem(f"a key with wildcards is longer than {run.limits.pattern_characters} characters")
-    run.look_through(4 * _COMPARISON_CHARACTERS + len(value) * (len(key) // 16) + _PATTERN_CHARACTERS * len(key))
+    cost = len(key) // 16 + _ANY_CHARACTER * key.count("?")
+    run.look_through(4 * _COMPARISON_CHARACTERS + len(value) * cost + _PATTERN_CHARACTERS * len(key))
     normal = compared.normal(value)
     spans = match_wildcards(compared.normal(key), normal)
     if spans is None:

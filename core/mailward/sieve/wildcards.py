@@ -12,6 +12,8 @@ _SPECIAL = re.compile(r"[\\*?]")
 
 Pieces = tuple[tuple[re.Pattern[str], int], ...]
 
+_STEPS_AT_ONCE = 1_000_000
+"""Some ten milliseconds."""
 _KEPT_CHARACTERS = 256
 """Longer patterns are made anew each time: what is kept holds a hundred times their room."""
 
@@ -48,9 +50,9 @@ def match_wildcards(pattern: str, text: str) -> list[tuple[int, int]] | None:
         return None
     spans = _groups(found)
     position = length
-    for number, (piece, _) in enumerate(pieces[1:], 1):
+    for number, (piece, length) in enumerate(pieces[1:], 1):
         if number < len(pieces) - 1:
-            found = piece.search(text, position)
+            found = _found(piece, length, text, position)
         else:
             start = len(text) - last_length
             found = piece.match(text, start) if start >= position else None
@@ -59,6 +61,15 @@ def match_wildcards(pattern: str, text: str) -> list[tuple[int, int]] | None:
         spans += [(position, found.start()), *_groups(found)]
         position = found.end()
     return spans
+
+
+def _found(piece: re.Pattern[str], length: int, text: str, position: int) -> re.Match[str] | None:
+    """The first place. Where "?" makes it slow it is looked for in steps, since other threads wait for each call (T-IMAP-20)."""
+    if not piece.groups:
+        return piece.search(text, position)
+    window = max(_STEPS_AT_ONCE // length, 1)
+    starts = range(position, len(text) - length + 1, window)
+    return next(filter(None, (piece.search(text, start, start + window + length - 1) for start in starts)), None)
 
 
 def _groups(found: re.Match[str]) -> list[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """What an account's script does to mail for it, with the real spool and store: where it goes, what is sent, and that it is done once."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -348,3 +349,19 @@ async def test_a_fault_of_ours_in_a_script_keeps_nobody_from_his_mail(place: Pla
     place.script(FILES)
     item = await place.deliver()
     assert place.told(item) == ["delivered to INBOX"]
+
+
+async def test_t_imap_20_an_account_whose_scripts_took_their_processor_time_has_its_mail_kept(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = itertools.count(0.0, 61.0)
+    monkeypatch.setattr("mailward.delivery.scripted.thread_time", lambda: next(now_s))
+    place.script(FILES)
+    for _ in range(6):
+        item = await place.deliver()
+    assert "scripts have taken more than 120 s of processor time in an hour" in place.told(item)[-1]
+    assert len(place.contents("Archive")) == 4, "two of each process"
+    assert len(place.contents("INBOX")) == 3, "two are kept, and the owner is told once"
+    place.script(FILES, "bob")
+    await place.deliver(OCTETS, to("bob@example.org"))
+    assert len(place.contents("Archive", "bob")) == 1

@@ -48,8 +48,6 @@ from mailward.store.base import (
 
 log = structlog.get_logger("mailward.managesieve")
 
-SCRIPT_OCTETS = 256 * 1024
-"""Of what is taken here, less than what may run: checking costs time, and comes before storing (T-IMAP-20)."""
 _REFUSALS = {
     "failed": ("Authentication failed", ""),
     "malformed": ("The response is not of the mechanism", ""),
@@ -81,7 +79,7 @@ class Session:
         self._peer_ip = peer_ip
         self._machine = ManageSieveServer(
             Offers(desk.authenticator.mechanisms, tuple(sorted(LANGUAGE.extensions)), _NOTIFY, LIMITS.redirects),
-            Limits(SCRIPT_OCTETS),
+            Limits(LIMITS.script_octets),
             is_secure=connection.is_secure,
             offer_tls=connection.can_start_tls,
         )
@@ -174,8 +172,8 @@ class Session:
         match event:
             case SpaceAsked(name, octets):
                 scripts = await asyncio.to_thread(store.scripts)
-                if octets > SCRIPT_OCTETS:
-                    machine.refuse(f"A script has at most {SCRIPT_OCTETS} octets", "QUOTA/MAXSIZE")
+                if octets > LIMITS.script_octets:
+                    machine.refuse(f"A script has at most {LIMITS.script_octets} octets", "QUOTA/MAXSIZE")
                 elif len(scripts) >= MAX_SCRIPTS and all(script.name != name for script in scripts):
                     machine.refuse(f"There are {MAX_SCRIPTS} scripts already", "QUOTA/MAXSCRIPTS")
                 else:
