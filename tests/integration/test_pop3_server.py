@@ -20,8 +20,10 @@ class PopServer:
         self.target = target
         self.tls_port, self.plain_port = target.port("pop3s"), target.port("pop3")
 
-    def pop(self, password: str = PASSWORD) -> poplib.POP3_SSL:
+    def pop(self, password: str = PASSWORD, *, utf8: bool = False) -> poplib.POP3_SSL:
         client = poplib.POP3_SSL("127.0.0.1", self.tls_port, context=self.target.tls(), timeout=60)
+        if utf8:
+            client.utf8()
         client.user("demo@example.test")
         client.pass_(password)
         return client
@@ -102,6 +104,11 @@ def test_imap_and_pop3_see_what_the_other_did(running: PopServer) -> None:
         imap.noop()
         assert imap.search(None, "SEEN") == ("OK", [b"1"])
         assert imap.search(None, "ALL") == ("OK", [b"1 2"])
+        imap.append("INBOX", "", "", "Subject: Grüße\r\n\r\nZürich\r\n".encode())
+    pop = running.pop(utf8=True)
+    assert pop.retr(3)[1] == ["Subject: Grüße".encode(), b"", "Zürich".encode()]
+    pop.quit()
+    assert running.pop().retr(3)[1] == [b"Subject: =?utf-8?B?R3LDvMOfZQ==?=", b"", "Zürich".encode()]
 
 
 def test_logins_that_fail(running: PopServer) -> None:

@@ -146,7 +146,7 @@ def test_t_tls_11_in_clear_no_password_is_looked_at() -> None:
 
 
 def test_capabilities_in_clear_under_tls_and_logged_in() -> None:
-    common = "+OK Capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n"
+    common = "+OK Capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nLANG\r\nUTF8 USER\r\n"
     secure = "USER\r\nSASL SCRAM-SHA-256 PLAIN\r\n"
     for pop, rest in (
         (machine(is_secure=False, offer_stls=True), "STLS\r\n"),
@@ -303,3 +303,18 @@ def test_quit_is_answered_by_whoever_carries_it_out() -> None:
         pop.refuse("no", "SYS/TEMP") if refused else pop.accept("bye")
         assert pop.is_closed and pop.next_event() is None
         assert pop.data_to_send() == (b"-ERR [SYS/TEMP] no\r\n" if refused else b"+OK bye\r\n")
+
+
+def test_rfc_6856_2_1_utf8_is_said_before_the_login_and_stls_before_it() -> None:
+    pop = machine(is_secure=False, offer_stls=True)
+    assert run(pop, b"UTF8 x\r\nUTF8\r\n")[1] == b"-ERR The command takes no argument\r\n+OK UTF-8 it is\r\n"
+    assert pop.speaks_utf8
+    assert run(pop, b"STLS\r\n")[1] == b"-ERR STLS goes before UTF8\r\n"
+    assert run(logged_in(), b"UTF8\r\n")[1] == b"-ERR Not after login\r\n"
+
+
+def test_rfc_6856_3_lang_lists_and_chooses() -> None:
+    for pop in (machine(), logged_in()):
+        assert run(pop, b"LANG\r\n")[1] == b"+OK Languages follow\r\nen English\r\n.\r\n"
+        assert run(pop, b"LANG *\r\nLANG EN\r\n")[1] == b"+OK en English it is\r\n" * 2
+        assert run(pop, b"LANG uga\r\n")[1] == b"-ERR That language is not spoken here\r\n"

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from mailward.formats.surrogate import surrogate_header
 from mailward.model.errors import StorageError
 from mailward.model.ids import Uid
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, Expunge, SetFlags
@@ -82,19 +83,34 @@ class Maildrop:
 
     # --- messages ---
 
-    def message(self, number: int) -> Iterator[bytes]:
-        """The octets of one message in chunks; its errors come with the first. Raises NoSuchMessageError, StorageError."""
+    def message(self, number: int, *, utf8: bool) -> Iterator[bytes]:
+        """The octets of one message in chunks; its errors come with the first. Raises NoSuchMessageError, StorageError.
+
+        utf8: the client takes a header in UTF-8; else it gets what stands in its place, and not quite as many octets as `sizes`
+        tells (RFC 6856 section 2.1).
+        """
         place = self._readable(number)
-        yield from self._octets(place, 0)
+        header, header_octets = (b"", 0) if utf8 else self._header(place)
+        if header.isascii():
+            yield from self._octets(place, 0)
+        else:
+            body = self._octets(place, header_octets)
+            yield surrogate_header(header) + next(body, b"")
+            yield from body
         if self._marks_seen:
             self._retrieved.add(place)
 
-    def header_and_body(self, number: int) -> Iterator[bytes]:
+    def header_and_body(self, number: int, *, utf8: bool) -> Iterator[bytes]:
         """As `message`, but the header comes alone, without opening the body."""
         place = self._readable(number)
-        ((header, header_octets),) = self._store.meta([self._messages[place]], ["headers", "header_octets"])
-        yield bytes(header) if isinstance(header, bytes) else b""
-        yield from self._octets(place, int(header_octets))
+        header, header_octets = self._header(place)
+        yield header if utf8 or header.isascii() else surrogate_header(header)
+        yield from self._octets(place, header_octets)
+
+    def _header(self, place: int) -> tuple[bytes, int]:
+        """With its empty line, and the octets it has."""
+        ((header, octets),) = self._store.meta([self._messages[place]], ["headers", "header_octets"])
+        return bytes(header) if isinstance(header, bytes) else b"", int(octets)
 
     def _octets(self, place: int, start: int) -> Iterator[bytes]:
         size = self._sizes[place]

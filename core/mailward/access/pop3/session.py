@@ -147,7 +147,7 @@ class Session:
             machine.refuse(what, "SYS/TEMP")
 
     async def _in_transaction(self, event: Event) -> None:
-        machine, drop = self._machine, self._maildrop
+        machine, drop, utf8 = self._machine, self._maildrop, self._machine.speaks_utf8
         match event:
             case StatAsked():
                 machine.accept(f"{drop.totals.messages} {drop.totals.octets}")
@@ -160,9 +160,9 @@ class Session:
             case UidlAsked(int(number)):
                 machine.accept(f"{number} {drop.unique_id(number)}")
             case RetrAsked(number):
-                await self._send_message(f"{drop.size_octets(number)} octets", drop.message(number), None)
+                await self._send_message(f"{drop.size_octets(number)} octets", drop.message(number, utf8=utf8), None)
             case TopAsked(number, lines):
-                await self._send_message("Top of the message follows", drop.header_and_body(number), lines)
+                await self._send_message("Top of the message follows", drop.header_and_body(number, utf8=utf8), lines)
             case DeleAsked(number):
                 drop.delete(number)
                 machine.accept("Marked as deleted")

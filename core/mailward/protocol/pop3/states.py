@@ -28,6 +28,8 @@ _AFTER = frozenset({State.TRANSACTION})
 TAKEN_IN: dict[bytes, frozenset[State]] = {
     b"CAPA": _BEFORE | _AFTER,
     b"STLS": _BEFORE,
+    b"UTF8": _BEFORE,
+    b"LANG": _BEFORE | _AFTER,
     b"USER": _BEFORE,
     b"PASS": _BEFORE,
     b"AUTH": _BEFORE,

@@ -237,6 +237,25 @@ async def test_t_pop_02_a_stored_message_with_lone_cr_and_lf_is_one_message(offi
     assert await client.octets("RETR 2") == FIVE[0]
 
 
+async def test_rfc_6856_2_1_only_who_said_utf8_gets_a_header_in_utf_8(office: Office) -> None:
+    message = "From: Jürgen <j@example.net>\r\nSubject: Grüße\r\nX-A: b\r\n\r\nZürich\r\n".encode()
+    office.deliver(message, FIVE[0])
+    client = Client(office)
+    assert (await client.line()).startswith(b"+OK")
+    assert await client.command("UTF8") == "+OK UTF-8 it is"
+    await client.command("USER alice@example.test")
+    await client.command(f"PASS {PASSWORD}")
+    assert await client.octets("RETR 1") == message == await client.octets("TOP 1 9")
+    await client.command("QUIT")
+    client = await Client(office).login()
+    given = await client.octets("RETR 1")
+    header, _, body = given.partition(b"\r\n\r\n")
+    assert header.isascii() and b"Subject: =?utf-8?B?R3LDvMOfZQ==?=" in header and b"<j@example.net>" in header
+    assert body == "Zürich\r\n".encode()
+    assert await client.octets("TOP 1 9") == given
+    assert await client.octets("RETR 2") == FIVE[0]
+
+
 async def test_t_pop_04_nothing_tells_whether_a_name_is_known(office: Office) -> None:
     office.deliver(*FIVE)
     client = Client(office)
