@@ -4,7 +4,9 @@ import fcntl
 import imaplib
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -124,6 +126,39 @@ def test_what_was_deleted_is_said_and_stays_deleted(made: Server) -> None:
     dry = retro(made, 'mail_from.address == "gone@sender.invalid"', "quarantine", "--dry-run")
     assert (dry["copies"], dry["without"]) == ([], {"deleted by its owner": 1})
     assert "gone" not in subjects(made)
+
+
+def test_a_client_in_idle_sees_what_was_deleted_by_mistake_come_back_but_not_what_was_taken(made: Server) -> None:
+    put(made, "mistake")
+    put(made, "phish", sender="phish@sender.invalid")
+    with made.imap(BOB) as client:
+        client.select("INBOX")
+        _, (found,) = client.search(None, "SUBJECT mistake")
+        client.store(found.decode(), "+FLAGS", "(\\Deleted \\Flagged)")
+        client.expunge()
+        assert len(retro(made, "true", "quarantine", "--from", "phish@sender.invalid", "--yes")["copies"]) == 1
+        client.send(b"x IDLE\r\n")
+        idle_until(client, b"+ ")
+        assert made.json("undelete", BOB, "--mailbox", "INBOX", "--yes")["put_back"]["INBOX"] >= 1
+        idle_until(client, b" EXISTS")
+        client.send(b"DONE\r\n")
+        idle_until(client, b"x OK")
+        assert client.search(None, "SUBJECT mistake FLAGGED UNDELETED")[1][0]
+    assert "phish" not in subjects(made)
+    assert made.json("undelete", BOB, "--dry-run") == []
+
+
+def test_new_mail_is_read_for_searches_before_anybody_searches(made: Server) -> None:
+    put(made, "searched")
+
+    def marks() -> int:
+        found = 0
+        for path in (made.folder / "data" / "accounts").glob("*/search.sqlite"):
+            with closing(sqlite3.connect(path)) as marked, suppress(sqlite3.OperationalError):  # it is being made
+                found += marked.execute("SELECT count(*) FROM mark").fetchone()[0]
+        return found
+
+    made.until(lambda: marks() >= 1)
 
 
 def test_a_tag_is_seen_by_mail_programs_and_taken_off_again(made: Server) -> None:

@@ -278,6 +278,10 @@ class MemoryAccount:
 
     def note_texts(self, texts: Mapping[int, Sequence[str]]) -> None: ...
 
+    def unmarked(self, after: int = 0) -> Sequence[int]:
+        """Nothing is to be gained by telling it."""
+        return ()
+
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         with self._lock:
             steps = Steps(copy.deepcopy(self._state), int(self._now_s()))

@@ -1,4 +1,4 @@
-"""`mailward store`: whether the mail of accounts is as it should be."""
+"""`mailward store`: whether the mail of accounts is as it should be, and ready to be searched."""
 
 import time
 from contextlib import nullcontext
@@ -6,19 +6,20 @@ from typing import Annotated
 
 import typer
 
+from mailward.app.accounts import opened_store
+from mailward.app.config import Config
 from mailward.app.serving import is_served, serving_lock
+from mailward.cli.changes import number_of
+from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of, opened_directory
 from mailward.cli.output import SOFTWARE, TRY_AGAIN, fail, show
+from mailward.directory import Account
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
+from mailward.store.marking import mark
 from mailward.store.repair import Report, check_account
 
-app = typer.Typer(help="Whether the mail of accounts is as it should be.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `check` a command of a group that has no other yet."""
+app = typer.Typer(help="Whether the mail of accounts is as it should be, and ready to be searched.", no_args_is_help=True)
 
 
 @app.command("check")
@@ -46,11 +47,7 @@ def check_command(
     settings = config_of(config)
     if repair and is_served(settings):
         fail("the server runs, and has databases open that would be replaced; stop it, then repair", TRY_AGAIN)
-    if address is None:
-        with opened_directory(settings) as directory:
-            accounts = list(directory.accounts())
-    else:
-        accounts = [account_of(settings, address)]
+    accounts = _accounts(settings, address)
     reports: dict[str, Report] = {}
     with serving_lock(settings) if repair else nullcontext():
         for account in accounts:
@@ -64,6 +61,41 @@ def check_command(
     show("\n".join(_lines(reports)), data, as_json=as_json)
     if any(report.left for report in reports.values()):
         raise typer.Exit(1)
+
+
+@app.command("index")
+def index_command(
+    address: Annotated[str | None, typer.Argument(help="An address of the account; all accounts without it.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read all mail that searches for a text would have to read, so that the first of them is as fast as the next ones.
+
+    A running server does it by itself for new mail, in the background; this is for mail that was there before, or has just been
+    moved in. It may be interrupted and goes on where it was.
+
+    Example: mailward store index alice@example.org
+    """
+    settings = config_of(config)
+    read: dict[str, int] = {}
+    with opened_store(settings) as every, moving_bar() as told:
+        for account in _accounts(settings, address):
+            if (settings.data / "accounts" / account.id).exists():  # asking for mail would make its folder
+                store = every.open(account.id)
+                messages = store.unmarked()
+                for done in mark(store, messages):
+                    told(str(account.address), done, len(messages))
+                read[str(account.address)] = len(messages)
+    lines = [f"{name}: {number_of('message', count)} read" for name, count in read.items()]
+    show("\n".join(lines) or "no mail", read, as_json=as_json)
+
+
+def _accounts(config: Config, address: str | None) -> list[Account]:
+    """The one that is meant, or all."""
+    if address is not None:
+        return [account_of(config, address)]
+    with opened_directory(config) as directory:
+        return list(directory.accounts())
 
 
 def _lines(reports: dict[str, Report]) -> list[str]:

@@ -485,6 +485,10 @@ class AccountStore(Protocol):
         """Remember in which texts of a message searches look, as far as `may_hold` needs it. May be forgotten. Never raises."""
         ...
 
+    def unmarked(self, after: int = 0) -> Sequence[int]:
+        """Messages above this number that are in mailboxes and of which `note_texts` has been told nothing, the latest first."""
+        ...
+
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         """Do all of them in one transaction, or none. Returns when durable. Raises StoreRefusal or StorageError."""
         ...

@@ -322,6 +322,12 @@ class EmbeddedAccount:
     def note_texts(self, texts: Mapping[int, Sequence[str]]) -> None:
         self._marks.add(texts)
 
+    def unmarked(self, after: int = 0) -> Sequence[int]:
+        query = "SELECT id FROM message WHERE id > ? AND id IN (SELECT message FROM entry WHERE message > ?) ORDER BY id DESC"
+        with self._reading() as connection:
+            messages = [row[0] for row in connection.execute(query, (after, after))]
+        return self._marks.without(messages)
+
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         if not ops:
             return ()

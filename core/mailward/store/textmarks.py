@@ -67,6 +67,19 @@ class TextMarks:
                 ).fetchall()
             yield from rows
 
+    def without(self, messages: Sequence[int]) -> Sequence[int]:
+        """Those of the messages that have no marks. None of them where the marks cannot be read: these are begun anew."""
+        if not messages:
+            return ()
+        query = "SELECT message FROM mark WHERE message BETWEEN ? AND ?"
+        try:
+            with self._opened().read() as connection:
+                marked = {row[0] for row in connection.execute(query, (min(messages), max(messages)))}
+        except StorageError as error:
+            self._give_up(error)
+            return ()
+        return [message for message in messages if message not in marked]
+
     def add(self, texts: Mapping[int, Sequence[str]]) -> None:
         """The marks of messages, made of all texts in which a search looks, as it compares them."""
         rows = [(message, _filter(of_one)) for message, of_one in texts.items()]

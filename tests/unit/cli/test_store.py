@@ -1,4 +1,4 @@
-"""`mailward store check`: what it finds, what --repair does, and that it leaves a running server alone."""
+"""`mailward store`: what a check finds, what --repair does, that it leaves a running server alone; and reading mail for searches."""
 
 import json
 from contextlib import closing
@@ -24,8 +24,8 @@ class Shell:
     """An installation with one account that has two messages. index: its database."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = installation(folder)
-        self.config = load_config(self._path)
+        self.path = installation(folder)
+        self.config = load_config(self.path)
         with closing(Directory(self.config.directory_file)) as directory:
             directory.add_domain("example.org")
             self._account = directory.add_account(Address("alice", "example.org"))
@@ -42,7 +42,7 @@ class Shell:
         return self.opened().open(self._account).mailbox("INBOX").exists
 
     def type(self, *words: str) -> Result:
-        return CliRunner().invoke(store.app, ["check", *words, "-c", str(self._path)])
+        return CliRunner().invoke(store.app, ["check", *words, "-c", str(self.path)])
 
     def reads(self, *words: str) -> Any:
         return json.loads(self.type(*words, "--json").stdout)
@@ -78,3 +78,11 @@ def test_a_running_server_keeps_its_databases(shell: Shell, monkeypatch: pytest.
     done = shell.type("--repair")
     assert done.exit_code == 75 and "stop it" in done.stderr
     assert not shell.index.exists()
+
+
+def test_mail_is_read_for_searches_at_once_and_once(shell: Shell) -> None:
+    def index(*words: str) -> Result:
+        return CliRunner().invoke(store.app, ["index", *words, "-c", str(shell.path)])
+
+    assert index().stdout == "alice@example.org: 2 messages read\n", "the other account has no mail, and gets none by this"
+    assert json.loads(index("alice@example.org", "--json").stdout) == {"alice@example.org": 0}

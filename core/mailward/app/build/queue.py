@@ -35,7 +35,9 @@ from mailward.services.clock import SystemClock
 from mailward.services.forgetting import Forgetting
 from mailward.services.hourly import Hourly
 from mailward.services.kv import SqliteKeyValue
+from mailward.store.marking import Marking
 
+MARKING_EVERY_S = 10.0
 CHORES_EVERY_S = 600.0
 FIRST_CHORE_AFTER_S = 5.0
 """After the start, when what a dead process left in the spool has been taken over."""
@@ -82,7 +84,10 @@ class QueueRole:
         release = Release(delivering.quarantine, delivering.store, spool, self._directory, decisions, clock)
         kept = Expiry(delivering.quarantine, release, clock, config.quarantine.kept_s)
         expired, old = Forgetting(config.plugin_values, clock), Retention(decisions, clock, config.decisions_kept_s)
+        marking = Marking(delivering.store, lambda account: (config.data / "accounts" / account).exists())
+        self._marking = marking
         self._chores = (
+            Rounds("reading new mail for searches", marking.run_once, every_s=MARKING_EVERY_S, first_after_s=MARKING_EVERY_S),
             Rounds(
                 "telling plugins that a day has ended", told.tell_due, every_s=CHORES_EVERY_S, first_after_s=FIRST_CHORE_AFTER_S
             ),
@@ -109,6 +114,7 @@ class QueueRole:
         collect_seldom()
         self._passes.start()
         await self._calls.start()
+        self._delivering.hints.listen(self._marking.changed)
         for chore in self._chores:
             chore.start()
 

@@ -1,0 +1,72 @@
+"""New mail is read in the background, so that the first search for a text need not read a whole mailbox.
+
+One process of the server does it: account after account, as hints name them, the latest mail first, a bit at a time, and for four
+times as long nothing. What it misses, since a hint was lost or the process ended, is read by the next search, or after the
+account's next change.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import structlog
+
+from mailward.formats.message import MessageView
+from mailward.formats.searched import searched_texts
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId
+from mailward.store.base import AccountStore, MailStore
+
+_log = structlog.get_logger()
+
+_TOGETHER = 20
+"""Messages: a bit."""
+_REST = 4
+
+
+class Marking:
+    """On one event loop. is_there: whether an account has mail, for asking its store makes one."""
+
+    def __init__(self, store: MailStore, is_there: Callable[[AccountId], bool]) -> None:
+        self._store = store
+        self._is_there = is_there
+        self._waiting: dict[AccountId, None] = {}
+        self._done: dict[AccountId, int] = {}
+        """The latest message of each account that has been looked at."""
+
+    def changed(self, account: AccountId) -> None:
+        """A hint came in."""
+        self._waiting[account] = None
+
+    async def run_once(self) -> None:
+        """All that wait. Raises StorageError; what then has not been read waits for the next change."""
+        while self._waiting:
+            account = next(iter(self._waiting))
+            del self._waiting[account]
+            if self._is_there(account):
+                await self._mark(account)
+
+    async def _mark(self, account: AccountId) -> None:
+        store = await asyncio.to_thread(self._store.open, account)
+        messages = await asyncio.to_thread(store.unmarked, self._done.get(account, 0))
+        bits = mark(store, messages)
+        while True:
+            begun = time.monotonic()
+            if await asyncio.to_thread(next, bits, None) is None:
+                break
+            await asyncio.sleep(_REST * (time.monotonic() - begun))
+        self._done[account] = max([self._done.get(account, 0), *messages[:1]])
+
+
+def mark(store: AccountStore, messages: Sequence[int]) -> Iterator[int]:
+    """Tell the store the texts of these, a bit at each step, which yields how many messages are done. Raises StorageError."""
+    for start in range(0, len(messages), _TOGETHER):
+        some = messages[start : start + _TOGETHER]
+        texts: dict[int, list[str]] = {}
+        for message, octets in zip(some, store.bodies(some), strict=True):
+            if isinstance(octets, StorageError):
+                _log.error("unreadable message", message=message, error=str(octets))
+            else:
+                texts[message] = [*searched_texts(MessageView(octets))]
+        store.note_texts(texts)
+        yield start + len(some)
