@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from mailward.access.connection import Connection
 from mailward.access.imap.desk import Desk
@@ -15,12 +16,22 @@ QUIET_S = 10.0
 """So long after news a session keeps in memory what its mailbox holds; one that begins to idle gives it back at once."""
 
 
+class Notifier(Protocol):
+    """What a client asked to be told of, whenever it happens."""
+
+    async def tell(self, *, idle: bool) -> None:
+        """All news; `idle` while the client is in IDLE."""
+        ...
+
+
 class Hearing(Telling):
-    """framer: what the client has sent and is not yet dealt with."""
+    """framer: what the client has sent and is not yet dealt with. notifier: tells of news between commands, too; None when the
+    client did not ask for that."""
 
     def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
         super().__init__(desk, connection, capabilities_off)
         self.framer = Framer()
+        self.notifier: Notifier | None = None
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop_watching: Callable[[], None] = lambda: None
 
@@ -45,7 +56,13 @@ class Hearing(Telling):
 
     async def idle(self) -> bytes | None:
         """Tell changes until the client sends a line; that line, None when the client is gone."""
-        return await self._line(self._octets_and_news)
+        return await self._line(lambda: self._octets_and_news(idle=True))
+
+    async def receive(self) -> bytes:
+        """What the client sends next, b"" when it is gone. Between commands it is told meanwhile what it asked to be told."""
+        if self.notifier is None or not self.framer.is_between_commands:
+            return await self.connection.receive()
+        return await self._octets_and_news(idle=False)
 
     async def _line(self, receive: Callable[[], Awaitable[bytes]]) -> bytes | None:
         self.framer.plain_line = True
@@ -64,17 +81,20 @@ class Hearing(Telling):
         finally:
             self.framer.plain_line = False
 
-    async def _octets_and_news(self) -> bytes:
-        """What the client sends next; until then it is told of every change. Raises TimeoutError when the session is to end."""
+    async def _octets_and_news(self, *, idle: bool) -> bytes:
+        """What the client sends next; until then it is told of news. Raises TimeoutError when the session is to end."""
         receiving = asyncio.ensure_future(self.connection.receive())
-        quiet_s = 0.0
+        quiet_s = 0.0 if idle else STILL_HERE_S
         try:
             while True:
                 if self._news.done():
                     self._news = asyncio.get_running_loop().create_future()
-                await self.tell_changes(expunge=True, may_rest=True)
+                if self.notifier is not None:
+                    await self.notifier.tell(idle=idle)
+                elif idle:
+                    await self.tell_changes(expunge=True, may_rest=True)
                 await self._until_news(receiving, quiet_s)
-                quiet_s = QUIET_S
+                quiet_s = max(quiet_s, QUIET_S)
                 if receiving.done():
                     if self.selected is not None and self.selected.rests:
                         await self.tell_changes(expunge=True)
@@ -83,7 +103,7 @@ class Hearing(Telling):
             receiving.cancel()
 
     async def _until_news(self, receiving: "asyncio.Future[bytes]", quiet_s: float) -> None:
-        """Wait for either; after quiet_s with little in memory."""
+        """Wait for either; after quiet_s, where that is short, with little in memory."""
         wait_s = quiet_s
         while True:
             await self.flush()

@@ -126,6 +126,10 @@ class Selected:
         place = bisect_left(self.uids, uid)
         return place if place < len(self.uids) and self.uids[place] == uid else None
 
+    def place_from(self, uid: int) -> int:
+        """The place of the first message that has this UID or a higher one."""
+        return bisect_left(self.uids, uid)
+
     def places_of(self, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
         """The places that a set names, in order. A UID set passes over what is not there.
 

@@ -165,7 +165,7 @@ class Session(Hearing):
             while self.state is not State.LOGOUT:
                 event = self.framer.next_event()
                 if event is None:
-                    octets = await self.connection.receive()
+                    octets = await self.receive()
                     if not octets:
                         return
                     self.framer.receive_data(octets)

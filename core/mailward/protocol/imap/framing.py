@@ -113,6 +113,11 @@ class Framer:
     def buffered_octets(self) -> int:
         return len(self._buffer)
 
+    @property
+    def is_between_commands(self) -> bool:
+        """Nothing of a command has come."""
+        return self._state is _State.LINE and not (self._buffer or self._is_begun)
+
     def next_event(self) -> FramingEvent | None:
         """The next event, None when more octets are needed."""
         while True:
