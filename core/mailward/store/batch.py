@@ -7,7 +7,7 @@ without a row are just unused. A list that is refused is rolled back to its save
 import sqlite3
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from mailward.database import transaction
@@ -56,18 +56,13 @@ class Request:
 Outcome = tuple[Request, tuple[OpResult, ...] | None, Exception | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What a batch changed, for the hint."""
-
-    modseq: int
-    mailboxes: frozenset[MailboxId] = field(default_factory=frozenset)
-
-
 def run_batch(
     connection: sqlite3.Connection, packs: Packs, requests: Sequence[Request], now_s: int, limits: MailLimits
-) -> Changes:
-    """Do all requests and set their results or refusals. Durable when it returns; when it raises, nothing has happened."""
+) -> set[MailboxId]:
+    """Do all requests and set their results or refusals; the mailboxes that have changed.
+
+    Durable when it returns; when it raises, nothing has happened.
+    """
     changed: set[MailboxId] = set()
     with transaction(connection):
         gauge = Gauge(connection, limits)
@@ -92,7 +87,7 @@ def run_batch(
         numbers.save()
     for request, done, refused in outcomes:
         request.results, request.error = done, refused
-    return Changes(numbers.modseq, frozenset(changed))
+    return changed
 
 
 def _within(gauge: Gauge, requests: Sequence[Request]) -> tuple[list[Request], list[Outcome]]:

@@ -2,18 +2,15 @@
 
 Reading takes a connection from the account's pool and no lock. Writing goes through `apply`: messages are parsed by the
 calling thread, then one thread leads all that wait (groupcommit) under a lock file that keeps other processes out.
-Connections and locks do not survive a fork: open stores after it.
 """
 
 import json
 import mmap
 import re
-import sqlite3
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +18,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from mailward.database import connect, storage_errors
+from mailward.database import storage_errors
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId
@@ -45,13 +42,13 @@ from mailward.store.base import (
 )
 from mailward.store.batch import Request, run_batch
 from mailward.store.groupcommit import GroupCommit
+from mailward.store.index import Index
 from mailward.store.mailboxes import make_account
 from mailward.store.names import normalise_name
 from mailward.store.packs import Locator, Packs
 from mailward.store.quota import load_quota
 from mailward.store.rendered import RENDERING, new_record, render
 from mailward.store.renewal import renew
-from mailward.store.schema import SCHEMA, UPGRADES, VERSION
 from mailward.store.sharing import FILE as SHARING_FILE
 from mailward.store.sharing import Sharing
 from mailward.store.snapshots import LEAST_MESSAGES, save_snapshot
@@ -66,6 +63,7 @@ from mailward.store.views import (
     load_expunged,
     load_mailbox,
     load_mailboxes,
+    load_meta,
     load_view,
     locators_of,
 )
@@ -73,14 +71,10 @@ from mailward.store.views import (
 _log = structlog.get_logger()
 
 _ACCOUNT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_MOST_IDLE_CONNECTIONS = 4
 _MOST_KEPT_VIEWS = 8
 _MOST_OPEN_ACCOUNTS = 128
 _META_ROWS = 512
 _TIDY_EVERY_S = 24 * 3600
-
-_TABLES = {"headers": "header", "common_fields": "common_field"}
-"""Where columns are that are not in the table message."""
 
 
 class ChangeSink(Protocol):
@@ -170,18 +164,17 @@ class EmbeddedAccount:
     ) -> None:
         self.id = id
         self._folder = folder
-        self._opening = opening
         self._sharing = sharing
         self._disk = disk
         self._hints = hints
         self._limits = limits
         self._expunged_kept_s = expunged_kept_s
         self._now_s = now_s
+        self._index = Index(folder, disk, partial(opening, self))
         self._packs = Packs(folder / "packs", disk)
         self._marks = TextMarks(folder / MARKS_FILE)
         self._writers: GroupCommit[Request] = GroupCommit(self._execute)
         self._lock = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
         self._views: OrderedDict[MailboxId, MailboxView] = OrderedDict()
         self._is_prepared = False
 
@@ -191,7 +184,7 @@ class EmbeddedAccount:
             return
         with storage_errors(str(self._folder)):
             self._disk.mkdir(self._folder)
-            with self._exclusive(), self._connection() as connection:
+            with self._index.writing() as connection:
                 found: tuple[int] | None = connection.execute("SELECT rendering FROM account").fetchone()
                 if found is None:
                     if self._packs.numbers():
@@ -203,25 +196,25 @@ class EmbeddedAccount:
         self._is_prepared = True
 
     def mailboxes(self) -> tuple[MailboxInfo, ...]:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return load_mailboxes(connection)
 
     def mailbox(self, name: str) -> MailboxInfo:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return load_mailbox(connection, normalise_name(name))
 
     def subscriptions(self) -> frozenset[str]:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return frozenset(name for (name,) in connection.execute("SELECT name FROM subscription"))
 
     def grants(self) -> Mapping[MailboxId, Mapping[str, str]]:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return grants.load(connection)
 
     def view(self, mailbox: MailboxId) -> MailboxView:
         with self._lock:
             known = self._views.get(mailbox)
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             view, was_read = load_view(connection, mailbox, known)
         if was_read and len(view.uids) >= LEAST_MESSAGES:
             self._save_snapshot(view)
@@ -234,62 +227,57 @@ class EmbeddedAccount:
 
     def _save_snapshot(self, view: MailboxView) -> None:
         try:
-            with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
+            with self._index.writing() as connection:
                 save_snapshot(connection, view)
         except StorageError as error:  # the next look takes longer, nothing else
             _log.warning("store snapshot failed", account=self.id, error=str(error))
 
     def delta(self, mailbox: MailboxId, since: int) -> Delta:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return load_delta(connection, mailbox, since)
 
     def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
-        names = ", ".join(columns)  # names of `Column`, never a client's words
-        beside = [_TABLES[column] for column in columns if column in _TABLES]
-        source = " ".join(["message", *[f"JOIN {table} ON {table}.message = id" for table in beside]])
-        if len(columns) == len(beside) == 1:
-            source = f"(SELECT message AS id, {columns[0]} FROM {beside[0]})"  # noqa: S608
         for start in range(0, len(messages), _META_ROWS):
             chunk = messages[start : start + _META_ROWS]
-            with self._reading() as connection:
-                rows = _meta_rows(connection, f"SELECT {names} FROM {source}", f"SELECT id, {names} FROM {source}", chunk)  # noqa: S608
+            with self._index.reading() as connection:
+                rows = load_meta(connection, chunk, columns)
             yield from rows
 
     def entry_meta(
         self, mailbox: MailboxId, uids: Sequence[int], columns: Sequence[EntryColumn]
     ) -> Iterator[tuple[int | str | None, ...] | None]:
         for start in range(0, len(uids), _META_ROWS):
-            with self._reading() as connection:
+            with self._index.reading() as connection:
                 found = load_entries(connection, mailbox, uids[start : start + _META_ROWS], columns)
             yield from found
 
     def expunged(self) -> tuple[Expunged, ...]:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return load_expunged(connection)
 
     def quota(self) -> Quota:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return load_quota(connection, self._limits())
 
     def scripts(self) -> tuple[Script, ...]:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return scripts.load(connection)
 
     def script(self, name: str) -> Script | None:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return scripts.find(connection, name)
 
     def active_script(self) -> Script | None:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return scripts.active(connection)
 
     def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return load_delivered(connection, id)
 
     def known(self, delivery_keys: Sequence[str]) -> frozenset[str]:
         query = "SELECT key FROM delivery WHERE key IN (SELECT value FROM json_each(?))"
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             return frozenset(key for (key,) in connection.execute(query, (json.dumps(delivery_keys),)))
 
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
@@ -301,7 +289,7 @@ class EmbeddedAccount:
     def bodies(self, messages: Sequence[int]) -> Iterator[bytes | mmap.mmap | StorageError]:
         for start in range(0, len(messages), _META_ROWS):
             chunk = messages[start : start + _META_ROWS]
-            with self._reading() as connection:
+            with self._index.reading() as connection:
                 locators = locators_of(connection, chunk)
             found = self._packs.many([locators[message] for message in chunk if message in locators])
             yield from (next(found) if message in locators else self._missing(message) for message in chunk)
@@ -310,7 +298,7 @@ class EmbeddedAccount:
         return StorageError(f"{self._folder}: there is no message {message}", permanent=True)
 
     def _locator(self, message: int) -> Locator:
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             found = locators_of(connection, (message,))
         if message not in found:
             raise self._missing(message)
@@ -324,7 +312,7 @@ class EmbeddedAccount:
 
     def unmarked(self, after: int = 0) -> Sequence[int]:
         query = "SELECT id FROM message WHERE id > ? AND id IN (SELECT message FROM entry WHERE message > ?) ORDER BY id DESC"
-        with self._reading() as connection:
+        with self._index.reading() as connection:
             messages = [row[0] for row in connection.execute(query, (after, after))]
         return self._marks.without(messages)
 
@@ -342,24 +330,24 @@ class EmbeddedAccount:
         now_s = int(self._now_s())
         granted = {op.grantee for request in requests for op in request.ops if isinstance(op, SetRights)}
         try:
-            with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
+            with self._index.writing() as connection:
                 if granted:  # by then whoever may see something knows where to look
                     self._sharing.put(self.id, granted | grants.grantees(connection))
-                changes = run_batch(connection, self._packs, requests, now_s, self._limits())
+                changed = run_batch(connection, self._packs, requests, now_s, self._limits())
                 tidied_at: int = connection.execute("SELECT tidied_at FROM account").fetchone()[0]
         except StorageError as error:
             _log.error("store write failed", account=self.id, error=str(error))
             for request in requests:
                 request.error = error
             return
-        if changes.mailboxes:
+        if changed:
             self._hints.publish(self.id)
         if not 0 <= now_s - tidied_at < _TIDY_EVERY_S:  # in the future, where the clock was wrong
             self._tidy(now_s)
 
     def _tidy(self, now_s: int) -> None:
         try:
-            with storage_errors(str(self._folder)), self._exclusive(), self._connection() as connection:
+            with self._index.writing() as connection:
                 tidy(connection, self._packs, now_s, self._expunged_kept_s)
                 stored = [row[0] for row in connection.execute("SELECT id FROM message")]
         except StorageError as error:  # what was asked for is done; this has time
@@ -370,74 +358,7 @@ class EmbeddedAccount:
     def rest(self) -> None:
         """Close idle connections and files; they are opened again when needed."""
         with self._lock:
-            idle, self._idle = self._idle, []
             self._views.clear()
-        for connection in idle:
-            connection.close()
+        self._index.rest()
         self._packs.rest()
         self._marks.close()
-
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """Keep other processes from writing; waits in the kernel."""
-        fd = self._disk.open_append(self._folder / "lock")
-        try:
-            self._disk.lock_wait(fd)
-            yield
-        finally:
-            self._disk.close(fd)
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection nobody else uses meanwhile."""
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            self._opening(self)
-            connection = connect(self._folder / "index.sqlite", schema=SCHEMA, version=VERSION, upgrades=UPGRADES)
-            connection.execute("PRAGMA wal_autocheckpoint = 4000")
-        try:
-            yield connection
-        except sqlite3.Error:
-            connection.close()
-            raise
-        except BaseException:
-            self._give_back(connection)
-            raise
-        else:
-            self._give_back(connection)
-
-    def _give_back(self, connection: sqlite3.Connection) -> None:
-        with self._lock:
-            if len(self._idle) < _MOST_IDLE_CONNECTIONS:
-                self._idle.append(connection)
-                return
-        connection.close()
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection inside a read transaction: one moment for all its SELECTs."""
-        with storage_errors(str(self._folder)), self._connection() as connection:
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.execute("COMMIT")
-
-
-def _meta_rows(
-    connection: sqlite3.Connection, select: str, select_with_id: str, messages: Sequence[int]
-) -> list[tuple[int | bytes | str, ...]]:
-    first, last = messages[0], messages[-1]
-    if last - first + 1 == len(messages):
-        # Usually a mailbox's messages were stored one after another: one scan, and the rows as they come.
-        rows = connection.execute(f"{select} WHERE id BETWEEN ? AND ? ORDER BY id", (first, last)).fetchall()
-        if len(rows) == len(messages) and [*messages] == [*range(first, last + 1)]:
-            return rows
-    wanted = f"[{','.join(map(str, messages))}]"
-    every = connection.execute(f"{select_with_id} WHERE id IN (SELECT value FROM json_each(?))", (wanted,))  # noqa: S608
-    found = {row[0]: row[1:] for row in every}
-    try:
-        return [found[message] for message in messages]
-    except KeyError as missing:
-        raise StorageError(f"there is no message {missing}", permanent=True) from missing

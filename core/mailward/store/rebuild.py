@@ -20,6 +20,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.base import Append, CreateMailbox, NotPermitted
 from mailward.store.fsck import wrong_counters
+from mailward.store.index import FILE
 from mailward.store.mailboxes import create, find, make_account
 from mailward.store.names import INBOX, normalise_name
 from mailward.store.ops import OpList, Stored
@@ -35,24 +36,24 @@ _KEPT = ("subscription", "sieve_script")
 """Tables that stand for themselves: what can be read of them is taken over."""
 
 
-def restore(folder: Path, packs: Packs, disk: Disk, now_s: int) -> Iterator[str]:
+def rebuild(folder: Path, packs: Packs, disk: Disk, now_s: int) -> Iterator[str]:
     """Under the account's lock, and with no process that has the database open; says what it did."""
-    database, draft = folder / "index.sqlite", folder / "index.sqlite.new"
+    database, draft = folder / FILE, folder / f"{FILE}.new"
     _forget(draft, disk)
     if disk.exists(database) and _salvage(database, draft):
         yield "every row of the database could be read; its indexes were made anew"
     else:
         _forget(draft, disk)
-        yield from _rebuild(draft, packs, now_s, *_remains(database))
+        yield from _from_packs(draft, packs, now_s, *_remains(database))
     fd = disk.open_existing(draft)
     try:
         disk.sync(fd)
     finally:
         disk.close(fd)
-    aside = f"index.sqlite.damaged-{now_s}"
+    aside = f"{FILE}.damaged-{now_s}"
     for companion in ("-wal", "-shm", ""):
-        if disk.exists(folder / f"index.sqlite{companion}"):
-            disk.rename(folder / f"index.sqlite{companion}", folder / f"{aside}{companion}")
+        if disk.exists(folder / f"{FILE}{companion}"):
+            disk.rename(folder / f"{FILE}{companion}", folder / f"{aside}{companion}")
             yield f"what was there is kept as {aside}{companion}"
     disk.rename(draft, database)
     disk.sync_folder(folder)
@@ -82,7 +83,7 @@ def _salvage(database: Path, draft: Path) -> bool:
         return False
 
 
-def _rebuild(draft: Path, packs: Packs, now_s: int, highest: int, rows: Rows) -> Iterator[str]:
+def _from_packs(draft: Path, packs: Packs, now_s: int, highest: int, rows: Rows) -> Iterator[str]:
     """highest, rows: what is left of the old database."""
     counts: Counter[str] = Counter()
     seen: set[int] = set()

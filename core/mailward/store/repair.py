@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,9 @@ from mailward.database import connect, storage_errors
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.store.fsck import check, mend
+from mailward.store.index import FILE, locked
 from mailward.store.packs import Packs
-from mailward.store.rebuild import restore
+from mailward.store.rebuild import rebuild
 from mailward.store.schema import SCHEMA, UPGRADES, VERSION
 
 
@@ -33,13 +34,13 @@ def check_account(folder: Path, disk: Disk, now_s: int, *, repair: bool) -> Repo
     if not disk.exists(folder):
         return Report(())
     packs = Packs(folder / "packs", disk)
-    with storage_errors(str(folder)), _exclusive(folder, disk):
+    with storage_errors(str(folder)), locked(folder, disk):
         try:
             broken = tuple(_broken(folder, packs, disk))
             problems = broken or _wrong(folder, packs)
             if not problems or not repair:
                 return Report(problems, left=problems)
-            done = tuple(restore(folder, packs, disk, now_s)) if broken else ()
+            done = tuple(rebuild(folder, packs, disk, now_s)) if broken else ()
             if _wrong(folder, packs):
                 with closing(_open(folder)) as connection:
                     mend(connection, packs)
@@ -51,7 +52,7 @@ def check_account(folder: Path, disk: Disk, now_s: int, *, repair: bool) -> Repo
 
 def _broken(folder: Path, packs: Packs, disk: Disk) -> Iterator[str]:
     """Why the database is of no use, if it is."""
-    if not disk.exists(folder / "index.sqlite"):
+    if not disk.exists(folder / FILE):
         if packs.numbers():
             yield "index.sqlite is missing"
         return
@@ -88,16 +89,6 @@ def _wrong(folder: Path, packs: Packs) -> tuple[str, ...]:
 
 
 def _open(folder: Path) -> sqlite3.Connection:
-    connection = connect(folder / "index.sqlite", schema=SCHEMA, version=VERSION, upgrades=UPGRADES)
+    connection = connect(folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES)
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # what is no text is no reason to stop
     return connection
-
-
-@contextmanager
-def _exclusive(folder: Path, disk: Disk) -> Iterator[None]:
-    fd = disk.open_append(folder / "lock")
-    try:
-        disk.lock_wait(fd)
-        yield
-    finally:
-        disk.close(fd)

@@ -27,11 +27,6 @@ class Numbers:
         ).fetchone()
         self._modseq, self._uidvalidity, self._message, self._email, self._thread = row
 
-    @property
-    def modseq(self) -> int:
-        """The last one given."""
-        return self._modseq
-
     def next_modseq(self) -> int:
         """One a list of ops; 1 is the first."""
         self._modseq += 1

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import compress, groupby
 
+from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId, QueueId, Uid
-from mailward.store.base import Delivered, Delta, EntryColumn, Expunged, MailboxInfo, MailboxView, NoSuchMailbox, Place
+from mailward.store.base import Column, Delivered, Delta, EntryColumn, Expunged, MailboxInfo, MailboxView, NoSuchMailbox, Place
 from mailward.store.flags import names_of
 from mailward.store.ops import number_clause, uid_clause
 from mailward.store.packs import Locator
@@ -30,6 +31,8 @@ _EXPUNGED = """
     WHERE expunged.mailbox <> 0 AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message = expunged.message)
     ORDER BY at, message
 """
+_TABLES = {"headers": "header", "common_fields": "common_field"}
+"""Where columns are that are not in the table message."""
 _MOST_MERGED = 1000
 _SHARE_MERGED = 50
 """Or a fiftieth of the mailbox."""
@@ -165,3 +168,28 @@ def load_expunged(connection: sqlite3.Connection) -> tuple[Expunged, ...]:
     """What can be put back, in the order in which it was expunged."""
     rows = connection.execute(_EXPUNGED)
     return tuple(Expunged(message, name, names_of(bits, keywords.split()), at) for message, name, bits, keywords, at in rows)
+
+
+def load_meta(
+    connection: sqlite3.Connection, messages: Sequence[int], columns: Sequence[Column]
+) -> list[tuple[int | bytes | str, ...]]:
+    """One tuple a message in the order of `messages`. Raises StorageError when there is none."""
+    names = ", ".join(columns)  # names of `Column`, never a client's words
+    beside = [_TABLES[column] for column in columns if column in _TABLES]
+    source = " ".join(["message", *[f"JOIN {table} ON {table}.message = id" for table in beside]])
+    if len(columns) == len(beside) == 1:
+        source = f"(SELECT message AS id, {columns[0]} FROM {beside[0]})"  # noqa: S608
+    first, last = messages[0], messages[-1]
+    if last - first + 1 == len(messages):
+        # Usually a mailbox's messages were stored one after another: one scan, and the rows as they come.
+        query = f"SELECT {names} FROM {source} WHERE id BETWEEN ? AND ? ORDER BY id"  # noqa: S608
+        rows = connection.execute(query, (first, last)).fetchall()
+        if len(rows) == len(messages) and [*messages] == [*range(first, last + 1)]:
+            return rows
+    wanted = f"[{','.join(map(str, messages))}]"
+    every = connection.execute(f"SELECT id, {names} FROM {source} WHERE id IN (SELECT value FROM json_each(?))", (wanted,))  # noqa: S608
+    found = {row[0]: row[1:] for row in every}
+    try:
+        return [found[message] for message in messages]
+    except KeyError as missing:
+        raise StorageError(f"there is no message {missing}", permanent=True) from missing

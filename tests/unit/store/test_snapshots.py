@@ -33,7 +33,7 @@ def _view(account: EmbeddedAccount, name: str = "INBOX") -> MailboxView:
 
 
 def _entries(account: EmbeddedAccount, view: MailboxView) -> list[tuple[int, ...]]:
-    with account._connection() as connection:
+    with account._index.reading() as connection:
         rows = connection.execute(
             "SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? ORDER BY uid", (view.mailbox.id,)
         )
@@ -45,7 +45,7 @@ def _rows(view: MailboxView) -> list[tuple[int, ...]]:
 
 
 def _snapshots(account: EmbeddedAccount) -> list[tuple[int, int]]:
-    with account._connection() as connection:
+    with account._index.reading() as connection:
         return connection.execute("SELECT mailbox, modseq FROM snapshot").fetchall()
 
 

@@ -1,0 +1,89 @@
+"""An account's database in use: connections that are kept for whoever comes next, and the lock under which one process writes.
+
+Connections and locks do not survive a fork: open stores after it.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mailward.database import connect, storage_errors
+from mailward.disk import Disk
+from mailward.store.schema import SCHEMA, UPGRADES, VERSION
+
+FILE = "index.sqlite"
+_MOST_IDLE = 4
+
+
+@contextmanager
+def locked(folder: Path, disk: Disk) -> Iterator[None]:
+    """Keep other processes from writing to an account; waits in the kernel."""
+    fd = disk.open_append(folder / "lock")
+    try:
+        disk.lock_wait(fd)
+        yield
+    finally:
+        disk.close(fd)
+
+
+class Index:
+    """opening: called before a connection is opened, for somebody counts them. Every failure is a StorageError."""
+
+    def __init__(self, folder: Path, disk: Disk, opening: Callable[[], None]) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._opening = opening
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside a read transaction: one moment for all its SELECTs."""
+        with storage_errors(str(self._folder)), self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection under the account's lock, outside of any transaction."""
+        with storage_errors(str(self._folder)), locked(self._folder, self._disk), self._connection() as connection:
+            yield connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection nobody else uses meanwhile."""
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            self._opening()
+            connection = connect(self._folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES)
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        try:
+            yield connection
+        except sqlite3.Error:
+            connection.close()
+            raise
+        except BaseException:
+            self._give_back(connection)
+            raise
+        else:
+            self._give_back(connection)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with self._lock:
+            if len(self._idle) < _MOST_IDLE:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def rest(self) -> None:
+        """Close idle connections."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
