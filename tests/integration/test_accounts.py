@@ -93,3 +93,22 @@ def test_a_quota_is_set_for_a_domain_and_for_an_account() -> None:
         assert (found["most_octets"], found["most_messages"]) == (2 << 30, 1000)
         refused = target.run("account", "quota", "demo@example.test", "--messages", "5K", check=False)
         assert refused.returncode == 64 and "--messages wants a number such as 100000, none or default" in refused.stderr
+
+
+def test_a_capability_is_switched_off_for_one_account() -> None:
+    with server() as target:
+        target.add_account("bob@example.test")
+        arguments = ("account", "capabilities", "demo@example.test")
+        assert target.run(*arguments).stdout == "demo@example.test is offered everything\n"
+        found = target.json(*arguments, "--off", "qresync", "--off", "NOTIFY", "--off", "COMPRESS=DEFLATE", "--on", "NOTIFY")
+        assert found["capabilities_off"] == ["COMPRESS=DEFLATE", "QRESYNC"]
+        for account, offered in (("demo@example.test", False), ("bob@example.test", True)):
+            with target.imap(account) as client:
+                capabilities = client.capability()[1][0].split()
+                assert {b"QRESYNC" in capabilities, b"COMPRESS=DEFLATE" in capabilities} == {offered}
+                assert {b"NOTIFY", b"CONDSTORE"} <= {*capabilities}
+                client.enable("QRESYNC")
+                assert client.response("ENABLED")[1] == [b"QRESYNC" if offered else b""]
+        assert target.run(*arguments, "--on", "QRESYNC", "--on", "COMPRESS=DEFLATE").stdout.endswith("offered everything\n")
+        refused = target.run(*arguments, "--off", "IMAP4rev1", check=False)
+        assert refused.returncode == 64 and "IMAP4rev1 cannot be switched off; these can: " in refused.stderr

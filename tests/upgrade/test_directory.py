@@ -21,5 +21,7 @@ def test_t_q_14_a_directory_of_form_3_is_brought_up(tmp_path: Path) -> None:
     assert directory.groups() == {}
     directory.add_to_group("finance", [alice])
     assert directory.groups_behind(at("sales@example.org")) == ("finance",)
+    directory.set_capabilities_off(alice, ("QRESYNC",))
+    assert directory.capabilities_off(alice) == {"QRESYNC"}
     assert CredentialStore(path).of(alice).scram_salt
     assert (tmp_path / "directory.sqlite.form-3").exists()

@@ -214,6 +214,18 @@ class Directory:
             put(connection, owner, name, limits)
         self._forget()
 
+    def capabilities_off(self, account: AccountId) -> frozenset[str]:
+        """What IMAP does not offer to this account's user."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT capability FROM capability_off WHERE account = ?", (account,))
+            return frozenset(capability for (capability,) in rows)
+
+    def set_capabilities_off(self, account: AccountId, capabilities: Iterable[str]) -> None:
+        """In place of those before."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM capability_off WHERE account = ?", (account,))
+            connection.executemany("INSERT INTO capability_off VALUES (?, ?)", [(account, one) for one in sorted(capabilities)])
+
     def check_free(self, address: Address) -> None:
         """Can this address be given to an account? Raises DirectoryError as `add_account` does."""
         with self._database.read() as connection:
@@ -250,7 +262,7 @@ class Directory:
             owned = [alias.name for alias in _aliases(connection).values() if _is_owned(connection, alias, account)]
             if owned:
                 raise DirectoryError(f"the account owns {_some(owned)}; give the list another owner, or remove it first")
-            for table in ("app_password", "credential", "address", "membership"):
+            for table in ("app_password", "credential", "address", "membership", "capability_off"):
                 connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - names of ours
             put(connection, "account", account, NO_LIMITS)
             if connection.execute("DELETE FROM account WHERE id = ?", (account,)).rowcount == 0:

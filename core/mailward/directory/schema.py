@@ -5,9 +5,9 @@ from pathlib import Path
 from mailward.database import Database
 from mailward.protocol.scram import ITERATIONS, SALT_OCTETS
 
-VERSION = 5
+VERSION = 6
 """1: accounts with a password hash each. 2: credentials in tables of their own, with SCRAM keys and app passwords. 3: aliases.
-4: groups. 5: quotas."""
+4: groups. 5: quotas. 6: capabilities that are switched off."""
 
 _CREDENTIALS = """
 CREATE TABLE credential (
@@ -47,6 +47,12 @@ CREATE TABLE quota (
 ) WITHOUT ROWID;
 """
 
+_CAPABILITIES = """
+CREATE TABLE capability_off (
+  account TEXT NOT NULL REFERENCES account (id), capability TEXT NOT NULL, PRIMARY KEY (account, capability)
+) WITHOUT ROWID;
+"""
+
 _SCHEMA = f"""
 CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE account (
@@ -56,7 +62,7 @@ CREATE TABLE address (
   local_part TEXT NOT NULL, domain TEXT NOT NULL REFERENCES domain, account TEXT NOT NULL REFERENCES account (id),
   PRIMARY KEY (local_part, domain)
 ) WITHOUT ROWID;
-{_CREDENTIALS}{_ALIASES}{_GROUPS}{_QUOTAS}"""
+{_CREDENTIALS}{_ALIASES}{_GROUPS}{_QUOTAS}{_CAPABILITIES}"""
 
 _UPGRADES = {
     1: f"""{_CREDENTIALS}
@@ -67,6 +73,7 @@ ALTER TABLE account DROP COLUMN password_hash
     2: _ALIASES,
     3: _GROUPS,
     4: _QUOTAS,
+    5: _CAPABILITIES,
 }
 
 

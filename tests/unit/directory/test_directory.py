@@ -163,3 +163,16 @@ def test_t_relay_09_names_are_never_part_of_a_statement(directory: Directory) ->
 def test_resolving_costs_microseconds(directory: Directory) -> None:
     directory.add_account(ALICE)
     assert min(timeit.repeat(lambda: directory.resolve(ALICE), number=200, repeat=5)) / 200 < 0.001
+
+
+def test_capabilities_are_switched_off_for_one_account_and_go_with_it(tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "directory.sqlite")
+    directory.add_domain("example.org")
+    ann, bob = directory.add_account(ALICE), directory.add_account(Address("bob", "example.org"))
+    directory.set_capabilities_off(ann, ("QRESYNC", "NOTIFY"))
+    assert Directory(tmp_path / "directory.sqlite").capabilities_off(ann) == {"QRESYNC", "NOTIFY"}
+    assert directory.capabilities_off(bob) == frozenset()
+    directory.set_capabilities_off(ann, ("NOTIFY",))
+    assert directory.capabilities_off(ann) == {"NOTIFY"}
+    directory.remove_account(ann)
+    assert directory.capabilities_off(ann) == frozenset()

@@ -22,7 +22,8 @@ class Desk:
 
     watch: calls back whenever the account may have changed; returns how to stop it. moved: told of each message that a person
     moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
-    APPEND takes. background: what goes on behind replies.
+    APPEND takes. capabilities_off: what is not offered to an account's user, of `SWITCHABLE`. background: what goes on behind
+    replies.
     """
 
     store: MailStore
@@ -32,6 +33,7 @@ class Desk:
     classified: Classified
     hostname: str
     append_octets: int
+    capabilities_off: Callable[[AccountId], frozenset[str]] = lambda _: frozenset()
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     recent: RecentBook = field(default_factory=RecentBook)
     allowance: Allowance = field(default_factory=Allowance)

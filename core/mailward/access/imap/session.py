@@ -141,6 +141,7 @@ class Session(Hearing):
         account = identity.account
         self.identity = identity
         self._store = await self.blocking(lambda: self.desk.store.open(account))
+        self._off |= await self.blocking(lambda: self.desk.capabilities_off(account))
         self.state = State.AUTHENTICATED
         self.framer.limits = after_login(self.desk.append_octets)
         self.watch(account)

@@ -67,6 +67,7 @@ class AccessRole:
             classified=self._events.classified,
             hostname=config.hostname,
             append_octets=config.limits.message_octets,
+            capabilities_off=self._directory.capabilities_off,
         )
         leases = Leases(config.data / "pop3", Disk())
         pop3_desk = Pop3Desk(
