@@ -56,14 +56,14 @@ UNSCRIPTED = Filings((Filing(),))
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Destination:
     """Where a copy goes, and what is said of that."""
 
     mailbox: MailboxId
     outcome: str
 
 
-def place_of(store: AccountStore, recipient: QueuedRecipient, chosen: Chosen | None, filing: Filing) -> Place:
+def destination_of(store: AccountStore, recipient: QueuedRecipient, chosen: Chosen | None, filing: Filing) -> Destination:
     """chosen: by a plugin, where the recipient's own folder does not hold. A mailbox that is wanted may be made."""
     reason = f", by {filing.why}" if filing.why else ""
     if filing.mailbox:
@@ -78,9 +78,11 @@ def place_of(store: AccountStore, recipient: QueuedRecipient, chosen: Chosen | N
         name = recipient.folder
         found = _junk_mailbox(store) if name == JUNK_FOLDER else _mailbox(store, name)
     if found is not None:
-        return Place(found.id, f"delivered to {found.name}{reason}")
+        return Destination(found.id, f"delivered to {found.name}{reason}")
     # The person has removed it, or has none of that name; the mail must be findable all the same.
-    return Place(store.mailbox(FALLBACK_MAILBOX).id, f"delivered to {FALLBACK_MAILBOX} (there is no mailbox {name}{reason})")
+    return Destination(
+        store.mailbox(FALLBACK_MAILBOX).id, f"delivered to {FALLBACK_MAILBOX} (there is no mailbox {name}{reason})"
+    )
 
 
 def _mailbox(store: AccountStore, name: str) -> MailboxInfo | None:

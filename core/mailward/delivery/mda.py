@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from mailward.api.services import Clock
-from mailward.delivery.filing import UNSCRIPTED, Filing, Filings, Place, place_of
+from mailward.delivery.filing import UNSCRIPTED, Destination, Filing, Filings, destination_of
 from mailward.formats.address import parse_mailbox
 from mailward.formats.edits import render_pieces
 from mailward.formats.message import MessageView
@@ -176,7 +176,7 @@ def shown_author(message: MessageView) -> str:
 class _Aim:
     """One place of a copy. rule_flags: those that no script wants."""
 
-    place: Place
+    destination: Destination
     filing: Filing
     rule_flags: tuple[str, ...]
     flags: tuple[str, ...]
@@ -186,21 +186,21 @@ def _places(store: AccountStore, copy: Copy) -> list[_Aim]:
     """Where it goes; once into each mailbox, with all flags that are wanted there (RFC 5228 section 2.10.3)."""
     found: dict[tuple[MailboxId, bool], _Aim] = {}
     for filing in copy.filings.places:
-        place = place_of(store, copy.recipient, copy.chosen, filing)
+        destination = destination_of(store, copy.recipient, copy.chosen, filing)
         rule_flags = copy.recipient.flags
-        key = place.mailbox, filing.is_other
-        aim = found.get(key, _Aim(place, filing, rule_flags, rule_flags))
+        key = destination.mailbox, filing.is_other
+        aim = found.get(key, _Aim(destination, filing, rule_flags, rule_flags))
         found[key] = replace(aim, flags=tuple(dict.fromkeys((*aim.flags, *filing.flags))))
     return list(found.values())
 
 
 def _append(copy: Copy, aim: _Aim) -> Append:
     octets = copy.render() if aim.filing.octets is None else aim.filing.octets
-    return Append(aim.place.mailbox, octets, copy.item.available_at, aim.flags, copy.key_of(aim.filing))
+    return Append(aim.destination.mailbox, octets, copy.item.available_at, aim.flags, copy.key_of(aim.filing))
 
 
 def _outcome(store: AccountStore, aim: _Aim, result: OpResult) -> str:
-    return aim.place.outcome if result.mailbox == aim.place.mailbox else _delivered_before(store, result.mailbox)
+    return aim.destination.outcome if result.mailbox == aim.destination.mailbox else _delivered_before(store, result.mailbox)
 
 
 def _delivered_before(store: AccountStore, mailbox: MailboxId) -> str:
