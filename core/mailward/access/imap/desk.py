@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mailward.access.imap.allowance import Allowance
+from mailward.access.imap.contents import Shelf
 from mailward.access.imap.recent import RecentBook
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.auth.exchange import Authenticator
@@ -36,5 +37,6 @@ class Desk:
     capabilities_off: Callable[[AccountId], frozenset[str]] = lambda _: frozenset()
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     recent: RecentBook = field(default_factory=RecentBook)
+    shelf: Shelf = field(default_factory=Shelf)
     allowance: Allowance = field(default_factory=Allowance)
     background: set[asyncio.Task[None]] = field(default_factory=set)

@@ -4,6 +4,7 @@ RFC 9394)."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mailward.access.imap.contents import Contents
 from mailward.access.imap.searching import Search
 from mailward.access.imap.selected import taken
 from mailward.access.imap.session import Session
@@ -68,8 +69,13 @@ async def _find(session: Session, arguments: Arguments, read: Callable[[Argument
         await session.tell_changes(expunge=False)
     if asks_modseq(key):
         session.enable_condstore()
-    search = Search(session.store, session.mailbox, session.desk.now(), session.progress)
+    search = Search(contents_of(session), session.desk.now(), session.progress)
     return Found(await session.blocking(lambda: search.run(key)), asks_modseq(key))
+
+
+def contents_of(session: Session) -> Contents:
+    """What the messages of the selected mailbox are found and sorted by."""
+    return Contents(session.desk.shelf, session.store, session.mailbox)
 
 
 def answer(session: Session, name: str, found: Found, returns: Returns, *, uid: bool) -> None:

@@ -1,27 +1,28 @@
 """Which messages match a search? Sets of places, narrowed key by key, the cheap keys first. Blocking; runs in a thread.
 
-Flags and numbers are answered from the session's arrays, sizes and days from stored columns, header fields from those that are
-kept, or the stored header blocks; BODY and TEXT read the messages that are still in question, but for those whose texts the store
-knows not to hold what is looked for. It learns that of every message that is read here.
+Flags and numbers are answered from the session's arrays, sizes, days and header fields from columns of the mailbox; BODY and TEXT
+read the header blocks and then the messages that are still in question, but for those whose texts the store knows not to hold
+what is looked for. It learns that of every message that is read here.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from itertools import compress
+from math import ceil
+from typing import Literal
 
 import structlog
 
-from mailward.access.imap.header_search import Find, finder
-from mailward.access.imap.projection import projection
-from mailward.access.imap.selected import Selected, taken
+from mailward.access.imap.contents import Contents
+from mailward.access.imap.header_texts import field_texts, header_blocks, is_in_header
+from mailward.access.imap.selected import taken
 from mailward.access.imap.telling import Progress
-from mailward.formats.header import FieldView, split_header
-from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
 from mailward.formats.searched import folded, searched_texts
 from mailward.model.errors import StorageError
-from mailward.protocol.imap.search import Age, And, Changed, Day, Flag, Key, Not, Numbers, Object, Or, Size, Text
+from mailward.protocol.imap.search import And, Changed, Day, Flag, Key, Not, Numbers, Object, Or, Size, Text
 from mailward.store.base import AccountStore, Column, EntryColumn
 
 log = structlog.get_logger("mailward.imap")
@@ -31,22 +32,23 @@ _NOTED_TOGETHER = 4 * 1024 * 1024
 """Characters of texts that are held until the store has made its marks of them."""
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(rb'\("[^"0-9]{0,30}(\d{1,2}) ([A-Za-z]{3}) (\d{4})\b')
-_READ_OTHERWISE = bytes([*range(9), 11, 12, *range(14, 32), 0x5C, *range(127, 256)])
-_BROKEN_NAME = re.compile(rb"\n[!-9;-~]+[ \t][^:\n]*:")
-_BETWEEN = re.compile(r"[\s:@.]")
-"""Where a reading may write more, or less, than stands there: folded lines, "name: value", comments within an address."""
+_DAY_S = 24 * 3600
+_EVER = 1 << 62
+_NEVER = -_EVER - 1
 
 Places = Sequence[int]
-Value = int | bytes | str
+Span = tuple[int, int]
+"""The first and the last number that match."""
 
 
 class Search:
     """One search of one session's mailbox. now: what YOUNGER and OLDER count from. progress: counts messages, once for each key
     that looks into them."""
 
-    def __init__(self, store: AccountStore, selected: Selected, now: datetime, progress: Progress) -> None:
-        self._store = store
-        self._selected = selected
+    def __init__(self, contents: Contents, now: datetime, progress: Progress) -> None:
+        self._contents = contents
+        self._store = contents.store
+        self._selected = contents.selected
         self._now = now
         self._progress = progress
 
@@ -77,11 +79,19 @@ class Search:
         if isinstance(key, Changed):
             modseqs = self._selected.modseqs
             return [place for place in places if modseqs[place] >= key.modseq]
-        if isinstance(key, Object) and key.number is None:
-            return ()
-        if (isinstance(key, Object) and key.kind == "M") or (isinstance(key, Day) and key.field == "saved"):
-            return list(self._by_entry(key, places))
-        return list(self._by_content(key, places))
+        if isinstance(key, Object):
+            if key.number is None:
+                return ()
+            span = (key.number, key.number)
+            return self._by_entry("email", span, places) if key.kind == "M" else self._by_number("thread", span, places)
+        if isinstance(key, Text):
+            return self._with_text(key, places)
+        if isinstance(key, Day):
+            return self._by_day(key, places)
+        if isinstance(key, Size):
+            return self._by_number("size_octets", (key.octets + 1, _EVER) if key.larger else (-_EVER, key.octets - 1), places)
+        since = ceil((self._now - timedelta(seconds=key.seconds)).timestamp())
+        return self._by_number("internal_date", (since, _EVER) if key.younger else (-_EVER, since - 1), places)
 
     def _with_flag(self, key: Flag, places: Places) -> Places:
         selected = self._selected
@@ -110,66 +120,53 @@ class Search:
                 wanted.append(place)
         return wanted
 
-    def _by_entry(self, key: Object | Day, places: Places) -> Iterator[int]:
+    def _by_entry(self, column: EntryColumn, span: Span, places: Places) -> Places:
         """What a message expunged by somebody else was called here is not known any more: it is not found."""
-        column: EntryColumn = "email" if isinstance(key, Object) else "saved_at"
+        found: list[int] = []
         for start in range(0, len(places), _BATCH):
             some = places[start : start + _BATCH]
             uids = [self._selected.uids[place] for place in some]
             rows = self._store.entry_meta(self._selected.info.id, uids, (column,))
             self._progress.done += len(some)
-            for place, row in zip(some, rows, strict=True):
-                value = row[0] if row else None
-                if isinstance(value, int) and (value == key.number if isinstance(key, Object) else _is_on(key, value)):
-                    yield place
+            values = (row[0] if row else None for row in rows)
+            found += _within(some, (value if isinstance(value, int) else _NEVER for value in values), span)
+        return found
 
-    def _by_content(self, key: Size | Day | Age | Text | Object, places: Places) -> Iterator[int]:
-        column, matches = self._test(key)
-        find: Find | None = None
-        if isinstance(key, Text) and key.where.startswith("header:"):
-            find = finder(key.where.partition(":")[2], folded(key.text))
+    def _by_number(self, column: Column, span: Span, places: Places) -> Places:
+        self._progress.done += len(places)
+        return _within(places, self._contents.numbers(column, places), span)
+
+    def _by_day(self, key: Day, places: Places) -> Places:
+        if key.field == "saved":
+            return self._by_entry("saved_at", _span(key.relation, _midnight(key.day), _DAY_S), places)
+        if key.field == "internal":
+            return self._by_number("internal_date", _span(key.relation, _midnight(key.day), _DAY_S), places)
+        self._progress.done += len(places)
+        days = self._contents.values("sent day", partial(_sent_days, self._store), places)
+        return _within(places, days, _span(key.relation, key.day.toordinal(), 1))
+
+    def _with_text(self, key: Text, places: Places) -> Places:
+        wanted = folded(key.text)
+        if key.where.startswith("header:"):
+            name = key.where.partition(":")[2].lower()
+            texts = self._contents.values(f"header {name}", partial(field_texts, self._store, name), places)
+            sought = wanted or "\n"  # RFC 3501 section 6.4.4: an empty text is in every message that has the field
+            found = [place for place, text in zip(places, texts, strict=True) if sought in text]
+            self._progress.done += len(places)
+            return found
+        if not wanted:
+            return places
+        holding: set[int] = set()
         for start in range(0, len(places), _BATCH):
             some = places[start : start + _BATCH]
             messages = taken(self._selected.messages, some)
-            if find is not None:
-                hits = self._in_common_fields(find, matches, messages)
-            else:
-                hits = [matches(value) for (value,) in self._store.meta(messages, (column,))]
-            if isinstance(key, Text) and key.where in ("body", "text"):
-                rest = [message for message, hit in zip(messages, hits, strict=True) if not hit]
-                holding = self._holding(folded(key.text), rest)
-                hits = [hit or message in holding for message, hit in zip(messages, hits, strict=True)]
+            if key.where == "text":
+                hits = (is_in_header(headers, wanted) for headers in header_blocks(self._store, messages))
+                holding.update(compress(messages, hits))
+            holding |= self._holding(wanted, [message for message in messages if message not in holding])
             self._progress.done += len(some)
-            yield from compress(some, hits)
-
-    def _in_common_fields(self, find: Find, matches: Callable[[Value], bool], messages: Sequence[int]) -> list[bool]:
-        """By the fields that are kept, or by the header where they do not say it for sure."""
-        found = [find(kept) if isinstance(kept, bytes) else None for (kept,) in self._store.meta(messages, ("common_fields",))]
-        unsure = [message for message, hit in zip(messages, found, strict=True) if hit is None]
-        read = (matches(headers) for (headers,) in self._store.meta(unsure, ("headers",)))
-        return [next(read) if hit is None else hit for hit in found]
-
-    def _test(self, key: Size | Day | Age | Text | Object) -> tuple[Column, Callable[[Value], bool]]:
-        """The column a key looks at, and the look. Of a text key, what its header decides."""
-        if isinstance(key, Object):
-            return "thread", lambda thread: thread == key.number
-        if isinstance(key, Size):
-            return "size_octets", lambda size: int(size) > key.octets if key.larger else int(size) < key.octets
-        if isinstance(key, Age):
-            since = (self._now - timedelta(seconds=key.seconds)).timestamp()
-            return "internal_date", lambda at: (int(at) >= since) == key.younger
-        if isinstance(key, Day):
-            relation = _RELATIONS[key.relation]
-            if key.field == "internal":
-                return "internal_date", lambda at: _is_on(key, int(at))
-            return "envelope", lambda envelope: (sent := _sent_on(envelope)) is not None and relation(sent, key.day)
-        wanted = folded(key.text)
-        if key.where.startswith("header:"):
-            name = key.where.partition(":")[2]
-            return "headers", lambda headers: may_be_in(headers, wanted) and _in_field(headers, name, wanted)
-        if key.where == "text":
-            return "headers", lambda headers: may_be_in(headers, wanted) and _in_header(headers, wanted)
-        return "size_octets", lambda _: wanted == ""
+        messages = taken(self._selected.messages, places)
+        return [place for place, message in zip(places, messages, strict=True) if message in holding]
 
     def _holding(self, wanted: str, messages: Sequence[int]) -> set[int]:
         """Those of the messages that have the text behind their header."""
@@ -223,70 +220,32 @@ def _looks(key: Key) -> int:
     return int(_cost(key) > 0)
 
 
-_RELATIONS: dict[str, Callable[[date, date], bool]] = {
-    "before": lambda a, b: a < b,
-    "on": lambda a, b: a == b,
-    "since": lambda a, b: a >= b,
-}
+def _span(relation: Literal["before", "on", "since"], start: int, length: int) -> Span:
+    """The first and the last number that are before, on or since what begins at `start`."""
+    if relation == "before":
+        return -_EVER, start - 1
+    return start, start + length - 1 if relation == "on" else _EVER
 
 
-def _is_on(key: Day, at: int) -> bool:
-    """Of seconds since 1970: before, on or since the day in UTC."""
-    return _RELATIONS[key.relation](datetime.fromtimestamp(at, UTC).date(), key.day)
+def _within(places: Places, numbers: Iterable[int], span: Span) -> Places:
+    first, last = span
+    return [place for place, number in zip(places, numbers, strict=True) if first <= number <= last]
 
 
-def _sent_on(envelope: Value) -> date | None:
-    """The day the Date field names, in its own zone (RFC 3501: disregarding time and timezone); None when it names none."""
-    found = _DATE.match(envelope) if isinstance(envelope, bytes) else None
-    if found is None:
-        return None
-    day, month, year = int(found[1]), found[2].decode("ascii").lower(), int(found[3])
-    if month not in _MONTHS:
-        return None
+def _midnight(day: date) -> int:
+    """When a day begins in UTC, in seconds since 1970."""
+    return int(datetime.combine(day, time(), UTC).timestamp())
+
+
+def _sent_days(store: AccountStore, messages: Sequence[int]) -> Iterator[int]:
+    """The ordinal of the day that the Date field names, in its own zone (RFC 3501: disregarding time and timezone)."""
+    for (envelope,) in store.meta(messages, ("envelope",)):
+        found = _DATE.match(envelope) if isinstance(envelope, bytes) else None
+        yield _NEVER if found is None else _ordinal(int(found[1]), found[2].decode("ascii").lower(), int(found[3]))
+
+
+def _ordinal(day: int, month: str, year: int) -> int:
     try:
-        return date(year, _MONTHS.index(month) + 1, day)
+        return date(year, _MONTHS.index(month) + 1, day).toordinal()
     except ValueError:
-        return None
-
-
-def may_be_in(headers: Value, wanted: str) -> bool:
-    """Whether a header block may hold the text, by a look at its octets: False is sure, and spares to read most headers.
-
-    Only what stands in the block as it is compared can be looked for so: no encoded-words, nothing that a reading leaves out.
-    """
-    if not isinstance(headers, bytes) or not wanted.isascii() or b"=?" in headers:
-        return True
-    if len(headers.translate(None, _READ_OTHERWISE)) < len(headers) or _BROKEN_NAME.search(b"\n" + headers):
-        return True
-    upper = headers.upper()
-    return all(piece.encode("ascii") in upper for piece in _BETWEEN.split(wanted))
-
-
-def _in_field(headers: Value, name: str, wanted: str) -> bool:
-    if not isinstance(headers, bytes) or name.lower().encode("utf-8", "replace") not in headers.lower():
-        return False
-    project = projection((name,), without=False) if name.isascii() else None
-    fields = [
-        field
-        for field in _fields((project(headers) if project is not None else None) or headers)
-        if field.name.lower() == name.lower()
-    ]
-    if any(wanted in folded(field.text) for field in fields):
-        return True
-    # "a (comment) @ b" is the address a@b however it is written.
-    return "@" in wanted and any(wanted in _addresses(field.value) for field in fields)
-
-
-def _fields(header: bytes) -> Iterator[FieldView]:
-    return map(FieldView.of, split_header(header)[0])
-
-
-def _addresses(value: bytes) -> str:
-    found = (b"%b@%b" % (mailbox.local_part_octets, mailbox.domain_octets) for mailbox in read_address_list(value).mailboxes)
-    return folded(b" ".join(found).decode("utf-8", "replace"))
-
-
-def _in_header(headers: Value, wanted: str) -> bool:
-    if not isinstance(headers, bytes):
-        return False
-    return any(wanted in folded(f"{field.name}: {field.text}") for field in _fields(headers))
+        return _NEVER

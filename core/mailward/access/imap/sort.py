@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mailward.access.imap.search import answer, find
+from mailward.access.imap.search import answer, contents_of, find
 from mailward.access.imap.session import Session
 from mailward.access.imap.sorting import in_order
 from mailward.protocol.imap.arguments import Arguments
@@ -23,6 +23,7 @@ async def _sort(session: Session, arguments: Arguments, *, uid: bool) -> str:
     returns = read_returns(arguments)
     criteria = read_criteria(arguments)
     found = await find(session, arguments, read_keys, returns, uid=uid)
-    order = await session.blocking(lambda: in_order(session.store, session.mailbox, found.places, criteria))
+    contents = contents_of(session)
+    order = await session.blocking(lambda: in_order(contents, found.places, criteria))
     answer(session, "SORT", replace(found, places=order), returns, uid=uid)
     return ""

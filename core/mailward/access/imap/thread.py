@@ -1,11 +1,14 @@
 """THREAD and UID THREAD (RFC 5256), by ORDEREDSUBJECT, REFERENCES and Dovecot's REFS."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
+from mailward.access.imap.contents import Contents
 from mailward.access.imap.envelopes import subject
-from mailward.access.imap.search import find
+from mailward.access.imap.search import contents_of, find
 from mailward.access.imap.selected import taken
 from mailward.access.imap.session import Session
+from mailward.access.imap.sorting import sort_texts
 from mailward.access.imap.threads import (
     Node,
     by_references,
@@ -31,53 +34,74 @@ async def uid_thread(session: Session, arguments: Arguments) -> str:
 
 async def _thread(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
-    algorithm = _ALGORITHMS.get(arguments.atom())
+    name = arguments.atom()
+    algorithm = _ALGORITHMS.get(name)
     if algorithm is None:
         raise BadSyntax("There is no such threading algorithm")
     arguments.space()
     places = (await find(session, arguments, read_keys, Returns(), uid=uid)).places
-    selected, store = session.mailbox, session.store
-    numbers = taken(selected.uids, places) if uid else [place + 1 for place in places]
+    contents = contents_of(session)
 
     def threads() -> str:
-        return written(algorithm(store, taken(selected.messages, places)), numbers)
+        numbers = taken(contents.selected.uids, places) if uid else [place + 1 for place in places]
+        return written(algorithm(contents, places), numbers)
 
-    session.untagged(f"THREAD {await session.blocking(threads)}".rstrip())
+    if uid:  # a client that lists by threads asks whenever it looks for new mail
+        found = await session.blocking(lambda: contents.once(f"thread {name}", places, threads))
+    else:
+        found = await session.blocking(threads)
+    session.untagged(f"THREAD {found}".rstrip())
     return ""
 
 
-def _ordered_subject(store: AccountStore, messages: Sequence[int]) -> list[Node]:
-    rows = list(store.meta(messages, ("subject_key", "sent_date")))
-    return by_subject([str(row[0]) for row in rows], [int(row[1]) for row in rows])
+def _ordered_subject(contents: Contents, places: Sequence[int]) -> list[Node]:
+    return by_subject(_subjects(contents, places), _dates(contents, places))
 
 
-def _references(store: AccountStore, messages: Sequence[int]) -> list[Node]:
-    rows = list(store.meta(messages, ("ids", "sent_date", "subject_key")))
-    dates = [int(row[1]) for row in rows]
-    roots = by_references([row[0] for row in rows if isinstance(row[0], bytes)])
+def _references(contents: Contents, places: Sequence[int]) -> list[Node]:
+    dates = _dates(contents, places)
+    roots = by_references(_ids(contents, places))
     sort_by_date(roots, dates)
 
     def answers(some: Sequence[int]) -> set[int]:
-        envelopes = store.meta([messages[at] for at in some], ("envelope",))
-        pairs = [(at, envelope) for at, (envelope,) in zip(some, envelopes, strict=True) if isinstance(envelope, bytes)]
-        return {at for at, envelope in pairs if base_subject(subject(envelope)).is_answer}
+        said = contents.values("is answer", partial(_are_answers, contents.store), [places[at] for at in some])
+        return {at for at, is_answer in zip(some, said, strict=True) if is_answer}
 
-    roots = joined_by_subject(roots, [str(row[2]) for row in rows], answers)
+    roots = joined_by_subject(roots, _subjects(contents, places), answers)
     sort_by_date(roots, dates)
     return roots
 
 
-def _refs(store: AccountStore, messages: Sequence[int]) -> list[Node]:
+def _refs(contents: Contents, places: Sequence[int]) -> list[Node]:
     """As REFERENCES, but no threads are joined by subject, and the thread that was added to last stands last."""
-    rows = list(store.meta(messages, ("ids", "sent_date")))
-    dates = [int(row[1]) for row in rows]
-    roots = by_references([row[0] for row in rows if isinstance(row[0], bytes)])
+    dates = _dates(contents, places)
+    roots = by_references(_ids(contents, places))
     sort_by_date(roots, dates)
     sort_by_latest(roots, dates)
     return roots
 
 
-_ALGORITHMS: Mapping[str, Callable[[AccountStore, Sequence[int]], list[Node]]] = {
+def _dates(contents: Contents, places: Sequence[int]) -> Sequence[int]:
+    return [*contents.numbers("sent_date", places)]
+
+
+def _subjects(contents: Contents, places: Sequence[int]) -> Sequence[str]:
+    return [*contents.values("sort SUBJECT", partial(sort_texts, contents.store, "SUBJECT"), places)]
+
+
+def _ids(contents: Contents, places: Sequence[int]) -> Sequence[bytes]:
+    def read(messages: Sequence[int]) -> Iterator[bytes]:
+        return (ids for (ids,) in contents.store.meta(messages, ("ids",)) if isinstance(ids, bytes))
+
+    return [*contents.values("ids", read, places)]
+
+
+def _are_answers(store: AccountStore, messages: Sequence[int]) -> Iterator[bool]:
+    envelopes = store.meta(messages, ("envelope",))
+    return (base_subject(subject(envelope)).is_answer for (envelope,) in envelopes if isinstance(envelope, bytes))
+
+
+_ALGORITHMS: Mapping[str, Callable[[Contents, Sequence[int]], list[Node]]] = {
     "ORDEREDSUBJECT": _ordered_subject,
     "REFERENCES": _references,
     "REFS": _refs,

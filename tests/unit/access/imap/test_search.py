@@ -7,11 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailward.access.imap import searching as module
+from mailward.access.imap.contents import Contents, Shelf
 from mailward.access.imap.searching import Search
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.telling import Progress
-from mailward.formats.searched import folded
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.search import And, Key, Not, Or, read_search
@@ -114,7 +113,7 @@ def searching(tmp_path_factory: pytest.TempPathFactory) -> Search:
         flags = arguments.flags()
         arguments.space()
         store.apply([Append(inbox, octets, arguments.date_time(), flags)])
-    return Search(store, Selected(store.view(inbox), read_only=True), datetime.now(UTC), Progress())
+    return Search(Contents(Shelf(), store, Selected(store.view(inbox), read_only=True)), datetime.now(UTC), Progress())
 
 
 @given(keys=KEYS)
@@ -174,38 +173,3 @@ async def test_a_message_that_cannot_hold_the_text_is_read_once(office: Office, 
     assert await client.ok("SEARCH BODY treasure") == [b"* SEARCH 3"]
     assert len(read) == 1
     assert answers == {keys: await client.ok(f"SEARCH {keys}") for keys in answers}
-
-
-PIECES = st.sampled_from(
-    [
-        "ann",
-        "Bob",
-        "@",
-        ".",
-        "example",
-        " ",
-        "(x)",
-        "\\",
-        '"',
-        "<",
-        ">",
-        ",",
-        ":",
-        "=?utf-8?q?b=6Fb?=",
-        "\r\n ",
-        "\t",
-        "\x01",
-        "ä",
-        "Subject",
-    ]
-)
-TEXTS = st.lists(PIECES, max_size=8).map("".join)
-
-
-@given(value=TEXTS, wanted=TEXTS, name=st.sampled_from(["Subject", "From", "x-note", "Su bject", "From "]))
-@settings(deadline=None)
-def test_a_look_at_the_octets_never_misses_what_a_reading_finds(value: str, wanted: str, name: str) -> None:
-    headers = f"{name}: {value}\r\nTo: c@example.net\r\n\r\n".encode()
-    text = folded(wanted)
-    if module._in_field(headers, name.replace(" ", ""), text) or module._in_header(headers, text):
-        assert module.may_be_in(headers, text)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailward.access.imap.contents import Contents, Shelf
 from mailward.access.imap.envelopes import display_key, mailbox_key
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.sorting import in_order
@@ -80,9 +81,8 @@ COLUMNS: dict[SortKey, Column] = {"ARRIVAL": "internal_date", "SIZE": "size_octe
 
 @given(st.lists(st.builds(Criterion, st.sampled_from(list(COLUMNS)), st.booleans()), min_size=1, max_size=4))
 @settings(deadline=None)
-def test_each_key_decides_where_those_before_it_are_equal(ordering: tuple[Office, Selected], criteria: list[Criterion]) -> None:
-    office, selected = ordering
-    store = office.store.open(AccountId("alice"))
+def test_each_key_decides_where_those_before_it_are_equal(ordering: Contents, criteria: list[Criterion]) -> None:
+    store, selected = ordering.store, ordering.selected
     rows = [next(iter(store.meta([message], [COLUMNS[c.key] for c in criteria]))) for message in selected.messages]
 
     def compared(a: int, b: int) -> int:
@@ -93,17 +93,17 @@ def test_each_key_decides_where_those_before_it_are_equal(ordering: tuple[Office
         return a - b
 
     places = range(len(selected))
-    assert in_order(store, selected, places, criteria) == sorted(places, key=cmp_to_key(compared))
+    assert in_order(ordering, places, criteria) == sorted(places, key=cmp_to_key(compared))
 
 
 @pytest.fixture(scope="module")
-def ordering(tmp_path_factory: pytest.TempPathFactory) -> tuple[Office, Selected]:
+def ordering(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     office = Office(tmp_path_factory.mktemp("sort"))
     store = office.store.open(AccountId("alice"))
     inbox = store.mailbox("INBOX").id
     for at, octets in MAIL * 3:
         store.apply([Append(inbox, octets, Arguments(b'"' + at.encode() + b'"').date_time())])
-    return office, Selected(store.view(inbox), read_only=True)
+    return Contents(Shelf(), store, Selected(store.view(inbox), read_only=True))
 
 
 NAMES = st.text(st.characters(categories=("L", "N"), max_codepoint=0x2FF), min_size=1, max_size=20)
