@@ -14,6 +14,8 @@ from mailward.store.changes import POLL_S
 _TOGETHER_S = 0.02
 _EACH_S = 0.002
 """For each session that is told."""
+_SHARES = 30
+"""In which all accounts are polled."""
 
 
 class Watchers:
@@ -23,6 +25,8 @@ class Watchers:
         self._callbacks: dict[AccountId, set[Callable[[], None]]] = defaultdict(set)
         self._gathering: dict[AccountId, bool] = {}
         """Accounts that were told of a short while ago, and whether there has been another change since."""
+        self._due: list[AccountId] = []
+        self._share = 1
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, account: AccountId, callback: Callable[[], None]) -> Callable[[], None]:
@@ -53,11 +57,16 @@ class Watchers:
 
     def start(self) -> None:
         """Begin polling."""
-        self._timer = asyncio.get_running_loop().call_later(POLL_S, self._poll)
+        self._timer = asyncio.get_running_loop().call_later(POLL_S / _SHARES, self._poll)
 
     def _poll(self) -> None:
-        for account in tuple(self._callbacks):
+        """A share of the accounts each time: else thousands of sessions would look at their mailboxes at once."""
+        if not self._due:
+            self._due = list(self._callbacks)
+            self._share = -(-len(self._due) // _SHARES)
+        for account in self._due[-self._share :]:
             self.changed(account)
+        del self._due[-self._share :]
         self.start()
 
     def stop(self) -> None:

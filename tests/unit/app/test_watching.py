@@ -1,6 +1,7 @@
 """Who hears of an account's changes, and how often."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -37,6 +38,17 @@ async def test_t_imap_17_the_more_sessions_hear_of_an_account_the_longer_its_cha
         patch.setattr(loop, "call_later", lambda delay, *_: waits.append(delay))
         watchers.changed(ALICE)
     assert waits == [pytest.approx(10_000 * watching._EACH_S)]
+
+
+async def test_t_imap_17_lost_hints_are_made_up_for_by_a_poll_of_some_accounts_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    watchers, told = Watchers(), list[int]()
+    for number in range(100):
+        watchers.watch(AccountId(f"a{number}"), partial(told.append, number))
+    monkeypatch.setattr(watchers, "start", lambda: None)
+    for polls in range(1, watching._SHARES + 1):
+        watchers._poll()
+        assert len(told) == min(4 * polls, 100)
+    assert sorted(told) == [*range(100)]
 
 
 async def test_who_stops_hears_nothing_more() -> None:

@@ -163,6 +163,28 @@ async def test_t_imap_17_what_changes_soon_after_news_is_told_together(office: O
     assert await second.replies(b"i ") == [b"* 1 FETCH (UID 1 FLAGS (\\Answered \\Flagged))", b"OK IDLE completed"]
 
 
+async def test_t_imap_09_changes_do_not_pile_up_for_an_idle_client_that_does_not_read(office: Office) -> None:
+    first, second = await two(office)
+    second.wire.feed(b"i IDLE\r\n")
+    assert await second.line() == b"+ idling"
+    await settle(second)
+    send, reads = second.wire.send, asyncio.Event()
+
+    async def waiting(octets: bytes) -> None:
+        await reads.wait()
+        await send(octets)
+
+    with patch.object(second.wire, "send", waiting):
+        for sign in "+-" * 25:
+            await first.ok(f"STORE 1 {sign}FLAGS.SILENT (\\Flagged)")
+        await first.ok("STORE 2 +FLAGS.SILENT (\\Flagged)")
+        reads.set()
+        told: list[bytes] = []
+        while not told or not told[-1].startswith(b"* 2 "):
+            told.append(await second.line())
+    assert len(told) <= 3, "what was under way, and how it is in the end"
+
+
 @pytest.mark.parametrize("garbage", [b"NOOP\r\n", b"\r\n", b"i2 LOGOUT\r\n", b"DONE NOW\r\n"])
 async def test_t_imap_17_garbage_instead_of_done_ends_idle_with_bad(office: Office, garbage: bytes) -> None:
     client = await Client(office).login()
