@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from mailward.formats.message import MessageView
 from mailward.sieve import LANGUAGE, LIMITS, ScriptError, compile_script, evaluate
-from mailward.sieve.running import Inner, Shape, Word
+from mailward.sieve.arguments import Inner, Shape
+from mailward.sieve.running import Word
 from mailward.sieve.wildcards import match_wildcards, quoted
 from support.sieve import MESSAGE, WORLD
 from support.sieve_cases import CASES

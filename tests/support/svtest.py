@@ -14,12 +14,14 @@ from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
 from mailward.sieve import ScriptError, compile_script
 from mailward.sieve.actions import Action, FileInto, Keep, Notify, Redirect, Reject, Vacation
 from mailward.sieve.addresses import sendable
+from mailward.sieve.arguments import Shape, TagRule, Takes
+from mailward.sieve.endings import RunProblem, Stop
 from mailward.sieve.evaluate import outcome_of
 from mailward.sieve.language import LANGUAGE
 from mailward.sieve.limits import LIMITS
 from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.replying import notify_message, vacation_message
-from mailward.sieve.running import Command, Language, Run, RunProblem, Script, Shape, Step, Stop, TagRule, Takes, Test
+from mailward.sieve.running import Command, Language, Run, Script, Step, Test
 from mailward.sieve.world import Envelope, Location, Nothing, Owner, World
 
 _EXTENSION = "vnd.dovecot.testsuite"

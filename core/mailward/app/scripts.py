@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from mailward.app.accounts import opened_store
 from mailward.app.config import Config
-from mailward.delivery.script_world import world_of
+from mailward.delivery.script_world import outside_of, world_of
 from mailward.directory import Account, Directory
 from mailward.formats.message import MessageView
 from mailward.sieve import LANGUAGE, Outcome, compile_script, evaluate
@@ -44,5 +44,5 @@ def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes
         read = MessageView(store.octets(message))
         path = read.field("Return-Path")
         reverse_path = "" if path is None else path.value.decode("utf-8", "replace").strip(" \t<>")
-        world = world_of(store, reverse_path, str(account.address), addresses, now)
+        world = world_of(reverse_path, str(account.address), addresses, outside_of(store, now))
         yield Rehearsed(uid, read.subject, evaluate(script, read, world))

@@ -13,13 +13,13 @@ import typer
 from mailward.app.scripts import Rehearsed, opened_account, rehearsal
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.delivery.script_world import world_of
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
-from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
 from mailward.protocol.managesieve.names import is_name
-from mailward.sieve import LANGUAGE, Envelope, Outcome, Owner, Problem, ScriptError, World, compile_script, evaluate
+from mailward.sieve import LANGUAGE, Outcome, Problem, ScriptError, compile_script, evaluate
 from mailward.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Vacation
 from mailward.sieve.world import Nothing
 from mailward.store.base import AccountStore, ActivateScript, DeleteScript, Op, PutScript, Script, StoreRefusal
@@ -141,11 +141,11 @@ def test_command(
     script = _read(file)
     octets = _octets(message)
     try:
-        sender = ReversePath(parse_mailbox(mail_from)) if mail_from else NULL_REVERSE_PATH
         owner = parse_mailbox(rcpt)
+        sender = str(parse_mailbox(mail_from)) if mail_from else ""
     except AddressSyntaxError as error:
         fail(f"an address of the envelope cannot be used: {error}", USAGE)
-    world = World(Envelope(sender, ForwardPath(owner)), Owner((owner,)), Nothing(datetime.now().astimezone()))
+    world = world_of(sender, rcpt, (owner,), Nothing(datetime.now().astimezone()))
     outcome = evaluate(compile_script(script, LANGUAGE), MessageView(octets), world)
     lines = [_words(action) for action in outcome.actions]
     if outcome.problem is not None:

@@ -13,7 +13,7 @@ from mailward.model.decision import DecisionRecord
 from mailward.protocol.imap.objectid import object_id
 from mailward.queue.item import JUNK_FOLDER
 from mailward.sieve import Envelope, Owner, World
-from mailward.sieve.world import Location
+from mailward.sieve.world import Location, Outside
 from mailward.store.base import AccountStore, MailboxInfo, StoreRefusal
 
 
@@ -65,23 +65,19 @@ class _Outside:
             return None
 
 
-def world_of(
-    store: AccountStore,
-    reverse_path: str,
-    forward_path: str,
-    addresses: Sequence[Address],
-    at: datetime,
-    is_marked: Callable[[str], bool] | None = None,
-) -> World:
-    """store: of the script's owner. Paths as the queue writes them. addresses: of the owner, his own first. at: aware. is_marked:
-    what earlier runs have noted, None for nothing.
-    """
+def outside_of(store: AccountStore, at: datetime, is_marked: Callable[[str], bool] | None = None) -> Outside:
+    """store: of the script's owner. at: aware. is_marked: what earlier runs have noted, None for nothing."""
+    return _Outside(store, at.astimezone(), is_marked)
+
+
+def world_of(reverse_path: str, forward_path: str, addresses: Sequence[Address], outside: Outside) -> World:
+    """Paths as the queue writes them. addresses: of the owner, his own first."""
     sender, recipient = _address(reverse_path), _address(forward_path)
     envelope = Envelope(
         NULL_REVERSE_PATH if sender is None else ReversePath(sender), None if recipient is None else ForwardPath(recipient)
     )
     environment = {"name": "Mailward", "version": __version__, "location": "MDA", "phase": "post"}
-    return World(envelope, Owner(tuple(addresses)), _Outside(store, at.astimezone(), is_marked), environment)
+    return World(envelope, Owner(tuple(addresses)), outside, environment)
 
 
 def delivery_world(
@@ -89,7 +85,8 @@ def delivery_world(
 ) -> World:
     """As `world_of`, with all that is known of a delivery: who submitted it, from where it came, and how it was judged."""
     item, recipient = copy.item, copy.recipient
-    world = world_of(store, item.reverse_path_of(copy.index), recipient.asked or recipient.forward_path, addresses, at, is_marked)
+    paths = item.reverse_path_of(copy.index), recipient.asked or recipient.forward_path
+    world = world_of(*paths, addresses, outside_of(store, at, is_marked))
     peer = item.decision.session.get("peer.ip", "")
     return replace(
         world,

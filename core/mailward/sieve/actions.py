@@ -80,7 +80,6 @@ class Notify(Action):
     importance: "1", which is high, to "3".
     """
 
-    method: str
     withheld: str
     to: tuple[str, ...]
     cc: tuple[str, ...]
@@ -100,8 +99,6 @@ class Discard(Action):
 
 @dataclass(frozen=True, slots=True)
 class Reject(Action):
-    """Refuse it with this reason (RFC 5429). is_ereject: by a reply of SMTP where that is possible, never by a message to a
-    forged sender."""
+    """Refuse it with this reason (RFC 5429)."""
 
     reason: str
-    is_ereject: bool

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from mailward.formats.mailboxes import read_address_list
 from mailward.model.address import Address, quote_local_part
-from mailward.sieve.running import Run, Step, TagRule
+from mailward.sieve.arguments import TagRule
+from mailward.sieve.running import Run, Step
 
 ADDRESS_PARTS = (
     TagRule("all", "address-part"),

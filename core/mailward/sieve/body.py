@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from mailward.formats.part import PartView
+from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.matching import MATCHING, check_matching, matches
-from mailward.sieve.running import Run, Shape, Step, TagRule, Takes, Test
+from mailward.sieve.running import Run, Step, Test
 
 
 def _body(run: Run, step: Step) -> bool:

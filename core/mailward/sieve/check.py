@@ -9,25 +9,12 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from mailward.model.errors import MailwardError
+from mailward.sieve.arguments import Inner, Shape, TagRule, TagUse, Value
+from mailward.sieve.endings import RunProblem
 from mailward.sieve.limits import Limits
 from mailward.sieve.parser import parse
 from mailward.sieve.problems import Place, Problem, Problems
-from mailward.sieve.running import (
-    Checking,
-    Command,
-    Inner,
-    Language,
-    Run,
-    RunProblem,
-    Script,
-    Shape,
-    Step,
-    TagRule,
-    TagUse,
-    Test,
-    Value,
-    Word,
-)
+from mailward.sieve.running import Checking, Command, Language, Run, Script, Step, Test, Word
 from mailward.sieve.text import Text, read_text
 from mailward.sieve.tree import Argument, Node, Number, Strings, Tag
 

@@ -1,6 +1,8 @@
 """What comes next? if, stop, and the tests that are made of tests (RFC 5228 sections 3.1, 3.3, 5.2, 5.3, 5.6, 5.8, 5.10)."""
 
-from mailward.sieve.running import Command, Inner, Run, Step, Stop, Test
+from mailward.sieve.arguments import Inner
+from mailward.sieve.endings import Stop
+from mailward.sieve.running import Command, Run, Step, Test
 
 
 def _if(run: Run, step: Step) -> None:

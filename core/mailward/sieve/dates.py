@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import format_datetime
 
 from mailward.formats.dates import read_date
+from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.fields import INDEX, check_fields, fields_of
 from mailward.sieve.matching import MATCHING, check_matching, matches
-from mailward.sieve.running import Checking, Run, Shape, Step, TagRule, Takes, Test
+from mailward.sieve.running import Checking, Run, Step, Test
 
 _JULIAN_DAY_0 = datetime(1858, 11, 17, tzinfo=UTC).toordinal()
 """Modified Julian Days begin here (RFC 5260 section 4.2)."""

@@ -3,9 +3,11 @@
 from mailward.formats.message import MessageView
 from mailward.sieve.actions import Discard, FileInto, Keep, Redirect, Reject
 from mailward.sieve.addresses import sendable
+from mailward.sieve.arguments import Shape, TagRule, Takes
+from mailward.sieve.endings import RunProblem
 from mailward.sieve.flags import FLAGS, flags_of
 from mailward.sieve.mailboxes import check_mailbox, check_use, is_use, problem_of_mailbox
-from mailward.sieve.running import Checking, Command, Run, RunProblem, Shape, Step, TagRule, Takes
+from mailward.sieve.running import Checking, Command, Run, Step
 from mailward.sieve.text import Text
 
 _COPY = TagRule("copy", extension="copy")
@@ -92,7 +94,7 @@ def _discard(run: Run, step: Step) -> None:
 
 
 def _reject(run: Run, step: Step) -> None:
-    run.act(Reject(*run.at(step), run.text(step.string(0)), step.word.name == "ereject"))
+    run.act(Reject(*run.at(step), run.text(step.string(0))))
 
 
 _REASON = (Takes("reason", Shape.STRING),)

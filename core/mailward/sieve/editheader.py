@@ -5,9 +5,11 @@ import re
 from mailward.formats.header import split_header
 from mailward.formats.message import MessageView
 from mailward.formats.writing import fold_field
+from mailward.sieve.arguments import Shape, TagRule, Takes
+from mailward.sieve.endings import RunProblem
 from mailward.sieve.fields import indexed
 from mailward.sieve.matching import MATCHING, check_matching, matches
-from mailward.sieve.running import Checking, Command, Run, RunProblem, Shape, Step, TagRule, Takes
+from mailward.sieve.running import Checking, Command, Run, Step
 
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _KEPT = frozenset({"received", "auto-submitted", "delivered-to"})

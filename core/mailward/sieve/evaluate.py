@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from mailward.formats.message import MessageView
 from mailward.sieve.actions import Action, Discard, Keep
+from mailward.sieve.endings import RunProblem, Stop
 from mailward.sieve.language import LANGUAGE
 from mailward.sieve.limits import LIMITS, Limits
 from mailward.sieve.problems import Place, Problem
-from mailward.sieve.running import Language, Mark, Run, RunProblem, Script, Stop
+from mailward.sieve.running import Language, Mark, Run, Script
 from mailward.sieve.world import World
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mailward.formats.header import FieldView
 from mailward.formats.parameters import parse_parameterised
-from mailward.sieve.running import Checking, Run, Shape, Step, TagRule
+from mailward.sieve.arguments import Shape, TagRule
+from mailward.sieve.running import Checking, Run, Step
 
 INDEX = (TagRule("index", takes=Shape.NUMBER, extension="index"), TagRule("last", extension="index"))
 MIME = (TagRule("mime", extension="mime"), TagRule("anychild", extension="mime"))

@@ -5,8 +5,9 @@ A list of flags is text with blanks between them, so that a variable can hold on
 
 import re
 
+from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.matching import MATCHING, check_matching, matches_texts
-from mailward.sieve.running import Checking, Command, Run, Shape, Step, TagRule, Takes, Test
+from mailward.sieve.running import Checking, Command, Run, Step, Test
 from mailward.sieve.variables import check_variable
 
 FLAGS = TagRule("flags", takes=Shape.STRINGS, extension="imap4flags")

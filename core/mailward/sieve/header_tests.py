@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from mailward.sieve.addresses import ADDRESS_FIELDS, ADDRESS_PARTS, addresses_of, part_of
+from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.fields import INDEX, MIME, MIME_VALUES, check_fields, fields_of, texts_of
 from mailward.sieve.matching import MATCHING, check_matching, matches
-from mailward.sieve.running import Checking, Run, Shape, Step, TagRule, Takes, Test
+from mailward.sieve.running import Checking, Run, Step, Test
 
 _ENVELOPE_PARTS = ("from", "to", "auth")
 _PARSING = 16

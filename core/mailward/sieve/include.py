@@ -2,9 +2,11 @@
 
 from contextlib import suppress
 
+from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.check import ScriptError
 from mailward.sieve.compiled import compile_script
-from mailward.sieve.running import Checking, Command, Return, Run, RunProblem, Scope, Script, Shape, Step, TagRule, Takes, Test
+from mailward.sieve.endings import Return, RunProblem
+from mailward.sieve.running import Checking, Command, Run, Scope, Script, Step, Test
 from mailward.sieve.variables import check_name
 from mailward.sieve.world import Location
 

@@ -1,8 +1,9 @@
 """Which mailboxes are there? (RFC 5490, RFC 8579, RFC 9042) And is this the name of one?"""
 
 from mailward.formats.mailbox_names import problem_of_name
+from mailward.sieve.arguments import Shape, Takes
 from mailward.sieve.matching import MATCHING, check_matching, matches
-from mailward.sieve.running import Checking, Run, Shape, Step, Takes, Test
+from mailward.sieve.running import Checking, Run, Step, Test
 from mailward.sieve.text import Text, is_utf8
 
 _MAILBOX = Takes("mailbox", Shape.STRING)

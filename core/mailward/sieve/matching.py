@@ -4,9 +4,11 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mailward.sieve.arguments import Shape, TagRule
 from mailward.sieve.comparing import ALWAYS_THERE, COMPARATORS, Comparator
+from mailward.sieve.endings import RunProblem
 from mailward.sieve.regexes import RegexError, check_regex, cost_of_regex, search_regex
-from mailward.sieve.running import Checking, Run, RunProblem, Shape, Step, TagRule
+from mailward.sieve.running import Checking, Run, Step
 from mailward.sieve.text import Text
 from mailward.sieve.wildcards import match_wildcards
 

@@ -2,7 +2,9 @@
 
 from mailward.formats.part import PartView
 from mailward.formats.texts import TEXT_TYPES, TextPart
-from mailward.sieve.running import Break, Checking, Command, Run, RunProblem, Shape, Step, TagRule, Takes
+from mailward.sieve.arguments import Shape, TagRule, Takes
+from mailward.sieve.endings import Break, RunProblem
+from mailward.sieve.running import Checking, Command, Run, Step
 from mailward.sieve.variables import MODIFIERS, check_variable, modified
 
 

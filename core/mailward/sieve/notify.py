@@ -8,9 +8,11 @@ from urllib.parse import unquote
 
 from mailward.sieve.actions import Notify, Redirect
 from mailward.sieve.addresses import sendable
+from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.disposing import FCC, check_fcc, fcc_of
+from mailward.sieve.endings import RunProblem
 from mailward.sieve.matching import MATCHING, check_matching, matches
-from mailward.sieve.running import Checking, Command, Run, RunProblem, Shape, Step, TagRule, Takes, Test
+from mailward.sieve.running import Checking, Command, Run, Step, Test
 
 _URI = re.compile(r"mailto:([^?<>#\"\\^`{|};\s]*)(?:\?([^<>\"\\^`{|}\s]*))?", re.IGNORECASE)
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
@@ -121,7 +123,6 @@ def _notify(run: Run, step: Step) -> None:
     run.act(
         Notify(
             *run.at(step),
-            method=method,
             # RFC 5436 section 2.7.1: of what a machine has sent nobody is told, or two of them would tell each other for ever.
             withheld="a machine has sent the message (Auto-Submitted)" if is_automatic else "",
             to=tuple(to),

@@ -9,8 +9,10 @@ from mailward.formats.message import MessageView
 from mailward.formats.writing import fold_field, text_part
 from mailward.model.edits import AddHeader, RecordedEdit, ReplaceHeader, ReplacePart
 from mailward.sieve.addresses import sendable
+from mailward.sieve.arguments import Shape, TagRule, Takes
+from mailward.sieve.endings import RunProblem
 from mailward.sieve.replying import address_field
-from mailward.sieve.running import Command, Run, RunProblem, Shape, Step, TagRule, Takes
+from mailward.sieve.running import Command, Run, Step
 
 _CONTENT_FIELD = re.compile(rb"(?:Content-[!-9;-~]*|MIME-Version)[ \t]*:", re.IGNORECASE)
 _FIELD = re.compile(r"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)

@@ -1,86 +1,24 @@
 """How is a checked script run? The words of the language, the steps that a script was compiled to, and one run of them.
 
-A word is a name with what may stand behind it and one function that does it; the words of an extension are a table in its module.
-A run knows nothing of any word: it counts, keeps the variables, and gathers actions. Whatever a script does it ends, since there
-are no loops but over the parts of a message, and every step and every character looked at is counted (T-IMAP-20).
+A word is a name with what may stand behind it (`arguments`) and one function that does it; the words of an extension are a table
+in its module. A run knows nothing of any word: it counts, keeps the variables, and gathers actions. Whatever a script does ends:
+there are no loops but over the parts of a message, and every step and every character looked at is counted (T-IMAP-20).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from time import thread_time
 
 from mailward.formats.message import MessageView
 from mailward.formats.part import PartView
 from mailward.formats.text import one_line
 from mailward.sieve.actions import Action, FileInto, Keep, Redirect, Reject, Vacation
+from mailward.sieve.arguments import Inner, TagRule, TagUse, Takes, Value
+from mailward.sieve.endings import RunProblem
 from mailward.sieve.limits import Limits
 from mailward.sieve.problems import Place, Problem, Problems
 from mailward.sieve.text import Reference, Text
 from mailward.sieve.world import Outside, World
-
-
-class Shape(Enum):
-    """What an argument has to be, by the words of a problem."""
-
-    STRING = "string"
-    STRINGS = "string list"
-    NUMBER = "number"
-
-
-@dataclass(frozen=True, slots=True)
-class Takes:
-    """A positional argument. name: as problems name it."""
-
-    name: str
-    shape: Shape
-
-
-@dataclass(frozen=True, slots=True)
-class TagRule:
-    """A tag that a word may have. group: of several tags of one group, one may stand there; as a rule its own name.
-
-    takes: what has to follow it. extension: what has to be required for it.
-    """
-
-    name: str
-    group: str = ""
-    takes: Shape | None = None
-    extension: str = ""
-
-    @property
-    def of_group(self) -> str:
-        return self.group or self.name
-
-
-class Inner(Enum):
-    """Which tests stand inside a word."""
-
-    NONE = 0
-    ONE = 1
-    LIST = 2
-
-
-Value = int | tuple[Text, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TagUse:
-    """A tag that stands there, and the value that followed it."""
-
-    name: str
-    place: Place
-    value: Value | None = None
-
-    @property
-    def strings(self) -> tuple[Text, ...]:
-        assert isinstance(self.value, tuple)
-        return self.value
-
-    @property
-    def number(self) -> int:
-        assert isinstance(self.value, int)
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,31 +126,6 @@ _READ_AT_ONCE = 16
 _QUESTION_CHARACTERS = 10_000
 _ITEM_CHARACTERS = 16
 """What one string of a list costs, however short it is."""
-
-
-class RunProblem(Exception):
-    """A script cannot go on; the message is kept and the owner told."""
-
-    def __init__(self, text: str, place: Place | None = None) -> None:
-        super().__init__(text)
-        self.text = text
-        self.place = place
-
-
-class Stop(Exception):
-    """The script ends here (RFC 5228 section 3.3)."""
-
-
-class Return(Stop):
-    """The included script ends here, and the script itself where none is (RFC 6609 section 3.3)."""
-
-
-class Break(Exception):
-    """The innermost loop, or that of this name, ends here (RFC 5703 section 3.2)."""
-
-    def __init__(self, name: str | None) -> None:
-        super().__init__(name)
-        self.name = name
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Iterator
 
+from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.matching import MATCHING, check_matching, matches
-from mailward.sieve.running import Checking, Mark, Run, Shape, Step, TagRule, Takes, Test
+from mailward.sieve.running import Checking, Mark, Run, Step, Test
 
 _KEYS = Takes("key list", Shape.STRINGS)
 _VALUE = Takes("value", Shape.STRING)

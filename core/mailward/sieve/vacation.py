@@ -7,8 +7,10 @@ from mailward.formats.identifiers import read_identifiers
 from mailward.model.address import Address
 from mailward.sieve.actions import Vacation
 from mailward.sieve.addresses import sendable
+from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.disposing import FCC, check_fcc, fcc_of
-from mailward.sieve.running import Checking, Command, Run, RunProblem, Shape, Step, TagRule, Takes
+from mailward.sieve.endings import RunProblem
+from mailward.sieve.running import Checking, Command, Run, Step
 
 _DAY_S = 24 * 3600
 _DEFAULT_S = 7 * _DAY_S

@@ -2,9 +2,10 @@
 
 from urllib.parse import quote
 
+from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.regexes import quoted_regex
-from mailward.sieve.running import Checking, Command, Run, Shape, Step, TagRule, Takes, Test
+from mailward.sieve.running import Checking, Command, Run, Step, Test
 from mailward.sieve.text import NAME, Text
 from mailward.sieve.wildcards import quoted
 

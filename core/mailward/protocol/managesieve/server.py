@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from mailward.model.errors import LocalError
+from mailward.protocol.managesieve.arguments import Arguments, BadCommand
 from mailward.protocol.managesieve.events import (
     ActivateAsked,
     CheckAsked,
@@ -22,21 +23,14 @@ from mailward.protocol.managesieve.events import (
     SpaceAsked,
     TlsAsked,
 )
-from mailward.protocol.managesieve.names import MOST_OCTETS, is_name
-from mailward.protocol.managesieve.reading import Fault, Read, Reader, ReadingLimits, Token, Unreadable, Word, string
+from mailward.protocol.managesieve.names import MOST_OCTETS
+from mailward.protocol.managesieve.reading import Fault, Read, Reader, ReadingLimits, Unreadable, Word, string
 from mailward.protocol.managesieve.states import MOVES, Limits, Offers, State
+from mailward.protocol.managesieve.writing import capabilities, spoken
 from mailward.protocol.sasl import NoResponseError, encode, initial_response, response
 
 _SASL_OCTETS = 8192
 _NO_BASE64 = "The response is not base64"
-
-
-class _Bad(Exception):
-    """A command that cannot be taken; text and response code of its NO."""
-
-    def __init__(self, text: str, code: str = "") -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class ManageSieveServer:
@@ -161,15 +155,15 @@ class ManageSieveServer:
             if self.state is State.SASL:
                 return self._on_response(read)
             if isinstance(read, Unreadable):
-                raise _Bad(read.text, "QUOTA/MAXSIZE" if read.is_too_big else "")
+                raise BadCommand(read.text, "QUOTA/MAXSIZE" if read.is_too_big else "")
             verb = read.tokens[0] if read.tokens else None
             if not isinstance(verb, Word) or verb.name not in _COMMANDS:
-                raise _Bad("There is no such command")
+                raise BadCommand("There is no such command")
             command, arguments, states = _COMMANDS[verb.name]
             if self.state not in states:
-                raise _Bad("Log in first" if self.state is State.BEFORE_LOGIN else "Not after login")
-            return command(self, _Arguments(read.tokens[1:], *arguments))
-        except _Bad as bad:
+                raise BadCommand("Log in first" if self.state is State.BEFORE_LOGIN else "Not after login")
+            return command(self, Arguments(read.tokens[1:], *arguments))
+        except BadCommand as bad:
             self._no_bad(str(bad), bad.code)
             return None
 
@@ -180,22 +174,22 @@ class ManageSieveServer:
             return SaslResponse(response(read.tokens[0]))
         except NoResponseError as error:
             self._move(State.BEFORE_LOGIN)
-            raise _Bad("Authentication cancelled" if error.was_cancelled else _NO_BASE64) from None
+            raise BadCommand("Authentication cancelled" if error.was_cancelled else _NO_BASE64) from None
 
-    def _authenticate(self, given: "_Arguments") -> SaslAsked:
+    def _authenticate(self, given: Arguments) -> SaslAsked:
         if not self._is_secure:  # without looking at what was sent (T-TLS-11)
-            raise _Bad("Start TLS first", "ENCRYPT-NEEDED")
+            raise BadCommand("Start TLS first", "ENCRYPT-NEEDED")
         mechanism = given.octets(0).upper().decode("ascii", "replace")
         if mechanism not in self._offers.mechanisms:
-            raise _Bad("That mechanism is not available")
+            raise BadCommand("That mechanism is not available")
         try:
             return SaslAsked(mechanism, initial_response(given.octets(1)) if len(given) > 1 else None)
         except NoResponseError:
-            raise _Bad(_NO_BASE64) from None
+            raise BadCommand(_NO_BASE64) from None
 
-    def _starttls(self, _: "_Arguments") -> TlsAsked | None:
+    def _starttls(self, _: Arguments) -> TlsAsked | None:
         if not self._offer_tls:
-            raise _Bad("TLS is not available or active already")
+            raise BadCommand("TLS is not available or active already")
         if self._reader:
             # A client waits for our answer; whatever came with the command was put there by somebody else (T-TLS-04).
             self._end(Fault.TLS_INJECTION, _GOODBYES[Fault.TLS_INJECTION])
@@ -203,68 +197,51 @@ class ManageSieveServer:
         self._say("OK", "Begin TLS now")
         return TlsAsked()
 
-    def _capability(self, _: "_Arguments") -> None:
+    def _capability(self, _: Arguments) -> None:
         self._capabilities()
         self._say("OK", "Those are all")
 
-    def _noop(self, given: "_Arguments") -> None:
+    def _noop(self, given: Arguments) -> None:
         if given:
             self._say("OK", "Done", "TAG", given.octets(0))
         else:
             self._say("OK", "Done")
 
-    def _logout(self, _: "_Arguments") -> None:
+    def _logout(self, _: Arguments) -> None:
         self._say("OK", "Until next time")
         self._move(State.CLOSED)
 
-    def _havespace(self, given: "_Arguments") -> SpaceAsked:
+    def _havespace(self, given: Arguments) -> SpaceAsked:
         return SpaceAsked(given.name(0), given.number(1))
 
-    def _putscript(self, given: "_Arguments") -> PutAsked:
+    def _putscript(self, given: Arguments) -> PutAsked:
         return PutAsked(given.name(0), given.octets(1))
 
-    def _checkscript(self, given: "_Arguments") -> CheckAsked:
+    def _checkscript(self, given: Arguments) -> CheckAsked:
         return CheckAsked(given.octets(0))
 
-    def _listscripts(self, _: "_Arguments") -> ListAsked:
+    def _listscripts(self, _: Arguments) -> ListAsked:
         return ListAsked()
 
-    def _setactive(self, given: "_Arguments") -> ActivateAsked:
+    def _setactive(self, given: Arguments) -> ActivateAsked:
         return ActivateAsked(given.name(0) if given.octets(0) else "")
 
-    def _getscript(self, given: "_Arguments") -> GetAsked:
+    def _getscript(self, given: Arguments) -> GetAsked:
         return GetAsked(given.name(0))
 
-    def _deletescript(self, given: "_Arguments") -> DeleteAsked:
+    def _deletescript(self, given: Arguments) -> DeleteAsked:
         return DeleteAsked(given.name(0))
 
-    def _renamescript(self, given: "_Arguments") -> RenameAsked:
+    def _renamescript(self, given: Arguments) -> RenameAsked:
         return RenameAsked(given.name(0), given.name(1))
 
     # --- small steps ---
 
     def _capabilities(self) -> None:
-        offers = self._offers
-        self._capability_line("IMPLEMENTATION", "Mailward")
-        self._capability_line("SASL", " ".join(offers.mechanisms) if self._is_secure else "")
-        self._capability_line("SIEVE", " ".join(offers.extensions))
-        if offers.notify:
-            self._capability_line("NOTIFY", " ".join(offers.notify))
-        self._capability_line("MAXREDIRECTS", str(offers.max_redirects))
-        if self._offer_tls:
-            self._out += b'"STARTTLS"\r\n'
-        if self._owner:
-            self._capability_line("OWNER", self._owner)
-        self._capability_line("VERSION", "1.0")
-
-    def _capability_line(self, name: str, value: str) -> None:
-        self._out += b"%b %b\r\n" % (string(name.encode()), string(value.encode()))
+        self._out += capabilities(self._offers, self._owner, is_secure=self._is_secure, offer_tls=self._offer_tls)
 
     def _say(self, word: str, text: str, code: str = "", argument: bytes | None = None) -> None:
-        self._out += word.encode()
-        if code:
-            self._out += b" (%b%b)" % (code.encode(), b"" if argument is None else b" " + string(argument))
-        self._out += b" " + string(text.encode()) + b"\r\n"
+        self._out += spoken(word, text, code, argument)
 
     def _no_bad(self, text: str, code: str = "") -> None:
         """NO that counts: whoever goes on after so many does not read."""
@@ -293,44 +270,8 @@ _GOODBYES = {
 }
 
 
-class _Arguments:
-    """Those of one command. Raises _Bad where there are not as many as least and most say, or one is of another kind."""
-
-    def __init__(self, tokens: tuple[Token, ...], least: int, most: int) -> None:
-        if not least <= len(tokens) <= most:
-            few = f"{least} to {most}" if least != most else str(most)
-            raise _Bad(f"The command takes {few if most else 'no'} argument{'' if most == 1 else 's'}")
-        self._tokens = tokens
-
-    def __len__(self) -> int:
-        return len(self._tokens)
-
-    def octets(self, place: int) -> bytes:
-        token = self._tokens[place]
-        if not isinstance(token, bytes):
-            raise _Bad("A string was expected: a word in quotes, or a literal")
-        return token
-
-    def number(self, place: int) -> int:
-        token = self._tokens[place]
-        if not isinstance(token, int):
-            raise _Bad("A number was expected")
-        return token
-
-    def name(self, place: int) -> str:
-        """A script's."""
-        octets = self.octets(place)
-        try:
-            name = octets.decode()
-        except UnicodeDecodeError:
-            raise _Bad("The name of a script is UTF-8") from None
-        if not is_name(name):
-            raise _Bad(f"The name of a script has 1 to {MOST_OCTETS} octets and no control characters")
-        return name
-
-
 _BEFORE, _AFTER = frozenset({State.BEFORE_LOGIN}), frozenset({State.LOGGED_IN})
-_Command = Callable[[ManageSieveServer, _Arguments], Event | None]
+_Command = Callable[[ManageSieveServer, Arguments], Event | None]
 _COMMANDS: dict[bytes, tuple[_Command, tuple[int, int], frozenset[State]]] = {
     b"AUTHENTICATE": (ManageSieveServer._authenticate, (1, 2), _BEFORE),
     b"STARTTLS": (ManageSieveServer._starttls, (0, 0), _BEFORE),
