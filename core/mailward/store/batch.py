@@ -36,7 +36,7 @@ from mailward.store.base import (
     Undelete,
 )
 from mailward.store.compaction import append_records
-from mailward.store.ops import OpList, Stored
+from mailward.store.ops import OpList, Stored, number_clause
 from mailward.store.packs import Packs, Record
 from mailward.store.quota import Gauge
 from mailward.store.rendered import Rendered
@@ -141,7 +141,9 @@ def run_op(ops: OpList, op: Op) -> OpResult:
 def _store_octets(connection: sqlite3.Connection, packs: Packs, requests: Sequence[Request]) -> Iterator[Stored]:
     """Every message that has a mailbox and is not known, written and synced."""
     messages: list[tuple[Rendered, Record | None]] = []
-    names: dict[MailboxId, str] = dict(connection.execute("SELECT id, name FROM mailbox"))
+    targets = sorted({op.mailbox for request in requests for op in request.ops if isinstance(op, Append)})
+    where, values = number_clause("id", targets)
+    names: dict[MailboxId, str] = dict(connection.execute(f"SELECT id, name FROM mailbox WHERE {where}", values))  # noqa: S608
     for request in requests:
         appends = (op for op in request.ops if isinstance(op, Append))
         for op, rendered in zip(appends, request.rendered, strict=True):

@@ -114,6 +114,8 @@ def _merge(view: MailboxView, delta: Delta) -> MailboxView:
 def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -> Delta:
     """What changed after MODSEQ `since`, exactly: no UID is gone that `since` did not have. Raises NoSuchMailbox."""
     info, keywords = _load_by_id(connection, mailbox)
+    if info.highest_modseq == since:
+        return Delta(since, info.uidnext, keywords, (), (), (), (), (), ())
     touched: set[int] = set()
     gone: set[int] = set()
     passed: set[int] = set()

@@ -10,7 +10,7 @@ from mailward.access.imap.telling import No
 from mailward.formats.binary import in_lines
 from mailward.formats.message import MessageView
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, set_text
-from mailward.store.base import Append, Expunge, MailboxInfo, NoSuchMailbox, Op
+from mailward.store.base import AccountStore, Append, Expunge, MailboxInfo, NoSuchMailbox, Op, OpResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,8 @@ async def append(session: Session, arguments: Arguments) -> str:
     while arguments.take(b" "):
         incoming.append(_read(session, arguments))
     arguments.end()
-    target = await _target(session, name)
-    ops = await session.blocking(lambda: [_op(target, message) for message in incoming])
-    results = await session.blocking(lambda: session.store.apply(ops))
+    results, news = await session.blocking(lambda: (_store(session.store, name, incoming), session.news()))
+    await session.tell_changes(expunge=True, news=news)
     uids = set_text([uid for result in results for uid in result.uids])
     return f"[APPENDUID {results[0].uidvalidity} {uids}] APPEND completed"
 
@@ -62,9 +61,8 @@ async def _replace(session: Session, arguments: Arguments, *, uid: bool) -> str:
     old = selected.uids_at(await session.places(numbers, uid=uid))
     if not old:
         raise No("There is no message of that UID")
-    target = await _target(session, name)
-    ops: Sequence[Op] = [await session.blocking(lambda: _op(target, message)), Expunge(selected.info.id, old)]
-    added, expunged = await session.blocking(lambda: session.store.apply(ops))
+    expunge = Expunge(selected.info.id, old)
+    added, expunged = await session.blocking(lambda: _store(session.store, name, [message], expunge))
     # Before the EXPUNGE (RFC 8508 section 3.3).
     session.untagged(f"OK [APPENDUID {added.uidvalidity} {added.uids[0]}] {'Replaced' if expunged.uids else 'Added'}")
     return ""
@@ -89,11 +87,13 @@ def _read(session: Session, arguments: Arguments) -> _Incoming:
     return _Incoming(octets, is_binary, flags, at)
 
 
-async def _target(session: Session, name: str) -> MailboxInfo:
+def _store(store: AccountStore, name: str, incoming: Sequence[_Incoming], *ops: Op) -> tuple[OpResult, ...]:
+    """The messages into the mailbox, then the other ops. Blocks. Raises No."""
     try:
-        return await session.blocking(lambda: session.store.mailbox(name))
+        target = store.mailbox(name)
     except NoSuchMailbox as error:
         raise No(str(error), "TRYCREATE") from error
+    return store.apply([*[_op(target, message) for message in incoming], *ops])
 
 
 def _op(target: MailboxInfo, message: _Incoming) -> Append:

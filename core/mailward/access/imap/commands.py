@@ -48,7 +48,7 @@ COMMANDS: Mapping[str, Command] = {
     "RENAME": Command(mailboxes.rename, _AFTER),
     "SUBSCRIBE": Command(mailboxes.subscribe, _AFTER),
     "UNSUBSCRIBE": Command(mailboxes.unsubscribe, _AFTER),
-    "APPEND": Command(append.append, _AFTER),
+    "APPEND": Command(append.append, _AFTER, tells_changes=False),
     "REPLACE": Command(append.replace, _SELECTED),
     "UID REPLACE": Command(append.uid_replace, _SELECTED),
     "SELECT": Command(select.select, _AFTER, tells_changes=False),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from mailward.access.connection import Connection
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.voice import Voice
+from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import BadSyntax, SequenceSet, set_text
@@ -88,22 +90,23 @@ class Telling(Voice):
             self.untagged(f"OK [HIGHESTMODSEQ {self.selected.told_modseq}] Changes are numbered")
 
     async def tell_changes(
-        self, *, expunge: bool, silent: Mapping[int, int] | None = None, may_rest: bool = False
+        self, *, expunge: bool, silent: Mapping[int, int] | None = None, may_rest: bool = False, news: Delta | None = None
     ) -> frozenset[int]:
         """Untagged answers for what has changed in the selected mailbox. silent: UID -> flags value that the client expects.
 
-        may_rest: a view that rests goes on resting where nothing has changed. The places of messages that have other flags than
-        the client knew.
+        may_rest: a view that rests goes on resting where nothing has changed. news: where they have been read.
+        The places of messages that have other flags than the client knew.
         """
         selected = self.selected
         if selected is None:
             return frozenset()
         try:
-            delta = await self.blocking(lambda: _delta(self.store, selected, may_rest))
+            if news is None:
+                news = await self.blocking(lambda: _delta(self.store, selected, may_rest))
         except NoSuchMailbox:
             self._goodbye = "The selected mailbox was deleted"
             return frozenset()
-        changed = selected.merge(delta, expunge=expunge)
+        changed = selected.merge(news, expunge=expunge)
         if changed.vanished and "QRESYNC" in self.enabled:
             self.untagged(f"VANISHED {set_text(changed.vanished)}")
         else:
@@ -117,6 +120,14 @@ class Telling(Voice):
             known = silent is not None and silent.get(selected.uids[place]) == selected.flags[place]
             self.tell_flags(selected, place, known=known)
         return changed.flags
+
+    def news(self) -> Delta | None:
+        """What has changed, read by the thread that has changed something, so that telling needs no other; None when there is
+        nothing to tell, or no telling. Blocks."""
+        selected = self.selected
+        with suppress(NoSuchMailbox, StorageError):
+            return None if selected is None else _delta(self.store, selected, may_rest=False)
+        return None
 
     async def told_expunged(self) -> str:
         """Tell of expunged messages, and how far the client is in step then: what the text behind OK begins with."""
