@@ -143,11 +143,13 @@ class OpList:
         found = tuple(uids) if n_found == len(uids) else self._uids(where, parameters)
         before = box.modseq
         if n_changed:
-            differs = f"{where} AND (flags & ?) | ? <> flags"
-            changed = found if n_changed == n_found else self._uids(differs, (*parameters, keep, put))
+            changed = found
+            if n_changed < n_found:
+                where, parameters = f"{where} AND (flags & ?) | ? <> flags", (*parameters, keep, put)
+                changed = self._uids(where, parameters)
             self.connection.execute(
-                f"UPDATE entry SET flags = (flags & ?) | ?, modseq = ? WHERE {differs}",  # noqa: S608
-                (keep, put, self.modseq, *parameters, keep, put),
+                f"UPDATE entry SET flags = (flags & ?) | ?, modseq = ? WHERE {where}",  # noqa: S608
+                (keep, put, self.modseq, *parameters),
             )
             box.keywords = keywords
             box.n_unseen += sum(count * (bool(old & SEEN) - bool(new & SEEN)) for old, new, count in effects)

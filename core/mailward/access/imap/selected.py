@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from mailward.access.imap.recent import Recent
 from mailward.model.ids import Uid
@@ -150,7 +150,7 @@ class Selected:
         return [place for some in ranges for place in some]
 
     def uids_at(self, places: Sequence[int]) -> tuple[Uid, ...]:
-        return tuple(map(Uid, taken(self.uids, places)))
+        return tuple(cast("Sequence[Uid]", taken(self.uids, places)))  # a call for each would be a tenth of STORE 1:*
 
     def take_own(self, result: OpResult, places: Sequence[int], mode: Mode, flags: tuple[str, ...]) -> bool:
         """Take in what the session itself has stored, where nobody else has changed anything since it was told.
@@ -165,10 +165,10 @@ class Selected:
         if isinstance(places, range):
             some = slice(places.start, places.stop)
             old = self.flags[some]
-            self.flags[some] = array("Q", [value & keep | put for value in old])
-            touched = [
-                after if value & keep | put != value else modseq for value, modseq in zip(old, self.modseqs[some], strict=True)
-            ]
+            becomes = {value: value & keep | put for value in set(old)}
+            stay = {value for value, new in becomes.items() if value == new}
+            touched = [modseq if value in stay else after for value, modseq in zip(old, self.modseqs[some], strict=True)]
+            self.flags[some] = array("Q", map(becomes.__getitem__, old))
             self.modseqs[some] = array("Q", touched)
         else:
             for place in places:
