@@ -42,6 +42,25 @@ def compressed(server: ImapServer) -> Deflated:
     return Deflated(raw)
 
 
+def test_news_between_commands_and_the_commands_are_compressed(server: ImapServer) -> None:
+    """NOTIFY (RFC 5465), which waits for octets and news at once."""
+    client, other = compressed(server), server.connect()
+    client.send(
+        b"a SELECT INBOX\r\nb NOTIFY SET (SELECTED (MessageNew (UID) MessageExpunge)) (PERSONAL (MessageNew MessageExpunge))\r\n"
+    )
+    client.read_until(b"b OK")
+    for number in range(1, 4):
+        other.append("INBOX", "", "", MESSAGE)
+        assert b"* %d EXISTS\r\n" % number in client.read_until(b"* %d FETCH (UID %d)\r\n" % (number, number))
+        other.append("Archive", "", "", MESSAGE)
+        client.read_until(b'* STATUS "Archive" (MESSAGES %d ' % number)
+        client.send(b"".join(b"c%d%d UID FETCH 1:* (FLAGS)\r\n" % (number, n) for n in range(5)))
+        client.read_until(b"c%d4 OK" % number)
+    client.send(b"d LOGOUT\r\n")
+    client.read_until(b"d OK")
+    other.logout()
+
+
 def test_a_compressed_session(server: ImapServer) -> None:
     client = compressed(server)
     with client.raw:
