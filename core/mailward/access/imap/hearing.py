@@ -4,11 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import structlog
+
 from mailward.access.connection import Connection
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.telling import Telling
+from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.framing import CommandRefused, Framer, LineReceived
+
+log = structlog.get_logger("mailward.imap")
 
 STILL_HERE_S = 120.0
 """How often a client that is told of news hears from us, so that neither side keeps a dead connection."""
@@ -62,7 +67,12 @@ class Hearing(Telling):
         """What the client sends next, b"" when it is gone. Between commands it is told meanwhile what it asked to be told."""
         if self.notifier is None or not self.framer.is_between_commands:
             return await self.connection.receive()
-        return await self._octets_and_news(idle=False)
+        try:
+            return await self._octets_and_news(idle=False)
+        except StorageError as error:
+            log.error("storage error", command="NOTIFY", account=self.account, error=str(error))
+            self._goodbye = "Temporary problem, please try again later"
+            raise TimeoutError from error
 
     async def _line(self, receive: Callable[[], Awaitable[bytes]]) -> bytes | None:
         self.framer.plain_line = True

@@ -5,6 +5,9 @@ import asyncio
 import pytest
 
 from mailward.access.imap import notifying
+from mailward.model.errors import StorageError
+from mailward.store.base import MailboxInfo
+from mailward.store.embedded import EmbeddedAccount
 from support.imap import Client, Office, settle
 
 MESSAGE = b"Subject: news\r\n\r\nbody\r\n"
@@ -195,6 +198,22 @@ async def test_events_that_are_not_known_are_named(office: Office) -> None:
     client = await Client(office).login()
     (reply,) = await client.command("NOTIFY SET (personal (ServerMetadataChange))")
     assert reply.startswith(b"NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)] ")
+
+
+async def test_a_store_that_cannot_be_read_ends_the_session_with_a_word(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = await two(office)
+    await second.ok("NOTIFY SET (PERSONAL (MessageNew MessageExpunge))")
+    await settle(second)
+
+    def broken(_: EmbeddedAccount) -> tuple[MailboxInfo, ...]:
+        raise StorageError("the disk is gone")
+
+    monkeypatch.setattr(EmbeddedAccount, "mailboxes", broken)
+    await first.append("INBOX", MESSAGE)
+    told = b""
+    while not told.startswith(b"* BYE"):
+        told = await second.line()
+    assert told == b"* BYE Temporary problem, please try again later"
 
 
 async def test_the_mailbox_may_be_deleted_and_the_client_may_go(office: Office) -> None:
