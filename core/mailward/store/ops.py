@@ -14,7 +14,7 @@ from mailward.store.base import Append, Copy, Expunge, NoSuchMailbox, OpResult, 
 from mailward.store.compaction import count_in
 from mailward.store.flags import DELETED, SEEN, bits_of, mask_of, names_of
 from mailward.store.packs import Locator
-from mailward.store.rendered import Rendered, values_of
+from mailward.store.rendered import COLUMNS, Rendered, values_of
 from mailward.store.threads import thread_of
 from mailward.store.uids import Box, Numbers
 
@@ -23,6 +23,8 @@ Stored = tuple[Rendered, Locator | None]
 
 Entry = tuple[int, int, int, int, int, str | None]
 """UID, flags, message, size, email, POP3 UIDL."""
+
+_INSERT_MESSAGE = f"INSERT INTO message VALUES ({', '.join('?' * (6 + len(COLUMNS)))})"  # noqa: S608 - our own words
 
 
 def number_clause(column: str, numbers: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
@@ -90,7 +92,7 @@ class OpList:
         if op.delivery_key is not None:
             execute("INSERT INTO delivery VALUES (?, ?, ?, ?, ?)", (op.delivery_key, box.id, uid, self.now_s, message))
         execute(
-            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _INSERT_MESSAGE,
             (
                 *(message, locator.pack, locator.offset, locator.record, locator.size_octets),
                 *values_of(rendered),

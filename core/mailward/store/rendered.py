@@ -13,14 +13,15 @@ from mailward.formats.identifiers import read_identifiers
 from mailward.formats.message import MessageView
 from mailward.formats.octets import Octets
 from mailward.formats.preview import preview
-from mailward.store.sortkeys import mailbox_key, sent_date, subject_key
+from mailward.formats.subjects import base_subject
+from mailward.store.sortkeys import display_key, first_address, mailbox_key, sent_date, subject_key
 
-RENDERING = 2
+RENDERING = 3
 """By which form of this file a message was made. Raise it when the file makes something else: `store.renewal` does the rest."""
 
 COLUMNS = (
     "header_octets", "internal_date", "sent_date", "envelope", "bodystructure", "body", "subject_key", "from_key", "to_key",
-    "preview", "ids",
+    "preview", "ids", "is_answer", "cc_key", "from_display_key", "to_display_key",
 )  # fmt: skip
 """In the order of the table."""
 
@@ -46,6 +47,10 @@ class Rendered:
     to_key: str
     preview: str
     ids: bytes
+    is_answer: int
+    cc_key: str
+    from_display_key: str
+    to_display_key: str
 
 
 values_of: Callable[[Rendered], tuple[int | bytes | str, ...]] = attrgetter(*COLUMNS)
@@ -62,6 +67,8 @@ def render(octets: Octets, internal_date: int, record: int) -> Rendered:
     view = MessageView(octets)
     headers = view.header_octets
     body, bodystructure = imap.structures(view)
+    subject = base_subject(view.subject)
+    author, recipient = first_address(view, "From"), first_address(view, "To")
     return Rendered(
         record=record,
         header_octets=len(headers),
@@ -72,11 +79,15 @@ def render(octets: Octets, internal_date: int, record: int) -> Rendered:
         body=body,
         headers=headers,
         common_fields=common_fields(headers),
-        subject_key=subject_key(view.subject),
-        from_key=mailbox_key(view.authors),
-        to_key=mailbox_key(view.addresses("To").mailboxes),
+        subject_key=subject_key(subject),
+        from_key=mailbox_key(author),
+        to_key=mailbox_key(recipient),
         preview=preview(view),
         ids=array("Q", [_own_id(view, record), *map(_number, _references(view))]).tobytes(),
+        is_answer=int(subject.is_answer),
+        cc_key=mailbox_key(first_address(view, "Cc")),
+        from_display_key=display_key(author),
+        to_display_key=display_key(recipient),
     )
 
 

@@ -77,7 +77,9 @@ CREATE TABLE message (
     size_octets INTEGER NOT NULL, header_octets INTEGER NOT NULL, internal_date INTEGER NOT NULL,
     sent_date INTEGER NOT NULL, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, body BLOB NOT NULL,
     subject_key TEXT NOT NULL, from_key TEXT NOT NULL, to_key TEXT NOT NULL,
-    preview TEXT NOT NULL DEFAULT '', ids BLOB NOT NULL DEFAULT x'', thread INTEGER NOT NULL DEFAULT 0
+    preview TEXT NOT NULL DEFAULT '', ids BLOB NOT NULL DEFAULT x'', is_answer INTEGER NOT NULL DEFAULT 0,
+    cc_key TEXT NOT NULL DEFAULT '', from_display_key TEXT NOT NULL DEFAULT '', to_display_key TEXT NOT NULL DEFAULT '',
+    thread INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE header (message INTEGER PRIMARY KEY, headers BLOB NOT NULL) STRICT;
@@ -114,6 +116,10 @@ UPDATE entry SET email = old.number, saved_at = old.internal_date FROM (
 UPDATE account SET last_email = (SELECT count(*) FROM entry);
 ALTER TABLE message ADD COLUMN preview TEXT NOT NULL DEFAULT '';
 ALTER TABLE message ADD COLUMN ids BLOB NOT NULL DEFAULT x'';
+ALTER TABLE message ADD COLUMN is_answer INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN cc_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE message ADD COLUMN from_display_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE message ADD COLUMN to_display_key TEXT NOT NULL DEFAULT '';
 ALTER TABLE message ADD COLUMN thread INTEGER NOT NULL DEFAULT 0;
 """
 

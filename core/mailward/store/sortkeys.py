@@ -1,24 +1,43 @@
-"""What SORT compares: base subject, mailboxes, sent date (RFC 5256 section 2), made once when a message is stored.
+"""What SORT and THREAD compare (RFC 5256, RFC 5957), made once when a message is stored: base subject, first addresses, date.
 
 Texts are mapped as I18NLEVEL=1 compares them (formats.collation)."""
 
 from mailward.formats.collation import casemap
-from mailward.formats.mailboxes import Mailbox
+from mailward.formats.mailboxes import Group, Mailbox, read_address_list
 from mailward.formats.message import MessageView
-from mailward.formats.subjects import base_subject
+from mailward.formats.subjects import BaseSubject
+from mailward.formats.words import decode_words
 
-_MOST_CHARACTERS = 1000
+_MOST_OCTETS = 1000
 
 
-def subject_key(subject: str) -> str:
+def subject_key(subject: BaseSubject) -> str:
     """The base subject."""
-    return casemap(base_subject(subject).text)
+    return casemap(subject.text)
 
 
-def mailbox_key(mailboxes: tuple[Mailbox, ...]) -> str:
-    """The local-part of the first mailbox (addr-mailbox of RFC 5256 section 3); "" when there is none."""
-    address = mailboxes[0].address if mailboxes else None
-    return casemap(address.local_part[:_MOST_CHARACTERS]) if address else ""
+def first_address(view: MessageView, name: str) -> Mailbox | Group | None:
+    """What stands first in all fields of this name, as ENVELOPE has them."""
+    lists = (read_address_list(field.value) for field in view.all(name))
+    return next((entry for listed in lists for entry in listed.entries), None)
+
+
+def mailbox_key(first: Mailbox | Group | None) -> str:
+    """RFC 5256 section 3: the local-part, which for ENVELOPE is a group's name; "" when there is none."""
+    if first is None:
+        return ""
+    octets = first.name_octets if isinstance(first, Group) else first.local_part_octets
+    return casemap(octets[:_MOST_OCTETS].decode("utf-8", "replace"))
+
+
+def display_key(first: Mailbox | Group | None) -> str:
+    """RFC 5957 section 3: the name as people see it, else the address; "" when there is none."""
+    if first is None:
+        return ""
+    name = decode_words(first.name_octets[:_MOST_OCTETS]).strip()
+    if not name and isinstance(first, Mailbox):
+        name = (first.local_part_octets + b"@" + first.domain_octets)[:_MOST_OCTETS].decode("utf-8", "replace")
+    return casemap(name)
 
 
 def sent_date(view: MessageView, internal_date: int) -> int:

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from mailward.access.imap.contents import Contents
-from mailward.access.imap.envelopes import subject
 from mailward.access.imap.search import contents_of, find
 from mailward.access.imap.selected import taken
 from mailward.access.imap.session import Session
-from mailward.access.imap.sorting import sort_texts
+from mailward.access.imap.sorting import texts_of_column
 from mailward.access.imap.threads import (
     Node,
     by_references,
@@ -18,10 +17,8 @@ from mailward.access.imap.threads import (
     sort_by_latest,
     written,
 )
-from mailward.formats.subjects import base_subject
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.search import Returns, read_keys
-from mailward.store.base import AccountStore
 
 
 async def thread(session: Session, arguments: Arguments) -> str:
@@ -64,7 +61,7 @@ def _references(contents: Contents, places: Sequence[int]) -> list[Node]:
     sort_by_date(roots, dates)
 
     def answers(some: Sequence[int]) -> set[int]:
-        said = contents.values("is answer", partial(_are_answers, contents.store), [places[at] for at in some])
+        said = contents.numbers("is_answer", [places[at] for at in some])
         return {at for at, is_answer in zip(some, said, strict=True) if is_answer}
 
     roots = joined_by_subject(roots, _subjects(contents, places), answers)
@@ -86,7 +83,7 @@ def _dates(contents: Contents, places: Sequence[int]) -> Sequence[int]:
 
 
 def _subjects(contents: Contents, places: Sequence[int]) -> Sequence[str]:
-    return [*contents.values("sort SUBJECT", partial(sort_texts, contents.store, "SUBJECT"), places)]
+    return [*contents.values("subject_key", partial(texts_of_column, contents.store, "subject_key"), places)]
 
 
 def _ids(contents: Contents, places: Sequence[int]) -> Sequence[bytes]:
@@ -94,11 +91,6 @@ def _ids(contents: Contents, places: Sequence[int]) -> Sequence[bytes]:
         return (ids for (ids,) in contents.store.meta(messages, ("ids",)) if isinstance(ids, bytes))
 
     return [*contents.values("ids", read, places)]
-
-
-def _are_answers(store: AccountStore, messages: Sequence[int]) -> Iterator[bool]:
-    envelopes = store.meta(messages, ("envelope",))
-    return (base_subject(subject(envelope)).is_answer for (envelope,) in envelopes if isinstance(envelope, bytes))
 
 
 _ALGORITHMS: Mapping[str, Callable[[Contents, Sequence[int]], list[Node]]] = {

@@ -7,12 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailward.access.imap.contents import Contents, Shelf
-from mailward.access.imap.envelopes import display_key, mailbox_key
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.sorting import in_order
-from mailward.formats import imap
-from mailward.formats.collation import casemap
-from mailward.formats.message import MessageView
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.sorting import Criterion, SortKey, read_criteria
@@ -104,16 +100,3 @@ def ordering(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     for at, octets in MAIL * 3:
         store.apply([Append(inbox, octets, Arguments(b'"' + at.encode() + b'"').date_time())])
     return Contents(Shelf(), store, Selected(store.view(inbox), read_only=True))
-
-
-NAMES = st.text(st.characters(categories=("L", "N"), max_codepoint=0x2FF), min_size=1, max_size=20)
-
-
-@given(NAMES.filter(lambda name: name.isascii() and name.isalnum()), NAMES)
-def test_keys_are_read_from_any_envelope(local_part: str, name: str) -> None:
-    octets = f'From: "{name}" <{local_part}@example.net>\r\nSubject: {"x" * 1200} "\\\r\n\r\n'.encode()
-    envelope = imap.envelope(MessageView(octets))
-    assert b"{" in envelope  # the subject is a literal
-    assert mailbox_key(envelope, "From") == casemap(local_part)
-    assert display_key(envelope, "From") == casemap(name)
-    assert display_key(envelope, "To") == ""
