@@ -20,6 +20,7 @@ from mailward.store.base import MailboxInfo
 
 MAX_MAILBOXES = 2000
 """That a session compares each time (T-IMAP-17)."""
+_TOO_MANY = "There are too many mailboxes to tell of each"
 
 
 async def notify(session: Session, arguments: Arguments) -> str:
@@ -27,12 +28,11 @@ async def notify(session: Session, arguments: Arguments) -> str:
         request = read_notify(arguments, session.name_of)
     except BadEvent:
         raise No("There is no such event here", f"BADEVENT ({' '.join(EVENTS)})") from None
-    session.notifier = None
-    if not request.groups:
-        return ""
-    notifier = Notifier(session, request.groups)
-    if await notifier.begin(tells=request.status):
-        session.notifier = notifier
+    notifier = None
+    if request.groups:
+        notifier = Notifier(session, request.groups)
+        await notifier.begin(tells=request.status)
+    session.notifier = notifier
     return ""
 
 
@@ -56,15 +56,14 @@ class Notifier:
         self._first_new = 0
         """Of the selected mailbox, the first UID of which the items were not told."""
 
-    async def begin(self, *, tells: bool) -> bool:
-        """Note how the mailboxes are, and tell it. False when they are too many, which the client is told of."""
+    async def begin(self, *, tells: bool) -> None:
+        """Note how the mailboxes are, and tell it. Raises No when they are too many."""
         known = await self._look()
         if known is None:
-            return False
+            raise No(_TOO_MANY, "NOTIFICATIONOVERFLOW")
         self._known = known
         for one in known.values() if tells else ():
             await self._tell_status(one, one.events & MESSAGE_EVENTS)
-        return True
 
     async def tell(self, *, idle: bool) -> None:
         """All news. idle: the client is in IDLE, where it hears everything of its selected mailbox whatever it asked for here."""
@@ -90,7 +89,8 @@ class Notifier:
 
     async def _tell_others(self) -> None:
         now = await self._look()
-        if now is None:
+        if now is None:  # this ends it as NOTIFY NONE does (RFC 5465 section 5.8)
+            self._session.untagged(f"OK [NOTIFICATIONOVERFLOW] {_TOO_MANY}")
             self._session.notifier = None
             return
         before, self._known = self._known, now
@@ -131,10 +131,7 @@ class Notifier:
             group = next((group for group in self._others if _fits(group, info)), None)
             if group is not None and group.events:
                 found[info.id] = _Known(info, group.events)
-        if len(found) <= MAX_MAILBOXES:
-            return found
-        session.untagged("OK [NOTIFICATIONOVERFLOW] There are too many mailboxes to tell of each")
-        return None
+        return found if len(found) <= MAX_MAILBOXES else None
 
 
 def _fits(group: Group, info: MailboxInfo) -> bool:
