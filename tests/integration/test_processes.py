@@ -74,3 +74,11 @@ def test_t_dos_03_messages_of_an_account_are_counted_over_all_processes() -> Non
                 client.rset()
                 codes.append(client.mail(target.demo)[0])
         assert codes == [250] * 10 + [450] * 8
+
+        # What a script sends counts, too, though another process sends it (T-IMAP-20).
+        target.add_account("bob@example.test")
+        target.run("sieve", "put", target.demo, "main", "-", "--activate", stdin='redirect "bob@example.test";')
+        assert target.send(b"Subject: lunch\r\n\r\nat one\r\n")[0] == 250
+        target.wait_for(1)
+        reason = "not redirected to bob@example.test, since demo@example.test has sent the 10 messages"
+        target.until(lambda: reason in target.run("explain", "last").stdout)
