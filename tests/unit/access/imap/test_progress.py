@@ -53,8 +53,9 @@ async def test_a_search_tells_how_many_messages_it_has_read(
     client.wire.feed(b"A001 SEARCH UNSEEN BODY nothing\r\n")
     told = [await client.line()]
     while told[-1] != b'* OK [INPROGRESS ("A001" 2 5)] Still at it':
-        assert told[-1] in (b'* OK [INPROGRESS ("A001" %d 5)] Still at it' % done for done in range(2))
+        assert told[-1].startswith(b'* OK [INPROGRESS ("A001" ')
         told.append(await client.line())
+    monkeypatch.setattr(telling, "PROGRESS_S", 90.0)
     going_on.set()
     assert (await client.replies(b"A001 "))[-2:] == [b"* SEARCH", b"OK SEARCH completed"]
 
