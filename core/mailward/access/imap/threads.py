@@ -20,11 +20,11 @@ class Node:
 
 
 class _Forest:
-    """Who is whose parent, by number. A link that would close a circle is not made."""
+    """Who is whose parent, by number; at first nobody's. A link that would close a circle is not made."""
 
-    def __init__(self) -> None:
-        self.parents: list[int] = []
-        self._above: list[int] = []
+    def __init__(self, count: int) -> None:
+        self.parents = [NOBODY] * count
+        self._above = list(range(count))
         """Some ancestor, or oneself at the top."""
 
     def new(self) -> int:
@@ -34,8 +34,7 @@ class _Forest:
 
     def link(self, parent: int, child: int) -> None:
         """Nothing happens when the child has a parent."""
-        top = self._top(parent)
-        if self.parents[child] == NOBODY and top != child:
+        if self.parents[child] == NOBODY and (top := self._top(parent)) != child:
             self.parents[child] = parent
             self._above[child] = top
 
@@ -49,36 +48,25 @@ class _Forest:
 
 def by_references(ids: Sequence[bytes]) -> list[Node]:
     """Steps 1 to 3 of REFERENCES: the roots, nothing sorted. ids: of each message, see `store.base.Column`."""
-    forest = _Forest()
-    messages, references = _messages(forest, ids)
+    forest = _Forest(len(ids))
+    read = [array("Q", octets) for octets in ids]
     known: dict[int, int] = {}
-    for number, (own, _) in zip(messages, references, strict=True):
-        known.setdefault(own, number)  # what repeats another's id has none (step 1.A)
-    has_come: set[int] = set()
-    awaited = {number for number, (_, refers) in zip(messages, references, strict=True) if refers}
-    for number, (_, refers) in zip(messages, references, strict=True):
-        has_come.add(number)
+    for number, numbers in enumerate(read):
+        known.setdefault(numbers[0], number)  # what repeats another's id has none (step 1.A)
+    for number, numbers in enumerate(read):
         before = NOBODY
-        for id in refers:
+        for id in numbers[1:]:
             there = known.get(id)
             if there is None:
                 there = known[id] = forest.new()
             # A message says itself whom it answers, and its own word breaks what others said before (step 1.C).
-            is_free = there >= len(ids) or (there in has_come and there not in awaited)
+            is_free = there >= len(ids) or (there <= number and len(read[there]) == 1)
             if before != NOBODY and is_free:
                 forest.link(before, there)
             before = there
         if before != NOBODY:
             forest.link(before, number)
     return _pruned(forest.parents, len(ids))
-
-
-def _messages(forest: _Forest, ids: Sequence[bytes]) -> tuple[range, list[tuple[int, "array[int]"]]]:
-    """The numbers of the messages in the forest, and of each its own id and those it refers to."""
-    read = [array("Q", octets) for octets in ids]
-    for _ in read:
-        forest.new()
-    return range(len(read)), [(numbers[0], numbers[1:]) for numbers in read]
 
 
 def _pruned(parents: Sequence[int], messages: int) -> list[Node]:
@@ -116,16 +104,20 @@ def _leaves_first(parents: Sequence[int]) -> list[int]:
 
 def sort_by_date(roots: list[Node], dates: Sequence[int]) -> None:
     """Steps 4 and 6: siblings by date, then by number; one without a message counts as its first child."""
+    ranks = [0] * len(dates)
+    for rank, at in enumerate(sorted(range(len(dates)), key=dates.__getitem__)):
+        ranks[at] = rank
+
+    def key(node: Node) -> int:
+        return ranks[node.at if node.at != NOBODY else node.children[0].at]
+
     stack = [root for root in roots if root.children]
     while stack:
-        node = stack.pop()
-        _sort(node.children, dates)
-        stack.extend(child for child in node.children if child.children)
-    _sort(roots, dates)
-
-
-def _sort(nodes: list[Node], dates: Sequence[int]) -> None:
-    nodes.sort(key=lambda node: (dates[first(node)], first(node)))
+        children = stack.pop().children
+        if len(children) > 1:
+            children.sort(key=key)
+        stack.extend([child for child in children if child.children])
+    roots.sort(key=key)
 
 
 def first(node: Node) -> int:
@@ -202,17 +194,19 @@ def written(roots: Iterable[Node], numbers: Sequence[int]) -> str:
     parts: list[str] = []
     stack: list[Node | str] = []
     for root in roots:
-        stack += (")", root, "(")
+        stack.append(root)
         while stack:
             item = stack.pop()
             if isinstance(item, str):
                 parts.append(item)
                 continue
-            if item.at != NOBODY:
-                parts.append(f"{numbers[item.at]}{' ' if item.children else ''}")
-            if len(item.children) == 1:
-                stack.append(item.children[0])
-            else:
-                for child in reversed(item.children):
-                    stack += (")", child, "(")
+            if not item.children:
+                parts.append(f"({numbers[item.at]})")
+                continue
+            parts.append("(" if item.at == NOBODY else f"({numbers[item.at]} ")
+            stack.append(")")
+            while len(item.children) == 1:
+                item = item.children[0]
+                parts.append(f"{numbers[item.at]} " if item.children else f"{numbers[item.at]}")
+            stack += reversed(item.children)
     return "".join(parts)
