@@ -74,14 +74,22 @@ def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: Mailbox
     if known is not None:
         if known.mailbox.highest_modseq == info.highest_modseq:
             return replace(known, mailbox=info), False
-        delta = load_delta(connection, mailbox, known.mailbox.highest_modseq)
-        if len(delta.uids) + len(delta.gone) <= max(_MOST_MERGED, info.exists // _SHARE_MERGED):
+        if _logged_since(connection, known.mailbox) <= max(_MOST_MERGED, info.exists // _SHARE_MERGED):
+            delta = load_delta(connection, mailbox, known.mailbox.highest_modseq)
             return replace(_merge(known, delta), mailbox=info, keywords=keywords), False
     rows = connection.execute(
         "SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? ORDER BY uid", (mailbox,)
     ).fetchall()
     uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
     return MailboxView(info, keywords, array("I", uids), array("Q", flags), array("Q", modseqs), array("Q", messages)), True
+
+
+def _logged_since(connection: sqlite3.Connection, then: MailboxInfo) -> int:
+    """How many changes of a message the log has; after STORE 1:* it would take longer to look at them than to read all anew."""
+    octets: float = connection.execute(
+        "SELECT total(length(uids)) FROM change WHERE mailbox = ? AND modseq > ?", (then.id, then.highest_modseq)
+    ).fetchone()[0]
+    return int(octets) // array("I").itemsize
 
 
 def copy_of(view: MailboxView) -> MailboxView:
