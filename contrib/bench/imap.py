@@ -1,7 +1,4 @@
-"""IMAP: what mail programs ask for most, beside Dovecot on mdbox and on maildir, the same messages in all; TLS on every side.
-
-Every server syncs what it acknowledges: Dovecot by `mail_fsync = always`, Mailward as it always does.
-"""
+"""IMAP: what mail programs ask for most, beside Dovecot on mdbox and on maildir, the same messages in all; TLS on every side."""
 
 import tempfile
 import time
@@ -17,6 +14,9 @@ from support import dovecot as peer
 from support.certificates import Authority
 from support.server import PASSWORD, server
 
+SYNCED = (
+    "every server syncs what it acknowledges: Dovecot by mail_fsync = always, Mailward always (packs, then synchronous = FULL)"
+)
 AT_ONCE = 100
 """Messages of one command while the mailbox is filled."""
 LEAST_S = 0.3
@@ -44,6 +44,7 @@ Sides = dict[str, tuple[tuple[int, ...], ImapClient]]
 
 
 def run(rounds: int, report: Report, count: int) -> None:
+    report.note(SYNCED)
     with _sides() as sides:
         mail = messages(count + rounds * APPENDED)
         for _, client in sides.values():

@@ -49,6 +49,10 @@ class Report:
         if not self._as_json:
             print(f"\n== {name}", flush=True)
 
+    def note(self, text: str) -> None:
+        """Under which conditions the figures of this part are taken."""
+        print(json.dumps({"part": self._part, "note": text}) if self._as_json else f"  {text}", flush=True)
+
     def table(self, cell: str, rows: Mapping[str, Mapping[str, Spread]], digits: Mapping[str, int]) -> None:
         """One cell: for each server its figures by name. digits: behind the point, of each figure, in the order of the columns."""
         if self._as_json:
