@@ -33,7 +33,7 @@ async def append(session: Session, arguments: Arguments) -> str:
         incoming.append(_read(session, arguments))
     arguments.end()
     results, news = await session.blocking(lambda: (_store(session.store, name, incoming), session.news()))
-    await session.tell_changes(expunge=True, news=news)
+    await session.tell_outcome(expunge=True, news=news)
     uids = set_text([uid for result in results for uid in result.uids])
     return f"[APPENDUID {results[0].uidvalidity} {uids}] APPEND completed"
 

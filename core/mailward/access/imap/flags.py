@@ -54,10 +54,10 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     # A client that hears of other flags before the reply cannot know which of the two came first, so it is told the outcome too.
     taken_for = [pair for place, pair in zip(places, before, strict=True) if silent and place not in heard]
     expected = _expected(selected, taken_for, mode, flags)
-    await session.tell_changes(expunge=False, silent=expected)
+    was_told = await session.tell_outcome(expunge=False, silent=expected)
     if says_junk_or_not(flags):
         teach_keywords(session, selected, [(place, value) for place, (_, value) in zip(places, before, strict=True)])
-    for place, (number, value), modseq in zip(places, before, modseqs, strict=True):
+    for place, (number, value), modseq in zip(places, before, modseqs, strict=True) if was_told else ():
         told = selected.modseqs[place] != modseq if session.tells_modseq else selected.flags[place] != value
         known = expected.get(number) == selected.flags[place]
         if not told and (not known or unchanged_since is not None):

@@ -238,9 +238,11 @@ class Session(Hearing):
         try:
             if command is None or self.state not in command.states:
                 raise BadSyntax("There is no such command" if command is None else "Not in this state")
+            if self.selected is not None and self.selected.rests:  # it could not be read when the client ended its IDLE
+                await self.tell_changes(expunge=False)
             completion = await command.function(self, arguments)
             if command.tells_changes:
-                await self.tell_changes(expunge=command.tells_expunged)
+                await self.tell_outcome(expunge=command.tells_expunged)
             return tag + b" OK " + (completion or f"{name} completed").encode("ascii") + b"\r\n"
         except BadSyntax as error:
             self.count_bad()
@@ -254,13 +256,19 @@ class Session(Hearing):
             return tag + f" NO {_REFUSALS.get(type(error), '')}{error}\r\n".encode("ascii", "replace")
         except StorageError as error:
             log.error("storage error", command=name, account=self.account, error=str(error))
-            return tag + b" NO [SERVERBUG] Temporary problem, please try again later\r\n"
+            return tag + _FAILURES[error.permanent]
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             raise
         except Exception:
             log.exception("unforeseen failure", command=name, account=self.account)
             return tag + b" NO [SERVERBUG] Temporary problem, please try again later\r\n"
 
+
+_FAILURES = {
+    False: b" NO [UNAVAILABLE] Temporary problem, please try again later\r\n",
+    True: b" NO [CORRUPTION] What is stored cannot be read until the admin mends it\r\n",
+}
+"""RFC 5530 section 3: by whether a StorageError is permanent."""
 
 _REFUSALS: dict[type[StoreRefusal], str] = {
     NoSuchMailbox: "[NONEXISTENT] ",

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
+
 from mailward.access.connection import Connection
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.selected import Selected
@@ -15,6 +17,8 @@ from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import BadSyntax, SequenceSet, set_text
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, Delta, NoSuchMailbox
+
+_log = structlog.get_logger("mailward.imap")
 
 T = TypeVar("T")
 
@@ -129,10 +133,21 @@ class Telling(Voice):
             return None if selected is None else _delta(self.store, selected, may_rest=False)
         return None
 
+    async def tell_outcome(self, *, expunge: bool, silent: Mapping[int, int] | None = None, news: Delta | None = None) -> bool:
+        """As `tell_changes`, behind a change that is durable, so that its OK is owed: news that cannot be read now come later.
+
+        Whether they were told.
+        """
+        try:
+            await self.tell_changes(expunge=expunge, silent=silent, news=news)
+        except StorageError as error:
+            _log.error("news not told yet", account=self.account, error=str(error))
+            return False
+        return True
+
     async def told_expunged(self) -> str:
         """Tell of expunged messages, and how far the client is in step then: what the text behind OK begins with."""
-        await self.tell_changes(expunge=True)
-        if self.selected is None or not self.tells_modseq:
+        if not await self.tell_outcome(expunge=True) or self.selected is None or not self.tells_modseq:
             return ""
         return f"[HIGHESTMODSEQ {self.selected.told_modseq}] "
 
