@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.faults import Action, Fault, with_fault
 from support.moving import seen
 from support.reader import Reader
 from support.server import Server, server
@@ -133,28 +134,26 @@ def test_a_damaged_snapshot_is_noticed_and_not_restored(target: Server) -> None:
 def test_backups_and_restores_that_are_killed_are_done_by_the_next(target: Server) -> None:
     append(target, *(f"m{number}" for number in range(30)))
     there = state(target)
-    for _ in range(3):
-        killed(target, place(target), "backup", "--to", str(place(target)))
+    making = ("backup", "--to", str(place(target)))
+    for at, call in ((20, "open"), (10, "fdatasync"), (1, "rename")):
+        kill(target, place(target), at, call, *making)
     backup(target)
     assert target.json("backup", "verify", str(place(target)))["damaged"] == []
     assert not [*place(target).glob("*.part")]
     target.stop()
-    for _ in range(3):
-        killed(target, target.folder / "data/restoring", "restore", str(place(target)), "--replace")
+    data = target.folder / "data"
+    for below, at, call in ((data / "restoring", 3, "write"), (data / "restoring", 10, "open"), (data, 3, "rename")):
+        kill(target, below, at, call, "restore", str(place(target)), "--replace")
     target.run("restore", str(place(target)), "--replace")
     target.start()
     assert state(target)[1] == there[1]
 
 
-def killed(target: Server, sign: Path, *arguments: str) -> None:
-    """Kill the command as soon as something is in the folder, unless it was quicker."""
-    environment = {**os.environ, "MAILWARD_CONFIG": str(target.config)}
-    process = subprocess.Popen(
-        [target.command, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    target.until(lambda: process.poll() is not None or (sign.is_dir() and len([*sign.rglob("*")]) > 3))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+def kill(target: Server, below: Path, at: int, call: str, *arguments: str) -> None:
+    """The command is killed before its n-th call of this kind on a file below the folder; it has so many."""
+    environment = {**os.environ, "MAILWARD_CONFIG": str(target.config), **with_fault(below, Fault(Action.KILL, at), name=call)}
+    done = subprocess.run([target.command, *arguments], env=environment, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
 
 def test_the_page_on_backups_works_as_printed(target: Server, tmp_path: Path) -> None:

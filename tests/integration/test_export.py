@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from support.certificates import Authority
 from support.dovecot import PASSWORD as DOVECOT_PASSWORD
 from support.dovecot import USER, dovecot
+from support.faults import Action, Fault, with_fault
 from support.moving import FOLDERS, LONGEST_S, how_many, letter, mbsync, on_dovecot, seen
 from support.reader import Reader
 from support.server import PASSWORD, Server, open_folder, server
@@ -39,10 +41,11 @@ def test_dovecot_serves_what_was_written_although_a_first_export_was_killed_and_
         near = mbsync(tmp_path, target.port("imaps"), DEMO, PASSWORD, "IMAPS", target.folder / "tls/certificate.pem")
         with dovecot("maildir", certificate=authority.issue("localhost")) as there:
             command = [target.command, "export", "maildir", str(there.mail), "--account", DEMO]
-            environment = {**os.environ, "MAILWARD_CONFIG": str(target.config)}
-            with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-                target.until(lambda: process.poll() is not None or len([*there.mail.rglob("*.mailward*")]) > 20)
-                process.kill()
+            fault = with_fault(there.mail, Fault(Action.KILL, 100), name="rename")
+            environment = {**os.environ, "MAILWARD_CONFIG": str(target.config), **fault}
+            killed = subprocess.run(command, env=environment, capture_output=True, check=False)
+            assert killed.returncode == -signal.SIGKILL, killed.stderr
+            assert 0 < len([*there.mail.rglob("*.mailward*")]) < how_many(200) - 1
             target.run(*command[1:])
             with on_dovecot(there) as client, target.imap() as ours:
                 for folder in FOLDERS:

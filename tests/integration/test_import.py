@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from support.certificates import Authority
 from support.dovecot import PASSWORD as DOVECOT_PASSWORD
 from support.dovecot import USER, Dovecot, dovecot
+from support.faults import Action, Fault, with_fault
 from support.moving import FOLDERS, LONGEST_S, fill, how_many, letter, mbsync, on_dovecot, seen
 from support.reader import Reader
 from support.server import PASSWORD, Server, server
@@ -100,12 +102,14 @@ def test_an_import_that_is_killed_goes_on(target: Server) -> None:
             target.command, "import", "imap", "127.0.0.1", "--port", str(source.port), "--tls", "none", "--user", USER,
             "--account", DEMO,
         ]  # fmt: skip
-        environment = {**os.environ, "MAILWARD_CONFIG": str(target.config), "MAILWARD_IMPORT_PASSWORD": DOVECOT_PASSWORD}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            target.until(lambda: len(target.messages()) > 0)
-            process.kill()
+        fault = with_fault(target.folder / "data/accounts", Fault(Action.KILL, 8), name=".pack")
+        environment = {
+            **os.environ, "MAILWARD_CONFIG": str(target.config), "MAILWARD_IMPORT_PASSWORD": DOVECOT_PASSWORD, **fault,
+        }  # fmt: skip
+        killed = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
         brought = by_imap(target, source)
-        assert sum(one["known"] for one in brought["folders"]) > 0
+        assert sum(one["known"] for one in brought["folders"]) > 0 < sum(one["brought"] for one in brought["folders"])
         assert_same(source, target)
 
 

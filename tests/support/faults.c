@@ -1,7 +1,8 @@
 /* Preloaded before the C library: stops, kills or fails a process at its n-th file call below a folder.
  *
  * It sits beneath Python and SQLite alike, so that SQLite's own I/O is met too. `faults_arm` says what happens when; calls on
- * other files are not counted. Descriptors are looked up in /proc, so nobody needs to tell us what was opened.
+ * other files are not counted. Descriptors are looked up in /proc, so nobody needs to tell us what was opened. A program that knows
+ * nothing of us is told by its environment: FAULTS is "NTH ACTION ERROR EVER_AFTER FOLDER NAME" with tabs between.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -11,6 +12,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -23,13 +25,24 @@ static long at;
 static int action, error_number, for_good, trace_fd = -1;
 static __thread char near[4096];
 
-/* below: absolute path of a folder. name: what a call's line in the trace must contain. what: COUNT and so on. */
+/* below: absolute path of a folder. name: what a call's line in the trace must contain; reads are counted only where it begins with
+ * "pread". what: COUNT and so on. */
 void faults_arm(const char *below, const char *name, long nth, int what, int number, int ever_after, int trace)
 {
     snprintf(folder, sizeof folder, "%s", below);
     snprintf(part, sizeof part, "%s", name);
     at = nth, action = what, error_number = number, for_good = ever_after, trace_fd = trace;
     atomic_store(&count, 0);
+}
+
+__attribute__((constructor)) static void arm_by_environment(void)
+{
+    char below[4096], name[256] = "";
+    long nth;
+    int what, number, ever_after;
+    const char *given = getenv("FAULTS");
+    if (given && sscanf(given, "%ld\t%d\t%d\t%d\t%4095[^\t]\t%255[^\t]", &nth, &what, &number, &ever_after, below, name) >= 5)
+        faults_arm(below, name, nth, what, number, ever_after, -1);
 }
 
 long faults_count(void) { return atomic_load(&count); }
@@ -136,6 +149,18 @@ ssize_t writev(int fd, const struct iovec *vectors, int number)
 #define BY_FD(name) int name(int fd) { REAL(name); return meet(#name, path_of(fd)) ? -1 : real(fd); }
 BY_FD(fsync)
 BY_FD(fdatasync)
+
+static int reads_count(void) { return !strncmp(part, "pread", 5); }
+
+#define PREAD(name, type) ssize_t name(int fd, void *octets, size_t length, type offset) { \
+    REAL(name); return reads_count() && meet("pread", path_of(fd)) ? -1 : real(fd, octets, length, offset); }
+PREAD(pread, off_t)
+PREAD(pread64, off64_t)
+
+#define PREADV2(name, type) ssize_t name(int fd, const struct iovec *vectors, int number, type offset, int flags) { \
+    REAL(name); return reads_count() && meet("pread", path_of(fd)) ? -1 : real(fd, vectors, number, offset, flags); }
+PREADV2(preadv2, off_t)
+PREADV2(preadv64v2, off64_t)
 
 #define TRUNCATE(name, type) int name(int fd, type length) { \
     REAL(name); return meet("ftruncate", path_of(fd)) ? -1 : real(fd, length); }

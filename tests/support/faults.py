@@ -69,3 +69,10 @@ def arm(folder: Path, fault: Fault, *, name: str = "", trace: Path | None = None
     arm.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long, *[ctypes.c_int] * 4]
     traced = -1 if trace is None else os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     arm(os.fsencode(folder), name.encode(), fault.at, fault.action, fault.error, fault.for_good, traced)
+
+
+def with_fault(folder: Path, fault: Fault, *, name: str = "") -> dict[str, str]:
+    """What the environment of another program must hold, so that it is as if it had called `arm` at its start; so do those that it
+    starts."""
+    told = (fault.at, int(fault.action), fault.error, int(fault.for_good), folder, name)
+    return {"LD_PRELOAD": str(library()), "FAULTS": "\t".join(map(str, told))}
