@@ -3,6 +3,8 @@
 import imaplib
 import socket
 import ssl
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,16 +36,25 @@ def bobs_password(name: str) -> tuple[AccountId, str] | None:
 
 
 class ImapServer(MailServer):
-    """moves, classified: what plugins would be told. limits: of every account."""
+    """moves, classified: what plugins would be told. limits: of every account. now_s: the store's clock."""
 
-    def __init__(self, folder: Path, settings: ImapSettings | None = None, admission: Admission | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: ImapSettings | None = None,
+        admission: Admission | None = None,
+        *,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings or ImapSettings()
         self._admission = admission or Admission()
         self._hints = Hints(folder / "hints")
         self.moves: list[MessageMoved] = []
         self.classified: list[MessageClassified] = []
         self.limits = NO_LIMITS
-        self.store: MailStore = EmbeddedStore(folder / "accounts", Disk(), self._hints, limits_of=lambda _: self.limits)
+        self.store: MailStore = EmbeddedStore(
+            folder / "accounts", Disk(), self._hints, limits_of=lambda _: self.limits, now_s=now_s
+        )
         self._watchers = Watchers()
         self._desk = Desk(
             self.store,
