@@ -15,12 +15,17 @@ Made from the commands' own help; a test compares. Commands of plugins are those
 | Exit code | Meaning |
 |---|---|
 | 0 | done; for `scan` and `try send`: accepted or put into Junk |
-| 1 | rejected, or a test failed; `policy shadow`: something would have changed; `retro --dry-run`: something would be done |
-| 2 | `scan`: quarantine; `policy shadow`: it cannot be said; `retro`, `import`, `export`, `backup`: something was not done |
+| 1 | the answer is no. `scan`, `try send`: rejected; `policy test`: a test failed; `policy diff`, `policy shadow`, \
+`policy replay`, `retro --dry-run`: something differs or would be done; \
+`backup verify`, `store check`: damaged; `domain dns --check`: something is to \
+be published; `tls check`, `tls forecast`: not good enough |
+| 2 | not all of it. `scan`: quarantine; `policy shadow`, `policy replay`: of some mail it cannot be said; `retro`, `import`, \
+`export`, `backup`: something was not done |
 | 3 | `scan` and `try send`: the sender should try again later |
 | 64 | wrong usage |
 | 66 | what was named is not there; a list of nothing exits 0 |
-| 70 | the command failed |
+| 70 | the command failed; `import`: it was stopped and can go on |
+| 75 | nothing was done, since the server or another command is at work: the same command works later |
 | 78 | configuration, policy or plugin cannot be used |
 """
 
