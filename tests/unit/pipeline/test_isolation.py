@@ -836,3 +836,20 @@ def test_a_chain_that_nobody_holds_any_more_takes_its_process_along_at_once(tmp_
         assert asyncio.run(is_gone())
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("on_error", "reply"), [("accept", "250"), ("tempfail", "451")])
+def test_t_q_19_a_filter_that_dies_in_the_middle_of_its_edits_leaves_the_mail_as_it_was_or_it_fails(
+    tmp_path: Path, scan: Scan, on_error: str, reply: str
+) -> None:
+    """Edits are an answer, given whole; who dies over them has answered nothing, and the others' count."""
+    dies = (
+        "@hookimpl\ndef edit_message(message):\n"
+        "    made = [RemoveHeader('Subject'), AddHeader('X-Half', 'done'), ReplacePart('1', 'text/plain', b'half')]\n"
+        "    import os\n    os._exit(9)\n    return made\n"
+    )
+    beside = plugin_file(tmp_path, "beside", "@hookimpl\ndef edit_message(message):\n    return AddHeader('X-Whole', 'y')\n")
+    plugins = [plugin_file(tmp_path, "dies", dies), beside]
+    result = scan(MAIL, plugins=plugins, settings={"dies": {**OWN, "on_error": on_error}})
+    assert result.reply.startswith(reply)
+    assert [edit for edit in result.edits if "X-Whole" not in repr(edit)] == []
