@@ -20,6 +20,9 @@ POP3_RETRIEVED = ("seen", "unchanged")
 VERIFYING = ("off", "on", "strict")
 """strict: a recipient who cannot be asked for now is deferred; on: he is taken."""
 
+SHARE_WITH_ANYONE = ("off", "on")
+"""Whether users can share a mailbox with all others at once."""
+
 FULL_MAILBOX = ("wait", "return")
 """Mail for it waits for room, or goes back to its sender at once."""
 
@@ -130,8 +133,8 @@ MOST_USUAL_PROCESSES = 4
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
-        "verify_recipients", "full_mailbox", "pop3_retrieved", "outbound", "limits", "processes", "decisions", "quarantine",
-        "expunged",
+        "verify_recipients", "full_mailbox", "pop3_retrieved", "share_with_anyone", "outbound", "limits", "processes",
+        "decisions", "quarantine", "expunged",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
@@ -181,6 +184,7 @@ class Config:
     full_mailbox: str = "wait"
     pop3_retrieved: str = "seen"
     expunged_kept_s: float = EXPUNGED_KEPT_S
+    share_with_anyone: str = "off"
     isolated_plugins: frozenset[str] = frozenset()
 
     @property

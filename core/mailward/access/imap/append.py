@@ -5,12 +5,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailward.access.imap.reach import Reached
+from mailward.access.imap.rights import settable
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.formats.binary import in_lines
 from mailward.formats.message import MessageView
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, set_text
-from mailward.store.base import AccountStore, Append, Expunge, MailboxInfo, NoSuchMailbox, Op, OpResult
+from mailward.store.base import Append, Expunge, Op, OpResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ async def append(session: Session, arguments: Arguments) -> str:
     while arguments.take(b" "):
         incoming.append(_read(session, arguments))
     arguments.end()
-    results, news = await session.blocking(lambda: (_store(session.store, name, incoming), session.news()))
+    results, news = await session.blocking(lambda: (_store(session.target(name), incoming), session.news()))
     await session.tell_outcome(expunge=True, news=news)
     uids = set_text([uid for result in results for uid in result.uids])
     return f"[APPENDUID {results[0].uidvalidity} {uids}] APPEND completed"
@@ -58,11 +60,12 @@ async def _replace(session: Session, arguments: Arguments, *, uid: bool) -> str:
     message = _read(session, arguments)
     arguments.end()
     selected = session.writable
+    session.here.need("te")
     old = selected.uids_at(await session.places(numbers, uid=uid))
     if not old:
         raise No("There is no message of that UID")
     expunge = Expunge(selected.info.id, old)
-    added, expunged = await session.blocking(lambda: _store(session.store, name, [message], expunge))
+    added, expunged = await session.blocking(lambda: _exchange(session.here, session.target(name), message, expunge))
     # Before the EXPUNGE (RFC 8508 section 3.3).
     session.untagged(f"OK [APPENDUID {added.uidvalidity} {added.uids[0]}] {'Replaced' if expunged.uids else 'Added'}")
     return ""
@@ -87,16 +90,19 @@ def _read(session: Session, arguments: Arguments) -> _Incoming:
     return _Incoming(octets, is_binary, flags, at)
 
 
-def _store(store: AccountStore, name: str, incoming: Sequence[_Incoming], *ops: Op) -> tuple[OpResult, ...]:
+def _store(target: Reached, incoming: Sequence[_Incoming], *ops: Op) -> tuple[OpResult, ...]:
     """The messages into the mailbox, then the other ops. Blocks. Raises No."""
-    try:
-        target = store.mailbox(name)
-    except NoSuchMailbox as error:
-        raise No(str(error), "TRYCREATE") from error
-    return store.apply([*[_op(target, message) for message in incoming], *ops])
+    return target.store.apply([*[_op(target, message) for message in incoming], *ops])
 
 
-def _op(target: MailboxInfo, message: _Incoming) -> Append:
+def _exchange(source: Reached, target: Reached, message: _Incoming, expunge: Expunge) -> tuple[OpResult, ...]:
+    """In two transactions where the two are not one account's, the new message first. Blocks. Raises No."""
+    if source.owner == target.owner:
+        return _store(target, [message], expunge)
+    return (*_store(target, [message]), *source.store.apply([expunge]))
+
+
+def _op(target: Reached, message: _Incoming) -> Append:
     """What is stored: lines without NUL, whatever the client gave. Raises No."""
     octets = message.octets
     if not octets:
@@ -107,7 +113,7 @@ def _op(target: MailboxInfo, message: _Incoming) -> Append:
     if b"\x00" in octets:
         code, how = ("UNKNOWN-CTE", "in parts that say they are binary") if message.is_binary else ("CANNOT", "in a literal8")
         raise No(f"NUL can be stored only {how}", code)
-    return Append(target.id, _with_crlf(octets), message.at, message.flags)
+    return Append(target.info.id, _with_crlf(octets), message.at, settable(message.flags, target.rights))
 
 
 def _with_crlf(octets: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """CAPABILITY, ID, STARTTLS, LOGIN, AUTHENTICATE, COMPRESS, ENABLE, NAMESPACE, NOOP, LOGOUT (RFC 3501 sections 6.1 and 6.2)."""
 
+from mailward.access.imap.reach import OTHERS
 from mailward.access.imap.session import Session, State
 from mailward.access.imap.telling import No
 from mailward.auth.exchange import Accepted, Challenge, Refused, Step, password_login
@@ -141,7 +142,8 @@ async def compress(session: Session, arguments: Arguments) -> str:
 
 async def namespace(session: Session, arguments: Arguments) -> str:
     arguments.end()
-    session.untagged('NAMESPACE (("" "/")) NIL NIL')
+    others = f'(("{OTHERS}/" "/"))' if session.reach.names_anyone_else() else "NIL"
+    session.untagged(f'NAMESPACE (("" "/")) {others} NIL')
     return ""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mailward.access.imap import (
+    acl,
     append,
     basics,
     copy,
@@ -18,12 +19,12 @@ from mailward.access.imap import (
     thread,
     uidbatches,
 )
+from mailward.access.imap.session import ONLY_SELECTED as _SELECTED
 from mailward.access.imap.session import Command, State
 
 _ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
 _BEFORE = frozenset({State.NOT_AUTHENTICATED})
 _AFTER = frozenset({State.AUTHENTICATED, State.SELECTED})
-_SELECTED = frozenset({State.SELECTED})
 
 COMMANDS: Mapping[str, Command] = {
     "CAPABILITY": Command(basics.capability, _ANY),
@@ -42,6 +43,11 @@ COMMANDS: Mapping[str, Command] = {
     "LSUB": Command(listing.lsub, _AFTER),
     "GETQUOTA": Command(quota.get_quota, _AFTER),
     "GETQUOTAROOT": Command(quota.get_quota_root, _AFTER),
+    "GETACL": Command(acl.get_acl, _AFTER),
+    "SETACL": Command(acl.set_acl, _AFTER),
+    "DELETEACL": Command(acl.delete_acl, _AFTER),
+    "LISTRIGHTS": Command(acl.list_rights, _AFTER),
+    "MYRIGHTS": Command(acl.my_rights, _AFTER),
     "STATUS": Command(mailboxes.status, _AFTER),
     "CREATE": Command(mailboxes.create, _AFTER),
     "DELETE": Command(mailboxes.delete, _AFTER),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from mailward.access.imap.allowance import Allowance
 from mailward.access.imap.contents import Shelf
+from mailward.access.imap.neighbours import Neighbours
 from mailward.access.imap.recent import RecentBook
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.auth.exchange import Authenticator
@@ -23,8 +24,8 @@ class Desk:
 
     watch: calls back whenever the account may have changed; returns how to stop it. moved: told of each message that a person
     moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
-    APPEND takes. capabilities_off: what is not offered to an account's user, of `SWITCHABLE`. background: what goes on behind
-    replies.
+    APPEND takes. capabilities_off: what is not offered to an account's user, of `SWITCHABLE`. neighbours: with whom mailboxes can
+    be shared; None for nobody. background: what goes on behind replies.
     """
 
     store: MailStore
@@ -36,6 +37,7 @@ class Desk:
     append_octets: int
     capabilities_off: Callable[[AccountId], frozenset[str]] = lambda _: frozenset()
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    neighbours: Neighbours | None = None
     recent: RecentBook = field(default_factory=RecentBook)
     shelf: Shelf = field(default_factory=Shelf)
     allowance: Allowance = field(default_factory=Allowance)

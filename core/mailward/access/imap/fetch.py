@@ -46,9 +46,9 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
             await session.tell_vanished(since, numbers)
     if modifiers.page is not None:
         places = modifiers.page.of(places)
-    plan = Plan(items.having("UID") if uid else items, utf8=session.speaks_utf8)
+    plan = Plan(items.having("UID") if uid else items, utf8=session.speaks_utf8, whose=session.here.whose)
     await session.send_pieces(plan.pieces(session.store, session.mailbox, places))
-    if items.marks_seen and not session.mailbox.read_only:
+    if items.marks_seen and not session.mailbox.read_only and "s" in session.here.rights:
         await _mark_seen(session, places)
     if plan.unreadable:
         raise No(f"{plan.unreadable} of the messages could not be read", "SERVERBUG")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mailward.access.imap.rights import settable, untouchable
 from mailward.access.imap.selected import Mode, Selected, taken
 from mailward.access.imap.session import Session
 from mailward.access.imap.teaching import says_junk_or_not, teach_keywords
@@ -29,17 +30,22 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
     flags = arguments.flags()
     arguments.end()
-    selected = session.writable
+    selected, rights = session.writable, session.here.rights
+    may_all, allowed = rights.issuperset("swt"), settable(flags, rights)
+    if not (allowed or may_all or (mode == "replace" and not rights.isdisjoint("swt"))):
+        session.here.need("swt")
     if unchanged_since is not None:
         session.enable_condstore()
     heard = await session.tell_changes(expunge=False) if uid else frozenset()
     places = session.places_now(numbers, uid=uid)
     if not places:
         return ""
-    op = SetFlags(selected.info.id, selected.uids_at(places), mode, flags, unchanged_since)
+    # Of several flags those that may be set are set, since clients make little of a NO (RFC 4314 section 4).
+    op = SetFlags(selected.info.id, selected.uids_at(places), mode, allowed, unchanged_since, untouchable(rights))
     values = taken(selected.flags, places)
     (result,) = await session.blocking(lambda: session.store.apply([op]))
-    if not heard and unchanged_since is None and not session.tells_modseq and selected.take_own(result, places, mode, flags):
+    is_plain = may_all and not heard and unchanged_since is None and not session.tells_modseq
+    if is_plain and selected.take_own(result, places, mode, flags):
         if says_junk_or_not(flags):
             teach_keywords(session, selected, list(zip(places, values, strict=True)))
         for place in places if not silent else ():
@@ -52,7 +58,7 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
         places = [place for place in places if selected.uids[place] not in refused]
     modseqs = [selected.modseqs[place] for place in places]
     # A client that hears of other flags before the reply cannot know which of the two came first, so it is told the outcome too.
-    taken_for = [pair for place, pair in zip(places, before, strict=True) if silent and place not in heard]
+    taken_for = [pair for place, pair in zip(places, before, strict=True) if silent and may_all and place not in heard]
     expected = _expected(selected, taken_for, mode, flags)
     was_told = await session.tell_outcome(expunge=False, silent=expected)
     if says_junk_or_not(flags):

@@ -39,10 +39,16 @@ class Hearing(Telling):
         self.notifier: Notifier | None = None
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop_watching: Callable[[], None] = lambda: None
+        self._stop_watching_also: Callable[[], None] = lambda: None
 
     def watch(self, account: AccountId) -> None:
         """Hear of news of this account from now on."""
         self._stop_watching = self.desk.watch(account, self._note_news)
+
+    def watch_also(self, account: AccountId | None) -> None:
+        """Of this one too, whose mailbox is selected, or of none but our own again."""
+        self._stop_watching_also()
+        self._stop_watching_also = (lambda: None) if account is None else self.desk.watch(account, self._note_news)
 
     def _note_news(self) -> None:
         if not self._news.done():

@@ -12,7 +12,7 @@ from mailward.formats.imap import string
 from mailward.formats.message import MessageView
 from mailward.formats.sections import section
 from mailward.protocol.imap.fetch import Section
-from mailward.protocol.imap.objectid import object_id
+from mailward.protocol.imap.objectid import Kind, object_id
 from mailward.store.base import Column, EntryColumn
 
 Value = Any
@@ -96,10 +96,16 @@ def _day(days: int) -> bytes:
     return f"{at.day:2d}-{_MONTHS[at.month - 1]}-{at.year:04d}".encode("ascii")
 
 
-MAKERS: dict[Column | EntryColumn, Callable[[Value], bytes]] = {
+_KINDS: dict[Column | EntryColumn, Kind] = {"email": "M", "thread": "T"}
+_MAKERS: dict[Column | EntryColumn, Callable[[Value], bytes]] = {
     "internal_date": internal_date,
     "saved_at": internal_date,
-    "email": lambda number: object_id("M", int(number)).encode("ascii"),
-    "thread": lambda number: object_id("T", int(number)).encode("ascii"),
     "preview": lambda text: string(str(text).encode()),
 }
+
+
+def maker_of(column: Column | EntryColumn, whose: str) -> Callable[[Value], bytes] | None:
+    """What turns a value of this column into what the client is told; None where it is that already."""
+    if column in _KINDS:
+        return lambda number: object_id(_KINDS[column], int(number), whose).encode("ascii")
+    return _MAKERS.get(column)

@@ -1,10 +1,12 @@
-"""LIST and LSUB (RFC 3501 section 6.3.8 and 6.3.9, LIST-EXTENDED of RFC 5258, LIST-STATUS of RFC 5819, RFC 3348, RFC 6154)."""
+"""LIST and LSUB (RFC 3501 section 6.3.8 and 6.3.9, LIST-EXTENDED of RFC 5258, RFC 3348, 5819, 6154, 8440)."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.mailboxes import read_status_items, status_line
+from mailward.access.imap.reach import Reached
+from mailward.access.imap.rights import shown
 from mailward.access.imap.session import Session
 from mailward.formats.mailbox_names import SEPARATOR
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
@@ -12,7 +14,7 @@ from mailward.protocol.imap.names import Pattern, decode_pattern
 from mailward.store.base import MailboxInfo
 
 SELECT_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
+RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS"})
 MAX_PATTERNS = 20
 
 
@@ -31,7 +33,8 @@ async def list_(session: Session, arguments: Arguments) -> str:
     if request is None:
         session.untagged(b'LIST (\\Noselect) "/" ""')
         return ""
-    names = _Names(await session.blocking(session.store.mailboxes))
+    reached = {one.info.name: one for one in await session.blocking(session.reach.all)}
+    names = _Names([one.info for one in reached.values()])
     for name in names.all:
         info = names.infos.get(name)
         below = "RECURSIVEMATCH" in request.select and any(_chosen(child, request) for child in names.below(name))
@@ -45,11 +48,18 @@ async def list_(session: Session, arguments: Arguments) -> str:
             criteria = " ".join(f'"{option}"' for option in sorted(request.select - {"RECURSIVEMATCH", "REMOTE"}))
             line += f' ("CHILDINFO" ({criteria}))'.encode("ascii")
         session.untagged(line)
-        if info is not None and request.status:
+        if name in reached and "MYRIGHTS" in request.returned:
+            session.untagged(rights_line(session, reached[name]))
+        if name in reached and request.status and "r" in reached[name].rights:
             if "HIGHESTMODSEQ" in request.status:
                 session.enable_condstore()
-            session.untagged(await status_line(session, info, request.status))
+            session.untagged(await status_line(session, reached[name], request.status))
     return ""
+
+
+def rights_line(session: Session, reached: Reached) -> bytes:
+    """The answer to MYRIGHTS, and what LIST returns of it: what stands after "* "."""
+    return b"MYRIGHTS %b %b" % (session.name_octets(reached.info.name), shown(reached.rights).encode("ascii"))
 
 
 def _chosen(info: MailboxInfo | None, request: _Request) -> bool:
@@ -105,8 +115,8 @@ async def lsub(session: Session, arguments: Arguments) -> str:
     arguments.space()
     pattern = Pattern(reference + decode_pattern(arguments.list_mailbox(), utf8=session.speaks_utf8))
     arguments.end()
-    infos = await session.blocking(session.store.mailboxes)
-    names = _Names([info for info in infos if info.subscribed])
+    reached = await session.blocking(session.reach.all)
+    names = _Names([one.info for one in reached if one.info.subscribed])
     listed = {name for name in names.infos if pattern.matches(name)}
     # A level that is not subscribed itself is told when the pattern stops at it, "%", and not at what is below (section 6.3.9).
     levels = {name for name in names.all if name not in names.infos and pattern.matches(name)}

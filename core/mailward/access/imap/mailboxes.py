@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from mailward.access.imap.reach import Reached
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
-from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import (
@@ -13,7 +13,6 @@ from mailward.store.base import (
     CreateMailbox,
     DeleteMailbox,
     MailboxInfo,
-    Op,
     RenameMailbox,
     Subscribe,
 )
@@ -36,9 +35,13 @@ async def create(session: Session, arguments: Arguments) -> str:
     name = session.name_of(written)
     if name == "INBOX":
         raise No("INBOX is always there", "ALREADYEXISTS")
-    (made,) = await session.blocking(lambda: session.store.apply([CreateMailbox(name, use)]))
+    owner, store, name_there = await session.blocking(lambda: session.reach.place_for(name))
+    is_own = owner == session.account
+    if use and not is_own:
+        raise No("Among the mailboxes of others yours have no special use", "USEATTR")
+    (made,) = await session.blocking(lambda: store.apply([CreateMailbox(name_there, use)]))
     _tell_normalised(session, name, written)
-    return f"[MAILBOXID ({object_id('F', made.mailbox)})] Created"
+    return f"[MAILBOXID ({object_id('F', made.mailbox, '' if is_own else owner)})] Created"
 
 
 def _read_use(arguments: Arguments) -> str:
@@ -52,7 +55,9 @@ def _read_use(arguments: Arguments) -> str:
 
 
 async def delete(session: Session, arguments: Arguments) -> str:
-    return await _apply(session, DeleteMailbox(_one_name(session, arguments)))
+    reached = await session.find(_one_name(session, arguments), "x")
+    await session.blocking(lambda: reached.store.apply([DeleteMailbox(reached.name_there)]))
+    return ""
 
 
 async def rename(session: Session, arguments: Arguments) -> str:
@@ -62,9 +67,22 @@ async def rename(session: Session, arguments: Arguments) -> str:
     written = arguments.astring()
     arguments.end()
     new = session.name_of(written)
-    await _apply(session, RenameMailbox(old, new))
+    await session.blocking(lambda: _rename(session, old, new))
     _tell_normalised(session, new, written)
     return ""
+
+
+def _rename(session: Session, old: str, new: str) -> None:
+    """A mailbox stays with its owner. Raises No and StoreRefusal."""
+    reached = session.reach.find(old, "x")
+    owner, _, name_there = session.reach.place_for(new)
+    if owner != reached.owner:
+        raise No("A mailbox stays with its owner; make a new one and copy the messages", "CANNOT")
+    if not reached.is_own:
+        if reached.name_there == "INBOX":
+            raise No("Only its owner renames an INBOX", "CANNOT")
+        session.reach.need_below(reached, "x")
+    reached.store.apply([RenameMailbox(reached.name_there, name_there)])
 
 
 def _tell_normalised(session: Session, name: str, written: bytes) -> None:
@@ -74,11 +92,17 @@ def _tell_normalised(session: Session, name: str, written: bytes) -> None:
 
 
 async def subscribe(session: Session, arguments: Arguments) -> str:
-    return await _apply(session, Subscribe(_one_name(session, arguments), True))
+    return await _subscribe(session, _one_name(session, arguments), subscribed=True)
 
 
 async def unsubscribe(session: Session, arguments: Arguments) -> str:
-    return await _apply(session, Subscribe(_one_name(session, arguments), False))
+    return await _subscribe(session, _one_name(session, arguments), subscribed=False)
+
+
+async def _subscribe(session: Session, name: str, *, subscribed: bool) -> str:
+    """Subscriptions are the subscriber's, to names: whether there is such a mailbox is not looked at."""
+    await session.blocking(lambda: session.own.apply([Subscribe(name, subscribed)]))
+    return ""
 
 
 def _one_name(session: Session, arguments: Arguments) -> str:
@@ -86,11 +110,6 @@ def _one_name(session: Session, arguments: Arguments) -> str:
     name = session.read_name(arguments)
     arguments.end()
     return name
-
-
-async def _apply(session: Session, op: Op) -> str:
-    await session.blocking(lambda: session.store.apply([op]))
-    return ""
 
 
 async def status(session: Session, arguments: Arguments) -> str:
@@ -101,8 +120,7 @@ async def status(session: Session, arguments: Arguments) -> str:
     arguments.end()
     if "HIGHESTMODSEQ" in items:
         session.enable_condstore()
-    info = await session.blocking(lambda: session.store.mailbox(name))
-    session.untagged(await status_line(session, info, items))
+    session.untagged(await status_line(session, await session.find(name, "r"), items))
     return ""
 
 
@@ -114,10 +132,10 @@ def read_status_items(arguments: Arguments) -> Sequence[str]:
     return list(dict.fromkeys(items))
 
 
-async def status_line(session: Session, info: MailboxInfo, items: Sequence[str]) -> bytes:
+async def status_line(session: Session, reached: Reached, items: Sequence[str]) -> bytes:
     """What stands after "* "."""
-    shown = " ".join([f"{item} {await _status_value(session, info, item)}" for item in items]).encode("ascii")
-    return b"STATUS %b (%b)" % (session.name_octets(info.name), shown)
+    shown = " ".join([f"{item} {await _status_value(session, reached, item)}" for item in items]).encode("ascii")
+    return b"STATUS %b (%b)" % (session.name_octets(reached.info.name), shown)
 
 
 def _deleted_octets(store: AccountStore, info: MailboxInfo) -> int:
@@ -126,14 +144,15 @@ def _deleted_octets(store: AccountStore, info: MailboxInfo) -> int:
     return sum(int(size) for (size,) in store.meta(messages, ("size_octets",)))
 
 
-async def _status_value(session: Session, info: MailboxInfo, item: str) -> int | str:
+async def _status_value(session: Session, reached: Reached, item: str) -> int | str:
+    info = reached.info
     if item == "DELETED-STORAGE":
-        return await session.blocking(lambda: _deleted_octets(session.store, info)) if info.deleted else 0
+        return await session.blocking(lambda: _deleted_octets(reached.store, info)) if info.deleted else 0
     if item == "MAILBOXID":
-        return f"({object_id('F', info.id)})"
+        return f"({object_id('F', info.id, reached.whose)})"
     if item == "RECENT":
         # At most: the store does not tell how many of the UIDs that nobody was told of are still there.
-        first = session.desk.recent.look(session.account or AccountId(""), info.id)
+        first = session.desk.recent.look(reached.owner, info.id)
         return min(max(info.uidnext - first, 0), info.exists)
     return {
         "MESSAGES": info.exists,

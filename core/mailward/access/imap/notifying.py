@@ -83,7 +83,7 @@ class Notifier:
         """What is asked of each message that has come."""
         first, self._first_new = self._first_new, selected.uidnext
         if first < selected.uidnext:
-            plan = Plan(items.having("UID"), utf8=self._session.speaks_utf8)
+            plan = Plan(items.having("UID"), utf8=self._session.speaks_utf8, whose=selected.whose)
             places = range(selected.place_from(first), len(selected))
             await self._session.send_pieces(plan.pieces(self._session.store, selected, places))
 
@@ -116,18 +116,18 @@ class Notifier:
     async def _tell_status(self, one: _Known, events: frozenset[str]) -> None:
         """Of a mailbox that is not selected, what such events are about."""
         session = self._session
-        if not events or (session.selected is not None and session.selected.info.id == one.info.id):
+        if not events or (session.selected is not None and session.here.is_own and session.here.info.id == one.info.id):
             return
         items = ["MESSAGES", "UIDNEXT"] if events & {"MessageNew", "MessageExpunge"} else []
         items += ["UIDVALIDITY", *(["UNSEEN"] if "FlagChange" in one.events else [])]
         items += ["HIGHESTMODSEQ"] if session.tells_modseq else []
-        session.untagged(await status_line(session, one.info, items))
+        session.untagged(await status_line(session, session.reach.owned(one.info), items))
 
     async def _look(self) -> Mapping[int, _Known] | None:
-        """All mailboxes that somebody asks of, now. None when they are too many."""
+        """All of our mailboxes that somebody asks of, now. None when they are too many."""
         session = self._session
         found: dict[int, _Known] = {}
-        for info in await session.blocking(session.store.mailboxes):
+        for info in await session.blocking(session.own.mailboxes):
             group = next((group for group in self._others if _fits(group, info)), None)
             if group is not None and group.events:
                 found[info.id] = _Known(info, group.events)

@@ -14,7 +14,7 @@ async def get_quota(session: Session, arguments: Arguments) -> str:
     arguments.space()
     root = arguments.astring()
     arguments.end()
-    quota = await session.blocking(session.store.quota)
+    quota = await session.blocking(session.own.quota)
     if root or quota.limits == NO_LIMITS:
         raise No("There is no such quota root", "NONEXISTENT")
     session.untagged(_shown(quota))
@@ -22,14 +22,14 @@ async def get_quota(session: Session, arguments: Arguments) -> str:
 
 
 async def get_quota_root(session: Session, arguments: Arguments) -> str:
-    """An account without limits has no root."""
+    """An account without limits has no root. How much others hold and may hold is their own affair."""
     arguments.space()
     name = session.read_name(arguments)
     arguments.end()
-    info = await session.blocking(lambda: session.store.mailbox(name))
-    quota = await session.blocking(session.store.quota)
-    has_root = quota.limits != NO_LIMITS
-    session.untagged(b"QUOTAROOT " + session.name_octets(info.name) + (f" {ROOT}".encode("ascii") if has_root else b""))
+    reached = await session.find(name, "r")
+    quota = await session.blocking(session.own.quota)
+    has_root = reached.is_own and quota.limits != NO_LIMITS
+    session.untagged(b"QUOTAROOT " + session.name_octets(reached.info.name) + (f" {ROOT}".encode("ascii") if has_root else b""))
     if has_root:
         session.untagged(_shown(quota))
     return ""

@@ -17,7 +17,6 @@ from mailward.access.imap.items import (
     FIRST_ENTRY_COLUMN,
     FLAGS,
     HEADER_KINDS,
-    MAKERS,
     MESSAGE,
     MODSEQ,
     NUMBER,
@@ -27,6 +26,7 @@ from mailward.access.imap.items import (
     Value,
     Window,
     header_field,
+    maker_of,
 )
 from mailward.access.imap.selected import Selected, taken
 from mailward.formats.common_fields import UNKNOWN
@@ -50,12 +50,12 @@ class Plan:
     those by somebody else, where what belonged to their place in the mailbox is asked for. undecodable: those with a part in an
     unknown encoding that is to be undone."""
 
-    def __init__(self, items: FetchItems, *, utf8: bool = False, reads_headers: bool = False) -> None:
+    def __init__(self, items: FetchItems, *, utf8: bool = False, reads_headers: bool = False, whose: str = "") -> None:
         """utf8: ENVELOPE has UTF-8 as it stands in the message, what is stored is 7-bit.
 
-        reads_headers: they pass through in chunks, as bodies do.
+        reads_headers: they pass through in chunks, as bodies do. whose: see `reach.Reached`.
         """
-        self._items, self._reads_headers = items, reads_headers
+        self._items, self._reads_headers, self._whose = items, reads_headers, whose
         self._entry_columns = [column for item, (_, column) in ENTRY_COLUMNS.items() if item in items.items]
         self._first_column = FIRST_ENTRY_COLUMN + len(self._entry_columns)
         self._columns: list[Column] = []
@@ -80,7 +80,7 @@ class Plan:
         """The answers of these messages in order, cut anywhere. Raises StorageError only where an answer has begun already."""
         for some, is_large in self._windows(store, selected, places):
             if is_large:
-                plan = Plan(self._items, reads_headers=True)
+                plan = Plan(self._items, reads_headers=True, whose=self._whose)
                 yield from plan.pieces(store, selected, some)
                 self.unreadable, self.expunged = self.unreadable + plan.unreadable, self.expunged + plan.expunged
                 self.undecodable += plan.undecodable
@@ -142,9 +142,10 @@ class Plan:
             return Field(b"MODSEQ (%d)", MODSEQ)
         if item in ENTRY_COLUMNS:
             template, entry_column = ENTRY_COLUMNS[item]
-            return Field(template, FIRST_ENTRY_COLUMN + self._entry_columns.index(entry_column), MAKERS[entry_column])
+            place = FIRST_ENTRY_COLUMN + self._entry_columns.index(entry_column)
+            return Field(template, place, maker_of(entry_column, self._whose))
         template, column = COLUMNS[item]
-        return Field(template, self._column(column), MAKERS.get(column))
+        return Field(template, self._column(column), maker_of(column, self._whose))
 
     def _place_of(self, column: Column) -> int:
         """-1 when it is not asked for."""

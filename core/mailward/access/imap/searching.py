@@ -80,7 +80,7 @@ class Search:
             modseqs = self._selected.modseqs
             return [place for place in places if modseqs[place] >= key.modseq]
         if isinstance(key, Object):
-            if key.number is None:
+            if key.number is None or key.whose != self._selected.whose:
                 return ()
             span = (key.number, key.number)
             return self._by_entry("email", span, places) if key.kind == "M" else self._by_number("thread", span, places)

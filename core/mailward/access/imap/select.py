@@ -1,7 +1,9 @@
 """SELECT, EXAMINE, CLOSE, UNSELECT, CHECK, EXPUNGE, UID EXPUNGE (RFC 3501 sections 6.3.1, 6.3.2 and 6.4, RFC 3691, 4315)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from mailward.access.imap.rights import WRITING
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import flag_list
@@ -13,14 +15,14 @@ from mailward.store.base import Expunge
 
 
 async def select(session: Session, arguments: Arguments) -> str:
-    return await _select(session, arguments, read_only=False)
+    return await _select(session, arguments, examining=False)
 
 
 async def examine(session: Session, arguments: Arguments) -> str:
-    return await _select(session, arguments, read_only=True)
+    return await _select(session, arguments, examining=True)
 
 
-async def _select(session: Session, arguments: Arguments, *, read_only: bool) -> str:
+async def _select(session: Session, arguments: Arguments, *, examining: bool) -> str:
     arguments.space()
     written = arguments.astring()
     name = session.name_of(written)
@@ -33,24 +35,26 @@ async def _select(session: Session, arguments: Arguments, *, read_only: bool) ->
         session.untagged("OK [CLOSED] What follows is of the next mailbox")
     if parameters.condstore:
         session.enable_condstore()
-    view = await session.blocking(lambda: session.store.view(session.store.mailbox(name).id))
-    selected = Selected(view, read_only=read_only)
-    session.enter(selected)
+    here = await session.find(name, "r")
+    view = await session.blocking(lambda: here.store.view(here.info.id))
+    view = replace(view, mailbox=here.seen(view.mailbox))
+    read_only = examining or here.rights.isdisjoint(WRITING)
+    selected = Selected(view, read_only=read_only, whose=here.whose)
+    session.enter(here, selected)
     session.untagged(b"FLAGS (%b)" % flag_list(selected))
     session.tell_exists(selected)
     if session.is_rev2:
         session.tell_name(view.mailbox.name, view.mailbox.special_use, written)
     else:
         _tell_unseen(session, selected)
-    permanent = b"" if read_only else flag_list(selected) + b" \\*"
-    session.untagged(b"OK [PERMANENTFLAGS (%b)] Flags that are kept" % permanent)
+    session.tell_permanent_flags(selected)
     session.untagged(f"OK [UIDVALIDITY {view.mailbox.uidvalidity}] UIDs are valid")
     session.untagged(f"OK [UIDNEXT {view.mailbox.uidnext}] The next UID")
-    session.untagged(f"OK [MAILBOXID ({object_id('F', selected.info.id)})] Its name may change, this does not")
+    session.untagged(f"OK [MAILBOXID ({object_id('F', selected.info.id, here.whose)})] Its name may change, this does not")
     session.untagged(f"OK [HIGHESTMODSEQ {selected.modseq}] Changes are numbered")
     if parameters.resync is not None and parameters.resync.uidvalidity == view.mailbox.uidvalidity:
         await _tell_since(session, selected, parameters.resync)
-    return f"[{'READ-ONLY' if read_only else 'READ-WRITE'}] {'EXAMINE' if read_only else 'SELECT'} completed"
+    return f"[{'READ-ONLY' if read_only else 'READ-WRITE'}] {'EXAMINE' if examining else 'SELECT'} completed"
 
 
 def _tell_unseen(session: Session, selected: Selected) -> None:
@@ -79,7 +83,7 @@ async def unselect(session: Session, arguments: Arguments) -> str:
 
 async def close(session: Session, arguments: Arguments) -> str:
     arguments.end()
-    if not session.mailbox.read_only:
+    if not session.mailbox.read_only and "e" in session.here.rights:  # else closed as it is (RFC 4314 section 4)
         await _expunge(session, _deleted(session.mailbox))
     session.leave()
     return ""
@@ -88,6 +92,7 @@ async def close(session: Session, arguments: Arguments) -> str:
 async def expunge(session: Session, arguments: Arguments) -> str:
     arguments.end()
     _ = session.writable
+    session.here.need("e")
     await session.tell_changes(expunge=True)
     return await _expunge(session, _deleted(session.mailbox))
 
@@ -97,6 +102,7 @@ async def uid_expunge(session: Session, arguments: Arguments) -> str:
     numbers = arguments.sequence_set()
     arguments.end()
     selected = session.writable
+    session.here.need("e")
     wanted = set(selected.uids_at(await session.places(numbers, uid=True)))
     return await _expunge(session, [uid for uid in _deleted(selected) if uid in wanted])
 

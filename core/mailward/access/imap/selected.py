@@ -58,8 +58,10 @@ class Selected:
     not be told of messages that were expunged: a client that comes back asks for what is newer (RFC 7162 section 6).
     """
 
-    def __init__(self, view: MailboxView, *, read_only: bool) -> None:
+    def __init__(self, view: MailboxView, *, read_only: bool, whose: str = "") -> None:
+        """whose: see `reach.Reached`."""
         self.info: MailboxInfo = view.mailbox
+        self.whose = whose
         self.read_only = read_only
         self.keywords = view.keywords
         self.modseq = self.told_modseq = view.mailbox.highest_modseq

@@ -13,8 +13,10 @@ import structlog
 
 from mailward.access.connection import Connection
 from mailward.access.imap.capabilities import CAPABILITIES
+from mailward.access.imap.carrying import TooMuch
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.hearing import Hearing
+from mailward.access.imap.reach import NoPermission, Reach, Reached
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.telling import No, Progress
 from mailward.auth.exchange import LoginPeer
@@ -46,6 +48,9 @@ class State(enum.Enum):
     AUTHENTICATED = enum.auto()
     SELECTED = enum.auto()
     LOGOUT = enum.auto()
+
+
+ONLY_SELECTED = frozenset({State.SELECTED})
 
 
 class Session(Hearing):
@@ -110,6 +115,17 @@ class Session(Hearing):
             await self.tell_changes(expunge=False)
         return self.places_now(numbers, uid=uid)
 
+    async def find(self, name: str, rights: str = "") -> Reached:
+        """The mailbox of this name, with these rights at least. Raises NoSuchMailbox and NoPermission."""
+        return await self.blocking(lambda: self.reach.find(name, rights))
+
+    def target(self, name: str) -> Reached:
+        """Where messages are to be put. Blocks. Raises No and NoPermission."""
+        try:
+            return self.reach.find(name, "i")
+        except NoSuchMailbox as error:
+            raise No(str(error), "TRYCREATE") from error
+
     def places_now(self, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
         """Of the messages that the session has been told of. Raises BadSyntax."""
         try:
@@ -140,21 +156,23 @@ class Session(Hearing):
         """Enter the authenticated state."""
         account = identity.account
         self.identity = identity
-        self._store = await self.blocking(lambda: self.desk.store.open(account))
+        self._reach = await self.blocking(lambda: Reach(self.desk.store, account, self.desk.neighbours))
         self._off |= await self.blocking(lambda: self.desk.capabilities_off(account))
         self.state = State.AUTHENTICATED
         self.framer.limits = after_login(self.desk.append_octets)
         self.watch(account)
 
-    def enter(self, selected: Selected) -> None:
+    def enter(self, here: Reached, selected: Selected) -> None:
         """The selected state."""
-        self.selected = selected
+        self._here, self.selected = here, selected
         self.state = State.SELECTED
+        self.watch_also(None if here.is_own else here.owner)
 
     def leave(self) -> None:
         """Back to the authenticated state."""
-        self.selected = None
+        self._here = self.selected = None
         self.state = State.AUTHENTICATED
+        self.watch_also(None)
 
     # --- the loop ---
 
@@ -191,6 +209,7 @@ class Session(Hearing):
             await self.flush()
         finally:
             self._stop_watching()
+            self.watch_also(None)
 
     def _is_over(self) -> bool:
         return self.state is State.LOGOUT
@@ -208,6 +227,14 @@ class Session(Hearing):
         self.count_bad()
         if event.closes:
             self._end("The command could not be read")
+
+    async def _check_here(self) -> None:
+        """A mailbox whose owner shares it no longer ends as one that is deleted."""
+        try:
+            await self.look_at_rights()
+        except NoSuchMailbox:
+            self._goodbye = "The selected mailbox was deleted"
+            raise
 
     def count_bad(self) -> None:
         """One more command that was none, or login that failed; too many end the session."""
@@ -238,6 +265,8 @@ class Session(Hearing):
         try:
             if command is None or self.state not in command.states:
                 raise BadSyntax("There is no such command" if command is None else "Not in this state")
+            if command.states == ONLY_SELECTED:
+                await self._check_here()
             if self.selected is not None and self.selected.rests:  # it could not be read when the client ended its IDLE
                 await self.tell_changes(expunge=False)
             completion = await command.function(self, arguments)
@@ -271,6 +300,8 @@ _FAILURES = {
 """RFC 5530 section 3: by whether a StorageError is permanent."""
 
 _REFUSALS: dict[type[StoreRefusal], str] = {
+    NoPermission: "[NOPERM] ",
+    TooMuch: "[LIMIT] ",
     NoSuchMailbox: "[NONEXISTENT] ",
     MailboxExists: "[ALREADYEXISTS] ",
     NotPermitted: "[CANNOT] ",

@@ -82,6 +82,9 @@ def _kind(value: int, junk: int, ham: int) -> Literal["ham", "spam"] | None:
 
 
 def _behind_the_reply(session: Session, account: AccountId, messages: Sequence[int], tell: Callable[[int, bytes], None]) -> None:
+    """Not of the mail of others, which is none of ours however we sort it."""
+    if not session.here.is_own:
+        return
     granted = messages[: session.desk.allowance.take(account, len(messages))]
     if not granted:
         return
@@ -94,7 +97,7 @@ async def _tell(session: Session, messages: Sequence[int], tell: Callable[[int, 
     async with session.teaching:  # what was said last is told last
         for message in messages:
             try:
-                octets = await asyncio.to_thread(_small, session.store, message)
+                octets = await asyncio.to_thread(_small, session.own, message)
             except StorageError as error:
                 log.error("unreadable message", message=message, error=str(error))
                 continue

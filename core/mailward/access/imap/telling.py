@@ -10,13 +10,15 @@ import structlog
 
 from mailward.access.connection import Connection
 from mailward.access.imap.desk import Desk
+from mailward.access.imap.reach import Reach, Reached
+from mailward.access.imap.rights import settable
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.voice import Voice
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import BadSyntax, SequenceSet, set_text
-from mailward.store.base import SYSTEM_FLAGS, AccountStore, Delta, NoSuchMailbox
+from mailward.store.base import ANY_KEYWORD, SYSTEM_FLAGS, AccountStore, Delta, NoSuchMailbox
 
 _log = structlog.get_logger("mailward.imap")
 
@@ -51,7 +53,8 @@ class Telling(Voice):
         self.progress = Progress()
         self.identity: Identity | None = None
         self.selected: Selected | None = None
-        self._store: AccountStore | None = None
+        self._reach: Reach | None = None
+        self._here: Reached | None = None
         self._goodbye: str | None = None
 
     @property
@@ -59,10 +62,27 @@ class Telling(Voice):
         return None if self.identity is None else self.identity.account
 
     @property
-    def store(self) -> AccountStore:
-        if self._store is None:
+    def reach(self) -> Reach:
+        if self._reach is None:
             raise No("Log in first")
-        return self._store
+        return self._reach
+
+    @property
+    def own(self) -> AccountStore:
+        """The account's own store; the selected mailbox may be in another."""
+        return self.reach.own
+
+    @property
+    def here(self) -> Reached:
+        """Where the selected mailbox is, and what may be done with it."""
+        if self._here is None:
+            raise BadSyntax("Select a mailbox first")
+        return self._here
+
+    @property
+    def store(self) -> AccountStore:
+        """That of the selected mailbox."""
+        return self.here.store
 
     @property
     def mailbox(self) -> Selected:
@@ -105,6 +125,7 @@ class Telling(Voice):
         if selected is None:
             return frozenset()
         try:
+            await self.look_at_rights()
             if news is None:
                 news = await self.blocking(lambda: _delta(self.store, selected, may_rest))
         except NoSuchMailbox:
@@ -144,6 +165,20 @@ class Telling(Voice):
             _log.error("news not told yet", account=self.account, error=str(error))
             return False
         return True
+
+    async def look_at_rights(self) -> None:
+        """What may be done here now; tell when it is something else. Raises NoSuchMailbox when nothing may be."""
+        before, selected = self.here, self.mailbox
+        if not before.is_own:
+            self._here = await self.blocking(lambda: self.reach.again(before))
+            if self.here.rights != before.rights:
+                self.untagged(b"FLAGS (%b)" % flag_list(selected))
+                self.tell_permanent_flags(selected)
+
+    def tell_permanent_flags(self, selected: Selected) -> None:
+        """Which of them can be changed (RFC 4314 section 5.1.1)."""
+        flags = () if selected.read_only else settable((*SYSTEM_FLAGS, *selected.keywords, ANY_KEYWORD), self.here.rights)
+        self.untagged(f"OK [PERMANENTFLAGS ({' '.join(flags)})] Flags that are kept")
 
     async def told_expunged(self) -> str:
         """Tell of expunged messages, and how far the client is in step then: what the text behind OK begins with."""
@@ -188,10 +223,11 @@ class Telling(Voice):
     def _note_recent(self, selected: Selected) -> None:
         if self.is_rev2:
             return
-        if self.account is not None and selected.read_only:
-            selected.recent.add(self.desk.recent.look(self.account, selected.info.id), selected.uidnext)
-        elif self.account is not None:
-            selected.recent.add(self.desk.recent.claim(self.account, selected.info.id, selected.uidnext), selected.uidnext)
+        owner = self.here.owner
+        if selected.read_only:
+            selected.recent.add(self.desk.recent.look(owner, selected.info.id), selected.uidnext)
+        else:
+            selected.recent.add(self.desk.recent.claim(owner, selected.info.id, selected.uidnext), selected.uidnext)
 
     def tell_step(self) -> None:
         """How far a client is in step that was told MODSEQs beyond an expunge that it must not be told of yet.

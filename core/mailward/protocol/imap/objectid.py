@@ -1,4 +1,7 @@
-"""Object identifiers as clients see them: a letter for what it is and the account's number of it (RFC 8474 section 7)."""
+"""Object identifiers as clients see them: a letter for what it is and the account's number of it (RFC 8474 section 7).
+
+Behind it stands whose it is, where it is somebody else's: two accounts have the same numbers.
+"""
 
 import re
 from typing import Literal
@@ -6,14 +9,17 @@ from typing import Literal
 Kind = Literal["F", "M", "T"]
 """A mailbox, an email, a thread. The letters keep an email and a thread of one number apart (RFC 8474 section 5.2)."""
 
-_WRITTEN = re.compile(rb"([FMT])([1-9][0-9]{0,18})")
+_WRITTEN = re.compile(rb"([FMT])([1-9][0-9]{0,18})(?:-([a-z0-9_-]{1,64}))?")
 
 
-def object_id(kind: Kind, number: int) -> str:
-    return f"{kind}{number}"
+def object_id(kind: Kind, number: int, whose: str = "") -> str:
+    """whose: an account's id, "" for the account that asks."""
+    return f"{kind}{number}-{whose}" if whose else f"{kind}{number}"
 
 
-def number_of(kind: Kind, written: bytes) -> int | None:
-    """None for what is no identifier of this kind that we gave."""
+def number_of(kind: Kind, written: bytes) -> tuple[int, str] | None:
+    """And whose it is; None for what is no identifier of this kind that we gave."""
     found = _WRITTEN.fullmatch(written)
-    return int(found[2]) if found is not None and found[1] == kind.encode("ascii") else None
+    if found is None or found[1] != kind.encode("ascii"):
+        return None
+    return int(found[2]), (found[3] or b"").decode("ascii")

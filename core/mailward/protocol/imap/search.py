@@ -111,10 +111,11 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """Is this email, or in this thread (RFC 8474); None for an identifier that was never given."""
+    """Is this email, or in this thread (RFC 8474); None for an identifier that was never given. whose: see `objectid`."""
 
     kind: Literal["M", "T"]
     number: int | None
+    whose: str = ""
 
 
 Key = And | Or | Not | Flag | Numbers | Size | Day | Age | Text | Changed | Object
@@ -247,7 +248,8 @@ class _Reader:
         if word == "MODSEQ":
             return self._changed()
         if word in _OBJECTS:
-            return Object(_OBJECTS[word], number_of(_OBJECTS[word], arguments.atom_as_written()))
+            number, whose = number_of(_OBJECTS[word], arguments.atom_as_written()) or (None, "")
+            return Object(_OBJECTS[word], number, whose)
         if word == "HEADER":
             name = arguments.astring().decode("ascii", "replace")
             arguments.space()

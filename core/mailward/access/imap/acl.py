@@ -1,0 +1,110 @@
+"""GETACL, SETACL, DELETEACL, LISTRIGHTS and MYRIGHTS (RFC 4314 section 3).
+
+The owner has all rights and nobody takes them from him, so that no mailbox is left without one who can give them.
+"""
+
+from mailward.access.imap.listing import rights_line
+from mailward.access.imap.neighbours import ACCOUNT
+from mailward.access.imap.reach import Reached
+from mailward.access.imap.rights import EVERY, OBSOLETE, Mode, read_change, shown
+from mailward.access.imap.session import Session
+from mailward.access.imap.telling import No
+from mailward.formats.imap import string
+from mailward.protocol.imap.arguments import Arguments, BadSyntax
+from mailward.store.base import RIGHTS, SetRights
+
+
+async def get_acl(session: Session, arguments: Arguments) -> str:
+    arguments.space()
+    name = session.read_name(arguments)
+    arguments.end()
+    reached = await session.find(name, "a")
+    granted = await session.blocking(lambda: reached.store.grants().get(reached.info.id, {}))
+    told = [(session.reach.name(f"{ACCOUNT}{reached.owner}"), shown(EVERY))]
+    told += [(session.reach.name(grantee), shown(rights)) for grantee, rights in granted.items()]
+    pairs = [b" %b %b" % (_identifier(who), rights.encode("ascii")) for who, rights in told if who is not None]
+    session.untagged(b"ACL %b%b" % (session.name_octets(reached.info.name), b"".join(pairs)))
+    return ""
+
+
+async def set_acl(session: Session, arguments: Arguments) -> str:
+    arguments.space()
+    name = session.read_name(arguments)
+    arguments.space()
+    identifier = _read_identifier(arguments)
+    arguments.space()
+    mode, rights = read_change(_text(arguments.astring()))
+    arguments.end()
+    return await _change(session, await session.find(name, "a"), identifier, mode, rights)
+
+
+async def delete_acl(session: Session, arguments: Arguments) -> str:
+    arguments.space()
+    name = session.read_name(arguments)
+    arguments.space()
+    identifier = _read_identifier(arguments)
+    arguments.end()
+    return await _change(session, await session.find(name, "a"), identifier, "replace", "")
+
+
+async def list_rights(session: Session, arguments: Arguments) -> str:
+    arguments.space()
+    name = session.read_name(arguments)
+    arguments.space()
+    identifier = _read_identifier(arguments)
+    arguments.end()
+    reached = await session.find(name, "a")
+    grantee = _grantee(session, identifier)
+    if grantee == f"{ACCOUNT}{reached.owner}":
+        rights = shown(EVERY)
+    else:
+        rights = " ".join(['""', *RIGHTS, *OBSOLETE])
+    told = session.name_octets(reached.info.name), _identifier(identifier), rights.encode("ascii")
+    session.untagged(b"LISTRIGHTS %b %b %b" % told)
+    return ""
+
+
+async def my_rights(session: Session, arguments: Arguments) -> str:
+    arguments.space()
+    name = session.read_name(arguments)
+    arguments.end()
+    session.untagged(rights_line(session, await session.find(name)))
+    return ""
+
+
+async def _change(session: Session, reached: Reached, identifier: str, mode: Mode, rights: str) -> str:
+    grantee = _grantee(session, identifier)
+    if grantee == f"{ACCOUNT}{reached.owner}":
+        raise No("The owner of a mailbox has all rights, always", "CANNOT")
+    op = SetRights(reached.info.id, grantee, mode, rights)
+    await session.blocking(lambda: reached.store.apply([op]))
+    return ""
+
+
+def _grantee(session: Session, identifier: str) -> str:
+    """Raises No."""
+    if identifier.startswith("-"):
+        raise No("Rights are given here, and not taken from those who have them otherwise", "CANNOT")
+    grantee = session.reach.grantee(identifier)
+    if grantee is None:
+        raise No("That names nobody with whom mailboxes are shared here: write an account's address, or group:NAME", "CANNOT")
+    return grantee
+
+
+def _read_identifier(arguments: Arguments) -> str:
+    """Raises BadSyntax."""
+    identifier = _text(arguments.astring())
+    if not identifier.isprintable() or not identifier:
+        raise BadSyntax("An identifier is printable text")
+    return identifier
+
+
+def _text(octets: bytes) -> str:
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadSyntax("Identifiers and rights are UTF-8") from None
+
+
+def _identifier(text: str) -> bytes:
+    return string(text.encode("utf-8"))

@@ -1,0 +1,197 @@
+"""Which mailbox does a name mean, in whose store, and what may be done with it? Own mailboxes, and those that others share.
+
+What others share is named "Other Users/alice@example.org/Folder" (RFC 2342). A mailbox that somebody may not know of, one that is
+not there, and an account that does not exist or shares nothing are answered by the same words (RFC 4314 section 6, T-IMAP-14).
+Everything here blocks.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from mailward.access.imap.neighbours import ACCOUNT, Neighbours
+from mailward.access.imap.rights import EVERY, KNOWING, Rights
+from mailward.formats.mailbox_names import SEPARATOR
+from mailward.model.ids import AccountId, MailboxId
+from mailward.store.base import AccountStore, MailboxInfo, MailStore, NoSuchMailbox, StoreRefusal
+
+OTHERS = "Other Users"
+
+
+class NoPermission(StoreRefusal):
+    """The mailbox may be known, and this may not be done with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A mailbox as one account reaches it.
+
+    owner, store: whose it is, and where. info: with the name, subscription and special use it has for who reaches it: somebody
+    else's Sent is not his. name_there: as its owner calls it.
+    """
+
+    owner: AccountId
+    store: AccountStore
+    info: MailboxInfo
+    rights: Rights
+    name_there: str
+    is_own: bool = True
+
+    @property
+    def whose(self) -> str:
+        """What keeps the identifiers of its objects apart from those of one's own: "" or the owner."""
+        return "" if self.is_own else self.owner
+
+    def seen(self, info: MailboxInfo) -> MailboxInfo:
+        """What the owner's store says now, with what is ours."""
+        return replace(info, name=self.info.name, subscribed=self.info.subscribed, special_use=self.info.special_use)
+
+    def need(self, rights: str) -> None:
+        """Raises NoPermission without all of them, and NoSuchMailbox where even the mailbox is not to be known of."""
+        if not self.rights.issuperset(rights):
+            if "l" not in self.rights:
+                raise _nowhere(self.info.name)
+            raise NoPermission("The mailbox is shared without the right to do that")
+
+
+class Reach:
+    """Of one account. neighbours: None where nothing is shared."""
+
+    def __init__(self, stores: MailStore, account: AccountId, neighbours: Neighbours | None) -> None:
+        self._stores = stores
+        self._account = account
+        self._neighbours = neighbours
+        self.own = stores.open(account)
+
+    def find(self, name: str, rights: str) -> Reached:
+        """The mailbox of this name, an own one first, with these rights at least. Raises NoSuchMailbox, NoPermission."""
+        try:
+            return self.owned(self.own.mailbox(name))
+        except NoSuchMailbox:
+            if not _is_of_others(name):
+                raise
+        owner, name_there = self._owner_of(name)
+        try:
+            store = self._stores.open(owner)
+            reached = self._reached(owner, store, store.mailbox(name_there), store.grants())
+        except NoSuchMailbox:
+            raise _nowhere(name) from None
+        if reached.rights.isdisjoint(KNOWING):
+            raise _nowhere(name)
+        reached.need(rights)
+        return reached
+
+    def owned(self, info: MailboxInfo) -> Reached:
+        """One of our own."""
+        return Reached(self._account, self.own, info, EVERY, info.name)
+
+    def place_for(self, name: str) -> tuple[AccountId, AccountStore, str]:
+        """Whose a mailbox of this name would be, and its name there. Raises NoPermission.
+
+        Among others' only below one where mailboxes may be made (RFC 4314 section 4).
+        """
+        if not _is_of_others(name):
+            return self._account, self.own, name
+        try:
+            owner, name_there = self._owner_of(name)
+        except NoSuchMailbox:
+            raise _not_there() from None
+        store = self._stores.open(owner)
+        infos, above = {info.name: info for info in store.mailboxes()}, name_there
+        while SEPARATOR in above:
+            above = above.rpartition(SEPARATOR)[0]
+            if above in infos:
+                if "k" in self._reached(owner, store, infos[above], store.grants()).rights:
+                    return owner, store, name_there
+                break
+        raise _not_there()
+
+    def all(self) -> list[Reached]:
+        """Those that are listed."""
+        found = [self.owned(info) for info in self.own.mailboxes()]
+        names, owners = {one.info.name for one in found}, self._owners()
+        subscriptions = self.own.subscriptions() if owners else frozenset()
+        for owner in owners:
+            store = self._stores.open(owner)
+            infos, grants = store.mailboxes(), store.grants()
+            reached = [self._reached(owner, store, info, grants, subscriptions) for info in infos if info.id in grants]
+            found += [one for one in reached if "l" in one.rights and one.info.name not in names]
+        return found
+
+    def again(self, reached: Reached) -> Reached:
+        """With the rights of now. Raises NoSuchMailbox when it may not be read any more."""
+        if reached.is_own:
+            return reached
+        is_shared = reached.owner in self._owners()
+        rights = self._rights(reached.store.grants().get(reached.info.id, {})) if is_shared else frozenset[str]()
+        if "r" not in rights:
+            raise _nowhere(reached.info.name)
+        return reached if rights == reached.rights else replace(reached, rights=rights)
+
+    def need_below(self, reached: Reached, rights: str) -> None:
+        """These rights to all mailboxes below it too. Raises NoPermission."""
+        grants, above = reached.store.grants(), reached.name_there + SEPARATOR
+        for info in reached.store.mailboxes():
+            if info.name.startswith(above) and not self._rights(grants.get(info.id, {})).issuperset(rights):
+                raise NoPermission("A mailbox below it is shared without the right to do that")
+
+    def names_anyone_else(self) -> bool:
+        """Whether there is a namespace of others at all."""
+        return self._neighbours is not None
+
+    def grantee(self, identifier: str) -> str | None:
+        """Whom it names; None for nobody."""
+        return None if self._neighbours is None else self._neighbours.grantee(identifier)
+
+    def name(self, grantee: str) -> str | None:
+        """How it is told; None when it is gone."""
+        return None if self._neighbours is None else self._neighbours.name(grantee)
+
+    def _owners(self) -> list[AccountId]:
+        """Who may share something with us."""
+        if self._neighbours is None:
+            return []
+        found = self._stores.sharing_with(self._neighbours.grantees_of(self._account))
+        return [owner for owner in found if owner != self._account and self._prefix(owner) is not None]
+
+    def _owner_of(self, name: str) -> tuple[AccountId, str]:
+        """Whose mailbox that would be, and its name there. Raises NoSuchMailbox."""
+        _, _, rest = name.partition(SEPARATOR)
+        address, _, name_there = rest.partition(SEPARATOR)
+        for owner in self._owners() if name_there else ():
+            if self._prefix(owner) == f"{OTHERS}/{address}":
+                return owner, name_there
+        raise _nowhere(name)
+
+    def _prefix(self, owner: AccountId) -> str | None:
+        """The level above an owner's mailboxes; None for an account that is gone, or whose address cannot be a level."""
+        address = self.name(f"{ACCOUNT}{owner}")
+        return None if address is None or not frozenset(address).isdisjoint("/%*") else f"{OTHERS}/{address}"
+
+    def _reached(
+        self,
+        owner: AccountId,
+        store: AccountStore,
+        info: MailboxInfo,
+        grants: Mapping[MailboxId, Mapping[str, str]],
+        subscriptions: Collection[str] = (),
+    ) -> Reached:
+        name = f"{self._prefix(owner)}/{info.name}"
+        ours = replace(info, name=name, subscribed=name in subscriptions, special_use="")
+        return Reached(owner, store, ours, self._rights(grants.get(info.id, {})), info.name, is_own=False)
+
+    def _rights(self, granted: Mapping[str, str]) -> Rights:
+        grantees = () if self._neighbours is None else self._neighbours.grantees_of(self._account)
+        return frozenset(letter for grantee in grantees for letter in granted.get(grantee, ""))
+
+
+def _is_of_others(name: str) -> bool:
+    return name == OTHERS or name.startswith(f"{OTHERS}/")
+
+
+def _nowhere(name: str) -> NoSuchMailbox:
+    """In the store's words."""
+    return NoSuchMailbox(f"There is no mailbox {name}")
+
+
+def _not_there() -> NoPermission:
+    return NoPermission("You cannot make mailboxes there")
