@@ -197,6 +197,11 @@ def test_curl_shares_a_mailbox_and_imaplib_reads_and_files_in_it(target: Server,
         curl(f"SETACL Team {reader} -swite")
         with pytest.raises(imaplib.IMAP4.readonly):
             client.select(team)
+        told = target.json("account", "share", owner, "Team", "--with", reader, "--rights", "+i")
+        assert told == [{"mailbox": "Team", "with": reader, "rights": "lri"}]
+        for wrong in (("Team", "--with", owner, "--rights", "l"), ("Team", "--with", reader, "--rights", "Q"), ("Team",)):
+            assert target.run("account", "share", owner, *wrong, check=False).returncode == 64
+        assert "shares nothing" in target.run("account", "share", reader).stdout
         curl(f"DELETEACL Team {reader}")
         assert client.select(team)[0] == "NO"
 

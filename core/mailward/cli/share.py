@@ -1,0 +1,73 @@
+"""`mailward account share`: which mailboxes of an account others may use, and how."""
+
+from typing import Annotated
+
+import typer
+
+from mailward.access.imap.neighbours import ACCOUNT, Neighbours
+from mailward.access.imap.rights import read_change
+from mailward.app.accounts import opened_store
+from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
+from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.directory import Directory
+from mailward.protocol.imap.arguments import BadSyntax
+from mailward.store.base import AccountStore, SetRights, StoreRefusal
+
+
+def share_command(
+    address: AddressArgument,
+    mailbox: Annotated[str | None, typer.Argument(help="A mailbox of the account, for example Team.")] = None,
+    identifier: Annotated[
+        str | None, typer.Option("--with", metavar="WHOM", help="An address of an account, group:NAME, or anyone.")
+    ] = None,
+    rights: Annotated[
+        str | None, typer.Option(help="What they may do (RFC 4314): lrs, or +i or -te for a change; an empty text for nothing.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print with whom an account shares its mailboxes, and set that; sessions that are open heed it at once.
+
+    Examples:
+
+      mailward account share alice@example.org
+
+      mailward account share alice@example.org Team --with bob@example.org --rights lrswite
+    """
+    if (identifier is None) != (rights is None) or (mailbox is None) != (identifier is None):
+        fail("a mailbox, --with and --rights belong together", USAGE)
+    settings = config_of(config)
+    account = account_of(settings, address)
+    with opened_directory(settings) as directory, opened_store(settings) as stores:
+        store = stores.open(account.id)
+        if mailbox is not None and identifier is not None and rights is not None:
+            neighbours = Neighbours(directory, anyone=settings.share_with_anyone == "on")
+            grantee = neighbours.grantee(identifier)
+            if grantee is None:
+                fail(f"'{identifier}' is nobody's address here, and no group; anyone wants `share_with_anyone: on`", NO_INPUT)
+            if grantee == f"{ACCOUNT}{account.id}":
+                fail("the owner of a mailbox has all rights, always", USAGE)
+            _set(store, mailbox, grantee, rights)
+        rows = _rows(store, directory)
+    data = [{"mailbox": mailbox, "with": whom, "rights": letters} for mailbox, whom, letters in rows]
+    show(table(rows) if rows else f"{account.address} shares nothing", data, as_json=as_json)
+
+
+def _set(store: AccountStore, mailbox: str, grantee: str, rights: str) -> None:
+    try:
+        mode, letters = read_change(rights)
+        store.apply([SetRights(store.mailbox(mailbox).id, grantee, mode, letters)])
+    except BadSyntax as error:
+        fail(str(error), USAGE)
+    except StoreRefusal as refusal:
+        fail(str(refusal), NO_INPUT)
+
+
+def _rows(store: AccountStore, directory: Directory) -> list[tuple[str, str, str]]:
+    """Mailbox, whom, rights."""
+    neighbours, names = Neighbours(directory), {info.id: info.name for info in store.mailboxes()}
+    return [
+        (names[mailbox], neighbours.name(grantee) or "an account that was removed", rights)
+        for mailbox, granted in store.grants().items()
+        for grantee, rights in granted.items()
+    ]
