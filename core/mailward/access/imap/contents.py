@@ -96,14 +96,14 @@ class Contents:
             kept.ranks = [*map(rank.__getitem__, kept.values)]
         return _at(kept.ranks, places)
 
-    def once(self, name: str, places: Sequence[int], work_out: Callable[[], str]) -> str:
+    def once(self, name: str, places: Sequence[int], work_out: Callable[[], bytes]) -> bytes:
         """What is worked out from the messages at these places; the last answer of this name is kept."""
         uids = array("I", taken(self.selected.uids, places))
         kept = self._shelf.get(key := self._key(name))
         if kept is None or kept.uids != uids:
             kept = Kept(uids, [work_out()])
             self._shelf.put(key, kept)
-        return str(kept.values[0])
+        return bytes(kept.values[0])
 
     def _column(self, name: str, read: Read[V], places: Sequence[int]) -> Kept[V] | None:
         """None where it is not worth making."""

@@ -52,10 +52,10 @@ class Search:
         self._now = now
         self._progress = progress
 
-    def run(self, key: Key) -> list[int]:
+    def run(self, key: Key) -> Places:
         """The places (sequence number - 1) of the messages that match, in order."""
         self._progress.goal = len(self._selected) * _looks(key)
-        return list(self._among(key, range(len(self._selected))))
+        return self._among(key, range(len(self._selected)))
 
     def _among(self, key: Key, places: Places) -> Places:
         """Those of the places that match."""

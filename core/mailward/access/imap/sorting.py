@@ -1,5 +1,6 @@
 """Messages in the order that SORT asks for (RFC 5256 section 3): a stable sort a key, the last one first. Runs in a thread."""
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -20,6 +21,13 @@ _TEXTS: Mapping[SortKey, Column] = {
 
 def in_order(contents: Contents, places: Sequence[int], criteria: Sequence[Criterion]) -> list[int]:
     """The places, sorted; equal ones stay in the order of their sequence numbers, reversed or not."""
+    name = " ".join(f"{criterion.key} {criterion.reverse}" for criterion in criteria)
+    order = contents.once(f"sort {name}", places, lambda: array("I", _order(contents, places, criteria)).tobytes())
+    return [places[at] for at in array("I", order)]
+
+
+def _order(contents: Contents, places: Sequence[int], criteria: Sequence[Criterion]) -> list[int]:
+    """Which of the places comes when."""
     order = list(range(len(places)))
     for criterion in reversed(criteria):
         if criterion.key in _NUMBERS:
@@ -28,7 +36,7 @@ def in_order(contents: Contents, places: Sequence[int], criteria: Sequence[Crite
             column = _TEXTS[criterion.key]
             keys = contents.ranks(column, partial(texts_of_column, contents.store, column), places)
         order.sort(key=keys.__getitem__, reverse=criterion.reverse)
-    return [places[at] for at in order]
+    return order
 
 
 def texts_of_column(store: AccountStore, column: Column, messages: Sequence[int]) -> Iterator[str]:

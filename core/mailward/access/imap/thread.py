@@ -39,15 +39,15 @@ async def _thread(session: Session, arguments: Arguments, *, uid: bool) -> str:
     places = (await find(session, arguments, read_keys, Returns(), uid=uid)).places
     contents = contents_of(session)
 
-    def threads() -> str:
+    def threads() -> bytes:
         numbers = taken(contents.selected.uids, places) if uid else [place + 1 for place in places]
-        return written(algorithm(contents, places), numbers)
+        return written(algorithm(contents, places), numbers).encode("ascii")
 
     if uid:  # a client that lists by threads asks whenever it looks for new mail
         found = await session.blocking(lambda: contents.once(f"thread {name}", places, threads))
     else:
         found = await session.blocking(threads)
-    session.untagged(f"THREAD {found}".rstrip())
+    session.untagged(f"THREAD {found.decode('ascii')}".rstrip())
     return ""
 
 

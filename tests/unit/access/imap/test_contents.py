@@ -111,7 +111,7 @@ def test_what_was_used_last_stays(tmp_path: Path) -> None:
     assert [reads(name) for name in ("a", "b", "a", "c", "a", "b")] == [9, 9, 0, 9, 0, 9]
 
 
-async def test_threads_are_told_of_those_that_are_there_now(office: Office) -> None:
+async def test_threads_and_orders_are_told_of_those_that_are_there_now(office: Office) -> None:
     one, other = await Client(office).login(), await Client(office).login()
     for number in range(1, 4):
         await one.append("INBOX", f"Message-ID: <{number}@x>\r\nReferences: <1@x>\r\n\r\n".encode())
@@ -120,7 +120,10 @@ async def test_threads_are_told_of_those_that_are_there_now(office: Office) -> N
     told = [b"* THREAD (1 (2)(3))"]
     assert await one.ok("UID THREAD REFERENCES UTF-8 ALL") == await other.ok("UID THREAD REFERENCES UTF-8 ALL") == told
     assert await one.ok("UID THREAD REFERENCES UTF-8 2:3") == [b"* THREAD ((2)(3))"]
-    await one.ok("UID STORE 2 +FLAGS.SILENT (\\Deleted)")
+    assert await one.ok("UID SORT (REVERSE ARRIVAL SUBJECT) UTF-8 2:3") == [b"* SORT 2 3"]
+    await one.ok("UID STORE 1 +FLAGS.SILENT (\\Deleted)")
     await one.ok("EXPUNGE")
-    assert await one.ok("UID THREAD REFERENCES UTF-8 ALL") == [b"* THREAD (1 3)"]
-    assert await one.ok("THREAD REFERENCES UTF-8 ALL") == [b"* THREAD (1 2)"]
+    assert await one.ok("UID THREAD REFERENCES UTF-8 ALL") == [b"* THREAD ((2)(3))"]
+    assert await one.ok("THREAD REFERENCES UTF-8 ALL") == [b"* THREAD ((1)(2))"]
+    assert await one.ok("UID SORT (REVERSE ARRIVAL SUBJECT) UTF-8 UID 2:3") == [b"* SORT 2 3"]
+    assert await one.ok("SORT (REVERSE ARRIVAL SUBJECT) UTF-8 UID 2:3") == [b"* SORT 1 2"]

@@ -135,7 +135,7 @@ def test_keys_combine_like_sets(searching: Search, keys: str) -> None:
     key = read_search(Arguments(keys.encode()))
     found = searching.run(key)
     assert set(found) == model(key)
-    assert found == sorted(found)
+    assert list(found) == sorted(found)
 
 
 async def test_what_search_results_say_follows_from_the_numbers(office: Office) -> None:
