@@ -63,6 +63,9 @@ def connect(
                 _bring_up(connection, path, schema, version, upgrades)
             if was_left:
                 _settle(path)
+                # A log whose sync has failed is left with commits that no later sync saves, for the kernel takes them for clean.
+                # Were they where they are, what is committed behind them would be lost with them; in the file they are synced.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except BaseException:
             connection.close()
             raise
