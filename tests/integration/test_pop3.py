@@ -13,7 +13,7 @@ import pytest
 
 from mailward.net.admission import Admission, AdmissionLimits
 from mailward.net.pop3d import Pop3Settings
-from mailward.store.base import Append
+from mailward.store.ops import Append
 from support.pop3 import PASSWORD
 from support.pop3_server import LOGIN, NAME, Pop3Server
 from support.processes import program

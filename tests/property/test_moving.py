@@ -13,8 +13,9 @@ from mailward.app.moving.mbox import MboxSource
 from mailward.app.moving.out_maildir import export_maildir
 from mailward.app.moving.out_mbox import export_mbox
 from mailward.model.ids import Uid
-from mailward.store.base import AccountStore, Append, CreateMailbox, Expunge
+from mailward.store.base import AccountStore
 from mailward.store.flags import names_of
+from mailward.store.ops import Append, CreateMailbox, Expunge
 from support.stores import account
 
 NAMES = ("INBOX", "Sent", "Lists/a.b", "Entwürfe/2024 alt", "&c~", "a/.../b")

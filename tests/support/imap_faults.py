@@ -25,17 +25,8 @@ import structlog
 from mailward.model.ids import AccountId
 from mailward.store import embedded as embedded_store
 from mailward.store import packs
-from mailward.store.base import (
-    Append,
-    Copy,
-    CreateMailbox,
-    DeleteMailbox,
-    Expunge,
-    Op,
-    RenameMailbox,
-    SetFlags,
-    StoreRefusal,
-)
+from mailward.store.ops import Append, Copy, CreateMailbox, DeleteMailbox, Expunge, Op, RenameMailbox, SetFlags
+from mailward.store.refusals import StoreRefusal
 from support.faults import Action, Fault, arm
 from support.imap_server import ImapServer
 from support.memory_store import MemoryAccount, MemoryStore

@@ -17,9 +17,10 @@ from mailward.model.ids import AccountId
 from mailward.model.limits import NO_LIMITS
 from mailward.net.admission import Admission
 from mailward.net.imapd import ImapListener, ImapSettings
-from mailward.store.base import Append, MailStore
+from mailward.store.base import MailStore
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
+from mailward.store.ops import Append
 from support.mail_server import MailServer
 from support.plain_book import PlainAuthenticator
 

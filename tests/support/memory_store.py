@@ -15,47 +15,51 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.model.limits import NO_LIMITS
 from mailward.store.base import (
-    ANY_KEYWORD,
     FIRST_KEYWORD_BIT,
-    RIGHTS,
     SYSTEM_FLAGS,
+    Column,
+    Delivered,
+    Delta,
+    EntryColumn,
+    Expunged,
+    MailboxInfo,
+    MailboxView,
+    Place,
+    Quota,
+    Script,
+)
+from mailward.store.mailboxes import DEFAULT_MAILBOXES
+from mailward.store.names import INBOX, normalise_name, parents
+from mailward.store.ops import (
+    ANY_KEYWORD,
+    RIGHTS,
     ActivateScript,
     Append,
-    Column,
     Copy,
     CreateMailbox,
     DeleteMailbox,
     DeleteScript,
-    Delivered,
-    Delta,
-    EntryColumn,
     Expunge,
-    Expunged,
-    MailboxExists,
-    MailboxInfo,
-    MailboxView,
-    NoSuchMailbox,
-    NoSuchScript,
-    NotPermitted,
     Op,
     OpResult,
-    Place,
     PutScript,
-    Quota,
     RenameMailbox,
     RenameScript,
     Renumber,
-    Script,
-    ScriptActive,
-    ScriptExists,
     SetFlags,
     SetRights,
-    SpecialUseRefused,
     Subscribe,
     Undelete,
 )
-from mailward.store.mailboxes import DEFAULT_MAILBOXES
-from mailward.store.names import INBOX, normalise_name, parents
+from mailward.store.refusals import (
+    MailboxExists,
+    NoSuchMailbox,
+    NoSuchScript,
+    NotPermitted,
+    ScriptActive,
+    ScriptExists,
+    SpecialUseRefused,
+)
 from mailward.store.rendered import render
 
 

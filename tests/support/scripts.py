@@ -30,8 +30,8 @@ from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from mailward.services.hourly import Hourly, HourlyLimits
 from mailward.services.kv import SqliteKeyValue
-from mailward.store.base import ActivateScript, PutScript
 from mailward.store.embedded import EmbeddedStore
+from mailward.store.ops import ActivateScript, PutScript
 from support.spooling import Clock, Ledger, flush, item_for
 from support.stores import NoHints
 

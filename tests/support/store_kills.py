@@ -23,19 +23,9 @@ from pathlib import Path
 from mailward.model.ids import MailboxId, Uid
 from mailward.store import embedded as embedded_store
 from mailward.store import packs
-from mailward.store.base import (
-    AccountStore,
-    Append,
-    Copy,
-    CreateMailbox,
-    DeleteMailbox,
-    Expunge,
-    MailboxInfo,
-    Op,
-    RenameMailbox,
-    SetFlags,
-    StoreRefusal,
-)
+from mailward.store.base import AccountStore, MailboxInfo
+from mailward.store.ops import Append, Copy, CreateMailbox, DeleteMailbox, Expunge, Op, RenameMailbox, SetFlags
+from mailward.store.refusals import StoreRefusal
 from support.faults import Action, Fault, arm
 from support.memory_store import MemoryAccount, MemoryStore
 from support.storecheck import FLAGS, NOW_S, RECEIVED_AT, entries_of

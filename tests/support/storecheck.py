@@ -13,22 +13,24 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.store.base import (
-    ANY_KEYWORD,
     FIRST_KEYWORD_BIT,
     SYSTEM_FLAGS,
     AccountStore,
+    Column,
+    Delta,
+    EntryColumn,
+    MailboxInfo,
+    MailboxView,
+)
+from mailward.store.ops import (
+    ANY_KEYWORD,
     ActivateScript,
     Append,
-    Column,
     Copy,
     CreateMailbox,
     DeleteMailbox,
     DeleteScript,
-    Delta,
-    EntryColumn,
     Expunge,
-    MailboxInfo,
-    MailboxView,
     Op,
     OpResult,
     PutScript,
@@ -37,10 +39,10 @@ from mailward.store.base import (
     Renumber,
     SetFlags,
     SetRights,
-    StoreRefusal,
     Subscribe,
     Undelete,
 )
+from mailward.store.refusals import StoreRefusal
 from support.memory_store import MemoryStore
 
 NOW_S = 1_800_000_000.0

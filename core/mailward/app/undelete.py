@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from mailward.model.ids import MailboxId
-from mailward.store.base import AccountStore, CreateMailbox, Expunged, NoSuchMailbox, Undelete
+from mailward.store.base import AccountStore, Expunged
+from mailward.store.ops import CreateMailbox, Undelete
+from mailward.store.refusals import NoSuchMailbox
 
 
 def put_back(store: AccountStore, left: Sequence[Expunged], into: str | None) -> dict[str, int]:

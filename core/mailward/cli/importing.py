@@ -28,7 +28,7 @@ from mailward.cli.options import (
 )
 from mailward.cli.output import NO_INPUT, SOFTWARE, fail, show, table
 from mailward.formats.text import one_line
-from mailward.store.base import StoreRefusal
+from mailward.store.refusals import StoreRefusal
 
 app = typer.Typer(help="Mail moves in, with all by which its mail programs know it again.", no_args_is_help=True)
 

@@ -23,8 +23,8 @@ from mailward.formats.text import one_line
 from mailward.model.decision import DecisionRecord, utc_text
 from mailward.policy import Direction
 from mailward.policy.where import Where
-from mailward.store.base import StoreRefusal
 from mailward.store.flags import bits_of
+from mailward.store.refusals import StoreRefusal
 
 app = typer.Typer(no_args_is_help=True)
 

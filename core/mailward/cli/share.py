@@ -11,7 +11,9 @@ from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, acco
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
 from mailward.directory import Directory
 from mailward.protocol.imap.arguments import BadSyntax
-from mailward.store.base import AccountStore, SetRights, StoreRefusal
+from mailward.store.base import AccountStore
+from mailward.store.ops import SetRights
+from mailward.store.refusals import StoreRefusal
 
 
 def share_command(

@@ -22,7 +22,9 @@ from mailward.protocol.managesieve.names import is_name
 from mailward.sieve import LANGUAGE, Outcome, Problem, ScriptError, compile_script, evaluate
 from mailward.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Vacation
 from mailward.sieve.world import Nothing
-from mailward.store.base import AccountStore, ActivateScript, DeleteScript, Op, PutScript, Script, StoreRefusal
+from mailward.store.base import AccountStore, Script
+from mailward.store.ops import ActivateScript, DeleteScript, Op, PutScript
+from mailward.store.refusals import StoreRefusal
 
 app = typer.Typer(help="Sieve scripts, which say where an account's mail goes.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The script's name.")]

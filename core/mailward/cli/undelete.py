@@ -23,8 +23,9 @@ from mailward.delivery.mda import shown_author
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
 from mailward.model.decision import utc_text
-from mailward.store.base import AccountStore, Expunged, StoreRefusal
+from mailward.store.base import AccountStore, Expunged
 from mailward.store.names import normalise_name
+from mailward.store.refusals import StoreRefusal
 
 LISTED = 100
 

@@ -10,16 +10,9 @@ from dataclasses import dataclass
 from mailward.model.ids import MailboxId
 from mailward.pipeline.folders import Chosen
 from mailward.queue.item import JUNK_FOLDER, QueuedRecipient
-from mailward.store.base import (
-    AccountStore,
-    CreateMailbox,
-    MailboxExists,
-    MailboxInfo,
-    NotPermitted,
-    SpecialUseRefused,
-    StoreRefusal,
-    Subscribe,
-)
+from mailward.store.base import AccountStore, MailboxInfo
+from mailward.store.ops import CreateMailbox, Subscribe
+from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefused, StoreRefusal
 
 FALLBACK_MAILBOX = "INBOX"
 JUNK_USE = "\\Junk"

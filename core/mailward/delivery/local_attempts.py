@@ -24,7 +24,7 @@ from mailward.queue.agenda import set_aside
 from mailward.queue.item import QueuedRecipient
 from mailward.queue.schedule import GIVE_UP_AFTER_S, is_given_up
 from mailward.queue.spool import NotHere, Spool
-from mailward.store.base import OverQuota
+from mailward.store.refusals import OverQuota
 
 log = structlog.get_logger("mailward.delivery")
 

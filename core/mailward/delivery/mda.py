@@ -21,7 +21,9 @@ from mailward.model.ids import AccountId, MailboxId
 from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Held, Quarantine
 from mailward.queue.item import QueuedRecipient, QueueItem
-from mailward.store.base import AccountStore, Append, MailStore, NotPermitted, OpResult
+from mailward.store.base import AccountStore, MailStore
+from mailward.store.ops import Append, OpResult
+from mailward.store.refusals import NotPermitted
 
 
 @dataclass(frozen=True, slots=True)

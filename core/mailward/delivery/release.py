@@ -26,7 +26,8 @@ from mailward.model.ids import AccountId, QueueId, new_queue_id
 from mailward.quarantine import Held, Quarantine, UsersRelease
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
-from mailward.store.base import Append, MailStore
+from mailward.store.base import MailStore
+from mailward.store.ops import Append
 
 log = structlog.get_logger("mailward.delivery")
 

@@ -20,18 +20,9 @@ from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, QueueId
 from mailward.quarantine import Held, Quarantine
-from mailward.store.base import (
-    AccountStore,
-    Append,
-    Delivered,
-    Expunge,
-    MailboxInfo,
-    MailStore,
-    NoSuchMailbox,
-    Op,
-    SetFlags,
-    StoreRefusal,
-)
+from mailward.store.base import AccountStore, Delivered, MailboxInfo, MailStore
+from mailward.store.ops import Append, Expunge, Op, SetFlags
+from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 _FIRST_INDEX = 1_000_000
 """Of copies taken into the quarantine by us, as `Held.index`: those that delivery keeps, again and again, never come so far."""

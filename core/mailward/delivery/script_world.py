@@ -14,7 +14,8 @@ from mailward.protocol.imap.objectid import object_id
 from mailward.queue.item import JUNK_FOLDER
 from mailward.sieve import Envelope, Owner, World
 from mailward.sieve.world import Location, Outside
-from mailward.store.base import AccountStore, MailboxInfo, StoreRefusal
+from mailward.store.base import AccountStore, MailboxInfo
+from mailward.store.refusals import StoreRefusal
 
 
 class _Outside:

@@ -1,19 +1,20 @@
-"""The store's interface: a few methods, no word of any engine. Delivery, IMAP, POP3 and web pages know only this file.
+"""The store's interface: a few methods, no word of any engine. Delivery, IMAP, POP3 and web pages know only this file, what
+may be asked of it (`ops`) and how it refuses (`refusals`).
 
 All calls block and are safe from any thread; callers on an event loop run them in a thread. `apply` is the only writer:
-when it returns, the changes are durable. Flags are names ("\\Seen", "$Junk"); UIDs, MODSEQ as RFC 9051 and 7162 have them.
+when it returns, the changes are durable. UIDs, MODSEQ as RFC 9051 and 7162 have them.
 """
 
 import mmap
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, Protocol
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.model.limits import MailLimits
+from mailward.store.ops import Op, OpResult
 
 SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 """Bits 0 to 4 of a flags value; keywords follow from bit 8, in the order of `MailboxView.keywords`."""
@@ -23,18 +24,6 @@ FIRST_KEYWORD_BIT = 8
 EXPUNGED_KEPT_S = 7 * 86400.0
 """How long expunged mail is kept where nobody says otherwise: it can be put back, and be read by a session that has not been told
 yet."""
-
-MAX_SCRIPTS = 32
-"""Sieve scripts of an account."""
-
-RIGHTS = "lrswipkxtea"
-"""What somebody else may do in a mailbox, a letter each (RFC 4314 section 2.1)."""
-
-ANYONE = "anyone"
-"""The grantee that every account is."""
-
-ANY_KEYWORD = "\\*"
-"""All keywords of a mailbox, in `SetFlags.kept`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,191 +118,6 @@ server from which it was moved in, None for other mail."""
 
 
 @dataclass(frozen=True, slots=True)
-class Append:
-    """Add one message. octets: CRLF line ends.
-
-    delivery_key: "ID:..." with the message's queue id; a second Append with the same key changes nothing (exactly once), and
-    `delivered` finds by the id what came by it. pop3_uidl: what POP3 clients know it by, of mail that is moved in. uid: what it
-    had there; NotPermitted unless it is above all that the mailbox has given.
-    """
-
-    mailbox: MailboxId
-    octets: bytes
-    internal_date: datetime
-    flags: tuple[str, ...] = ()
-    delivery_key: str | None = None
-    pop3_uidl: str | None = None
-    uid: Uid | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SetFlags:
-    """Change flags; a UID that does not exist is passed over. unchanged_since: RFC 7162, such messages are reported back.
-
-    kept: flags that "replace" leaves as they are; `ANY_KEYWORD` is all keywords.
-    """
-
-    mailbox: MailboxId
-    uids: tuple[Uid, ...]
-    mode: Literal["add", "remove", "replace"]
-    flags: tuple[str, ...]
-    unchanged_since: int | None = None
-    kept: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Expunge:
-    """Remove messages; UIDs that do not exist are passed over. final: `Undelete` is not to bring them back."""
-
-    mailbox: MailboxId
-    uids: tuple[Uid, ...]
-    final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Undelete:
-    """Put messages that were expunged into a mailbox: with new UIDs, the flags that they had but \\Deleted, and their own date
-    and number of email. Those that `expunged` does not name are passed over."""
-
-    mailbox: MailboxId
-    messages: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """Copy messages with flags and internal date to `target`; with `move` the originals are expunged in the same transaction."""
-
-    mailbox: MailboxId
-    uids: tuple[Uid, ...]
-    target: MailboxId
-    move: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CreateMailbox:
-    """Make a mailbox and the levels above it. Raises MailboxExists, SpecialUseRefused."""
-
-    name: str
-    special_use: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RenameMailbox:
-    """Rename a mailbox and all below it; renaming INBOX moves its messages (RFC 9051 section 6.3.6)."""
-
-    name: str
-    new_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteMailbox:
-    """Delete a mailbox and its messages; INBOX cannot be deleted."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Renumber:
-    """Give a mailbox a UIDVALIDITY, and let none of its UIDs to come be below `uidnext`.
-
-    uidvalidity: of the server from which its mail is moved in, NotPermitted where other mail may have UIDs under it here, or
-    None for a new one, where its UIDs may have meant other messages.
-    """
-
-    mailbox: MailboxId
-    uidvalidity: int | None = None
-    uidnext: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribe:
-    """Set or clear the subscription of a name."""
-
-    name: str
-    subscribed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SetRights:
-    """Change what a grantee may do in a mailbox. Who is left without any right is no grantee of it any more.
-
-    grantee: "account:" and an account's id, "group:" and a name, or `ANYONE`; what they mean is not the store's. rights: of
-    `RIGHTS`. A new mailbox has the grants of the one above it, and keeps its own where it is renamed to.
-    """
-
-    mailbox: MailboxId
-    grantee: str
-    mode: Literal["add", "remove", "replace"]
-    rights: str
-
-
-@dataclass(frozen=True, slots=True)
-class PutScript:
-    """Keep a Sieve script under a name; one of that name is replaced and stays active when it was. Raises TooManyScripts."""
-
-    name: str
-    text: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RenameScript:
-    """The script stays active when it was. Raises NoSuchScript, ScriptExists."""
-
-    name: str
-    new_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteScript:
-    """Raises NoSuchScript, ScriptActive."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ActivateScript:
-    """Make this one the active script, or none with "". Raises NoSuchScript."""
-
-    name: str
-
-
-Op = (
-    Append
-    | SetFlags
-    | Expunge
-    | Undelete
-    | Copy
-    | CreateMailbox
-    | RenameMailbox
-    | DeleteMailbox
-    | Renumber
-    | Subscribe
-    | SetRights
-    | PutScript
-    | RenameScript
-    | DeleteScript
-    | ActivateScript
-)
-
-
-@dataclass(frozen=True, slots=True)
-class OpResult:
-    """What one op did. uids: assigned (Append, Copy, Undelete) or touched (SetFlags, Expunge). sources: Copy's, in that order.
-
-    mailbox: the mailbox made or written to, 0 for an op on a script. refused: UIDs that failed `unchanged_since`.
-    duplicate: delivery_key known already. modseqs: SetFlags' alone, of the mailbox before it and after it.
-    """
-
-    mailbox: MailboxId
-    uidvalidity: int = 0
-    uids: tuple[int, ...] = ()
-    sources: tuple[int, ...] = ()
-    refused: tuple[int, ...] = ()
-    duplicate: bool = False
-    modseqs: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Where a message lies now. flags: names, the system flags first."""
 
@@ -356,29 +160,6 @@ class Script:
     is_active: bool
 
 
-class StoreRefusal(Exception):
-    """An op that cannot be done; nothing of its list was applied. The text is for people."""
-
-
-class NoSuchMailbox(StoreRefusal): ...
-
-
-class MailboxExists(StoreRefusal): ...
-
-
-class NotPermitted(StoreRefusal):
-    """Deleting INBOX, an impossible name, and the like."""
-
-
-class NoSuchScript(StoreRefusal): ...
-
-
-class ScriptExists(StoreRefusal): ...
-
-
-class ScriptActive(StoreRefusal): ...
-
-
 @dataclass(frozen=True, slots=True)
 class Quota:
     """What all mailboxes of an account hold together, and what they may."""
@@ -386,17 +167,6 @@ class Quota:
     octets: int
     messages: int
     limits: MailLimits
-
-
-class OverQuota(StoreRefusal):
-    """The account would hold more than it may."""
-
-
-class SpecialUseRefused(StoreRefusal):
-    """There is no such special use, or another mailbox has it."""
-
-
-class TooManyScripts(StoreRefusal): ...
 
 
 class AccountStore(Protocol):

@@ -14,7 +14,9 @@ from mailward.database import transaction
 from mailward.model.ids import MailboxId
 from mailward.model.limits import MailLimits
 from mailward.store import grants, mailboxes, scripts
-from mailward.store.base import (
+from mailward.store.compaction import append_records
+from mailward.store.oplist import OpList, Stored, number_clause
+from mailward.store.ops import (
     ActivateScript,
     Append,
     Copy,
@@ -24,21 +26,18 @@ from mailward.store.base import (
     Expunge,
     Op,
     OpResult,
-    OverQuota,
     PutScript,
     RenameMailbox,
     RenameScript,
     Renumber,
     SetFlags,
     SetRights,
-    StoreRefusal,
     Subscribe,
     Undelete,
 )
-from mailward.store.compaction import append_records
-from mailward.store.ops import OpList, Stored, number_clause
 from mailward.store.packs import Packs, Record
 from mailward.store.quota import Gauge
+from mailward.store.refusals import OverQuota, StoreRefusal
 from mailward.store.rendered import Rendered
 from mailward.store.uids import Numbers
 

@@ -26,7 +26,6 @@ from mailward.model.limits import NO_LIMITS, MailLimits
 from mailward.store import grants, scripts
 from mailward.store.base import (
     EXPUNGED_KEPT_S,
-    Append,
     Column,
     Delivered,
     Delta,
@@ -34,17 +33,15 @@ from mailward.store.base import (
     Expunged,
     MailboxInfo,
     MailboxView,
-    Op,
-    OpResult,
     Quota,
     Script,
-    SetRights,
 )
 from mailward.store.batch import Request, run_batch
 from mailward.store.groupcommit import GroupCommit
 from mailward.store.index import Index
 from mailward.store.mailboxes import make_account
 from mailward.store.names import normalise_name
+from mailward.store.ops import Append, Op, OpResult, SetRights
 from mailward.store.packs import Locator, Packs
 from mailward.store.quota import load_quota
 from mailward.store.rendered import RENDERING, new_record, render

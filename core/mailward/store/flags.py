@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from mailward.store.base import ANY_KEYWORD, FIRST_KEYWORD_BIT, SYSTEM_FLAGS, NotPermitted
+from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS
+from mailward.store.ops import ANY_KEYWORD
+from mailward.store.refusals import NotPermitted
 
 MAX_KEYWORDS = 63 - FIRST_KEYWORD_BIT
 """A flags value stays a positive signed 64-bit integer, as SQLite has it."""

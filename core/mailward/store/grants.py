@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Mapping
 
 from mailward.model.ids import MailboxId
-from mailward.store.base import RIGHTS, NotPermitted, OpResult, SetRights
-from mailward.store.ops import OpList
+from mailward.store.oplist import OpList
+from mailward.store.ops import RIGHTS, OpResult, SetRights
+from mailward.store.refusals import NotPermitted
 
 MAX_GRANTEES = 200
 """Of one mailbox."""

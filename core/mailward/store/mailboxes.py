@@ -4,21 +4,11 @@ import sqlite3
 
 from mailward.database import transaction
 from mailward.model.ids import MailboxId
-from mailward.store.base import (
-    CreateMailbox,
-    DeleteMailbox,
-    MailboxExists,
-    NoSuchMailbox,
-    NotPermitted,
-    OpResult,
-    RenameMailbox,
-    Renumber,
-    SpecialUseRefused,
-    Subscribe,
-)
 from mailward.store.grants import end, inherit
 from mailward.store.names import INBOX, normalise_name, parents
-from mailward.store.ops import OpList
+from mailward.store.oplist import OpList
+from mailward.store.ops import CreateMailbox, DeleteMailbox, OpResult, RenameMailbox, Renumber, Subscribe
+from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, SpecialUseRefused
 from mailward.store.rendered import RENDERING
 from mailward.store.uids import MAX_FOREIGN_UID, Numbers
 

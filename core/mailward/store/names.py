@@ -3,7 +3,7 @@
 import unicodedata
 
 from mailward.formats.mailbox_names import problem_of_name
-from mailward.store.base import NotPermitted
+from mailward.store.refusals import NotPermitted
 
 INBOX = "INBOX"
 

@@ -4,8 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 
 from mailward.model.limits import NO_LIMITS, MailLimits
-from mailward.store.base import Append, Expunge, Op, OverQuota, Quota
-from mailward.store.ops import uid_clause
+from mailward.store.base import Quota
+from mailward.store.oplist import uid_clause
+from mailward.store.ops import Append, Expunge, Op
+from mailward.store.refusals import OverQuota
 
 GRACE = 0.1
 """So much beyond the limit is still delivered: who is at the limit can store nothing, and gets mail for a while."""

@@ -18,14 +18,15 @@ from mailward.database import connect, transaction
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
-from mailward.store.base import Append, CreateMailbox, NotPermitted
 from mailward.store.fsck import wrong_counters
 from mailward.store.index import FILE
 from mailward.store.mailboxes import create, find, make_account
 from mailward.store.names import INBOX, normalise_name
-from mailward.store.ops import OpList, Stored
+from mailward.store.oplist import OpList, Stored
+from mailward.store.ops import Append, CreateMailbox
 from mailward.store.packs import HEADER_OCTETS, Packs
 from mailward.store.packscan import Found, scan
+from mailward.store.refusals import NotPermitted
 from mailward.store.rendered import render
 from mailward.store.schema import SCHEMA, VERSION
 from mailward.store.uids import MAX_FOREIGN_UIDVALIDITY, Numbers

@@ -3,19 +3,9 @@
 import sqlite3
 
 from mailward.model.ids import MailboxId
-from mailward.store.base import (
-    MAX_SCRIPTS,
-    ActivateScript,
-    DeleteScript,
-    NoSuchScript,
-    OpResult,
-    PutScript,
-    RenameScript,
-    Script,
-    ScriptActive,
-    ScriptExists,
-    TooManyScripts,
-)
+from mailward.store.base import Script
+from mailward.store.ops import MAX_SCRIPTS, ActivateScript, DeleteScript, OpResult, PutScript, RenameScript
+from mailward.store.refusals import NoSuchScript, ScriptActive, ScriptExists, TooManyScripts
 
 _DONE = OpResult(MailboxId(0))
 

@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from mailward.model.ids import MailboxId
-from mailward.store.base import NoSuchMailbox, NotPermitted
+from mailward.store.refusals import NoSuchMailbox, NotPermitted
 
 _MAX_UID = 2**32 - 1
 MAX_FOREIGN_UIDVALIDITY = _MAX_UID - 1_000_000

@@ -10,7 +10,7 @@ from mailward.app.config_file import load_config
 from mailward.directory import Directory
 from mailward.model.address import Address
 from mailward.model.limits import MailLimits
-from mailward.store.base import OverQuota
+from mailward.store.refusals import OverQuota
 from support.installation import installation
 from support.storecheck import message
 from support.stores import append

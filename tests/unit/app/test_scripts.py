@@ -7,7 +7,7 @@ from mailward.app.alone import config_of_nothing
 from mailward.app.scripts import opened_account, rehearsal
 from mailward.directory import Directory
 from mailward.formats.address import parse_mailbox
-from mailward.store.base import Append
+from mailward.store.ops import Append
 from support.sieve import MESSAGE, told
 from support.sieve_cases import CASES
 

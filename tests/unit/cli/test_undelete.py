@@ -15,7 +15,8 @@ from mailward.cli import undelete
 from mailward.directory import Directory
 from mailward.model.ids import AccountId, Uid
 from mailward.model.limits import MailLimits
-from mailward.store.base import AccountStore, CreateMailbox, DeleteMailbox, Expunge
+from mailward.store.base import AccountStore
+from mailward.store.ops import CreateMailbox, DeleteMailbox, Expunge
 from support.installation import installation
 from support.storecheck import message
 from support.stores import append

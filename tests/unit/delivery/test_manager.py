@@ -22,7 +22,7 @@ from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.spool import Spool
 from mailward.rounds import Rounds
-from mailward.store.base import OverQuota
+from mailward.store.refusals import OverQuota
 from support.spooling import Clock, Ledger, commit, flush
 
 

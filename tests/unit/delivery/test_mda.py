@@ -17,17 +17,10 @@ from mailward.model.ids import AccountId, QueueId
 from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Quarantine
 from mailward.queue.item import JUNK_FOLDER, QueuedRecipient
-from mailward.store.base import (
-    AccountStore,
-    CreateMailbox,
-    DeleteMailbox,
-    MailboxInfo,
-    NoSuchMailbox,
-    Op,
-    RenameMailbox,
-    Subscribe,
-)
+from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.embedded import EmbeddedStore
+from mailward.store.ops import CreateMailbox, DeleteMailbox, Op, RenameMailbox, Subscribe
+from mailward.store.refusals import NoSuchMailbox
 from mailward.testing.fakes import FakeClock
 from support.spooling import NOW, item_for
 from support.stores import NoHints

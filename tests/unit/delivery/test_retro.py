@@ -7,7 +7,7 @@ import pytest
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import Uid
-from mailward.store.base import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, SetFlags
+from mailward.store.ops import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, SetFlags
 from support.retros import ANN, RetroPlace
 
 

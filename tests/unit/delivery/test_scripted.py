@@ -12,7 +12,7 @@ from mailward.delivery.mda import Copy
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.queue.item import JUNK_FOLDER
-from mailward.store.base import ActivateScript, CreateMailbox, PutScript
+from mailward.store.ops import ActivateScript, CreateMailbox, PutScript
 from support.scripts import OCTETS, Place, to
 
 FILES = 'require "fileinto"; if header "subject" "Lunch" { fileinto "Archive"; }'

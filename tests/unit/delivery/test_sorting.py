@@ -21,8 +21,8 @@ from mailward.queue.agenda import Agenda
 from mailward.queue.item import QueuedRecipient, QueueItem
 from mailward.queue.schedule import GIVE_UP_AFTER_S, LEAST_ATTEMPTS
 from mailward.queue.spool import Spool
-from mailward.store.base import CreateMailbox
 from mailward.store.embedded import EmbeddedStore
+from mailward.store.ops import CreateMailbox
 from support.spooling import Clock, Ledger, flush, item_for
 from support.stores import NoHints
 

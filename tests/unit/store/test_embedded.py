@@ -11,24 +11,11 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, QueueId, Uid
-from mailward.store.base import (
-    EXPUNGED_KEPT_S,
-    Copy,
-    CreateMailbox,
-    DeleteMailbox,
-    Delivered,
-    Expunge,
-    MailboxExists,
-    NotPermitted,
-    Place,
-    RenameMailbox,
-    Renumber,
-    SetFlags,
-    SpecialUseRefused,
-    Subscribe,
-)
+from mailward.store.base import EXPUNGED_KEPT_S, Delivered, Place
 from mailward.store.embedded import EmbeddedStore
+from mailward.store.ops import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, Renumber, SetFlags, Subscribe
 from mailward.store.packs import HEADER_OCTETS
+from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefused
 from support.storecheck import message
 from support.stores import ALICE, NoHints, account, append, embedded
 

@@ -10,7 +10,8 @@ import threading
 from pathlib import Path
 
 from mailward.model.ids import Uid
-from mailward.store.base import NoSuchMailbox, SetFlags
+from mailward.store.ops import SetFlags
+from mailward.store.refusals import NoSuchMailbox
 from support.storecheck import check_account, message
 from support.stores import account, append
 

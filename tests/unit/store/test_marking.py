@@ -9,9 +9,9 @@ from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, Uid
 from mailward.store import marking
-from mailward.store.base import Expunge
 from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
 from mailward.store.marking import Marking
+from mailward.store.ops import Expunge
 from support.stores import ALICE, NoHints, append
 
 

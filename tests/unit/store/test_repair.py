@@ -10,8 +10,9 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId, Uid
-from mailward.store.base import ActivateScript, Column, Copy, CreateMailbox, Expunge, PutScript, RenameMailbox, SetFlags
+from mailward.store.base import Column
 from mailward.store.embedded import EmbeddedAccount
+from mailward.store.ops import ActivateScript, Copy, CreateMailbox, Expunge, PutScript, RenameMailbox, SetFlags
 from mailward.store.repair import Report, check_account
 from support.storecheck import COLUMNS, flag_names, message
 from support.storecheck import check_account as check_views

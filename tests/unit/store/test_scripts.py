@@ -4,20 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mailward.store.base import (
-    MAX_SCRIPTS,
-    ActivateScript,
-    DeleteScript,
-    NoSuchScript,
-    Op,
-    PutScript,
-    RenameScript,
-    Script,
-    ScriptActive,
-    ScriptExists,
-    StoreRefusal,
-    TooManyScripts,
-)
+from mailward.store.base import Script
+from mailward.store.ops import MAX_SCRIPTS, ActivateScript, DeleteScript, Op, PutScript, RenameScript
+from mailward.store.refusals import NoSuchScript, ScriptActive, ScriptExists, StoreRefusal, TooManyScripts
 from support.stores import account
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from mailward.model.ids import AccountId
-from mailward.store.base import CreateMailbox, DeleteMailbox, NotPermitted, RenameMailbox, SetRights
 from mailward.store.embedded import EmbeddedAccount
 from mailward.store.grants import MAX_GRANTEES
+from mailward.store.ops import CreateMailbox, DeleteMailbox, RenameMailbox, SetRights
+from mailward.store.refusals import NotPermitted
 from support.stores import embedded
 
 BOB = AccountId("bob")

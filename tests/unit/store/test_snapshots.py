@@ -8,8 +8,9 @@ import pytest
 
 from mailward.model.ids import Uid
 from mailward.store import embedded, views
-from mailward.store.base import DeleteMailbox, Expunge, MailboxView, SetFlags
+from mailward.store.base import MailboxView
 from mailward.store.embedded import EmbeddedAccount
+from mailward.store.ops import DeleteMailbox, Expunge, SetFlags
 from support import stores
 from support.stores import append
 

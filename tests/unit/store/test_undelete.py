@@ -9,19 +9,10 @@ from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId, Uid
 from mailward.model.limits import MailLimits
-from mailward.store.base import (
-    Copy,
-    CreateMailbox,
-    DeleteMailbox,
-    Expunge,
-    Expunged,
-    OverQuota,
-    RenameMailbox,
-    SetFlags,
-    Subscribe,
-    Undelete,
-)
+from mailward.store.base import Expunged
 from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.ops import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, SetFlags, Subscribe, Undelete
+from mailward.store.refusals import OverQuota
 from mailward.store.repair import check_account
 from support.storecheck import NOW_S, message
 from support.stores import ALICE, NoHints, account, append

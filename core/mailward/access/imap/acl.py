@@ -11,7 +11,7 @@ from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.formats.imap import string
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
-from mailward.store.base import RIGHTS, SetRights
+from mailward.store.ops import RIGHTS, SetRights
 
 
 async def get_acl(session: Session, arguments: Arguments) -> str:

@@ -12,7 +12,7 @@ from mailward.access.imap.telling import No
 from mailward.formats.binary import in_lines
 from mailward.formats.message import MessageView
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, set_text
-from mailward.store.base import Append, Expunge, Op, OpResult
+from mailward.store.ops import Append, Expunge, Op, OpResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import settable
 from mailward.model.ids import Uid
-from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, Append, Expunge, MailboxView, OpResult, StoreRefusal
+from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, MailboxView
+from mailward.store.ops import Append, Expunge, OpResult
+from mailward.store.refusals import StoreRefusal
 
 MAX_OCTETS = 64 * 1024 * 1024
 """Of one command, since all of it is stored or nothing, and so is in memory at once."""

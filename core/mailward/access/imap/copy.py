@@ -4,7 +4,7 @@ from mailward.access.imap.carrying import carry
 from mailward.access.imap.session import Session
 from mailward.access.imap.teaching import teach_moves
 from mailward.protocol.imap.arguments import Arguments, set_text
-from mailward.store.base import Copy
+from mailward.store.ops import Copy
 
 
 async def copy(session: Session, arguments: Arguments) -> str:

@@ -12,7 +12,7 @@ from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import read_fetch_modifiers
 from mailward.protocol.imap.fetch import read_fetch_items
-from mailward.store.base import SetFlags
+from mailward.store.ops import SetFlags
 
 
 async def fetch(session: Session, arguments: Arguments) -> str:

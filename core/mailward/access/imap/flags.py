@@ -8,7 +8,7 @@ from mailward.access.imap.session import Session
 from mailward.access.imap.teaching import says_junk_or_not, teach_keywords
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.condstore import read_unchanged_since
-from mailward.store.base import SetFlags
+from mailward.store.ops import SetFlags
 
 
 async def store(session: Session, arguments: Arguments) -> str:

@@ -7,15 +7,8 @@ from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.objectid import object_id
-from mailward.store.base import (
-    SYSTEM_FLAGS,
-    AccountStore,
-    CreateMailbox,
-    DeleteMailbox,
-    MailboxInfo,
-    RenameMailbox,
-    Subscribe,
-)
+from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxInfo
+from mailward.store.ops import CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe
 
 STATUS_ITEMS = (
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ", "MAILBOXID",

@@ -8,7 +8,7 @@ from mailward.directory import Directory
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.model.ids import AccountId
-from mailward.store.base import ANYONE
+from mailward.store.ops import ANYONE
 
 ACCOUNT = "account:"
 GROUP = "group:"

@@ -12,7 +12,8 @@ from mailward.access.imap.neighbours import ACCOUNT, Neighbours
 from mailward.access.imap.rights import EVERY, KNOWING, Rights
 from mailward.formats.mailbox_names import SEPARATOR
 from mailward.model.ids import AccountId, MailboxId
-from mailward.store.base import AccountStore, MailboxInfo, MailStore, NoSuchMailbox, StoreRefusal
+from mailward.store.base import AccountStore, MailboxInfo, MailStore
+from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 OTHERS = "Other Users"
 

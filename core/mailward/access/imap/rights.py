@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from mailward.protocol.imap.arguments import BadSyntax
-from mailward.store.base import ANY_KEYWORD, RIGHTS, SYSTEM_FLAGS
+from mailward.store.base import SYSTEM_FLAGS
+from mailward.store.ops import ANY_KEYWORD, RIGHTS
 
 Rights = frozenset[str]
 Mode = Literal["add", "remove", "replace"]

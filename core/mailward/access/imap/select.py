@@ -11,7 +11,7 @@ from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import Resync, read_select_parameters
 from mailward.protocol.imap.objectid import object_id
-from mailward.store.base import Expunge
+from mailward.store.ops import Expunge
 
 
 async def select(session: Session, arguments: Arguments) -> str:

@@ -13,7 +13,8 @@ from typing import Literal, cast
 from mailward.access.imap.recent import Recent
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import SequenceSet
-from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, Delta, MailboxInfo, MailboxView, OpResult
+from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, Delta, MailboxInfo, MailboxView
+from mailward.store.ops import OpResult
 
 Mode = Literal["add", "remove", "replace"]
 

@@ -25,14 +25,7 @@ from mailward.model.identity import Identity
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, LiteralAwaited, after_login
 from mailward.protocol.imap.names import NameRefused
-from mailward.store.base import (
-    MailboxExists,
-    NoSuchMailbox,
-    NotPermitted,
-    OverQuota,
-    SpecialUseRefused,
-    StoreRefusal,
-)
+from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, OverQuota, SpecialUseRefused, StoreRefusal
 
 log = structlog.get_logger("mailward.imap")
 

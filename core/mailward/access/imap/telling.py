@@ -18,7 +18,9 @@ from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import BadSyntax, SequenceSet, set_text
-from mailward.store.base import ANY_KEYWORD, SYSTEM_FLAGS, AccountStore, Delta, NoSuchMailbox
+from mailward.store.base import SYSTEM_FLAGS, AccountStore, Delta
+from mailward.store.ops import ANY_KEYWORD
+from mailward.store.refusals import NoSuchMailbox
 
 _log = structlog.get_logger("mailward.imap")
 

@@ -30,21 +30,9 @@ from mailward.protocol.managesieve.events import (
 from mailward.protocol.managesieve.server import ManageSieveServer
 from mailward.protocol.managesieve.states import Limits, Offers, State
 from mailward.sieve import LANGUAGE, LIMITS, ScriptError, compile_script
-from mailward.store.base import (
-    MAX_SCRIPTS,
-    AccountStore,
-    ActivateScript,
-    DeleteScript,
-    MailStore,
-    NoSuchScript,
-    Op,
-    PutScript,
-    RenameScript,
-    ScriptActive,
-    ScriptExists,
-    StoreRefusal,
-    TooManyScripts,
-)
+from mailward.store.base import AccountStore, MailStore
+from mailward.store.ops import MAX_SCRIPTS, ActivateScript, DeleteScript, Op, PutScript, RenameScript
+from mailward.store.refusals import NoSuchScript, ScriptActive, ScriptExists, StoreRefusal, TooManyScripts
 
 log = structlog.get_logger("mailward.managesieve")
 

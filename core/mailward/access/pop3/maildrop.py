@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from mailward.formats.surrogate import surrogate_header
 from mailward.model.errors import StorageError
 from mailward.model.ids import Uid
-from mailward.store.base import SYSTEM_FLAGS, AccountStore, Expunge, SetFlags
+from mailward.store.base import SYSTEM_FLAGS, AccountStore
+from mailward.store.ops import Expunge, SetFlags
 from mailward.store.unique_ids import unique_ids
 
 CHUNK_OCTETS = 256 * 1024

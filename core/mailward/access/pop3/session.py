@@ -35,7 +35,8 @@ from mailward.protocol.pop3.events import (
 )
 from mailward.protocol.pop3.server import Pop3Server
 from mailward.protocol.pop3.states import State
-from mailward.store.base import MailStore, StoreRefusal
+from mailward.store.base import MailStore
+from mailward.store.refusals import StoreRefusal
 
 log = structlog.get_logger("mailward.pop3")
 

@@ -16,9 +16,10 @@ from mailward.app.config import Config
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
-from mailward.store.base import MailboxInfo, Renumber
+from mailward.store.base import MailboxInfo
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
+from mailward.store.ops import Renumber
 from mailward.store.textmarks import FILE as MARKS_FILE
 
 _SCRATCH = "restoring"

@@ -12,21 +12,10 @@ from datetime import UTC, datetime
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, Source
 from mailward.formats.mailbox_names import fitting
 from mailward.model.ids import Uid
-from mailward.store.base import (
-    SYSTEM_FLAGS,
-    AccountStore,
-    Append,
-    CreateMailbox,
-    DeleteMailbox,
-    MailboxInfo,
-    NoSuchMailbox,
-    NotPermitted,
-    Op,
-    Renumber,
-    SpecialUseRefused,
-    Subscribe,
-)
+from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxInfo
 from mailward.store.names import normalise_name
+from mailward.store.ops import Append, CreateMailbox, DeleteMailbox, Op, Renumber, Subscribe
+from mailward.store.refusals import NoSuchMailbox, NotPermitted, SpecialUseRefused
 from mailward.store.uids import MAX_FOREIGN_UID
 
 _BATCH_MESSAGES = 256

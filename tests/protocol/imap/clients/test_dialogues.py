@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailward.model.ids import AccountId
-from mailward.store.base import Append
+from mailward.store.ops import Append
 from support.imap import Client, Office, settle
 
 FOLDER = Path(__file__).parent

@@ -10,7 +10,8 @@ from mailward.access.imap import carrying
 from mailward.access.imap.rights import read_change, read_rights, shown
 from mailward.formats.address import parse_mailbox
 from mailward.protocol.imap.arguments import BadSyntax
-from mailward.store.base import Append, CreateMailbox, NoSuchMailbox, SetRights
+from mailward.store.ops import Append, CreateMailbox, SetRights
+from mailward.store.refusals import NoSuchMailbox
 from support.imap import Client, settle
 from support.sharing import Town
 from support.storecheck import RECEIVED_AT

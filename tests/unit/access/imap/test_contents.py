@@ -12,7 +12,8 @@ from mailward.access.imap import contents as module
 from mailward.access.imap.contents import Contents, Shelf
 from mailward.access.imap.selected import Selected
 from mailward.model.ids import AccountId, Uid
-from mailward.store.base import AccountStore, Append, Expunge
+from mailward.store.base import AccountStore
+from mailward.store.ops import Append, Expunge
 from support.imap import Client, Office
 
 SUBJECTS = ("pears", "apples", "Re: pears", "figs")

@@ -12,7 +12,7 @@ from mailward.formats.header import FieldView, split_header
 from mailward.formats.mailboxes import read_address_list
 from mailward.formats.searched import folded
 from mailward.model.ids import AccountId
-from mailward.store.base import Append
+from mailward.store.ops import Append
 from support.imap import Office
 
 PIECES = [

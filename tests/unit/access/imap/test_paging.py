@@ -4,7 +4,7 @@ import pytest
 
 from mailward.access.imap import uidbatches
 from mailward.model.ids import AccountId, Uid
-from mailward.store.base import Expunge
+from mailward.store.ops import Expunge
 from support.imap import Client, Office
 from support.stores import append
 

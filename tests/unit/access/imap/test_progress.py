@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from mailward.access.imap import searching, telling
-from mailward.store.base import Op, OpResult
 from mailward.store.embedded import EmbeddedAccount
+from mailward.store.ops import Op, OpResult
 from support.imap import Client, Office
 
 MESSAGE = b"Subject: s\r\n\r\nbody\r\n"

@@ -10,7 +10,8 @@ from mailward.access.imap.selected import Selected
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.fetch import read_fetch_items
-from mailward.store.base import AccountStore, Append
+from mailward.store.base import AccountStore
+from mailward.store.ops import Append
 from support.imap import Office
 
 LARGE_HEADER = b"Subject: large\r\n" + b"X-Fill: %b\r\n" % (b"y" * 900) * 1000 + b"\r\nsmall\r\n"

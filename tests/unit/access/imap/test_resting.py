@@ -10,8 +10,8 @@ import pytest
 from mailward.access.imap import hearing
 from mailward.access.imap.selected import Selected
 from mailward.model.ids import Uid
-from mailward.store.base import Append, Copy, Expunge, Op, SetFlags
 from mailward.store.embedded import EmbeddedAccount
+from mailward.store.ops import Append, Copy, Expunge, Op, SetFlags
 from support import stores
 from support.imap import Client, Office
 

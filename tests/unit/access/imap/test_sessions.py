@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mailward.app import watching
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import set_text
-from mailward.store.base import Append
+from mailward.store.ops import Append
 from support.imap import APPEND_OCTETS, Client, Office, settle
 
 MESSAGE = b"Subject: s\r\n\r\nbody\r\n"

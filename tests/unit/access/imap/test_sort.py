@@ -12,7 +12,8 @@ from mailward.access.imap.sorting import in_order
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.sorting import Criterion, SortKey, read_criteria
-from mailward.store.base import Append, Column
+from mailward.store.base import Column
+from mailward.store.ops import Append
 from support.imap import Client, Office
 
 MAIL = (

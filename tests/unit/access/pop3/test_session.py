@@ -18,15 +18,8 @@ from mailward.access.pop3.maildrop import Maildrop
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
-from mailward.store.base import (
-    AccountStore,
-    Append,
-    Expunge,
-    MailboxView,
-    Op,
-    OpResult,
-    SetFlags,
-)
+from mailward.store.base import AccountStore, MailboxView
+from mailward.store.ops import Append, Expunge, Op, OpResult, SetFlags
 from support.pop3 import PASSWORD, Client, Office, numbered
 from support.storecheck import RECEIVED_AT
 

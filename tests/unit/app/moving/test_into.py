@@ -10,8 +10,10 @@ from mailward.app.moving.into import Brought, Move
 from mailward.app.moving.maildir import MaildirSource
 from mailward.app.moving.mbox import MboxSource
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, Source, SourceError
-from mailward.store.base import AccountStore, NotPermitted, Renumber
+from mailward.store.base import AccountStore
 from mailward.store.flags import names_of
+from mailward.store.ops import Renumber
+from mailward.store.refusals import NotPermitted
 from support.stores import account, append
 
 

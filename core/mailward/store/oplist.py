@@ -1,0 +1,270 @@
+"""One list of ops against the rows of an account, inside a transaction that somebody else begins and ends.
+
+A list takes one MODSEQ. What it did to each mailbox is gathered and written at its end: counters to the mailbox's row,
+UIDs to the change log. A StoreRefusal leaves half-done rows behind; the caller rolls back to its savepoint.
+"""
+
+import sqlite3
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from mailward.model.ids import MailboxId, Uid
+from mailward.store.compaction import count_in
+from mailward.store.flags import DELETED, SEEN, bits_of, mask_of, names_of
+from mailward.store.ops import Append, Copy, Expunge, OpResult, SetFlags, Undelete
+from mailward.store.packs import Locator
+from mailward.store.refusals import NoSuchMailbox
+from mailward.store.rendered import COLUMNS, Rendered, values_of
+from mailward.store.threads import thread_of
+from mailward.store.uids import Box, Numbers
+
+Stored = tuple[Rendered, Locator | None]
+"""A message parsed and written to a pack; no locator when its Append will be refused or is a duplicate."""
+
+Entry = tuple[int, int, int, int, int, str | None]
+"""UID, flags, message, size, email, POP3 UIDL."""
+
+_INSERT_MESSAGE = f"INSERT INTO message VALUES ({', '.join('?' * (6 + len(COLUMNS)))})"  # noqa: S608 - our own words
+
+
+def number_clause(column: str, numbers: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
+    """A condition that a column is one of these, and its parameters. numbers: ascending."""
+    if numbers and numbers[-1] - numbers[0] + 1 == len(numbers):
+        return f"{column} BETWEEN ? AND ?", (numbers[0], numbers[-1])
+    return f"{column} IN (SELECT value FROM json_each(?))", (f"[{','.join(map(str, numbers))}]",)  # noqa: S608 - a name of ours
+
+
+def uid_clause(uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
+    """A condition on the column uid, and its parameters. uids: ascending."""
+    return number_clause("uid", uids)
+
+
+class OpList:
+    """The state of one list. `changed`: mailboxes to tell about afterwards."""
+
+    def __init__(self, connection: sqlite3.Connection, numbers: Numbers, now_s: int, appended: Iterator[Stored]) -> None:
+        self.connection = connection
+        self.numbers = numbers
+        self.now_s = now_s
+        self._appended = appended
+        self._modseq = 0
+        self._boxes: dict[MailboxId, Box] = {}
+        self._touched: defaultdict[MailboxId, list[int]] = defaultdict(list)
+        self._gone: defaultdict[MailboxId, list[tuple[int, int]]] = defaultdict(list)  # (uid, added_modseq)
+        self.changed: set[MailboxId] = set()
+
+    @property
+    def modseq(self) -> int:
+        """This list's MODSEQ, taken when the first change needs it."""
+        if not self._modseq:
+            self._modseq = self.numbers.next_modseq()
+        return self._modseq
+
+    def box(self, mailbox: MailboxId) -> Box:
+        """The mailbox's row, kept until `finish`. Raises NoSuchMailbox."""
+        if mailbox not in self._boxes:
+            self._boxes[mailbox] = Box.load(self.connection, mailbox)
+        return self._boxes[mailbox]
+
+    def touch(self, box: Box) -> None:
+        """The list changes this mailbox."""
+        box.modseq = self.modseq
+        self.changed.add(box.id)
+
+    def forget(self, mailbox: MailboxId) -> None:
+        """The mailbox was deleted."""
+        for kept in (self._boxes, self._touched, self._gone):
+            kept.pop(mailbox, None)
+
+    def append(self, op: Append) -> OpResult:
+        rendered, locator = next(self._appended)
+        if op.delivery_key is not None:
+            known: tuple[MailboxId, int] | None = self.connection.execute(
+                "SELECT mailbox, uid FROM delivery WHERE key = ?", (op.delivery_key,)
+            ).fetchone()
+            if known:
+                return OpResult(known[0], uids=(known[1],), duplicate=True)
+        box = self.box(op.mailbox)
+        if locator is None:
+            raise NoSuchMailbox("The mailbox is gone")
+        bits, box.keywords = bits_of(op.flags, box.keywords, make=True)
+        uid, message, execute = box.take_uid(op.uid), self.numbers.next_message(), self.connection.execute
+        if op.delivery_key is not None:
+            execute("INSERT INTO delivery VALUES (?, ?, ?, ?, ?)", (op.delivery_key, box.id, uid, self.now_s, message))
+        execute(
+            _INSERT_MESSAGE,
+            (
+                *(message, locator.pack, locator.offset, locator.record, locator.size_octets),
+                *values_of(rendered),
+                thread_of(self.connection, self.numbers, rendered.ids),
+            ),
+        )
+        execute("INSERT INTO header VALUES (?, ?)", (message, rendered.headers))
+        execute("INSERT INTO common_field VALUES (?, ?)", (message, rendered.common_fields))
+        count_in(self.connection, locator.pack, 1)
+        self._insert(box, [(uid, bits, message, locator.size_octets, self.numbers.next_email(), op.pop3_uidl)])
+        return OpResult(box.id, box.uidvalidity, (uid,))
+
+    def _insert(self, box: Box, entries: Sequence[Entry]) -> None:
+        """Entries whose UIDs have been taken."""
+        if not entries:
+            return
+        modseq, now_s = self.modseq, self.now_s
+        self.connection.executemany(
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (box.id, uid, bits, modseq, modseq, message, size_octets, email, now_s, pop3_uidl)
+                for uid, bits, message, size_octets, email, pop3_uidl in entries
+            ),
+        )
+        box.n_exists += len(entries)
+        box.n_unseen += sum(not entry[1] & SEEN for entry in entries)
+        box.n_deleted += sum(bool(entry[1] & DELETED) for entry in entries)
+        box.size_octets += sum(entry[3] for entry in entries)
+        self._touched[box.id] += [entry[0] for entry in entries]
+        self.touch(box)
+
+    def set_flags(self, op: SetFlags) -> OpResult:
+        box = self.box(op.mailbox)
+        bits, keywords = bits_of(op.flags, box.keywords, make=op.mode != "remove")
+        kept = mask_of(op.kept, box.keywords)
+        keep, put = {"add": (-1, bits), "remove": (~bits, 0), "replace": (kept, bits & ~kept)}[op.mode]
+        uids = sorted(set(op.uids))
+        clause, values = uid_clause(uids)
+        where, parameters = f"mailbox = ? AND {clause}", (box.id, *values)
+        refused: tuple[int, ...] = ()
+        if op.unchanged_since is not None:
+            refused = self._uids(f"{where} AND modseq > ?", (*parameters, op.unchanged_since))
+            where, parameters = f"{where} AND modseq <= ?", (*parameters, op.unchanged_since)
+        counts: list[tuple[int, int]] = self.connection.execute(
+            f"SELECT flags, count(*) FROM entry WHERE {where} GROUP BY flags",  # noqa: S608
+            parameters,
+        ).fetchall()
+        effects = [(value, value & keep | put, count) for value, count in counts]
+        n_found, n_changed = sum(effect[2] for effect in effects), sum(count for old, new, count in effects if old != new)
+        found = tuple(uids) if n_found == len(uids) else self._uids(where, parameters)
+        before = box.modseq
+        if n_changed:
+            changed = found
+            if n_changed < n_found:
+                where, parameters = f"{where} AND (flags & ?) | ? <> flags", (*parameters, keep, put)
+                changed = self._uids(where, parameters)
+            self.connection.execute(
+                f"UPDATE entry SET flags = (flags & ?) | ?, modseq = ? WHERE {where}",  # noqa: S608
+                (keep, put, self.modseq, *parameters),
+            )
+            box.keywords = keywords
+            box.n_unseen += sum(count * (bool(old & SEEN) - bool(new & SEEN)) for old, new, count in effects)
+            box.n_deleted += sum(count * (bool(new & DELETED) - bool(old & DELETED)) for old, new, count in effects)
+            self._touched[box.id] += changed
+            self.touch(box)
+        return OpResult(box.id, box.uidvalidity, found, refused=refused, modseqs=(before, box.modseq))
+
+    def _uids(self, where: str, parameters: tuple[int | str, ...]) -> tuple[int, ...]:
+        rows = self.connection.execute(f"SELECT uid FROM entry WHERE {where} ORDER BY uid", parameters)  # noqa: S608
+        return tuple(row[0] for row in rows)
+
+    def expunge(self, op: Expunge) -> OpResult:
+        box = self.box(op.mailbox)
+        uids = sorted(set(op.uids))
+        self._keep(box.id, *uid_clause(uids), final=op.final)
+        return OpResult(box.id, box.uidvalidity, self._remove(box, uids))
+
+    def _keep(self, mailbox: MailboxId, clause: str, values: Sequence[int | str], *, final: bool = False) -> None:
+        """Note where messages lie that are about to be expunged."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO expunged SELECT message, ?, ?, flags, email FROM entry"  # noqa: S608
+            f" WHERE mailbox = ? AND {clause} ORDER BY uid",
+            (self.now_s, 0 if final else mailbox, mailbox, *values),
+        )
+
+    def undelete(self, op: Undelete) -> OpResult:
+        box = self.box(op.mailbox)
+        clause, values = number_clause("expunged.message", sorted(set(op.messages)))
+        rows = self.connection.execute(
+            "SELECT mailbox, flags, expunged.message, size_octets, email FROM expunged JOIN message ON id = expunged.message"  # noqa: S608
+            f" WHERE mailbox <> 0 AND {clause} AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message = expunged.message)"
+            " ORDER BY expunged.message",
+            values,
+        ).fetchall()
+        self.connection.executemany("DELETE FROM expunged WHERE message = ?", [(row[2],) for row in rows])
+        flags = {(row[0], row[1]): 0 for row in rows}
+        for mailbox, bits in flags:
+            flags[mailbox, bits] = self._in_keywords_of(box, self._keywords(mailbox), bits & ~DELETED)
+        uids = tuple(box.take_uids(len(rows)))
+        self._insert(box, [(uid, flags[row[:2]], *row[2:], None) for uid, row in zip(uids, rows, strict=True)])
+        return OpResult(box.id, box.uidvalidity, uids)
+
+    def _keywords(self, mailbox: MailboxId) -> tuple[str, ...]:
+        """Of a mailbox that may have been deleted."""
+        row = self.connection.execute("SELECT keywords FROM past_mailbox WHERE id = ?", (mailbox,)).fetchone()
+        return tuple(row[0].split()) if row else self.box(mailbox).keywords
+
+    def _remove(self, box: Box, uids: Sequence[int]) -> tuple[int, ...]:
+        """Delete entries; the UIDs there were."""
+        clause, values = uid_clause(uids)
+        rows = self.connection.execute(
+            f"SELECT uid, flags, added_modseq, size_octets FROM entry WHERE mailbox = ? AND {clause}"  # noqa: S608
+            " ORDER BY uid",
+            (box.id, *values),
+        ).fetchall()
+        self.connection.execute(f"DELETE FROM entry WHERE mailbox = ? AND {clause}", (box.id, *values))  # noqa: S608
+        box.n_exists -= len(rows)
+        box.n_unseen -= sum(not row[1] & SEEN for row in rows)
+        box.n_deleted -= sum(bool(row[1] & DELETED) for row in rows)
+        box.size_octets -= sum(row[3] for row in rows)
+        self._gone[box.id] += [(row[0], row[2]) for row in rows]
+        if rows:
+            self.touch(box)
+        return tuple(row[0] for row in rows)
+
+    def copy(self, op: Copy) -> OpResult:
+        source, target = self.box(op.mailbox), self.box(op.target)
+        clause, values = uid_clause(sorted(set(op.uids)))
+        rows: list[Entry] = self.connection.execute(
+            f"SELECT uid, flags, message, size_octets, email, pop3_uidl FROM entry WHERE mailbox = ? AND {clause}"  # noqa: S608
+            " ORDER BY uid",
+            (source.id, *values),
+        ).fetchall()
+        if not op.move:
+            rows = [(*row[:4], self.numbers.next_email(), None) for row in rows]
+        if target.keywords[: len(source.keywords)] != source.keywords:
+            bits = {bits: self._in_keywords_of(target, source.keywords, bits) for bits in {row[1] for row in rows}}
+            rows = [(row[0], bits[row[1]], *row[2:]) for row in rows]
+        sources, uids = tuple(row[0] for row in rows), tuple(target.take_uids(len(rows)))
+        self._insert(target, [(uid, *row[1:]) for uid, row in zip(uids, rows, strict=True)])
+        if op.move:
+            self._remove(source, sources)
+        return OpResult(target.id, target.uidvalidity, uids, sources=sources)
+
+    def _in_keywords_of(self, target: Box, keywords: tuple[str, ...], bits: int) -> int:
+        """The same flags as the target has them."""
+        translated, target.keywords = bits_of(names_of(bits, keywords), target.keywords, make=True)
+        return translated
+
+    def remove_all(self, mailbox: MailboxId) -> None:
+        """Every message of a mailbox that is about to be deleted."""
+        self._keep(mailbox, "true", ())
+        for table in ("entry", "change", "snapshot"):
+            self.connection.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))  # noqa: S608
+
+    def move_all(self, source: MailboxId, target: MailboxId) -> None:
+        """Every message of one mailbox to the other."""
+        uids = self._uids("mailbox = ?", (source,))
+        self.copy(Copy(source, tuple(map(Uid, uids)), target, move=True))
+
+    def finish(self) -> None:
+        """Write counters and log. Nothing may follow."""
+        changes: list[tuple[MailboxId, int, int, bytes, bytes]] = []
+        for mailbox, uids in self._touched.items():
+            if uids:
+                changes.append((mailbox, self.modseq, 0, array("I", sorted(set(uids))).tobytes(), b""))
+        for mailbox, gone in self._gone.items():
+            if gone:
+                gone_uids, added_modseqs = zip(*sorted(gone), strict=True)
+                changes.append((mailbox, self.modseq, 1, array("I", gone_uids).tobytes(), array("Q", added_modseqs).tobytes()))
+        self.connection.executemany("INSERT INTO change VALUES (?, ?, ?, ?, ?)", changes)
+        for box in self._boxes.values():
+            if box.id in self.changed:
+                box.save(self.connection)

@@ -1,0 +1,35 @@
+"""Why a store does not do an op. The texts are for people."""
+
+
+class StoreRefusal(Exception):
+    """An op that cannot be done; nothing of its list was applied."""
+
+
+class NoSuchMailbox(StoreRefusal): ...
+
+
+class MailboxExists(StoreRefusal): ...
+
+
+class NotPermitted(StoreRefusal):
+    """Deleting INBOX, an impossible name, and the like."""
+
+
+class NoSuchScript(StoreRefusal): ...
+
+
+class ScriptExists(StoreRefusal): ...
+
+
+class ScriptActive(StoreRefusal): ...
+
+
+class OverQuota(StoreRefusal):
+    """The account would hold more than it may."""
+
+
+class SpecialUseRefused(StoreRefusal):
+    """There is no such special use, or another mailbox has it."""
+
+
+class TooManyScripts(StoreRefusal): ...
