@@ -120,7 +120,8 @@ class Notifier:
             return
         items = ["MESSAGES", "UIDNEXT"] if events & {"MessageNew", "MessageExpunge"} else []
         items += ["UIDVALIDITY", *(["UNSEEN"] if "FlagChange" in one.events else [])]
-        items += ["HIGHESTMODSEQ"] if session.tells_modseq else []
+        # Who asks for changes of flags finds them by it (RFC 5465 section 5.3), whether or not CONDSTORE has been enabled.
+        items += ["HIGHESTMODSEQ"] if session.tells_modseq or "FlagChange" in one.events else []
         session.untagged(await status_line(session, session.reach.owned(one.info), items))
 
     async def _look(self) -> Mapping[int, _Known] | None:
