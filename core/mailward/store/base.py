@@ -277,5 +277,6 @@ class MailStore(Protocol):
         ...
 
     def sharing_with(self, grantees: Collection[str]) -> tuple[AccountId, ...]:
-        """The accounts that may have granted something to any of these, in order; their `grants` say what."""
+        """The accounts that may have granted something to any of these, in order; their `grants` say what. Raises
+        StorageError."""
         ...

@@ -30,7 +30,7 @@ class Sharing:
         self._opened: Database | None = None
 
     def owners(self, grantees: Collection[str]) -> tuple[AccountId, ...]:
-        """In order; () when the file cannot be read: who looks for his own mail does not hang on it."""
+        """In order. Raises StorageError."""
         if not self._path.exists():
             return ()
         query = "SELECT DISTINCT owner FROM sharing WHERE grantee IN (SELECT value FROM json_each(?)) ORDER BY owner"
@@ -39,7 +39,7 @@ class Sharing:
                 return tuple(AccountId(owner) for (owner,) in connection.execute(query, (json.dumps([*grantees]),)))
         except StorageError as error:
             _log.error("index of shared mailboxes failed", error=str(error))
-            return ()
+            raise
 
     def put(self, owner: AccountId, grantees: Collection[str]) -> None:
         """These and no others. Nothing is written where that is known already. Raises StorageError."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.store.embedded import EmbeddedAccount
 from mailward.store.grants import MAX_GRANTEES
@@ -78,7 +79,8 @@ def test_a_lost_index_comes_back_and_a_damaged_one_keeps_nobody_from_his_mail(tm
     index.write_bytes(b"no database" * 1000)
     damaged = embedded(tmp_path)
     assert damaged.open(BOB).mailbox("Junk").exists == 0
-    assert damaged.sharing_with(["anyone"]) == ()
+    with pytest.raises(StorageError):
+        damaged.sharing_with(["anyone"])
     for file in tmp_path.glob("sharing.sqlite*"):
         file.unlink()
     renewed = embedded(tmp_path)

@@ -6,11 +6,13 @@ Everything here blocks.
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mailward.access.imap.neighbours import ACCOUNT, Neighbours
 from mailward.access.imap.rights import EVERY, KNOWING, Rights
 from mailward.formats.mailbox_names import SEPARATOR
+from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.store.base import AccountStore, MailboxInfo, MailStore
 from mailward.store.refusals import NoSuchMailbox, StoreRefusal
@@ -109,7 +111,9 @@ class Reach:
     def all(self) -> list[Reached]:
         """Those that are listed."""
         found = [self.owned(info) for info in self.own.mailboxes()]
-        names, owners = {one.info.name for one in found}, self._owners()
+        names, owners = {one.info.name for one in found}, []
+        with suppress(StorageError):  # who looks for his own mail does not hang on what others share
+            owners = self._owners()
         subscriptions = self.own.subscriptions() if owners else frozenset()
         for owner in owners:
             store = self._stores.open(owner)
@@ -122,8 +126,8 @@ class Reach:
         """With the rights of now. Raises NoSuchMailbox when it may not be read any more."""
         if reached.is_own:
             return reached
-        is_shared = reached.owner in self._owners()
-        rights = self._rights(reached.store.grants().get(reached.info.id, {})) if is_shared else frozenset[str]()
+        is_there = self._prefix(reached.owner) is not None
+        rights = self._rights(reached.store.grants().get(reached.info.id, {})) if is_there else frozenset[str]()
         if "r" not in rights:
             raise _nowhere(reached.info.name)
         return reached if rights == reached.rights else replace(reached, rights=rights)

@@ -1,14 +1,16 @@
 """Shared mailboxes (RFC 4314): whom rights are given to, which right each command needs, and what a stranger learns."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from mailward.access.imap import carrying
 from mailward.access.imap.rights import read_change, read_rights, shown
 from mailward.formats.address import parse_mailbox
+from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import BadSyntax
 from mailward.store.ops import Append, CreateMailbox, SetRights
 from mailward.store.refusals import NoSuchMailbox
@@ -478,6 +480,21 @@ async def test_t_imap_14_rights_that_are_taken_away_end_in_open_sessions(town: T
         assert await idle.line() == b"* BYE The selected mailbox was deleted"
         assert (await bob.command("FETCH 1 BODY[]"))[-1].startswith(b"NO [NONEXISTENT]")
         assert await bob.line() == b"* BYE The selected mailbox was deleted"
+
+
+async def test_an_index_that_cannot_be_read_hides_no_mail_and_says_no_mailbox_is_gone(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(grantees: Collection[str]) -> NoReturn:
+        raise StorageError("no such luck")
+
+    work(town, "lr")
+    async with sessions(town, "bob", "bob") as (bob, other):
+        await bob.ok(f"SELECT {BOX}")
+        monkeypatch.setattr(town.office.store, "sharing_with", failing)
+        assert await bob.ok("FETCH 1 FLAGS")
+        assert any(b"INBOX" in line for line in await other.ok('LIST "" *'))
+        assert (await other.command(f"SELECT {BOX}"))[-1].startswith(b"NO [UNAVAILABLE]")
 
 
 async def test_t_imap_14_an_account_that_is_removed_shares_nothing_and_gets_nothing(town: Town) -> None:
