@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.model.limits import NO_LIMITS
@@ -29,7 +30,7 @@ from mailward.store.base import (
     Script,
 )
 from mailward.store.mailboxes import DEFAULT_MAILBOXES
-from mailward.store.names import INBOX, normalise_name, parents
+from mailward.store.names import normalise_name, parents
 from mailward.store.ops import (
     ANY_KEYWORD,
     RIGHTS,

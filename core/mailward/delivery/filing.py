@@ -7,6 +7,7 @@ whatever they say, so a mailbox that is not there, and is not to be made, is INB
 from contextlib import suppress
 from dataclasses import dataclass
 
+from mailward.formats.mailbox_names import INBOX, SEPARATOR
 from mailward.model.ids import MailboxId
 from mailward.pipeline.folders import Chosen
 from mailward.queue.item import JUNK_FOLDER, QueuedRecipient
@@ -14,7 +15,6 @@ from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.ops import CreateMailbox, Subscribe
 from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefused, StoreRefusal
 
-FALLBACK_MAILBOX = "INBOX"
 JUNK_USE = "\\Junk"
 MOST_MAILBOXES = 1000
 """Of an account, that its script may make."""
@@ -73,9 +73,7 @@ def destination_of(store: AccountStore, recipient: QueuedRecipient, chosen: Chos
     if found is not None:
         return Destination(found.id, f"delivered to {found.name}{reason}")
     # The person has removed it, or has none of that name; the mail must be findable all the same.
-    return Destination(
-        store.mailbox(FALLBACK_MAILBOX).id, f"delivered to {FALLBACK_MAILBOX} (there is no mailbox {name}{reason})"
-    )
+    return Destination(store.mailbox(INBOX).id, f"delivered to {INBOX} (there is no mailbox {name}{reason})")
 
 
 def _mailbox(store: AccountStore, name: str) -> MailboxInfo | None:
@@ -104,7 +102,7 @@ def _existing_junk_mailbox(store: AccountStore) -> MailboxInfo | None:
 
 def _made(store: AccountStore, name: str, up_to: int, special_use: str = "") -> MailboxInfo | None:
     """A new one, where the account has not too many; with the special use, if that can be."""
-    if len(store.mailboxes()) + len(name.split("/")) > up_to:
+    if len(store.mailboxes()) + len(name.split(SEPARATOR)) > up_to:
         return None
     if special_use:
         _make(store, CreateMailbox(name, special_use))

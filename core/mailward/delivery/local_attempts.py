@@ -17,6 +17,7 @@ from mailward.delivery.local_results import LocalResults
 from mailward.delivery.local_task import Lane, LocalTask, Served
 from mailward.delivery.mda import Copy
 from mailward.delivery.sorting import ForQueue, Sorted, Unwanted
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import HooksUnavailable, StorageError
 from mailward.model.ids import AccountId, QueueId
 from mailward.pipeline.folders import Chosen
@@ -128,7 +129,7 @@ class LocalAttempts:
             elif isinstance(answer, Unwanted):
                 self._results.returned(task, refused(answer.reason, answer.text))
             elif isinstance(answer, HooksUnavailable) and self._is_waited_for_in_vain(task):
-                known.append((task, replace(copy, chosen=Chosen("the server", FolderChoice("INBOX", f"given up: {answer}")))))
+                known.append((task, replace(copy, chosen=Chosen("the server", FolderChoice(INBOX, f"given up: {answer}")))))
             else:
                 self._results.failed(task, str(answer))
         return known

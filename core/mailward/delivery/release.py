@@ -17,6 +17,7 @@ from mailward.delivery.ports import Mailboxes
 from mailward.directory import Account
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.edits import RemoveFieldAt
@@ -123,7 +124,7 @@ class Release:
         self._lead(held, f"mailbox {account}")
         store = self._store.open(account)
         received_at = self._clock.now()  # for its reader it comes now, and is to stand among the new
-        store.apply([Append(store.mailbox("INBOX").id, octets, received_at, delivery_key=released_key(held.delivery_key))])
+        store.apply([Append(store.mailbox(INBOX).id, octets, received_at, delivery_key=released_key(held.delivery_key))])
         return Released(f"released by {by} into INBOX of {address}", account, octets)
 
     def _owner(self, held: Held) -> AccountId:

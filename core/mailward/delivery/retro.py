@@ -15,6 +15,7 @@ from mailward.decisions.retro import Item, Retro, RetroLog, State
 from mailward.delivery.before import Before, PlaceBefore
 from mailward.delivery.mda import shown_author
 from mailward.delivery.release import Decisions, NotReleased, Release, Released, released_key
+from mailward.formats.mailbox_names import INBOX
 from mailward.formats.message import MessageView
 from mailward.model.decision import DecisionRecord, LaterEvent, utc_text
 from mailward.model.errors import StorageError
@@ -26,7 +27,6 @@ from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 _FIRST_INDEX = 1_000_000
 """Of copies taken into the quarantine by us, as `Held.index`: those that delivery keeps, again and again, never come so far."""
-FALLBACK_MAILBOX = "INBOX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +311,7 @@ def _mailbox(store: AccountStore, place: PlaceBefore) -> MailboxInfo:
     infos = store.mailboxes()
     same = next((info for info in infos if info.id == place.mailbox), None)
     named = next((info for info in infos if info.name == place.name), None)
-    return same or named or store.mailbox(FALLBACK_MAILBOX)
+    return same or named or store.mailbox(INBOX)
 
 
 def _has(flags: Sequence[str], tag: str) -> bool:

@@ -5,6 +5,8 @@ A name becomes a path where mail is written to folders, so no level is empty, ".
 
 import unicodedata
 
+INBOX = "INBOX"
+"""Each account's own, which is always there; written in any case (RFC 9051 section 5.1)."""
 SEPARATOR = "/"
 MAX_LEVELS = 20
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from mailward.directory.forwarding import DELIVERED_TO, End
 from mailward.formats.authres import authentication_results, forged_indexes
+from mailward.formats.mailbox_names import INBOX
 from mailward.formats.message import MessageView
 from mailward.formats.parameters import strip_comments
 from mailward.formats.trace import received_field
@@ -168,7 +169,7 @@ def _queued(
         forward_path=end.path,
         route=route,
         account=end.account or "",
-        folder=JUNK_FOLDER if verdict is Verdict.JUNK and end.account else decision.folder or "INBOX",
+        folder=JUNK_FOLDER if verdict is Verdict.JUNK and end.account else decision.folder or INBOX,
         flags=decision.flags,
         edits=(*edits, AddHeader(DELIVERED_TO, destination.facts.address)) if end.is_forward else edits,
         reason=reason,

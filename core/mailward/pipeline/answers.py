@@ -18,6 +18,7 @@ from mailward.api.dns import DnsRecord
 from mailward.api.logins import FactorAnswer
 from mailward.api.plugin import Facts, Finding, Plugin, asked_verdict
 from mailward.formats.edits import part_of_number
+from mailward.formats.mailbox_names import INBOX
 from mailward.formats.message import MessageView
 from mailward.formats.replacing import check_replacement
 from mailward.formats.text import clean
@@ -126,7 +127,7 @@ def read_folder(answer: object, delivery: Delivery) -> FolderChoice | None:
         return replace(choice, why=why)
     if choice.make_up_to:
         raise BadAnswer("returned a FolderChoice that makes a folder with control or invisible characters in its name")
-    return FolderChoice("INBOX", clean(f"there is no folder {name}: {why}", MAX_TEXT))
+    return FolderChoice(INBOX, clean(f"there is no folder {name}: {why}", MAX_TEXT))
 
 
 def read_requirements(answer: object) -> tuple[TlsRequirement, ...]:

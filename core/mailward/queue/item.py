@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from mailward.api.relaying import Origin
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.decision import DecisionRecord
 from mailward.model.edits import RecordedEdit
 from mailward.model.envelope import RcptParameters, Ret
@@ -49,7 +50,7 @@ class QueuedRecipient:
     forward_path: str
     route: str
     account: str = ""
-    folder: str = "INBOX"
+    folder: str = INBOX
     flags: tuple[str, ...] = ()
     edits: tuple[RecordedEdit, ...] = ()
     reason: str = ""

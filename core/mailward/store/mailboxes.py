@@ -3,9 +3,10 @@
 import sqlite3
 
 from mailward.database import transaction
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.ids import MailboxId
 from mailward.store.grants import end, inherit
-from mailward.store.names import INBOX, normalise_name, parents
+from mailward.store.names import normalise_name, parents
 from mailward.store.oplist import OpList
 from mailward.store.ops import CreateMailbox, DeleteMailbox, OpResult, RenameMailbox, Renumber, Subscribe
 from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, SpecialUseRefused

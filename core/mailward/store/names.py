@@ -2,10 +2,8 @@
 
 import unicodedata
 
-from mailward.formats.mailbox_names import problem_of_name
+from mailward.formats.mailbox_names import INBOX, SEPARATOR, problem_of_name
 from mailward.store.refusals import NotPermitted
-
-INBOX = "INBOX"
 
 
 def normalise_name(name: str) -> str:
@@ -14,10 +12,10 @@ def normalise_name(name: str) -> str:
     One trailing "/" is dropped (RFC 9051 section 6.3.4: the client will make names below it); INBOX in any case becomes
     "INBOX", also as the first level. Raises NotPermitted for a name that cannot exist.
     """
-    levels = unicodedata.normalize("NFC", name).removesuffix("/").split("/")
+    levels = unicodedata.normalize("NFC", name).removesuffix(SEPARATOR).split(SEPARATOR)
     if levels[0].upper() == INBOX:
         levels[0] = INBOX
-    name = "/".join(levels)
+    name = SEPARATOR.join(levels)
     if problem := problem_of_name(name):
         raise NotPermitted(problem)
     return name
@@ -25,5 +23,5 @@ def normalise_name(name: str) -> str:
 
 def parents(name: str) -> list[str]:
     """The names above this one, from the top."""
-    levels = name.split("/")
-    return ["/".join(levels[:n]) for n in range(1, len(levels))]
+    levels = name.split(SEPARATOR)
+    return [SEPARATOR.join(levels[:n]) for n in range(1, len(levels))]

@@ -16,12 +16,13 @@ from urllib.parse import quote
 
 from mailward.database import connect, transaction
 from mailward.disk import Disk
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.fsck import wrong_counters
 from mailward.store.index import FILE
 from mailward.store.mailboxes import create, find, make_account
-from mailward.store.names import INBOX, normalise_name
+from mailward.store.names import normalise_name
 from mailward.store.oplist import OpList, Stored
 from mailward.store.ops import Append, CreateMailbox
 from mailward.store.packs import HEADER_OCTETS, Packs

@@ -8,7 +8,7 @@ from mailward.access.imap.mailboxes import read_status_items, status_line
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import shown
 from mailward.access.imap.session import Session
-from mailward.formats.mailbox_names import SEPARATOR
+from mailward.formats.mailbox_names import INBOX, SEPARATOR
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.names import Pattern, decode_pattern
 from mailward.store.base import MailboxInfo
@@ -161,4 +161,4 @@ class _Names:
 
 
 def _order(name: str) -> tuple[bool, str]:
-    return name != "INBOX", name
+    return name != INBOX, name

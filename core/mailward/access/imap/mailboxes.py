@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
+from mailward.formats.mailbox_names import INBOX
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxInfo
@@ -26,7 +27,7 @@ async def create(session: Session, arguments: Arguments) -> str:
     use = _read_use(arguments) if arguments.take(b" (") else ""
     arguments.end()
     name = session.name_of(written)
-    if name == "INBOX":
+    if name == INBOX:
         raise No("INBOX is always there", "ALREADYEXISTS")
     owner, store, name_there = await session.blocking(lambda: session.reach.place_for(name))
     is_own = owner == session.account
@@ -72,7 +73,7 @@ def _rename(session: Session, old: str, new: str) -> None:
     if owner != reached.owner:
         raise No("A mailbox stays with its owner; make a new one and copy the messages", "CANNOT")
     if not reached.is_own:
-        if reached.name_there == "INBOX":
+        if reached.name_there == INBOX:
             raise No("Only its owner renames an INBOX", "CANNOT")
         session.reach.need_below(reached, "x")
     reached.store.apply([RenameMailbox(reached.name_there, name_there)])

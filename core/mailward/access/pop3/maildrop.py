@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from mailward.formats.mailbox_names import INBOX
 from mailward.formats.surrogate import surrogate_header
 from mailward.model.errors import StorageError
 from mailward.model.ids import Uid
@@ -40,7 +41,7 @@ class Maildrop:
     def __init__(self, store: AccountStore, *, marks_seen: bool = True) -> None:
         self._store = store
         self._marks_seen = marks_seen
-        view = store.view(store.mailbox("INBOX").id)
+        view = store.view(store.mailbox(INBOX).id)
         self._mailbox = view.mailbox
         self._modseq = view.mailbox.highest_modseq
         self._uids = view.uids

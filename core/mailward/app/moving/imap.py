@@ -18,6 +18,7 @@ from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError
 
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of
+from mailward.formats.mailbox_names import INBOX
 
 Tls = Literal["implicit", "starttls", "none"]
 PORTS: dict[Tls, int] = {"implicit": 993, "starttls": 143, "none": 143}
@@ -111,7 +112,7 @@ class ImapSource:
                 use = next((use for use in _USES if use.lower() in words), "")
                 name = _name(str(place), (separator or b"").decode("ascii", "replace"), prefix)
                 found.append(Folder(str(place), name, use, place in subscribed))
-        return sorted(found, key=lambda folder: (folder.name != "INBOX", folder.name))
+        return sorted(found, key=lambda folder: (folder.name != INBOX, folder.name))
 
     def _prefix(self) -> str:
         """What stands before the names of all folders but INBOX, as "INBOX." with some servers."""
@@ -176,8 +177,8 @@ def _letter(folder: Folder, ref: Ref, item: dict[bytes, object]) -> Letter:
 
 
 def _name(place: str, separator: str, prefix: str) -> str:
-    if place.upper() == "INBOX":
-        return "INBOX"
+    if place.upper() == INBOX:
+        return INBOX
     name = place.removeprefix(prefix)
     if separator and separator != "/":
         name = name.replace("/", "_").replace(separator, "/")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of, with_crlf
 from mailward.app.moving.within import open_within
+from mailward.formats.mailbox_names import INBOX
 from mailward.formats.maildir import (
     KEYWORDS,
     SUBSCRIPTIONS,
@@ -39,7 +40,7 @@ class MaildirSource:
     def folders(self) -> list[Folder]:
         """INBOX first."""
         subscribed = self._subscriptions()
-        found = [Folder(str(self._path), "INBOX", subscribed=True)]
+        found = [Folder(str(self._path), INBOX, subscribed=True)]
         for path, levels in self._below(self._path):
             name = "/".join(levels)
             known = None if subscribed is None else name in subscribed

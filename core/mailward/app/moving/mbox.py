@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of, with_crlf
 from mailward.app.moving.within import open_within
+from mailward.formats.mailbox_names import INBOX
 from mailward.formats.mbox import Kept, Quoting, kept_of, message_spans, postmark_before, unquoted
 
 _NO_MAIL = (".msf", ".dat", ".json", ".html", ".sqlite")
@@ -78,7 +79,7 @@ class MboxSource:
 
 def _name(path: Path) -> str:
     name = path.name.removesuffix(".mbox")
-    return "INBOX" if name.lower() == "inbox" else name
+    return INBOX if name.lower() == "inbox" else name
 
 
 def _spans(place: str, octets: bytes | mmap.mmap) -> list[tuple[int, int]]:

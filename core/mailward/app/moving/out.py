@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.store.base import AccountStore, MailboxView
 from mailward.store.flags import names_of
@@ -42,7 +43,7 @@ class Outgoing:
 def outgoing(store: AccountStore, view: MailboxView, progress: Progress) -> Iterator[Outgoing]:
     """All messages of a mailbox, in the order of UIDs. Raises StorageError when more than single messages cannot be read."""
     name, total = view.mailbox.name, len(view.uids)
-    ids: Sequence[str | None] = unique_ids(store, view.mailbox, view.uids) if name == "INBOX" else [None] * total
+    ids: Sequence[str | None] = unique_ids(store, view.mailbox, view.uids) if name == INBOX else [None] * total
     for first in range(0, total, _TOGETHER):
         progress(name, first, total)
         window = slice(first, first + _TOGETHER)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mailward.app.moving.out import Outgoing, Progress, Written, outgoing
+from mailward.formats.mailbox_names import INBOX
 from mailward.formats.maildir import (
     KEYWORDS,
     MAX_LETTERS,
@@ -31,14 +32,14 @@ def export_maildir(store: AccountStore, folder: Path, progress: Progress) -> Ite
     infos = store.mailboxes()
     for info in infos:
         yield _export(store, info, folder / _folder_name(info.name), progress)
-    subscribed = [_folder_name(info.name).removeprefix(".") or "INBOX" for info in infos if info.subscribed]
+    subscribed = [_folder_name(info.name).removeprefix(".") or INBOX for info in infos if info.subscribed]
     _replace(folder / SUBSCRIPTIONS, "".join(f"{name}\n" for name in subscribed))
     os.sync()
 
 
 def _folder_name(name: str) -> str:
     """Maildir++: "." before every level, "" for INBOX. A "." in a level would begin another."""
-    if name == "INBOX":
+    if name == INBOX:
         return ""
     return "".join(f".{encode_name(level).decode('ascii').replace('.', '&AC4-')}" for level in name.split("/"))
 

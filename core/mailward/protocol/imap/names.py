@@ -5,7 +5,7 @@ import binascii
 import re
 import unicodedata
 
-from mailward.formats.mailbox_names import SEPARATOR, problem_of_name
+from mailward.formats.mailbox_names import INBOX, SEPARATOR, problem_of_name
 
 _MAX_PATTERN_CHARACTERS = 500
 
@@ -26,7 +26,7 @@ def decode_name(octets: bytes, *, utf8: bool = False) -> str:
     if not utf8 and encode_name(text) != octets:  # another spelling of the same name would be a second name
         raise NameRefused("modified UTF-7 that is not in its one form")
     name = unicodedata.normalize("NFC", text)
-    return check_name("INBOX" if name.upper() == "INBOX" else name)
+    return check_name(INBOX if name.upper() == INBOX else name)
 
 
 def decode_pattern(octets: bytes, *, utf8: bool = False) -> str:
@@ -103,7 +103,7 @@ class Pattern:
         """Whether it stands for this name; INBOX in any case."""
         if self._too_long:
             return False
-        return self._reaches_end(name) or (name == "INBOX" and self._inbox is not None and self._inbox.matches(name))
+        return self._reaches_end(name) or (name == INBOX and self._inbox is not None and self._inbox.matches(name))
 
     def _reaches_end(self, name: str) -> bool:
         wild = self._any | self._within
