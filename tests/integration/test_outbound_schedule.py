@@ -19,7 +19,7 @@ from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.mda import Copy
 from mailward.delivery.outbound import Kind
 from mailward.delivery.route import Target
-from mailward.delivery.sharing import Shared
+from mailward.delivery.shared_failures import Shared
 from mailward.model.decision import utc_text
 from mailward.model.tls import TlsLevel, TlsRequirement
 from mailward.net.connect import SmtpConnector
@@ -146,13 +146,13 @@ async def test_t_q_16_mail_that_shares_a_failure_is_noted_when_no_living_host_wa
             for n in range(20):
                 await made.post(f"a@good{n}.test")
             served: list[int] = []
-            fail = made.manager._sharing._fail
+            fail = made.manager._shared_failures._fail
 
             async def watched(sharing: Sequence[Shared]) -> None:
                 served.append(len(good.taken))
                 await fail(sharing)
 
-            monkeypatch.setattr(made.manager._sharing, "_fail", watched)
+            monkeypatch.setattr(made.manager._shared_failures, "_fail", watched)
             await made.work()
             assert served and served[0] >= 19 and dead.connections == 1
             assert all(made.open(item) == {0: 1} for item in unreachable)

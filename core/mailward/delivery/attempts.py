@@ -23,7 +23,7 @@ from mailward.delivery.lanes import Waiting
 from mailward.delivery.ports import Decisions, Hop, Rules, Standing
 from mailward.delivery.relay import Attempt, Errand, Relay
 from mailward.delivery.results import LATE, ROUTE, Batch, Results, kept
-from mailward.delivery.sharing import Shared
+from mailward.delivery.shared_failures import Shared
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render_pieces

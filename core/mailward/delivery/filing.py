@@ -22,9 +22,10 @@ MOST_MAILBOXES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """One place that a script wants. mailbox: its name, "" for where the copy would be without a script. flags: names, beside
-    those of the rules. octets: what is stored, None for the copy as it is. makes: the mailbox, where there is none, with this
-    special_use. why: the line of the script, "" where none says so. is_other: it is another message, which the script has sent.
+    """One mailbox into which a script wants it. mailbox: its name, "" for where the copy would be without a script. flags: names,
+    beside those of the rules. octets: what is stored, None for the copy as it is. makes: the mailbox, where there is none, with
+    this special_use. why: the line of the script, "" where none says so. is_other: it is another message, which the script has
+    sent.
     """
 
     mailbox: str = ""
@@ -38,9 +39,9 @@ class Filing:
 
 @dataclass(frozen=True, slots=True)
 class Filings:
-    """All places that a script wants, none where it wants the copy nowhere. said: what else it did, in plain words."""
+    """All that a script wants, none where it wants the copy nowhere. said: what else it did, in plain words."""
 
-    places: tuple[Filing, ...]
+    wanted: tuple[Filing, ...]
     said: tuple[str, ...] = ()
 
 

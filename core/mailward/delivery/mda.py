@@ -92,7 +92,7 @@ class Mda:
 
     def _to_mailboxes(self, account: AccountId, copies: Sequence[Copy]) -> tuple[str, ...]:
         store = self._store.open(account)
-        wanted = [(copy, _places(store, copy)) for copy in copies]
+        wanted = [(copy, _aims(store, copy)) for copy in copies]
         appends = [(_append(copy, aim), aim) for copy, aims in wanted for aim in aims]
         try:
             stored = store.apply([append for append, _ in appends])
@@ -176,7 +176,7 @@ def shown_author(message: MessageView) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Aim:
-    """One place of a copy. rule_flags: those that no script wants."""
+    """Where one filing leads. rule_flags: those that no script wants."""
 
     destination: Destination
     filing: Filing
@@ -184,10 +184,10 @@ class _Aim:
     flags: tuple[str, ...]
 
 
-def _places(store: AccountStore, copy: Copy) -> list[_Aim]:
+def _aims(store: AccountStore, copy: Copy) -> list[_Aim]:
     """Where it goes; once into each mailbox, with all flags that are wanted there (RFC 5228 section 2.10.3)."""
     found: dict[tuple[MailboxId, bool], _Aim] = {}
-    for filing in copy.filings.places:
+    for filing in copy.filings.wanted:
         destination = destination_of(store, copy.recipient, copy.chosen, filing)
         rule_flags = copy.recipient.flags
         key = destination.mailbox, filing.is_other

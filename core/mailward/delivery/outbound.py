@@ -29,8 +29,8 @@ from mailward.delivery.ports import Decisions, Hop, Reports, Rules, Standing
 from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Results
 from mailward.delivery.searches import Searches, Way
+from mailward.delivery.shared_failures import SharedFailures
 from mailward.delivery.shares import Shares
-from mailward.delivery.sharing import Sharing
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
@@ -111,7 +111,7 @@ class OutboundManager:
         )
         self._attempts = Attempts(spool, relay, rules, results, decisions, standing, clock, attempted)
         self._lanes = Lanes(self._limits.connections_per_domain, monotonic_s, chance)
-        self._sharing = Sharing(self._attempts.fail, self._is_busy, self._begin, monotonic_s)
+        self._shared_failures = SharedFailures(self._attempts.fail, self._is_busy, self._begin, monotonic_s)
         self._batches = 0  # in the lanes, or on their way there
         self._searches: Searches[_Arrival] = Searches(lambda way: relay.next_hop(*way), self._found, self._begin)
         self._places = {
@@ -384,7 +384,7 @@ class OutboundManager:
             (fate, *_) = attempt.fates.values()
             sharing = self._lanes.down(lane, fate.text)
             self._batches -= len(sharing)
-            self._sharing.add(sharing, fate)
+            self._shared_failures.add(sharing, fate)
         else:
             self._lanes.broke(lane)
         return None

@@ -123,13 +123,13 @@ class ScriptMail:
             return Sent(f"not redirected to {action.address}, since {reason}", kept)
         reached = self._reached(met, before)
         others = [end for end in others if _place(end) not in reached]
-        places = kept if len(others) < len(ends) and any(end.account == met.account for end in ends) else ()
+        filings = kept if len(others) < len(ends) and any(end.account == met.account for end in ends) else ()
         if not others:
-            return Sent(f"{action.address} has it already", places)
+            return Sent(f"{action.address} has it already", filings)
         if reason := self._why_not_sent(met, self._redirecting.id_of(onward), len(others)):
             return Sent(f"not redirected to {action.address}, since {reason}", kept)
         id = self._on_loop(self._redirecting.send(onward, others))
-        return Sent(f"redirected to {action.address} as {id} by {onward.why}", places)
+        return Sent(f"redirected to {action.address} as {id} by {onward.why}", filings)
 
     def _why_not_on(self, met: Met, action: Redirect, ends: Sequence[End], others: Sequence[End]) -> str:
         if met.is_junk:
@@ -187,7 +187,7 @@ class ScriptMail:
         key = f"{met.copy.delivery_key} notify {action.script} {action.place}"
         action = replace(action, sender=self._own(met, action.sender))
         octets = notify_message(action, _message_id(key, met), self._clock.now().astimezone())
-        said, places = [], []
+        said, filings = [], []
         for written in (*action.to, *action.cc):
             to = read_address_list(written.encode()).mailboxes[0].address
             if reason := self._why_not_sent(met, own_id(_SENDER, f"{key} {to}")):
@@ -195,8 +195,8 @@ class ScriptMail:
                 continue
             sent = self._submitted(met, str(to), octets, f"{key} {to}", f"notified {to} by {met.why(action)}", action.fcc)
             said.append(sent.said)
-            places += [one for one in sent.places if one not in places]
-        return Sent("; ".join(said), tuple(places))
+            filings += [one for one in sent.filings if one not in filings]
+        return Sent("; ".join(said), tuple(filings))
 
     def _own(self, met: Met, sender: str) -> str:
         """The author that a script names where it is an address of its owner: what the server sends is signed (T-RELAY-11)."""

@@ -92,10 +92,10 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """said: what was done, or why not, in plain words. places: what is stored besides."""
+    """said: what was done, or why not, in plain words. filings: what is stored besides."""
 
     said: str
-    places: tuple[Filing, ...] = ()
+    filings: tuple[Filing, ...] = ()
 
 
 class Sender(Protocol):
@@ -221,20 +221,20 @@ def filed(met: Met, action: FileInto, octets: bytes | None = None) -> Filing:
 
 def _done(met: Met, outcome: Outcome, sender: Sender | None) -> Copy | Unwanted:
     """With all that is sent on its way, and remembered, beside a refusal too. sender: None where nothing is."""
-    places: list[Filing] = []
+    filings: list[Filing] = []
     said: list[str] = []
     refused: Unwanted | None = None
     for number, action in enumerate(outcome.actions):
         match action:
             case Keep():
                 octets = None if action.message is None else bytes(action.message.octets)
-                places.append(Filing(flags=action.flags, octets=octets, why="" if action.is_implicit else met.why(action)))
+                filings.append(Filing(flags=action.flags, octets=octets, why="" if action.is_implicit else met.why(action)))
             case FileInto():
-                places.append(filed(met, action))
+                filings.append(filed(met, action))
             case Reject() if sender is not None:
                 # Junk is never answered, as whoever sends it is seldom who it says.
                 if hindrance := "it is junk" if met.is_junk else sender.why_not_refused(met):
-                    places.append(Filing(why=met.why(action)))
+                    filings.append(Filing(why=met.why(action)))
                     said.append(f"not refused, since {hindrance}")
                 else:
                     reason = one_line(action.reason, REASON_CHARACTERS)
@@ -243,7 +243,7 @@ def _done(met: Met, outcome: Outcome, sender: Sender | None) -> Copy | Unwanted:
                 said.append(f"discarded by {met.why(action)}")
             case Redirect() | Vacation() | Notify() if sender is not None:
                 sent = sender.send(met, action, outcome.actions[:number])
-                places += sent.places
+                filings += sent.filings
                 said.append(sent.said)
     if sender is not None:
         for mark in outcome.marks:
@@ -253,4 +253,4 @@ def _done(met: Met, outcome: Outcome, sender: Sender | None) -> Copy | Unwanted:
             said.append(f"the script {met.script.name} went wrong: {outcome.problem}")
     if refused is not None:
         return replace(refused, text="; ".join((refused.text, *said)))
-    return replace(met.copy, filings=Filings(tuple(places), tuple(said)))
+    return replace(met.copy, filings=Filings(tuple(filings), tuple(said)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mailward.app.accounts import store_of
 from mailward.app.config import Config, Listener
 from mailward.decisions import DecisionStore
-from mailward.delivery.hearing import Hearing
+from mailward.delivery.dsn_listener import DsnListener
 from mailward.delivery.manager import DeliveryManager
 from mailward.delivery.mda import Mda
 from mailward.delivery.ports import Folders
@@ -124,7 +124,7 @@ class Delivering:
             free_octets=lambda: disk.free_octets(config.data),
             least_free_octets=config.limits.free_disk_octets,
         )
-        hearing = Hearing(self.mda, self.decisions, clock)
+        dsn_listener = DsnListener(self.mda, self.decisions, clock)
         sorter = None if folders is None else Sorter(self.store, directory, folders, asyncio.get_running_loop())
         self.mail = OwnMail(self.spool, self.agenda, directory, self.decisions, clock)
         # A hyphen is in no plugin's name, and what has expired is removed here as there.
@@ -132,7 +132,7 @@ class Delivering:
         sender = None if scripts is None or self._noted is None else self._sender(directory, scripts, self._noted)
         self.manager = DeliveryManager(
             self.spool,
-            hearing,
+            dsn_listener,
             self.decisions,
             clock,
             reports=self.reports,

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mailward.delivery import sharing
+from mailward.delivery import shared_failures
 from mailward.delivery.fate import local_problem
 from mailward.delivery.lanes import Waiting
-from mailward.delivery.sharing import LATEST_S, TOGETHER, Shared, Sharing
+from mailward.delivery.shared_failures import LATEST_S, TOGETHER, Shared, SharedFailures
 from mailward.model.ids import QueueId
 
 FATE = local_problem("down")
@@ -26,7 +26,7 @@ class World:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.sharing = Sharing(self.fail, self.is_busy, self.begin, lambda: self.now_s)
+        self.failures = SharedFailures(self.fail, self.is_busy, self.begin, lambda: self.now_s)
 
     async def fail(self, some: Sequence[Shared]) -> None:
         self.noted.append([waiting.id for waiting, _ in some])
@@ -51,13 +51,13 @@ def waiting(name: str) -> Waiting:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "LOOK_S", 0.0)
+    monkeypatch.setattr(shared_failures, "LOOK_S", 0.0)
 
 
 async def test_t_q_16_however_many_next_hops_are_down_one_task_looks_and_notes_for_all_of_them() -> None:
     world = World(busy_looks=10)
     for number in range(3 * TOGETHER):
-        world.sharing.add([waiting(f"m{number}")], FATE)
+        world.failures.add([waiting(f"m{number}")], FATE)
     await world.ended()
     assert len(world.tasks) == 1 and world.looks == 10 + 3
     assert world.noted == [[f"m{n}" for n in range(start, start + TOGETHER)] for start in range(0, 3 * TOGETHER, TOGETHER)]
@@ -65,12 +65,12 @@ async def test_t_q_16_however_many_next_hops_are_down_one_task_looks_and_notes_f
 
 async def test_while_living_hosts_always_wait_it_is_noted_when_its_time_has_come() -> None:
     world = World(busy_looks=1_000_000)
-    world.sharing.add([waiting("first")], FATE)
+    world.failures.add([waiting("first")], FATE)
     world.now_s = LATEST_S - 1
     for _ in range(5):
         await asyncio.sleep(0)
     assert world.looks and not world.noted
-    world.sharing.add([waiting("with it")] * TOGETHER, FATE)
+    world.failures.add([waiting("with it")] * TOGETHER, FATE)
     world.now_s = LATEST_S
     for _ in range(5):
         await asyncio.sleep(0)
@@ -83,7 +83,7 @@ async def test_while_living_hosts_always_wait_it_is_noted_when_its_time_has_come
 async def test_after_all_is_noted_the_next_failure_is_noted_too() -> None:
     world = World()
     for name in ("first", "second"):
-        world.sharing.add([waiting(name)], FATE)
+        world.failures.add([waiting(name)], FATE)
         await world.ended()
-    world.sharing.add([], FATE)
+    world.failures.add([], FATE)
     assert world.noted == [["first"], ["second"]] and len(world.tasks) == 2

@@ -23,7 +23,7 @@ Shared = tuple[Waiting, Fate]
 """Mail for which nobody was asked, and what it came to all the same."""
 
 
-class Sharing:
+class SharedFailures:
     """Belongs to one event loop. fail: notes it; does not raise. is_busy: do living hosts wait? begin: makes a task that is
     waited for when the server stops. monotonic_s: a clock that never jumps.
     """

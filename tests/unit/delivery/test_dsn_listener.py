@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailward.decisions import DecisionStore
-from mailward.delivery.hearing import MAX_NOTED, Hearing
+from mailward.delivery.dsn_listener import MAX_NOTED, DsnListener
 from mailward.delivery.mda import Copy
 from mailward.model.decision import LaterEvent, RecipientDecision
 from mailward.model.errors import StorageError
@@ -33,7 +33,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.decisions = DecisionStore(folder / "decisions.sqlite")
         self.ledger = Ledger()
-        self.hearing = Hearing(self.ledger, self.decisions, Clock())
+        self.listener = DsnListener(self.ledger, self.decisions, Clock())
         decided = RecipientDecision(BOB, "accept", 0.0, "none", "", "")
         sent = replace(item_for(b"x", reverse_path=ANN).decision, message_id=MESSAGE_ID, recipients=(decided,))
         self.id = sent.id
@@ -44,7 +44,7 @@ class Place:
     ) -> None:
         item = item_for(octets, [QueuedRecipient(to, route, account="ann")], reverse_path=reverse_path)
         copy = Copy(replace(item, origin=origin), 0, octets)  # type: ignore[arg-type]
-        assert self.hearing.deliver([copy]) == ("delivered to INBOX",)
+        assert self.listener.deliver([copy]) == ("delivered to INBOX",)
 
     def heard(self) -> list[str]:
         record = self.decisions.get(self.id)
@@ -92,6 +92,6 @@ def test_a_report_that_cannot_be_noted_is_delivered(place: Place) -> None:
         def find(self, *, message_id: str | None = None, limit: int = 100) -> tuple[()]:
             raise StorageError("full")
 
-    place.hearing = Hearing(place.ledger, Full(), Clock())  # type: ignore[arg-type]
+    place.dsn_listener = DsnListener(place.ledger, Full(), Clock())  # type: ignore[arg-type]
     place.arrives(report())
     assert len(place.ledger.kept) == 1

@@ -49,7 +49,7 @@ class KnownDecisions(Protocol):
         ...
 
 
-class Hearing:
+class DsnListener:
     """A deliverer that reads the reports it delivers."""
 
     def __init__(self, deliverer: Deliverer, decisions: KnownDecisions, clock: Clock) -> None:
