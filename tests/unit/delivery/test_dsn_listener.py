@@ -92,6 +92,6 @@ def test_a_report_that_cannot_be_noted_is_delivered(place: Place) -> None:
         def find(self, *, message_id: str | None = None, limit: int = 100) -> tuple[()]:
             raise StorageError("full")
 
-    place.dsn_listener = DsnListener(place.ledger, Full(), Clock())  # type: ignore[arg-type]
+    place.listener = DsnListener(place.ledger, Full(), Clock())  # type: ignore[arg-type]
     place.arrives(report())
     assert len(place.ledger.kept) == 1
