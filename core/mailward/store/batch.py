@@ -14,8 +14,9 @@ from mailward.database import transaction
 from mailward.model.ids import MailboxId
 from mailward.model.limits import MailLimits
 from mailward.store import grants, mailboxes, scripts
+from mailward.store.clauses import number_clause
 from mailward.store.compaction import append_records
-from mailward.store.oplist import OpList, Stored, number_clause
+from mailward.store.oplist import OpList, Stored
 from mailward.store.ops import (
     ActivateScript,
     Append,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS
-from mailward.store.ops import ANY_KEYWORD
+from mailward.store.ops import ANY_KEYWORD, Mode
 from mailward.store.refusals import NotPermitted
 
 MAX_KEYWORDS = 63 - FIRST_KEYWORD_BIT
@@ -48,6 +48,17 @@ def mask_of(flags: Sequence[str], keywords: tuple[str, ...]) -> int:
     """Their bits; `ANY_KEYWORD` is those of all keywords there can be."""
     bits, _ = bits_of([flag for flag in flags if flag != ANY_KEYWORD], keywords, make=False)
     return bits | (-1 << FIRST_KEYWORD_BIT if ANY_KEYWORD in flags else 0)
+
+
+def bits_to_change(mode: Mode, bits: int, kept: int = 0) -> tuple[int, int]:
+    """What flags become: those of the first mask that are there, and the second. kept: "replace" leaves these alone."""
+    match mode:
+        case "add":
+            return -1, bits
+        case "remove":
+            return ~bits, 0
+        case "replace":
+            return kept, bits & ~kept
 
 
 def _checked(keyword: str) -> str:

@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from mailward.model.ids import MailboxId, Uid
+from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.compaction import count_in
-from mailward.store.flags import DELETED, SEEN, bits_of, mask_of, names_of
+from mailward.store.flags import DELETED, SEEN, bits_of, bits_to_change, mask_of, names_of
 from mailward.store.ops import Append, Copy, Expunge, OpResult, SetFlags, Undelete
 from mailward.store.packs import Locator
 from mailward.store.refusals import NoSuchMailbox
@@ -26,18 +27,6 @@ Entry = tuple[int, int, int, int, int, str | None]
 """UID, flags, message, size, email, POP3 UIDL."""
 
 _INSERT_MESSAGE = f"INSERT INTO message VALUES ({', '.join('?' * (6 + len(COLUMNS)))})"  # noqa: S608 - our own words
-
-
-def number_clause(column: str, numbers: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
-    """A condition that a column is one of these, and its parameters. numbers: ascending."""
-    if numbers and numbers[-1] - numbers[0] + 1 == len(numbers):
-        return f"{column} BETWEEN ? AND ?", (numbers[0], numbers[-1])
-    return f"{column} IN (SELECT value FROM json_each(?))", (f"[{','.join(map(str, numbers))}]",)  # noqa: S608 - a name of ours
-
-
-def uid_clause(uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
-    """A condition on the column uid, and its parameters. uids: ascending."""
-    return number_clause("uid", uids)
 
 
 class OpList:
@@ -129,7 +118,7 @@ class OpList:
         box = self.box(op.mailbox)
         bits, keywords = bits_of(op.flags, box.keywords, make=op.mode != "remove")
         kept = mask_of(op.kept, box.keywords)
-        keep, put = {"add": (-1, bits), "remove": (~bits, 0), "replace": (kept, bits & ~kept)}[op.mode]
+        keep, put = bits_to_change(op.mode, bits, kept)
         uids = sorted(set(op.uids))
         clause, values = uid_clause(uids)
         where, parameters = f"mailbox = ? AND {clause}", (box.id, *values)

@@ -18,6 +18,9 @@ RIGHTS = "lrswipkxtea"
 ANYONE = "anyone"
 """The grantee that every account is."""
 
+Mode = Literal["add", "remove", "replace"]
+"""What becomes of flags, or of rights, that are there."""
+
 ANY_KEYWORD = "\\*"
 """All keywords of a mailbox, in `SetFlags.kept`."""
 
@@ -49,7 +52,7 @@ class SetFlags:
 
     mailbox: MailboxId
     uids: tuple[Uid, ...]
-    mode: Literal["add", "remove", "replace"]
+    mode: Mode
     flags: tuple[str, ...]
     unchanged_since: int | None = None
     kept: tuple[str, ...] = ()
@@ -137,7 +140,7 @@ class SetRights:
 
     mailbox: MailboxId
     grantee: str
-    mode: Literal["add", "remove", "replace"]
+    mode: Mode
     rights: str
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mailward.model.limits import NO_LIMITS, MailLimits
 from mailward.store.base import Quota
-from mailward.store.oplist import uid_clause
+from mailward.store.clauses import uid_clause
 from mailward.store.ops import Append, Expunge, Op
 from mailward.store.refusals import OverQuota
 

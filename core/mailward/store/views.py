@@ -10,8 +10,8 @@ from itertools import compress, groupby
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId, QueueId, Uid
 from mailward.store.base import Column, Delivered, Delta, EntryColumn, Expunged, MailboxInfo, MailboxView, Place
+from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import names_of
-from mailward.store.oplist import number_clause, uid_clause
 from mailward.store.packs import Locator
 from mailward.store.refusals import NoSuchMailbox
 from mailward.store.snapshots import LEAST_MESSAGES, load_snapshot

@@ -6,12 +6,12 @@ The owner has all rights and nobody takes them from him, so that no mailbox is l
 from mailward.access.imap.listing import rights_line
 from mailward.access.imap.neighbours import ACCOUNT
 from mailward.access.imap.reach import Reached
-from mailward.access.imap.rights import EVERY, OBSOLETE, Mode, read_change, shown
+from mailward.access.imap.rights import EVERY, OBSOLETE, read_change, shown
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.formats.imap import string
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
-from mailward.store.ops import RIGHTS, SetRights
+from mailward.store.ops import RIGHTS, Mode, SetRights
 
 
 async def get_acl(session: Session, arguments: Arguments) -> str:

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import settable
 from mailward.model.ids import Uid
-from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, MailboxView
+from mailward.store.base import MailboxView
+from mailward.store.flags import names_of
 from mailward.store.ops import Append, Expunge, OpResult
 from mailward.store.refusals import StoreRefusal
 
@@ -44,13 +45,12 @@ def _appends(
     source: Reached, view: MailboxView, places: Sequence[int], target: Reached, *, move: bool
 ) -> Iterator[tuple[Uid, Append]]:
     """By their UIDs, those that are still there."""
-    store, flags = source.store, (*SYSTEM_FLAGS, *view.keywords)
-    bits = (*range(len(SYSTEM_FLAGS)), *range(FIRST_KEYWORD_BIT, FIRST_KEYWORD_BIT + len(view.keywords)))
+    store = source.store
     emails = store.entry_meta(source.info.id, [view.uids[place] for place in places], ("email",))
     dates = store.meta([view.messages[place] for place in places], ("internal_date",))
     for place, email, (date,) in zip(places, emails, dates, strict=True):
         if email is not None:
-            names = [flag for flag, bit in zip(flags, bits, strict=True) if view.flags[place] >> bit & 1]
+            names = names_of(view.flags[place], view.keywords)
             key = f"moved:{source.owner}:{email[0]}:{target.info.id}" if move else None
             octets = bytes(store.octets(view.messages[place]))
             at = datetime.fromtimestamp(int(date), UTC)

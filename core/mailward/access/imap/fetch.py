@@ -12,6 +12,7 @@ from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import read_fetch_modifiers
 from mailward.protocol.imap.fetch import read_fetch_items
+from mailward.store.flags import SEEN
 from mailward.store.ops import SetFlags
 
 
@@ -62,8 +63,7 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
 async def _mark_seen(session: Session, places: Sequence[int]) -> None:
     """The news that follow every command tell the new flags."""
     selected = session.mailbox
-    seen = selected.bits_of(("\\Seen",))
-    uids = tuple(Uid(selected.uids[place]) for place in places if not selected.flags[place] & seen)
+    uids = tuple(Uid(selected.uids[place]) for place in places if not selected.flags[place] & SEEN)
     if uids:
         op = SetFlags(selected.info.id, uids, "add", ("\\Seen",))
         await session.blocking(lambda: session.store.apply([op]))

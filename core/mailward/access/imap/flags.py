@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from mailward.access.imap.rights import settable, untouchable
-from mailward.access.imap.selected import Mode, Selected, taken
+from mailward.access.imap.selected import Selected, taken
 from mailward.access.imap.session import Session
 from mailward.access.imap.teaching import says_junk_or_not, teach_keywords
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.condstore import read_unchanged_since
-from mailward.store.ops import SetFlags
+from mailward.store.flags import bits_to_change, mask_of
+from mailward.store.ops import Mode, SetFlags
 
 
 async def store(session: Session, arguments: Arguments) -> str:
@@ -80,7 +81,5 @@ def _expected(selected: Selected, before: Sequence[tuple[int, int]], mode: Mode,
 
     A keyword that is new to the mailbox has no bit yet, so then it is told once too often, which does no harm.
     """
-    bits = selected.bits_of(flags)
-    if mode == "replace":
-        return {uid: bits for uid, _ in before}
-    return {uid: value | bits if mode == "add" else value & ~bits for uid, value in before}
+    keep, put = bits_to_change(mode, mask_of(flags, selected.keywords))
+    return {uid: value & keep | put for uid, value in before}

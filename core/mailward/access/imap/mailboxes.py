@@ -8,14 +8,14 @@ from mailward.access.imap.telling import No
 from mailward.formats.mailbox_names import INBOX
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.objectid import object_id
-from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxInfo
+from mailward.store.base import AccountStore, MailboxInfo
+from mailward.store.flags import DELETED
 from mailward.store.ops import CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe
 
 STATUS_ITEMS = (
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ", "MAILBOXID",
     "DELETED-STORAGE",
 )  # fmt: skip
-_DELETED = 1 << SYSTEM_FLAGS.index("\\Deleted")
 SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
 """What a client may create. \\All and \\Flagged would be views of other mailboxes."""
 
@@ -134,7 +134,7 @@ async def status_line(session: Session, reached: Reached, items: Sequence[str]) 
 
 def _deleted_octets(store: AccountStore, info: MailboxInfo) -> int:
     view = store.view(info.id)
-    messages = [message for message, flags in zip(view.messages, view.flags, strict=True) if flags & _DELETED]
+    messages = [message for message, flags in zip(view.messages, view.flags, strict=True) if flags & DELETED]
     return sum(int(size) for (size,) in store.meta(messages, ("size_octets",)))
 
 

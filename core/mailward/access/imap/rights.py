@@ -1,14 +1,12 @@
 """The rights of RFC 4314: how clients write them, and which of them a flag needs."""
 
 from collections.abc import Collection, Sequence
-from typing import Literal
 
 from mailward.protocol.imap.arguments import BadSyntax
 from mailward.store.base import SYSTEM_FLAGS
-from mailward.store.ops import ANY_KEYWORD, RIGHTS
+from mailward.store.ops import ANY_KEYWORD, RIGHTS, Mode
 
 Rights = frozenset[str]
-Mode = Literal["add", "remove", "replace"]
 
 EVERY: Rights = frozenset(RIGHTS)
 """What the owner of a mailbox has, always."""

@@ -24,6 +24,7 @@ from mailward.formats.searched import folded, searched_texts
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.search import And, Changed, Day, Flag, Key, Not, Numbers, Object, Or, Size, Text
 from mailward.store.base import AccountStore, Column, EntryColumn
+from mailward.store.flags import mask_of
 
 log = structlog.get_logger("mailward.imap")
 
@@ -97,7 +98,7 @@ class Search:
         selected = self._selected
         if key.name == "\\Recent":
             return [place for place in places if selected.uids[place] in selected.recent]
-        mask, flags = selected.bits_of((key.name,)), selected.flags
+        mask, flags = mask_of((key.name,), selected.keywords), selected.flags
         return [place for place in places if flags[place] & mask]
 
     def _numbered(self, key: Numbers, places: Places) -> Places:

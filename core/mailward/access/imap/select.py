@@ -11,6 +11,7 @@ from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import Resync, read_select_parameters
 from mailward.protocol.imap.objectid import object_id
+from mailward.store.flags import DELETED, SEEN
 from mailward.store.ops import Expunge
 
 
@@ -58,9 +59,8 @@ async def _select(session: Session, arguments: Arguments, *, examining: bool) ->
 
 
 def _tell_unseen(session: Session, selected: Selected) -> None:
-    seen = selected.bits_of(("\\Seen",))
     unread = enumerate(selected.flags, 1) if selected.info.unseen else ()
-    unseen = next((number for number, value in unread if not value & seen), None)
+    unseen = next((number for number, value in unread if not value & SEEN), None)
     if unseen is not None:
         session.untagged(f"OK [UNSEEN {unseen}] First unseen message")
 
@@ -108,8 +108,7 @@ async def uid_expunge(session: Session, arguments: Arguments) -> str:
 
 
 def _deleted(selected: Selected) -> list[Uid]:
-    mask = selected.bits_of(("\\Deleted",))
-    return [Uid(uid) for uid, value in zip(selected.uids, selected.flags, strict=True) if value & mask]
+    return [Uid(uid) for uid, value in zip(selected.uids, selected.flags, strict=True) if value & DELETED]
 
 
 async def _expunge(session: Session, uids: Sequence[Uid]) -> str:

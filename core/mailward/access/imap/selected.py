@@ -8,15 +8,14 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 from mailward.access.imap.recent import Recent
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import SequenceSet
-from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS, Delta, MailboxInfo, MailboxView
-from mailward.store.ops import OpResult
-
-Mode = Literal["add", "remove", "replace"]
+from mailward.store.base import SYSTEM_FLAGS, Delta, MailboxInfo, MailboxView
+from mailward.store.flags import bits_to_change, mask_of, names_of
+from mailward.store.ops import Mode, OpResult
 
 
 def taken(values: "array[int]", places: Sequence[int]) -> Sequence[int]:
@@ -105,9 +104,7 @@ class Selected:
         names = self._names
         values = taken(self.flags, places)
         for value in set(values) - names.keys():
-            found = [name for bit, name in enumerate(SYSTEM_FLAGS) if value >> bit & 1]
-            found += [name for bit, name in enumerate(self.keywords) if value >> (bit + FIRST_KEYWORD_BIT) & 1]
-            names[value] = " ".join(found).encode("ascii")
+            names[value] = " ".join(names_of(value, self.keywords)).encode("ascii")
         shown = [names[value] for value in values]
         first, last = (self.uids[places[0]], self.uids[places[-1]]) if places else (0, 0)
         recent = self.recent
@@ -117,12 +114,6 @@ class Selected:
             with_recent = {value: _recent(names[value]) for value in set(values)}
             return [with_recent[value] for value in values]
         return [_recent(text) if uid in recent else text for uid, text in zip(taken(self.uids, places), shown, strict=True)]
-
-    def bits_of(self, flags: Sequence[str]) -> int:
-        """The mask of flags; one that no message of the mailbox has ever had counts as 0."""
-        wanted = {flag.lower() for flag in flags}
-        bits = sum(1 << bit for bit, name in enumerate(SYSTEM_FLAGS) if name.lower() in wanted)
-        return bits + sum(1 << bit for bit, name in enumerate(self.keywords, FIRST_KEYWORD_BIT) if name.lower() in wanted)
 
     def index_of(self, uid: int) -> int | None:
         """The place of a UID, None when it is not here."""
@@ -163,8 +154,7 @@ class Selected:
         before, after = result.modseqs
         if before != self.modseq or self._gone or len(result.uids) != len(places) or not self._has_all(flags):
             return False
-        bits = self.bits_of(flags)
-        keep, put = {"add": (-1, bits), "remove": (~bits, 0), "replace": (0, bits)}[mode]
+        keep, put = bits_to_change(mode, mask_of(flags, self.keywords))
         if isinstance(places, range):
             some = slice(places.start, places.stop)
             old = self.flags[some]

@@ -16,6 +16,7 @@ from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.store.base import AccountStore, MailboxInfo
+from mailward.store.flags import mask_of
 
 MAX_LEARNT_OCTETS = 2 * 1024 * 1024
 """Larger messages are not handed to the plugins that learn."""
@@ -59,7 +60,7 @@ def says_junk_or_not(flags: Sequence[str]) -> bool:
 def teach_keywords(session: Session, selected: Selected, before: Sequence[tuple[int, int]]) -> None:
     """Flags were stored. before: (place, flags value) of each message; what its keywords say counts where it is new."""
     account = session.account
-    junk, ham = selected.bits_of(JUNK_KEYWORDS), selected.bits_of(HAM_KEYWORDS)
+    junk, ham = mask_of(JUNK_KEYWORDS, selected.keywords), mask_of(HAM_KEYWORDS, selected.keywords)
     kinds: dict[int, Literal["ham", "spam"]] = {}
     for place, value in before:
         kind = _kind(selected.flags[place], junk, ham)
