@@ -9,25 +9,19 @@ import enum
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from mailward.access.connection import Connection
 from mailward.access.imap.capabilities import CAPABILITIES
-from mailward.access.imap.carrying import TooMuch
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.hearing import Hearing
-from mailward.access.imap.reach import NoPermission, Reach, Reached
+from mailward.access.imap.outcomes import outcome_of
+from mailward.access.imap.reach import Reach, Reached
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.telling import No, Progress
 from mailward.auth.exchange import LoginPeer
-from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, LiteralAwaited, after_login
-from mailward.protocol.imap.names import NameRefused
-from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, OverQuota, SpecialUseRefused, StoreRefusal
-
-log = structlog.get_logger("mailward.imap")
+from mailward.store.refusals import NoSuchMailbox
 
 MAX_BAD_COMMANDS = 20
 PIECE_OCTETS = 256 * 1024
@@ -266,41 +260,12 @@ class Session(Hearing):
             if command.tells_changes:
                 await self.tell_outcome(expunge=command.tells_expunged)
             return tag + b" OK " + (completion or f"{name} completed").encode("ascii") + b"\r\n"
-        except BadSyntax as error:
-            self.count_bad()
-            return tag + f" BAD {error}\r\n".encode("ascii", "replace")
-        except No as error:
-            code = f"[{error.code}] " if error.code else ""
-            return tag + f" NO {code}{error}\r\n".encode("ascii", "replace")
-        except NameRefused as error:
-            return tag + f" NO [CANNOT] {error}\r\n".encode("ascii", "replace")
-        except StoreRefusal as error:
-            return tag + f" NO {_REFUSALS.get(type(error), '')}{error}\r\n".encode("ascii", "replace")
-        except StorageError as error:
-            log.error("storage error", command=name, account=self.account, error=str(error))
-            return tag + _FAILURES[error.permanent]
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             raise
-        except Exception:
-            log.exception("unforeseen failure", command=name, account=self.account)
-            return tag + b" NO [SERVERBUG] Temporary problem, please try again later\r\n"
-
-
-_FAILURES = {
-    False: b" NO [UNAVAILABLE] Temporary problem, please try again later\r\n",
-    True: b" NO [CORRUPTION] What is stored cannot be read until the admin mends it\r\n",
-}
-"""RFC 5530 section 3: by whether a StorageError is permanent."""
-
-_REFUSALS: dict[type[StoreRefusal], str] = {
-    NoPermission: "[NOPERM] ",
-    TooMuch: "[LIMIT] ",
-    NoSuchMailbox: "[NONEXISTENT] ",
-    MailboxExists: "[ALREADYEXISTS] ",
-    NotPermitted: "[CANNOT] ",
-    SpecialUseRefused: "[USEATTR] ",
-    OverQuota: "[OVERQUOTA] ",
-}
+        except Exception as error:  # noqa: BLE001  whatever it is, it is logged, and answered
+            if isinstance(error, BadSyntax):
+                self.count_bad()
+            return tag + b" " + outcome_of(error, command=name, account=self.account) + b"\r\n"
 
 
 def _is_tag(octets: bytes) -> bool:
