@@ -7,7 +7,7 @@ a copy of the account's state, which takes its place when the list is done; so h
 import copy
 import threading
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -281,7 +281,12 @@ class MemoryAccount:
         """All of them are to be looked at."""
         return [None] * len(messages)
 
-    def note_texts(self, texts: Mapping[int, Sequence[str]]) -> None: ...
+    def note_texts(self, texts: Mapping[int, Iterable[str] | None]) -> None: ...
+
+    def note_begun(self, message: int) -> None: ...
+
+    def left_out(self) -> Sequence[int]:
+        return ()
 
     def unmarked(self, after: int = 0) -> Sequence[int]:
         """Nothing is to be gained by telling it."""

@@ -72,22 +72,30 @@ def index_command(
     """Read all mail that searches for a text would have to read, so that the first of them is as fast as the next ones.
 
     A running server does it by itself for new mail, in the background; this is for mail that was there before, or has just been
-    moved in. It may be interrupted and goes on where it was.
+    moved in. It may be interrupted and goes on where it was. A message that ended the process that read it is left out by the
+    server from then on, and read by searches themselves; here it is tried again, after the others.
 
     Example: mailward store index alice@example.org
     """
     settings = config_of(config)
     read: dict[str, int] = {}
+    left_out: dict[str, list[int]] = {}
     with opened_store(settings) as every, moving_bar() as told:
         for account in _accounts(settings, address):
             if (settings.data / "accounts" / account.id).exists():  # asking for mail would make its folder
-                store = every.open(account.id)
-                messages = store.unmarked()
-                for done in mark(store, messages):
-                    told(str(account.address), done, len(messages))
-                read[str(account.address)] = len(messages)
-    lines = [f"{name}: {number_of('message', count)} read" for name, count in read.items()]
-    show("\n".join(lines) or "no mail", read, as_json=as_json)
+                name, store = str(account.address), every.open(account.id)
+                messages = [*store.unmarked(), *store.left_out()]
+                for done in mark(store, account.id, messages):
+                    told(name, done, len(messages))
+                left_out[name] = [*store.left_out()]
+                read[name] = len(messages) - len(left_out[name])
+    lines = [f"{name}: {number_of('message', count)} read{_without(left_out[name])}" for name, count in read.items()]
+    data = {name: {"read": count, "left_out": left_out[name]} for name, count in read.items()}
+    show("\n".join(lines) or "no mail", data, as_json=as_json)
+
+
+def _without(left_out: list[int]) -> str:
+    return f", left out: {', '.join(map(str, left_out))}" if left_out else ""
 
 
 def _accounts(config: Config, address: str | None) -> list[Account]:

@@ -7,11 +7,17 @@ from mailward.formats.collation import casemap
 from mailward.formats.message import MessageView
 
 _BLANKS = re.compile(r"\s+")
+_MUCH_OCTETS = 2 * 1024 * 1024
 
 
 def folded(text: str) -> str:
     """For comparing without case and without minding how lines were broken."""
     return _BLANKS.sub(" ", casemap(text))
+
+
+def has_much_text(view: MessageView) -> bool:
+    """Whether it has more text than is worth remembering, by its size as it stands: nothing is decoded."""
+    return sum(text.part.size_octets for text in view.texts()) > _MUCH_OCTETS
 
 
 def searched_texts(view: MessageView) -> Iterator[str]:

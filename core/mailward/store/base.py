@@ -7,7 +7,7 @@ when it returns, the changes are durable. UIDs, MODSEQ as RFC 9051 and 7162 have
 
 import mmap
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -256,12 +256,26 @@ class AccountStore(Protocol):
         """
         ...
 
-    def note_texts(self, texts: Mapping[int, Sequence[str]]) -> None:
-        """Remember in which texts of a message searches look, as far as `may_hold` needs it. May be forgotten. Never raises."""
+    def note_texts(self, texts: Mapping[int, Iterable[str] | None]) -> None:
+        """Remember in which texts of a message searches look, as far as `may_hold` needs it; None: in more than is worth it.
+
+        The texts of one message after another are taken. May be forgotten. Raises nothing but what taking a text raises.
+        """
+        ...
+
+    def note_begun(self, message: int) -> None:
+        """Remember that its texts are about to be read. Whoever's process is killed meanwhile need not meet the message again.
+
+        Raises StorageError: then it had better not be read.
+        """
         ...
 
     def unmarked(self, after: int = 0) -> Sequence[int]:
-        """Messages above this number that are in mailboxes and of which `note_texts` has been told nothing, the latest first."""
+        """Messages above this number that are in mailboxes and of which nothing has been noted, the latest first."""
+        ...
+
+    def left_out(self) -> Sequence[int]:
+        """Messages whose reading was begun, and of which `note_texts` has not been told since, in order. Never raises."""
         ...
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:

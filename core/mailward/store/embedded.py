@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -304,8 +304,14 @@ class EmbeddedAccount:
     def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
         return self._marks.may_hold(messages, text)
 
-    def note_texts(self, texts: Mapping[int, Sequence[str]]) -> None:
+    def note_texts(self, texts: Mapping[int, Iterable[str] | None]) -> None:
         self._marks.add(texts)
+
+    def note_begun(self, message: int) -> None:
+        self._marks.begin(message)
+
+    def left_out(self) -> Sequence[int]:
+        return self._marks.begun()
 
     def unmarked(self, after: int = 0) -> Sequence[int]:
         query = "SELECT id FROM message WHERE id > ? AND id IN (SELECT message FROM entry WHERE message > ?) ORDER BY id DESC"

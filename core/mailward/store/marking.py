@@ -3,16 +3,20 @@
 One process of the server does it: account after account, as hints name them, the latest mail first, a bit at a time, and for four
 times as long nothing. What it misses, since a hint was lost or the process ended, is read by the next search, or after the
 account's next change.
+
+That a message is being read is noted before. So one whose reading ends the process is met once (T-Q-08): it is left out from then
+on, until a search or `mailward store index` has read it.
 """
 
 import asyncio
+import mmap
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from mailward.formats.message import MessageView
-from mailward.formats.searched import searched_texts
+from mailward.formats.searched import has_much_text, searched_texts
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.store.base import AccountStore, MailStore
@@ -48,8 +52,10 @@ class Marking:
 
     async def _mark(self, account: AccountId) -> None:
         store = await asyncio.to_thread(self._store.open, account)
+        if account not in self._done and (left_out := await asyncio.to_thread(store.left_out)):
+            _log.warning("mail not read for searches", account=account, messages=[*left_out], mend="mailward store index")
         messages = await asyncio.to_thread(store.unmarked, self._done.get(account, 0))
-        bits = mark(store, messages)
+        bits = mark(store, account, messages)
         while True:
             begun = time.monotonic()
             if await asyncio.to_thread(next, bits, None) is None:
@@ -58,15 +64,22 @@ class Marking:
         self._done[account] = max([self._done.get(account, 0), *messages[:1]])
 
 
-def mark(store: AccountStore, messages: Sequence[int]) -> Iterator[int]:
+def mark(store: AccountStore, account: AccountId, messages: Sequence[int]) -> Iterator[int]:
     """Tell the store the texts of these, a bit at each step, which yields how many messages are done. Raises StorageError."""
     for start in range(0, len(messages), _TOGETHER):
         some = messages[start : start + _TOGETHER]
-        texts: dict[int, list[str]] = {}
         for message, octets in zip(some, store.bodies(some), strict=True):
             if isinstance(octets, StorageError):
-                _log.error("unreadable message", message=message, error=str(octets))
+                _log.error("unreadable message", account=account, message=message, error=str(octets))
             else:
-                texts[message] = [*searched_texts(MessageView(octets))]
-        store.note_texts(texts)
+                _mark_one(store, account, message, octets)
         yield start + len(some)
+
+
+def _mark_one(store: AccountStore, account: AccountId, message: int, octets: bytes | mmap.mmap) -> None:
+    store.note_begun(message)
+    view = MessageView(octets)
+    try:
+        store.note_texts({message: None if has_much_text(view) else searched_texts(view)})
+    except Exception:  # noqa: BLE001  whatever is wrong with a message, or with its reader, the others are read
+        _log.exception("mail not read for searches", account=account, messages=[message], mend="mailward store index")

@@ -28,8 +28,13 @@ VERSION = 1
 _SCHEMA = "CREATE TABLE mark (message INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT"
 _SIZES = tuple(round(64 * 2 ** (quarter / 4)) for quarter in range(41))
 """Octets a filter may have, 64 to 65,536: few sizes, so that what is asked is worked out once for each."""
-_MOST_TEXT_OCTETS = 1024 * 1024
-"""A message with more text may hold anything: its filter is empty."""
+_MUCH_TEXT = b""
+"""The filter of a message with more text than pays, which may hold anything."""
+_BEGUN = b"\xff"
+"""In place of the filter of a message whose texts are being read, or whose reading has never ended. No filter is as short."""
+_MOST_CHARACTERS = 1024 * 1024
+_PIECE_CHARACTERS = 16 * 1024
+"""What is looked at together, so that the groups of a long text are never all in memory."""
 _MOST_GROUPS_ASKED = 24
 _TOGETHER = 512
 
@@ -44,11 +49,13 @@ class TextMarks:
 
     def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
         """Of each message whether its texts may hold this one; None when nothing is known of it."""
-        groups = list(islice(_groups([text]), _MOST_GROUPS_ASKED))
+        groups = list(islice({*_groups(text)}, _MOST_GROUPS_ASKED))
         asked: dict[int, list[tuple[int, int]]] = {}
         found: dict[int, bool] = {}
         try:
             for message, bits in self._filters(messages):
+                if bits == _BEGUN:
+                    continue
                 places = asked.get(len(bits))
                 if places is None:
                     places = asked[len(bits)] = [_place(group, len(bits)) for group in groups] if bits else []
@@ -80,9 +87,28 @@ class TextMarks:
             return ()
         return [message for message in messages if message not in marked]
 
-    def add(self, texts: Mapping[int, Sequence[str]]) -> None:
-        """The marks of messages, made of all texts in which a search looks, as it compares them."""
-        rows = [(message, _filter(of_one)) for message, of_one in texts.items()]
+    def begin(self, message: int) -> None:
+        """Note that its texts are being read, for a kill not to undo. Raises StorageError."""
+        try:
+            with self._opened().write_unsynced() as connection:
+                connection.execute("INSERT OR IGNORE INTO mark VALUES (?, ?)", (message, _BEGUN))
+        except StorageError as error:
+            self._give_up(error)
+            raise
+
+    def begun(self) -> Sequence[int]:
+        """The messages that were begun and have no marks."""
+        try:
+            with self._opened().read() as connection:
+                rows = connection.execute("SELECT message FROM mark WHERE bits = ? ORDER BY message", (_BEGUN,)).fetchall()
+            return [row[0] for row in rows]
+        except StorageError as error:
+            self._give_up(error)
+            return ()
+
+    def add(self, texts: Mapping[int, Iterable[str] | None]) -> None:
+        """The marks of messages, made of all texts in which a search looks, as it compares them; None: of too many."""
+        rows = [(message, _MUCH_TEXT if of_one is None else _filter(of_one)) for message, of_one in texts.items()]
         try:
             with self._opened().write_unsynced() as connection:
                 connection.executemany("INSERT OR REPLACE INTO mark VALUES (?, ?)", rows)
@@ -122,24 +148,35 @@ class TextMarks:
                     self._path.with_name(self._path.name + ending).unlink()
 
 
-def _groups(texts: Iterable[str]) -> set[tuple[int, int, int]]:
+def _groups(text: str) -> Iterable[tuple[int, int, int]]:
+    octets = text.encode("utf-8", "surrogatepass")
+    return zip(octets, octets[1:], octets[2:], strict=False)
+
+
+def _filter(texts: Iterable[str]) -> bytes:
     groups: set[tuple[int, int, int]] = set()
+    largest = bytearray()
+    characters = 0
     for text in texts:
-        octets = text.encode("utf-8", "surrogatepass")
-        groups.update(zip(octets, octets[1:], octets[2:], strict=False))
-    return groups
+        characters += len(text)
+        if characters > _MOST_CHARACTERS:
+            return _MUCH_TEXT
+        for start in range(0, len(text), _PIECE_CHARACTERS):
+            groups.update(_groups(text[start : start + _PIECE_CHARACTERS + 2]))  # with the groups that begin in it
+            if len(groups) > _SIZES[-1]:
+                largest = largest or bytearray(_SIZES[-1])
+                _put(groups, largest)
+                groups.clear()
+    bits = largest or bytearray(_SIZES[bisect_left(_SIZES, len(groups))])
+    _put(groups, bits)
+    return bytes(bits)
 
 
-def _filter(texts: Sequence[str]) -> bytes:
-    if sum(map(len, texts)) > _MOST_TEXT_OCTETS:
-        return b""
-    groups = _groups(texts)
-    size = _SIZES[min(bisect_left(_SIZES, len(groups)), len(_SIZES) - 1)]
-    bits = bytearray(size)
+def _put(groups: Iterable[tuple[int, int, int]], bits: bytearray) -> None:
+    size = len(bits)
     for group in groups:
         at, bit = _place(group, size)
         bits[at] |= bit
-    return bytes(bits)
 
 
 def _place(group: tuple[int, int, int], size: int) -> tuple[int, int]:

@@ -1,11 +1,13 @@
 """`mailward store`: what a check finds, what --repair does, that it leaves a running server alone; and reading mail for searches."""
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from mailward.app.config import Config
@@ -13,7 +15,9 @@ from mailward.app.config_file import load_config
 from mailward.cli import store
 from mailward.directory import Directory
 from mailward.disk import Disk
+from mailward.formats.message import MessageView
 from mailward.model.address import Address
+from mailward.store import marking
 from mailward.store.embedded import EmbeddedStore
 from support.installation import installation
 from support.storecheck import message
@@ -85,4 +89,18 @@ def test_mail_is_read_for_searches_at_once_and_once(shell: Shell) -> None:
         return CliRunner().invoke(store.app, ["index", *words, "-c", str(shell.path)])
 
     assert index().stdout == "alice@example.org: 2 messages read\n", "the other account has no mail, and gets none by this"
-    assert json.loads(index("alice@example.org", "--json").stdout) == {"alice@example.org": 0}
+    assert json.loads(index("alice@example.org", "--json").stdout) == {"alice@example.org": {"read": 0, "left_out": []}}
+
+
+def test_t_q_08_what_was_left_out_is_tried_again_and_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def index() -> str:
+        return CliRunner().invoke(store.app, ["index", "-c", str(shell.path)]).stdout
+
+    def fails(view: MessageView) -> Iterator[str]:
+        raise RecursionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(marking, "searched_texts", fails)
+        with capture_logs():
+            assert index() == "alice@example.org: 0 messages read, left out: 1, 2\n"
+    assert index() == "alice@example.org: 2 messages read\n"

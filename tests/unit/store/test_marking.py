@@ -1,17 +1,25 @@
 """New mail is read for searches before anybody searches: in the background, each message once, and without making accounts."""
 
+import asyncio
+import os
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mailward.disk import Disk
+from mailward.formats.message import MessageView
+from mailward.formats.searched import searched_texts
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, Uid
 from mailward.store import marking
 from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
 from mailward.store.marking import Marking
 from mailward.store.ops import Expunge
+from mailward.store.textmarks import TextMarks
 from support.stores import ALICE, NoHints, append
 
 
@@ -63,7 +71,7 @@ async def test_the_latest_mail_is_read_first_and_every_message_once(place: Place
 
 async def test_another_process_goes_on_where_one_ended(place: Place) -> None:
     place.deliver("one apple", "two pears", "three plums")
-    next(marking.mark(place.account, place.account.unmarked()))
+    next(marking.mark(place.account, ALICE, place.account.unmarked()))
     other = Marking(place.store, lambda _: True)
     other.changed(ALICE)
     await other.run_once()
@@ -98,5 +106,85 @@ async def test_a_store_that_fails_is_asked_again_at_the_next_change(place: Place
     assert place.read == [[1]]
 
 
-def _fail(account: EmbeddedAccount, after: int) -> Sequence[int]:
-    raise StorageError(f"{account.id}: no disk")
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mailward.disk import Disk
+from mailward.store import marking
+from mailward.store.embedded import EmbeddedStore
+from support.stores import ALICE, NoHints
+
+def searched_texts(view):
+    if b"pears" in view.octets:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield ""
+
+marking.searched_texts = searched_texts
+account = EmbeddedStore(Path(sys.argv[1]), Disk(), NoHints()).open(ALICE)
+list(marking.mark(account, ALICE, account.unmarked()))
+"""
+
+
+async def test_t_q_08_t_dos_07_a_message_that_kills_its_reader_is_met_once(place: Place) -> None:
+    place.deliver("one apple", "two pears", "three plums")
+    killed = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _KILLED, str(place.folder)), env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    )
+    assert await asyncio.wait_for(killed.wait(), 90) == -signal.SIGKILL
+    place.marking.changed(ALICE)
+    with capture_logs() as logs:
+        await place.marking.run_once()
+        place.marking.changed(ALICE)
+        await place.marking.run_once()
+    assert [(line["event"], line["account"], line["messages"]) for line in logs] == [("mail not read for searches", ALICE, [2])]
+    assert place.may_hold("PEARS") == [False, None, False] and [*place.account.left_out()] == [2]
+    [*marking.mark(place.account, ALICE, place.account.left_out())]
+    assert place.may_hold("PEARS") == [False, True, False] and [*place.account.left_out()] == []
+
+
+async def test_t_q_08_what_nobody_foresaw_costs_one_message(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.deliver("one apple", "two pears", "three plums")
+
+    def read(view: MessageView) -> Iterator[str]:
+        yield ""
+        if b"pears" in view.octets:
+            raise RecursionError
+        yield from searched_texts(view)
+
+    monkeypatch.setattr(marking, "searched_texts", read)
+    place.marking.changed(ALICE)
+    with capture_logs() as logs:
+        await place.marking.run_once()
+    assert [(line["log_level"], line["account"], line["messages"]) for line in logs] == [("error", ALICE, [2])]
+    assert place.may_hold("PEARS") == [False, None, False] and [*place.account.left_out()] == [2]
+
+
+async def test_t_dos_07_more_text_than_pays_is_not_decoded(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.deliver("pears " * 400_000, "plums")
+    read: list[int] = []
+
+    def noted(view: MessageView) -> Iterator[str]:
+        read.append(view.size_octets)
+        return searched_texts(view)
+
+    monkeypatch.setattr(marking, "searched_texts", noted)
+    place.marking.changed(ALICE)
+    await place.marking.run_once()
+    assert len(read) == 1 and place.may_hold("APPLES") == [True, False] and [*place.account.left_out()] == []
+
+
+async def test_where_a_begin_cannot_be_noted_nothing_is_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.deliver("one apple")
+    with monkeypatch.context() as broken:
+        broken.setattr(TextMarks, "begin", _fail)
+        place.marking.changed(ALICE)
+        with pytest.raises(StorageError):
+            await place.marking.run_once()
+    assert place.may_hold("PEARS") == [None]
+    place.marking.changed(ALICE)
+    await place.marking.run_once()
+    assert place.may_hold("PEARS") == [False]
+
+
+def _fail(of: object, number: int) -> Sequence[int]:
+    raise StorageError(f"{of} {number}: no disk")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mailward.store import textmarks
 from mailward.store.textmarks import TextMarks
 
 WORDS = st.text(st.sampled_from("abcÄ漢\ud800 "), max_size=12)
@@ -20,6 +21,44 @@ def test_no_is_true(tmp_path: Path, messages: list[list[str]], wanted: str) -> N
     for texts, may_hold in zip(messages, marks.may_hold(range(len(messages)), wanted), strict=True):
         assert may_hold is not None
         assert may_hold or not any(wanted in text for text in texts)
+    marks.close()
+
+
+@given(st.lists(st.text(max_size=9), max_size=4), st.integers(1, 5))
+@settings(deadline=None)
+def test_a_text_has_the_same_marks_in_pieces_and_whole(texts: list[str], piece: int) -> None:
+    whole = textmarks._filter(texts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(textmarks, "_PIECE_CHARACTERS", piece)
+        assert textmarks._filter(texts) == whole
+
+
+def test_t_dos_07_of_a_text_with_any_number_of_groups_few_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = TextMarks(tmp_path / "search.sqlite")
+    most, put = list[int](), textmarks._put
+
+    def noted(groups: set[tuple[int, int, int]], bits: bytearray) -> None:
+        most.append(len(groups))
+        put(groups, bits)
+
+    monkeypatch.setattr(textmarks, "_put", noted)
+    number = 1
+    text = "".join(chr(32 + (number := number * 48271 % 0x7FFFFFFF) % 90) for _ in range(400_000))
+    marks.add({1: [text]})
+    assert sum(most) > 200_000 and max(most) < 90_000
+    assert marks.may_hold([1], text[70_000:70_100]) == [True]
+    marks.close()
+
+
+def test_what_is_begun_is_not_known_until_it_ends(tmp_path: Path) -> None:
+    marks = TextMarks(tmp_path / "search.sqlite")
+    marks.add({1: ["apples"]})
+    for message in (1, 3, 2):
+        marks.begin(message)
+    assert (marks.begun(), marks.without([1, 2, 3, 4])) == ([2, 3], [4])
+    assert marks.may_hold([1, 2, 3], "pears") == [False, None, None]
+    marks.add({2: ["pears"], 3: None})
+    assert marks.begun() == [] and marks.may_hold([2, 3], "pears") == [True, True]
     marks.close()
 
 
@@ -73,4 +112,5 @@ def test_a_place_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     marks = TextMarks(tmp_path / "search.sqlite")
     marks.add({1: ["apples"]})
     assert marks.may_hold([1], "apples") == [None]
+    assert marks.begun() == ()
     marks.keep_only([])

@@ -20,7 +20,7 @@ from mailward.access.imap.header_texts import field_texts, header_blocks, is_in_
 from mailward.access.imap.selected import taken
 from mailward.access.imap.telling import Progress
 from mailward.formats.message import MessageView
-from mailward.formats.searched import folded, searched_texts
+from mailward.formats.searched import folded, has_much_text, searched_texts
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.search import And, Changed, Day, Flag, Key, Not, Numbers, Object, Or, Size, Text
 from mailward.store.base import AccountStore, Column, EntryColumn
@@ -172,19 +172,23 @@ class Search:
     def _holding(self, wanted: str, messages: Sequence[int]) -> set[int]:
         """Those of the messages that have the text behind their header."""
         found: set[int] = set()
-        new: dict[int, list[str]] = {}
+        new: dict[int, list[str] | None] = {}
         held = 0
         for message, may_hold in zip(messages, self._store.may_hold(messages, wanted), strict=True):
             if may_hold is False:
                 continue
             try:
-                texts: Iterable[str] = searched_texts(MessageView(self._store.octets(message)))
+                view = MessageView(self._store.octets(message))
             except StorageError as error:
                 log.error("unreadable message", message=message, error=str(error))
                 continue
+            texts: Iterable[str] = searched_texts(view)
             if may_hold is None:
-                texts = new[message] = list(texts)
-                held += sum(map(len, texts))
+                if has_much_text(view):
+                    new[message] = None
+                else:
+                    texts = new[message] = list(texts)
+                    held += sum(map(len, texts))
             if any(wanted in text for text in texts):
                 found.add(message)
             if held > _NOTED_TOGETHER:
