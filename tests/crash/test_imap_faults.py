@@ -17,7 +17,7 @@ from support.imap_faults import ACCOUNT, POINTS
 from support.imap_server import MESSAGE, ImapServer
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("CRASH_KILLS", "12"))
+KILLS = int(os.environ.get("CRASH_KILLS", "20"))
 
 
 @pytest.mark.timeout(600 + 10 * KILLS)

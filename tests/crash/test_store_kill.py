@@ -15,7 +15,7 @@ from support.store_kills import POINTS
 from support.stores import ALICE
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("CRASH_KILLS", "60"))
+KILLS = int(os.environ.get("CRASH_KILLS", "180"))
 
 
 @pytest.mark.timeout(1200 + 4 * KILLS)

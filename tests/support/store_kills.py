@@ -34,15 +34,15 @@ from support.stores import ALICE, embedded
 NAMES = ("a", "a/b", "b", "c")
 KEYS = tuple(f"q{number}:0" for number in range(300))
 POINTS = {
-    "": 400,
-    "writev /packs/": 20,
-    "fdatasync /packs/": 20,
+    "": 200,
+    "writev /packs/": 5,
+    "fdatasync /packs/": 5,
     "unlink /packs/": 1,
-    "fdatasync /index.sqlite-wal": 30,
+    "fdatasync /index.sqlite-wal": 8,
     "pwrite /index.sqlite\n": 10,
 }
 """Where writers die: at one of the first so many calls with this in its line, see `faults.arm`. The last is SQLite's checkpoint."""
-MOST_MESSAGES = 40
+MOST_MESSAGES = 12
 """A mailbox with more has some expunged."""
 
 
@@ -122,7 +122,7 @@ def follow(oracle: MemoryAccount, lines: Sequence[bytes]) -> tuple[int, list[Op]
 def main(folder: Path, kills: int, seed: int) -> None:
     """Prints a line of JSON: how many lists were acknowledged, how many under way had been carried out all the same, how many
     writers died at each of POINTS."""
-    packs._FULL_OCTETS = 30_000
+    packs._FULL_OCTETS = 10_000
     embedded_store._TIDY_EVERY_S = 0
     randomness = random.Random(seed)
     oracle = MemoryStore(now_s=lambda: NOW_S).open(ALICE)
@@ -142,7 +142,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
             write(folder, log, randomness.randrange(10**9), point, Fault(action, randomness.randint(1, most)))
             os._exit(1)
         if action is Action.COUNT:
-            select.select([], [], [], randomness.random() / 10)
+            select.select([], [], [], randomness.random() / 25)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
