@@ -13,7 +13,7 @@ from mailward.pipeline.folders import Chosen
 from mailward.queue.item import JUNK_FOLDER, QueuedRecipient
 from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.ops import CreateMailbox, Subscribe
-from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefused, StoreRefusal
+from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefused, StoreRefusal, TooMany
 
 JUNK_USE = "\\Junk"
 MOST_MAILBOXES = 1000
@@ -114,5 +114,5 @@ def _made(store: AccountStore, name: str, up_to: int, special_use: str = "") -> 
 
 def _make(store: AccountStore, op: CreateMailbox) -> None:
     """Subscribed, or many mail programs would not show it. Nothing when it cannot be, or another process has just made it."""
-    with suppress(MailboxExists, NotPermitted, SpecialUseRefused):
+    with suppress(MailboxExists, NotPermitted, SpecialUseRefused, TooMany):
         store.apply([op, Subscribe(op.name, True)])

@@ -9,7 +9,7 @@ from mailward.store.grants import end, inherit
 from mailward.store.names import normalise_name, parents
 from mailward.store.oplist import OpList
 from mailward.store.ops import CreateMailbox, DeleteMailbox, OpResult, RenameMailbox, Renumber, Subscribe
-from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, SpecialUseRefused
+from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, SpecialUseRefused, TooMany
 from mailward.store.rendered import RENDERING
 from mailward.store.uids import MAX_FOREIGN_UID, Numbers
 
@@ -21,6 +21,11 @@ DEFAULT_MAILBOXES = (
     ("Trash", "\\Trash"),
     ("Archive", "\\Archive"),
 )
+
+MAX_MAILBOXES = 10_000
+"""Of an account; every LIST and every piece of news looks at all of them."""
+MAX_SUBSCRIPTIONS = 10_000
+"""Of an account."""
 
 _SPECIAL_USES = frozenset(("", "\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash"))
 
@@ -103,7 +108,8 @@ def subscribe(ops: OpList, op: Subscribe) -> OpResult:
     """By name: a subscription outlives its mailbox (RFC 9051 section 6.3.7)."""
     name = normalise_name(op.name)
     if op.subscribed:
-        ops.connection.execute("INSERT OR IGNORE INTO subscription VALUES (?)", (name,))
+        if ops.connection.execute("INSERT OR IGNORE INTO subscription VALUES (?)", (name,)).rowcount:
+            _check_number(ops.connection, "subscription", MAX_SUBSCRIPTIONS)
     else:
         ops.connection.execute("DELETE FROM subscription WHERE name = ?", (name,))
     return OpResult(find(ops.connection, name) or MailboxId(0))
@@ -160,10 +166,17 @@ def _insert(ops: OpList, name: str, special_use: str) -> tuple[MailboxId, int]:
         "INSERT INTO mailbox VALUES (NULL, ?, ?, ?, 1, ?, '', 0, 0, 0, 0)",
         (name, special_use, uidvalidity, ops.modseq),
     )
+    _check_number(ops.connection, "mailbox", MAX_MAILBOXES)
     mailbox = MailboxId(cursor.lastrowid or 0)
     inherit(ops.connection, mailbox, name.rpartition("/")[0])
     ops.changed.add(mailbox)
     return mailbox, uidvalidity
+
+
+def _check_number(connection: sqlite3.Connection, table: str, most: int) -> None:
+    """Raises TooMany when one more has been put in than there may be."""
+    if connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > most:  # noqa: S608 - our own words
+        raise TooMany(f"There are {most} already, and more cannot be")
 
 
 def _set_name(ops: OpList, mailbox: MailboxId, old_name: str, name: str) -> None:

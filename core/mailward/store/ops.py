@@ -88,7 +88,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class CreateMailbox:
-    """Make a mailbox and the levels above it. Raises MailboxExists, SpecialUseRefused."""
+    """Make a mailbox and the levels above it. Raises MailboxExists, SpecialUseRefused, TooMany."""
 
     name: str
     special_use: str = ""
@@ -124,7 +124,7 @@ class Renumber:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Set or clear the subscription of a name."""
+    """Set or clear the subscription of a name. Raises TooMany."""
 
     name: str
     subscribed: bool

@@ -27,7 +27,7 @@ from mailward.store.oplist import OpList, Stored
 from mailward.store.ops import Append, CreateMailbox
 from mailward.store.packs import HEADER_OCTETS, Packs
 from mailward.store.packscan import Found, scan
-from mailward.store.refusals import NotPermitted
+from mailward.store.refusals import NotPermitted, TooMany
 from mailward.store.rendered import render
 from mailward.store.schema import SCHEMA, VERSION
 from mailward.store.uids import MAX_FOREIGN_UIDVALIDITY, Numbers
@@ -145,5 +145,5 @@ def _mailbox(ops: OpList, name: str) -> tuple[str, MailboxId]:
     try:
         name = normalise_name(name)
         return name, find(ops.connection, name) or create(ops, CreateMailbox(name)).mailbox
-    except NotPermitted:
+    except (NotPermitted, TooMany):
         return INBOX, find(ops.connection, INBOX) or MailboxId(0)

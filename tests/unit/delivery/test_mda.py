@@ -17,6 +17,7 @@ from mailward.model.ids import AccountId, QueueId
 from mailward.pipeline.folders import Chosen
 from mailward.quarantine import Quarantine
 from mailward.queue.item import JUNK_FOLDER, QueuedRecipient
+from mailward.store import mailboxes
 from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import CreateMailbox, DeleteMailbox, Op, RenameMailbox, Subscribe
@@ -115,6 +116,17 @@ def test_a_mailbox_for_junk_that_is_made_again_is_one_that_filters_learn_from_an
     mda.deliver([Copy(item, 0, OCTETS)])
     made = account.mailbox("Junk")
     assert (made.special_use, made.subscribed) == ("\\Junk", True)
+
+
+def test_junk_for_an_account_with_all_mailboxes_it_may_have_is_delivered_all_the_same(
+    mda: Mda, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = store.open(AccountId("ann"))
+    account.apply([DeleteMailbox("Junk")])
+    monkeypatch.setattr(mailboxes, "MAX_MAILBOXES", len(account.mailboxes()))
+    item = item_for(OCTETS, [QueuedRecipient("ann@example.org", "mailbox", account="ann", folder=JUNK_FOLDER)])
+    mda.deliver([Copy(item, 0, OCTETS)])
+    assert len(contents(account, "INBOX")) == 1
 
 
 def sorted_copy(name: str, make_up_to: int = 0, index: int = 0, copies: int = 1) -> Copy:

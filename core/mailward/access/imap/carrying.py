@@ -15,14 +15,10 @@ from mailward.model.ids import Uid
 from mailward.store.base import MailboxView
 from mailward.store.flags import names_of
 from mailward.store.ops import Append, Expunge, OpResult
-from mailward.store.refusals import StoreRefusal
+from mailward.store.refusals import TooMany
 
 MAX_OCTETS = 64 * 1024 * 1024
 """Of one command, since all of it is stored or nothing, and so is in memory at once."""
-
-
-class TooMuch(StoreRefusal):
-    """More than one command carries."""
 
 
 def carry(source: Reached, uids: Sequence[Uid], target: Reached, *, move: bool) -> OpResult:
@@ -31,7 +27,7 @@ def carry(source: Reached, uids: Sequence[Uid], target: Reached, *, move: bool) 
     places = [place for uid in uids if (place := bisect_left(view.uids, uid)) < len(view.uids) and view.uids[place] == uid]
     sizes = source.store.meta([view.messages[place] for place in places], ("size_octets",))
     if sum(int(size) for (size,) in sizes) > MAX_OCTETS:
-        raise TooMuch(f"One command carries {MAX_OCTETS // 2**20} MB to another account at most; take fewer messages")
+        raise TooMany(f"One command carries {MAX_OCTETS // 2**20} MB to another account at most; take fewer messages")
     carried = dict(_appends(source, view, places, target, move=move))
     if not carried:
         return OpResult(target.info.id)

@@ -2,20 +2,27 @@
 
 import structlog
 
-from mailward.access.imap.carrying import TooMuch
 from mailward.access.imap.reach import NoPermission
 from mailward.access.imap.telling import No
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import BadSyntax
 from mailward.protocol.imap.names import NameRefused
-from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, OverQuota, SpecialUseRefused, StoreRefusal
+from mailward.store.refusals import (
+    MailboxExists,
+    NoSuchMailbox,
+    NotPermitted,
+    OverQuota,
+    SpecialUseRefused,
+    StoreRefusal,
+    TooMany,
+)
 
 log = structlog.get_logger("mailward.imap")
 
 _CODES: dict[type[StoreRefusal], str] = {
     NoPermission: "NOPERM",
-    TooMuch: "LIMIT",
+    TooMany: "LIMIT",
     NoSuchMailbox: "NONEXISTENT",
     MailboxExists: "ALREADYEXISTS",
     NotPermitted: "CANNOT",
