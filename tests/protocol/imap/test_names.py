@@ -63,6 +63,15 @@ def test_patterns_mean_what_the_rfc_says(pattern: str, name: str) -> None:
     assert Pattern(pattern).matches(name) == bool(re.fullmatch(expected, name, re.DOTALL))
 
 
+@given(st.text("ab/*%", max_size=10), st.text("ab", min_size=1, max_size=3), st.text("ab/", max_size=6))
+def test_what_a_pattern_cannot_match_below_a_level_it_does_not(pattern: str, level: str, rest: str) -> None:
+    matcher = Pattern(pattern)
+    assert matcher.may_match_below(level) or not (matcher.matches(f"{level}/{rest}") or matcher.matches(level))
+    # What is left of the pattern behind the level is itself one name that fits.
+    fits = {level, *(f"{level}/{pattern[at:].replace('*', '').replace('%', '')}" for at in range(len(pattern) + 1))}
+    assert not matcher.may_match_below(level) or any(map(matcher.matches, fits))
+
+
 @pytest.mark.parametrize("pattern", ["inbox", "INB%", "inb*", "*", "%", "i%x"])
 def test_inbox_has_no_case(pattern: str) -> None:
     assert Pattern(pattern).matches("INBOX")

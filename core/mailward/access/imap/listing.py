@@ -1,11 +1,11 @@
 """LIST and LSUB (RFC 3501 section 6.3.8 and 6.3.9, LIST-EXTENDED of RFC 5258, RFC 3348, 5819, 6154, 8440)."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.mailboxes import read_status_items, status_line
-from mailward.access.imap.reach import Reached
+from mailward.access.imap.reach import OTHERS, Reached
 from mailward.access.imap.rights import shown
 from mailward.access.imap.session import Session
 from mailward.formats.mailbox_names import INBOX, SEPARATOR
@@ -33,7 +33,15 @@ async def list_(session: Session, arguments: Arguments) -> str:
     if request is None:
         session.untagged(b'LIST (\\Noselect) "/" ""')
         return ""
-    reached = {one.info.name: one for one in await session.blocking(session.reach.all)}
+    if "HIGHESTMODSEQ" in request.status:
+        session.enable_condstore()
+    await session.send_pieces(_lines(session, request))
+    return ""
+
+
+def _lines(session: Session, request: _Request) -> Iterator[bytes]:
+    """The answers to LIST. Blocks."""
+    reached = {one.info.name: one for one in session.reach.all(others=_may_be_of_others(request.patterns))}
     names = _Names([one.info for one in reached.values()])
     for name in names.all:
         info = names.infos.get(name)
@@ -47,14 +55,15 @@ async def list_(session: Session, arguments: Arguments) -> str:
         if below:
             criteria = " ".join(f'"{option}"' for option in sorted(request.select - {"RECURSIVEMATCH", "REMOTE"}))
             line += f' ("CHILDINFO" ({criteria}))'.encode("ascii")
-        session.untagged(line)
+        yield b"* %b\r\n" % line
         if name in reached and "MYRIGHTS" in request.returned:
-            session.untagged(rights_line(session, reached[name]))
+            yield b"* %b\r\n" % rights_line(session, reached[name])
         if name in reached and request.status and "r" in reached[name].rights:
-            if "HIGHESTMODSEQ" in request.status:
-                session.enable_condstore()
-            session.untagged(await status_line(session, reached[name], request.status))
-    return ""
+            yield b"* %b\r\n" % status_line(session, reached[name], request.status)
+
+
+def _may_be_of_others(patterns: Iterable[Pattern]) -> bool:
+    return any(pattern.may_match_below(OTHERS) for pattern in patterns)
 
 
 def rights_line(session: Session, reached: Reached) -> bytes:
@@ -115,7 +124,13 @@ async def lsub(session: Session, arguments: Arguments) -> str:
     arguments.space()
     pattern = Pattern(reference + decode_pattern(arguments.list_mailbox(), utf8=session.speaks_utf8))
     arguments.end()
-    reached = await session.blocking(session.reach.all)
+    await session.send_pieces(_subscribed_lines(session, pattern))
+    return ""
+
+
+def _subscribed_lines(session: Session, pattern: Pattern) -> Iterator[bytes]:
+    """The answers to LSUB. Blocks."""
+    reached = session.reach.all(others=_may_be_of_others([pattern]))
     names = _Names([one.info for one in reached if one.info.subscribed])
     listed = {name for name in names.infos if pattern.matches(name)}
     # A level that is not subscribed itself is told when the pattern stops at it, "%", and not at what is below (section 6.3.9).
@@ -123,10 +138,10 @@ async def lsub(session: Session, arguments: Arguments) -> str:
     levels = {name for name in levels if not all(child.name in listed for child in names.below(name))}
     for name in names.all:
         if name in listed:
-            session.untagged(b'LSUB (%b) "/" %b' % (names.infos[name].special_use.encode("ascii"), session.name_octets(name)))
+            use = names.infos[name].special_use.encode("ascii")
+            yield b'* LSUB (%b) "/" %b\r\n' % (use, session.name_octets(name))
         elif name in levels:
-            session.untagged(b'LSUB (\\Noselect) "/" %b' % session.name_octets(name))
-    return ""
+            yield b'* LSUB (\\Noselect) "/" %b\r\n' % session.name_octets(name)
 
 
 class _Names:

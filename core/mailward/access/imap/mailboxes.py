@@ -114,7 +114,7 @@ async def status(session: Session, arguments: Arguments) -> str:
     arguments.end()
     if "HIGHESTMODSEQ" in items:
         session.enable_condstore()
-    session.untagged(await status_line(session, await session.find(name, "r"), items))
+    session.untagged(await session.blocking(lambda: status_line(session, session.reach.find(name, "r"), items)))
     return ""
 
 
@@ -126,9 +126,9 @@ def read_status_items(arguments: Arguments) -> Sequence[str]:
     return list(dict.fromkeys(items))
 
 
-async def status_line(session: Session, reached: Reached, items: Sequence[str]) -> bytes:
-    """What stands after "* "."""
-    shown = " ".join([f"{item} {await _status_value(session, reached, item)}" for item in items]).encode("ascii")
+def status_line(session: Session, reached: Reached, items: Sequence[str]) -> bytes:
+    """What stands after "* ". Blocks for DELETED-STORAGE."""
+    shown = " ".join([f"{item} {_status_value(session, reached, item)}" for item in items]).encode("ascii")
     return b"STATUS %b (%b)" % (session.name_octets(reached.info.name), shown)
 
 
@@ -138,10 +138,10 @@ def _deleted_octets(store: AccountStore, info: MailboxInfo) -> int:
     return sum(int(size) for (size,) in store.meta(messages, ("size_octets",)))
 
 
-async def _status_value(session: Session, reached: Reached, item: str) -> int | str:
+def _status_value(session: Session, reached: Reached, item: str) -> int | str:
     info = reached.info
     if item == "DELETED-STORAGE":
-        return await session.blocking(lambda: _deleted_octets(reached.store, info)) if info.deleted else 0
+        return _deleted_octets(reached.store, info) if info.deleted else 0
     if item == "MAILBOXID":
         return f"({object_id('F', info.id, reached.whose)})"
     if item == "RECENT":

@@ -122,7 +122,7 @@ class Notifier:
         items += ["UIDVALIDITY", *(["UNSEEN"] if "FlagChange" in one.events else [])]
         # Who asks for changes of flags finds them by it (RFC 5465 section 5.3), whether or not CONDSTORE has been enabled.
         items += ["HIGHESTMODSEQ"] if session.tells_modseq or "FlagChange" in one.events else []
-        session.untagged(await status_line(session, session.reach.owned(one.info), items))
+        session.untagged(status_line(session, session.reach.owned(one.info), items))
 
     async def _look(self) -> Mapping[int, _Known] | None:
         """All of our mailboxes that somebody asks of, now. None when they are too many."""

@@ -5,9 +5,10 @@ not there, and an account that does not exist or shares nothing are answered by 
 Everything here blocks.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from mailward.access.imap.neighbours import ACCOUNT, Neighbours
 from mailward.access.imap.rights import EVERY, KNOWING, Rights
@@ -18,6 +19,9 @@ from mailward.store.base import AccountStore, MailboxInfo, MailStore
 from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 OTHERS = "Other Users"
+
+MAX_LISTED = 1000
+"""Mailboxes of one owner that are listed, the first by name, so that nobody makes others' LIST long. All can be selected."""
 
 
 class NoPermission(StoreRefusal):
@@ -72,10 +76,11 @@ class Reach:
         except NoSuchMailbox:
             if not _is_of_others(name):
                 raise
-        owner, name_there = self._owner_of(name)
+        owner, level, name_there = self._owner_of(name)
         try:
             store = self._stores.open(owner)
-            reached = self._reached(owner, store, store.mailbox(name_there), store.grants())
+            info = store.mailbox(name_there)
+            reached = _reached(owner, store, info, self._rights_in(store, info.id), level)
         except NoSuchMailbox:
             raise _nowhere(name) from None
         if reached.rights.isdisjoint(KNOWING):
@@ -95,7 +100,7 @@ class Reach:
         if not _is_of_others(name):
             return self._account, self.own, name
         try:
-            owner, name_there = self._owner_of(name)
+            owner, _, name_there = self._owner_of(name)
         except NoSuchMailbox:
             raise _not_there() from None
         store = self._stores.open(owner)
@@ -103,40 +108,47 @@ class Reach:
         while SEPARATOR in above:
             above = above.rpartition(SEPARATOR)[0]
             if above in infos:
-                if "k" in self._reached(owner, store, infos[above], store.grants()).rights:
+                if "k" in self._rights_in(store, infos[above].id):
                     return owner, store, name_there
                 break
         raise _not_there()
 
-    def all(self) -> list[Reached]:
-        """Those that are listed."""
+    def all(self, *, others: bool = True) -> list[Reached]:
+        """Those that are listed. others: those that others share, too; their stores have to be opened for that."""
         found = [self.owned(info) for info in self.own.mailboxes()]
-        names, owners = {one.info.name for one in found}, []
+        if others:
+            found += self._shared({one.info.name for one in found})
+        return found
+
+    def _shared(self, taken: Collection[str]) -> Iterator[Reached]:
+        """What others let us list, but for names that are taken."""
+        owners: Mapping[AccountId, str] = {}
         with suppress(StorageError):  # who looks for his own mail does not hang on what others share
             owners = self._owners()
-        subscriptions = self.own.subscriptions() if owners else frozenset()
-        for owner in owners:
+        subscriptions = self.own.subscriptions() if owners else frozenset[str]()
+        grantees = self._grantees()
+        for owner, level in owners.items():
             store = self._stores.open(owner)
-            infos, grants = store.mailboxes(), store.grants()
-            reached = [self._reached(owner, store, info, grants, subscriptions) for info in infos if info.id in grants]
-            found += [one for one in reached if "l" in one.rights and one.info.name not in names]
-        return found
+            grants = store.grants()
+            granted = ((info, _rights(grants.get(info.id, {}), grantees)) for info in store.mailboxes())
+            reached = (_reached(owner, store, info, rights, level, subscriptions) for info, rights in granted if "l" in rights)
+            yield from islice((one for one in reached if one.info.name not in taken), MAX_LISTED)
 
     def again(self, reached: Reached) -> Reached:
         """With the rights of now. Raises NoSuchMailbox when it may not be read any more."""
         if reached.is_own:
             return reached
-        is_there = self._prefix(reached.owner) is not None
-        rights = self._rights(reached.store.grants().get(reached.info.id, {})) if is_there else frozenset[str]()
+        is_there = self._level_of(reached.owner) is not None
+        rights = self._rights_in(reached.store, reached.info.id) if is_there else frozenset[str]()
         if "r" not in rights:
             raise _nowhere(reached.info.name)
         return reached if rights == reached.rights else replace(reached, rights=rights)
 
     def need_below(self, reached: Reached, rights: str) -> None:
         """These rights to all mailboxes below it too. Raises NoPermission."""
-        grants, above = reached.store.grants(), reached.name_there + SEPARATOR
+        grants, grantees, above = reached.store.grants(), self._grantees(), reached.name_there + SEPARATOR
         for info in reached.store.mailboxes():
-            if info.name.startswith(above) and not self._rights(grants.get(info.id, {})).issuperset(rights):
+            if info.name.startswith(above) and not _rights(grants.get(info.id, {}), grantees).issuperset(rights):
                 raise NoPermission("A mailbox below it is shared without the right to do that")
 
     def names_anyone_else(self) -> bool:
@@ -151,42 +163,45 @@ class Reach:
         """How it is told; None when it is gone."""
         return None if self._neighbours is None else self._neighbours.name(grantee)
 
-    def _owners(self) -> list[AccountId]:
-        """Who may share something with us."""
-        if self._neighbours is None:
-            return []
-        found = self._stores.sharing_with(self._neighbours.grantees_of(self._account))
-        return [owner for owner in found if owner != self._account and self._prefix(owner) is not None]
+    def _owners(self) -> Mapping[AccountId, str]:
+        """Who may share something with us, and the level above his mailboxes."""
+        found = self._stores.sharing_with(self._grantees()) if self._neighbours is not None else ()
+        levels = {owner: self._level_of(owner) for owner in found if owner != self._account}
+        return {owner: level for owner, level in levels.items() if level is not None}
 
-    def _owner_of(self, name: str) -> tuple[AccountId, str]:
-        """Whose mailbox that would be, and its name there. Raises NoSuchMailbox."""
+    def _owner_of(self, name: str) -> tuple[AccountId, str, str]:
+        """Whose mailbox that would be, the level above it, and its name there. Raises NoSuchMailbox."""
         _, _, rest = name.partition(SEPARATOR)
         address, _, name_there = rest.partition(SEPARATOR)
-        for owner in self._owners() if name_there else ():
-            if self._prefix(owner) == f"{OTHERS}/{address}":
-                return owner, name_there
+        for owner, level in self._owners().items() if name_there else ():
+            if level == f"{OTHERS}/{address}":
+                return owner, level, name_there
         raise _nowhere(name)
 
-    def _prefix(self, owner: AccountId) -> str | None:
-        """The level above an owner's mailboxes; None for an account that is gone, or whose address cannot be a level."""
+    def _level_of(self, owner: AccountId) -> str | None:
+        """None for an account that is gone, or whose address cannot be a level."""
         address = self.name(f"{ACCOUNT}{owner}")
         return None if address is None or not frozenset(address).isdisjoint("/%*") else f"{OTHERS}/{address}"
 
-    def _reached(
-        self,
-        owner: AccountId,
-        store: AccountStore,
-        info: MailboxInfo,
-        grants: Mapping[MailboxId, Mapping[str, str]],
-        subscriptions: Collection[str] = (),
-    ) -> Reached:
-        name = f"{self._prefix(owner)}/{info.name}"
-        ours = replace(info, name=name, subscribed=name in subscriptions, special_use="")
-        return Reached(owner, store, ours, self._rights(grants.get(info.id, {})), info.name, is_own=False)
+    def _rights_in(self, store: AccountStore, mailbox: MailboxId) -> Rights:
+        return _rights(store.grants().get(mailbox, {}), self._grantees())
 
-    def _rights(self, granted: Mapping[str, str]) -> Rights:
-        grantees = () if self._neighbours is None else self._neighbours.grantees_of(self._account)
-        return frozenset(letter for grantee in grantees for letter in granted.get(grantee, ""))
+    def _grantees(self) -> Collection[str]:
+        """All that we are."""
+        return () if self._neighbours is None else self._neighbours.grantees_of(self._account)
+
+
+def _reached(
+    owner: AccountId, store: AccountStore, info: MailboxInfo, rights: Rights, level: str, subscriptions: Collection[str] = ()
+) -> Reached:
+    """One of somebody else's. level: what stands above his mailboxes."""
+    name = f"{level}/{info.name}"
+    ours = replace(info, name=name, subscribed=name in subscriptions, special_use="")
+    return Reached(owner, store, ours, rights, info.name, is_own=False)
+
+
+def _rights(granted: Mapping[str, str], grantees: Collection[str]) -> Rights:
+    return frozenset(letter for grantee in grantees for letter in granted.get(grantee, ""))
 
 
 def _is_of_others(name: str) -> bool:

@@ -103,17 +103,24 @@ class Pattern:
         """Whether it stands for this name; INBOX in any case."""
         if self._too_long:
             return False
-        return self._reaches_end(name) or (name == INBOX and self._inbox is not None and self._inbox.matches(name))
+        return self._reached_behind(name) & self._final != 0 or (
+            name == INBOX and self._inbox is not None and self._inbox.matches(name)
+        )
 
-    def _reaches_end(self, name: str) -> bool:
+    def may_match_below(self, level: str) -> bool:
+        """Whether it stands for this level, or may for a name below it."""
+        return self.matches(level) or (not self._too_long and self._reached_behind(level + SEPARATOR) != 0)
+
+    def _reached_behind(self, name: str) -> int:
+        """0 where the name leads nowhere."""
         wild = self._any | self._within
         reached = self._skip(1, wild)
         for character in name:
             stays = reached & (self._any if character == SEPARATOR else wild)
             reached = self._skip((reached & self._steps.get(character, 0)) << 1 | stays, wild)
             if not reached:
-                return False
-        return bool(reached & self._final)
+                break
+        return reached
 
     def _skip(self, reached: int, wild: int) -> int:
         """A wildcard may stand for nothing; two never stand side by side."""

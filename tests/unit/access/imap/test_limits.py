@@ -1,9 +1,26 @@
 """How much of everything a client may have and ask for, and what it is told beyond that."""
 
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from mailward.access.imap import reach
+from mailward.model.ids import AccountId
+from mailward.protocol.imap.names import Pattern
 from mailward.store import mailboxes
+from mailward.store.embedded import EmbeddedAccount
+from mailward.store.ops import CreateMailbox, SetRights
 from support.imap import Client, Office
+from support.sharing import Town
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    made = Town(tmp_path)
+    yield made
+    made.directory.close()
 
 
 async def test_an_account_has_so_many_mailboxes_and_subscriptions_and_no_more(
@@ -24,4 +41,66 @@ async def test_an_account_has_so_many_mailboxes_and_subscriptions_and_no_more(
     for command in ("SUBSCRIBE one", "SUBSCRIBE nowhere", "SUBSCRIBE nowhere", "UNSUBSCRIBE Junk", "SUBSCRIBE two"):
         await client.ok(command)
     assert (await client.command("SUBSCRIBE Junk"))[-1].startswith(b"NO [LIMIT]")
+    await client.close()
+
+
+def shares(town: Town, *names: str) -> None:
+    """Alice's mailboxes of these names, which bob may know of."""
+    store = town.store("alice")
+    made = store.apply([CreateMailbox(name) for name in names])
+    store.apply([SetRights(one.mailbox, f"account:{town.ids['bob']}", "replace", "lr") for one in made])
+
+
+async def test_so_many_mailboxes_of_one_owner_are_listed_and_all_can_be_selected(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "MAX_LISTED", 2)
+    shares(town, "a", "b", "c")
+    bob = await town.log_in("bob")
+    for command in ('LIST "" "Other Users/*/*"', 'LSUB "" "Other Users/*/*"'):
+        await bob.ok('SUBSCRIBE "Other Users/alice@example.test/a"')
+        assert not any(b'/c"' in line for line in await bob.ok(command))
+    listed = await bob.ok('LIST "" "Other Users/alice@example.test/%"')
+    assert [line.rpartition(b"/")[2] for line in listed] == [b'a"', b'b"']
+    await bob.ok('SELECT "Other Users/alice@example.test/c"')
+    await bob.close()
+
+
+async def test_t_dos_08_a_list_that_others_mailboxes_cannot_be_in_opens_no_store_of_theirs(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[AccountId] = []
+    shares(town, "a")
+    bob = await town.log_in("bob")
+    open_ = town.office.store.open
+
+    def noted(account: AccountId) -> EmbeddedAccount:
+        opened.append(account)
+        return open_(account)
+
+    monkeypatch.setattr(town.office.store, "open", noted)
+    for command in ('LIST "" INBOX', 'LIST "" (a% "Drafts*" "Other/*")', 'LSUB "" "%x"', 'LSUB "" "Work/*"'):
+        await bob.ok(command)
+    assert opened == []
+    for pattern in ("*", "%", "%/%", '"Other Users"', '"Other Users/al*"', '"*/a"'):
+        assert await bob.ok(f'LIST "" {pattern}')
+        assert opened.pop() == town.ids["alice"]
+    await bob.close()
+
+
+@pytest.mark.parametrize("command", ['LIST "" * RETURN (STATUS (MESSAGES))', 'LSUB "" *'])
+async def test_t_dos_08_other_sessions_do_not_wait_while_a_list_is_made(
+    office: Office, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    threads: set[int] = set()
+    matches = Pattern.matches
+
+    def noted(self: Pattern, name: str) -> bool:
+        threads.add(threading.get_ident())
+        return matches(self, name)
+
+    client = await Client(office).login()
+    monkeypatch.setattr(Pattern, "matches", noted)
+    assert len(await client.ok(command)) >= 6
+    assert threads and threading.get_ident() not in threads
     await client.close()
