@@ -436,7 +436,7 @@ class Steps:
             raise MailboxExists(name)
         if op.special_use and any(box.special_use == op.special_use for box in self.state.boxes.values()):
             raise SpecialUseRefused(op.special_use)
-        made = self._make(name, op.special_use)
+        made = self._make(name, op.special_use, inherit=op.inherit)
         return OpResult(made.id, made.uidvalidity)
 
     def _rename(self, op: RenameMailbox) -> OpResult:
@@ -448,6 +448,7 @@ class Steps:
             raise MailboxExists(new_name)
         if name == INBOX:
             made = self._make(new_name, "")
+            made.grants = dict(box.grants)
             self._copy(Copy(box.id, tuple(map(Uid, sorted(box.entries))), made.id, move=True))
             return OpResult(made.id, made.uidvalidity)
         if new_name.startswith(f"{name}/"):
@@ -504,20 +505,20 @@ class Steps:
     def _find(self, name: str) -> Box | None:
         return next((box for box in self.state.boxes.values() if box.name == name), None)
 
-    def _make(self, name: str, special_use: str) -> Box:
-        self._make_parents(name)
+    def _make(self, name: str, special_use: str, *, inherit: bool = True) -> Box:
+        self._make_parents(name, inherit=inherit)
         self.state.last_mailbox += 1
         made = Box(MailboxId(self.state.last_mailbox), name, special_use, self._uidvalidity(), 0)
         self._change(made)
         above = self._find(name.rpartition("/")[0])
-        made.grants = dict(above.grants) if above else {}
+        made.grants = dict(above.grants) if above and inherit else {}
         self.state.boxes[made.id] = made
         return made
 
-    def _make_parents(self, name: str) -> None:
+    def _make_parents(self, name: str, *, inherit: bool = True) -> None:
         for parent in parents(name):
             if self._find(parent) is None:
-                self._make(parent, "")
+                self._make(parent, "", inherit=inherit)
 
     def _remember(self, box: Box) -> None:
         self.state.past_names[box.name] = max(self.state.past_names.get(box.name, 0), box.uidvalidity)

@@ -152,7 +152,7 @@ _OPS = st.one_of(
     st.builds(Expunge, _MAILBOXES, _UIDS, st.sampled_from([False, False, True])),
     st.builds(Undelete, _MAILBOXES, st.builds(tuple, st.sets(st.integers(0, 9)))),
     st.builds(Copy, _MAILBOXES, _UIDS, _MAILBOXES, st.booleans()),
-    st.builds(CreateMailbox, _NAMES, st.sampled_from(["", "", "\\Junk", "\\All"])),
+    st.builds(CreateMailbox, _NAMES, st.sampled_from(["", "", "\\Junk", "\\All"]), st.booleans()),
     st.builds(DeleteMailbox, _NAMES),
     st.builds(RenameMailbox, _NAMES, _NAMES),
     st.builds(Subscribe, _NAMES, st.booleans()),

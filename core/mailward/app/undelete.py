@@ -12,6 +12,7 @@ from mailward.store.refusals import NoSuchMailbox
 def put_back(store: AccountStore, left: Sequence[Expunged], into: str | None) -> dict[str, int]:
     """All of it or none. into: a mailbox for all of it; each message's own without, made again where it has been deleted.
 
+    A mailbox that is made is shared with nobody: who may see what is above it was not, by that, shown this mail.
     How many went into each mailbox. Raises StoreRefusal, StorageError.
     """
     messages: defaultdict[str, list[int]] = defaultdict(list)
@@ -25,4 +26,4 @@ def _mailbox(store: AccountStore, name: str) -> MailboxId:
     try:
         return store.mailbox(name).id
     except NoSuchMailbox:
-        return store.apply([CreateMailbox(name)])[0].mailbox
+        return store.apply([CreateMailbox(name, inherit=False)])[0].mailbox

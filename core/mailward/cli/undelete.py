@@ -1,6 +1,6 @@
 """`mailward undelete`: mail that was deleted by mistake comes back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from mailward.cli.options import (
     config_of,
     duration_of,
 )
-from mailward.cli.output import SOFTWARE, confirm, fail, moment, show, table
+from mailward.cli.output import SOFTWARE, confirm, fail, moment, show, table, warn
 from mailward.delivery.mda import shown_author
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
@@ -43,8 +43,9 @@ def undelete_command(
     """Put mail that was deleted for good back into its mailboxes, whatever deleted it: a mail program, POP3, with its mailbox.
 
     It is kept for a week, or as long as `expunged: {keep: ...}` in mailward.yaml says. It comes back with its flags and dates, as
-    new mail of the mailbox in which it lay last; a mailbox that was deleted is made again. Mail programs see it at once. What was
-    moved, or still has a copy, is not deleted; what `mailward retro` took away does not come back this way.
+    new mail of the mailbox in which it lay last; a mailbox that was deleted is made again, shared with nobody. Mail
+    programs see it at once. What was moved, or still has a copy, is not deleted; what `mailward retro` took away does not
+    come back this way.
 
     Examples:
 
@@ -60,15 +61,25 @@ def undelete_command(
         try:
             name = None if mailbox is None else normalise_name(mailbox)
             left = [one for one in store.expunged() if one.expunged_at >= begin_s and name in (None, one.mailbox_name)]
+            target = None if into is None else normalise_name(into)
+            _warn_of_shared(store, {target or one.mailbox_name for one in left})
             if dry_run or not left:
                 show(lambda: _listed(store, left), lambda: [_data(store, one) for one in left], as_json=as_json)
                 return
             confirm(f"Put {number_of('message', len(left))} back?", yes=yes)
-            done = put_back(store, left, None if into is None else normalise_name(into))
+            done = put_back(store, left, target)
         except StoreRefusal as refusal:
             fail(f"nothing was put back: {refusal}", SOFTWARE)
     text = "\n".join(f"{number_of('message', count)} put back into {one_line(name)}" for name, count in done.items())
     show(text, {"address": str(account.address), "put_back": done}, as_json=as_json)
+
+
+def _warn_of_shared(store: AccountStore, names: Collection[str]) -> None:
+    """They may not have been when the mail lay there."""
+    grants = store.grants()
+    for info in store.mailboxes():
+        if info.name in names and info.id in grants:
+            warn(f"{one_line(info.name)} is shared: others will see what is put back there; `--into` takes another mailbox")
 
 
 def _listed(store: AccountStore, left: Sequence[Expunged]) -> str:

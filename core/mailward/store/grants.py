@@ -45,11 +45,11 @@ def change(ops: OpList, op: SetRights) -> OpResult:
     return OpResult(box.id, box.uidvalidity)
 
 
-def inherit(connection: sqlite3.Connection, mailbox: MailboxId, parent: str) -> None:
-    """A new mailbox begins with what is granted in the one above it (RFC 4314 section 4)."""
+def share_alike(connection: sqlite3.Connection, mailbox: MailboxId, other: str) -> None:
+    """A new mailbox begins with what is granted in the one of this name; with nothing where there is none."""
     connection.execute(
         "INSERT INTO mailbox_grant SELECT ?, grantee, rights FROM mailbox_grant JOIN mailbox ON id = mailbox WHERE name = ?",
-        (mailbox, parent),
+        (mailbox, other),
     )
 
 

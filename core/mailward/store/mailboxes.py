@@ -5,7 +5,7 @@ import sqlite3
 from mailward.database import transaction
 from mailward.formats.mailbox_names import INBOX
 from mailward.model.ids import MailboxId
-from mailward.store.grants import end, inherit
+from mailward.store.grants import end, share_alike
 from mailward.store.names import normalise_name, parents
 from mailward.store.oplist import OpList
 from mailward.store.ops import CreateMailbox, DeleteMailbox, OpResult, RenameMailbox, Renumber, Subscribe
@@ -38,8 +38,8 @@ def create(ops: OpList, op: CreateMailbox) -> OpResult:
         raise SpecialUseRefused(f"{op.special_use} is no special use")
     if op.special_use and _one(ops.connection, "SELECT id FROM mailbox WHERE special_use = ?", op.special_use):
         raise SpecialUseRefused(f"Another mailbox is {op.special_use} already")
-    _make_parents(ops, name)
-    mailbox, uidvalidity = _insert(ops, name, op.special_use)
+    _make_parents(ops, name, inherit=op.inherit)
+    mailbox, uidvalidity = _insert(ops, name, op.special_use, grants_of=_above(name) if op.inherit else "")
     return OpResult(mailbox, uidvalidity)
 
 
@@ -54,7 +54,7 @@ def rename(ops: OpList, op: RenameMailbox) -> OpResult:
         raise NotPermitted("A mailbox cannot be moved below itself")
     _make_parents(ops, new_name)
     if name == INBOX:  # RFC 9051 section 6.3.6: its messages move, the mailboxes below it stay
-        target, uidvalidity = _insert(ops, new_name, "")
+        target, uidvalidity = _insert(ops, new_name, grants_of=INBOX)
         ops.move_all(mailbox, target)
         return OpResult(target, uidvalidity)
     for below, below_name in _with_all_below(ops.connection, name):
@@ -154,13 +154,18 @@ def _with_all_below(connection: sqlite3.Connection, name: str) -> list[tuple[Mai
     return [(MailboxId(row[0]), row[1]) for row in rows]
 
 
-def _make_parents(ops: OpList, name: str) -> None:
+def _make_parents(ops: OpList, name: str, *, inherit: bool = True) -> None:
     for parent in parents(name):
         if find(ops.connection, parent) is None:
-            _insert(ops, parent, "")
+            _insert(ops, parent, grants_of=_above(parent) if inherit else "")
 
 
-def _insert(ops: OpList, name: str, special_use: str) -> tuple[MailboxId, int]:
+def _above(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _insert(ops: OpList, name: str, special_use: str = "", *, grants_of: str) -> tuple[MailboxId, int]:
+    """grants_of: the mailbox that is shared alike, "" for none."""
     uidvalidity = ops.numbers.next_uidvalidity(ops.now_s)
     cursor = ops.connection.execute(
         "INSERT INTO mailbox VALUES (NULL, ?, ?, ?, 1, ?, '', 0, 0, 0, 0)",
@@ -168,7 +173,7 @@ def _insert(ops: OpList, name: str, special_use: str) -> tuple[MailboxId, int]:
     )
     _check_number(ops.connection, "mailbox", MAX_MAILBOXES)
     mailbox = MailboxId(cursor.lastrowid or 0)
-    inherit(ops.connection, mailbox, name.rpartition("/")[0])
+    share_alike(ops.connection, mailbox, grants_of)
     ops.changed.add(mailbox)
     return mailbox, uidvalidity
 

@@ -88,15 +88,22 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class CreateMailbox:
-    """Make a mailbox and the levels above it. Raises MailboxExists, SpecialUseRefused, TooMany."""
+    """Make a mailbox and the levels above it. Raises MailboxExists, SpecialUseRefused, TooMany.
+
+    inherit: they have the grants of what is above them (RFC 4314 section 4); else they are shared with nobody.
+    """
 
     name: str
     special_use: str = ""
+    inherit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class RenameMailbox:
-    """Rename a mailbox and all below it; renaming INBOX moves its messages (RFC 9051 section 6.3.6)."""
+    """Rename a mailbox and all below it; renaming INBOX moves its messages (RFC 9051 section 6.3.6).
+
+    The grants stay as they are, and INBOX's are the new mailbox's too: mail is shown to nobody else for lying elsewhere.
+    """
 
     name: str
     new_name: str
@@ -135,7 +142,7 @@ class SetRights:
     """Change what a grantee may do in a mailbox. Who is left without any right is no grantee of it any more.
 
     grantee: "account:" and an account's id, "group:" and a name, or `ANYONE`; what they mean is not the store's. rights: of
-    `RIGHTS`. A new mailbox has the grants of the one above it, and keeps its own where it is renamed to.
+    `RIGHTS`. A mailbox keeps its grants where it is renamed to.
     """
 
     mailbox: MailboxId

@@ -16,7 +16,7 @@ from mailward.directory import Directory
 from mailward.model.ids import AccountId, Uid
 from mailward.model.limits import MailLimits
 from mailward.store.base import AccountStore
-from mailward.store.ops import CreateMailbox, DeleteMailbox, Expunge
+from mailward.store.ops import CreateMailbox, DeleteMailbox, Expunge, SetRights
 from support.installation import installation
 from support.storecheck import message
 from support.stores import append
@@ -91,3 +91,18 @@ def test_nobody_is_surprised(shell: Shell) -> None:
     done = shell.type("--yes")
     assert done.exit_code == 70 and "nothing was put back: The account may hold 2 messages" in done.stderr
     assert shell.contents("INBOX") == [2]
+
+
+def test_t_imap_14_a_mailbox_made_again_is_shared_with_nobody_and_a_shared_one_is_named_before(shell: Shell) -> None:
+    with shell.opened() as store:
+        (made,) = store.apply([CreateMailbox("Clients/Private")])
+        store.apply([append(made.mailbox, message(4))])
+        store.apply([DeleteMailbox("Clients/Private"), SetRights(store.mailbox("Clients").id, "account:b", "add", "lr")])
+    looked = shell.type("--dry-run")
+    assert looked.stderr.splitlines() == [
+        "mailward: Clients is shared: others will see what is put back there; `--into` takes another mailbox"
+    ]
+    assert shell.type("--yes", "--mailbox", "Clients/Private").stderr == ""
+    with shell.opened() as store:
+        assert [*store.grants()] == [store.mailbox("Clients").id]
+    assert shell.contents("Clients/Private") == [1]

@@ -42,6 +42,15 @@ def test_a_new_mailbox_has_the_grants_of_the_one_above_and_a_renamed_one_its_own
     assert grants(bob)["else/two"] == {"account:a1": "lr"}
 
 
+def test_t_imap_14_a_mailbox_is_made_without_the_grants_above_and_an_inbox_renamed_into_a_shared_one_keeps_its_own(
+    bob: EmbeddedAccount,
+) -> None:
+    bob.apply([CreateMailbox("work"), SetRights(bob.mailbox("INBOX").id, "account:a2", "add", "l")])
+    bob.apply([SetRights(bob.mailbox("work").id, "account:a1", "add", "lr")])
+    bob.apply([CreateMailbox("work/private/more", inherit=False), RenameMailbox("INBOX", "work/old")])
+    assert grants(bob) == {"INBOX": {"account:a2": "l"}, "work": {"account:a1": "lr"}, "work/old": {"account:a2": "l"}}
+
+
 def test_the_grants_of_a_deleted_mailbox_are_not_those_of_the_next_of_its_name(bob: EmbeddedAccount) -> None:
     bob.apply([CreateMailbox("w2")])
     before = bob.mailbox("w2").id
