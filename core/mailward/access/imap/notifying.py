@@ -12,11 +12,11 @@ from mailward.access.imap.rendering import Plan
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
-from mailward.formats.mailbox_names import SEPARATOR
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.fetch import FetchItems
 from mailward.protocol.imap.notify import EVENTS, MESSAGE_EVENTS, BadEvent, Group, read_notify
 from mailward.store.base import MailboxInfo
+from mailward.store.names import parents
 
 MAX_MAILBOXES = 2000
 """That a session compares each time (T-IMAP-17)."""
@@ -126,9 +126,11 @@ class Notifier:
 
     async def _look(self) -> Mapping[int, _Known] | None:
         """All of our mailboxes that somebody asks of, now. None when they are too many."""
-        session = self._session
+        return await self._session.blocking(self._look_now)
+
+    def _look_now(self) -> Mapping[int, _Known] | None:
         found: dict[int, _Known] = {}
-        for info in await session.blocking(session.own.mailboxes):
+        for info in self._session.own.mailboxes():
             group = next((group for group in self._others if _fits(group, info)), None)
             if group is not None and group.events:
                 found[info.id] = _Known(info, group.events)
@@ -142,7 +144,7 @@ def _fits(group: Group, info: MailboxInfo) -> bool:
     if group.filter == "mailboxes":
         return info.name in group.names
     if group.filter == "subtree":
-        return any(info.name == name or info.name.startswith(name + SEPARATOR) for name in group.names)
+        return not group.names.isdisjoint((info.name, *parents(info.name)))
     return True
 
 

@@ -27,7 +27,7 @@ class Group:
     """Of which mailboxes which events are told. names: of a subtree or mailboxes. items: what is told of each new message."""
 
     filter: Filter
-    names: tuple[str, ...]
+    names: frozenset[str]
     events: frozenset[str]
     items: FetchItems | None = None
 
@@ -92,4 +92,4 @@ def _group(arguments: Arguments, name_of: Callable[[bytes], str]) -> Group:
         raise BadSyntax("What is to be fetched of new messages is for the selected mailbox")
     if events & MESSAGE_EVENTS and not events >= {"MessageNew", "MessageExpunge"}:
         raise BadSyntax("MessageNew and MessageExpunge go together, and FlagChange with both")
-    return Group(filter, tuple(map(name_of, names)), events, items)
+    return Group(filter, frozenset(map(name_of, names)), events, items)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mailward.access.imap import reach
+from mailward.access.imap import notifying, reach
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.names import Pattern
 from mailward.store import mailboxes
 from mailward.store.embedded import EmbeddedAccount
+from mailward.store.names import parents
 from mailward.store.ops import CreateMailbox, SetRights
 from support.imap import Client, Office
 from support.sharing import Town
@@ -102,5 +103,24 @@ async def test_t_dos_08_other_sessions_do_not_wait_while_a_list_is_made(
     client = await Client(office).login()
     monkeypatch.setattr(Pattern, "matches", noted)
     assert len(await client.ok(command)) >= 6
+    assert threads and threading.get_ident() not in threads
+    await client.close()
+
+
+async def test_t_dos_08_a_thousand_subtrees_are_looked_for_beside_the_loop_and_by_name(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+
+    def noted(name: str) -> list[str]:
+        threads.add(threading.get_ident())
+        return parents(name)
+
+    monkeypatch.setattr(notifying, "parents", noted)
+    client = await Client(office).login()
+    await client.ok("CREATE work/one/two")
+    subtrees = " ".join([*(f"x{number}" for number in range(999)), "work"])
+    told = await client.ok(f"NOTIFY SET STATUS (SUBTREE ({subtrees}) (MessageNew MessageExpunge))")
+    assert [line.split(b'"')[1] for line in told] == [b"work", b"work/one", b"work/one/two"]
     assert threads and threading.get_ident() not in threads
     await client.close()
