@@ -41,6 +41,7 @@ from mailward.store.ops import (
     DeleteMailbox,
     DeleteScript,
     Expunge,
+    Named,
     Op,
     OpResult,
     PutScript,
@@ -325,6 +326,10 @@ class Steps:
                 return self._undelete(op)
             case Copy():
                 return self._copy(op)
+            case Named():
+                if _box(self.state, op.mailbox).name != normalise_name(op.name):
+                    raise NoSuchMailbox(op.name)
+                return OpResult(op.mailbox)
             case CreateMailbox():
                 return self._create(op)
             case RenameMailbox():

@@ -31,6 +31,7 @@ from mailward.store.ops import (
     DeleteMailbox,
     DeleteScript,
     Expunge,
+    Named,
     Op,
     OpResult,
     PutScript,
@@ -152,6 +153,7 @@ _OPS = st.one_of(
     st.builds(Expunge, _MAILBOXES, _UIDS, st.sampled_from([False, False, True])),
     st.builds(Undelete, _MAILBOXES, st.builds(tuple, st.sets(st.integers(0, 9)))),
     st.builds(Copy, _MAILBOXES, _UIDS, _MAILBOXES, st.booleans()),
+    _MAILBOXES.map(lambda number: Named(number, NAMES[number % len(NAMES)])),
     st.builds(CreateMailbox, _NAMES, st.sampled_from(["", "", "\\Junk", "\\All"]), st.booleans()),
     st.builds(DeleteMailbox, _NAMES),
     st.builds(RenameMailbox, _NAMES, _NAMES),
@@ -308,7 +310,7 @@ def placed(op: Op, store: AccountStore) -> Op:
         return NOWHERE if number == len(NAMES) else ids.get(NAMES[number], ids["INBOX"])
 
     match op:
-        case Append() | SetFlags() | Expunge() | Renumber() | SetRights():
+        case Append() | SetFlags() | Expunge() | Renumber() | SetRights() | Named():
             return replace(op, mailbox=place(op.mailbox))
         case Undelete():
             left = store.expunged()

@@ -25,6 +25,7 @@ from mailward.store.ops import (
     DeleteMailbox,
     DeleteScript,
     Expunge,
+    Named,
     Op,
     OpResult,
     PutScript,
@@ -116,6 +117,8 @@ def run_op(ops: OpList, op: Op) -> OpResult:
             return ops.undelete(op)
         case Copy():
             return ops.copy(op)
+        case Named():
+            return mailboxes.check_name(ops, op)
         case CreateMailbox():
             return mailboxes.create(ops, op)
         case RenameMailbox():

@@ -8,7 +8,7 @@ from mailward.model.ids import MailboxId
 from mailward.store.grants import end, share_alike
 from mailward.store.names import normalise_name, parents
 from mailward.store.oplist import OpList
-from mailward.store.ops import CreateMailbox, DeleteMailbox, OpResult, RenameMailbox, Renumber, Subscribe
+from mailward.store.ops import CreateMailbox, DeleteMailbox, Named, OpResult, RenameMailbox, Renumber, Subscribe
 from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, SpecialUseRefused, TooMany
 from mailward.store.rendered import RENDERING
 from mailward.store.uids import MAX_FOREIGN_UID, Numbers
@@ -28,6 +28,12 @@ MAX_SUBSCRIPTIONS = 10_000
 """Of an account."""
 
 _SPECIAL_USES = frozenset(("", "\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash"))
+
+
+def check_name(ops: OpList, op: Named) -> OpResult:
+    if find(ops.connection, normalise_name(op.name)) != op.mailbox:
+        raise NoSuchMailbox(f"There is no mailbox {op.name}")
+    return OpResult(op.mailbox)
 
 
 def create(ops: OpList, op: CreateMailbox) -> OpResult:

@@ -87,6 +87,15 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """Change nothing: the mailbox is called so, or the list is refused with NoSuchMailbox. For who has looked at a mailbox
+    before, and acts on it by its name."""
+
+    mailbox: MailboxId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CreateMailbox:
     """Make a mailbox and the levels above it. Raises MailboxExists, SpecialUseRefused, TooMany.
 
@@ -187,6 +196,7 @@ Op = (
     | Expunge
     | Undelete
     | Copy
+    | Named
     | CreateMailbox
     | RenameMailbox
     | DeleteMailbox

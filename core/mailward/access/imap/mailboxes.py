@@ -10,7 +10,7 @@ from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.flags import DELETED
-from mailward.store.ops import CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe
+from mailward.store.ops import CreateMailbox, DeleteMailbox, Named, RenameMailbox, Subscribe
 
 STATUS_ITEMS = (
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ", "MAILBOXID",
@@ -49,9 +49,15 @@ def _read_use(arguments: Arguments) -> str:
 
 
 async def delete(session: Session, arguments: Arguments) -> str:
-    reached = await session.find(_one_name(session, arguments), "x")
-    await session.blocking(lambda: reached.store.apply([DeleteMailbox(reached.name_there)]))
+    name = _one_name(session, arguments)
+    await session.blocking(lambda: _delete(session, name))
     return ""
+
+
+def _delete(session: Session, name: str) -> None:
+    """The mailbox of which the rights were looked at, and no other that has its name by then. Raises StoreRefusal."""
+    reached = session.reach.find(name, "x")
+    reached.store.apply([Named(reached.info.id, reached.name_there), DeleteMailbox(reached.name_there)])
 
 
 async def rename(session: Session, arguments: Arguments) -> str:
@@ -72,11 +78,12 @@ def _rename(session: Session, old: str, new: str) -> None:
     owner, _, name_there = session.reach.place_for(new)
     if owner != reached.owner:
         raise No("A mailbox stays with its owner; make a new one and copy the messages", "CANNOT")
+    looked_at = [Named(reached.info.id, reached.name_there)]
     if not reached.is_own:
         if reached.name_there == INBOX:
             raise No("Only its owner renames an INBOX", "CANNOT")
-        session.reach.need_below(reached, "x")
-    reached.store.apply([RenameMailbox(reached.name_there, name_there)])
+        looked_at += [Named(info.id, info.name) for info in session.reach.below(reached, "x")]
+    reached.store.apply([*looked_at, RenameMailbox(reached.name_there, name_there)])
 
 
 def _tell_normalised(session: Session, name: str, written: bytes) -> None:

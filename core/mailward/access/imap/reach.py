@@ -144,12 +144,13 @@ class Reach:
             raise _nowhere(reached.info.name)
         return reached if rights == reached.rights else replace(reached, rights=rights)
 
-    def need_below(self, reached: Reached, rights: str) -> None:
-        """These rights to all mailboxes below it too. Raises NoPermission."""
+    def below(self, reached: Reached, rights: str) -> list[MailboxInfo]:
+        """All mailboxes below it, as their owner has them. Raises NoPermission without these rights to all of them."""
         grants, grantees, above = reached.store.grants(), self._grantees(), reached.name_there + SEPARATOR
-        for info in reached.store.mailboxes():
-            if info.name.startswith(above) and not _rights(grants.get(info.id, {}), grantees).issuperset(rights):
-                raise NoPermission("A mailbox below it is shared without the right to do that")
+        found = [info for info in reached.store.mailboxes() if info.name.startswith(above)]
+        if not all(_rights(grants.get(info.id, {}), grantees).issuperset(rights) for info in found):
+            raise NoPermission("A mailbox below it is shared without the right to do that")
+        return found
 
     def names_anyone_else(self) -> bool:
         """Whether there is a namespace of others at all."""

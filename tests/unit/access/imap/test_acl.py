@@ -8,11 +8,12 @@ from typing import NoReturn
 import pytest
 
 from mailward.access.imap import carrying
+from mailward.access.imap.reach import Reach
 from mailward.access.imap.rights import read_change, read_rights, shown
 from mailward.formats.address import parse_mailbox
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import BadSyntax
-from mailward.store.ops import Append, CreateMailbox, SetRights
+from mailward.store.ops import Append, CreateMailbox, DeleteMailbox, RenameMailbox, SetRights
 from mailward.store.refusals import NoSuchMailbox
 from support.imap import Client, settle
 from support.sharing import Town
@@ -336,6 +337,38 @@ async def test_renaming_needs_the_right_to_all_that_is_moved_along(town: Town) -
         await bob.ok(f"RENAME {BOX} {other}")
     store = town.store("alice")
     assert store.grants()[store.mailbox("Else/Work/Private").id] == {f"account:{town.ids['bob']}": "x"}
+
+
+@pytest.mark.parametrize(
+    ("command", "looks", "exchanged"),
+    [
+        (f"DELETE {BOX}", "find", "Work"),
+        (f'RENAME {BOX} {BOX[:-5]}Else/Old"', "find", "Work"),
+        (f'RENAME {BOX} {BOX[:-5]}Else/Old"', "below", "Work/Notes"),
+    ],
+)
+async def test_t_imap_14_a_mailbox_that_takes_the_place_of_the_one_that_was_looked_at_is_left_alone(
+    town: Town, monkeypatch: pytest.MonkeyPatch, command: str, looks: str, exchanged: str
+) -> None:
+    """Between the look at the rights and what they allow, the owner renames it and makes a private one of its name."""
+    for mailbox in ("Work", "Work/Notes", "Else"):
+        work(town, "lrxk", mailbox=mailbox)
+    store = town.store("alice")
+    if command.startswith("DELETE"):
+        store.apply([DeleteMailbox("Work/Notes")])
+    look = getattr(Reach, looks)
+
+    def exchanging(self: Reach, *arguments: object) -> object:
+        found = look(self, *arguments)
+        store.apply([RenameMailbox(exchanged, "Kept"), CreateMailbox(exchanged)])
+        made = store.mailbox(exchanged).id
+        store.apply([SetRights(made, f"account:{town.ids['bob']}", "replace", "")])
+        return found
+
+    async with sessions(town, "bob") as (bob,):
+        monkeypatch.setattr(Reach, looks, exchanging)
+        assert (await bob.command(command))[-1].startswith(b"NO [NONEXISTENT]")
+    assert {"Work", "Kept", exchanged} <= {info.name for info in store.mailboxes()}
 
 
 async def test_an_own_mailbox_of_such_a_name_can_still_be_read_and_removed(town: Town) -> None:
