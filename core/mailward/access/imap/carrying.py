@@ -18,7 +18,7 @@ from mailward.store.ops import Append, Expunge, OpResult
 from mailward.store.refusals import TooMany
 
 MAX_OCTETS = 64 * 1024 * 1024
-"""Of one command, since all of it is stored or nothing, and so is in memory at once."""
+"""Of one command, since all of it is stored or nothing, and so is in memory at once. Who calls `carry` takes a turn for it."""
 
 
 def carry(source: Reached, uids: Sequence[Uid], target: Reached, *, move: bool) -> OpResult:

@@ -41,7 +41,8 @@ async def _copy(session: Session, arguments: Arguments, *, uid: bool, move: bool
         op = Copy(selected.info.id, uids, target.info.id, move)
         (result,) = await session.blocking(lambda: source.store.apply([op]))
     else:
-        result = await session.blocking(lambda: carry(source, uids, target, move=move))
+        async with session.desk.turns.take(session.reach.account):
+            result = await session.blocking(lambda: carry(source, uids, target, move=move))
     if not result.uids:
         return done  # all of them were expunged by others
     places = [place for place in map(selected.index_of, result.sources) if place is not None]

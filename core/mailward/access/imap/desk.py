@@ -9,6 +9,7 @@ from mailward.access.imap.allowance import Allowance
 from mailward.access.imap.contents import Shelf
 from mailward.access.imap.neighbours import Neighbours
 from mailward.access.imap.recent import RecentBook
+from mailward.access.imap.turns import Turns
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.auth.exchange import Authenticator
 from mailward.model.ids import AccountId
@@ -25,7 +26,7 @@ class Desk:
     watch: calls back whenever the account may have changed; returns how to stop it. moved: told of each message that a person
     moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
     APPEND takes. capabilities_off: what is not offered to an account's user, of `SWITCHABLE`. neighbours: with whom mailboxes can
-    be shared; None for nobody. background: what goes on behind replies.
+    be shared; None for nobody. turns: at what holds much in memory. background: what goes on behind replies.
     """
 
     store: MailStore
@@ -41,4 +42,5 @@ class Desk:
     recent: RecentBook = field(default_factory=RecentBook)
     shelf: Shelf = field(default_factory=Shelf)
     allowance: Allowance = field(default_factory=Allowance)
+    turns: Turns = field(default_factory=Turns)
     background: set[asyncio.Task[None]] = field(default_factory=set)

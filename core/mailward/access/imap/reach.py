@@ -61,11 +61,11 @@ class Reached:
 
 
 class Reach:
-    """Of one account. neighbours: None where nothing is shared."""
+    """Of one `account`, whose own store is `own`. neighbours: None where nothing is shared."""
 
     def __init__(self, stores: MailStore, account: AccountId, neighbours: Neighbours | None) -> None:
         self._stores = stores
-        self._account = account
+        self.account = account
         self._neighbours = neighbours
         self.own = stores.open(account)
 
@@ -90,7 +90,7 @@ class Reach:
 
     def owned(self, info: MailboxInfo) -> Reached:
         """One of our own."""
-        return Reached(self._account, self.own, info, EVERY, info.name)
+        return Reached(self.account, self.own, info, EVERY, info.name)
 
     def place_for(self, name: str) -> tuple[AccountId, AccountStore, str]:
         """Whose a mailbox of this name would be, and its name there. Raises NoPermission.
@@ -98,7 +98,7 @@ class Reach:
         Among others' only below one where mailboxes may be made (RFC 4314 section 4).
         """
         if not _is_of_others(name):
-            return self._account, self.own, name
+            return self.account, self.own, name
         try:
             owner, _, name_there = self._owner_of(name)
         except NoSuchMailbox:
@@ -167,7 +167,7 @@ class Reach:
     def _owners(self) -> Mapping[AccountId, str]:
         """Who may share something with us, and the level above his mailboxes."""
         found = self._stores.sharing_with(self._grantees()) if self._neighbours is not None else ()
-        levels = {owner: self._level_of(owner) for owner in found if owner != self._account}
+        levels = {owner: self._level_of(owner) for owner in found if owner != self.account}
         return {owner: level for owner, level in levels.items() if level is not None}
 
     def _owner_of(self, name: str) -> tuple[AccountId, str, str]:
@@ -189,7 +189,7 @@ class Reach:
 
     def _grantees(self) -> Collection[str]:
         """All that we are."""
-        return () if self._neighbours is None else self._neighbours.grantees_of(self._account)
+        return () if self._neighbours is None else self._neighbours.grantees_of(self.account)
 
 
 def _reached(

@@ -1,12 +1,15 @@
 """How much of everything a client may have and ask for, and what it is told beyond that."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
 from mailward.access.imap import notifying, reach
+from mailward.access.imap.turns import Turns
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.names import Pattern
 from mailward.store import mailboxes
@@ -45,11 +48,11 @@ async def test_an_account_has_so_many_mailboxes_and_subscriptions_and_no_more(
     await client.close()
 
 
-def shares(town: Town, *names: str) -> None:
-    """Alice's mailboxes of these names, which bob may know of."""
+def shares(town: Town, *names: str, rights: str = "lr") -> None:
+    """Alice's mailboxes of these names, where bob has these rights."""
     store = town.store("alice")
     made = store.apply([CreateMailbox(name) for name in names])
-    store.apply([SetRights(one.mailbox, f"account:{town.ids['bob']}", "replace", "lr") for one in made])
+    store.apply([SetRights(one.mailbox, f"account:{town.ids['bob']}", "replace", rights) for one in made])
 
 
 async def test_so_many_mailboxes_of_one_owner_are_listed_and_all_can_be_selected(
@@ -124,3 +127,43 @@ async def test_t_dos_08_a_thousand_subtrees_are_looked_for_beside_the_loop_and_b
     assert [line.split(b'"')[1] for line in told] == [b"work", b"work/one", b"work/one/two"]
     assert threads and threading.get_ident() not in threads
     await client.close()
+
+
+async def test_accounts_take_turns_however_many_sessions_they_have() -> None:
+    turns, order = Turns(), list[str]()
+    last = asyncio.Event()
+
+    async def command(account: str) -> None:
+        async with turns.take(AccountId(account)):
+            order.append(account)
+            await last.wait()
+
+    commands = [asyncio.create_task(command(account)) for account in ("mallory", "mallory", "mallory", "ann")]
+    await asyncio.sleep(0)
+    assert order == ["mallory"]
+    last.set()
+    await asyncio.gather(*commands)
+    assert order == ["mallory", "ann", "mallory", "mallory"]
+
+
+async def test_t_dos_06_messages_are_carried_to_another_account_for_one_command_at_a_time(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares(town, "a", rights="i")
+    bob = await town.log_in("bob")
+    await bob.append("INBOX", b"Subject: s\r\n\r\nbody\r\n")
+    await bob.ok("SELECT INBOX")
+    waits = asyncio.Event()
+    take = town.office.desk.turns.take
+
+    def noted(account: AccountId) -> AbstractAsyncContextManager[None]:
+        waits.set()
+        return take(account)
+
+    monkeypatch.setattr(town.office.desk.turns, "take", noted)
+    async with take(AccountId("somebody")):
+        bob.wire.feed(b'c COPY 1 "Other Users/alice@example.test/a"\r\n')
+        await waits.wait()
+        assert town.store("alice").mailbox("a").exists == 0
+    assert (await bob.replies(b"c "))[-1].startswith(b"OK [COPYUID")
+    await bob.close()
