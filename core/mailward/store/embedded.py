@@ -234,10 +234,11 @@ class EmbeddedAccount:
             return load_delta(connection, mailbox, since)
 
     def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
-        for start in range(0, len(messages), _META_ROWS):
-            chunk = messages[start : start + _META_ROWS]
+        start = 0
+        while start < len(messages):
             with self._index.reading() as connection:
-                rows = load_meta(connection, chunk, columns)
+                rows = load_meta(connection, messages[start : start + _META_ROWS], columns)
+            start += len(rows)
             yield from rows
 
     def entry_meta(

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import compress, groupby
+from typing import Any
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId, QueueId, Uid
@@ -15,6 +16,8 @@ from mailward.store.flags import names_of
 from mailward.store.packs import Locator
 from mailward.store.refusals import NoSuchMailbox
 from mailward.store.snapshots import LEAST_MESSAGES, load_snapshot
+
+_Row = tuple[Any, ...]
 
 _INFO = """
     SELECT id, mailbox.name, special_use, subscription.name IS NOT NULL, uidvalidity, uidnext, modseq,
@@ -34,6 +37,9 @@ _EXPUNGED = """
 """
 _TABLES = {"headers": "header", "common_fields": "common_field"}
 """Where columns are that are not in the table message."""
+_LARGE = frozenset[Column](("envelope", "bodystructure", "body", "headers", "common_fields", "ids", "subject_key"))
+"""Columns in which a message has as much as its sender likes."""
+_MOST_HELD_OCTETS = 4 * 1024 * 1024
 _MOST_MERGED = 1000
 _SHARE_MERGED = 50
 """Or a fiftieth of the mailbox."""
@@ -181,26 +187,48 @@ def load_expunged(connection: sqlite3.Connection) -> tuple[Expunged, ...]:
     return tuple(Expunged(message, name, names_of(bits, keywords.split()), at) for message, name, bits, keywords, at in rows)
 
 
-def load_meta(
-    connection: sqlite3.Connection, messages: Sequence[int], columns: Sequence[Column]
-) -> list[tuple[int | bytes | str, ...]]:
-    """One tuple a message in the order of `messages`. Raises StorageError when there is none."""
+def load_meta(connection: sqlite3.Connection, messages: Sequence[int], columns: Sequence[Column]) -> list[_Row]:
+    """One tuple a message in the order of `messages`; of the first of them where all would take too much memory.
+
+    Raises StorageError when there is none.
+    """
     names = ", ".join(columns)  # names of `Column`, never a client's words
     beside = [_TABLES[column] for column in columns if column in _TABLES]
     source = " ".join(["message", *[f"JOIN {table} ON {table}.message = id" for table in beside]])
     if len(columns) == len(beside) == 1:
         source = f"(SELECT message AS id, {columns[0]} FROM {beside[0]})"  # noqa: S608
+    large = [at for at, column in enumerate(columns) if column in _LARGE]
     first, last = messages[0], messages[-1]
+    rows: list[_Row] | None = []
     if last - first + 1 == len(messages):
         # Usually a mailbox's messages were stored one after another: one scan, and the rows as they come.
         query = f"SELECT {names} FROM {source} WHERE id BETWEEN ? AND ? ORDER BY id"  # noqa: S608
-        rows = connection.execute(query, (first, last)).fetchall()
-        if len(rows) == len(messages) and [*messages] == [*range(first, last + 1)]:
+        rows = _held(connection.execute(query, (first, last)), large)
+        if rows is not None and len(rows) == len(messages) and [*messages] == [*range(first, last + 1)]:
             return rows
-    wanted = f"[{','.join(map(str, messages))}]"
-    every = connection.execute(f"SELECT id, {names} FROM {source} WHERE id IN (SELECT value FROM json_each(?))", (wanted,))  # noqa: S608
-    found = {row[0]: row[1:] for row in every}
+    if rows is not None:
+        wanted = f"[{','.join(map(str, messages))}]"
+        query = f"SELECT {names}, id FROM {source} WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
+        rows = _held(connection.execute(query, (wanted,)), large)
+    if rows is None:
+        return load_meta(connection, messages[: len(messages) // 2], columns)
+    found = {row[-1]: row[:-1] for row in rows}
     try:
         return [found[message] for message in messages]
     except KeyError as missing:
         raise StorageError(f"there is no message {missing}", permanent=True) from missing
+
+
+def _held(rows: sqlite3.Cursor, large: Sequence[int]) -> list[_Row] | None:
+    """All of them; None where they are several and take more memory than one look into the database may."""
+    if not large:
+        return rows.fetchall()
+    found: list[_Row] = []
+    octets = 0
+    for row in rows:
+        found.append(row)
+        for at in large:
+            octets += len(row[at])
+        if octets > _MOST_HELD_OCTETS and len(found) > 1:
+            return None
+    return found

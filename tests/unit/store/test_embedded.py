@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, QueueId, Uid
+from mailward.store import views
 from mailward.store.base import EXPUNGED_KEPT_S, Delivered, Place
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, Renumber, SetFlags, Subscribe
@@ -146,6 +148,25 @@ def test_meta_comes_in_the_order_asked_for_and_repeats(tmp_path: Path) -> None:
         ]
     with pytest.raises(StorageError):
         list(store.meta([10**9], ("envelope",)))
+
+
+@pytest.mark.parametrize("order", [[1, 2, 3, 4, 5, 6], [6, 2, 2, 5, 1, 3], [4], [3, 3]])
+def test_t_dos_07_meta_holds_few_large_columns_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: list[int]) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    mail = [f"To: {'x' * 1000 * number}\r\n\r\n".encode() for number in range(1, 7)]
+    store.apply([append(inbox, octets) for octets in mail])
+    held, whole = list[int](), views._held
+
+    def noted(rows: sqlite3.Cursor, large: Sequence[int]) -> list[tuple[object, ...]] | None:
+        found = whole(rows, large)
+        held.append(sum(len(row[0]) for row in found or () if isinstance(row[0], bytes)))
+        return found
+
+    monkeypatch.setattr(views, "_MOST_HELD_OCTETS", 6000)
+    monkeypatch.setattr(views, "_held", noted)
+    assert [row for (row,) in store.meta(order, ("headers",))] == [mail[number - 1] for number in order]
+    assert max(held) <= 6050
 
 
 def test_t_priv_04_files_are_0600_and_folders_0700_whatever_the_umask(tmp_path: Path) -> None:

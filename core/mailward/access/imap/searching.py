@@ -19,6 +19,7 @@ from mailward.access.imap.contents import Contents
 from mailward.access.imap.header_texts import field_texts, header_blocks, is_in_header
 from mailward.access.imap.selected import taken
 from mailward.access.imap.telling import Progress
+from mailward.formats.common_fields import NAMES
 from mailward.formats.message import MessageView
 from mailward.formats.searched import folded, has_much_text, searched_texts
 from mailward.model.errors import StorageError
@@ -150,7 +151,11 @@ class Search:
         wanted = folded(key.text)
         if key.where.startswith("header:"):
             name = key.where.partition(":")[2].lower()
-            texts = self._contents.values(f"header {name}", partial(field_texts, self._store, name), places)
+            read = partial(field_texts, self._store, name)
+            if name in NAMES:
+                texts = self._contents.values(f"header {name}", read, places)
+            else:  # a client may ask for any number of names: nothing is kept of those that few ask for
+                texts = read(taken(self._selected.messages, places))
             sought = wanted or "\n"  # RFC 3501 section 6.4.4: an empty text is in every message that has the field
             found = [place for place, text in zip(places, texts, strict=True) if sought in text]
             self._progress.done += len(places)

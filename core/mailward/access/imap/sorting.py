@@ -18,6 +18,9 @@ _TEXTS: Mapping[SortKey, Column] = {
     "DISPLAYTO": "to_display_key",
 }
 
+_COMPARED_CHARACTERS = 1000
+"""More of a text is not compared, so that those of all messages can be held; the RFC knows no end."""
+
 
 def in_order(contents: Contents, places: Sequence[int], criteria: Sequence[Criterion]) -> list[int]:
     """The places, sorted; equal ones stay in the order of their sequence numbers, reversed or not."""
@@ -40,4 +43,4 @@ def _order(contents: Contents, places: Sequence[int], criteria: Sequence[Criteri
 
 
 def texts_of_column(store: AccountStore, column: Column, messages: Sequence[int]) -> Iterator[str]:
-    return (str(text) for (text,) in store.meta(messages, (column,)))
+    return (str(text)[:_COMPARED_CHARACTERS] for (text,) in store.meta(messages, (column,)))

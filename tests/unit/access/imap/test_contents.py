@@ -1,6 +1,7 @@
 """Columns of a mailbox say what the store says, whatever came and went since they were made, and do not grow beyond their bound."""
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailward.access.imap import contents as module
 from mailward.access.imap.contents import Contents, Shelf
 from mailward.access.imap.selected import Selected
 from mailward.model.ids import AccountId, Uid
@@ -75,17 +75,75 @@ def test_only_what_is_not_known_is_read(tmp_path: Path) -> None:
     assert look() == [11]
 
 
-def test_of_a_very_large_mailbox_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_MESSAGES", 3)
+def test_t_imap_07_of_a_column_that_is_too_large_nothing_is_held(tmp_path: Path) -> None:
     store = Office(tmp_path).store.open(AccountId("alice"))
     inbox = store.mailbox("INBOX").id
-    store.apply([Append(inbox, f"Subject: {text}\r\n\r\n".encode(), datetime.now(UTC)) for text in "dbca"])
+    keys = [f"{letter * 200}" for letter in "DBCAFE"]
+    store.apply([Append(inbox, f"Subject: {text}\r\n\r\n".encode(), datetime.now(UTC)) for text in keys])
+    shelf, read = Shelf(2400), list[int]()
+
+    def look() -> tuple[list[str], list[int]]:
+        read.clear()
+        contents = Contents(shelf, store, Selected(store.view(inbox), read_only=True))
+        ranks = [*contents.ranks("a", singly, range(len(contents.selected)))]
+        assert sorted(range(len(ranks)), key=ranks.__getitem__) == sorted(range(len(keys)), key=keys.__getitem__)
+        values = contents.values("a", singly, range(len(contents.selected)))
+        of_ranks = read[:]
+        return [*values], of_ranks
+
+    def singly(messages: Sequence[int]) -> Iterable[str]:
+        for message in messages:
+            yield from subjects(store, read)([message])
+
+    for of_ranks in ([1, 2, 3, 4, 5, *range(1, 7)], [*range(1, 7)]):
+        assert look() == (keys, of_ranks), "reading for the column ends where it is too large, and is not tried again"
+        assert shelf.octets <= 400
+    store.apply([Expunge(inbox, (Uid(1), Uid(2), Uid(3), Uid(4)))])
+    del keys[:4]
+    assert look() == (keys, [5, 6]), "until the mailbox is smaller"
+    assert look() == (keys, [])
+
+
+def test_t_imap_07_who_takes_most_makes_room_of_its_own(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    shelf = Shelf(10_000)
+
+    def column(account: str, name: str) -> int:
+        """How many messages were read for it."""
+        store, read = office.store.open(AccountId(account)), list[int]()
+        contents = Contents(shelf, store, Selected(store.view(store.mailbox("INBOX").id), read_only=True))
+        [*contents.values(name, subjects(store, read), range(len(contents.selected)))]
+        assert shelf.octets <= 10_000
+        return len(read)
+
+    for account in ("alice", "bob"):
+        store = office.store.open(AccountId(account))
+        inbox = store.mailbox("INBOX").id
+        store.apply([Append(inbox, f"Subject: {number}\r\n\r\n".encode(), datetime.now(UTC)) for number in range(10)])
+    for name in "ab":
+        column("alice", name)
+    assert sum(column("bob", str(number)) for number in range(50)) == 500
+    assert [column("alice", name) for name in "ab"] == [0, 0]
+    assert column("bob", "49") == 0
+
+
+def test_a_column_is_made_once_for_all_who_wait_for_it(tmp_path: Path) -> None:
+    store = Office(tmp_path).store.open(AccountId("alice"))
+    inbox = store.mailbox("INBOX").id
+    store.apply([Append(inbox, b"Subject: a\r\n\r\n", datetime.now(UTC)) for _ in range(9)])
     shelf, read = Shelf(), list[int]()
-    contents = Contents(shelf, store, Selected(store.view(inbox), read_only=True))
-    for _ in range(2):
-        assert [*contents.values("a", subjects(store, read), range(4))] == ["D", "B", "C", "A"]
-        assert contents.ranks("a", subjects(store, read), range(4)) == ["D", "B", "C", "A"]
-    assert (len(read), shelf.octets) == (16, 0)
+    selected = Selected(store.view(inbox), read_only=True)
+
+    def look() -> list[str]:
+        return [*Contents(shelf, store, selected).values("a", some, range(9))]
+
+    def some(messages: Sequence[int]) -> Iterable[str]:
+        assert shelf.making(store).locked()
+        return subjects(store, read)(messages)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(lambda _: look(), range(4))] == [["A"] * 9] * 4
+    assert len(read) == 9
 
 
 def test_what_was_used_last_stays(tmp_path: Path) -> None:

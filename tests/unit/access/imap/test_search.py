@@ -2,6 +2,7 @@
 
 import mmap
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -102,6 +103,17 @@ KEYS = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+def test_t_imap_07_names_that_few_ask_for_take_no_memory(tmp_path: Path) -> None:
+    store = Office(tmp_path).store.open(AccountId("alice"))
+    inbox = store.mailbox("INBOX").id
+    store.apply([Append(inbox, f"X-Note: {text}\r\nList-Id: {text}\r\n\r\n".encode(), datetime.now(UTC)) for text in "abc"])
+    shelf = Shelf()
+    search = Search(Contents(shelf, store, Selected(store.view(inbox), read_only=True)), datetime.now(UTC), Progress())
+    for name, is_kept in (("X-Note", False), ("x-other", False), ("LIST-ID", True)):
+        found = search.run(read_search(Arguments(f"HEADER {name} B".encode())))
+        assert [*found] == ([] if name == "x-other" else [1]) and bool(shelf.octets) == is_kept
 
 
 @pytest.fixture(scope="module")
