@@ -1,6 +1,6 @@
 """SELECT, EXAMINE, CLOSE, UNSELECT, CHECK, EXPUNGE, UID EXPUNGE (RFC 3501 sections 6.3.1, 6.3.2 and 6.4, RFC 3691, 4315)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mailward.access.imap.rights import WRITING
@@ -68,11 +68,15 @@ def _tell_unseen(session: Session, selected: Selected) -> None:
 async def _tell_since(session: Session, selected: Selected, resync: Resync) -> None:
     """What the client has missed, of the messages it knows (RFC 7162 section 3.2.5)."""
     await session.tell_vanished(resync.modseq, resync.known)
+    await session.send_pieces(_changed_lines(session, selected, resync))
+
+
+def _changed_lines(session: Session, selected: Selected, resync: Resync) -> Iterator[bytes]:
     uids = selected.uids if resync.known is None else resync.known.among(selected.uids, 0)
     for uid in uids:
         place = selected.index_of(uid)
         if place is not None and selected.modseqs[place] > resync.modseq:
-            session.tell_flags(selected, place)
+            yield session.flags_line(selected, place)
 
 
 async def unselect(session: Session, arguments: Arguments) -> str:

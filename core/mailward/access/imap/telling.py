@@ -193,27 +193,33 @@ class Telling(Voice):
 
         Also of messages that came after `since`: its MODSEQ was held back (`tell_step`), so the client may know them.
         """
+        gone = await self.blocking(lambda: self._vanished(since, numbers))
+        if gone:
+            self.untagged(f"VANISHED (EARLIER) {gone}")
+
+    def _vanished(self, since: int, numbers: SequenceSet | None) -> str:
+        """As a set. Blocks."""
         selected = self.mailbox
-        delta = await self.blocking(lambda: self.store.delta(selected.info.id, since))
+        delta = self.store.delta(selected.info.id, since)
         # "*" is the highest UID there ever was: the last message of the mailbox may be the one that is gone.
         gone: Sequence[int] = sorted(delta.gone + delta.passed)
         gone = gone if numbers is None else numbers.among(gone, max(selected.uidnext - 1, 1))
-        gone = [uid for uid in gone if selected.index_of(uid) is None]
-        if gone:
-            self.untagged(f"VANISHED (EARLIER) {set_text(gone)}")
+        return set_text([uid for uid in gone if selected.index_of(uid) is None])
 
     def tell_flags(self, selected: Selected, place: int, *, known: bool = False) -> None:
-        """One message's flags, with its UID: whoever works with UIDs must have it, to others it does no harm.
+        """One message's flags. known: the client knows them, and is told of the MODSEQ alone."""
+        if line := self.flags_line(selected, place, known=known):
+            self.write(line)
 
-        known: the client knows the flags, and is told of the MODSEQ alone.
-        """
+    def flags_line(self, selected: Selected, place: int, *, known: bool = False) -> bytes:
+        """The same for who sends many; b"" when there is nothing to tell. With the UID: whoever works with UIDs must have it, to
+        others it does no harm."""
         items = [b"UID %d" % selected.uids[place]]
         if not known:
             items += [b"FLAGS (%b)" % names for names in selected.flag_names((place,))]
         if self.tells_modseq:
             items.append(b"MODSEQ (%d)" % selected.modseqs[place])
-        if len(items) > 1:
-            self.write(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(items)))
+        return b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(items)) if len(items) > 1 else b""
 
     def tell_exists(self, selected: Selected) -> None:
         """How many messages there are, and how many of them the client is the first to be told of."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from mailward.access.imap import notifying, reach
+from mailward.access.imap.selected import Selected
+from mailward.access.imap.telling import Telling
 from mailward.access.imap.turns import Turns
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.names import Pattern
@@ -167,3 +169,26 @@ async def test_t_dos_06_messages_are_carried_to_another_account_for_one_command_
         assert town.store("alice").mailbox("a").exists == 0
     assert (await bob.replies(b"c "))[-1].startswith(b"OK [COPYUID")
     await bob.close()
+
+
+async def test_t_dos_08_what_a_client_has_missed_is_told_beside_the_loop(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: set[int] = set()
+    flags_line = Telling.flags_line
+
+    def noted(self: Telling, selected: Selected, place: int, *, known: bool = False) -> bytes:
+        threads.add(threading.get_ident())
+        return flags_line(self, selected, place, known=known)
+
+    client = await Client(office).login()
+    for _ in range(4):
+        await client.append("INBOX", b"Subject: s\r\n\r\nbody\r\n")
+    await client.ok("ENABLE QRESYNC")
+    *_, step = [line for line in await client.ok("SELECT INBOX") if b"UIDVALIDITY" in line]
+    await client.ok("STORE 2 +FLAGS (\\Deleted)")
+    await client.ok("EXPUNGE")
+    monkeypatch.setattr(Telling, "flags_line", noted)
+    known = ",".join(["4294967295:3", "1:4294967295"] * 300)
+    told = await client.ok(f"SELECT INBOX (QRESYNC ({step.split()[3][:-1].decode()} 1 {known}))")
+    assert [line[:17] for line in told if b"FETCH" in line] == [b"* 1 FETCH (UID 1 ", b"* 2 FETCH (UID 3 ", b"* 3 FETCH (UID 4 "]
+    assert threads and threading.get_ident() not in threads
+    await client.close()
