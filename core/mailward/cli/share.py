@@ -4,23 +4,24 @@ from typing import Annotated
 
 import typer
 
-from mailward.access.imap.neighbours import ACCOUNT, Neighbours
+from mailward.access.imap.giving import Nobody, change
+from mailward.access.imap.neighbours import Neighbours
 from mailward.access.imap.rights import read_change
 from mailward.app.accounts import opened_store
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
 from mailward.directory import Directory
+from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import BadSyntax
 from mailward.store.base import AccountStore
-from mailward.store.ops import SetRights
-from mailward.store.refusals import StoreRefusal
+from mailward.store.refusals import NotPermitted, StoreRefusal
 
 
 def share_command(
     address: AddressArgument,
     mailbox: Annotated[str | None, typer.Argument(help="A mailbox of the account, for example Team.")] = None,
     identifier: Annotated[
-        str | None, typer.Option("--with", metavar="WHOM", help="An address of an account, group:NAME, or anyone.")
+        str | None, typer.Option("--with", metavar="WHOM", help="The own address of an account, group:NAME, or anyone.")
     ] = None,
     rights: Annotated[
         str | None, typer.Option(help="What they may do (RFC 4314): lrs, or +i or -te for a change; an empty text for nothing.")
@@ -44,22 +45,19 @@ def share_command(
         store = stores.open(account.id)
         if mailbox is not None and identifier is not None and rights is not None:
             neighbours = Neighbours(directory, anyone=settings.share_with_anyone == "on")
-            grantee = neighbours.grantee(identifier)
-            if grantee is None:
-                fail(f"'{identifier}' is nobody's address here, and no group; anyone wants `share_with_anyone: on`", NO_INPUT)
-            if grantee == f"{ACCOUNT}{account.id}":
-                fail("the owner of a mailbox has all rights, always", USAGE)
-            _set(store, mailbox, grantee, rights)
+            _set(store, account.id, neighbours, mailbox, identifier, rights)
         rows = _rows(store, directory)
     data = [{"mailbox": mailbox, "with": whom, "rights": letters} for mailbox, whom, letters in rows]
     show(table(rows) if rows else f"{account.address} shares nothing", data, as_json=as_json)
 
 
-def _set(store: AccountStore, mailbox: str, grantee: str, rights: str) -> None:
+def _set(store: AccountStore, owner: AccountId, neighbours: Neighbours, mailbox: str, identifier: str, rights: str) -> None:
     try:
         mode, letters = read_change(rights)
-        store.apply([SetRights(store.mailbox(mailbox).id, grantee, mode, letters)])
-    except BadSyntax as error:
+        change(neighbours, owner, store, store.mailbox(mailbox).id, identifier, mode, letters)
+    except Nobody:
+        fail(f"'{identifier}' is no account's own address here, and no group; anyone wants `share_with_anyone: on`", NO_INPUT)
+    except (BadSyntax, NotPermitted) as error:
         fail(str(error), USAGE)
     except StoreRefusal as refusal:
         fail(str(refusal), NO_INPUT)

@@ -3,15 +3,21 @@
 The owner has all rights and nobody takes them from him, so that no mailbox is left without one who can give them.
 """
 
+import structlog
+
+from mailward.access.imap.desk import MAX_GUESSES_AN_HOUR
+from mailward.access.imap.giving import Nobody, change, gives
 from mailward.access.imap.listing import rights_line
-from mailward.access.imap.neighbours import ACCOUNT
+from mailward.access.imap.neighbours import ACCOUNT, Neighbours
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import EVERY, OBSOLETE, read_change, shown
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.formats.imap import string
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
-from mailward.store.ops import RIGHTS, Mode, SetRights
+from mailward.store.ops import RIGHTS, Mode
+
+log = structlog.get_logger("mailward.imap")
 
 
 async def get_acl(session: Session, arguments: Arguments) -> str:
@@ -20,8 +26,9 @@ async def get_acl(session: Session, arguments: Arguments) -> str:
     arguments.end()
     reached = await session.find(name, "a")
     granted = await session.blocking(lambda: reached.store.grants().get(reached.info.id, {}))
-    told = [(session.reach.name(f"{ACCOUNT}{reached.owner}"), shown(EVERY))]
-    told += [(session.reach.name(grantee), shown(rights)) for grantee, rights in granted.items()]
+    name_of = _neighbours(session).name
+    told = [(name_of(f"{ACCOUNT}{reached.owner}"), shown(EVERY))]
+    told += [(name_of(grantee), shown(rights)) for grantee, rights in granted.items()]
     pairs = [b" %b %b" % (_identifier(who), rights.encode("ascii")) for who, rights in told if who is not None]
     session.untagged(b"ACL %b%b" % (session.name_octets(reached.info.name), b"".join(pairs)))
     return ""
@@ -54,10 +61,9 @@ async def list_rights(session: Session, arguments: Arguments) -> str:
     identifier = _read_identifier(arguments)
     arguments.end()
     reached = await session.find(name, "a")
-    grantee = _grantee(session, identifier)
-    if grantee == f"{ACCOUNT}{reached.owner}":
+    if _neighbours(session).grantee(identifier) == f"{ACCOUNT}{reached.owner}":
         rights = shown(EVERY)
-    else:
+    else:  # whoever it is, if anybody
         rights = " ".join(['""', *RIGHTS, *OBSOLETE])
     told = session.name_octets(reached.info.name), _identifier(identifier), rights.encode("ascii")
     session.untagged(b"LISTRIGHTS %b %b %b" % told)
@@ -73,22 +79,27 @@ async def my_rights(session: Session, arguments: Arguments) -> str:
 
 
 async def _change(session: Session, reached: Reached, identifier: str, mode: Mode, rights: str) -> str:
-    grantee = _grantee(session, identifier)
-    if grantee == f"{ACCOUNT}{reached.owner}":
-        raise No("The owner of a mailbox has all rights, always", "CANNOT")
-    op = SetRights(reached.info.id, grantee, mode, rights)
-    await session.blocking(lambda: reached.store.apply([op]))
+    neighbours, guesses, account = _neighbours(session), session.desk.guesses, session.reach.account
+    if identifier.startswith("-"):
+        raise No("Rights are given here, and not taken from those who have them otherwise", "CANNOT")
+    if gives(mode, rights) and not guesses.left(account):
+        raise No("Too many identifiers named nobody; try again in an hour", "LIMIT")
+    owner, store, mailbox = reached.owner, reached.store, reached.info.id
+    try:
+        await session.blocking(lambda: change(neighbours, owner, store, mailbox, identifier, mode, rights))
+    except Nobody as error:
+        guesses.take(account)
+        if not guesses.left(account):
+            log.warning("identifiers of nobody", account=account, in_an_hour=MAX_GUESSES_AN_HOUR)
+        raise No(str(error), "CANNOT") from error
     return ""
 
 
-def _grantee(session: Session, identifier: str) -> str:
+def _neighbours(session: Session) -> Neighbours:
     """Raises No."""
-    if identifier.startswith("-"):
-        raise No("Rights are given here, and not taken from those who have them otherwise", "CANNOT")
-    grantee = session.reach.grantee(identifier)
-    if grantee is None:
-        raise No("That names nobody with whom mailboxes are shared here: write an account's address, or group:NAME", "CANNOT")
-    return grantee
+    if session.desk.neighbours is None:
+        raise No("Mailboxes are not shared here", "CANNOT")
+    return session.desk.neighbours
 
 
 def _read_identifier(arguments: Arguments) -> str:

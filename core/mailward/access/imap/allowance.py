@@ -1,36 +1,30 @@
-"""How many messages may an account have learnt in a minute? So that no client keeps the plugins that learn busy."""
+"""How much of something may an account do in a while? So that no client keeps plugins busy with learning, or guesses names."""
 
 import time
 from collections import Counter
 from collections.abc import Callable
 
-import structlog
-
 from mailward.model.ids import AccountId
-
-MAX_LEARNT_MESSAGES = 1000
-"""Of one account in a minute, in one process; what is more is not learnt."""
-MINUTE_S = 60.0
-
-log = structlog.get_logger("mailward.imap")
 
 
 class Allowance:
-    """now: a clock in seconds that only goes forward."""
+    """most: of one account in period_s, in one process. now: a clock in seconds that only goes forward."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, period_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._period_s = period_s
         self._now = now
         self._until = now()
         self._taken: Counter[AccountId] = Counter()
 
-    def take(self, account: AccountId, wanted: int) -> int:
-        """As many of the wanted as are left."""
+    def left(self, account: AccountId) -> int:
         if self._now() >= self._until:
-            self._until = self._now() + MINUTE_S
+            self._until = self._now() + self._period_s
             self._taken.clear()
-        left = MAX_LEARNT_MESSAGES - self._taken[account]
-        granted = min(wanted, left)
+        return self._most - self._taken[account]
+
+    def take(self, account: AccountId, wanted: int = 1) -> int:
+        """As many of the wanted as are left."""
+        granted = min(wanted, self.left(account))
         self._taken[account] += granted
-        if granted < wanted and left > 0:  # once a minute
-            log.warning("lessons left out", account=account, learnt_in_a_minute=MAX_LEARNT_MESSAGES)
         return granted

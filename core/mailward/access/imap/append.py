@@ -92,7 +92,7 @@ def _read(session: Session, arguments: Arguments) -> _Incoming:
 
 def _store(target: Reached, incoming: Sequence[_Incoming], *ops: Op) -> tuple[OpResult, ...]:
     """The messages into the mailbox, then the other ops. Blocks. Raises No."""
-    return target.store.apply([*[_op(target, message) for message in incoming], *ops])
+    return target.apply([*[_op(target, message) for message in incoming], *ops])
 
 
 def _exchange(source: Reached, target: Reached, message: _Incoming, expunge: Expunge) -> tuple[OpResult, ...]:

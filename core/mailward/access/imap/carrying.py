@@ -55,10 +55,10 @@ def _appends(
 
 def _store(target: Reached, appends: Sequence[Append]) -> tuple[int, ...]:
     """The UID of each. What an earlier try has stored counts as long as it is where it was put."""
-    results = [*target.store.apply(appends)]
+    results = [*target.apply(appends)]
     known = [number for number, result in enumerate(results) if result.duplicate]
     there = target.store.entry_meta(target.info.id, [results[number].uids[0] for number in known], ("email",))
     for number, entry in zip(known, there, strict=True):
         if entry is None:
-            (results[number],) = target.store.apply([replace(appends[number], delivery_key=None)])
+            (results[number],) = target.apply([replace(appends[number], delivery_key=None)])
     return tuple(result.uids[0] for result in results)

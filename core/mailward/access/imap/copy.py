@@ -39,7 +39,7 @@ async def _copy(session: Session, arguments: Arguments, *, uid: bool, move: bool
         return done  # of nothing is OK (RFC 3501 section 6.4.8)
     if source.owner == target.owner and target.rights.issuperset("swt"):
         op = Copy(selected.info.id, uids, target.info.id, move)
-        (result,) = await session.blocking(lambda: source.store.apply([op]))
+        (result,) = await session.blocking(lambda: target.apply([op]))
     else:
         async with session.desk.turns.take(session.reach.account):
             result = await session.blocking(lambda: carry(source, uids, target, move=move))

@@ -18,6 +18,11 @@ from mailward.store.base import MailStore
 Moved = Callable[[MessageMoved], None]
 Classified = Callable[[MessageClassified], None]
 
+MAX_LESSONS_A_MINUTE = 1000
+"""Messages of an account from which plugins learn; more are left out."""
+MAX_GUESSES_AN_HOUR = 20
+"""Identifiers by which an account shares something, and which name nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -26,7 +31,8 @@ class Desk:
     watch: calls back whenever the account may have changed; returns how to stop it. moved: told of each message that a person
     moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
     APPEND takes. capabilities_off: what is not offered to an account's user, of `SWITCHABLE`. neighbours: with whom mailboxes can
-    be shared; None for nobody. turns: at what holds much in memory. background: what goes on behind replies.
+    be shared; None for nobody. lessons, guesses: what an account may do of these. turns: at what holds much in memory.
+    background: what goes on behind replies.
     """
 
     store: MailStore
@@ -41,6 +47,7 @@ class Desk:
     neighbours: Neighbours | None = None
     recent: RecentBook = field(default_factory=RecentBook)
     shelf: Shelf = field(default_factory=Shelf)
-    allowance: Allowance = field(default_factory=Allowance)
+    lessons: Allowance = field(default_factory=lambda: Allowance(MAX_LESSONS_A_MINUTE, 60.0))
+    guesses: Allowance = field(default_factory=lambda: Allowance(MAX_GUESSES_AN_HOUR, 3600.0))
     turns: Turns = field(default_factory=Turns)
     background: set[asyncio.Task[None]] = field(default_factory=set)

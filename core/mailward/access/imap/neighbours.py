@@ -1,7 +1,7 @@
 """Whom do identifiers of access control lists name (RFC 4314 section 3)? The accounts and groups of this server, as grantees.
 
-`alice@example.org`, or any further address of that account; `group:staff`; and `anyone`, where the admin lets users give things
-to all others.
+`alice@example.org`, an account's own address; `group:staff`; and `anyone`, where the admin lets users give things to all others.
+A further address names nobody: whose it is need not be known to those who know it (docs/decisions/0052-shared-mailboxes.md).
 """
 
 from mailward.directory import Directory
@@ -28,10 +28,12 @@ class Neighbours:
         if identifier.startswith(GROUP):
             return identifier if identifier.removeprefix(GROUP) in self._directory.groups() else None
         try:
-            account = self._directory.resolve(parse_mailbox(identifier))
+            address = parse_mailbox(identifier)
         except AddressSyntaxError:
             return None
-        return None if account is None else f"{ACCOUNT}{account}"
+        account = self._directory.account(address)
+        is_own = account is not None and str(account.address).lower() == str(address).lower()
+        return f"{ACCOUNT}{account.id}" if account is not None and is_own else None
 
     def name(self, grantee: str) -> str | None:
         """The one identifier by which clients are told of a grantee; None when there is no such account any more."""

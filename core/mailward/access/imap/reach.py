@@ -5,7 +5,7 @@ not there, and an account that does not exist or shares nothing are answered by 
 Everything here blocks.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,7 +16,8 @@ from mailward.formats.mailbox_names import SEPARATOR
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.store.base import AccountStore, MailboxInfo, MailStore
-from mailward.store.refusals import NoSuchMailbox, StoreRefusal
+from mailward.store.ops import Op, OpResult
+from mailward.store.refusals import MailboxExists, NoSuchMailbox, OverQuota, StoreRefusal
 
 OTHERS = "Other Users"
 
@@ -51,6 +52,15 @@ class Reached:
     def seen(self, info: MailboxInfo) -> MailboxInfo:
         """What the owner's store says now, with what is ours."""
         return replace(info, name=self.info.name, subscribed=self.info.subscribed, special_use=self.info.special_use)
+
+    def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
+        """As its store does, but how much somebody else holds and may hold is his own affair."""
+        try:
+            return self.store.apply(ops)
+        except OverQuota:
+            if self.is_own:
+                raise
+            raise OverQuota("Whose mailbox it is may not hold more mail") from None
 
     def need(self, rights: str) -> None:
         """Raises NoPermission without all of them, and NoSuchMailbox where even the mailbox is not to be known of."""
@@ -93,9 +103,10 @@ class Reach:
         return Reached(self.account, self.own, info, EVERY, info.name)
 
     def place_for(self, name: str) -> tuple[AccountId, AccountStore, str]:
-        """Whose a mailbox of this name would be, and its name there. Raises NoPermission.
+        """Whose a mailbox of this name would be, and its name there. Raises NoPermission, MailboxExists.
 
-        Among others' only below one where mailboxes may be made (RFC 4314 section 4).
+        Among others' only below one where mailboxes may be made (RFC 4314 section 4). One that is there and hidden is a place
+        where they may not: that there is something cannot be denied, what it is can.
         """
         if not _is_of_others(name):
             return self.account, self.own, name
@@ -108,9 +119,13 @@ class Reach:
         while SEPARATOR in above:
             above = above.rpartition(SEPARATOR)[0]
             if above in infos:
-                if "k" in self._rights_in(store, infos[above].id):
+                if "k" not in self._rights_in(store, infos[above].id):
+                    break
+                if name_there not in infos:
                     return owner, store, name_there
-                break
+                if self._rights_in(store, infos[name_there].id).isdisjoint(KNOWING):
+                    break
+                raise MailboxExists(f"The mailbox {name} exists")
         raise _not_there()
 
     def all(self, *, others: bool = True) -> list[Reached]:
@@ -156,14 +171,6 @@ class Reach:
         """Whether there is a namespace of others at all."""
         return self._neighbours is not None
 
-    def grantee(self, identifier: str) -> str | None:
-        """Whom it names; None for nobody."""
-        return None if self._neighbours is None else self._neighbours.grantee(identifier)
-
-    def name(self, grantee: str) -> str | None:
-        """How it is told; None when it is gone."""
-        return None if self._neighbours is None else self._neighbours.name(grantee)
-
     def _owners(self) -> Mapping[AccountId, str]:
         """Who may share something with us, and the level above his mailboxes."""
         found = self._stores.sharing_with(self._grantees()) if self._neighbours is not None else ()
@@ -181,7 +188,7 @@ class Reach:
 
     def _level_of(self, owner: AccountId) -> str | None:
         """None for an account that is gone, or whose address cannot be a level."""
-        address = self.name(f"{ACCOUNT}{owner}")
+        address = None if self._neighbours is None else self._neighbours.name(f"{ACCOUNT}{owner}")
         return None if address is None or not frozenset(address).isdisjoint("/%*") else f"{OTHERS}/{address}"
 
     def _rights_in(self, store: AccountStore, mailbox: MailboxId) -> Rights:

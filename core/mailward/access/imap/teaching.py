@@ -10,6 +10,7 @@ from typing import Literal
 
 import structlog
 
+from mailward.access.imap.desk import MAX_LESSONS_A_MINUTE
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
 from mailward.api.learning import MessageClassified, MessageMoved
@@ -86,7 +87,11 @@ def _behind_the_reply(session: Session, account: AccountId, messages: Sequence[i
     """Not of the mail of others, which is none of ours however we sort it."""
     if not session.here.is_own:
         return
-    granted = messages[: session.desk.allowance.take(account, len(messages))]
+    lessons = session.desk.lessons
+    left = lessons.left(account)
+    granted = messages[: lessons.take(account, len(messages))]
+    if len(granted) < len(messages) and left:  # once a minute
+        log.warning("lessons left out", account=account, learnt_in_a_minute=MAX_LESSONS_A_MINUTE)
     if not granted:
         return
     task = asyncio.get_running_loop().create_task(_tell(session, granted, tell))

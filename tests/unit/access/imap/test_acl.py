@@ -2,17 +2,23 @@
 
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from mailward.access.imap import carrying
+from mailward.access.imap.desk import MAX_GUESSES_AN_HOUR
 from mailward.access.imap.reach import Reach
 from mailward.access.imap.rights import read_change, read_rights, shown
+from mailward.disk import Disk
 from mailward.formats.address import parse_mailbox
 from mailward.model.errors import StorageError
+from mailward.model.limits import MailLimits
 from mailward.protocol.imap.arguments import BadSyntax
+from mailward.store.embedded import EmbeddedStore
+from mailward.store.grants import MAX_GRANTEES
 from mailward.store.ops import Append, CreateMailbox, DeleteMailbox, RenameMailbox, SetRights
 from mailward.store.refusals import NoSuchMailbox
 from support.imap import Client, settle
@@ -89,7 +95,7 @@ async def test_rights_are_given_seen_and_taken_away(town: Town) -> None:
     work(town)
     async with sessions(town, "alice", "bob") as (alice, bob):
         assert await alice.ok("GETACL Work") == [b'* ACL "Work" "alice@example.test" lrswipkxteacd']
-        await alice.ok("SETACL Work robert@example.test lrs")
+        await alice.ok("SETACL Work BOB@example.test lrs")
         await alice.ok("SETACL Work bob@example.test +da")
         await alice.ok('SETACL Work "group:staff" l')
         (told,) = await alice.ok("GETACL Work")
@@ -121,6 +127,11 @@ async def test_which_rights_can_be_given(town: Town) -> None:
         "SETACL Work anyone l",
         "SETACL Work group:nobody l",
         "SETACL Work bob l",
+        "SETACL Work robert@example.test l",
+        "SETACL Work bob+x@example.test l",
+        "SETACL Work bob@example.test -l",
+        "DELETEACL Work bob@example.test",
+        "DELETEACL Work nobody@example.test",
         "SETACL Nowhere bob@example.test l",
     ],
 )
@@ -129,6 +140,55 @@ async def test_what_cannot_be_given_is_refused(town: Town, command: str) -> None
     async with sessions(town, "alice") as (alice,):
         assert (await alice.command(command))[-1].startswith(b"NO ")
     assert town.store("alice").grants() == {}
+
+
+async def test_t_imap_14_who_has_rights_can_lose_them_though_he_is_nobody_now(town: Town) -> None:
+    work(town, "lr")
+    store = town.store("alice")
+    box = store.mailbox("Work").id
+    given = [SetRights(box, grantee, "add", "lrs") for grantee in ("anyone", "group:staff", "group:gone", "account:gone")]
+    store.apply(given)
+    town.directory.remove_from_group("staff", [town.ids["bob"]])
+    async with sessions(town, "alice") as (alice,):
+        assert b'"anyone" lrs "group:gone" lrs "group:staff" lrs' in (await alice.ok("GETACL Work"))[0]
+        await alice.ok("SETACL Work group:staff -rs")
+        assert store.grants()[box] == {
+            f"account:{town.ids['bob']}": "lr",
+            "anyone": "lrs",
+            "group:gone": "lrs",
+            "group:staff": "l",
+        }
+        for identifier in ("anyone", "group:staff", "group:gone"):
+            assert (await alice.command(f"SETACL Work {identifier} +w"))[-1].startswith(b"NO [CANNOT]")
+            await alice.ok(f"DELETEACL Work {identifier}")
+    assert store.grants()[box] == {f"account:{town.ids['bob']}": "lr"}
+
+
+async def test_grants_of_accounts_that_are_gone_make_room_for_others(town: Town) -> None:
+    work(town)
+    store = town.store("alice")
+    box = store.mailbox("Work").id
+    store.apply([SetRights(box, f"account:gone{number}", "add", "l") for number in range(MAX_GRANTEES)])
+    async with sessions(town, "alice") as (alice,):
+        await alice.ok("SETACL Work bob@example.test lr")
+    assert store.grants()[box] == {f"account:{town.ids['bob']}": "lr"}
+
+
+async def test_t_imap_14_identifiers_are_not_guessed(town: Town) -> None:
+    """Whom a list does not name cannot be told from nobody; what remains, giving, is counted."""
+    work(town, "lra")
+    async with sessions(town, "alice", "bob") as (alice, bob):
+        for command in ("DELETEACL {} {}", "SETACL {} {} -l", 'SETACL {} {} ""', "LISTRIGHTS {} {}"):
+            told = set()
+            for who in ("carol@example.test", "robert@example.test", "nobody@example.test", "group:staff", "anyone"):
+                told.add(b"".join(await bob.command(command.format(BOX, who))).replace(who.encode(), b"WHO"))
+            assert len(told) == 1, told
+        for _ in range(MAX_GUESSES_AN_HOUR):
+            assert (await bob.command(f"SETACL {BOX} nobody@example.test l"))[-1].startswith(b"NO [CANNOT]")
+        for who in ("nobody@example.test", "carol@example.test"):
+            assert (await bob.command(f"SETACL {BOX} {who} l"))[-1].startswith(b"NO [LIMIT]")
+        await alice.ok("SETACL Work carol@example.test l")
+        await bob.ok(f"DELETEACL {BOX} carol@example.test")
 
 
 async def test_wrong_letters_and_empty_identifiers_are_bad(town: Town) -> None:
@@ -173,6 +233,7 @@ async def test_t_imap_14_each_command_needs_its_right_and_nothing_less_will_do(t
     async with sessions(town, "bob") as (bob,):
         work(town, "".join(every - {needed}))
         work(town, "lx", mailbox="Old")
+        work(town, "l", to="carol")
         assert (await bob.command(command))[-1].startswith(b"NO [NOPERM]")
         work(town, needed)
         assert (await bob.command(command))[-1].startswith(b"OK")
@@ -326,6 +387,22 @@ async def test_a_mailbox_made_below_a_shared_one_is_the_owners_and_shared_alike(
         await bob.ok(f'DELETE {BOX[:-1]}/Old"')
 
 
+async def test_t_imap_14_what_is_hidden_is_no_place_to_make_a_mailbox(town: Town) -> None:
+    work(town, "lrkx")
+    work(town, "lrkx", mailbox="Work/Seen")
+    work(town, "", mailbox="Work/Hidden")
+    work(town, "p", mailbox="Work/Post")
+    async with sessions(town, "bob") as (bob,):
+        answers = set()
+        for name in ("Work/Hidden", "Work/Post", "Work/Hidden/Below", "Nowhere/New", "Drafts", "Sent/New"):
+            for command in ("CREATE", f'RENAME {BOX[:-1]}/Seen"'):
+                answers.add((await bob.command(f'{command} "Other Users/alice@example.test/{name}"'))[-1])
+        assert answers == {b"NO [NOPERM] You cannot make mailboxes there"}
+        for command in ("CREATE", f"RENAME {BOX}"):
+            told = (await bob.command(f'{command} {BOX[:-1]}/Seen"'))[-1]
+            assert told == b"NO [ALREADYEXISTS] The mailbox Other Users/alice@example.test/Work/Seen exists"
+
+
 async def test_renaming_needs_the_right_to_all_that_is_moved_along(town: Town) -> None:
     work(town, "lxk")
     work(town, "l", mailbox="Work/Private")
@@ -427,6 +504,17 @@ async def test_more_than_is_carried_by_one_command_and_what_is_over_quota_leave_
         monkeypatch.setattr(carrying, "MAX_OCTETS", 10)
         assert (await bob.command(f"MOVE 1 {BOX}"))[-1].startswith(b"NO [LIMIT]")
     assert (len(flags_of(town, "alice", "Work")), town.store("bob").mailbox("INBOX").exists) == (2, 1)
+
+
+async def test_t_imap_14_how_much_others_may_hold_is_not_told(town: Town, tmp_path: Path) -> None:
+    work(town, "lri")
+    limited = EmbeddedStore(tmp_path / "accounts", Disk(), town.office.hints, limits_of=lambda _: MailLimits(messages=2))
+    town.office.desk = replace(town.office.desk, store=limited)
+    async with sessions(town, "bob") as (bob,):
+        await bob.append("INBOX", MAIL)
+        await bob.ok("SELECT INBOX")
+        told = [await bob.append(BOX, MAIL), *[(await bob.command(f"{word} 1 {BOX}"))[-1] for word in ("COPY", "MOVE")]]
+        assert told == [b"NO [OVERQUOTA] Whose mailbox it is may not hold more mail"] * 3
 
 
 async def test_identifiers_of_others_objects_are_no_ones_own(town: Town) -> None:

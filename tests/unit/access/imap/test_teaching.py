@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from mailward.access.imap.allowance import MAX_LEARNT_MESSAGES, MINUTE_S, Allowance
+from mailward.access.imap.allowance import Allowance
+from mailward.access.imap.desk import MAX_LESSONS_A_MINUTE
 from mailward.model.ids import AccountId
 from support.imap import Client, Office
 
@@ -54,13 +55,13 @@ async def test_appended_and_copied_keywords_teach_nothing(office: Office) -> Non
 
 
 async def test_t_plug_13_a_client_that_flips_a_keyword_is_learnt_from_so_often_a_minute(office: Office) -> None:
-    office.desk.allowance.take(AccountId("alice"), MAX_LEARNT_MESSAGES - 3)
+    office.desk.lessons.take(AccountId("alice"), MAX_LESSONS_A_MINUTE - 3)
     flips = [f"STORE 1 FLAGS ({keyword})" for keyword in ("$Junk", "$NotJunk") * 5]
     assert await told(office, *flips) == ["spam", "ham", "spam"]
 
 
 async def test_t_plug_13_so_is_one_that_moves_messages_to_and_fro(office: Office) -> None:
-    office.desk.allowance.take(AccountId("alice"), MAX_LEARNT_MESSAGES - 1)
+    office.desk.lessons.take(AccountId("alice"), MAX_LESSONS_A_MINUTE - 1)
     client = await Client(office).login()
     await client.append("INBOX", MESSAGE)
     await client.ok("SELECT INBOX")
@@ -70,12 +71,12 @@ async def test_t_plug_13_so_is_one_that_moves_messages_to_and_fro(office: Office
     assert len(office.moves) == 1
 
 
-def test_an_allowance_is_an_accounts_own_and_new_every_minute() -> None:
+def test_an_allowance_is_an_accounts_own_and_new_after_its_period() -> None:
     clock = [100.0]
-    allowance = Allowance(lambda: clock[0])
+    allowance = Allowance(1000, 60.0, lambda: clock[0])
     ann, bob = AccountId("ann"), AccountId("bob")
-    assert allowance.take(ann, 100_000) == MAX_LEARNT_MESSAGES
-    clock[0] += MINUTE_S - 1
-    assert (allowance.take(ann, 1), allowance.take(bob, 1)) == (0, 1)
+    assert allowance.take(ann, 100_000) == 1000
+    clock[0] += 59
+    assert (allowance.left(ann), allowance.take(ann, 1), allowance.take(bob, 1)) == (0, 0, 1)
     clock[0] += 1
     assert allowance.take(ann, 1) == 1
