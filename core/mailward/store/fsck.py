@@ -13,6 +13,7 @@ from contextlib import suppress
 from mailward.database import transaction
 from mailward.model.errors import StorageError
 from mailward.store.base import MailboxView
+from mailward.store.ops import RIGHTS
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs
 from mailward.store.packscan import Found, read_record
 from mailward.store.rendered import COLUMNS, render, values_of
@@ -31,6 +32,8 @@ _LOST = "expunged WHERE message NOT IN (SELECT id FROM message)"
 _OF_NOWHERE = """
     expunged WHERE mailbox <> 0 AND mailbox NOT IN (SELECT id FROM mailbox) AND mailbox NOT IN (SELECT id FROM past_mailbox)
 """
+
+_GRANTS = f"mailbox_grant WHERE mailbox NOT IN (SELECT id FROM mailbox) OR rights = '' OR rights GLOB '*[^{RIGHTS}]*'"  # noqa: S608
 
 _ASSERTIONS = (
     ("no INBOX", "account WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = 'INBOX')"),
@@ -54,6 +57,7 @@ _ASSERTIONS = (
     ("an expunged message that nobody would ever drop", _FORGOTTEN),
     ("an expunged message that is not there", _LOST),
     ("an expunged message of a mailbox that nobody knows", _OF_NOWHERE),
+    ("rights in no mailbox, or that there are not", _GRANTS),
     ("a message in another thread than its identifier", "message WHERE thread < 1 OR thread > (SELECT last_thread FROM account)"),
 )
 """What must be found nowhere: (what, FROM and WHERE)."""
@@ -148,7 +152,7 @@ def _records(connection: sqlite3.Connection, packs: Packs) -> Iterator[tuple[int
 
 
 def mend(connection: sqlite3.Connection, packs: Packs) -> None:
-    """Work out anew what can be worked out. Nothing is deleted but copies of what stands elsewhere."""
+    """Work out anew what can be worked out. Nothing is deleted but copies of what stands elsewhere, and void rights."""
     with transaction(connection):
         for table in ("header", "common_field"):
             connection.execute(f"INSERT INTO {table} SELECT id, x'' FROM message WHERE id NOT IN (SELECT message FROM {table})")  # noqa: S608
@@ -158,6 +162,7 @@ def mend(connection: sqlite3.Connection, packs: Packs) -> None:
         for pack, _, counted in connection.execute(_PACKS).fetchall():
             connection.execute("UPDATE pack SET messages = ? WHERE id = ?", (counted, pack))
         connection.execute(f"DELETE FROM {_LOST}")  # noqa: S608 - our own words
+        connection.execute(f"DELETE FROM {_GRANTS}")  # noqa: S608 - our own words
         connection.execute(f"UPDATE expunged SET mailbox = 0 WHERE message IN (SELECT message FROM {_OF_NOWHERE})")  # noqa: S608
         connection.execute(f"INSERT INTO expunged SELECT id, (SELECT tidied_at FROM account), 0, 0, 0 FROM {_FORGOTTEN}")  # noqa: S608
         for message, _, found, is_other in [*_records(connection, packs)]:

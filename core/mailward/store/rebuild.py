@@ -20,11 +20,12 @@ from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.fsck import wrong_counters
+from mailward.store.grants import change
 from mailward.store.index import FILE
 from mailward.store.mailboxes import create, find, make_account
 from mailward.store.names import normalise_name
 from mailward.store.oplist import OpList, Stored
-from mailward.store.ops import Append, CreateMailbox
+from mailward.store.ops import Append, CreateMailbox, SetRights
 from mailward.store.packs import HEADER_OCTETS, Packs
 from mailward.store.packscan import Found, scan
 from mailward.store.refusals import NotPermitted, TooMany
@@ -33,6 +34,8 @@ from mailward.store.schema import SCHEMA, VERSION
 from mailward.store.uids import MAX_FOREIGN_UIDVALIDITY, Numbers
 
 Rows = dict[str, list[tuple[str | bytes | int, ...]]]
+Granted = list[tuple[str, str, str]]
+"""Mailbox, grantee, rights."""
 _TOGETHER = 200
 _KEPT = ("subscription", "sieve_script")
 """Tables that stand for themselves: what can be read of them is taken over."""
@@ -85,8 +88,8 @@ def _salvage(database: Path, draft: Path) -> bool:
         return False
 
 
-def _from_packs(draft: Path, packs: Packs, now_s: int, highest: int, rows: Rows) -> Iterator[str]:
-    """highest, rows: what is left of the old database."""
+def _from_packs(draft: Path, packs: Packs, now_s: int, highest: int, rows: Rows, granted: Granted) -> Iterator[str]:
+    """highest, rows, granted: what is left of the old database."""
     counts: Counter[str] = Counter()
     seen: set[int] = set()
     with closing(connect(draft, schema=SCHEMA, version=VERSION)) as connection:
@@ -103,22 +106,46 @@ def _from_packs(draft: Path, packs: Packs, now_s: int, highest: int, rows: Rows)
                 for row in kept:
                     marks = ", ".join("?" * len(row))
                     connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own words
+        shared = _share(connection, now_s, granted)
     yield from (f"mailbox {name}: {count} messages brought back" for name, count in sorted(counts.items()))
     yield "every mailbox has a new UIDVALIDITY, so mail programs fetch their mail again; what had been expunged may be back"
+    yield from (f"mailbox {name} is shared as it was, with what was moved or deleted from it and may be back" for name in shared)
 
 
-def _remains(database: Path) -> tuple[int, Rows]:
-    """The highest number that the account has given, as far as it can be read, and the rows of tables that are taken over."""
+def _share(connection: sqlite3.Connection, now_s: int, granted: Granted) -> Sequence[str]:
+    """By the names of mailboxes, since their numbers are new. Those that are shared, in order."""
+    shared: set[str] = set()
+    with transaction(connection):
+        numbers = Numbers(connection)
+        ops = OpList(connection, numbers, now_s, iter(()))
+        for name, grantee, rights in granted:
+            mailbox = find(connection, name)
+            if mailbox is not None:
+                change(ops, SetRights(mailbox, grantee, "replace", rights))
+                shared.add(name)
+        ops.finish()
+        numbers.save()
+    return sorted(shared)
+
+
+def _remains(database: Path) -> tuple[int, Rows, Granted]:
+    """The highest number that the account has given, the rows of tables that are taken over, and what is granted, as far as they
+    can be read."""
     highest = 0
     rows: Rows = {}
+    granted: Granted = []
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
         for table in _KEPT:
             with suppress(sqlite3.Error):
                 rows[table] = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words
+        with suppress(sqlite3.Error):
+            granted = connection.execute(
+                "SELECT name, grantee, rights FROM mailbox_grant JOIN mailbox ON mailbox.id = mailbox ORDER BY name, grantee"
+            ).fetchall()
         for query in ("SELECT last_uidvalidity FROM account", "SELECT max(uidvalidity) FROM mailbox"):
             with suppress(sqlite3.Error, TypeError):
                 highest = max(highest, min(connection.execute(query).fetchone()[0], MAX_FOREIGN_UIDVALIDITY))
-    return highest, rows
+    return highest, rows, granted
 
 
 def _take(

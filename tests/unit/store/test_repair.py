@@ -12,7 +12,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId, Uid
 from mailward.store.base import Column
 from mailward.store.embedded import EmbeddedAccount
-from mailward.store.ops import ActivateScript, Copy, CreateMailbox, Expunge, PutScript, RenameMailbox, SetFlags
+from mailward.store.ops import ActivateScript, Copy, CreateMailbox, Expunge, PutScript, RenameMailbox, SetFlags, SetRights
 from mailward.store.repair import Report, check_account
 from support.storecheck import COLUMNS, flag_names, message
 from support.storecheck import check_account as check_views
@@ -46,11 +46,22 @@ def state(store: EmbeddedAccount) -> object:
         entries = [*zip(view.uids, [flag_names(f, view.keywords) for f in view.flags], view.modseqs, strict=True)]
         texts = [bytes(store.octets(number)) for number in view.messages]
         boxes.append((info, entries, texts, [*store.meta(view.messages, ALL)], store.delta(info.id, 5)))
-    return boxes, store.scripts(), store.delivered(QueueId("q3"))
+    return boxes, store.grants(), store.scripts(), store.delivered(QueueId("q3"))
 
 
 def check(folder: Path, *, repair: bool = False) -> Report:
     return check_account(folder / ALICE, Disk(), LATER_S, repair=repair)
+
+
+def scribble_in(index: Path, table: str) -> None:
+    """Into the root page of a table, or of an index."""
+    with sqlite3.connect(index) as connection:
+        page, size = connection.execute(
+            "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = ?", (table,)
+        ).fetchone()
+    octets = bytearray(index.read_bytes())
+    octets[page * size - 40 : page * size] = b"\x55" * 40
+    index.write_bytes(octets)
 
 
 def test_a_sound_store_has_no_problems(tmp_path: Path) -> None:
@@ -105,17 +116,32 @@ def test_t_q_13_a_broken_index_leaves_uids_and_flags_as_they_were(tmp_path: Path
     store = filled(tmp_path)
     before = state(store)
     store.rest()
-    with sqlite3.connect(tmp_path / ALICE / "index.sqlite") as connection:
-        page, size = connection.execute(
-            "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = 'entry_by_message'"
-        ).fetchone()
-    index = tmp_path / ALICE / "index.sqlite"
-    octets = bytearray(index.read_bytes())
-    octets[page * size - 40 : page * size] = b"\x55" * 40
-    index.write_bytes(octets)
+    scribble_in(tmp_path / ALICE / "index.sqlite", "entry_by_message")
     report = check(tmp_path, repair=True)
     assert report.problems and report.done[0].startswith("every row") and not report.left
     assert state(account(tmp_path)) == before
+
+
+def test_t_q_13_who_shares_a_mailbox_shares_it_when_it_was_made_from_the_packs(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    rights = {"INBOX": "lrs", "Projects/Räksmörgås": "lr", "Archive": "l"}
+    store.apply([SetRights(store.mailbox(name).id, "account:bob", "add", letters) for name, letters in rights.items()])
+    store.rest()
+    scribble_in(tmp_path / ALICE / "index.sqlite", "entry")
+    report = check(tmp_path, repair=True)
+    assert not report.left
+    assert [line.split(",")[0] for line in report.done if "shared" in line] == [
+        "mailbox Archive is shared as it was",
+        "mailbox INBOX is shared as it was",
+    ]
+    stores = embedded(tmp_path)
+    again = stores.open(ALICE)
+    names = {info.id: info.name for info in again.mailboxes()}
+    assert {names[mailbox]: some for mailbox, some in again.grants().items()} == {
+        "INBOX": {"account:bob": "lrs"},
+        "Archive": {"account:bob": "l"},
+    }
+    assert stores.sharing_with(["account:bob"]) == (ALICE,)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +157,8 @@ def test_t_q_13_a_broken_index_leaves_uids_and_flags_as_they_were(tmp_path: Path
         "DELETE FROM expunged",
         "UPDATE expunged SET mailbox = 99",
         "INSERT INTO expunged VALUES (999, 1, 1, 0, 1)",
+        "INSERT INTO mailbox_grant VALUES (99, 'account:b', 'lr')",
+        "INSERT INTO mailbox_grant VALUES (1, 'account:b', 'lq')",
         "UPDATE snapshot SET flags = zeroblob(length(flags)), modseqs = zeroblob(length(modseqs))",
     ],
 )
