@@ -5,8 +5,9 @@ import getpass
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from support.certificates import Issued
 from support.processes import RunningProgram, free_port, greets, program
@@ -30,15 +31,28 @@ service lmtp {{
   }}
 }}
 """
+_IMAPSIEVE = """\
+protocol imap {{
+  mail_plugins = imap_sieve
+}}
+plugin {{
+  sieve_plugins = sieve_imapsieve
+  sieve_extensions = +editheader
+  imapsieve_mailbox1_name = *
+  imapsieve_mailbox1_before = file:{folder}/%u.sieve
+}}
+"""
 
 
 class Dovecot:
     """Serves IMAP on `port`, every write synced. lmtp: it takes mail on `lmtp_socket` and `lmtp_port`, too. mail: of its user.
 
-    certificate: with STARTTLS, else in clear.
+    certificate: with STARTTLS, else in clear. imapsieve: further users, and the scripts that their commands meet.
     """
 
-    def __init__(self, folder: Path, mail_format: str, *, lmtp: bool, certificate: Issued | None) -> None:
+    def __init__(
+        self, folder: Path, mail_format: str, *, lmtp: bool, certificate: Issued | None, imapsieve: Mapping[str, str]
+    ) -> None:
         dovecot = program("dovecot", "dovecot-imapd")
         if lmtp:
             program("/usr/lib/dovecot/lmtp", "dovecot-lmtpd")
@@ -54,7 +68,10 @@ class Dovecot:
         if os.geteuid() == 0:
             shutil.chown(folder / "mail", user, user)
         full = f"{FULL}:{{PLAIN}}{PASSWORD}::::::userdb_quota_rule=*:bytes=1\n"
-        (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}::::::\n{full}")
+        users = "".join(f"{name}:{{PLAIN}}{PASSWORD}::::::\n" for name in (USER, *imapsieve))
+        (folder / "users").write_text(users + full)
+        for name, script in imapsieve.items():
+            (folder / f"{name}.sieve").write_text(script)
         self._config.write_text(
             f"""base_dir = {folder / "run"}
 state_dir = {folder / "state"}
@@ -90,7 +107,7 @@ service imap-login {{
 service anvil {{
   chroot =
 }}
-{_LMTP.format(port=self.lmtp_port) if lmtp else ""}"""
+{_LMTP.format(port=self.lmtp_port) if lmtp else ""}{_IMAPSIEVE.format(folder=folder) if imapsieve else ""}"""
         )
         self._process = RunningProgram([dovecot, "-F", "-c", str(self._config)], self._log)
         self._process.wait_until(lambda: greets(self.port, b"* OK"))
@@ -107,11 +124,17 @@ def _tls(certificate: Issued | None) -> str:
 
 
 @contextlib.contextmanager
-def dovecot(mail_format: str = "mdbox", *, lmtp: bool = False, certificate: Issued | None = None) -> Iterator[Dovecot]:
+def dovecot(
+    mail_format: str = "mdbox",
+    *,
+    lmtp: bool = False,
+    certificate: Issued | None = None,
+    imapsieve: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Dovecot]:
     """A running Dovecot with an empty mailbox."""
     folder = Path(tempfile.mkdtemp(prefix="mailward-dovecot-"))
     folder.chmod(0o755)
-    made = Dovecot(folder, mail_format, lmtp=lmtp, certificate=certificate)
+    made = Dovecot(folder, mail_format, lmtp=lmtp, certificate=certificate, imapsieve=imapsieve)
     try:
         yield made
     finally:

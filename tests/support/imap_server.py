@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailward.access.imap.desk import Desk
+from mailward.access.imap.events import Scripts
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.app.watching import Watchers
 from mailward.disk import Disk
@@ -46,6 +47,7 @@ class ImapServer(MailServer):
         admission: Admission | None = None,
         *,
         now_s: Callable[[], float] = time.time,
+        scripts: Scripts | None = None,
     ) -> None:
         self._settings = settings or ImapSettings()
         self._admission = admission or Admission()
@@ -65,6 +67,7 @@ class ImapServer(MailServer):
             self.classified.append,
             "mx.example.test",
             1_000_000,
+            scripts=scripts,
         )
         super().__init__(folder)
 

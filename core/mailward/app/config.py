@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mailward.access.imap.events import Cause
 from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.network import Network
@@ -22,6 +23,9 @@ VERIFYING = ("off", "on", "strict")
 
 SHARE_WITH_ANYONE = ("off", "on")
 """Whether users can share a mailbox with all others at once."""
+
+IMAP_CAUSES: Mapping[str, Cause] = {"append": "APPEND", "copy": "COPY", "flag": "FLAG"}
+"""After which commands the script of `imapsieve` is run, by the words of mailward.yaml."""
 
 FULL_MAILBOX = ("wait", "return")
 """Mail for it waits for room, or goes back to its sender at once."""
@@ -113,6 +117,15 @@ class Outbound:
 
 
 @dataclass(frozen=True, slots=True)
+class ImapSieve:
+    """The script that messages meet when IMAP commands bring or change them. text: without mistakes. causes: of `IMAP_CAUSES`."""
+
+    path: Path
+    text: bytes
+    causes: frozenset[Cause]
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantineSettings:
     """How long mail is kept, and what users may let go of it. digest_hour: in the machine's time zone, None for no digests."""
 
@@ -134,7 +147,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
         "verify_recipients", "full_mailbox", "pop3_retrieved", "share_with_anyone", "outbound", "limits", "processes",
-        "decisions", "quarantine", "expunged",
+        "decisions", "quarantine", "expunged", "imapsieve",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
@@ -147,6 +160,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "processes": ("smtp",),
     "decisions": ("keep",),
     "expunged": ("keep",),
+    "imapsieve": ("script", "causes"),
     "quarantine": ("keep", "users_release", "digest", "digest_hour"),
 }  # fmt: skip
 """Every key there is, by the mapping it stands in; NAME is the admin's own word. Those of `routes` are domains."""
@@ -185,6 +199,7 @@ class Config:
     pop3_retrieved: str = "seen"
     expunged_kept_s: float = EXPUNGED_KEPT_S
     share_with_anyone: str = "off"
+    imapsieve: ImapSieve | None = None
     isolated_plugins: frozenset[str] = frozenset()
 
     @property

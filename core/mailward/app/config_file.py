@@ -16,6 +16,7 @@ from mailward.app.config import (
     DEFAULT_DNS,
     DIGEST_HOUR,
     FULL_MAILBOX,
+    IMAP_CAUSES,
     KEYS,
     LEAST_KEPT_S,
     MOST_PROCESSES,
@@ -24,6 +25,7 @@ from mailward.app.config import (
     SHARE_WITH_ANYONE,
     VERIFYING,
     Config,
+    ImapSieve,
     Limits,
     Listener,
     ListenerTls,
@@ -41,6 +43,7 @@ from mailward.formats.yaml_nodes import Node, parse
 from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.model.tls import TlsLevel
 from mailward.quarantine import UsersRelease
+from mailward.sieve import IMAP_LANGUAGE, ScriptError, compile_script
 from mailward.store.base import EXPUNGED_KEPT_S
 
 MOST_GREET_DELAY_S = 30.0
@@ -121,6 +124,7 @@ class _Reader(ValueReader):
             decisions_kept_s=self._kept_s(root, "decisions", DECISIONS_KEPT_S, "records are"),
             expunged_kept_s=self._kept_s(root, "expunged", EXPUNGED_KEPT_S, "mail is"),
             quarantine=self._quarantine(root),
+            imapsieve=self._imapsieve(root),
         )
 
     def _kept_s(self, root: Node, key: str, usual_s: float, what: str) -> float:
@@ -143,6 +147,32 @@ class _Reader(ValueReader):
         hour = self.number(node, "digest_hour", DIGEST_HOUR, 0, 23)
         is_daily = self.word(node, "digest", DIGESTS, "off") == "daily"
         return QuarantineSettings(kept_s, UsersRelease(frozenset(self._causes(node))), hour if is_daily else None)
+
+    def _imapsieve(self, root: Node) -> ImapSieve | None:
+        """The script is read and checked here, so that a mistake keeps the server from starting, and its old one in force."""
+        node = root.at("imapsieve")
+        if node is None:
+            return None
+        self.known(node, "imapsieve")
+        causes = {str(item.value): item for item in self.items_of(node, "causes")}
+        for word in causes.keys() - IMAP_CAUSES.keys():
+            self.wrong(causes[word], "imapsieve.causes", f"'{word}' is no cause", f"Write {', '.join(IMAP_CAUSES)}.")
+        found = frozenset(cause for word, cause in IMAP_CAUSES.items() if not causes or word in causes)
+        path = self.path(self.text(node, "script", None))
+        if node.at("script") is None:
+            return None
+        try:
+            text = path.read_bytes()
+            compile_script(text, IMAP_LANGUAGE)
+        except PermissionError:
+            raise
+        except OSError as error:
+            self.wrong(node.at("script") or node, "imapsieve.script", f"cannot read {path}: {error.strerror}")
+            return None
+        except ScriptError as error:
+            self.problems += [Problem(f"{path}:{one.place}", "imapsieve.script", one.text) for one in error.problems]
+            return None
+        return ImapSieve(path, text, found)
 
     def _causes(self, node: Node) -> Iterator[str]:
         for item in self.items_of(node, "users_release"):

@@ -18,7 +18,7 @@ from mailward.policy.nobodys import GROUPS, nobodys
 
 _KEYS = {"dns_servers": "dns", "smtp_processes": "processes", "decisions_kept_s": "decisions"}
 """Of fields that go by another name than their key of mailward.yaml."""
-RELOADED = ("policies", "plugins", "tls")
+RELOADED = ("policies", "plugins", "tls", "imapsieve")
 """The settings that a reload brings into force; what they name is read again too."""
 
 

@@ -140,7 +140,7 @@ def _supervisor(config: Config, filters: Filters, bound: Sequence[BoundListener]
     roles = [
         worker("auth", lambda config, filters, _: AuthRole(config, filters, known)),
         *(smtp(seat) for seat in range(config.smtp_processes)),
-        worker("access", lambda config, filters, own: AccessRole(config, filters, own, known), *ACCESS_PROTOCOLS),
+        worker("access", lambda config, filters, own: AccessRole(config, filters, own, known, accounts), *ACCESS_PROTOCOLS),
         worker("queue", lambda config, filters, _: QueueRole(config, filters, accounts)),
     ]
     for listener, _ in bound:

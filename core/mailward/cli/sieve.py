@@ -19,8 +19,9 @@ from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
 from mailward.protocol.managesieve.names import is_name
-from mailward.sieve import LANGUAGE, Outcome, Problem, ScriptError, compile_script, evaluate
+from mailward.sieve import IMAP_LANGUAGE, LANGUAGE, Outcome, Problem, ScriptError, compile_script, evaluate
 from mailward.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Vacation
+from mailward.sieve.running import Language
 from mailward.sieve.world import Nothing
 from mailward.store.base import AccountStore, Script
 from mailward.store.ops import ActivateScript, DeleteScript, Op, PutScript
@@ -109,14 +110,20 @@ def delete_command(
 
 
 @app.command("check")
-def check_command(file: FileArgument, as_json: JsonOption = False) -> None:
+def check_command(
+    file: FileArgument,
+    imap: Annotated[bool, typer.Option("--imap", help="It is the script that IMAP commands meet.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Say all that is wrong with a script, with line and column.
 
     Examples:
 
       mailward sieve check alice.sieve
+
+      mailward sieve check imap.sieve --imap
     """
-    problems = _problems(_octets(file))
+    problems = _problems(_octets(file), IMAP_LANGUAGE if imap else LANGUAGE)
     told = [f"{'' if file == '-' else f'{file}:'}{problem}" for problem in problems] or ["no mistakes"]
     data = [{"line": problem.place.line, "column": problem.place.column, "text": problem.text} for problem in problems]
     show("\n".join(told), {"problems": data}, as_json=as_json)
@@ -251,9 +258,9 @@ def _octets(file: str) -> bytes:
         fail(f"cannot read {file}: {error.strerror}", NO_INPUT)
 
 
-def _problems(script: bytes) -> tuple[Problem, ...]:
+def _problems(script: bytes, language: Language = LANGUAGE) -> tuple[Problem, ...]:
     try:
-        compile_script(script, LANGUAGE)
+        compile_script(script, language)
     except ScriptError as error:
         return error.problems
     return ()

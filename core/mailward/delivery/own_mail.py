@@ -2,9 +2,24 @@
 
 from datetime import UTC, datetime
 
+from mailward.delivery.ports import Directory
+from mailward.formats.address import parse_mailbox
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
+from mailward.model.envelope import RcptParameters
 from mailward.model.ids import QueueId
 from mailward.queue.item import QueuedRecipient, QueueItem
+
+
+def way_to(directory: Directory, forward_path: str) -> QueuedRecipient:
+    """Where it goes, and nobody hears of that. Raises ValueError when it is of a domain of ours, and nobody's; StorageError."""
+    address = parse_mailbox(forward_path)
+    silent = RcptParameters(notify=("NEVER",))
+    account = directory.resolve(address)
+    if account is not None:
+        return QueuedRecipient(forward_path, "mailbox", account, parameters=silent)
+    if directory.is_local_domain(address.domain):
+        raise ValueError(f"{forward_path} is no mailbox here")
+    return QueuedRecipient(f"{address.local_part}@{address.domain}", "relay", parameters=silent)
 
 
 def own_mail(

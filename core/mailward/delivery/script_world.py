@@ -17,6 +17,9 @@ from mailward.sieve.world import Location, Outside
 from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.refusals import StoreRefusal
 
+NO_IMAP_USER = {"imap.user": "", "imap.email": ""}
+"""RFC 6785 section 4.2: at delivery nobody acts."""
+
 
 class _Outside:
     """`sieve.world.Outside` of one account. at: in the zone of the owner, which is this machine's."""
@@ -77,7 +80,7 @@ def world_of(reverse_path: str, forward_path: str, addresses: Sequence[Address],
     envelope = Envelope(
         NULL_REVERSE_PATH if sender is None else ReversePath(sender), None if recipient is None else ForwardPath(recipient)
     )
-    environment = {"name": "Mailward", "version": __version__, "location": "MDA", "phase": "post"}
+    environment = {"name": "Mailward", "version": __version__, "location": "MDA", "phase": "post", **NO_IMAP_USER}
     return World(envelope, Owner(tuple(addresses)), outside, environment)
 
 

@@ -11,15 +11,13 @@ from typing import Protocol
 import structlog
 
 from mailward.api.services import Clock, Submit
-from mailward.delivery.own_mail import own_mail
+from mailward.delivery.own_mail import own_mail, way_to
 from mailward.delivery.ports import Directory
-from mailward.formats.address import parse_mailbox
 from mailward.formats.message import MessageView
 from mailward.model.decision import DecisionRecord
-from mailward.model.envelope import RcptParameters
 from mailward.model.ids import QueueId, queue_id_for
 from mailward.queue.agenda import Agenda
-from mailward.queue.item import QueuedRecipient, QueueItem
+from mailward.queue.item import QueueItem
 from mailward.queue.spool import Spool
 
 log = structlog.get_logger("mailward.delivery")
@@ -65,7 +63,7 @@ class OwnMail:
         ) -> bool:
             item = own_mail(
                 own_id(sender, key),
-                self._way_to(forward_path),
+                way_to(self._directory, forward_path),
                 why=why,
                 message_id=MessageView(octets).message_id,
                 size_octets=len(octets),
@@ -97,13 +95,3 @@ class OwnMail:
 
     def _is_known(self, id: QueueId) -> bool:
         return bool(self._spool.open_recipients(id)) or self._decisions.get(id) is not None
-
-    def _way_to(self, forward_path: str) -> QueuedRecipient:
-        address = parse_mailbox(forward_path)
-        silent = RcptParameters(notify=("NEVER",))
-        account = self._directory.resolve(address)
-        if account is not None:
-            return QueuedRecipient(forward_path, "mailbox", account, parameters=silent)
-        if self._directory.is_local_domain(address.domain):
-            raise ValueError(f"{forward_path} is no mailbox here")
-        return QueuedRecipient(f"{address.local_part}@{address.domain}", "relay", parameters=silent)

@@ -3,13 +3,14 @@
 from mailward.sieve.check import ScriptError
 from mailward.sieve.compiled import compile_script
 from mailward.sieve.evaluate import Outcome, evaluate
-from mailward.sieve.language import LANGUAGE
+from mailward.sieve.language import IMAP_LANGUAGE, LANGUAGE
 from mailward.sieve.limits import LIMITS, Limits
 from mailward.sieve.problems import Place, Problem
 from mailward.sieve.running import Script
 from mailward.sieve.world import Envelope, Owner, World
 
 __all__ = [
+    "IMAP_LANGUAGE",
     "LANGUAGE",
     "LIMITS",
     "Envelope",

@@ -12,7 +12,7 @@ from mailward.sieve.variables import check_variable
 
 FLAGS = TagRule("flags", takes=Shape.STRINGS, extension="imap4flags")
 _SYSTEM = frozenset({"\\answered", "\\flagged", "\\deleted", "\\seen", "\\draft"})
-_KEYWORD = re.compile(r"[!#$&\'+,./0-9:;<=>?@A-Z^_`a-z|}~-]+")
+_KEYWORD = re.compile(r"[!#$&\'+,./0-9:;<=>?@A-Z[^_`a-z|}~-]+")
 """An atom (RFC 9051 section 9); RFC 5232 section 2 lets what is none be left out."""
 _MOST_FLAGS = 100
 

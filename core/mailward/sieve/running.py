@@ -165,7 +165,7 @@ class Run:
         self.globals: dict[str, str] = {}
         self.match_values: tuple[str, ...] = ()
         self.actions: list[Action] = []
-        self.flags: tuple[str, ...] = ()
+        self.flags = world.flags
         self.marks: list[Mark] = []
         self.compiled: dict[tuple[str, str], Script] = {}
         self.including: list[tuple[str, str]] = []

@@ -104,7 +104,7 @@ class World:
     """All of it. environment: the items of RFC 5183, by their names in lower case.
 
     spam_percent: how surely the message is spam, None where nobody looked. virus: 0 where nobody looked, 1 for clean to 5 for
-    surely infected (RFC 5235 section 3.3).
+    surely infected (RFC 5235 section 3.3). flags: that the message has already.
     """
 
     envelope: Envelope = Envelope()
@@ -113,3 +113,4 @@ class World:
     environment: Mapping[str, str] = field(default_factory=dict)
     spam_percent: float | None = None
     virus: int = 0
+    flags: tuple[str, ...] = ()

@@ -95,6 +95,31 @@ def test_how_long_expunged_mail_is_kept(folder: Path) -> None:
     assert [text.partition("  ")[2] for text in said] == ["expunged.keep: mail is kept for a day at least\n    keep: 7d"]
 
 
+def test_the_script_that_imap_commands_meet(folder: Path) -> None:
+    path, script = folder / "mailward.yaml", folder / "imap.sieve"
+    path.write_text(GOOD + "imapsieve: {script: imap.sieve, causes: [append, copy]}\n")
+    script.write_text('require "imapsieve"; keep;')
+    found = load_config(path).imapsieve
+    assert found is not None and (found.path, found.causes) == (script, frozenset({"APPEND", "COPY"}))
+    path.write_text(GOOD + "imapsieve: {script: imap.sieve}\n")
+    found = load_config(path).imapsieve
+    assert found is not None and found.causes == {"APPEND", "COPY", "FLAG"}
+
+
+def test_a_script_with_mistakes_is_no_configuration(folder: Path) -> None:
+    (folder / "imap.sieve").write_text('require ["vacation", "imapsieve"];\nvacation "away";\nif envelope "to" "a" { keep; }\n')
+    said = _problems(folder, GOOD + "imapsieve: {script: imap.sieve, causes: [move]}\n")
+    assert said == [
+        "mailward.yaml:12:42  imapsieve.causes: 'move' is no cause\n    Write append, copy, flag.",
+        "imap.sieve:1:9  imapsieve.script: unknown extension 'vacation'",
+        "imap.sieve:2:1  imapsieve.script: unknown command 'vacation'",
+        "imap.sieve:3:4  imapsieve.script: unknown test 'envelope'",
+    ]
+    said = _problems(folder, GOOD + "imapsieve: {script: gone.sieve}\n")
+    assert said == ["mailward.yaml:12:21  imapsieve.script: cannot read gone.sieve: No such file or directory"]
+    assert "script" in _problems(folder, GOOD + "imapsieve: {causes: [copy]}\n")[0]
+
+
 def test_wrong_words_about_the_quarantine(folder: Path) -> None:
     said = _problems(
         folder, GOOD + "quarantine: {keep: 1h, users_release: [limit, 'rule:', rule:a], digest: weekly, digest_hour: 24}"

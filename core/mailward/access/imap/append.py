@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import settable
+from mailward.access.imap.scripting import tell
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.formats.binary import in_lines
@@ -34,10 +35,12 @@ async def append(session: Session, arguments: Arguments) -> str:
     while arguments.take(b" "):
         incoming.append(_read(session, arguments))
     arguments.end()
-    results, news = await session.blocking(lambda: (_store(session.target(name), incoming), session.news()))
+    target = await session.blocking(lambda: session.target(name))
+    results, news = await session.blocking(lambda: (_store(target, incoming), session.news()))
     await session.tell_outcome(expunge=True, news=news)
-    uids = set_text([uid for result in results for uid in result.uids])
-    return f"[APPENDUID {results[0].uidvalidity} {uids}] APPEND completed"
+    uids = [uid for result in results for uid in result.uids]
+    tell(session, "APPEND", target, uids)
+    return f"[APPENDUID {results[0].uidvalidity} {set_text(uids)}] APPEND completed"
 
 
 async def replace(session: Session, arguments: Arguments) -> str:
@@ -65,9 +68,11 @@ async def _replace(session: Session, arguments: Arguments, *, uid: bool) -> str:
     if not old:
         raise No("There is no message of that UID")
     expunge = Expunge(selected.info.id, old)
-    added, expunged = await session.blocking(lambda: _exchange(session.here, session.target(name), message, expunge))
+    target = await session.blocking(lambda: session.target(name))
+    added, expunged = await session.blocking(lambda: _exchange(session.here, target, message, expunge))
     # Before the EXPUNGE (RFC 8508 section 3.3).
     session.untagged(f"OK [APPENDUID {added.uidvalidity} {added.uids[0]}] {'Replaced' if expunged.uids else 'Added'}")
+    tell(session, "APPEND", target, added.uids)
     return ""
 
 

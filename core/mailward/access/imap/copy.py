@@ -1,6 +1,7 @@
 """COPY, MOVE and their UID forms (RFC 3501 section 6.4.7, RFC 6851, COPYUID of RFC 4315)."""
 
 from mailward.access.imap.carrying import carry
+from mailward.access.imap.scripting import tell
 from mailward.access.imap.session import Session
 from mailward.access.imap.teaching import teach_moves
 from mailward.protocol.imap.arguments import Arguments, set_text
@@ -47,6 +48,7 @@ async def _copy(session: Session, arguments: Arguments, *, uid: bool, move: bool
         return done  # all of them were expunged by others
     places = [place for place in map(selected.index_of, result.sources) if place is not None]
     teach_moves(session, selected.info, target.info, [selected.messages[place] for place in places])
+    tell(session, "COPY", target, result.uids)
     code = f"[COPYUID {result.uidvalidity} {set_text(result.sources)} {set_text(result.uids)}]"
     if move:
         session.untagged(f"OK {code} Moved")  # before the EXPUNGEs (RFC 6851 section 4.3)

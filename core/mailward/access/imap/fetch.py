@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 
 from mailward.access.imap.rendering import Plan
+from mailward.access.imap.scripting import tell
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.model.ids import Uid
@@ -67,3 +68,4 @@ async def _mark_seen(session: Session, places: Sequence[int]) -> None:
     if uids:
         op = SetFlags(selected.info.id, uids, "add", ("\\Seen",))
         await session.blocking(lambda: session.store.apply([op]))
+        tell(session, "FLAG", session.here, uids, ("\\Seen",))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mailward.access.imap.rights import settable, untouchable
+from mailward.access.imap.scripting import changed
 from mailward.access.imap.selected import Selected, taken
 from mailward.access.imap.session import Session
 from mailward.access.imap.teaching import says_junk_or_not, teach_keywords
@@ -49,6 +50,7 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     if is_plain and selected.take_own(result, places, mode, flags):
         if says_junk_or_not(flags):
             teach_keywords(session, selected, list(zip(places, values, strict=True)))
+        changed(session, selected, zip(places, values, strict=True))
         for place in places if not silent else ():
             session.tell_flags(selected, place)
         return ""
@@ -64,6 +66,8 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     was_told = await session.tell_outcome(expunge=False, silent=expected)
     if says_junk_or_not(flags):
         teach_keywords(session, selected, [(place, value) for place, (_, value) in zip(places, before, strict=True)])
+    bits = None if mode == "replace" else mask_of(flags, selected.keywords)  # others may have changed more
+    changed(session, selected, ((place, value) for place, (_, value) in zip(places, before, strict=True)), bits)
     for place, (number, value), modseq in zip(places, before, modseqs, strict=True) if was_told else ():
         told = selected.modseqs[place] != modseq if session.tells_modseq else selected.flags[place] != value
         known = expected.get(number) == selected.flags[place]

@@ -1,5 +1,7 @@
 """The wiring of the process that serves mail over IMAP and POP3, and its rules over ManageSieve."""
 
+import asyncio
+import os
 from collections.abc import Sequence
 
 from mailward.access.imap.desk import Desk as ImapDesk
@@ -11,8 +13,11 @@ from mailward.app.accounts import store_of
 from mailward.app.build.common import BoundListener, admissions_of, tls_contexts
 from mailward.app.config import Config
 from mailward.app.filters import Filters
+from mailward.app.imapsieve import ImapScripts
+from mailward.app.imapsieve_mail import ImapSieveMail
 from mailward.app.judging import PluginServices
 from mailward.app.watching import Watchers
+from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.directory import Directory
 from mailward.disk import Disk
 from mailward.net.authd import RemoteAuthenticator
@@ -25,7 +30,10 @@ from mailward.net.tls import renew_certificates
 from mailward.pipeline.chain import Chain
 from mailward.pipeline.enabling import chain_of
 from mailward.pipeline.events import Events
+from mailward.queue.spool import Spool
 from mailward.rounds import Rounds
+from mailward.services.clock import SystemClock
+from mailward.services.hourly import Hourly
 from mailward.services.known import KnownSources
 from mailward.store.changes import Hints
 
@@ -35,8 +43,10 @@ ACCESS_PROTOCOLS = ("imap", "pop3", "managesieve")
 class AccessRole:
     """Serves mail over IMAP and POP3, and its rules over ManageSieve."""
 
-    def __init__(self, config: Config, filters: Filters, bound: Sequence[BoundListener], known: KnownSources) -> None:
-        """known: from where people have logged in."""
+    def __init__(
+        self, config: Config, filters: Filters, bound: Sequence[BoundListener], known: KnownSources, accounts: Hourly
+    ) -> None:
+        """known: from where people have logged in. accounts: what each has sent, by whichever process."""
         self._config = config
         self._known = known
         self._bound = bound
@@ -48,6 +58,10 @@ class AccessRole:
         self._watchers = Watchers()
         self._directory = Directory(config.directory_file)
         self._store = store_of(config, self._directory, self._hints)
+        self._spool = Spool(config.data / "spool", Disk(), owner=f"access{os.getpid()}")
+        allowance, clock, loop = ScriptAllowance(accounts), SystemClock(), asyncio.get_running_loop()
+        mail = ImapSieveMail(self._spool, self._directory, allowance, clock, loop)
+        self._scripts = ImapScripts(config.imapsieve, self._directory, mail, clock)
         self._listeners: list[StreamListener] = []
         revoking = Revoking(self._authenticator, self._listeners)
         self._revoking = Rounds("asking which logins are revoked", revoking.look, every_s=EVERY_S, first_after_s=EVERY_S)
@@ -70,6 +84,7 @@ class AccessRole:
             append_octets=config.limits.message_octets,
             capabilities_off=self._directory.capabilities_off,
             neighbours=Neighbours(self._directory, anyone=config.share_with_anyone == "on"),
+            scripts=self._scripts,
         )
         leases = Leases(config.data / "pop3", Disk())
         pop3_desk = Pop3Desk(
@@ -103,6 +118,7 @@ class AccessRole:
         """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
         chain = self._make_chain(filters)
         renew_certificates(self._contexts.values(), config.tls.certificate, config.tls.key)
+        self._scripts.use(config.imapsieve)
         self._chain = chain
 
     def use(self, filters: Filters) -> None:
@@ -113,6 +129,8 @@ class AccessRole:
         await self._revoking.stop()
         for listener in self._listeners:
             await listener.close()
+        await self._scripts.close()
+        await self._spool.close()
         await self._events.stop()
         self._watchers.stop()
         await self._authenticator.close()

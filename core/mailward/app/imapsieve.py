@@ -1,0 +1,225 @@
+"""The admin's script that messages meet when IMAP commands bring or change them (RFC 6785), and what becomes of what it says.
+
+It runs behind the reply, for one message of one command at a time, and is the admin's word on a mailbox that is its owner's: he
+pays for it with the budgets of his own scripts, and mail that it sends is his. Whatever goes wrong, the message stays.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic, thread_time
+from typing import Protocol
+
+import structlog
+
+from mailward import __version__
+from mailward.access.imap.events import Cause, Event
+from mailward.api.services import Clock
+from mailward.app.config import ImapSieve
+from mailward.delivery.script_world import outside_of
+from mailward.delivery.scripted import PROCESSOR_S_PER_HOUR, Addresses
+from mailward.formats.message import MessageView
+from mailward.metering import METERS
+from mailward.model.address import Address
+from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId, MailboxId, Uid
+from mailward.model.metrics import Counter
+from mailward.services.rates import Rates
+from mailward.sieve import IMAP_LANGUAGE, Outcome, Owner, World, compile_script, evaluate
+from mailward.sieve.actions import FileInto, Keep, Notify, Redirect
+from mailward.store.base import AccountStore
+from mailward.store.flags import names_of
+from mailward.store.ops import Append, Copy, CreateMailbox, SetFlags
+from mailward.store.refusals import NoSuchMailbox, StoreRefusal
+
+RUNS = Counter("imapsieve_runs", "Messages that met the script of IMAP commands, by how it ended", ("outcome",))
+
+log = structlog.get_logger("mailward.imapsieve")
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A stored message that meets the script. owner: of the mailbox it is in. flags: that it has. message: its number."""
+
+    store: AccountStore
+    account: AccountId
+    owner: Address
+    mailbox: MailboxId
+    uid: Uid
+    message: int
+    flags: tuple[str, ...]
+    view: MessageView
+
+
+class Sender(Protocol):
+    """What `ImapSieveMail` does, from a thread. Both say why nothing was sent, "" when it was, and raise StorageError."""
+
+    def redirect(self, met: Met, action: Redirect) -> str: ...
+
+    def notify(self, met: Met, action: Notify) -> str: ...
+
+
+class ImapScripts:
+    """`access.imap.events.Scripts`. setting: None for no script. Scripts run one after another, in the order of the commands."""
+
+    def __init__(self, setting: ImapSieve | None, directory: Addresses, sender: Sender, clock: Clock) -> None:
+        self._directory = directory
+        self._sender = sender
+        self._clock = clock
+        self._taken_ms = Rates(int(PROCESSOR_S_PER_HOUR * 1000), 3600.0)
+        self._pool = ThreadPoolExecutor(1, "imapsieve")
+        self._is_stopping = False
+        self.use(setting)
+
+    def use(self, setting: ImapSieve | None) -> None:
+        """From the next command on. Raises ScriptError."""
+        self._script = None if setting is None else compile_script(setting.text, IMAP_LANGUAGE, name=setting.path.name)
+        self._causes = frozenset[Cause]() if setting is None else setting.causes
+
+    @property
+    def causes(self) -> frozenset[Cause]:
+        return self._causes
+
+    def happened(self, event: Event) -> None:
+        self._pool.submit(self._run, event)
+
+    def charge(self, account: AccountId, processor_s: float) -> None:
+        """Of what its scripts may take in an hour (T-IMAP-20)."""
+        self._taken_ms.charge(account, monotonic(), round(processor_s * 1000))
+
+    async def drain(self) -> None:
+        """Until what has happened so far is done."""
+        await asyncio.wrap_future(self._pool.submit(lambda: None))
+
+    async def close(self) -> None:
+        """What waits is left out."""
+        self._is_stopping = True
+        await self.drain()
+        self._pool.shutdown()
+
+    def _run(self, event: Event) -> None:
+        done = 0
+        try:
+            for met in self._all_met(event):
+                if self._is_stopping or self._taken_ms.is_spent(met.account, monotonic()):
+                    why = "the server stops" if self._is_stopping else "the account has no processor time left in this hour"
+                    log.warning("script left out", account=met.account, why=why, messages=len(event.uids) - done)
+                    return
+                self._meet(event, met)
+                done += 1
+        except StorageError as error:
+            log.error("script left out", account=event.mailbox.owner, why=str(error), messages=len(event.uids) - done)
+        except Exception:
+            log.exception("script left out", account=event.mailbox.owner, messages=len(event.uids) - done)
+
+    def _all_met(self, event: Event) -> Iterator[Met]:
+        """The messages that are still there. Raises StorageError."""
+        account, store = event.mailbox.owner, event.mailbox.store
+        addresses = self._directory.addresses_of(account)
+        if not addresses:
+            return
+        with suppress(NoSuchMailbox):
+            view = store.view(event.mailbox.info.id)
+            places = {uid: place for place, uid in enumerate(view.uids)}
+            for uid in event.uids:
+                if (place := places.get(uid)) is not None:
+                    message, flags = view.messages[place], names_of(view.flags[place], view.keywords)
+                    octets = MessageView(store.octets(message))
+                    yield Met(store, account, addresses[0], view.mailbox.id, Uid(uid), message, flags, octets)
+
+    def _meet(self, event: Event, met: Met) -> None:
+        """One message, whatever goes wrong with it."""
+        begun_s = thread_time()
+        try:
+            is_whole = self._carry_out(met, self._outcome(event, met))
+        except Exception as error:
+            is_whole = False
+            where = {"account": met.account, "mailbox": event.mailbox.name_there, "uid": met.uid}
+            if isinstance(error, StorageError | StoreRefusal):
+                log.error("script failed", problem=str(error), **where)
+            else:
+                log.exception("script failed unforeseen", **where)
+        METERS.of("").count(RUNS, outcome="done" if is_whole else "failed")
+        self.charge(met.account, thread_time() - begun_s)
+
+    def _outcome(self, event: Event, met: Met) -> Outcome:
+        assert self._script is not None  # or nobody would have been told
+        environment = {
+            "name": "Mailward",
+            "version": __version__,
+            "location": "MS",
+            "phase": "post",
+            "imap.user": event.user,
+            "imap.email": event.user,
+            "imap.cause": event.cause,
+            "imap.mailbox": event.mailbox.name_there,
+            "imap.changedflags": " ".join(event.changed_flags),
+        }
+        outside, owner = outside_of(met.store, self._clock.now()), Owner(self._directory.addresses_of(met.account))
+        world = World(owner=owner, outside=outside, environment=environment, flags=met.flags)
+        return evaluate(self._script, met.view, world, IMAP_LANGUAGE)
+
+    def _carry_out(self, met: Met, outcome: Outcome) -> bool:
+        """Whether all of it could be done; if not, the message stays. Raises StoreRefusal, StorageError."""
+        if outcome.problem is not None:
+            log.error("script failed", account=met.account, uid=met.uid, problem=str(outcome.problem))
+            return False
+        stays, hindrances = False, []
+        for action in outcome.actions:
+            match action:
+                case Keep():
+                    stays = True
+                    self._set_flags(met, action.flags)
+                case FileInto() if action.message is None and self._is_here(met, action.mailbox):
+                    stays = True
+                    self._set_flags(met, action.flags)
+                case FileInto():
+                    hindrances.append(self._file(met, action))
+                case Redirect():
+                    hindrances.append(self._sender.redirect(met, action))
+                case Notify():
+                    hindrances.append(self._sender.notify(met, action))
+        told = [why for why in hindrances if why]
+        for why in told:
+            log.warning("script not carried out", account=met.account, uid=met.uid, why=why)
+        if not stays and not told:  # RFC 6785 section 2.2.4; its owner expunges it
+            met.store.apply([SetFlags(met.mailbox, (met.uid,), "add", ("\\Deleted",))])
+        return not told
+
+    def _set_flags(self, met: Met, flags: tuple[str, ...]) -> None:
+        """Only those that the script has changed: others may have changed more meanwhile."""
+        has, wanted = {flag.lower() for flag in met.flags}, {flag.lower() for flag in flags}
+        added = tuple(flag for flag in flags if flag.lower() not in has)
+        removed = tuple(flag for flag in met.flags if flag.lower() not in wanted)
+        ops = [SetFlags(met.mailbox, (met.uid,), "add", added)] if added else []
+        ops += [SetFlags(met.mailbox, (met.uid,), "remove", removed)] if removed else []
+        if ops:
+            met.store.apply(ops)
+
+    def _is_here(self, met: Met, mailbox: str) -> bool:
+        """As in Dovecot; RFC 6785 section 3.3 would have it there twice, once deleted."""
+        with suppress(NoSuchMailbox):
+            return met.store.mailbox(mailbox).id == met.mailbox
+        return False
+
+    def _file(self, met: Met, action: FileInto) -> str:
+        """A copy into another mailbox. Says why not, "" when it is there."""
+        try:
+            target = met.store.mailbox(action.mailbox)
+        except NoSuchMailbox as refusal:
+            if not action.creates:
+                return str(refusal)
+            met.store.apply([CreateMailbox(action.mailbox, action.special_use)])
+            target = met.store.mailbox(action.mailbox)
+        if action.message is not None:
+            ((date,),) = met.store.meta([met.message], ("internal_date",))
+            octets = bytes(action.message.octets)
+            met.store.apply([Append(target.id, octets, datetime.fromtimestamp(int(date), UTC), action.flags)])
+            return ""
+        (copied,) = met.store.apply([Copy(met.mailbox, (met.uid,), target.id)])
+        if copied.uids and action.flags != met.flags:
+            met.store.apply([SetFlags(target.id, tuple(map(Uid, copied.uids)), "replace", action.flags)])
+        return ""

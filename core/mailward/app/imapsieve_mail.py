@@ -1,0 +1,117 @@
+"""What the script of IMAP commands sends: into the spool, and left there to the queue process.
+
+A redirected message is sent anew by the owner of the mailbox, from his address (RFC 6785 section 3.4), who so hears of it when it
+comes back. Nothing is repeated, so nothing has to be known again.
+"""
+
+import asyncio
+from dataclasses import replace
+
+from mailward.api.services import Clock
+from mailward.app.imapsieve import Met
+from mailward.delivery.own_mail import own_mail, way_to
+from mailward.delivery.ports import Directory
+from mailward.delivery.redirecting import MOST_PASSED, has_passed, passed_here
+from mailward.delivery.script_allowance import ScriptAllowance
+from mailward.directory.forwarding import DELIVERED_TO
+from mailward.formats.mailboxes import read_address_list
+from mailward.formats.message import MessageView
+from mailward.model.edits import AddHeader, RemoveHeader
+from mailward.model.envelope import RcptParameters
+from mailward.model.ids import new_queue_id
+from mailward.queue.item import QueueItem
+from mailward.queue.spool import Spool
+from mailward.sieve.actions import Action, Notify, Redirect
+from mailward.sieve.replying import notify_message
+
+
+class ImapSieveMail:
+    """Implements `app.imapsieve.Sender`. loop: on which mail is put into the spool."""
+
+    def __init__(
+        self, spool: Spool, directory: Directory, allowance: ScriptAllowance, clock: Clock, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._spool = spool
+        self._directory = directory
+        self._allowance = allowance
+        self._clock = clock
+        self._loop = loop
+
+    def redirect(self, met: Met, action: Redirect) -> str:
+        if why := self._why_not_redirected(met, action):
+            return f"not redirected to {action.address}, since {why}"
+        message = met.view if action.message is None else action.message
+        try:
+            item = self._item(met, action, str(action.address), message)
+        except ValueError as error:
+            return f"not redirected, since {error}"
+        if why := self._allowance.take(met.account, str(met.owner)):
+            return f"not redirected to {action.address}, since {why}"
+        to = replace(item.recipients[0], edits=(AddHeader(DELIVERED_TO, str(met.owner)),), parameters=RcptParameters())
+        record = replace(item.decision, reverse_path=str(met.owner))
+        is_utf8 = item.smtputf8 or not (str(met.owner).isascii() and message.header_octets.isascii())
+        # Its author is whoever it says, so nobody signs for it (T-DKIM-15), and Return-Path is for final delivery (RFC 5321 4.4).
+        self._put(
+            replace(
+                item,
+                reverse_path=str(met.owner),
+                origin="inbound",
+                recipients=(to,),
+                edits=(RemoveHeader("Return-Path"),),
+                decision=record,
+                smtputf8=is_utf8,
+            ),
+            bytes(message.octets),
+        )
+        return ""
+
+    def _why_not_redirected(self, met: Met, action: Redirect) -> str:
+        """As at delivery (T-RELAY-15)."""
+        if self._directory.resolve(action.address) == met.account:
+            return "that is this mailbox"
+        if has_passed(met.view, met.owner):
+            return f"{met.owner} has sent it on before"
+        if passed_here(met.view, self._directory.is_local_domain) >= MOST_PASSED:
+            return f"{MOST_PASSED} mailboxes of this server have sent it on"
+        return ""
+
+    def notify(self, met: Met, action: Notify) -> str:
+        """The owner is the author: what the server sends is signed (T-RELAY-11)."""
+        if action.withheld:
+            return f"nobody notified, since {action.withheld}"
+        at, id = self._clock.now().astimezone(), f"<{new_queue_id()}.filter@{met.owner.domain}>"
+        octets = notify_message(replace(action, sender=str(met.owner)), id, at)
+        hindrances = []
+        for written in (*action.to, *action.cc):
+            to = str(read_address_list(written.encode()).mailboxes[0].address)
+            try:
+                item = self._item(met, action, to, MessageView(octets))
+            except ValueError as error:
+                hindrances.append(f"nobody notified, since {error}")
+                continue
+            if why := self._allowance.take(met.account, str(met.owner)):
+                hindrances.append(f"{to} not notified, since {why}")
+            else:
+                self._put(item, octets)
+        return "; ".join(hindrances)
+
+    def _item(self, met: Met, action: Action, to: str, message: MessageView) -> QueueItem:
+        """Raises ValueError when the address is of a domain of ours, and nobody's."""
+        return own_mail(
+            new_queue_id(),
+            way_to(self._directory, to),
+            why=f"sent for {met.owner} by line {action.place.line} of the script {action.script}",
+            message_id=message.message_id,
+            size_octets=len(message.octets),
+            at=self._clock.now(),
+        )
+
+    def _put(self, item: QueueItem, octets: bytes) -> None:
+        """In the queue when this returns. Raises StorageError."""
+        asyncio.run_coroutine_threadsafe(self._commit(item, octets), self._loop).result()
+
+    async def _commit(self, item: QueueItem, octets: bytes) -> None:
+        incoming = self._spool.begin(item.id)
+        incoming.write(octets)
+        await incoming.commit(item)
+        self._spool.leave(item.id)
