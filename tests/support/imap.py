@@ -39,6 +39,10 @@ class Watched(Watchers):
         self.loop = asyncio.get_running_loop()
         return super().watch(account, callback)
 
+    def watching(self, account: AccountId) -> int:
+        """How many hear of it."""
+        return len(self._callbacks.get(account, ()))
+
 
 def one_password(name: str) -> tuple[AccountId, str]:
     """Every name that begins with an account's is that account."""

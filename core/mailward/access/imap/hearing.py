@@ -1,7 +1,7 @@
 """What a session hears: the octets of its client, and news of its account, which it tells while it waits for them (RFC 2177)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 import structlog
@@ -40,6 +40,7 @@ class Hearing(Telling):
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop_watching: Callable[[], None] = lambda: None
         self._stop_watching_also: Callable[[], None] = lambda: None
+        self._stop_watching_others: dict[AccountId, Callable[[], None]] = {}
 
     def watch(self, account: AccountId) -> None:
         """Hear of news of this account from now on."""
@@ -49,6 +50,15 @@ class Hearing(Telling):
         """Of this one too, whose mailbox is selected, or of none but our own again."""
         self._stop_watching_also()
         self._stop_watching_also = (lambda: None) if account is None else self.desk.watch(account, self._note_news)
+
+    def watch_others(self, accounts: Collection[AccountId]) -> bool:
+        """Of these too, whose mailboxes the client asked to be told of, and of no others any more. Whether one of them is new."""
+        for account in self._stop_watching_others.keys() - {*accounts}:
+            self._stop_watching_others.pop(account)()
+        new = {*accounts} - self._stop_watching_others.keys()
+        for account in new:  # by a function of its own, since the account may be that of the selected mailbox
+            self._stop_watching_others[account] = self.desk.watch(account, lambda: self._note_news())
+        return bool(new)
 
     def _note_news(self) -> None:
         if not self._news.done():

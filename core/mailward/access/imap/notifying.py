@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.mailboxes import status_line
+from mailward.access.imap.reach import Reached, is_of_others
 from mailward.access.imap.rendering import Plan
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
+from mailward.model.ids import AccountId, MailboxId
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.fetch import FetchItems
 from mailward.protocol.imap.notify import EVENTS, MESSAGE_EVENTS, BadEvent, Group, read_notify
@@ -28,20 +30,33 @@ async def notify(session: Session, arguments: Arguments) -> str:
         request = read_notify(arguments, session.name_of)
     except BadEvent:
         raise No("There is no such event here", f"BADEVENT ({' '.join(EVENTS)})") from None
-    notifier = None
-    if request.groups:
-        notifier = Notifier(session, request.groups)
-        await notifier.begin(tells=request.status)
+    if not request.groups:
+        _end(session)
+        return ""
+    notifier = Notifier(session, request.groups)
+    await notifier.begin(tells=request.status)
     session.notifier = notifier
     return ""
 
 
+def _end(session: Session) -> None:
+    session.notifier = None
+    session.watch_others(())
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the client knows of a mailbox, as far as it asked."""
+    """What the client knows of a mailbox, as far as it asked and may know."""
 
-    info: MailboxInfo
+    reached: Reached
     events: frozenset[str]
+
+    @property
+    def info(self) -> MailboxInfo:
+        return self.reached.info
+
+
+_Found = Mapping[tuple[AccountId, MailboxId], _Known]
 
 
 class Notifier:
@@ -51,7 +66,7 @@ class Notifier:
         self._session = session
         self._selected = next((group for group in groups if group.filter.startswith("selected")), None)
         self._others = [group for group in groups if group is not self._selected]
-        self._known: Mapping[int, _Known] = {}
+        self._known: _Found = {}
         self._mailbox: Selected | None = None
         self._first_new = 0
         """Of the selected mailbox, the first UID of which the items were not told."""
@@ -91,7 +106,7 @@ class Notifier:
         now = await self._look()
         if now is None:  # this ends it as NOTIFY NONE does (RFC 5465 section 5.8)
             self._session.untagged(f"OK [NOTIFICATIONOVERFLOW] {_TOO_MANY}")
-            self._session.notifier = None
+            _end(self._session)
             return
         before, self._known = self._known, now
         for id, old in before.items():
@@ -116,36 +131,58 @@ class Notifier:
     async def _tell_status(self, one: _Known, events: frozenset[str]) -> None:
         """Of a mailbox that is not selected, what such events are about."""
         session = self._session
-        if not events or (session.selected is not None and session.here.is_own and session.here.info.id == one.info.id):
+        if not events or (session.selected is not None and _place(session.here) == _place(one.reached)):
             return
         items = ["MESSAGES", "UIDNEXT"] if events & {"MessageNew", "MessageExpunge"} else []
         items += ["UIDVALIDITY", *(["UNSEEN"] if "FlagChange" in one.events else [])]
         # Who asks for changes of flags finds them by it (RFC 5465 section 5.3), whether or not CONDSTORE has been enabled.
         items += ["HIGHESTMODSEQ"] if session.tells_modseq or "FlagChange" in one.events else []
-        session.untagged(status_line(session, session.reach.owned(one.info), items))
+        session.untagged(status_line(session, one.reached, items))
 
-    async def _look(self) -> Mapping[int, _Known] | None:
-        """All of our mailboxes that somebody asks of, now. None when they are too many."""
-        return await self._session.blocking(self._look_now)
-
-    def _look_now(self) -> Mapping[int, _Known] | None:
-        found: dict[int, _Known] = {}
-        for info in self._session.own.mailboxes():
-            group = next((group for group in self._others if _fits(group, info)), None)
-            if group is not None and group.events:
-                found[info.id] = _Known(info, group.events)
+    async def _look(self) -> _Found | None:
+        """All mailboxes that somebody asks of, now. None when they are too many."""
+        found, owners = await self._session.blocking(self._look_now)
+        if len(found) <= MAX_MAILBOXES and self._session.watch_others(owners):
+            found, _ = await self._session.blocking(self._look_now)  # what happened before we heard of it
         return found if len(found) <= MAX_MAILBOXES else None
 
+    def _look_now(self) -> tuple[_Found, frozenset[AccountId]]:
+        """With whoever else has mailboxes that could be asked of. Blocks."""
+        found: dict[tuple[AccountId, MailboxId], _Known] = {}
+        listed = self._session.reach.all(others=self._asks_of_others())
+        for reached in listed:
+            group = next((group for group in self._others if _fits(group, reached)), None)
+            events = frozenset[str]() if group is None else group.events
+            if "r" not in reached.rights:
+                events -= MESSAGE_EVENTS
+            if events:
+                found[_place(reached)] = _Known(reached, events)
+        return found, frozenset(reached.owner for reached in listed if not reached.is_own)
 
-def _fits(group: Group, info: MailboxInfo) -> bool:
-    """Mail may be delivered to any mailbox, so all are inboxes (RFC 5465 section 6.3)."""
+    def _asks_of_others(self) -> bool:
+        """Whether a mailbox that others share could be among them. Blocks."""
+        if any(is_of_others(name) for group in self._others for name in group.names):
+            return True
+        return any(group.filter == "subscribed" for group in self._others) and any(
+            map(is_of_others, self._session.own.subscriptions())
+        )
+
+
+def _place(reached: Reached) -> tuple[AccountId, MailboxId]:
+    """What stays when a mailbox is renamed."""
+    return reached.owner, reached.info.id
+
+
+def _fits(group: Group, reached: Reached) -> bool:
+    """Mail may be delivered to any of our mailboxes, so all are inboxes (RFC 5465 section 6.3)."""
+    info = reached.info
     if group.filter == "subscribed":
         return info.subscribed
     if group.filter == "mailboxes":
         return info.name in group.names
     if group.filter == "subtree":
         return not group.names.isdisjoint((info.name, *parents(info.name)))
-    return True
+    return reached.is_own
 
 
 def _happened(old: MailboxInfo, new: MailboxInfo) -> frozenset[str]:

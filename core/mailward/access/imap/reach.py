@@ -84,7 +84,7 @@ class Reach:
         try:
             return self.owned(self.own.mailbox(name))
         except NoSuchMailbox:
-            if not _is_of_others(name):
+            if not is_of_others(name):
                 raise
         owner, level, name_there = self._owner_of(name)
         try:
@@ -108,7 +108,7 @@ class Reach:
         Among others' only below one where mailboxes may be made (RFC 4314 section 4). One that is there and hidden is a place
         where they may not: that there is something cannot be denied, what it is can.
         """
-        if not _is_of_others(name):
+        if not is_of_others(name):
             return self.account, self.own, name
         try:
             owner, _, name_there = self._owner_of(name)
@@ -212,7 +212,8 @@ def _rights(granted: Mapping[str, str], grantees: Collection[str]) -> Rights:
     return frozenset(letter for grantee in grantees for letter in granted.get(grantee, ""))
 
 
-def _is_of_others(name: str) -> bool:
+def is_of_others(name: str) -> bool:
+    """Whether it would be a mailbox of somebody else, or a level above those."""
     return name == OTHERS or name.startswith(f"{OTHERS}/")
 
 

@@ -197,6 +197,7 @@ class Session(Hearing):
         finally:
             self._stop_watching()
             self.watch_also(None)
+            self.watch_others(())
 
     def _is_over(self) -> bool:
         return self.state is State.LOGOUT

@@ -1,0 +1,116 @@
+"""NOTIFY of mailboxes that others share (RFC 5465 with RFC 4314): what is told, and what nobody hears who may not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailward.store.ops import Append, CreateMailbox, RenameMailbox, SetRights
+from support.imap import Client, settle
+from support.sharing import Town
+from support.storecheck import RECEIVED_AT
+
+MAIL = b"Subject: news\r\n\r\nbody\r\n"
+ALICE = "Other Users/alice@example.test"
+EVERYTHING = "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    made = Town(tmp_path)
+    for mailbox in ("Work", "Plans", "Private"):
+        made.store("alice").apply([CreateMailbox(mailbox)])
+    grant(made, "Work", "lr")
+    grant(made, "Plans", "l")
+    yield made
+    made.directory.close()
+
+
+def grant(town: Town, mailbox: str, rights: str) -> None:
+    """To bob, in alice's mailbox."""
+    store = town.store("alice")
+    store.apply([SetRights(store.mailbox(mailbox).id, f"account:{town.ids['bob']}", "replace", rights)])
+
+
+def arrives(town: Town, *mailboxes: str) -> None:
+    store = town.store("alice")
+    store.apply([Append(store.mailbox(mailbox).id, MAIL, RECEIVED_AT) for mailbox in mailboxes])
+
+
+async def waiting(town: Town, command: str) -> Client:
+    bob = await town.log_in("bob")
+    await bob.ok(command)
+    await settle(bob)
+    return bob
+
+
+async def test_mail_in_a_mailbox_that_may_be_read_is_told_and_no_other(town: Town) -> None:
+    bob = await waiting(town, f'NOTIFY SET (SUBTREE "Other Users" {EVERYTHING})')
+    arrives(town, "Private", "Plans")
+    arrives(town, "Work")
+    assert (await bob.line()).startswith(b'* STATUS "%b/Work" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY ' % ALICE.encode())
+    grant(town, "Plans", "lr")
+    await settle(bob)
+    arrives(town, "Plans")
+    assert (await bob.line()).startswith(b'* STATUS "%b/Plans" (MESSAGES 2 UIDNEXT 3 ' % ALICE.encode())
+    await bob.close()
+
+
+async def test_t_imap_14_a_mailbox_that_is_shared_no_longer_is_one_that_is_gone(town: Town) -> None:
+    bob = await waiting(town, f'NOTIFY SET (SUBTREE "{ALICE}" (MessageNew MessageExpunge MailboxName))')
+    grant(town, "Private", "lr")
+    assert await bob.line() == b'* LIST () "/" "%b/Private"' % ALICE.encode()
+    await settle(bob)
+    town.store("alice").apply([RenameMailbox("Private", "Public")])
+    assert await bob.line() == b'* LIST () "/" "%b/Public" ("OLDNAME" ("%b/Private"))' % ((ALICE.encode(),) * 2)
+    await settle(bob)
+    grant(town, "Public", "")
+    assert await bob.line() == b'* LIST (\\NonExistent) "/" "%b/Public"' % ALICE.encode()
+    await settle(bob)
+    arrives(town, "Public")
+    grant(town, "Work", "")
+    assert await bob.line() == b'* LIST (\\NonExistent) "/" "%b/Work"' % ALICE.encode()
+    await bob.close()
+
+
+async def test_mailboxes_of_others_that_are_subscribed_are_told_of(town: Town) -> None:
+    bob = await waiting(town, "NOTIFY SET (SUBSCRIBED (MessageNew MessageExpunge))")
+    arrives(town, "Work")
+    await bob.ok(f'SUBSCRIBE "{ALICE}/Work"')
+    await bob.ok("NOOP")  # read only when the news of the subscription have been dealt with
+    arrives(town, "Work")
+    assert (await bob.line()).startswith(b'* STATUS "%b/Work" (MESSAGES 2 ' % ALICE.encode())
+    await bob.close()
+
+
+async def test_the_selected_mailbox_of_somebody_else_is_told_of_once(town: Town) -> None:
+    bob = await town.log_in("bob")
+    await bob.ok(f'SELECT "{ALICE}/Work"')
+    await bob.ok(f'NOTIFY SET (SELECTED (MessageNew MessageExpunge)) (MAILBOXES "{ALICE}/Work" (MessageNew MessageExpunge))')
+    await settle(bob)
+    arrives(town, "Work")
+    assert await bob.line() == b"* 1 EXISTS"
+    await settle(bob)
+    assert not any(b"STATUS" in line for line in await bob.ok("NOOP"))
+    await bob.ok("UNSELECT")
+    await settle(bob)
+    arrives(town, "Work")
+    assert (await bob.line()).startswith(b'* STATUS "%b/Work" (MESSAGES 2 ' % ALICE.encode())
+    await bob.close()
+
+
+async def test_an_owner_is_watched_while_his_mailboxes_are_asked_of(town: Town) -> None:
+    bob = await town.log_in("bob")
+    for asked, watched in (
+        (f"(SUBTREE Work {EVERYTHING}) (PERSONAL {EVERYTHING})", 0),
+        (f'(SUBTREE "{ALICE}" {EVERYTHING})', 1),
+        (f"(SUBSCRIBED {EVERYTHING})", 0),
+        (f'(MAILBOXES ("{ALICE}/Work") {EVERYTHING})', 1),
+    ):
+        await bob.ok(f"NOTIFY SET {asked}")
+        assert town.office.hints.watching(town.ids["alice"]) == watched
+    await bob.ok("NOTIFY NONE")
+    assert town.office.hints.watching(town.ids["alice"]) == 0
+    await bob.ok(f'NOTIFY SET (SUBTREE "{ALICE}" {EVERYTHING})')
+    await bob.close()
+    assert town.office.hints.watching(town.ids["alice"]) == 0
