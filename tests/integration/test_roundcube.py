@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -55,10 +56,19 @@ def choose(browser: Browser, subject: str) -> None:
     )
 
 
+def log_in(browser: Browser, webmail: str, account: str, password: str = PASSWORD) -> None:
+    browser.opens(webmail)
+    browser.types("#rcmloginuser", account)
+    browser.types("#rcmloginpwd", password)
+    browser.clicks("#rcmloginsubmit")
+    browser.until_script("window.rcmail && rcmail.env.task == 'mail'")
+
+
 def does(browser: Browser, command: str, argument: str = "") -> None:
-    """What a button of the page does, as soon as the page lets it."""
-    browser.until_script(f"window.rcmail && !rcmail.busy && rcmail.commands['{command}']")
-    browser.runs(f"rcmail.command('{command}', '{argument}')")
+    """What a button of the page does, as soon as the page lets it: asked and done in one script, since a page that is busy again
+    passes over it."""
+    able = f"window.rcmail && !rcmail.busy && rcmail.commands['{command}']"
+    browser.until_script(f"{able} && (rcmail.command('{command}', '{argument}'), true)")
 
 
 def test_mail_is_listed_read_searched_flagged_moved_and_deleted(target: Server, webmail: str, browser: Browser) -> None:
@@ -66,10 +76,7 @@ def test_mail_is_listed_read_searched_flagged_moved_and_deleted(target: Server, 
         send(target, subject)
     target.wait_for(3)
     target.run("account", "quota", "demo@example.test", "--size", "1M")
-    browser.opens(webmail)
-    browser.types("#rcmloginuser", "demo@example.test")
-    browser.types("#rcmloginpwd", PASSWORD)
-    browser.clicks("#rcmloginsubmit")
+    log_in(browser, webmail, "demo@example.test")
     browser.until(lambda: listed(browser) == ["one", "three", "two"], "the messages")
     browser.until_script("document.querySelector('#rcmquotadisplay').title.includes('1.0 MB')")
     choose(browser, "two")
@@ -131,3 +138,29 @@ def test_a_folder_is_made_and_a_filter_sorts_into_it(target: Server, webmail: st
     browser.until(lambda: "bills" in browser.text(), "the filter")
     send(target, "your invoice")
     assert len(target.wait_for(1, ON_THE_WIRE)) == 1
+
+
+def test_another_folder_is_made_the_one_for_sent_mail(target: Server, webmail: str, browser: Browser) -> None:
+    """By METADATA (RFC 6154 section 4)."""
+    browser.opens(f"{webmail}?_task=settings&_action=edit-prefs&_section=folders")
+    browser.runs(f"document.querySelector('#_sent_mbox').value = '{ON_THE_WIRE}'")
+    does(browser, "save")
+    with target.imap() as client:
+        browser.until(lambda: "\\\\Sent" in str(client.list('""', ON_THE_WIRE)), "the special use")
+        assert "\\\\Sent" not in str(client.list('""', "Sent"))
+
+
+def test_a_folder_is_shared_and_who_may_read_it_finds_it(target: Server, webmail: str, browser: Browser) -> None:
+    target.add_account("bob@example.test")
+    browser.opens(f"{webmail}?_task=settings&_action=edit-folder&_mbox={quote(ON_THE_WIRE)}")
+    does(browser, "acl-create")
+    browser.types("#acluser", "bob@example.test")
+    browser.runs("document.querySelector('#simplerights input').checked = true")
+    does(browser, "acl-save")
+    browser.until_script("document.querySelector('[data-userid=\"bob@example.test\"]')")
+    does(browser, "logout")
+    log_in(browser, webmail, "bob@example.test", target.password("bob@example.test"))
+    browser.opens(f"{webmail}?_task=settings&_action=folders")
+    browser.until(lambda: FOLDER in browser.text(), "the shared folder")
+    browser.opens(f"{webmail}?_task=mail&_mbox={quote(f'Other Users/demo@example.test/{ON_THE_WIRE}')}")
+    browser.until(lambda: listed(browser) == ["your invoice"], "its message")

@@ -34,6 +34,7 @@ from mailward.store.names import normalise_name, parents
 from mailward.store.ops import (
     ANY_KEYWORD,
     RIGHTS,
+    SERVER,
     ActivateScript,
     Append,
     Copy,
@@ -48,8 +49,10 @@ from mailward.store.ops import (
     RenameMailbox,
     RenameScript,
     Renumber,
+    SetAnnotations,
     SetFlags,
     SetRights,
+    SetSpecialUse,
     Subscribe,
     Undelete,
 )
@@ -132,6 +135,7 @@ class State:
     past_names: dict[str, int] = field(default_factory=dict)
     scripts: dict[str, bytes] = field(default_factory=dict)
     active_script: str = ""
+    annotations: dict[tuple[str, MailboxId], dict[str, bytes]] = field(default_factory=dict)
     last_mailbox: int = 0
     last_email: int = 0
     last_uidvalidity: int = 0
@@ -182,6 +186,9 @@ class MemoryAccount:
 
     def grants(self) -> Mapping[MailboxId, Mapping[str, str]]:
         return {box.id: dict(sorted(box.grants.items())) for box in self._state.boxes.values() if box.grants}
+
+    def annotations(self, mailbox: MailboxId, owner: str = "") -> Mapping[str, bytes]:
+        return dict(sorted(self._state.annotations.get((owner, mailbox), {}).items()))
 
     def view(self, mailbox: MailboxId) -> MailboxView:
         with self._lock:
@@ -345,6 +352,10 @@ class Steps:
                 return self._renumber(op)
             case SetRights():
                 return self._set_rights(op)
+            case SetSpecialUse():
+                return self._set_special_use(op)
+            case SetAnnotations():
+                return self._set_annotations(op)
             case _:
                 self._run_on_scripts(op)
                 return OpResult(MailboxId(0))
@@ -425,6 +436,25 @@ class Steps:
             box.grants[op.grantee] = "".join(sorted(after, key=RIGHTS.index))
         return OpResult(box.id, box.uidvalidity)
 
+    def _set_special_use(self, op: SetSpecialUse) -> OpResult:
+        box = _box(self.state, op.mailbox)
+        others = {other.special_use for other in self.state.boxes.values() if other.id != box.id}
+        if op.special_use and (op.special_use in others or box.name == INBOX):
+            raise SpecialUseRefused(op.special_use)
+        box.special_use = op.special_use
+        self._change(box)
+        return OpResult(box.id, box.uidvalidity)
+
+    def _set_annotations(self, op: SetAnnotations) -> OpResult:
+        if op.mailbox != SERVER and not op.owner:
+            _box(self.state, op.mailbox)
+        there = self.state.annotations.setdefault((op.owner, op.mailbox), {})
+        for name, value in op.entries:
+            there.pop(name, None)
+            if value is not None:
+                there[name] = value
+        return OpResult(op.mailbox)
+
     def _copy(self, op: Copy) -> OpResult:
         source, target = _box(self.state, op.mailbox), _box(self.state, op.target)
         sources = tuple(uid for uid in sorted(set(op.uids)) if uid in source.entries)
@@ -454,6 +484,7 @@ class Steps:
         if name == INBOX:
             made = self._make(new_name, "")
             made.grants = dict(box.grants)
+            self.state.annotations["", made.id] = dict(self.state.annotations.get(("", box.id), {}))
             self._copy(Copy(box.id, tuple(map(Uid, sorted(box.entries))), made.id, move=True))
             return OpResult(made.id, made.uidvalidity)
         if new_name.startswith(f"{name}/"):
@@ -478,6 +509,7 @@ class Steps:
         self._remember(box)
         self._leave(box, sorted(box.entries))
         del self.state.boxes[box.id]
+        self.state.annotations.pop(("", box.id), None)
         return OpResult(box.id)
 
     def _renumber(self, op: Renumber) -> OpResult:

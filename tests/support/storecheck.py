@@ -24,6 +24,7 @@ from mailward.store.base import (
 )
 from mailward.store.ops import (
     ANY_KEYWORD,
+    SERVER,
     ActivateScript,
     Append,
     Copy,
@@ -38,8 +39,10 @@ from mailward.store.ops import (
     RenameMailbox,
     RenameScript,
     Renumber,
+    SetAnnotations,
     SetFlags,
     SetRights,
+    SetSpecialUse,
     Subscribe,
     Undelete,
 )
@@ -58,6 +61,7 @@ NOWHERE = MailboxId(10**6)
 COLUMNS: tuple[Column, ...] = ("size_octets", "header_octets", "internal_date", "headers", "envelope", "subject_key", "preview")
 ENTRY_COLUMNS: tuple[EntryColumn, ...] = ("email", "saved_at", "pop3_uidl")
 SCRIPTS = ("one", "two")
+ANOTHER = AccountId("another")
 
 WRITERS = 3
 _MOMENTS = 5
@@ -128,11 +132,16 @@ def check_account(store: AccountStore) -> None:
 
 # Ops whose mailboxes are numbers of NAMES; a name that nobody has now stands for INBOX, the number behind them for NOWHERE.
 _MAILBOXES = st.builds(MailboxId, st.integers(0, len(NAMES) - 1) | st.sampled_from([0, 0, 0, 0, 0, 0, len(NAMES)]))
+_ACCOUNT = MailboxId(len(NAMES) + 1)
+"""`SERVER`, for the ops that take it."""
 _UIDS = st.builds(lambda picked: tuple(map(Uid, sorted(picked))), st.sets(st.integers(1, 12)))
 _FLAGS = st.builds(tuple, st.sets(st.sampled_from(FLAGS)))
 _NAMES = st.sampled_from(NAMES)
 _SYSTEM_FLAGS = st.builds(tuple, st.sets(st.sampled_from(FLAGS[:3])))
 _MODES = st.sampled_from(["add", "remove", "replace"])
+_ENTRIES = st.builds(
+    tuple, st.lists(st.tuples(st.sampled_from(["/private/comment", "/shared/a"]), st.none() | st.binary(max_size=3)), max_size=3)
+)
 _APPEND = st.builds(
     Append,
     _MAILBOXES,
@@ -160,6 +169,10 @@ _OPS = st.one_of(
     st.builds(Subscribe, _NAMES, st.booleans()),
     st.builds(Renumber, _MAILBOXES, st.none() | st.integers(1, 2_000_000_000), st.integers(1, 20)),
     st.builds(SetRights, _MAILBOXES, st.sampled_from(["account:a1", "anyone"]), _MODES, st.sampled_from(["", "lr", "ai", "ers"])),
+    st.one_of(
+        st.builds(SetSpecialUse, _MAILBOXES, st.sampled_from(["", "\\Junk", "\\All"])),
+        st.builds(SetAnnotations, _MAILBOXES | st.just(_ACCOUNT), _ENTRIES, st.sampled_from(["", "", ANOTHER])),
+    ),
     st.one_of(
         st.builds(PutScript, st.sampled_from(SCRIPTS), st.sampled_from([b"keep;", b"stop;"])),
         st.builds(RenameScript, st.sampled_from(SCRIPTS), st.sampled_from(SCRIPTS)),
@@ -224,6 +237,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert store.quota() == self.oracle.quota()
         for info in infos:
             assert store.mailbox(info.name) == info
+            for owner in ("", ANOTHER):
+                assert list(store.annotations(info.id, owner).items()) == list(self.oracle.annotations(info.id, owner).items())
             view, expected = store.view(info.id), self.oracle.view(info.id)
             check_view(view)
             assert view.mailbox == info
@@ -260,6 +275,7 @@ class StoreMachine(RuleBasedStateMachine):
     def grants_and_subscriptions_are_as_the_oracle_has_them(self) -> None:
         assert self.store.grants() == self.oracle.grants()
         assert self.store.subscriptions() == self.oracle.subscriptions()
+        assert self.store.annotations(SERVER) == self.oracle.annotations(SERVER)
 
     @invariant()
     def what_was_expunged_a_moment_ago_can_be_read(self) -> None:
@@ -307,10 +323,12 @@ def placed(op: Op, store: AccountStore) -> Op:
     ids = {info.name: info.id for info in store.mailboxes()}
 
     def place(number: MailboxId) -> MailboxId:
+        if number == _ACCOUNT:
+            return SERVER
         return NOWHERE if number == len(NAMES) else ids.get(NAMES[number], ids["INBOX"])
 
     match op:
-        case Append() | SetFlags() | Expunge() | Renumber() | SetRights() | Named():
+        case Append() | SetFlags() | Expunge() | Renumber() | SetRights() | SetSpecialUse() | SetAnnotations() | Named():
             return replace(op, mailbox=place(op.mailbox))
         case Undelete():
             left = store.expunged()

@@ -15,6 +15,7 @@ from mailward.queue.item import JUNK_FOLDER
 from mailward.sieve import Envelope, Owner, World
 from mailward.sieve.world import Location, Outside
 from mailward.store.base import AccountStore, MailboxInfo
+from mailward.store.ops import SERVER
 from mailward.store.refusals import StoreRefusal
 
 NO_IMAP_USER = {"imap.user": "", "imap.email": ""}
@@ -60,7 +61,12 @@ class _Outside:
         return False
 
     def metadata(self, mailbox: str | None, name: str) -> str | None:
-        return None  # the store keeps none
+        """What the owner of the mailbox sees (RFC 5490 section 3); names are the same in any case (RFC 5464 section 3.2)."""
+        there = None if mailbox is None else self._mailbox(mailbox)
+        if mailbox is not None and there is None:
+            return None
+        value = self._store.annotations(SERVER if there is None else there.id).get(name.lower())
+        return None if value is None else value.decode("utf-8", "replace")
 
     def _mailbox(self, name: str) -> MailboxInfo | None:
         try:

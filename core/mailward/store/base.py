@@ -188,6 +188,10 @@ class AccountStore(Protocol):
         """Of each mailbox that is shared: what each grantee may do, in the order of `RIGHTS`; both in order."""
         ...
 
+    def annotations(self, mailbox: MailboxId, owner: AccountId | Literal[""] = "") -> Mapping[str, bytes]:
+        """Of a mailbox or of `ops.SERVER`: the values by the names of their entries, in order. owner: as of `SetAnnotations`."""
+        ...
+
     def view(self, mailbox: MailboxId) -> MailboxView:
         """Everything in it now. Raises NoSuchMailbox."""
         ...

@@ -13,7 +13,7 @@ from itertools import islice
 from mailward.database import transaction
 from mailward.model.ids import MailboxId
 from mailward.model.limits import MailLimits
-from mailward.store import grants, mailboxes, scripts
+from mailward.store import annotations, grants, mailboxes, scripts
 from mailward.store.clauses import number_clause
 from mailward.store.compaction import append_records
 from mailward.store.oplist import OpList, Stored
@@ -32,8 +32,10 @@ from mailward.store.ops import (
     RenameMailbox,
     RenameScript,
     Renumber,
+    SetAnnotations,
     SetFlags,
     SetRights,
+    SetSpecialUse,
     Subscribe,
     Undelete,
 )
@@ -131,6 +133,10 @@ def run_op(ops: OpList, op: Op) -> OpResult:
             return mailboxes.subscribe(ops, op)
         case SetRights():
             return grants.change(ops, op)
+        case SetSpecialUse():
+            return mailboxes.set_special_use(ops, op)
+        case SetAnnotations():
+            return annotations.change(ops, op)
         case PutScript():
             return scripts.put(ops.connection, op)
         case RenameScript():

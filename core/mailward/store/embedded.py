@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 from weakref import WeakValueDictionary
 
 import structlog
@@ -23,7 +23,7 @@ from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId
 from mailward.model.limits import NO_LIMITS, MailLimits
-from mailward.store import grants, scripts
+from mailward.store import annotations, grants, scripts
 from mailward.store.base import (
     EXPUNGED_KEPT_S,
     Column,
@@ -207,6 +207,10 @@ class EmbeddedAccount:
     def grants(self) -> Mapping[MailboxId, Mapping[str, str]]:
         with self._index.reading() as connection:
             return grants.load(connection)
+
+    def annotations(self, mailbox: MailboxId, owner: AccountId | Literal[""] = "") -> Mapping[str, bytes]:
+        with self._index.reading() as connection:
+            return annotations.load(connection, mailbox, owner)
 
     def view(self, mailbox: MailboxId) -> MailboxView:
         with self._lock:

@@ -5,10 +5,19 @@ import sqlite3
 from mailward.database import transaction
 from mailward.formats.mailbox_names import INBOX
 from mailward.model.ids import MailboxId
-from mailward.store.grants import end, share_alike
+from mailward.store import annotations, grants
 from mailward.store.names import normalise_name, parents
 from mailward.store.oplist import OpList
-from mailward.store.ops import CreateMailbox, DeleteMailbox, Named, OpResult, RenameMailbox, Renumber, Subscribe
+from mailward.store.ops import (
+    CreateMailbox,
+    DeleteMailbox,
+    Named,
+    OpResult,
+    RenameMailbox,
+    Renumber,
+    SetSpecialUse,
+    Subscribe,
+)
 from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, SpecialUseRefused, TooMany
 from mailward.store.rendered import RENDERING
 from mailward.store.uids import MAX_FOREIGN_UID, Numbers
@@ -40,10 +49,7 @@ def create(ops: OpList, op: CreateMailbox) -> OpResult:
     name = normalise_name(op.name)
     if find(ops.connection, name):
         raise MailboxExists(f"The mailbox {name} exists")
-    if op.special_use not in _SPECIAL_USES:
-        raise SpecialUseRefused(f"{op.special_use} is no special use")
-    if op.special_use and _one(ops.connection, "SELECT id FROM mailbox WHERE special_use = ?", op.special_use):
-        raise SpecialUseRefused(f"Another mailbox is {op.special_use} already")
+    _check_use(ops.connection, op.special_use)
     _make_parents(ops, name, inherit=op.inherit)
     mailbox, uidvalidity = _insert(ops, name, op.special_use, grants_of=_above(name) if op.inherit else "")
     return OpResult(mailbox, uidvalidity)
@@ -62,6 +68,7 @@ def rename(ops: OpList, op: RenameMailbox) -> OpResult:
     if name == INBOX:  # RFC 9051 section 6.3.6: its messages move, the mailboxes below it stay
         target, uidvalidity = _insert(ops, new_name, grants_of=INBOX)
         ops.move_all(mailbox, target)
+        annotations.copy(ops.connection, mailbox, target)
         return OpResult(target, uidvalidity)
     for below, below_name in _with_all_below(ops.connection, name):
         _set_name(ops, below, below_name, new_name + below_name[len(name) :])
@@ -79,7 +86,8 @@ def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
         raise NotPermitted("The mailbox has mailboxes below it; delete those first")
     box = ops.box(mailbox)
     ops.remove_all(mailbox)
-    end(ops.connection, mailbox)
+    grants.end(ops.connection, mailbox)
+    annotations.end(ops.connection, mailbox)
     ops.connection.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
     ops.connection.execute(
         "INSERT INTO past_mailbox SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM expunged WHERE mailbox = ?)",
@@ -89,6 +97,17 @@ def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
     ops.forget(mailbox)
     ops.changed.add(mailbox)
     return OpResult(mailbox)
+
+
+def set_special_use(ops: OpList, op: SetSpecialUse) -> OpResult:
+    """So that mail programs and deliveries of now on find this one."""
+    box = ops.box(op.mailbox)
+    if box.name == INBOX and op.special_use:
+        raise SpecialUseRefused("INBOX is what it is")
+    _check_use(ops.connection, op.special_use, other_than=box.id)
+    ops.connection.execute("UPDATE mailbox SET special_use = ? WHERE id = ?", (op.special_use, box.id))
+    ops.touch(box)
+    return OpResult(box.id, box.uidvalidity)
 
 
 def renumber(ops: OpList, op: Renumber) -> OpResult:
@@ -152,6 +171,14 @@ def _one(connection: sqlite3.Connection, query: str, value: str) -> MailboxId | 
     return MailboxId(row[0]) if row else None
 
 
+def _check_use(connection: sqlite3.Connection, use: str, other_than: MailboxId | None = None) -> None:
+    """Raises SpecialUseRefused."""
+    if use not in _SPECIAL_USES:
+        raise SpecialUseRefused(f"{use} is no special use")
+    if use and _one(connection, "SELECT id FROM mailbox WHERE special_use = ?", use) not in (None, other_than):
+        raise SpecialUseRefused(f"Another mailbox is {use} already")
+
+
 def _with_all_below(connection: sqlite3.Connection, name: str) -> list[tuple[MailboxId, str]]:
     # "0" follows "/" in ASCII: the range holds exactly the names that begin with name and "/".
     rows = connection.execute(
@@ -179,7 +206,7 @@ def _insert(ops: OpList, name: str, special_use: str = "", *, grants_of: str) ->
     )
     _check_number(ops.connection, "mailbox", MAX_MAILBOXES)
     mailbox = MailboxId(cursor.lastrowid or 0)
-    share_alike(ops.connection, mailbox, grants_of)
+    grants.share_alike(ops.connection, mailbox, grants_of)
     ops.changed.add(mailbox)
     return mailbox, uidvalidity
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from mailward.model.ids import MailboxId, Uid
+from mailward.model.ids import AccountId, MailboxId, Uid
 
 MAX_SCRIPTS = 32
 """Sieve scripts of an account."""
+
+MAX_ANNOTATION_OCTETS = 32 * 1024
 
 RIGHTS = "lrswipkxtea"
 """What somebody else may do in a mailbox, a letter each (RFC 4314 section 2.1)."""
@@ -20,6 +22,9 @@ ANYONE = "anyone"
 
 Mode = Literal["add", "remove", "replace"]
 """What becomes of flags, or of rights, that are there."""
+
+SERVER = MailboxId(0)
+"""The mailbox of annotations that are of the account as a whole."""
 
 ANY_KEYWORD = "\\*"
 """All keywords of a mailbox, in `SetFlags.kept`."""
@@ -161,6 +166,27 @@ class SetRights:
 
 
 @dataclass(frozen=True, slots=True)
+class SetSpecialUse:
+    """Make a mailbox the one of a special use, or of none with "". Raises SpecialUseRefused."""
+
+    mailbox: MailboxId
+    special_use: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAnnotations:
+    """Change annotations of a mailbox, or of `SERVER`: entries with their new values, None for one that is to go (RFC 5464).
+
+    entries: names in lower case. owner: the account whose mailbox it is, "" for this one; what somebody notes for himself about
+    the mailbox of another lies in his own store. Raises TooManyAnnotations, AnnotationTooLong.
+    """
+
+    mailbox: MailboxId
+    entries: tuple[tuple[str, bytes | None], ...]
+    owner: AccountId | Literal[""] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PutScript:
     """Keep a Sieve script under a name; one of that name is replaced and stays active when it was. Raises TooManyScripts."""
 
@@ -203,6 +229,8 @@ Op = (
     | Renumber
     | Subscribe
     | SetRights
+    | SetSpecialUse
+    | SetAnnotations
     | PutScript
     | RenameScript
     | DeleteScript

@@ -37,3 +37,10 @@ class SpecialUseRefused(StoreRefusal):
 
 
 class TooManyScripts(StoreRefusal): ...
+
+
+class TooManyAnnotations(StoreRefusal):
+    """Of the account, or they would be too long together."""
+
+
+class AnnotationTooLong(StoreRefusal): ...

@@ -6,7 +6,8 @@ message has which UID in which mailbox, so that COPY shares content. Nothing is 
 
 VERSION = 3
 """2 adds which message a delivery made, so that it is found wherever it was moved. 3 adds what OBJECTID, SAVEDATE, THREAD and
-PREVIEW tell of a message, POP3's UIDLs of mail that was moved in, Sieve scripts, what is shared with whom, what was expunged."""
+PREVIEW tell of a message, POP3's UIDLs of mail that was moved in, Sieve scripts, what is shared with whom, annotations, what was
+expunged."""
 
 _OF_FORM_3 = """
 CREATE INDEX message_by_thread ON message (thread);
@@ -28,6 +29,11 @@ CREATE TABLE snapshot (
 -- What others may do in a mailbox; see store.grants.
 CREATE TABLE mailbox_grant (
     mailbox INTEGER NOT NULL, grantee TEXT NOT NULL, rights TEXT NOT NULL, PRIMARY KEY (mailbox, grantee)
+) STRICT, WITHOUT ROWID;
+
+-- What is noted about mailboxes; see store.annotations. owner: of a mailbox in another account, else ''.
+CREATE TABLE annotation (
+    owner TEXT NOT NULL, mailbox INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (owner, mailbox, name)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sieve_script (name TEXT PRIMARY KEY, text BLOB NOT NULL, is_active INTEGER NOT NULL) STRICT;

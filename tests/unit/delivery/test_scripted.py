@@ -12,7 +12,7 @@ from mailward.delivery.mda import Copy
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.queue.item import JUNK_FOLDER
-from mailward.store.ops import ActivateScript, CreateMailbox, PutScript
+from mailward.store.ops import SERVER, ActivateScript, CreateMailbox, PutScript, SetAnnotations
 from support.scripts import OCTETS, Place, to
 
 FILES = 'require "fileinto"; if header "subject" "Lunch" { fileinto "Archive"; }'
@@ -41,6 +41,18 @@ async def test_a_script_files_and_explain_says_which_line_did(place: Place) -> N
     assert place.told(item) == ["delivered to Archive, by line 2 of the script main"]
     other = await place.deliver(OCTETS.replace(b"Lunch", b"Dinner"))
     assert place.told(other) == ["delivered to INBOX"]
+
+
+async def test_a_script_reads_what_its_owner_noted_about_his_mailboxes(place: Place) -> None:
+    store = place.store.open(AccountId("ann"))
+    store.apply([SetAnnotations(store.mailbox("Archive").id, (("/private/comment", b"bills"),))])
+    store.apply([SetAnnotations(SERVER, (("/private/vendor/x/away", b"yes"),))])
+    place.script(
+        'require ["mboxmetadata", "servermetadata", "fileinto"];'
+        'if allof(metadata "Archive" "/private/Comment" "bills", servermetadata "/private/vendor/x/away" "yes",'
+        ' not metadataexists "INBOX" "/private/comment", not metadataexists "Nowhere" "/private/comment") { fileinto "Archive"; }'
+    )
+    assert place.told(await place.deliver()) == ["delivered to Archive, by line 1 of the script main"]
 
 
 async def test_each_recipient_has_a_script_of_its_own(place: Place) -> None:

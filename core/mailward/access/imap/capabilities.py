@@ -7,7 +7,7 @@ CAPABILITIES = (
     "SORT", "SORT=DISPLAY", "ESORT", "I18NLEVEL=1",
     "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS",
     "BINARY", "MULTIAPPEND", "REPLACE", "INPROGRESS", "PARTIAL", "UIDBATCHES", "NOTIFY",
-    "ACL", "RIGHTS=kxte", "LIST-MYRIGHTS",
+    "ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "METADATA",
 )  # fmt: skip
 SWITCHABLE = frozenset({*CAPABILITIES, "COMPRESS=DEFLATE"}) - {"IMAP4rev1"}
 """What can be switched off where a mail program stumbles over it."""

@@ -8,7 +8,9 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import BadSyntax
 from mailward.protocol.imap.names import NameRefused
+from mailward.store.ops import MAX_ANNOTATION_OCTETS
 from mailward.store.refusals import (
+    AnnotationTooLong,
     MailboxExists,
     NoSuchMailbox,
     NotPermitted,
@@ -16,6 +18,7 @@ from mailward.store.refusals import (
     SpecialUseRefused,
     StoreRefusal,
     TooMany,
+    TooManyAnnotations,
 )
 
 log = structlog.get_logger("mailward.imap")
@@ -28,6 +31,8 @@ _CODES: dict[type[StoreRefusal], str] = {
     NotPermitted: "CANNOT",
     SpecialUseRefused: "USEATTR",
     OverQuota: "OVERQUOTA",
+    TooManyAnnotations: "METADATA TOOMANY",
+    AnnotationTooLong: f"METADATA MAXSIZE {MAX_ANNOTATION_OCTETS}",
 }
 
 

@@ -1,0 +1,103 @@
+"""GETMETADATA and SETMETADATA (RFC 5464): notes about mailboxes and about the account, to oneself and for all who share one.
+
+What is /shared lies with the mailbox, what is /private with who wrote it. For the server as a whole there is nothing /shared.
+"""
+
+from mailward.access.imap.mailboxes import SPECIAL_USES
+from mailward.access.imap.reach import NoPermission, Reached
+from mailward.access.imap.rights import Rights
+from mailward.access.imap.session import Session
+from mailward.access.imap.telling import No
+from mailward.formats.imap import string
+from mailward.protocol.imap.arguments import Arguments
+from mailward.protocol.imap.metadata import PRIVATE, SHARED, SPECIAL_USE, read_changes, read_wanted
+from mailward.store.ops import SERVER, Op, SetAnnotations, SetSpecialUse
+
+_Changes = dict[str, bytes | None]
+_READING: Rights = frozenset("rswip")
+"""Beside the right to know of the mailbox any of these (section 3.3)."""
+_WRITING = "w"
+"""Beside those, for what all others read: no letter is made for it, and this one is for changing what they see of messages."""
+
+
+async def get_metadata(session: Session, arguments: Arguments) -> str:
+    written, wanted = read_wanted(arguments)
+    reached = await _find(session, written)
+    found = await session.blocking(lambda: _entries(session, reached))
+    found = {name: value for name, value in found.items() if wanted.includes(name)}
+    shown = {name: value for name, value in found.items() if wanted.max_octets is None or len(value) <= wanted.max_octets}
+    if shown:
+        mailbox = b'""' if reached is None else session.name_octets(reached.info.name)
+        entries = b" ".join(string(name.encode("ascii")) + b" " + _value(value) for name, value in shown.items())
+        session.untagged(b"METADATA %b (%b)" % (mailbox, entries))
+    longest = max((len(value) for name, value in found.items() if name not in shown), default=0)
+    return f"[METADATA LONGENTRIES {longest}] Some are longer" if longest else ""
+
+
+async def set_metadata(session: Session, arguments: Arguments) -> str:
+    written, changes = read_changes(arguments)
+    reached = await _find(session, written)
+    if any(name.startswith(SHARED) for name in changes):
+        if reached is None:
+            raise No("What is shared by all of the server is not changed by its users", "NOPERM")
+        reached.need(_WRITING)
+    await session.blocking(lambda: _change(session, reached, changes))
+    return ""
+
+
+async def _find(session: Session, written: bytes) -> Reached | None:
+    """None for the server. Raises NoSuchMailbox and NoPermission."""
+    if not written:
+        return None
+    reached = await session.find(session.name_of(written), "l")
+    if reached.rights.isdisjoint(_READING):
+        raise NoPermission("The mailbox is shared without the right to do that")
+    return reached
+
+
+def _entries(session: Session, reached: Reached | None) -> dict[str, bytes]:
+    """All that there are."""
+    if reached is None:
+        return dict(session.own.annotations(SERVER))
+    there = reached.store.annotations(reached.info.id)
+    if reached.is_own:
+        use = reached.info.special_use.encode("ascii")
+        return {**there, SPECIAL_USE: use} if use else dict(there)
+    ours = session.own.annotations(reached.info.id, reached.owner)
+    return {**ours, **{name: value for name, value in there.items() if name.startswith(SHARED)}}
+
+
+def _change(session: Session, reached: Reached | None, changes: _Changes) -> None:
+    """All or nothing, but for those of a mailbox of somebody else: what is shared first, which may be refused for his sake."""
+    if reached is None:
+        session.own.apply([SetAnnotations(SERVER, tuple(changes.items()))])
+        return
+    id = reached.info.id
+    if reached.is_own:
+        noted = tuple((name, value) for name, value in changes.items() if name != SPECIAL_USE)
+        ops: list[Op] = [SetAnnotations(id, noted)]
+        if SPECIAL_USE in changes:
+            ops.append(SetSpecialUse(id, _use(changes[SPECIAL_USE] or b"")))
+        session.own.apply(ops)
+        return
+    if SPECIAL_USE in changes:
+        raise No("The mailboxes of others have no special use for you", "USEATTR")
+    shared = tuple((name, value) for name, value in changes.items() if name.startswith(SHARED))
+    private = tuple((name, value) for name, value in changes.items() if name.startswith(PRIVATE))
+    if shared:
+        reached.store.apply([SetAnnotations(id, shared)])
+    if private:
+        session.own.apply([SetAnnotations(id, private, reached.owner)])
+
+
+def _use(value: bytes) -> str:
+    """A mailbox here has one use at most. Raises No."""
+    use = value.decode("ascii", "replace")
+    if use and use.lower() not in SPECIAL_USES:
+        raise No("A mailbox is one of " + " ".join(SPECIAL_USES.values()), "USEATTR")
+    return SPECIAL_USES.get(use.lower(), "")
+
+
+def _value(octets: bytes) -> bytes:
+    """A string, or a literal8 where it holds a NUL (RFC 3516)."""
+    return b"~{%d}\r\n%b" % (len(octets), octets) if b"\0" in octets else string(octets)
