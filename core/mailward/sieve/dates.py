@@ -69,7 +69,7 @@ def _values(run: Run, step: Step, moments: Iterator[datetime]) -> Iterator[str]:
 def _moments(run: Run, step: Step) -> Iterator[datetime]:
     """In a Received field the date stands behind the last semicolon (RFC 5260 section 4)."""
     for field in fields_of(run, step, run.text(step.string(0))):
-        run.look_through(len(field.value) * 16)
+        run.spending.look_through(len(field.value) * 16)
         read = read_date(field.value.rpartition(b";")[2].strip())
         if read is not None:
             yield read.at

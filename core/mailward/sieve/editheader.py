@@ -44,7 +44,7 @@ def _deleteheader(run: Run, step: Step) -> None:
 
 def _put(run: Run, fields: list[bytes], empty_line: bytes) -> None:
     """Go on with a message that has these fields."""
-    run.look_through(run.message.size_octets)
+    run.spending.look_through(run.message.size_octets)
     whole = (raw if raw.endswith(b"\n") else raw + b"\r\n" for raw in fields)
     run.edit(MessageView(b"".join((*whole, empty_line or b"\r\n", run.message.body_octets))))
 

@@ -40,7 +40,7 @@ def fields_of(run: Run, step: Step, name: str) -> Sequence[FieldView]:
     part = run.part or run.message.root
     wanted = name.lower()
     fields = [field for one in (part.walk() if "anychild" in step.tags else (part,)) for field in one.fields]
-    run.look_through(_FIELD_CHARACTERS * len(fields))
+    run.spending.look_through(_FIELD_CHARACTERS * len(fields))
     return indexed(step, [field for field in fields if field.name.lower() == wanted])
 
 
@@ -60,7 +60,7 @@ def texts_of(run: Run, step: Step, fields: Iterable[FieldView]) -> Iterator[str]
         if use is None:
             yield field.text
             continue
-        run.look_through(_FIELD_CHARACTERS * len(field.value))
+        run.spending.look_through(_FIELD_CHARACTERS * len(field.value))
         declared = parse_parameterised(field.value)
         main, _, subtype = declared.value.partition("/")
         if use.name == "param":

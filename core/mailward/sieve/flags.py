@@ -25,7 +25,7 @@ def flags_of(run: Run, step: Step) -> tuple[str, ...]:
 
 def _read(run: Run, lists: list[str]) -> tuple[str, ...]:
     """The flags in these lists, each once, the first spelling kept."""
-    run.look_through(sum(map(len, lists)))
+    run.spending.look_through(sum(map(len, lists)))
     found: dict[str, str] = {}
     for flag in " ".join(lists).split():
         if flag.lower() in _SYSTEM or _KEYWORD.fullmatch(flag):

@@ -21,7 +21,7 @@ def _address(run: Run, step: Step) -> bool:
 def _address_values(run: Run, step: Step) -> Iterator[str]:
     for name in run.texts(step.strings(0)):
         for field in fields_of(run, step, name):
-            run.look_through(_PARSING * len(field.value))
+            run.spending.look_through(_PARSING * len(field.value))
             for local_part, domain in addresses_of(field.value):
                 value = part_of(run, step, local_part, domain)
                 if value is not None:

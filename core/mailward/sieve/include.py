@@ -47,7 +47,7 @@ def _fetched(run: Run, step: Step, location: Location, name: str) -> Script | No
         if "optional" in step.tags:
             return None
         raise RunProblem(f"there is no {location} script {name!r} to include", step.place)
-    run.look_through(_COMPILING * len(octets))
+    run.spending.look_through(_COMPILING * len(octets))
     try:
         return compile_script(octets, run.language, run.limits, name)
     except ScriptError as error:

@@ -105,12 +105,12 @@ def matches_texts(run: Run, step: Step, values: Iterable[str], keys: list[str], 
         relation = _RELATIONS[(step.tags["match-type"].strings[0].constant or "").lower()]
         wanted = [compared.key(key) for key in keys]
         values = list(values)
-        run.look_through(sum(_cost(value, compared) for value in values) * len(keys))
+        run.spending.look_through(sum(_cost(value, compared) for value in values) * len(keys))
         return any(relation(compared.key(value), key) for value in values for key in wanted)
     matcher = MATCHERS[kind]
     for value in values:
         for key in keys:
-            run.look_through(_cost(value, compared) + _cost(key, compared))
+            run.spending.look_through(_cost(value, compared) + _cost(key, compared))
             found = matcher(run, value, key, compared)
             if found is not None:
                 if found and sets_values and "variables" in run.scope.script.extensions:
@@ -137,7 +137,7 @@ def _matches(run: Run, value: str, key: str, compared: Comparator) -> tuple[str,
     if len(key) > run.limits.pattern_characters:
         raise RunProblem(f"a key with wildcards is longer than {run.limits.pattern_characters} characters")
     cost = len(key) // 16 + _ANY_CHARACTER * key.count("?")
-    run.look_through(4 * _COMPARISON_CHARACTERS + len(value) * cost + _PATTERN_CHARACTERS * len(key))
+    run.spending.look_through(4 * _COMPARISON_CHARACTERS + len(value) * cost + _PATTERN_CHARACTERS * len(key))
     normal = compared.normal(value)
     spans = match_wildcards(compared.normal(key), normal)
     if spans is None:
@@ -149,7 +149,7 @@ def _matches(run: Run, value: str, key: str, compared: Comparator) -> tuple[str,
 
 def _regex(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, ...] | None:
     try:
-        run.look_through(len(value) * cost_of_regex(key))
+        run.spending.look_through(len(value) * cost_of_regex(key))
         return search_regex(key, value, ignores_case=compared is not COMPARATORS["i;octet"])
     except RegexError as error:
         raise RunProblem(f"{key[:40]!r} is no regular expression that can be used: {error}") from None

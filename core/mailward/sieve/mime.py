@@ -33,7 +33,7 @@ def _break(run: Run, step: Step) -> None:
 def _extracttext(run: Run, step: Step) -> None:
     if run.part is None:
         raise RunProblem("extracttext stands outside of foreverypart", step.place)
-    run.look_through(_READING * run.part.size_octets)
+    run.spending.look_through(_READING * run.part.size_octets)
     text = _text(run.part)
     if "first" in step.tags:
         text = text[: step.tags["first"].number]

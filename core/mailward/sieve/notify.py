@@ -102,7 +102,7 @@ def _split(text: str) -> list[str]:
 
 def _notify(run: Run, step: Step) -> None:
     tags, method = step.tags, run.text(step.string(0))
-    run.look_through(_READING * len(method))
+    run.spending.look_through(_READING * len(method))
     try:
         to, cc, fields, subject, body = _parsed(method)
     except _MethodError as error:
@@ -163,7 +163,7 @@ def _check(checking: Checking, step: Step) -> None:
 
 def _is_valid(run: Run, step: Step) -> bool:
     def sound(method: str) -> bool:
-        run.look_through(_READING * len(method))
+        run.spending.look_through(_READING * len(method))
         try:
             _parsed(method)
         except _MethodError:

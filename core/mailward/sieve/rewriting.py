@@ -25,7 +25,7 @@ def _replace(run: Run, step: Step) -> None:
     """The part of the loop, else the whole body. A part that was in one that is replaced already has gone with it."""
     number = run.part.number if run.part is not None else ""
     text = run.text(step.string(0))
-    run.look_through(_READ_AGAIN + run.message.size_octets)
+    run.spending.look_through(_READ_AGAIN + run.message.size_octets)
     edits: list[RecordedEdit] = [_replacement(step, number, text)]
     if not number:
         edits += _named(run, step, "subject", "Subject") + _named(run, step, "from", "From")
@@ -92,7 +92,7 @@ def _enclose(run: Run, step: Step) -> None:
 
 
 def _edit(run: Run, octets: bytes) -> None:
-    run.look_through(len(octets))
+    run.spending.look_through(len(octets))
     run.edit(MessageView(octets))
 
 

@@ -1,13 +1,11 @@
 """How is a checked script run? The words of the language, the steps that a script was compiled to, and one run of them.
 
 A word is a name with what may stand behind it (`arguments`) and one function that does it; the words of an extension are a table
-in its module. A run knows nothing of any word: it counts, keeps the variables, and gathers actions. Whatever a script does ends:
-there are no loops but over the parts of a message, and every step and every character looked at is counted (T-IMAP-20).
+in its module. A run knows nothing of any word: it keeps the variables, gathers actions, and counts what it takes (`spending`).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from time import thread_time
 
 from mailward.formats.message import MessageView
 from mailward.formats.part import PartView
@@ -17,6 +15,7 @@ from mailward.sieve.arguments import Inner, TagRule, TagUse, Takes, Value
 from mailward.sieve.endings import RunProblem
 from mailward.sieve.limits import Limits
 from mailward.sieve.problems import Place, Problem, Problems
+from mailward.sieve.spending import Spending
 from mailward.sieve.text import Reference, Text
 from mailward.sieve.world import Outside, World
 
@@ -118,8 +117,6 @@ class Script:
 
 
 _NOT_WITH_REJECT = (Keep, FileInto, Redirect, Reject, Vacation)
-
-
 _PROBLEM_CHARACTERS = 500
 _READ_AT_ONCE = 16
 """Characters of a constant that cost what looking at one does."""
@@ -151,7 +148,7 @@ class Run:
     edited: the same, None while nothing of it was changed. actions: what is to be done, in order. keeps: whether the implicit
     keep still holds. part: of the loop that runs. marks: what is to be remembered. compiled, including, included: the scripts
     that were included so far, those inside each other now, and how often. flags: of the messages that are stored from now on.
-    match_values: of the last match.
+    match_values: of the last match. spending: what it has taken so far.
     """
 
     def __init__(self, script: Script, message: MessageView, world: World, language: Language, limits: Limits) -> None:
@@ -161,6 +158,7 @@ class Run:
         self.world = world
         self.language = language
         self.limits = limits
+        self.spending = Spending(limits)
         self.scope = Scope(script)
         self.globals: dict[str, str] = {}
         self.match_values: tuple[str, ...] = ()
@@ -172,8 +170,6 @@ class Run:
         self.included = 0
         self.keeps = True
         self._place = Place(1, 1)
-        self._steps = self._characters = self._made = 0
-        self._begun_s = thread_time()
 
     def steps(self, steps: tuple[Step, ...]) -> None:
         """Do the commands in order."""
@@ -191,28 +187,13 @@ class Run:
     def count(self, step: Step) -> None:
         """Count a command or test, and each part of a loop."""
         self._place = step.place
-        self._look_at_clock()
-        self._steps += 1
-        if self._steps > self.limits.steps:
-            raise RunProblem(f"the script takes more than {self.limits.steps} steps")
-
-    def look_through(self, characters: int) -> None:
-        """Count text that is about to be looked through."""
-        self._characters += characters
-        self._look_at_clock()
-        if self._characters > self.limits.characters:
-            raise RunProblem(f"the script looks through more than {self.limits.characters} characters")
+        self.spending.step()
 
     @property
     def outside(self) -> Outside:
         """For one question, which is counted, since it may cost what reading a page does."""
-        self.look_through(_QUESTION_CHARACTERS)
+        self.spending.look_through(_QUESTION_CHARACTERS)
         return self.world.outside
-
-    def _look_at_clock(self) -> None:
-        """Counting is exact but for what nobody thought of; this is the last bound."""
-        if thread_time() - self._begun_s > self.limits.processor_s:
-            raise RunProblem(f"the script takes more than {self.limits.processor_s:.0f} seconds of processor time")
 
     def mark(self, mark: Mark) -> None:
         """Have something remembered."""
@@ -252,16 +233,14 @@ class Run:
     def text(self, text: Text) -> str:
         """A string with its variables filled in."""
         if (constant := text.constant) is not None:
-            self.look_through(len(constant) // _READ_AT_ONCE)
+            self.spending.look_through(len(constant) // _READ_AT_ONCE)
             return constant
         filled = "".join(piece if isinstance(piece, str) else self.variable(piece) for piece in text.pieces)
-        self._made += len(filled)
-        if self._made > self.limits.run_characters:
-            raise RunProblem(f"the script makes more than {self.limits.run_characters} characters of text")
+        self.spending.make(len(filled))
         return filled
 
     def texts(self, texts: tuple[Text, ...]) -> list[str]:
-        self.look_through(_ITEM_CHARACTERS * len(texts))
+        self.spending.look_through(_ITEM_CHARACTERS * len(texts))
         return [self.text(text) for text in texts]
 
     def variable(self, reference: Reference) -> str:

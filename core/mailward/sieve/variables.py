@@ -45,7 +45,7 @@ def modified(run: Run, step: Step, value: str) -> str:
     """The value as the modifiers of a step make it."""
     uses = [use.name for group, use in step.tags.items() if group.startswith("modifier ")]
     for name in sorted(uses, key=lambda name: -_MODIFIERS[name][0]):
-        run.look_through(_MODIFYING * len(value))
+        run.spending.look_through(_MODIFYING * len(value))
         value = _MODIFIERS[name][1](value)
     return value
 
