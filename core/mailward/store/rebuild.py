@@ -10,6 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -18,14 +19,14 @@ from mailward.database import connect, transaction
 from mailward.disk import Disk
 from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
-from mailward.model.ids import MailboxId
+from mailward.model.ids import AccountId, MailboxId
+from mailward.store import annotations, grants
 from mailward.store.fsck import wrong_counters
-from mailward.store.grants import change
 from mailward.store.index import FILE
 from mailward.store.mailboxes import create, find, make_account
 from mailward.store.names import normalise_name
 from mailward.store.oplist import OpList, Stored
-from mailward.store.ops import Append, CreateMailbox, SetRights
+from mailward.store.ops import Append, CreateMailbox, SetAnnotations, SetRights
 from mailward.store.packs import HEADER_OCTETS, Packs
 from mailward.store.packscan import Found, scan
 from mailward.store.refusals import NotPermitted, TooMany
@@ -34,11 +35,23 @@ from mailward.store.schema import SCHEMA, VERSION
 from mailward.store.uids import MAX_FOREIGN_UIDVALIDITY, Numbers
 
 Rows = dict[str, list[tuple[str | bytes | int, ...]]]
-Granted = list[tuple[str, str, str]]
-"""Mailbox, grantee, rights."""
 _TOGETHER = 200
 _KEPT = ("subscription", "sieve_script")
 """Tables that stand for themselves: what can be read of them is taken over."""
+
+
+@dataclass
+class Remains:
+    """What can be read of the old database.
+
+    highest: the highest number that the account has given. rows: of `_KEPT`. granted: mailbox, grantee, rights. noted: owner, the
+    mailbox's name ("" of another account's, and of none), its number, entry, value.
+    """
+
+    highest: int = 0
+    rows: Rows = field(default_factory=dict)
+    granted: list[tuple[str, str, str]] = field(default_factory=list)
+    noted: list[tuple[AccountId, str, MailboxId, str, bytes]] = field(default_factory=list)
 
 
 def rebuild(folder: Path, packs: Packs, disk: Disk, now_s: int) -> Iterator[str]:
@@ -49,7 +62,7 @@ def rebuild(folder: Path, packs: Packs, disk: Disk, now_s: int) -> Iterator[str]
         yield "every row of the database could be read; its indexes were made anew"
     else:
         _forget(draft, disk)
-        yield from _from_packs(draft, packs, now_s, *_remains(database))
+        yield from _from_packs(draft, packs, now_s, _remains(database))
     fd = disk.open_existing(draft)
     try:
         disk.sync(fd)
@@ -88,12 +101,11 @@ def _salvage(database: Path, draft: Path) -> bool:
         return False
 
 
-def _from_packs(draft: Path, packs: Packs, now_s: int, highest: int, rows: Rows, granted: Granted) -> Iterator[str]:
-    """highest, rows, granted: what is left of the old database."""
+def _from_packs(draft: Path, packs: Packs, now_s: int, remains: Remains) -> Iterator[str]:
     counts: Counter[str] = Counter()
     seen: set[int] = set()
     with closing(connect(draft, schema=SCHEMA, version=VERSION)) as connection:
-        make_account(connection, now_s, max(now_s, highest))
+        make_account(connection, now_s, max(now_s, remains.highest))
         for pack in packs.numbers():
             octets = packs.whole(pack)
             found = [one for one in scan(pack, octets) if one.locator.record not in seen]  # a compaction leaves two of one
@@ -102,50 +114,56 @@ def _from_packs(draft: Path, packs: Packs, now_s: int, highest: int, rows: Rows,
                 _take(connection, found[start : start + _TOGETHER], octets, now_s, counts)
             connection.execute("UPDATE account SET pack = ?", (pack,))
         with transaction(connection):
-            for table, kept in rows.items():
+            for table, kept in remains.rows.items():
                 for row in kept:
                     marks = ", ".join("?" * len(row))
                     connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own words
-        shared = _share(connection, now_s, granted)
+        shared = _put_back(connection, now_s, remains)
     yield from (f"mailbox {name}: {count} messages brought back" for name, count in sorted(counts.items()))
     yield "every mailbox has a new UIDVALIDITY, so mail programs fetch their mail again; what had been expunged may be back"
     yield from (f"mailbox {name} is shared as it was, with what was moved or deleted from it and may be back" for name in shared)
 
 
-def _share(connection: sqlite3.Connection, now_s: int, granted: Granted) -> Sequence[str]:
-    """By the names of mailboxes, since their numbers are new. Those that are shared, in order."""
+def _put_back(connection: sqlite3.Connection, now_s: int, remains: Remains) -> Sequence[str]:
+    """Grants and annotations, by the names of mailboxes, since their numbers are new. Those that are shared, in order."""
     shared: set[str] = set()
     with transaction(connection):
         numbers = Numbers(connection)
         ops = OpList(connection, numbers, now_s, iter(()))
-        for name, grantee, rights in granted:
+        for name, grantee, rights in remains.granted:
             mailbox = find(connection, name)
             if mailbox is not None:
-                change(ops, SetRights(mailbox, grantee, "replace", rights))
+                grants.change(ops, SetRights(mailbox, grantee, "replace", rights))
                 shared.add(name)
+        for owner, name, number, entry, value in remains.noted:
+            mailbox = number if owner or not name else find(connection, name)
+            if mailbox is not None:
+                annotations.change(ops, SetAnnotations(mailbox, ((entry, value),), owner))
         ops.finish()
         numbers.save()
     return sorted(shared)
 
 
-def _remains(database: Path) -> tuple[int, Rows, Granted]:
-    """The highest number that the account has given, the rows of tables that are taken over, and what is granted, as far as they
-    can be read."""
-    highest = 0
-    rows: Rows = {}
-    granted: Granted = []
+def _remains(database: Path) -> Remains:
+    found = Remains()
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
         for table in _KEPT:
             with suppress(sqlite3.Error):
-                rows[table] = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words
+                found.rows[table] = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words
         with suppress(sqlite3.Error):
-            granted = connection.execute(
+            found.granted = connection.execute(
                 "SELECT name, grantee, rights FROM mailbox_grant JOIN mailbox ON mailbox.id = mailbox ORDER BY name, grantee"
+            ).fetchall()
+        with suppress(sqlite3.Error):
+            found.noted = connection.execute(
+                "SELECT owner, coalesce(mailbox.name, ''), mailbox, annotation.name, value FROM annotation"
+                " LEFT JOIN mailbox ON mailbox.id = mailbox AND owner = ''"
+                " WHERE owner <> '' OR mailbox = 0 OR mailbox.id IS NOT NULL"
             ).fetchall()
         for query in ("SELECT last_uidvalidity FROM account", "SELECT max(uidvalidity) FROM mailbox"):
             with suppress(sqlite3.Error, TypeError):
-                highest = max(highest, min(connection.execute(query).fetchone()[0], MAX_FOREIGN_UIDVALIDITY))
-    return highest, rows, granted
+                found.highest = max(found.highest, min(connection.execute(query).fetchone()[0], MAX_FOREIGN_UIDVALIDITY))
+    return found
 
 
 def _take(

@@ -9,15 +9,27 @@ import pytest
 
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
-from mailward.model.ids import QueueId, Uid
+from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.store.base import Column
 from mailward.store.embedded import EmbeddedAccount
-from mailward.store.ops import ActivateScript, Copy, CreateMailbox, Expunge, PutScript, RenameMailbox, SetFlags, SetRights
+from mailward.store.ops import (
+    SERVER,
+    ActivateScript,
+    Copy,
+    CreateMailbox,
+    Expunge,
+    PutScript,
+    RenameMailbox,
+    SetAnnotations,
+    SetFlags,
+    SetRights,
+)
 from mailward.store.repair import Report, check_account
 from support.storecheck import COLUMNS, flag_names, message
 from support.storecheck import check_account as check_views
 from support.stores import ALICE, account, append, embedded
 
+BOB = AccountId("bob")
 LATER_S = 1_900_000_000
 ALL: tuple[Column, ...] = (*COLUMNS, "bodystructure", "body", "sent_date", "from_key", "to_key", "common_fields")
 
@@ -120,6 +132,18 @@ def test_t_q_13_a_broken_index_leaves_uids_and_flags_as_they_were(tmp_path: Path
     report = check(tmp_path, repair=True)
     assert report.problems and report.done[0].startswith("every row") and not report.left
     assert state(account(tmp_path)) == before
+
+
+def test_t_q_13_what_is_noted_about_mailboxes_is_known_when_they_were_made_from_the_packs(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    store.apply([SetAnnotations(store.mailbox("INBOX").id, (("/private/comment", b"mine"),))])
+    store.apply([SetAnnotations(SERVER, (("/private/a", b"1"),)), SetAnnotations(MailboxId(7), (("/private/b", b"2"),), BOB)])
+    store.rest()
+    scribble_in(tmp_path / ALICE / "index.sqlite", "entry")
+    assert not check(tmp_path, repair=True).left
+    again = account(tmp_path)
+    assert again.annotations(again.mailbox("INBOX").id) == {"/private/comment": b"mine"}
+    assert again.annotations(SERVER) == {"/private/a": b"1"} and again.annotations(MailboxId(7), BOB) == {"/private/b": b"2"}
 
 
 def test_t_q_13_who_shares_a_mailbox_shares_it_when_it_was_made_from_the_packs(tmp_path: Path) -> None:
