@@ -102,6 +102,7 @@ Column = Literal[
     "preview",
     "ids",
     "thread",
+    "surrogate_growth",
 ]
 """What `meta` can give of a message's content. internal_date, sent_date: int seconds since 1970 UTC (sent_date falls back to
 internal_date). envelope, bodystructure, body: ready IMAP response bytes (RFC 3501). headers: the whole header block with its
@@ -109,7 +110,8 @@ final empty line. common_fields: some of its fields, in the form of `formats.com
 is_answer: 1 where the subject is one of a reply or a forwarded message, else 0 (RFC 5256 section 2.1). preview: at
 most 200 characters of its text, "" when it has none (RFC 8970). ids: octets of an array('Q') of message identifiers as numbers of
 63 bits: its own, a random one where it has none, then those it refers to, the oldest first (RFC 5256 section 3). thread: the
-account's number of its thread, for ever (RFC 8474)."""
+account's number of its thread, for ever (RFC 8474). surrogate_growth: how many octets more, or fewer,
+its header has for programs that read ASCII only (`formats.surrogate`)."""
 
 EntryColumn = Literal["email", "saved_at", "pop3_uidl"]
 """What `entry_meta` can give of a message in a mailbox. email: the account's number of it, kept by a move, new for a copy

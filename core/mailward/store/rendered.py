@@ -14,14 +14,16 @@ from mailward.formats.message import MessageView
 from mailward.formats.octets import Octets
 from mailward.formats.preview import preview
 from mailward.formats.subjects import base_subject
+from mailward.formats.surrogate import surrogate_header
 from mailward.store.sortkeys import display_key, first_address, mailbox_key, sent_date, subject_key
 
-RENDERING = 3
+RENDERING = 4
 """By which form of this file a message was made. Raise it when the file makes something else: `store.renewal` does the rest."""
 
 COLUMNS = (
     "header_octets", "internal_date", "sent_date", "envelope", "bodystructure", "body", "subject_key", "from_key", "to_key",
     "preview", "ids", "is_answer", "cc_key", "from_display_key", "to_display_key",
+    "surrogate_growth",
 )  # fmt: skip
 """In the order of the table."""
 
@@ -51,6 +53,7 @@ class Rendered:
     cc_key: str
     from_display_key: str
     to_display_key: str
+    surrogate_growth: int
 
 
 values_of: Callable[[Rendered], tuple[int | bytes | str, ...]] = attrgetter(*COLUMNS)
@@ -88,6 +91,7 @@ def render(octets: Octets, internal_date: int, record: int) -> Rendered:
         cc_key=mailbox_key(first_address(view, "Cc")),
         from_display_key=display_key(author),
         to_display_key=display_key(recipient),
+        surrogate_growth=0 if headers.isascii() else len(surrogate_header(headers)) - len(headers),
     )
 
 

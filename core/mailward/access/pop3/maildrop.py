@@ -47,30 +47,40 @@ class Maildrop:
         self._uids = view.uids
         self._messages = view.messages
         self._is_seen = bytearray(flags & 1 for flags in view.flags)
-        self._sizes = array("Q", (int(size) for (size,) in store.meta(view.messages, ["size_octets"])))
-        self._is_deleted = bytearray(len(view.uids))
+        self._sizes, self._surrogate_sizes = array("Q"), array("Q")
+        for size, growth in store.meta(view.messages, ["size_octets", "surrogate_growth"]):
+            self._sizes.append(int(size))
+            self._surrogate_sizes.append(int(size) + int(growth))
+        self.reset()
         self._is_gone = bytearray(len(view.uids))
         self._retrieved: set[int] = set()
         self._ids: list[str] = []
-        self.totals = Totals(len(self._sizes), sum(self._sizes))
 
-    # --- figures ---
+    # --- figures: what is sent, without dot-stuffing (RFC 6856 section 2.1) ---
 
-    def size_octets(self, number: int) -> int:
-        """Of one message, dot-stuffing left out. Raises NoSuchMessageError."""
-        return self._sizes[self._place(number)]
+    def totals(self, *, utf8: bool) -> Totals:
+        """utf8: as of `message`."""
+        return Totals(self._left, self._left_octets[utf8])
+
+    def size_octets(self, number: int, *, utf8: bool) -> int:
+        """Of one message. Raises NoSuchMessageError."""
+        return self._told_sizes(utf8)[self._place(number)]
 
     def unique_id(self, number: int) -> str:
         """Never used for another message of the account. Raises NoSuchMessageError."""
         return self._unique_id(self._place(number))
 
-    def sizes(self) -> Iterator[bytes]:
+    def sizes(self, *, utf8: bool) -> Iterator[bytes]:
         """The lines of LIST, some thousands at a time."""
-        return self._listing(lambda place: str(self._sizes[place]))
+        sizes = self._told_sizes(utf8)
+        return self._listing(lambda place: str(sizes[place]))
 
     def unique_ids(self) -> Iterator[bytes]:
         """The lines of UIDL, some thousands at a time."""
         return self._listing(self._unique_id)
+
+    def _told_sizes(self, utf8: bool) -> "array[int]":
+        return self._sizes if utf8 else self._surrogate_sizes
 
     def _unique_id(self, place: int) -> str:
         if not self._ids:
@@ -88,8 +98,7 @@ class Maildrop:
     def message(self, number: int, *, utf8: bool) -> Iterator[bytes]:
         """The octets of one message in chunks; its errors come with the first. Raises NoSuchMessageError, StorageError.
 
-        utf8: the client takes a header in UTF-8; else it gets what stands in its place, and not quite as many octets as `sizes`
-        tells (RFC 6856 section 2.1).
+        utf8: the client takes a header in UTF-8; else it gets what stands in its place.
         """
         place = self._readable(number)
         header, header_octets = (b"", 0) if utf8 else self._header(place)
@@ -140,12 +149,15 @@ class Maildrop:
         """Mark. Raises NoSuchMessageError."""
         place = self._place(number)
         self._is_deleted[place] = 1
-        self.totals = Totals(self.totals.messages - 1, self.totals.octets - self._sizes[place])
+        self._left -= 1
+        for utf8 in (True, False):
+            self._left_octets[utf8] -= self._told_sizes(utf8)[place]
 
     def reset(self) -> None:
         """Take all marks away."""
         self._is_deleted = bytearray(len(self._uids))
-        self.totals = Totals(len(self._sizes), sum(self._sizes))
+        self._left = len(self._uids)
+        self._left_octets = {utf8: sum(self._told_sizes(utf8)) for utf8 in (True, False)}
 
     def update(self) -> None:
         """Expunge what is marked, and note as seen what was retrieved, where that is wanted: all or nothing, durable when it

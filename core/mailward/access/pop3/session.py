@@ -151,17 +151,18 @@ class Session:
         machine, drop, utf8 = self._machine, self._maildrop, self._machine.speaks_utf8
         match event:
             case StatAsked():
-                machine.accept(f"{drop.totals.messages} {drop.totals.octets}")
+                totals = drop.totals(utf8=utf8)
+                machine.accept(f"{totals.messages} {totals.octets}")
             case ListAsked(None):
-                await self._send_lines(f"{drop.totals.messages} messages, {drop.totals.octets} octets", drop.sizes())
+                await self._send_lines(self._totals(), drop.sizes(utf8=utf8))
             case ListAsked(int(number)):
-                machine.accept(f"{number} {drop.size_octets(number)}")
+                machine.accept(f"{number} {drop.size_octets(number, utf8=utf8)}")
             case UidlAsked(None):
                 await self._send_lines("Unique-ids follow", drop.unique_ids())
             case UidlAsked(int(number)):
                 machine.accept(f"{number} {drop.unique_id(number)}")
             case RetrAsked(number):
-                await self._send_message(f"{drop.size_octets(number)} octets", drop.message(number, utf8=utf8), None)
+                await self._send_message(f"{drop.size_octets(number, utf8=utf8)} octets", drop.message(number, utf8=utf8), None)
             case TopAsked(number, lines):
                 await self._send_message("Top of the message follows", drop.header_and_body(number, utf8=utf8), lines)
             case DeleAsked(number):
@@ -169,7 +170,7 @@ class Session:
                 machine.accept("Marked as deleted")
             case RsetAsked():
                 drop.reset()
-                machine.accept(f"{drop.totals.messages} messages, {drop.totals.octets} octets")
+                machine.accept(self._totals())
 
     # --- logging in ---
 
@@ -203,12 +204,17 @@ class Session:
             self._release()
             raise
         self.identity = identity
-        self._machine.accept(f"{self._drop.totals.messages} messages, {self._drop.totals.octets} octets")
+        self._machine.accept(self._totals())
 
     @property
     def _maildrop(self) -> Maildrop:
         assert self._drop is not None, "the machine asks for messages in TRANSACTION only"
         return self._drop
+
+    def _totals(self) -> str:
+        """For people."""
+        totals = self._maildrop.totals(utf8=self._machine.speaks_utf8)
+        return f"{totals.messages} messages, {totals.octets} octets"
 
     def _release(self) -> None:
         if self._lease is not None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailward.access.pop3.leases import Leases
-from mailward.access.pop3.maildrop import Maildrop
+from mailward.access.pop3.maildrop import Maildrop, Totals
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
@@ -239,6 +239,7 @@ async def test_rfc_6856_2_1_only_who_said_utf8_gets_a_header_in_utf_8(office: Of
     await client.command("USER alice@example.test")
     await client.command(f"PASS {PASSWORD}")
     assert await client.octets("RETR 1") == message == await client.octets("TOP 1 9")
+    assert await client.lines("LIST") == [b"1 %d" % len(message), b"2 %d" % len(FIVE[0])]
     await client.command("QUIT")
     client = await Client(office).login()
     given = await client.octets("RETR 1")
@@ -247,6 +248,13 @@ async def test_rfc_6856_2_1_only_who_said_utf8_gets_a_header_in_utf_8(office: Of
     assert body == "Zürich\r\n".encode()
     assert await client.octets("TOP 1 9") == given
     assert await client.octets("RETR 2") == FIVE[0]
+    assert await client.lines("LIST") == [b"1 %d" % len(given), b"2 %d" % len(FIVE[0])]
+    assert await client.command("LIST 1") == f"+OK 1 {len(given)}"
+    assert await client.command("STAT") == f"+OK 2 {len(given) + len(FIVE[0])}"
+    await client.command("DELE 1")
+    assert await client.command("STAT") == f"+OK 1 {len(FIVE[0])}"
+    await client.command("RSET")
+    assert await client.command("STAT") == f"+OK 2 {len(given) + len(FIVE[0])}"
 
 
 async def test_t_pop_04_nothing_tells_whether_a_name_is_known(office: Office) -> None:
@@ -417,5 +425,5 @@ def test_a_maildrop_is_made_without_opening_a_message(office: Office) -> None:
     office.deliver(*FIVE)
     watched = Watched(office)
     drop = Maildrop(watched.open(AccountId("alice")))
-    assert (drop.totals.messages, drop.totals.octets) == (5, sum(map(len, FIVE)))
+    assert drop.totals(utf8=True) == drop.totals(utf8=False) == Totals(5, sum(map(len, FIVE)))
     assert watched.reads == 0
