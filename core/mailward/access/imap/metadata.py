@@ -3,6 +3,8 @@
 What is /shared lies with the mailbox, what is /private with who wrote it. For the server as a whole there is nothing /shared.
 """
 
+import re
+
 from mailward.access.imap.mailboxes import SPECIAL_USES
 from mailward.access.imap.reach import NoPermission, Reached
 from mailward.access.imap.rights import Rights
@@ -13,6 +15,7 @@ from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.metadata import PRIVATE, SHARED, SPECIAL_USE, read_changes, read_wanted
 from mailward.store.ops import SERVER, Op, SetAnnotations, SetSpecialUse
 
+_PLAIN = re.compile(rb"[a-z0-9/._-]+")
 _Changes = dict[str, bytes | None]
 _READING: Rights = frozenset("rswip")
 """Beside the right to know of the mailbox any of these (section 3.3)."""
@@ -28,7 +31,7 @@ async def get_metadata(session: Session, arguments: Arguments) -> str:
     shown = {name: value for name, value in found.items() if wanted.max_octets is None or len(value) <= wanted.max_octets}
     if shown:
         mailbox = b'""' if reached is None else session.name_octets(reached.info.name)
-        entries = b" ".join(string(name.encode("ascii")) + b" " + _value(value) for name, value in shown.items())
+        entries = b" ".join(_name(name.encode("ascii")) + b" " + _value(value) for name, value in shown.items())
         session.untagged(b"METADATA %b (%b)" % (mailbox, entries))
     longest = max((len(value) for name, value in found.items() if name not in shown), default=0)
     return f"[METADATA LONGENTRIES {longest}] Some are longer" if longest else ""
@@ -96,6 +99,11 @@ def _use(value: bytes) -> str:
     if use and use.lower() not in SPECIAL_USES:
         raise No("A mailbox is one of " + " ".join(SPECIAL_USES.values()), "USEATTR")
     return SPECIAL_USES.get(use.lower(), "")
+
+
+def _name(octets: bytes) -> bytes:
+    """Without quotes where it can be, as in the examples of RFC 5464: some programs read nothing else."""
+    return octets if _PLAIN.fullmatch(octets) else string(octets)
 
 
 def _value(octets: bytes) -> bytes:

@@ -83,10 +83,12 @@ async def test_values_are_set_told_replaced_and_removed(tmp_path: Path) -> None:
         )
         found = await client.ok("GETMETADATA inbox (/shared/comment /private/comment /private/b /private/none)")
         assert found == [
-            b'* METADATA "INBOX" ("/private/b" ~{3}\r\n\0\1\2 "/private/comment" "to me" "/shared/comment" {10}\r\ntwo\r\nlines)'
+            b'* METADATA "INBOX" (/private/b ~{3}\r\n\0\1\2 /private/comment "to me" /shared/comment {10}\r\ntwo\r\nlines)'
         ]
-        await client.ok('SETMETADATA INBOX (/private/comment "" /private/b NIL)')
-        assert await client.ok("GETMETADATA (DEPTH 1) INBOX /private") == [b'* METADATA "INBOX" ("/private/comment" "")']
+        await client.ok('SETMETADATA INBOX (/private/comment "" /private/b NIL "/private/two words" "x")')
+        assert await client.ok('GETMETADATA INBOX "/private/two words"') == [b'* METADATA "INBOX" ("/private/two words" "x")']
+        await client.ok('SETMETADATA INBOX ("/private/two words" NIL)')
+        assert await client.ok("GETMETADATA (DEPTH 1) INBOX /private") == [b'* METADATA "INBOX" (/private/comment "")']
         assert await client.ok("GETMETADATA Trash (/private/comment /shared/comment)") == []
 
 
@@ -94,14 +96,14 @@ async def test_long_values_are_left_out_and_the_longest_is_told(tmp_path: Path) 
     async with own(tmp_path) as client:
         await client.ok('SETMETADATA INBOX (/private/a "12345" /private/b "1234567" /private/c "123")')
         reply = await client.command("GETMETADATA INBOX (MAXSIZE 3 DEPTH infinity) /private")
-        assert reply[:-1] == [b'* METADATA "INBOX" ("/private/c" "123")']
+        assert reply[:-1] == [b'* METADATA "INBOX" (/private/c "123")']
         assert reply[-1].startswith(b"OK [METADATA LONGENTRIES 7] ")
 
 
 async def test_the_server_has_annotations_of_the_account_and_none_shared(tmp_path: Path) -> None:
     async with own(tmp_path) as client:
         await client.ok('SETMETADATA "" (/private/vendor/x/seen "yes")')
-        assert await client.ok('GETMETADATA "" /private/vendor/x/seen') == [b'* METADATA "" ("/private/vendor/x/seen" "yes")']
+        assert await client.ok('GETMETADATA "" /private/vendor/x/seen') == [b'* METADATA "" (/private/vendor/x/seen "yes")']
         assert (await client.command('SETMETADATA "" (/shared/comment "no")'))[-1].startswith(b"NO [NOPERM] ")
         assert (await client.command("GETMETADATA Nowhere /private/a"))[-1].startswith(b"NO [NONEXISTENT] ")
         assert (await client.command("SETMETADATA Nowhere (/private/a NIL)"))[-1].startswith(b"NO [NONEXISTENT] ")
@@ -112,23 +114,21 @@ async def test_annotations_go_with_their_mailbox_and_end_with_it(tmp_path: Path)
     async with own(tmp_path) as client:
         await client.ok('SETMETADATA Archive (/private/a "1")')
         await client.ok("RENAME Archive Past/Archive")
-        assert await client.ok("GETMETADATA Past/Archive /private/a") == [b'* METADATA "Past/Archive" ("/private/a" "1")']
+        assert await client.ok("GETMETADATA Past/Archive /private/a") == [b'* METADATA "Past/Archive" (/private/a "1")']
         await client.ok("DELETE Past/Archive")
         await client.ok("CREATE Past/Archive")
         assert await client.ok("GETMETADATA Past/Archive /private/a") == []
         await client.ok('SETMETADATA INBOX (/private/a "2")')
         await client.ok("RENAME INBOX Old")
-        assert await client.ok("GETMETADATA Old /private/a") == [b'* METADATA "Old" ("/private/a" "2")']
-        assert await client.ok("GETMETADATA INBOX /private/a") == [b'* METADATA "INBOX" ("/private/a" "2")']
+        assert await client.ok("GETMETADATA Old /private/a") == [b'* METADATA "Old" (/private/a "2")']
+        assert await client.ok("GETMETADATA INBOX /private/a") == [b'* METADATA "INBOX" (/private/a "2")']
 
 
 async def test_the_special_use_is_an_entry_by_which_another_mailbox_gets_it(tmp_path: Path) -> None:
     """RFC 6154 section 4."""
     async with own(tmp_path) as client:
         await client.ok("CREATE Sent-2")
-        assert await client.ok("GETMETADATA Sent /private/specialuse") == [
-            b'* METADATA "Sent" ("/private/specialuse" "\\\\Sent")'
-        ]
+        assert await client.ok("GETMETADATA Sent /private/specialuse") == [b'* METADATA "Sent" (/private/specialuse "\\\\Sent")']
         assert (await client.command('SETMETADATA Sent-2 (/private/specialuse "\\\\Sent")'))[-1].startswith(b"NO [USEATTR] ")
         assert (await client.command('SETMETADATA Sent-2 (/private/specialuse "\\\\Flagged")'))[-1].startswith(b"NO [USEATTR] ")
         assert (await client.command('SETMETADATA INBOX (/private/specialuse "\\\\Sent")'))[-1].startswith(b"NO [USEATTR] ")
@@ -186,15 +186,15 @@ async def test_t_imap_14_private_values_are_of_each_and_shared_ones_want_w_to_be
     async with alice_and_bob(tmp_path) as (town, alice, bob):
         await alice.ok('SETMETADATA Work (/private/color "red" /shared/comment "ours")')
         await bob.ok(f'SETMETADATA {BOX} (/private/color "blue")')
-        assert await alice.ok("GETMETADATA Work (/private/color)") == [b'* METADATA "Work" ("/private/color" "red")']
-        both = f'* METADATA {BOX} ("/private/color" "blue" "/shared/comment" "ours")'.encode()
+        assert await alice.ok("GETMETADATA Work (/private/color)") == [b'* METADATA "Work" (/private/color "red")']
+        both = f'* METADATA {BOX} (/private/color "blue" /shared/comment "ours")'.encode()
         assert await bob.ok(f"GETMETADATA (DEPTH 1) {BOX} (/private /shared)") == [both]
         refused = await bob.command(f'SETMETADATA {BOX} (/shared/comment "mine" /private/color "grey")')
         assert refused[-1].startswith(b"NO [NOPERM] ")
         grant(town, "lrw")
         await bob.ok(f'SETMETADATA {BOX} (/shared/comment "mine" /private/color "grey")')
         assert await alice.ok("GETMETADATA (DEPTH 1) Work (/private /shared)") == [
-            b'* METADATA "Work" ("/private/color" "red" "/shared/comment" "mine")'
+            b'* METADATA "Work" (/private/color "red" /shared/comment "mine")'
         ]
         reply = await bob.command(f'SETMETADATA {BOX} (/private/specialuse "\\\\Sent")')
         assert reply[-1].startswith(b"NO [USEATTR] ")
