@@ -5,11 +5,14 @@ pays for it with the budgets of his own scripts, and mail that it sends is his. 
 """
 
 import asyncio
+import threading
+from collections import Counter as Counted
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from time import monotonic, thread_time
 from typing import Protocol
 
@@ -28,7 +31,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, Uid
 from mailward.model.metrics import Counter
 from mailward.services.rates import Rates
-from mailward.sieve import IMAP_LANGUAGE, Outcome, Owner, World, compile_script, evaluate
+from mailward.sieve import IMAP_LANGUAGE, Outcome, Owner, Script, World, compile_script, evaluate
 from mailward.sieve.actions import FileInto, Keep, Notify, Redirect
 from mailward.store.base import AccountStore
 from mailward.store.flags import names_of
@@ -37,21 +40,32 @@ from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 RUNS = Counter("imapsieve_runs", "Messages that met the script of IMAP commands, by how it ended", ("outcome",))
 
+MOST_WAITING = 5000
+"""Commands of one account whose messages have not met the script yet."""
+
 log = structlog.get_logger("mailward.imapsieve")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Met:
-    """A stored message that meets the script. owner: of the mailbox it is in. flags: that it has. message: its number."""
+    """A stored message that meets the script. addresses: of the owner of its mailbox, his own first. message: its number."""
 
     store: AccountStore
     account: AccountId
-    owner: Address
+    addresses: tuple[Address, ...]
     mailbox: MailboxId
     uid: Uid
     message: int
     flags: tuple[str, ...]
-    view: MessageView
+
+    @property
+    def owner(self) -> Address:
+        return self.addresses[0]
+
+    @cached_property
+    def view(self) -> MessageView:
+        """Read when it is asked for. Raises StorageError."""
+        return MessageView(self.store.octets(self.message))
 
 
 class Sender(Protocol):
@@ -70,6 +84,9 @@ class ImapScripts:
         self._sender = sender
         self._clock = clock
         self._taken_ms = Rates(int(PROCESSOR_S_PER_HOUR * 1000), 3600.0)
+        self._told = Rates(1, 60.0)
+        self._waiting: Counted[AccountId] = Counted()
+        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, "imapsieve")
         self._is_stopping = False
         self.use(setting)
@@ -84,7 +101,14 @@ class ImapScripts:
         return self._causes
 
     def happened(self, event: Event) -> None:
-        self._pool.submit(self._run, event)
+        account = event.mailbox.owner
+        with self._lock:
+            has_room = self._waiting[account] < MOST_WAITING
+            self._waiting[account] += has_room
+        if has_room:
+            self._pool.submit(self._run, event)
+        else:
+            self._leave_out(account, f"{MOST_WAITING} commands wait already")
 
     def charge(self, account: AccountId, processor_s: float) -> None:
         """Of what its scripts may take in an hour (T-IMAP-20)."""
@@ -100,20 +124,46 @@ class ImapScripts:
         await self.drain()
         self._pool.shutdown()
 
+    def _leave_out(self, account: AccountId, why: str) -> None:
+        if self._told.take(account, monotonic()):  # once a minute is enough (T-DOS-15)
+            log.warning("script left out", account=account, why=why)
+
     def _run(self, event: Event) -> None:
-        done = 0
+        account = event.mailbox.owner
         try:
-            for met in self._all_met(event):
-                if self._is_stopping or self._taken_ms.is_spent(met.account, monotonic()):
-                    why = "the server stops" if self._is_stopping else "the account has no processor time left in this hour"
-                    log.warning("script left out", account=met.account, why=why, messages=len(event.uids) - done)
-                    return
-                self._meet(event, met)
-                done += 1
+            self._meet_all(event)
         except StorageError as error:
-            log.error("script left out", account=event.mailbox.owner, why=str(error), messages=len(event.uids) - done)
+            self._leave_out(account, str(error))
         except Exception:
-            log.exception("script left out", account=event.mailbox.owner, messages=len(event.uids) - done)
+            log.exception("script failed unforeseen", account=account, mailbox=event.mailbox.name_there)
+        with self._lock:
+            self._waiting[account] -= 1
+            if not self._waiting[account]:
+                del self._waiting[account]
+
+    def _meet_all(self, event: Event) -> None:
+        """As long as the owner has processor time left, of which reading the mailbox takes some. Raises StorageError."""
+        account, script, begun_s = event.mailbox.owner, self._script, thread_time()
+        if script is None:  # a reload has taken it away
+            return
+        if why := self._why_not(account):
+            self._leave_out(account, why)
+            return
+        for met in self._all_met(event):
+            if why := self._why_not(account):
+                self._leave_out(account, why)
+                return
+            METERS.of("").count(RUNS, outcome="done" if self._meet(script, event, met) else "failed")
+            now_s = thread_time()
+            self.charge(account, now_s - begun_s)
+            begun_s = now_s
+
+    def _why_not(self, account: AccountId) -> str:
+        """Nothing can be run any more; "" when it can."""
+        if self._is_stopping:
+            return "the server stops"
+        is_spent = self._taken_ms.is_spent(account, monotonic())
+        return "the account has no processor time left in this hour" if is_spent else ""
 
     def _all_met(self, event: Event) -> Iterator[Met]:
         """The messages that are still there. Raises StorageError."""
@@ -126,27 +176,21 @@ class ImapScripts:
             places = {uid: place for place, uid in enumerate(view.uids)}
             for uid in event.uids:
                 if (place := places.get(uid)) is not None:
-                    message, flags = view.messages[place], names_of(view.flags[place], view.keywords)
-                    octets = MessageView(store.octets(message))
-                    yield Met(store, account, addresses[0], view.mailbox.id, Uid(uid), message, flags, octets)
+                    flags = names_of(view.flags[place], view.keywords)
+                    yield Met(store, account, addresses, view.mailbox.id, Uid(uid), view.messages[place], flags)
 
-    def _meet(self, event: Event, met: Met) -> None:
-        """One message, whatever goes wrong with it."""
-        begun_s = thread_time()
+    def _meet(self, script: Script, event: Event, met: Met) -> bool:
+        """Whether all of it could be done, with one message; whatever goes wrong is of this one alone."""
+        where = {"account": met.account, "mailbox": event.mailbox.name_there, "uid": met.uid}
         try:
-            is_whole = self._carry_out(met, self._outcome(event, met))
-        except Exception as error:
-            is_whole = False
-            where = {"account": met.account, "mailbox": event.mailbox.name_there, "uid": met.uid}
-            if isinstance(error, StorageError | StoreRefusal):
-                log.error("script failed", problem=str(error), **where)
-            else:
-                log.exception("script failed unforeseen", **where)
-        METERS.of("").count(RUNS, outcome="done" if is_whole else "failed")
-        self.charge(met.account, thread_time() - begun_s)
+            return self._carry_out(met, self._outcome(script, event, met))
+        except (StorageError, StoreRefusal) as error:
+            log.error("script failed", problem=str(error), **where)
+        except Exception:
+            log.exception("script failed unforeseen", **where)
+        return False
 
-    def _outcome(self, event: Event, met: Met) -> Outcome:
-        assert self._script is not None  # or nobody would have been told
+    def _outcome(self, script: Script, event: Event, met: Met) -> Outcome:
         environment = {
             "name": "Mailward",
             "version": __version__,
@@ -158,9 +202,9 @@ class ImapScripts:
             "imap.mailbox": event.mailbox.name_there,
             "imap.changedflags": " ".join(event.changed_flags),
         }
-        outside, owner = outside_of(met.store, self._clock.now()), Owner(self._directory.addresses_of(met.account))
-        world = World(owner=owner, outside=outside, environment=environment, flags=met.flags)
-        return evaluate(self._script, met.view, world, IMAP_LANGUAGE)
+        outside = outside_of(met.store, self._clock.now())
+        world = World(owner=Owner(met.addresses), outside=outside, environment=environment, flags=met.flags)
+        return evaluate(script, met.view, world, IMAP_LANGUAGE)
 
     def _carry_out(self, met: Met, outcome: Outcome) -> bool:
         """Whether all of it could be done; if not, the message stays. Raises StoreRefusal, StorageError."""

@@ -1,13 +1,17 @@
 """The admin's script that IMAP commands meet: RFC 6785, over a real session, and what becomes of what it says."""
 
 import asyncio
+import mmap
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from mailward.access.imap.events import Cause
+from mailward.access.imap.events import Cause, Event
+from mailward.access.imap.reach import Reached
+from mailward.access.imap.rights import EVERY
 from mailward.app.config import ImapSieve
 from mailward.app.imapsieve import ImapScripts
 from mailward.app.imapsieve_mail import ImapSieveMail
@@ -19,8 +23,9 @@ from mailward.model.ids import AccountId
 from mailward.queue.item import QueueItem
 from mailward.queue.spool import Spool
 from mailward.services.hourly import Hourly, HourlyLimits
+from mailward.store.embedded import EmbeddedAccount
 from mailward.store.flags import names_of
-from mailward.store.ops import PutScript
+from mailward.store.ops import Append, PutScript
 from support.imap import Client, Office
 from support.imapsieve import MESSAGE, on
 from support.scripts import Directory
@@ -158,6 +163,54 @@ async def test_what_fails_unforeseen_is_of_that_message_alone(place: Scripted, m
     script = on("APPEND", 'redirect "b@example.net";') + 'if environment "imap.cause" "FLAG" { addflag "$A"; }'
     await place.meet(script, "STORE 1 +FLAGS (\\Seen)")
     assert place.flags() == [{"\\Seen", "$A"}]
+
+
+async def test_a_message_that_cannot_be_read_keeps_no_other_from_the_script(
+    place: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.meet("keep;", f"APPEND INBOX {{{len(MESSAGE)}+}}\r\n{MESSAGE.decode()}")
+    broken = place.store.view(place.store.mailbox("INBOX").id).messages[0]
+    read = EmbeddedAccount.octets
+
+    def octets(self: EmbeddedAccount, message: int) -> bytes | mmap.mmap:
+        if message == broken:
+            raise StorageError("damaged", permanent=True)
+        return read(self, message)
+
+    monkeypatch.setattr(EmbeddedAccount, "octets", octets)
+    await place.meet('require "imap4flags"; addflag "$Met";', "STORE 1:* +FLAGS (\\Seen)", causes=frozenset({"FLAG"}))
+    assert place.flags() == [{"\\Seen"}, {"\\Seen", "$Met"}, {"\\Seen", "$Met"}]
+
+
+async def test_t_dos_16_so_many_commands_of_an_account_wait_and_others_are_left_out(
+    place: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailward.app.imapsieve.MOST_WAITING", 2)
+    goes_on = threading.Event()
+    meet_all = place.scripts._meet_all
+
+    def in_time(event: Event) -> None:
+        goes_on.wait(90)
+        meet_all(event)
+
+    monkeypatch.setattr(place.scripts, "_meet_all", in_time)
+    place.scripts.use(setting('require "imap4flags"; addflag "$Met";'))
+    inbox = Reached(AccountId("ann"), place.store, place.store.mailbox("INBOX"), EVERY, "INBOX")
+    for _ in range(3):
+        (added,) = place.store.apply([Append(inbox.info.id, MESSAGE, Clock().now())])
+        place.scripts.happened(Event("APPEND", "ann@example.org", inbox, added.uids))
+    goes_on.set()
+    await place.scripts.drain()
+    assert place.flags() == [{"$Met"}, {"$Met"}, set()]
+
+
+async def test_a_script_that_a_reload_takes_away_meets_nothing_any_more(place: Scripted) -> None:
+    inbox = Reached(AccountId("ann"), place.store, place.store.mailbox("INBOX"), EVERY, "INBOX")
+    (added,) = place.store.apply([Append(inbox.info.id, MESSAGE, Clock().now())])
+    place.scripts.use(None)
+    place.scripts.happened(Event("APPEND", "ann@example.org", inbox, added.uids))
+    await place.scripts.drain()
+    assert place.flags() == [set()]
 
 
 async def test_only_the_causes_that_are_asked_for_run_it(place: Scripted) -> None:
