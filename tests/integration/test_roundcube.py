@@ -1,5 +1,6 @@
 """A real Roundcube in a real Firefox: what a person does in an hour of webmail, and what has become of it in the mailbox."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -7,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from support.firefox import Browser, firefox
-from support.roundcube import roundcube
+from support.roundcube import roundcube, with_its_imap
 from support.server import PASSWORD, Server, server
 
 FOLDER, ON_THE_WIRE = "Bücher", "B&APw-cher"
@@ -148,6 +149,26 @@ def test_another_folder_is_made_the_one_for_sent_mail(target: Server, webmail: s
     with target.imap() as client:
         browser.until(lambda: "\\\\Sent" in str(client.list('""', ON_THE_WIRE)), "the special use")
         assert "\\\\Sent" not in str(client.list('""', "Sent"))
+
+
+def test_what_its_plugins_note_about_folders_comes_back(target: Server) -> None:
+    noted = {"/private/vendor/kolab/color": "c0ffee", "/shared/comment": "two\r\nlines, Grüße", "/private/comment": "x" * 2000}
+    pairs = ", ".join(f"'{name}' => {json.dumps(value, ensure_ascii=False)}" for name, value in noted.items())
+    names = str([*noted])
+    wanted = "['/private', '/shared/comment'], ['DEPTH' => 1, 'MAXSIZE' => 100]"
+    found = with_its_imap(
+        target,
+        f"[$imap->setMetadata('Archive', [{pairs}]), $imap->getMetadata('Archive', {names}),"
+        f" $imap->getMetadata('Archive', {wanted}), $imap->deleteMetadata('Archive', {names}),"
+        " $imap->getMetadata('Archive', ['/private/comment'])]",
+    )
+    assert found == [
+        True,
+        {"Archive": noted},
+        {"Archive": {"/private/specialuse": "\\Archive", "/shared/comment": noted["/shared/comment"]}},
+        True,
+        [],
+    ]
 
 
 def test_a_folder_is_shared_and_who_may_read_it_finds_it(target: Server, webmail: str, browser: Browser) -> None:

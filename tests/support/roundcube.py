@@ -1,7 +1,9 @@
 """A real Roundcube from Debian in PHP's own web server, whose mail is a Mailward of the tests."""
 
 import contextlib
+import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from support.processes import RunningProgram, free_port, listens, program
-from support.server import Server
+from support.server import PASSWORD, Server
 
 _ROOT = Path("/var/lib/roundcube/public_html")
+_LIBRARY = Path("/usr/share/roundcube/program/lib/Roundcube/rcube_imap_generic.php")
 _SETTINGS = Path("/etc/roundcube")
 
 
@@ -41,8 +44,25 @@ def roundcube(target: Server) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def with_its_imap(target: Server, calls: str) -> object:
+    """What PHP makes of `$imap`, an object of Roundcube's own IMAP library that has logged in. calls: an expression."""
+    script = f"""
+    require '{_LIBRARY}';
+    class rcube {{ static function raise_error() {{}} }}
+    $imap = new rcube_imap_generic();
+    $imap->connect('localhost', 'demo@example.test', '{PASSWORD}', ['ssl_mode' => 'ssl', 'port' => {target.port("imaps")},
+        'auth_type' => 'PLAIN', 'socket_options' => {_trust(target)}]) or exit(1);
+    echo json_encode({calls});
+    """
+    done = subprocess.run([program("php", "php-cli"), "-r", script], capture_output=True, text=True, timeout=90, check=True)
+    return json.loads(done.stdout)
+
+
+def _trust(target: Server) -> str:
+    return f"['ssl' => ['cafile' => '{target.folder}/tls/certificate.pem', 'verify_peer_name' => false]]"
+
+
 def _config(folder: Path, target: Server) -> str:
-    trust = f"['ssl' => ['cafile' => '{target.folder}/tls/certificate.pem', 'verify_peer_name' => false]]"
     return f"""<?php
 $config = [];
 $config['db_dsnw'] = 'sqlite:///{folder}/roundcube.db?mode=0600';
@@ -51,7 +71,7 @@ $config['des_key'] = 'made for a test, and 24.';
 $config['imap_host'] = 'ssl://localhost:{target.port("imaps")}';
 $config['smtp_host'] = 'ssl://localhost:{target.port("submissions")}';
 $config['managesieve_host'] = 'tls://localhost:{target.port("managesieve")}';
-$config['imap_conn_options'] = $config['smtp_conn_options'] = $config['managesieve_conn_options'] = {trust};
+$config['imap_conn_options'] = $config['smtp_conn_options'] = $config['managesieve_conn_options'] = {_trust(target)};
 $config['imap_cache'] = $config['messages_cache'] = 'db';
 $config['managesieve_mbox_encoding'] = 'UTF-8';
 $config['plugins'] = ['managesieve', 'acl', 'markasjunk', 'subscriptions_option'];
