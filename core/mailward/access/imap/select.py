@@ -88,7 +88,7 @@ async def unselect(session: Session, arguments: Arguments) -> str:
 async def close(session: Session, arguments: Arguments) -> str:
     arguments.end()
     if not session.mailbox.read_only and "e" in session.here.rights:  # else closed as it is (RFC 4314 section 4)
-        await _expunge(session, _deleted(session.mailbox))
+        await _remove(session, _deleted(session.mailbox))  # no untagged EXPUNGE tells of it (RFC 3501 section 6.4.2)
     session.leave()
     return ""
 
@@ -119,9 +119,14 @@ async def _expunge(session: Session, uids: Sequence[Uid]) -> str:
     """Expunge and tell; the text behind OK."""
     if not uids:
         return ""
-    op = Expunge(session.mailbox.info.id, tuple(uids))
-    await session.blocking(lambda: session.store.apply([op]))
+    await _remove(session, uids)
     return f"{await session.told_expunged()}Expunged"
+
+
+async def _remove(session: Session, uids: Sequence[Uid]) -> None:
+    if uids:
+        op = Expunge(session.mailbox.info.id, tuple(uids))
+        await session.blocking(lambda: session.store.apply([op]))
 
 
 async def check(session: Session, arguments: Arguments) -> str:

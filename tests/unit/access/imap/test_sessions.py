@@ -61,6 +61,14 @@ async def test_uid_commands_may_tell_of_expunged_messages(office: Office) -> Non
     assert await second.ok("UID FETCH 3 UID") == [b"* 3 FETCH (UID 3)", b"* 2 EXPUNGE"]
 
 
+async def test_close_expunges_and_says_nothing_of_it(office: Office) -> None:
+    """RFC 3501 section 6.4.2."""
+    first, second = await two(office)
+    await first.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    assert await first.ok("CLOSE") == []
+    assert b"* 2 EXPUNGE" in await second.ok("NOOP")
+
+
 async def test_who_comes_back_hears_that_a_message_is_gone_that_came_after_its_modseq(office: Office) -> None:
     first, second = await two(office)
     await second.ok("ENABLE QRESYNC")
