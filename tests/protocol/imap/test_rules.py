@@ -73,6 +73,25 @@ async def test_names_of_rev2(tmp_path: Path) -> None:
     await client.close()
 
 
+async def test_a_subscribed_name_is_told_though_its_mailbox_is_gone(tmp_path: Path) -> None:
+    """RFC 3501 section 6.3.9, RFC 5258 section 3."""
+    client = await Client(Office(tmp_path)).login()
+    await client.ok("CREATE a/b")
+    await client.ok("SUBSCRIBE a/b")
+    await client.ok("SUBSCRIBE never")
+    await client.ok("DELETE a/b")
+    await client.ok("DELETE a")
+    assert await client.ok('LSUB "" a*') == [b'* LSUB (\\Noselect) "/" "a/b"']
+    assert await client.ok('LSUB "" never') == [b'* LSUB (\\Noselect) "/" "never"']
+    told = await client.ok('LIST (SUBSCRIBED) "" (a/b never)')
+    attributes = b"\\HasNoChildren \\NonExistent \\Subscribed"
+    assert told == [b'* LIST (%b) "/" %b' % (attributes, name) for name in (b'"a/b"', b'"never"')]
+    assert await client.ok('LIST "" never') == await client.ok('LIST (SUBSCRIBED SPECIAL-USE) "" never') == []
+    await client.ok("UNSUBSCRIBE never")
+    assert await client.ok('LSUB "" never') == []
+    await client.close()
+
+
 @pytest.mark.parametrize("command", ['LIST "" *', 'LIST "" * RETURN (SPECIAL-USE)', 'LSUB "" *'])
 async def test_special_uses(tmp_path: Path, command: str) -> None:
     """Plain LIST tells special uses too, one mailbox a role; RETURN (SPECIAL-USE) lists all mailboxes, not only the special ones."""

@@ -1,7 +1,7 @@
 """LIST and LSUB (RFC 3501 section 6.3.8 and 6.3.9, LIST-EXTENDED of RFC 5258, RFC 3348, 5819, 6154, 8440)."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.mailboxes import read_status_items, status_line
@@ -42,14 +42,17 @@ async def list_(session: Session, arguments: Arguments) -> str:
 def _lines(session: Session, request: _Request) -> Iterator[bytes]:
     """The answers to LIST. Blocks."""
     reached = {one.info.name: one for one in session.reach.all(others=_may_be_of_others(request.patterns))}
-    names = _Names([one.info for one in reached.values()])
+    tells_missing = "SUBSCRIBED" in request.select and "SPECIAL-USE" not in request.select
+    names = _Names([one.info for one in reached.values()], _missing(session) if tells_missing else ())
     for name in names.all:
         info = names.infos.get(name)
         below = "RECURSIVEMATCH" in request.select and any(_chosen(child, request) for child in names.below(name))
-        if not (below or _chosen(info, request)) or not any(pattern.matches(name) for pattern in request.patterns):
+        is_chosen = below or name in names.missing or _chosen(info, request)
+        if not is_chosen or not any(pattern.matches(name) for pattern in request.patterns):
             continue
         attributes = names.attributes(name, is_rev2=session.is_rev2)
-        if info is not None and info.subscribed and "SUBSCRIBED" in request.select | request.returned:
+        is_subscribed = name in names.missing or (info is not None and info.subscribed)
+        if is_subscribed and "SUBSCRIBED" in request.select | request.returned:
             attributes.append("\\Subscribed")
         line = b'LIST (%b) "/" %b' % (" ".join(attributes).encode("ascii"), session.name_octets(name))
         if below:
@@ -131,11 +134,11 @@ async def lsub(session: Session, arguments: Arguments) -> str:
 def _subscribed_lines(session: Session, pattern: Pattern) -> Iterator[bytes]:
     """The answers to LSUB. Blocks."""
     reached = session.reach.all(others=_may_be_of_others([pattern]))
-    names = _Names([one.info for one in reached if one.info.subscribed])
+    names = _Names([one.info for one in reached if one.info.subscribed], _missing(session))
     listed = {name for name in names.infos if pattern.matches(name)}
     # A level that is not subscribed itself is told when the pattern stops at it, "%", and not at what is below (section 6.3.9).
     levels = {name for name in names.all if name not in names.infos and pattern.matches(name)}
-    levels = {name for name in levels if not all(child.name in listed for child in names.below(name))}
+    levels = {name for name in levels if name in names.missing or not all(child.name in listed for child in names.below(name))}
     for name in names.all:
         if name in listed:
             use = names.infos[name].special_use.encode("ascii")
@@ -144,10 +147,21 @@ def _subscribed_lines(session: Session, pattern: Pattern) -> Iterator[bytes]:
             yield b'* LSUB (\\Noselect) "/" %b\r\n' % session.name_octets(name)
 
 
-class _Names:
-    """Mailboxes by name, and the levels above them that are no mailboxes themselves."""
+def _missing(session: Session) -> frozenset[str]:
+    """Names that are subscribed and of no mailbox of ours (RFC 3501 section 6.3.9, RFC 5258 section 3). Blocks.
 
-    def __init__(self, infos: Sequence[MailboxInfo]) -> None:
+    What others shared once is left out: they took it back, or deleted it (T-IMAP-14).
+    """
+    own = session.reach.own
+    subscribed = own.subscriptions() - {info.name for info in own.mailboxes()}
+    return frozenset(name for name in subscribed if not name.startswith(f"{OTHERS}{SEPARATOR}"))
+
+
+class _Names:
+    """Mailboxes by name, the levels above them that are no mailboxes themselves, and names that are missing but to be told."""
+
+    def __init__(self, infos: Sequence[MailboxInfo], missing: Collection[str] = ()) -> None:
+        self.missing = missing
         self.infos = {info.name: info for info in infos}
         self._sorted = sorted(self.infos)
         self._parents: set[str] = set()
@@ -157,8 +171,8 @@ class _Names:
                 if name in self._parents:
                     break
                 self._parents.add(name)
-        missing = self._parents - self.infos.keys()
-        self.all = sorted(self.infos.keys() | missing, key=_order) if missing else list(self.infos)
+        more = (self._parents | {*missing}) - self.infos.keys()
+        self.all = sorted(self.infos.keys() | more, key=_order) if more else list(self.infos)
 
     def below(self, name: str) -> list[MailboxInfo]:
         """All mailboxes under a name."""
@@ -169,7 +183,7 @@ class _Names:
         found = ["\\HasChildren" if name in self._parents else "\\HasNoChildren"]
         info = self.infos.get(name)
         if info is None:
-            found.append("\\NonExistent" if is_rev2 else "\\Noselect")
+            found.append("\\NonExistent" if is_rev2 or name in self.missing else "\\Noselect")
         elif info.special_use:
             found.append(info.special_use)
         return found
