@@ -7,13 +7,16 @@ calling thread, then one thread leads all that wait (groupcommit) under a lock f
 import json
 import mmap
 import re
+import sqlite3
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
+from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 import structlog
@@ -38,6 +41,7 @@ from mailward.store.base import (
 )
 from mailward.store.batch import Request, run_batch
 from mailward.store.groupcommit import GroupCommit
+from mailward.store.index import FILE as INDEX_FILE
 from mailward.store.index import Index
 from mailward.store.mailboxes import make_account
 from mailward.store.names import normalise_name
@@ -103,7 +107,7 @@ class EmbeddedStore:
         self._lock = threading.Lock()
         self._accounts: WeakValueDictionary[AccountId, EmbeddedAccount] = WeakValueDictionary()
         self._recent: OrderedDict[AccountId, EmbeddedAccount] = OrderedDict()
-        self._sharing = Sharing(folder / SHARING_FILE)
+        self._sharing = Sharing(folder / SHARING_FILE, disk, self._granted, now_s)
 
     def open(self, account: AccountId) -> "EmbeddedAccount":
         """The account, made when it is new. Raises StorageError, permanent when a newer release wrote it."""
@@ -124,6 +128,13 @@ class EmbeddedStore:
 
     def sharing_with(self, grantees: Collection[str]) -> tuple[AccountId, ...]:
         return self._sharing.owners(grantees)
+
+    def _granted(self) -> Iterator[tuple[AccountId, Collection[str]]]:
+        """To whom each account grants something. One that cannot be read is looked at when it is opened."""
+        for name in filter(_ACCOUNT_ID.fullmatch, self._disk.listdir(self._folder)):
+            place = f"file:{quote(str(self._folder / name / INDEX_FILE))}?mode=ro"
+            with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True)) as connection:
+                yield AccountId(name), grants.grantees(connection)
 
     def _note_use(self, account: "EmbeddedAccount") -> None:
         """Called for an account that opens a connection, too: so many of them, held by whomever, have files open."""

@@ -18,9 +18,9 @@ _MOST_IDLE = 4
 
 
 @contextmanager
-def locked(folder: Path, disk: Disk) -> Iterator[None]:
-    """Keep other processes from writing to an account; waits in the kernel."""
-    fd = disk.open_append(folder / "lock")
+def locked(folder: Path, disk: Disk, name: str = "lock") -> Iterator[None]:
+    """Keep other processes from writing to an account; waits in the kernel. name: of the file that is locked."""
+    fd = disk.open_append(folder / name)
     try:
         disk.lock_wait(fd)
         yield

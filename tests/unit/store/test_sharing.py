@@ -1,15 +1,18 @@
 """What is granted in mailboxes, and how those who are granted something find it."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
+import structlog
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
-from mailward.store.embedded import EmbeddedAccount
+from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
 from mailward.store.grants import MAX_GRANTEES
 from mailward.store.ops import CreateMailbox, DeleteMailbox, RenameMailbox, SetRights
 from mailward.store.refusals import NotPermitted
+from support.storecheck import NOW_S
 from support.stores import embedded
 
 BOB = AccountId("bob")
@@ -80,18 +83,58 @@ def test_owners_are_found_by_every_process_and_forgotten_when_they_are_opened_ag
     assert other.sharing_with(["group:staff"]) == (BOB,)
 
 
-def test_a_lost_index_comes_back_and_a_damaged_one_keeps_nobody_from_his_mail(tmp_path: Path) -> None:
+def share_all(store: EmbeddedStore) -> None:
+    for name, grantee in (("alice", "account:bob"), ("bob", "anyone"), ("carol", "anyone"), ("dora", "")):
+        account = store.open(AccountId(name))
+        account.apply([SetRights(account.mailbox("Junk").id, grantee, "add", "l")] if grantee else [])
+
+
+def test_a_lost_index_comes_back_as_accounts_are_opened(tmp_path: Path) -> None:
     store = embedded(tmp_path)
-    store.open(BOB).apply([SetRights(store.open(BOB).mailbox("Junk").id, "anyone", "add", "l")])
+    share_all(store)
     store.close()
-    index = tmp_path / "sharing.sqlite"
-    index.write_bytes(b"no database" * 1000)
-    damaged = embedded(tmp_path)
-    assert damaged.open(BOB).mailbox("Junk").exists == 0
-    with pytest.raises(StorageError):
-        damaged.sharing_with(["anyone"])
     for file in tmp_path.glob("sharing.sqlite*"):
         file.unlink()
     renewed = embedded(tmp_path)
+    assert renewed.sharing_with(["anyone"]) == ()
     renewed.open(BOB)
     assert renewed.sharing_with(["anyone"]) == (BOB,)
+
+
+@pytest.mark.parametrize("begin", [0, 4096], ids=["no database", "a damaged page"])
+def test_t_q_13_a_damaged_index_is_set_aside_and_made_of_what_accounts_say(tmp_path: Path, begin: int) -> None:
+    """By whoever finds it first; another process that has it open goes over to the new one."""
+    store, other = embedded(tmp_path), embedded(tmp_path)
+    share_all(store)
+    assert other.sharing_with(["account:bob"]) == (AccountId("alice"),)
+    if begin == 0:
+        other.close()
+    store.close()
+    (tmp_path / "eve").mkdir()
+    (tmp_path / "eve" / "index.sqlite").write_bytes(b"no database either")
+    index = tmp_path / "sharing.sqlite"
+    index.write_bytes(index.read_bytes()[:begin] + b"no database" * 1000)
+    finder = embedded(tmp_path)
+    with structlog.testing.capture_logs() as logs:
+        assert finder.sharing_with(["anyone"]) == (BOB, AccountId("carol"))
+    assert [line["event"] for line in logs] == ["index of shared mailboxes damaged, made anew"]
+    assert (tmp_path / f"sharing.sqlite.damaged-{NOW_S:.0f}").exists()
+    alice = finder.open(AccountId("alice"))
+    alice.apply([SetRights(alice.mailbox("Junk").id, "anyone", "add", "l")])
+    assert other.sharing_with(["anyone"]) == (AccountId("alice"), BOB, AccountId("carol"))
+    other.close()
+    finder.close()
+    assert embedded(tmp_path).sharing_with(["account:bob"]) == (AccountId("alice"),)
+
+
+def test_an_index_of_a_newer_release_is_left_alone_and_keeps_nobody_from_his_mail(tmp_path: Path) -> None:
+    store = embedded(tmp_path)
+    share_all(store)
+    store.close()
+    with sqlite3.connect(tmp_path / "sharing.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 2")
+    newer = embedded(tmp_path)
+    assert newer.open(BOB).mailbox("Junk").exists == 0
+    with pytest.raises(StorageError, match="newer release"):
+        newer.sharing_with(["anyone"])
+    assert not [*tmp_path.glob("*.damaged-*")]
