@@ -88,12 +88,12 @@ class Sharing:
         """Do it, once more where the index is damaged."""
         file = self._file()
         try:
-            return work(self._database(file))
+            return work(self._database())
         except StorageError as error:
             if not (error.permanent and isinstance(error.__cause__, sqlite3.DatabaseError)):  # of a newer release, perhaps
                 raise
             self._begin_anew(file, error)
-        return work(self._database(self._file()))
+        return work(self._database())
 
     def _file(self) -> int:
         """Which file has the name now, 0 for none."""
@@ -101,10 +101,10 @@ class Sharing:
             return self._path.stat().st_ino
         return 0
 
-    def _database(self, file: int) -> Database:
-        """That file opened, and not one that another process has set aside."""
+    def _database(self) -> Database:
+        """The file of that name opened, and not one that another process has set aside."""
         with self._lock, storage_errors(str(self._path)):
-            if self._opened is not None and self._opened_file == file:
+            if self._opened is not None and self._opened_file == self._file():
                 return self._opened
             self._close()
             with locked(self._path.parent, self._disk, LOCK):  # while a file is set aside, its companions' names are nobody's
