@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 FILE = "search.sqlite"
 """In the account's folder; it can be lost, and is no part of a backup."""
-VERSION = 1
+VERSION = 2
 """Raise it when the texts that a search looks in are made otherwise: then all marks are made anew."""
 _SCHEMA = "CREATE TABLE mark (message INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT"
 _SIZES = tuple(round(64 * 2 ** (quarter / 4)) for quarter in range(41))

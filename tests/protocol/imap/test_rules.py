@@ -73,6 +73,17 @@ async def test_names_of_rev2(tmp_path: Path) -> None:
     await client.close()
 
 
+async def test_text_of_any_kind_is_searched(tmp_path: Path) -> None:
+    """RFC 9051 section 6.4.4: the string is anywhere in the body, so also in an invitation."""
+    client = await Client(Office(tmp_path)).login()
+    invitation = b"Content-Type: text/calendar\r\nContent-Transfer-Encoding: base64\r\n\r\nU1VNTUFSWTpLYWZmZWU=\r\n"
+    await client.append("INBOX", invitation)
+    await client.append("INBOX", invitation.replace(b"text/calendar", b"image/png"))
+    await client.ok("SELECT INBOX")
+    assert await client.ok("SEARCH BODY kaffee") == await client.ok("SEARCH TEXT SUMMARY:Kaffee") == [b"* SEARCH 1"]
+    await client.close()
+
+
 async def test_a_subscribed_name_is_told_though_its_mailbox_is_gone(tmp_path: Path) -> None:
     """RFC 3501 section 6.3.9, RFC 5258 section 3."""
     client = await Client(Office(tmp_path)).login()
