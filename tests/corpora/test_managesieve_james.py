@@ -4,7 +4,6 @@ Compared are OK and NO, response codes and data, not James' own words.
 """
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from mailward.model.ids import AccountId
 from support.corpora import corpus_members
 from support.managesieve import Client, Office
+from support.mpt import Step, steps_of
 from support.plain_book import PlainAuthenticator
 
 OURS = {
@@ -31,30 +31,11 @@ SET_UP = (
 _PLAIN = "AHVzZXIAcGFzc3dvcmQ="
 
 
-@dataclass
-class Step:
-    """One command, and what answers it: data lines in order, or in any order, then the response."""
-
-    command: str
-    answers: list[str] = field(default_factory=list)
-
-
-def steps_of(name: str) -> list[Step]:
+def script(name: str) -> list[Step]:
     text = corpus_members("sieve", "james-managesieve-mpt.tar.xz")[f"{name}.test"].decode()
     for pattern, replacement in SET_UP:
         text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
-    found: list[Step] = []
-    was_client = False
-    for line in text.splitlines():
-        if line.startswith("C:"):
-            if was_client:
-                found[-1].command += "\r\n" + line[3:]
-            else:
-                found.append(Step(line[3:]))
-        elif line.startswith("S:"):
-            found[-1].answers.append(line[3:])
-        was_client = line.startswith("C:") or (was_client and not line)
-    return found
+    return steps_of(text)
 
 
 def names() -> list[str]:
@@ -68,7 +49,7 @@ async def test_dialogue(name: str, tmp_path: Path) -> None:
     client = Client(office)
     await client.response()
     is_as_theirs = True
-    for step in steps_of(name):
+    for step in script(name):
         client.wire.feed(_ended(step.command).encode() + b"\r\n")
         if step.answers == ['""']:
             assert await client.line() == b'""'

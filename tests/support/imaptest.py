@@ -5,15 +5,10 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from support.imap import Client, Office
+from support.imap_replies import Data, Failed, loosely, parse
 
-Data = str | list["Data"]
-_TOKEN = re.compile(rb'\s*(?:([()])|"((?:[^"\\]|\\.)*)"|\{(\d+)\}\r\n|((?:[^\s()"\[\]]|\[[^\]]*\]?)+)|([\[\]]))', re.DOTALL)
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
 _PAIRS = {"fetch", "status"}
-
-
-class Failed(AssertionError):
-    """A script's expectation that was not met."""
 
 
 @dataclass
@@ -122,41 +117,6 @@ def _joined(lines: list[str]) -> list[str]:
     return found
 
 
-def parse(octets: bytes) -> list[Data]:
-    """A reply as nested lists; response codes are lists that begin with "["."""
-    stack: list[list[Data]] = [[]]
-    at = 0
-    while octets[at:].strip():
-        match = _TOKEN.match(octets, at)
-        if match is None:
-            raise Failed(f"cannot read {octets[at:]!r}")
-        at = match.end()
-        bracket, quoted, literal, atom, square = match.groups()
-        if bracket == b"(" or square == b"[":
-            stack.append(["["] if square else [])
-        elif bracket or square:
-            done = stack.pop()
-            stack[-1].append(done)
-        elif literal is not None:
-            stack[-1].append(octets[at : at + int(literal)].decode("latin-1"))
-            at += int(literal)
-        elif quoted is not None:
-            stack[-1].append(re.sub(rb"\\(.)", rb"\1", quoted).decode("latin-1"))
-        else:
-            text = atom.decode("latin-1")
-            if text.startswith("[") and text.endswith("]"):
-                stack[-1].append(["[", *parse(atom[1:-1])])
-            elif text.startswith("["):
-                stack.append(["[", text[1:]])
-            elif "[" not in text and text.endswith("]") and len(stack) > 1:
-                stack[-1].append(text[:-1])
-                done = stack.pop()
-                stack[-1].append(done)
-            else:
-                stack[-1].append(text)
-    return stack[0]
-
-
 class Run:
     """One script on a new account."""
 
@@ -212,7 +172,7 @@ class Run:
         word = tagged.split(b" ")[0].decode().lower()
         if command.status not in ("", "?", word) and command.status.strip('"'):
             raise Failed(f"{where}: {tagged!r} instead of {command.status}")
-        if command.tagged and not self._matches(parse(command.tagged), _loosely(tagged)[1:], prefix=True):
+        if command.tagged and not self._matches(parse(command.tagged), loosely(tagged)[1:], prefix=True):
             raise Failed(f"{where}: {tagged!r} instead of {command.tagged!r}")
         numbered = _numbered(replies)
         for expected in command.expected:
@@ -233,7 +193,7 @@ class Run:
         return _VARIABLE.sub(value, text)
 
     def _reply_matches(self, expected: bytes, reply: bytes, start_number: int | None) -> bool:
-        data, wanted = _loosely(reply), parse(expected)
+        data, wanted = loosely(reply), parse(expected)
         if isinstance(wanted[0], str) and re.fullmatch(r"\$\d+", wanted[0]):
             if start_number != int(wanted[0][1:]):
                 return False
@@ -320,13 +280,6 @@ def _kind_of(kind: str, place: int, wanted: list[Data]) -> str:
     if kind == "flags":
         return "flags"
     return "attributes" if kind in ("list", "lsub") and place == 1 else ""
-
-
-def _loosely(reply: bytes) -> list[Data]:
-    """An untagged or tagged reply as data; the text for people does not have to be of the grammar."""
-    octets = reply.removeprefix(b"* ")
-    match = re.match(rb"(?i)(ok|no|bad|bye) (\[[^\]]*\])?", octets)
-    return parse(match[0]) if match else parse(octets)
 
 
 def _numbered(replies: list[bytes]) -> list[tuple[int | None, bytes]]:
