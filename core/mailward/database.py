@@ -9,10 +9,11 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from mailward.model.errors import StorageError
 
@@ -39,12 +40,13 @@ def connect(
     version: int,
     cache_kibibytes: int = 2048,
     upgrades: Mapping[int, str] = MappingProxyType({}),
+    upgrading: Mapping[str, Callable[[], Any]] = MappingProxyType({}),
 ) -> sqlite3.Connection:
     """A connection in autocommit mode, in WAL mode, usable from any thread but by one at a time.
 
     schema: the statements that make an empty file into version `version`; run in one transaction by whoever comes first.
     upgrades: from a version -> the statements that make it the next one. All that are needed run in one transaction, after a
-    copy of the file as it was has been written to `<file>.form-N`.
+    copy of the file as it was has been written to `<file>.form-N`. upgrading: aggregate functions of two values that they use.
     The file has mode 0600 whatever the umask, and SQLite gives its companions the same; a folder made for it has 0700.
     Raises StorageError, permanent when the file was written by a newer release.
     """
@@ -60,6 +62,8 @@ def connect(
             connection.execute(f"PRAGMA cache_size = -{int(cache_kibibytes)}")
             connection.execute("PRAGMA temp_store = MEMORY")
             if _version(connection, path, version, upgrades) < version:
+                for name, function in upgrading.items():
+                    connection.create_aggregate(name, 2, function)
                 _bring_up(connection, path, schema, version, upgrades)
             if was_left:
                 _settle(path)

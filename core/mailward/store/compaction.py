@@ -12,6 +12,8 @@ import structlog
 
 from mailward.database import transaction
 from mailward.model.errors import StorageError
+from mailward.model.ids import MailboxId
+from mailward.store.blocks import Blocks
 from mailward.store.flags import names_of
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs, Record
 
@@ -26,7 +28,7 @@ _LIVE = """
 """
 _MESSAGES = """
     SELECT message.id, pack_offset, record, message.size_octets, internal_date,
-           coalesce(mailbox.name, ''), coalesce(mailbox.keywords, ''), coalesce(entry.flags, 0)
+           coalesce(mailbox.name, ''), coalesce(mailbox.keywords, ''), coalesce(mailbox.id, 0), coalesce(entry.uid, 0)
     FROM message LEFT JOIN entry ON entry.message = message.id LEFT JOIN mailbox ON mailbox.id = entry.mailbox
     WHERE pack = ? GROUP BY message.id ORDER BY pack_offset
 """
@@ -42,7 +44,8 @@ class _Row(NamedTuple):
     internal_date: int
     mailbox_name: str
     keywords: str
-    flags: int
+    mailbox: MailboxId
+    uid: int
 
 
 def append_records(connection: sqlite3.Connection, packs: Packs, records: list[Record]) -> list[Locator]:
@@ -89,12 +92,14 @@ def _in_portions(messages: list[_Row]) -> Iterator[list[_Row]]:
 def _move(connection: sqlite3.Connection, packs: Packs, pack: int, messages: list[_Row]) -> None:
     with transaction(connection):
         found = packs.many([Locator(pack, row.offset, row.record, row.size_octets) for row in messages])
+        blocks = Blocks(connection)
         moved: list[tuple[int, Record]] = []
         for row, octets in zip(messages, found, strict=True):
             if isinstance(octets, StorageError):
                 _log.error("unreadable message", message=row.message, error=str(octets))
                 continue
-            flags = names_of(row.flags, row.keywords.split())
+            bits = blocks.flags(row.mailbox, (row.uid,))[row.uid] if row.uid else 0
+            flags = names_of(bits, row.keywords.split())
             moved.append((row.message, Record(row.record, bytes(octets), row.internal_date, row.mailbox_name, flags)))
         locators = append_records(connection, packs, [record for _, record in moved])
         for (message, _), locator in zip(moved, locators, strict=True):

@@ -52,7 +52,6 @@ from mailward.store.rendered import RENDERING, new_record, render
 from mailward.store.renewal import renew
 from mailward.store.sharing import FILE as SHARING_FILE
 from mailward.store.sharing import Sharing
-from mailward.store.snapshots import LEAST_MESSAGES, save_snapshot
 from mailward.store.textmarks import FILE as MARKS_FILE
 from mailward.store.textmarks import TextMarks
 from mailward.store.tidy import tidy
@@ -227,22 +226,13 @@ class EmbeddedAccount:
         with self._lock:
             known = self._views.get(mailbox)
         with self._index.reading() as connection:
-            view, was_read = load_view(connection, mailbox, known)
-        if was_read and len(view.uids) >= LEAST_MESSAGES:
-            self._save_snapshot(view)
+            view = load_view(connection, mailbox, known)
         with self._lock:
             self._views[mailbox] = view
             self._views.move_to_end(mailbox)
             if len(self._views) > _MOST_KEPT_VIEWS:
                 self._views.popitem(last=False)
         return copy_of(view)
-
-    def _save_snapshot(self, view: MailboxView) -> None:
-        try:
-            with self._index.writing() as connection:
-                save_snapshot(connection, view)
-        except StorageError as error:  # the next look takes longer, nothing else
-            _log.warning("store snapshot failed", account=self.id, error=str(error))
 
     def delta(self, mailbox: MailboxId, since: int) -> Delta:
         with self._index.reading() as connection:

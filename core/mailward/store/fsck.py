@@ -12,19 +12,37 @@ from contextlib import suppress
 
 from mailward.database import transaction
 from mailward.model.errors import StorageError
-from mailward.store.base import MailboxView
+from mailward.store.blocks import PER_MAILBOX, Blocks, Cell, load_columns
 from mailward.store.ops import RIGHTS
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs
 from mailward.store.packscan import Found, read_record
 from mailward.store.rendered import COLUMNS, render, values_of
 from mailward.store.renewal import renew
-from mailward.store.views import load_view
 
 _COUNTERS = """
     SELECT mailbox.id, mailbox.name, n_exists, n_unseen, n_deleted, mailbox.size_octets,
            count(uid), total(flags & 1 = 0 AND uid IS NOT NULL), total(flags & 8 <> 0), total(entry.size_octets)
-    FROM mailbox LEFT JOIN entry ON entry.mailbox = mailbox.id GROUP BY mailbox.id
+    FROM mailbox LEFT JOIN (entry JOIN cell USING (mailbox, uid)) ON mailbox = mailbox.id GROUP BY mailbox.id
 """
+_CELL = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS cell (
+        mailbox INTEGER, uid INTEGER, flags INTEGER, modseq INTEGER, message INTEGER, PRIMARY KEY (mailbox, uid)
+    ) WITHOUT ROWID
+"""
+"""What blocks have, as rows."""
+_OTHER_CELLS = """
+    SELECT mailbox, uid, coalesce(flags, 0), coalesce(modseq, added_modseq), entry.message
+    FROM entry LEFT JOIN cell USING (mailbox, uid) WHERE cell.message IS NOT entry.message
+"""
+_LOST_CELLS = "SELECT mailbox, uid FROM cell LEFT JOIN entry USING (mailbox, uid) WHERE entry.message IS NULL"
+_GIVEN = """
+    (31 | (((1 << (length(keywords) - length(replace(keywords, ' ', '')) + (keywords <> ''))) - 1) << 8))
+"""
+"""The bits of all flags that a mailbox has."""
+_UNKNOWN_FLAGS = f"""
+    SELECT mailbox, cell.uid, flags & {_GIVEN}, cell.modseq, message FROM cell JOIN mailbox ON mailbox.id = mailbox
+    WHERE flags & ~{_GIVEN}
+"""  # noqa: S608 - our own words
 _SET_COUNTERS = "UPDATE mailbox SET n_exists = ?, n_unseen = ?, n_deleted = ?, size_octets = ? WHERE id = ?"
 
 _FORGOTTEN = "message WHERE id NOT IN (SELECT message FROM entry) AND id NOT IN (SELECT message FROM expunged)"
@@ -44,8 +62,14 @@ _ASSERTIONS = (
         "an entry with the size of another message",
         "entry JOIN message ON message.id = message WHERE entry.size_octets <> message.size_octets",
     ),
-    ("a MODSEQ above its mailbox's", "entry JOIN mailbox ON mailbox.id = mailbox WHERE entry.modseq > mailbox.modseq"),
-    ("a MODSEQ below the one it was added at", "entry WHERE added_modseq > modseq OR added_modseq < 1"),
+    ("an entry of another message than its block has", f"({_OTHER_CELLS})"),
+    ("flags of no entry", f"({_LOST_CELLS})"),
+    ("flags that their mailbox does not have", f"({_UNKNOWN_FLAGS})"),
+    ("a MODSEQ above its mailbox's", "cell JOIN mailbox ON mailbox.id = mailbox WHERE cell.modseq > mailbox.modseq"),
+    (
+        "a MODSEQ below the one it was added at",
+        "entry JOIN cell USING (mailbox, uid) WHERE added_modseq > modseq OR added_modseq < 1",
+    ),
     ("a MODSEQ above the account's", "mailbox, account WHERE mailbox.modseq > last_modseq"),
     ("a UIDVALIDITY above the account's", "mailbox, account WHERE uidvalidity > last_uidvalidity OR uidvalidity < 1"),
     ("a number of a message above the account's", "message, account WHERE message.id > last_message"),
@@ -80,7 +104,6 @@ def check(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
         if count:
             yield f"{what}: {count}"
     yield from _check_log(connection)
-    yield from _check_snapshots(connection)
     for pack, messages, counted in connection.execute(_PACKS):
         if messages != counted:
             yield f"pack {pack}: {messages} messages are noted, {counted} are in it"
@@ -89,11 +112,20 @@ def check(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
 
 def wrong_counters(connection: sqlite3.Connection) -> list[str]:
     """Mailboxes whose counters are not what a recount finds."""
+    _lay_out(connection)
     return [
         f"mailbox {name}: its counters say {said}, its entries {counted}"
         for _, name, *numbers in connection.execute(_COUNTERS)
         if (said := numbers[:4]) != (counted := [int(number) for number in numbers[4:]])
     ]
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    connection.execute(_CELL)
+    connection.execute("DELETE FROM cell")
+    for (mailbox,) in connection.execute("SELECT DISTINCT id / ? FROM block", (PER_MAILBOX,)).fetchall():
+        rows = zip(*load_columns(connection, mailbox), strict=True)
+        connection.executemany("INSERT INTO cell VALUES (?, ?, ?, ?, ?)", ((mailbox, *row) for row in rows))
 
 
 def _check_log(connection: sqlite3.Connection) -> Iterator[str]:
@@ -105,22 +137,12 @@ def _check_log(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"the log at MODSEQ {modseq} is damaged"
         elif not is_gone:
             logged |= {(mailbox, uid, modseq) for uid in array("I", uids)}
-    entries = connection.execute("SELECT mailbox, uid, modseq, added_modseq FROM entry")
+    entries = connection.execute("SELECT mailbox, uid, modseq, added_modseq FROM entry JOIN cell USING (mailbox, uid)")
     lost = sum(
         modseq > floor and (mailbox, uid, modseq) not in logged for mailbox, uid, *modseqs in entries for modseq in modseqs
     )
     if lost:
         yield f"MODSEQs that are not in the log: {lost}"
-
-
-def _check_snapshots(connection: sqlite3.Connection) -> Iterator[str]:
-    for (mailbox,) in connection.execute("SELECT mailbox FROM snapshot").fetchall():
-        view: MailboxView | None = None
-        with suppress(ValueError, IndexError):
-            view, _ = load_view(connection, mailbox, None)
-        rows = connection.execute("SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? ORDER BY uid", (mailbox,))
-        if view is None or [*zip(view.uids, view.flags, view.modseqs, view.messages, strict=False)] != rows.fetchall():
-            yield f"the snapshot of mailbox {mailbox} shows another mailbox"
 
 
 def _check_records(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
@@ -151,14 +173,26 @@ def _records(connection: sqlite3.Connection, packs: Packs) -> Iterator[tuple[int
         yield message, locator, found, [*values_of(again), again.headers, again.common_fields] != made
 
 
+def _mend_blocks(connection: sqlite3.Connection) -> None:
+    _lay_out(connection)
+    blocks = Blocks(connection)
+    for query in (_UNKNOWN_FLAGS, _OTHER_CELLS):
+        for mailbox, *cell in connection.execute(query).fetchall():
+            blocks.put(mailbox, [Cell(*cell)])
+    for mailbox, uid in connection.execute(_LOST_CELLS).fetchall():
+        blocks.drop(mailbox, (uid,))
+    blocks.save()
+    _lay_out(connection)
+
+
 def mend(connection: sqlite3.Connection, packs: Packs) -> None:
     """Work out anew what can be worked out. Nothing is deleted but copies of what stands elsewhere, and void rights."""
     with transaction(connection):
         for table in ("header", "common_field"):
             connection.execute(f"INSERT INTO {table} SELECT id, x'' FROM message WHERE id NOT IN (SELECT message FROM {table})")  # noqa: S608
+        _mend_blocks(connection)
         for mailbox, _, *counters in connection.execute(_COUNTERS).fetchall():
             connection.execute(_SET_COUNTERS, (*map(int, counters[4:]), mailbox))
-        connection.execute("DELETE FROM snapshot")
         for pack, _, counted in connection.execute(_PACKS).fetchall():
             connection.execute("UPDATE pack SET messages = ? WHERE id = ?", (counted, pack))
         connection.execute(f"DELETE FROM {_LOST}")  # noqa: S608 - our own words

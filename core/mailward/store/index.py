@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mailward.database import connect, storage_errors
 from mailward.disk import Disk
-from mailward.store.schema import SCHEMA, UPGRADES, VERSION
+from mailward.store.schema import SCHEMA, UPGRADES, UPGRADING, VERSION
 
 FILE = "index.sqlite"
 _MOST_IDLE = 4
@@ -61,7 +61,7 @@ class Index:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             self._opening()
-            connection = connect(self._folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES)
+            connection = connect(self._folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES, upgrading=UPGRADING)
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
         try:
             yield connection

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from mailward.model.ids import MailboxId, Uid
+from mailward.store.blocks import Blocks, Cell
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.compaction import count_in
 from mailward.store.flags import DELETED, SEEN, bits_of, bits_to_change, mask_of, names_of
@@ -38,6 +39,7 @@ class OpList:
         self.now_s = now_s
         self._appended = appended
         self._modseq = 0
+        self._blocks = Blocks(connection)
         self._boxes: dict[MailboxId, Box] = {}
         self._touched: defaultdict[MailboxId, list[int]] = defaultdict(list)
         self._gone: defaultdict[MailboxId, list[tuple[int, int]]] = defaultdict(list)  # (uid, added_modseq)
@@ -101,12 +103,13 @@ class OpList:
             return
         modseq, now_s = self.modseq, self.now_s
         self.connection.executemany(
-            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (box.id, uid, bits, modseq, modseq, message, size_octets, email, now_s, pop3_uidl)
-                for uid, bits, message, size_octets, email, pop3_uidl in entries
+                (box.id, uid, modseq, message, size_octets, email, now_s, pop3_uidl)
+                for uid, _, message, size_octets, email, pop3_uidl in entries
             ),
         )
+        self._blocks.put(box.id, [Cell(uid, bits, modseq, message) for uid, bits, message, *_ in entries])
         box.n_exists += len(entries)
         box.n_unseen += sum(not entry[1] & SEEN for entry in entries)
         box.n_deleted += sum(bool(entry[1] & DELETED) for entry in entries)
@@ -119,40 +122,25 @@ class OpList:
         bits, keywords = bits_of(op.flags, box.keywords, make=op.mode != "remove")
         kept = mask_of(op.kept, box.keywords)
         keep, put = bits_to_change(op.mode, bits, kept)
-        uids = sorted(set(op.uids))
-        clause, values = uid_clause(uids)
-        where, parameters = f"mailbox = ? AND {clause}", (box.id, *values)
-        refused: tuple[int, ...] = ()
-        if op.unchanged_since is not None:
-            refused = self._uids(f"{where} AND modseq > ?", (*parameters, op.unchanged_since))
-            where, parameters = f"{where} AND modseq <= ?", (*parameters, op.unchanged_since)
-        counts: list[tuple[int, int]] = self.connection.execute(
-            f"SELECT flags, count(*) FROM entry WHERE {where} GROUP BY flags",  # noqa: S608
-            parameters,
-        ).fetchall()
-        effects = [(value, value & keep | put, count) for value, count in counts]
-        n_found, n_changed = sum(effect[2] for effect in effects), sum(count for old, new, count in effects if old != new)
-        found = tuple(uids) if n_found == len(uids) else self._uids(where, parameters)
-        before = box.modseq
-        if n_changed:
-            changed = found
-            if n_changed < n_found:
-                where, parameters = f"{where} AND (flags & ?) | ? <> flags", (*parameters, keep, put)
-                changed = self._uids(where, parameters)
-            self.connection.execute(
-                f"UPDATE entry SET flags = (flags & ?) | ?, modseq = ? WHERE {where}",  # noqa: S608
-                (keep, put, self.modseq, *parameters),
-            )
-            box.keywords = keywords
+        before, modseq = box.modseq, self._modseq or self.numbers.following_modseq
+        found: list[int] = []
+        changed: list[int] = []
+        refused: list[int] = []
+        for block, places in self._blocks.parts(box.id, sorted(set(op.uids))):
+            if op.unchanged_since is not None:
+                newer = [place for place in places if block.modseqs[place] > op.unchanged_since]
+                refused += [block.first + place for place in newer]
+                places = sorted({*places}.difference(newer))
+            found += [block.first + place for place in places]
+            uids, effects = block.set_flags(places, keep, put, modseq)
+            changed += uids
             box.n_unseen += sum(count * (bool(old & SEEN) - bool(new & SEEN)) for old, new, count in effects)
             box.n_deleted += sum(count * (bool(new & DELETED) - bool(old & DELETED)) for old, new, count in effects)
+        if changed:
+            box.keywords = keywords
             self._touched[box.id] += changed
             self.touch(box)
-        return OpResult(box.id, box.uidvalidity, found, refused=refused, modseqs=(before, box.modseq))
-
-    def _uids(self, where: str, parameters: tuple[int | str, ...]) -> tuple[int, ...]:
-        rows = self.connection.execute(f"SELECT uid FROM entry WHERE {where} ORDER BY uid", parameters)  # noqa: S608
-        return tuple(row[0] for row in rows)
+        return OpResult(box.id, box.uidvalidity, tuple(found), refused=tuple(refused), modseqs=(before, box.modseq))
 
     def expunge(self, op: Expunge) -> OpResult:
         box = self.box(op.mailbox)
@@ -162,10 +150,14 @@ class OpList:
 
     def _keep(self, mailbox: MailboxId, clause: str, values: Sequence[int | str], *, final: bool = False) -> None:
         """Note where messages lie that are about to be expunged."""
-        self.connection.execute(
-            "INSERT OR REPLACE INTO expunged SELECT message, ?, ?, flags, email FROM entry"  # noqa: S608
-            f" WHERE mailbox = ? AND {clause} ORDER BY uid",
-            (self.now_s, 0 if final else mailbox, mailbox, *values),
+        rows = self.connection.execute(
+            f"SELECT uid, message, email FROM entry WHERE mailbox = ? AND {clause} ORDER BY uid",  # noqa: S608
+            (mailbox, *values),
+        ).fetchall()
+        flags = self._blocks.flags(mailbox, [row[0] for row in rows])
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO expunged VALUES (?, ?, ?, ?, ?)",
+            ((message, self.now_s, 0 if final else mailbox, flags[uid], email) for uid, message, email in rows),
         )
 
     def undelete(self, op: Undelete) -> OpResult:
@@ -194,16 +186,16 @@ class OpList:
         """Delete entries; the UIDs there were."""
         clause, values = uid_clause(uids)
         rows = self.connection.execute(
-            f"SELECT uid, flags, added_modseq, size_octets FROM entry WHERE mailbox = ? AND {clause}"  # noqa: S608
-            " ORDER BY uid",
+            f"SELECT uid, added_modseq, size_octets FROM entry WHERE mailbox = ? AND {clause} ORDER BY uid",  # noqa: S608
             (box.id, *values),
         ).fetchall()
+        flags = self._blocks.drop(box.id, [row[0] for row in rows])
         self.connection.execute(f"DELETE FROM entry WHERE mailbox = ? AND {clause}", (box.id, *values))  # noqa: S608
         box.n_exists -= len(rows)
-        box.n_unseen -= sum(not row[1] & SEEN for row in rows)
-        box.n_deleted -= sum(bool(row[1] & DELETED) for row in rows)
-        box.size_octets -= sum(row[3] for row in rows)
-        self._gone[box.id] += [(row[0], row[2]) for row in rows]
+        box.n_unseen -= sum(not bits & SEEN for bits in flags)
+        box.n_deleted -= sum(bool(bits & DELETED) for bits in flags)
+        box.size_octets -= sum(row[2] for row in rows)
+        self._gone[box.id] += [row[:2] for row in rows]
         if rows:
             self.touch(box)
         return tuple(row[0] for row in rows)
@@ -211,11 +203,12 @@ class OpList:
     def copy(self, op: Copy) -> OpResult:
         source, target = self.box(op.mailbox), self.box(op.target)
         clause, values = uid_clause(sorted(set(op.uids)))
-        rows: list[Entry] = self.connection.execute(
-            f"SELECT uid, flags, message, size_octets, email, pop3_uidl FROM entry WHERE mailbox = ? AND {clause}"  # noqa: S608
-            " ORDER BY uid",
+        found = self.connection.execute(
+            f"SELECT uid, message, size_octets, email, pop3_uidl FROM entry WHERE mailbox = ? AND {clause} ORDER BY uid",  # noqa: S608
             (source.id, *values),
         ).fetchall()
+        flags = self._blocks.flags(source.id, [row[0] for row in found])
+        rows: list[Entry] = [(row[0], flags[row[0]], *row[1:]) for row in found]
         if not op.move:
             rows = [(*row[:4], self.numbers.next_email(), None) for row in rows]
         if target.keywords[: len(source.keywords)] != source.keywords:
@@ -235,13 +228,14 @@ class OpList:
     def remove_all(self, mailbox: MailboxId) -> None:
         """Every message of a mailbox that is about to be deleted."""
         self._keep(mailbox, "true", ())
-        for table in ("entry", "change", "snapshot"):
+        self._blocks.drop_all(mailbox)
+        for table in ("entry", "change"):
             self.connection.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))  # noqa: S608
 
     def move_all(self, source: MailboxId, target: MailboxId) -> None:
         """Every message of one mailbox to the other."""
-        uids = self._uids("mailbox = ?", (source,))
-        self.copy(Copy(source, tuple(map(Uid, uids)), target, move=True))
+        rows = self.connection.execute("SELECT uid FROM entry WHERE mailbox = ?", (source,)).fetchall()
+        self.copy(Copy(source, tuple(Uid(uid) for (uid,) in rows), target, move=True))
 
     def finish(self) -> None:
         """Write counters and log. Nothing may follow."""
@@ -254,6 +248,7 @@ class OpList:
                 gone_uids, added_modseqs = zip(*sorted(gone), strict=True)
                 changes.append((mailbox, self.modseq, 1, array("I", gone_uids).tobytes(), array("Q", added_modseqs).tobytes()))
         self.connection.executemany("INSERT INTO change VALUES (?, ?, ?, ?, ?)", changes)
+        self._blocks.save()
         for box in self._boxes.values():
             if box.id in self.changed:
                 box.save(self.connection)

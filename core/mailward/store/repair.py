@@ -14,7 +14,7 @@ from mailward.store.fsck import check, mend
 from mailward.store.index import FILE, locked
 from mailward.store.packs import Packs
 from mailward.store.rebuild import rebuild
-from mailward.store.schema import SCHEMA, UPGRADES, VERSION
+from mailward.store.schema import SCHEMA, UPGRADES, UPGRADING, VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,6 @@ def _wrong(folder: Path, packs: Packs) -> tuple[str, ...]:
 
 
 def _open(folder: Path) -> sqlite3.Connection:
-    connection = connect(folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES)
+    connection = connect(folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES, upgrading=UPGRADING)
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # what is no text is no reason to stop
     return connection

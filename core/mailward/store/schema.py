@@ -1,15 +1,18 @@
 """What an account's database looks like.
 
 `message`, `header` and `common_field` hold what is made once, when a message is stored, and never changes; `entry` says which
-message has which UID in which mailbox, so that COPY shares content. Nothing is indexed by MODSEQ: `change` is the log.
+message has which UID in which mailbox, so that COPY shares content, and `block` what changes of it. Nothing is indexed by MODSEQ:
+`change` is the log.
 """
+
+from mailward.store.blocks import PER_MAILBOX, WIDTH, PackedCells
 
 VERSION = 3
 """2 adds which message a delivery made, so that it is found wherever it was moved. 3 adds what OBJECTID, SAVEDATE, THREAD and
 PREVIEW tell of a message, POP3's UIDLs of mail that was moved in, Sieve scripts, what is shared with whom, annotations, what was
-expunged."""
+expunged, and packs flags and MODSEQs."""
 
-_OF_FORM_3 = """
+_OF_FORM_3 = f"""
 CREATE INDEX message_by_thread ON message (thread);
 
 -- The thread of each identifier that some message has or names; see store.threads.
@@ -20,10 +23,10 @@ CREATE INDEX thread_id_by_thread ON thread_id (thread);
 -- What most programs ask of every message: see formats.common_fields. By itself, so that nothing else is read along.
 CREATE TABLE common_field (message INTEGER PRIMARY KEY, common_fields BLOB NOT NULL) STRICT;
 
--- See store.snapshots. Packed arrays of native 32 (uids) and 64 bit integers.
-CREATE TABLE snapshot (
-    mailbox INTEGER PRIMARY KEY, modseq INTEGER NOT NULL, uids BLOB NOT NULL, flags BLOB NOT NULL, modseqs BLOB NOT NULL,
-    messages BLOB NOT NULL
+-- See store.blocks. Packed arrays of {WIDTH} native 64 bit integers.
+CREATE TABLE block (
+    id INTEGER PRIMARY KEY, flags BLOB NOT NULL CHECK (length(flags) = {8 * WIDTH}),
+    modseqs BLOB NOT NULL CHECK (length(modseqs) = {8 * WIDTH}), messages BLOB NOT NULL CHECK (length(messages) = {8 * WIDTH})
 ) STRICT;
 
 -- What others may do in a mailbox; see store.grants.
@@ -71,9 +74,9 @@ CREATE TABLE subscription (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
 -- email: kept by MOVE, new by COPY. pop3_uidl: of another server, from which the message was moved in.
 CREATE TABLE entry (
-    mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, flags INTEGER NOT NULL, modseq INTEGER NOT NULL,
-    added_modseq INTEGER NOT NULL, message INTEGER NOT NULL, size_octets INTEGER NOT NULL,
-    email INTEGER NOT NULL DEFAULT 0, saved_at INTEGER NOT NULL DEFAULT 0, pop3_uidl TEXT, PRIMARY KEY (mailbox, uid)
+    mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, added_modseq INTEGER NOT NULL, message INTEGER NOT NULL,
+    size_octets INTEGER NOT NULL, email INTEGER NOT NULL DEFAULT 0, saved_at INTEGER NOT NULL DEFAULT 0, pop3_uidl TEXT,
+    PRIMARY KEY (mailbox, uid)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX entry_by_message ON entry (message);
@@ -130,6 +133,14 @@ ALTER TABLE message ADD COLUMN surrogate_growth INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN thread INTEGER NOT NULL DEFAULT 0;
 """
 
+_BLOCKS_BEFORE_FORM_3 = f"""
+INSERT INTO block SELECT
+    mailbox * {PER_MAILBOX} + (uid - 1) / {WIDTH}, packed(uid, flags), packed(uid, modseq), packed(uid, message)
+    FROM entry GROUP BY 1;
+ALTER TABLE entry DROP COLUMN flags;
+ALTER TABLE entry DROP COLUMN modseq;
+"""  # noqa: S608 - our own words
+
 _EXPUNGED_BEFORE_FORM_3 = """
 INSERT INTO expunged SELECT message.id, coalesce((SELECT max(at) FROM leaving), tidied_at), 0, 0, 0
     FROM message JOIN account WHERE message.id NOT IN (SELECT message FROM entry);
@@ -142,7 +153,10 @@ ALTER TABLE delivery ADD COLUMN message INTEGER NOT NULL DEFAULT 0;
 UPDATE delivery SET message = coalesce(
     (SELECT message FROM entry WHERE entry.mailbox = delivery.mailbox AND entry.uid = delivery.uid), 0)
 """,
-    2: f"{_COLUMNS_OF_FORM_3}{_OF_FORM_3};{_EXPUNGED_BEFORE_FORM_3}",
+    2: f"{_COLUMNS_OF_FORM_3}{_OF_FORM_3};{_BLOCKS_BEFORE_FORM_3}{_EXPUNGED_BEFORE_FORM_3}",
 }
 """2: when a message was saved nobody knows, its internal date is nearest; nor where one lay that was expunged. `store.renewal`
 adds what has to be read for."""
+
+UPGRADING = {"packed": PackedCells}
+"""The functions that they use."""

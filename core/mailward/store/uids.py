@@ -27,9 +27,14 @@ class Numbers:
         ).fetchone()
         self._modseq, self._uidvalidity, self._message, self._email, self._thread = row
 
+    @property
+    def following_modseq(self) -> int:
+        """What `next_modseq` would give."""
+        return self._modseq + 1
+
     def next_modseq(self) -> int:
         """One a list of ops; 1 is the first."""
-        self._modseq += 1
+        self._modseq = self.following_modseq
         return self._modseq
 
     def next_uidvalidity(self, now_s: int) -> int:

@@ -11,11 +11,11 @@ from typing import Any
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId, QueueId, Uid
 from mailward.store.base import Column, Delivered, Delta, EntryColumn, Expunged, MailboxInfo, MailboxView, Place
+from mailward.store.blocks import Blocks, Cell, load_columns
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import names_of
 from mailward.store.packs import Locator
 from mailward.store.refusals import NoSuchMailbox
-from mailward.store.snapshots import LEAST_MESSAGES, load_snapshot
 
 _Row = tuple[Any, ...]
 
@@ -25,7 +25,7 @@ _INFO = """
     FROM mailbox LEFT JOIN subscription ON subscription.name = mailbox.name
 """
 _DELIVERED = """
-    SELECT key, delivery.message, entry.mailbox, entry.uid, entry.flags, mailbox.keywords
+    SELECT key, delivery.message, entry.mailbox, entry.uid, mailbox.keywords
     FROM delivery LEFT JOIN entry ON entry.message = delivery.message LEFT JOIN mailbox ON mailbox.id = entry.mailbox
     WHERE key >= ? || ':' AND key < ? || ';' ORDER BY key, entry.mailbox, entry.uid
 """
@@ -69,26 +69,16 @@ def _load_by_id(connection: sqlite3.Connection, mailbox: MailboxId) -> tuple[Mai
     return _info(row), tuple(row[11].split())
 
 
-def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: MailboxView | None) -> tuple[MailboxView, bool]:
-    """The mailbox now, made from an earlier view or a snapshot where that is less work; `known` is not changed.
-
-    And whether every entry had to be read. Raises NoSuchMailbox.
-    """
+def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: MailboxView | None) -> MailboxView:
+    """The mailbox now, made from an earlier view where that is less work; `known` is not changed. Raises NoSuchMailbox."""
     info, keywords = _load_by_id(connection, mailbox)
-    if known is None and info.exists >= LEAST_MESSAGES and (found := load_snapshot(connection, mailbox)) is not None:
-        modseq, columns = found
-        known = MailboxView(replace(info, highest_modseq=modseq), keywords, *columns)
     if known is not None:
         if known.mailbox.highest_modseq == info.highest_modseq:
-            return replace(known, mailbox=info), False
+            return replace(known, mailbox=info)
         if _logged_since(connection, known.mailbox) <= max(_MOST_MERGED, info.exists // _SHARE_MERGED):
             delta = load_delta(connection, mailbox, known.mailbox.highest_modseq)
-            return replace(_merge(known, delta), mailbox=info, keywords=keywords), False
-    rows = connection.execute(
-        "SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? ORDER BY uid", (mailbox,)
-    ).fetchall()
-    uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return MailboxView(info, keywords, array("I", uids), array("Q", flags), array("Q", modseqs), array("Q", messages)), True
+            return replace(_merge(known, delta), mailbox=info, keywords=keywords)
+    return MailboxView(info, keywords, *load_columns(connection, mailbox))
 
 
 def _logged_since(connection: sqlite3.Connection, then: MailboxInfo) -> int:
@@ -141,13 +131,10 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
                 (gone if added <= since else passed).add(uid)
         else:
             touched |= {*array("I", uids)}
-    where, values = uid_clause(sorted(touched))
+    cells = Blocks(connection).cells(mailbox, sorted(touched))
     if since < connection.execute("SELECT log_floor FROM account").fetchone()[0]:  # old log rows of changes are dropped
-        where, values = "modseq > ?", (since,)
-    rows = connection.execute(
-        f"SELECT uid, flags, modseq, message FROM entry WHERE mailbox = ? AND {where} ORDER BY uid",  # noqa: S608
-        (mailbox, *values),
-    ).fetchall()
+        cells = map(Cell._make, zip(*load_columns(connection, mailbox), strict=True))
+    rows = [cell for cell in cells if cell.modseq > since]
     uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
     went = tuple(sorted(gone)), tuple(sorted(passed))
     return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, *went)
@@ -174,9 +161,14 @@ def load_entries(
 def load_delivered(connection: sqlite3.Connection, id: QueueId) -> tuple[Delivered, ...]:
     """Every copy of a message of the queue, with all places where it lies."""
     rows = connection.execute(_DELIVERED, (id, id)).fetchall()
+    blocks = Blocks(connection)
     found = []
     for (key, message), of_key in groupby(rows, key=lambda row: row[:2]):
-        places = [Place(MailboxId(row[2]), Uid(row[3]), names_of(row[4], row[5].split())) for row in of_key if row[2] is not None]
+        places = [
+            Place(MailboxId(mailbox), Uid(uid), names_of(blocks.flags(mailbox, (uid,))[uid], keywords.split()))
+            for _, _, mailbox, uid, keywords in of_key
+            if mailbox is not None
+        ]
         found.append(Delivered(key, message, tuple(places)))
     return tuple(found)
 

@@ -1,0 +1,131 @@
+"""Flags, MODSEQs and messages are found as they were put, wherever blocks of UIDs begin and end."""
+
+import random
+import sqlite3
+from array import array
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mailward.model.errors import StorageError
+from mailward.model.ids import MailboxId, Uid
+from mailward.store.blocks import WIDTH, Blocks, Cell, load_columns
+from mailward.store.ops import Copy, DeleteMailbox, Expunge, SetFlags
+from mailward.store.schema import SCHEMA
+from support import stores
+from support.stores import append
+
+A, B = MailboxId(7), MailboxId(8)
+BORDERS = (1, WIDTH, WIDTH + 1, 2 * WIDTH, 2 * WIDTH + 1, 2**32 - 2)
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        yield connection
+
+
+def everything(connection: sqlite3.Connection, mailbox: MailboxId) -> list[tuple[int, ...]]:
+    return [*zip(*load_columns(connection, mailbox), strict=True)]
+
+
+def rows(connection: sqlite3.Connection) -> int:
+    count: int = connection.execute("SELECT count(*) FROM block").fetchone()[0]
+    return count
+
+
+def test_uids_at_the_borders_of_blocks(connection: sqlite3.Connection) -> None:
+    cells = [Cell(uid, uid % 7, uid + 1, uid + 2) for uid in BORDERS]
+    blocks = Blocks(connection)
+    blocks.put(A, cells)
+    blocks.put(B, cells[:1])
+    blocks.save()
+    assert everything(connection, A) == cells and everything(connection, B) == cells[:1]
+    assert [*Blocks(connection).cells(A, BORDERS)] == cells
+    assert [*Blocks(connection).cells(A, (2, WIDTH, 3 * WIDTH, 2**32 - 2))] == [cells[1], cells[5]]
+    assert everything(connection, MailboxId(6)) == everything(connection, MailboxId(9)) == []
+
+
+def test_who_asks_for_flags_of_a_message_that_has_none_hears_how_to_mend_it(connection: sqlite3.Connection) -> None:
+    blocks = Blocks(connection)
+    blocks.put(A, [Cell(1, 3, 1, 1)])
+    assert blocks.flags(A, (1,)) == {1: 3}
+    with pytest.raises(StorageError, match="store check --repair"):
+        blocks.flags(A, (1, 2))
+
+
+def test_a_block_that_holds_nothing_is_dropped(connection: sqlite3.Connection) -> None:
+    blocks = Blocks(connection)
+    blocks.put(A, [Cell(uid, 1, 1, uid) for uid in range(1, WIDTH + 2)])
+    blocks.save()
+    assert rows(connection) == 2
+    assert blocks.drop(A, range(1, WIDTH + 1)) == [1] * WIDTH
+    blocks.save()
+    assert rows(connection) == 1 and everything(connection, A) == [(WIDTH + 1, 1, 1, WIDTH + 1)]
+    blocks.put(A, [Cell(WIDTH + 2, 0, 2, 9)])
+    blocks.drop_all(A)
+    blocks.save()
+    assert rows(connection) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_done_blocks_hold_what_a_table_would(connection: sqlite3.Connection, seed: int) -> None:
+    chance = random.Random(seed)
+    there: dict[int, Cell] = {}
+    uidnext = 1
+    for modseq in range(1, 30):
+        blocks = Blocks(connection)
+        new = [
+            Cell(uid, chance.choice((0, 1, 1 << 62)), modseq, 1000 + uid)
+            for uid in range(uidnext, uidnext + chance.randrange(90))
+        ]
+        uidnext += len(new) + chance.choice((0, 0, WIDTH))
+        blocks.put(A, new)
+        there |= {cell.uid: cell for cell in new}
+        start = chance.randrange(uidnext)
+        some = [uid for uid in range(start, uidnext) if chance.random() < 0.1 or seed % 2]
+        uids = [uid for uid in some if uid > 0][: chance.choice((3, 500))]
+        keep, put = chance.choice(((-1, 4), (~4, 0), (0, 8)))
+        expected = [uid for uid in uids if uid in there and there[uid].flags & keep | put != there[uid].flags]
+        changed, before = [], [0, 0]
+        for block, places in blocks.parts(A, uids):
+            assert [block.first + place for place in places] == [
+                uid for uid in uids if uid in there and 0 <= uid - block.first < WIDTH
+            ]
+            some_changed, effects = block.set_flags(places, keep, put, modseq)
+            changed += some_changed
+            before[0] += sum(count for *_, count in effects)
+            before[1] += sum(old * count for old, _, count in effects)
+        assert changed == expected and before == [len(expected), sum(there[uid].flags for uid in expected)]
+        there |= {uid: there[uid]._replace(flags=there[uid].flags & keep | put, modseq=modseq) for uid in expected}
+        gone = [uid for uid in range(1, uidnext) if chance.random() < 0.02]
+        assert blocks.drop(A, gone) == [there.pop(uid).flags for uid in gone if uid in there]
+        blocks.save()
+        assert everything(connection, A) == [there[uid] for uid in sorted(there)]
+
+
+def test_a_mailbox_of_several_blocks(tmp_path: Path) -> None:
+    account = stores.account(tmp_path)
+    inbox = account.mailbox("INBOX").id
+    account.apply([append(inbox, b"Subject: %d\r\n\r\n" % n) for n in range(2 * WIDTH + 9)])
+    first, second = account.view(inbox), account.view(inbox)
+    every = tuple(map(Uid, first.uids))
+    (result,) = account.apply([SetFlags(inbox, every, "add", ("\\Seen", "$Junk"))])
+    assert result.uids == every and account.mailbox("INBOX").unseen == 0
+    (result,) = account.apply([SetFlags(inbox, every[::2], "replace", ("$Junk",), unchanged_since=first.mailbox.highest_modseq)])
+    assert result.refused == every[::2] and result.uids == () and account.mailbox("INBOX").unseen == 0
+    account.apply([Expunge(inbox, every[3 : WIDTH + 5])])
+    del first.uids[0]
+    first.flags[:] = array("Q")
+    account.rest()  # what is read anew is what was kept, and nobody shares its arrays
+    for view in (account.view(inbox), account.view(inbox)):
+        assert list(view.uids) == [*every[:3], *every[WIDTH + 5 :]] and set(view.flags) == {1 | 1 << 8}
+        assert set(view.modseqs) == {second.mailbox.highest_modseq + 1}
+        assert [account.read(message) for message in view.messages] == [b"Subject: %d\r\n\r\n" % (uid - 1) for uid in view.uids]
+        view.flags[:] = array("Q")
+    account.apply([Copy(inbox, every, account.mailbox("Trash").id), DeleteMailbox("Trash")])
+    with account._index.reading() as connection:
+        assert rows(connection) == 3
