@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mailward.model.ids import MailboxId, Uid
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import AccountStore
-from mailward.store.embedded import EmbeddedAccount
 from mailward.store.ops import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, SetFlags
 from mailward.store.refusals import NoSuchMailbox
 from support.storecheck import check_account, entries_of, follow, message

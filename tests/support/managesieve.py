@@ -11,7 +11,8 @@ from mailward.access.managesieve.session import Desk, Session
 from mailward.disk import Disk
 from mailward.model.errors import LoginUnavailable
 from mailward.model.ids import AccountId
-from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.account import EmbeddedAccount
+from mailward.store.embedded import EmbeddedStore
 from support.imap import Wire
 from support.plain_book import PlainAuthenticator
 from support.stores import NoHints

@@ -11,8 +11,9 @@ from mailward.access.pop3.session import Desk, Session
 from mailward.disk import Disk
 from mailward.model.errors import LoginUnavailable
 from mailward.model.ids import AccountId
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import MailStore
-from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Append
 from support.imap import Wire
 from support.plain_book import PlainAuthenticator

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from mailward.disk import Disk
 from mailward.model.ids import AccountId, MailboxId
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import EXPUNGED_KEPT_S
-from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Append
 from support.storecheck import NOW_S, RECEIVED_AT
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mailward.model.ids import QueueId, Uid
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Delivered, EntryColumn, Place
-from mailward.store.embedded import EmbeddedAccount
 from support.faults import library
 from support.storecheck import check_account
 from support.stores import ALICE, account, append

@@ -1,86 +1,31 @@
-"""The store that needs no server: per account one folder with one SQLite database and packs of octets.
+"""The store that needs no server: a folder for each account, and beside them which of them share something."""
 
-Reading takes a connection from the account's pool and no lock. Writing goes through `apply`: messages are parsed by the
-calling thread, then one thread leads all that wait (groupcommit) under a lock file that keeps other processes out.
-"""
-
-import json
-import mmap
 import re
 import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, suppress
-from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
-import structlog
-
-from mailward.database import storage_errors
 from mailward.disk import Disk
-from mailward.model.errors import LocalError, StorageError
-from mailward.model.ids import AccountId, MailboxId, QueueId
+from mailward.model.errors import LocalError
+from mailward.model.ids import AccountId
 from mailward.model.limits import NO_LIMITS, MailLimits
-from mailward.store import annotations, grants, scripts
+from mailward.store import grants
+from mailward.store.account import ChangeSink, Common, EmbeddedAccount
 from mailward.store.base import (
     EXPUNGED_KEPT_S,
-    Column,
-    Delivered,
-    Delta,
-    EntryColumn,
-    Expunged,
-    MailboxInfo,
-    MailboxView,
-    Quota,
-    Script,
 )
-from mailward.store.batch import Request, run_batch
-from mailward.store.groupcommit import GroupCommit
 from mailward.store.index import FILE as INDEX_FILE
-from mailward.store.index import Index
-from mailward.store.mailboxes import make_account
-from mailward.store.names import normalise_name
-from mailward.store.ops import Append, Op, OpResult, SetRights
-from mailward.store.packs import Locator, Packs
-from mailward.store.quota import load_quota
-from mailward.store.rendered import RENDERING, new_record, render
-from mailward.store.renewal import renew
 from mailward.store.sharing import FILE as SHARING_FILE
 from mailward.store.sharing import Sharing
-from mailward.store.textmarks import FILE as MARKS_FILE
-from mailward.store.textmarks import TextMarks
-from mailward.store.tidy import tidy
-from mailward.store.views import (
-    copy_of,
-    load_delivered,
-    load_delta,
-    load_entries,
-    load_expunged,
-    load_mailbox,
-    load_mailboxes,
-    load_meta,
-    load_view,
-    locators_of,
-)
-
-_log = structlog.get_logger()
 
 _ACCOUNT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_MOST_KEPT_VIEWS = 8
 _MOST_OPEN_ACCOUNTS = 128
-_META_ROWS = 512
-_TIDY_EVERY_S = 24 * 3600
-
-
-class ChangeSink(Protocol):
-    """Who is told after a commit; see `store.changes.Hints`."""
-
-    def publish(self, account: AccountId) -> None: ...
 
 
 class EmbeddedStore:
@@ -98,15 +43,12 @@ class EmbeddedStore:
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
-        self._disk = disk
-        self._hints = hints
-        self._limits_of = limits_of
-        self._expunged_kept_s = expunged_kept_s
-        self._now_s = now_s
         self._lock = threading.Lock()
         self._accounts: WeakValueDictionary[AccountId, EmbeddedAccount] = WeakValueDictionary()
         self._recent: OrderedDict[AccountId, EmbeddedAccount] = OrderedDict()
+        self._disk = disk
         self._sharing = Sharing(folder / SHARING_FILE, disk, self._granted, now_s)
+        self._common = Common(disk, hints, limits_of, expunged_kept_s, now_s, self._sharing, self._note_use)
 
     def open(self, account: AccountId) -> "EmbeddedAccount":
         """The account, made when it is new. Raises StorageError, permanent when a newer release wrote it."""
@@ -115,11 +57,7 @@ class EmbeddedStore:
         with self._lock:
             found = self._accounts.get(account)
             if found is None:
-                folder, limits = self._folder / account, partial(self._limits_of, account)
-                found = EmbeddedAccount(
-                    *(folder, account, self._disk, self._hints, limits, self._expunged_kept_s),
-                    *(self._now_s, self._note_use, self._sharing),
-                )
+                found = EmbeddedAccount(self._folder / account, account, self._common)
                 self._accounts[account] = found
         self._note_use(found)
         found.prepare()
@@ -152,222 +90,3 @@ class EmbeddedStore:
         for account in accounts:
             account.rest()
         self._sharing.close()
-
-
-class EmbeddedAccount:
-    """One account's mail; see `store.base.AccountStore`."""
-
-    def __init__(
-        self,
-        folder: Path,
-        id: AccountId,
-        disk: Disk,
-        hints: ChangeSink,
-        limits: Callable[[], MailLimits],
-        expunged_kept_s: float,
-        now_s: Callable[[], float],
-        opening: "Callable[[EmbeddedAccount], None]",
-        sharing: Sharing,
-    ) -> None:
-        self.id = id
-        self._folder = folder
-        self._sharing = sharing
-        self._disk = disk
-        self._hints = hints
-        self._limits = limits
-        self._expunged_kept_s = expunged_kept_s
-        self._now_s = now_s
-        self._index = Index(folder, disk, partial(opening, self))
-        self._packs = Packs(folder / "packs", disk)
-        self._marks = TextMarks(folder / MARKS_FILE)
-        self._writers: GroupCommit[Request] = GroupCommit(self._execute)
-        self._lock = threading.Lock()
-        self._views: OrderedDict[MailboxId, MailboxView] = OrderedDict()
-        self._is_prepared = False
-
-    def prepare(self) -> None:
-        """Make the account when it is new; bring what an earlier release stored up to date."""
-        if self._is_prepared:
-            return
-        with storage_errors(str(self._folder)):
-            self._disk.mkdir(self._folder)
-            with self._index.writing() as connection:
-                found: tuple[int] | None = connection.execute("SELECT rendering FROM account").fetchone()
-                if found is None:
-                    if self._packs.numbers():
-                        raise StorageError(f"{self._folder}: index.sqlite is lost; bring it back: mailward store check --repair")
-                    make_account(connection, int(self._now_s()))
-                elif found[0] < RENDERING:
-                    renew(connection, self._packs)
-                self._sharing.renew(self.id, grants.grantees(connection))
-        self._is_prepared = True
-
-    def mailboxes(self) -> tuple[MailboxInfo, ...]:
-        with self._index.reading() as connection:
-            return load_mailboxes(connection)
-
-    def mailbox(self, name: str) -> MailboxInfo:
-        with self._index.reading() as connection:
-            return load_mailbox(connection, normalise_name(name))
-
-    def subscriptions(self) -> frozenset[str]:
-        with self._index.reading() as connection:
-            return frozenset(name for (name,) in connection.execute("SELECT name FROM subscription"))
-
-    def grants(self) -> Mapping[MailboxId, Mapping[str, str]]:
-        with self._index.reading() as connection:
-            return grants.load(connection)
-
-    def annotations(self, mailbox: MailboxId, owner: AccountId | Literal[""] = "") -> Mapping[str, bytes]:
-        with self._index.reading() as connection:
-            return annotations.load(connection, mailbox, owner)
-
-    def view(self, mailbox: MailboxId) -> MailboxView:
-        with self._lock:
-            known = self._views.get(mailbox)
-        with self._index.reading() as connection:
-            view = load_view(connection, mailbox, known)
-        with self._lock:
-            self._views[mailbox] = view
-            self._views.move_to_end(mailbox)
-            if len(self._views) > _MOST_KEPT_VIEWS:
-                self._views.popitem(last=False)
-        return copy_of(view)
-
-    def delta(self, mailbox: MailboxId, since: int) -> Delta:
-        with self._index.reading() as connection:
-            return load_delta(connection, mailbox, since)
-
-    def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
-        start = 0
-        while start < len(messages):
-            with self._index.reading() as connection:
-                rows = load_meta(connection, messages[start : start + _META_ROWS], columns)
-            start += len(rows)
-            yield from rows
-
-    def entry_meta(
-        self, mailbox: MailboxId, uids: Sequence[int], columns: Sequence[EntryColumn]
-    ) -> Iterator[tuple[int | str | None, ...] | None]:
-        for start in range(0, len(uids), _META_ROWS):
-            with self._index.reading() as connection:
-                found = load_entries(connection, mailbox, uids[start : start + _META_ROWS], columns)
-            yield from found
-
-    def expunged(self) -> tuple[Expunged, ...]:
-        with self._index.reading() as connection:
-            return load_expunged(connection)
-
-    def quota(self) -> Quota:
-        with self._index.reading() as connection:
-            return load_quota(connection, self._limits())
-
-    def scripts(self) -> tuple[Script, ...]:
-        with self._index.reading() as connection:
-            return scripts.load(connection)
-
-    def script(self, name: str) -> Script | None:
-        with self._index.reading() as connection:
-            return scripts.find(connection, name)
-
-    def active_script(self) -> Script | None:
-        with self._index.reading() as connection:
-            return scripts.active(connection)
-
-    def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
-        with self._index.reading() as connection:
-            return load_delivered(connection, id)
-
-    def known(self, delivery_keys: Sequence[str]) -> frozenset[str]:
-        query = "SELECT key FROM delivery WHERE key IN (SELECT value FROM json_each(?))"
-        with self._index.reading() as connection:
-            return frozenset(key for (key,) in connection.execute(query, (json.dumps(delivery_keys),)))
-
-    def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
-        return self._packs.read(self._locator(message), offset, length)
-
-    def octets(self, message: int) -> bytes | mmap.mmap:
-        return self._packs.octets(self._locator(message))
-
-    def bodies(self, messages: Sequence[int]) -> Iterator[bytes | mmap.mmap | StorageError]:
-        for start in range(0, len(messages), _META_ROWS):
-            chunk = messages[start : start + _META_ROWS]
-            with self._index.reading() as connection:
-                locators = locators_of(connection, chunk)
-            found = self._packs.many([locators[message] for message in chunk if message in locators])
-            yield from (next(found) if message in locators else self._missing(message) for message in chunk)
-
-    def _missing(self, message: int) -> StorageError:
-        return StorageError(f"{self._folder}: there is no message {message}", permanent=True)
-
-    def _locator(self, message: int) -> Locator:
-        with self._index.reading() as connection:
-            found = locators_of(connection, (message,))
-        if message not in found:
-            raise self._missing(message)
-        return found[message]
-
-    def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
-        return self._marks.may_hold(messages, text)
-
-    def note_texts(self, texts: Mapping[int, Iterable[str] | None]) -> None:
-        self._marks.add(texts)
-
-    def note_begun(self, message: int) -> None:
-        self._marks.begin(message)
-
-    def left_out(self) -> Sequence[int]:
-        return self._marks.begun()
-
-    def unmarked(self, after: int = 0) -> Sequence[int]:
-        query = "SELECT id FROM message WHERE id > ? AND id IN (SELECT message FROM entry WHERE message > ?) ORDER BY id DESC"
-        with self._index.reading() as connection:
-            messages = [row[0] for row in connection.execute(query, (after, after))]
-        return self._marks.without(messages)
-
-    def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
-        if not ops:
-            return ()
-        appends = (op for op in ops if isinstance(op, Append))
-        request = Request(ops, [render(op.octets, int(op.internal_date.timestamp()), new_record()) for op in appends])
-        self._writers.submit(request)
-        if request.results is None:
-            raise request.error or StorageError(f"{self._folder}: the transaction was not carried out")
-        return request.results
-
-    def _execute(self, requests: Sequence[Request]) -> None:
-        now_s = int(self._now_s())
-        granted = {op.grantee for request in requests for op in request.ops if isinstance(op, SetRights)}
-        try:
-            with self._index.writing() as connection:
-                if granted:  # by then whoever may see something knows where to look
-                    self._sharing.put(self.id, granted | grants.grantees(connection))
-                changed = run_batch(connection, self._packs, requests, now_s, self._limits())
-                tidied_at: int = connection.execute("SELECT tidied_at FROM account").fetchone()[0]
-        except StorageError as error:
-            _log.error("store write failed", account=self.id, error=str(error))
-            for request in requests:
-                request.error = error
-            return
-        if changed:
-            self._hints.publish(self.id)
-        if not 0 <= now_s - tidied_at < _TIDY_EVERY_S:  # in the future, where the clock was wrong
-            self._tidy(now_s)
-
-    def _tidy(self, now_s: int) -> None:
-        try:
-            with self._index.writing() as connection:
-                tidy(connection, self._packs, now_s, self._expunged_kept_s)
-                stored = [row[0] for row in connection.execute("SELECT id FROM message")]
-        except StorageError as error:  # what was asked for is done; this has time
-            _log.warning("store tidy failed", account=self.id, error=str(error))
-        else:
-            self._marks.keep_only(stored)
-
-    def rest(self) -> None:
-        """Close idle connections and files; they are opened again when needed."""
-        with self._lock:
-            self._views.clear()
-        self._index.rest()
-        self._packs.rest()
-        self._marks.close()

@@ -23,7 +23,7 @@ from mailward.model.ids import AccountId
 from mailward.queue.item import QueueItem
 from mailward.queue.spool import Spool
 from mailward.services.hourly import Hourly, HourlyLimits
-from mailward.store.embedded import EmbeddedAccount
+from mailward.store.account import EmbeddedAccount
 from mailward.store.flags import names_of
 from mailward.store.ops import Append, PutScript
 from support.imap import Client, Office

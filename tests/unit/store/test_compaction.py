@@ -9,8 +9,9 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import Uid
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import EXPUNGED_KEPT_S
-from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Expunge, SetFlags, Subscribe
 from support.faulty_disk import FaultyDisk, PowerCut
 from support.storecheck import NOW_S, check_account

@@ -16,7 +16,8 @@ from mailward.formats.searched import searched_texts
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, Uid
 from mailward.store import marking
-from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.account import EmbeddedAccount
+from mailward.store.embedded import EmbeddedStore
 from mailward.store.marking import Marking
 from mailward.store.ops import Expunge
 from mailward.store.textmarks import TextMarks

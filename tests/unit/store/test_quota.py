@@ -7,8 +7,9 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.ids import AccountId, Uid
 from mailward.model.limits import NO_LIMITS, MailLimits
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Quota
-from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Append, Copy, Expunge
 from mailward.store.refusals import OverQuota
 from support.storecheck import RECEIVED_AT

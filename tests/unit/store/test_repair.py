@@ -10,8 +10,8 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Column
-from mailward.store.embedded import EmbeddedAccount
 from mailward.store.ops import (
     SERVER,
     ActivateScript,

@@ -8,7 +8,8 @@ import structlog
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
-from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.account import EmbeddedAccount
+from mailward.store.embedded import EmbeddedStore
 from mailward.store.grants import MAX_GRANTEES
 from mailward.store.ops import CreateMailbox, DeleteMailbox, RenameMailbox, SetRights
 from mailward.store.refusals import NotPermitted

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mailward.model.ids import Uid
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import EXPUNGED_KEPT_S
-from mailward.store.embedded import EmbeddedAccount
 from mailward.store.ops import Copy, Expunge, Subscribe
 from support.stores import account, append
 

@@ -9,8 +9,9 @@ from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId, Uid
 from mailward.model.limits import MailLimits
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Expunged
-from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, SetFlags, Subscribe, Undelete
 from mailward.store.refusals import OverQuota
 from mailward.store.repair import check_account

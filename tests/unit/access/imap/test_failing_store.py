@@ -9,8 +9,8 @@ import pytest
 from mailward.access.imap import hearing
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Delta
-from mailward.store.embedded import EmbeddedAccount
 from mailward.store.ops import Op, OpResult
 from support.imap import Client, Office, settle
 

@@ -15,7 +15,7 @@ from mailward.access.imap.turns import Turns
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.names import Pattern
 from mailward.store import mailboxes
-from mailward.store.embedded import EmbeddedAccount
+from mailward.store.account import EmbeddedAccount
 from mailward.store.names import parents
 from mailward.store.ops import CreateMailbox, SetRights
 from support.imap import Client, Office

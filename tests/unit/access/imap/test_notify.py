@@ -6,8 +6,8 @@ import pytest
 
 from mailward.access.imap import notifying
 from mailward.model.errors import StorageError
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import MailboxInfo
-from mailward.store.embedded import EmbeddedAccount
 from support.imap import Client, Office, settle
 
 MESSAGE = b"Subject: news\r\n\r\nbody\r\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from mailward.access.imap import searching, telling
-from mailward.store.embedded import EmbeddedAccount
+from mailward.store.account import EmbeddedAccount
 from mailward.store.ops import Op, OpResult
 from support.imap import Client, Office
 

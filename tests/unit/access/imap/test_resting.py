@@ -10,7 +10,7 @@ import pytest
 from mailward.access.imap import hearing
 from mailward.access.imap.selected import Selected
 from mailward.model.ids import Uid
-from mailward.store.embedded import EmbeddedAccount
+from mailward.store.account import EmbeddedAccount
 from mailward.store.ops import Append, Copy, Expunge, Op, SetFlags
 from support import stores
 from support.imap import Client, Office

@@ -15,7 +15,7 @@ from mailward.access.imap.telling import Progress
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.search import And, Key, Not, Or, read_search
-from mailward.store.embedded import EmbeddedAccount
+from mailward.store.account import EmbeddedAccount
 from mailward.store.ops import Append
 from support.imap import Client, Office
 

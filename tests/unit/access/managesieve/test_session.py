@@ -7,8 +7,9 @@ import pytest
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Script
-from mailward.store.embedded import EmbeddedAccount, EmbeddedStore
+from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import MAX_SCRIPTS
 from support.managesieve import Client, Office
 
