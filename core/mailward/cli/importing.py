@@ -89,7 +89,10 @@ def mbox_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the mail of mbox files: a folder each, with flags and keywords from Status, X-Status and X-Keywords, and dates.
+    """Bring the mail of mbox files: a folder each, with dates, and with flags and keywords as mail programs keep them in fields.
+
+    Those of mutt, Dovecot and others (Status, X-Status, X-Keywords) and of Thunderbird (X-Mozilla-Status, X-Mozilla-Keys) are
+    read. What Thunderbird has deleted and not compacted away is left out, and counted.
 
     Run it again after an interruption, or to bring what is new. What could not be read is listed, and the exit code is 2 then.
 
@@ -173,6 +176,11 @@ def _tell(found: list[Brought], stopped: str, account: str, dry_run: bool, as_js
     lines.append(
         f"{brought:,} messages {'would be brought' if dry_run else 'brought'} for {account}, {missing:,} could not be read"
     )
+    lines += [
+        f"  {one_line(one.name)}: {one.expunged:,} more were deleted there and are still in the file: left out"
+        for one in found
+        if one.expunged
+    ]
     lines += [f"  {one_line(problem)}" for problem in problems[:_MOST_PROBLEMS]]
     if stopped:
         lines.append(f"stopped: {one_line(stopped)}")
@@ -187,6 +195,7 @@ def _tell(found: list[Brought], stopped: str, account: str, dry_run: bool, as_js
                 "known": one.known,
                 "brought": one.brought,
                 "missing": one.missing,
+                "expunged": one.expunged,
                 "keeps_uids": one.keeps_numbers,
             }
             for one in found

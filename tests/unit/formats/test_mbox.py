@@ -59,6 +59,33 @@ def test_status_fields_are_read_and_taken_away() -> None:
     assert kept_of(b"Subject: x\r\n\r\n") == Kept(b"Subject: x\r\n\r\n")
 
 
+@pytest.mark.parametrize(
+    ("fields", "flags"),
+    [
+        (b"X-Mozilla-Status: 0000\r\nX-Mozilla-Status2: 00010000\r\n", ()),
+        (b"X-Mozilla-Status: 0001\r\nX-Mozilla-Status2: 00000000\r\nX-Mozilla-Keys:      \r\n", ("\\Seen",)),
+        (b"X-Mozilla-Status: 1017\r\n", ("\\Seen", "\\Answered", "\\Flagged", "$Forwarded")),
+        (
+            b"X-Account-Key: account1\r\nX-UIDL: 4a\r\nx-mozilla-status: 0001\r\nX-Mozilla-Keys: $label1\r\n",
+            ("\\Seen", "$label1"),
+        ),
+        (b"X-Mozilla-Status: 0000\r\nX-Mozilla-Keys: $label1 $label3\r\n\tNonJunk\r\n", ("$label1", "$label3", "NonJunk")),
+        (b"X-Mozilla-Status: 0001\r\nX-Mozilla-Status2: 00800000\r\n", ("\\Seen", "$MDNSent")),
+        (b"X-Mozilla-Status: seen\r\n", ()),
+    ],
+)
+def test_what_thunderbird_knows_of_a_message(fields: bytes, flags: tuple[str, ...]) -> None:
+    kept = kept_of(fields + b"Received: x\r\nX-Mozilla-Status: 0006\r\n\r\n")
+    assert kept.flags == flags
+    assert kept.octets.endswith(b"Received: x\r\nX-Mozilla-Status: 0006\r\n\r\n"), "what came with the message stays"
+    assert kept.octets.startswith((b"Received", b"X-Account-Key: account1\r\nX-UIDL: 4a\r\nReceived"))
+
+
+def test_only_thunderbird_expunges_and_no_sender() -> None:
+    assert kept_of(b"X-Mozilla-Status: 0009\r\nSubject: x\r\n\r\n").is_expunged
+    assert not kept_of(b"Return-Path: <>\r\nX-Mozilla-Status: 0009\r\n\r\n").is_expunged
+
+
 @pytest.mark.parametrize("octets", [b"A: 1\r\n\r\nFrom x\r\n>From y\r\n", b"A: 1\r\n\r\n", b"A: 1\r\n\r\nno end of line"])
 def test_what_is_written_is_read_again(octets: bytes) -> None:
     kept = Kept(octets, ("\\Seen", "\\Deleted", "$Label1"), 4, (5, 6))

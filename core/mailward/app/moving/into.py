@@ -30,7 +30,8 @@ Progress = Callable[[str, int, int], None]
 class Brought:
     """How one folder went. name: here. there: in it at the source. known: of them, brought by an earlier run.
 
-    keeps_numbers: UIDs and UIDVALIDITY are those of the source. problems: what could not be read or stored as it was.
+    keeps_numbers: UIDs and UIDVALIDITY are those of the source. expunged: what the source has deleted and still holds, left out.
+    problems: what could not be read or stored as it was.
     """
 
     place: str
@@ -39,6 +40,7 @@ class Brought:
     known: int = 0
     brought: int = 0
     keeps_numbers: bool = False
+    expunged: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -75,6 +77,7 @@ class Move:
         known = self._known(listing)
         wanted = [ref for ref in listing.refs if ref.key not in known]
         brought.there, brought.known = len(listing.refs), len(listing.refs) - len(wanted)
+        brought.expunged = listing.expunged
         info = self._mailbox(folder, name, names)
         if self._only_look:
             brought.brought = len(wanted)

@@ -16,6 +16,7 @@ from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError
 from mailward.app.moving.within import open_within
 from mailward.formats.mailbox_names import INBOX
 from mailward.formats.mbox import Kept, Quoting, kept_of, message_spans, postmark_before, unquoted
+from mailward.formats.message import MessageView
 
 _NO_MAIL = (".msf", ".dat", ".json", ".html", ".sqlite")
 """What a mail program keeps beside its mbox files."""
@@ -49,16 +50,21 @@ class MboxSource:
         alike: Counter[str] = Counter()
         refs: list[Ref] = []
         base = None
+        expunged = 0
         with _mapped(self._path, folder.place) as octets:
             for begin, end in _spans(folder.place, octets):
                 kept = self._kept(octets, begin, end)
+                if kept.is_expunged:
+                    expunged += 1
+                    continue
                 base = base or (None if refs else kept.base)
                 digest = hashlib.sha256(kept.octets).hexdigest()
                 alike[digest] += 1
                 key = key_of("mbox", folder.name, digest, alike[digest])
                 refs.append(Ref(key, f"{begin}-{end}", (kept.uid or 0) if base else 0, end - begin))
         refs.sort(key=lambda ref: (ref.uid == 0, ref.uid))
-        return Listing(base[0], base[1] + 1, tuple(refs)) if base else Listing(0, 0, tuple(refs))
+        uidvalidity, uidnext = (base[0], base[1] + 1) if base else (0, 0)
+        return Listing(uidvalidity, uidnext, tuple(refs), expunged)
 
     def fetch(self, folder: Folder, refs: Sequence[Ref]) -> list[Letter]:
         with _mapped(self._path, folder.place) as octets:
@@ -67,14 +73,19 @@ class MboxSource:
     def _letter(self, octets: bytes | mmap.mmap, ref: Ref) -> Letter:
         begin, end = map(int, ref.place.split("-"))
         kept = self._kept(octets, begin, end)
-        at = postmark_before(octets, begin) or datetime.fromtimestamp(0, UTC)
-        return Letter(ref, kept.octets, kept.flags, at)
+        return Letter(ref, kept.octets, kept.flags, postmark_before(octets, begin) or _sent(kept.octets))
 
     def _kept(self, octets: bytes | mmap.mmap, begin: int, end: int) -> Kept:
         return kept_of(unquoted(with_crlf(octets[begin:end]), self._quoting))
 
     def close(self) -> None:
         return
+
+
+def _sent(octets: bytes) -> datetime:
+    """The date of the Date field: newer Thunderbirds write "From " and nothing more."""
+    date = MessageView(octets).date
+    return date.at if date else datetime.fromtimestamp(0, UTC)
 
 
 def _name(path: Path) -> str:

@@ -38,11 +38,15 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is in a folder now, in the order of UIDs, those without one last. uidvalidity: 0 where the source has no numbers."""
+    """What is in a folder now, in the order of UIDs, those without one last. uidvalidity: 0 where the source has no numbers.
+
+    expunged: how many more its files hold that were deleted there, and are left out.
+    """
 
     uidvalidity: int
     uidnext: int
     refs: tuple[Ref, ...]
+    expunged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

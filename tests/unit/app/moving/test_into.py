@@ -139,6 +139,32 @@ def test_mbox_files_are_folders(tmp_path: Path) -> None:
     assert (again.known, again.brought) == (2, 1)
 
 
+def test_thunderbird_s_folders_come_with_flags_and_tags_and_without_what_it_deleted(tmp_path: Path) -> None:
+    keys = b"X-Mozilla-Keys: %-80s\n"
+    from_pop3 = b"From - Mon Nov 02 10:00:00 2026\nX-Account-Key: account1\nX-UIDL: 1\nX-Mozilla-Status: %s\nX-Mozilla-Status2: 00000000\n"
+    (tmp_path / "Mail/Archives.sbd").mkdir(parents=True)
+    (tmp_path / "Mail/Inbox").write_bytes(
+        (from_pop3 % b"1003" + keys % b"$label1 project" + letter(1) + b"\n")
+        + (from_pop3 % b"0009" + keys % b"" + letter(2) + b"\n")
+        + (from_pop3 % b"0000" + keys % b"" + letter(3) + b"\n")
+    )
+    newer = b"From \r\nX-Mozilla-Status: 0005\r\nX-Mozilla-Status2: 00000000\r\nDate: Mon, 2 Nov 2026 11:00:00 +0100\r\n"
+    (tmp_path / "Mail/Archives.sbd/2026").write_bytes((newer + letter(4).replace(b"\n", b"\r\n") + b"\r\n") * 2)
+    for name in ("Inbox.msf", "Archives.msf", "msgFilterRules.dat", "popstate.dat", "filterlog.html", "Archives.sbd/2026.msf"):
+        (tmp_path / "Mail" / name).write_bytes(b"no mail")
+    (tmp_path / "Mail/Archives").touch()
+    store = account(tmp_path / "store")
+    found = brought(MboxSource(tmp_path / "Mail"), store)
+    assert {name: (one.there, one.brought, one.expunged) for name, one in found.items()} == {
+        "INBOX": (2, 2, 1), "Archives": (0, 0, 0), "Archives/2026": (2, 2, 0),
+    }  # fmt: skip
+    seen = {octets.split(b"Subject: ")[1][:1]: (flags, date) for flags, date, octets in contents(store, "INBOX").values()}
+    at = int(datetime(2026, 11, 2, 10, tzinfo=UTC).timestamp())
+    first = frozenset({"\\Seen", "\\Answered", "$Forwarded", "$label1", "project"})
+    assert seen == {b"1": (first, at), b"3": (frozenset(), at)}
+    assert [one[:2] for one in contents(store, "Archives/2026").values()] == [(frozenset({"\\Seen", "\\Flagged"}), at)] * 2
+
+
 def test_what_is_no_mbox_file_or_maildir_is_said(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("no mail\n")
     with pytest.raises(SourceError, match="mbox"):
