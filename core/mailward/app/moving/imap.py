@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError
 
-from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of
+from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, SourceError, key_of
 from mailward.formats.mailbox_names import INBOX
 
 Tls = Literal["implicit", "starttls", "none"]
@@ -129,7 +129,7 @@ class ImapSource:
             uidvalidity, exists = int(opened[b"UIDVALIDITY"]), int(opened[b"EXISTS"])
             refs = [ref for first in range(1, exists + 1, _LISTED) for ref in self._refs(folder, uidvalidity, first, exists)]
         except (IMAPClientError, KeyError) as error:
-            raise SourceError(f"{self._login.host}: the folder {folder.place} cannot be listed: {error}") from error
+            raise FolderError(f"{self._login.host}: the folder {folder.place} cannot be listed: {error}") from error
         refs.sort(key=lambda ref: ref.uid)
         return Listing(uidvalidity, int(opened.get(b"UIDNEXT") or 0), tuple(refs))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from mailward.app.moving.source import Folder, Letter, Listing, Ref, Source
+from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, Source
 from mailward.formats.mailbox_names import fitting
 from mailward.model.ids import Uid
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxInfo
@@ -73,7 +73,11 @@ class Move:
         brought = Brought(folder.place, name)
         if name != folder.name:
             brought.problems.append(f"the folder {folder.name} is called {name} here, since its name cannot be one")
-        listing = self._source.listing(folder)
+        try:
+            listing = self._source.listing(folder)
+        except FolderError as error:
+            brought.problems.append(str(error))
+            return brought
         known = self._known(listing)
         wanted = [ref for ref in listing.refs if ref.key not in known]
         brought.there, brought.known = len(listing.refs), len(listing.refs) - len(wanted)

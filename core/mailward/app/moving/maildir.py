@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of, with_crlf
+from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, SourceError, key_of, with_crlf
 from mailward.app.moving.within import open_within
 from mailward.formats.mailbox_names import INBOX
 from mailward.formats.maildir import (
@@ -127,7 +127,7 @@ def _message_files(root: Path, folder: Path) -> list[tuple[str, str, int]]:
         try:
             descriptor = open_within(root, folder / name, is_folder=True)
         except OSError as error:
-            raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
+            raise FolderError(f"cannot read {error.filename}: {error.strerror}") from error
         entries = _plain_files(descriptor)
         for file, size_octets in entries:
             found[base_of(file)] = (base_of(file), str(folder / name / file), size_octets)

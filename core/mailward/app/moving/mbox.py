@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mailward.app.moving.source import Folder, Letter, Listing, Ref, SourceError, key_of, with_crlf
+from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, SourceError, key_of, with_crlf
 from mailward.app.moving.within import open_within
 from mailward.formats.mailbox_names import INBOX
 from mailward.formats.mbox import Kept, Quoting, kept_of, message_spans, postmark_before, unquoted
@@ -96,7 +96,7 @@ def _name(path: Path) -> str:
 def _spans(place: str, octets: bytes | mmap.mmap) -> list[tuple[int, int]]:
     spans = message_spans(octets)
     if not spans and len(octets):
-        raise SourceError(f"{place} is no mbox file: it does not begin with a line 'From ' and a message")
+        raise FolderError(f"{place} is no mbox file: it does not begin with a line 'From ' and a message")
     return spans
 
 
@@ -108,6 +108,6 @@ def _mapped(root: Path, place: str) -> Iterator[bytes | mmap.mmap]:
             size_octets = os.fstat(opened.fileno()).st_size
             octets = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) if size_octets else None
     except OSError as error:
-        raise SourceError(f"cannot read {place}: {error.strerror}") from error
+        raise FolderError(f"cannot read {place}: {error.strerror}") from error
     with octets or contextlib.nullcontext(b"") as found:
         yield found

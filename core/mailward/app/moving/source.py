@@ -13,6 +13,10 @@ class SourceError(MailwardError):
     """The source cannot be read at all, or not any more; the text says why and what to do."""
 
 
+class FolderError(SourceError):
+    """One folder cannot be read, and the others can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """place: what the source calls it. name: what it is called here, "/" between its levels. special_use: as IMAP has it, or "".
@@ -66,7 +70,9 @@ class Source(Protocol):
 
     def folders(self) -> list[Folder]: ...
 
-    def listing(self, folder: Folder) -> Listing: ...
+    def listing(self, folder: Folder) -> Listing:
+        """Raises FolderError."""
+        ...
 
     def fetch(self, folder: Folder, refs: Sequence[Ref]) -> list[Letter]:
         """In the same order."""

@@ -165,10 +165,15 @@ def test_thunderbird_s_folders_come_with_flags_and_tags_and_without_what_it_dele
     assert [one[:2] for one in contents(store, "Archives/2026").values()] == [(frozenset({"\\Seen", "\\Flagged"}), at)] * 2
 
 
-def test_what_is_no_mbox_file_or_maildir_is_said(tmp_path: Path) -> None:
-    (tmp_path / "notes").write_text("no mail\n")
-    with pytest.raises(SourceError, match="mbox"):
-        brought(MboxSource(tmp_path / "notes"), account(tmp_path / "store"))
+def test_what_is_no_mbox_file_or_maildir_is_said_and_the_others_come(tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail/notes").write_text("no mail\n")
+    (tmp_path / "mail/zoo").write_bytes(b"From a@example.net Mon Nov  2 10:00:00 2026\n" + letter(1))
+    store = account(tmp_path / "store")
+    found = brought(MboxSource(tmp_path / "mail"), store)
+    assert (found["zoo"].brought, found["zoo"].problems, len(found["notes"].problems)) == (1, [], 1)
+    assert "mail/notes is no mbox file" in found["notes"].problems[0]
+    assert not any(info.name == "notes" for info in store.mailboxes())
     with pytest.raises(SourceError, match="Maildir"):
         MaildirSource(tmp_path)
 
