@@ -22,6 +22,7 @@ from mailward import __version__
 from mailward.access.imap.events import Cause, Event
 from mailward.api.services import Clock
 from mailward.app.config import ImapSieve
+from mailward.delivery.filing import MOST_MAILBOXES, made_mailbox
 from mailward.delivery.script_world import outside_of
 from mailward.delivery.scripted import PROCESSOR_S_PER_HOUR, Addresses
 from mailward.formats.message import MessageView
@@ -35,7 +36,7 @@ from mailward.sieve import IMAP_LANGUAGE, Outcome, Owner, Script, World, compile
 from mailward.sieve.actions import FileInto, Keep, Notify, Redirect
 from mailward.store.base import AccountStore
 from mailward.store.flags import names_of
-from mailward.store.ops import Append, Copy, CreateMailbox, SetFlags
+from mailward.store.ops import Append, Copy, SetFlags
 from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 RUNS = Counter("imapsieve_runs", "Messages that met the script of IMAP commands, by how it ended", ("outcome",))
@@ -254,10 +255,10 @@ class ImapScripts:
         try:
             target = met.store.mailbox(action.mailbox)
         except NoSuchMailbox as refusal:
-            if not action.creates:
+            made = made_mailbox(met.store, action.mailbox, MOST_MAILBOXES, action.special_use) if action.creates else None
+            if made is None:
                 return str(refusal)
-            met.store.apply([CreateMailbox(action.mailbox, action.special_use)])
-            target = met.store.mailbox(action.mailbox)
+            target = made
         if action.message is not None:
             ((date,),) = met.store.meta([met.message], ("internal_date",))
             octets = bytes(action.message.octets)

@@ -17,7 +17,7 @@ from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefus
 
 JUNK_USE = "\\Junk"
 MOST_MAILBOXES = 1000
-"""Of an account, that its script may make."""
+"""Of an account, that a script may make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ def destination_of(store: AccountStore, recipient: QueuedRecipient, chosen: Chos
     if filing.mailbox:
         name = filing.mailbox
         reason = f", a copy of what was sent{reason}" if filing.is_other else reason
-        found = _mailbox(store, name) or (_made(store, name, MOST_MAILBOXES, filing.special_use) if filing.makes else None)
+        found = _mailbox(store, name) or (made_mailbox(store, name, MOST_MAILBOXES, filing.special_use) if filing.makes else None)
     elif chosen is not None:
         name = chosen.choice.name
         reason = f", chosen by {chosen.plugin}: {chosen.choice.why}"
-        found = _mailbox(store, name) or _made(store, name, chosen.choice.make_up_to)
+        found = _mailbox(store, name) or made_mailbox(store, name, chosen.choice.make_up_to)
     else:
         name = recipient.folder
         found = _junk_mailbox(store) if name == JUNK_FOLDER else _mailbox(store, name)
@@ -101,8 +101,9 @@ def _existing_junk_mailbox(store: AccountStore) -> MailboxInfo | None:
     return by_use or _mailbox(store, JUNK_FOLDER)
 
 
-def _made(store: AccountStore, name: str, up_to: int, special_use: str = "") -> MailboxInfo | None:
-    """A new one, where the account has not too many; with the special use, if that can be."""
+def made_mailbox(store: AccountStore, name: str, up_to: int, special_use: str = "") -> MailboxInfo | None:
+    """A new one, subscribed, where the account has then no more than up_to; with the special use, if that can be. None where it
+    cannot be made. Raises StorageError."""
     if len(store.mailboxes()) + len(name.split(SEPARATOR)) > up_to:
         return None
     if special_use:

@@ -28,7 +28,7 @@ from mailward.store.flags import names_of
 from mailward.store.ops import Append, PutScript
 from support.imap import Client, Office
 from support.imapsieve import MESSAGE, on
-from support.scripts import Directory
+from support.scripts import Directory, Place
 from support.spooling import Clock, flush
 
 ALL = frozenset[Cause]({"APPEND", "COPY", "FLAG"})
@@ -217,6 +217,34 @@ async def test_only_the_causes_that_are_asked_for_run_it(place: Scripted) -> Non
     script = 'require "imap4flags"; addflag "$Met";'
     await place.meet(script, "COPY 1 Archive", "STORE 1 +FLAGS (\\Seen)", causes=frozenset({"COPY"}))
     assert place.flags() == [{"\\Seen"}] and place.flags("Archive") == [{"$Met"}]
+
+
+@pytest.mark.parametrize(
+    ("what", "most", "made"),
+    [
+        (':create "Lists/dev"', 1000, {"Lists/dev": (True, "")}),
+        (':specialuse "\\\\Flagged" :create "New"', 1000, {"New": (True, "\\Flagged")}),
+        (':specialuse "\\\\Important" :create "New"', 1000, {"New": (True, "")}),
+        (':create "Lists/dev"', 6, {}),
+        ('"Lists/dev"', 1000, {}),
+    ],
+)
+async def test_a_script_makes_mailboxes_by_the_same_rules_at_delivery(
+    tmp_path: Path, place: Scripted, monkeypatch: pytest.MonkeyPatch, what: str, most: int, made: dict[str, tuple[bool, str]]
+) -> None:
+    for module in ("delivery.filing", "app.imapsieve"):
+        monkeypatch.setattr(f"mailward.{module}.MOST_MAILBOXES", most)
+    delivery = Place(tmp_path / "delivery")
+    there = {one.name for one in place.store.mailboxes()}
+    script = f'require ["fileinto", "mailbox", "special-use"]; fileinto {what};'
+    delivery.script(script)
+    await delivery.deliver()
+    await place.meet(script)
+    for store in (delivery.store.open(AccountId("ann")), place.store):
+        new = {one.name: (one.subscribed, one.special_use) for one in store.mailboxes() if one.name not in {*there, "Lists"}}
+        assert new == made
+        assert all(len(store.view(store.mailbox(name).id).uids) == 1 for name in made)
+    await delivery.end()
 
 
 async def test_replace_brings_a_message_as_append_does(place: Scripted) -> None:
