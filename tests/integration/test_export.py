@@ -63,8 +63,8 @@ def test_the_page_on_moving_out_works_as_printed() -> None:
     with server() as target:
         fill(target, 10)
         reader = Reader("how-to/move-out.md", target, folder, "mailward import maildir", "mailward import mbox")
-        reader.stands_for = {"alice@example.org": DEMO}
-        assert "written to out" in reader.types("export maildir")
-        assert "written to out-mbox" in reader.types("export mbox")
+        reader.stands_for = {"/srv/out": str(folder / "out"), "alice@example.org": DEMO}
+        assert f"written to {folder}/out/alice" in reader.types("export maildir")
+        assert f"written to {folder}/out/alice-mbox" in reader.types("export mbox")
         reader.is_through()
-        assert (folder / "out-mbox/Projekte/a b.mbox").read_bytes().startswith(b"From ")
+        assert (folder / "out/alice-mbox/Projekte/a b.mbox").read_bytes().startswith(b"From ")

@@ -21,6 +21,14 @@ class ServiceUser:
     gid: int
 
 
+def own_name() -> str:
+    """Of the user we are now."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"uid {os.geteuid()}"
+
+
 def drop_privileges(user: ServiceUser) -> None:
     """Become `user` for good. Raises ConfigError when root could be had back (T-PRIV-01), or it may not read what we run from."""
     os.setgroups([])
@@ -43,6 +51,15 @@ def _require_readable(user: ServiceUser) -> None:
                 f"user '{user.name}' may not read {path}, which {what} runs from: it or a folder above it is closed to others; "
                 "install both where everybody may read, for example the virtual environment below /opt, with /usr/bin/python3"
             )
+
+
+def may_in(user: ServiceUser | None, folder: Path, access: int) -> bool:
+    """May the user whom root is to become, or None: we as we are, do this in a folder? access: os.X_OK, os.W_OK or both."""
+    if user is None:
+        return os.access(folder, access)
+    state = folder.stat()
+    shift = 6 if state.st_uid == user.uid else 3 if state.st_gid == user.gid else 0  # it will be in no other group
+    return state.st_mode >> shift & access == access
 
 
 def service_user(config: Config) -> ServiceUser | None:

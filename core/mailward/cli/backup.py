@@ -8,12 +8,14 @@ import typer
 from mailward.app.backup.restore import restore
 from mailward.app.backup.snapshot import Snapshot, damage, snapshot_of, snapshots_in
 from mailward.app.backup.take import take_snapshot, taking_turns
+from mailward.app.config_file import find_config, load_config
 from mailward.app.serving import is_served, serving_lock
 from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import (
     ConfigOption,
     JsonOption,
     account_of,
+    cannot_write,
     config_of,
     made_for_server,
     opened_directory,
@@ -31,7 +33,9 @@ NOT_ALL = 2
 @app.callback(invoke_without_command=True)
 def backup_command(
     context: typer.Context,
-    to: Annotated[Path | None, typer.Option("--to", help="The folder to add a snapshot to; made when it is missing.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The folder to add a snapshot to; made for the server's user when it is missing.")
+    ] = None,
     account: Annotated[str | None, typer.Option("--account", help="Only the mail of this account.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -39,7 +43,8 @@ def backup_command(
     """Take a snapshot while the server works: mail, directory, quarantine, decisions, policies, keys and configuration.
 
     It is a folder of its own, named by the moment (UTC). What has not changed since the last is a hard link to it and takes no
-    room. The queue is not in it. What could not be read is listed, and the exit code is 2 then.
+    room. The queue is not in it. What could not be read is listed, and the exit code is 2 then. A folder that is there already,
+    as a mount point is, must be one that the server's user can write in.
 
     Example: mailward backup --to /srv/backup
     """
@@ -115,17 +120,17 @@ def restore_command(
 
     Example: mailward restore /srv/backup --account alice@example.org --replace
     """
+    made_for_server(load_config(find_config(config)).data, config)
     settings = config_of(config)
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if is_served(settings):
-        fail("the server is running; stop it first, so that nothing is delivered into what is replaced", TRY_AGAIN)
-    found = snapshot_of(folder, snapshot)
-    owner = account_of(settings, account).id if account is not None else None
     try:
+        if is_served(settings):
+            fail("the server is running; stop it first, so that nothing is delivered into what is replaced", TRY_AGAIN)
+        found = snapshot_of(folder, snapshot)
+        owner = account_of(settings, account).id if account is not None else None
         with serving_lock(settings):
             aside = restore(settings, found, owner, replace=replace)
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}; the same command goes on", SOFTWARE)
+        fail(cannot_write(error, settings.data), SOFTWARE)
     text = f"restored from {found.path}" + (f"\nwhat was there is now in {aside}" if aside else "")
     show(text, {**_data(found), "aside": str(aside) if aside else None}, as_json=as_json)
 

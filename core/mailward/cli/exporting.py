@@ -11,7 +11,7 @@ from mailward.app.moving.out import Progress, Written
 from mailward.app.moving.out_maildir import export_maildir
 from mailward.app.moving.out_mbox import export_mbox
 from mailward.cli.moving_bar import moving_bar
-from mailward.cli.options import ConfigOption, JsonOption, account_of, config_of, made_for_server
+from mailward.cli.options import ConfigOption, JsonOption, account_of, cannot_write, config_of, made_for_server
 from mailward.cli.output import SOFTWARE, fail, show, table
 from mailward.formats.text import one_line
 from mailward.store.base import AccountStore
@@ -19,7 +19,7 @@ from mailward.store.base import AccountStore
 app = typer.Typer(help="Mail moves out, into files that other programs and servers read.", no_args_is_help=True)
 
 AccountOption = Annotated[str, typer.Option("--account", help="Whose mail: an address of the account.")]
-PathArgument = Annotated[Path, typer.Argument(help="The folder to write into; made when it is missing.")]
+PathArgument = Annotated[Path, typer.Argument(help="The folder to write into; made for the server's user when it is missing.")]
 
 NOT_ALL = 2
 
@@ -61,7 +61,7 @@ def _write(
         with opened_store(settings) as store, moving_bar() as progress:
             done = list(export(store.open(owner.id), path, progress))
     except OSError as error:
-        fail(f"cannot write {error.filename}: {error.strerror}; the same command goes on", SOFTWARE)
+        fail(cannot_write(error, path), SOFTWARE)
     problems = [problem for one in done for problem in one.problems]
     rows = [("MAILBOX", "WRITTEN"), *((one_line(one.name), f"{one.messages:,}") for one in done)]
     total = sum(one.messages for one in done)

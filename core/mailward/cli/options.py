@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import pwd
 import sys
 from contextlib import closing
 from datetime import timedelta
@@ -14,7 +13,7 @@ import typer
 from mailward.app.config import Config, Listener
 from mailward.app.config_file import find_config, load_config
 from mailward.app.recipients import recipients_of
-from mailward.app.users import drop_privileges, service_user
+from mailward.app.users import drop_privileges, may_in, own_name, service_user
 from mailward.auth.passwords import MAX_PASSWORD_OCTETS, MIN_PASSWORD_LENGTH, make_password
 from mailward.cli.output import NO_INPUT, USAGE, fail, tell
 from mailward.decisions import DecisionStore
@@ -47,10 +46,7 @@ _LONGEST = timedelta(days=36_500)
 
 def whoever() -> str:
     """Who types this, also behind sudo. To be asked before `config_of`, where root becomes the server's user."""
-    try:
-        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
+    return os.environ.get("SUDO_USER") or own_name()
 
 
 def config_of(path: Path | None, *, quiet: bool = False) -> Config:
@@ -69,16 +65,43 @@ def config_of(path: Path | None, *, quiet: bool = False) -> Config:
 
 
 def made_for_server(folder: Path, config: Path | None) -> None:
-    """Make a folder to write into, the server's user its owner where root makes it. To be asked before `config_of`."""
-    if folder.is_dir():
-        return
+    """Make a folder to write into, the server's user its owner where root makes it, or see that this user can write into it.
+
+    To be asked before `config_of`. Ends the command where the user, whom root becomes there, could not.
+    """
     user = service_user(load_config(find_config(config)))
+    name = user.name if user is not None else own_name()
+    missing = []
+    for level in reversed([folder.absolute(), *folder.absolute().parents]):
+        if not level.is_dir():
+            missing.append(level)
+        elif not may_in(user, level, os.X_OK):
+            fail(
+                f"user {name} cannot reach {folder}, since {level} is closed to it: "
+                f"name a folder that it can reach, for example /srv/{folder.name}",
+                NO_INPUT,
+            )
+    if not missing and not may_in(user, folder, os.W_OK | os.X_OK):
+        mend = f"chown {name} {folder}, or name a folder in it that does not exist yet" if user else "name one of its own"
+        fail(f"user {name} cannot write in {folder}: {mend}", NO_INPUT)
     try:
-        folder.mkdir(mode=0o700, parents=True)
+        for level in missing:
+            level.mkdir(mode=0o700)
         if user is not None:
-            os.chown(folder, user.uid, user.gid)
+            for level in reversed(missing):  # what is below belongs to nobody else before what is above does
+                descriptor = os.open(level, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                os.fchown(descriptor, user.uid, user.gid)
+                os.close(descriptor)
     except OSError as error:
         fail(f"cannot make {folder}: {error.strerror}", NO_INPUT)
+
+
+def cannot_write(error: OSError, whole: Path) -> str:
+    """Why a command that can be run again could not write, and what to do first. whole: what it was to write into."""
+    if isinstance(error, PermissionError):
+        name = own_name()
+        return f"user {name} cannot write {error.filename}: chown -R {name} {whole}; then the same command goes on"
+    return f"cannot write {error.filename}: {error.strerror}; the same command goes on"
 
 
 def duration_of(text: str) -> timedelta:

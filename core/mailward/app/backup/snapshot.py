@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from mailward.app.users import own_name
 from mailward.model.errors import MailwardError
 
 MANIFEST = "manifest.json"
@@ -58,8 +59,11 @@ class Snapshot:
 def snapshots_in(folder: Path) -> list[Snapshot]:
     """All that are complete, the oldest first. Raises BackupError."""
     try:
-        paths = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}") if path.parent.suffix != UNFINISHED)
+        paths = sorted(path for path in folder.iterdir() if path.suffix != UNFINISHED and (path / MANIFEST).is_file())
         return [Snapshot(path, _manifest(path)) for path in paths]
+    except PermissionError as error:
+        name = own_name()
+        raise BackupError(f"user {name} cannot read {error.filename}: chown -R {name} {folder}") from error
     except OSError as error:
         raise BackupError(f"cannot read {error.filename}: {error.strerror}") from error
 
