@@ -54,12 +54,6 @@ class _Outside:
         found = self._store.script(name) if location == "personal" else None
         return None if found is None else found.text
 
-    def has_list(self, name: str) -> bool:
-        return False  # there are none of an account
-
-    def is_listed(self, name: str, value: str) -> bool:
-        return False
-
     def metadata(self, mailbox: str | None, name: str) -> str | None:
         """What the owner of the mailbox sees (RFC 5490 section 3); names are the same in any case (RFC 5464 section 3.2)."""
         there = None if mailbox is None else self._mailbox(mailbox)

@@ -18,7 +18,6 @@ MATCHING = (
     TagRule("contains", "match-type"),
     TagRule("matches", "match-type"),
     TagRule("regex", "match-type", extension="regex"),
-    TagRule("list", "match-type", extension="extlists"),
     TagRule("count", "match-type", Shape.STRING, "relational"),
     TagRule("value", "match-type", Shape.STRING, "relational"),
 )
@@ -155,11 +154,6 @@ def _regex(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, .
         raise RunProblem(f"{key[:40]!r} is no regular expression that can be used: {error}") from None
 
 
-def _listed(run: Run, value: str, key: str, compared: Comparator) -> tuple[str, ...] | None:
-    """RFC 6134 section 2.2: the key is the name of a list; the list itself says how it compares."""
-    return (value,) if run.outside.is_listed(key, value) else None
-
-
-MATCHERS: dict[str, Matcher] = {"is": _is, "contains": _contains, "matches": _matches, "regex": _regex, "list": _listed}
+MATCHERS: dict[str, Matcher] = {"is": _is, "contains": _contains, "matches": _matches, "regex": _regex}
 _OF_TEXT = ("contains", "matches", "regex")
 """These cannot be done with numbers."""

@@ -1,4 +1,4 @@
-"""What is known beside the message? environment (RFC 5183), spam (RFC 5235), duplicates (RFC 7352), lists (RFC 6134)."""
+"""What is known beside the message? environment (RFC 5183), spam (RFC 5235), duplicates (RFC 7352)."""
 
 import hashlib
 from collections.abc import Iterator
@@ -58,10 +58,6 @@ def _check_duplicate(checking: Checking, step: Step) -> None:
         checking.problem(use.place, f"{name[:40]!r} is no name of a header field")
 
 
-def _valid_lists(run: Run, step: Step) -> bool:
-    return all(run.outside.has_list(name) for name in run.texts(step.strings(0)))
-
-
 def _values() -> Iterator[Test]:
     yield Test(
         "environment", (Takes("item", Shape.STRING), _KEYS), MATCHING, "environment", check=check_matching, holds=_environment
@@ -83,7 +79,6 @@ def _values() -> Iterator[Test]:
         check=_check_duplicate,
         holds=_duplicate,
     )
-    yield Test("valid_ext_list", (Takes("list names", Shape.STRINGS),), extension="extlists", holds=_valid_lists)
 
 
 TESTS = tuple(_values())

@@ -52,12 +52,6 @@ class Outside(Protocol):
     def script(self, location: Location, name: str) -> bytes | None:
         """A script to be included (RFC 6609); None where there is none."""
 
-    def has_list(self, name: str) -> bool:
-        """Whether there is a list of this name (RFC 6134)."""
-
-    def is_listed(self, name: str, value: str) -> bool:
-        """Whether the list holds the value."""
-
     def metadata(self, mailbox: str | None, name: str) -> str | None:
         """The value of an annotation of a mailbox, or of the server; None where there is none (RFC 5490 section 3)."""
 
@@ -91,12 +85,6 @@ class Nothing:
 
     def script(self, location: Location, name: str) -> bytes | None:
         return None
-
-    def has_list(self, name: str) -> bool:
-        return False
-
-    def is_listed(self, name: str, value: str) -> bool:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a run asks of the world: scripts, marks, lists, mailboxes."""
+"""What a run asks of the world: scripts, marks, mailboxes."""
 
 from dataclasses import dataclass, field, replace
 
@@ -19,12 +19,6 @@ class _World(Nothing):
 
     def is_marked(self, key: str) -> bool:
         return key in self.marks
-
-    def has_list(self, name: str) -> bool:
-        return name == "friends"
-
-    def is_listed(self, name: str, value: str) -> bool:
-        return self.has_list(name) and value.lower() == "sender@example.net"
 
     def mailbox_with_use(self, use: str) -> str | None:
         return "Spam" if use.lower() == "\\junk" else None
@@ -87,11 +81,6 @@ def test_a_duplicate_is_what_an_earlier_run_has_marked() -> None:
     assert told(first) == ("keep",) and [mark.period_s for mark in first.marks] == [60]
     again = replace(WORLD, outside=_World(marks=frozenset(mark.key for mark in first.marks)))
     assert told(evaluate(script, MessageView(MESSAGE), again)) == ()
-
-
-def test_lists() -> None:
-    assert told(_run('require "extlists"; if address :list "from" "friends" { discard; }')) == ()
-    assert told(_run('require "extlists"; if valid_ext_list ["friends", "no"] { discard; }')) == ("keep",)
 
 
 def test_a_special_use_leads_to_its_mailbox() -> None:
