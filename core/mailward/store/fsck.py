@@ -13,7 +13,7 @@ from contextlib import suppress
 from mailward.database import transaction
 from mailward.model.errors import StorageError
 from mailward.store.blocks import PER_MAILBOX, Blocks, Cell, load_columns
-from mailward.store.ops import RIGHTS
+from mailward.store.ops import RIGHTS, SERVER
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs
 from mailward.store.packscan import Found, read_record
 from mailward.store.rendered import COLUMNS, render, values_of
@@ -52,6 +52,7 @@ _OF_NOWHERE = """
 """
 
 _GRANTS = f"mailbox_grant WHERE mailbox NOT IN (SELECT id FROM mailbox) OR rights = '' OR rights GLOB '*[^{RIGHTS}]*'"  # noqa: S608
+_ANNOTATIONS = f"annotation WHERE owner = '' AND mailbox <> {SERVER} AND mailbox NOT IN (SELECT id FROM mailbox)"  # noqa: S608
 
 _ASSERTIONS = (
     ("no INBOX", "account WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = 'INBOX')"),
@@ -82,6 +83,7 @@ _ASSERTIONS = (
     ("an expunged message that is not there", _LOST),
     ("an expunged message of a mailbox that nobody knows", _OF_NOWHERE),
     ("rights in no mailbox, or that there are not", _GRANTS),
+    ("annotations of no mailbox", _ANNOTATIONS),
     ("a message in another thread than its identifier", "message WHERE thread < 1 OR thread > (SELECT last_thread FROM account)"),
 )
 """What must be found nowhere: (what, FROM and WHERE)."""
@@ -186,7 +188,7 @@ def _mend_blocks(connection: sqlite3.Connection) -> None:
 
 
 def mend(connection: sqlite3.Connection, packs: Packs) -> None:
-    """Work out anew what can be worked out. Nothing is deleted but copies of what stands elsewhere, and void rights."""
+    """Work out anew what can be. Nothing is deleted but copies of what stands elsewhere, and what is noted of nothing."""
     with transaction(connection):
         for table in ("header", "common_field"):
             connection.execute(f"INSERT INTO {table} SELECT id, x'' FROM message WHERE id NOT IN (SELECT message FROM {table})")  # noqa: S608
@@ -197,6 +199,7 @@ def mend(connection: sqlite3.Connection, packs: Packs) -> None:
             connection.execute("UPDATE pack SET messages = ? WHERE id = ?", (counted, pack))
         connection.execute(f"DELETE FROM {_LOST}")  # noqa: S608 - our own words
         connection.execute(f"DELETE FROM {_GRANTS}")  # noqa: S608 - our own words
+        connection.execute(f"DELETE FROM {_ANNOTATIONS}")  # noqa: S608 - our own words
         connection.execute(f"UPDATE expunged SET mailbox = 0 WHERE message IN (SELECT message FROM {_OF_NOWHERE})")  # noqa: S608
         connection.execute(f"INSERT INTO expunged SELECT id, (SELECT tidied_at FROM account), 0, 0, 0 FROM {_FORGOTTEN}")  # noqa: S608
         for message, _, found, is_other in [*_records(connection, packs)]:

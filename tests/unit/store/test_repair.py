@@ -183,6 +183,7 @@ def test_t_q_13_who_shares_a_mailbox_shares_it_when_it_was_made_from_the_packs(t
         "INSERT INTO expunged VALUES (999, 1, 1, 0, 1)",
         "INSERT INTO mailbox_grant VALUES (99, 'account:b', 'lr')",
         "INSERT INTO mailbox_grant VALUES (1, 'account:b', 'lq')",
+        "INSERT INTO annotation VALUES ('', 99, '/private/a', x'00')",
         "UPDATE block SET messages = zeroblob(length(messages))",
     ],
 )
