@@ -11,7 +11,7 @@ on, until a search or `mailward store index` has read it.
 import asyncio
 import mmap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
 
@@ -69,17 +69,36 @@ def mark(store: AccountStore, account: AccountId, messages: Sequence[int]) -> It
     for start in range(0, len(messages), _TOGETHER):
         some = messages[start : start + _TOGETHER]
         for message, octets in zip(some, store.bodies(some), strict=True):
-            if isinstance(octets, StorageError):
-                _log.error("unreadable message", account=account, message=message, error=str(octets))
-            else:
-                _mark_one(store, account, message, octets)
+            if not isinstance(octets, StorageError):
+                store.note_begun(message)
+            look_into(message, octets, account=account, note=store.note_texts)
         yield start + len(some)
 
 
-def _mark_one(store: AccountStore, account: AccountId, message: int, octets: bytes | mmap.mmap) -> None:
-    store.note_begun(message)
-    view = MessageView(octets)
+def look_into(
+    message: int,
+    octets: bytes | mmap.mmap | StorageError,
+    wanted: str | None = None,
+    *,
+    account: AccountId,
+    note: Callable[[dict[int, Iterable[str] | None]], None] | None,
+) -> bool | None:
+    """Whether a message has this text, folded, behind its header; None where it could not be read, which is logged.
+
+    octets: as `AccountStore.bodies` gives them. note: is told what `note_texts` is to be told; None where that has been done.
+    """
+    if isinstance(octets, StorageError):
+        _log.error("unreadable message", account=account, message=message, error=str(octets))
+        return None
     try:
-        store.note_texts({message: None if has_much_text(view) else searched_texts(view)})
+        view = MessageView(octets)
+        texts: Iterable[str] = searched_texts(view)
+        if note is not None:
+            has_much = has_much_text(view)
+            if wanted is not None and not has_much:
+                texts = [*texts]
+            note({message: None if has_much else texts})
+        return wanted is not None and any(wanted in text for text in texts)
     except Exception:  # noqa: BLE001  whatever is wrong with a message, or with its reader, the others are read
         _log.exception("mail not read for searches", account=account, messages=[message], mend="mailward store index")
+        return None

@@ -166,7 +166,7 @@ async def test_t_dos_07_more_text_than_pays_is_not_decoded(place: Place, monkeyp
 
     def noted(view: MessageView) -> Iterator[str]:
         read.append(view.size_octets)
-        return searched_texts(view)
+        yield from searched_texts(view)
 
     monkeypatch.setattr(marking, "searched_texts", noted)
     place.marking.changed(ALICE)

@@ -69,8 +69,11 @@ async def _find(session: Session, arguments: Arguments, read: Callable[[Argument
         await session.tell_changes(expunge=False)
     if asks_modseq(key):
         session.enable_condstore()
-    search = Search(contents_of(session), session.desk.now(), session.progress)
-    return Found(await session.blocking(lambda: search.run(key)), asks_modseq(key))
+    search = Search(contents_of(session), session.here.owner, session.desk.now(), session.progress)
+    places = await session.blocking(lambda: search.run(key))
+    if search.unreadable:  # a warning (RFC 9051 section 7.1.2): behind a tagged NO clients forget what was found
+        session.untagged(f"NO [SERVERBUG] {len(search.unreadable)} of the messages could not be read")
+    return Found(places, asks_modseq(key))
 
 
 def contents_of(session: Session) -> Contents:

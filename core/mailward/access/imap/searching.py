@@ -13,25 +13,22 @@ from itertools import compress
 from math import ceil
 from typing import Literal
 
-import structlog
-
 from mailward.access.imap.contents import Contents
 from mailward.access.imap.header_texts import field_texts, header_blocks, is_in_header
 from mailward.access.imap.selected import taken
 from mailward.access.imap.telling import Progress
 from mailward.formats.common_fields import NAMES
-from mailward.formats.message import MessageView
-from mailward.formats.searched import folded, has_much_text, searched_texts
+from mailward.formats.searched import folded
 from mailward.model.errors import StorageError
+from mailward.model.ids import AccountId
 from mailward.protocol.imap.search import And, Changed, Day, Flag, Key, Not, Numbers, Object, Or, Size, Text
 from mailward.store.base import AccountStore, Column, EntryColumn
 from mailward.store.flags import mask_of
-
-log = structlog.get_logger("mailward.imap")
+from mailward.store.marking import look_into
 
 _BATCH = 500
-_NOTED_TOGETHER = 4 * 1024 * 1024
-"""Characters of texts that are held until the store has made its marks of them."""
+_NOTED_TOGETHER_OCTETS = 4 * 1024 * 1024
+"""Of messages, the texts of which are held until the store has made its marks of them: it takes long to do it for each alone."""
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(rb'\("[^"0-9]{0,30}(\d{1,2}) ([A-Za-z]{3}) (\d{4})\b')
 _DAY_S = 24 * 3600
@@ -44,15 +41,17 @@ Span = tuple[int, int]
 
 
 class Search:
-    """One search of one session's mailbox. now: what YOUNGER and OLDER count from. progress: counts messages, once for each key
-    that looks into them."""
+    """One search of one session's mailbox. owner: whose it is. now: what YOUNGER and OLDER count from. progress: counts messages,
+    once for each key that looks into them. unreadable: the messages that BODY or TEXT could not look into, as if empty."""
 
-    def __init__(self, contents: Contents, now: datetime, progress: Progress) -> None:
+    def __init__(self, contents: Contents, owner: AccountId, now: datetime, progress: Progress) -> None:
         self._contents = contents
         self._store = contents.store
         self._selected = contents.selected
+        self._owner = owner
         self._now = now
         self._progress = progress
+        self.unreadable: set[int] = set()
 
     def run(self, key: Key) -> Places:
         """The places (sequence number - 1) of the messages that match, in order."""
@@ -176,29 +175,24 @@ class Search:
 
     def _holding(self, wanted: str, messages: Sequence[int]) -> set[int]:
         """Those of the messages that have the text behind their header."""
+        known = {
+            message: may_hold
+            for message, may_hold in zip(messages, self._store.may_hold(messages, wanted), strict=True)
+            if may_hold is not False
+        }
         found: set[int] = set()
-        new: dict[int, list[str] | None] = {}
-        held = 0
-        for message, may_hold in zip(messages, self._store.may_hold(messages, wanted), strict=True):
-            if may_hold is False:
-                continue
-            try:
-                view = MessageView(self._store.octets(message))
-            except StorageError as error:
-                log.error("unreadable message", message=message, error=str(error))
-                continue
-            texts: Iterable[str] = searched_texts(view)
-            if may_hold is None:
-                if has_much_text(view):
-                    new[message] = None
-                else:
-                    texts = new[message] = list(texts)
-                    held += sum(map(len, texts))
-            if any(wanted in text for text in texts):
+        new: dict[int, Iterable[str] | None] = {}
+        read_octets = 0
+        for (message, may_hold), octets in zip(known.items(), self._store.bodies([*known]), strict=True):
+            holds = look_into(message, octets, wanted, account=self._owner, note=new.update if may_hold is None else None)
+            if holds:
                 found.add(message)
-            if held > _NOTED_TOGETHER:
+            elif holds is None:
+                self.unreadable.add(message)
+            read_octets += 0 if isinstance(octets, StorageError) else len(octets)
+            if new and read_octets > _NOTED_TOGETHER_OCTETS:
                 self._store.note_texts(new)
-                new, held = {}, 0
+                new, read_octets = {}, 0
         if new:
             self._store.note_texts(new)
         return found

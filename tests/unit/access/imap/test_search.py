@@ -1,20 +1,26 @@
 """SEARCH against a mailbox whose answers can be told by hand (RFC 3501 section 6.4.4)."""
 
 import mmap
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from mailward.access.imap.contents import Contents, Shelf
 from mailward.access.imap.searching import Search
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.telling import Progress
+from mailward.formats.message import MessageView
+from mailward.formats.searched import searched_texts
+from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.search import And, Key, Not, Or, read_search
+from mailward.store import marking
 from mailward.store.account import EmbeddedAccount
 from mailward.store.ops import Append
 from support.imap import Client, Office
@@ -110,7 +116,9 @@ def test_t_imap_07_names_that_few_ask_for_take_no_memory(tmp_path: Path) -> None
     inbox = store.mailbox("INBOX").id
     store.apply([Append(inbox, f"X-Note: {text}\r\nList-Id: {text}\r\n\r\n".encode(), datetime.now(UTC)) for text in "abc"])
     shelf = Shelf()
-    search = Search(Contents(shelf, store, Selected(store.view(inbox), read_only=True)), datetime.now(UTC), Progress())
+    search = Search(
+        Contents(shelf, store, Selected(store.view(inbox), read_only=True)), AccountId("alice"), datetime.now(UTC), Progress()
+    )
     for name, is_kept in (("X-Note", False), ("x-other", False), ("LIST-ID", True)):
         found = search.run(read_search(Arguments(f"HEADER {name} B".encode())))
         assert [*found] == ([] if name == "x-other" else [1]) and bool(shelf.octets) == is_kept
@@ -125,7 +133,9 @@ def searching(tmp_path_factory: pytest.TempPathFactory) -> Search:
         flags = arguments.flags()
         arguments.space()
         store.apply([Append(inbox, octets, arguments.date_time(), flags)])
-    return Search(Contents(Shelf(), store, Selected(store.view(inbox), read_only=True)), datetime.now(UTC), Progress())
+    return Search(
+        Contents(Shelf(), store, Selected(store.view(inbox), read_only=True)), AccountId("alice"), datetime.now(UTC), Progress()
+    )
 
 
 @given(keys=KEYS)
@@ -168,13 +178,13 @@ async def test_what_search_results_say_follows_from_the_numbers(office: Office) 
 
 async def test_a_message_that_cannot_hold_the_text_is_read_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    octets = EmbeddedAccount.octets
+    bodies = EmbeddedAccount.bodies
 
-    def counted(store: EmbeddedAccount, message: int) -> bytes | mmap.mmap:
-        read.append(message)
-        return octets(store, message)
+    def counted(store: EmbeddedAccount, messages: Sequence[int]) -> Iterator[bytes | mmap.mmap | StorageError]:
+        read.extend(messages)
+        return bodies(store, messages)
 
-    monkeypatch.setattr(EmbeddedAccount, "octets", counted)
+    monkeypatch.setattr(EmbeddedAccount, "bodies", counted)
     client = await mailbox(office)
     answers = {keys: await client.ok(f"SEARCH {keys}") for keys, _ in CASES if "CHARSET" not in keys}
     assert len(read) >= len(MESSAGES)
@@ -185,3 +195,28 @@ async def test_a_message_that_cannot_hold_the_text_is_read_once(office: Office, 
     assert await client.ok("SEARCH BODY treasure") == [b"* SEARCH 3"]
     assert len(read) == 1
     assert answers == {keys: await client.ok(f"SEARCH {keys}") for keys in answers}
+
+
+async def test_t_q_08_a_message_that_cannot_be_read_is_said_and_hides_no_other(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose reader fails as nobody foresaw, or that is damaged."""
+    client = await mailbox(office)
+
+    def fails(view: MessageView) -> Iterator[str]:
+        if b"plain words" in view.octets:
+            raise RecursionError
+        yield from searched_texts(view)
+
+    with monkeypatch.context() as broken, capture_logs() as logs:
+        broken.setattr(marking, "searched_texts", fails)
+        said = b"* NO [SERVERBUG] 1 of the messages could not be read"
+        assert await client.ok("SEARCH OR BODY haystack BODY treasure") == [said, b"* SEARCH 3"]
+        assert await client.ok("SORT (ARRIVAL) UTF-8 TEXT treasure") == [said, b"* SORT 3"]
+    errors = [(line["event"], line["messages"]) for line in logs if line["log_level"] == "error"]
+    assert errors == [("mail not read for searches", [1])] * len(errors) and errors
+    (pack,) = office.folder.glob("*/packs/*")
+    pack.write_bytes(pack.read_bytes().replace(b"plain words", b"plain wards"))
+    with capture_logs() as logs:
+        assert await client.ok("SEARCH BODY treasure") == [said, b"* SEARCH 3"]
+    assert [(line["event"], line["message"]) for line in logs] == [("unreadable message", 1)]
