@@ -17,18 +17,26 @@ MESSAGE = b"Subject: s\r\n\r\nbody\r\n"
 def going_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Until it is set, the store does not get beyond the third message that it reads, nor writes."""
     event = threading.Event()
-    bodies, apply, read = EmbeddedAccount.bodies, EmbeddedAccount.apply, [0]
+    octets, bodies, apply, read = EmbeddedAccount.octets, EmbeddedAccount.bodies, EmbeddedAccount.apply, [0]
+
+    def waits() -> None:
+        read[0] += 1
+        assert read[0] < 3 or event.wait(90)
+
+    def slow_octets(self: EmbeddedAccount, message: int) -> object:
+        waits()
+        return octets(self, message)
 
     def slow_bodies(self: EmbeddedAccount, messages: Sequence[int]) -> Iterator[object]:
-        for octets in bodies(self, messages):
-            read[0] += 1
-            assert read[0] < 3 or event.wait(90)
-            yield octets
+        for found in bodies(self, messages):
+            waits()
+            yield found
 
     def slow_apply(self: EmbeddedAccount, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         assert event.wait(90)
         return apply(self, ops)
 
+    monkeypatch.setattr(EmbeddedAccount, "octets", slow_octets)
     monkeypatch.setattr(EmbeddedAccount, "bodies", slow_bodies)
     monkeypatch.setattr(EmbeddedAccount, "apply", slow_apply)
     monkeypatch.setattr(searching, "_BATCH", 1)
