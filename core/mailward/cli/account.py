@@ -6,7 +6,7 @@ import typer
 
 from mailward.app.domains import serve_domain
 from mailward.auth.credentials import set_password
-from mailward.cli import account_address, app_password, capabilities, quota, share
+from mailward.cli import account_address, account_mailboxes, app_password, capabilities, quota, share
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,
@@ -35,6 +35,7 @@ app = typer.Typer(cls=AccountGroup, help="Who has a mailbox here.", no_args_is_h
 app.add_typer(app_password.app, name="app-password")
 app.add_typer(account_address.app, name="address")
 app.command("quota")(quota.account_command)
+app.command("mailboxes")(account_mailboxes.mailboxes_command)
 app.command("share")(share.share_command)
 app.command("capabilities")(capabilities.account_command)
 

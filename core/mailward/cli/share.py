@@ -8,13 +8,13 @@ from mailward.access.imap.giving import Nobody, change
 from mailward.access.imap.neighbours import Neighbours
 from mailward.access.imap.rights import read_change
 from mailward.app.accounts import opened_store
+from mailward.cli.account_mailboxes import no_mailbox
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
-from mailward.directory import Directory
-from mailward.model.ids import AccountId
+from mailward.directory import Account, Directory
 from mailward.protocol.imap.arguments import BadSyntax
 from mailward.store.base import AccountStore
-from mailward.store.refusals import NotPermitted, StoreRefusal
+from mailward.store.refusals import NoSuchMailbox, NotPermitted, StoreRefusal
 
 
 def share_command(
@@ -45,20 +45,22 @@ def share_command(
         store = stores.open(account.id)
         if mailbox is not None and identifier is not None and rights is not None:
             neighbours = Neighbours(directory, anyone=settings.share_with_anyone == "on")
-            _set(store, account.id, neighbours, mailbox, identifier, rights)
+            _set(store, account, neighbours, mailbox, identifier, rights)
         rows = _rows(store, directory)
     data = [{"mailbox": mailbox, "with": whom, "rights": letters} for mailbox, whom, letters in rows]
     show(table(rows) if rows else f"{account.address} shares nothing", data, as_json=as_json)
 
 
-def _set(store: AccountStore, owner: AccountId, neighbours: Neighbours, mailbox: str, identifier: str, rights: str) -> None:
+def _set(store: AccountStore, owner: Account, neighbours: Neighbours, mailbox: str, identifier: str, rights: str) -> None:
     try:
         mode, letters = read_change(rights)
-        change(neighbours, owner, store, store.mailbox(mailbox).id, identifier, mode, letters)
+        change(neighbours, owner.id, store, store.mailbox(mailbox).id, identifier, mode, letters)
     except Nobody:
         fail(f"'{identifier}' is no account's own address here, and no group; anyone wants `share_with_anyone: on`", NO_INPUT)
     except (BadSyntax, NotPermitted) as error:
         fail(str(error), USAGE)
+    except NoSuchMailbox:
+        no_mailbox(owner, store, mailbox)
     except StoreRefusal as refusal:
         fail(str(refusal), NO_INPUT)
 

@@ -1,0 +1,89 @@
+"""`mailward account mailboxes`: which mailboxes an account has, what is in them, and a new one."""
+
+from collections.abc import Mapping
+from typing import Annotated, NoReturn
+
+import typer
+
+from mailward.access.imap.neighbours import Neighbours
+from mailward.app.accounts import opened_store
+from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
+from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.directory import Account
+from mailward.store.base import AccountStore, MailboxInfo
+from mailward.store.ops import CreateMailbox, Subscribe
+from mailward.store.refusals import StoreRefusal
+
+NAMED = 20
+"""So many mailboxes a message names; the command shows all."""
+
+
+def mailboxes_command(
+    address: AddressArgument,
+    create: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make this mailbox first, and subscribe to it; Team/Plans is below Team.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print an account's mailboxes, what is in them and who shares them, or make one.
+
+    Examples:
+
+      mailward account mailboxes alice@example.org
+
+      mailward account mailboxes alice@example.org --create Team
+    """
+    settings = config_of(config)
+    account = account_of(settings, address)
+    with opened_directory(settings) as directory, opened_store(settings) as stores:
+        store = stores.open(account.id)
+        if create is not None:
+            _create(store, create)
+        neighbours = Neighbours(directory)
+        shared = {
+            mailbox: {neighbours.name(grantee) or "an account that was removed": rights for grantee, rights in granted.items()}
+            for mailbox, granted in store.grants().items()
+        }
+        found = [(info, shared.get(info.id, {})) for info in store.mailboxes()]
+    show(
+        lambda: table([("MAILBOX", "USE", "MESSAGES", "UNSEEN", "OCTETS", "SHARED WITH"), *(_row(*one) for one in found)]),
+        lambda: [_data(*one) for one in found],
+        as_json=as_json,
+    )
+
+
+def no_mailbox(account: Account, store: AccountStore, name: str) -> NoReturn:
+    """End a command that was to use a mailbox which is not there: say which are, and how to make it."""
+    names = [info.name for info in store.mailboxes()]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    fail(
+        f"{account.address} has no mailbox {name}, but {', '.join(names[:NAMED])}{more}\n"
+        f"  To make it: mailward account mailboxes {account.address} --create '{name}'",
+        NO_INPUT,
+    )
+
+
+def _create(store: AccountStore, name: str) -> None:
+    """Subscribed to, since many mail programs show nothing else."""
+    try:
+        store.apply([CreateMailbox(name), Subscribe(name, True)])
+    except StoreRefusal as refusal:
+        fail(str(refusal), USAGE)
+
+
+def _row(info: MailboxInfo, shared: Mapping[str, str]) -> tuple[str, ...]:
+    grants = ", ".join(f"{whom} ({rights})" for whom, rights in shared.items())
+    return info.name, info.special_use, str(info.exists), str(info.unseen), str(info.size_octets), grants
+
+
+def _data(info: MailboxInfo, shared: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "mailbox": info.name,
+        "special_use": info.special_use,
+        "subscribed": info.subscribed,
+        "messages": info.exists,
+        "unseen": info.unseen,
+        "size_octets": info.size_octets,
+        "shared_with": dict(shared),
+    }

@@ -1,0 +1,74 @@
+"""`mailward account mailboxes`: what an account has, a new mailbox, and what `account share` says of one that is not there."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mailward.app.accounts import opened_store
+from mailward.app.config_file import load_config
+from mailward.cli import account, account_mailboxes, share
+from mailward.cli.options import opened_directory
+from mailward.model.address import Address
+from mailward.store.ops import SetRights
+from support.installation import installation
+from support.storecheck import message
+from support.stores import append
+
+DEMO = "demo@example.test"
+
+
+class Shell:
+    def __init__(self, folder: Path) -> None:
+        self.path = installation(folder)
+        self.config = load_config(self.path)
+
+    def type(self, *words: str) -> Result:
+        return CliRunner().invoke(account.app, [*words, "-c", str(self.path)])
+
+    def names(self) -> list[str]:
+        return [one["mailbox"] for one in json.loads(self.type("mailboxes", DEMO, "--json").stdout)]
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    for module in (account_mailboxes, share):
+        monkeypatch.setattr(module, "config_of", load_config)  # and nobody becomes another user
+    return Shell(tmp_path)
+
+
+def test_it_shows_what_is_in_each_mailbox_and_who_shares_it(shell: Shell) -> None:
+    with opened_store(shell.config) as stores, opened_directory(shell.config) as directory:
+        bob = directory.add_account(Address("bob", "example.test"))
+        owner = directory.account(Address("demo", "example.test"))
+        assert owner is not None
+        store = stores.open(owner.id)
+        inbox = store.mailbox("INBOX").id
+        store.apply([append(inbox, message(1)), append(inbox, message(2), None, ("\\Seen",))])
+        store.apply([SetRights(inbox, f"account:{bob}", "add", "lr")])
+        octets = store.mailbox("INBOX").size_octets
+    lines = shell.type("mailboxes", DEMO).stdout.splitlines()
+    assert lines[0].split() == ["MAILBOX", "USE", "MESSAGES", "UNSEEN", "OCTETS", "SHARED", "WITH"]
+    assert lines[1].split() == ["INBOX", "2", "1", str(octets), "bob@example.test", "(lr)"]
+    first, *others = json.loads(shell.type("mailboxes", DEMO, "--json").stdout)
+    assert first == {
+        "mailbox": "INBOX", "special_use": "", "subscribed": True, "messages": 2, "unseen": 1, "size_octets": octets,
+        "shared_with": {"bob@example.test": "lr"},
+    }  # fmt: skip
+    assert "\\Junk" in {one["special_use"] for one in others}
+
+
+def test_a_mailbox_is_made_with_those_above_it_and_subscribed_to(shell: Shell) -> None:
+    made = json.loads(shell.type("mailboxes", DEMO, "--create", "Team/Plans", "--json").stdout)
+    assert {one["mailbox"]: one["subscribed"] for one in made if "Team" in one["mailbox"]} == {"Team": False, "Team/Plans": True}
+    again = shell.type("mailboxes", DEMO, "--create", "Team")
+    assert (again.exit_code, again.stderr) == (64, "mailward: The mailbox Team exists\n")
+
+
+def test_who_shares_a_mailbox_that_is_not_there_is_told_which_are_and_how_to_make_it(shell: Shell) -> None:
+    told = shell.type("share", DEMO, "Team", "--with", "anyone", "--rights", "lr")
+    assert told.exit_code == 66
+    first, second = told.stderr.splitlines()
+    assert first == f"mailward: {DEMO} has no mailbox Team, but {', '.join(shell.names())}"
+    assert second == f"  To make it: mailward account mailboxes {DEMO} --create 'Team'"
