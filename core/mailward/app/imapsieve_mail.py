@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from mailward.api.services import Clock
 from mailward.app.imapsieve import Met
-from mailward.delivery.own_mail import own_mail, way_to
+from mailward.delivery.own_mail import own_author, own_mail, way_to
 from mailward.delivery.ports import Directory
-from mailward.delivery.redirecting import MOST_PASSED, has_passed, passed_here
+from mailward.delivery.redirecting import why_not_on
 from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.directory.forwarding import DELIVERED_TO
 from mailward.formats.mailboxes import read_address_list
@@ -66,21 +66,16 @@ class ImapSieveMail:
         return ""
 
     def _why_not_redirected(self, met: Met, action: Redirect) -> str:
-        """As at delivery (T-RELAY-15)."""
         if self._directory.resolve(action.address) == met.account:
             return "that is this mailbox"
-        if has_passed(met.view, met.owner):
-            return f"{met.owner} has sent it on before"
-        if passed_here(met.view, self._directory.is_local_domain) >= MOST_PASSED:
-            return f"{MOST_PASSED} mailboxes of this server have sent it on"
-        return ""
+        return why_not_on(met.view, met.owner, self._directory.is_local_domain)
 
     def notify(self, met: Met, action: Notify) -> str:
-        """The owner is the author: what the server sends is signed (T-RELAY-11)."""
         if action.withheld:
             return f"nobody notified, since {action.withheld}"
         at, id = self._clock.now().astimezone(), f"<{new_queue_id()}.filter@{met.owner.domain}>"
-        octets = notify_message(replace(action, sender=str(met.owner)), id, at)
+        author = own_author(self._directory, met.account, met.owner, action.sender)
+        octets = notify_message(replace(action, sender=author), id, at)
         hindrances = []
         for written in (*action.to, *action.cc):
             to = str(read_address_list(written.encode()).mailboxes[0].address)

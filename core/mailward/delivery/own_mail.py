@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 
-from mailward.delivery.ports import Directory
+from mailward.delivery.ports import Directory, Mailboxes
 from mailward.formats.address import parse_mailbox
+from mailward.formats.mailboxes import read_address_list
+from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.envelope import RcptParameters
-from mailward.model.ids import QueueId
+from mailward.model.ids import AccountId, QueueId
 from mailward.queue.item import QueuedRecipient, QueueItem
 
 
@@ -20,6 +22,15 @@ def way_to(directory: Directory, forward_path: str) -> QueuedRecipient:
     if directory.is_local_domain(address.domain):
         raise ValueError(f"{forward_path} is no mailbox here")
     return QueuedRecipient(f"{address.local_part}@{address.domain}", "relay", parameters=silent)
+
+
+def own_author(directory: Mailboxes, account: AccountId, owner: Address, named: str) -> str:
+    """Who writes what a script sends: whom it names, where that is one address of its owner's, else he himself.
+
+    What the server sends is signed (T-RELAY-11). Raises StorageError.
+    """
+    found = [mailbox.address for mailbox in read_address_list(named.encode()).mailboxes]
+    return named if len(found) == 1 and found[0] is not None and directory.resolve(found[0]) == account else str(owner)
 
 
 def own_mail(

@@ -14,6 +14,7 @@ from mailward.delivery.submitting import OwnMail
 from mailward.directory.forwarding import DELIVERED_TO, End, Forwarding, Leading
 from mailward.formats.address import parse_mailbox
 from mailward.formats.message import MessageView
+from mailward.formats.trace import count_received
 from mailward.model.address import NULL_REVERSE_PATH, Address, ReversePath
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.edits import AddHeader, RemoveHeader
@@ -24,18 +25,26 @@ from mailward.queue.item import QueuedRecipient, QueueItem
 MOST_PASSED = 4
 """Owners and aliases here who have sent a message on: each may make many copies, so a few of them would make thousands."""
 
-
-def has_passed(message: MessageView, owner: Address) -> bool:
-    """Did this owner, or an alias of this name, send it on before?"""
-    return str(owner).lower() in passed(message)
+MOST_HOPS = 50
+"""Received fields of mail that is sent on: far more than mail has, and fewer than its reception allows."""
 
 
-def passed_here(message: MessageView, is_ours: Callable[[str], bool]) -> int:
-    """How many owners and aliases of this server have sent it on. Scripts can neither write nor delete the field."""
-    return sum("@" in address and is_ours(address.rpartition("@")[2]) for address in passed(message))
+def why_not_on(message: MessageView, owner: Address, is_ours: Callable[[str], bool]) -> str:
+    """Has it been on its way for too long to be sent on for this owner? In plain words; "" when it has not (T-RELAY-15).
+
+    is_ours: of a domain. Scripts can neither write nor delete the fields that say so.
+    """
+    before = _passed(message)
+    if str(owner).lower() in before:  # or an alias of this name
+        return f"{owner} has had it before"
+    if sum("@" in address and is_ours(address.rpartition("@")[2]) for address in before) >= MOST_PASSED:
+        return f"{MOST_PASSED} mailboxes of this server have sent it on"
+    if count_received(message) > MOST_HOPS:
+        return "it has passed too many servers"
+    return ""
 
 
-def passed(message: MessageView) -> list[str]:
+def _passed(message: MessageView) -> list[str]:
     """All who say that they have sent it on, in lower case."""
     return [field.value.strip().lower().decode("utf-8", "replace") for field in message.all(DELIVERED_TO)]
 
@@ -69,7 +78,7 @@ class Redirecting:
 
     def has_passed(self, message: MessageView, ends: Sequence[End]) -> bool:
         """Did an alias that leads there send it on before?"""
-        return self._forwarding.has_passed({end.alias for end in ends if end.alias}, passed(message))
+        return self._forwarding.has_passed({end.alias for end in ends if end.alias}, _passed(message))
 
     def id_of(self, onward: Onward) -> QueueId:
         """The same however often a delivery is repeated, and by whichever of a mailbox's addresses."""

@@ -9,12 +9,14 @@ import hashlib
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from mailward.api.services import Clock
 from mailward.delivery.bounce import no_report_reason
 from mailward.delivery.filing import Filing
-from mailward.delivery.redirecting import MOST_PASSED, Onward, Redirecting, has_passed, passed_here
+from mailward.delivery.own_mail import own_author
+from mailward.delivery.ports import Directory
+from mailward.delivery.redirecting import Onward, Redirecting, why_not_on
 from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.script_notice import notice
@@ -22,9 +24,7 @@ from mailward.delivery.scripted import Met, Sending, Sent, filed
 from mailward.delivery.submitting import OwnMail, own_id
 from mailward.directory.forwarding import End, MembersOnlyError
 from mailward.formats.mailboxes import read_address_list
-from mailward.formats.trace import count_received
-from mailward.model.address import Address
-from mailward.model.ids import AccountId, QueueId, queue_id_for
+from mailward.model.ids import QueueId, queue_id_for
 from mailward.sieve import Problem
 from mailward.sieve.actions import Action, FileInto, Notify, Redirect, Vacation
 from mailward.sieve.replying import notify_message, vacation_message
@@ -32,23 +32,8 @@ from mailward.sieve.replying import notify_message, vacation_message
 T = TypeVar("T")
 
 _SENDER = "mail filter"
-MOST_HOPS = 50
-"""Received fields of mail that is sent on: far more than mail has, and fewer than its reception allows."""
-
 MOST_ENDS = 100
 """Of one redirect: what an alias may lead to here. For more there are lists, and whoever writes to them."""
-
-
-class Mailboxes(Protocol):
-    """What `Directory` does."""
-
-    def resolve(self, address: Address) -> AccountId | None:
-        """Whose mailbox it is. May raise StorageError."""
-        ...
-
-    def is_local_domain(self, domain: str) -> bool:
-        """May raise StorageError."""
-        ...
 
 
 class ScriptMail:
@@ -60,7 +45,7 @@ class ScriptMail:
         mail: OwnMail,
         memory: ScriptMemory,
         allowance: ScriptAllowance,
-        directory: Mailboxes,
+        directory: Directory,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -140,15 +125,9 @@ class ScriptMail:
             return "that is this mailbox"
         if len(ends) > MOST_ENDS:
             return f"it leads to more than {MOST_ENDS} mailboxes"
-        if has_passed(met.message, met.owner):
-            return f"{met.owner} has had it before"
         if self._redirecting.has_passed(met.message, ends):
             return f"{action.address} has had it before"
-        if passed_here(met.message, self._directory.is_local_domain) >= MOST_PASSED:
-            return f"{MOST_PASSED} mailboxes of this server have sent it on"
-        if count_received(met.message) > MOST_HOPS:
-            return "it has passed too many servers"
-        return ""
+        return why_not_on(met.message, met.owner, self._directory.is_local_domain)
 
     def _reached(self, met: Met, before: Sequence[Action]) -> set[str]:
         """Where it goes by redirects that stand before this one, so that each mailbox gets one copy."""
@@ -174,7 +153,7 @@ class ScriptMail:
             return Sent(f"no reply, since {reason}")
         # Noted first: what is repeated after a crash between the two is this delivery, which may do it once more.
         self._on_loop(self._memory.note(met.copy, what, action.period_s))
-        action = replace(action, sender=self._own(met, action.sender))
+        action = replace(action, sender=own_author(self._directory, met.account, met.owner, action.sender))
         octets = vacation_message(action, _message_id(key, met), self._clock.now().astimezone())
         return self._submitted(met, str(to), octets, key, f"replied to {to} by {met.why(action)}", action.fcc)
 
@@ -185,7 +164,7 @@ class ScriptMail:
         if reason := action.withheld or ("it is junk" if met.is_junk else ""):
             return Sent(f"nobody notified, since {reason}")
         key = f"{met.copy.delivery_key} notify {action.script} {action.place}"
-        action = replace(action, sender=self._own(met, action.sender))
+        action = replace(action, sender=own_author(self._directory, met.account, met.owner, action.sender))
         octets = notify_message(action, _message_id(key, met), self._clock.now().astimezone())
         said, filings = [], []
         for written in (*action.to, *action.cc):
@@ -197,13 +176,6 @@ class ScriptMail:
             said.append(sent.said)
             filings += [one for one in sent.filings if one not in filings]
         return Sent("; ".join(said), tuple(filings))
-
-    def _own(self, met: Met, sender: str) -> str:
-        """The author that a script names where it is an address of its owner: what the server sends is signed (T-RELAY-11)."""
-        found = [mailbox.address for mailbox in read_address_list(sender.encode()).mailboxes]
-        address = found[0] if len(found) == 1 else None
-        is_own = address is not None and self._directory.resolve(address) == met.account
-        return sender if is_own else str(met.owner)
 
     def _submitted(self, met: Met, to: str, octets: bytes, key: str, said: str, fcc: FileInto | None) -> Sent:
         """fcc: where a copy of it goes (RFC 8580)."""

@@ -113,19 +113,33 @@ async def test_what_cannot_be_redirected_stays(place: Scripted, to: str) -> None
     assert await place.sent() == [] and place.flags() == [set()]
 
 
-@pytest.mark.parametrize("passed", [["ann@example.org"], ["b@example.org", "c@example.org", "d@example.org", "e@example.org"]])
-async def test_t_relay_15_what_was_sent_on_before_stays(place: Scripted, passed: list[str]) -> None:
-    octets = b"".join(b"Delivered-To: %s\r\n" % address.encode() for address in passed) + MESSAGE
-    await place.meet(on("APPEND", 'redirect "b@example.net";'), octets=octets)
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "Delivered-To: ann@example.org\r\n",
+        "".join(f"Delivered-To: {name}@example.org\r\n" for name in "bcde"),
+        "Received: from a.example.net by b.example.net; Sun, 29 Nov 2026 04:00:00 +0000\r\n" * 51,
+    ],
+)
+async def test_t_relay_15_what_was_sent_on_before_stays(place: Scripted, trace: str) -> None:
+    await place.meet(on("APPEND", 'redirect "b@example.net";'), octets=trace.encode() + MESSAGE)
     assert await place.sent() == [] and place.flags() == [set()]
 
 
-async def test_who_wants_to_hear_of_a_flag_is_notified_in_the_owners_name(place: Scripted) -> None:
-    script = on("FLAG", 'notify :from "ceo@example.com" :message "look" "mailto:ann@example.org";', "enotify")
+@pytest.mark.parametrize(
+    ("sender", "author"),
+    [
+        ("ceo@example.com", "ann@example.org"),
+        ("bob@example.org", "ann@example.org"),
+        ("Ann <anna@example.org>", "Ann <anna@example.org>"),
+    ],
+)
+async def test_who_wants_to_hear_of_a_flag_is_notified_in_the_owners_name(place: Scripted, sender: str, author: str) -> None:
+    script = on("FLAG", f'notify :from "{sender}" :message "look" "mailto:ann@example.org";', "enotify")
     await place.meet(script, "STORE 1 +FLAGS (\\Flagged)")
     ((item, message),) = await place.sent()
     assert item.reverse_path == "" and item.recipients[0].account == "ann" and message.subject == "look"
-    assert [field.text for field in message.all("From")] == ["ann@example.org"]
+    assert [field.text for field in message.all("From")] == [author]
     assert message.all("Auto-Submitted") and place.flags() == [{"\\Flagged"}]
 
 
