@@ -1,14 +1,17 @@
 """NOTIFY of mailboxes that others share (RFC 5465 with RFC 4314): what is told, and what nobody hears who may not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mailward.store.ops import Append, CreateMailbox, RenameMailbox, SetRights
+from mailward.model.ids import AccountId, Uid
+from mailward.store.ops import Append, CreateMailbox, RenameMailbox, SetFlags, SetRights
 from support.imap import Client, settle
 from support.sharing import Town
 from support.storecheck import RECEIVED_AT
+from support.stores import embedded
 
 MAIL = b"Subject: news\r\n\r\nbody\r\n"
 ALICE = "Other Users/alice@example.test"
@@ -81,6 +84,25 @@ async def test_mailboxes_of_others_that_are_subscribed_are_told_of(town: Town) -
     arrives(town, "Work")
     assert (await bob.line()).startswith(b'* STATUS "%b/Work" (MESSAGES 2 ' % ALICE.encode())
     await bob.close()
+
+
+async def test_what_happens_before_an_owner_is_heard_of_is_told(town: Town) -> None:
+    """By another process, whose hint nobody here waited for yet."""
+    arrives(town, "Work")
+    elsewhere = embedded(town.office.folder).open(town.ids["alice"])
+    watch = town.office.desk.watch
+
+    def watch_late(account: AccountId, callback: Callable[[], None]) -> Callable[[], None]:
+        if account == town.ids["alice"]:
+            elsewhere.apply([SetFlags(elsewhere.mailbox("Work").id, (Uid(1),), "add", ("\\Seen",))])
+        return watch(account, callback)
+
+    town.office.desk = replace(town.office.desk, watch=watch_late)
+    bob = await town.log_in("bob")
+    told = await bob.ok(f'NOTIFY SET STATUS (SUBTREE "{ALICE}" {EVERYTHING})')
+    assert [b"UNSEEN 0" in line for line in told if b"/Work" in line] == [True]
+    await bob.close()
+    elsewhere.rest()
 
 
 async def test_the_selected_mailbox_of_somebody_else_is_told_of_once(town: Town) -> None:
