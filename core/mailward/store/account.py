@@ -161,6 +161,7 @@ class EmbeddedAccount:
                 rows = load_meta(connection, messages[start : start + _META_ROWS], columns)
             start += len(rows)
             yield from rows
+            del rows  # not held beside the next ones
 
     def entry_meta(
         self, mailbox: MailboxId, uids: Sequence[int], columns: Sequence[EntryColumn]

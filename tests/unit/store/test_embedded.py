@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,23 +150,26 @@ def test_meta_comes_in_the_order_asked_for_and_repeats(tmp_path: Path) -> None:
         list(store.meta([10**9], ("envelope",)))
 
 
+_PIECE_OCTETS = 100_000
+
+
 @pytest.mark.parametrize("order", [[1, 2, 3, 4, 5, 6], [6, 2, 2, 5, 1, 3], [4], [3, 3]])
 def test_t_dos_07_meta_holds_few_large_columns_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: list[int]) -> None:
+    """Beyond what may be held goes the one that shows that it is too much."""
     store = account(tmp_path)
     inbox = store.mailbox("INBOX").id
-    mail = [f"To: {'x' * 1000 * number}\r\n\r\n".encode() for number in range(1, 7)]
+    mail = [f"To: {'x' * _PIECE_OCTETS * number}\r\n\r\n".encode() for number in range(1, 7)]
     store.apply([append(inbox, octets) for octets in mail])
-    held, whole = list[int](), views._held
-
-    def noted(rows: sqlite3.Cursor, large: Sequence[int]) -> list[tuple[object, ...]] | None:
-        found = whole(rows, large)
-        held.append(sum(len(row[0]) for row in found or () if isinstance(row[0], bytes)))
-        return found
-
-    monkeypatch.setattr(views, "_MOST_HELD_OCTETS", 6000)
-    monkeypatch.setattr(views, "_held", noted)
-    assert [row for (row,) in store.meta(order, ("headers",))] == [mail[number - 1] for number in order]
-    assert max(held) <= 6050
+    monkeypatch.setattr(views, "_MOST_HELD_OCTETS", 6 * _PIECE_OCTETS)
+    tracemalloc.start()
+    try:
+        rows = store.meta(order, ("headers",))
+        assert all(next(rows) == (mail[number - 1],) for number in order)  # and none is held here
+        assert next(rows, None) is None
+        _, peak_octets = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_octets < (6 + 6 + 1) * _PIECE_OCTETS
 
 
 def test_t_priv_04_files_are_0600_and_folders_0700_whatever_the_umask(tmp_path: Path) -> None:
