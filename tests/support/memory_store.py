@@ -2,6 +2,9 @@
 
 It is the oracle of storecheck: what another backend answers is right when it is what this one answers. A list of ops works on
 a copy of the account's state, which takes its place when the list is done; so half-done lists need no thought.
+
+What names mean (`normalise_name`, `parents`) and what is made of a message (`render`) it has from the store that it judges, so it
+is no witness of these: `tests/unit/store/test_golden.py` pins what is made of mail, `test_names.py` beside it what names mean.
 """
 
 import pickle
