@@ -182,6 +182,10 @@ def test_a_sender_is_blocked_as_the_page_says(tmp_path: Path) -> None:
         assert re.fullmatch(r"blocked: eve@example\.net added, until .*\n", reader.types("list add"))
         assert codes("Eve@example.net") == {550} and codes("bob@example.net") == {250}
         assert re.search(r"eve@example\.net +until .*  invoices with macros, ticket 4711\n", reader.types("list show"))
+        assert reader.types("try send --mail-from eve", code=1).startswith(
+            "550 5.7.1 Mail of this sender is not taken at present"
+        )
+        assert reader.types("try send").startswith("250 ")
         assert reader.types("list find").startswith("blocked  eve@example.net  until ")
         reader.types("list remove")
         removed, added = reader.types("list show blocked --changes").splitlines()

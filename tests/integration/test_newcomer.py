@@ -73,6 +73,9 @@ def test_try_send_names_the_record_of_every_refusal_and_none_where_there_is_none
         assert wrong.returncode == 1 and wrong.stdout.startswith("535 ")
         assert "explain" not in wrong.stdout and "app password" in wrong.stdout
         assert target.log_octets().count(b"login refused") == 1, "one wrong password is one failed login"
+        nobody = target.run("try", "send", "--from", "eve@example.net", check=False)
+        assert nobody.returncode == 66 and "is no account here" in nobody.stderr
+        assert "mailward try send --mail-from eve@example.net" in nobody.stderr
         wrong = target.run("try", "read", "--password-stdin", stdin="wrong\n", check=False)
         assert "says: [AUTHENTICATIONFAILED]" in wrong.stderr and "app password" in wrong.stderr
 

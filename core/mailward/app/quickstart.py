@@ -184,8 +184,7 @@ def _inbound_policy(scanner: Path | None) -> str:
 version: 1
 extends: mailward/inbound
 plugins:
-{_antivirus(scanner)}rules: []
-tests:
+{_antivirus(scanner)}tests:
   - name: the EICAR test file is refused
     live: true
     message: {{mail_from: sender@example.net, rcpt: someone@example.org, attach: eicar}}
@@ -199,8 +198,7 @@ def _submission_policy(scanner: Path | None) -> str:
 version: 1
 extends: mailward/submission
 plugins:
-{_antivirus(scanner)}rules: []
-"""
+{_antivirus(scanner)}"""
 
 
 DROP_INS = """\

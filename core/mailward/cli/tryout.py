@@ -28,6 +28,7 @@ from mailward.cli.options import (
     ask_password,
     config_of,
     opened_directory,
+    parsed_address,
     password_from,
 )
 from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show
@@ -87,11 +88,23 @@ def _password(config: Config, login: str, given: str | None) -> str:
     return given or ask_password()
 
 
+def _check_user(config: Config, account: str) -> None:
+    """Before a password is asked for that nobody has."""
+    with opened_directory(config) as directory:
+        if directory.account(parsed_address(account)) is None:
+            fail(
+                f"{account} is no account here; --from is for the server's own users: mailward account list\n"
+                f"  To send as a stranger: mailward try send --mail-from {account}",
+                NO_INPUT,
+            )
+
+
 @app.command("send")
 def send_command(
     config: ConfigOption = None,
     to: Annotated[str | None, typer.Option(help="The recipient; the first account unless given.")] = None,
     account: Annotated[str | None, typer.Option("--from", help="Send as this account: log in and submit.")] = None,
+    mail_from: Annotated[str, typer.Option(help="Send as this stranger: the envelope's reverse-path.")] = OUTSIDER,
     attach_eicar: Annotated[bool, typer.Option("--eicar", help="Attach the EICAR antivirus test file.")] = False,
     file: Annotated[str | None, typer.Option(help="Send this message (.eml) as it is; '-' reads standard input.")] = None,
     password_stdin: PasswordStdin = False,
@@ -111,17 +124,24 @@ def send_command(
 
       mailward try send --from demo@example.test --to somebody@example.org
 
+      mailward try send --mail-from eve@example.net
+
       mailward try send --file message.eml
     """
     if file is not None and attach_eicar:
         fail("--file and --eicar exclude each other", USAGE)
+    if account is not None and mail_from != OUTSIDER:
+        fail("--from is for the server's own users and --mail-from for strangers; they exclude each other", USAGE)
+    parsed_address(mail_from)
     if file == "-" and password_stdin:
         fail("standard input cannot be both the message and the password; use --password-file", USAGE)
     given = password_from(password_stdin, password_file)
     written = None if file is None else message_file(file)  # before `config_of` gives up the rights to read it
     settings = config_of(config)
     recipient = to or _first_account(settings)
-    sender = account or OUTSIDER
+    sender = account or mail_from
+    if account is not None:
+        _check_user(settings, account)
     octets = _made_up(sender, recipient, attach_eicar=attach_eicar) if written is None else written
     if account is None:
         listener = _listener(settings, "smtp", ("starttls", "none"))
