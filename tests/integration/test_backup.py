@@ -15,7 +15,7 @@ import pytest
 from support.faults import Action, Fault, with_fault
 from support.moving import seen
 from support.reader import Reader
-from support.server import Server, server
+from support.server import PASSWORD, Server, server
 
 DEMO = "demo@example.test"
 
@@ -166,6 +166,21 @@ def test_the_page_on_backups_works_as_printed(target: Server, tmp_path: Path) ->
     target.stop()
     assert "set aside" not in reader.types("restore")
     target.start()
+    assert subjects(target) == {"one"}
+    first, _ = state(target)
+    target.stop()
+    target.run("account", "remove", DEMO, "--yes")
+    nobody = target.run("restore", str(place(target)), "--account", DEMO, check=False)
+    assert nobody.returncode == 66 and f"mailward account add {DEMO}, then this command with --of" in nobody.stderr
+    reader.types("account add", more="--password-stdin", answer=PASSWORD + "\n")
+    reader.types("restore", code=66)
+    told = target.run("restore", str(place(target)), "--account", DEMO, check=False).stderr
+    assert "holds mail of an earlier" in told
+    reader.stands_for["8f2ad01c55e0b7d4"] = told.split()[-1]
+    assert "restored" in reader.types("restore")
+    target.start()
+    again, messages = state(target)
+    assert again > first and len(messages) == 1, "T-IMAP-16: no UID means two messages"
     assert subjects(target) == {"one"}
     target.stop()
     shutil.rmtree(target.folder / "data")

@@ -7,7 +7,7 @@ a new UIDVALIDITY, so that no UID means two messages (T-IMAP-16).
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -27,25 +27,27 @@ _READY = "ready"
 _COMPANIONS = ("", "-wal", "-shm")
 
 
-def restore(config: Config, snapshot: Snapshot, account: AccountId | None, *, replace: bool) -> Path | None:
+def restore(
+    config: Config, snapshot: Snapshot, account: AccountId | None, *, replace: bool, of: AccountId | None = None
+) -> Path | None:
     """Put back one account's mail, or everything. Where what was there has been set aside, None when there was nothing.
 
-    replace: whether anything may be there. Raises BackupError, StorageError, OSError; then nothing is lost, and running it again
-    does the rest.
+    replace: whether anything may be there. of: whose mail it is in the snapshot, when that is an account that is no more.
+    Raises BackupError, StorageError, OSError; then nothing is lost, and running it again does the rest.
     """
-    prefix = "data/" if account is None else f"data/accounts/{account}/"
-    names = [name for name in snapshot.manifest.files if name.startswith(prefix)]
-    if not names:
+    prefix, below = ("data/", "") if account is None else (f"data/accounts/{of or account}/", f"accounts/{account}/")
+    targets = {name: Path(below + name.removeprefix(prefix)) for name in snapshot.manifest.files if name.startswith(prefix)}
+    if not targets:
         raise BackupError(f"the snapshot {snapshot.path.name} holds no mail of this account")
-    places = sorted({_place(name) for name in names})
+    places = sorted({_place(target) for target in targets.values()})
     scratch = config.data / _SCRATCH
-    ready, asked = scratch / _READY, f"{snapshot.path.name} {account or ''}"
+    ready, asked = scratch / _READY, f"{snapshot.path.name} {account or ''} {of or ''}"
     if not (ready.exists() and ready.read_text() == asked):  # else one was killed while it put things into their places
         _check(config, snapshot, prefix, places, replace=replace)
-        _prepare(snapshot, names, scratch)
+        _prepare(snapshot, targets, scratch)
         for place in places:
             if place.parts[0] == "accounts":
-                _renumber(config, scratch, AccountId(place.name))
+                _renumber(config, scratch, AccountId(place.name), is_another=of is not None)
         os.sync()
         ready.write_text(asked)
     aside = config.data / f"before-restore-{snapshot.path.name}"
@@ -69,23 +71,22 @@ def _check(config: Config, snapshot: Snapshot, prefix: str, places: Sequence[Pat
         raise BackupError(f"{wrong}; nothing was restored. Take another snapshot, see: mailward backup list")
 
 
-def _prepare(snapshot: Snapshot, names: Sequence[str], scratch: Path) -> None:
+def _prepare(snapshot: Snapshot, targets: Mapping[str, Path], scratch: Path) -> None:
     """Copies of all files, beside the data."""
     if scratch.exists():
         shutil.rmtree(scratch)
-    for name in names:
-        if name.endswith(f"/{MARKS_FILE}"):  # of snapshots by an earlier state: it may speak of messages to come
+    for name, target in targets.items():
+        if target.name == MARKS_FILE:  # of snapshots by an earlier state: it may speak of messages to come
             continue
-        target = scratch / name.removeprefix("data/")
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copyfile(snapshot.path / name, target)
-        target.chmod(0o600)
+        copy = scratch / target
+        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(snapshot.path / name, copy)
+        copy.chmod(0o600)
 
 
-def _place(name: str) -> Path:
+def _place(target: Path) -> Path:
     """What is renamed as one: an account's folder, any other folder or file of the data folder."""
-    levels = name.split("/")[1:]
-    return Path(*levels[: 2 if levels[0] == "accounts" else 1])
+    return Path(*target.parts[: 2 if target.parts[0] == "accounts" else 1])
 
 
 def _is_taken(path: Path) -> bool:
@@ -105,9 +106,9 @@ def _put(made: Path, place: Path, aside: Path) -> None:
     made.rename(place)
 
 
-def _renumber(config: Config, scratch: Path, account: AccountId) -> None:
-    """Give each mailbox of the copy a new UIDVALIDITY unless it is known to be as it was."""
-    now = _mailboxes(config.data / "accounts", config, account)
+def _renumber(config: Config, scratch: Path, account: AccountId, *, is_another: bool) -> None:
+    """Give each mailbox of the copy a new UIDVALIDITY unless it is known to be as it was. is_another: of another account."""
+    now = set() if is_another else _mailboxes(config.data / "accounts", config, account)
     kept_s = config.expunged_kept_s
     with (
         closing(Hints(config.data / "hints")) as hints,
