@@ -23,6 +23,12 @@ from mailward.formats.mailbox_names import INBOX
 Tls = Literal["implicit", "starttls", "none"]
 PORTS: dict[Tls, int] = {"implicit": 993, "starttls": 143, "none": 143}
 
+_OTHER: dict[Tls, str] = {
+    "implicit": "where the connection begins without TLS, as it does on port 143, it takes --tls starttls",
+    "starttls": "where the connection begins with TLS, as it does on port 993, it takes --tls implicit",
+    "none": "where the connection begins with TLS, as it does on port 993, it takes --tls implicit",
+}
+"""What may be meant when the server does not understand."""
 _LISTED = 500
 """Messages whose sizes are asked for at once, by a command whose length every server takes."""
 _CONNECT_S = 30.0
@@ -76,9 +82,15 @@ class ImapSource:
         except ssl.SSLCertVerificationError as error:
             raise SourceError(f"{where}: its certificate is not to be trusted: {error.verify_message}; see --ca-file") from error
         except LoginError as error:
-            raise SourceError(f"{where}: the login of {login.user} was refused: {error}") from error
-        except (IMAPClientError, CapabilityError, OSError) as error:
-            raise SourceError(f"{where}: {error}") from error
+            said = _said(error)
+            hint = "; it wants TLS first: --tls starttls" if "[PRIVACYREQUIRED]" in said else ""
+            raise SourceError(f"{where}: the login of {login.user} was refused: {said}{hint}") from error
+        except ssl.SSLError as error:
+            raise SourceError(f"{where}: TLS was not agreed on ({error.reason}); {_OTHER[login.tls]}") from error
+        except (CapabilityError, imaplib.IMAP4.abort, TimeoutError, ConnectionResetError) as error:
+            raise SourceError(f"{where}: {_said(error)}; {_OTHER[login.tls]}") from error
+        except (IMAPClientError, OSError) as error:
+            raise SourceError(f"{where}: {_said(error)}") from error
         return client
 
     def _asked(self, ask: Callable[[IMAPClient], T], place: str | None = None) -> T:
@@ -174,6 +186,13 @@ def _letter(folder: Folder, ref: Ref, item: dict[bytes, object]) -> Letter:
         tuple(flag.decode("ascii", "replace") for flag in flags if isinstance(flag, bytes)) if isinstance(flags, tuple) else ()
     )
     return Letter(ref, octets, names, at if isinstance(at, datetime) else None)
+
+
+def _said(error: Exception) -> str:
+    """In the words of the server, which imaplib may have left as octets."""
+    cause = error.__context__ if isinstance(error.__context__, imaplib.IMAP4.error) else error
+    first = cause.args[0] if cause.args else ""
+    return first.decode("utf-8", "replace") if isinstance(first, bytes) else str(cause)
 
 
 def _name(place: str, separator: str, prefix: str) -> str:
