@@ -23,8 +23,9 @@ from mailward.access.imap.events import Cause, Event
 from mailward.api.services import Clock
 from mailward.app.config import ImapSieve
 from mailward.delivery.filing import MOST_MAILBOXES, made_mailbox
+from mailward.delivery.script_time import ScriptTime
 from mailward.delivery.script_world import outside_of
-from mailward.delivery.scripted import PROCESSOR_S_PER_HOUR, Addresses
+from mailward.delivery.scripted import Addresses
 from mailward.formats.message import MessageView
 from mailward.metering import METERS
 from mailward.model.address import Address
@@ -84,7 +85,7 @@ class ImapScripts:
         self._directory = directory
         self._sender = sender
         self._clock = clock
-        self._taken_ms = Rates(int(PROCESSOR_S_PER_HOUR * 1000), 3600.0)
+        self._time = ScriptTime()
         self._told = Rates(1, 60.0)
         self._waiting: Counted[AccountId] = Counted()
         self._lock = threading.Lock()
@@ -113,7 +114,7 @@ class ImapScripts:
 
     def charge(self, account: AccountId, processor_s: float) -> None:
         """Of what its scripts may take in an hour (T-IMAP-20)."""
-        self._taken_ms.charge(account, monotonic(), round(processor_s * 1000))
+        self._time.charge(account, processor_s)
 
     async def drain(self) -> None:
         """Until what has happened so far is done."""
@@ -163,8 +164,7 @@ class ImapScripts:
         """Nothing can be run any more; "" when it can."""
         if self._is_stopping:
             return "the server stops"
-        is_spent = self._taken_ms.is_spent(account, monotonic())
-        return "the account has no processor time left in this hour" if is_spent else ""
+        return "the account has no processor time left in this hour" if self._time.is_spent(account) else ""
 
     def _all_met(self, event: Event) -> Iterator[Met]:
         """The messages that are still there. Raises StorageError."""

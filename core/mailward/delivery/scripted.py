@@ -8,7 +8,7 @@ in consequence of it. What a script sends leaves by the queue process alone, so 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from time import monotonic, thread_time
+from time import thread_time
 from typing import Protocol
 
 import structlog
@@ -16,6 +16,7 @@ import structlog
 from mailward.api.services import Clock
 from mailward.delivery.filing import Filing, Filings
 from mailward.delivery.mda import Copy
+from mailward.delivery.script_time import PROCESSOR_S_PER_HOUR, ScriptTime
 from mailward.delivery.script_world import delivery_world
 from mailward.delivery.sorting import ForQueue, Sorted, Unwanted
 from mailward.formats.message import MessageView
@@ -24,7 +25,6 @@ from mailward.model.address import Address
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.queue.item import JUNK_FOLDER
-from mailward.services.rates import Rates
 from mailward.sieve import (
     LANGUAGE,
     Outcome,
@@ -45,8 +45,6 @@ _REMEMBERING = frozenset({"duplicate", "include"})
 JUDGING = frozenset({"spamtest", "spamtestplus", "virustest"})
 """The extensions by which a script asks how mail was judged."""
 
-PROCESSOR_S_PER_HOUR = 120.0
-"""Of the scripts of one account, in each process: they run beside everybody's mail. Usual ones take a thousandth of a second."""
 REASON_CHARACTERS = 500
 """Of what the sender is told."""
 
@@ -129,7 +127,7 @@ class Scripted:
     def __init__(
         self, sorter: Sorting | None, store: MailStore, directory: Addresses, clock: Clock, sender: Sender | None = None
     ) -> None:
-        self._taken_ms = Rates(int(PROCESSOR_S_PER_HOUR * 1000), 3600.0)
+        self._time = ScriptTime()
         self._sorter = sorter
         self._store = store
         self._directory = directory
@@ -175,14 +173,14 @@ class Scripted:
 
     def _bounded_outcome(self, met: Met, addresses: tuple[Address, ...]) -> Outcome | ForQueue | None:
         """As `_outcome`, as long as the account has processor time left; each process counts for itself."""
-        if self._taken_ms.is_spent(met.account, monotonic()):
+        if self._time.is_spent(met.account):
             text = f"scripts have taken more than {PROCESSOR_S_PER_HOUR:.0f} s of processor time in an hour"
             return _kept(Problem(Place(0, 0), text))
         begun_s = thread_time()
         try:
             return self._outcome(met, addresses)
         finally:
-            self._taken_ms.charge(met.account, monotonic(), round((thread_time() - begun_s) * 1000))
+            self._time.charge(met.account, thread_time() - begun_s)
 
     def _outcome(self, met: Met, addresses: tuple[Address, ...]) -> Outcome | ForQueue | None:
         """None where it is not for a script to say."""
