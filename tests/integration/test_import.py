@@ -177,7 +177,7 @@ def test_a_maildir_of_dovecot_comes_with_its_numbers(target: Server) -> None:
 
 
 def test_the_page_on_moving_in_works_as_printed(target: Server, tmp_path: Path) -> None:
-    reader = Reader("how-to/move-in.md", target, tmp_path)
+    reader = Reader("how-to/move-in.md", target, tmp_path, "mailward account add alice@example.org")
     postmark = b"From a@example.net Mon Nov  2 10:00:00 2026\n"
     (tmp_path / "password").write_text(DOVECOT_PASSWORD + "\n")
     (tmp_path / "Mail").mkdir()

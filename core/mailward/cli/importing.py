@@ -106,7 +106,9 @@ def mbox_command(
 def imap_command(
     host: Annotated[str, typer.Argument(help="The IMAP server the mail is on now.")],
     account: AccountOption,
-    user: Annotated[str | None, typer.Option(help="Whose mail it is there; the account's address unless given.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Who logs in there, the same in each run; the account's address unless given.")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="993, or 143 with --tls starttls.", min=1, max=65535)] = None,
     tls: Annotated[
         ImapTls, typer.Option(help="How the connection is encrypted; none is for this machine alone.")
