@@ -52,12 +52,13 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
     await session.send_pieces(plan.pieces(session.store, session.mailbox, places))
     if items.marks_seen and not session.mailbox.read_only and "s" in session.here.rights:
         await _mark_seen(session, places)
-    if plan.unreadable:
-        raise No(f"{plan.unreadable} of the messages could not be read", "SERVERBUG")
-    if plan.undecodable:
-        raise No(f"{plan.undecodable} of the messages are in an encoding that is not known here", "UNKNOWN-CTE")
-    if plan.expunged:
-        raise No(f"{plan.expunged} of the messages have been expunged", "EXPUNGEISSUED")
+    left_out = plan.left_out
+    if left_out.unreadable:
+        raise No(f"{left_out.unreadable} of the messages could not be read", "SERVERBUG")
+    if left_out.undecodable:
+        raise No(f"{left_out.undecodable} of the messages are in an encoding that is not known here", "UNKNOWN-CTE")
+    if left_out.expunged:
+        raise No(f"{left_out.expunged} of the messages have been expunged", "EXPUNGEISSUED")
     return ""
 
 

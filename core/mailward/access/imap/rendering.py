@@ -1,16 +1,12 @@
 """The octets of FETCH answers. Everything here blocks on the store and runs in a thread, a piece at a time.
 
 A request becomes a plan once: the columns to ask for, one template, and what fills it. ENVELOPE, BODYSTRUCTURE and header
-blocks come ready from the store; only what asks for a body reads the message, and BODY[] passes through in chunks.
+blocks come ready from the store; only what asks for a body reads the message (`bodies`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import repeat
+from collections.abc import Iterator, Sequence
 
-import structlog
-
+from mailward.access.imap.bodies import CHUNK_OCTETS, Bodies, LeftOut, Part
 from mailward.access.imap.items import (
     COLUMNS,
     ENTRY_COLUMNS,
@@ -32,58 +28,57 @@ from mailward.access.imap.selected import Selected, taken
 from mailward.formats.common_fields import UNKNOWN
 from mailward.formats.imap import utf8_envelope
 from mailward.formats.message import MessageView
-from mailward.formats.sections import decoded, section_spans
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.protocol.imap.fetch import Decoded, FetchItems, Item, Section
 from mailward.store.base import AccountStore, Column
 
-log = structlog.get_logger("mailward.imap")
-
 ROWS = 256
 """Messages whose columns are asked for at once."""
-CHUNK_OCTETS = 256 * 1024
 
 
 class Plan:
-    """How to answer one FETCH command. Messages left out are counted. unreadable: those that the store could not give. expunged:
-    those by somebody else, where what belonged to their place in the mailbox is asked for. undecodable: those with a part in an
-    unknown encoding that is to be undone."""
+    """How to answer one FETCH command."""
 
-    def __init__(self, items: FetchItems, *, utf8: bool = False, reads_headers: bool = False, whose: str = "") -> None:
+    def __init__(
+        self,
+        items: FetchItems,
+        *,
+        utf8: bool = False,
+        reads_headers: bool = False,
+        whose: str = "",
+        left_out: LeftOut | None = None,
+    ) -> None:
         """utf8: ENVELOPE has UTF-8 as it stands in the message, what is stored is 7-bit.
 
-        reads_headers: they pass through in chunks, as bodies do. whose: see `reach.Reached`.
+        reads_headers: they pass through in chunks, as bodies do. whose: see `reach.Reached`. left_out: where to count what
+        messages there is no answer for.
         """
         self._items, self._reads_headers, self._whose = items, reads_headers, whose
         self._entry_columns = [column for item, (_, column) in ENTRY_COLUMNS.items() if item in items.items]
         self._first_column = FIRST_ENTRY_COLUMN + len(self._entry_columns)
         self._columns: list[Column] = []
         self._fields: list[Field] = []
-        self._parts: list[Field | Section | Decoded] = []
+        self._parts: list[Part] = []
         for item in items.items:
             part = self._part_for(item)
             self._parts.append(part)
             if isinstance(part, Field):
                 self._fields.append(part)
-        self._reads = len(self._fields) < len(self._parts)
-        if self._reads:
-            self._size, self._header = self._column("size_octets"), self._column("header_octets")
+        self.left_out = left_out or LeftOut()
+        self._bodies: Bodies | None = None
+        if len(self._fields) < len(self._parts):
+            size, header = self._column("size_octets"), self._column("header_octets")
+            self._bodies = Bodies(self._parts, size, header, self.left_out)
         self._template = b"* %d FETCH (" + b" ".join([field.template for field in self._fields]) + b")\r\n"
-        self._whole = _whole(self._parts)
         self._utf8 = (self._column("envelope"), self._column("headers")) if utf8 and "ENVELOPE" in items.items else None
-        self.unreadable = 0
-        self.expunged = 0
-        self.undecodable = 0
 
     def pieces(self, store: AccountStore, selected: Selected, places: Sequence[int]) -> Iterator[bytes]:
         """The answers of these messages in order, cut anywhere. Raises StorageError only where an answer has begun already."""
         for some, is_large in self._windows(store, selected, places):
             if is_large:
-                plan = Plan(self._items, reads_headers=True, whose=self._whose)
+                plan = Plan(self._items, reads_headers=True, whose=self._whose, left_out=self.left_out)
                 yield from plan.pieces(store, selected, some)
-                self.unreadable, self.expunged = self.unreadable + plan.unreadable, self.expunged + plan.expunged
-                self.undecodable += plan.undecodable
                 continue
             window: Window = [
                 [place + 1 for place in some],
@@ -98,13 +93,10 @@ class Plan:
                 continue
             if self._columns:
                 window = self._with_columns(store, window)
-            if not self._reads:
+            if self._bodies is None:
                 yield self._at_once(window)
-            elif self._whole is not None:
-                yield from self._with_bodies(store, window, self._whole)
             else:
-                for row in zip(*window, strict=True):
-                    yield from self._in_chunks(store, row)
+                yield from self._bodies.pieces(store, window)
 
     def _windows(self, store: AccountStore, selected: Selected, places: Sequence[int]) -> Iterator[tuple[Sequence[int], bool]]:
         """Places to answer together, and whether it is one message whose header is too large to be held as often as asked for."""
@@ -126,7 +118,7 @@ class Plan:
             if first < len(some):
                 yield some[first:], False
 
-    def _part_for(self, item: Item) -> Field | Section | Decoded:
+    def _part_for(self, item: Item) -> Part:
         if isinstance(item, Decoded):
             return item
         if isinstance(item, Section):
@@ -161,7 +153,7 @@ class Plan:
         rows = list(zip(*window, strict=True))
         entries = store.entry_meta(mailbox, window[UID], self._entry_columns)
         found = [(*row, *entry) for row, entry in zip(rows, entries, strict=True) if entry is not None]
-        self.expunged += len(rows) - len(found)
+        self.left_out.expunged += len(rows) - len(found)
         return [*zip(*found, strict=True)] or [()] * self._first_column
 
     def _with_columns(self, store: AccountStore, window: Window) -> Window:
@@ -196,13 +188,9 @@ class Plan:
             try:
                 (meta,) = self._meta(store, [row[MESSAGE]])
             except (StorageError, ValueError, LookupError) as error:
-                self._cannot_read(row[MESSAGE], error)
+                self.left_out.cannot_read(row[MESSAGE], error)
             else:
                 yield (*row, *meta)
-
-    def _cannot_read(self, message: int, error: Exception) -> None:
-        self.unreadable += 1
-        log.error("unreadable message", message=message, error=str(error))
 
     def _at_once(self, window: Window) -> bytes:
         """All answers of a window by one template: a call for each message would take as long as all the rest."""
@@ -214,101 +202,6 @@ class Plan:
             values[at::width] = field.values(window)
         return self._template * count % tuple(values)
 
-    def _with_bodies(self, store: AccountStore, window: Window, whole: "_Whole") -> Iterator[bytes]:
-        """The answers where the message itself is all that has to be read."""
-        before = zip(window[NUMBER], *[field.values(window) for field in whole.before], strict=True)
-        after = zip(*[field.values(window) for field in whole.after], strict=True) if whole.after else repeat(())
-        held: list[bytes] = []
-        size = 0
-        for message, octets, some, others in zip(window[MESSAGE], store.bodies(window[MESSAGE]), before, after, strict=False):
-            if isinstance(octets, StorageError):
-                self._cannot_read(message, octets)
-                continue
-            held.append(whole.begin % (*some, len(octets)))
-            for at in range(0, len(octets), CHUNK_OCTETS):
-                held.append(octets[at : at + CHUNK_OCTETS])
-                size += len(held[-1])
-                if size >= CHUNK_OCTETS:
-                    yield b"".join(held)
-                    held, size = [], 0
-            held.append(whole.end % others)
-        yield b"".join(held)
-
-    def _in_chunks(self, store: AccountStore, row: Row) -> Iterator[bytes]:
-        """The answer of one message that has to be read; nothing large is held whole."""
-        message, size, header = int(row[MESSAGE]), int(row[self._size]), int(row[self._header])
-        view: MessageView | None = None
-        contents: dict[tuple[int, ...], bytes] = {}
-        held, begun = b"* %d FETCH (" % int(row[NUMBER]), False
-        try:
-            for path in {part.path for part in self._parts if isinstance(part, Decoded)}:
-                view = view or MessageView(store.octets(message))
-                content = decoded(view, path)
-                if content is None:
-                    self.undecodable += 1
-                    return
-                contents[path] = content
-            for part in self._parts:
-                if isinstance(part, Field):
-                    held += part.template % part.value(row)
-                elif isinstance(part, Decoded):
-                    head, octets = _shown(contents[part.path], part)
-                    held += part.label + b" " + head
-                    for at in range(0, len(octets), CHUNK_OCTETS):
-                        held += octets[at : at + CHUNK_OCTETS]
-                        if len(held) >= CHUNK_OCTETS:
-                            yield held
-                            held, begun = b"", True
-                else:
-                    if part.path or part.kind in HEADER_KINDS:
-                        view = view or MessageView(store.octets(message))
-                        spans, read = section_spans(view, part.path, part.kind, part.names, part.partial), _slicer(view)
-                    else:
-                        spans = (_window(part, header if part.kind == "TEXT" else 0, size),)
-                        read = partial(_read, store, message)
-                    held += part.label + b" {%d}\r\n" % sum(end - start for start, end in spans)
-                    for start, end in spans:
-                        for at in range(start, end, CHUNK_OCTETS):
-                            held += read(at, min(end - at, CHUNK_OCTETS))
-                            if len(held) >= CHUNK_OCTETS:
-                                yield held
-                                held, begun = b"", True
-                held += b" "
-        except StorageError as error:
-            if begun:
-                raise
-            self._cannot_read(message, error)
-        else:
-            yield held[:-1] + b")\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    """How to answer what asks for BODY[] or RFC822, and otherwise only for what is known.
-
-    begin, end: templates around the octets, filled by `before` and the number of octets, and by `after`.
-    """
-
-    begin: bytes
-    before: Sequence[Field]
-    end: bytes
-    after: Sequence[Field]
-
-
-def _whole(parts: Sequence[Field | Section | Decoded]) -> _Whole | None:
-    """None where more, or other octets, have to be read."""
-    sections = [at for at, part in enumerate(parts) if not isinstance(part, Field)]
-    if len(sections) != 1:
-        return None
-    (at,) = sections
-    section = parts[at]
-    if not isinstance(section, Section) or section.path or section.kind or section.partial is not None:
-        return None
-    before = [part for part in parts[:at] if isinstance(part, Field)]
-    after = [part for part in parts[at + 1 :] if isinstance(part, Field)]
-    begin = b"".join([field.template + b" " for field in before]) + section.label + b" {%d}\r\n"
-    return _Whole(b"* %d FETCH (" + begin, before, b"".join([b" " + field.template for field in after]) + b")\r\n", after)
-
 
 def _header_octets(store: AccountStore, messages: Sequence[int]) -> Iterator[int]:
     """Of each message; what cannot be read is told when it is asked for."""
@@ -316,33 +209,3 @@ def _header_octets(store: AccountStore, messages: Sequence[int]) -> Iterator[int
         yield from [int(octets) for (octets,) in store.meta(messages, ("header_octets",))]
     except (StorageError, ValueError, LookupError):
         yield from [CHUNK_OCTETS] * len(messages)
-
-
-def _shown(content: bytes, item: Decoded) -> tuple[bytes, memoryview]:
-    """How long the content is, or how (a part of) it begins, with a NUL in it as a literal8, and the octets of it."""
-    if item.is_size:
-        return b"%d" % len(content), memoryview(b"")
-    if item.partial is not None:
-        start, length = item.partial
-        content = content[start : start + length]
-    return b"%b{%d}\r\n" % (b"~" if b"\x00" in content else b"", len(content)), memoryview(content)
-
-
-def _window(item: Section, low: int, high: int) -> tuple[int, int]:
-    """Which octets of the message a section is, the partial fetch cut to what there is."""
-    if item.partial is None:
-        return low, max(low, high)
-    start, length = item.partial
-    begin = min(low + start, high)
-    return begin, min(begin + length, high)
-
-
-def _read(store: AccountStore, message: int, offset: int, length: int) -> bytes:
-    octets = store.read(message, offset, length)
-    if len(octets) != length:
-        raise StorageError(f"message {message} is shorter than its size says", permanent=True)
-    return octets
-
-
-def _slicer(view: MessageView) -> Callable[[int, int], bytes]:
-    return lambda at, length: view.octets[at : at + length]

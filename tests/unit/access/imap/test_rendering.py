@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mailward.access.imap.rendering import CHUNK_OCTETS, Plan
+from mailward.access.imap.bodies import CHUNK_OCTETS
+from mailward.access.imap.rendering import Plan
 from mailward.access.imap.selected import Selected
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments
