@@ -61,8 +61,7 @@ def peer() -> Iterator[Dovecot]:
 def test_mailboxes_hold_what_the_script_says(server: ImapServer, scripts: ImapScripts, case: ImapCase) -> None:
     with server.connect() as client:
         scripts.use(ImapSieve(Path("imap.sieve"), case.script.encode(), frozenset(IMAP_CAUSES.values())))
-        carried_out(client, case.commands)
-        asyncio.run(scripts.drain())
+        carried_out(client, case.commands, lambda: asyncio.run(scripts.drain()))
         scripts.use(None)
         found = contents(client)
         emptied(client)

@@ -2,6 +2,7 @@
 
 import imaplib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 MAILBOXES = ("INBOX", "Archive", "Target")
@@ -77,7 +78,8 @@ CASES = (
 )  # fmt: skip
 
 
-def carried_out(client: imaplib.IMAP4, commands: tuple[str, ...]) -> None:
+def carried_out(client: imaplib.IMAP4, commands: tuple[str, ...], settled: Callable[[], None] = lambda: None) -> None:
+    """settled: waits until the script has met what a command did, where it runs behind the reply: the next one may change its flags."""
     for name in MAILBOXES[1:]:
         client.create(name)
     for command in commands:
@@ -88,6 +90,7 @@ def carried_out(client: imaplib.IMAP4, commands: tuple[str, ...]) -> None:
             word, _, rest = command.partition(" ")
             assert client.xatom(word, rest)[0] == "OK", command
             client.untagged_responses.clear()
+        settled()
 
 
 def contents(client: imaplib.IMAP4) -> dict[str, tuple[str, ...]]:
