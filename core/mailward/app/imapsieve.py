@@ -1,13 +1,13 @@
 """The admin's script that messages meet when IMAP commands bring or change them (RFC 6785), and what becomes of what it says.
 
-It runs behind the reply, for one message of one command at a time, and is the admin's word on a mailbox that is its owner's: he
-pays for it with the budgets of his own scripts, and mail that it sends is his. Whatever goes wrong, the message stays.
+It runs behind the reply, for one message of one command at a time, and is the admin's word on a mailbox that is its owner's: mail
+that it sends is his. The time that it takes is that of who gave the command. Whatever goes wrong, the message stays.
 """
 
 import asyncio
 import threading
-from collections import Counter as Counted
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from mailward import __version__
 from mailward.access.imap.events import Cause, Event
 from mailward.api.services import Clock
 from mailward.app.config import ImapSieve
+from mailward.app.imapsieve_turns import Turns
 from mailward.delivery.filing import MOST_MAILBOXES, made_mailbox
 from mailward.delivery.script_time import ScriptTime
 from mailward.delivery.script_world import outside_of
@@ -42,8 +43,10 @@ from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 RUNS = Counter("imapsieve_runs", "Messages that met the script of IMAP commands, by how it ended", ("outcome",))
 
-MOST_WAITING = 5000
-"""Commands of one account whose messages have not met the script yet."""
+STEP_MESSAGES = 1000
+"""Of one command, before another account has its turn."""
+STEP_S = 1.0
+"""The same; the message that meets the script then is done first."""
 
 log = structlog.get_logger("mailward.imapsieve")
 
@@ -79,7 +82,11 @@ class Sender(Protocol):
 
 
 class ImapScripts:
-    """`access.imap.events.Scripts`. setting: None for no script. Scripts run one after another, in the order of the commands."""
+    """`access.imap.events.Scripts`. setting: None for no script.
+
+    Scripts run one after another: the commands of each account in their order, and of all accounts in turn, so that one waits for
+    a step of each of the others, and not for all that these have done (T-DOS-16).
+    """
 
     def __init__(self, setting: ImapSieve | None, directory: Addresses, sender: Sender, clock: Clock) -> None:
         self._directory = directory
@@ -87,9 +94,10 @@ class ImapScripts:
         self._clock = clock
         self._time = ScriptTime()
         self._told = Rates(1, 60.0)
-        self._waiting: Counted[AccountId] = Counted()
+        self._turns = Turns()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, "imapsieve")
+        self._is_working = False
         self._is_stopping = False
         self.use(setting)
 
@@ -103,17 +111,17 @@ class ImapScripts:
         return self._causes
 
     def happened(self, event: Event) -> None:
-        account = event.mailbox.owner
         with self._lock:
-            has_room = self._waiting[account] < MOST_WAITING
-            self._waiting[account] += has_room
-        if has_room:
-            self._pool.submit(self._run, event)
-        else:
-            self._leave_out(account, f"{MOST_WAITING} commands wait already")
+            is_waiting = self._turns.add(event)
+            begins = is_waiting and not self._is_working
+            self._is_working |= begins
+        if begins:
+            self._pool.submit(self._work)
+        elif not is_waiting:
+            self._leave_out(event, "too many of this account's commands wait already")
 
     def charge(self, account: AccountId, processor_s: float) -> None:
-        """Of what its scripts may take in an hour (T-IMAP-20)."""
+        """Of what scripts may take in an hour after its commands (T-IMAP-20)."""
         self._time.charge(account, processor_s)
 
     async def drain(self) -> None:
@@ -121,64 +129,68 @@ class ImapScripts:
         await asyncio.wrap_future(self._pool.submit(lambda: None))
 
     async def close(self) -> None:
-        """What waits is left out."""
+        """No command comes any more. What waits is left out."""
         self._is_stopping = True
         await self.drain()
         self._pool.shutdown()
 
-    def _leave_out(self, account: AccountId, why: str) -> None:
+    def _leave_out(self, event: Event, why: str) -> None:
+        account = event.identity.account
         if self._told.take(account, monotonic()):  # once a minute is enough (T-DOS-15)
-            log.warning("script left out", account=account, why=why)
+            log.warning("script left out", account=account, owner=event.mailbox.owner, why=why)
 
-    def _run(self, event: Event) -> None:
-        account = event.mailbox.owner
-        try:
-            self._meet_all(event)
-        except StorageError as error:
-            self._leave_out(account, str(error))
-        except Exception:
-            log.exception("script failed unforeseen", account=account, mailbox=event.mailbox.name_there)
+    def _work(self) -> None:
+        while (event := self._next()) is not None:
+            rest = self._run(event)
+            with self._lock:
+                self._turns.done(rest)
+
+    def _next(self) -> Event | None:
         with self._lock:
-            self._waiting[account] -= 1
-            if not self._waiting[account]:
-                del self._waiting[account]
+            event = None if self._is_stopping else self._turns.next()
+            self._is_working = event is not None
+        return event
 
-    def _meet_all(self, event: Event) -> None:
-        """As long as the owner has processor time left, of which reading the mailbox takes some. Raises StorageError."""
-        account, script, begun_s = event.mailbox.owner, self._script, thread_time()
+    def _run(self, event: Event) -> Sequence[int]:
+        """One step of it. The UIDs that are left."""
+        begun_s = thread_time()
+        try:
+            return self._step(event)
+        except StorageError as error:
+            self._leave_out(event, str(error))
+        except Exception:
+            log.exception("script failed unforeseen", account=event.mailbox.owner, mailbox=event.mailbox.name_there)
+        finally:  # reading the mailbox takes time, too
+            self.charge(event.identity.account, thread_time() - begun_s)
+        return ()
+
+    def _step(self, event: Event) -> Sequence[int]:
+        """As `_run`. Raises StorageError."""
+        script, until_s = self._script, monotonic() + STEP_S
         if script is None:  # a reload has taken it away
-            return
-        if why := self._why_not(account):
-            self._leave_out(account, why)
-            return
-        for met in self._all_met(event):
-            if why := self._why_not(account):
-                self._leave_out(account, why)
-                return
+            return ()
+        if self._time.is_spent(event.identity.account):
+            self._leave_out(event, "the account has no processor time left in this hour")
+            return ()
+        for number, met in self._all_met(event, event.uids[:STEP_MESSAGES]):
+            if self._is_stopping or (number and monotonic() >= until_s):
+                return event.uids[number:]
             METERS.of("").count(RUNS, outcome="done" if self._meet(script, event, met) else "failed")
-            now_s = thread_time()
-            self.charge(account, now_s - begun_s)
-            begun_s = now_s
+        return event.uids[STEP_MESSAGES:]
 
-    def _why_not(self, account: AccountId) -> str:
-        """Nothing can be run any more; "" when it can."""
-        if self._is_stopping:
-            return "the server stops"
-        return "the account has no processor time left in this hour" if self._time.is_spent(account) else ""
-
-    def _all_met(self, event: Event) -> Iterator[Met]:
-        """The messages that are still there. Raises StorageError."""
+    def _all_met(self, event: Event, uids: Sequence[int]) -> Iterator[tuple[int, Met]]:
+        """The messages that are still there, each with its number among the UIDs. Raises StorageError."""
         account, store = event.mailbox.owner, event.mailbox.store
         addresses = self._directory.addresses_of(account)
         if not addresses:
             return
         with suppress(NoSuchMailbox):
             view = store.view(event.mailbox.info.id)
-            places = {uid: place for place, uid in enumerate(view.uids)}
-            for uid in event.uids:
-                if (place := places.get(uid)) is not None:
+            for number, uid in enumerate(uids):
+                place = bisect_left(view.uids, uid)
+                if place < len(view.uids) and view.uids[place] == uid:
                     flags = names_of(view.flags[place], view.keywords)
-                    yield Met(store, account, addresses, view.mailbox.id, Uid(uid), view.messages[place], flags)
+                    yield number, Met(store, account, addresses, view.mailbox.id, Uid(uid), view.messages[place], flags)
 
     def _meet(self, script: Script, event: Event, met: Met) -> bool:
         """Whether all of it could be done, with one message; whatever goes wrong is of this one alone."""
@@ -197,8 +209,8 @@ class ImapScripts:
             "version": __version__,
             "location": "MS",
             "phase": "post",
-            "imap.user": event.user,
-            "imap.email": event.user,
+            "imap.user": event.identity.user,
+            "imap.email": event.identity.user,
             "imap.cause": event.cause,
             "imap.mailbox": event.mailbox.name_there,
             "imap.changedflags": " ".join(event.changed_flags),

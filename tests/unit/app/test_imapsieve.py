@@ -13,16 +13,18 @@ from mailward.access.imap.events import Cause, Event
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import EVERY
 from mailward.app.config import ImapSieve
-from mailward.app.imapsieve import ImapScripts
+from mailward.app.imapsieve import ImapScripts, Met
 from mailward.app.imapsieve_mail import ImapSieveMail
 from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.disk import Disk
 from mailward.formats.message import MessageView
 from mailward.model.errors import StorageError
+from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.queue.item import QueueItem
 from mailward.queue.spool import Spool
 from mailward.services.hourly import Hourly, HourlyLimits
+from mailward.sieve import Script
 from mailward.store.account import EmbeddedAccount
 from mailward.store.flags import names_of
 from mailward.store.ops import Append, PutScript
@@ -31,6 +33,7 @@ from support.imapsieve import MESSAGE, on
 from support.scripts import Directory, Place
 from support.spooling import Clock, flush
 
+ANN, BOB = (Identity(AccountId(name), f"{name}@example.org") for name in ("ann", "bob"))
 ALL = frozenset[Cause]({"APPEND", "COPY", "FLAG"})
 
 
@@ -53,6 +56,27 @@ class Scripted:
         mail = ImapSieveMail(self.spool, directory, ScriptAllowance(Hourly(self.sends)), clock, asyncio.get_running_loop())
         self.scripts = ImapScripts(None, directory, mail, clock)
         self.store = self.office.store.open(AccountId("ann"))
+        self.goes_on = threading.Event()
+
+    def happens(self, who: Identity, count: int) -> None:
+        """One command brings so many messages into Ann's INBOX."""
+        inbox = Reached(ANN.account, self.store, self.store.mailbox("INBOX"), EVERY, "INBOX")
+        at = Clock().now()
+        added = self.store.apply([Append(inbox.info.id, MESSAGE, at) for _ in range(count)])
+        self.scripts.happened(Event("APPEND", who, inbox, [uid for one in added for uid in one.uids]))
+
+    def hold_back(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """All scripts until `goes_on`. The UIDs that one has met, as they do."""
+        uids: list[int] = []
+
+        def meet(script: Script, event: Event, met: Met) -> bool:
+            self.goes_on.wait(90)
+            uids.append(met.uid)
+            return True
+
+        self.scripts.use(setting("keep;"))
+        monkeypatch.setattr(self.scripts, "_meet", meet)
+        return uids
 
     async def meet(self, script: str, *commands: str, octets: bytes = MESSAGE, causes: frozenset[Cause] = ALL) -> list[bytes]:
         """One message in the INBOX meets these commands. The last tagged reply."""
@@ -196,33 +220,41 @@ async def test_a_message_that_cannot_be_read_keeps_no_other_from_the_script(
     assert place.flags() == [{"\\Seen"}, {"\\Seen", "$Met"}, {"\\Seen", "$Met"}]
 
 
-async def test_t_dos_16_so_many_commands_of_an_account_wait_and_others_are_left_out(
+async def test_t_dos_16_a_long_command_gives_way_to_other_accounts(place: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailward.app.imapsieve.STEP_MESSAGES", 2)
+    met = place.hold_back(monkeypatch)
+    place.happens(ANN, 5)
+    place.happens(ANN, 1)
+    place.happens(BOB, 3)
+    place.goes_on.set()
+    await place.scripts.drain()
+    assert met == [1, 2, 7, 8, 3, 4, 9, 5, 6]
+
+
+async def test_t_dos_16_a_command_that_takes_long_gives_way_after_a_message(
     place: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailward.app.imapsieve.MOST_WAITING", 2)
-    goes_on = threading.Event()
-    meet_all = place.scripts._meet_all
-
-    def in_time(event: Event) -> None:
-        goes_on.wait(90)
-        meet_all(event)
-
-    monkeypatch.setattr(place.scripts, "_meet_all", in_time)
-    place.scripts.use(setting('require "imap4flags"; addflag "$Met";'))
-    inbox = Reached(AccountId("ann"), place.store, place.store.mailbox("INBOX"), EVERY, "INBOX")
-    for _ in range(3):
-        (added,) = place.store.apply([Append(inbox.info.id, MESSAGE, Clock().now())])
-        place.scripts.happened(Event("APPEND", "ann@example.org", inbox, added.uids))
-    goes_on.set()
+    monkeypatch.setattr("mailward.app.imapsieve.STEP_S", 0.0)
+    met = place.hold_back(monkeypatch)
+    place.happens(ANN, 2)
+    place.happens(BOB, 2)
+    place.goes_on.set()
     await place.scripts.drain()
-    assert place.flags() == [{"$Met"}, {"$Met"}, set()]
+    assert met == [1, 3, 2, 4]
+
+
+async def test_t_imap_20_who_shares_a_mailbox_takes_no_time_of_its_owners(place: Scripted) -> None:
+    place.scripts.use(setting('require "imap4flags"; addflag "$Met";'))
+    place.scripts.charge(BOB.account, 3600.0)
+    place.happens(BOB, 1)
+    place.happens(ANN, 1)
+    await place.scripts.drain()
+    assert place.flags() == [set(), {"$Met"}]
 
 
 async def test_a_script_that_a_reload_takes_away_meets_nothing_any_more(place: Scripted) -> None:
-    inbox = Reached(AccountId("ann"), place.store, place.store.mailbox("INBOX"), EVERY, "INBOX")
-    (added,) = place.store.apply([Append(inbox.info.id, MESSAGE, Clock().now())])
     place.scripts.use(None)
-    place.scripts.happened(Event("APPEND", "ann@example.org", inbox, added.uids))
+    place.happens(ANN, 1)
     await place.scripts.drain()
     assert place.flags() == [set()]
 

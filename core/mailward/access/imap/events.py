@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mailward.access.imap.reach import Reached
+from mailward.model.identity import Identity
 
 Cause = Literal["APPEND", "COPY", "FLAG"]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """user: the address of who gave the command. mailbox: where the messages are, which may be somebody else's.
+    """identity: of who gave the command. mailbox: where the messages are, which may be somebody else's.
 
     changed_flags: of all of them, for the cause FLAG.
     """
 
     cause: Cause
-    user: str
+    identity: Identity
     mailbox: Reached
     uids: Sequence[int]
     changed_flags: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ def tell(session: Session, cause: Cause, mailbox: Reached, uids: Sequence[int], 
     """Messages came into a mailbox, or have changed there."""
     scripts, identity = session.desk.scripts, session.identity
     if scripts is not None and identity is not None and cause in scripts.causes:
-        scripts.happened(Event(cause, identity.user, mailbox, uids, flags))
+        scripts.happened(Event(cause, identity, mailbox, uids, flags))
 
 
 def changed(session: Session, selected: Selected, before: Iterable[tuple[int, int]], bits: int | None = None) -> None:
