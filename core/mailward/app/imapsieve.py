@@ -133,6 +133,9 @@ class ImapScripts:
         self._is_stopping = True
         await self.drain()
         self._pool.shutdown()
+        commands, messages = self._turns.waiting
+        if commands:
+            log.warning("scripts left out at the stop", commands=commands, messages=messages)
 
     def _leave_out(self, event: Event, why: str) -> None:
         account = event.identity.account

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from mailward.access.imap.events import Cause, Event
 from mailward.access.imap.reach import Reached
@@ -241,6 +242,22 @@ async def test_t_dos_16_a_command_that_takes_long_gives_way_after_a_message(
     place.goes_on.set()
     await place.scripts.drain()
     assert met == [1, 3, 2, 4]
+
+
+async def test_what_a_stop_leaves_out_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Scripted(tmp_path, HourlyLimits())
+    met = place.hold_back(monkeypatch)
+    place.happens(ANN, 3)
+    place.happens(BOB, 2)
+    with structlog.testing.capture_logs() as told:
+        closing = asyncio.create_task(place.end())
+        await asyncio.sleep(0)  # it has said that it stops
+        place.goes_on.set()
+        await closing
+    assert [(one["event"], one["commands"], one["messages"]) for one in told] == [
+        ("scripts left out at the stop", 2, 5 - len(met))
+    ]
+    assert len(met) <= 1
 
 
 async def test_t_imap_20_who_shares_a_mailbox_takes_no_time_of_its_owners(place: Scripted) -> None:

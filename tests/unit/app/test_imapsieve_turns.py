@@ -51,9 +51,26 @@ def test_who_comes_while_a_command_is_met_waits_for_that_alone() -> None:
     assert order(turns) == [(9,), (2,)]
 
 
-def test_t_dos_16_so_many_commands_of_an_account_wait_and_others_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailward.app.imapsieve_turns.MOST_WAITING", 2)
+def test_t_dos_06_messages_and_commands_of_an_account_take_places_until_they_are_met() -> None:
     turns = Turns()
-    assert [turns.add(event("bob", uid)) for uid in (1, 2, 3)] == [True, True, False]
-    assert turns.add(event("ann", 4))
-    assert order(turns) == [(1,), (4,), (2,)]
+    assert not turns.add(event("ann", *range(1, 100_000)))
+    assert turns.add(event("ann", *range(1, 99_961)))
+    assert [turns.add(event("ann", 1)), turns.waiting] == [False, (1, 99_960)]
+    turns.done(range(1, 99_941))
+    assert [turns.add(event("ann", 1)), turns.add(event("ann", 1)), turns.waiting] == [True, False, (2, 99_941)]
+    turns.done(range(1, 11))
+    assert [turns.add(event("ann", 1)) for _ in range(5000)].count(True) == 4759
+    assert turns.waiting == (4761, 4770)
+    order(turns)
+    assert turns.waiting == (0, 0)
+
+
+def test_t_dos_06_however_many_wait_there_is_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailward.app.imapsieve_turns.MOST_PLACES", 10_000)
+    turns, places = Turns(), []
+    for number in range(30):
+        while turns.add(event(f"u{number}", 1)):
+            pass
+        places.append(turns.waiting[0] * 21)
+    assert places[0] == 987 and places[-1] < 10_000 and places == sorted(set(places))
+    assert turns.add(event("ann", *range(1, 11)))
