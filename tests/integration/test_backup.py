@@ -85,6 +85,8 @@ def test_t_q_21_a_snapshot_taken_while_mail_comes_in_has_all_that_was_there_befo
     assert (inside / "config/mailward.yaml").samefile(Path(taken["path"]) / "config/mailward.yaml"), "what is the same is a link"
     target.stop()
     assert target.run("restore", str(place(target)), check=False).returncode == 70, "not over what is there"
+    nothing = target.run("restore", str(target.folder / "nothing"), check=False)
+    assert nothing.returncode == 66 and "nothing is no folder of backups" in nothing.stderr
     shutil.rmtree(target.folder / "data")
     target.run("restore", str(place(target)), "--snapshot", taken["snapshot"])
     target.start()

@@ -89,11 +89,16 @@ def test_who_writes_to_somebody_who_is_away_hears_of_it_once(target: Server) -> 
 def test_scripts_with_mistakes_and_names_that_are_none_are_refused(target: Server, tmp_path: Path) -> None:
     (tmp_path / "bad.sieve").write_text("keep;\nfrobnicate;\nkep;\n")
     done = target.run("sieve", "put", target.demo, "bad", str(tmp_path / "bad.sieve"), check=False)
-    assert done.returncode == 64 and "2:1: " in done.stderr and "3:1: " in done.stderr
+    assert done.returncode == 1 and "2:1: " in done.stderr and "3:1: " in done.stderr
     assert target.run("sieve", "put", target.demo, "a\nb", "-", stdin="keep;", check=False).returncode == 64
     assert target.run("sieve", "get", target.demo, "none", check=False).returncode == 66
     assert target.run("sieve", "activate", target.demo, "none", check=False).returncode == 66
     assert target.run("sieve", "dry-run", target.demo, check=False).returncode == 66
+    target.run("sieve", "put", target.demo, "good", "-", "--activate", stdin="keep;")
+    done = target.run("sieve", "delete", target.demo, "good", check=False)
+    assert done.returncode == 64 and f"or none: mailward sieve activate {target.demo}" in done.stderr
+    target.run("sieve", "activate", target.demo)
+    target.run("sieve", "delete", target.demo, "good")
 
 
 def test_sieve_connect_is_refused_with_a_wrong_password(target: Server, tmp_path: Path) -> None:

@@ -31,7 +31,15 @@ from mailward.net.authd import unlock
 from mailward.net.local import PeerAway
 from mailward.services.signing_keys import SigningKeys
 
-app = typer.Typer(cls=AccountGroup, help="Who has a mailbox here.", no_args_is_help=True)
+_HELP = """Who has a mailbox here.
+
+Examples:
+
+  mailward account add alice@example.org
+
+  mailward account mailboxes alice@example.org
+"""
+app = typer.Typer(cls=AccountGroup, help=_HELP, no_args_is_help=True)
 app.add_typer(app_password.app, name="app-password")
 app.add_typer(account_address.app, name="address")
 app.command("quota")(quota.account_command)

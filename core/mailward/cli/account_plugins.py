@@ -25,14 +25,14 @@ from mailward.pipeline.collecting import Collecting
 def members(_: str, config: Path | None, *, presets_only: bool) -> Members:
     """plugin -> its commands. config, presets_only: as for `plugin_commands`."""
     found = plugin_commands(config, presets_only=presets_only)
-    own = {one.plugin: [command for command in one.values if isinstance(command, AccountCommand)] for one in found}
-    return {plugin: _group(plugin, commands) for plugin, commands in own.items() if commands}
+    own = [(one, [command for command in one.values if isinstance(command, AccountCommand)]) for one in found]
+    return {one.plugin: _group(one.plugin, one.summary, commands) for one, commands in own if commands}
 
 
-def _group(plugin: str, commands: Iterable[AccountCommand]) -> TyperGroup:
+def _group(plugin: str, summary: str, commands: Iterable[AccountCommand]) -> TyperGroup:
     app = typer.Typer(
         name=plugin,
-        help=f"Commands of the plugin {plugin}.",
+        help=f"{summary.rstrip('.')}.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,

@@ -10,7 +10,7 @@ from mailward.directory import Alias, Directory, DirectoryError, Way
 from mailward.directory.aliases import shown
 from mailward.model.address import Address
 
-app = typer.Typer(help="Addresses that lead to others: aliases, forwards, lists, catch-alls.", no_args_is_help=True)
+app = typer.Typer(help="Addresses that lead to others, on this server or elsewhere.", no_args_is_help=True)
 AliasArgument = Annotated[
     str, typer.Argument(help="The address, for example sales@example.org; @example.org for all that is nobody's there.")
 ]

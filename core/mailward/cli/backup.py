@@ -1,12 +1,14 @@
 """`mailward backup` and `mailward restore`: copies of all that is not to be lost, and the way back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mailward.app.backup.restore import restore
-from mailward.app.backup.snapshot import Snapshot, damage, snapshot_of, snapshots_in
+from mailward.app.backup.snapshot import NoSnapshot, Snapshot, damage, snapshot_of, snapshots_in
 from mailward.app.backup.take import take_snapshot, taking_turns
 from mailward.app.config import Config
 from mailward.app.config_file import find_config, load_config
@@ -43,11 +45,12 @@ def backup_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a snapshot while the server works: mail, directory, quarantine, decisions, policies, keys and configuration.
+    """Take a snapshot while the server works.
 
-    It is a folder of its own, named by the moment (UTC). What has not changed since the last is a hard link to it and takes no
-    room. The queue is not in it. What could not be read is listed, and the exit code is 2 then. A folder that is there already,
-    as a mount point is, must be one that the server's user can write in.
+    It holds mail, directory, quarantine, decisions, policies, keys and configuration, and is a folder of its own, named by
+    the moment (UTC). What has not changed since the last is a hard link to it and takes no room. The queue is not in it.
+    What could not be read is listed, and the exit code is 2 then. A folder that is there already, as a mount point is, must
+    be one that the server's user can write in.
 
     Example: mailward backup --to /srv/backup
     """
@@ -77,7 +80,8 @@ def list_command(folder: FolderArgument, config: ConfigOption = None, as_json: J
     Example: mailward backup list /srv/backup
     """
     config_of(config)
-    found = snapshots_in(folder)
+    with _named():
+        found = snapshots_in(folder)
     rows = [("SNAPSHOT", "TAKEN", "ACCOUNTS", "FILES")]
     rows += [
         (one.path.name, moment(one.manifest.made_at), f"{len(one.manifest.accounts):,}", f"{len(one.manifest.files):,}")
@@ -95,7 +99,8 @@ def verify_command(
     Example: mailward backup verify /srv/backup
     """
     config_of(config)
-    found = snapshot_of(folder, snapshot)
+    with _named():
+        found = snapshot_of(folder, snapshot)
     wrong: list[str] = []
     with moving_bar() as progress:
         for number, (name, what) in enumerate(damage(found), 1):
@@ -119,7 +124,9 @@ def restore_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put back what a snapshot holds: everything, or the mail of one account. The server must be stopped.
+    """Put back a snapshot: everything, or the mail of one account.
+
+    The server must be stopped.
 
     What was there is set aside in the data folder and named in the answer. Mailboxes that may have changed since the snapshot
     get a new UIDVALIDITY: mail programs download them anew. The configuration is not touched; its files are in the snapshot's
@@ -134,7 +141,8 @@ def restore_command(
     try:
         if is_served(settings):
             fail("the server is running; stop it first, so that nothing is delivered into what is replaced", TRY_AGAIN)
-        found = snapshot_of(folder, snapshot)
+        with _named():
+            found = snapshot_of(folder, snapshot)
         owner = _owner(settings, found, account, of) if account is not None else None
         with serving_lock(settings):
             aside = restore(settings, found, owner, replace=replace, of=AccountId(of) if of is not None else None)
@@ -167,6 +175,15 @@ def _owner(settings: Config, snapshot: Snapshot, text: str, of: str | None) -> A
             NO_INPUT,
         )
     return found.id
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Where what was named is looked up."""
+    try:
+        yield
+    except NoSnapshot as error:
+        fail(str(error), NO_INPUT)
 
 
 def _data(snapshot: Snapshot) -> dict[str, object]:

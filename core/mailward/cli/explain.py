@@ -33,7 +33,9 @@ def explain_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say who found what about a message, what it added up to, which rule or limit decided, and what happened later.
+    """Say what became of a message, and why.
+
+    Who found what about it, what that added up to, which rule or limit decided, and what happened later.
 
     Examples:
 

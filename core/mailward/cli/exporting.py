@@ -16,7 +16,11 @@ from mailward.cli.output import SOFTWARE, fail, show, table
 from mailward.formats.text import one_line
 from mailward.store.base import AccountStore
 
-app = typer.Typer(help="Mail moves out, into files that other programs and servers read.", no_args_is_help=True)
+_HELP = """Mail moves out, into files that other servers read.
+
+Example: mailward export maildir /srv/out/alice --account alice@example.org
+"""
+app = typer.Typer(help=_HELP, no_args_is_help=True)
 
 AccountOption = Annotated[str, typer.Option("--account", help="Whose mail: an address of the account.")]
 PathArgument = Annotated[Path, typer.Argument(help="The folder to write into; made for the server's user when it is missing.")]

@@ -30,7 +30,15 @@ from mailward.cli.output import NO_INPUT, SOFTWARE, fail, show, table
 from mailward.formats.text import one_line
 from mailward.store.refusals import StoreRefusal
 
-app = typer.Typer(help="Mail moves in, with all by which its mail programs know it again.", no_args_is_help=True)
+_HELP = """Mail moves in, with all its mail programs know it by.
+
+Examples:
+
+  mailward import maildir /var/mail/alice/Maildir --account alice@example.org
+
+  mailward import imap mail.example.net --user alice --password-file password --account alice@example.org
+"""
+app = typer.Typer(help=_HELP, no_args_is_help=True)
 
 AccountOption = Annotated[str, typer.Option("--account", help="Whose mail it is to be: an address of the account.")]
 WithoutOption = Annotated[

@@ -20,9 +20,7 @@ from mailward.policy.lists import MAX_FILE_OCTETS, file_lines
 MOST_NOTED = 500
 """Characters."""
 
-app = typer.Typer(
-    help="Lists of policies that are kept in the database: who is on them, why, and until when.", no_args_is_help=True
-)
+app = typer.Typer(help="Lists that policies ask: who is on them, and until when.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The list, for example blocked.")]
 ForOption = Annotated[str | None, typer.Option("--for", metavar="TIME", help="It counts for so long: 12h, 7d ...")]
 UntilOption = Annotated[

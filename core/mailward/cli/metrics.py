@@ -8,7 +8,9 @@ from mailward.net.local import PeerAway, Refusal
 
 
 def metrics_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print what the server and its plugins count, from all processes together, in the text format of Prometheus.
+    """Print what server and plugins count, for Prometheus.
+
+    All processes are counted together, in the text format that Prometheus reads.
 
     Counters begin at 0 when the server is started, and go on when one of its processes is started again.
 

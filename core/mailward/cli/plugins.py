@@ -12,7 +12,7 @@ from mailward.cli.options import ConfigOption, JsonOption, config_of
 from mailward.cli.output import CONFIGURATION, NO_INPUT, USAGE, fail, show, table
 from mailward.policy import Direction
 
-app = typer.Typer(help="Filters: what is installed, what they find, and a start for your own.", no_args_is_help=True)
+app = typer.Typer(help="Filters: those installed, what they find, one of your own.", no_args_is_help=True)
 
 
 @app.command("list")

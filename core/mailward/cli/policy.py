@@ -112,7 +112,7 @@ def show_command(
     """Print the policy file, or what holds once preset and overrides are merged. Without a file the preset holds.
 
     Of overrides and canaries those hold whose `for:` fits the recipient, the sender, the client's address, the listener and the
-    account that are given; of the others it is said what keeps them.
+    account that are given; of the others it is said what keeps them. `heed` beside a plugin: the verdicts it asks for count.
 
     Examples:
 

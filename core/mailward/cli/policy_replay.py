@@ -55,7 +55,8 @@ def replay_command(
 
     With --deep plugins look again, with the settings of the new policy, at each message of which a copy is in a mailbox or in the
     quarantine: at what came, at the moment when it came, with the DNS answers of then. What they have learnt, and what scanners
-    say, is of today; nothing is sent, fetched or learnt. All other mail is judged as without it, and the two are counted.
+    say, is of today; nothing is sent, fetched or learnt. All other mail is judged as without it, from evidence: by what was
+    found and recorded when it came. The two are counted.
 
     Exits 0 when nothing would have changed, 1 when something would, and 2 when of some messages that cannot be said.
 

@@ -30,7 +30,9 @@ def shadow_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what would have changed if all that ran in shadow, plugins and rules, had counted. Mail is not judged again.
+    """Say what would have changed if all in shadow had counted.
+
+    In shadow are plugins and rules that run and are recorded, and decide nothing yet. Mail is not judged again.
 
     Numbers are recipients, the worst change stands first. A message of which something in shadow is not known, since it failed
     or was left out, is never counted as unchanged. Each message was compared by the policy that judged it.

@@ -39,7 +39,9 @@ def quickstart_command(
     next_steps: Annotated[bool, typer.Option(help="Say what to do next.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Write configuration, policies, certificate, and a first domain with keys to sign its mail and one account.
+    """Set up a server in a folder: configuration, keys, an account.
+
+    The folder gets policies and a certificate too, and the first domain keys to sign its mail.
 
     Examples:
 

@@ -27,7 +27,9 @@ def record_command(
     file: Annotated[str | None, typer.Option("--file", help="The message, where no copy of it is here: of one refused.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print a session with its message as a fixture for tests: `recorded("file.json")` of mailward.testing reads it.
+    """Print a session with its message as a fixture for tests.
+
+    `recorded("file.json")` of mailward.testing reads it.
 
     Replaced, each time by the same made-up word: words and numbers of header fields and texts, names of files, mail addresses,
     domains, public IP addresses, message ids; attachments keep their size and first octets. Kept: structure, media types,

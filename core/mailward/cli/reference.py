@@ -17,7 +17,7 @@ Made from the commands' own help; a test compares. Commands of plugins are those
 | 0 | done; for `scan` and `try send`: accepted or put into Junk |
 | 1 | the answer is no. `scan`, `try send`: rejected; `policy test`: a test failed; `policy diff`, `policy shadow`, \
 `policy replay`, `retro --dry-run`: something differs or would be done; \
-`backup verify`, `store check`: damaged; `domain dns --check`: something is to \
+`backup verify`, `store check`: damaged; `sieve`: the script has mistakes; `domain dns --check`: something is to \
 be published; `tls check`, `tls forecast`: not good enough |
 | 2 | not all of it. `scan`: quarantine; `policy shadow`, `policy replay`: of some mail it cannot be said; `retro`, `import`, \
 `export`, `backup`: something was not done |

@@ -9,7 +9,9 @@ from mailward.cli.output import NO_INPUT, fail, show, warn
 
 
 def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check policies, plugins and certificate, then let the running server read them again, all or nothing.
+    """Read policies, plugins and certificate again, all or nothing.
+
+    They are checked, and then the running server reads them, and the script of `imapsieve:` where there is one.
 
     Exits 78 when there is a mistake, and the server is not bothered with it. Other changes of mailward.yaml need a restart;
     the server's log names them.
@@ -26,7 +28,7 @@ def reload_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
     if pid is None:
         fail(f"no server runs on {settings.data}; start it: mailward serve -c {settings.path}", NO_INPUT)
     told = (
-        f"process {pid} was told to reload policies, plugins and certificate; its log says how it went; "
+        f"process {pid} was told to reload policies, plugins, certificate and what `imapsieve:` names; its log says how it went; "
         "what else was changed, such as routes, outbound and listeners, needs a restart"
     )
     show(told, {"pid": pid, "warnings": warnings}, as_json=as_json)

@@ -60,11 +60,12 @@ def retro_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Do something to mail that was delivered, once more is known of it: a wave of phishing, a filter that was wrong.
+    """Act on mail that was delivered, once more is known of it.
 
-    quarantine takes copies out of mailboxes, wherever their owners have moved them; release lets copies in quarantine go on; tag
-    sets a keyword on copies in mailboxes. Whoever reads mail by IMAP sees it at once. What was deleted stays deleted. Each is
-    recorded, and undone by `mailward retro undo`.
+    Called retro, as it is done in retrospect: after a wave of phishing, or a filter that was wrong. quarantine takes copies
+    out of mailboxes, wherever their owners have moved them; release lets copies in quarantine go on; tag sets a keyword on
+    copies in mailboxes. Whoever reads mail by IMAP sees it at once. What was deleted stays deleted. Each is recorded, and
+    undone by `mailward retro undo`.
 
     The condition may read every fact that the policy in the files knows. It is asked of the decision records: no plugin looks
     again. Subject and author's name, which no record holds, are read in the copy. --from and --to make it quick.

@@ -39,7 +39,9 @@ def scan_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run every enabled filter on a message and print who said what, and what the policy makes of it.
+    """Run all filters on a message and print who said what.
+
+    That is all that the policy enables; what it makes of their findings is printed too.
 
     With --plugin only that filter is run and those it needs, with the settings that the policy gives them if it names them.
     That works without a server and without a configuration, too.

@@ -21,7 +21,7 @@ def share_command(
     address: AddressArgument,
     mailbox: Annotated[str | None, typer.Argument(help="A mailbox of the account, for example Team.")] = None,
     identifier: Annotated[
-        str | None, typer.Option("--with", metavar="WHOM", help="The own address of an account, group:NAME, or anyone.")
+        str | None, typer.Option("--with", metavar="WHOM", help="The address an account was made with, group:NAME, or anyone.")
     ] = None,
     rights: Annotated[
         str | None, typer.Option(help="What they may do (RFC 4314): lrs, or +i or -te for a change; an empty text for nothing.")

@@ -25,9 +25,20 @@ from mailward.sieve.running import Language
 from mailward.sieve.world import Nothing
 from mailward.store.base import AccountStore, Script
 from mailward.store.ops import ActivateScript, DeleteScript, Op, PutScript
-from mailward.store.refusals import StoreRefusal
+from mailward.store.refusals import NoSuchScript, ScriptActive, StoreRefusal
 
-app = typer.Typer(help="Sieve scripts, which say where an account's mail goes.", no_args_is_help=True)
+_HELP = """Sieve scripts, which say where an account's mail goes.
+
+Examples:
+
+  mailward sieve check alice.sieve
+
+  mailward sieve put alice@example.org main alice.sieve --activate
+"""
+app = typer.Typer(help=_HELP, no_args_is_help=True)
+MISTAKES = 1
+"""The exit code for a script that has some: the answer is no."""
+
 NameArgument = Annotated[str, typer.Argument(help="The script's name.")]
 FileArgument = Annotated[str, typer.Argument(help="The script; '-' reads standard input.")]
 
@@ -41,7 +52,8 @@ def put_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Store a script for an account, in place of one of that name. One with mistakes is refused, and all of them are told.
+    """Store a script for an account, in place of one of that name. One with mistakes is refused, all of them are told, and
+    the exit code is 1.
 
     Example: mailward sieve put alice@example.org main alice.sieve --activate
     """
@@ -105,7 +117,10 @@ def delete_command(
     Example: mailward sieve delete alice@example.org old
     """
     with _opened(config, address) as store:
-        _apply(store, DeleteScript(name))
+        try:
+            _apply(store, DeleteScript(name))
+        except ScriptActive:
+            fail(f"{name} is the active script; make another one active, or none: mailward sieve activate {address}", USAGE)
     show(f"{name} is gone", {"name": name}, as_json=as_json)
 
 
@@ -115,7 +130,7 @@ def check_command(
     imap: Annotated[bool, typer.Option("--imap", help="It is the script that IMAP commands meet.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say all that is wrong with a script, with line and column.
+    """Say all that is wrong with a script, with line and column. Exits 1 when something is.
 
     Examples:
 
@@ -128,7 +143,7 @@ def check_command(
     data = [{"line": problem.place.line, "column": problem.place.column, "text": problem.text} for problem in problems]
     show("\n".join(told), {"problems": data}, as_json=as_json)
     if problems:
-        raise typer.Exit(USAGE)
+        raise typer.Exit(MISTAKES)
 
 
 @app.command("test")
@@ -190,7 +205,7 @@ def dry_run_command(
         except StoreRefusal as refusal:
             fail(str(refusal), NO_INPUT)
         except ScriptError as error:
-            fail(_mistakes(error.problems), USAGE)
+            fail(_mistakes(error.problems), MISTAKES)
     show(lambda: _told(found), lambda: [_data(one) for one in found], as_json=as_json)
 
 
@@ -247,7 +262,7 @@ def _read(file: str) -> bytes:
     """A script without mistakes."""
     text = _octets(file)
     if problems := _problems(text):
-        fail(_mistakes(problems), USAGE)
+        fail(_mistakes(problems), MISTAKES)
     return text
 
 
@@ -271,10 +286,15 @@ def _mistakes(problems: Sequence[Problem]) -> str:
 
 
 def _apply(store: AccountStore, *ops: Op) -> None:
+    """Raises ScriptActive."""
     try:
         store.apply(ops)
-    except StoreRefusal as refusal:
+    except ScriptActive:
+        raise
+    except NoSuchScript as refusal:
         fail(str(refusal), NO_INPUT)
+    except StoreRefusal as refusal:
+        fail(str(refusal), USAGE)
 
 
 def _script(store: AccountStore, name: str) -> Script:

@@ -19,7 +19,15 @@ from mailward.model.errors import StorageError
 from mailward.store.marking import mark
 from mailward.store.repair import Report, check_account
 
-app = typer.Typer(help="Whether the mail of accounts is as it should be, and ready to be searched.", no_args_is_help=True)
+_HELP = """Whether mail is sound, and ready to be searched.
+
+Examples:
+
+  mailward store check
+
+  mailward store check alice@example.org --repair
+"""
+app = typer.Typer(help=_HELP, no_args_is_help=True)
 
 
 @app.command("check")
@@ -31,10 +39,10 @@ def check_command(
 ) -> None:
     """Read every octet of the mail of an account, or of all, and say what is wrong with it.
 
-    Database, counters, references and packs are checked. While an account is read its new mail waits. With --repair a database
-    that is lost or damaged is made anew: from its own rows, where all can be read, else from the packs, with the mailboxes, flags
-    and dates that messages had when they came; mail programs then fetch everything again. Nothing is deleted; a damaged database
-    is kept beside.
+    Database, counters, references and packs (the files that hold the mail) are checked. While an account is read its new
+    mail waits. With --repair a database that is lost or damaged is made anew: from its own rows, where all can be read, else
+    from the packs, with the mailboxes, flags and dates that messages had when they came; mail programs then fetch everything
+    again. Nothing is deleted; a damaged database is kept beside.
 
     Ends with code 1 when something is wrong that is not mended.
 

@@ -24,10 +24,11 @@ def trace_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print SMTP connections as they happen: C: what the client says, S: what it is told, *: what else is known.
+    """Print SMTP connections as they happen.
 
-    Content is counted and not shown, and neither is what belongs to a login. Connections that are open already are not seen.
-    Ctrl-C ends it. With --json each entry is a line.
+    C: is what the client says, S: what it is told, *: what else is known. Content is counted and not shown, and neither is
+    what belongs to a login. Connections that are open already are not seen. Ctrl-C ends it. With --json each entry is a
+    line.
 
     Examples:
 

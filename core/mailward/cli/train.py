@@ -45,10 +45,10 @@ def train_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Teach the plugins that learn, such as spam, with messages you know to be ham or spam.
+    """Teach filters with mail that you know to be ham or spam.
 
-    A message that was learnt before counts once; one that was learnt as the other kind is learnt anew. A running server
-    heeds it at once.
+    Those that learn, such as spam, are taught.     A message that was learnt before counts once; one that was learnt as the
+    other kind is learnt anew. A running server heeds it at once.
 
     Examples:
 

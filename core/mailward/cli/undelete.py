@@ -40,12 +40,12 @@ def undelete_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put mail that was deleted for good back into its mailboxes, whatever deleted it: a mail program, POP3, with its mailbox.
+    """Put mail that was deleted for good back into its mailboxes.
 
-    It is kept for a week, or as long as `expunged: {keep: ...}` in mailward.yaml says. It comes back with its flags and dates, as
-    new mail of the mailbox in which it lay last; a mailbox that was deleted is made again, shared with nobody. Mail
-    programs see it at once. What was moved, or still has a copy, is not deleted; what `mailward retro` took away does not
-    come back this way.
+    Whatever deleted it: a mail program, POP3, or its mailbox that was deleted. It is kept for a week, or as long as
+    `expunged: {keep: ...}` in mailward.yaml says. It comes back with its flags and dates, as new mail of the mailbox in
+    which it lay last; a mailbox that was deleted is made again, shared with nobody. Mail programs see it at once. What was
+    moved, or still has a copy, is not deleted; what `mailward retro` took away does not come back this way.
 
     Examples:
 

@@ -25,9 +25,10 @@ ORDER: tuple[Direction, ...] = ("outbound", "access", "submission", "inbound")
 
 @dataclass(frozen=True, slots=True)
 class Collected(Generic[T]):
-    """What one plugin adds. problem: why it could not be asked, "" when it could."""
+    """What one plugin adds. summary: what it says of itself. problem: why it could not be asked, "" when it could."""
 
     plugin: str
+    summary: str
     values: tuple[T, ...]
     problem: str = ""
 
@@ -46,12 +47,14 @@ class Collecting:
 
     async def commands(self) -> tuple[Collected[AccountCommand | ServerCommand], ...]:
         """The subcommands that plugins bring."""
-        return _collected(await self._chain.collect("collect_commands", {}, read_commands, _deadline(), tolerant=True))
+        return self._collected(await self._chain.collect("collect_commands", {}, read_commands, _deadline(), tolerant=True))
 
     async def dns_records(self, domain: str) -> tuple[Collected[DnsRecord], ...]:
         """The DNS records that this domain should publish for the plugins' work."""
         arguments = {"domain": domain}
-        return _collected(await self._chain.collect("collect_dns_records", arguments, read_records, _deadline(), tolerant=True))
+        return self._collected(
+            await self._chain.collect("collect_dns_records", arguments, read_records, _deadline(), tolerant=True)
+        )
 
     async def run_server(self, plugin: str, command: ServerCommand, options: Mapping[str, str]) -> CommandAnswer:
         """As `run`, for a command that is about no account."""
@@ -65,10 +68,17 @@ class Collecting:
         one = self._enabled[plugin]
         return await command.run(CommandCall(account, address, arguments, one.settings, one.services))
 
+    def _collected(self, answers: tuple[Called[tuple[T, ...]], ...]) -> tuple[Collected[T], ...]:
+        return tuple(
+            Collected(
+                called.call.plugin,
+                self._enabled[called.call.plugin].plugin.declaration.summary,
+                called.value or (),
+                called.call.error or "",
+            )
+            for called in answers
+        )
+
 
 def _deadline() -> float:
     return time.monotonic() + LIFE_STAGE_S
-
-
-def _collected(answers: tuple[Called[tuple[T, ...]], ...]) -> tuple[Collected[T], ...]:
-    return tuple(Collected(called.call.plugin, called.value or (), called.call.error or "") for called in answers)

@@ -24,6 +24,10 @@ class BackupError(MailwardError):
     """What cannot be backed up, read or restored, and what to do."""
 
 
+class NoSnapshot(BackupError):
+    """The folder or the snapshot that was named is not there."""
+
+
 VERSION = 1
 """Of a manifest."""
 
@@ -57,10 +61,12 @@ class Snapshot:
 
 
 def snapshots_in(folder: Path) -> list[Snapshot]:
-    """All that are complete, the oldest first. Raises BackupError."""
+    """All that are complete, the oldest first. Raises BackupError, NoSnapshot where there is no such folder."""
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix != UNFINISHED and (path / MANIFEST).is_file())
         return [Snapshot(path, _manifest(path)) for path in paths]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NoSnapshot(f"{error.filename} is no folder of backups: {error.strerror}") from error
     except PermissionError as error:
         name = own_name()
         raise BackupError(f"user {name} cannot read {error.filename}: chown -R {name} {folder}") from error
@@ -87,16 +93,16 @@ def _is_inside(name: str) -> bool:
 
 
 def snapshot_of(folder: Path, name: str | None) -> Snapshot:
-    """The one of this name, or the last. Raises BackupError."""
+    """The one of this name, or the last. Raises BackupError, NoSnapshot."""
     found = snapshots_in(folder)
     if not found:
-        raise BackupError(f"{folder} holds no snapshot")
+        raise NoSnapshot(f"{folder} holds no snapshot")
     if name is None:
         return found[-1]
     for snapshot in found:
         if snapshot.path.name == name:
             return snapshot
-    raise BackupError(f"{folder} holds no snapshot {name}; it has {', '.join(one.path.name for one in found)}")
+    raise NoSnapshot(f"{folder} holds no snapshot {name}; it has {', '.join(one.path.name for one in found)}")
 
 
 def damage(snapshot: Snapshot, below: str = "") -> Iterator[tuple[str, str]]:
