@@ -11,6 +11,7 @@ from mailward.access.imap.events import Scripts
 from mailward.access.imap.neighbours import Neighbours
 from mailward.access.imap.recent import RecentBook
 from mailward.access.imap.turns import Turns
+from mailward.access.threads import Threads
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.auth.exchange import Authenticator
 from mailward.model.ids import AccountId
@@ -33,7 +34,8 @@ class Desk:
     moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
     APPEND takes. capabilities_off: what is not offered to an account's user, of `SWITCHABLE`. neighbours: with whom mailboxes can
     be shared; None for nobody. scripts: told of what commands bring and change; None for nobody. lessons, guesses: what an
-    account may do of these. turns: at what holds much in memory. background: what goes on behind replies.
+    account may do of these. turns: at what holds much in memory. threads: for what blocks. background: what goes on behind
+    replies.
     """
 
     store: MailStore
@@ -52,4 +54,5 @@ class Desk:
     lessons: Allowance = field(default_factory=lambda: Allowance(MAX_LESSONS_A_MINUTE, 60.0))
     guesses: Allowance = field(default_factory=lambda: Allowance(MAX_GUESSES_AN_HOUR, 3600.0))
     turns: Turns = field(default_factory=Turns)
+    threads: Threads = field(default_factory=Threads)
     background: set[asyncio.Task[None]] = field(default_factory=set)

@@ -137,7 +137,8 @@ class Session(Hearing):
         await self.flush()
         while octets:
             await self.connection.send(octets)
-            octets = await asyncio.to_thread(some)  # in silence: what has been sent may end in the middle of a literal
+            # In silence: what has been sent may end in the middle of a literal.
+            octets = await self.desk.threads.run(self.account, some)
 
     async def log_in(self, identity: Identity) -> None:
         """Enter the authenticated state."""

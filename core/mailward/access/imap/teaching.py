@@ -6,6 +6,7 @@ and not APPEND or COPY, whose keywords are copies of what was said elsewhere, of
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -103,7 +104,7 @@ async def _tell(session: Session, messages: Sequence[int], tell: Callable[[int, 
     async with session.teaching:  # what was said last is told last
         for message in messages:
             try:
-                octets = await asyncio.to_thread(_small, session.own, message)
+                octets = await session.desk.threads.run(session.account, partial(_small, session.own, message))
             except StorageError as error:
                 log.error("unreadable message", message=message, error=str(error))
                 continue

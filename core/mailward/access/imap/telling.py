@@ -94,7 +94,7 @@ class Telling(Voice):
 
     async def blocking(self, function: Callable[[], T]) -> T:
         """Run a blocking store call in a thread. A client that waits long for it hears every while how far it is (RFC 9585)."""
-        work = asyncio.get_running_loop().run_in_executor(None, function)
+        work = asyncio.ensure_future(self.desk.threads.run(self.account, function))
         while not (await asyncio.wait((work,), timeout=PROGRESS_S))[0]:
             if self.offers("INPROGRESS"):
                 done = f"{self.progress.done} {self.progress.goal}" if self.progress.goal else "NIL NIL"

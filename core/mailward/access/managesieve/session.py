@@ -3,12 +3,15 @@
 A script that has mistakes is never stored, so that whatever is active runs; what it may do is decided when it runs.
 """
 
-import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
 from mailward.access.connection import Connection
+from mailward.access.threads import Threads
 from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
@@ -47,6 +50,8 @@ _CODES: dict[type[StoreRefusal], str] = {
     ScriptActive: "ACTIVE",
     TooManyScripts: "QUOTA/MAXSCRIPTS",
 }
+T = TypeVar("T")
+
 _NOTIFY = ("mailto",) if "enotify" in LANGUAGE.extensions else ()
 
 
@@ -56,6 +61,7 @@ class Desk:
 
     store: MailStore
     authenticator: Authenticator
+    threads: Threads = field(default_factory=Threads)
 
 
 class Session:
@@ -144,7 +150,7 @@ class Session:
             case Challenge(octets):
                 self._machine.challenge(octets)
             case Accepted(identity):
-                self._store = await asyncio.to_thread(self._desk.store.open, identity.account)
+                self._store = await self._desk.threads.run(identity.account, partial(self._desk.store.open, identity.account))
                 self.identity = identity
                 self._machine.logged_in(identity.user)
             case Refused(reason):
@@ -159,7 +165,7 @@ class Session:
         machine = self._machine
         match event:
             case SpaceAsked(name, octets):
-                scripts = await asyncio.to_thread(store.scripts)
+                scripts = await self._blocking(store.scripts)
                 if octets > LIMITS.script_octets:
                     machine.refuse(f"A script has at most {LIMITS.script_octets} octets", "QUOTA/MAXSIZE")
                 elif len(scripts) >= MAX_SCRIPTS and all(script.name != name for script in scripts):
@@ -173,9 +179,9 @@ class Session:
                 await self._check(script)
                 machine.accept("The script is right")
             case ListAsked():
-                machine.scripts([(script.name, script.is_active) for script in await asyncio.to_thread(store.scripts)])
+                machine.scripts([(script.name, script.is_active) for script in await self._blocking(store.scripts)])
             case GetAsked(name):
-                found = await asyncio.to_thread(store.script, name)
+                found = await self._blocking(partial(store.script, name))
                 if found is None:
                     raise NoSuchScript(f"There is no script {name}")
                 machine.script(found.text)
@@ -188,11 +194,14 @@ class Session:
 
     async def _check(self, script: bytes) -> None:
         """Raises ScriptError."""
-        await asyncio.to_thread(compile_script, script, LANGUAGE)
+        await self._blocking(partial(compile_script, script, LANGUAGE))
 
     async def _apply(self, op: Op, text: str) -> None:
-        await asyncio.to_thread(self._scripts.apply, [op])
+        await self._blocking(partial(self._scripts.apply, [op]))
         self._machine.accept(text)
+
+    async def _blocking(self, function: Callable[[], T]) -> T:
+        return await self._desk.threads.run(self.account, function)
 
     async def _flush(self) -> None:
         octets = self._machine.data_to_send()

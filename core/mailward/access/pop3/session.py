@@ -4,9 +4,8 @@ Deletions and \\Seen are carried out by QUIT and by nothing else: a client that 
 section 6, T-POP-03). The reply to QUIT is sent behind the commit.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
@@ -14,6 +13,7 @@ import structlog
 from mailward.access.connection import Connection
 from mailward.access.pop3.leases import Lease, Leases
 from mailward.access.pop3.maildrop import Maildrop, NoSuchMessageError
+from mailward.access.threads import Threads
 from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step, password_login
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
@@ -60,6 +60,7 @@ class Desk:
     leases: Leases
     hostname: str
     marks_seen: bool = True
+    threads: Threads = field(default_factory=Threads)
 
 
 class Session:
@@ -193,13 +194,15 @@ class Session:
     async def _open(self, identity: Identity) -> None:
         """The maildrop, if nobody else has it."""
         account = identity.account
-        lease = await self._blocking(lambda: self._desk.leases.take(account))
+        lease = await self._desk.threads.run(account, lambda: self._desk.leases.take(account))
         if lease is None:
             self._machine.refuse("Another session has this mailbox open", "IN-USE")
             return
         self._lease = lease
         try:
-            self._drop = await self._blocking(lambda: Maildrop(self._desk.store.open(account), marks_seen=self._desk.marks_seen))
+            self._drop = await self._desk.threads.run(
+                account, lambda: Maildrop(self._desk.store.open(account), marks_seen=self._desk.marks_seen)
+            )
         except (StorageError, StoreRefusal):
             self._release()
             raise
@@ -253,4 +256,4 @@ class Session:
             await self._connection.send(octets)
 
     async def _blocking(self, function: Callable[[], T]) -> T:
-        return await asyncio.to_thread(function)
+        return await self._desk.threads.run(self.account, function)

@@ -1,0 +1,54 @@
+"""Threads are shared out by account."""
+
+import asyncio
+import threading
+
+from mailward.access.threads import OF_ACCOUNT, Threads
+from mailward.model.ids import AccountId
+
+MALLORY, ANN = AccountId("mallory"), AccountId("ann")
+
+
+async def test_t_dos_07_whoever_has_many_calls_going_on_leaves_threads_to_others() -> None:
+    threads, goes_on, running = Threads(most=OF_ACCOUNT + 1), threading.Event(), list[int]()
+
+    def call() -> None:
+        running.append(1)
+        assert goes_on.wait(90)
+
+    calls = [asyncio.create_task(threads.run(MALLORY, call)) for _ in range(10)]
+    assert await threads.run(ANN, lambda: "done") == "done"
+    assert len(running) <= OF_ACCOUNT
+    goes_on.set()
+    await asyncio.gather(*calls)
+    assert len(running) == 10
+
+
+async def test_t_dos_07_a_session_that_has_ended_keeps_its_thread_until_the_call_has() -> None:
+    threads, goes_on, begun = Threads(of_account=1), threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def call() -> None:
+        loop.call_soon_threadsafe(begun.set)
+        assert goes_on.wait(90)
+
+    first = asyncio.create_task(threads.run(MALLORY, call))
+    await begun.wait()
+    first.cancel()
+    await asyncio.wait([first])
+    second = asyncio.create_task(threads.run(MALLORY, lambda: goes_on.is_set()))
+    await threads.run(ANN, lambda: None)
+    assert not second.done()
+    goes_on.set()
+    assert await second, "it began when the first call had ended"
+
+
+async def test_what_a_call_raises_is_raised_and_gives_its_thread_back() -> None:
+    threads = Threads(of_account=1)
+
+    def call() -> None:
+        raise KeyError("x")
+
+    for _ in range(3):
+        (outcome,) = await asyncio.gather(threads.run(MALLORY, call), return_exceptions=True)
+        assert isinstance(outcome, KeyError)
