@@ -492,8 +492,10 @@ class Steps:
             return OpResult(made.id, made.uidvalidity)
         if new_name.startswith(f"{name}/"):
             raise NotPermitted(new_name)
-        self._make_parents(new_name)
         moved = [other for other in self.state.boxes.values() if f"{other.name}/".startswith(f"{name}/")]
+        for other in moved:
+            normalise_name(new_name + other.name[len(name) :])
+        self._make_parents(new_name)
         for other in sorted(moved, key=lambda other: other.name):
             self._remember(other)
             other.name = new_name + other.name[len(name) :]

@@ -64,14 +64,16 @@ def rename(ops: OpList, op: RenameMailbox) -> OpResult:
         raise MailboxExists(f"The mailbox {new_name} exists")
     if new_name.startswith(f"{name}/") and name != INBOX:
         raise NotPermitted("A mailbox cannot be moved below itself")
-    _make_parents(ops, new_name)
     if name == INBOX:  # RFC 9051 section 6.3.6: its messages move, the mailboxes below it stay
+        _make_parents(ops, new_name)
         target, uidvalidity = _insert(ops, new_name, grants_of=INBOX)
         ops.move_all(mailbox, target)
         annotations.copy(ops.connection, mailbox, target)
         return OpResult(target, uidvalidity)
-    for below, below_name in _with_all_below(ops.connection, name):
-        _set_name(ops, below, below_name, new_name + below_name[len(name) :])
+    below = [(each, old, normalise_name(new_name + old[len(name) :])) for each, old in _with_all_below(ops.connection, name)]
+    _make_parents(ops, new_name)
+    for each, old, new in below:
+        _set_name(ops, each, old, new)
     return OpResult(mailbox, ops.box(mailbox).uidvalidity)
 
 

@@ -78,6 +78,18 @@ def test_t_imap_16_uidvalidity_rises_when_an_older_mailbox_is_renamed_over_a_del
     assert store.mailbox("young").uidvalidity > young
 
 
+@pytest.mark.parametrize("above", ["d" * 200 + "/" + "e" * 200, "/".join("abcdefghijklmnopqrs")])
+def test_t_imap_13_14_a_rename_is_refused_that_gives_a_mailbox_below_an_impossible_name(tmp_path: Path, above: str) -> None:
+    store = account(tmp_path)
+    store.apply([CreateMailbox("Work/" + "c" * 120 + "/x")])
+    names = [info.name for info in store.mailboxes()]
+    with pytest.raises(NotPermitted):
+        store.apply([RenameMailbox("Work", above)])
+    assert [info.name for info in store.mailboxes()] == names
+    store.apply([RenameMailbox("Work", "Play")])
+    assert store.mailbox("Play/" + "c" * 120 + "/x")
+
+
 def test_t_imap_16_uids_are_not_reused_after_all_messages_are_gone(tmp_path: Path) -> None:
     store = account(tmp_path)
     inbox = store.mailbox("INBOX").id
