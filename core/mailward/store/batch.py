@@ -15,7 +15,6 @@ from mailward.model.ids import MailboxId
 from mailward.model.limits import MailLimits
 from mailward.store import annotations, grants, mailboxes, scripts
 from mailward.store.clauses import number_clause
-from mailward.store.compaction import append_records
 from mailward.store.oplist import OpList, Stored
 from mailward.store.ops import (
     ActivateScript,
@@ -39,6 +38,7 @@ from mailward.store.ops import (
     Subscribe,
     Undelete,
 )
+from mailward.store.packing import append_records
 from mailward.store.packs import Packs, Record
 from mailward.store.quota import Gauge
 from mailward.store.refusals import OverQuota, StoreRefusal

@@ -15,6 +15,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.blocks import Blocks
 from mailward.store.flags import names_of
+from mailward.store.packing import append_records, count_in
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs, Record
 
 _log = structlog.get_logger()
@@ -46,24 +47,6 @@ class _Row(NamedTuple):
     keywords: str
     mailbox: MailboxId
     uid: int
-
-
-def append_records(connection: sqlite3.Connection, packs: Packs, records: list[Record]) -> list[Locator]:
-    """Written and synced; within the transaction that makes rows point to them. Raises OSError."""
-    if not records:
-        return []
-    pack: int = connection.execute("SELECT pack FROM account").fetchone()[0]
-    locators = packs.append(pack, records)
-    if locators[-1].pack != pack:
-        connection.execute("UPDATE account SET pack = ?", (locators[-1].pack,))
-    return locators
-
-
-def count_in(connection: sqlite3.Connection, pack: int, messages: int) -> None:
-    """The pack holds so many messages more."""
-    connection.execute(
-        "INSERT INTO pack VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET messages = messages + excluded.messages", (pack, messages)
-    )
 
 
 def compact(connection: sqlite3.Connection, packs: Packs) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from mailward.model.ids import MailboxId, Uid
 from mailward.store.blocks import Blocks, Cell
 from mailward.store.clauses import number_clause, uid_clause
-from mailward.store.compaction import count_in
 from mailward.store.flags import DELETED, SEEN, bits_of, bits_to_change, mask_of, names_of
 from mailward.store.ops import Append, Copy, Expunge, OpResult, SetFlags, Undelete
+from mailward.store.packing import count_in
 from mailward.store.packs import Locator
 from mailward.store.refusals import NoSuchMailbox
 from mailward.store.rendered import COLUMNS, Rendered, values_of
