@@ -4,7 +4,6 @@ Reading takes a connection from the account's pool and no lock. Writing goes thr
 calling thread, then one thread leads all that wait (groupcommit) under a lock file that keeps other processes out.
 """
 
-import json
 import mmap
 import threading
 from collections import OrderedDict
@@ -20,7 +19,7 @@ from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId
 from mailward.model.limits import MailLimits
-from mailward.store import annotations, grants, scripts
+from mailward.store import annotations, deliveries, grants, scripts
 from mailward.store.base import (
     Column,
     Delivered,
@@ -48,7 +47,6 @@ from mailward.store.textmarks import TextMarks
 from mailward.store.tidy import tidy
 from mailward.store.views import (
     copy_of,
-    load_delivered,
     load_delta,
     load_entries,
     load_expunged,
@@ -193,12 +191,11 @@ class EmbeddedAccount:
 
     def delivered(self, id: QueueId) -> tuple[Delivered, ...]:
         with self._index.reading() as connection:
-            return load_delivered(connection, id)
+            return deliveries.load(connection, id)
 
     def known(self, delivery_keys: Sequence[str]) -> frozenset[str]:
-        query = "SELECT key FROM delivery WHERE key IN (SELECT value FROM json_each(?))"
         with self._index.reading() as connection:
-            return frozenset(key for (key,) in connection.execute(query, (json.dumps(delivery_keys),)))
+            return deliveries.known(connection, delivery_keys)
 
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
         return self._packs.read(self._locator(message), offset, length)

@@ -13,7 +13,7 @@ from itertools import islice
 from mailward.database import transaction
 from mailward.model.ids import MailboxId
 from mailward.model.limits import MailLimits
-from mailward.store import annotations, grants, mailboxes, scripts
+from mailward.store import annotations, deliveries, grants, mailboxes, scripts
 from mailward.store.clauses import number_clause
 from mailward.store.oplist import OpList, Stored
 from mailward.store.ops import (
@@ -157,13 +157,9 @@ def _store_octets(connection: sqlite3.Connection, packs: Packs, requests: Sequen
         appends = (op for op in request.ops if isinstance(op, Append))
         for op, rendered in zip(appends, request.rendered, strict=True):
             name = names.get(op.mailbox)
-            wanted = name is not None and not (op.delivery_key is not None and _is_delivered(connection, op.delivery_key))
+            wanted = name is not None and deliveries.find(connection, op.delivery_key) is None
             record = Record(rendered.record, op.octets, rendered.internal_date, name or "", op.flags)
             messages.append((rendered, record if wanted else None))
     records = [record for _, record in messages if record is not None]
     placed = iter(append_records(connection, packs, records))
     return ((rendered, next(placed) if record else None) for rendered, record in messages)
-
-
-def _is_delivered(connection: sqlite3.Connection, key: str) -> bool:
-    return connection.execute("SELECT 1 FROM delivery WHERE key = ?", (key,)).fetchone() is not None

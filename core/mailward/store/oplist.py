@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from mailward.model.ids import MailboxId, Uid
+from mailward.store import deliveries
 from mailward.store.blocks import Blocks, Cell
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import DELETED, SEEN, bits_of, bits_to_change, mask_of, names_of
@@ -70,12 +71,8 @@ class OpList:
 
     def append(self, op: Append) -> OpResult:
         rendered, locator = next(self._appended)
-        if op.delivery_key is not None:
-            known: tuple[MailboxId, int] | None = self.connection.execute(
-                "SELECT mailbox, uid FROM delivery WHERE key = ?", (op.delivery_key,)
-            ).fetchone()
-            if known:
-                return OpResult(known[0], uids=(known[1],), duplicate=True)
+        if known := deliveries.find(self.connection, op.delivery_key):
+            return OpResult(known[0], uids=(known[1],), duplicate=True)
         box = self.box(op.mailbox)
         if locator is None:
             raise NoSuchMailbox("The mailbox is gone")

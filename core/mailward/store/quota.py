@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from mailward.model.limits import NO_LIMITS, MailLimits
+from mailward.store import deliveries
 from mailward.store.base import Quota
 from mailward.store.clauses import uid_clause
 from mailward.store.ops import Append, Expunge, Op
@@ -34,7 +35,7 @@ class Gauge:
             return
         octets, messages = self._quota.octets, self._quota.messages
         for op in ops:
-            if isinstance(op, Append) and not self._is_known(op):
+            if isinstance(op, Append) and deliveries.find(self._connection, op.delivery_key) is None:
                 octets, messages = octets + len(op.octets), messages + 1
             elif isinstance(op, Expunge):
                 freed_octets, freed_messages = self._held_by(op)
@@ -62,7 +63,3 @@ class Gauge:
         query = f"SELECT coalesce(sum(size_octets), 0), count(*) FROM entry WHERE mailbox = ? AND {where}"  # noqa: S608
         octets, messages = self._connection.execute(query, (op.mailbox, *values)).fetchone()
         return octets, messages
-
-    def _is_known(self, op: Append) -> bool:
-        query = "SELECT 1 FROM delivery WHERE key = ?"
-        return op.delivery_key is not None and self._connection.execute(query, (op.delivery_key,)).fetchone() is not None

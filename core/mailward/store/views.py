@@ -5,12 +5,12 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import compress, groupby
+from itertools import compress
 from typing import Any
 
 from mailward.model.errors import StorageError
-from mailward.model.ids import MailboxId, QueueId, Uid
-from mailward.store.base import Column, Delivered, Delta, EntryColumn, Expunged, MailboxInfo, MailboxView, Place
+from mailward.model.ids import MailboxId
+from mailward.store.base import Column, Delta, EntryColumn, Expunged, MailboxInfo, MailboxView
 from mailward.store.blocks import Blocks, Cell, load_columns
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import names_of
@@ -23,11 +23,6 @@ _INFO = """
     SELECT id, mailbox.name, special_use, subscription.name IS NOT NULL, uidvalidity, uidnext, modseq,
            n_exists, n_unseen, n_deleted, size_octets, keywords
     FROM mailbox LEFT JOIN subscription ON subscription.name = mailbox.name
-"""
-_DELIVERED = """
-    SELECT key, delivery.message, entry.mailbox, entry.uid, mailbox.keywords
-    FROM delivery LEFT JOIN entry ON entry.message = delivery.message LEFT JOIN mailbox ON mailbox.id = entry.mailbox
-    WHERE key >= ? || ':' AND key < ? || ';' ORDER BY key, entry.mailbox, entry.uid
 """
 _EXPUNGED = """
     SELECT message, coalesce(mailbox.name, past_mailbox.name), flags, coalesce(mailbox.keywords, past_mailbox.keywords), at
@@ -156,21 +151,6 @@ def load_entries(
     rows = connection.execute(f"SELECT uid, {names} FROM entry WHERE mailbox = ? AND {where}", (mailbox, *values))  # noqa: S608
     found = {row[0]: row[1:] for row in rows}
     return [found.get(uid) for uid in uids]
-
-
-def load_delivered(connection: sqlite3.Connection, id: QueueId) -> tuple[Delivered, ...]:
-    """Every copy of a message of the queue, with all places where it lies."""
-    rows = connection.execute(_DELIVERED, (id, id)).fetchall()
-    blocks = Blocks(connection)
-    found = []
-    for (key, message), of_key in groupby(rows, key=lambda row: row[:2]):
-        places = [
-            Place(MailboxId(mailbox), Uid(uid), names_of(blocks.flags(mailbox, (uid,))[uid], keywords.split()))
-            for _, _, mailbox, uid, keywords in of_key
-            if mailbox is not None
-        ]
-        found.append(Delivered(key, message, tuple(places)))
-    return tuple(found)
 
 
 def load_expunged(connection: sqlite3.Connection) -> tuple[Expunged, ...]:
