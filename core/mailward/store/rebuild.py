@@ -21,7 +21,7 @@ from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.store import annotations, grants
-from mailward.store.fsck import wrong_counters
+from mailward.store.checking import wrong_counters
 from mailward.store.index import FILE
 from mailward.store.mailboxes import create, find, make_account
 from mailward.store.names import normalise_name

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mailward.database import connect, storage_errors
+from mailward.database import connect, storage_errors, transaction
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
-from mailward.store.fsck import check, mend
+from mailward.store import checking
+from mailward.store.blocks import Blocks, Cell
 from mailward.store.index import FILE, locked
 from mailward.store.packs import Packs
 from mailward.store.rebuild import rebuild
+from mailward.store.renewal import renew
 from mailward.store.schema import SCHEMA, UPGRADES, UPGRADING, VERSION
+
+_SET_COUNTERS = "UPDATE mailbox SET n_exists = ?, n_unseen = ?, n_deleted = ?, size_octets = ? WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def check_account(folder: Path, disk: Disk, now_s: int, *, repair: bool) -> Repo
             done = tuple(rebuild(folder, packs, disk, now_s)) if broken else ()
             if _wrong(folder, packs):
                 with closing(_open(folder)) as connection:
-                    mend(connection, packs)
+                    _mend(connection, packs)
                 done = (*done, "counters, and what was made of messages, were worked out anew")
             return Report(problems, done, _wrong(folder, packs))
         finally:
@@ -85,10 +89,43 @@ def _columns_of_this_release() -> set[tuple[str, str]]:
 
 def _wrong(folder: Path, packs: Packs) -> tuple[str, ...]:
     with closing(_open(folder)) as connection:
-        return tuple(check(connection, packs))
+        return tuple(checking.check(connection, packs))
 
 
 def _open(folder: Path) -> sqlite3.Connection:
     connection = connect(folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES, upgrading=UPGRADING)
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # what is no text is no reason to stop
     return connection
+
+
+def _mend(connection: sqlite3.Connection, packs: Packs) -> None:
+    """Work out anew what can be. Nothing is deleted but copies of what stands elsewhere, and what is noted of nothing."""
+    with transaction(connection):
+        for table in ("header", "common_field"):
+            connection.execute(f"INSERT INTO {table} SELECT id, x'' FROM message WHERE id NOT IN (SELECT message FROM {table})")  # noqa: S608
+        _mend_blocks(connection)
+        for mailbox, _, *counters in connection.execute(checking.COUNTERS).fetchall():
+            connection.execute(_SET_COUNTERS, (*map(int, counters[4:]), mailbox))
+        for pack, _, counted in connection.execute(checking.PACKS).fetchall():
+            connection.execute("UPDATE pack SET messages = ? WHERE id = ?", (counted, pack))
+        connection.execute(f"DELETE FROM {checking.LOST}")  # noqa: S608 - our own words
+        connection.execute(f"DELETE FROM {checking.GRANTS}")  # noqa: S608 - our own words
+        connection.execute(f"DELETE FROM {checking.ANNOTATIONS}")  # noqa: S608 - our own words
+        connection.execute(f"UPDATE expunged SET mailbox = 0 WHERE message IN (SELECT message FROM {checking.OF_NOWHERE})")  # noqa: S608
+        connection.execute(f"INSERT INTO expunged SELECT id, (SELECT tidied_at FROM account), 0, 0, 0 FROM {checking.FORGOTTEN}")  # noqa: S608
+        for message, _, found, is_other in [*checking.records(connection, packs)]:
+            if found is not None and is_other:
+                connection.execute("UPDATE message SET internal_date = ? WHERE id = ?", (found.internal_date, message))
+    renew(connection, packs)
+
+
+def _mend_blocks(connection: sqlite3.Connection) -> None:
+    checking.lay_out(connection)
+    blocks = Blocks(connection)
+    for query in (checking.UNKNOWN_FLAGS, checking.OTHER_CELLS):
+        for mailbox, *cell in connection.execute(query).fetchall():
+            blocks.put(mailbox, [Cell(*cell)])
+    for mailbox, uid in connection.execute(checking.LOST_CELLS).fetchall():
+        blocks.drop(mailbox, (uid,))
+    blocks.save()
+    checking.lay_out(connection)

@@ -10,16 +10,14 @@ from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 
-from mailward.database import transaction
 from mailward.model.errors import StorageError
-from mailward.store.blocks import PER_MAILBOX, Blocks, Cell, load_columns
+from mailward.store.blocks import PER_MAILBOX, load_columns
 from mailward.store.ops import RIGHTS, SERVER
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs
 from mailward.store.packscan import Found, read_record
 from mailward.store.rendered import COLUMNS, render, values_of
-from mailward.store.renewal import renew
 
-_COUNTERS = """
+COUNTERS = """
     SELECT mailbox.id, mailbox.name, n_exists, n_unseen, n_deleted, mailbox.size_octets,
            count(uid), total(flags & 1 = 0 AND uid IS NOT NULL), total(flags & 8 <> 0), total(entry.size_octets)
     FROM mailbox LEFT JOIN (entry JOIN cell USING (mailbox, uid)) ON mailbox = mailbox.id GROUP BY mailbox.id
@@ -30,29 +28,28 @@ _CELL = """
     ) WITHOUT ROWID
 """
 """What blocks have, as rows."""
-_OTHER_CELLS = """
+OTHER_CELLS = """
     SELECT mailbox, uid, coalesce(flags, 0), coalesce(modseq, added_modseq), entry.message
     FROM entry LEFT JOIN cell USING (mailbox, uid) WHERE cell.message IS NOT entry.message
 """
-_LOST_CELLS = "SELECT mailbox, uid FROM cell LEFT JOIN entry USING (mailbox, uid) WHERE entry.message IS NULL"
+LOST_CELLS = "SELECT mailbox, uid FROM cell LEFT JOIN entry USING (mailbox, uid) WHERE entry.message IS NULL"
 _GIVEN = """
     (31 | (((1 << (length(keywords) - length(replace(keywords, ' ', '')) + (keywords <> ''))) - 1) << 8))
 """
 """The bits of all flags that a mailbox has."""
-_UNKNOWN_FLAGS = f"""
+UNKNOWN_FLAGS = f"""
     SELECT mailbox, cell.uid, flags & {_GIVEN}, cell.modseq, message FROM cell JOIN mailbox ON mailbox.id = mailbox
     WHERE flags & ~{_GIVEN}
 """  # noqa: S608 - our own words
-_SET_COUNTERS = "UPDATE mailbox SET n_exists = ?, n_unseen = ?, n_deleted = ?, size_octets = ? WHERE id = ?"
 
-_FORGOTTEN = "message WHERE id NOT IN (SELECT message FROM entry) AND id NOT IN (SELECT message FROM expunged)"
-_LOST = "expunged WHERE message NOT IN (SELECT id FROM message)"
-_OF_NOWHERE = """
+FORGOTTEN = "message WHERE id NOT IN (SELECT message FROM entry) AND id NOT IN (SELECT message FROM expunged)"
+LOST = "expunged WHERE message NOT IN (SELECT id FROM message)"
+OF_NOWHERE = """
     expunged WHERE mailbox <> 0 AND mailbox NOT IN (SELECT id FROM mailbox) AND mailbox NOT IN (SELECT id FROM past_mailbox)
 """
 
-_GRANTS = f"mailbox_grant WHERE mailbox NOT IN (SELECT id FROM mailbox) OR rights = '' OR rights GLOB '*[^{RIGHTS}]*'"  # noqa: S608
-_ANNOTATIONS = f"annotation WHERE owner = '' AND mailbox <> {SERVER} AND mailbox NOT IN (SELECT id FROM mailbox)"  # noqa: S608
+GRANTS = f"mailbox_grant WHERE mailbox NOT IN (SELECT id FROM mailbox) OR rights = '' OR rights GLOB '*[^{RIGHTS}]*'"  # noqa: S608
+ANNOTATIONS = f"annotation WHERE owner = '' AND mailbox <> {SERVER} AND mailbox NOT IN (SELECT id FROM mailbox)"  # noqa: S608
 
 _ASSERTIONS = (
     ("no INBOX", "account WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = 'INBOX')"),
@@ -63,9 +60,9 @@ _ASSERTIONS = (
         "an entry with the size of another message",
         "entry JOIN message ON message.id = message WHERE entry.size_octets <> message.size_octets",
     ),
-    ("an entry of another message than its block has", f"({_OTHER_CELLS})"),
-    ("flags of no entry", f"({_LOST_CELLS})"),
-    ("flags that their mailbox does not have", f"({_UNKNOWN_FLAGS})"),
+    ("an entry of another message than its block has", f"({OTHER_CELLS})"),
+    ("flags of no entry", f"({LOST_CELLS})"),
+    ("flags that their mailbox does not have", f"({UNKNOWN_FLAGS})"),
     ("a MODSEQ above its mailbox's", "cell JOIN mailbox ON mailbox.id = mailbox WHERE cell.modseq > mailbox.modseq"),
     (
         "a MODSEQ below the one it was added at",
@@ -79,16 +76,16 @@ _ASSERTIONS = (
     ("a message without its header", "message WHERE id NOT IN (SELECT message FROM header)"),
     ("a message without its common fields", "message WHERE id NOT IN (SELECT message FROM common_field)"),
     ("a message of an unknown pack", "message WHERE pack NOT IN (SELECT id FROM pack)"),
-    ("an expunged message that nobody would ever drop", _FORGOTTEN),
-    ("an expunged message that is not there", _LOST),
-    ("an expunged message of a mailbox that nobody knows", _OF_NOWHERE),
-    ("rights in no mailbox, or that there are not", _GRANTS),
-    ("annotations of no mailbox", _ANNOTATIONS),
+    ("an expunged message that nobody would ever drop", FORGOTTEN),
+    ("an expunged message that is not there", LOST),
+    ("an expunged message of a mailbox that nobody knows", OF_NOWHERE),
+    ("rights in no mailbox, or that there are not", GRANTS),
+    ("annotations of no mailbox", ANNOTATIONS),
     ("a message in another thread than its identifier", "message WHERE thread < 1 OR thread > (SELECT last_thread FROM account)"),
 )
 """What must be found nowhere: (what, FROM and WHERE)."""
 
-_PACKS = """
+PACKS = """
     SELECT pack.id, pack.messages, count(message.id) FROM pack LEFT JOIN message ON message.pack = pack.id GROUP BY pack.id
 """
 _MADE = f"""
@@ -106,7 +103,7 @@ def check(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
         if count:
             yield f"{what}: {count}"
     yield from _check_log(connection)
-    for pack, messages, counted in connection.execute(_PACKS):
+    for pack, messages, counted in connection.execute(PACKS):
         if messages != counted:
             yield f"pack {pack}: {messages} messages are noted, {counted} are in it"
     yield from _check_records(connection, packs)
@@ -114,15 +111,16 @@ def check(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
 
 def wrong_counters(connection: sqlite3.Connection) -> list[str]:
     """Mailboxes whose counters are not what a recount finds."""
-    _lay_out(connection)
+    lay_out(connection)
     return [
         f"mailbox {name}: its counters say {said}, its entries {counted}"
-        for _, name, *numbers in connection.execute(_COUNTERS)
+        for _, name, *numbers in connection.execute(COUNTERS)
         if (said := numbers[:4]) != (counted := [int(number) for number in numbers[4:]])
     ]
 
 
-def _lay_out(connection: sqlite3.Connection) -> None:
+def lay_out(connection: sqlite3.Connection) -> None:
+    """Put what blocks have into the rows of `cell`, which the queries read."""
     connection.execute(_CELL)
     connection.execute("DELETE FROM cell")
     for (mailbox,) in connection.execute("SELECT DISTINCT id / ? FROM block", (PER_MAILBOX,)).fetchall():
@@ -148,14 +146,14 @@ def _check_log(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _check_records(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
-    for message, locator, found, is_other in _records(connection, packs):
+    for message, locator, found, is_other in records(connection, packs):
         if found is None:
             yield f"message {message}: its record in pack {locator.pack} at {locator.offset} is missing or damaged"
         elif is_other:
             yield f"message {message}: the database says something else of it than its octets"
 
 
-def _records(connection: sqlite3.Connection, packs: Packs) -> Iterator[tuple[int, Locator, Found | None, bool]]:
+def records(connection: sqlite3.Connection, packs: Packs) -> Iterator[tuple[int, Locator, Found | None, bool]]:
     """Every message with its record, where that is sound, and whether something else is made of it than the database has."""
     pack = 0
     octets: bytes | mmap.mmap = b""
@@ -173,36 +171,3 @@ def _records(connection: sqlite3.Connection, packs: Packs) -> Iterator[tuple[int
         start = locator.offset + HEADER_OCTETS
         again = render(octets[start : start + locator.size_octets], found.internal_date, locator.record)
         yield message, locator, found, [*values_of(again), again.headers, again.common_fields] != made
-
-
-def _mend_blocks(connection: sqlite3.Connection) -> None:
-    _lay_out(connection)
-    blocks = Blocks(connection)
-    for query in (_UNKNOWN_FLAGS, _OTHER_CELLS):
-        for mailbox, *cell in connection.execute(query).fetchall():
-            blocks.put(mailbox, [Cell(*cell)])
-    for mailbox, uid in connection.execute(_LOST_CELLS).fetchall():
-        blocks.drop(mailbox, (uid,))
-    blocks.save()
-    _lay_out(connection)
-
-
-def mend(connection: sqlite3.Connection, packs: Packs) -> None:
-    """Work out anew what can be. Nothing is deleted but copies of what stands elsewhere, and what is noted of nothing."""
-    with transaction(connection):
-        for table in ("header", "common_field"):
-            connection.execute(f"INSERT INTO {table} SELECT id, x'' FROM message WHERE id NOT IN (SELECT message FROM {table})")  # noqa: S608
-        _mend_blocks(connection)
-        for mailbox, _, *counters in connection.execute(_COUNTERS).fetchall():
-            connection.execute(_SET_COUNTERS, (*map(int, counters[4:]), mailbox))
-        for pack, _, counted in connection.execute(_PACKS).fetchall():
-            connection.execute("UPDATE pack SET messages = ? WHERE id = ?", (counted, pack))
-        connection.execute(f"DELETE FROM {_LOST}")  # noqa: S608 - our own words
-        connection.execute(f"DELETE FROM {_GRANTS}")  # noqa: S608 - our own words
-        connection.execute(f"DELETE FROM {_ANNOTATIONS}")  # noqa: S608 - our own words
-        connection.execute(f"UPDATE expunged SET mailbox = 0 WHERE message IN (SELECT message FROM {_OF_NOWHERE})")  # noqa: S608
-        connection.execute(f"INSERT INTO expunged SELECT id, (SELECT tidied_at FROM account), 0, 0, 0 FROM {_FORGOTTEN}")  # noqa: S608
-        for message, _, found, is_other in [*_records(connection, packs)]:
-            if found is not None and is_other:
-                connection.execute("UPDATE message SET internal_date = ? WHERE id = ?", (found.internal_date, message))
-    renew(connection, packs)
