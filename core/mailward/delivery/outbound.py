@@ -24,13 +24,13 @@ from mailward.api.services import Clock
 from mailward.delivery.attempts import Attempts
 from mailward.delivery.lanes import Key, Lane, Lanes, Turn, Waiting
 from mailward.delivery.limits import OutboundLimits
+from mailward.delivery.lookups import Lookups, Way
 from mailward.delivery.noting import Noting
+from mailward.delivery.places import Places
 from mailward.delivery.ports import Decisions, Hop, Reports, Rules, Standing
 from mailward.delivery.relay import Attempt, Relay
 from mailward.delivery.results import ROUTE, Results
-from mailward.delivery.searches import Searches, Way
 from mailward.delivery.shared_failures import SharedFailures
-from mailward.delivery.shares import Shares
 from mailward.model.decision import LaterEvent, utc_text
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId
@@ -113,12 +113,12 @@ class OutboundManager:
         self._lanes = Lanes(self._limits.connections_per_domain, monotonic_s, chance)
         self._shared_failures = SharedFailures(self._attempts.fail, self._is_busy, self._begin, monotonic_s)
         self._batches = 0  # in the lanes, or on their way there
-        self._searches: Searches[_Arrival] = Searches(lambda way: relay.next_hop(*way), self._found, self._begin)
+        self._lookups: Lookups[_Arrival] = Lookups(lambda way: relay.next_hop(*way), self._found, self._begin)
         self._places = {
-            Kind.ANSWERING: Shares(self._limits.connections),
-            Kind.SILENT: Shares(self._limits.silent),
-            Kind.IDLE: Shares(self._limits.idle),
-            Kind.DOUBTFUL: Shares(self._limits.doubtful),
+            Kind.ANSWERING: Places(self._limits.connections),
+            Kind.SILENT: Places(self._limits.silent),
+            Kind.IDLE: Places(self._limits.idle),
+            Kind.DOUBTFUL: Places(self._limits.doubtful),
         }
         self._idle: dict[Key, set[asyncio.Future[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -186,7 +186,7 @@ class OutboundManager:
     async def stop(self) -> None:
         """Let attempts under way end; after a while they are interrupted. What waits stays in the spool."""
         self._stopping = True
-        self._searches.stop()
+        self._lookups.stop()
         for pause in self._pauses:
             pause.cancel()
         for idle in [idle for some in self._idle.values() for idle in some if not idle.done()]:
@@ -219,7 +219,7 @@ class OutboundManager:
         if self._lanes.rest(way) is not None:
             self._put(way, arrival)
             return
-        self._searches.add(way, arrival.waiting.turn, arrival)
+        self._lookups.add(way, arrival.waiting.turn, arrival)
 
     def _found(self, way: Way, key: Key, arrivals: "Sequence[_Arrival]") -> None:
         ended = self._lanes.reached(way) if key != way else None

@@ -9,7 +9,7 @@ from collections import Counter
 FIFTH = 5
 
 
-class Shares:
+class Places:
     """So many places, for connections or look-ups. taken: of these, by all."""
 
     def __init__(self, most: int) -> None:

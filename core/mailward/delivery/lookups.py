@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from mailward.delivery.lanes import Key, Turn, Turns
-from mailward.delivery.shares import Shares
+from mailward.delivery.places import Places
 from mailward.delivery.static_hop import StaticHop
 
-LOOKUPS = 200
+MOST_LOOKUPS = 200
 """At the same time."""
 
 Way = tuple[str, StaticHop | None]
@@ -24,7 +24,7 @@ log = structlog.get_logger("mailward.outbound")
 
 
 @dataclass(slots=True, eq=False)
-class _Search(Generic[T]):
+class _Lookup(Generic[T]):
     """For the next hop of a way. waiting: who waits for it. in_line: senders in whose turn it stands to begin."""
 
     way: Way
@@ -33,7 +33,7 @@ class _Search(Generic[T]):
     is_begun: bool = False
 
 
-class Searches(Generic[T]):
+class Lookups(Generic[T]):
     """look_up: the key of a way's next hop, the way itself when there is none. found: told of it, with all who waited.
 
     begin: makes a task that is waited for when the server stops.
@@ -48,19 +48,19 @@ class Searches(Generic[T]):
         self._look_up = look_up
         self._found = found
         self._begin = begin
-        self._searches: dict[Way, _Search[T]] = {}
-        self._line: Turns[_Search[T]] = Turns()
-        self._places = Shares(LOOKUPS)
+        self._lookups: dict[Way, _Lookup[T]] = {}
+        self._line: Turns[_Lookup[T]] = Turns()
+        self._places = Places(MOST_LOOKUPS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     def add(self, way: Way, turn: Turn, one: T) -> None:
         """It waits until the way is known."""
-        search = self._searches.setdefault(way, _Search(way))
-        search.waiting.append(one)
-        if not search.is_begun and turn not in search.in_line:
-            search.in_line.add(turn)
-            self._line.add(turn, search)
+        lookup = self._lookups.setdefault(way, _Lookup(way))
+        lookup.waiting.append(one)
+        if not lookup.is_begun and turn not in lookup.in_line:
+            lookup.in_line.add(turn)
+            self._line.add(turn, lookup)
         self._start()
 
     def stop(self) -> None:
@@ -74,12 +74,12 @@ class Searches(Generic[T]):
             turn = self._line.next(self._places.may)
             if turn is None:
                 return
-            _, search = self._line.take(turn)
-            if search.is_begun:  # in another sender's turn
+            _, lookup = self._line.take(turn)
+            if lookup.is_begun:  # in another sender's turn
                 continue
-            search.is_begun = True
+            lookup.is_begun = True
             self._places.take(turn[1])
-            task = self._begin(self._search(search))
+            task = self._begin(self._find(lookup))
             self._tasks.add(task)
             task.add_done_callback(partial(self._ended, turn[1]))
 
@@ -88,11 +88,11 @@ class Searches(Generic[T]):
         self._places.free(sender)
         self._start()
 
-    async def _search(self, search: _Search[T]) -> None:
-        key: Key = search.way
+    async def _find(self, lookup: _Lookup[T]) -> None:
+        key: Key = lookup.way
         try:
-            key = await self._look_up(search.way)
+            key = await self._look_up(lookup.way)
         except Exception:  # an attempt meets the same, and then its mail waits
-            log.exception("next hop not found, unforeseen", domain=search.way[0])
-        del self._searches[search.way]
-        self._found(search.way, key, search.waiting)
+            log.exception("next hop not found, unforeseen", domain=lookup.way[0])
+        del self._lookups[lookup.way]
+        self._found(lookup.way, key, lookup.waiting)
