@@ -1,9 +1,9 @@
 """COPY, MOVE and their UID forms (RFC 3501 section 6.4.7, RFC 6851, COPYUID of RFC 4315)."""
 
 from mailward.access.imap.carrying import carry
+from mailward.access.imap.learning import teach_moves
 from mailward.access.imap.scripting import tell
 from mailward.access.imap.session import Session
-from mailward.access.imap.teaching import teach_moves
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.store.ops import Copy
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from mailward.access.imap.learning import says_junk_or_not, teach_keywords
 from mailward.access.imap.rights import settable, untouchable
 from mailward.access.imap.scripting import changed
 from mailward.access.imap.selected import Selected, taken
 from mailward.access.imap.session import Session
-from mailward.access.imap.teaching import says_junk_or_not, teach_keywords
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.condstore import read_unchanged_since
 from mailward.store.flags import bits_to_change, mask_of

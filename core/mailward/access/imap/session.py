@@ -56,7 +56,7 @@ class Session(Hearing):
         self._peer_ip = peer_ip
         self.state = State.NOT_AUTHENTICATED
         self._bad = 0
-        self.teaching = asyncio.Lock()
+        self.learning = asyncio.Lock()
         self.tls_is_next = False
         """The handshake follows the reply that is being written."""
         self.is_compressed = False

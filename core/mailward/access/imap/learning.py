@@ -101,7 +101,7 @@ def _behind_the_reply(session: Session, account: AccountId, messages: Sequence[i
 
 
 async def _tell(session: Session, messages: Sequence[int], tell: Callable[[int, bytes], None]) -> None:
-    async with session.teaching:  # what was said last is told last
+    async with session.learning:  # what was said last is told last
         for message in messages:
             try:
                 octets = await session.desk.threads.run(session.account, partial(_small, session.own, message))
