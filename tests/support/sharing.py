@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from mailward.access.imap.neighbours import Neighbours
+from mailward.access.imap.identifiers import Identifiers
 from mailward.directory import Directory
 from mailward.formats.address import parse_mailbox
 from mailward.model.ids import AccountId
@@ -26,7 +26,7 @@ class Town:
         self.office = Office(folder / "accounts")
         self.office.authenticator = PlainAuthenticator(self._password_of)
         self.office.use(self.office.store)
-        self.office.desk = replace(self.office.desk, neighbours=Neighbours(self.directory, anyone=anyone))
+        self.office.desk = replace(self.office.desk, identifiers=Identifiers(self.directory, anyone=anyone))
 
     def _password_of(self, login: str) -> tuple[AccountId, str] | None:
         account = self.directory.resolve(parse_mailbox(login))

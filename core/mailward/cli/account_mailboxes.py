@@ -5,7 +5,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mailward.access.imap.neighbours import Neighbours
+from mailward.access.imap.identifiers import Identifiers
 from mailward.app.accounts import opened_store
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
@@ -40,9 +40,9 @@ def mailboxes_command(
         store = stores.open(account.id)
         if create is not None:
             _create(store, create)
-        neighbours = Neighbours(directory)
+        identifiers = Identifiers(directory)
         shared = {
-            mailbox: {neighbours.name(grantee) or "an account that was removed": rights for grantee, rights in granted.items()}
+            mailbox: {identifiers.name(grantee) or "an account that was removed": rights for grantee, rights in granted.items()}
             for mailbox, granted in store.grants().items()
         }
         found = [(info, shared.get(info.id, {})) for info in store.mailboxes()]

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mailward.access.imap.giving import Nobody, change
-from mailward.access.imap.neighbours import Neighbours
+from mailward.access.imap.identifiers import Identifiers, Nobody, change
 from mailward.access.imap.rights import read_change
 from mailward.app.accounts import opened_store
 from mailward.cli.account_mailboxes import no_mailbox
@@ -44,17 +43,17 @@ def share_command(
     with opened_directory(settings) as directory, opened_store(settings) as stores:
         store = stores.open(account.id)
         if mailbox is not None and identifier is not None and rights is not None:
-            neighbours = Neighbours(directory, anyone=settings.share_with_anyone == "on")
-            _set(store, account, neighbours, mailbox, identifier, rights)
+            identifiers = Identifiers(directory, anyone=settings.share_with_anyone == "on")
+            _set(store, account, identifiers, mailbox, identifier, rights)
         rows = _rows(store, directory)
     data = [{"mailbox": mailbox, "with": whom, "rights": letters} for mailbox, whom, letters in rows]
     show(table(rows) if rows else f"{account.address} shares nothing", data, as_json=as_json)
 
 
-def _set(store: AccountStore, owner: Account, neighbours: Neighbours, mailbox: str, identifier: str, rights: str) -> None:
+def _set(store: AccountStore, owner: Account, identifiers: Identifiers, mailbox: str, identifier: str, rights: str) -> None:
     try:
         mode, letters = read_change(rights)
-        change(neighbours, owner.id, store, store.mailbox(mailbox).id, identifier, mode, letters)
+        change(identifiers, owner.id, store, store.mailbox(mailbox).id, identifier, mode, letters)
     except Nobody:
         fail(f"'{identifier}' is no account's own address here, and no group; anyone wants `share_with_anyone: on`", NO_INPUT)
     except (BadSyntax, NotPermitted) as error:
@@ -67,9 +66,9 @@ def _set(store: AccountStore, owner: Account, neighbours: Neighbours, mailbox: s
 
 def _rows(store: AccountStore, directory: Directory) -> list[tuple[str, str, str]]:
     """Mailbox, whom, rights."""
-    neighbours, names = Neighbours(directory), {info.id: info.name for info in store.mailboxes()}
+    identifiers, names = Identifiers(directory), {info.id: info.name for info in store.mailboxes()}
     return [
-        (names[mailbox], neighbours.name(grantee) or "an account that was removed", rights)
+        (names[mailbox], identifiers.name(grantee) or "an account that was removed", rights)
         for mailbox, granted in store.grants().items()
         for grantee, rights in granted.items()
     ]

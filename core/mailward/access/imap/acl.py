@@ -6,9 +6,8 @@ The owner has all rights and nobody takes them from him, so that no mailbox is l
 import structlog
 
 from mailward.access.imap.desk import MAX_GUESSES_AN_HOUR
-from mailward.access.imap.giving import Nobody, change, gives
+from mailward.access.imap.identifiers import ACCOUNT, Identifiers, Nobody, change, gives
 from mailward.access.imap.listing import rights_line
-from mailward.access.imap.neighbours import ACCOUNT, Neighbours
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import EVERY, OBSOLETE, read_change, shown
 from mailward.access.imap.session import Session
@@ -26,7 +25,7 @@ async def get_acl(session: Session, arguments: Arguments) -> str:
     arguments.end()
     reached = await session.find(name, "a")
     granted = await session.blocking(lambda: reached.store.grants().get(reached.info.id, {}))
-    name_of = _neighbours(session).name
+    name_of = _identifiers(session).name
     told = [(name_of(f"{ACCOUNT}{reached.owner}"), shown(EVERY))]
     told += [(name_of(grantee), shown(rights)) for grantee, rights in granted.items()]
     pairs = [b" %b %b" % (_identifier(who), rights.encode("ascii")) for who, rights in told if who is not None]
@@ -61,7 +60,7 @@ async def list_rights(session: Session, arguments: Arguments) -> str:
     identifier = _read_identifier(arguments)
     arguments.end()
     reached = await session.find(name, "a")
-    if _neighbours(session).grantee(identifier) == f"{ACCOUNT}{reached.owner}":
+    if _identifiers(session).grantee(identifier) == f"{ACCOUNT}{reached.owner}":
         rights = shown(EVERY)
     else:  # whoever it is, if anybody
         rights = " ".join(['""', *RIGHTS, *OBSOLETE])
@@ -79,14 +78,14 @@ async def my_rights(session: Session, arguments: Arguments) -> str:
 
 
 async def _change(session: Session, reached: Reached, identifier: str, mode: Mode, rights: str) -> str:
-    neighbours, guesses, account = _neighbours(session), session.desk.guesses, session.reach.account
+    identifiers, guesses, account = _identifiers(session), session.desk.guesses, session.reach.account
     if identifier.startswith("-"):
         raise No("Rights are given here, and not taken from those who have them otherwise", "CANNOT")
     if gives(mode, rights) and not guesses.left(account):
         raise No("Too many identifiers named nobody; try again in an hour", "LIMIT")
     owner, store, mailbox = reached.owner, reached.store, reached.info.id
     try:
-        await session.blocking(lambda: change(neighbours, owner, store, mailbox, identifier, mode, rights))
+        await session.blocking(lambda: change(identifiers, owner, store, mailbox, identifier, mode, rights))
     except Nobody as error:
         guesses.take(account)
         if not guesses.left(account):
@@ -95,11 +94,11 @@ async def _change(session: Session, reached: Reached, identifier: str, mode: Mod
     return ""
 
 
-def _neighbours(session: Session) -> Neighbours:
+def _identifiers(session: Session) -> Identifiers:
     """Raises No."""
-    if session.desk.neighbours is None:
+    if session.desk.identifiers is None:
         raise No("Mailboxes are not shared here", "CANNOT")
-    return session.desk.neighbours
+    return session.desk.identifiers
 
 
 def _read_identifier(arguments: Arguments) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mailward.access.imap.allowance import Allowance
 from mailward.access.imap.contents import Shelf
 from mailward.access.imap.events import Scripts
-from mailward.access.imap.neighbours import Neighbours
+from mailward.access.imap.identifiers import Identifiers
 from mailward.access.imap.recent import RecentBook
 from mailward.access.imap.turns import Turns
 from mailward.access.threads import Threads
@@ -32,8 +32,8 @@ class Desk:
 
     watch: calls back whenever the account may have changed; returns how to stop it. moved: told of each message that a person
     moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
-    APPEND takes. capabilities_off: what is not offered to an account's user, of `SWITCHABLE`. neighbours: with whom mailboxes can
-    be shared; None for nobody. scripts: told of what commands bring and change; None for nobody. lessons, guesses: what an
+    APPEND takes. capabilities_off: what is not offered to an account's user, of `SWITCHABLE`. identifiers: with whom mailboxes
+    can be shared; None for nobody. scripts: told of what commands bring and change; None for nobody. lessons, guesses: what an
     account may do of these. turns: at what holds much in memory. threads: for what blocks. background: what goes on behind
     replies.
     """
@@ -47,7 +47,7 @@ class Desk:
     append_octets: int
     capabilities_off: Callable[[AccountId], frozenset[str]] = lambda _: frozenset()
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    neighbours: Neighbours | None = None
+    identifiers: Identifiers | None = None
     scripts: Scripts | None = None
     recent: RecentBook = field(default_factory=RecentBook)
     shelf: Shelf = field(default_factory=Shelf)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from mailward.access.imap.neighbours import ACCOUNT, Neighbours
+from mailward.access.imap.identifiers import ACCOUNT, Identifiers
 from mailward.access.imap.rights import EVERY, KNOWING, Rights
 from mailward.formats.mailbox_names import SEPARATOR
 from mailward.model.errors import StorageError
@@ -71,12 +71,12 @@ class Reached:
 
 
 class Reach:
-    """Of one `account`, whose own store is `own`. neighbours: None where nothing is shared."""
+    """Of one `account`, whose own store is `own`. identifiers: None where nothing is shared."""
 
-    def __init__(self, stores: MailStore, account: AccountId, neighbours: Neighbours | None) -> None:
+    def __init__(self, stores: MailStore, account: AccountId, identifiers: Identifiers | None) -> None:
         self._stores = stores
         self.account = account
-        self._neighbours = neighbours
+        self._identifiers = identifiers
         self.own = stores.open(account)
 
     def find(self, name: str, rights: str) -> Reached:
@@ -169,11 +169,11 @@ class Reach:
 
     def names_anyone_else(self) -> bool:
         """Whether there is a namespace of others at all."""
-        return self._neighbours is not None
+        return self._identifiers is not None
 
     def _owners(self) -> Mapping[AccountId, str]:
         """Who may share something with us, and the level above his mailboxes."""
-        found = self._stores.sharing_with(self._grantees()) if self._neighbours is not None else ()
+        found = self._stores.sharing_with(self._grantees()) if self._identifiers is not None else ()
         levels = {owner: self._level_of(owner) for owner in found if owner != self.account}
         return {owner: level for owner, level in levels.items() if level is not None}
 
@@ -188,7 +188,7 @@ class Reach:
 
     def _level_of(self, owner: AccountId) -> str | None:
         """None for an account that is gone, or whose address cannot be a level."""
-        address = None if self._neighbours is None else self._neighbours.name(f"{ACCOUNT}{owner}")
+        address = None if self._identifiers is None else self._identifiers.name(f"{ACCOUNT}{owner}")
         return None if address is None or not frozenset(address).isdisjoint("/%*") else f"{OTHERS}/{address}"
 
     def _rights_in(self, store: AccountStore, mailbox: MailboxId) -> Rights:
@@ -196,7 +196,7 @@ class Reach:
 
     def _grantees(self) -> Collection[str]:
         """All that we are."""
-        return () if self._neighbours is None else self._neighbours.grantees_of(self.account)
+        return () if self._identifiers is None else self._identifiers.grantees_of(self.account)
 
 
 def _reached(

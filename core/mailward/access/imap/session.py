@@ -144,7 +144,7 @@ class Session(Hearing):
         """Enter the authenticated state."""
         account = identity.account
         self.identity = identity
-        self._reach = await self.blocking(lambda: Reach(self.desk.store, account, self.desk.neighbours))
+        self._reach = await self.blocking(lambda: Reach(self.desk.store, account, self.desk.identifiers))
         self._off |= await self.blocking(lambda: self.desk.capabilities_off(account))
         self.state = State.AUTHENTICATED
         self.framer.limits = after_login(self.desk.append_octets)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 
 from mailward.access.imap.desk import Desk as ImapDesk
-from mailward.access.imap.neighbours import Neighbours
+from mailward.access.imap.identifiers import Identifiers
 from mailward.access.managesieve.session import Desk as ManageSieveDesk
 from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.session import Desk as Pop3Desk
@@ -83,7 +83,7 @@ class AccessRole:
             hostname=config.hostname,
             append_octets=config.limits.message_octets,
             capabilities_off=self._directory.capabilities_off,
-            neighbours=Neighbours(self._directory, anyone=config.share_with_anyone == "on"),
+            identifiers=Identifiers(self._directory, anyone=config.share_with_anyone == "on"),
             scripts=self._scripts,
         )
         leases = Leases(config.data / "pop3", Disk())
