@@ -1,7 +1,7 @@
 """What a session hears: the octets of its client, and news of its account, which it tells while it waits for them (RFC 2177)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
@@ -9,8 +9,8 @@ import structlog
 from mailward.access.connection import Connection
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.telling import Telling
+from mailward.access.imap.watches import Watches
 from mailward.model.errors import StorageError
-from mailward.model.ids import AccountId
 from mailward.protocol.imap.framing import CommandRefused, Framer, LineReceived
 
 log = structlog.get_logger("mailward.imap")
@@ -31,34 +31,14 @@ class Notifier(Protocol):
 
 class Hearing(Telling):
     """framer: what the client has sent and is not yet dealt with. notifier: tells of news between commands, too; None when the
-    client did not ask for that."""
+    client did not ask for that. watches: of whose news."""
 
     def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
         super().__init__(desk, connection, capabilities_off)
         self.framer = Framer()
         self.notifier: Notifier | None = None
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._stop_watching: Callable[[], None] = lambda: None
-        self._stop_watching_also: Callable[[], None] = lambda: None
-        self._stop_watching_others: dict[AccountId, Callable[[], None]] = {}
-
-    def watch(self, account: AccountId) -> None:
-        """Hear of news of this account from now on."""
-        self._stop_watching = self.desk.watch(account, self._note_news)
-
-    def watch_also(self, account: AccountId | None) -> None:
-        """Of this one too, whose mailbox is selected, or of none but our own again."""
-        self._stop_watching_also()
-        self._stop_watching_also = (lambda: None) if account is None else self.desk.watch(account, self._note_news)
-
-    def watch_others(self, accounts: Collection[AccountId]) -> bool:
-        """Of these too, whose mailboxes the client asked to be told of, and of no others any more. Whether one of them is new."""
-        for account in self._stop_watching_others.keys() - {*accounts}:
-            self._stop_watching_others.pop(account)()
-        new = {*accounts} - self._stop_watching_others.keys()
-        for account in new:  # by a function of its own, since the account may be that of the selected mailbox
-            self._stop_watching_others[account] = self.desk.watch(account, lambda: self._note_news())
-        return bool(new)
+        self.watches = Watches(desk.watch, self._note_news)
 
     def _note_news(self) -> None:
         if not self._news.done():

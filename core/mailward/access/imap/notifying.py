@@ -41,7 +41,7 @@ async def notify(session: Session, arguments: Arguments) -> str:
 
 def _end(session: Session) -> None:
     session.notifier = None
-    session.watch_others(())
+    session.watches.others(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Notifier:
     async def _look(self) -> _Found | None:
         """All mailboxes that somebody asks of, now. None when they are too many."""
         found, owners = await self._session.blocking(self._look_now)
-        if len(found) <= MAX_MAILBOXES and self._session.watch_others(owners):
+        if len(found) <= MAX_MAILBOXES and self._session.watches.others(owners):
             found, _ = await self._session.blocking(self._look_now)  # what happened before we heard of it
         return found if len(found) <= MAX_MAILBOXES else None
 

@@ -148,19 +148,19 @@ class Session(Hearing):
         self._off |= await self.blocking(lambda: self.desk.capabilities_off(account))
         self.state = State.AUTHENTICATED
         self.framer.limits = after_login(self.desk.append_octets)
-        self.watch(account)
+        self.watches.own(account)
 
     def enter(self, here: Reached, selected: Selected) -> None:
         """The selected state."""
         self._here, self.selected = here, selected
         self.state = State.SELECTED
-        self.watch_also(None if here.is_own else here.owner)
+        self.watches.selected(None if here.is_own else here.owner)
 
     def leave(self) -> None:
         """Back to the authenticated state."""
         self._here = self.selected = None
         self.state = State.AUTHENTICATED
-        self.watch_also(None)
+        self.watches.selected(None)
 
     # --- the loop ---
 
@@ -196,9 +196,7 @@ class Session(Hearing):
             self._end(self._goodbye or "Idle for too long")
             await self.flush()
         finally:
-            self._stop_watching()
-            self.watch_also(None)
-            self.watch_others(())
+            self.watches.close()
 
     def _is_over(self) -> bool:
         return self.state is State.LOGOUT
