@@ -1,5 +1,5 @@
-"""The store's interface: a few methods, no word of any engine. Delivery, IMAP, POP3 and web pages know only this file, what
-may be asked of it (`ops`) and how it refuses (`refusals`).
+"""The store's interface, with no word of any engine: what can be read of an account's mail. What changes it is in `ops`, how that
+is refused in `refusals`.
 
 All calls block and are safe from any thread; callers on an event loop run them in a thread. `apply` is the only writer:
 when it returns, the changes are durable. UIDs, MODSEQ as RFC 9051 and 7162 have them.
