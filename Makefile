@@ -4,6 +4,7 @@ VENV = $(shell $(PLACE) venv)
 RUN = $(shell $(PLACE) run)
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
+OFFSET ?= 2000
 WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 3 ? cores + cores / 2 : 4)))
 # By name, as the folders with long tests come first: by their number of tests, which is the default, these would come last.
 BY_FILE = --dist loadfile --no-loadscope-reorder
@@ -16,7 +17,7 @@ BENCH_ARGS ?= --rounds 9
 .PHONY: help run environment dev test lint check bench crash stress move fuzz clean
 
 help:
-	@echo "make run     a demo server on loopback ports (2025 SMTP, 2143 IMAP, ...), with one account"
+	@echo "make run     a demo server on loopback ports (2025 SMTP, 2143 IMAP, ...), with one account; OFFSET=3000 makes another beside it (3025, ...)"
 	@echo "make test    install what the tests need and run all of them"
 	@echo "make lint    ruff, mypy --strict, import layers"
 	@echo "make check   lint and test"
@@ -25,7 +26,7 @@ help:
 	@echo "make stress  many IMAP clients with random commands, compared with each other, for some ten minutes; ROUNDS=3000 says for how many rounds"
 	@echo "make move    $(MESSAGES) messages move from a Dovecot and back, and mbsync goes on on either side; MESSAGES=5000 says how many"
 	@echo "make fuzz    coverage-guided fuzzing of the message parser; FUZZ_S=60 says for how many seconds"
-	@echo "make clean   remove the virtual environment and the demo folder"
+	@echo "make clean   remove the virtual environment and the demo folders"
 
 environment:
 	@contrib/dev/environment.sh run
@@ -34,7 +35,7 @@ dev:
 	@contrib/dev/environment.sh dev
 
 run: environment
-	@contrib/dev/demo.sh "$(BIN)" "$(RUN)"
+	@contrib/dev/demo.sh "$(BIN)" "$(RUN)" "$(OFFSET)"
 
 test: dev
 	@contrib/dev/test-packages.sh
@@ -68,4 +69,4 @@ fuzz: dev
 	$(BIN)/python contrib/fuzz/message.py -max_total_time=$(FUZZ_S) "$(RUN)/fuzz"
 
 clean:
-	rm -rf "$(VENV)" "$(RUN)" run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf "$(VENV)" "$(RUN)" "$(RUN)"-[0-9]* run run-[0-9]* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

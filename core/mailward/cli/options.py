@@ -173,6 +173,15 @@ def account_of(config: Config, text: str) -> Account:
     return found
 
 
+def first_account(config: Config) -> str:
+    """Whom a command means that names nobody."""
+    with opened_directory(config) as directory:
+        accounts = directory.accounts()
+    if not accounts:
+        fail("there is no account; make one with: mailward account add ADDRESS", NO_INPUT)
+    return str(accounts[0].address)
+
+
 def identity_of(config: Config, text: str) -> Identity:
     """What is known of the account of this address once it has logged in, by its password alone."""
     found = account_of(config, text)

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
 from mailward.app.config import Config, Listener
-from mailward.app.daemon import bind
 from mailward.app.serving import is_served
+from mailward.cli import demo
 from mailward.cli.options import (
     ConfigOption,
     JsonOption,
@@ -27,6 +26,7 @@ from mailward.cli.options import (
     PasswordStdin,
     ask_password,
     config_of,
+    first_account,
     opened_directory,
     parsed_address,
     password_from,
@@ -37,6 +37,8 @@ from mailward.formats.message import MessageView
 from mailward.policy import eicar
 
 app = typer.Typer(help="Send and read a mail through the running server.", no_args_is_help=True)
+app.command("ports", hidden=True)(demo.ports_command)
+app.command("commands", hidden=True)(demo.commands_command)
 
 OUTSIDER = "try@sender.invalid"
 """A sender that can exist nowhere (RFC 2606 section 2), so no check ever asks somebody's name servers about it."""
@@ -70,14 +72,6 @@ def _context(config: Config) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(config.tls.certificate))
     context.check_hostname = False
     return context
-
-
-def _first_account(config: Config) -> str:
-    with opened_directory(config) as directory:
-        accounts = directory.accounts()
-    if not accounts:
-        fail("there is no account; make one with: mailward account add ADDRESS", NO_INPUT)
-    return str(accounts[0].address)
 
 
 def _password(config: Config, login: str, given: str | None) -> str:
@@ -138,7 +132,7 @@ def send_command(
     given = password_from(password_stdin, password_file)
     written = None if file is None else message_file(file)  # before `config_of` gives up the rights to read it
     settings = config_of(config)
-    recipient = to or _first_account(settings)
+    recipient = to or first_account(settings)
     sender = account or mail_from
     if account is not None:
         _check_user(settings, account)
@@ -257,7 +251,7 @@ def read_command(
     """
     given = password_from(password_stdin, password_file)
     settings = config_of(config)
-    login = account or _first_account(settings)
+    login = account or first_account(settings)
     password = _password(settings, login, given)
     listener = _listener(settings, "imap", ("implicit", "starttls"))
     try:
@@ -325,32 +319,3 @@ def _newest(client: imaplib.IMAP4, mailbox: str) -> tuple[int, bytes | None]:
     _, parts = client.fetch(str(count), "(BODY.PEEK[])")
     first = parts[0]
     return count, first[1] if isinstance(first, tuple) else None
-
-
-@app.command("commands", hidden=True)
-def commands_command(
-    config: ConfigOption = None,
-    command: Annotated[str, typer.Option(help="How the command is called here.")] = "mailward",
-) -> None:
-    """Print account, password, ports and what to type next, for a server about to start (used by `make run`).
-
-    Says nothing of it and exits 78 when another server holds one of the ports.
-    """
-    settings = config_of(config, quiet=True)
-    for listener in settings.listeners:
-        if listener.unix is None:
-            bind(listener.address, listener.port).close()
-    login = _first_account(settings)
-    kept = settings.folder / f"secrets/{login}.password"
-    password = kept.read_text(encoding="utf-8").strip() if os.access(kept, os.R_OK) else "(the one you set)"
-    found_anyway = {Path(name).resolve() for name in ("mailward.yaml", "run/mailward.yaml")}
-    commands = ("try send", "try read", f"try send --from {login}", "try send --eicar", "explain last")
-    option = "" if settings.path in found_anyway else f" -c {settings.path}"
-    text = (
-        f"\n  account      {login}\n  password     {password}\n"
-        + "".join(f"  {item.name:<12} {item.protocol} on {item}, tls {item.tls}\n" for item in settings.listeners)
-        + "\nIn a second terminal, in this folder:\n\n"
-        + "".join(f"  {command} {rest}{option}\n" for rest in commands)
-        + "\nCtrl-C stops the server.\n"
-    )
-    show(text, None, as_json=False)
