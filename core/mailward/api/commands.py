@@ -39,7 +39,7 @@ class AccountCommand:
     """`mailward account <plugin> <name> ADDRESS [arguments]`.
 
     help: one sentence, an empty line, then examples. arguments: name -> one line of help, all required, in order.
-    run: raises CommandFailed.
+    run: raises CommandFailed. What one of the name "status" without arguments says is part of `mailward account show`, too.
     """
 
     name: str

@@ -6,7 +6,7 @@ import typer
 
 from mailward.app.domains import serve_domain
 from mailward.auth.credentials import set_password
-from mailward.cli import account_address, account_mailboxes, app_password, capabilities, quota, share
+from mailward.cli import account_address, account_mailboxes, account_show, app_password, capabilities, quota, share
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,
@@ -37,11 +37,12 @@ Examples:
 
   mailward account add alice@example.org
 
-  mailward account mailboxes alice@example.org
+  mailward account show alice@example.org
 """
 app = typer.Typer(cls=AccountGroup, help=_HELP, no_args_is_help=True)
 app.add_typer(app_password.app, name="app-password")
 app.add_typer(account_address.app, name="address")
+app.command("show")(account_show.show_command)
 app.command("quota")(quota.account_command)
 app.command("mailboxes")(account_mailboxes.mailboxes_command)
 app.command("share")(share.share_command)

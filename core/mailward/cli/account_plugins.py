@@ -2,9 +2,10 @@
 
 import asyncio
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 import typer.main
@@ -12,7 +13,7 @@ from typer.core import TyperGroup
 
 from mailward.api import AccountCommand, CommandAnswer, CommandFailed
 from mailward.app.config import Config
-from mailward.app.filters import Filters, load_filters
+from mailward.app.filters import load_filters
 from mailward.app.judging import PluginServices
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of
 from mailward.cli.output import CONFIGURATION, SOFTWARE, fail, show
@@ -20,6 +21,11 @@ from mailward.cli.plugin_commands import plugin_commands, sound
 from mailward.cli.plugin_group import Members
 from mailward.directory import Account
 from mailward.pipeline.collecting import Collecting
+
+STATUS = "status"
+"""A command of this name says what a plugin knows of an account, in `mailward account show` too."""
+
+T = TypeVar("T")
 
 
 def members(_: str, config: Path | None, *, presets_only: bool) -> Members:
@@ -68,22 +74,59 @@ def _function(plugin: str, command: AccountCommand) -> Any:
 
 def _call(config: Config, plugin: str, name: str, address: str, arguments: Mapping[str, str], *, as_json: bool) -> None:
     account = account_of(config, address)
-    services = PluginServices(config)
     try:
-        answer = asyncio.run(_answer(load_filters(config), services, plugin, name, account, arguments))
+        answer = _with(config, lambda collecting: _answer(collecting, plugin, name, account, arguments))
     except CommandFailed as error:
         fail(str(error), SOFTWARE)
-    finally:
-        services.close()
     show(answer.text, dict(answer.data), as_json=as_json)
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the command `status` of a plugin says of an account."""
+
+    plugin: str
+    text: str
+    data: Mapping[str, object]
+
+
+def statuses(config: Config, account: Account) -> list[Status]:
+    """Of every plugin that has one. One that fails says why, and hides nothing of the others."""
+    return _with(config, lambda collecting: _statuses(collecting, account))
+
+
+async def _statuses(collecting: Collecting, account: Account) -> list[Status]:
+    found = []
+    for plugin, command in await _commands(collecting):
+        if command.name == STATUS and not command.arguments:
+            try:
+                answer = await collecting.run(plugin, command, account.id, account.address, {})
+            except CommandFailed as error:
+                answer = CommandAnswer(str(error), {"problem": str(error)})
+            found.append(Status(plugin, answer.text, dict(answer.data)))
+    return found
+
+
 async def _answer(
-    filters: Filters, services: PluginServices, plugin: str, name: str, account: Account, arguments: Mapping[str, str]
+    collecting: Collecting, plugin: str, name: str, account: Account, arguments: Mapping[str, str]
 ) -> CommandAnswer:
-    collecting = Collecting(filters.policies, filters.host, services.of)
-    for one in sound(await collecting.commands()):
-        for command in one.values:
-            if isinstance(command, AccountCommand) and (one.plugin, command.name) == (plugin, name):
-                return await collecting.run(plugin, command, account.id, account.address, arguments)
+    for one, command in await _commands(collecting):
+        if (one, command.name) == (plugin, name):
+            return await collecting.run(plugin, command, account.id, account.address, arguments)
     fail(f"no policy enables the plugin '{plugin}' with a command '{name}'", CONFIGURATION)
+
+
+async def _commands(collecting: Collecting) -> list[tuple[str, AccountCommand]]:
+    """All that can be asked, each with its plugin."""
+    found = sound(await collecting.commands())
+    return [(one.plugin, command) for one in found for command in one.values if isinstance(command, AccountCommand)]
+
+
+def _with(config: Config, work: Callable[[Collecting], Coroutine[None, None, T]]) -> T:
+    """With the plugins of the configuration, and their services."""
+    services = PluginServices(config)
+    try:
+        filters = load_filters(config)
+        return asyncio.run(work(Collecting(filters.policies, filters.host, services.of)))
+    finally:
+        services.close()

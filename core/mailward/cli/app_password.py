@@ -72,8 +72,7 @@ def list_command(address: AddressArgument, config: ConfigOption = None, as_json:
         for made in found
     ]
     head = ("name", "scope", "made", "last used", "expires")
-    data = [{"name": made.name, **_shown(made), "last_used_at": _iso(made.last_used_at)} for made in found]
-    show(table([head, *rows]) if rows else "no app passwords", data, as_json=as_json)
+    show(table([head, *rows]) if rows else "no app passwords", [data_of(made) for made in found], as_json=as_json)
 
 
 @app.command("revoke")
@@ -103,6 +102,11 @@ def _scopes(text: str) -> tuple[LoginProtocol, ...]:
     if not words or not words <= set(_SCOPES):
         fail(f"--scope takes some of {','.join(_SCOPES)}", USAGE)
     return cast(tuple[LoginProtocol, ...], tuple(scope for scope in _SCOPES if scope in words))
+
+
+def data_of(made: AppPassword) -> dict[str, object]:
+    """For `--json`."""
+    return {"name": made.name, **_shown(made), "last_used_at": _iso(made.last_used_at)}
 
 
 def _shown(made: AppPassword | AppPasswordWish) -> dict[str, object]:

@@ -50,14 +50,8 @@ def account_command(
             own = directory.quotas().accounts.get(account.id, MailLimits())
             directory.set_quota("account", account.id, _changed(own, size, messages))
         quota = _quota_of(settings, account.id, directory)
-    data = {
-        "address": str(account.address),
-        "octets": quota.octets,
-        "messages": quota.messages,
-        "most_octets": quota.limits.octets,
-        "most_messages": quota.limits.messages,
-    }
-    show(f"{account.address} holds {_shown(quota)}", data, as_json=as_json)
+    data = {"address": str(account.address), **quota_data(quota)}
+    show(f"{account.address} holds {shown(quota)}", data, as_json=as_json)
 
 
 def _quota_of(settings: Config, account: AccountId, directory: Directory) -> Quota:
@@ -98,7 +92,19 @@ def domain_command(
     show(text, {"domain": name, "most_octets": limits.octets, "most_messages": limits.messages}, as_json=as_json)
 
 
-def _shown(quota: Quota) -> str:
+def quota_data(quota: Quota) -> dict[str, int | None]:
+    """For `--json`."""
+    limits = quota.limits
+    return {
+        "octets": quota.octets,
+        "messages": quota.messages,
+        "most_octets": limits.octets,
+        "most_messages": limits.messages,
+    }
+
+
+def shown(quota: Quota) -> str:
+    """How much there is, and may be."""
     limits = quota.limits
     return (
         f"{quota.octets} of {limits.octets or 'any number of'} octets and "

@@ -45,7 +45,7 @@ def share_command(
         if mailbox is not None and identifier is not None and rights is not None:
             identifiers = Identifiers(directory, anyone=settings.share_with_anyone == "on")
             _set(store, account, identifiers, mailbox, identifier, rights)
-        rows = _rows(store, directory)
+        rows = grants_of(store, directory)
     data = [{"mailbox": mailbox, "with": whom, "rights": letters} for mailbox, whom, letters in rows]
     show(table(rows) if rows else f"{account.address} shares nothing", data, as_json=as_json)
 
@@ -64,8 +64,8 @@ def _set(store: AccountStore, owner: Account, identifiers: Identifiers, mailbox:
         fail(str(refusal), NO_INPUT)
 
 
-def _rows(store: AccountStore, directory: Directory) -> list[tuple[str, str, str]]:
-    """Mailbox, whom, rights."""
+def grants_of(store: AccountStore, directory: Directory) -> list[tuple[str, str, str]]:
+    """Mailbox, whom, rights: all that an account shares."""
     identifiers, names = Identifiers(directory), {info.id: info.name for info in store.mailboxes()}
     return [
         (names[mailbox], identifiers.name(grantee) or "an account that was removed", rights)
