@@ -52,3 +52,15 @@ async def test_what_a_call_raises_is_raised_and_gives_its_thread_back() -> None:
     for _ in range(3):
         (outcome,) = await asyncio.gather(threads.run(MALLORY, call), return_exceptions=True)
         assert isinstance(outcome, KeyError)
+
+
+async def test_threads_end_with_whoever_gave_them_work() -> None:
+    threads = Threads()
+    ran = [
+        await asyncio.gather(*(threads.run(account, threading.current_thread) for account in (MALLORY, ANN))) for _ in range(2)
+    ]
+    assert len({*ran[0], *ran[1]}) <= 2, "whoever has ended a call is given the next"
+    del threads
+    for thread in ran[0]:
+        thread.join(90)
+        assert not thread.is_alive()

@@ -180,7 +180,8 @@ class Session(Hearing):
                     self.write(b"+ Ready for literal data\r\n")
                 elif isinstance(event, CommandReceived):
                     await self._command(event)
-                    await asyncio.sleep(0)  # others have their turn, however many commands came in one packet
+                    if not self.framer.is_between_commands:
+                        await asyncio.sleep(0)  # others have their turn, however many commands came in one packet
                 elif isinstance(event, CommandRefused):
                     self._refuse(event)
                 if self._goodbye is not None and not self._is_over():

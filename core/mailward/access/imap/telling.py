@@ -58,6 +58,7 @@ class Telling(Voice):
         self._reach: Reach | None = None
         self._here: Reached | None = None
         self._goodbye: str | None = None
+        self._progress_told: asyncio.Task[None] | None = None
 
     @property
     def account(self) -> AccountId | None:
@@ -94,13 +95,24 @@ class Telling(Voice):
 
     async def blocking(self, function: Callable[[], T]) -> T:
         """Run a blocking store call in a thread. A client that waits long for it hears every while how far it is (RFC 9585)."""
-        work = asyncio.ensure_future(self.desk.threads.run(self.account, function))
-        while not (await asyncio.wait((work,), timeout=PROGRESS_S))[0]:
-            if self.offers("INPROGRESS"):
-                done = f"{self.progress.done} {self.progress.goal}" if self.progress.goal else "NIL NIL"
-                self.untagged(f'OK [INPROGRESS ("{self.tag.decode("ascii")}" {done})] Still at it')
-                await self.flush()
-        return work.result()
+        self._patience = asyncio.get_running_loop().call_later(PROGRESS_S, self._tell_progress)
+        try:
+            return await self.desk.threads.run(self.account, function)
+        finally:
+            self._patience.cancel()
+
+    def _tell_progress(self) -> None:
+        """Now, and again every while. By a timer, which costs the many calls that are over soon less than a task does."""
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(PROGRESS_S, self._tell_progress)
+        if self.offers("INPROGRESS"):
+            done = f"{self.progress.done} {self.progress.goal}" if self.progress.goal else "NIL NIL"
+            self.untagged(f'OK [INPROGRESS ("{self.tag.decode("ascii")}" {done})] Still at it')
+            self._progress_told = loop.create_task(self._flush_if_it_can())
+
+    async def _flush_if_it_can(self) -> None:
+        with suppress(ConnectionError, TimeoutError):  # whoever flushes behind the call meets it again
+            await self.flush()
 
     @property
     def tells_modseq(self) -> bool:
