@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import WRITING
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
@@ -11,6 +12,7 @@ from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import Resync, read_select_parameters
 from mailward.protocol.imap.objectid import object_id
+from mailward.store.base import MailboxView
 from mailward.store.flags import DELETED, SEEN
 from mailward.store.ops import Expunge
 
@@ -36,9 +38,7 @@ async def _select(session: Session, arguments: Arguments, *, examining: bool) ->
         session.untagged("OK [CLOSED] What follows is of the next mailbox")
     if parameters.condstore:
         session.enable_condstore()
-    here = await session.find(name, "r")
-    view = await session.blocking(lambda: here.store.view(here.info.id))
-    view = replace(view, mailbox=here.seen(view.mailbox))
+    here, view = await session.blocking(lambda: _found(session, name))
     read_only = examining or here.rights.isdisjoint(WRITING)
     selected = Selected(view, read_only=read_only, whose=here.whose)
     session.enter(here, selected)
@@ -56,6 +56,13 @@ async def _select(session: Session, arguments: Arguments, *, examining: bool) ->
     if parameters.resync is not None and parameters.resync.uidvalidity == view.mailbox.uidvalidity:
         await _tell_since(session, selected, parameters.resync)
     return f"[{'READ-ONLY' if read_only else 'READ-WRITE'}] {'EXAMINE' if examining else 'SELECT'} completed"
+
+
+def _found(session: Session, name: str) -> tuple[Reached, MailboxView]:
+    """The mailbox, and all that is in it. Blocks. Raises NoSuchMailbox and NoPermission."""
+    here = session.reach.find(name, "r")
+    view = here.store.view(here.info.id)
+    return here, replace(view, mailbox=here.seen(view.mailbox))
 
 
 def _tell_unseen(session: Session, selected: Selected) -> None:
