@@ -107,7 +107,8 @@ def _check_free(directory: Directory, mailbox: Address) -> None:
 def remove_command(
     address: AddressArgument, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Remove an account with its further addresses, groups and passwords. Its mail stays as a folder that the answer names.
+    """Remove an account. Its further addresses, groups and passwords go with it. Its mail stays as a folder that the answer
+    names.
 
     A running server refuses its logins, and mail to it, at once. Mail that waits for it goes back to its sender.
 
@@ -177,7 +178,7 @@ def password_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Set an account's password; a running server heeds it at once and ends the sessions opened with the old one.
+    """Set an account's password. A running server heeds it at once and ends the sessions opened with the old one.
 
     Example: mailward account password alice@example.org
     """
@@ -193,7 +194,7 @@ def password_command(
 
 @app.command("unlock")
 def unlock_command(address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Let somebody log in at once whose failed logins make each further one wait.
+    """Let somebody log in at once after many failed logins. Each of those makes further ones wait.
 
     Example: mailward account unlock alice@example.org
     """

@@ -25,7 +25,7 @@ FurtherArgument = Annotated[str, typer.Argument(help="The further address, for e
 def add_command(
     further: FurtherArgument, address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Let a further address mean an account: its mail comes there, and its user may send by it and log in with it.
+    """Let a further address mean an account. Its mail comes there, and its user may send by it and log in with it.
 
     What leads to several, to other servers, or lends nobody its name, is an alias: mailward alias add.
 
@@ -44,7 +44,7 @@ def add_command(
 
 @app.command("list")
 def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print every further address, and who has postmaster and abuse of the domains that gave them to nobody.
+    """Print every further address. Beside them stands who has postmaster and abuse of the domains that gave them to nobody.
 
     Example: mailward account address list
     """

@@ -26,7 +26,7 @@ def mailboxes_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print an account's mailboxes, what is in them and who shares them, or make one.
+    """Print an account's mailboxes, or make one. It shows what is in them, and with whom they are shared.
 
     Examples:
 

@@ -46,7 +46,7 @@ class _Whole:
 
 
 def show_command(address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print all about one account: mail and quota, passwords, shares, scripts, and what leads to it.
+    """Print all about one account. It shows mail and quota, passwords, shares, scripts, and what leads to it.
 
     Of logins, app passwords alone know when they were last used; the others are in the server's log.
 

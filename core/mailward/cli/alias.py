@@ -32,7 +32,7 @@ def add_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let an address lead to one or several others; what is an alias already leads there from now on. Counts at once.
+    """Let an address lead to one or several others. What is an alias already leads there from now on. Counts at once.
 
     Unlike a further address of an account (mailward account address), it lends nobody its name: users send by their own.
 
@@ -80,7 +80,7 @@ def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> No
 def show_command(
     address: Annotated[str, typer.Argument(help="Any address.")], config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Say where mail for an address goes in the end, and by which aliases.
+    """Say where mail for an address ends, and by which aliases.
 
     Example: mailward alias show sales@example.org
     """

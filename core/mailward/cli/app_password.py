@@ -61,7 +61,7 @@ def add_command(
 
 @app.command("list")
 def list_command(address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print an account's app passwords: name, protocols, when made, last used and good until.
+    """Print an account's app passwords. Of each: name, protocols, when made, last used and good until.
 
     Example: mailward account app-password list alice@example.org
     """
@@ -79,7 +79,7 @@ def list_command(address: AddressArgument, config: ConfigOption = None, as_json:
 def revoke_command(
     address: AddressArgument, name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Take an app password back; it is refused from now on, and a running server ends the sessions opened with it.
+    """Take an app password back. It is refused from now on, and a running server ends the sessions opened with it.
 
     Example: mailward account app-password revoke alice@example.org phone
     """

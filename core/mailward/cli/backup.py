@@ -94,7 +94,7 @@ def list_command(folder: FolderArgument, config: ConfigOption = None, as_json: J
 def verify_command(
     folder: FolderArgument, snapshot: SnapshotOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Read a snapshot whole and compare every file with its hash; databases are checked inside, too. Exit code 1: damaged.
+    """Read a snapshot whole and compare every file with its hash. Databases are checked inside, too. Exit code 1: damaged.
 
     Example: mailward backup verify /srv/backup
     """

@@ -19,7 +19,7 @@ def account_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print which IMAP capabilities a user is not offered, and change that; it counts from the next login on.
+    """Print which IMAP capabilities a user lacks, or set that. It counts from the next login on.
 
     For a mail program that stumbles over one; what a listener offers to nobody is said by `capabilities_off` in mailward.yaml.
 

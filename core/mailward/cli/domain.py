@@ -31,7 +31,7 @@ def add_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve a domain: its mail is taken, keys to sign it are made, and the DNS records to publish are printed.
+    """Serve a domain. Its mail is taken, keys to sign it are made, and the DNS records to publish are printed.
 
     A running server heeds it at once. Accounts are added with mailward account add.
 
@@ -68,7 +68,7 @@ def add_command(
 def remove_command(
     domain: DomainArgument, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Serve a domain no longer, once it has no accounts: mail to it is refused, or sent on as to any other.
+    """Serve a domain no longer, once it has no accounts. Mail to it is refused, or sent on as to any other.
 
     Aliases in it go; the keys that sign its mail stay as a folder that the answer names.
 
@@ -95,7 +95,7 @@ def remove_command(
 
 @app.command("list")
 def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print the domains served here, each with the selectors of the keys that sign its mail.
+    """Print the domains served here. With each stand the selectors of the keys that sign its mail.
 
     Example: mailward domain list
     """
@@ -116,7 +116,7 @@ def dns_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the DNS records to publish for a domain, as lines of a zone file; with --check only what DNS lacks.
+    """Print the DNS records to publish for a domain. They are lines of a zone file; with --check only what DNS lacks.
 
     With --check it exits 1 while something is to be done.
 

@@ -19,7 +19,7 @@ DomainArgument = Annotated[str, typer.Argument(help="One of the domains served h
 
 @app.command("list")
 def list_command(domain: DomainArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print the keys of a domain, what each does, and what is to be done next.
+    """Print the keys of a domain, and what each does. It shows what is to be done next, too.
 
     Example: mailward domain key list example.org
     """
@@ -32,7 +32,7 @@ def list_command(domain: DomainArgument, config: ConfigOption = None, as_json: J
 
 @app.command("rotate")
 def rotate_command(domain: DomainArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Make new keys beside those that sign, and print the records to add to DNS. They sign once you activate them.
+    """Make new keys beside those that sign. The records to add to DNS are printed. They sign once you activate them.
 
     For a domain that has no keys it makes the first ones, which sign at once.
 
@@ -59,7 +59,7 @@ def activate_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the waiting keys sign, once DNS shows their records, and those that signed before no longer.
+    """Let the waiting keys sign, once DNS shows their records. Those that signed before sign no longer.
 
     The records of the former keys stay in DNS for a week, for mail that is on its way.
 
@@ -87,7 +87,8 @@ def retire_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the keys that signed before, a week after others took their place, and print the records to take out of DNS.
+    """Delete the keys that signed before. That is for a week after others took their place; the records to take out of DNS are
+    printed.
 
     Example: mailward domain key retire example.org
     """

@@ -30,7 +30,7 @@ NOT_ALL = 2
 
 @app.command("maildir")
 def maildir_command(path: PathArgument, account: AccountOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Write all mail of an account as a Maildir, with flags, keywords, dates and UIDs as Dovecot keeps them.
+    """Write all mail of an account as a Maildir. Flags, keywords, dates and UIDs are as Dovecot keeps them.
 
     Run it again after an interruption, or to add what is new; it deletes nothing there. What could not be written is listed,
     and the exit code is 2 then.
@@ -42,7 +42,8 @@ def maildir_command(path: PathArgument, account: AccountOption, config: ConfigOp
 
 @app.command("mbox")
 def mbox_command(path: PathArgument, account: AccountOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Write all mail of an account as mbox files (mboxrd), one a mailbox, with flags, keywords, dates and UIDs in fields.
+    """Write all mail of an account as mbox files, one a mailbox. They are mboxrd, with flags, keywords, dates and UIDs in
+    fields.
 
     What could not be written is listed, and the exit code is 2 then.
 

@@ -72,7 +72,8 @@ def maildir_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the mail of a Maildir: folders, flags, keywords and dates, UIDs and POP3 unique-ids as Dovecot kept them.
+    """Bring the mail of a Maildir. Folders, flags, keywords and dates come along, UIDs and POP3 unique-ids as Dovecot kept
+    them.
 
     UIDs are kept where the mailbox here is empty. Run it again after an interruption, or to bring what is new: nothing comes
     twice. What could not be read is listed, and the exit code is 2 then.
@@ -97,7 +98,8 @@ def mbox_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the mail of mbox files: a folder each, with dates, and with flags and keywords as mail programs keep them in fields.
+    """Bring the mail of mbox files, a folder each. Dates come along, and flags and keywords as mail programs keep them in
+    fields.
 
     Those of mutt, Dovecot and others (Status, X-Status, X-Keywords) and of Thunderbird (X-Mozilla-Status, X-Mozilla-Keys) are
     read. What Thunderbird has deleted and not compacted away is left out, and counted.
@@ -131,7 +133,7 @@ def imap_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the mail of another IMAP server: folders, UIDs, flags, keywords, dates, special uses, subscriptions.
+    """Bring the mail of another IMAP server. Folders, UIDs, flags, keywords, dates, special uses and subscriptions come along.
 
     The mail there stays as it is. The password comes from a file, standard input, MAILWARD_IMPORT_PASSWORD, or is asked for.
     UIDs are kept where the mailbox here is empty. Run it again after an interruption, or to bring what is new: nothing comes

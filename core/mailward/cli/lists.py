@@ -37,7 +37,8 @@ def show_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the lists, or what is on one of them: since when, by whom, until when and why; the newest first.
+    """Print the lists, or what is on one of them. The newest entry stands first; it shows since when, by whom, until when and
+    why.
 
     Examples:
 
@@ -189,7 +190,7 @@ def find_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say on which lists a value is, and by which entry: a domain is listed by .example.org too, an address by its network.
+    """Say on which lists a value is, and by which entry. A domain is listed by .example.org too, an address by its network.
 
     Exits 66 when it is on none.
 

@@ -24,7 +24,8 @@ def inspect_command(
     only_tree: Annotated[bool, typer.Option("--tree", help="Only the tree of parts, with their places in octets.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print how a message is read: its header fields, its tree of parts, its anomalies and every reading that scanners get.
+    """Print how a message is read. It shows its header fields, its tree of parts, its anomalies and every reading that scanners
+    get.
 
     No server and no configuration is needed, and no filter is run; that is `mailward scan`.
     Part numbers are those of IMAP. Places are offsets in octets of the message as SMTP carries it, with CRLF line ends.

@@ -17,7 +17,7 @@ app = typer.Typer(help="Filters: those installed, what they find, one of your ow
 
 @app.command("list")
 def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print every plugin that is bundled, installed by pip or dropped in, and which policies enable it.
+    """Print every plugin there is, and which policies enable it. Plugins are bundled, installed by pip or dropped in.
 
     Exits 78 when a policy is wrong, since it is not known then what it enables.
 
@@ -35,7 +35,8 @@ def info_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a plugin's symbols, facts and settings with their meanings, its hooks, and what it may do (its capabilities).
+    """Print what a plugin finds, and what can be set. Its symbols, facts and settings are shown with their meanings, its hooks,
+    and what it may do (its capabilities).
 
     Example: mailward plugins info spf
     """
@@ -105,7 +106,7 @@ def new_command(
     target: Annotated[Path, typer.Option(help="The folder to write into.")] = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Write a new plugin to start from, with one hook and its tests: a pip package, or one file.
+    """Write a new plugin to start from. It has one hook and its tests, and is a pip package, or one file.
 
     Examples:
 

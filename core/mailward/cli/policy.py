@@ -32,7 +32,8 @@ app.command("rollback")(rollback_command)
 
 @app.command("check")
 def check_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Read all policies as the server would; print every mistake with file, line and column.
+    """Read all policies and print every mistake. They are read as the server would, and each mistake is told with file, line
+    and column.
 
     Their `given:` tests are part of them. A direction without a file has its preset. Exits 78 when there is a mistake.
 
@@ -75,7 +76,7 @@ def _tests(given: int, live: int) -> str:
 
 @app.command("test")
 def test_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Run all tests of all policies, the live ones through the plugins too. Exits 1 when one fails.
+    """Run all tests of all policies. The live ones go through the plugins, too. Exits 1 when one fails.
 
     Example: mailward policy test
     """
@@ -109,7 +110,8 @@ def show_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the policy file, or what holds once preset and overrides are merged. Without a file the preset holds.
+    """Print the policy file, or all that holds. With --effective preset and overrides are merged. Without a file the preset
+    holds.
 
     Of overrides and canaries those hold whose `for:` fits the recipient, the sender, the client's address, the listener and the
     account that are given; of the others it is said what keeps them. `heed` beside a plugin: the verdicts it asks for count.

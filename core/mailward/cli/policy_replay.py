@@ -45,7 +45,7 @@ def replay_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the mail of the last days once more, by a policy that is not in force yet, and say what would have changed.
+    """Judge the mail of the last days by another policy. It says what would have changed.
 
     No plugin looks again: the policy judges what they found then, with their settings of then. Domains of ours, groups of
     recipients and lists are those of today; lists that have changed since are named. Without --policy it is the one in

@@ -31,7 +31,8 @@ def explain_rule_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say of one rule what stands above it, which facts it reads and who finds them, when it is judged, and what it has decided.
+    """Print all about one rule of a policy. It shows what stands above it, which facts it reads and who finds them, when it is
+    judged, and what it has decided.
 
     A rule of an override is there for the mail the override is for: say which by the options.
 

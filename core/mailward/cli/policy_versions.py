@@ -28,7 +28,7 @@ _SHORTEST = 3
 
 
 def history_command(direction: DirectionOption = "inbound", config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the policies that have been in force, the newest first, with what each changed in the file.
+    """List the policies that have been in force, newest first. With each stands what it changed in the file.
 
     Every version that the server has loaded is kept. `explain` names the policy of each decision by its hash. A list that
     changes gives the policy another hash, though it is no version of its own: mailward list show NAME --changes tells of those in
@@ -61,7 +61,7 @@ def diff_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what differs between two policy files, as diff -u would. Exits 0 when nothing does and 1 when something does.
+    """Print what differs between two policy files, as diff -u. Exits 0 when nothing does and 1 when something does.
 
     Examples:
 
@@ -88,7 +88,7 @@ def rollback_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an earlier policy the file again, and let a running server read it.
+    """Make an earlier policy the file again. A running server reads it at once.
 
     It is checked first and its tests run: a version that cannot be used any more changes nothing. What the file holds now is kept
     beside it as FILE.before-rollback.

@@ -55,7 +55,7 @@ def list_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what is kept, the newest first, with the reason, and when it expires.
+    """Print what is kept, the newest first. With each stands the reason, and when it expires.
 
     With --as it is what this user has in quarantine, and whether the user may release it (`quarantine: users_release` in
     mailward.yaml).
@@ -118,7 +118,8 @@ def _terms(settings: Config, held: Held, whose: Account | None) -> dict[str, obj
 
 @app.command("show")
 def show_command(ids: Ids, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print envelope, reason, decision, header and the first lines of the text, as plain text; attachments by name only.
+    """Print all about one kept message. It shows envelope, reason, decision, header and the first lines of the text, as plain
+    text; attachments by name only.
 
     That it was read is noted, and `mailward explain` says so.
 
@@ -148,7 +149,7 @@ def release_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Deliver kept mail to where it was addressed, once, and teach the plugins that learn that it is ham.
+    """Deliver kept mail to where it was addressed, once. Plugins that learn are taught that it is ham.
 
     A message for a mailbox here goes into its INBOX, one for another server into the queue. Malware is released by
     --even-infected only, and nothing is learnt from it. With --as only what this user may release is, into the user's own
@@ -226,7 +227,7 @@ def digest_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it; the server sends it when its hour comes.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Print the next digest of an account, as it would be now: what was kept for its user since the last one.
+    """Print the next digest of an account, as it would be now. It tells what was kept for its user since the last one.
 
     The server sends digests once a day, where `quarantine: {digest: daily}` in mailward.yaml wants them.
 

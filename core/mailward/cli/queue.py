@@ -60,7 +60,8 @@ def list_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print who waits for what mail, how often it was tried, how that ended, and when it is tried next; or count it.
+    """Print the mail that waits, or count it. It shows for whom, how often it was tried, how that ended, and when it is tried
+    next.
 
     Examples:
 
@@ -102,7 +103,8 @@ def list_command(
 
 @app.command("show")
 def show_command(id: IdArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print all about one message that waits: envelope, recipients, every attempt with the answer it got, and the verdict.
+    """Print all about one message that waits. It shows envelope, recipients, every attempt with the answer it got, and the
+    verdict.
 
     Without the server, 'mailward explain' shows its attempts and the verdict.
 
@@ -198,7 +200,8 @@ def release_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let what is held go on, at once: what 'hold' holds, and what the server holds since each attempt killed a process.
+    """Let what is held go on, at once. That is what 'hold' holds, and what the server holds since each attempt killed a
+    process.
 
     An order to hold what comes yet is taken back by the same --to and --from that gave it, and every one by --all.
 
@@ -229,7 +232,7 @@ def reroute_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send one message, or all mail to a domain, to another host than DNS and the configuration say, until --clear.
+    """Send mail to another host than DNS and the configuration say. One message, or all mail to a domain, until --clear.
 
     The policy's demands on encryption stay; a certificate that must be proven is that of the host named here.
 
@@ -265,7 +268,8 @@ def reroute_command(
 
 @app.command("orders")
 def orders_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print the orders that hold for mail to come, and how each is taken back: 'hold --future' and 'reroute'.
+    """Print the orders that hold for mail to come. They are those of 'hold --future' and 'reroute', each with how it is taken
+    back.
 
     Example: mailward queue orders
     """

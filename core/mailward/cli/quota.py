@@ -32,7 +32,7 @@ def account_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print how much mail an account holds and may hold, and set that; a running server heeds it at once.
+    """Print how much an account holds and may hold, or set that. A running server heeds it at once.
 
     Who is at the limit can store nothing more, but gets mail until a tenth beyond it. From then on mail waits, and goes back to
     its sender when that takes too long.
@@ -71,7 +71,7 @@ def domain_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print how much mail each account of a domain may hold unless it was set for the account, and set that.
+    """Print how much an account of a domain may hold, or set that. What was set for an account counts before it.
 
     Examples:
 

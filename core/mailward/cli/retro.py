@@ -201,7 +201,7 @@ def list_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what was done to delivered mail, the newest first: when, by whom, on what condition, to how many copies.
+    """Print what was done to delivered mail, the newest first. It shows when, by whom, on what condition, to how many copies.
 
     Example: mailward retro list
     """
@@ -237,7 +237,7 @@ def show_command(name: NameArgument, config: ConfigOption = None, as_json: JsonO
 
 @app.command("undo")
 def undo_command(name: NameArgument, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Put everything back as far as that can be, and say of the rest why it cannot.
+    """Put everything back as far as that can be. Of the rest it says why it cannot.
 
     What was taken out of a mailbox goes back into it with its flags and its date; a tag is taken off again; what was released
     into a mailbox is taken back into the quarantine, and what a plugin has learnt from it stays learnt. What was released,

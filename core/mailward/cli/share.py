@@ -28,7 +28,7 @@ def share_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print with whom an account shares its mailboxes, and set that; sessions that are open heed it at once.
+    """Print with whom an account shares mailboxes, or set that. Sessions that are open heed it at once.
 
     Examples:
 

@@ -77,7 +77,7 @@ def get_command(address: AddressArgument, name: NameArgument, config: ConfigOpti
 
 @app.command("list")
 def list_command(address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print an account's scripts; the active one is the one that mail meets.
+    """Print an account's scripts. The active one is the one that mail meets.
 
     Example: mailward sieve list alice@example.org
     """
@@ -154,7 +154,7 @@ def test_command(
     rcpt: Annotated[str, typer.Option(help="The envelope's forward-path, the owner's address.")] = "owner@example.org",
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a script would do with a message, and which line does it. There are no mailboxes but INBOX; nothing is sent.
+    """Say what a script would do with a message, by which line. There are no mailboxes but INBOX; nothing is sent.
 
     Examples:
 

@@ -37,7 +37,7 @@ def check_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read every octet of the mail of an account, or of all, and say what is wrong with it.
+    """Read every octet of mail and say what is wrong with it. The mail of one account, or of all.
 
     Database, counters, references and packs (the files that hold the mail) are checked. While an account is read its new
     mail waits. With --repair a database that is lost or damaged is made anew: from its own rows, where all can be read, else
@@ -77,7 +77,7 @@ def index_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read all mail that searches for a text would have to read, so that the first of them is as fast as the next ones.
+    """Read all mail that searches for a text would have to read. So the first of them is as fast as the next ones.
 
     A running server does it by itself for new mail, in the background; this is for mail that was there before, or has just been
     moved in. It may be interrupted and goes on where it was. A message that ended the process that read it is left out by the

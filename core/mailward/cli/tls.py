@@ -25,7 +25,7 @@ def check_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how mail for a domain would be protected now, for each of its hosts, and why.
+    """Say how mail for a domain would be protected now, and why. That is told for each of its hosts.
 
     Exits 1 when no host would get mail, 66 when the domain takes none. Of a domain that is served
     here it says just that. Nothing that is fetched for it is kept.

@@ -105,7 +105,7 @@ def send_command(
     password_file: PasswordFile = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send one mail to the server, as a stranger would or, with --from, as one of its users, and print its reply.
+    """Send one mail to the server and print its reply. It comes as from a stranger or, with --from, from one of its users.
 
     A user's password is the one quickstart made up, if its file is still there; else it is asked for.
     Exits 0 when the mail was accepted, 1 when it was rejected, 3 when the server asks to try again later.

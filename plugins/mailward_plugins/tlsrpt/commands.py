@@ -155,7 +155,7 @@ COMMANDS = (
     ServerCommand(
         "tls",
         "forecast",
-        "Say what would have failed, had TLS been required of a domain's servers: from what became of earlier connections.\n\n"
+        "Say what would have failed, had TLS been required of a domain. It is told from what became of earlier connections.\n\n"
         "Exits 1 when some connections would not have been good enough, 0 when all would, or none was made.\n\n"
         "Example: mailward tls forecast --require example.net --since 30d",
         _forecast,
@@ -167,7 +167,7 @@ COMMANDS = (
     ServerCommand(
         "tls",
         "reports",
-        "Say what others report of their connections to us: how many went well, how many failed, and why.\n\n"
+        "Say what others report of their connections to us. It shows how many went well, how many failed, and why.\n\n"
         "Example: mailward tls reports --domain example.org --since 7d",
         _reports,
         {

@@ -101,20 +101,20 @@ def _listed(codes: tuple[str, ...]) -> str:
 COMMANDS = (
     AccountCommand(
         "enrol",
-        "Give an account a second factor: prints a secret and its QR code. Nothing changes until it is confirmed.\n\n"
+        "Give an account a second factor. A secret and its QR code are printed. Nothing changes until it is confirmed.\n\n"
         "Example: mailward account totp enrol alice@example.org",
         enrol_command,
     ),
     AccountCommand(
         "confirm",
-        "Activate the second factor with a code from the app; prints ten recovery codes.\n\n"
+        "Activate the second factor with a code from the app. Ten recovery codes are printed.\n\n"
         "Example: mailward account totp confirm alice@example.org 123456",
         confirm_command,
         {"code": "The six digits the app shows now."},
     ),
     AccountCommand(
         "status",
-        "Print whether an account has a second factor and how many recovery codes are left.\n\n"
+        "Print whether an account has a second factor. It shows how many recovery codes are left, too.\n\n"
         "Example: mailward account totp status alice@example.org",
         status_command,
     ),
