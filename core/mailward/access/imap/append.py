@@ -13,6 +13,7 @@ from mailward.access.imap.telling import No
 from mailward.formats.binary import in_lines
 from mailward.formats.message import MessageView
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, set_text
+from mailward.store.base import Delta
 from mailward.store.ops import Append, Expunge, Op, OpResult
 
 
@@ -35,8 +36,7 @@ async def append(session: Session, arguments: Arguments) -> str:
     while arguments.take(b" "):
         incoming.append(_read(session, arguments))
     arguments.end()
-    target = await session.blocking(lambda: session.target(name))
-    results, news = await session.blocking(lambda: (_store(target, incoming), session.news()))
+    target, results, news = await session.blocking(lambda: _stored(session, name, incoming))
     await session.tell_outcome(expunge=True, news=news)
     uids = [uid for result in results for uid in result.uids]
     tell(session, "APPEND", target, uids)
@@ -68,8 +68,7 @@ async def _replace(session: Session, arguments: Arguments, *, uid: bool) -> str:
     if not old:
         raise No("There is no message of that UID")
     expunge = Expunge(selected.info.id, old)
-    target = await session.blocking(lambda: session.target(name))
-    added, expunged = await session.blocking(lambda: _exchange(session.here, target, message, expunge))
+    target, (added, expunged) = await session.blocking(lambda: _exchanged(session, name, message, expunge))
     # Before the EXPUNGE (RFC 8508 section 3.3).
     session.untagged(f"OK [APPENDUID {added.uidvalidity} {added.uids[0]}] {'Replaced' if expunged.uids else 'Added'}")
     tell(session, "APPEND", target, added.uids)
@@ -95,16 +94,23 @@ def _read(session: Session, arguments: Arguments) -> _Incoming:
     return _Incoming(octets, is_binary, flags, at)
 
 
+def _stored(session: Session, name: str, incoming: Sequence[_Incoming]) -> tuple[Reached, tuple[OpResult, ...], Delta | None]:
+    """All that one APPEND does in the store, and what the session is to be told then. Blocks. Raises No and NoPermission."""
+    target = session.target(name)
+    return target, _store(target, incoming), session.news()
+
+
 def _store(target: Reached, incoming: Sequence[_Incoming], *ops: Op) -> tuple[OpResult, ...]:
     """The messages into the mailbox, then the other ops. Blocks. Raises No."""
     return target.apply([*[_op(target, message) for message in incoming], *ops])
 
 
-def _exchange(source: Reached, target: Reached, message: _Incoming, expunge: Expunge) -> tuple[OpResult, ...]:
-    """In two transactions where the two are not one account's, the new message first. Blocks. Raises No."""
+def _exchanged(session: Session, name: str, message: _Incoming, expunge: Expunge) -> tuple[Reached, tuple[OpResult, ...]]:
+    """In two transactions where the two are not one account's, the new message first. Blocks. Raises No and NoPermission."""
+    source, target = session.here, session.target(name)
     if source.owner == target.owner:
-        return _store(target, [message], expunge)
-    return (*_store(target, [message]), *source.store.apply([expunge]))
+        return target, _store(target, [message], expunge)
+    return target, (*_store(target, [message]), *source.store.apply([expunge]))
 
 
 def _op(target: Reached, message: _Incoming) -> Append:
