@@ -1,8 +1,8 @@
 """New mail is read in the background, so that the first search for a text need not read a whole mailbox.
 
 One process of the server does it: account after account, as hints name them, the latest mail first, a bit at a time, and for four
-times as long nothing. What it misses, since a hint was lost or the process ended, is read by the next search, or after the
-account's next change.
+times as long nothing; while mail comes in or is changed in any account, fifty times as long. What it misses, since a hint was
+lost or the process ended, is read by the next search, or after the account's next change.
 
 That a message is being read is noted before. So one whose reading ends the process is met once (T-Q-08): it is left out from then
 on, until a search or `mailward store index` has read it.
@@ -26,6 +26,10 @@ _log = structlog.get_logger()
 _TOGETHER = 20
 """Messages: a bit."""
 _REST = 4
+_REST_BEHIND_OTHERS = 50
+"""What is done in the foreground wants the same processors and the same disk. So little is not noticed, and goes on all day."""
+_FOREGROUND_S = 1.0
+"""So long after a hint somebody is taken to be still at work."""
 
 
 class Marking:
@@ -35,12 +39,15 @@ class Marking:
         self._store = store
         self._is_there = is_there
         self._waiting: dict[AccountId, None] = {}
+        self._heard_at = -_FOREGROUND_S
+        """Of the last hint, by the monotonic clock."""
         self._done: dict[AccountId, int] = {}
         """The latest message of each account that has been looked at."""
 
     def changed(self, account: AccountId) -> None:
         """A hint came in."""
         self._waiting[account] = None
+        self._heard_at = time.monotonic()
 
     async def run_once(self) -> None:
         """All that wait. Raises StorageError; what then has not been read waits for the next change."""
@@ -60,7 +67,9 @@ class Marking:
             begun = time.monotonic()
             if await asyncio.to_thread(next, bits, None) is None:
                 break
-            await asyncio.sleep(_REST * (time.monotonic() - begun))
+            ended = time.monotonic()
+            others_work = ended - self._heard_at < _FOREGROUND_S
+            await asyncio.sleep((_REST_BEHIND_OTHERS if others_work else _REST) * (ended - begun))
         self._done[account] = max([self._done.get(account, 0), *messages[:1]])
 
 

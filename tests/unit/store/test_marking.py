@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -42,6 +43,7 @@ class Place:
 
         monkeypatch.setattr(EmbeddedAccount, "bodies", noted)
         monkeypatch.setattr(marking, "_TOGETHER", 2)
+        monkeypatch.setattr(marking, "_REST_BEHIND_OTHERS", 0)
 
     def deliver(self, *texts: str) -> None:
         self.account.apply([append(self.inbox, f"Subject: x\r\n\r\n{text}\r\n".encode()) for text in texts])
@@ -105,6 +107,29 @@ async def test_a_store_that_fails_is_asked_again_at_the_next_change(place: Place
     place.marking.changed(ALICE)
     await place.marking.run_once()
     assert place.read == [[1]]
+
+
+async def test_it_rests_longer_while_mail_comes_in(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, rests = [100.0], list[float]()
+
+    def bits(*_: object) -> Iterator[int]:
+        for number in range(4):
+            now[0] += 0.25
+            if number == 2:
+                place.marking.changed(AccountId("other"))
+            yield number
+
+    async def rest(delay: float) -> None:
+        rests.append(delay)
+        now[0] += delay
+
+    monkeypatch.setattr(marking, "_REST_BEHIND_OTHERS", 50)
+    monkeypatch.setattr(marking, "mark", bits)
+    monkeypatch.setattr(marking, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(marking, "asyncio", SimpleNamespace(to_thread=asyncio.to_thread, sleep=rest))
+    place.marking.changed(ALICE)
+    await place.marking.run_once()
+    assert rests == [12.5, 1.0, 12.5, 1.0], "after the hint of its own account, then after that of another"
 
 
 _KILLED = """
