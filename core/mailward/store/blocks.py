@@ -7,7 +7,6 @@ most of the time of both. What never changes of a message in a mailbox stands in
 import sqlite3
 from array import array
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.clauses import number_clause
+from mailward.store.flags import FlagChange
 
 WIDTH = 160
 """UIDs of a block, which makes it nearly a page of the database."""
@@ -49,29 +49,19 @@ class Block:
     def of_row(cls, id: int, flags: bytes, modseqs: bytes, messages: bytes) -> "Block":
         return cls(id % PER_MAILBOX * WIDTH + 1, array("Q", flags), array("Q", modseqs), array("Q", messages))
 
-    def places(self, uids: Sequence[int]) -> Sequence[int]:
-        """Of those of these UIDs of the block that are there. uids: ascending."""
+    def present(self, uids: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        """Those of these UIDs of the block that are there, and their places. uids: ascending."""
         start, end = uids[0] - self.first, uids[-1] - self.first + 1
         if end - start == len(uids) and 0 not in self.modseqs[start:end]:
-            return range(start, end)
-        return [place for uid in uids if self.modseqs[place := uid - self.first]]
+            return uids, range(start, end)
+        there = [uid for uid in uids if self.modseqs[uid - self.first]]
+        return there, [uid - self.first for uid in there]
 
-    def set_flags(self, places: Sequence[int], keep: int, put: int, modseq: int) -> tuple[list[int], list[tuple[int, int, int]]]:
-        """Make each value `value & keep | put`. The UIDs for which that is another, and (old, new, how many)."""
-        flags, modseqs = self.flags, self.modseqs
-        old = flags[places.start : places.stop] if isinstance(places, range) else [flags[place] for place in places]
-        counts = Counter(old)
-        becomes = {value: new for value in counts if (new := value & keep | put) != value}
-        if len(becomes) < len(counts):
-            places = [place for place, value in zip(places, old, strict=True) if value in becomes]
-        if isinstance(places, range):
-            some = slice(places.start, places.stop)
-            flags[some], modseqs[some] = array("Q", map(becomes.__getitem__, old)), array("Q", [modseq]) * len(places)
-        else:
-            for place in places:
-                flags[place], modseqs[place] = becomes[flags[place]], modseq
-        self.is_changed = self.is_changed or bool(becomes)
-        return [self.first + place for place in places], [(value, new, counts[value]) for value, new in becomes.items()]
+    def set_flags(self, places: Sequence[int], change: FlagChange, modseq: int) -> tuple[bytes, "array[int]", "array[int]"]:
+        """See `FlagChange.apply`."""
+        differs, old, new = change.apply(self.flags, self.modseqs, places, modseq)
+        self.is_changed = self.is_changed or 1 in differs
+        return differs, old, new
 
 
 class Blocks:
@@ -81,8 +71,8 @@ class Blocks:
         self._connection = connection
         self._known: dict[int, Block | None] = {}
 
-    def parts(self, mailbox: MailboxId, uids: Sequence[int]) -> Iterator[tuple[Block, Sequence[int]]]:
-        """The blocks of these UIDs, each with the places in it of those that are there, which are a range where that can be.
+    def parts(self, mailbox: MailboxId, uids: Sequence[int]) -> Iterator[tuple[Block, Sequence[int], Sequence[int]]]:
+        """The blocks of these UIDs, each with those in it that are there, and their places, which are a range where that can be.
 
         uids: ascending.
         """
@@ -96,13 +86,13 @@ class Blocks:
         self._read([id for id, _, _ in pieces])
         for id, at, end in pieces:
             if (block := self._known[id]) is not None:
-                yield block, block.places(uids[at:end])
+                yield block, *block.present(uids[at:end])
 
     def cells(self, mailbox: MailboxId, uids: Sequence[int]) -> Iterator[Cell]:
         """Of the UIDs that are there. uids: ascending."""
-        for block, places in self.parts(mailbox, uids):
-            for place in places:
-                yield Cell(block.first + place, block.flags[place], block.modseqs[place], block.messages[place])
+        for block, there, places in self.parts(mailbox, uids):
+            for uid, place in zip(there, places, strict=True):
+                yield Cell(uid, block.flags[place], block.modseqs[place], block.messages[place])
 
     def flags(self, mailbox: MailboxId, uids: Sequence[int]) -> dict[int, int]:
         """By UID. uids: ascending. Raises StorageError for one that is not there."""
@@ -129,7 +119,7 @@ class Blocks:
     def drop(self, mailbox: MailboxId, uids: Sequence[int]) -> list[int]:
         """The flags of those that were there and are not any more. uids: ascending."""
         flags: list[int] = []
-        for block, places in self.parts(mailbox, uids):
+        for block, _, places in self.parts(mailbox, uids):
             for place in places:
                 flags.append(block.flags[place])
                 block.flags[place] = block.modseqs[place] = block.messages[place] = 0

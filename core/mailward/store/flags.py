@@ -1,6 +1,11 @@
 """Flag names to bits and back: five system flags, then one bit for each keyword a mailbox has seen."""
 
+import sys
+from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress
 
 from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS
 from mailward.store.ops import ANY_KEYWORD, Mode
@@ -13,6 +18,8 @@ SEEN = 1 << SYSTEM_FLAGS.index("\\Seen")
 DELETED = 1 << SYSTEM_FLAGS.index("\\Deleted")
 
 _SYSTEM_BITS = {name.casefold(): 1 << bit for bit, name in enumerate(SYSTEM_FLAGS)}
+_OCTETS = tuple(range(8) if sys.byteorder == "little" else range(7, -1, -1))
+"""Where the octets of a flags value are in an array, the lowest first."""
 _MAX_KEYWORD_CHARACTERS = 100
 _NOT_IN_ATOMS = frozenset('(){%*"\\] ')
 
@@ -50,15 +57,76 @@ def mask_of(flags: Sequence[str], keywords: tuple[str, ...]) -> int:
     return bits | (-1 << FIRST_KEYWORD_BIT if ANY_KEYWORD in flags else 0)
 
 
-def bits_to_change(mode: Mode, bits: int, kept: int = 0) -> tuple[int, int]:
-    """What flags become: those of the first mask that are there, and the second. kept: "replace" leaves these alone."""
-    match mode:
-        case "add":
-            return -1, bits
-        case "remove":
-            return ~bits, 0
-        case "replace":
-            return kept, bits & ~kept
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """A flags value becomes `value & keep | put`."""
+
+    keep: int
+    put: int
+
+    @classmethod
+    def of(cls, mode: Mode, bits: int, kept: int = 0) -> "FlagChange":
+        """kept: "replace" leaves these alone."""
+        match mode:
+            case "add":
+                return cls(-1, bits)
+            case "remove":
+                return cls(~bits, 0)
+            case "replace":
+                return cls(kept, bits & ~kept)
+
+    def one(self, value: int) -> int:
+        return value & self.keep | self.put
+
+    def many(self, values: "array[int]") -> tuple["array[int]", bytes]:
+        """What they become, and for each of them 1 where that is another value, else 0.
+
+        One octet of all of them at once, by a table, which takes less than a tenth of the time that each by itself does.
+        """
+        octets, other = bytearray(values), 0
+        for number, place in enumerate(_OCTETS):
+            keep, put = self.keep >> 8 * number & 255, self.put >> 8 * number & 255
+            if keep != 255 or put:
+                becomes, differs = _tables(keep, put)
+                before = octets[place::8]
+                octets[place::8] = before.translate(becomes)
+                other |= int.from_bytes(before.translate(differs), "little")
+        return array("Q", octets), other.to_bytes(len(values), "little")
+
+    def apply(
+        self, flags: "array[int]", modseqs: "array[int]", places: Sequence[int], modseq: int
+    ) -> tuple[bytes, "array[int]", "array[int]"]:
+        """Change the flags at these places; what changes has this MODSEQ then. As `many` says which those are, and the values at
+        all the places before and after. flags, modseqs: array('Q')."""
+        if isinstance(places, range):
+            some = slice(places.start, places.stop)
+            old = flags[some]
+            new, differs = self.many(old)
+            flags[some] = new
+        else:
+            old = array("Q", [flags[place] for place in places])
+            new, differs = self.many(old)
+            for place, value in zip(places, new, strict=True):
+                flags[place] = value
+        if isinstance(places, range) and 0 not in differs:
+            modseqs[some] = array("Q", [modseq]) * len(places)
+        else:
+            for place in compress(places, differs):
+                modseqs[place] = modseq
+        return differs, old, new
+
+
+@lru_cache(1024)
+def _tables(keep: int, put: int) -> tuple[bytes, bytes]:
+    """What each octet becomes, and 1 where that is another."""
+    becomes = bytes(octet & keep | put for octet in range(256))
+    return becomes, bytes(octet != becomes[octet] for octet in range(256))
+
+
+def how_many(values: "array[int]", flag: int) -> int:
+    """Of these flags values have this system flag."""
+    _, has = _tables(255 ^ flag, 0)
+    return values.tobytes()[_OCTETS[0] :: 8].translate(has).count(1)
 
 
 def _checked(keyword: str) -> str:

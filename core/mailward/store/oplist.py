@@ -8,12 +8,13 @@ import sqlite3
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import compress
 
 from mailward.model.ids import MailboxId, Uid
 from mailward.store import deliveries
 from mailward.store.blocks import Blocks, Cell
 from mailward.store.clauses import number_clause, uid_clause
-from mailward.store.flags import DELETED, SEEN, bits_of, bits_to_change, mask_of, names_of
+from mailward.store.flags import DELETED, SEEN, FlagChange, bits_of, how_many, mask_of, names_of
 from mailward.store.ops import Append, Copy, Expunge, OpResult, SetFlags, Undelete
 from mailward.store.packing import count_in
 from mailward.store.packs import Locator
@@ -118,21 +119,21 @@ class OpList:
         box = self.box(op.mailbox)
         bits, keywords = bits_of(op.flags, box.keywords, make=op.mode != "remove")
         kept = mask_of(op.kept, box.keywords)
-        keep, put = bits_to_change(op.mode, bits, kept)
+        change = FlagChange.of(op.mode, bits, kept)
         before, modseq = box.modseq, self._modseq or self.numbers.following_modseq
         found: list[int] = []
         changed: list[int] = []
         refused: list[int] = []
-        for block, places in self._blocks.parts(box.id, sorted(set(op.uids))):
+        for block, uids, places in self._blocks.parts(box.id, sorted(set(op.uids))):
             if op.unchanged_since is not None:
-                newer = [place for place in places if block.modseqs[place] > op.unchanged_since]
-                refused += [block.first + place for place in newer]
-                places = sorted({*places}.difference(newer))
-            found += [block.first + place for place in places]
-            uids, effects = block.set_flags(places, keep, put, modseq)
-            changed += uids
-            box.n_unseen += sum(count * (bool(old & SEEN) - bool(new & SEEN)) for old, new, count in effects)
-            box.n_deleted += sum(count * (bool(new & DELETED) - bool(old & DELETED)) for old, new, count in effects)
+                is_older = [block.modseqs[place] <= op.unchanged_since for place in places]
+                refused += [uid for uid, older in zip(uids, is_older, strict=True) if not older]
+                uids, places = [*compress(uids, is_older)], [*compress(places, is_older)]
+            found += uids
+            differs, old, new = block.set_flags(places, change, modseq)
+            changed += compress(uids, differs) if 0 in differs else uids
+            box.n_unseen += how_many(old, SEEN) - how_many(new, SEEN)
+            box.n_deleted += how_many(new, DELETED) - how_many(old, DELETED)
         if changed:
             box.keywords = keywords
             self._touched[box.id] += changed
@@ -239,7 +240,7 @@ class OpList:
         changes: list[tuple[MailboxId, int, int, bytes, bytes]] = []
         for mailbox, uids in self._touched.items():
             if uids:
-                changes.append((mailbox, self.modseq, 0, array("I", sorted(set(uids))).tobytes(), b""))
+                changes.append((mailbox, self.modseq, 0, array("I", uids).tobytes(), b""))
         for mailbox, gone in self._gone.items():
             if gone:
                 gone_uids, added_modseqs = zip(*sorted(gone), strict=True)

@@ -5,6 +5,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import compress
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId, Uid
 from mailward.store.blocks import WIDTH, Blocks, Cell, load_columns
+from mailward.store.flags import FlagChange
 from mailward.store.ops import Copy, DeleteMailbox, Expunge, SetFlags
 from mailward.store.schema import SCHEMA
 from support import stores
@@ -90,16 +92,14 @@ def test_whatever_is_done_blocks_hold_what_a_table_would(connection: sqlite3.Con
         uids = [uid for uid in some if uid > 0][: chance.choice((3, 500))]
         keep, put = chance.choice(((-1, 4), (~4, 0), (0, 8)))
         expected = [uid for uid in uids if uid in there and there[uid].flags & keep | put != there[uid].flags]
-        changed, before = [], [0, 0]
-        for block, places in blocks.parts(A, uids):
-            assert [block.first + place for place in places] == [
-                uid for uid in uids if uid in there and 0 <= uid - block.first < WIDTH
-            ]
-            some_changed, effects = block.set_flags(places, keep, put, modseq)
-            changed += some_changed
-            before[0] += sum(count for *_, count in effects)
-            before[1] += sum(old * count for old, _, count in effects)
-        assert changed == expected and before == [len(expected), sum(there[uid].flags for uid in expected)]
+        changed: list[int] = []
+        for block, present, places in blocks.parts(A, uids):
+            assert [*present] == [uid for uid in uids if uid in there and 0 <= uid - block.first < WIDTH]
+            assert [uid - block.first for uid in present] == [*places]
+            differs, was, now = block.set_flags(places, FlagChange(keep, put), modseq)
+            changed += compress(present, differs)
+            assert [*was] == [there[uid].flags for uid in present] and [*now] == [value & keep | put for value in was]
+        assert changed == expected
         there |= {uid: there[uid]._replace(flags=there[uid].flags & keep | put, modseq=modseq) for uid in expected}
         gone = [uid for uid in range(1, uidnext) if chance.random() < 0.02]
         assert blocks.drop(A, gone) == [there.pop(uid).flags for uid in gone if uid in there]

@@ -9,7 +9,7 @@ from mailward.access.imap.selected import Selected, taken
 from mailward.access.imap.session import Session
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.condstore import read_unchanged_since
-from mailward.store.flags import bits_to_change, mask_of
+from mailward.store.flags import FlagChange, mask_of
 from mailward.store.ops import Mode, SetFlags
 
 
@@ -85,5 +85,5 @@ def _expected(selected: Selected, before: Sequence[tuple[int, int]], mode: Mode,
 
     A keyword that is new to the mailbox has no bit yet, so then it is told once too often, which does no harm.
     """
-    keep, put = bits_to_change(mode, mask_of(flags, selected.keywords))
-    return {uid: value & keep | put for uid, value in before}
+    change = FlagChange.of(mode, mask_of(flags, selected.keywords))
+    return {uid: change.one(value) for uid, value in before}

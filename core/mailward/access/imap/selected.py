@@ -14,7 +14,7 @@ from mailward.access.imap.recent import Recent
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import SequenceSet
 from mailward.store.base import SYSTEM_FLAGS, Delta, MailboxInfo, MailboxView
-from mailward.store.flags import bits_to_change, mask_of, names_of
+from mailward.store.flags import FlagChange, mask_of, names_of
 from mailward.store.ops import Mode, OpResult
 
 
@@ -154,20 +154,7 @@ class Selected:
         before, after = result.modseqs
         if before != self.modseq or self._gone or len(result.uids) != len(places) or not self._has_all(flags):
             return False
-        keep, put = bits_to_change(mode, mask_of(flags, self.keywords))
-        if isinstance(places, range):
-            some = slice(places.start, places.stop)
-            old = self.flags[some]
-            becomes = {value: value & keep | put for value in set(old)}
-            stay = {value for value, new in becomes.items() if value == new}
-            touched = [modseq if value in stay else after for value, modseq in zip(old, self.modseqs[some], strict=True)]
-            self.flags[some] = array("Q", map(becomes.__getitem__, old))
-            self.modseqs[some] = array("Q", touched)
-        else:
-            for place in places:
-                value = self.flags[place]
-                if value & keep | put != value:
-                    self.flags[place], self.modseqs[place] = value & keep | put, after
+        FlagChange.of(mode, mask_of(flags, self.keywords)).apply(self.flags, self.modseqs, places, after)
         self.modseq = self.told_modseq = after
         return True
 
