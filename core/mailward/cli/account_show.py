@@ -98,7 +98,7 @@ def _rows(found: _Whole) -> list[tuple[str, str]]:
         *_several("alias", found.aliases),
         *_several("group", found.groups),
         ("holds", shown(found.quota)),
-        ("mailboxes", f"{len(found.mailboxes)} with {messages} messages, {unseen} of them unseen"),
+        ("mailboxes", f"{len(found.mailboxes)} with {messages} message{'s' if messages != 1 else ''}, unseen: {unseen}"),
         *_several("Sieve script", (f"{one.name}{', active' if one.is_active else ''}" for one in found.scripts)),
         *_several("shares", (f"{mailbox} with {whom} ({rights})" for mailbox, whom, rights in found.given)),
         *_several("shared with it", (f"{mailbox} ({rights})" for mailbox, rights in found.had)),
