@@ -83,6 +83,7 @@ def test_a_server_is_set_up_as_the_page_says(tmp_path: Path) -> None:
         made.start()
         reader.types("account add", more="--password-stdin", answer=TYPED_PASSWORD)
         assert re.findall(r"^\S+@\S+", reader.types("account list"), re.MULTILINE) == ["alice@example.org", "bob@example.org"]
+        assert reader.types("account show").startswith("account          bob@example.org, id ")
         reader.types("account password", more="--password-stdin", answer=TYPED_PASSWORD)
         made.passwords["bob@example.org"] = reader.types("account app-password add").split()[0]
         made.imap("bob@example.org").logout()
