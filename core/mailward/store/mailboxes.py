@@ -5,7 +5,7 @@ import sqlite3
 from mailward.database import transaction
 from mailward.formats.mailbox_names import INBOX
 from mailward.model.ids import MailboxId
-from mailward.store import annotations, grants
+from mailward.store import annotations, grants, past_names
 from mailward.store.names import normalise_name, parents
 from mailward.store.oplist import OpList
 from mailward.store.ops import (
@@ -74,6 +74,7 @@ def rename(ops: OpList, op: RenameMailbox) -> OpResult:
     _make_parents(ops, new_name)
     for each, old, new in below:
         _set_name(ops, each, old, new)
+    past_names.bound(ops.connection)
     return OpResult(mailbox, ops.box(mailbox).uidvalidity)
 
 
@@ -95,7 +96,8 @@ def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
         "INSERT INTO past_mailbox SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM expunged WHERE mailbox = ?)",
         (mailbox, name, " ".join(box.keywords), mailbox),
     )
-    _remember(ops, name, box.uidvalidity)
+    past_names.remember(ops.connection, name, box.uidvalidity)
+    past_names.bound(ops.connection)
     ops.forget(mailbox)
     ops.changed.add(mailbox)
     return OpResult(mailbox)
@@ -120,8 +122,7 @@ def renumber(ops: OpList, op: Renumber) -> OpResult:
     if op.uidvalidity is None:
         box.uidvalidity = ops.numbers.next_uidvalidity(ops.now_s)
     elif op.uidvalidity != box.uidvalidity:
-        before = _one(ops.connection, "SELECT uidvalidity FROM past_name WHERE name = ?", box.name)
-        if box.uidnext > 1 or op.uidvalidity <= (before or 0):
+        if box.uidnext > 1 or op.uidvalidity <= past_names.highest_before(ops.connection, box.name):
             raise NotPermitted(f"UIDs have been given in the mailbox {box.name}, or in one of that name before")
         ops.numbers.note_uidvalidity(op.uidvalidity)
         box.uidvalidity = op.uidvalidity
@@ -153,7 +154,8 @@ def make_account(connection: sqlite3.Connection, now_s: int, above: int = 0) -> 
     """The rows of a new account. above: no number that clients may keep, and no UIDVALIDITY, is this one or lower."""
     with transaction(connection):
         connection.execute(
-            "INSERT INTO account VALUES (?, ?, 0, 1, ?, ?, ?, ?, ?)", (above, above, above, now_s, above, above, RENDERING)
+            "INSERT INTO account VALUES (?, ?, 0, 1, ?, ?, ?, ?, ?, ?)",
+            (above, above, above, now_s, above, above, RENDERING, above),
         )
         connection.execute("INSERT INTO sqlite_sequence VALUES ('mailbox', ?)", (above,))
         numbers = Numbers(connection)
@@ -221,19 +223,10 @@ def _check_number(connection: sqlite3.Connection, table: str, most: int) -> None
 
 def _set_name(ops: OpList, mailbox: MailboxId, old_name: str, name: str) -> None:
     box = ops.box(mailbox)
-    _remember(ops, old_name, box.uidvalidity)
-    before = _one(ops.connection, "SELECT uidvalidity FROM past_name WHERE name = ?", name)
-    if before is not None and before >= box.uidvalidity:
+    past_names.remember(ops.connection, old_name, box.uidvalidity)
+    if past_names.highest_before(ops.connection, name) >= box.uidvalidity:
         # Another mailbox had this name and the clients that remember it must not take these UIDs for its.
         box.uidvalidity = ops.numbers.next_uidvalidity(ops.now_s)
     ops.connection.execute("UPDATE mailbox SET name = ?, uidvalidity = ? WHERE id = ?", (name, box.uidvalidity, mailbox))
     box.name = name
     ops.touch(box)
-
-
-def _remember(ops: OpList, name: str, uidvalidity: int) -> None:
-    ops.connection.execute(
-        "INSERT INTO past_name VALUES (?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET uidvalidity = max(uidvalidity, excluded.uidvalidity)",
-        (name, uidvalidity),
-    )

@@ -54,11 +54,13 @@ CREATE TABLE past_mailbox (id INTEGER PRIMARY KEY, name TEXT NOT NULL, keywords 
 SCHEMA = (
     """
 -- One row. The last_ numbers only grow. pack: the pack file written now. log_floor: delta below it reads every entry.
--- rendering: by which form of store.rendered every message has been made; see store.renewal.
+-- rendering: by which form of store.rendered every message has been made; see store.renewal. uidvalidity_floor: of names of
+-- which nothing is known any more; see store.past_names.
 CREATE TABLE account (
     last_modseq INTEGER NOT NULL, last_uidvalidity INTEGER NOT NULL, last_message INTEGER NOT NULL,
     pack INTEGER NOT NULL, log_floor INTEGER NOT NULL, tidied_at INTEGER NOT NULL,
-    last_email INTEGER NOT NULL DEFAULT 0, last_thread INTEGER NOT NULL DEFAULT 0, rendering INTEGER NOT NULL DEFAULT 0
+    last_email INTEGER NOT NULL DEFAULT 0, last_thread INTEGER NOT NULL DEFAULT 0, rendering INTEGER NOT NULL DEFAULT 0,
+    uidvalidity_floor INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE mailbox (
@@ -67,7 +69,7 @@ CREATE TABLE mailbox (
     n_exists INTEGER NOT NULL, n_unseen INTEGER NOT NULL, n_deleted INTEGER NOT NULL, size_octets INTEGER NOT NULL
 ) STRICT;
 
--- The highest UIDVALIDITY a name had before: a mailbox that gets this name must have a higher one (RFC 9051 2.3.1.1).
+-- See store.past_names.
 CREATE TABLE past_name (name TEXT PRIMARY KEY, uidvalidity INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE subscription (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -115,6 +117,7 @@ _COLUMNS_OF_FORM_3 = """
 ALTER TABLE account ADD COLUMN last_email INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN last_thread INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN rendering INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN uidvalidity_floor INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE entry ADD COLUMN email INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE entry ADD COLUMN saved_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE entry ADD COLUMN pop3_uidl TEXT;

@@ -12,7 +12,7 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, QueueId, Uid
-from mailward.store import views
+from mailward.store import past_names, views
 from mailward.store.base import EXPUNGED_KEPT_S, Delivered, Place
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, Renumber, SetFlags, Subscribe
@@ -76,6 +76,30 @@ def test_t_imap_16_uidvalidity_rises_when_an_older_mailbox_is_renamed_over_a_del
     assert old < young
     store.apply([RenameMailbox("old", "young")])
     assert store.mailbox("young").uidvalidity > young
+
+
+def test_t_dos_05_names_of_long_ago_are_forgotten_and_no_uidvalidity_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_names, "MAX_PAST_NAMES", 20)
+    store = account(tmp_path)
+    old = store.apply([CreateMailbox("old"), CreateMailbox("arrived")])[0].uidvalidity
+    had: dict[str, int] = {}
+    for n in range(60):
+        (made,) = store.apply([CreateMailbox(f"n{n}")])
+        store.apply([RenameMailbox(f"n{n}", f"m{n}"), DeleteMailbox(f"m{n}")])
+        had[f"n{n}"] = had[f"m{n}"] = made.uidvalidity
+        with sqlite3.connect(tmp_path / ALICE / "index.sqlite") as connection:
+            assert connection.execute("SELECT count(*) FROM past_name").fetchone()[0] <= 20
+    store.apply([RenameMailbox("old", "n0")])
+    assert store.mailbox("n0").uidvalidity > had["n0"] > old
+    with pytest.raises(NotPermitted):
+        store.apply([Renumber(store.mailbox("arrived").id, had["m1"]), RenameMailbox("arrived", "m1")])
+    for name in reversed(had):
+        if name != "n0":
+            store.apply([RenameMailbox("arrived", name)])
+            assert store.mailbox(name).uidvalidity > had[name]
+            store.apply([RenameMailbox(name, "arrived")])
 
 
 @pytest.mark.parametrize("above", ["d" * 200 + "/" + "e" * 200, "/".join("abcdefghijklmnopqrs")])
