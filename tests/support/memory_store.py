@@ -162,8 +162,27 @@ class MemoryStore:
         return tuple(sorted(id for id, account in self._accounts.items() if shares(account)))
 
 
+class NoMarks:
+    """All messages are to be looked at, and nothing is to be gained by telling it of them; see `store.marks.Marks`."""
+
+    def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
+        return [None] * len(messages)
+
+    def add(self, texts: Mapping[int, Iterable[str] | None]) -> None: ...
+
+    def begin(self, message: int) -> None: ...
+
+    def begun(self) -> Sequence[int]:
+        return ()
+
+    def unmarked(self, after: int = 0) -> Sequence[int]:
+        return ()
+
+
 class MemoryAccount:
     """One account; see `store.base.AccountStore`."""
+
+    marks = NoMarks()
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
@@ -287,21 +306,6 @@ class MemoryAccount:
         )
 
     # Writing
-
-    def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
-        """All of them are to be looked at."""
-        return [None] * len(messages)
-
-    def note_texts(self, texts: Mapping[int, Iterable[str] | None]) -> None: ...
-
-    def note_begun(self, message: int) -> None: ...
-
-    def left_out(self) -> Sequence[int]:
-        return ()
-
-    def unmarked(self, after: int = 0) -> Sequence[int]:
-        """Nothing is to be gained by telling it."""
-        return ()
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         with self._lock:

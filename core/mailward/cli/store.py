@@ -92,10 +92,10 @@ def index_command(
         for account in _accounts(settings, address):
             if (settings.data / "accounts" / account.id).exists():  # asking for mail would make its folder
                 name, store = str(account.address), every.open(account.id)
-                messages = [*store.unmarked(), *store.left_out()]
+                messages = [*store.marks.unmarked(), *store.marks.begun()]
                 for done in mark(store, account.id, messages):
                     told(name, done, len(messages))
-                left_out[name] = [*store.left_out()]
+                left_out[name] = [*store.marks.begun()]
                 read[name] = len(messages) - len(left_out[name])
     lines = [f"{name}: {number_of('message', count)} read{_without(left_out[name])}" for name, count in read.items()]
     data = {name: {"read": count, "left_out": left_out[name]} for name, count in read.items()}

@@ -7,7 +7,7 @@ calling thread, then one thread leads all that wait (groupcommit) under a lock f
 import mmap
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -93,7 +93,7 @@ class EmbeddedAccount:
         self._common = common
         self._index = Index(folder, common.disk, lambda: common.opening(self))
         self._packs = Packs(folder / "packs", common.disk)
-        self._marks = TextMarks(folder / MARKS_FILE)
+        self.marks = TextMarks(folder / MARKS_FILE, self._filed)
         self._writers: GroupCommit[Request] = GroupCommit(self._execute)
         self._lock = threading.Lock()
         self._views: OrderedDict[MailboxId, MailboxView] = OrderedDict()
@@ -221,23 +221,10 @@ class EmbeddedAccount:
             raise self._missing(message)
         return found[message]
 
-    def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
-        return self._marks.may_hold(messages, text)
-
-    def note_texts(self, texts: Mapping[int, Iterable[str] | None]) -> None:
-        self._marks.add(texts)
-
-    def note_begun(self, message: int) -> None:
-        self._marks.begin(message)
-
-    def left_out(self) -> Sequence[int]:
-        return self._marks.begun()
-
-    def unmarked(self, after: int = 0) -> Sequence[int]:
+    def _filed(self, after: int) -> Sequence[int]:
         query = "SELECT id FROM message WHERE id > ? AND id IN (SELECT message FROM entry WHERE message > ?) ORDER BY id DESC"
         with self._index.reading() as connection:
-            messages = [row[0] for row in connection.execute(query, (after, after))]
-        return self._marks.without(messages)
+            return [row[0] for row in connection.execute(query, (after, after))]
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         if not ops:
@@ -276,7 +263,7 @@ class EmbeddedAccount:
         except StorageError as error:  # what was asked for is done; this has time
             _log.warning("store tidy failed", account=self.id, error=str(error))
         else:
-            self._marks.keep_only(stored)
+            self.marks.keep_only(stored)
 
     def rest(self) -> None:
         """Close idle connections and files; they are opened again when needed."""
@@ -284,4 +271,4 @@ class EmbeddedAccount:
             self._views.clear()
         self._index.rest()
         self._packs.rest()
-        self._marks.close()
+        self.marks.close()

@@ -7,13 +7,14 @@ when it returns, the changes are durable. UIDs, MODSEQ as RFC 9051 and 7162 have
 
 import mmap
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.model.limits import MailLimits
+from mailward.store.marks import Marks
 from mailward.store.ops import Op, OpResult
 
 SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
@@ -174,6 +175,11 @@ class Quota:
 class AccountStore(Protocol):
     """One account's mail."""
 
+    @property
+    def marks(self) -> Marks:
+        """Which of its messages may hold a text."""
+        ...
+
     def mailboxes(self) -> tuple[MailboxInfo, ...]:
         """All mailboxes in name order, INBOX first."""
         ...
@@ -253,35 +259,6 @@ class AccountStore(Protocol):
 
     def active_script(self) -> Script | None:
         """The Sieve script that mail meets."""
-        ...
-
-    def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
-        """Of each message whether the texts that `note_texts` was given of it may hold this one; None when there were none.
-
-        False is sure; True and None have to be looked at. Never raises.
-        """
-        ...
-
-    def note_texts(self, texts: Mapping[int, Iterable[str] | None]) -> None:
-        """Remember in which texts of a message searches look, as far as `may_hold` needs it; None: in more than is worth it.
-
-        The texts of one message after another are taken. May be forgotten. Raises nothing but what taking a text raises.
-        """
-        ...
-
-    def note_begun(self, message: int) -> None:
-        """Remember that its texts are about to be read. Whoever's process is killed meanwhile need not meet the message again.
-
-        Raises StorageError: then it had better not be read.
-        """
-        ...
-
-    def unmarked(self, after: int = 0) -> Sequence[int]:
-        """Messages above this number that are in mailboxes and of which nothing has been noted, the latest first."""
-        ...
-
-    def left_out(self) -> Sequence[int]:
-        """Messages whose reading was begun, and of which `note_texts` has not been told since, in order. Never raises."""
         ...
 
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:

@@ -59,9 +59,9 @@ class Marking:
 
     async def _mark(self, account: AccountId) -> None:
         store = await asyncio.to_thread(self._store.open, account)
-        if account not in self._done and (left_out := await asyncio.to_thread(store.left_out)):
+        if account not in self._done and (left_out := await asyncio.to_thread(store.marks.begun)):
             _log.warning("mail not read for searches", account=account, messages=[*left_out], mend="mailward store index")
-        messages = await asyncio.to_thread(store.unmarked, self._done.get(account, 0))
+        messages = await asyncio.to_thread(store.marks.unmarked, self._done.get(account, 0))
         bits = mark(store, account, messages)
         while True:
             begun = time.monotonic()
@@ -79,8 +79,8 @@ def mark(store: AccountStore, account: AccountId, messages: Sequence[int]) -> It
         some = messages[start : start + _TOGETHER]
         for message, octets in zip(some, store.bodies(some), strict=True):
             if not isinstance(octets, StorageError):
-                store.note_begun(message)
-            look_into(message, octets, account=account, note=store.note_texts)
+                store.marks.begin(message)
+            look_into(message, octets, account=account, note=store.marks.add)
         yield start + len(some)
 
 
@@ -94,7 +94,7 @@ def look_into(
 ) -> bool | None:
     """Whether a message has this text, folded, behind its header; None where it could not be read, which is logged.
 
-    octets: as `AccountStore.bodies` gives them. note: is told what `note_texts` is to be told; None where that has been done.
+    octets: as `AccountStore.bodies` gives them. note: is told what `Marks.add` is to be told; None where that has been done.
     """
     if isinstance(octets, StorageError):
         _log.error("unreadable message", account=account, message=message, error=str(octets))

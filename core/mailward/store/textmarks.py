@@ -9,7 +9,7 @@ What is in the file can be made again: a damaged one is thrown away, and a power
 import sqlite3
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -40,15 +40,18 @@ _TOGETHER = 512
 
 
 class TextMarks:
-    """The marks of one account's messages. No failure leaves this class: without marks every message may hold every text."""
+    """See `marks.Marks`. Where the file fails there are no marks: every message may hold every text.
 
-    def __init__(self, path: Path) -> None:
+    filed: the messages above a number that are in mailboxes, the latest first.
+    """
+
+    def __init__(self, path: Path, filed: Callable[[int], Sequence[int]]) -> None:
         self._path = path
+        self._filed = filed
         self._lock = threading.Lock()
         self._database: Database | None = None
 
     def may_hold(self, messages: Sequence[int], text: str) -> Sequence[bool | None]:
-        """Of each message whether its texts may hold this one; None when nothing is known of it."""
         groups = list(islice({*_groups(text)}, _MOST_GROUPS_ASKED))
         asked: dict[int, list[tuple[int, int]]] = {}
         found: dict[int, bool] = {}
@@ -74,21 +77,20 @@ class TextMarks:
                 ).fetchall()
             yield from rows
 
-    def without(self, messages: Sequence[int]) -> Sequence[int]:
-        """Those of the messages that have no marks. None of them where the marks cannot be read: these are begun anew."""
+    def unmarked(self, after: int = 0) -> Sequence[int]:
+        messages = self._filed(after)
         if not messages:
             return ()
         query = "SELECT message FROM mark WHERE message BETWEEN ? AND ?"
         try:
             with self._opened().read() as connection:
-                marked = {row[0] for row in connection.execute(query, (min(messages), max(messages)))}
+                marked = {row[0] for row in connection.execute(query, (messages[-1], messages[0]))}
         except StorageError as error:
             self._give_up(error)
             return ()
         return [message for message in messages if message not in marked]
 
     def begin(self, message: int) -> None:
-        """Note that its texts are being read, for a kill not to undo. Raises StorageError."""
         try:
             with self._opened().write_unsynced() as connection:
                 connection.execute("INSERT OR IGNORE INTO mark VALUES (?, ?)", (message, _BEGUN))
@@ -97,7 +99,6 @@ class TextMarks:
             raise
 
     def begun(self) -> Sequence[int]:
-        """The messages that were begun and have no marks."""
         try:
             with self._opened().read() as connection:
                 rows = connection.execute("SELECT message FROM mark WHERE bits = ? ORDER BY message", (_BEGUN,)).fetchall()
@@ -107,7 +108,6 @@ class TextMarks:
             return ()
 
     def add(self, texts: Mapping[int, Iterable[str] | None]) -> None:
-        """The marks of messages, made of all texts in which a search looks, as it compares them; None: of too many."""
         rows = [(message, _MUCH_TEXT if of_one is None else _filter(of_one)) for message, of_one in texts.items()]
         try:
             with self._opened().write_unsynced() as connection:

@@ -49,7 +49,7 @@ class Place:
         self.account.apply([append(self.inbox, f"Subject: x\r\n\r\n{text}\r\n".encode()) for text in texts])
 
     def may_hold(self, text: str) -> list[bool | None]:
-        return [*self.account.may_hold(self.account.view(self.inbox).messages, text)]
+        return [*self.account.marks.may_hold(self.account.view(self.inbox).messages, text)]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ async def test_the_latest_mail_is_read_first_and_every_message_once(place: Place
 
 async def test_another_process_goes_on_where_one_ended(place: Place) -> None:
     place.deliver("one apple", "two pears", "three plums")
-    next(marking.mark(place.account, ALICE, place.account.unmarked()))
+    next(marking.mark(place.account, ALICE, place.account.marks.unmarked()))
     other = Marking(place.store, lambda _: True)
     other.changed(ALICE)
     await other.run_once()
@@ -100,7 +100,7 @@ async def test_an_account_that_is_gone_is_not_made_again(place: Place) -> None:
 async def test_a_store_that_fails_is_asked_again_at_the_next_change(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.deliver("one apple")
     with monkeypatch.context() as broken:
-        broken.setattr(EmbeddedAccount, "unmarked", _fail)
+        broken.setattr(TextMarks, "unmarked", _fail)
         place.marking.changed(ALICE)
         with pytest.raises(StorageError):
             await place.marking.run_once()
@@ -147,7 +147,7 @@ def searched_texts(view):
 
 marking.searched_texts = searched_texts
 account = EmbeddedStore(Path(sys.argv[1]), Disk(), NoHints()).open(ALICE)
-list(marking.mark(account, ALICE, account.unmarked()))
+list(marking.mark(account, ALICE, account.marks.unmarked()))
 """
 
 
@@ -163,9 +163,9 @@ async def test_t_q_08_t_dos_07_a_message_that_kills_its_reader_is_met_once(place
         place.marking.changed(ALICE)
         await place.marking.run_once()
     assert [(line["event"], line["account"], line["messages"]) for line in logs] == [("mail not read for searches", ALICE, [2])]
-    assert place.may_hold("PEARS") == [False, None, False] and [*place.account.left_out()] == [2]
-    [*marking.mark(place.account, ALICE, place.account.left_out())]
-    assert place.may_hold("PEARS") == [False, True, False] and [*place.account.left_out()] == []
+    assert place.may_hold("PEARS") == [False, None, False] and [*place.account.marks.begun()] == [2]
+    [*marking.mark(place.account, ALICE, place.account.marks.begun())]
+    assert place.may_hold("PEARS") == [False, True, False] and [*place.account.marks.begun()] == []
 
 
 async def test_t_q_08_what_nobody_foresaw_costs_one_message(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ async def test_t_q_08_what_nobody_foresaw_costs_one_message(place: Place, monkey
     with capture_logs() as logs:
         await place.marking.run_once()
     assert [(line["log_level"], line["account"], line["messages"]) for line in logs] == [("error", ALICE, [2])]
-    assert place.may_hold("PEARS") == [False, None, False] and [*place.account.left_out()] == [2]
+    assert place.may_hold("PEARS") == [False, None, False] and [*place.account.marks.begun()] == [2]
 
 
 async def test_t_dos_07_more_text_than_pays_is_not_decoded(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ async def test_t_dos_07_more_text_than_pays_is_not_decoded(place: Place, monkeyp
     monkeypatch.setattr(marking, "searched_texts", noted)
     place.marking.changed(ALICE)
     await place.marking.run_once()
-    assert len(read) == 1 and place.may_hold("APPLES") == [True, False] and [*place.account.left_out()] == []
+    assert len(read) == 1 and place.may_hold("APPLES") == [True, False] and [*place.account.marks.begun()] == []
 
 
 async def test_where_a_begin_cannot_be_noted_nothing_is_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

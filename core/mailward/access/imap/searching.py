@@ -177,7 +177,7 @@ class Search:
         """Those of the messages that have the text behind their header."""
         known = {
             message: may_hold
-            for message, may_hold in zip(messages, self._store.may_hold(messages, wanted), strict=True)
+            for message, may_hold in zip(messages, self._store.marks.may_hold(messages, wanted), strict=True)
             if may_hold is not False
         }
         found: set[int] = set()
@@ -191,10 +191,10 @@ class Search:
                 self.unreadable.add(message)
             read_octets += 0 if isinstance(octets, StorageError) else len(octets)
             if new and read_octets > _NOTED_TOGETHER_OCTETS:
-                self._store.note_texts(new)
+                self._store.marks.add(new)
                 new, read_octets = {}, 0
         if new:
-            self._store.note_texts(new)
+            self._store.marks.add(new)
         return found
 
 
