@@ -1,7 +1,8 @@
-"""The highest UIDVALIDITY that each name had before: a mailbox that gets the name must have a higher one (RFC 9051 section 2.3.1.1).
+"""The highest UIDVALIDITY that each name had before: a mailbox that gets the name must have a higher one (RFC 9051, 2.3.1.1).
 
 So many names are known one by one. Of the rest, those with the lowest, only the highest of all is kept, the account's
-`uidvalidity_floor`: a mailbox that gets a name nothing is known of may have a new UIDVALIDITY without need, and never one too low.
+`uidvalidity_floor`: a mailbox that gets a name nothing is known of may have a new UIDVALIDITY without need, and never one too
+low.
 """
 
 import sqlite3
